@@ -1,0 +1,89 @@
+// The heap's pages, as the host gives them out (REG-4): best fit over free runs, its bookkeeping private.
+//
+// Not a buddy allocator: a block of two equal rings has 2^k + 1 pages, and of each aligned 2^(k+1) pages buddies could
+// use only half for such blocks. Here every free page counts: a request is met whenever enough pages lie side by side.
+//
+// Invariant: free runs never touch each other (neighbours are merged), and each is in all three indexes.
+
+export class PageAllocator {
+  /** Pages of the free run that begins at a page. */
+  readonly #pagesAt: Map<number, number> = new Map();
+  /** First page of the free run that ends before a page. */
+  readonly #startBefore: Map<number, number> = new Map();
+  /** By floor(log2(pages)), then by pages: first pages of the runs of that size. */
+  readonly #bySize: Map<number, Set<number>>[] = Array.from({ length: 32 }, () => new Map());
+  #freePages = 0;
+
+  /** Manages `pages` pages, the first of which is number `first`. */
+  constructor(first: number, pages: number) {
+    if (pages > 0) this.release(first, pages);
+  }
+
+  get freePages(): number {
+    return this.#freePages;
+  }
+
+  /** Page number of a run of `pages` pages, or undefined when no run is long enough. */
+  allocate(pages: number): number | undefined {
+    const size = this.#bestSize(pages);
+    if (size === undefined) return undefined;
+    const [start] = this.#bySize[order(size)]!.get(size)!;
+    this.#remove(start!, size);
+    if (size > pages) this.#add(start! + pages, size - pages);
+    this.#freePages -= pages;
+    return start!;
+  }
+
+  /** Gives back exactly what allocate(pages) gave. */
+  release(page: number, pages: number): void {
+    this.#freePages += pages;
+    let start = page;
+    let end = page + pages;
+    const before = this.#startBefore.get(start);
+    if (before !== undefined) {
+      this.#remove(before, start - before);
+      start = before;
+    }
+    const after = this.#pagesAt.get(end);
+    if (after !== undefined) {
+      this.#remove(end, after);
+      end += after;
+    }
+    this.#add(start, end - start);
+  }
+
+  /** The smallest size of a free run that holds `pages`. Its cost is that of the different sizes, not of the runs. */
+  #bestSize(pages: number): number | undefined {
+    for (let k = order(pages); k < this.#bySize.length; k++) {
+      let best: number | undefined;
+      for (const size of this.#bySize[k]!.keys()) {
+        if (size >= pages && (best === undefined || size < best)) best = size;
+      }
+      if (best !== undefined) return best;
+    }
+    return undefined;
+  }
+
+  #add(start: number, pages: number): void {
+    this.#pagesAt.set(start, pages);
+    this.#startBefore.set(start + pages, start);
+    const sizes = this.#bySize[order(pages)]!;
+    const starts = sizes.get(pages);
+    if (starts === undefined) sizes.set(pages, new Set([start]));
+    else starts.add(start);
+  }
+
+  #remove(start: number, pages: number): void {
+    this.#pagesAt.delete(start);
+    this.#startBefore.delete(start + pages);
+    const sizes = this.#bySize[order(pages)]!;
+    const starts = sizes.get(pages)!;
+    starts.delete(start);
+    if (starts.size === 0) sizes.delete(pages);
+  }
+}
+
+/** floor(log2(pages)), of a page count from 1 to 2^32 - 1. */
+function order(pages: number): number {
+  return 31 - Math.clz32(pages);
+}

@@ -1,0 +1,133 @@
+// One doorbell for each direction, however many pipes (PROTOCOL.md section 6): a three-level bitmap of streams that
+// want a look, and a sleep word that says whether the receiver must be woken.
+//
+//   sender    leaf bit, then middle bit, then top bit, then: asleep exchanged 1 -> 0? ring
+//   receiver  asleep = 1, look at top again, wait, asleep = 0;   take top, then middle, then leaf
+//
+// Why none is lost: the sender writes upwards and the receiver takes downwards, so a bit that is set below an already
+// taken word has set, or will set, that word again; and between "asleep = 1" and the wait the receiver looks at top,
+// which the sender wrote before it looked at asleep (BELL-6).
+
+import { BELL_ASLEEP, BELL_LEAF, BELL_MIDDLE, BELL_STREAM_IDS, BELL_TOP } from "./layout.ts";
+import type { RegionMemory } from "./memory.ts";
+
+/** The wake-up of the other side. It carries no data, may be spurious, and never blocks. */
+export interface Doorbell {
+  ring(): void;
+}
+
+/** The side that marks streams as pending and rings. */
+export class BellSender {
+  readonly #words: Int32Array;
+  readonly #base: number;
+  readonly #doorbell: Doorbell;
+
+  /** `area` is the byte offset of this direction's two pages. */
+  constructor(memory: RegionMemory, area: number, doorbell: Doorbell) {
+    this.#words = memory.words;
+    this.#base = area / 4;
+    this.#doorbell = doorbell;
+  }
+
+  /** "Look at both rings of stream `id`" (BELL-3). */
+  signal(id: number): void {
+    const words = this.#words;
+    const leafBit = 1 << (id & 31);
+    const leaf = id >>> 5;
+    // A bit that is already set belongs to a signal whose receiver is awake or was rung.
+    if ((Atomics.or(words, this.#base + BELL_LEAF / 4 + leaf, leafBit) & leafBit) !== 0) return;
+    const middleBit = 1 << (leaf & 31);
+    const middle = leaf >>> 5;
+    if ((Atomics.or(words, this.#base + BELL_MIDDLE / 4 + middle, middleBit) & middleBit) === 0) {
+      Atomics.or(words, this.#base + BELL_TOP / 4, 1 << middle);
+    }
+    this.wake();
+  }
+
+  /** Rings if the receiver said that it sleeps. */
+  wake(): void {
+    const asleep = this.#base + BELL_ASLEEP / 4;
+    if (Atomics.load(this.#words, asleep) === 0) return;
+    if (Atomics.exchange(this.#words, asleep, 0) !== 0) this.#doorbell.ring();
+  }
+
+  /** Rings whatever the sleep word says: on attach, epoch and state changes (BELL-7). */
+  ring(): void {
+    this.#doorbell.ring();
+  }
+}
+
+/** The side that sleeps, and takes what is pending. */
+export class BellReceiver {
+  readonly #words: Int32Array;
+  readonly #base: number;
+
+  constructor(memory: RegionMemory, area: number) {
+    this.#words = memory.words;
+    this.#base = area / 4;
+  }
+
+  /** One load: may anything be pending? */
+  pending(): boolean {
+    return Atomics.load(this.#words, this.#base + BELL_TOP / 4) !== 0;
+  }
+
+  /**
+   * Takes every pending id and writes it to `ids`; returns how many. Ids beyond the array's room stay pending, so any
+   * length above 0 makes progress. Each word is taken once a call at most, so whoever fills the bitmap costs the receiver
+   * ids.length steps and 1057 exchanges a call, and 0 may come back although something was pending.
+   */
+  take(ids: Uint16Array): number {
+    const words = this.#words;
+    const top = this.#base + BELL_TOP / 4;
+    if (Atomics.load(words, top) === 0) return 0;
+    let count = 0;
+    let topBits = Atomics.exchange(words, top, 0);
+    while (topBits !== 0) {
+      const middle = 31 - Math.clz32(topBits & -topBits);
+      topBits &= topBits - 1;
+      const middleAt = this.#base + BELL_MIDDLE / 4 + middle;
+      let middleBits = Atomics.exchange(words, middleAt, 0);
+      while (middleBits !== 0) {
+        const leaf = middle * 32 + 31 - Math.clz32(middleBits & -middleBits);
+        const leafAt = this.#base + BELL_LEAF / 4 + leaf;
+        let leafBits = count === ids.length ? 0 : Atomics.exchange(words, leafAt, 0);
+        while (leafBits !== 0 && count < ids.length) {
+          ids[count++] = leaf * 32 + 31 - Math.clz32(leafBits & -leafBits);
+          leafBits &= leafBits - 1;
+        }
+        if (count === ids.length) {
+          // No room: put back what is left, upwards as a sender does.
+          if (leafBits !== 0) Atomics.or(words, leafAt, leafBits);
+          Atomics.or(words, middleAt, middleBits);
+          Atomics.or(words, top, topBits | (1 << middle));
+          return count;
+        }
+        middleBits &= middleBits - 1;
+      }
+    }
+    return count;
+  }
+
+  /** Announces sleep, then looks again (BELL-5). False: something is pending; do not wait. */
+  prepareSleep(): boolean {
+    Atomics.store(this.#words, this.#base + BELL_ASLEEP / 4, 1);
+    if (!this.pending()) return true;
+    this.awake();
+    return false;
+  }
+
+  /** After waking, for whatever reason. */
+  awake(): void {
+    Atomics.store(this.#words, this.#base + BELL_ASLEEP / 4, 0);
+  }
+}
+
+/** Zeroes one direction: host only, while the guest may touch nothing but the superblock (ATT-5). */
+export function clearBells(memory: RegionMemory, area: number): void {
+  const base = area / 4;
+  Atomics.store(memory.words, base + BELL_ASLEEP / 4, 0);
+  Atomics.store(memory.words, base + BELL_TOP / 4, 0);
+  for (let i = 0; i < 32; i++) Atomics.store(memory.words, base + BELL_MIDDLE / 4 + i, 0);
+  for (let i = 0; i < BELL_STREAM_IDS / 32; i++) Atomics.store(memory.words, base + BELL_LEAF / 4 + i, 0);
+}

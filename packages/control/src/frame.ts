@@ -1,0 +1,114 @@
+// Frames on a ring (PROTOCOL.md section 7): a header of three words, then the payload.
+//
+// A frame must fit its ring whole (FRM-3), so a reader waits until all of it is there and copies it out once: bytes wait
+// in the ring and nowhere else, and what is parsed is a private copy that the other side cannot change.
+
+import { ProtocolError, Violation } from "./errors.ts";
+import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX } from "./limits.ts";
+import type { RingConsumer, RingProducer } from "./ring.ts";
+import type { Message } from "./wire.ts";
+
+export interface Frame {
+  readonly type: number;
+  readonly requestId: number;
+  readonly payload: Uint8Array;
+}
+
+/** Bit 15 of a type: from host to guest (FRM-4). */
+export const FROM_HOST = 0x8000;
+
+// One header at a time is in hand, so one scratch serves all readers and writers of this thread.
+const header = new Uint8Array(FRAME_HEADER_BYTES);
+const headerView = new DataView(header.buffer);
+
+/** A frame as bytes. */
+export function encodeFrame(type: number, requestId: number, payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, payload.length, true);
+  view.setUint32(4, type, true);
+  view.setUint32(8, requestId, true);
+  bytes.set(payload, FRAME_HEADER_BYTES);
+  return bytes;
+}
+
+/** Largest payload of a frame on a ring of this capacity. */
+export function maxPayload(capacity: number): number {
+  return Math.min(FRAME_PAYLOAD_MAX, capacity - FRAME_HEADER_BYTES);
+}
+
+/** Takes whole frames off a ring. */
+export class FrameReader {
+  readonly #ring: RingConsumer;
+  readonly #maxPayload: number;
+
+  constructor(ring: RingConsumer) {
+    this.#ring = ring;
+    this.#maxPayload = maxPayload(ring.capacity);
+  }
+
+  /**
+   * The next frame, or undefined while it is not all there. Throws ProtocolError for a length over the bound, before
+   * anything is kept. `onSpace` is called when the producer waits for the space that this gave back.
+   */
+  next(onSpace: () => void): Frame | undefined {
+    const readable = this.#ring.readable();
+    if (readable < FRAME_HEADER_BYTES) return undefined;
+    this.#ring.copy(header);
+    const length = headerView.getUint32(0, true);
+    if (length > this.#maxPayload) {
+      throw new ProtocolError(
+        Violation.FRAME_LENGTH,
+        "FRM-3",
+        `a frame's payload of ${length} bytes is over ${this.#maxPayload}`,
+      );
+    }
+    if (readable < FRAME_HEADER_BYTES + length) return undefined;
+    // Before onSpace(): it may run code that uses the same scratch.
+    const type = headerView.getUint32(4, true);
+    const requestId = headerView.getUint32(8, true);
+    const payload = new Uint8Array(length);
+    this.#ring.copy(payload, FRAME_HEADER_BYTES);
+    if (this.#ring.advance(FRAME_HEADER_BYTES + length)) onSpace();
+    return { type, requestId, payload };
+  }
+}
+
+/** Puts whole frames on a ring. */
+export class FrameWriter {
+  readonly #ring: RingProducer;
+
+  constructor(ring: RingProducer) {
+    this.#ring = ring;
+  }
+
+  /** Can a payload of this many bytes be written now? */
+  fits(payloadBytes: number): boolean {
+    return this.#ring.writable() >= FRAME_HEADER_BYTES + payloadBytes;
+  }
+
+  /**
+   * Writes one frame, published at once. False, and nothing written, while there is no room. Throws RangeError for a
+   * frame that could never fit. `onData` is called when the consumer waits for data.
+   */
+  write(type: number, requestId: number, payload: Uint8Array, onData: () => void): boolean {
+    if (payload.length > maxPayload(this.#ring.capacity)) {
+      throw new RangeError(
+        `a payload of ${payload.length} bytes never fits a ring of ${this.#ring.capacity}`,
+      );
+    }
+    if (!this.fits(payload.length)) return false;
+    headerView.setUint32(0, payload.length, true);
+    headerView.setUint32(4, type, true);
+    headerView.setUint32(8, requestId, true);
+    this.#ring.put(header);
+    this.#ring.put(payload, FRAME_HEADER_BYTES);
+    if (this.#ring.advance(FRAME_HEADER_BYTES + payload.length)) onData();
+    return true;
+  }
+
+  /** write() of a message. */
+  send<T>(kind: Message<T>, requestId: number, value: T, onData: () => void): boolean {
+    return this.write(kind.type, requestId, kind.encode(value), onData);
+  }
+}

@@ -1,0 +1,228 @@
+// The guest's side of one region, as far as it needs no I/O: attach, epochs, the control pipe, streams (PROTOCOL.md
+// sections 8, 9 and 16). Waiting and promises belong to the SDK.
+//
+// The host is checked as well: what it wrote is loaded once, tested against the region's true size, and only then used.
+
+import { BellReceiver, BellSender, type Doorbell } from "./doorbell.ts";
+import { ProtocolError, Violation } from "./errors.ts";
+import { type Frame, FrameReader, FrameWriter } from "./frame.ts";
+import * as layout from "./layout.ts";
+import { GuestState, HostState, PAGE_BYTES } from "./layout.ts";
+import { FRAME_HEADER_BYTES, MAX_RING_BYTES, MAX_STREAM_ID, MIN_RING_BYTES } from "./limits.ts";
+import { loadWord, type RegionMemory, storeWord } from "./memory.ts";
+import type { StreamInfo } from "./messages/control.ts";
+import { GuestPipe, type PipePlace } from "./pipe.ts";
+import type { Message } from "./wire.ts";
+
+/**
+ * How the guest stands with the host.
+ *   waiting    attach was asked for; the host has not answered
+ *   attached   the epoch may be used
+ *   lost       the epoch is over (a new one, or no host): every stream of it has ended with ECONNRESET; attach() again
+ *   failed     the host says that this guest broke the protocol
+ */
+export type AttachState = "waiting" | "attached" | "lost" | "failed";
+
+export class GuestSession {
+  readonly bell: BellSender;
+  readonly pending: BellReceiver;
+  readonly #memory: RegionMemory;
+  readonly #regionPages: number;
+  readonly #controlPlace: PipePlace;
+  readonly #maxStreamId: number;
+  readonly #pipes: Map<number, GuestPipe> = new Map();
+  #state: AttachState = "lost";
+  #request = 0;
+  #epoch = 0;
+  #heartbeat = 0;
+  #nextRequestId = 1;
+  #control: GuestPipe | undefined;
+  #replies: FrameReader | undefined;
+  #requests: FrameWriter | undefined;
+
+  /** Throws ProtocolError where the superblock is not one that this version can use (VER-1, SB-2). */
+  constructor(memory: RegionMemory, doorbell: Doorbell) {
+    this.#memory = memory;
+    const word = (offset: number): number => loadWord(memory, offset);
+    if (memory.bytes.length < PAGE_BYTES) throw bad("SB-2", "the region is smaller than a page");
+    if (word(layout.SB_MAGIC_LOW) !== layout.MAGIC_LOW || word(layout.SB_MAGIC_HIGH) !== layout.MAGIC_HIGH) {
+      throw bad("SB-2", "no magic: this is not a Ringway region");
+    }
+    const major = word(layout.SB_VERSION_MAJOR);
+    if (major !== layout.VERSION_MAJOR) {
+      throw bad("VER-1", `the host speaks version ${major}, this guest ${layout.VERSION_MAJOR}`);
+    }
+    this.#regionPages = word(layout.SB_REGION_PAGES);
+    if (this.#regionPages * PAGE_BYTES > memory.bytes.length)
+      throw bad("SB-2", "the region is not all there");
+    this.#maxStreamId = Math.min(word(layout.SB_MAX_STREAM_ID), MAX_STREAM_ID);
+    const bellPage = word(layout.SB_BELL_PAGE);
+    this.#checkPages(bellPage, layout.BELL_AREA_PAGES);
+    this.#controlPlace = this.#checkPlace({
+      page: word(layout.SB_CONTROL_PAGE),
+      toHostBytes: word(layout.SB_CONTROL_TO_HOST_BYTES),
+      toGuestBytes: word(layout.SB_CONTROL_TO_GUEST_BYTES),
+    });
+    const bellArea = bellPage * PAGE_BYTES;
+    this.bell = new BellSender(memory, bellArea + layout.BELL_TO_HOST, doorbell);
+    this.pending = new BellReceiver(memory, bellArea + layout.BELL_TO_GUEST);
+  }
+
+  get state(): AttachState {
+    return this.#state;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Bytes of the region that the session may touch. */
+  get regionBytes(): number {
+    return this.#regionPages * PAGE_BYTES;
+  }
+
+  /** SB_VIOLATION, when state is "failed" (ERR-4). */
+  get violation(): number {
+    return loadWord(this.#memory, layout.SB_VIOLATION);
+  }
+
+  /** Asks the host for a fresh epoch (ATT-2). Every pipe of before is void from here on. */
+  attach(): void {
+    this.#end("waiting");
+    const last = loadWord(this.#memory, layout.SB_ATTACH_REPLY);
+    const mine = loadWord(this.#memory, layout.SB_ATTACH_REQUEST);
+    // Any value that differs from both says "new"; 0 means "never".
+    this.#request = ((last > mine ? last : mine) + 1) >>> 0 || 1;
+    if (this.#request === last || this.#request === mine) this.#request = (this.#request + 1) >>> 0 || 1;
+    storeWord(this.#memory, layout.SB_GUEST_STATE, GuestState.ATTACHING);
+    storeWord(this.#memory, layout.SB_GUEST_VERSION_MINOR, layout.VERSION_MINOR);
+    storeWord(this.#memory, layout.SB_FEATURES_ACCEPTED, 0);
+    storeWord(this.#memory, layout.SB_ATTACH_REQUEST, this.#request);
+    this.bell.ring();
+  }
+
+  /** Looks at the host's words of the superblock: after every bell, before anything else of the region is touched. */
+  poll(): AttachState {
+    // The reply first: a host stores its state before it, so with the reply comes a state that is no older (ATT-3).
+    const answered = loadWord(this.#memory, layout.SB_ATTACH_REPLY) === this.#request;
+    const state = loadWord(this.#memory, layout.SB_HOST_STATE);
+    if (state > HostState.FAILED) throw bad("SB-4", `host state ${state}`);
+    if (this.#state === "waiting") {
+      if (!answered) return this.#state;
+      if (state === HostState.READY || state === HostState.DRAINING) this.#beginEpoch();
+      else if (state === HostState.FAILED) this.#end("failed");
+      // The monitor that answered is gone, and its successor takes this request for an old one: ask it anew.
+      else if (state === HostState.RESETTING) this.attach();
+      return this.#state;
+    }
+    if (this.#state === "attached") {
+      const sameEpoch = loadWord(this.#memory, layout.SB_EPOCH) === this.#epoch;
+      if (sameEpoch && state === HostState.FAILED) this.#end("failed");
+      else if (!sameEpoch || (state !== HostState.READY && state !== HostState.DRAINING)) this.#end("lost");
+    }
+    return this.#state;
+  }
+
+  /** Leaves: the host takes everything back (ATT-7). */
+  detach(): void {
+    this.#end("lost");
+    storeWord(this.#memory, layout.SB_GUEST_STATE, GuestState.DETACHED);
+    this.bell.ring();
+  }
+
+  /** Counts a scan of the pending words (SB-6). */
+  beat(): void {
+    this.#heartbeat = (this.#heartbeat + 1) >>> 0;
+    storeWord(this.#memory, layout.SB_GUEST_HEARTBEAT, this.#heartbeat);
+  }
+
+  pipe(id: number): GuestPipe | undefined {
+    return this.#pipes.get(id);
+  }
+
+  pipes(): IterableIterator<GuestPipe> {
+    return this.#pipes.values();
+  }
+
+  /**
+   * Sends a control request; returns its id, or undefined while the ring is full: try again after stream 0 is signalled.
+   * Messages without a reply may use the id all the same.
+   */
+  send<T>(kind: Message<T>, value: T): number | undefined {
+    if (this.#control === undefined || this.#requests === undefined)
+      throw new Error("the guest is not attached");
+    const id = this.#nextRequestId;
+    const payload = kind.encode(value);
+    if (!this.#requests.write(kind.type, id, payload, this.#signalControl)) {
+      if (!this.#control.toHost.wantSpace(FRAME_HEADER_BYTES + payload.length)) return undefined;
+      if (!this.#requests.write(kind.type, id, payload, this.#signalControl)) return undefined;
+    }
+    this.#control.toHost.unwantSpace();
+    this.#nextRequestId = (id + 1) >>> 0 || 1;
+    return id;
+  }
+
+  /** The next reply on the control pipe, or undefined. */
+  nextReply(): Frame | undefined {
+    return this.#replies?.next(this.#signalControl);
+  }
+
+  /** Takes up the stream that a StreamInfo describes. Throws ProtocolError where it lies outside the region (TRU-6). */
+  openPipe(info: StreamInfo): GuestPipe {
+    if (info.id === 0 || info.id > this.#maxStreamId) throw bad("CTL-3", `stream id ${info.id}`);
+    if (this.#pipes.has(info.id)) throw bad("CTL-3", `stream ${info.id} is open already`);
+    const { page, toHostBytes, toGuestBytes } = info;
+    const place = this.#checkPlace({ page, toHostBytes, toGuestBytes });
+    const pipe = new GuestPipe(this.#memory, info.id, info.generation, place);
+    this.#pipes.set(info.id, pipe);
+    return pipe;
+  }
+
+  /** Forgets a pipe whose two ends this guest has closed; it must not be touched again (STR-7). */
+  forget(pipe: GuestPipe): void {
+    if (this.#pipes.get(pipe.id) === pipe) this.#pipes.delete(pipe.id);
+  }
+
+  readonly #signalControl = (): void => this.bell.signal(0);
+
+  #beginEpoch(): void {
+    this.#epoch = loadWord(this.#memory, layout.SB_EPOCH);
+    this.#control = new GuestPipe(this.#memory, 0, 0, this.#controlPlace);
+    this.#replies = new FrameReader(this.#control.toGuest);
+    this.#requests = new FrameWriter(this.#control.toHost);
+    // Set for good: whenever nextReply() finds nothing whole, the host already knows that it must signal.
+    this.#control.toGuest.wantData();
+    this.#state = "attached";
+    storeWord(this.#memory, layout.SB_GUEST_STATE, GuestState.ATTACHED);
+    this.bell.ring();
+  }
+
+  #end(state: AttachState): void {
+    this.#state = state;
+    this.#pipes.clear();
+    this.#control = undefined;
+    this.#replies = undefined;
+    this.#requests = undefined;
+  }
+
+  #checkPages(page: number, pages: number): void {
+    if (page === 0 || page + pages > this.#regionPages) {
+      throw bad("TRU-6", `pages ${page}..${page + pages - 1} are outside the region`);
+    }
+  }
+
+  #checkPlace(place: PipePlace): PipePlace {
+    for (const capacity of [place.toHostBytes, place.toGuestBytes]) {
+      const powerOfTwo = capacity > 0 && (capacity & (capacity - 1)) === 0;
+      if (!powerOfTwo || capacity < MIN_RING_BYTES || capacity > MAX_RING_BYTES) {
+        throw bad("PIPE-3", `capacity ${capacity}`);
+      }
+    }
+    this.#checkPages(place.page, layout.pipePages(place.toHostBytes, place.toGuestBytes));
+    return place;
+  }
+}
+
+function bad(clause: string, what: string): ProtocolError {
+  return new ProtocolError(Violation.SUPERBLOCK, clause, what);
+}

@@ -1,0 +1,22 @@
+// One region as typed arrays. The two views cover the same bytes from offset 0; words are read and written by
+// Atomics only, bytes by plain copies whose order the position words give (RING-3).
+
+export interface RegionMemory {
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+}
+
+/** Views of a whole region (any ArrayBuffer or SharedArrayBuffer; its length a multiple of 4). */
+export function regionMemory(buffer: ArrayBufferLike): RegionMemory {
+  return { words: new Int32Array(buffer), bytes: new Uint8Array(buffer) };
+}
+
+/** Loads the u32 at a byte offset (acquire). */
+export function loadWord(memory: RegionMemory, offset: number): number {
+  return Atomics.load(memory.words, offset / 4) >>> 0;
+}
+
+/** Stores the u32 at a byte offset (release). */
+export function storeWord(memory: RegionMemory, offset: number, value: number): void {
+  Atomics.store(memory.words, offset / 4, value | 0);
+}

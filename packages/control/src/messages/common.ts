@@ -1,0 +1,64 @@
+// Messages that more than one protocol uses (PROTOCOL.md section 8).
+
+import { PATH_MAX_BYTES, TEXT_MAX_BYTES } from "../limits.ts";
+import { type Field, i64, type Message, message, struct, text, u32, u64 } from "../wire.ts";
+
+export const path: Field<string> = text(PATH_MAX_BYTES);
+export const sentence: Field<string> = text(TEXT_MAX_BYTES);
+
+/** Reply to a request that failed: a Linux errno, the policy rule that refused (or ""), and a sentence (ERR-2). */
+export interface ErrorReply {
+  readonly errno: number;
+  readonly rule: string;
+  readonly reason: string;
+}
+export const ErrorReply: Message<ErrorReply> = message(0x8001, "Error", {
+  errno: u32,
+  rule: sentence,
+  reason: sentence,
+});
+
+/** Reply to a request that has nothing to tell but that it is done. */
+export type Done = Record<never, never>;
+export const Done: Message<Done> = message(0x8002, "Done", {});
+
+export const FileKind = { FILE: 1, DIRECTORY: 2, SYMLINK: 3, OTHER: 4 } as const;
+export type FileKind = (typeof FileKind)[keyof typeof FileKind];
+
+/** A point in time since 1970-01-01T00:00:00Z. */
+export interface Timestamp {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+export const timestamp: Field<Timestamp> = struct({ seconds: i64, nanoseconds: u32 });
+
+/** What stat(2) tells (FS-3). `blocks` counts 512 bytes. */
+export interface StatReply {
+  /** A FileKind. */
+  readonly kind: number;
+  /** Permission bits, 0o7777. */
+  readonly mode: number;
+  readonly links: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly inode: number;
+  readonly size: number;
+  readonly blocks: number;
+  readonly accessed: Timestamp;
+  readonly modified: Timestamp;
+  readonly changed: Timestamp;
+}
+export const statFields: { readonly [K in keyof StatReply]: Field<StatReply[K]> } = {
+  kind: u32,
+  mode: u32,
+  links: u32,
+  uid: u32,
+  gid: u32,
+  inode: u64,
+  size: u64,
+  blocks: u64,
+  accessed: timestamp,
+  modified: timestamp,
+  changed: timestamp,
+};
+export const StatReply: Message<StatReply> = message(0x8003, "StatReply", statFields);

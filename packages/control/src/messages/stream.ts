@@ -1,0 +1,37 @@
+// The first frames of a stream say what it is for (PROTOCOL.md section 10).
+
+import { type Message, message, rest, u32 } from "../wire.ts";
+import { type ErrorReply, sentence } from "./common.ts";
+
+export const Protocol = { ECHO: 1, TCP_CONNECT: 2, TCP_LISTEN: 3, FILE: 4, FILE_STREAM: 5, FS: 6 } as const;
+export type Protocol = (typeof Protocol)[keyof typeof Protocol];
+
+/** The name of a protocol, for people: "tcp-connect". */
+export function protocolName(protocol: number): string {
+  for (const [name, value] of Object.entries(Protocol)) {
+    if (value === protocol) return name.toLowerCase().replaceAll("_", "-");
+  }
+  return `protocol-${protocol}`;
+}
+
+/** Guest's first frame. */
+export interface Open {
+  /** A Protocol. */
+  readonly protocol: number;
+  readonly body: Uint8Array;
+}
+export const Open: Message<Open> = message(0x0201, "Open", { protocol: u32, body: rest });
+
+/** Host's first frame where it agrees; what follows depends on the protocol. */
+export interface Opened {
+  readonly body: Uint8Array;
+}
+export const Opened: Message<Opened> = message(0x8201, "Opened", { body: rest });
+
+/** Host's first and last frame where it does not. */
+export type Refused = ErrorReply;
+export const Refused: Message<Refused> = message(0x8202, "Refused", {
+  errno: u32,
+  rule: sentence,
+  reason: sentence,
+});

@@ -1,0 +1,95 @@
+// A pipe: a header page and the data areas of two rings (PROTOCOL.md section 4.3), and its two ends.
+
+import {
+  Closed,
+  LINE_BYTES,
+  PAGE_BYTES,
+  PIPE_GENERATION,
+  PIPE_ID,
+  PIPE_TO_GUEST_CONSUMER,
+  PIPE_TO_GUEST_PRODUCER,
+  PIPE_TO_HOST_CONSUMER,
+  PIPE_TO_HOST_PRODUCER,
+} from "./layout.ts";
+import { type RegionMemory, storeWord } from "./memory.ts";
+import { RingConsumer, type RingPlace, RingProducer } from "./ring.ts";
+
+/** A block's first page, and the capacities of its rings in bytes. */
+export interface PipePlace {
+  readonly page: number;
+  readonly toHostBytes: number;
+  readonly toGuestBytes: number;
+}
+
+export function toHostRing(place: PipePlace): RingPlace {
+  const header = place.page * PAGE_BYTES;
+  return {
+    producer: header + PIPE_TO_HOST_PRODUCER,
+    consumer: header + PIPE_TO_HOST_CONSUMER,
+    data: header + PAGE_BYTES,
+    capacity: place.toHostBytes,
+  };
+}
+
+export function toGuestRing(place: PipePlace): RingPlace {
+  const header = place.page * PAGE_BYTES;
+  const toHostPages = Math.ceil(place.toHostBytes / PAGE_BYTES);
+  return {
+    producer: header + PIPE_TO_GUEST_PRODUCER,
+    consumer: header + PIPE_TO_GUEST_CONSUMER,
+    data: header + PAGE_BYTES * (1 + toHostPages),
+    capacity: place.toGuestBytes,
+  };
+}
+
+/** Host only, before the guest learns of the block: every word as PIPE-2 wants it. */
+export function initialisePipe(memory: RegionMemory, page: number, id: number, generation: number): void {
+  const header = page * PAGE_BYTES;
+  for (let offset = 0; offset < 4 * LINE_BYTES; offset += 4) storeWord(memory, header + offset, 0);
+  storeWord(memory, header + PIPE_ID, id);
+  storeWord(memory, header + PIPE_GENERATION, generation);
+}
+
+/** The host's end of a stream. */
+export class HostPipe {
+  readonly id: number;
+  readonly generation: number;
+  readonly place: PipePlace;
+  readonly toHost: RingConsumer;
+  readonly toGuest: RingProducer;
+
+  constructor(memory: RegionMemory, id: number, generation: number, place: PipePlace) {
+    this.id = id;
+    this.generation = generation;
+    this.place = place;
+    this.toHost = new RingConsumer(memory, toHostRing(place));
+    this.toGuest = new RingProducer(memory, toGuestRing(place));
+  }
+
+  /** All four closed flags are set: the block may be taken back (STR-7). */
+  through(): boolean {
+    return (
+      this.toHost.closed &&
+      this.toGuest.closed !== Closed.OPEN &&
+      this.toHost.peerClosed() !== Closed.OPEN &&
+      this.toGuest.abandoned()
+    );
+  }
+}
+
+/** The guest's end of a stream. It must not touch its rings after it has closed both (STR-7). */
+export class GuestPipe {
+  readonly id: number;
+  readonly generation: number;
+  readonly place: PipePlace;
+  readonly toHost: RingProducer;
+  readonly toGuest: RingConsumer;
+
+  constructor(memory: RegionMemory, id: number, generation: number, place: PipePlace) {
+    this.id = id;
+    this.generation = generation;
+    this.place = place;
+    this.toHost = new RingProducer(memory, toHostRing(place));
+    this.toGuest = new RingConsumer(memory, toGuestRing(place));
+  }
+}

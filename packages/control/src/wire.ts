@@ -1,0 +1,252 @@
+// Fields and messages (PROTOCOL.md section 7). A message is a list of named fields in order; from that list come its
+// TypeScript type, its encoder and its strict decoder: every byte accounted for, every bound checked.
+
+import { ProtocolError, Violation } from "./errors.ts";
+import { FRAME_PAYLOAD_MAX, LIST_MAX } from "./limits.ts";
+import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
+
+function malformed(what: string): ProtocolError {
+  return new ProtocolError(Violation.FRAME_MALFORMED, "FRM-6", what);
+}
+
+/** Reads fields from one payload, a private copy. */
+export class PayloadReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  u32(): number {
+    if (this.#at + 4 > this.#bytes.length) throw malformed("payload is too short");
+    const value = this.#view.getUint32(this.#at, true);
+    this.#at += 4;
+    return value;
+  }
+
+  i32(): number {
+    return this.u32() | 0;
+  }
+
+  take(length: number): Uint8Array {
+    if (this.#at + length > this.#bytes.length) throw malformed("payload is too short");
+    const part = this.#bytes.slice(this.#at, this.#at + length);
+    this.#at += length;
+    return part;
+  }
+
+  rest(): Uint8Array {
+    return this.take(this.#bytes.length - this.#at);
+  }
+
+  /** Every byte must have been read. */
+  end(): void {
+    if (this.#at !== this.#bytes.length) {
+      throw malformed(`payload has ${this.#bytes.length - this.#at} bytes too many`);
+    }
+  }
+}
+
+/** Collects the fields of one payload. */
+export class PayloadWriter {
+  #bytes: Uint8Array = new Uint8Array(64);
+  #view: DataView = new DataView(this.#bytes.buffer);
+  #length = 0;
+
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + bytes));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+
+  u32(value: number): void {
+    this.#reserve(4);
+    this.#view.setUint32(this.#length, value, true);
+    this.#length += 4;
+  }
+
+  put(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+/** How one field stands in a payload. `write` throws RangeError for a value that the wire cannot carry. */
+export interface Field<T> {
+  read(from: PayloadReader): T;
+  write(to: PayloadWriter, value: T): void;
+}
+
+export const u32: Field<number> = {
+  read: (from) => from.u32(),
+  write(to, value) {
+    if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
+      throw new RangeError(`not a u32: ${value}`);
+    to.u32(value);
+  },
+};
+
+/** 0 or 1; anything else is malformed. */
+export const bool: Field<boolean> = {
+  read(from) {
+    const value = from.u32();
+    if (value > 1) throw malformed(`not a boolean: ${value}`);
+    return value === 1;
+  },
+  write: (to, value) => to.u32(value ? 1 : 0),
+};
+
+/** Low word, then high word; at most 2^53 - 1, so that every language's numbers hold it (FRM-5). */
+export const u64: Field<number> = {
+  read(from) {
+    const low = from.u32();
+    const high = from.u32();
+    if (high > 0x1fffff) throw malformed("a u64 is over 2^53 - 1");
+    return high * 2 ** 32 + low;
+  },
+  write(to, value) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not a u64 below 2^53: ${value}`);
+    to.u32(value % 2 ** 32);
+    to.u32(Math.floor(value / 2 ** 32));
+  },
+};
+
+/** Two's complement, low word first; of magnitude at most 2^53 - 1. */
+export const i64: Field<number> = {
+  read(from) {
+    const low = from.u32();
+    const value = from.i32() * 2 ** 32 + low;
+    if (!Number.isSafeInteger(value)) throw malformed("an i64 is beyond 2^53 - 1");
+    return value;
+  },
+  write(to, value) {
+    if (!Number.isSafeInteger(value)) throw new RangeError(`not an i64 within 2^53: ${value}`);
+    to.u32(((value % 2 ** 32) + 2 ** 32) % 2 ** 32);
+    to.u32(Math.floor(value / 2 ** 32) >>> 0);
+  },
+};
+
+/** A byte count, then that many bytes of UTF-8 without NUL, at most `maxBytes`. */
+export function text(maxBytes: number): Field<string> {
+  return {
+    read(from) {
+      const length = from.u32();
+      if (length > maxBytes) throw malformed(`a text of ${length} bytes is over ${maxBytes}`);
+      const value = decodeUtf8(from.take(length));
+      if (value === undefined) throw malformed("a text is not UTF-8");
+      if (value.includes("\0")) throw malformed("a text contains NUL");
+      return value;
+    },
+    write(to, value) {
+      const bytes = encodeUtf8(value);
+      if (bytes.length > maxBytes)
+        throw new RangeError(`a text of ${bytes.length} bytes is over ${maxBytes}`);
+      if (value.includes("\0")) throw new RangeError("a text contains NUL");
+      to.u32(bytes.length);
+      to.put(bytes);
+    },
+  };
+}
+
+/** All that is left of the payload. */
+export const rest: Field<Uint8Array> = {
+  read: (from) => from.rest(),
+  write: (to, value) => to.put(value),
+};
+
+/** Exactly `length` bytes. */
+export function fixedBytes(length: number): Field<Uint8Array> {
+  return {
+    read: (from) => from.take(length),
+    write(to, value) {
+      if (value.length !== length) throw new RangeError(`expected ${length} bytes, got ${value.length}`);
+      to.put(value);
+    },
+  };
+}
+
+/** A count, then that many items; at most LIST_MAX. */
+export function list<T>(item: Field<T>): Field<readonly T[]> {
+  return {
+    read(from) {
+      const count = from.u32();
+      if (count > LIST_MAX) throw malformed(`a list of ${count} items is over ${LIST_MAX}`);
+      const items: T[] = [];
+      for (let i = 0; i < count; i++) items.push(item.read(from));
+      return items;
+    },
+    write(to, items) {
+      if (items.length > LIST_MAX)
+        throw new RangeError(`a list of ${items.length} items is over ${LIST_MAX}`);
+      to.u32(items.length);
+      for (const value of items) item.write(to, value);
+    },
+  };
+}
+
+type Fields<T> = { readonly [K in keyof T]: Field<T[K]> };
+
+/** Fields one after the other, in the order in which they are named. */
+export function struct<T extends object>(fields: Fields<T>): Field<T> {
+  const entries = Object.entries(fields) as [keyof T, Field<unknown>][];
+  return {
+    read(from) {
+      const value: Partial<Record<keyof T, unknown>> = {};
+      for (const [name, field] of entries) value[name] = field.read(from);
+      return value as T;
+    },
+    write(to, value) {
+      for (const [name, field] of entries) field.write(to, value[name]);
+    },
+  };
+}
+
+/** One kind of frame: its type number, and its payload as fields. */
+export interface Message<T> {
+  readonly type: number;
+  readonly name: string;
+  encode(value: T): Uint8Array;
+  /** Throws ProtocolError FRAME_MALFORMED when the payload is short, long or out of bounds (FRM-6). */
+  decode(payload: Uint8Array): T;
+}
+
+/** Payload codec of something that is not a frame of its own: the body of Open and Opened. */
+export interface Body<T> {
+  encode(value: T): Uint8Array;
+  decode(payload: Uint8Array): T;
+}
+
+export function body<T extends object>(fields: Fields<T>): Body<T> {
+  const whole = struct(fields);
+  return {
+    encode(value) {
+      const to = new PayloadWriter();
+      whole.write(to, value);
+      const payload = to.finish();
+      if (payload.length > FRAME_PAYLOAD_MAX) {
+        throw new RangeError(`a payload of ${payload.length} bytes is over ${FRAME_PAYLOAD_MAX}`);
+      }
+      return payload;
+    },
+    decode(payload) {
+      const from = new PayloadReader(payload);
+      const value = whole.read(from);
+      from.end();
+      return value;
+    },
+  };
+}
+
+export function message<T extends object>(type: number, name: string, fields: Fields<T>): Message<T> {
+  return { type, name, ...body(fields) };
+}

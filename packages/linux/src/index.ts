@@ -1,0 +1,17 @@
+// @ringway/linux: the system calls that both sides of Ringway use, bound through koffi.
+//
+// Calls that run per message or per file operation take numbers and return a value `>= 0` or -errno; calls that set
+// something up throw SystemError. libc.ts says how and why.
+
+export * from "./descriptor.ts";
+export * from "./epoll.ts";
+export * from "./errno.ts";
+export * from "./eventfd.ts";
+export * from "./files.ts";
+export { type PathLike, type Scratch, scratch } from "./libc.ts";
+export * from "./memory.ts";
+export * from "./poll.ts";
+export * from "./rlimit.ts";
+export * from "./scheduler.ts";
+export * from "./sockets.ts";
+export * from "./unix.ts";

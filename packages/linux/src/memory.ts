@@ -1,0 +1,254 @@
+// Shared memory: a sealed memfd and a mapping of it.
+//
+// Invariant: whatever JavaScript can still reach never points at unmapped memory, nor at somebody else's mapping.
+//
+// Sealed against SHRINK, so that the other side cannot truncate the file under us: touching a page past the end of
+// a file is SIGBUS, and kills the process. hugetlbfs is refused for the same reason: a hole that the other side punches
+// there can only be filled again while the pool of huge pages lasts.
+//
+// How a mapping ends. A view from koffi cannot be detached by Node 20: napi marks external buffers untransferable
+// (structuredClone and postMessage copy, or refuse) and there is no ArrayBuffer.prototype.transfer. So the last release
+//  1. detaches the buffer where the runtime can (stale typed arrays then have length 0);
+//  2. puts private zero pages in the place of the region, at the same addresses, in one mmap(MAP_FIXED): at every
+//     instant each address is mapped, and from then on a stale view or address reads and writes memory of nobody's;
+//  3. closes the descriptor: the region's pages are free as soon as the other side lets go of them too;
+//  4. unmaps those zero pages when the ArrayBuffer, and so every typed array on it, has been collected.
+// The pages of step 2 cost address space only, unless something stale writes to them. What is never disposed is never
+// unmapped: another thread may have been told its address.
+
+import { closeFd, fcntl } from "./descriptor.ts";
+import { check, Errno } from "./errno.ts";
+import { failure, libcCall, outcome, pathMax, putPath, scratch, u64At, viewOf } from "./libc.ts";
+
+const memfdCreateCall = libcCall("memfd_create", "int", ["uintptr_t", "uint32_t"]);
+const ftruncateCall = libcCall("ftruncate", "int", ["int", "int64_t"]);
+const fallocateCall = libcCall("fallocate", "int", ["int", "int", "int64_t", "int64_t"]);
+const lseekCall = libcCall("lseek", "int64_t", ["int", "int64_t", "int"]);
+const fstatfsCall = libcCall("fstatfs", "int", ["int", "uintptr_t"]);
+const mmapCall = libcCall("mmap", "intptr_t", ["uintptr_t", "size_t", "int", "int", "int", "int64_t"]);
+const munmapCall = libcCall("munmap", "int", ["uintptr_t", "size_t"]);
+
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+const F_GET_SEALS = 1034;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const SEEK_END = 2;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 0x01;
+const MAP_PRIVATE = 0x02;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MAP_NORESERVE = 0x4000;
+const HUGETLBFS_MAGIC = 0x958458f6;
+const statfsBytes = 120;
+
+/** Bits of `sealsOf()`. */
+export const Seal: { readonly SEAL: 1; readonly SHRINK: 2; readonly GROW: 4; readonly WRITE: 8 } = {
+  /** No seal can be added any more. */
+  SEAL: 1,
+  SHRINK: 2,
+  GROW: 4,
+  WRITE: 8,
+};
+
+/** The seals of a memfd, bits of Seal; -EINVAL where `fd` is not a file that can be sealed; or another -errno. */
+export function sealsOf(fd: number): number {
+  return fcntl(fd, F_GET_SEALS, 0);
+}
+
+/** The region of a descriptor cannot be used safely: the other side could kill this process through it. */
+export class UnsafeMemoryError extends Error {
+  override readonly name: string = "UnsafeMemoryError";
+  readonly code: "ERR_RINGWAY_UNSAFE_MEMORY" = "ERR_RINGWAY_UNSAFE_MEMORY";
+}
+
+/** A mapping as another Worker of this process can be told of it, in a message. */
+export interface MappingPlace {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+export interface FromFdOptions {
+  /** False: take memory that the other side can truncate, and with it kill this process. Default true. */
+  readonly requireSeals?: boolean;
+}
+
+export class SharedMemory implements Disposable {
+  /** The memfd; -1 where the mapping is attached only, or released. */
+  get fd(): number {
+    return this.#fd;
+  }
+  readonly bytes: number;
+  /** The address of byte 0, for system calls. Only for use while this object is not disposed, or retained. */
+  readonly address: number;
+  readonly #owned: boolean;
+  #fd: number;
+  #buffer: ArrayBuffer;
+  #holders = 1;
+  #disposed = false;
+
+  private constructor(fd: number, address: number, bytes: number, owned: boolean) {
+    this.#fd = fd;
+    this.address = address;
+    this.bytes = bytes;
+    this.#owned = owned;
+    this.#buffer = viewOf(address, bytes);
+  }
+
+  /**
+   * New memory, all zero, of `bytes` (a multiple of the page size), sealed against shrinking, growing and further seals.
+   * `name` shows in /proc/<pid>/maps and fd. Throws SystemError (ENOMEM, EMFILE, EINVAL).
+   */
+  static create(name: string, bytes: number): SharedMemory {
+    if (!Number.isSafeInteger(bytes) || bytes <= 0) {
+      throw new RangeError(`memory cannot have ${bytes} bytes`);
+    }
+    check(putPath(path, name), "memfd_create", name);
+    const fd = check(
+      outcome(memfdCreateCall(path.address, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
+      "memfd_create",
+      name,
+    );
+    try {
+      check(outcome(ftruncateCall(fd, bytes)), "ftruncate", name);
+      check(fcntl(fd, F_ADD_SEALS, Seal.SHRINK | Seal.GROW | Seal.SEAL), "fcntl(F_ADD_SEALS)", name);
+      return new SharedMemory(fd, map(fd, bytes), bytes, true);
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Maps memory that the other side made. Takes `fd` over, also when it throws: then `fd` is closed. Throws
+   * UnsafeMemoryError where the descriptor is not a memfd sealed against SHRINK, or is of huge pages, or is empty;
+   * SystemError where it cannot be mapped (EPERM: sealed against writing).
+   */
+  static fromFd(fd: number, options: FromFdOptions = {}): SharedMemory {
+    try {
+      // The seal first, then the size: in this order the size can no longer shrink after it was read.
+      if (options.requireSeals !== false) requireUnshrinkable(fd);
+      const bytes = check(outcome(lseekCall(fd, 0, SEEK_END)), "lseek");
+      if (bytes === 0) throw new UnsafeMemoryError("the memory has no bytes");
+      return new SharedMemory(fd, map(fd, bytes), bytes, true);
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * A view of a mapping that another thread of this process owns. The owner must keep it (retain) for as long as any
+   * thread uses it: releasing this object releases nothing. A thread that cannot promise that takes a mapping of its own:
+   * `SharedMemory.fromFd(duplicateFd(owner.fd))`.
+   */
+  static attachExisting(place: MappingPlace): SharedMemory {
+    return new SharedMemory(-1, place.address, place.bytes, false);
+  }
+
+  /** All of the memory. Throws once the last holder has released it; take it anew rather than keep it. */
+  get buffer(): ArrayBuffer {
+    if (this.#holders === 0) throw new Error("this shared memory was released");
+    return this.#buffer;
+  }
+
+  /** True once the last holder has released it. */
+  get released(): boolean {
+    return this.#holders === 0;
+  }
+
+  /** Where it is, for attachExisting() in another Worker. */
+  get place(): MappingPlace {
+    return { address: this.address, bytes: this.bytes };
+  }
+
+  /**
+   * Keeps the memory mapped until the result is disposed: for work in flight that has addresses inside it. Throws
+   * once it was released; after dispose() too, while others still hold it, since a new holder then has no right to it.
+   */
+  retain(): Disposable {
+    if (this.#disposed) throw new Error("this shared memory was released");
+    this.#holders++;
+    let held = true;
+    return {
+      [Symbol.dispose]: (): void => {
+        if (!held) return;
+        held = false;
+        this.#release();
+      },
+    };
+  }
+
+  /**
+   * Gives the pages of a range back to the kernel: they read as zero from now on, on both sides, and cost no memory until
+   * they are written. Parts of pages are zeroed in place. 0 or -errno (-EINVAL where the range is not inside;
+   * -EBADF for memory that is attached only, or released).
+   */
+  punchHole(offset: number, bytes: number): number {
+    if (offset < 0 || bytes <= 0 || offset + bytes > this.bytes) return -Errno.EINVAL;
+    if (this.#fd < 0) return -Errno.EBADF;
+    for (;;) {
+      const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+      if (fallocateCall(this.#fd, mode, offset, bytes) === 0) return 0;
+      const error = failure();
+      if (error !== -Errno.EINTR) return error;
+    }
+  }
+
+  /** Gives up this hold on the memory; it goes when nobody else retains it. Repeating it does nothing. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#release();
+  }
+
+  #release(): void {
+    this.#holders--;
+    if (this.#holders > 0) return;
+    const buffer = this.#buffer;
+    // Let go of the buffer: its collection is what unmaps the addresses.
+    this.#buffer = new ArrayBuffer(0);
+    detach(buffer);
+    if (!this.#owned) return;
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    // Where even this fails (ENOMEM: too many mappings), the region stays mapped until the buffer is collected.
+    mmapCall(this.address, this.bytes, PROT_READ_WRITE, flags, -1, 0);
+    closeFd(this.#fd);
+    this.#fd = -1;
+    unmapWhenCollected.register(buffer, this.place);
+  }
+}
+
+const path = scratch(pathMax);
+const statfs = scratch(statfsBytes);
+
+/** Unmaps once no typed array can reach the addresses. */
+const unmapWhenCollected = new FinalizationRegistry<MappingPlace>(({ address, bytes }) => {
+  munmapCall(address, bytes);
+});
+
+function map(fd: number, bytes: number): number {
+  return check(outcome(mmapCall(0, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0)), "mmap");
+}
+
+function requireUnshrinkable(fd: number): void {
+  const seals = sealsOf(fd);
+  if (seals === -Errno.EINVAL) throw new UnsafeMemoryError("the descriptor is not a memfd");
+  if ((check(seals, "fcntl(F_GET_SEALS)") & Seal.SHRINK) === 0) {
+    throw new UnsafeMemoryError("the memfd is not sealed against shrinking (F_SEAL_SHRINK)");
+  }
+  check(outcome(fstatfsCall(fd, statfs.address)), "fstatfs");
+  if (u64At(statfs.view, 0) === HUGETLBFS_MAGIC) throw new UnsafeMemoryError("the memfd is of huge pages");
+}
+
+/** Detaches where the runtime can. Where it cannot, the buffer stays as it is, over memory that stays mapped. */
+function detach(buffer: ArrayBuffer): void {
+  const { transfer } = buffer as ArrayBuffer & { transfer?: (bytes: number) => ArrayBuffer };
+  try {
+    transfer?.call(buffer, 0);
+  } catch {
+    // Not detachable here: untransferable external buffers throw.
+  }
+}

@@ -1,0 +1,68 @@
+// poll(2) over a fixed set of descriptors, for a thread that blocks on a few of them.
+//
+// Invariant: revents(i) is that of the last wait(), and 0 where that was interrupted or timed out.
+
+import { Errno } from "./errno.ts";
+import { failure, libcCall, type Scratch, scratch } from "./libc.ts";
+
+export const POLLIN = 0x001;
+export const POLLPRI = 0x002;
+export const POLLOUT = 0x004;
+export const POLLERR = 0x008;
+export const POLLHUP = 0x010;
+export const POLLNVAL = 0x020;
+export const POLLRDHUP = 0x2000;
+
+const pollCall = libcCall("poll", "int", ["uintptr_t", "size_t", "int"]);
+
+/** What to watch: a negative `fd` is skipped. */
+export interface PollEntry {
+  readonly fd: number;
+  readonly events: number;
+}
+
+// struct pollfd: fd (i32), events (i16), revents (i16)
+const entryBytes = 8;
+
+export class PollSet {
+  readonly length: number;
+  readonly #memory: Scratch;
+
+  constructor(entries: readonly PollEntry[]) {
+    this.length = entries.length;
+    this.#memory = scratch(Math.max(1, entries.length) * entryBytes);
+    entries.forEach((entry, i) => {
+      this.set(i, entry.fd, entry.events);
+    });
+  }
+
+  /** Replaces entry `i`. */
+  set(i: number, fd: number, events: number): void {
+    this.#memory.view.setInt32(i * entryBytes, fd, true);
+    this.#memory.view.setInt16(i * entryBytes + 4, events, true);
+    this.#memory.view.setInt16(i * entryBytes + 6, 0, true);
+  }
+
+  /**
+   * Waits at most `timeoutMs` (-1: without limit). Returns how many entries have revents, 0 also when a signal
+   * interrupted it; or -errno.
+   */
+  wait(timeoutMs: number): number {
+    const count = pollCall(this.#memory.address, this.length, timeoutMs);
+    if (count >= 0) return count;
+    const error = failure();
+    // A poll that failed leaves revents as they were.
+    for (let i = 0; i < this.length; i++) this.#memory.view.setInt16(i * entryBytes + 6, 0, true);
+    return error === -Errno.EINTR ? 0 : error;
+  }
+
+  /** The POLL* bits that entry `i` has now. */
+  revents(i: number): number {
+    return this.#memory.view.getUint16(i * entryBytes + 6, true);
+  }
+}
+
+/** One wait for a set that is not kept: as PollSet.wait. */
+export function poll(entries: readonly PollEntry[], timeoutMs: number): number {
+  return new PollSet(entries).wait(timeoutMs);
+}

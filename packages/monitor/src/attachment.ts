@@ -1,0 +1,444 @@
+// One guest as the monitor sees it: its memory, its bell, the socket whose hang-up says that it is gone, its streams, and
+// what it holds of the host (DESIGN: an attachment).
+//
+//   ATTACHING -- guest event --> ATTACHED -- hang-up, detach --> LINGERING -- all flushed, or time over --> gone
+//                                   └────── violation on stream 0, stop ──────────────────────────────────> gone
+//
+// LINGERING: what the guest has ended in order may still reach its peers; everything else is reset at once.
+
+import {
+  type Args,
+  Closed,
+  type ControlHandler,
+  type ErrorReply,
+  encodeHello,
+  HostSession,
+  PAGE_BYTES,
+  ProtocolError,
+  type RegionMemory,
+  regionMemory,
+  type Verdict,
+  Violation,
+} from "@ringway/control";
+import {
+  closeFd,
+  createEventfd,
+  drainEventfd,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLRDHUP,
+  Errno,
+  errnoName,
+  peerCredentials,
+  ringEventfd,
+  SharedMemory,
+  sendWithFds,
+} from "@ringway/linux";
+import { explain } from "./explain.ts";
+import type { Host } from "./host.ts";
+import type { PolicyState } from "./policy-state.ts";
+import type { BellSource, Reactor } from "./reactor/reactor.ts";
+import { Stream, shorten } from "./reactor/stream.ts";
+import { OpeningRelay } from "./relays/opening.ts";
+
+/** Streams looked at in one scan: bounds what one guest can take of a turn. */
+const SCAN_STREAMS = 1024;
+/** Control requests served in one step. */
+const CONTROL_BUDGET = 64;
+/** Scans of a guest that has left: it may have shared its memory with somebody who goes on ringing. */
+const DEPARTING_SCANS = 32;
+/** Violations on streams before the guest itself is ended (ERR-3). */
+const STREAM_VIOLATIONS_MAX = 64;
+
+const pendingIds = new Uint16Array(SCAN_STREAMS);
+
+export class Attachment implements BellSource, ControlHandler {
+  readonly name: string;
+  readonly reactor: Reactor;
+  readonly host: Host;
+  readonly memory: SharedMemory;
+  readonly region: RegionMemory;
+  readonly session: HostSession;
+  /** What the guest holds, against its policy's limits. */
+  postedAccepts = 0;
+  openFiles = 0;
+  fileBytesWritten = 0;
+  #policy: PolicyState;
+  /** This guest's own policy, which a reload of the monitor's leaves alone. */
+  readonly #ownPolicy: boolean;
+  readonly #socketFd: number;
+  readonly #bellToHostFd: number;
+  readonly #bellToGuestFd: number;
+  readonly #bellSlot: number;
+  #socketSlot: number;
+  #streams: (Stream | undefined)[] = [];
+  #state: "attaching" | "attached" | "lingering" | "gone" = "attaching";
+  #streamViolations = 0;
+  readonly #bytesToHost: number;
+  readonly #bytesToGuest: number;
+
+  /**
+   * Takes over `socketFd`, a connected socket, and greets the guest on it. Throws SystemError (EMFILE, ENOMEM), after
+   * it has turned the guest away and closed the socket.
+   */
+  constructor(host: Host, name: string, socketFd: number, policy: PolicyState, ownPolicy: boolean) {
+    this.host = host;
+    this.name = name;
+    this.reactor = host.reactor;
+    this.#policy = policy;
+    this.#ownPolicy = ownPolicy;
+    this.#socketFd = socketFd;
+    this.#bytesToHost = host.counters.index("bytesToHost");
+    this.#bytesToGuest = host.counters.index("bytesToGuest");
+    const made: number[] = [];
+    const slots: number[] = [];
+    let memory: SharedMemory | undefined;
+    try {
+      const { limits } = policy.policy;
+      memory = SharedMemory.create(
+        `ringway:${name}`,
+        Math.floor(limits.regionBytes / PAGE_BYTES) * PAGE_BYTES,
+      );
+      this.memory = memory;
+      this.region = regionMemory(memory.buffer);
+      this.#bellToHostFd = createEventfd();
+      made.push(this.#bellToHostFd);
+      this.#bellToGuestFd = createEventfd();
+      made.push(this.#bellToGuestFd);
+      const doorbell = { ring: (): void => void ringEventfd(this.#bellToGuestFd) };
+      this.session = new HostSession(this.region, doorbell, {
+        streams: limits.streams,
+        ringBytes: limits.streamBytes,
+      });
+      this.#greet(memory.bytes / PAGE_BYTES);
+      this.#bellSlot = this.reactor.watch(this.#bellToHostFd, EPOLLIN, { onEvents: () => this.#onBell() });
+      slots.push(this.#bellSlot);
+      const onEvents = (events: number): void => this.#onSocket(events);
+      this.#socketSlot = this.reactor.watch(socketFd, EPOLLIN | EPOLLRDHUP, { onEvents });
+    } catch (error) {
+      for (const slot of slots) this.reactor.unwatch(slot);
+      for (const fd of made) closeFd(fd);
+      memory?.[Symbol.dispose]();
+      turnAway(socketFd, (error as { errno?: number }).errno ?? Errno.EIO);
+      throw error;
+    }
+    policy.retain();
+    this.reactor.addGuest(this);
+  }
+
+  get bells(): HostSession["pending"] {
+    return this.session.pending;
+  }
+
+  get policy(): PolicyState {
+    return this.#policy;
+  }
+
+  get gone(): boolean {
+    return this.#state === "gone";
+  }
+
+  /** Nobody reads what comes for this guest any more. */
+  get departed(): boolean {
+    return this.#state === "lingering" || this.#state === "gone";
+  }
+
+  get openStreams(): number {
+    return this.session.openStreams;
+  }
+
+  /** Process id of whoever connected, 0 where it cannot be seen. */
+  get pid(): number {
+    try {
+      return peerCredentials(this.#socketFd).pid;
+    } catch {
+      return 0;
+    }
+  }
+
+  /** The monitor's policy was reloaded: new streams and requests are judged by it. */
+  setPolicy(policy: PolicyState): void {
+    if (this.#ownPolicy) return;
+    policy.retain();
+    this.#policy.release();
+    this.#policy = policy;
+    const { limits } = policy.policy;
+    this.session.setLimits({ streams: limits.streams, ringBytes: limits.streamBytes });
+  }
+
+  scan(): void {
+    const count = this.session.pending.take(pendingIds);
+    this.session.beat();
+    for (let i = 0; i < count; i++) {
+      const id = pendingIds[i]!;
+      if (id === 0) this.run();
+      else this.#stream(id)?.run();
+      if (this.#state === "gone") return;
+    }
+  }
+
+  // ── The control pipe, as a task of the reactor ─────────────────────────────────────────────────────────────────
+
+  queued = false;
+
+  run(): void {
+    if (this.#state !== "attached") return;
+    try {
+      if (this.session.stepControl(this, CONTROL_BUDGET)) this.reactor.enqueue(this);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  getArgs(): Args {
+    const { argv, env } = this.#policy.policy.guest;
+    return { argv: [...argv], env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
+  }
+
+  log(level: number, text: string): void {
+    this.host.post({ kind: "log", guest: this.name, level, text });
+  }
+
+  exit(code: number): void {
+    this.host.post({ kind: "exit", guest: this.name, code });
+  }
+
+  explain(protocol: number, body: Uint8Array): Verdict {
+    const verdict = explain(this.#policy.matcher, protocol, body);
+    if (verdict.allowed || this.#policy.policy.refusals === "explain") {
+      return { ...verdict, reason: shorten(verdict.reason) };
+    }
+    return { allowed: false, rule: "", reason: "" };
+  }
+
+  // ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The stream with this id and generation, if it is open. */
+  find(id: number, generation: number): Stream | undefined {
+    const stream = this.#stream(id);
+    return stream !== undefined && stream.pipe.generation === generation ? stream : undefined;
+  }
+
+  /** The pipe is through; its slot and its pages are free. */
+  release(stream: Stream): void {
+    if (this.#streams[stream.id] !== stream) return;
+    this.#streams[stream.id] = undefined;
+    this.session.release(stream.pipe);
+    this.host.counters.values[this.host.streamsIndex]!--;
+  }
+
+  /** A relay has let go of its stream. */
+  streamEnded(stream: Stream): void {
+    if (this.#state === "lingering") this.#lingered(stream);
+  }
+
+  countToHost(bytes: number): void {
+    this.host.counters.values[this.#bytesToHost]! += bytes;
+  }
+
+  countToGuest(bytes: number): void {
+    this.host.counters.values[this.#bytesToGuest]! += bytes;
+  }
+
+  /** What a refusal says to the guest; all of it only where the policy lets it know. */
+  refusal(errno: number, rule: string, reason: string): ErrorReply {
+    if (rule !== "" && this.#policy.policy.refusals === "hide") return { errno, rule: "", reason: "" };
+    return { errno, rule: shorten(rule), reason: shorten(reason) };
+  }
+
+  /** One line for the audit log. */
+  audit(protocol: string, what: string, errno: number, rule: string, reason: string): void {
+    this.host.counters.add("refusals");
+    this.host.post({ kind: "refused", guest: this.name, protocol, what, rule, reason, errno });
+  }
+
+  warn(reason: string): void {
+    this.host.post({ kind: "warning", guest: this.name, reason });
+  }
+
+  /** One line for a violation on a stream, or on the guest's own words (stream 0). */
+  reportViolation(error: ProtocolError, stream: number): void {
+    this.host.counters.add("violations");
+    const { clause, message: reason } = error;
+    this.host.post({ kind: "violation", guest: this.name, stream, clause, reason });
+    if (stream !== 0 && ++this.#streamViolations === STREAM_VIOLATIONS_MAX) {
+      this.#end(Violation.QUOTA, `${STREAM_VIOLATIONS_MAX} violations on streams`);
+    }
+  }
+
+  /** Something went wrong while this guest was served: its own violation, or a bug of ours that must not hurt others. */
+  failed(error: unknown): void {
+    if (this.#state === "gone") return;
+    if (error instanceof ProtocolError) {
+      this.reportViolation(error, 0);
+      this.#end(error.violation, error.message);
+    } else {
+      const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.host.post({ kind: "bug", guest: this.name, stack });
+      this.close("internal error");
+    }
+  }
+
+  /** The stream's host side, made when the guest's first signal for it is taken. */
+  #stream(id: number): Stream | undefined {
+    const pipe = this.session.pipe(id);
+    const known = this.#streams[id];
+    if (pipe === undefined || known?.pipe === pipe) return known;
+    const stream = new Stream(this, pipe);
+    this.#streams[id] = stream;
+    stream.become(new OpeningRelay(stream));
+    this.host.counters.values[this.host.streamsIndex]!++;
+    this.host.counters.add("streamsOpened");
+    return stream;
+  }
+
+  // ── Life ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #greet(regionPages: number): void {
+    const fds = [this.memory.fd, this.#bellToHostFd, this.#bellToGuestFd];
+    const sent = sendWithFds(this.#socketFd, encodeHello({ errno: 0, regionPages }), fds);
+    if (sent < 0)
+      throw Object.assign(new Error(`cannot greet the guest: ${errnoName(-sent)}`), { errno: -sent });
+  }
+
+  #onBell(): void {
+    drainEventfd(this.#bellToHostFd);
+    this.host.counters.add("bells");
+    if (this.#state === "gone" || this.#state === "lingering") return;
+    try {
+      switch (this.session.checkGuest()) {
+        case "reset":
+          this.#abandonStreams();
+          // A guest that attaches quickly has rung once for both of its words.
+          if (this.session.checkGuest() === "attached") this.#attached();
+          break;
+        case "attached":
+          this.#attached();
+          break;
+        case "detached":
+          this.#depart("the guest detached");
+          break;
+        case undefined:
+      }
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #attached(): void {
+    this.#state = "attached";
+    this.host.counters.add("guestsAttached");
+    this.host.post({ kind: "attached", guest: this.name });
+    this.reactor.enqueue(this);
+  }
+
+  #onSocket(events: number): void {
+    if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) this.#depart("the guest hung up");
+    else
+      this.failed(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
+  }
+
+  /** Ends the guest for what it did (ERR-4). */
+  #end(violation: Violation, reason: string): void {
+    if (this.#state === "gone") return;
+    this.session.fail(violation);
+    this.close(`protocol violation: ${reason}`);
+  }
+
+  /** The guest left. What it ended in order may still flow for a while; the rest is reset now. */
+  #depart(reason: string): void {
+    if (this.#state === "lingering" || this.#state === "gone") return;
+    // What the guest did before it left may not have been looked at: its last bell and its hang-up come together.
+    if (this.#state === "attached") {
+      try {
+        this.run();
+        for (let i = 0; i < DEPARTING_SCANS && this.session.pending.pending(); i++) this.scan();
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+      }
+      if (this.gone) return;
+    }
+    this.#state = "lingering";
+    this.#closeSocket();
+    let lingering = 0;
+    for (const stream of this.#streams) {
+      if (stream?.relay === undefined) continue;
+      if (this.#endedInOrder(stream)) lingering++;
+      else stream.abandon();
+    }
+    if (lingering === 0) {
+      this.close(reason);
+      return;
+    }
+    this.#departure = reason;
+    this.reactor.after(this.host.lingerMs, () => this.close(reason));
+  }
+
+  #departure = "";
+
+  #lingered(ended: Stream): void {
+    for (const stream of this.#streams) if (stream !== ended && stream?.relay !== undefined) return;
+    this.close(this.#departure);
+  }
+
+  #endedInOrder(stream: Stream): boolean {
+    try {
+      return stream.pipe.toHost.peerClosed() === Closed.END;
+    } catch {
+      return false;
+    }
+  }
+
+  #abandonStreams(): void {
+    for (const stream of this.#streams) {
+      if (stream === undefined) continue;
+      stream.abandon();
+      this.host.counters.values[this.host.streamsIndex]!--;
+    }
+    this.#streams = [];
+    this.postedAccepts = 0;
+  }
+
+  /** The monitor is stopping: what is open may finish, nothing new begins. */
+  drain(): void {
+    if (this.departed) return;
+    this.session.drain();
+    for (const stream of this.#streams) stream?.relay?.drain?.();
+  }
+
+  /** Streams whose bytes are under way. */
+  get transfers(): number {
+    let count = 0;
+    for (const stream of this.#streams) if (stream?.relay?.transfers) count++;
+    return count;
+  }
+
+  #closeSocket(): void {
+    if (this.#socketSlot < 0) return;
+    this.reactor.unwatch(this.#socketSlot);
+    this.#socketSlot = -1;
+    closeFd(this.#socketFd);
+  }
+
+  /** Ends the guest now: every socket and file of it is closed, its memory goes when no disk work is left in it. */
+  close(reason: string): void {
+    if (this.#state === "gone") return;
+    this.#state = "gone";
+    this.#abandonStreams();
+    this.reactor.removeGuest(this);
+    this.session.leave();
+    this.#closeSocket();
+    this.reactor.unwatch(this.#bellSlot);
+    closeFd(this.#bellToHostFd);
+    closeFd(this.#bellToGuestFd);
+    this.memory[Symbol.dispose]();
+    this.#policy.release();
+    this.host.guestGone(this, reason);
+  }
+}
+
+/** Tells whoever connected that it cannot be a guest, and why. */
+export function turnAway(socketFd: number, errno: number): void {
+  sendWithFds(socketFd, encodeHello({ errno, regionPages: 0 }));
+  closeFd(socketFd);
+}

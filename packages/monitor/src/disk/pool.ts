@@ -1,0 +1,107 @@
+// The disk workers as the reactor sees them: submit, and be called back in a later turn.
+//
+// Guests take turns for the workers, and none may have all of them: one that waits on a dead disk delays nobody else
+// for good. The main thread starts the workers when the first operation asks for them.
+
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { closeFd, createEventfd, drainEventfd, EPOLLIN } from "@ringway/linux";
+import type { Reactor } from "../reactor/reactor.ts";
+import type { DiskOperation, DiskResult } from "./operations.ts";
+
+export const DISK_WORKERS = 4;
+/** Workers that one guest may keep busy. */
+const WORKERS_PER_GUEST = 2;
+
+/** Whose operation it is: only its identity counts. */
+export type DiskUser = object;
+
+interface Job {
+  readonly user: DiskUser;
+  readonly operation: DiskOperation;
+  readonly done: (result: DiskResult) => void;
+}
+
+export class DiskPool {
+  readonly #idle: MessagePort[] = [];
+  readonly #ports: MessagePort[] = [];
+  readonly #running: Map<number, { job: Job; port: MessagePort }> = new Map();
+  readonly #busy: Map<DiskUser, number> = new Map();
+  /** Waiting jobs of each guest, in order; a guest that has had its turn goes to the end. */
+  readonly #queues: Map<DiskUser, Job[]> = new Map();
+  readonly #startWorkers: (wakeFd: number) => void;
+  readonly #reactor: Reactor;
+  #wakeFd = -1;
+  #nextId = 1;
+
+  /** `startWorkers` asks for ports, which come by addWorker(). */
+  constructor(reactor: Reactor, startWorkers: (wakeFd: number) => void) {
+    this.#reactor = reactor;
+    this.#startWorkers = startWorkers;
+  }
+
+  /** Operations under way or waiting. */
+  get load(): number {
+    let waiting = 0;
+    for (const queue of this.#queues.values()) waiting += queue.length;
+    return this.#running.size + waiting;
+  }
+
+  submit(user: DiskUser, operation: DiskOperation, done: (result: DiskResult) => void): void {
+    if (this.#wakeFd < 0) {
+      this.#wakeFd = createEventfd();
+      this.#reactor.watch(this.#wakeFd, EPOLLIN, { onEvents: () => this.#collect() });
+      this.#startWorkers(this.#wakeFd);
+    }
+    const queue = this.#queues.get(user);
+    const job = { user, operation, done };
+    if (queue === undefined) this.#queues.set(user, [job]);
+    else queue.push(job);
+    this.#dispatch();
+  }
+
+  addWorker(port: MessagePort): void {
+    this.#ports.push(port);
+    this.#idle.push(port);
+    this.#dispatch();
+  }
+
+  close(): void {
+    for (const port of this.#ports) port.close();
+    if (this.#wakeFd >= 0) closeFd(this.#wakeFd);
+  }
+
+  #dispatch(): void {
+    for (const [user, queue] of this.#queues) {
+      if (this.#idle.length === 0) return;
+      const busy = this.#busy.get(user) ?? 0;
+      if (busy >= WORKERS_PER_GUEST) continue;
+      const job = queue.shift()!;
+      this.#queues.delete(user);
+      if (queue.length > 0) this.#queues.set(user, queue);
+      const port = this.#idle.pop()!;
+      const id = this.#nextId++;
+      this.#running.set(id, { job, port });
+      this.#busy.set(user, busy + 1);
+      port.postMessage({ id, operation: job.operation });
+    }
+  }
+
+  #collect(): void {
+    drainEventfd(this.#wakeFd);
+    for (const port of this.#ports) {
+      for (;;) {
+        const received = receiveMessageOnPort(port);
+        if (received === undefined) break;
+        const { id, result } = received.message as { id: number; result: DiskResult };
+        const { job } = this.#running.get(id)!;
+        this.#running.delete(id);
+        this.#idle.push(port);
+        const busy = this.#busy.get(job.user)! - 1;
+        if (busy === 0) this.#busy.delete(job.user);
+        else this.#busy.set(job.user, busy);
+        job.done(result);
+      }
+    }
+    this.#dispatch();
+  }
+}

@@ -1,0 +1,47 @@
+// What the policy would say of an Open, without doing it: for Explain on the control pipe.
+
+import {
+  ConnectRequest,
+  fileMessages,
+  formatIp,
+  ListenRequest,
+  Protocol,
+  parseIp,
+  protocolName,
+  type Verdict,
+} from "@ringway/control";
+import type { PolicyMatcher } from "./policy/matcher.ts";
+import type { Decision } from "./policy/types.ts";
+
+/** Throws ProtocolError where `body` is not what the protocol's Open carries. */
+export function explain(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Verdict {
+  switch (protocol) {
+    case Protocol.ECHO:
+    case Protocol.FS:
+      return { allowed: true, rule: "", reason: `${protocolName(protocol)} streams are always allowed` };
+    case Protocol.TCP_CONNECT: {
+      const { host, port } = ConnectRequest.decode(body);
+      return verdict(
+        parseIp(host) === undefined ? matcher.connectName(host, port) : matcher.connectAddress(host, port),
+      );
+    }
+    case Protocol.TCP_LISTEN: {
+      const { address } = ListenRequest.decode(body);
+      return verdict(matcher.listen(formatIp(address.address), address.port));
+    }
+    case Protocol.FILE: {
+      const { path, flags } = fileMessages.FileOpen.decode(body);
+      return verdict(matcher.file(path, (flags & fileMessages.FileFlags.WRITE) !== 0));
+    }
+    case Protocol.FILE_STREAM: {
+      const { path, direction } = fileMessages.FileStreamOpen.decode(body);
+      return verdict(matcher.file(path, direction === fileMessages.FileDirection.WRITE));
+    }
+    default:
+      return { allowed: false, rule: "", reason: `the host does not know ${protocolName(protocol)}` };
+  }
+}
+
+function verdict({ allowed, rule, reason }: Decision): Verdict {
+  return { allowed, rule, reason };
+}

@@ -1,0 +1,28 @@
+// What all guests of one reactor share: the reactor, the policy in force, names to resolve, the disk pool, and the way to
+// the main thread.
+
+import type { Attachment } from "./attachment.ts";
+import type { DiskPool } from "./disk/pool.ts";
+import type { PolicyState } from "./policy-state.ts";
+import type { Counters } from "./reactor/counters.ts";
+import type { FromReactor, ReactorOptions } from "./reactor/messages.ts";
+import type { Reactor } from "./reactor/reactor.ts";
+
+export interface Host {
+  readonly reactor: Reactor;
+  readonly counters: Counters;
+  readonly disk: DiskPool;
+  readonly options: ReactorOptions;
+  readonly lingerMs: number;
+  /** The place of the counter of open streams. */
+  readonly streamsIndex: number;
+  policy: PolicyState;
+  post(message: FromReactor): void;
+  /**
+   * Resolves a name on the main thread; `done` gets its addresses, or none and a Linux errno. Returns a number for
+   * cancelResolve().
+   */
+  resolve(name: string, done: (addresses: readonly string[], errno: number) => void): number;
+  cancelResolve(id: number): void;
+  guestGone(guest: Attachment, reason: string): void;
+}

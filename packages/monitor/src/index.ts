@@ -1,0 +1,15 @@
+// @ringway/monitor: the host side of Ringway. `Monitor.start` is where to begin; docs/monitor.md shows how.
+
+export {
+  type AttachedGuest,
+  DEFAULT_BUSY_POLL_US,
+  DEFAULT_DRAIN_MS,
+  Monitor,
+  type MonitorEvents,
+  type MonitorOptions,
+  type Violated,
+} from "./monitor.ts";
+export * from "./policy/index.ts";
+export { COUNTERS, type CounterName, type CounterValues } from "./reactor/counters.ts";
+export type { ReactorMemory, Refusal } from "./reactor/messages.ts";
+export { type Lookup, lookupBySystem } from "./resolver.ts";

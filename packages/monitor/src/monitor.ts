@@ -1,0 +1,314 @@
+// The monitor as a program embeds it: starts the reactor's thread and keeps the control plane on this one: policy, names,
+// logs, events.
+
+import { EventEmitter } from "node:events";
+import { unlinkSync } from "node:fs";
+import { MessageChannel, Worker } from "node:worker_threads";
+import {
+  closeFd,
+  createEventfd,
+  errnoName,
+  listenUnix,
+  ringEventfd,
+  setNonBlocking,
+  unixPair,
+} from "@ringway/linux";
+import { type Logger, pino } from "pino";
+import { DISK_WORKERS } from "./disk/pool.ts";
+import { loadPolicy } from "./policy/load.ts";
+import type { Policy } from "./policy/types.ts";
+import { Counters, type CounterValues } from "./reactor/counters.ts";
+import type { FromReactor, ReactorMemory, ReactorOptions, Refusal, ToReactor } from "./reactor/messages.ts";
+import { type Lookup, Resolver } from "./resolver.ts";
+
+export interface MonitorOptions {
+  /** What guests may do: a policy, or the path of a policy file. */
+  readonly policy: Policy | string;
+  /** Path of a Unix socket on which process guests attach; without it, guests come by attach() only. */
+  readonly listen?: string;
+  /** How long the reactor looks for work before it sleeps, in microseconds; 0 never. Default 50. */
+  readonly busyPollUs?: number;
+  /** Where log and audit lines go. Default: silent. */
+  readonly logger?: Logger;
+  /** Guests at once. Default 256. */
+  readonly maxGuests?: number;
+  /** How long what a departed guest has ended may take to reach its peer, in milliseconds. Default 500. */
+  readonly lingerMs?: number;
+  /** Resolves names. Default: the system's resolver. */
+  readonly lookup?: Lookup;
+}
+
+/** A guest that attach() made room for. */
+export interface AttachedGuest {
+  readonly name: string;
+  /**
+   * The guest's end of its attach socket (PROTOCOL.md section 17), close-on-exec: pass it to a child process, then close
+   * it. It is the caller's.
+   */
+  readonly fd: number;
+}
+
+export interface Violated {
+  readonly guest: string;
+  /** The stream it happened on; 0 for the guest as a whole. */
+  readonly stream: number;
+  /** The clause of PROTOCOL.md that was broken. */
+  readonly clause: string;
+  readonly reason: string;
+}
+
+export interface MonitorEvents {
+  /** A guest has connected; `pid` is 0 where it cannot be seen. */
+  guest: [{ guest: string; pid: number }];
+  /** A guest has attached to its region. */
+  attached: [{ guest: string }];
+  /** A guest is gone, and everything that it held is closed. */
+  detached: [{ guest: string; reason: string }];
+  refused: [Refusal];
+  violation: [Violated];
+  log: [{ guest: string; level: number; text: string }];
+  exit: [{ guest: string; code: number }];
+  /** The reactor's thread failed: every guest is lost. The monitor is closed. */
+  error: [Error];
+}
+
+/** The default of busyPollUs: see docs/performance.md for what it buys. */
+export const DEFAULT_BUSY_POLL_US = 50;
+/** The default time limit of close(), in milliseconds. */
+export const DEFAULT_DRAIN_MS = 5000;
+
+export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposable {
+  #policy: Policy;
+  readonly #worker: Worker;
+  readonly #wakeFd: number;
+  readonly #counters: Counters;
+  readonly #resolver: Resolver;
+  readonly #log: Logger;
+  readonly #listen: string | undefined;
+  readonly #diskWorkers: Worker[] = [];
+  readonly #memoryRequests: Map<number, (memory: ReactorMemory) => void> = new Map();
+  #nextMemoryRequest = 1;
+  #nextGuest = 1;
+  #closing: Promise<void> | undefined;
+  #onStopped: (() => void) | undefined;
+
+  private constructor(options: MonitorOptions, policy: Policy) {
+    super();
+    this.#policy = policy;
+    this.#log = options.logger ?? pino({ level: "silent" });
+    this.#resolver = new Resolver(options.lookup);
+    this.#counters = new Counters();
+    this.#listen = options.listen;
+    const listenFd = options.listen === undefined ? -1 : listenUnix(options.listen);
+    this.#wakeFd = createEventfd();
+    const workerData: ReactorOptions = {
+      policy,
+      wakeFd: this.#wakeFd,
+      counters: this.#counters.buffer,
+      busyPollUs: options.busyPollUs ?? DEFAULT_BUSY_POLL_US,
+      maxGuests: options.maxGuests ?? 256,
+      lingerMs: options.lingerMs ?? 500,
+      listenFd,
+    };
+    this.#worker = new Worker(new URL("./reactor/worker.js", import.meta.url), {
+      name: "reactor",
+      workerData,
+    });
+    this.#worker.on("message", (message: FromReactor) => this.#onMessage(message));
+    this.#worker.on("error", (error) => this.#failed(error));
+  }
+
+  /**
+   * Starts a monitor; resolves when it takes guests. Throws PolicyError for a bad policy file, SystemError where the
+   * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG).
+   */
+  static async start(options: MonitorOptions): Promise<Monitor> {
+    const policy = typeof options.policy === "string" ? loadPolicy(options.policy) : options.policy;
+    const monitor = new Monitor(options, policy);
+    await new Promise<void>((resolve, reject) => {
+      monitor.#onReady = resolve;
+      monitor.#worker.once("error", reject);
+    });
+    monitor.#log.info({ listen: options.listen }, "monitor is ready");
+    return monitor;
+  }
+
+  #onReady: (() => void) | undefined;
+
+  /** The policy in force for guests that have none of their own. */
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  /** Makes room for a guest, with a policy of its own if one is given; its program gets the descriptor. */
+  attach(options: { readonly name?: string; readonly policy?: Policy } = {}): AttachedGuest {
+    if (this.#closing !== undefined) throw new Error("the monitor is closed");
+    const name = options.name ?? `attached-${this.#nextGuest++}`;
+    const [ours, theirs] = unixPair();
+    setNonBlocking(theirs, false);
+    this.#send({ kind: "attach", fd: ours, name, policy: options.policy });
+    return { name, fd: theirs };
+  }
+
+  /**
+   * Puts another policy in force, for what guests ask from now on; what is open stays open. With a path, throws
+   * PolicyError for a bad file and the old policy stays.
+   */
+  reload(policy: Policy | string): void {
+    const loaded = typeof policy === "string" ? loadPolicy(policy) : policy;
+    this.#policy = loaded;
+    this.#send({ kind: "policy", policy: loaded });
+    this.#log.info("policy reloaded");
+  }
+
+  /** What the reactor has counted so far. */
+  counters(): CounterValues {
+    return this.#counters.read();
+  }
+
+  /** Memory of the reactor's isolate, in bytes; after a collection where `gc` is true and Node runs with --expose-gc. */
+  memoryUsage(options: { readonly gc?: boolean } = {}): Promise<ReactorMemory> {
+    const id = this.#nextMemoryRequest++;
+    return new Promise((resolve) => {
+      this.#memoryRequests.set(id, resolve);
+      this.#send({ kind: "memory", id, gc: options.gc ?? false });
+    });
+  }
+
+  /**
+   * Takes no more guests, streams or connections, lets transfers finish for at most `drainMs`, then ends everything.
+   * Repeated calls wait for the first.
+   */
+  close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.drainMs ?? DEFAULT_DRAIN_MS);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close({ drainMs: 0 });
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    this.#unlinkSocket();
+    const stopped = new Promise<void>((resolve) => {
+      this.#onStopped = resolve;
+    });
+    this.#send({ kind: "stop", drainMs });
+    await stopped;
+    await Promise.all([this.#worker, ...this.#diskWorkers].map((worker) => worker.terminate()));
+    closeFd(this.#wakeFd);
+    this.#log.info("monitor has stopped");
+    this.#log.flush();
+  }
+
+  #unlinkSocket(): void {
+    if (this.#listen === undefined) return;
+    try {
+      unlinkSync(this.#listen);
+    } catch {
+      // Somebody has removed it already.
+    }
+  }
+
+  #send(message: ToReactor): void {
+    this.#worker.postMessage(message, message.kind === "disk" ? [message.port] : []);
+    ringEventfd(this.#wakeFd);
+  }
+
+  #failed(error: Error): void {
+    this.#log.fatal({ err: error }, "the reactor failed");
+    this.#unlinkSocket();
+    this.#closing ??= Promise.all(this.#diskWorkers.map((worker) => worker.terminate())).then(() => {});
+    this.#onStopped?.();
+    if (this.listenerCount("error") > 0) this.emit("error", error);
+  }
+
+  #onMessage(message: FromReactor): void {
+    const log = this.#log;
+    switch (message.kind) {
+      case "ready":
+        this.#onReady?.();
+        return;
+      case "guest":
+        log.debug({ guest: message.guest, pid: message.pid }, "guest connected");
+        this.emit("guest", { guest: message.guest, pid: message.pid });
+        return;
+      case "attached":
+        log.info({ guest: message.guest }, "guest attached");
+        this.emit("attached", { guest: message.guest });
+        return;
+      case "detached":
+        log.info({ guest: message.guest, reason: message.reason }, "guest is gone");
+        this.emit("detached", { guest: message.guest, reason: message.reason });
+        return;
+      case "refused": {
+        const { kind: _, ...refusal } = message;
+        log.warn({ audit: "refused", ...refusal, errno: errnoName(refusal.errno) }, refusal.reason);
+        this.emit("refused", refusal);
+        return;
+      }
+      case "violation": {
+        const { kind: _, ...violated } = message;
+        log.error({ audit: "violation", ...violated }, violated.reason);
+        this.emit("violation", violated);
+        return;
+      }
+      case "bug":
+        log.error(
+          { guest: message.guest, stack: message.stack },
+          "internal error while serving a guest; it was ended",
+        );
+        return;
+      case "warning":
+        log.warn({ guest: message.guest }, message.reason);
+        return;
+      case "log":
+        this.#guestLog(message.guest, message.level, message.text);
+        return;
+      case "exit":
+        log.info({ guest: message.guest, code: message.code }, "guest's program has ended");
+        this.emit("exit", { guest: message.guest, code: message.code });
+        return;
+      case "resolve":
+        void this.#resolve(message.id, message.name);
+        return;
+      case "disk":
+        this.#startDiskWorkers(message.wakeFd);
+        return;
+      case "memory":
+        this.#memoryRequests.get(message.id)?.(message.memory);
+        this.#memoryRequests.delete(message.id);
+        return;
+      case "stopped":
+        if (message.aborted > 0)
+          log.warn({ streams: message.aborted }, "streams were cut off by the time limit");
+        this.#onStopped?.();
+    }
+  }
+
+  #guestLog(guest: string, level: number, text: string): void {
+    const name = level >= 50 ? "error" : level >= 40 ? "warn" : level >= 30 ? "info" : "debug";
+    this.#log[name]({ guest, from: "guest" }, text);
+    this.emit("log", { guest, level, text });
+  }
+
+  async #resolve(id: number, name: string): Promise<void> {
+    const { addresses, errno } = await this.#resolver.resolve(name, this.#policy.timeouts.resolveMs);
+    this.#send({ kind: "resolved", id, addresses, errno });
+  }
+
+  #startDiskWorkers(wakeFd: number): void {
+    for (let i = 0; i < DISK_WORKERS; i++) {
+      const { port1, port2 } = new MessageChannel();
+      const worker = new Worker(new URL("./disk/worker.js", import.meta.url), {
+        name: `disk-${i}`,
+        workerData: { port: port1, wakeFd },
+        transferList: [port1],
+      });
+      worker.on("error", (error) => this.#failed(error));
+      worker.unref();
+      this.#diskWorkers.push(worker);
+      this.#send({ kind: "disk", port: port2 });
+    }
+  }
+}

@@ -1,0 +1,299 @@
+// From a value checked by the schema (schema.ts) to a Policy: defaults filled in, text normalized, and everything checked
+// that a JSON schema cannot say. Each complaint names its place. Places that the schema complained of (isBroken) are
+// not looked at again, so that one run finds the problems of all the others; the Policy that comes out then is no good,
+// and the caller drops it.
+
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { MAX_RING_BYTES, MIN_RING_BYTES, PAGE_BYTES, TEXT_MAX_BYTES } from "@ringway/control";
+import { parseNetwork } from "./addresses.ts";
+import * as defaults from "./defaults.ts";
+import { normalizePattern } from "./names.ts";
+import { isPrefix, splitPath } from "./paths.ts";
+import { parsePorts } from "./ports.ts";
+import { formatSize, parseSize } from "./sizes.ts";
+import type { Path } from "./source.ts";
+import { expectedFound, quoted, shown } from "./text.ts";
+import {
+  type Action,
+  BUILT_IN_RULES,
+  type ConnectRule,
+  type FilesRule,
+  type Limits,
+  type ListenRule,
+  type Policy,
+  type PortRange,
+} from "./types.ts";
+
+/** The file as the schema leaves it; where the schema complained, a value may be anything. */
+export interface RawPolicy {
+  readonly guest?: { readonly argv?: string[]; readonly env?: Record<string, string> };
+  readonly refusals?: "explain" | "hide";
+  readonly connect?: RawRule[];
+  readonly listen?: RawRule[];
+  readonly files?: RawFiles[];
+  readonly limits?: Partial<Record<keyof Limits, number | string>>;
+  readonly timeouts?: { readonly connectMs?: number; readonly resolveMs?: number };
+}
+
+interface RawRule {
+  readonly id?: string;
+  readonly allow?: string | string[];
+  readonly deny?: string | string[];
+  readonly ports?: Port | Port[];
+  readonly resolvesTo?: string | string[];
+}
+
+type Port = number | string;
+
+interface RawFiles {
+  readonly id?: string;
+  readonly guest: string;
+  readonly host: string;
+  readonly access: "ro" | "rw";
+}
+
+export interface BuildContext {
+  /** Relative hosts of files are below it. */
+  readonly folder: string;
+  /** Whether the schema complained of this very place. */
+  isBroken(path: Path): boolean;
+  complain(path: Path, message: string): void;
+}
+
+/** An entry of a list, or the one value that stands for a list of one, with its path. */
+type Entry<T> = readonly [value: T, path: Path];
+
+export function buildPolicy(raw: RawPolicy, context: BuildContext): Policy {
+  const ids = new Map<string, Path>();
+  const rules = <Raw extends { readonly id?: string }, Rule>(
+    list: "connect" | "listen" | "files",
+    build: (raw: Raw, id: string, path: Path) => Rule,
+  ): Rule[] => {
+    if (context.isBroken([list])) return [];
+    return ((raw[list] ?? []) as readonly unknown[] as readonly Raw[]).flatMap((rule, index) => {
+      const path = [list, index];
+      if (context.isBroken(path)) return [];
+      checkId(rule.id, path, ids, context);
+      return [build(rule, rule.id ?? `${list}[${index}]`, path)];
+    });
+  };
+
+  const connect = rules("connect", (rule: RawRule, id, path) => connectRule(rule, id, path, context));
+  const listen = rules("listen", (rule: RawRule, id, path) => listenRule(rule, id, path, context));
+  const files = rules("files", (rule: RawFiles, id, path) => filesRule(rule, id, path, context));
+  checkGuest(raw.guest, context);
+  checkShadows(raw.files ?? [], context);
+
+  return {
+    version: 1,
+    guest: { argv: raw.guest?.argv ?? [], env: raw.guest?.env ?? {} },
+    refusals: raw.refusals ?? "explain",
+    connect,
+    listen,
+    files,
+    limits: limits(raw.limits ?? {}, context),
+    timeouts: { ...defaults.DEFAULT_TIMEOUTS, ...raw.timeouts },
+  };
+}
+
+/** Each text, and all together, must fit the frame that carries them. */
+function checkGuest(guest: RawPolicy["guest"], context: BuildContext): void {
+  const broken = (path: Path): boolean => context.isBroken(path);
+  if (guest === undefined || broken(["guest"])) return;
+  const texts: Entry<string>[] = [];
+  if (guest.argv !== undefined && !broken(["guest", "argv"])) {
+    for (const [index, text] of guest.argv.entries()) texts.push([text, ["guest", "argv", index]]);
+  }
+  if (guest.env !== undefined && !broken(["guest", "env"])) {
+    for (const [name, text] of Object.entries(guest.env))
+      texts.push([`${name}=${text}`, ["guest", "env", name]]);
+  }
+  let total = 0;
+  for (const [text, path] of texts) {
+    if (broken(path)) continue;
+    const bytes = Buffer.byteLength(text);
+    total += bytes + defaults.GUEST_TEXT_OVERHEAD_BYTES;
+    if (bytes > TEXT_MAX_BYTES) {
+      context.complain(path, `expected at most ${TEXT_MAX_BYTES} bytes, found ${bytes}`);
+    }
+  }
+  if (total > defaults.GUEST_TEXTS_BYTES_MAX) {
+    const most = `at most ${defaults.GUEST_TEXTS_BYTES_MAX} bytes of argv and env together`;
+    context.complain(
+      ["guest"],
+      `expected ${most} (counting ${defaults.GUEST_TEXT_OVERHEAD_BYTES} more for each), found ${total}`,
+    );
+  }
+}
+
+function checkId(id: string | undefined, path: Path, ids: Map<string, Path>, context: BuildContext): void {
+  if (id === undefined || context.isBroken([...path, "id"])) return;
+  const earlier = ids.get(id);
+  if (BUILT_IN_RULES.includes(id)) {
+    context.complain([...path, "id"], `expected an id that is no built-in rule's, found ${quoted(id)}`);
+  } else if (earlier !== undefined) {
+    const where = `${earlier[0]}[${earlier[1]}]`;
+    context.complain([...path, "id"], `expected an id of its own; ${quoted(id)} is that of ${where}`);
+  } else {
+    ids.set(id, path);
+  }
+}
+
+function connectRule(rule: RawRule, id: string, path: Path, context: BuildContext): ConnectRule {
+  const action: Action = rule.allow === undefined ? "deny" : "allow";
+  const names: string[] = [];
+  const networks: string[] = [];
+  let targetsAreRight = !context.isBroken([...path, action]);
+  for (const [text, place] of entries(rule[action] ?? [], [...path, action], context)) {
+    const target = parseTarget(text);
+    if ("problem" in target) {
+      targetsAreRight = false;
+      context.complain(place, `expected a name pattern, an address or a CIDR; ${target.problem}`);
+    } else if ("name" in target) names.push(target.name);
+    else networks.push(target.network);
+  }
+  if (rule.resolvesTo !== undefined && action === "allow" && names.length === 0 && targetsAreRight) {
+    context.complain([...path, "resolvesTo"], "goes only with names, and this rule allows none");
+  }
+  const ports =
+    rule.ports === undefined
+      ? defaults.ALL_PORTS
+      : portRanges(entries(rule.ports, [...path, "ports"], context), 1, context);
+  const resolvesTo = networkTexts(entries(rule.resolvesTo ?? [], [...path, "resolvesTo"], context), context);
+  return { id, action, names, networks, ports, resolvesTo };
+}
+
+function listenRule(rule: RawRule, id: string, path: Path, context: BuildContext): ListenRule {
+  const action: Action = rule.allow === undefined ? "deny" : "allow";
+  return {
+    id,
+    action,
+    networks: networkTexts(entries(rule[action] ?? [], [...path, action], context), context),
+    ports: portRanges(entries(rule.ports ?? [], [...path, "ports"], context), 0, context),
+  };
+}
+
+function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext): FilesRule {
+  const isKnown = (key: string): boolean => !context.isBroken([...path, key]);
+  const guest = splitPath(isKnown("guest") ? rule.guest : "/");
+  if ("problem" in guest) context.complain([...path, "guest"], `expected an absolute path; ${guest.problem}`);
+  const components = "problem" in guest ? [] : guest.components;
+  return {
+    id,
+    guest: `/${components.join("/")}`,
+    host: resolve(context.folder, isKnown("host") ? rule.host : "."),
+    access: rule.access,
+  };
+}
+
+/** A files rule below an earlier one's guest path would never decide anything. */
+function checkShadows(files: readonly RawFiles[], context: BuildContext): void {
+  const earlier: { readonly components: readonly string[]; readonly index: number }[] = [];
+  for (const [index, rule] of (Array.isArray(files) ? files : []).entries()) {
+    if (context.isBroken(["files", index]) || context.isBroken(["files", index, "guest"])) continue;
+    const path = splitPath(rule.guest);
+    if ("problem" in path) continue;
+    const cover = earlier.find(({ components }) => isPrefix(components, path.components));
+    if (cover !== undefined) {
+      const by = `files[${cover.index}] (/${cover.components.join("/")})`;
+      context.complain(
+        ["files", index, "guest"],
+        `never matches, because ${by} stands before it: put the deeper path first`,
+      );
+    }
+    earlier.push({ components: path.components, index });
+  }
+}
+
+function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): Limits {
+  const size = (
+    key: "regionBytes" | "streamBytes" | "fileBytesWritten",
+    least: number,
+    most: number,
+  ): number => {
+    const value = raw[key];
+    if (value === undefined || context.isBroken(["limits", key])) return defaults.DEFAULT_LIMITS[key];
+    const bytes = parseSize(value);
+    if (bytes !== undefined && bytes >= least && bytes <= most) return bytes;
+    context.complain(
+      ["limits", key],
+      expectedFound(`a size from ${formatSize(least)} to ${formatSize(most)}`, shown(value)),
+    );
+    return defaults.DEFAULT_LIMITS[key];
+  };
+
+  const regionBytes = size("regionBytes", defaults.REGION_BYTES_MIN, defaults.REGION_BYTES_MAX);
+  if (regionBytes % PAGE_BYTES !== 0) {
+    context.complain(["limits", "regionBytes"], expectedFound("whole pages of 4KiB", shown(raw.regionBytes)));
+  }
+  // A power of two, since capacities are; a quarter, so that a stream's two rings leave half of the region.
+  const quarter = 2 ** Math.floor(Math.log2(regionBytes / 4));
+  let streamBytes = Math.min(defaults.DEFAULT_LIMITS.streamBytes, quarter);
+  if (raw.streamBytes !== undefined) {
+    streamBytes = size("streamBytes", MIN_RING_BYTES, MAX_RING_BYTES);
+    if (!Number.isInteger(Math.log2(streamBytes))) {
+      context.complain(["limits", "streamBytes"], expectedFound("a power of two", shown(raw.streamBytes)));
+    } else if (streamBytes > quarter) {
+      context.complain(
+        ["limits", "streamBytes"],
+        expectedFound(`at most a quarter of regionBytes (${formatSize(quarter)})`, shown(raw.streamBytes)),
+      );
+    }
+  }
+  const fileBytesWritten =
+    raw.fileBytesWritten === "unlimited"
+      ? Number.MAX_SAFE_INTEGER
+      : size("fileBytesWritten", 0, Number.MAX_SAFE_INTEGER);
+  return {
+    streams: Number(raw.streams ?? defaults.DEFAULT_LIMITS.streams),
+    regionBytes,
+    streamBytes,
+    accepts: Number(raw.accepts ?? defaults.DEFAULT_LIMITS.accepts),
+    openFiles: Number(raw.openFiles ?? defaults.DEFAULT_LIMITS.openFiles),
+    fileBytesWritten,
+  };
+}
+
+type Target = { readonly name: string } | { readonly network: string } | { readonly problem: string };
+
+/** What was meant is told by the characters: "/" and ":" are in no name. */
+function parseTarget(text: string): Target {
+  if (text.includes("://"))
+    return { problem: `${quoted(text)} is a URL: give its host, and its port in ports` };
+  if (/^[^:]+:[0-9]+$/.test(text)) return { problem: `${quoted(text)} has a port: give it in ports` };
+  if (text.includes("/") || text.includes(":") || text.includes("%") || isIP(text) !== 0) {
+    const result = parseNetwork(text);
+    return "problem" in result ? result : { network: result.network.text };
+  }
+  return normalizePattern(text);
+}
+
+function networkTexts(texts: readonly Entry<string>[], context: BuildContext): string[] {
+  return texts.flatMap(([text, path]) => {
+    const result = parseNetwork(text);
+    if ("network" in result) return [result.network.text];
+    context.complain(path, `expected an address or a CIDR; ${result.problem}`);
+    return [];
+  });
+}
+
+function portRanges(ports: readonly Entry<Port>[], lowest: 0 | 1, context: BuildContext): PortRange[] {
+  return ports.flatMap(([port, path]) => {
+    const result = parsePorts(port, lowest);
+    if ("range" in result) return [result.range];
+    context.complain(path, result.problem);
+    return [];
+  });
+}
+
+function entries<T extends string | number>(
+  value: T | readonly T[],
+  path: Path,
+  context: BuildContext,
+): readonly Entry<T>[] {
+  const all: Entry<T>[] = Array.isArray(value)
+    ? value.map((item: T, index) => [item, [...path, index]])
+    : [[value as T, path]];
+  return context.isBroken(path) ? [] : all.filter(([, place]) => !context.isBroken(place));
+}

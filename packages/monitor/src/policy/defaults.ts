@@ -1,0 +1,32 @@
+import { CONTROL_RING_BYTES } from "@ringway/control";
+import { KiB, MiB } from "./sizes.ts";
+import type { Limits, PortRange, Timeouts } from "./types.ts";
+
+/** Limits of a policy that names none. 4096 streams of two 4 KiB rings and a header page each take 48 MiB of the region. */
+export const DEFAULT_LIMITS: Limits = {
+  streams: 4096,
+  regionBytes: 256 * MiB,
+  streamBytes: 1 * MiB,
+  accepts: 1024,
+  openFiles: 256,
+  fileBytesWritten: Number.MAX_SAFE_INTEGER,
+};
+
+export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 30_000, resolveMs: 10_000 };
+
+export const ALL_PORTS: readonly PortRange[] = [{ first: 1, last: 65535 }];
+
+/** A region smaller than this has no room for the control pipe and a useful heap. */
+export const REGION_BYTES_MIN: number = 1 * MiB;
+/** 2^40: more than a host maps by accident, and far below the 16 TiB that u32 page numbers reach. */
+export const REGION_BYTES_MAX: number = 1024 * 1024 * MiB;
+
+/**
+ * Arguments and environment go to the guest in one frame, which must fit the control ring whole: all texts, with
+ * GUEST_TEXT_OVERHEAD_BYTES for the length and padding of each, and room to spare for the frame's own fields.
+ */
+export const GUEST_TEXTS_BYTES_MAX: number = CONTROL_RING_BYTES - 1 * KiB;
+export const GUEST_TEXT_OVERHEAD_BYTES = 8;
+
+/** A policy is written by hand; a file past this is something else. */
+export const POLICY_FILE_BYTES_MAX: number = 1 * MiB;

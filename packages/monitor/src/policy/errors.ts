@@ -1,0 +1,41 @@
+/** One thing wrong with a policy file. Lines and columns count from 1. */
+export interface PolicyProblem {
+  readonly line: number;
+  readonly column: number;
+  /** Where in the document: `connect[1].ports`; empty for the document itself. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** A policy that cannot be used. The message is the first problem; the rest are in problems, in the file's order. */
+export class PolicyError extends Error {
+  readonly code = "ERR_POLICY" as const;
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly problems: readonly PolicyProblem[];
+
+  constructor(file: string, problems: readonly PolicyProblem[], options?: ErrorOptions) {
+    // One mistake can make the YAML parser say the same thing many times.
+    const distinct = new Map(problems.map((problem) => [formatProblem("", problem), problem]));
+    const sorted = [...distinct.values()].sort((a, b) => a.line - b.line || a.column - b.column);
+    const first = sorted[0] ?? { line: 1, column: 1, path: "", message: "is not a policy" };
+    const more = sorted.length > 1 ? ` (and ${sorted.length - 1} more)` : "";
+    super(formatProblem(file, first) + more, options);
+    this.name = "PolicyError";
+    this.file = file;
+    this.line = first.line;
+    this.column = first.column;
+    this.problems = sorted;
+  }
+
+  /** Every problem on a line of its own, as a compiler prints them. */
+  report(): string {
+    return this.problems.map((problem) => formatProblem(this.file, problem)).join("\n");
+  }
+}
+
+export function formatProblem(file: string, problem: PolicyProblem): string {
+  const path = problem.path === "" ? "" : `${problem.path}: `;
+  return `${file}:${problem.line}:${problem.column}: ${path}${problem.message}`;
+}

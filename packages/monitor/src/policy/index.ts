@@ -1,0 +1,24 @@
+export { canonicalAddress } from "./addresses.ts";
+export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "./defaults.ts";
+export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
+export { loadPolicy } from "./load.ts";
+export { PolicyMatcher } from "./matcher.ts";
+export { parsePolicy } from "./parse.ts";
+export { formatSize, parseSize } from "./sizes.ts";
+export {
+  type Action,
+  type Allowed,
+  BUILT_IN_RULES,
+  type ConnectRule,
+  type Decision,
+  type FileDecision,
+  type FilesRule,
+  type Limits,
+  type ListenRule,
+  type NameDecision,
+  type Policy,
+  type PortRange,
+  type RefusalErrno,
+  type Refused,
+  type Timeouts,
+} from "./types.ts";

@@ -1,0 +1,39 @@
+// Guest paths: absolute, and normalized by dropping `.` and empty components. `..` is refused rather than resolved:
+// what it means depends on symbolic links, which only the kernel knows (openat2 with RESOLVE_BENEATH decides there).
+import { quoted } from "./text.ts";
+import type { RefusalErrno } from "./types.ts";
+
+/** Linux PATH_MAX counts the terminating NUL. */
+const PATH_BYTES_MAX = 4096 - 1;
+/** Linux NAME_MAX. */
+const NAME_BYTES_MAX = 255;
+
+export type PathResult =
+  | { readonly components: readonly string[] }
+  | { readonly problem: string; readonly errno: RefusalErrno };
+
+export function splitPath(path: string): PathResult {
+  if (path.includes("\0")) return { problem: `the path ${quoted(path)} has a NUL`, errno: "EINVAL" };
+  if (!path.startsWith("/")) return { problem: `the path ${quoted(path)} is not absolute`, errno: "EINVAL" };
+  if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
+    return {
+      problem: `the path ${quoted(path)} is longer than ${PATH_BYTES_MAX} bytes`,
+      errno: "ENAMETOOLONG",
+    };
+  }
+  const components = path.split("/").filter((component) => component !== "" && component !== ".");
+  for (const component of components) {
+    if (component === "..") return { problem: `the path ${quoted(path)} has a ".."`, errno: "EACCES" };
+    if (Buffer.byteLength(component) > NAME_BYTES_MAX) {
+      return {
+        problem: `the path ${quoted(path)} has a component longer than ${NAME_BYTES_MAX} bytes`,
+        errno: "ENAMETOOLONG",
+      };
+    }
+  }
+  return { components };
+}
+
+export function isPrefix(prefix: readonly string[], components: readonly string[]): boolean {
+  return prefix.length <= components.length && prefix.every((component, i) => component === components[i]);
+}

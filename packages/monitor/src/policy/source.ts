@@ -1,0 +1,111 @@
+// A YAML text as a plain value, with the line and column of everything in it. Plain YAML 1.2 only: one document, no
+// aliases (a policy says what it means where it stands, and nothing can be multiplied), no tags, no merge keys, keys
+// that are scalars. Whatever the parser only warns of is a problem here.
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from "yaml";
+import type { PolicyProblem } from "./errors.ts";
+
+export type Path = readonly (string | number)[];
+
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface Source {
+  readonly value: unknown;
+  /** Of the value at path, or of the nearest thing above it that is there; with "key", of the key that names it. */
+  locate(path: Path, part?: "value" | "key"): Position;
+}
+
+export type SourceResult = { readonly source: Source } | { readonly problems: readonly PolicyProblem[] };
+
+export function readSource(text: string): SourceResult {
+  const lines = new LineCounter();
+  const positionOf = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const problemAt = (offset: number, message: string): PolicyProblem => ({
+    ...positionOf(offset),
+    path: "",
+    message,
+  });
+
+  let document: Document.Parsed;
+  try {
+    // A byte order mark is no column of the first line.
+    document = parseDocument(text.replace(/^\ufeff/, ""), {
+      lineCounter: lines,
+      prettyErrors: false,
+      schema: "core",
+      resolveKnownTags: false,
+      logLevel: "error",
+    });
+  } catch (error) {
+    // The parser is recursive: thousands of nested brackets overflow the stack.
+    return { problems: [problemAt(0, `cannot be read as YAML: ${(error as Error).message}`)] };
+  }
+  const problems = [...document.errors, ...document.warnings].map((error) =>
+    problemAt(error.pos[0], yamlMessage(error.code, error.message)),
+  );
+  visit(document, {
+    Alias: (_, alias) => {
+      problems.push(
+        problemAt(alias.range?.[0] ?? 0, "expected a value, found an alias (*...): write it out"),
+      );
+    },
+    Pair: (_, pair) => {
+      if (isScalar(pair.key)) return;
+      const offset = (pair.key as Node | null)?.range?.[0] ?? 0;
+      problems.push(problemAt(offset, "expected a plain key, found a list or a map as a key"));
+    },
+  });
+  if (problems.length > 0) return { problems };
+
+  const locate = (path: Path, part: "value" | "key" = "value"): Position =>
+    positionOf(offsetOf(document.contents, path, part));
+  return { source: { value: document.toJS() as unknown, locate } };
+}
+
+function offsetOf(root: Node | null, path: Path, part: "value" | "key"): number {
+  let node: Node | null = root;
+  let offset = start(root) ?? 0;
+  for (const [depth, step] of path.entries()) {
+    let key: Node | undefined;
+    let value: Node | null | undefined;
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && keyText(item.key.value) === String(step));
+      key = pair?.key as Node | undefined;
+      value = pair?.value as Node | null | undefined;
+    } else if (isSeq(node)) {
+      value = node.items[Number(step)] as Node | undefined;
+    }
+    if (key === undefined && value === undefined) break;
+    const keyOffset = start(key);
+    const wantsKey = part === "key" && depth === path.length - 1;
+    // A key without a value ("ports:") has an empty node somewhere after the colon: the key shows it better.
+    offset = (wantsKey || isEmpty(value) ? (keyOffset ?? start(value)) : start(value)) ?? offset;
+    node = value ?? null;
+  }
+  return offset;
+}
+
+/** As the parser makes property names of keys. */
+function keyText(key: unknown): string {
+  return key === null ? "" : String(key);
+}
+
+function start(node: Node | null | undefined): number | undefined {
+  return node?.range?.[0];
+}
+
+function isEmpty(node: Node | null | undefined): boolean {
+  return !node?.range || node.range[0] === node.range[1];
+}
+
+function yamlMessage(code: string, message: string): string {
+  if (code === "DUPLICATE_KEY") return "expected each key once, found this one again";
+  if (code === "MULTIPLE_DOCS") return "expected one document, found a second one";
+  if (code === "TAG_RESOLVE_FAILED") return `expected no tags: ${message}`;
+  return message.includes("call stack") ? "is nested too deeply" : message;
+}

@@ -1,0 +1,110 @@
+// The policy as plain data, after every check of the file: what parsePolicy returns, what is posted to the reactor's
+// Worker (so: structured-cloneable, no classes, no undefined), and what PolicyMatcher compiles. Sizes are numbers of
+// bytes, hosts of files are absolute, names are lower-case, networks are CIDRs in canonical form.
+
+export type Action = "allow" | "deny";
+
+/** Ports first to last, both included. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface ConnectRule {
+  readonly id: string;
+  readonly action: Action;
+  /** Name patterns: `example.com`, `*.example.com` or `*`. */
+  readonly names: readonly string[];
+  readonly networks: readonly string[];
+  readonly ports: readonly PortRange[];
+  /** Networks that the names may resolve to although they are not public; empty unless action is allow. */
+  readonly resolvesTo: readonly string[];
+}
+
+export interface ListenRule {
+  readonly id: string;
+  readonly action: Action;
+  readonly networks: readonly string[];
+  /** 0 appears only as a range of its own. */
+  readonly ports: readonly PortRange[];
+}
+
+export interface FilesRule {
+  readonly id: string;
+  /** Absolute, normalized: `/` or `/a/b`. */
+  readonly guest: string;
+  readonly host: string;
+  readonly access: "ro" | "rw";
+}
+
+export interface Limits {
+  readonly streams: number;
+  readonly regionBytes: number;
+  readonly streamBytes: number;
+  readonly accepts: number;
+  readonly openFiles: number;
+  /** Number.MAX_SAFE_INTEGER where unlimited. */
+  readonly fileBytesWritten: number;
+}
+
+export interface Timeouts {
+  readonly connectMs: number;
+  readonly resolveMs: number;
+}
+
+export interface Policy {
+  readonly version: 1;
+  readonly guest: { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> };
+  readonly refusals: "explain" | "hide";
+  readonly connect: readonly ConnectRule[];
+  readonly listen: readonly ListenRule[];
+  readonly files: readonly FilesRule[];
+  readonly limits: Limits;
+  readonly timeouts: Timeouts;
+}
+
+/**
+ * EACCES: no rule allows it. EROFS: a write below a read-only rule. EINVAL and ENAMETOOLONG: not a name, address, port
+ * or path. EAGAIN: the policy changed between the two phases of connecting to a name.
+ */
+export type RefusalErrno = "EACCES" | "EROFS" | "EINVAL" | "ENAMETOOLONG" | "EAGAIN";
+
+export interface Allowed {
+  readonly allowed: true;
+  /** The rule that decided: its id in the policy, or one of BUILT_IN_RULES. */
+  readonly rule: string;
+  /** A sentence for people. */
+  readonly reason: string;
+}
+
+export interface Refused {
+  readonly allowed: false;
+  readonly rule: string;
+  readonly reason: string;
+  readonly errno: RefusalErrno;
+}
+
+export type Decision = Allowed | Refused;
+
+/**
+ * ruleIndex is the place in policy.connect, or -1 where a built-in rule decided; name is the normalized name, which is
+ * the one to resolve ("" where there is none).
+ */
+export type NameDecision = Decision & { readonly ruleIndex: number; readonly name: string };
+
+/**
+ * ruleIndex is the place in policy.files, whose host is the root to open relativePath below ("." for the root itself);
+ * -1 and "" where a built-in rule refused.
+ */
+export type FileDecision = Decision & { readonly ruleIndex: number; readonly relativePath: string };
+
+/** Ids that no rule of a policy may take. docs/policy.md says when each refuses. */
+export const BUILT_IN_RULES: readonly string[] = [
+  "address",
+  "default",
+  "name",
+  "not-public",
+  "path",
+  "port",
+  "reloaded",
+];

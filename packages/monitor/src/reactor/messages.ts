@@ -1,0 +1,78 @@
+// What the main thread and the reactor's thread tell each other. Plain data: it is structured-cloned.
+
+import type { MessagePort } from "node:worker_threads";
+import type { Policy } from "../policy/types.ts";
+
+/** Given to the reactor's Worker when it starts. */
+export interface ReactorOptions {
+  readonly policy: Policy;
+  /** The reactor sleeps in epoll; the main thread rings this eventfd after it has posted a message. */
+  readonly wakeFd: number;
+  readonly counters: SharedArrayBuffer;
+  /** How long to look for work before sleeping, in microseconds; 0 never. */
+  readonly busyPollUs: number;
+  /** Guests at once. */
+  readonly maxGuests: number;
+  /** How long what a departed guest has ended may take to reach its peer, in milliseconds. */
+  readonly lingerMs: number;
+  /** A listening SOCK_SEQPACKET socket whose connections are guests, or -1. */
+  readonly listenFd: number;
+}
+
+export type ToReactor =
+  | { readonly kind: "policy"; readonly policy: Policy }
+  /** `fd` is a connected socket that becomes a guest; the reactor owns it from now on. */
+  | {
+      readonly kind: "attach";
+      readonly fd: number;
+      readonly name: string;
+      readonly policy: Policy | undefined;
+    }
+  | {
+      readonly kind: "resolved";
+      readonly id: number;
+      readonly addresses: readonly string[];
+      readonly errno: number;
+    }
+  | { readonly kind: "disk"; readonly port: MessagePort }
+  | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
+  | { readonly kind: "stop"; readonly drainMs: number };
+
+/** Memory of the reactor's own isolate, in bytes. */
+export interface ReactorMemory {
+  readonly heapUsed: number;
+  readonly external: number;
+}
+
+/** One refusal: what the audit log has a line for. */
+export interface Refusal {
+  readonly guest: string;
+  readonly protocol: string;
+  /** What was asked for: "example.com:443", "/data/x". */
+  readonly what: string;
+  readonly rule: string;
+  readonly reason: string;
+  readonly errno: number;
+}
+
+export type FromReactor =
+  | { readonly kind: "ready" }
+  | { readonly kind: "guest"; readonly guest: string; readonly pid: number }
+  | { readonly kind: "attached"; readonly guest: string }
+  | { readonly kind: "detached"; readonly guest: string; readonly reason: string }
+  | ({ readonly kind: "refused" } & Refusal)
+  | {
+      readonly kind: "violation";
+      readonly guest: string;
+      readonly stream: number;
+      readonly clause: string;
+      readonly reason: string;
+    }
+  | { readonly kind: "bug"; readonly guest: string; readonly stack: string }
+  | { readonly kind: "warning"; readonly guest: string; readonly reason: string }
+  | { readonly kind: "log"; readonly guest: string; readonly level: number; readonly text: string }
+  | { readonly kind: "exit"; readonly guest: string; readonly code: number }
+  | { readonly kind: "resolve"; readonly id: number; readonly name: string }
+  | { readonly kind: "disk"; readonly wakeFd: number }
+  | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }
+  | { readonly kind: "stopped"; readonly aborted: number };

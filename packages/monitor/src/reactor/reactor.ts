@@ -1,0 +1,207 @@
+// The event loop of the relays, on a thread of its own. One turn:
+//
+//   take pending streams of every guest -> step them -> step the ready queue -> due timers -> epoll -> step again
+//
+// It never blocks but in epoll, and there only after it has announced its sleep to every guest and looked once more
+// (PROTOCOL.md BELL-5). Nothing here is asynchronous in JavaScript's sense: this thread's Node loop does not turn.
+
+import type { BellReceiver } from "@ringway/control";
+import { Epoll, yieldProcessor } from "@ringway/linux";
+import type { Counters } from "./counters.ts";
+import { type Timer, Timers } from "./timers.ts";
+
+/** Whatever has a descriptor in epoll. */
+export interface EventSource {
+  onEvents(events: number): void;
+}
+
+/** Whatever can use up its budget and queue itself again. */
+export interface Task {
+  queued: boolean;
+  run(): void;
+}
+
+/** A guest, as the loop sees it. */
+export interface BellSource {
+  readonly bells: BellReceiver;
+  /** Takes what is pending and steps it. */
+  scan(): void;
+}
+
+/** Polls that find nothing before busy polling pauses, and how many sleeps it then skips. */
+const POLL_MISSES_MAX = 8;
+const POLL_PAUSE_SLEEPS = 32;
+
+export class Reactor {
+  readonly epoll: Epoll = new Epoll(256);
+  readonly counters: Counters;
+  readonly #timers: Timers = new Timers();
+  readonly #busyPollMs: number;
+  #sources: (EventSource | undefined)[] = [];
+  #tags: number[] = [];
+  #freeSlots: number[] = [];
+  #guests: BellSource[] = [];
+  #ready: Task[] = [];
+  #running = true;
+  #nowMs: number = performance.now();
+  #pollMisses = 0;
+  #pollPause = 0;
+  readonly #sleepsIndex: number;
+
+  constructor(options: { readonly busyPollUs: number; readonly counters: Counters }) {
+    this.#busyPollMs = options.busyPollUs / 1000;
+    this.counters = options.counters;
+    this.#sleepsIndex = this.counters.index("sleeps");
+  }
+
+  /** Milliseconds, monotonic, as of this turn. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Watches `fd`; returns the slot that names it in modify() and unwatch(). Throws SystemError (ENOSPC, ENOMEM). */
+  watch(fd: number, events: number, source: EventSource): number {
+    const slot = this.#freeSlots.pop() ?? this.#sources.length;
+    // The tag tells events of a descriptor that was closed in the same batch from those of its slot's next user.
+    const tag = ((this.#tags[slot] ?? 0) + 1) >>> 0;
+    this.#tags[slot] = tag;
+    this.#sources[slot] = source;
+    try {
+      this.epoll.add(fd, events, slot, tag);
+    } catch (error) {
+      this.#sources[slot] = undefined;
+      this.#freeSlots.push(slot);
+      throw error;
+    }
+    return slot;
+  }
+
+  modify(fd: number, events: number, slot: number): void {
+    this.epoll.modify(fd, events, slot, this.#tags[slot]!);
+  }
+
+  /** Events of `slot` go to another source from now on. */
+  rewire(slot: number, source: EventSource): void {
+    this.#sources[slot] = source;
+  }
+
+  /** Gives up a slot whose descriptor is closed, or about to be: closing takes it out of epoll. */
+  unwatch(slot: number): void {
+    this.#sources[slot] = undefined;
+    this.#tags[slot] = (this.#tags[slot]! + 1) >>> 0;
+    this.#freeSlots.push(slot);
+  }
+
+  addGuest(guest: BellSource): void {
+    this.#guests.push(guest);
+  }
+
+  removeGuest(guest: BellSource): void {
+    this.#guests = this.#guests.filter((other) => other !== guest);
+  }
+
+  /** Runs `task` in the next turn, once however often it is asked. */
+  enqueue(task: Task): void {
+    if (task.queued) return;
+    task.queued = true;
+    this.#ready.push(task);
+  }
+
+  after(delayMs: number, callback: () => void): Timer {
+    return this.#timers.add(performance.now() + delayMs, callback);
+  }
+
+  cancel(timer: Timer | undefined): void {
+    this.#timers.cancel(timer);
+  }
+
+  /** Makes run() return: for good, or so that this thread's Node loop can turn once (finalizers run there). */
+  pause(): void {
+    this.#running = false;
+  }
+
+  /** Returns after pause(). */
+  run(): void {
+    this.#running = true;
+    while (this.#running) {
+      this.#scanGuests();
+      this.#runReady();
+      this.#nowMs = performance.now();
+      this.#timers.run(this.#nowMs);
+      if (this.#ready.length > 0 || this.#anyPending()) this.#dispatch(0);
+      else if (!this.#busyPoll()) this.#sleep();
+    }
+  }
+
+  #scanGuests(): void {
+    for (const guest of this.#guests) if (guest.bells.pending()) guest.scan();
+  }
+
+  #anyPending(): boolean {
+    for (const guest of this.#guests) if (guest.bells.pending()) return true;
+    return false;
+  }
+
+  #runReady(): void {
+    if (this.#ready.length === 0) return;
+    const batch = this.#ready;
+    this.#ready = [];
+    for (const task of batch) {
+      task.queued = false;
+      task.run();
+    }
+  }
+
+  /** Looks for work for the time allowed. True: there was some. Stops looking for a while when that rarely pays. */
+  #busyPoll(): boolean {
+    if (this.#busyPollMs === 0 || this.#guests.length === 0) return false;
+    if (this.#pollPause > 0) {
+      this.#pollPause--;
+      return false;
+    }
+    this.counters.add("polls");
+    const endMs = performance.now() + this.#busyPollMs;
+    do {
+      if (this.#anyPending() || this.#dispatch(0) > 0) {
+        this.#pollMisses = 0;
+        this.counters.add("pollHits");
+        return true;
+      }
+      yieldProcessor();
+    } while (performance.now() < endMs);
+    if (++this.#pollMisses >= POLL_MISSES_MAX) {
+      this.#pollMisses = 0;
+      this.#pollPause = POLL_PAUSE_SLEEPS;
+    }
+    return false;
+  }
+
+  #sleep(): void {
+    const guests = this.#guests;
+    let mayWait = true;
+    for (const guest of guests) {
+      if (!guest.bells.prepareSleep()) mayWait = false;
+    }
+    if (mayWait) this.counters.values[this.#sleepsIndex]!++;
+    const untilTimerMs = this.#timers.untilNextMs(performance.now());
+    const timeoutMs = untilTimerMs === undefined ? -1 : Math.min(Math.ceil(untilTimerMs), 0x7fffffff);
+    const count = this.epoll.wait(mayWait ? timeoutMs : 0);
+    for (const guest of guests) guest.bells.awake();
+    this.#deliver(count);
+  }
+
+  /** Asks epoll, waiting at most `timeoutMs`, and hands out the events. Returns how many. */
+  #dispatch(timeoutMs: number): number {
+    const count = this.epoll.wait(timeoutMs);
+    this.#deliver(count);
+    return count;
+  }
+
+  #deliver(count: number): void {
+    const { epoll } = this;
+    for (let i = 0; i < count; i++) {
+      const slot = epoll.slot(i);
+      if (this.#tags[slot] === epoll.tag(i)) this.#sources[slot]?.onEvents(epoll.events(i));
+    }
+  }
+}

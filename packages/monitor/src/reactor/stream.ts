@@ -1,0 +1,168 @@
+// One stream of one guest: its pipe, and the relay that serves it. The stream knows the life of the pipe (STR-7), the
+// relay what the bytes mean.
+//
+//   opening relay -> (Open) -> the protocol's relay -> done -> closing: waits for the guest's closed words -> released
+
+import {
+  Closed,
+  decodeUtf8,
+  type ErrorReply,
+  encodeUtf8,
+  FrameReader,
+  FrameWriter,
+  type HostPipe,
+  type Message,
+  Opened,
+  ProtocolError,
+  Refused,
+} from "@ringway/control";
+import type { Attachment } from "../attachment.ts";
+import type { Task } from "./reactor.ts";
+
+/** What serves a stream: an explicit state machine. */
+export interface Relay {
+  /** The guest has sent nothing on the stream yet: a listener may have it (LSN-2). */
+  readonly fresh?: true;
+  /** Bytes are under way: a monitor that stops waits for it, within its limit. */
+  readonly transfers?: true;
+  /** The monitor is stopping: take nothing new. */
+  drain?(): void;
+  /** Goes on until it must wait or its budget is used. True: the budget is used; step again. */
+  step(): boolean;
+  /**
+   * The stream ends now, whatever state it is in: close sockets and files, touch the rings no more. Called exactly once,
+   * also after the relay itself has asked for the end.
+   */
+  dispose(): void;
+}
+
+/** A sentence on the wire: rule ids and reasons fit the smallest ring, whatever they quote. */
+const SENTENCE_MAX_BYTES = 1024;
+
+export class Stream implements Task {
+  readonly guest: Attachment;
+  readonly pipe: HostPipe;
+  queued = false;
+  #relay: Relay | undefined;
+
+  constructor(guest: Attachment, pipe: HostPipe) {
+    this.guest = guest;
+    this.pipe = pipe;
+  }
+
+  get id(): number {
+    return this.pipe.id;
+  }
+
+  get relay(): Relay | undefined {
+    return this.#relay;
+  }
+
+  /** Hands the stream to another relay, without ending the one before: that one has let go by itself. */
+  become(relay: Relay): void {
+    this.#relay = relay;
+  }
+
+  /** Look at the stream: its rings, its relay. Queues itself again when the relay's budget is used. */
+  run(): void {
+    try {
+      if (this.#relay === undefined) this.#releaseWhenThrough();
+      else if (this.#relay.step() && this.#relay !== undefined) this.guest.reactor.enqueue(this);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Wakes the guest for this stream. */
+  readonly signal = (): void => this.guest.session.bell.signal(this.pipe.id);
+
+  frames(): FrameReader {
+    return new FrameReader(this.pipe.toHost);
+  }
+
+  writer(): FrameWriter {
+    return new FrameWriter(this.pipe.toGuest);
+  }
+
+  /** Sends a frame that the caller knows to fit: the first on a ring. */
+  send<T>(kind: Message<T>, requestId: number, value: T): boolean {
+    return this.writer().send(kind, requestId, value, this.signal);
+  }
+
+  opened(requestId: number, body: Uint8Array): void {
+    this.send(Opened, requestId, { body });
+  }
+
+  /** Refused, and the end of the stream (STR-2). */
+  refuse(requestId: number, errno: number, rule: string, reason: string): void {
+    this.send(Refused, requestId, this.guest.refusal(errno, rule, reason));
+    this.end();
+  }
+
+  error(errno: number, rule: string, reason: string): ErrorReply {
+    return this.guest.refusal(errno, rule, reason);
+  }
+
+  /** The relay is through, in order: no more bytes either way. */
+  end(): void {
+    this.pipe.toGuest.end();
+    this.#close();
+  }
+
+  /** The relay is through because something broke: the guest gets ECONNRESET. */
+  reset(): void {
+    this.pipe.toGuest.reset();
+    this.#close();
+  }
+
+  /** The guest broke a clause on this stream (STR-8), or serving it failed for a reason that is ours. */
+  failed(error: unknown): void {
+    if (!(error instanceof ProtocolError)) {
+      this.guest.failed(error);
+      return;
+    }
+    this.guest.reportViolation(error, this.id);
+    // A pipe whose words are garbage may never be seen to be through: then it goes with the guest.
+    if (this.#relay !== undefined && !this.guest.gone) this.reset();
+  }
+
+  /** The guest is gone: the relay lets go, the pipe is void. */
+  abandon(): void {
+    const relay = this.#relay;
+    this.#relay = undefined;
+    relay?.dispose();
+  }
+
+  #close(): void {
+    this.pipe.toHost.close();
+    const relay = this.#relay;
+    this.#relay = undefined;
+    relay?.dispose();
+    this.signal();
+    this.guest.streamEnded(this);
+    try {
+      this.#releaseWhenThrough();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #releaseWhenThrough(): void {
+    if (this.pipe.through()) this.guest.release(this);
+  }
+}
+
+/** `text` cut to what fits a reply, at a character. */
+export function shorten(text: string): string {
+  const bytes = encodeUtf8(text);
+  if (bytes.length <= SENTENCE_MAX_BYTES) return text;
+  let end = SENTENCE_MAX_BYTES - 3;
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return `${decodeUtf8(bytes.subarray(0, end)) ?? ""}...`;
+}
+
+/** Has the guest given this stream up: reset it, or both ended it and stopped reading? */
+export function guestGaveUp(pipe: HostPipe): boolean {
+  const closed = pipe.toHost.peerClosed();
+  return closed === Closed.RESET || (closed === Closed.END && pipe.toGuest.abandoned());
+}

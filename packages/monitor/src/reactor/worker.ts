@@ -1,0 +1,198 @@
+// The reactor's thread: builds the host that its guests share, takes guests off the listening socket, and does what the
+// main thread asks. The main thread posts a message and rings `wakeFd`, because epoll does not see messages.
+
+import { getHeapStatistics } from "node:v8";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { acceptUnix, closeFd, drainEventfd, EPOLLIN, Errno, errnoMessage } from "@ringway/linux";
+import { Attachment, turnAway } from "../attachment.ts";
+import { DiskPool } from "../disk/pool.ts";
+import type { Host } from "../host.ts";
+import { PolicyState } from "../policy-state.ts";
+import { Counters } from "./counters.ts";
+import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
+import { Reactor } from "./reactor.ts";
+
+/** How long the listening socket rests after an accept that failed for want of descriptors, in milliseconds. */
+const ACCEPT_RETRY_MS = 100;
+/** How often a stopping monitor looks whether its transfers are done. */
+const DRAIN_CHECK_MS = 20;
+
+const options = workerData as ReactorOptions;
+const port = parentPort!;
+const counters = new Counters(options.counters);
+const reactor = new Reactor({ busyPollUs: options.busyPollUs, counters });
+const guests = new Set<Attachment>();
+const resolving = new Map<number, (addresses: readonly string[], errno: number) => void>();
+let nextResolve = 1;
+let nextGuest = 1;
+let stopped = false;
+
+function post(message: FromReactor): void {
+  port.postMessage(message);
+}
+
+const disk = new DiskPool(reactor, (wakeFd) => post({ kind: "disk", wakeFd }));
+
+const host: Host = {
+  reactor,
+  counters,
+  disk,
+  options,
+  lingerMs: options.lingerMs,
+  streamsIndex: counters.index("streams"),
+  policy: new PolicyState(options.policy),
+  post,
+  resolve(name, done) {
+    const id = nextResolve++;
+    resolving.set(id, done);
+    post({ kind: "resolve", id, name });
+    return id;
+  },
+  cancelResolve(id) {
+    resolving.delete(id);
+  },
+  guestGone(guest, reason) {
+    guests.delete(guest);
+    counters.add("guests", -1);
+    post({ kind: "detached", guest: guest.name, reason });
+    // The guest's memory is unmapped by a finalizer, which needs a turn of this thread's Node loop.
+    reactor.pause();
+  },
+};
+
+function addGuest(socketFd: number, name: string, policy: PolicyState, ownPolicy: boolean): void {
+  if (guests.size >= options.maxGuests) {
+    turnAway(socketFd, Errno.EMFILE);
+    post({ kind: "warning", guest: name, reason: `turned away: ${options.maxGuests} guests are attached` });
+    return;
+  }
+  try {
+    const guest = new Attachment(host, name, socketFd, policy, ownPolicy);
+    guests.add(guest);
+    counters.add("guests");
+    post({ kind: "guest", guest: name, pid: guest.pid });
+  } catch (error) {
+    post({ kind: "warning", guest: name, reason: `turned away: ${(error as Error).message}` });
+  }
+}
+
+// ── The listening socket ─────────────────────────────────────────────────────────────────────────────────────────
+
+let listenFd = options.listenFd;
+let listenSlot = -1;
+
+function acceptGuests(): void {
+  for (;;) {
+    const fd = acceptUnix(listenFd);
+    if (fd === -Errno.EAGAIN) return;
+    if (fd < 0) {
+      post({
+        kind: "warning",
+        guest: "",
+        reason: `accepting guests failed, trying again: ${errnoMessage(-fd)}`,
+      });
+      reactor.modify(listenFd, 0, listenSlot);
+      reactor.after(ACCEPT_RETRY_MS, () => {
+        if (listenFd >= 0) reactor.modify(listenFd, EPOLLIN, listenSlot);
+      });
+      return;
+    }
+    addGuest(fd, `guest-${nextGuest++}`, host.policy, false);
+  }
+}
+
+function closeListener(): void {
+  if (listenFd < 0) return;
+  reactor.unwatch(listenSlot);
+  closeFd(listenFd);
+  listenFd = -1;
+}
+
+// ── What the main thread asks ────────────────────────────────────────────────────────────────────────────────────
+
+function onMessage(message: ToReactor): void {
+  switch (message.kind) {
+    case "policy": {
+      const policy = new PolicyState(message.policy);
+      for (const guest of guests) guest.setPolicy(policy);
+      host.policy.release();
+      host.policy = policy;
+      return;
+    }
+    case "attach": {
+      const own = message.policy === undefined ? undefined : new PolicyState(message.policy);
+      addGuest(message.fd, message.name, own ?? host.policy, own !== undefined);
+      own?.release();
+      return;
+    }
+    case "resolved": {
+      const done = resolving.get(message.id);
+      resolving.delete(message.id);
+      done?.(message.addresses, message.errno);
+      return;
+    }
+    case "disk":
+      disk.addWorker(message.port);
+      return;
+    case "memory": {
+      if (message.gc) (globalThis as { gc?: () => void }).gc?.();
+      const { used_heap_size: heapUsed, external_memory: external } = getHeapStatistics();
+      post({ kind: "memory", id: message.id, memory: { heapUsed, external } });
+      return;
+    }
+    case "stop":
+      stop(message.drainMs);
+  }
+}
+
+function stop(drainMs: number): void {
+  closeListener();
+  for (const guest of guests) guest.drain();
+  const endMs = performance.now() + drainMs;
+  const check = (): void => {
+    let transfers = 0;
+    for (const guest of guests) transfers += guest.transfers;
+    if (transfers > 0 && performance.now() < endMs) {
+      reactor.after(DRAIN_CHECK_MS, check);
+      return;
+    }
+    for (const guest of guests) guest.close("the monitor stops");
+    host.policy.release();
+    finish(transfers);
+  };
+  check();
+}
+
+/** Disk work that uses a guest's memory must be over before this thread goes. */
+function finish(aborted: number): void {
+  if (disk.load > 0) {
+    reactor.after(DRAIN_CHECK_MS, () => finish(aborted));
+    return;
+  }
+  disk.close();
+  stopped = true;
+  reactor.pause();
+  post({ kind: "stopped", aborted });
+}
+
+reactor.watch(options.wakeFd, EPOLLIN, {
+  onEvents() {
+    drainEventfd(options.wakeFd);
+    for (
+      let received = receiveMessageOnPort(port);
+      received !== undefined;
+      received = receiveMessageOnPort(port)
+    ) {
+      onMessage(received.message as ToReactor);
+    }
+  },
+});
+if (listenFd >= 0) listenSlot = reactor.watch(listenFd, EPOLLIN, { onEvents: acceptGuests });
+post({ kind: "ready" });
+
+function turn(): void {
+  reactor.run();
+  if (!stopped) setImmediate(turn);
+  else reactor.epoll.close();
+}
+turn();

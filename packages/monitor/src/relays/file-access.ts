@@ -1,0 +1,103 @@
+// What file, file-stream and fs share: a path is judged and placed below a root, flags are checked, and work goes to the
+// disk pool while the root and the memory that it uses are kept.
+
+import { Errno, fileMessages, protocolName } from "@ringway/control";
+import { errnoMessage, OpenFlags } from "@ringway/linux";
+import type { Attachment } from "../attachment.ts";
+import type { DiskOperation, DiskResult, RootPath } from "../disk/operations.ts";
+
+export interface Failure {
+  readonly errno: number;
+  readonly rule: string;
+  readonly reason: string;
+}
+
+/** Rule that refuses a path which leaves its root by `..` or a symlink (FS-2). */
+const BENEATH_RULE = "beneath";
+
+/** Where a guest path lies on the host, or why the guest may not have it; a refusal is audited here. */
+export function place(guest: Attachment, protocol: number, path: string, write: boolean): RootPath | Failure {
+  const decision = guest.policy.matcher.file(path, write);
+  if (!decision.allowed) {
+    const errno = Errno[decision.errno];
+    guest.audit(protocolName(protocol), path, errno, decision.rule, decision.reason);
+    return { errno, rule: decision.rule, reason: decision.reason };
+  }
+  const root = guest.policy.roots[decision.ruleIndex]!;
+  if (root < 0) {
+    return { errno: -root, rule: "", reason: `the root of rule "${decision.rule}": ${errnoMessage(-root)}` };
+  }
+  return { root, path: decision.relativePath };
+}
+
+/** What to tell the guest of an operation on `path` that failed; leaving the root is a refusal, and audited. */
+export function explainFailure(guest: Attachment, protocol: number, path: string, errno: number): Failure {
+  if (errno === Errno.EXDEV) {
+    const reason = `${path} leads out of its root`;
+    guest.audit(protocolName(protocol), path, errno, BENEATH_RULE, reason);
+    return { errno, rule: BENEATH_RULE, reason };
+  }
+  return { errno, rule: "", reason: `${path}: ${errnoMessage(errno)}` };
+}
+
+/** Open flags for the kernel, or undefined where the guest's make no sense (FILE-2). */
+export function openFlags(flags: number, mode: number): number | undefined {
+  const { READ, WRITE, CREATE, EXCLUSIVE, APPEND, TRUNCATE } = fileMessages.FileFlags;
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  if ((flags & ~fileMessages.FILE_FLAGS_ALL) !== 0 || (mode & ~0o777) !== 0) return undefined;
+  if (!has(READ) && !has(WRITE)) return undefined;
+  if (!has(WRITE) && has(CREATE | EXCLUSIVE | APPEND | TRUNCATE)) return undefined;
+  if (has(EXCLUSIVE) && !has(CREATE)) return undefined;
+  return (
+    (has(READ) && has(WRITE)
+      ? OpenFlags.READ_WRITE
+      : has(WRITE)
+        ? OpenFlags.WRITE_ONLY
+        : OpenFlags.READ_ONLY) |
+    (has(CREATE) ? OpenFlags.CREATE : 0) |
+    (has(EXCLUSIVE) ? OpenFlags.EXCLUSIVE : 0) |
+    (has(APPEND) ? OpenFlags.APPEND : 0) |
+    (has(TRUNCATE) ? OpenFlags.TRUNCATE : 0)
+  );
+}
+
+/** Has the guest as many files open as its policy allows? */
+export function tooManyFiles(guest: Attachment): Failure | undefined {
+  const { openFiles } = guest.policy.policy.limits;
+  if (guest.openFiles < openFiles) return undefined;
+  return {
+    errno: Errno.EMFILE,
+    rule: "",
+    reason: `${openFiles} files are open, the most that the policy allows`,
+  };
+}
+
+/** Takes `bytes` from what the guest may still write; false where that is less. */
+export function takeWriteQuota(guest: Attachment, bytes: number): boolean {
+  if (guest.fileBytesWritten + bytes > guest.policy.policy.limits.fileBytesWritten) return false;
+  guest.fileBytesWritten += bytes;
+  return true;
+}
+
+export const QUOTA_FAILURE: Failure = {
+  errno: Errno.EDQUOT,
+  rule: "",
+  reason: "the limit of file bytes written is reached",
+};
+
+/** Gives an operation to the disk pool. The policy's roots and the guest's memory stay until `done` has been called. */
+export function onDisk(
+  guest: Attachment,
+  operation: DiskOperation,
+  done: (result: DiskResult) => void,
+): void {
+  const { policy } = guest;
+  const memory = guest.gone ? undefined : guest.memory.retain();
+  policy.retain();
+  guest.host.counters.add("fileOperations");
+  guest.host.disk.submit(guest, operation, (result) => {
+    policy.release();
+    memory?.[Symbol.dispose]();
+    done(result);
+  });
+}

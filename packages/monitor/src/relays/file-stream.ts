@@ -1,0 +1,263 @@
+// file-stream: a file's bytes straight into the ring, or out of it: the fast path (PROTOCOL.md section 14).
+//
+//   read    FLOW: preadv2(RWF_NOWAIT) into the ring; not cached ─▶ BUSY: a disk worker reads into the ring ─▶ FLOW
+//           all sent, or the file is shorter by now ─▶ END
+//   write   FLOW ─ bytes ─▶ BUSY: a disk worker writes out of the ring ─▶ FLOW;  END and empty ─▶ WriteDone, END
+//
+// While BUSY, a worker uses the ring's memory by address: the memory is kept, and the positions move afterwards.
+
+import { Closed, Errno, FRAME_HEADER_BYTES, fileMessages, Protocol } from "@ringway/control";
+import { errnoMessage, readAtNoWait } from "@ringway/linux";
+import type { Relay, Stream } from "../reactor/stream.ts";
+import {
+  explainFailure,
+  type Failure,
+  onDisk,
+  openFlags,
+  place,
+  QUOTA_FAILURE,
+  takeWriteQuota,
+  tooManyFiles,
+} from "./file-access.ts";
+import { OpeningFileRelay } from "./opening-file.ts";
+
+/** Bytes moved in one step, and at the most in one operation on disk. */
+const BUDGET_BYTES = 1024 * 1024;
+/** What to wait for on a full ring (RING-9). */
+const WANT_SPACE_SHARE = 4;
+
+export function openFileStream(stream: Stream, requestId: number, body: Uint8Array): void {
+  const { direction, flags, mode, offset, length, path } = fileMessages.FileStreamOpen.decode(body);
+  const { READ, WRITE, APPEND } = fileMessages.FileFlags;
+  const { guest } = stream;
+  const kernelFlags = openFlags(flags, mode);
+  const reading = direction === fileMessages.FileDirection.READ;
+  const own = reading ? READ : WRITE;
+  const known = reading || direction === fileMessages.FileDirection.WRITE;
+  const append = (flags & APPEND) !== 0;
+  if (kernelFlags === undefined || !known || (flags & (READ | WRITE)) !== own || (append && offset !== 0)) {
+    const reason = `direction ${direction}, flags ${flags} and mode 0o${mode.toString(8)} make no sense`;
+    stream.refuse(requestId, Errno.EINVAL, "", reason);
+    return;
+  }
+  const where = place(guest, Protocol.FILE_STREAM, path, !reading);
+  const refusal = "errno" in where ? where : tooManyFiles(guest);
+  if (refusal !== undefined || "errno" in where) {
+    const { errno, rule, reason } = refusal!;
+    stream.refuse(requestId, errno, rule, reason);
+    return;
+  }
+  const opening = new OpeningFileRelay(stream);
+  stream.become(opening);
+  guest.openFiles++;
+  onDisk(guest, { kind: "open", ...where, flags: kernelFlags, mode }, ({ errno, value: fd, stat }) => {
+    if (errno !== 0 || opening.disposed) {
+      guest.openFiles--;
+      if (errno === 0) onDisk(guest, { kind: "close", fd }, () => {});
+      if (opening.disposed) return;
+      const failure = explainFailure(guest, Protocol.FILE_STREAM, path, errno);
+      stream.refuse(requestId, failure.errno, failure.rule, failure.reason);
+      return;
+    }
+    const promised = reading ? Math.max(0, Math.min(length, stat!.size - offset)) : 0;
+    stream.opened(requestId, fileMessages.FileStreamOpened.encode({ length: promised, ...stat! }));
+    if (reading) stream.become(new FileReadRelay(stream, fd, offset, promised));
+    else stream.become(new FileWriteRelay(stream, requestId, fd, append ? -1 : offset, length));
+    stream.run();
+  });
+}
+
+/** What both directions share: the file, and whether a disk worker has it. */
+abstract class FileStreamRelay implements Relay {
+  readonly transfers = true;
+  protected readonly stream: Stream;
+  protected readonly fd: number;
+  protected busy = false;
+  #disposed = false;
+
+  constructor(stream: Stream, fd: number) {
+    this.stream = stream;
+    this.fd = fd;
+  }
+
+  abstract step(): boolean;
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    if (!this.busy) this.#close();
+  }
+
+  /** Moves bytes between the file and the region's memory on a disk worker; `done` gets a count or -errno. */
+  protected onWorker(
+    kind: "readInto" | "writeFrom",
+    regionOffset: number,
+    bytes: number,
+    offset: number,
+    done: (result: number) => void,
+  ): void {
+    const { guest } = this.stream;
+    const address = guest.memory.address + regionOffset;
+    this.busy = true;
+    onDisk(guest, { kind, fd: this.fd, address, bytes, offset }, ({ errno, value }) => {
+      this.busy = false;
+      if (this.#disposed) {
+        this.#close();
+        return;
+      }
+      done(errno === 0 ? value : -errno);
+      this.stream.run();
+    });
+  }
+
+  #close(): void {
+    const { guest } = this.stream;
+    guest.openFiles--;
+    onDisk(guest, { kind: "close", fd: this.fd }, () => {});
+  }
+}
+
+class FileReadRelay extends FileStreamRelay {
+  #offset: number;
+  #left: number;
+
+  constructor(stream: Stream, fd: number, offset: number, length: number) {
+    super(stream, fd);
+    this.#offset = offset;
+    this.#left = length;
+  }
+
+  step(): boolean {
+    const { toHost, toGuest } = this.stream.pipe;
+    if (toHost.peerClosed() === Closed.RESET || toGuest.abandoned()) {
+      this.stream.reset();
+      return false;
+    }
+    let budget = BUDGET_BYTES;
+    while (!this.busy) {
+      if (this.#left === 0) {
+        this.stream.end();
+        return false;
+      }
+      const writable = toGuest.writable();
+      if (writable === 0) {
+        if (toGuest.wantSpace(toGuest.capacity / WANT_SPACE_SHARE)) continue;
+        return false;
+      }
+      toGuest.unwantSpace();
+      if (budget <= 0) return true;
+      const at = toGuest.spanOffset();
+      const wanted = Math.min(toGuest.spanBytes(writable), this.#left, budget);
+      const count = readAtNoWait(this.fd, this.stream.guest.memory.address + at, wanted, this.#offset);
+      if (count > 0) {
+        budget -= count;
+        this.#put(count);
+      } else {
+        // Not in the page cache, or the end, which RWF_NOWAIT does not always tell apart.
+        this.onWorker("readInto", at, wanted, this.#offset, (result) => this.#read(result));
+      }
+    }
+    return false;
+  }
+
+  #read(result: number): void {
+    if (result > 0) this.#put(result);
+    else if (result === 0) this.stream.end();
+    else {
+      this.stream.guest.warn(`reading a file failed: ${errnoMessage(-result)}`);
+      this.stream.reset();
+    }
+  }
+
+  #put(count: number): void {
+    this.#offset += count;
+    this.#left -= count;
+    this.stream.guest.host.counters.add("fileBytesRead", count);
+    this.stream.guest.countToGuest(count);
+    if (this.stream.pipe.toGuest.advance(count)) this.stream.signal();
+  }
+}
+
+class FileWriteRelay extends FileStreamRelay {
+  readonly #requestId: number;
+  /** -1: at the end of the file (APPEND). */
+  #offset: number;
+  #left: number;
+  #written = 0;
+
+  constructor(stream: Stream, requestId: number, fd: number, offset: number, length: number) {
+    super(stream, fd);
+    this.#requestId = requestId;
+    this.#offset = offset;
+    this.#left = length;
+  }
+
+  step(): boolean {
+    const { stream } = this;
+    const { toHost } = stream.pipe;
+    if (this.busy) return false;
+    for (;;) {
+      const closed = toHost.peerClosed();
+      if (closed === Closed.RESET) {
+        stream.reset();
+        return false;
+      }
+      const readable = toHost.readable();
+      if (readable === 0) {
+        if (closed === Closed.END) {
+          this.#done();
+          return false;
+        }
+        if (toHost.wantData()) continue;
+        return false;
+      }
+      const bytes = Math.min(toHost.spanBytes(readable), BUDGET_BYTES);
+      if (bytes > this.#left) {
+        this.#failed({ errno: Errno.EFBIG, rule: "", reason: "more bytes than the length named" });
+      } else if (!takeWriteQuota(stream.guest, bytes)) {
+        this.#failed(QUOTA_FAILURE);
+      } else {
+        this.onWorker("writeFrom", toHost.spanOffset(), bytes, this.#offset, (result) =>
+          this.#wrote(bytes, result),
+        );
+      }
+      return false;
+    }
+  }
+
+  #wrote(bytes: number, result: number): void {
+    const { stream } = this;
+    const count = Math.max(0, result);
+    stream.guest.fileBytesWritten -= bytes - count;
+    this.#written += count;
+    this.#left -= count;
+    if (this.#offset >= 0) this.#offset += count;
+    stream.guest.host.counters.add("fileBytesWritten", count);
+    stream.guest.countToHost(count);
+    if (count > 0 && stream.pipe.toHost.advance(count)) stream.signal();
+    // After a short count the next write tells why.
+    if (result <= 0) {
+      const errno = result === 0 ? Errno.EIO : -result;
+      this.#failed({ errno, rule: "", reason: `writing the file: ${errnoMessage(errno)}` });
+    }
+  }
+
+  #done(): void {
+    const { WriteDone } = fileMessages;
+    if (this.#roomFor(8)) this.stream.send(WriteDone, this.#requestId, { bytes: this.#written });
+    this.stream.end();
+  }
+
+  #failed({ errno, rule, reason }: Failure): void {
+    const { WriteFailed } = fileMessages;
+    const failure = { bytes: this.#written, ...this.stream.error(errno, rule, reason) };
+    if (this.#roomFor(WriteFailed.encode(failure).length))
+      this.stream.send(WriteFailed, this.#requestId, failure);
+    this.stream.end();
+  }
+
+  /** Only Opened is before it on the ring: a guest that lets even that lie gets no last frame. */
+  #roomFor(payloadBytes: number): boolean {
+    return this.stream.pipe.toGuest.writable() >= FRAME_HEADER_BYTES + payloadBytes;
+  }
+}

@@ -1,0 +1,254 @@
+// file: one open file, its position, and requests in order (PROTOCOL.md section 13).
+//
+// The position is kept here, so that every read and write names its offset. Reads of what the page cache has are done at
+// once (RWF_NOWAIT); whatever may wait on a disk goes to the pool.
+
+import {
+  Done,
+  Errno,
+  type Frame,
+  fileMessages,
+  IO_MAX_BYTES,
+  Protocol,
+  ProtocolError,
+  StatReply,
+  Violation,
+} from "@ringway/control";
+import { errnoMessage, readAtNoWait, type Scratch, scratch } from "@ringway/linux";
+import type { DiskResult } from "../disk/operations.ts";
+import type { Stream } from "../reactor/stream.ts";
+import {
+  explainFailure,
+  onDisk,
+  openFlags,
+  place,
+  QUOTA_FAILURE,
+  takeWriteQuota,
+  tooManyFiles,
+} from "./file-access.ts";
+import { OpeningFileRelay } from "./opening-file.ts";
+import { RequestRelay } from "./requests.ts";
+
+export function openFile(stream: Stream, requestId: number, body: Uint8Array): void {
+  const { flags, mode, path } = fileMessages.FileOpen.decode(body);
+  const { guest } = stream;
+  const kernelFlags = openFlags(flags, mode);
+  if (kernelFlags === undefined) {
+    stream.refuse(requestId, Errno.EINVAL, "", `flags ${flags} and mode 0o${mode.toString(8)} make no sense`);
+    return;
+  }
+  const write = (flags & fileMessages.FileFlags.WRITE) !== 0;
+  const where = place(guest, Protocol.FILE, path, write);
+  const refusal = "errno" in where ? where : tooManyFiles(guest);
+  if (refusal !== undefined || "errno" in where) {
+    const { errno, rule, reason } = refusal!;
+    stream.refuse(requestId, errno, rule, reason);
+    return;
+  }
+  const opening = new OpeningFileRelay(stream);
+  stream.become(opening);
+  guest.openFiles++;
+  onDisk(guest, { kind: "open", ...where, flags: kernelFlags, mode }, ({ errno, value: fd, stat }) => {
+    if (errno !== 0 || opening.disposed) {
+      guest.openFiles--;
+      if (errno === 0) onDisk(guest, { kind: "close", fd }, () => {});
+      if (opening.disposed) return;
+      const failure = explainFailure(guest, Protocol.FILE, path, errno);
+      stream.refuse(requestId, failure.errno, failure.rule, failure.reason);
+      return;
+    }
+    stream.opened(requestId, fileMessages.FileOpened.encode(stat!));
+    stream.become(new FileRelay(stream, fd, flags));
+    stream.run();
+  });
+}
+
+/** This thread's buffer for reads that need not wait. */
+let readBuffer: Scratch | undefined;
+
+class FileRelay extends RequestRelay {
+  readonly #fd: number;
+  readonly #append: boolean;
+  readonly #dataMax: number;
+  #position = 0;
+  #closed = false;
+
+  constructor(stream: Stream, fd: number, flags: number) {
+    super(stream);
+    this.#fd = fd;
+    this.#append = (flags & fileMessages.FileFlags.APPEND) !== 0;
+    this.#dataMax = Math.min(IO_MAX_BYTES, stream.pipe.toGuest.capacity - 12);
+  }
+
+  protected letGo(): void {
+    const { guest } = this.stream;
+    if (this.#closed) return;
+    this.#closed = true;
+    guest.openFiles--;
+    onDisk(guest, { kind: "close", fd: this.#fd }, () => {});
+  }
+
+  protected serve({ type, requestId, payload }: Frame): void {
+    switch (type) {
+      case fileMessages.Read.type: {
+        const { bytes } = fileMessages.Read.decode(payload);
+        this.#withPosition(requestId, () =>
+          this.#read(requestId, bytes, this.#position, (count) => {
+            this.#position += count;
+          }),
+        );
+        return;
+      }
+      case fileMessages.ReadAt.type: {
+        const { bytes, offset } = fileMessages.ReadAt.decode(payload);
+        this.#read(requestId, bytes, offset, () => {});
+        return;
+      }
+      case fileMessages.Write.type: {
+        const { data } = fileMessages.Write.decode(payload);
+        if (this.#append) this.#appendData(requestId, data);
+        else {
+          this.#write(requestId, data, this.#position, (count) => {
+            this.#position += count;
+          });
+        }
+        return;
+      }
+      case fileMessages.WriteAt.type: {
+        const { data, offset } = fileMessages.WriteAt.decode(payload);
+        this.#write(requestId, data, offset, () => {});
+        return;
+      }
+      case fileMessages.Seek.type:
+        this.#seek(requestId, fileMessages.Seek.decode(payload));
+        return;
+      case fileMessages.FileStat.type:
+        fileMessages.FileStat.decode(payload);
+        this.disk({ kind: "fstat", fd: this.#fd }, (result) => {
+          if (this.#succeeded(requestId, result)) this.reply(StatReply, requestId, result.stat!);
+        });
+        return;
+      case fileMessages.Truncate.type:
+        this.#truncate(requestId, fileMessages.Truncate.decode(payload).bytes);
+        return;
+      case fileMessages.Sync.type: {
+        const { dataOnly } = fileMessages.Sync.decode(payload);
+        if (dataOnly > 1)
+          throw new ProtocolError(Violation.FRAME_MALFORMED, "FILE-7", `data only is ${dataOnly}`);
+        this.disk({ kind: "sync", fd: this.#fd, dataOnly: dataOnly === 1 }, (result) => {
+          if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
+        });
+        return;
+      }
+      case fileMessages.Close.type:
+        fileMessages.Close.decode(payload);
+        this.#close(requestId);
+        return;
+      default:
+        this.unknown(requestId, type);
+    }
+  }
+
+  #succeeded(requestId: number, { errno }: DiskResult): boolean {
+    if (errno !== 0) this.fail(requestId, { errno, rule: "", reason: errnoMessage(errno) });
+    return errno === 0;
+  }
+
+  #read(requestId: number, bytes: number, offset: number, then: (count: number) => void): void {
+    const { counters } = this.stream.guest.host;
+    const wanted = Math.min(bytes, this.#dataMax);
+    const give = (data: Uint8Array): void => {
+      counters.add("fileBytesRead", data.length);
+      then(data.length);
+      this.reply(fileMessages.Data, requestId, { data });
+    };
+    readBuffer ??= scratch(IO_MAX_BYTES);
+    const count = readAtNoWait(this.#fd, readBuffer.address, wanted, offset);
+    if (count > 0 || (count === 0 && wanted === 0)) {
+      give(readBuffer.bytes.subarray(0, count));
+      return;
+    }
+    // Not in the page cache, or the end, which RWF_NOWAIT does not always tell apart.
+    this.disk({ kind: "read", fd: this.#fd, bytes: wanted, offset }, (result) => {
+      if (this.#succeeded(requestId, result)) give(result.data!);
+    });
+  }
+
+  #write(requestId: number, data: Uint8Array, offset: number, then: (count: number) => void): void {
+    const { guest } = this.stream;
+    if (data.length > IO_MAX_BYTES) {
+      this.fail(requestId, {
+        errno: Errno.EINVAL,
+        rule: "",
+        reason: `${data.length} bytes are over ${IO_MAX_BYTES}`,
+      });
+      return;
+    }
+    if (!takeWriteQuota(guest, data.length)) {
+      this.fail(requestId, QUOTA_FAILURE);
+      return;
+    }
+    this.disk({ kind: "write", fd: this.#fd, data, offset }, (result) => {
+      guest.fileBytesWritten -= data.length - result.value;
+      if (!this.#succeeded(requestId, result)) return;
+      guest.host.counters.add("fileBytesWritten", result.value);
+      then(result.value);
+      this.reply(fileMessages.Written, requestId, { bytes: result.value });
+    });
+  }
+
+  /** With APPEND the position after a write is the end of the file, wherever others have moved it. */
+  #appendData(requestId: number, data: Uint8Array): void {
+    this.#write(requestId, data, -1, () => {
+      this.#position = Number.NaN;
+    });
+  }
+
+  /** The position, once it is known: an append leaves it at the end. */
+  #withPosition(requestId: number, use: () => void): void {
+    if (!Number.isNaN(this.#position)) {
+      use();
+      return;
+    }
+    this.disk({ kind: "end", fd: this.#fd }, (result) => {
+      if (!this.#succeeded(requestId, result)) return;
+      this.#position = result.value;
+      use();
+    });
+  }
+
+  #seek(requestId: number, { whence, offset }: fileMessages.Seek): void {
+    const to = (position: number): void => {
+      if (position < 0 || !Number.isSafeInteger(position)) {
+        this.fail(requestId, { errno: Errno.EINVAL, rule: "", reason: `position ${position}` });
+        return;
+      }
+      this.#position = position;
+      this.reply(fileMessages.Position, requestId, { offset: position });
+    };
+    const { START, CURRENT, END } = fileMessages.Whence;
+    if (whence === START) to(offset);
+    else if (whence === CURRENT) this.#withPosition(requestId, () => to(this.#position + offset));
+    else if (whence === END) {
+      this.disk({ kind: "end", fd: this.#fd }, (result) => {
+        if (this.#succeeded(requestId, result)) to(result.value + offset);
+      });
+    } else this.fail(requestId, { errno: Errno.EINVAL, rule: "", reason: `whence ${whence}` });
+  }
+
+  #truncate(requestId: number, bytes: number): void {
+    this.disk({ kind: "truncate", fd: this.#fd, bytes }, (result) => {
+      if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
+    });
+  }
+
+  #close(requestId: number): void {
+    this.#closed = true;
+    const { guest } = this.stream;
+    guest.openFiles--;
+    this.disk({ kind: "close", fd: this.#fd }, (result) => {
+      if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
+      this.endAfterReplies();
+    });
+  }
+}

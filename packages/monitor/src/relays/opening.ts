@@ -1,0 +1,68 @@
+// A fresh stream: waits for the guest's Open and hands the stream to the protocol that it names (PROTOCOL.md section 10),
+// or is given to a listener by Accept, which finds it here (LSN-2).
+
+import { Closed, Errno, Open, Protocol, ProtocolError, protocolName, Violation } from "@ringway/control";
+import type { Relay, Stream } from "../reactor/stream.ts";
+import { EchoRelay } from "./echo.ts";
+import { openFile } from "./file.ts";
+import { openFileStream } from "./file-stream.ts";
+import { FsRelay } from "./fs.ts";
+import { openTcpConnect } from "./tcp-connect.ts";
+import { openTcpListen } from "./tcp-listen.ts";
+
+/** Takes a stream over, with the Open's request id and body. Throws ProtocolError for a malformed body. */
+type Opener = (stream: Stream, requestId: number, body: Uint8Array) => void;
+
+const OPENERS: Readonly<Record<number, Opener>> = {
+  [Protocol.ECHO]: (stream, requestId, body) => {
+    requireEmpty(body);
+    stream.opened(requestId, new Uint8Array(0));
+    stream.become(new EchoRelay(stream));
+  },
+  [Protocol.FS]: (stream, requestId, body) => {
+    requireEmpty(body);
+    stream.opened(requestId, new Uint8Array(0));
+    stream.become(new FsRelay(stream));
+  },
+  [Protocol.TCP_CONNECT]: openTcpConnect,
+  [Protocol.TCP_LISTEN]: openTcpListen,
+  [Protocol.FILE]: openFile,
+  [Protocol.FILE_STREAM]: openFileStream,
+};
+
+function requireEmpty(body: Uint8Array): void {
+  if (body.length > 0)
+    throw new ProtocolError(Violation.FRAME_MALFORMED, "FRM-6", "the body should be empty");
+}
+
+export class OpeningRelay implements Relay {
+  readonly fresh = true;
+  readonly #stream: Stream;
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+  }
+
+  step(): boolean {
+    const stream = this.#stream;
+    const frame = stream.frames().next(stream.signal);
+    if (frame === undefined) {
+      if (stream.pipe.toHost.peerClosed() !== Closed.OPEN) stream.end();
+      return false;
+    }
+    if (frame.type !== Open.type) {
+      throw new ProtocolError(Violation.FRAME_TYPE, "STR-1", `a stream began with type ${frame.type}`);
+    }
+    const { protocol, body } = Open.decode(frame.payload);
+    const opener = OPENERS[protocol];
+    if (opener === undefined) {
+      const reason = `the host does not know ${protocolName(protocol)}`;
+      stream.refuse(frame.requestId, Errno.EPROTONOSUPPORT, "", reason);
+      return false;
+    }
+    opener(stream, frame.requestId, body);
+    return stream.relay !== undefined;
+  }
+
+  dispose(): void {}
+}

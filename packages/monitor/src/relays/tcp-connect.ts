@@ -1,0 +1,273 @@
+// tcp-connect: policy, name, connection; then TcpRelay takes the stream over (PROTOCOL.md section 11).
+//
+//   Open ─ literal address ─────────────────────▶ CONNECTING ─ first that connects ─▶ TcpRelay
+//     └── name ─▶ RESOLVING ─ addresses, judged ──▶    └─ none, or time over ─▶ Refused
+//
+// Several addresses race as RFC 8305 says: interleaved by family, IPv6 first, the next one started when the last has
+// failed or 250 ms have passed; the first to connect wins and the others are closed. Policy is asked for the name before it
+// is resolved and for each address before a socket exists for it (TCP-7, STR-5).
+
+import {
+  ConnectReply,
+  ConnectRequest,
+  formatIp,
+  type InetAddress,
+  Protocol,
+  parseIp,
+  protocolName,
+} from "@ringway/control";
+import {
+  closeFd,
+  connect,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLOUT,
+  Errno,
+  errnoMessage,
+  localAddress,
+  peerAddress,
+  setKeepAlive,
+  setNoDelay,
+  socketError,
+  tcpSocket,
+} from "@ringway/linux";
+import { canonicalAddress } from "../policy/addresses.ts";
+import type { Decision } from "../policy/types.ts";
+import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
+import type { Timer } from "../reactor/timers.ts";
+import { TCP_EVENTS, TcpRelay } from "./tcp.ts";
+
+/** RFC 8305, section 8: Connection Attempt Delay. */
+const ATTEMPT_DELAY_MS = 250;
+/** Addresses tried at the most: a zone with hundreds must not become hundreds of connections. */
+const ADDRESSES_MAX = 16;
+
+export function openTcpConnect(stream: Stream, requestId: number, body: Uint8Array): void {
+  const { host, port, timeoutMs } = ConnectRequest.decode(body);
+  const relay = new TcpConnectRelay(stream, requestId, host, port, timeoutMs);
+  stream.become(relay);
+  relay.start();
+}
+
+interface Attempt {
+  readonly fd: number;
+  readonly slot: number;
+  done: boolean;
+}
+
+class TcpConnectRelay implements Relay {
+  readonly transfers = true;
+  readonly #stream: Stream;
+  readonly #requestId: number;
+  readonly #host: string;
+  readonly #port: number;
+  readonly #timeoutMs: number;
+  #resolving: number | undefined;
+  #waiting: InetAddress[] = [];
+  #attempts: Attempt[] = [];
+  #deadline: Timer | undefined;
+  #nextAttempt: Timer | undefined;
+  /** Why the last attempt failed: what the guest is told when none succeeds. */
+  #failure: { errno: number; rule: string; reason: string } | undefined;
+  #finished = false;
+
+  constructor(stream: Stream, requestId: number, host: string, port: number, timeoutMs: number) {
+    this.#stream = stream;
+    this.#requestId = requestId;
+    this.#host = host;
+    this.#port = port;
+    const longest = stream.guest.policy.policy.timeouts.connectMs;
+    this.#timeoutMs = timeoutMs === 0 ? longest : Math.min(timeoutMs, longest);
+  }
+
+  start(): void {
+    const { guest } = this.#stream;
+    const { matcher } = guest.policy;
+    // As the policy reads it: an IPv4-mapped address is the IPv4 address.
+    const literal = parseIp(canonicalAddress(this.#host) ?? "");
+    const decision: Decision & { readonly ruleIndex?: number; readonly name?: string } =
+      literal === undefined
+        ? matcher.connectName(this.#host, this.#port)
+        : matcher.connectAddress(this.#host, this.#port);
+    if (!decision.allowed) {
+      this.#denied(decision);
+      return;
+    }
+    this.#deadline = guest.reactor.after(this.#timeoutMs, () => {
+      const reason = `${this.#what()} did not ${this.#resolving === undefined ? "answer" : "resolve"} within ${this.#timeoutMs} ms`;
+      this.#refuse(Errno.ETIMEDOUT, "", reason);
+    });
+    if (literal !== undefined) {
+      this.#waiting = [address(literal, this.#port)];
+      this.#attemptNext();
+      return;
+    }
+    const { name = this.#host, ruleIndex = -1 } = decision;
+    this.#resolving = guest.host.resolve(name, (addresses, errno) => {
+      this.#resolving = undefined;
+      if (addresses.length === 0) this.#refuse(errno, "", `${name}: ${resolveFailure(errno)}`);
+      else this.#judge(name, ruleIndex, addresses);
+    });
+  }
+
+  step(): boolean {
+    if (guestGaveUp(this.#stream.pipe)) this.#stream.reset();
+    return false;
+  }
+
+  dispose(): void {
+    this.#finished = true;
+    const { reactor, host } = this.#stream.guest;
+    reactor.cancel(this.#deadline);
+    reactor.cancel(this.#nextAttempt);
+    if (this.#resolving !== undefined) host.cancelResolve(this.#resolving);
+    for (const attempt of this.#attempts) this.#closeAttempt(attempt);
+  }
+
+  #what(): string {
+    return this.#host.includes(":") ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`;
+  }
+
+  #judge(name: string, ruleIndex: number, addresses: readonly string[]): void {
+    const { matcher } = this.#stream.guest.policy;
+    const allowed: InetAddress[] = [];
+    let denied: Decision | undefined;
+    for (const text of addresses) {
+      const decision = matcher.connectResolved(name, ruleIndex, text, this.#port);
+      const bytes = parseIp(canonicalAddress(text) ?? "");
+      if (decision.allowed && bytes !== undefined) allowed.push(address(bytes, this.#port));
+      else denied ??= decision;
+    }
+    if (allowed.length === 0) {
+      this.#denied(denied!);
+      return;
+    }
+    if (denied !== undefined) this.#audit(denied);
+    this.#waiting = interleave(allowed).slice(0, ADDRESSES_MAX);
+    this.#attemptNext();
+  }
+
+  #attemptNext(): void {
+    const { reactor } = this.#stream.guest;
+    reactor.cancel(this.#nextAttempt);
+    const to = this.#waiting.shift();
+    if (to === undefined) {
+      if (this.#attempts.every((attempt) => attempt.done)) this.#refuseFailed();
+      return;
+    }
+    this.#attempt(to);
+    if (!this.#finished && this.#waiting.length > 0) {
+      this.#nextAttempt = reactor.after(ATTEMPT_DELAY_MS, () => this.#attemptNext());
+    }
+  }
+
+  #attempt(to: InetAddress): void {
+    const { reactor } = this.#stream.guest;
+    const fd = tcpSocket(to.family);
+    if (fd < 0) {
+      this.#attemptFailed(-fd, to);
+      return;
+    }
+    setNoDelay(fd);
+    setKeepAlive(fd, 60, 10, 6);
+    const result = connect(fd, to);
+    if (result < 0 && result !== -Errno.EINPROGRESS) {
+      closeFd(fd);
+      this.#attemptFailed(-result, to);
+      return;
+    }
+    let attempt: Attempt | undefined;
+    const onEvents = (events: number): void => {
+      if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return;
+      const error = socketError(fd);
+      if (error === 0 && (events & EPOLLHUP) === 0) {
+        this.#connected(attempt!);
+        return;
+      }
+      this.#closeAttempt(attempt!);
+      this.#attemptFailed(-error || Errno.ECONNREFUSED, to);
+    };
+    let slot: number;
+    try {
+      slot = reactor.watch(fd, TCP_EVENTS, { onEvents });
+    } catch (error) {
+      closeFd(fd);
+      this.#attemptFailed((error as { errno?: number }).errno ?? Errno.ENOMEM, to);
+      return;
+    }
+    attempt = { fd, slot, done: false };
+    this.#attempts.push(attempt);
+  }
+
+  #attemptFailed(errno: number, to: InetAddress): void {
+    const where = to.family === 4 ? formatIp(to.address) : `[${formatIp(to.address)}]`;
+    this.#failure = { errno, rule: "", reason: `connect to ${where}:${to.port}: ${errnoMessage(errno)}` };
+    this.#attemptNext();
+  }
+
+  #connected(attempt: Attempt): void {
+    const stream = this.#stream;
+    let endpoints: { local: InetAddress; peer: InetAddress };
+    try {
+      endpoints = { local: localAddress(attempt.fd), peer: peerAddress(attempt.fd) };
+    } catch {
+      // Reset between the event and here.
+      this.#closeAttempt(attempt);
+      this.#refuse(Errno.ECONNRESET, "", `${this.#what()} closed the connection at once`);
+      return;
+    }
+    attempt.done = true;
+    this.dispose();
+    stream.guest.host.counters.add("connections");
+    stream.opened(this.#requestId, ConnectReply.encode(endpoints));
+    stream.become(new TcpRelay(stream, attempt.fd, attempt.slot));
+    stream.run();
+  }
+
+  #closeAttempt(attempt: Attempt): void {
+    if (attempt.done) return;
+    attempt.done = true;
+    this.#stream.guest.reactor.unwatch(attempt.slot);
+    closeFd(attempt.fd);
+  }
+
+  #audit({ rule, reason }: Decision, errno: number = Errno.EACCES): void {
+    this.#stream.guest.audit(protocolName(Protocol.TCP_CONNECT), this.#what(), errno, rule, reason);
+  }
+
+  #denied(decision: Decision): void {
+    const errno = decision.allowed ? Errno.EACCES : Errno[decision.errno];
+    this.#audit(decision, errno);
+    this.#refuse(errno, decision.rule, decision.reason);
+  }
+
+  #refuseFailed(): void {
+    const { errno, rule, reason } = this.#failure!;
+    this.#refuse(errno, rule, reason);
+  }
+
+  #refuse(errno: number, rule: string, reason: string): void {
+    if (this.#finished) return;
+    this.#stream.refuse(this.#requestId, errno, rule, reason);
+  }
+}
+
+function address(bytes: Uint8Array, port: number): InetAddress {
+  return { family: bytes.length === 4 ? 4 : 6, port, address: bytes };
+}
+
+/** IPv6, IPv4, IPv6, ... each in the order of the resolver (RFC 8305, section 4). */
+function interleave(addresses: readonly InetAddress[]): InetAddress[] {
+  const six = addresses.filter(({ family }) => family === 6);
+  const four = addresses.filter(({ family }) => family === 4);
+  const order: InetAddress[] = [];
+  for (let i = 0; i < Math.max(six.length, four.length); i++)
+    order.push(...six.slice(i, i + 1), ...four.slice(i, i + 1));
+  return order;
+}
+
+function resolveFailure(errno: number): string {
+  if (errno === Errno.ENOENT) return "the name does not exist";
+  if (errno === Errno.ETIMEDOUT) return "the name server did not answer in time";
+  return `the name could not be resolved (${errnoMessage(errno)})`;
+}

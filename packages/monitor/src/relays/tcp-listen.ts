@@ -1,0 +1,303 @@
+// tcp-listen: a listening socket, and the streams that the guest has posted for its connections (PROTOCOL.md section 12).
+//
+// Invariant: the listening socket is watched only while a stream is posted, so the host never accepts what it cannot give
+// on (LSN-4). After an accept that failed for want of something it rests for a while and tries again (LSN-5).
+
+import {
+  Accept,
+  Closed,
+  ErrorReply,
+  type FrameReader,
+  type FrameWriter,
+  formatIp,
+  Incoming,
+  type InetAddress,
+  ListenReply,
+  ListenRequest,
+  Protocol,
+  ProtocolError,
+  protocolName,
+  Violation,
+} from "@ringway/control";
+import {
+  accept,
+  bind,
+  closeFd,
+  EPOLLIN,
+  Errno,
+  errnoMessage,
+  listen,
+  localAddress,
+  peerAddress,
+  setIpv6Only,
+  setKeepAlive,
+  setNoDelay,
+  setReuseAddress,
+  tcpSocket,
+} from "@ringway/linux";
+import type { EventSource } from "../reactor/reactor.ts";
+import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
+import type { Timer } from "../reactor/timers.ts";
+import { TcpRelay } from "./tcp.ts";
+
+/** How long a listener rests after an accept that failed on the host, in milliseconds. */
+const ACCEPT_RETRY_MS = 100;
+/** Connections accepted in one step before others get their turn. */
+const ACCEPT_BUDGET = 64;
+/** Kernel's backlog where the guest asks for none, and at the most. */
+const BACKLOG_DEFAULT = 128;
+const BACKLOG_MAX = 4096;
+
+export function openTcpListen(stream: Stream, requestId: number, body: Uint8Array): void {
+  const { address, backlog } = ListenRequest.decode(body);
+  const { guest } = stream;
+  const text = formatIp(address.address);
+  const what = address.family === 4 ? `${text}:${address.port}` : `[${text}]:${address.port}`;
+  const decision = guest.policy.matcher.listen(text, address.port);
+  if (!decision.allowed) {
+    const errno = Errno[decision.errno];
+    guest.audit(protocolName(Protocol.TCP_LISTEN), what, errno, decision.rule, decision.reason);
+    stream.refuse(requestId, errno, decision.rule, decision.reason);
+    return;
+  }
+  const fd = bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX));
+  if (fd < 0) {
+    stream.refuse(requestId, -fd, "", `listen on ${what}: ${errnoMessage(-fd)}`);
+    return;
+  }
+  let relay: TcpListenRelay;
+  try {
+    relay = new TcpListenRelay(stream, fd);
+  } catch (error) {
+    closeFd(fd);
+    const errno = (error as { errno?: number }).errno ?? Errno.ENOMEM;
+    stream.refuse(requestId, errno, "", `listen on ${what}: ${errnoMessage(errno)}`);
+    return;
+  }
+  stream.opened(requestId, ListenReply.encode({ bound: localAddress(fd) }));
+  stream.become(relay);
+}
+
+/** A listening socket, or -errno. */
+function bound(address: InetAddress, backlog: number): number {
+  const fd = tcpSocket(address.family);
+  if (fd < 0) return fd;
+  let result = setReuseAddress(fd);
+  if (result >= 0 && address.family === 6) result = setIpv6Only(fd);
+  if (result >= 0) result = bind(fd, address);
+  if (result >= 0) result = listen(fd, backlog);
+  if (result >= 0) return fd;
+  closeFd(fd);
+  return result;
+}
+
+interface Posted {
+  readonly stream: Stream;
+  readonly requestId: number;
+}
+
+class TcpListenRelay implements Relay, EventSource {
+  readonly #stream: Stream;
+  readonly #fd: number;
+  readonly #slot: number;
+  readonly #requests: FrameReader;
+  readonly #replies: FrameWriter;
+  #posted: Posted[] = [];
+  #watching = false;
+  #resting: Timer | undefined;
+  /** An Error frame that waits for room on the ring; no request is taken while it waits. */
+  #reply: { requestId: number; payload: Uint8Array } | undefined;
+  #disposed = false;
+
+  constructor(stream: Stream, fd: number) {
+    this.#stream = stream;
+    this.#fd = fd;
+    this.#requests = stream.frames();
+    this.#replies = stream.writer();
+    this.#slot = stream.guest.reactor.watch(fd, 0, this);
+  }
+
+  onEvents(): void {
+    this.#stream.run();
+  }
+
+  step(): boolean {
+    const { pipe } = this.#stream;
+    while (this.#flush()) {
+      const frame = this.#requests.next(this.#stream.signal);
+      if (frame === undefined) {
+        if (pipe.toHost.peerClosed() === Closed.OPEN && !guestGaveUp(pipe)) break;
+        this.#stream.end();
+        return false;
+      }
+      if (frame.type !== Accept.type) {
+        throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `a listener got type ${frame.type}`);
+      }
+      const { id, generation } = Accept.decode(frame.payload);
+      this.#post(id, generation, frame.requestId);
+    }
+    return this.#acceptAll();
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    const { reactor } = this.#stream.guest;
+    reactor.cancel(this.#resting);
+    reactor.unwatch(this.#slot);
+    closeFd(this.#fd);
+    const posted = this.#posted;
+    this.#posted = [];
+    this.#stream.guest.postedAccepts -= posted.length;
+    for (const { stream } of posted) if (stream.relay instanceof PostedRelay) stream.reset();
+  }
+
+  drain(): void {
+    this.#stream.end();
+  }
+
+  /** A posted stream that its guest has closed before a connection came (LSN-3). */
+  withdraw(stream: Stream): void {
+    const before = this.#posted.length;
+    this.#posted = this.#posted.filter((posted) => posted.stream !== stream);
+    this.#stream.guest.postedAccepts -= before - this.#posted.length;
+  }
+
+  #post(id: number, generation: number, requestId: number): void {
+    const { guest } = this.#stream;
+    const stream = guest.find(id, generation);
+    if (stream === undefined) {
+      this.#fail(requestId, Errno.EBADF, `stream ${id} is not open with generation ${generation}`);
+    } else if (stream.relay?.fresh !== true || stream.pipe.toHost.readable() > 0) {
+      this.#fail(requestId, Errno.EINVAL, `stream ${id} is not fresh`);
+    } else if (guest.postedAccepts >= guest.policy.policy.limits.accepts) {
+      this.#fail(
+        requestId,
+        Errno.ENOBUFS,
+        `${guest.postedAccepts} accepts are posted, the most that the policy allows`,
+      );
+    } else {
+      guest.postedAccepts++;
+      stream.become(new PostedRelay(stream, this));
+      this.#posted.push({ stream, requestId });
+    }
+  }
+
+  /** Gives connections to posted streams. True: the budget is used. */
+  #acceptAll(): boolean {
+    if (this.#resting !== undefined) return false;
+    for (let budget = ACCEPT_BUDGET; this.#posted.length > 0; budget--) {
+      if (budget === 0) return true;
+      const fd = accept(this.#fd);
+      if (fd === -Errno.EAGAIN) break;
+      if (fd < 0) {
+        // ECONNABORTED and its like are the connection's own end; the rest is the host's want of something.
+        if (fd === -Errno.ECONNABORTED || fd === -Errno.EPROTO) continue;
+        this.#rest(-fd);
+        return false;
+      }
+      this.#give(fd);
+    }
+    this.#watch(this.#posted.length > 0);
+    return false;
+  }
+
+  #give(fd: number): void {
+    const { guest } = this.#stream;
+    let endpoints: { local: InetAddress; peer: InetAddress };
+    try {
+      endpoints = { local: localAddress(fd), peer: peerAddress(fd) };
+    } catch {
+      // The peer has reset it already: nobody needs to know.
+      closeFd(fd);
+      return;
+    }
+    setNoDelay(fd);
+    setKeepAlive(fd, 60, 10, 6);
+    const { stream, requestId } = this.#posted.shift()!;
+    guest.postedAccepts--;
+    guest.host.counters.add("accepted");
+    let relay: TcpRelay;
+    try {
+      relay = new TcpRelay(stream, fd);
+    } catch {
+      closeFd(fd);
+      stream.reset();
+      return;
+    }
+    stream.send(Incoming, requestId, endpoints);
+    stream.become(relay);
+    guest.reactor.enqueue(stream);
+  }
+
+  #rest(errno: number): void {
+    const { guest } = this.#stream;
+    guest.host.counters.add("acceptFailures");
+    const reason = `accept failed, trying again: ${errnoMessage(errno)}`;
+    guest.warn(reason);
+    this.#fail(0, errno, reason);
+    this.#flush();
+    this.#watch(false);
+    this.#resting = guest.reactor.after(ACCEPT_RETRY_MS, () => {
+      this.#resting = undefined;
+      this.#stream.run();
+    });
+  }
+
+  #watch(on: boolean): void {
+    if (this.#watching === on) return;
+    this.#watching = on;
+    this.#stream.guest.reactor.modify(this.#fd, on ? EPOLLIN : 0, this.#slot);
+  }
+
+  #fail(requestId: number, errno: number, reason: string): void {
+    // A report that nobody asked for is not worth holding requests up.
+    if (this.#reply !== undefined && requestId === 0) return;
+    this.#reply = { requestId, payload: ErrorReply.encode(this.#stream.error(errno, "", reason)) };
+  }
+
+  /** Sends the reply that waits. False: there is no room yet. */
+  #flush(): boolean {
+    const reply = this.#reply;
+    if (reply === undefined) return true;
+    const { toGuest } = this.#stream.pipe;
+    for (;;) {
+      if (this.#replies.write(ErrorReply.type, reply.requestId, reply.payload, this.#stream.signal)) break;
+      if (toGuest.abandoned()) break;
+      if (!toGuest.wantSpace(reply.payload.length + 12)) return false;
+    }
+    toGuest.unwantSpace();
+    this.#reply = undefined;
+    return true;
+  }
+}
+
+/** A stream that waits for a connection: the guest may do nothing with it but close it (STR: POSTED). */
+class PostedRelay implements Relay {
+  readonly #stream: Stream;
+  readonly #listener: TcpListenRelay;
+
+  constructor(stream: Stream, listener: TcpListenRelay) {
+    this.#stream = stream;
+    this.#listener = listener;
+  }
+
+  step(): boolean {
+    const { toHost } = this.#stream.pipe;
+    if (toHost.peerClosed() !== Closed.OPEN) {
+      this.#listener.withdraw(this.#stream);
+      this.#stream.end();
+    } else if (toHost.readable() > 0) {
+      throw new ProtocolError(
+        Violation.STREAM_STATE,
+        "LSN-3",
+        "bytes on a stream that waits for a connection",
+      );
+    }
+    return false;
+  }
+
+  dispose(): void {
+    this.#listener.withdraw(this.#stream);
+  }
+}

@@ -1,0 +1,208 @@
+// A connected TCP socket and a pipe: bytes go from the ring straight to send() and from recv() straight into the ring.
+//
+//   out: guest -> peer   FLOW ─ END and empty ─▶ SHUT (FIN sent)
+//   in:  peer -> guest   FLOW ─ recv gives 0  ─▶ SHUT (END set)
+//   both SHUT: the stream ends. Any error, or RESET by the guest: both ways at once (TCP-4).
+//
+// The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
+// cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else.
+
+import { Closed } from "@ringway/control";
+import {
+  closeFd,
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  Errno,
+  recv,
+  type Scratch,
+  scratch,
+  send,
+  setLingerZero,
+  shutdownWrite,
+} from "@ringway/linux";
+import type { EventSource } from "../reactor/reactor.ts";
+import type { Relay, Stream } from "../reactor/stream.ts";
+
+export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+/** Bytes moved each way in one step before others get their turn. */
+const BUDGET_BYTES = 1024 * 1024;
+/** What to wait for on a full ring: a good part of it, so that bulk moves in few large pieces (RING-9). */
+const WANT_SPACE_SHARE = 4;
+
+/** Where bytes go that the guest no longer reads (TCP-5). */
+let sink: Scratch | undefined;
+const SINK_BYTES = 64 * 1024;
+
+export class TcpRelay implements Relay, EventSource {
+  readonly transfers = true;
+  readonly #stream: Stream;
+  readonly #fd: number;
+  readonly #slot: number;
+  /** Address of byte 0 of the region. */
+  readonly #base: number;
+  #sendable = true;
+  #receivable = true;
+  /** The peer's FIN or an error was announced: a short recv() is not the end of what there is to know. */
+  #hangup = false;
+  #failed = false;
+  #outShut = false;
+  #inShut = false;
+  #disposed = false;
+
+  /**
+   * Takes over `fd`, connected and non-blocking, and the slot at which it is watched for TCP_EVENTS; without one it is
+   * watched now. Throws SystemError (ENOSPC, ENOMEM) where it cannot be; `fd` then stays the caller's.
+   */
+  constructor(stream: Stream, fd: number, slot?: number) {
+    const { reactor, memory } = stream.guest;
+    this.#stream = stream;
+    this.#fd = fd;
+    this.#base = memory.address;
+    this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
+    if (slot !== undefined) reactor.rewire(slot, this);
+  }
+
+  onEvents(events: number): void {
+    if ((events & EPOLLOUT) !== 0) this.#sendable = true;
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#receivable = true;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#hangup = true;
+    if ((events & EPOLLERR) !== 0) this.#failed = true;
+    this.#stream.run();
+  }
+
+  step(): boolean {
+    const { toHost, toGuest } = this.#stream.pipe;
+    if (this.#failed && this.#inShut) {
+      this.#broken();
+      return false;
+    }
+    if (toHost.peerClosed() === Closed.RESET) {
+      this.#broken();
+      return false;
+    }
+    const outMore = this.#outShut ? false : this.#stepOut();
+    if (this.#disposed) return false;
+    const inMore = this.#inShut ? false : this.#stepIn();
+    if (this.#disposed) return false;
+    // With its FIN sent, a guest that reads no more is a program that has called close(): the kernel sees to the rest.
+    if (this.#outShut && (this.#inShut || toGuest.abandoned() || this.#stream.guest.departed)) {
+      this.#stream.end();
+      return false;
+    }
+    return outMore || inMore;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    // Without a FIN, the peer must not take what it has for all there is.
+    if (!this.#outShut) setLingerZero(this.#fd);
+    this.#stream.guest.reactor.unwatch(this.#slot);
+    closeFd(this.#fd);
+  }
+
+  /** Guest to peer. True: the budget is used. */
+  #stepOut(): boolean {
+    const stream = this.#stream;
+    const { toHost } = stream.pipe;
+    let budget = BUDGET_BYTES;
+    for (;;) {
+      const closed = toHost.peerClosed();
+      if (closed === Closed.RESET) {
+        this.#broken();
+        return false;
+      }
+      const readable = toHost.readable();
+      if (readable === 0) {
+        if (closed === Closed.END) {
+          this.#shutOut();
+          return false;
+        }
+        if (toHost.wantData()) continue;
+        return false;
+      }
+      if (!this.#sendable) {
+        toHost.unwantData();
+        return false;
+      }
+      if (budget <= 0) return true;
+      const length = toHost.spanBytes(readable);
+      const sent = send(this.#fd, this.#base + toHost.spanOffset(), length);
+      if (sent < 0) {
+        if (sent === -Errno.EAGAIN) {
+          this.#sendable = false;
+          continue;
+        }
+        this.#broken();
+        return false;
+      }
+      budget -= sent;
+      if (sent < length) this.#sendable = false;
+      stream.guest.countToHost(sent);
+      if (toHost.advance(sent)) stream.signal();
+    }
+  }
+
+  #shutOut(): void {
+    this.#outShut = true;
+    const result = shutdownWrite(this.#fd);
+    if (result < 0 && result !== -Errno.ENOTCONN) this.#broken();
+  }
+
+  /** Peer to guest. True: the budget is used. */
+  #stepIn(): boolean {
+    const stream = this.#stream;
+    const { toGuest } = stream.pipe;
+    let budget = BUDGET_BYTES;
+    while (this.#receivable) {
+      if (budget <= 0) return true;
+      let address: number;
+      let length: number;
+      const dropping = toGuest.abandoned() || stream.guest.departed;
+      if (dropping) {
+        sink ??= scratch(SINK_BYTES);
+        address = sink.address;
+        length = SINK_BYTES;
+      } else {
+        const writable = toGuest.writable();
+        if (writable === 0) {
+          if (toGuest.wantSpace(toGuest.capacity / WANT_SPACE_SHARE)) continue;
+          return false;
+        }
+        toGuest.unwantSpace();
+        address = this.#base + toGuest.spanOffset();
+        length = toGuest.spanBytes(writable);
+      }
+      const got = recv(this.#fd, address, length);
+      if (got > 0) {
+        budget -= got;
+        if (got < length && !this.#hangup) this.#receivable = false;
+        if (dropping) continue;
+        stream.guest.countToGuest(got);
+        if (toGuest.advance(got)) stream.signal();
+      } else if (got === 0) {
+        this.#inShut = true;
+        toGuest.end();
+        stream.signal();
+        return false;
+      } else if (got === -Errno.EAGAIN) {
+        this.#receivable = false;
+      } else {
+        this.#broken();
+        return false;
+      }
+    }
+    return false;
+  }
+
+  /** The connection failed, or the guest reset it: the guest gets ECONNRESET, the peer, if it is there, a RST. */
+  #broken(): void {
+    this.#outShut = false;
+    this.#stream.reset();
+  }
+}

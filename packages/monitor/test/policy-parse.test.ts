@@ -1,0 +1,713 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MAX_STREAM_ID } from "@ringway/control";
+import fc from "fast-check";
+import { afterAll, describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import {
+  BUILT_IN_RULES,
+  DEFAULT_LIMITS,
+  DEFAULT_TIMEOUTS,
+  loadPolicy,
+  PolicyError,
+  parsePolicy,
+} from "../src/policy/index.ts";
+import { policySchema } from "../src/policy/schema.ts";
+
+const FILE = "/etc/ringway/policy.yaml";
+const parse = (text: string): ReturnType<typeof parsePolicy> => parsePolicy(text, { file: FILE });
+
+function errorOf(run: () => unknown): PolicyError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof PolicyError) return error;
+    throw error;
+  }
+  throw new Error("expected a PolicyError");
+}
+
+const FULL = `version: 1
+guest:
+  argv: [worker, --once]
+  env: { MODE: demo }
+refusals: hide
+connect:
+  - id: web
+    allow: "*.Example.com"
+    ports: [443, 8000-8100]
+  - allow: [internal.test, 10.0.0.0/8, "::ffff:192.0.2.0/120"]
+    ports: 80
+    resolvesTo: 10.1.0.0/16
+  - deny: [10.0.0.0/8, "FD00::/8"]
+listen:
+  - allow: 127.0.0.1
+    ports: [0, 8000-8999]
+files:
+  - guest: /data/
+    host: ./data
+    access: rw
+limits:
+  streams: 100
+  regionBytes: 64MiB
+  streamBytes: 65536
+  accepts: 0
+  openFiles: 1
+  fileBytesWritten: 2GiB
+timeouts:
+  connectMs: 1000
+`;
+
+describe("a good policy", () => {
+  it("becomes plain data: normalized, with defaults filled in", () => {
+    expect(parse(FULL)).toEqual({
+      version: 1,
+      guest: { argv: ["worker", "--once"], env: { MODE: "demo" } },
+      refusals: "hide",
+      connect: [
+        {
+          id: "web",
+          action: "allow",
+          names: ["*.example.com"],
+          networks: [],
+          ports: [
+            { first: 443, last: 443 },
+            { first: 8000, last: 8100 },
+          ],
+          resolvesTo: [],
+        },
+        {
+          id: "connect[1]",
+          action: "allow",
+          names: ["internal.test"],
+          networks: ["10.0.0.0/8", "192.0.2.0/24"],
+          ports: [{ first: 80, last: 80 }],
+          resolvesTo: ["10.1.0.0/16"],
+        },
+        {
+          id: "connect[2]",
+          action: "deny",
+          names: [],
+          networks: ["10.0.0.0/8", "fd00::/8"],
+          ports: [{ first: 1, last: 65535 }],
+          resolvesTo: [],
+        },
+      ],
+      listen: [
+        {
+          id: "listen[0]",
+          action: "allow",
+          networks: ["127.0.0.1"],
+          ports: [
+            { first: 0, last: 0 },
+            { first: 8000, last: 8999 },
+          ],
+        },
+      ],
+      files: [{ id: "files[0]", guest: "/data", host: "/etc/ringway/data", access: "rw" }],
+      limits: {
+        streams: 100,
+        regionBytes: 64 * 2 ** 20,
+        streamBytes: 65536,
+        accepts: 0,
+        openFiles: 1,
+        fileBytesWritten: 2 * 2 ** 30,
+      },
+      timeouts: { connectMs: 1000, resolveMs: 10_000 },
+    });
+  });
+
+  it("may be version: 1 alone, which allows nothing", () => {
+    expect(parse("version: 1")).toEqual({
+      version: 1,
+      guest: { argv: [], env: {} },
+      refusals: "explain",
+      connect: [],
+      listen: [],
+      files: [],
+      limits: DEFAULT_LIMITS,
+      timeouts: DEFAULT_TIMEOUTS,
+    });
+  });
+
+  it("in a small region gets smaller rings", () => {
+    expect(parse("version: 1\nlimits: { regionBytes: 1MiB }").limits.streamBytes).toBe(256 * 1024);
+    expect(parse("version: 1\nlimits: { regionBytes: 3MiB }").limits.streamBytes).toBe(512 * 1024);
+  });
+
+  it("may be JSON, begin with a byte order mark, have CRLF lines, or a %YAML directive that changes nothing", () => {
+    expect(parse('{"version": 1}').version).toBe(1);
+    expect(parse("\ufeffversion: 1\r\nrefusals: hide\r\n").refusals).toBe("hide");
+    expect(parse("%YAML 1.1\n---\nversion: 1\nguest: { argv: [yes, 1:30] }").guest.argv).toEqual([
+      "yes",
+      "1:30",
+    ]);
+  });
+
+  it("keeps variables whose names are those of object members", () => {
+    const { env } = parse("version: 1\nguest: { env: { __proto__: a, constructor: b } }").guest;
+    expect(Object.entries(env)).toEqual([
+      ["__proto__", "a"],
+      ["constructor", "b"],
+    ]);
+  });
+});
+
+/** The lines below "version: 1", which is line 1; then line, column, path and message of the first problem. */
+const BAD: readonly (readonly [text: string, line: number, column: number, message: string])[] = [
+  // YAML
+  ["a: [", 3, 1, "Flow sequence in block collection must be sufficiently indented and end with a ]"],
+  ["\tx: 1", 2, 1, "Tabs are not allowed as indentation"],
+  ["connect: []\nconnect: []", 3, 1, "expected each key once, found this one again"],
+  ["---\nversion: 1", 2, 1, "expected one document, found a second one"],
+  ["guest: &a {}\nlimits: *a", 3, 9, "expected a value, found an alias (*...): write it out"],
+  ["refusals: !secret hide", 2, 11, "expected no tags: Unresolved tag: !secret"],
+  ["refusals: !!binary aGlkZQ==", 2, 11, "expected no tags: Unresolved tag: tag:yaml.org,2002:binary"],
+  ["? [a]\n: b", 2, 3, "expected a plain key, found a list or a map as a key"],
+  [
+    "<<: { refusals: hide }",
+    2,
+    1,
+    'unknown key "<<"; expected one of version, guest, refusals, connect, listen, files, limits, timeouts',
+  ],
+  // Structure
+  ["refusal: hide", 2, 1, 'unknown key "refusal"; did you mean "refusals"?'],
+  [
+    "__proto__: 1",
+    2,
+    1,
+    'unknown key "__proto__"; expected one of version, guest, refusals, connect, listen, files, limits, timeouts',
+  ],
+  ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
+  ["connect:", 2, 1, "connect: expected a list of connect rules, found nothing"],
+  ["connect: { allow: a }", 2, 10, "connect: expected a list of connect rules, found a map"],
+  ["connect:\n  - example.com", 3, 5, 'connect[0]: expected a map with allow or deny, found "example.com"'],
+  ["connect:\n  -", 3, 4, "connect[0]: expected a map with allow or deny, found nothing"],
+  ["connect:\n  - ports: 80", 3, 5, 'connect[0]: expected either "allow" or "deny", found neither'],
+  ["connect:\n  - allow: a\n    deny: b", 3, 5, 'connect[0]: expected either "allow" or "deny", found both'],
+  ["connect:\n  - allow: a\n    prots: 80", 4, 5, 'connect[0]: unknown key "prots"; did you mean "ports"?'],
+  [
+    "connect:\n  - allow: a\n    # what\n    comment: b",
+    5,
+    5,
+    'connect[0]: unknown key "comment"; expected one of id, allow, deny, ports, resolvesTo',
+  ],
+  [
+    "connect:\n  - allow: a\n    ports: http",
+    4,
+    12,
+    'connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of them; found "http"',
+  ],
+  [
+    "connect:\n  - allow: a\n    ports:\n      - 80\n      - http",
+    6,
+    9,
+    'connect[0].ports[1]: expected a port from 1 to 65535, or a range such as 8000-8100; found "http"',
+  ],
+  [
+    "connect:\n  - allow: a\n    ports: []",
+    4,
+    12,
+    "connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of them; found an empty list",
+  ],
+  [
+    "connect:\n  - allow: a\n    ports: 0",
+    4,
+    12,
+    "connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of them; found 0",
+  ],
+  [
+    "connect:\n  - allow: a\n    ports: 65536",
+    4,
+    12,
+    "connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of them; found 65536",
+  ],
+  [
+    "connect:\n  - allow: a\n    ports: .inf",
+    4,
+    12,
+    "connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of them; found Infinity",
+  ],
+  [
+    "connect:\n  - deny: 10.0.0.0/8\n    resolvesTo: 10.0.0.1",
+    4,
+    5,
+    'connect[0]: "resolvesTo" goes only with "allow"',
+  ],
+  [
+    "connect:\n  - { id: 1a, allow: a }",
+    3,
+    11,
+    'connect[0].id: expected a letter, then up to 63 letters, digits, dots, underscores or hyphens; found "1a"',
+  ],
+  ["listen:\n  - allow: 127.0.0.1", 3, 5, 'listen[0]: expected the key "ports", which is missing'],
+  ["files:\n  - guest: /a\n    host: a", 3, 5, 'files[0]: expected the key "access", which is missing'],
+  [
+    "files:\n  - guest: /a\n    host: a\n    access: rx",
+    5,
+    13,
+    'files[0].access: expected one of ro, rw; found "rx"',
+  ],
+  [
+    "files:\n  - { guest: a, host: a, access: ro }",
+    3,
+    14,
+    'files[0].guest: expected an absolute path, found "a"',
+  ],
+  ["limits:\n  streams: 0", 3, 12, "limits.streams: expected a whole number from 1 to 32767, found 0"],
+  ["limits:\n  streams: 1.5", 3, 12, "limits.streams: expected a whole number from 1 to 32767, found 1.5"],
+  [
+    "limits:\n  regionBytes: 1MB",
+    3,
+    16,
+    'limits.regionBytes: expected a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB; found "1MB"',
+  ],
+  [
+    "limits:\n  fileBytesWritten: none",
+    3,
+    21,
+    'limits.fileBytesWritten: expected unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB; found "none"',
+  ],
+  [
+    "timeouts: { connectMs: 0 }",
+    2,
+    24,
+    "timeouts.connectMs: expected a number of milliseconds from 1 to 3600000, found 0",
+  ],
+  [
+    "guest: { argv: [a, 1] }",
+    2,
+    20,
+    "guest.argv[1]: expected a string (numbers, true and null need quotes); found 1",
+  ],
+  [
+    "guest:\n  env: { A: true }",
+    3,
+    13,
+    "guest.env.A: expected a string (numbers, true and null need quotes); found true",
+  ],
+  [
+    'guest:\n  env: { "A B": 1 }',
+    3,
+    17,
+    'guest.env["A B"]: expected a string (numbers, true and null need quotes); found 1',
+  ],
+  [
+    "guest:\n  env: { a=b: c }",
+    3,
+    10,
+    'guest.env: expected the name of a variable, without "="; found "a=b"',
+  ],
+  // Meaning
+  [
+    "connect:\n  - allow: 10.0.0.1/8",
+    3,
+    12,
+    "connect[0].allow: expected a name pattern, an address or a CIDR; 10.0.0.1/8 has bits set below its prefix; the network is 10.0.0.0/8",
+  ],
+  [
+    "connect:\n  - allow: [a, 10.0.0.0/33]",
+    3,
+    16,
+    "connect[0].allow[1]: expected a name pattern, an address or a CIDR; the prefix of 10.0.0.0/33 must be a number from 0 to 32",
+  ],
+  [
+    "connect:\n  - allow: fe80::1%eth0",
+    3,
+    12,
+    "connect[0].allow: expected a name pattern, an address or a CIDR; an address here may not have a zone id (%...)",
+  ],
+  [
+    "connect:\n  - allow: 127.1",
+    3,
+    12,
+    "connect[0].allow: expected a name pattern, an address, a CIDR, or a list of them; found 127.1",
+  ],
+  [
+    "connect:\n  - allow: 1.2.3",
+    3,
+    12,
+    'connect[0].allow: expected a name pattern, an address or a CIDR; "1.2.3" ends in a number, so it reads as an address, but is not a full one',
+  ],
+  [
+    "connect:\n  - allow: a.*.b",
+    3,
+    12,
+    'connect[0].allow: expected a name pattern, an address or a CIDR; "a.*.b" has a "*" that is not its whole first label (as in *.example.com)',
+  ],
+  [
+    "connect:\n  - allow: https://a.b/",
+    3,
+    12,
+    'connect[0].allow: expected a name pattern, an address or a CIDR; "https://a.b/" is a URL: give its host, and its port in ports',
+  ],
+  [
+    "connect:\n  - allow: a.b:80",
+    3,
+    12,
+    'connect[0].allow: expected a name pattern, an address or a CIDR; "a.b:80" has a port: give it in ports',
+  ],
+  [
+    "connect:\n  - allow: a\n    ports: 9-3",
+    4,
+    12,
+    'connect[0].ports: expected a range that ascends, such as 3-9; found "9-3"',
+  ],
+  [
+    "connect:\n  - allow: a\n    ports: [1, 0-3]",
+    4,
+    16,
+    'connect[0].ports[1]: expected a port from 1 to 65535, or a range such as 8000-8100; found "0-3"',
+  ],
+  [
+    "connect:\n  - allow: a\n    ports: 1-65536",
+    4,
+    12,
+    'connect[0].ports: expected a port from 1 to 65535, or a range such as 8000-8100; found "1-65536"',
+  ],
+  [
+    "connect:\n  - allow: 10.0.0.0/8\n    resolvesTo: 10.0.0.1",
+    4,
+    17,
+    "connect[0].resolvesTo: goes only with names, and this rule allows none",
+  ],
+  [
+    "connect:\n  - allow: a\n    resolvesTo: b",
+    4,
+    17,
+    'connect[0].resolvesTo: expected an address or a CIDR; "b" is not an IPv4 or IPv6 address',
+  ],
+  [
+    "connect:\n  - { id: a, allow: a }\nlisten:\n  - { id: a, allow: '::1', ports: 1 }",
+    5,
+    11,
+    'listen[0].id: expected an id of its own; "a" is that of connect[0]',
+  ],
+  [
+    "connect:\n  - { id: default, allow: a }",
+    3,
+    11,
+    'connect[0].id: expected an id that is no built-in rule\'s, found "default"',
+  ],
+  [
+    "listen:\n  - allow: localhost\n    ports: 80",
+    3,
+    12,
+    'listen[0].allow: expected an address or a CIDR; "localhost" is not an IPv4 or IPv6 address',
+  ],
+  [
+    "listen:\n  - allow: 127.0.0.1\n    ports: 0-80",
+    4,
+    12,
+    'listen[0].ports: expected a range from 1 (0, a port that the host picks, goes by itself); found "0-80"',
+  ],
+  [
+    "files:\n  - { guest: /a/../b, host: a, access: ro }",
+    3,
+    14,
+    'files[0].guest: expected an absolute path; the path "/a/../b" has a ".."',
+  ],
+  [
+    "files:\n  - { guest: /a, host: a, access: ro }\n  - { guest: /a/b, host: b, access: rw }",
+    4,
+    14,
+    "files[1].guest: never matches, because files[0] (/a) stands before it: put the deeper path first",
+  ],
+  [
+    "limits:\n  regionBytes: 1KiB",
+    3,
+    16,
+    'limits.regionBytes: expected a size from 1MiB to 1024GiB, found "1KiB"',
+  ],
+  [
+    "limits:\n  regionBytes: 1048577",
+    3,
+    16,
+    "limits.regionBytes: expected whole pages of 4KiB, found 1048577",
+  ],
+  ["limits:\n  streamBytes: 5KiB", 3, 16, 'limits.streamBytes: expected a power of two, found "5KiB"'],
+  [
+    "limits:\n  streamBytes: 32MiB",
+    3,
+    16,
+    'limits.streamBytes: expected a size from 4KiB to 16MiB, found "32MiB"',
+  ],
+  [
+    "limits: { regionBytes: 2MiB, streamBytes: 1MiB }",
+    2,
+    43,
+    'limits.streamBytes: expected at most a quarter of regionBytes (512KiB), found "1MiB"',
+  ],
+  [`guest: { argv: [${"é".repeat(4097)}] }`, 2, 17, "guest.argv[0]: expected at most 8192 bytes, found 8194"],
+  [
+    `guest: { argv: [${new Array(8).fill("x".repeat(8192)).join(", ")}] }`,
+    2,
+    8,
+    "guest: expected at most 64512 bytes of argv and env together (counting 8 more for each), found 65600",
+  ],
+];
+
+describe("a bad policy", () => {
+  it.each(BAD.map((bad) => [JSON.stringify(bad[0]).slice(0, 80), ...bad] as const))(
+    "%s",
+    (_, text, line, column, message) => {
+      const error = errorOf(() => parse(`version: 1\n${text}\n`));
+      expect(error.message).toBe(`${FILE}:${line}:${column}: ${message}`);
+      expect(error).toMatchObject({ name: "PolicyError", code: "ERR_POLICY", file: FILE, line, column });
+      expect(error.problems).toHaveLength(1);
+    },
+  );
+
+  it.each([
+    ["", "expected a map of policy keys, beginning with version: 1; found nothing"],
+    ["# nothing", "expected a map of policy keys, beginning with version: 1; found nothing"],
+    ["[]", "expected a map of policy keys, beginning with version: 1; found an empty list"],
+    ["text", 'expected a map of policy keys, beginning with version: 1; found "text"'],
+    ["connect: []", 'expected the key "version", which is missing'],
+  ])("%j", (text, message) => {
+    const error = errorOf(() => parse(text));
+    expect(error.problems.map((problem) => problem.message)).toEqual([message]);
+    expect([error.line, error.column]).toEqual([1, 1]);
+  });
+
+  it("of another version says so", () => {
+    expect(errorOf(() => parse("\ufeffversion: 2")).column).toBe(10);
+    expect(errorOf(() => parse("version: 2")).message).toBe(`${FILE}:1:10: version: expected 1, found 2`);
+  });
+
+  it("lists all its problems in the file's order, structure and meaning together", () => {
+    const error = errorOf(() =>
+      parse(
+        [
+          "version: 1",
+          "connect:",
+          "  - allow: [a, 10.0.0.1/8]",
+          "    prots: 80",
+          "    ports: [http, 9-3]",
+          "  - allow: example.com",
+          "    resolvesTo: nowhere",
+          "refusals: loud",
+        ].join("\n"),
+      ),
+    );
+    expect(error.problems.map(({ line, column, path }) => [line, column, path])).toEqual([
+      [3, 16, "connect[0].allow[1]"],
+      [4, 5, "connect[0]"],
+      [5, 13, "connect[0].ports[0]"],
+      [5, 19, "connect[0].ports[1]"],
+      [7, 17, "connect[1].resolvesTo"],
+      [8, 11, "refusals"],
+    ]);
+    expect(error.message).toMatch(/ \(and 5 more\)$/);
+    expect(error.report().split("\n")).toHaveLength(6);
+  });
+
+  it("that is nested without end is a problem, not a crash", () => {
+    for (const text of [
+      "[".repeat(100_000),
+      `${"[".repeat(5_000)}${"]".repeat(5_000)}`,
+      "{a: ".repeat(20_000),
+    ]) {
+      expect(errorOf(() => parse(text)).problems.length).toBeGreaterThan(0);
+    }
+  });
+
+  it("is a PolicyError with places inside the text, whatever is in it", () => {
+    const word = fc.constantFrom(
+      "version",
+      "connect",
+      "allow",
+      "deny",
+      "ports",
+      "guest",
+      "env",
+      "argv",
+      "files",
+      "host",
+      "limits",
+      "regionBytes",
+      "resolvesTo",
+      "access",
+      "id",
+      "x",
+    );
+    const leaf = fc.oneof(
+      fc.constantFrom<unknown>(
+        1,
+        80,
+        "ro",
+        "a.b",
+        "/a",
+        "10.0.0.0/8",
+        "1MiB",
+        "",
+        null,
+        -1,
+        1e300,
+        true,
+        "*",
+      ),
+      fc.string(),
+    );
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: "medium" },
+        leaf,
+        fc.array(tie("value"), { maxLength: 3 }),
+        fc.dictionary(word, tie("value"), { maxKeys: 4 }),
+      ),
+    }));
+    const root = fc.record(
+      {
+        version: fc.constant(1),
+        guest: value,
+        refusals: value,
+        connect: value,
+        listen: value,
+        files: value,
+        limits: value,
+        timeouts: value,
+      },
+      { requiredKeys: ["version"] },
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          root.map((document) => stringify(document)),
+          fc.string({ unit: "binary" }),
+        ),
+        (text) => {
+          try {
+            parse(text);
+          } catch (error) {
+            if (!(error instanceof PolicyError)) throw error;
+            const lines = text.split("\n");
+            for (const { line, column, message } of error.problems) {
+              expect(message).not.toBe("");
+              expect(line).toBeLessThanOrEqual(lines.length);
+              expect(column).toBeLessThanOrEqual((lines[line - 1] ?? "").length + 1);
+            }
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe("the schema", () => {
+  interface Node {
+    readonly description?: string;
+    readonly $ref?: string;
+    readonly default?: unknown;
+    readonly maximum?: number;
+    readonly properties?: Record<string, Node>;
+  }
+  const schema = policySchema() as unknown as Node & { $defs: Record<string, Node> };
+
+  it("states the defaults and bounds that the code has", () => {
+    const { limits, timeouts } = schema.properties!;
+    const stated = Object.entries(limits!.properties!).map(
+      ([key, { default: value }]) => `  ${key}: ${value}`,
+    );
+    expect(parse(`version: 1\nlimits:\n${stated.join("\n")}`).limits).toEqual(DEFAULT_LIMITS);
+    expect(timeouts!.properties!.connectMs!.default).toBe(DEFAULT_TIMEOUTS.connectMs);
+    expect(timeouts!.properties!.resolveMs!.default).toBe(DEFAULT_TIMEOUTS.resolveMs);
+    expect(limits!.properties!.streams!.maximum).toBe(MAX_STREAM_ID);
+  });
+
+  it("describes every key of the file, for editors", () => {
+    const silent: string[] = [];
+    const walk = (node: Node, path: string): void => {
+      for (const [key, child] of Object.entries(node.properties ?? {})) {
+        const target = child.$ref === undefined ? child : schema.$defs[child.$ref.replace("#/$defs/", "")]!;
+        if ((child.description ?? target.description) === undefined) silent.push(`${path}.${key}`);
+        walk(child, `${path}.${key}`);
+      }
+    };
+    for (const [name, node] of Object.entries({ "": schema, ...schema.$defs })) walk(node, name);
+    expect(silent).toEqual([]);
+  });
+});
+
+describe("loadPolicy", () => {
+  const folder = mkdtempSync(join(tmpdir(), "ringway-policy-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const write = (text: string | Uint8Array): string => {
+    const path = join(folder, "policy.yaml");
+    writeFileSync(path, text);
+    return path;
+  };
+
+  it("takes hosts relative to the policy's folder, and wants them to be folders", () => {
+    mkdirSync(join(folder, "data"));
+    writeFileSync(join(folder, "plain"), "");
+    const path = write("version: 1\nfiles:\n  - { guest: /data, host: ./data, access: ro }\n");
+    expect(loadPolicy(path).files[0]!.host).toBe(join(folder, "data"));
+
+    write(
+      "version: 1\nfiles:\n  - { guest: /a, host: missing, access: ro }\n  - guest: /b\n    host: plain\n    access: ro\n",
+    );
+    const error = errorOf(() => loadPolicy(path));
+    expect(error.problems).toEqual([
+      {
+        line: 3,
+        column: 24,
+        path: "files[0].host",
+        message: `expected a folder that exists; "${folder}/missing": ENOENT: no such file or directory`,
+      },
+      {
+        line: 5,
+        column: 11,
+        path: "files[1].host",
+        message: `expected a folder; "${folder}/plain" is not one`,
+      },
+    ]);
+  });
+
+  it("says why a file cannot be read", () => {
+    const error = errorOf(() => loadPolicy(join(folder, "none.yaml")));
+    expect(error.message).toBe(`${folder}/none.yaml:1:1: cannot be read: ENOENT: no such file or directory`);
+    expect(error.cause).toMatchObject({ code: "ENOENT" });
+  });
+
+  it("shows where a file is not UTF-8", () => {
+    const path = write(Buffer.from("version: 1\n# caf\xe9\n", "latin1"));
+    expect(errorOf(() => loadPolicy(path)).message).toBe(`${path}:2:6: expected UTF-8 text`);
+  });
+
+  it("takes no file that is far too long", () => {
+    const path = write(`version: 1\n#${"x".repeat(2 ** 20)}`);
+    expect(errorOf(() => loadPolicy(path)).message).toBe(`${path}:1:1: is longer than 1MiB`);
+  });
+});
+
+describe("docs/policy.md", () => {
+  const text = readFileSync(new URL("../../../docs/policy.md", import.meta.url), "utf8");
+  const examples = [...text.matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1]!);
+
+  it("has examples, which are all good policies", () => {
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) parse(example);
+  });
+
+  it("shows the message that a bad policy gives", () => {
+    const bad = /```yaml-bad\n(.*?)```\s+```text\n(.*?)```/s.exec(text)!;
+    const error = errorOf(() => parsePolicy(bad[1]!, { file: "policy.yaml" }));
+    expect(`${error.report()}\n`).toBe(bad[2]!);
+  });
+
+  it("names every key of the schema and every built-in rule", () => {
+    const keys = keysOf(policySchema());
+    expect(keys).toContain("resolvesTo");
+    expect([...keys, ...BUILT_IN_RULES].filter((word) => !text.includes(`\`${word}\``))).toEqual([]);
+  });
+});
+
+/** Every key that a schema's "properties" name, at any depth. */
+function keysOf(schema: unknown): string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const { properties } = schema as { properties?: object };
+  return [...Object.keys(properties ?? {}), ...Object.values(schema).flatMap(keysOf)];
+}
