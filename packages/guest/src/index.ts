@@ -1,1 +1,30 @@
-export {};
+// @ringway/guest: what a program in a guest imports.
+
+export { ProtocolError } from "@ringway/control";
+export type { AttachDescriptor, AttachMemory } from "./attach.ts";
+export type { BellListener, GuestBell } from "./bell.ts";
+export { AbortError, RefusedError, RingwayError } from "./errors.ts";
+export { EventfdBell } from "./eventfd-bell.ts";
+export type { ExplainTarget } from "./explain.ts";
+export { GuestFile, type OpenFileOptions } from "./file.ts";
+export {
+  type FileData,
+  FileReadStream,
+  FileWriteStream,
+  type RangeOptions,
+  type WriteFileOptions,
+} from "./file-stream.ts";
+export type { AbortOptions, MkdirOptions, ReaddirOptions } from "./fs.ts";
+export { type AttachOptions, type ConnectOptions, Guest, type GuestArgs } from "./guest.ts";
+export {
+  type Connector,
+  type ConnectorInit,
+  type ConnectorOptions,
+  createConnector,
+  GuestHttpAgent,
+  GuestHttpsAgent,
+} from "./http.ts";
+export type { OpenFlags, PathLike } from "./paths.ts";
+export { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
+export { GuestSocket, type SocketAddress, type StreamOptions } from "./socket.ts";
+export { GuestDirent, type GuestStatFs, GuestStats } from "./stats.ts";

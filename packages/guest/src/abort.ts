@@ -1,0 +1,32 @@
+// AbortSignals: one way to listen, which never leaks a listener.
+
+import { AbortError } from "./errors.ts";
+
+/** Throws AbortError where the signal is aborted already. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new AbortError(signal);
+}
+
+/** Calls `listener` once when the signal aborts, until the result is called. */
+export function onAbort(signal: AbortSignal | undefined, listener: (error: AbortError) => void): () => void {
+  if (signal === undefined) return () => {};
+  const handler = (): void => listener(new AbortError(signal));
+  signal.addEventListener("abort", handler, { once: true });
+  return () => signal.removeEventListener("abort", handler);
+}
+
+/** Resolves after `ms`; rejects with AbortError when the signal aborts. */
+export function delay(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(new AbortError(signal));
+    const stop = onAbort(signal, (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    const timer = setTimeout(() => {
+      stop();
+      resolve();
+    }, ms);
+    return undefined;
+  });
+}

@@ -1,0 +1,51 @@
+// Whether to look again before sleeping: for a short time after activity, and only while that pays.
+//
+// A window that ends with work found spares a wake-up through the kernel and another thread; one that ends without has cost
+// its whole time. The score counts the one against the other; while it is low, only every 16th window is tried.
+
+const SCORE_MAX = 32;
+const SCORE_LOW = 8;
+const PROBE_EVERY = 16;
+
+export class BusyPoll {
+  readonly #windowMs: number;
+  #open = false;
+  #until = 0;
+  #score: number = SCORE_MAX / 2;
+  #skipped = 0;
+
+  constructor(windowUs: number) {
+    this.#windowMs = windowUs / 1000;
+  }
+
+  /** There is nothing to do. True: look again. */
+  look(): boolean {
+    if (!this.#open) return this.#begin();
+    if (performance.now() < this.#until) return true;
+    this.#open = false;
+    this.#score = Math.max(0, this.#score - 1);
+    return false;
+  }
+
+  /** There was something to do. */
+  found(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#score = Math.min(SCORE_MAX, this.#score + 1);
+  }
+
+  /** The host was given something to do: an answer may come. True: look for it. */
+  restart(): boolean {
+    if (!this.#open) return this.#begin();
+    this.#until = performance.now() + this.#windowMs;
+    return true;
+  }
+
+  #begin(): boolean {
+    if (this.#windowMs === 0) return false;
+    if (this.#score < SCORE_LOW && ++this.#skipped % PROBE_EVERY !== 0) return false;
+    this.#open = true;
+    this.#until = performance.now() + this.#windowMs;
+    return true;
+  }
+}

@@ -1,0 +1,138 @@
+// One open stream, whatever it carries: a pipe, its signals, and how it ends.
+//
+// Invariant: `pipe` is touched only while `open`; the second closed word is followed by one signal and nothing else (STR-7).
+//
+// A stream that ended well lingers: its bytes wait in the region, and would be lost if this guest left before the host
+// has taken them. So the second closed word waits until the host has closed `toHost`, or has stood still for a second.
+
+import { Closed, type GuestPipe } from "@ringway/control";
+import type { Engine } from "./engine.ts";
+
+/** What runs over a channel. */
+export interface ChannelUser {
+  /** Something changed in one of the rings. Must come to rest: what it cannot do now, it waits for. */
+  step(): void;
+  /** The guest is detached: the pipe must not be touched any more. */
+  lost(error: Error): void;
+}
+
+const LINGER_MS = 1000;
+
+export class Channel {
+  readonly engine: Engine;
+  readonly pipe: GuestPipe;
+  readonly id: number;
+  user: ChannelUser | undefined;
+  #open = true;
+  #linger: NodeJS.Timeout | undefined;
+  #lingerSpace = -1;
+  #onOver: (() => void) | undefined;
+  readonly signal: () => void;
+
+  constructor(engine: Engine, pipe: GuestPipe) {
+    this.engine = engine;
+    this.pipe = pipe;
+    this.id = pipe.id;
+    this.signal = (): void => engine.signal(this.id);
+    engine.addChannel(this);
+  }
+
+  /** May the pipe be touched? */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  step(): void {
+    if (this.#linger !== undefined) this.#stepLinger();
+    else this.user?.step();
+  }
+
+  /** No more bytes follow; those that were put still go out. */
+  end(): void {
+    if (!this.#open) return;
+    this.pipe.toHost.unwantSpace();
+    this.pipe.toHost.end();
+    this.signal();
+  }
+
+  /** Through with both directions, in peace. `onOver` is called once the host has taken the end, or will not. */
+  finish(onOver: () => void = () => {}): void {
+    if (!this.#open || this.#linger !== undefined) {
+      onOver();
+      return;
+    }
+    this.user = undefined;
+    this.#onOver = onOver;
+    this.engine.touch(() => {
+      this.end();
+      if (this.#taken()) return this.#release();
+      this.engine.hold();
+      this.engine.linger(1);
+      this.#lingerSpace = this.pipe.toHost.writable();
+      this.#linger = setInterval(() => this.engine.touch(() => this.#tickLinger()), LINGER_MS);
+      this.#stepLinger();
+    });
+  }
+
+  /** Breaks both directions at once. */
+  abort(): void {
+    if (!this.#open) return;
+    this.user = undefined;
+    this.#stopLinger();
+    this.pipe.toHost.reset();
+    this.#release();
+  }
+
+  lost(error: Error): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#stopLinger();
+    const user = this.user;
+    this.user = undefined;
+    user?.lost(error);
+    this.#onOver?.();
+  }
+
+  /** Has the host closed its end of toHost, or broken the stream? */
+  #taken(): boolean {
+    return this.pipe.toHost.abandoned() || this.pipe.toGuest.peerClosed() === Closed.RESET;
+  }
+
+  #stepLinger(): void {
+    const { toGuest } = this.pipe;
+    do {
+      if (this.#taken()) {
+        this.#release();
+        return;
+      }
+      const unread = toGuest.readable();
+      if (unread > 0 && toGuest.advance(unread)) this.signal();
+    } while (toGuest.peerClosed() === Closed.OPEN && toGuest.wantData());
+  }
+
+  #tickLinger(): void {
+    const space = this.pipe.toHost.writable();
+    if (space === this.#lingerSpace) {
+      this.#release();
+      return;
+    }
+    this.#lingerSpace = space;
+  }
+
+  #stopLinger(): void {
+    if (this.#linger === undefined) return;
+    clearInterval(this.#linger);
+    this.#linger = undefined;
+    this.engine.unhold();
+    this.engine.linger(-1);
+  }
+
+  #release(): void {
+    this.#stopLinger();
+    this.#open = false;
+    this.pipe.toGuest.close();
+    this.engine.signal(this.id);
+    this.engine.removeChannel(this);
+    this.#onOver?.();
+  }
+}

@@ -1,0 +1,120 @@
+// What can go wrong, as errors in Node's manner: a stable `code`, a negative `errno`, the `syscall`, and where a policy
+// refused, its rule and its sentence.
+
+import type { ErrorReply } from "@ringway/control";
+import { errnoMessage, errnoName } from "@ringway/linux";
+
+/** What a failed operation was about; becomes fields of the error. */
+export interface ErrorContext {
+  readonly syscall: string;
+  readonly path?: string | undefined;
+  readonly dest?: string | undefined;
+  readonly address?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+export interface RingwayErrorInit extends Partial<ErrorContext> {
+  readonly errno?: number | undefined;
+  readonly rule?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** An operation failed. `code` is stable and is what to test. */
+export class RingwayError extends Error {
+  override readonly name: string = "RingwayError";
+  /** "ECONNREFUSED", "ENOENT", ... or one of this package's own, ERR_RINGWAY_... */
+  readonly code: string;
+  /** The Linux errno, negative as in node:net and node:fs. */
+  declare readonly errno?: number;
+  declare readonly syscall?: string;
+  declare readonly path?: string;
+  declare readonly dest?: string;
+  declare readonly address?: string;
+  declare readonly port?: number;
+  /** The policy rule that refused. */
+  declare readonly rule?: string;
+  /** The host's sentence about it. */
+  declare readonly reason?: string;
+
+  constructor(code: string, message: string, init: RingwayErrorInit = {}) {
+    super(message, init.cause === undefined ? undefined : { cause: init.cause });
+    this.code = code;
+    if (init.errno !== undefined) this.errno = init.errno;
+    if (init.syscall !== undefined) this.syscall = init.syscall;
+    if (init.path !== undefined) this.path = init.path;
+    if (init.dest !== undefined) this.dest = init.dest;
+    if (init.address !== undefined) this.address = init.address;
+    if (init.port !== undefined) this.port = init.port;
+    if (init.rule !== undefined) this.rule = init.rule;
+    if (init.reason !== undefined) this.reason = init.reason;
+  }
+}
+
+/** The host's policy refused. `rule` and `reason` say which and why, unless the policy keeps them from the guest. */
+export class RefusedError extends RingwayError {
+  override readonly name: string = "RefusedError";
+}
+
+/** The operation was given up because its AbortSignal said so; `cause` is the signal's reason. */
+export class AbortError extends Error {
+  override readonly name: string = "AbortError";
+  readonly code: string = "ABORT_ERR";
+
+  constructor(signal?: AbortSignal) {
+    super("The operation was aborted", signal === undefined ? undefined : { cause: signal.reason });
+  }
+}
+
+/** The guest is not, or no longer, attached. */
+export const DETACHED = "ERR_RINGWAY_DETACHED";
+
+export function detachedError(cause?: unknown): RingwayError {
+  return new RingwayError(DETACHED, "the guest is not attached to a monitor any more", { cause });
+}
+
+/** What to destroy a stream with that a detach has cut off: nothing, where the program itself has left. */
+export function forDestroy(error: Error): Error | undefined {
+  return (error as { code?: string }).code === DETACHED ? undefined : error;
+}
+
+/** The stream's other end, or the monitor itself, went away. */
+export function resetError(syscall: string, cause?: unknown): RingwayError {
+  return errnoError(104, { syscall }, cause);
+}
+
+/** The error for a Linux errno (positive), worded as Node words it: "connect ECONNREFUSED 127.0.0.1:80". */
+export function errnoError(errno: number, context: ErrorContext, cause?: unknown): RingwayError {
+  const code = errnoName(errno);
+  return new RingwayError(code, messageFor(code, errno, context), { ...context, errno: -errno, cause });
+}
+
+/** The error for a Refused or Error frame. */
+export function replyError({ errno, rule, reason }: ErrorReply, context: ErrorContext): RingwayError {
+  const code = errnoName(errno);
+  // A policy that hides its rules hides its reasons too; a file's permissions come with a reason.
+  const refused = rule !== "" || (reason === "" && (code === "EACCES" || code === "EPERM"));
+  let message = messageFor(code, errno, context);
+  if (refused && reason !== "") message += `: ${reason}`;
+  if (rule !== "") message += ` (rule ${rule})`;
+  const init = {
+    ...context,
+    errno: -errno,
+    rule: rule === "" ? undefined : rule,
+    reason: reason === "" ? undefined : reason,
+  };
+  return refused ? new RefusedError(code, message, init) : new RingwayError(code, message, init);
+}
+
+function messageFor(
+  code: string,
+  errno: number,
+  { syscall, path, dest, address, port }: ErrorContext,
+): string {
+  if (path !== undefined) {
+    const to = dest === undefined ? "" : ` -> '${dest}'`;
+    return `${code}: ${errnoMessage(errno).toLowerCase()}, ${syscall} '${path}'${to}`;
+  }
+  if (address !== undefined) return `${syscall} ${code} ${address}${port === undefined ? "" : `:${port}`}`;
+  return `${syscall} ${code}`;
+}

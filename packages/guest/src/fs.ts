@@ -1,0 +1,178 @@
+// File names: stat, readdir, mkdir and so on, all over one stream that is opened when it is first needed and then kept.
+
+import {
+  Done,
+  encodeUtf8,
+  type Frame,
+  fsMessages,
+  type Message,
+  Protocol,
+  StatReply,
+} from "@ringway/control";
+import { throwIfAborted } from "./abort.ts";
+import type { Engine } from "./engine.ts";
+import type { ErrorContext } from "./errors.ts";
+import { decodeNothing, openChannel } from "./open-channel.ts";
+import { guestPath, type PathLike } from "./paths.ts";
+import { Rpc, unexpected } from "./rpc.ts";
+import { GuestDirent, type GuestStatFs, GuestStats, toTimestamp } from "./stats.ts";
+
+/** What every operation takes. An abort stops the wait; what the host has begun, it still does. */
+export interface AbortOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+export interface MkdirOptions extends AbortOptions {
+  readonly recursive?: boolean | undefined;
+  readonly mode?: number | undefined;
+}
+export interface ReaddirOptions extends AbortOptions {
+  readonly withFileTypes?: boolean | undefined;
+}
+
+const RING_BYTES = 64 * 1024;
+
+export class GuestFs {
+  readonly #engine: Engine;
+  #rpc: Rpc | undefined;
+  #opening: Promise<Rpc> | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  async stat(path: PathLike, options: AbortOptions = {}): Promise<GuestStats> {
+    return new GuestStats(await this.#path(fsMessages.Stat, path, "stat", StatReply, options));
+  }
+
+  async lstat(path: PathLike, options: AbortOptions = {}): Promise<GuestStats> {
+    return new GuestStats(await this.#path(fsMessages.Lstat, path, "lstat", StatReply, options));
+  }
+
+  async readdir(path: PathLike, options: AbortOptions = {}): Promise<GuestDirent[]> {
+    const text = guestPath(path, "scandir");
+    const found: GuestDirent[] = [];
+    const rpc = await this.#open(options.signal);
+    const onReply = (frame: Frame): boolean => {
+      if (frame.type !== fsMessages.Entries.type) throw unexpected(frame);
+      const { more, entries } = fsMessages.Entries.decode(frame.payload);
+      for (const { name, kind } of entries) found.push(new GuestDirent(name, text, kind));
+      return !more;
+    };
+    const context = { syscall: "scandir", path: text };
+    await rpc.calls(fsMessages.ReadDir, { path: text }, context, options.signal, onReply);
+    return found;
+  }
+
+  mkdir(path: PathLike, options: MkdirOptions = {}): Promise<void> {
+    const text = guestPath(path, "mkdir");
+    const request = { mode: options.mode ?? 0o777, parents: options.recursive ?? false, path: text };
+    return this.#done(fsMessages.Mkdir, request, { syscall: "mkdir", path: text }, options);
+  }
+
+  async unlink(path: PathLike, options: AbortOptions = {}): Promise<void> {
+    await this.#path(fsMessages.Unlink, path, "unlink", Done, options);
+  }
+
+  async rmdir(path: PathLike, options: AbortOptions = {}): Promise<void> {
+    await this.#path(fsMessages.Rmdir, path, "rmdir", Done, options);
+  }
+
+  rename(from: PathLike, to: PathLike, options: AbortOptions = {}): Promise<void> {
+    const request = { from: guestPath(from, "rename"), to: guestPath(to, "rename") };
+    const context = { syscall: "rename", path: request.from, dest: request.to };
+    return this.#done(fsMessages.Rename, request, context, options);
+  }
+
+  symlink(target: string, path: PathLike, options: AbortOptions = {}): Promise<void> {
+    const request = { target: guestPath(target, "symlink"), path: guestPath(path, "symlink") };
+    const context = { syscall: "symlink", path: target, dest: request.path };
+    return this.#done(fsMessages.Symlink, request, context, options);
+  }
+
+  async readlink(path: PathLike, options: AbortOptions = {}): Promise<string> {
+    const reply = await this.#path(fsMessages.Readlink, path, "readlink", fsMessages.Target, options);
+    return reply.target;
+  }
+
+  chmod(path: PathLike, mode: number, options: AbortOptions = {}): Promise<void> {
+    const text = guestPath(path, "chmod");
+    return this.#done(fsMessages.Chmod, { mode, path: text }, { syscall: "chmod", path: text }, options);
+  }
+
+  utimes(
+    path: PathLike,
+    accessed: number | string | Date,
+    modified: number | string | Date,
+    options: AbortOptions = {},
+  ): Promise<void> {
+    const text = guestPath(path, "utime");
+    const request = { accessed: toTimestamp(accessed), modified: toTimestamp(modified), path: text };
+    return this.#done(fsMessages.Utimes, request, { syscall: "utime", path: text }, options);
+  }
+
+  async statfs(path: PathLike, options: AbortOptions = {}): Promise<GuestStatFs> {
+    const reply = await this.#path(fsMessages.Statfs, path, "statfs", fsMessages.StatfsReply, options);
+    return {
+      type: 0,
+      bsize: reply.blockBytes,
+      blocks: reply.blocks,
+      bfree: reply.blocksFree,
+      bavail: reply.blocksAvailable,
+      files: reply.files,
+      ffree: reply.filesFree,
+    };
+  }
+
+  /** Ends the stream, if there is one. */
+  close(): void {
+    this.#rpc?.close();
+  }
+
+  async #path<R>(
+    kind: Message<fsMessages.PathRequest>,
+    path: PathLike,
+    syscall: string,
+    reply: Message<R>,
+    { signal }: AbortOptions,
+  ): Promise<R> {
+    const text = guestPath(path, syscall);
+    const rpc = await this.#open(signal);
+    return await rpc.call(kind, { path: text }, reply, { syscall, path: text }, signal);
+  }
+
+  async #done<T>(
+    kind: Message<T>,
+    request: T,
+    context: ErrorContext,
+    { signal }: AbortOptions,
+  ): Promise<void> {
+    const rpc = await this.#open(signal);
+    await rpc.call(kind, request, Done, context, signal);
+  }
+
+  /** The stream, opened if it is not there. One caller's abort does not take it from the others. */
+  async #open(signal: AbortSignal | undefined): Promise<Rpc> {
+    this.#engine.check();
+    throwIfAborted(signal);
+    if (this.#rpc !== undefined) return this.#rpc;
+    this.#opening ??= this.#connect().finally(() => {
+      this.#opening = undefined;
+    });
+    return await this.#opening;
+  }
+
+  async #connect(): Promise<Rpc> {
+    const request = {
+      protocol: Protocol.FS,
+      body: encodeUtf8(""),
+      ringBytes: RING_BYTES,
+      context: { syscall: "fs" },
+    };
+    const { channel } = await openChannel(this.#engine, request, decodeNothing);
+    const rpc = new Rpc(channel, () => {
+      if (this.#rpc === rpc) this.#rpc = undefined;
+    });
+    this.#rpc = rpc.ended ? undefined : rpc;
+    return rpc;
+  }
+}

@@ -1,0 +1,494 @@
+// The guest: everything that a program may ask its host for.
+
+import { EventEmitter } from "node:events";
+import type { Agent, AgentOptions } from "node:http";
+import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
+import {
+  Args,
+  ConnectReply,
+  ConnectRequest,
+  Exit,
+  Explain,
+  encodeUtf8,
+  GetArgs,
+  Log,
+  LogLevel,
+  Ping,
+  Pong,
+  Protocol,
+  TEXT_MAX_BYTES,
+  Verdict,
+} from "@ringway/control";
+import { onAbort, throwIfAborted } from "./abort.ts";
+import {
+  type AttachDescriptor,
+  type AttachMemory,
+  type Attachment,
+  attachDescriptor,
+  attachmentOf,
+  attachSocket,
+  retry,
+} from "./attach.ts";
+import { Engine } from "./engine.ts";
+import { detachedError, RingwayError } from "./errors.ts";
+import { type ExplainTarget, explainBody } from "./explain.ts";
+import { GuestFile, type OpenFileOptions } from "./file.ts";
+import {
+  type FileData,
+  FileReadStream,
+  FileWriteStream,
+  type RangeOptions,
+  readFile,
+  type WriteFileOptions,
+  writeFile,
+} from "./file-stream.ts";
+import { type AbortOptions, GuestFs, type MkdirOptions, type ReaddirOptions } from "./fs.ts";
+import {
+  type Connector,
+  type ConnectorInit,
+  createConnector,
+  GuestHttpAgent,
+  GuestHttpsAgent,
+} from "./http.ts";
+import { decodeNothing } from "./open-channel.ts";
+import type { OpenFlags, PathLike } from "./paths.ts";
+import { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
+import { GuestSocket, type StreamOptions } from "./socket.ts";
+import type { GuestDirent, GuestStatFs, GuestStats } from "./stats.ts";
+
+export interface AttachOptions extends AbortOptions {
+  /** Time limit, in milliseconds. Default 10 seconds. */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * How long, in microseconds, to keep looking at the pending words after activity before the guest sleeps; it stops to
+   * while that rarely pays. 0 turns it off. Default 50.
+   */
+  readonly busyPollUs?: number | undefined;
+}
+
+export interface ConnectOptions extends StreamOptions {
+  /** A name, which the host resolves, or a literal address. Default "localhost". */
+  readonly host?: string | undefined;
+  readonly port: number;
+  /** The host's time limit of connecting, in milliseconds; 0, the default, leaves it to the host. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** What the host wants the guest to run with. */
+export interface GuestArgs {
+  readonly argv: string[];
+  readonly env: Record<string, string>;
+}
+
+interface GuestEvents {
+  /** The guest is not attached any more: because of an error, or (undefined) by close(). */
+  detach: [error: Error | undefined];
+}
+
+const ATTACH_TIMEOUT_MS = 10_000;
+/** Measured: a 64-byte round trip takes 28 us with it and 60 without; 100 takes a core from the host that it waits for. */
+const BUSY_POLL_US = 50;
+
+export class Guest extends EventEmitter<GuestEvents> {
+  readonly #engine: Engine;
+  readonly #attachment: Attachment;
+  readonly #fs: GuestFs;
+  readonly #servers: Set<GuestServer> = new Set();
+  #closing: Promise<void> | undefined;
+
+  private constructor(attachment: Attachment, busyPollUs: number) {
+    super();
+    this.#attachment = attachment;
+    this.#engine = new Engine(attachment.memory, attachment.bell, busyPollUs);
+    this.#fs = new GuestFs(this.#engine);
+  }
+
+  /**
+   * Attaches to the monitor that listens at a Unix socket, or over a connection to it, or by memory and a doorbell. Rejects with AbortError,
+   * ETIMEDOUT, what connecting to the socket gives (ENOENT, ECONNREFUSED, ...), the errno with which the monitor turns the guest
+   * away, or ProtocolError.
+   */
+  static async attach(
+    to: string | AttachDescriptor | AttachMemory,
+    options: AttachOptions = {},
+  ): Promise<Guest> {
+    const { signal } = options;
+    throwIfAborted(signal);
+    const deadline = performance.now() + (options.timeoutMs ?? ATTACH_TIMEOUT_MS);
+    const attachment = await attachmentFor(to, deadline, signal);
+    let guest: Guest;
+    try {
+      guest = new Guest(attachment, options.busyPollUs ?? BUSY_POLL_US);
+    } catch (error) {
+      attachment.bell.close();
+      attachment.release();
+      throw error;
+    }
+    await guest.#attach(deadline, signal);
+    return guest;
+  }
+
+  async #attach(deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    const engine = this.#engine;
+    let attached = false;
+    engine.hold();
+    try {
+      engine.start(
+        () => {
+          attached = true;
+        },
+        (error) => {
+          this.#attachment.release();
+          if (attached) this.emit("detach", error);
+        },
+      );
+      // Looks by itself as well: the bell's thread may take longer to start than the host to answer.
+      await retry(deadline, signal, { syscall: "attach" }, () => {
+        engine.run();
+        if (engine.ended !== undefined) throw engine.ended;
+        return attached ? true : undefined;
+      });
+    } catch (error) {
+      engine.detach();
+      throw error;
+    } finally {
+      engine.unhold();
+    }
+  }
+
+  /** Is the monitor there? */
+  get attached(): boolean {
+    return this.#engine.ended === undefined;
+  }
+
+  /** Connects to a TCP server through the host; resolves once connected. The signal covers the connecting only. */
+  connect(options: ConnectOptions): Promise<GuestSocket>;
+  connect(port: number, host?: string, options?: Omit<ConnectOptions, "host" | "port">): Promise<GuestSocket>;
+  connect(
+    first: number | ConnectOptions,
+    host?: string,
+    rest?: Omit<ConnectOptions, "host" | "port">,
+  ): Promise<GuestSocket> {
+    const options = typeof first === "number" ? { ...rest, host, port: first } : first;
+    return new Promise((resolve, reject) => {
+      const { signal, ...whole } = options;
+      throwIfAborted(signal);
+      this.#engine.check();
+      this.#untilConnected(this.createConnection(whole), signal).then(resolve, reject);
+    });
+  }
+
+  /** As net.createConnection(): a socket that is connecting. The signal destroys it whenever it aborts. */
+  createConnection(options: ConnectOptions, onConnect?: () => void): GuestSocket {
+    const { port, timeoutMs = 0 } = options;
+    const host = options.host ?? "localhost";
+    if (!Number.isInteger(port) || port < 0 || port > 65535) {
+      throw new RangeError(`options.port should be >= 0 and < 65536. Received ${port}.`);
+    }
+    const socket = new GuestSocket(this.#engine, options);
+    if (onConnect !== undefined) socket.once("connect", onConnect);
+    const open = {
+      protocol: Protocol.TCP_CONNECT,
+      body: ConnectRequest.encode({ host, port, timeoutMs }),
+      context: { syscall: "connect", address: host, port },
+      decode: ConnectReply.decode,
+    };
+    socket._open(open, options.ringBytes);
+    return socket;
+  }
+
+  /** A stream on which the monitor sends back what it gets. */
+  async echo(options: StreamOptions = {}): Promise<GuestSocket> {
+    const { signal, ...whole } = options;
+    throwIfAborted(signal);
+    this.#engine.check();
+    const socket = new GuestSocket(this.#engine, whole);
+    const open = {
+      protocol: Protocol.ECHO,
+      body: encodeUtf8(""),
+      context: { syscall: "echo" },
+      decode: decodeNothing,
+    };
+    socket._open(open, options.ringBytes);
+    return await this.#untilConnected(socket, signal);
+  }
+
+  #untilConnected(socket: GuestSocket, signal: AbortSignal | undefined): Promise<GuestSocket> {
+    return new Promise((resolve, reject) => {
+      const stop = onAbort(signal, (error) => socket.destroy(error));
+      const settle = (): void => {
+        stop();
+        socket.removeListener("error", onError);
+        socket.removeListener("connect", onConnect);
+        socket.removeListener("close", onClose);
+      };
+      // Destroyed without an error: this guest leaves.
+      const onClose = (): void => onError(detachedError(this.#engine.ended));
+      const onError = (error: Error): void => {
+        settle();
+        reject(error);
+      };
+      const onConnect = (): void => {
+        settle();
+        resolve(socket);
+      };
+      socket.on("error", onError);
+      socket.on("connect", onConnect);
+      socket.on("close", onClose);
+    });
+  }
+
+  /** Listens on an address of the host's; resolves once it does. The signal closes the server whenever it aborts. */
+  listen(
+    options: ListenOptions & ServerOptions,
+    onConnection?: (socket: GuestSocket) => void,
+  ): Promise<GuestServer> {
+    return new Promise((resolve, reject) => {
+      throwIfAborted(options.signal);
+      const server = this.createServer(options, onConnection);
+      const onListening = (): void => {
+        settle();
+        resolve(server);
+      };
+      const onError = (error: Error): void => {
+        settle();
+        reject(error);
+      };
+      const onClose = (): void => onError(new RingwayError("ECANCELED", "the server was closed"));
+      const settle = (): void => {
+        server.removeListener("listening", onListening);
+        server.removeListener("error", onError);
+        server.removeListener("close", onClose);
+      };
+      server.on("listening", onListening);
+      server.on("error", onError);
+      server.on("close", onClose);
+      server.listen(options);
+    });
+  }
+
+  /** As net.createServer(): call listen() on the result. */
+  createServer(options: ServerOptions = {}, onConnection?: (socket: GuestSocket) => void): GuestServer {
+    this.#engine.check();
+    const server = new GuestServer(this.#engine, options, onConnection);
+    server.once("listening", () => this.#servers.add(server));
+    server.once("close", () => this.#servers.delete(server));
+    return server;
+  }
+
+  /** Opens a file. */
+  async open(
+    path: PathLike,
+    flags: OpenFlags = "r",
+    mode = 0o666,
+    options: OpenFileOptions = {},
+  ): Promise<GuestFile> {
+    return await GuestFile.open(this.#engine, path, flags, mode, options);
+  }
+
+  /** Reads a file, or a range of it: a Buffer, or text where an encoding is given. */
+  readFile(path: PathLike, options?: RangeOptions & { encoding?: undefined }): Promise<Buffer>;
+  readFile(
+    path: PathLike,
+    options: BufferEncoding | (RangeOptions & { encoding: BufferEncoding }),
+  ): Promise<string>;
+  async readFile(
+    path: PathLike,
+    options: BufferEncoding | (RangeOptions & { encoding?: BufferEncoding | undefined }) = {},
+  ): Promise<Buffer | string> {
+    const all = typeof options === "string" ? { encoding: options } : options;
+    const bytes = await readFile(this.#engine, path, all);
+    return all.encoding === undefined ? bytes : bytes.toString(all.encoding);
+  }
+
+  /** Writes a file; resolves when all of it is there. */
+  async writeFile(
+    path: PathLike,
+    data: FileData,
+    options: BufferEncoding | WriteFileOptions = {},
+  ): Promise<void> {
+    const all = typeof options === "string" ? { encoding: options } : options;
+    await writeFile(this.#engine, path, data, all);
+  }
+
+  /** writeFile() to the end of the file. */
+  async appendFile(path: PathLike, data: FileData, options: WriteFileOptions = {}): Promise<void> {
+    await this.writeFile(path, data, { ...options, flags: "a" });
+  }
+
+  /** A file as a Readable. */
+  createReadStream(path: PathLike, options: RangeOptions = {}): FileReadStream {
+    this.#engine.check();
+    return new FileReadStream(this.#engine, path, options);
+  }
+
+  /** A file as a Writable. */
+  createWriteStream(path: PathLike, options: WriteFileOptions = {}): FileWriteStream {
+    this.#engine.check();
+    return new FileWriteStream(this.#engine, path, options);
+  }
+
+  async stat(path: PathLike, options?: AbortOptions): Promise<GuestStats> {
+    return await this.#fs.stat(path, options);
+  }
+
+  async lstat(path: PathLike, options?: AbortOptions): Promise<GuestStats> {
+    return await this.#fs.lstat(path, options);
+  }
+
+  /** Names in a folder, in no order; with `withFileTypes`, entries. Names that are not UTF-8 are left out. */
+  readdir(
+    path: PathLike,
+    options?: ReaddirOptions & { withFileTypes?: false | undefined },
+  ): Promise<string[]>;
+  readdir(path: PathLike, options: ReaddirOptions & { withFileTypes: true }): Promise<GuestDirent[]>;
+  async readdir(path: PathLike, options: ReaddirOptions = {}): Promise<string[] | GuestDirent[]> {
+    const entries = await this.#fs.readdir(path, options);
+    return options.withFileTypes ? entries : entries.map((entry) => entry.name);
+  }
+
+  async mkdir(path: PathLike, options?: MkdirOptions): Promise<void> {
+    await this.#fs.mkdir(path, options);
+  }
+
+  async unlink(path: PathLike, options?: AbortOptions): Promise<void> {
+    await this.#fs.unlink(path, options);
+  }
+
+  async rmdir(path: PathLike, options?: AbortOptions): Promise<void> {
+    await this.#fs.rmdir(path, options);
+  }
+
+  async rename(from: PathLike, to: PathLike, options?: AbortOptions): Promise<void> {
+    await this.#fs.rename(from, to, options);
+  }
+
+  async symlink(target: string, path: PathLike, options?: AbortOptions): Promise<void> {
+    await this.#fs.symlink(target, path, options);
+  }
+
+  async readlink(path: PathLike, options?: AbortOptions): Promise<string> {
+    return await this.#fs.readlink(path, options);
+  }
+
+  async chmod(path: PathLike, mode: number, options?: AbortOptions): Promise<void> {
+    await this.#fs.chmod(path, mode, options);
+  }
+
+  /** Times are seconds since 1970, or Dates. */
+  async utimes(
+    path: PathLike,
+    accessed: number | string | Date,
+    modified: number | string | Date,
+    options?: AbortOptions,
+  ): Promise<void> {
+    await this.#fs.utimes(path, accessed, modified, options);
+  }
+
+  async statfs(path: PathLike, options?: AbortOptions): Promise<GuestStatFs> {
+    return await this.#fs.statfs(path, options);
+  }
+
+  /** Arguments and environment that the host has for this guest. */
+  async args({ signal }: AbortOptions = {}): Promise<GuestArgs> {
+    const { argv, env } = await this.#engine.control.request(GetArgs, {}, Args, { syscall: "args" }, signal);
+    const pairs = env.map((entry): [string, string] => {
+      const at = entry.indexOf("=");
+      return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
+    });
+    return { argv: [...argv], env: Object.fromEntries(pairs) };
+  }
+
+  /** A line for the host's log; cut off at 8192 bytes, dropped where the guest is detached or logs too fast. */
+  log(text: string, level: "debug" | "info" | "warn" | "error" | number = "info"): void {
+    const levels = { debug: LogLevel.DEBUG, info: LogLevel.INFO, warn: LogLevel.WARN, error: LogLevel.ERROR };
+    const number = typeof level === "number" ? level : levels[level];
+    if (number === undefined) throw new RangeError(`unknown log level ${String(level)}`);
+    const line = cut(text.replaceAll("\0", "\ufffd"));
+    this.#engine.touch(() => this.#engine.control.post(Log, { level: number, text: line }, true));
+  }
+
+  /** Tells the host that this guest's program has ended with `code`, 0 to 255; resolves when the host has read it. */
+  async exit(code: number, options?: AbortOptions): Promise<void> {
+    if (!Number.isInteger(code) || code < 0 || code > 255)
+      throw new RangeError(`an exit code is 0 to 255, not ${code}`);
+    this.#engine.check();
+    this.#engine.control.post(Exit, { code }, false);
+    await this.ping(options);
+  }
+
+  /** A round trip over the control pipe: its time in milliseconds. */
+  async ping({ signal }: AbortOptions = {}): Promise<number> {
+    const start = performance.now();
+    const data = encodeUtf8("ringway");
+    const pong = await this.#engine.control.request(Ping, { data }, Pong, { syscall: "ping" }, signal);
+    if (Buffer.compare(pong.data, data) !== 0)
+      throw new RingwayError("EPROTO", "a pong carries other bytes than its ping");
+    return performance.now() - start;
+  }
+
+  /** Would the policy allow this? Nothing is opened. */
+  async explain(target: ExplainTarget, { signal }: AbortOptions = {}): Promise<Verdict> {
+    return await this.#engine.control.request(
+      Explain,
+      explainBody(target),
+      Verdict,
+      { syscall: "explain" },
+      signal,
+    );
+  }
+
+  /** An agent for http.request(). */
+  httpAgent(options?: AgentOptions): Agent {
+    return new GuestHttpAgent(this, options);
+  }
+
+  /** An agent for https.request(); TLS runs in the guest. */
+  httpsAgent(options?: HttpsAgentOptions): HttpsAgent {
+    return new GuestHttpsAgent(this, options);
+  }
+
+  /** A connector for undici: `new Agent({ connect: guest.connector() })`, which is also a `dispatcher` for fetch(). */
+  connector(init?: ConnectorInit): Connector {
+    return createConnector(this, init);
+  }
+
+  /**
+   * Leaves the monitor. Servers stop; bytes that streams which ended still had to send are given time to go out; streams that are open
+   * fail with ECONNRESET, calls with ERR_RINGWAY_DETACHED.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#engine.ended !== undefined) return;
+    for (const server of this.#servers) server.close();
+    this.#fs.close();
+    await this.#engine.quiet();
+    this.#engine.detach();
+  }
+}
+
+async function attachmentFor(
+  to: string | AttachDescriptor | AttachMemory,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<Attachment> {
+  if (typeof to === "string") return await attachSocket(to, deadline, signal);
+  return "fd" in to ? await attachDescriptor(to.fd, deadline, signal) : attachmentOf(to);
+}
+
+/** The longest start of `text` with at most TEXT_MAX_BYTES bytes. */
+function cut(text: string): string {
+  if (Buffer.byteLength(text) <= TEXT_MAX_BYTES) return text;
+  let bytes = Buffer.from(text).subarray(0, TEXT_MAX_BYTES - 3);
+  while (bytes.length > 0 && (bytes.at(-1)! & 0xc0) === 0x80) bytes = bytes.subarray(0, -1);
+  if (bytes.length > 0 && bytes.at(-1)! >= 0xc0) bytes = bytes.subarray(0, -1);
+  return `${bytes.toString()}…`;
+}

@@ -1,0 +1,116 @@
+// HTTP over the guest's streams: agents for node:http and node:https, and a connector for undici and fetch.
+//
+// TLS runs in the guest: the host sees only what is encrypted.
+
+import * as http from "node:http";
+import * as https from "node:https";
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import * as tls from "node:tls";
+import type { GuestSocket, StreamOptions } from "./socket.ts";
+
+/** What the agents need of a guest. */
+export interface Connects {
+  createConnection(options: ConnectTarget & StreamOptions): GuestSocket;
+}
+
+interface ConnectTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly timeoutMs?: number | undefined;
+}
+
+type OnSocket = (error: Error | null, socket: Duplex) => void;
+
+/** An http.Agent whose connections go through the host. */
+export class GuestHttpAgent extends http.Agent {
+  readonly #guest: Connects;
+
+  constructor(guest: Connects, options?: http.AgentOptions) {
+    super(options);
+    this.#guest = guest;
+  }
+
+  override createConnection(options: http.ClientRequestArgs, _callback?: OnSocket): Duplex {
+    return this.#guest.createConnection(target(options, 80));
+  }
+}
+
+/** An https.Agent whose connections go through the host, with TLS in the guest. */
+export class GuestHttpsAgent extends https.Agent {
+  readonly #guest: Connects;
+
+  constructor(guest: Connects, options?: https.AgentOptions) {
+    super(options);
+    this.#guest = guest;
+  }
+
+  override createConnection(options: https.RequestOptions, callback?: OnSocket): Duplex | null | undefined {
+    const socket = this.#guest.createConnection(target(options, 443));
+    // https.Agent makes the TLS connection itself over a socket that it is given, and keeps its sessions.
+    const over = { ...options, socket } as https.RequestOptions;
+    return super.createConnection(over, callback);
+  }
+}
+
+function target(options: http.ClientRequestArgs, defaultPort: number): ConnectTarget {
+  const host = options.host ?? options.hostname ?? "localhost";
+  return { host: unbracket(host), port: Number(options.port ?? options.defaultPort ?? defaultPort) };
+}
+
+/** What undici passes to a connector. */
+export interface ConnectorOptions {
+  readonly hostname: string;
+  readonly host?: string | undefined;
+  readonly protocol: string;
+  readonly port: string;
+  readonly servername?: string | null | undefined;
+}
+
+/** A connector for undici: `new Agent({ connect: createConnector(guest) })`. */
+export type Connector = (
+  options: ConnectorOptions,
+  callback: (error: Error | null, socket: GuestSocket | tls.TLSSocket | null) => void,
+) => void;
+
+export interface ConnectorInit {
+  /** For https: a certificate authority, client certificate, and so on. */
+  readonly tls?: tls.ConnectionOptions | undefined;
+  /** Time limit of connecting, in milliseconds. Default 10 seconds. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Makes a connector, for undici's Agent and Client, and through `dispatcher` for fetch. */
+export function createConnector(guest: Connects, init: ConnectorInit = {}): Connector {
+  const timeoutMs = init.timeoutMs ?? 10_000;
+  return (options, callback) => {
+    const secure = options.protocol === "https:";
+    const host = unbracket(options.hostname);
+    const port = Number(options.port || (secure ? 443 : 80));
+    const raw = guest.createConnection({ host, port, timeoutMs });
+    let socket: GuestSocket | tls.TLSSocket = raw;
+    if (secure) {
+      const servername = options.servername ?? (isIP(host) ? "" : host);
+      socket = tls.connect({ ALPNProtocols: ["http/1.1"], ...init.tls, servername, socket: raw });
+    }
+    const timer = setTimeout(() => {
+      const error = Object.assign(new Error("Connect Timeout Error"), { code: "UND_ERR_CONNECT_TIMEOUT" });
+      raw.destroy(error);
+    }, timeoutMs);
+    const onError = (error: Error): void => {
+      clearTimeout(timer);
+      callback(error, null);
+    };
+    socket.once("error", onError);
+    socket.once(secure ? "secureConnect" : "connect", () => {
+      clearTimeout(timer);
+      socket.removeListener("error", onError);
+      callback(null, socket);
+    });
+  };
+}
+
+/** "[::1]" as it stands in a URL, without its brackets. */
+function unbracket(host: string): string {
+  return host.startsWith("[") && host.endsWith("]") ? host.slice(1, -1) : host;
+}

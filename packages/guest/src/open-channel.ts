@@ -1,0 +1,98 @@
+// From nothing to an agreed stream: NewStream, Open, Opened (PROTOCOL.md sections 9 and 10).
+
+import {
+  Closed,
+  FrameReader,
+  FrameWriter,
+  Open,
+  Opened,
+  ProtocolError,
+  Refused,
+  Violation,
+} from "@ringway/control";
+import { onAbort, throwIfAborted } from "./abort.ts";
+import type { Channel } from "./channel.ts";
+import type { Engine } from "./engine.ts";
+import { type ErrorContext, replyError, resetError } from "./errors.ts";
+
+export interface OpenRequest {
+  /** A Protocol. */
+  readonly protocol: number;
+  readonly body: Uint8Array;
+  /** Undefined: by how many streams are open. */
+  readonly ringBytes: number | undefined;
+  readonly context: ErrorContext;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A stream that the host has agreed to. Whoever takes it sets `channel.user` in the same turn, and steps once. */
+export interface OpenedChannel<T> {
+  readonly channel: Channel;
+  readonly opened: T;
+}
+
+/** Opens a stream; `decode` reads the body of Opened. Rejects with the host's refusal, or with AbortError. */
+export async function openChannel<T>(
+  engine: Engine,
+  request: OpenRequest,
+  decode: (body: Uint8Array) => T,
+): Promise<OpenedChannel<T>> {
+  engine.check();
+  throwIfAborted(request.signal);
+  const channel = await engine.control.newStream(request.ringBytes, request.context, request.signal);
+  return await new Promise((resolve, reject) => {
+    if (!channel.open) return reject(resetError(request.context.syscall, engine.ended));
+    engine.hold();
+    const settle = (): void => {
+      stop();
+      channel.user = undefined;
+      engine.unhold();
+    };
+    const fail = (error: Error): void => {
+      settle();
+      channel.abort();
+      reject(error);
+    };
+    const stop = onAbort(request.signal, fail);
+    const reader = new FrameReader(channel.pipe.toGuest);
+    channel.user = {
+      lost(error) {
+        settle();
+        reject(error);
+      },
+      step() {
+        const closed = channel.pipe.toGuest.peerClosed();
+        const frame = reader.next(channel.signal);
+        if (frame === undefined) {
+          if (closed !== Closed.OPEN) fail(resetError(request.context.syscall));
+          return;
+        }
+        if (frame.type === Opened.type) {
+          const opened = decode(Opened.decode(frame.payload).body);
+          settle();
+          resolve({ channel, opened });
+        } else if (frame.type === Refused.type) {
+          fail(replyError(Refused.decode(frame.payload), request.context));
+        } else {
+          throw new ProtocolError(Violation.FRAME_TYPE, "STR-2", `type ${frame.type} answers an Open`);
+        }
+      },
+    };
+    channel.pipe.toGuest.wantData();
+    const writer = new FrameWriter(channel.pipe.toHost);
+    try {
+      // The ring is empty and holds 4096 bytes at least; a path may be longer than that allows.
+      writer.send(Open, 1, { protocol: request.protocol, body: request.body }, () => {});
+      channel.signal();
+    } catch (error) {
+      fail(error as Error);
+    }
+    return undefined;
+  });
+}
+
+/** For protocols whose Opened has an empty body. */
+export function decodeNothing(body: Uint8Array): undefined {
+  if (body.length === 0) return undefined;
+  throw new ProtocolError(Violation.FRAME_MALFORMED, "FRM-6", `${body.length} bytes where none belong`);
+}

@@ -1,0 +1,91 @@
+// Bytes from a toGuest ring into a Readable, one copy each, with its backpressure.
+//
+// Invariant: while the reader wants bytes and the ring has none, want-data is set; while it wants none, want-data is clear.
+
+import { Closed } from "@ringway/control";
+import type { Channel } from "./channel.ts";
+
+export interface ReadTarget {
+  /** Takes a chunk; false: enough for now. */
+  push(chunk: Buffer): boolean;
+  /** The host ended, and everything before that was pushed. */
+  end(): void;
+  /** The host broke the stream. */
+  reset(): void;
+}
+
+/** Largest chunk: what a listener gets at once. Larger ones only help where a listener is slow to be called. */
+const CHUNK_BYTES = 64 * 1024;
+/** Below this, chunks share a slab of Node's. */
+const POOLED_BYTES = 2048;
+
+export class ReadPump {
+  bytesRead = 0;
+  readonly #channel: Channel;
+  readonly #target: ReadTarget;
+  #wanted = false;
+  #ended = false;
+
+  constructor(channel: Channel, target: ReadTarget) {
+    this.#channel = channel;
+    this.#target = target;
+  }
+
+  /** The reader wants bytes. */
+  want(): void {
+    this.#wanted = true;
+    this.step();
+  }
+
+  step(): void {
+    const channel = this.#channel;
+    if (this.#ended || !channel.open) return;
+    const ring = channel.pipe.toGuest;
+    if (!this.#wanted) {
+      if (ring.peerClosed() === Closed.RESET) this.#reset();
+      return;
+    }
+    for (let budget = ring.capacity; ; ) {
+      const readable = ring.readable();
+      if (readable === 0) {
+        const closed = ring.peerClosed();
+        if (closed === Closed.RESET) {
+          this.#reset();
+          return;
+        }
+        // Closed seen, then empty seen again (RING-6).
+        if (closed === Closed.END && ring.readable() === 0) {
+          this.#ended = true;
+          this.#target.end();
+          return;
+        }
+        if (!ring.wantData()) return;
+        continue;
+      }
+      if (budget <= 0) {
+        channel.engine.stepAgain(channel);
+        return;
+      }
+      const size = Math.min(readable, CHUNK_BYTES);
+      const chunk = size < POOLED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+      ring.copy(chunk);
+      if (ring.advance(size)) channel.signal();
+      this.bytesRead += size;
+      budget -= size;
+      this.#wanted = false;
+      const more = this.#target.push(chunk);
+      // The listener may have destroyed the stream, or the guest may be gone.
+      if (!channel.open || this.#ended) return;
+      if (more) this.#wanted = true;
+      if (!this.#wanted) {
+        ring.unwantData();
+        return;
+      }
+    }
+  }
+
+  #reset(): void {
+    this.#ended = true;
+    this.#target.reset();
+  }
+}

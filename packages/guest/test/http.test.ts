@@ -1,0 +1,222 @@
+// http, https, undici and fetch through a real monitor; and a listener whose connections an http.Server takes.
+
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import * as http from "node:http";
+import * as https from "node:https";
+import * as net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Guest, type GuestSocket } from "@ringway/guest";
+import { Agent, request, fetch as undiciFetch } from "undici";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+
+let host: TestMonitor;
+let guest: Guest;
+let plain: http.Server;
+let secure: https.Server;
+let certificate: Buffer;
+const folder = mkdtempSync(join(tmpdir(), "ringway-http-"));
+const body = Buffer.alloc(1_000_000, "0123456789");
+
+async function respond(incoming: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+  let bytes = 0;
+  for await (const chunk of incoming) bytes += chunk.length;
+  if (incoming.url === "/large") response.end(body);
+  else response.end(JSON.stringify({ method: incoming.method, url: incoming.url, bytes }));
+}
+
+function portOf(server: net.Server): number {
+  return (server.address() as net.AddressInfo).port;
+}
+
+beforeAll(async () => {
+  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  execFileSync(
+    "openssl",
+    `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout ${key} -out ${cert}`.split(
+      " ",
+    ),
+    { stdio: "ignore" },
+  );
+  certificate = readFileSync(cert);
+  host = await startMonitor();
+  guest = await Guest.attach(host.socketPath);
+  plain = http.createServer(respond).listen(0, "127.0.0.1");
+  secure = https.createServer({ key: readFileSync(key), cert: certificate }, respond).listen(0, "127.0.0.1");
+  await Promise.all([once(plain, "listening"), once(secure, "listening")]);
+});
+afterAll(async () => {
+  await guest.close();
+  for (const server of [plain, secure]) {
+    server.closeAllConnections();
+    server.close();
+  }
+  await host.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function get(request: http.ClientRequest): Promise<{ text: string; reused: boolean }> {
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  let text = "";
+  response.setEncoding("utf8");
+  for await (const chunk of response) text += chunk;
+  return { text, reused: request.reusedSocket };
+}
+
+describe("node:http", () => {
+  it("gets, posts and reuses connections", async () => {
+    const agent = guest.httpAgent({ keepAlive: true, maxSockets: 1 });
+    const options = { agent, host: "127.0.0.1", port: portOf(plain) };
+    const first = await get(http.get({ ...options, path: "/a" }));
+    expect(JSON.parse(first.text)).toEqual({ method: "GET", url: "/a", bytes: 0 });
+    const post = http.request({ ...options, path: "/b", method: "POST" });
+    post.write(body);
+    post.end("tail");
+    const second = await get(post);
+    expect(JSON.parse(second.text)).toEqual({ method: "POST", url: "/b", bytes: 1_000_004 });
+    expect([first.reused, second.reused]).toEqual([false, true]);
+    expect((await get(http.get({ ...options, path: "/large" }))).text).toBe(body.toString());
+    agent.destroy();
+  });
+
+  it("gives a refusal as the request's error", async () => {
+    const request = http.get({ agent: guest.httpAgent(), host: "10.1.2.3", port: 80 });
+    const [error] = await once(request, "error");
+    expect(error).toMatchObject({ code: "EACCES", rule: "default" });
+  });
+
+  it("is aborted and timed out", async () => {
+    const silent = net.createServer().listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const options = { agent: guest.httpAgent(), host: "127.0.0.1", port: portOf(silent) };
+    const aborted = http.get({ ...options, signal: AbortSignal.timeout(50) });
+    expect((await once(aborted, "error"))[0]).toMatchObject({ code: "ABORT_ERR" });
+    const slow = http.get({ ...options, timeout: 50 });
+    await once(slow, "timeout");
+    slow.destroy();
+    expect((await once(slow, "error"))[0].message).toBe("socket hang up");
+    silent.close();
+  });
+});
+
+describe("node:https", () => {
+  it("checks the certificate in the guest, and keeps sessions", async () => {
+    const agent = guest.httpsAgent({ ca: certificate });
+    for (const path of ["/a", "/b"]) {
+      const { text } = await get(https.get({ agent, host: "localhost", port: portOf(secure), path }));
+      expect(JSON.parse(text).url).toBe(path);
+    }
+    const untrusted = https.get({ agent: guest.httpsAgent(), host: "localhost", port: portOf(secure) });
+    const [error] = await once(untrusted, "error");
+    expect(error.code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
+    const refused = https.get({ agent, host: "10.1.2.3", port: 443 });
+    expect((await once(refused, "error"))[0]).toMatchObject({ code: "EACCES" });
+  });
+});
+
+describe("undici and fetch", () => {
+  it("get and post", async () => {
+    const dispatcher = new Agent({ connect: guest.connector() });
+    const url = `http://127.0.0.1:${portOf(plain)}`;
+    const { body: answer } = await request(`${url}/r`, { dispatcher, method: "POST", body: body });
+    expect(await answer.json()).toEqual({ method: "POST", url: "/r", bytes: body.length });
+    expect(await (await undiciFetch(`${url}/large`, { dispatcher })).text()).toBe(body.toString());
+    const init = { dispatcher } as unknown as RequestInit;
+    expect(await (await fetch(`${url}/large`, init)).text()).toBe(body.toString());
+    const all = await Promise.all(
+      Array.from({ length: 50 }, async (_, i) => (await (await fetch(`${url}/${i}`, init)).json()).url),
+    );
+    expect(all).toEqual(Array.from({ length: 50 }, (_, i) => `/${i}`));
+    await dispatcher.close();
+  });
+
+  it("over TLS, by name", async () => {
+    const dispatcher = new Agent({ connect: guest.connector({ tls: { ca: certificate } }) });
+    const init = { dispatcher } as unknown as RequestInit;
+    const response = await fetch(`https://localhost:${portOf(secure)}/x`, init);
+    expect((await response.json()).url).toBe("/x");
+    const byAddress = await fetch(`https://127.0.0.1:${portOf(secure)}/y`, init);
+    expect((await byAddress.json()).url).toBe("/y");
+    await dispatcher.close();
+  });
+
+  it("fail with the refusal as the cause", async () => {
+    const dispatcher = new Agent({ connect: guest.connector() });
+    const init = { dispatcher } as unknown as RequestInit;
+    await expect(fetch("http://10.1.2.3/", init)).rejects.toMatchObject({ cause: { code: "EACCES" } });
+    await expect(fetch("https://10.1.2.3/", init)).rejects.toMatchObject({ cause: { code: "EACCES" } });
+    await dispatcher.destroy();
+  });
+});
+
+describe("a listener on the host", () => {
+  it("serves http to the host's network", async () => {
+    const web = http.createServer(respond);
+    const server = await guest.listen({ port: 0 }, (socket) => void web.emit("connection", socket));
+    const { port } = server.address()!;
+    const agent = new http.Agent({ keepAlive: true });
+    for (const path of ["/1", "/2", "/large"]) {
+      const { text } = await get(http.get({ agent, host: "127.0.0.1", port, path }));
+      expect(text).toContain(path === "/large" ? body.toString() : path);
+    }
+    agent.destroy();
+    await server[Symbol.asyncDispose]();
+    const after = net.connect(port, "127.0.0.1");
+    expect((await once(after, "error"))[0]).toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  it("takes hundreds of connections at once, and is refused where the policy says so", async () => {
+    const server = await guest.listen({ port: 0 }, (socket: GuestSocket) => socket.pipe(socket));
+    const { port } = server.address()!;
+    const answers = await Promise.all(
+      Array.from({ length: 300 }, async (_, i) => {
+        const socket = net.connect(port, "127.0.0.1");
+        socket.end(`hello ${i}`);
+        return Buffer.concat(await socket.toArray()).toString();
+      }),
+    );
+    expect(answers).toEqual(Array.from({ length: 300 }, (_, i) => `hello ${i}`));
+    await expect(guest.listen({ port })).rejects.toMatchObject({ code: "EADDRINUSE", syscall: "listen" });
+    await expect(guest.listen({ port: 80 })).rejects.toMatchObject({
+      code: "EACCES",
+      rule: expect.any(String),
+    });
+    await server[Symbol.asyncDispose]();
+  });
+});
+
+describe("TCP through the monitor", () => {
+  it("passes resets on, both ways", async () => {
+    const accepted: net.Socket[] = [];
+    const server = net.createServer((socket) => accepted.push(socket)).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const toReset = await guest.connect(portOf(server), "127.0.0.1");
+    await expect.poll(() => accepted.length).toBe(1);
+    accepted[0]!.resetAndDestroy();
+    expect((await once(toReset, "error"))[0]).toMatchObject({ code: "ECONNRESET" });
+    const resetting = await guest.connect(portOf(server), "127.0.0.1");
+    await expect.poll(() => accepted.length).toBe(2);
+    const reset = once(accepted[1]!, "error");
+    resetting.resetAndDestroy();
+    expect((await reset)[0]).toMatchObject({ code: "ECONNRESET" });
+    server.close();
+  });
+
+  it("half-closes, both ways", async () => {
+    const server = net
+      .createServer({ allowHalfOpen: true }, (socket) => {
+        let bytes = 0;
+        socket.on("data", (chunk) => (bytes += chunk.length));
+        socket.on("end", () => socket.end(`got ${bytes}`));
+      })
+      .listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const socket = await guest.connect({ port: portOf(server), host: "127.0.0.1", allowHalfOpen: true });
+    socket.end(Buffer.alloc(700_000));
+    expect(Buffer.concat(await socket.toArray()).toString()).toBe("got 700000");
+    server.close();
+  });
+});
