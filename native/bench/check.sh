@@ -1,0 +1,81 @@
+#!/bin/sh
+# Byte-exact checks of the benchmarks' own C against each other, and of a monitor where its socket is given:
+#
+#   ./check.sh OUT-DIR [ATTACH-SOCKET [GUEST-PATH-OF-A-FILE]]
+#
+# Every step has a time limit: a hang is a failure.
+
+set -eu
+out=$1
+attach=${2-}
+work=$(mktemp -d)
+children=
+trap 'kill $children 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+start() { # NAME COMMAND...: runs it; its first line of output is in $work/NAME
+  name=$1
+  shift
+  "$@" >"$work/$name" &
+  children="$children $!"
+}
+await() { # FILE
+  for _ in $(seq 100); do
+    [ -s "$1" ] || [ -S "$1" ] && return
+    sleep 0.02
+  done
+  echo "no $1" >&2
+  exit 1
+}
+check() { # COMMAND...
+  echo "check: $*" | sed "s|$out/||; s|--attach [^ ]*||; s|--unix [^ ]*||" | tr '\n' ' '
+  timeout 60 "$@"
+}
+
+for mode in sink source; do start $mode "$out/server" --verify $mode; done
+for mode in echo once; do start $mode "$out/server" $mode; done
+for mode in sink source echo once; do await "$work/$mode"; done
+sink=$(cat "$work/sink") source=$(cat "$work/source") echo=$(cat "$work/echo") once=$(cat "$work/once")
+
+exercise() { # GENERATOR WHERE VALUE
+  generator=$1 by=$2 value=$3
+  where() { if [ "$by" = tcp ]; then echo "--port $1"; elif [ "$by" = unix ]; then echo "--unix $value.$2"; else echo "--attach $value --port $1"; fi; }
+  for bytes in 0 1 65536 100000007; do
+    for ring in 4096 65536 1048576; do
+      check "$out/$generator" $(where $sink sink) --verify --ring-bytes $ring --bytes $bytes bulk-out
+      check "$out/$generator" $(where $source source) --verify --ring-bytes $ring --bytes $bytes bulk-in
+      [ "$by" = attach ] || break
+    done
+  done
+  for poll in 0 50; do
+    check "$out/$generator" $(where $echo echo) --verify --busy-poll-us $poll --iterations 5000 rtt
+    for streams in 1 64 512; do
+      [ "$by" = unix ] && [ $streams -gt 64 ] && continue
+      check "$out/$generator" $(where $echo echo) --verify --busy-poll-us $poll --ring-bytes 4096 --streams $streams echo
+    done
+    check "$out/$generator" $(where $once once) --verify --busy-poll-us $poll --ring-bytes 4096 --streams 16 rate
+  done
+}
+
+if [ -n "$attach" ]; then
+  exercise guest attach "$attach"
+  check "$out/guest" --attach "$attach" --verify --echo-protocol --ring-bytes 4096 --streams 16 rate
+  check "$out/guest" --attach "$attach" --verify --echo-protocol --ring-bytes 4096 --streams 512 echo
+  check "$out/guest" --attach "$attach" --port "$echo" --ring-bytes 4096 --streams 4000 idle </dev/null
+  [ -z "${3-}" ] || check "$out/guest" --attach "$attach" --path "$3" --passes 3 file
+else
+  exercise plain tcp ""
+  if command -v socat >/dev/null; then
+    for mode in sink source echo once; do
+      eval port=\$$mode
+      start "socat-$mode" socat -b 262144 "UNIX-LISTEN:$work/socat.$mode,fork,backlog=128" "TCP:127.0.0.1:$port,nodelay"
+      await "$work/socat.$mode"
+    done
+    exercise plain unix "$work/socat"
+  fi
+  for poll in 0 50; do
+    start relay "$out/relay" --listen "$work/relay.$poll" --busy-poll-us $poll
+    await "$work/relay.$poll"
+    "$0" "$out" "$work/relay.$poll"
+  done
+fi

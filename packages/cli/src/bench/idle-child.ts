@@ -1,0 +1,13 @@
+// A monitor in a process of its own, for idle.ts: tells the memory of its reactor whenever it is asked. Ends with stdin.
+//
+//   node --expose-gc idle-child.js POLICY SOCKET
+
+import { createInterface } from "node:readline";
+import { Monitor } from "@ringway/monitor";
+
+const [policy, listen] = process.argv.slice(2) as [string, string];
+await using monitor = await Monitor.start({ policy, listen });
+console.log("ready");
+for await (const _ of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify(await monitor.memoryUsage({ gc: true })));
+}

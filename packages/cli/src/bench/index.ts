@@ -1,0 +1,163 @@
+// ringway bench: everything that docs/performance.md speaks of, in one run.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus, release, totalmem } from "node:os";
+import { Children } from "./children.ts";
+import { type IdleReport, type IdleResult, measureIdle } from "./idle.ts";
+import { cpuPerGiBRatio, type RatioResult, type RowResult, runRow } from "./measure.ts";
+import { type Compiled, compilePrograms } from "./programs.ts";
+import { Progress } from "./progress.ts";
+import { formatMarkdown, formatTerminal, type Report } from "./report.ts";
+import { IDLE, RATIO_KEYS, type Row, rowsOf } from "./rows.ts";
+import { BUSY_POLL_US, prepare, type Setting } from "./setting.ts";
+
+export interface BenchOptions {
+  /** Write everything, each round included, to this file. */
+  readonly json?: string;
+  /** Replace the text between the markers of this Markdown file by the tables. */
+  readonly markdown?: string;
+  /** Small sizes: ends within 45 s. */
+  readonly quick?: boolean;
+  /** Names of rows, or how they begin: only these. */
+  readonly only?: readonly string[];
+}
+
+const ROUNDS = { full: 7, quick: 5 } as const;
+const FILE_BYTES = { full: 512 * 1024 * 1024, quick: 128 * 1024 * 1024 } as const;
+/** A quick run has 45 s. Past the first, no row begins another round; past the second, no row begins. */
+const QUICK_ROUNDS_MS = 32_000;
+const QUICK_ROWS_MS = 39_000;
+/** What the progress bar counts the idle streams as, in rounds. */
+const IDLE_STEPS = 5;
+
+export const MARKERS = { begin: "<!-- bench:begin -->", end: "<!-- bench:end -->" } as const;
+
+/** Runs the benchmarks and prints the tables. 0 when everything ran, whatever the bars say; 1 when something failed. */
+export async function runBench(options: BenchOptions = {}): Promise<number> {
+  if (options.markdown !== undefined) checkMarkers(options.markdown);
+  const quick = options.quick ?? false;
+  const start = performance.now();
+  using children = new Children();
+  const compiled = compilePrograms(children.folder);
+  const leftOut: string[] = [];
+  const fileBytes = quick ? FILE_BYTES.quick : FILE_BYTES.full;
+  const setting = await prepare(children, { programs: compiled.programs, fileBytes, leftOut });
+  const isWanted = (name: string): boolean => options.only?.some((only) => name.startsWith(only)) ?? true;
+  const all = rowsOf(setting, quick);
+  const wanted = all.filter((row) => isWanted(row.name));
+  const rows = wanted.filter((row) => row.contenders.length > 0);
+  if (wanted.length === 0 && !isWanted(IDLE)) {
+    console.error(
+      `ringway bench: no such row; there are ${[...all.map((row) => row.name), IDLE].join(", ")}`,
+    );
+    return 1;
+  }
+  if (compiled.programs === undefined && rows.length < wanted.length) {
+    const names = wanted.filter((row) => !rows.includes(row)).map((row) => row.name);
+    leftOut.push(`${compiled.problem}, so the rows ${names.join(", ")} and their ratios are left out`);
+  }
+
+  const rounds = quick ? ROUNDS.quick : ROUNDS.full;
+  const deadline = quick ? start + QUICK_ROUNDS_MS : Number.POSITIVE_INFINITY;
+  const results: RowResult[] = [];
+  let idle: IdleReport | undefined;
+  {
+    const steps = rows.length * rounds + (isWanted(IDLE) ? IDLE_STEPS : 0);
+    using progress = new Progress(steps);
+    const runOptions = { rounds, fileBytes, deadline, failures: setting.failures, leftOut };
+    // Rows with a bar, then the idle streams, then the others: a quick run that is short of time has what counts.
+    const [first, others] = splitRows(rows);
+    const runRows = async (some: readonly Row[]): Promise<void> => {
+      for (const row of some) {
+        if (quick && performance.now() > start + QUICK_ROWS_MS) leftOut.push(`${row.name}: time was up`);
+        else results.push(await runRow(children, row, runOptions, progress));
+      }
+    };
+    await runRows(first);
+    if (isWanted(IDLE)) {
+      progress.step("idle streams", 0);
+      idle = await measureIdle(children, setting, quick).catch((error: unknown) => {
+        setting.failures.push(`idle: ${error instanceof Error ? error.message : error}`);
+        return undefined;
+      });
+      progress.step("idle streams", IDLE_STEPS);
+    }
+    await runRows(others);
+  }
+
+  const report: Report = {
+    machine: machine(compiled),
+    quick,
+    rounds,
+    seconds: (performance.now() - start) / 1000,
+    rows: results,
+    cpu: cpuPerGiBRatio(results),
+    idle,
+    leftOut,
+    failures: setting.failures,
+  };
+  console.log(formatTerminal(report));
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify(jsonOf(report, setting), null, 2)}\n`);
+  if (options.markdown !== undefined) replaceBetweenMarkers(options.markdown, formatMarkdown(report));
+  return setting.failures.length === 0 ? 0 : 1;
+}
+
+function splitRows(rows: readonly Row[]): [Row[], Row[]] {
+  const hasBar = (row: Row): boolean => row.ratios.some((ratio) => ratio.bar !== undefined);
+  return [rows.filter(hasBar), rows.filter((row) => !hasBar(row))];
+}
+
+function jsonOf(report: Report, setting: Setting): object {
+  const all: RatioResult[] = report.rows.flatMap((row) => row.ratios);
+  if (report.cpu !== undefined) all.push(report.cpu);
+  const ratios = Object.fromEntries(
+    RATIO_KEYS.map((key) => [key, all.find((ratio) => ratio.key === key)?.value ?? null]),
+  );
+  const idle: Record<keyof IdleResult, number | null> = {
+    streams: report.idle?.streams ?? null,
+    cpuPercent: report.idle?.cpuPercent ?? null,
+    heapBytesPerStream: report.idle?.heapBytesPerStream ?? null,
+  };
+  return {
+    ratios,
+    idle,
+    date: new Date().toISOString(),
+    quick: report.quick,
+    rounds: report.rounds,
+    seconds: report.seconds,
+    machine: report.machine,
+    busyPollUs: BUSY_POLL_US,
+    fileBytes: setting.file.bytes,
+    leftOut: report.leftOut,
+    failures: report.failures,
+    rows: report.rows,
+    cpuPerGiB: report.cpu ?? null,
+    idleDetails: report.idle ?? null,
+  };
+}
+
+function machine(compiled: Compiled): Record<string, string | number> {
+  const processors = cpus();
+  return {
+    CPU: `${processors.length} × ${processors[0]?.model ?? "unknown"}`,
+    memoryGiB: Math.round(totalmem() / 1024 ** 3),
+    kernel: release(),
+    node: process.versions.node,
+    ...(compiled.compiler === undefined ? {} : { compiler: compiled.compiler }),
+  };
+}
+
+function checkMarkers(file: string): void {
+  const text = readFileSync(file, "utf8");
+  const begin = text.indexOf(MARKERS.begin);
+  if (begin < 0 || text.indexOf(MARKERS.end) < begin) {
+    throw new Error(`${file} has no ${MARKERS.begin} ... ${MARKERS.end}`);
+  }
+}
+
+function replaceBetweenMarkers(file: string, tables: string): void {
+  const text = readFileSync(file, "utf8");
+  const begin = text.indexOf(MARKERS.begin) + MARKERS.begin.length;
+  writeFileSync(file, `${text.slice(0, begin)}\n\n${tables}\n\n${text.slice(text.indexOf(MARKERS.end))}`);
+}

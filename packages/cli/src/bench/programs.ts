@@ -1,0 +1,96 @@
+// The C programs of native/bench: compiled once for each state of the sources, into native/build, which git ignores.
+
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PROGRAMS = ["relay", "guest", "plain", "server", "fileread"] as const;
+export type Program = (typeof PROGRAMS)[number];
+export type Programs = Readonly<Record<Program, string>>;
+
+const NATIVE = fileURLToPath(new URL("../../../../native/", import.meta.url));
+const FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"];
+
+export interface Compiled {
+  /** Undefined where nothing could be compiled; `problem` says why. */
+  readonly programs?: Programs;
+  readonly problem?: string;
+  /** First line of `cc --version`. */
+  readonly compiler?: string;
+}
+
+/** Compiles what is out of date. `scratch` is a folder of this run, used where native/build cannot be written. */
+export function compilePrograms(scratch: string): Compiled {
+  const sources = join(NATIVE, "bench");
+  if (!existsSync(sources))
+    return { problem: "the C sources of the benchmarks are not in this installation" };
+  const compiler = [process.env.CC, "cc", "gcc", "clang"].find((name) => name && findProgram(name));
+  if (compiler === undefined) return { problem: "there is no C compiler (cc, gcc or clang)" };
+  const version = spawnSync(compiler, ["--version"], { encoding: "utf8" }).stdout?.split("\n")[0] ?? compiler;
+
+  const hash = createHash("sha256").update(JSON.stringify([version, FLAGS]));
+  for (const file of readdirSync(sources)
+    .filter((name) => /\.[ch]$/.test(name))
+    .sort()) {
+    hash.update(file).update(readFileSync(join(sources, file)));
+  }
+  const folder = join(cacheFolder() ?? scratch, `bench-${hash.digest("hex").slice(0, 16)}`);
+  if (!existsSync(folder)) {
+    // Made aside and then renamed: whoever finds the folder finds all of it.
+    const partial = `${folder}.${process.pid}`;
+    mkdirSync(partial, { recursive: true });
+    for (const program of PROGRAMS) {
+      const args = [...FLAGS, "-o", join(partial, program), join(sources, `${program}.c`)];
+      const { status, stderr, error } = spawnSync(compiler, args, { encoding: "utf8" });
+      if (status !== 0) {
+        rmSync(partial, { recursive: true });
+        return { problem: `${compiler} does not compile ${program}.c: ${error?.message ?? stderr.trim()}` };
+      }
+    }
+    try {
+      renameSync(partial, folder);
+    } catch (cause) {
+      rmSync(partial, { recursive: true });
+      if (!existsSync(folder)) throw cause;
+    }
+  }
+  const entries = PROGRAMS.map((program) => [program, join(folder, program)]);
+  return { programs: Object.fromEntries(entries) as Programs, compiler: version };
+}
+
+function cacheFolder(): string | undefined {
+  const folder = join(NATIVE, "build");
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+    return folder;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Full path of a program on PATH. */
+export function findProgram(name: string): string | undefined {
+  const folders = name.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);
+  for (const folder of folders) {
+    const path = folder === "" ? name : join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,149 @@
+// A run as people read it: the tables on the terminal, and the same in Markdown for docs/performance.md.
+
+import Table from "cli-table3";
+import type { IdleReport } from "./idle.ts";
+import type { PeerResult, RatioResult, RowResult } from "./measure.ts";
+import { type Bar, COLUMNS, IDLE_BARS, PEERS } from "./rows.ts";
+import { digits } from "./statistics.ts";
+
+export interface Report {
+  readonly machine: Readonly<Record<string, string | number>>;
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly rows: readonly RowResult[];
+  readonly cpu: RatioResult | undefined;
+  readonly idle: IdleReport | undefined;
+  readonly leftOut: readonly string[];
+  readonly failures: readonly string[];
+}
+
+type Cells = readonly string[];
+interface Grid {
+  readonly title: string;
+  readonly head: Cells;
+  readonly rows: readonly Cells[];
+}
+
+export function formatTerminal(report: Report): string {
+  const parts = grids(report).map(({ title, head, rows }) => {
+    const table = new Table({ head: [...head], style: { head: [], border: [] } });
+    table.push(...rows.map((cells) => [...cells]));
+    return `${title}\n${table.toString()}`;
+  });
+  return [...parts, ...notes(report)].join("\n");
+}
+
+export function formatMarkdown(report: Report): string {
+  const line = (cells: Cells): string =>
+    `| ${cells.map((cell) => cell.replaceAll("\n", "<br>")).join(" | ")} |`;
+  const parts = grids(report).map(({ title, head, rows }) =>
+    [`**${title}**`, "", line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n"),
+  );
+  const machine = Object.entries(report.machine).map(([key, value]) => `${key} ${value}`);
+  return [`${machine.join(" · ")}`, ...parts, ...notes(report)].join("\n\n");
+}
+
+/** "ok", "below" (or "above", where less is better), or "" where there is no bar. */
+export function verdict(value: number, bar: Bar | undefined): string {
+  if (bar?.least !== undefined) return value >= bar.least ? "ok" : "below";
+  if (bar?.most !== undefined) return value <= bar.most ? "ok" : "above";
+  return "";
+}
+
+function grids(report: Report): Grid[] {
+  const found: Grid[] = [
+    {
+      title: "Speed: median of the rounds (least to most)",
+      head: ["work", ...PEERS.map((peer) => COLUMNS[peer]), "Ringway / peer", "bar", ""],
+      rows: report.rows.map(speedCells),
+    },
+  ];
+  const hasCost = (peer: PeerResult): boolean => peer.cpuSecondsPerGiB !== undefined;
+  const relayed = report.rows.filter((row) => row.peers.filter(hasCost).length > 1);
+  if (relayed.length > 0) {
+    found.push({
+      title: "The relay's CPU seconds per GiB, and its peak memory (of it its own)",
+      head: ["work", ...PEERS.slice(0, 3).map((peer) => COLUMNS[peer]), "Ringway / peer", "bar", ""],
+      rows: [
+        ...relayed.map((row) => [
+          row.title,
+          ...PEERS.slice(0, 3).map((peer) => costCell(row, peer)),
+          "",
+          "",
+          "",
+        ]),
+        ...(report.cpu ? [["CPU per GiB, both ways", "", "", "", ...ratioCells([report.cpu])]] : []),
+      ],
+    });
+  }
+  if (report.idle) {
+    const { streams, cpuPercent, heapBytesPerStream, protocol } = report.idle;
+    found.push({
+      title: `${streams} idle ${protocol} streams`,
+      head: ["what", "Ringway", "bar", ""],
+      rows: [
+        [
+          "CPU, % of a core",
+          digits(cpuPercent),
+          barText(IDLE_BARS.cpuPercent),
+          verdict(cpuPercent, IDLE_BARS.cpuPercent),
+        ],
+        [
+          "heap for each, bytes",
+          heapBytesPerStream.toFixed(0),
+          barText(IDLE_BARS.heapBytesPerStream),
+          verdict(heapBytesPerStream, IDLE_BARS.heapBytesPerStream),
+        ],
+      ],
+    });
+  }
+  return found;
+}
+
+function notes(report: Report): string[] {
+  const kind = report.quick ? "quick run: small sizes, read the ratios only roughly" : "full run";
+  return [
+    `${report.rounds} rounds, ${report.seconds.toFixed(0)} s, ${kind}.`,
+    ...report.leftOut.map((text) => `Left out: ${text}.`),
+    ...report.failures.map((text) => `Failed: ${text}.`),
+  ];
+}
+
+function speedCells(row: RowResult): Cells {
+  const cells = PEERS.map((peer) => {
+    const result = row.peers.find((candidate) => candidate.peer === peer);
+    return result === undefined ? "" : speedCell(row, result);
+  });
+  return [row.title, ...cells, ...ratioCells(row.ratios)];
+}
+
+function ratioCells(ratios: readonly RatioResult[]): [string, string, string] {
+  const lines = (of: (ratio: RatioResult) => string): string => ratios.map(of).join("\n");
+  return [
+    lines((ratio) => `${digits(ratio.value)} ${COLUMNS[ratio.against]}`),
+    lines((ratio) => barText(ratio.bar)),
+    lines((ratio) => verdict(ratio.value, ratio.bar)),
+  ];
+}
+
+function barText(bar: Bar | undefined): string {
+  if (bar?.least !== undefined) return `≥ ${bar.least}`;
+  return bar?.most === undefined ? "" : `≤ ${bar.most}`;
+}
+
+function speedCell(row: RowResult, { value, p99Us }: PeerResult): string {
+  const { median, min, max } = value;
+  if (row.metric === "latency") {
+    return `${digits(median)} µs (p99 ${digits(p99Us ?? 0)})\n${digits(min)} to ${digits(max)}`;
+  }
+  const [scale, unit] = row.metric === "throughput" ? [1e6, "MB/s"] : [1e3, "k/s"];
+  return `${digits(median / scale)} ${unit}\n${digits(min / scale)} to ${digits(max / scale)}`;
+}
+
+function costCell(row: RowResult, peer: (typeof PEERS)[number]): string {
+  const result = row.peers.find((candidate) => candidate.peer === peer);
+  if (result?.cpuSecondsPerGiB === undefined) return "";
+  const MiB = (kib: number | undefined): string => ((kib ?? 0) / 1024).toFixed(0);
+  return `${digits(result.cpuSecondsPerGiB)} s\n${MiB(result.peakKiB)} MiB (${MiB(result.privateKiB)})`;
+}

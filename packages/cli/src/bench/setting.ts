@@ -1,0 +1,138 @@
+// What is there to be measured: servers, the monitor, the C reference relay, socat, a cached file. Everything stays up for
+// the whole run; measuring one peer after the other costs no start of another.
+//
+//   guest or plain ──▶ relay ──▶ server        all on 127.0.0.1 and on Unix sockets in the run's own folder
+
+import { randomFillSync } from "node:crypto";
+import { closeSync, existsSync, fsyncSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Children, until } from "./children.ts";
+import { findProgram, type Program, type Programs } from "./programs.ts";
+
+export const SERVERS = ["sink", "source", "echo", "once"] as const;
+export type ServerName = (typeof SERVERS)[number];
+
+/** Something between a guest and a server. */
+export interface Relay {
+  readonly pid: number;
+  /** Where guests or clients find it. */
+  readonly socket: string;
+  /** It serves each connection in a child. */
+  readonly forks: boolean;
+}
+
+export interface Setting {
+  readonly programs: Programs | undefined;
+  readonly ports: Readonly<Record<ServerName, number>>;
+  /** Relays by their name: "ringway", "ringway asleep", "c", "c asleep", and "socat sink" and so on. */
+  readonly relays: ReadonlyMap<string, Relay>;
+  /** A cached file, as the host and as the guest name it. */
+  readonly file: { readonly host: string; readonly guest: string; readonly bytes: number };
+  readonly policy: string;
+  readonly leftOut: string[];
+  readonly failures: string[];
+}
+
+export interface SettingOptions {
+  readonly programs: Programs | undefined;
+  readonly fileBytes: number;
+  readonly leftOut: string[];
+}
+
+/** Of the relays that poll; the others sleep at once. */
+export const BUSY_POLL_US = 50;
+/** socat's buffer. Its default of 8 KiB would make a poor peer. */
+const SOCAT_BYTES = 262_144;
+const REGION_BYTES: number = 512 * 1024 * 1024;
+
+const CLI = fileURLToPath(new URL("../../bin/ringway.js", import.meta.url));
+
+/** A script of this folder, as compiled. */
+export function script(name: string): string {
+  return fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+}
+
+export async function prepare(children: Children, options: SettingOptions): Promise<Setting> {
+  const { programs, leftOut } = options;
+  const failures: string[] = [];
+  const relays = new Map<string, Relay>();
+  const file = { host: join(children.folder, "file"), guest: "/bench/file", bytes: options.fileBytes };
+  writeFile(file.host, file.bytes);
+  const policy = join(children.folder, "policy.yaml");
+  writeFileSync(policy, JSON.stringify(policyFor(children.folder)));
+  const ports = await startServers(children, programs);
+
+  const start = async (
+    name: string,
+    command: readonly string[],
+    socket: string,
+    forks = false,
+  ): Promise<void> => {
+    const child = children.start(command, name);
+    try {
+      await until(() => existsSync(socket), `starting ${name}`, child);
+      relays.set(name, { pid: child.pid, socket, forks });
+    } catch (error) {
+      child.kill();
+      failures.push(error instanceof Error ? error.message : String(error));
+    }
+  };
+  const socket = (name: string): string => join(children.folder, `${name.replaceAll(" ", "-")}.sock`);
+  for (const [suffix, poll] of [
+    ["", BUSY_POLL_US],
+    [" asleep", 0],
+  ] as const) {
+    const pollOption = ["--busy-poll-us", String(poll)];
+    const ringway = `ringway${suffix}`;
+    const monitor = [process.execPath, CLI, "monitor", "--policy", policy, "--listen", socket(ringway)];
+    await start(ringway, [...monitor, ...pollOption], socket(ringway));
+    if (programs === undefined) continue;
+    const c = `c${suffix}`;
+    const region = ["--region-bytes", String(REGION_BYTES)];
+    await start(c, [programs.relay, "--listen", socket(c), ...region, ...pollOption], socket(c));
+  }
+  const socat = findProgram("socat");
+  if (socat === undefined)
+    leftOut.push("socat is not installed: its columns and the ratios against it are left out");
+  if (socat !== undefined && programs !== undefined) {
+    for (const server of SERVERS) {
+      const name = `socat ${server}`;
+      const from = `UNIX-LISTEN:${socket(name)},fork,backlog=512`;
+      const to = `TCP:127.0.0.1:${ports[server]},nodelay`;
+      await start(name, [socat, "-b", String(SOCAT_BYTES), from, to], socket(name), true);
+    }
+  }
+  return { programs, ports, relays, file, policy, leftOut, failures };
+}
+
+async function startServers(
+  children: Children,
+  programs: Programs | undefined,
+): Promise<Record<ServerName, number>> {
+  const ports: Partial<Record<ServerName, number>> = {};
+  for (const mode of SERVERS) {
+    const program: Program = "server";
+    const command = programs ? [programs[program]] : [process.execPath, script("server-child")];
+    ports[mode] = Number(await children.start([...command, mode], `server ${mode}`).line());
+  }
+  return ports as Record<ServerName, number>;
+}
+
+function policyFor(folder: string): object {
+  return {
+    version: 1,
+    connect: [{ id: "loopback", allow: "127.0.0.1" }],
+    files: [{ id: "bench", guest: "/bench", host: folder, access: "ro" }],
+    limits: { streams: 20_000, regionBytes: REGION_BYTES, streamBytes: "1MiB" },
+  };
+}
+
+/** Written through to the disk, so that no write-back disturbs what is measured, and in the page cache afterwards. */
+function writeFile(path: string, bytes: number): void {
+  const part = randomFillSync(Buffer.alloc(1024 * 1024));
+  const fd = openSync(path, "wx", 0o600);
+  for (let written = 0; written < bytes; written += part.length) writeSync(fd, part);
+  fsyncSync(fd);
+  closeSync(fd);
+}
