@@ -31,17 +31,25 @@ export class BellSender {
 
   /** "Look at both rings of stream `id`" (BELL-3). */
   signal(id: number): void {
+    if (this.mark(id)) this.wake();
+  }
+
+  /**
+   * The bitmap's part of signal(): true where wake() must follow, soon. A sender with many streams to signal marks them
+   * all and wakes once.
+   */
+  mark(id: number): boolean {
     const words = this.#words;
     const leafBit = 1 << (id & 31);
     const leaf = id >>> 5;
-    // A bit that is already set belongs to a signal whose receiver is awake or was rung.
-    if ((Atomics.or(words, this.#base + BELL_LEAF / 4 + leaf, leafBit) & leafBit) !== 0) return;
+    // A bit that is already set belongs to a signal whose receiver is awake, or was or will be rung.
+    if ((Atomics.or(words, this.#base + BELL_LEAF / 4 + leaf, leafBit) & leafBit) !== 0) return false;
     const middleBit = 1 << (leaf & 31);
     const middle = leaf >>> 5;
     if ((Atomics.or(words, this.#base + BELL_MIDDLE / 4 + middle, middleBit) & middleBit) === 0) {
       Atomics.or(words, this.#base + BELL_TOP / 4, 1 << middle);
     }
-    this.wake();
+    return true;
   }
 
   /** Rings if the receiver said that it sleeps. */
@@ -61,6 +69,10 @@ export class BellSender {
 export class BellReceiver {
   readonly #words: Int32Array;
   readonly #base: number;
+  /** Ids that were taken when there was no room to give them: given next, before the bitmap is looked at again. */
+  #kept: Uint16Array = new Uint16Array(0);
+  #keptFrom = 0;
+  #keptTo = 0;
 
   constructor(memory: RegionMemory, area: number) {
     this.#words = memory.words;
@@ -69,15 +81,16 @@ export class BellReceiver {
 
   /** One load: may anything be pending? */
   pending(): boolean {
-    return Atomics.load(this.#words, this.#base + BELL_TOP / 4) !== 0;
+    return this.#keptFrom < this.#keptTo || Atomics.load(this.#words, this.#base + BELL_TOP / 4) !== 0;
   }
 
   /**
-   * Takes every pending id and writes it to `ids`; returns how many. Ids beyond the array's room stay pending, so any
-   * length above 0 makes progress. Each word is taken once a call at most, so whoever fills the bitmap costs the receiver
-   * ids.length steps and 1057 exchanges a call, and 0 may come back although something was pending.
+   * Takes every pending id and writes it to `ids`; returns how many. Ids beyond the array's room come with the next calls,
+   * before any that is signalled meanwhile: so low ids that are always busy starve no high one. Each word is taken once a
+   * call at most, so whoever fills the bitmap costs no more than 32768 steps; 0 may come back although something was pending.
    */
   take(ids: Uint16Array): number {
+    if (this.#keptFrom < this.#keptTo) return this.#takeKept(ids);
     const words = this.#words;
     const top = this.#base + BELL_TOP / 4;
     if (Atomics.load(words, top) === 0) return 0;
@@ -86,27 +99,34 @@ export class BellReceiver {
     while (topBits !== 0) {
       const middle = 31 - Math.clz32(topBits & -topBits);
       topBits &= topBits - 1;
-      const middleAt = this.#base + BELL_MIDDLE / 4 + middle;
-      let middleBits = Atomics.exchange(words, middleAt, 0);
+      let middleBits = Atomics.exchange(words, this.#base + BELL_MIDDLE / 4 + middle, 0);
       while (middleBits !== 0) {
         const leaf = middle * 32 + 31 - Math.clz32(middleBits & -middleBits);
-        const leafAt = this.#base + BELL_LEAF / 4 + leaf;
-        let leafBits = count === ids.length ? 0 : Atomics.exchange(words, leafAt, 0);
-        while (leafBits !== 0 && count < ids.length) {
-          ids[count++] = leaf * 32 + 31 - Math.clz32(leafBits & -leafBits);
-          leafBits &= leafBits - 1;
-        }
-        if (count === ids.length) {
-          // No room: put back what is left, upwards as a sender does.
-          if (leafBits !== 0) Atomics.or(words, leafAt, leafBits);
-          Atomics.or(words, middleAt, middleBits);
-          Atomics.or(words, top, topBits | (1 << middle));
-          return count;
-        }
         middleBits &= middleBits - 1;
+        let leafBits = Atomics.exchange(words, this.#base + BELL_LEAF / 4 + leaf, 0);
+        while (leafBits !== 0) {
+          const id = leaf * 32 + 31 - Math.clz32(leafBits & -leafBits);
+          leafBits &= leafBits - 1;
+          if (count < ids.length) ids[count++] = id;
+          else this.#keep(id);
+        }
       }
     }
     return count;
+  }
+
+  #takeKept(ids: Uint16Array): number {
+    const count = Math.min(ids.length, this.#keptTo - this.#keptFrom);
+    ids.set(this.#kept.subarray(this.#keptFrom, this.#keptFrom + count));
+    this.#keptFrom += count;
+    if (this.#keptFrom === this.#keptTo) this.#keptFrom = this.#keptTo = 0;
+    return count;
+  }
+
+  /** Only while nothing kept waits to be given; each id comes once a scan, so there is room for all. */
+  #keep(id: number): void {
+    if (this.#kept.length === 0) this.#kept = new Uint16Array(BELL_STREAM_IDS);
+    this.#kept[this.#keptTo++] = id;
   }
 
   /** Announces sleep, then looks again (BELL-5). False: something is pending; do not wait. */

@@ -92,7 +92,7 @@ export class GuestSession {
     const last = loadWord(this.#memory, layout.SB_ATTACH_REPLY);
     const mine = loadWord(this.#memory, layout.SB_ATTACH_REQUEST);
     // Any value that differs from both says "new"; 0 means "never".
-    this.#request = ((last > mine ? last : mine) + 1) >>> 0 || 1;
+    this.#request = (Math.max(last, mine) + 1) >>> 0 || 1;
     if (this.#request === last || this.#request === mine) this.#request = (this.#request + 1) >>> 0 || 1;
     storeWord(this.#memory, layout.SB_GUEST_STATE, GuestState.ATTACHING);
     storeWord(this.#memory, layout.SB_GUEST_VERSION_MINOR, layout.VERSION_MINOR);

@@ -128,6 +128,11 @@ export class HostSession {
     return this.#attached;
   }
 
+  /** Does the guest ask for a fresh epoch? checkGuest() begins one; a host may end its work on the old one first (ATT-3). */
+  get attachRequested(): boolean {
+    return loadWord(this.#memory, layout.SB_ATTACH_REQUEST) !== this.#attachReply;
+  }
+
   get openStreams(): number {
     return this.#open;
   }

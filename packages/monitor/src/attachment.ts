@@ -37,6 +37,7 @@ import {
 import { explain } from "./explain.ts";
 import type { Host } from "./host.ts";
 import type { PolicyState } from "./policy-state.ts";
+import type { FromReactor } from "./reactor/messages.ts";
 import type { BellSource, Reactor } from "./reactor/reactor.ts";
 import { Stream, shorten } from "./reactor/stream.ts";
 import { OpeningRelay } from "./relays/opening.ts";
@@ -46,7 +47,9 @@ const SCAN_STREAMS = 1024;
 /** Control requests served in one step. */
 const CONTROL_BUDGET = 64;
 /** Scans of a guest that has left: it may have shared its memory with somebody who goes on ringing. */
-const DEPARTING_SCANS = 32;
+const DEPARTING_SCANS = 64;
+/** Lines about a guest that the main thread has not logged yet, before the guest must wait: bounds what it can make us hold. */
+const LINES_AHEAD = 256;
 /** Violations on streams before the guest itself is ended (ERR-3). */
 const STREAM_VIOLATIONS_MAX = 64;
 
@@ -74,6 +77,9 @@ export class Attachment implements BellSource, ControlHandler {
   #streams: (Stream | undefined)[] = [];
   #state: "attaching" | "attached" | "lingering" | "gone" = "attaching";
   #streamViolations = 0;
+  #lines = 0;
+  #held = false;
+  #bellDue = false;
   readonly #bytesToHost: number;
   readonly #bytesToGuest: number;
 
@@ -91,7 +97,7 @@ export class Attachment implements BellSource, ControlHandler {
     this.#bytesToHost = host.counters.index("bytesToHost");
     this.#bytesToGuest = host.counters.index("bytesToGuest");
     const made: number[] = [];
-    const slots: number[] = [];
+    const watched: { fd: number; slot: number }[] = [];
     let memory: SharedMemory | undefined;
     try {
       const { limits } = policy.policy;
@@ -112,11 +118,11 @@ export class Attachment implements BellSource, ControlHandler {
       });
       this.#greet(memory.bytes / PAGE_BYTES);
       this.#bellSlot = this.reactor.watch(this.#bellToHostFd, EPOLLIN, { onEvents: () => this.#onBell() });
-      slots.push(this.#bellSlot);
+      watched.push({ fd: this.#bellToHostFd, slot: this.#bellSlot });
       const onEvents = (events: number): void => this.#onSocket(events);
       this.#socketSlot = this.reactor.watch(socketFd, EPOLLIN | EPOLLRDHUP, { onEvents });
     } catch (error) {
-      for (const slot of slots) this.reactor.unwatch(slot);
+      for (const { fd, slot } of watched) this.reactor.forget(fd, slot);
       for (const fd of made) closeFd(fd);
       memory?.[Symbol.dispose]();
       turnAway(socketFd, (error as { errno?: number }).errno ?? Errno.EIO);
@@ -166,6 +172,36 @@ export class Attachment implements BellSource, ControlHandler {
     this.session.setLimits({ streams: limits.streams, ringBytes: limits.streamBytes });
   }
 
+  /** One line for the main thread: log, audit, event. Past a number of them the guest waits until it has taken them. */
+  #post(message: FromReactor): void {
+    this.host.post(message);
+    if (++this.#lines < LINES_AHEAD || this.#held) return;
+    this.#held = true;
+    this.host.whenTaken(() => this.#goOn());
+  }
+
+  /** Must this guest wait for the main thread? Then nothing of it is stepped, and everything once it may go on. */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  #goOn(): void {
+    this.#held = false;
+    this.#lines = 0;
+    if (this.gone) return;
+    if (this.#leaving !== undefined) {
+      this.#depart(this.#leaving);
+      return;
+    }
+    this.#checkGuest();
+    this.reactor.enqueue(this);
+    for (let id = 1, left = this.session.openStreams; left > 0; id++) {
+      if (this.session.pipe(id) === undefined) continue;
+      left--;
+      this.reactor.enqueue(this.#stream(id)!);
+    }
+  }
+
   scan(): void {
     const count = this.session.pending.take(pendingIds);
     this.session.beat();
@@ -177,12 +213,25 @@ export class Attachment implements BellSource, ControlHandler {
     }
   }
 
+  /** Marks a stream for the guest; the reactor rings before it waits, or flushBell() does at once. */
+  signal(id: number): void {
+    if (!this.session.bell.mark(id) || this.#bellDue) return;
+    this.#bellDue = true;
+    this.reactor.bellDue(this);
+  }
+
+  flushBell(): void {
+    if (!this.#bellDue) return;
+    this.#bellDue = false;
+    if (this.#state !== "gone") this.session.bell.wake();
+  }
+
   // ── The control pipe, as a task of the reactor ─────────────────────────────────────────────────────────────────
 
   queued = false;
 
   run(): void {
-    if (this.#state !== "attached") return;
+    if (this.#state !== "attached" || this.#held) return;
     try {
       if (this.session.stepControl(this, CONTROL_BUDGET)) this.reactor.enqueue(this);
     } catch (error) {
@@ -196,11 +245,11 @@ export class Attachment implements BellSource, ControlHandler {
   }
 
   log(level: number, text: string): void {
-    this.host.post({ kind: "log", guest: this.name, level, text });
+    this.#post({ kind: "log", guest: this.name, level, text });
   }
 
   exit(code: number): void {
-    this.host.post({ kind: "exit", guest: this.name, code });
+    this.#post({ kind: "exit", guest: this.name, code });
   }
 
   explain(protocol: number, body: Uint8Array): Verdict {
@@ -249,18 +298,18 @@ export class Attachment implements BellSource, ControlHandler {
   /** One line for the audit log. */
   audit(protocol: string, what: string, errno: number, rule: string, reason: string): void {
     this.host.counters.add("refusals");
-    this.host.post({ kind: "refused", guest: this.name, protocol, what, rule, reason, errno });
+    this.#post({ kind: "refused", guest: this.name, protocol, what, rule, reason, errno });
   }
 
   warn(reason: string): void {
-    this.host.post({ kind: "warning", guest: this.name, reason });
+    this.#post({ kind: "warning", guest: this.name, reason });
   }
 
   /** One line for a violation on a stream, or on the guest's own words (stream 0). */
   reportViolation(error: ProtocolError, stream: number): void {
     this.host.counters.add("violations");
     const { clause, message: reason } = error;
-    this.host.post({ kind: "violation", guest: this.name, stream, clause, reason });
+    this.#post({ kind: "violation", guest: this.name, stream, clause, reason });
     if (stream !== 0 && ++this.#streamViolations === STREAM_VIOLATIONS_MAX) {
       this.#end(Violation.QUOTA, `${STREAM_VIOLATIONS_MAX} violations on streams`);
     }
@@ -274,7 +323,7 @@ export class Attachment implements BellSource, ControlHandler {
       this.#end(error.violation, error.message);
     } else {
       const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.host.post({ kind: "bug", guest: this.name, stack });
+      this.#post({ kind: "bug", guest: this.name, stack });
       this.close("internal error");
     }
   }
@@ -301,10 +350,27 @@ export class Attachment implements BellSource, ControlHandler {
       throw Object.assign(new Error(`cannot greet the guest: ${errnoName(-sent)}`), { errno: -sent });
   }
 
+  /** Disk workers that have addresses inside the region. */
+  #pins = 0;
+
+  pinned(change: number): void {
+    this.#pins += change;
+    // A new epoch waited for them: it gives the same pages out anew.
+    if (this.#pins === 0 && !this.departed && this.session.attachRequested) this.#checkGuest();
+  }
+
   #onBell(): void {
     drainEventfd(this.#bellToHostFd);
     this.host.counters.add("bells");
-    if (this.#state === "gone" || this.#state === "lingering") return;
+    this.#checkGuest();
+  }
+
+  #checkGuest(): void {
+    if (this.departed || this.#held) return;
+    if (this.#pins > 0 && this.session.attachRequested) {
+      this.#abandonStreams();
+      return;
+    }
     try {
       switch (this.session.checkGuest()) {
         case "reset":
@@ -328,13 +394,16 @@ export class Attachment implements BellSource, ControlHandler {
   #attached(): void {
     this.#state = "attached";
     this.host.counters.add("guestsAttached");
-    this.host.post({ kind: "attached", guest: this.name });
+    this.#post({ kind: "attached", guest: this.name });
     this.reactor.enqueue(this);
   }
 
   #onSocket(events: number): void {
-    if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) this.#depart("the guest hung up");
-    else
+    if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) {
+      // Its last bell may still be in the same batch of events.
+      this.#checkGuest();
+      this.#depart("the guest hung up");
+    } else
       this.failed(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
   }
 
@@ -348,18 +417,22 @@ export class Attachment implements BellSource, ControlHandler {
   /** The guest left. What it ended in order may still flow for a while; the rest is reset now. */
   #depart(reason: string): void {
     if (this.#state === "lingering" || this.#state === "gone") return;
-    // What the guest did before it left may not have been looked at: its last bell and its hang-up come together.
+    this.#closeSocket();
+    // What the guest did before it left may not have been looked at.
     if (this.#state === "attached") {
-      try {
+      for (let i = 0; i < DEPARTING_SCANS && !this.#held; i++) {
         this.run();
-        for (let i = 0; i < DEPARTING_SCANS && this.session.pending.pending(); i++) this.scan();
-      } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error;
+        this.scan();
+        if (this.gone) return;
+        if (!this.queued && !this.session.pending.pending()) break;
       }
-      if (this.gone) return;
+      if (this.#held) {
+        this.#leaving = reason;
+        return;
+      }
     }
     this.#state = "lingering";
-    this.#closeSocket();
+    this.#departure = reason;
     let lingering = 0;
     for (const stream of this.#streams) {
       if (stream?.relay === undefined) continue;
@@ -370,11 +443,12 @@ export class Attachment implements BellSource, ControlHandler {
       this.close(reason);
       return;
     }
-    this.#departure = reason;
     this.reactor.after(this.host.lingerMs, () => this.close(reason));
   }
 
   #departure = "";
+  /** It has left, and what it did before is looked at once the main thread has caught up. */
+  #leaving: string | undefined;
 
   #lingered(ended: Stream): void {
     for (const stream of this.#streams) if (stream !== ended && stream?.relay !== undefined) return;
@@ -428,7 +502,7 @@ export class Attachment implements BellSource, ControlHandler {
     this.reactor.removeGuest(this);
     this.session.leave();
     this.#closeSocket();
-    this.reactor.unwatch(this.#bellSlot);
+    this.reactor.forget(this.#bellToHostFd, this.#bellSlot);
     closeFd(this.#bellToHostFd);
     closeFd(this.#bellToGuestFd);
     this.memory[Symbol.dispose]();

@@ -22,7 +22,13 @@ export interface Host {
    * Resolves a name on the main thread; `done` gets its addresses, or none and a Linux errno. Returns a number for
    * cancelResolve().
    */
-  resolve(name: string, done: (addresses: readonly string[], errno: number) => void): number;
+  resolve(
+    name: string,
+    timeoutMs: number,
+    done: (addresses: readonly string[], errno: number) => void,
+  ): number;
   cancelResolve(id: number): void;
+  /** Calls back once the main thread has taken everything that was posted so far. */
+  whenTaken(callback: () => void): void;
   guestGone(guest: Attachment, reason: string): void;
 }

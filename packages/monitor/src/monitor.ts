@@ -86,6 +86,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #log: Logger;
   readonly #listen: string | undefined;
   readonly #diskWorkers: Worker[] = [];
+  #diskWakeFd = -1;
   readonly #memoryRequests: Map<number, (memory: ReactorMemory) => void> = new Map();
   #nextMemoryRequest = 1;
   #nextGuest = 1;
@@ -197,6 +198,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     await stopped;
     await Promise.all([this.#worker, ...this.#diskWorkers].map((worker) => worker.terminate()));
     closeFd(this.#wakeFd);
+    if (this.#diskWakeFd >= 0) closeFd(this.#diskWakeFd);
     this.#log.info("monitor has stopped");
     this.#log.flush();
   }
@@ -270,10 +272,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         this.emit("exit", { guest: message.guest, code: message.code });
         return;
       case "resolve":
-        void this.#resolve(message.id, message.name);
+        void this.#resolve(message.id, message.name, message.timeoutMs);
         return;
       case "disk":
         this.#startDiskWorkers(message.wakeFd);
+        return;
+      case "mark":
+        this.#send({ kind: "taken", id: message.id });
         return;
       case "memory":
         this.#memoryRequests.get(message.id)?.(message.memory);
@@ -292,12 +297,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.emit("log", { guest, level, text });
   }
 
-  async #resolve(id: number, name: string): Promise<void> {
-    const { addresses, errno } = await this.#resolver.resolve(name, this.#policy.timeouts.resolveMs);
+  async #resolve(id: number, name: string, timeoutMs: number): Promise<void> {
+    const { addresses, errno } = await this.#resolver.resolve(name, timeoutMs);
     this.#send({ kind: "resolved", id, addresses, errno });
   }
 
   #startDiskWorkers(wakeFd: number): void {
+    this.#diskWakeFd = wakeFd;
     for (let i = 0; i < DISK_WORKERS; i++) {
       const { port1, port2 } = new MessageChannel();
       const worker = new Worker(new URL("./disk/worker.js", import.meta.url), {

@@ -19,7 +19,6 @@ import {
   readlinkat,
   renameat,
   type Scratch,
-  SEEK_END,
   scratch,
   seek,
   setTimes,
@@ -66,12 +65,16 @@ export type DiskOperation =
   | { readonly kind: "read"; readonly fd: number; readonly bytes: number; readonly offset: number }
   /** offset -1: at the end (O_APPEND). */
   | { readonly kind: "write"; readonly fd: number; readonly data: Uint8Array; readonly offset: number }
-  | { readonly kind: "end"; readonly fd: number }
+  /** The descriptor's own position after lseek(0, whence). */
+  | { readonly kind: "position"; readonly fd: number; readonly whence: number }
   | { readonly kind: "fstat"; readonly fd: number }
   | { readonly kind: "truncate"; readonly fd: number; readonly bytes: number }
   | { readonly kind: "sync"; readonly fd: number; readonly dataOnly: boolean }
   | ({ readonly kind: "stat"; readonly follow: boolean } & RootPath)
-  | ({ readonly kind: "list" } & RootPath)
+  /** Begins to list a folder: entries that fit `bytes` of an Entries frame, and the folder where there are more. */
+  | ({ readonly kind: "list"; readonly bytes: number } & RootPath)
+  /** Goes on; closes the folder at the end, and where it fails. */
+  | { readonly kind: "listMore"; readonly folder: number; readonly bytes: number }
   | ({ readonly kind: "mkdir"; readonly mode: number; readonly parents: boolean } & RootPath)
   | ({ readonly kind: "unlink"; readonly directory: boolean } & RootPath)
   | { readonly kind: "rename"; readonly from: RootPath; readonly to: RootPath }
@@ -84,6 +87,8 @@ export type DiskOperation =
 /** What an operation gave; `errno` 0 and the fields that it has. */
 export interface DiskResult {
   readonly errno: number;
+  /** The path leads out of its root: the kernel refused to follow it. */
+  readonly escaped?: true;
   /** A descriptor, a count of bytes, an offset. */
   readonly value: number;
   readonly stat?: StatReply;
@@ -91,12 +96,14 @@ export interface DiskResult {
   readonly text?: string;
   readonly entries?: readonly { readonly kind: number; readonly name: string }[];
   readonly skipped?: number;
+  /** Descriptor of a folder that has more entries. */
+  readonly folder?: number;
   readonly numbers?: readonly number[];
 }
 
 const RESOLVE: number = ResolveFlags.BENEATH | ResolveFlags.NO_MAGIC_LINKS;
-/** Entries listed at the most: what a guest can make a monitor hold for one ReadDir. */
-const LIST_MAX_ENTRIES = 100_000;
+/** The longest name that a guest can be told of, and could use (FILE-1). */
+const NAME_MAX_BYTES = 255;
 
 export function perform(operation: DiskOperation): DiskResult {
   switch (operation.kind) {
@@ -118,8 +125,11 @@ export function perform(operation: DiskOperation): DiskResult {
       bytes.set(operation.data);
       return number(writeOut(operation.fd, address, operation.data.length, operation.offset));
     }
-    case "end":
-      return number(seek(operation.fd, 0, SEEK_END));
+    case "position": {
+      // Past 2^53 a bigint.
+      const at = Number(seek(operation.fd, 0, operation.whence));
+      return at > Number.MAX_SAFE_INTEGER ? failed(Errno.EOVERFLOW) : number(at);
+    }
     case "fstat":
       return status(fstat(operation.fd));
     case "truncate":
@@ -130,6 +140,8 @@ export function perform(operation: DiskOperation): DiskResult {
       return operation.follow ? at(operation, (fd) => status(fstat(fd))) : lstat(operation);
     case "list":
       return list(operation);
+    case "listMore":
+      return listMore(operation);
     case "mkdir":
       return mkdir(operation);
     case "unlink":
@@ -141,6 +153,7 @@ export function perform(operation: DiskOperation): DiskResult {
     case "symlink":
       return inParent(operation, (parent, name) => number(symlinkat(operation.target, parent, name)));
     case "readlink":
+      if (operation.path === ".") return failed(Errno.EINVAL);
       return inParent(operation, (parent, name) => {
         const target = readlinkat(parent, name);
         if (typeof target === "number") return number(target);
@@ -156,7 +169,7 @@ export function perform(operation: DiskOperation): DiskResult {
         if (typeof found === "number") return number(found);
         const { blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax } = found;
         const numbers = [blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax];
-        return { errno: 0, value: 0, numbers };
+        return { errno: 0, value: 0, numbers: numbers.map(clamp) };
       });
   }
 }
@@ -169,6 +182,20 @@ function failed(errno: number): DiskResult {
   return { errno, value: 0 };
 }
 
+/** Why openat2 did not open something below a root. */
+function notOpened(result: number): DiskResult {
+  return result === -Errno.EXDEV ? { errno: Errno.EXDEV, value: 0, escaped: true } : failed(-result);
+}
+
+/** What the wire can carry (FRM-5). A file of 2^53 bytes needs no disk: a file system may have one with a hole. */
+function clamp(value: number): number {
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(value, Number.MAX_SAFE_INTEGER));
+}
+
+function clampTime({ seconds, nanoseconds }: Time): Time {
+  return { seconds: clamp(seconds), nanoseconds };
+}
+
 export function statReply(found: FileStat): StatReply {
   const kinds = {
     file: FileKind.FILE,
@@ -176,8 +203,20 @@ export function statReply(found: FileStat): StatReply {
     symlink: FileKind.SYMLINK,
     other: FileKind.OTHER,
   };
-  const { mode, links, uid, gid, inode, size, blocks, accessed, modified, changed } = found;
-  return { kind: kinds[found.kind], mode, links, uid, gid, inode, size, blocks, accessed, modified, changed };
+  const { mode, links, uid, gid, inode } = found;
+  return {
+    kind: kinds[found.kind],
+    mode,
+    links,
+    uid,
+    gid,
+    inode,
+    size: clamp(found.size),
+    blocks: clamp(found.blocks),
+    accessed: clampTime(found.accessed),
+    modified: clampTime(found.modified),
+    changed: clampTime(found.changed),
+  };
 }
 
 function status(found: FileStat | number): DiskResult {
@@ -205,8 +244,16 @@ function writeOut(fd: number, address: number, bytes: number, offset: number): n
   return done;
 }
 
-/** Regular files only: NON_BLOCKING so that a fifo or a device cannot hold a worker, and looked at before it is given. */
+/**
+ * Regular files only. They are looked at before, because opening a fifo or a device may mean something to others, and
+ * after, because the name may have changed hands; NON_BLOCKING so that neither could hold a worker.
+ */
 function open({ root, path, flags, mode }: Extract<DiskOperation, { kind: "open" }>): DiskResult {
+  if ((flags & OpenFlags.EXCLUSIVE) === 0) {
+    const seen = at({ root, path }, regular);
+    // Where nothing could be seen, opening says why, or creates it.
+    if (seen.stat !== undefined && seen.errno !== 0) return failed(seen.errno);
+  }
   const fd = openat2(
     root,
     path,
@@ -214,21 +261,30 @@ function open({ root, path, flags, mode }: Extract<DiskOperation, { kind: "open"
     mode,
     RESOLVE,
   );
-  if (fd < 0) return failed(fd === -Errno.ENXIO ? Errno.EACCES : -fd);
-  const found = fstat(fd);
-  if (typeof found === "number" || found.kind !== "file") {
-    closeFd(fd);
-    return failed(
-      typeof found === "number" ? -found : found.kind === "directory" ? Errno.EISDIR : Errno.EACCES,
-    );
+  if (fd < 0) return fd === -Errno.ENXIO ? failed(Errno.EACCES) : notOpened(fd);
+  const found = regular(fd);
+  if (found.errno !== 0) closeFd(fd);
+  return { ...found, value: fd };
+}
+
+/** What a descriptor is, with an errno where a guest may not open it. */
+function regular(fd: number): DiskResult {
+  const found = status(fstat(fd));
+  switch (found.stat?.kind) {
+    case undefined:
+    case FileKind.FILE:
+      return found;
+    case FileKind.DIRECTORY:
+      return { ...found, errno: Errno.EISDIR };
+    default:
+      return { ...found, errno: Errno.EACCES };
   }
-  return { errno: 0, value: fd, stat: statReply(found) };
 }
 
 /** With what the path names, symlinks followed within the root, opened as a name only. */
 function at({ root, path }: RootPath, use: (fd: number) => DiskResult): DiskResult {
   const fd = openat2(root, path, OpenFlags.PATH, 0, RESOLVE);
-  if (fd < 0) return failed(-fd);
+  if (fd < 0) return notOpened(fd);
   const result = use(fd);
   closeFd(fd);
   return result;
@@ -245,7 +301,7 @@ function inParent({ root, path }: RootPath, use: (parent: number, name: string) 
     0,
     RESOLVE,
   );
-  if (parent < 0) return failed(-parent);
+  if (parent < 0) return notOpened(parent);
   const result = use(parent, path.slice(cut + 1));
   closeFd(parent);
   return result;
@@ -256,23 +312,28 @@ function lstat(place: RootPath): DiskResult {
   return inParent(place, (parent, name) => status(stat(parent, name, false)));
 }
 
-function list({ root, path }: RootPath): DiskResult {
-  const fd = openat2(root, path, OpenFlags.READ_ONLY | OpenFlags.DIRECTORY, 0, RESOLVE);
-  if (fd < 0) return failed(-fd);
+function list({ root, path, bytes }: Extract<DiskOperation, { kind: "list" }>): DiskResult {
+  const folder = openat2(root, path, OpenFlags.READ_ONLY | OpenFlags.DIRECTORY, 0, RESOLVE);
+  return folder < 0 ? notOpened(folder) : listMore({ kind: "listMore", folder, bytes });
+}
+
+function listMore({ folder, bytes }: Extract<DiskOperation, { kind: "listMore" }>): DiskResult {
   const entries: { kind: number; name: string }[] = [];
   let skipped = 0;
-  for (;;) {
-    const batch = readDirectoryBatch(fd);
-    if (typeof batch === "number" || batch.length === 0 || entries.length > LIST_MAX_ENTRIES) {
-      closeFd(fd);
-      if (typeof batch === "number") return failed(-batch);
-      return entries.length > LIST_MAX_ENTRIES
-        ? failed(Errno.EOVERFLOW)
-        : { errno: 0, value: 0, entries, skipped };
+  for (let left = bytes; ; ) {
+    const batch = readDirectoryBatch(folder, left);
+    // What is left is too little for the next record.
+    if (batch === -Errno.EINVAL && left < bytes) return { errno: 0, value: 0, entries, skipped, folder };
+    if (typeof batch === "number" || batch.length === 0) {
+      closeFd(folder);
+      return typeof batch === "number" ? failed(-batch) : { errno: 0, value: 0, entries, skipped };
     }
     for (const entry of batch) {
-      if (typeof entry.name === "string") entries.push({ kind: entryKind(fd, entry), name: entry.name });
-      else skipped++;
+      const nameBytes = Buffer.byteLength(entry.name);
+      // The kernel's record: 19 bytes, the name and a NUL, in eights. On the wire an entry takes 8 bytes and the name.
+      left -= (nameBytes + 27) & ~7;
+      if (typeof entry.name !== "string" || nameBytes > NAME_MAX_BYTES) skipped++;
+      else entries.push({ kind: entryKind(folder, entry), name: entry.name });
     }
   }
 }

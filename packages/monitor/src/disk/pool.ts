@@ -4,7 +4,7 @@
 // for good. The main thread starts the workers when the first operation asks for them.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { closeFd, createEventfd, drainEventfd, EPOLLIN } from "@ringway/linux";
+import { createEventfd, drainEventfd, EPOLLIN } from "@ringway/linux";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { DiskOperation, DiskResult } from "./operations.ts";
 
@@ -15,7 +15,8 @@ const WORKERS_PER_GUEST = 2;
 /** Whose operation it is: only its identity counts. */
 export type DiskUser = object;
 
-interface Job {
+/** Something submitted, for cancel(). */
+export interface Job {
   readonly user: DiskUser;
   readonly operation: DiskOperation;
   readonly done: (result: DiskResult) => void;
@@ -24,10 +25,10 @@ interface Job {
 export class DiskPool {
   readonly #idle: MessagePort[] = [];
   readonly #ports: MessagePort[] = [];
-  readonly #running: Map<number, { job: Job; port: MessagePort }> = new Map();
+  readonly #running: Map<number, Job> = new Map();
   readonly #busy: Map<DiskUser, number> = new Map();
-  /** Waiting jobs of each guest, in order; a guest that has had its turn goes to the end. */
-  readonly #queues: Map<DiskUser, Job[]> = new Map();
+  /** Waiting jobs of each guest, in order; none is empty; a guest that has had its turn goes to the end. */
+  readonly #queues: Map<DiskUser, Set<Job>> = new Map();
   readonly #startWorkers: (wakeFd: number) => void;
   readonly #reactor: Reactor;
   #wakeFd = -1;
@@ -42,11 +43,11 @@ export class DiskPool {
   /** Operations under way or waiting. */
   get load(): number {
     let waiting = 0;
-    for (const queue of this.#queues.values()) waiting += queue.length;
+    for (const queue of this.#queues.values()) waiting += queue.size;
     return this.#running.size + waiting;
   }
 
-  submit(user: DiskUser, operation: DiskOperation, done: (result: DiskResult) => void): void {
+  submit(user: DiskUser, operation: DiskOperation, done: (result: DiskResult) => void): Job {
     if (this.#wakeFd < 0) {
       this.#wakeFd = createEventfd();
       this.#reactor.watch(this.#wakeFd, EPOLLIN, { onEvents: () => this.#collect() });
@@ -54,9 +55,18 @@ export class DiskPool {
     }
     const queue = this.#queues.get(user);
     const job = { user, operation, done };
-    if (queue === undefined) this.#queues.set(user, [job]);
-    else queue.push(job);
+    if (queue === undefined) this.#queues.set(user, new Set([job]));
+    else queue.add(job);
     this.#dispatch();
+    return job;
+  }
+
+  /** Forgets a job that no worker has begun; false where one has. `done` is not called. */
+  cancel(job: Job): boolean {
+    const queue = this.#queues.get(job.user);
+    if (!queue?.delete(job)) return false;
+    if (queue.size === 0) this.#queues.delete(job.user);
+    return true;
   }
 
   addWorker(port: MessagePort): void {
@@ -65,9 +75,9 @@ export class DiskPool {
     this.#dispatch();
   }
 
+  /** The eventfd is the main thread's to close, after the workers: the last one may not have rung yet. */
   close(): void {
     for (const port of this.#ports) port.close();
-    if (this.#wakeFd >= 0) closeFd(this.#wakeFd);
   }
 
   #dispatch(): void {
@@ -75,12 +85,13 @@ export class DiskPool {
       if (this.#idle.length === 0) return;
       const busy = this.#busy.get(user) ?? 0;
       if (busy >= WORKERS_PER_GUEST) continue;
-      const job = queue.shift()!;
+      const job = queue.values().next().value!;
+      queue.delete(job);
       this.#queues.delete(user);
-      if (queue.length > 0) this.#queues.set(user, queue);
+      if (queue.size > 0) this.#queues.set(user, queue);
       const port = this.#idle.pop()!;
       const id = this.#nextId++;
-      this.#running.set(id, { job, port });
+      this.#running.set(id, job);
       this.#busy.set(user, busy + 1);
       port.postMessage({ id, operation: job.operation });
     }
@@ -93,7 +104,7 @@ export class DiskPool {
         const received = receiveMessageOnPort(port);
         if (received === undefined) break;
         const { id, result } = received.message as { id: number; result: DiskResult };
-        const { job } = this.#running.get(id)!;
+        const job = this.#running.get(id)!;
         this.#running.delete(id);
         this.#idle.push(port);
         const busy = this.#busy.get(job.user)! - 1;

@@ -36,6 +36,7 @@ export type ToReactor =
     }
   | { readonly kind: "disk"; readonly port: MessagePort }
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
+  | { readonly kind: "taken"; readonly id: number }
   | { readonly kind: "stop"; readonly drainMs: number };
 
 /** Memory of the reactor's own isolate, in bytes. */
@@ -72,7 +73,9 @@ export type FromReactor =
   | { readonly kind: "warning"; readonly guest: string; readonly reason: string }
   | { readonly kind: "log"; readonly guest: string; readonly level: number; readonly text: string }
   | { readonly kind: "exit"; readonly guest: string; readonly code: number }
-  | { readonly kind: "resolve"; readonly id: number; readonly name: string }
+  | { readonly kind: "resolve"; readonly id: number; readonly name: string; readonly timeoutMs: number }
   | { readonly kind: "disk"; readonly wakeFd: number }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }
+  /** Answered with "taken", when everything before it has been taken. */
+  | { readonly kind: "mark"; readonly id: number }
   | { readonly kind: "stopped"; readonly aborted: number };

@@ -26,6 +26,8 @@ export interface BellSource {
   readonly bells: BellReceiver;
   /** Takes what is pending and steps it. */
   scan(): void;
+  /** Rings for what was marked since the last time, where the guest sleeps. */
+  flushBell(): void;
 }
 
 /** Polls that find nothing before busy polling pauses, and how many sleeps it then skips. */
@@ -42,6 +44,7 @@ export class Reactor {
   #freeSlots: number[] = [];
   #guests: BellSource[] = [];
   #ready: Task[] = [];
+  #bellsDue: BellSource[] = [];
   #running = true;
   #nowMs: number = performance.now();
   #pollMisses = 0;
@@ -92,6 +95,12 @@ export class Reactor {
     this.#freeSlots.push(slot);
   }
 
+  /** As unwatch(), for a descriptor that other processes hold too: closing it would not take it out of epoll. */
+  forget(fd: number, slot: number): void {
+    this.epoll.delete(fd);
+    this.unwatch(slot);
+  }
+
   addGuest(guest: BellSource): void {
     this.#guests.push(guest);
   }
@@ -105,6 +114,14 @@ export class Reactor {
     if (task.queued) return;
     task.queued = true;
     this.#ready.push(task);
+  }
+
+  /**
+   * `guest` has streams marked: it is rung when those that are ready now have been stepped, or by its own flushBell()
+   * before that. One ring for many streams, and the guest finds them all.
+   */
+  bellDue(guest: BellSource): void {
+    this.#bellsDue.push(guest);
   }
 
   after(delayMs: number, callback: () => void): Timer {
@@ -128,9 +145,17 @@ export class Reactor {
       this.#runReady();
       this.#nowMs = performance.now();
       this.#timers.run(this.#nowMs);
+      this.#flushBells();
       if (this.#ready.length > 0 || this.#anyPending()) this.#dispatch(0);
       else if (!this.#busyPoll()) this.#sleep();
     }
+  }
+
+  #flushBells(): void {
+    if (this.#bellsDue.length === 0) return;
+    const due = this.#bellsDue;
+    this.#bellsDue = [];
+    for (const guest of due) guest.flushBell();
   }
 
   #scanGuests(): void {
@@ -203,5 +228,6 @@ export class Reactor {
       const slot = epoll.slot(i);
       if (this.#tags[slot] === epoll.tag(i)) this.#sources[slot]?.onEvents(epoll.events(i));
     }
+    this.#flushBells();
   }
 }

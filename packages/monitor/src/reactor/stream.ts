@@ -44,6 +44,11 @@ export class Stream implements Task {
   readonly pipe: HostPipe;
   queued = false;
   #relay: Relay | undefined;
+  /** The pipe's block is another stream's by now, or nobody's, or its words are garbage: it must not be looked at. */
+  #released = false;
+  #violated = false;
+  /** A disk worker has an address inside the pipe: its pages must not be given to another stream. */
+  #pinned = false;
 
   constructor(guest: Attachment, pipe: HostPipe) {
     this.guest = guest;
@@ -65,6 +70,7 @@ export class Stream implements Task {
 
   /** Look at the stream: its rings, its relay. Queues itself again when the relay's budget is used. */
   run(): void {
+    if (this.#released || this.guest.held) return;
     try {
       if (this.#relay === undefined) this.#releaseWhenThrough();
       else if (this.#relay.step() && this.#relay !== undefined) this.guest.reactor.enqueue(this);
@@ -73,8 +79,17 @@ export class Stream implements Task {
     }
   }
 
+  /** Runs what touches the rings outside of run(), for a timer or an event: a violation found there is this stream's. */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
   /** Wakes the guest for this stream. */
-  readonly signal = (): void => this.guest.session.bell.signal(this.pipe.id);
+  readonly signal = (): void => this.guest.signal(this.pipe.id);
 
   frames(): FrameReader {
     return new FrameReader(this.pipe.toHost);
@@ -121,15 +136,31 @@ export class Stream implements Task {
       this.guest.failed(error);
       return;
     }
-    this.guest.reportViolation(error, this.id);
-    // A pipe whose words are garbage may never be seen to be through: then it goes with the guest.
-    if (this.#relay !== undefined && !this.guest.gone) this.reset();
+    // One line for a stream, however often the same word is looked at.
+    if (!this.#violated) this.guest.reportViolation(error, this.id);
+    this.#violated = true;
+    // Closed already, and yet not to be seen through: the pipe goes with the guest.
+    if (this.#relay === undefined) this.#released = true;
+    else if (!this.guest.gone) this.reset();
+  }
+
+  /** Keeps the pipe's pages from being given out again, whatever becomes of the stream, until unpin(). */
+  pin(): void {
+    this.#pinned = true;
+    this.guest.pinned(1);
+  }
+
+  unpin(): void {
+    this.#pinned = false;
+    this.guest.pinned(-1);
+    if (this.#relay === undefined && !this.guest.departed) this.run();
   }
 
   /** The guest is gone: the relay lets go, the pipe is void. */
   abandon(): void {
     const relay = this.#relay;
     this.#relay = undefined;
+    this.#released = true;
     relay?.dispose();
   }
 
@@ -148,7 +179,9 @@ export class Stream implements Task {
   }
 
   #releaseWhenThrough(): void {
-    if (this.pipe.through()) this.guest.release(this);
+    if (this.#pinned || !this.pipe.through()) return;
+    this.#released = true;
+    this.guest.release(this);
   }
 }
 

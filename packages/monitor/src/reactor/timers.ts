@@ -1,4 +1,5 @@
-// Deadlines, in milliseconds of the reactor's clock: a binary heap. Cancelled timers stay in it until they come up.
+// Deadlines, in milliseconds of the reactor's clock: a binary heap. Cancelled timers stay in it until they come up, or
+// until they are most of it: then it is built anew without them.
 
 export interface Timer {
   readonly dueMs: number;
@@ -6,26 +7,28 @@ export interface Timer {
   callback: (() => void) | undefined;
 }
 
+/** Fewer cancelled ones than this are not worth the work. */
+const CANCELLED_KEPT = 1024;
+
 export class Timers {
-  readonly #heap: Timer[] = [];
+  #heap: Timer[] = [];
+  #cancelled = 0;
 
   /** Calls back once, at or after `dueMs`. */
   add(dueMs: number, callback: () => void): Timer {
     const timer: Timer = { dueMs, callback };
-    const heap = this.#heap;
-    let at = heap.push(timer) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (heap[parent]!.dueMs <= dueMs) break;
-      heap[at] = heap[parent]!;
-      at = parent;
-    }
-    heap[at] = timer;
+    this.#push(timer);
     return timer;
   }
 
   cancel(timer: Timer | undefined): void {
-    if (timer !== undefined) timer.callback = undefined;
+    if (timer?.callback === undefined) return;
+    timer.callback = undefined;
+    if (++this.#cancelled < CANCELLED_KEPT || this.#cancelled * 2 < this.#heap.length) return;
+    const kept = this.#heap.filter(({ callback }) => callback !== undefined);
+    this.#heap = [];
+    this.#cancelled = 0;
+    for (const each of kept) this.#push(each);
   }
 
   /** Milliseconds until the first one, at least 0; undefined where there is none. */
@@ -49,7 +52,22 @@ export class Timers {
   }
 
   #dropCancelled(): void {
-    while (this.#heap.length > 0 && this.#heap[0]!.callback === undefined) this.#pop();
+    while (this.#heap.length > 0 && this.#heap[0]!.callback === undefined) {
+      this.#cancelled--;
+      this.#pop();
+    }
+  }
+
+  #push(timer: Timer): void {
+    const heap = this.#heap;
+    let at = heap.push(timer) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent]!.dueMs <= timer.dueMs) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = timer;
   }
 
   #pop(): void {

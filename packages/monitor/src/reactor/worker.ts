@@ -22,6 +22,8 @@ const port = parentPort!;
 const counters = new Counters(options.counters);
 const reactor = new Reactor({ busyPollUs: options.busyPollUs, counters });
 const guests = new Set<Attachment>();
+const marks = new Map<number, () => void>();
+let nextMark = 1;
 const resolving = new Map<number, (addresses: readonly string[], errno: number) => void>();
 let nextResolve = 1;
 let nextGuest = 1;
@@ -42,14 +44,19 @@ const host: Host = {
   streamsIndex: counters.index("streams"),
   policy: new PolicyState(options.policy),
   post,
-  resolve(name, done) {
+  resolve(name, timeoutMs, done) {
     const id = nextResolve++;
     resolving.set(id, done);
-    post({ kind: "resolve", id, name });
+    post({ kind: "resolve", id, name, timeoutMs });
     return id;
   },
   cancelResolve(id) {
     resolving.delete(id);
+  },
+  whenTaken(callback) {
+    const id = nextMark++;
+    marks.set(id, callback);
+    post({ kind: "mark", id });
   },
   guestGone(guest, reason) {
     guests.delete(guest);
@@ -129,6 +136,12 @@ function onMessage(message: ToReactor): void {
       const done = resolving.get(message.id);
       resolving.delete(message.id);
       done?.(message.addresses, message.errno);
+      return;
+    }
+    case "taken": {
+      const callback = marks.get(message.id);
+      marks.delete(message.id);
+      callback?.();
       return;
     }
     case "disk":

@@ -33,7 +33,9 @@ export class EchoRelay implements Relay {
         if (toHost.wantData()) continue;
         return false;
       }
+      if (budget <= 0) return true;
       if (toGuest.abandoned()) {
+        budget -= readable;
         if (toHost.advance(readable)) stream.signal();
         continue;
       }
@@ -42,7 +44,6 @@ export class EchoRelay implements Relay {
         if (toGuest.wantSpace(1)) continue;
         return false;
       }
-      if (budget === 0) return true;
       const length = Math.min(toHost.spanBytes(readable), toGuest.spanBytes(writable), budget);
       const from = toHost.spanOffset();
       memory.copyWithin(toGuest.spanOffset(), from, from + length);

@@ -5,6 +5,7 @@ import { Errno, fileMessages, protocolName } from "@ringway/control";
 import { errnoMessage, OpenFlags } from "@ringway/linux";
 import type { Attachment } from "../attachment.ts";
 import type { DiskOperation, DiskResult, RootPath } from "../disk/operations.ts";
+import type { Stream } from "../reactor/stream.ts";
 
 export interface Failure {
   readonly errno: number;
@@ -31,8 +32,13 @@ export function place(guest: Attachment, protocol: number, path: string, write: 
 }
 
 /** What to tell the guest of an operation on `path` that failed; leaving the root is a refusal, and audited. */
-export function explainFailure(guest: Attachment, protocol: number, path: string, errno: number): Failure {
-  if (errno === Errno.EXDEV) {
+export function explainFailure(
+  guest: Attachment,
+  protocol: number,
+  path: string,
+  { errno, escaped }: DiskResult,
+): Failure {
+  if (escaped) {
     const reason = `${path} leads out of its root`;
     guest.audit(protocolName(protocol), path, errno, BENEATH_RULE, reason);
     return { errno, rule: BENEATH_RULE, reason };
@@ -72,11 +78,12 @@ export function tooManyFiles(guest: Attachment): Failure | undefined {
   };
 }
 
-/** Takes `bytes` from what the guest may still write; false where that is less. */
-export function takeWriteQuota(guest: Attachment, bytes: number): boolean {
-  if (guest.fileBytesWritten + bytes > guest.policy.policy.limits.fileBytesWritten) return false;
-  guest.fileBytesWritten += bytes;
-  return true;
+/** Takes up to `bytes` from what the guest may still write; returns how many. */
+export function takeWriteQuota(guest: Attachment, bytes: number): number {
+  const left = guest.policy.policy.limits.fileBytesWritten - guest.fileBytesWritten;
+  const granted = Math.max(0, Math.min(bytes, left));
+  guest.fileBytesWritten += granted;
+  return granted;
 }
 
 export const QUOTA_FAILURE: Failure = {
@@ -85,19 +92,46 @@ export const QUOTA_FAILURE: Failure = {
   reason: "the limit of file bytes written is reached",
 };
 
-/** Gives an operation to the disk pool. The policy's roots and the guest's memory stay until `done` has been called. */
+/** Work on disk that was asked for. */
+export interface DiskWork {
+  /** Takes it back where no worker has begun it: then it is never done. Closing a file cannot be taken back. */
+  cancel(): boolean;
+}
+
+/**
+ * Gives an operation to the disk pool. The policy's roots and the guest's memory stay until `done` has returned; a
+ * violation that it finds is the stream's.
+ */
 export function onDisk(
-  guest: Attachment,
+  stream: Stream,
   operation: DiskOperation,
   done: (result: DiskResult) => void,
-): void {
+): DiskWork {
+  const { guest } = stream;
   const { policy } = guest;
+  const { disk, counters } = guest.host;
   const memory = guest.gone ? undefined : guest.memory.retain();
   policy.retain();
-  guest.host.counters.add("fileOperations");
-  guest.host.disk.submit(guest, operation, (result) => {
+  const release = (): void => {
     policy.release();
     memory?.[Symbol.dispose]();
-    done(result);
+  };
+  counters.add("fileOperations");
+  const job = disk.submit(guest, operation, (result) => {
+    stream.guard(() => done(result));
+    release();
   });
+  return {
+    cancel() {
+      if (operation.kind === "close" || !disk.cancel(job)) return false;
+      release();
+      return true;
+    },
+  };
+}
+
+/** Gives back a descriptor that counts as one of the guest's open files. */
+export function closeOnDisk(stream: Stream, fd: number): void {
+  stream.guest.openFiles--;
+  onDisk(stream, { kind: "close", fd }, () => {});
 }

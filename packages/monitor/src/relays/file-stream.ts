@@ -10,16 +10,14 @@ import { Closed, Errno, FRAME_HEADER_BYTES, fileMessages, Protocol } from "@ring
 import { errnoMessage, readAtNoWait } from "@ringway/linux";
 import type { Relay, Stream } from "../reactor/stream.ts";
 import {
-  explainFailure,
+  closeOnDisk,
+  type DiskWork,
   type Failure,
   onDisk,
-  openFlags,
-  place,
   QUOTA_FAILURE,
   takeWriteQuota,
-  tooManyFiles,
 } from "./file-access.ts";
-import { OpeningFileRelay } from "./opening-file.ts";
+import { openForStream } from "./opening-file.ts";
 
 /** Bytes moved in one step, and at the most in one operation on disk. */
 const BUDGET_BYTES = 1024 * 1024;
@@ -27,43 +25,24 @@ const BUDGET_BYTES = 1024 * 1024;
 const WANT_SPACE_SHARE = 4;
 
 export function openFileStream(stream: Stream, requestId: number, body: Uint8Array): void {
-  const { direction, flags, mode, offset, length, path } = fileMessages.FileStreamOpen.decode(body);
+  const request = fileMessages.FileStreamOpen.decode(body);
+  const { direction, flags, offset, length } = request;
   const { READ, WRITE, APPEND } = fileMessages.FileFlags;
-  const { guest } = stream;
-  const kernelFlags = openFlags(flags, mode);
   const reading = direction === fileMessages.FileDirection.READ;
   const own = reading ? READ : WRITE;
   const known = reading || direction === fileMessages.FileDirection.WRITE;
   const append = (flags & APPEND) !== 0;
-  if (kernelFlags === undefined || !known || (flags & (READ | WRITE)) !== own || (append && offset !== 0)) {
-    const reason = `direction ${direction}, flags ${flags} and mode 0o${mode.toString(8)} make no sense`;
+  if (!known || (flags & (READ | WRITE)) !== own || (append && offset !== 0)) {
+    const reason = `direction ${direction}, flags ${flags} and offset ${offset} make no sense`;
     stream.refuse(requestId, Errno.EINVAL, "", reason);
     return;
   }
-  const where = place(guest, Protocol.FILE_STREAM, path, !reading);
-  const refusal = "errno" in where ? where : tooManyFiles(guest);
-  if (refusal !== undefined || "errno" in where) {
-    const { errno, rule, reason } = refusal!;
-    stream.refuse(requestId, errno, rule, reason);
-    return;
-  }
-  const opening = new OpeningFileRelay(stream);
-  stream.become(opening);
-  guest.openFiles++;
-  onDisk(guest, { kind: "open", ...where, flags: kernelFlags, mode }, ({ errno, value: fd, stat }) => {
-    if (errno !== 0 || opening.disposed) {
-      guest.openFiles--;
-      if (errno === 0) onDisk(guest, { kind: "close", fd }, () => {});
-      if (opening.disposed) return;
-      const failure = explainFailure(guest, Protocol.FILE_STREAM, path, errno);
-      stream.refuse(requestId, failure.errno, failure.rule, failure.reason);
-      return;
-    }
-    const promised = reading ? Math.max(0, Math.min(length, stat!.size - offset)) : 0;
-    stream.opened(requestId, fileMessages.FileStreamOpened.encode({ length: promised, ...stat! }));
-    if (reading) stream.become(new FileReadRelay(stream, fd, offset, promised));
-    else stream.become(new FileWriteRelay(stream, requestId, fd, append ? -1 : offset, length));
-    stream.run();
+  openForStream(stream, requestId, { protocol: Protocol.FILE_STREAM, ...request }, (fd, stat) => {
+    const promised = reading ? Math.max(0, Math.min(length, stat.size - offset)) : 0;
+    const relay = reading
+      ? new FileReadRelay(stream, fd, offset, promised)
+      : new FileWriteRelay(stream, requestId, fd, append ? -1 : offset, length);
+    return { relay, opened: fileMessages.FileStreamOpened.encode({ length: promised, ...stat }) };
   });
 }
 
@@ -72,7 +51,7 @@ abstract class FileStreamRelay implements Relay {
   readonly transfers = true;
   protected readonly stream: Stream;
   protected readonly fd: number;
-  protected busy = false;
+  #work: DiskWork | undefined;
   #disposed = false;
 
   constructor(stream: Stream, fd: number) {
@@ -82,10 +61,16 @@ abstract class FileStreamRelay implements Relay {
 
   abstract step(): boolean;
 
+  protected get busy(): boolean {
+    return this.#work !== undefined;
+  }
+
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    if (!this.busy) this.#close();
+    // Work in the memory of a guest that stays is waited for: its pages are then still the stream's.
+    if (this.stream.guest.departed && this.#work?.cancel()) this.#worked();
+    if (!this.busy) closeOnDisk(this.stream, this.fd);
   }
 
   /** Moves bytes between the file and the region's memory on a disk worker; `done` gets a count or -errno. */
@@ -98,11 +83,11 @@ abstract class FileStreamRelay implements Relay {
   ): void {
     const { guest } = this.stream;
     const address = guest.memory.address + regionOffset;
-    this.busy = true;
-    onDisk(guest, { kind, fd: this.fd, address, bytes, offset }, ({ errno, value }) => {
-      this.busy = false;
+    this.stream.pin();
+    this.#work = onDisk(this.stream, { kind, fd: this.fd, address, bytes, offset }, ({ errno, value }) => {
+      this.#worked();
       if (this.#disposed) {
-        this.#close();
+        closeOnDisk(this.stream, this.fd);
         return;
       }
       done(errno === 0 ? value : -errno);
@@ -110,10 +95,9 @@ abstract class FileStreamRelay implements Relay {
     });
   }
 
-  #close(): void {
-    const { guest } = this.stream;
-    guest.openFiles--;
-    onDisk(guest, { kind: "close", fd: this.fd }, () => {});
+  #worked(): void {
+    this.#work = undefined;
+    this.stream.unpin();
   }
 }
 
@@ -211,10 +195,12 @@ class FileWriteRelay extends FileStreamRelay {
         if (toHost.wantData()) continue;
         return false;
       }
-      const bytes = Math.min(toHost.spanBytes(readable), BUDGET_BYTES);
-      if (bytes > this.#left) {
+      // All that may be written is, however the guest cut it into pieces: the count in WriteFailed is the limit's.
+      const wanted = Math.min(toHost.spanBytes(readable), BUDGET_BYTES, this.#left);
+      const bytes = takeWriteQuota(stream.guest, wanted);
+      if (this.#left === 0) {
         this.#failed({ errno: Errno.EFBIG, rule: "", reason: "more bytes than the length named" });
-      } else if (!takeWriteQuota(stream.guest, bytes)) {
+      } else if (bytes === 0) {
         this.#failed(QUOTA_FAILURE);
       } else {
         this.onWorker("writeFrom", toHost.spanOffset(), bytes, this.#offset, (result) =>

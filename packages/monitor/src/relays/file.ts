@@ -14,53 +14,19 @@ import {
   StatReply,
   Violation,
 } from "@ringway/control";
-import { errnoMessage, readAtNoWait, type Scratch, scratch } from "@ringway/linux";
+import { errnoMessage, readAtNoWait, type Scratch, SEEK_CUR, SEEK_END, scratch } from "@ringway/linux";
 import type { DiskResult } from "../disk/operations.ts";
 import type { Stream } from "../reactor/stream.ts";
-import {
-  explainFailure,
-  onDisk,
-  openFlags,
-  place,
-  QUOTA_FAILURE,
-  takeWriteQuota,
-  tooManyFiles,
-} from "./file-access.ts";
-import { OpeningFileRelay } from "./opening-file.ts";
+import { closeOnDisk, QUOTA_FAILURE, takeWriteQuota } from "./file-access.ts";
+import { openForStream } from "./opening-file.ts";
 import { RequestRelay } from "./requests.ts";
 
 export function openFile(stream: Stream, requestId: number, body: Uint8Array): void {
-  const { flags, mode, path } = fileMessages.FileOpen.decode(body);
-  const { guest } = stream;
-  const kernelFlags = openFlags(flags, mode);
-  if (kernelFlags === undefined) {
-    stream.refuse(requestId, Errno.EINVAL, "", `flags ${flags} and mode 0o${mode.toString(8)} make no sense`);
-    return;
-  }
-  const write = (flags & fileMessages.FileFlags.WRITE) !== 0;
-  const where = place(guest, Protocol.FILE, path, write);
-  const refusal = "errno" in where ? where : tooManyFiles(guest);
-  if (refusal !== undefined || "errno" in where) {
-    const { errno, rule, reason } = refusal!;
-    stream.refuse(requestId, errno, rule, reason);
-    return;
-  }
-  const opening = new OpeningFileRelay(stream);
-  stream.become(opening);
-  guest.openFiles++;
-  onDisk(guest, { kind: "open", ...where, flags: kernelFlags, mode }, ({ errno, value: fd, stat }) => {
-    if (errno !== 0 || opening.disposed) {
-      guest.openFiles--;
-      if (errno === 0) onDisk(guest, { kind: "close", fd }, () => {});
-      if (opening.disposed) return;
-      const failure = explainFailure(guest, Protocol.FILE, path, errno);
-      stream.refuse(requestId, failure.errno, failure.rule, failure.reason);
-      return;
-    }
-    stream.opened(requestId, fileMessages.FileOpened.encode(stat!));
-    stream.become(new FileRelay(stream, fd, flags));
-    stream.run();
-  });
+  const request = fileMessages.FileOpen.decode(body);
+  openForStream(stream, requestId, { protocol: Protocol.FILE, ...request }, (fd, stat) => ({
+    relay: new FileRelay(stream, fd, request.flags),
+    opened: fileMessages.FileOpened.encode(stat),
+  }));
 }
 
 /** This thread's buffer for reads that need not wait. */
@@ -70,6 +36,7 @@ class FileRelay extends RequestRelay {
   readonly #fd: number;
   readonly #append: boolean;
   readonly #dataMax: number;
+  /** NaN after an append: where it ended only the descriptor knows. */
   #position = 0;
   #closed = false;
 
@@ -81,11 +48,9 @@ class FileRelay extends RequestRelay {
   }
 
   protected letGo(): void {
-    const { guest } = this.stream;
     if (this.#closed) return;
     this.#closed = true;
-    guest.openFiles--;
-    onDisk(guest, { kind: "close", fd: this.#fd }, () => {});
+    closeOnDisk(this.stream, this.#fd);
   }
 
   protected serve({ type, requestId, payload }: Frame): void {
@@ -184,12 +149,13 @@ class FileRelay extends RequestRelay {
       });
       return;
     }
-    if (!takeWriteQuota(guest, data.length)) {
+    const granted = takeWriteQuota(guest, data.length);
+    if (granted === 0 && data.length > 0) {
       this.fail(requestId, QUOTA_FAILURE);
       return;
     }
-    this.disk({ kind: "write", fd: this.#fd, data, offset }, (result) => {
-      guest.fileBytesWritten -= data.length - result.value;
+    this.disk({ kind: "write", fd: this.#fd, data: data.slice(0, granted), offset }, (result) => {
+      guest.fileBytesWritten -= granted - result.value;
       if (!this.#succeeded(requestId, result)) return;
       guest.host.counters.add("fileBytesWritten", result.value);
       then(result.value);
@@ -197,20 +163,20 @@ class FileRelay extends RequestRelay {
     });
   }
 
-  /** With APPEND the position after a write is the end of the file, wherever others have moved it. */
+  /** With APPEND the kernel moves the descriptor's own position, to the end of what it wrote. */
   #appendData(requestId: number, data: Uint8Array): void {
     this.#write(requestId, data, -1, () => {
       this.#position = Number.NaN;
     });
   }
 
-  /** The position, once it is known: an append leaves it at the end. */
+  /** The position, once it is known. */
   #withPosition(requestId: number, use: () => void): void {
     if (!Number.isNaN(this.#position)) {
       use();
       return;
     }
-    this.disk({ kind: "end", fd: this.#fd }, (result) => {
+    this.disk({ kind: "position", fd: this.#fd, whence: SEEK_CUR }, (result) => {
       if (!this.#succeeded(requestId, result)) return;
       this.#position = result.value;
       use();
@@ -230,7 +196,7 @@ class FileRelay extends RequestRelay {
     if (whence === START) to(offset);
     else if (whence === CURRENT) this.#withPosition(requestId, () => to(this.#position + offset));
     else if (whence === END) {
-      this.disk({ kind: "end", fd: this.#fd }, (result) => {
+      this.disk({ kind: "position", fd: this.#fd, whence: SEEK_END }, (result) => {
         if (this.#succeeded(requestId, result)) to(result.value + offset);
       });
     } else this.fail(requestId, { errno: Errno.EINVAL, rule: "", reason: `whence ${whence}` });
@@ -248,7 +214,7 @@ class FileRelay extends RequestRelay {
     guest.openFiles--;
     this.disk({ kind: "close", fd: this.#fd }, (result) => {
       if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
-      this.endAfterReplies();
+      this.afterReplies(() => this.stream.end());
     });
   }
 }

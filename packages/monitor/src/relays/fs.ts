@@ -2,14 +2,28 @@
 
 import { Done, Errno, type Frame, fsMessages, maxPayload, Protocol, StatReply } from "@ringway/control";
 import type { DiskOperation, DiskResult, RootPath } from "../disk/operations.ts";
-import { explainFailure, type Failure, place } from "./file-access.ts";
+import { closeOnDisk, explainFailure, type Failure, place, tooManyFiles } from "./file-access.ts";
 import { RequestRelay } from "./requests.ts";
 
-/** Largest payload of one Entries frame; many small frames reach the guest sooner than one large one. */
+/** Largest payload of one Entries frame: all that is held of a listing, however long the folder is. */
 const ENTRIES_BYTES_MAX = 16 * 1024;
+/** Of it, the fields before the entries. */
+const ENTRIES_HEADER_BYTES = 12;
 
 export class FsRelay extends RequestRelay {
-  protected letGo(): void {}
+  /** A listing is under way: it counts as an open file. */
+  #listing = false;
+  /** Of the folder that is being listed; -1 before it is open. */
+  #folder = -1;
+
+  protected letGo(last?: DiskResult): void {
+    if (!this.#listing) return;
+    this.#listing = false;
+    // A worker closes the folder at the end of a listing.
+    const folder = last === undefined ? this.#folder : (last.folder ?? -1);
+    if (folder >= 0) closeOnDisk(this.stream, folder);
+    else this.stream.guest.openFiles--;
+  }
 
   protected serve({ type, requestId, payload }: Frame): void {
     const m = fsMessages;
@@ -29,13 +43,15 @@ export class FsRelay extends RequestRelay {
       }
       case m.ReadDir.type: {
         const { path } = m.ReadDir.decode(payload);
-        this.#on(
-          requestId,
-          path,
-          false,
-          (where) => ({ kind: "list", ...where }),
-          (result) => this.#entries(requestId, result),
-        );
+        const where = this.#place(requestId, path, false);
+        const full = tooManyFiles(this.stream.guest);
+        if (where === undefined) return;
+        if (full !== undefined) this.fail(requestId, full);
+        else {
+          this.#listing = true;
+          this.stream.guest.openFiles++;
+          this.#list(requestId, path, { kind: "list", bytes: this.#listBytes, ...where });
+        }
         return;
       }
       case m.Mkdir.type: {
@@ -81,6 +97,7 @@ export class FsRelay extends RequestRelay {
       }
       case m.Utimes.type: {
         const { path, accessed, modified } = m.Utimes.decode(payload);
+        if (!this.#timesAllowed(requestId, accessed.nanoseconds, modified.nanoseconds)) return;
         this.#change(requestId, path, (where) => ({ kind: "utimes", accessed, modified, ...where }));
         return;
       }
@@ -116,6 +133,14 @@ export class FsRelay extends RequestRelay {
     return false;
   }
 
+  /** Nanoseconds past a second have meanings of the kernel's own. */
+  #timesAllowed(requestId: number, ...nanoseconds: number[]): boolean {
+    const wrong = nanoseconds.find((value) => value > 999_999_999);
+    if (wrong === undefined) return true;
+    this.fail(requestId, { errno: Errno.EINVAL, rule: "", reason: `a time has ${wrong} nanoseconds` });
+    return false;
+  }
+
   #on(
     requestId: number,
     path: string,
@@ -146,7 +171,7 @@ export class FsRelay extends RequestRelay {
   ): void {
     this.disk(operation, (result) => {
       if (result.errno === 0) done(result);
-      else this.fail(requestId, explainFailure(this.stream.guest, Protocol.FS, path, result.errno));
+      else this.fail(requestId, explainFailure(this.stream.guest, Protocol.FS, path, result));
     });
   }
 
@@ -163,27 +188,34 @@ export class FsRelay extends RequestRelay {
       });
       return;
     }
-    this.#perform(requestId, from, { kind: "rename", from: source, to: target }, () =>
+    this.#perform(requestId, `${from} or ${to}`, { kind: "rename", from: source, to: target }, () =>
       this.reply(Done, requestId, {}),
     );
   }
 
-  /** As many frames as it takes, the last with more = 0 (FS-4). */
-  #entries(requestId: number, { entries = [], skipped = 0 }: DiskResult): void {
-    const bytesMax = Math.min(ENTRIES_BYTES_MAX, maxPayload(this.stream.pipe.toGuest.capacity));
-    let part: { kind: number; name: string }[] = [];
-    let bytes = 12;
-    for (const entry of entries) {
-      // kind, length, and at most three bytes for each UTF-16 unit.
-      const entryBytes = 8 + entry.name.length * 3;
-      if (bytes + entryBytes > bytesMax) {
-        this.reply(fsMessages.Entries, requestId, { more: true, skipped: 0, entries: part });
-        part = [];
-        bytes = 12;
+  get #listBytes(): number {
+    const payload = Math.min(ENTRIES_BYTES_MAX, maxPayload(this.stream.pipe.toGuest.capacity));
+    return payload - ENTRIES_HEADER_BYTES;
+  }
+
+  /** One frame, and on to the next once it is sent; the last has more = 0 (FS-4). */
+  #list(requestId: number, path: string, operation: DiskOperation): void {
+    this.disk(operation, (result) => {
+      const { folder = -1, entries = [], skipped = 0 } = result;
+      this.#folder = folder;
+      if (folder < 0) {
+        this.#listing = false;
+        this.stream.guest.openFiles--;
       }
-      part.push(entry);
-      bytes += entryBytes;
-    }
-    this.reply(fsMessages.Entries, requestId, { more: false, skipped, entries: part });
+      if (result.errno !== 0) {
+        this.fail(requestId, explainFailure(this.stream.guest, Protocol.FS, path, result));
+        return;
+      }
+      const more = folder >= 0;
+      this.reply(fsMessages.Entries, requestId, { more, skipped, entries });
+      if (!more) return;
+      const next = { kind: "listMore", folder, bytes: this.#listBytes } as const;
+      this.afterReplies(() => this.#list(requestId, path, next));
+    });
   }
 }

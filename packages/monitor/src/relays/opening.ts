@@ -45,9 +45,11 @@ export class OpeningRelay implements Relay {
 
   step(): boolean {
     const stream = this.#stream;
+    // Before the frame: a guest may send its Open and end while this looks (RING-6).
+    const closed = stream.pipe.toHost.peerClosed();
     const frame = stream.frames().next(stream.signal);
     if (frame === undefined) {
-      if (stream.pipe.toHost.peerClosed() !== Closed.OPEN) stream.end();
+      if (closed !== Closed.OPEN) stream.end();
       return false;
     }
     if (frame.type !== Open.type) {

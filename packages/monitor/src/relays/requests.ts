@@ -2,23 +2,25 @@
 // Base of the file and fs relays.
 //
 //   IDLE ─ frame ─▶ serve() ─ reply() ─▶ IDLE            BUSY ─ END seen meanwhile: after the reply
-//                     └─ onDisk ─▶ BUSY ─ reply() ─▶ IDLE
+//                     └─ disk() ─▶ BUSY ─ reply() ─▶ IDLE, or what afterReplies() named
 
 import {
   Closed,
   Errno,
   ErrorReply,
+  FRAME_HEADER_BYTES,
   FROM_HOST,
   type Frame,
   type FrameReader,
   type FrameWriter,
   type Message,
+  maxPayload,
   ProtocolError,
   Violation,
 } from "@ringway/control";
 import type { DiskOperation, DiskResult } from "../disk/operations.ts";
-import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
-import { type Failure, onDisk } from "./file-access.ts";
+import type { Relay, Stream } from "../reactor/stream.ts";
+import { type DiskWork, type Failure, onDisk } from "./file-access.ts";
 
 /** Requests served in one step before others get their turn. */
 const BUDGET = 32;
@@ -33,10 +35,10 @@ export abstract class RequestRelay implements Relay {
   protected readonly stream: Stream;
   readonly #requests: FrameReader;
   readonly #replies: FrameWriter;
-  /** Replies that wait for room, in order: one, or the frames of one listing. No request is taken while they wait. */
-  readonly #waiting: Reply[] = [];
-  #busy = false;
-  #ending = false;
+  /** A reply that waits for room: at most one, because nothing else is begun meanwhile. */
+  #waiting: Reply | undefined;
+  #work: DiskWork | undefined;
+  #afterReplies: (() => void) | undefined;
   #disposed = false;
 
   constructor(stream: Stream) {
@@ -47,40 +49,53 @@ export abstract class RequestRelay implements Relay {
 
   /** Serves one request: by reply(), fail(), or disk() whose callback does. */
   protected abstract serve(frame: Frame): void;
-  /** The stream is over and nothing of it is under way on disk: let go of what the relay holds. */
-  protected abstract letGo(): void;
+  /**
+   * The stream is over and nothing of it is under way on disk: let go of what the relay holds, and of what `last`, work
+   * that ended after the stream, gave.
+   */
+  protected abstract letGo(last?: DiskResult): void;
 
   step(): boolean {
-    const { pipe } = this.stream;
-    if (pipe.toHost.peerClosed() === Closed.RESET) {
-      this.stream.reset();
-      return false;
-    }
-    for (let budget = BUDGET; !this.#busy && this.#flush(); budget--) {
+    const { toHost } = this.stream.pipe;
+    for (let budget = BUDGET; ; budget--) {
+      // Before the ring: what was put before END is there once END is seen (RING-6).
+      const closed = toHost.peerClosed();
+      if (closed === Closed.RESET) {
+        this.stream.reset();
+        return false;
+      }
+      if (this.#work !== undefined || !this.#flush()) return false;
       if (budget === 0) return true;
-      if (this.#ending) {
-        this.stream.end();
-        return false;
+      if (this.#afterReplies !== undefined) {
+        const next = this.#afterReplies;
+        this.#afterReplies = undefined;
+        next();
+      } else {
+        const frame = this.#requests.next(this.stream.signal);
+        if (frame === undefined) {
+          if (closed === Closed.END) this.stream.end();
+          return false;
+        }
+        this.serve(frame);
       }
-      const frame = this.#requests.next(this.stream.signal);
-      if (frame === undefined) {
-        if (pipe.toHost.peerClosed() !== Closed.OPEN || guestGaveUp(pipe)) this.stream.end();
-        return false;
-      }
-      this.serve(frame);
       if (this.#disposed) return false;
     }
-    return false;
   }
 
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    if (!this.#busy) this.letGo();
+    if (this.#work === undefined || this.#work.cancel()) this.letGo();
   }
 
   protected reply<T>(kind: Message<T>, requestId: number, value: T): void {
-    this.#waiting.push({ type: kind.type, requestId, payload: kind.encode(value) });
+    const payload = kind.encode(value);
+    const room = maxPayload(this.stream.pipe.toGuest.capacity);
+    if (payload.length <= room) this.#waiting = { type: kind.type, requestId, payload };
+    else {
+      const reason = `the reply has ${payload.length} bytes, and the ring takes ${room}`;
+      this.fail(requestId, { errno: Errno.EOVERFLOW, rule: "", reason });
+    }
   }
 
   protected fail(requestId: number, { errno, rule, reason }: Failure): void {
@@ -89,11 +104,10 @@ export abstract class RequestRelay implements Relay {
 
   /** Works on disk; no request is taken until `done` has been called. */
   protected disk(operation: DiskOperation, done: (result: DiskResult) => void): void {
-    this.#busy = true;
-    onDisk(this.stream.guest, operation, (result) => {
-      this.#busy = false;
+    this.#work = onDisk(this.stream, operation, (result) => {
+      this.#work = undefined;
       if (this.#disposed) {
-        this.letGo();
+        this.letGo(result);
         return;
       }
       done(result);
@@ -101,9 +115,9 @@ export abstract class RequestRelay implements Relay {
     });
   }
 
-  /** The host ends once its replies are sent: no request is served any more. */
-  protected endAfterReplies(): void {
-    this.#ending = true;
+  /** What to do, before the next request is taken, once the replies so far are sent. */
+  protected afterReplies(next: () => void): void {
+    this.#afterReplies = next;
   }
 
   /** A request of a type that this protocol does not have (FRM-4, FRM-7). */
@@ -118,14 +132,14 @@ export abstract class RequestRelay implements Relay {
   }
 
   #flush(): boolean {
+    if (this.#waiting === undefined) return true;
     const { toGuest } = this.stream.pipe;
-    while (this.#waiting.length > 0) {
-      const { type, requestId, payload } = this.#waiting[0]!;
-      if (toGuest.abandoned() || this.#replies.write(type, requestId, payload, this.stream.signal)) {
-        this.#waiting.shift();
-      } else if (!toGuest.wantSpace(payload.length + 12)) return false;
+    const { type, requestId, payload } = this.#waiting;
+    while (!toGuest.abandoned() && !this.#replies.write(type, requestId, payload, this.stream.signal)) {
+      if (!toGuest.wantSpace(payload.length + FRAME_HEADER_BYTES)) return false;
     }
     toGuest.unwantSpace();
+    this.#waiting = undefined;
     return true;
   }
 }

@@ -94,8 +94,9 @@ class TcpConnectRelay implements Relay {
       return;
     }
     this.#deadline = guest.reactor.after(this.#timeoutMs, () => {
-      const reason = `${this.#what()} did not ${this.#resolving === undefined ? "answer" : "resolve"} within ${this.#timeoutMs} ms`;
-      this.#refuse(Errno.ETIMEDOUT, "", reason);
+      const what = this.#resolving === undefined ? "answer" : "resolve";
+      const reason = `${this.#what()} did not ${what} within ${this.#timeoutMs} ms`;
+      this.#stream.guard(() => this.#refuse(Errno.ETIMEDOUT, "", reason));
     });
     if (literal !== undefined) {
       this.#waiting = [address(literal, this.#port)];
@@ -103,10 +104,13 @@ class TcpConnectRelay implements Relay {
       return;
     }
     const { name = this.#host, ruleIndex = -1 } = decision;
-    this.#resolving = guest.host.resolve(name, (addresses, errno) => {
+    const { resolveMs } = guest.policy.policy.timeouts;
+    this.#resolving = guest.host.resolve(name, resolveMs, (addresses, errno) => {
       this.#resolving = undefined;
-      if (addresses.length === 0) this.#refuse(errno, "", `${name}: ${resolveFailure(errno)}`);
-      else this.#judge(name, ruleIndex, addresses);
+      this.#stream.guard(() => {
+        if (addresses.length === 0) this.#refuse(errno, "", `${name}: ${resolveFailure(errno)}`);
+        else this.#judge(name, ruleIndex, addresses);
+      });
     });
   }
 
@@ -147,65 +151,70 @@ class TcpConnectRelay implements Relay {
     this.#attemptNext();
   }
 
+  /** Starts the next attempt, and the ones after it where it fails at once. */
   #attemptNext(): void {
     const { reactor } = this.#stream.guest;
     reactor.cancel(this.#nextAttempt);
-    const to = this.#waiting.shift();
-    if (to === undefined) {
-      if (this.#attempts.every((attempt) => attempt.done)) this.#refuseFailed();
+    for (let to = this.#waiting.shift(); to !== undefined; to = this.#waiting.shift()) {
+      const errno = this.#attempt(to);
+      if (errno !== 0) {
+        this.#note(errno, to);
+        continue;
+      }
+      if (this.#waiting.length === 0) return;
+      this.#nextAttempt = reactor.after(ATTEMPT_DELAY_MS, () =>
+        this.#stream.guard(() => this.#attemptNext()),
+      );
       return;
     }
-    this.#attempt(to);
-    if (!this.#finished && this.#waiting.length > 0) {
-      this.#nextAttempt = reactor.after(ATTEMPT_DELAY_MS, () => this.#attemptNext());
-    }
+    if (this.#attempts.every((attempt) => attempt.done)) this.#refuseFailed();
   }
 
-  #attempt(to: InetAddress): void {
+  /** Starts to connect: 0, or the errno with which it failed at once. */
+  #attempt(to: InetAddress): number {
     const { reactor } = this.#stream.guest;
     const fd = tcpSocket(to.family);
-    if (fd < 0) {
-      this.#attemptFailed(-fd, to);
-      return;
-    }
+    if (fd < 0) return -fd;
     setNoDelay(fd);
     setKeepAlive(fd, 60, 10, 6);
     const result = connect(fd, to);
     if (result < 0 && result !== -Errno.EINPROGRESS) {
       closeFd(fd);
-      this.#attemptFailed(-result, to);
-      return;
+      return -result;
     }
     let attempt: Attempt | undefined;
-    const onEvents = (events: number): void => {
-      if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return;
-      const error = socketError(fd);
-      if (error === 0 && (events & EPOLLHUP) === 0) {
-        this.#connected(attempt!);
-        return;
-      }
-      this.#closeAttempt(attempt!);
-      this.#attemptFailed(-error || Errno.ECONNREFUSED, to);
-    };
+    const onEvents = (events: number): void =>
+      this.#stream.guard(() => this.#onAttempt(attempt!, to, events));
     let slot: number;
     try {
       slot = reactor.watch(fd, TCP_EVENTS, { onEvents });
     } catch (error) {
       closeFd(fd);
-      this.#attemptFailed((error as { errno?: number }).errno ?? Errno.ENOMEM, to);
-      return;
+      return (error as { errno?: number }).errno ?? Errno.ENOMEM;
     }
     attempt = { fd, slot, done: false };
     this.#attempts.push(attempt);
+    return 0;
   }
 
-  #attemptFailed(errno: number, to: InetAddress): void {
-    const where = to.family === 4 ? formatIp(to.address) : `[${formatIp(to.address)}]`;
-    this.#failure = { errno, rule: "", reason: `connect to ${where}:${to.port}: ${errnoMessage(errno)}` };
+  #onAttempt(attempt: Attempt, to: InetAddress, events: number): void {
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return;
+    const error = socketError(attempt.fd);
+    if (error === 0 && (events & EPOLLHUP) === 0) {
+      this.#connected(attempt, events);
+      return;
+    }
+    this.#closeAttempt(attempt);
+    this.#note(-error || Errno.ECONNREFUSED, to);
     this.#attemptNext();
   }
 
-  #connected(attempt: Attempt): void {
+  #note(errno: number, to: InetAddress): void {
+    const where = to.family === 4 ? formatIp(to.address) : `[${formatIp(to.address)}]`;
+    this.#failure = { errno, rule: "", reason: `connect to ${where}:${to.port}: ${errnoMessage(errno)}` };
+  }
+
+  #connected(attempt: Attempt, events: number): void {
     const stream = this.#stream;
     let endpoints: { local: InetAddress; peer: InetAddress };
     try {
@@ -219,9 +228,12 @@ class TcpConnectRelay implements Relay {
     attempt.done = true;
     this.dispose();
     stream.guest.host.counters.add("connections");
+    // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
+    const relay = new TcpRelay(stream, attempt.fd, attempt.slot);
+    stream.become(relay);
     stream.opened(this.#requestId, ConnectReply.encode(endpoints));
-    stream.become(new TcpRelay(stream, attempt.fd, attempt.slot));
-    stream.run();
+    // Edges are told once: a peer that has sent and closed already is in these.
+    relay.onEvents(events);
   }
 
   #closeAttempt(attempt: Attempt): void {

@@ -42,7 +42,7 @@ import { TcpRelay } from "./tcp.ts";
 
 /** How long a listener rests after an accept that failed on the host, in milliseconds. */
 const ACCEPT_RETRY_MS = 100;
-/** Connections accepted in one step before others get their turn. */
+/** Connections accepted, and requests taken, in one step before others get their turn. */
 const ACCEPT_BUDGET = 64;
 /** Kernel's backlog where the guest asks for none, and at the most. */
 const BACKLOG_DEFAULT = 128;
@@ -74,8 +74,9 @@ export function openTcpListen(stream: Stream, requestId: number, body: Uint8Arra
     stream.refuse(requestId, errno, "", `listen on ${what}: ${errnoMessage(errno)}`);
     return;
   }
-  stream.opened(requestId, ListenReply.encode({ bound: localAddress(fd) }));
+  // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
   stream.become(relay);
+  stream.opened(requestId, ListenReply.encode({ bound: localAddress(fd) }));
 }
 
 /** A listening socket, or -errno. */
@@ -123,7 +124,8 @@ class TcpListenRelay implements Relay, EventSource {
 
   step(): boolean {
     const { pipe } = this.#stream;
-    while (this.#flush()) {
+    for (let budget = ACCEPT_BUDGET; this.#flush(); budget--) {
+      if (budget === 0) return true;
       const frame = this.#requests.next(this.#stream.signal);
       if (frame === undefined) {
         if (pipe.toHost.peerClosed() === Closed.OPEN && !guestGaveUp(pipe)) break;
@@ -186,7 +188,7 @@ class TcpListenRelay implements Relay, EventSource {
   /** Gives connections to posted streams. True: the budget is used. */
   #acceptAll(): boolean {
     if (this.#resting !== undefined) return false;
-    for (let budget = ACCEPT_BUDGET; this.#posted.length > 0; budget--) {
+    for (let budget = ACCEPT_BUDGET; this.#anyPosted(); budget--) {
       if (budget === 0) return true;
       const fd = accept(this.#fd);
       if (fd === -Errno.EAGAIN) break;
@@ -198,7 +200,22 @@ class TcpListenRelay implements Relay, EventSource {
       }
       this.#give(fd);
     }
-    this.#watch(this.#posted.length > 0);
+    if (!this.#disposed) this.#watch(this.#posted.length > 0);
+    return false;
+  }
+
+  /** Is there a stream to give a connection to? Those that their guest has closed meanwhile are skipped (LSN-3). */
+  #anyPosted(): boolean {
+    for (let first = this.#posted[0]; first !== undefined; first = this.#posted[0]) {
+      const { stream } = first;
+      let open = false;
+      stream.guard(() => {
+        open = stream.pipe.toHost.peerClosed() === Closed.OPEN;
+      });
+      if (open) return true;
+      // Closing withdraws it from here.
+      if (stream.relay instanceof PostedRelay) stream.end();
+    }
     return false;
   }
 
@@ -225,8 +242,8 @@ class TcpListenRelay implements Relay, EventSource {
       stream.reset();
       return;
     }
-    stream.send(Incoming, requestId, endpoints);
     stream.become(relay);
+    stream.guard(() => void stream.send(Incoming, requestId, endpoints));
     guest.reactor.enqueue(stream);
   }
 

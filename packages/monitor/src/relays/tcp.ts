@@ -31,6 +31,8 @@ export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 /** Bytes moved each way in one step before others get their turn. */
 const BUDGET_BYTES = 1024 * 1024;
+/** From here on a piece is worth a ring of its own: the guest gets to work while this thread goes on. */
+const RING_AT_ONCE_BYTES = 32 * 1024;
 /** What to wait for on a full ring: a good part of it, so that bulk moves in few large pieces (RING-9). */
 const WANT_SPACE_SHARE = 4;
 
@@ -144,7 +146,7 @@ export class TcpRelay implements Relay, EventSource {
       budget -= sent;
       if (sent < length) this.#sendable = false;
       stream.guest.countToHost(sent);
-      if (toHost.advance(sent)) stream.signal();
+      if (toHost.advance(sent)) this.#signal(sent);
     }
   }
 
@@ -184,7 +186,7 @@ export class TcpRelay implements Relay, EventSource {
         if (got < length && !this.#hangup) this.#receivable = false;
         if (dropping) continue;
         stream.guest.countToGuest(got);
-        if (toGuest.advance(got)) stream.signal();
+        if (toGuest.advance(got)) this.#signal(got);
       } else if (got === 0) {
         this.#inShut = true;
         toGuest.end();
@@ -198,6 +200,11 @@ export class TcpRelay implements Relay, EventSource {
       }
     }
     return false;
+  }
+
+  #signal(bytes: number): void {
+    this.#stream.signal();
+    if (bytes >= RING_AT_ONCE_BYTES) this.#stream.guest.flushBell();
   }
 
   /** The connection failed, or the guest reset it: the guest gets ECONNRESET, the peer, if it is there, a RST. */
