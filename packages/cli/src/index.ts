@@ -1,1 +1,3 @@
-export {};
+// The ringway command, as a function: `run(["policy", "check", "policy.yaml"])` resolves with the exit code.
+
+export { run } from "./run.ts";

@@ -253,7 +253,7 @@ export interface FileStat {
   readonly links: number;
   readonly uid: number;
   readonly gid: number;
-  /** Above 2^53 the nearest number: together with the device it names a file only on ordinary file systems. */
+  /** Its lower 53 bits: above them some file systems (overlayfs, xino) name the layer. */
   readonly inode: number;
   readonly deviceMajor: number;
   readonly deviceMinor: number;
@@ -314,7 +314,7 @@ function takeStat(): FileStat {
     links: view.getUint32(16, true),
     uid: view.getUint32(20, true),
     gid: view.getUint32(24, true),
-    inode: u64At(view, 32),
+    inode: view.getUint32(32, true) + (view.getUint32(36, true) & 0x1fffff) * 2 ** 32,
     deviceMajor: view.getUint32(136, true),
     deviceMinor: view.getUint32(140, true),
     size: u64At(view, 40),

@@ -101,6 +101,7 @@ export type FileDecision = Decision & { readonly ruleIndex: number; readonly rel
 /** Ids that no rule of a policy may take. docs/policy.md says when each refuses. */
 export const BUILT_IN_RULES: readonly string[] = [
   "address",
+  "beneath",
   "default",
   "name",
   "not-public",

@@ -146,7 +146,8 @@ export class Reactor {
       this.#nowMs = performance.now();
       this.#timers.run(this.#nowMs);
       this.#flushBells();
-      if (this.#ready.length > 0 || this.#anyPending()) this.#dispatch(0);
+      // A task or a timer may have called pause(): then it must not sleep first.
+      if (!this.#running || this.#ready.length > 0 || this.#anyPending()) this.#dispatch(0);
       else if (!this.#busyPoll()) this.#sleep();
     }
   }

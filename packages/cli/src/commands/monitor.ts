@@ -1,0 +1,146 @@
+// ringway monitor: a Monitor as a process, and what the signals do to it.
+//
+//   starting ── ready ──> serving ── SIGTERM, SIGINT ──> draining ── all sent, or --drain-ms over ──> exit 0
+//                          │  ↑                            └── a second one ──> dies of it at once
+//                          └──┴ SIGHUP: the policy again; a bad one is refused, the old one stays
+//
+// Logs are JSON lines on stderr; stdout stays empty.
+
+import { statSync } from "node:fs";
+import { raiseFileDescriptorLimit, type SystemError } from "@ringway/linux";
+import { DEFAULT_DRAIN_MS, Monitor, type MonitorOptions, PolicyError } from "@ringway/monitor";
+import { type Logger, pino } from "pino";
+import { Exit, errorLine, Failure } from "../errors.ts";
+import { loadForCommand } from "./load.ts";
+
+export interface MonitorCommandOptions {
+  readonly policy: string;
+  readonly listen: string;
+  readonly busyPollUs?: number;
+  readonly drainMs?: number;
+  readonly maxGuests?: number;
+  readonly logLevel: string;
+}
+
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+export async function runMonitor(options: MonitorCommandOptions): Promise<number> {
+  const policy = loadForCommand(options.policy);
+  const log = createLogger(options.logLevel);
+  raiseLimit(log);
+
+  // From here on signals mean what is said above; those that come too early are kept.
+  let monitor: Monitor | undefined;
+  let reloadAsked = false;
+  process.on("SIGHUP", () => {
+    if (monitor === undefined) reloadAsked = true;
+    else reload(monitor, options.policy, log);
+  });
+  const stopAsked = stopSignal();
+
+  const started = await start(options, policy, log);
+  monitor = started;
+  if (reloadAsked) reload(started, options.policy, log);
+  const failed = new Promise<never>((_, reject) => {
+    started.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
+  });
+
+  const signal = await Promise.race([stopAsked, failed]);
+  const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
+  log.info({ signal, drainMs }, "stopping");
+  await Promise.race([started.close({ drainMs }), failed]);
+  return Exit.OK;
+}
+
+async function start(
+  options: MonitorCommandOptions,
+  policy: MonitorOptions["policy"],
+  logger: Logger,
+): Promise<Monitor> {
+  const { listen, busyPollUs, maxGuests } = options;
+  try {
+    return await Monitor.start({
+      policy,
+      listen,
+      logger,
+      ...(busyPollUs === undefined ? {} : { busyPollUs }),
+      ...(maxGuests === undefined ? {} : { maxGuests }),
+    });
+  } catch (error) {
+    const { name, code } = error as SystemError;
+    if (name !== "SystemError") throw error;
+    const advice = adviceFor(code, listen);
+    const detail = advice === undefined ? errorLine(error) : `${advice} (${code})`;
+    throw new Failure(`cannot listen on ${listen}: ${detail}`, { cause: error });
+  }
+}
+
+/** What is wrong with the place of a socket, and what to do. */
+function adviceFor(code: string, path: string): string | undefined {
+  switch (code) {
+    case "EADDRINUSE":
+      return statSync(path, { throwIfNoEntry: false })?.isSocket()
+        ? "another monitor listens there; stop it or choose another path"
+        : "there is a file that is no socket; choose another path";
+    case "ENAMETOOLONG":
+      return "the path of a socket has at most 107 bytes; choose a shorter one";
+    case "ENOENT":
+      return "its folder does not exist; make it first";
+    case "EACCES":
+      return "its folder may not be written to by this user";
+    case "EROFS":
+      return "its file system is read-only";
+    default:
+      return undefined;
+  }
+}
+
+/** Resolves at the first signal to stop; the second has its default effect, which is the end. */
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of STOP_SIGNALS) {
+      process.on(signal, () => {
+        if (asked) {
+          process.removeAllListeners(signal);
+          process.kill(process.pid, signal);
+        }
+        asked = true;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+function reload(monitor: Monitor, file: string, log: Logger): void {
+  try {
+    monitor.reload(file);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    log.error(
+      { problems: error.report().split("\n") },
+      `policy refused, the old one stays: ${error.message}`,
+    );
+  }
+}
+
+function createLogger(level: string): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    pino.destination({ fd: 2, sync: true }),
+  );
+}
+
+/** Each stream takes a descriptor, and the usual soft limit is 1024. */
+function raiseLimit(log: Logger): void {
+  try {
+    raiseFileDescriptorLimit();
+  } catch (error) {
+    log.warn({ err: error }, "the limit on open descriptors stays as it is");
+  }
+}

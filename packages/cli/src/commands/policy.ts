@@ -1,0 +1,135 @@
+// ringway policy: what a file says, without a monitor. Decisions come from the matcher that the monitor itself asks.
+
+import {
+  canonicalAddress,
+  type Decision,
+  lookupBySystem,
+  type Policy,
+  PolicyMatcher,
+} from "@ringway/monitor";
+import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
+import { loadForCommand } from "./load.ts";
+
+export interface ExplainOptions {
+  readonly write?: boolean;
+  readonly resolve?: boolean;
+  readonly address?: readonly string[];
+  readonly json?: boolean;
+}
+
+type What = "connect" | "listen" | "file";
+
+export function checkPolicy(file: string): number {
+  const { connect, listen, files } = loadForCommand(file);
+  const counts = [
+    plural(connect.length, "connect rule"),
+    plural(listen.length, "listen rule"),
+    plural(files.length, "files rule"),
+  ];
+  console.log(`${file}: ok (${counts.join(", ")})`);
+  return Exit.OK;
+}
+
+/** One thing that was judged: the request itself, or an address that its name resolves to. */
+interface Judged {
+  /** The address, where it is one of several that a name resolves to. */
+  readonly address?: string;
+  readonly decision: Decision;
+}
+
+export async function explainPolicy(
+  file: string,
+  what: What,
+  target: string,
+  options: ExplainOptions,
+): Promise<number> {
+  if (options.write && what !== "file") throw new UsageError("--write goes with file only");
+  if ((options.resolve || options.address) && what !== "connect") {
+    throw new UsageError("--resolve and --address go with connect only");
+  }
+  const endpoint = what === "file" ? undefined : parseEndpoint(what, target);
+  const policy = loadForCommand(file);
+  const matcher = new PolicyMatcher(policy);
+  let judged: Judged[];
+  let note: string | undefined;
+  if (endpoint === undefined) judged = [{ decision: matcher.file(target, options.write ?? false) }];
+  else if (what === "listen") judged = [{ decision: matcher.listen(endpoint.host, endpoint.port) }];
+  else if (canonicalAddress(endpoint.host) !== undefined) {
+    if (options.resolve || options.address) {
+      throw new UsageError(`--resolve and --address go with a name; ${endpoint.host} is an address`);
+    }
+    judged = [{ decision: matcher.connectAddress(endpoint.host, endpoint.port) }];
+  } else {
+    const { host, port } = endpoint;
+    const named = matcher.connectName(host, port);
+    judged = [{ decision: named }];
+    if (named.allowed) {
+      const addresses = options.address ?? (options.resolve ? await lookUp(named.name) : []);
+      if (addresses.length === 0) {
+        note = `the addresses that ${named.name} resolves to are judged as well, before connecting: see --resolve and --address`;
+      } else {
+        judged = addresses.map((address) => {
+          const decision = matcher.connectResolved(host, named.ruleIndex, address, port);
+          return { address, decision };
+        });
+      }
+    }
+  }
+  // The monitor connects to those addresses of a name that are allowed, if there are any.
+  const allowed = judged.some(({ decision }) => decision.allowed);
+  if (options.json) printJson(policy, what, allowed, judged);
+  else print(policy, what, judged, note);
+  return allowed ? Exit.OK : Exit.REFUSED;
+}
+
+function print(policy: Policy, what: What, judged: readonly Judged[], note: string | undefined): void {
+  for (const { decision } of judged) {
+    console.log(`${decision.allowed ? "allowed" : "refused"}: ${decision.reason}`);
+    const errno = decision.allowed ? "" : `; a guest gets ${decision.errno}`;
+    console.log(`  rule ${decision.rule} (${placeOf(policy, what, decision.rule)})${errno}`);
+  }
+  if (note !== undefined) console.log(`  note: ${note}`);
+}
+
+function printJson(policy: Policy, what: What, allowed: boolean, judged: readonly Judged[]): void {
+  const decisions = judged.map(({ address, decision }) => ({
+    ...(address === undefined ? {} : { address }),
+    allowed: decision.allowed,
+    rule: decision.rule,
+    place: placeOf(policy, what, decision.rule),
+    reason: decision.reason,
+    ...(decision.allowed ? {} : { errno: decision.errno }),
+  }));
+  console.log(JSON.stringify({ allowed, decisions }, null, 2));
+}
+
+/** Where in the file a rule stands. */
+function placeOf(policy: Policy, what: What, id: string): string {
+  const list = what === "file" ? "files" : what;
+  const index = policy[list].findIndex((rule) => rule.id === id);
+  return index < 0 ? "built in" : `${list}[${index}]`;
+}
+
+async function lookUp(name: string): Promise<readonly string[]> {
+  try {
+    return await lookupBySystem(name, new AbortController().signal);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Failure(`cannot resolve ${name}: ${code ?? errorLine(error)}`, { cause: error });
+  }
+}
+
+/** "example.com:443", "192.0.2.1:80" or "[2001:db8::1]:80". The policy itself judges host and port. */
+function parseEndpoint(what: What, text: string): { host: string; port: number } {
+  const match = /^(?:\[([^[\]]*)\]|([^:[\]]+)):(\d{1,9})$/.exec(text);
+  if (match !== null) return { host: match[1] ?? match[2]!, port: Number(match[3]) };
+  const expected =
+    what === "connect"
+      ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443"
+      : "ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000";
+  throw new UsageError(`expected ${expected}; found ${JSON.stringify(text)}`);
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}

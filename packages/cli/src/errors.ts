@@ -1,0 +1,27 @@
+// How a command ends. Exit codes are those of Unix tools: 0 it did what it was asked, 1 it could not, 2 it was asked
+// wrongly; `policy explain` has one more.
+
+export const Exit = { OK: 0, FAILED: 1, USAGE: 2, REFUSED: 3 } as const;
+
+/** The command could not do what it was asked. The message is all that people get to see. */
+export class Failure extends Error {
+  /** Printed as it is, without "ringway: " in front: the report of a compiler. */
+  readonly isReport: boolean;
+
+  constructor(message: string, options: ErrorOptions & { readonly isReport?: boolean } = {}) {
+    super(message, options);
+    this.name = "Failure";
+    this.isReport = options.isReport ?? false;
+  }
+}
+
+/** Asked wrongly, in a way that the parser of the command line does not know. */
+export class UsageError extends Error {
+  override readonly name: string = "UsageError";
+}
+
+/** One line for an error of whatever origin. */
+export function errorLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n", 1)[0] || "failed without a message";
+}

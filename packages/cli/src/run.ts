@@ -1,0 +1,159 @@
+// The command line: what there is to type, and what each way of typing it wrongly is answered with. Commands are loaded
+// when they run, so that help and usage errors need neither koffi nor the policy's parser.
+
+import { readFileSync } from "node:fs";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Exit, errorLine, Failure, UsageError } from "./errors.ts";
+
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
+const EXAMPLES = `
+Examples:
+  ringway demo
+  ringway policy check policy.yaml
+  ringway policy explain policy.yaml connect example.com:443
+  ringway monitor --policy policy.yaml --listen /run/ringway.sock
+
+Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused.`;
+
+/** Runs one command; resolves with its exit code and throws nothing. */
+export async function run(args: readonly string[]): Promise<number> {
+  let code: number = Exit.OK;
+  const program = build((result) => {
+    code = result;
+  });
+  let running = program;
+  program.hook("preAction", (_, command) => {
+    running = command;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? Exit.OK : Exit.USAGE;
+    return report(error, running);
+  }
+}
+
+function report(error: unknown, running: Command): number {
+  if (error instanceof Failure && error.isReport) process.stderr.write(`${error.message}\n`);
+  else if (process.env.RINGWAY_DEBUG) console.error(error);
+  else process.stderr.write(`ringway: ${errorLine(error)}\n`);
+  if (!(error instanceof UsageError)) return Exit.FAILED;
+  process.stderr.write(seeHelp(running));
+  return Exit.USAGE;
+}
+
+function build(ended: (code: number) => void): Command {
+  const program = new Command("ringway")
+    .description("Gives a guest without a network card the network and the files that its policy allows.")
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .addHelpText("after", EXAMPLES)
+    .exitOverride();
+  polish(program);
+
+  command(program, "monitor", "serve guests: the host's side")
+    .option("--policy <file>", "what guests may do (docs/policy.md); SIGHUP reads it again")
+    .option("--listen <socket>", "path of the Unix socket on which guests attach")
+    .option(
+      "--busy-poll-us <n>",
+      "how long to look for work before sleeping, in microseconds (default: 50)",
+      whole(1_000_000),
+    )
+    .option(
+      "--drain-ms <n>",
+      "how long transfers may go on after SIGTERM or SIGINT (default: 5000)",
+      whole(3_600_000),
+    )
+    .option("--max-guests <n>", "guests at once (default: 256)", whole(100_000))
+    .addOption(
+      new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("info"),
+    )
+    .action(async (options) => {
+      if (options.policy === undefined) throw new UsageError("expected --policy FILE: what guests may do");
+      if (options.listen === undefined) throw new UsageError("expected --listen SOCKET: where guests attach");
+      const { runMonitor } = await import("./commands/monitor.ts");
+      ended(await runMonitor(options));
+    });
+
+  const policy = command(program, "policy", "look into policy files");
+  command(policy, "check", "report every mistake of a policy file, with its line and column")
+    .argument("<file>", "the policy file")
+    .action(async (file) => {
+      const { checkPolicy } = await import("./commands/policy.ts");
+      ended(checkPolicy(file));
+    });
+  command(policy, "explain", "say what a policy decides, by which rule, and why")
+    .argument("<file>", "the policy file")
+    .addArgument(new Argument("<what>", "what a guest would do").choices(["connect", "listen", "file"]))
+    .argument("<target>", "HOST:PORT to connect to, ADDRESS:PORT to listen on, or an absolute path")
+    .option("--write", "file: to write, not only to read")
+    .option("--resolve", "connect: resolve the name here and now, and judge its addresses")
+    .option("--address <address...>", "connect: judge these addresses, as if the name resolved to them")
+    .option("--json", "print the decision as JSON")
+    .addHelpText("after", "\nExit codes: 0 allowed, 3 refused, 1 the policy cannot be used, 2 wrong usage.")
+    .action(async (file, what, target, options) => {
+      const { explainPolicy } = await import("./commands/policy.ts");
+      ended(await explainPolicy(file, what, target, options));
+    });
+
+  command(program, "demo", "show everything at work on this machine, in under a minute").action(async () => {
+    const { runDemo } = await import("./demo/demo.ts");
+    ended(await runDemo());
+  });
+
+  command(program, "bench", "measure: docs/performance.md explains the rows")
+    .option("--quick", "small sizes: ends within 45 s")
+    .option("--only <row...>", "only these rows, or those that begin so")
+    .option("--json <file>", "write all figures, each round included")
+    .option("--markdown <file>", "put the tables between the markers of this file")
+    .action(async (options) => {
+      const { runBench } = await import("./bench/index.ts");
+      ended(await runBench(options));
+    });
+  return program;
+}
+
+function command(parent: Command, name: string, description: string): Command {
+  const made = parent.command(name).description(description).helpOption("-h, --help", "print this help");
+  polish(made);
+  return made;
+}
+
+/** Errors as lines of ours: the program's name in front, what was meant behind, and where to read on. */
+function polish(made: Command): void {
+  made.showSuggestionAfterError(true);
+  made.configureOutput({
+    outputError: (text, write) => {
+      const lines = text
+        .trim()
+        .replace(/^error: /, "")
+        .split("\n");
+      write(`ringway: ${lines.join(" ")}\n${seeHelp(made)}`);
+    },
+  });
+}
+
+function seeHelp(command: Command): string {
+  return `Try '${fullName(command)} --help'.\n`;
+}
+
+function fullName(made: Command): string {
+  return made.parent === null ? made.name() : `${fullName(made.parent)} ${made.name()}`;
+}
+
+function whole(highest: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value > highest) {
+      throw new InvalidArgumentError(`Expected a whole number from 0 to ${highest}.`);
+    }
+    return value;
+  };
+}
+
+function version(): string {
+  const file = new URL("../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}

@@ -1,0 +1,64 @@
+// Runs the examples of the documents as they stand there. In a document's folder: blocks of yaml and js whose first line
+// is a comment with a file's name become files; blocks of sh run one after the other in one shell; a block of text after
+// one of sh is what it prints, but for times.
+
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { RINGWAY, ROOT, start, temporaryFolder } from "./helpers.ts";
+
+interface Block {
+  readonly language: string;
+  readonly text: string;
+}
+
+function blocksOf(document: string): Block[] {
+  const found = readFileSync(join(ROOT, document), "utf8").matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
+  return [...found].map(([, language, text]) => ({ language: language!, text: text! }));
+}
+
+const withoutTimes = (text: string): string => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME");
+
+/** Bash, with an output file for each block. */
+function scriptOf(blocks: readonly Block[]): string {
+  const shell = blocks.flatMap(({ language, text }, i) =>
+    language === "sh" ? [`exec > out.${i} 2>&1\n${text}`] : [],
+  );
+  return ["set -eu", "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT", ...shell].join("\n");
+}
+
+describe.each(["README.md", "docs/monitor.md"])("%s", (document) => {
+  it("has examples that run, and print what it says", async () => {
+    const blocks = blocksOf(document);
+    expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(["yaml", "js", "sh", "text"]));
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, "bin"));
+    symlinkSync(RINGWAY, join(folder, "bin/ringway"));
+    symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+    for (const { language, text } of blocks) {
+      if (language !== "yaml" && language !== "js") continue;
+      const name = /^(?:#|\/\/) (\S+)\n/.exec(text)?.[1];
+      expect(name, `the first line of\n${text}`).toBeDefined();
+      writeFileSync(join(folder, name!), text);
+    }
+    const script = scriptOf(blocks);
+    const path = `${join(folder, "bin")}:${process.env.PATH}`;
+    const { code, stderr } = await start(["bash", "-c", script], { cwd: folder, env: { PATH: path } }).ended;
+    const printed = blocks.map(({ language }, i) =>
+      language === "sh" ? readFileSync(join(folder, `out.${i}`), "utf8") : "",
+    );
+    expect(code, `${stderr}${printed.join("")}`).toBe(0);
+    for (const [i, { language, text }] of blocks.entries()) {
+      if (language === "text") expect(withoutTimes(printed[i - 1]!)).toBe(withoutTimes(text));
+    }
+  });
+});
+
+describe("README.md", () => {
+  it("names files that are there", () => {
+    const text = readFileSync(join(ROOT, "README.md"), "utf8");
+    for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+      expect(() => readFileSync(join(ROOT, target!)), target).not.toThrow();
+    }
+  });
+});

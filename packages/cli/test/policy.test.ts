@@ -1,0 +1,186 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ringway, temporaryFolder } from "./helpers.ts";
+
+const folder = temporaryFolder();
+const good = join(folder, "good.yaml");
+mkdirSync(join(folder, "data"));
+writeFileSync(
+  good,
+  `version: 1
+connect:
+  - { id: private, deny: [10.0.0.0/8, "fd00::/8"] }
+  - { id: web, allow: "*.example.com", ports: 443 }
+  - { id: inner, allow: inner.test, ports: 80, resolvesTo: 192.168.1.0/24 }
+  - { allow: 192.0.2.7 }
+listen:
+  - { id: dev, allow: 127.0.0.1, ports: [0, 8000-8999] }
+files:
+  - { id: data, guest: /data, host: ./data, access: ro }
+`,
+);
+
+function explain(...args: string[]): ReturnType<typeof ringway> {
+  return ringway("policy", "explain", good, ...args);
+}
+
+describe("policy check", () => {
+  it("counts the rules of a good file and exits 0", async () => {
+    expect(await ringway("policy", "check", good)).toEqual({
+      code: 0,
+      stdout: `${good}: ok (4 connect rules, 1 listen rule, 1 files rule)\n`,
+      stderr: "",
+    });
+  });
+
+  it("reports every mistake at its line and column, and exits 1", async () => {
+    const bad = join(folder, "bad.yaml");
+    writeFileSync(
+      bad,
+      `version: 1
+connect:
+  - allow: example.com
+    prots: 443
+  - allow: 10.0.0.1/8
+    ports: [80, http]
+files:
+  - guest: /x
+    host: ./nowhere
+    access: rw
+`,
+    );
+    const { code, stdout, stderr } = await ringway("policy", "check", bad);
+    expect(code).toBe(1);
+    expect(stdout).toBe("");
+    expect(stderr.trimEnd().split("\n")).toEqual([
+      `${bad}:4:5: connect[0]: unknown key "prots"; did you mean "ports"?`,
+      `${bad}:5:12: connect[1].allow: expected a name pattern, an address or a CIDR; 10.0.0.1/8 has bits set below its prefix; the network is 10.0.0.0/8`,
+      `${bad}:6:17: connect[1].ports[1]: expected a port from 1 to 65535, or a range such as 8000-8100; found "http"`,
+    ]);
+  });
+
+  it("reports a folder that is not there, and a file that cannot be read", async () => {
+    const bad = join(folder, "folder.yaml");
+    writeFileSync(bad, "version: 1\nfiles:\n  - { guest: /x, host: ./nowhere, access: rw }\n");
+    const { code, stderr } = await ringway("policy", "check", bad);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(`${bad}:3:24: files[0].host: expected a folder that exists`);
+
+    const missing = join(folder, "missing.yaml");
+    expect(await ringway("policy", "check", missing)).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: `${missing}:1:1: cannot be read: ENOENT: no such file or directory\n`,
+    });
+  });
+
+  it("accepts the demo's policy where it stands", async () => {
+    expect((await ringway("policy", "check", "packages/cli/demo/policy.yaml")).code).toBe(0);
+  });
+});
+
+describe("policy explain", () => {
+  it.each([
+    [
+      ["connect", "a.example.com:443"],
+      'connect to a.example.com:443 is allowed by rule "web" (*.example.com)',
+      "web (connect[1])",
+    ],
+    [
+      ["connect", "192.0.2.7:22"],
+      'connect to 192.0.2.7:22 is allowed by rule "connect[3]" (192.0.2.7)',
+      "connect[3] (connect[3])",
+    ],
+    [
+      ["listen", "127.0.0.1:8080"],
+      'listen on 127.0.0.1:8080 is allowed by rule "dev" (127.0.0.1)',
+      "dev (listen[0])",
+    ],
+    [["file", "/data/x"], 'read "/data/x" is allowed by rule "data" (/data)', "data (files[0])"],
+  ])("%j: allowed, exits 0", async (args, reason, rule) => {
+    const { code, stdout, stderr } = await explain(...args);
+    expect(stdout.split("\n").slice(0, 2)).toEqual([`allowed: ${reason}`, `  rule ${rule}`]);
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+  });
+
+  it.each([
+    [
+      ["connect", "a.example.com:80"],
+      "no connect rule allows a.example.com:80",
+      "default (built in)",
+      "EACCES",
+    ],
+    [
+      ["connect", "[fd00::1]:80"],
+      'connect to [fd00::1]:80 is denied by rule "private" (fd00::/8)',
+      "private (connect[0])",
+      "EACCES",
+    ],
+    [["connect", "a.example.com:99999"], "99999 is not a port from 1 to 65535", "port (built in)", "EINVAL"],
+    [["listen", "0.0.0.0:8080"], "no listen rule allows 0.0.0.0:8080", "default (built in)", "EACCES"],
+    [
+      ["file", "/data/x", "--write"],
+      'write "/data/x" is denied by rule "data" (/data is read-only)',
+      "data (files[0])",
+      "EROFS",
+    ],
+    [["file", "/data/../x"], 'the path "/data/../x" has a ".."', "path (built in)", "EACCES"],
+    [
+      ["connect", "a.example.com:443", "--address", "10.1.1.1"],
+      'connect to a.example.com:443, which resolves to 10.1.1.1, is denied by rule "private" (10.0.0.0/8)',
+      "private (connect[0])",
+      "EACCES",
+    ],
+    [
+      ["connect", "a.example.com:443", "--address", "127.0.0.1"],
+      'a.example.com resolves to 127.0.0.1, which is not a public address (loopback, RFC 1122), and no rule allows it (rule "web" could say resolvesTo)',
+      "not-public (built in)",
+      "EACCES",
+    ],
+  ])("%j: refused, exits 3", async (args, reason, rule, errno) => {
+    const { code, stdout } = await explain(...args);
+    expect(stdout).toBe(`refused: ${reason}\n  rule ${rule}; a guest gets ${errno}\n`);
+    expect(code).toBe(3);
+  });
+
+  it("says of a name that its addresses count as well", async () => {
+    const { stdout } = await explain("connect", "inner.test:80");
+    expect(stdout).toContain("note: the addresses that inner.test resolves to are judged as well");
+  });
+
+  it("judges each address given, and allows where one is allowed", async () => {
+    const { code, stdout } = await explain(
+      "connect",
+      "inner.test:80",
+      "--json",
+      "--address",
+      "192.168.1.5",
+      "10.0.0.1",
+    );
+    expect(code).toBe(0);
+    const { allowed, decisions } = JSON.parse(stdout);
+    expect(allowed).toBe(true);
+    expect(decisions).toMatchObject([
+      { address: "192.168.1.5", allowed: true, rule: "inner", place: "connect[2]" },
+      { address: "10.0.0.1", allowed: false, rule: "private", errno: "EACCES" },
+    ]);
+  });
+
+  it("resolves with --resolve: a name that the system points at loopback is refused", async () => {
+    const any = join(folder, "any.yaml");
+    writeFileSync(any, 'version: 1\nconnect:\n  - { id: any, allow: "*" }\n');
+    const { code, stdout } = await ringway("policy", "explain", any, "connect", "localhost:80", "--resolve");
+    expect(code).toBe(3);
+    expect(stdout).toContain("rule not-public (built in)");
+  });
+
+  it("exits 1 with the report where the policy is bad", async () => {
+    const bad = join(folder, "version.yaml");
+    writeFileSync(bad, "version: 2\n");
+    const { code, stderr } = await ringway("policy", "explain", bad, "file", "/x");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(`${bad}:1:10: version: `);
+  });
+});

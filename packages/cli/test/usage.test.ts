@@ -1,0 +1,106 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ROOT, ringway, start } from "./helpers.ts";
+
+describe("help", () => {
+  it.each([["--help"], ["-h"], ["help"]])("comes on stdout with %s, and exits 0", async (option) => {
+    const { code, stdout, stderr } = await ringway(option);
+    expect(code).toBe(0);
+    expect(stderr).toBe("");
+    for (const command of ["monitor", "policy", "demo", "bench"])
+      expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
+    expect(stdout).toContain("Exit codes: 0 done, 1 failed, 2 wrong usage");
+  });
+
+  it.each([
+    [
+      ["monitor", "--help"],
+      ["--policy <file>", "--listen <socket>", "--busy-poll-us <n>", "--drain-ms <n>", "--log-level <level>"],
+    ],
+    [
+      ["policy", "--help"],
+      ["check", "explain"],
+    ],
+    [
+      ["policy", "explain", "--help"],
+      ["--write", "--resolve", "--address", "0 allowed, 3 refused"],
+    ],
+    [
+      ["bench", "--help"],
+      ["--quick", "--only", "--json", "--markdown"],
+    ],
+    [["demo", "--help"], ["Usage: ringway demo"]],
+  ])("%j tells of its options", async (args, texts) => {
+    const { code, stdout } = await ringway(...args);
+    expect(code).toBe(0);
+    for (const text of texts) expect(stdout).toContain(text);
+  });
+
+  it("is there through npx from the root", async () => {
+    const { code, stdout } = await start(["npx", "--no-install", "ringway", "--version"]).ended;
+    expect(code).toBe(0);
+    const { version } = JSON.parse(readFileSync(join(ROOT, "packages/cli/package.json"), "utf8"));
+    expect(stdout).toBe(`${version}\n`);
+  });
+});
+
+describe("wrong usage exits 2, says what is wrong and where help is", () => {
+  it.each([
+    [["moniter"], "unknown command 'moniter' (Did you mean monitor?)", "ringway"],
+    [["policy", "chek", "x"], "unknown command 'chek' (Did you mean check?)", "ringway policy"],
+    [["monitor", "--polcy", "x"], "unknown option '--polcy' (Did you mean --policy?)", "ringway monitor"],
+    [["monitor"], "expected --policy FILE: what guests may do", "ringway monitor"],
+    [["monitor", "--policy", "x"], "expected --listen SOCKET: where guests attach", "ringway monitor"],
+    [["monitor", "--policy"], "option '--policy <file>' argument missing", "ringway monitor"],
+    [
+      ["monitor", "--policy", "x", "--listen", "y", "--busy-poll-us", "-1"],
+      "option '--busy-poll-us <n>' argument '-1' is invalid. Expected a whole number from 0 to 1000000.",
+      "ringway monitor",
+    ],
+    [
+      ["monitor", "--log-level", "loud"],
+      "option '--log-level <level>' argument 'loud' is invalid. Allowed choices are trace, debug, info, warn, error, fatal, silent.",
+      "ringway monitor",
+    ],
+    [["policy", "check"], "missing required argument 'file'", "ringway policy check"],
+    [
+      ["policy", "check", "a", "b"],
+      "too many arguments for 'check'. Expected 1 argument but got 2.",
+      "ringway policy check",
+    ],
+    [
+      ["policy", "explain", "x", "conect", "a:1"],
+      "command-argument value 'conect' is invalid for argument 'what'. Allowed choices are connect, listen, file.",
+      "ringway policy explain",
+    ],
+    [
+      ["policy", "explain", "x", "connect", "example.com"],
+      'expected HOST:PORT, such as example.com:443 or [2001:db8::1]:443; found "example.com"',
+      "ringway policy explain",
+    ],
+    [
+      ["policy", "explain", "x", "listen", "::1:80"],
+      'expected ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000; found "::1:80"',
+      "ringway policy explain",
+    ],
+    [
+      ["policy", "explain", "x", "connect", "a:1", "--write"],
+      "--write goes with file only",
+      "ringway policy explain",
+    ],
+    [["demo", "now"], "too many arguments for 'demo'. Expected 0 arguments but got 1.", "ringway demo"],
+  ])("%j", async (args, message, command) => {
+    const { code, stdout, stderr } = await ringway(...args);
+    expect(stderr).toBe(`ringway: ${message}\nTry '${command} --help'.\n`);
+    expect(stdout).toBe("");
+    expect(code).toBe(2);
+  });
+
+  it.each([[[]], [["policy"]]])("%j alone shows the help, on stderr", async (args: string[]) => {
+    const { code, stdout, stderr } = await ringway(...args);
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(/^Usage: ringway/);
+  });
+});
