@@ -164,17 +164,6 @@ export const rest: Field<Uint8Array> = {
   write: (to, value) => to.put(value),
 };
 
-/** Exactly `length` bytes. */
-export function fixedBytes(length: number): Field<Uint8Array> {
-  return {
-    read: (from) => from.take(length),
-    write(to, value) {
-      if (value.length !== length) throw new RangeError(`expected ${length} bytes, got ${value.length}`);
-      to.put(value);
-    },
-  };
-}
-
 /** A count, then that many items; at most LIST_MAX. */
 export function list<T>(item: Field<T>): Field<readonly T[]> {
   return {

@@ -107,6 +107,26 @@ describe("the page allocator", () => {
     expect(allocator.allocate(94)).toBe(wall + 1);
   });
 
+  test("prefers the run that fits best among runs of like size, in whatever order they came free", () => {
+    for (const order of [
+      [5, 6, 7],
+      [7, 6, 5],
+      [6, 5, 7],
+    ]) {
+      const allocator = new PageAllocator(0, 30);
+      const runs = new Map(
+        [5, 6, 7].map((size) => {
+          const run = [size, allocator.allocate(size)!] as const;
+          allocator.allocate(1);
+          return run;
+        }),
+      );
+      allocator.allocate(9);
+      for (const size of order) allocator.release(runs.get(size)!, size);
+      expect(allocator.allocate(4)).toBe(runs.get(5));
+    }
+  });
+
   test("manages page numbers up to the largest region", () => {
     const last = 2 ** 32 - 1;
     const allocator = new PageAllocator(38, last - 38);

@@ -102,18 +102,18 @@ describe("a new region", () => {
   test("has a superblock with the words of SB-1, and nothing else in its page", () => {
     const region = new Region();
     const expected: Record<number, number> = {
-      [0x000]: 0x474e4952,
-      [0x004]: 0x31594157,
-      [0x008]: 1,
-      [0x00c]: 0,
-      [0x010]: 1024,
-      [0x018]: 1,
-      [0x01c]: 5,
-      [0x020]: 65536,
-      [0x024]: 65536,
-      [0x028]: 32767,
-      [0x080]: 1,
-      [0x084]: HostState.RESETTING,
+      0: 0x474e4952,
+      4: 0x31594157,
+      8: 1,
+      12: 0,
+      16: 1024,
+      24: 1,
+      28: 5,
+      32: 65536,
+      36: 65536,
+      40: 32767,
+      128: 1,
+      132: HostState.RESETTING,
     };
     for (let offset = 0; offset < PAGE_BYTES; offset += 4) {
       expect([offset, word(region, offset)]).toEqual([offset, expected[offset] ?? 0]);
@@ -435,7 +435,10 @@ describe("a stream", () => {
     // But for the host's want-data: it waits for the first frame from the start (STR-1).
     const wantData = layout.PIPE_TO_HOST_CONSUMER + layout.CONSUMER_WANT_DATA;
     for (let offset = 0; offset < layout.PIPE_ID; offset += 4) {
-      expect([offset, word(region, place.page * PAGE_BYTES + offset)]).toEqual([offset, offset === wantData ? 1 : 0]);
+      expect([offset, word(region, place.page * PAGE_BYTES + offset)]).toEqual([
+        offset,
+        offset === wantData ? 1 : 0,
+      ]);
     }
   });
 
@@ -555,6 +558,21 @@ describe("the control pipe", () => {
       ["log", 30, "hello"],
       ["exit", 255],
     ]);
+  });
+
+  test("wakes a guest that sleeps for its reply, and a host that sleeps for a request", () => {
+    const region = attachedRegion();
+    expect(region.host.pending.prepareSleep()).toBe(true);
+    const toHost = region.hostBell.rings;
+    region.guest.send(GetArgs, {});
+    expect(region.hostBell.rings).toBe(toHost + 1);
+    expect(region.guest.pending.prepareSleep()).toBe(true);
+    const toGuest = region.guestBell.rings;
+    region.host.stepControl(recordingHandler(), 10);
+    expect(region.guestBell.rings).toBe(toGuest + 1);
+    const ids = new Uint16Array(4);
+    expect([...ids.subarray(0, region.guest.pending.take(ids))]).toEqual([0]);
+    expect(region.guest.nextReply()!.type).toBe(Args.type);
   });
 
   test("answers an unknown request with ENOSYS, and goes on", () => {

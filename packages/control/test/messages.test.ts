@@ -14,7 +14,7 @@ interface Type {
   readonly values: fc.Arbitrary<unknown>;
   readonly sample: unknown;
   bytes(value: never): number[];
-  readonly malformed: readonly (readonly [string, number[]])[];
+  readonly malformed: readonly (readonly [string, readonly number[]])[];
   /** Values that an encoder must refuse. */
   readonly unencodable: readonly unknown[];
 }
@@ -391,9 +391,12 @@ function refused(codec: AnyBody, payload: readonly number[]): boolean {
 }
 
 describe.each(all)("%s", (_, codec, type, fields) => {
+  // Several texts of the greatest length do not fit one payload together.
+  const fits = (value: unknown): boolean => type.bytes(value as never).length <= FRAME_PAYLOAD_MAX;
+
   test("has the bytes that PROTOCOL.md says, and comes back from them", () => {
     fc.assert(
-      fc.property(type.values, (value) => {
+      fc.property(type.values.filter(fits), (value) => {
         const bytes = type.bytes(value as never);
         expect([...codec.encode(value as Record<string, unknown>)]).toEqual(bytes);
         expect(codec.decode(Uint8Array.from(bytes))).toEqual(value);

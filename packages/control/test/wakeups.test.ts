@@ -117,6 +117,43 @@ describe("a consumer that waits for data", () => {
   });
 });
 
+describe("a consumer that sees the end", () => {
+  test("has every byte that came before it, although they come while it looks", () => {
+    const setUp = () => ({ ...fullRing(8, 0), over: false });
+    const accesses = atEveryAccess(
+      setUp,
+      (made) => {
+        made.over = made.consumer.ended();
+      },
+      (made) => {
+        made.producer.advance(5);
+        made.producer.end();
+      },
+      (made, at) => {
+        const tail = made.consumer.readable();
+        expect({ at, tail, lost: made.over && tail > 0 }).toEqual({ at, tail: 5, lost: false });
+        made.consumer.advance(tail);
+        expect(made.consumer.ended()).toBe(true);
+      },
+    );
+    expect(accesses).toBeGreaterThan(0);
+    // And where it is empty and at its end when asked, it looks at both words.
+    const ended = () => {
+      const made = fullRing(8, 0);
+      made.producer.end();
+      return made;
+    };
+    expect(
+      atEveryAccess(
+        ended,
+        (made) => expect(made.consumer.ended()).toBe(true),
+        () => {},
+        () => {},
+      ),
+    ).toBe(2);
+  });
+});
+
 describe("a receiver that goes to sleep", () => {
   function bells() {
     const memory = regionMemory(new ArrayBuffer(2 * layout.PAGE_BYTES));
@@ -166,6 +203,22 @@ describe("a receiver that goes to sleep", () => {
     for (const room of [1, 2, 64]) {
       expect(atEveryAccess(setUp, sleep(room), signal, check(all))).toBeGreaterThan(3);
       expect(atEveryAccess(setUp, signal, sleep(room), check(all))).toBeGreaterThan(0);
+    }
+  });
+
+  test("is rung for streams that were marked one by one and woken for once", () => {
+    const mark = (made: Bells) => {
+      const due = [5, 6, 1000].map((id) => made.sender.mark(id));
+      if (due.includes(true)) made.sender.wake();
+    };
+    for (const before of [[], [5], [5, 6, 1000]]) {
+      const setUp = () => {
+        const made = bells();
+        for (const id of before) made.sender.signal(id);
+        return made;
+      };
+      atEveryAccess(setUp, sleep(64), mark, check([5, 6, 1000]));
+      atEveryAccess(setUp, mark, sleep(64), check([5, 6, 1000]));
     }
   });
 
