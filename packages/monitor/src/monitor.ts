@@ -74,8 +74,15 @@ export interface MonitorEvents {
 
 /** The default of busyPollUs: see docs/performance.md for what it buys. */
 export const DEFAULT_BUSY_POLL_US = 50;
-/** Node's options for the threads: this program's, but for the one that Workers of `node -e` stumble over. */
-const WORKER_OPTIONS = process.execArgv.filter((option) => !option.startsWith("--input-type"));
+/**
+ * Node's options for the threads: this program's, as Workers take them over by themselves; but none where one is
+ * --input-type, which Workers of `node -e` stumble over. (To filter would not do: a Worker refuses options of V8.)
+ */
+const WORKER_OPTIONS: { execArgv?: string[] } = process.execArgv.some((option) =>
+  option.startsWith("--input-type"),
+)
+  ? { execArgv: [] }
+  : {};
 
 /** The default time limit of close(), in milliseconds. */
 export const DEFAULT_DRAIN_MS = 5000;
@@ -117,7 +124,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#worker = new Worker(new URL("./reactor/worker.js", import.meta.url), {
       name: "reactor",
       workerData,
-      execArgv: WORKER_OPTIONS,
+      ...WORKER_OPTIONS,
     });
     this.#worker.on("message", (message: FromReactor) => this.#onMessage(message));
     this.#worker.on("error", (error) => this.#failed(error));
@@ -312,7 +319,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       const { port1, port2 } = new MessageChannel();
       const worker = new Worker(new URL("./disk/worker.js", import.meta.url), {
         name: `disk-${i}`,
-        execArgv: WORKER_OPTIONS,
+        ...WORKER_OPTIONS,
         workerData: { port: port1, wakeFd },
         transferList: [port1],
       });

@@ -22,7 +22,7 @@ import { openForStream } from "./opening-file.ts";
 /** Bytes moved in one step, and at the most in one operation on disk. */
 const BUDGET_BYTES = 1024 * 1024;
 /** What to wait for on a full ring (RING-9). */
-const WANT_SPACE_SHARE = 4;
+const WANT_SPACE_SHARE = 2;
 
 export function openFileStream(stream: Stream, requestId: number, body: Uint8Array): void {
   const request = fileMessages.FileStreamOpen.decode(body);
@@ -158,7 +158,10 @@ class FileReadRelay extends FileStreamRelay {
     this.#left -= count;
     this.stream.guest.host.counters.add("fileBytesRead", count);
     this.stream.guest.countToGuest(count);
-    if (this.stream.pipe.toGuest.advance(count)) this.stream.signal();
+    if (this.stream.pipe.toGuest.advance(count)) {
+      this.stream.signal();
+      this.stream.guest.flushBell();
+    }
   }
 }
 
