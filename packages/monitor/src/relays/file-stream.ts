@@ -113,12 +113,13 @@ class FileReadRelay extends FileStreamRelay {
 
   step(): boolean {
     const { toHost, toGuest } = this.stream.pipe;
-    if (toHost.peerClosed() === Closed.RESET || toGuest.abandoned()) {
-      this.stream.reset();
-      return false;
-    }
     let budget = BUDGET_BYTES;
     while (!this.busy) {
+      // Each time round: the guest may give up while this waits for room, and wantSpace() then says that there is some.
+      if (toHost.peerClosed() === Closed.RESET || toGuest.abandoned()) {
+        this.stream.reset();
+        return false;
+      }
       if (this.#left === 0) {
         this.stream.end();
         return false;

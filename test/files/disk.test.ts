@@ -1,0 +1,367 @@
+// Disks that are full, or stand still, and guests that are rude while they do: nobody else notices.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Done, Errno, fileMessages, fsMessages, PAGE_BYTES, Protocol, StatReply } from "@ringway/control";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  errnoOf,
+  type Host,
+  openDescriptors,
+  RawGuest,
+  type RawStream,
+  StreamGone,
+  startHost,
+  until,
+} from "./helpers.ts";
+
+const { READ, WRITE, CREATE } = fileMessages.FileFlags;
+const { FileDirection, Read, Data, Write, WriteAt, Written, WriteDone, WriteFailed } = fileMessages;
+const MiB = 1024 * 1024;
+
+const run = (command: string, ...args: string[]): void => {
+  execFileSync(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+};
+
+/** Mounts something for these tests; says why not where that cannot be. */
+function mounted(mount: (folder: string) => void): { folder: string; missing: string } {
+  if (process.getuid?.() !== 0) return { folder: "", missing: "mounting needs root" };
+  const folder = mkdtempSync(join(tmpdir(), "ringway-mount-"));
+  try {
+    mount(folder);
+    return { folder, missing: "" };
+  } catch (error) {
+    rmSync(folder, { recursive: true });
+    return { folder: "", missing: (error as Error).message };
+  }
+}
+
+function unmount(folder: string): void {
+  run("umount", folder);
+  rmSync(folder, { recursive: true });
+}
+
+function openWrite(guest: RawGuest, path: string, ringBytes = 65536): Promise<[RawStream, unknown]> {
+  const request = { direction: FileDirection.WRITE, flags: WRITE | CREATE, path };
+  return guest.openFileStream(request, ringBytes);
+}
+
+/** Round trips of a few bytes over an echo stream, in milliseconds, sorted. */
+async function roundTrips(echo: RawStream, count: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const start = performance.now();
+    await echo.write(new Uint8Array(8));
+    await echo.read(8);
+    times.push(performance.now() - start);
+  }
+  return times.sort((a, b) => a - b);
+}
+
+const small = mounted((folder) => run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder));
+
+describe.skipIf(small.missing !== "")(`a full disk ${small.missing}`, () => {
+  afterAll(() => unmount(small.folder));
+
+  it("is ENOSPC with the count of what is in the file; other streams and later writes go on", async () => {
+    await using host = await startHost({ data: small.folder });
+    const guest = await RawGuest.attach(host.socketPath);
+    const [echo] = await guest.open(Protocol.ECHO, new Uint8Array(0));
+    const [stream] = await openWrite(guest, "/data/stream");
+    const [elsewhere] = await openWrite(guest, "/other/fine");
+    await elsewhere.write(Buffer.alloc(1000, "a"));
+    await expect(stream.write(Buffer.alloc(8 * MiB))).rejects.toThrow(StreamGone);
+    const frame = await stream.next();
+    expect(frame.type).toBe(WriteFailed.type);
+    const told = WriteFailed.decode(frame.payload);
+    expect(told.errno).toBe(Errno.ENOSPC);
+    expect(told.bytes).toBe(statSync(join(small.folder, "stream")).size);
+    expect(told.bytes).toBeGreaterThan(3 * MiB);
+    stream.let();
+
+    const file = await guest.openFile("/data/file", WRITE | CREATE);
+    expect(await errnoOf(file.call(Write, { data: new Uint8Array(100) }, Written))).toBe(Errno.ENOSPC);
+    const fs = await guest.openFs();
+    const statfs = await fs.call(fsMessages.Statfs, { path: "/data" }, fsMessages.StatfsReply);
+    expect(statfs.blocksAvailable).toBe(0);
+    await elsewhere.write(Buffer.alloc(1000, "b"));
+    elsewhere.end();
+    expect(WriteDone.decode((await elsewhere.next()).payload).bytes).toBe(2000);
+    elsewhere.let();
+    expect((await roundTrips(echo, 20)).length).toBe(20);
+    await fs.call(fsMessages.Unlink, { path: "/data/stream" }, Done);
+    expect((await file.call(Write, { data: new Uint8Array(100) }, Written)).bytes).toBe(100);
+    await file.finish();
+    guest.kill();
+  });
+
+  it("a write that half fits is short, and the next one tells why", async () => {
+    await using host = await startHost({ data: small.folder });
+    const guest = await RawGuest.attach(host.socketPath);
+    const file = await guest.openFile("/data/half", WRITE | CREATE, 0o644, 256 * 1024);
+    const data = new Uint8Array(60_000);
+    let total = 0;
+    for (;;) {
+      const { bytes } = await file.call(Write, { data }, Written);
+      total += bytes;
+      if (bytes < data.length) break;
+    }
+    expect(await errnoOf(file.call(Write, { data }, Written))).toBe(Errno.ENOSPC);
+    expect(statSync(join(small.folder, "half")).size).toBe(total);
+    await file.finish();
+    guest.kill();
+  });
+});
+
+let image = "";
+const slow = mounted((folder) => {
+  image = `${folder}.img`;
+  run("truncate", "-s", "32M", image);
+  run("mkfs.ext4", "-q", image);
+  run("mount", "-o", "loop", image, folder);
+  try {
+    run("fsfreeze", "-f", folder);
+    run("fsfreeze", "-u", folder);
+  } catch (error) {
+    run("umount", folder);
+    throw error;
+  }
+});
+let frozen = false;
+const freeze = (): void => {
+  run("fsfreeze", "-f", slow.folder);
+  frozen = true;
+};
+const thaw = (): void => {
+  if (frozen) run("fsfreeze", "-u", slow.folder);
+  frozen = false;
+};
+
+// Reading from a file system that is frozen goes on; whatever would change it waits, until it is thawed.
+describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`, () => {
+  let host: Host;
+  let guest: RawGuest;
+
+  beforeAll(async () => {
+    host = await startHost({ data: slow.folder });
+    writeFileSync(join(slow.folder, "content"), Buffer.alloc(100_000, "c"));
+    writeFileSync(join(host.other, "content"), Buffer.alloc(100_000, "o"));
+    guest = await RawGuest.attach(host.socketPath);
+  });
+  afterAll(async () => {
+    thaw();
+    guest.kill();
+    await host[Symbol.asyncDispose]();
+    unmount(slow.folder);
+    rmSync(image);
+  });
+
+  /** Files of a guest whose writes wait for the disk: two of them on workers, the others for these. */
+  async function stuck(which: RawGuest): Promise<RawStream[]> {
+    const files: RawStream[] = [];
+    for (let i = 0; i < 4; i++) files.push(await which.openFile(`/data/stuck-${i}`, WRITE | CREATE));
+    freeze();
+    for (const file of files) file.post(WriteAt, { offset: 0, data: Buffer.from("late") });
+    await sleep(50);
+    for (const file of files) expect(file.poll()).toBeUndefined();
+    return files;
+  }
+
+  it("delays no other stream's bytes, and no other guest's files", async () => {
+    const other = await RawGuest.attach(host.socketPath);
+    const [echo] = await guest.open(Protocol.ECHO, new Uint8Array(0));
+    const quiet = await roundTrips(echo, 300);
+    const files = await stuck(guest);
+    const busy = await roundTrips(echo, 300);
+    // Both are mostly this test's own waiting: a reactor that waits would take until the thaw.
+    expect(busy[150]!).toBeLessThan(quiet[150]! * 3 + 1);
+    expect(busy[299]!).toBeLessThan(200);
+    const fs = await other.openFs();
+    for (let i = 0; i < 50; i++) {
+      const path = `/other/made-${i}`;
+      await fs.call(fsMessages.Mkdir, { path, mode: 0o755, parents: false }, Done, 1000);
+      const file = await other.openFile(`${path}/f`, READ | WRITE | CREATE);
+      expect((await file.call(Write, { data: new Uint8Array(10) }, Written, 1000)).bytes).toBe(10);
+      await file.finish();
+    }
+    const reading = await other.openFile("/data/content", READ);
+    expect((await reading.call(Read, { bytes: 100_000 }, Data, 1000)).data.length).toBe(65_524);
+    await reading.finish();
+    for (const file of files) expect(file.poll()).toBeUndefined();
+    thaw();
+    for (const file of files) {
+      expect((await file.reply(Written, 2)).bytes).toBe(4);
+      await file.finish();
+    }
+    echo.reset();
+    other.kill();
+  });
+
+  it("takes back what no worker has begun when the guest gives its stream up", async () => {
+    const files = await stuck(guest);
+    for (let i = 0; i < 200; i++) {
+      const fs = await guest.openFs(4096);
+      fs.post(fsMessages.Mkdir, { path: `/other/never-${i}`, mode: 0o755, parents: false });
+      await until("it was taken", () => fs.pipe.toHost.writable() === 4096);
+      fs.reset();
+    }
+    thaw();
+    for (const file of files) {
+      await file.reply(Written, 2);
+      await file.finish();
+    }
+    const fs = await guest.openFs();
+    await fs.call(fsMessages.Stat, { path: "/other" }, StatReply);
+    for (let i = 0; i < 200; i++) expect(existsSync(join(host.other, `never-${i}`))).toBe(false);
+    await fs.finish();
+  });
+
+  it("a guest that is killed meanwhile keeps its memory until the disk is through, then nothing", async () => {
+    const before = openDescriptors();
+    const victim = await RawGuest.attach(host.socketPath);
+    const [stream] = await openWrite(victim, "/data/killed");
+    const files: RawStream[] = [];
+    for (let i = 0; i < 3; i++) files.push(await victim.openFile(`/data/killed-${i}`, WRITE | CREATE));
+    freeze();
+    await stream.write(Buffer.alloc(30_000, "k"));
+    for (const file of files) file.post(WriteAt, { offset: 0, data: Buffer.from("late") });
+    const regions = (): number =>
+      (readFileSync("/proc/self/maps", "utf8").match(/memfd:ringway:/g) ?? []).length;
+    await sleep(50);
+    const gone = new Promise((resolve) => host.monitor.once("detached", resolve));
+    const mapped = regions();
+    victim.kill();
+    await gone;
+    // The victim's own mapping went; the monitor's stays while a disk worker reads from it.
+    expect(regions()).toBe(mapped - 1);
+    const fs = await guest.openFs();
+    await fs.call(fsMessages.Stat, { path: "/other/content" }, StatReply, 1000);
+    thaw();
+    await until("the memory is let go", () => regions() === mapped - 2);
+    await until("the files are closed", () => openDescriptors() <= before);
+    expect(readFileSync(join(slow.folder, "killed"))).toEqual(Buffer.alloc(30_000, "k"));
+    await fs.finish();
+  });
+
+  it("a guest that attaches anew meanwhile waits until no worker has its pages", async () => {
+    const restless = await RawGuest.attach(host.socketPath);
+    const [stream] = await openWrite(restless, "/data/restless");
+    freeze();
+    await stream.write(Buffer.alloc(30_000, "r"));
+    await sleep(50);
+    restless.session.attach();
+    await sleep(100);
+    expect(restless.session.poll()).toBe("waiting");
+    thaw();
+    await until("attached", () => restless.session.poll() === "attached");
+    const file = await restless.openFile("/data/restless", READ);
+    expect((await file.call(Read, { bytes: 100 }, Data)).data).toEqual(new Uint8Array(100).fill(114));
+    expect(readFileSync(join(slow.folder, "restless"))).toEqual(Buffer.alloc(30_000, "r"));
+    restless.kill();
+  });
+
+  it("the monitor stops, once the disk does what was begun", async () => {
+    const stopping = await startHost({ data: slow.folder });
+    const leaving = await RawGuest.attach(stopping.socketPath);
+    const files: RawStream[] = [];
+    for (let i = 0; i < 6; i++) files.push(await leaving.openFile(`/data/stop-${i}`, WRITE | CREATE));
+    freeze();
+    for (const file of files) file.post(WriteAt, { offset: 0, data: Buffer.from("x") });
+    await sleep(50);
+    let closed = false;
+    const closing = stopping[Symbol.asyncDispose]().then(() => {
+      closed = true;
+    });
+    await sleep(100);
+    expect(closed).toBe(false);
+    thaw();
+    await closing;
+    leaving.kill();
+  });
+});
+
+describe("a guest that breaks its ring while the disk works", () => {
+  const READ_POSITION = 0x180;
+  let host: Host;
+
+  beforeAll(async () => {
+    host = await startHost();
+    mkdirSync(join(host.data, "folder"));
+    writeFileSync(join(host.data, "f"), "content");
+  });
+  afterAll(() => host[Symbol.asyncDispose]());
+
+  /** Whatever the host then looks at on this ring is a violation. */
+  function breakRing(guest: RawGuest, stream: RawStream): void {
+    Atomics.store(guest.words, (stream.pipe.place.page * PAGE_BYTES + READ_POSITION) / 4, 0x1234567);
+  }
+
+  it.each([
+    [
+      "while a file is being opened",
+      async (guest: RawGuest) => {
+        const stream = await guest.newStream();
+        breakRing(guest, stream);
+        stream
+          .open(Protocol.FILE, fileMessages.FileOpen.encode({ path: "/data/f", flags: READ, mode: 0 }))
+          .catch(() => {});
+        return stream;
+      },
+    ],
+    [
+      "while a file is not found",
+      async (guest: RawGuest) => {
+        const stream = await guest.newStream();
+        breakRing(guest, stream);
+        const body = fileMessages.FileOpen.encode({ path: "/data/none", flags: READ, mode: 0 });
+        stream.open(Protocol.FILE, body).catch(() => {});
+        return stream;
+      },
+    ],
+    [
+      "before a write fails",
+      async (guest: RawGuest) => {
+        const offset = Number.MAX_SAFE_INTEGER - 10;
+        const request = { direction: FileDirection.WRITE, flags: WRITE | CREATE, path: "/data/far", offset };
+        const [stream] = await guest.openFileStream(request);
+        breakRing(guest, stream);
+        await stream.write(new Uint8Array(1));
+        return stream;
+      },
+    ],
+    [
+      "before a reply",
+      async (guest: RawGuest) => {
+        const stream = await guest.openFs();
+        breakRing(guest, stream);
+        stream.post(fsMessages.Stat, { path: "/data/f" });
+        return stream;
+      },
+    ],
+    [
+      "before a listing",
+      async (guest: RawGuest) => {
+        const stream = await guest.openFs();
+        breakRing(guest, stream);
+        stream.post(fsMessages.ReadDir, { path: "/data" });
+        return stream;
+      },
+    ],
+  ])("%s loses that stream, and nothing else breaks", async (_name, misbehave) => {
+    const guest = await RawGuest.attach(host.socketPath);
+    const witness = await guest.openFile("/data/f", READ);
+    const before = openDescriptors();
+    host.violations.length = 0;
+    const stream = await misbehave(guest);
+    await until("the stream is reset", () => stream.pipe.toGuest.peerClosed() === 2);
+    await until("the report", () => host.violations.length === 1);
+    expect(host.violations[0]).toMatchObject({ stream: stream.pipe.id, clause: "RING-4" });
+    expect((await witness.call(Read, { bytes: 10 }, Data)).data.length).toBe(7);
+    await until("its file is closed", () => openDescriptors() <= before);
+    guest.kill();
+    expect(host.failures).toEqual([]);
+  });
+});

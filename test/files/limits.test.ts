@@ -1,0 +1,202 @@
+// What a guest can make the monitor hold (TRU-5): open files, descriptors, memory; and that all of it comes back.
+
+import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
+import { Guest } from "@ringway/guest";
+import { expect, it } from "vitest";
+import {
+  errnoOf,
+  failureOf,
+  openDescriptors,
+  RawGuest,
+  type RawStream,
+  startHost,
+  until,
+  withLimits,
+} from "./helpers.ts";
+
+const { READ, WRITE, CREATE } = fileMessages.FileFlags;
+const { Data, FileDirection, Read, Write, Written } = fileMessages;
+
+/** Descriptors of this process that lead to `path`. */
+function descriptorsOf(path: string): number {
+  let count = 0;
+  for (const fd of readdirSync("/proc/self/fd")) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${fd}`) === path) count++;
+    } catch {
+      // The descriptor that read the directory.
+    }
+  }
+  return count;
+}
+
+it("a limit of open files is EMFILE past it, whatever they are opened for, and comes back with every close", async () => {
+  await using host = await startHost({ limits: { openFiles: 3 } });
+  const guest = await RawGuest.attach(host.socketPath);
+  writeFileSync(join(host.data, "f"), Buffer.alloc(100_000));
+  const fs = await guest.openFs();
+  const readStream = { direction: FileDirection.READ, flags: READ, path: "/data/f" };
+  for (let round = 0; round < 5; round++) {
+    const file = await guest.openFile("/data/f", READ);
+    const [stream] = await guest.openFileStream(readStream, 4096);
+    const writer = await guest.openFile("/data/new", WRITE | CREATE);
+    expect(await failureOf(guest.openFile("/data/f", READ))).toMatchObject({ errno: Errno.EMFILE });
+    expect(await errnoOf(guest.openFileStream(readStream))).toBe(Errno.EMFILE);
+    expect(await errnoOf(fs.readDir("/data"))).toBe(Errno.EMFILE);
+    // What opens nothing for longer than the request goes on.
+    await fs.call(fsMessages.Stat, { path: "/data/f" }, StatReply);
+    await file.call(fileMessages.Close, {}, Done);
+    const next = await guest.openFile("/data/f", READ);
+    file.let();
+    stream.reset();
+    await writer.finish();
+    await until("two are free", () => host.monitor.counters().streams <= 2);
+    expect((await fs.readDir("/data")).names.length).toBe(2);
+    // Refusals took nothing.
+    expect(await errnoOf(guest.openFile("/data/none", READ))).toBe(Errno.ENOENT);
+    await next.finish();
+  }
+  // Another guest has a limit of its own.
+  const full = await Promise.all([0, 1, 2].map(() => guest.openFile("/data/f", READ)));
+  const other = await RawGuest.attach(host.socketPath);
+  await (await other.openFile("/data/f", READ)).finish();
+  for (const file of full) await file.finish();
+  guest.kill();
+  other.kill();
+});
+
+it("opens and closes 10,000 files without keeping a descriptor", async () => {
+  await using host = await startHost();
+  writeFileSync(join(host.data, "f"), "content");
+  const guest = await RawGuest.attach(host.socketPath);
+  await (await guest.openFile("/data/f", READ)).finish();
+  const before = openDescriptors();
+  const one = async (turn: number): Promise<void> => {
+    switch (turn % 5) {
+      case 0: {
+        const file = await guest.openFile("/data/f", READ, 0, 4096);
+        expect((await file.call(Read, { bytes: 100 }, Data)).data.length).toBe(7);
+        return await file.finish();
+      }
+      case 1: {
+        const request = { direction: FileDirection.READ, flags: READ, path: "/data/f" };
+        const [stream] = await guest.openFileStream(request, 4096);
+        return stream.reset();
+      }
+      case 2: {
+        const request = { direction: FileDirection.WRITE, flags: WRITE | CREATE, path: `/data/w${turn % 7}` };
+        const [stream] = await guest.openFileStream(request, 4096);
+        await stream.write(Buffer.from("x"));
+        return await stream.finish();
+      }
+      case 3: {
+        // Given up while it is being opened.
+        const stream = await guest.newStream(4096);
+        const body = fileMessages.FileOpen.encode({ path: "/data/f", flags: READ, mode: 0 });
+        stream.open(4, body).catch(() => {});
+        return stream.reset();
+      }
+      default:
+        expect(await errnoOf(guest.openFile("/data/none", READ, 0, 4096))).toBe(Errno.ENOENT);
+    }
+  };
+  for (let turn = 0; turn < 10_000; turn += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, i) => one(turn + i)));
+  }
+  await until("descriptors are back", () => openDescriptors() <= before);
+  await until("streams are back", () => host.monitor.counters().streams === 0);
+  guest.kill();
+}, 60_000);
+
+it("a reload judges what is asked from now on; what is open stays open; old roots are closed when unused", async () => {
+  await using host = await startHost();
+  const { monitor } = host;
+  const old = join(host.base, "old");
+  const young = join(host.base, "young");
+  mkdirSync(old);
+  mkdirSync(young);
+  writeFileSync(join(old, "f"), "old");
+  writeFileSync(join(young, "f"), "young");
+  const root = (folder: string): typeof host.policy => ({
+    ...host.policy,
+    files: [{ id: "data", guest: "/data", host: folder, access: "rw" }],
+  });
+  monitor.reload(root(old));
+  const guest = await RawGuest.attach(host.socketPath);
+  const fs = await guest.openFs();
+  const file = await guest.openFile("/data/f", READ | WRITE);
+  await until("the first policy's roots are closed", () => descriptorsOf(host.data) === 0);
+  expect(descriptorsOf(old)).toBe(1);
+
+  monitor.reload(root(young));
+  await until("old roots are closed", () => descriptorsOf(old) === 0 && descriptorsOf(young) === 1);
+  expect(Buffer.from((await file.call(Read, { bytes: 10 }, Data)).data).toString()).toBe("old");
+  await file.call(Write, { data: Buffer.from("!") }, Written);
+  const reopened = await guest.openFile("/data/f", READ);
+  expect(Buffer.from((await reopened.call(Read, { bytes: 10 }, Data)).data).toString()).toBe("young");
+  expect(await fs.call(fsMessages.Stat, { path: "/data/f" }, StatReply)).toMatchObject({ size: 5 });
+
+  monitor.reload({ ...host.policy, files: [] });
+  expect(await errnoOf(guest.openFile("/data/f", READ))).toBe(Errno.EACCES);
+  expect(await errnoOf(fs.call(fsMessages.Stat, { path: "/data/f" }, StatReply))).toBe(Errno.EACCES);
+  await reopened.finish();
+  await file.finish();
+  await until("young's root too", () => descriptorsOf(young) === 0);
+  // Reloads while requests are under way: no root is closed twice, none is kept.
+  const before = openDescriptors();
+  const names = Array.from({ length: 300 }, (_, i) => i);
+  await Promise.all(
+    names.map(async (i) => {
+      monitor.reload(root(i % 2 === 0 ? old : young));
+      const found = await errnoOf(
+        fs.call(fsMessages.Stat, { path: "/data/f" }, StatReply).catch(() => {}) as never,
+      );
+      expect([0, Errno.EACCES]).toContain(found);
+    }),
+  );
+  monitor.reload({ ...host.policy, files: [] });
+  await until("all roots are closed", () => openDescriptors() <= before);
+  guest.kill();
+});
+
+it("a smaller limit by reload counts what is open already", async () => {
+  await using host = await startHost();
+  const guest = await RawGuest.attach(host.socketPath);
+  const files = await Promise.all([0, 1, 2].map((i) => guest.openFile(`/data/${i}`, WRITE | CREATE)));
+  host.monitor.reload(withLimits(host.policy, { openFiles: 2 }));
+  const open = (): Promise<RawStream> => guest.openFile("/data/more", WRITE | CREATE);
+  await until("the reload", () => host.monitor.policy.limits.openFiles === 2);
+  expect(await errnoOf(open())).toBe(Errno.EMFILE);
+  for (const file of files) await file.finish();
+  await (await open()).finish();
+  guest.kill();
+});
+
+it("guests that come, work on files and vanish leave nothing behind", async () => {
+  await using host = await startHost();
+  writeFileSync(join(host.data, "f"), Buffer.alloc(1_000_000, "f"));
+  // Starts the disk workers too, which stay.
+  const first = await Guest.attach(host.socketPath);
+  await first.stat("/data/f");
+  await first.close();
+  await until("no guest", () => host.monitor.counters().guests === 0);
+  const before = openDescriptors();
+  for (let round = 0; round < 20; round++) {
+    const guest = await RawGuest.attach(host.socketPath);
+    const request = { direction: FileDirection.READ, flags: READ, path: "/data/f" };
+    const [reading] = await guest.openFileStream(request, 65536);
+    const writes = { direction: FileDirection.WRITE, flags: WRITE | CREATE, path: `/data/out-${round}` };
+    const [writing] = await guest.openFileStream(writes, 65536);
+    await writing.write(Buffer.alloc(50_000));
+    const file = await guest.openFile(`/data/file-${round}`, READ | WRITE | CREATE);
+    for (let i = 0; i < 20; i++) file.post(Write, { data: Buffer.alloc(1000) });
+    const fs = await guest.openFs();
+    for (let i = 0; i < 20; i++) fs.post(fsMessages.ReadDir, { path: "/data" });
+    if (round % 2 === 0) await reading.read(1);
+    guest.kill();
+  }
+  await until("no guest", () => host.monitor.counters().guests === 0);
+  await until("descriptors are back", () => openDescriptors() <= before);
+});
