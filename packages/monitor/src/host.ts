@@ -19,10 +19,11 @@ export interface Host {
   policy: PolicyState;
   post(message: FromReactor): void;
   /**
-   * Resolves a name on the main thread; `done` gets its addresses, or none and a Linux errno. Returns a number for
-   * cancelResolve().
+   * Resolves a name for a guest on the main thread; `done` gets its addresses, or none and a Linux errno. Returns a
+   * number for cancelResolve().
    */
   resolve(
+    guest: string,
     name: string,
     timeoutMs: number,
     done: (addresses: readonly string[], errno: number) => void,

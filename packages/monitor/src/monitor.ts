@@ -180,6 +180,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
 
   /** Memory of the reactor's isolate, in bytes; after a collection where `gc` is true and Node runs with --expose-gc. */
   memoryUsage(options: { readonly gc?: boolean } = {}): Promise<ReactorMemory> {
+    if (this.#closing !== undefined) return Promise.reject(new Error("the monitor is closed"));
     const id = this.#nextMemoryRequest++;
     return new Promise((resolve) => {
       this.#memoryRequests.set(id, resolve);
@@ -233,7 +234,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#unlinkSocket();
     this.#closing ??= Promise.all(this.#diskWorkers.map((worker) => worker.terminate())).then(() => {});
     this.#onStopped?.();
-    if (this.listenerCount("error") > 0) this.emit("error", error);
+    // Without a listener this throws, and ends the program: its descriptors must not outlive the reactor.
+    this.emit("error", error);
   }
 
   #onMessage(message: FromReactor): void {
@@ -283,7 +285,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         this.emit("exit", { guest: message.guest, code: message.code });
         return;
       case "resolve":
-        void this.#resolve(message.id, message.name, message.timeoutMs);
+        void this.#resolve(message);
         return;
       case "disk":
         this.#startDiskWorkers(message.wakeFd);
@@ -308,8 +310,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.emit("log", { guest, level, text });
   }
 
-  async #resolve(id: number, name: string, timeoutMs: number): Promise<void> {
-    const { addresses, errno } = await this.#resolver.resolve(name, timeoutMs);
+  async #resolve({ id, guest, name, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): Promise<void> {
+    const { addresses, errno } = await this.#resolver.resolve(guest, name, timeoutMs);
     this.#send({ kind: "resolved", id, addresses, errno });
   }
 

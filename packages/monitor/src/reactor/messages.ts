@@ -73,7 +73,13 @@ export type FromReactor =
   | { readonly kind: "warning"; readonly guest: string; readonly reason: string }
   | { readonly kind: "log"; readonly guest: string; readonly level: number; readonly text: string }
   | { readonly kind: "exit"; readonly guest: string; readonly code: number }
-  | { readonly kind: "resolve"; readonly id: number; readonly name: string; readonly timeoutMs: number }
+  | {
+      readonly kind: "resolve";
+      readonly id: number;
+      readonly guest: string;
+      readonly name: string;
+      readonly timeoutMs: number;
+    }
   | { readonly kind: "disk"; readonly wakeFd: number }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }
   /** Answered with "taken", when everything before it has been taken. */

@@ -44,10 +44,10 @@ const host: Host = {
   streamsIndex: counters.index("streams"),
   policy: new PolicyState(options.policy),
   post,
-  resolve(name, timeoutMs, done) {
+  resolve(guest, name, timeoutMs, done) {
     const id = nextResolve++;
     resolving.set(id, done);
-    post({ kind: "resolve", id, name, timeoutMs });
+    post({ kind: "resolve", id, guest, name, timeoutMs });
     return id;
   },
   cancelResolve(id) {

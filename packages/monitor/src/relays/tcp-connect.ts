@@ -105,7 +105,7 @@ class TcpConnectRelay implements Relay {
     }
     const { name = this.#host, ruleIndex = -1 } = decision;
     const { resolveMs } = guest.policy.policy.timeouts;
-    this.#resolving = guest.host.resolve(name, resolveMs, (addresses, errno) => {
+    this.#resolving = guest.host.resolve(guest.name, name, resolveMs, (addresses, errno) => {
       this.#resolving = undefined;
       this.#stream.guard(() => {
         if (addresses.length === 0) this.#refuse(errno, "", `${name}: ${resolveFailure(errno)}`);

@@ -1,0 +1,128 @@
+// Programs that a test starts: their output by the line, and their end by force when the test is over.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { until, within } from "./wait.ts";
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export class Program implements Disposable {
+  readonly child: ChildProcess;
+  readonly lines: string[] = [];
+  /** All of its standard output so far. */
+  output = "";
+  errors = "";
+  readonly exited: Promise<Exit>;
+  #rest = "";
+
+  constructor(command: string, args: readonly string[], options: { cwd?: string; input?: Uint8Array } = {}) {
+    this.child = spawn(command, [...args], { cwd: options.cwd, stdio: ["pipe", "pipe", "pipe"] });
+    this.child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      this.output += text;
+      const lines = (this.#rest + text).split("\n");
+      this.#rest = lines.pop()!;
+      this.lines.push(...lines);
+    });
+    this.child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+      this.errors += text;
+    });
+    this.child.stdin!.on("error", () => {});
+    if (options.input !== undefined) this.child.stdin!.end(options.input);
+    this.exited = new Promise((resolve, reject) => {
+      this.child.once("error", reject);
+      this.child.once("close", (code, signal) => resolve({ code, signal }));
+    });
+    // A test that does not wait for the end must not fail for it.
+    this.exited.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  /** The first line with `text` in it, that has come or will. */
+  line(text: string, timeoutMs?: number): Promise<string> {
+    return until(
+      `"${text}" from ${this.child.spawnfile}`,
+      () => {
+        const found = this.lines.find((line) => line.includes(text));
+        if (found === undefined && this.child.exitCode !== null) {
+          throw new Error(`${this.child.spawnfile} ended without "${text}": ${this.errors}`);
+        }
+        return found;
+      },
+      timeoutMs,
+    );
+  }
+
+  async exit(timeoutMs = 10_000): Promise<Exit> {
+    return await within(`the end of ${this.child.spawnfile}`, this.exited, timeoutMs);
+  }
+
+  /** Ends with 0, or throws with what it said. */
+  async succeeds(timeoutMs?: number): Promise<void> {
+    const { code, signal } = await this.exit(timeoutMs);
+    if (code !== 0) throw new Error(`${this.child.spawnfile}: ${signal ?? code}\n${this.errors}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.child.kill("SIGKILL");
+  }
+}
+
+const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
+
+export function guestProgram(path: string, what: string, port: number): Program {
+  return new Program(process.execPath, [fixture("guest.mjs"), path, what, String(port)]);
+}
+
+export interface MonitorProgramOptions {
+  /** RLIMIT_NOFILE. */
+  readonly descriptors?: number;
+  readonly options?: object;
+}
+
+export class MonitorProgram extends Program {
+  /** Resolves when it takes guests. */
+  static async start(
+    path: string,
+    policy: string,
+    { descriptors, options = {} }: MonitorProgramOptions = {},
+  ): Promise<MonitorProgram> {
+    const node = ["--expose-gc", fixture("monitor.mjs"), path, policy, JSON.stringify(options)];
+    const monitor =
+      descriptors === undefined
+        ? new MonitorProgram(process.execPath, node)
+        : new MonitorProgram("prlimit", [
+            `--nofile=${descriptors}:${descriptors}`,
+            process.execPath,
+            ...node,
+          ]);
+    await monitor.line("ready");
+    return monitor;
+  }
+
+  async ask<T>(question: "counters" | "memory"): Promise<T> {
+    const at = this.lines.length;
+    this.child.stdin!.write(`${question}\n`);
+    return JSON.parse(await until(`an answer to ${question}`, () => this.lines[at])) as T;
+  }
+
+  get descriptors(): number {
+    return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+}
+
+/** Descriptors of this process. */
+export function descriptors(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** Mappings of this process that are regions of guests. */
+export function regionMappings(): number {
+  return readFileSync("/proc/self/maps", "utf8").split("memfd:ringway:").length - 1;
+}

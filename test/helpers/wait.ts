@@ -1,0 +1,27 @@
+// Waiting for something that another thread or process does: bounded, and with a message that says what did not come.
+
+/** Resolves with the first result of `probe` that is neither undefined nor false; looks often at first. */
+export async function until<T>(
+  what: string,
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  timeoutMs = 5000,
+): Promise<T> {
+  const start = performance.now();
+  for (;;) {
+    const result = await probe();
+    if (result !== undefined && result !== false) return result;
+    const waitedMs = performance.now() - start;
+    if (waitedMs > timeoutMs) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
+    if (waitedMs < 2) await new Promise((resolve) => setImmediate(resolve));
+    else await new Promise((resolve) => setTimeout(resolve, waitedMs < 50 ? 1 : 5));
+  }
+}
+
+/** `promise`, or an error that names what it did not do in time. */
+export function within<T>(what: string, promise: Promise<T>, timeoutMs = 5000): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${timeoutMs} ms in vain for ${what}`)), timeoutMs);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,243 @@
+// Names: resolved on the main thread by a name server of the test, judged again as addresses, and raced (TCP-6, TCP-7).
+
+import { ConnectRequest, formatIp, Protocol } from "@ringway/control";
+import { Errno } from "@ringway/linux";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { KiB } from "../helpers/bytes.ts";
+import { type NameServer, nameServer } from "../helpers/dns.ts";
+import { LOOPBACK, policyOf, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
+import { Declined, RawGuest } from "../helpers/raw-guest.ts";
+import { echoServer, silentServer, tcpServer } from "../helpers/tcp.ts";
+import { until } from "../helpers/wait.ts";
+
+const POLICY = `${LOOPBACK}timeouts: { resolveMs: 250 }\n`;
+
+let dns: NameServer;
+let host: TestMonitor;
+let guest: RawGuest;
+
+beforeAll(async () => {
+  dns = await nameServer();
+  host = await startMonitor(POLICY, { lookup: dns.lookup });
+  guest = await RawGuest.attach(host.path);
+});
+afterAll(async () => {
+  guest.vanish();
+  await host[Symbol.asyncDispose]();
+  await dns[Symbol.asyncDispose]();
+});
+
+async function declined(promise: Promise<unknown>): Promise<Declined> {
+  const outcome = await promise.then(
+    () => new Error("it was allowed"),
+    (error: unknown) => error,
+  );
+  if (outcome instanceof Declined) return outcome;
+  throw outcome;
+}
+
+/** Connects, sends a word, gets it back, closes; says which address answered. */
+async function echoFrom(name: string, port: number): Promise<string> {
+  const { pipe, endpoints } = await guest.connect(name, port, { ringBytes: 4 * KiB });
+  await guest.write(pipe, Buffer.from("hello"));
+  expect((await guest.readExactly(pipe, 5)).toString()).toBe("hello");
+  guest.finish(pipe);
+  return formatIp(endpoints.peer.address);
+}
+
+describe("a name", () => {
+  test("with one IPv4 address", async () => {
+    await using server = await echoServer();
+    dns.zone.set("four.test", ["127.0.0.1"]);
+    expect(await echoFrom("four.test", server.port)).toBe("127.0.0.1");
+    expect(await echoFrom("FOUR.test.", server.port)).toBe("127.0.0.1");
+  });
+
+  test("with one IPv6 address", async () => {
+    await using server = await echoServer("::1");
+    dns.zone.set("six.test", ["::1"]);
+    expect(await echoFrom("six.test", server.port)).toBe("::1");
+  });
+
+  test("with both prefers IPv6", async () => {
+    await using server = await echoServer("::");
+    dns.zone.set("both.test", ["127.0.0.1", "::1"]);
+    expect(await echoFrom("both.test", server.port)).toBe("::1");
+  });
+
+  test("whose IPv6 address refuses is reached by IPv4 at once", async () => {
+    await using server = await echoServer("127.0.0.1");
+    dns.zone.set("refuses.test", ["::1", "127.0.0.1"]);
+    const start = performance.now();
+    expect(await echoFrom("refuses.test", server.port)).toBe("127.0.0.1");
+    expect(performance.now() - start).toBeLessThan(200);
+  });
+
+  test("whose first address is silent is reached by the second a quarter of a second later", async () => {
+    await using server = await echoServer("127.0.0.1");
+    using _silent = silentServer(2, server.port);
+    dns.zone.set("silent.test", ["127.0.0.2", "127.0.0.1"]);
+    const start = performance.now();
+    expect(await echoFrom("silent.test", server.port)).toBe("127.0.0.1");
+    const tookMs = performance.now() - start;
+    expect(tookMs).toBeGreaterThan(240);
+    expect(tookMs).toBeLessThan(1000);
+  });
+
+  test("whose first address fails at once leaves no attempt behind that could disturb the stream", async () => {
+    await using server = await echoServer("0.0.0.0");
+    // A link-local address without its interface is EINVAL before anything is sent.
+    dns.zone.set("odd.test", ["fe80::1", "127.0.0.1", "127.0.0.3"]);
+    const { pipe, endpoints } = await guest.connect("odd.test", server.port, { ringBytes: 4 * KiB });
+    expect(formatIp(endpoints.peer.address)).toBe("127.0.0.1");
+    // For longer than the next attempt would be away, nothing but the echo is on the stream.
+    const endMs = performance.now() + 400;
+    for (let i = 0; performance.now() < endMs; i = (i + 1) & 255) {
+      await guest.write(pipe, Uint8Array.of(i));
+      expect([...(await guest.readExactly(pipe, 1))]).toEqual([i]);
+    }
+    expect(server.sockets.length).toBe(1);
+    guest.finish(pipe);
+  });
+
+  test("none of whose addresses answers is refused with what the last one said", async () => {
+    await using server = await tcpServer();
+    const { port } = server;
+    await server[Symbol.asyncDispose]();
+    dns.zone.set("dead.test", ["fe80::1", "::1", "127.0.0.1", "127.0.0.2"]);
+    const refusal = await declined(guest.connect("dead.test", port));
+    expect(refusal.errno).toBe(Errno.ECONNREFUSED);
+    expect(refusal.reason).toMatch(/^connect to 127\.0\.0\.2:/);
+  });
+
+  test("that does not exist is ENOENT", async () => {
+    const refusal = await declined(guest.connect("nowhere.test", 80));
+    expect(refusal).toMatchObject({ errno: Errno.ENOENT, rule: "" });
+    expect(refusal.reason).toContain("nowhere.test");
+  });
+
+  test("that exists without addresses is ENOENT", async () => {
+    dns.zone.set("empty.test", []);
+    expect((await declined(guest.connect("empty.test", 80))).errno).toBe(Errno.ENOENT);
+  });
+
+  test("whose name server fails is EAGAIN", async () => {
+    dns.zone.set("broken.test", "servfail");
+    expect((await declined(guest.connect("broken.test", 80))).errno).toBe(Errno.EAGAIN);
+  });
+
+  test("whose name server is silent is ETIMEDOUT after the policy's time", async () => {
+    dns.zone.set("mute.test", "silence");
+    const start = performance.now();
+    const refusal = await declined(guest.connect("mute.test", 80));
+    expect(refusal.errno).toBe(Errno.ETIMEDOUT);
+    const tookMs = performance.now() - start;
+    expect(tookMs).toBeGreaterThan(240);
+    expect(tookMs).toBeLessThan(1500);
+  });
+
+  test("whose name server is silent is ETIMEDOUT after the guest's time, where that is shorter", async () => {
+    dns.zone.set("mute.test", "silence");
+    const refusal = await declined(guest.connect("mute.test", 80, { timeoutMs: 60 }));
+    expect(refusal).toMatchObject({ errno: Errno.ETIMEDOUT });
+    expect(refusal.reason).toContain("60 ms");
+  });
+
+  test("given up while it is resolved leaves nothing behind", async () => {
+    dns.zone.set("mute.test", "silence");
+    dns.asked.length = 0;
+    await streamsAre(host.monitor, 0);
+    const pipe = await guest.newStream(1);
+    const body = ConnectRequest.encode({ host: "mute.test", port: 80, timeoutMs: 0 });
+    guest.sendOpen(pipe, Protocol.TCP_CONNECT, body);
+    await until("the question", () => dns.asked.at(-1) === "mute.test");
+    await streamsAre(host.monitor, 1);
+    guest.finish(pipe, "reset");
+    await streamsAre(host.monitor, 0);
+  });
+
+  test("is resolved while others that are silent wait", async () => {
+    await using server = await echoServer();
+    dns.zone.set("mute.test", "silence");
+    dns.zone.set("quick.test", ["127.0.0.1"]);
+    const slow = Array.from({ length: 8 }, () => declined(guest.connect("mute.test", 80)));
+    const start = performance.now();
+    await echoFrom("quick.test", server.port);
+    expect(performance.now() - start).toBeLessThan(200);
+    await Promise.all(slow);
+  });
+});
+
+describe("a name that leads somewhere else (DNS rebinding)", () => {
+  const PUBLIC = `version: 1
+connect: [{ id: web, allow: "*.test" }]
+timeouts: { resolveMs: 1000 }
+`;
+
+  test.each([
+    "127.0.0.1",
+    "10.0.0.1",
+    "169.254.169.254",
+    "192.168.1.1",
+    "::1",
+    "fd00::1",
+    "::ffff:127.0.0.1",
+  ])("is refused with rule not-public for %s, and nothing is connected", async (address) => {
+    await using strict = await startMonitor(PUBLIC, { lookup: async () => [address] });
+    using other = await RawGuest.attach(strict.path);
+    await using server = await tcpServer(undefined, "::");
+    const refusal = await declined(other.connect("evil.test", server.port));
+    expect(refusal).toMatchObject({ errno: Errno.EACCES, rule: "not-public" });
+    await until("the audit line", () => strict.refusals.length === 1);
+    expect(strict.refusals[0]).toMatchObject({
+      protocol: "tcp-connect",
+      what: `evil.test:${server.port}`,
+      rule: "not-public",
+    });
+    expect(server.sockets).toEqual([]);
+  });
+
+  test("is judged at each connect anew", async () => {
+    await using server = await echoServer();
+    await using names = await nameServer({ "swings.test": ["127.0.0.1"] });
+    await using strict = await startMonitor(
+      'version: 1\nconnect: [{ id: web, allow: "*.test", resolvesTo: 127.0.0.1 }]\n',
+      { lookup: names.lookup },
+    );
+    using other = await RawGuest.attach(strict.path);
+    other.finish((await other.connect("swings.test", server.port)).pipe);
+    names.zone.set("swings.test", ["127.0.0.2"]);
+    expect(await declined(other.connect("swings.test", server.port))).toMatchObject({ rule: "not-public" });
+  });
+
+  test("is connected to those of its addresses that are allowed, and the others are audited", async () => {
+    await using server = await echoServer();
+    await using strict = await startMonitor(
+      'version: 1\nconnect: [{ id: web, allow: "*.test", resolvesTo: 127.0.0.1 }]\n',
+      { lookup: async () => ["10.1.2.3", "127.0.0.1"] },
+    );
+    using other = await RawGuest.attach(strict.path);
+    const { pipe, endpoints } = await other.connect("mixed.test", server.port);
+    expect(formatIp(endpoints.peer.address)).toBe("127.0.0.1");
+    other.finish(pipe);
+    await until("the audit line", () => strict.refusals.length === 1);
+    expect(strict.refusals[0]!.reason).toContain("10.1.2.3");
+  });
+
+  test("is judged by the policy that holds when it has been resolved", async () => {
+    let answer: ((addresses: string[]) => void) | undefined;
+    const lookup = (): Promise<string[]> =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    await using strict = await startMonitor(POLICY.replace("250", "5000"), { lookup });
+    using other = await RawGuest.attach(strict.path);
+    await using server = await tcpServer();
+    const refused = declined(other.connect("late.test", server.port));
+    const say = await until("the question", () => answer);
+    strict.monitor.reload(policyOf("version: 1\n"));
+    say(["127.0.0.1"]);
+    expect(await refused).toMatchObject({ errno: Errno.EACCES, rule: "default" });
+    expect(server.sockets).toEqual([]);
+  });
+});
