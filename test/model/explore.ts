@@ -1,0 +1,311 @@
+// Every interleaving of some threads' accesses to shared memory, breadth first: so the first thing found to be wrong comes
+// with a shortest way to it.
+//
+// A global state is: where each thread stands, how often each bell has rung, which spurious rings are left, what the memory
+// holds. Memory is sequentially consistent, as Atomics are; plain bytes are stepped one by one like any other access.
+//
+// What is proved, for all states that can be reached:
+//   - no program sees what must never be (a wrong byte, a false end, an impossible position);
+//   - where nobody can go on, everybody is done: no deadlock, no lost wake-up;
+//   - the graph has no cycle: every schedule comes to its end, fair or not.
+
+import { type Access, Fiber, type Program } from "./fiber.ts";
+
+export interface System {
+  readonly threads: readonly { readonly name: string; readonly program: Program }[];
+  readonly bells: readonly string[];
+  /** Rings that come from nowhere, at any moment: how many, for each bell. */
+  readonly spurious: number;
+  /** What memory holds that is not 0 at first, by place. */
+  readonly memory: ReadonlyMap<number, number>;
+  /** Every place that the threads may access, and its name for traces. */
+  readonly places: ReadonlyMap<number, string>;
+  /** Everybody is done: what is wrong with the outcome, if anything? */
+  check(programs: readonly Program[]): string | undefined;
+}
+
+export interface Exploration {
+  readonly states: number;
+  readonly edges: number;
+  /** Accesses in the longest of all schedules. */
+  readonly longest: number;
+  readonly locals: number;
+  /** What is wrong, with the schedule that leads to it. */
+  readonly failure: string | undefined;
+}
+
+/** More states than a test should take: a scenario's bounds are too large. */
+const STATES_MAX = 4_000_000;
+
+export function explore(system: System): Exploration {
+  return new Explorer(system).run();
+}
+
+class Explorer {
+  readonly #system: System;
+  readonly #fibers: readonly Fiber[];
+  readonly #slots: Map<number, number>;
+  readonly #bells: number;
+  readonly #spurious: number;
+  readonly #memory: number;
+  readonly #width: number;
+  readonly #states: States;
+  /** How each state was first reached. */
+  readonly #parents: Numbers = new Numbers();
+  readonly #moves: Numbers = new Numbers();
+  /** Edges, grouped by the state that they leave: states are expanded in the order of their numbers. */
+  readonly #targets: Numbers = new Numbers();
+  readonly #firstEdge: Numbers = new Numbers();
+
+  constructor(system: System) {
+    this.#system = system;
+    this.#fibers = system.threads.map(({ program }) => new Fiber(program));
+    this.#slots = new Map([...system.places.keys()].map((place, slot) => [place, slot]));
+    this.#bells = this.#fibers.length;
+    this.#spurious = this.#bells + system.bells.length;
+    this.#memory = this.#spurious + system.bells.length;
+    this.#width = this.#memory + system.places.size;
+    this.#states = new States(this.#width);
+  }
+
+  run(): Exploration {
+    const first = new Int32Array(this.#width);
+    first.fill(this.#system.spurious, this.#spurious, this.#memory);
+    for (const [place, slot] of this.#slots) first[this.#memory + slot] = this.#system.memory.get(place) ?? 0;
+    this.#states.add(first);
+    this.#parents.push(-1);
+    this.#moves.push(0);
+    let failure: string | undefined;
+    for (let state = 0; state < this.#states.count; state++) {
+      if (state > STATES_MAX) throw new Error(`more than ${STATES_MAX} states: the bounds are too large`);
+      this.#firstEdge.push(this.#targets.count);
+      failure = this.#expand(state);
+      if (failure !== undefined) break;
+    }
+    this.#firstEdge.push(this.#targets.count);
+    const longest = failure === undefined ? this.#longest() : 0;
+    if (longest < 0) failure = "the threads can go on for ever: some schedule comes back to where it was";
+    return {
+      states: this.#states.count,
+      edges: this.#targets.count,
+      longest,
+      locals: this.#fibers.reduce((sum, fiber) => sum + fiber.locals.length, 0),
+      failure,
+    };
+  }
+
+  #expand(state: number): string | undefined {
+    const from = this.#states.get(state);
+    let able = false;
+    let done = true;
+    for (const [thread, fiber] of this.#fibers.entries()) {
+      const local = fiber.locals[from[thread]!]!;
+      if (local.wrong !== undefined) return this.#trace(state, local.wrong);
+      if (local.access === undefined) continue;
+      done = false;
+      if (this.#move(state, from, thread, local.access)) able = true;
+    }
+    if (done) {
+      const programs = this.#fibers.map((fiber, thread) => fiber.locals[from[thread]!]!.program);
+      const wrong = this.#system.check(programs);
+      if (wrong !== undefined) return this.#trace(state, wrong);
+    } else if (!able) return this.#trace(state, this.#stuck(from));
+    for (let bell = 0; bell < this.#system.bells.length && !done; bell++) {
+      if (from[this.#spurious + bell]! === 0) continue;
+      const to = from.slice();
+      to[this.#spurious + bell]!--;
+      to[this.#bells + bell] = 1;
+      this.#reach(state, to, this.#fibers.length + bell);
+    }
+    return undefined;
+  }
+
+  /** Adds the states after a thread's next access. False: it waits for a bell. */
+  #move(state: number, from: Int32Array, thread: number, access: Access): boolean {
+    const fiber = this.#fibers[thread]!;
+    const local = from[thread]!;
+    if (access.kind === "choose") {
+      for (let way = 0; way < access.ways; way++) {
+        const to = from.slice();
+        to[thread] = fiber.after(local, way);
+        this.#reach(state, to, thread);
+      }
+      return true;
+    }
+    const to = from.slice();
+    let answer = 0;
+    if (access.kind === "wait" || access.kind === "ring") {
+      const bell = this.#bells + access.place;
+      if (access.kind === "wait" && from[bell] === 0) return false;
+      // Rings that were not yet taken merge.
+      to[bell] = access.kind === "ring" ? 1 : 0;
+    } else {
+      const slot = this.#slots.get(access.place);
+      if (slot === undefined) throw new Error(`the scenario names no place ${access.place}`);
+      const before = from[this.#memory + slot]!;
+      // What a store answers is its value in JavaScript, and nothing that matters.
+      answer = access.kind === "store" || access.kind === "write" ? 0 : before;
+      if (access.kind === "or") to[this.#memory + slot] = before | access.value;
+      else if ("value" in access) to[this.#memory + slot] = access.value;
+    }
+    to[thread] = fiber.after(local, answer);
+    this.#reach(state, to, thread);
+    return true;
+  }
+
+  #reach(from: number, to: Int32Array, move: number): void {
+    const id = this.#states.add(to);
+    if (id === this.#parents.count) {
+      this.#parents.push(from);
+      this.#moves.push(move);
+    }
+    this.#targets.push(id);
+  }
+
+  /** Length of the longest path; -1 where there is a cycle. */
+  #longest(): number {
+    const { count } = this.#states;
+    const incoming = new Int32Array(count);
+    for (let edge = 0; edge < this.#targets.count; edge++) incoming[this.#targets.get(edge)]!++;
+    const depth = new Int32Array(count);
+    const queue = new Int32Array(count);
+    let end = 1;
+    for (let at = 0; at < end; at++) {
+      const from = queue[at]!;
+      for (let edge = this.#firstEdge.get(from); edge < this.#firstEdge.get(from + 1); edge++) {
+        const to = this.#targets.get(edge);
+        depth[to] = Math.max(depth[to]!, depth[from]! + 1);
+        if (--incoming[to]! === 0) queue[end++] = to;
+      }
+    }
+    return end === count ? depth.reduce((longest, each) => Math.max(longest, each), 0) : -1;
+  }
+
+  #stuck(state: Int32Array): string {
+    const asleep = this.#system.threads.flatMap(({ name }, thread) => {
+      const { access, program } = this.#fibers[thread]!.locals[state[thread]!]!;
+      return access === undefined ? [] : [`${name} sleeps: ${program.doing}`];
+    });
+    return `lost wake-up: nobody can go on (${asleep.join("; ")})`;
+  }
+
+  /** The schedule that leads to a state, one access a line. */
+  #trace(last: number, wrong: string): string {
+    const path: number[] = [];
+    for (let state = last; state >= 0; state = this.#parents.get(state)) path.unshift(state);
+    const lines = path.slice(1).map((state, i) => {
+      const before = this.#states.get(path[i]!);
+      const move = this.#moves.get(state);
+      return `${String(i + 1).padStart(4)}  ${this.#line(before, this.#states.get(state), move)}`;
+    });
+    const memory = [...this.#system.places.values()].map(
+      (name, slot) => `${name}=${this.#states.get(last)[this.#memory + slot]! >>> 0}`,
+    );
+    return [wrong, ...lines, `      then ${memory.join(" ")}`].join("\n");
+  }
+
+  #line(before: Int32Array, after: Int32Array, move: number): string {
+    const bell = this.#system.bells[move - this.#fibers.length];
+    if (bell !== undefined) return `${"(nobody)".padEnd(10)}${"".padEnd(26)}a spurious ring of ${bell}`;
+    const { access, where } = this.#fibers[move]!.locals[before[move]!]!;
+    const name = this.#system.threads[move]!.name;
+    return `${name.padEnd(10)}${where.padEnd(26)}${this.#what(access!, before, after, move)}`;
+  }
+
+  #what(access: Access, before: Int32Array, after: Int32Array, thread: number): string {
+    if (access.kind === "choose") {
+      const { next } = this.#fibers[thread]!.locals[before[thread]!]!;
+      const way = [...next].find(([, to]) => to === after[thread])?.[0];
+      return `chooses ${way} of 0..${access.ways - 1}`;
+    }
+    if (access.kind === "ring") return `rings ${this.#system.bells[access.place]}`;
+    if (access.kind === "wait") return `is woken by ${this.#system.bells[access.place]}`;
+    const name = this.#system.places.get(access.place);
+    const was = before[this.#memory + this.#slots.get(access.place)!]! >>> 0;
+    const verb = access.kind.padEnd(8);
+    if (!("value" in access)) return `${verb} ${name} is ${was}`;
+    const value = access.value >>> 0;
+    return access.kind === "store" || access.kind === "write"
+      ? `${verb} ${name} = ${value}`
+      : `${verb} ${name} ${access.kind === "or" ? "|" : ""}= ${value}, was ${was}`;
+  }
+}
+
+/** Numbers in one growing typed array. */
+class Numbers {
+  count = 0;
+  #items: Int32Array = new Int32Array(1024);
+
+  push(item: number): void {
+    if (this.count === this.#items.length) this.#items = grown(this.#items);
+    this.#items[this.count++] = item;
+  }
+
+  get(index: number): number {
+    return this.#items[index]!;
+  }
+}
+
+/** Distinct vectors of one width, numbered as they come: an open-addressing table over one flat array. */
+class States {
+  count = 0;
+  readonly #width: number;
+  #items: Int32Array;
+  #table: Int32Array = new Int32Array(4096);
+
+  constructor(width: number) {
+    this.#width = width;
+    this.#items = new Int32Array(1024 * width);
+  }
+
+  get(id: number): Int32Array {
+    return this.#items.subarray(id * this.#width, (id + 1) * this.#width);
+  }
+
+  /** The number of an equal vector, or of this one from now on. */
+  add(state: Int32Array): number {
+    if (this.count * 2 > this.#table.length) this.#rehash();
+    const mask = this.#table.length - 1;
+    for (let at = this.#hash(state, 0) & mask; ; at = (at + 1) & mask) {
+      const id = this.#table[at]! - 1;
+      if (id < 0) {
+        if ((this.count + 1) * this.#width > this.#items.length) this.#items = grown(this.#items);
+        this.#items.set(state, this.count * this.#width);
+        this.#table[at] = ++this.count;
+        return this.count - 1;
+      }
+      if (this.#equal(id, state)) return id;
+    }
+  }
+
+  #equal(id: number, state: Int32Array): boolean {
+    const base = id * this.#width;
+    for (let i = 0; i < this.#width; i++) if (this.#items[base + i] !== state[i]) return false;
+    return true;
+  }
+
+  #hash(items: Int32Array, base: number): number {
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < this.#width; i++) {
+      hash = Math.imul(hash ^ items[base + i]!, 0x01000193);
+      hash ^= hash >>> 15;
+    }
+    return hash;
+  }
+
+  #rehash(): void {
+    this.#table = new Int32Array(this.#table.length * 2);
+    const mask = this.#table.length - 1;
+    for (let id = 0; id < this.count; id++) {
+      let at = this.#hash(this.#items, id * this.#width) & mask;
+      while (this.#table[at] !== 0) at = (at + 1) & mask;
+      this.#table[at] = id + 1;
+    }
+  }
+}
+
+function grown(items: Int32Array): Int32Array {
+  const larger = new Int32Array(items.length * 2);
+  larger.set(items);
+  return larger;
+}

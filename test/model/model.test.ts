@@ -1,0 +1,51 @@
+// No bell is lost, no byte, and no end is false: proved for small bounds, by every interleaving (PROTOCOL.md RING-9, RING-6,
+// BELL-6). The threads run the production code of @ringway/control; see explore.ts for what is proved and fiber.ts for how.
+//
+// RINGWAY_MODEL=verbose prints the size of each state space, and the schedule that gives each mutant away.
+
+import { afterAll, describe, expect, test } from "vitest";
+import { explore } from "./explore.ts";
+import { harmless, mutants } from "./mutants.ts";
+import { loadProduction } from "./production.ts";
+import { bellScenarios, ringScenarios, type Scenario } from "./scenarios.ts";
+
+const verbose = process.env.RINGWAY_MODEL === "verbose";
+const lines: string[] = [];
+afterAll(() => {
+  if (verbose) console.log(lines.join("\n"));
+});
+
+const production = loadProduction();
+
+function prove(scenario: Scenario): void {
+  const startMs = performance.now();
+  const { states, edges, longest, failure } = explore(scenario.build(production));
+  const ms = Math.round(performance.now() - startMs);
+  lines.push(`${scenario.name}: ${states} states, ${edges} steps, the longest schedule ${longest}, ${ms} ms`);
+  expect(failure, failure).toBeUndefined();
+  expect(states).toBeGreaterThan(300);
+}
+
+describe("every interleaving of a ring's two ends comes to its end", () => {
+  test.each(ringScenarios)("$name", prove);
+});
+
+describe("every interleaving of a doorbell's two ends comes to its end", () => {
+  test.each(bellScenarios)("$name", prove);
+});
+
+describe("the explorer finds a mistake", () => {
+  // Where there is none, it finds none: what it finds below is the mistake.
+  test.each([...new Set(mutants.map(({ scenario }) => scenario))])("and none in: $name", prove);
+
+  test.each(mutants)("$name", ({ name, patches, mistake, scenario, finds }) => {
+    const { failure, states } = explore(scenario.build(loadProduction(patches), mistake));
+    lines.push(`\n${name}, found after ${states} states: ${failure}`);
+    expect(failure).toMatch(finds);
+  });
+});
+
+test.each(harmless)("nothing is lost where $name", ({ patches, scenario }) => {
+  const { failure } = explore(scenario.build(loadProduction(patches)));
+  expect(failure, failure).toBeUndefined();
+});

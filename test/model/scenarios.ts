@@ -1,0 +1,342 @@
+// What the model explores: small systems, each for one claim, with its bounds.
+
+import { layout, PAGE_BYTES, type RingPlace, toGuestRing, toHostRing } from "@ringway/control";
+import type { System } from "./explore.ts";
+import { doorbell, type Program } from "./fiber.ts";
+import { type Production, sharedMemory } from "./production.ts";
+import {
+  Caller,
+  Echo,
+  FrameSender,
+  FrameTaker,
+  type Mistake,
+  Poster,
+  Reader,
+  type ReaderOptions,
+  Side,
+  type Stream,
+  Watched,
+  Writer,
+  type WriterOptions,
+} from "./programs.ts";
+
+export interface Scenario {
+  readonly name: string;
+  build(production: Production, mistake?: Mistake): System;
+}
+
+/** Positions start here: two bytes on, they wrap around. */
+const START = 2 ** 32 - 2;
+const BELL_AREA: number = PAGE_BYTES;
+const FIRST_PIPE_PAGE = 8;
+const PIPE_PAGES = 3;
+/** Words of the model's own. */
+const COUNTS = 0;
+
+const HOST_BELL = 0;
+const GUEST_BELL = 1;
+
+type Way = "toHost" | "toGuest";
+
+interface Pipe {
+  readonly id: number;
+  readonly capacity: number;
+}
+
+/** Memory with bells and pipes, in the layout of the wire, and what its places are called. */
+class Region {
+  readonly places: Map<number, string> = new Map();
+  readonly memory: Map<number, number> = new Map();
+  readonly #production: Production;
+  readonly #pipes: readonly Pipe[];
+
+  constructor(production: Production, pipes: readonly Pipe[], ids: readonly number[]) {
+    this.#production = production;
+    this.#pipes = pipes;
+    for (const way of ["toHost", "toGuest"] as const) {
+      const area = BELL_AREA + (way === "toHost" ? layout.BELL_TO_HOST : layout.BELL_TO_GUEST);
+      this.#name(area + layout.BELL_ASLEEP, `${way === "toHost" ? "host" : "guest"}.asleep`);
+      this.#name(area + layout.BELL_TOP, `${way}.top`);
+      for (const id of ids) {
+        this.#name(area + layout.BELL_MIDDLE + 4 * (id >>> 10), `${way}.middle[${id >>> 10}]`);
+        this.#name(area + layout.BELL_LEAF + 4 * (id >>> 5), `${way}.leaf[${id >>> 5}]`);
+      }
+    }
+  }
+
+  producer(id: number, way: Way): InstanceType<Production["RingProducer"]> {
+    return new this.#production.RingProducer(sharedMemory, this.#ring(id, way), START);
+  }
+
+  consumer(id: number, way: Way): InstanceType<Production["RingConsumer"]> {
+    return new this.#production.RingConsumer(sharedMemory, this.#ring(id, way), START);
+  }
+
+  sender(to: "host" | "guest"): InstanceType<Production["BellSender"]> {
+    const bell = to === "host" ? HOST_BELL : GUEST_BELL;
+    const area = BELL_AREA + (to === "host" ? layout.BELL_TO_HOST : layout.BELL_TO_GUEST);
+    return new this.#production.BellSender(sharedMemory, area, doorbell(bell));
+  }
+
+  /** The consumer has set want-data before the producer knows of the ring. */
+  wantsData(id: number, way: Way): void {
+    this.memory.set((this.#ring(id, way).consumer + layout.CONSUMER_WANT_DATA) / 4, 1);
+  }
+
+  side(
+    which: "host" | "guest",
+    streams: readonly Stream[],
+    mistake: Mistake | undefined,
+    { room = 2, wakesOnce = false }: { room?: number; wakesOnce?: boolean } = {},
+  ): { name: string; program: Program } {
+    const area = BELL_AREA + (which === "host" ? layout.BELL_TO_HOST : layout.BELL_TO_GUEST);
+    const bell = {
+      sender: this.sender(which === "host" ? "guest" : "host"),
+      receiver: new this.#production.BellReceiver(sharedMemory, area),
+      own: which === "host" ? HOST_BELL : GUEST_BELL,
+    };
+    return { name: which, program: new Side(streams, bell, { room, wakesOnce, mistake }) };
+  }
+
+  system(threads: System["threads"], spurious: number, check: System["check"] = () => undefined): System {
+    const { places, memory } = this;
+    return { threads, bells: ["the host's bell", "the guest's bell"], spurious, places, memory, check };
+  }
+
+  /** Where a ring lies; its places are part of the state from now on. */
+  #ring(id: number, way: Way): RingPlace {
+    const index = this.#pipes.findIndex((pipe) => pipe.id === id);
+    const { capacity } = this.#pipes[index]!;
+    const place = {
+      page: FIRST_PIPE_PAGE + index * PIPE_PAGES,
+      toHostBytes: capacity,
+      toGuestBytes: capacity,
+    };
+    const ring = way === "toHost" ? toHostRing(place) : toGuestRing(place);
+    const name = this.#pipes.length === 1 ? way : `${way}[${id}]`;
+    this.#name(ring.producer + layout.PRODUCER_POSITION, `${name}.written`);
+    this.#name(ring.producer + layout.PRODUCER_CLOSED, `${name}.ended`);
+    this.#name(ring.producer + layout.PRODUCER_WANT_SPACE, `${name}.wantSpace`);
+    this.#name(ring.consumer + layout.CONSUMER_POSITION, `${name}.read`);
+    this.#name(ring.consumer + layout.CONSUMER_CLOSED, `${name}.abandoned`);
+    this.#name(ring.consumer + layout.CONSUMER_WANT_DATA, `${name}.wantData`);
+    for (let i = 0; i < capacity; i++) this.places.set(-1 - (ring.data + i), `${name}.data[${i}]`);
+    this.memory.set((ring.producer + layout.PRODUCER_POSITION) / 4, START | 0);
+    this.memory.set((ring.consumer + layout.CONSUMER_POSITION) / 4, START | 0);
+    return ring;
+  }
+
+  #name(offset: number, name: string): void {
+    this.places.set(offset / 4, name);
+  }
+}
+
+export interface OneWay {
+  readonly capacity: number;
+  readonly writer: WriterOptions;
+  readonly reader: Omit<ReaderOptions, "total">;
+  readonly spurious?: number;
+  readonly wakesOnce?: boolean;
+}
+
+/** The guest writes, the host reads, until both have closed. */
+export function oneWay(name: string, bounds: OneWay): Scenario {
+  const { capacity, writer, reader, spurious = 0, wakesOnce = false } = bounds;
+  const build = (production: Production, mistake?: Mistake): System => {
+    const region = new Region(production, [{ id: 1, capacity }], [1]);
+    const from = new Writer(1, region.producer(1, "toHost"), writer);
+    const to = new Reader(1, region.consumer(1, "toHost"), { ...reader, total: writer.total });
+    const threads = [
+      region.side("guest", [from], mistake, { wakesOnce }),
+      region.side("host", [to], mistake, { wakesOnce }),
+    ];
+    return region.system(threads, spurious, (programs) => {
+      const [sent, got] = programs.map((program) => (program as Side).streams[0]) as [Writer, Reader];
+      if (reader.closesAfter !== undefined) return undefined;
+      // The writer is done, so it has seen the reader close: the reader has seen one of its closed words.
+      const seen = { end: 1, reset: 2, closed: 0, "none yet": 0 }[got.outcome];
+      if (seen === sent.closed || (writer.how === "end, then reset" && seen === 1)) return undefined;
+      return `the writer closed with ${sent.closed}, the reader saw ${got.outcome}`;
+    });
+  };
+  return { name, build };
+}
+
+/** The guest writes and reads, the host sends back: two rings, one stream's bit for both, in each direction. */
+export function echo(name: string, capacity: number, writer: WriterOptions): Scenario {
+  const build = (production: Production, mistake?: Mistake): System => {
+    const region = new Region(production, [{ id: 1, capacity }], [1]);
+    const caller = new Caller(
+      new Writer(1, region.producer(1, "toHost"), writer),
+      new Reader(1, region.consumer(1, "toGuest"), { total: writer.total, looks: "pump" }),
+    );
+    const echoes = new Echo(1, region.consumer(1, "toHost"), region.producer(1, "toGuest"));
+    return region.system(
+      [region.side("guest", [caller], mistake), region.side("host", [echoes], mistake)],
+      0,
+    );
+  };
+  return { name, build };
+}
+
+/** Several streams of one byte each, over one pair of bells. */
+export function streams(name: string, ids: readonly number[], room: number, wakesOnce: boolean): Scenario {
+  const build = (production: Production, mistake?: Mistake): System => {
+    const pipes = ids.map((id) => ({ id, capacity: 1 }));
+    const region = new Region(production, pipes, ids);
+    const options = { total: 1, want: 1, how: "end" } as const;
+    const from = ids.map((id) => new Writer(id, region.producer(id, "toHost"), options));
+    const to = ids.map((id) => new Reader(id, region.consumer(id, "toHost"), { total: 1, looks: "pump" }));
+    const sides = [
+      region.side("guest", from, mistake, { room, wakesOnce }),
+      region.side("host", to, mistake, { room, wakesOnce }),
+    ];
+    return region.system(sides, 0);
+  };
+  return { name, build };
+}
+
+/** The doorbell alone: posters signal streams, the receiver must see all that was posted. */
+export function bells(
+  name: string,
+  posts: readonly (readonly number[])[],
+  {
+    room = 4,
+    wakesOnce = false,
+    spurious = 0,
+  }: { room?: number; wakesOnce?: boolean; spurious?: number } = {},
+): Scenario {
+  const build = (production: Production, mistake?: Mistake): System => {
+    const ids = [...new Set(posts.flat())];
+    const region = new Region(production, [], ids);
+    const place = (poster: number, id: number): number => COUNTS + poster * 8 + ids.indexOf(id);
+    const posters = posts.map((posted, poster) => {
+      const counts = Object.fromEntries(ids.map((id) => [id, place(poster, id)]));
+      for (const id of posted) region.places.set(place(poster, id), `posted[${poster}][${id}]`);
+      return {
+        name: posts.length === 1 ? "sender" : `sender ${poster}`,
+        program: new Poster(region.sender("host"), posted, counts, wakesOnce),
+      };
+    });
+    const watched = ids.map((id) => {
+      const counts = posts.map((posted, poster) => ({
+        place: place(poster, id),
+        total: posted.filter((each) => each === id).length,
+      }));
+      return new Watched(
+        id,
+        counts.filter(({ total }) => total > 0),
+      );
+    });
+    const host = region.side("host", watched, mistake, { room });
+    return region.system([...posters, host], spurious);
+  };
+  return { name, build };
+}
+
+/** Whole frames, as on the control pipe: want-data stands for good, want-space is a frame's size. */
+export function frames(name: string, capacity: number, total: number): Scenario {
+  const build = (production: Production, mistake?: Mistake): System => {
+    const region = new Region(production, [{ id: 0, capacity }], [0]);
+    const producer = region.producer(0, "toHost");
+    const consumer = region.consumer(0, "toHost");
+    region.wantsData(0, "toHost");
+    const sender = new FrameSender(0, producer, new production.FrameWriter(producer), total);
+    const taker = new FrameTaker(0, new production.FrameReader(consumer), total);
+    return region.system([region.side("guest", [sender], mistake), region.side("host", [taker], mistake)], 0);
+  };
+  return { name, build };
+}
+
+const plain: WriterOptions = { total: 4, want: 1, how: "end" };
+const any: WriterOptions = { total: 5, want: 2, how: "end", anyLength: true };
+
+/** Rings with the bells of both directions. Positions wrap around after two bytes. */
+export const ringScenarios: readonly Scenario[] = [
+  oneWay("4 bytes through a ring of 1", { capacity: 1, writer: plain, reader: { looks: "pump" } }),
+  oneWay("4 bytes through a ring of 1, as relays look: closed first", {
+    capacity: 1,
+    writer: plain,
+    reader: { looks: "closed first" },
+  }),
+  oneWay("4 bytes through a ring of 1, asking ended()", {
+    capacity: 1,
+    writer: plain,
+    reader: { looks: "ended" },
+  }),
+  oneWay("4 bytes through a ring of 1, want-data withdrawn while awake", {
+    capacity: 1,
+    writer: plain,
+    reader: { looks: "pump", unwants: true },
+  }),
+  oneWay("3 bytes through a ring of 1, woken once for all, a spurious ring each way", {
+    capacity: 1,
+    writer: { ...plain, total: 3 },
+    reader: { looks: "pump" },
+    spurious: 1,
+    wakesOnce: true,
+  }),
+  oneWay("5 bytes in pieces of any length through a ring of 2, waiting for 1", {
+    capacity: 2,
+    writer: { ...any, want: 1 },
+    reader: { looks: "pump", anyLength: true },
+  }),
+  oneWay("5 bytes in pieces of any length through a ring of 2, waiting for 2", {
+    capacity: 2,
+    writer: any,
+    reader: { looks: "closed first", anyLength: true, unwants: true },
+  }),
+  oneWay("5 bytes in pieces of any length through a ring of 4, waiting for 3", {
+    capacity: 4,
+    writer: { ...any, want: 3 },
+    reader: { looks: "pump", anyLength: true },
+  }),
+  oneWay("a reset after 3 bytes", {
+    capacity: 2,
+    writer: { ...any, total: 3, how: "reset" },
+    reader: { looks: "closed first", anyLength: true },
+  }),
+  oneWay("a reset at any time", {
+    capacity: 2,
+    writer: { ...any, total: 3, how: "reset at any time" },
+    reader: { looks: "pump", unwants: true },
+  }),
+  oneWay("an end that becomes a reset", {
+    capacity: 2,
+    writer: { ...any, total: 3, how: "end, then reset" },
+    reader: { looks: "ended" },
+  }),
+  oneWay("a reader that reads no more after 2 bytes", {
+    capacity: 1,
+    writer: plain,
+    reader: { looks: "pump", closesAfter: 2 },
+  }),
+  echo("2 bytes through rings of 1 and back", 1, { ...plain, total: 2 }),
+  echo("3 bytes through rings of 2 and back", 2, { ...plain, total: 3, want: 2 }),
+  frames("3 frames of 13 bytes through a ring of 16", 16, 3),
+];
+
+/** Three levels: ids of one leaf word, of two leaf words under one middle word, of two middle words. */
+const IDS: readonly (readonly [string, number, number])[] = [
+  ["one leaf word", 5, 6],
+  ["one middle word", 5, 40],
+  ["two middle words", 5, 1030],
+];
+
+export const bellScenarios: readonly Scenario[] = [
+  ...IDS.flatMap(([where, one, two]) => [
+    bells(`signals to streams of ${where}`, [[one, two, one, two]], { spurious: 1 }),
+    bells(`signals to streams of ${where}, woken once for all`, [[one, two, one]], { wakesOnce: true }),
+    bells(`signals to streams of ${where}, taken one at a time`, [[one, two, one]], { room: 1 }),
+    bells(`two senders to streams of ${where}`, [
+      [one, two],
+      [two, one],
+    ]),
+    streams(`two streams of ${where}`, [one, two], 1, false),
+  ]),
+  bells("two senders to one stream", [
+    [5, 5],
+    [5, 5],
+  ]),
+  streams("two streams, woken once for all", [5, 40], 2, true),
+];
