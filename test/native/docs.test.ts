@@ -1,0 +1,75 @@
+// Every program in docs/guest-in-c.md compiles as it stands; those with a main() run.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
+import { start } from "./rwcat-process.ts";
+import { buildForTests, NATIVE, noCompiler, noSanitizers, ROOT, run, titled } from "./toolchain.ts";
+
+const text = readFileSync(join(ROOT, "docs/guest-in-c.md"), "utf8");
+const programs = text.split(/^## /m).flatMap((section): [string, string][] => {
+  const program = /^```c\n([\s\S]*?)^```$/m.exec(section)?.[1];
+  return program === undefined ? [] : [[section.split("\n")[0]!, program]];
+});
+const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", `-I${NATIVE}include`];
+
+describe.skipIf(noCompiler !== undefined)(titled("docs/guest-in-c.md", noCompiler), () => {
+  let host: TestMonitor;
+  let folder: string;
+  let library: string;
+
+  beforeAll(async () => {
+    library = join(buildForTests(), "libringway.a");
+    folder = mkdtempSync(join(tmpdir(), "ringway-docs-"));
+    host = await startMonitor();
+  }, 180_000);
+  afterAll(async () => {
+    await host?.[Symbol.asyncDispose]();
+    if (folder) rmSync(folder, { recursive: true, force: true });
+  });
+
+  function source(program: string): string {
+    const file = join(folder, "program.c");
+    writeFileSync(file, program);
+    return file;
+  }
+
+  it("has a guest in fifty lines, and more", () => {
+    expect(programs.length).toBeGreaterThanOrEqual(3);
+    const [, guest] = programs.find(([title]) => title === "A guest in fifty lines")!;
+    const lines = guest.split("\n").filter((line) => line.trim() !== "");
+    expect(lines.length).toBeLessThanOrEqual(50);
+  });
+
+  it.each(programs)("%s", async (_title, program) => {
+    const file = source(program);
+    if (!/\bmain\(/.test(program)) {
+      const args = [...STRICT, "-ffreestanding", "-c", "-o", "/dev/null", file];
+      expect(run("gcc", args)).toEqual({ status: 0, stdout: "", stderr: "" });
+      return;
+    }
+    const binary = join(folder, "program");
+    const sanitize = noSanitizers === undefined ? ["-g", "-fsanitize=address,undefined"] : [];
+    const args = [...STRICT, ...sanitize, file, library, "-o", binary];
+    expect(run("gcc", args)).toEqual({ status: 0, stdout: "", stderr: "" });
+
+    const page = "x".repeat(300_000);
+    const server = createServer((_request, response) => response.end(page)).listen(0, "127.0.0.1");
+    try {
+      await new Promise((resolve) => server.once("listening", resolve));
+      const { port } = server.address() as AddressInfo;
+      const env = { RINGWAY_SOCKET: host.path };
+      const { code, stdout, stderr } = await start(binary, ["127.0.0.1", String(port)], "", env).done;
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout.toString().split("\r\n\r\n")[1]).toBe(page);
+      const refused = await start(binary, ["192.0.2.1", "80"], "", env).done;
+      expect(refused).toMatchObject({ code: 1, stderr: "connected: RW_REFUSED\n" });
+    } finally {
+      server.close();
+    }
+  });
+});

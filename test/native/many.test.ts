@@ -1,0 +1,63 @@
+// Thousands of streams of one C guest through a real monitor: every byte comes back, no wake-up is lost, every stream is given
+// back.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { guestsAre, startMonitor, type TestMonitor } from "../helpers/monitor.ts";
+import { start } from "./rwcat-process.ts";
+import { buildForTests, NATIVE, noCompiler, noSanitizers, run, titled } from "./toolchain.ts";
+
+describe.skipIf(noCompiler !== undefined)(titled("a C guest with many streams", noCompiler), () => {
+  let host: TestMonitor;
+  let folder: string;
+  let program: string;
+
+  beforeAll(async () => {
+    const library = join(buildForTests(), "libringway.a");
+    folder = mkdtempSync(join(tmpdir(), "ringway-many-"));
+    program = join(folder, "many");
+    const source = join(NATIVE, "../test/native/many.c");
+    const sanitize = noSanitizers === undefined ? ["-g", "-fsanitize=address,undefined"] : [];
+    const args = [
+      "-std=c11",
+      "-O1",
+      "-Wall",
+      "-Wextra",
+      "-Werror",
+      ...sanitize,
+      source,
+      library,
+      "-o",
+      program,
+    ];
+    expect(run("gcc", args)).toEqual({ status: 0, stdout: "", stderr: "" });
+    host = await startMonitor("version: 1\nlimits: { streams: 4096, regionBytes: 64MiB }\n");
+  }, 180_000);
+  afterAll(async () => {
+    await host?.[Symbol.asyncDispose]();
+    if (folder) rmSync(folder, { recursive: true, force: true });
+  });
+
+  test.each([
+    ["one after the other, four at a time", 4, 200, 40_000],
+    ["a thousand at once", 1000, 3, 20_000],
+    ["four thousand small ones", 4000, 2, 3000],
+  ])(
+    "%s",
+    async (_what, streams, rounds, bytes) => {
+      const args = [String(streams), String(rounds), String(bytes)];
+      const { code, stdout, stderr } = await start(program, args, "", { RINGWAY_SOCKET: host.path }).done;
+      expect({ code, stdout: stdout.toString(), stderr }).toEqual({
+        code: 0,
+        stdout: `${streams * rounds}\n`,
+        stderr: "",
+      });
+      expect(host.violations).toEqual([]);
+      await guestsAre(host.monitor, 0);
+      expect(host.monitor.counters().streams).toBe(0);
+    },
+    60_000,
+  );
+});

@@ -1,0 +1,70 @@
+// The C toolchain, where there is one, and what native/Makefile builds with it.
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const NATIVE: string = fileURLToPath(new URL("../../native/", import.meta.url));
+export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
+
+export interface Result {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export function run(program: string, args: readonly string[], cwd: string = NATIVE): Result {
+  const { status, error, stdout, stderr } = spawnSync(program, args, {
+    cwd,
+    encoding: "utf8",
+    timeout: 120_000,
+  });
+  return { status: error ? 127 : (status ?? 1), stdout: stdout ?? "", stderr: error?.message ?? stderr };
+}
+
+/** Why this compiler cannot be used here, or undefined: it must make a program, with these flags. */
+export function lacks(compiler: string, flags: readonly string[] = []): string | undefined {
+  const probe = ["-xc", "-o", "/dev/null", ...flags, "-"];
+  const { status, error } = spawnSync(compiler, probe, {
+    input: "int main(void) { return 0; }",
+    encoding: "utf8",
+  });
+  if (error !== undefined) return `${compiler} is not installed`;
+  return status === 0 ? undefined : `${compiler} cannot build with ${flags.join(" ") || "its libc"}`;
+}
+
+const SANITIZERS = "-fsanitize=address,undefined";
+const noMake: string | undefined =
+  run("make", ["--version"]).status === 0 ? undefined : "make is not installed";
+
+/** Why nothing can be built here, or undefined. */
+export const noCompiler: string | undefined = noMake ?? lacks("gcc");
+export const noSanitizers: string | undefined = noCompiler ?? lacks("gcc", [SANITIZERS]);
+export const noClang: string | undefined = noMake ?? lacks("clang");
+
+/** A title that says why the tests below it are skipped, where they are. */
+export function titled(title: string, lacking: string | undefined): string {
+  return lacking === undefined ? title : `${title} (skipped: ${lacking})`;
+}
+
+/** Runs make in native/; throws with what the compiler said. Two test runs of one checkout wait for each other. */
+export function make(...args: readonly string[]): void {
+  mkdirSync(join(NATIVE, "build"), { recursive: true });
+  const command = ["make", "-s", "-C", NATIVE, ...args];
+  const locked = run("flock", [join(NATIVE, "build/.lock"), ...command]);
+  const { status, stdout, stderr } = locked.status === 127 ? run(command[0]!, command.slice(1)) : locked;
+  if (status !== 0) throw new Error(`make ${args.join(" ")}:\n${stdout}${stderr}`);
+}
+
+export const SANITIZED: string = join(NATIVE, "build/sanitized");
+
+/** Builds everything with AddressSanitizer and UndefinedBehaviourSanitizer, or plainly where there are none. Returns the folder. */
+export function buildForTests(): string {
+  if (noSanitizers === undefined) {
+    make("sanitized");
+    return SANITIZED;
+  }
+  make("all", "build/unit");
+  return join(NATIVE, "build");
+}
