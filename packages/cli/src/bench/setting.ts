@@ -124,7 +124,7 @@ function policyFor(folder: string): object {
     version: 1,
     connect: [{ id: "loopback", allow: "127.0.0.1" }],
     files: [{ id: "bench", guest: "/bench", host: folder, access: "ro" }],
-    limits: { streams: 20_000, regionBytes: REGION_BYTES, streamBytes: "1MiB" },
+    limits: { streams: 20_000, regionBytes: REGION_BYTES, streamBytes: "4MiB" },
   };
 }
 
