@@ -112,6 +112,22 @@ function build(ended: (code: number) => void): Command {
       const { runBench } = await import("./bench/index.ts");
       ended(await runBench(options));
     });
+
+  command(program, "conformance", "check a guest against the protocol: docs/conformance.md")
+    .usage("[options] -- COMMAND [ARGS...]")
+    .argument("[command...]", "a program that speaks the testee contract; without one, ringway's own guest")
+    .option("--only <text...>", "only cases with this in their name, or these clauses")
+    .option("--json", "print the report as JSON")
+    .option(
+      "--timeout-ms <n>",
+      "how long the testee may take for one answer (default: 5000)",
+      whole(3_600_000),
+    )
+    .addHelpText("after", "\nExit codes: 0 nothing failed, 1 something did, 2 wrong usage.")
+    .action(async (testee, options) => {
+      const { runConformance } = await import("./conformance/index.ts");
+      ended(await runConformance(testee, options));
+    });
   return program;
 }
 

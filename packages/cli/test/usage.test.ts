@@ -8,7 +8,7 @@ describe("help", () => {
     const { code, stdout, stderr } = await ringway(option);
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const command of ["monitor", "policy", "demo", "bench"])
+    for (const command of ["monitor", "policy", "demo", "bench", "conformance"])
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
     expect(stdout).toContain("Exit codes: 0 done, 1 failed, 2 wrong usage");
   });
@@ -31,6 +31,10 @@ describe("help", () => {
       ["--quick", "--only", "--json", "--markdown"],
     ],
     [["demo", "--help"], ["Usage: ringway demo"]],
+    [
+      ["conformance", "--help"],
+      ["-- COMMAND [ARGS...]", "--only <text...>", "--json", "--timeout-ms <n>", "0 nothing failed"],
+    ],
   ])("%j tells of its options", async (args, texts) => {
     const { code, stdout } = await ringway(...args);
     expect(code).toBe(0);

@@ -4,6 +4,7 @@
 
 import {
   ErrorReply,
+  FROM_HOST,
   type Frame,
   type Message,
   NewStream,
@@ -143,7 +144,7 @@ export class ControlClient {
       if (frame === undefined) break;
       const pending = this.#pending.get(frame.requestId);
       if (pending === undefined) {
-        if (frame.requestId === 0) continue;
+        if (frame.requestId === 0 && (frame.type & FROM_HOST) !== 0) continue;
         throw new ProtocolError(
           Violation.FRAME_TYPE,
           "FRM-2",

@@ -2,6 +2,8 @@
 
 import {
   Closed,
+  FROM_HOST,
+  type Frame,
   FrameReader,
   FrameWriter,
   Open,
@@ -29,6 +31,12 @@ export interface OpenRequest {
 export interface OpenedChannel<T> {
   readonly channel: Channel;
   readonly opened: T;
+}
+
+const OPEN_REQUEST_ID = 1;
+
+function isUnknown({ type, requestId }: Frame): boolean {
+  return requestId === 0 && (type & FROM_HOST) !== 0 && type !== Opened.type && type !== Refused.type;
 }
 
 /** Opens a stream; `decode` reads the body of Opened. Rejects with the host's refusal, or with AbortError. */
@@ -62,10 +70,19 @@ export async function openChannel<T>(
       },
       step() {
         const closed = channel.pipe.toGuest.peerClosed();
-        const frame = reader.next(channel.signal);
+        let frame = reader.next(channel.signal);
+        // What nobody asked for and this version does not know (FRM-7).
+        while (frame !== undefined && isUnknown(frame)) frame = reader.next(channel.signal);
         if (frame === undefined) {
           if (closed !== Closed.OPEN) fail(resetError(request.context.syscall));
           return;
+        }
+        if (frame.requestId !== OPEN_REQUEST_ID) {
+          throw new ProtocolError(
+            Violation.FRAME_TYPE,
+            "FRM-2",
+            `a reply to request ${frame.requestId}, never made`,
+          );
         }
         if (frame.type === Opened.type) {
           const opened = decode(Opened.decode(frame.payload).body);
@@ -82,7 +99,7 @@ export async function openChannel<T>(
     const writer = new FrameWriter(channel.pipe.toHost);
     try {
       // The ring is empty and holds 4096 bytes at least; a path may be longer than that allows.
-      writer.send(Open, 1, { protocol: request.protocol, body: request.body }, () => {});
+      writer.send(Open, OPEN_REQUEST_ID, { protocol: request.protocol, body: request.body }, () => {});
       channel.signal();
     } catch (error) {
       fail(error as Error);

@@ -6,6 +6,7 @@ import {
   Closed,
   ErrorReply,
   FRAME_HEADER_BYTES,
+  FROM_HOST,
   type Frame,
   FrameReader,
   FrameWriter,
@@ -131,7 +132,7 @@ export class Rpc implements ChannelUser {
         if (frame === undefined) break;
         const call = this.#calls.get(frame.requestId);
         if (call === undefined) {
-          if (frame.requestId === 0) continue;
+          if (frame.requestId === 0 && (frame.type & FROM_HOST) !== 0) continue;
           throw new ProtocolError(
             Violation.FRAME_TYPE,
             "FRM-2",

@@ -8,6 +8,7 @@ import {
   Accept,
   Closed,
   ErrorReply,
+  FROM_HOST,
   FrameReader,
   FrameWriter,
   Incoming,
@@ -236,7 +237,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       const frame = this.#reader!.next(channel.signal);
       if (frame === undefined) break;
       if (frame.type !== ErrorReply.type) {
-        if (frame.requestId === 0) continue;
+        if (frame.requestId === 0 && (frame.type & FROM_HOST) !== 0) continue;
         throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${frame.type} on a listener`);
       }
       this.#onError(frame.requestId, ErrorReply.decode(frame.payload));

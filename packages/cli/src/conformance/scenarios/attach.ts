@@ -1,0 +1,253 @@
+// Attach, epochs, versions: PROTOCOL.md sections 4.2, 16 and 18.
+
+import { Bell, Sb, State } from "../host.ts";
+import type { Case, World } from "../world.ts";
+import { pattern, scenario } from "./scenario.ts";
+
+/** The lines of the superblock that the host writes, and those that nobody does. */
+function notGuests(world: World): string {
+  const bytes = Buffer.from(world.region.bytes.slice(0, 4096));
+  for (const at of [Sb.REQUEST, Sb.GUEST_STATE, Sb.ACCEPTED, Sb.GUEST_MINOR, Sb.GUEST_BEAT])
+    bytes.writeUInt32LE(0, at);
+  return bytes.toString("hex");
+}
+
+const rang = (reply: { rings?: number }): boolean => (reply.rings ?? 0) > 0;
+/** What a stream of an epoch that is over may answer. */
+const isOver = (status: string | undefined): boolean =>
+  ["lost", "reset", "closed", "failed", "violation"].includes(status ?? "");
+
+/** A stream of an epoch that is over: its block, and all else beyond the superblock, stays as it is. */
+async function untouched(world: World, clause: string, stream: string): Promise<void> {
+  const before = world.beyondSuperblock();
+  for (const reply of [
+    await world.send(stream, pattern(10)),
+    await world.recv(stream),
+    await world.on(stream, "end"),
+    await world.on(stream, "close"),
+  ]) {
+    world.check(clause, reply.status !== undefined, "an answer");
+  }
+  await world.poll();
+  world.check(clause, before.equals(world.beyondSuperblock()), "the guest touched more than the superblock");
+}
+
+export const attachScenarios: readonly Case[] = [
+  scenario(
+    "attach: what the guest stores, when, and that it rings",
+    "ATT-1 ATT-2 ATT-4 ATT-5 SB-1 SB-3 SB-5 BELL-7",
+    async (world) => {
+      const { host, region } = world;
+      host.start();
+      const before = { beyond: world.beyondSuperblock(), others: notGuests(world) };
+      const asked = await world.take();
+      world.must("ATT-2", asked.status, "ok", "attach");
+      world.check("ATT-2", rang(asked), "attaching rings");
+      world.check("BELL-7", rang(asked), "attaching rings");
+      const request = region.get(Sb.REQUEST);
+      world.check("ATT-2", request !== 0 && request !== region.get(Sb.REPLY), `request ${request} is new`);
+      world.same("SB-5", region.get(Sb.GUEST_STATE), 1, "guest state");
+      world.same("ATT-4", (await world.poll()).status, "waiting", "poll before the answer");
+      world.check(
+        "ATT-1",
+        before.beyond.equals(world.beyondSuperblock()),
+        "touched more than the superblock",
+      );
+      world.same("SB-3", notGuests(world), before.others, "words that are not the guest's");
+      host.answer();
+      const others = notGuests(world);
+      const attached = await world.poll();
+      world.must("ATT-4", attached.status, "attached", "poll after the answer");
+      world.same("ATT-4", region.get(Sb.GUEST_STATE), 2, "guest state");
+      world.check("BELL-7", rang(attached), "a change of guest state rings");
+      world.check("ATT-5", !before.beyond.equals(world.beyondSuperblock()), "the control pipe is armed");
+      world.same("SB-3", notGuests(world), others, "words that are not the guest's");
+      world.same(
+        "SB-1",
+        [region.get(0x10c), region.get(0x110), region.get(0x204)],
+        [0, 0, 0],
+        "reserved words",
+      );
+    },
+  ),
+  scenario("attach: opening a stream before the answer touches nothing", "ATT-1", async (world) => {
+    world.host.start();
+    await world.take();
+    const before = world.beyondSuperblock();
+    await world.ask({ do: "open", stream: "early", protocol: 1, body: "", toHost: 4096, toGuest: 4096 });
+    await world.poll();
+    await world.ask({ do: "sleep" });
+    world.check("ATT-1", before.equals(world.beyondSuperblock()), "touched more than the superblock");
+  }),
+  scenario("attach: reserved bytes are ignored", "SB-1", async (world) => {
+    world.host.start();
+    for (const at of [0x02c, 0x07c, 0x090, 0x184, 0x800, 0xffc]) world.region.set(at, 0xdeadbeef);
+    world.same("SB-1", (await world.take()).status, "ok", "attach");
+    world.host.answer();
+    world.same("SB-1", (await world.poll()).status, "attached", "poll");
+  }),
+  scenario("attach: places come from the superblock", "REG-2", async (world) => {
+    await world.attached();
+    const { control } = world.host;
+    const frame = await world.asked("s");
+    world.same("REG-2", [frame.type, frame.payload.length], [0x0101, 8], `a frame on page ${control.page}`);
+    world.check(
+      "REG-2",
+      world.host.takeSignals().includes(0),
+      "a bit in the doorbell area that the superblock names",
+    );
+  }),
+  scenario("attach: a host that drains is attached to", "ATT-4 SB-4", async (world) => {
+    world.host.start();
+    await world.take();
+    world.host.answer(State.DRAINING);
+    world.same("ATT-4", (await world.poll()).status, "attached", "poll");
+    world.region.set(Sb.HOST_STATE, State.READY);
+    world.same("SB-4", (await world.poll()).status, "attached", "poll when it is ready again");
+  }),
+  scenario("attach: a monitor that answered and was replaced is asked anew", "ATT-4 ATT-6", async (world) => {
+    const { host, region } = world;
+    host.start();
+    await world.take();
+    host.answer();
+    host.restart();
+    const before = world.beyondSuperblock();
+    const first = region.get(Sb.REQUEST);
+    const { status } = await world.poll();
+    world.check("ATT-4", status !== "attached", "attached to a monitor that waits");
+    // Of itself, or because its program asks: both are "attaches again".
+    if (region.get(Sb.REQUEST) === first) await world.ask({ do: "attach" });
+    const second = region.get(Sb.REQUEST);
+    world.check("ATT-4", second !== first && second !== region.get(Sb.REPLY), `request ${second} is new`);
+    world.check("ATT-6", before.equals(world.beyondSuperblock()), "touched more than the superblock");
+    host.answer();
+    world.same("ATT-4", (await world.poll()).status, "attached", "poll");
+  }),
+  scenario("attach: a monitor that answered and left", "ATT-4", async (world) => {
+    const { host, region } = world;
+    host.start();
+    await world.take();
+    host.answer();
+    region.set(Sb.HOST_STATE, State.ABSENT);
+    world.check("ATT-4", (await world.poll()).status !== "attached", "attached to nobody");
+    host.restart();
+    await world.poll();
+    if (region.get(Sb.REQUEST) === region.get(Sb.REPLY)) await world.ask({ do: "attach" });
+    host.answer();
+    world.same("ATT-4", (await world.poll()).status, "attached", "poll");
+  }),
+  ...[
+    ["a monitor that starts anew", (world: World) => world.host.restart()],
+    ["a monitor that leaves", (world: World) => world.region.set(Sb.HOST_STATE, State.ABSENT)],
+    ["another epoch, already begun", (world: World) => world.host.answer()],
+  ].map(([name, happens]) =>
+    scenario(`epoch: ${name} ends every stream`, "ATT-8 ATT-1 ATT-3", async (world) => {
+      await world.attached();
+      await world.running("old");
+      (happens as (world: World) => void)(world);
+      world.must("ATT-8", (await world.poll()).status, "lost", "poll");
+      const { status } = await world.recv("old");
+      world.check("ATT-8", isOver(status), `recv on a stream of the old epoch: ${status}`);
+      await untouched(world, "ATT-1", "old");
+      const request = world.region.get(Sb.REQUEST);
+      const again = await world.ask({ do: "attach" });
+      world.check("ATT-8", rang(again) && world.region.get(Sb.REQUEST) !== request, "it can attach again");
+      world.host.answer();
+      world.same("ATT-3", (await world.poll()).status, "attached", "poll in the new epoch");
+      world.host.takeSignals();
+      // Streams, generations and positions begin anew.
+      const pipe = await world.running("new");
+      await world.send("new", pattern(20));
+      world.same("ATT-3", pipe.take(), pattern(20), "bytes in the new epoch");
+    }),
+  ),
+  scenario("epoch: in the same memory, positions begin at 0", "ATT-3", async (world) => {
+    await world.attached();
+    for (let round = 0; round < 3; round++) {
+      await world.ask({ do: "control", message: "Ping", fields: { data: "0102" } });
+      world.same("ATT-3", world.host.control.get(0), 14, "write position of the control pipe");
+      world.host.restart();
+      await world.poll();
+      await world.ask({ do: "attach" });
+      world.host.answer();
+      await world.poll();
+    }
+  }),
+  scenario(
+    "failed: the guest learns why, and does not attach again by itself",
+    "ERR-4 ATT-8 SB-4",
+    async (world) => {
+      await world.attached();
+      await world.running("s");
+      world.region.set(Sb.VIOLATION, 5);
+      world.region.set(Sb.HOST_STATE, State.FAILED);
+      const { status, violation } = await world.poll();
+      world.same("ERR-4", [status, violation], ["failed", 5], "poll");
+      const request = world.region.get(Sb.REQUEST);
+      const before = world.beyondSuperblock();
+      for (let i = 0; i < 3; i++) await world.poll();
+      world.same("ATT-8", world.region.get(Sb.REQUEST), request, "attach request");
+      const { status: recv } = await world.recv("s");
+      world.check("ATT-8", isOver(recv), `recv: ${recv}`);
+      world.check("SB-4", before.equals(world.beyondSuperblock()), "touched more than the superblock");
+    },
+  ),
+  scenario("detach: the guest says so, rings, and touches nothing more", "ATT-7 BELL-7", async (world) => {
+    await world.attached();
+    await world.running("s");
+    const reply = await world.ask({ do: "detach" });
+    world.same("ATT-7", world.region.get(Sb.GUEST_STATE), 0, "guest state");
+    world.check("BELL-7", rang(reply), "leaving rings");
+    const before = Buffer.from(world.region.bytes);
+    await world.send("s", pattern(3));
+    await world.poll();
+    world.check("ATT-7", before.equals(world.region.bytes), "touched the region after it left");
+  }),
+  scenario("superblock: a host state that cannot be", "SB-4 ERR-5", async (world) => {
+    await world.attached();
+    await world.running("s");
+    world.region.set(Sb.HOST_STATE, 5);
+    const { status, violation = 1 } = await world.poll();
+    world.same("SB-4", [status, violation], ["violation", 1], "poll");
+    const { status: recv } = await world.recv("s");
+    world.check("ERR-5", isOver(recv), `recv: ${recv}`);
+  }),
+  scenario("version: another major version", "VER-1", async (world) => {
+    for (const major of [0, 2, 0xffffffff]) {
+      world.host.start({ [Sb.MAJOR]: major });
+      const before = Buffer.from(world.region.bytes);
+      world.same("VER-1", (await world.take()).status, "violation", `attach to major version ${major}`);
+      world.check("VER-1", before.equals(world.region.bytes), "touched the region of another version");
+    }
+  }),
+  scenario("version: a newer minor version, and features that nobody knows", "VER-2 VER-3", async (world) => {
+    const { host, region } = world;
+    host.start({ [Sb.MINOR]: 7, [Sb.FEATURES]: 0xffffffff });
+    world.same("VER-2", (await world.take()).status, "ok", "attach");
+    world.check("VER-2", region.get(Sb.GUEST_MINOR) <= 7, "a minor version above the host's");
+    // Version 1.0 has none to accept.
+    world.same("VER-3", region.get(Sb.ACCEPTED), 0, "features accepted");
+    host.answer();
+    world.same("VER-2", (await world.poll()).status, "attached", "poll");
+  }),
+  scenario("version: no features offered, none accepted", "VER-3", async (world) => {
+    await world.attached();
+    const accepted = world.region.get(Sb.ACCEPTED);
+    world.same("VER-3", accepted, 0, "features accepted");
+  }),
+  scenario("heartbeat: counts takes, and nothing else moves it", "SB-6", async (world) => {
+    await world.attached();
+    const pipe = await world.running("s");
+    const first = world.region.get(Sb.GUEST_BEAT);
+    await world.send("s", pattern(3));
+    world.same("SB-6", world.region.get(Sb.GUEST_BEAT), first, "heartbeat, nothing taken");
+    for (let round = 0; round < 5; round++) {
+      pipe.put(pattern(1));
+      await world.poll();
+    }
+    const grown = (world.region.get(Sb.GUEST_BEAT) - first) >>> 0;
+    world.check("SB-6", grown === 0 || (grown >= 5 && grown <= 50), `grew by ${grown} in 5 takes`);
+    world.check("SB-6", world.region.get(Sb.HOST_BEAT) === 0, "the host's heartbeat");
+    world.region.set(world.host.bellWord("toGuest", Bell.TOP), 0);
+  }),
+];

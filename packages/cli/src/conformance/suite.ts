@@ -1,0 +1,98 @@
+// Runs every vector and scenario against one testee.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Testee, TesteeUnsupported } from "./contract.ts";
+import { scenarios } from "./scenarios/index.ts";
+import { vectorCases } from "./vectors.ts";
+import { type Case, type Check, Stopped, Unsupported, World } from "./world.ts";
+
+/** A testee that breaks the contract more often is not asked again. */
+const MOST_RESTARTS = 20;
+
+/** All that is asked of a guest. */
+export function guestCases(): Case[] {
+  return [...vectorCases(), ...scenarios];
+}
+
+export interface RunOptions {
+  /** Only cases whose name or clauses contain one of these. */
+  readonly only?: readonly string[];
+  /** But these, by their whole names. */
+  readonly except?: readonly string[];
+  /** Before each case. */
+  readonly onCase?: (index: number, cases: number) => void;
+}
+
+/**
+ * Every check of every case. `start` makes a testee; another is made when one has broken the contract, since nothing can
+ * be asked of it any more.
+ */
+export async function runGuest(
+  start: () => Promise<Testee> | Testee,
+  { only = [], except = [], onCase }: RunOptions = {},
+): Promise<Check[]> {
+  const cases = guestCases()
+    .filter(({ name }) => !except.includes(name))
+    .filter(
+      ({ name, clauses }) =>
+        only.length === 0 || only.some((text) => name.includes(text) || clauses.includes(text)),
+    );
+  const folder = mkdtempSync(join(tmpdir(), "ringway-conformance-"));
+  const checks: Check[] = [];
+  let testee: Testee | undefined;
+  let restarts = 0;
+  let absent: TesteeUnsupported | undefined;
+  try {
+    for (const [index, each] of cases.entries()) {
+      onCase?.(index, cases.length);
+      if (absent !== undefined) {
+        checks.push(...every(each, "unsupported", absent));
+        continue;
+      }
+      if (restarts > MOST_RESTARTS) {
+        checks.push(...every(each, "failed", new Error(`given up: it broke the contract ${restarts} times`)));
+        continue;
+      }
+      testee ??= await start();
+      const world = new World(testee, folder, `region-${index}`, each);
+      try {
+        await each.run(world);
+        checks.push(...world.checks);
+      } catch (error) {
+        checks.push(...world.checks, ...stopped(each, world.checks, error));
+        if (error instanceof TesteeUnsupported) absent = error;
+        // Whatever state it was left in must not be the next case's trouble.
+        if (!(error instanceof Unsupported || error instanceof Stopped)) {
+          await testee[Symbol.asyncDispose]();
+          testee = undefined;
+          restarts++;
+        }
+      } finally {
+        world[Symbol.dispose]();
+      }
+    }
+  } finally {
+    await testee?.[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return checks;
+}
+
+/** What a case that did not run to its end says of the clauses that it has not checked. */
+function stopped(each: Case, made: readonly Check[], error: unknown): Check[] {
+  const left = {
+    ...each,
+    clauses: each.clauses.filter((clause) => !made.some((check) => check.clause === clause)),
+  };
+  if (error instanceof Unsupported || error instanceof TesteeUnsupported)
+    return every(left, "unsupported", error);
+  if (error instanceof Stopped) return [];
+  return every(left.clauses.length > 0 ? left : each, "failed", error);
+}
+
+function every({ name, clauses }: Case, outcome: Check["outcome"], error: unknown): Check[] {
+  const why = error instanceof Error ? error.message : String(error);
+  return clauses.map((clause) => ({ clause, case: name, outcome, why }));
+}

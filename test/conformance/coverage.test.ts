@@ -1,0 +1,107 @@
+// Keeps the list honest: every clause is covered or said to be not testable, and every clause that is cited exists.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { scenarios } from "../../packages/cli/src/conformance/scenarios/index.ts";
+import { loadVectors } from "../../packages/cli/src/conformance/vectors.ts";
+import { coverage, notTestable, protocolClauses } from "./clauses.ts";
+import { generate } from "./generate.ts";
+import { monitorCases } from "./monitor/index.ts";
+
+const root = new URL("../../", import.meta.url);
+const clauses = protocolClauses();
+const covered = coverage();
+
+/** Source files under a folder. */
+function sources(folder: string): string[] {
+  return readdirSync(new URL(folder, root), { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.(ts|c|h|json|md)$/.test(file) && !file.includes("node_modules"))
+    .map((file) => `${folder}/${file}`);
+}
+
+describe("the clauses of PROTOCOL.md", () => {
+  test("are numbered once each, without a gap", () => {
+    expect(clauses.length).toBeGreaterThan(100);
+    expect(new Set(clauses).size).toBe(clauses.length);
+    const next = new Map<string, number>();
+    for (const clause of clauses) {
+      const [prefix, number] = clause.split("-") as [string, string];
+      expect(clause).toBe(`${prefix}-${(next.get(prefix) ?? 0) + 1}`);
+      next.set(prefix, Number(number));
+    }
+  });
+
+  test("are each covered by a vector or a scenario, or listed as not testable", () => {
+    const reasons = notTestable();
+    expect(clauses.filter((clause) => !covered.has(clause) && !(clause in reasons))).toEqual([]);
+  });
+
+  test("that are listed as not testable exist, are not covered all the same, and have a reason", () => {
+    for (const [clause, reason] of Object.entries(notTestable())) {
+      expect([clause, clauses.includes(clause)]).toEqual([clause, true]);
+      expect([clause, covered.get(clause) ?? 0]).toEqual([clause, 0]);
+      expect(reason.length, clause).toBeGreaterThan(20);
+    }
+  });
+
+  test("are all that vectors and scenarios name", () => {
+    expect([...covered.keys()].filter((clause) => !clauses.includes(clause))).toEqual([]);
+  });
+
+  test("are all that the code cites", () => {
+    const prefixes = [...new Set(clauses.map((clause) => clause.split("-")[0]))].join("|");
+    const cited = new RegExp(`\\b(?:${prefixes})-\\d+\\b`, "g");
+    const folders = [
+      "packages/control/src",
+      "packages/linux/src",
+      "packages/monitor/src",
+      "packages/guest/src",
+    ];
+    const unknown: string[] = [];
+    for (const file of [
+      ...folders,
+      "packages/cli/src",
+      "native/src",
+      "native/include",
+      "native/hosted",
+      "docs",
+    ].flatMap(sources)) {
+      for (const [clause] of readFileSync(new URL(file, root), "utf8").matchAll(cited)) {
+        if (!clauses.includes(clause)) unknown.push(`${file}: ${clause}`);
+      }
+    }
+    expect(unknown).toEqual([]);
+  });
+});
+
+describe("the vectors", () => {
+  test("are what test/conformance/generate.ts writes", () => {
+    const folder = new URL("packages/cli/conformance/vectors/", root);
+    const generated = generate();
+    expect(readdirSync(folder).sort()).toEqual([...generated.keys()].sort());
+    for (const [file, text] of generated) {
+      expect(readFileSync(new URL(file, folder), "utf8") === text, `${file} is up to date`).toBe(true);
+    }
+  });
+
+  test("have a name each, a clause at least, and one expectation", () => {
+    for (const [file, vectors] of loadVectors()) {
+      const names = vectors.map(({ name }) => name);
+      expect([file, names.length - new Set(names).size]).toEqual([file, 0]);
+      for (const vector of vectors) {
+        expect(vector.clauses.length, vector.name).toBeGreaterThan(0);
+        if (vector.kind !== "message") continue;
+        const outcomes = [vector.violation, vector.invalid, vector.payload && vector.fields];
+        expect(
+          outcomes.filter((each) => each !== undefined && each !== "").length,
+          vector.name,
+        ).toBeLessThanOrEqual(1);
+      }
+    }
+  });
+
+  test("and the scenarios have names of their own", () => {
+    const names = [...scenarios, ...monitorCases()].map(({ name }) => name);
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  });
+});

@@ -1,0 +1,61 @@
+// Every vector and scenario against the guests that there are: TypeScript in this process and as a program, C in this process.
+
+import { describe, expect, test } from "vitest";
+import { TYPESCRIPT_TESTEE } from "../../packages/cli/dist/conformance/index.js";
+import { ProcessTestee } from "../../packages/cli/src/conformance/process-testee.ts";
+import { makeReport, type Report } from "../../packages/cli/src/conformance/report.ts";
+import { guestCases, runGuest } from "../../packages/cli/src/conformance/suite.ts";
+import { TypeScriptGuest } from "../../packages/cli/src/conformance/typescript-guest.ts";
+import { buildLibrary, CGuest } from "./c-guest.ts";
+import { SDK_CASES, SDK_LEAVES_OUT, SdkGuest } from "./sdk-guest.ts";
+
+const reason = buildLibrary();
+
+function passes(report: Report, unsupported: readonly string[] = []): void {
+  expect(report.failures).toEqual([]);
+  expect([...new Set(report.missing.map((check) => check.case))]).toEqual(unsupported);
+  expect(report.passed).toBeGreaterThan(2000);
+}
+
+describe("the TypeScript guest", () => {
+  test("in process", async () => {
+    const checks = await runGuest(() => new TypeScriptGuest());
+    passes(makeReport("TypeScript", checks));
+    // What a case lists, it checks: a list may not promise more.
+    for (const { name, clauses } of guestCases()) {
+      const checked = new Set(checks.filter((check) => check.case === name).map(({ clause }) => clause));
+      expect([name, clauses.filter((clause) => !checked.has(clause))]).toEqual([name, []]);
+    }
+  });
+
+  test("as a program, over the testee contract", async () => {
+    passes(makeReport("TypeScript", await runGuest(() => new ProcessTestee(TYPESCRIPT_TESTEE, 5000))));
+  });
+});
+
+describe("the TypeScript SDK", () => {
+  test("in process: attach, epochs, streams, and hosts that misbehave", async () => {
+    const options = { only: SDK_CASES, except: Object.keys(SDK_LEAVES_OUT) };
+    const report = makeReport("SDK", await runGuest(() => new SdkGuest(), options));
+    expect(report.failures).toEqual([]);
+    expect(report.passed).toBeGreaterThan(400);
+    const names = guestCases().map(({ name }) => name);
+    for (const name of options.except) expect(names).toContain(name);
+  });
+});
+
+describe("the C guest", () => {
+  test.skipIf(reason !== undefined)(
+    `in process, over the same memory${reason ? ` (${reason})` : ""}`,
+    async () => {
+      const report = makeReport("C", await runGuest(() => new CGuest()));
+      // The library leaves the attach socket to its hosted layer.
+      passes(
+        report,
+        guestCases()
+          .filter(({ name }) => name.startsWith("hello: "))
+          .map(({ name }) => name),
+      );
+    },
+  );
+});

@@ -1,0 +1,65 @@
+// The monitor as the host side of everything that a guest may do, right or wrong.
+
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Sb, State } from "../../packages/cli/src/conformance/host.ts";
+import { makeReport } from "../../packages/cli/src/conformance/report.ts";
+import type { Check } from "../../packages/cli/src/conformance/world.ts";
+import { LOOPBACK, startMonitor } from "../helpers/monitor.ts";
+import { until } from "../helpers/wait.ts";
+import { type MonitorCase, MonitorWorld } from "./monitor/case.ts";
+import { monitorCases } from "./monitor/index.ts";
+import { WireGuest } from "./wire-guest.ts";
+
+const MOST_USES = 40;
+
+test("the monitor keeps every clause that a guest can see", { timeout: 60_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ringway-conformance-"));
+  const data = join(folder, "data");
+  mkdirSync(data);
+  const policy = `${LOOPBACK}files:\n  - { id: data, guest: /data, host: ${data}, access: rw }\n`;
+  const checks: Check[] = [];
+  try {
+    await using host = await startMonitor(policy);
+    let guest: WireGuest | undefined;
+    let uses = 0;
+    for (const each of monitorCases()) {
+      guest ??= await WireGuest.attached(host.path);
+      const made = await runOne(each, new MonitorWorld(host, guest, data, each));
+      checks.push(...made);
+      const failed = made.some(({ outcome }) => outcome === "failed");
+      // A guest with many violations on streams is ended (ERR-3).
+      const usable = each.shared && !failed && ++uses < MOST_USES && guest.get(Sb.HOST_STATE) === State.READY;
+      if (usable) continue;
+      uses = 0;
+      guest.vanish();
+      guest = undefined;
+      await until("no guest", () => host.monitor.counters().guests === 0);
+    }
+    guest?.vanish();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const report = makeReport("the monitor", checks);
+  expect(report.failures).toEqual([]);
+  for (const { name, clauses } of monitorCases()) {
+    const checked = new Set(checks.filter((check) => check.case === name).map(({ clause }) => clause));
+    expect([name, clauses.filter((clause) => !checked.has(clause))]).toEqual([name, []]);
+  }
+  expect(report.passed).toBeGreaterThan(500);
+});
+
+async function runOne(each: MonitorCase, world: MonitorWorld): Promise<readonly Check[]> {
+  try {
+    await each.run(world);
+    return world.checks;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return [
+      ...world.checks,
+      ...each.clauses.map((clause) => ({ clause, case: each.name, outcome: "failed" as const, why })),
+    ];
+  }
+}

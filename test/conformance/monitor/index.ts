@@ -1,0 +1,14 @@
+// The monitor as the host side: a guest by hand asks, and its answers are checked clause by clause.
+
+import type { MonitorCase } from "./case.ts";
+import { controlCases } from "./control.ts";
+import { filesCases } from "./files.ts";
+import { regionCases } from "./region.ts";
+import { streamsCases } from "./streams.ts";
+import { tcpCases } from "./tcp.ts";
+import { vectorCases } from "./vectors.ts";
+
+/** All that is asked of a host. */
+export function monitorCases(): MonitorCase[] {
+  return [...regionCases, ...controlCases, ...streamsCases, ...tcpCases, ...filesCases, ...vectorCases()];
+}

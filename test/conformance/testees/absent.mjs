@@ -1,0 +1,2 @@
+// A testee that is not for this machine.
+process.exit(127);
