@@ -34,7 +34,17 @@ import {
   storeWord,
   type TcpEndpoints,
 } from "@ringway/control";
-import { closeFd, connectUnix, receiveWithFds, ringEventfd, SharedMemory } from "@ringway/linux";
+import {
+  closeFd,
+  connectUnix,
+  drainEventfd,
+  receiveWithFds,
+  ringEventfd,
+  SharedMemory,
+  scratch,
+  setNonBlocking,
+  write,
+} from "@ringway/linux";
 import { until } from "./wait.ts";
 
 /** An Error or Refused frame. */
@@ -63,7 +73,7 @@ export class RawGuest implements Disposable {
   readonly session: GuestSession;
   readonly socketFd: number;
   readonly bellToHostFd: number;
-  readonly #bellToGuestFd: number;
+  readonly bellToGuestFd: number;
   readonly #replies: Map<number, Frame> = new Map();
   #closed = false;
 
@@ -72,7 +82,7 @@ export class RawGuest implements Disposable {
     this.memory = SharedMemory.fromFd(fds[HelloDescriptor.REGION]!);
     this.region = regionMemory(this.memory.buffer);
     this.bellToHostFd = fds[HelloDescriptor.BELL_TO_HOST]!;
-    this.#bellToGuestFd = fds[HelloDescriptor.BELL_TO_GUEST]!;
+    this.bellToGuestFd = fds[HelloDescriptor.BELL_TO_GUEST]!;
     this.session = new GuestSession(this.region, { ring: () => this.ring() });
   }
 
@@ -325,13 +335,22 @@ export class RawGuest implements Disposable {
     this.ring();
   }
 
+  /** As many rings on the host's side of the bell as an eventfd can count. */
+  fillBell(): void {
+    const most = scratch(8);
+    most.view.setBigUint64(0, 2n ** 64n - 2n, true);
+    setNonBlocking(this.bellToGuestFd, true);
+    drainEventfd(this.bellToGuestFd);
+    write(this.bellToGuestFd, most.address, 8);
+  }
+
   /** Goes without a word. */
   vanish(): void {
     if (this.#closed) return;
     this.#closed = true;
     closeFd(this.socketFd);
     closeFd(this.bellToHostFd);
-    closeFd(this.#bellToGuestFd);
+    closeFd(this.bellToGuestFd);
     this.memory[Symbol.dispose]();
   }
 

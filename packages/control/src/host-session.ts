@@ -49,6 +49,8 @@ export interface ControlHandler {
   log(level: number, text: string): void;
   exit(code: number): void;
   explain(protocol: number, body: Uint8Array): Verdict;
+  /** A stream was refused, with this errno (CTL-3): for who counts it. */
+  refusedStream?(errno: number): void;
 }
 
 /** What changed in the guest's words of the superblock. */
@@ -139,6 +141,11 @@ export class HostSession {
 
   get freePages(): number {
     return this.#heap.freePages;
+  }
+
+  /** Moves whenever the control pipe does: both of its positions, as one number. */
+  get controlMoved(): number {
+    return this.#control.toHost.position + this.#control.toGuest.position;
   }
 
   /** The stream with this id, if it is open. */
@@ -282,7 +289,10 @@ export class HostSession {
       case NewStream.type: {
         const { toHostBytes, toGuestBytes } = NewStream.decode(payload);
         const pipe = this.openStream(toHostBytes, toGuestBytes);
-        if (typeof pipe === "number") return errorFrame(requestId, pipe, newStreamReason(pipe));
+        if (typeof pipe === "number") {
+          handler.refusedStream?.(pipe);
+          return errorFrame(requestId, pipe, newStreamReason(pipe));
+        }
         const info = { id: pipe.id, generation: pipe.generation, ...pipe.place };
         return encodeFrame(StreamInfo.type, requestId, StreamInfo.encode(info));
       }

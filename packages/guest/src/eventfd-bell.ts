@@ -5,7 +5,7 @@
 // in poll() would hold the process up.
 
 import { Worker } from "node:worker_threads";
-import { closeFd, createEventfd, ringEventfd } from "@ringway/linux";
+import { closeFd, createEventfd, ringForeign } from "@ringway/linux";
 import type { BellListener, GuestBell } from "./bell.ts";
 import { resetError } from "./errors.ts";
 
@@ -40,7 +40,7 @@ export class EventfdBell implements GuestBell {
   }
 
   ring(): void {
-    if (!this.#closed) ringEventfd(this.#ring);
+    if (!this.#closed) ringForeign(this.#ring);
   }
 
   listen(listener: BellListener): void {
@@ -83,7 +83,7 @@ export class EventfdBell implements GuestBell {
 
   /** Tells the worker to end. */
   stop(): void {
-    ringEventfd(this.#data.stop);
+    ringForeign(this.#data.stop);
   }
 
   close(): void {

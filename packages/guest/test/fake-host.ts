@@ -72,6 +72,8 @@ export class FakeHost {
   alive = true;
   /** Lets a test see, and swallow, the frames of streams. */
   onOpen: ((pipe: HostPipe, open: Open, frame: Frame) => boolean) | undefined;
+  /** Gets what the host's own code stumbles over, where a test has broken its words. */
+  onBroken: ((error: unknown) => void) | undefined;
   #guest: BellListener | undefined;
   #scheduled = false;
 
@@ -106,7 +108,13 @@ export class FakeHost {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      if (this.alive) this.#run();
+      if (!this.alive) return;
+      try {
+        this.#run();
+      } catch (error) {
+        if (this.onBroken === undefined) throw error;
+        this.onBroken(error);
+      }
     });
   }
 

@@ -1,6 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { write } from "../src/files.ts";
-import { closeFd, createEventfd, drainEventfd, EPOLLIN, Errno, ringEventfd } from "../src/index.ts";
+import {
+  closeFd,
+  createEventfd,
+  drainEventfd,
+  EPOLLIN,
+  Errno,
+  ringEventfd,
+  ringForeign,
+  setNonBlocking,
+} from "../src/index.ts";
 import { memory, waitFor } from "./helpers.ts";
 
 describe("an eventfd", () => {
@@ -28,5 +37,21 @@ describe("an eventfd", () => {
   test("that is closed says so", () => {
     expect(ringEventfd(-1)).toBe(-Errno.EBADF);
     expect(drainEventfd(-1)).toBe(-Errno.EBADF);
+  });
+
+  test("whose other holder has made it blocking is drained and rung without a wait", () => {
+    const fd = createEventfd();
+    setNonBlocking(fd, false);
+    expect(drainEventfd(fd)).toBe(0);
+    for (let i = 0; i < 1000; i++) expect(ringForeign(fd)).toBe(0);
+    expect(drainEventfd(fd)).toBe(1000);
+    const most = memory(8);
+    most.bytes.writeBigUInt64LE(2n ** 64n - 2n);
+    expect(write(fd, most.address, 8)).toBe(8);
+    for (let i = 0; i < 100; i++) expect(ringForeign(fd)).toBe(0);
+    expect(drainEventfd(fd)).toBe(2 ** 64);
+    expect(drainEventfd(fd)).toBe(0);
+    closeFd(fd);
+    expect(ringForeign(-1)).toBeLessThan(0);
   });
 });

@@ -30,24 +30,27 @@ import {
   Errno,
   errnoName,
   peerCredentials,
-  ringEventfd,
+  ringForeign,
   SharedMemory,
   sendWithFds,
 } from "@ringway/linux";
 import { explain } from "./explain.ts";
 import type { Host } from "./host.ts";
 import type { PolicyState } from "./policy-state.ts";
+import { ATTACH_LOOKS, LineQuota, LookQuota, TimeSlice } from "./quotas.ts";
 import type { FromReactor } from "./reactor/messages.ts";
-import type { BellSource, Reactor } from "./reactor/reactor.ts";
+import { type BellSource, type Reactor, type Task, TaskQueue } from "./reactor/reactor.ts";
 import { Stream, shorten } from "./reactor/stream.ts";
 import { OpeningRelay } from "./relays/opening.ts";
 
 /** Streams looked at in one scan: bounds what one guest can take of a turn. */
 const SCAN_STREAMS = 1024;
+/** A look at this many streams, as a power of two, costs about as much as a look. */
+const IDS_PER_LOOK_LOG2 = 5;
 /** Control requests served in one step. */
 const CONTROL_BUDGET = 64;
-/** Scans of a guest that has left: it may have shared its memory with somebody who goes on ringing. */
-const DEPARTING_SCANS = 64;
+/** How long what a guest did before it left is looked at, with all the time that it was held. */
+const LEAVING_MS_MAX = 10_000;
 /** Lines about a guest that the main thread has not logged yet, before the guest must wait: bounds what it can make us hold. */
 const LINES_AHEAD = 256;
 /** Violations on streams before the guest itself is ended (ERR-3). */
@@ -77,6 +80,12 @@ export class Attachment implements BellSource, ControlHandler {
   #streams: (Stream | undefined)[] = [];
   #state: "attaching" | "attached" | "lingering" | "gone" = "attaching";
   #streamViolations = 0;
+  readonly #looks: LookQuota = new LookQuota();
+  readonly #slice: TimeSlice = new TimeSlice();
+  readonly #lineQuota: LineQuota = new LineQuota();
+  readonly ready: TaskQueue = new TaskQueue();
+  #parked = false;
+  #requests = 0;
   #lines = 0;
   #held = false;
   #bellDue = false;
@@ -111,7 +120,7 @@ export class Attachment implements BellSource, ControlHandler {
       made.push(this.#bellToHostFd);
       this.#bellToGuestFd = createEventfd();
       made.push(this.#bellToGuestFd);
-      const doorbell = { ring: (): void => void ringEventfd(this.#bellToGuestFd) };
+      const doorbell = { ring: (): void => void ringForeign(this.#bellToGuestFd) };
       this.session = new HostSession(this.region, doorbell, {
         streams: limits.streams,
         ringBytes: limits.streamBytes,
@@ -175,9 +184,28 @@ export class Attachment implements BellSource, ControlHandler {
   /** One line for the main thread: log, audit, event. Past a number of them the guest waits until it has taken them. */
   #post(message: FromReactor): void {
     this.host.post(message);
-    if (++this.#lines < LINES_AHEAD || this.#held) return;
+    this.#lines++;
+    this.#lineQuota.add(performance.now());
+    if (this.#held) return;
+    if (this.#lines >= LINES_AHEAD) {
+      this.#held = true;
+      this.host.whenTaken(() => this.#taken());
+    } else this.#holdForLines();
+  }
+
+  #taken(): void {
+    this.#lines = 0;
+    if (!this.#holdForLines()) this.#goOn();
+  }
+
+  /** Past the quota of lines the guest waits. True: it does. */
+  #holdForLines(): boolean {
+    const restMs = this.#lineQuota.restMs(this.#policy.policy.limits.logLines, performance.now());
+    if (restMs === 0) return false;
     this.#held = true;
-    this.host.whenTaken(() => this.#goOn());
+    this.host.counters.add("quotaLines");
+    this.reactor.after(restMs, () => this.#goOn());
+    return true;
   }
 
   /** Must this guest wait for the main thread? Then nothing of it is stepped, and everything once it may go on. */
@@ -187,23 +215,102 @@ export class Attachment implements BellSource, ControlHandler {
 
   #goOn(): void {
     this.#held = false;
-    this.#lines = 0;
     if (this.gone) return;
     if (this.#leaving !== undefined) {
-      this.#depart(this.#leaving);
+      // Having been held is no fault of what it left behind; but there is an end to it.
+      const nowMs = performance.now();
+      this.#leavingEndMs = Math.min(nowMs + this.host.lingerMs, this.#leftMs + LEAVING_MS_MAX);
+      this.#leave();
       return;
     }
     this.#checkGuest();
-    this.reactor.enqueue(this);
+    this.ready.put(this);
     for (let id = 1, left = this.session.openStreams; left > 0; id++) {
       if (this.session.pipe(id) === undefined) continue;
       left--;
-      this.reactor.enqueue(this.#stream(id)!);
+      this.ready.put(this.#stream(id)!);
     }
+  }
+
+  // ── What the guest may cost ─────────────────────────────────────────────────────────────────────────────────────
+
+  get parked(): boolean {
+    return this.#parked;
+  }
+
+  get mayRun(): boolean {
+    return !this.reactor.shared || this.#slice.open(this.reactor.turn);
+  }
+
+  /** Before work for the guest that its slice pays for; the result is for endWork(). */
+  startWork(): number {
+    return this.reactor.shared ? performance.now() : 0;
+  }
+
+  /** `useful`: it moved something. */
+  endWork(startMs: number, useful: boolean): void {
+    if (useful) this.#looks.useful();
+    if (startMs > 0) this.#slice.spend(performance.now() - startMs);
+  }
+
+  /** The guest made this thread look at it. Past its quota of looks in vain it is not looked at for a while. */
+  #looked(looks: number): void {
+    if (this.#parked || this.#state === "gone") return;
+    const nowMs = performance.now();
+    if (this.#looks.take(looks, this.#policy.policy.limits.bells, nowMs)) return;
+    this.#parked = true;
+    this.host.counters.add("quotaBells");
+    this.reactor.suspend(this.#bellToHostFd);
+    this.reactor.after(this.#looks.restMs(nowMs), () => this.#unpark());
+  }
+
+  #unpark(): void {
+    if (this.#state === "gone") return;
+    const nowMs = performance.now();
+    if (!this.#looks.take(0, this.#policy.policy.limits.bells, nowMs)) {
+      this.reactor.after(this.#looks.restMs(nowMs), () => this.#unpark());
+      return;
+    }
+    this.#parked = false;
+    try {
+      this.reactor.resume(this.#bellToHostFd, EPOLLIN, this.#bellSlot);
+    } catch (error) {
+      this.failed(error);
+      return;
+    }
+    this.#checkGuest();
+  }
+
+  /** May another request be taken from the guest? */
+  get mayRequest(): boolean {
+    if (this.#requests < this.#policy.policy.limits.requests) return true;
+    this.host.counters.add("quotaRequests");
+    return false;
+  }
+
+  beginRequest(): boolean {
+    if (!this.mayRequest) return false;
+    this.#requests++;
+    return true;
+  }
+
+  /** Work on disk for a request that mayRequest let in, or that must go on whatever the limit says. */
+  beginDiskWork(): void {
+    this.#requests++;
+  }
+
+  endRequest(): void {
+    this.#requests--;
+  }
+
+  refusedStream(errno: number): void {
+    if (errno === Errno.EMFILE) this.host.counters.add("quotaStreams");
+    else if (errno === Errno.ENOMEM) this.host.counters.add("quotaPages");
   }
 
   scan(): void {
     const count = this.session.pending.take(pendingIds);
+    this.#looked(1 + (count >>> IDS_PER_LOOK_LOG2));
     this.session.beat();
     for (let i = 0; i < count; i++) {
       const id = pendingIds[i]!;
@@ -232,11 +339,18 @@ export class Attachment implements BellSource, ControlHandler {
 
   run(): void {
     if (this.#state !== "attached" || this.#held) return;
+    if (!this.mayRun) {
+      this.ready.put(this);
+      return;
+    }
+    const startMs = this.startWork();
+    const before = this.session.controlMoved;
     try {
-      if (this.session.stepControl(this, CONTROL_BUDGET)) this.reactor.enqueue(this);
+      if (this.session.stepControl(this, CONTROL_BUDGET)) this.ready.put(this);
     } catch (error) {
       this.failed(error);
     }
+    this.endWork(startMs, this.session.controlMoved !== before);
   }
 
   getArgs(): Args {
@@ -362,11 +476,12 @@ export class Attachment implements BellSource, ControlHandler {
   #onBell(): void {
     drainEventfd(this.#bellToHostFd);
     this.host.counters.add("bells");
+    this.#looked(1);
     this.#checkGuest();
   }
 
   #checkGuest(): void {
-    if (this.departed || this.#held) return;
+    if (this.departed || this.#held || this.#leaving !== undefined) return;
     if (this.#pins > 0 && this.session.attachRequested) {
       this.#abandonStreams();
       return;
@@ -374,6 +489,7 @@ export class Attachment implements BellSource, ControlHandler {
     try {
       switch (this.session.checkGuest()) {
         case "reset":
+          this.#looked(ATTACH_LOOKS);
           this.#abandonStreams();
           // A guest that attaches quickly has rung once for both of its words.
           if (this.session.checkGuest() === "attached") this.#attached();
@@ -395,7 +511,7 @@ export class Attachment implements BellSource, ControlHandler {
     this.#state = "attached";
     this.host.counters.add("guestsAttached");
     this.#post({ kind: "attached", guest: this.name });
-    this.reactor.enqueue(this);
+    this.ready.put(this);
   }
 
   #onSocket(events: number): void {
@@ -416,23 +532,39 @@ export class Attachment implements BellSource, ControlHandler {
 
   /** The guest left. What it ended in order may still flow for a while; the rest is reset now. */
   #depart(reason: string): void {
-    if (this.#state === "lingering" || this.#state === "gone") return;
+    if (this.departed || this.#leaving !== undefined) return;
     this.#closeSocket();
-    // What the guest did before it left may not have been looked at.
-    if (this.#state === "attached") {
-      for (let i = 0; i < DEPARTING_SCANS && !this.#held; i++) {
-        this.run();
-        this.scan();
-        if (this.gone) return;
-        if (!this.queued && !this.session.pending.pending()) break;
-      }
-      if (this.#held) {
-        this.#leaving = reason;
-        return;
-      }
-    }
-    this.#state = "lingering";
     this.#departure = reason;
+    if (this.#state !== "attached") {
+      this.#linger();
+      return;
+    }
+    this.#leaving = {
+      queued: false,
+      run: () => this.#leave(),
+    };
+    this.#leftMs = performance.now();
+    this.#leavingEndMs = this.#leftMs + this.host.lingerMs;
+    this.#leave();
+  }
+
+  /**
+   * What the guest did before it left may not have been looked at. For a limited time: it may have shared its memory with
+   * somebody who goes on ringing.
+   */
+  #leave(): void {
+    if (this.#state !== "attached" || this.#held) return;
+    this.run();
+    this.scan();
+    if (this.gone || this.#held) return;
+    const more = this.ready.length > 0 || this.session.pending.pending();
+    if (more && performance.now() < this.#leavingEndMs) this.ready.put(this.#leaving!);
+    else this.#linger();
+  }
+
+  #linger(): void {
+    const reason = this.#departure;
+    this.#state = "lingering";
     let lingering = 0;
     for (const stream of this.#streams) {
       if (stream?.relay === undefined) continue;
@@ -447,8 +579,10 @@ export class Attachment implements BellSource, ControlHandler {
   }
 
   #departure = "";
-  /** It has left, and what it did before is looked at once the main thread has caught up. */
-  #leaving: string | undefined;
+  /** It has left, and what it did before is being looked at: in a later turn, or once it is held no more. */
+  #leaving: Task | undefined;
+  #leftMs = 0;
+  #leavingEndMs = 0;
 
   #lingered(ended: Stream): void {
     for (const stream of this.#streams) if (stream !== ended && stream?.relay !== undefined) return;
@@ -464,12 +598,15 @@ export class Attachment implements BellSource, ControlHandler {
   }
 
   #abandonStreams(): void {
-    for (const stream of this.#streams) {
-      if (stream === undefined) continue;
-      stream.abandon();
-      this.host.counters.values[this.host.streamsIndex]!--;
-    }
+    const streams = this.#streams;
     this.#streams = [];
+    // All of them first: one relay may end another's stream, as a listener does with those that are posted to it.
+    for (const stream of streams) stream?.void();
+    for (const stream of streams) {
+      if (stream === undefined) continue;
+      this.host.counters.values[this.host.streamsIndex]!--;
+      stream.abandon();
+    }
     this.postedAccepts = 0;
   }
 
@@ -502,7 +639,8 @@ export class Attachment implements BellSource, ControlHandler {
     this.reactor.removeGuest(this);
     this.session.leave();
     this.#closeSocket();
-    this.reactor.forget(this.#bellToHostFd, this.#bellSlot);
+    if (this.#parked) this.reactor.unwatch(this.#bellSlot);
+    else this.reactor.forget(this.#bellToHostFd, this.#bellSlot);
     closeFd(this.#bellToHostFd);
     closeFd(this.#bellToGuestFd);
     this.memory[Symbol.dispose]();

@@ -113,6 +113,9 @@ describe("a good policy", () => {
         accepts: 0,
         openFiles: 1,
         fileBytesWritten: 2 * 2 ** 30,
+        requests: 1024,
+        bells: 20_000,
+        logLines: 1000,
       },
       timeouts: { connectMs: 1000, resolveMs: 10_000 },
     });

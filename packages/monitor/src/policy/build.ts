@@ -252,6 +252,9 @@ function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): L
     accepts: Number(raw.accepts ?? defaults.DEFAULT_LIMITS.accepts),
     openFiles: Number(raw.openFiles ?? defaults.DEFAULT_LIMITS.openFiles),
     fileBytesWritten,
+    requests: Number(raw.requests ?? defaults.DEFAULT_LIMITS.requests),
+    bells: Number(raw.bells ?? defaults.DEFAULT_LIMITS.bells),
+    logLines: Number(raw.logLines ?? defaults.DEFAULT_LIMITS.logLines),
   };
 }
 

@@ -10,6 +10,11 @@ export const DEFAULT_LIMITS: Limits = {
   accepts: 1024,
   openFiles: 256,
   fileBytesWritten: Number.MAX_SAFE_INTEGER,
+  // One for each file that may be open, and as many connections in the making three times over.
+  requests: 1024,
+  // In vain: about 3 us each, so 6 % of a core for a guest that means ill. One that means well has far fewer.
+  bells: 20_000,
+  logLines: 1000,
 };
 
 export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 30_000, resolveMs: 10_000 };

@@ -45,6 +45,12 @@ export interface Limits {
   readonly openFiles: number;
   /** Number.MAX_SAFE_INTEGER where unlimited. */
   readonly fileBytesWritten: number;
+  /** Taken from the guest's rings and not answered yet. */
+  readonly requests: number;
+  /** In vain, in a second. */
+  readonly bells: number;
+  /** Lines to the logs, in a second. */
+  readonly logLines: number;
 }
 
 export interface Timeouts {

@@ -1,6 +1,8 @@
 // The event loop of the relays, on a thread of its own. One turn:
 //
-//   take pending streams of every guest -> step them -> step the ready queue -> due timers -> epoll -> step again
+//   take pending streams of every guest -> step them -> step the ready queues -> due timers -> epoll -> step again
+//
+// Where guests share it, each has a slice of every turn (quotas.ts): what does not fit goes to its own ready queue.
 //
 // It never blocks but in epoll, and there only after it has announced its sleep to every guest and looked once more
 // (PROTOCOL.md BELL-5). Nothing here is asynchronous in JavaScript's sense: this thread's Node loop does not turn.
@@ -24,11 +26,51 @@ export interface Task {
 /** A guest, as the loop sees it. */
 export interface BellSource {
   readonly bells: BellReceiver;
+  /** It has used up its bells for now: it is not looked at, and not told that this thread sleeps. */
+  readonly parked: boolean;
+  /** Tasks that go on in a later turn. Each guest has its own: what one has too many of delays no other. */
+  readonly ready: TaskQueue;
+  /** Has it time left in this turn? */
+  readonly mayRun: boolean;
   /** Takes what is pending and steps it. */
   scan(): void;
   /** Rings for what was marked since the last time, where the guest sleeps. */
   flushBell(): void;
 }
+
+/** Tasks in the order in which they were put. */
+export class TaskQueue {
+  #tasks: Task[] = [];
+  #first = 0;
+
+  get length(): number {
+    return this.#tasks.length - this.#first;
+  }
+
+  /** Once, however often it is asked. */
+  put(task: Task): void {
+    if (task.queued) return;
+    task.queued = true;
+    this.#tasks.push(task);
+  }
+
+  runFirst(): void {
+    const task = this.#tasks[this.#first++];
+    if (task === undefined) return;
+    if (this.#first === this.#tasks.length) {
+      this.#tasks.length = 0;
+      this.#first = 0;
+    } else if (this.#first >= TASKS_DONE_KEPT) {
+      this.#tasks.splice(0, this.#first);
+      this.#first = 0;
+    }
+    task.queued = false;
+    task.run();
+  }
+}
+
+/** Tasks that were run and still stand in the queue's array. */
+const TASKS_DONE_KEPT = 4096;
 
 /** Polls that find nothing before busy polling pauses, and how many sleeps it then skips. */
 const POLL_MISSES_MAX = 8;
@@ -43,7 +85,7 @@ export class Reactor {
   #tags: number[] = [];
   #freeSlots: number[] = [];
   #guests: BellSource[] = [];
-  #ready: Task[] = [];
+  #turn = 0;
   #bellsDue: BellSource[] = [];
   #running = true;
   #nowMs: number = performance.now();
@@ -60,6 +102,16 @@ export class Reactor {
   /** Milliseconds, monotonic, as of this turn. */
   get nowMs(): number {
     return this.#nowMs;
+  }
+
+  /** Counts turns of the loop. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  /** Do several guests share this thread? Then each has its slice of a turn. */
+  get shared(): boolean {
+    return this.#guests.length > 1;
   }
 
   /** Watches `fd`; returns the slot that names it in modify() and unwatch(). Throws SystemError (ENOSPC, ENOMEM). */
@@ -81,6 +133,16 @@ export class Reactor {
 
   modify(fd: number, events: number, slot: number): void {
     this.epoll.modify(fd, events, slot, this.#tags[slot]!);
+  }
+
+  /** Takes `fd` out of epoll, where even a descriptor watched for nothing tells of errors; the slot stays. */
+  suspend(fd: number): void {
+    this.epoll.delete(fd);
+  }
+
+  /** Watches it again. Throws SystemError (ENOSPC, ENOMEM). */
+  resume(fd: number, events: number, slot: number): void {
+    this.epoll.add(fd, events, slot, this.#tags[slot]!);
   }
 
   /** Events of `slot` go to another source from now on. */
@@ -109,13 +171,6 @@ export class Reactor {
     this.#guests = this.#guests.filter((other) => other !== guest);
   }
 
-  /** Runs `task` in the next turn, once however often it is asked. */
-  enqueue(task: Task): void {
-    if (task.queued) return;
-    task.queued = true;
-    this.#ready.push(task);
-  }
-
   /**
    * `guest` has streams marked: it is rung when those that are ready now have been stepped, or by its own flushBell()
    * before that. One ring for many streams, and the guest finds them all.
@@ -141,13 +196,14 @@ export class Reactor {
   run(): void {
     this.#running = true;
     while (this.#running) {
+      this.#turn++;
       this.#scanGuests();
       this.#runReady();
       this.#nowMs = performance.now();
       this.#timers.run(this.#nowMs);
       this.#flushBells();
       // A task or a timer may have called pause(): then it must not sleep first.
-      if (!this.#running || this.#ready.length > 0 || this.#anyPending()) this.#dispatch(0);
+      if (!this.#running || this.#anyWork()) this.#dispatch(0);
       else if (!this.#busyPoll()) this.#sleep();
     }
   }
@@ -160,21 +216,22 @@ export class Reactor {
   }
 
   #scanGuests(): void {
-    for (const guest of this.#guests) if (guest.bells.pending()) guest.scan();
+    for (const guest of this.#guests) if (!guest.parked && guest.bells.pending()) guest.scan();
   }
 
   #anyPending(): boolean {
-    for (const guest of this.#guests) if (guest.bells.pending()) return true;
+    for (const guest of this.#guests) if (!guest.parked && guest.bells.pending()) return true;
     return false;
   }
 
+  #anyWork(): boolean {
+    for (const { ready } of this.#guests) if (ready.length > 0) return true;
+    return this.#anyPending();
+  }
+
   #runReady(): void {
-    if (this.#ready.length === 0) return;
-    const batch = this.#ready;
-    this.#ready = [];
-    for (const task of batch) {
-      task.queued = false;
-      task.run();
+    for (const guest of this.#guests) {
+      for (let left = guest.ready.length; left > 0 && guest.mayRun; left--) guest.ready.runFirst();
     }
   }
 
@@ -206,7 +263,7 @@ export class Reactor {
     const guests = this.#guests;
     let mayWait = true;
     for (const guest of guests) {
-      if (!guest.bells.prepareSleep()) mayWait = false;
+      if (!guest.parked && !guest.bells.prepareSleep()) mayWait = false;
     }
     if (mayWait) this.counters.values[this.#sleepsIndex]!++;
     const untilTimerMs = this.#timers.untilNextMs(performance.now());

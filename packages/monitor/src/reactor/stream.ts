@@ -47,6 +47,8 @@ export class Stream implements Task {
   /** The pipe's block is another stream's by now, or nobody's, or its words are garbage: it must not be looked at. */
   #released = false;
   #violated = false;
+  /** An Open waits for its answer. */
+  #opening = false;
   /** A disk worker has an address inside the pipe: its pages must not be given to another stream. */
   #pinned = false;
 
@@ -70,13 +72,24 @@ export class Stream implements Task {
 
   /** Look at the stream: its rings, its relay. Queues itself again when the relay's budget is used. */
   run(): void {
-    if (this.#released || this.guest.held) return;
+    const { guest, pipe } = this;
+    if (this.#released || guest.held) return;
+    if (!guest.mayRun) {
+      guest.ready.put(this);
+      return;
+    }
+    const startMs = guest.startWork();
+    const before = this.#relay;
+    const moved = pipe.toHost.position + pipe.toGuest.position;
     try {
-      if (this.#relay === undefined) this.#releaseWhenThrough();
-      else if (this.#relay.step() && this.#relay !== undefined) this.guest.reactor.enqueue(this);
+      if (before === undefined) this.#releaseWhenThrough();
+      else if (before.step() && this.#relay !== undefined) guest.ready.put(this);
     } catch (error) {
       this.failed(error);
     }
+    const useful =
+      pipe.toHost.position + pipe.toGuest.position !== moved || this.#relay !== before || this.#released;
+    guest.endWork(startMs, useful);
   }
 
   /** Runs what touches the rings outside of run(), for a timer or an event: a violation found there is this stream's. */
@@ -104,13 +117,26 @@ export class Stream implements Task {
     return this.writer().send(kind, requestId, value, this.signal);
   }
 
+  /** The guest's Open was taken and will be answered. False: it has too many requests under way. */
+  beginOpen(): boolean {
+    this.#opening = this.guest.beginRequest();
+    return this.#opening;
+  }
+
+  #answered(): void {
+    if (!this.#opening) return;
+    this.#opening = false;
+    this.guest.endRequest();
+  }
+
   opened(requestId: number, body: Uint8Array): void {
+    this.#answered();
     this.send(Opened, requestId, { body });
   }
 
   /** Refused, and the end of the stream (STR-2). */
   refuse(requestId: number, errno: number, rule: string, reason: string): void {
-    this.send(Refused, requestId, this.guest.refusal(errno, rule, reason));
+    if (!this.#released) this.send(Refused, requestId, this.guest.refusal(errno, rule, reason));
     this.end();
   }
 
@@ -120,12 +146,20 @@ export class Stream implements Task {
 
   /** The relay is through, in order: no more bytes either way. */
   end(): void {
+    if (this.#released) {
+      this.abandon();
+      return;
+    }
     this.pipe.toGuest.end();
     this.#close();
   }
 
   /** The relay is through because something broke: the guest gets ECONNRESET. */
   reset(): void {
+    if (this.#released) {
+      this.abandon();
+      return;
+    }
     this.pipe.toGuest.reset();
     this.#close();
   }
@@ -156,15 +190,22 @@ export class Stream implements Task {
     if (this.#relay === undefined && !this.guest.departed) this.run();
   }
 
+  /** The guest is gone, or began anew: whatever is done to the stream from here on, its pipe is not touched. */
+  void(): void {
+    this.#released = true;
+  }
+
   /** The guest is gone: the relay lets go, the pipe is void. */
   abandon(): void {
     const relay = this.#relay;
     this.#relay = undefined;
     this.#released = true;
+    this.#answered();
     relay?.dispose();
   }
 
   #close(): void {
+    this.#answered();
     this.pipe.toHost.close();
     const relay = this.#relay;
     this.#relay = undefined;

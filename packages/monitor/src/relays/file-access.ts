@@ -71,6 +71,7 @@ export function openFlags(flags: number, mode: number): number | undefined {
 export function tooManyFiles(guest: Attachment): Failure | undefined {
   const { openFiles } = guest.policy.policy.limits;
   if (guest.openFiles < openFiles) return undefined;
+  guest.host.counters.add("quotaOpenFiles");
   return {
     errno: Errno.EMFILE,
     rule: "",
@@ -83,6 +84,7 @@ export function takeWriteQuota(guest: Attachment, bytes: number): number {
   const left = guest.policy.policy.limits.fileBytesWritten - guest.fileBytesWritten;
   const granted = Math.max(0, Math.min(bytes, left));
   guest.fileBytesWritten += granted;
+  if (granted < bytes) guest.host.counters.add("quotaFileBytes");
   return granted;
 }
 

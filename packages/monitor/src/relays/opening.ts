@@ -62,6 +62,11 @@ export class OpeningRelay implements Relay {
       stream.refuse(frame.requestId, Errno.EPROTONOSUPPORT, "", reason);
       return false;
     }
+    if (!stream.beginOpen()) {
+      const reason = "too many requests wait for their answers, the most that the policy allows";
+      stream.refuse(frame.requestId, Errno.ENOBUFS, "", reason);
+      return false;
+    }
     opener(stream, frame.requestId, body);
     return stream.relay !== undefined;
   }

@@ -13,6 +13,7 @@ import {
   type Frame,
   type FrameReader,
   type FrameWriter,
+  fileMessages,
   type Message,
   maxPayload,
   ProtocolError,
@@ -24,6 +25,15 @@ import { type DiskWork, type Failure, onDisk } from "./file-access.ts";
 
 /** Requests served in one step before others get their turn. */
 const BUDGET = 32;
+
+/** Gives back what it holds, so it is served however many requests are under way. */
+const CLOSE = fileMessages.Close.type;
+
+const REQUESTS_FAILURE: Failure = {
+  errno: Errno.ENOBUFS,
+  rule: "",
+  reason: "too many requests wait for their answers, the most that the policy allows",
+};
 
 interface Reply {
   readonly type: number;
@@ -76,7 +86,8 @@ export abstract class RequestRelay implements Relay {
           if (closed === Closed.END) this.stream.end();
           return false;
         }
-        this.serve(frame);
+        if (frame.type === CLOSE || this.stream.guest.mayRequest) this.serve(frame);
+        else this.fail(frame.requestId, REQUESTS_FAILURE);
       }
       if (this.#disposed) return false;
     }
@@ -85,7 +96,11 @@ export abstract class RequestRelay implements Relay {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    if (this.#work === undefined || this.#work.cancel()) this.letGo();
+    if (this.#work === undefined) this.letGo();
+    else if (this.#work.cancel()) {
+      this.stream.guest.endRequest();
+      this.letGo();
+    }
   }
 
   protected reply<T>(kind: Message<T>, requestId: number, value: T): void {
@@ -104,8 +119,10 @@ export abstract class RequestRelay implements Relay {
 
   /** Works on disk; no request is taken until `done` has been called. */
   protected disk(operation: DiskOperation, done: (result: DiskResult) => void): void {
+    this.stream.guest.beginDiskWork();
     this.#work = onDisk(this.stream, operation, (result) => {
       this.#work = undefined;
+      this.stream.guest.endRequest();
       if (this.#disposed) {
         this.letGo(result);
         return;

@@ -92,18 +92,14 @@ function bound(address: InetAddress, backlog: number): number {
   return result;
 }
 
-interface Posted {
-  readonly stream: Stream;
-  readonly requestId: number;
-}
-
 class TcpListenRelay implements Relay, EventSource {
   readonly #stream: Stream;
   readonly #fd: number;
   readonly #slot: number;
   readonly #requests: FrameReader;
   readonly #replies: FrameWriter;
-  #posted: Posted[] = [];
+  /** In the order in which they are served, with the request id of each one's Accept. */
+  readonly #posted: Map<Stream, number> = new Map();
   #watching = false;
   #resting: Timer | undefined;
   /** An Error frame that waits for room on the ring; no request is taken while it waits. */
@@ -148,10 +144,10 @@ class TcpListenRelay implements Relay, EventSource {
     reactor.cancel(this.#resting);
     reactor.unwatch(this.#slot);
     closeFd(this.#fd);
-    const posted = this.#posted;
-    this.#posted = [];
+    const posted = [...this.#posted.keys()];
+    this.#posted.clear();
     this.#stream.guest.postedAccepts -= posted.length;
-    for (const { stream } of posted) if (stream.relay instanceof PostedRelay) stream.reset();
+    for (const stream of posted) if (stream.relay instanceof PostedRelay) stream.reset();
   }
 
   drain(): void {
@@ -160,9 +156,7 @@ class TcpListenRelay implements Relay, EventSource {
 
   /** A posted stream that its guest has closed before a connection came (LSN-3). */
   withdraw(stream: Stream): void {
-    const before = this.#posted.length;
-    this.#posted = this.#posted.filter((posted) => posted.stream !== stream);
-    this.#stream.guest.postedAccepts -= before - this.#posted.length;
+    if (this.#posted.delete(stream)) this.#stream.guest.postedAccepts--;
   }
 
   #post(id: number, generation: number, requestId: number): void {
@@ -173,6 +167,7 @@ class TcpListenRelay implements Relay, EventSource {
     } else if (stream.relay?.fresh !== true || stream.pipe.toHost.readable() > 0) {
       this.#fail(requestId, Errno.EINVAL, `stream ${id} is not fresh`);
     } else if (guest.postedAccepts >= guest.policy.policy.limits.accepts) {
+      guest.host.counters.add("quotaAccepts");
       this.#fail(
         requestId,
         Errno.ENOBUFS,
@@ -181,7 +176,7 @@ class TcpListenRelay implements Relay, EventSource {
     } else {
       guest.postedAccepts++;
       stream.become(new PostedRelay(stream, this));
-      this.#posted.push({ stream, requestId });
+      this.#posted.set(stream, requestId);
     }
   }
 
@@ -200,14 +195,13 @@ class TcpListenRelay implements Relay, EventSource {
       }
       this.#give(fd);
     }
-    if (!this.#disposed) this.#watch(this.#posted.length > 0);
+    if (!this.#disposed) this.#watch(this.#posted.size > 0);
     return false;
   }
 
   /** Is there a stream to give a connection to? Those that their guest has closed meanwhile are skipped (LSN-3). */
   #anyPosted(): boolean {
-    for (let first = this.#posted[0]; first !== undefined; first = this.#posted[0]) {
-      const { stream } = first;
+    for (const stream of this.#posted.keys()) {
       let open = false;
       stream.guard(() => {
         open = stream.pipe.toHost.peerClosed() === Closed.OPEN;
@@ -231,8 +225,8 @@ class TcpListenRelay implements Relay, EventSource {
     }
     setNoDelay(fd);
     setKeepAlive(fd, 60, 10, 6);
-    const { stream, requestId } = this.#posted.shift()!;
-    guest.postedAccepts--;
+    const [stream, requestId] = this.#posted.entries().next().value!;
+    this.withdraw(stream);
     guest.host.counters.add("accepted");
     let relay: TcpRelay;
     try {
@@ -244,7 +238,7 @@ class TcpListenRelay implements Relay, EventSource {
     }
     stream.become(relay);
     stream.guard(() => void stream.send(Incoming, requestId, endpoints));
-    guest.reactor.enqueue(stream);
+    guest.ready.put(stream);
   }
 
   #rest(errno: number): void {

@@ -1,0 +1,84 @@
+// What one guest may cost the monitor in time, beside what its streams are worth (docs/security.md).
+//
+//   LookQuota   bells and pending bits behind which there was nothing: past it, the guest is not looked at for a while
+//   LineQuota   lines to the log and to the audit log: past it, the guest waits
+//   TimeSlice   where several guests want the thread, each has the same share of it in every turn
+//
+// All are counts and clocks of this thread's own: nothing in them comes from the region.
+
+/** Looks are granted by the interval: a guest that has used its own up waits for the next, so for less than this. */
+const LOOK_INTERVAL_MS = 100;
+/** What a new epoch costs, in looks: it clears the bells and makes the heap anew. */
+export const ATTACH_LOOKS = 50;
+/** A look that found something pays for itself and for one in vain: bells may come late, or twice (BELL-8). */
+const USEFUL_LOOK = 2;
+
+export class LookQuota {
+  #granted = 0;
+  #left = 0;
+  #endMs = 0;
+
+  /** Takes `looks`; false when the guest has used up what it may in this interval. */
+  take(looks: number, perSecond: number, nowMs: number): boolean {
+    if (nowMs >= this.#endMs) {
+      this.#endMs = nowMs + LOOK_INTERVAL_MS;
+      this.#granted = Math.ceil((perSecond * LOOK_INTERVAL_MS) / 1000);
+      // What is over the quota stays owed: an expensive look is paid for in full.
+      this.#left = Math.min(this.#left, 0) + this.#granted;
+    }
+    this.#left -= looks;
+    return this.#left >= 0;
+  }
+
+  /** The last look found something to do. */
+  useful(): void {
+    this.#left = Math.min(this.#granted, this.#left + USEFUL_LOOK);
+  }
+
+  /** Milliseconds until the next interval. */
+  restMs(nowMs: number): number {
+    return Math.max(0, this.#endMs - nowMs);
+  }
+}
+
+const LINE_INTERVAL_MS = 1000;
+
+export class LineQuota {
+  #lines = 0;
+  #endMs = 0;
+
+  /** Counts a line. */
+  add(nowMs: number): void {
+    if (nowMs >= this.#endMs) {
+      this.#endMs = nowMs + LINE_INTERVAL_MS;
+      this.#lines = 0;
+    }
+    this.#lines++;
+  }
+
+  /** Milliseconds that a guest with `perSecond` lines must wait; 0 where it need not. */
+  restMs(perSecond: number, nowMs: number): number {
+    return this.#lines < perSecond ? 0 : Math.max(0, this.#endMs - nowMs);
+  }
+}
+
+/** Time in one turn. Small beside what a person or a program notices, large beside the cost of a turn. */
+const SLICE_MS = 0.25;
+
+export class TimeSlice {
+  #turn = -1;
+  #leftMs = 0;
+
+  /** May the guest go on in this turn? What it took beyond its share in earlier ones is taken off; what it left is gone. */
+  open(turn: number): boolean {
+    if (turn !== this.#turn) {
+      this.#turn = turn;
+      this.#leftMs = Math.min(this.#leftMs, 0) + SLICE_MS;
+    }
+    return this.#leftMs > 0;
+  }
+
+  spend(ms: number): void {
+    this.#leftMs -= ms;
+  }
+}

@@ -1,0 +1,185 @@
+// Every quota: its error, its counter, and that it comes back; and that a guest which means well meets none.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  Accept,
+  ErrorReply,
+  FrameWriter,
+  fileMessages,
+  fsMessages,
+  type GuestPipe,
+  Log,
+  type Message,
+  Protocol,
+} from "@ringway/control";
+import { Guest } from "@ringway/guest";
+import { afterEach, describe, expect, test } from "vitest";
+import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
+import { RawGuest } from "../helpers/raw-guest.ts";
+import { echoServer, silentServer } from "../helpers/tcp.ts";
+import { until } from "../helpers/wait.ts";
+
+const Errno = { ENOMEM: 12, EMFILE: 24, ENOBUFS: 105, EDQUOT: 122 };
+const files = mkdtempSync(join(tmpdir(), "ringway-quotas-"));
+let host: TestMonitor;
+let guest: RawGuest;
+
+afterEach(async () => {
+  guest?.vanish();
+  await host[Symbol.asyncDispose]();
+});
+
+async function start(limits: string): Promise<void> {
+  rmSync(files, { recursive: true, force: true });
+  mkdirSync(files);
+  writeFileSync(join(files, "f"), "some bytes");
+  const policy = `${LOOPBACK}files: [{ id: all, guest: /, host: ${files}, access: rw }]\nlimits: ${limits}\n`;
+  host = await startMonitor(policy);
+  guest = await RawGuest.attach(host.path);
+}
+
+const counter = (name: keyof ReturnType<TestMonitor["monitor"]["counters"]>): number =>
+  host.monitor.counters()[name];
+
+async function request<T>(pipe: GuestPipe, kind: Message<T>, value: T): Promise<number> {
+  new FrameWriter(pipe.toHost).send(kind, 1, value, () => guest.signal(pipe));
+  const reply = await guest.frame(pipe);
+  return reply.type === ErrorReply.type ? ErrorReply.decode(reply.payload).errno : 0;
+}
+
+async function openFile(path: string, flags: number): Promise<GuestPipe> {
+  const pipe = await guest.newStream(4096);
+  guest.sendOpen(pipe, Protocol.FILE, fileMessages.FileOpen.encode({ path, flags, mode: 0o600 }));
+  await guest.opened(pipe);
+  return pipe;
+}
+
+describe("past its quota of", () => {
+  test("streams a guest gets EMFILE", async () => {
+    await start("{ streams: 3 }");
+    const pipes = [await guest.newStream(1), await guest.newStream(1), await guest.newStream(1)];
+    await expect(guest.newStream(1)).rejects.toMatchObject({ errno: Errno.EMFILE });
+    expect(counter("quotaStreams")).toBe(1);
+    guest.finish(pipes[0]!);
+    await until("a free one", () => guest.newStream(1).catch(() => undefined));
+  });
+
+  test("pages, ENOMEM", async () => {
+    await start("{ regionBytes: 1MiB, streamBytes: 256KiB }");
+    const pipe = await guest.newStream(256 * 1024);
+    await expect(guest.newStream(256 * 1024)).rejects.toMatchObject({ errno: Errno.ENOMEM });
+    expect(counter("quotaPages")).toBe(1);
+    guest.finish(pipe);
+    await until("free pages", () => guest.newStream(256 * 1024).catch(() => undefined));
+  });
+
+  test("posted accepts, ENOBUFS", async () => {
+    await start("{ accepts: 2 }");
+    const { pipe: listener } = await guest.listen();
+    const posted = [await guest.newStream(1), await guest.newStream(1)];
+    for (const [i, pipe] of posted.entries()) await guest.post(listener, pipe, i);
+    const third = await guest.newStream(1);
+    const { id, generation } = third;
+    expect(await request(listener, Accept, { id, generation })).toBe(Errno.ENOBUFS);
+    expect(counter("quotaAccepts")).toBe(1);
+    guest.finish(posted[0]!);
+    await streamsAre(host.monitor, 3);
+    await guest.post(listener, third, 3);
+    guest.finish(listener);
+  });
+
+  test("open files, EMFILE", async () => {
+    await start("{ openFiles: 1 }");
+    const first = await openFile("/f", 1);
+    await expect(openFile("/f", 1)).rejects.toMatchObject({ errno: Errno.EMFILE });
+    expect(counter("quotaOpenFiles")).toBe(1);
+    expect(await request(first, fileMessages.Close, {})).toBe(0);
+    await openFile("/f", 1);
+  });
+
+  test("bytes written to files, EDQUOT", async () => {
+    await start("{ fileBytesWritten: 10 }");
+    const file = await openFile("/new", 6);
+    expect(await request(file, fileMessages.Write, { data: new Uint8Array(10) })).toBe(0);
+    expect(await request(file, fileMessages.Write, { data: new Uint8Array(1) })).toBe(Errno.EDQUOT);
+    expect(counter("quotaFileBytes")).toBe(1);
+  });
+
+  test("requests under way, ENOBUFS, of whatever kind", async () => {
+    await start("{ requests: 1 }");
+    using silent = silentServer();
+    const file = await openFile("/f", 1);
+    const fs = await guest.newStream(4096);
+    guest.sendOpen(fs, Protocol.FS, new Uint8Array(0));
+    await guest.opened(fs);
+    const slow = guest.connect("127.0.0.1", silent.port, { timeoutMs: 700 });
+    await until("it to be under way", () => host.monitor.counters().streams === 3);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await expect(guest.connect("127.0.0.1", silent.port)).rejects.toMatchObject({ errno: Errno.ENOBUFS });
+    expect(await request(fs, fsMessages.Stat, { path: "/f" })).toBe(Errno.ENOBUFS);
+    expect(await request(file, fileMessages.FileStat, {})).toBe(Errno.ENOBUFS);
+    expect(counter("quotaRequests")).toBe(3);
+    // What gives something back is served.
+    expect(await request(file, fileMessages.Close, {})).toBe(0);
+    await expect(slow).rejects.toMatchObject({ errno: 110 });
+    expect(await request(fs, fsMessages.Stat, { path: "/f" })).toBe(0);
+    await openFile("/f", 1);
+  });
+
+  test("bells in vain, it waits, and is served again within a tenth of a second", async () => {
+    await start("{ bells: 1000 }");
+    for (let i = 0; counter("quotaBells") === 0 && i < 5000; i++) {
+      guest.ring();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until("the quota", () => counter("quotaBells") > 0);
+    const startMs = performance.now();
+    await guest.echo(4096);
+    expect(performance.now() - startMs).toBeLessThan(400);
+  });
+
+  test("lines, it waits for the next second; all of them come", async () => {
+    await start("{ logLines: 5 }");
+    for (let i = 0; i < 12; i++) await guest.send(Log, { level: 30, text: `line ${i}` });
+    guest.session.bell.signal(0);
+    await until("all lines", () => host.lines.filter(({ from }) => from === "guest").length === 12);
+    expect(counter("quotaLines")).toBeGreaterThan(0);
+  });
+});
+
+test("a guest that means well meets none of them", async () => {
+  await start("{}");
+  await using server = await echoServer();
+  const sane = await Guest.attach(host.path);
+  const talk = async (): Promise<void> => {
+    const socket = await sane.connect({ host: "127.0.0.1", port: server.port });
+    let left = 300_000;
+    const all = new Promise<void>((resolve) =>
+      socket.on("data", (chunk: Uint8Array) => {
+        left -= chunk.length;
+        if (left === 0) resolve();
+      }),
+    );
+    socket.write(new Uint8Array(left));
+    await all;
+    socket.destroy();
+  };
+  for (let i = 0; i < 4; i++) await Promise.all(Array.from({ length: 25 }, talk));
+  for (let i = 0; i < 50; i++) {
+    await sane.writeFile(`/w${i % 5}`, "x".repeat(10_000));
+    await sane.readFile("/f");
+    await sane.stat("/f");
+    await sane.ping();
+  }
+  const echo = await sane.echo();
+  for (let i = 0; i < 2000; i++) {
+    const back = new Promise((resolve) => echo.once("data", resolve));
+    echo.write("ping");
+    await back;
+  }
+  await sane.close();
+  const counters = Object.entries(host.monitor.counters());
+  expect(counters.filter(([name, value]) => name.startsWith("quota") && value > 0)).toEqual([]);
+});

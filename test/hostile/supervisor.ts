@@ -1,0 +1,341 @@
+// One run against the hostile guest: a monitor, a well-behaved guest and the hostile one, each in a process of its own; and what
+// must hold all the time. How the well-behaved guest fares is measured in pairs, undisturbed and disturbed in turn, and judged
+// by the medians: a machine with other work on it slows both.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { until } from "../helpers/wait.ts";
+import type { Tally } from "./attacker.ts";
+import { cpuSeconds, holdings, makeWorld, residentMib, type World } from "./world.ts";
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Done after so many mutations, or so many steps, or so long, whatever comes first; 0: no such bound. */
+  readonly mutations: number;
+  readonly steps: number;
+  readonly minutes: number;
+  readonly from: number;
+  /** Measurements of the well-behaved guest, each undisturbed and disturbed. */
+  readonly pairs: number;
+  readonly windowMs: number;
+  readonly say?: (line: string) => void;
+}
+
+export interface Fares {
+  readonly mibPerS: number;
+  readonly trips: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+}
+
+export interface Report {
+  readonly seed: number;
+  readonly tally: Tally;
+  readonly seconds: number;
+  readonly failures: readonly string[];
+  /** Medians over the pairs. */
+  readonly undisturbed: Fares | undefined;
+  readonly disturbed: Fares | undefined;
+  readonly throughputShare: number;
+  readonly p99Times: number;
+  readonly monitor: {
+    readonly cpuShare: number;
+    readonly residentMib: readonly number[];
+    readonly descriptors: readonly number[];
+    readonly heapMib: readonly number[];
+  };
+  readonly counters: Readonly<Record<string, number>>;
+  readonly logged: {
+    readonly bugs: readonly string[];
+    readonly violations: Readonly<Record<string, number>>;
+    readonly refusals: Readonly<Record<string, number>>;
+    readonly reasons: Readonly<Record<string, number>>;
+  };
+  /** The hostile guest's last actions, where something failed. */
+  readonly last: readonly string[];
+}
+
+/** Half of the throughput, ten times the round trip: what the well-behaved guest is promised. */
+const THROUGHPUT_SHARE_MIN = 0.5;
+const P99_TIMES_MAX = 10;
+/** Below this many microseconds a machine's own noise decides: the undisturbed p99 counts as at least this. */
+const P99_FLOOR_US = 200;
+/** What the monitor may keep when all guests are gone, beside what it had before the first. */
+const HEAP_GROWTH_MIB = 16;
+const RESIDENT_GROWTH_MIB = 160;
+const ANSWER_MS = 10_000;
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const TSX = import.meta.resolve("tsx");
+
+/** A process that talks JSON by the line. */
+class Child implements Disposable {
+  readonly process: ChildProcess;
+  readonly #waiting: ((value: never) => void)[] = [];
+  ended: string | undefined;
+  errors = "";
+
+  constructor(command: string, args: readonly string[], onLine?: (value: never) => boolean) {
+    this.process = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"] });
+    createInterface({ input: this.process.stdout! }).on("line", (line) => {
+      const value = JSON.parse(line) as never;
+      if (onLine?.(value) === true) return;
+      this.#waiting.shift()?.(value);
+    });
+    this.process.stderr!.setEncoding("utf8").on("data", (text: string) => {
+      this.errors = (this.errors + text).slice(-20_000);
+    });
+    this.process.stdin!.on("error", () => {});
+    this.process.on("close", (code, signal) => {
+      this.ended = String(signal ?? code);
+    });
+  }
+
+  get pid(): number {
+    return this.process.pid!;
+  }
+
+  tell(line: string): void {
+    this.process.stdin!.write(`${line}\n`);
+  }
+
+  /** The next answer; within a time limit, or it hangs. */
+  async ask<T>(line: string, timeoutMs = ANSWER_MS): Promise<T> {
+    let answer: T | undefined;
+    this.#waiting.push((value) => {
+      answer = value;
+    });
+    if (line !== "") this.tell(line);
+    return await until(
+      `an answer to "${line}"`,
+      () => {
+        if (answer === undefined && this.ended !== undefined)
+          throw new Error(`ended with ${this.ended}: ${this.errors}`);
+        return answer;
+      },
+      timeoutMs,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.process.kill("SIGKILL");
+  }
+}
+
+interface MonitorMemory {
+  readonly reactor: { readonly heapUsed: number; readonly external: number };
+  readonly rss: number;
+}
+
+export async function run(options: RunOptions): Promise<Report> {
+  const say = options.say ?? (() => {});
+  const failures: string[] = [];
+  await using world = await makeWorld();
+  using monitor = new Child(process.execPath, [
+    "--expose-gc",
+    here("monitor-child.mjs"),
+    world.socket,
+    world.policyFile,
+  ]);
+  await monitor.ask("");
+  const heapBefore = heapMib(await monitor.ask("memory"));
+  using good = new Child(
+    process.execPath,
+    ["--import", TSX, here("good-child.ts"), world.socket, String(world.targets.echoPort)],
+    (value: { wrong?: string }) => {
+      if (value.wrong !== undefined) failures.push(`the well-behaved guest: ${value.wrong}`);
+      return value.wrong !== undefined;
+    },
+  );
+  await good.ask("");
+  const descriptorsBefore = holdings(monitor.pid, world).descriptors;
+
+  let tally: Tally = { steps: 0, mutations: 0, flips: 0, attaches: 0, ended: 0, streams: 0, novel: 0 };
+  let paused = 0;
+  let last: string[] = [];
+  const { seed, mutations, steps, from } = options;
+  const attackerOptions = JSON.stringify({
+    path: world.socket,
+    seed,
+    targets: world.targets,
+    mutations,
+    steps,
+    from,
+  });
+  // The last in line for a processor: guests' own hunger for time is the machine's to share out, not the monitor's.
+  using attacker = new Child(
+    "nice",
+    ["-n", "19", process.execPath, "--import", TSX, here("attacker-child.ts"), attackerOptions],
+    (value: { tally?: Tally; paused?: boolean; log?: string[] }) => {
+      if (value.tally !== undefined) tally = value.tally;
+      else if (value.log !== undefined) last = value.log;
+      else paused++;
+      return true;
+    },
+  );
+  await until("the hostile guest", () => paused === 1, 20_000);
+
+  const startMs = performance.now();
+  const cpuBefore = cpuSeconds(monitor.pid);
+  const residents: number[] = [];
+  const heaps = [heapBefore];
+  const descriptors: number[] = [];
+  const base: Fares[] = [];
+  const disturbed: Fares[] = [];
+  let going = false;
+
+  const pause = async (): Promise<void> => {
+    if (!going || attacker.ended !== undefined) return;
+    going = false;
+    const before = paused;
+    attacker.tell("pause");
+    await until(
+      "the hostile guest to pause",
+      () => paused > before || attacker.ended !== undefined,
+      ANSWER_MS,
+    );
+  };
+  const measure = (ms: number): Promise<Fares> => good.ask<Fares>(`measure ${ms}`, ms + ANSWER_MS);
+  const rest = (ms: number): Promise<Fares> => good.ask<Fares>(`rest ${ms}`, ms + ANSWER_MS);
+  const watch = async (): Promise<void> => {
+    const { wrong, descriptors: now } = holdings(monitor.pid, world);
+    descriptors.push(now);
+    residents.push(Math.round(residentMib(monitor.pid)));
+    failures.push(...wrong.map((what) => `the monitor holds ${what}`), ...world.harm());
+    await monitor.ask("counters");
+  };
+
+  try {
+    await measure(1000);
+    for (let round = 0; ; round++) {
+      const measured = base.length < options.pairs;
+      if (measured) {
+        await pause();
+        await rest(100);
+        base.push(await measure(options.windowMs));
+      }
+      attacker.tell("go");
+      going = true;
+      await rest(measured ? 100 : 1500);
+      const fares = await measure(measured ? options.windowMs : 500);
+      if (attacker.ended === undefined && measured) disturbed.push(fares);
+      if (attacker.ended === undefined && fares.mibPerS === 0)
+        failures.push("the well-behaved guest got nothing through");
+      await watch();
+      const seconds = (performance.now() - startMs) / 1000;
+      if (round % 10 === 0) {
+        const memory = await monitor.ask<MonitorMemory>("memory");
+        heaps.push(heapMib(memory));
+        say(
+          `${seconds.toFixed(0)} s, heap ${(memory.reactor.heapUsed / 2 ** 20).toFixed(2)} and ${(memory.reactor.external / 2 ** 20).toFixed(2)} MiB, ${tally.mutations} mutations, ${residents.at(-1)} MiB, ${descriptors.at(-1)} descriptors, ${fares.mibPerS.toFixed(0)} MiB/s, p99 ${fares.p99Us} us`,
+        );
+      }
+      if (failures.length > 0 || monitor.ended !== undefined) break;
+      if (attacker.ended !== undefined) break;
+      if (options.minutes > 0 && seconds > options.minutes * 60) break;
+    }
+  } catch (error) {
+    failures.push(String(error));
+  }
+  if (attacker.ended !== undefined && attacker.ended !== "0")
+    failures.push(`the hostile guest broke: ${attacker.errors}`);
+  if (monitor.ended !== undefined)
+    failures.push(`the monitor ended with ${monitor.ended}: ${monitor.errors}`);
+  const seconds = (performance.now() - startMs) / 1000;
+
+  let counters: Record<string, number> = {};
+  let logged: Report["logged"] = { bugs: [], violations: {}, refusals: {}, reasons: {} };
+  let cpuShare = 0;
+  try {
+    if (failures.length > 0) {
+      attacker.tell("log");
+      await until("the log", () => last.length > 0 || attacker.ended !== undefined, 3000).catch(() => {});
+    }
+    cpuShare = (cpuSeconds(monitor.pid) - cpuBefore) / seconds;
+    attacker.tell("quit");
+    await until("the hostile guest's end", () => attacker.ended !== undefined, ANSWER_MS);
+    await rest(300);
+    good.tell("quit");
+    await aftermath(monitor, world, descriptorsBefore, failures);
+    heaps.push(heapMib(await monitor.ask("memory")));
+    residents.push(Math.round(residentMib(monitor.pid)));
+    counters = await monitor.ask("counters");
+    logged = await monitor.ask("log");
+    await monitor.ask("close");
+  } catch (error) {
+    failures.push(String(error));
+  }
+  failures.push(...world.harm());
+  if (logged.bugs.length > 0) failures.push(`internal errors: ${logged.bugs.join("\n")}`);
+  if (heaps.at(-1)! - heapBefore > HEAP_GROWTH_MIB)
+    failures.push(`the reactor's heap grew: ${heaps.join(" ")} MiB`);
+  const early = Math.max(...residents.slice(0, Math.max(1, Math.floor(residents.length / 4))));
+  if (Math.max(...residents) - early > RESIDENT_GROWTH_MIB)
+    failures.push(`the monitor grew: ${residents.join(" ")} MiB`);
+
+  const pairs = Math.min(base.length, disturbed.length);
+  const before = medians(base.slice(0, pairs));
+  const during = medians(disturbed.slice(0, pairs));
+  const throughputShare = median(
+    disturbed.slice(0, pairs).map((fares, i) => fares.mibPerS / base[i]!.mibPerS),
+  );
+  const p99Times = median(
+    disturbed.slice(0, pairs).map((fares, i) => fares.p99Us / Math.max(base[i]!.p99Us, P99_FLOOR_US)),
+  );
+  if (pairs > 2) {
+    if (throughputShare < THROUGHPUT_SHARE_MIN)
+      failures.push(`the well-behaved guest kept ${throughputShare.toFixed(2)} of its throughput`);
+    if (p99Times > P99_TIMES_MAX)
+      failures.push(`its p99 round trip took ${p99Times.toFixed(1)} times as long`);
+  }
+  return {
+    seed,
+    tally,
+    seconds,
+    failures: [...new Set(failures)],
+    undisturbed: before,
+    disturbed: during,
+    throughputShare,
+    p99Times,
+    monitor: { cpuShare, residentMib: residents, descriptors, heapMib: heaps },
+    counters,
+    logged,
+    last: failures.length > 0 ? last : [],
+  };
+}
+
+/** With all guests gone the monitor holds nothing, and does nothing. */
+async function aftermath(
+  monitor: Child,
+  world: World,
+  descriptorsBefore: number,
+  failures: string[],
+): Promise<void> {
+  const counters = (): Promise<Record<string, number>> => monitor.ask("counters");
+  await until("all guests to be gone", async () => (await counters()).guests === 0, ANSWER_MS);
+  if ((await counters()).streams !== 0) failures.push("streams are left when all guests are gone");
+  const open = (): number => holdings(monitor.pid, world).descriptors;
+  await until("descriptors to be closed", () => open() < descriptorsBefore, ANSWER_MS).catch((error) => {
+    failures.push(`${error}: ${open()}, and ${descriptorsBefore} with the well-behaved guest alone`);
+  });
+  const idleFrom = cpuSeconds(monitor.pid);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const idle = cpuSeconds(monitor.pid) - idleFrom;
+  if (idle > 0.3) failures.push(`with no guest the monitor uses ${idle.toFixed(2)} of a core`);
+}
+
+function heapMib({ reactor }: MonitorMemory): number {
+  return Math.round(reactor.heapUsed / 2 ** 20);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+function medians(fares: readonly Fares[]): Fares | undefined {
+  if (fares.length === 0) return undefined;
+  const of = (key: keyof Fares): number => Math.round(median(fares.map((each) => each[key])));
+  return { mibPerS: of("mibPerS"), trips: of("trips"), p50Us: of("p50Us"), p99Us: of("p99Us") };
+}
