@@ -1,5 +1,5 @@
-// One guest as the monitor sees it: its memory, its bell, the socket whose hang-up says that it is gone, its streams, and
-// what it holds of the host (DESIGN: an attachment).
+// One guest as the monitor sees it: its epochs, its streams, and what it holds and costs of the host. How it is attached
+// (memory, bells, liveness) is guest-link.ts's; what is said of it to the main thread, guest-lines.ts's.
 //
 //   ATTACHING -- guest event --> ATTACHED -- hang-up, detach --> LINGERING -- all flushed, or time over --> gone
 //                                   └────── violation on stream 0, stop ──────────────────────────────────> gone
@@ -11,34 +11,20 @@ import {
   Closed,
   type ControlHandler,
   type ErrorReply,
-  encodeHello,
   HostSession,
-  PAGE_BYTES,
   ProtocolError,
   type RegionMemory,
   regionMemory,
   type Verdict,
   Violation,
 } from "@ringway/control";
-import {
-  closeFd,
-  createEventfd,
-  drainEventfd,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLRDHUP,
-  Errno,
-  errnoName,
-  peerCredentials,
-  ringForeign,
-  SharedMemory,
-  sendWithFds,
-} from "@ringway/linux";
+import { Errno, type SharedMemory } from "@ringway/linux";
 import { explain } from "./explain.ts";
+import { GuestLines } from "./guest-lines.ts";
+import { GuestLink, type LinkListener } from "./guest-link.ts";
 import type { Host } from "./host.ts";
 import type { PolicyState } from "./policy-state.ts";
-import { ATTACH_LOOKS, LineQuota, LookQuota, TimeSlice } from "./quotas.ts";
-import type { FromReactor } from "./reactor/messages.ts";
+import { ATTACH_LOOKS, LookQuota, TimeSlice } from "./quotas.ts";
 import { type BellSource, type Reactor, type Task, TaskQueue } from "./reactor/reactor.ts";
 import { Stream, shorten } from "./reactor/stream.ts";
 import { OpeningRelay } from "./relays/opening.ts";
@@ -51,14 +37,12 @@ const IDS_PER_LOOK_LOG2 = 5;
 const CONTROL_BUDGET = 64;
 /** How long what a guest did before it left is looked at, with all the time that it was held. */
 const LEAVING_MS_MAX = 10_000;
-/** Lines about a guest that the main thread has not logged yet, before the guest must wait: bounds what it can make us hold. */
-const LINES_AHEAD = 256;
 /** Violations on streams before the guest itself is ended (ERR-3). */
 const STREAM_VIOLATIONS_MAX = 64;
 
 const pendingIds = new Uint16Array(SCAN_STREAMS);
 
-export class Attachment implements BellSource, ControlHandler {
+export class Attachment implements BellSource, ControlHandler, LinkListener {
   readonly name: string;
   readonly reactor: Reactor;
   readonly host: Host;
@@ -72,22 +56,16 @@ export class Attachment implements BellSource, ControlHandler {
   #policy: PolicyState;
   /** This guest's own policy, which a reload of the monitor's leaves alone. */
   readonly #ownPolicy: boolean;
-  readonly #socketFd: number;
-  readonly #bellToHostFd: number;
-  readonly #bellToGuestFd: number;
-  readonly #bellSlot: number;
-  #socketSlot: number;
+  readonly #link: GuestLink;
   #streams: (Stream | undefined)[] = [];
   #state: "attaching" | "attached" | "lingering" | "gone" = "attaching";
   #streamViolations = 0;
   readonly #looks: LookQuota = new LookQuota();
   readonly #slice: TimeSlice = new TimeSlice();
-  readonly #lineQuota: LineQuota = new LineQuota();
+  readonly #lines: GuestLines;
   readonly ready: TaskQueue = new TaskQueue();
   #parked = false;
   #requests = 0;
-  #lines = 0;
-  #held = false;
   #bellDue = false;
   readonly #bytesToHost: number;
   readonly #bytesToGuest: number;
@@ -102,39 +80,25 @@ export class Attachment implements BellSource, ControlHandler {
     this.reactor = host.reactor;
     this.#policy = policy;
     this.#ownPolicy = ownPolicy;
-    this.#socketFd = socketFd;
+    this.#lines = new GuestLines(
+      host,
+      () => this.#policy.policy.limits.logLines,
+      () => this.#goOn(),
+    );
     this.#bytesToHost = host.counters.index("bytesToHost");
     this.#bytesToGuest = host.counters.index("bytesToGuest");
-    const made: number[] = [];
-    const watched: { fd: number; slot: number }[] = [];
-    let memory: SharedMemory | undefined;
+    const { limits } = policy.policy;
+    this.#link = new GuestLink(this.reactor, name, socketFd, limits.regionBytes);
+    this.memory = this.#link.memory;
+    this.region = regionMemory(this.memory.buffer);
     try {
-      const { limits } = policy.policy;
-      memory = SharedMemory.create(
-        `ringway:${name}`,
-        Math.floor(limits.regionBytes / PAGE_BYTES) * PAGE_BYTES,
-      );
-      this.memory = memory;
-      this.region = regionMemory(memory.buffer);
-      this.#bellToHostFd = createEventfd();
-      made.push(this.#bellToHostFd);
-      this.#bellToGuestFd = createEventfd();
-      made.push(this.#bellToGuestFd);
-      const doorbell = { ring: (): void => void ringForeign(this.#bellToGuestFd) };
-      this.session = new HostSession(this.region, doorbell, {
+      this.session = new HostSession(this.region, this.#link, {
         streams: limits.streams,
         ringBytes: limits.streamBytes,
       });
-      this.#greet(memory.bytes / PAGE_BYTES);
-      this.#bellSlot = this.reactor.watch(this.#bellToHostFd, EPOLLIN, { onEvents: () => this.#onBell() });
-      watched.push({ fd: this.#bellToHostFd, slot: this.#bellSlot });
-      const onEvents = (events: number): void => this.#onSocket(events);
-      this.#socketSlot = this.reactor.watch(socketFd, EPOLLIN | EPOLLRDHUP, { onEvents });
+      this.#link.greet(this);
     } catch (error) {
-      for (const { fd, slot } of watched) this.reactor.forget(fd, slot);
-      for (const fd of made) closeFd(fd);
-      memory?.[Symbol.dispose]();
-      turnAway(socketFd, (error as { errno?: number }).errno ?? Errno.EIO);
+      this.#link.close((error as { errno?: number }).errno ?? Errno.EIO);
       throw error;
     }
     policy.retain();
@@ -164,11 +128,7 @@ export class Attachment implements BellSource, ControlHandler {
 
   /** Process id of whoever connected, 0 where it cannot be seen. */
   get pid(): number {
-    try {
-      return peerCredentials(this.#socketFd).pid;
-    } catch {
-      return 0;
-    }
+    return this.#link.pid;
   }
 
   /** The monitor's policy was reloaded: new streams and requests are judged by it. */
@@ -181,40 +141,12 @@ export class Attachment implements BellSource, ControlHandler {
     this.session.setLimits({ streams: limits.streams, ringBytes: limits.streamBytes });
   }
 
-  /** One line for the main thread: log, audit, event. Past a number of them the guest waits until it has taken them. */
-  #post(message: FromReactor): void {
-    this.host.post(message);
-    this.#lines++;
-    this.#lineQuota.add(performance.now());
-    if (this.#held) return;
-    if (this.#lines >= LINES_AHEAD) {
-      this.#held = true;
-      this.host.whenTaken(() => this.#taken());
-    } else this.#holdForLines();
-  }
-
-  #taken(): void {
-    this.#lines = 0;
-    if (!this.#holdForLines()) this.#goOn();
-  }
-
-  /** Past the quota of lines the guest waits. True: it does. */
-  #holdForLines(): boolean {
-    const restMs = this.#lineQuota.restMs(this.#policy.policy.limits.logLines, performance.now());
-    if (restMs === 0) return false;
-    this.#held = true;
-    this.host.counters.add("quotaLines");
-    this.reactor.after(restMs, () => this.#goOn());
-    return true;
-  }
-
   /** Must this guest wait for the main thread? Then nothing of it is stepped, and everything once it may go on. */
   get held(): boolean {
-    return this.#held;
+    return this.#lines.held;
   }
 
   #goOn(): void {
-    this.#held = false;
     if (this.gone) return;
     if (this.#leaving !== undefined) {
       // Having been held is no fault of what it left behind; but there is an end to it.
@@ -260,7 +192,7 @@ export class Attachment implements BellSource, ControlHandler {
     if (this.#looks.take(looks, this.#policy.policy.limits.bells, nowMs)) return;
     this.#parked = true;
     this.host.counters.add("quotaBells");
-    this.reactor.suspend(this.#bellToHostFd);
+    this.#link.suspendBell();
     this.reactor.after(this.#looks.restMs(nowMs), () => this.#unpark());
   }
 
@@ -273,7 +205,7 @@ export class Attachment implements BellSource, ControlHandler {
     }
     this.#parked = false;
     try {
-      this.reactor.resume(this.#bellToHostFd, EPOLLIN, this.#bellSlot);
+      this.#link.resumeBell();
     } catch (error) {
       this.failed(error);
       return;
@@ -338,7 +270,7 @@ export class Attachment implements BellSource, ControlHandler {
   queued = false;
 
   run(): void {
-    if (this.#state !== "attached" || this.#held) return;
+    if (this.#state !== "attached" || this.#lines.held) return;
     if (!this.mayRun) {
       this.ready.put(this);
       return;
@@ -359,11 +291,11 @@ export class Attachment implements BellSource, ControlHandler {
   }
 
   log(level: number, text: string): void {
-    this.#post({ kind: "log", guest: this.name, level, text });
+    this.#lines.post({ kind: "log", guest: this.name, level, text });
   }
 
   exit(code: number): void {
-    this.#post({ kind: "exit", guest: this.name, code });
+    this.#lines.post({ kind: "exit", guest: this.name, code });
   }
 
   explain(protocol: number, body: Uint8Array): Verdict {
@@ -412,18 +344,18 @@ export class Attachment implements BellSource, ControlHandler {
   /** One line for the audit log. */
   audit(protocol: string, what: string, errno: number, rule: string, reason: string): void {
     this.host.counters.add("refusals");
-    this.#post({ kind: "refused", guest: this.name, protocol, what, rule, reason, errno });
+    this.#lines.post({ kind: "refused", guest: this.name, protocol, what, rule, reason, errno });
   }
 
   warn(reason: string): void {
-    this.#post({ kind: "warning", guest: this.name, reason });
+    this.#lines.post({ kind: "warning", guest: this.name, reason });
   }
 
   /** One line for a violation on a stream, or on the guest's own words (stream 0). */
   reportViolation(error: ProtocolError, stream: number): void {
     this.host.counters.add("violations");
     const { clause, message: reason } = error;
-    this.#post({ kind: "violation", guest: this.name, stream, clause, reason });
+    this.#lines.post({ kind: "violation", guest: this.name, stream, clause, reason });
     if (stream !== 0 && ++this.#streamViolations === STREAM_VIOLATIONS_MAX) {
       this.#end(Violation.QUOTA, `${STREAM_VIOLATIONS_MAX} violations on streams`);
     }
@@ -437,7 +369,7 @@ export class Attachment implements BellSource, ControlHandler {
       this.#end(error.violation, error.message);
     } else {
       const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#post({ kind: "bug", guest: this.name, stack });
+      this.#lines.post({ kind: "bug", guest: this.name, stack });
       this.close("internal error");
     }
   }
@@ -457,13 +389,6 @@ export class Attachment implements BellSource, ControlHandler {
 
   // ── Life ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #greet(regionPages: number): void {
-    const fds = [this.memory.fd, this.#bellToHostFd, this.#bellToGuestFd];
-    const sent = sendWithFds(this.#socketFd, encodeHello({ errno: 0, regionPages }), fds);
-    if (sent < 0)
-      throw Object.assign(new Error(`cannot greet the guest: ${errnoName(-sent)}`), { errno: -sent });
-  }
-
   /** Disk workers that have addresses inside the region. */
   #pins = 0;
 
@@ -473,15 +398,14 @@ export class Attachment implements BellSource, ControlHandler {
     if (this.#pins === 0 && !this.departed && this.session.attachRequested) this.#checkGuest();
   }
 
-  #onBell(): void {
-    drainEventfd(this.#bellToHostFd);
+  onBell(): void {
     this.host.counters.add("bells");
     this.#looked(1);
     this.#checkGuest();
   }
 
   #checkGuest(): void {
-    if (this.departed || this.#held || this.#leaving !== undefined) return;
+    if (this.departed || this.#lines.held || this.#leaving !== undefined) return;
     if (this.#pins > 0 && this.session.attachRequested) {
       this.#abandonStreams();
       return;
@@ -510,17 +434,18 @@ export class Attachment implements BellSource, ControlHandler {
   #attached(): void {
     this.#state = "attached";
     this.host.counters.add("guestsAttached");
-    this.#post({ kind: "attached", guest: this.name });
+    this.#lines.post({ kind: "attached", guest: this.name });
     this.ready.put(this);
   }
 
-  #onSocket(events: number): void {
-    if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) {
-      // Its last bell may still be in the same batch of events.
-      this.#checkGuest();
-      this.#depart("the guest hung up");
-    } else
-      this.failed(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
+  onHangup(): void {
+    // Its last bell may still be in the same batch of events.
+    this.#checkGuest();
+    this.#depart("the guest hung up");
+  }
+
+  onGarbage(): void {
+    this.failed(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
   }
 
   /** Ends the guest for what it did (ERR-4). */
@@ -533,7 +458,7 @@ export class Attachment implements BellSource, ControlHandler {
   /** The guest left. What it ended in order may still flow for a while; the rest is reset now. */
   #depart(reason: string): void {
     if (this.departed || this.#leaving !== undefined) return;
-    this.#closeSocket();
+    this.#link.hangUp();
     this.#departure = reason;
     if (this.#state !== "attached") {
       this.#linger();
@@ -553,10 +478,10 @@ export class Attachment implements BellSource, ControlHandler {
    * somebody who goes on ringing.
    */
   #leave(): void {
-    if (this.#state !== "attached" || this.#held) return;
+    if (this.#state !== "attached" || this.#lines.held) return;
     this.run();
     this.scan();
-    if (this.gone || this.#held) return;
+    if (this.gone || this.#lines.held) return;
     const more = this.ready.length > 0 || this.session.pending.pending();
     if (more && performance.now() < this.#leavingEndMs) this.ready.put(this.#leaving!);
     else this.#linger();
@@ -624,13 +549,6 @@ export class Attachment implements BellSource, ControlHandler {
     return count;
   }
 
-  #closeSocket(): void {
-    if (this.#socketSlot < 0) return;
-    this.reactor.unwatch(this.#socketSlot);
-    this.#socketSlot = -1;
-    closeFd(this.#socketFd);
-  }
-
   /** Ends the guest now: every socket and file of it is closed, its memory goes when no disk work is left in it. */
   close(reason: string): void {
     if (this.#state === "gone") return;
@@ -638,19 +556,8 @@ export class Attachment implements BellSource, ControlHandler {
     this.#abandonStreams();
     this.reactor.removeGuest(this);
     this.session.leave();
-    this.#closeSocket();
-    if (this.#parked) this.reactor.unwatch(this.#bellSlot);
-    else this.reactor.forget(this.#bellToHostFd, this.#bellSlot);
-    closeFd(this.#bellToHostFd);
-    closeFd(this.#bellToGuestFd);
-    this.memory[Symbol.dispose]();
+    this.#link.close();
     this.#policy.release();
     this.host.guestGone(this, reason);
   }
-}
-
-/** Tells whoever connected that it cannot be a guest, and why. */
-export function turnAway(socketFd: number, errno: number): void {
-  sendWithFds(socketFd, encodeHello({ errno, regionPages: 0 }));
-  closeFd(socketFd);
 }

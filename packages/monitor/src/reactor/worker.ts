@@ -4,8 +4,9 @@
 import { getHeapStatistics } from "node:v8";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { acceptUnix, closeFd, drainEventfd, EPOLLIN, Errno, errnoMessage } from "@ringway/linux";
-import { Attachment, turnAway } from "../attachment.ts";
+import { Attachment } from "../attachment.ts";
 import { DiskPool } from "../disk/pool.ts";
+import { turnAway } from "../guest-link.ts";
 import type { Host } from "../host.ts";
 import { PolicyState } from "../policy-state.ts";
 import { Counters } from "./counters.ts";
