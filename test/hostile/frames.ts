@@ -311,7 +311,7 @@ export function wickedWord(random: Random, value: number): number {
 
 /** A frame with something wrong in it: its length, its type, a field, a byte, its end. */
 export function wickedFrame(random: Random, original: Uint8Array): Uint8Array {
-  let bytes = original.slice();
+  let bytes: Uint8Array = original.slice();
   for (let changes = 1 + random.below(3); changes > 0; changes--) {
     const view = new DataView(bytes.buffer);
     switch (random.below(7)) {

@@ -88,7 +88,6 @@ async function round(random: Random): Promise<void> {
   const ends: Promise<void>[] = [];
   const sockets: GuestSocket[] = [];
   if (guest !== undefined) {
-    guest.on("error", () => {});
     const opened = (port: number): Promise<void> =>
       guest!.connect(port).then((socket) => {
         sockets.push(socket);

@@ -118,7 +118,7 @@ timeouts: { connectMs: 300, resolveMs: 300 }
     harm() {
       const harm = [...reached];
       if (print() !== before) harm.push("a folder that no guest may write has changed");
-      const now = readdirSync(folder).filter((name) => name !== "attach.sock");
+      const now = readdirSync(folder).filter((name) => !name.endsWith(".sock"));
       if (now.sort().join() !== entries) harm.push(`beside the roots there is ${now}`);
       return harm;
     },
