@@ -215,7 +215,8 @@ function fileReaders(setting: Setting): Contender[] {
   const relay = relays.get("ringway");
   const contenders: Contender[] = [];
   if (relay !== undefined) {
-    const command = [programs.guest, "--attach", relay.socket, "--path", file.guest];
+    const poll = ["--busy-poll-us", String(BUSY_POLL_US)];
+    const command = [programs.guest, "--attach", relay.socket, "--path", file.guest, ...poll];
     contenders.push({ peer: "ringway", mode: "file", command, relay });
   }
   const command = [programs.fileread, "--path", file.host];
