@@ -123,14 +123,14 @@ it("a reload judges what is asked from now on; what is open stays open; old root
     ...host.policy,
     files: [{ id: "data", guest: "/data", host: folder, access: "rw" }],
   });
-  monitor.reload(root(old));
+  await monitor.reload(root(old));
   const guest = await RawGuest.attach(host.socketPath);
   const fs = await guest.openFs();
   const file = await guest.openFile("/data/f", READ | WRITE);
   await until("the first policy's roots are closed", () => descriptorsOf(host.data) === 0);
   expect(descriptorsOf(old)).toBe(1);
 
-  monitor.reload(root(young));
+  await monitor.reload(root(young));
   await until("old roots are closed", () => descriptorsOf(old) === 0 && descriptorsOf(young) === 1);
   expect(Buffer.from((await file.call(Read, { bytes: 10 }, Data)).data).toString()).toBe("old");
   await file.call(Write, { data: Buffer.from("!") }, Written);
@@ -138,7 +138,7 @@ it("a reload judges what is asked from now on; what is open stays open; old root
   expect(Buffer.from((await reopened.call(Read, { bytes: 10 }, Data)).data).toString()).toBe("young");
   expect(await fs.call(fsMessages.Stat, { path: "/data/f" }, StatReply)).toMatchObject({ size: 5 });
 
-  monitor.reload({ ...host.policy, files: [] });
+  await monitor.reload({ ...host.policy, files: [] });
   expect(await errnoOf(guest.openFile("/data/f", READ))).toBe(Errno.EACCES);
   expect(await errnoOf(fs.call(fsMessages.Stat, { path: "/data/f" }, StatReply))).toBe(Errno.EACCES);
   await reopened.finish();
@@ -149,14 +149,14 @@ it("a reload judges what is asked from now on; what is open stays open; old root
   const names = Array.from({ length: 300 }, (_, i) => i);
   await Promise.all(
     names.map(async (i) => {
-      monitor.reload(root(i % 2 === 0 ? old : young));
+      await monitor.reload(root(i % 2 === 0 ? old : young));
       const found = await errnoOf(
         fs.call(fsMessages.Stat, { path: "/data/f" }, StatReply).catch(() => {}) as never,
       );
       expect([0, Errno.EACCES]).toContain(found);
     }),
   );
-  monitor.reload({ ...host.policy, files: [] });
+  await monitor.reload({ ...host.policy, files: [] });
   await until("all roots are closed", () => openDescriptors() <= before);
   guest.kill();
 });
@@ -165,7 +165,7 @@ it("a smaller limit by reload counts what is open already", async () => {
   await using host = await startHost();
   const guest = await RawGuest.attach(host.socketPath);
   const files = await Promise.all([0, 1, 2].map((i) => guest.openFile(`/data/${i}`, WRITE | CREATE)));
-  host.monitor.reload(withLimits(host.policy, { openFiles: 2 }));
+  await host.monitor.reload(withLimits(host.policy, { openFiles: 2 }));
   const open = (): Promise<RawStream> => guest.openFile("/data/more", WRITE | CREATE);
   await until("the reload", () => host.monitor.policy.limits.openFiles === 2);
   expect(await errnoOf(open())).toBe(Errno.EMFILE);

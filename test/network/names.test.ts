@@ -235,7 +235,7 @@ timeouts: { resolveMs: 1000 }
     await using server = await tcpServer();
     const refused = declined(other.connect("late.test", server.port));
     const say = await until("the question", () => answer);
-    strict.monitor.reload(policyOf("version: 1\n"));
+    await strict.monitor.reload(policyOf("version: 1\n"));
     say(["127.0.0.1"]);
     expect(await refused).toMatchObject({ errno: Errno.EACCES, rule: "default" });
     expect(server.sockets).toEqual([]);

@@ -20,11 +20,11 @@ describe("reload", () => {
     await using host = await startMonitor();
     using guest = await RawGuest.attach(host.path);
     const { pipe } = await guest.connect("127.0.0.1", server.port);
-    host.monitor.reload(policyOf(NOTHING));
+    await host.monitor.reload(policyOf(NOTHING));
     await expect(guest.connect("127.0.0.1", server.port)).rejects.toMatchObject({ rule: "default" });
     await guest.write(pipe, Buffer.from("still open"));
     expect((await guest.readExactly(pipe, 10)).toString()).toBe("still open");
-    host.monitor.reload(policyOf(LOOPBACK));
+    await host.monitor.reload(policyOf(LOOPBACK));
     await guest.connect("127.0.0.1", server.port);
   });
 
@@ -34,7 +34,7 @@ describe("reload", () => {
     using guest = await RawGuest.attach(host.path);
     const file = join(host.folder, "policy.yaml");
     writeFileSync(file, LOOPBACK);
-    host.monitor.reload(file);
+    await host.monitor.reload(file);
     await guest.connect("127.0.0.1", server.port);
     writeFileSync(file, "version: 1\nconnect: [{ allow: 12 }]\n");
     expect(() => host.monitor.reload(file)).toThrow(PolicyError);
@@ -48,7 +48,7 @@ describe("reload", () => {
     expect(name).toBe("own");
     using guest = await RawGuest.attach(fd);
     using common = await RawGuest.attach(host.path);
-    host.monitor.reload(policyOf(NOTHING));
+    await host.monitor.reload(policyOf(NOTHING));
     await guest.connect("127.0.0.1", server.port);
     await expect(common.connect("127.0.0.1", server.port)).rejects.toMatchObject({ rule: "default" });
   });
@@ -57,7 +57,7 @@ describe("reload", () => {
     await using host = await startMonitor();
     using guest = await RawGuest.attach(host.path);
     await guest.echo(1);
-    host.monitor.reload(policyOf(`${LOOPBACK}limits: { streams: 1 }\n`));
+    await host.monitor.reload(policyOf(`${LOOPBACK}limits: { streams: 1 }\n`));
     await until("the new limit", () =>
       guest.newStream(1).then(
         () => false,

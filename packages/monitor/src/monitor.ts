@@ -99,6 +99,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   #diskWakeFd = -1;
   readonly #memoryRequests: Map<number, (memory: ReactorMemory) => void> = new Map();
   #nextMemoryRequest = 1;
+  /** Calls of reload() whose policy is not in force yet. */
+  readonly #reloads: (() => void)[] = [];
   #nextGuest = 1;
   #closing: Promise<void> | undefined;
   #onStopped: (() => void) | undefined;
@@ -163,14 +165,17 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /**
-   * Puts another policy in force, for what guests ask from now on; what is open stays open. With a path, throws
-   * PolicyError for a bad file and the old policy stays.
+   * Puts another policy in force, for what guests ask afterwards; what is open stays open. Resolves once it is in force.
+   * With a path, throws PolicyError (at once, not by the promise) for a bad file and the old policy stays.
    */
-  reload(policy: Policy | string): void {
+  reload(policy: Policy | string): Promise<void> {
     const loaded = typeof policy === "string" ? loadPolicy(policy) : policy;
     this.#policy = loaded;
-    this.#send({ kind: "policy", policy: loaded });
-    this.#log.info("policy reloaded");
+    return new Promise((resolve) => {
+      // The reactor answers in order.
+      this.#reloads.push(resolve);
+      this.#send({ kind: "policy", policy: loaded });
+    });
   }
 
   /** What the reactor has counted so far. */
@@ -210,6 +215,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     await stopped;
     await Promise.all([this.#worker, ...this.#diskWorkers].map((worker) => worker.terminate()));
     closeFd(this.#wakeFd);
+    for (const resolve of this.#reloads.splice(0)) resolve();
     if (this.#diskWakeFd >= 0) closeFd(this.#diskWakeFd);
     this.#log.info("monitor has stopped");
     this.#log.flush();
@@ -286,6 +292,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         return;
       case "resolve":
         void this.#resolve(message);
+        return;
+      case "policy":
+        log.info("policy reloaded");
+        this.#reloads.shift()?.();
         return;
       case "disk":
         this.#startDiskWorkers(message.wakeFd);

@@ -114,7 +114,7 @@ function stopSignal(): Promise<string> {
 
 function reload(monitor: Monitor, file: string, log: Logger): void {
   try {
-    monitor.reload(file);
+    void monitor.reload(file);
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error;
     log.error(

@@ -58,6 +58,8 @@ export interface Refusal {
 
 export type FromReactor =
   | { readonly kind: "ready" }
+  /** The policy posted last is in force. */
+  | { readonly kind: "policy" }
   | { readonly kind: "guest"; readonly guest: string; readonly pid: number }
   | { readonly kind: "attached"; readonly guest: string }
   | { readonly kind: "detached"; readonly guest: string; readonly reason: string }

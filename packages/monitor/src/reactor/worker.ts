@@ -147,6 +147,7 @@ function onMessage(message: ToReactor): void {
       for (const guest of guests) guest.setPolicy(policy);
       host.policy.release();
       host.policy = policy;
+      post({ kind: "policy" });
       return;
     }
     case "attach": {
