@@ -118,7 +118,9 @@ test("a peer that has sent and closed before the monitor looks is heard to the e
   const words = scratch(16);
   words.bytes.set(Buffer.from("all there is"));
   monitor.child.kill("SIGSTOP");
-  // Those that filled the backlog come too; the monitor's comes when its kernel sends again, a second later.
+  // Those that filled the backlog come too; the monitor's comes when its kernel sends again, some seconds later. The
+  // fillers that still wait send again at the same moments, and would take the room each time.
+  server.giveWay();
   const fd = await until(
     "the monitor's connection",
     () => {

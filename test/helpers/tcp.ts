@@ -102,6 +102,8 @@ export interface SilentServer extends Disposable {
   readonly fd: number;
   /** Ports of the connections that fill it. */
   readonly fillers: ReadonlySet<number>;
+  /** Gives the fillers up: those that still wait for room send no more, so that others find it. */
+  giveWay(): void;
 }
 
 /** On 127.0.0.`last`. */
@@ -117,12 +119,17 @@ export function silentServer(last = 1, at = 0): SilentServer {
     connectFd(filler, loopback(port, last));
     return filler;
   });
+  const ports = new Set(fillers.map((filler) => localAddress(filler).port));
+  const giveWay = (): void => {
+    for (const filler of fillers.splice(0)) closeFd(filler);
+  };
   return {
     port,
     fd,
-    fillers: new Set(fillers.map((filler) => localAddress(filler).port)),
+    fillers: ports,
+    giveWay,
     [Symbol.dispose]() {
-      for (const filler of fillers) closeFd(filler);
+      giveWay();
       closeFd(fd);
     },
   };
