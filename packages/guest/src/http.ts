@@ -91,6 +91,8 @@ export function createConnector(guest: Connects, init: ConnectorInit = {}): Conn
     let socket: GuestSocket | tls.TLSSocket = raw;
     if (secure) {
       const servername = options.servername ?? (isIP(host) ? "" : host);
+      // After a failed handshake TLS has let go of the stream, whose peer may reset it all the same.
+      raw.on("error", () => {});
       socket = tls.connect({ ALPNProtocols: ["http/1.1"], ...init.tls, servername, socket: raw });
     }
     const timer = setTimeout(() => {
