@@ -47,6 +47,8 @@ export class GuestHttpsAgent extends https.Agent {
 
   override createConnection(options: https.RequestOptions, callback?: OnSocket): Duplex | null | undefined {
     const socket = this.#guest.createConnection(target(options, 443));
+    // After a failed handshake TLS has let go of the stream, whose peer may reset it all the same.
+    socket.on("error", () => {});
     // https.Agent makes the TLS connection itself over a socket that it is given, and keeps its sessions.
     const over = { ...options, socket } as https.RequestOptions;
     return super.createConnection(over, callback);
