@@ -161,7 +161,10 @@ int32_t rw_poll(struct rw_guest *guest) {
     int answered = rwi_load(sb, SB_ATTACH_REPLY) == guest->attach_request;
     uint32_t host = rwi_load(sb, SB_HOST_STATE);
     if (host > RW_HOST_FAILED) return rwi_check(guest, RW_BAD_SUPERBLOCK);
-    return answered ? poll_waiting(guest, host) : RW_AGAIN;
+    if (answered) return poll_waiting(guest, host);
+    // The monitor waits, and may not have heard the ring: a byte channel loses what is sent before it is connected (ATT-4).
+    if (host == RW_HOST_RESETTING) rwi_ring(guest);
+    return RW_AGAIN;
   }
   if (guest->state == RW_GUEST_ATTACHED) {
     uint32_t host = rwi_load(sb, SB_HOST_STATE);

@@ -55,7 +55,13 @@ function build(ended: (code: number) => void): Command {
 
   command(program, "monitor", "serve guests: the host's side")
     .option("--policy <file>", "what guests may do (docs/policy.md); SIGHUP reads it again")
-    .option("--listen <socket>", "path of the Unix socket on which guests attach")
+    .option("--listen <socket>", "path of the Unix socket on which processes attach")
+    .option(
+      "--vm <name:memory=file,doorbell=socket>",
+      "serve a virtual machine (docs/vm.md); may be given several times, and size= with a file that is to be made",
+      vm,
+      [],
+    )
     .option(
       "--busy-poll-us <n>",
       "how long to look for work before sleeping, in microseconds (default: 50)",
@@ -72,9 +78,14 @@ function build(ended: (code: number) => void): Command {
     )
     .action(async (options) => {
       if (options.policy === undefined) throw new UsageError("expected --policy FILE: what guests may do");
-      if (options.listen === undefined) throw new UsageError("expected --listen SOCKET: where guests attach");
       const { runMonitor } = await import("./commands/monitor.ts");
-      ended(await runMonitor(options));
+      const { parseVmOption } = await import("./vm-option.ts");
+      const vms = (options.vm as string[]).map((text) => {
+        const parsed = parseVmOption(text);
+        if (typeof parsed === "string") throw new UsageError(`--vm: ${parsed}`);
+        return parsed;
+      });
+      ended(await runMonitor({ ...options, vms }));
     });
 
   const policy = command(program, "policy", "look into policy files");
@@ -157,6 +168,10 @@ function seeHelp(command: Command): string {
 
 function fullName(made: Command): string {
   return made.parent === null ? made.name() : `${fullName(made.parent)} ${made.name()}`;
+}
+
+function vm(text: string, earlier: readonly string[]): string[] {
+  return [...earlier, text];
 }
 
 function whole(highest: number): (text: string) => number {

@@ -55,7 +55,36 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     [["policy", "chek", "x"], "unknown command 'chek' (Did you mean check?)", "ringway policy"],
     [["monitor", "--polcy", "x"], "unknown option '--polcy' (Did you mean --policy?)", "ringway monitor"],
     [["monitor"], "expected --policy FILE: what guests may do", "ringway monitor"],
-    [["monitor", "--policy", "x"], "expected --listen SOCKET: where guests attach", "ringway monitor"],
+    [
+      ["monitor", "--policy", join(ROOT, "packages/cli/demo/policy.yaml")],
+      "expected --listen SOCKET, where processes attach, or --vm, or vms in the policy",
+      "ringway monitor",
+    ],
+    [
+      ["monitor", "--policy", "x", "--vm", "web"],
+      '--vm: expected NAME:memory=FILE,doorbell=SOCKET[,size=SIZE], with a name of letters and digits; found "web"',
+      "ringway monitor",
+    ],
+    [
+      ["monitor", "--policy", "x", "--vm", "web:memory=a"],
+      "--vm: expected NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]; doorbell is missing",
+      "ringway monitor",
+    ],
+    [
+      ["monitor", "--policy", "x", "--vm", "web:memory=a,doorbell=b,bell=c"],
+      '--vm: expected memory=FILE, doorbell=SOCKET or size=SIZE, found "bell=c"',
+      "ringway monitor",
+    ],
+    [
+      ["monitor", "--policy", "x", "--vm", "web:memory=a,doorbell=b,size=big"],
+      '--vm: expected a size such as 64M, found "big"',
+      "ringway monitor",
+    ],
+    [
+      ["monitor", "--policy", "x", "--vm", "web:memory=a,memory=b"],
+      "--vm: expected one memory, found two",
+      "ringway monitor",
+    ],
     [["monitor", "--policy"], "option '--policy <file>' argument missing", "ringway monitor"],
     [
       ["monitor", "--policy", "x", "--listen", "y", "--busy-poll-us", "-1"],

@@ -108,7 +108,11 @@ export class GuestSession {
     const state = loadWord(this.#memory, layout.SB_HOST_STATE);
     if (state > HostState.FAILED) throw bad("SB-4", `host state ${state}`);
     if (this.#state === "waiting") {
-      if (!answered) return this.#state;
+      if (!answered) {
+        // The monitor waits, and may not have heard the ring: a byte channel loses what is sent before it is connected (ATT-4).
+        if (state === HostState.RESETTING) this.bell.ring();
+        return this.#state;
+      }
       if (state === HostState.READY || state === HostState.DRAINING) this.#beginEpoch();
       else if (state === HostState.FAILED) this.#end("failed");
       // The monitor that answered is gone, and its successor takes this request for an old one: ask it anew.

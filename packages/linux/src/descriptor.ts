@@ -4,12 +4,15 @@ import { Errno } from "./errno.ts";
 import { failure, libcCall, outcome } from "./libc.ts";
 
 const closeCall = libcCall("close", "int", ["int"]);
+const flockCall = libcCall("flock", "int", ["int", "int"]);
 const fcntlCall = libcCall("fcntl", "int", ["int", "int", "intptr_t"]);
 
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const O_NONBLOCK = 0o4000;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 
 /**
  * Closes a descriptor: 0 or -errno. The descriptor is gone whatever the result, also after -EINTR: closing again
@@ -44,4 +47,12 @@ export function setNonBlocking(fd: number, on: boolean): number {
 export function isNonBlocking(fd: number): number {
   const flags = fcntl(fd, F_GETFL, 0);
   return flags < 0 ? flags : flags & O_NONBLOCK ? 1 : 0;
+}
+
+/**
+ * Locks the file for this open file description alone, among those who lock (flock(2)): 0, -EAGAIN where somebody else has,
+ * or another -errno. Ends when the last descriptor of the description is closed, however its holders end.
+ */
+export function lockFile(fd: number): number {
+  return outcome(flockCall(fd, LOCK_EX | LOCK_NB));
 }

@@ -3,6 +3,7 @@
 // Calls that run per message or per file operation take numbers and return a value `>= 0` or -errno; calls that set
 // something up throw SystemError. libc.ts says how and why.
 
+export * from "./channel.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./errno.ts";
@@ -10,8 +11,10 @@ export * from "./eventfd.ts";
 export * from "./files.ts";
 export { type PathLike, type Scratch, scratch } from "./libc.ts";
 export * from "./memory.ts";
+export * from "./native-thread.ts";
 export * from "./poll.ts";
 export * from "./rlimit.ts";
 export * from "./scheduler.ts";
 export * from "./sockets.ts";
+export * from "./terminal.ts";
 export * from "./unix.ts";

@@ -18,12 +18,12 @@
 
 import { closeFd, fcntl } from "./descriptor.ts";
 import { check, Errno } from "./errno.ts";
+import { fstat } from "./files.ts";
 import { failure, libcCall, outcome, pathMax, putPath, scratch, u64At, viewOf } from "./libc.ts";
 
 const memfdCreateCall = libcCall("memfd_create", "int", ["uintptr_t", "uint32_t"]);
 const ftruncateCall = libcCall("ftruncate", "int", ["int", "int64_t"]);
 const fallocateCall = libcCall("fallocate", "int", ["int", "int", "int64_t", "int64_t"]);
-const lseekCall = libcCall("lseek", "int64_t", ["int", "int64_t", "int"]);
 const fstatfsCall = libcCall("fstatfs", "int", ["int", "uintptr_t"]);
 const mmapCall = libcCall("mmap", "intptr_t", ["uintptr_t", "size_t", "int", "int", "int", "int64_t"]);
 const munmapCall = libcCall("munmap", "int", ["uintptr_t", "size_t"]);
@@ -34,7 +34,6 @@ const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-const SEEK_END = 2;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 0x01;
 const MAP_PRIVATE = 0x02;
@@ -56,6 +55,11 @@ export const Seal: { readonly SEAL: 1; readonly SHRINK: 2; readonly GROW: 4; rea
 /** The seals of a memfd, bits of Seal; -EINVAL where `fd` is not a file that can be sealed; or another -errno. */
 export function sealsOf(fd: number): number {
   return fcntl(fd, F_GET_SEALS, 0);
+}
+
+/** Seals a memfd against shrinking and growing: 0; -EINVAL where `fd` is none, -EPERM where it takes no more seals; or -errno. */
+export function sealSize(fd: number): number {
+  return fcntl(fd, F_ADD_SEALS, Seal.SHRINK | Seal.GROW);
 }
 
 /** The region of a descriptor cannot be used safely: the other side could kill this process through it. */
@@ -130,7 +134,9 @@ export class SharedMemory implements Disposable {
     try {
       // The seal first, then the size: in this order the size can no longer shrink after it was read.
       if (options.requireSeals !== false) requireUnshrinkable(fd);
-      const bytes = check(outcome(lseekCall(fd, 0, SEEK_END)), "lseek");
+      // Not lseek: on a PCI device's memory in sysfs it says 0 (Linux 5.13 to 6.5).
+      const stat = fstat(fd);
+      const bytes = typeof stat === "number" ? check(stat, "fstat") : stat.size;
       if (bytes === 0) throw new UnsafeMemoryError("the memory has no bytes");
       return new SharedMemory(fd, map(fd, bytes), bytes, true);
     } catch (error) {

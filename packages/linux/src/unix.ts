@@ -1,5 +1,5 @@
-// Unix sockets of type SEQPACKET: how a guest gets its region and its doorbells, and how each side notices that the
-// other is gone. A message keeps its bounds and carries descriptors (SCM_RIGHTS).
+// Unix sockets. Of type SEQPACKET: how a guest gets its region and its doorbells, and how each side notices that the
+// other is gone; a message keeps its bounds and carries descriptors (SCM_RIGHTS). Of type STREAM: a VM's bell (channel.ts).
 //
 // Invariant: a descriptor that came with a message is either in the result or closed: never left open unnamed.
 //
@@ -26,6 +26,7 @@ const chmodCall = libcCall("chmod", "int", ["uintptr_t", "uint32_t"]);
 const unlinkCall = libcCall("unlink", "int", ["uintptr_t"]);
 
 const AF_UNIX = 1;
+const SOCK_STREAM = 1;
 const SOCK_SEQPACKET = 5;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
@@ -163,6 +164,25 @@ export function connectUnix(path: string, timeoutMs = 5000): number {
     closeFd(fd);
     throw error;
   }
+}
+
+/**
+ * Connects to a stream listener, now or not: a non-blocking descriptor, or -errno: -EAGAIN where its backlog is full; -ENOENT,
+ * -ECONNREFUSED, -EACCES, -EPROTOTYPE (the listener is of another type), -ENAMETOOLONG.
+ */
+export function connectUnixStream(path: string): number {
+  const fd = outcome(socketCall(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd < 0) return fd;
+  const bytes = putSocketPath(path);
+  let result = bytes;
+  if (bytes >= 0) {
+    do {
+      result = outcome(connectCall(fd, sockaddr.address, bytes));
+    } while (result === -Errno.EINTR);
+  }
+  if (result === 0) return fd;
+  closeFd(fd);
+  return result;
 }
 
 /** Takes a connection: a descriptor, -EAGAIN where there is none, or another -errno. */

@@ -1,5 +1,5 @@
 // One guest as the monitor sees it: its epochs, its streams, and what it holds and costs of the host. How it is attached
-// (memory, bells, liveness) is guest-link.ts's; what is said of it to the main thread, guest-lines.ts's.
+// (memory, bell, liveness) is its GuestLink's; what is said of it to the main thread, guest-lines.ts's.
 //
 //   ATTACHING -- guest event --> ATTACHED -- hang-up, detach --> LINGERING -- all flushed, or time over --> gone
 //                                   └────── violation on stream 0, stop ──────────────────────────────────> gone
@@ -12,6 +12,7 @@ import {
   type ControlHandler,
   type ErrorReply,
   HostSession,
+  HostState,
   ProtocolError,
   type RegionMemory,
   regionMemory,
@@ -21,7 +22,7 @@ import {
 import { Errno, type SharedMemory } from "@ringway/linux";
 import { explain } from "./explain.ts";
 import { GuestLines } from "./guest-lines.ts";
-import { GuestLink, type LinkListener } from "./guest-link.ts";
+import type { GuestLink, LinkListener } from "./guest-link.ts";
 import type { Host } from "./host.ts";
 import type { PolicyState } from "./policy-state.ts";
 import { ATTACH_LOOKS, LookQuota, TimeSlice } from "./quotas.ts";
@@ -71,10 +72,10 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   readonly #bytesToGuest: number;
 
   /**
-   * Takes over `socketFd`, a connected socket, and greets the guest on it. Throws SystemError (EMFILE, ENOMEM), after
-   * it has turned the guest away and closed the socket.
+   * Greets the guest on `link`, which is this object's from now on. Throws SystemError (EMFILE, ENOMEM), after it has
+   * turned the guest away.
    */
-  constructor(host: Host, name: string, socketFd: number, policy: PolicyState, ownPolicy: boolean) {
+  constructor(host: Host, name: string, link: GuestLink, policy: PolicyState, ownPolicy: boolean) {
     this.host = host;
     this.name = name;
     this.reactor = host.reactor;
@@ -88,8 +89,8 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.#bytesToHost = host.counters.index("bytesToHost");
     this.#bytesToGuest = host.counters.index("bytesToGuest");
     const { limits } = policy.policy;
-    this.#link = new GuestLink(this.reactor, name, socketFd, limits.regionBytes);
-    this.memory = this.#link.memory;
+    this.#link = link;
+    this.memory = link.memory;
     this.region = regionMemory(this.memory.buffer);
     try {
       this.session = new HostSession(this.region, this.#link, {
@@ -111,6 +112,11 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
 
   get policy(): PolicyState {
     return this.#policy;
+  }
+
+  /** Did it break the protocol? Then its memory says so until it attaches anew (ERR-4). */
+  get failed(): boolean {
+    return this.session.state === HostState.FAILED;
   }
 
   get gone(): boolean {
@@ -207,7 +213,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     try {
       this.#link.resumeBell();
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
       return;
     }
     this.#checkGuest();
@@ -280,7 +286,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     try {
       if (this.session.stepControl(this, CONTROL_BUDGET)) this.ready.put(this);
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
     }
     this.endWork(startMs, this.session.controlMoved !== before);
   }
@@ -362,7 +368,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   }
 
   /** Something went wrong while this guest was served: its own violation, or a bug of ours that must not hurt others. */
-  failed(error: unknown): void {
+  fail(error: unknown): void {
     if (this.#state === "gone") return;
     if (error instanceof ProtocolError) {
       this.reportViolation(error, 0);
@@ -395,6 +401,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   pinned(change: number): void {
     this.#pins += change;
     // A new epoch waited for them: it gives the same pages out anew.
+    if (this.#pins === 0 && this.gone) this.#link.settled();
     if (this.#pins === 0 && !this.departed && this.session.attachRequested) this.#checkGuest();
   }
 
@@ -427,7 +434,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
         case undefined:
       }
     } catch (error) {
-      this.failed(error);
+      this.fail(error);
     }
   }
 
@@ -445,7 +452,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   }
 
   onGarbage(): void {
-    this.failed(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
+    this.fail(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
   }
 
   /** Ends the guest for what it did (ERR-4). */
@@ -559,5 +566,6 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.#link.close();
     this.#policy.release();
     this.host.guestGone(this, reason);
+    if (this.#pins === 0) this.#link.settled();
   }
 }

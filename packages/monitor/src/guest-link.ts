@@ -1,23 +1,8 @@
-// How one guest hangs on the host: the region's memory, a bell each way, and the attach socket whose hang-up says that the
-// guest is gone (PROTOCOL.md section 17). Descriptors and nothing else: what they mean is the attachment's.
-//
-// The bells' descriptors are the guest's as well, flags included: they are only used by calls that cannot wait.
+// How one guest hangs on the host: the region's memory, a bell each way, and a sign that the guest is gone. Descriptors and
+// nothing else: what they mean is the attachment's. A process has a SocketLink, a virtual machine a Vm.
 
-import { type Doorbell, encodeHello, PAGE_BYTES } from "@ringway/control";
-import {
-  closeFd,
-  createEventfd,
-  drainEventfd,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLRDHUP,
-  errnoName,
-  peerCredentials,
-  ringForeign,
-  SharedMemory,
-  sendWithFds,
-} from "@ringway/linux";
-import type { Reactor } from "./reactor/reactor.ts";
+import type { Doorbell } from "@ringway/control";
+import type { SharedMemory } from "@ringway/linux";
 
 export interface LinkListener {
   /** The guest rang; the bell is drained already. */
@@ -27,108 +12,21 @@ export interface LinkListener {
   onGarbage(): void;
 }
 
-export class GuestLink implements Doorbell {
+/** ring() wakes the guest and never waits. */
+export interface GuestLink extends Doorbell {
   readonly memory: SharedMemory;
-  readonly #reactor: Reactor;
-  readonly #socketFd: number;
-  readonly #bellToHostFd: number;
-  readonly #bellToGuestFd: number;
-  #bellSlot = -1;
-  #bellSuspended = false;
-  #socketSlot = -1;
-  #closed = false;
-
-  /** Takes over `socketFd`, also when it throws: SystemError (EMFILE, ENOMEM), which the guest is told. */
-  constructor(reactor: Reactor, name: string, socketFd: number, regionBytes: number) {
-    this.#reactor = reactor;
-    this.#socketFd = socketFd;
-    const made: number[] = [];
-    let memory: SharedMemory | undefined;
-    try {
-      memory = SharedMemory.create(`ringway:${name}`, Math.floor(regionBytes / PAGE_BYTES) * PAGE_BYTES);
-      made.push(createEventfd(), createEventfd());
-    } catch (error) {
-      for (const fd of made) closeFd(fd);
-      memory?.[Symbol.dispose]();
-      turnAway(socketFd, (error as { errno: number }).errno);
-      throw error;
-    }
-    this.memory = memory;
-    this.#bellToHostFd = made[0]!;
-    this.#bellToGuestFd = made[1]!;
-  }
-
-  /** Process id of whoever connected, 0 where it cannot be seen. */
-  get pid(): number {
-    try {
-      return peerCredentials(this.#socketFd).pid;
-    } catch {
-      return 0;
-    }
-  }
-
-  /** Hands memory and bells to the guest (HEL-2), and listens to it. Throws where either cannot be done; close() then. */
-  greet(listener: LinkListener): void {
-    const fds = [this.memory.fd, this.#bellToHostFd, this.#bellToGuestFd];
-    const hello = encodeHello({ errno: 0, regionPages: this.memory.bytes / PAGE_BYTES });
-    const sent = sendWithFds(this.#socketFd, hello, fds);
-    if (sent < 0) throw new Error(`cannot greet the guest: ${errnoName(-sent)}`);
-    this.#bellSlot = this.#reactor.watch(this.#bellToHostFd, EPOLLIN, {
-      onEvents: () => {
-        drainEventfd(this.#bellToHostFd);
-        listener.onBell();
-      },
-    });
-    this.#socketSlot = this.#reactor.watch(this.#socketFd, EPOLLIN | EPOLLRDHUP, {
-      onEvents: (events) => {
-        if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) listener.onHangup();
-        else listener.onGarbage();
-      },
-    });
-  }
-
-  /** Wakes the guest; never waits. */
-  ring(): void {
-    ringForeign(this.#bellToGuestFd);
-  }
-
-  /** Hears no ring until resumeBell(); those that come meanwhile stay in the counter. */
-  suspendBell(): void {
-    this.#bellSuspended = true;
-    this.#reactor.suspend(this.#bellToHostFd);
-  }
-
+  /** Process id of the guest, or of its hypervisor; 0 where it cannot be seen. */
+  readonly pid: number;
+  /** The guest may begin, and is listened to. Throws where that cannot be done; close() then. */
+  greet(listener: LinkListener): void;
+  /** Hears no ring until resumeBell(); those that come meanwhile are not lost. */
+  suspendBell(): void;
   /** Throws SystemError (ENOSPC, ENOMEM). */
-  resumeBell(): void {
-    this.#reactor.resume(this.#bellToHostFd, EPOLLIN, this.#bellSlot);
-    this.#bellSuspended = false;
-  }
-
-  /** Hangs up: the guest is told no more, and is not listened to on the socket. */
-  hangUp(): void {
-    if (this.#socketSlot < 0) return;
-    this.#reactor.unwatch(this.#socketSlot);
-    this.#socketSlot = -1;
-    closeFd(this.#socketFd);
-  }
-
-  /** Everything goes; the memory when no disk work is left in it. A guest that was never greeted is told `errno`. */
-  close(errno?: number): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    if (this.#socketSlot >= 0) this.hangUp();
-    else if (errno !== undefined) turnAway(this.#socketFd, errno);
-    // The guest holds the bell too: closing alone would leave it in epoll.
-    if (this.#bellSuspended) this.#reactor.unwatch(this.#bellSlot);
-    else if (this.#bellSlot >= 0) this.#reactor.forget(this.#bellToHostFd, this.#bellSlot);
-    closeFd(this.#bellToHostFd);
-    closeFd(this.#bellToGuestFd);
-    this.memory[Symbol.dispose]();
-  }
-}
-
-/** Tells whoever connected that it cannot be a guest, and why. */
-export function turnAway(socketFd: number, errno: number): void {
-  sendWithFds(socketFd, encodeHello({ errno, regionPages: 0 }));
-  closeFd(socketFd);
+  resumeBell(): void;
+  /** The guest has left: it is told no more, and not listened to. */
+  hangUp(): void;
+  /** This guest is over. A guest that was never greeted is told `errno`. */
+  close(errno?: number): void;
+  /** After close(): no disk work has addresses inside the memory any more. */
+  settled(): void;
 }

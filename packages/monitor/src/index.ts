@@ -8,8 +8,10 @@ export {
   type MonitorEvents,
   type MonitorOptions,
   type Violated,
+  type VmOptions,
 } from "./monitor.ts";
 export * from "./policy/index.ts";
 export { COUNTERS, type CounterName, type CounterValues } from "./reactor/counters.ts";
 export type { ReactorMemory, Refusal } from "./reactor/messages.ts";
 export { type Lookup, lookupBySystem } from "./resolver.ts";
+export { VmMemoryError } from "./vm-memory.ts";

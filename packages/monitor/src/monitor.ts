@@ -3,29 +3,49 @@
 
 import { EventEmitter } from "node:events";
 import { unlinkSync } from "node:fs";
-import { MessageChannel, Worker } from "node:worker_threads";
+import { MessageChannel } from "node:worker_threads";
 import {
   closeFd,
   createEventfd,
   errnoName,
   listenUnix,
+  NativeThread,
   ringEventfd,
   setNonBlocking,
   unixPair,
 } from "@ringway/linux";
 import { type Logger, pino } from "pino";
 import { DISK_WORKERS } from "./disk/pool.ts";
+import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize } from "./policy/defaults.ts";
 import { loadPolicy } from "./policy/load.ts";
-import type { Policy } from "./policy/types.ts";
+import type { Policy, VmEntry } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type { FromReactor, ReactorMemory, ReactorOptions, Refusal, ToReactor } from "./reactor/messages.ts";
 import { type Lookup, Resolver } from "./resolver.ts";
+import { openVmMemory, VmMemoryError } from "./vm-memory.ts";
+
+/** A virtual machine to serve (docs/vm.md). */
+export interface VmOptions {
+  /** What its guests are called in events and logs. */
+  readonly name: string;
+  /**
+   * The memory that its ivshmem device shares with the host: a path, made where it does not exist; or a descriptor, of which
+   * the monitor takes a duplicate.
+   */
+  readonly memory: string | number;
+  /** Bytes of a memory that is made: a power of two. One that exists keeps the size that it has. Default 64 MiB. */
+  readonly memoryBytes?: number;
+  /** Path of the socket that its hypervisor serves: one byte, each way, is a ring. It is called until it answers. */
+  readonly doorbell: string;
+}
 
 export interface MonitorOptions {
   /** What guests may do: a policy, or the path of a policy file. */
   readonly policy: Policy | string;
   /** Path of a Unix socket on which process guests attach; without it, guests come by attach() only. */
   readonly listen?: string;
+  /** Virtual machines to serve, beside those of the policy. */
+  readonly vms?: readonly VmOptions[];
   /** How long the reactor looks for work before it sleeps, in microseconds; 0 never. Default 50. */
   readonly busyPollUs?: number;
   /** Where log and audit lines go. Default: silent. */
@@ -89,16 +109,18 @@ export const DEFAULT_DRAIN_MS = 5000;
 
 export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposable {
   #policy: Policy;
-  readonly #worker: Worker;
+  readonly #worker: NativeThread;
   readonly #wakeFd: number;
   readonly #counters: Counters;
   readonly #resolver: Resolver;
   readonly #log: Logger;
   readonly #listen: string | undefined;
-  readonly #diskWorkers: Worker[] = [];
+  readonly #diskWorkers: NativeThread[] = [];
   #diskWakeFd = -1;
   readonly #memoryRequests: Map<number, (memory: ReactorMemory) => void> = new Map();
   #nextMemoryRequest = 1;
+  /** Virtual machines by name; `ofPolicy` are those that a reload may remove. */
+  readonly #vms: Map<string, { readonly options: VmOptions; readonly ofPolicy: boolean }> = new Map();
   /** Calls of reload() whose policy is not in force yet. */
   readonly #reloads: (() => void)[] = [];
   #nextGuest = 1;
@@ -123,7 +145,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       lingerMs: options.lingerMs ?? 500,
       listenFd,
     };
-    this.#worker = new Worker(new URL("./reactor/worker.js", import.meta.url), {
+    this.#worker = new NativeThread(new URL("./reactor/worker.js", import.meta.url), {
       name: "reactor",
       workerData,
       ...WORKER_OPTIONS,
@@ -134,11 +156,18 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
 
   /**
    * Starts a monitor; resolves when it takes guests. Throws PolicyError for a bad policy file, SystemError where the
-   * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG).
+   * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG), and what addVm() throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
     const policy = typeof options.policy === "string" ? loadPolicy(options.policy) : options.policy;
     const monitor = new Monitor(options, policy);
+    try {
+      monitor.#addVms(options.vms ?? [], false);
+      monitor.#addVms(policy.vms, true);
+    } catch (error) {
+      await monitor.close({ drainMs: 0 });
+      throw error;
+    }
     await new Promise<void>((resolve, reject) => {
       monitor.#onReady = resolve;
       monitor.#worker.once("error", reject);
@@ -165,17 +194,73 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /**
+   * Serves another virtual machine, from now until removeVm(). Throws VmMemoryError where its memory cannot be used (another
+   * monitor serves it, it holds something else, its size is no power of two), SystemError where it cannot be opened.
+   */
+  addVm(options: VmOptions): void {
+    if (this.#closing !== undefined) throw new Error("the monitor is closed");
+    this.#addVms([options], false);
+  }
+
+  /** Serves it no more: its guest is ended now. Names nobody has are ignored. */
+  removeVm(name: string): void {
+    if (!this.#vms.delete(name) || this.#closing !== undefined) return;
+    this.#send({ kind: "vm-removed", name });
+  }
+
+  /** All of them or none. */
+  #addVms(vms: readonly VmOptions[], ofPolicy: boolean): void {
+    const opened: number[] = [];
+    const names = new Set(this.#vms.keys());
+    try {
+      for (const { name, memory, memoryBytes = DEFAULT_VM_MEMORY_BYTES } of vms) {
+        if (names.has(name)) throw new VmMemoryError(`a VM called ${name} is served already`);
+        names.add(name);
+        if (!isVmMemorySize(memoryBytes))
+          throw new RangeError(`a VM's memory cannot have ${memoryBytes} bytes`);
+        opened.push(openVmMemory(memory, memoryBytes));
+      }
+    } catch (error) {
+      for (const fd of opened) closeFd(fd);
+      throw error;
+    }
+    for (const [index, options] of vms.entries()) {
+      const { name, doorbell } = options;
+      this.#vms.set(name, { options, ofPolicy });
+      this.#send({ kind: "vm", name, memoryFd: opened[index]!, doorbell });
+    }
+  }
+
+  /**
    * Puts another policy in force, for what guests ask afterwards; what is open stays open. Resolves once it is in force.
-   * With a path, throws PolicyError (at once, not by the promise) for a bad file and the old policy stays.
+   * With a path, throws PolicyError (at once, not by the promise) for a bad file and the old policy stays. The policy's VMs that
+   * are new are served from now on, those that are gone no more; throws what addVm() throws, and the old policy stays.
    */
   reload(policy: Policy | string): Promise<void> {
     const loaded = typeof policy === "string" ? loadPolicy(policy) : policy;
+    this.#reloadVms(loaded.vms);
     this.#policy = loaded;
     return new Promise((resolve) => {
       // The reactor answers in order.
       this.#reloads.push(resolve);
       this.#send({ kind: "policy", policy: loaded });
     });
+  }
+
+  #reloadVms(vms: readonly VmEntry[]): void {
+    const added: VmOptions[] = [];
+    for (const vm of vms) {
+      const served = this.#vms.get(vm.name)?.options;
+      if (served === undefined) added.push(vm);
+      else if (served.memory !== vm.memory || served.doorbell !== vm.doorbell) {
+        throw new VmMemoryError(
+          `VM ${vm.name} is served with another memory or doorbell: remove it first, then add it`,
+        );
+      }
+    }
+    this.#addVms(added, true);
+    const kept = new Set(vms.map(({ name }) => name));
+    for (const [name, { ofPolicy }] of this.#vms) if (ofPolicy && !kept.has(name)) this.removeVm(name);
   }
 
   /** What the reactor has counted so far. */
@@ -329,7 +414,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#diskWakeFd = wakeFd;
     for (let i = 0; i < DISK_WORKERS; i++) {
       const { port1, port2 } = new MessageChannel();
-      const worker = new Worker(new URL("./disk/worker.js", import.meta.url), {
+      const worker = new NativeThread(new URL("./disk/worker.js", import.meta.url), {
         name: `disk-${i}`,
         ...WORKER_OPTIONS,
         workerData: { port: port1, wakeFd },

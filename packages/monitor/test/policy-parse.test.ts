@@ -106,6 +106,7 @@ describe("a good policy", () => {
         },
       ],
       files: [{ id: "files[0]", guest: "/data", host: "/etc/ringway/data", access: "rw" }],
+      vms: [],
       limits: {
         streams: 100,
         regionBytes: 64 * 2 ** 20,
@@ -129,9 +130,27 @@ describe("a good policy", () => {
       connect: [],
       listen: [],
       files: [],
+      vms: [],
       limits: DEFAULT_LIMITS,
       timeouts: DEFAULT_TIMEOUTS,
     });
+  });
+
+  it("names VMs, relative to its folder", () => {
+    const text = `version: 1
+vms:
+  - { name: web, memory: web.mem, doorbell: run/web.sock, size: 16MiB }
+  - { name: db, memory: /dev/shm/db, doorbell: /run/db.sock }
+`;
+    expect(parse(text).vms).toEqual([
+      {
+        name: "web",
+        memory: "/etc/ringway/web.mem",
+        doorbell: "/etc/ringway/run/web.sock",
+        memoryBytes: 16 * 1024 * 1024,
+      },
+      { name: "db", memory: "/dev/shm/db", doorbell: "/run/db.sock", memoryBytes: 64 * 1024 * 1024 },
+    ]);
   });
 
   it("in a small region gets smaller rings", () => {
@@ -172,7 +191,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "<<: { refusals: hide }",
     2,
     1,
-    'unknown key "<<"; expected one of version, guest, refusals, connect, listen, files, limits, timeouts',
+    'unknown key "<<"; expected one of version, guest, refusals, connect, listen, files, vms, limits, timeouts',
   ],
   // Structure
   ["refusal: hide", 2, 1, 'unknown key "refusal"; did you mean "refusals"?'],
@@ -180,7 +199,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "__proto__: 1",
     2,
     1,
-    'unknown key "__proto__"; expected one of version, guest, refusals, connect, listen, files, limits, timeouts',
+    'unknown key "__proto__"; expected one of version, guest, refusals, connect, listen, files, vms, limits, timeouts',
   ],
   ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
   ["connect:", 2, 1, "connect: expected a list of connect rules, found nothing"],
@@ -257,6 +276,31 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     3,
     14,
     'files[0].guest: expected an absolute path, found "a"',
+  ],
+  ["vms:\n  - { name: a, memory: b }", 3, 5, 'vms[0]: expected the key "doorbell", which is missing'],
+  [
+    "vms:\n  - { name: 1a, memory: b, doorbell: c }",
+    3,
+    13,
+    'vms[0].name: expected a letter, then up to 63 letters, digits, dots, underscores or hyphens; found "1a"',
+  ],
+  [
+    "vms:\n  - { name: a, memory: b, doorbell: c, size: 3MiB }",
+    3,
+    46,
+    'vms[0].size: expected a power of two from 1MiB to 1024GiB, found "3MiB"',
+  ],
+  [
+    "vms:\n  - { name: a, memory: b, doorbell: c }\n  - { name: a, memory: d, doorbell: e }",
+    4,
+    13,
+    'vms[1].name: another VM is called "a" already',
+  ],
+  [
+    "vms:\n  - { name: a, memory: b, doorbell: c }\n  - { name: d, memory: ./b, doorbell: e }",
+    4,
+    24,
+    "vms[1].memory: this is another VM's memory already",
   ],
   ["limits:\n  streams: 0", 3, 12, "limits.streams: expected a whole number from 1 to 32767, found 0"],
   ["limits:\n  streams: 1.5", 3, 12, "limits.streams: expected a whole number from 1 to 32767, found 1.5"],

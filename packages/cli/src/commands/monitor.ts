@@ -8,14 +8,21 @@
 
 import { statSync } from "node:fs";
 import { raiseFileDescriptorLimit, type SystemError } from "@ringway/linux";
-import { DEFAULT_DRAIN_MS, Monitor, type MonitorOptions, PolicyError } from "@ringway/monitor";
+import {
+  DEFAULT_DRAIN_MS,
+  Monitor,
+  type MonitorOptions,
+  PolicyError,
+  type VmOptions,
+} from "@ringway/monitor";
 import { type Logger, pino } from "pino";
-import { Exit, errorLine, Failure } from "../errors.ts";
+import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
 import { loadForCommand } from "./load.ts";
 
 export interface MonitorCommandOptions {
   readonly policy: string;
-  readonly listen: string;
+  readonly listen?: string;
+  readonly vms: readonly VmOptions[];
   readonly busyPollUs?: number;
   readonly drainMs?: number;
   readonly maxGuests?: number;
@@ -26,6 +33,9 @@ const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 export async function runMonitor(options: MonitorCommandOptions): Promise<number> {
   const policy = loadForCommand(options.policy);
+  if (options.listen === undefined && options.vms.length === 0 && policy.vms.length === 0) {
+    throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
+  }
   const log = createLogger(options.logLevel);
   raiseLimit(log);
 
@@ -57,18 +67,19 @@ async function start(
   policy: MonitorOptions["policy"],
   logger: Logger,
 ): Promise<Monitor> {
-  const { listen, busyPollUs, maxGuests } = options;
+  const { listen, vms, busyPollUs, maxGuests } = options;
   try {
     return await Monitor.start({
       policy,
-      listen,
+      vms,
       logger,
+      ...(listen === undefined ? {} : { listen }),
       ...(busyPollUs === undefined ? {} : { busyPollUs }),
       ...(maxGuests === undefined ? {} : { maxGuests }),
     });
   } catch (error) {
-    const { name, code } = error as SystemError;
-    if (name !== "SystemError") throw error;
+    const { name, code, path } = error as SystemError;
+    if (name !== "SystemError" || listen === undefined || path !== listen) throw error;
     const advice = adviceFor(code, listen);
     const detail = advice === undefined ? errorLine(error) : `${advice} (${code})`;
     throw new Failure(`cannot listen on ${listen}: ${detail}`, { cause: error });
@@ -116,11 +127,9 @@ function reload(monitor: Monitor, file: string, log: Logger): void {
   try {
     void monitor.reload(file);
   } catch (error) {
-    if (!(error instanceof PolicyError)) throw error;
-    log.error(
-      { problems: error.report().split("\n") },
-      `policy refused, the old one stays: ${error.message}`,
-    );
+    const { message } = error as Error;
+    const problems = error instanceof PolicyError ? error.report().split("\n") : [message];
+    log.error({ problems }, `policy refused, the old one stays: ${message}`);
   }
 }
 

@@ -23,6 +23,7 @@ import {
   type ListenRule,
   type Policy,
   type PortRange,
+  type VmEntry,
 } from "./types.ts";
 
 /** The file as the schema leaves it; where the schema complained, a value may be anything. */
@@ -32,6 +33,7 @@ export interface RawPolicy {
   readonly connect?: RawRule[];
   readonly listen?: RawRule[];
   readonly files?: RawFiles[];
+  readonly vms?: RawVm[];
   readonly limits?: Partial<Record<keyof Limits, number | string>>;
   readonly timeouts?: { readonly connectMs?: number; readonly resolveMs?: number };
 }
@@ -51,6 +53,13 @@ interface RawFiles {
   readonly guest: string;
   readonly host: string;
   readonly access: "ro" | "rw";
+}
+
+interface RawVm {
+  readonly name: string;
+  readonly memory: string;
+  readonly doorbell: string;
+  readonly size?: number | string;
 }
 
 export interface BuildContext {
@@ -92,6 +101,7 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): Policy {
     connect,
     listen,
     files,
+    vms: vms(raw.vms ?? [], context),
     limits: limits(raw.limits ?? {}, context),
     timeouts: { ...defaults.DEFAULT_TIMEOUTS, ...raw.timeouts },
   };
@@ -185,6 +195,35 @@ function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext
     host: resolve(context.folder, isKnown("host") ? rule.host : "."),
     access: rule.access,
   };
+}
+
+function vms(raw: readonly RawVm[], context: BuildContext): VmEntry[] {
+  if (context.isBroken(["vms"])) return [];
+  const names = new Set<string>();
+  const memories = new Set<string>();
+  return raw.flatMap((vm, index): VmEntry[] => {
+    const path = ["vms", index];
+    if (
+      context.isBroken(path) ||
+      ["name", "memory", "doorbell"].some((key) => context.isBroken([...path, key]))
+    ) {
+      return [];
+    }
+    const memory = resolve(context.folder, vm.memory);
+    if (names.has(vm.name))
+      context.complain([...path, "name"], `another VM is called ${quoted(vm.name)} already`);
+    if (memories.has(memory)) context.complain([...path, "memory"], "this is another VM's memory already");
+    names.add(vm.name);
+    memories.add(memory);
+    const memoryBytes = vm.size === undefined ? defaults.DEFAULT_VM_MEMORY_BYTES : parseSize(vm.size);
+    if (memoryBytes === undefined || !defaults.isVmMemorySize(memoryBytes)) {
+      if (!context.isBroken([...path, "size"])) {
+        context.complain([...path, "size"], expectedFound(defaults.VM_MEMORY_EXPECTED, shown(vm.size)));
+      }
+      return [];
+    }
+    return [{ name: vm.name, memory, doorbell: resolve(context.folder, vm.doorbell), memoryBytes }];
+  });
 }
 
 /** A files rule below an earlier one's guest path would never decide anything. */

@@ -17,6 +17,9 @@ export const DEFAULT_LIMITS: Limits = {
   logLines: 1000,
 };
 
+/** Of a VM's memory that does not exist yet. */
+export const DEFAULT_VM_MEMORY_BYTES: number = 64 * MiB;
+
 export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 30_000, resolveMs: 10_000 };
 
 export const ALL_PORTS: readonly PortRange[] = [{ first: 1, last: 65535 }];
@@ -25,6 +28,12 @@ export const ALL_PORTS: readonly PortRange[] = [{ first: 1, last: 65535 }];
 export const REGION_BYTES_MIN: number = 1 * MiB;
 /** 2^40: more than a host maps by accident, and far below the 16 TiB that u32 page numbers reach. */
 export const REGION_BYTES_MAX: number = 1024 * 1024 * MiB;
+
+/** Whether a region of a VM may have this size: a PCI bar is a power of two. */
+export function isVmMemorySize(bytes: number): boolean {
+  return bytes >= REGION_BYTES_MIN && bytes <= REGION_BYTES_MAX && Number.isInteger(Math.log2(bytes));
+}
+export const VM_MEMORY_EXPECTED = "a power of two from 1MiB to 1024GiB";
 
 /**
  * Arguments and environment go to the guest in one frame, which must fit the control ring whole: all texts, with

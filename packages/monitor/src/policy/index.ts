@@ -21,4 +21,5 @@ export {
   type RefusalErrno,
   type Refused,
   type Timeouts,
+  type VmEntry,
 } from "./types.ts";

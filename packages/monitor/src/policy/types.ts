@@ -37,6 +37,18 @@ export interface FilesRule {
   readonly access: "ro" | "rw";
 }
 
+/** A virtual machine that this policy's monitor serves. */
+export interface VmEntry {
+  /** What its guests are called in logs. */
+  readonly name: string;
+  /** Absolute: the file that it shares with the host, made where it does not exist. */
+  readonly memory: string;
+  /** Absolute: the socket that its hypervisor serves, whose bytes are rings. */
+  readonly doorbell: string;
+  /** Bytes of a memory that is made, a power of two. */
+  readonly memoryBytes: number;
+}
+
 export interface Limits {
   readonly streams: number;
   readonly regionBytes: number;
@@ -65,6 +77,7 @@ export interface Policy {
   readonly connect: readonly ConnectRule[];
   readonly listen: readonly ListenRule[];
   readonly files: readonly FilesRule[];
+  readonly vms: readonly VmEntry[];
   readonly limits: Limits;
   readonly timeouts: Timeouts;
 }

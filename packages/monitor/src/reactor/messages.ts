@@ -28,6 +28,14 @@ export type ToReactor =
       readonly name: string;
       readonly policy: Policy | undefined;
     }
+  /** `memoryFd` is the VM's memory; the reactor owns it from now on. `doorbell` is the path of its bell's socket. */
+  | {
+      readonly kind: "vm";
+      readonly name: string;
+      readonly memoryFd: number;
+      readonly doorbell: string;
+    }
+  | { readonly kind: "vm-removed"; readonly name: string }
   | {
       readonly kind: "resolved";
       readonly id: number;

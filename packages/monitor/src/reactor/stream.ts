@@ -167,7 +167,7 @@ export class Stream implements Task {
   /** The guest broke a clause on this stream (STR-8), or serving it failed for a reason that is ours. */
   failed(error: unknown): void {
     if (!(error instanceof ProtocolError)) {
-      this.guest.failed(error);
+      this.guest.fail(error);
       return;
     }
     // One line for a stream, however often the same word is looked at.

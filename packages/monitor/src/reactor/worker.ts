@@ -3,12 +3,22 @@
 
 import { getHeapStatistics } from "node:v8";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { acceptUnix, closeFd, drainEventfd, EPOLLIN, Errno, errnoMessage } from "@ringway/linux";
+import {
+  acceptUnix,
+  closeFd,
+  drainEventfd,
+  EPOLLIN,
+  Errno,
+  errnoMessage,
+  threadLoaded,
+} from "@ringway/linux";
 import { Attachment } from "../attachment.ts";
 import { DiskPool } from "../disk/pool.ts";
-import { turnAway } from "../guest-link.ts";
+import type { GuestLink } from "../guest-link.ts";
 import type { Host } from "../host.ts";
 import { PolicyState } from "../policy-state.ts";
+import { SocketLink, turnAway } from "../socket-link.ts";
+import { Vm } from "../vm.ts";
 import { Counters } from "./counters.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
 import { Reactor } from "./reactor.ts";
@@ -18,6 +28,7 @@ const ACCEPT_RETRY_MS = 100;
 /** How often a stopping monitor looks whether its transfers are done. */
 const DRAIN_CHECK_MS = 20;
 
+threadLoaded();
 const options = workerData as ReactorOptions;
 const port = parentPort!;
 const counters = new Counters(options.counters);
@@ -74,13 +85,38 @@ function addGuest(socketFd: number, name: string, policy: PolicyState, ownPolicy
     post({ kind: "warning", guest: name, reason: `turned away: ${options.maxGuests} guests are attached` });
     return;
   }
+  const { regionBytes } = policy.policy.limits;
+  begin(name, () => new SocketLink(reactor, name, socketFd, regionBytes), policy, ownPolicy);
+}
+
+function begin(
+  name: string,
+  link: () => GuestLink,
+  policy: PolicyState,
+  ownPolicy: boolean,
+): Attachment | undefined {
   try {
-    const guest = new Attachment(host, name, socketFd, policy, ownPolicy);
+    const guest = new Attachment(host, name, link(), policy, ownPolicy);
     guests.add(guest);
     counters.add("guests");
     post({ kind: "guest", guest: name, pid: guest.pid });
+    return guest;
   } catch (error) {
     post({ kind: "warning", guest: name, reason: `turned away: ${(error as Error).message}` });
+    return undefined;
+  }
+}
+
+// ── Virtual machines ─────────────────────────────────────────────────────────────────────────────────────────────
+
+const vms = new Map<string, Vm>();
+
+function addVm(name: string, memoryFd: number, doorbell: string): void {
+  try {
+    const begins = (vm: Vm): Attachment | undefined => begin(name, () => vm, host.policy, false);
+    vms.set(name, new Vm({ reactor, begin: begins }, name, memoryFd, doorbell));
+  } catch (error) {
+    post({ kind: "warning", guest: name, reason: `the VM is not served: ${(error as Error).message}` });
   }
 }
 
@@ -156,6 +192,13 @@ function onMessage(message: ToReactor): void {
       own?.release();
       return;
     }
+    case "vm":
+      addVm(message.name, message.memoryFd, message.doorbell);
+      return;
+    case "vm-removed":
+      vms.get(message.name)?.remove();
+      vms.delete(message.name);
+      return;
     case "resolved": {
       const done = resolving.get(message.id);
       resolving.delete(message.id);
@@ -184,6 +227,7 @@ function onMessage(message: ToReactor): void {
 
 function stop(drainMs: number): void {
   closeListener();
+  for (const vm of vms.values()) vm.retire();
   for (const guest of guests) guest.drain();
   const endMs = performance.now() + drainMs;
   const check = (): void => {

@@ -1,0 +1,35 @@
+// --vm NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]: a virtual machine for the monitor to serve.
+
+import { parseSize, type VmOptions } from "@ringway/monitor";
+
+const FORM = "NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]";
+const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
+
+/** The option's value, or the sentence that says what is wrong with it. */
+export function parseVmOption(text: string): VmOptions | string {
+  const colon = text.indexOf(":");
+  const name = text.slice(0, Math.max(0, colon));
+  if (!NAME.test(name)) return `expected ${FORM}, with a name of letters and digits; found "${text}"`;
+  const fields = new Map<string, string>();
+  for (const part of text.slice(colon + 1).split(",")) {
+    const equals = part.indexOf("=");
+    const key = part.slice(0, Math.max(0, equals));
+    const value = part.slice(equals + 1);
+    if (!["memory", "doorbell", "size"].includes(key) || value === "") {
+      return `expected memory=FILE, doorbell=SOCKET or size=SIZE, found "${part}"`;
+    }
+    if (fields.has(key)) return `expected one ${key}, found two`;
+    fields.set(key, value);
+  }
+  const memory = fields.get("memory");
+  const doorbell = fields.get("doorbell");
+  if (memory === undefined || doorbell === undefined) {
+    return `expected ${FORM}; ${memory === undefined ? "memory" : "doorbell"} is missing`;
+  }
+  const size = fields.get("size");
+  if (size === undefined) return { name, memory, doorbell };
+  // QEMU's suffixes, too: the same text then goes to both.
+  const memoryBytes = parseSize(size.replace(/^([0-9]+)([KMG])$/, "$1$2iB"));
+  if (memoryBytes === undefined) return `expected a size such as 64M, found "${size}"`;
+  return { name, memory, doorbell, memoryBytes };
+}

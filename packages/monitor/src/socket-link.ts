@@ -1,0 +1,125 @@
+// The link of a guest that is a process: a region of its own, an eventfd each way, and the attach socket whose hang-up says
+// that the guest is gone (PROTOCOL.md section 17).
+//
+// The bells' descriptors are the guest's as well, flags included: they are only used by calls that cannot wait.
+
+import { encodeHello, PAGE_BYTES } from "@ringway/control";
+import {
+  closeFd,
+  createEventfd,
+  drainEventfd,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLRDHUP,
+  errnoName,
+  peerCredentials,
+  ringForeign,
+  SharedMemory,
+  sendWithFds,
+} from "@ringway/linux";
+import type { GuestLink, LinkListener } from "./guest-link.ts";
+import type { Reactor } from "./reactor/reactor.ts";
+
+export class SocketLink implements GuestLink {
+  readonly memory: SharedMemory;
+  readonly #reactor: Reactor;
+  readonly #socketFd: number;
+  readonly #bellToHostFd: number;
+  readonly #bellToGuestFd: number;
+  #bellSlot = -1;
+  #bellSuspended = false;
+  #socketSlot = -1;
+  #closed = false;
+
+  /** Takes over `socketFd`, also when it throws: SystemError (EMFILE, ENOMEM), which the guest is told. */
+  constructor(reactor: Reactor, name: string, socketFd: number, regionBytes: number) {
+    this.#reactor = reactor;
+    this.#socketFd = socketFd;
+    const made: number[] = [];
+    let memory: SharedMemory | undefined;
+    try {
+      memory = SharedMemory.create(`ringway:${name}`, Math.floor(regionBytes / PAGE_BYTES) * PAGE_BYTES);
+      made.push(createEventfd(), createEventfd());
+    } catch (error) {
+      for (const fd of made) closeFd(fd);
+      memory?.[Symbol.dispose]();
+      turnAway(socketFd, (error as { errno: number }).errno);
+      throw error;
+    }
+    this.memory = memory;
+    this.#bellToHostFd = made[0]!;
+    this.#bellToGuestFd = made[1]!;
+  }
+
+  get pid(): number {
+    try {
+      return peerCredentials(this.#socketFd).pid;
+    } catch {
+      return 0;
+    }
+  }
+
+  /** Hands memory and bells to the guest (HEL-2). */
+  greet(listener: LinkListener): void {
+    const fds = [this.memory.fd, this.#bellToHostFd, this.#bellToGuestFd];
+    const hello = encodeHello({ errno: 0, regionPages: this.memory.bytes / PAGE_BYTES });
+    const sent = sendWithFds(this.#socketFd, hello, fds);
+    if (sent < 0) throw new Error(`cannot greet the guest: ${errnoName(-sent)}`);
+    this.#bellSlot = this.#reactor.watch(this.#bellToHostFd, EPOLLIN, {
+      onEvents: () => {
+        drainEventfd(this.#bellToHostFd);
+        listener.onBell();
+      },
+    });
+    this.#socketSlot = this.#reactor.watch(this.#socketFd, EPOLLIN | EPOLLRDHUP, {
+      onEvents: (events) => {
+        if ((events & (EPOLLHUP | EPOLLRDHUP)) !== 0) listener.onHangup();
+        else listener.onGarbage();
+      },
+    });
+  }
+
+  ring(): void {
+    ringForeign(this.#bellToGuestFd);
+  }
+
+  suspendBell(): void {
+    this.#bellSuspended = true;
+    this.#reactor.suspend(this.#bellToHostFd);
+  }
+
+  resumeBell(): void {
+    this.#reactor.resume(this.#bellToHostFd, EPOLLIN, this.#bellSlot);
+    this.#bellSuspended = false;
+  }
+
+  hangUp(): void {
+    if (this.#socketSlot < 0) return;
+    this.#reactor.unwatch(this.#socketSlot);
+    this.#socketSlot = -1;
+    closeFd(this.#socketFd);
+  }
+
+  close(errno?: number): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#socketSlot >= 0) this.hangUp();
+    else if (errno !== undefined) turnAway(this.#socketFd, errno);
+    // The guest holds the bell too: closing alone would leave it in epoll.
+    if (this.#bellSuspended) this.#reactor.unwatch(this.#bellSlot);
+    else if (this.#bellSlot >= 0) this.#reactor.forget(this.#bellToHostFd, this.#bellSlot);
+    closeFd(this.#bellToHostFd);
+    closeFd(this.#bellToGuestFd);
+    this.memory[Symbol.dispose]();
+  }
+
+  settled(): void {
+    // The memory keeps itself for as long as disk work is in it.
+  }
+}
+
+/** Tells whoever connected that it cannot be a guest, and why. */
+export function turnAway(socketFd: number, errno: number): void {
+  sendWithFds(socketFd, encodeHello({ errno, regionPages: 0 }));
+  closeFd(socketFd);
+}

@@ -1,0 +1,212 @@
+// One virtual machine: memory that it shares with the host, and the byte channel that is its bell, on a socket that its
+// hypervisor serves. Guests come and go on it: with each boot, each agent, each hang-up (PROTOCOL.md section 16).
+//
+//   CALLING ── connected ──> SERVED ── the guest is gone, and its disk work over ──> RESTING ── a while later ──> SERVED
+//      ↑                                                                                │
+//      └────────────────────────────── the channel has hung up ─────────────────────────┘
+//
+// Invariant: at most one Attachment works on the memory, so nothing of an old epoch is touched in a new one.
+
+import { layout, loadWord, regionMemory } from "@ringway/control";
+import {
+  closeFd,
+  connectUnixStream,
+  drainChannel,
+  EPOLLIN,
+  EPOLLRDHUP,
+  peerCredentials,
+  ringChannel,
+  SharedMemory,
+} from "@ringway/linux";
+import type { Attachment } from "./attachment.ts";
+import type { GuestLink, LinkListener } from "./guest-link.ts";
+import type { Reactor } from "./reactor/reactor.ts";
+
+/** Pauses between two calls where nobody answers, in milliseconds: the first; each is twice the one before. */
+const CALL_MS_MIN = 10;
+const CALL_MS_MAX = 1000;
+/** From one guest's beginning to the next one's on the same VM: what a guest can make the reactor begin anew, it pays for. */
+const GUEST_MS_MIN = 200;
+
+export interface VmHost {
+  readonly reactor: Reactor;
+  /** A guest on this VM; undefined where it could not be served, which was said already. */
+  begin(vm: Vm): Attachment | undefined;
+}
+
+export class Vm implements GuestLink {
+  readonly name: string;
+  readonly memory: SharedMemory;
+  readonly #host: VmHost;
+  readonly #doorbell: string;
+  #channel = -1;
+  #slot = -1;
+  #callMs = CALL_MS_MIN;
+  /** Serving it, or its disk work is still in the memory. */
+  #guest: Attachment | undefined;
+  #listener: LinkListener | undefined;
+  #suspended = false;
+  #beganMs = Number.NEGATIVE_INFINITY;
+  /** The last guest broke the protocol; its successor is the one that asks to attach (ATT-8). */
+  #failed = false;
+  /** What the guests of this boot have written to files: a limit on it is not got around by attaching again. */
+  #fileBytesWritten = 0;
+  #timer = false;
+  #closed = false;
+
+  /** Takes `memoryFd` over, also when it throws SystemError. Calls `doorbell` from now on, until it answers. */
+  constructor(host: VmHost, name: string, memoryFd: number, doorbell: string) {
+    this.#host = host;
+    this.name = name;
+    this.#doorbell = doorbell;
+    this.memory = SharedMemory.fromFd(memoryFd, { requireSeals: false });
+    this.#goOn();
+  }
+
+  /** The hypervisor's. */
+  get pid(): number {
+    if (this.#channel < 0) return 0;
+    try {
+      return peerCredentials(this.#channel).pid;
+    } catch {
+      return 0;
+    }
+  }
+
+  greet(listener: LinkListener): void {
+    this.#listener = listener;
+  }
+
+  ring(): void {
+    // A channel that broke says so by its events.
+    if (this.#channel >= 0) ringChannel(this.#channel);
+  }
+
+  suspendBell(): void {
+    this.#suspended = true;
+    if (this.#channel >= 0) this.#host.reactor.suspend(this.#channel);
+  }
+
+  resumeBell(): void {
+    if (this.#channel >= 0) this.#host.reactor.resume(this.#channel, EPOLLIN | EPOLLRDHUP, this.#slot);
+    this.#suspended = false;
+  }
+
+  hangUp(): void {
+    this.#listener = undefined;
+  }
+
+  close(): void {
+    this.#listener = undefined;
+    if (!this.#suspended) return;
+    try {
+      this.resumeBell();
+    } catch {
+      this.#hungUp();
+    }
+  }
+
+  settled(): void {
+    const guest = this.#guest;
+    if (guest !== undefined && this.#channel >= 0) {
+      this.#failed = guest.failed;
+      this.#fileBytesWritten = guest.fileBytesWritten;
+    }
+    this.#guest = undefined;
+    if (this.#closed) this.#end();
+    else this.#goOn();
+  }
+
+  /** Nobody begins on it any more; it ends with the guest that is there. */
+  retire(): void {
+    this.#closed = true;
+    if (this.#guest === undefined) this.#end();
+  }
+
+  remove(): void {
+    this.retire();
+    this.#guest?.close("the VM was removed");
+  }
+
+  /** Takes the next step that there is to take; called whenever one may have become possible. */
+  #goOn(): void {
+    if (this.#closed || this.#guest !== undefined || this.#timer) return;
+    if (this.#channel < 0) {
+      this.#call();
+      return;
+    }
+    const restMs = this.#beganMs + GUEST_MS_MIN - performance.now();
+    if (restMs > 0) {
+      this.#later(restMs);
+      return;
+    }
+    // It sees FAILED until it asks for another epoch.
+    if (this.#failed && !this.#attachRequested()) return;
+    this.#beganMs = performance.now();
+    this.#failed = false;
+    this.#guest = this.#host.begin(this);
+    if (this.#guest === undefined) {
+      this.#later(CALL_MS_MAX);
+      return;
+    }
+    this.#guest.fileBytesWritten = this.#fileBytesWritten;
+    // The ring for its attach request may have gone to nobody (ATT-6).
+    this.#listener?.onBell();
+  }
+
+  #later(ms: number): void {
+    this.#timer = true;
+    this.#host.reactor.after(ms, () => {
+      this.#timer = false;
+      this.#goOn();
+    });
+  }
+
+  #call(): void {
+    const fd = connectUnixStream(this.#doorbell);
+    if (fd < 0) {
+      this.#later(this.#callMs);
+      this.#callMs = Math.min(2 * this.#callMs, CALL_MS_MAX);
+      return;
+    }
+    try {
+      this.#slot = this.#host.reactor.watch(fd, EPOLLIN | EPOLLRDHUP, { onEvents: () => this.#onEvents() });
+    } catch {
+      closeFd(fd);
+      this.#later(CALL_MS_MAX);
+      return;
+    }
+    this.#channel = fd;
+    this.#callMs = CALL_MS_MIN;
+    this.#goOn();
+  }
+
+  #onEvents(): void {
+    if (drainChannel(this.#channel) >= 0) {
+      if (this.#listener !== undefined) this.#listener.onBell();
+      else this.#goOn();
+      return;
+    }
+    this.#hungUp();
+    if (this.#listener !== undefined) this.#listener.onHangup();
+    else this.#goOn();
+  }
+
+  #hungUp(): void {
+    this.#host.reactor.unwatch(this.#slot);
+    closeFd(this.#channel);
+    this.#channel = -1;
+    this.#failed = false;
+    this.#fileBytesWritten = 0;
+  }
+
+  #attachRequested(): boolean {
+    const region = regionMemory(this.memory.buffer);
+    return loadWord(region, layout.SB_ATTACH_REQUEST) !== loadWord(region, layout.SB_ATTACH_REPLY);
+  }
+
+  #end(): void {
+    if (this.#channel >= 0) this.#hungUp();
+    this.memory[Symbol.dispose]();
+  }
+}
