@@ -135,6 +135,23 @@ void a_monitor_that_restarts_under_an_attach_is_asked_anew(void) {
   free_host(h);
 }
 
+void a_guest_that_waits_rings_a_monitor_that_may_not_have_heard_it(void) {
+  struct host *h = new_host();
+  IS(init_guest(h), RW_OK);
+  set(h, SB_HOST_STATE, RW_HOST_ABSENT);
+  IS(rw_guest_attach(&h->guest), RW_OK);
+  uint32_t rung = h->rung;
+  IS(rw_poll(&h->guest), RW_AGAIN); // nobody is there
+  IS(h->rung, rung);
+  set(h, SB_HOST_STATE, RW_HOST_RESETTING);
+  IS(rw_poll(&h->guest), RW_AGAIN);
+  IS(h->rung, rung + 1);
+  answer_attach(h);
+  IS(rw_poll(&h->guest), RW_OK);
+  IS(h->rung, rung + 2);
+  free_host(h);
+}
+
 // ── Bells ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void every_pending_bit_comes_out_once(void) {

@@ -13,6 +13,7 @@
   X(a_superblock_that_cannot_be_is_refused) \
   X(attach_follows_the_epoch) \
   X(a_monitor_that_restarts_under_an_attach_is_asked_anew) \
+  X(a_guest_that_waits_rings_a_monitor_that_may_not_have_heard_it) \
   X(every_pending_bit_comes_out_once) \
   X(sleep_is_announced_and_taken_back) \
   X(the_host_is_rung_only_where_it_sleeps) \

@@ -156,6 +156,24 @@ describe("attaching", () => {
     expect(region.guest.poll()).toBe("attached");
   });
 
+  test("rings again when it is rung by a monitor that may not have heard it (ATT-4)", () => {
+    const region = attachedRegion();
+    region.host.leave();
+    region.startGuest().attach();
+    // Nobody is there: nobody is rung.
+    const rings = region.hostBell.rings;
+    region.guest.poll();
+    expect(region.hostBell.rings).toBe(rings);
+    region.startHost();
+    region.guest.poll();
+    expect(region.hostBell.rings).toBe(rings + 1);
+    region.host.checkGuest();
+    // The answer is there: one ring for ATTACHED, and no more.
+    region.guest.poll();
+    region.guest.poll();
+    expect(region.hostBell.rings).toBe(rings + 2);
+  });
+
   test("learns when the host failed it before it had looked at the answer", () => {
     const region = new Region();
     region.guest.attach();
