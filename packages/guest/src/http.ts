@@ -46,13 +46,23 @@ export class GuestHttpsAgent extends https.Agent {
   }
 
   override createConnection(options: https.RequestOptions, callback?: OnSocket): Duplex | null | undefined {
-    const socket = this.#guest.createConnection(target(options, 443));
-    // After a failed handshake TLS has let go of the stream, whose peer may reset it all the same.
-    socket.on("error", () => {});
+    const stream = this.#guest.createConnection(target(options, 443));
     // https.Agent makes the TLS connection itself over a socket that it is given, and keeps its sessions.
-    const over = { ...options, socket } as https.RequestOptions;
-    return super.createConnection(over, callback);
+    const over = super.createConnection({ ...options, socket: stream } as https.RequestOptions, callback);
+    oneError(over, stream);
+    return over;
   }
+}
+
+/**
+ * TLS tells of every error of the stream below it, also after its own first, such as a certificate that it does not trust: by
+ * then nobody listens any more, and a reset by the peer would end the process. So the first one is the last.
+ */
+function oneError(over: Duplex | null | undefined, stream: GuestSocket): void {
+  over?.prependOnceListener("error", () => {
+    stream.removeAllListeners("error");
+    stream.on("error", () => {});
+  });
 }
 
 function target(options: http.ClientRequestArgs, defaultPort: number): ConnectTarget {
@@ -93,9 +103,8 @@ export function createConnector(guest: Connects, init: ConnectorInit = {}): Conn
     let socket: GuestSocket | tls.TLSSocket = raw;
     if (secure) {
       const servername = options.servername ?? (isIP(host) ? "" : host);
-      // After a failed handshake TLS has let go of the stream, whose peer may reset it all the same.
-      raw.on("error", () => {});
       socket = tls.connect({ ALPNProtocols: ["http/1.1"], ...init.tls, servername, socket: raw });
+      oneError(socket, raw);
     }
     const timer = setTimeout(() => {
       const error = Object.assign(new Error("Connect Timeout Error"), { code: "UND_ERR_CONNECT_TIMEOUT" });

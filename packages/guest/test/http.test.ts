@@ -1,7 +1,7 @@
 // http, https, undici and fetch through a real monitor; and a listener whose connections an http.Server takes.
 
 import { execFileSync } from "node:child_process";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { Agent, request, fetch as undiciFetch } from "undici";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
 
 let host: TestMonitor;
@@ -114,6 +114,28 @@ describe("node:https", () => {
     expect(error.code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
     const refused = https.get({ agent, host: "10.1.2.3", port: 443 });
     expect((await once(refused, "error"))[0]).toMatchObject({ code: "EACCES" });
+  });
+});
+
+describe("a stream whose TLS handshake failed", () => {
+  it.each([
+    ["https.Agent", (port: number) => https.get({ agent: guest.httpsAgent(), host: "localhost", port })],
+    [
+      "a connector",
+      (port: number) => {
+        const events = new EventEmitter();
+        const options = { hostname: "localhost", protocol: "https:", port: String(port) };
+        guest.connector()(options, (error) => void events.emit("error", error));
+        return events;
+      },
+    ],
+  ])("may break afterwards: by %s", async (_name, begin) => {
+    using connections = vi.spyOn(guest, "createConnection");
+    const [error] = await once(begin(portOf(secure)), "error");
+    expect(error.code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
+    const stream = connections.mock.results[0]!.value as GuestSocket;
+    // Unheard, this would throw here, and end a process.
+    stream.emit("error", Object.assign(new Error("reset by the peer"), { code: "ECONNRESET" }));
   });
 });
 
