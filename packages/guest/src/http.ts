@@ -49,19 +49,24 @@ export class GuestHttpsAgent extends https.Agent {
     const stream = this.#guest.createConnection(target(options, 443));
     // https.Agent makes the TLS connection itself over a socket that it is given, and keeps its sessions.
     const over = super.createConnection({ ...options, socket: stream } as https.RequestOptions, callback);
-    oneError(over, stream);
+    quietAtTheEnd(over, stream);
     return over;
   }
 }
 
 /**
- * TLS tells of every error of the stream below it, also after its own first, such as a certificate that it does not trust: by
- * then nobody listens any more, and a reset by the peer would end the process. So the first one is the last.
+ * TLS tells whoever has the connection of every error of the stream below it, also when nobody listens any more: after its own
+ * first, such as a certificate that it does not trust; and after the program has ended it, when the peer's answer to the last
+ * bytes may be a reset, which a socket of the kernel's would not tell either. Unheard, either would end the process. So then
+ * the connection closes, and no more.
  */
-function oneError(over: Duplex | null | undefined, stream: GuestSocket): void {
-  over?.prependOnceListener("error", () => {
-    stream.removeAllListeners("error");
-    stream.on("error", () => {});
+function quietAtTheEnd(connection: Duplex | null | undefined, stream: GuestSocket): void {
+  if (connection == null) return;
+  const listeners = stream.listeners("error") as ((error: Error) => void)[];
+  stream.removeAllListeners("error");
+  stream.on("error", (error) => {
+    if (connection.destroyed || connection.writableEnded) connection.destroy();
+    else for (const listener of listeners) listener.call(stream, error);
   });
 }
 
@@ -104,7 +109,7 @@ export function createConnector(guest: Connects, init: ConnectorInit = {}): Conn
     if (secure) {
       const servername = options.servername ?? (isIP(host) ? "" : host);
       socket = tls.connect({ ALPNProtocols: ["http/1.1"], ...init.tls, servername, socket: raw });
-      oneError(socket, raw);
+      quietAtTheEnd(socket, raw);
     }
     const timer = setTimeout(() => {
       const error = Object.assign(new Error("Connect Timeout Error"), { code: "UND_ERR_CONNECT_TIMEOUT" });

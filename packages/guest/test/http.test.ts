@@ -117,7 +117,7 @@ describe("node:https", () => {
   });
 });
 
-describe("a stream whose TLS handshake failed", () => {
+describe("a stream under TLS", () => {
   it.each([
     ["https.Agent", (port: number) => https.get({ agent: guest.httpsAgent(), host: "localhost", port })],
     [
@@ -129,13 +129,43 @@ describe("a stream whose TLS handshake failed", () => {
         return events;
       },
     ],
-  ])("may break afterwards: by %s", async (_name, begin) => {
+  ])("may break after a handshake that failed: by %s", async (_name, begin) => {
     using connections = vi.spyOn(guest, "createConnection");
     const [error] = await once(begin(portOf(secure)), "error");
     expect(error.code).toBe("DEPTH_ZERO_SELF_SIGNED_CERT");
     const stream = connections.mock.results[0]!.value as GuestSocket;
     // Unheard, this would throw here, and end a process.
     stream.emit("error", Object.assign(new Error("reset by the peer"), { code: "ECONNRESET" }));
+  });
+
+  it("may be reset by the peer once the request is over and the connection ended", async () => {
+    using connections = vi.spyOn(guest, "createConnection");
+    const agent = guest.httpsAgent({ ca: certificate });
+    const over = https.get({ agent, host: "localhost", port: portOf(secure), path: "/a" });
+    const [response] = (await once(over, "response")) as [http.IncomingMessage];
+    const stream = connections.mock.results[0]!.value as GuestSocket;
+    const ended = new Promise<void>((resolve, reject) => {
+      // Now the request's own listener has ended the connection, and nothing is closed yet.
+      response.once("end", () => {
+        try {
+          stream.emit("error", Object.assign(new Error("reset by the peer"), { code: "ECONNRESET" }));
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    response.resume();
+    await ended;
+  });
+
+  it("tells of a reset while the request is under way", async () => {
+    const server = net.createServer((socket) => socket.once("data", () => socket.resetAndDestroy()));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const over = https.get({ agent: guest.httpsAgent(), host: "localhost", port: portOf(server) });
+    expect((await once(over, "error"))[0].code).toBe("ECONNRESET");
+    server.close();
   });
 });
 
