@@ -1,8 +1,9 @@
-// The hostile guest's process. argv: options (JSON). Lines on stdin: "go", "pause", "log", "quit"; on stdout, JSON: its tally
-// twice a second and when it is done, and its last actions when asked.
+// The hostile guest's process. argv: options (JSON). Lines on stdin: "go", "pause", "confine", "log", "quit"; on stdout, JSON: its
+// tally twice a second and when it is done, and its last actions when asked.
 
 import { createInterface } from "node:readline";
 import { Attacker, type AttackerOptions } from "./attacker.ts";
+import { confine } from "./confine.ts";
 
 interface Options extends AttackerOptions {
   readonly from: number;
@@ -29,6 +30,7 @@ createInterface({ input: process.stdin }).on("line", (line) => {
     going = true;
     resume();
   } else if (line === "pause") going = false;
+  else if (line === "confine") confine();
   else if (line === "log") say({ log: attacker.log });
   else if (line === "quit") {
     ended = true;

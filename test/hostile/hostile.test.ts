@@ -21,14 +21,14 @@ function tell({
   tally,
   seconds,
   undisturbed,
-  beside,
   disturbed,
   throughputShare,
   p99Times,
+  unconfined,
   last,
 }: Report): string {
   return JSON.stringify(
-    { failures, tally, seconds, undisturbed, beside, disturbed, throughputShare, p99Times, last },
+    { failures, tally, seconds, undisturbed, disturbed, throughputShare, p99Times, unconfined, last },
     undefined,
     1,
   );

@@ -1,7 +1,7 @@
 // What the hostile guest must not reach, and the monitor's process as the kernel shows it: folders, servers, descriptors,
 // sockets, time and memory.
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
@@ -18,6 +18,7 @@ import {
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Targets } from "./frames.ts";
 
 export interface World extends AsyncDisposable {
@@ -25,6 +26,8 @@ export interface World extends AsyncDisposable {
   readonly socket: string;
   readonly policyFile: string;
   readonly targets: Targets;
+  /** Of an echo server that no hostile guest is told of. */
+  readonly quietPort: number;
   /** What is wrong by now: a connection to a forbidden server, a file that is not as it was. */
   harm(): string[];
 }
@@ -76,6 +79,10 @@ export async function makeWorld(limits = ""): Promise<World> {
     socket.pipe(socket);
   });
   const echoPort = await listening(echo, "127.0.0.1");
+  const quiet = spawn(process.execPath, [fileURLToPath(new URL("./echo-child.mjs", import.meta.url))], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const quietPort = Number(String((await once(quiet.stdout, "data"))[0]));
   const reached: string[] = [];
   const forbidden: Server[] = [];
   const forbiddenPorts: number[] = [];
@@ -94,7 +101,7 @@ export async function makeWorld(limits = ""): Promise<World> {
     policyFile,
     `version: 1
 connect:
-  - { id: echo, allow: [127.0.0.1], ports: [${echoPort}, ${listenPort}-${last}] }
+  - { id: echo, allow: [127.0.0.1], ports: [${echoPort}, ${quietPort}, ${listenPort}-${last}] }
   - { id: by-name, allow: [localhost], ports: [${echoPort}], resolvesTo: [127.0.0.0/8] }
 listen:
   - { id: few, allow: [127.0.0.1], ports: [${listenPort}-${last}] }
@@ -115,6 +122,7 @@ timeouts: { connectMs: 300, resolveMs: 300 }
     socket: join(folder, "attach.sock"),
     policyFile,
     targets,
+    quietPort,
     harm() {
       const harm = [...reached];
       if (print() !== before) harm.push("a folder that no guest may write has changed");
@@ -123,6 +131,7 @@ timeouts: { connectMs: 300, resolveMs: 300 }
       return harm;
     },
     async [Symbol.asyncDispose]() {
+      quiet.kill("SIGKILL");
       for (const server of [echo, ...forbidden]) server.close();
       for (const socket of sockets) socket.destroy();
       // Not rmSync: the hostile guest nests folders deeper than its recursion goes.
@@ -164,7 +173,7 @@ export interface Holdings {
 }
 
 /** Every descriptor of the monitor, judged: no file outside the roots, no socket to or at a port that is not allowed. */
-export function holdings(pid: number, { folder, targets }: World): Holdings {
+export function holdings(pid: number, { folder, targets, quietPort }: World): Holdings {
   const sockets = tcpSockets(pid);
   const wrong: string[] = [];
   const names = readdirSync(`/proc/${pid}/fd`);
@@ -186,7 +195,7 @@ export function holdings(pid: number, { folder, targets }: World): Holdings {
     const { local, remote, listens } = socket;
     const fine = listens
       ? ours(local)
-      : remote === targets.echoPort || ours(remote) || ours(local) || remote === 0;
+      : [targets.echoPort, quietPort, 0].includes(remote) || ours(remote) || ours(local);
     if (!fine) wrong.push(`a socket ${listens ? "listens at" : "leads to"} ${listens ? local : remote}`);
   }
   return { descriptors: names.length, wrong };

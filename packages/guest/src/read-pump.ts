@@ -4,6 +4,7 @@
 
 import { Closed } from "@ringway/control";
 import type { Channel } from "./channel.ts";
+import { takeChunk } from "./chunks.ts";
 
 export interface ReadTarget {
   /** Takes a chunk; false: enough for now. */
@@ -16,8 +17,6 @@ export interface ReadTarget {
 
 /** Largest chunk: what a listener gets at once. Larger ones only help where a listener is slow to be called. */
 const CHUNK_BYTES = 64 * 1024;
-/** Below this, chunks share a slab of Node's. */
-const POOLED_BYTES = 2048;
 
 export class ReadPump {
   bytesRead = 0;
@@ -67,7 +66,7 @@ export class ReadPump {
         return;
       }
       const size = Math.min(readable, CHUNK_BYTES);
-      const chunk = size < POOLED_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+      const chunk = takeChunk(size);
       ring.copy(chunk);
       if (ring.advance(size)) channel.signal();
       this.bytesRead += size;

@@ -27,6 +27,7 @@ const writeCall = libcCall("write", "intptr_t", ["int", "uintptr_t", "size_t"]);
 const preadCall = libcCall("pread", "intptr_t", ["int", "uintptr_t", "size_t", "int64_t"]);
 const pwriteCall = libcCall("pwrite", "intptr_t", ["int", "uintptr_t", "size_t", "int64_t"]);
 const lseekCall = libcCall("lseek", "int64_t", ["int", "int64_t", "int"]);
+const fallocateCall = libcCall("fallocate", "int", ["int", "int", "int64_t", "int64_t"]);
 const ftruncateCall = libcCall("ftruncate", "int", ["int", "int64_t"]);
 const fsyncCall = libcCall("fsync", "int", ["int"]);
 const fdatasyncCall = libcCall("fdatasync", "int", ["int"]);
@@ -222,6 +223,14 @@ export function seek(fd: number, offset: number, whence: number): number {
 export function truncate(fd: number, bytes: number): number {
   for (;;) {
     const result = outcome(ftruncateCall(fd, bytes));
+    if (result !== -Errno.EINTR) return result;
+  }
+}
+
+/** Gives the whole of a file its place on disk, or in memory: 0; -ENOSPC, -EOPNOTSUPP (no such thing there), or another -errno. */
+export function allocate(fd: number, bytes: number): number {
+  for (;;) {
+    const result = outcome(fallocateCall(fd, 0, 0, bytes));
     if (result !== -Errno.EINTR) return result;
   }
 }

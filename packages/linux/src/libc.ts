@@ -9,6 +9,7 @@
 //
 // Every Worker has its own copy of this module and of its scratch memory: no call here is shared between threads.
 
+import { constants } from "node:buffer";
 import koffi from "koffi";
 import { Errno } from "./errno.ts";
 
@@ -78,12 +79,21 @@ export function scratch(byteLength: number): Scratch {
 }
 
 /** The address of byte 0 of a buffer. Valid only while the buffer is reachable, so keep it until the call is over. */
-export function addressOf(buffer: ArrayBuffer): number {
-  return Number(koffi.address(buffer));
+export function addressOf(buffer: ArrayBufferLike): number {
+  // A view of it: koffi knows the address of those on shared memory too.
+  return Number(koffi.address(new Uint8Array(buffer)));
 }
 
-/** An ArrayBuffer over `bytes` of memory at `address`. It does not own the memory and does not know when it goes. */
+/**
+ * An ArrayBuffer over `bytes` of memory at `address`. It does not own the memory and does not know when it goes. Throws
+ * RangeError past what Node can view, 4 GiB in Node 20: koffi would abort the process.
+ */
 export function viewOf(address: number, bytes: number): ArrayBuffer {
+  if (bytes > constants.MAX_LENGTH) {
+    throw new RangeError(
+      `memory of ${bytes} bytes cannot be viewed: this Node's limit is ${constants.MAX_LENGTH}`,
+    );
+  }
   return koffi.view(BigInt(address), bytes);
 }
 

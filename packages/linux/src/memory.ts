@@ -6,20 +6,28 @@
 // a file is SIGBUS, and kills the process. hugetlbfs is refused for the same reason: a hole that the other side punches
 // there can only be filled again while the pool of huge pages lasts.
 //
+// Memory that is made here is mapped twice: once at `address`, for system calls, and once under `buffer`, for JavaScript, in the
+// address range that V8 reserves for a growable SharedArrayBuffer. An external ArrayBuffer (koffi.view) counts in V8's heap with
+// all of its bytes, and 32 MiB or more of that bring about a collection or two each time that a guest comes; shared memory counts
+// nothing. V8 takes such a range from the kernel with mmap() and gives it back with munmap() when no typed array is left on it, so
+// what is mapped there meanwhile is this file's to choose. Memory that comes from elsewhere (fromFd), once in the life of a process
+// or a VM, is mapped once, and seen through koffi.view.
+//
 // How a mapping ends. A view from koffi cannot be detached by Node 20: napi marks external buffers untransferable
 // (structuredClone and postMessage copy, or refuse) and there is no ArrayBuffer.prototype.transfer. So the last release
 //  1. detaches the buffer where the runtime can (stale typed arrays then have length 0);
-//  2. puts private zero pages in the place of the region, at the same addresses, in one mmap(MAP_FIXED): at every
-//     instant each address is mapped, and from then on a stale view or address reads and writes memory of nobody's;
+//  2. puts private zero pages in the place of the region, at the same addresses, in one mmap(MAP_FIXED) for each mapping: at
+//     every instant each address is mapped, and from then on a stale view or address reads and writes memory of nobody's;
 //  3. closes the descriptor: the region's pages are free as soon as the other side lets go of them too;
-//  4. unmaps those zero pages when the ArrayBuffer, and so every typed array on it, has been collected.
-// The pages of step 2 cost address space only, unless something stale writes to them. What is never disposed is never
-// unmapped: another thread may have been told its address.
+//  4. unmaps those zero pages when the buffer, and so every typed array on it, has been collected.
+// The pages of step 2 cost address space only, unless something stale writes to them. At its address, what is never disposed
+// is never unmapped, not even when its thread ends: another one may have been told of it. That is why there are two mappings, and
+// no system call uses the one that goes with V8's range.
 
 import { closeFd, fcntl } from "./descriptor.ts";
 import { check, Errno } from "./errno.ts";
 import { fstat } from "./files.ts";
-import { failure, libcCall, outcome, pathMax, putPath, scratch, u64At, viewOf } from "./libc.ts";
+import { addressOf, failure, libcCall, outcome, pathMax, putPath, scratch, u64At, viewOf } from "./libc.ts";
 
 const memfdCreateCall = libcCall("memfd_create", "int", ["uintptr_t", "uint32_t"]);
 const ftruncateCall = libcCall("ftruncate", "int", ["int", "int64_t"]);
@@ -40,6 +48,7 @@ const MAP_PRIVATE = 0x02;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
+const PAGE_BYTES = 4096;
 const HUGETLBFS_MAGIC = 0x958458f6;
 const statfsBytes = 120;
 
@@ -89,16 +98,16 @@ export class SharedMemory implements Disposable {
   readonly address: number;
   readonly #owned: boolean;
   #fd: number;
-  #buffer: ArrayBuffer;
+  #buffer: ArrayBufferLike;
   #holders = 1;
   #disposed = false;
 
-  private constructor(fd: number, address: number, bytes: number, owned: boolean) {
+  private constructor(fd: number, { address, bytes }: MappingPlace, buffer: ArrayBufferLike, owned: boolean) {
     this.#fd = fd;
     this.address = address;
     this.bytes = bytes;
     this.#owned = owned;
-    this.#buffer = viewOf(address, bytes);
+    this.#buffer = buffer;
   }
 
   /**
@@ -118,7 +127,9 @@ export class SharedMemory implements Disposable {
     try {
       check(outcome(ftruncateCall(fd, bytes)), "ftruncate", name);
       check(fcntl(fd, F_ADD_SEALS, Seal.SHRINK | Seal.GROW | Seal.SEAL), "fcntl(F_ADD_SEALS)", name);
-      return new SharedMemory(fd, map(fd, bytes), bytes, true);
+      const buffer = reservedView(fd, bytes);
+      const place = { address: map(fd, bytes), bytes };
+      return new SharedMemory(fd, place, buffer ?? viewOf(place.address, bytes), true);
     } catch (error) {
       closeFd(fd);
       throw error;
@@ -138,7 +149,8 @@ export class SharedMemory implements Disposable {
       const stat = fstat(fd);
       const bytes = typeof stat === "number" ? check(stat, "fstat") : stat.size;
       if (bytes === 0) throw new UnsafeMemoryError("the memory has no bytes");
-      return new SharedMemory(fd, map(fd, bytes), bytes, true);
+      const place = { address: map(fd, bytes), bytes };
+      return new SharedMemory(fd, place, viewOf(place.address, bytes), true);
     } catch (error) {
       closeFd(fd);
       throw error;
@@ -151,11 +163,11 @@ export class SharedMemory implements Disposable {
    * `SharedMemory.fromFd(duplicateFd(owner.fd))`.
    */
   static attachExisting(place: MappingPlace): SharedMemory {
-    return new SharedMemory(-1, place.address, place.bytes, false);
+    return new SharedMemory(-1, place, viewOf(place.address, place.bytes), false);
   }
 
   /** All of the memory. Throws once the last holder has released it; take it anew rather than keep it. */
-  get buffer(): ArrayBuffer {
+  get buffer(): ArrayBufferLike {
     if (this.#holders === 0) throw new Error("this shared memory was released");
     return this.#buffer;
   }
@@ -218,9 +230,8 @@ export class SharedMemory implements Disposable {
     this.#buffer = new ArrayBuffer(0);
     detach(buffer);
     if (!this.#owned) return;
-    const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    // Where even this fails (ENOMEM: too many mappings), the region stays mapped until the buffer is collected.
-    mmapCall(this.address, this.bytes, PROT_READ_WRITE, flags, -1, 0);
+    putZeroPages(this.place);
+    if (buffer instanceof SharedArrayBuffer) putZeroPages({ address: addressOf(buffer), bytes: this.bytes });
     closeFd(this.#fd);
     this.#fd = -1;
     unmapWhenCollected.register(buffer, this.place);
@@ -239,6 +250,41 @@ function map(fd: number, bytes: number): number {
   return check(outcome(mmapCall(0, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0)), "mmap");
 }
 
+interface GrowableConstructor {
+  new (
+    bytes: number,
+    options: { maxByteLength: number },
+  ): SharedArrayBuffer & { readonly growable?: boolean };
+}
+
+/**
+ * The memory of `fd`, seen through a buffer that counts nothing in V8's heap. Undefined where the runtime has none whose range is
+ * its own: only a growable one is never part of a larger allocation. Throws SystemError (ENOMEM).
+ */
+function reservedView(fd: number, bytes: number): SharedArrayBuffer | undefined {
+  const buffer = reserve(bytes);
+  if (buffer === undefined) return undefined;
+  const address = addressOf(buffer);
+  if (buffer.growable !== true || address % PAGE_BYTES !== 0 || bytes % PAGE_BYTES !== 0) return undefined;
+  check(outcome(mmapCall(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)), "mmap");
+  return buffer;
+}
+
+function reserve(bytes: number): InstanceType<GrowableConstructor> | undefined {
+  try {
+    return new (SharedArrayBuffer as unknown as GrowableConstructor)(bytes, { maxByteLength: bytes });
+  } catch {
+    // A RangeError: no address space, or more bytes than a buffer has. mmap() says which.
+    return undefined;
+  }
+}
+
+/** Where even this fails (ENOMEM: too many mappings), the region stays mapped until the buffer is collected. */
+function putZeroPages({ address, bytes }: MappingPlace): void {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  mmapCall(address, bytes, PROT_READ_WRITE, flags, -1, 0);
+}
+
 function requireUnshrinkable(fd: number): void {
   const seals = sealsOf(fd);
   if (seals === -Errno.EINVAL) throw new UnsafeMemoryError("the descriptor is not a memfd");
@@ -250,8 +296,8 @@ function requireUnshrinkable(fd: number): void {
 }
 
 /** Detaches where the runtime can. Where it cannot, the buffer stays as it is, over memory that stays mapped. */
-function detach(buffer: ArrayBuffer): void {
-  const { transfer } = buffer as ArrayBuffer & { transfer?: (bytes: number) => ArrayBuffer };
+function detach(buffer: ArrayBufferLike): void {
+  const { transfer } = buffer as ArrayBufferLike & { transfer?: (bytes: number) => ArrayBuffer };
   try {
     transfer?.call(buffer, 0);
   } catch {

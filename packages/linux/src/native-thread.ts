@@ -33,7 +33,7 @@ export class NativeThread extends Worker {
     if (threads.size === 0) process.on("exit", waitForAll);
     threads.add(this);
     this.once("exit", () => {
-      // One that failed to load ends here, too.
+      // One that failed to load ends here, too; but not while waitForAll() blocks, which then takes LOAD_MS_MAX.
       Atomics.store(loaded, 0, 1);
       threads.delete(this);
       if (threads.size === 0) process.off("exit", waitForAll);

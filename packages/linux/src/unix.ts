@@ -71,8 +71,8 @@ function putSocketPath(path: string): number {
   return pathOffset + bytes.length + 1;
 }
 
-/** For the message of an ENAMETOOLONG: the bound is odd, and the remedy is not obvious. */
-function checkSocketPath(path: string, syscall: string): number {
+/** Throws SystemError (ENAMETOOLONG, EINVAL) where no socket can have this path: the bound is odd, and the remedy is not obvious. */
+export function checkSocketPath(path: string, syscall: string): number {
   const bytes = putSocketPath(path);
   if (bytes === -Errno.ENAMETOOLONG) {
     throw new SystemError(

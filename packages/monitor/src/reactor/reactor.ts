@@ -10,6 +10,7 @@
 import type { BellReceiver } from "@ringway/control";
 import { Epoll, yieldProcessor } from "@ringway/linux";
 import type { Counters } from "./counters.ts";
+import { Polling } from "./polling.ts";
 import { type Timer, Timers } from "./timers.ts";
 
 /** Whatever has a descriptor in epoll. */
@@ -72,10 +73,6 @@ export class TaskQueue {
 /** Tasks that were run and still stand in the queue's array. */
 const TASKS_DONE_KEPT = 4096;
 
-/** Polls that find nothing before busy polling pauses, and how many sleeps it then skips. */
-const POLL_MISSES_MAX = 8;
-const POLL_PAUSE_SLEEPS = 32;
-
 export class Reactor {
   readonly epoll: Epoll = new Epoll(256);
   readonly counters: Counters;
@@ -89,8 +86,7 @@ export class Reactor {
   #bellsDue: BellSource[] = [];
   #running = true;
   #nowMs: number = performance.now();
-  #pollMisses = 0;
-  #pollPause = 0;
+  readonly #polling: Polling = new Polling();
   readonly #sleepsIndex: number;
 
   constructor(options: { readonly busyPollUs: number; readonly counters: Counters }) {
@@ -235,27 +231,22 @@ export class Reactor {
     }
   }
 
-  /** Looks for work for the time allowed. True: there was some. Stops looking for a while when that rarely pays. */
+  /** Looks for work for the time allowed. True: there was some. Stops looking for a while when that does not pay. */
   #busyPoll(): boolean {
-    if (this.#busyPollMs === 0 || this.#guests.length === 0) return false;
-    if (this.#pollPause > 0) {
-      this.#pollPause--;
-      return false;
-    }
+    if (this.#busyPollMs === 0 || this.#guests.length === 0 || !this.#polling.begin()) return false;
     this.counters.add("polls");
     const endMs = performance.now() + this.#busyPollMs;
+    let nowMs: number;
     do {
       if (this.#anyPending() || this.#dispatch(0) > 0) {
-        this.#pollMisses = 0;
+        this.#polling.hit();
         this.counters.add("pollHits");
         return true;
       }
       yieldProcessor();
-    } while (performance.now() < endMs);
-    if (++this.#pollMisses >= POLL_MISSES_MAX) {
-      this.#pollMisses = 0;
-      this.#pollPause = POLL_PAUSE_SLEEPS;
-    }
+      nowMs = performance.now();
+    } while (nowMs < endMs);
+    this.#polling.miss(nowMs - endMs);
     return false;
   }
 

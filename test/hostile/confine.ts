@@ -1,0 +1,20 @@
+// The share of the processor that a hypervisor or a cgroup gives a guest nobody trusts: what others leave (SCHED_IDLE, which is
+// cpu.idle of a cgroup). The monitor shares its own time out among guests; that of the machine is the host's to give.
+
+import { readdirSync } from "node:fs";
+import { check } from "../../packages/linux/src/errno.ts";
+import { outcome, scratch, syscall } from "../../packages/linux/src/libc.ts";
+
+const SCHED_IDLE = 5;
+const SYS_SCHED_SETSCHEDULER = process.arch === "x64" ? 144 : 119;
+const setSchedulerCall = syscall(["int", "int", "uintptr_t"]);
+
+/** All threads of this process, and those that they start, run when nobody else wants to. */
+export function confine(): void {
+  // All parameters of this policy are zero.
+  const parameters = scratch(4);
+  for (const thread of readdirSync("/proc/self/task")) {
+    const result = setSchedulerCall(SYS_SCHED_SETSCHEDULER, Number(thread), SCHED_IDLE, parameters.address);
+    check(outcome(result), "sched_setscheduler");
+  }
+}
