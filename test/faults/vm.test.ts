@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "
 import { join } from "node:path";
 import { HostState, layout, Violation } from "@ringway/control";
 import { Guest } from "@ringway/guest";
-import { SharedMemory } from "@ringway/linux";
+import { closeFd, listenUnix, SharedMemory } from "@ringway/linux";
 import { Monitor } from "@ringway/monitor";
 import { describe, expect, it } from "vitest";
 import { MiB, pattern } from "../helpers/bytes.ts";
@@ -171,6 +171,50 @@ limits: { fileBytesWritten: 100KiB }
     await echoes(await hypervisor.boot());
   });
 
+  it("that broke the protocol and rings on costs next to nothing", async () => {
+    using at = place();
+    using hypervisor = new Hypervisor(at);
+    await using served = await startMonitor(LOOPBACK, { vms: [at.vm] });
+    await using other = await Guest.attach(served.path);
+    const guest = await hypervisor.boot();
+    guest.on("detach", () => {});
+    const words = await hypervisor.words();
+    Atomics.store(words, layout.SB_GUEST_STATE >> 2, 77);
+    hypervisor.ring();
+    await guestsAre(served.monitor, 1);
+    const { sleeps } = served.monitor.counters();
+    let rings = 0;
+    const startMs = performance.now();
+    while (performance.now() < startMs + 1000) {
+      hypervisor.ring();
+      rings++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const seconds = (performance.now() - startMs) / 1000;
+    expect(rings / seconds).toBeGreaterThan(1000);
+    expect((served.monitor.counters().sleeps - sleeps) / seconds).toBeLessThan(100);
+    await echoes(other);
+  });
+
+  it("that leaves and attaches anew does not begin its lines to the log anew", async () => {
+    using at = place();
+    using hypervisor = new Hypervisor(at);
+    await using served = await startMonitor(`${LOOPBACK}limits: { logLines: 20 }\n`, { vms: [at.vm] });
+    const startMs = performance.now();
+    for (let i = 0; i < 3; i++) {
+      const guest = await hypervisor.boot();
+      for (let line = 0; line < 15; line++) await guest.log("a line");
+      await guest.close();
+      await until("its end", () => served.gone.length === i + 1);
+    }
+    const seconds = (performance.now() - startMs) / 1000;
+    const said = served.lines.filter(({ msg }) => msg === "a line").length;
+    expect(said).toBe(45);
+    // Anew each time, it would be over 100.
+    expect(said / seconds).toBeLessThan(70);
+    expect(served.monitor.counters().quotaLines).toBeGreaterThan(0);
+  });
+
   it("that is paused costs nothing, and goes on", async () => {
     using at = place();
     using hypervisor = new Hypervisor(at);
@@ -226,6 +270,14 @@ limits: { fileBytesWritten: 100KiB }
   });
 });
 
+it("is not taken up, nor a policy, by a monitor that is closed", async () => {
+  using at = place();
+  const served = await startMonitor();
+  await served[Symbol.asyncDispose]();
+  expect(() => served.monitor.addVm(at.vm)).toThrow("closed");
+  expect(() => served.monitor.reload(policyOf(LOOPBACK))).toThrow("closed");
+});
+
 describe("a VM's memory", () => {
   const refused = (vm: object): Promise<unknown> =>
     Monitor.start({ policy: policyOf(LOOPBACK), vms: [vm as never] }).then(
@@ -262,36 +314,70 @@ describe("a VM's memory", () => {
   it("is refused where another monitor serves it", async () => {
     using at = place();
     await using _served = await startMonitor(LOOPBACK, { vms: [at.vm] });
-    expect(await refused(at.vm)).toBe(`VmMemoryError: another monitor serves ${at.memory}`);
+    expect(await refused(at.vm)).toBe(
+      `VmMemoryError: ${at.memory} is served already, by this monitor or another`,
+    );
   });
 
   it("is free again when its monitor is gone, or serves it no more", async () => {
     using at = place();
     await (await startMonitor(LOOPBACK, { vms: [at.vm] }))[Symbol.asyncDispose]();
     await using served = await startMonitor(LOOPBACK, { vms: [at.vm] });
-    served.monitor.removeVm("vm");
-    await using other = await startMonitor();
-    await until("the memory", () => {
-      try {
-        other.monitor.addVm(at.vm);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+    await served.monitor.removeVm("vm");
+    await served.monitor.removeVm("nobody");
+    served.monitor.addVm({ ...at.vm, name: "again" });
     using hypervisor = new Hypervisor(at);
     await echoes(await hypervisor.boot());
   });
 
-  it("is never written to where it holds something else", async () => {
+  it("is never written to where it holds something else; a monitor that starts leaves that VM out", async () => {
     using at = place();
+    using other = place("other");
     const image = Buffer.alloc(MiB);
     image.write("QFI an image");
     writeFileSync(at.memory, image);
-    expect(await refused(at.vm)).toBe(
-      `VmMemoryError: ${at.memory} holds something else already: it is not used`,
-    );
+    const problem = `${at.memory} holds something else already: it is not used`;
+    await using served = await startMonitor(LOOPBACK, { vms: [at.vm, other.vm] });
+    expect(served.lines.map(({ msg }) => msg)).toContain(`the VM is not served: ${problem}`);
+    expect(() => served.monitor.addVm(at.vm)).toThrow(problem);
+    using hypervisor = new Hypervisor(other);
+    await echoes(await hypervisor.boot());
     expect(readFileSync(at.memory).equals(image)).toBe(true);
+  });
+
+  it("is nobody else's problem where its guest has written over the superblock", async () => {
+    using hostile = place("hostile");
+    using other = place("other");
+    const vms = [hostile.vm, other.vm];
+    {
+      using hypervisor = new Hypervisor(hostile);
+      await using _served = await startMonitor(LOOPBACK, { vms });
+      await hypervisor.boot();
+      (await hypervisor.words()).fill(0x12345678, 0, 1024);
+    }
+    await using _served = await startMonitor(LOOPBACK, { vms });
+    using hypervisor = new Hypervisor(other);
+    await echoes(await hypervisor.boot());
+  });
+
+  it("by descriptor is served once, and free again while the caller still has it", async () => {
+    using at = place();
+    using memory = SharedMemory.create("vm", 4 * MiB);
+    await using served = await startMonitor(LOOPBACK, { vms: [{ ...at.vm, memory: memory.fd }] });
+    await using other = await startMonitor();
+    const again = { ...at.vm, name: "again", memory: memory.fd };
+    for (const { monitor } of [served, other]) expect(() => monitor.addVm(again)).toThrow("served already");
+    await served.monitor.removeVm("vm");
+    other.monitor.addVm(again);
+  });
+
+  it("is there as a whole from the start: a file system that fills up later can kill nobody", async () => {
+    using at = place("vm", 4 * MiB);
+    writeFileSync(at.memory, "");
+    truncateSync(at.memory, 4 * MiB);
+    expect(statSync(at.memory).blocks).toBe(0);
+    await using _served = await startMonitor(LOOPBACK, { vms: [at.vm] });
+    expect(statSync(at.memory).blocks * 512).toBeGreaterThanOrEqual(4 * MiB);
   });
 
   it.each([
@@ -304,7 +390,7 @@ describe("a VM's memory", () => {
       `VmMemoryError: ${at.memory} has ${bytes} bytes: expected a power of two`,
     );
     expect(await refused({ ...at.vm, memory: `${at.memory}2`, memoryBytes: bytes })).toContain(
-      `cannot have ${bytes} bytes`,
+      `${bytes} bytes asked for: expected a power of two`,
     );
   });
 
@@ -312,6 +398,28 @@ describe("a VM's memory", () => {
     using at = place();
     expect(await refused({ ...at.vm, memory: join(at.memory, "..") })).toContain("EISDIR");
     expect(await refused({ ...at.vm, memory: join(at.memory, "nowhere") })).toContain("ENOENT");
+  });
+});
+
+describe("a VM's doorbell", () => {
+  it("with a path that no socket can have is refused", async () => {
+    using at = place();
+    await using served = await startMonitor();
+    const vm = { ...at.vm, doorbell: `/tmp/${"x".repeat(110)}` };
+    expect(() => served.monitor.addVm(vm)).toThrow("at most 107 bytes");
+    served.monitor.addVm(at.vm);
+  });
+
+  it("that can never answer is complained of once", async () => {
+    using at = place();
+    const fd = listenUnix(`${at.doorbell}2`);
+    await using served = await startMonitor(LOOPBACK, { vms: [{ ...at.vm, doorbell: `${at.doorbell}2` }] });
+    const complaints = (): string[] =>
+      served.lines.map(({ msg }) => msg).filter((msg) => msg.startsWith("cannot reach"));
+    await until("a complaint", () => complaints().length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(complaints()).toEqual([`cannot reach the doorbell ${at.doorbell}2, trying again: EPROTOTYPE`]);
+    closeFd(fd);
   });
 });
 
@@ -333,6 +441,7 @@ describe("VMs of the policy", () => {
     const lost = once(first, "detach");
     await served.monitor.reload(policyOf(vms(two)));
     await lost;
+    await until("the end of one", () => served.gone.length === 1);
     expect(served.gone).toEqual([{ guest: "one", reason: "the VM was removed" }]);
   });
 

@@ -5,8 +5,20 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Done, Errno, fileMessages, fsMessages, PAGE_BYTES, Protocol, StatReply } from "@ringway/control";
+import {
+  Done,
+  Errno,
+  fileMessages,
+  fsMessages,
+  GuestState,
+  layout,
+  PAGE_BYTES,
+  Protocol,
+  StatReply,
+} from "@ringway/control";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Hypervisor, place } from "../helpers/hypervisor.ts";
+import { startMonitor } from "../helpers/monitor.ts";
 import {
   errnoOf,
   type Host,
@@ -219,6 +231,41 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     await fs.finish();
   });
 
+  it("a VM's guest that leaves meanwhile is over once, and the next one begins after it", async () => {
+    using at = place();
+    const policy = `version: 1\nfiles: [{ guest: /data, host: ${slow.folder}, access: rw }]\n`;
+    await using served = await startMonitor(policy, { vms: [at.vm], lingerMs: 1 });
+    using hypervisor = new Hypervisor(at);
+    const leaving = await hypervisor.boot();
+    const files = await Promise.all(["a", "b"].map((name) => leaving.open(`/data/vm-${name}`, "w")));
+    const stream = leaving.createWriteStream("/data/vm-c");
+    stream.on("error", () => {});
+    await new Promise((resolve) => stream.write("begun", resolve));
+    freeze();
+    // Two are on the guest's workers; the third waits for one, with its place in the memory.
+    for (const file of files) file.write("late").catch(() => {});
+    await sleep(50);
+    stream.end("never");
+    await sleep(50);
+    leaving.on("detach", () => {});
+    // As a guest that detaches without waiting for anything.
+    const words = await hypervisor.words();
+    Atomics.store(words, layout.SB_GUEST_STATE >> 2, GuestState.DETACHED);
+    hypervisor.ring();
+    await until("its end", () => served.gone.length === 1);
+    // Longer than from one guest to the next, which waits for somebody to attach.
+    await sleep(300);
+    const { guests } = served.monitor.counters();
+    thaw();
+    expect(guests).toBe(1);
+    const next = await hypervisor.boot();
+    await next.writeFile("/data/vm-d", "written");
+    expect(String(await next.readFile("/data/vm-d"))).toBe("written");
+    expect(served.monitor.counters().guests).toBe(1);
+    expect(served.gone.length).toBe(1);
+    await next.close();
+  });
+
   it("a guest that is killed meanwhile keeps its memory until the disk is through, then nothing", async () => {
     const before = openDescriptors();
     const victim = await RawGuest.attach(host.socketPath);
@@ -240,7 +287,8 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     const fs = await guest.openFs();
     await fs.call(fsMessages.Stat, { path: "/other/content" }, StatReply, 1000);
     thaw();
-    await until("the memory is let go", () => regions() === mapped - 2);
+    // The monitor's own two: for system calls, and for JavaScript.
+    await until("the memory is let go", () => regions() === mapped - 3);
     await until("the files are closed", () => openDescriptors() <= before);
     expect(readFileSync(join(slow.folder, "killed"))).toEqual(Buffer.alloc(30_000, "k"));
     await fs.finish();

@@ -1,5 +1,6 @@
 // --vm NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]: a virtual machine for the monitor to serve.
 
+import { resolve } from "node:path";
 import { parseSize, type VmOptions } from "@ringway/monitor";
 
 const FORM = "NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]";
@@ -21,11 +22,9 @@ export function parseVmOption(text: string): VmOptions | string {
     if (fields.has(key)) return `expected one ${key}, found two`;
     fields.set(key, value);
   }
-  const memory = fields.get("memory");
-  const doorbell = fields.get("doorbell");
-  if (memory === undefined || doorbell === undefined) {
-    return `expected ${FORM}; ${memory === undefined ? "memory" : "doorbell"} is missing`;
-  }
+  const missing = ["memory", "doorbell"].find((key) => !fields.has(key));
+  if (missing !== undefined) return `expected ${FORM}; ${missing} is missing`;
+  const [memory, doorbell] = [resolve(fields.get("memory")!), resolve(fields.get("doorbell")!)];
   const size = fields.get("size");
   if (size === undefined) return { name, memory, doorbell };
   // QEMU's suffixes, too: the same text then goes to both.

@@ -79,6 +79,8 @@ export class HostSession {
   #epoch = 0;
   #attachReply = 0;
   #attached = false;
+  /** It has detached from this epoch. */
+  #left = false;
   #heartbeat = 0;
 
   #heap!: PageAllocator;
@@ -176,7 +178,9 @@ export class HostSession {
       return "reset";
     }
     if (this.#state !== HostState.READY && this.#state !== HostState.DRAINING) return undefined;
-    if (state === GuestState.ATTACHED && !this.#attached) {
+    // One that has left already was attached before (ATT-7).
+    const attached = state === GuestState.ATTACHED || (state === GuestState.DETACHED && !this.#left);
+    if (attached && !this.#attached) {
       const accepted = loadWord(this.#memory, layout.SB_FEATURES_ACCEPTED);
       if (accepted !== 0) {
         throw new ProtocolError(Violation.SUPERBLOCK, "VER-3", `features ${accepted} were not offered`);
@@ -186,6 +190,7 @@ export class HostSession {
     }
     if (state === GuestState.DETACHED && this.#attached) {
       this.#attached = false;
+      this.#left = true;
       return "detached";
     }
     if (state > GuestState.ATTACHED) {
@@ -369,6 +374,7 @@ export class HostSession {
   #beginEpoch(attachRequest: number): void {
     this.#forgetStreams();
     this.#attached = false;
+    this.#left = false;
     this.#reply = undefined;
     const bellArea = BELL_PAGE * PAGE_BYTES;
     clearBells(this.#memory, bellArea + layout.BELL_TO_HOST);

@@ -25,7 +25,7 @@ import { GuestLines } from "./guest-lines.ts";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
 import type { Host } from "./host.ts";
 import type { PolicyState } from "./policy-state.ts";
-import { ATTACH_LOOKS, LookQuota, TimeSlice } from "./quotas.ts";
+import { type Account, ATTACH_LOOKS, type LookQuota, TimeSlice } from "./quotas.ts";
 import { type BellSource, type Reactor, type Task, TaskQueue } from "./reactor/reactor.ts";
 import { Stream, shorten } from "./reactor/stream.ts";
 import { OpeningRelay } from "./relays/opening.ts";
@@ -53,7 +53,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   /** What the guest holds, against its policy's limits. */
   postedAccepts = 0;
   openFiles = 0;
-  fileBytesWritten = 0;
+  readonly account: Account;
   #policy: PolicyState;
   /** This guest's own policy, which a reload of the monitor's leaves alone. */
   readonly #ownPolicy: boolean;
@@ -61,7 +61,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   #streams: (Stream | undefined)[] = [];
   #state: "attaching" | "attached" | "lingering" | "gone" = "attaching";
   #streamViolations = 0;
-  readonly #looks: LookQuota = new LookQuota();
+  readonly #looks: LookQuota;
   readonly #slice: TimeSlice = new TimeSlice();
   readonly #lines: GuestLines;
   readonly ready: TaskQueue = new TaskQueue();
@@ -81,8 +81,11 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.reactor = host.reactor;
     this.#policy = policy;
     this.#ownPolicy = ownPolicy;
+    this.account = link.account;
+    this.#looks = this.account.looks;
     this.#lines = new GuestLines(
       host,
+      this.account.lines,
       () => this.#policy.policy.limits.logLines,
       () => this.#goOn(),
     );
@@ -91,8 +94,8 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     const { limits } = policy.policy;
     this.#link = link;
     this.memory = link.memory;
-    this.region = regionMemory(this.memory.buffer);
     try {
+      this.region = regionMemory(this.memory.buffer);
       this.session = new HostSession(this.region, this.#link, {
         streams: limits.streams,
         ringBytes: limits.streamBytes,
@@ -418,20 +421,22 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
       return;
     }
     try {
-      switch (this.session.checkGuest()) {
-        case "reset":
-          this.#looked(ATTACH_LOOKS);
-          this.#abandonStreams();
-          // A guest that attaches quickly has rung once for both of its words.
-          if (this.session.checkGuest() === "attached") this.#attached();
-          break;
-        case "attached":
-          this.#attached();
-          break;
-        case "detached":
-          this.#depart("the guest detached");
-          break;
-        case undefined:
+      // A guest that is quick has rung once for several changes: at most these three.
+      for (let changes = 0; changes < 3; changes++) {
+        switch (this.session.checkGuest()) {
+          case "reset":
+            this.#looked(ATTACH_LOOKS);
+            this.#abandonStreams();
+            continue;
+          case "attached":
+            this.#attached();
+            continue;
+          case "detached":
+            this.#depart("the guest detached");
+            return;
+          case undefined:
+            return;
+        }
       }
     } catch (error) {
       this.fail(error);
@@ -560,12 +565,14 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   close(reason: string): void {
     if (this.#state === "gone") return;
     this.#state = "gone";
+    // Settled at the end, whatever disk work is given up on the way.
+    this.pinned(1);
     this.#abandonStreams();
     this.reactor.removeGuest(this);
     this.session.leave();
     this.#link.close();
     this.#policy.release();
     this.host.guestGone(this, reason);
-    if (this.#pins === 0) this.#link.settled();
+    this.pinned(-1);
   }
 }

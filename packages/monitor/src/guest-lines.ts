@@ -3,7 +3,7 @@
 // of it is stepped until it may go on.
 
 import type { Host } from "./host.ts";
-import { LineQuota } from "./quotas.ts";
+import type { LineQuota } from "./quotas.ts";
 import type { FromReactor } from "./reactor/messages.ts";
 
 /** Lines that the main thread has not taken yet, before the guest must wait: bounds what it can make us hold. */
@@ -13,14 +13,15 @@ export class GuestLines {
   readonly #host: Host;
   readonly #perSecond: () => number;
   readonly #goOn: () => void;
-  readonly #quota: LineQuota = new LineQuota();
+  readonly #quota: LineQuota;
   /** Lines since the main thread was last known to have taken all. */
   #ahead = 0;
   #held = false;
 
   /** `perSecond`: the policy's limit, as of now. `goOn` is called when the guest is held no more. */
-  constructor(host: Host, perSecond: () => number, goOn: () => void) {
+  constructor(host: Host, quota: LineQuota, perSecond: () => number, goOn: () => void) {
     this.#host = host;
+    this.#quota = quota;
     this.#perSecond = perSecond;
     this.#goOn = goOn;
   }

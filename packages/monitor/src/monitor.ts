@@ -5,24 +5,26 @@ import { EventEmitter } from "node:events";
 import { unlinkSync } from "node:fs";
 import { MessageChannel } from "node:worker_threads";
 import {
+  checkSocketPath,
   closeFd,
   createEventfd,
   errnoName,
   listenUnix,
   NativeThread,
   ringEventfd,
+  type SharedMemory,
   setNonBlocking,
   unixPair,
 } from "@ringway/linux";
 import { type Logger, pino } from "pino";
 import { DISK_WORKERS } from "./disk/pool.ts";
-import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize } from "./policy/defaults.ts";
+import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
 import { loadPolicy } from "./policy/load.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type { FromReactor, ReactorMemory, ReactorOptions, Refusal, ToReactor } from "./reactor/messages.ts";
 import { type Lookup, Resolver } from "./resolver.ts";
-import { openVmMemory, VmMemoryError } from "./vm-memory.ts";
+import { mapVmMemory, NotARegionError, VmMemoryError } from "./vm-memory.ts";
 
 /** A virtual machine to serve (docs/vm.md). */
 export interface VmOptions {
@@ -92,6 +94,15 @@ export interface MonitorEvents {
   error: [Error];
 }
 
+interface ServedVm {
+  readonly options: VmOptions;
+  /** A reload may remove it. */
+  readonly ofPolicy: boolean;
+  readonly memory: SharedMemory;
+  /** Set when it is being removed. */
+  removed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+}
+
 /** The default of busyPollUs: see docs/performance.md for what it buys. */
 export const DEFAULT_BUSY_POLL_US = 50;
 /**
@@ -119,8 +130,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   #diskWakeFd = -1;
   readonly #memoryRequests: Map<number, (memory: ReactorMemory) => void> = new Map();
   #nextMemoryRequest = 1;
-  /** Virtual machines by name; `ofPolicy` are those that a reload may remove. */
-  readonly #vms: Map<string, { readonly options: VmOptions; readonly ofPolicy: boolean }> = new Map();
+  /** Virtual machines by name, until their memory is free. */
+  readonly #vms: Map<string, ServedVm> = new Map();
   /** Calls of reload() whose policy is not in force yet. */
   readonly #reloads: (() => void)[] = [];
   #nextGuest = 1;
@@ -162,8 +173,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const policy = typeof options.policy === "string" ? loadPolicy(options.policy) : options.policy;
     const monitor = new Monitor(options, policy);
     try {
-      monitor.#addVms(options.vms ?? [], false);
-      monitor.#addVms(policy.vms, true);
+      monitor.#serve(monitor.#open(options.vms ?? [], false));
+      monitor.#serve(monitor.#open(policy.vms, true));
     } catch (error) {
       await monitor.close({ drainMs: 0 });
       throw error;
@@ -194,41 +205,73 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /**
-   * Serves another virtual machine, from now until removeVm(). Throws VmMemoryError where its memory cannot be used (another
-   * monitor serves it, it holds something else, its size is no power of two), SystemError where it cannot be opened.
+   * Serves another virtual machine, from now until removeVm(). Throws VmMemoryError where its memory cannot be used (it is served
+   * already, it holds something else, its size is no power of two), SystemError where it cannot be opened, or where the doorbell's
+   * path is too long.
    */
   addVm(options: VmOptions): void {
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
-    this.#addVms([options], false);
+    this.#serve(this.#open([options], false, false));
   }
 
-  /** Serves it no more: its guest is ended now. Names nobody has are ignored. */
-  removeVm(name: string): void {
-    if (!this.#vms.delete(name) || this.#closing !== undefined) return;
-    this.#send({ kind: "vm-removed", name });
+  /** Serves it no more: its guest is ended now. Resolves when its memory is free for others; at once for a name nobody has. */
+  removeVm(name: string): Promise<void> {
+    const vm = this.#vms.get(name);
+    if (vm === undefined) return Promise.resolve();
+    if (vm.removed === undefined) {
+      let resolve = (): void => {};
+      const promise = new Promise<void>((done) => {
+        resolve = done;
+      });
+      vm.removed = { promise, resolve };
+      this.#send({ kind: "vm-removed", name });
+    }
+    return vm.removed.promise;
   }
 
-  /** All of them or none. */
-  #addVms(vms: readonly VmOptions[], ofPolicy: boolean): void {
-    const opened: number[] = [];
-    const names = new Set(this.#vms.keys());
+  /**
+   * All of them or none; but where they are `many`, one whose memory holds something else is said, and left out: its guest may
+   * have written that, and is nobody else's problem.
+   */
+  #open(vms: readonly VmOptions[], ofPolicy: boolean, many = true): ServedVm[] {
+    const opened: ServedVm[] = [];
     try {
-      for (const { name, memory, memoryBytes = DEFAULT_VM_MEMORY_BYTES } of vms) {
-        if (names.has(name)) throw new VmMemoryError(`a VM called ${name} is served already`);
-        names.add(name);
-        if (!isVmMemorySize(memoryBytes))
-          throw new RangeError(`a VM's memory cannot have ${memoryBytes} bytes`);
-        opened.push(openVmMemory(memory, memoryBytes));
+      for (const options of vms) {
+        const { name, memory, memoryBytes = DEFAULT_VM_MEMORY_BYTES, doorbell } = options;
+        checkSocketPath(doorbell, "connect");
+        if (this.#vms.has(name) || opened.some((other) => other.options.name === name)) {
+          throw new VmMemoryError(`a VM called ${name} is served already`);
+        }
+        if (!isVmMemorySize(memoryBytes)) {
+          throw new VmMemoryError(`${memoryBytes} bytes asked for: expected ${VM_MEMORY_EXPECTED}`);
+        }
+        try {
+          opened.push({ options, ofPolicy, memory: mapVmMemory(memory, memoryBytes), removed: undefined });
+        } catch (error) {
+          if (!many || !(error instanceof NotARegionError)) throw error;
+          this.#log.error({ guest: name }, `the VM is not served: ${error.message}`);
+        }
       }
     } catch (error) {
-      for (const fd of opened) closeFd(fd);
+      for (const { memory } of opened) memory[Symbol.dispose]();
       throw error;
     }
-    for (const [index, options] of vms.entries()) {
-      const { name, doorbell } = options;
-      this.#vms.set(name, { options, ofPolicy });
-      this.#send({ kind: "vm", name, memoryFd: opened[index]!, doorbell });
+    return opened;
+  }
+
+  #serve(opened: readonly ServedVm[]): void {
+    for (const vm of opened) {
+      const { name, doorbell } = vm.options;
+      this.#vms.set(name, vm);
+      this.#send({ kind: "vm", name, memory: vm.memory.place, doorbell });
     }
+  }
+
+  #vmEnded(name: string): void {
+    const vm = this.#vms.get(name);
+    this.#vms.delete(name);
+    vm?.memory[Symbol.dispose]();
+    vm?.removed?.resolve();
   }
 
   /**
@@ -237,30 +280,32 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * are new are served from now on, those that are gone no more; throws what addVm() throws, and the old policy stays.
    */
   reload(policy: Policy | string): Promise<void> {
+    if (this.#closing !== undefined) throw new Error("the monitor is closed");
     const loaded = typeof policy === "string" ? loadPolicy(policy) : policy;
-    this.#reloadVms(loaded.vms);
+    const added = this.#open(this.#newVms(loaded.vms), true);
     this.#policy = loaded;
-    return new Promise((resolve) => {
+    const inForce = new Promise<void>((resolve) => {
       // The reactor answers in order.
       this.#reloads.push(resolve);
       this.#send({ kind: "policy", policy: loaded });
     });
+    // After the policy: none of them is judged by the old one.
+    this.#serve(added);
+    const kept = new Set(loaded.vms.map(({ name }) => name));
+    for (const [name, { ofPolicy }] of this.#vms) if (ofPolicy && !kept.has(name)) void this.removeVm(name);
+    return inForce;
   }
 
-  #reloadVms(vms: readonly VmEntry[]): void {
-    const added: VmOptions[] = [];
-    for (const vm of vms) {
-      const served = this.#vms.get(vm.name)?.options;
-      if (served === undefined) added.push(vm);
-      else if (served.memory !== vm.memory || served.doorbell !== vm.doorbell) {
-        throw new VmMemoryError(
-          `VM ${vm.name} is served with another memory or doorbell: remove it first, then add it`,
-        );
-      }
-    }
-    this.#addVms(added, true);
-    const kept = new Set(vms.map(({ name }) => name));
-    for (const [name, { ofPolicy }] of this.#vms) if (ofPolicy && !kept.has(name)) this.removeVm(name);
+  #newVms(vms: readonly VmEntry[]): VmEntry[] {
+    return vms.filter((vm) => {
+      const served = this.#vms.get(vm.name);
+      if (served === undefined) return true;
+      const { memory, doorbell } = served.options;
+      if (memory === vm.memory && doorbell === vm.doorbell && served.removed === undefined) return false;
+      throw new VmMemoryError(
+        `VM ${vm.name} is served with another memory or doorbell, or still being removed: take it out first, then add it`,
+      );
+    });
   }
 
   /** What the reactor has counted so far. */
@@ -301,6 +346,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     await Promise.all([this.#worker, ...this.#diskWorkers].map((worker) => worker.terminate()));
     closeFd(this.#wakeFd);
     for (const resolve of this.#reloads.splice(0)) resolve();
+    for (const name of [...this.#vms.keys()]) this.#vmEnded(name);
     if (this.#diskWakeFd >= 0) closeFd(this.#diskWakeFd);
     this.#log.info("monitor has stopped");
     this.#log.flush();
@@ -381,6 +427,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       case "policy":
         log.info("policy reloaded");
         this.#reloads.shift()?.();
+        return;
+      case "vm-ended":
+        this.#vmEnded(message.name);
         return;
       case "disk":
         this.#startDiskWorkers(message.wakeFd);

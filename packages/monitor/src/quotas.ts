@@ -62,6 +62,16 @@ export class LineQuota {
   }
 }
 
+/**
+ * What is counted of a guest over time. A VM has one for all guests that come and go on it in one life of its hypervisor, so that
+ * leaving and attaching anew gets around nothing.
+ */
+export class Account {
+  readonly looks: LookQuota = new LookQuota();
+  readonly lines: LineQuota = new LineQuota();
+  fileBytesWritten = 0;
+}
+
 /** Time in one turn. Small beside what a person or a program notices, large beside the cost of a turn. */
 const SLICE_MS = 0.25;
 

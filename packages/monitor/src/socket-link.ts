@@ -18,10 +18,12 @@ import {
   sendWithFds,
 } from "@ringway/linux";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
+import { Account } from "./quotas.ts";
 import type { Reactor } from "./reactor/reactor.ts";
 
 export class SocketLink implements GuestLink {
   readonly memory: SharedMemory;
+  readonly account: Account = new Account();
   readonly #reactor: Reactor;
   readonly #socketFd: number;
   readonly #bellToHostFd: number;

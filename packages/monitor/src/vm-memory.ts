@@ -6,9 +6,9 @@
 import { layout } from "@ringway/control";
 import {
   AT_FDCWD,
+  allocate,
   check,
   closeFd,
-  duplicateFd,
   Errno,
   fstat,
   lockFile,
@@ -16,8 +16,11 @@ import {
   openat2,
   readAt,
   type Scratch,
+  Seal,
+  SharedMemory,
   scratch,
   sealSize,
+  sealsOf,
   truncate,
 } from "@ringway/linux";
 import { isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
@@ -28,43 +31,47 @@ export class VmMemoryError extends Error {
   readonly code: "ERR_RINGWAY_VM_MEMORY" = "ERR_RINGWAY_VM_MEMORY";
 }
 
+/** The file holds something that is no region: a mistake in a path; or its guest has written over the superblock. */
+export class NotARegionError extends VmMemoryError {}
+
 /**
- * The memory at `memory`, a path or a descriptor (of which a duplicate is taken), as a descriptor. A file that does not
- * exist, or is empty, gets `bytes`, a power of two; one that exists keeps the size that it has. Throws VmMemoryError;
- * SystemError (EACCES, ENOENT, ENOSPC).
+ * Maps the memory at `memory`, a path or a descriptor. A file that does not exist, or is empty, gets `bytes`, a power of two; one
+ * that exists keeps the size that it has. Throws VmMemoryError; SystemError (EACCES, ENOENT, ENOSPC).
  */
-export function openVmMemory(memory: string | number, bytes: number): number {
+export function mapVmMemory(memory: string | number, bytes: number): SharedMemory {
   const what = typeof memory === "string" ? memory : `descriptor ${memory}`;
-  const flags = OpenFlags.READ_WRITE | OpenFlags.CREATE;
-  const fd =
-    typeof memory === "number"
-      ? check(duplicateFd(memory), "fcntl", what)
-      : check(openat2(AT_FDCWD, memory, flags, 0o600, 0), "open", what);
+  // Of a descriptor a description of our own: the lock goes with it.
+  const path = typeof memory === "string" ? memory : `/proc/self/fd/${memory}`;
+  const { READ_WRITE, CREATE, NON_BLOCKING, NO_CONTROLLING_TERMINAL } = OpenFlags;
+  const flags = READ_WRITE | NON_BLOCKING | NO_CONTROLLING_TERMINAL | (path === memory ? CREATE : 0);
+  const fd = check(openat2(AT_FDCWD, path, flags, 0o600, 0), "open", what);
   try {
     const stat = fstat(fd);
     if (typeof stat === "number") check(stat, "fstat", what);
     else if (stat.kind !== "file") throw new VmMemoryError(`${what} is not a file`);
     lock(fd, what);
     // After the lock: another monitor may just have made it.
+    if (sizeOf(fd, what) === 0) check(truncate(fd, bytes), "ftruncate", what);
+    sealSize(fd);
     const size = sizeOf(fd, what);
-    if (size === 0) check(truncate(fd, bytes), "ftruncate", what);
-    else if (!isVmMemorySize(size)) {
+    if (!isVmMemorySize(size))
       throw new VmMemoryError(`${what} has ${size} bytes: expected ${VM_MEMORY_EXPECTED}`);
-    }
     requireOurs(fd, what);
-    // A memfd cannot be truncated under us and under the hypervisor any more; of a file that is its owner's promise.
-    const sealed = sealSize(fd);
-    if (sealed !== -Errno.EINVAL && sealed !== -Errno.EPERM) check(sealed, "fcntl(F_ADD_SEALS)", what);
-    return fd;
+    // A memfd cannot be truncated any more, and has its pages from the machine's memory. Of a file, its owner promises the first;
+    // pages that its file system no longer has would kill whoever touches them.
+    const sealed = sealsOf(fd) > 0 && (sealsOf(fd) & Seal.SHRINK) !== 0;
+    if (!sealed) check(allocate(fd, size), "fallocate", what);
   } catch (error) {
     closeFd(fd);
     throw error;
   }
+  return SharedMemory.fromFd(fd, { requireSeals: false });
 }
 
 function lock(fd: number, what: string): void {
   const result = lockFile(fd);
-  if (result === -Errno.EAGAIN) throw new VmMemoryError(`another monitor serves ${what}`);
+  if (result === -Errno.EAGAIN)
+    throw new VmMemoryError(`${what} is served already, by this monitor or another`);
   check(result, "flock", what);
 }
 
@@ -80,5 +87,5 @@ function requireOurs(fd: number, what: string): void {
   const [low, high] = [magic.view.getUint32(0, true), magic.view.getUint32(4, true)];
   const isNew = low === 0 && high === 0;
   if (count === 8 && (isNew || (low === layout.MAGIC_LOW && high === layout.MAGIC_HIGH))) return;
-  throw new VmMemoryError(`${what} holds something else already: it is not used`);
+  throw new NotARegionError(`${what} holds something else already: it is not used`);
 }

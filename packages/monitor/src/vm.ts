@@ -7,41 +7,59 @@
 //
 // Invariant: at most one Attachment works on the memory, so nothing of an old epoch is touched in a new one.
 
-import { layout, loadWord, regionMemory } from "@ringway/control";
+import { layout, loadWord, type RegionMemory, regionMemory } from "@ringway/control";
 import {
   closeFd,
   connectUnixStream,
   drainChannel,
   EPOLLIN,
   EPOLLRDHUP,
+  Errno,
+  errnoName,
+  type MappingPlace,
   peerCredentials,
   ringChannel,
   SharedMemory,
 } from "@ringway/linux";
 import type { Attachment } from "./attachment.ts";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
+import { Account } from "./quotas.ts";
 import type { Reactor } from "./reactor/reactor.ts";
 
 /** Pauses between two calls where nobody answers, in milliseconds: the first; each is twice the one before. */
 const CALL_MS_MIN = 10;
 const CALL_MS_MAX = 1000;
-/** From one guest's beginning to the next one's on the same VM: what a guest can make the reactor begin anew, it pays for. */
+/**
+ * From one guest's beginning to the next one's on the same VM: what a guest can make the reactor begin anew, it pays for. So
+ * long, too, nobody listens to a VM that rings while it has no guest.
+ */
 const GUEST_MS_MIN = 200;
+/** After a guest could not be begun for want of memory or the like. */
+const BEGIN_AGAIN_MS = 10_000;
+/** Calls that fail so say that the hypervisor is not there yet; anything else is said once. */
+const NOT_THERE: readonly number[] = [Errno.ENOENT, Errno.ECONNREFUSED, Errno.EAGAIN];
 
 export interface VmHost {
   readonly reactor: Reactor;
   /** A guest on this VM; undefined where it could not be served, which was said already. */
   begin(vm: Vm): Attachment | undefined;
+  warn(vm: Vm, reason: string): void;
+  /** It was removed, and nothing of this thread uses its memory any more. */
+  ended(vm: Vm): void;
 }
 
 export class Vm implements GuestLink {
   readonly name: string;
   readonly memory: SharedMemory;
+  readonly #region: RegionMemory;
   readonly #host: VmHost;
   readonly #doorbell: string;
   #channel = -1;
   #slot = -1;
   #callMs = CALL_MS_MIN;
+  /** Why the last call failed, a negative errno. */
+  #callError = 0;
+  #account: Account = new Account();
   /** Serving it, or its disk work is still in the memory. */
   #guest: Attachment | undefined;
   #listener: LinkListener | undefined;
@@ -49,18 +67,25 @@ export class Vm implements GuestLink {
   #beganMs = Number.NEGATIVE_INFINITY;
   /** The last guest broke the protocol; its successor is the one that asks to attach (ATT-8). */
   #failed = false;
-  /** What the guests of this boot have written to files: a limit on it is not got around by attaching again. */
-  #fileBytesWritten = 0;
   #timer = false;
   #closed = false;
 
-  /** Takes `memoryFd` over, also when it throws SystemError. Calls `doorbell` from now on, until it answers. */
-  constructor(host: VmHost, name: string, memoryFd: number, doorbell: string) {
+  /** The main thread keeps the memory mapped until ended(). Calls `doorbell` from now on, until it answers. */
+  constructor(host: VmHost, name: string, memory: MappingPlace, doorbell: string) {
     this.#host = host;
     this.name = name;
     this.#doorbell = doorbell;
-    this.memory = SharedMemory.fromFd(memoryFd, { requireSeals: false });
+    this.memory = SharedMemory.attachExisting(memory);
+    this.#region = regionMemory(this.memory.buffer);
     this.#goOn();
+  }
+
+  get hasGuest(): boolean {
+    return this.#guest !== undefined;
+  }
+
+  get account(): Account {
+    return this.#account;
   }
 
   /** The hypervisor's. */
@@ -98,20 +123,12 @@ export class Vm implements GuestLink {
 
   close(): void {
     this.#listener = undefined;
-    if (!this.#suspended) return;
-    try {
-      this.resumeBell();
-    } catch {
-      this.#hungUp();
-    }
+    this.#listenAgain();
   }
 
   settled(): void {
     const guest = this.#guest;
-    if (guest !== undefined && this.#channel >= 0) {
-      this.#failed = guest.failed;
-      this.#fileBytesWritten = guest.fileBytesWritten;
-    }
+    if (guest !== undefined && this.#channel >= 0) this.#failed = guest.failed;
     this.#guest = undefined;
     if (this.#closed) this.#end();
     else this.#goOn();
@@ -146,10 +163,9 @@ export class Vm implements GuestLink {
     this.#failed = false;
     this.#guest = this.#host.begin(this);
     if (this.#guest === undefined) {
-      this.#later(CALL_MS_MAX);
+      this.#later(BEGIN_AGAIN_MS);
       return;
     }
-    this.#guest.fileBytesWritten = this.#fileBytesWritten;
     // The ring for its attach request may have gone to nobody (ATT-6).
     this.#listener?.onBell();
   }
@@ -158,6 +174,7 @@ export class Vm implements GuestLink {
     this.#timer = true;
     this.#host.reactor.after(ms, () => {
       this.#timer = false;
+      if (this.#guest === undefined) this.#listenAgain();
       this.#goOn();
     });
   }
@@ -165,6 +182,10 @@ export class Vm implements GuestLink {
   #call(): void {
     const fd = connectUnixStream(this.#doorbell);
     if (fd < 0) {
+      if (fd !== this.#callError && !NOT_THERE.includes(-fd)) {
+        this.#host.warn(this, `cannot reach the doorbell ${this.#doorbell}, trying again: ${errnoName(-fd)}`);
+      }
+      this.#callError = fd;
       this.#later(this.#callMs);
       this.#callMs = Math.min(2 * this.#callMs, CALL_MS_MAX);
       return;
@@ -177,14 +198,16 @@ export class Vm implements GuestLink {
       return;
     }
     this.#channel = fd;
+    this.#callError = 0;
     this.#callMs = CALL_MS_MIN;
+    this.#account = new Account();
     this.#goOn();
   }
 
   #onEvents(): void {
     if (drainChannel(this.#channel) >= 0) {
       if (this.#listener !== undefined) this.#listener.onBell();
-      else this.#goOn();
+      else this.#rest();
       return;
     }
     this.#hungUp();
@@ -192,21 +215,39 @@ export class Vm implements GuestLink {
     else this.#goOn();
   }
 
+  /** It rings, and nobody listens: not a look for a while, or until its last guest is over. */
+  #rest(): void {
+    if (this.#closed || this.#suspended) return;
+    this.suspendBell();
+    if (this.#guest === undefined && !this.#timer) this.#later(GUEST_MS_MIN);
+  }
+
+  #listenAgain(): void {
+    if (!this.#suspended) return;
+    try {
+      this.resumeBell();
+    } catch {
+      this.#hungUp();
+    }
+  }
+
   #hungUp(): void {
     this.#host.reactor.unwatch(this.#slot);
     closeFd(this.#channel);
     this.#channel = -1;
+    this.#suspended = false;
     this.#failed = false;
-    this.#fileBytesWritten = 0;
   }
 
   #attachRequested(): boolean {
-    const region = regionMemory(this.memory.buffer);
-    return loadWord(region, layout.SB_ATTACH_REQUEST) !== loadWord(region, layout.SB_ATTACH_REPLY);
+    return (
+      loadWord(this.#region, layout.SB_ATTACH_REQUEST) !== loadWord(this.#region, layout.SB_ATTACH_REPLY)
+    );
   }
 
   #end(): void {
     if (this.#channel >= 0) this.#hungUp();
     this.memory[Symbol.dispose]();
+    this.#host.ended(this);
   }
 }

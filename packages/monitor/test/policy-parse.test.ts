@@ -288,7 +288,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "vms:\n  - { name: a, memory: b, doorbell: c, size: 3MiB }",
     3,
     46,
-    'vms[0].size: expected a power of two from 1MiB to 1024GiB, found "3MiB"',
+    'vms[0].size: expected a power of two from 1MiB to 4GiB, found "3MiB"',
   ],
   [
     "vms:\n  - { name: a, memory: b, doorbell: c }\n  - { name: a, memory: d, doorbell: e }",
@@ -301,6 +301,12 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     4,
     24,
     "vms[1].memory: this is another VM's memory already",
+  ],
+  [
+    "vms:\n  - { name: a, memory: b, doorbell: c }\n  - { name: d, memory: e, doorbell: ./c }",
+    4,
+    37,
+    "vms[1].doorbell: this is another VM's doorbell already",
   ],
   ["limits:\n  streams: 0", 3, 12, "limits.streams: expected a whole number from 1 to 32767, found 0"],
   ["limits:\n  streams: 1.5", 3, 12, "limits.streams: expected a whole number from 1 to 32767, found 1.5"],
@@ -465,7 +471,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "limits:\n  regionBytes: 1KiB",
     3,
     16,
-    'limits.regionBytes: expected a size from 1MiB to 1024GiB, found "1KiB"',
+    'limits.regionBytes: expected a size from 1MiB to 4GiB, found "1KiB"',
   ],
   [
     "limits:\n  regionBytes: 1048577",

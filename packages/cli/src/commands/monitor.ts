@@ -13,6 +13,7 @@ import {
   Monitor,
   type MonitorOptions,
   PolicyError,
+  VmMemoryError,
   type VmOptions,
 } from "@ringway/monitor";
 import { type Logger, pino } from "pino";
@@ -133,7 +134,7 @@ function reload(monitor: Monitor, file: string, log: Logger): void {
   }
 }
 
-function createLogger(level: string): Logger {
+export function createLogger(level: string): Logger {
   return pino(
     {
       level,
@@ -146,7 +147,7 @@ function createLogger(level: string): Logger {
 }
 
 /** Each stream takes a descriptor, and the usual soft limit is 1024. */
-function raiseLimit(log: Logger): void {
+export function raiseLimit(log: Logger): void {
   try {
     raiseFileDescriptorLimit();
   } catch (error) {

@@ -201,6 +201,7 @@ function vms(raw: readonly RawVm[], context: BuildContext): VmEntry[] {
   if (context.isBroken(["vms"])) return [];
   const names = new Set<string>();
   const memories = new Set<string>();
+  const doorbells = new Set<string>();
   return raw.flatMap((vm, index): VmEntry[] => {
     const path = ["vms", index];
     if (
@@ -213,8 +214,12 @@ function vms(raw: readonly RawVm[], context: BuildContext): VmEntry[] {
     if (names.has(vm.name))
       context.complain([...path, "name"], `another VM is called ${quoted(vm.name)} already`);
     if (memories.has(memory)) context.complain([...path, "memory"], "this is another VM's memory already");
+    const doorbell = resolve(context.folder, vm.doorbell);
+    if (doorbells.has(doorbell))
+      context.complain([...path, "doorbell"], "this is another VM's doorbell already");
     names.add(vm.name);
     memories.add(memory);
+    doorbells.add(doorbell);
     const memoryBytes = vm.size === undefined ? defaults.DEFAULT_VM_MEMORY_BYTES : parseSize(vm.size);
     if (memoryBytes === undefined || !defaults.isVmMemorySize(memoryBytes)) {
       if (!context.isBroken([...path, "size"])) {
@@ -222,7 +227,7 @@ function vms(raw: readonly RawVm[], context: BuildContext): VmEntry[] {
       }
       return [];
     }
-    return [{ name: vm.name, memory, doorbell: resolve(context.folder, vm.doorbell), memoryBytes }];
+    return [{ name: vm.name, memory, doorbell, memoryBytes }];
   });
 }
 

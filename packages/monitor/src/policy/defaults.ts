@@ -26,14 +26,14 @@ export const ALL_PORTS: readonly PortRange[] = [{ first: 1, last: 65535 }];
 
 /** A region smaller than this has no room for the control pipe and a useful heap. */
 export const REGION_BYTES_MIN: number = 1 * MiB;
-/** 2^40: more than a host maps by accident, and far below the 16 TiB that u32 page numbers reach. */
-export const REGION_BYTES_MAX: number = 1024 * 1024 * MiB;
+/** What a buffer of Node 20 can view; u32 page numbers reach 16 TiB. */
+export const REGION_BYTES_MAX: number = 4096 * MiB;
 
 /** Whether a region of a VM may have this size: a PCI bar is a power of two. */
 export function isVmMemorySize(bytes: number): boolean {
   return bytes >= REGION_BYTES_MIN && bytes <= REGION_BYTES_MAX && Number.isInteger(Math.log2(bytes));
 }
-export const VM_MEMORY_EXPECTED = "a power of two from 1MiB to 1024GiB";
+export const VM_MEMORY_EXPECTED = "a power of two from 1MiB to 4GiB";
 
 /**
  * Arguments and environment go to the guest in one frame, which must fit the control ring whole: all texts, with

@@ -1,6 +1,7 @@
 // What the main thread and the reactor's thread tell each other. Plain data: it is structured-cloned.
 
 import type { MessagePort } from "node:worker_threads";
+import type { MappingPlace } from "@ringway/linux";
 import type { Policy } from "../policy/types.ts";
 
 /** Given to the reactor's Worker when it starts. */
@@ -28,11 +29,11 @@ export type ToReactor =
       readonly name: string;
       readonly policy: Policy | undefined;
     }
-  /** `memoryFd` is the VM's memory; the reactor owns it from now on. `doorbell` is the path of its bell's socket. */
+  /** The main thread keeps `memory` mapped until "vm-ended". `doorbell` is the path of its bell's socket. */
   | {
       readonly kind: "vm";
       readonly name: string;
-      readonly memoryFd: number;
+      readonly memory: MappingPlace;
       readonly doorbell: string;
     }
   | { readonly kind: "vm-removed"; readonly name: string }
@@ -90,6 +91,8 @@ export type FromReactor =
       readonly name: string;
       readonly timeoutMs: number;
     }
+  /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
+  | { readonly kind: "vm-ended"; readonly name: string }
   | { readonly kind: "disk"; readonly wakeFd: number }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }
   /** Answered with "taken", when everything before it has been taken. */

@@ -18,7 +18,7 @@ import type { GuestLink } from "../guest-link.ts";
 import type { Host } from "../host.ts";
 import { PolicyState } from "../policy-state.ts";
 import { SocketLink, turnAway } from "../socket-link.ts";
-import { Vm } from "../vm.ts";
+import { Vm, type VmHost } from "../vm.ts";
 import { Counters } from "./counters.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
 import { Reactor } from "./reactor.ts";
@@ -39,6 +39,7 @@ let nextMark = 1;
 const resolving = new Map<number, (addresses: readonly string[], errno: number) => void>();
 let nextResolve = 1;
 let nextGuest = 1;
+let stopping = false;
 let stopped = false;
 
 function post(message: FromReactor): void {
@@ -80,7 +81,7 @@ const host: Host = {
 };
 
 function addGuest(socketFd: number, name: string, policy: PolicyState, ownPolicy: boolean): void {
-  if (guests.size >= options.maxGuests) {
+  if (processGuests() >= options.maxGuests) {
     turnAway(socketFd, Errno.EMFILE);
     post({ kind: "warning", guest: name, reason: `turned away: ${options.maxGuests} guests are attached` });
     return;
@@ -111,13 +112,22 @@ function begin(
 
 const vms = new Map<string, Vm>();
 
-function addVm(name: string, memoryFd: number, doorbell: string): void {
-  try {
-    const begins = (vm: Vm): Attachment | undefined => begin(name, () => vm, host.policy, false);
-    vms.set(name, new Vm({ reactor, begin: begins }, name, memoryFd, doorbell));
-  } catch (error) {
-    post({ kind: "warning", guest: name, reason: `the VM is not served: ${(error as Error).message}` });
-  }
+const vmHost: VmHost = {
+  reactor,
+  begin: (vm) => begin(vm.name, () => vm, host.policy, false),
+  warn: (vm, reason) => post({ kind: "warning", guest: vm.name, reason }),
+  ended: (vm) => post({ kind: "vm-ended", name: vm.name }),
+};
+
+function addVm({ name, memory, doorbell }: Extract<ToReactor, { kind: "vm" }>): void {
+  if (stopping) post({ kind: "vm-ended", name });
+  else vms.set(name, new Vm(vmHost, name, memory, doorbell));
+}
+
+function processGuests(): number {
+  let count = guests.size;
+  for (const vm of vms.values()) if (vm.hasGuest) count--;
+  return count;
 }
 
 // ── The listening socket ─────────────────────────────────────────────────────────────────────────────────────────
@@ -126,8 +136,8 @@ let listenFd = options.listenFd;
 let listenSlot = -1;
 
 /**
- * A guest's region comes and goes with a garbage collection of some 2 ms, in which this thread serves nobody: as many guests as
- * there may be come at once, and after that so many in a second. More of them wait in the socket's backlog.
+ * A guest's region comes and goes in a quarter of a millisecond, in which this thread serves nobody, and leaves garbage: as many
+ * guests as there may be come at once, and after that so many in a second. More of them wait in the socket's backlog.
  */
 const GUESTS_PER_S = 5;
 let guestsLeft = options.maxGuests;
@@ -179,6 +189,7 @@ function closeListener(): void {
 function onMessage(message: ToReactor): void {
   switch (message.kind) {
     case "policy": {
+      if (stopping) return;
       const policy = new PolicyState(message.policy);
       for (const guest of guests) guest.setPolicy(policy);
       host.policy.release();
@@ -193,7 +204,7 @@ function onMessage(message: ToReactor): void {
       return;
     }
     case "vm":
-      addVm(message.name, message.memoryFd, message.doorbell);
+      addVm(message);
       return;
     case "vm-removed":
       vms.get(message.name)?.remove();
@@ -226,6 +237,7 @@ function onMessage(message: ToReactor): void {
 }
 
 function stop(drainMs: number): void {
+  stopping = true;
   closeListener();
   for (const vm of vms.values()) vm.retire();
   for (const guest of guests) guest.drain();

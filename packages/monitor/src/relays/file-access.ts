@@ -81,9 +81,9 @@ export function tooManyFiles(guest: Attachment): Failure | undefined {
 
 /** Takes up to `bytes` from what the guest may still write; returns how many. */
 export function takeWriteQuota(guest: Attachment, bytes: number): number {
-  const left = guest.policy.policy.limits.fileBytesWritten - guest.fileBytesWritten;
+  const left = guest.policy.policy.limits.fileBytesWritten - guest.account.fileBytesWritten;
   const granted = Math.max(0, Math.min(bytes, left));
-  guest.fileBytesWritten += granted;
+  guest.account.fileBytesWritten += granted;
   if (granted < bytes) guest.host.counters.add("quotaFileBytes");
   return granted;
 }
@@ -119,7 +119,7 @@ export function onDisk(
     memory?.[Symbol.dispose]();
   };
   counters.add("fileOperations");
-  const job = disk.submit(guest, operation, (result) => {
+  const job = disk.submit(guest.account, operation, (result) => {
     stream.guard(() => done(result));
     release();
   });

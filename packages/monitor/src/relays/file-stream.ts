@@ -69,7 +69,7 @@ abstract class FileStreamRelay implements Relay {
     if (this.#disposed) return;
     this.#disposed = true;
     // Work in the memory of a guest that stays is waited for: its pages are then still the stream's.
-    if (this.stream.guest.departed && this.#work?.cancel()) this.#worked();
+    if (this.stream.guest.departed && this.#work?.cancel()) this.#worked(0);
     if (!this.busy) closeOnDisk(this.stream, this.fd);
   }
 
@@ -85,7 +85,7 @@ abstract class FileStreamRelay implements Relay {
     const address = guest.memory.address + regionOffset;
     this.stream.pin();
     this.#work = onDisk(this.stream, { kind, fd: this.fd, address, bytes, offset }, ({ errno, value }) => {
-      this.#worked();
+      this.#worked(errno === 0 ? value : 0);
       if (this.#disposed) {
         closeOnDisk(this.stream, this.fd);
         return;
@@ -95,8 +95,12 @@ abstract class FileStreamRelay implements Relay {
     });
   }
 
-  #worked(): void {
+  /** The work is over, and moved so many bytes, whether or not anybody still wants to know. */
+  protected moved(_count: number): void {}
+
+  #worked(count: number): void {
     this.#work = undefined;
+    this.moved(count);
     this.stream.unpin();
   }
 }
@@ -171,6 +175,8 @@ class FileWriteRelay extends FileStreamRelay {
   /** -1: at the end of the file (APPEND). */
   #offset: number;
   #left: number;
+  /** Of the quota, for the work under way. */
+  #granted = 0;
   #written = 0;
 
   constructor(stream: Stream, requestId: number, fd: number, offset: number, length: number) {
@@ -207,22 +213,25 @@ class FileWriteRelay extends FileStreamRelay {
       } else if (bytes === 0) {
         this.#failed(QUOTA_FAILURE);
       } else {
-        this.onWorker("writeFrom", toHost.spanOffset(), bytes, this.#offset, (result) =>
-          this.#wrote(bytes, result),
-        );
+        this.#granted = bytes;
+        this.onWorker("writeFrom", toHost.spanOffset(), bytes, this.#offset, (result) => this.#wrote(result));
       }
       return false;
     }
   }
 
-  #wrote(bytes: number, result: number): void {
+  protected override moved(count: number): void {
+    const { account, host } = this.stream.guest;
+    account.fileBytesWritten -= this.#granted - count;
+    host.counters.add("fileBytesWritten", count);
+  }
+
+  #wrote(result: number): void {
     const { stream } = this;
     const count = Math.max(0, result);
-    stream.guest.fileBytesWritten -= bytes - count;
     this.#written += count;
     this.#left -= count;
     if (this.#offset >= 0) this.#offset += count;
-    stream.guest.host.counters.add("fileBytesWritten", count);
     stream.guest.countToHost(count);
     if (count > 0 && stream.pipe.toHost.advance(count)) stream.signal();
     // After a short count the next write tells why.

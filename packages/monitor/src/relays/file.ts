@@ -155,7 +155,7 @@ class FileRelay extends RequestRelay {
       return;
     }
     this.disk({ kind: "write", fd: this.#fd, data: data.slice(0, granted), offset }, (result) => {
-      guest.fileBytesWritten -= granted - result.value;
+      guest.account.fileBytesWritten -= granted - result.value;
       if (!this.#succeeded(requestId, result)) return;
       guest.host.counters.add("fileBytesWritten", result.value);
       then(result.value);
