@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,23 +50,24 @@ static void ring(void *context) {
   ssize_t done;
   do {
     if (posix->is_channel) {
-      done = send(posix->to_host, &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (done < 0 && errno == ENOTSOCK) done = write(posix->to_host, &one, 1);
+      done = posix->is_device ? write(posix->to_host, &one, 1)
+                              : send(posix->to_host, &one, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     } else {
       done = write(posix->to_host, &one, sizeof one);
     }
   } while (done < 0 && errno == EINTR);
+  posix->unrung = posix->is_device && done < 0;
   errno = saved;
 }
 
-// Empties the bell. A channel's end is the host's (ATT-9).
+// Empties the bell, to the last byte: there may be no second wake-up for an end behind it. A channel's end is the host's (ATT-9).
 static void drain(struct rw_posix *posix) {
   uint8_t bytes[256];
   for (;;) {
     ssize_t got = read(posix->bell, bytes, posix->is_channel ? sizeof bytes : 8);
     if (got < 0 && errno == EINTR) continue;
     if (posix->is_channel && (got == 0 || (got < 0 && errno != EAGAIN))) posix->gone = 1;
-    if (got <= 0 || !posix->is_channel || (size_t)got < sizeof bytes) return;
+    if (got <= 0 || !posix->is_channel) return;
   }
 }
 
@@ -132,7 +134,7 @@ int32_t rw_posix_wait(struct rw_posix *posix, struct pollfd *fds, uint32_t count
 
 // ── Attaching ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static void let_go(struct rw_posix *posix) {
+void rw_posix_close(struct rw_posix *posix) {
   if (posix->region) munmap(posix->region, posix->region_bytes);
   int fds[] = {posix->socket, posix->bell, posix->to_host == posix->bell ? -1 : posix->to_host};
   for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
@@ -141,7 +143,7 @@ static void let_go(struct rw_posix *posix) {
   posix->socket = posix->bell = posix->to_host = -1;
 }
 
-static void begin(struct rw_posix *posix) {
+static void clear(struct rw_posix *posix) {
   memset(posix, 0, offsetof(struct rw_posix, scratch));
   posix->socket = posix->bell = posix->to_host = -1;
 }
@@ -160,15 +162,30 @@ static int32_t map(struct rw_posix *posix, int fd, uint64_t most_bytes) {
   return RW_OK;
 }
 
-// From a region and bells to an attached guest.
-static int32_t attach(struct rw_posix *posix, struct rw_stream *streams, uint32_t slots, int64_t deadline) {
+int32_t rw_posix_begin(struct rw_posix *posix, struct rw_stream *streams, uint32_t slots) {
   struct rw_guest *guest = &posix->guest;
+  posix->gone = 0;
   int32_t status = rw_guest_init(guest, posix->region, (uint32_t)(posix->region_bytes / RW_PAGE_BYTES), streams, slots,
                                  posix->scratch, sizeof posix->scratch);
   if (status != RW_OK) return status;
   rw_guest_bell(guest, ring, posix);
   rw_guest_clock(guest, now_us, NULL);
-  status = rw_guest_attach(guest);
+  return rw_guest_attach(guest);
+}
+
+void rw_posix_heard(struct rw_posix *posix) {
+  drain(posix);
+  uint8_t byte;
+  // The monitor says nothing after the hello: whatever there is to read, it is the end.
+  if (posix->socket >= 0 && (recv(posix->socket, &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN)) posix->gone = 1;
+}
+
+void rw_posix_ring(struct rw_posix *posix) { ring(posix); }
+
+// From a region and bells to an attached guest.
+static int32_t attach(struct rw_posix *posix, struct rw_stream *streams, uint32_t slots, int64_t deadline) {
+  struct rw_guest *guest = &posix->guest;
+  int32_t status = rw_posix_begin(posix, streams, slots);
   while (status == RW_OK && (status = rw_poll(guest)) == RW_AGAIN) {
     int64_t left = deadline < 0 ? -1 : deadline - now_ms();
     if (deadline >= 0 && left <= 0) return failed(posix, "attach", ETIMEDOUT);
@@ -223,8 +240,8 @@ static int32_t hello(struct rw_posix *posix, int64_t deadline) {
   if (got < 0) return failed(posix, "the monitor's hello", errno);
   int fds[HELLO_DESCRIPTORS] = {-1, -1, -1};
   size_t count = 0;
-  for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+  struct cmsghdr *c = CMSG_FIRSTHDR(&message); // Linux puts all descriptors into one
+  if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
     for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
       int fd;
       memcpy(&fd, CMSG_DATA(c) + at, sizeof fd);
@@ -256,47 +273,88 @@ static int32_t hello(struct rw_posix *posix, int64_t deadline) {
   return status;
 }
 
-int32_t rw_posix_attach_socket(struct rw_posix *posix, const char *path, struct rw_stream *streams, uint32_t slots,
-                               int timeout_ms) {
-  int64_t deadline = deadline_of(timeout_ms);
-  begin(posix);
+int32_t rw_posix_open_socket(struct rw_posix *posix, const char *path, int timeout_ms) {
+  clear(posix);
   posix->socket = connect_unix(path, SOCK_SEQPACKET);
   if (posix->socket < 0) return failed(posix, path, errno);
-  int32_t status = hello(posix, deadline);
-  if (status == RW_OK) status = attach(posix, streams, slots, deadline);
-  if (status != RW_OK) let_go(posix);
+  int32_t status = hello(posix, deadline_of(timeout_ms));
+  if (status != RW_OK) rw_posix_close(posix);
   return status;
 }
 
-static int open_channel(const char *path) {
+int32_t rw_posix_attach_socket(struct rw_posix *posix, const char *path, struct rw_stream *streams, uint32_t slots,
+                               int timeout_ms) {
+  int64_t deadline = deadline_of(timeout_ms);
+  int32_t status = rw_posix_open_socket(posix, path, timeout_ms);
+  if (status != RW_OK) return status;
+  status = attach(posix, streams, slots, deadline);
+  if (status != RW_OK) rw_posix_close(posix);
+  return status;
+}
+
+// ── A file and a byte channel ───────────────────────────────────────────────────────────────────────────────────────
+
+// A serial line: bytes as they are, and each of them at once. What it says of its speed means nothing to a virtual one.
+static void make_raw(int fd) {
+  struct termios line;
+  if (tcgetattr(fd, &line) < 0) return;
+  cfmakeraw(&line);
+  line.c_cflag |= CLOCAL | CREAD;
+  cfsetspeed(&line, B115200);
+  tcsetattr(fd, TCSANOW, &line);
+  char name[64], path[128] = "/sys/class/tty/";
+  if (ttyname_r(fd, name, sizeof name) != 0) return;
+  const char *last = strrchr(name, '/');
+  strncat(path, last ? last + 1 : name, sizeof name);
+  strncat(path, "/rx_trig_bytes", 16);
+  // The UART interrupts for a single byte; where there is no such file it does so anyway, or is not a UART.
+  int trigger = open(path, O_WRONLY | O_CLOEXEC);
+  if (trigger < 0) return;
+  ssize_t done = write(trigger, "1", 1);
+  (void)done;
+  close(trigger);
+}
+
+static int open_channel(struct rw_posix *posix, const char *path) {
   struct stat stat_of;
   if (stat(path, &stat_of) == 0 && S_ISSOCK(stat_of.st_mode)) {
     int fd = connect_unix(path, SOCK_STREAM);
     if (fd >= 0) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return fd;
   }
-  return open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  int fd = open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  posix->is_device = 1;
+  posix->is_tty = fd >= 0 && isatty(fd);
+  if (posix->is_tty) make_raw(fd);
+  return fd;
 }
 
-int32_t rw_posix_attach_file(struct rw_posix *posix, const char *region, const char *channel, struct rw_stream *streams,
-                             uint32_t slots, int timeout_ms) {
-  int64_t deadline = deadline_of(timeout_ms);
-  begin(posix);
+int32_t rw_posix_open_file(struct rw_posix *posix, const char *region, const char *channel) {
+  clear(posix);
   posix->is_channel = 1;
   int fd = open(region, O_RDWR | O_CLOEXEC);
   if (fd < 0) return failed(posix, region, errno);
   int32_t status = map(posix, fd, 0);
   close(fd);
   if (status == RW_OK) {
-    posix->bell = posix->to_host = open_channel(channel);
+    posix->bell = posix->to_host = open_channel(posix, channel);
     if (posix->bell < 0) status = failed(posix, channel, errno);
   }
-  if (status == RW_OK) status = attach(posix, streams, slots, deadline);
-  if (status != RW_OK) let_go(posix);
+  if (status != RW_OK) rw_posix_close(posix);
+  return status;
+}
+
+int32_t rw_posix_attach_file(struct rw_posix *posix, const char *region, const char *channel, struct rw_stream *streams,
+                             uint32_t slots, int timeout_ms) {
+  int64_t deadline = deadline_of(timeout_ms);
+  int32_t status = rw_posix_open_file(posix, region, channel);
+  if (status != RW_OK) return status;
+  status = attach(posix, streams, slots, deadline);
+  if (status != RW_OK) rw_posix_close(posix);
   return status;
 }
 
 void rw_posix_detach(struct rw_posix *posix) {
   if (posix->region) rw_guest_detach(&posix->guest);
-  let_go(posix);
+  rw_posix_close(posix);
 }

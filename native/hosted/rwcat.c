@@ -8,13 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../include/ringway-posix.h"
+#include "programs.h"
+#include "say.h"
+#include "talk.h"
 
 static const char usage[] =
     "usage: rwcat [OPTIONS] HOST PORT             connect to a TCP port\n"
@@ -22,157 +25,64 @@ static const char usage[] =
     "       rwcat [OPTIONS] --get PATH            a file to stdout\n"
     "       rwcat [OPTIONS] --put PATH            stdin to a file, which is made or replaced\n"
     "\n"
-    "  -s, --socket PATH        the monitor's attach socket; $RINGWAY_SOCKET if not given\n"
-    "  -r, --region FILE        instead: the shared memory, as a file or a device to map,\n"
-    "  -c, --channel FILE         and the byte channel that is its bell\n"
-    "  -b, --busy-poll-us N     look for work that long before sleeping; 50 if not given\n"
-    "  -t, --timeout-ms N       for attaching and connecting; 10000 if not given\n"
+    TALK_USAGE
     "  -v, --verbose            say on stderr what is connected\n"
     "  -h, --help\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
-enum { EXIT_USAGE = 2, STREAMS = 2, RING_BYTES = 1 << 20, SMALL_RING_BYTES = 1 << 16, ENOMEM_LINUX = 12 };
+enum { EXIT_USAGE = 2, RING_BYTES = 1 << 20 };
 
 static struct {
-  const char *socket, *region, *channel;
+  struct talk_options talk;
   const char *host; // or the address to listen on
   const char *get, *put;
-  uint32_t port, busy_poll_us, timeout_ms;
+  uint32_t port;
   int listen, verbose;
-} options = {.busy_poll_us = 50, .timeout_ms = 10000};
+} options = {.talk = TALK_OPTIONS};
 
-static struct rw_posix posix;
-static struct rw_stream streams[STREAMS];
+static struct talk talk;
 
-// ── Saying things ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Failing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static struct {
-  char text[1024];
-  size_t length;
-} line;
-
-static void add_bytes(const void *bytes, size_t count) {
-  if (count > sizeof line.text - 1 - line.length) count = sizeof line.text - 1 - line.length;
-  memcpy(line.text + line.length, bytes, count);
-  line.length += count;
+_Noreturn static void quit(int code) {
+  talk_leave();
+  _exit(code);
 }
-
-static void add(const char *text) { add_bytes(text, strlen(text)); }
-
-static void add_number(uint32_t number) {
-  char digits[10];
-  size_t at = sizeof digits;
-  do digits[--at] = (char)('0' + number % 10);
-  while ((number /= 10) != 0);
-  add_bytes(digits + at, sizeof digits - at);
-}
-
-// What the host wrote goes to a terminal: no control characters.
-static void add_text(struct rw_text text) {
-  for (uint32_t i = 0; i < text.length; i++) {
-    char byte = (char)text.bytes[i];
-    add_bytes((unsigned char)byte < ' ' || byte == 0x7f ? "?" : &byte, 1);
-  }
-}
-
-static void add_inet(const struct rw_inet *inet) {
-  char text[INET6_ADDRSTRLEN];
-  inet_ntop(inet->family == 4 ? AF_INET : AF_INET6, inet->address, text, sizeof text);
-  if (inet->family == 6) add("[");
-  add(text);
-  add(inet->family == 6 ? "]:" : ":");
-  add_number(inet->port);
-}
-
-static void begin_line(void) {
-  line.length = 0;
-  add("rwcat: ");
-}
-
-static void end_line(void) {
-  line.text[line.length++] = '\n';
-  for (size_t at = 0; at < line.length;) {
-    ssize_t done = write(STDERR_FILENO, line.text + at, line.length - at);
-    if (done <= 0) break;
-    at += (size_t)done;
-  }
-}
-
-_Noreturn static void quit(int code);
 
 _Noreturn static void fail_line(void) {
-  end_line();
+  say_end();
   quit(EXIT_FAILURE);
 }
 
 _Noreturn static void fail_errno(const char *what, int error) {
-  begin_line();
-  add(what);
-  add(": ");
-  add(strerror(error));
+  say_begin();
+  say(what);
+  say(": ");
+  say_errno((uint32_t)error);
   fail_line();
-}
-
-static void add_status(int32_t status) {
-  switch (status) {
-    case RW_SYSTEM:
-      add(posix.what);
-      add(": ");
-      add(strerror(posix.error));
-      break;
-    case RW_LOST:
-      add("the monitor is gone");
-      break;
-    case RW_FAILED:
-      add("the monitor says that this guest broke the protocol, violation ");
-      add_number(rw_guest_violation(&posix.guest));
-      break;
-    case RW_RESET:
-      add("connection reset");
-      break;
-    case RW_BAD_MAGIC:
-      add("this is not a Ringway region");
-      break;
-    case RW_BAD_VERSION:
-      add("the monitor speaks another major version of the protocol than ");
-      add_number(RW_VERSION_MAJOR);
-      break;
-    default:
-      add(status <= RW_BAD_SUPERBLOCK ? "the monitor broke the protocol: " : "unexpected ");
-      add(rw_status_name(status));
-  }
 }
 
 _Noreturn static void fail(const char *what, int32_t status) {
-  begin_line();
-  add(what);
-  add(": ");
-  add_status(status);
+  say_begin();
+  say(what);
+  say(": ");
+  say_status(talk_posix(), status);
   fail_line();
 }
 
-_Noreturn static void fail_error(const char *what, uint32_t error, struct rw_text rule, struct rw_text reason) {
-  begin_line();
-  add(what);
-  add(": ");
-  add(strerror((int)(error & 0xfff)));
-  if (reason.length > 0) {
-    add(": ");
-    add_text(reason);
-  }
-  if (rule.length > 0) {
-    add(" (rule ");
-    add_text(rule);
-    add(")");
-  }
+_Noreturn static void fail_error(const char *what, const struct rw_error *error) {
+  say_begin();
+  say(what);
+  say(": ");
+  say_error(error);
   fail_line();
 }
 
-_Noreturn static void fail_refused(const char *what, const struct rw_stream *stream, const struct rw_frame *frame) {
-  struct rw_error error = {.error = rw_stream_error(stream)};
+_Noreturn static void fail_refused(const char *what, const struct rw_frame *frame) {
+  struct rw_error error = {.error = talk.error};
   if (frame && frame->payload) rw_decode_error(frame->payload, frame->bytes, &error);
-  fail_error(what, error.error, error.rule, error.reason);
+  fail_error(what, &error);
 }
 
 // ── Stdin and stdout ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -233,10 +143,15 @@ static ssize_t end_write(struct end *end, const void *at, size_t bytes) {
 
 enum { MOVED = 1, WAITS_FOR_END, WAITS_FOR_RING, FINISHED };
 
+static void check_epoch(const char *what) {
+  int32_t status = talk_poll(&talk);
+  if (status != RW_OK) fail(what, status);
+}
+
 // stdin to the ring: one piece.
-static int step_in(struct rw_stream *stream, struct end *in, uint64_t *total) {
+static int step_in(struct end *in, uint64_t *total) {
   void *at;
-  int32_t room = rw_send_span(stream, &at);
+  int32_t room = talk_send_span(&talk, &at);
   if (room == RW_AGAIN) return WAITS_FOR_RING;
   // The host takes no more: whether that is an error, the other direction tells.
   if (room == RW_CLOSED || room == RW_RESET) return FINISHED;
@@ -245,36 +160,37 @@ static int step_in(struct rw_stream *stream, struct end *in, uint64_t *total) {
   ssize_t got = end_read(in, at, (size_t)room);
   if (got < 0) return in->ready ? MOVED : WAITS_FOR_END;
   if (got == 0) {
-    rw_end(stream);
+    talk_end(&talk);
     return FINISHED;
   }
-  int32_t status = rw_send_commit(stream, (uint32_t)got);
+  int32_t status = talk_send_commit(&talk, (uint32_t)got);
+  if (status == RW_CLOSED || status == RW_RESET) return FINISHED;
   if (status < 0) fail("sending", status);
   *total += (uint64_t)got;
   return MOVED;
 }
 
 // The ring to stdout: one piece.
-static int step_out(struct rw_stream *stream, struct end *out, uint64_t *total) {
+static int step_out(struct end *out, uint64_t *total) {
   void *at;
-  int32_t bytes = rw_recv_span(stream, &at);
+  int32_t bytes = talk_recv_span(&talk, &at);
   if (bytes == RW_AGAIN) return WAITS_FOR_RING;
   if (bytes == RW_END) return FINISHED;
   if (bytes < 0) fail("receiving", bytes);
   if (!out->ready) {
-    rw_recv_pause(stream);
+    talk_recv_pause(&talk);
     return WAITS_FOR_END;
   }
   ssize_t put = end_write(out, at, (size_t)bytes);
   if (put < 0) return out->ready ? MOVED : WAITS_FOR_END;
-  int32_t status = rw_recv_commit(stream, (uint32_t)put);
+  int32_t status = talk_recv_commit(&talk, (uint32_t)put);
   if (status < 0) fail("receiving", status);
   *total += (uint64_t)put;
   return MOVED;
 }
 
 // Waits for the ring, or for those of stdin and stdout that somebody waits for.
-static void wait_for(struct end *in, struct end *out) {
+static void wait_for(struct end *in, struct end *out, int receives) {
   struct pollfd fds[2];
   struct end *ends[2];
   uint32_t count = 0;
@@ -286,103 +202,73 @@ static void wait_for(struct end *in, struct end *out) {
     fds[count] = (struct pollfd){.fd = out->fd, .events = POLLOUT};
     ends[count++] = out;
   }
-  int32_t status = rw_posix_wait(&posix, fds, count, -1);
+  int32_t status = talk_wait(&talk, fds, count, receives);
   if (status < 0) fail("waiting", status);
   for (uint32_t i = 0; i < count; i++)
     if (fds[i].revents != 0) ends[i]->ready = 1;
 }
 
+static struct end from_stdin(void) { return end_of(STDIN_FILENO, O_RDONLY, "/proc/self/fd/0", "stdin"); }
+
 // Both ways, until both have ended.
-static void carry(struct rw_stream *stream, int in_state, int out_state, uint64_t *received) {
-  struct end in = end_of(STDIN_FILENO, O_RDONLY, "/proc/self/fd/0", "stdin");
+static void carry(int in_state, int out_state, uint64_t *received) {
+  struct end in = from_stdin();
   struct end out = end_of(STDOUT_FILENO, O_WRONLY, "/proc/self/fd/1", "stdout");
   uint64_t sent = 0;
   while (in_state != FINISHED || out_state != FINISHED) {
-    int32_t status = rw_poll(&posix.guest);
-    if (status != RW_OK) fail("carrying bytes", status);
-    if (in_state != FINISHED) in_state = step_in(stream, &in, &sent);
-    if (out_state != FINISHED) out_state = step_out(stream, &out, received);
+    check_epoch("carrying bytes");
+    if (in_state != FINISHED) in_state = step_in(&in, &sent);
+    if (out_state != FINISHED) out_state = step_out(&out, received);
     if (in_state == MOVED || out_state == MOVED) continue;
     if (in_state == FINISHED && out_state == FINISHED) break;
-    wait_for(in_state == WAITS_FOR_END ? &in : NULL, out_state == WAITS_FOR_END ? &out : NULL);
+    wait_for(in_state == WAITS_FOR_END ? &in : NULL, out_state == WAITS_FOR_END ? &out : NULL,
+             out_state == WAITS_FOR_RING);
   }
+  int32_t status = talk_drain(&talk);
+  if (status != RW_OK) fail("sending", status);
 }
 
 // ── What rwcat does ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 static void pause_for(const char *what) {
-  int32_t status = rw_posix_wait(&posix, NULL, 0, -1);
+  int32_t status = talk_wait(&talk, NULL, 0, 1);
   if (status < 0) fail(what, status);
 }
 
-static struct rw_stream *new_stream(const char *what, uint32_t ring_bytes) {
-  for (;;) {
-    int32_t slot = rw_stream_new(&posix.guest, ring_bytes, ring_bytes);
-    if (slot < 0) fail(what, slot);
-    struct rw_stream *stream = rw_stream_at(&posix.guest, (uint32_t)slot);
-    while (rw_stream_state(stream) == RW_STREAM_ASKED) pause_for(what);
-    if (rw_stream_state(stream) == RW_STREAM_FRESH) return stream;
-    if (rw_stream_error(stream) != ENOMEM_LINUX || ring_bytes <= SMALL_RING_BYTES) fail_refused(what, stream, NULL);
-    rw_close(stream);
-    ring_bytes = SMALL_RING_BYTES;
-  }
-}
-
-// Until the host has said yes to what was asked with `status`.
-static void opened(const char *what, struct rw_stream *stream, int32_t status, struct rw_frame *answer) {
+// Until the host has said yes to what is asked.
+static void open_stream(const char *what, uint32_t protocol, const uint8_t *body, int32_t body_bytes,
+                        struct rw_frame *answer) {
+  int32_t status = body_bytes;
+  if (status >= 0) status = talk_open(&talk, protocol == RW_TCP_LISTEN ? RW_RING_BYTES_MIN : RING_BYTES, protocol, body, (uint32_t)body_bytes);
+  if (status == RW_REFUSED) fail_refused(what, NULL);
   if (status == RW_OK)
-    while ((status = rw_opened(stream, answer, NULL, 0)) == RW_AGAIN) pause_for(what);
-  if (status == RW_REFUSED) fail_refused(what, stream, answer);
+    while ((status = talk_opened(&talk, answer)) == RW_AGAIN) pause_for(what);
+  if (status == RW_REFUSED) fail_refused(what, answer);
   if (status == RW_INVALID || status == RW_TOO_LONG) fail_errno(what, EINVAL);
   if (status != RW_OK) fail(what, status);
 }
 
 static void tell(const char *what, const struct rw_inet *inet) {
   if (!options.verbose) return;
-  begin_line();
-  add(what);
-  add_inet(inet);
-  end_line();
+  say_begin();
+  say(what);
+  say_inet(inet);
+  say_end();
 }
 
 static void connect_and_carry(void) {
-  char what[320];
-  begin_line();
-  line.length = 0;
-  add("connect to ");
-  add(options.host);
-  add(":");
-  add_number(options.port);
-  if (line.length >= sizeof what) line.length = sizeof what - 1;
-  memcpy(what, line.text, line.length);
-  what[line.length] = 0;
-
-  struct rw_stream *stream = new_stream(what, RING_BYTES);
+  static char what[320];
+  static uint8_t body[512];
+  snprintf(what, sizeof what, "connect to %s:%u", options.host, options.port);
   struct rw_frame answer;
   struct rw_endpoints ends;
-  opened(what, stream,
-         rw_connect(stream, options.host, (uint32_t)strlen(options.host), options.port, options.timeout_ms), &answer);
+  int32_t bytes = rw_encode_connect(body, sizeof body, options.port, options.talk.timeout_ms, options.host,
+                                    (uint32_t)strlen(options.host));
+  open_stream(what, RW_TCP_CONNECT, body, bytes, &answer);
   if (rw_decode_endpoints(answer.payload, answer.bytes, &ends) != RW_OK) fail(what, RW_BAD_PAYLOAD);
   tell("connected to ", &ends.peer);
   uint64_t received = 0;
-  carry(stream, 0, 0, &received);
-  rw_close(stream);
-}
-
-// Errors that the listener tells of: of our Accept, or of an accept(2) that the host tries again (LSN-5).
-static void look_at_listener(const char *what, struct rw_stream *listener, const struct rw_stream *stream) {
-  struct rw_frame frame;
-  struct rw_error error;
-  int32_t status = rw_frame_next(listener, &frame, NULL, 0);
-  if (status == RW_AGAIN) return;
-  if (status != RW_OK) fail(what, status == RW_END ? RW_RESET : status);
-  if (frame.type != RW_T_ERROR || rw_decode_error(frame.payload, frame.bytes, &error) != RW_OK)
-    fail(what, RW_BAD_TYPE);
-  if (frame.request == stream->request) fail_error(what, error.error, error.rule, error.reason);
-  if (!options.verbose) return;
-  begin_line();
-  add_text(error.reason);
-  end_line();
+  carry(0, 0, &received);
 }
 
 static void listen_and_carry(void) {
@@ -392,52 +278,48 @@ static void listen_and_carry(void) {
     address.family = 6;
     if (inet_pton(AF_INET6, options.host, address.address) != 1) fail_errno(options.host, EINVAL);
   }
-  struct rw_stream *listener = new_stream(what, RW_RING_BYTES_MIN);
-  struct rw_stream *stream = new_stream(what, RING_BYTES);
+  uint8_t body[64];
   struct rw_frame answer;
-  opened(what, listener, rw_listen(listener, &address, 1), &answer);
+  open_stream(what, RW_TCP_LISTEN, body, rw_encode_listen(body, sizeof body, 1, &address), &answer);
   if (rw_decode_bound(answer.payload, answer.bytes, &address) != RW_OK) fail(what, RW_BAD_PAYLOAD);
-  int32_t status = rw_accept(listener, stream);
+  int32_t status = talk_accept(&talk, RING_BYTES);
   if (status != RW_OK) fail(what, status);
   tell("listening on ", &address);
-  while ((status = rw_opened(stream, &answer, NULL, 0)) == RW_AGAIN) {
-    look_at_listener(what, listener, stream);
-    pause_for(what);
-  }
+  while ((status = talk_accepted(&talk, &answer)) == RW_AGAIN) pause_for(what);
+  if (status == RW_REFUSED) fail_refused(what, &answer);
   if (status != RW_OK) fail(what, status);
   struct rw_endpoints ends;
-  if (rw_decode_endpoints(answer.payload, answer.bytes, &ends) != RW_OK) fail(what, RW_BAD_PAYLOAD);
-  rw_close(listener);
+  if (!answer.payload || rw_decode_endpoints(answer.payload, answer.bytes, &ends) != RW_OK) fail(what, RW_BAD_PAYLOAD);
   tell("connection from ", &ends.peer);
   uint64_t received = 0;
-  carry(stream, 0, 0, &received);
-  rw_close(stream);
+  carry(0, 0, &received);
 }
 
 static void get_file(void) {
   const char *path = options.get;
-  struct rw_stream *stream = new_stream(path, RING_BYTES);
+  static uint8_t body[RW_PATH_MAX_BYTES + 64];
   struct rw_frame answer;
   struct rw_stat stat;
   uint64_t length, received = 0;
-  opened(path, stream, rw_file_stream(stream, RW_FILE_READ, 0, 0, RW_ALL_BYTES, path, (uint32_t)strlen(path)), &answer);
+  int32_t bytes = rw_encode_file_stream(body, sizeof body, 1, RW_FILE_READ, 0, 0, RW_ALL_BYTES, path,
+                                        (uint32_t)strlen(path));
+  open_stream(path, RW_FILE_STREAM, body, bytes, &answer);
   if (rw_decode_file_stream(answer.payload, answer.bytes, &length, &stat) != RW_OK) fail(path, RW_BAD_PAYLOAD);
-  rw_end(stream);
-  carry(stream, FINISHED, 0, &received);
-  rw_close(stream);
+  talk_end(&talk);
+  carry(FINISHED, 0, &received);
   if (received == length) return;
-  begin_line();
-  add(path);
-  add(": the file shrank while it was read");
+  say_begin();
+  say(path);
+  say(": the file shrank while it was read");
   fail_line();
 }
 
 // The last frame of a write (FST-4), if it is there: 1 all of it is in the file, 0 not yet.
-static int write_ended(const char *path, struct rw_stream *stream, uint64_t sent) {
+static int write_ended(const char *path, uint64_t sent) {
   struct rw_frame frame;
   struct rw_write_failed failed;
   uint64_t bytes;
-  int32_t status = rw_frame_next(stream, &frame, NULL, 0);
+  int32_t status = talk_frame(&talk, &frame);
   if (status == RW_AGAIN) return 0;
   if (status != RW_OK) fail(path, status == RW_END ? RW_BAD_STATE : status);
   if (frame.type == RW_T_WRITE_DONE && rw_decode_u64(frame.payload, frame.bytes, &bytes) == RW_OK) {
@@ -446,56 +328,50 @@ static int write_ended(const char *path, struct rw_stream *stream, uint64_t sent
   }
   if (frame.type != RW_T_WRITE_FAILED || rw_decode_write_failed(frame.payload, frame.bytes, &failed) != RW_OK)
     fail(path, RW_BAD_PAYLOAD);
-  fail_error(path, failed.error.error, failed.error.rule, failed.error.reason);
+  fail_error(path, &failed.error);
 }
 
 static void put_file(void) {
   const char *path = options.put;
-  struct rw_stream *stream = new_stream(path, RING_BYTES);
+  static uint8_t body[RW_PATH_MAX_BYTES + 64];
   struct rw_frame answer;
   uint32_t flags = RW_FILE_WRITE | RW_FILE_CREATE | RW_FILE_TRUNCATE;
-  opened(path, stream, rw_file_stream(stream, flags, 0644, 0, RW_ALL_BYTES, path, (uint32_t)strlen(path)), &answer);
-  struct end in = end_of(STDIN_FILENO, O_RDONLY, "/proc/self/fd/0", "stdin");
+  int32_t bytes =
+      rw_encode_file_stream(body, sizeof body, 2, flags, 0644, 0, RW_ALL_BYTES, path, (uint32_t)strlen(path));
+  open_stream(path, RW_FILE_STREAM, body, bytes, &answer);
+  struct end in = from_stdin();
   uint64_t sent = 0;
   int state = 0;
-  while (!write_ended(path, stream, sent)) {
-    int32_t status = rw_poll(&posix.guest);
-    if (status != RW_OK) fail(path, status);
-    if (state != FINISHED) state = step_in(stream, &in, &sent);
-    if (state != MOVED) wait_for(state == WAITS_FOR_END ? &in : NULL, NULL);
+  while (!write_ended(path, sent)) {
+    check_epoch(path);
+    if (state != FINISHED) state = step_in(&in, &sent);
+    if (state != MOVED) wait_for(state == WAITS_FOR_END ? &in : NULL, NULL, 1);
   }
-  rw_close(stream);
 }
 
 // ── Arguments ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_Noreturn static void quit(int code) {
-  rw_posix_detach(&posix);
-  _exit(code);
-}
-
 _Noreturn static void wrong_usage(const char *what, const char *argument) {
-  begin_line();
-  add(what);
+  say_begin();
+  say(what);
   if (argument) {
-    add(": ");
-    add(argument);
+    say(": ");
+    say(argument);
   }
-  end_line();
-  line.length = 0;
-  add("Try rwcat --help.");
-  end_line();
+  say_end();
+  say_begin_text();
+  say("Try rwcat --help.");
+  say_end();
   _exit(EXIT_USAGE);
 }
 
-static uint32_t number(const char *text, const char *what, uint32_t most) {
+static uint32_t port_of(const char *text, uint32_t least) {
   uint32_t value = 0;
-  if (*text == 0) wrong_usage(what, text);
   for (const char *at = text; *at; at++) {
-    if (*at < '0' || *at > '9' || value > most / 10) wrong_usage(what, text);
+    if (*at < '0' || *at > '9' || value > 65535) wrong_usage("not a port", text);
     value = value * 10 + (uint32_t)(*at - '0');
   }
-  if (value > most) wrong_usage(what, text);
+  if (*text == 0 || value < least || value > 65535) wrong_usage("not a port", text);
   return value;
 }
 
@@ -509,8 +385,6 @@ static void parse(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     const char *argument = argv[i];
     const char **value = NULL;
-    const char *text;
-    uint32_t *n = NULL;
     if (is(argument, "-h", "--help")) {
       for (size_t at = 0; at < sizeof usage - 1;) {
         ssize_t put = write(STDOUT_FILENO, usage + at, sizeof usage - 1 - at);
@@ -520,55 +394,44 @@ static void parse(int argc, char **argv) {
       _exit(EXIT_SUCCESS);
     } else if (is(argument, "-l", "--listen")) options.listen = 1;
     else if (is(argument, "-v", "--verbose")) options.verbose = 1;
-    else if (is(argument, "-s", "--socket")) value = &options.socket;
-    else if (is(argument, "-r", "--region")) value = &options.region;
-    else if (is(argument, "-c", "--channel")) value = &options.channel;
     else if (is(argument, NULL, "--get")) value = &options.get;
     else if (is(argument, NULL, "--put")) value = &options.put;
-    else if (is(argument, "-b", "--busy-poll-us")) value = &text, n = &options.busy_poll_us;
-    else if (is(argument, "-t", "--timeout-ms")) value = &text, n = &options.timeout_ms;
-    else if (argument[0] == '-' && argument[1] != 0) wrong_usage("unknown option", argument);
-    else if (count < 3) rest[count++] = argument;
+    else {
+      int taken = talk_option(&options.talk, argument, argv[i + 1]);
+      if (taken < 0) wrong_usage(argv[i + 1] ? "not a number" : "missing value", argv[i + 1] ? argv[i + 1] : argument);
+      if (taken > 0) i++;
+      else if (argument[0] == '-' && argument[1] != 0) wrong_usage("unknown option", argument);
+      else if (count < 3) rest[count++] = argument;
+    }
     if (!value) continue;
     if (++i >= argc) wrong_usage("missing value", argument);
     *value = argv[i];
-    if (n) *n = number(argv[i], "not a number", 1000000000);
   }
-  if ((options.region == NULL) != (options.channel == NULL)) wrong_usage("--region and --channel go together", NULL);
+  const char *wrong = talk_check(&options.talk);
+  if (wrong) wrong_usage(wrong, NULL);
   if (options.get || options.put) {
     if (count != 0 || options.listen || (options.get && options.put)) wrong_usage("too many things to do", NULL);
   } else if (options.listen) {
     if (count < 1 || count > 2) wrong_usage("-l wants [ADDRESS] PORT", NULL);
     options.host = count == 2 ? rest[0] : "127.0.0.1";
-    options.port = number(rest[count - 1], "not a port", 65535);
+    options.port = port_of(rest[count - 1], 0);
   } else {
     if (count != 2) wrong_usage("HOST and PORT are wanted", NULL);
     options.host = rest[0];
-    options.port = number(rest[1], "not a port", 65535);
-    if (options.port == 0) wrong_usage("not a port", rest[1]);
+    options.port = port_of(rest[1], 1);
   }
 }
 
-static void attach(void) {
-  const char *path = options.socket ? options.socket : getenv("RINGWAY_SOCKET");
-  int32_t status;
-  if (options.region) {
-    status = rw_posix_attach_file(&posix, options.region, options.channel, streams, STREAMS, (int)options.timeout_ms);
-  } else {
-    if (!path) wrong_usage("no monitor: --socket, or RINGWAY_SOCKET in the environment", NULL);
-    status = rw_posix_attach_socket(&posix, path, streams, STREAMS, (int)options.timeout_ms);
-  }
-  if (status != RW_OK) fail("attach", status);
-  posix.busy_poll_us = options.busy_poll_us;
-}
-
-int main(int argc, char **argv) {
+int rwcat_main(int argc, char **argv) {
   parse(argc, argv);
   signal(SIGPIPE, SIG_IGN);
-  attach();
+  int32_t status = talk_attach(&options.talk);
+  if (status == RW_STATE) wrong_usage("no monitor: --socket, or RINGWAY_SOCKET in the environment", NULL);
+  if (status != RW_OK) fail("attach", status);
   if (options.get) get_file();
   else if (options.put) put_file();
   else if (options.listen) listen_and_carry();
   else connect_and_carry();
+  talk_close(&talk);
   quit(EXIT_SUCCESS);
 }

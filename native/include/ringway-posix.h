@@ -30,6 +30,9 @@ struct rw_posix {
   int bell;    // readable when we were rung: an eventfd, or the byte channel
   int to_host; // written to ring: an eventfd, or the byte channel
   int is_channel;
+  int is_device; // a channel that is not a socket: it stays open when the host's end hangs up
+  int is_tty;    // a channel that does not tell when the host hangs up
+  int unrung;    // the device took no byte: nobody is at its other end, or it is full; ring again before long
   void *region;
   size_t region_bytes;
   uint32_t busy_poll_us; // 0: sleep at once
@@ -48,6 +51,26 @@ RW_API int32_t rw_posix_attach_socket(struct rw_posix *posix, const char *path, 
 // The channel is a character device (/dev/virtio-ports/...), or the path of a Unix stream socket.
 RW_API int32_t rw_posix_attach_file(struct rw_posix *posix, const char *region, const char *channel,
                                     struct rw_stream *streams, uint32_t slots, int timeout_ms);
+
+// The same in steps, for a program that waits by itself:
+//
+//   rw_posix_open_*    the memory and the bell; nothing is asked of the host yet
+//   rw_posix_begin     asks to be attached, at first and after an epoch was lost; then rw_poll() until it is not RW_AGAIN.
+//                      RW_BAD_MAGIC: no monitor has been there yet; try again later
+//   rw_posix_heard     after posix->bell or posix->socket was readable: empties the bell; posix->gone where the host hung up
+//   rw_posix_ring      rings the host whatever it says, for a bell that may have been lost
+//   rw_posix_close     lets go of memory and descriptors
+RW_API int32_t rw_posix_open_socket(struct rw_posix *posix, const char *path, int timeout_ms);
+RW_API int32_t rw_posix_open_file(struct rw_posix *posix, const char *region, const char *channel);
+RW_API int32_t rw_posix_begin(struct rw_posix *posix, struct rw_stream *streams, uint32_t slots);
+RW_API void rw_posix_heard(struct rw_posix *posix);
+RW_API void rw_posix_ring(struct rw_posix *posix);
+RW_API void rw_posix_close(struct rw_posix *posix);
+
+// In a virtual machine: the path that maps the memory of its ivshmem device, and the virtio port of this name. 1 where there is one.
+#define RW_POSIX_PORT_NAME "org.ringway.doorbell"
+RW_API int rw_posix_find_region(char *path, size_t path_bytes);
+RW_API int rw_posix_find_port(const char *name, char *path, size_t path_bytes);
 
 // Waits until streams are pending, one of the caller's `fds` is ready, or the time is over (-1: for ever). Returns how many slots
 // it wrote to posix->ready; 0 for the time, or for `fds` alone; below 0 what rw_poll() says, or RW_LOST when the host hung up.

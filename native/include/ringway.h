@@ -388,6 +388,9 @@ RW_API int32_t rw_file_stream(struct rw_stream *stream, uint32_t flags, uint32_t
                               const void *path, uint32_t path_bytes);
 RW_API int32_t rw_fs(struct rw_stream *stream);
 RW_API int32_t rw_open(struct rw_stream *stream, uint32_t protocol, const void *body, uint32_t body_bytes);
+// For who hands the bytes of others through: they write Open themselves, and read what the host answers. The stream is RUNNING,
+// and carries raw bytes from the first one on.
+RW_API int32_t rw_stream_raw(struct rw_stream *stream);
 
 // Gives `stream` to `listener`, a stream on which rw_listen() was opened (LSN-2). An Error on the listener with the request id
 // of rw_stream_request() says that it was not taken: rw_accept_failed() makes it FRESH again.
@@ -407,6 +410,8 @@ RW_API int32_t rw_send_span(struct rw_stream *stream, void **at);
 RW_API int32_t rw_send_commit(struct rw_stream *stream, uint32_t count);
 RW_API int32_t rw_recv_span(struct rw_stream *stream, void **at);
 RW_API int32_t rw_recv_commit(struct rw_stream *stream, uint32_t count);
+// For who cannot take the bytes that lie there: RW_RESET where they need not be taken any more (RING-8), else RW_OK.
+RW_API int32_t rw_recv_check(struct rw_stream *stream);
 // While this side could not take bytes anyway the host need not wake it: withdraws what rw_recv() armed. The next RW_AGAIN
 // arms it again.
 RW_API int32_t rw_recv_pause(struct rw_stream *stream);

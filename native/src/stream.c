@@ -142,6 +142,12 @@ int32_t rw_open(struct rw_stream *stream, uint32_t protocol, const void *body, u
   return status;
 }
 
+int32_t rw_stream_raw(struct rw_stream *stream) {
+  int32_t status = fresh(stream);
+  if (status == RW_OK) stream->state = RW_STREAM_RUNNING;
+  return status;
+}
+
 int32_t rw_echo(struct rw_stream *stream) { return rw_open(stream, RW_ECHO, 0, 0); }
 int32_t rw_fs(struct rw_stream *stream) { return rw_open(stream, RW_FS, 0, 0); }
 
@@ -398,6 +404,15 @@ int32_t rw_recv_commit(struct rw_stream *stream, uint32_t count) {
   if (count > ring->written - ring->read) return RW_INVALID;
   if (count > 0 && rwi_consumed(ring, count)) rwi_signal(stream->guest, stream->id);
   return (int32_t)count;
+}
+
+int32_t rw_recv_check(struct rw_stream *stream) {
+  int32_t status = given(stream);
+  if (status != RW_OK) return status;
+  if (stream->to_guest.closed) return RW_CLOSED;
+  status = rwi_peer_closed(&stream->to_guest);
+  if (status < 0) return checked(stream, status);
+  return status == CLOSED_RESET ? RW_RESET : RW_OK;
 }
 
 int32_t rw_recv_pause(struct rw_stream *stream) {

@@ -198,6 +198,50 @@ void a_reset_is_told_after_the_bytes_before_it(void) {
   free_host(h);
 }
 
+void a_reset_is_seen_before_the_bytes_are_taken(void) {
+  struct host *h = attached();
+  struct rw_stream *stream = running_stream(h, 2);
+  struct rw_producer *out = &h->streams[2].to_guest;
+  char bytes[8];
+  rwi_put(out, 0, "unread", 6);
+  rwi_produced(out, 6);
+  IS(rw_recv_check(stream), RW_OK);
+  rwi_producer_close(out, CLOSED_END);
+  IS(rw_recv_check(stream), RW_OK);
+  rwi_producer_close(out, CLOSED_RESET);
+  IS(rw_recv_check(stream), RW_RESET);
+  IS(rw_recv(stream, bytes, sizeof bytes), 6); // for who wants them still
+  rwi_store(out->own, PART_CLOSED, 3);
+  IS(rw_recv_check(stream), RW_BAD_FLAG);
+  free_host(h);
+}
+
+void a_raw_stream_carries_its_own_open(void) {
+  struct host *h = attached();
+  struct rw_stream *stream = fresh_stream(h, 2);
+  uint8_t open[16];
+  char answer[16];
+  uint32_t request;
+  IS(rw_send(stream, "x", 1), RW_STATE);
+  IS(rw_stream_raw(stream), RW_OK);
+  IS(rw_stream_raw(stream), RW_STATE);
+  IS(rw_echo(stream), RW_STATE);
+  rwi_put_u32(open, 4);
+  rwi_put_u32(open + 4, RW_T_OPEN);
+  rwi_put_u32(open + 8, 77);
+  rwi_put_u32(open + 12, RW_ECHO);
+  IS(rw_send(stream, open, 10), 10);
+  IS(rw_send(stream, open + 10, 6), 6);
+  IS(take_frame(&h->streams[2].to_host, &request, 0, 0), RW_T_OPEN);
+  IS(request, 77);
+  IS(rw_recv(stream, answer, sizeof answer), RW_AGAIN);
+  put_frame(h, 2, &h->streams[2].to_guest, RW_T_OPENED, 77, 0, 0);
+  IS(take_one(h), (int32_t)rw_stream_slot(stream));
+  IS(rw_recv(stream, answer, sizeof answer), RW_FRAME_HEADER_BYTES); // as it came
+  IS(rw_end(stream), RW_OK);
+  free_host(h);
+}
+
 void a_refusal_carries_its_reason(void) {
   struct host *h = attached();
   struct rw_stream *stream = fresh_stream(h, 1);

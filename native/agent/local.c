@@ -1,0 +1,350 @@
+// The guest's side: listening sockets, and what is done with the descriptor of a connection.
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+enum {
+  LISTENERS_MAX = ROUTES_MAX + 3,
+  BACKLOG = 4096,
+  ACCEPTS_AT_ONCE = 64,  // then others get their turn
+  ACCEPT_AGAIN_MS = 100, // after EMFILE and the like
+  PARTING_MS = 2000,
+};
+
+static struct listener {
+  int fd;
+  uint8_t kind;
+  uint32_t route;
+  int waiting; // connections may wait
+} listeners[LISTENERS_MAX];
+static uint32_t count;
+static int64_t again_ms; // no accept before; 0: at once
+static int mark_fd = -1; // see local_reset()
+static uint8_t peeked[PEEK_BYTES];
+
+// ── Listening ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_Noreturn static void cannot(const char *what, const char *where, int error) {
+  say_begin();
+  say(what);
+  say(where);
+  say(": ");
+  say_errno((uint32_t)error);
+  say_end();
+  exit(1);
+}
+
+static void add_listener(int fd, enum kind kind, uint32_t route) {
+  listeners[count] = (struct listener){.fd = fd, .kind = (uint8_t)kind, .route = route};
+  int error = loop_watch(fd, TAG_LISTEN, count++);
+  if (error) cannot("epoll", "", error);
+}
+
+static socklen_t sockaddr_of(const struct address *address, struct sockaddr_storage *to) {
+  memset(to, 0, sizeof *to);
+  if (address->family == 6) {
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)to;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(address->port);
+    memcpy(&in6->sin6_addr, address->ip, 16);
+    return sizeof *in6;
+  }
+  struct sockaddr_in *in = (struct sockaddr_in *)to;
+  in->sin_family = AF_INET;
+  in->sin_port = htons(address->port);
+  memcpy(&in->sin_addr, address->ip, 4);
+  return sizeof *in;
+}
+
+static struct rw_inet inet_of(const struct sockaddr_storage *from) {
+  struct rw_inet inet = {.family = from->ss_family == AF_INET6 ? 6 : 4};
+  if (inet.family == 6) {
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+    memcpy(inet.address, &in6->sin6_addr, 16);
+    inet.port = ntohs(in6->sin6_port);
+  } else {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)from;
+    memcpy(inet.address, &in->sin_addr, 4);
+    inet.port = ntohs(in->sin_port);
+  }
+  return inet;
+}
+
+// A guest that has just started may not have switched its loopback on.
+static void loopback_up(void) {
+  struct ifreq request = {.ifr_name = "lo"};
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  if (ioctl(fd, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP)) {
+    request.ifr_flags |= IFF_UP;
+    ioctl(fd, SIOCSIFFLAGS, &request);
+  }
+  close(fd);
+}
+
+static void listen_tcp(const struct address *address, enum kind kind, uint32_t route, const char *what) {
+  if (address->family == 0) return;
+  struct sockaddr_storage at;
+  socklen_t bytes = sockaddr_of(address, &at);
+  int one = 1;
+  int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) cannot("listen on ", address->text, errno);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (at.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+  if (bind(fd, (struct sockaddr *)&at, bytes) < 0 || listen(fd, BACKLOG) < 0)
+    cannot("listen on ", address->text, errno);
+  getsockname(fd, (struct sockaddr *)&at, &bytes);
+  struct rw_inet bound = inet_of(&at);
+  say_begin();
+  say(what);
+  say(" on ");
+  say_inet(&bound);
+  if (kind == KIND_FORWARD) {
+    const struct route *to = &options.forward[route];
+    say(" to ");
+    say(to->host);
+    say(":");
+    say_number(to->port);
+  }
+  say_end();
+  add_listener(fd, kind, route);
+}
+
+// A socket that a killed agent has left is replaced; one on which somebody listens is not.
+static int listen_unix(const char *path) {
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof at.sun_path) return ENAMETOOLONG;
+  strcpy(at.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return errno;
+  struct stat stat;
+  if (lstat(path, &stat) == 0 && S_ISSOCK(stat.st_mode)) {
+    int other = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int alive = connect(other, (struct sockaddr *)&at, sizeof at) == 0 || errno == EAGAIN;
+    close(other);
+    if (alive) {
+      close(fd);
+      return EADDRINUSE;
+    }
+    unlink(path);
+  }
+  mode_t mask = umask(0177);
+  int failed = bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, BACKLOG) < 0 ? errno : 0;
+  umask(mask);
+  if (failed) close(fd);
+  else add_listener(fd, KIND_SERVICE, 0);
+  return failed;
+}
+
+static void listen_service(void) {
+  if (!options.service) return;
+  int error = listen_unix(options.service);
+  if (error && (options.service_given || error == EADDRINUSE)) cannot("listen on ", options.service, error);
+  say_begin();
+  say(error ? "no service socket: " : "programs of Ringway on ");
+  say(options.service);
+  if (error) {
+    say(": ");
+    say_errno((uint32_t)error);
+    options.service = NULL; // nothing to remove at the end
+  }
+  say_end();
+}
+
+// Two descriptors for each connection are never needed; a few more are.
+static void raise_descriptors(void) {
+  struct rlimit limit;
+  rlim_t wanted = options.streams + 2 * (rlim_t)LISTENERS_MAX;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return;
+  struct rlimit more = {.rlim_cur = wanted, .rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &more) == 0) return; // root may
+  limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void local_init(void) {
+  raise_descriptors();
+  mark_fd = eventfd(0, EFD_CLOEXEC);
+  loopback_up();
+  listen_tcp(&options.socks, KIND_SOCKS, 0, "SOCKS5");
+  listen_tcp(&options.http, KIND_HTTP, 0, "HTTP");
+  for (uint32_t i = 0; i < options.forwards; i++)
+    listen_tcp(&options.forward[i].here, KIND_FORWARD, i, "forward");
+  listen_service();
+}
+
+void local_exit(void) {
+  if (options.service) unlink(options.service);
+}
+
+void local_ready(uint32_t index) {
+  if (index < count) listeners[index].waiting = 1;
+}
+
+// A program that has closed its end entirely looks like one that only sends no more, while its peer says nothing either. The kernel
+// forgets it a minute later (tcp_fin_timeout), and then answers a probe with a RST: so no such pair stays for ever.
+static void tune(int fd) {
+  int one = 1, idle_s = 90, interval_s = 30, probes = 3;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+// While the table is full, connections wait in the kernel's backlog.
+static int accept_one(struct listener *listener) {
+  int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) {
+    if (errno == EAGAIN) listener->waiting = 0;
+    else if (errno != ECONNABORTED && errno != EINTR) again_ms = now_ms() + ACCEPT_AGAIN_MS;
+    return 0;
+  }
+  struct conn *conn = conn_new(listener->kind, fd);
+  if (listener->kind != KIND_SERVICE) tune(fd);
+  conn->route = listener->route;
+  conn->flags = READABLE | WRITABLE;
+  conn_deadline(conn, options.handshake_ms);
+  local_watch(conn);
+  if (conn->state != FREE) conn_wake(conn);
+  return 1;
+}
+
+int64_t local_accept(void) {
+  if (again_ms != 0 && now_ms() < again_ms) return again_ms;
+  again_ms = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    struct listener *listener = &listeners[i];
+    for (int n = 0; listener->waiting && n < ACCEPTS_AT_ONCE && table_free() > 0; n++)
+      if (!accept_one(listener) && again_ms != 0) return again_ms;
+    // There are more: the next round, without sleep. A full table is emptied by something that happens.
+    if (listener->waiting && table_free() > 0) again_ms = 1;
+  }
+  return again_ms == 0 ? -1 : again_ms;
+}
+
+// ── Connections ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+int local_is_unix(const struct conn *conn) { return conn->kind == KIND_SERVICE; }
+
+void local_watch(struct conn *conn) {
+  if (loop_watch(conn->fd, TAG_CONN, conn_index(conn)) != 0) conn_drop(conn, RESET);
+}
+
+int local_error(const struct conn *conn) {
+  int error = 0;
+  socklen_t bytes = sizeof error;
+  return getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &bytes) < 0 ? errno : error;
+}
+
+int32_t local_peek(struct conn *conn, const uint8_t **bytes) {
+  *bytes = peeked;
+  for (;;) {
+    ssize_t got = recv(conn->fd, peeked, sizeof peeked, MSG_PEEK | MSG_DONTWAIT);
+    if (got >= 0) return (int32_t)got;
+    if (errno == EAGAIN) return -1;
+    if (errno != EINTR) return -2;
+  }
+}
+
+void local_consume(struct conn *conn, uint32_t bytes) {
+  while (bytes > 0) {
+    ssize_t got = recv(conn->fd, peeked, bytes < sizeof peeked ? bytes : sizeof peeked, MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return; // it broke meanwhile; the next call finds that out
+    bytes -= (uint32_t)got;
+  }
+}
+
+int local_answer(struct conn *conn, const void *bytes, uint32_t length) {
+  return send(conn->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)length;
+}
+
+void local_close(struct conn *conn) {
+  if (conn->fd >= 0) close(conn->fd);
+  conn->fd = -1;
+}
+
+// A Unix socket has no RST: what came before it would look whole. So a byte goes out with a descriptor in its train, which nothing
+// else on that socket has, and hosted/talk.c takes it for what it means.
+static void send_mark(int fd) {
+  char byte = 0;
+  int room = 1 << 20; // also where the program has not read what it was sent
+  union {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  memset(&control, 0, sizeof control);
+  struct iovec part = {.iov_base = &byte, .iov_len = 1};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(header), &mark_fd, sizeof mark_fd);
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+  ssize_t done = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  (void)done;
+}
+
+void local_reset(struct conn *conn) {
+  if (conn->fd < 0) return;
+  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  if (local_is_unix(conn)) send_mark(conn->fd);
+  else setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  local_close(conn);
+}
+
+// close() with bytes unread would send a RST, which takes the last words from the program that has not read them yet.
+void local_part(struct conn *conn, const void *bytes, uint32_t length) {
+  if (!local_answer(conn, bytes, length)) {
+    conn_drop(conn, RESET);
+    return;
+  }
+  shutdown(conn->fd, SHUT_WR);
+  conn->state = PARTING;
+  conn->flags |= READABLE;
+  conn_deadline(conn, PARTING_MS);
+  conn_wake(conn);
+}
+
+void local_parting(struct conn *conn) {
+  for (int turns = 0; conn->flags & READABLE; turns++) {
+    if (turns == 16) {
+      conn_wake(conn);
+      return;
+    }
+    ssize_t got = recv(conn->fd, peeked, sizeof peeked, MSG_DONTWAIT);
+    if (got > 0 || (got < 0 && errno == EINTR)) continue;
+    if (got < 0 && errno == EAGAIN) conn->flags &= (uint16_t)~READABLE;
+    else conn_drop(conn, CLOSE);
+    return;
+  }
+}
+
+int local_connect(struct conn *conn, uint16_t port) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (conn->fd < 0) return errno;
+  tune(conn->fd);
+  if (connect(conn->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS) return errno;
+  return loop_watch(conn->fd, TAG_CONN, conn_index(conn));
+}

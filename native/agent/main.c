@@ -1,0 +1,45 @@
+// One file, several programs: what it is called, or its first argument, says which.
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../hosted/programs.h"
+#include "agent.h"
+
+static const struct {
+  const char *name;
+  int (*main)(int argc, char **argv);
+} programs[] = {{"rwcat", rwcat_main}, {"rwfs", rwfs_main}, {"rwexit", rwexit_main}};
+
+static int run(const char *name, int argc, char **argv) {
+  for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+    if (strcmp(name, programs[i].name) != 0) continue;
+    say_program = programs[i].name;
+    exit(programs[i].main(argc, argv));
+  }
+  return 0;
+}
+
+static int agent_main(int argc, char **argv) {
+  options_parse(argc, argv);
+  loop_init();
+  table_init();
+  link_init();
+  local_init();
+  loop_run();
+  link_leave();
+  local_exit();
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  const char *name = argc > 0 ? argv[0] : "";
+  const char *slash = strrchr(name, '/');
+  run(slash ? slash + 1 : name, argc, argv);
+  say_program = "ringway-agent";
+  if (argc > 1) {
+    run(strcmp(argv[1], "exit") == 0 ? "rwexit" : argv[1], argc - 1, argv + 1);
+    say_program = "ringway-agent";
+  }
+  return agent_main(argc, argv);
+}

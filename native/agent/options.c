@@ -1,0 +1,204 @@
+// The command line of the agent.
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+static const char usage[] =
+    "usage: ringway-agent [OPTIONS]            proxies, forwards and files for programs in the guest\n"
+    "       ringway-agent rwcat ...            a netcat; also by the name rwcat\n"
+    "       ringway-agent rwfs ...             files of the host; also by the name rwfs\n"
+    "       ringway-agent exit CODE            tells the host how the guest's program ended\n"
+    "\n"
+    "Where the host is:\n"
+    "      --memory FILE          the shared memory; if not given, the ivshmem device is looked for\n"
+    "      --channel PATH         the bell: a virtio port, a serial line, or a Unix socket; if not given,\n"
+    "                             the virtio port org.ringway.doorbell is looked for\n"
+    "      --tty DEVICE           the same as --channel, for a serial line\n"
+    "      --socket PATH          instead: the monitor's attach socket, for a guest that is a process\n"
+    "\n"
+    "What programs in the guest have of it ([ADDRESS:]PORT; ADDRESS is 127.0.0.1 if not given):\n"
+    "      --socks PORT|off       a SOCKS5 proxy; 1080 if not given\n"
+    "      --http PORT|off        an HTTP proxy; 3128 if not given\n"
+    "      --forward PORT:HOST:HOSTPORT        a port of the guest, to an address that the host reaches\n"
+    "      --publish [HOSTADDR:]HOSTPORT:PORT  a port of the host, to a port of the guest\n"
+    "      --service PATH|off     the socket of rwcat and rwfs; /run/ringway.sock if not given\n"
+    "\n"
+    "      --streams N            connections at once; 4096 if not given\n"
+    "      --hold-ms N            how long new connections wait while no monitor is there; 2000 if not given\n"
+    "      --handshake-ms N       how long a program may take to say what it wants; 30000 if not given\n"
+    "      --busy-poll-us N       look for work that long before sleeping; 50 if not given\n"
+    "  -h, --help\n"
+    "\n"
+    "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage.\n";
+
+enum { EXIT_USAGE = 2 };
+
+struct options options = {
+    .service = SERVICE_PATH,
+    .socks = {.text = "127.0.0.1:1080", .ip = {127, 0, 0, 1}, .port = 1080, .family = 4},
+    .http = {.text = "127.0.0.1:3128", .ip = {127, 0, 0, 1}, .port = 3128, .family = 4},
+    .streams = STREAMS_DEFAULT,
+    .busy_poll_us = 50,
+    .hold_ms = 2000,
+    .handshake_ms = 30000,
+};
+
+_Noreturn static void wrong(const char *what, const char *value) {
+  say_begin();
+  say(what);
+  if (value) {
+    say(": ");
+    say(value);
+  }
+  say_end();
+  say_begin();
+  say("try --help");
+  say_end();
+  exit(EXIT_USAGE);
+}
+
+static uint32_t number(const char *option, const char *text, uint32_t least, uint32_t most) {
+  uint64_t value = 0;
+  for (const char *at = text; *at; at++) {
+    if (*at < '0' || *at > '9' || value > most) wrong(option, text);
+    value = value * 10 + (uint64_t)(*at - '0');
+  }
+  if (*text == 0 || value < least || value > most) wrong(option, text);
+  return (uint32_t)value;
+}
+
+// Splits at the last colon that is not within brackets; the part before it ends there. NULL: there is none.
+static char *last_part(char *text) {
+  char *colon = NULL;
+  int depth = 0;
+  for (char *at = text; *at; at++) {
+    if (*at == '[') depth++;
+    else if (*at == ']') depth--;
+    else if (*at == ':' && depth == 0) colon = at;
+  }
+  if (!colon) return NULL;
+  *colon = 0;
+  return colon + 1;
+}
+
+// "[::1]" or "127.0.0.1": family and bytes, or 0.
+static uint8_t read_ip(char *text, uint8_t ip[16]) {
+  size_t length = strlen(text);
+  if (length > 2 && text[0] == '[' && text[length - 1] == ']') {
+    text[length - 1] = 0;
+    uint8_t family = inet_pton(AF_INET6, text + 1, ip) == 1 ? 6 : 0;
+    text[length - 1] = ']';
+    return family;
+  }
+  return inet_pton(AF_INET, text, ip) == 1 ? 4 : 0;
+}
+
+// The command line's own words stay whole: ps(1) shows them.
+static char *copy_of(const char *text) {
+  char *copy = strdup(text);
+  if (!copy) wrong("no memory", NULL);
+  return copy;
+}
+
+// [ADDRESS:]PORT
+static struct address listen_at(const char *option, const char *text) {
+  struct address address = {.text = text, .ip = {127, 0, 0, 1}, .family = 4};
+  char *copy = copy_of(text);
+  char *port = last_part(copy);
+  if (port) {
+    memset(address.ip, 0, sizeof address.ip);
+    address.family = read_ip(copy, address.ip);
+    if (address.family == 0) wrong(option, text);
+  }
+  address.port = (uint16_t)number(option, port ? port : copy, 0, 65535);
+  free(copy);
+  return address;
+}
+
+static struct address listen_or_off(const char *option, const char *text) {
+  if (strcmp(text, "off") == 0) return (struct address){.family = 0};
+  return listen_at(option, text);
+}
+
+// [ADDRESS:]PORT:HOST:HOSTPORT
+static void add_forward(const char *text) {
+  if (options.forwards == ROUTES_MAX) wrong("too many --forward", text);
+  struct route *route = &options.forward[options.forwards++];
+  char *copy = copy_of(text);
+  char *port = last_part(copy);
+  char *host = port ? last_part(copy) : NULL;
+  if (!host) wrong("--forward [ADDRESS:]PORT:HOST:HOSTPORT", text);
+  route->here = listen_at("--forward", copy);
+  route->here.text = text;
+  route->port = (uint16_t)number("--forward", port, 1, 65535);
+  size_t length = strlen(host);
+  if (length > 2 && host[0] == '[' && host[length - 1] == ']') {
+    host[length - 1] = 0;
+    host++;
+  }
+  route->host = host;
+  route->host_bytes = (uint32_t)strlen(host);
+  if (route->host_bytes == 0 || route->host_bytes > RW_HOST_MAX_BYTES) wrong("--forward", text);
+}
+
+// [HOSTADDR:]HOSTPORT:PORT
+static void add_publish(const char *text) {
+  if (options.publishes == ROUTES_MAX) wrong("too many --publish", text);
+  struct route *route = &options.publish[options.publishes++];
+  char *copy = copy_of(text);
+  char *port = last_part(copy);
+  if (!port) wrong("--publish [HOSTADDR:]HOSTPORT:PORT", text);
+  struct address there = listen_at("--publish", copy);
+  route->port = (uint16_t)number("--publish", port, 1, 65535);
+  route->there = (struct rw_inet){.family = there.family, .port = there.port};
+  memcpy(route->there.address, there.ip, there.family == 6 ? 16 : 4);
+  free(copy);
+}
+
+_Noreturn static void help(void) {
+  for (size_t at = 0; at < sizeof usage - 1;) {
+    ssize_t put = write(STDOUT_FILENO, usage + at, sizeof usage - 1 - at);
+    if (put <= 0) exit(1);
+    at += (size_t)put;
+  }
+  exit(0);
+}
+
+void options_parse(int argc, char **argv) {
+  for (int i = 1; i < argc; i++) {
+    const char *option = argv[i];
+    if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) help();
+    static const char *const known[] = {"--memory",  "--channel", "--tty",     "--socket",       "--socks",
+                                        "--http",    "--forward", "--publish", "--service",      "--streams",
+                                        "--hold-ms", "--handshake-ms", "--busy-poll-us"};
+    size_t which = 0;
+    while (which < sizeof known / sizeof known[0] && strcmp(option, known[which]) != 0) which++;
+    if (which == sizeof known / sizeof known[0]) wrong("unknown option", option);
+    const char *value = ++i < argc ? argv[i] : NULL;
+    if (!value) wrong("missing value", option);
+    switch (which) {
+      case 0: options.memory = value; break;
+      case 1:
+      case 2: options.channel = value; break;
+      case 3: options.socket = value; break;
+      case 4: options.socks = listen_or_off(option, value); break;
+      case 5: options.http = listen_or_off(option, value); break;
+      case 6: add_forward(value); break;
+      case 7: add_publish(value); break;
+      case 8:
+        options.service = strcmp(value, "off") == 0 ? NULL : value;
+        options.service_given = options.service != NULL;
+        break;
+      case 9: options.streams = number(option, value, 1, STREAMS_MAX); break;
+      case 10: options.hold_ms = number(option, value, 0, 3600000); break;
+      case 11: options.handshake_ms = number(option, value, 1, 3600000); break;
+      default: options.busy_poll_us = number(option, value, 0, 1000000); break;
+    }
+  }
+  if (options.socket && (options.memory || options.channel)) wrong("--socket goes without --memory and --channel", NULL);
+}

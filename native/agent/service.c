@@ -1,0 +1,212 @@
+// The service socket: programs in the guest that speak the protocol, through the agent, which has the only bell.
+//
+// A connection is a stream. The program writes an Open frame, and from there on all bytes pass through both ways as they are: the
+// agent knows nothing of what is asked for. Two first frames are the agent's own business:
+//
+//   Open of tcp-listen   One connection, as the program has only one: the agent opens the listener, posts one accept, and passes
+//                        Opened on, then Incoming, then the bytes of the connection that came. The listener is closed with that.
+//   Exit                 goes to the control pipe; the answer is the end.
+//
+// What ends is told by shutdown(); what breaks by a mark (local_reset()).
+
+#include <string.h>
+
+#include "agent.h"
+
+enum {
+  HEADER = RW_FRAME_HEADER_BYTES,
+  PROTOCOL_AT = HEADER,
+  LISTEN_BODY = 28, // LSN-1: backlog, inet
+  LISTEN_FRAME = HEADER + 4 + LISTEN_BODY,
+  EXIT_FRAME = HEADER + 4,
+  LINUX_EPROTO = 71,
+};
+
+static uint32_t u32(const uint8_t *at) {
+  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static void put_u32(uint8_t *at, uint32_t value) {
+  for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
+}
+
+enum first { FIRST_MORE, FIRST_STREAM, FIRST_LISTEN, FIRST_EXIT, FIRST_WRONG, FIRST_GONE };
+
+static enum first first_frame(struct conn *conn, const uint8_t **bytes) {
+  int32_t count = local_peek(conn, bytes);
+  if (count == 0 || count == -2) return FIRST_GONE;
+  if (count < HEADER) return FIRST_MORE;
+  uint32_t type = u32(*bytes + 4);
+  if (type == RW_T_EXIT) return count >= EXIT_FRAME ? FIRST_EXIT : FIRST_MORE;
+  if (type != RW_T_OPEN) return FIRST_WRONG;
+  if (count < HEADER + 4) return FIRST_MORE;
+  if (u32(*bytes + PROTOCOL_AT) != RW_TCP_LISTEN) return FIRST_STREAM;
+  if (u32(*bytes) != LISTEN_FRAME - HEADER) return FIRST_WRONG;
+  return count >= LISTEN_FRAME ? FIRST_LISTEN : FIRST_MORE;
+}
+
+// A frame to the program, with the request id of its first.
+static void answer(struct conn *conn, uint32_t type, const uint8_t *payload, uint32_t payload_bytes) {
+  static uint8_t frame[HEADER + 64 + 2 * RW_TEXT_MAX_BYTES];
+  if (payload_bytes > sizeof frame - HEADER) payload_bytes = 0;
+  put_u32(frame, payload_bytes);
+  put_u32(frame + 4, type);
+  put_u32(frame + 8, conn->request);
+  if (payload_bytes > 0) memcpy(frame + HEADER, payload, payload_bytes);
+  if (!local_answer(conn, frame, HEADER + payload_bytes)) conn_drop(conn, RESET);
+}
+
+// ── A stream ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static enum shake pass_exit(struct conn *conn, uint32_t code) {
+  int32_t status = link_is_up() ? rw_exit(link_guest(), code) : RW_LOST;
+  if (status == RW_AGAIN) {
+    conn_deadline(conn, 10); // the control pipe is full: as good a try as any, and then the program sees that it failed
+    return SHAKE_MORE;
+  }
+  if (status != RW_OK) {
+    conn_drop(conn, RESET);
+    return SHAKE_OVER;
+  }
+  local_consume(conn, EXIT_FRAME);
+  conn_drop(conn, CLOSE);
+  return SHAKE_OVER;
+}
+
+static enum shake service_shake(struct conn *conn) {
+  const uint8_t *bytes;
+  switch (first_frame(conn, &bytes)) {
+    case FIRST_MORE:
+      return SHAKE_MORE;
+    case FIRST_EXIT:
+      return pass_exit(conn, u32(bytes + HEADER));
+    case FIRST_STREAM:
+    case FIRST_LISTEN:
+      conn->request = u32(bytes + 8);
+      return SHAKE_DONE;
+    default:
+      conn_drop(conn, RESET);
+      return SHAKE_OVER;
+  }
+}
+
+static int32_t open_listener(struct conn *conn) {
+  int32_t slot = rw_stream_new(link_guest(), RW_RING_BYTES_MIN, RW_RING_BYTES_MIN);
+  if (slot < 0) return slot == RW_NO_SLOT ? RW_AGAIN : slot;
+  conn->listener = rw_stream_at(link_guest(), (uint32_t)slot);
+  conn->listener->user = conn;
+  return RW_OK;
+}
+
+static int32_t service_open(struct conn *conn) {
+  const uint8_t *bytes;
+  if (first_frame(conn, &bytes) == FIRST_LISTEN) return open_listener(conn);
+  int32_t status = rw_stream_raw(conn->stream);
+  if (status == RW_OK) carry_begin(conn);
+  return status;
+}
+
+static void service_opened(struct conn *conn, const struct rw_frame *frame) {
+  (void)frame; // never in OPENING without a listener
+  conn_drop(conn, RESET);
+}
+
+static void service_refused(struct conn *conn, const struct rw_error *error) {
+  uint8_t payload[12 + 2 * RW_TEXT_MAX_BYTES];
+  uint32_t at = 4;
+  put_u32(payload, error->error == 0 ? LINUX_EPROTO : error->error);
+  const struct rw_text texts[] = {error->rule, error->reason};
+  for (int i = 0; i < 2; i++) {
+    uint32_t length = texts[i].length > RW_TEXT_MAX_BYTES ? 0 : texts[i].length;
+    put_u32(payload + at, length);
+    if (length > 0) memcpy(payload + at + 4, texts[i].bytes, length);
+    at += 4 + length;
+  }
+  answer(conn, RW_T_REFUSED, payload, at);
+  if (conn->state != FREE) local_part(conn, "", 0);
+}
+
+const struct front service_front = {service_shake, service_open, service_opened, service_refused, RW_RING_BYTES_MAX};
+
+// ── A listener and its one connection ───────────────────────────────────────────────────────────────────────────────
+
+static void fail(struct conn *conn, int32_t status) {
+  if (status == RW_LOST || status == RW_FAILED || status <= RW_BAD_SUPERBLOCK) link_violated(status);
+  else open_refuse(conn, LINUX_EPROTO, "the listener broke");
+}
+
+static void refused(struct conn *conn, const struct rw_frame *frame) {
+  struct rw_error error = {.error = rw_stream_error(conn->listener)};
+  if (frame && frame->payload) rw_decode_error(frame->payload, frame->bytes, &error);
+  stream_leave(conn, CLOSE);
+  service_refused(conn, &error);
+}
+
+static int32_t send_open(struct conn *conn) {
+  const uint8_t *bytes;
+  if (first_frame(conn, &bytes) != FIRST_LISTEN) return RW_INVALID;
+  return rw_open(conn->listener, RW_TCP_LISTEN, bytes + HEADER + 4, LISTEN_BODY);
+}
+
+// Posted first, and then told: who is told that it listens may be connected to at once.
+static int32_t post(struct conn *conn, const struct rw_frame *frame) {
+  static uint8_t opened[64]; // the frame is in the library's scratch
+  uint32_t bytes = frame->payload && frame->bytes <= sizeof opened ? frame->bytes : 0;
+  if (bytes > 0) memcpy(opened, frame->payload, bytes);
+  int32_t status = rw_accept(conn->listener, conn->stream);
+  if (status != RW_OK) return status;
+  conn->state = POSTED;
+  local_consume(conn, LISTEN_FRAME);
+  answer(conn, RW_T_OPENED, opened, bytes);
+  return RW_OK;
+}
+
+static void listen_and_post(struct conn *conn) {
+  struct rw_frame frame;
+  uint32_t state = rw_stream_state(conn->listener);
+  if (state == RW_STREAM_ASKED) return;
+  if (state == RW_STREAM_REFUSED) {
+    refused(conn, NULL);
+    return;
+  }
+  int32_t status = state == RW_STREAM_FRESH ? send_open(conn) : RW_OK;
+  if (status == RW_OK) status = rw_opened(conn->listener, &frame, NULL, 0);
+  if (status == RW_REFUSED) refused(conn, &frame);
+  if (status == RW_REFUSED || status == RW_AGAIN) return;
+  if (status == RW_OK) status = post(conn, &frame);
+  if (status != RW_OK) fail(conn, status);
+}
+
+static void await_connection(struct conn *conn) {
+  struct rw_frame frame;
+  int32_t status = rw_opened(conn->stream, &frame, NULL, 0);
+  if (status == RW_OK) {
+    answer(conn, RW_T_INCOMING, frame.payload, frame.payload ? frame.bytes : 0);
+    if (conn->state == FREE) return;
+    rw_close(conn->listener);
+    conn->listener = NULL;
+    carry_begin(conn);
+    return;
+  }
+  if (status != RW_AGAIN) {
+    fail(conn, status);
+    return;
+  }
+  // Of the listener's own messages only the end of the accept matters; that of an accept(2) the host tries again (LSN-5).
+  while ((status = rw_frame_next(conn->listener, &frame, NULL, 0)) == RW_OK)
+    if (frame.request == rw_stream_request(conn->stream)) break;
+  if (status != RW_AGAIN) fail(conn, status == RW_OK ? RW_RESET : status);
+}
+
+// The program may have gone while nobody called.
+static int is_gone(struct conn *conn) {
+  if (!(conn->flags & (HUP | BROKEN))) return 0;
+  conn_drop(conn, RESET);
+  return 1;
+}
+
+void service_step(struct conn *conn) {
+  if (is_gone(conn)) return;
+  if (conn->state == OPENING) listen_and_post(conn);
+  if (conn->state == POSTED) await_connection(conn);
+}

@@ -1,0 +1,49 @@
+// One turn of a connection, whatever its state; and what happens to one that is out of time.
+
+#include "agent.h"
+
+static void shake(struct conn *conn) {
+  if ((conn->flags & BROKEN) && local_error(conn)) {
+    conn_drop(conn, RESET);
+    return;
+  }
+  enum shake shook = front_of(conn)->shake(conn);
+  if (shook == SHAKE_MORE && (conn->flags & RDHUP)) conn_drop(conn, CLOSE); // and no more will come
+  if (shook == SHAKE_DONE) open_wish(conn);
+}
+
+void conn_step(struct conn *conn) {
+  switch ((enum state)conn->state) {
+    case FREE:
+      return;
+    case HANDSHAKE:
+      shake(conn);
+      break;
+    case WANTING:
+    case ASKED:
+    case OPENING:
+      open_step(conn);
+      break;
+    case POSTED:
+      if (conn->listener) service_step(conn);
+      else publish_incoming(conn);
+      break;
+    case LISTENING:
+      publish_listening(conn);
+      break;
+    case CONNECTING:
+      publish_connected(conn);
+      break;
+    case CARRYING:
+      carry_step(conn);
+      break;
+    case PARTING:
+      local_parting(conn);
+      break;
+  }
+}
+
+void conn_expired(struct conn *conn) {
+  if (conn->state == WANTING) open_no_host(conn);
+  else conn_drop(conn, conn->state == PARTING ? CLOSE : RESET);
+}

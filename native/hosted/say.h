@@ -1,0 +1,31 @@
+// One line on stderr, put together piece by piece and written at once: "rwcat: attach: the monitor is gone".
+//
+// No stdio: the lines of a static program stay whole, and it stays small. What does not fit is cut off.
+
+#ifndef RINGWAY_SAY_H
+#define RINGWAY_SAY_H
+
+#include "../include/ringway-posix.h"
+
+// The program's name, which begins each line.
+extern const char *say_program;
+
+void say_begin(void);
+void say_bytes(const void *bytes, size_t count);
+void say(const char *text);
+void say_number(uint64_t number);
+// What the other side wrote: no control characters reach a terminal.
+void say_text(struct rw_text text);
+void say_inet(const struct rw_inet *inet);
+void say_errno(uint32_t error);
+// A status of the library's, in words.
+void say_status(const struct rw_posix *posix, int32_t status);
+// Errno, reason and rule of a refusal.
+void say_error(const struct rw_error *error);
+void say_end(void);
+
+// The same line as a text, without the program's name: for answers. Good until the next line begins.
+void say_begin_text(void);
+struct rw_text say_so_far(void);
+
+#endif

@@ -1,0 +1,141 @@
+// The agent's binary: small, static, one file for several programs, and what it says to who calls it wrongly.
+
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startMonitor } from "../helpers/monitor.ts";
+import { tcpServer } from "../helpers/tcp.ts";
+import { type Ran, start } from "../native/rwcat-process.ts";
+import { lacks, make, noClang, noCompiler, run, titled } from "../native/toolchain.ts";
+import { attachedAgent, BUILD_MS, curl, missing } from "./agent.ts";
+
+const SIZE_MAX_BYTES = 300 * 1024;
+const noMusl = noCompiler ?? lacks("musl-gcc", ["-static"]);
+const noCurl = missing("curl");
+
+let out: string;
+beforeAll(() => {
+  out = mkdtempSync(join(tmpdir(), "ringway-agent-build-"));
+});
+afterAll(() => rmSync(out, { recursive: true, force: true }));
+
+describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl), () => {
+  let binary: string;
+  const ran = (...args: readonly string[]): Promise<Ran> => start(binary, args, "").done;
+
+  beforeAll(() => {
+    make("agent", `OUT=${out}`);
+    binary = join(out, "ringway-agent");
+  }, BUILD_MS);
+
+  test("is one static program of less than 300 KiB", () => {
+    expect(statSync(binary).size).toBeLessThan(SIZE_MAX_BYTES);
+    const { stdout } = run("readelf", ["-lW", binary]);
+    expect(stdout).toContain("LOAD");
+    expect(stdout).not.toMatch(/INTERP/);
+    expect(run("readelf", ["-dW", binary]).stdout).not.toMatch(/NEEDED/);
+  });
+
+  test("is called by its names", async () => {
+    const bin = join(out, "bin");
+    mkdirSync(bin);
+    for (const name of ["rwcat", "rwfs"]) {
+      symlinkSync(binary, join(bin, name));
+      for (const help of [start(join(bin, name), ["--help"], "").done, ran(name, "--help")]) {
+        const { code, stdout, stderr } = await help;
+        expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+        expect(stdout.toString()).toMatch(new RegExp(`^usage: ${name} `));
+      }
+    }
+    const { code, stdout } = await ran("--help");
+    expect({ code, text: stdout.toString() }).toEqual({
+      code: 0,
+      text: expect.stringMatching(/^usage: ringway-agent /),
+    });
+  });
+
+  test.each([
+    [["--frobnicate"], "unknown option: --frobnicate"],
+    [["stray"], "unknown option: stray"],
+    [["--socks"], "missing value: --socks"],
+    [["--socks", "70000"], "--socks: 70000"],
+    [["--socks", "localhost:1080"], "--socks: localhost:1080"],
+    [["--http", "1.2.3:80"], "--http: 1.2.3:80"],
+    [["--forward", "80"], "--forward [ADDRESS:]PORT:HOST:HOSTPORT: 80"],
+    [["--forward", "80:host"], "--forward [ADDRESS:]PORT:HOST:HOSTPORT: 80:host"],
+    [["--forward", "80::80"], "--forward: 80::80"],
+    [["--forward", "80:host:0"], "--forward: 0"],
+    [["--publish", "80"], "--publish [HOSTADDR:]HOSTPORT:PORT: 80"],
+    [["--publish", "name:80:80"], "--publish: name:80"],
+    [["--streams", "0"], "--streams: 0"],
+    [["--streams", "99999"], "--streams: 99999"],
+    [["--hold-ms", "soon"], "--hold-ms: soon"],
+    [["--socket", "s", "--memory", "m"], "--socket goes without --memory and --channel"],
+  ])("calls %j wrong usage, and exits 2", async (args, says) => {
+    const { code, stdout, stderr } = await ran(...args);
+    expect({ code, stdout: stdout.length, stderr }).toEqual({
+      code: 2,
+      stdout: 0,
+      stderr: `ringway-agent: ${says}\nringway-agent: try --help\n`,
+    });
+  });
+
+  test("ends where it cannot listen", async () => {
+    await using server = await tcpServer();
+    const { code, stderr } = await ran("--socks", String(server.port), "--http", "off", "--service", "off");
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(
+        new RegExp(`^ringway-agent: listen on ${server.port}: Address (already )?in use\n$`),
+      ),
+    });
+    expect(await ran("--socks", "off", "--http", "off", "--service", "/nonexistent/x")).toMatchObject({
+      code: 1,
+      stderr: "ringway-agent: listen on /nonexistent/x: No such file or directory\n",
+    });
+  });
+
+  test("waits for devices that are not there yet, and stops when it is told to", async () => {
+    if (existsSync("/sys/class/virtio-ports/vport0p0")) return;
+    const running = start(binary, ["--socks", "off", "--http", "off", "--service", "off"]);
+    await running.said(/^ringway-agent: no ivshmem device \(1af4:1110\): [^\n]+: waiting\n$/);
+    running.child.kill("SIGINT");
+    expect((await running.done).code).toBe(0);
+  });
+
+  test.skipIf(noCurl !== undefined)(titled("serves curl", noCurl), async () => {
+    await using host = await startMonitor();
+    await using server = await tcpServer((socket) => {
+      socket.resume().end("HTTP/1.0 200 OK\r\n\r\nhello\n");
+    });
+    await using agent = await attachedAgent(binary, host.path);
+    const { stdout } = await curl(
+      "--socks5-hostname",
+      `127.0.0.1:${agent.socks}`,
+      `http://127.0.0.1:${server.port}/`,
+    );
+    expect(stdout.toString()).toBe("hello\n");
+  });
+});
+
+describe.skipIf(noCompiler !== undefined)(titled("ringway-agent, with another libc", noCompiler), () => {
+  test("make says what it wants where there is no musl", () => {
+    expect(() => make("agent", "MUSL_CC=no-such-gcc", `OUT=${out}/none`)).toThrow(
+      /make agent wants no-such-gcc, of the package musl-tools/,
+    );
+  });
+
+  test.each([
+    ["gcc", noCompiler],
+    ["clang", noClang],
+  ])(
+    "%s has nothing to warn of",
+    (compiler, lacking) => {
+      if (lacking !== undefined) return;
+      make(`${out}/${compiler}/ringway-agent-dynamic`, `CC=${compiler}`, `OUT=${out}/${compiler}`);
+      expect(run(join(out, compiler, "ringway-agent-dynamic"), ["--help"]).status).toBe(0);
+    },
+    BUILD_MS,
+  );
+});

@@ -1,0 +1,391 @@
+// The service socket: rwcat, rwfs and exit through the agent, and who speaks to it in other ways.
+
+import { once } from "node:events";
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
+import { echoServer, howItEnds, readAll, tcpClient, tcpServer } from "../helpers/tcp.ts";
+import { until } from "../helpers/wait.ts";
+import { type Running, start } from "../native/rwcat-process.ts";
+import { noCompiler, titled } from "../native/toolchain.ts";
+import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
+
+describe.skipIf(noCompiler !== undefined)(titled("the service socket of the agent", noCompiler), () => {
+  let host: TestMonitor;
+  let agent: Agent;
+  let program: string;
+  let data: string;
+  const exits: number[] = [];
+
+  beforeAll(async () => {
+    program = buildAgent();
+    host = await startMonitor("version: 1\n");
+    data = join(host.folder, "data");
+    mkdirSync(join(data, "fixed"), { recursive: true });
+    const { policyOf } = await import("../helpers/monitor.ts");
+    await host.monitor.reload(
+      policyOf(`version: 1
+connect:
+  - { id: no-web, deny: 127.0.0.0/8, ports: 81 }
+  - { allow: 127.0.0.0/8 }
+listen:
+  - { allow: 127.0.0.0/8, ports: [0, 1024-65535] }
+files:
+  - { id: fixed, guest: /data/fixed, host: ${data}/fixed, access: ro }
+  - { id: data, guest: /data, host: ${data}, access: rw }
+limits: { fileBytesWritten: 40MiB }
+`),
+    );
+    host.monitor.on("exit", ({ code }) => void exits.push(code));
+    agent = await attachedAgent(program, host.path);
+  }, BUILD_MS);
+  afterAll(async () => {
+    await agent?.[Symbol.asyncDispose]();
+    await host?.[Symbol.asyncDispose]();
+  });
+
+  describe("rwcat", () => {
+    test("carries 16 MiB to an echo and back", async () => {
+      await using server = await echoServer();
+      const bytes = pattern(16 * MiB);
+      const { code, stdout, stderr } = await agent.tool(["rwcat", "127.0.0.1", String(server.port)], bytes);
+      expect({ code, stderr, length: stdout.length }).toEqual({ code: 0, stderr: "", length: bytes.length });
+      expect(sha256(stdout)).toBe(sha256(bytes));
+    });
+
+    test("half-closes: the answer comes after the end of the question", async () => {
+      await using server = await tcpServer((socket) => {
+        void readAll(socket).then((question) => socket.end(sha256(question)));
+      });
+      const bytes = pattern(3 * MiB + 17);
+      const { code, stdout } = await agent.tool(["rwcat", "127.0.0.1", String(server.port)], bytes);
+      expect({ code, answer: stdout.toString() }).toEqual({ code: 0, answer: sha256(bytes) });
+    });
+
+    test("goes on sending after the peer has ended", async () => {
+      let peer: Socket | undefined;
+      await using server = await tcpServer((socket) => {
+        peer = socket;
+        socket.end("greeting");
+      });
+      const { child, done } = agent.startTool(["rwcat", "-v", "127.0.0.1", String(server.port)]);
+      expect((await once(child.stdout, "data"))[0].toString()).toBe("greeting");
+      const received = readAll(peer!);
+      child.stdin.end(pattern(MiB));
+      expect(sha256(await received)).toBe(sha256(pattern(MiB)));
+      expect(await done).toMatchObject({ code: 0, stderr: `rwcat: connected to 127.0.0.1:${server.port}\n` });
+    });
+
+    test("knows a reset from an end, and exits 1", async () => {
+      await using server = await tcpServer(
+        (socket) => void socket.once("data", () => socket.resetAndDestroy()),
+      );
+      const { child, done } = agent.startTool(["rwcat", "127.0.0.1", String(server.port)]);
+      child.stdin.write("hello");
+      const { code, stderr } = await done;
+      expect({ code, stderr }).toEqual({ code: 1, stderr: "rwcat: receiving: connection reset\n" });
+    });
+
+    test("knows it also when it had ended its own direction", async () => {
+      await using server = await tcpServer(
+        (socket) => void socket.once("end", () => socket.resetAndDestroy()).resume(),
+      );
+      const { code, stderr } = await agent.tool(["rwcat", "127.0.0.1", String(server.port)], "hello");
+      expect({ code, stderr }).toEqual({ code: 1, stderr: "rwcat: receiving: connection reset\n" });
+    });
+
+    test("that is killed ends its connection", async () => {
+      await using server = await tcpServer();
+      const { child, said } = agent.startTool(["rwcat", "-v", "127.0.0.1", String(server.port)]);
+      child.stdin.write("some");
+      await said(/connected/);
+      const peer = await until("the connection", () => server.sockets[0]);
+      const ends = howItEnds(peer);
+      child.kill("SIGKILL");
+      expect(await ends).toBe("end");
+      await streamsAre(host.monitor, 0);
+    });
+
+    test("says why the host refused", async () => {
+      const { code, stderr } = await agent.tool(["rwcat", "127.0.0.1", "81"]);
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^rwcat: connect to 127\.0\.0\.1:81: Permission denied: .+ \(rule no-web\)\n$/,
+        ),
+      });
+    });
+
+    test("-l gives both directions of one connection, 4 MiB each", async () => {
+      const it = agent.startTool(["rwcat", "-v", "-l", "0"]);
+      const [, port] = await it.said(/listening on 127\.0\.0\.1:(\d+)\n/);
+      const out = pattern(4 * MiB, 5);
+      const back = pattern(4 * MiB, 6);
+      const client = await tcpClient(Number(port));
+      await it.said(/connection from 127\.0\.0\.1:\d+\n/);
+      const received = readAll(client);
+      it.child.stdin.end(back);
+      client.end(out);
+      expect(sha256(await received)).toBe(sha256(back));
+      const { code, stdout } = await it.done;
+      expect({ code, sha: sha256(stdout) }).toEqual({ code: 0, sha: sha256(out) });
+      const second = await tcpClient(Number(port)).catch((error: Error) => error);
+      expect(second).toBeInstanceOf(Error);
+      await streamsAre(host.monitor, 0);
+    });
+
+    test("-l says why it may not, and that it gave up takes the listener along", async () => {
+      expect(await agent.tool(["rwcat", "-l", "8.8.8.8", "5000"])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/^rwcat: listen: Permission denied: /),
+      });
+      const it = agent.startTool(["rwcat", "-v", "-l", "0"]);
+      await it.said(/listening on/);
+      it.child.kill("SIGKILL");
+      await streamsAre(host.monitor, 0);
+    });
+  });
+
+  describe("rwfs", () => {
+    const rwfs = (...args: readonly string[]) => agent.tool(["rwfs", ...args]);
+    const fails = async (args: readonly string[], stderr: string | RegExp): Promise<void> => {
+      const ran = await rwfs(...args);
+      expect({ code: ran.code, stdout: ran.stdout.toString() }).toEqual({ code: 1, stdout: "" });
+      if (typeof stderr === "string") expect(ran.stderr).toBe(stderr);
+      else expect(ran.stderr).toMatch(stderr);
+      expect(ran.stderr.split("\n").length).toBe(2);
+    };
+
+    test("put, ls, stat, get, mv, rm: what comes out is what went in", async () => {
+      const bytes = pattern(9 * MiB + 3, 7);
+      const local = join(host.folder, "local");
+      writeFileSync(local, bytes);
+      chmodSync(local, 0o640);
+      expect(await rwfs("put", local, "/data/file")).toMatchObject({ code: 0, stderr: "" });
+      expect(sha256(readFileSync(join(data, "file")))).toBe(sha256(bytes));
+      expect(statSync(join(data, "file")).mode & 0o777).toBe(0o640);
+      expect((await rwfs("ls", "/data")).stdout.toString()).toBe("file\nfixed\n");
+      const line = /^-rw-r----- +9437187 {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}/;
+      expect((await rwfs("ls", "-l", "/data")).stdout.toString()).toMatch(
+        new RegExp(`${line.source}file\ndrwxr-xr-x .* fixed\n$`),
+      );
+      expect((await rwfs("stat", "/data/file")).stdout.toString()).toMatch(
+        new RegExp(`${line.source}/data/file\n$`),
+      );
+      const back = join(host.folder, "back");
+      expect(await rwfs("get", "/data/file", back)).toMatchObject({ code: 0, stderr: "" });
+      expect(sha256(readFileSync(back))).toBe(sha256(bytes));
+      expect(statSync(back).mode & 0o777).toBe(0o640);
+      expect(sha256((await rwfs("get", "/data/file", "-")).stdout)).toBe(sha256(bytes));
+      expect(await rwfs("mkdir", "-p", "/data/a/b")).toMatchObject({ code: 0 });
+      expect(await rwfs("mv", "/data/file", "/data/a/b/moved")).toMatchObject({ code: 0 });
+      expect(await rwfs("rm", "/data/a/b/moved")).toMatchObject({ code: 0 });
+      expect(await rwfs("rm", "-d", "/data/a/b")).toMatchObject({ code: 0 });
+      expect(await rwfs("rm", "-d", "/data/a")).toMatchObject({ code: 0 });
+      expect((await rwfs("ls", "/data")).stdout.toString()).toBe("fixed\n");
+    });
+
+    test("puts what comes from stdin, also nothing", async () => {
+      expect(await agent.tool(["rwfs", "put", "-", "/data/typed"], "typed\n")).toMatchObject({
+        code: 0,
+        stderr: "",
+      });
+      expect(readFileSync(join(data, "typed"), "utf8")).toBe("typed\n");
+      expect(await agent.tool(["rwfs", "put", "-", "/data/typed"], "")).toMatchObject({
+        code: 0,
+        stderr: "",
+      });
+      expect(readFileSync(join(data, "typed"), "utf8")).toBe("");
+      expect(await rwfs("rm", "/data/typed")).toMatchObject({ code: 0 });
+    });
+
+    test("lists a folder of a thousand", async () => {
+      const many = join(data, "many");
+      mkdirSync(many);
+      const names = Array.from({ length: 1000 }, (_, i) => `file-${i}-${"x".repeat(i % 200)}`);
+      for (const name of names) writeFileSync(join(many, name), "");
+      const { code, stdout } = await rwfs("ls", "-l", "/data/many");
+      expect(code).toBe(0);
+      const listed = stdout
+        .toString()
+        .trim()
+        .split("\n")
+        .map((line) => line.split("  ").at(-1));
+      expect(listed).toEqual(names.sort());
+    });
+
+    test("a symlink is shown, not followed", async () => {
+      symlinkSync("many", join(data, "link"));
+      expect((await rwfs("stat", "/data/link")).stdout.toString()).toMatch(/^l.* \/data\/link\n$/);
+    });
+
+    test.each([
+      [["get", "/data/none", "-"], "rwfs: /data/none: No such file or directory: "],
+      [["get", "/data/fixed", "-"], "rwfs: /data/fixed: Is a directory: "],
+      [["get", "/etc/passwd", "-"], "rwfs: /etc/passwd: Permission denied: "],
+      [["put", "/dev/null", "/data/fixed/x"], "rwfs: /data/fixed/x: Read-only file system: "],
+      [["put", "/nonexistent/file", "/data/x"], "rwfs: /nonexistent/file: No such file or directory\n"],
+      [["put", "/tmp", "/data/x"], "rwfs: /tmp: Is a directory\n"],
+      [["ls", "/data/none"], "rwfs: /data/none: No such file or directory: "],
+      [["ls", "relative"], "rwfs: relative: "],
+      [["stat", "/data/../etc"], "rwfs: /data/../etc: Permission denied: "],
+      [["stat", `/data/${"x".repeat(5000)}`], "rwfs: /data/xxx"],
+      [["mkdir", "/data/many"], "rwfs: /data/many: File exists: "],
+      [["mkdir", "/data/fixed"], "rwfs: /data/fixed: Read-only file system: "],
+      [["mkdir", "/data/no/such"], "rwfs: /data/no/such: No such file or directory: "],
+      [["mv", "/data/none", "/data/x"], "rwfs: /data/none: No such file or directory: "],
+      [["mv", "/data/many", "/data/fixed/x"], "rwfs: /data/many: "],
+      [["rm", "/data/many"], "rwfs: /data/many: Is a directory: "],
+      [["rm", "-d", "/data/many"], "rwfs: /data/many: Directory not empty: "],
+    ])("%j says what was wrong, and exits 1", async (args, says) => {
+      await fails(args, new RegExp(`^${says.replace(/[./]/g, "\\$&").slice(0, 120)}`));
+    });
+
+    test("names the rule that refused", async () => {
+      await fails(
+        ["get", "/etc/passwd", "-"],
+        'rwfs: /etc/passwd: Permission denied: no files rule covers "/etc/passwd" (rule default)\n',
+      );
+    });
+
+    test("removes what it could not finish", async () => {
+      const local = join(host.folder, "nowhere", "file");
+      await fails(["get", "/data/many", local], /Is a directory/);
+      expect(() => statSync(local)).toThrow();
+      const full = await rwfs("get", "/data/link", "/dev/full");
+      expect(full.code).toBe(1);
+      expect(statSync("/dev/full").isCharacterDevice()).toBe(true);
+    });
+
+    test("says how much was written where the host takes no more", async () => {
+      const { code, stderr } = await agent.tool(["rwfs", "put", "-", "/data/over"], pattern(48 * MiB));
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^rwfs: \/data\/over: Disk quota exceeded: .+; (\d+) bytes were written\n$/,
+        ),
+      });
+      expect(statSync(join(data, "over")).size).toBe(Number(/; (\d+) bytes/.exec(stderr)![1]));
+    });
+
+    test.each([
+      [[]],
+      [["frobnicate"]],
+      [["get"]],
+      [["get", "a", "b", "c"]],
+      [["put", "a"]],
+      [["ls"]],
+      [["ls", "-p", "/data"]],
+      [["mv", "/data"]],
+      [["rm", "-l", "/data"]],
+      [["ls", "-l", "-d", "/data"]],
+      [["-t", "soon", "ls", "/data"]],
+    ])("calls %j wrong usage, and exits 2", async (args) => {
+      const { code, stdout, stderr } = await rwfs(...args);
+      expect({ code, stdout: stdout.length }).toEqual({ code: 2, stdout: 0 });
+      expect(stderr).toMatch(/^rwfs: .+\nTry rwfs --help\.\n$/);
+    });
+
+    test("is a guest of its own where there is no agent", async () => {
+      const { code, stdout } = await start(program, ["rwfs", "-s", host.path, "ls", "/data"], "").done;
+      expect({ code, stdout: stdout.toString() }).toEqual({
+        code: 0,
+        stdout: expect.stringContaining("many\n"),
+      });
+      const env = { RINGWAY_SOCKET: host.path };
+      const put = await start(program, ["rwfs", "put", "-", "/data/own"], "own", env).done;
+      expect(put).toMatchObject({ code: 0, stderr: "" });
+      expect(readFileSync(join(data, "own"), "utf8")).toBe("own");
+      const absent = await start(program, ["rwfs", "--service", "/nonexistent/sock", "ls", "/"], "").done;
+      expect(absent).toMatchObject({
+        code: 1,
+        stderr: "rwfs: /: /nonexistent/sock: No such file or directory\n",
+      });
+    });
+  });
+
+  test("exit tells the host, through the agent or not", async () => {
+    expect(await agent.tool(["exit", "42"])).toMatchObject({ code: 0, stderr: "" });
+    await until("the host to know", () => exits.includes(42));
+    expect(await start(program, ["exit", "-s", host.path, "43"], "").done).toMatchObject({
+      code: 0,
+      stderr: "",
+    });
+    await until("the host to know", () => exits.includes(43));
+    for (const args of [[], ["256"], ["-1"], ["1", "2"], ["one"]]) {
+      expect(await agent.tool(["exit", ...args])).toMatchObject({ code: 2 });
+    }
+  });
+
+  test("only its owner may use the socket", () => {
+    expect(statSync(agent.service).mode & 0o777).toBe(0o600);
+  });
+
+  test.each([
+    ["nothing", Buffer.alloc(0)],
+    ["half a frame", Buffer.alloc(7)],
+    ["a frame of another kind", Buffer.from("0400000001030000010000000000", "hex")],
+    ["zeros", Buffer.alloc(5000)],
+    ["a listener of the wrong length", Buffer.from("0400000001020000010000000300000000", "hex")],
+  ])("%s, and the end: the agent hangs up", async (_what, bytes) => {
+    using wire = await Wire.unix(agent.service);
+    wire.socket.end(bytes);
+    await wire.rest();
+    await streamsAre(host.monitor, 0);
+  });
+
+  test("bytes that are no frames end their stream and nothing else", async () => {
+    await using server = await echoServer();
+    const other = agent.startTool(["rwcat", "-v", "127.0.0.1", String(server.port)]);
+    await other.said(/connected/);
+    using wire = await Wire.unix(agent.service);
+    // An Open of the echo protocol that is as long as no frame may be.
+    wire.socket.write(Buffer.from("ffffffff010200000100000001000000", "hex"));
+    expect((await wire.rest()).bytes.length).toBeLessThanOrEqual(1);
+    expect(host.violations.length).toBe(1);
+    other.child.stdin.end("still here");
+    expect((await other.done).stdout.toString()).toBe("still here");
+  });
+
+  test("the Open of a program goes through byte by byte", async () => {
+    using wire = await Wire.unix(agent.service);
+    await wire.dribble(Buffer.from("0400000001020000070000000100000068656c6c6f", "hex"));
+    const opened = await wire.take(12 + 5);
+    expect(opened.toString("hex")).toBe(`000000000182000007000000${Buffer.from("hello").toString("hex")}`);
+    wire.socket.end();
+    expect((await wire.rest()).how).toBe("end");
+  });
+
+  test("a socket that a killed agent has left is taken over", async () => {
+    const path = join(host.folder, "left.sock");
+    const begin = async (): Promise<Running> => {
+      const args = ["--socket", host.path, "--socks", "off", "--http", "off", "--service", path];
+      const running = start(program, args);
+      await running.said(/programs of Ringway on/);
+      await running.said(/attached/);
+      return running;
+    };
+    const first = await begin();
+    first.child.kill("SIGKILL");
+    await first.done;
+    expect(statSync(path).isSocket()).toBe(true);
+    const second = await begin();
+    expect((await start(program, ["rwfs", "--service", path, "ls", "/data"], "").done).code).toBe(0);
+    second.child.kill("SIGTERM");
+    expect((await second.done).code).toBe(0);
+    expect(() => statSync(path)).toThrow("ENOENT");
+  });
+
+  test("a second agent leaves the socket of the first alone", async () => {
+    const args = ["--socket", host.path, "--socks", "off", "--http", "off", "--service", agent.service];
+    const { code, stderr } = await start(program, args, "").done;
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `ringway-agent: listen on ${agent.service}: Address already in use\n`,
+    });
+    expect((await agent.tool(["rwfs", "ls", "/data"])).code).toBe(0);
+  });
+});
