@@ -7,11 +7,16 @@ export const Exit = { OK: 0, FAILED: 1, USAGE: 2, REFUSED: 3 } as const;
 export class Failure extends Error {
   /** Printed as it is, without "ringway: " in front: the report of a compiler. */
   readonly isReport: boolean;
+  readonly exitCode: number;
 
-  constructor(message: string, options: ErrorOptions & { readonly isReport?: boolean } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { readonly isReport?: boolean; readonly exitCode?: number } = {},
+  ) {
     super(message, options);
     this.name = "Failure";
     this.isReport = options.isReport ?? false;
+    this.exitCode = options.exitCode ?? Exit.FAILED;
   }
 }
 

@@ -12,8 +12,9 @@ Examples:
   ringway policy check policy.yaml
   ringway policy explain policy.yaml connect example.com:443
   ringway monitor --policy policy.yaml --listen /run/ringway.sock
+  ringway vm --policy policy.yaml -- qemu-system-x86_64 -m 512 -nographic disk.img
 
-Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused; vm: the guest's or QEMU's.`;
 
 /** Runs one command; resolves with its exit code and throws nothing. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -38,6 +39,7 @@ function report(error: unknown, running: Command): number {
   if (error instanceof Failure && error.isReport) process.stderr.write(`${error.message}\n`);
   else if (process.env.RINGWAY_DEBUG) console.error(error);
   else process.stderr.write(`ringway: ${errorLine(error)}\n`);
+  if (error instanceof Failure) return error.exitCode;
   if (!(error instanceof UsageError)) return Exit.FAILED;
   process.stderr.write(seeHelp(running));
   return Exit.USAGE;
@@ -88,6 +90,30 @@ function build(ended: (code: number) => void): Command {
       ended(await runMonitor({ ...options, vms }));
     });
 
+  command(program, "vm", "run a virtual machine under QEMU, and serve it (docs/vm.md)")
+    .usage("[options] -- qemu-system-x86_64 [ARGS...]")
+    .argument("<command...>", "QEMU, or a program that passes its arguments on to it")
+    .option("--policy <file>", "what the guest may do (docs/policy.md); without it, nothing")
+    .option("--memory <size>", "of the region, such as 64M: a power of two", "64M")
+    .addOption(new Option("--accel <name>", "how QEMU runs the guest (default: tcg)").choices(["tcg", "kvm"]))
+    .option(
+      "--grace-ms <n>",
+      "how long QEMU may go on after the guest's exit, or after a signal",
+      whole(3_600_000),
+      5000,
+    )
+    .addOption(
+      new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("warn"),
+    )
+    .addHelpText(
+      "after",
+      "\nExit codes: the guest's, or QEMU's; 1 failed, 2 wrong usage, 127 no such program.",
+    )
+    .action(async (words, options) => {
+      const { runVm } = await import("./commands/vm.ts");
+      ended(await runVm(words, options));
+    });
+
   const policy = command(program, "policy", "look into policy files");
   command(policy, "check", "report every mistake of a policy file, with its line and column")
     .argument("<file>", "the policy file")
@@ -115,7 +141,8 @@ function build(ended: (code: number) => void): Command {
   });
 
   command(program, "bench", "measure: docs/performance.md explains the rows")
-    .option("--quick", "small sizes: ends within 45 s")
+    .option("--vm", "in virtual machines: against QEMU's user networking and passt")
+    .option("--quick", "small sizes: ends within 45 s, with --vm within 90 s")
     .option("--only <row...>", "only these rows, or those that begin so")
     .option("--json <file>", "write all figures, each round included")
     .option("--markdown <file>", "put the tables between the markers of this file")

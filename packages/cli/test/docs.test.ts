@@ -2,9 +2,11 @@
 // is a comment with a file's name become files; blocks of sh run one after the other in one shell; a block of text after
 // one of sh is what it prints, but for times.
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { planArguments } from "../src/vm/arguments.ts";
 import { RINGWAY, ROOT, start, temporaryFolder } from "./helpers.ts";
 
 interface Block {
@@ -27,9 +29,17 @@ function scriptOf(blocks: readonly Block[]): string {
   return ["set -eu", "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT", ...shell].join("\n");
 }
 
-describe.each(["README.md", "docs/monitor.md"])("%s", (document) => {
-  it("has examples that run, and print what it says", async () => {
-    const blocks = blocksOf(document);
+const hasQemu = spawnSync("qemu-system-x86_64", ["--version"]).status === 0;
+
+const forQemu = hasQemu ? "" : " (skipped: no qemu-system-x86_64 in PATH)";
+
+describe.each([
+  ["README.md", ""],
+  ["docs/monitor.md", ""],
+  ["docs/vm.md", forQemu],
+])("%s%s", (document, skipped) => {
+  it.skipIf(skipped !== "")("has examples that run, and print what it says", async () => {
+    const blocks = blocksOf(document).filter(({ language }) => language !== "xml");
     expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(["yaml", "js", "sh", "text"]));
     const folder = temporaryFolder();
     mkdirSync(join(folder, "bin"));
@@ -60,5 +70,26 @@ describe("README.md", () => {
     for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
       expect(() => readFileSync(join(ROOT, target!)), target).not.toThrow();
     }
+  });
+});
+
+describe("docs/vm.md", () => {
+  it("gives QEMU the devices that ringway vm gives it, by hand and under libvirt", () => {
+    // Without names that anybody may choose.
+    const kind = (argument: string): string =>
+      argument
+        .replaceAll(/\b(id|mem-path|path|memdev|chardev|bus)=[^,]*/g, "$1")
+        .replaceAll(/,(id|bus)\b/g, "")
+        .replace(/size=\w+/, "size");
+    const devices = { memoryFd: 3, memoryBytes: 2 ** 26, doorbell: "doorbell" };
+    const added = planArguments(["-accel", "kvm", "-nic", "none"], devices, undefined).added.map(kind);
+    const { text } = blocksOf("docs/vm.md").find((block) => block.text.startsWith("qemu-system-x86_64"))!;
+    const words = text.split(" 2>")[0]!.split(/[\s\\]+/);
+    const byHand = words.slice(words.indexOf("-object")).map(kind);
+    expect(byHand).toEqual(added);
+    const xml = blocksOf("docs/vm.md").find(({ language }) => language === "xml")!.text;
+    const underLibvirt = [...xml.matchAll(/qemu:arg value='([^']*)'/g)].map(([, value]) => kind(value!));
+    expect(underLibvirt).toEqual(added.slice(0, underLibvirt.length));
+    expect(xml).toContain("name='org.ringway.doorbell'");
   });
 });

@@ -8,7 +8,7 @@ describe("help", () => {
     const { code, stdout, stderr } = await ringway(option);
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const command of ["monitor", "policy", "demo", "bench", "conformance"])
+    for (const command of ["monitor", "vm", "policy", "demo", "bench", "conformance"])
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
     expect(stdout).toContain("Exit codes: 0 done, 1 failed, 2 wrong usage");
   });
@@ -17,6 +17,16 @@ describe("help", () => {
     [
       ["monitor", "--help"],
       ["--policy <file>", "--listen <socket>", "--busy-poll-us <n>", "--drain-ms <n>", "--log-level <level>"],
+    ],
+    [
+      ["vm", "--help"],
+      [
+        "-- qemu-system-x86_64 [ARGS...]",
+        "--policy <file>",
+        "--memory <size>",
+        "--accel <name>",
+        "--grace-ms <n>",
+      ],
     ],
     [
       ["policy", "--help"],
@@ -28,7 +38,7 @@ describe("help", () => {
     ],
     [
       ["bench", "--help"],
-      ["--quick", "--only", "--json", "--markdown"],
+      ["--vm", "--quick", "--only", "--json", "--markdown"],
     ],
     [["demo", "--help"], ["Usage: ringway demo"]],
     [

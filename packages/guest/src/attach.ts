@@ -31,6 +31,8 @@ export interface Attachment {
   readonly bell: GuestBell;
   /** Lets go of the memory, after the bell. */
   release(): void;
+  /** A monitor that leaves amid the attach is succeeded by another on the same memory: attach to that. */
+  readonly monitorReturns?: true;
 }
 
 const LONGEST_PAUSE_MS = 16;

@@ -9,8 +9,8 @@ export interface BellListener {
 }
 
 /**
- * A pair of doorbells. For a guest that is a process this is an EventfdBell, made by Guest.attach(socketPath); a guest that is a
- * VM, or a test, brings its own.
+ * A pair of doorbells. For a guest that is a process this is an EventfdBell, made by Guest.attach(socketPath); for a VM a
+ * ChannelBell, made by Guest.attach({ ivshmem: true }). A test brings its own.
  */
 export interface GuestBell {
   /** Wakes the host. Must not block. */
@@ -19,6 +19,8 @@ export interface GuestBell {
   listen(listener: BellListener): void;
   /** Stops to report and lets go of everything; ring() does nothing afterwards. */
   close(): void;
+  /** Where letting go takes longer than close(): resolves when it is done. */
+  readonly closed?: Promise<void>;
   /** While referenced, the bell keeps the process alive; it starts unreferenced. */
   ref?(): void;
   unref?(): void;

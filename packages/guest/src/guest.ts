@@ -50,6 +50,7 @@ import {
   GuestHttpAgent,
   GuestHttpsAgent,
 } from "./http.ts";
+import { type AttachIvshmem, attachIvshmem } from "./ivshmem.ts";
 import { decodeNothing } from "./open-channel.ts";
 import type { OpenFlags, PathLike } from "./paths.ts";
 import { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
@@ -104,28 +105,40 @@ export class Guest extends EventEmitter<GuestEvents> {
   }
 
   /**
-   * Attaches to the monitor that listens at a Unix socket, or over a connection to it, or by memory and a doorbell. Rejects with AbortError,
-   * ETIMEDOUT, what connecting to the socket gives (ENOENT, ECONNREFUSED, ...), the errno with which the monitor turns the guest
-   * away, or ProtocolError.
+   * Attaches to the monitor that listens at a Unix socket, or over a connection to it, or by memory and a doorbell, or, in a virtual
+   * machine, to the one that serves it, which is waited for. Rejects with AbortError, ETIMEDOUT, what connecting to the socket
+   * gives (ENOENT, ECONNREFUSED, ...), the errno with which the monitor turns the guest away, ProtocolError, or what is wrong with
+   * the machine's devices (ENODEV, EACCES, EBUSY).
    */
   static async attach(
-    to: string | AttachDescriptor | AttachMemory,
+    to: string | AttachDescriptor | AttachMemory | AttachIvshmem,
     options: AttachOptions = {},
   ): Promise<Guest> {
     const { signal } = options;
     throwIfAborted(signal);
     const deadline = performance.now() + (options.timeoutMs ?? ATTACH_TIMEOUT_MS);
-    const attachment = await attachmentFor(to, deadline, signal);
-    let guest: Guest;
+    for (;;) {
+      const attachment = await attachmentFor(to, deadline, signal);
+      try {
+        const guest = Guest.#on(attachment, options.busyPollUs ?? BUSY_POLL_US);
+        await guest.#attach(deadline, signal);
+        return guest;
+      } catch (error) {
+        const isLoss = attachment.monitorReturns && (error as { code?: string }).code === "ECONNRESET";
+        if (!isLoss || performance.now() >= deadline) throw error;
+        await attachment.bell.closed;
+      }
+    }
+  }
+
+  static #on(attachment: Attachment, busyPollUs: number): Guest {
     try {
-      guest = new Guest(attachment, options.busyPollUs ?? BUSY_POLL_US);
+      return new Guest(attachment, busyPollUs);
     } catch (error) {
       attachment.bell.close();
       attachment.release();
       throw error;
     }
-    await guest.#attach(deadline, signal);
-    return guest;
   }
 
   async #attach(deadline: number, signal: AbortSignal | undefined): Promise<void> {
@@ -467,20 +480,23 @@ export class Guest extends EventEmitter<GuestEvents> {
   }
 
   async #close(): Promise<void> {
-    if (this.#engine.ended !== undefined) return;
-    for (const server of this.#servers) server.close();
-    this.#fs.close();
-    await this.#engine.quiet();
-    this.#engine.detach();
+    if (this.#engine.ended === undefined) {
+      for (const server of this.#servers) server.close();
+      this.#fs.close();
+      await this.#engine.quiet();
+      this.#engine.detach();
+    }
+    await this.#attachment.bell.closed;
   }
 }
 
 async function attachmentFor(
-  to: string | AttachDescriptor | AttachMemory,
+  to: string | AttachDescriptor | AttachMemory | AttachIvshmem,
   deadline: number,
   signal: AbortSignal | undefined,
 ): Promise<Attachment> {
   if (typeof to === "string") return await attachSocket(to, deadline, signal);
+  if ("ivshmem" in to) return await attachIvshmem(to.ivshmem === true ? {} : to.ivshmem, deadline, signal);
   return "fd" in to ? await attachDescriptor(to.fd, deadline, signal) : attachmentOf(to);
 }
 

@@ -3,6 +3,7 @@
 export { ProtocolError } from "@ringway/control";
 export type { AttachDescriptor, AttachMemory } from "./attach.ts";
 export type { BellListener, GuestBell } from "./bell.ts";
+export { ChannelBell } from "./channel-bell.ts";
 export { AbortError, RefusedError, RingwayError } from "./errors.ts";
 export { EventfdBell } from "./eventfd-bell.ts";
 export type { ExplainTarget } from "./explain.ts";
@@ -24,6 +25,7 @@ export {
   GuestHttpAgent,
   GuestHttpsAgent,
 } from "./http.ts";
+export type { AttachIvshmem, IvshmemPlaces } from "./ivshmem.ts";
 export type { OpenFlags, PathLike } from "./paths.ts";
 export { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
 export { GuestSocket, type SocketAddress, type StreamOptions } from "./socket.ts";

@@ -1,0 +1,170 @@
+// ringway vm: QEMU and a monitor for it, as one program.
+//
+//   starting ── both there ──> running ── QEMU ends ─────────────────────────────────────> over
+//                                 ├── the guest says Exit ── ends by itself, or after --grace-ms SIGTERM ──┤
+//                                 └── SIGTERM, SIGINT, SIGHUP ── QEMU gets SIGTERM, after --grace-ms SIGKILL ──┘
+//
+// Invariant: whichever of the two ends, the other does. The region is a memfd that both hold and nobody else; the doorbell's socket
+// is in a folder of our own.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { SharedMemory } from "@ringway/linux";
+import { Monitor, type Policy, parsePolicy } from "@ringway/monitor";
+import { errorLine, Failure, UsageError } from "../errors.ts";
+import { type Acceleration, planArguments } from "../vm/arguments.ts";
+import { INHERITED_FD, QemuProcess, requireProgram } from "../vm/qemu-process.ts";
+import { formatMemory, parseMemory } from "../vm/size.ts";
+import { loadForCommand } from "./load.ts";
+import { createLogger, raiseLimit } from "./monitor.ts";
+
+export interface VmCommandOptions {
+  readonly policy?: string;
+  readonly memory: string;
+  readonly accel?: Acceleration;
+  readonly graceMs: number;
+  readonly logLevel: string;
+}
+
+const NAME = "vm";
+const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+/** How long the monitor may take to do what a machine that has ended left behind: what it sent, and its exit code. */
+const SETTLE_MS = 3000;
+/** A socket's path, less its NUL. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
+export async function runVm(command: readonly string[], options: VmCommandOptions): Promise<number> {
+  const memoryBytes = parseMemory(options.memory);
+  if (typeof memoryBytes === "string") throw new UsageError(`--memory: ${memoryBytes}`);
+  using signals = new StopSignals();
+  const folder = mkdtempSync(join(tmpdir(), "ringway-vm-"));
+  try {
+    const doorbell = join(folder, "doorbell");
+    if (Buffer.byteLength(doorbell) > SOCKET_PATH_BYTES_MAX) {
+      throw new Failure(
+        `the path of a socket has at most ${SOCKET_PATH_BYTES_MAX} bytes: set TMPDIR to a shorter one`,
+      );
+    }
+    const devices = { memoryFd: INHERITED_FD, memoryBytes, doorbell };
+    const plan = planArguments(command.slice(1), devices, options.accel);
+    const policy = policyFor(options.policy);
+    requireProgram(command[0]!);
+    using memory = SharedMemory.create("ringway:vm", memoryBytes);
+    await using monitor = await startMonitor(policy, options, memory, doorbell);
+    if (options.logLevel !== "silent") process.stderr.write(greeting(memoryBytes, plan.hasNetwork));
+    const qemu = new QemuProcess([...command, ...plan.added], memory.fd);
+    return await untilOver(qemu, monitor, signals, options.graceMs);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Other machines in the policy are another monitor's. */
+function policyFor(file: string | undefined): Policy {
+  const policy =
+    file === undefined ? parsePolicy("version: 1\n", { file: "none.yaml" }) : loadForCommand(file);
+  return { ...policy, vms: [] };
+}
+
+async function startMonitor(
+  policy: Policy,
+  { logLevel }: VmCommandOptions,
+  memory: SharedMemory,
+  doorbell: string,
+): Promise<Monitor> {
+  const logger = createLogger(logLevel);
+  raiseLimit(logger);
+  return await Monitor.start({ policy, logger, vms: [{ name: NAME, memory: memory.fd, doorbell }] });
+}
+
+/** The guest's exit code where it told one, otherwise QEMU's. */
+async function untilOver(
+  qemu: QemuProcess,
+  monitor: Monitor,
+  signals: StopSignals,
+  graceMs: number,
+): Promise<number> {
+  let exitCode: number | undefined;
+  let failure: Failure | undefined;
+  let grace: NodeJS.Timeout | undefined;
+  let isRunning = true;
+  const stop = (): void => qemu.stop(graceMs);
+  const presence = new Presence(monitor);
+  monitor.on("exit", ({ code }) => {
+    exitCode = code;
+    if (isRunning) grace ??= setTimeout(stop, graceMs);
+  });
+  monitor.on("error", (error) => {
+    failure = new Failure(`the monitor failed: ${errorLine(error)}`, { cause: error });
+    stop();
+  });
+  signals.heed(stop);
+  const qemuCode = await qemu.ended;
+  isRunning = false;
+  clearTimeout(grace);
+  signals.heed(() => {});
+  // Its last words may still be in the memory.
+  if (failure === undefined) {
+    await Promise.race([presence.gone(), delay(SETTLE_MS, undefined, { ref: false })]);
+  }
+  if (failure !== undefined) throw failure;
+  return exitCode ?? qemuCode;
+}
+
+/** The signals to stop, from the very start: what comes before there is something to stop is kept. */
+class StopSignals implements Disposable {
+  #asked = false;
+  #stop: (() => void) | undefined;
+  readonly #on = (): void => {
+    this.#asked = true;
+    this.#stop?.();
+  };
+
+  constructor() {
+    for (const signal of STOP_SIGNALS) process.on(signal, this.#on);
+  }
+
+  heed(stop: () => void): void {
+    this.#stop = stop;
+    if (this.#asked) stop();
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of STOP_SIGNALS) process.off(signal, this.#on);
+  }
+}
+
+/** Whether the monitor has the machine's doorbell. */
+class Presence {
+  #isThere = false;
+  #onGone: () => void = () => {};
+
+  constructor(monitor: Monitor) {
+    monitor.on("guest", () => {
+      this.#isThere = true;
+    });
+    monitor.on("detached", () => {
+      this.#isThere = false;
+      this.#onGone();
+    });
+  }
+
+  gone(): Promise<void> {
+    if (!this.#isThere) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onGone = resolve;
+    });
+  }
+}
+
+function greeting(memoryBytes: number, hasNetwork: boolean): string {
+  const network = hasNetwork
+    ? "ringway: the guest has a network of its own, too, which the policy does not govern\n"
+    : "";
+  return `${network}ringway: the guest attaches by PCI device 1af4:1110 (resource2, ${formatMemory(memoryBytes)}) and virtio port org.ringway.doorbell:
+ringway:   ringway-agent                     for programs that know nothing of Ringway
+ringway:   Guest.attach({ ivshmem: true })   for Node
+`;
+}
