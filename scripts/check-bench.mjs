@@ -1,4 +1,5 @@
-// Is the JSON of `ringway bench --json` whole? Every figure there, finite and positive. Judges no speed: machines differ.
+// Is the JSON of `ringway bench --json`, or of `ringway bench --vm --json`, whole? Every figure there, finite and positive. Judges no
+// speed: machines differ.
 import { readFileSync } from "node:fs";
 
 const RATIOS = [
@@ -14,11 +15,23 @@ const RATIOS = [
   "sdkOutVsNodeSocket",
   "sdkInVsNodeSocket",
 ];
-const report = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const problems = RATIOS.filter((name) => !(report.ratios[name] > 0)).map((name) => `ratios.${name}`);
-if (!(report.idle.streams > 0)) problems.push("idle.streams");
-if (!(report.idle.cpuPercent >= 0)) problems.push("idle.cpuPercent");
-if (!(report.idle.heapBytesPerStream > 0)) problems.push("idle.heapBytesPerStream");
+const VM_RATIOS = [
+  "bulkOutVsSlirp",
+  "bulkInVsSlirp",
+  "bulkOutVsPasst",
+  "bulkInVsPasst",
+  "rttVsSlirp",
+  "rttVsPasst",
+];
+const { ratios, idle, vm } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const missingOf = (part, names, figures) =>
+  names.filter((name) => !(figures?.[name] > 0)).map((name) => `${part}.${name}`);
+// A run with --vm has these and no others.
+const problems = vm === undefined ? missingOf("ratios", RATIOS, ratios) : missingOf("vm", VM_RATIOS, vm);
+if (vm === undefined) {
+  problems.push(...missingOf("idle", ["streams", "heapBytesPerStream"], idle));
+  if (!(idle?.cpuPercent >= 0)) problems.push("idle.cpuPercent");
+}
 for (const problem of problems) console.error(`missing or not a figure: ${problem}`);
-console.log(JSON.stringify({ ratios: report.ratios, idle: report.idle }, null, 2));
+console.log(JSON.stringify(vm === undefined ? { ratios, idle } : { vm }, null, 2));
 process.exit(problems.length > 0 ? 1 : 0);

@@ -1,13 +1,14 @@
 // The processes and the temporary folder of one benchmark run. Whatever way the run ends, none of them outlives it.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 const STDERR_LINES_KEPT = 5;
+const FOLDER = "ringway-bench-";
 
 /** A running process, and what to tell about it when it fails. */
 export class Child {
@@ -79,8 +80,12 @@ export class Child {
   }
 }
 
+/** A file system in memory, on every Linux. */
+const MEMORY = "/dev/shm";
+
 export class Children implements Disposable {
-  readonly folder: string = mkdtempSync(join(tmpdir(), "ringway-bench-"));
+  readonly folder: string = mkdtempSync(join(tmpdir(), FOLDER));
+  #memoryFolder: string | undefined;
   readonly #children: Set<Child> = new Set();
   readonly #onSignal = (signal: keyof typeof SIGNALS): void => {
     this[Symbol.dispose]();
@@ -91,6 +96,18 @@ export class Children implements Disposable {
   constructor() {
     for (const signal of Object.keys(SIGNALS)) process.on(signal, this.#onSignal);
     process.on("exit", this.#onExit);
+  }
+
+  /** A folder for files that are written to all the time: in memory, where there are so many bytes of it; else `folder`. */
+  memoryFolder(bytes: number): string {
+    try {
+      const { bavail, bsize } = statfsSync(MEMORY);
+      if (bavail * bsize < bytes) return this.folder;
+      this.#memoryFolder ??= mkdtempSync(join(MEMORY, FOLDER));
+      return this.#memoryFolder;
+    } catch {
+      return this.folder;
+    }
   }
 
   /** Starts a program in a process group of its own: a Ctrl-C reaches it through this process only. */
@@ -118,7 +135,9 @@ export class Children implements Disposable {
 
   [Symbol.dispose](): void {
     for (const child of this.#children) child.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+    for (const folder of [this.folder, this.#memoryFolder]) {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    }
     for (const signal of Object.keys(SIGNALS)) process.off(signal, this.#onSignal);
     process.off("exit", this.#onExit);
   }

@@ -1,11 +1,11 @@
 // ringway bench: everything that docs/performance.md speaks of, in one run.
 
-import { readFileSync, writeFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
+import { writeFileSync } from "node:fs";
 import { Children } from "./children.ts";
 import { type IdleReport, type IdleResult, measureIdle } from "./idle.ts";
 import { cpuPerGiBRatio, type RatioResult, type RowResult, runRow } from "./measure.ts";
-import { type Compiled, compilePrograms } from "./programs.ts";
+import { aboutMachine, checkMarkers, type Markers, replaceBetween } from "./output.ts";
+import { compilePrograms } from "./programs.ts";
 import { Progress } from "./progress.ts";
 import { formatMarkdown, formatTerminal, type Report } from "./report.ts";
 import { IDLE, RATIO_KEYS, type Row, rowsOf } from "./rows.ts";
@@ -20,6 +20,8 @@ export interface BenchOptions {
   readonly quick?: boolean;
   /** Names of rows, or how they begin: only these. */
   readonly only?: readonly string[];
+  /** Instead: in virtual machines, against QEMU's user networking and passt (./vm). */
+  readonly vm?: boolean;
 }
 
 const ROUNDS = { full: 7, quick: 5 } as const;
@@ -30,11 +32,15 @@ const QUICK_ROWS_MS = 39_000;
 /** What the progress bar counts the idle streams as, in rounds. */
 const IDLE_STEPS = 5;
 
-export const MARKERS = { begin: "<!-- bench:begin -->", end: "<!-- bench:end -->" } as const;
+export const MARKERS: Markers = { begin: "<!-- bench:begin -->", end: "<!-- bench:end -->" };
 
 /** Runs the benchmarks and prints the tables. 0 when everything ran, whatever the bars say; 1 when something failed. */
 export async function runBench(options: BenchOptions = {}): Promise<number> {
-  if (options.markdown !== undefined) checkMarkers(options.markdown);
+  if (options.vm) {
+    const { runVmBench } = await import("./vm/index.ts");
+    return await runVmBench(options);
+  }
+  if (options.markdown !== undefined) checkMarkers(options.markdown, MARKERS);
   const quick = options.quick ?? false;
   const start = performance.now();
   using children = new Children();
@@ -86,7 +92,7 @@ export async function runBench(options: BenchOptions = {}): Promise<number> {
   }
 
   const report: Report = {
-    machine: machine(compiled),
+    machine: aboutMachine(compiled),
     quick,
     rounds,
     seconds: (performance.now() - start) / 1000,
@@ -99,7 +105,9 @@ export async function runBench(options: BenchOptions = {}): Promise<number> {
   console.log(formatTerminal(report));
   if (options.json !== undefined)
     writeFileSync(options.json, `${JSON.stringify(jsonOf(report, setting), null, 2)}\n`);
-  if (options.markdown !== undefined) replaceBetweenMarkers(options.markdown, formatMarkdown(report));
+  if (options.markdown !== undefined) {
+    replaceBetween(options.markdown, MARKERS, formatMarkdown(report));
+  }
   return setting.failures.length === 0 ? 0 : 1;
 }
 
@@ -135,29 +143,4 @@ function jsonOf(report: Report, setting: Setting): object {
     cpuPerGiB: report.cpu ?? null,
     idleDetails: report.idle ?? null,
   };
-}
-
-function machine(compiled: Compiled): Record<string, string | number> {
-  const processors = cpus();
-  return {
-    CPU: `${processors.length} × ${processors[0]?.model ?? "unknown"}`,
-    memoryGiB: Math.round(totalmem() / 1024 ** 3),
-    kernel: release(),
-    node: process.versions.node,
-    ...(compiled.compiler === undefined ? {} : { compiler: compiled.compiler }),
-  };
-}
-
-function checkMarkers(file: string): void {
-  const text = readFileSync(file, "utf8");
-  const begin = text.indexOf(MARKERS.begin);
-  if (begin < 0 || text.indexOf(MARKERS.end) < begin) {
-    throw new Error(`${file} has no ${MARKERS.begin} ... ${MARKERS.end}`);
-  }
-}
-
-function replaceBetweenMarkers(file: string, tables: string): void {
-  const text = readFileSync(file, "utf8");
-  const begin = text.indexOf(MARKERS.begin) + MARKERS.begin.length;
-  writeFileSync(file, `${text.slice(0, begin)}\n\n${tables}\n\n${text.slice(text.indexOf(MARKERS.end))}`);
 }

@@ -18,30 +18,42 @@ export interface Report {
   readonly failures: readonly string[];
 }
 
-type Cells = readonly string[];
-interface Grid {
+export type Cells = readonly string[];
+export interface Grid {
   readonly title: string;
   readonly head: Cells;
   readonly rows: readonly Cells[];
 }
 
 export function formatTerminal(report: Report): string {
-  const parts = grids(report).map(({ title, head, rows }) => {
+  return terminal(grids(report), notes(report));
+}
+
+export function formatMarkdown(report: Report): string {
+  return markdown(report.machine, grids(report), notes(report));
+}
+
+export function terminal(found: readonly Grid[], lines: readonly string[]): string {
+  const parts = found.map(({ title, head, rows }) => {
     const table = new Table({ head: [...head], style: { head: [], border: [] } });
     table.push(...rows.map((cells) => [...cells]));
     return `${title}\n${table.toString()}`;
   });
-  return [...parts, ...notes(report)].join("\n");
+  return [...parts, ...lines].join("\n");
 }
 
-export function formatMarkdown(report: Report): string {
+export function markdown(
+  about: Readonly<Record<string, string | number>>,
+  found: readonly Grid[],
+  lines: readonly string[],
+): string {
   const line = (cells: Cells): string =>
     `| ${cells.map((cell) => cell.replaceAll("\n", "<br>")).join(" | ")} |`;
-  const parts = grids(report).map(({ title, head, rows }) =>
+  const parts = found.map(({ title, head, rows }) =>
     [`**${title}**`, "", line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n"),
   );
-  const machine = Object.entries(report.machine).map(([key, value]) => `${key} ${value}`);
-  return [`${machine.join(" · ")}`, ...parts, ...notes(report)].join("\n\n");
+  const machine = Object.entries(about).map(([key, value]) => `${key} ${value}`);
+  return [`${machine.join(" · ")}`, ...parts, ...lines].join("\n\n");
 }
 
 /** "ok", "below" (or "above", where less is better), or "" where there is no bar. */
@@ -101,7 +113,9 @@ function grids(report: Report): Grid[] {
   return found;
 }
 
-function notes(report: Report): string[] {
+export function notes(
+  report: Pick<Report, "quick" | "rounds" | "seconds" | "leftOut" | "failures">,
+): string[] {
   const kind = report.quick ? "quick run: small sizes, read the ratios only roughly" : "full run";
   return [
     `${report.rounds} rounds, ${report.seconds.toFixed(0)} s, ${kind}.`,
@@ -127,7 +141,7 @@ function ratioCells(ratios: readonly RatioResult[]): [string, string, string] {
   ];
 }
 
-function barText(bar: Bar | undefined): string {
+export function barText(bar: Bar | undefined): string {
   if (bar?.least !== undefined) return `≥ ${bar.least}`;
   return bar?.most === undefined ? "" : `≤ ${bar.most}`;
 }

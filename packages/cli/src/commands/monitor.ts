@@ -128,6 +128,11 @@ function reload(monitor: Monitor, file: string, log: Logger): void {
   try {
     void monitor.reload(file);
   } catch (error) {
+    const isRefusal =
+      error instanceof PolicyError ||
+      error instanceof VmMemoryError ||
+      (error as Error).name === "SystemError";
+    if (!isRefusal) throw error;
     const { message } = error as Error;
     const problems = error instanceof PolicyError ? error.report().split("\n") : [message];
     log.error({ problems }, `policy refused, the old one stays: ${message}`);

@@ -1,0 +1,145 @@
+// ringway bench --vm: one guest's image under stock QEMU with each way to the host's network in turn (docs/performance.md).
+
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { Children } from "../children.ts";
+import type { BenchOptions } from "../index.ts";
+import { aboutMachine, checkMarkers, type Markers, replaceBetween } from "../output.ts";
+import { type Compiled, compilePrograms, findProgram } from "../programs.ts";
+import { Progress } from "../progress.ts";
+import { type Image, makeImage } from "./image.ts";
+import { QEMU } from "./machine.ts";
+import { type Measured, runVmRow, type VmRowResult, type VmRunOptions } from "./measure.ts";
+import { GUEST_BUSY_POLL_US, Medium, missingFor, type Ports } from "./media.ts";
+import { formatVmMarkdown, formatVmTerminal, type VmReport, vmJson } from "./report.ts";
+import { MEDIA, MEDIUM_TITLES, SERVERS, VM_ROWS, type VmRow } from "./rows.ts";
+
+export const VM_MARKERS: Markers = { begin: "<!-- bench-vm:begin -->", end: "<!-- bench-vm:end -->" };
+
+const FULL = { rounds: 7, seconds: 1, roundTrips: 1000, limitMs: 200_000 } as const;
+const QUICK = { rounds: 5, seconds: 0.25, roundTrips: 300, limitMs: 60_000 } as const;
+/** What the progress bar counts the start of a machine as, in rounds. */
+const START_STEPS = 2;
+
+/** Runs the rows and prints the tables. 0 when everything ran, whatever the bars say; 1 when something failed. */
+export async function runVmBench(options: BenchOptions): Promise<number> {
+  if (options.markdown !== undefined) checkMarkers(options.markdown, VM_MARKERS);
+  const rows = VM_ROWS.filter(({ name }) => options.only?.some((only) => name.startsWith(only)) ?? true);
+  if (rows.length === 0) {
+    const names = VM_ROWS.map(({ name }) => name).join(", ");
+    console.error(`ringway bench: no such row; with --vm there are ${names}`);
+    return 1;
+  }
+  const report = await measure(rows, options.quick ?? false);
+  console.log(formatVmTerminal(report));
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(vmJson(report), null, 2)}\n`);
+  if (options.markdown !== undefined) {
+    replaceBetween(options.markdown, VM_MARKERS, formatVmMarkdown(report));
+  }
+  return report.failures.length === 0 ? 0 : 1;
+}
+
+async function measure(rows: readonly VmRow[], quick: boolean): Promise<VmReport> {
+  const start = performance.now();
+  const { limitMs, ...amounts } = quick ? QUICK : FULL;
+  using children = new Children();
+  const compiled = compilePrograms(children.folder);
+  const leftOut: string[] = [];
+  const failures: string[] = [];
+  const results: VmRowResult[] = [];
+  const image = await imageFor(children, compiled, leftOut);
+  if (image !== undefined) {
+    const ports = await startServers(children, compiled);
+    using progress = new Progress(START_STEPS * MEDIA.length + rows.length * amounts.rounds);
+    const media = await startMedia(children, image, ports, { leftOut, failures, progress });
+    const onRound = (row: VmRow): void => progress.step(row.title);
+    const run: VmRunOptions = { ...amounts, ports, deadline: start + limitMs, failures, leftOut, onRound };
+    const working: Measured[] = [...media];
+    for (const row of rows) results.push(await runVmRow(row, working, run));
+    for (const medium of media) medium[Symbol.dispose]();
+  }
+  return {
+    machine: { ...aboutMachine(compiled), ...versions() },
+    quick,
+    rounds: amounts.rounds,
+    seconds: (performance.now() - start) / 1000,
+    guestBusyPollUs: GUEST_BUSY_POLL_US,
+    rows: results,
+    leftOut,
+    failures,
+  };
+}
+
+/** Undefined where something is missing without which nothing can be measured. */
+async function imageFor(
+  children: Children,
+  compiled: Compiled,
+  leftOut: string[],
+): Promise<Image | undefined> {
+  const without = (why: string): undefined => {
+    leftOut.push(`${why}, so nothing was measured`);
+    return undefined;
+  };
+  if (process.arch !== "x64") return without("the guests are built for x86-64, and this is another machine");
+  if (findProgram(QEMU) === undefined) return without(`${QEMU} is not installed`);
+  if (compiled.programs === undefined) return without(compiled.problem ?? "there is no C compiler");
+  try {
+    return await makeImage(children.folder);
+  } catch (error) {
+    return without(`the guest's image cannot be made (${firstLine(error)})`);
+  }
+}
+
+async function startServers(children: Children, compiled: Compiled): Promise<Ports> {
+  const ports: Partial<Record<keyof Ports, number>> = {};
+  for (const mode of SERVERS) {
+    const child = children.start([compiled.programs!.server, mode], `server ${mode}`);
+    ports[mode] = Number(await child.line());
+  }
+  return ports as Ports;
+}
+
+interface Starting {
+  readonly leftOut: string[];
+  readonly failures: string[];
+  readonly progress: Progress;
+}
+
+/** One after the other: each boots faster so. */
+async function startMedia(
+  children: Children,
+  image: Image,
+  ports: Ports,
+  { leftOut, failures, progress }: Starting,
+): Promise<Medium[]> {
+  const media: Medium[] = [];
+  for (const name of MEDIA) {
+    const missing = missingFor(name, image);
+    if (missing !== undefined) {
+      leftOut.push(`${missing}: the column ${MEDIUM_TITLES[name]} and its ratios are left out`);
+    } else {
+      try {
+        media.push(await Medium.start(name, children, image, ports));
+      } catch (error) {
+        failures.push(firstLine(error));
+      }
+    }
+    progress.step(`booting with ${MEDIUM_TITLES[name]}`, START_STEPS);
+  }
+  return media;
+}
+
+function versions(): Record<string, string> {
+  const qemu = /version (\S+)/.exec(output(QEMU, ["--version"]))?.[1];
+  const passt = output("dpkg-query", ["--show", "--showformat", "$" + "{Version}", "passt"]);
+  return { ...(qemu === undefined ? {} : { qemu }), ...(passt === "" ? {} : { passt }) };
+}
+
+function output(command: string, args: readonly string[]): string {
+  const { status, stdout } = spawnSync(command, args, { encoding: "utf8" });
+  return status === 0 ? stdout : "";
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+}

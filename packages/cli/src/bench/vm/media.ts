@@ -1,0 +1,181 @@
+// What is compared: the ways for a guest to reach a server of the host, each with a machine and a process of its own.
+//
+//   ringway   vmload ── shared memory ── ringway monitor ── TCP server          the doorbell is a virtio port
+//   agent     vmload ── TCP ── ringway-agent ── shared memory ── ringway monitor ── TCP server
+//   slirp     vmload ── TCP ── virtio-net ── libslirp, in QEMU ── TCP server
+//   passt     vmload ── TCP ── virtio-net ── QEMU ── Unix socket ── passt ── TCP server
+
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Child, type Children, until } from "../children.ts";
+import { cpuSeconds } from "../proc.ts";
+import { findProgram } from "../programs.ts";
+import { Control } from "./control.ts";
+import { type MachineCpu, machineCpu } from "./cpu.ts";
+import type { Image } from "./image.ts";
+import { consoleOf, dying, startMachine } from "./machine.ts";
+import { type MediumName, SERVERS, type Server } from "./rows.ts";
+
+export type Ports = Readonly<Record<Server, number>>;
+
+const CLI = fileURLToPath(new URL("../../../bin/ringway.js", import.meta.url));
+const REGION_BYTES: number = 64 * 1024 * 1024;
+const BOOT_MS = 60_000;
+/** How long the guest's library looks for work before it sleeps: see docs/performance.md. */
+export const GUEST_BUSY_POLL_US = 200;
+/** The guest's address, and the one that both slirp and passt take for the host's loopback. */
+const GUEST = "10.0.2.15";
+const GATEWAY = "10.0.2.2";
+/** What DHCP of either gives: slirp's packets have Ethernet's size, passt asks for the largest. */
+const SLIRP_MTU = 1500;
+const PASST_MTU = 65_520;
+const CARD = "virtio-net-pci,netdev=net,romfile=";
+
+/** Who serves the medium, beside QEMU, and the devices for it. */
+interface Prepared {
+  readonly words: readonly string[];
+  readonly devices: readonly string[];
+  readonly server?: Child;
+  /** A file that QEMU and the server have open from the start: it goes at once, so that nothing can leave it behind. */
+  readonly memory?: string;
+}
+
+export class Medium implements Disposable {
+  readonly name: MediumName;
+  readonly #control: Control;
+  readonly #machine: Child;
+  readonly #server: Child | undefined;
+
+  private constructor(name: MediumName, control: Control, machine: Child, server: Child | undefined) {
+    this.name = name;
+    this.#control = control;
+    this.#machine = machine;
+    this.#server = server;
+  }
+
+  /** Resolves when the guest has called back. */
+  static async start(name: MediumName, children: Children, image: Image, ports: Ports): Promise<Medium> {
+    const control = await Control.listen(name);
+    let server: Child | undefined;
+    let machine: Child | undefined;
+    try {
+      const prepared = await prepare(name, children, [control.port, ...SERVERS.map((each) => ports[each])]);
+      server = prepared.server;
+      const host = name === "ringway" || name === "agent" ? "127.0.0.1" : GATEWAY;
+      const words = [...prepared.words, `control=${host}:${control.port}`].map((word) => `ringway.${word}`);
+      machine = startMachine(children, { name, image, words, devices: prepared.devices });
+      for (const child of [machine, server]) {
+        void child?.ended.then((why) => control.end(`${child.name} ended: ${why ?? "exit code 0"}`));
+      }
+      await control.connected(BOOT_MS);
+      if (prepared.memory !== undefined) rmSync(prepared.memory);
+      if (name === "ringway") await control.request(`set busy-poll-us ${GUEST_BUSY_POLL_US}`, BOOT_MS);
+      return new Medium(name, control, machine, server);
+    } catch (error) {
+      machine?.kill();
+      server?.kill();
+      control[Symbol.dispose]();
+      throw new Error(`${(error as Error).message}${lastWords(children.folder, name)}`, { cause: error });
+    }
+  }
+
+  /** Has vmload do what the line says: native/bench/vmload.c. */
+  async request(line: string, timeoutMs: number): Promise<unknown> {
+    return await this.#control.request(line, timeoutMs);
+  }
+
+  /** Of QEMU's processors, and of all else that works for the medium. */
+  cpu(): MachineCpu {
+    const { guest, host } = machineCpu(this.#machine.pid);
+    return { guest, host: host + (this.#server === undefined ? 0 : cpuSeconds(this.#server.pid)) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#control[Symbol.dispose]();
+    this.#machine.kill();
+    this.#server?.kill();
+  }
+}
+
+/** Undefined, or what is missing for it. */
+export function missingFor(name: MediumName, image: Image): string | undefined {
+  if (name === "passt" && findProgram("passt") === undefined) return "passt is not installed";
+  return name === "agent" ? image.noAgent : undefined;
+}
+
+async function prepare(name: MediumName, children: Children, ports: readonly number[]): Promise<Prepared> {
+  switch (name) {
+    case "ringway":
+      return await prepareRingway(children, name, ["medium=ringway"]);
+    case "agent":
+      return await prepareRingway(children, name, ["medium=agent", `forward=${ports.join(",")}`]);
+    case "slirp":
+      return { words: networkWords(SLIRP_MTU), devices: ["-netdev", "user,id=net", "-device", CARD] };
+    case "passt":
+      return await preparePasst(children);
+  }
+}
+
+function networkWords(mtu: number): string[] {
+  return ["medium=network", `address=${GUEST}/24`, `mtu=${mtu}`];
+}
+
+async function prepareRingway(
+  children: Children,
+  name: MediumName,
+  words: readonly string[],
+): Promise<Prepared> {
+  const at = (suffix: string): string => join(children.folder, `${name}.${suffix}`);
+  // Made before the monitor is up, so that QEMU finds it.
+  const memory = join(children.memoryFolder(2 * REGION_BYTES), name);
+  writeFileSync(memory, "");
+  truncateSync(memory, REGION_BYTES);
+  const policy = {
+    version: 1,
+    connect: [{ id: "loopback", allow: "127.0.0.1" }],
+    limits: { streamBytes: "8MiB" },
+  };
+  writeFileSync(at("policy.yaml"), JSON.stringify(policy));
+  const vm = `${name}:memory=${memory},doorbell=${at("doorbell")}`;
+  const command = [process.execPath, CLI, "monitor", "--policy", at("policy.yaml"), "--vm", vm];
+  const server = children.start([...dying(), ...command, "--log-level", "warn"], `${name}'s monitor`);
+  const backend = `memory-backend-file,id=region,mem-path=${memory},size=${REGION_BYTES},share=on`;
+  return {
+    words,
+    server,
+    memory,
+    devices: [
+      ...["-object", backend, "-device", "ivshmem-plain,memdev=region"],
+      ...["-chardev", `socket,id=doorbell,path=${at("doorbell")},server=on,wait=off`],
+      ...["-device", "virtio-serial-pci,ioeventfd=off"],
+      ...["-device", "virtserialport,chardev=doorbell,name=org.ringway.doorbell"],
+    ],
+  };
+}
+
+/**
+ * For one machine, with which it ends, and in the foreground. As root it would become a user who may not write to the run's folder.
+ * Given addresses, it asks the host's network for none.
+ */
+async function preparePasst(children: Children): Promise<Prepared> {
+  const socket = join(children.folder, "passt.socket");
+  const user = process.getuid?.() === 0 ? ["--runas", "0:0"] : [];
+  const options = ["--foreground", "--one-off", "--quiet", "--ipv4-only", ...user];
+  const noPorts = ["--tcp-ports", "none", "--udp-ports", "none"];
+  const addresses = ["--address", GUEST, "--netmask", "24", "--gateway", GATEWAY];
+  const command = ["passt", ...options, ...noPorts, ...addresses, "--socket", socket];
+  const server = children.start([...dying(), ...command], "passt");
+  await until(() => existsSync(socket), "starting passt", server);
+  const netdev = `stream,id=net,server=off,addr.type=unix,addr.path=${socket}`;
+  return { server, words: networkWords(PASST_MTU), devices: ["-netdev", netdev, "-device", CARD] };
+}
+
+function lastWords(folder: string, name: string): string {
+  try {
+    const lines = readFileSync(consoleOf(folder, name), "utf8").trim().split(/\r?\n/).slice(-5);
+    return lines.join("") === "" ? "" : `; its console: ${lines.join(" | ")}`;
+  } catch {
+    return "";
+  }
+}
