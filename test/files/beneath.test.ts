@@ -7,6 +7,7 @@ import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/contr
 import type { Refusal } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
+  audited,
   errnoOf,
   failureOf,
   type Host,
@@ -144,10 +145,9 @@ describe("a path that leads out", () => {
       "/..",
       "/../data/in/file",
     ]) {
-      host.refused.length = 0;
       const failure = await failureOf(guest.openFile(path, READ));
       expect(failure).toMatchObject({ errno: Errno.EACCES, rule: "path" });
-      await until("audit", () => host.refused.length === 1);
+      expect(await audited(host, path)).toMatchObject({ protocol: "file", rule: "path" });
     }
   });
 });

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { Done, Errno, fileMessages, IO_MAX_BYTES, Protocol, StatReply } from "@ringway/control";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
+  audited,
   errnoOf,
   failureOf,
   type Host,
@@ -162,11 +163,9 @@ describe("opening a file", () => {
   it("below a read-only rule is EROFS, with the rule, and audited", async () => {
     writeFileSync(join(host.fixed, "f"), "fixed");
     for (const flags of [WRITE, READ | WRITE, WRITE | CREATE | EXCLUSIVE]) {
-      host.refused.length = 0;
       const failure = await failureOf(guest.openFile("/fixed/f", flags));
       expect(failure).toMatchObject({ errno: Errno.EROFS, rule: "fixed" });
-      await until("audit", () => host.refused.length === 1);
-      expect(host.refused[0]).toMatchObject({
+      expect(await audited(host, "/fixed/f")).toMatchObject({
         protocol: "file",
         what: "/fixed/f",
         rule: "fixed",

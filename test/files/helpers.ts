@@ -113,6 +113,13 @@ export async function until(what: string, holds: () => boolean, timeoutMs = 10_0
   }
 }
 
+/** The audit line for `what`, taken off the list. Those of refusals before may still be coming. */
+export async function audited({ refused }: Host, what: string): Promise<Refusal> {
+  const index = (): number => refused.findIndex((refusal) => refusal.what === what);
+  await until(`the audit line for ${what}`, () => index() >= 0);
+  return refused.splice(index(), 1)[0]!;
+}
+
 /** Descriptors of this process, which is the monitor's too. */
 export function openDescriptors(): number {
   return readdirSync("/proc/self/fd").length;
