@@ -1,0 +1,45 @@
+// Before the first test: the guests' images, and in a folder of this run what each boots into, with the product as it is now.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import type { Image } from "../machine/machine.ts";
+import { debian } from "./debian.ts";
+import { initramfs } from "./initramfs.ts";
+import { kernel } from "./kernel.ts";
+import { node } from "./node.ts";
+import { agent, packages, programs } from "./product.ts";
+
+export type GuestName = "busybox" | "debian" | "node";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    images: Record<GuestName, Image>;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => void> {
+  const { image, modules } = await kernel();
+  const { disk, busybox, curl } = await debian();
+  const alone = await initramfs(modules, busybox, [curl]);
+  const withDisk = await initramfs(modules, busybox);
+  const nodeDisk = await node();
+  const folder = mkdtempSync(join(tmpdir(), "ringway-machine-images-"));
+  const initrd = (name: GuestName, base: string, ...product: Buffer[]): string => {
+    const file = join(folder, name);
+    writeFileSync(file, Buffer.concat([readFileSync(base), ...product]));
+    return file;
+  };
+  project.provide("images", {
+    busybox: { kernel: image, initrd: initrd("busybox", alone, agent()), disks: [], memoryMib: 192 },
+    debian: { kernel: image, initrd: initrd("debian", withDisk, agent()), disks: [disk], memoryMib: 192 },
+    node: {
+      kernel: image,
+      initrd: initrd("node", withDisk, agent(), packages(), await programs()),
+      disks: [disk, nodeDisk],
+      memoryMib: 320,
+    },
+  });
+  return () => rmSync(folder, { recursive: true, force: true });
+}
