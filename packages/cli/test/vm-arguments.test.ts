@@ -11,7 +11,7 @@ const ADDED_DEVICES = [
   "-object memory-backend-file,id=ringway-memory,mem-path=/proc/self/fd/3,size=67108864,share=on",
   "-device ivshmem-plain,memdev=ringway-memory",
   "-chardev socket,id=ringway-doorbell,path=/tmp/r/doorbell,server=on,wait=off",
-  "-device virtio-serial-pci,id=ringway-serial",
+  "-device virtio-serial-pci,id=ringway-serial,ioeventfd=off",
   "-device virtserialport,bus=ringway-serial.0,chardev=ringway-doorbell,name=org.ringway.doorbell",
 ].join(" ");
 

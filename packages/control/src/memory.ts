@@ -8,7 +8,9 @@ export interface RegionMemory {
 
 /** Views of a whole region (any ArrayBuffer or SharedArrayBuffer; its length a multiple of 4). */
 export function regionMemory(buffer: ArrayBufferLike): RegionMemory {
-  return { words: new Int32Array(buffer), bytes: new Uint8Array(buffer) };
+  // With lengths: on a growable buffer, views without one are looked at anew by each access.
+  const { byteLength } = buffer;
+  return { words: new Int32Array(buffer, 0, byteLength >> 2), bytes: new Uint8Array(buffer, 0, byteLength) };
 }
 
 /** Loads the u32 at a byte offset (acquire). */

@@ -3,10 +3,9 @@
 
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "./run.ts";
+import { run, WITHOUT_LOCKS, withLists } from "ringway/vm-image";
 
 const NOTHING_INSTALLED = ["-o", "Dir::State::status=/dev/null"];
-const WITHOUT_LOCKS = ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"];
 
 /** File names, with versions, of the packages and all that they need: equal lists are equal packages. */
 export function closureOf(packages: readonly string[]): string[] {
@@ -28,40 +27,6 @@ export function unpackClosure(packages: readonly string[], root: string, tempora
   }
 }
 
-/** The package that a metapackage stands for: "name=version". */
-export function behind(metapackage: string, pattern: RegExp): string {
-  return withLists(() => {
-    const about = run("apt-cache", ["show", "--no-all-versions", metapackage]).toString();
-    const depends = /^Depends: (.*)$/m.exec(about)?.[1] ?? "";
-    for (const each of depends.split(", ")) {
-      const [, name, version] = /^(\S+) \(= (\S+)\)$/.exec(each) ?? [];
-      if (name !== undefined && pattern.test(name)) return `${name}=${version}`;
-    }
-    throw new Error(`${metapackage} depends on ${depends}: none of them matches ${pattern}`);
-  });
-}
-
-/** Unpacks one package alone. */
-export function unpackOne(nameAndVersion: string, root: string, temporary: string): void {
-  mkdirSync(temporary, { recursive: true });
-  withLists(() => run("apt-get", ["-qq", ...WITHOUT_LOCKS, "download", nameAndVersion], { cwd: temporary }));
-  run("dpkg", ["-x", join(temporary, readdirSync(temporary)[0]!), root]);
-}
-
 function install(): string[] {
   return ["-qq", "-y", "--no-install-recommends", ...NOTHING_INSTALLED, "install"];
-}
-
-let updated = false;
-
-/** apt's lists may be missing, as in a new container, or name packages that are gone. */
-function withLists<T>(attempt: () => T): T {
-  try {
-    return attempt();
-  } catch (error) {
-    if (updated) throw error;
-    updated = true;
-    run("apt-get", ["-qq", "update"]);
-    return attempt();
-  }
 }

@@ -3,10 +3,9 @@
 
 import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
+import { cached, run } from "ringway/vm-image";
 import { closureOf, unpackClosure } from "./apt.ts";
-import { cached } from "./cache.ts";
 import { makeDisk } from "./disk.ts";
-import { run } from "./run.ts";
 
 const PACKAGES = ["busybox-static", "coreutils", "curl", "dash", "wget"];
 const MERGED = ["bin", "lib", "lib64", "sbin"];

@@ -2,9 +2,8 @@
 
 import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { cached } from "./cache.ts";
+import { cached, run } from "ringway/vm-image";
 import { makeDisk } from "./disk.ts";
-import { run } from "./run.ts";
 
 const PARTS_OF_LIBC = /^(ld-linux|libc\.|libm\.|libdl\.|libpthread\.|librt\.)/;
 

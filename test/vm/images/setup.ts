@@ -3,11 +3,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { kernel } from "ringway/vm-image";
 import type { TestProject } from "vitest/node";
 import type { Image } from "../machine/machine.ts";
 import { debian } from "./debian.ts";
 import { initramfs } from "./initramfs.ts";
-import { kernel } from "./kernel.ts";
 import { node } from "./node.ts";
 import { agent, packages, programs } from "./product.ts";
 
@@ -20,10 +20,11 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject): Promise<() => void> {
-  const { image, modules } = await kernel();
+  const built = await kernel();
+  const { image } = built;
   const { disk, busybox, curl } = await debian();
-  const alone = await initramfs(modules, busybox, [curl]);
-  const withDisk = await initramfs(modules, busybox);
+  const alone = await initramfs(built, busybox, [curl]);
+  const withDisk = await initramfs(built, busybox);
   const nodeDisk = await node();
   const folder = mkdtempSync(join(tmpdir(), "ringway-machine-images-"));
   const initrd = (name: GuestName, base: string, ...product: Buffer[]): string => {

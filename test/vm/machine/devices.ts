@@ -16,7 +16,7 @@ export const ACCELERATOR: string = process.env.RINGWAY_VM_ACCEL ?? "tcg";
 export function devices({ memory, memoryMib, doorbell }: Places, bell: Bell = "virtio port"): string[] {
   const port = [
     "-device",
-    "virtio-serial-pci",
+    "virtio-serial-pci,ioeventfd=off",
     "-device",
     "virtserialport,chardev=doorbell,name=org.ringway.doorbell",
   ];

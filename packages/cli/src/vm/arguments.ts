@@ -57,7 +57,8 @@ function deviceArguments({ memoryFd, memoryBytes, doorbell }: Devices): string[]
     ],
     ["-device", `ivshmem-plain,memdev=${ID.MEMORY}`],
     ["-chardev", `socket,id=${ID.DOORBELL},path=${path},server=on,wait=off`],
-    ["-device", `virtio-serial-pci,id=${ID.SERIAL}`],
+    // Without ioeventfd a ring does not wait for another thread of QEMU's: under TCG 173 us instead of 201 for a sleeping guest.
+    ["-device", `virtio-serial-pci,id=${ID.SERIAL},ioeventfd=off`],
     ["-device", `virtserialport,bus=${ID.SERIAL}.0,chardev=${ID.DOORBELL},name=${PORT_NAME}`],
   ].flat();
 }
