@@ -19,14 +19,15 @@ export interface Transfers extends Disposable {
 }
 
 /**
- * Resolves when both have got something. The one on the host has most of the guest's file "blob" still before it; the one in the
- * guest fetches `path`.
+ * Resolves when both have got something. Each fetches `path` of the other's web server. Without one, the transfers end only by
+ * what happens: what sockets and rings can hold is a small part of them.
  */
-export async function transfersUnderWay({ vm, host }: Guest, path = "endless"): Promise<Transfers> {
+export async function transfersUnderWay(guest: Guest, path = "endless"): Promise<Transfers> {
+  const { vm, host } = guest;
   const slowly = "--limit-rate 2M";
-  await vm.output("rm -f /tmp/partial");
+  await vm.output(`rm -f /tmp/partial; truncate -s 1G ${guest.served("endless")}`);
   const inGuest = vm.start(`curl -sSf ${slowly} ${PROXY} -o /tmp/partial ${host.web.url}/${path}`);
-  const url = `http://127.0.0.1:${host.publishedPort}/blob`;
+  const url = `http://127.0.0.1:${host.publishedPort}/${path}`;
   const file = join(host.folder, "partial");
   rmSync(file, { force: true });
   const onHost = new Program("curl", ["-sSf", ...slowly.split(" "), "-o", file, url]);
