@@ -16,7 +16,7 @@
 //
 //   link.c     the host: DOWN, ATTACHING, UP                local.c     the descriptors of this side
 //   loop.c     epoll                                        socks.c, http.c, forward.c, service.c
-//   table.c    connections, run queue, time limits                      what each kind says and is told
+//   table.c    connections, run queue, time limits                      what each kind says and is told; body.c of HTTP
 //   turn.c     one turn of a connection                     publish.c   listeners on the host
 //   open.c     from a wish to an open stream                options.c, main.c
 //   carry.c    bytes, half-closes, resets
@@ -99,11 +99,20 @@ enum flag {
   GREETED = 128, // SOCKS: the method is agreed upon
   HEAD = 256,    // HTTP: the head of the request goes first
   QUEUED = 512,  // in the run queue
+  FRAMED = 1024, // HTTP: only the body of the request follows
+  EXITING = 2048, // service: an Exit waits for the host, or for room in the control pipe
+};
+
+struct body {    // of a request: see body.c
+  uint64_t left; // of its data, or of the chunk's
+  uint16_t line; // bytes of the line, or of the trailers
+  uint8_t at;
 };
 
 struct conn {
   struct rw_stream *stream;   // or NULL
   struct rw_stream *listener; // service: of one that listens
+  struct body body;           // FRAMED
   int64_t deadline_ms;        // 0: none
   int fd;                     // or -1
   uint32_t next;              // in the run queue, or among the free
@@ -148,6 +157,15 @@ const struct front *front_of(const struct conn *conn);
 int32_t http_send_head(struct conn *conn);
 void service_step(struct conn *conn); // OPENING and POSTED of a service connection that listens
 
+// body.c: how much of what the program says belongs to the request.
+void body_length(struct body *body, uint64_t bytes);
+void body_chunked(struct body *body);
+int body_is_over(const struct body *body);
+uint64_t body_data(const struct body *body);            // so many bytes are data; 0: look at what comes
+void body_took(struct body *body, uint64_t bytes);      // of these
+int32_t body_take(struct body *body, const uint8_t *bytes, uint32_t count); // how many belong to it; -1: it is malformed
+int http_is_token(uint8_t byte);
+
 void publish_up(void);                       // the link is up: listeners on the host
 int64_t publish_tick(int64_t now);           // keeps accepts posted; when to call again, or -1
 void publish_listening(struct conn *conn);   // the listener has something to say
@@ -159,14 +177,15 @@ void publish_left(struct conn *conn);        // a posted one, or a listener, is 
 
 void open_wish(struct conn *conn);    // HANDSHAKE is over: WANTING
 void open_step(struct conn *conn);    // WANTING, ASKED, OPENING
-void open_retry(void);                // the link is up, or there is room again in the control pipe
+void open_retry(void);                // the link is up, or there is a slot or room in the control pipe again
 void open_refuse(struct conn *conn, uint32_t error, const char *reason);
 void open_no_host(struct conn *conn);
 void carry_begin(struct conn *conn);
 void carry_step(struct conn *conn);
 
 enum how { CLOSE, RESET };
-void stream_leave(struct conn *conn, enum how how); // gives stream and listener back
+void stream_leave(struct conn *conn, enum how how);   // gives stream and listener back
+void listener_leave(struct conn *conn, enum how how); // the listener alone
 // Both ends, and the slot.
 void conn_drop(struct conn *conn, enum how how);
 

@@ -3,16 +3,17 @@
 //   CONNECT host:port HTTP/1.1 ...            200, then raw bytes
 //   GET http://host:port/path HTTP/1.1 ...    GET /path HTTP/1.1, Host: host:port, Connection: close; then raw bytes
 //
-// A connection has one request: the server is told so, and what follows its head goes to the server that it named. The head stays
-// in the socket until all of it, rewritten, is in the ring; a ring smaller than the head gets it in several parts, and it is
-// rewritten for each.
+// A connection has one request: the server is told so, and what follows the head goes to the server that it named as far as it is
+// the request's body (body.c, carry.c). Where its end could be disputed, the request is refused (RFC 9112, 11.2). The head stays in
+// the socket until all of it, rewritten, is in the ring; a ring smaller than the head gets it in several parts, and it is rewritten
+// for each.
 
 #include <string.h>
 #include <strings.h>
 
 #include "agent.h"
 
-enum { HEAD_MORE = 0, HEAD_WHOLE = 1, STATUS_OK = 200, WAIT = 0, DONE = 1 };
+enum { HEAD_MORE = 0, STATUS_OK = 200, DONE = 1, NAMED_MAX = 32 };
 
 struct span {
   const char *at;
@@ -21,8 +22,11 @@ struct span {
 
 struct request {
   struct span method, host, authority, path, version, headers; // headers: their lines, without the empty one
+  struct span named[NAMED_MAX];                                // by Connection: headers of this hop
+  uint32_t nameds;
   uint32_t port, bytes;                                        // of the whole head
-  int is_connect;
+  int is_connect, lengths, codings;                            // how many Content-Length, Transfer-Encoding
+  struct body body;
 };
 
 // ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,9 +111,76 @@ static int read_target(struct request *request, struct span target) {
   return read_authority(request, 80);
 }
 
+static struct span trim(struct span span) {
+  while (span.bytes > 0 && (*span.at == ' ' || *span.at == '\t')) span.at++, span.bytes--;
+  while (span.bytes > 0 && (span.at[span.bytes - 1] == ' ' || span.at[span.bytes - 1] == '\t')) span.bytes--;
+  return span;
+}
+
+static int is_token(struct span span) {
+  for (uint32_t i = 0; i < span.bytes; i++)
+    if (!http_is_token((uint8_t)span.at[i])) return 0;
+  return span.bytes > 0;
+}
+
+// name: value. A folded line has no name.
+static int read_header(struct span line, struct span *name, struct span *value) {
+  if (memchr(line.at, '\r', line.bytes) || memchr(line.at, 0, line.bytes)) return 0;
+  *value = line;
+  *name = until(value, ':');
+  if (name->bytes == line.bytes || !is_token(*name)) return 0;
+  *value = trim(*value);
+  return 1;
+}
+
+static int read_length(struct span digits, uint64_t *length) {
+  *length = 0;
+  for (uint32_t i = 0; i < digits.bytes; i++) {
+    if (digits.at[i] < '0' || digits.at[i] > '9' || *length > UINT64_MAX / 16) return 0;
+    *length = *length * 10 + (uint64_t)(digits.at[i] - '0');
+  }
+  return digits.bytes > 0;
+}
+
+// A header of this hop is not for the server, but what bounds and directs the request is of no hop.
+static int read_named(struct request *request, struct span list) {
+  while (list.bytes > 0) {
+    struct span name = trim(until(&list, ','));
+    if (name.bytes == 0) continue;
+    if (request->nameds == NAMED_MAX || !is_token(name)) return 0;
+    if (is(name, "Host") || is(name, "Content-Length") || is(name, "Transfer-Encoding")) return 0;
+    request->named[request->nameds++] = name;
+  }
+  return 1;
+}
+
+static int read_framing(struct request *request) {
+  struct span rest = request->headers, line, name, value;
+  uint64_t length, first = 0;
+  while (next_line(&rest, &line)) {
+    read_header(line, &name, &value);
+    if (is(name, "Content-Length")) {
+      if (!read_length(value, &length) || (request->lengths++ > 0 && length != first)) return 0;
+      first = length;
+    } else if (is(name, "Transfer-Encoding")) {
+      if (!is(value, "chunked") || request->codings++ > 0) return 0;
+    } else if (is(name, "Connection") && !read_named(request, value)) {
+      return 0;
+    }
+  }
+  if (request->codings > 0) body_chunked(&request->body);
+  else body_length(&request->body, first);
+  return request->codings == 0 || (request->lengths == 0 && is(request->version, "HTTP/1.1"));
+}
+
+static int is_version(struct span version) {
+  return version.bytes == 8 && memcmp(version.at, "HTTP/", 5) == 0 && version.at[5] >= '0' && version.at[5] <= '9' &&
+         version.at[6] == '.' && version.at[7] >= '0' && version.at[7] <= '9';
+}
+
 // Looks at the bytes at hand: STATUS_OK and the request; HEAD_MORE, not all of the head is there; or a status to answer with.
 static int parse(const uint8_t *bytes, uint32_t count, struct request *request) {
-  struct span rest = {(const char *)bytes, count}, line, words;
+  struct span rest = {(const char *)bytes, count}, line, words, name, value;
   // Who speaks something else is told at once, as far as it understands it.
   if (count > 0 && (bytes[0] < 'A' || bytes[0] > 'z')) return 400;
   memset(request, 0, sizeof *request);
@@ -118,26 +189,29 @@ static int parse(const uint8_t *bytes, uint32_t count, struct request *request) 
   do {
     request->headers.bytes = (uint32_t)(rest.at - request->headers.at);
     if (!next_line(&rest, &line)) return count >= PEEK_BYTES ? 431 : HEAD_MORE;
-    if (line.bytes > 0 && (line.at[0] == ' ' || line.at[0] == '\t')) return 400; // obsolete folding
+    if (line.bytes > 0 && !read_header(line, &name, &value)) return 400;
   } while (line.bytes > 0);
   request->bytes = count - rest.bytes;
 
   request->method = until(&words, ' ');
   struct span target = until(&words, ' ');
   request->version = words;
-  if (!plain(request->method) || !plain(target) || !plain(words)) return 400;
-  if (!begins(words, "HTTP/1.")) return 505;
+  if (!is_token(request->method) || !plain(target) || !is_version(words)) return 400;
+  if (!is(words, "HTTP/1.1") && !is(words, "HTTP/1.0")) return 505;
   request->is_connect = is(request->method, "CONNECT");
+  if (!request->is_connect && !read_framing(request)) return 400;
   return read_target(request, target) ? STATUS_OK : 400;
 }
 
 // ── Rewriting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 // Headers of one hop (RFC 9110, 7.6.1), and the Host, which follows from the request's target.
-static int is_dropped(struct span name) {
+static int is_dropped(const struct request *request, struct span name) {
   static const char *const names[] = {"Connection", "Keep-Alive", "Host", "TE", "Upgrade", "HTTP2-Settings"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
     if (is(name, names[i])) return 1;
+  for (uint32_t i = 0; i < request->nameds; i++)
+    if (name.bytes == request->named[i].bytes && strncasecmp(name.at, request->named[i].at, name.bytes) == 0) return 1;
   return begins(name, "Proxy-");
 }
 
@@ -158,6 +232,7 @@ static void put(struct text *text, const char *string) {
 
 static void rewrite(const struct request *request, struct text *text) {
   struct span rest = request->headers, line;
+  int lengths = 0;
   text->length = 0;
   put_span(text, request->method);
   put(text, " ");
@@ -170,8 +245,9 @@ static void rewrite(const struct request *request, struct text *text) {
   put_span(text, request->authority);
   put(text, "\r\nConnection: close\r\n");
   while (next_line(&rest, &line)) {
-    struct span after = line;
-    if (is_dropped(until(&after, ':'))) continue;
+    struct span after = line, name = until(&after, ':');
+    if (is_dropped(request, name)) continue;
+    if (is(name, "Content-Length") && lengths++ > 0) continue; // the same once more
     put_span(text, line);
     put(text, "\r\n");
   }
@@ -192,7 +268,8 @@ int32_t http_send_head(struct conn *conn) {
     conn->head_sent += (uint32_t)sent;
   }
   local_consume(conn, request.bytes);
-  conn->flags &= (uint16_t)~HEAD;
+  conn->body = request.body;
+  conn->flags = (uint16_t)((conn->flags & ~HEAD) | FRAMED);
   return DONE;
 }
 
@@ -270,7 +347,7 @@ static enum shake http_shake(struct conn *conn) {
   say_begin_text();
   if (status == 431) say("The head of the request is longer than 16 KiB.");
   else if (status == 505) say("This is a proxy for HTTP/1.");
-  else say("This is a proxy: CONNECT host:port, or a request for http://host/.");
+  else say("This is a proxy: CONNECT host:port, or a request for http://host/, well-formed and of one length.");
   part_with(conn, status);
   return SHAKE_OVER;
 }

@@ -215,6 +215,8 @@ static int64_t tick_up(int64_t now) {
 }
 
 int64_t link_tick(int64_t now) {
+  if (opened && posix.more) link_heard(); // and no event tells of it
+  if (opened && posix.more) return now;
   if (state == UP) return tick_up(now);
   if (now < next_ms) return next_ms;
   later(now);
@@ -224,7 +226,7 @@ int64_t link_tick(int64_t now) {
     rw_posix_ring(&posix);
     poll_attach();
   }
-  return link_tick(now);
+  return state == UP ? now : next_ms; // there is work for those that came before
 }
 
 void link_heard(void) {
@@ -245,6 +247,7 @@ void link_heard(void) {
 
 void link_take(void) {
   uint32_t ready[SLOTS_AT_ONCE];
+  int room = 0;
   if (state != UP) return;
   int32_t taken = rw_take_pending(&posix.guest, ready, SLOTS_AT_ONCE);
   if (taken < 0) {
@@ -253,12 +256,13 @@ void link_take(void) {
   }
   for (int32_t i = 0; i < taken; i++) {
     if (ready[i] == RW_SLOT_CONTROL) {
-      open_retry();
+      room = 1;
       continue;
     }
     struct conn *conn = rw_stream_at(&posix.guest, ready[i])->user;
     if (conn) conn_wake(conn);
   }
+  if (room) open_retry();
 }
 
 int link_sleep(void) {

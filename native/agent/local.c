@@ -181,6 +181,7 @@ static void raise_descriptors(void) {
 void local_init(void) {
   raise_descriptors();
   mark_fd = eventfd(0, EFD_CLOEXEC);
+  if (mark_fd < 0) cannot("eventfd", "", errno);
   loopback_up();
   listen_tcp(&options.socks, KIND_SOCKS, 0, "SOCKS5");
   listen_tcp(&options.http, KIND_HTTP, 0, "HTTP");

@@ -87,9 +87,10 @@ void loop_run(void) {
   static struct epoll_event events[EVENTS];
   while (!stopping) {
     int64_t now = now_ms();
-    int64_t next = sooner(link_tick(now), table_expire(now));
+    int64_t next = table_expire(now);
     next = sooner(next, publish_tick(now));
     next = sooner(next, local_accept());
+    next = sooner(next, link_tick(now)); // last: what those did may have rung a bell that the device did not take
     int wait_ms = next < 0 ? -1 : next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);
     if (table_busy() || (wait_ms != 0 && !link_sleep())) wait_ms = 0;
     int ready = epoll_wait(epoll_fd, events, EVENTS, wait_ms);

@@ -13,7 +13,7 @@
 enum { LINUX_ENOMEM = 12, LINUX_EINVAL = 22, LINUX_ENETDOWN = 100, LINUX_ECONNRESET = 104 };
 
 static uint32_t used_pages; // of the region, by the streams of this agent, there and asked for
-static uint32_t wanting;    // about how many wait in WANTING: 0 only if none does
+static uint32_t wanting;    // about how many wait for a slot, or for room in the control pipe: 0 only if none does
 
 const struct front *front_of(const struct conn *conn) {
   static const struct front *const fronts[] = {
@@ -41,17 +41,22 @@ static void take_pages(struct conn *conn, uint32_t pages) {
 
 // ── Ending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+static void give_back(struct rw_stream **place, enum how how) {
+  struct rw_stream *stream = *place;
+  *place = NULL;
+  if (!stream) return;
+  stream->user = NULL;
+  if (how == RESET) rw_reset(stream);
+  else rw_close(stream);
+  if (wanting > 0) open_retry(); // they may have waited for this slot
+}
+
+void listener_leave(struct conn *conn, enum how how) { give_back(&conn->listener, how); }
+
 void stream_leave(struct conn *conn, enum how how) {
-  struct rw_stream *both[] = {conn->stream, conn->listener};
-  conn->stream = conn->listener = NULL;
   take_pages(conn, 0);
-  for (int i = 0; i < 2; i++) {
-    if (!both[i]) continue;
-    both[i]->user = NULL;
-    if (how == RESET) rw_reset(both[i]);
-    else rw_close(both[i]);
-    if (wanting > 0) open_retry(); // it may have waited for this slot
-  }
+  give_back(&conn->stream, how);
+  listener_leave(conn, how);
 }
 
 void conn_drop(struct conn *conn, enum how how) {
@@ -88,11 +93,17 @@ void open_wish(struct conn *conn) {
   conn_wake(conn);
 }
 
+// Those that want a stream, have one and want a listener, or have an Exit for the control pipe.
+static int waits(const struct conn *conn) {
+  if (conn->state == OPENING) return !conn->listener && rw_stream_state(conn->stream) == RW_STREAM_FRESH;
+  return conn->state == WANTING || (conn->state == HANDSHAKE && (conn->flags & EXITING));
+}
+
 void open_retry(void) {
   struct conn *conn;
   wanting = 0;
   for (uint32_t i = 0; (conn = conn_at(i)) != NULL; i++)
-    if (conn->state == WANTING) conn_wake(conn);
+    if (waits(conn)) conn_wake(conn);
 }
 
 // A status that is not this stream's alone ends the epoch, and this connection with it.
@@ -146,7 +157,8 @@ static void asked(struct conn *conn) {
 static void opening(struct conn *conn) {
   if (rw_stream_state(conn->stream) == RW_STREAM_FRESH) {
     int32_t status = front_of(conn)->open(conn);
-    if (status != RW_OK && status != RW_AGAIN) failed(conn, status);
+    if (status == RW_AGAIN) wanting++; // a listener
+    else if (status != RW_OK) failed(conn, status);
     // Published ones go on in POSTED, raw ones in CARRYING, one that listens with its listener.
     if (status != RW_OK || conn->state != OPENING || conn->listener) return;
   }

@@ -18,7 +18,9 @@ enum {
   BACKLOG = 4096,
   RETRY_MIN_MS = 100,
   RETRY_MAX_MS = 5000,
+  PROBE_MS = 250, // none is posted: soon
   CONNECT_MS = 30000,
+  FRAMES_AT_ONCE = 64, // then others get their turn
   LINUX_EADDRINUSE = 98,
   LINUX_ENOMEM = 12,
   LINUX_EMFILE = 24,
@@ -29,7 +31,7 @@ static struct publish {
   struct conn *listener;
   uint32_t posted, target; // streams given or to be given to the listener
   uint32_t retry_ms;
-  int64_t next_ms; // IDLE: when to ask; ON: when to raise the target again
+  int64_t next_ms; // IDLE: when to ask; ON: when to raise the target again, from 0 by one
   int told;        // of an address in use: once
 } publishes[ROUTES_MAX];
 
@@ -91,6 +93,7 @@ static void listener_opened(struct conn *conn, const struct rw_frame *frame) {
   say(" to ");
   say_number(options.publish[conn->route].port);
   say_end();
+  conn_wake(conn); // what it says is not waited for yet
 }
 
 static void retry(struct publish *publish) {
@@ -117,6 +120,12 @@ static void listener_refused(struct conn *conn, const struct rw_error *error) {
 
 const struct front listener_front = {no_shake, listener_open, listener_opened, listener_refused, RW_RING_BYTES_MIN};
 
+// The host has no stream to spare: those that are posted must do for a while.
+static void fewer(struct publish *publish) {
+  publish->target = publish->posted;
+  if (publish->state == ON) publish->next_ms = now_ms() + (publish->target > 0 ? RETRY_MAX_MS : PROBE_MS);
+}
+
 // An Accept that the host did not take: one fewer is posted from now on.
 static void not_posted(struct conn *listener, uint32_t request) {
   struct conn *conn;
@@ -126,19 +135,22 @@ static void not_posted(struct conn *listener, uint32_t request) {
     struct publish *publish = publish_of(conn);
     rw_accept_failed(conn->stream);
     conn_drop(conn, CLOSE);
-    publish->target = publish->posted > 0 ? publish->posted : 1;
-    publish->next_ms = now_ms() + RETRY_MAX_MS;
+    fewer(publish);
     return;
   }
 }
 
 void publish_listening(struct conn *conn) {
   struct rw_frame frame;
-  int32_t status;
-  while ((status = rw_frame_next(conn->stream, &frame, NULL, 0)) == RW_OK)
+  int32_t status = RW_OK;
+  for (int frames = 0; frames < FRAMES_AT_ONCE; frames++) {
+    status = rw_frame_next(conn->stream, &frame, NULL, 0);
+    if (status != RW_OK) break;
     // Without a request it is an accept(2) that failed, and that the host tries again (LSN-5).
     if (frame.type == RW_T_ERROR && frame.request != 0) not_posted(conn, frame.request);
-  if (status == RW_AGAIN) return;
+  }
+  if (status == RW_OK) conn_wake(conn);
+  if (status == RW_OK || status == RW_AGAIN) return;
   if (status != RW_END && status != RW_RESET) {
     link_violated(status);
     return;
@@ -154,10 +166,14 @@ void publish_listening(struct conn *conn) {
 
 static int32_t published_open(struct conn *conn) {
   const struct conn *listener = publish_of(conn)->listener;
+  struct publish *publish = publish_of(conn);
   if (!listener || listener->state != LISTENING) return RW_RESET;
   int32_t status = rw_accept(listener->stream, conn->stream);
   if (status == RW_OK) conn->state = POSTED;
-  return status;
+  if (status != RW_AGAIN) return status;
+  conn_drop(conn, CLOSE); // the host is behind with those that it has
+  fewer(publish);
+  return RW_OK;
 }
 
 static void published_opened(struct conn *conn, const struct rw_frame *frame) {
@@ -165,13 +181,11 @@ static void published_opened(struct conn *conn, const struct rw_frame *frame) {
   conn_drop(conn, RESET);
 }
 
-// The host has no stream to spare: those that are posted must do for a while.
 static void published_refused(struct conn *conn, const struct rw_error *error) {
   struct publish *publish = publish_of(conn);
   (void)error;
   conn_drop(conn, RESET);
-  publish->target = publish->posted > 0 ? publish->posted : 1;
-  publish->next_ms = now_ms() + RETRY_MAX_MS;
+  fewer(publish);
 }
 
 const struct front published_front = {no_shake, published_open, published_opened, published_refused, 64 * 1024};
@@ -207,6 +221,13 @@ void publish_connected(struct conn *conn) {
 
 // ── Keeping them posted ─────────────────────────────────────────────────────────────────────────────────────────────
 
+// One at first where there was none: a host that still has no stream to spare says so once.
+static void raise_target(struct publish *publish, int64_t now) {
+  int probe = publish->target == 0;
+  publish->target = probe ? 1 : most_posted();
+  publish->next_ms = now + (probe ? RETRY_MAX_MS : 0);
+}
+
 static void post(uint32_t i) {
   struct publish *publish = &publishes[i];
   while (publish->posted < publish->target) {
@@ -235,8 +256,8 @@ int64_t publish_tick(int64_t now) {
     } else if (publish->state == IDLE) {
       due = publish->next_ms;
     } else if (publish->state == ON) {
-      if (publish->target < most_posted() && now >= publish->next_ms) publish->target = most_posted();
-      else if (publish->target < most_posted()) due = publish->next_ms;
+      if (publish->target < most_posted() && now >= publish->next_ms) raise_target(publish, now);
+      if (publish->target < most_posted()) due = publish->next_ms;
       post(i);
     }
     if (due >= 0 && (next < 0 || due < next)) next = due;

@@ -14,6 +14,7 @@
 #include "agent.h"
 
 enum {
+  FRAMES_AT_ONCE = 64, // then others get their turn
   HEADER = RW_FRAME_HEADER_BYTES,
   PROTOCOL_AT = HEADER,
   LISTEN_BODY = 28, // LSN-1: backlog, inet
@@ -60,9 +61,11 @@ static void answer(struct conn *conn, uint32_t type, const uint8_t *payload, uin
 
 static enum shake pass_exit(struct conn *conn, uint32_t code) {
   int32_t status = link_is_up() ? rw_exit(link_guest(), code) : RW_LOST;
-  if (status == RW_AGAIN) {
-    conn_deadline(conn, 10); // the control pipe is full: as good a try as any, and then the program sees that it failed
-    return SHAKE_MORE;
+  if ((status == RW_AGAIN || status == RW_LOST) && options.hold_ms > 0) {
+    // open_retry() says when to try again; out of time, the program sees that it failed.
+    if (!(conn->flags & EXITING)) conn_deadline(conn, options.hold_ms);
+    conn->flags |= EXITING;
+    return SHAKE_OVER;
   }
   if (status != RW_OK) {
     conn_drop(conn, RESET);
@@ -183,8 +186,7 @@ static void await_connection(struct conn *conn) {
   if (status == RW_OK) {
     answer(conn, RW_T_INCOMING, frame.payload, frame.payload ? frame.bytes : 0);
     if (conn->state == FREE) return;
-    rw_close(conn->listener);
-    conn->listener = NULL;
+    listener_leave(conn, CLOSE);
     carry_begin(conn);
     return;
   }
@@ -193,9 +195,15 @@ static void await_connection(struct conn *conn) {
     return;
   }
   // Of the listener's own messages only the end of the accept matters; that of an accept(2) the host tries again (LSN-5).
-  while ((status = rw_frame_next(conn->listener, &frame, NULL, 0)) == RW_OK)
-    if (frame.request == rw_stream_request(conn->stream)) break;
-  if (status != RW_AGAIN) fail(conn, status == RW_OK ? RW_RESET : status);
+  for (int frames = 0; frames < FRAMES_AT_ONCE; frames++) {
+    status = rw_frame_next(conn->listener, &frame, NULL, 0);
+    if (status == RW_AGAIN) return;
+    if (status == RW_OK && frame.request != rw_stream_request(conn->stream)) continue;
+    if (status == RW_OK && frame.type == RW_T_ERROR) refused(conn, &frame);
+    else fail(conn, status == RW_OK ? RW_RESET : status);
+    return;
+  }
+  conn_wake(conn);
 }
 
 // The program may have gone while nobody called.

@@ -8,7 +8,8 @@ static void shake(struct conn *conn) {
     return;
   }
   enum shake shook = front_of(conn)->shake(conn);
-  if (shook == SHAKE_MORE && (conn->flags & RDHUP)) conn_drop(conn, CLOSE); // and no more will come
+  // And no more will come. To who speaks to the service socket an end would be an answer.
+  if (shook == SHAKE_MORE && (conn->flags & RDHUP)) conn_drop(conn, conn->kind == KIND_SERVICE ? RESET : CLOSE);
   if (shook == SHAKE_DONE) open_wish(conn);
 }
 

@@ -12,12 +12,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { HELLO_WORDS = 8, HELLO_DESCRIPTORS = 3 };
+enum { HELLO_WORDS = 8, HELLO_DESCRIPTORS = 3, READS_AT_ONCE = 64, CHANNEL_CONNECT_MS = 1000 };
 
 uint32_t rw_posix_bytes(void) { return (uint32_t)sizeof(struct rw_posix); }
 
@@ -61,14 +62,17 @@ static void ring(void *context) {
 }
 
 // Empties the bell, to the last byte: there may be no second wake-up for an end behind it. A channel's end is the host's (ATT-9).
+// A host that writes without pause does not keep the guest here.
 static void drain(struct rw_posix *posix) {
   uint8_t bytes[256];
-  for (;;) {
+  posix->more = 0;
+  for (int reads = 0; reads < READS_AT_ONCE; reads++) {
     ssize_t got = read(posix->bell, bytes, posix->is_channel ? sizeof bytes : 8);
     if (got < 0 && errno == EINTR) continue;
     if (posix->is_channel && (got == 0 || (got < 0 && errno != EAGAIN))) posix->gone = 1;
     if (got <= 0 || !posix->is_channel) return;
   }
+  posix->more = 1;
 }
 
 // ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,7 +203,8 @@ static int32_t attach(struct rw_posix *posix, struct rw_stream *streams, uint32_
 
 static int64_t deadline_of(int timeout_ms) { return timeout_ms < 0 ? -1 : now_ms() + timeout_ms; }
 
-static int connect_unix(const char *path, int type) {
+// A backlog that is full makes connect() wait: not for ever.
+static int connect_unix(const char *path, int type, int64_t timeout_ms) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t length = strlen(path);
   if (length >= sizeof address.sun_path) {
@@ -209,8 +214,13 @@ static int connect_unix(const char *path, int type) {
   memcpy(address.sun_path, path, length);
   int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
+  if (timeout_ms >= 0) {
+    struct timeval limit = {.tv_sec = (time_t)(timeout_ms / 1000), .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
+    if (timeout_ms == 0) limit.tv_usec = 1; // 0 is for ever
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  }
   if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
-  int error = errno;
+  int error = errno == EAGAIN ? ETIMEDOUT : errno;
   close(fd);
   errno = error;
   return -1;
@@ -274,10 +284,11 @@ static int32_t hello(struct rw_posix *posix, int64_t deadline) {
 }
 
 int32_t rw_posix_open_socket(struct rw_posix *posix, const char *path, int timeout_ms) {
+  int64_t deadline = deadline_of(timeout_ms);
   clear(posix);
-  posix->socket = connect_unix(path, SOCK_SEQPACKET);
+  posix->socket = connect_unix(path, SOCK_SEQPACKET, timeout_ms);
   if (posix->socket < 0) return failed(posix, path, errno);
-  int32_t status = hello(posix, deadline_of(timeout_ms));
+  int32_t status = hello(posix, deadline);
   if (status != RW_OK) rw_posix_close(posix);
   return status;
 }
@@ -318,7 +329,7 @@ static void make_raw(int fd) {
 static int open_channel(struct rw_posix *posix, const char *path) {
   struct stat stat_of;
   if (stat(path, &stat_of) == 0 && S_ISSOCK(stat_of.st_mode)) {
-    int fd = connect_unix(path, SOCK_STREAM);
+    int fd = connect_unix(path, SOCK_STREAM, CHANNEL_CONNECT_MS);
     if (fd >= 0) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return fd;
   }

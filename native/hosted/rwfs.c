@@ -274,8 +274,19 @@ static char kind_letter(uint32_t kind) {
   }
 }
 
+// As it may be shown: on a terminal, control bytes would be orders to it.
+static const char *shown(const char *name) {
+  static char clean[RW_PATH_MAX_BYTES + 1];
+  if (!isatty(STDOUT_FILENO)) return name;
+  size_t at = 0;
+  for (; name[at] && at < sizeof clean - 1; at++)
+    clean[at] = (unsigned char)name[at] < ' ' || name[at] == 0x7f ? '?' : name[at];
+  clean[at] = 0;
+  return clean;
+}
+
 // "-rw-r--r--        1234  2026-01-31 12:00  name", the time in UTC.
-static void print_long(const struct rw_stat *stat_of, const char *name, size_t name_bytes) {
+static void print_long(const struct rw_stat *stat_of, const char *name) {
   char line[512 + RW_PATH_MAX_BYTES], mode[11];
   mode[0] = kind_letter(stat_of->kind);
   for (int i = 0; i < 9; i++) mode[i + 1] = (char)(stat_of->mode & (0400u >> i) ? "rwxrwxrwx"[i] : '-');
@@ -283,9 +294,9 @@ static void print_long(const struct rw_stat *stat_of, const char *name, size_t n
   time_t seconds = (time_t)stat_of->modified.seconds;
   struct tm time_of = {0};
   gmtime_r(&seconds, &time_of);
-  int length = snprintf(line, sizeof line, "%s %12llu  %04d-%02d-%02d %02d:%02d  %.*s\n", mode,
+  int length = snprintf(line, sizeof line, "%s %12llu  %04d-%02d-%02d %02d:%02d  %s\n", mode,
                         (unsigned long long)stat_of->size, time_of.tm_year + 1900, time_of.tm_mon + 1, time_of.tm_mday,
-                        time_of.tm_hour, time_of.tm_min, (int)name_bytes, name);
+                        time_of.tm_hour, time_of.tm_min, shown(name));
   if (length > 0) write_all(STDOUT_FILENO, "stdout", line, (size_t)length);
 }
 
@@ -350,9 +361,10 @@ static void list_folder(const char *path, int in_full) {
       snprintf(full, sizeof full, "%s/%s", path, names[i]);
       ask(full, RW_T_LSTAT, path_body(full));
       stat_reply(full, &stat_of);
-      print_long(&stat_of, names[i], strlen(names[i]));
+      print_long(&stat_of, names[i]);
     } else {
-      write_all(STDOUT_FILENO, "stdout", names[i], strlen(names[i]));
+      const char *name = shown(names[i]);
+      write_all(STDOUT_FILENO, "stdout", name, strlen(name));
       write_all(STDOUT_FILENO, "stdout", "\n", 1);
     }
   }
@@ -369,7 +381,7 @@ static void show(const char *path) {
   open_fs(path);
   ask(path, RW_T_LSTAT, path_body(path));
   stat_reply(path, &stat_of);
-  print_long(&stat_of, path, strlen(path));
+  print_long(&stat_of, path);
 }
 
 // ── mkdir, mv, rm ───────────────────────────────────────────────────────────────────────────────────────────────────

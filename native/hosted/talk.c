@@ -243,6 +243,13 @@ int32_t talk_open(struct talk *talk, uint32_t ring_bytes, uint32_t protocol, con
   return sent > 0 ? RW_OK : sent;
 }
 
+static int32_t refused(struct talk *talk, const struct rw_frame *answer) {
+  struct rw_error error;
+  if (rw_decode_error(answer->payload, answer->bytes, &error) != RW_OK) return RW_BAD_TYPE;
+  talk->error = error.error;
+  return RW_REFUSED;
+}
+
 int32_t talk_opened(struct talk *talk, struct rw_frame *answer) {
   if (talk->stream) {
     int32_t status = rw_opened(talk->stream, answer, NULL, 0);
@@ -254,11 +261,7 @@ int32_t talk_opened(struct talk *talk, struct rw_frame *answer) {
   if (status != RW_OK) return status;
   if (answer->request != talk->request) return RW_BAD_STATE;
   if (answer->type == RW_T_OPENED) return RW_OK;
-  struct rw_error error;
-  if (answer->type != RW_T_REFUSED || rw_decode_error(answer->payload, answer->bytes, &error) != RW_OK)
-    return RW_BAD_TYPE;
-  talk->error = error.error;
-  return RW_REFUSED;
+  return answer->type == RW_T_REFUSED ? refused(talk, answer) : RW_BAD_TYPE;
 }
 
 int32_t talk_accept(struct talk *talk, uint32_t ring_bytes) {
@@ -270,6 +273,7 @@ int32_t talk_accept(struct talk *talk, uint32_t ring_bytes) {
 
 int32_t talk_accepted(struct talk *talk, struct rw_frame *answer) {
   int32_t status = talk->stream ? rw_opened(talk->stream, answer, NULL, 0) : next_frame(talk, answer);
+  if (!talk->stream && status == RW_OK && answer->type == RW_T_REFUSED) return refused(talk, answer);
   if (!talk->stream && status == RW_OK) return answer->type == RW_T_INCOMING ? RW_OK : RW_BAD_TYPE;
   if (!talk->stream) return status == RW_END ? RW_RESET : status;
   if (status == RW_OK) {

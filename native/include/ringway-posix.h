@@ -36,6 +36,7 @@ struct rw_posix {
   void *region;
   size_t region_bytes;
   uint32_t busy_poll_us; // 0: sleep at once
+  int more;              // the bell was not emptied by rw_posix_heard(): call it again, nothing else will say so
   int gone;              // the liveness signal said so (ATT-9)
   int error;
   const char *what;

@@ -322,7 +322,8 @@ RW_API uint32_t rw_guest_host_version(const void *region);
 
 // ── Pending streams, and sleep ──────────────────────────────────────────────────────────────────────────────────────
 
-// Among slots: the control pipe. A reply waits for rw_control_reply(), or there is room again for a request.
+// Among slots: the control pipe. A reply waits for rw_control_reply(), there is room again for a request, or a slot is free again whose
+// stream was closed before it came.
 #define RW_SLOT_CONTROL 0xffffffffu
 
 // rw_poll(), then what is pending: writes up to `most` slots to `slots`; returns how many, or what rw_poll() returned where that

@@ -194,7 +194,7 @@ int32_t rwi_control_step(struct rw_guest *guest, uint32_t *slots, uint32_t most)
       int doomed = guest->streams[head].state == RW_STREAM_DOOMED;
       status = stream_answered(guest, &frame);
       if (status != RW_OK) return status;
-      if (!doomed) slots[count++] = head;
+      slots[count++] = doomed ? RW_SLOT_CONTROL : head; // a slot is free, or somebody's stream is there
     }
   }
   return (int32_t)count;

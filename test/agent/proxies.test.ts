@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
 import { echoServer, freePort, silentServer, tcpServer } from "../helpers/tcp.ts";
+import { until } from "../helpers/wait.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, curl, missing, Wire } from "./agent.ts";
@@ -267,9 +268,9 @@ connect:
     }
     const HEAD =
       "GET http://web.test:PORT/a%20b?c=d HTTP/1.1\r\nHost: elsewhere\r\nProxy-Connection: keep-alive\r\n" +
-      "Proxy-Authorization: Basic x\r\nConnection: keep-alive\r\nKeep-Alive: 5\r\nAccept: */*\r\nX-Long:  a b \r\n\r\nbody";
+      "Proxy-Authorization: Basic x\r\nConnection: keep-alive\r\nKeep-Alive: 5\r\nAccept: */*\r\nContent-Length: 4\r\nX-Long:  a b \r\n\r\nbody";
     const FORWARDED =
-      "GET /a%20b?c=d HTTP/1.1\r\nHost: web.test:PORT\r\nConnection: close\r\nAccept: */*\r\nX-Long:  a b \r\n\r\nbody";
+      "GET /a%20b?c=d HTTP/1.1\r\nHost: web.test:PORT\r\nConnection: close\r\nAccept: */*\r\nContent-Length: 4\r\nX-Long:  a b \r\n\r\nbody";
 
     test("makes a request of absolute form one of origin form, without the headers of this hop", async () => {
       expect(await forwarded(HEAD)).toBe(FORWARDED);
@@ -281,16 +282,20 @@ connect:
 
     test.each([
       [
-        "GET http://web.test:PORT HTTP/1.0\n\nbody",
-        "GET / HTTP/1.0\r\nHost: web.test:PORT\r\nConnection: close\r\n\r\nbody",
+        "GET http://web.test:PORT HTTP/1.0\nContent-Length: 4\n\nbody",
+        "GET / HTTP/1.0\r\nHost: web.test:PORT\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody",
       ],
       [
-        "GET http://web.test:PORT?q HTTP/1.1\r\n\r\nbody",
-        "GET /?q HTTP/1.1\r\nHost: web.test:PORT\r\nConnection: close\r\n\r\nbody",
+        "GET http://web.test:PORT?q HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
+        "GET /?q HTTP/1.1\r\nHost: web.test:PORT\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody",
       ],
       [
-        "OPTIONS http://web.test:PORT HTTP/1.1\r\n\r\nbody",
-        "OPTIONS * HTTP/1.1\r\nHost: web.test:PORT\r\nConnection: close\r\n\r\nbody",
+        "OPTIONS http://web.test:PORT HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
+        "OPTIONS * HTTP/1.1\r\nHost: web.test:PORT\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody",
+      ],
+      [
+        "GET http://web.test:PORT/ HTTP/1.1\r\nconnection: X-Hop,, x-other\r\nX-Hop: 1\r\nConnection: TE\r\nX-Other: 2\r\nX-Hops: 3\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nbody",
+        "GET / HTTP/1.1\r\nHost: web.test:PORT\r\nConnection: close\r\nX-Hops: 3\r\nContent-Length: 4\r\n\r\nbody",
       ],
     ])("%j", async (head, expected) => {
       expect(await forwarded(head)).toBe(expected);
@@ -347,6 +352,43 @@ connect:
       ["GET http://web.test/\r\n\r\n", 400],
       ["GET http://web.test/ HTTP/1.1\r\nA: b\r\n folded\r\n\r\n", 400],
       ["GET http://web.test/ HTTP/2.0\r\n\r\n", 505],
+      ["GET http://web.test/ HTTP/1.2\r\n\r\n", 505],
+      ["GET http://web.test/ HTTP/1.10\r\n\r\n", 400],
+      ["GET http://web.test/ http/1.1\r\n\r\n", 400],
+      ["G(T http://web.test/ HTTP/1.1\r\n\r\n", 400],
+      ...[
+        "Content-Length: 4\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 4",
+        "Content-Length: 4\r\nContent-Length: 5",
+        "Content-Length: 4, 4",
+        "Content-Length: +4",
+        "Content-Length: -1",
+        "Content-Length: 0x4",
+        "Content-Length: 4 4",
+        "Content-Length:",
+        "Content-Length: 18446744073709551620",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: \vchunked",
+        "Transfer-Encoding:",
+        "Content-Length : 4",
+        "Content-Length\t: 4",
+        " Content-Length: 4",
+        "no colon",
+        ": no name",
+        "A\0: b",
+        "A: b\0c",
+        "A: b\rContent-Length: 4",
+        "A: b\r",
+        "Connection: close, content-length\r\nContent-Length: 4",
+        "Connection: Host",
+        "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked",
+        "Connection: a b",
+      ].map((header) => [`POST http://web.test/ HTTP/1.1\r\nHost: x\r\n${header}\r\n\r\n`, 400] as const),
+      ["POST http://web.test/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400],
       ["\x16\x03\x01", 400],
       [`GET http://web.test/${"a".repeat(20_000)} HTTP/1.1\r\n\r\n`, 431],
       [`GET http://web.test/ HTTP/1.1\r\n${"A: b\r\n".repeat(4000)}`, 431],
@@ -363,6 +405,201 @@ connect:
         length: Number(length),
       });
       expect(body).toMatch(/^[^\n]+\n$/);
+    });
+
+    describe("one request for each connection", () => {
+      const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+      const CHUNKS =
+        '4\r\nbody\r\n00A;name="a;b" ; x\r\n\r\n0\r\n\r\nGET\r\n1 \t\r\n!\r\n000;last\r\nX-Sum: 1\r\nX-None:\r\n\r\n';
+
+      interface Origin extends AsyncDisposable {
+        readonly port: number;
+        readonly got: string;
+        readonly ended: string | undefined;
+      }
+      /** A server that keeps all that it gets, and answers as soon as it is `whole`; it ignores Connection: close. */
+      async function origin(whole: (got: string) => boolean, answer = ANSWER): Promise<Origin> {
+        const chunks: Buffer[] = [];
+        let ended: string | undefined;
+        let answered = false;
+        const got = (): string => Buffer.concat(chunks).toString("latin1");
+        const server = await tcpServer((socket) => {
+          socket.on("data", (chunk: Buffer) => {
+            chunks.push(chunk);
+            if (!answered && whole(got())) {
+              answered = true;
+              socket.write(answer);
+            }
+          });
+          socket.once("end", () => {
+            ended ??= "end";
+            socket.end();
+          });
+          socket.once("close", () => {
+            ended ??= "close";
+          });
+        });
+        return {
+          port: server.port,
+          get got() {
+            return got();
+          },
+          get ended() {
+            return ended;
+          },
+          [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+        };
+      }
+      const bodyOf = (got: string): string => got.slice(got.indexOf("\r\n\r\n") + 4);
+      const over = (server: Origin): Promise<unknown> => until("the server's end", () => server.ended);
+      const SECOND = "GET http://other.test/ HTTP/1.1\r\nAuthorization: secret\r\n\r\n";
+
+      test.each([
+        ["no body", "", ""],
+        ["a length of 0", "Content-Length: 0\r\n", ""],
+        ["a length", "Content-Length: 4\r\n", "body"],
+        ["chunks", "Transfer-Encoding: Chunked\r\n", CHUNKS],
+      ])("the next request after one with %s does not reach its server", async (_what, header, body) => {
+        await using server = await origin((got) => got.endsWith(`\r\n\r\n${body}`));
+        using wire = await Wire.open(agent.http);
+        wire.socket.write(`POST http://web.test:${server.port}/ HTTP/1.1\r\n${header}\r\n${body}`);
+        expect((await wire.take(ANSWER.length)).toString()).toBe(ANSWER);
+        wire.socket.write(SECOND);
+        expect((await wire.rest()).how).toBe("ECONNRESET");
+        await over(server);
+        expect(bodyOf(server.got)).toBe(body);
+        await streamsAre(host.monitor, 0);
+      });
+
+      test.each([
+        ["no body", "", ""],
+        ["a length", "Content-Length: 4\r\n", "body"],
+        ["chunks", "Transfer-Encoding: chunked\r\n", CHUNKS],
+      ])("nor does one in the same segment, after %s", async (_what, header, body) => {
+        await using server = await origin(() => false);
+        using wire = await Wire.open(agent.http);
+        wire.socket.write(`POST http://web.test:${server.port}/ HTTP/1.1\r\n${header}\r\n${body}${SECOND}`);
+        expect((await wire.rest()).how).toBe("ECONNRESET");
+        await over(server);
+        expect(bodyOf(server.got)).toBe(body);
+      });
+
+      test("megabytes of a length arrive whole, what is behind them does not", async () => {
+        const body = pattern(5 * MiB + 1, 7);
+        await using server = await origin(() => false);
+        using wire = await Wire.open(agent.http);
+        wire.socket.write(
+          `PUT http://web.test:${server.port}/ HTTP/1.1\r\nContent-Length: ${body.length}\r\n\r\n`,
+        );
+        wire.socket.write(Buffer.concat([body, Buffer.from(SECOND.repeat(1000))]));
+        expect((await wire.rest(10_000)).how).toBe("ECONNRESET");
+        await over(server);
+        const got = Buffer.from(bodyOf(server.got), "latin1");
+        expect(got.length).toBe(body.length);
+        expect(sha256(got)).toBe(sha256(body));
+      });
+
+      test("chunks in chaotic pieces arrive as they are", async () => {
+        const pieces: string[] = [];
+        for (let i = 0; i < 400; i++) {
+          const size = i % 7 === 0 ? 20_000 + i : (i * 37) % 50 || 1;
+          const extension = i % 3 === 0 ? `;n${i}="${"v".repeat((i * 11) % 300)}"` : "";
+          const data = pattern(size, i).toString("latin1");
+          pieces.push(`${"0".repeat(i % 4)}${size.toString(16)}${extension}\r\n${data}\r\n`);
+        }
+        const body = Buffer.from(
+          `${pieces.join("")}0\r\nX-Trailer: a\r\nX-Long: ${"t".repeat(9000)}\r\n\r\n`,
+          "latin1",
+        );
+        await using server = await origin((got) => got.endsWith("ttt\r\n\r\n"));
+        using wire = await Wire.open(agent.http);
+        wire.socket.write(
+          `POST http://web.test:${server.port}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n`,
+        );
+        let seed = 1;
+        for (let at = 0; at < body.length; ) {
+          seed = (seed * 48_271) % 2_147_483_647;
+          const bytes = seed % 5 === 0 ? (seed % 70_000) + 1 : (seed % 13) + 1;
+          await new Promise((resolve) => wire.socket.write(body.subarray(at, at + bytes), resolve));
+          at += bytes;
+        }
+        expect((await wire.take(ANSWER.length)).toString()).toBe(ANSWER);
+        expect(sha256(Buffer.from(bodyOf(server.got), "latin1"))).toBe(sha256(body));
+        wire.socket.end();
+        expect((await wire.rest()).how).toBe("end");
+      });
+
+      test("chunks byte by byte", async () => {
+        await using server = await origin((got) => got.endsWith("X-None:\r\n\r\n"));
+        using wire = await Wire.open(agent.http);
+        await wire.dribble(
+          Buffer.from(
+            `POST http://web.test:${server.port}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${CHUNKS}`,
+          ),
+        );
+        expect((await wire.take(ANSWER.length)).toString()).toBe(ANSWER);
+        expect(bodyOf(server.got)).toBe(CHUNKS);
+      });
+
+      test.each([
+        ["a size that is none", "x\r\n"],
+        ["an empty size", "\r\n"],
+        ["a sign", "+4\r\nbody\r\n"],
+        ["a size without end", "0".repeat(5000)],
+        ["a size out of range", "FFFFFFFFFFFFFFFFF\r\n"],
+        ["a line that ends with LF", "4\nbody\r\n"],
+        ["a CR in an extension", "4;a\rb\r\nbody\r\n"],
+        ["a NUL in an extension", "4;a\0\r\nbody\r\n"],
+        ["more than its size", "4\r\nbody!\r\n"],
+        ["a trailer without name", "0\r\n: a\r\n\r\n"],
+        ["a folded trailer", "0\r\nA: b\r\n c\r\n\r\n"],
+        ["trailers without end", `0\r\n${"A: b\r\n".repeat(3000)}`],
+      ])("chunks with %s end both connections", async (_what, body) => {
+        await using server = await origin(() => false);
+        using wire = await Wire.open(agent.http);
+        wire.socket.write(
+          `POST http://web.test:${server.port}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${body}`,
+        );
+        expect((await wire.rest()).how).toBe("ECONNRESET");
+        await streamsAre(host.monitor, 0);
+      });
+
+      test("who waits gets an answer of many bytes whole, also late, and its end", async () => {
+        const large = pattern(3 * MiB, 3);
+        await using server = await tcpServer((socket) => {
+          socket.once("data", () => {
+            socket.write(large.subarray(0, MiB));
+            setTimeout(() => socket.end(large.subarray(MiB)), 200);
+          });
+        });
+        using wire = await Wire.open(agent.http);
+        wire.socket.write(`GET http://web.test:${server.port}/ HTTP/1.1\r\n\r\n`);
+        const { bytes, how } = await wire.rest(10_000);
+        expect({ how, sum: sha256(bytes) }).toEqual({ how: "end", sum: sha256(large) });
+        // The answer has ended: what is said now is for nobody, and takes nothing from it.
+        wire.socket.write(SECOND);
+        wire.socket.end();
+        await streamsAre(host.monitor, 0);
+      });
+
+      test.skipIf(noCurl !== undefined)(titled("curl: -d, -T -, Expect", noCurl), async () => {
+        const proxy = ["-sS", "-m", "20", "-x", `127.0.0.1:${agent.http}`];
+        const url = `http://web.test:${webPort}/`;
+        const post = async (args: readonly string[], input: Uint8Array): Promise<string> => {
+          const { stdout, stderr } = await start("curl", [...proxy, ...args, url], input).done;
+          expect(stderr).toBe("");
+          return stdout.toString();
+        };
+        const small = Buffer.from("a=b");
+        expect(await post(["-d", "a=b"], Buffer.alloc(0))).toBe(sha256(small));
+        expect(await post(["-X", "POST", "-T", "-"], BULK)).toBe(sha256(BULK));
+        expect(requests.at(-1)!.headers["transfer-encoding"]).toBe("chunked");
+        expect(await post(["-H", "Expect: 100-continue", "-d", "a=b"], Buffer.alloc(0))).toBe(sha256(small));
+        expect(requests.at(-1)!.headers.expect).toBe("100-continue");
+        // Its pool: two requests, and each arrives.
+        const { stdout } = await curl("-x", `127.0.0.1:${agent.http}`, "-d", "a=b", url, url);
+        expect(stdout.toString()).toBe(sha256(small).repeat(2));
+      });
     });
 
     test("says that nobody listens", async () => {

@@ -2,16 +2,27 @@
 
 import { once } from "node:events";
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import type { Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
+import { MonitorProgram } from "../helpers/processes.ts";
 import { echoServer, howItEnds, readAll, tcpClient, tcpServer } from "../helpers/tcp.ts";
 import { until } from "../helpers/wait.ts";
 import { type Running, start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
-import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
+import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent, Wire } from "./agent.ts";
+
+const noTerminal: string | undefined = missing("script");
+const noPython: string | undefined = missing("python3");
+
+/** A frame of 32-bit words. */
+function frame(...words: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(4 * words.length);
+  for (const [i, word] of words.entries()) bytes.writeUInt32LE(word, 4 * i);
+  return bytes;
+}
 
 describe.skipIf(noCompiler !== undefined)(titled("the service socket of the agent", noCompiler), () => {
   let host: TestMonitor;
@@ -137,6 +148,24 @@ limits: { fileBytesWritten: 40MiB }
       await streamsAre(host.monitor, 0);
     });
 
+    test("-l says why the listener takes no connection after all", async () => {
+      const path = join(host.folder, "refusing.sock");
+      const bound = frame(24, 0x8201, 1, 4, 5000, 0x0100007f, 0, 0, 0);
+      const refused = frame(12, 0x8202, 1, 24, 0, 0);
+      const server = createServer((socket) => void socket.once("data", () => socket.write(bound)));
+      server.on("connection", (socket) => setTimeout(() => socket.write(refused), 100));
+      server.listen(path);
+      await once(server, "listening");
+      const { code, stderr } = await start(program, ["rwcat", "--service", path, "-l", "5000"], "").done;
+      server.close();
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^rwcat: listen: (Too many open files|No file descriptors available)\n$/,
+        ),
+      });
+    });
+
     test("-l says why it may not, and that it gave up takes the listener along", async () => {
       expect(await agent.tool(["rwcat", "-l", "8.8.8.8", "5000"])).toMatchObject({
         code: 1,
@@ -216,6 +245,21 @@ limits: { fileBytesWritten: 40MiB }
         .map((line) => line.split("  ").at(-1));
       expect(listed).toEqual(names.sort());
     });
+
+    test.skipIf(noTerminal !== undefined)(
+      titled("on a terminal the control bytes of a name are not", noTerminal),
+      async () => {
+        const folder = join(data, "odd");
+        mkdirSync(folder);
+        writeFileSync(join(folder, "a\u001b[2Jb\u007f\nc"), "");
+        const bare = `${program} rwfs --service ${agent.service}`;
+        const onTerminal = async (what: string): Promise<string> =>
+          (await start("script", ["-qefc", `${bare} ${what}`, "/dev/null"], "").done).stdout.toString();
+        expect(await onTerminal("ls /data/odd")).toBe("a?[2Jb??c\r\n");
+        expect(await onTerminal("ls -l /data/odd")).toMatch(/ {2}a\?\[2Jb\?\?c\r\n$/);
+        expect((await rwfs("ls", "/data/odd")).stdout.toString()).toBe("a\u001b[2Jb\u007f\nc\n");
+      },
+    );
 
     test("a symlink is shown, not followed", async () => {
       symlinkSync("many", join(data, "link"));
@@ -318,6 +362,83 @@ limits: { fileBytesWritten: 40MiB }
     for (const args of [[], ["256"], ["-1"], ["1", "2"], ["one"]]) {
       expect(await agent.tool(["exit", ...args])).toMatchObject({ code: 2 });
     }
+  });
+
+  test("exit waits for a monitor, and fails where none comes", async () => {
+    const path = join(host.folder, "later.sock");
+    await using waiting = await startAgent(program, ["--socket", path], ["--hold-ms", "5000"]);
+    await waiting.said(/: waiting\n/);
+    const exit = waiting.startTool(["exit", "44"], "");
+    // And one that says no more than that.
+    using wire = await Wire.unix(waiting.service);
+    wire.socket.end(frame(4, 0x0104, 1, 45));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(exit.child.exitCode).toBe(null);
+    {
+      using _monitor = await MonitorProgram.start(path, "version: 1\n");
+      expect(await exit.done).toMatchObject({ code: 0, stderr: "" });
+      expect(await wire.rest()).toMatchObject({ how: "end", bytes: Buffer.alloc(0) });
+    }
+    await using without = await startAgent(program, ["--socket", `${path}-never`], ["--hold-ms", "100"]);
+    expect(await without.tool(["exit", "46"])).toMatchObject({ code: 1 });
+  });
+
+  test("who ends before the first frame is there gets a mark, not only an end", async () => {
+    using wire = await Wire.unix(agent.service);
+    wire.socket.end(frame(4, 0x0104, 1));
+    expect((await wire.rest()).bytes.length).toBe(1);
+  });
+
+  test.skipIf(noPython !== undefined)(
+    titled("a monitor whose backlog is full is waited for no longer than one that says nothing", noPython),
+    async () => {
+      const path = join(host.folder, "full.sock");
+      const full = `
+import socket, sys, time
+server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+server.bind(sys.argv[1])
+server.listen(0)
+clients = []
+try:
+  while True:
+    clients.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+    clients[-1].setblocking(False)
+    clients[-1].connect(sys.argv[1])
+except BlockingIOError: print("full", file=sys.stderr, flush=True)
+time.sleep(60)
+`;
+      const python = start("python3", ["-c", full, path]);
+      await python.said(/full/);
+      const began = performance.now();
+      const { code, stderr } = await start(program, ["rwcat", "-s", path, "-t", "300", "h", "1"], "").done;
+      expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringMatching(/timed out/) });
+      expect(performance.now() - began).toBeLessThan(5000);
+      python.child.kill("SIGKILL");
+      await python.done;
+    },
+  );
+
+  test("more listeners than there are streams: each goes on when another lets go of one", async () => {
+    // 100 connections and 64 streams more; each listener wants two.
+    await using many = await startMonitor(
+      "version: 1\nlisten: [{ allow: 127.0.0.0/8, ports: [0, 1024-65535] }]\nlimits: { regionBytes: 64MiB }\n",
+    );
+    await using small = await attachedAgent(program, many.path, ["--streams", "100"]);
+    const wires = await Promise.all(Array.from({ length: 100 }, () => Wire.unix(small.service)));
+    for (const wire of wires) wire.socket.write(frame(32, 0x0201, 6, 3, 1, 4, 0, 0x0100007f, 0, 0, 0));
+    const listen = (): Wire[] => wires.filter((wire) => wire.bytes.length === 36);
+    await until("some to listen", () => listen().length >= 64);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const first = listen();
+    const before = first.length;
+    expect(before).toBeLessThan(90);
+    // Some end, with both of their streams; then connections come, and the listeners go.
+    for (const wire of first.splice(0, 10)) wire.socket.destroy();
+    await until("more to listen", () => listen().length >= before + 10);
+    for (const wire of first.splice(0, 40)) (await tcpClient(wire.bytes.readUInt32LE(16))).destroy();
+    await until("all to have listened", () => wires.every((wire) => wire.bytes.length >= 36));
+    for (const wire of wires) wire.socket.destroy();
+    await streamsAre(many.monitor, 0);
   });
 
   test("only its owner may use the socket", () => {

@@ -16,8 +16,11 @@ import {
   tcpServer,
 } from "../helpers/tcp.ts";
 import { until } from "../helpers/wait.ts";
+import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
-import { type Agent, attachedAgent, BUILD_MS, buildAgent } from "./agent.ts";
+import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing } from "./agent.ts";
+
+const noPython: string | undefined = missing("python3");
 
 const POLICY = `version: 1
 connect: [{ allow: 127.0.0.0/8 }]
@@ -170,6 +173,47 @@ describe.skipIf(noCompiler !== undefined)(titled("streams of the agent", noCompi
     await until("the far end to be reset", () => !clientPorts(remotePort!).includes(localPort!));
   });
 
+  test("a reset goes through also after the end", async () => {
+    await using cable = await forward();
+    const { near, far } = await cable.ends();
+    const { localPort, remotePort } = near;
+    far.end("all");
+    expect((await readAll(near)).toString()).toBe("all");
+    expect(clientPorts(remotePort!)).toContain(localPort);
+    far.resetAndDestroy();
+    await until("the near end to be reset", () => !clientPorts(remotePort!).includes(localPort!));
+    await streamsAre(host.monitor, 0);
+  });
+
+  // Sent while the agent stands still, so that it finds all of it at once, and hears of it once.
+  const URGENT = `
+import os, signal, socket, sys
+port, pid = int(sys.argv[1]), int(sys.argv[2])
+os.kill(pid, signal.SIGSTOP)
+wire = socket.create_connection(("127.0.0.1", port))
+wire.send(b"before")
+wire.send(b"!", socket.MSG_OOB)
+wire.send(b"behind")
+os.kill(pid, signal.SIGCONT)
+wire.settimeout(10)
+got = b""
+while len(got) < 12: got += wire.recv(100)
+print(got.decode())
+`;
+  test.skipIf(noPython !== undefined)(
+    titled("bytes behind an urgent mark go through as well", noPython),
+    async () => {
+      await using cable = await forward((far) => void far.pipe(far));
+      const args = ["-c", URGENT, String(cable.agent.forwards[0]!), String(cable.agent.pid)];
+      const { code, stdout, stderr } = await start("python3", args, "").done;
+      expect({ code, stdout: stdout.toString(), stderr }).toEqual({
+        code: 0,
+        stdout: "beforebehind\n",
+        stderr: "",
+      });
+    },
+  );
+
   test("a thousand at once, each with bytes of its own", async () => {
     const STREAMS = 1000;
     await using cable = await forward((far) => void far.pipe(far));
@@ -258,6 +302,32 @@ describe.skipIf(noCompiler !== undefined)(titled("streams of the agent", noCompi
       expect((await readAll(socket)).toString()).toBe("hello");
       socket.destroy();
     }
+  });
+
+  test("published: a host without streams to spare is asked now and then, until it has one", async () => {
+    await using few = await startMonitor(
+      "version: 1\nlisten: [{ allow: 127.0.0.0/8, ports: [0, 1024-65535] }]\nlimits: { streams: 4 }\n",
+    );
+    await using server = await tcpServer((socket) => {
+      socket.write("hello");
+      socket.on("end", () => socket.end()).resume();
+    });
+    await using agent = await attachedAgent(program, few.path, ["--publish", `0:${server.port}`]);
+    const [, port] = await agent.said(/publish: the host's \S+:(\d+) to/);
+    const held: Socket[] = [];
+    for (let i = 0; i < 3; i++) {
+      const socket = await tcpClient(Number(port));
+      expect((await once(socket, "data")).toString()).toBe("hello");
+      held.push(socket);
+    }
+    const late = await tcpClient(Number(port));
+    const greeting = once(late, "data");
+    const refused = few.monitor.counters().quotaStreams;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(few.monitor.counters().quotaStreams - refused).toBeLessThan(20);
+    held[0]!.destroy();
+    expect((await greeting).toString()).toBe("hello");
+    for (const socket of [late, ...held]) socket.destroy();
   });
 
   test("published: a port of the guest on which nobody listens is a reset", async () => {

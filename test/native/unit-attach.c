@@ -328,9 +328,19 @@ void a_stream_closed_before_it_came_is_given_back(void) {
   IS(rw_close(rw_stream_at(&h->guest, (uint32_t)slot)), RW_OK);
   give_stream(h, 5);
   uint32_t slots[4];
-  IS(rw_take_pending(&h->guest, slots, 4), 0);
+  IS(rw_take_pending(&h->guest, slots, 4), 1);
+  IS(slots[0], RW_SLOT_CONTROL); // a slot is free again: somebody may have waited for one
   IS(rwi_peer_closed(&h->streams[5].to_host), CLOSED_END);
   IS(rwi_abandoned(&h->streams[5].to_guest), 1);
+
+  uint8_t refusal[12] = {24};
+  uint32_t request;
+  slot = rw_stream_new(&h->guest, 0, 0);
+  IS(rw_reset(rw_stream_at(&h->guest, (uint32_t)slot)), RW_OK);
+  IS(take_frame(&h->requests, &request, 0, 0), RW_T_NEW_STREAM);
+  put_frame(h, 0, &h->replies, RW_T_ERROR, request, refusal, sizeof refusal);
+  IS(rw_take_pending(&h->guest, slots, 4), 1);
+  IS(slots[0], RW_SLOT_CONTROL);
   for (uint32_t id = 1; id <= SLOTS; id++) fresh_stream(h, id);
   free_host(h);
 }
