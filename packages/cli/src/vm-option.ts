@@ -1,7 +1,8 @@
 // --vm NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]: a virtual machine for the monitor to serve.
 
 import { resolve } from "node:path";
-import { parseSize, type VmOptions } from "@ringway/monitor";
+import type { VmOptions } from "@ringway/monitor";
+import { parseQemuSize } from "./vm/size.ts";
 
 const FORM = "NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]";
 const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
@@ -27,8 +28,7 @@ export function parseVmOption(text: string): VmOptions | string {
   const [memory, doorbell] = [resolve(fields.get("memory")!), resolve(fields.get("doorbell")!)];
   const size = fields.get("size");
   if (size === undefined) return { name, memory, doorbell };
-  // QEMU's suffixes, too: the same text then goes to both.
-  const memoryBytes = parseSize(size.replace(/^([0-9]+)([KMG])$/, "$1$2iB"));
+  const memoryBytes = parseQemuSize(size);
   if (memoryBytes === undefined) return `expected a size such as 64M, found "${size}"`;
   return { name, memory, doorbell, memoryBytes };
 }

@@ -59,8 +59,8 @@ export function mapVmMemory(memory: string | number, bytes: number): SharedMemor
     requireOurs(fd, what);
     // A memfd cannot be truncated any more, and has its pages from the machine's memory. Of a file, its owner promises the first;
     // pages that its file system no longer has would kill whoever touches them.
-    const sealed = sealsOf(fd) > 0 && (sealsOf(fd) & Seal.SHRINK) !== 0;
-    if (!sealed) check(allocate(fd, size), "fallocate", what);
+    const seals = sealsOf(fd);
+    if (seals < 0 || (seals & Seal.SHRINK) === 0) check(allocate(fd, size), "fallocate", what);
   } catch (error) {
     closeFd(fd);
     throw error;

@@ -1,17 +1,17 @@
 // Sizes as QEMU writes them: 64M.
 
-import { formatSize, parseSize } from "@ringway/monitor";
+import { formatSize, isVmMemorySize, parseSize } from "@ringway/monitor";
 
-/** The least that holds a region with a few streams, and the largest that Node 20 can view. */
-const MEMORY_BYTES_MIN = 2 ** 20;
-const MEMORY_BYTES_MAX = 2 ** 32;
+/** Bytes of 64M, or of the policy's 64MiB: the same text goes to QEMU. Undefined for what is neither. */
+export function parseQemuSize(text: string): number | undefined {
+  return parseSize(text.replace(/^([0-9]+)([KMG])$/, "$1$2iB"));
+}
 
 /** Bytes of --memory, or the sentence that says what is wrong with it. */
 export function parseMemory(text: string): number | string {
-  const bytes = parseSize(text.replace(/^([0-9]+)([KMG])$/, "$1$2iB"));
+  const bytes = parseQemuSize(text);
   if (bytes === undefined) return `expected a size such as 64M or 1G, found "${text}"`;
-  if (bytes >= MEMORY_BYTES_MIN && bytes <= MEMORY_BYTES_MAX && Number.isInteger(Math.log2(bytes)))
-    return bytes;
+  if (isVmMemorySize(bytes)) return bytes;
   return `a PCI device's memory is a power of two, here from 1M to 4G; found "${text}"`;
 }
 

@@ -1,5 +1,5 @@
 export { canonicalAddress } from "./addresses.ts";
-export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "./defaults.ts";
+export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { loadPolicy } from "./load.ts";
 export { PolicyMatcher } from "./matcher.ts";
