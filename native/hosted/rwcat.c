@@ -31,7 +31,7 @@ static const char usage[] =
     "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
-enum { EXIT_USAGE = 2, RING_BYTES = 1 << 20 };
+enum { RING_BYTES = 1 << 20 };
 
 static struct {
   struct talk_options talk;
@@ -351,27 +351,13 @@ static void put_file(void) {
 
 // ── Arguments ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_Noreturn static void wrong_usage(const char *what, const char *argument) {
-  say_begin();
-  say(what);
-  if (argument) {
-    say(": ");
-    say(argument);
-  }
-  say_end();
-  say_begin_text();
-  say("Try rwcat --help.");
-  say_end();
-  _exit(EXIT_USAGE);
-}
-
 static uint32_t port_of(const char *text, uint32_t least) {
   uint32_t value = 0;
   for (const char *at = text; *at; at++) {
-    if (*at < '0' || *at > '9' || value > 65535) wrong_usage("not a port", text);
+    if (*at < '0' || *at > '9' || value > 65535) say_wrong_usage("not a port", text);
     value = value * 10 + (uint32_t)(*at - '0');
   }
-  if (*text == 0 || value < least || value > 65535) wrong_usage("not a port", text);
+  if (*text == 0 || value < least || value > 65535) say_wrong_usage("not a port", text);
   return value;
 }
 
@@ -398,25 +384,25 @@ static void parse(int argc, char **argv) {
     else if (is(argument, NULL, "--put")) value = &options.put;
     else {
       int taken = talk_option(&options.talk, argument, argv[i + 1]);
-      if (taken < 0) wrong_usage(argv[i + 1] ? "not a number" : "missing value", argv[i + 1] ? argv[i + 1] : argument);
+      if (taken < 0) say_wrong_usage(argv[i + 1] ? "not a number" : "missing value", argv[i + 1] ? argv[i + 1] : argument);
       if (taken > 0) i++;
-      else if (argument[0] == '-' && argument[1] != 0) wrong_usage("unknown option", argument);
+      else if (argument[0] == '-' && argument[1] != 0) say_wrong_usage("unknown option", argument);
       else if (count < 3) rest[count++] = argument;
     }
     if (!value) continue;
-    if (++i >= argc) wrong_usage("missing value", argument);
+    if (++i >= argc) say_wrong_usage("missing value", argument);
     *value = argv[i];
   }
   const char *wrong = talk_check(&options.talk);
-  if (wrong) wrong_usage(wrong, NULL);
+  if (wrong) say_wrong_usage(wrong, NULL);
   if (options.get || options.put) {
-    if (count != 0 || options.listen || (options.get && options.put)) wrong_usage("too many things to do", NULL);
+    if (count != 0 || options.listen || (options.get && options.put)) say_wrong_usage("too many things to do", NULL);
   } else if (options.listen) {
-    if (count < 1 || count > 2) wrong_usage("-l wants [ADDRESS] PORT", NULL);
+    if (count < 1 || count > 2) say_wrong_usage("-l wants [ADDRESS] PORT", NULL);
     options.host = count == 2 ? rest[0] : "127.0.0.1";
     options.port = port_of(rest[count - 1], 0);
   } else {
-    if (count != 2) wrong_usage("HOST and PORT are wanted", NULL);
+    if (count != 2) say_wrong_usage("HOST and PORT are wanted", NULL);
     options.host = rest[0];
     options.port = port_of(rest[1], 1);
   }
@@ -426,7 +412,7 @@ int rwcat_main(int argc, char **argv) {
   parse(argc, argv);
   signal(SIGPIPE, SIG_IGN);
   int32_t status = talk_attach(&options.talk);
-  if (status == RW_STATE) wrong_usage("no monitor: --socket, or RINGWAY_SOCKET in the environment", NULL);
+  if (status == RW_STATE) say_wrong_usage("no monitor: --socket, or RINGWAY_SOCKET in the environment", NULL);
   if (status != RW_OK) fail("attach", status);
   if (options.get) get_file();
   else if (options.put) put_file();

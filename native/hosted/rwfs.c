@@ -35,7 +35,7 @@ static const char usage[] =
     "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
-enum { EXIT_USAGE = 2, RING_BYTES = 1 << 20, SMALL_RING_BYTES = 1 << 16, ARGUMENTS_MAX = 4 };
+enum { RING_BYTES = 1 << 20, SMALL_RING_BYTES = 1 << 16, ARGUMENTS_MAX = 4 };
 
 static struct talk_options where = TALK_OPTIONS;
 static struct talk talk;
@@ -79,20 +79,6 @@ _Noreturn static void fail_frame(const char *what, const struct rw_frame *frame,
   begin(what);
   say_error(&error);
   fail_line();
-}
-
-_Noreturn static void wrong_usage(const char *what, const char *argument) {
-  say_begin();
-  say(what);
-  if (argument) {
-    say(": ");
-    say(argument);
-  }
-  say_end();
-  say_begin_text();
-  say("Try rwfs --help.");
-  say_end();
-  _exit(EXIT_USAGE);
 }
 
 // ── Asking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -415,15 +401,15 @@ static void run(char **words, int count, const char *flag) {
     int least, most;
   } verbs[] = {{"get", "", 1, 2},     {"put", "", 2, 2}, {"ls", "-l", 1, 1}, {"stat", "", 1, 1},
                {"mkdir", "-p", 1, 1}, {"mv", "", 2, 2},  {"rm", "-d", 1, 1}};
-  if (count == 0) wrong_usage("what to do?", NULL);
+  if (count == 0) say_wrong_usage("what to do?", NULL);
   size_t verb = 0, verbs_count = sizeof verbs / sizeof verbs[0];
   while (verb < verbs_count && strcmp(words[0], verbs[verb].name) != 0) verb++;
-  if (verb == verbs_count) wrong_usage("unknown command", words[0]);
-  if (flag && strcmp(flag, verbs[verb].flag) != 0) wrong_usage("unknown option", flag);
+  if (verb == verbs_count) say_wrong_usage("unknown command", words[0]);
+  if (flag && strcmp(flag, verbs[verb].flag) != 0) say_wrong_usage("unknown option", flag);
   if (count - 1 < verbs[verb].least || count - 1 > verbs[verb].most)
-    wrong_usage("another number of paths is wanted", words[0]);
+    say_wrong_usage("another number of paths is wanted", words[0]);
   int32_t status = talk_attach(&where);
-  if (status == RW_STATE) wrong_usage("no agent and no monitor: --service, or --socket", NULL);
+  if (status == RW_STATE) say_wrong_usage("no agent and no monitor: --service, or --socket", NULL);
   if (status != RW_OK) fail("attach", status);
   switch (verb) {
     case 0: get(words[1], words[2]); break;
@@ -446,15 +432,15 @@ int rwfs_main(int argc, char **argv) {
       _exit(EXIT_SUCCESS);
     }
     int taken = talk_option(&where, argv[i], argv[i + 1]);
-    if (taken < 0) wrong_usage("a value is missing, or no number", argv[i]);
+    if (taken < 0) say_wrong_usage("a value is missing, or no number", argv[i]);
     if (taken > 0) i++;
-    else if (is_option(argv[i]) && flag) wrong_usage("too many options", argv[i]);
+    else if (is_option(argv[i]) && flag) say_wrong_usage("too many options", argv[i]);
     else if (is_option(argv[i])) flag = argv[i];
-    else if (count == ARGUMENTS_MAX) wrong_usage("too many paths", argv[i]);
+    else if (count == ARGUMENTS_MAX) say_wrong_usage("too many paths", argv[i]);
     else words[count++] = argv[i];
   }
   const char *wrong = talk_check(&where);
-  if (wrong) wrong_usage(wrong, NULL);
+  if (wrong) say_wrong_usage(wrong, NULL);
   signal(SIGPIPE, SIG_IGN);
   run(words, count, flag);
   talk_close(&talk);

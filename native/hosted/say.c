@@ -113,3 +113,19 @@ void say_end(void) {
   }
   line.length = 0;
 }
+
+_Noreturn void say_wrong_usage(const char *what, const char *argument) {
+  say_begin();
+  say(what);
+  if (argument) {
+    say(": ");
+    say(argument);
+  }
+  say_end();
+  say_begin_text();
+  say("Try ");
+  say(say_program);
+  say(" --help.");
+  say_end();
+  _exit(2);
+}

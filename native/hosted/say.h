@@ -23,6 +23,8 @@ void say_status(const struct rw_posix *posix, int32_t status);
 // Errno, reason and rule of a refusal.
 void say_error(const struct rw_error *error);
 void say_end(void);
+// The program was called wrongly: says so, and where to read on; exits with 2. `argument` may be NULL.
+_Noreturn void say_wrong_usage(const char *what, const char *argument);
 
 // The same line as a text, without the program's name: for answers. Good until the next line begins.
 void say_begin_text(void);
