@@ -80,10 +80,12 @@ export async function runRow(
     }
   };
 
+  // The first run of a peer meets pages never touched and code never compiled: only the second says how fast it is.
   const rates: number[] = [];
   for (const contender of row.contenders) {
-    const sample = await attempt(contender, warmUp(row));
-    if (sample !== undefined) rates.push(sample.value);
+    const cold = await attempt(contender, warmUp(row));
+    const warm = cold && (await attempt(contender, warmUp(row)));
+    if (warm !== undefined) rates.push(warm.value);
   }
   const work = amount(row, Math.min(...rates), options.fileBytes);
   const samples = new Map<Contender, Sample[]>(contenders.map((contender) => [contender, []]));
