@@ -3,46 +3,48 @@
 
 import { ringChannel, ringDevice } from "@ringway/linux";
 import type { BellListener, GuestBell } from "./bell.ts";
-import { BellThread } from "./bell-thread.ts";
+import { resetError } from "./errors.ts";
+import { LoopWatch } from "./loop-watch.ts";
 
 export class ChannelBell implements GuestBell {
   /** Resolves when the channel was closed: a virtio port can be opened again then. */
   readonly closed: Promise<void>;
-  readonly #channel: number;
   readonly #isSocket: boolean;
-  readonly #thread: BellThread;
+  readonly #watch: LoopWatch;
   #closed = false;
 
-  /** Takes `channel` over: a non-blocking descriptor of a stream socket, or of a device such as a virtio port. */
-  constructor(channel: number, isSocket: boolean) {
-    this.#channel = channel;
+  /** Takes `fd` over: a non-blocking descriptor of a stream socket, or of a device such as a virtio port. */
+  constructor(fd: number, isSocket: boolean) {
     this.#isSocket = isSocket;
-    this.#thread = new BellThread({ kind: "channel", channel }, "the monitor hung up the doorbell's channel");
-    this.closed = this.#thread.ended;
+    this.#watch = new LoopWatch(fd);
+    this.closed = this.#watch.closed;
   }
 
   ring(): void {
     if (this.#closed) return;
-    // A channel that broke is found out by the thread.
-    if (this.#isSocket) ringChannel(this.#channel);
-    else ringDevice(this.#channel);
+    // That a channel is broken is found out by the watch.
+    if (this.#isSocket) ringChannel(this.#watch.fd);
+    else ringDevice(this.#watch.fd);
   }
 
   listen(listener: BellListener): void {
-    this.#thread.start(listener);
+    this.#watch.start(
+      () => listener.bell(),
+      () => listener.gone(resetError("read", new Error("the monitor hung up the doorbell's channel"))),
+    );
   }
 
   ref(): void {
-    this.#thread.ref();
+    this.#watch.ref();
   }
 
   unref(): void {
-    this.#thread.unref();
+    this.#watch.unref();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#thread.end(true);
+    this.#watch.close();
   }
 }

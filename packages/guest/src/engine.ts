@@ -6,6 +6,7 @@
 // Invariant: once #ended is set, no channel is open, no call is pending, and the region is not touched again.
 
 import { GuestSession, ProtocolError, type RegionMemory, violationName } from "@ringway/control";
+import { yieldProcessor } from "@ringway/linux";
 import type { GuestBell } from "./bell.ts";
 import { BusyPoll } from "./busy-poll.ts";
 import type { Channel } from "./channel.ts";
@@ -125,7 +126,11 @@ export class Engine {
     for (let round = 0; round < ROUNDS; round++) {
       const count = pending.take(this.#ids);
       if (count === 0 && this.#again.size === 0) {
-        if (this.#busy.look()) break;
+        if (this.#busy.look()) {
+          // What is waited for may need this processor.
+          yieldProcessor();
+          break;
+        }
         this.#asleep = true;
         if (pending.prepareSleep()) return;
         this.#asleep = false;

@@ -3,17 +3,20 @@
 
 import { closeFd, ringForeign } from "@ringway/linux";
 import type { BellListener, GuestBell } from "./bell.ts";
-import { BellThread } from "./bell-thread.ts";
+import { resetError } from "./errors.ts";
+import { LoopWatch } from "./loop-watch.ts";
 
 export class EventfdBell implements GuestBell {
   readonly #ring: number;
-  readonly #thread: BellThread;
+  readonly #rung: LoopWatch;
+  readonly #socket: LoopWatch;
   #closed = false;
 
   /** Takes the three descriptors over: `ring` wakes the host, `rung` is rung by it, `socket` hangs up when it dies. */
   constructor(ring: number, rung: number, socket: number) {
     this.#ring = ring;
-    this.#thread = new BellThread({ kind: "eventfd", rung, socket }, "the monitor closed the attach socket");
+    this.#rung = new LoopWatch(rung);
+    this.#socket = new LoopWatch(socket);
   }
 
   ring(): void {
@@ -21,21 +24,29 @@ export class EventfdBell implements GuestBell {
   }
 
   listen(listener: BellListener): void {
-    this.#thread.start(listener);
+    const gone = (sentence: string): void => listener.gone(resetError("read", new Error(sentence)));
+    this.#rung.start(
+      () => listener.bell(),
+      () => gone("the doorbell cannot be read any more"),
+    );
+    // The monitor sends nothing after its hello, so anything here, data too, is the end of it.
+    const hungUp = (): void => gone("the monitor closed the attach socket");
+    this.#socket.start(hungUp, hungUp);
   }
 
   ref(): void {
-    this.#thread.ref();
+    this.#socket.ref();
   }
 
   unref(): void {
-    this.#thread.unref();
+    this.#socket.unref();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     closeFd(this.#ring);
-    this.#thread.end();
+    this.#rung.close();
+    this.#socket.close();
   }
 }

@@ -155,7 +155,7 @@ export class Guest extends EventEmitter<GuestEvents> {
           if (attached) this.emit("detach", error);
         },
       );
-      // Looks by itself as well: the bell's thread may take longer to start than the host to answer.
+      // Looks by itself as well: a hypervisor drops the rings of a monitor that it has not accepted yet (ATT-4).
       await retry(deadline, signal, { syscall: "attach" }, () => {
         engine.run();
         if (engine.ended !== undefined) throw engine.ended;

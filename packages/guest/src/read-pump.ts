@@ -17,7 +17,7 @@ export interface ReadTarget {
 
 /**
  * Largest chunk, what a listener gets at once: a quarter of the ring, so that the host goes on while this side copies, within
- * these bounds. A listener that is called less often reads bulk faster: 256 KiB give a tenth more than 64.
+ * these bounds. A listener that is called less often costs less.
  */
 const CHUNK_BYTES_MIN = 64 * 1024;
 const CHUNK_BYTES_MAX = 256 * 1024;

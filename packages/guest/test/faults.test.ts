@@ -10,6 +10,7 @@ import {
   encodeHello,
   encodeUtf8,
   type HostPipe,
+  HostSession,
   Incoming,
   layout,
   loadWord,
@@ -343,6 +344,17 @@ describe("attaching by a socket", () => {
       },
       true,
       { code: "ERR_RINGWAY_PROTOCOL" },
+    ],
+    [
+      "sends what is no doorbell",
+      (fd) => {
+        const memory = SharedMemory.create("test", 1 << 20);
+        new HostSession(regionMemory(memory.buffer), { ring() {} }, { streams: 16, ringBytes: 4096 });
+        sendWithFds(fd, encodeHello({ errno: 0, regionPages: 256 }), [memory.fd, memory.fd, memory.fd]);
+        memory[Symbol.dispose]();
+      },
+      true,
+      { code: "EPERM" },
     ],
   ])("fails where the monitor %s", async (_name, answer, keep, error) => {
     const stop = pretend(answer, keep);

@@ -4,7 +4,7 @@
 // Invariant: nothing here waits, as long as the descriptor is non-blocking: the guest's devices have no MSG_DONTWAIT.
 
 import { Errno } from "./errno.ts";
-import { read, write } from "./files.ts";
+import { write } from "./files.ts";
 import { scratch } from "./libc.ts";
 import { recv, send } from "./sockets.ts";
 
@@ -30,12 +30,4 @@ export function drainChannel(fd: number): number {
 export function ringDevice(fd: number): number {
   const written = write(fd, one.address, 1);
   return written === 1 || written === -Errno.EAGAIN ? 0 : written;
-}
-
-/** drainChannel() for a channel of any kind, a socket too. */
-export function drainDevice(fd: number): number {
-  const count = read(fd, sink.address, sink.bytes.length);
-  if (count > 0) return count;
-  if (count === 0) return -Errno.ECONNRESET;
-  return count === -Errno.EAGAIN ? 0 : count;
 }

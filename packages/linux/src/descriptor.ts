@@ -1,18 +1,23 @@
 // File descriptors as such: closing, duplicating, their flags.
 
-import { Errno } from "./errno.ts";
-import { failure, libcCall, outcome } from "./libc.ts";
+import { check, Errno } from "./errno.ts";
+import { failure, libcCall, outcome, scratch } from "./libc.ts";
 
 const closeCall = libcCall("close", "int", ["int"]);
 const flockCall = libcCall("flock", "int", ["int", "int"]);
+const pipeCall = libcCall("pipe2", "int", ["uintptr_t", "int"]);
+const dupCall = libcCall("dup3", "int", ["int", "int", "int"]);
 const fcntlCall = libcCall("fcntl", "int", ["int", "int", "intptr_t"]);
 
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+
+const pair = scratch(8);
 
 /**
  * Closes a descriptor: 0 or -errno. The descriptor is gone whatever the result, also after -EINTR: closing again
@@ -31,6 +36,21 @@ export function fcntl(fd: number, command: number, argument: number): number {
 /** Another descriptor (close-on-exec) for the same open file description: a descriptor, or -errno. */
 export function duplicateFd(fd: number): number {
   return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/** Makes `number`, which is open, another descriptor (close-on-exec) for what `fd` names: 0 or -errno. What it named is closed. */
+export function replaceFd(fd: number, number: number): number {
+  for (;;) {
+    const result = outcome(dupCall(fd, number, O_CLOEXEC));
+    if (result >= 0) return 0;
+    if (result !== -Errno.EINTR) return result;
+  }
+}
+
+/** A pipe, close-on-exec: where to read, where to write. Throws SystemError (EMFILE, ENFILE). */
+export function createPipe(): [number, number] {
+  check(outcome(pipeCall(pair.address, O_CLOEXEC)), "pipe2");
+  return [pair.view.getInt32(0, true), pair.view.getInt32(4, true)];
 }
 
 /**

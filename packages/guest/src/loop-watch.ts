@@ -1,0 +1,100 @@
+// A descriptor of any kind in Node's own event loop, which by itself takes pipes, sockets and terminals only. It is given a pipe, and
+// then the pipe's descriptor is made to name what is to be watched (dup2): the loop polls and reads a number, whatever is behind
+// it. So a bell wakes the program with one switch between threads and none of its own.
+//
+// Invariant: the replacement comes before the loop has seen the number, in the same turn; and what cannot be polled, at which the loop
+// would abort the process, never gets there.
+
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from "node:net";
+import { closeFd, createPipe, EPOLLIN, Epoll, replaceFd, setNonBlocking } from "@ringway/linux";
+
+/** What a read takes at the most: a bell's bytes mean nothing, so all watches read into the same ones. */
+const ignored = new Uint8Array(4096);
+
+export class LoopWatch {
+  /** Resolves after close(), when the descriptor is closed. */
+  readonly closed: Promise<void>;
+  /** What was taken over; nothing after start(). */
+  #waiting: number;
+  #socket: Socket | undefined;
+  #number = -1;
+  #closing = false;
+  #referenced = false;
+  #onClosed: () => void = () => {};
+
+  /** Takes `fd` over. Watches nothing before start(). */
+  constructor(fd: number) {
+    this.#waiting = fd;
+    this.closed = new Promise((resolve) => {
+      this.#onClosed = resolve;
+    });
+  }
+
+  /** The descriptor, for writing to it: start() gives it another number. -1 once it is closed. */
+  get fd(): number {
+    if (this.#socket === undefined) return this.#waiting;
+    return this.#socket.destroyed ? -1 : this.#number;
+  }
+
+  /**
+   * Reads whatever comes and calls `onBytes` for it; `onEnd` once, at the end or at an error. Neither is called before this turn is over,
+   * or after close(). Throws SystemError (EPERM: it cannot be waited for; EMFILE).
+   */
+  start(onBytes: () => void, onEnd: () => void): void {
+    const fd = this.#waiting;
+    assertPollable(fd);
+    const [number, writer] = createPipe();
+    closeFd(writer);
+    const callback = (): boolean => {
+      if (!this.#closing) onBytes();
+      return true;
+    };
+    const options: SocketConstructorOpts & ConnectOpts = {
+      fd: number,
+      readable: true,
+      writable: false,
+      onread: { buffer: ignored, callback },
+    };
+    const socket = new Socket(options);
+    replaceFd(fd, number);
+    setNonBlocking(number, true);
+    closeFd(fd);
+    this.#waiting = -1;
+    this.#number = number;
+    this.#socket = socket;
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      this.#onClosed();
+      if (!this.#closing) onEnd();
+    });
+    if (!this.#referenced) socket.unref();
+  }
+
+  /** Starts unreferenced. While referenced, it keeps the process alive. */
+  ref(): void {
+    this.#referenced = true;
+    this.#socket?.ref();
+  }
+
+  unref(): void {
+    this.#referenced = false;
+    this.#socket?.unref();
+  }
+
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    if (this.#socket !== undefined) {
+      this.#socket.destroy();
+    } else {
+      closeFd(this.#waiting);
+      this.#waiting = -1;
+      this.#onClosed();
+    }
+  }
+}
+
+function assertPollable(fd: number): void {
+  using epoll = new Epoll(1);
+  epoll.add(fd, EPOLLIN, 0, 0);
+}
