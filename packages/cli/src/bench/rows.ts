@@ -80,9 +80,9 @@ const RATE_STREAMS = 16;
 
 /** All rows, those with a bar first, so that a run that is short of time has them. */
 export function rowsOf(setting: Setting, quick: boolean): Row[] {
-  const bulkWork: Work = { kind: "bytes", seconds: quick ? 0.2 : 1.5 };
-  const shortTime: Work = { kind: "time", milliseconds: quick ? 120 : 1000 };
-  const rttWork: Work = { kind: "iterations", count: quick ? 1500 : 10_000 };
+  const bulkWork: Work = { kind: "bytes", seconds: quick ? 0.2 : 1 };
+  const shortTime: Work = { kind: "time", milliseconds: quick ? 120 : 700 };
+  const rttWork: Work = { kind: "iterations", count: quick ? 1500 : 7000 };
   const poll = ["--busy-poll-us", String(BUSY_POLL_US)];
   return [
     {
@@ -242,7 +242,7 @@ function sdkRow(setting: Setting, direction: "in" | "out", server: ServerName, q
     name: `sdk-${direction}`,
     title: direction === "out" ? "Node SDK → TCP; direct: net.Socket" : "TCP → Node SDK; direct: net.Socket",
     metric: "throughput",
-    work: { kind: "bytes", seconds: quick ? 0.2 : 1.5 },
+    work: { kind: "bytes", seconds: quick ? 0.2 : 1 },
     contenders,
     ratios: [
       {
