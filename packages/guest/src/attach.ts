@@ -8,7 +8,7 @@ import {
   type RegionMemory,
   regionMemory,
 } from "@ringway/control";
-import { closeFd, connectUnix, Errno, receiveWithFds, SharedMemory } from "@ringway/linux";
+import { closeFd, connectUnix, Errno, isPollable, receiveWithFds, SharedMemory } from "@ringway/linux";
 import { delay, throwIfAborted } from "./abort.ts";
 import type { GuestBell } from "./bell.ts";
 import { type ErrorContext, errnoError, resetError } from "./errors.ts";
@@ -92,6 +92,9 @@ export async function attachDescriptor(
       fds[HelloDescriptor.BELL_TO_HOST]!,
       fds[HelloDescriptor.BELL_TO_GUEST]!,
     ];
+    if (!isPollable(rung)) {
+      throw resetError("attach", new Error("the hello came with a doorbell that cannot be waited for"));
+    }
     // fromFd takes the descriptor over, also when it throws.
     fds.splice(fds.indexOf(region), 1);
     const memory = SharedMemory.fromFd(region);

@@ -30,7 +30,8 @@ export class ChannelBell implements GuestBell {
   listen(listener: BellListener): void {
     this.#watch.start(
       () => listener.bell(),
-      () => listener.gone(resetError("read", new Error("the monitor hung up the doorbell's channel"))),
+      (cause) =>
+        listener.gone(resetError("read", new Error("the monitor hung up the doorbell's channel", { cause }))),
     );
   }
 

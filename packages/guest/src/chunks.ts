@@ -8,8 +8,6 @@
 
 /** Below glibc's DEFAULT_MMAP_THRESHOLD_MAX, 32 MiB. */
 const DROPPED_BYTES: number = 31 * 1024 * 1024;
-/** Below this, Node's own pool serves. */
-const POOLED_BYTES = 2048;
 /** A chunk of this size is bulk. */
 const BULK_BYTES = 16 * 1024;
 
@@ -17,7 +15,6 @@ let dropped = false;
 
 /** Memory that nobody else has, with whatever was in it. */
 export function takeChunk(bytes: number): Buffer {
-  if (bytes < POOLED_BYTES) return Buffer.allocUnsafe(bytes);
   if (bytes >= BULK_BYTES && !dropped) {
     dropped = true;
     Buffer.allocUnsafeSlow(DROPPED_BYTES);

@@ -129,6 +129,7 @@ export class Engine {
         if (this.#busy.look()) {
           // What is waited for may need this processor.
           yieldProcessor();
+          this.#busy.yielded();
           break;
         }
         this.#asleep = true;

@@ -17,6 +17,7 @@ import {
   connectUnixStream,
   Errno,
   errnoName,
+  isPollable,
   makeRaw,
   OpenFlags,
   openat2,
@@ -153,7 +154,12 @@ class Channel {
 function openDevice(path: string): number {
   const flags = OpenFlags.READ_WRITE | OpenFlags.NON_BLOCKING | OpenFlags.NO_CONTROLLING_TERMINAL;
   const fd = openat2(AT_FDCWD, path, flags, 0, 0);
-  if (fd >= 0 && makeRaw(fd) === 0) interruptForEachByte(path);
+  if (fd < 0) return fd;
+  if (!isPollable(fd)) {
+    closeFd(fd);
+    throw unavailable(Errno.EINVAL, "it is no channel: it cannot be waited for", path);
+  }
+  if (makeRaw(fd) === 0) interruptForEachByte(path);
   return fd;
 }
 

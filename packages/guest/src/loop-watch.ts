@@ -2,11 +2,15 @@
 // then the pipe's descriptor is made to name what is to be watched (dup2): the loop polls and reads a number, whatever is behind
 // it. So a bell wakes the program with one switch between threads and none of its own.
 //
-// Invariant: the replacement comes before the loop has seen the number, in the same turn; and what cannot be polled, at which the loop
-// would abort the process, never gets there.
+// Invariant: the replacement comes before the loop has seen the number, in the same turn. What cannot be polled, at which the loop
+// would abort the process, is refused before.
+//
+// The loop reads what is ready: it waits there where somebody else shares the descriptor's flags, has made it block, and reads first.
+// So it is given only what this process has opened, or was given by whoever started it.
 
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from "node:net";
-import { closeFd, createPipe, EPOLLIN, Epoll, replaceFd, setNonBlocking } from "@ringway/linux";
+import { check, closeFd, createPipe, Errno, isPollable, replaceFd, setNonBlocking } from "@ringway/linux";
+import { errnoError } from "./errors.ts";
 
 /** What a read takes at the most: a bell's bytes mean nothing, so all watches read into the same ones. */
 const ignored = new Uint8Array(4096);
@@ -37,12 +41,13 @@ export class LoopWatch {
   }
 
   /**
-   * Reads whatever comes and calls `onBytes` for it; `onEnd` once, at the end or at an error. Neither is called before this turn is over,
-   * or after close(). Throws SystemError (EPERM: it cannot be waited for; EMFILE).
+   * Reads whatever comes and calls `onBytes` for it; `onEnd` once, at the end, or with the error. Neither is called before this turn is over,
+   * or after close(). Throws RingwayError (EPERM) where it
+   * cannot be waited for, SystemError (EMFILE).
    */
-  start(onBytes: () => void, onEnd: () => void): void {
+  start(onBytes: () => void, onEnd: (error?: Error) => void): void {
     const fd = this.#waiting;
-    assertPollable(fd);
+    if (!isPollable(fd)) throw errnoError(Errno.EPERM, { syscall: "epoll_ctl" });
     const [number, writer] = createPipe();
     closeFd(writer);
     const callback = (): boolean => {
@@ -56,16 +61,19 @@ export class LoopWatch {
       onread: { buffer: ignored, callback },
     };
     const socket = new Socket(options);
-    replaceFd(fd, number);
+    check(replaceFd(fd, number), "dup3");
     setNonBlocking(number, true);
     closeFd(fd);
     this.#waiting = -1;
     this.#number = number;
     this.#socket = socket;
-    socket.on("error", () => {});
+    let failure: Error | undefined;
+    socket.on("error", (error) => {
+      failure = error;
+    });
     socket.on("close", () => {
       this.#onClosed();
-      if (!this.#closing) onEnd();
+      if (!this.#closing) onEnd(failure);
     });
     if (!this.#referenced) socket.unref();
   }
@@ -73,12 +81,13 @@ export class LoopWatch {
   /** Starts unreferenced. While referenced, it keeps the process alive. */
   ref(): void {
     this.#referenced = true;
-    this.#socket?.ref();
+    // One that is gone would keep a listener for each call, until it connects.
+    if (this.#socket?.destroyed === false) this.#socket.ref();
   }
 
   unref(): void {
     this.#referenced = false;
-    this.#socket?.unref();
+    if (this.#socket?.destroyed === false) this.#socket.unref();
   }
 
   close(): void {
@@ -92,9 +101,4 @@ export class LoopWatch {
       this.#onClosed();
     }
   }
-}
-
-function assertPollable(fd: number): void {
-  using epoll = new Epoll(1);
-  epoll.add(fd, EPOLLIN, 0, 0);
 }

@@ -6,10 +6,10 @@ it("has the length that was asked for", () => {
     expect(takeChunk(bytes).length).toBe(bytes);
 });
 
-it("is transferred without taking another chunk's bytes with it", () => {
-  const [first, second, third] = [takeChunk(65_536), takeChunk(65_536), takeChunk(65_536)];
+it.each([100, 65_536])("of %i bytes is transferred without taking another chunk's bytes with it", (bytes) => {
+  const [first, second, third] = [takeChunk(bytes), takeChunk(bytes), takeChunk(bytes)];
   for (const chunk of [first, second, third]) chunk.fill(7);
   structuredClone(second, { transfer: [second.buffer as ArrayBuffer] });
-  expect([first.length, second.length, third.length]).toEqual([65_536, 0, 65_536]);
+  expect([first.length, second.length, third.length]).toEqual([bytes, 0, bytes]);
   expect(third.every((byte) => byte === 7)).toBe(true);
 });

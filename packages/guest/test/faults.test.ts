@@ -354,7 +354,7 @@ describe("attaching by a socket", () => {
         memory[Symbol.dispose]();
       },
       true,
-      { code: "EPERM" },
+      { code: "ECONNRESET", syscall: "attach" },
     ],
   ])("fails where the monitor %s", async (_name, answer, keep, error) => {
     const stop = pretend(answer, keep);

@@ -195,6 +195,14 @@ describe("what it says when it cannot", () => {
     expect(await failure(attach({ channel: path }))).toMatchObject({ code: "ENOENT", path });
   });
 
+  it("of a file for a channel: EINVAL with its path, and nothing stays open", async () => {
+    const before = descriptors();
+    const error = await failure(attach({ channel: machine.memory }));
+    expect(error).toMatchObject({ code: "EINVAL", path: machine.memory });
+    expect(error.message).toContain("it is no channel");
+    expect(descriptors()).toBe(before);
+  });
+
   const isRoot = process.getuid?.() === 0;
   const asNobody = `${isRoot ? "" : " (skipped: only root can become somebody else)"}`;
 

@@ -37,6 +37,15 @@ const eventWords = isX64 ? 3 : 4;
 const slotWord = isX64 ? 1 : 2;
 const tagWord = slotWord + 1;
 
+/** Can `fd` be waited for? A regular file cannot, nor some devices. Throws SystemError (EBADF, EMFILE, ENOSPC). */
+export function isPollable(fd: number): boolean {
+  using epoll = new Epoll(1);
+  const result = epoll.tryAdd(fd, EPOLLIN, 0, 0);
+  if (result === -Errno.EPERM) return false;
+  check(result, "epoll_ctl(ADD)");
+  return true;
+}
+
 export class Epoll implements Disposable {
   readonly fd: number;
   /** The most events that one wait() reports; the rest come with the next. */
@@ -57,7 +66,12 @@ export class Epoll implements Disposable {
 
   /** Watches `fd`. `slot` and `tag` are u32. Throws SystemError (EEXIST; EPERM for a regular file; ENOSPC). */
   add(fd: number, events: number, slot: number, tag: number): void {
-    check(this.#control(EPOLL_CTL_ADD, fd, events, slot, tag), "epoll_ctl(ADD)");
+    check(this.tryAdd(fd, events, slot, tag), "epoll_ctl(ADD)");
+  }
+
+  /** add(): 0 or -errno. */
+  tryAdd(fd: number, events: number, slot: number, tag: number): number {
+    return this.#control(EPOLL_CTL_ADD, fd, events, slot, tag);
   }
 
   /** Changes what `fd` is watched for, and re-arms EPOLLONESHOT and EPOLLET. Throws SystemError (ENOENT). */

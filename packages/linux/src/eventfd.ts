@@ -7,31 +7,18 @@
 // fill or empty the counter between our look and our call. So drainEventfd() asks with RWF_NOWAIT, and ringForeign() has
 // the kernel ring (as the completion of an asynchronous poll that is ready at once), which never waits.
 
+import { AsyncPoll } from "./aio.ts";
 import { check, Errno } from "./errno.ts";
 import { failure, isX64, libcCall, outcome, putI64, scratch, syscall } from "./libc.ts";
+import { POLLOUT } from "./poll.ts";
 
 const eventfdCall = libcCall("eventfd", "int", ["uint32_t", "int"]);
 const readCall = libcCall("read", "intptr_t", ["int", "uintptr_t", "size_t"]);
 const writeCall = libcCall("write", "intptr_t", ["int", "uintptr_t", "size_t"]);
 
 const preadv2Call = syscall(["int", "uintptr_t", "size_t", "int64_t", "intptr_t", "int"]);
-const ioSetupCall = syscall(["uint32_t", "uintptr_t"]);
-const ioSubmitCall = syscall(["uintptr_t", "intptr_t", "uintptr_t"]);
-const ioGetEventsCall = syscall(["uintptr_t", "intptr_t", "intptr_t", "uintptr_t", "uintptr_t"]);
-
-const SYS = {
-  ioSetup: isX64 ? 206 : 0,
-  ioSubmit: isX64 ? 209 : 2,
-  ioGetEvents: isX64 ? 208 : 4,
-  preadv2: isX64 ? 327 : 286,
-};
+const PREADV2 = isX64 ? 327 : 286;
 const RWF_NOWAIT = 8;
-const IOCB_CMD_POLL = 5;
-const IOCB_FLAG_RESFD = 1;
-const POLLOUT = 4;
-/** Completions that the kernel keeps for us, and how many rings go by before they are thrown away. */
-const COMPLETIONS = 64;
-const RINGS_PER_REAP = 32;
 
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
@@ -58,65 +45,27 @@ export function ringEventfd(fd: number): number {
   }
 }
 
-/** A ready descriptor, the request that polls it, and where completions go. One for each thread. */
-interface Ringer {
-  readonly context: number;
-  readonly request: ReturnType<typeof scratch>;
-  readonly requests: ReturnType<typeof scratch>;
-  readonly events: ReturnType<typeof scratch>;
-  readonly now: ReturnType<typeof scratch>;
-  sinceReap: number;
-}
-
-/** undefined: not tried yet; null: this kernel, or a filter of system calls, has no asynchronous I/O. */
-let ringer: Ringer | null | undefined;
-
-function createRinger(): Ringer | null {
-  const context = scratch(8);
-  if (outcome(ioSetupCall(SYS.ioSetup, COMPLETIONS, context.address)) < 0) return null;
-  const ready = outcome(eventfdCall(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (ready < 0) return null;
-  const request = scratch(64);
-  request.view.setUint16(16, IOCB_CMD_POLL, true);
-  request.view.setUint32(20, ready, true);
-  putI64(request.view, 24, POLLOUT);
-  request.view.setUint32(56, IOCB_FLAG_RESFD, true);
-  const requests = scratch(8);
-  putI64(requests.view, 0, request.address);
-  return {
-    context: Number(context.view.getBigUint64(0, true)),
-    request,
-    requests,
-    events: scratch(32 * COMPLETIONS),
-    now: scratch(16),
-    sinceReap: 0,
-  };
-}
+/** A wait that is over at once: for a descriptor that is ready. undefined: not made yet. */
+let atOnce: AsyncPoll | undefined;
 
 /**
  * ringEventfd() for a descriptor that the other side holds as well: never waits, whatever it does to flags and counter.
  * 0 or -errno. Where there is no asynchronous I/O it is ringEventfd(), and a hostile side could stop the caller. Hot.
  */
 export function ringForeign(fd: number): number {
-  if (ringer === undefined) ringer = createRinger();
-  if (ringer === null) return ringEventfd(fd);
-  ringer.request.view.setInt32(60, fd, true);
-  for (let attempt = 0; ; attempt++) {
-    const submitted = outcome(ioSubmitCall(SYS.ioSubmit, ringer.context, 1, ringer.requests.address));
-    if (submitted < 0 && submitted !== -Errno.EAGAIN) return submitted;
-    if (submitted === 1 && ++ringer.sinceReap < RINGS_PER_REAP) return 0;
-    ringer.sinceReap = 0;
-    const { context, events, now } = ringer;
-    ioGetEventsCall(SYS.ioGetEvents, context, 0, COMPLETIONS, events.address, now.address);
-    if (submitted === 1) return 0;
-    if (attempt > 0) return ringEventfd(fd);
+  if (atOnce === undefined) {
+    const ready = outcome(eventfdCall(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (ready < 0) return ringEventfd(fd);
+    atOnce = new AsyncPoll(ready, POLLOUT);
   }
+  const submitted = atOnce.submit(fd);
+  return submitted === -Errno.ENOSYS || submitted === -Errno.EAGAIN ? ringEventfd(fd) : submitted;
 }
 
 /** Takes what is pending: the number of rings since the last drain, 0 where none, or -errno. Never waits. Hot. */
 export function drainEventfd(fd: number): number {
   for (;;) {
-    if (preadv2Call(SYS.preadv2, fd, iovec.address, 1, -1, -1, RWF_NOWAIT) === 8) return taken();
+    if (preadv2Call(PREADV2, fd, iovec.address, 1, -1, -1, RWF_NOWAIT) === 8) return taken();
     const error = failure();
     if (error === -Errno.EAGAIN) return 0;
     if (error === -Errno.EOPNOTSUPP || error === -Errno.ENOSYS) return drainByRead(fd);

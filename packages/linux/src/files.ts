@@ -22,7 +22,6 @@ import {
   u64At,
 } from "./libc.ts";
 
-const readCall = libcCall("read", "intptr_t", ["int", "uintptr_t", "size_t"]);
 const writeCall = libcCall("write", "intptr_t", ["int", "uintptr_t", "size_t"]);
 const preadCall = libcCall("pread", "intptr_t", ["int", "uintptr_t", "size_t", "int64_t"]);
 const pwriteCall = libcCall("pwrite", "intptr_t", ["int", "uintptr_t", "size_t", "int64_t"]);
@@ -159,16 +158,6 @@ export function openDirectory(name: PathLike): number {
 }
 
 // ---- bytes, by address
-
-/** Reads at the file's own position: bytes, 0 at the end, or -errno. */
-export function read(fd: number, address: number, length: number): number {
-  for (;;) {
-    const count = readCall(fd, address, length);
-    if (count >= 0) return count;
-    const error = failure();
-    if (error !== -Errno.EINTR) return error;
-  }
-}
 
 /** Writes at the file's own position, or at its end with APPEND: bytes, perhaps fewer than asked, or -errno. */
 export function write(fd: number, address: number, length: number): number {

@@ -3,6 +3,7 @@
 // Calls that run per message or per file operation take numbers and return a value `>= 0` or -errno; calls that set
 // something up throw SystemError. libc.ts says how and why.
 
+export * from "./aio.ts";
 export * from "./channel.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";

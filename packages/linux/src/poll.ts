@@ -1,4 +1,4 @@
-// poll(2) over a fixed set of descriptors, for a thread that blocks on a few of them.
+// poll(2) over a few descriptors.
 //
 // Invariant: revents(i) is that of the last wait(), and 0 where that was interrupted or timed out.
 
@@ -15,7 +15,6 @@ export const POLLRDHUP = 0x2000;
 
 const pollCall = libcCall("poll", "int", ["uintptr_t", "size_t", "int"]);
 
-/** What to watch: a negative `fd` is skipped. */
 export interface PollEntry {
   readonly fd: number;
   readonly events: number;
@@ -32,15 +31,9 @@ export class PollSet {
     this.length = entries.length;
     this.#memory = scratch(Math.max(1, entries.length) * entryBytes);
     entries.forEach((entry, i) => {
-      this.set(i, entry.fd, entry.events);
+      this.#memory.view.setInt32(i * entryBytes, entry.fd, true);
+      this.#memory.view.setInt16(i * entryBytes + 4, entry.events, true);
     });
-  }
-
-  /** Replaces entry `i`. */
-  set(i: number, fd: number, events: number): void {
-    this.#memory.view.setInt32(i * entryBytes, fd, true);
-    this.#memory.view.setInt16(i * entryBytes + 4, events, true);
-    this.#memory.view.setInt16(i * entryBytes + 6, 0, true);
   }
 
   /**
