@@ -62,7 +62,10 @@ static void step(struct rw_stream *stream) {
   // A slot may come out twice at once: for its StreamInfo, and for a bell of the stream that had its id before.
   if (rw_stream_state(stream) == RW_STREAM_FREE) return;
   struct job *job = &jobs[rw_stream_slot(stream)];
-  if (rw_stream_state(stream) == RW_STREAM_REFUSED) check("refused", -(int32_t)rw_stream_error(stream));
+  if (rw_stream_state(stream) == RW_STREAM_REFUSED) {
+    fprintf(stderr, "a stream was refused: errno %u\n", rw_stream_error(stream));
+    exit(1);
+  }
   if (rw_stream_state(stream) == RW_STREAM_FRESH) {
     check("open", rw_echo(stream));
     if (job->bytes == 0) check("end", rw_end(stream));

@@ -56,6 +56,8 @@ export interface ControlHandler {
 /** What changed in the guest's words of the superblock. */
 export type GuestEvent = "attached" | "detached" | "reset" | undefined;
 
+const LATER: unique symbol = Symbol("later");
+
 const BELL_PAGE = 1;
 const CONTROL_PAGE: number = BELL_PAGE + layout.BELL_AREA_PAGES;
 const CONTROL_PLACE: PipePlace = {
@@ -93,6 +95,8 @@ export class HostSession {
   #requests!: FrameReader;
   /** A reply that waits for room: at most one, because no request is taken while it waits. */
   #reply: Uint8Array | undefined;
+  /** A NewStream that found no room, while something was pending. */
+  #again: Frame | undefined;
 
   /**
    * Serves the region in `memory`, fresh (all zero) or used by a monitor before. Gives nothing out until the guest has
@@ -230,7 +234,7 @@ export class HostSession {
 
   /**
    * Serves control requests until there are none, `budget` is used, or a reply waits for room. True: there is more to
-   * do. Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
+   * do, once all streams that are pending were looked at: one that finds no room is served anew then (CTL-3). Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
    */
   stepControl(handler: ControlHandler, budget: number): boolean {
     // Before an epoch began there is no control pipe, whatever bit a guest sets.
@@ -244,9 +248,16 @@ export class HostSession {
       }
       this.#control.toGuest.unwantSpace();
       if (budget-- === 0) return true;
-      const frame = this.#requests.next(this.#signalControl);
+      const again = this.#again;
+      this.#again = undefined;
+      const frame = again ?? this.#requests.next(this.#signalControl);
       if (frame === undefined) break;
-      this.#reply = this.#serve(frame, handler);
+      const reply = this.#serve(frame, handler, again === undefined);
+      if (reply === LATER) {
+        this.#again = frame;
+        return true;
+      }
+      this.#reply = reply;
     }
     if (this.#control.toHost.peerClosed() !== Closed.OPEN || this.#control.toGuest.abandoned()) {
       throw controlClosed();
@@ -289,12 +300,19 @@ export class HostSession {
     return true;
   }
 
-  #serve({ type, requestId, payload }: Frame, handler: ControlHandler): Uint8Array | undefined {
+  /** The reply, if there is one; LATER, where `mayWait`, for what is to be served again when all that is pending was looked at. */
+  #serve(
+    { type, requestId, payload }: Frame,
+    handler: ControlHandler,
+    mayWait: boolean,
+  ): Uint8Array | typeof LATER | undefined {
     switch (type) {
       case NewStream.type: {
         const { toHostBytes, toGuestBytes } = NewStream.decode(payload);
         const pipe = this.openStream(toHostBytes, toGuestBytes);
         if (typeof pipe === "number") {
+          // Among what is pending may be streams that the guest closed before it asked (CTL-3).
+          if (mayWait && pipe !== Errno.ESHUTDOWN && this.pending.pending()) return LATER;
           handler.refusedStream?.(pipe);
           return errorFrame(requestId, pipe, newStreamReason(pipe));
         }
@@ -376,6 +394,7 @@ export class HostSession {
     this.#attached = false;
     this.#left = false;
     this.#reply = undefined;
+    this.#again = undefined;
     const bellArea = BELL_PAGE * PAGE_BYTES;
     clearBells(this.#memory, bellArea + layout.BELL_TO_HOST);
     clearBells(this.#memory, bellArea + layout.BELL_TO_GUEST);

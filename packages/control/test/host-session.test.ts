@@ -51,7 +51,7 @@ const controlPage = (region: Region): number => word(region, layout.SB_CONTROL_P
 
 /** Serves whatever the guest sent, and returns the replies. */
 function replies(region: Region, handler = recordingHandler()): Frame[] {
-  region.host.stepControl(handler, 1000);
+  while (region.host.stepControl(handler, 1000));
   const all: Frame[] = [];
   for (let frame = region.guest.nextReply(); frame !== undefined; frame = region.guest.nextReply())
     all.push(frame);
@@ -493,6 +493,37 @@ describe("past a limit the guest gets", () => {
     expect(refusal(region)).toBe(Errno.EMFILE);
     region.host.setLimits({ streams: 3, ringBytes: 4096 });
     open(region);
+  });
+
+  test.each([
+    ["streams", { streams: 1, ringBytes: 4096 }, 4096],
+    ["pages", { streams: 64, ringBytes: 65536 }, 65536],
+  ])("but what it closed before it asked makes room (CTL-3): %s", (_, limits, bytes) => {
+    const region = attachedRegion(undefined, limits);
+    let guestPipe = open(region, bytes, bytes);
+    while (limits.streams > 1 && region.host.freePages >= 33) guestPipe = open(region, bytes, bytes);
+    const hostPipe = region.host.pipe(guestPipe.id)!;
+    hostPipe.toGuest.end();
+    hostPipe.toHost.close();
+    const ids = new Uint16Array(16);
+    region.host.pending.take(ids);
+    const close = (): void => {
+      guestPipe.toHost.end();
+      guestPipe.toGuest.close();
+      region.guest.bell.signal(guestPipe.id);
+      region.guest.forget(guestPipe);
+    };
+    // The host reads the request first, and looks at the stream next.
+    close();
+    region.guest.send(NewStream, { toHostBytes: bytes, toGuestBytes: bytes });
+    expect(region.host.stepControl(recordingHandler(), 100)).toBe(true);
+    expect(region.guest.nextReply()).toBeUndefined();
+    expect(ids.subarray(0, region.host.pending.take(ids))).toContain(guestPipe.id);
+    region.host.release(hostPipe);
+    expect(replies(region).map((reply) => reply.type)).toEqual([StreamInfo.type]);
+    // Nothing was closed this time: refused, once, whatever is pending.
+    region.guest.send(NewStream, { toHostBytes: bytes, toGuestBytes: bytes });
+    expect(replies(region).map((reply) => reply.type)).toEqual([ErrorReply.type]);
   });
 
   test("ENOMEM when the region is full, and no page or id is lost by it", () => {

@@ -41,9 +41,8 @@ export class LoopWatch {
   }
 
   /**
-   * Reads whatever comes and calls `onBytes` for it; `onEnd` once, at the end, or with the error. Neither is called before this turn is over,
-   * or after close(). Throws RingwayError (EPERM) where it
-   * cannot be waited for, SystemError (EMFILE).
+   * Reads whatever comes and calls `onBytes` for it; `onEnd` once, at the end, or with the error. Neither is called before this
+   * turn is over, or after close(). Throws RingwayError (EPERM) where the descriptor cannot be waited for, SystemError (EMFILE).
    */
   start(onBytes: () => void, onEnd: (error?: Error) => void): void {
     const fd = this.#waiting;

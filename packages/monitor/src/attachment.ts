@@ -253,12 +253,15 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     const count = this.session.pending.take(pendingIds);
     this.#looked(1 + (count >>> IDS_PER_LOOK_LOG2));
     this.session.beat();
+    let control = false;
     for (let i = 0; i < count; i++) {
       const id = pendingIds[i]!;
-      if (id === 0) this.run();
+      if (id === 0) control = true;
       else this.#stream(id)?.run();
       if (this.#state === "gone") return;
     }
+    // Last: what was closed makes room for what is asked for (CTL-3).
+    if (control) this.run();
   }
 
   /** Marks a stream for the guest; the reactor rings before it waits, or flushBell() does at once. */
