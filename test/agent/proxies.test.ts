@@ -334,7 +334,7 @@ connect:
       });
     });
 
-    test.each([
+    test.each<readonly [string, number]>([
       ["CONNECT 127.0.0.1:81 HTTP/1.1\r\n\r\n", 403],
       ["GET http://example.com/ HTTP/1.1\r\n\r\n", 403],
       ["CONNECT none.test:443 HTTP/1.1\r\n\r\n", 502],

@@ -374,7 +374,7 @@ export class RawStream {
     const { toGuest } = this.pipe;
     const parts: Buffer[] = [];
     for (let total = 0; total < atLeast; ) {
-      let closed: Closed = Closed.OPEN;
+      let closed = Closed.OPEN as Closed;
       let readable = 0;
       await until("bytes", () => {
         closed = toGuest.peerClosed();

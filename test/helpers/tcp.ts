@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import {
   bind,
   closeFd,
@@ -74,7 +75,7 @@ export function readAll(socket: NodeJS.ReadableStream, timeoutMs = 10_000): Prom
 }
 
 /** How a socket closes: "end" of stream, or the code of its error. */
-export function howItEnds(socket: Socket, timeoutMs = 5000): Promise<string> {
+export function howItEnds(socket: Duplex, timeoutMs = 5000): Promise<string> {
   socket.resume();
   const ended = new Promise<string>((resolve) => {
     socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));

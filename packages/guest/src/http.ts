@@ -4,7 +4,7 @@
 
 import * as http from "node:http";
 import * as https from "node:https";
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import type { GuestSocket, StreamOptions } from "./socket.ts";
@@ -84,10 +84,13 @@ export interface ConnectorOptions {
   readonly servername?: string | null | undefined;
 }
 
-/** A connector for undici: `new Agent({ connect: createConnector(guest) })`. */
+/**
+ * A connector for undici: `new Agent({ connect: createConnector(guest) })`. The socket is a GuestSocket, typed as what it
+ * behaves like, or a TLSSocket over one.
+ */
 export type Connector = (
   options: ConnectorOptions,
-  callback: (error: Error | null, socket: GuestSocket | tls.TLSSocket | null) => void,
+  callback: (...result: [error: null, socket: Socket] | [error: Error, socket: null]) => void,
 ) => void;
 
 export interface ConnectorInit {
@@ -123,7 +126,7 @@ export function createConnector(guest: Connects, init: ConnectorInit = {}): Conn
     socket.once(secure ? "secureConnect" : "connect", () => {
       clearTimeout(timer);
       socket.removeListener("error", onError);
-      callback(null, socket);
+      callback(null, socket as unknown as Socket);
     });
   };
 }

@@ -125,7 +125,7 @@ describe("a stream under TLS", () => {
       (port: number) => {
         const events = new EventEmitter();
         const options = { hostname: "localhost", protocol: "https:", port: String(port) };
-        guest.connector()(options, (error) => void events.emit("error", error));
+        guest.connector()(options, (error, _socket) => void events.emit("error", error));
         return events;
       },
     ],
@@ -169,6 +169,11 @@ describe("a stream under TLS", () => {
   });
 });
 
+/** What the servers say of a request. */
+interface Described {
+  readonly url: string;
+}
+
 describe("undici and fetch", () => {
   it("get and post", async () => {
     const dispatcher = new Agent({ connect: guest.connector() });
@@ -179,7 +184,10 @@ describe("undici and fetch", () => {
     const init = { dispatcher } as unknown as RequestInit;
     expect(await (await fetch(`${url}/large`, init)).text()).toBe(body.toString());
     const all = await Promise.all(
-      Array.from({ length: 50 }, async (_, i) => (await (await fetch(`${url}/${i}`, init)).json()).url),
+      Array.from(
+        { length: 50 },
+        async (_, i) => ((await (await fetch(`${url}/${i}`, init)).json()) as Described).url,
+      ),
     );
     expect(all).toEqual(Array.from({ length: 50 }, (_, i) => `/${i}`));
     await dispatcher.close();
@@ -189,9 +197,9 @@ describe("undici and fetch", () => {
     const dispatcher = new Agent({ connect: guest.connector({ tls: { ca: certificate } }) });
     const init = { dispatcher } as unknown as RequestInit;
     const response = await fetch(`https://localhost:${portOf(secure)}/x`, init);
-    expect((await response.json()).url).toBe("/x");
+    expect(((await response.json()) as Described).url).toBe("/x");
     const byAddress = await fetch(`https://127.0.0.1:${portOf(secure)}/y`, init);
-    expect((await byAddress.json()).url).toBe("/y");
+    expect(((await byAddress.json()) as Described).url).toBe("/y");
     await dispatcher.close();
   });
 

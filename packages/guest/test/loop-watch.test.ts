@@ -17,6 +17,7 @@ import { openPty } from "../../linux/test/pty.ts";
 import { LoopWatch } from "../src/loop-watch.ts";
 
 const FILE = join(tmpdir(), `ringway-loop-watch-${process.pid}`);
+const unheard = (): never => expect.unreachable();
 const openFds = (): number => readdirSync("/proc/self/fd").length;
 
 let before: number;
@@ -120,9 +121,7 @@ describe("a device", () => {
   ])("%s is refused, where the loop would abort the process", (_, path) => {
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT);
     const refused = new LoopWatch(fd);
-    expect(() => refused.start(expect.unreachable, expect.unreachable)).toThrow(
-      expect.objectContaining({ code: "EPERM" }),
-    );
+    expect(() => refused.start(unheard, unheard)).toThrow(expect.objectContaining({ code: "EPERM" }));
     refused.close();
     expect(() => closeSync(fd)).toThrow("EBADF");
   });
