@@ -56,6 +56,7 @@ export interface ControlHandler {
 /** What changed in the guest's words of the superblock. */
 export type GuestEvent = "attached" | "detached" | "reset" | undefined;
 
+/** In the place of a reply: serve it again when all that is pending was looked at. */
 const LATER: unique symbol = Symbol("later");
 
 const BELL_PAGE = 1;
@@ -234,7 +235,8 @@ export class HostSession {
 
   /**
    * Serves control requests until there are none, `budget` is used, or a reply waits for room. True: there is more to
-   * do, once all streams that are pending were looked at: one that finds no room is served anew then (CTL-3). Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
+   * do, once all streams that are pending were looked at: a NewStream that finds no room is served anew then (CTL-3).
+   * Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
    */
   stepControl(handler: ControlHandler, budget: number): boolean {
     // Before an epoch began there is no control pipe, whatever bit a guest sets.
@@ -300,7 +302,7 @@ export class HostSession {
     return true;
   }
 
-  /** The reply, if there is one; LATER, where `mayWait`, for what is to be served again when all that is pending was looked at. */
+  /** The reply, if there is one; or, where `mayWait`, LATER. */
   #serve(
     { type, requestId, payload }: Frame,
     handler: ControlHandler,

@@ -507,14 +507,11 @@ describe("past a limit the guest gets", () => {
     hostPipe.toHost.close();
     const ids = new Uint16Array(16);
     region.host.pending.take(ids);
-    const close = (): void => {
-      guestPipe.toHost.end();
-      guestPipe.toGuest.close();
-      region.guest.bell.signal(guestPipe.id);
-      region.guest.forget(guestPipe);
-    };
+    guestPipe.toHost.end();
+    guestPipe.toGuest.close();
+    region.guest.bell.signal(guestPipe.id);
+    region.guest.forget(guestPipe);
     // The host reads the request first, and looks at the stream next.
-    close();
     region.guest.send(NewStream, { toHostBytes: bytes, toGuestBytes: bytes });
     expect(region.host.stepControl(recordingHandler(), 100)).toBe(true);
     expect(region.guest.nextReply()).toBeUndefined();

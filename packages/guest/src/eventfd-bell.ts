@@ -47,11 +47,7 @@ export class EventfdBell implements GuestBell {
   /** Throws RingwayError (EINVAL) where the kernel cannot wait for what the monitor sent, SystemError (EMFILE). */
   listen(listener: BellListener): void {
     this.#listener = listener;
-    this.#own = new LoopWatch(createEventfd());
-    this.#own.start(
-      () => this.#heard(),
-      (error) => this.#gone("the doorbell is lost", error),
-    );
+    this.#watch(createEventfd(), () => this.#heard());
     this.#wait();
     // The monitor sends nothing after its hello, so anything here, data too, is the end of it.
     const hungUp = (): void => this.#gone("the monitor closed the attach socket");
@@ -79,11 +75,13 @@ export class EventfdBell implements GuestBell {
     }
     // It does not, or not for so many: the loop reads the monitor's eventfd itself.
     this.#own!.close();
-    this.#own = new LoopWatch(check(duplicateFd(this.#rung), "dup"));
-    this.#own.start(
-      () => this.#listener!.bell(),
-      (error) => this.#gone("the doorbell is lost", error),
-    );
+    this.#watch(check(duplicateFd(this.#rung), "dup"), () => this.#listener!.bell());
+  }
+
+  /** Has the loop wait for `fd`, which it takes over. */
+  #watch(fd: number, onRing: () => void): void {
+    this.#own = new LoopWatch(fd);
+    this.#own.start(onRing, (error) => this.#gone("the doorbell is lost", error));
   }
 
   #gone(sentence: string, cause?: unknown): void {

@@ -18,17 +18,15 @@ const ignored = new Uint8Array(4096);
 export class LoopWatch {
   /** Resolves after close(), when the descriptor is closed. */
   readonly closed: Promise<void>;
-  /** What was taken over; nothing after start(). */
-  #waiting: number;
+  #fd: number;
   #socket: Socket | undefined;
-  #number = -1;
   #closing = false;
   #referenced = false;
   #onClosed: () => void = () => {};
 
   /** Takes `fd` over. Watches nothing before start(). */
   constructor(fd: number) {
-    this.#waiting = fd;
+    this.#fd = fd;
     this.closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
@@ -36,8 +34,7 @@ export class LoopWatch {
 
   /** The descriptor, for writing to it: start() gives it another number. -1 once it is closed. */
   get fd(): number {
-    if (this.#socket === undefined) return this.#waiting;
-    return this.#socket.destroyed ? -1 : this.#number;
+    return this.#socket?.destroyed ? -1 : this.#fd;
   }
 
   /**
@@ -45,7 +42,7 @@ export class LoopWatch {
    * turn is over, or after close(). Throws RingwayError (EPERM) where the descriptor cannot be waited for, SystemError (EMFILE).
    */
   start(onBytes: () => void, onEnd: (error?: Error) => void): void {
-    const fd = this.#waiting;
+    const fd = this.#fd;
     if (!isPollable(fd)) throw errnoError(Errno.EPERM, { syscall: "epoll_ctl" });
     const [number, writer] = createPipe();
     closeFd(writer);
@@ -63,8 +60,7 @@ export class LoopWatch {
     check(replaceFd(fd, number), "dup3");
     setNonBlocking(number, true);
     closeFd(fd);
-    this.#waiting = -1;
-    this.#number = number;
+    this.#fd = number;
     this.#socket = socket;
     let failure: Error | undefined;
     socket.on("error", (error) => {
@@ -95,8 +91,8 @@ export class LoopWatch {
     if (this.#socket !== undefined) {
       this.#socket.destroy();
     } else {
-      closeFd(this.#waiting);
-      this.#waiting = -1;
+      closeFd(this.#fd);
+      this.#fd = -1;
       this.#onClosed();
     }
   }
