@@ -59,10 +59,16 @@ describe("ringway conformance", () => {
     expect(stdout).toContain("no answer to decode within 300 ms");
   });
 
-  test("a program that is not there fails", async () => {
-    const { code, stdout } = await ringway("conformance", "--only", "LSN-2", "--", "./not-there");
-    expect(code).toBe(1);
-    expect(stdout).toContain("cannot start ./not-there: ENOENT");
+  test("a program that is not there is one line, and wrong usage", async () => {
+    const { code, stdout, stderr } = await ringway("conformance", "--", "./not-there");
+    expect([code, stdout, stderr]).toEqual([2, "", "ringway: cannot start ./not-there: ENOENT\n"]);
+  });
+
+  test("--only with what there is not says what there is, and is wrong usage", async () => {
+    const { code, stdout, stderr } = await ringway("conformance", "--only", "ATT-2", "NOPE", "RING-99");
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^ringway: no case and no clause is called "NOPE" or "RING-99"; there are .*\n$/);
+    expect(stderr).toMatch(/clauses ATT-n, BELL-n, .* cases accept, attach, bell, /);
   });
 });
 

@@ -100,3 +100,8 @@ export class TesteeUnsupported extends Error {
 export class TesteeBroken extends Error {
   override readonly name: string = "TesteeBroken";
 }
+
+/** There is no such program: nothing of it can be tested. */
+export class TesteeMissing extends Error {
+  override readonly name: string = "TesteeMissing";
+}

@@ -2,7 +2,14 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { type Command, type Reply, type Testee, TesteeBroken, TesteeUnsupported } from "./contract.ts";
+import {
+  type Command,
+  type Reply,
+  type Testee,
+  TesteeBroken,
+  TesteeMissing,
+  TesteeUnsupported,
+} from "./contract.ts";
 
 export const UNSUPPORTED_EXIT = 127;
 
@@ -29,7 +36,7 @@ export class ProcessTestee implements Testee {
     createInterface({ input: this.#child.stdout! }).on("line", (line) => this.#line(line));
     this.#ended = new Promise((resolve) => {
       this.#child.once("error", (error: NodeJS.ErrnoException) => {
-        this.#fail(new TesteeBroken(`cannot start ${program}: ${error.code ?? error.message}`));
+        this.#fail(new TesteeMissing(`cannot start ${program}: ${error.code ?? error.message}`));
         resolve();
       });
       this.#child.once("close", (code, signal) => {

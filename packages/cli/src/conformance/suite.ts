@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Testee, TesteeUnsupported } from "./contract.ts";
+import { type Testee, TesteeMissing, TesteeUnsupported } from "./contract.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { vectorCases } from "./vectors.ts";
 import { type Case, type Check, Stopped, Unsupported, World } from "./world.ts";
@@ -25,6 +25,30 @@ export interface RunOptions {
   readonly onCase?: (index: number, cases: number) => void;
 }
 
+/** `only` names no case and no clause. */
+export class NothingSelected extends Error {
+  override readonly name: string = "NothingSelected";
+}
+
+/** Does `text` select the case? By a clause, or by a part of its name. */
+function selects({ name, clauses }: Case, text: string): boolean {
+  return name.includes(text) || clauses.includes(text);
+}
+
+/** Throws NothingSelected where one of `only` selects no case: nobody takes a report without checks for a good one. */
+function requireSelection(cases: readonly Case[], only: readonly string[]): void {
+  const idle = only.filter((text) => !cases.some((each) => selects(each, text)));
+  if (idle.length === 0) return;
+  const clauses = new Set(cases.flatMap((each) => each.clauses.map((clause) => clause.split("-")[0]!)));
+  const groups = new Set(
+    cases.map(({ name }) => name.split(":")[0]!).filter((group) => !group.includes(" ")),
+  );
+  throw new NothingSelected(
+    `no case and no clause is called ${idle.map((text) => `"${text}"`).join(" or ")}; ` +
+      `there are clauses ${[...clauses].sort().join("-n, ")}-n, and cases ${[...groups].sort().join(", ")}`,
+  );
+}
+
 /**
  * Every check of every case. `start` makes a testee; another is made when one has broken the contract, since nothing can
  * be asked of it any more.
@@ -33,12 +57,11 @@ export async function runGuest(
   start: () => Promise<Testee> | Testee,
   { only = [], except = [], onCase }: RunOptions = {},
 ): Promise<Check[]> {
-  const cases = guestCases()
+  const all = guestCases();
+  requireSelection(all, only);
+  const cases = all
     .filter(({ name }) => !except.includes(name))
-    .filter(
-      ({ name, clauses }) =>
-        only.length === 0 || only.some((text) => name.includes(text) || clauses.includes(text)),
-    );
+    .filter((each) => only.length === 0 || only.some((text) => selects(each, text)));
   const folder = mkdtempSync(join(tmpdir(), "ringway-conformance-"));
   const checks: Check[] = [];
   let testee: Testee | undefined;
@@ -61,6 +84,7 @@ export async function runGuest(
         await each.run(world);
         checks.push(...world.checks);
       } catch (error) {
+        if (error instanceof TesteeMissing) throw error;
         checks.push(...world.checks, ...stopped(each, world.checks, error));
         if (error instanceof TesteeUnsupported) absent = error;
         // Whatever state it was left in must not be the next case's trouble.
