@@ -10,7 +10,8 @@ export interface RegionMemory {
 export function regionMemory(buffer: ArrayBufferLike): RegionMemory {
   // With lengths: on a growable buffer, views without one are looked at anew by each access.
   const { byteLength } = buffer;
-  return { words: new Int32Array(buffer, 0, byteLength >> 2), bytes: new Uint8Array(buffer, 0, byteLength) };
+  // Sizes and places go up to 2^44: no operator that cuts them to 32 bits.
+  return { words: new Int32Array(buffer, 0, byteLength / 4), bytes: new Uint8Array(buffer, 0, byteLength) };
 }
 
 /** Loads the u32 at a byte offset (acquire). */

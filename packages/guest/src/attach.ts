@@ -48,7 +48,7 @@ export function attachmentOf({ memory, doorbell }: AttachMemory): Attachment {
 function viewsOf(memory: ArrayBufferLike | Uint8Array): RegionMemory {
   if (!ArrayBuffer.isView(memory)) return regionMemory(memory);
   const { buffer, byteOffset, byteLength } = memory;
-  return { words: new Int32Array(buffer, byteOffset, byteLength >> 2), bytes: memory };
+  return { words: new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4)), bytes: memory };
 }
 
 /** Connects to a monitor and takes what it hands over. */
