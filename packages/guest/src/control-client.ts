@@ -4,7 +4,6 @@
 
 import {
   ErrorReply,
-  FROM_HOST,
   type Frame,
   type Message,
   NewStream,
@@ -16,6 +15,7 @@ import { onAbort, throwIfAborted } from "./abort.ts";
 import { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
 import { type ErrorContext, replyError } from "./errors.ts";
+import { isUnknown } from "./unknown.ts";
 
 interface Pending {
   reply(frame: Frame): void;
@@ -144,7 +144,7 @@ export class ControlClient {
       if (frame === undefined) break;
       const pending = this.#pending.get(frame.requestId);
       if (pending === undefined) {
-        if (frame.requestId === 0 && (frame.type & FROM_HOST) !== 0) continue;
+        if (isUnknown(frame)) continue;
         throw new ProtocolError(
           Violation.FRAME_TYPE,
           "FRM-2",

@@ -18,6 +18,7 @@ import type { AbortOptions } from "./fs.ts";
 import { type OpenedChannel, openChannel } from "./open-channel.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./paths.ts";
 import { ReadPump } from "./read-pump.ts";
+import { isUnknown } from "./unknown.ts";
 import { WritePump } from "./write-pump.ts";
 
 export interface RangeOptions extends AbortOptions {
@@ -260,7 +261,10 @@ class FileSink implements ChannelUser {
     this.#pump.step();
     if (!channel.open) return;
     const closed = channel.pipe.toGuest.peerClosed();
-    const frame = this.#reader.next(channel.signal);
+    let frame = this.#reader.next(channel.signal);
+    while (frame !== undefined && isUnknown(frame, WriteDone.type, WriteFailed.type)) {
+      frame = this.#reader.next(channel.signal);
+    }
     if (frame === undefined) {
       if (closed !== Closed.OPEN) this.#fail(errnoError(EIO, this.#context));
       return;

@@ -2,8 +2,6 @@
 
 import {
   Closed,
-  FROM_HOST,
-  type Frame,
   FrameReader,
   FrameWriter,
   Open,
@@ -16,6 +14,7 @@ import { onAbort, throwIfAborted } from "./abort.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
 import { type ErrorContext, replyError, resetError } from "./errors.ts";
+import { isUnknown } from "./unknown.ts";
 
 export interface OpenRequest {
   /** A Protocol. */
@@ -34,10 +33,6 @@ export interface OpenedChannel<T> {
 }
 
 const OPEN_REQUEST_ID = 1;
-
-function isUnknown({ type, requestId }: Frame): boolean {
-  return requestId === 0 && (type & FROM_HOST) !== 0 && type !== Opened.type && type !== Refused.type;
-}
 
 /** Opens a stream; `decode` reads the body of Opened. Rejects with the host's refusal, or with AbortError. */
 export async function openChannel<T>(
@@ -71,8 +66,9 @@ export async function openChannel<T>(
       step() {
         const closed = channel.pipe.toGuest.peerClosed();
         let frame = reader.next(channel.signal);
-        // What nobody asked for and this version does not know (FRM-7).
-        while (frame !== undefined && isUnknown(frame)) frame = reader.next(channel.signal);
+        while (frame !== undefined && isUnknown(frame, Opened.type, Refused.type)) {
+          frame = reader.next(channel.signal);
+        }
         if (frame === undefined) {
           if (closed !== Closed.OPEN) fail(resetError(request.context.syscall));
           return;

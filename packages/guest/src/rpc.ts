@@ -6,7 +6,6 @@ import {
   Closed,
   ErrorReply,
   FRAME_HEADER_BYTES,
-  FROM_HOST,
   type Frame,
   FrameReader,
   FrameWriter,
@@ -18,6 +17,7 @@ import {
 import { onAbort, throwIfAborted } from "./abort.ts";
 import type { Channel, ChannelUser } from "./channel.ts";
 import { type ErrorContext, errnoError, replyError, resetError } from "./errors.ts";
+import { isUnknown } from "./unknown.ts";
 
 const ENAMETOOLONG = 36;
 
@@ -132,7 +132,7 @@ export class Rpc implements ChannelUser {
         if (frame === undefined) break;
         const call = this.#calls.get(frame.requestId);
         if (call === undefined) {
-          if (frame.requestId === 0 && (frame.type & FROM_HOST) !== 0) continue;
+          if (isUnknown(frame)) continue;
           throw new ProtocolError(
             Violation.FRAME_TYPE,
             "FRM-2",

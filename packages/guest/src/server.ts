@@ -8,7 +8,6 @@ import {
   Accept,
   Closed,
   ErrorReply,
-  FROM_HOST,
   FrameReader,
   FrameWriter,
   Incoming,
@@ -25,6 +24,7 @@ import type { Engine } from "./engine.ts";
 import { errnoError, RingwayError, replyError, resetError } from "./errors.ts";
 import { openChannel } from "./open-channel.ts";
 import { GuestSocket, type SocketAddress, socketAddress } from "./socket.ts";
+import { isUnknown } from "./unknown.ts";
 
 export interface ServerOptions {
   /** As in net.createServer(). */
@@ -236,8 +236,8 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     for (;;) {
       const frame = this.#reader!.next(channel.signal);
       if (frame === undefined) break;
+      if (isUnknown(frame, ErrorReply.type)) continue;
       if (frame.type !== ErrorReply.type) {
-        if (frame.requestId === 0 && (frame.type & FROM_HOST) !== 0) continue;
         throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${frame.type} on a listener`);
       }
       this.#onError(frame.requestId, ErrorReply.decode(frame.payload));
@@ -324,7 +324,8 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       lost: () => this.#posted.delete(requestId),
       step: () => {
         const closed = channel.pipe.toGuest.peerClosed();
-        const frame = reader.next(channel.signal);
+        let frame = reader.next(channel.signal);
+        while (frame !== undefined && isUnknown(frame, Incoming.type)) frame = reader.next(channel.signal);
         if (frame === undefined) {
           if (closed === Closed.OPEN) return;
           this.#posted.delete(requestId);

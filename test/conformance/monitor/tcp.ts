@@ -106,7 +106,7 @@ export const tcpCases: MonitorCase[] = [
   }),
   of(
     "tcp-listen: accepts are posted, connections come on them in order",
-    "LSN-1 LSN-2 LSN-3 LSN-4 STR-6",
+    "LSN-1 LSN-2 LSN-3 LSN-4 STR-6 FRM-7",
     async (world) => {
       const { guest } = world;
       const { pipe: listener, answer } = await guest.open(3, "ListenRequest", {
@@ -143,6 +143,14 @@ export const tcpCases: MonitorCase[] = [
         const frame = await listener.frame();
         world.same(clause, [...frameOf(frame), frame.request], [ERROR, errno, request], what);
       }
+      const unknown = await listener.send(0x03ff, [1, 2, 3]);
+      const reply = await listener.frame();
+      world.same(
+        "FRM-7",
+        [...frameOf(reply), reply.request],
+        [ERROR, 38, unknown],
+        "a request that nobody knows",
+      );
       await fresh.send(0x0201, encode("Open", { protocol: 1, body: "" }));
       world.same("LSN-2", (await fresh.frame()).type, OPENED, "a stream that was not taken stays fresh");
       for (const client of clients) client.destroy();

@@ -20,6 +20,7 @@ import type { Stream } from "../reactor/stream.ts";
 import { closeOnDisk, QUOTA_FAILURE, takeWriteQuota } from "./file-access.ts";
 import { openForStream } from "./opening-file.ts";
 import { RequestRelay } from "./requests.ts";
+import { unknownRequest } from "./unknown.ts";
 
 export function openFile(stream: Stream, requestId: number, body: Uint8Array): void {
   const request = fileMessages.FileOpen.decode(body);
@@ -110,7 +111,7 @@ class FileRelay extends RequestRelay {
         this.#close(requestId);
         return;
       default:
-        this.unknown(requestId, type);
+        this.fail(requestId, unknownRequest(type));
     }
   }
 

@@ -4,6 +4,7 @@ import { Done, Errno, type Frame, fsMessages, maxPayload, Protocol, StatReply } 
 import type { DiskOperation, DiskResult, RootPath } from "../disk/operations.ts";
 import { closeOnDisk, explainFailure, type Failure, place, tooManyFiles } from "./file-access.ts";
 import { RequestRelay } from "./requests.ts";
+import { unknownRequest } from "./unknown.ts";
 
 /** Largest payload of one Entries frame: all that is held of a listing, however long the folder is. */
 const ENTRIES_BYTES_MAX = 16 * 1024;
@@ -118,7 +119,7 @@ export class FsRelay extends RequestRelay {
         return;
       }
       default:
-        this.unknown(requestId, type);
+        this.fail(requestId, unknownRequest(type));
     }
   }
 

@@ -9,15 +9,12 @@ import {
   Errno,
   ErrorReply,
   FRAME_HEADER_BYTES,
-  FROM_HOST,
   type Frame,
   type FrameReader,
   type FrameWriter,
   fileMessages,
   type Message,
   maxPayload,
-  ProtocolError,
-  Violation,
 } from "@ringway/control";
 import type { DiskOperation, DiskResult } from "../disk/operations.ts";
 import type { Relay, Stream } from "../reactor/stream.ts";
@@ -135,17 +132,6 @@ export abstract class RequestRelay implements Relay {
   /** What to do, before the next request is taken, once the replies so far are sent. */
   protected afterReplies(next: () => void): void {
     this.#afterReplies = next;
-  }
-
-  /** A request of a type that this protocol does not have (FRM-4, FRM-7). */
-  protected unknown(requestId: number, type: number): void {
-    if ((type & FROM_HOST) !== 0)
-      throw new ProtocolError(Violation.FRAME_TYPE, "FRM-4", `a guest sent type ${type}`);
-    this.fail(requestId, {
-      errno: Errno.ENOSYS,
-      rule: "",
-      reason: `the host does not know message type ${type} here`,
-    });
   }
 
   #flush(): boolean {

@@ -39,6 +39,7 @@ import type { EventSource } from "../reactor/reactor.ts";
 import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { TcpRelay } from "./tcp.ts";
+import { unknownRequest } from "./unknown.ts";
 
 /** How long a listener rests after an accept that failed on the host, in milliseconds. */
 const ACCEPT_RETRY_MS = 100;
@@ -128,11 +129,13 @@ class TcpListenRelay implements Relay, EventSource {
         this.#stream.end();
         return false;
       }
-      if (frame.type !== Accept.type) {
-        throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `a listener got type ${frame.type}`);
+      if (frame.type === Accept.type) {
+        const { id, generation } = Accept.decode(frame.payload);
+        this.#post(id, generation, frame.requestId);
+      } else {
+        const { errno, reason } = unknownRequest(frame.type);
+        this.#fail(frame.requestId, errno, reason);
       }
-      const { id, generation } = Accept.decode(frame.payload);
-      this.#post(id, generation, frame.requestId);
     }
     return this.#acceptAll();
   }
