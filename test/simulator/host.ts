@@ -35,6 +35,7 @@ export class SimulatedHost extends Side {
     log: () => {},
     exit: () => {},
     explain: (protocol, body) => ({ allowed: body.length > 0, rule: `rule-${protocol}`, reason: "" }),
+    makeRoom: () => true,
   };
 
   constructor(world: Surroundings, memory: RegionMemory, own: SimulatedBell, guests: SimulatedBell) {

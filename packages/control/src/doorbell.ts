@@ -79,9 +79,14 @@ export class BellReceiver {
     this.#base = area / 4;
   }
 
+  /** Have ids been taken that are yet to be given? */
+  get kept(): boolean {
+    return this.#keptFrom < this.#keptTo;
+  }
+
   /** One load: may anything be pending? */
   pending(): boolean {
-    return this.#keptFrom < this.#keptTo || Atomics.load(this.#words, this.#base + BELL_TOP / 4) !== 0;
+    return this.kept || Atomics.load(this.#words, this.#base + BELL_TOP / 4) !== 0;
   }
 
   /**
@@ -90,7 +95,7 @@ export class BellReceiver {
    * call at most, so whoever fills the bitmap costs no more than 32768 steps; 0 may come back although something was pending.
    */
   take(ids: Uint16Array): number {
-    if (this.#keptFrom < this.#keptTo) return this.#takeKept(ids);
+    if (this.kept) return this.#takeKept(ids);
     const words = this.#words;
     const top = this.#base + BELL_TOP / 4;
     if (Atomics.load(words, top) === 0) return 0;

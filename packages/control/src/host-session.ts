@@ -49,6 +49,12 @@ export interface ControlHandler {
   log(level: number, text: string): void;
   exit(code: number): void;
   explain(protocol: number, body: Uint8Array): Verdict;
+  /**
+   * A NewStream found no room: looks at every stream that is pending, because what the guest closed before it asked makes
+   * room (CTL-3). False: some of them must wait for their turn; the request is served anew by the next stepControl(), which is
+   * not called before that.
+   */
+  makeRoom(): boolean;
   /** A stream was refused, with this errno (CTL-3): for who counts it. */
   refusedStream?(errno: number): void;
 }
@@ -56,7 +62,7 @@ export interface ControlHandler {
 /** What changed in the guest's words of the superblock. */
 export type GuestEvent = "attached" | "detached" | "reset" | undefined;
 
-/** In the place of a reply: serve it again when all that is pending was looked at. */
+/** In the place of a reply: serve it anew when all that was pending has been looked at. */
 const LATER: unique symbol = Symbol("later");
 
 const BELL_PAGE = 1;
@@ -96,7 +102,7 @@ export class HostSession {
   #requests!: FrameReader;
   /** A reply that waits for room: at most one, because no request is taken while it waits. */
   #reply: Uint8Array | undefined;
-  /** A NewStream that found no room, while something was pending. */
+  /** A NewStream that waits for streams to be looked at. */
   #again: Frame | undefined;
 
   /**
@@ -234,9 +240,8 @@ export class HostSession {
   }
 
   /**
-   * Serves control requests until there are none, `budget` is used, or a reply waits for room. True: there is more to
-   * do, once all streams that are pending were looked at: a NewStream that finds no room is served anew then (CTL-3).
-   * Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
+   * Serves control requests until there are none, `budget` is used, a reply waits for room, or handler.makeRoom() says
+   * that a request must. True: there is more to do. Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
    */
   stepControl(handler: ControlHandler, budget: number): boolean {
     // Before an epoch began there is no control pipe, whatever bit a guest sets.
@@ -302,7 +307,7 @@ export class HostSession {
     return true;
   }
 
-  /** The reply, if there is one; or, where `mayWait`, LATER. */
+  /** The reply, if there is one; or, where it `mayWait`, LATER. */
   #serve(
     { type, requestId, payload }: Frame,
     handler: ControlHandler,
@@ -311,10 +316,12 @@ export class HostSession {
     switch (type) {
       case NewStream.type: {
         const { toHostBytes, toGuestBytes } = NewStream.decode(payload);
-        const pipe = this.openStream(toHostBytes, toGuestBytes);
+        let pipe = this.openStream(toHostBytes, toGuestBytes);
+        if (mayWait && (pipe === Errno.EMFILE || pipe === Errno.ENOMEM)) {
+          if (!handler.makeRoom()) return LATER;
+          pipe = this.openStream(toHostBytes, toGuestBytes);
+        }
         if (typeof pipe === "number") {
-          // Among what is pending may be streams that the guest closed before it asked (CTL-3).
-          if (mayWait && pipe !== Errno.ESHUTDOWN && this.pending.pending()) return LATER;
           handler.refusedStream?.(pipe);
           return errorFrame(requestId, pipe, newStreamReason(pipe));
         }

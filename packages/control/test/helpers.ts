@@ -90,6 +90,7 @@ export function recordingHandler(
     log: (level, text) => calls.push(["log", level, text]),
     exit: (code) => calls.push(["exit", code]),
     explain: (protocol, body) => ({ allowed: body.length > 0, rule: `rule-${protocol}`, reason: "because" }),
+    makeRoom: () => true,
     ...overrides,
   };
 }

@@ -137,6 +137,7 @@ export class FakeHost {
         log: (_level: number, text: string) => void this.logs.push(text),
         exit: (code: number) => void this.exits.push(code),
         explain: (): Verdict => ({ allowed: false, rule: "deny-all", reason: "nothing is allowed" }),
+        makeRoom: () => true,
       };
       while (this.session.stepControl(handler, 64));
       return;

@@ -165,12 +165,13 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
       return;
     }
     this.#checkGuest();
-    this.ready.put(this);
     for (let id = 1, left = this.session.openStreams; left > 0; id++) {
       if (this.session.pipe(id) === undefined) continue;
       left--;
       this.ready.put(this.#stream(id)!);
     }
+    // Behind the streams (CTL-3).
+    this.ready.put(this);
   }
 
   // ── What the guest may cost ─────────────────────────────────────────────────────────────────────────────────────
@@ -220,6 +221,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
       return;
     }
     this.#checkGuest();
+    this.ready.put(this);
   }
 
   /** May another request be taken from the guest? */
@@ -250,18 +252,22 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   }
 
   scan(): void {
+    // Last: what was closed makes room for what is asked for (CTL-3). Where it is queued, streams before it still are.
+    if (this.#runPending() && !this.queued) this.run();
+  }
+
+  /** Takes pending streams, SCAN_STREAMS at the most, and steps them. True: the control pipe is one of them. */
+  #runPending(): boolean {
     const count = this.session.pending.take(pendingIds);
     this.#looked(1 + (count >>> IDS_PER_LOOK_LOG2));
     this.session.beat();
     let control = false;
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < count && this.#state !== "gone"; i++) {
       const id = pendingIds[i]!;
       if (id === 0) control = true;
       else this.#stream(id)?.run();
-      if (this.#state === "gone") return;
     }
-    // Last: what was closed makes room for what is asked for (CTL-3).
-    if (control) this.run();
+    return control;
   }
 
   /** Marks a stream for the guest; the reactor rings before it waits, or flushBell() does at once. */
@@ -282,7 +288,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   queued = false;
 
   run(): void {
-    if (this.#state !== "attached" || this.#lines.held) return;
+    if (this.#state !== "attached" || this.#lines.held || this.#parked) return;
     if (!this.mayRun) {
       this.ready.put(this);
       return;
@@ -295,6 +301,21 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
       this.fail(error);
     }
     this.endWork(startMs, this.session.controlMoved !== before);
+  }
+
+  /**
+   * Looks at all that is pending. Streams that could not run in this slice, or have more to do, are in the ready queue, as
+   * those are that waited there before: then the request goes behind them, and is not refused before their turn was (CTL-3).
+   */
+  makeRoom(): boolean {
+    const { pending } = this.session;
+    // What was taken before, then what is marked by now, and no more: the guest may mark without end. Bit 0 is about requests
+    // that are read next, before the control pipe comes to rest.
+    while (pending.kept) this.#runPending();
+    this.#runPending();
+    while (pending.kept) this.#runPending();
+    if (this.#state !== "attached") return false;
+    return this.ready.length === 0 && !this.#lines.held;
   }
 
   getArgs(): Args {
