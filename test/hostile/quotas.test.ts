@@ -147,6 +147,28 @@ describe("past its quota of", () => {
     await until("all lines", () => host.lines.filter(({ from }) => from === "guest").length === 12);
     expect(counter("quotaLines")).toBeGreaterThan(0);
   });
+
+  test.each([
+    ["control characters", "\u0001".repeat(8192)],
+    ["quotes", '"'.repeat(8192)],
+    ["line separators", "\u2028".repeat(2730)],
+  ])("bytes of lines, it waits, also where they are %s that take more room in the log", async (_, text) => {
+    await start("{ logBytes: 64KiB }");
+    const startMs = performance.now();
+    const sent = (async () => {
+      for (let i = 0; i < 60; i++) await guest.send(Log, { level: 30, text });
+    })();
+    sent.catch(() => {});
+    await new Promise((resolve) => setTimeout(resolve, 2200));
+    const lines = host.lines.filter(({ from }) => from === "guest");
+    const bytes = lines.map((line) => Buffer.byteLength(JSON.stringify(line)));
+    const seconds = Math.ceil((performance.now() - startMs) / 1000) + 1;
+    expect(lines.length).toBeGreaterThan(2);
+    expect(Math.max(...bytes)).toBeLessThan(17 * 1024);
+    // One line may be over the quota, and what the guest is held at: the next second pays for it.
+    expect(bytes.reduce((sum, some) => sum + some)).toBeLessThan((seconds + 1) * 64 * 1024);
+    expect(counter("quotaLines")).toBeGreaterThan(0);
+  });
 });
 
 test("a guest that means well meets none of them", async () => {

@@ -86,7 +86,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.#lines = new GuestLines(
       host,
       this.account.lines,
-      () => this.#policy.policy.limits.logLines,
+      () => this.#policy.policy.limits,
       () => this.#goOn(),
     );
     this.#bytesToHost = host.counters.index("bytesToHost");
@@ -148,6 +148,11 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.#policy = policy;
     const { limits } = policy.policy;
     this.session.setLimits({ streams: limits.streams, ringBytes: limits.streamBytes });
+  }
+
+  /** The line for its coming: its account pays for it as for all others. */
+  announce(): void {
+    this.#lines.post({ kind: "guest", guest: this.name, pid: this.pid });
   }
 
   /** Must this guest wait for the main thread? Then nothing of it is stepped, and everything once it may go on. */
@@ -596,7 +601,8 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.session.leave();
     this.#link.close();
     this.#policy.release();
-    this.host.guestGone(this, reason);
+    this.host.guestGone(this);
+    this.#lines.post({ kind: "detached", guest: this.name, reason });
     this.pinned(-1);
   }
 }

@@ -3,26 +3,29 @@
 // of it is stepped until it may go on.
 
 import type { Host } from "./host.ts";
+import { type LineMessage, priced } from "./line-cost.ts";
+import type { Limits } from "./policy/types.ts";
 import type { LineQuota } from "./quotas.ts";
-import type { FromReactor } from "./reactor/messages.ts";
 
-/** Lines that the main thread has not taken yet, before the guest must wait: bounds what it can make us hold. */
+/** Lines that the main thread has not taken yet, and their bytes, before the guest must wait: bounds what it can make us hold. */
 const LINES_AHEAD = 256;
+const BYTES_AHEAD = 64 * 1024;
 
 export class GuestLines {
   readonly #host: Host;
-  readonly #perSecond: () => number;
+  readonly #limits: () => Limits;
   readonly #goOn: () => void;
   readonly #quota: LineQuota;
-  /** Lines since the main thread was last known to have taken all. */
-  #ahead = 0;
+  /** Since the main thread was last known to have taken all. */
+  #linesAhead = 0;
+  #bytesAhead = 0;
   #held = false;
 
-  /** `perSecond`: the policy's limit, as of now. `goOn` is called when the guest is held no more. */
-  constructor(host: Host, quota: LineQuota, perSecond: () => number, goOn: () => void) {
+  /** `limits`: the policy's, as of now. `goOn` is called when the guest is held no more. */
+  constructor(host: Host, quota: LineQuota, limits: () => Limits, goOn: () => void) {
     this.#host = host;
     this.#quota = quota;
-    this.#perSecond = perSecond;
+    this.#limits = limits;
     this.#goOn = goOn;
   }
 
@@ -30,32 +33,36 @@ export class GuestLines {
     return this.#held;
   }
 
-  post(message: FromReactor): void {
+  post(line: LineMessage): void {
+    const { message, bytes } = priced(line);
     this.#host.post(message);
-    this.#ahead++;
-    this.#quota.add(performance.now());
+    this.#linesAhead++;
+    this.#bytesAhead += bytes;
+    this.#quota.add(bytes, this.#limits(), performance.now());
     if (this.#held) return;
-    if (this.#ahead >= LINES_AHEAD) {
+    if (this.#linesAhead >= LINES_AHEAD || this.#bytesAhead >= BYTES_AHEAD) {
       this.#held = true;
       this.#host.whenTaken(() => {
-        this.#ahead = 0;
-        if (!this.#holdForQuota()) this.#release();
+        this.#linesAhead = 0;
+        this.#bytesAhead = 0;
+        this.#goOnWithinQuota();
       });
     } else this.#holdForQuota();
   }
 
-  /** Past the quota of a second the guest waits for the next. True: it does. */
+  #goOnWithinQuota(): void {
+    if (this.#holdForQuota()) return;
+    this.#held = false;
+    this.#goOn();
+  }
+
+  /** Past the quota the guest waits, also one that comes anew on an account that is used up. True: it does. */
   #holdForQuota(): boolean {
-    const restMs = this.#quota.restMs(this.#perSecond(), performance.now());
+    const restMs = this.#quota.restMs(this.#limits(), performance.now());
     if (restMs === 0) return false;
     this.#held = true;
     this.#host.counters.add("quotaLines");
-    this.#host.reactor.after(restMs, () => this.#release());
+    this.#host.reactor.after(restMs, () => this.#goOnWithinQuota());
     return true;
-  }
-
-  #release(): void {
-    this.#held = false;
-    this.#goOn();
   }
 }

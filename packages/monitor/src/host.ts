@@ -31,5 +31,5 @@ export interface Host {
   cancelResolve(id: number): void;
   /** Calls back once the main thread has taken everything that was posted so far. */
   whenTaken(callback: () => void): void;
-  guestGone(guest: Attachment, reason: string): void;
+  guestGone(guest: Attachment): void;
 }

@@ -1,10 +1,12 @@
 // What one guest may cost the monitor in time, beside what its streams are worth (docs/security.md).
 //
 //   LookQuota   bells and pending bits behind which there was nothing: past it, the guest is not looked at for a while
-//   LineQuota   lines to the log and to the audit log: past it, the guest waits
+//   LineQuota   lines to the log and to the audit log, and their bytes: past it, the guest waits
 //   TimeSlice   where several guests want the thread, each has the same share of it in every turn
 //
 // All are counts and clocks of this thread's own: nothing in them comes from the region.
+
+import type { Limits } from "./policy/types.ts";
 
 /** Looks are granted by the interval: a guest that has used its own up waits for the next, so for less than this. */
 const LOOK_INTERVAL_MS = 100;
@@ -43,22 +45,34 @@ export class LookQuota {
 
 const LINE_INTERVAL_MS = 1000;
 
+/** What a guest may cause in a second. */
+type LineLimits = Pick<Limits, "logLines" | "logBytes">;
+
 export class LineQuota {
-  #lines = 0;
+  #linesLeft = 0;
+  #bytesLeft = 0;
   #endMs = 0;
 
-  /** Counts a line. */
-  add(nowMs: number): void {
-    if (nowMs >= this.#endMs) {
-      this.#endMs = nowMs + LINE_INTERVAL_MS;
-      this.#lines = 0;
-    }
-    this.#lines++;
+  /** Counts a line of so many bytes. */
+  add(bytes: number, limits: LineLimits, nowMs: number): void {
+    this.#grant(limits, nowMs);
+    this.#linesLeft--;
+    this.#bytesLeft -= bytes;
   }
 
-  /** Milliseconds that a guest with `perSecond` lines must wait; 0 where it need not. */
-  restMs(perSecond: number, nowMs: number): number {
-    return this.#lines < perSecond ? 0 : Math.max(0, this.#endMs - nowMs);
+  /** Milliseconds that the guest must wait; 0 where it need not. Then it is to be asked again: a long line may take several seconds' worth. */
+  restMs(limits: LineLimits, nowMs: number): number {
+    this.#grant(limits, nowMs);
+    return this.#linesLeft > 0 && this.#bytesLeft > 0 ? 0 : this.#endMs - nowMs;
+  }
+
+  /** What was left of a second is gone, what is over the quota stays owed. */
+  #grant({ logLines, logBytes }: LineLimits, nowMs: number): void {
+    if (nowMs < this.#endMs) return;
+    const seconds = Math.floor((nowMs - this.#endMs) / LINE_INTERVAL_MS) + 1;
+    this.#endMs += seconds * LINE_INTERVAL_MS;
+    this.#linesLeft = Math.min(logLines, this.#linesLeft + seconds * logLines);
+    this.#bytesLeft = Math.min(logBytes, this.#bytesLeft + seconds * logBytes);
   }
 }
 

@@ -117,6 +117,7 @@ describe("a good policy", () => {
         requests: 1024,
         bells: 20_000,
         logLines: 1000,
+        logBytes: 256 * 1024,
       },
       timeouts: { connectMs: 1000, resolveMs: 10_000 },
     });
@@ -467,6 +468,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     14,
     "files[1].guest: never matches, because files[0] (/a) stands before it: put the deeper path first",
   ],
+  ["limits:\n  logBytes: 1KiB", 3, 13, 'limits.logBytes: expected a size from 64KiB to 1GiB, found "1KiB"'],
   [
     "limits:\n  regionBytes: 1KiB",
     3,

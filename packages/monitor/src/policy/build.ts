@@ -252,7 +252,7 @@ function checkShadows(files: readonly RawFiles[], context: BuildContext): void {
 
 function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): Limits {
   const size = (
-    key: "regionBytes" | "streamBytes" | "fileBytesWritten",
+    key: "regionBytes" | "streamBytes" | "fileBytesWritten" | "logBytes",
     least: number,
     most: number,
   ): number => {
@@ -299,6 +299,7 @@ function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): L
     requests: Number(raw.requests ?? defaults.DEFAULT_LIMITS.requests),
     bells: Number(raw.bells ?? defaults.DEFAULT_LIMITS.bells),
     logLines: Number(raw.logLines ?? defaults.DEFAULT_LIMITS.logLines),
+    logBytes: size("logBytes", defaults.LOG_BYTES_MIN, defaults.LOG_BYTES_MAX),
   };
 }
 

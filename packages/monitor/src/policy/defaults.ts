@@ -15,7 +15,13 @@ export const DEFAULT_LIMITS: Limits = {
   // In vain: about 3 us each, so 6 % of a core for a guest that means ill. One that means well has far fewer.
   bells: 20_000,
   logLines: 1000,
+  // 256 for each of these lines; at this rate a guest that means ill fills some 20 GB of a disk in a day.
+  logBytes: 256 * KiB,
 };
+
+/** More than the longest line takes. */
+export const LOG_BYTES_MIN: number = 64 * KiB;
+export const LOG_BYTES_MAX: number = 1024 * MiB;
 
 /** Of a VM's memory that does not exist yet. */
 export const DEFAULT_VM_MEMORY_BYTES: number = 64 * MiB;

@@ -63,6 +63,8 @@ export interface Limits {
   readonly bells: number;
   /** Lines to the logs, in a second. */
   readonly logLines: number;
+  /** Their bytes, in a second. */
+  readonly logBytes: number;
 }
 
 export interface Timeouts {

@@ -71,10 +71,9 @@ const host: Host = {
     marks.set(id, callback);
     post({ kind: "mark", id });
   },
-  guestGone(guest, reason) {
+  guestGone(guest) {
     guests.delete(guest);
     counters.add("guests", -1);
-    post({ kind: "detached", guest: guest.name, reason });
     // The guest's memory is unmapped by a finalizer, which needs a turn of this thread's Node loop.
     reactor.pause();
   },
@@ -100,7 +99,7 @@ function begin(
     const guest = new Attachment(host, name, link(), policy, ownPolicy);
     guests.add(guest);
     counters.add("guests");
-    post({ kind: "guest", guest: name, pid: guest.pid });
+    guest.announce();
     return guest;
   } catch (error) {
     post({ kind: "warning", guest: name, reason: `turned away: ${(error as Error).message}` });
