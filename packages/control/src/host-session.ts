@@ -55,6 +55,8 @@ export interface ControlHandler {
    * not called before that.
    */
   makeRoom(): boolean;
+  /** Asked before each request: may it be served now? Where not, stepControl() is to be called again. */
+  mayServe?(): boolean;
   /** A stream was refused, with this errno (CTL-3): for who counts it. */
   refusedStream?(errno: number): void;
 }
@@ -240,7 +242,7 @@ export class HostSession {
   }
 
   /**
-   * Serves control requests until there are none, `budget` is used, a reply waits for room, or handler.makeRoom() says
+   * Serves control requests until there are none, `budget` is used, mayServe() says no, a reply waits for room, or handler.makeRoom() says
    * that a request must. True: there is more to do. Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
    */
   stepControl(handler: ControlHandler, budget: number): boolean {
@@ -254,7 +256,7 @@ export class HostSession {
         continue;
       }
       this.#control.toGuest.unwantSpace();
-      if (budget-- === 0) return true;
+      if (budget-- === 0 || handler.mayServe?.() === false) return true;
       const again = this.#again;
       this.#again = undefined;
       const frame = again ?? this.#requests.next(this.#signalControl);

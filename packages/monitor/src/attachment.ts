@@ -323,6 +323,11 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     return this.ready.length === 0 && !this.#lines.held;
   }
 
+  /** A line that a request caused may have been one too many for now. */
+  mayServe(): boolean {
+    return !this.#lines.held;
+  }
+
   getArgs(): Args {
     const { argv, env } = this.#policy.policy.guest;
     return { argv: [...argv], env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
