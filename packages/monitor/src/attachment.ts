@@ -28,6 +28,7 @@ import type { PolicyState } from "./policy-state.ts";
 import { type Account, ATTACH_LOOKS, type LookQuota, TimeSlice } from "./quotas.ts";
 import { type BellSource, type Reactor, type Task, TaskQueue } from "./reactor/reactor.ts";
 import { Stream, shorten } from "./reactor/stream.ts";
+import type { Timer } from "./reactor/timers.ts";
 import { OpeningRelay } from "./relays/opening.ts";
 
 /** Streams looked at in one scan: bounds what one guest can take of a turn. */
@@ -164,8 +165,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     if (this.gone) return;
     if (this.#leaving !== undefined) {
       // Having been held is no fault of what it left behind; but there is an end to it.
-      const nowMs = performance.now();
-      this.#leavingEndMs = Math.min(nowMs + this.host.lingerMs, this.#leftMs + LEAVING_MS_MAX);
+      this.#limitLeaving(LEAVING_MS_MAX - (performance.now() - this.#leftMs));
       this.#leave();
       return;
     }
@@ -515,8 +515,17 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
       run: () => this.#leave(),
     };
     this.#leftMs = performance.now();
-    this.#leavingEndMs = this.#leftMs + this.host.lingerMs;
+    this.#limitLeaving(LEAVING_MS_MAX);
     this.#leave();
+  }
+
+  /** From now on, for lingerMs and no longer than `mostMs`. */
+  #limitLeaving(mostMs: number): void {
+    this.reactor.cancel(this.#leavingLimit);
+    this.#leavingOver = false;
+    this.#leavingLimit = this.reactor.after(Math.min(this.host.lingerMs, mostMs), () => {
+      this.#leavingOver = true;
+    });
   }
 
   /**
@@ -529,7 +538,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.scan();
     if (this.gone || this.#lines.held) return;
     const more = this.ready.length > 0 || this.session.pending.pending();
-    if (more && performance.now() < this.#leavingEndMs) this.ready.put(this.#leaving!);
+    if (more && !this.#leavingOver) this.ready.put(this.#leaving!);
     else this.#linger();
   }
 
@@ -553,7 +562,8 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   /** It has left, and what it did before is being looked at: in a later turn, or once it is held no more. */
   #leaving: Task | undefined;
   #leftMs = 0;
-  #leavingEndMs = 0;
+  #leavingLimit: Timer | undefined;
+  #leavingOver = false;
 
   #lingered(ended: Stream): void {
     for (const stream of this.#streams) if (stream !== ended && stream?.relay !== undefined) return;

@@ -1,6 +1,9 @@
 // The event loop of the relays, on a thread of its own. One turn:
 //
-//   take pending streams of every guest -> step them -> step the ready queues -> due timers -> epoll -> step again
+//   take pending streams of every guest -> step them -> step the ready queues -> timers -> epoll -> step again
+//
+// Events come before deadlines: a timer fires only when all events that were there after it was due have been handed out. Else a
+// process that was stopped for a while would find a time limit over, and not what has happened within it.
 //
 // Where guests share it, each has a slice of every turn (quotas.ts): what does not fit goes to its own ready queue.
 //
@@ -85,7 +88,8 @@ export class Reactor {
   #turn = 0;
   #bellsDue: BellSource[] = [];
   #running = true;
-  #nowMs: number = performance.now();
+  /** All events of before this moment have been handed out. */
+  #lookedMs = Number.NEGATIVE_INFINITY;
   readonly #polling: Polling = new Polling();
   readonly #sleepsIndex: number;
 
@@ -93,11 +97,6 @@ export class Reactor {
     this.#busyPollMs = options.busyPollUs / 1000;
     this.counters = options.counters;
     this.#sleepsIndex = this.counters.index("sleeps");
-  }
-
-  /** Milliseconds, monotonic, as of this turn. */
-  get nowMs(): number {
-    return this.#nowMs;
   }
 
   /** Counts turns of the loop. */
@@ -195,11 +194,10 @@ export class Reactor {
       this.#turn++;
       this.#scanGuests();
       this.#runReady();
-      this.#nowMs = performance.now();
-      this.#timers.run(this.#nowMs);
+      this.#timers.run(this.#lookedMs);
       this.#flushBells();
       // A task or a timer may have called pause(): then it must not sleep first.
-      if (!this.#running || this.#anyWork()) this.#dispatch(0);
+      if (!this.#running || this.#anyWork()) this.#dispatch(performance.now());
       else if (!this.#busyPoll()) this.#sleep();
     }
   }
@@ -235,10 +233,10 @@ export class Reactor {
   #busyPoll(): boolean {
     if (this.#busyPollMs === 0 || this.#guests.length === 0 || !this.#polling.begin()) return false;
     this.counters.add("polls");
-    const endMs = performance.now() + this.#busyPollMs;
-    let nowMs: number;
+    let nowMs = performance.now();
+    const endMs = nowMs + this.#busyPollMs;
     do {
-      if (this.#anyPending() || this.#dispatch(0) > 0) {
+      if (this.#anyPending() || this.#dispatch(nowMs) > 0) {
         this.#polling.hit();
         this.counters.add("pollHits");
         return true;
@@ -257,22 +255,25 @@ export class Reactor {
       if (!guest.parked && !guest.bells.prepareSleep()) mayWait = false;
     }
     if (mayWait) this.counters.values[this.#sleepsIndex]!++;
-    const untilTimerMs = this.#timers.untilNextMs(performance.now());
+    const nowMs = performance.now();
+    const untilTimerMs = this.#timers.untilNextMs(nowMs);
     const timeoutMs = untilTimerMs === undefined ? -1 : Math.min(Math.ceil(untilTimerMs), 0x7fffffff);
     const count = this.epoll.wait(mayWait ? timeoutMs : 0);
     for (const guest of guests) guest.bells.awake();
-    this.#deliver(count);
+    this.#deliver(count, nowMs);
   }
 
-  /** Asks epoll, waiting at most `timeoutMs`, and hands out the events. Returns how many. */
-  #dispatch(timeoutMs: number): number {
-    const count = this.epoll.wait(timeoutMs);
-    this.#deliver(count);
+  /** Hands out the events that are there. Returns how many. */
+  #dispatch(nowMs: number): number {
+    const count = this.epoll.wait(0);
+    this.#deliver(count, nowMs);
     return count;
   }
 
-  #deliver(count: number): void {
+  /** `askedMs`: when epoll was asked for them. A full batch may not be all. */
+  #deliver(count: number, askedMs: number): void {
     const { epoll } = this;
+    if (count < epoll.maxEvents) this.#lookedMs = askedMs;
     for (let i = 0; i < count; i++) {
       const slot = epoll.slot(i);
       if (this.#tags[slot] === epoll.tag(i)) this.#sources[slot]?.onEvents(epoll.events(i));

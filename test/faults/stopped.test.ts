@@ -1,0 +1,93 @@
+// A monitor that was stopped for a while (SIGSTOP, a suspended machine, a host that has no time for it): what has happened
+// meanwhile counts before deadlines that are over meanwhile.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConnectRequest, Protocol } from "@ringway/control";
+import { accept, closeFd, peerAddress } from "@ringway/linux";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { KiB, pattern } from "../helpers/bytes.ts";
+import { LOOPBACK } from "../helpers/monitor.ts";
+import { MonitorProgram } from "../helpers/processes.ts";
+import { RawGuest } from "../helpers/raw-guest.ts";
+import { clientPorts, readAll, silentServer, tcpServer } from "../helpers/tcp.ts";
+import { until } from "../helpers/wait.ts";
+
+let folder: string;
+let path: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "ringway-stopped-"));
+  path = join(folder, "attach.sock");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("a connection that its peer has taken is no timeout, however late the monitor sees it", async () => {
+  const policy = `${LOOPBACK}timeouts: { connectMs: 600 }\n`;
+  using monitor = await MonitorProgram.start(path, policy, { options: { busyPollUs: 0 } });
+  using guest = await RawGuest.attach(path);
+  using server = silentServer();
+  const pipe = await guest.newStream(4 * KiB);
+  const body = ConnectRequest.encode({ host: "127.0.0.1", port: server.port, timeoutMs: 0 });
+  const startMs = performance.now();
+  guest.sendOpen(pipe, Protocol.TCP_CONNECT, body);
+  await until("the connect", () => clientPorts(server.port).some((port) => !server.fillers.has(port)));
+  monitor.child.kill("SIGSTOP");
+  // There is room now, and the monitor's kernel tries again, a second or some after the first time.
+  server.giveWay();
+  await until(
+    "the monitor's connection",
+    () => {
+      const accepted = accept(server.fd);
+      if (accepted < 0) return false;
+      const ours = !server.fillers.has(peerAddress(accepted).port);
+      closeFd(accepted);
+      return ours;
+    },
+    8000,
+  );
+  expect(performance.now() - startMs).toBeGreaterThan(600);
+  monitor.child.kill("SIGCONT");
+  await guest.opened(pipe);
+});
+
+test("what a guest ended before it left reaches a peer that has read meanwhile", async () => {
+  const options = { busyPollUs: 0, lingerMs: 400 };
+  using monitor = await MonitorProgram.start(path, LOOPBACK, { options });
+  const guest = await RawGuest.attach(path);
+  await using server = await tcpServer((socket) => socket.pause());
+  const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 64 * KiB });
+  const peer = await until("the peer", () => server.sockets[0]);
+  // As much as the kernel takes, and then a ring full, and the end.
+  const chunk = pattern(16 * KiB);
+  let sent = 0;
+  for (let stuckMs = 0; stuckMs < 200 || pipe.toHost.writable() > 0; ) {
+    const room = Math.min(pipe.toHost.writable(), chunk.length);
+    if (room === 0) {
+      await sleep(20);
+      stuckMs += 20;
+      continue;
+    }
+    stuckMs = 0;
+    await guest.write(pipe, chunk.subarray(0, room));
+    sent += room;
+  }
+  guest.end(pipe);
+  guest.vanish();
+  await until("the monitor to see that it left", () => !monitor.lines.includes("gone"));
+  await sleep(100);
+  monitor.child.kill("SIGSTOP");
+  let got = 0;
+  peer.on("data", (bytes) => {
+    got += bytes.length;
+  });
+  const all = readAll(peer);
+  all.catch(() => {});
+  await sleep(600);
+  monitor.child.kill("SIGCONT");
+  await all;
+  expect(got).toBe(sent);
+});
