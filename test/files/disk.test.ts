@@ -1,8 +1,6 @@
 // Disks that are full, or stand still, and guests that are rude while they do: nobody else notices.
 
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -19,6 +17,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Hypervisor, place } from "../helpers/hypervisor.ts";
 import { startMonitor } from "../helpers/monitor.ts";
+import { mounted, run, SlowDisk, unmount } from "../helpers/slow-disk.ts";
 import {
   errnoOf,
   type Host,
@@ -33,28 +32,6 @@ import {
 const { READ, WRITE, CREATE } = fileMessages.FileFlags;
 const { FileDirection, Read, Data, Write, WriteAt, Written, WriteDone, WriteFailed } = fileMessages;
 const MiB = 1024 * 1024;
-
-const run = (command: string, ...args: string[]): void => {
-  execFileSync(command, args, { stdio: ["ignore", "ignore", "pipe"] });
-};
-
-/** Mounts something for these tests; says why not where that cannot be. */
-function mounted(mount: (folder: string) => void): { folder: string; missing: string } {
-  if (process.getuid?.() !== 0) return { folder: "", missing: "mounting needs root" };
-  const folder = mkdtempSync(join(tmpdir(), "ringway-mount-"));
-  try {
-    mount(folder);
-    return { folder, missing: "" };
-  } catch (error) {
-    rmSync(folder, { recursive: true });
-    return { folder: "", missing: (error as Error).message };
-  }
-}
-
-function unmount(folder: string): void {
-  run("umount", folder);
-  rmSync(folder, { recursive: true });
-}
 
 function openWrite(guest: RawGuest, path: string, ringBytes = 65536): Promise<[RawStream, unknown]> {
   const request = { direction: FileDirection.WRITE, flags: WRITE | CREATE, path };
@@ -128,29 +105,9 @@ describe.skipIf(small.missing !== "")(`a full disk ${small.missing}`, () => {
   });
 });
 
-let image = "";
-const slow = mounted((folder) => {
-  image = `${folder}.img`;
-  run("truncate", "-s", "32M", image);
-  run("mkfs.ext4", "-q", image);
-  run("mount", "-o", "loop", image, folder);
-  try {
-    run("fsfreeze", "-f", folder);
-    run("fsfreeze", "-u", folder);
-  } catch (error) {
-    run("umount", folder);
-    throw error;
-  }
-});
-let frozen = false;
-const freeze = (): void => {
-  run("fsfreeze", "-f", slow.folder);
-  frozen = true;
-};
-const thaw = (): void => {
-  if (frozen) run("fsfreeze", "-u", slow.folder);
-  frozen = false;
-};
+const slow = new SlowDisk();
+const freeze = (): void => slow.freeze();
+const thaw = (): void => slow.thaw();
 
 // Reading from a file system that is frozen goes on; whatever would change it waits, until it is thawed.
 describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`, () => {
@@ -167,8 +124,7 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     thaw();
     guest.kill();
     await host[Symbol.asyncDispose]();
-    unmount(slow.folder);
-    rmSync(image);
+    slow.remove();
   });
 
   /** Files of a guest whose writes wait for the disk: two of them on workers, the others for these. */

@@ -91,7 +91,11 @@ export class Hypervisor {
     return memory;
   }
 
-  /** All of the memory, for a guest that writes what it likes. */
+  /** All of the memory, for a guest that writes what it likes. It is the hypervisor's to dispose of. */
+  map(): Promise<SharedMemory> {
+    return this.#map();
+  }
+
   async words(): Promise<Int32Array> {
     return new Int32Array((await this.#map()).buffer);
   }

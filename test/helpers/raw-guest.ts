@@ -77,13 +77,26 @@ export class RawGuest implements Disposable {
   readonly #replies: Map<number, Frame> = new Map();
   #closed = false;
 
-  private constructor(socketFd: number, fds: readonly number[]) {
+  readonly #ring: () => void;
+
+  /** What it has no descriptor for is -1. */
+  private constructor(
+    memory: SharedMemory,
+    [socketFd, bellToHostFd, bellToGuestFd]: readonly [number, number, number],
+    ring: () => void,
+  ) {
+    this.memory = memory;
     this.socketFd = socketFd;
-    this.memory = SharedMemory.fromFd(fds[HelloDescriptor.REGION]!);
-    this.region = regionMemory(this.memory.buffer);
-    this.bellToHostFd = fds[HelloDescriptor.BELL_TO_HOST]!;
-    this.bellToGuestFd = fds[HelloDescriptor.BELL_TO_GUEST]!;
-    this.session = new GuestSession(this.region, { ring: () => this.ring() });
+    this.bellToHostFd = bellToHostFd;
+    this.bellToGuestFd = bellToGuestFd;
+    this.#ring = ring;
+    this.region = regionMemory(memory.buffer);
+    this.session = new GuestSession(this.region, { ring });
+  }
+
+  /** A machine's guest as it boots: on memory that it keeps over its reboots. */
+  static onMachine(memory: SharedMemory, ring: () => void): RawGuest {
+    return new RawGuest(memory, [-1, -1, -1], ring);
   }
 
   /** Connects to a monitor and attaches; throws Declined where it is turned away. */
@@ -103,7 +116,12 @@ export class RawGuest implements Disposable {
       return message;
     });
     const { errno } = decodeHello(received.bytes);
-    if (errno === 0) return new RawGuest(socketFd, received.fds);
+    if (errno === 0) {
+      const { REGION, BELL_TO_HOST, BELL_TO_GUEST } = HelloDescriptor;
+      const toHost = received.fds[BELL_TO_HOST]!;
+      const fds = [socketFd, toHost, received.fds[BELL_TO_GUEST]!] as const;
+      return new RawGuest(SharedMemory.fromFd(received.fds[REGION]!), fds, () => ringEventfd(toHost));
+    }
     closeFd(socketFd);
     throw new Declined({ errno, rule: "", reason: "turned away" });
   }
@@ -115,7 +133,7 @@ export class RawGuest implements Disposable {
   }
 
   ring(): void {
-    ringEventfd(this.bellToHostFd);
+    this.#ring();
   }
 
   /** The monitor has hung up. */
@@ -348,9 +366,7 @@ export class RawGuest implements Disposable {
   vanish(): void {
     if (this.#closed) return;
     this.#closed = true;
-    closeFd(this.socketFd);
-    closeFd(this.bellToHostFd);
-    closeFd(this.bellToGuestFd);
+    for (const fd of [this.socketFd, this.bellToHostFd, this.bellToGuestFd]) if (fd >= 0) closeFd(fd);
     this.memory[Symbol.dispose]();
   }
 

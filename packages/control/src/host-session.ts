@@ -92,6 +92,8 @@ export class HostSession {
   #attached = false;
   /** It has detached from this epoch. */
   #left = false;
+  /** The epoch is over and the next one has not begun: endEpoch() was called. */
+  #ended = false;
   #heartbeat = 0;
 
   #heap!: PageAllocator;
@@ -147,7 +149,17 @@ export class HostSession {
 
   /** Does the guest ask for a fresh epoch? checkGuest() begins one; a host may end its work on the old one first (ATT-3). */
   get attachRequested(): boolean {
-    return loadWord(this.#memory, layout.SB_ATTACH_REQUEST) !== this.#attachReply;
+    return this.#ended || loadWord(this.#memory, layout.SB_ATTACH_REQUEST) !== this.#attachReply;
+  }
+
+  /**
+   * The guest asks for a fresh epoch, but the host still works on memory of this one: nothing of it is served any more, whatever
+   * bits are pending, and the next checkGuest() begins the new one, whatever the guest has done to its request meanwhile.
+   */
+  endEpoch(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#forgetStreams();
   }
 
   get openStreams(): number {
@@ -186,7 +198,7 @@ export class HostSession {
     if (this.#state === HostState.ABSENT) return undefined;
     const request = loadWord(this.#memory, layout.SB_ATTACH_REQUEST);
     const state = loadWord(this.#memory, layout.SB_GUEST_STATE);
-    if (request !== this.#attachReply) {
+    if (this.#ended || request !== this.#attachReply) {
       this.#beginEpoch(request);
       return "reset";
     }
@@ -215,7 +227,7 @@ export class HostSession {
   /** A stream of about these capacities (0: the default), or the errno that refuses it (CTL-2, CTL-3). */
   openStream(toHostBytes: number, toGuestBytes: number): HostPipe | number {
     // In RESETTING the guest may still be writing into blocks of the old epoch (ATT-6).
-    if (this.#state !== HostState.READY) return Errno.ESHUTDOWN;
+    if (this.#state !== HostState.READY || this.#ended) return Errno.ESHUTDOWN;
     if (this.#open >= Math.min(this.#limits.streams, MAX_STREAM_ID)) return Errno.EMFILE;
     const place = this.#place(toHostBytes, toGuestBytes);
     if (place === undefined) return Errno.ENOMEM;
@@ -246,8 +258,8 @@ export class HostSession {
    * that a request must. True: there is more to do. Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
    */
   stepControl(handler: ControlHandler, budget: number): boolean {
-    // Before an epoch began there is no control pipe, whatever bit a guest sets.
-    if (this.#state !== HostState.READY && this.#state !== HostState.DRAINING) return false;
+    // Between epochs there is no control pipe, whatever bit a guest sets.
+    if (this.#ended || (this.#state !== HostState.READY && this.#state !== HostState.DRAINING)) return false;
     for (;;) {
       if (!this.#sendReply()) {
         if (!this.#control.toGuest.wantSpace(this.#reply!.length)) return false;
@@ -404,6 +416,7 @@ export class HostSession {
     this.#forgetStreams();
     this.#attached = false;
     this.#left = false;
+    this.#ended = false;
     this.#reply = undefined;
     this.#again = undefined;
     const bellArea = BELL_PAGE * PAGE_BYTES;

@@ -223,6 +223,34 @@ describe("attach", () => {
     expect(region.host.checkGuest()).toBe("attached");
   });
 
+  test("that waits for work on the old epoch's memory ends it: nothing is served between the two", () => {
+    const region = attachedRegion();
+    const all = region.host.freePages;
+    const pipe = open(region);
+    region.guest.send(Ping, { data: new Uint8Array(3) });
+    const last = word(region, layout.SB_ATTACH_REPLY);
+    region.startGuest().attach();
+    expect(region.host.attachRequested).toBe(true);
+    region.host.endEpoch();
+    region.host.endEpoch();
+    expect(region.host.pipe(pipe.id)).toBeUndefined();
+    expect(region.host.openStreams).toBe(0);
+    expect(region.host.openStream(0, 0)).toBe(Errno.ESHUTDOWN);
+    expect(region.host.stepControl(recordingHandler(), 64)).toBe(false);
+    expect(region.guest.poll()).toBe("waiting");
+    // Once it is over, it is over: a guest that takes its request back gets a fresh epoch too.
+    poke(region, layout.SB_ATTACH_REQUEST, last);
+    expect(region.host.attachRequested).toBe(true);
+    const { epoch } = region.host;
+    expect(region.host.checkGuest()).toBe("reset");
+    expect(region.host.epoch).toBe(epoch + 1);
+    expect(region.host.attachRequested).toBe(false);
+    expect(region.host.freePages).toBe(all);
+    region.startGuest();
+    region.attach();
+    open(region);
+  });
+
   test("over and over costs an epoch each, and nothing that stays", () => {
     const region = new Region();
     const pages = region.attach().host.freePages;

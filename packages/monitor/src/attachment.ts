@@ -25,7 +25,7 @@ import { GuestLines } from "./guest-lines.ts";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
 import type { Host } from "./host.ts";
 import type { PolicyState } from "./policy-state.ts";
-import { type Account, ATTACH_LOOKS, type LookQuota, TimeSlice } from "./quotas.ts";
+import { type Account, ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "./quotas.ts";
 import { type BellSource, type Reactor, type Task, TaskQueue } from "./reactor/reactor.ts";
 import { Stream, shorten } from "./reactor/stream.ts";
 import type { Timer } from "./reactor/timers.ts";
@@ -39,7 +39,7 @@ const IDS_PER_LOOK_LOG2 = 5;
 const CONTROL_BUDGET = 64;
 /** How long what a guest did before it left is looked at, with all the time that it was held. */
 const LEAVING_MS_MAX = 10_000;
-/** Violations on streams before the guest itself is ended (ERR-3). */
+/** Violations on streams of one epoch before the guest itself is ended (ERR-3). */
 const STREAM_VIOLATIONS_MAX = 64;
 
 const pendingIds = new Uint16Array(SCAN_STREAMS);
@@ -399,7 +399,9 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.host.counters.add("violations");
     const { clause, message: reason } = error;
     this.#lines.post({ kind: "violation", guest: this.name, stream, clause, reason });
-    if (stream !== 0 && ++this.#streamViolations === STREAM_VIOLATIONS_MAX) {
+    if (stream === 0) return;
+    this.#looked(VIOLATION_LOOKS);
+    if (++this.#streamViolations === STREAM_VIOLATIONS_MAX) {
       this.#end(Violation.QUOTA, `${STREAM_VIOLATIONS_MAX} violations on streams`);
     }
   }
@@ -451,6 +453,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   #checkGuest(): void {
     if (this.departed || this.#lines.held || this.#leaving !== undefined) return;
     if (this.#pins > 0 && this.session.attachRequested) {
+      this.session.endEpoch();
       this.#abandonStreams();
       return;
     }
@@ -461,6 +464,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
           case "reset":
             this.#looked(ATTACH_LOOKS);
             this.#abandonStreams();
+            this.#streamViolations = 0;
             continue;
           case "attached":
             this.#attached();

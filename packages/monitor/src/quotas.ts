@@ -12,6 +12,11 @@ import type { Limits } from "./policy/types.ts";
 const LOOK_INTERVAL_MS = 100;
 /** What a new epoch costs, in looks: it clears the bells and makes the heap anew. */
 export const ATTACH_LOOKS = 50;
+/**
+ * What a violation on a stream costs, in looks: about 300 in a second, which is what a guest could make that is ended after 64 and
+ * comes back five times a second. To begin a new epoch after 63 gets around nothing.
+ */
+export const VIOLATION_LOOKS = 64;
 /** A look that found something pays for itself and for one in vain: bells may come late, or twice (BELL-8). */
 const USEFUL_LOOK = 2;
 
