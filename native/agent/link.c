@@ -235,7 +235,10 @@ void link_heard(void) {
   if (posix.gone) {
     // A port without a host: the request waits in the region. Whether the host is there again, the next event says.
     posix.gone = state == UP;
-    if (state == UP) down("the monitor hung up", RW_LOST);
+    if (state == UP) {
+      int failed = rw_poll(&posix.guest) == RW_FAILED; // the superblock says more than the hang-up (ATT-9)
+      down(failed ? NULL : "the monitor hung up", failed ? RW_FAILED : RW_LOST);
+    }
     else if (!posix.is_device) down(NULL, RW_LOST);
     return;
   }

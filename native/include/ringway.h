@@ -249,7 +249,8 @@ enum rw_guest_state {
 
 struct rw_guest {
   uint8_t *region;
-  uint32_t pages; // of the region, checked to be there
+  uint32_t pages;        // of the region, checked to be there
+  uint32_t mapped_pages; // what the caller said; 0 where rw_guest_init() refused the region
   uint32_t max_stream_id;
   uint32_t *bell_to_host;
   uint32_t *bell_to_guest;

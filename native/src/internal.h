@@ -151,6 +151,7 @@ int32_t rwi_frame_error(const struct rw_consumer *ring, struct rw_frame *frame, 
 
 // Remembers the first violation of the host's (ERR-5); passes other statuses through.
 int32_t rwi_check(struct rw_guest *guest, int32_t status);
+uint32_t rwi_next_attach_request(uint32_t request, uint32_t reply, uint32_t largest);
 int32_t rwi_check_place(const struct rw_guest *guest, uint32_t page, uint32_t to_host_bytes, uint32_t to_guest_bytes);
 void rwi_pipe_init(struct rw_guest *guest, struct rw_producer *to_host, struct rw_consumer *to_guest, uint32_t page,
                    uint32_t to_host_bytes, uint32_t to_guest_bytes);

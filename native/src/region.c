@@ -41,14 +41,20 @@ void rwi_pipe_init(struct rw_guest *guest, struct rw_producer *to_host, struct r
   rwi_consumer_init(to_guest, header, data + to_host_bytes, to_guest_bytes, 0);
 }
 
-static int32_t read_superblock(struct rw_guest *guest, uint32_t pages) {
-  // SB-2: before anything else. Nothing was learnt of the region yet but that a page of it is there.
+// SB-2: before anything else. Nothing is known of the region but that a page of it is there.
+static int32_t check_version(const struct rw_guest *guest) {
   const uint32_t *sb = rwi_superblock(guest);
-  if (pages < 1) return RW_BAD_SIZE;
   if (rwi_load(sb, SB_MAGIC_LOW) != RWI_MAGIC_LOW || rwi_load(sb, SB_MAGIC_HIGH) != RWI_MAGIC_HIGH) return RW_BAD_MAGIC;
-  if (rwi_load(sb, SB_VERSION_MAJOR) != RW_VERSION_MAJOR) return RW_BAD_VERSION;
+  return rwi_load(sb, SB_VERSION_MAJOR) != RW_VERSION_MAJOR ? RW_BAD_VERSION : RW_OK;
+}
+
+// The words that are constant while one monitor serves the region (SB-1): for each epoch anew (ATT-4).
+static int32_t read_layout(struct rw_guest *guest) {
+  const uint32_t *sb = rwi_superblock(guest);
+  int32_t status = check_version(guest);
+  if (status != RW_OK) return status;
   uint32_t region_pages = rwi_load(sb, SB_REGION_PAGES);
-  if (region_pages == 0 || region_pages > pages) return RW_BAD_SIZE;
+  if (region_pages == 0 || region_pages > guest->mapped_pages) return RW_BAD_SIZE;
 #if __SIZEOF_SIZE_T__ < 8
   if (region_pages > (rwi_size)-1 / RW_PAGE_BYTES) return RW_BAD_SIZE;
 #endif
@@ -65,6 +71,15 @@ static int32_t read_superblock(struct rw_guest *guest, uint32_t pages) {
   return rwi_check_place(guest, guest->control_page, guest->control_to_host_bytes, guest->control_to_guest_bytes);
 }
 
+// ATT-2: neither of the two that are found there, and not 0; at most three steps. `largest` is the largest value: tests go through
+// all pairs of a smaller one.
+uint32_t rwi_next_attach_request(uint32_t request, uint32_t reply, uint32_t largest) {
+  uint32_t next = request;
+  do next = next == largest ? 1 : next + 1;
+  while (next == reply);
+  return next;
+}
+
 int32_t rw_guest_init(struct rw_guest *guest, void *region, uint32_t pages, struct rw_stream *streams, uint32_t slots,
                       void *scratch, uint32_t scratch_bytes) {
   if (!guest || !region || (rwi_size)region % 4 != 0 || !scratch || scratch_bytes < 128) return RW_INVALID;
@@ -77,8 +92,9 @@ int32_t rw_guest_init(struct rw_guest *guest, void *region, uint32_t pages, stru
   guest->scratch_bytes = scratch_bytes;
   guest->next_request = guest->next_stream_request = 1;
   rwi_streams_init(guest);
-  int32_t status = read_superblock(guest, pages);
-  if (status != RW_OK) guest->pages = 0; // attach is then refused
+  guest->mapped_pages = pages;
+  int32_t status = pages < 1 ? RW_BAD_SIZE : read_layout(guest);
+  if (status != RW_OK) guest->pages = guest->mapped_pages = 0; // attach is then refused
   return status;
 }
 
@@ -105,15 +121,14 @@ static void end_epoch(struct rw_guest *guest, uint32_t state) {
 }
 
 int32_t rw_guest_attach(struct rw_guest *guest) {
-  if (guest->pages == 0) return RW_STATE;
+  if (guest->mapped_pages == 0) return RW_STATE;
   uint32_t *sb = rwi_superblock(guest);
+  int32_t status = check_version(guest); // another monitor may be of another version (VER-1)
+  if (status != RW_OK) return status;
   end_epoch(guest, RW_GUEST_WAITING);
   guest->broken = 0;
-  // ATT-2: any value that differs from both says "new"; 0 means "never".
-  uint32_t last = rwi_load(sb, SB_ATTACH_REPLY);
-  uint32_t mine = rwi_load(sb, SB_ATTACH_REQUEST);
-  uint32_t request = (last > mine ? last : mine) + 1;
-  while (request == 0 || request == last || request == mine) request++;
+  uint32_t request =
+      rwi_next_attach_request(rwi_load(sb, SB_ATTACH_REQUEST), rwi_load(sb, SB_ATTACH_REPLY), 0xffffffffu);
   guest->attach_request = request;
   rwi_store(sb, SB_GUEST_STATE, GUEST_ATTACHING);
   rwi_store(sb, SB_GUEST_VERSION_MINOR, RW_VERSION_MINOR);
@@ -123,31 +138,39 @@ int32_t rw_guest_attach(struct rw_guest *guest) {
   return RW_OK;
 }
 
-// ATT-4.
-static void begin_epoch(struct rw_guest *guest) {
+// ATT-4. The monitor that answered may be another than the one whose words were read before.
+static int32_t begin_epoch(struct rw_guest *guest) {
   uint32_t *sb = rwi_superblock(guest);
   guest->epoch = rwi_load(sb, SB_EPOCH);
+  int32_t status = read_layout(guest);
+  if (status != RW_OK) {
+    if (rwi_load(sb, SB_EPOCH) == guest->epoch) return rwi_check(guest, status);
+    // Half of one monitor's words and half of its successor's are nobody's violation.
+    status = rw_guest_attach(guest);
+    return status == RW_OK ? RW_AGAIN : rwi_check(guest, status);
+  }
   guest->state = RW_GUEST_ATTACHED;
   rwi_pipe_init(guest, &guest->requests, &guest->replies, guest->control_page, guest->control_to_host_bytes,
                 guest->control_to_guest_bytes);
   rwi_control_begin(guest);
   rwi_store(sb, SB_GUEST_STATE, GUEST_ATTACHED);
   rwi_ring(guest);
+  return RW_OK;
 }
 
 static int32_t poll_waiting(struct rw_guest *guest, uint32_t host) {
   switch (host) {
     case RW_HOST_READY:
     case RW_HOST_DRAINING:
-      begin_epoch(guest);
-      return RW_OK;
+      return begin_epoch(guest);
     case RW_HOST_FAILED:
       end_epoch(guest, RW_GUEST_BLAMED);
       return RW_FAILED;
-    case RW_HOST_RESETTING:
+    case RW_HOST_RESETTING: {
       // The monitor that answered is gone, and its successor takes this request for an old one: ask it anew.
-      rw_guest_attach(guest);
-      return RW_AGAIN;
+      int32_t status = rw_guest_attach(guest);
+      return status == RW_OK ? RW_AGAIN : rwi_check(guest, status);
+    }
     default:
       return RW_AGAIN;
   }
@@ -178,7 +201,7 @@ int32_t rw_poll(struct rw_guest *guest) {
 }
 
 int32_t rw_guest_detach(struct rw_guest *guest) {
-  if (guest->pages == 0) return RW_STATE;
+  if (guest->mapped_pages == 0) return RW_STATE;
   end_epoch(guest, RW_GUEST_DETACHED);
   rwi_store(rwi_superblock(guest), SB_GUEST_STATE, GUEST_DETACHED);
   rwi_ring(guest);
@@ -188,10 +211,10 @@ int32_t rw_guest_detach(struct rw_guest *guest) {
 uint32_t rw_guest_state(const struct rw_guest *guest) { return guest->state; }
 uint32_t rw_guest_epoch(const struct rw_guest *guest) { return guest->epoch; }
 uint32_t rw_guest_host_state(const struct rw_guest *guest) {
-  return guest->pages == 0 ? RW_HOST_ABSENT : rwi_load(rwi_superblock(guest), SB_HOST_STATE);
+  return guest->mapped_pages == 0 ? RW_HOST_ABSENT : rwi_load(rwi_superblock(guest), SB_HOST_STATE);
 }
 uint32_t rw_guest_violation(const struct rw_guest *guest) {
-  return guest->pages == 0 ? 0 : rwi_load(rwi_superblock(guest), SB_VIOLATION);
+  return guest->mapped_pages == 0 ? 0 : rwi_load(rwi_superblock(guest), SB_VIOLATION);
 }
 
 uint32_t rw_guest_host_version(const void *region) {

@@ -171,8 +171,8 @@ export class WireGuest implements Disposable {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
   readonly socket: number;
-  /** As it was when the guest got its region: the word may not change (SB-1). */
-  readonly #bells: number;
+  /** As it was at the last attach: the word may not change in an epoch (SB-1). */
+  #bells: number;
   control!: WirePipe;
   #gone = false;
 
@@ -229,13 +229,16 @@ export class WireGuest implements Disposable {
 
   /** ATT-2 and ATT-4. */
   async attach(): Promise<void> {
-    const request = (Math.max(this.get(Sb.REQUEST), this.get(Sb.REPLY)) + 1) >>> 0 || 1;
+    let request = this.get(Sb.REQUEST);
+    do request = (request + 1) >>> 0 || 1;
+    while (request === this.get(Sb.REPLY));
     this.set(Sb.GUEST_STATE, 1);
     this.set(Sb.GUEST_MINOR, 0);
     this.set(Sb.ACCEPTED, 0);
     this.set(Sb.REQUEST, request);
     this.ring();
     await until("the attach reply", () => this.get(Sb.REPLY) === request);
+    this.#bells = this.get(Sb.BELL) * PAGE;
     const place = [Sb.CONTROL, Sb.TO_HOST, Sb.TO_GUEST].map((at) => this.get(at)) as [number, number, number];
     this.control = new WirePipe(this, [0, 0, ...place]);
     this.set(Sb.GUEST_STATE, 2);

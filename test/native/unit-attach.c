@@ -118,6 +118,59 @@ void attach_follows_the_epoch(void) {
   free_host(h);
 }
 
+void an_attach_request_is_new_whatever_the_words_hold(void) {
+  static const uint32_t widths[] = {3, 4, 7, 15, 63};
+  static const uint32_t near[] = {0, 1, 2, 3, 0x7fffffffu, 0x80000000u, 0xfffffffdu, 0xfffffffeu, 0xffffffffu};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+    for (uint32_t request = 0; request <= widths[i]; request++)
+      for (uint32_t reply = 0; reply <= widths[i]; reply++) {
+        uint32_t next = rwi_next_attach_request(request, reply, widths[i]);
+        CHECK(next != 0 && next != request && next != reply && next <= widths[i]);
+      }
+  for (size_t i = 0; i < sizeof near / sizeof *near; i++)
+    for (size_t j = 0; j < sizeof near / sizeof *near; j++) {
+      uint32_t next = rwi_next_attach_request(near[i], near[j], 0xffffffffu);
+      CHECK(next != 0 && next != near[i] && next != near[j]);
+    }
+}
+
+void each_epoch_has_the_places_of_the_monitor_that_answered(void) {
+  struct host *h = attached();
+  enum { NEW_BELL = HEAP_PAGE + 20, NEW_CONTROL = HEAP_PAGE + 30 };
+  set(h, SB_HOST_STATE, RW_HOST_RESETTING);
+  IS(rw_poll(&h->guest), RW_LOST);
+  IS(rw_guest_attach(&h->guest), RW_OK);
+  set(h, SB_BELL_PAGE, NEW_BELL);
+  set(h, SB_CONTROL_PAGE, NEW_CONTROL);
+  set(h, SB_CONTROL_TO_HOST_BYTES, 8192);
+  set(h, SB_EPOCH, word(h, SB_EPOCH) + 1);
+  set(h, SB_HOST_STATE, RW_HOST_READY);
+  set(h, SB_ATTACH_REPLY, word(h, SB_ATTACH_REQUEST));
+  memset(page(h, NEW_BELL), 0, 4 * RW_PAGE_BYTES);
+  memset(page(h, NEW_CONTROL), 0, RW_PAGE_BYTES);
+  rwi_store((uint32_t *)(void *)page(h, NEW_CONTROL), PIPE_TO_HOST_CONSUMER + PART_WANT, 1);
+  uint8_t *before = malloc(4 * RW_PAGE_BYTES);
+  memcpy(before, page(h, BELL_PAGE), 4 * RW_PAGE_BYTES);
+  IS(rw_poll(&h->guest), RW_OK);
+  IS(rw_ping(&h->guest, "x", 1), RW_OK);
+  IS(rwi_load((uint32_t *)(void *)page(h, NEW_CONTROL), PART_POSITION), 13);
+  IS(rwi_load((uint32_t *)(void *)page(h, NEW_BELL), BELL_TOP), 1);
+  CHECK(memcmp(before, page(h, BELL_PAGE), 4 * RW_PAGE_BYTES) == 0);
+  free(before);
+
+  // Places that cannot be, and another version, are found at each attach.
+  IS(rw_guest_attach(&h->guest), RW_OK);
+  set(h, SB_BELL_PAGE, 0);
+  set(h, SB_ATTACH_REPLY, word(h, SB_ATTACH_REQUEST));
+  IS(rw_poll(&h->guest), RW_BAD_PLACE);
+  IS(rw_poll(&h->guest), RW_BAD_PLACE);
+  uint32_t request = word(h, SB_ATTACH_REQUEST);
+  set(h, SB_VERSION_MAJOR, 2);
+  IS(rw_guest_attach(&h->guest), RW_BAD_VERSION);
+  IS(word(h, SB_ATTACH_REQUEST), request);
+  free_host(h);
+}
+
 void a_monitor_that_restarts_under_an_attach_is_asked_anew(void) {
   struct host *h = new_host();
   IS(init_guest(h), RW_OK);

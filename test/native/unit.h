@@ -12,6 +12,8 @@
   X(two_threads_lose_no_byte_and_no_wake_up) \
   X(a_superblock_that_cannot_be_is_refused) \
   X(attach_follows_the_epoch) \
+  X(an_attach_request_is_new_whatever_the_words_hold) \
+  X(each_epoch_has_the_places_of_the_monitor_that_answered) \
   X(a_monitor_that_restarts_under_an_attach_is_asked_anew) \
   X(a_guest_that_waits_rings_a_monitor_that_may_not_have_heard_it) \
   X(every_pending_bit_comes_out_once) \

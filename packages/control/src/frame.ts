@@ -72,6 +72,17 @@ export class FrameReader {
     if (this.#ring.advance(FRAME_HEADER_BYTES + length)) onSpace();
     return { type, requestId, payload };
   }
+
+  /** When END was seen, THEN next() found nothing: throws ProtocolError where the end cut a frame off (FRM-3). */
+  end(): void {
+    const left = this.#ring.readable();
+    if (left === 0) return;
+    throw new ProtocolError(
+      Violation.FRAME_LENGTH,
+      "FRM-3",
+      `the stream ended amid a frame, after ${left} bytes of it`,
+    );
+  }
 }
 
 /** Puts whole frames on a ring. */

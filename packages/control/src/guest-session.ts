@@ -15,6 +15,25 @@ import { GuestPipe, type PipePlace } from "./pipe.ts";
 import type { Message } from "./wire.ts";
 
 /**
+ * A value for attach request that says "new": neither of the two that are found there, and not 0 (ATT-2). `largest` is the
+ * largest value, 2^32 - 1 on the wire; tests go through all pairs of a smaller one.
+ */
+export function nextAttachRequest(request: number, reply: number, largest = 0xffffffff): number {
+  let next = request;
+  do next = next === largest ? 1 : next + 1;
+  while (next === reply);
+  return next;
+}
+
+/** What a superblock says of the region: the words that are constant while one monitor serves it (SB-1). */
+interface RegionLayout {
+  readonly regionPages: number;
+  readonly maxStreamId: number;
+  readonly bellPage: number;
+  readonly control: PipePlace;
+}
+
+/**
  * How the guest stands with the host.
  *   waiting    attach was asked for; the host has not answered
  *   attached   the epoch may be used
@@ -24,12 +43,11 @@ import type { Message } from "./wire.ts";
 export type AttachState = "waiting" | "attached" | "lost" | "failed";
 
 export class GuestSession {
-  readonly bell: BellSender;
-  readonly pending: BellReceiver;
   readonly #memory: RegionMemory;
-  readonly #regionPages: number;
-  readonly #controlPlace: PipePlace;
-  readonly #maxStreamId: number;
+  readonly #doorbell: Doorbell;
+  #layout: RegionLayout;
+  #bell: BellSender;
+  #pending: BellReceiver;
   readonly #pipes: Map<number, GuestPipe> = new Map();
   #state: AttachState = "lost";
   #request = 0;
@@ -43,29 +61,18 @@ export class GuestSession {
   /** Throws ProtocolError where the superblock is not one that this version can use (VER-1, SB-2). */
   constructor(memory: RegionMemory, doorbell: Doorbell) {
     this.#memory = memory;
-    const word = (offset: number): number => loadWord(memory, offset);
-    if (memory.bytes.length < PAGE_BYTES) throw bad("SB-2", "the region is smaller than a page");
-    if (word(layout.SB_MAGIC_LOW) !== layout.MAGIC_LOW || word(layout.SB_MAGIC_HIGH) !== layout.MAGIC_HIGH) {
-      throw bad("SB-2", "no magic: this is not a Ringway region");
-    }
-    const major = word(layout.SB_VERSION_MAJOR);
-    if (major !== layout.VERSION_MAJOR) {
-      throw bad("VER-1", `the host speaks version ${major}, this guest ${layout.VERSION_MAJOR}`);
-    }
-    this.#regionPages = word(layout.SB_REGION_PAGES);
-    if (this.#regionPages * PAGE_BYTES > memory.bytes.length)
-      throw bad("SB-2", "the region is not all there");
-    this.#maxStreamId = Math.min(word(layout.SB_MAX_STREAM_ID), MAX_STREAM_ID);
-    const bellPage = word(layout.SB_BELL_PAGE);
-    this.#checkPages(bellPage, layout.BELL_AREA_PAGES);
-    this.#controlPlace = this.#checkPlace({
-      page: word(layout.SB_CONTROL_PAGE),
-      toHostBytes: word(layout.SB_CONTROL_TO_HOST_BYTES),
-      toGuestBytes: word(layout.SB_CONTROL_TO_GUEST_BYTES),
-    });
-    const bellArea = bellPage * PAGE_BYTES;
-    this.bell = new BellSender(memory, bellArea + layout.BELL_TO_HOST, doorbell);
-    this.pending = new BellReceiver(memory, bellArea + layout.BELL_TO_GUEST);
+    this.#doorbell = doorbell;
+    this.#layout = readLayout(memory);
+    [this.#bell, this.#pending] = this.#bells();
+  }
+
+  /** Of the epoch that the guest is attached to, as is `pending`: another monitor may have other places. */
+  get bell(): BellSender {
+    return this.#bell;
+  }
+
+  get pending(): BellReceiver {
+    return this.#pending;
   }
 
   get state(): AttachState {
@@ -78,7 +85,7 @@ export class GuestSession {
 
   /** Bytes of the region that the session may touch. */
   get regionBytes(): number {
-    return this.#regionPages * PAGE_BYTES;
+    return this.#layout.regionPages * PAGE_BYTES;
   }
 
   /** SB_VIOLATION, when state is "failed" (ERR-4). */
@@ -88,17 +95,15 @@ export class GuestSession {
 
   /** Asks the host for a fresh epoch (ATT-2). Every pipe of before is void from here on. */
   attach(): void {
+    requireVersion(this.#memory);
     this.#end("waiting");
-    const last = loadWord(this.#memory, layout.SB_ATTACH_REPLY);
-    const mine = loadWord(this.#memory, layout.SB_ATTACH_REQUEST);
-    // Any value that differs from both says "new"; 0 means "never".
-    this.#request = (Math.max(last, mine) + 1) >>> 0 || 1;
-    if (this.#request === last || this.#request === mine) this.#request = (this.#request + 1) >>> 0 || 1;
+    const reply = loadWord(this.#memory, layout.SB_ATTACH_REPLY);
+    this.#request = nextAttachRequest(loadWord(this.#memory, layout.SB_ATTACH_REQUEST), reply);
     storeWord(this.#memory, layout.SB_GUEST_STATE, GuestState.ATTACHING);
     storeWord(this.#memory, layout.SB_GUEST_VERSION_MINOR, layout.VERSION_MINOR);
     storeWord(this.#memory, layout.SB_FEATURES_ACCEPTED, 0);
     storeWord(this.#memory, layout.SB_ATTACH_REQUEST, this.#request);
-    this.bell.ring();
+    this.#doorbell.ring();
   }
 
   /** Looks at the host's words of the superblock: after every bell, before anything else of the region is touched. */
@@ -110,7 +115,7 @@ export class GuestSession {
     if (this.#state === "waiting") {
       if (!answered) {
         // The monitor waits, and may not have heard the ring: a byte channel loses what is sent before it is connected (ATT-4).
-        if (state === HostState.RESETTING) this.bell.ring();
+        if (state === HostState.RESETTING) this.#doorbell.ring();
         return this.#state;
       }
       if (state === HostState.READY || state === HostState.DRAINING) this.#beginEpoch();
@@ -131,7 +136,7 @@ export class GuestSession {
   detach(): void {
     this.#end("lost");
     storeWord(this.#memory, layout.SB_GUEST_STATE, GuestState.DETACHED);
-    this.bell.ring();
+    this.#doorbell.ring();
   }
 
   /** Counts a scan of the pending words (SB-6). */
@@ -173,10 +178,10 @@ export class GuestSession {
 
   /** Takes up the stream that a StreamInfo describes. Throws ProtocolError where it lies outside the region (TRU-6). */
   openPipe(info: StreamInfo): GuestPipe {
-    if (info.id === 0 || info.id > this.#maxStreamId) throw bad("CTL-3", `stream id ${info.id}`);
+    if (info.id === 0 || info.id > this.#layout.maxStreamId) throw bad("CTL-3", `stream id ${info.id}`);
     if (this.#pipes.has(info.id)) throw bad("CTL-3", `stream ${info.id} is open already`);
     const { page, toHostBytes, toGuestBytes } = info;
-    const place = this.#checkPlace({ page, toHostBytes, toGuestBytes });
+    const place = checkPlace({ page, toHostBytes, toGuestBytes }, this.#layout.regionPages);
     const pipe = new GuestPipe(this.#memory, info.id, info.generation, place);
     this.#pipes.set(info.id, pipe);
     return pipe;
@@ -187,18 +192,36 @@ export class GuestSession {
     if (this.#pipes.get(pipe.id) === pipe) this.#pipes.delete(pipe.id);
   }
 
-  readonly #signalControl = (): void => this.bell.signal(0);
+  readonly #signalControl = (): void => this.#bell.signal(0);
+
+  #bells(): [BellSender, BellReceiver] {
+    const area = this.#layout.bellPage * PAGE_BYTES;
+    return [
+      new BellSender(this.#memory, area + layout.BELL_TO_HOST, this.#doorbell),
+      new BellReceiver(this.#memory, area + layout.BELL_TO_GUEST),
+    ];
+  }
 
   #beginEpoch(): void {
     this.#epoch = loadWord(this.#memory, layout.SB_EPOCH);
-    this.#control = new GuestPipe(this.#memory, 0, 0, this.#controlPlace);
+    try {
+      // The monitor that answered may be another than the one whose words were read before (ATT-4).
+      this.#layout = readLayout(this.#memory);
+    } catch (error) {
+      // Half of one monitor's words and half of its successor's are nobody's violation.
+      if (loadWord(this.#memory, layout.SB_EPOCH) === this.#epoch) throw error;
+      this.attach();
+      return;
+    }
+    [this.#bell, this.#pending] = this.#bells();
+    this.#control = new GuestPipe(this.#memory, 0, 0, this.#layout.control);
     this.#replies = new FrameReader(this.#control.toGuest);
     this.#requests = new FrameWriter(this.#control.toHost);
     // Set for good: whenever nextReply() finds nothing whole, the host already knows that it must signal.
     this.#control.toGuest.wantData();
     this.#state = "attached";
     storeWord(this.#memory, layout.SB_GUEST_STATE, GuestState.ATTACHED);
-    this.bell.ring();
+    this.#doorbell.ring();
   }
 
   #end(state: AttachState): void {
@@ -208,23 +231,57 @@ export class GuestSession {
     this.#replies = undefined;
     this.#requests = undefined;
   }
+}
 
-  #checkPages(page: number, pages: number): void {
-    if (page === 0 || page + pages > this.#regionPages) {
-      throw bad("TRU-6", `pages ${page}..${page + pages - 1} are outside the region`);
+/** Before anything else of the region is used (SB-2). */
+function requireVersion(memory: RegionMemory): void {
+  const word = (offset: number): number => loadWord(memory, offset);
+  if (word(layout.SB_MAGIC_LOW) !== layout.MAGIC_LOW || word(layout.SB_MAGIC_HIGH) !== layout.MAGIC_HIGH) {
+    throw bad("SB-2", "no magic: this is not a Ringway region");
+  }
+  const major = word(layout.SB_VERSION_MAJOR);
+  if (major !== layout.VERSION_MAJOR) {
+    throw bad("VER-1", `the host speaks version ${major}, this guest ${layout.VERSION_MAJOR}`);
+  }
+}
+
+/** Each word is loaded once, and checked against what is really there. */
+function readLayout(memory: RegionMemory): RegionLayout {
+  const word = (offset: number): number => loadWord(memory, offset);
+  if (memory.bytes.length < PAGE_BYTES) throw bad("SB-2", "the region is smaller than a page");
+  requireVersion(memory);
+  const regionPages = word(layout.SB_REGION_PAGES);
+  if (regionPages * PAGE_BYTES > memory.bytes.length) throw bad("SB-2", "the region is not all there");
+  const bellPage = word(layout.SB_BELL_PAGE);
+  checkPages(bellPage, layout.BELL_AREA_PAGES, regionPages);
+  const control = {
+    page: word(layout.SB_CONTROL_PAGE),
+    toHostBytes: word(layout.SB_CONTROL_TO_HOST_BYTES),
+    toGuestBytes: word(layout.SB_CONTROL_TO_GUEST_BYTES),
+  };
+  return {
+    regionPages,
+    maxStreamId: Math.min(word(layout.SB_MAX_STREAM_ID), MAX_STREAM_ID),
+    bellPage,
+    control: checkPlace(control, regionPages),
+  };
+}
+
+function checkPages(page: number, pages: number, regionPages: number): void {
+  if (page === 0 || page + pages > regionPages) {
+    throw bad("TRU-6", `pages ${page}..${page + pages - 1} are outside the region`);
+  }
+}
+
+function checkPlace(place: PipePlace, regionPages: number): PipePlace {
+  for (const capacity of [place.toHostBytes, place.toGuestBytes]) {
+    const powerOfTwo = capacity > 0 && (capacity & (capacity - 1)) === 0;
+    if (!powerOfTwo || capacity < MIN_RING_BYTES || capacity > MAX_RING_BYTES) {
+      throw bad("PIPE-3", `capacity ${capacity}`);
     }
   }
-
-  #checkPlace(place: PipePlace): PipePlace {
-    for (const capacity of [place.toHostBytes, place.toGuestBytes]) {
-      const powerOfTwo = capacity > 0 && (capacity & (capacity - 1)) === 0;
-      if (!powerOfTwo || capacity < MIN_RING_BYTES || capacity > MAX_RING_BYTES) {
-        throw bad("PIPE-3", `capacity ${capacity}`);
-      }
-    }
-    this.#checkPages(place.page, layout.pipePages(place.toHostBytes, place.toGuestBytes));
-    return place;
-  }
+  checkPages(place.page, layout.pipePages(place.toHostBytes, place.toGuestBytes), regionPages);
+  return place;
 }
 
 function bad(clause: string, what: string): ProtocolError {

@@ -130,6 +130,19 @@ describe("half a frame", () => {
     }
   });
 
+  test("that the end of the stream cuts off is a violation, at every length but none (FRM-3)", () => {
+    const bytes = encodeFrame(7, 9, Uint8Array.of(1, 2, 3, 4));
+    for (let length = 0; length <= bytes.length; length++) {
+      const { producer, reader } = ring(16, TOP - 5);
+      producer.put(bytes.subarray(0, length));
+      producer.advance(length);
+      producer.end();
+      reader.next(nothing);
+      if (length === 0 || length === bytes.length) reader.end();
+      else expectViolation(Violation.FRAME_LENGTH, "FRM-3", () => reader.end());
+    }
+  });
+
   test("whose header changes behind the reader's back is judged anew, never half old and half new", () => {
     const { memory, producer, reader } = ring(64);
     producer.put(encodeFrame(1, 1, new Uint8Array(8)).subarray(0, 16));

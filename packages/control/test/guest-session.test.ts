@@ -11,6 +11,7 @@ import {
   layout,
   loadWord,
   NewStream,
+  nextAttachRequest,
   PAGE_BYTES,
   Ping,
   regionMemory,
@@ -111,6 +112,66 @@ describe("attaching", () => {
       expect([0, request, reply]).not.toContain(asked);
       expect(loadWord(region.memory, layout.SB_GUEST_STATE)).toBe(GuestState.ATTACHING);
     }
+  });
+
+  test("asks with a new value whatever the two words hold: every pair of every small width (ATT-2)", () => {
+    for (const largest of [3, 4, 7, 15, 63]) {
+      for (let request = 0; request <= largest; request++) {
+        for (let reply = 0; reply <= largest; reply++) {
+          const next = nextAttachRequest(request, reply, largest);
+          expect([0, request, reply], `${request} and ${reply} of ${largest}`).not.toContain(next);
+          expect(next).toBeLessThanOrEqual(largest);
+        }
+      }
+    }
+    // The same around the wrap of 32 bits.
+    const near = [0, 1, 2, 3, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 3, 2 ** 32 - 2, 2 ** 32 - 1];
+    for (const request of near) {
+      for (const reply of near) expect([0, request, reply]).not.toContain(nextAttachRequest(request, reply));
+    }
+  });
+
+  test("takes the places of the monitor that answered, not of the one before (ATT-4)", () => {
+    const region = attachedRegion();
+    const { memory, guest } = region;
+    // Another monitor, with everything 300 pages further on and the sizes exchanged.
+    const [bellPage, controlPage] = [301, 305];
+    poke(region, layout.SB_HOST_STATE, HostState.RESETTING);
+    expect(guest.poll()).toBe("lost");
+    guest.attach();
+    poke(region, layout.SB_BELL_PAGE, bellPage);
+    poke(region, layout.SB_CONTROL_PAGE, controlPage);
+    poke(region, layout.SB_CONTROL_TO_HOST_BYTES, 8192);
+    poke(region, layout.SB_EPOCH, loadWord(memory, layout.SB_EPOCH) + 1);
+    poke(region, layout.SB_HOST_STATE, HostState.READY);
+    poke(region, layout.SB_ATTACH_REPLY, loadWord(memory, layout.SB_ATTACH_REQUEST));
+    const header = controlPage * PAGE_BYTES;
+    poke(region, header + layout.PIPE_TO_HOST_CONSUMER + layout.CONSUMER_WANT_DATA, 1);
+    const before = memory.bytes.slice(PAGE_BYTES, bellPage * PAGE_BYTES);
+    expect(guest.poll()).toBe("attached");
+    guest.send(Ping, { data: Uint8Array.of(7) });
+    expect(loadWord(memory, header + layout.PIPE_TO_HOST_PRODUCER)).toBe(13);
+    expect(loadWord(memory, bellPage * PAGE_BYTES + layout.BELL_TOP)).toBe(1);
+    expect(Buffer.compare(memory.bytes.subarray(PAGE_BYTES, bellPage * PAGE_BYTES), before)).toBe(0);
+  });
+
+  test("fails where the monitor that answered has places that cannot be, or another version", () => {
+    for (const [offset, value, clause] of [
+      [layout.SB_BELL_PAGE, 0, "TRU-6"],
+      [layout.SB_CONTROL_TO_GUEST_BYTES, 5000, "PIPE-3"],
+      [layout.SB_VERSION_MAJOR, 2, "VER-1"],
+    ] as const) {
+      const region = new Region();
+      region.guest.attach();
+      region.host.checkGuest();
+      poke(region, offset, value);
+      expectViolation(Violation.SUPERBLOCK, clause, () => region.guest.poll());
+    }
+    const region = attachedRegion();
+    poke(region, layout.SB_VERSION_MAJOR, 2);
+    const before = region.memory.bytes.slice();
+    expectViolation(Violation.SUPERBLOCK, "VER-1", () => region.guest.attach());
+    expect(Buffer.compare(region.memory.bytes, before)).toBe(0);
   });
 
   test("touches nothing but the superblock until it was answered", () => {

@@ -46,7 +46,7 @@ export class Engine {
   start(onAttached: () => void, onEnd: (error: Error | undefined) => void): void {
     this.#onAttached = onAttached;
     this.#onEnd = onEnd;
-    this.#bell.listen({ bell: () => this.run(), gone: (reason) => this.fail(reason) });
+    this.#bell.listen({ bell: () => this.run(), gone: (reason) => this.#gone(reason) });
     this.session.attach();
   }
 
@@ -166,15 +166,7 @@ export class Engine {
       return true;
     }
     if (state === "lost") this.#end(resetError("read", new Error("the monitor ended this epoch")));
-    else if (state === "failed") {
-      const violation = violationName(session.violation);
-      this.#end(
-        new RingwayError(
-          "ERR_RINGWAY_VIOLATION",
-          `the monitor ended this guest for a violation: ${violation}`,
-        ),
-      );
-    }
+    else if (state === "failed") this.#blamed();
     return false;
   }
 
@@ -221,6 +213,25 @@ export class Engine {
       this.#scheduled = false;
       this.run();
     });
+  }
+
+  /** The bell hung up. The superblock first: a monitor that ended this guest for a violation says so there (ATT-9). */
+  #gone(reason: Error): void {
+    const { session } = this;
+    if (this.#ended === undefined && session.state === "attached") {
+      this.#guard(() => {
+        if (session.poll() === "failed") this.#blamed();
+      });
+    }
+    this.#end(reason);
+  }
+
+  /** The monitor says that this guest broke the protocol (ERR-4). */
+  #blamed(): void {
+    const violation = violationName(this.session.violation);
+    this.#end(
+      new RingwayError("ERR_RINGWAY_VIOLATION", `the monitor ended this guest for a violation: ${violation}`),
+    );
   }
 
   /** The monitor is gone, or broke the protocol: every stream and call fails with `error` or because of it. */

@@ -266,6 +266,7 @@ class FileSink implements ChannelUser {
       frame = this.#reader.next(channel.signal);
     }
     if (frame === undefined) {
+      if (closed === Closed.END) this.#reader.end();
       if (closed !== Closed.OPEN) this.#fail(errnoError(EIO, this.#context));
       return;
     }

@@ -70,6 +70,7 @@ export async function openChannel<T>(
           frame = reader.next(channel.signal);
         }
         if (frame === undefined) {
+          if (closed === Closed.END) reader.end();
           if (closed !== Closed.OPEN) fail(resetError(request.context.syscall));
           return;
         }

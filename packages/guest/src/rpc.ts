@@ -142,6 +142,7 @@ export class Rpc implements ChannelUser {
         if (call.reply(frame)) this.#calls.delete(frame.requestId);
       }
       if (closed !== Closed.OPEN) {
+        if (closed === Closed.END) this.#reader.end();
         this.channel.abort();
         this.#end(resetError("read"));
         return;

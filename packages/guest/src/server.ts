@@ -244,6 +244,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       if (this.#channel === undefined) return;
     }
     if (closed !== Closed.OPEN) {
+      if (closed === Closed.END) this.#reader!.end();
       this.#fail(resetError("accept"));
       return;
     }
@@ -328,6 +329,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
         while (frame !== undefined && isUnknown(frame, Incoming.type)) frame = reader.next(channel.signal);
         if (frame === undefined) {
           if (closed === Closed.OPEN) return;
+          if (closed === Closed.END) reader.end();
           this.#posted.delete(requestId);
           channel.abort();
           this.#retryLater();

@@ -180,6 +180,19 @@ describe("a host that breaks the protocol", () => {
     expect(guest.attached).toBe(false);
   });
 
+  it("by an end amid a frame, is a violation", async () => {
+    const host = new FakeHost();
+    host.onOpen = (pipe) => {
+      pipe.toGuest.put(encodeFrame(Opened.type, 1, new Uint8Array()).subarray(0, 11));
+      pipe.toGuest.advance(11);
+      pipe.toGuest.end();
+      host.session.bell.signal(pipe.id);
+      return true;
+    };
+    const guest = await attached(host);
+    await expect(guest.connect(1)).rejects.toBeInstanceOf(ProtocolError);
+  });
+
   it("by a reset or an end instead of an answer, fails that stream only", async () => {
     const host = new FakeHost();
     const guest = await attached(host);
@@ -238,6 +251,14 @@ describe("a monitor that goes", () => {
       code: "ERR_RINGWAY_DETACHED",
       cause: { code: "ERR_RINGWAY_VIOLATION" },
     });
+  });
+
+  it("because this guest broke the protocol, and hangs up before its ring was heard", async () => {
+    const host = new FakeHost();
+    const detached = once(await attached(host), "detach");
+    host.session.fail(Violation.QUOTA);
+    host.die();
+    expect((await detached)[0]).toMatchObject({ code: "ERR_RINGWAY_VIOLATION" });
   });
 });
 

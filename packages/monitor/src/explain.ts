@@ -12,12 +12,14 @@ import {
 } from "@ringway/control";
 import type { PolicyMatcher } from "./policy/matcher.ts";
 import type { Decision } from "./policy/types.ts";
+import { requireEmpty } from "./relays/empty-body.ts";
 
 /** Throws ProtocolError where `body` is not what the protocol's Open carries. */
 export function explain(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Verdict {
   switch (protocol) {
     case Protocol.ECHO:
     case Protocol.FS:
+      requireEmpty(body);
       return { allowed: true, rule: "", reason: `${protocolName(protocol)} streams are always allowed` };
     case Protocol.TCP_CONNECT: {
       const { host, port } = ConnectRequest.decode(body);

@@ -1,6 +1,6 @@
 // file, file-stream and fs: PROTOCOL.md sections 13 to 15.
 
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encode, type Fields } from "../../../packages/cli/src/conformance/catalogue.ts";
 import { type HostFrame, P } from "../../../packages/cli/src/conformance/host.ts";
@@ -180,6 +180,7 @@ export const filesCases: MonitorCase[] = [
     pipe.end();
     const done = await pipe.frame();
     world.same("FST-4", frameOf(done), [0x8501, 20_000], "WriteDone");
+    world.same("FST-4", done.request, answer.request, "the Open's request id");
     world.same("FST-4", (await pipe.takeAll()).closed, 1, "then the end");
     pipe.finish();
     world.check("FST-4", readFileSync(join(world.data, "written")).equals(pattern(20_000)), "the file");
@@ -190,6 +191,7 @@ export const filesCases: MonitorCase[] = [
     );
     short.push(pattern(100));
     const failed = await short.frame();
+    world.same("FST-4", failed.request, 1, "the Open's request id");
     world.same(
       "FST-4",
       [failed.type, word(failed.payload), word(failed.payload, 8)],
@@ -265,6 +267,10 @@ export const filesCases: MonitorCase[] = [
     await done("FS-6", "Utimes", { accessed: time, modified: time, path: "/data/a/b/moved" });
     const { payload } = await pipe.ask("Stat", { path: "/data/a/b/moved" });
     world.same("FS-6", [word(payload, 4), word(payload, 56)], [0o600, 1_000_000_000], "mode and modified");
+    chmodSync(join(world.data, "a/b/moved"), 0o6755);
+    const { mode } = stat(await pipe.ask("Stat", { path: "/data/a/b/moved" }));
+    world.same("MSG-3", mode, 0o755, "permission bits only");
+    await done("MSG-3", "Chmod", { mode, path: "/data/a/b/moved" });
     const statfs = await pipe.ask("Statfs", { path: "/data" });
     world.check("FS-7", statfs.type === 0x860c && word(statfs.payload) > 0, "Statfs");
     await done("MSG-2", "Unlink", { path: "/data/a/b/moved" });

@@ -2,6 +2,7 @@
 
 import type { MonitorCase } from "./case.ts";
 import { controlCases } from "./control.ts";
+import { fieldCases } from "./fields.ts";
 import { filesCases } from "./files.ts";
 import { regionCases } from "./region.ts";
 import { streamsCases } from "./streams.ts";
@@ -10,5 +11,13 @@ import { vectorCases } from "./vectors.ts";
 
 /** All that is asked of a host. */
 export function monitorCases(): MonitorCase[] {
-  return [...regionCases, ...controlCases, ...streamsCases, ...tcpCases, ...filesCases, ...vectorCases()];
+  return [
+    ...regionCases,
+    ...controlCases,
+    ...streamsCases,
+    ...tcpCases,
+    ...filesCases,
+    ...fieldCases,
+    ...vectorCases(),
+  ];
 }

@@ -1,10 +1,22 @@
 // Streams, rings and doorbells: PROTOCOL.md sections 5, 6 and 10.
 
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { le32 } from "../../../packages/cli/src/conformance/catalogue.ts";
 import { Bell, P, Sb } from "../../../packages/cli/src/conformance/host.ts";
 import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
 import { until } from "../../helpers/wait.ts";
-import { firstFrame, frameOf, header, type MonitorCase, OPENED, of, REFUSED, streamWord } from "./case.ts";
+import {
+  firstFrame,
+  frameOf,
+  header,
+  inet,
+  type MonitorCase,
+  OPENED,
+  of,
+  REFUSED,
+  streamWord,
+} from "./case.ts";
 
 export const streamsCases: MonitorCase[] = [
   of("echo: opened, bytes around the ring, end", "STR-2 STR-9 RING-3 RING-6 STR-7 FRM-2", async (world) => {
@@ -80,8 +92,39 @@ export const streamsCases: MonitorCase[] = [
   streamWord("a consumer's closed word of 2", "RING-10", P.TO_GUEST_STOPPED, () => 2),
   firstFrame("a frame longer than the ring", "FRM-3 LIM-1", () => header(4085, 0x0201)),
   firstFrame("a first frame that is no Open", "STR-1", () => [...header(4, 0x0401), ...le32(1)]),
+  firstFrame("a first frame that nobody knows", "STR-1 FRM-7", () => header(0, 0x0777)),
   firstFrame("a first frame of the host's", "FRM-4", () => [...header(4, 0x8201), ...le32(1)]),
   firstFrame("an Open without a protocol", "FRM-6", () => header(0, 0x0201)),
+  of("half a frame, then the end, resets the stream", "FRM-3 STR-8 LSN-2", async (world) => {
+    const half = Uint8Array.from([...header(4, 0x0201), ...le32(1)]).subarray(0, 15);
+    for (const protocol of [undefined, 3, 4, 6]) {
+      writeFileSync(join(world.data, "half"), "");
+      const pipe =
+        protocol === undefined
+          ? await world.guest.newStream()
+          : protocol === 3
+            ? (await world.guest.open(3, "ListenRequest", { backlog: 1, address: inet(0) })).pipe
+            : (
+                await world.guest.open(protocol, protocol === 4 ? "FileOpen" : undefined, {
+                  ...{ flags: 1, mode: 0, path: "/data/half" },
+                })
+              ).pipe;
+      await pipe.put(half);
+      // A reset after it is none: it is how one gives up.
+      pipe.end();
+      const clause = protocol === 3 ? "LSN-2" : "FRM-3";
+      world.check(clause, await pipe.wasReset(), `a reset on protocol ${protocol}`);
+      const { violations } = world.host;
+      world.same("STR-8", violations.at(-1)?.clause, "FRM-3", "the reason in the log");
+      pipe.finish();
+    }
+    const { pipe } = await world.guest.open(6);
+    const before = world.host.violations.length;
+    await pipe.put(half);
+    pipe.reset();
+    world.check("FRM-3", await pipe.wasReset(), "a reset after half a frame");
+    world.same("STR-8", world.host.violations.length, before, "violations");
+  }),
   of("64 violations on streams end the guest", "ERR-3 ERR-4", async (world) => {
     for (let i = 0; i < 64; i++) {
       const pipe = await world.guest.newStream();

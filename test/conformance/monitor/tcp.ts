@@ -132,10 +132,18 @@ export const tcpCases: MonitorCase[] = [
         clients[i]!.write(pattern(20));
         world.same("LSN-3", await pipe.takeExactly(20), Buffer.from(pattern(20)), "raw bytes");
       }
+      const begun = await guest.newStream();
+      await begun.put(Uint8Array.of(4, 0));
       const fresh = await guest.newStream();
       const errors: [string, string, number, Fields][] = [
         ["LSN-2", "no such stream", 9, { id: 999, generation: 1 }],
         ["STR-6", "an old generation", 9, { id: fresh.id, generation: fresh.generation - 1 }],
+        [
+          "LSN-2",
+          "a stream with a part of an Open on it",
+          22,
+          { id: begun.id, generation: begun.generation },
+        ],
         ["LSN-2", "a stream that is not fresh", 22, { id: posted[0]!.id, generation: posted[0]!.generation }],
       ];
       for (const [clause, what, errno, accept] of errors) {

@@ -368,6 +368,7 @@ export class TypeScriptGuest implements Testee {
         throw new ProtocolError(Violation.FRAME_TYPE, "FRM-7", `type ${frame.type}`);
       }
       if (closed === Closed.END) {
+        stream.reader!.end();
         stream.ended = true;
         return { status: "end" };
       }

@@ -1,7 +1,7 @@
 // Work on files that may wait on a disk: what can be asked of a disk worker, and how it is done there. Plain data both
 // ways; a result is -errno, or what the operation gives. Everything is opened beneath a root (DESIGN: trust, 7).
 
-import { FileKind, type StatReply } from "@ringway/control";
+import { FileKind, PERMISSION_BITS, type StatReply } from "@ringway/control";
 import {
   closeFd,
   type DirectoryEntry,
@@ -206,7 +206,7 @@ export function statReply(found: FileStat): StatReply {
   const { mode, links, uid, gid, inode } = found;
   return {
     kind: kinds[found.kind],
-    mode,
+    mode: mode & PERMISSION_BITS,
     links,
     uid,
     gid,

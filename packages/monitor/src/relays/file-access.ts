@@ -1,7 +1,7 @@
 // What file, file-stream and fs share: a path is judged and placed below a root, flags are checked, and work goes to the
 // disk pool while the root and the memory that it uses are kept.
 
-import { Errno, fileMessages, protocolName } from "@ringway/control";
+import { Errno, fileMessages, PERMISSION_BITS, protocolName } from "@ringway/control";
 import { errnoMessage, OpenFlags } from "@ringway/linux";
 import type { Attachment } from "../attachment.ts";
 import type { DiskOperation, DiskResult, RootPath } from "../disk/operations.ts";
@@ -50,7 +50,7 @@ export function explainFailure(
 export function openFlags(flags: number, mode: number): number | undefined {
   const { READ, WRITE, CREATE, EXCLUSIVE, APPEND, TRUNCATE } = fileMessages.FileFlags;
   const has = (flag: number): boolean => (flags & flag) !== 0;
-  if ((flags & ~fileMessages.FILE_FLAGS_ALL) !== 0 || (mode & ~0o777) !== 0) return undefined;
+  if ((flags & ~fileMessages.FILE_FLAGS_ALL) !== 0 || (mode & ~PERMISSION_BITS) !== 0) return undefined;
   if (!has(READ) && !has(WRITE)) return undefined;
   if (!has(WRITE) && has(CREATE | EXCLUSIVE | APPEND | TRUNCATE)) return undefined;
   if (has(EXCLUSIVE) && !has(CREATE)) return undefined;

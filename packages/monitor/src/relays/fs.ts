@@ -1,6 +1,15 @@
 // fs: names, not contents (PROTOCOL.md section 15). Every request is judged, placed below a root, and done on disk.
 
-import { Done, Errno, type Frame, fsMessages, maxPayload, Protocol, StatReply } from "@ringway/control";
+import {
+  Done,
+  Errno,
+  type Frame,
+  fsMessages,
+  maxPayload,
+  PERMISSION_BITS,
+  Protocol,
+  StatReply,
+} from "@ringway/control";
 import type { DiskOperation, DiskResult, RootPath } from "../disk/operations.ts";
 import { closeOnDisk, explainFailure, type Failure, place, tooManyFiles } from "./file-access.ts";
 import { RequestRelay } from "./requests.ts";
@@ -125,7 +134,7 @@ export class FsRelay extends RequestRelay {
 
   /** Set-id and sticky bits are not a guest's to give (FS-6). */
   #modeAllowed(requestId: number, mode: number): boolean {
-    if ((mode & ~0o777) === 0) return true;
+    if ((mode & ~PERMISSION_BITS) === 0) return true;
     this.fail(requestId, {
       errno: Errno.EPERM,
       rule: "",

@@ -4,6 +4,7 @@
 import { Closed, Errno, Open, Protocol, ProtocolError, protocolName, Violation } from "@ringway/control";
 import type { Relay, Stream } from "../reactor/stream.ts";
 import { EchoRelay } from "./echo.ts";
+import { requireEmpty } from "./empty-body.ts";
 import { openFile } from "./file.ts";
 import { openFileStream } from "./file-stream.ts";
 import { FsRelay } from "./fs.ts";
@@ -30,11 +31,6 @@ const OPENERS: Readonly<Record<number, Opener>> = {
   [Protocol.FILE_STREAM]: openFileStream,
 };
 
-function requireEmpty(body: Uint8Array): void {
-  if (body.length > 0)
-    throw new ProtocolError(Violation.FRAME_MALFORMED, "FRM-6", "the body should be empty");
-}
-
 export class OpeningRelay implements Relay {
   readonly fresh = true;
   readonly #stream: Stream;
@@ -47,8 +43,10 @@ export class OpeningRelay implements Relay {
     const stream = this.#stream;
     // Before the frame: a guest may send its Open and end while this looks (RING-6).
     const closed = stream.pipe.toHost.peerClosed();
-    const frame = stream.frames().next(stream.signal);
+    const frames = stream.frames();
+    const frame = frames.next(stream.signal);
     if (frame === undefined) {
+      if (closed === Closed.END) frames.end();
       if (closed !== Closed.OPEN) stream.end();
       return false;
     }

@@ -80,7 +80,10 @@ export abstract class RequestRelay implements Relay {
       } else {
         const frame = this.#requests.next(this.stream.signal);
         if (frame === undefined) {
-          if (closed === Closed.END) this.stream.end();
+          if (closed === Closed.END) {
+            this.#requests.end();
+            this.stream.end();
+          }
           return false;
         }
         if (frame.type === CLOSE || this.stream.guest.mayRequest) this.serve(frame);

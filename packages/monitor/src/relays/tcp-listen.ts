@@ -36,7 +36,7 @@ import {
   tcpSocket,
 } from "@ringway/linux";
 import type { EventSource } from "../reactor/reactor.ts";
-import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
+import type { Relay, Stream } from "../reactor/stream.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { TcpRelay } from "./tcp.ts";
 import { unknownRequest } from "./unknown.ts";
@@ -123,9 +123,12 @@ class TcpListenRelay implements Relay, EventSource {
     const { pipe } = this.#stream;
     for (let budget = ACCEPT_BUDGET; this.#flush(); budget--) {
       if (budget === 0) return true;
+      // Before the ring: what was put before END is there once END is seen (RING-6).
+      const closed = pipe.toHost.peerClosed();
       const frame = this.#requests.next(this.#stream.signal);
       if (frame === undefined) {
-        if (pipe.toHost.peerClosed() === Closed.OPEN && !guestGaveUp(pipe)) break;
+        if (closed === Closed.OPEN) break;
+        if (closed === Closed.END) this.#requests.end();
         this.#stream.end();
         return false;
       }
