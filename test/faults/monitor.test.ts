@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { GuestPipe } from "@ringway/control";
 import { ConnectRequest, ErrorReply, Protocol } from "@ringway/control";
-import { accept, closeFd, Errno, peerAddress, scratch, send } from "@ringway/linux";
+import { accept, closeFd, Errno, scratch, send, setLingerZero } from "@ringway/linux";
 import type { CounterValues, ReactorMemory } from "@ringway/monitor";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
@@ -106,39 +106,43 @@ describe("without descriptors", () => {
   });
 });
 
-test("a peer that has sent and closed before the monitor looks is heard to the end", async () => {
-  using monitor = await MonitorProgram.start(path, LOOPBACK, { options: { busyPollUs: 0 } });
-  using guest = await RawGuest.attach(path);
-  using server = silentServer();
-  const pipe = await guest.newStream(4 * KiB);
-  const body = ConnectRequest.encode({ host: "127.0.0.1", port: server.port, timeoutMs: 0 });
-  guest.sendOpen(pipe, Protocol.TCP_CONNECT, body);
-  // The monitor's connect waits for room in the backlog; the monitor itself is stopped meanwhile.
-  await until("the connect", () => clientPorts(server.port).some((port) => !server.fillers.has(port)));
-  const words = scratch(16);
-  words.bytes.set(Buffer.from("all there is"));
-  monitor.child.kill("SIGSTOP");
-  // Those that filled the backlog come too; the monitor's comes when its kernel sends again, some seconds later. The
-  // fillers that still wait send again at the same moments, and would take the room each time.
-  server.giveWay();
-  const fd = await until(
-    "the monitor's connection",
-    () => {
-      const accepted = accept(server.fd);
-      if (accepted < 0) return undefined;
-      if (!server.fillers.has(peerAddress(accepted).port)) return accepted;
-      closeFd(accepted);
-      return undefined;
-    },
-    8000,
-  );
-  send(fd, words.address, 12);
-  closeFd(fd);
-  monitor.child.kill("SIGCONT");
-  await guest.opened(pipe);
-  const { bytes, how } = await guest.readAll(pipe);
-  expect([bytes.toString(), how]).toEqual(["all there is", "end"]);
-});
+test.each(["end", "reset"])(
+  "a peer that has sent and closed before the monitor looks is heard to the %s",
+  async (ends) => {
+    using monitor = await MonitorProgram.start(path, LOOPBACK, { options: { busyPollUs: 0 } });
+    using guest = await RawGuest.attach(path);
+    using server = silentServer();
+    const pipe = await guest.newStream(4 * KiB);
+    const body = ConnectRequest.encode({ host: "127.0.0.1", port: server.port, timeoutMs: 0 });
+    guest.sendOpen(pipe, Protocol.TCP_CONNECT, body);
+    // The monitor's connect waits for room in the backlog; the monitor itself is stopped meanwhile.
+    await until("the connect", () => clientPorts(server.port).some((port) => !server.fillers.has(port)));
+    const words = scratch(16);
+    words.bytes.set(Buffer.from("all there is"));
+    monitor.child.kill("SIGSTOP");
+    // Those that filled the backlog come too; the monitor's comes when its kernel sends again, some seconds later. The
+    // fillers that still wait send again at the same moments, and would take the room each time.
+    server.giveWay();
+    const fd = await until(
+      "the monitor's connection",
+      () => {
+        const accepted = accept(server.fd);
+        if (typeof accepted === "number") return undefined;
+        if (!server.fillers.has(accepted.peer.port)) return accepted.fd;
+        closeFd(accepted.fd);
+        return undefined;
+      },
+      8000,
+    );
+    send(fd, words.address, 12);
+    if (ends === "reset") setLingerZero(fd);
+    closeFd(fd);
+    monitor.child.kill("SIGCONT");
+    await guest.opened(pipe);
+    const { bytes, how } = await guest.readAll(pipe);
+    expect([bytes.toString(), how]).toEqual(["all there is", ends]);
+  },
+);
 
 test("2,000 streams opened and closed ten times leave no descriptor, no page and no heap", async () => {
   const policy = `${LOOPBACK}limits: { regionBytes: 64MiB, streams: 2000 }\n`;

@@ -11,7 +11,7 @@ export interface ReadTarget {
   push(chunk: Buffer): boolean;
   /** The host ended, and everything before that was pushed. */
   end(): void;
-  /** The host broke the stream. */
+  /** The host broke the stream, and everything before that was pushed. */
   reset(): void;
 }
 
@@ -28,10 +28,16 @@ export class ReadPump {
   readonly #target: ReadTarget;
   #wanted = false;
   #ended = false;
+  #broken = false;
 
   constructor(channel: Channel, target: ReadTarget) {
     this.#channel = channel;
     this.#target = target;
+  }
+
+  /** Was reset() told? */
+  get broken(): boolean {
+    return this.#broken;
   }
 
   /** The reader wants bytes. */
@@ -45,7 +51,7 @@ export class ReadPump {
     if (this.#ended || !channel.open) return;
     const ring = channel.pipe.toGuest;
     if (!this.#wanted) {
-      if (ring.peerClosed() === Closed.RESET) this.#reset();
+      if (ring.peerClosed() === Closed.RESET && ring.readable() === 0) this.#reset();
       return;
     }
     const chunkBytes = Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES_MAX, ring.capacity / 4));
@@ -53,12 +59,12 @@ export class ReadPump {
       const readable = ring.readable();
       if (readable === 0) {
         const closed = ring.peerClosed();
-        if (closed === Closed.RESET) {
-          this.#reset();
-          return;
-        }
         // Closed seen, then empty seen again (RING-6).
-        if (closed === Closed.END && ring.readable() === 0) {
+        if (closed !== Closed.OPEN && ring.readable() === 0) {
+          if (closed === Closed.RESET) {
+            this.#reset();
+            return;
+          }
           this.#ended = true;
           this.#target.end();
           return;
@@ -90,6 +96,7 @@ export class ReadPump {
 
   #reset(): void {
     this.#ended = true;
+    this.#broken = true;
     this.#target.reset();
   }
 }

@@ -2,6 +2,11 @@
 //
 // Before it is connected, what is written waits in the Writable; afterwards it goes into the ring, and from then on a write
 // that has called back is as good as given to a kernel: it goes out, whatever happens to this object.
+//
+// A peer that breaks the connection takes nothing back. What it had sent is read to its end, and then comes the error; a write that
+// fails meanwhile waits with it, unless nobody reads:
+//
+//   open ─ RESET, or nobody takes what is written ─▶ failing ─ all was read, or a write has failed and nobody reads ─▶ destroyed
 
 import { addAbortSignal, Duplex } from "node:stream";
 import { Closed, formatIp, type InetAddress, type TcpEndpoints } from "@ringway/control";
@@ -64,6 +69,8 @@ export class GuestSocket extends Duplex {
   #earlyFinal: ((error?: Error | null) => void) | undefined;
   #writeCallback: ((error?: Error | null) => void) | undefined;
   #wanted = false;
+  /** Failing: what this is destroyed with. */
+  #failure: Error | undefined;
 
   /** Internal: use Guest.connect() or Guest.createConnection(). */
   constructor(engine: Engine, options: StreamOptions = {}) {
@@ -112,12 +119,18 @@ export class GuestSocket extends Duplex {
         this.push(null);
         // As net.Socket: 'end' is told even when nobody reads, if nothing was left to read.
         this.read(0);
+        this.once("end", () => this.#failWhenRead());
       },
-      reset: () => this.destroy(resetError("read")),
+      reset: () => {
+        this.#failure = resetError("read");
+        this.#failWhenRead();
+      },
     });
     this.#writer = new WritePump(channel, () => {
       const reset = channel.pipe.toGuest.peerClosed() === Closed.RESET;
-      this.destroy(reset ? resetError("write") : errnoError(EPIPE, { syscall: "write" }));
+      this.#failure ??= reset ? resetError("write") : errnoError(EPIPE, { syscall: "write" });
+      if (this.#isRead) this.#failWhenRead();
+      else this.destroy(this.#failure);
     });
     channel.user = {
       step: () => this.#step(),
@@ -244,6 +257,12 @@ export class GuestSocket extends Duplex {
     else this.once("finish", () => this.destroy());
   }
 
+  override read(size?: number): ReturnType<Duplex["read"]> {
+    const chunk = super.read(size);
+    if (this.#failure !== undefined) process.nextTick(() => this.#failWhenRead());
+    return chunk;
+  }
+
   override _read(): void {
     if (this.#reader === undefined) this.#wanted = true;
     else this.#engine.touch(() => this.#reader!.want());
@@ -328,6 +347,18 @@ export class GuestSocket extends Duplex {
       this.#writer!.step();
     }
     if (this.#channel !== undefined) this.#reader!.step();
+  }
+
+  /** Does the program take what comes? A pipe whose other end is slow has paused this, and still does. */
+  get #isRead(): boolean {
+    const { pipes } = (this as unknown as { _readableState: { pipes: unknown[] } })._readableState;
+    return this.readableFlowing === true || this.listenerCount("readable") > 0 || pipes.length > 0;
+  }
+
+  #failWhenRead(): void {
+    if (this.#failure === undefined || this.destroyed) return;
+    const isAllRead = this.readableEnded || (this.#reader!.broken && this.readableLength === 0);
+    if (isAllRead) this.destroy(this.#failure);
   }
 
   #touchTimer(): void {

@@ -18,7 +18,7 @@ export class WritePump {
   #offset = 0;
   #callback: (() => void) | undefined;
 
-  /** `onAbandoned` is called when there are bytes to write and the host reads no more. */
+  /** `onAbandoned` is called, at each step, when there are bytes to write and the host reads no more. */
   constructor(channel: Channel, onAbandoned: () => void) {
     this.#channel = channel;
     this.#onAbandoned = onAbandoned;

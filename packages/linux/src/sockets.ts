@@ -3,10 +3,11 @@
 // send() and recv() take addresses, so that bytes go from a ring to the kernel and back with no copy in between. They
 // return what the kernel took or gave, 0 for end of stream (recv), or -errno; -EAGAIN is a result like any other.
 
+import { closeFd } from "./descriptor.ts";
 import { check, Errno } from "./errno.ts";
 import { failure, libcCall, outcome, scratch } from "./libc.ts";
 
-export { closeFd } from "./descriptor.ts";
+export { closeFd };
 
 const socketCall = libcCall("socket", "int", ["int", "int", "int"]);
 const connectCall = libcCall("connect", "int", ["int", "uintptr_t", "uint32_t"]);
@@ -19,7 +20,6 @@ const shutdownCall = libcCall("shutdown", "int", ["int", "int"]);
 const getsockoptCall = libcCall("getsockopt", "int", ["int", "int", "int", "uintptr_t", "uintptr_t"]);
 const setsockoptCall = libcCall("setsockopt", "int", ["int", "int", "int", "uintptr_t", "uint32_t"]);
 const getsocknameCall = libcCall("getsockname", "int", ["int", "uintptr_t", "uintptr_t"]);
-const getpeernameCall = libcCall("getpeername", "int", ["int", "uintptr_t", "uintptr_t"]);
 const ioctlCall = libcCall("ioctl", "int", ["int", "uintptr_t", "uintptr_t"]);
 
 const AF_INET = 2;
@@ -121,11 +121,23 @@ export function listen(fd: number, backlog: number): number {
   return outcome(listenCall(fd, backlog));
 }
 
-/** Takes a connection: a descriptor; -EAGAIN where there is none; -ECONNABORTED, -EMFILE, ... */
-export function accept(fd: number): number {
+/** A connection taken from a listener. Its peer's address is told here only: getpeername() knows none that is gone already. */
+export interface Accepted {
+  readonly fd: number;
+  readonly peer: InetAddress;
+}
+
+/** Takes a connection; -EAGAIN where there is none; -ECONNABORTED, -EMFILE, ... */
+export function accept(fd: number): Accepted | number {
   for (;;) {
-    const result = outcome(acceptCall(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (result !== -Errno.EINTR) return result;
+    length.view.setUint32(0, sockaddrBytes, true);
+    const result = outcome(acceptCall(fd, sockaddr.address, length.address, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (result === -Errno.EINTR) continue;
+    if (result < 0) return result;
+    const peer = takeAddress();
+    if (typeof peer !== "number") return { fd: result, peer };
+    closeFd(result);
+    return peer;
   }
 }
 
@@ -152,22 +164,13 @@ export function socketError(fd: number): number {
   return value < 0 ? value : value === 0 ? 0 : -value;
 }
 
-/** The address of this end. Throws SystemError (EBADF, ENOTSOCK). */
+/** The address of this end, also of a connection that is gone. Throws SystemError (EBADF, ENOTSOCK). */
 export function localAddress(fd: number): InetAddress {
-  return addressBy(getsocknameCall, "getsockname", fd);
-}
-
-/** The address of the other end. Throws SystemError (ENOTCONN). */
-export function peerAddress(fd: number): InetAddress {
-  return addressBy(getpeernameCall, "getpeername", fd);
-}
-
-function addressBy(call: typeof getsocknameCall, syscall: string, fd: number): InetAddress {
   length.view.setUint32(0, sockaddrBytes, true);
-  check(outcome(call(fd, sockaddr.address, length.address)), syscall);
+  check(outcome(getsocknameCall(fd, sockaddr.address, length.address)), "getsockname");
   const address = takeAddress();
   if (typeof address !== "number") return address;
-  check(address, syscall);
+  check(address, "getsockname");
   throw new Error("unreachable");
 }
 

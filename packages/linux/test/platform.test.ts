@@ -6,6 +6,7 @@ import { readlinkSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import {
+  type Accepted,
   AT_FDCWD,
   accept,
   bind,
@@ -46,7 +47,7 @@ function tcpPair(): [client: number, server: number] {
   const client = tcpSocket(4);
   connect(client, localAddress(listener));
   waitFor(listener, EPOLLIN);
-  const server = accept(listener);
+  const { fd: server } = accept(listener) as Accepted;
   closeFd(listener);
   return [client, server];
 }

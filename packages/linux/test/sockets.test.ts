@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  type Accepted,
   accept,
   bind,
   closeFd,
@@ -8,11 +9,11 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
   Errno,
+  type InetAddress,
   inq,
   listen,
   localAddress,
   outq,
-  peerAddress,
   recv,
   SharedMemory,
   send,
@@ -31,7 +32,7 @@ import {
 import { loopback, memory, waitFor } from "./helpers.ts";
 
 /** A listener, a client and the server's end of it, on the loopback. */
-function connection(family: 4 | 6): { listener: number; client: number; server: number } {
+function connection(family: 4 | 6): { listener: number; client: number; server: number; peer: InetAddress } {
   const listener = tcpSocket(family);
   expect(setReuseAddress(listener)).toBe(0);
   expect(bind(listener, loopback(family))).toBe(0);
@@ -39,15 +40,15 @@ function connection(family: 4 | 6): { listener: number; client: number; server: 
   const client = tcpSocket(family);
   expect([0, -Errno.EINPROGRESS]).toContain(connect(client, localAddress(listener)));
   expect(waitFor(listener, EPOLLIN)).toBe(EPOLLIN);
-  const server = accept(listener);
+  const { fd: server, peer } = accept(listener) as Accepted;
   expect(server).toBeGreaterThan(0);
   expect(waitFor(client, EPOLLOUT)).toBe(EPOLLOUT);
   expect(socketError(client)).toBe(0);
-  return { listener, client, server };
+  return { listener, client, server, peer };
 }
 
-function close(fds: { listener: number; client: number; server: number }): void {
-  for (const fd of Object.values(fds)) closeFd(fd);
+function close({ listener, client, server }: { listener: number; client: number; server: number }): void {
+  for (const fd of [listener, client, server]) closeFd(fd);
 }
 
 describe.each([4, 6] as const)("TCP over IPv%i", (family) => {
@@ -68,8 +69,7 @@ describe.each([4, 6] as const)("TCP over IPv%i", (family) => {
 
   test("knows the addresses of both ends", () => {
     const fds = connection(family);
-    expect(peerAddress(fds.server)).toEqual(localAddress(fds.client));
-    expect(peerAddress(fds.client)).toEqual(localAddress(fds.listener));
+    expect(fds.peer).toEqual(localAddress(fds.client));
     const { port } = localAddress(fds.listener);
     expect(port).toBeGreaterThan(0);
     expect(localAddress(fds.server)).toEqual(loopback(family, port));
@@ -160,11 +160,9 @@ describe("what a socket call refuses", () => {
   });
 
   test("is thrown where an address is asked for that is not there", () => {
-    const fd = tcpSocket(4);
-    expect(() => peerAddress(fd)).toThrow(
-      expect.objectContaining({ code: "ENOTCONN", syscall: "getpeername" }),
+    expect(() => localAddress(-1)).toThrow(
+      expect.objectContaining({ code: "EBADF", syscall: "getsockname" }),
     );
-    closeFd(fd);
   });
 
   test("includes a second listener on the same port, but not on the other family's", () => {

@@ -25,7 +25,6 @@ import {
   Errno,
   errnoMessage,
   localAddress,
-  peerAddress,
   setKeepAlive,
   setNoDelay,
   socketError,
@@ -200,8 +199,10 @@ class TcpConnectRelay implements Relay {
   #onAttempt(attempt: Attempt, to: InetAddress, events: number): void {
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return;
     const error = socketError(attempt.fd);
-    if (error === 0 && (events & EPOLLHUP) === 0) {
-      this.#connected(attempt, events);
+    // ECONNRESET: it was up, and the peer has broken it since. What it had sent is the guest's (TCP-4).
+    const reset = error === -Errno.ECONNRESET;
+    if (reset || (error === 0 && (events & EPOLLHUP) === 0)) {
+      this.#connected(attempt, to, events, reset);
       return;
     }
     this.#closeAttempt(attempt);
@@ -214,22 +215,14 @@ class TcpConnectRelay implements Relay {
     this.#failure = { errno, rule: "", reason: `connect to ${where}:${to.port}: ${errnoMessage(errno)}` };
   }
 
-  #connected(attempt: Attempt, events: number): void {
+  #connected(attempt: Attempt, to: InetAddress, events: number, reset: boolean): void {
     const stream = this.#stream;
-    let endpoints: { local: InetAddress; peer: InetAddress };
-    try {
-      endpoints = { local: localAddress(attempt.fd), peer: peerAddress(attempt.fd) };
-    } catch {
-      // Reset between the event and here.
-      this.#closeAttempt(attempt);
-      this.#refuse(Errno.ECONNRESET, "", `${this.#what()} closed the connection at once`);
-      return;
-    }
+    const endpoints = { local: localAddress(attempt.fd), peer: to };
     attempt.done = true;
     this.dispose();
     stream.guest.host.counters.add("connections");
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
-    const relay = new TcpRelay(stream, attempt.fd, attempt.slot);
+    const relay = new TcpRelay(stream, attempt.fd, attempt.slot, reset);
     stream.become(relay);
     stream.opened(this.#requestId, ConnectReply.encode(endpoints));
     // Edges are told once: a peer that has sent and closed already is in these.

@@ -20,6 +20,7 @@ import {
   Violation,
 } from "@ringway/control";
 import {
+  type Accepted,
   accept,
   bind,
   closeFd,
@@ -28,7 +29,6 @@ import {
   errnoMessage,
   listen,
   localAddress,
-  peerAddress,
   setIpv6Only,
   setKeepAlive,
   setNoDelay,
@@ -191,15 +191,15 @@ class TcpListenRelay implements Relay, EventSource {
     if (this.#resting !== undefined) return false;
     for (let budget = ACCEPT_BUDGET; this.#anyPosted(); budget--) {
       if (budget === 0) return true;
-      const fd = accept(this.#fd);
-      if (fd === -Errno.EAGAIN) break;
-      if (fd < 0) {
+      const accepted = accept(this.#fd);
+      if (accepted === -Errno.EAGAIN) break;
+      if (typeof accepted === "number") {
         // ECONNABORTED and its like are the connection's own end; the rest is the host's want of something.
-        if (fd === -Errno.ECONNABORTED || fd === -Errno.EPROTO) continue;
-        this.#rest(-fd);
+        if (accepted === -Errno.ECONNABORTED || accepted === -Errno.EPROTO) continue;
+        this.#rest(-accepted);
         return false;
       }
-      this.#give(fd);
+      this.#give(accepted);
     }
     if (!this.#disposed) this.#watch(this.#posted.size > 0);
     return false;
@@ -219,16 +219,10 @@ class TcpListenRelay implements Relay, EventSource {
     return false;
   }
 
-  #give(fd: number): void {
+  /** Also where the peer has broken it meanwhile: what it had sent is the guest's, as it is any server's. */
+  #give({ fd, peer }: Accepted): void {
     const { guest } = this.#stream;
-    let endpoints: { local: InetAddress; peer: InetAddress };
-    try {
-      endpoints = { local: localAddress(fd), peer: peerAddress(fd) };
-    } catch {
-      // The peer has reset it already: nobody needs to know.
-      closeFd(fd);
-      return;
-    }
+    const endpoints = { local: localAddress(fd), peer };
     setNoDelay(fd);
     setKeepAlive(fd, 60, 10, 6);
     const [stream, requestId] = this.#posted.entries().next().value!;

@@ -1,8 +1,14 @@
 // A connected TCP socket and a pipe: bytes go from the ring straight to send() and from recv() straight into the ring.
 //
 //   out: guest -> peer   FLOW ─ END and empty ─▶ SHUT (FIN sent)
+//                          └─── the peer is gone ─▶ GONE (toHost closed: the guest's writer learns of it at once)
 //   in:  peer -> guest   FLOW ─ recv gives 0  ─▶ SHUT (END set)
-//   both SHUT: the stream ends. Any error, or RESET by the guest: both ways at once (TCP-4).
+//                          └─── recv fails    ─▶ BROKEN ─ the guest has read all ─▶ RESET
+//   Out over and in SHUT: the stream ends. RESET by the guest: both ways at once (TCP-4).
+//
+// A peer that breaks the connection takes nothing back: the kernel still holds what came before its RST, and as a direct client
+// reads those bytes and then ECONNRESET, so does the guest. Its FIN stays its FIN, whatever follows: END is never made RESET. A
+// pending error is told once, by send() or by recv(); #errorTaken remembers that send() had it.
 //
 // The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
 // cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else.
@@ -51,19 +57,27 @@ export class TcpRelay implements Relay, EventSource {
   #receivable = true;
   /** The peer's FIN or an error was announced: a short recv() is not the end of what there is to know. */
   #hangup = false;
-  #failed = false;
+  /** The connection is no more, both ways; what it had brought can still be received. */
+  #gone = false;
+  #errorTaken: boolean;
+  /** FIN was sent. */
   #outShut = false;
+  /** Nothing goes out any more: #outShut, or toHost is closed. */
+  #outOver = false;
   #inShut = false;
+  #inBroken = false;
   #disposed = false;
 
   /**
    * Takes over `fd`, connected and non-blocking, and the slot at which it is watched for TCP_EVENTS; without one it is
-   * watched now. Throws SystemError (ENOSPC, ENOMEM) where it cannot be; `fd` then stays the caller's.
+   * watched now. Throws SystemError (ENOSPC, ENOMEM) where it cannot be; `fd` then stays the caller's. `errorTaken`: the peer has
+   * broken it already, and the caller has taken the error.
    */
-  constructor(stream: Stream, fd: number, slot?: number) {
+  constructor(stream: Stream, fd: number, slot?: number, errorTaken = false) {
     const { reactor, memory } = stream.guest;
     this.#stream = stream;
     this.#fd = fd;
+    this.#errorTaken = errorTaken;
     this.#base = memory.address;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
@@ -73,26 +87,28 @@ export class TcpRelay implements Relay, EventSource {
     if ((events & EPOLLOUT) !== 0) this.#sendable = true;
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#receivable = true;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#hangup = true;
-    if ((events & EPOLLERR) !== 0) this.#failed = true;
+    if ((events & EPOLLHUP) !== 0) this.#gone = true;
     this.#stream.run();
   }
 
   step(): boolean {
     const { toHost, toGuest } = this.#stream.pipe;
-    if (this.#failed && this.#inShut) {
-      this.#broken();
-      return false;
-    }
     if (toHost.peerClosed() === Closed.RESET) {
-      this.#broken();
+      this.#reset();
       return false;
     }
-    const outMore = this.#outShut ? false : this.#stepOut();
+    if (this.#gone && !this.#outOver) this.#closeOut();
+    const outMore = this.#outOver ? false : this.#stepOut();
     if (this.#disposed) return false;
-    const inMore = this.#inShut ? false : this.#stepIn();
+    const inMore = this.#inShut || this.#inBroken ? false : this.#stepIn();
     if (this.#disposed) return false;
+    const dropping = this.#dropping();
+    if (this.#inBroken || (this.#gone && dropping && !this.#inShut)) {
+      if (dropping || toGuest.wantSpace(toGuest.capacity)) this.#reset();
+      return false;
+    }
     // With its FIN sent, a guest that reads no more is a program that has called close(): the kernel sees to the rest.
-    if (this.#outShut && (this.#inShut || toGuest.abandoned() || this.#stream.guest.departed)) {
+    if (this.#outOver && (this.#inShut || dropping)) {
       this.#stream.end();
       return false;
     }
@@ -116,7 +132,7 @@ export class TcpRelay implements Relay, EventSource {
     for (;;) {
       const closed = toHost.peerClosed();
       if (closed === Closed.RESET) {
-        this.#broken();
+        this.#reset();
         return false;
       }
       const readable = toHost.readable();
@@ -140,7 +156,10 @@ export class TcpRelay implements Relay, EventSource {
           this.#sendable = false;
           continue;
         }
-        this.#broken();
+        // EPIPE: the error was told before, or there was a FIN before the RST. recv() knows.
+        if (sent !== -Errno.EPIPE) this.#errorTaken = true;
+        this.#gone = true;
+        this.#closeOut();
         return false;
       }
       budget -= sent;
@@ -152,8 +171,23 @@ export class TcpRelay implements Relay, EventSource {
 
   #shutOut(): void {
     this.#outShut = true;
-    const result = shutdownWrite(this.#fd);
-    if (result < 0 && result !== -Errno.ENOTCONN) this.#broken();
+    this.#outOver = true;
+    // ENOTCONN: the peer is gone, which recv() tells.
+    shutdownWrite(this.#fd);
+  }
+
+  /** The peer takes no more: the guest's next write fails, while it still reads (RING-7). */
+  #closeOut(): void {
+    this.#outOver = true;
+    this.#receivable = true;
+    this.#hangup = true;
+    this.#stream.pipe.toHost.close();
+    this.#stream.signal();
+  }
+
+  /** Does nobody read what the peer sends (TCP-5)? */
+  #dropping(): boolean {
+    return this.#stream.pipe.toGuest.abandoned() || this.#stream.guest.departed;
   }
 
   /** Peer to guest. True: the budget is used. */
@@ -165,7 +199,7 @@ export class TcpRelay implements Relay, EventSource {
       if (budget <= 0) return true;
       let address: number;
       let length: number;
-      const dropping = toGuest.abandoned() || stream.guest.departed;
+      const dropping = this.#dropping();
       if (dropping) {
         sink ??= scratch(SINK_BYTES);
         address = sink.address;
@@ -187,15 +221,17 @@ export class TcpRelay implements Relay, EventSource {
         if (dropping) continue;
         stream.guest.countToGuest(got);
         if (toGuest.advance(got)) this.#signal(got);
-      } else if (got === 0) {
+      } else if (got === 0 && !this.#errorTaken) {
         this.#inShut = true;
         toGuest.end();
         stream.signal();
         return false;
-      } else if (got === -Errno.EAGAIN) {
+      } else if (got === -Errno.EAGAIN && !this.#gone) {
         this.#receivable = false;
       } else {
-        this.#broken();
+        this.#inBroken = true;
+        this.#gone = true;
+        if (!this.#outOver) this.#closeOut();
         return false;
       }
     }
@@ -207,8 +243,8 @@ export class TcpRelay implements Relay, EventSource {
     if (bytes >= RING_AT_ONCE_BYTES) this.#stream.guest.flushBell();
   }
 
-  /** The connection failed, or the guest reset it: the guest gets ECONNRESET, the peer, if it is there, a RST. */
-  #broken(): void {
+  /** The guest gets ECONNRESET, the peer, if it is still there, a RST. */
+  #reset(): void {
     this.#outShut = false;
     this.#stream.reset();
   }

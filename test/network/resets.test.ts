@@ -1,0 +1,227 @@
+// What a peer had sent before it broke the connection: a direct client reads all of it and then ECONNRESET, and so does a guest.
+//
+// Each claim is made of a direct client first, in the same test, and ROUNDS times of a guest.
+
+import { once } from "node:events";
+import { Closed, type GuestPipe } from "@ringway/control";
+import { Guest, type GuestSocket } from "@ringway/guest";
+import { setLingerZero, shutdownWrite } from "@ringway/linux";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { KiB, MiB, sha256 } from "../helpers/bytes.ts";
+import {
+  answerEarly,
+  FdServer,
+  FdSocket,
+  HEAD_BYTES,
+  type Heard,
+  heardDirectly,
+  REPLY,
+  ROUNDS,
+  UPLOAD,
+} from "../helpers/fd-tcp.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
+import { RawGuest } from "../helpers/raw-guest.ts";
+import { until } from "../helpers/wait.ts";
+
+let host: TestMonitor;
+let raw: RawGuest;
+let guest: Guest;
+
+beforeAll(async () => {
+  host = await startMonitor();
+  raw = await RawGuest.attach(host.path);
+  guest = await Guest.attach(host.path);
+});
+afterAll(async () => {
+  raw.vanish();
+  await guest.close();
+  await host[Symbol.asyncDispose]();
+});
+
+/** More than rings and sockets hold. */
+const MORE = Buffer.alloc(16 * MiB);
+
+const summary = ({ bytes, how }: Heard): unknown => ({ bytes: bytes.length, sum: sha256(bytes), how });
+const ALL_THEN_RESET = summary({ bytes: REPLY, how: "reset" });
+
+/** One connection of a guest to a server that answers early. */
+async function round(client: (port: number) => Promise<Heard>, reply?: Uint8Array): Promise<unknown> {
+  using server = new FdServer();
+  const answered = server.accept().then((socket) => answerEarly(socket, reply));
+  const heard = await client(server.port);
+  await answered;
+  return summary(heard);
+}
+
+async function rounds(client: (port: number) => Promise<Heard>): Promise<unknown[]> {
+  const all = [];
+  for (let i = 0; i < ROUNDS; i++) all.push(await round(client));
+  return all;
+}
+
+/** What a socket of the SDK gave, however slowly it was read, and how it closed. */
+async function hear(socket: GuestSocket, pause: () => Promise<void> = async () => {}): Promise<Heard> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of socket) {
+      chunks.push(chunk as Buffer);
+      await pause();
+    }
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ECONNRESET") throw error;
+    return { bytes: Buffer.concat(chunks), how: "reset" };
+  }
+  return { bytes: Buffer.concat(chunks), how: "end" };
+}
+
+describe("a server that answers early and closes with the upload unread: all of its answer, then ECONNRESET", () => {
+  test("for a guest that drops what it has not read when it sees RESET, as RING-8 lets it", async () => {
+    expect(summary(await heardDirectly())).toEqual(ALL_THEN_RESET);
+    const heard = await rounds(async (port) => {
+      const { pipe } = await raw.connect("127.0.0.1", port);
+      await raw.write(pipe, UPLOAD);
+      const received = await raw.readAll(pipe);
+      raw.finish(pipe);
+      return received;
+    });
+    expect(heard).toEqual(heard.map(() => ALL_THEN_RESET));
+  });
+
+  test("for a guest whose ring was full meanwhile, and whose writer hears of it before it has read a byte", async () => {
+    const heard = await rounds(async (port) => {
+      const { pipe } = await raw.connect("127.0.0.1", port, { ringBytes: 4 * KiB });
+      // Before it has read anything, the host takes no more: EPIPE to the next write.
+      expect(await raw.write(pipe, MORE)).toBe(false);
+      expect(pipe.toGuest.peerClosed()).toBe(Closed.OPEN);
+      const received = await raw.readAll(pipe);
+      raw.finish(pipe);
+      return received;
+    });
+    expect(heard).toEqual(heard.map(() => ALL_THEN_RESET));
+  });
+
+  test("for a program of the SDK that reads while it writes", async () => {
+    const heard = await rounds(async (port) => {
+      const socket = await guest.connect(port, "127.0.0.1");
+      socket.write(UPLOAD);
+      return await hear(socket);
+    });
+    expect(heard).toEqual(heard.map(() => ALL_THEN_RESET));
+  });
+
+  test("for a program of the SDK that reads slowly, while it still writes", async () => {
+    const heard = await rounds(async (port) => {
+      const socket = await guest.connect({ port, host: "127.0.0.1", ringBytes: 4 * KiB });
+      const more = setInterval(() => socket.writable && socket.write(UPLOAD), 1);
+      const heard = await hear(socket, () => new Promise((resolve) => setTimeout(resolve, 1)));
+      clearInterval(more);
+      return heard;
+    });
+    expect(heard).toEqual(heard.map(() => ALL_THEN_RESET));
+  });
+});
+
+test("a program of the SDK that only writes fails with EPIPE, or ECONNRESET, though bytes for it wait unread", async () => {
+  using server = new FdServer();
+  const answered = server.accept().then((socket) => answerEarly(socket));
+  const socket = await guest.connect({ port: server.port, host: "127.0.0.1", ringBytes: 4 * KiB });
+  socket.pause();
+  const failed = once(socket, "error");
+  const more = setInterval(() => socket.writable && socket.write(UPLOAD), 1);
+  const [error] = (await failed) as [{ code: string }];
+  clearInterval(more);
+  expect(["EPIPE", "ECONNRESET"]).toContain(error.code);
+  await answered;
+});
+
+describe("a server that ends in order, and breaks the connection afterwards", () => {
+  /** FIN, and then RST: to who still sends. */
+  async function endThenReset(socket: FdSocket): Promise<void> {
+    await socket.readExactly(HEAD_BYTES);
+    await socket.send(REPLY);
+    shutdownWrite(socket.fd);
+    await socket.closeUnread();
+  }
+
+  test("has ended: all of its answer, then the end, and no RESET takes that back; writing fails", async () => {
+    using direct = new FdServer();
+    const client = await FdSocket.connect(direct.port);
+    const answered = direct.accept().then(endThenReset);
+    await client.send(UPLOAD);
+    await answered;
+    expect(summary(await client.hear())).toEqual(summary({ bytes: REPLY, how: "end" }));
+    expect(await client.send(UPLOAD)).toBe(false);
+    client.close();
+    for (let i = 0; i < ROUNDS; i++) {
+      using server = new FdServer();
+      const done = server.accept().then(endThenReset);
+      const { pipe } = await raw.connect("127.0.0.1", server.port, { ringBytes: i % 2 === 0 ? 4 * KiB : 0 });
+      await raw.write(pipe, UPLOAD);
+      await done;
+      expect(summary(await raw.readAll(pipe))).toEqual(summary({ bytes: REPLY, how: "end" }));
+      await until("the host to take no more", () => pipe.toHost.abandoned());
+      expect(pipe.toGuest.peerClosed()).toBe(Closed.END);
+      raw.finish(pipe);
+    }
+  });
+});
+
+describe("a client that sends and breaks the connection", () => {
+  /** A stream posted to a listener of the raw guest's, and its port. */
+  async function listening(): Promise<{ listener: GuestPipe; port: number }> {
+    const { pipe, port } = await raw.listen();
+    return { listener: pipe, port };
+  }
+
+  test("is heard in full by a guest that has accepted it", async () => {
+    const { listener, port } = await listening();
+    for (let i = 0; i < ROUNDS; i++) {
+      const posted = await raw.newStream(4 * KiB);
+      await raw.post(listener, posted, 1);
+      const client = await FdSocket.connect(port);
+      await raw.incoming(posted);
+      const told = answerEarly(client);
+      await raw.write(posted, UPLOAD);
+      expect(summary(await raw.readAll(posted))).toEqual(ALL_THEN_RESET);
+      await told;
+      raw.finish(posted);
+    }
+    raw.finish(listener);
+  });
+
+  test("is heard in full, too, where it was gone before it was accepted", async () => {
+    using server = new FdServer();
+    const direct = await FdSocket.connect(server.port);
+    await direct.send(REPLY);
+    setLingerZero(direct.fd);
+    direct.close();
+    expect(summary(await (await server.accept()).hear())).toEqual(ALL_THEN_RESET);
+    const { listener, port } = await listening();
+    for (let i = 0; i < ROUNDS; i++) {
+      const client = await FdSocket.connect(port);
+      const from = await client.send(REPLY);
+      expect(from).toBe(true);
+      setLingerZero(client.fd);
+      client.close();
+      const posted = await raw.newStream(0);
+      await raw.post(listener, posted, 1);
+      await raw.incoming(posted);
+      expect(summary(await raw.readAll(posted))).toEqual(ALL_THEN_RESET);
+      raw.finish(posted);
+    }
+    raw.finish(listener);
+  });
+});
+
+test("a stream that broke with bytes unread is the guest's until it reads them, or gives it up; then it is free", async () => {
+  await streamsAre(host.monitor, 0);
+  using server = new FdServer();
+  const answered = server.accept().then((socket) => answerEarly(socket));
+  const { pipe } = await raw.connect("127.0.0.1", server.port, { ringBytes: 4 * KiB });
+  await raw.write(pipe, UPLOAD);
+  await answered;
+  await until("the host to take no more", () => pipe.toHost.abandoned());
+  expect(host.monitor.counters().streams).toBe(1);
+  raw.finish(pipe);
+  await streamsAre(host.monitor, 0);
+});
