@@ -22,6 +22,7 @@ static int run(const char *name, int argc, char **argv) {
 
 static int agent_main(int argc, char **argv) {
   options_parse(argc, argv);
+  say_never_wait();
   loop_init();
   table_init();
   link_init();

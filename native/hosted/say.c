@@ -4,7 +4,12 @@
 #include "say.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *say_program = "ringway";
@@ -104,8 +109,49 @@ void say_begin(void) {
   say(": ");
 }
 
+static int never_wait, own_fd = -1; // own_fd: what stderr names, with O_NONBLOCK
+static uint64_t lost; // lines, since the last one that was taken
+
+void say_never_wait(void) {
+  never_wait = 1;
+  struct stat to;
+  if (fstat(STDERR_FILENO, &to) < 0 || S_ISREG(to.st_mode)) return;
+  // A description of our own: the flags of stderr's are everybody's who shares it. A socket cannot be opened, and needs none.
+  own_fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+// Writes all of it, or nothing; part of it to a terminal at the most. 0: it was not taken.
+static int say_now(const char *text, size_t length) {
+  if (own_fd >= 0) return write(own_fd, text, length) > 0;
+  ssize_t done = send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (done > 0 || errno != ENOTSOCK) return done > 0;
+  // A pipe that has room takes PIPE_BUF, which is more than a line.
+  struct pollfd to = {.fd = STDERR_FILENO, .events = POLLOUT};
+  return poll(&to, 1, 0) == 1 && write(STDERR_FILENO, text, length) > 0;
+}
+
+static void say_or_count(void) {
+  if (lost > 0) {
+    char text[sizeof line.text];
+    size_t length = line.length;
+    memcpy(text, line.text, length);
+    say_begin();
+    say_number(lost);
+    say(lost == 1 ? " line was lost\n" : " lines were lost\n");
+    if (say_now(line.text, line.length)) lost = 0;
+    memcpy(line.text, text, length);
+    line.length = length;
+  }
+  if (lost > 0 || !say_now(line.text, line.length)) lost++;
+}
+
 void say_end(void) {
   line.text[line.length++] = '\n';
+  if (never_wait) {
+    say_or_count();
+    line.length = 0;
+    return;
+  }
   for (size_t at = 0; at < line.length;) {
     ssize_t done = write(STDERR_FILENO, line.text + at, line.length - at);
     if (done <= 0) break;
