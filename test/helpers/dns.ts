@@ -1,59 +1,124 @@
-// A name server on 127.0.0.1 that says what a test wants: real packets, so that the resolver is tested with the rest.
+// A name server on 127.0.0.1 that says what a test wants: real packets over UDP and TCP, so that the resolver is tested with
+// the rest.
 
-import { createSocket } from "node:dgram";
-import { Resolver } from "node:dns/promises";
+import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
 import { parseIp } from "@ringway/control";
-import type { Lookup } from "@ringway/monitor";
+import type { HostLookupOptions } from "@ringway/monitor";
 
 /** Addresses of both families in the order of the answer, or how not to answer. */
-export type Answer = readonly string[] | "nxdomain" | "servfail" | "silence";
+export type Answer = readonly string[] | Alias | "nxdomain" | "servfail" | "refused" | "silence";
+
+/** The name is another one, which has the addresses. */
+export interface Alias {
+  readonly alias: string;
+  readonly addresses: readonly string[];
+}
+
+/** Answers that differ by what is asked for. */
+export interface ByType {
+  readonly a: Answer;
+  readonly aaaa: Answer;
+}
 
 export interface NameServer extends AsyncDisposable {
+  /** `127.0.0.1:port`, as HostLookupOptions.nameServers has it. */
+  readonly address: string;
+  /** A MonitorOptions.names that asks this server, and nobody else. */
+  readonly names: HostLookupOptions;
   /** The zone: change it as the test goes on. Names that it lacks do not exist. */
-  readonly zone: Map<string, Answer>;
+  readonly zone: Map<string, Answer | ByType>;
   /** Names asked for, once for each question. */
   readonly asked: string[];
-  /** A MonitorOptions.lookup that asks this server, and nobody else. */
-  readonly lookup: Lookup;
+  /** Names asked for over TCP, once for each question. */
+  readonly askedByTcp: string[];
 }
 
 const TYPE_A = 1;
+const TYPE_CNAME = 5;
 const TYPE_AAAA = 28;
 const RESPONSE = 0x8180;
-const SERVFAIL = 2;
-const NXDOMAIN = 3;
+const TRUNCATED = 0x0200;
+const CODES = { nxdomain: 3, servfail: 2, refused: 5 } as const;
+/** Longer answers come over TCP alone, whatever the asker says that it takes. */
+const UDP_BYTES_MAX = 512;
 
-export async function nameServer(zone: Record<string, Answer> = {}): Promise<NameServer> {
+export async function nameServer(zone: Record<string, Answer | ByType> = {}): Promise<NameServer> {
   const answers = new Map(Object.entries(zone));
   const asked: string[] = [];
-  const socket = createSocket("udp4");
-  socket.bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  socket.on("message", (query, from) => {
+  const askedByTcp: string[] = [];
+  const { udp, tcp, port } = await bothOnOnePort();
+
+  const replyTo = (query: Buffer, log: string[]): Buffer | undefined => {
     const { name, type, end } = question(query);
-    asked.push(name);
-    const answer = answers.get(name) ?? "nxdomain";
-    if (answer === "silence") return;
-    socket.send(reply(query.subarray(0, end), type, answer), from.port, from.address);
-  });
-  const servers = [`127.0.0.1:${socket.address().port}`];
-  const lookup: Lookup = async (name, signal) => {
-    const resolver = new Resolver({ timeout: 5000, tries: 1 });
-    resolver.setServers(servers);
-    signal.addEventListener("abort", () => resolver.cancel());
-    const results = await Promise.allSettled([resolver.resolve6(name), resolver.resolve4(name)]);
-    const addresses = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
-    const failed = results.find((result) => result.status === "rejected");
-    if (addresses.length === 0 && failed !== undefined) throw failed.reason;
-    return addresses;
+    log.push(name);
+    const found = answers.get(name) ?? "nxdomain";
+    const answer =
+      typeof found === "object" && "a" in found ? (type === TYPE_A ? found.a : found.aaaa) : found;
+    return answer === "silence" ? undefined : reply(query.subarray(0, end), type, answer);
   };
+  udp.on("message", (query, from) => {
+    const message = replyTo(query, asked);
+    if (message === undefined) return;
+    if (message.length <= UDP_BYTES_MAX) udp.send(message, from.port, from.address);
+    else {
+      const { end } = question(query);
+      const head = Buffer.from(message.subarray(0, end));
+      head.writeUInt16BE(RESPONSE | TRUNCATED, 2);
+      head.writeUInt16BE(0, 6);
+      udp.send(head, from.port, from.address);
+    }
+  });
+  const sockets = new Set<Socket>();
+  tcp.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    let received = Buffer.alloc(0);
+    socket.on("data", (bytes: Buffer) => {
+      received = Buffer.concat([received, bytes]);
+      while (received.length >= 2 && received.length >= 2 + received.readUInt16BE(0)) {
+        const end = 2 + received.readUInt16BE(0);
+        const message = replyTo(received.subarray(2, end), askedByTcp);
+        received = received.subarray(end);
+        if (message === undefined) continue;
+        const length = Buffer.alloc(2);
+        length.writeUInt16BE(message.length, 0);
+        socket.write(Buffer.concat([length, message]));
+      }
+    });
+  });
+  const address = `127.0.0.1:${port}`;
   return {
+    address,
+    names: { nameServers: [address] },
     zone: answers,
     asked,
-    lookup,
-    [Symbol.asyncDispose]: () => new Promise<void>((resolve) => socket.close(() => resolve())),
+    askedByTcp,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => udp.close(() => resolve()));
+      await new Promise<void>((resolve) => tcp.close(() => resolve()));
+    },
   };
+}
+
+/** A port that is free for UDP may be somebody's for TCP: then another one. */
+async function bothOnOnePort(): Promise<{ udp: UdpSocket; tcp: Server; port: number }> {
+  for (;;) {
+    const udp = createSocket("udp4");
+    udp.bind(0, "127.0.0.1");
+    await once(udp, "listening");
+    const { port } = udp.address();
+    const tcp = createServer();
+    tcp.listen(port, "127.0.0.1");
+    const listens = await once(tcp, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (listens) return { udp, tcp, port };
+    udp.close();
+  }
 }
 
 /** The one question of a query; `end` is where it ends. */
@@ -68,25 +133,41 @@ function question(query: Buffer): { name: string; type: number; end: number } {
 }
 
 function reply(head: Buffer, type: number, answer: Exclude<Answer, "silence">): Buffer {
-  const code = answer === "nxdomain" ? NXDOMAIN : answer === "servfail" ? SERVFAIL : 0;
-  const bytes = type === TYPE_A ? 4 : type === TYPE_AAAA ? 16 : 0;
-  const addresses = typeof answer === "string" ? [] : answer.map((text) => parseIp(text)!);
-  const records = addresses
-    .filter(({ length }) => length === bytes)
-    .map((address) => {
-      // Name (a pointer to the question's) | type | class IN | time to live 0 | length | address
-      const record = Buffer.alloc(12 + bytes);
-      record.writeUInt16BE(0xc00c, 0);
-      record.writeUInt16BE(type, 2);
-      record.writeUInt16BE(1, 4);
-      record.writeUInt16BE(bytes, 10);
-      record.set(address, 12);
-      return record;
-    });
+  const code = typeof answer === "string" ? CODES[answer] : 0;
+  const records: Buffer[] = [];
+  if (typeof answer === "object") {
+    const bytes = type === TYPE_A ? 4 : type === TYPE_AAAA ? 16 : 0;
+    const isAlias = "alias" in answer;
+    const owner = isAlias ? nameBytes(answer.alias) : QUESTION_NAME;
+    if (isAlias) records.push(record(QUESTION_NAME, TYPE_CNAME, owner));
+    for (const text of isAlias ? answer.addresses : answer) {
+      const address = parseIp(text)!;
+      if (address.length === bytes) records.push(record(owner, type, address));
+    }
+  }
   const message = Buffer.concat([head, ...records]);
   message.writeUInt16BE(RESPONSE | code, 2);
   message.writeUInt16BE(1, 4);
   message.writeUInt16BE(records.length, 6);
   message.writeUInt32BE(0, 8);
   return message;
+}
+
+/** A pointer to the name of the question. */
+const QUESTION_NAME = Buffer.from([0xc0, 0x0c]);
+
+/** Name | type | class IN | time to live 0 | length | data */
+function record(name: Buffer, type: number, data: Uint8Array): Buffer {
+  const fields = Buffer.alloc(10);
+  fields.writeUInt16BE(type, 0);
+  fields.writeUInt16BE(1, 2);
+  fields.writeUInt16BE(data.length, 8);
+  return Buffer.concat([name, fields, data]);
+}
+
+function nameBytes(name: string): Buffer {
+  const labels = name
+    .split(".")
+    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
+  return Buffer.concat([...labels, Buffer.alloc(1)]);
 }

@@ -1,14 +1,15 @@
 // Names: resolved on the main thread by a name server of the test, judged again as addresses, and raced (TCP-6, TCP-7).
 
-import { ConnectRequest, formatIp, Protocol } from "@ringway/control";
+import { ConnectRequest, formatIp, type GuestPipe, Protocol } from "@ringway/control";
 import { Errno } from "@ringway/linux";
+import type { Lookup } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KiB } from "../helpers/bytes.ts";
 import { type NameServer, nameServer } from "../helpers/dns.ts";
 import { LOOPBACK, policyOf, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
 import { Declined, RawGuest } from "../helpers/raw-guest.ts";
 import { echoServer, silentServer, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { until, within } from "../helpers/wait.ts";
 
 const POLICY = `${LOOPBACK}timeouts: { resolveMs: 250 }\n`;
 
@@ -18,7 +19,7 @@ let guest: RawGuest;
 
 beforeAll(async () => {
   dns = await nameServer();
-  host = await startMonitor(POLICY, { lookup: dns.lookup });
+  host = await startMonitor(POLICY, { names: dns.names });
   guest = await RawGuest.attach(host.path);
 });
 afterAll(async () => {
@@ -168,6 +169,154 @@ describe("a name", () => {
   });
 });
 
+describe("a name with one family that is silent", () => {
+  test("is connected to by the other, at once", async () => {
+    await using server = await echoServer("::");
+    dns.zone.set("four.test", { a: ["127.0.0.1"], aaaa: "silence" });
+    dns.zone.set("six.test", { a: "silence", aaaa: ["::1"] });
+    expect(await echoFrom("four.test", server.port)).toBe("127.0.0.1");
+    expect(await echoFrom("six.test", server.port)).toBe("::1");
+  });
+
+  test("is refused with what the first said, when the second never comes", async () => {
+    await using server = await tcpServer();
+    const { port } = server;
+    await server[Symbol.asyncDispose]();
+    dns.zone.set("half.test", { a: ["127.0.0.1"], aaaa: "silence" });
+    expect((await declined(guest.connect("half.test", port))).errno).toBe(Errno.ECONNREFUSED);
+  });
+});
+
+describe("addresses that come later", () => {
+  /** Tells `first` at once and `rest` when the test says so. */
+  function inParts(first: readonly string[]) {
+    let tellRest: ((rest: readonly string[]) => void) | undefined;
+    const lookup: Lookup = (_name, _signal, early) => {
+      early!(first);
+      return new Promise((resolve) => {
+        tellRest = resolve;
+      });
+    };
+    return { lookup, rest: () => until("the question", () => tellRest) };
+  }
+
+  test("are tried when the first ones fail", async () => {
+    await using server = await echoServer("127.0.0.1");
+    const { lookup, rest } = inParts(["::1"]);
+    await using other = await startMonitor(LOOPBACK, { lookup });
+    using late = await RawGuest.attach(other.path);
+    const connected = late.connect("late.test", server.port);
+    const tell = await rest();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    tell(["127.0.0.1"]);
+    expect(formatIp((await connected).endpoints.peer.address)).toBe("127.0.0.1");
+  });
+
+  test("are judged like the first ones, and each refusal is audited once", async () => {
+    await using server = await echoServer("127.0.0.1");
+    const { lookup, rest } = inParts(["10.1.2.3", "10.1.2.4"]);
+    await using other = await startMonitor(LOOPBACK, { lookup });
+    using late = await RawGuest.attach(other.path);
+    const connected = late.connect("late.test", server.port);
+    (await rest())(["10.1.2.5", "127.0.0.1"]);
+    expect(formatIp((await connected).endpoints.peer.address)).toBe("127.0.0.1");
+    await until("the audit line", () => other.refusals.length > 0);
+    expect(other.refusals.map(({ rule, reason }) => [rule, reason.includes("10.1.2.3")])).toEqual([
+      ["not-public", true],
+    ]);
+  });
+
+  test("and are none that may be connected to end in a refusal by rule", async () => {
+    const { lookup, rest } = inParts(["10.1.2.3"]);
+    await using other = await startMonitor(LOOPBACK, { lookup });
+    using late = await RawGuest.attach(other.path);
+    const refused = declined(late.connect("late.test", 80));
+    (await rest())([]);
+    expect(await refused).toMatchObject({ errno: Errno.EACCES, rule: "not-public" });
+  });
+});
+
+describe("lookups that a guest gives up", () => {
+  const PATIENT = `${LOOPBACK}timeouts: { resolveMs: 60000 }\n`;
+
+  async function ask(of: RawGuest, name: string): Promise<GuestPipe> {
+    const pipe = await of.newStream(4 * KiB);
+    of.sendOpen(pipe, Protocol.TCP_CONNECT, ConnectRequest.encode({ host: name, port: 80, timeoutMs: 0 }));
+    return pipe;
+  }
+
+  test("give their places back: the fifth name is resolved once four silent ones are reset", async () => {
+    await using server = await echoServer();
+    await using names = await nameServer({ "mute.test": "silence", "good.test": ["127.0.0.1"] });
+    await using other = await startMonitor(PATIENT, { names: names.names });
+    using asker = await RawGuest.attach(other.path);
+    const pipes = await Promise.all(Array.from({ length: 4 }, () => ask(asker, "mute.test")));
+    await until("eight questions", () => names.asked.length >= 8);
+    const fifth = asker.connect("good.test", server.port);
+    for (const pipe of pipes) asker.finish(pipe, "reset");
+    // Otherwise it waits for as long as a name server may be silent.
+    await within("the fifth name", fifth, 3000);
+  });
+
+  test("by the thousand hold up no other guest's, nor memory, nor the end", async () => {
+    await using server = await echoServer();
+    await using names = await nameServer({ "mute.test": "silence", "good.test": ["127.0.0.1"] });
+    const other = await startMonitor(PATIENT, { names: names.names });
+    using hostile = await RawGuest.attach(other.path);
+    using good = await RawGuest.attach(other.path);
+    const before = process.memoryUsage().rss;
+    let resets = 0;
+    let over = false;
+    const attack = (async () => {
+      // Frames of refusals are left in their rings: the guest reads nothing.
+      while (!over) {
+        const pipes = await Promise.all(Array.from({ length: 64 }, () => ask(hostile, "mute.test")));
+        for (const pipe of pipes) hostile.finish(pipe, "reset");
+        resets += pipes.length;
+      }
+    })();
+    let slowestMs = 0;
+    while (resets < 5000) {
+      const start = performance.now();
+      good.finish((await good.connect("good.test", server.port, { ringBytes: 4 * KiB })).pipe);
+      slowestMs = Math.max(slowestMs, performance.now() - start);
+    }
+    over = true;
+    await attack;
+    // What the guest gave up is nowhere in its own way either.
+    hostile.finish((await within("its own name", hostile.connect("good.test", server.port), 3000)).pipe);
+    expect(slowestMs).toBeLessThan(2000);
+    expect(process.memoryUsage().rss - before).toBeLessThan(256 * 1024 * KiB);
+    const start = performance.now();
+    await other[Symbol.asyncDispose]();
+    expect(performance.now() - start).toBeLessThan(5000);
+  }, 120_000);
+
+  test("count as its requests until what they started has ended", async () => {
+    const aborted: AbortSignal[] = [];
+    const settle: (() => void)[] = [];
+    const lookup: Lookup = (_name, signal) => {
+      signal.addEventListener("abort", () => aborted.push(signal));
+      return new Promise((resolve) => settle.push(() => resolve([])));
+    };
+    await using other = await startMonitor(`${PATIENT}limits: { requests: 2 }\n`, { lookup });
+    using asker = await RawGuest.attach(other.path);
+    const pipes = await Promise.all(Array.from({ length: 2 }, () => ask(asker, "mute.test")));
+    await until("two lookups", () => settle.length === 2);
+    for (const pipe of pipes) asker.finish(pipe, "reset");
+    await until("two aborted", () => aborted.length === 2);
+    await streamsAre(other.monitor, 0);
+    expect((await declined(asker.connect("mute.test", 80))).errno).toBe(Errno.ENOBUFS);
+    for (const end of settle) end();
+    await until("room for a request", async () => {
+      const pipe = await ask(asker, "mute.test");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      asker.finish(pipe, "reset");
+      return settle.length === 3 || undefined;
+    });
+  });
+});
+
 describe("a name that leads somewhere else (DNS rebinding)", () => {
   const PUBLIC = `version: 1
 connect: [{ id: web, allow: "*.test" }]
@@ -202,7 +351,7 @@ timeouts: { resolveMs: 1000 }
     await using names = await nameServer({ "swings.test": ["127.0.0.1"] });
     await using strict = await startMonitor(
       'version: 1\nconnect: [{ id: web, allow: "*.test", resolvesTo: 127.0.0.1 }]\n',
-      { lookup: names.lookup },
+      { names: names.names },
     );
     using other = await RawGuest.attach(strict.path);
     other.finish((await other.connect("swings.test", server.port)).pipe);

@@ -74,6 +74,11 @@ function build(ended: (code: number) => void): Command {
       "how long transfers may go on after SIGTERM or SIGINT (default: 5000)",
       whole(3_600_000),
     )
+    .option(
+      "--name-server <address>",
+      "ask this name server, address or address:port; may be given several times (default: those of resolv.conf)",
+      (text: string, earlier: readonly string[] = []) => [...earlier, text],
+    )
     .option("--max-guests <n>", "guests at once (default: 256)", whole(100_000))
     .addOption(
       new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("info"),
@@ -87,7 +92,7 @@ function build(ended: (code: number) => void): Command {
         if (typeof parsed === "string") throw new UsageError(`--vm: ${parsed}`);
         return parsed;
       });
-      ended(await runMonitor({ ...options, vms }));
+      ended(await runMonitor({ ...options, vms, nameServers: options.nameServer }));
     });
 
   command(program, "vm", "run a virtual machine under QEMU, and serve it (docs/vm.md)")

@@ -95,6 +95,21 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
       "--vm: expected one memory, found two",
       "ringway monitor",
     ],
+    [
+      [
+        ...[
+          "monitor",
+          "--policy",
+          join(ROOT, "packages/cli/demo/policy.yaml"),
+          "--listen",
+          "/nowhere/socket",
+        ],
+        ...["--name-server", "192.0.2.1", "--name-server", "ns.example.com"],
+      ],
+      "--name-server: expected a name server such as 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353; " +
+        'found "ns.example.com"',
+      "ringway monitor",
+    ],
     [["monitor", "--policy"], "option '--policy <file>' argument missing", "ringway monitor"],
     [
       ["monitor", "--policy", "x", "--listen", "y", "--busy-poll-us", "-1"],

@@ -242,8 +242,8 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     return true;
   }
 
-  /** Work on disk for a request that mayRequest let in, or that must go on whatever the limit says. */
-  beginDiskWork(): void {
+  /** Work for a request that mayRequest let in, or that must go on whatever the limit says. */
+  beginWork(): void {
     this.#requests++;
   }
 

@@ -1,8 +1,9 @@
-// What all guests of one reactor share: the reactor, the policy in force, names to resolve, the disk pool, and the way to
+// What all guests of one reactor share: the reactor, the policy in force, lookups of names, the disk pool, and the way to
 // the main thread.
 
 import type { Attachment } from "./attachment.ts";
 import type { DiskPool } from "./disk/pool.ts";
+import type { Lookups } from "./names/lookups.ts";
 import type { PolicyState } from "./policy-state.ts";
 import type { Counters } from "./reactor/counters.ts";
 import type { FromReactor, ReactorOptions } from "./reactor/messages.ts";
@@ -18,17 +19,7 @@ export interface Host {
   readonly streamsIndex: number;
   policy: PolicyState;
   post(message: FromReactor): void;
-  /**
-   * Resolves a name for a guest on the main thread; `done` gets its addresses, or none and a Linux errno. Returns a
-   * number for cancelResolve().
-   */
-  resolve(
-    guest: string,
-    name: string,
-    timeoutMs: number,
-    done: (addresses: readonly string[], errno: number) => void,
-  ): number;
-  cancelResolve(id: number): void;
+  readonly lookups: Lookups;
   /** Calls back once the main thread has taken everything that was posted so far. */
   whenTaken(callback: () => void): void;
   guestGone(guest: Attachment): void;

@@ -10,8 +10,10 @@ export {
   type Violated,
   type VmOptions,
 } from "./monitor.ts";
+export { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
+export { NameServerError } from "./names/name-server.ts";
+export type { Lookup } from "./names/resolver.ts";
 export * from "./policy/index.ts";
 export { COUNTERS, type CounterName, type CounterValues } from "./reactor/counters.ts";
 export type { ReactorMemory, Refusal } from "./reactor/messages.ts";
-export { type Lookup, lookupBySystem } from "./resolver.ts";
 export { VmMemoryError } from "./vm-memory.ts";

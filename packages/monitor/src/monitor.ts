@@ -18,12 +18,13 @@ import {
 } from "@ringway/linux";
 import { type Logger, pino } from "pino";
 import { DISK_WORKERS } from "./disk/pool.ts";
+import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
+import { type Lookup, Resolver } from "./names/resolver.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
 import { loadPolicy } from "./policy/load.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type { FromReactor, ReactorMemory, ReactorOptions, Refusal, ToReactor } from "./reactor/messages.ts";
-import { type Lookup, Resolver } from "./resolver.ts";
 import { mapVmMemory, NotARegionError, VmMemoryError } from "./vm-memory.ts";
 
 /** A virtual machine to serve (docs/vm.md). */
@@ -56,8 +57,10 @@ export interface MonitorOptions {
   readonly maxGuests?: number;
   /** How long what a departed guest has ended may take to reach its peer, in milliseconds. Default 500. */
   readonly lingerMs?: number;
-  /** Resolves names. Default: the system's resolver. */
+  /** Resolves names. Default: hostLookup() of `names`. */
   readonly lookup?: Lookup;
+  /** Name servers and files of the default `lookup`. */
+  readonly names?: HostLookupOptions;
 }
 
 /** A guest that attach() made room for. */
@@ -136,13 +139,15 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #reloads: (() => void)[] = [];
   #nextGuest = 1;
   #closing: Promise<void> | undefined;
+  /** Nobody is there to be told anything; `wakeFd` may be another's by now. */
+  #gone = false;
   #onStopped: (() => void) | undefined;
 
   private constructor(options: MonitorOptions, policy: Policy) {
     super();
     this.#policy = policy;
     this.#log = options.logger ?? pino({ level: "silent" });
-    this.#resolver = new Resolver(options.lookup);
+    this.#resolver = new Resolver(options.lookup ?? hostLookup(options.names));
     this.#counters = new Counters();
     this.#listen = options.listen;
     const listenFd = options.listen === undefined ? -1 : listenUnix(options.listen);
@@ -343,6 +348,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     });
     this.#send({ kind: "stop", drainMs });
     await stopped;
+    this.#reactorGone();
     await Promise.all([this.#worker, ...this.#diskWorkers].map((worker) => worker.terminate()));
     closeFd(this.#wakeFd);
     for (const resolve of this.#reloads.splice(0)) resolve();
@@ -361,13 +367,21 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     }
   }
 
+  /** Lookups that are still under way must not keep the process, and have nobody to tell of their end. */
+  #reactorGone(): void {
+    this.#gone = true;
+    this.#resolver.close();
+  }
+
   #send(message: ToReactor): void {
+    if (this.#gone) return;
     this.#worker.postMessage(message, message.kind === "disk" ? [message.port] : []);
     ringEventfd(this.#wakeFd);
   }
 
   #failed(error: Error): void {
     this.#log.fatal({ err: error }, "the reactor failed");
+    this.#reactorGone();
     this.#unlinkSocket();
     this.#closing ??= Promise.all(this.#diskWorkers.map((worker) => worker.terminate())).then(() => {});
     this.#onStopped?.();
@@ -422,7 +436,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         this.emit("exit", { guest: message.guest, code: message.code });
         return;
       case "resolve":
-        void this.#resolve(message);
+        this.#resolve(message);
+        return;
+      case "resolve-cancel":
+        this.#resolver.cancel(message.id);
         return;
       case "policy":
         log.info("policy reloaded");
@@ -454,9 +471,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.emit("log", { guest, level, text });
   }
 
-  async #resolve({ id, guest, name, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): Promise<void> {
-    const { addresses, errno } = await this.#resolver.resolve(guest, name, timeoutMs);
-    this.#send({ kind: "resolved", id, addresses, errno });
+  #resolve({ id, key, name, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): void {
+    this.#resolver.resolve(id, key, name, timeoutMs, (answer) =>
+      this.#send({ kind: "resolved", id, ...answer }),
+    );
   }
 
   #startDiskWorkers(wakeFd: number): void {

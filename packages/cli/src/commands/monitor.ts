@@ -12,6 +12,7 @@ import {
   DEFAULT_DRAIN_MS,
   Monitor,
   type MonitorOptions,
+  NameServerError,
   PolicyError,
   VmMemoryError,
   type VmOptions,
@@ -27,6 +28,7 @@ export interface MonitorCommandOptions {
   readonly busyPollUs?: number;
   readonly drainMs?: number;
   readonly maxGuests?: number;
+  readonly nameServers?: readonly string[];
   readonly logLevel: string;
 }
 
@@ -68,7 +70,7 @@ async function start(
   policy: MonitorOptions["policy"],
   logger: Logger,
 ): Promise<Monitor> {
-  const { listen, vms, busyPollUs, maxGuests } = options;
+  const { listen, vms, busyPollUs, maxGuests, nameServers } = options;
   try {
     return await Monitor.start({
       policy,
@@ -77,8 +79,10 @@ async function start(
       ...(listen === undefined ? {} : { listen }),
       ...(busyPollUs === undefined ? {} : { busyPollUs }),
       ...(maxGuests === undefined ? {} : { maxGuests }),
+      ...(nameServers === undefined ? {} : { names: { nameServers } }),
     });
   } catch (error) {
+    if (error instanceof NameServerError) throw new UsageError(`--name-server: ${error.message}`);
     const { name, code, path } = error as SystemError;
     if (name !== "SystemError" || listen === undefined || path !== listen) throw error;
     const advice = adviceFor(code, listen);

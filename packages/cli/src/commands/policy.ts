@@ -1,12 +1,6 @@
 // ringway policy: what a file says, without a monitor. Decisions come from the matcher that the monitor itself asks.
 
-import {
-  canonicalAddress,
-  type Decision,
-  lookupBySystem,
-  type Policy,
-  PolicyMatcher,
-} from "@ringway/monitor";
+import { canonicalAddress, type Decision, hostLookup, type Policy, PolicyMatcher } from "@ringway/monitor";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
 import { loadForCommand } from "./load.ts";
 
@@ -112,7 +106,9 @@ function placeOf(policy: Policy, what: What, id: string): string {
 
 async function lookUp(name: string): Promise<readonly string[]> {
   try {
-    return await lookupBySystem(name, new AbortController().signal);
+    const early: string[] = [];
+    const rest = await hostLookup()(name, new AbortController().signal, (known) => early.push(...known));
+    return [...early, ...rest];
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new Failure(`cannot resolve ${name}: ${code ?? errorLine(error)}`, { cause: error });

@@ -2,6 +2,7 @@
 
 import type { MessagePort } from "node:worker_threads";
 import type { MappingPlace } from "@ringway/linux";
+import type { Answer } from "../names/resolver.ts";
 import type { Policy } from "../policy/types.ts";
 
 /** Given to the reactor's Worker when it starts. */
@@ -37,12 +38,8 @@ export type ToReactor =
       readonly doorbell: string;
     }
   | { readonly kind: "vm-removed"; readonly name: string }
-  | {
-      readonly kind: "resolved";
-      readonly id: number;
-      readonly addresses: readonly string[];
-      readonly errno: number;
-    }
+  /** The last one of an id has `ended`. */
+  | ({ readonly kind: "resolved"; readonly id: number } & Answer)
   | { readonly kind: "disk"; readonly port: MessagePort }
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
   | { readonly kind: "taken"; readonly id: number }
@@ -87,10 +84,13 @@ export type FromReactor =
   | {
       readonly kind: "resolve";
       readonly id: number;
-      readonly guest: string;
+      /** Who pays for it. */
+      readonly key: string;
       readonly name: string;
       readonly timeoutMs: number;
     }
+  /** Answered by its end, where that is not on its way already. */
+  | { readonly kind: "resolve-cancel"; readonly id: number }
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
   | { readonly kind: "vm-ended"; readonly name: string }
   | { readonly kind: "disk"; readonly wakeFd: number }

@@ -16,6 +16,7 @@ import { Attachment } from "../attachment.ts";
 import { DiskPool } from "../disk/pool.ts";
 import type { GuestLink } from "../guest-link.ts";
 import type { Host } from "../host.ts";
+import { Lookups } from "../names/lookups.ts";
 import { PolicyState } from "../policy-state.ts";
 import { SocketLink, turnAway } from "../socket-link.ts";
 import { Vm, type VmHost } from "../vm.ts";
@@ -36,8 +37,6 @@ const reactor = new Reactor({ busyPollUs: options.busyPollUs, counters });
 const guests = new Set<Attachment>();
 const marks = new Map<number, () => void>();
 let nextMark = 1;
-const resolving = new Map<number, (addresses: readonly string[], errno: number) => void>();
-let nextResolve = 1;
 let nextGuest = 1;
 let stopping = false;
 let stopped = false;
@@ -57,15 +56,7 @@ const host: Host = {
   streamsIndex: counters.index("streams"),
   policy: new PolicyState(options.policy),
   post,
-  resolve(guest, name, timeoutMs, done) {
-    const id = nextResolve++;
-    resolving.set(id, done);
-    post({ kind: "resolve", id, guest, name, timeoutMs });
-    return id;
-  },
-  cancelResolve(id) {
-    resolving.delete(id);
-  },
+  lookups: new Lookups(post),
   whenTaken(callback) {
     const id = nextMark++;
     marks.set(id, callback);
@@ -209,12 +200,9 @@ function onMessage(message: ToReactor): void {
       vms.get(message.name)?.remove();
       vms.delete(message.name);
       return;
-    case "resolved": {
-      const done = resolving.get(message.id);
-      resolving.delete(message.id);
-      done?.(message.addresses, message.errno);
+    case "resolved":
+      host.lookups.answered(message.id, message);
       return;
-    }
     case "taken": {
       const callback = marks.get(message.id);
       marks.delete(message.id);

@@ -119,7 +119,7 @@ export abstract class RequestRelay implements Relay {
 
   /** Works on disk; no request is taken until `done` has been called. */
   protected disk(operation: DiskOperation, done: (result: DiskResult) => void): void {
-    this.stream.guest.beginDiskWork();
+    this.stream.guest.beginWork();
     this.#work = onDisk(this.stream, operation, (result) => {
       this.#work = undefined;
       this.stream.guest.endRequest();

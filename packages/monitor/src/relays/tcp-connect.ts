@@ -2,6 +2,7 @@
 //
 //   Open ─ literal address ─────────────────────▶ CONNECTING ─ first that connects ─▶ TcpRelay
 //     └── name ─▶ RESOLVING ─ addresses, judged ──▶    └─ none, or time over ─▶ Refused
+//                     └──── more of them may follow ───────┘
 //
 // Several addresses race as RFC 8305 says: interleaved by family, IPv6 first, the next one started when the last has
 // failed or 250 ms have passed; the first to connect wins and the others are closed. Policy is asked for the name before it
@@ -30,6 +31,7 @@ import {
   socketError,
   tcpSocket,
 } from "@ringway/linux";
+import type { Answer } from "../names/resolver.ts";
 import { canonicalAddress } from "../policy/addresses.ts";
 import type { Decision } from "../policy/types.ts";
 import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
@@ -61,8 +63,16 @@ class TcpConnectRelay implements Relay {
   readonly #host: string;
   readonly #port: number;
   readonly #timeoutMs: number;
-  #resolving: number | undefined;
+  /** The lookup, until it has ended. */
+  #lookup: number | undefined;
+  /** Addresses may still come. */
+  #resolving = false;
+  /** One address at least may be connected to. */
+  #allowed = false;
+  /** Of an address that may not, until the audit log has it. */
+  #deniedAddress: Decision | undefined;
   #waiting: InetAddress[] = [];
+  #tried = 0;
   #attempts: Attempt[] = [];
   #deadline: Timer | undefined;
   #nextAttempt: Timer | undefined;
@@ -93,7 +103,7 @@ class TcpConnectRelay implements Relay {
       return;
     }
     this.#deadline = guest.reactor.after(this.#timeoutMs, () => {
-      const what = this.#resolving === undefined ? "answer" : "resolve";
+      const what = this.#resolving && !this.#allowed ? "resolve" : "answer";
       const reason = `${this.#what()} did not ${what} within ${this.#timeoutMs} ms`;
       this.#stream.guard(() => this.#refuse(Errno.ETIMEDOUT, "", reason));
     });
@@ -104,12 +114,11 @@ class TcpConnectRelay implements Relay {
     }
     const { name = this.#host, ruleIndex = -1 } = decision;
     const { resolveMs } = guest.policy.policy.timeouts;
-    this.#resolving = guest.host.resolve(guest.name, name, resolveMs, (addresses, errno) => {
-      this.#resolving = undefined;
-      this.#stream.guard(() => {
-        if (addresses.length === 0) this.#refuse(errno, "", `${name}: ${resolveFailure(errno)}`);
-        else this.#judge(name, ruleIndex, addresses);
-      });
+    this.#resolving = true;
+    this.#lookup = guest.host.lookups.start(guest.name, name, resolveMs, (answer) => {
+      if (answer.ended) this.#lookup = undefined;
+      this.#resolving = !answer.ended && answer.errno === 0;
+      this.#stream.guard(() => this.#resolved(name, ruleIndex, answer));
     });
   }
 
@@ -120,10 +129,15 @@ class TcpConnectRelay implements Relay {
 
   dispose(): void {
     this.#finished = true;
-    const { reactor, host } = this.#stream.guest;
-    reactor.cancel(this.#deadline);
-    reactor.cancel(this.#nextAttempt);
-    if (this.#resolving !== undefined) host.cancelResolve(this.#resolving);
+    const { guest } = this.#stream;
+    guest.reactor.cancel(this.#deadline);
+    guest.reactor.cancel(this.#nextAttempt);
+    if (this.#lookup !== undefined) {
+      // The stream's request ends with it; the lookup's goes on, until there is nothing left of it.
+      guest.beginWork();
+      guest.host.lookups.cancel(this.#lookup, () => guest.endRequest());
+      this.#lookup = undefined;
+    }
     for (const attempt of this.#attempts) this.#closeAttempt(attempt);
   }
 
@@ -131,42 +145,52 @@ class TcpConnectRelay implements Relay {
     return this.#host.includes(":") ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`;
   }
 
+  #resolved(name: string, ruleIndex: number, { addresses, errno }: Answer): void {
+    if (errno !== 0) {
+      this.#refuse(errno, "", `${name}: ${resolveFailure(errno)}`);
+      return;
+    }
+    this.#judge(name, ruleIndex, addresses);
+    if (this.#allowed) {
+      if (this.#deniedAddress !== undefined) this.#audit(this.#deniedAddress);
+      this.#deniedAddress = undefined;
+      // Otherwise an attempt has just begun, and the next one follows it.
+      if (this.#nextAttempt === undefined) this.#attemptNext();
+    } else if (!this.#resolving) this.#denied(this.#deniedAddress!);
+  }
+
   #judge(name: string, ruleIndex: number, addresses: readonly string[]): void {
     const { matcher } = this.#stream.guest.policy;
     const allowed: InetAddress[] = [];
-    let denied: Decision | undefined;
     for (const text of addresses) {
       const decision = matcher.connectResolved(name, ruleIndex, text, this.#port);
       const bytes = parseIp(canonicalAddress(text) ?? "");
       if (decision.allowed && bytes !== undefined) allowed.push(address(bytes, this.#port));
-      else denied ??= decision;
+      else this.#deniedAddress ??= decision;
     }
-    if (allowed.length === 0) {
-      this.#denied(denied!);
-      return;
-    }
-    if (denied !== undefined) this.#audit(denied);
-    this.#waiting = interleave(allowed).slice(0, ADDRESSES_MAX);
-    this.#attemptNext();
+    this.#allowed ||= allowed.length > 0;
+    this.#waiting = interleave([...this.#waiting, ...allowed]).slice(0, ADDRESSES_MAX - this.#tried);
   }
 
   /** Starts the next attempt, and the ones after it where it fails at once. */
   #attemptNext(): void {
     const { reactor } = this.#stream.guest;
     reactor.cancel(this.#nextAttempt);
+    this.#nextAttempt = undefined;
     for (let to = this.#waiting.shift(); to !== undefined; to = this.#waiting.shift()) {
+      this.#tried++;
       const errno = this.#attempt(to);
       if (errno !== 0) {
         this.#note(errno, to);
         continue;
       }
-      if (this.#waiting.length === 0) return;
+      if (this.#waiting.length === 0 && !this.#resolving) return;
       this.#nextAttempt = reactor.after(ATTEMPT_DELAY_MS, () =>
         this.#stream.guard(() => this.#attemptNext()),
       );
       return;
     }
-    if (this.#attempts.every((attempt) => attempt.done)) this.#refuseFailed();
+    if (!this.#resolving && this.#attempts.every((attempt) => attempt.done)) this.#refuseFailed();
   }
 
   /** Starts to connect: 0, or the errno with which it failed at once. */

@@ -1,0 +1,103 @@
+// The host's own way from a name to its addresses, without a thread that waits: the hosts file, then localhost, then DNS.
+//
+//   name ─ in the hosts file ──────────────────────────────▶ its addresses
+//     ├── localhost, *.localhost (RFC 6761) ───────────────▶ loopback; no server is ever asked
+//     └── DNS: AAAA ┬─ each: server, next server, ... ─────▶ both answered: AAAA, then A
+//               A ──┘                                        one first: below
+//
+// RFC 8305, section 3: AAAA that come first are told at once; A that come first wait 50 ms for AAAA. Then the others follow
+// when they come, so a server that keeps one of the two waiting costs nobody a connection.
+//
+// A server that fails (SERVFAIL, REFUSED, unreachable, silent) is passed over for the next; one that says that the name, or
+// the type, does not exist is believed. Absolute names only: no search list.
+
+import { setTimeout as delay } from "node:timers/promises";
+import { type Hosts, parseHosts } from "./hosts-file.ts";
+import { type Family, NameServer } from "./name-server.ts";
+import { parseResolvConf, type ResolvConf } from "./resolv-conf.ts";
+import type { Lookup } from "./resolver.ts";
+import { WatchedFile } from "./watched-file.ts";
+
+export interface HostLookupOptions {
+  /** Name servers to ask, each `address`, `address:port` or `[address]:port`. Default: those of resolv.conf. */
+  readonly nameServers?: readonly string[];
+  /** Default /etc/hosts. */
+  readonly hostsFile?: string;
+  /** Default /etc/resolv.conf. */
+  readonly resolvConf?: string;
+}
+
+/** RFC 8305, section 8: Resolution Delay. */
+const RESOLUTION_DELAY_MS = 50;
+const LOOPBACK = ["::1", "127.0.0.1"];
+
+/** Reads its files again when they change. Throws NameServerError for a name server that is none. */
+export function hostLookup(options: HostLookupOptions = {}): Lookup {
+  const hosts = new WatchedFile<Hosts>(options.hostsFile ?? "/etc/hosts", parseHosts);
+  const conf = new WatchedFile(options.resolvConf ?? "/etc/resolv.conf", (text) => {
+    const parsed = parseResolvConf(text);
+    return new Dns({ ...parsed, servers: options.nameServers ?? parsed.servers });
+  });
+  // A wrong option is told now, and not at the first lookup.
+  conf.value;
+  return async (name, signal, early) => {
+    const listed = hosts.value.get(name);
+    if (listed !== undefined) return listed;
+    if (name === "localhost" || name.endsWith(".localhost")) return LOOPBACK;
+    return await conf.value.lookup(name, signal, early);
+  };
+}
+
+/** What became of the question for one family. */
+interface Outcome {
+  readonly family: Family;
+  readonly addresses: readonly string[];
+  /** Why there are none. */
+  readonly error: unknown;
+}
+
+class Dns {
+  readonly #servers: readonly NameServer[];
+  readonly #conf: ResolvConf;
+
+  constructor(conf: ResolvConf) {
+    this.#conf = conf;
+    this.#servers = conf.servers.map((address) => new NameServer(address));
+  }
+
+  readonly lookup: Lookup = async (name, signal, early) => {
+    const six = this.#family(name, 6, signal);
+    const four = this.#family(name, 4, signal);
+    let first = await Promise.race([six, four]);
+    if (first.family === 4 && first.addresses.length > 0) {
+      first = await Promise.race([six, delay(RESOLUTION_DELAY_MS, first, { ref: false })]);
+    }
+    if (first.addresses.length > 0) early?.(first.addresses);
+    const second = await (first.family === 6 ? four : six);
+    if (first.addresses.length > 0 || second.addresses.length > 0) return second.addresses;
+    // A failure says more than an absence: the name may have addresses.
+    throw isAbsence(first.error) ? second.error : first.error;
+  };
+
+  /** Never rejects, and settles when nothing of it is left. */
+  async #family(name: string, family: Family, signal: AbortSignal): Promise<Outcome> {
+    let error: unknown;
+    for (let attempt = 0; attempt < this.#conf.attempts; attempt++) {
+      for (const server of this.#servers) {
+        try {
+          const addresses = await server.ask(name, family, this.#conf.timeoutMs, signal);
+          return { family, addresses, error: undefined };
+        } catch (cause) {
+          error = cause;
+          if (signal.aborted || isAbsence(cause)) return { family, addresses: [], error };
+        }
+      }
+    }
+    return { family, addresses: [], error };
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOTFOUND" || code === "ENODATA";
+}

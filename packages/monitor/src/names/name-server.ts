@@ -1,0 +1,83 @@
+// One name server, asked through c-ares (node:dns): UDP, and TCP where the answer did not fit; CNAMEs followed within the answer.
+//
+// A c-ares channel serves one question at a time, because its cancel() ends all that are under way on it. A channel has a
+// socket only while it asks, so each question has a port of its own, and descriptors are bounded by the questions at once: two
+// for each (UDP, then TCP). Channels are kept for the next question: they live outside of V8's heap, which would not know
+// that it has a reason to collect them.
+
+import { Resolver } from "node:dns/promises";
+import { isIP } from "node:net";
+import { isPort } from "../policy/ports.ts";
+import { quoted } from "../policy/text.ts";
+
+export type Family = 4 | 6;
+
+/** Sent again after this long, then after twice as long, and so on until the time of the question is over. */
+const RESEND_MS = 1000;
+const RESENDS_MAX = 8;
+/** A zone with thousands of addresses must not become as many to be judged; 16 are tried at the most. */
+const ADDRESSES_MAX = 64;
+
+/** What was given as a name server is none. */
+export class NameServerError extends Error {
+  override readonly name: string = "NameServerError";
+  readonly code: "ERR_RINGWAY_NAME_SERVER" = "ERR_RINGWAY_NAME_SERVER";
+}
+
+export class NameServer {
+  readonly #address: string;
+  readonly #idle: Resolver[] = [];
+
+  /** `address`, `address:port` or `[address]:port`. Throws NameServerError. */
+  constructor(text: string) {
+    const match = /^(?:\[([^[\]]+)\]|([0-9.]+))(?::([0-9]{1,5}))?$/.exec(text);
+    const address = match?.[1] ?? match?.[2] ?? text;
+    const port = Number(match?.[3] ?? 53);
+    // Checked in full here: Node aborts the process for some of what is none (port 0), and drops a zone.
+    if (isIP(address) === 0 || address.includes("%") || !isPort(port, 1)) {
+      const forms = "192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353";
+      throw new NameServerError(`expected a name server such as ${forms}; found ${quoted(text)}`);
+    }
+    this.#address = isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
+  /**
+   * The addresses of one family. Rejects with c-ares' `code`: ENOTFOUND, ENODATA; ESERVFAIL and its like; ETIMEOUT after
+   * `timeoutMs`; ECANCELLED once `signal` is aborted. When it has settled, nothing of the question is left.
+   */
+  async ask(
+    name: string,
+    family: Family,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const channel = this.#idle.pop() ?? this.#channel();
+    let late = false;
+    const cancel = (): void => channel.cancel();
+    const timer = setTimeout(() => {
+      late = true;
+      cancel();
+    }, timeoutMs);
+    signal.addEventListener("abort", cancel);
+    try {
+      const addresses = family === 4 ? channel.resolve4(name) : channel.resolve6(name);
+      if (signal.aborted) cancel();
+      return (await addresses).slice(0, ADDRESSES_MAX);
+    } catch (error) {
+      if (!late || signal.aborted) throw error;
+      throw Object.assign(new Error(`${this.#address} did not answer`, { cause: error }), {
+        code: "ETIMEOUT",
+      });
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", cancel);
+      this.#idle.push(channel);
+    }
+  }
+
+  #channel(): Resolver {
+    const channel = new Resolver({ timeout: RESEND_MS, tries: RESENDS_MAX });
+    channel.setServers([this.#address]);
+    return channel;
+  }
+}

@@ -1,0 +1,166 @@
+// Names to addresses for the guests, on the main thread: how many at once, for how long, and what became of each. The way from
+// a name to its addresses is a Lookup.
+//
+//   WAITING ── its turn ──▶ RUNNING ── the lookup's promise settles ──────▶ ENDED
+//      │ cancel,               │ cancel, time over: its signal is aborted     ▲
+//      │ time over             ▼                                              │
+//      │                   ABANDONED ── the promise settles, or 10 s over ────┤
+//      └──────────────────────────────────────────────────────────────────────┘
+//
+// A place among the lookups at once, and the guest's request (docs/security.md), are given back in ENDED and not before: what a
+// guest starts and gives up, again and again, is never more than what it may have under way.
+
+import { Errno } from "@ringway/control";
+import { type Turn, Turns } from "./turns.ts";
+
+/**
+ * All addresses of a name, in the order of preference. Rejects with a Node `code` (ENOTFOUND, EAI_AGAIN, ETIMEOUT). What is known
+ * before the rest may be told to `early`; the promise then has the rest, which may be empty. When `signal` is aborted, nobody
+ * wants to know any more: the promise should settle soon.
+ */
+export type Lookup = (
+  name: string,
+  signal: AbortSignal,
+  early?: (addresses: readonly string[]) => void,
+) => Promise<readonly string[]>;
+
+/** What is told of a lookup: addresses, once or several times, or why there are none. */
+export interface Answer {
+  readonly addresses: readonly string[];
+  /** 0, or the Linux errno for the guest (TCP-6): there are no addresses, and none will come. */
+  readonly errno: number;
+  /** The lookup has ended: nothing more is told. */
+  readonly ended: boolean;
+}
+
+/** Lookups at once: with c-ares, at most four descriptors each. */
+const LOOKUPS_MAX = 16;
+/** Of these for one key: who has names that nobody answers for leaves room for the others. */
+const LOOKUPS_PER_KEY = 4;
+/** How long a lookup whose signal is aborted is waited for. One that takes longer counts as ended: it must not hold its place for ever. */
+const ABANDONED_MS = 10_000;
+
+export class Resolver {
+  readonly #lookup: Lookup;
+  readonly #turns: Turns = new Turns(LOOKUPS_MAX, LOOKUPS_PER_KEY);
+  readonly #resolutions: Map<number, Resolution> = new Map();
+
+  constructor(lookup: Lookup) {
+    this.#lookup = lookup;
+  }
+
+  /** Calls `tell` until an answer says `ended`. The time limit covers the wait for a turn too. `id` is the caller's. */
+  resolve(id: number, key: string, name: string, timeoutMs: number, tell: (answer: Answer) => void): void {
+    const resolution = new Resolution(
+      (signal, early) => this.#lookup(name, signal, early),
+      this.#turns,
+      (answer) => {
+        if (answer.ended) this.#resolutions.delete(id);
+        tell(answer);
+      },
+    );
+    this.#resolutions.set(id, resolution);
+    resolution.start(key, timeoutMs);
+  }
+
+  /** Nobody wants to know any more. The lookup's end is told all the same; nothing is for one that has ended. */
+  cancel(id: number): void {
+    this.#resolutions.get(id)?.giveUp(0);
+  }
+
+  /** Cancels all that is under way. */
+  close(): void {
+    for (const id of this.#resolutions.keys()) this.cancel(id);
+  }
+}
+
+type Running = (
+  signal: AbortSignal,
+  early: (addresses: readonly string[]) => void,
+) => Promise<readonly string[]>;
+
+class Resolution {
+  readonly #lookup: Running;
+  readonly #turns: Turns;
+  readonly #tell: (answer: Answer) => void;
+  #turn: Turn | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** Aborts the lookup; there from when it runs. */
+  #abort: AbortController | undefined;
+  #found = false;
+  /** Given up: only the end is still to be told. */
+  #abandoned = false;
+  #ended = false;
+
+  constructor(lookup: Running, turns: Turns, tell: (answer: Answer) => void) {
+    this.#lookup = lookup;
+    this.#turns = turns;
+    this.#tell = tell;
+  }
+
+  start(key: string, timeoutMs: number): void {
+    this.#timer = setTimeout(() => this.giveUp(Errno.ETIMEDOUT), timeoutMs);
+    this.#turn = this.#turns.enter(key, () => void this.#run());
+  }
+
+  giveUp(errno: number): void {
+    if (this.#abandoned || this.#ended) return;
+    if (this.#abort === undefined) {
+      this.#end([], errno);
+      return;
+    }
+    this.#abandoned = true;
+    if (errno !== 0 && !this.#found) this.#tell({ addresses: [], errno, ended: false });
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#end([], 0), ABANDONED_MS);
+    this.#timer.unref();
+    this.#abort.abort();
+  }
+
+  async #run(): Promise<void> {
+    const abort = new AbortController();
+    this.#abort = abort;
+    // A lookup that throws at once rejects like any other.
+    const lookup = async (): Promise<readonly string[]> =>
+      await this.#lookup(abort.signal, (known) => this.#early(known));
+    try {
+      const addresses = await lookup();
+      this.#end(addresses, addresses.length === 0 ? Errno.ENOENT : 0);
+    } catch (error) {
+      this.#end([], errnoOf((error as NodeJS.ErrnoException).code));
+    }
+  }
+
+  #early(addresses: readonly string[]): void {
+    if (this.#abandoned || this.#ended || addresses.length === 0) return;
+    this.#found = true;
+    this.#tell({ addresses, errno: 0, ended: false });
+  }
+
+  #end(addresses: readonly string[], errno: number): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.#tell(this.#abandoned ? NOTHING_MORE : { addresses, errno: this.#found ? 0 : errno, ended: true });
+    // Last: the next one's turn begins within.
+    this.#turns.leave(this.#turn!);
+  }
+}
+
+const NOTHING_MORE: Answer = { addresses: [], errno: 0, ended: true };
+
+/** Codes of c-ares (node:dns) and of getaddrinfo, which a lookup of the program's own may use. */
+function errnoOf(code: string | undefined): number {
+  switch (code) {
+    case "ENOTFOUND":
+    case "ENODATA":
+    case "EAI_NONAME":
+      return Errno.ENOENT;
+    case "ETIMEOUT":
+    case "ETIMEDOUT":
+    case "ABORT_ERR":
+      return Errno.ETIMEDOUT;
+    default:
+      return Errno.EAGAIN;
+  }
+}
