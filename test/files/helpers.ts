@@ -64,16 +64,25 @@ export interface HostOptions {
   readonly refusals?: "explain" | "hide";
   /** Another folder for /data. */
   readonly data?: string;
+  /** Rules in front of those that every host has, as lines of YAML; their folders are made. */
+  readonly files?: string;
 }
 
 export function withLimits(policy: Policy, limits: Partial<Limits>): Policy {
   return { ...policy, limits: { ...policy.limits, ...limits } };
 }
 
-export async function startHost({ limits = {}, refusals, data }: HostOptions = {}): Promise<Host> {
+export async function startHost({
+  limits = {},
+  refusals,
+  data,
+  files: own = "",
+}: HostOptions = {}): Promise<Host> {
   const base = mkdtempSync(join(tmpdir(), "ringway-files-"));
   for (const name of ["data", "other", "fixed", "outside"]) mkdirSync(join(base, name));
-  const parsed = withLimits(parsePolicy(POLICY, { file: join(base, "policy.yaml") }), limits);
+  const yaml = POLICY.replace("files:\n", `files:\n${own}`);
+  const parsed = withLimits(parsePolicy(yaml, { file: join(base, "policy.yaml") }), limits);
+  for (const { host } of parsed.files) if (host.startsWith(base)) mkdirSync(host, { recursive: true });
   const files = parsed.files.map((rule) => (rule.id === "data" && data ? { ...rule, host: data } : rule));
   const policy: Policy = { ...parsed, files, ...(refusals === undefined ? {} : { refusals }) };
   const socketPath = join(base, "attach.sock");

@@ -255,6 +255,8 @@ export interface FileStat {
   readonly inode: number;
   readonly deviceMajor: number;
   readonly deviceMinor: number;
+  /** Of the mount that it was reached by; 0 where the kernel does not tell (before 5.8). */
+  readonly mount: number;
   /** In bytes. */
   readonly size: number;
   /** What it takes on disk, in units of 512 bytes. */
@@ -266,9 +268,11 @@ export interface FileStat {
 
 // struct statx, 256 bytes: mask u32 0 | blksize u32 4 | attributes u64 8 | nlink u32 16 | uid u32 20 | gid u32 24 |
 // mode u16 28 | ino u64 32 | size u64 40 | blocks u64 48 | atime 64 | btime 80 | ctime 96 | mtime 112 |
-// dev major u32 136 | dev minor u32 140;  a time is seconds i64, nanoseconds u32, in 16 bytes
+// dev major u32 136 | dev minor u32 140 | mnt id u64 144;  a time is seconds i64, nanoseconds u32, in 16 bytes
 const statx = scratch(256);
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_MNT_ID = 0x1000;
+const STATX_WANTED = STATX_BASIC_STATS | STATX_MNT_ID;
 
 const S_IFMT = 0o170000;
 const S_IFSOCK = 0o140000;
@@ -299,7 +303,7 @@ function callStatx(dirfd: number, name: PathLike, flags: number): number {
   const put = putPath(path, name);
   if (put < 0) return put;
   return outcome(
-    statxCall(SYS.statx, dirfd, path.address, flags | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, statx.address),
+    statxCall(SYS.statx, dirfd, path.address, flags | AT_NO_AUTOMOUNT, STATX_WANTED, statx.address),
   );
 }
 
@@ -315,6 +319,7 @@ function takeStat(): FileStat {
     inode: view.getUint32(32, true) + (view.getUint32(36, true) & 0x1fffff) * 2 ** 32,
     deviceMajor: view.getUint32(136, true),
     deviceMinor: view.getUint32(140, true),
+    mount: (view.getUint32(0, true) & STATX_MNT_ID) === 0 ? 0 : u64At(view, 144),
     size: u64At(view, 40),
     blocks: u64At(view, 48),
     accessed: timeAt(64),
@@ -334,6 +339,8 @@ function kindOf(type: number): FileKind {
 }
 
 export interface FileSystemStat {
+  /** Its magic number (statfs(2)). */
+  readonly type: number;
   readonly blockBytes: number;
   readonly blocks: number;
   readonly blocksFree: number;
@@ -354,6 +361,7 @@ export function statfs(fd: number): FileSystemStat | number {
   if (result < 0) return result;
   const word = (i: number): number => u64At(fsStat.view, i * 8);
   return {
+    type: fsStat.view.getUint32(0, true),
     blockBytes: word(1),
     blocks: word(2),
     blocksFree: word(3),
@@ -404,7 +412,10 @@ export function linkat(fromDirfd: number, from: PathLike, toDirfd: number, to: P
   return put < 0 ? put : outcome(linkatCall(fromDirfd, path.address, toDirfd, path2.address, 0));
 }
 
-/** What a symbolic link holds, as text where it is UTF-8: or -errno (-EINVAL where it is no link). */
+/**
+ * What a symbolic link holds, as text where it is UTF-8: or -errno (-EINVAL where it is no link). With an empty name, what the
+ * descriptor itself holds, a link opened with PATH and NO_FOLLOW.
+ */
 export function readlinkat(dirfd: number, name: PathLike): PathLike | number {
   const put = putPath(path, name);
   if (put < 0) return put;

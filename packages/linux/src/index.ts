@@ -4,6 +4,7 @@
 // something up throw SystemError. libc.ts says how and why.
 
 export * from "./aio.ts";
+export * from "./capabilities.ts";
 export * from "./channel.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";

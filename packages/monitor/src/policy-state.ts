@@ -1,21 +1,31 @@
-// A policy in force: its matcher, and a descriptor for each root it names. Kept for as long as a guest is judged by it
-// or a file operation is under way below one of its roots.
+// A policy in force: its matcher, and its roots, which the disk workers know as a tree. Kept for as long as a guest is judged by
+// it or a file operation is under way below one of its roots.
 
-import { closeFd, openDirectory } from "@ringway/linux";
+import type { DiskPool } from "./disk/pool.ts";
+import { closeRoots, openRoots, type Root, type Roots } from "./disk/roots.ts";
 import { PolicyMatcher } from "./policy/matcher.ts";
 import type { Policy } from "./policy/types.ts";
 
 export class PolicyState {
   readonly policy: Policy;
   readonly matcher: PolicyMatcher;
-  /** Descriptors of files[i].host, or -errno where it cannot be opened. */
-  readonly roots: readonly number[];
+  /** The disk workers' name for its roots. */
+  readonly tree: number;
+  readonly #roots: Roots;
+  readonly #disk: DiskPool;
   #holders = 1;
 
-  constructor(policy: Policy) {
+  constructor(policy: Policy, disk: DiskPool) {
     this.policy = policy;
     this.matcher = new PolicyMatcher(policy);
-    this.roots = policy.files.map((rule) => openDirectory(rule.host));
+    this.#disk = disk;
+    this.#roots = openRoots(policy.files);
+    this.tree = disk.addTree(this.#roots);
+  }
+
+  /** That of files[i]. */
+  root(index: number): Root {
+    return this.#roots.roots[index]!;
   }
 
   retain(): void {
@@ -24,6 +34,7 @@ export class PolicyState {
 
   release(): void {
     if (--this.#holders > 0) return;
-    for (const fd of this.roots) if (fd >= 0) closeFd(fd);
+    this.#disk.removeTree(this.tree);
+    closeRoots(this.#roots);
   }
 }

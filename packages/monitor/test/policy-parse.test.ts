@@ -105,7 +105,9 @@ describe("a good policy", () => {
           ],
         },
       ],
-      files: [{ id: "files[0]", guest: "/data", host: "/etc/ringway/data", access: "rw" }],
+      files: [
+        { id: "files[0]", guest: "/data", host: "/etc/ringway/data", access: "rw", crossMounts: false },
+      ],
       vms: [],
       limits: {
         streams: 100,

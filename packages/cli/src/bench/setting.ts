@@ -123,7 +123,7 @@ function policyFor(folder: string): object {
   return {
     version: 1,
     connect: [{ id: "loopback", allow: "127.0.0.1" }],
-    files: [{ id: "bench", guest: "/bench", host: folder, access: "ro" }],
+    files: [{ id: "bench", guest: "/bench", host: folder, access: "ro", crossMounts: false }],
     limits: { streams: 20_000, regionBytes: REGION_BYTES, streamBytes: "4MiB" },
   };
 }

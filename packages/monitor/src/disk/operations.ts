@@ -1,50 +1,40 @@
 // Work on files that may wait on a disk: what can be asked of a disk worker, and how it is done there. Plain data both
-// ways; a result is -errno, or what the operation gives. Everything is opened beneath a root (DESIGN: trust, 7).
+// ways; a result is -errno, or what the operation gives. Names are looked up by landing.ts alone; how they are changed is in
+// names.ts, how files are opened in open.ts.
 
-import { FileKind, PERMISSION_BITS, type StatReply } from "@ringway/control";
+import type { StatReply } from "@ringway/control";
 import {
   closeFd,
-  type DirectoryEntry,
   dataSync,
   Errno,
   type FileStat,
-  fchmod,
   fstat,
-  mkdirat,
-  OpenFlags,
-  openat2,
-  ResolveFlags,
   readAt,
-  readDirectoryBatch,
   readlinkat,
-  renameat,
   type Scratch,
   scratch,
   seek,
-  setTimes,
-  stat,
   statfs,
-  symlinkat,
   sync,
   truncate,
-  unlinkat,
   write,
   writeAt,
 } from "@ringway/linux";
+import { type Place, type Refusal, withObject } from "./landing.ts";
+import { list, listMore } from "./list.ts";
+import * as names from "./names.ts";
+import { open } from "./open.ts";
+import type { Roots } from "./roots.ts";
+import { clamp, statReply, type Time } from "./status.ts";
+import { addTree, removeTree } from "./tree.ts";
 
-/** A place below a root: the root's descriptor, and the path from there ("." for the root itself). */
-export interface RootPath {
-  readonly root: number;
-  readonly path: string;
-}
-
-export interface Time {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-}
+/** What a worker is told of, beside its operations: the trees that they are about. */
+export type TreeChange =
+  | { readonly kind: "add-tree"; readonly tree: number; readonly roots: Roots }
+  | { readonly kind: "remove-tree"; readonly tree: number };
 
 export type DiskOperation =
-  | ({ readonly kind: "open"; readonly flags: number; readonly mode: number } & RootPath)
+  | ({ readonly kind: "open"; readonly flags: number; readonly mode: number } & Place)
   | { readonly kind: "close"; readonly fd: number }
   /** Reads into memory that the asker keeps mapped until the answer. */
   | {
@@ -70,25 +60,27 @@ export type DiskOperation =
   | { readonly kind: "fstat"; readonly fd: number }
   | { readonly kind: "truncate"; readonly fd: number; readonly bytes: number }
   | { readonly kind: "sync"; readonly fd: number; readonly dataOnly: boolean }
-  | ({ readonly kind: "stat"; readonly follow: boolean } & RootPath)
+  | ({ readonly kind: "stat"; readonly follow: boolean } & Place)
   /** Begins to list a folder: entries that fit `bytes` of an Entries frame, and the folder where there are more. */
-  | ({ readonly kind: "list"; readonly bytes: number } & RootPath)
+  | ({ readonly kind: "list"; readonly bytes: number } & Place)
   /** Goes on; closes the folder at the end, and where it fails. */
   | { readonly kind: "listMore"; readonly folder: number; readonly bytes: number }
-  | ({ readonly kind: "mkdir"; readonly mode: number; readonly parents: boolean } & RootPath)
-  | ({ readonly kind: "unlink"; readonly directory: boolean } & RootPath)
-  | { readonly kind: "rename"; readonly from: RootPath; readonly to: RootPath }
-  | ({ readonly kind: "symlink"; readonly target: string } & RootPath)
-  | ({ readonly kind: "readlink" } & RootPath)
-  | ({ readonly kind: "chmod"; readonly mode: number } & RootPath)
-  | ({ readonly kind: "utimes"; readonly accessed: Time; readonly modified: Time } & RootPath)
-  | ({ readonly kind: "statfs" } & RootPath);
+  | ({ readonly kind: "mkdir"; readonly mode: number; readonly parents: boolean } & Place)
+  | ({ readonly kind: "unlink"; readonly directory: boolean } & Place)
+  | { readonly kind: "rename"; readonly from: Place; readonly to: Place }
+  | ({ readonly kind: "symlink"; readonly target: string } & Place)
+  | ({ readonly kind: "readlink" } & Place)
+  | ({ readonly kind: "chmod"; readonly mode: number } & Place)
+  | ({ readonly kind: "utimes"; readonly accessed: Time; readonly modified: Time } & Place)
+  | ({ readonly kind: "statfs" } & Place);
 
 /** What an operation gave; `errno` 0 and the fields that it has. */
 export interface DiskResult {
   readonly errno: number;
-  /** The path leads out of its root: the kernel refused to follow it. */
-  readonly escaped?: true;
+  /** Where the policy said no, not the file system. */
+  readonly refusal?: Refusal;
+  /** Names in a folder that is not empty which no guest can use: they are not UTF-8. */
+  readonly unusable?: number;
   /** A descriptor, a count of bytes, an offset. */
   readonly value: number;
   readonly stat?: StatReply;
@@ -101,14 +93,17 @@ export interface DiskResult {
   readonly numbers?: readonly number[];
 }
 
-const RESOLVE: number = ResolveFlags.BENEATH | ResolveFlags.NO_MAGIC_LINKS;
-/** The longest name that a guest can be told of, and could use (FILE-1). */
-const NAME_MAX_BYTES = 255;
+export function change(message: TreeChange): void {
+  if (message.kind === "add-tree") addTree(message.tree, message.roots);
+  else removeTree(message.tree);
+}
 
 export function perform(operation: DiskOperation): DiskResult {
   switch (operation.kind) {
-    case "open":
-      return open(operation);
+    case "open": {
+      const opened = open(operation, operation.flags, operation.mode);
+      return "found" in opened ? { errno: 0, value: opened.fd, stat: statReply(opened.found) } : done(opened);
+    }
     case "close":
       return number(closeFd(operation.fd));
     case "readInto":
@@ -137,40 +132,35 @@ export function perform(operation: DiskOperation): DiskResult {
     case "sync":
       return number(operation.dataOnly ? dataSync(operation.fd) : sync(operation.fd));
     case "stat":
-      return operation.follow ? at(operation, (fd) => status(fstat(fd))) : lstat(operation);
+      return done(withObject(operation, operation.follow, false, ({ fd }) => status(fstat(fd))));
     case "list":
-      return list(operation);
+      return done(list(operation, operation.bytes));
     case "listMore":
-      return listMore(operation);
+      return done(listMore(operation.folder, operation.bytes));
     case "mkdir":
-      return mkdir(operation);
+      return done(names.mkdir(operation, operation.mode, operation.parents));
     case "unlink":
-      return inParent(operation, (parent, name) => number(unlinkat(parent, name, operation.directory)));
+      return done(names.unlink(operation, operation.directory));
     case "rename":
-      return inParent(operation.from, (from, oldName) =>
-        inParent(operation.to, (to, newName) => number(renameat(from, oldName, to, newName))),
-      );
+      return done(names.rename(operation.from, operation.to));
     case "symlink":
-      return inParent(operation, (parent, name) => number(symlinkat(operation.target, parent, name)));
+      return done(names.symlink(operation.target, operation));
     case "readlink":
-      if (operation.path === ".") return failed(Errno.EINVAL);
-      return inParent(operation, (parent, name) => {
-        const target = readlinkat(parent, name);
-        if (typeof target === "number") return number(target);
-        return typeof target === "string" ? { errno: 0, value: 0, text: target } : failed(Errno.EILSEQ);
-      });
+      return done(withObject(operation, false, false, ({ fd }) => target(fd)));
     case "chmod":
-      return at(operation, (fd) => number(fchmod(fd, operation.mode)));
+      return done(names.chmod(operation, operation.mode));
     case "utimes":
-      return at(operation, (fd) => number(setTimes(fd, operation.accessed, operation.modified)));
+      return done(names.utimes(operation, operation.accessed, operation.modified));
     case "statfs":
-      return at(operation, (fd) => {
-        const found = statfs(fd);
-        if (typeof found === "number") return number(found);
-        const { blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax } = found;
-        const numbers = [blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax];
-        return { errno: 0, value: 0, numbers: numbers.map(clamp) };
-      });
+      return done(
+        withObject(operation, true, false, ({ fd }) => {
+          const found = statfs(fd);
+          if (typeof found === "number") return number(found);
+          const { blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax } = found;
+          const numbers = [blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax];
+          return { errno: 0, value: 0, numbers: numbers.map(clamp) };
+        }),
+      );
   }
 }
 
@@ -182,41 +172,17 @@ function failed(errno: number): DiskResult {
   return { errno, value: 0 };
 }
 
-/** Why openat2 did not open something below a root. */
-function notOpened(result: number): DiskResult {
-  return result === -Errno.EXDEV ? { errno: Errno.EXDEV, value: 0, escaped: true } : failed(-result);
+/** With the value that a result has beside its errno. */
+function done(result: { readonly errno: number } & Partial<DiskResult>): DiskResult {
+  return { value: 0, ...result };
 }
 
-/** What the wire can carry (FRM-5). A file of 2^53 bytes needs no disk: a file system may have one with a hole. */
-function clamp(value: number): number {
-  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(value, Number.MAX_SAFE_INTEGER));
-}
-
-function clampTime({ seconds, nanoseconds }: Time): Time {
-  return { seconds: clamp(seconds), nanoseconds };
-}
-
-export function statReply(found: FileStat): StatReply {
-  const kinds = {
-    file: FileKind.FILE,
-    directory: FileKind.DIRECTORY,
-    symlink: FileKind.SYMLINK,
-    other: FileKind.OTHER,
-  };
-  const { mode, links, uid, gid, inode } = found;
-  return {
-    kind: kinds[found.kind],
-    mode: mode & PERMISSION_BITS,
-    links,
-    uid,
-    gid,
-    inode,
-    size: clamp(found.size),
-    blocks: clamp(found.blocks),
-    accessed: clampTime(found.accessed),
-    modified: clampTime(found.modified),
-    changed: clampTime(found.changed),
-  };
+/** What a symbolic link says; of anything else EINVAL, as readlink(2). */
+function target(fd: number): DiskResult {
+  const found = readlinkat(fd, "");
+  // Of what is no link, an empty name says ENOENT.
+  if (typeof found === "number") return failed(found === -Errno.ENOENT ? Errno.EINVAL : -found);
+  return typeof found === "string" ? { errno: 0, value: 0, text: found } : failed(Errno.EILSEQ);
 }
 
 function status(found: FileStat | number): DiskResult {
@@ -242,133 +208,4 @@ function writeOut(fd: number, address: number, bytes: number, offset: number): n
     done += count;
   }
   return done;
-}
-
-/**
- * Regular files only. They are looked at before, because opening a fifo or a device may mean something to others, and
- * after, because the name may have changed hands; NON_BLOCKING so that neither could hold a worker.
- */
-function open({ root, path, flags, mode }: Extract<DiskOperation, { kind: "open" }>): DiskResult {
-  if ((flags & OpenFlags.EXCLUSIVE) === 0) {
-    const seen = at({ root, path }, regular);
-    // Where nothing could be seen, opening says why, or creates it.
-    if (seen.stat !== undefined && seen.errno !== 0) return failed(seen.errno);
-  }
-  const fd = openat2(
-    root,
-    path,
-    flags | OpenFlags.NON_BLOCKING | OpenFlags.NO_CONTROLLING_TERMINAL,
-    mode,
-    RESOLVE,
-  );
-  if (fd < 0) return fd === -Errno.ENXIO ? failed(Errno.EACCES) : notOpened(fd);
-  const found = regular(fd);
-  if (found.errno !== 0) closeFd(fd);
-  return { ...found, value: fd };
-}
-
-/** What a descriptor is, with an errno where a guest may not open it. */
-function regular(fd: number): DiskResult {
-  const found = status(fstat(fd));
-  switch (found.stat?.kind) {
-    case undefined:
-    case FileKind.FILE:
-      return found;
-    case FileKind.DIRECTORY:
-      return { ...found, errno: Errno.EISDIR };
-    default:
-      return { ...found, errno: Errno.EACCES };
-  }
-}
-
-/** With what the path names, symlinks followed within the root, opened as a name only. */
-function at({ root, path }: RootPath, use: (fd: number) => DiskResult): DiskResult {
-  const fd = openat2(root, path, OpenFlags.PATH, 0, RESOLVE);
-  if (fd < 0) return notOpened(fd);
-  const result = use(fd);
-  closeFd(fd);
-  return result;
-}
-
-/** With the directory that holds the last name of the path, and that name. */
-function inParent({ root, path }: RootPath, use: (parent: number, name: string) => DiskResult): DiskResult {
-  if (path === ".") return failed(Errno.EBUSY);
-  const cut = path.lastIndexOf("/");
-  const parent = openat2(
-    root,
-    cut < 0 ? "." : path.slice(0, cut),
-    OpenFlags.PATH | OpenFlags.DIRECTORY,
-    0,
-    RESOLVE,
-  );
-  if (parent < 0) return notOpened(parent);
-  const result = use(parent, path.slice(cut + 1));
-  closeFd(parent);
-  return result;
-}
-
-function lstat(place: RootPath): DiskResult {
-  if (place.path === ".") return at(place, (fd) => status(fstat(fd)));
-  return inParent(place, (parent, name) => status(stat(parent, name, false)));
-}
-
-function list({ root, path, bytes }: Extract<DiskOperation, { kind: "list" }>): DiskResult {
-  const folder = openat2(root, path, OpenFlags.READ_ONLY | OpenFlags.DIRECTORY, 0, RESOLVE);
-  return folder < 0 ? notOpened(folder) : listMore({ kind: "listMore", folder, bytes });
-}
-
-function listMore({ folder, bytes }: Extract<DiskOperation, { kind: "listMore" }>): DiskResult {
-  const entries: { kind: number; name: string }[] = [];
-  let skipped = 0;
-  for (let left = bytes; ; ) {
-    const batch = readDirectoryBatch(folder, left);
-    // What is left is too little for the next record.
-    if (batch === -Errno.EINVAL && left < bytes) return { errno: 0, value: 0, entries, skipped, folder };
-    if (typeof batch === "number" || batch.length === 0) {
-      closeFd(folder);
-      return typeof batch === "number" ? failed(-batch) : { errno: 0, value: 0, entries, skipped };
-    }
-    for (const entry of batch) {
-      const nameBytes = Buffer.byteLength(entry.name);
-      // The kernel's record: 19 bytes, the name and a NUL, in eights. On the wire an entry takes 8 bytes and the name.
-      left -= (nameBytes + 27) & ~7;
-      if (typeof entry.name !== "string" || nameBytes > NAME_MAX_BYTES) skipped++;
-      else entries.push({ kind: entryKind(folder, entry), name: entry.name });
-    }
-  }
-}
-
-function entryKind(directory: number, { name, kind }: DirectoryEntry): number {
-  switch (kind) {
-    case "file":
-      return FileKind.FILE;
-    case "directory":
-      return FileKind.DIRECTORY;
-    case "symlink":
-      return FileKind.SYMLINK;
-    case "unknown": {
-      const found = stat(directory, name, false);
-      return typeof found === "number" ? FileKind.OTHER : statReply(found).kind;
-    }
-    default:
-      return FileKind.OTHER;
-  }
-}
-
-function mkdir({ root, path, mode, parents }: Extract<DiskOperation, { kind: "mkdir" }>): DiskResult {
-  const make = (at: string): DiskResult =>
-    inParent({ root, path: at }, (parent, name) => number(mkdirat(parent, name, mode)));
-  if (!parents) return path === "." ? failed(Errno.EEXIST) : make(path);
-  if (path === ".") return { errno: 0, value: 0 };
-  const names = path.split("/");
-  for (let depth = 1; depth <= names.length; depth++) {
-    const made = make(names.slice(0, depth).join("/"));
-    if (made.errno !== 0 && made.errno !== Errno.EEXIST) return made;
-  }
-  // Something is there; it must be a directory.
-  return at({ root, path }, (fd) => {
-    const found = fstat(fd);
-    if (typeof found === "number") return number(found);
-    return found.kind === "directory" ? { errno: 0, value: 0 } : failed(Errno.EEXIST);
-  });
 }

@@ -6,7 +6,8 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { createEventfd, drainEventfd, EPOLLIN } from "@ringway/linux";
 import type { Reactor } from "../reactor/reactor.ts";
-import type { DiskOperation, DiskResult } from "./operations.ts";
+import type { DiskOperation, DiskResult, TreeChange } from "./operations.ts";
+import type { Roots } from "./roots.ts";
 
 export const DISK_WORKERS = 4;
 /** Workers that one guest may keep busy. */
@@ -29,6 +30,9 @@ export class DiskPool {
   readonly #busy: Map<DiskUser, number> = new Map();
   /** Waiting jobs of each guest, in order; none is empty; a guest that has had its turn goes to the end. */
   readonly #queues: Map<DiskUser, Set<Job>> = new Map();
+  /** What operations are about, by the number that they name. */
+  readonly #trees: Map<number, Roots> = new Map();
+  #nextTree = 1;
   readonly #startWorkers: (wakeFd: number) => void;
   readonly #reactor: Reactor;
   #wakeFd = -1;
@@ -69,7 +73,26 @@ export class DiskPool {
     return true;
   }
 
+  /** Every worker knows these roots from now on, as `tree` of what is submitted, until removeTree(). */
+  addTree(roots: Roots): number {
+    const tree = this.#nextTree++;
+    this.#trees.set(tree, roots);
+    this.#tell({ kind: "add-tree", tree, roots });
+    return tree;
+  }
+
+  /** Nothing that names it is under way or waiting. */
+  removeTree(tree: number): void {
+    this.#trees.delete(tree);
+    this.#tell({ kind: "remove-tree", tree });
+  }
+
+  #tell(change: TreeChange): void {
+    for (const port of this.#ports) port.postMessage(change);
+  }
+
   addWorker(port: MessagePort): void {
+    for (const [tree, roots] of this.#trees) port.postMessage({ kind: "add-tree", tree, roots });
     this.#ports.push(port);
     this.#idle.push(port);
     this.#dispatch();
@@ -93,7 +116,7 @@ export class DiskPool {
       const id = this.#nextId++;
       this.#running.set(id, job);
       this.#busy.set(user, busy + 1);
-      port.postMessage({ id, operation: job.operation });
+      port.postMessage({ kind: "operation", id, operation: job.operation });
     }
   }
 

@@ -53,6 +53,7 @@ interface RawFiles {
   readonly guest: string;
   readonly host: string;
   readonly access: "ro" | "rw";
+  readonly crossMounts?: boolean;
 }
 
 interface RawVm {
@@ -194,6 +195,7 @@ function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext
     guest: `/${components.join("/")}`,
     host: resolve(context.folder, isKnown("host") ? rule.host : "."),
     access: rule.access,
+    crossMounts: rule.crossMounts ?? false,
   };
 }
 

@@ -35,6 +35,8 @@ export interface FilesRule {
   readonly guest: string;
   readonly host: string;
   readonly access: "ro" | "rw";
+  /** Guests reach what is mounted below the host's folder. */
+  readonly crossMounts: boolean;
 }
 
 /** A virtual machine that this policy's monitor serves. */
@@ -124,6 +126,9 @@ export const BUILT_IN_RULES: readonly string[] = [
   "address",
   "beneath",
   "default",
+  "kind",
+  "links",
+  "mounts",
   "name",
   "not-public",
   "path",

@@ -54,7 +54,7 @@ const host: Host = {
   options,
   lingerMs: options.lingerMs,
   streamsIndex: counters.index("streams"),
-  policy: new PolicyState(options.policy),
+  policy: new PolicyState(options.policy, disk),
   post,
   lookups: new Lookups(post),
   whenTaken(callback) {
@@ -180,7 +180,7 @@ function onMessage(message: ToReactor): void {
   switch (message.kind) {
     case "policy": {
       if (stopping) return;
-      const policy = new PolicyState(message.policy);
+      const policy = new PolicyState(message.policy, disk);
       for (const guest of guests) guest.setPolicy(policy);
       host.policy.release();
       host.policy = policy;
@@ -188,7 +188,7 @@ function onMessage(message: ToReactor): void {
       return;
     }
     case "attach": {
-      const own = message.policy === undefined ? undefined : new PolicyState(message.policy);
+      const own = message.policy === undefined ? undefined : new PolicyState(message.policy, disk);
       addGuest(message.fd, message.name, own ?? host.policy, own !== undefined);
       own?.release();
       return;

@@ -4,7 +4,8 @@
 import { Errno, fileMessages, PERMISSION_BITS, protocolName } from "@ringway/control";
 import { errnoMessage, OpenFlags } from "@ringway/linux";
 import type { Attachment } from "../attachment.ts";
-import type { DiskOperation, DiskResult, RootPath } from "../disk/operations.ts";
+import type { Place } from "../disk/landing.ts";
+import type { DiskOperation, DiskResult } from "../disk/operations.ts";
 import type { Stream } from "../reactor/stream.ts";
 
 export interface Failure {
@@ -13,37 +14,39 @@ export interface Failure {
   readonly reason: string;
 }
 
-/** Rule that refuses a path which leaves its root by `..` or a symlink (FS-2). */
-const BENEATH_RULE = "beneath";
+/** Only a folder has a name like that (FILE-1). */
+const ENDS_AS_FOLDER = /\/\.?$/;
 
 /** Where a guest path lies on the host, or why the guest may not have it; a refusal is audited here. */
-export function place(guest: Attachment, protocol: number, path: string, write: boolean): RootPath | Failure {
+export function place(guest: Attachment, protocol: number, path: string, write: boolean): Place | Failure {
   const decision = guest.policy.matcher.file(path, write);
   if (!decision.allowed) {
     const errno = Errno[decision.errno];
     guest.audit(protocolName(protocol), path, errno, decision.rule, decision.reason);
     return { errno, rule: decision.rule, reason: decision.reason };
   }
-  const root = guest.policy.roots[decision.ruleIndex]!;
-  if (root < 0) {
-    return { errno: -root, rule: "", reason: `the root of rule "${decision.rule}": ${errnoMessage(-root)}` };
-  }
-  return { root, path: decision.relativePath };
+  const { policy } = guest;
+  const root = decision.ruleIndex;
+  const { fd, reason } = policy.root(root);
+  if (fd < 0) return { errno: -fd, rule: "", reason: `the root of rule "${decision.rule}": ${reason}` };
+  return { tree: policy.tree, root, path: decision.relativePath, asFolder: ENDS_AS_FOLDER.test(path) };
 }
 
-/** What to tell the guest of an operation on `path` that failed; leaving the root is a refusal, and audited. */
+/** What to tell the guest of an operation on `path` that failed; where the policy says no, it is audited. */
 export function explainFailure(
   guest: Attachment,
   protocol: number,
   path: string,
-  { errno, escaped }: DiskResult,
+  { errno, refusal, unusable = 0 }: DiskResult,
 ): Failure {
-  if (escaped) {
-    const reason = `${path} leads out of its root`;
-    guest.audit(protocolName(protocol), path, errno, BENEATH_RULE, reason);
-    return { errno, rule: BENEATH_RULE, reason };
+  if (refusal !== undefined) {
+    const { rule, why } = refusal;
+    const reason = `${path} ${why}`;
+    guest.audit(protocolName(protocol), path, errno, rule, reason);
+    return { errno, rule, reason };
   }
-  return { errno, rule: "", reason: `${path}: ${errnoMessage(errno)}` };
+  const names = unusable === 0 ? "" : `: ${unusable} of its names are not UTF-8, and no guest can use them`;
+  return { errno, rule: "", reason: `${path}: ${errnoMessage(errno)}${names}` };
 }
 
 /** Open flags for the kernel, or undefined where the guest's make no sense (FILE-2). */

@@ -10,7 +10,8 @@ import {
   Protocol,
   StatReply,
 } from "@ringway/control";
-import type { DiskOperation, DiskResult, RootPath } from "../disk/operations.ts";
+import type { Place } from "../disk/landing.ts";
+import type { DiskOperation, DiskResult } from "../disk/operations.ts";
 import { closeOnDisk, explainFailure, type Failure, place, tooManyFiles } from "./file-access.ts";
 import { RequestRelay } from "./requests.ts";
 import { unknownRequest } from "./unknown.ts";
@@ -155,19 +156,19 @@ export class FsRelay extends RequestRelay {
     requestId: number,
     path: string,
     write: boolean,
-    operation: (where: RootPath) => DiskOperation,
+    operation: (where: Place) => DiskOperation,
     done: (result: DiskResult) => void,
   ): void {
     const where = this.#place(requestId, path, write);
     if (where !== undefined) this.#perform(requestId, path, operation(where), done);
   }
 
-  #change(requestId: number, path: string, operation: (where: RootPath) => DiskOperation): void {
+  #change(requestId: number, path: string, operation: (where: Place) => DiskOperation): void {
     this.#on(requestId, path, true, operation, () => this.reply(Done, requestId, {}));
   }
 
-  #place(requestId: number, path: string, write: boolean): RootPath | undefined {
-    const where: RootPath | Failure = place(this.stream.guest, Protocol.FS, path, write);
+  #place(requestId: number, path: string, write: boolean): Place | undefined {
+    const where: Place | Failure = place(this.stream.guest, Protocol.FS, path, write);
     if (!("errno" in where)) return where;
     this.fail(requestId, where);
     return undefined;
@@ -190,14 +191,6 @@ export class FsRelay extends RequestRelay {
     if (source === undefined) return;
     const target = this.#place(requestId, to, true);
     if (target === undefined) return;
-    if (source.root !== target.root) {
-      this.fail(requestId, {
-        errno: Errno.EXDEV,
-        rule: "",
-        reason: `${from} and ${to} lie below different roots`,
-      });
-      return;
-    }
     this.#perform(requestId, `${from} or ${to}`, { kind: "rename", from: source, to: target }, () =>
       this.reply(Done, requestId, {}),
     );

@@ -1,0 +1,78 @@
+// File systems that are no files but the kernel's own handles on processes, devices and itself. No root lies on one, and none
+// is reached from a root that crosses mounts: /proc/self/mem alone would give a guest the monitor.
+
+import { readFileSync } from "node:fs";
+import { type FileStat, statfs } from "@ringway/linux";
+
+/** Of statfs(2), linux/magic.h and the file systems' own sources. */
+const KERNEL_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
+  [0x9fa0, "procfs"],
+  [0x62656572, "sysfs"],
+  [0x27e0eb, "cgroup"],
+  [0x63677270, "cgroup2"],
+  [0x07655821, "resctrl"],
+  [0x1cd1, "devpts"],
+  [0x64626720, "debugfs"],
+  [0x74726163, "tracefs"],
+  [0x73636673, "securityfs"],
+  [0xf97cff8c, "selinuxfs"],
+  [0x43415d53, "smackfs"],
+  [0x5a3c69f0, "apparmorfs"],
+  [0xcafe4a11, "bpf"],
+  [0x62656570, "configfs"],
+  [0xde5e81e4, "efivarfs"],
+  [0x6165676c, "pstore"],
+  [0x65735543, "fusectl"],
+  [0x19800202, "mqueue"],
+  [0x42494e4d, "binfmt_misc"],
+  [0x6e667364, "nfsd"],
+  [0x67596969, "rpc_pipefs"],
+  [0x6c6f6f70, "binder"],
+  [0xabba1974, "xenfs"],
+  [0x9fa2, "usbdevfs"],
+  [0x9fa1, "openpromfs"],
+  [0x6e736673, "nsfs"],
+  [0x50494446, "pidfs"],
+  [0x50495045, "pipefs"],
+  [0x534f434b, "sockfs"],
+  [0x09041934, "anon_inode"],
+  [0x62646576, "bdev"],
+  [0x444d4142, "dma-buf"],
+  [0x454d444d, "devmem"],
+  [0x5345434d, "secretmem"],
+  [0x474d454d, "guest_memfd"],
+]);
+
+const BTRFS = 0x9123683e;
+
+export const deviceOf = ({ deviceMajor, deviceMinor }: FileStat): string => `${deviceMajor}:${deviceMinor}`;
+
+/** Where device nodes are: /dev is a tmpfs by its number, so the list of mounts tells. */
+export function deviceNodeSystems(): readonly string[] {
+  let mounts: string;
+  try {
+    mounts = readFileSync("/proc/self/mountinfo", "latin1");
+  } catch {
+    // No procfs in sight. Nodes are not opened, renamed or removed in any case.
+    return [];
+  }
+  // 24 27 0:6 / /dev rw,relatime shared:2 - devtmpfs devtmpfs rw
+  return [...mounts.matchAll(/^\d+ \d+ (\d+:\d+) .* - devtmpfs /gm)].map(([, device]) => device!);
+}
+
+/** The name of the kernel's own file system that a descriptor lies on; "" where it is one for files; or -errno. */
+export function kernelFileSystem(
+  fd: number,
+  found: FileStat,
+  nodeSystems: readonly string[],
+): string | number {
+  const system = statfs(fd);
+  if (typeof system === "number") return system;
+  return KERNEL_FILE_SYSTEMS.get(system.type) ?? (nodeSystems.includes(deviceOf(found)) ? "devtmpfs" : "");
+}
+
+/** One mount of a btrfs shows many devices, and one of its subvolumes may be seen in several mounts. */
+export function hasSubvolumes(fd: number): boolean {
+  const system = statfs(fd);
+  return typeof system !== "number" && system.type === BTRFS;
+}

@@ -1,0 +1,148 @@
+// Changes to names, and to what files and folders say of themselves. Only regular files, folders and symbolic links: a socket, a
+// fifo or a device belongs to somebody on the host.
+//
+// A root of the policy, and a folder that has one inside, keep their names: what the policy's file says must still be there when it
+// is read again. So guests never move one, and what was seen of it before a rename still holds in it.
+
+import {
+  closeFd,
+  Errno,
+  type FileStat,
+  fchmod,
+  fstat,
+  mkdirat,
+  OpenFlags,
+  openat2,
+  renameat,
+  setTimes,
+  stat,
+  symlinkat,
+  unlinkat,
+} from "@ringway/linux";
+import { type Failed, failed, type Landing, type Place, refused, withName, withObject } from "./landing.ts";
+import { listMore } from "./list.ts";
+import { kernelName, refusedKind, severalNames } from "./open.ts";
+import { identityOf, liesBelow } from "./roots.ts";
+import type { Time } from "./status.ts";
+
+export interface Changed extends Failed {
+  /** Names in a folder that was to be empty, and has no others than these: no guest can use them. */
+  readonly unusable?: number;
+}
+
+const DONE: Changed = { errno: 0 };
+const outcome = (result: number): Changed => (result < 0 ? failed(-result) : DONE);
+
+/** With a name in a folder; a root's own name is the policy's. */
+function change(place: Place, use: (landing: Landing) => Changed): Changed {
+  return withName(place, true, (landing) => (landing.name === "." ? failed(Errno.EBUSY) : use(landing)));
+}
+
+export function unlink(place: Place, directory: boolean): Changed {
+  return change(place, (landing) => {
+    const found = stat(landing.folder, landing.name, false);
+    if (typeof found === "number") return failed(-found);
+    const wrong = special(found) ?? (directory ? aRoot(landing, found) : undefined);
+    if (wrong !== undefined) return wrong;
+    const result = outcome(unlinkat(landing.folder, kernelName(landing), directory));
+    return result.errno === Errno.ENOTEMPTY ? { ...result, unusable: unusableNames(landing) } : result;
+  });
+}
+
+export function rename(from: Place, to: Place): Changed {
+  return change(from, (source) =>
+    change(to, (target) => {
+      if (source.root.rule !== target.root.rule) return failed(Errno.EXDEV);
+      const moved = stat(source.folder, source.name, false);
+      if (typeof moved === "number") return failed(-moved);
+      const replaced = stat(target.folder, target.name, false);
+      const wrong =
+        special(moved) ??
+        holdsRoot(source, moved) ??
+        (typeof replaced === "number" ? undefined : (special(replaced) ?? aRoot(target, replaced)));
+      if (wrong !== undefined) return wrong;
+      return outcome(renameat(source.folder, kernelName(source), target.folder, kernelName(target)));
+    }),
+  );
+}
+
+export function symlink(target: string, place: Place): Changed {
+  return change(place, (landing) => outcome(symlinkat(target, landing.folder, kernelName(landing))));
+}
+
+export function mkdir(place: Place, mode: number, parents: boolean): Changed {
+  const make = (at: Place): Changed =>
+    withName(at, true, (landing) =>
+      landing.name === "."
+        ? failed(Errno.EEXIST)
+        : outcome(mkdirat(landing.folder, kernelName(landing), mode)),
+    );
+  if (!parents) return make(place);
+  const names = place.path.split("/");
+  for (let depth = 1; depth <= names.length; depth++) {
+    const made = make({ ...place, path: names.slice(0, depth).join("/") });
+    if (made.errno !== 0 && made.errno !== Errno.EEXIST) return made;
+  }
+  // Something is there; it must be a folder.
+  return withObject(place, true, false, ({ fd }) => {
+    const found = fstat(fd);
+    if (typeof found === "number") return failed(-found);
+    return found.kind === "directory" ? DONE : failed(Errno.EEXIST);
+  });
+}
+
+/** Of a folder the set-id and sticky bits stay: they are no guest's to give, nor to take. */
+export function chmod(place: Place, mode: number): Changed {
+  return modify(place, (fd, { kind, mode: before }) =>
+    outcome(fchmod(fd, kind === "directory" ? (before & 0o7000) | mode : mode)),
+  );
+}
+
+export function utimes(place: Place, accessed: Time, modified: Time): Changed {
+  return modify(place, (fd) => outcome(setTimes(fd, accessed, modified)));
+}
+
+function modify(place: Place, use: (fd: number, found: FileStat) => Changed): Changed {
+  return withObject(place, true, true, (landing) => {
+    const found = fstat(landing.fd);
+    if (typeof found === "number") return failed(-found);
+    return special(found) ?? severalNames(landing, found) ?? use(landing.fd, found);
+  });
+}
+
+function special({ kind }: FileStat): Failed | undefined {
+  return kind === "other" ? refusedKind("is neither a file nor a folder nor a link") : undefined;
+}
+
+function aRoot({ tree }: Landing, found: FileStat): Failed | undefined {
+  const guard = found.kind === "directory" ? tree.guards.get(identityOf(found)) : undefined;
+  return guard && refused(Errno.EACCES, guard.rule, `is the root of rule "${guard.rule}"`);
+}
+
+/** The root that would move with a folder. */
+function holdsRoot(landing: Landing, moved: FileStat): Failed | undefined {
+  if (moved.kind !== "directory") return undefined;
+  const { root, tree } = landing;
+  const identity = identityOf(moved);
+  const at = root.inside.find((index) => liesBelow(tree.roots[index]!.fd, identity));
+  if (at === undefined) return aRoot(landing, moved);
+  const { rule } = tree.roots[at]!;
+  return refused(Errno.EACCES, rule, `would move the root of rule "${rule}"`);
+}
+
+/** How many names keep a folder from being removed that no guest can name: of the first batch, which is enough to say why. */
+function unusableNames({ folder, name, root }: Landing): number {
+  const fd = openat2(
+    folder,
+    name,
+    OpenFlags.READ_ONLY | OpenFlags.DIRECTORY | OpenFlags.NO_FOLLOW,
+    0,
+    root.resolve,
+  );
+  if (fd < 0) return 0;
+  const { entries = [], skipped = 0, folder: more = -1 } = listMore(fd, UNUSABLE_BYTES);
+  if (more >= 0) closeFd(more);
+  return entries.length === 0 ? skipped : 0;
+}
+
+const UNUSABLE_BYTES = 16 * 1024;

@@ -1,0 +1,74 @@
+// The guest's tree, as a disk worker sees it: where in it the roots of a policy lie, and which folders of the host are roots.
+// Made from Roots once for each policy, on each worker; `tree` in an operation is the number that the reactor gave it.
+
+import { ResolveFlags } from "@ringway/linux";
+import type { Identity, Root, Roots } from "./roots.ts";
+
+/** A place in the guest's tree that is a root, or lies above one. */
+export interface TreeNode {
+  readonly children: ReadonlyMap<string, TreeNode>;
+  readonly root: TreeRoot | undefined;
+}
+
+/** Who decides what may be changed, and whether it may. */
+export interface Guard {
+  readonly writable: boolean;
+  readonly rule: string;
+}
+
+export interface TreeRoot extends Root {
+  /** For one component, or a path without symbolic links: the kernel's own guard. */
+  readonly resolve: number;
+  /** That of all rules for this very folder: one that is read-only keeps it so for all. */
+  readonly guard: Guard;
+}
+
+export interface Tree {
+  readonly roots: readonly TreeRoot[];
+  readonly top: TreeNode;
+  readonly guards: ReadonlyMap<Identity, Guard>;
+  readonly nodeSystems: readonly string[];
+}
+
+const trees: Map<number, Tree> = new Map();
+
+export function addTree(id: number, roots: Roots): void {
+  trees.set(id, compile(roots));
+}
+
+export function removeTree(id: number): void {
+  trees.delete(id);
+}
+
+export function treeOf(id: number): Tree {
+  return trees.get(id)!;
+}
+
+function compile({ roots, nodeSystems }: Roots): Tree {
+  const guards = new Map<Identity, Guard>();
+  for (const { fd, identity, access, rule } of roots) {
+    if (fd < 0 || guards.get(identity)?.writable === false) continue;
+    guards.set(identity, { writable: access === "rw", rule });
+  }
+  const compiled = roots.map((root): TreeRoot => {
+    const guard = guards.get(root.identity) ?? { writable: false, rule: root.rule };
+    const mounts = root.crossMounts ? 0 : ResolveFlags.NO_CROSS_DEVICE;
+    const { BENEATH, NO_SYMLINKS, NO_MAGIC_LINKS } = ResolveFlags;
+    return { ...root, guard, resolve: BENEATH | NO_SYMLINKS | NO_MAGIC_LINKS | mounts };
+  });
+  return { roots: compiled, top: branch(compiled, 0), guards, nodeSystems };
+}
+
+/** The nodes below a path that all these roots have in common. */
+function branch(roots: readonly TreeRoot[], depth: number): TreeNode {
+  const byName = new Map<string, TreeRoot[]>();
+  for (const root of roots) {
+    const name = root.guest[depth];
+    if (name === undefined) continue;
+    const same = byName.get(name);
+    if (same === undefined) byName.set(name, [root]);
+    else same.push(root);
+  }
+  const children = new Map([...byName].map(([name, same]) => [name, branch(same, depth + 1)]));
+  return { children, root: roots.find(({ guest }) => guest.length === depth) };
+}
