@@ -174,7 +174,11 @@ int32_t rwi_control_step(struct rw_guest *guest, uint32_t *slots, uint32_t most)
     }
     struct rw_frame frame;
     int32_t status = rwi_frame_peek(&guest->replies, &frame);
-    if (status == RW_AGAIN) break;
+    if (status == RW_AGAIN) {
+      int32_t closed = rwi_abandoned(&guest->requests);
+      if (closed != 0) return closed < 0 ? closed : RW_BAD_STATE; // CTL-1
+      break;
+    }
     if (status == RW_END || status == RW_RESET) return RW_BAD_STATE; // CTL-1
     if (status != RW_OK) return status;
     if (frame.request == 0) { // nobody asked for it: FRM-2, FRM-7

@@ -6,6 +6,7 @@ import { scenarios } from "../../packages/cli/src/conformance/scenarios/index.ts
 import { loadVectors } from "../../packages/cli/src/conformance/vectors.ts";
 import { coverage, notTestable, protocolClauses } from "./clauses.ts";
 import { generate } from "./generate.ts";
+import { messageTable } from "./message-table.ts";
 import { monitorCases } from "./monitor/index.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -71,6 +72,14 @@ describe("the clauses of PROTOCOL.md", () => {
       }
     }
     expect(unknown).toEqual([]);
+  });
+});
+
+describe("docs/conformance.md", () => {
+  test("names every message and its fields, as the catalogue has them", () => {
+    const text = readFileSync(new URL("docs/conformance.md", root), "utf8");
+    const table = /<!-- messages: .* -->\n([\s\S]*?)<!-- end of messages -->/.exec(text)?.[1];
+    expect(table?.trim()).toBe(messageTable());
   });
 });
 

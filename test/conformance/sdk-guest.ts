@@ -32,7 +32,6 @@ export const SDK_CASES = [
 
 /** Cases of these that cannot pass over it, and why. */
 export const SDK_LEAVES_OUT: Readonly<Record<string, string>> = {
-  "control: a full ring says again, and goes on when there is room": "log lines wait in the SDK",
   "through: after close the guest touches the block no more":
     "a stream that ended well lingers until the host has taken its bytes (packages/guest/src/channel.ts)",
 };

@@ -7,7 +7,7 @@ import { BellReceiver, BellSender, type Doorbell } from "./doorbell.ts";
 import { ProtocolError, Violation } from "./errors.ts";
 import { type Frame, FrameReader, FrameWriter } from "./frame.ts";
 import * as layout from "./layout.ts";
-import { GuestState, HostState, PAGE_BYTES } from "./layout.ts";
+import { Closed, GuestState, HostState, PAGE_BYTES } from "./layout.ts";
 import { FRAME_HEADER_BYTES, MAX_RING_BYTES, MAX_STREAM_ID, MIN_RING_BYTES } from "./limits.ts";
 import { loadWord, type RegionMemory, storeWord } from "./memory.ts";
 import type { StreamInfo } from "./messages/control.ts";
@@ -171,9 +171,14 @@ export class GuestSession {
     return id;
   }
 
-  /** The next reply on the control pipe, or undefined. */
+  /** The next reply on the control pipe, or undefined. Throws ProtocolError where the host has closed the pipe (CTL-1). */
   nextReply(): Frame | undefined {
-    return this.#replies?.next(this.#signalControl);
+    const frame = this.#replies?.next(this.#signalControl);
+    if (frame !== undefined || this.#control === undefined) return frame;
+    if (this.#control.toGuest.peerClosed() !== Closed.OPEN || this.#control.toHost.abandoned()) {
+      throw new ProtocolError(Violation.STREAM_STATE, "CTL-1", "the host closed the control pipe");
+    }
+    return undefined;
   }
 
   /** Takes up the stream that a StreamInfo describes. Throws ProtocolError where it lies outside the region (TRU-6). */

@@ -238,7 +238,8 @@ export class HostPipe {
 
 export class Host {
   readonly region: Region;
-  readonly control: HostPipe;
+  control: HostPipe;
+  bellPage: number = Place.BELL;
   epoch = 0;
   #nextPage: number = Place.HEAP;
 
@@ -257,10 +258,10 @@ export class Host {
       [Sb.MINOR, 0],
       [Sb.PAGES, region.pages],
       [Sb.FEATURES, 0],
-      [Sb.BELL, Place.BELL],
-      [Sb.CONTROL, Place.CONTROL],
-      [Sb.TO_HOST, CONTROL_TO_HOST],
-      [Sb.TO_GUEST, CONTROL_TO_GUEST],
+      [Sb.BELL, this.bellPage],
+      [Sb.CONTROL, this.control.page],
+      [Sb.TO_HOST, this.control.toHost],
+      [Sb.TO_GUEST, this.control.toGuest],
       [Sb.MAX_ID, 32767],
     ];
     for (const [offset, value] of constants) region.set(offset, value);
@@ -275,10 +276,20 @@ export class Host {
     this.region.set(Sb.HOST_STATE, State.RESETTING);
   }
 
+  /** The next monitor of this region has doorbells and control pipe elsewhere, and other sizes (SB-1). */
+  move(): void {
+    this.bellPage = this.region.pages - 40;
+    this.control = new HostPipe(this, 0, 0, this.region.pages - 30, CONTROL_TO_GUEST, CONTROL_TO_HOST);
+    this.region.set(Sb.BELL, this.bellPage);
+    this.region.set(Sb.CONTROL, this.control.page);
+    this.region.set(Sb.TO_HOST, this.control.toHost);
+    this.region.set(Sb.TO_GUEST, this.control.toGuest);
+  }
+
   /** Begins the epoch that the guest asked for (ATT-3). */
   answer(state: number = State.READY): void {
     const { region } = this;
-    region.words.fill(0, (Place.BELL * PAGE) / 4, ((Place.BELL + 4) * PAGE) / 4);
+    region.words.fill(0, (this.bellPage * PAGE) / 4, ((this.bellPage + 4) * PAGE) / 4);
     this.control.clear();
     this.epoch = (this.epoch + 1) >>> 0;
     region.set(Sb.EPOCH, this.epoch);
@@ -310,7 +321,7 @@ export class Host {
   // ── Doorbells, in the order of BELL-3 ─────────────────────────────────────────────────────────────────────────────
 
   bellWord(direction: "toHost" | "toGuest", offset: number): number {
-    return Place.BELL * PAGE + (direction === "toHost" ? 0 : Bell.TO_GUEST) + offset;
+    return this.bellPage * PAGE + (direction === "toHost" ? 0 : Bell.TO_GUEST) + offset;
   }
 
   /** Signals the guest: true where its bell would be rung. */

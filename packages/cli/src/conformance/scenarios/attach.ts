@@ -1,8 +1,8 @@
 // Attach, epochs, versions: PROTOCOL.md sections 4.2, 16 and 18.
 
-import { Bell, Sb, State } from "../host.ts";
+import { Bell, PAGE, Sb, State } from "../host.ts";
 import type { Case, World } from "../world.ts";
-import { pattern, scenario } from "./scenario.ts";
+import { hex, pattern, scenario } from "./scenario.ts";
 
 /** The lines of the superblock that the host writes, and those that nobody does. */
 function notGuests(world: World): string {
@@ -123,6 +123,40 @@ export const attachScenarios: readonly Case[] = [
     host.answer();
     world.same("ATT-4", (await world.poll()).status, "attached", "poll");
   }),
+  scenario(
+    "attach: another monitor has other places, and the guest takes those of the one that answered",
+    "ATT-4 SB-1 REG-2",
+    async (world) => {
+      await world.attached();
+      await world.running("old");
+      const { host } = world;
+      const old = host.bellWord("toHost", 0);
+      host.restart();
+      host.move();
+      world.must("ATT-4", (await world.poll()).status, "lost", "poll");
+      await world.ask({ do: "attach" });
+      host.answer();
+      const before = Buffer.from(world.region.bytes.slice(old, old + 4 * PAGE));
+      world.must("ATT-4", (await world.poll()).status, "attached", "poll in the new epoch");
+      const frame = await world.asked("new");
+      world.same("REG-2", frame.type, 0x0101, `a frame on page ${host.control.page}`);
+      world.check("SB-1", host.takeSignals().includes(0), "a bit in the doorbells of the new monitor");
+      const after = Buffer.from(world.region.bytes.slice(old, old + 4 * PAGE));
+      world.check("SB-1", before.equals(after), "touched the doorbells of the monitor before");
+    },
+  ),
+  scenario("attach: a largest stream id above 32767 counts as 32767", "SB-1 LIM-1", async (world) => {
+    world.host.start({ [Sb.MAX_ID]: 0xffff_ffff });
+    world.must("SB-1", (await world.take()).status, "ok", "attach");
+    world.host.answer();
+    await world.poll();
+    const pipe = await world.running("s", { id: 32_767 });
+    await world.send("s", pattern(5));
+    world.same("SB-1", hex(pipe.take()), hex(pattern(5)), "bytes on stream 32767");
+    const { request } = await world.asked("t");
+    world.host.give(request, Object.assign(world.host.block(1, 4096, 4096), { id: 32_768 }));
+    world.same("LIM-1", (await world.poll()).status, "violation", "stream id 32768");
+  }),
   scenario("attach: a monitor that answered and left", "ATT-4", async (world) => {
     const { host, region } = world;
     host.start();
@@ -139,13 +173,19 @@ export const attachScenarios: readonly Case[] = [
   ...[
     ["a monitor that starts anew", (world: World) => world.host.restart()],
     ["a monitor that leaves", (world: World) => world.region.set(Sb.HOST_STATE, State.ABSENT)],
+    [
+      "RESETTING without another epoch number",
+      (world: World) => world.region.set(Sb.HOST_STATE, State.RESETTING),
+    ],
     ["another epoch, already begun", (world: World) => world.host.answer()],
   ].map(([name, happens]) =>
-    scenario(`epoch: ${name} ends every stream`, "ATT-8 ATT-1 ATT-3", async (world) => {
+    scenario(`epoch: ${name} ends every stream`, "ATT-8 ATT-1 ATT-3 SB-4", async (world) => {
       await world.attached();
       await world.running("old");
       (happens as (world: World) => void)(world);
-      world.must("ATT-8", (await world.poll()).status, "lost", "poll");
+      const { status: polled } = await world.poll();
+      world.same("SB-4", polled, "lost", "poll");
+      world.must("ATT-8", polled, "lost", "poll");
       const { status } = await world.recv("old");
       world.check("ATT-8", isOver(status), `recv on a stream of the old epoch: ${status}`);
       await untouched(world, "ATT-1", "old");
@@ -181,10 +221,17 @@ export const attachScenarios: readonly Case[] = [
       await world.running("s");
       world.region.set(Sb.VIOLATION, 5);
       world.region.set(Sb.HOST_STATE, State.FAILED);
-      const { status, violation } = await world.poll();
-      world.same("ERR-4", [status, violation], ["failed", 5], "poll");
+      // Before the poll: not in the same breath either.
       const request = world.region.get(Sb.REQUEST);
       const before = world.beyondSuperblock();
+      const { status, violation } = await world.poll();
+      world.same("ERR-4", [status, violation], ["failed", 5], "poll");
+      world.same(
+        "ATT-8",
+        world.region.get(Sb.REQUEST),
+        request,
+        "attach request after the poll that found it",
+      );
       for (let i = 0; i < 3; i++) await world.poll();
       world.same("ATT-8", world.region.get(Sb.REQUEST), request, "attach request");
       const { status: recv } = await world.recv("s");
@@ -224,11 +271,22 @@ export const attachScenarios: readonly Case[] = [
     const { host, region } = world;
     host.start({ [Sb.MINOR]: 7, [Sb.FEATURES]: 0xffffffff });
     world.same("VER-2", (await world.take()).status, "ok", "attach");
-    world.check("VER-2", region.get(Sb.GUEST_MINOR) <= 7, "a minor version above the host's");
+    const minor = region.get(Sb.GUEST_MINOR);
     // Version 1.0 has none to accept.
     world.same("VER-3", region.get(Sb.ACCEPTED), 0, "features accepted");
     host.answer();
     world.same("VER-2", (await world.poll()).status, "attached", "poll");
+    // Its own, whatever the host's: it is no echo.
+    for (const other of [0, 1, 0xffff_ffff]) {
+      host.start({ [Sb.MINOR]: other });
+      await world.take();
+      world.same(
+        "VER-2",
+        region.get(Sb.GUEST_MINOR),
+        minor,
+        `the guest's minor version, to a host of 1.${other}`,
+      );
+    }
   }),
   scenario("version: no features offered, none accepted", "VER-3", async (world) => {
     await world.attached();

@@ -5,20 +5,21 @@ import type { Case } from "../world.ts";
 import { pattern, scenario } from "./scenario.ts";
 
 export const bellScenarios: readonly Case[] = [
-  scenario("bell: who sleeps is rung, once; who is awake is not", "BELL-3", async (world) => {
+  scenario("bell: who sleeps is rung", "BELL-3 BELL-8", async (world) => {
     await world.attached();
     await world.running("s");
     const { host, region } = world;
     host.wake();
-    const awake = await world.send("s", pattern(1));
-    world.same("BELL-3", awake.rings ?? 0, 0, "rings while the host is awake");
-    host.takeSignals();
-    host.sleep();
-    const asleep = await world.send("s", pattern(1));
-    world.same("BELL-3", asleep.rings, 1, "rings while it sleeps");
-    world.same("BELL-3", region.get(host.bellWord("toHost", Bell.ASLEEP)), 0, "asleep");
-    const again = await world.send("s", pattern(1));
-    world.same("BELL-3", again.rings ?? 0, 0, "rings for a bit that is set already");
+    await world.send("s", pattern(1));
+    world.same("BELL-3", host.takeSignals(), [1], "signals while the host is awake");
+    for (let round = 0; round < 3; round++) {
+      host.sleep();
+      const asleep = await world.send("s", pattern(1));
+      // Rings in vain are allowed; one too few is not.
+      world.check("BELL-8", (asleep.rings ?? 0) >= 1, "rings while it sleeps");
+      world.same("BELL-3", region.get(host.bellWord("toHost", Bell.ASLEEP)), 0, "asleep");
+      host.takeSignals();
+    }
   }),
   scenario("bell: the guest sleeps only when nothing is pending", "BELL-5", async (world) => {
     await world.attached();
@@ -67,20 +68,21 @@ export const bellScenarios: readonly Case[] = [
       world.same("BELL-2", await world.pending(), ["s"], "all three");
     },
   ),
-  scenario("bell: who is rung looks at the superblock first", "BELL-7 ATT-1", async (world) => {
+  scenario("bell: who is rung looks at the superblock first", "BELL-7 BELL-5 ATT-1", async (world) => {
     await world.attached();
     const pipe = await world.running("s");
     await world.poll();
+    world.same("BELL-5", (await world.ask({ do: "sleep" })).asleep, true, "with nothing pending");
     pipe.put(pattern(10));
+    // As the monitor before has left it: this word is the epoch's too.
+    world.region.set(world.host.bellWord("toGuest", Bell.ASLEEP), 1);
     world.region.set(Sb.EPOCH, world.host.epoch + 1);
     world.region.set(Sb.HOST_STATE, State.RESETTING);
     const before = world.beyondSuperblock();
     world.same("BELL-7", (await world.poll()).status, "lost", "poll");
-    world.check(
-      "ATT-1",
-      before.equals(world.beyondSuperblock()),
-      "touched the doorbells of an epoch that is over",
-    );
+    const untouched = before.equals(world.beyondSuperblock());
+    world.check("BELL-7", untouched, "stored 0 to asleep before it looked at the superblock");
+    world.check("ATT-1", untouched, "touched the doorbells of an epoch that is over");
   }),
   scenario(
     "bell: the area lies where the superblock says, two pages for each direction",

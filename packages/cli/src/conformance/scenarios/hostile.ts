@@ -194,6 +194,14 @@ export const hostileScenarios: readonly Case[] = [
     pipe.message("Opened", 0, { body: "" }),
   ),
 
+  ...[1, 11, 12, 20].map((count) =>
+    answer(`an end after ${count} bytes of a frame`, "FRM-3", 4, (pipe, request) => {
+      pipe.put(
+        [...le32(9), ...le32(0x8201), ...le32(request), ...new Array<number>(9).fill(0)].slice(0, count),
+      );
+      pipe.end();
+    }),
+  ),
   control("a reply of the wrong direction", "FRM-4", 5, (world, request) =>
     world.host.control.frame(0x0101, request, pattern(8)),
   ),
@@ -206,6 +214,14 @@ export const hostileScenarios: readonly Case[] = [
   control("a reply to a request that was never made", "FRM-2 ERR-5", undefined, (world, request) =>
     world.host.control.message("Pong", request + 1000, { data: "" }),
   ),
+  control("a StreamInfo for a request that was never made", "FRM-2", undefined, (world, request) =>
+    info(world, request + 1, {}),
+  ),
+  control("a control pipe that the host ends", "CTL-1", undefined, (world) => world.host.control.end()),
+  control("a control pipe that the host reads no more", "CTL-1", undefined, (world) =>
+    world.host.control.stop(),
+  ),
+  control("a control pipe that the host resets", "CTL-1", undefined, (world) => world.host.control.reset()),
   control("a StreamInfo that is too short", "FRM-6 CTL-3", 6, (world, request) =>
     world.host.control.frame(0x8101, request, pattern(19)),
   ),

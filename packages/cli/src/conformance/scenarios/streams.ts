@@ -1,6 +1,6 @@
 // Streams: open, accept, half-close, reset, and what runs over them. PROTOCOL.md sections 10 to 14.
 
-import { encode } from "../catalogue.ts";
+import { encode, frameBytes } from "../catalogue.ts";
 import { P, PAGE } from "../host.ts";
 import type { Case } from "../world.ts";
 import { hex, pattern, scenario, words } from "./scenario.ts";
@@ -148,6 +148,53 @@ export const streamScenarios: readonly Case[] = [
     world.same("RING-8", reply.status, "reset", "recv");
     world.same("TCP-4", (await world.recv("s")).status, "reset", "recv again");
   }),
+  scenario("reset: by the host, as a writer finds it", "RING-7 STR-8", async (world) => {
+    await world.attached();
+    const pipe = await world.running("s");
+    await world.send("s", pattern(10));
+    pipe.reset();
+    pipe.stop();
+    await world.poll();
+    const { status } = await world.send("s", pattern(10));
+    world.same("RING-7", status, "reset", "send");
+    world.same("STR-8", (await world.recv("s")).status, "reset", "recv");
+  }),
+  scenario("end of stream: one that was seen stays, whatever the word says", "RING-10", async (world) => {
+    await world.attached();
+    const pipe = await world.running("s");
+    pipe.put(pattern(10));
+    pipe.end();
+    await world.poll();
+    await world.recv("s");
+    world.must("RING-10", (await world.recv("s")).status, "end", "recv");
+    pipe.set(P.TO_GUEST_END, 0);
+    pipe.put(pattern(5, 3));
+    await world.poll();
+    const { status } = await world.recv("s");
+    world.check(
+      "RING-10",
+      status === "end" || status === "violation",
+      `recv after a word that shrank: ${status}`,
+    );
+  }),
+  scenario("reset: one that was seen stays, whatever the word says", "RING-10", async (world) => {
+    await world.attached();
+    const pipe = await world.running("s");
+    pipe.put(pattern(10));
+    pipe.reset();
+    await world.poll();
+    let { status } = await world.recv("s");
+    for (let i = 0; i < 3 && status === "ok"; i++) status = (await world.recv("s")).status;
+    world.must("RING-10", status, "reset", "recv");
+    pipe.set(P.TO_GUEST_END, 1);
+    await world.poll();
+    const after = (await world.recv("s")).status;
+    world.check(
+      "RING-10",
+      after === "reset" || after === "violation",
+      `recv after a word that shrank: ${after}`,
+    );
+  }),
   scenario("reset: after END as well", "RING-6 RING-8", async (world) => {
     await world.attached();
     const pipe = await world.running("s");
@@ -215,20 +262,29 @@ export const streamScenarios: readonly Case[] = [
       world.check("STR-7", before.equals(pipe.snapshot()), "touched a block that is the host's again");
     }),
   ),
-  scenario("through: end, then stop, is both", "STR-7", async (world) => {
-    await world.attached();
-    const pipe = await world.running("s");
-    await world.on("s", "end");
-    await world.on("s", "stop");
-    world.same("STR-7", [pipe.get(P.TO_HOST_END), pipe.get(P.TO_GUEST_STOPPED)], [1, 1], "closed words");
-    pipe.end();
-    pipe.stop();
-    const before = pipe.snapshot();
-    await world.send("s", pattern(3));
-    await world.recv("s");
-    await world.poll();
-    world.check("STR-7", before.equals(pipe.snapshot()), "touched a block that is the host's again");
-  }),
+  ...(
+    [
+      ["end", "stop"],
+      ["stop", "end"],
+    ] as const
+  ).map(([first, second]) =>
+    scenario(`through: ${first}, then ${second}, is both`, "STR-7", async (world) => {
+      await world.attached();
+      const pipe = await world.running("s");
+      await world.on("s", first);
+      world.check("STR-7", world.host.takeSignals().includes(1), "the first closed word is signalled");
+      await world.on("s", second);
+      world.check("STR-7", world.host.takeSignals().includes(1), "and so is the second");
+      world.same("STR-7", [pipe.get(P.TO_HOST_END), pipe.get(P.TO_GUEST_STOPPED)], [1, 1], "closed words");
+      pipe.end();
+      pipe.stop();
+      const before = pipe.snapshot();
+      await world.send("s", pattern(3));
+      await world.recv("s");
+      await world.poll();
+      world.check("STR-7", before.equals(pipe.snapshot()), "touched a block that is the host's again");
+    }),
+  ),
   scenario("the next stream in the same block has another generation", "STR-6 PIPE-2", async (world) => {
     await world.attached();
     const pipe = await world.running("a");
@@ -419,9 +475,45 @@ export const streamScenarios: readonly Case[] = [
       "a frame over the ring",
     );
   }),
+  scenario("requests: half a frame is no reason to stay awake", "RING-9 FRM-3", async (world) => {
+    await world.attached();
+    const pipe = await world.running("s", { protocol: 6 });
+    const bytes = frameBytes(0x8002, 0, []);
+    pipe.put(bytes.slice(0, 7));
+    await world.poll();
+    world.same("FRM-3", (await world.on("s", "frame")).status, "again", "half a frame");
+    world.same("RING-9", pipe.get(P.TO_GUEST_WANT_DATA), 1, "want-data");
+    await world.poll();
+    world.same("RING-9", (await world.ask({ do: "sleep" })).asleep, true, "the guest waits for the rest");
+    pipe.put(bytes.slice(7));
+    await world.poll();
+    world.same("FRM-3", (await world.on("s", "frame")).type, 0x8002, "the frame when it is whole");
+  }),
+  scenario("requests: a listing may fail on the way", "FS-4", async (world) => {
+    await world.attached();
+    const pipe = await world.running("s", { protocol: 6 });
+    const payload = hex(encode("ReadDir", { path: "/" }));
+    await world.ask({ do: "request", stream: "s", type: 0x0603, payload });
+    const { request } = pipe.takeFrame()!;
+    pipe.message("Entries", request, { more: true, skipped: 0, entries: [{ kind: 1, name: "a" }] });
+    pipe.message("Error", request, { errno: 5, rule: "", reason: "the disk" });
+    await world.poll();
+    for (const type of [0x8603, 0x8001]) {
+      const frame = await world.on("s", "frame");
+      world.same(
+        "FS-4",
+        [frame.status, frame.type, frame.request],
+        ["ok", type, request],
+        "a reply to the ReadDir",
+      );
+    }
+  }),
   scenario("file-stream: raw bytes, END, then WriteDone", "FST-4", async (world) => {
     await world.attached();
-    const pipe = await world.running("s", { protocol: 5 });
+    const { pipe, open } = await world.opening("s", { protocol: 5 });
+    pipe.message("Opened", open.request, { body: "" });
+    await world.poll();
+    world.must("FST-4", (await world.on("s", "opened")).status, "ok", "opened");
     await world.send("s", pattern(1000));
     await world.on("s", "end");
     world.same(
@@ -430,11 +522,12 @@ export const streamScenarios: readonly Case[] = [
       [hex(pattern(1000)), 1],
       "bytes, then END",
     );
-    pipe.message("WriteDone", 0, { bytes: 1000 });
+    pipe.message("WriteDone", open.request, { bytes: 1000 });
     pipe.end();
     await world.poll();
-    const { status, type, payload } = await world.on("s", "frame");
-    world.same("FST-4", [status, type, payload], ["ok", 0x8501, "e803000000000000"], "WriteDone");
+    const { status, type, request, payload } = await world.on("s", "frame");
+    const done = ["ok", 0x8501, open.request, "e803000000000000"];
+    world.same("FST-4", [status, type, request, payload], done, "WriteDone, with the Open's request id");
     world.same("FST-4", (await world.on("s", "frame")).status, "end", "then the end");
   }),
   scenario("file-stream: the end of a read may come early", "FST-3", async (world) => {
