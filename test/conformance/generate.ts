@@ -294,7 +294,7 @@ function frameVectors(): FrameVector[] {
     bytes: readonly number[],
     frames: readonly (readonly [number, number, readonly number[]])[],
     then: FrameVector["then"],
-    more: { ring?: number; violation?: string } = {},
+    more: { ring?: number; violation?: string; ends?: true } = {},
   ): FrameVector => ({
     name,
     clauses: clauses.split(" "),
@@ -304,7 +304,9 @@ function frameVectors(): FrameVector[] {
     frames: frames.map(([type, request, payload]) => ({ type, request, payload: hexParts(payload) })),
     then,
     ...(more.violation === undefined ? {} : { violation: more.violation }),
+    ...(more.ends === undefined ? {} : { ends: more.ends }),
   });
+  const cut = { violation: "FRAME_LENGTH", ends: true } as const;
   const done = [0x8002, 7, []] as const;
   const zeros = (count: number): number[] => new Array<number>(count).fill(0);
   const fill = (count: number): number[] =>
@@ -336,6 +338,31 @@ function frameVectors(): FrameVector[] {
       [...frame(...done), ...frame(0x8401, 1, [1, 2]).slice(0, 13)],
       [done],
       "again",
+    ),
+    vector(
+      "an end after a header that lacks a byte",
+      "FRM-3",
+      header(0, 0x8002, 1).slice(0, 11),
+      [],
+      "violation",
+      cut,
+    ),
+    vector("an end after a header alone", "FRM-3", header(3, 0x8401, 1), [], "violation", cut),
+    vector(
+      "an end after a payload that lacks a byte",
+      "FRM-3",
+      frame(0x8401, 1, [1, 2, 3]).slice(0, 14),
+      [],
+      "violation",
+      cut,
+    ),
+    vector(
+      "an end after a whole frame and a byte of another",
+      "FRM-3",
+      [...frame(...done), 0],
+      [done],
+      "violation",
+      cut,
     ),
     vector(
       "frames before the end",
@@ -508,6 +535,8 @@ function attachVectors(): AttachVector[] {
     vector("at the wrap: the request is the last number", "ATT-2", { "0x088": 5, "0x100": 0xffff_ffff }),
     vector("at the wrap: 0 and 1 are both taken", "ATT-2", { "0x088": 0xffff_ffff, "0x100": 1 }),
     vector("at the wrap: 1 is the reply", "ATT-2", { "0x088": 1, "0x100": 0xffff_ffff }),
+    vector("at the wrap: the value after the request is the reply", "ATT-2", { "0x088": 1, "0x100": 0 }),
+    vector("the value after the request is the reply", "ATT-2", { "0x088": 42, "0x100": 41, "0x104": 1 }),
     vector("words of a guest before", "ATT-2", { "0x104": 2, "0x108": 0, "0x200": 77 }),
     answer("answered, READY", "ATT-4 SB-4", { "0x084": 1, "0x088": "request" }, "attached"),
     answer("answered, DRAINING", "ATT-4 SB-4", { "0x084": 3, "0x088": "request" }, "attached"),

@@ -99,7 +99,7 @@ export const streamsCases: MonitorCase[] = [
     const { guest, host } = world;
     const half = Uint8Array.from([...header(4, 0x0201), ...le32(1)]).subarray(0, 15);
     writeFileSync(join(world.data, "half"), "");
-    const before = host.violations.length;
+    const before = host.violations.filter(({ reason }) => reason.includes("amid a frame")).length;
     // A reset after it is no violation: it is how one gives up.
     const { pipe: broken } = await guest.open(6);
     await broken.put(half);
@@ -116,14 +116,10 @@ export const streamsCases: MonitorCase[] = [
       pipe.end();
       world.check(i === 1 ? "LSN-2" : "FRM-3", await pipe.wasReset(), "a reset after half a frame and END");
     }
-    const found = (): (string | undefined)[] => host.violations.slice(before).map(({ clause }) => clause);
-    await until("the lines", () => found().length >= pipes.length);
-    world.same(
-      "STR-8",
-      found(),
-      pipes.map(() => "FRM-3"),
-      "violations in the log",
-    );
+    const found = (): number =>
+      host.violations.filter(({ reason }) => reason.includes("amid a frame")).length - before;
+    await until("the lines", () => found() >= pipes.length);
+    world.same("STR-8", found(), pipes.length, "violations in the log");
     for (const pipe of [broken, ...pipes]) pipe.finish();
   }),
   of("64 violations on streams end the guest", "ERR-3 ERR-4", async (world) => {

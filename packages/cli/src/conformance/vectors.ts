@@ -30,6 +30,8 @@ export interface FrameVector extends Common {
   readonly ring: number;
   readonly bytes: string;
   readonly frames: readonly { readonly type: number; readonly request: number; readonly payload: string }[];
+  /** The host stores END behind the bytes, whatever comes of it. */
+  readonly ends?: true;
   /** How it stands when those are taken. */
   readonly then: "again" | "end" | "reset" | "violation";
 }
@@ -218,7 +220,7 @@ async function runFrame(world: World, vector: FrameVector): Promise<void> {
     same(world, vector, [status, type, request, payload], expected, `frame ${index}`);
     feed();
   }
-  if (vector.then === "end") pipe.end();
+  if (vector.then === "end" || vector.ends) pipe.end();
   if (vector.then === "reset") pipe.reset();
   await world.poll();
   const reply = await world.on("s", "frame");
