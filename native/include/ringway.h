@@ -306,7 +306,8 @@ RW_API uint32_t rw_take_rings(struct rw_guest *guest);
 // A clock of microseconds that may wrap: for rw_busy_poll().
 RW_API void rw_guest_clock(struct rw_guest *guest, uint32_t (*now_us)(void *context), void *context);
 
-// Asks for a fresh epoch (ATT-2). Streams of before have ended with RW_LOST; close each to have its slot back.
+// Asks for a fresh epoch (ATT-2). Streams of before have ended with RW_LOST; close each to have its slot back. RW_BAD_MAGIC or
+// RW_BAD_VERSION, with nothing stored, where another monitor has begun on the region that this guest cannot talk to.
 RW_API int32_t rw_guest_attach(struct rw_guest *guest);
 // Looks at the superblock: after each ring, before anything else (BELL-7). RW_OK attached, RW_AGAIN not answered yet,
 // RW_LOST, RW_FAILED, RW_STATE where nobody has asked to attach.

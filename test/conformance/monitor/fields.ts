@@ -68,9 +68,14 @@ const FILE_ERRORS: readonly (readonly [what: string, flags: number, name: string
     ["a position over 2^53 - 1", READ, "Seek", { whence: 2, offset: Number.MAX_SAFE_INTEGER }, EINVAL],
     ["a read of a file opened to write", WRITE, "Read", { bytes: 5 }, EBADF],
     ["a write of a file opened to read", READ, "Write", { data: "00" }, EBADF],
+    ["a Truncate of a file opened to read", READ, "Truncate", { bytes: 0 }, EINVAL],
     ["a read of 0 bytes", READ, "Read", { bytes: 0 }, 0],
     ["a read of 2^32 - 1 bytes", READ, "Read", { bytes: 0xffff_ffff }, 0],
   ];
+
+const FILE_CLAUSES: Readonly<Record<string, string>> = {
+  ...{ Seek: "FILE-6", Write: "FILE-5", Truncate: "FILE-7", Read: "FILE-4" },
+};
 
 const FS_ERRORS: readonly (readonly [what: string, name: string, Fields, errno: number])[] = [
   ["mode 0o1755 of a folder", "Mkdir", { mode: 0o1755, parents: false, path: "/data/folder" }, EPERM],
@@ -147,17 +152,12 @@ export const fieldCases: MonitorCase[] = [
       pipe.finish();
     }
   }),
-  of("fields: requests on a file", "ERR-6 FILE-4 FILE-5 FILE-6", async (world) => {
+  of("fields: requests on a file", "ERR-6 FILE-4 FILE-5 FILE-6 FILE-7", async (world) => {
     for (const [what, flags, name, fields, errno] of FILE_ERRORS) {
       const pipe = await opened(world, 4, flags);
       const answer = await pipe.ask(name, fields);
       world.same("ERR-6", errnoOf(answer), errno, what);
-      world.same(
-        name === "Seek" ? "FILE-6" : name === "Write" ? "FILE-5" : "FILE-4",
-        errnoOf(answer),
-        errno,
-        what,
-      );
+      world.same(FILE_CLAUSES[name]!, errnoOf(answer), errno, what);
       pipe.finish();
     }
   }),
