@@ -29,6 +29,19 @@ export interface ReaddirOptions extends AbortOptions {
   readonly withFileTypes?: boolean | undefined;
 }
 
+/**
+ * What readdir() found: an array, which also says how many names it left out, because they are not UTF-8 and no guest could use
+ * them. A folder that holds nothing else lists as empty, and is not.
+ */
+export interface Listing<T> extends Array<T> {
+  readonly skipped: number;
+}
+
+/** `skipped` does not show where the array is printed, compared or copied. */
+export function listing<T>(entries: T[], skipped: number): Listing<T> {
+  return Object.defineProperty(entries, "skipped", { value: skipped }) as Listing<T>;
+}
+
 const RING_BYTES = 64 * 1024;
 
 export class GuestFs {
@@ -48,19 +61,21 @@ export class GuestFs {
     return new GuestStats(await this.#path(fsMessages.Lstat, path, "lstat", StatReply, options));
   }
 
-  async readdir(path: PathLike, options: AbortOptions = {}): Promise<GuestDirent[]> {
+  async readdir(path: PathLike, options: AbortOptions = {}): Promise<Listing<GuestDirent>> {
     const text = guestPath(path, "scandir");
     const found: GuestDirent[] = [];
+    let skipped = 0;
     const rpc = await this.#open(options.signal);
     const onReply = (frame: Frame): boolean => {
       if (frame.type !== fsMessages.Entries.type) throw unexpected(frame);
-      const { more, entries } = fsMessages.Entries.decode(frame.payload);
-      for (const { name, kind } of entries) found.push(new GuestDirent(name, text, kind));
-      return !more;
+      const part = fsMessages.Entries.decode(frame.payload);
+      for (const { name, kind } of part.entries) found.push(new GuestDirent(name, text, kind));
+      skipped += part.skipped;
+      return !part.more;
     };
     const context = { syscall: "scandir", path: text };
     await rpc.calls(fsMessages.ReadDir, { path: text }, context, options.signal, onReply);
-    return found;
+    return listing(found, skipped);
   }
 
   mkdir(path: PathLike, options: MkdirOptions = {}): Promise<void> {

@@ -42,7 +42,14 @@ import {
   type WriteFileOptions,
   writeFile,
 } from "./file-stream.ts";
-import { type AbortOptions, GuestFs, type MkdirOptions, type ReaddirOptions } from "./fs.ts";
+import {
+  type AbortOptions,
+  GuestFs,
+  type Listing,
+  listing,
+  type MkdirOptions,
+  type ReaddirOptions,
+} from "./fs.ts";
 import {
   type Connector,
   type ConnectorInit,
@@ -349,15 +356,25 @@ export class Guest extends EventEmitter<GuestEvents> {
     return await this.#fs.lstat(path, options);
   }
 
-  /** Names in a folder, in no order; with `withFileTypes`, entries. Names that are not UTF-8 are left out. */
+  /**
+   * Names in a folder, in no order; with `withFileTypes`, entries. Names that are not UTF-8 are left out: `skipped` of the array
+   * says how many.
+   */
   readdir(
     path: PathLike,
     options?: ReaddirOptions & { withFileTypes?: false | undefined },
-  ): Promise<string[]>;
-  readdir(path: PathLike, options: ReaddirOptions & { withFileTypes: true }): Promise<GuestDirent[]>;
-  async readdir(path: PathLike, options: ReaddirOptions = {}): Promise<string[] | GuestDirent[]> {
+  ): Promise<Listing<string>>;
+  readdir(path: PathLike, options: ReaddirOptions & { withFileTypes: true }): Promise<Listing<GuestDirent>>;
+  async readdir(
+    path: PathLike,
+    options: ReaddirOptions = {},
+  ): Promise<Listing<string> | Listing<GuestDirent>> {
     const entries = await this.#fs.readdir(path, options);
-    return options.withFileTypes ? entries : entries.map((entry) => entry.name);
+    if (options.withFileTypes) return entries;
+    return listing(
+      entries.map((entry) => entry.name),
+      entries.skipped,
+    );
   }
 
   async mkdir(path: PathLike, options?: MkdirOptions): Promise<void> {

@@ -15,7 +15,7 @@ export {
   type RangeOptions,
   type WriteFileOptions,
 } from "./file-stream.ts";
-export type { AbortOptions, MkdirOptions, ReaddirOptions } from "./fs.ts";
+export type { AbortOptions, Listing, MkdirOptions, ReaddirOptions } from "./fs.ts";
 export { type AttachOptions, type ConnectOptions, Guest, type GuestArgs } from "./guest.ts";
 export {
   type Connector,

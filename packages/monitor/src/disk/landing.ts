@@ -12,7 +12,8 @@
 //   3. No root of the host's, and no folder that has one inside, is moved or removed (operations.ts).
 //
 // A path without symbolic links lands below the root that its text says, so the kernel takes it there in one step
-// (RESOLVE_BENEATH, NO_SYMLINKS, NO_XDEV), unless something is to be changed below a root that may have others inside (roots.ts).
+// (RESOLVE_BENEATH, NO_SYMLINKS, NO_XDEV), unless its rule says crossMounts, or something is to be changed below a root that may
+// have others inside (roots.ts).
 // All else is walked, one component at a time:
 //
 //   a name that leads to a root of the guest's tree ─▶ that root, by its descriptor
@@ -142,16 +143,15 @@ export function withObject<R>(place: Place, follow: boolean, write: boolean, use
         asFolder: place.asFolder,
       };
       try {
-        return (write ? mayChange(landing) : undefined) ?? served(landing, fd) ?? use(landing);
+        return (write ? mayChange(landing) : undefined) ?? use(landing);
       } finally {
         closeFd(fd);
       }
     }
     if (fd !== -Errno.ELOOP) return notOpened(fd);
   }
-  return walk(tree, place, { follow: follow || place.asFolder, write }, (landing) =>
-    landing.fd < 0 ? failed(Errno.ENOENT) : use(landing),
-  );
+  const end = follow || place.asFolder ? "follow" : "open";
+  return walk(tree, place, end, write, (landing) => (landing.fd < 0 ? failed(Errno.ENOENT) : use(landing)));
 }
 
 /** Uses the folder that holds the last name of a place, and that name, which need not be there, and is not followed. */
@@ -172,14 +172,14 @@ export function withName<R>(place: Place, write: boolean, use: Use<R>): R | Fail
       const name = place.path.slice(cut + 1);
       const landing = { root, tree, guard: root.guard, folder, name, fd: -1, asFolder };
       try {
-        return (write ? mayChange(landing) : undefined) ?? served(landing, folder) ?? use(landing);
+        return (write ? mayChange(landing) : undefined) ?? use(landing);
       } finally {
         closeFd(folder);
       }
     }
     if (folder !== -Errno.ELOOP) return notOpened(folder);
   }
-  return walk(tree, place, { follow: false, write }, use);
+  return walk(tree, place, "name", write, use);
 }
 
 /**
@@ -211,27 +211,25 @@ export function withOpening<R>(
   }
   // A name that becomes a link between the walk and the opening is walked again, a few times.
   for (let attempt = 0; attempt < 4; attempt++) {
-    const result = walk(tree, place, { follow, write }, use);
+    const result = walk(tree, place, follow ? "follow" : "name", write, use);
     if (result !== "link") return result;
   }
   return failed(Errno.ELOOP);
 }
 
 function mustWalk(root: TreeRoot, write: boolean): boolean {
-  return write && root.access === "rw" && root.inside.length > 0;
+  return root.crossMounts || (write && root.access === "rw" && root.inside.length > 0);
 }
 
-interface Intent {
-  readonly follow: boolean;
-  readonly write: boolean;
-}
+/** What to do with the last name: nothing; open what has it; or that, and go where it leads if it is a symbolic link. */
+type End = "name" | "open" | "follow";
 
-function walk<R>(tree: Tree, place: Place, intent: Intent, use: Use<R>): R | Failed {
-  const way = new Way(tree, place, intent.follow);
+function walk<R>(tree: Tree, place: Place, end: End, write: boolean, use: Use<R>): R | Failed {
+  const way = new Way(tree, place, end);
   try {
     const landing = way.find();
     if ("errno" in landing) return landing;
-    return (intent.write ? mayChange(landing) : undefined) ?? use(landing);
+    return (write ? mayChange(landing) : undefined) ?? use(landing);
   } finally {
     way.close();
   }
@@ -254,7 +252,7 @@ const NOBODY: Guard = { writable: false, rule: "default" };
 
 class Way {
   readonly #tree: Tree;
-  readonly #follow: boolean;
+  readonly #last: End;
   /** Folders from one that is in the guest's tree to where the walk is. */
   #folders: Folder[] = [];
   /** The guest path of the last one. */
@@ -266,9 +264,9 @@ class Way {
   /** The thing at the end, where it is no folder. */
   #end = -1;
 
-  constructor(tree: Tree, place: Place, follow: boolean) {
+  constructor(tree: Tree, place: Place, last: End) {
     this.#tree = tree;
-    this.#follow = follow;
+    this.#last = last;
     this.#asFolder = place.asFolder;
     this.#names = place.path === "." ? [] : place.path.split("/").reverse();
     // By the root's guest path, as a guest would come there.
@@ -307,7 +305,7 @@ class Way {
       return undefined;
     }
     const last = this.#names.length === 0;
-    if (last && !this.#follow) return this.#landing(at, at.root, name, -1);
+    if (last && this.#last === "name") return this.#landing(at, at.root, name, -1);
 
     const fd = openat2(at.fd, name, PATH | NO_FOLLOW, 0, at.root.resolve);
     if (fd === -Errno.ENOENT && last) return this.#landing(at, at.root, name, -1);
@@ -324,7 +322,7 @@ class Way {
       this.#enter(name, { fd, root: at.root, guard, mount: seen.mount, node, depth: at.depth + 1 });
       return undefined;
     }
-    if (seen.kind === "symlink") return this.#followLink(fd, last);
+    if (seen.kind === "symlink" && !(last && this.#last === "open")) return this.#followLink(fd, last);
     this.#end = fd;
     return last && !this.#asFolder ? this.#landing(at, at.root, name, fd) : failed(Errno.ENOTDIR);
   }

@@ -25,6 +25,7 @@ import {
   type Place,
   refused,
   served,
+  withName,
   withOpening,
 } from "./landing.ts";
 
@@ -33,11 +34,14 @@ export interface OpenedFile {
   readonly found: FileStat;
 }
 
-const { EXCLUSIVE, NON_BLOCKING, NO_CONTROLLING_TERMINAL, PATH, READ_WRITE, TRUNCATE, WRITE_ONLY } =
+const { CREATE, EXCLUSIVE, NON_BLOCKING, NO_CONTROLLING_TERMINAL, PATH, READ_WRITE, TRUNCATE, WRITE_ONLY } =
   OpenFlags;
 
 export function open(place: Place, flags: number, mode: number): OpenedFile | Failed {
   const write = (flags & (WRITE_ONLY | READ_WRITE)) !== 0;
+  // As open(2): whatever has that name, it is not to be made.
+  const asFolder = place.asFolder && place.path !== ".";
+  if (asFolder && (flags & CREATE) !== 0) return withName(place, write, () => failed(Errno.EISDIR));
   const follow = (flags & EXCLUSIVE) === 0;
   return withOpening(place, follow, write, (landing) => openAt(landing, flags, mode, write));
 }
@@ -74,9 +78,11 @@ function openAt(landing: Landing, flags: number, mode: number, write: boolean): 
 function unfit(landing: Landing, fd: number, write: boolean): FileStat | Failed {
   const found = fstat(fd);
   if (typeof found === "number") return failed(-found);
+  const wrong = served(landing, fd, found);
+  if (wrong !== undefined) return wrong;
   if (found.kind === "directory") return failed(Errno.EISDIR);
   if (found.kind !== "file") return refusedKind("is no regular file");
-  return served(landing, fd, found) ?? (write ? severalNames(landing, found) : undefined) ?? found;
+  return (write ? severalNames(landing, found) : undefined) ?? found;
 }
 
 export function refusedKind(why: string): Failed {
