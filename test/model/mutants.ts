@@ -374,13 +374,13 @@ export const mutants: readonly Mutant[] = [
     patches: [
       {
         module: "doorbell",
-        replace: "return this.#keptFrom < this.#keptTo || Atomics.load",
+        replace: "return this.kept || Atomics.load",
         by: "return Atomics.load",
       },
       {
         module: "doorbell",
-        replace: "if (this.#keptFrom < this.#keptTo) return this.#takeKept(ids); const words",
-        by: "if (this.#keptFrom < this.#keptTo && Atomics.load(this.#words, this.#base + BELL_TOP / 4) !== 0) return this.#takeKept(ids); const words",
+        replace: "if (this.kept) return this.#takeKept(ids); const words",
+        by: "if (this.kept && Atomics.load(this.#words, this.#base + BELL_TOP / 4) !== 0) return this.#takeKept(ids); const words",
       },
     ],
     scenario: oneAtATime,

@@ -184,8 +184,8 @@ export class GuestFs {
       context: { syscall: "fs" },
     };
     const { channel } = await openChannel(this.#engine, request, decodeNothing);
-    const rpc = new Rpc(channel, () => {
-      if (this.#rpc === rpc) this.#rpc = undefined;
+    const rpc = new Rpc(channel, (ended) => {
+      if (this.#rpc === ended) this.#rpc = undefined;
     });
     this.#rpc = rpc.ended ? undefined : rpc;
     return rpc;

@@ -38,14 +38,14 @@ export class Rpc implements ChannelUser {
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   readonly #calls: Map<number, Call> = new Map();
-  readonly #onEnded: () => void;
+  readonly #onEnded: (rpc: Rpc) => void;
   #queue: Outgoing[] = [];
   /** 1 was the Open's. */
   #nextId = 2;
   #ended: Error | undefined;
 
-  /** Takes the channel over. `onEnded` is called when no more calls can be made. */
-  constructor(channel: Channel, onEnded: () => void) {
+  /** Takes the channel over. `onEnded` is called when no more calls can be made: it may be before this returns. */
+  constructor(channel: Channel, onEnded: (rpc: Rpc) => void) {
     this.channel = channel;
     this.#onEnded = onEnded;
     this.#reader = new FrameReader(channel.pipe.toGuest);
@@ -173,7 +173,7 @@ export class Rpc implements ChannelUser {
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const call of calls) call.fail(error);
-    this.#onEnded();
+    this.#onEnded(this);
   }
 
   #send(frame: Outgoing): void {

@@ -16,6 +16,7 @@ import {
   loadWord,
   Opened,
   Pong,
+  Protocol,
   type RegionMemory,
   RingProducer,
   regionMemory,
@@ -191,6 +192,24 @@ describe("a host that breaks the protocol", () => {
     };
     const guest = await attached(host);
     await expect(guest.connect(1)).rejects.toBeInstanceOf(ProtocolError);
+  });
+
+  it("by an end amid a reply, is a violation", async () => {
+    const host = new FakeHost();
+    host.onOpen = (pipe, open, frame) => {
+      if (open.protocol !== Protocol.FS) return false;
+      const bytes = [
+        ...encodeFrame(Opened.type, frame.requestId, new Uint8Array()),
+        ...encodeFrame(0x8003, 2, new Uint8Array(40)).subarray(0, 20),
+      ];
+      pipe.toGuest.put(Uint8Array.from(bytes));
+      pipe.toGuest.advance(bytes.length);
+      pipe.toGuest.end();
+      host.session.bell.signal(pipe.id);
+      return true;
+    };
+    const guest = await attached(host);
+    await expect(guest.stat("/x")).rejects.toBeInstanceOf(ProtocolError);
   });
 
   it("by a reset or an end instead of an answer, fails that stream only", async () => {
