@@ -1,6 +1,8 @@
 // A monitor in a process of its own for the hostile guests to work on. argv: attach socket, policy file.
 // Answers "counters", "memory", "log" and "close" on stdin with one line of JSON each. Keeps counts of what it logged, not lines.
 
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { Monitor } from "@ringway/monitor";
@@ -25,7 +27,11 @@ const logger = pino(
     },
   },
 );
-const monitor = await Monitor.start({ policy, listen, logger });
+/** The name server is silent: what is not in the hosts file is waited for. */
+const silent = createSocket("udp4").bind(0, "127.0.0.1");
+await once(silent, "listening");
+const names = { nameServers: [`127.0.0.1:${silent.address().port}`] };
+const monitor = await Monitor.start({ policy, listen, logger, names });
 monitor.on("error", (error) => {
   process.stderr.write(`${error.stack}\n`);
   process.exit(3);

@@ -4,11 +4,10 @@
 // confine it (confine.ts): its own hunger for the processor is not the monitor's doing. The first few pairs are taken before that, to
 // be printed and not judged: what one loses who does not confine it.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { until } from "../helpers/wait.ts";
 import type { Tally } from "./attacker.ts";
+import { ANSWER_MS, Child, here, TSX } from "./child.ts";
+import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
 import { cpuSeconds, holdings, makeWorld, residentMib, type World } from "./world.ts";
 
 export interface RunOptions {
@@ -24,25 +23,13 @@ export interface RunOptions {
   readonly say?: (line: string) => void;
 }
 
-export interface Fares {
-  readonly mibPerS: number;
-  readonly trips: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-}
-
-export interface Report {
+export interface Report extends Judged {
   readonly seed: number;
   readonly tally: Tally;
   readonly seconds: number;
   readonly failures: readonly string[];
-  /** Medians over the pairs. */
-  readonly undisturbed: Fares | undefined;
-  readonly disturbed: Fares | undefined;
-  readonly throughputShare: number;
-  readonly p99Times: number;
   /** The same with a hostile process that has the share of the processor that any other has. */
-  readonly unconfined: Pick<Report, "undisturbed" | "disturbed" | "throughputShare" | "p99Times"> | undefined;
+  readonly unconfined: Judged | undefined;
   readonly monitor: {
     readonly cpuShare: number;
     readonly residentMib: readonly number[];
@@ -60,75 +47,11 @@ export interface Report {
   readonly last: readonly string[];
 }
 
-/** Half of the throughput, ten times the round trip: what the well-behaved guest is promised. */
-const THROUGHPUT_SHARE_MIN = 0.5;
-const P99_TIMES_MAX = 10;
-/** Below this many microseconds a machine's own noise decides: the undisturbed p99 counts as at least this. */
-const P99_FLOOR_US = 200;
 /** Of the pairs that are judged, as many come first that are not: one for each three. */
 const UNCONFINED_EVERY = 3;
 /** What the monitor may keep when all guests are gone, beside what it had before the first. */
 const HEAP_GROWTH_MIB = 16;
 const RESIDENT_GROWTH_MIB = 160;
-const ANSWER_MS = 10_000;
-
-const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const TSX = import.meta.resolve("tsx");
-
-/** A process that talks JSON by the line. */
-class Child implements Disposable {
-  readonly process: ChildProcess;
-  readonly #waiting: ((value: never) => void)[] = [];
-  ended: string | undefined;
-  errors = "";
-
-  constructor(command: string, args: readonly string[], onLine?: (value: never) => boolean) {
-    this.process = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"] });
-    createInterface({ input: this.process.stdout! }).on("line", (line) => {
-      const value = JSON.parse(line) as never;
-      if (onLine?.(value) === true) return;
-      this.#waiting.shift()?.(value);
-    });
-    this.process.stderr!.setEncoding("utf8").on("data", (text: string) => {
-      this.errors = (this.errors + text).slice(-20_000);
-    });
-    this.process.stdin!.on("error", () => {});
-    this.process.on("close", (code, signal) => {
-      this.ended = String(signal ?? code);
-    });
-  }
-
-  get pid(): number {
-    return this.process.pid!;
-  }
-
-  tell(line: string): void {
-    this.process.stdin!.write(`${line}\n`);
-  }
-
-  /** The next answer; within a time limit, or it hangs. */
-  async ask<T>(line: string, timeoutMs = ANSWER_MS): Promise<T> {
-    let answer: T | undefined;
-    this.#waiting.push((value) => {
-      answer = value;
-    });
-    if (line !== "") this.tell(line);
-    return await until(
-      `an answer to "${line}"`,
-      () => {
-        if (answer === undefined && this.ended !== undefined)
-          throw new Error(`ended with ${this.ended}: ${this.errors}`);
-        return answer;
-      },
-      timeoutMs,
-    );
-  }
-
-  [Symbol.dispose](): void {
-    this.process.kill("SIGKILL");
-  }
-}
-
 interface MonitorMemory {
   readonly reactor: { readonly heapUsed: number; readonly external: number };
   readonly rss: number;
@@ -308,24 +231,6 @@ export async function run(options: RunOptions): Promise<Report> {
   };
 }
 
-interface Pair {
-  readonly undisturbed: Fares;
-  readonly disturbed: Fares;
-}
-
-function judge(
-  pairs: readonly Pair[],
-): Pick<Report, "undisturbed" | "disturbed" | "throughputShare" | "p99Times"> {
-  return {
-    undisturbed: medians(pairs.map((pair) => pair.undisturbed)),
-    disturbed: medians(pairs.map((pair) => pair.disturbed)),
-    throughputShare: median(pairs.map((pair) => pair.disturbed.mibPerS / pair.undisturbed.mibPerS)),
-    p99Times: median(
-      pairs.map((pair) => pair.disturbed.p99Us / Math.max(pair.undisturbed.p99Us, P99_FLOOR_US)),
-    ),
-  };
-}
-
 /** With all guests gone the monitor holds nothing, and does nothing. */
 async function aftermath(
   monitor: Child,
@@ -348,15 +253,4 @@ async function aftermath(
 
 function heapMib({ reactor }: MonitorMemory): number {
   return Math.round(reactor.heapUsed / 2 ** 20);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function medians(fares: readonly Fares[]): Fares | undefined {
-  if (fares.length === 0) return undefined;
-  const of = (key: keyof Fares): number => Math.round(median(fares.map((each) => each[key])));
-  return { mibPerS: of("mibPerS"), trips: of("trips"), p50Us: of("p50Us"), p99Us: of("p99Us") };
 }

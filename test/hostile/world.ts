@@ -59,9 +59,17 @@ async function freeRange(count: number): Promise<number> {
   }
 }
 
-export async function makeWorld(limits = ""): Promise<World> {
+/** Entries of the folder that floods read, names that the policy denies, bytes of what GetArgs gives. */
+const MANY_ENTRIES = 20_000;
+const DENIED_NAMES = 5000;
+const ARGS_BYTES = 60_000;
+
+/** `flooded`: with what the mixes need (mixes.ts), and limits at which they are not over at once. */
+export async function makeWorld({ flooded = false } = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "ringway-hostile-"));
-  for (const name of ["rw", "ro", "outside"]) mkdirSync(join(folder, name));
+  for (const name of ["rw", "ro", "many", "outside"]) mkdirSync(join(folder, name));
+  const entries = flooded ? MANY_ENTRIES : 10;
+  for (let i = 0; i < entries; i++) writeFileSync(join(folder, "many", `name-${i}`), "");
   mkdirSync(join(folder, "rw", "deep", "er"), { recursive: true });
   const outside = join(folder, "outside");
   writeFileSync(join(outside, "secret"), "nobody may read this");
@@ -97,25 +105,32 @@ export async function makeWorld(limits = ""): Promise<World> {
   const listenPort = await freeRange(LISTEN_PORTS);
   const last = listenPort + LISTEN_PORTS - 1;
   const policyFile = join(folder, "policy.yaml");
+  const denied = Array.from({ length: flooded ? DENIED_NAMES : 10 }, (_, i) => `denied-${i}.example`);
+  const limits = flooded
+    ? "{ regionBytes: 128MiB, streams: 4096, streamBytes: 256KiB, requests: 1024 }"
+    : "{ regionBytes: 32MiB, streams: 200, streamBytes: 256KiB, accepts: 64, openFiles: 32, fileBytesWritten: 256MiB, requests: 64 }";
   writeFileSync(
     policyFile,
     `version: 1
+guest: { argv: [${Array.from({ length: flooded ? ARGS_BYTES / 1000 : 1 }, () => "x".repeat(990)).join(", ")}] }
 connect:
+  - { id: denied, deny: [${denied.join(", ")}] }
   - { id: echo, allow: [127.0.0.1], ports: [${echoPort}, ${quietPort}, ${listenPort}-${last}] }
-  - { id: by-name, allow: [localhost], ports: [${echoPort}], resolvesTo: [127.0.0.0/8] }
+  - { id: by-name, allow: [localhost, "*.silent.test"], ports: [${echoPort}], resolvesTo: [127.0.0.0/8] }
 listen:
   - { id: few, allow: [127.0.0.1], ports: [${listenPort}-${last}] }
 files:
   - { id: rw, guest: /rw, host: ./rw, access: rw }
   - { id: ro, guest: /ro, host: ./ro, access: ro }
-limits: { regionBytes: 32MiB, streams: 200, streamBytes: 256KiB, accepts: 64, openFiles: 32, fileBytesWritten: 256MiB, requests: 64${limits} }
+  - { id: many, guest: /many, host: ./many, access: ro }
+limits: ${limits}
 timeouts: { connectMs: 300, resolveMs: 300 }
 `,
   );
   const targets = { echoPort, forbiddenPorts, listenPort, listenPorts: LISTEN_PORTS, outside };
   const print = (): string => ["ro", "outside"].map((name) => fingerprint(join(folder, name))).join();
   const before = print();
-  const entries = readdirSync(folder).sort().join();
+  const beside = readdirSync(folder).sort().join();
 
   return {
     folder,
@@ -127,7 +142,7 @@ timeouts: { connectMs: 300, resolveMs: 300 }
       const harm = [...reached];
       if (print() !== before) harm.push("a folder that no guest may write has changed");
       const now = readdirSync(folder).filter((name) => !name.endsWith(".sock"));
-      if (now.sort().join() !== entries) harm.push(`beside the roots there is ${now}`);
+      if (now.sort().join() !== beside) harm.push(`beside the roots there is ${now}`);
       return harm;
     },
     async [Symbol.asyncDispose]() {
@@ -187,7 +202,7 @@ export function holdings(pid: number, { folder, targets, quietPort }: World): Ho
       continue;
     }
     const path = link.replace(/ \(deleted\)$/, "");
-    if (path.startsWith(folder) && !["/rw", "/ro"].some((root) => path.startsWith(folder + root)))
+    if (path.startsWith(folder) && !["/rw", "/ro", "/many"].some((root) => path.startsWith(folder + root)))
       wrong.push(link);
     if (path.startsWith("/etc") || (path.startsWith("/proc") && /mem|environ/.test(path))) wrong.push(link);
     const socket = sockets.get(link);

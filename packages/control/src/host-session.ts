@@ -45,6 +45,7 @@ export interface HostLimits {
 
 /** What the control pipe asks of the host program. */
 export interface ControlHandler {
+  /** Encoded once for each object: one that was given is not changed. */
   getArgs(): Args;
   log(level: number, text: string): void;
   exit(code: number): void;
@@ -344,7 +345,7 @@ export class HostSession {
       }
       case GetArgs.type: {
         GetArgs.decode(payload);
-        return replyFrame(ArgsMessage, requestId, handler.getArgs());
+        return replyFrame(ArgsMessage, requestId, argsPayload(handler.getArgs()));
       }
       case Log.type: {
         const { level, text } = Log.decode(payload);
@@ -365,7 +366,8 @@ export class HostSession {
       }
       case Explain.type: {
         const { protocol, body } = Explain.decode(payload);
-        return replyFrame(VerdictMessage, requestId, handler.explain(protocol, body));
+        const verdict = payloadOf(VerdictMessage, handler.explain(protocol, body));
+        return replyFrame(VerdictMessage, requestId, verdict);
       }
       default:
         if ((type & 0x8000) !== 0) {
@@ -457,14 +459,28 @@ function controlClosed(): ProtocolError {
 }
 
 /** A reply whose contents come from the host program: what no frame of this ring can carry is told as an error. */
-function replyFrame<T>(kind: Message<T>, requestId: number, value: T): Uint8Array {
+function replyFrame<T>(kind: Message<T>, requestId: number, payload: Uint8Array | undefined): Uint8Array {
+  if (payload !== undefined) return encodeFrame(kind.type, requestId, payload);
+  return errorFrame(requestId, Errno.EOVERFLOW, `the host's ${kind.name} does not fit a frame`);
+}
+
+/** Undefined: it does not fit. */
+function payloadOf<T>(kind: Message<T>, value: T): Uint8Array | undefined {
   try {
     const payload = kind.encode(value);
-    if (payload.length <= maxPayload(CONTROL_RING_BYTES)) return encodeFrame(kind.type, requestId, payload);
+    return payload.length <= maxPayload(CONTROL_RING_BYTES) ? payload : undefined;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
+    return undefined;
   }
-  return errorFrame(requestId, Errno.EOVERFLOW, `the host's ${kind.name} does not fit a frame`);
+}
+
+/** Of the same Args, the same payload: it may be long, and a guest may ask for it again and again. */
+const argsPayloads: WeakMap<Args, Uint8Array | undefined> = new WeakMap();
+
+function argsPayload(args: Args): Uint8Array | undefined {
+  if (!argsPayloads.has(args)) argsPayloads.set(args, payloadOf(ArgsMessage, args));
+  return argsPayloads.get(args);
 }
 
 function errorFrame(requestId: number, errno: number, reason: string): Uint8Array {

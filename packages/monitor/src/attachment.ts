@@ -20,6 +20,7 @@ import {
   Violation,
 } from "@ringway/control";
 import { Errno, type SharedMemory } from "@ringway/linux";
+import { type Dropper, Dropping } from "./dropping.ts";
 import { explain } from "./explain.ts";
 import { GuestLines } from "./guest-lines.ts";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
@@ -44,7 +45,7 @@ const STREAM_VIOLATIONS_MAX = 64;
 
 const pendingIds = new Uint16Array(SCAN_STREAMS);
 
-export class Attachment implements BellSource, ControlHandler, LinkListener {
+export class Attachment implements BellSource, ControlHandler, Dropper, LinkListener {
   readonly name: string;
   readonly reactor: Reactor;
   readonly host: Host;
@@ -182,22 +183,39 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   // ── What the guest may cost ─────────────────────────────────────────────────────────────────────────────────────
 
   get parked(): boolean {
-    return this.#parked;
+    return this.#parked || this.gone;
   }
 
   get mayRun(): boolean {
     return !this.reactor.shared || this.#slice.open(this.reactor.turn);
   }
 
-  /** Before work for the guest that its slice pays for; the result is for endWork(). */
-  startWork(): number {
-    return this.reactor.shared ? performance.now() : 0;
+  spend(ms: number): void {
+    this.#slice.spend(ms);
   }
 
-  /** `useful`: it moved something. */
-  endWork(startMs: number, useful: boolean): void {
+  mayGoOn(): boolean {
+    this.reactor.charge(this);
+    return this.mayRun;
+  }
+
+  /** After work for the guest; `useful`: it moved something. */
+  worked(useful: boolean): void {
     if (useful) this.#looks.useful();
-    if (startMs > 0) this.#slice.spend(performance.now() - startMs);
+    this.reactor.charge(this);
+  }
+
+  /**
+   * Work that somebody else calls for: an event, a timer, an answer. At once where the guest has the time, or else in its turn and
+   * in order, behind what waits already. Nothing that was asked for is left out, also when the guest ends meanwhile.
+   */
+  perform(work: () => void): void {
+    const run = (): void => {
+      work();
+      this.reactor.charge(this);
+    };
+    if (this.#closed || !this.reactor.shared || (this.ready.length === 0 && this.mayRun)) run();
+    else this.ready.put({ queued: false, run });
   }
 
   /** The guest made this thread look at it. Past its quota of looks in vain it is not looked at for a while. */
@@ -266,6 +284,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     const count = this.session.pending.take(pendingIds);
     this.#looked(1 + (count >>> IDS_PER_LOOK_LOG2));
     this.session.beat();
+    this.reactor.charge(this);
     let control = false;
     for (let i = 0; i < count && this.#state !== "gone"; i++) {
       const id = pendingIds[i]!;
@@ -298,14 +317,13 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
       this.ready.put(this);
       return;
     }
-    const startMs = this.startWork();
     const before = this.session.controlMoved;
     try {
       if (this.session.stepControl(this, CONTROL_BUDGET)) this.ready.put(this);
     } catch (error) {
       this.fail(error);
     }
-    this.endWork(startMs, this.session.controlMoved !== before);
+    this.worked(this.session.controlMoved !== before);
   }
 
   /**
@@ -323,14 +341,13 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     return this.ready.length === 0 && !this.#lines.held;
   }
 
-  /** A line that a request caused may have been one too many for now. */
+  /** A line that a request caused may have been one too many for now, or the slice may be used up. */
   mayServe(): boolean {
-    return !this.#lines.held;
+    return !this.#lines.held && this.mayGoOn();
   }
 
   getArgs(): Args {
-    const { argv, env } = this.#policy.policy.guest;
-    return { argv: [...argv], env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
+    return this.#policy.args;
   }
 
   log(level: number, text: string): void {
@@ -367,7 +384,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
 
   /** A relay has let go of its stream. */
   streamEnded(stream: Stream): void {
-    if (this.#state === "lingering") this.#lingered(stream);
+    if (this.#state === "lingering" && this.#lingering.delete(stream)) this.#closeWhenFlushed();
   }
 
   countToHost(bytes: number): void {
@@ -448,14 +465,16 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     this.host.counters.add("bells");
     this.#looked(1);
     this.#checkGuest();
+    this.reactor.charge(this);
   }
 
   #checkGuest(): void {
     if (this.departed || this.#lines.held || this.#leaving !== undefined) return;
-    if (this.#pins > 0 && this.session.attachRequested) {
+    if (this.session.attachRequested) {
+      // What the old epoch holds is let go of first, and all of it: the new one may want the same ports and files.
       this.session.endEpoch();
       this.#abandonStreams();
-      return;
+      if (this.#pins > 0) return;
     }
     try {
       // A guest that is quick has rung once for several changes: at most these three.
@@ -463,7 +482,6 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
         switch (this.session.checkGuest()) {
           case "reset":
             this.#looked(ATTACH_LOOKS);
-            this.#abandonStreams();
             this.#streamViolations = 0;
             continue;
           case "attached":
@@ -492,6 +510,7 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     // Its last bell may still be in the same batch of events.
     this.#checkGuest();
     this.#depart("the guest hung up");
+    this.reactor.charge(this);
   }
 
   onGarbage(): void {
@@ -547,19 +566,28 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   }
 
   #linger(): void {
-    const reason = this.#departure;
     this.#state = "lingering";
-    let lingering = 0;
-    for (const stream of this.#streams) {
-      if (stream?.relay === undefined) continue;
-      if (this.#endedInOrder(stream)) lingering++;
+    this.reactor.cancel(this.#leavingLimit);
+    this.reactor.after(this.host.lingerMs, () => this.perform(() => this.close(this.#departure)));
+    this.#sorting = true;
+    const sort = (stream: Stream): void => {
+      if (stream.relay === undefined || this.gone) return;
+      if (this.#endedInOrder(stream)) this.#lingering.add(stream);
       else stream.abandon();
-    }
-    if (lingering === 0) {
-      this.close(reason);
-      return;
-    }
-    this.reactor.after(this.host.lingerMs, () => this.close(reason));
+    };
+    new Dropping(this, [...this.#streams], sort, () => {
+      this.#sorting = false;
+      this.#closeWhenFlushed();
+    }).run();
+  }
+
+  /** Streams that it has ended in order, and that still flow. */
+  readonly #lingering: Set<Stream> = new Set();
+  /** Not all of its streams have been looked at for that. */
+  #sorting = false;
+
+  #closeWhenFlushed(): void {
+    if (!this.#sorting && this.#lingering.size === 0) this.close(this.#departure);
   }
 
   #departure = "";
@@ -569,11 +597,6 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
   #leavingLimit: Timer | undefined;
   #leavingOver = false;
 
-  #lingered(ended: Stream): void {
-    for (const stream of this.#streams) if (stream !== ended && stream?.relay !== undefined) return;
-    this.close(this.#departure);
-  }
-
   #endedInOrder(stream: Stream): boolean {
     try {
       return stream.pipe.toHost.peerClosed() === Closed.END;
@@ -582,17 +605,35 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     }
   }
 
+  /** Counts what was given up as a whole: a stream of an earlier one is void at once, before its relay has let go. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  #epoch = 0;
+  /** Under way. */
+  #droppings = 0;
+
+  /**
+   * Lets go of all streams, in slices; their memory is in use until that is done. They are void before the first lets go: one
+   * relay may end another's stream, as a listener does with those that are posted to it.
+   */
   #abandonStreams(): void {
     const streams = this.#streams;
+    if (streams.length === 0) return;
     this.#streams = [];
-    // All of them first: one relay may end another's stream, as a listener does with those that are posted to it.
-    for (const stream of streams) stream?.void();
-    for (const stream of streams) {
-      if (stream === undefined) continue;
+    this.#epoch++;
+    this.#droppings++;
+    this.pinned(1);
+    const drop = (stream: Stream): void => {
       this.host.counters.values[this.host.streamsIndex]!--;
       stream.abandon();
-    }
-    this.postedAccepts = 0;
+    };
+    new Dropping(this, streams, drop, () => {
+      this.#droppings--;
+      this.pinned(-1);
+      this.#closeWhenDropped();
+    }).run();
   }
 
   /** The monitor is stopping: what is open may finish, nothing new begins. */
@@ -609,19 +650,32 @@ export class Attachment implements BellSource, ControlHandler, LinkListener {
     return count;
   }
 
-  /** Ends the guest now: every socket and file of it is closed, its memory goes when no disk work is left in it. */
+  /** All is let go of, and the reactor serves it no more. */
+  #closed = false;
+  #reason = "";
+
+  /** Ends the guest: every socket and file of it is closed, its memory goes when no disk work is left in it. */
   close(reason: string): void {
     if (this.#state === "gone") return;
     this.#state = "gone";
+    this.#reason = reason;
     // Settled at the end, whatever disk work is given up on the way.
     this.pinned(1);
     this.#abandonStreams();
+    this.#closeWhenDropped();
+  }
+
+  #closeWhenDropped(): void {
+    if (this.#state !== "gone" || this.#droppings > 0 || this.#closed) return;
+    this.#closed = true;
+    // Answers that wait for their turn: what they hold is given back.
+    while (this.ready.length > 0) this.ready.runFirst();
     this.reactor.removeGuest(this);
     this.session.leave();
     this.#link.close();
     this.#policy.release();
     this.host.guestGone(this);
-    this.#lines.post({ kind: "detached", guest: this.name, reason });
+    this.#lines.post({ kind: "detached", guest: this.name, reason: this.#reason });
     this.pinned(-1);
   }
 }

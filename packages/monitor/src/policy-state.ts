@@ -1,6 +1,7 @@
 // A policy in force: its matcher, and its roots, which the disk workers know as a tree. Kept for as long as a guest is judged by
 // it or a file operation is under way below one of its roots.
 
+import type { Args } from "@ringway/control";
 import type { DiskPool } from "./disk/pool.ts";
 import { closeRoots, openRoots, type Root, type Roots } from "./disk/roots.ts";
 import { PolicyMatcher } from "./policy/matcher.ts";
@@ -9,6 +10,8 @@ import type { Policy } from "./policy/types.ts";
 export class PolicyState {
   readonly policy: Policy;
   readonly matcher: PolicyMatcher;
+  /** What GetArgs is answered with. */
+  readonly args: Args;
   /** The disk workers' name for its roots. */
   readonly tree: number;
   readonly #roots: Roots;
@@ -18,6 +21,8 @@ export class PolicyState {
   constructor(policy: Policy, disk: DiskPool) {
     this.policy = policy;
     this.matcher = new PolicyMatcher(policy);
+    const { argv, env } = policy.guest;
+    this.args = { argv, env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
     this.#disk = disk;
     this.#roots = openRoots(policy.files);
     this.tree = disk.addTree(this.#roots);

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { Program } from "../../helpers/processes.ts";
 import { until } from "../../helpers/wait.ts";
 import type { AttackerOptions, Tally } from "../../hostile/attacker.ts";
-import type { Fares } from "../../hostile/supervisor.ts";
+import type { Fares } from "../../hostile/fares.ts";
 import type { World } from "../../hostile/world.ts";
 import { type Line, memoryFolder, REGION_MIB, RINGWAY } from "../host/host.ts";
 import type { Places } from "../machine/devices.ts";

@@ -5,7 +5,8 @@
 // Events come before deadlines: a timer fires only when all events that were there after it was due have been handed out. Else a
 // process that was stopped for a while would find a time limit over, and not what has happened within it.
 //
-// Where guests share it, each has a slice of every turn (quotas.ts): what does not fit goes to its own ready queue.
+// Where guests share it, each has a slice of every turn (quotas.ts): what does not fit goes to its own ready queue. Time is charged
+// by marks: whatever works for a guest ends with charge(), and all since the mark before, or since epoll, was that guest's.
 //
 // It never blocks but in epoll, and there only after it has announced its sleep to every guest and looked once more
 // (PROTOCOL.md BELL-5). Nothing here is asynchronous in JavaScript's sense: this thread's Node loop does not turn.
@@ -30,12 +31,14 @@ export interface Task {
 /** A guest, as the loop sees it. */
 export interface BellSource {
   readonly bells: BellReceiver;
-  /** It has used up its bells for now: it is not looked at, and not told that this thread sleeps. */
+  /** It has used up its bells for now, or is gone: its bells are not looked at, and it is not told that this thread sleeps. */
   readonly parked: boolean;
   /** Tasks that go on in a later turn. Each guest has its own: what one has too many of delays no other. */
   readonly ready: TaskQueue;
   /** Has it time left in this turn? */
   readonly mayRun: boolean;
+  /** Its slice pays for so much. */
+  spend(ms: number): void;
   /** Takes what is pending and steps it. */
   scan(): void;
   /** Rings for what was marked since the last time, where the guest sleeps. */
@@ -88,6 +91,8 @@ export class Reactor {
   #turn = 0;
   #bellsDue: BellSource[] = [];
   #running = true;
+  /** Until this moment, time was charged, or nobody's. */
+  #markMs: number = performance.now();
   /** All events of before this moment have been handed out. */
   #lookedMs = Number.NEGATIVE_INFINITY;
   readonly #polling: Polling = new Polling();
@@ -107,6 +112,14 @@ export class Reactor {
   /** Do several guests share this thread? Then each has its slice of a turn. */
   get shared(): boolean {
     return this.#guests.length > 1;
+  }
+
+  /** All time since the last mark was spent for `guest`. */
+  charge(guest: BellSource): void {
+    if (!this.shared) return;
+    const nowMs = performance.now();
+    guest.spend(nowMs - this.#markMs);
+    this.#markMs = nowMs;
   }
 
   /** Watches `fd`; returns the slot that names it in modify() and unwatch(). Throws SystemError (ENOSPC, ENOMEM). */
@@ -160,6 +173,7 @@ export class Reactor {
 
   addGuest(guest: BellSource): void {
     this.#guests.push(guest);
+    this.#markMs = performance.now();
   }
 
   removeGuest(guest: BellSource): void {
@@ -259,7 +273,7 @@ export class Reactor {
     const untilTimerMs = this.#timers.untilNextMs(nowMs);
     const timeoutMs = untilTimerMs === undefined ? -1 : Math.min(Math.ceil(untilTimerMs), 0x7fffffff);
     const count = this.epoll.wait(mayWait ? timeoutMs : 0);
-    for (const guest of guests) guest.bells.awake();
+    for (const guest of guests) if (!guest.parked) guest.bells.awake();
     this.#deliver(count, nowMs);
   }
 
@@ -274,6 +288,8 @@ export class Reactor {
   #deliver(count: number, askedMs: number): void {
     const { epoll } = this;
     if (count < epoll.maxEvents) this.#lookedMs = askedMs;
+    // Waiting was nobody's.
+    if (this.shared) this.#markMs = performance.now();
     for (let i = 0; i < count; i++) {
       const slot = epoll.slot(i);
       if (this.#tags[slot] === epoll.tag(i)) this.#sources[slot]?.onEvents(epoll.events(i));

@@ -44,8 +44,10 @@ export class Stream implements Task {
   readonly pipe: HostPipe;
   queued = false;
   #relay: Relay | undefined;
+  /** Of the guest's epochs. A stream of one before is void: whatever is done to it, its pipe is not touched. */
+  readonly #epoch: number;
   /** The pipe's block is another stream's by now, or nobody's, or its words are garbage: it must not be looked at. */
-  #released = false;
+  #over = false;
   #violated = false;
   /** An Open waits for its answer. */
   #opening = false;
@@ -55,6 +57,11 @@ export class Stream implements Task {
   constructor(guest: Attachment, pipe: HostPipe) {
     this.guest = guest;
     this.pipe = pipe;
+    this.#epoch = guest.epoch;
+  }
+
+  get #released(): boolean {
+    return this.#over || this.#epoch !== this.guest.epoch;
   }
 
   get id(): number {
@@ -78,7 +85,6 @@ export class Stream implements Task {
       guest.ready.put(this);
       return;
     }
-    const startMs = guest.startWork();
     const before = this.#relay;
     const moved = pipe.toHost.position + pipe.toGuest.position;
     try {
@@ -89,10 +95,15 @@ export class Stream implements Task {
     }
     const useful =
       pipe.toHost.position + pipe.toGuest.position !== moved || this.#relay !== before || this.#released;
-    guest.endWork(startMs, useful);
+    guest.worked(useful);
   }
 
-  /** Runs what touches the rings outside of run(), for a timer or an event: a violation found there is this stream's. */
+  /** Work on this stream that an event, a timer or an answer calls for: now, or in the guest's turn (Attachment.perform). */
+  perform(work: () => void): void {
+    this.guest.perform(() => this.guard(work));
+  }
+
+  /** Runs what touches the rings outside of run(): a violation found there is this stream's. */
   guard(work: () => void): void {
     try {
       work();
@@ -174,7 +185,7 @@ export class Stream implements Task {
     if (!this.#violated) this.guest.reportViolation(error, this.id);
     this.#violated = true;
     // Closed already, and yet not to be seen through: the pipe goes with the guest.
-    if (this.#relay === undefined) this.#released = true;
+    if (this.#relay === undefined) this.#over = true;
     else if (!this.guest.gone) this.reset();
   }
 
@@ -190,16 +201,11 @@ export class Stream implements Task {
     if (this.#relay === undefined && !this.guest.departed) this.run();
   }
 
-  /** The guest is gone, or began anew: whatever is done to the stream from here on, its pipe is not touched. */
-  void(): void {
-    this.#released = true;
-  }
-
   /** The guest is gone: the relay lets go, the pipe is void. */
   abandon(): void {
     const relay = this.#relay;
     this.#relay = undefined;
-    this.#released = true;
+    this.#over = true;
     this.#answered();
     relay?.dispose();
   }
@@ -221,7 +227,7 @@ export class Stream implements Task {
 
   #releaseWhenThrough(): void {
     if (this.#pinned || !this.pipe.through()) return;
-    this.#released = true;
+    this.#over = true;
     this.guest.release(this);
   }
 }

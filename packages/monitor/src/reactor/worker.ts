@@ -243,9 +243,9 @@ function stop(drainMs: number): void {
   check();
 }
 
-/** Disk work that uses a guest's memory must be over before this thread goes. */
+/** All that guests held is let go of, and disk work that uses their memory is over, before this thread goes. */
 function finish(aborted: number): void {
-  if (disk.load > 0) {
+  if (guests.size > 0 || disk.load > 0) {
     reactor.after(DRAIN_CHECK_MS, () => finish(aborted));
     return;
   }

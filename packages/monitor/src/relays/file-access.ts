@@ -123,8 +123,10 @@ export function onDisk(
   };
   counters.add("fileOperations");
   const job = disk.submit(guest.account, operation, (result) => {
-    stream.guard(() => done(result));
-    release();
+    guest.perform(() => {
+      stream.guard(() => done(result));
+      release();
+    });
   });
   return {
     cancel() {

@@ -72,7 +72,7 @@ export abstract class RequestRelay implements Relay {
         return false;
       }
       if (this.#work !== undefined || !this.#flush()) return false;
-      if (budget === 0) return true;
+      if (budget === 0 || !this.stream.guest.mayGoOn()) return true;
       if (this.#afterReplies !== undefined) {
         const next = this.#afterReplies;
         this.#afterReplies = undefined;

@@ -52,7 +52,9 @@ export function openTcpConnect(stream: Stream, requestId: number, body: Uint8Arr
 
 interface Attempt {
   readonly fd: number;
-  readonly slot: number;
+  slot: number;
+  /** All that were told. */
+  events: number;
   done: boolean;
 }
 
@@ -105,7 +107,7 @@ class TcpConnectRelay implements Relay {
     this.#deadline = guest.reactor.after(this.#timeoutMs, () => {
       const what = this.#resolving && !this.#allowed ? "resolve" : "answer";
       const reason = `${this.#what()} did not ${what} within ${this.#timeoutMs} ms`;
-      this.#stream.guard(() => this.#refuse(Errno.ETIMEDOUT, "", reason));
+      this.#stream.perform(() => this.#refuse(Errno.ETIMEDOUT, "", reason));
     });
     if (literal !== undefined) {
       this.#waiting = [address(literal, this.#port)];
@@ -117,8 +119,7 @@ class TcpConnectRelay implements Relay {
     this.#resolving = true;
     this.#lookup = guest.host.lookups.start(guest.name, name, resolveMs, (answer) => {
       if (answer.ended) this.#lookup = undefined;
-      this.#resolving = !answer.ended && answer.errno === 0;
-      this.#stream.guard(() => this.#resolved(name, ruleIndex, answer));
+      this.#stream.perform(() => this.#resolved(name, ruleIndex, answer));
     });
   }
 
@@ -145,7 +146,9 @@ class TcpConnectRelay implements Relay {
     return this.#host.includes(":") ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`;
   }
 
-  #resolved(name: string, ruleIndex: number, { addresses, errno }: Answer): void {
+  #resolved(name: string, ruleIndex: number, { addresses, errno, ended }: Answer): void {
+    if (this.#finished) return;
+    this.#resolving = !ended && errno === 0;
     if (errno !== 0) {
       this.#refuse(errno, "", `${name}: ${resolveFailure(errno)}`);
       return;
@@ -174,6 +177,7 @@ class TcpConnectRelay implements Relay {
 
   /** Starts the next attempt, and the ones after it where it fails at once. */
   #attemptNext(): void {
+    if (this.#finished) return;
     const { reactor } = this.#stream.guest;
     reactor.cancel(this.#nextAttempt);
     this.#nextAttempt = undefined;
@@ -186,7 +190,7 @@ class TcpConnectRelay implements Relay {
       }
       if (this.#waiting.length === 0 && !this.#resolving) return;
       this.#nextAttempt = reactor.after(ATTEMPT_DELAY_MS, () =>
-        this.#stream.guard(() => this.#attemptNext()),
+        this.#stream.perform(() => this.#attemptNext()),
       );
       return;
     }
@@ -205,23 +209,25 @@ class TcpConnectRelay implements Relay {
       closeFd(fd);
       return -result;
     }
-    let attempt: Attempt | undefined;
-    const onEvents = (events: number): void =>
-      this.#stream.guard(() => this.#onAttempt(attempt!, to, events));
-    let slot: number;
+    const attempt: Attempt = { fd, slot: -1, events: 0, done: false };
+    const onEvents = (events: number): void => {
+      // Edges are told once, and the work may have to wait for its turn.
+      attempt.events |= events;
+      this.#stream.perform(() => this.#onAttempt(attempt, to));
+    };
     try {
-      slot = reactor.watch(fd, TCP_EVENTS, { onEvents });
+      attempt.slot = reactor.watch(fd, TCP_EVENTS, { onEvents });
     } catch (error) {
       closeFd(fd);
       return (error as { errno?: number }).errno ?? Errno.ENOMEM;
     }
-    attempt = { fd, slot, done: false };
     this.#attempts.push(attempt);
     return 0;
   }
 
-  #onAttempt(attempt: Attempt, to: InetAddress, events: number): void {
-    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return;
+  #onAttempt(attempt: Attempt, to: InetAddress): void {
+    const { events } = attempt;
+    if (attempt.done || (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return;
     const error = socketError(attempt.fd);
     // ECONNRESET: it was up, and the peer has broken it since. What it had sent is the guest's (TCP-4).
     const reset = error === -Errno.ECONNRESET;

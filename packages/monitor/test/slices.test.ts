@@ -1,0 +1,82 @@
+// Who pays for the reactor's time, and what a guest past its slice has to wait with.
+
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, describe, expect, test } from "vitest";
+import { Dropping } from "../src/dropping.ts";
+import { Counters } from "../src/reactor/counters.ts";
+import { type BellSource, Reactor, TaskQueue } from "../src/reactor/reactor.ts";
+import type { Stream } from "../src/reactor/stream.ts";
+
+class FakeGuest implements BellSource {
+  readonly bells = { pending: () => false, prepareSleep: () => true, awake: () => {} } as never;
+  readonly parked = false;
+  readonly ready: TaskQueue = new TaskQueue();
+  mayRun = true;
+  spentMs = 0;
+
+  spend(ms: number): void {
+    this.spentMs += ms;
+  }
+
+  scan(): void {}
+  flushBell(): void {}
+}
+
+describe("time", () => {
+  const reactor = new Reactor({ busyPollUs: 0, counters: new Counters() });
+  afterEach(() => reactor.epoll.close());
+
+  test("since the last mark is the guest's that work was done for, and counted once; waiting is nobody's", async () => {
+    const [one, other] = [new FakeGuest(), new FakeGuest()];
+    reactor.addGuest(one);
+    reactor.charge(one);
+    // A guest that is alone pays nothing: no clock is read for it.
+    expect(one.spentMs).toBe(0);
+    reactor.addGuest(other);
+    await delay(20);
+    reactor.charge(one);
+    reactor.charge(other);
+    expect(one.spentMs).toBeGreaterThan(15);
+    expect(other.spentMs).toBeLessThan(one.spentMs / 2);
+    const before = one.spentMs;
+    reactor.after(30, () => reactor.pause());
+    reactor.run();
+    reactor.charge(one);
+    expect(one.spentMs - before).toBeLessThan(15);
+  });
+});
+
+describe("streams that are let go of", () => {
+  const streams = Array.from({ length: 1000 }, (_, id) =>
+    id % 3 === 0 ? undefined : ({ id } as unknown as Stream),
+  );
+
+  test("go all at once while the slice lasts, and in the ready queue past it, each once and in order", () => {
+    let looks = 0;
+    const ready = new TaskQueue();
+    const dropped: number[] = [];
+    let done = 0;
+    const dropper = { ready, mayGoOn: () => ++looks % 4 !== 0 };
+    const drop = (stream: Stream): void => void dropped.push(stream.id);
+    new Dropping(dropper, streams, drop, () => done++).run();
+    expect(dropped.length).toBeLessThan(200);
+    expect([ready.length, done]).toEqual([1, 0]);
+    let turns = 1;
+    for (; ready.length > 0; turns++) ready.runFirst();
+    expect(turns).toBeGreaterThan(5);
+    expect(dropped).toEqual(streams.flatMap((stream) => stream?.id ?? []));
+    expect(done).toBe(1);
+  });
+
+  test("none at all are done at once", () => {
+    let done = 0;
+    const dropper = { ready: new TaskQueue(), mayGoOn: () => false };
+    new Dropping(
+      dropper,
+      [],
+      () => {},
+      () => done++,
+    ).run();
+    expect(done).toBe(1);
+  });
+});

@@ -1,0 +1,116 @@
+// Every mix in turn against one monitor, and how a guest beside it fares: what `npm run fuzz` prints of them, and what floods.test.ts
+// holds them to.
+
+import { ANSWER_MS, Child, here, TSX } from "./child.ts";
+import { type Fares, type Judged, judge, type Pair } from "./fares.ts";
+import { MIXES, type Mix } from "./mixes.ts";
+import { makeWorld, type World } from "./world.ts";
+
+export interface FloodOptions {
+  /** Measurements of the well-behaved guest beside each mix, each undisturbed and disturbed: confined, and not. */
+  readonly pairs: number;
+  readonly unconfinedPairs: number;
+  readonly windowMs: number;
+}
+
+export interface Flooded {
+  readonly mix: string;
+  /** Answers that the mix got. */
+  readonly answers: number;
+  readonly confined: Judged;
+  readonly unconfined: Judged;
+}
+
+export class Floods implements AsyncDisposable {
+  readonly #world: World;
+  readonly #monitor: Child;
+  readonly #good: Child;
+
+  private constructor(world: World, monitor: Child, good: Child) {
+    this.#world = world;
+    this.#monitor = monitor;
+    this.#good = good;
+  }
+
+  static async begin(): Promise<Floods> {
+    const world = await makeWorld({ flooded: true });
+    const { socket, policyFile, quietPort } = world;
+    const monitor = new Child(process.execPath, [
+      "--expose-gc",
+      here("monitor-child.mjs"),
+      socket,
+      policyFile,
+    ]);
+    await monitor.ask("");
+    const good = new Child(process.execPath, [
+      "--import",
+      TSX,
+      here("good-child.ts"),
+      socket,
+      String(quietPort),
+    ]);
+    await good.ask("");
+    const floods = new Floods(world, monitor, good);
+    await floods.#measure(500);
+    return floods;
+  }
+
+  counters(): Promise<Record<string, number>> {
+    return this.#monitor.ask("counters");
+  }
+
+  async run(mix: Mix, { pairs, unconfinedPairs, windowMs }: FloodOptions): Promise<Flooded> {
+    const { socket: path, targets } = this.#world;
+    using child = new Child(process.execPath, [
+      "--import",
+      TSX,
+      here("mix-child.ts"),
+      JSON.stringify({ path, mix: mix.name, targets }),
+    ]);
+    await child.ask("", 3 * ANSWER_MS);
+    const measure = async (count: number): Promise<Judged> => {
+      const measured: Pair[] = [];
+      for (let i = 0; i < count; i++) {
+        const undisturbed = await this.#measure(windowMs);
+        await child.ask("go");
+        await this.#rest(100);
+        const disturbed = await this.#measure(windowMs);
+        await child.ask("pause", 3 * ANSWER_MS);
+        await this.#rest(100);
+        measured.push({ undisturbed, disturbed });
+      }
+      return judge(measured);
+    };
+    const unconfined = await measure(unconfinedPairs);
+    await child.ask("confine");
+    const confined = await measure(pairs);
+    const { answers } = await child.ask<{ answers: number }>("quit");
+    await this.#rest(200);
+    return { mix: mix.name, answers, confined, unconfined };
+  }
+
+  #measure(ms: number): Promise<Fares> {
+    return this.#good.ask<Fares>(`measure ${ms}`, ms + 3 * ANSWER_MS);
+  }
+
+  #rest(ms: number): Promise<Fares> {
+    return this.#good.ask<Fares>(`rest ${ms}`, ms + 3 * ANSWER_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#good[Symbol.dispose]();
+    this.#monitor[Symbol.dispose]();
+    await this.#world[Symbol.asyncDispose]();
+  }
+}
+
+/** One line of what a mix did. */
+export function told({ mix, answers, confined, unconfined }: Flooded): string {
+  const of = ({ undisturbed, disturbed, throughputShare, p99Times }: Judged): string =>
+    undisturbed === undefined || disturbed === undefined
+      ? "-"
+      : `${undisturbed.mibPerS} -> ${disturbed.mibPerS} MiB/s (${throughputShare.toFixed(2)}), p99 ${undisturbed.p99Us} -> ${disturbed.p99Us} us (${p99Times.toFixed(1)})`;
+  return `${mix}: ${answers} answers; ${of(confined)}; unconfined ${of(unconfined)}`;
+}
+
+export { MIXES };

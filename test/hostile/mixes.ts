@@ -1,0 +1,208 @@
+// Floods: one kind of work that a guest may ask for, without end and as fast as it can. Each keeps to the protocol, so that all of it is
+// work for the monitor; what it costs a guest beside it is promise 8 of docs/security.md.
+//
+// A mix is begun on guests of its own, and then turned: one turn puts in all that there is room for, takes what has come, and never
+// waits. What it returns counts answers, so that a mix that gets nowhere is seen.
+
+import {
+  Closed,
+  ConnectRequest,
+  Explain,
+  encodeFrame,
+  FrameReader,
+  fsMessages,
+  GetArgs,
+  type GuestPipe,
+  ListenRequest,
+  type Message,
+  NewStream,
+  Ping,
+  Protocol,
+  StreamInfo,
+} from "@ringway/control";
+import type { RawGuest } from "../helpers/raw-guest.ts";
+import type { Targets } from "./frames.ts";
+
+export type Turn = () => number | Promise<number>;
+
+export interface Mix {
+  readonly name: string;
+  /** Attachments that it wants, all of one process. */
+  readonly guests: number;
+  begin(guests: readonly RawGuest[], targets: Targets): Promise<Turn>;
+}
+
+const EMPTY = new Uint8Array(0);
+/** Frames that one turn puts into one ring. */
+const AT_ONCE = 64;
+
+/** One request, again and again, on streams of one protocol. */
+function requests(
+  name: string,
+  options: { readonly streams: number; readonly ringBytes: number; readonly guests?: number },
+  protocol: number,
+  request: Uint8Array,
+): Mix {
+  const guestsWanted = options.guests ?? 1;
+  return {
+    name,
+    guests: guestsWanted,
+    async begin(guests) {
+      const streams: { guest: RawGuest; pipe: GuestPipe; reader: FrameReader }[] = [];
+      for (const guest of guests) {
+        for (let i = 0; i < options.streams; i++) {
+          const pipe = await guest.newStream(options.ringBytes);
+          guest.sendOpen(pipe, protocol, EMPTY);
+          await guest.opened(pipe);
+          streams.push({ guest, pipe, reader: new FrameReader(pipe.toGuest) });
+        }
+      }
+      return () => {
+        let answers = 0;
+        for (const { guest, pipe, reader } of streams) {
+          const signal = (): void => guest.signal(pipe);
+          while (reader.next(signal) !== undefined) answers++;
+          let put = 0;
+          while (put < AT_ONCE && pipe.toHost.writable() >= request.length) {
+            pipe.toHost.put(request);
+            pipe.toHost.advance(request.length);
+            put++;
+          }
+          pipe.toGuest.wantData();
+          if (put > 0) signal();
+        }
+        return answers;
+      };
+    },
+  };
+}
+
+/** One request, again and again, on the control pipe. */
+function control<T>(name: string, kind: Message<T>, value: T): Mix {
+  return {
+    name,
+    guests: 1,
+    async begin([guest]) {
+      const { session } = guest!;
+      return () => {
+        let answers = 0;
+        while (session.nextReply() !== undefined) answers++;
+        for (let i = 0; i < 16 * AT_ONCE && session.send(kind, value) !== undefined; i++);
+        return answers;
+      };
+    },
+  };
+}
+
+/**
+ * Streams that are asked for, opened, and given up: once the host has answered, or `atOnce`, while it still works on that. Each that is
+ * over makes room for the next.
+ */
+function churn(
+  name: string,
+  most: number,
+  atOnce: boolean,
+  open: (targets: Targets, n: number) => { protocol: number; body: Uint8Array },
+): Mix {
+  return {
+    name,
+    guests: 1,
+    async begin([guest], targets) {
+      const { session } = guest!;
+      const open_: { pipe: GuestPipe; reader: FrameReader }[] = [];
+      let asked = 0;
+      let n = 0;
+      const giveUp = (pipe: GuestPipe): void => guest!.finish(pipe, "reset");
+      return () => {
+        let done = 0;
+        for (let frame = session.nextReply(); frame !== undefined; frame = session.nextReply()) {
+          asked--;
+          if (frame.type !== StreamInfo.type) continue;
+          const pipe = session.openPipe(StreamInfo.decode(frame.payload));
+          pipe.toGuest.wantData();
+          const { protocol, body } = open(targets, n++);
+          guest!.sendOpen(pipe, protocol, body);
+          open_.push({ pipe, reader: new FrameReader(pipe.toGuest) });
+        }
+        for (const each of open_.splice(0)) {
+          const { pipe, reader } = each;
+          const signal = (): void => guest!.signal(pipe);
+          if (atOnce || reader.next(signal) !== undefined || pipe.toGuest.peerClosed() !== Closed.OPEN) {
+            giveUp(pipe);
+            done++;
+          } else open_.push(each);
+        }
+        while (asked + open_.length < most) {
+          if (session.send(NewStream, { toHostBytes: 4096, toGuestBytes: 4096 }) === undefined) break;
+          asked++;
+        }
+        return done;
+      };
+    },
+  };
+}
+
+/** As many streams as there may be, and then a new epoch: the host must end them all. */
+const dropping: Mix = {
+  name: "thousands of streams dropped",
+  guests: 1,
+  async begin([guest]) {
+    const { session } = guest!;
+    let asked = 0;
+    let held = 0;
+    let full = false;
+    return async () => {
+      let done = 0;
+      for (let frame = session.nextReply(); frame !== undefined; frame = session.nextReply()) {
+        asked--;
+        if (frame.type !== StreamInfo.type) {
+          full = true;
+          continue;
+        }
+        guest!.sendOpen(session.openPipe(StreamInfo.decode(frame.payload)), Protocol.ECHO, EMPTY);
+        held++;
+      }
+      if (full && asked === 0) {
+        done = held;
+        held = 0;
+        full = false;
+        await guest!.attach();
+      }
+      while (!full && asked < 256) {
+        if (session.send(NewStream, { toHostBytes: 4096, toGuestBytes: 4096 }) === undefined) break;
+        asked++;
+      }
+      return done;
+    };
+  },
+};
+
+const stat = encodeFrame(fsMessages.Stat.type, 7, fsMessages.Stat.encode({ path: "/many/name-17" }));
+const readDir = encodeFrame(fsMessages.ReadDir.type, 7, fsMessages.ReadDir.encode({ path: "/many" }));
+const name = (host: string, port: number): { protocol: number; body: Uint8Array } => ({
+  protocol: Protocol.TCP_CONNECT,
+  body: ConnectRequest.encode({ host, port, timeoutMs: 0 }),
+});
+
+export const MIXES: readonly Mix[] = [
+  requests("Stat on 64 streams", { streams: 64, ringBytes: 4096 }, Protocol.FS, stat),
+  requests("Stat on one stream", { streams: 1, ringBytes: 65_536 }, Protocol.FS, stat),
+  requests("Stat on two attachments", { streams: 32, ringBytes: 4096, guests: 2 }, Protocol.FS, stat),
+  requests("a big folder read", { streams: 8, ringBytes: 65_536 }, Protocol.FS, readDir),
+  control("Explain against thousands of names", Explain, name("www.nobody.example", 80)),
+  control("Ping", Ping, { data: new Uint8Array(64) }),
+  control("GetArgs of 60 KB", GetArgs, {}),
+  churn("connect and reset", 64, false, ({ echoPort }) => name("127.0.0.1", echoPort)),
+  churn("connect to a silent name and reset", 64, true, ({ echoPort }, n) =>
+    name(`n${n}.silent.test`, echoPort),
+  ),
+  churn("listeners", 4, false, ({ listenPort, listenPorts }, n) => ({
+    protocol: Protocol.TCP_LISTEN,
+    body: ListenRequest.encode({
+      backlog: 0,
+      address: { family: 4, port: listenPort + (n % listenPorts), address: Uint8Array.of(127, 0, 0, 1) },
+    }),
+  })),
+  churn("streams that come and go", 256, false, () => ({ protocol: Protocol.ECHO, body: EMPTY })),
+  dropping,
+];
