@@ -211,6 +211,23 @@ export const MISTAKES: readonly (readonly [what: string, clause: string, change:
       };
     },
   ],
+  [
+    "waits for ever where the monitor that answered was replaced",
+    "ATT-4",
+    () => ({
+      // As if its request were still the first: what it asked anew is taken back.
+      after: onPoll((inside, reply) => {
+        if (reply.status === "waiting" && word(inside, Sb.HOST_STATE) === State.RESETTING)
+          set(inside, Sb.REQUEST, word(inside, Sb.REPLY));
+        return undefined;
+      }),
+    }),
+  ],
+  [
+    "rings once for its attach and never again",
+    "ATT-4",
+    () => ({ after: onPoll((_, reply) => (reply.status === "waiting" ? { ...reply, rings: 0 } : reply)) }),
+  ],
   ["takes a control reply because it is the next one", "FRM-2", takesTheNextReply],
   ["takes the end amid a frame for an end", "FRM-3", says("violation", "end", "opened")],
   ["tells a writer of a broken stream that it was closed", "RING-7", says("reset", "closed", "send")],

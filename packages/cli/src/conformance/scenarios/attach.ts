@@ -70,6 +70,25 @@ export const attachScenarios: readonly Case[] = [
       );
     },
   ),
+  scenario(
+    "attach: a guest that waits rings a monitor that may not have heard it",
+    "ATT-4",
+    async (world) => {
+      world.host.start();
+      await world.take();
+      for (let round = 0; round < 3; round++) {
+        const reply = await world.poll();
+        world.same("ATT-4", reply.status, "waiting", "poll");
+        world.check(
+          "ATT-4",
+          rang(reply),
+          "rung while it waits, it finds RESETTING without its reply, and rings",
+        );
+      }
+      world.host.answer();
+      world.same("ATT-4", (await world.poll()).status, "attached", "poll after the answer");
+    },
+  ),
   scenario("attach: opening a stream before the answer touches nothing", "ATT-1", async (world) => {
     world.host.start();
     await world.take();
@@ -114,9 +133,10 @@ export const attachScenarios: readonly Case[] = [
     const before = world.beyondSuperblock();
     const first = region.get(Sb.REQUEST);
     const { status } = await world.poll();
-    world.check("ATT-4", status !== "attached", "attached to a monitor that waits");
-    // Of itself, or because its program asks: both are "attaches again".
-    if (region.get(Sb.REQUEST) === first) await world.ask({ do: "attach" });
+    // Of itself, or because its program asks: both are "attaches again". But one that says "waiting" asks nobody.
+    const asked = region.get(Sb.REQUEST) !== first;
+    world.check("ATT-4", asked || status === "lost", `poll: ${status}, and no other request`);
+    if (!asked) await world.ask({ do: "attach" });
     const second = region.get(Sb.REQUEST);
     world.check("ATT-4", second !== first && second !== region.get(Sb.REPLY), `request ${second} is new`);
     world.check("ATT-6", before.equals(world.beyondSuperblock()), "touched more than the superblock");

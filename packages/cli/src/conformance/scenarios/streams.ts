@@ -259,6 +259,7 @@ export const streamScenarios: readonly Case[] = [
       await world.recv("s");
       await world.on("s", "end");
       await world.on("s", "close");
+      world.same("STR-7", (await world.poll()).status, "attached", "poll after calls on it");
       world.check("STR-7", before.equals(pipe.snapshot()), "touched a block that is the host's again");
     }),
   ),
