@@ -128,6 +128,18 @@ describe("past its quota of", () => {
     await openFile("/f", 1);
   });
 
+  test("operations on disk, they wait for their turn, and all are done", async () => {
+    await start("{ diskOperations: 100 }");
+    const fs = await guest.newStream(4096);
+    guest.sendOpen(fs, Protocol.FS, new Uint8Array(0));
+    await guest.opened(fs);
+    const startMs = performance.now();
+    for (let i = 0; i < 35; i++) expect(await request(fs, fsMessages.Stat, { path: "/f" })).toBe(0);
+    // Ten in each tenth of a second.
+    expect(performance.now() - startMs).toBeGreaterThan(250);
+    expect(counter("quotaDiskOperations")).toBeGreaterThan(1);
+  });
+
   test("bells in vain, it waits, and is served again within a tenth of a second", async () => {
     await start("{ bells: 1000 }");
     for (let i = 0; counter("quotaBells") === 0 && i < 5000; i++) {

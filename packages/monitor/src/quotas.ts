@@ -2,6 +2,7 @@
 //
 //   LookQuota   bells and pending bits behind which there was nothing: past it, the guest is not looked at for a while
 //   LineQuota   lines to the log and to the audit log, and their bytes: past it, the guest waits
+//   OperationQuota  operations on disk: past it, they wait
 //   TimeSlice   where several guests want the thread, each has the same share of it in every turn
 //
 // All are counts and clocks of this thread's own: nothing in them comes from the region.
@@ -89,6 +90,29 @@ export class Account {
   readonly looks: LookQuota = new LookQuota();
   readonly lines: LineQuota = new LineQuota();
   fileBytesWritten = 0;
+}
+
+const OPERATION_INTERVAL_MS = 100;
+
+export class OperationQuota {
+  #left = 0;
+  #endMs = 0;
+
+  /** Takes one of `perSecond`. False: there is none left in this interval; nothing is owed for asking. */
+  take(perSecond: number, nowMs: number): boolean {
+    if (nowMs >= this.#endMs) {
+      this.#endMs = nowMs + OPERATION_INTERVAL_MS;
+      this.#left = Math.ceil((perSecond * OPERATION_INTERVAL_MS) / 1000);
+    }
+    if (this.#left === 0) return false;
+    this.#left--;
+    return true;
+  }
+
+  /** Milliseconds until the next interval. */
+  restMs(nowMs: number): number {
+    return Math.max(0, this.#endMs - nowMs);
+  }
 }
 
 /** Time in one turn. Small beside what a person or a program notices, large beside the cost of a turn. */

@@ -117,6 +117,7 @@ describe("a good policy", () => {
         openFiles: 1,
         fileBytesWritten: 2 * 2 ** 30,
         requests: 1024,
+        diskOperations: 10_000,
         bells: 20_000,
         logLines: 1000,
         logBytes: 256 * 1024,

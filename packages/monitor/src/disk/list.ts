@@ -1,7 +1,7 @@
 // Listing a folder in frames of bounded size: it stays open between them. Names that are not UTF-8, or longer than a guest could
 // use, are counted and left out.
 
-import { FileKind } from "@ringway/control";
+import { FileKind, fsMessages } from "@ringway/control";
 import {
   closeFd,
   type DirectoryEntry,
@@ -16,9 +16,15 @@ import { kernelName } from "./open.ts";
 import { KINDS } from "./status.ts";
 
 export interface Listing extends Failed {
-  readonly entries?: readonly { readonly kind: number; readonly name: string }[];
-  readonly skipped?: number;
+  /** The payload of Entries. */
+  readonly data?: Uint8Array;
   /** Descriptor of a folder that has more entries. */
+  readonly folder?: number;
+}
+
+interface NextEntries extends Failed {
+  readonly entries?: readonly fsMessages.Entry[];
+  readonly skipped?: number;
   readonly folder?: number;
 }
 
@@ -47,6 +53,15 @@ export function list(place: Place, bytes: number): Listing {
 
 /** Goes on; closes the folder at the end, and where it fails. */
 export function listMore(folder: number, bytes: number): Listing {
+  const { errno, entries = [], skipped = 0, folder: more } = nextEntries(folder, bytes);
+  if (errno !== 0) return failed(errno);
+  // Encoded here: hundreds of objects would cost the reactor ten times as much as their bytes.
+  const data = fsMessages.Entries.encode({ more: more !== undefined, skipped, entries });
+  return more === undefined ? { errno: 0, data } : { errno: 0, data, folder: more };
+}
+
+/** As listMore(), before it is encoded. */
+export function nextEntries(folder: number, bytes: number): NextEntries {
   const entries: { kind: number; name: string }[] = [];
   let skipped = 0;
   for (let left = bytes; ; ) {

@@ -20,7 +20,7 @@ import {
   unlinkat,
 } from "@ringway/linux";
 import { type Failed, failed, type Landing, type Place, refused, withName, withObject } from "./landing.ts";
-import { listMore } from "./list.ts";
+import { nextEntries } from "./list.ts";
 import { kernelName, refusedKind, severalNames } from "./open.ts";
 import { identityOf, liesBelow } from "./roots.ts";
 import type { Time } from "./status.ts";
@@ -140,7 +140,7 @@ function unusableNames({ folder, name, root }: Landing): number {
     root.resolve,
   );
   if (fd < 0) return 0;
-  const { entries = [], skipped = 0, folder: more = -1 } = listMore(fd, UNUSABLE_BYTES);
+  const { entries = [], skipped = 0, folder: more = -1 } = nextEntries(fd, UNUSABLE_BYTES);
   if (more >= 0) closeFd(more);
   return entries.length === 0 ? skipped : 0;
 }

@@ -86,8 +86,6 @@ export interface DiskResult {
   readonly stat?: StatReply;
   readonly data?: Uint8Array;
   readonly text?: string;
-  readonly entries?: readonly { readonly kind: number; readonly name: string }[];
-  readonly skipped?: number;
   /** Descriptor of a folder that has more entries. */
   readonly folder?: number;
   readonly numbers?: readonly number[];

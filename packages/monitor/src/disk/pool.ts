@@ -1,10 +1,12 @@
 // The disk workers as the reactor sees them: submit, and be called back in a later turn.
 //
+// Who has used up its operations of a second waits for more (OperationQuota); closing is free, because it only gives back.
 // Guests take turns for the workers, and none may have all of them: one that waits on a dead disk delays nobody else
 // for good. The main thread starts the workers when the first operation asks for them.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { createEventfd, drainEventfd, EPOLLIN } from "@ringway/linux";
+import { OperationQuota } from "../quotas.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { DiskOperation, DiskResult, TreeChange } from "./operations.ts";
 import type { Roots } from "./roots.ts";
@@ -20,6 +22,8 @@ export type DiskUser = object;
 export interface Job {
   readonly user: DiskUser;
   readonly operation: DiskOperation;
+  /** What its user may have of them in a second. */
+  readonly perSecond: number;
   readonly done: (result: DiskResult) => void;
 }
 
@@ -33,6 +37,9 @@ export class DiskPool {
   /** What operations are about, by the number that they name. */
   readonly #trees: Map<number, Roots> = new Map();
   #nextTree = 1;
+  readonly #quotas: WeakMap<DiskUser, OperationQuota> = new WeakMap();
+  /** Those that have used theirs up. */
+  readonly #resting: Set<DiskUser> = new Set();
   readonly #startWorkers: (wakeFd: number) => void;
   readonly #reactor: Reactor;
   #wakeFd = -1;
@@ -51,14 +58,19 @@ export class DiskPool {
     return this.#running.size + waiting;
   }
 
-  submit(user: DiskUser, operation: DiskOperation, done: (result: DiskResult) => void): Job {
+  submit(
+    user: DiskUser,
+    operation: DiskOperation,
+    perSecond: number,
+    done: (result: DiskResult) => void,
+  ): Job {
     if (this.#wakeFd < 0) {
       this.#wakeFd = createEventfd();
       this.#reactor.watch(this.#wakeFd, EPOLLIN, { onEvents: () => this.#collect() });
       this.#startWorkers(this.#wakeFd);
     }
     const queue = this.#queues.get(user);
-    const job = { user, operation, done };
+    const job = { user, operation, perSecond, done };
     if (queue === undefined) this.#queues.set(user, new Set([job]));
     else queue.add(job);
     this.#dispatch();
@@ -109,6 +121,7 @@ export class DiskPool {
       const busy = this.#busy.get(user) ?? 0;
       if (busy >= WORKERS_PER_GUEST) continue;
       const job = queue.values().next().value!;
+      if (job.operation.kind !== "close" && !this.#mayBegin(user, job.perSecond)) continue;
       queue.delete(job);
       this.#queues.delete(user);
       if (queue.size > 0) this.#queues.set(user, queue);
@@ -118,6 +131,25 @@ export class DiskPool {
       this.#busy.set(user, busy + 1);
       port.postMessage({ kind: "operation", id, operation: job.operation });
     }
+  }
+
+  /** False: `user` has had its operations for now, and is looked at again when it has more. */
+  #mayBegin(user: DiskUser, perSecond: number): boolean {
+    if (this.#resting.has(user)) return false;
+    let quota = this.#quotas.get(user);
+    if (quota === undefined) {
+      quota = new OperationQuota();
+      this.#quotas.set(user, quota);
+    }
+    const nowMs = performance.now();
+    if (quota.take(perSecond, nowMs)) return true;
+    this.#reactor.counters.add("quotaDiskOperations");
+    this.#resting.add(user);
+    this.#reactor.after(quota.restMs(nowMs), () => {
+      this.#resting.delete(user);
+      this.#dispatch();
+    });
+    return false;
   }
 
   #collect(): void {

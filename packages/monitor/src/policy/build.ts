@@ -299,6 +299,7 @@ function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): L
     openFiles: Number(raw.openFiles ?? defaults.DEFAULT_LIMITS.openFiles),
     fileBytesWritten,
     requests: Number(raw.requests ?? defaults.DEFAULT_LIMITS.requests),
+    diskOperations: Number(raw.diskOperations ?? defaults.DEFAULT_LIMITS.diskOperations),
     bells: Number(raw.bells ?? defaults.DEFAULT_LIMITS.bells),
     logLines: Number(raw.logLines ?? defaults.DEFAULT_LIMITS.logLines),
     logBytes: size("logBytes", defaults.LOG_BYTES_MIN, defaults.LOG_BYTES_MAX),

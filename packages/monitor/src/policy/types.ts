@@ -61,6 +61,8 @@ export interface Limits {
   readonly fileBytesWritten: number;
   /** Taken from the guest's rings and not answered yet. */
   readonly requests: number;
+  /** Given to the disk workers, in a second. */
+  readonly diskOperations: number;
   /** In vain, in a second. */
   readonly bells: number;
   /** Lines to the logs, in a second. */

@@ -23,6 +23,7 @@ export const COUNTERS = [
   "quotaOpenFiles",
   "quotaFileBytes",
   "quotaRequests",
+  "quotaDiskOperations",
   "quotaBells",
   "quotaLines",
   "bells",

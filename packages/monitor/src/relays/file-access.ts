@@ -122,7 +122,8 @@ export function onDisk(
     memory?.[Symbol.dispose]();
   };
   counters.add("fileOperations");
-  const job = disk.submit(guest.account, operation, (result) => {
+  const { diskOperations } = policy.policy.limits;
+  const job = disk.submit(guest.account, operation, diskOperations, (result) => {
     guest.perform(() => {
       stream.guard(() => done(result));
       release();

@@ -204,7 +204,7 @@ export class FsRelay extends RequestRelay {
   /** One frame, and on to the next once it is sent; the last has more = 0 (FS-4). */
   #list(requestId: number, path: string, operation: DiskOperation): void {
     this.disk(operation, (result) => {
-      const { folder = -1, entries = [], skipped = 0 } = result;
+      const { folder = -1 } = result;
       this.#folder = folder;
       if (folder < 0) {
         this.#listing = false;
@@ -214,9 +214,8 @@ export class FsRelay extends RequestRelay {
         this.fail(requestId, explainFailure(this.stream.guest, Protocol.FS, path, result));
         return;
       }
-      const more = folder >= 0;
-      this.reply(fsMessages.Entries, requestId, { more, skipped, entries });
-      if (!more) return;
+      this.replyEncoded(fsMessages.Entries.type, requestId, result.data!);
+      if (folder < 0) return;
       const next = { kind: "listMore", folder, bytes: this.#listBytes } as const;
       this.afterReplies(() => this.#list(requestId, path, next));
     });

@@ -104,9 +104,12 @@ export abstract class RequestRelay implements Relay {
   }
 
   protected reply<T>(kind: Message<T>, requestId: number, value: T): void {
-    const payload = kind.encode(value);
+    this.replyEncoded(kind.type, requestId, kind.encode(value));
+  }
+
+  protected replyEncoded(type: number, requestId: number, payload: Uint8Array): void {
     const room = maxPayload(this.stream.pipe.toGuest.capacity);
-    if (payload.length <= room) this.#waiting = { type: kind.type, requestId, payload };
+    if (payload.length <= room) this.#waiting = { type, requestId, payload };
     else {
       const reason = `the reply has ${payload.length} bytes, and the ring takes ${room}`;
       this.fail(requestId, { errno: Errno.EOVERFLOW, rule: "", reason });

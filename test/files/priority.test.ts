@@ -1,0 +1,30 @@
+// Disk workers step back for the reactor: what a disk keeps waiting can wait, and four threads beside one would have most of a machine.
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Guest } from "@ringway/guest";
+import { expect, test } from "vitest";
+import { MonitorProgram } from "../helpers/processes.ts";
+
+/** Of each thread of a process: 0, and up to 19 for one that steps back. */
+function niceness(pid: number): number[] {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  // pid (name) state ...: the name may have spaces. The 19th field of all.
+  return tasks.map((task) =>
+    Number(readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8").split(") ").at(-1)!.split(" ")[16]),
+  );
+}
+
+test("disk workers, and no other thread of the monitor, run at a lower priority", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ringway-priority-"));
+  const path = join(folder, "attach.sock");
+  const policy = `version: 1\nfiles: [{ guest: /data, host: ${folder}, access: ro }]\n`;
+  using monitor = await MonitorProgram.start(path, policy);
+  await using guest = await Guest.attach(path);
+  await guest.stat("/data");
+  const nice = niceness(monitor.pid);
+  const usual = Math.min(...nice);
+  expect(nice.filter((value) => value > usual)).toEqual(Array(4).fill(Math.min(usual + 10, 19)));
+  rmSync(folder, { recursive: true, force: true });
+});
