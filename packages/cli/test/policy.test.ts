@@ -75,6 +75,25 @@ files:
     });
   });
 
+  it("reports a folder that holds the policy itself, and the monitor one that holds its socket", async () => {
+    const bad = join(folder, "own.yaml");
+    writeFileSync(bad, "version: 1\nfiles:\n  - { guest: /x, host: ., access: ro }\n");
+    const { code, stderr } = await ringway("policy", "check", bad);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(`${bad}:3:24: files[0].host: "${folder}" holds the policy (${bad})`);
+
+    mkdirSync(join(folder, "run"));
+    const withSocket = join(folder, "socket.yaml");
+    writeFileSync(withSocket, "version: 1\nfiles:\n  - { guest: /x, host: ./run, access: rw }\n");
+    expect((await ringway("policy", "check", withSocket)).code).toBe(0);
+    const socket = join(folder, "run/attach.sock");
+    const monitor = await ringway("monitor", "--policy", withSocket, "--listen", socket);
+    expect(monitor.code).toBe(1);
+    expect(monitor.stderr).toMatch(
+      `${withSocket}:3:24: files[0].host: "${folder}/run" holds the attach socket`,
+    );
+  });
+
   it("accepts the demo's policy where it stands", async () => {
     expect((await ringway("policy", "check", "packages/cli/demo/policy.yaml")).code).toBe(0);
   });

@@ -21,7 +21,8 @@ import { DISK_WORKERS } from "./disk/pool.ts";
 import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 import { type Lookup, Resolver } from "./names/resolver.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
-import { loadPolicy } from "./policy/load.ts";
+import { policyOf } from "./policy/load.ts";
+import { type KeptPlace, placesOfVm, rootProblems } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type { FromReactor, ReactorMemory, ReactorOptions, Refusal, ToReactor } from "./reactor/messages.ts";
@@ -53,6 +54,11 @@ export interface MonitorOptions {
   readonly busyPollUs?: number;
   /** Where log and audit lines go. Default: silent. */
   readonly logger?: Logger;
+  /**
+   * Files that no folder of a policy may hold, beside those that are known here (the socket, the VMs' memories and doorbells, a policy
+   * that is given as a path): the logs, a policy that was read from a file.
+   */
+  readonly kept?: readonly KeptPlace[];
   /** Guests at once. Default 256. */
   readonly maxGuests?: number;
   /** How long what a departed guest has ended may take to reach its peer, in milliseconds. Default 500. */
@@ -129,6 +135,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #resolver: Resolver;
   readonly #log: Logger;
   readonly #listen: string | undefined;
+  readonly #kept: readonly KeptPlace[];
   readonly #diskWorkers: NativeThread[] = [];
   #diskWakeFd = -1;
   readonly #memoryRequests: Map<number, (memory: ReactorMemory) => void> = new Map();
@@ -150,6 +157,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#resolver = new Resolver(options.lookup ?? hostLookup(options.names));
     this.#counters = new Counters();
     this.#listen = options.listen;
+    this.#kept = keptBy(options);
     const listenFd = options.listen === undefined ? -1 : listenUnix(options.listen);
     this.#wakeFd = createEventfd();
     const workerData: ReactorOptions = {
@@ -175,7 +183,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG), and what addVm() throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
-    const policy = typeof options.policy === "string" ? loadPolicy(options.policy) : options.policy;
+    const policy = policyOf(options.policy, [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)]);
     const monitor = new Monitor(options, policy);
     try {
       monitor.#serve(monitor.#open(options.vms ?? [], false));
@@ -199,9 +207,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     return this.#policy;
   }
 
-  /** Makes room for a guest, with a policy of its own if one is given; its program gets the descriptor. */
+  /**
+   * Makes room for a guest, with a policy of its own if one is given; its program gets the descriptor. Throws PolicyError where a
+   * folder of that policy cannot be given to a guest.
+   */
   attach(options: { readonly name?: string; readonly policy?: Policy } = {}): AttachedGuest {
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
+    if (options.policy !== undefined) policyOf(options.policy, this.#keptNow());
     const name = options.name ?? `attached-${this.#nextGuest++}`;
     const [ours, theirs] = unixPair();
     setNonBlocking(theirs, false);
@@ -216,6 +228,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    */
   addVm(options: VmOptions): void {
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
+    const [problem] = rootProblems(this.#policy, placesOfVm(options));
+    if (problem !== undefined) throw new VmMemoryError(problem.message);
     this.#serve(this.#open([options], false, false));
   }
 
@@ -286,7 +300,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    */
   reload(policy: Policy | string): Promise<void> {
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
-    const loaded = typeof policy === "string" ? loadPolicy(policy) : policy;
+    const loaded = policyOf(policy, this.#keptNow());
     const added = this.#open(this.#newVms(loaded.vms), true);
     this.#policy = loaded;
     const inForce = new Promise<void>((resolve) => {
@@ -299,6 +313,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const kept = new Set(loaded.vms.map(({ name }) => name));
     for (const [name, { ofPolicy }] of this.#vms) if (ofPolicy && !kept.has(name)) void this.removeVm(name);
     return inForce;
+  }
+
+  #keptNow(): KeptPlace[] {
+    return [...this.#kept, ...[...this.#vms.values()].flatMap((vm) => placesOfVm(vm.options))];
   }
 
   #newVms(vms: readonly VmEntry[]): VmEntry[] {
@@ -493,4 +511,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       this.#send({ kind: "disk", port: port2 });
     }
   }
+}
+
+function keptBy({ listen, policy, kept = [] }: MonitorOptions): KeptPlace[] {
+  const socket = listen === undefined ? [] : [{ what: "the attach socket", path: listen }];
+  const file = typeof policy === "string" ? [{ what: "the policy", path: policy }] : [];
+  return [...socket, ...file, ...kept];
 }

@@ -6,14 +6,16 @@
 //
 // Logs are JSON lines on stderr; stdout stays empty.
 
-import { statSync } from "node:fs";
+import { fstatSync, readlinkSync, statSync } from "node:fs";
 import { raiseFileDescriptorLimit, type SystemError } from "@ringway/linux";
 import {
   DEFAULT_DRAIN_MS,
+  type KeptPlace,
   Monitor,
   type MonitorOptions,
   NameServerError,
   PolicyError,
+  placesOfVm,
   VmMemoryError,
   type VmOptions,
 } from "@ringway/monitor";
@@ -35,7 +37,8 @@ export interface MonitorCommandOptions {
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 export async function runMonitor(options: MonitorCommandOptions): Promise<number> {
-  const policy = loadForCommand(options.policy);
+  const kept = keptFiles(options);
+  const policy = loadForCommand(options.policy, kept);
   if (options.listen === undefined && options.vms.length === 0 && policy.vms.length === 0) {
     throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
   }
@@ -51,7 +54,7 @@ export async function runMonitor(options: MonitorCommandOptions): Promise<number
   });
   const stopAsked = stopSignal();
 
-  const started = await start(options, policy, log);
+  const started = await start({ ...options, kept }, policy, log);
   monitor = started;
   if (reloadAsked) reload(started, options.policy, log);
   const failed = new Promise<never>((_, reject) => {
@@ -65,8 +68,20 @@ export async function runMonitor(options: MonitorCommandOptions): Promise<number
   return Exit.OK;
 }
 
+/** What this command knows of that no guest may reach: Monitor adds its own. */
+function keptFiles({ policy, listen, vms }: MonitorCommandOptions): KeptPlace[] {
+  const kept = [{ what: "the policy", path: policy }, ...vms.flatMap(placesOfVm)];
+  if (listen !== undefined) kept.push({ what: "the attach socket", path: listen });
+  try {
+    if (fstatSync(2).isFile()) kept.push({ what: "the log", path: readlinkSync("/proc/self/fd/2") });
+  } catch {
+    // Closed, or no procfs to tell where it is.
+  }
+  return kept;
+}
+
 async function start(
-  options: MonitorCommandOptions,
+  options: MonitorCommandOptions & Pick<MonitorOptions, "kept">,
   policy: MonitorOptions["policy"],
   logger: Logger,
 ): Promise<Monitor> {
@@ -76,6 +91,7 @@ async function start(
       policy,
       vms,
       logger,
+      kept: options.kept ?? [],
       ...(listen === undefined ? {} : { listen }),
       ...(busyPollUs === undefined ? {} : { busyPollUs }),
       ...(maxGuests === undefined ? {} : { maxGuests }),

@@ -38,6 +38,8 @@ export interface Root {
   /** The folder, opened as a name only; -errno where it cannot be had, and why. */
   readonly fd: number;
   readonly reason: string;
+  /** The kernel's own file system that it lies on, which is why it cannot be had; else "". */
+  readonly system: string;
   readonly identity: Identity;
   readonly mount: number;
   /** Indices of the roots that may lie inside this one. */
@@ -78,6 +80,7 @@ function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
   const { id, access, crossMounts } = rule;
   const base = {
     rule: id,
+    system: "",
     guest: path.components,
     access,
     crossMounts,
@@ -89,19 +92,13 @@ function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
   if (fd < 0) return { ...base, fd, reason: errnoMessage(-fd) };
   const found = fstat(fd);
   const system = typeof found === "number" ? found : kernelFileSystem(fd, found, nodeSystems);
-  if (typeof found === "number" || system !== "") {
-    closeFd(fd);
-    if (typeof system === "number") return { ...base, fd: system, reason: errnoMessage(-system) };
-    return { ...base, fd: -Errno.EACCES, reason: `it lies on ${system}, which no guest may reach` };
+  if (typeof found !== "number" && system === "") {
+    const subvolumes = hasSubvolumes(fd);
+    return { ...base, fd, reason: "", identity: identityOf(found), mount: found.mount, subvolumes };
   }
-  return {
-    ...base,
-    fd,
-    reason: "",
-    identity: identityOf(found),
-    mount: found.mount,
-    subvolumes: hasSubvolumes(fd),
-  };
+  closeFd(fd);
+  if (typeof system === "number") return { ...base, fd: system, reason: errnoMessage(-system) };
+  return { ...base, fd: -Errno.EACCES, system, reason: `it lies on ${system}, which no guest may reach` };
 }
 
 const device = ({ identity }: OpenedRoot): string => identity.slice(0, identity.lastIndexOf(":"));

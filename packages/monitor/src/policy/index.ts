@@ -4,6 +4,7 @@ export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { loadPolicy } from "./load.ts";
 export { PolicyMatcher } from "./matcher.ts";
 export { parsePolicy } from "./parse.ts";
+export { type KeptPlace, placesOfVm } from "./roots.ts";
 export { formatSize, parseSize } from "./sizes.ts";
 export {
   type Action,

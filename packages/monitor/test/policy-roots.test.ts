@@ -1,0 +1,102 @@
+// Folders that no policy may give to a guest: what holds the monitor's own files, what lies on the kernel's file systems, and one folder
+// under two accesses.
+
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { closeRoots, openRoots } from "../src/disk/roots.ts";
+import { type KeptPlace, loadPolicy, PolicyError, parsePolicy } from "../src/policy/index.ts";
+
+let base: string;
+
+beforeAll(() => {
+  base = mkdtempSync(join(tmpdir(), "ringway-roots-"));
+  for (const name of ["data", "etc", "run", "other"]) mkdirSync(join(base, name));
+  symlinkSync("run", join(base, "link"));
+});
+afterAll(() => rmSync(base, { recursive: true }));
+
+const at = (...names: string[]): string => join(base, ...names);
+
+/** What loading a policy of this text in ./etc complains of, without the file's name. */
+function complaints(text: string, kept: KeptPlace[] = []): string[] {
+  const path = at("etc/policy.yaml");
+  writeFileSync(path, `version: 1\n${text}`);
+  try {
+    loadPolicy(path, kept);
+    return [];
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    return error.report().replaceAll(path, "policy").split("\n");
+  }
+}
+
+const rule = (host: string, access = "rw", more = ""): string =>
+  `  - { guest: /x${host.length}${access}, host: "${host}", access: ${access}${more} }\n`;
+
+describe("a folder", () => {
+  it("that holds the policy itself is refused, read-only or not", () => {
+    const problem = "holds the policy (policy), which no guest may reach";
+    for (const [host, access] of [
+      [".", "rw"],
+      [".", "ro"],
+      ["..", "ro"],
+    ] as const) {
+      expect(complaints(`files:\n${rule(host, access)}`)).toEqual([
+        expect.stringMatching(/^policy:3:\d+: files\[0\]\.host: /),
+      ]);
+      expect(complaints(`files:\n${rule(host, access)}`)[0]).toContain(problem);
+    }
+    expect(complaints(`files:\n${rule("../data")}${rule("../other", "ro")}`)).toEqual([]);
+  });
+
+  it("that holds the socket, a log, a VM's memory or doorbell is refused, by whatever name, before they are there", () => {
+    const kept = [{ what: "the attach socket", path: at("link/deeper/attach.sock") }];
+    expect(complaints(`files:\n${rule("../run")}`, kept)[0]).toContain("holds the attach socket");
+    expect(complaints(`files:\n${rule("../link", "ro")}`, kept)[0]).toContain("holds the attach socket");
+    expect(complaints(`files:\n${rule("../data")}`, kept)).toEqual([]);
+    symlinkSync(at("other/log"), at("run/log"));
+    writeFileSync(at("other/log"), "");
+    expect(
+      complaints(`files:\n${rule("../other")}`, [{ what: "the log", path: at("run/log") }])[0],
+    ).toContain("holds the log");
+    const vms = `vms:\n  - { name: one, memory: ../run/one.mem, doorbell: ../other/one.sock }\n`;
+    expect(complaints(`${vms}files:\n${rule("../run")}${rule("../other")}`)).toEqual([
+      expect.stringContaining("holds the memory of VM one"),
+      expect.stringContaining("holds the doorbell of VM one"),
+    ]);
+  });
+
+  it("on one of the kernel's file systems is refused, and opened by nobody", () => {
+    expect(complaints(`files:\n${rule("/proc")}${rule("/sys/kernel", "ro", ", crossMounts: true")}`)).toEqual(
+      [
+        expect.stringContaining('"/proc" lies on procfs, which no guest may reach'),
+        expect.stringContaining('"/sys/kernel" lies on sysfs, which no guest may reach'),
+      ],
+    );
+    const { files } = parsePolicy(`version: 1\nfiles:\n${rule("/proc/self")}`, { file: at("p.yaml") });
+    const opened = openRoots(files);
+    expect(opened.roots[0]).toMatchObject({ fd: -13, system: "procfs" });
+    closeRoots(opened);
+  });
+
+  it("cannot be read-only by one rule and read-write by another", () => {
+    expect(complaints(`files:\n${rule("../run")}${rule("../link", "ro")}`)).toEqual([
+      expect.stringContaining("is the folder of files[0] too, which is rw: one folder cannot be both"),
+    ]);
+    // One inside the other is what rules are for.
+    mkdirSync(at("data/inner"));
+    expect(complaints(`files:\n${rule("../data/inner", "ro")}${rule("../data")}`)).toEqual([]);
+    expect(complaints(`files:\n${rule("../data/inner")}${rule("../data", "ro")}`)).toEqual([]);
+  });
+
+  it("crossMounts is true or false", () => {
+    expect(complaints(`files:\n${rule("../data", "rw", ", crossMounts: yes please")}`)[0]).toContain(
+      "crossMounts",
+    );
+    const text = `version: 1\nfiles:\n${rule("/x", "rw", ", crossMounts: true")}${rule("/yy")}`;
+    const { files } = parsePolicy(text, { file: "p.yaml" });
+    expect(files.map(({ crossMounts }) => crossMounts)).toEqual([true, false]);
+  });
+});

@@ -1,0 +1,33 @@
+// A monitor gives no guest the files that it lives by itself.
+
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Monitor, type Policy, parsePolicy, VmMemoryError } from "@ringway/monitor";
+import { expect, it, onTestFinished } from "vitest";
+
+it("Monitor refuses them too: at the start, by a reload, for one guest, for another VM", async () => {
+  const base = mkdtempSync(join(tmpdir(), "ringway-kept-"));
+  onTestFinished(() => rmSync(base, { recursive: true }));
+  for (const name of ["data", "etc", "run", "other"]) mkdirSync(join(base, name));
+  const listen = join(base, "run/attach.sock");
+  const policy = (host: string): Policy =>
+    parsePolicy(`version: 1\nfiles:\n  - { id: all, guest: /all, host: ${host}, access: rw }\n`, {
+      file: join(base, "etc/policy.yaml"),
+    });
+  await expect(Monitor.start({ policy: policy("../run"), listen })).rejects.toMatchObject({
+    code: "ERR_POLICY",
+    message: expect.stringContaining("files[0].host"),
+  });
+  const monitor = await Monitor.start({
+    policy: policy("../data"),
+    listen,
+    kept: [{ what: "the log", path: join(base, "other/log") }],
+  });
+  expect(() => monitor.reload(policy("../run"))).toThrow("holds the attach socket");
+  expect(() => monitor.attach({ policy: policy("../other") })).toThrow("holds the log");
+  const vm = { name: "one", memory: join(base, "data/one.mem"), doorbell: join(base, "run/one.sock") };
+  expect(() => monitor.addVm(vm)).toThrow(VmMemoryError);
+  await monitor.reload(policy("../data"));
+  await monitor.close();
+});
