@@ -75,6 +75,8 @@ enum kind { KIND_SOCKS, KIND_HTTP, KIND_FORWARD, KIND_SERVICE, KIND_PUBLISHED, K
 //                  └────────────┴───▶ PARTING ◀───────┘              │
 //   --publish:                  WANTING ──▶ ASKED ──▶ POSTED ──▶ CONNECTING
 //                               WANTING ──▶ ASKED ──▶ OPENING ──▶ LISTENING       its listener
+//   CARRYING ─ the program broke it ─▶ BREAKING ─ the host has taken all ─▶ FREE    and RESET
+//   CARRYING ─ the host broke it ────▶ LEAVING ─ the program's kernel has all ─▶ FREE    and RST
 enum state {
   FREE,
   HANDSHAKE,  // the program has not said all that it must
@@ -85,6 +87,8 @@ enum state {
   LISTENING,  // the host listens
   CONNECTING, // Incoming came, connect() is under way
   CARRYING,   // raw bytes both ways
+  BREAKING,   // the program is gone, and what it has said is on its way to the host
+  LEAVING,    // there is no stream any more, and what came by it is on its way to the program
   PARTING,    // all is said; the program hangs up, or is out of time
 };
 
@@ -101,6 +105,9 @@ enum flag {
   QUEUED = 512,  // in the run queue
   FRAMED = 1024, // HTTP: only the body of the request follows
   EXITING = 2048, // service: an Exit waits for the host, or for room in the control pipe
+  DROPPING = 4096, // the host takes no more (OUT_DONE): what the program still says is dropped
+  STOPPED = 8192, // the program takes no more, and the host knows
+  TAKEN = 16384,  // a call had the socket's error: after the bytes recv() will say that they end
 };
 
 struct body {    // of a request: see body.c
@@ -119,6 +126,7 @@ struct conn {
   uint32_t ring_bytes;        // wished for
   uint32_t pages;             // of the region, that its stream takes
   uint32_t head_sent;         // HEAD: bytes of it that are in the ring
+  uint32_t left;              // BREAKING: bytes that the host had not taken when last looked; LEAVING: ms between two looks
   uint32_t request;           // service: id of the program's first frame
   uint32_t route;             // of options.forward or options.publish
   uint16_t flags;
@@ -182,6 +190,9 @@ void open_refuse(struct conn *conn, uint32_t error, const char *reason);
 void open_no_host(struct conn *conn);
 void carry_begin(struct conn *conn);
 void carry_step(struct conn *conn);
+void carry_break(struct conn *conn); // the program has broken its connection
+void carry_breaking(struct conn *conn);
+void carry_expired(struct conn *conn); // BREAKING
 
 enum how { CLOSE, RESET };
 void stream_leave(struct conn *conn, enum how how);   // gives stream and listener back
@@ -200,6 +211,8 @@ void local_exit(void);
 int local_is_unix(const struct conn *conn);
 // Bytes at hand, at most PEEK_BYTES, in *bytes until the next call; 0 the end; -1 none yet; -2 broken.
 int32_t local_peek(struct conn *conn, const uint8_t **bytes);
+// Takes what the program says for nobody. 1: there is more; 0: it may say more; -1: it ended, or broke.
+int local_drain(struct conn *conn);
 void local_consume(struct conn *conn, uint32_t count); // of what was peeked
 // A whole answer, at once: it is short, and the first bytes in an empty socket. 0: it could not be.
 int local_answer(struct conn *conn, const void *bytes, uint32_t count);
@@ -209,6 +222,10 @@ void local_watch(struct conn *conn);
 // Last words, then the end; the program's remaining bytes are dropped.
 void local_part(struct conn *conn, const void *bytes, uint32_t count);
 void local_parting(struct conn *conn);
+// RST, as soon as the program's kernel has what was sent to it. Not of a Unix socket.
+void local_leave(struct conn *conn);
+void local_leaving(struct conn *conn);
+uint32_t local_unread(const struct conn *conn); // bytes that recv() would give
 int local_error(const struct conn *conn); // errno, or 0
 // connect() to a port on the guest's loopback. 0, or an errno.
 int local_connect(struct conn *conn, uint16_t port);

@@ -1,12 +1,18 @@
 // Bytes both ways, and how they end. No copy of our own: recv() into the ring, send() out of it.
 //
 //   the program ends (FIN)      rw_end()                       END from the host     shutdown(SHUT_WR)
-//   the program resets (RST)    rw_reset()                     RESET                 RST: see local_reset()
+//   the program resets (RST)    rw_reset(), see BREAKING       RESET                 RST, see LEAVING
 //   the program is slow         the ring fills up, want-data is withdrawn
 //   the host is slow            the socket's buffer fills up
+//   the host takes no more      what the program says is dropped (a Unix socket's write fails)
+//   the program takes no more   rw_stop()
 //   an HTTP request is whole    nothing more is passed on: see after_body()
 //
 // Both have ended: the stream is closed, the descriptor as well. Each turn moves at most TURN_BYTES each way.
+//
+// Who breaks a connection takes back nothing of what it has said: its peer reads that, and then finds that it broke (TCP-4). So RESET
+// follows the bytes: it is sent when the host has taken what was in the socket and the ring, and RST when the program's kernel has
+// acknowledged what was sent. A host that takes nothing for STANDSTILL_MS gets RESET all the same, as a peer that does not read gets a RST.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -14,8 +20,14 @@
 
 #include "agent.h"
 
-enum { TURN_BYTES = 256 * 1024 };
-enum turn { WAITS, MORE, BROKE, TOO_MUCH };
+enum { TURN_BYTES = 256 * 1024, STANDSTILL_MS = 1000 };
+enum turn {
+  WAITS,
+  MORE,
+  TOO_MUCH, // after the whole of an HTTP request
+  GONE,     // the program broke it
+  BROKE,    // the host did, or both ways must end: *status
+};
 
 static uint32_t least(int32_t a, uint32_t b) { return (uint32_t)a < b ? (uint32_t)a : b; }
 
@@ -25,11 +37,24 @@ static void clear(struct conn *conn, enum flag flag) { conn->flags &= (uint16_t)
 static void stop_program(struct conn *conn) {
   conn->flags |= OUT_DONE;
   if (local_is_unix(conn)) shutdown(conn->fd, SHUT_RD); // its next write fails
+  else conn->flags |= DROPPING; // a RST would take from it what it has not read yet, and a full buffer would stop its reading
+}
+
+// The program takes no more: the host drops what comes for it.
+static void stop_host(struct conn *conn) {
+  conn->flags |= STOPPED;
+  rw_stop(conn->stream);
+}
+
+// A call had the socket's error: the next recv() will say that it ended.
+static enum turn gone(struct conn *conn) {
+  conn->flags |= TAKEN;
+  return GONE;
 }
 
 // The request is whole. What comes now is another one, for another server perhaps: not a byte of it goes to this one. Where the
 // answer has ended the program knows already that it must say it elsewhere; else a RST tells it.
-static enum turn after_body(struct conn *conn, int32_t *status) {
+static enum turn after_body(struct conn *conn) {
   const uint8_t *bytes;
   int32_t count = local_peek(conn, &bytes);
   if (count > 0 && !(conn->flags & IN_DONE)) return TOO_MUCH;
@@ -37,13 +62,13 @@ static enum turn after_body(struct conn *conn, int32_t *status) {
     local_consume(conn, (uint32_t)count);
     return MORE;
   }
+  if (count == 0 && (conn->flags & TAKEN)) return gone(conn);
   if (count == 0) {
     rw_end(conn->stream);
     conn->flags |= OUT_DONE;
   }
   if (count == -1) clear(conn, READABLE);
-  *status = RW_RESET;
-  return count == -2 ? BROKE : WAITS;
+  return count == -2 ? gone(conn) : WAITS;
 }
 
 // How many bytes the socket may give now, at most `most`: all of them data, or looked at, and *ahead is the body after them.
@@ -68,21 +93,29 @@ static int body_count(struct conn *conn, const struct body *ahead, uint32_t got,
 
 static enum turn to_host(struct conn *conn, int32_t *status) {
   uint32_t budget = TURN_BYTES;
-  if (conn->flags & OUT_DONE) return WAITS;
-  if (conn->flags & HEAD) {
-    *status = http_send_head(conn);
-    if (*status == RW_AGAIN || *status == 0) return WAITS;
-    if (*status < 0) return BROKE;
+  if (conn->flags & DROPPING) {
+    int more = local_drain(conn);
+    if (more < 0) clear(conn, DROPPING);
+    return more > 0 ? MORE : WAITS;
   }
+  if (conn->flags & OUT_DONE) return WAITS;
+  *status = rw_send_check(conn->stream);
+  if (*status == RW_OK && (conn->flags & HEAD)) *status = http_send_head(conn);
+  if (*status == RW_CLOSED || *status == RW_RESET) { // which of them, to_program() tells after the bytes
+    stop_program(conn);
+    return MORE;
+  }
+  if (*status == RW_AGAIN || (*status == 0 && (conn->flags & HEAD))) return WAITS;
+  if (*status < 0) return BROKE;
   while (conn->flags & READABLE) {
     void *at;
     struct body ahead;
-    if ((conn->flags & FRAMED) && body_is_over(&conn->body)) return after_body(conn, status);
+    if ((conn->flags & FRAMED) && body_is_over(&conn->body)) return after_body(conn);
     int32_t room = rw_send_span(conn->stream, &at);
     if (room == RW_AGAIN) return WAITS;
-    if (room == RW_CLOSED) {
+    if (room == RW_CLOSED || room == RW_RESET) {
       stop_program(conn);
-      return WAITS;
+      return MORE;
     }
     if (room < 0) {
       *status = room;
@@ -99,11 +132,12 @@ static enum turn to_host(struct conn *conn, int32_t *status) {
     }
     ssize_t got = recv(conn->fd, at, most, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
-    if ((got < 0 && errno != EAGAIN) ||
-        (got > 0 && (conn->flags & FRAMED) && !body_count(conn, &ahead, (uint32_t)got, most))) {
+    if (got < 0 && errno != EAGAIN) return gone(conn);
+    if (got > 0 && (conn->flags & FRAMED) && !body_count(conn, &ahead, (uint32_t)got, most)) {
       *status = RW_RESET;
       return BROKE;
     }
+    if (got == 0 && (conn->flags & TAKEN)) return gone(conn);
     if (got == 0) {
       rw_end(conn->stream);
       conn->flags |= OUT_DONE;
@@ -123,6 +157,7 @@ static enum turn to_host(struct conn *conn, int32_t *status) {
 
 static enum turn to_program(struct conn *conn, int32_t *status) {
   uint32_t budget = TURN_BYTES;
+  if (conn->flags & STOPPED) return WAITS;
   if (conn->flags & IN_DONE) { // END may become RESET (RING-6)
     *status = rw_recv_check(conn->stream);
     return *status == RW_OK ? WAITS : BROKE;
@@ -142,9 +177,7 @@ static enum turn to_program(struct conn *conn, int32_t *status) {
     }
     if (!(conn->flags & WRITABLE)) {
       rw_recv_pause(conn->stream);
-      // A program that does not read hears of a reset no later than one that does.
-      *status = rw_recv_check(conn->stream);
-      return *status == RW_OK ? WAITS : BROKE;
+      return WAITS;
     }
     if (budget == 0) return MORE;
     ssize_t put = send(conn->fd, at, least(bytes, budget), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -153,9 +186,12 @@ static enum turn to_program(struct conn *conn, int32_t *status) {
       clear(conn, WRITABLE);
       continue;
     }
-    if (put < 0) {
-      *status = errno == EPIPE && local_is_unix(conn) ? RW_CLOSED : RW_RESET;
-      return BROKE;
+    if (put < 0) { // EPIPE: recv() has its error still, or there was a FIN first
+      if ((conn->flags & OUT_DONE) && !local_is_unix(conn)) return GONE;
+      if (errno != EPIPE) conn->flags |= TAKEN;
+      conn->flags |= READABLE;
+      stop_host(conn);
+      return MORE;
     }
     rw_recv_commit(conn->stream, (uint32_t)put);
     budget -= (uint32_t)put;
@@ -168,21 +204,32 @@ void carry_begin(struct conn *conn) {
   conn_wake(conn);
 }
 
+// A status that is not this stream's alone ends the epoch.
+static void broke(struct conn *conn, int32_t status) {
+  if (status == RW_LOST || status == RW_FAILED || status <= RW_BAD_SUPERBLOCK) {
+    link_violated(status);
+  } else if (status == RW_RESET && !local_is_unix(conn)) {
+    stream_leave(conn, RESET);
+    local_leave(conn);
+  } else {
+    conn_drop(conn, RESET);
+  }
+}
+
 void carry_step(struct conn *conn) {
   int32_t status = RW_OK;
   if (conn->flags & BROKEN) {
-    clear(conn, BROKEN);
-    if (local_error(conn) != 0) {
-      conn_drop(conn, RESET);
-      return;
-    }
+    carry_break(conn);
+    return;
   }
   enum turn out = to_host(conn, &status);
-  enum turn in = out == BROKE ? BROKE : to_program(conn, &status);
+  enum turn in = out == BROKE || out == GONE ? out : to_program(conn, &status);
+  if (in == GONE) {
+    carry_break(conn);
+    return;
+  }
   if (in == BROKE) {
-    if (status == RW_LOST || status == RW_FAILED || status <= RW_BAD_SUPERBLOCK) link_violated(status);
-    // A Unix socket whose program has closed it: what it had said counts, if all of it was read.
-    else conn_drop(conn, status == RW_CLOSED && (conn->flags & OUT_DONE) ? CLOSE : RESET);
+    broke(conn, status);
     return;
   }
   if (out == TOO_MUCH && in == WAITS && !(conn->flags & IN_DONE)) {
@@ -190,7 +237,54 @@ void carry_step(struct conn *conn) {
     conn_drop(conn, RESET);
     return;
   }
-  int done = conn->flags & OUT_DONE;
-  if (done && ((conn->flags & IN_DONE) || (local_is_unix(conn) && (conn->flags & HUP)))) conn_drop(conn, CLOSE);
+  int over = conn->flags & (IN_DONE | STOPPED) || (local_is_unix(conn) && (conn->flags & HUP));
+  // The peer has ended, and broken it since: so does the program find it.
+  if ((conn->flags & DROPPING) && (conn->flags & IN_DONE)) broke(conn, RW_RESET);
+  else if ((conn->flags & OUT_DONE) && over) conn_drop(conn, CLOSE);
   else if (out == MORE || out == TOO_MUCH || in == MORE) conn_wake(conn);
+}
+
+// ── The program is gone ─────────────────────────────────────────────────────────────────────────────────────────────
+
+void carry_break(struct conn *conn) {
+  if ((conn->flags & OUT_DONE) && (conn->flags & DROPPING)) { // nor does the host want to know more
+    conn_drop(conn, RESET);
+    return;
+  }
+  if (!(conn->flags & OUT_DONE)) stop_host(conn); // else it would be the second closed word, and no RESET could follow (STR-7)
+  conn->state = BREAKING;
+  conn->left = UINT32_MAX;
+  conn->flags |= READABLE;
+  carry_expired(conn); // its first look
+  if (conn->state == BREAKING) carry_breaking(conn);
+}
+
+void carry_breaking(struct conn *conn) {
+  int32_t status = RW_OK;
+  enum turn out = conn->fd >= 0 && !(conn->flags & OUT_DONE) ? to_host(conn, &status) : GONE;
+  if (out == BROKE) {
+    broke(conn, status);
+  } else if (out == MORE) {
+    conn_wake(conn);
+  } else if (out == WAITS && (conn->flags & OUT_DONE)) { // it had ended in order
+    conn_drop(conn, CLOSE);
+  } else if (out != WAITS || !(conn->flags & READABLE)) { // else the ring is full
+    local_close(conn);
+    status = rw_unsent(conn->stream);
+    if (status < 0) broke(conn, status);
+    else if (status == 0) conn_drop(conn, RESET);
+  }
+}
+
+void carry_expired(struct conn *conn) {
+  int32_t unsent = rw_unsent(conn->stream);
+  uint32_t left = unsent < 0 ? 0 : (uint32_t)unsent + local_unread(conn);
+  if (unsent < 0) {
+    broke(conn, unsent);
+  } else if (left == conn->left) {
+    conn_drop(conn, RESET);
+  } else {
+    conn->left = left;
+    conn_deadline(conn, STANDSTILL_MS);
+  }
 }

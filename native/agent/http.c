@@ -259,11 +259,10 @@ int32_t http_send_head(struct conn *conn) {
   struct request request;
   const uint8_t *bytes;
   int32_t count = local_peek(conn, &bytes);
-  if (count <= 0 || parse(bytes, (uint32_t)count, &request) != STATUS_OK) return RW_RESET; // it was there before
+  if (count <= 0 || parse(bytes, (uint32_t)count, &request) != STATUS_OK) return RW_INVALID; // it was there before
   rewrite(&request, &text);
   while (conn->head_sent < text.length) {
     int32_t sent = rw_send(conn->stream, text.bytes + conn->head_sent, text.length - conn->head_sent);
-    if (sent == RW_CLOSED) return RW_RESET;
     if (sent < 0) return sent;
     conn->head_sent += (uint32_t)sent;
   }

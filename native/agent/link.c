@@ -82,9 +82,9 @@ static uint32_t end_connections(void) {
   struct conn *conn;
   for (uint32_t i = 0; (conn = conn_at(i)) != NULL; i++) {
     int ours = conn->kind == KIND_PUBLISHED || conn->kind == KIND_LISTENER; // publish_up() makes new ones
-    int begun = conn->state == CARRYING || conn->state == CONNECTING || conn->state == POSTED;
+    int begun = conn->state == CARRYING || conn->state == BREAKING || conn->state == CONNECTING || conn->state == POSTED;
     int asked = conn->state == WANTING || conn->state == ASKED || conn->state == OPENING;
-    if (conn->state == FREE || !(ours || begun || asked)) continue;
+    if (conn->state == FREE || conn->state == LEAVING || !(ours || begun || asked)) continue;
     if (conn->state == CARRYING) ended++;
     // Their slots are taken back all at once, by rw_guest_init().
     if (ours || begun) conn_drop(conn, RESET);

@@ -25,6 +25,8 @@ enum {
   ACCEPTS_AT_ONCE = 64,  // then others get their turn
   ACCEPT_AGAIN_MS = 100, // after EMFILE and the like
   PARTING_MS = 2000,
+  LEAVING_MIN_MS = 5,
+  LEAVING_MAX_MS = 500,
 };
 
 static struct listener {
@@ -326,18 +328,49 @@ void local_part(struct conn *conn, const void *bytes, uint32_t length) {
   conn_wake(conn);
 }
 
-void local_parting(struct conn *conn) {
-  for (int turns = 0; conn->flags & READABLE; turns++) {
-    if (turns == 16) {
-      conn_wake(conn);
-      return;
-    }
+int local_drain(struct conn *conn) {
+  for (int turns = 0; turns < 16; turns++) {
+    if (!(conn->flags & READABLE)) return 0;
     ssize_t got = recv(conn->fd, peeked, sizeof peeked, MSG_DONTWAIT);
     if (got > 0 || (got < 0 && errno == EINTR)) continue;
-    if (got < 0 && errno == EAGAIN) conn->flags &= (uint16_t)~READABLE;
-    else conn_drop(conn, CLOSE);
+    if (got == 0 || errno != EAGAIN) return -1;
+    conn->flags &= (uint16_t)~READABLE;
+  }
+  return 1;
+}
+
+void local_parting(struct conn *conn) {
+  int more = local_drain(conn);
+  if (more > 0) conn_wake(conn);
+  if (more < 0) conn_drop(conn, CLOSE);
+}
+
+// A RST drops what this side's kernel still has to send, and leaves what the program's kernel has. No event tells when all of it has
+// been acknowledged: it is asked for, at first at once.
+void local_leave(struct conn *conn) {
+  conn->state = LEAVING;
+  conn->left = LEAVING_MIN_MS;
+  conn->flags |= READABLE;
+  local_leaving(conn);
+}
+
+void local_leaving(struct conn *conn) {
+  int unacknowledged = 0;
+  int more = conn->flags & RDHUP ? 0 : local_drain(conn); // it may write while it reads
+  if (more > 0) conn_wake(conn);
+  if (more < 0) conn->flags |= RDHUP;
+  if ((conn->flags & BROKEN) || ioctl(conn->fd, TIOCOUTQ, &unacknowledged) < 0 || unacknowledged == 0) {
+    conn_drop(conn, RESET);
     return;
   }
+  if (conn->deadline_ms != 0) return; // an event, before it is time
+  conn_deadline(conn, conn->left);
+  if (conn->left < LEAVING_MAX_MS) conn->left *= 2;
+}
+
+uint32_t local_unread(const struct conn *conn) {
+  int bytes = 0;
+  return conn->fd < 0 || ioctl(conn->fd, FIONREAD, &bytes) < 0 ? 0 : (uint32_t)bytes;
 }
 
 int local_connect(struct conn *conn, uint16_t port) {

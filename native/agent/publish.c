@@ -62,8 +62,8 @@ void publish_left(struct conn *conn) {
   struct publish *publish = publish_of(conn);
   if (conn->kind == KIND_LISTENER) {
     if (publish->listener == conn) publish->listener = NULL;
-  } else if (conn->state != CONNECTING && conn->state != CARRYING) {
-    if (publish->posted > 0) publish->posted--;
+  } else if (conn->state < CONNECTING && publish->posted > 0) {
+    publish->posted--;
   }
 }
 
@@ -211,11 +211,14 @@ void publish_incoming(struct conn *conn) {
 // A port on which nobody listens is a reset to who called the host.
 void publish_connected(struct conn *conn) {
   if (!(conn->flags & (WRITABLE | BROKEN | HUP))) return;
-  if (local_error(conn) != 0) {
+  int error = local_error(conn);
+  // It was up, and is broken since: what it has said counts, as in carry_break().
+  if (error == ECONNRESET) conn->flags |= TAKEN;
+  else if (error != 0) {
     conn_drop(conn, RESET);
     return;
   }
-  conn->flags &= (uint16_t)~BROKEN;
+  if (error == 0) conn->flags &= (uint16_t)~BROKEN;
   carry_begin(conn);
 }
 

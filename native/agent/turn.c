@@ -38,6 +38,12 @@ void conn_step(struct conn *conn) {
     case CARRYING:
       carry_step(conn);
       break;
+    case BREAKING:
+      carry_breaking(conn);
+      break;
+    case LEAVING:
+      local_leaving(conn);
+      break;
     case PARTING:
       local_parting(conn);
       break;
@@ -46,5 +52,7 @@ void conn_step(struct conn *conn) {
 
 void conn_expired(struct conn *conn) {
   if (conn->state == WANTING) open_no_host(conn);
+  else if (conn->state == BREAKING) carry_expired(conn);
+  else if (conn->state == LEAVING) local_leaving(conn);
   else conn_drop(conn, conn->state == PARTING ? CLOSE : RESET);
 }

@@ -124,7 +124,8 @@ static int32_t flush(struct talk *talk) {
   return RW_OK;
 }
 
-// What has come, behind what is there already. A descriptor in the train of a byte is the agent's way to say RESET.
+// What has come, behind what is there already. A descriptor in the train of a byte is the agent's way to say RESET; the kernel gives
+// the bytes before it in the same piece, and nothing behind it.
 static int32_t fill(struct talk *talk) {
   if (talk->over != RW_OK) return talk->over;
   uint32_t end = talk->in_at + talk->in_bytes; // never at the end of the buffer: see next_frame()
@@ -139,7 +140,10 @@ static int32_t fill(struct talk *talk) {
   do got = recvmsg(talk->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
   if (got < 0 && errno == EAGAIN) return RW_AGAIN;
-  if (got >= 0 && (message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC))) got = -1; // it ends with this program
+  if (got > 0 && (message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC))) { // the descriptor ends with this program
+    talk->over = RW_RESET;
+    if (--got == 0) return talk->over;
+  }
   if (got <= 0) return talk->over = got == 0 ? RW_END : RW_RESET;
   talk->in_bytes += (uint32_t)got;
   return RW_OK;

@@ -415,6 +415,11 @@ RW_API int32_t rw_recv_span(struct rw_stream *stream, void **at);
 RW_API int32_t rw_recv_commit(struct rw_stream *stream, uint32_t count);
 // For who cannot take the bytes that lie there: RW_RESET where they need not be taken any more (RING-8), else RW_OK.
 RW_API int32_t rw_recv_check(struct rw_stream *stream);
+// For who has nothing to send: RW_CLOSED or RW_RESET where the host would not take it (RING-7), else RW_OK.
+RW_API int32_t rw_send_check(struct rw_stream *stream);
+// How many bytes that were sent the host has neither taken nor declined. The stream is pending once there are none: then RESET, which
+// may drop them (RING-8), drops nothing.
+RW_API int32_t rw_unsent(struct rw_stream *stream);
 // While this side could not take bytes anyway the host need not wake it: withdraws what rw_recv() armed. The next RW_AGAIN
 // arms it again.
 RW_API int32_t rw_recv_pause(struct rw_stream *stream);

@@ -340,8 +340,11 @@ static int32_t receivable(struct rw_stream *stream) {
     if (ring->ended) return RW_END; // END seen, THEN empty seen (RING-6)
     status = rwi_peer_closed(ring);
     if (status < 0) return checked(stream, status);
-    if (status == CLOSED_RESET) return RW_RESET;
     if (status == CLOSED_END) continue;
+    if (status == CLOSED_RESET) { // as with END: what was put before it comes first
+      status = rwi_readable(ring);
+      return status == 0 ? RW_RESET : checked(stream, status);
+    }
     status = rwi_want_data(ring);
     if (status <= 0) return status < 0 ? checked(stream, status) : RW_AGAIN;
   }
@@ -413,6 +416,31 @@ int32_t rw_recv_check(struct rw_stream *stream) {
   status = rwi_peer_closed(&stream->to_guest);
   if (status < 0) return checked(stream, status);
   return status == CLOSED_RESET ? RW_RESET : RW_OK;
+}
+
+int32_t rw_send_check(struct rw_stream *stream) {
+  int32_t status = given(stream);
+  if (status != RW_OK) return status;
+  if (stream->to_host.closed) return RW_CLOSED;
+  status = rwi_abandoned(&stream->to_host);
+  if (status != 0) return status < 0 ? checked(stream, status) : why_closed(stream);
+  return RW_OK;
+}
+
+int32_t rw_unsent(struct rw_stream *stream) {
+  int32_t status = given(stream);
+  if (status != RW_OK) return status;
+  struct rw_producer *ring = &stream->to_host;
+  for (;;) {
+    status = rwi_abandoned(ring);
+    if (status != 0) return status < 0 ? checked(stream, status) : 0;
+    int32_t writable = rwi_writable(ring);
+    if (writable < 0) return checked(stream, writable);
+    if ((uint32_t)writable == ring->capacity) return 0;
+    status = rwi_want_space(ring, ring->capacity);
+    if (status < 0) return checked(stream, status);
+    if (status == 0) return (int32_t)(ring->capacity - (uint32_t)writable);
+  }
 }
 
 int32_t rw_recv_pause(struct rw_stream *stream) {

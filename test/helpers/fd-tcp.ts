@@ -11,6 +11,7 @@ import {
   inq,
   listen,
   localAddress,
+  outq,
   recv,
   scratch,
   send,
@@ -34,6 +35,8 @@ export interface Heard {
 export class FdSocket {
   readonly fd: number;
   #open = true;
+  /** A send() had the pending error: recv() will say that it ended. */
+  #broken = false;
 
   constructor(fd: number) {
     this.fd = fd;
@@ -56,10 +59,28 @@ export class FdSocket {
         const count = send(this.fd, memory.address, part.length);
         return count === -Errno.EAGAIN ? undefined : count;
       });
-      if (sent < 0) return false;
+      if (sent < 0) {
+        this.#broken = sent === -Errno.ECONNRESET;
+        return false;
+      }
       at += sent;
     }
     return true;
+  }
+
+  /** As much as all buffers on the way take while nobody reads; what was sent. */
+  async sendUntilFull(): Promise<Buffer> {
+    const bytes = pattern(memory.bytes.length, 93);
+    const chunks: Buffer[] = [];
+    for (let stuckMs = 0; stuckMs < 300; ) {
+      memory.bytes.set(bytes);
+      const count = send(this.fd, memory.address, bytes.length);
+      if (count > 0) chunks.push(bytes.subarray(0, count));
+      if (count > 0) stuckMs = 0;
+      else stuckMs += 20;
+      if (count <= 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return Buffer.concat(chunks);
   }
 
   async readExactly(bytes: number): Promise<void> {
@@ -84,7 +105,7 @@ export class FdSocket {
         timeoutMs,
       );
       if (got > 0) chunks.push(Buffer.from(memory.bytes.subarray(0, got)));
-      else return { bytes: Buffer.concat(chunks), how: got === 0 ? "end" : "reset" };
+      else return { bytes: Buffer.concat(chunks), how: got === 0 && !this.#broken ? "end" : "reset" };
     }
   }
 
@@ -122,6 +143,9 @@ export class FdServer implements Disposable {
     closeFd(this.#fd);
   }
 }
+
+/** Of what was sent, how many bytes the other end's kernel has for sure. */
+export const acknowledged = (socket: FdSocket, sent: Uint8Array): number => sent.length - outq(socket.fd);
 
 /** What a client uploads; what a server that has seen enough of it answers. */
 export const UPLOAD: Buffer = pattern(300_000, 91);

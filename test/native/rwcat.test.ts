@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { acceptUnix, closeFd, listenUnix, sendWithFds } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
+import { answerEarly, FdServer, REPLY, ROUNDS, UPLOAD } from "../helpers/fd-tcp.ts";
 import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
 import { echoServer, freePort, howItEnds, readAll, tcpServer } from "../helpers/tcp.ts";
 import { until, within } from "../helpers/wait.ts";
@@ -92,6 +93,17 @@ limits: { regionBytes: 16MiB, fileBytesWritten: 48MiB }
     await using server = await tcpServer((socket) => void setTimeout(() => socket.resetAndDestroy(), 50));
     const { code, stderr } = await go(["127.0.0.1", String(server.port)]).done;
     expect({ code, stderr }).toEqual({ code: 1, stderr: "rwcat: receiving: connection reset\n" });
+  });
+
+  test("writes all of an answer to stdout, though its server closed with the question unread, and exits 1", async () => {
+    for (let i = 0; i < ROUNDS; i++) {
+      using server = new FdServer();
+      const answered = server.accept().then((socket) => answerEarly(socket));
+      const { code, stdout, stderr } = await ran(["127.0.0.1", String(server.port)], UPLOAD);
+      await answered;
+      expect({ code, stderr }).toEqual({ code: 1, stderr: "rwcat: receiving: connection reset\n" });
+      expect([stdout.length, sha256(stdout)]).toEqual([REPLY.length, sha256(REPLY)]);
+    }
   });
 
   test("resets the connection when it is killed in the middle", async () => {

@@ -216,6 +216,29 @@ void a_reset_is_seen_before_the_bytes_are_taken(void) {
   free_host(h);
 }
 
+void what_the_host_has_not_taken_is_counted(void) {
+  struct host *h = attached();
+  struct rw_stream *stream = running_stream(h, 2);
+  struct rw_consumer *in = &h->streams[2].to_host;
+  IS(rw_send_check(stream), RW_OK);
+  IS(rw_unsent(stream), 0);
+  IS(rw_send(stream, "three", 5), 5);
+  IS(rw_unsent(stream), 5);
+  IS(rwi_readable(in), 5);
+  IS(rwi_consumed(in, 2), 0); // not yet: it waits for the last byte
+  IS(rw_unsent(stream), 3);
+  IS(rwi_consumed(in, 3), 1);
+  IS(rw_unsent(stream), 0);
+  IS(rw_send(stream, "for nobody", 10), 10);
+  rwi_consumer_close(in);
+  IS(rw_unsent(stream), 0);
+  IS(rw_send_check(stream), RW_CLOSED);
+  IS(rw_recv_check(stream), RW_OK);
+  rwi_producer_close(&h->streams[2].to_guest, CLOSED_RESET);
+  IS(rw_send_check(stream), RW_RESET);
+  free_host(h);
+}
+
 void a_raw_stream_carries_its_own_open(void) {
   struct host *h = attached();
   struct rw_stream *stream = fresh_stream(h, 2);

@@ -34,6 +34,7 @@
   X(bytes_go_both_ways_and_end) \
   X(a_reset_is_told_after_the_bytes_before_it) \
   X(a_reset_is_seen_before_the_bytes_are_taken) \
+  X(what_the_host_has_not_taken_is_counted) \
   X(a_raw_stream_carries_its_own_open) \
   X(a_refusal_carries_its_reason) \
   X(a_block_is_not_touched_after_its_second_closed_word) \

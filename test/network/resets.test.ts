@@ -9,6 +9,7 @@ import { setLingerZero, shutdownWrite } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KiB, MiB, sha256 } from "../helpers/bytes.ts";
 import {
+  acknowledged,
   answerEarly,
   FdServer,
   FdSocket,
@@ -211,6 +212,22 @@ describe("a client that sends and breaks the connection", () => {
     }
     raw.finish(listener);
   });
+});
+
+test("a RST behind a full ring comes after all that was acknowledged to who sent it", async () => {
+  using server = new FdServer();
+  const { pipe } = await raw.connect("127.0.0.1", server.port, { ringBytes: 4 * KiB });
+  const peer = await server.accept();
+  const sent = await peer.sendUntilFull();
+  const taken = acknowledged(peer, sent);
+  setLingerZero(peer.fd);
+  peer.close();
+  await until("the host to take no more", () => pipe.toHost.abandoned());
+  expect(pipe.toGuest.peerClosed()).toBe(Closed.OPEN);
+  const { bytes, how } = await raw.readAll(pipe);
+  expect({ how, taken: bytes.length }).toEqual({ how: "reset", taken });
+  expect(sha256(bytes)).toBe(sha256(sent.subarray(0, taken)));
+  raw.finish(pipe);
 });
 
 test("a stream that broke with bytes unread is the guest's until it reads them, or gives it up; then it is free", async () => {

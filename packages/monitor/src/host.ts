@@ -8,11 +8,13 @@ import type { PolicyState } from "./policy-state.ts";
 import type { Counters } from "./reactor/counters.ts";
 import type { FromReactor, ReactorOptions } from "./reactor/messages.ts";
 import type { Reactor } from "./reactor/reactor.ts";
+import type { Partings } from "./relays/partings.ts";
 
 export interface Host {
   readonly reactor: Reactor;
   readonly counters: Counters;
   readonly disk: DiskPool;
+  readonly partings: Partings;
   readonly options: ReactorOptions;
   readonly lingerMs: number;
   /** The place of the counter of open streams. */

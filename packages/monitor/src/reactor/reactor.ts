@@ -165,7 +165,7 @@ export class Reactor {
     this.#freeSlots.push(slot);
   }
 
-  /** As unwatch(), for a descriptor that other processes hold too: closing it would not take it out of epoll. */
+  /** As unwatch(), for a descriptor that stays open, or that other processes hold too: closing it would not take it out of epoll. */
   forget(fd: number, slot: number): void {
     this.epoll.delete(fd);
     this.unwatch(slot);

@@ -18,6 +18,7 @@ import type { GuestLink } from "../guest-link.ts";
 import type { Host } from "../host.ts";
 import { Lookups } from "../names/lookups.ts";
 import { PolicyState } from "../policy-state.ts";
+import { Partings } from "../relays/partings.ts";
 import { SocketLink, turnAway } from "../socket-link.ts";
 import { Vm, type VmHost } from "../vm.ts";
 import { Counters } from "./counters.ts";
@@ -51,6 +52,7 @@ const host: Host = {
   reactor,
   counters,
   disk,
+  partings: new Partings(reactor),
   options,
   lingerMs: options.lingerMs,
   streamsIndex: counters.index("streams"),
@@ -250,6 +252,7 @@ function finish(aborted: number): void {
     return;
   }
   disk.close();
+  host.partings.close();
   stopped = true;
   reactor.pause();
   post({ kind: "stopped", aborted });

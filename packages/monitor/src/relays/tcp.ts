@@ -27,7 +27,6 @@ import {
   type Scratch,
   scratch,
   send,
-  setLingerZero,
   shutdownWrite,
 } from "@ringway/linux";
 import type { EventSource } from "../reactor/reactor.ts";
@@ -118,10 +117,15 @@ export class TcpRelay implements Relay, EventSource {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    const { reactor, host } = this.#stream.guest;
+    if (this.#outShut || this.#gone) {
+      reactor.unwatch(this.#slot);
+      closeFd(this.#fd);
+      return;
+    }
     // Without a FIN, the peer must not take what it has for all there is.
-    if (!this.#outShut) setLingerZero(this.#fd);
-    this.#stream.guest.reactor.unwatch(this.#slot);
-    closeFd(this.#fd);
+    reactor.forget(this.#fd, this.#slot);
+    host.partings.reset(this.#fd);
   }
 
   /** Guest to peer. True: the budget is used. */
