@@ -163,22 +163,6 @@ it("a read-write root within a read-only one is written by its own name alone", 
   expect(await failureOf(guest.openFile("/fixed/scratch/file", WRITE))).toMatchObject({ rule: "fixed" });
 });
 
-it("a folder that two rules have as their root is read-only where one of them says so", async () => {
-  await using twice = await startHost({
-    files: `
-  - { id: work, guest: /work, host: ./shared, access: rw }
-  - { id: look, guest: /look, host: ./shared, access: ro }
-`,
-  });
-  const other = await RawGuest.attach(twice.socketPath);
-  expect(await failureOf(other.openFile("/work/new", WRITE | CREATE))).toMatchObject({
-    errno: Errno.EROFS,
-    rule: "look",
-  });
-  expect(readdirSync(join(twice.base, "shared"))).toEqual([]);
-  other.kill();
-});
-
 describe("a symbolic link is followed as the guest sees its tree", () => {
   it("an absolute one from the guest's own top, and across roots", async () => {
     writeFileSync(join(host.other, "there"), "over there");

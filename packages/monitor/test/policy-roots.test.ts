@@ -1,10 +1,11 @@
 // Folders that no policy may give to a guest: what holds the monitor's own files, what lies on the kernel's file systems, and one folder
 // under two accesses.
 
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { change, perform } from "../src/disk/operations.ts";
 import { closeRoots, openRoots } from "../src/disk/roots.ts";
 import { type KeptPlace, loadPolicy, PolicyError, parsePolicy } from "../src/policy/index.ts";
 
@@ -85,6 +86,18 @@ describe("a folder", () => {
     expect(complaints(`files:\n${rule("../run")}${rule("../link", "ro")}`)).toEqual([
       expect.stringContaining("is the folder of files[0] too, which is rw: one folder cannot be both"),
     ]);
+    // Should it become one after that, read-only holds.
+    const text = `version: 1\nfiles:\n${rule("run")}${rule("link", "ro")}`;
+    const roots = openRoots(parsePolicy(text, { file: at("policy.yaml") }).files);
+    change({ kind: "add-tree", tree: 1, roots });
+    const place = { tree: 1, root: 0, path: "new", asFolder: false };
+    expect(perform({ kind: "mkdir", ...place, mode: 0o755, parents: false })).toMatchObject({
+      errno: 30,
+      refusal: { rule: "files[1]" },
+    });
+    expect(existsSync(at("run/new"))).toBe(false);
+    change({ kind: "remove-tree", tree: 1 });
+    closeRoots(roots);
     // One inside the other is what rules are for.
     mkdirSync(at("data/inner"));
     expect(complaints(`files:\n${rule("../data/inner", "ro")}${rule("../data")}`)).toEqual([]);
