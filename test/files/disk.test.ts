@@ -14,7 +14,7 @@ import {
   Protocol,
   StatReply,
 } from "@ringway/control";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Hypervisor, place } from "../helpers/hypervisor.ts";
 import { startMonitor } from "../helpers/monitor.ts";
 import { mounted, run, SlowDisk, unmount } from "../helpers/slow-disk.ts";
@@ -120,8 +120,8 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     writeFileSync(join(host.other, "content"), Buffer.alloc(100_000, "o"));
     guest = await RawGuest.attach(host.socketPath);
   });
+  afterEach(thaw);
   afterAll(async () => {
-    thaw();
     guest.kill();
     await host[Symbol.asyncDispose]();
     slow.remove();
@@ -139,7 +139,8 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
   }
 
   it("delays no other stream's bytes, and no other guest's files", async () => {
-    const other = await RawGuest.attach(host.socketPath);
+    // With budgets of its own, as of another user.
+    const other = await RawGuest.attach(host.monitor.attach().fd);
     const [echo] = await guest.open(Protocol.ECHO, new Uint8Array(0));
     const quiet = await roundTrips(echo, 300);
     const files = await stuck(guest);
@@ -224,7 +225,7 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
 
   it("a guest that is killed meanwhile keeps its memory until the disk is through, then nothing", async () => {
     const before = openDescriptors();
-    const victim = await RawGuest.attach(host.socketPath);
+    const victim = await RawGuest.attach(host.monitor.attach().fd);
     const [stream] = await openWrite(victim, "/data/killed");
     const files: RawStream[] = [];
     for (let i = 0; i < 3; i++) files.push(await victim.openFile(`/data/killed-${i}`, WRITE | CREATE));

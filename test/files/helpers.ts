@@ -185,8 +185,9 @@ export class RawGuest {
     this.session = new GuestSession(regionMemory(memory.buffer), { ring: () => void ringEventfd(bell) });
   }
 
-  static async attach(socketPath: string): Promise<RawGuest> {
-    const socket = connectUnix(socketPath, 1000);
+  /** `to`: a monitor's attach socket, or a connection to it. */
+  static async attach(to: string | number): Promise<RawGuest> {
+    const socket = typeof to === "string" ? connectUnix(to, 1000) : to;
     const message = receiveWithFds(socket, HELLO_BYTES, HELLO_DESCRIPTORS, 5000);
     if (typeof message === "number") throw new Error(`no hello: ${message}`);
     const { errno } = decodeHello(message.bytes);

@@ -10,6 +10,7 @@ import { duplicateFd } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MonitorProgram } from "../helpers/processes.ts";
 import { RawGuest } from "../helpers/raw-guest.ts";
+import { connectAs, noUsers, openToAll } from "../helpers/users.ts";
 import { until, within } from "../helpers/wait.ts";
 import { cpuSeconds } from "./world.ts";
 
@@ -29,7 +30,9 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "ringway-flood-"));
   const path = join(folder, "attach.sock");
   monitor = await MonitorProgram.start(path, "version: 1");
-  wicked = await RawGuest.attach(path);
+  openToAll(path);
+  // Another user than the one beside it, where that can be: budgets belong to users.
+  wicked = await RawGuest.attach(noUsers === "" ? connectAs(65534, path) : path);
   good = await Guest.attach(path);
   echo = await good.echo();
 });

@@ -3,7 +3,9 @@
 
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { chmodSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import { Monitor } from "@ringway/monitor";
 
@@ -32,6 +34,9 @@ const silent = createSocket("udp4").bind(0, "127.0.0.1");
 await once(silent, "listening");
 const names = { nameServers: [`127.0.0.1:${silent.address().port}`] };
 const monitor = await Monitor.start({ policy, listen, logger, names });
+// The guests are of different users.
+chmodSync(dirname(listen), 0o711);
+chmodSync(listen, 0o666);
 monitor.on("error", (error) => {
   process.stderr.write(`${error.stack}\n`);
   process.exit(3);

@@ -20,13 +20,14 @@ import {
   Violation,
 } from "@ringway/control";
 import { Errno, type SharedMemory } from "@ringway/linux";
+import type { Account } from "./accounts.ts";
 import { type Dropper, Dropping } from "./dropping.ts";
 import { explain } from "./explain.ts";
 import { GuestLines } from "./guest-lines.ts";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
 import type { Host } from "./host.ts";
 import type { PolicyState } from "./policy-state.ts";
-import { type Account, ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "./quotas.ts";
+import { ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "./quotas.ts";
 import { type BellSource, type Reactor, type Task, TaskQueue } from "./reactor/reactor.ts";
 import { Stream, shorten } from "./reactor/stream.ts";
 import type { Timer } from "./reactor/timers.ts";
@@ -68,7 +69,6 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   readonly #lines: GuestLines;
   readonly ready: TaskQueue = new TaskQueue();
   #parked = false;
-  #requests = 0;
   #bellDue = false;
   readonly #bytesToHost: number;
   readonly #bytesToGuest: number;
@@ -108,6 +108,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
       throw error;
     }
     policy.retain();
+    this.account.enter();
     this.reactor.addGuest(this);
   }
 
@@ -187,7 +188,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   }
 
   get mayRun(): boolean {
-    return !this.reactor.shared || this.#slice.open(this.reactor.turn);
+    return !this.reactor.shared || this.#slice.open(this.reactor.turn, this.account.sliceMs);
   }
 
   spend(ms: number): void {
@@ -249,24 +250,24 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
 
   /** May another request be taken from the guest? */
   get mayRequest(): boolean {
-    if (this.#requests < this.#policy.policy.limits.requests) return true;
+    if (this.account.requests < this.#policy.policy.limits.requests) return true;
     this.host.counters.add("quotaRequests");
     return false;
   }
 
   beginRequest(): boolean {
     if (!this.mayRequest) return false;
-    this.#requests++;
+    this.account.requests++;
     return true;
   }
 
   /** Work for a request that mayRequest let in, or that must go on whatever the limit says. */
   beginWork(): void {
-    this.#requests++;
+    this.account.requests++;
   }
 
   endRequest(): void {
-    this.#requests--;
+    this.account.requests--;
   }
 
   refusedStream(errno: number): void {
@@ -671,6 +672,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     // Answers that wait for their turn: what they hold is given back.
     while (this.ready.length > 0) this.ready.runFirst();
     this.reactor.removeGuest(this);
+    this.account.leave();
     this.session.leave();
     this.#link.close();
     this.#policy.release();

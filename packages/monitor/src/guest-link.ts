@@ -3,7 +3,7 @@
 
 import type { Doorbell } from "@ringway/control";
 import type { SharedMemory } from "@ringway/linux";
-import type { Account } from "./quotas.ts";
+import type { Account } from "./accounts.ts";
 
 export interface LinkListener {
   /** The guest rang; the bell is drained already. */
@@ -16,6 +16,7 @@ export interface LinkListener {
 /** ring() wakes the guest and never waits. */
 export interface GuestLink extends Doorbell {
   readonly memory: SharedMemory;
+  /** Of whom attaches. */
   readonly account: Account;
   /** Process id of the guest, or of its hypervisor; 0 where it cannot be seen. */
   readonly pid: number;

@@ -1,6 +1,7 @@
 // What all guests of one reactor share: the reactor, the policy in force, lookups of names, the disk pool, and the way to
 // the main thread.
 
+import type { Accounts } from "./accounts.ts";
 import type { Attachment } from "./attachment.ts";
 import type { DiskPool } from "./disk/pool.ts";
 import type { Lookups } from "./names/lookups.ts";
@@ -15,6 +16,7 @@ export interface Host {
   readonly counters: Counters;
   readonly disk: DiskPool;
   readonly partings: Partings;
+  readonly accounts: Accounts;
   readonly options: ReactorOptions;
   readonly lingerMs: number;
   /** The place of the counter of open streams. */

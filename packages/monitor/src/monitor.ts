@@ -208,16 +208,20 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /**
-   * Makes room for a guest, with a policy of its own if one is given; its program gets the descriptor. Throws PolicyError where a
-   * folder of that policy cannot be given to a guest.
+   * Makes room for a guest, with a policy of its own if one is given; its program gets the descriptor. Guests with the same `key`
+   * share the budgets of whoever attaches (docs/security.md): a tenant's name, or `uid:1000` to share with that user's guests of the
+   * attach socket. Without it, the guest has its own. Throws PolicyError where
+   * a folder of that policy cannot be given to a guest.
    */
-  attach(options: { readonly name?: string; readonly policy?: Policy } = {}): AttachedGuest {
+  attach(
+    options: { readonly name?: string; readonly key?: string; readonly policy?: Policy } = {},
+  ): AttachedGuest {
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
     if (options.policy !== undefined) policyOf(options.policy, this.#keptNow());
     const name = options.name ?? `attached-${this.#nextGuest++}`;
     const [ours, theirs] = unixPair();
     setNonBlocking(theirs, false);
-    this.#send({ kind: "attach", fd: ours, name, policy: options.policy });
+    this.#send({ kind: "attach", fd: ours, name, key: options.key, policy: options.policy });
     return { name, fd: theirs };
   }
 

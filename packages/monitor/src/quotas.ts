@@ -1,9 +1,9 @@
-// What one guest may cost the monitor in time, beside what its streams are worth (docs/security.md).
+// What a guest may cost the monitor in time, beside what its streams are worth (docs/security.md).
 //
 //   LookQuota   bells and pending bits behind which there was nothing: past it, the guest is not looked at for a while
 //   LineQuota   lines to the log and to the audit log, and their bytes: past it, the guest waits
 //   OperationQuota  operations on disk: past it, they wait
-//   TimeSlice   where several guests want the thread, each has the same share of it in every turn
+//   TimeSlice   where several guests want the thread, each key has the same share of it in every turn
 //
 // All are counts and clocks of this thread's own: nothing in them comes from the region.
 
@@ -82,16 +82,6 @@ export class LineQuota {
   }
 }
 
-/**
- * What is counted of a guest over time. A VM has one for all guests that come and go on it in one life of its hypervisor, so that
- * leaving and attaching anew gets around nothing.
- */
-export class Account {
-  readonly looks: LookQuota = new LookQuota();
-  readonly lines: LineQuota = new LineQuota();
-  fileBytesWritten = 0;
-}
-
 const OPERATION_INTERVAL_MS = 100;
 
 export class OperationQuota {
@@ -115,18 +105,21 @@ export class OperationQuota {
   }
 }
 
-/** Time in one turn. Small beside what a person or a program notices, large beside the cost of a turn. */
-const SLICE_MS = 0.25;
+/** Time of one key in a turn (accounts.ts). Small beside what a person or a program notices, large beside the cost of a turn. */
+export const SLICE_MS = 0.25;
 
 export class TimeSlice {
   #turn = -1;
   #leftMs = 0;
 
-  /** May the guest go on in this turn? What it took beyond its share in earlier ones is taken off; what it left is gone. */
-  open(turn: number): boolean {
+  /**
+   * May the guest go on in this turn, of which its share is `sliceMs`? What it took beyond that in earlier ones is taken off; what it
+   * left is gone.
+   */
+  open(turn: number, sliceMs: number): boolean {
     if (turn !== this.#turn) {
       this.#turn = turn;
-      this.#leftMs = Math.min(this.#leftMs, 0) + SLICE_MS;
+      this.#leftMs = Math.min(this.#leftMs, 0) + sliceMs;
     }
     return this.#leftMs > 0;
   }

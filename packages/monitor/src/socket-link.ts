@@ -17,13 +17,13 @@ import {
   SharedMemory,
   sendWithFds,
 } from "@ringway/linux";
+import type { Account } from "./accounts.ts";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
-import { Account } from "./quotas.ts";
 import type { Reactor } from "./reactor/reactor.ts";
 
 export class SocketLink implements GuestLink {
   readonly memory: SharedMemory;
-  readonly account: Account = new Account();
+  readonly account: Account;
   readonly #reactor: Reactor;
   readonly #socketFd: number;
   readonly #bellToHostFd: number;
@@ -34,8 +34,9 @@ export class SocketLink implements GuestLink {
   #closed = false;
 
   /** Takes over `socketFd`, also when it throws: SystemError (EMFILE, ENOMEM), which the guest is told. */
-  constructor(reactor: Reactor, name: string, socketFd: number, regionBytes: number) {
+  constructor(reactor: Reactor, name: string, socketFd: number, account: Account, regionBytes: number) {
     this.#reactor = reactor;
+    this.account = account;
     this.#socketFd = socketFd;
     const made: number[] = [];
     let memory: SharedMemory | undefined;

@@ -21,9 +21,9 @@ import {
   ringChannel,
   SharedMemory,
 } from "@ringway/linux";
+import type { Account, Accounts } from "./accounts.ts";
 import type { Attachment } from "./attachment.ts";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
-import { Account } from "./quotas.ts";
 import type { Reactor } from "./reactor/reactor.ts";
 
 /** Pauses between two calls where nobody answers, in milliseconds: the first; each is twice the one before. */
@@ -41,6 +41,7 @@ const NOT_THERE: readonly number[] = [Errno.ENOENT, Errno.ECONNREFUSED, Errno.EA
 
 export interface VmHost {
   readonly reactor: Reactor;
+  readonly accounts: Accounts;
   /** A guest on this VM; undefined where it could not be served, which was said already. */
   begin(vm: Vm): Attachment | undefined;
   warn(vm: Vm, reason: string): void;
@@ -51,6 +52,7 @@ export interface VmHost {
 export class Vm implements GuestLink {
   readonly name: string;
   readonly memory: SharedMemory;
+  readonly account: Account;
   readonly #region: RegionMemory;
   readonly #host: VmHost;
   readonly #doorbell: string;
@@ -59,7 +61,6 @@ export class Vm implements GuestLink {
   #callMs = CALL_MS_MIN;
   /** Why the last call failed, a negative errno. */
   #callError = 0;
-  #account: Account = new Account();
   /** Serving it, or its disk work is still in the memory. */
   #guest: Attachment | undefined;
   #listener: LinkListener | undefined;
@@ -75,6 +76,7 @@ export class Vm implements GuestLink {
     this.#host = host;
     this.name = name;
     this.#doorbell = doorbell;
+    this.account = host.accounts.take(`vm:${name}`);
     this.memory = SharedMemory.attachExisting(memory);
     this.#region = regionMemory(this.memory.buffer);
     this.#goOn();
@@ -82,10 +84,6 @@ export class Vm implements GuestLink {
 
   get hasGuest(): boolean {
     return this.#guest !== undefined;
-  }
-
-  get account(): Account {
-    return this.#account;
   }
 
   /** The hypervisor's. */
@@ -200,7 +198,8 @@ export class Vm implements GuestLink {
     this.#channel = fd;
     this.#callError = 0;
     this.#callMs = CALL_MS_MIN;
-    this.#account = new Account();
+    // Another life of the machine, which is its host's to begin.
+    this.account.fileBytesWritten = 0;
     this.#goOn();
   }
 
@@ -248,6 +247,7 @@ export class Vm implements GuestLink {
   #end(): void {
     if (this.#channel >= 0) this.#hungUp();
     this.memory[Symbol.dispose]();
+    this.account.release();
     this.#host.ended(this);
   }
 }

@@ -1,7 +1,7 @@
 // The disk workers as the reactor sees them: submit, and be called back in a later turn.
 //
 // Who has used up its operations of a second waits for more (OperationQuota); closing is free, because it only gives back.
-// Guests take turns for the workers, and none may have all of them: one that waits on a dead disk delays nobody else
+// Keys take turns for the workers, and none may have all of them: one that waits on a dead disk delays nobody else
 // for good. The main thread starts the workers when the first operation asks for them.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
@@ -12,10 +12,10 @@ import type { DiskOperation, DiskResult, TreeChange } from "./operations.ts";
 import type { Roots } from "./roots.ts";
 
 export const DISK_WORKERS = 4;
-/** Workers that one guest may keep busy. */
-const WORKERS_PER_GUEST = 2;
+/** Workers that one key may keep busy, for all its guests (accounts.ts). */
+const WORKERS_PER_KEY = 2;
 
-/** Whose operation it is: only its identity counts. */
+/** Whose operation it is, an Account: only its identity counts. */
 export type DiskUser = object;
 
 /** Something submitted, for cancel(). */
@@ -32,7 +32,7 @@ export class DiskPool {
   readonly #ports: MessagePort[] = [];
   readonly #running: Map<number, Job> = new Map();
   readonly #busy: Map<DiskUser, number> = new Map();
-  /** Waiting jobs of each guest, in order; none is empty; a guest that has had its turn goes to the end. */
+  /** Waiting jobs of each key, in order; none is empty; a key that has had its turn goes to the end. */
   readonly #queues: Map<DiskUser, Set<Job>> = new Map();
   /** What operations are about, by the number that they name. */
   readonly #trees: Map<number, Roots> = new Map();
@@ -119,7 +119,7 @@ export class DiskPool {
     for (const [user, queue] of this.#queues) {
       if (this.#idle.length === 0) return;
       const busy = this.#busy.get(user) ?? 0;
-      if (busy >= WORKERS_PER_GUEST) continue;
+      if (busy >= WORKERS_PER_KEY) continue;
       const job = queue.values().next().value!;
       if (job.operation.kind !== "close" && !this.#mayBegin(user, job.perSecond)) continue;
       queue.delete(job);

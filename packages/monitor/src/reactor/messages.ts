@@ -28,6 +28,8 @@ export type ToReactor =
       readonly kind: "attach";
       readonly fd: number;
       readonly name: string;
+      /** Whose budgets it uses; undefined: its own. */
+      readonly key: string | undefined;
       readonly policy: Policy | undefined;
     }
   /** The main thread keeps `memory` mapped until "vm-ended". `doorbell` is the path of its bell's socket. */

@@ -10,8 +10,10 @@ import {
   EPOLLIN,
   Errno,
   errnoMessage,
+  peerCredentials,
   threadLoaded,
 } from "@ringway/linux";
+import { type Account, Accounts } from "../accounts.ts";
 import { Attachment } from "../attachment.ts";
 import { DiskPool } from "../disk/pool.ts";
 import type { GuestLink } from "../guest-link.ts";
@@ -39,6 +41,7 @@ const guests = new Set<Attachment>();
 const marks = new Map<number, () => void>();
 let nextMark = 1;
 let nextGuest = 1;
+let nextAttach = 1;
 let stopping = false;
 let stopped = false;
 
@@ -53,6 +56,7 @@ const host: Host = {
   counters,
   disk,
   partings: new Partings(reactor),
+  accounts: new Accounts(),
   options,
   lingerMs: options.lingerMs,
   streamsIndex: counters.index("streams"),
@@ -72,14 +76,21 @@ const host: Host = {
   },
 };
 
-function addGuest(socketFd: number, name: string, policy: PolicyState, ownPolicy: boolean): void {
+/** `account` is the caller's to release: a guest that has begun holds it by itself. */
+function addGuest(
+  socketFd: number,
+  name: string,
+  account: Account,
+  policy: PolicyState,
+  ownPolicy: boolean,
+): void {
   if (processGuests() >= options.maxGuests) {
     turnAway(socketFd, Errno.EMFILE);
     post({ kind: "warning", guest: name, reason: `turned away: ${options.maxGuests} guests are attached` });
     return;
   }
   const { regionBytes } = policy.policy.limits;
-  begin(name, () => new SocketLink(reactor, name, socketFd, regionBytes), policy, ownPolicy);
+  begin(name, () => new SocketLink(reactor, name, socketFd, account, regionBytes), policy, ownPolicy);
 }
 
 function begin(
@@ -106,6 +117,7 @@ const vms = new Map<string, Vm>();
 
 const vmHost: VmHost = {
   reactor,
+  accounts: host.accounts,
   begin: (vm) => begin(vm.name, () => vm, host.policy, false),
   warn: (vm, reason) => post({ kind: "warning", guest: vm.name, reason }),
   ended: (vm) => post({ kind: "vm-ended", name: vm.name }),
@@ -165,7 +177,9 @@ function acceptGuests(): void {
       return;
     }
     guestsLeft--;
-    addGuest(fd, `guest-${nextGuest++}`, host.policy, false);
+    const account = host.accounts.take(`uid:${peerCredentials(fd).uid}`);
+    addGuest(fd, `guest-${nextGuest++}`, account, host.policy, false);
+    account.release();
   }
 }
 
@@ -191,7 +205,11 @@ function onMessage(message: ToReactor): void {
     }
     case "attach": {
       const own = message.policy === undefined ? undefined : new PolicyState(message.policy, disk);
-      addGuest(message.fd, message.name, own ?? host.policy, own !== undefined);
+      const { fd, name, key } = message;
+      const account =
+        key === undefined ? host.accounts.takeOwn(`attach:${nextAttach++}`) : host.accounts.take(key);
+      addGuest(fd, name, account, own ?? host.policy, own !== undefined);
+      account.release();
       own?.release();
       return;
     }

@@ -117,8 +117,10 @@ export function onDisk(
   const { disk, counters } = guest.host;
   const memory = guest.gone ? undefined : guest.memory.retain();
   policy.retain();
+  guest.account.retain();
   const release = (): void => {
     policy.release();
+    guest.account.release();
     memory?.[Symbol.dispose]();
   };
   counters.add("fileOperations");

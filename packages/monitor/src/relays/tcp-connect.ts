@@ -117,7 +117,7 @@ class TcpConnectRelay implements Relay {
     const { name = this.#host, ruleIndex = -1 } = decision;
     const { resolveMs } = guest.policy.policy.timeouts;
     this.#resolving = true;
-    this.#lookup = guest.host.lookups.start(guest.name, name, resolveMs, (answer) => {
+    this.#lookup = guest.host.lookups.start(guest.account.key, name, resolveMs, (answer) => {
       if (answer.ended) this.#lookup = undefined;
       this.#stream.perform(() => this.#resolved(name, ruleIndex, answer));
     });

@@ -1,0 +1,118 @@
+// Who attaches, and what is counted of it over all its attachments: another attachment gets around no budget, and neither does
+// leaving and attaching anew.
+//
+//   key            whose account
+//   uid:1000       processes of that user on the attach socket (SO_PEERCRED)
+//   vm:NAME        the guests of a virtual machine
+//   attach:7       a guest that attach() made room for, unless the caller names a key: nobody else's, and forgotten with it
+//
+//   (none) ── the first attachment ──▶ HELD ── nothing holds it ──▶ KEPT ── an hour, or too many are kept ──▶ (none)
+//                                       ▲─────── attaches again ──────┘
+//
+// An account is held by attachments, and by disk work that outlives them. A guest has no way to make another key of its own: those who
+// may attach as many users are as many users. All of it is private to the reactor's thread.
+
+import { LineQuota, LookQuota, SLICE_MS } from "./quotas.ts";
+
+/** How long the counts of a key that nobody uses are kept, in milliseconds. */
+const KEPT_MS = 3_600_000;
+/** Keys that nobody uses, at the most: bounds what many users could make us keep. About 500 bytes each. */
+const KEPT_MAX = 1024;
+
+export class Account {
+  readonly key: string;
+  readonly looks: LookQuota = new LookQuota();
+  readonly lines: LineQuota = new LineQuota();
+  fileBytesWritten = 0;
+  /** Requests of its guests that wait for their answers. */
+  requests = 0;
+  readonly #accounts: Accounts;
+  #holders = 0;
+  #guests = 0;
+
+  /** For Accounts alone. */
+  constructor(accounts: Accounts, key: string) {
+    this.#accounts = accounts;
+    this.key = key;
+  }
+
+  /** Until as many calls of release(). */
+  retain(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    this.#holders--;
+    if (this.#holders === 0) this.#accounts.idle(this);
+  }
+
+  /** One of its guests is served from now on. */
+  enter(): void {
+    this.retain();
+    if (this.#guests++ === 0) this.#accounts.present++;
+  }
+
+  leave(): void {
+    if (--this.#guests === 0) this.#accounts.present--;
+    this.release();
+  }
+
+  /** Time of one of its guests in a turn: where several keys want the thread, each has as much as any other, for all its guests. */
+  get sliceMs(): number {
+    return this.#accounts.present > 1 ? SLICE_MS / this.#guests : SLICE_MS;
+  }
+}
+
+export class Accounts {
+  /** Keys with guests that are served. */
+  present = 0;
+  readonly #accounts: Map<string, Account> = new Map();
+  /** Since when, in the order in which they became so. */
+  readonly #kept: Map<Account, number> = new Map();
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number = () => performance.now()) {
+    this.#nowMs = nowMs;
+  }
+
+  /** The account of a key, held for the caller. */
+  take(key: string): Account {
+    this.#forgetOld();
+    let account = this.#accounts.get(key);
+    if (account === undefined) {
+      account = new Account(this, key);
+      this.#accounts.set(key, account);
+    }
+    this.#kept.delete(account);
+    account.retain();
+    return account;
+  }
+
+  /** An account that nobody can come back to, held for the caller; `key` is for lookups and people. */
+  takeOwn(key: string): Account {
+    const account = new Account(this, key);
+    account.retain();
+    return account;
+  }
+
+  /** Accounts that are known by their keys. */
+  get size(): number {
+    return this.#accounts.size;
+  }
+
+  /** Nothing holds it: for Account alone. */
+  idle(account: Account): void {
+    if (this.#accounts.get(account.key) !== account) return;
+    this.#kept.set(account, this.#nowMs());
+    this.#forgetOld();
+  }
+
+  #forgetOld(): void {
+    const nowMs = this.#nowMs();
+    for (const [oldest, sinceMs] of this.#kept) {
+      if (this.#kept.size <= KEPT_MAX && nowMs - sinceMs < KEPT_MS) break;
+      this.#kept.delete(oldest);
+      this.#accounts.delete(oldest.key);
+    }
+  }
+}
