@@ -20,6 +20,7 @@ import { type Logger, pino } from "pino";
 import { DISK_WORKERS } from "./disk/pool.ts";
 import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 import { type Lookup, Resolver } from "./names/resolver.ts";
+import { compilePolicy } from "./policy/compiled/compile.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
 import { policyOf } from "./policy/load.ts";
 import { type KeptPlace, placesOfVm, rootProblems } from "./policy/roots.ts";
@@ -158,10 +159,11 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#counters = new Counters();
     this.#listen = options.listen;
     this.#kept = keptBy(options);
+    const compiled = compilePolicy(policy);
     const listenFd = options.listen === undefined ? -1 : listenUnix(options.listen);
     this.#wakeFd = createEventfd();
     const workerData: ReactorOptions = {
-      policy,
+      policy: compiled,
       wakeFd: this.#wakeFd,
       counters: this.#counters.buffer,
       busyPollUs: options.busyPollUs ?? DEFAULT_BUSY_POLL_US,
@@ -219,9 +221,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
     if (options.policy !== undefined) policyOf(options.policy, this.#keptNow());
     const name = options.name ?? `attached-${this.#nextGuest++}`;
+    const policy = options.policy === undefined ? undefined : compilePolicy(options.policy);
     const [ours, theirs] = unixPair();
     setNonBlocking(theirs, false);
-    this.#send({ kind: "attach", fd: ours, name, key: options.key, policy: options.policy });
+    this.#send({ kind: "attach", fd: ours, name, key: options.key, policy });
     return { name, fd: theirs };
   }
 
@@ -305,12 +308,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   reload(policy: Policy | string): Promise<void> {
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
     const loaded = policyOf(policy, this.#keptNow());
+    const compiled = compilePolicy(loaded);
     const added = this.#open(this.#newVms(loaded.vms), true);
     this.#policy = loaded;
     const inForce = new Promise<void>((resolve) => {
       // The reactor answers in order.
       this.#reloads.push(resolve);
-      this.#send({ kind: "policy", policy: loaded });
+      this.#send({ kind: "policy", policy: compiled });
     });
     // After the policy: none of them is judged by the old one.
     this.#serve(added);

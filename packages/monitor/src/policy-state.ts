@@ -4,11 +4,11 @@
 import type { Args } from "@ringway/control";
 import type { DiskPool } from "./disk/pool.ts";
 import { closeRoots, openRoots, type Root, type Roots } from "./disk/roots.ts";
+import type { CompiledPolicy, PolicySettings } from "./policy/compiled/compile.ts";
 import { PolicyMatcher } from "./policy/matcher.ts";
-import type { Policy } from "./policy/types.ts";
 
 export class PolicyState {
-  readonly policy: Policy;
+  readonly policy: PolicySettings;
   readonly matcher: PolicyMatcher;
   /** What GetArgs is answered with. */
   readonly args: Args;
@@ -18,13 +18,13 @@ export class PolicyState {
   readonly #disk: DiskPool;
   #holders = 1;
 
-  constructor(policy: Policy, disk: DiskPool) {
-    this.policy = policy;
+  constructor(policy: CompiledPolicy, disk: DiskPool) {
+    this.policy = policy.settings;
     this.matcher = new PolicyMatcher(policy);
-    const { argv, env } = policy.guest;
+    const { argv, env } = policy.settings.guest;
     this.args = { argv, env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
     this.#disk = disk;
-    this.#roots = openRoots(policy.files);
+    this.#roots = openRoots(policy.settings.files);
     this.tree = disk.addTree(this.#roots);
   }
 

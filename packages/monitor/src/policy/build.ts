@@ -7,9 +7,10 @@ import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { MAX_RING_BYTES, MIN_RING_BYTES, PAGE_BYTES, TEXT_MAX_BYTES } from "@ringway/control";
 import { parseNetwork } from "./addresses.ts";
+import { FolderTree } from "./compiled/folders.ts";
 import * as defaults from "./defaults.ts";
 import { normalizePattern } from "./names.ts";
-import { isPrefix, splitPath } from "./paths.ts";
+import { splitPath } from "./paths.ts";
 import { parsePorts } from "./ports.ts";
 import { formatSize, parseSize } from "./sizes.ts";
 import type { Path } from "./source.ts";
@@ -235,20 +236,21 @@ function vms(raw: readonly RawVm[], context: BuildContext): VmEntry[] {
 
 /** A files rule below an earlier one's guest path would never decide anything. */
 function checkShadows(files: readonly RawFiles[], context: BuildContext): void {
-  const earlier: { readonly components: readonly string[]; readonly index: number }[] = [];
+  const earlier = new FolderTree();
   for (const [index, rule] of (Array.isArray(files) ? files : []).entries()) {
     if (context.isBroken(["files", index]) || context.isBroken(["files", index, "guest"])) continue;
     const path = splitPath(rule.guest);
     if ("problem" in path) continue;
-    const cover = earlier.find(({ components }) => isPrefix(components, path.components));
+    const cover = earlier.find(path.components);
     if (cover !== undefined) {
-      const by = `files[${cover.index}] (/${cover.components.join("/")})`;
+      const above = splitPath(files[cover]!.guest);
+      const by = `files[${cover}] (/${"components" in above ? above.components.join("/") : ""})`;
       context.complain(
         ["files", index, "guest"],
         `never matches, because ${by} stands before it: put the deeper path first`,
       );
     }
-    earlier.push({ components: path.components, index });
+    earlier.add(path.components, index);
   }
 }
 

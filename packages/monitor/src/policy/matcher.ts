@@ -1,7 +1,7 @@
 // Decides every connect, listen and file of a guest against one policy. Deny by default, first match wins, and no host
-// socket or file exists before the answer. Immutable: a reload makes a new matcher. Everything that can be compiled is
-// compiled in the constructor; a decision parses what the guest asked for once and walks the rules. The only imports
-// are pure, so that a Worker can hold a matcher without loading the YAML parser.
+// socket or file exists before the answer. Immutable: a reload makes a new matcher. A decision does not walk over rules: names are
+// found by hash, addresses in a tree, paths in a tree, and of what matches the first in the policy decides (compiled/). The only
+// imports are pure, so that a Worker can hold a matcher without loading the YAML parser.
 //
 // A connect to a name is decided twice, since the name is in the hands of whoever runs its zone:
 //   1. connectName, before anything is resolved: rules with a matching name pattern and port;
@@ -9,66 +9,36 @@
 //      resolvesTo in its place; what none decides must be a public address.
 // So neither DNS rebinding nor a private address behind a public name gets through. The address given to connect()
 // must be the one that phase 2 allowed (canonicalAddress).
+import { type Address, formatAddress, parseAddress } from "./addresses.ts";
 import {
-  type Address,
-  contains,
-  formatAddress,
-  type Network,
-  networkFrom,
-  parseAddress,
-} from "./addresses.ts";
-import { matchesPattern, normalizeName } from "./names.ts";
-import { isPrefix, splitPath } from "./paths.ts";
-import { includesPort, isPort } from "./ports.ts";
+  type CompiledPolicy,
+  compilePolicy,
+  Entry,
+  type NetworkEntries,
+  resolvesTo,
+} from "./compiled/compile.ts";
+import { FolderTree } from "./compiled/folders.ts";
+import { entryForName } from "./compiled/name-table.ts";
+import { entryForAddress } from "./compiled/prefix-tree.ts";
+import { normalizeName } from "./names.ts";
+import { splitPath } from "./paths.ts";
+import { isPort } from "./ports.ts";
 import { isUnspecified, specialPurpose } from "./special.ts";
 import { quoted } from "./text.ts";
-import type {
-  ConnectRule,
-  Decision,
-  FileDecision,
-  FilesRule,
-  ListenRule,
-  NameDecision,
-  Policy,
-  RefusalErrno,
-  Refused,
-} from "./types.ts";
-
-interface CompiledConnect {
-  readonly rule: ConnectRule;
-  readonly networks: readonly Network[];
-  readonly resolvesTo: readonly Network[];
-}
-
-interface CompiledListen {
-  readonly rule: ListenRule;
-  readonly networks: readonly Network[];
-}
-
-interface CompiledFiles {
-  readonly rule: FilesRule;
-  readonly components: readonly string[];
-}
+import type { Decision, FileDecision, NameDecision, Policy, RefusalErrno, Refused } from "./types.ts";
 
 export class PolicyMatcher {
-  readonly policy: Policy;
-  readonly #connect: readonly CompiledConnect[];
-  readonly #listen: readonly CompiledListen[];
-  readonly #files: readonly CompiledFiles[];
+  readonly #policy: CompiledPolicy;
+  readonly #folders: FolderTree = new FolderTree();
 
-  constructor(policy: Policy) {
-    this.policy = policy;
-    this.#connect = policy.connect.map((rule) => ({
-      rule,
-      networks: rule.networks.map(networkFrom),
-      resolvesTo: rule.resolvesTo.map(networkFrom),
-    }));
-    this.#listen = policy.listen.map((rule) => ({ rule, networks: rule.networks.map(networkFrom) }));
-    this.#files = policy.files.map((rule) => {
-      const path = splitPath(rule.guest);
+  /** Of a policy, or of one that was compiled on another thread. */
+  constructor(policy: Policy | CompiledPolicy) {
+    this.#policy = "words" in policy ? policy : compilePolicy(policy);
+    for (const [index, { guest }] of this.#policy.settings.files.entries()) {
+      const path = splitPath(guest);
       if ("problem" in path) throw new TypeError(path.problem);
-      return { rule, components: path.components };
-    });
+      this.#folders.add(path.components, index);
+    }
   }
 
   /** Phase 1 of connecting to a name. */
@@ -77,10 +47,11 @@ export class PolicyMatcher {
     if ("problem" in parsed) return { ...refused("name", parsed.problem, "EINVAL"), ruleIndex: -1, name: "" };
     if (!isPort(port, 1)) return { ...badPort(port, 1), ruleIndex: -1, name: parsed.name };
     const asked = `connect to ${parsed.name}:${port}`;
-    for (const [ruleIndex, { rule }] of this.#connect.entries()) {
-      if (!includesPort(rule.ports, port)) continue;
-      const pattern = rule.names.find((candidate) => matchesPattern(candidate, parsed.name));
-      if (pattern !== undefined) return { ...byRule(rule, asked, pattern), ruleIndex, name: parsed.name };
+    const { words, texts, names } = this.#policy;
+    const found = entryForName(words, texts, names, parsed.name, port);
+    if (found >= 0) {
+      const entry = new Entry(this.#policy, names, found);
+      return { ...byRule(entry, asked), ruleIndex: entry.ruleIndex, name: parsed.name };
     }
     const reason = `no connect rule allows ${parsed.name}:${port}`;
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
@@ -90,12 +61,8 @@ export class PolicyMatcher {
   connectAddress(address: string, port: number): Decision {
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
-    const asked = `connect to ${parsed.text}`;
-    for (const { rule, networks } of this.#connect) {
-      if (!includesPort(rule.ports, port)) continue;
-      const network = networks.find((candidate) => contains(candidate, parsed.address));
-      if (network !== undefined) return byRule(rule, asked, network.text);
-    }
+    const entry = this.#forAddress(this.#policy.connect, parsed.address, port);
+    if (entry !== undefined) return byRule(entry, `connect to ${parsed.text}`);
     return refused("default", `no connect rule allows ${parsed.text}`);
   }
 
@@ -113,23 +80,21 @@ export class PolicyMatcher {
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
 
-    const allowing = this.#connect[ruleIndex]!;
+    const { connect } = this.#policy;
     const asked = `connect to ${named.name}:${port}, which resolves to ${formatAddress(parsed.address)},`;
-    for (const compiled of this.#connect) {
-      if (compiled === allowing) {
-        const network = compiled.resolvesTo.find((candidate) => contains(candidate, parsed.address));
-        if (network !== undefined) return byRule(compiled.rule, asked, `resolvesTo ${network.text}`);
-      }
-      if (!includesPort(compiled.rule.ports, port)) continue;
-      const network = compiled.networks.find((candidate) => contains(candidate, parsed.address));
-      if (network !== undefined) return byRule(compiled.rule, asked, network.text);
+    const entry = this.#forAddress(connect, parsed.address, port);
+    // At its own place in the order, the rule that allowed the name counts its resolvesTo first.
+    if (entry === undefined || entry.ruleIndex >= ruleIndex) {
+      const own = this.#forAddress(resolvesTo(this.#policy, connect, ruleIndex), parsed.address, port);
+      if (own !== undefined) return byRule(own, asked, `resolvesTo ${own.matched}`);
     }
+    if (entry !== undefined) return byRule(entry, asked);
 
     const purpose = specialPurpose(parsed.address);
-    if (purpose === undefined) return { allowed: true, rule: allowing.rule.id, reason: named.reason };
+    if (purpose === undefined) return { allowed: true, rule: named.rule, reason: named.reason };
     const reason =
       `${named.name} resolves to ${formatAddress(parsed.address)}, which is not a public address (${purpose}), ` +
-      `and no rule allows it (rule ${quoted(allowing.rule.id)} could say resolvesTo)`;
+      `and no rule allows it (rule ${quoted(named.rule)} could say resolvesTo)`;
     return refused("not-public", reason);
   }
 
@@ -139,11 +104,8 @@ export class PolicyMatcher {
     if (parsed === undefined) return badAddress(address);
     if (!isPort(port, 0)) return badPort(port, 0);
     const text = endpoint(parsed, port);
-    for (const { rule, networks } of this.#listen) {
-      if (!includesPort(rule.ports, port)) continue;
-      const network = networks.find((candidate) => contains(candidate, parsed));
-      if (network !== undefined) return byRule(rule, `listen on ${text}`, network.text);
-    }
+    const entry = this.#forAddress(this.#policy.listen, parsed, port);
+    if (entry !== undefined) return byRule(entry, `listen on ${text}`);
     return refused("default", `no listen rule allows ${text}`);
   }
 
@@ -152,21 +114,23 @@ export class PolicyMatcher {
     const nowhere = { ruleIndex: -1, relativePath: "" };
     const path = splitPath(guestPath);
     if ("problem" in path) return { ...refused("path", path.problem, path.errno), ...nowhere };
-    for (const [ruleIndex, { rule, components }] of this.#files.entries()) {
-      if (!isPrefix(components, path.components)) continue;
-      const relativePath = path.components.slice(components.length).join("/") || ".";
-      const asked = `${write ? "write" : "read"} ${quoted(guestPath)}`;
-      const decision: Decision =
-        write && rule.access === "ro"
-          ? refused(
-              rule.id,
-              `${asked} is denied by rule ${quoted(rule.id)} (${rule.guest} is read-only)`,
-              "EROFS",
-            )
-          : allowed(rule.id, `${asked} is allowed by rule ${quoted(rule.id)} (${rule.guest})`);
-      return { ...decision, ruleIndex, relativePath };
+    const ruleIndex = this.#folders.find(path.components);
+    if (ruleIndex === undefined) {
+      return { ...refused("default", `no files rule covers ${quoted(guestPath)}`), ...nowhere };
     }
-    return { ...refused("default", `no files rule covers ${quoted(guestPath)}`), ...nowhere };
+    const { id, guest, access } = this.#policy.settings.files[ruleIndex]!;
+    const relativePath = path.components.slice(depthOf(guest)).join("/") || ".";
+    const asked = `${write ? "write" : "read"} ${quoted(guestPath)}`;
+    const decision: Decision =
+      write && access === "ro"
+        ? refused(id, `${asked} is denied by rule ${quoted(id)} (${guest} is read-only)`, "EROFS")
+        : allowed(id, `${asked} is allowed by rule ${quoted(id)} (${guest})`);
+    return { ...decision, ruleIndex, relativePath };
+  }
+
+  #forAddress(entries: NetworkEntries, address: Address, port: number): Entry | undefined {
+    const found = entryForAddress(this.#policy.words, entries, address, port);
+    return found < 0 ? undefined : new Entry(this.#policy, entries, found);
   }
 
   /** What may be connected to at all: not the unspecified address, which Linux takes for loopback. */
@@ -192,11 +156,14 @@ function endpoint(address: Address, port: number): string {
   return address.family === 4 ? `${text}:${port}` : `[${text}]:${port}`;
 }
 
-function byRule(rule: ConnectRule | ListenRule, asked: string, matched: string): Decision {
-  const by = `by rule ${quoted(rule.id)} (${matched})`;
-  return rule.action === "allow"
-    ? allowed(rule.id, `${asked} is allowed ${by}`)
-    : refused(rule.id, `${asked} is denied ${by}`);
+function byRule({ rule, allows, matched }: Entry, asked: string, how = matched): Decision {
+  const by = `by rule ${quoted(rule)} (${how})`;
+  return allows ? allowed(rule, `${asked} is allowed ${by}`) : refused(rule, `${asked} is denied ${by}`);
+}
+
+/** Components of a normalized path. */
+function depthOf(path: string): number {
+  return path === "/" ? 0 : path.split("/").length - 1;
 }
 
 function allowed(rule: string, reason: string): Decision {

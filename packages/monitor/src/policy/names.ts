@@ -54,11 +54,3 @@ export function normalizePattern(text: string): NameResult {
   if ("problem" in result) return result;
   return { name: wild ? `*.${result.name}` : result.name };
 }
-
-/** Both normalized. */
-export function matchesPattern(pattern: string, name: string): boolean {
-  if (pattern === "*") return true;
-  if (!pattern.startsWith("*.")) return pattern === name;
-  // ".example.com" with at least one character in front; labels are never empty, so that is one label or more.
-  return name.length >= pattern.length && name.endsWith(pattern.slice(1));
-}

@@ -33,7 +33,3 @@ export function splitPath(path: string): PathResult {
   }
   return { components };
 }
-
-export function isPrefix(prefix: readonly string[], components: readonly string[]): boolean {
-  return prefix.length <= components.length && prefix.every((component, i) => component === components[i]);
-}

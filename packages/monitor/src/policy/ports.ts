@@ -23,11 +23,6 @@ export function parsePorts(entry: unknown, lowest: 0 | 1): PortsResult {
   return { range: { first, last } };
 }
 
-export function includesPort(ranges: readonly PortRange[], port: number): boolean {
-  for (const range of ranges) if (port >= range.first && port <= range.last) return true;
-  return false;
-}
-
 export function isPort(port: number, lowest: 0 | 1): boolean {
   return Number.isInteger(port) && port >= lowest && port <= 65535;
 }

@@ -1,6 +1,6 @@
-// The policy as plain data, after every check of the file: what parsePolicy returns, what is posted to the reactor's
-// Worker (so: structured-cloneable, no classes, no undefined), and what PolicyMatcher compiles. Sizes are numbers of
-// bytes, hosts of files are absolute, names are lower-case, networks are CIDRs in canonical form.
+// The policy as plain data, after every check of the file: what parsePolicy returns (structured-cloneable, no classes, no
+// undefined), and what compilePolicy makes the reactor's tables of. Sizes are numbers of bytes, hosts of files are absolute, names are
+// lower-case, networks are CIDRs in canonical form.
 
 export type Action = "allow" | "deny";
 

@@ -3,11 +3,11 @@
 import type { MessagePort } from "node:worker_threads";
 import type { MappingPlace } from "@ringway/linux";
 import type { Answer } from "../names/resolver.ts";
-import type { Policy } from "../policy/types.ts";
+import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 
 /** Given to the reactor's Worker when it starts. */
 export interface ReactorOptions {
-  readonly policy: Policy;
+  readonly policy: CompiledPolicy;
   /** The reactor sleeps in epoll; the main thread rings this eventfd after it has posted a message. */
   readonly wakeFd: number;
   readonly counters: SharedArrayBuffer;
@@ -22,7 +22,7 @@ export interface ReactorOptions {
 }
 
 export type ToReactor =
-  | { readonly kind: "policy"; readonly policy: Policy }
+  | { readonly kind: "policy"; readonly policy: CompiledPolicy }
   /** `fd` is a connected socket that becomes a guest; the reactor owns it from now on. */
   | {
       readonly kind: "attach";
@@ -30,7 +30,7 @@ export type ToReactor =
       readonly name: string;
       /** Whose budgets it uses; undefined: its own. */
       readonly key: string | undefined;
-      readonly policy: Policy | undefined;
+      readonly policy: CompiledPolicy | undefined;
     }
   /** The main thread keeps `memory` mapped until "vm-ended". `doorbell` is the path of its bell's socket. */
   | {
