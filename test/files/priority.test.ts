@@ -1,6 +1,6 @@
 // Disk workers step back for the reactor: what a disk keeps waiting can wait, and four threads beside one would have most of a machine.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
@@ -19,7 +19,8 @@ function niceness(pid: number): number[] {
 test("disk workers, and no other thread of the monitor, run at a lower priority", async () => {
   const folder = mkdtempSync(join(tmpdir(), "ringway-priority-"));
   const path = join(folder, "attach.sock");
-  const policy = `version: 1\nfiles: [{ guest: /data, host: ${folder}, access: ro }]\n`;
+  mkdirSync(join(folder, "data"));
+  const policy = `version: 1\nfiles: [{ guest: /data, host: ${folder}/data, access: ro }]\n`;
   using monitor = await MonitorProgram.start(path, policy);
   await using guest = await Guest.attach(path);
   await guest.stat("/data");
