@@ -71,8 +71,8 @@ static int32_t read_layout(struct rw_guest *guest) {
   return rwi_check_place(guest, guest->control_page, guest->control_to_host_bytes, guest->control_to_guest_bytes);
 }
 
-// ATT-2: neither of the two that are found there, and not 0; at most three steps. `largest` is the largest value: tests go through
-// all pairs of a smaller one.
+// ATT-2: neither of the two that are found there, and not 0; at most three steps. `largest` is the largest value: tests go
+// through all pairs of a smaller one.
 uint32_t rwi_next_attach_request(uint32_t request, uint32_t reply, uint32_t largest) {
   uint32_t next = request;
   do next = next == largest ? 1 : next + 1;

@@ -1,5 +1,6 @@
-// A monitor that ends the agent for a violation, and hangs up before its ring is heard: the agent looks at the superblock, says why, and
-// does not come again (ATT-8, ATT-9). The monitor here is played by hand: no rings but those that the test wants.
+// A monitor that ends the agent for a violation, and hangs up before its ring is heard: the agent looks at the
+// superblock, says why, and does not come again (ATT-8, ATT-9). The monitor here is played by hand: no rings but those
+// that the test wants.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,5 @@
-// The table of messages in docs/conformance.md, from the suite's catalogue. `npx tsx test/conformance/message-table.ts` prints it.
+// The table of messages in docs/conformance.md, from the suite's catalogue.
+// `npx tsx test/conformance/message-table.ts` prints it.
 
 import { argv } from "node:process";
 import { pathToFileURL } from "node:url";

@@ -1,5 +1,5 @@
-// Guests made from the TypeScript one by changing one thing: those with a mistake, which the suite must find, and odd ones that keep
-// every clause, which it must pass.
+// Guests made from the TypeScript one by changing one thing: those with a mistake, which the suite must find, and odd
+// ones that keep every clause, which it must pass.
 
 import type { SharedMemory } from "@ringway/linux";
 import { frameBytes } from "../../packages/cli/src/conformance/catalogue.ts";

@@ -15,8 +15,8 @@ import { GuestPipe, type PipePlace } from "./pipe.ts";
 import type { Message } from "./wire.ts";
 
 /**
- * A value for attach request that says "new": neither of the two that are found there, and not 0 (ATT-2). `largest` is the
- * largest value, 2^32 - 1 on the wire; tests go through all pairs of a smaller one.
+ * A value for attach request that says "new": neither of the two that are found there, and not 0 (ATT-2). `largest` is
+ * the largest value, 2^32 - 1 on the wire; tests go through all pairs of a smaller one.
  */
 export function nextAttachRequest(request: number, reply: number, largest = 0xffffffff): number {
   let next = request;

@@ -1,6 +1,6 @@
-// Attach, epochs, versions: PROTOCOL.md sections 4.2, 16 and 18.
+// Attach and epochs: PROTOCOL.md sections 4.2 and 16.
 
-import { Bell, PAGE, Sb, State } from "../host.ts";
+import { PAGE, Sb, State } from "../host.ts";
 import type { Case, World } from "../world.ts";
 import { hex, pattern, scenario } from "./scenario.ts";
 
@@ -278,54 +278,5 @@ export const attachScenarios: readonly Case[] = [
     world.same("SB-4", [status, violation], ["violation", 1], "poll");
     const { status: recv } = await world.recv("s");
     world.check("ERR-5", isOver(recv), `recv: ${recv}`);
-  }),
-  scenario("version: another major version", "VER-1", async (world) => {
-    for (const major of [0, 2, 0xffffffff]) {
-      world.host.start({ [Sb.MAJOR]: major });
-      const before = Buffer.from(world.region.bytes);
-      world.same("VER-1", (await world.take()).status, "violation", `attach to major version ${major}`);
-      world.check("VER-1", before.equals(world.region.bytes), "touched the region of another version");
-    }
-  }),
-  scenario("version: a newer minor version, and features that nobody knows", "VER-2 VER-3", async (world) => {
-    const { host, region } = world;
-    host.start({ [Sb.MINOR]: 7, [Sb.FEATURES]: 0xffffffff });
-    world.same("VER-2", (await world.take()).status, "ok", "attach");
-    const minor = region.get(Sb.GUEST_MINOR);
-    // Version 1.0 has none to accept.
-    world.same("VER-3", region.get(Sb.ACCEPTED), 0, "features accepted");
-    host.answer();
-    world.same("VER-2", (await world.poll()).status, "attached", "poll");
-    // Its own, whatever the host's: it is no echo.
-    for (const other of [0, 1, 0xffff_ffff]) {
-      host.start({ [Sb.MINOR]: other });
-      await world.take();
-      world.same(
-        "VER-2",
-        region.get(Sb.GUEST_MINOR),
-        minor,
-        `the guest's minor version, to a host of 1.${other}`,
-      );
-    }
-  }),
-  scenario("version: no features offered, none accepted", "VER-3", async (world) => {
-    await world.attached();
-    const accepted = world.region.get(Sb.ACCEPTED);
-    world.same("VER-3", accepted, 0, "features accepted");
-  }),
-  scenario("heartbeat: counts takes, and nothing else moves it", "SB-6", async (world) => {
-    await world.attached();
-    const pipe = await world.running("s");
-    const first = world.region.get(Sb.GUEST_BEAT);
-    await world.send("s", pattern(3));
-    world.same("SB-6", world.region.get(Sb.GUEST_BEAT), first, "heartbeat, nothing taken");
-    for (let round = 0; round < 5; round++) {
-      pipe.put(pattern(1));
-      await world.poll();
-    }
-    const grown = (world.region.get(Sb.GUEST_BEAT) - first) >>> 0;
-    world.check("SB-6", grown === 0 || (grown >= 5 && grown <= 50), `grew by ${grown} in 5 takes`);
-    world.check("SB-6", world.region.get(Sb.HOST_BEAT) === 0, "the host's heartbeat");
-    world.region.set(world.host.bellWord("toGuest", Bell.TOP), 0);
   }),
 ];

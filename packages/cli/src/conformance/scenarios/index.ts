@@ -3,15 +3,21 @@
 import type { Case } from "../world.ts";
 import { attachScenarios } from "./attach.ts";
 import { bellScenarios } from "./bells.ts";
+import { closingScenarios } from "./closing.ts";
 import { controlScenarios } from "./control.ts";
 import { hostileScenarios } from "./hostile.ts";
+import { requestScenarios } from "./requests.ts";
 import { ringScenarios } from "./rings.ts";
 import { streamScenarios } from "./streams.ts";
+import { versionScenarios } from "./versions.ts";
 
 export const scenarios: readonly Case[] = [
   ...attachScenarios,
+  ...versionScenarios,
   ...controlScenarios,
   ...streamScenarios,
+  ...closingScenarios,
+  ...requestScenarios,
   ...ringScenarios,
   ...bellScenarios,
   ...hostileScenarios,
