@@ -14,6 +14,7 @@ const RATIOS = [
   "fileReadVsC",
   "sdkOutVsNodeSocket",
   "sdkInVsNodeSocket",
+  "policyManyVsFew",
 ];
 const VM_RATIOS = [
   "bulkOutVsSlirp",

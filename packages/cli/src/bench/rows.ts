@@ -66,6 +66,7 @@ export const RATIO_KEYS = [
   "fileReadVsC",
   "sdkOutVsNodeSocket",
   "sdkInVsNodeSocket",
+  "policyManyVsFew",
 ] as const;
 
 export const CPU_BAR: Bar = { most: 0.8 };
@@ -144,6 +145,7 @@ export function rowsOf(setting: Setting, quick: boolean): Row[] {
     },
     sdkRow(setting, "out", "sink", quick),
     sdkRow(setting, "in", "source", quick),
+    policyRow(shortTime),
     {
       name: "echo-64",
       title: "64-byte echo, 64 streams",
@@ -251,5 +253,21 @@ function sdkRow(setting: Setting, direction: "in" | "out", server: ServerName, q
         bar: { least: 1 },
       },
     ],
+  };
+}
+
+/** No relay: the matcher alone, with many rules and, as what is direct, with few. */
+function policyRow(work: Work): Row {
+  const contender = (peer: Peer, rules: number): Contender => {
+    const command = [process.execPath, script("policy-child"), "--rules", String(rules)];
+    return { peer, mode: "decide", command, relay: undefined };
+  };
+  return {
+    name: "policy",
+    title: "policy decisions, 20,000 rules; direct: 20",
+    metric: "rate",
+    work,
+    contenders: [contender("ringway", 20_000), contender("direct", 20)],
+    ratios: [{ key: "policyManyVsFew", against: "direct", bar: { least: 0.5 } }],
   };
 }

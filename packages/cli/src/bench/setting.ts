@@ -4,7 +4,7 @@
 //   guest or plain ──▶ relay ──▶ server        all on 127.0.0.1 and on Unix sockets in the run's own folder
 
 import { randomFillSync } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Children, until } from "./children.ts";
@@ -57,10 +57,13 @@ export async function prepare(children: Children, options: SettingOptions): Prom
   const { programs, leftOut } = options;
   const failures: string[] = [];
   const relays = new Map<string, Relay>();
-  const file = { host: join(children.folder, "file"), guest: "/bench/file", bytes: options.fileBytes };
+  // In a folder of its own: no root may hold the monitor's policy and sockets.
+  const root = join(children.folder, "root");
+  mkdirSync(root);
+  const file = { host: join(root, "file"), guest: "/bench/file", bytes: options.fileBytes };
   writeFile(file.host, file.bytes);
   const policy = join(children.folder, "policy.yaml");
-  writeFileSync(policy, JSON.stringify(policyFor(children.folder)));
+  writeFileSync(policy, JSON.stringify(policyFor(root)));
   const ports = await startServers(children, programs);
 
   const start = async (
@@ -119,11 +122,11 @@ async function startServers(
   return ports as Record<ServerName, number>;
 }
 
-function policyFor(folder: string): object {
+function policyFor(root: string): object {
   return {
     version: 1,
     connect: [{ id: "loopback", allow: "127.0.0.1" }],
-    files: [{ id: "bench", guest: "/bench", host: folder, access: "ro", crossMounts: false }],
+    files: [{ id: "bench", guest: "/bench", host: root, access: "ro" }],
     limits: { streams: 20_000, regionBytes: REGION_BYTES, streamBytes: "4MiB" },
   };
 }
