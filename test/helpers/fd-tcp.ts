@@ -16,6 +16,7 @@ import {
   scratch,
   send,
   setReuseAddress,
+  shutdownWrite,
   socketError,
   tcpSocket,
 } from "@ringway/linux";
@@ -51,14 +52,18 @@ export class FdSocket {
   }
 
   /** Gives the kernel all of `bytes`; false: the peer takes no more. */
-  async send(bytes: Uint8Array): Promise<boolean> {
+  async send(bytes: Uint8Array, timeoutMs?: number): Promise<boolean> {
     for (let at = 0; at < bytes.length; ) {
-      const sent = await until("room in a socket", () => {
-        const part = bytes.subarray(at, at + memory.bytes.length);
-        memory.bytes.set(part);
-        const count = send(this.fd, memory.address, part.length);
-        return count === -Errno.EAGAIN ? undefined : count;
-      });
+      const sent = await until(
+        "room in a socket",
+        () => {
+          const part = bytes.subarray(at, at + memory.bytes.length);
+          memory.bytes.set(part);
+          const count = send(this.fd, memory.address, part.length);
+          return count === -Errno.EAGAIN ? undefined : count;
+        },
+        timeoutMs,
+      );
       if (sent < 0) {
         this.#broken = sent === -Errno.ECONNRESET;
         return false;
@@ -107,6 +112,10 @@ export class FdSocket {
       if (got > 0) chunks.push(Buffer.from(memory.bytes.subarray(0, got)));
       else return { bytes: Buffer.concat(chunks), how: got === 0 && !this.#broken ? "end" : "reset" };
     }
+  }
+
+  endSending(): void {
+    shutdownWrite(this.fd);
   }
 
   /** Closes; with bytes unread, which is waited for, the kernel sends RST instead of FIN. */

@@ -226,6 +226,11 @@ export function setRecvBuffer(fd: number, bytes: number): number {
   return setOption(fd, SOL_SOCKET, SO_RCVBUF, bytes);
 }
 
+/** The kernel's receive buffer as it is now, in its own count: what it was told is doubled. Or -errno. */
+export function recvBuffer(fd: number): number {
+  return getOption(fd, SOL_SOCKET, SO_RCVBUF);
+}
+
 /** How many received bytes wait to be read, or -errno. */
 export function inq(fd: number): number {
   const result = outcome(ioctlCall(fd, SIOCINQ, option.address));

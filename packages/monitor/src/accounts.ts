@@ -9,10 +9,11 @@
 //   (none) ── the first attachment ──▶ HELD ── nothing holds it ──▶ KEPT ── an hour, or too many are kept ──▶ (none)
 //                                       ▲─────── attaches again ──────┘
 //
-// An account is held by attachments, and by disk work that outlives them. A guest has no way to make another key of its own: those who
+// An account is held by attachments, and by disk work and sockets that outlive them. A guest has no way to make another key of its own: those who
 // may attach as many users are as many users. All of it is private to the reactor's thread.
 
 import { LineQuota, LookQuota, SLICE_MS } from "./quotas.ts";
+import { SocketBudget } from "./socket-budget.ts";
 
 /** How long the counts of a key that nobody uses are kept, in milliseconds. */
 const KEPT_MS = 3_600_000;
@@ -23,6 +24,7 @@ export class Account {
   readonly key: string;
   readonly looks: LookQuota = new LookQuota();
   readonly lines: LineQuota = new LineQuota();
+  readonly sockets: SocketBudget = new SocketBudget();
   fileBytesWritten = 0;
   /** Requests of its guests that wait for their answers. */
   requests = 0;

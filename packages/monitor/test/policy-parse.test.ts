@@ -113,6 +113,7 @@ describe("a good policy", () => {
         streams: 100,
         regionBytes: 64 * 2 ** 20,
         streamBytes: 65536,
+        socketBytes: 64 * 2 ** 20,
         accepts: 0,
         openFiles: 1,
         fileBytesWritten: 2 * 2 ** 30,
@@ -483,6 +484,12 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     3,
     16,
     "limits.regionBytes: expected whole pages of 4KiB, found 1048577",
+  ],
+  [
+    "limits:\n  socketBytes: 1KiB",
+    3,
+    16,
+    'limits.socketBytes: expected a size from 1MiB to 1024GiB, found "1KiB"',
   ],
   ["limits:\n  streamBytes: 5KiB", 3, 16, 'limits.streamBytes: expected a power of two, found "5KiB"'],
   [

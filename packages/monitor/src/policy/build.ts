@@ -256,7 +256,7 @@ function checkShadows(files: readonly RawFiles[], context: BuildContext): void {
 
 function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): Limits {
   const size = (
-    key: "regionBytes" | "streamBytes" | "fileBytesWritten" | "logBytes",
+    key: "regionBytes" | "streamBytes" | "socketBytes" | "fileBytesWritten" | "logBytes",
     least: number,
     most: number,
   ): number => {
@@ -297,6 +297,7 @@ function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): L
     streams: Number(raw.streams ?? defaults.DEFAULT_LIMITS.streams),
     regionBytes,
     streamBytes,
+    socketBytes: size("socketBytes", defaults.SOCKET_BYTES_MIN, defaults.SOCKET_BYTES_MAX),
     accepts: Number(raw.accepts ?? defaults.DEFAULT_LIMITS.accepts),
     openFiles: Number(raw.openFiles ?? defaults.DEFAULT_LIMITS.openFiles),
     fileBytesWritten,

@@ -7,6 +7,8 @@ export const DEFAULT_LIMITS: Limits = {
   streams: 4096,
   regionBytes: 256 * MiB,
   streamBytes: 1 * MiB,
+  // Bulk on fifteen streams at once with all that the kernel would give them, 4 MiB each; more streams share.
+  socketBytes: 64 * MiB,
   accepts: 1024,
   openFiles: 256,
   fileBytesWritten: Number.MAX_SAFE_INTEGER,
@@ -20,6 +22,10 @@ export const DEFAULT_LIMITS: Limits = {
   // 256 for each of these lines; at this rate a guest that means ill fills some 20 GB of a disk in a day.
   logBytes: 256 * KiB,
 };
+
+/** A quarter of it is what a stream of bulk needs on a short way. */
+export const SOCKET_BYTES_MIN: number = 1 * MiB;
+export const SOCKET_BYTES_MAX: number = 1024 * 1024 * MiB;
 
 /** More than the longest line takes. */
 export const LOG_BYTES_MIN: number = 64 * KiB;

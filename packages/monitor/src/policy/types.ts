@@ -55,6 +55,8 @@ export interface Limits {
   readonly streams: number;
   readonly regionBytes: number;
   readonly streamBytes: number;
+  /** What the kernel may hold for the guest's sockets, both ways. */
+  readonly socketBytes: number;
   readonly accepts: number;
   readonly openFiles: number;
   /** Number.MAX_SAFE_INTEGER where unlimited. */

@@ -1,22 +1,31 @@
 // Sockets whose streams are over, while their peers have not acknowledged all that was sent to them.
 //
-//   add ─▶ WAITS ─ all acknowledged, or nothing more for STANDSTILL_MS ─▶ closed, with a RST
+//   add ─▶ WAITS ─ all acknowledged ────────────────▶ closed
+//            └──── nothing more for a while ────────▶ closed, with a RST
 //
-// A RST drops what the kernel has not sent yet. The guest has given it, as a program gives bytes to its kernel before it dies; and they
-// came from other kernels on their way here, which said that they had arrived. So the RST waits for them, but not for a peer that does
-// not read. Only the descriptor is kept: the stream, its rings and its slot are free. No event tells of an acknowledgement: it is asked
-// for, soon at first.
+// After a FIN the kernel would see to the rest by itself, but nobody would count what it holds for that: a guest that connects to a
+// peer that does not read, sends, ends and begins anew could pin all there is. So the descriptor stays, and what the socket has borrowed.
+// Without a FIN, it ends with a RST, which drops what the kernel has not sent yet. The guest has given it, as a program gives bytes to
+// its kernel before it dies, and other kernels on its way here have said that it had arrived: so the RST waits for it, but not for long.
+//
+// Only the descriptor is kept: the stream, its rings and its slot are free. No event tells of an acknowledgement: it is asked for, soon
+// at first. An account has as many as it may have streams; beyond that they get their RST at once.
 
 import { closeFd, outq, setLingerZero } from "@ringway/linux";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
+import { SHARE_BYTES } from "../socket-budget.ts";
+import type { SocketLoan } from "./socket-loan.ts";
 
 const LOOK_MS_MIN = 2;
 const LOOK_MS_MAX = 200;
-const STANDSTILL_MS = 1000;
+/** How long nothing may be acknowledged: the kernel's own patience is some minutes for the first. */
+const STANDSTILL_MS = { end: 60_000, reset: 1000 };
 
 interface Parting {
   readonly fd: number;
+  readonly how: "end" | "reset";
+  readonly loan: SocketLoan;
   left: number;
   lookMs: number;
   stillMs: number;
@@ -31,23 +40,31 @@ export class Partings {
     this.#reactor = reactor;
   }
 
-  /** Closes `fd` with a RST, after the bytes that its kernel has. Not watched any more. */
-  reset(fd: number): void {
-    const left = outq(fd);
-    if (left <= 0) {
-      close(fd);
+  /**
+   * Ends `fd` after what its kernel has for the peer: with a RST, or in order, where its FIN was sent. `slot`: where it is watched;
+   * `most`: how many the account may have.
+   */
+  add(fd: number, slot: number, how: "end" | "reset", loan: SocketLoan, most: number): void {
+    const left = loan.unackedBytes === 0 ? 0 : outq(fd);
+    // What is on its way is the kernel's to see to.
+    if (left <= (how === "end" ? SHARE_BYTES : 0) || loan.partings >= most) {
+      this.#reactor.unwatch(slot);
+      close(fd, left <= SHARE_BYTES ? how : "reset");
+      loan.end();
       return;
     }
-    const parting: Parting = { fd, left, lookMs: LOOK_MS_MIN, stillMs: 0, timer: undefined };
+    this.#reactor.forget(fd, slot);
+    loan.part(left);
+    const parting: Parting = { fd, how, loan, left, lookMs: LOOK_MS_MIN, stillMs: 0, timer: undefined };
     this.#all.add(parting);
     this.#wait(parting);
   }
 
-  /** The monitor ends: all of them now. */
+  /** The monitor ends: all of them now. The kernel sees to those with a FIN. */
   close(): void {
-    for (const { fd, timer } of this.#all) {
+    for (const { fd, how, timer } of this.#all) {
       this.#reactor.cancel(timer);
-      close(fd);
+      close(fd, how);
     }
     this.#all.clear();
   }
@@ -57,20 +74,23 @@ export class Partings {
   }
 
   #look(parting: Parting): void {
-    const left = outq(parting.fd);
+    const { fd, how, loan } = parting;
+    const left = outq(fd);
     parting.stillMs = left < parting.left ? 0 : parting.stillMs + parting.lookMs;
     parting.left = left;
-    if (left > 0 && parting.stillMs < STANDSTILL_MS) {
+    if (left > 0 && parting.stillMs < STANDSTILL_MS[how]) {
+      loan.part(left);
       parting.lookMs = Math.min(2 * parting.lookMs, LOOK_MS_MAX);
       this.#wait(parting);
       return;
     }
     this.#all.delete(parting);
-    close(parting.fd);
+    close(fd, left > 0 ? "reset" : how);
+    loan.end();
   }
 }
 
-function close(fd: number): void {
-  setLingerZero(fd);
+function close(fd: number, how: "end" | "reset"): void {
+  if (how === "reset") setLingerZero(fd);
   closeFd(fd);
 }

@@ -11,7 +11,8 @@
 // pending error is told once, by send() or by recv(); #errorTaken remembers that send() had it.
 //
 // The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
-// cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else.
+// cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else. How many in the
+// kernel, #loan says; who may send no more for now asks again after a while, since no event tells what was acknowledged.
 
 import { Closed } from "@ringway/control";
 import {
@@ -31,6 +32,8 @@ import {
 } from "@ringway/linux";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Relay, Stream } from "../reactor/stream.ts";
+import type { Timer } from "../reactor/timers.ts";
+import { SocketLoan } from "./socket-loan.ts";
 
 export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
@@ -40,6 +43,10 @@ const BUDGET_BYTES = 1024 * 1024;
 const RING_AT_ONCE_BYTES = 32 * 1024;
 /** What to wait for on a full ring: a good part of it, so that bulk moves in few large pieces (RING-9). */
 const WANT_SPACE_SHARE = 4;
+
+/** How long until a socket that may send no more for now is asked what was acknowledged: at first, and at most. */
+const ASK_MS_MIN = 1;
+const ASK_MS_MAX = 200;
 
 /** Where bytes go that the guest no longer reads (TCP-5). */
 let sink: Scratch | undefined;
@@ -66,6 +73,10 @@ export class TcpRelay implements Relay, EventSource {
   #inShut = false;
   #inBroken = false;
   #disposed = false;
+  readonly #loan: SocketLoan;
+  /** When to ask #loan again, after it has allowed nothing. */
+  #asking: Timer | undefined;
+  #askMs = ASK_MS_MIN;
 
   /**
    * Takes over `fd`, connected and non-blocking, and the slot at which it is watched for TCP_EVENTS; without one it is
@@ -73,13 +84,14 @@ export class TcpRelay implements Relay, EventSource {
    * broken it already, and the caller has taken the error.
    */
   constructor(stream: Stream, fd: number, slot?: number, errorTaken = false) {
-    const { reactor, memory } = stream.guest;
+    const { reactor, memory, account } = stream.guest;
     this.#stream = stream;
     this.#fd = fd;
     this.#errorTaken = errorTaken;
     this.#base = memory.address;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
+    this.#loan = new SocketLoan(fd, account, () => stream.guest.policy.policy.limits.socketBytes);
   }
 
   onEvents(events: number): void {
@@ -117,21 +129,24 @@ export class TcpRelay implements Relay, EventSource {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const { reactor, host } = this.#stream.guest;
-    if (this.#outShut || this.#gone) {
+    const { reactor, host, policy } = this.#stream.guest;
+    reactor.cancel(this.#asking);
+    if (this.#gone) {
       reactor.unwatch(this.#slot);
       closeFd(this.#fd);
+      this.#loan.end();
       return;
     }
     // Without a FIN, the peer must not take what it has for all there is.
-    reactor.forget(this.#fd, this.#slot);
-    host.partings.reset(this.#fd);
+    const how = this.#outShut ? "end" : "reset";
+    host.partings.add(this.#fd, this.#slot, how, this.#loan, policy.policy.limits.streams);
   }
 
   /** Guest to peer. True: the budget is used. */
   #stepOut(): boolean {
     const stream = this.#stream;
     const { toHost } = stream.pipe;
+    const loan = this.#loan;
     let budget = BUDGET_BYTES;
     for (;;) {
       const closed = toHost.peerClosed();
@@ -153,7 +168,16 @@ export class TcpRelay implements Relay, EventSource {
         return false;
       }
       if (budget <= 0) return true;
-      const length = toHost.spanBytes(readable);
+      let length = toHost.spanBytes(readable);
+      if (loan.unackedBytes + length > loan.allowedBytes) {
+        length = this.#asking === undefined ? loan.allow(length) : 0;
+        if (length === 0) {
+          toHost.unwantData();
+          this.#askAgain();
+          return false;
+        }
+        this.#askMs = ASK_MS_MIN;
+      }
       const sent = send(this.#fd, this.#base + toHost.spanOffset(), length);
       if (sent < 0) {
         if (sent === -Errno.EAGAIN) {
@@ -167,10 +191,20 @@ export class TcpRelay implements Relay, EventSource {
         return false;
       }
       budget -= sent;
+      loan.unackedBytes += sent;
       if (sent < length) this.#sendable = false;
       stream.guest.countToHost(sent);
       if (toHost.advance(sent)) this.#signal(sent);
     }
+  }
+
+  #askAgain(): void {
+    if (this.#asking !== undefined) return;
+    this.#asking = this.#stream.guest.reactor.after(this.#askMs, () => {
+      this.#asking = undefined;
+      this.#stream.run();
+    });
+    this.#askMs = Math.min(2 * this.#askMs, ASK_MS_MAX);
   }
 
   #shutOut(): void {
@@ -198,6 +232,7 @@ export class TcpRelay implements Relay, EventSource {
   #stepIn(): boolean {
     const stream = this.#stream;
     const { toGuest } = stream.pipe;
+    const loan = this.#loan;
     let budget = BUDGET_BYTES;
     while (this.#receivable) {
       if (budget <= 0) return true;
@@ -212,6 +247,7 @@ export class TcpRelay implements Relay, EventSource {
         const writable = toGuest.writable();
         if (writable === 0) {
           if (toGuest.wantSpace(toGuest.capacity / WANT_SPACE_SHARE)) continue;
+          loan.stalled();
           return false;
         }
         toGuest.unwantSpace();
@@ -223,6 +259,7 @@ export class TcpRelay implements Relay, EventSource {
         budget -= got;
         if (got < length && !this.#hangup) this.#receivable = false;
         if (dropping) continue;
+        loan.received(got);
         stream.guest.countToGuest(got);
         if (toGuest.advance(got)) this.#signal(got);
       } else if (got === 0 && !this.#errorTaken) {
