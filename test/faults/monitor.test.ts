@@ -44,7 +44,7 @@ async function declined(promise: Promise<unknown>): Promise<Declined> {
 
 describe("without descriptors", () => {
   test("connect, listen and attach say EMFILE, and work again when there are some", async () => {
-    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: 64 });
+    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: 128 });
     using guest = await RawGuest.attach(path);
     await using server = await echoServer();
     const pipes: GuestPipe[] = [];
@@ -77,7 +77,7 @@ describe("without descriptors", () => {
   });
 
   test("a listener reports that accept failed (LSN-5), and goes on when it can", async () => {
-    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: 64 });
+    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: 128 });
     using guest = await RawGuest.attach(path);
     await using server = await tcpServer();
     const { pipe: listener, port } = await guest.listen();

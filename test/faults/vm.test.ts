@@ -274,8 +274,8 @@ it("is not taken up, nor a policy, by a monitor that is closed", async () => {
   using at = place();
   const served = await startMonitor();
   await served[Symbol.asyncDispose]();
-  expect(() => served.monitor.addVm(at.vm)).toThrow("closed");
-  expect(() => served.monitor.reload(policyOf(LOOPBACK))).toThrow("closed");
+  await expect(served.monitor.addVm(at.vm)).rejects.toThrow("closed");
+  await expect(served.monitor.reload(policyOf(LOOPBACK))).rejects.toThrow("closed");
 });
 
 describe("a VM's memory", () => {
@@ -325,7 +325,7 @@ describe("a VM's memory", () => {
     await using served = await startMonitor(LOOPBACK, { vms: [at.vm] });
     await served.monitor.removeVm("vm");
     await served.monitor.removeVm("nobody");
-    served.monitor.addVm({ ...at.vm, name: "again" });
+    await served.monitor.addVm({ ...at.vm, name: "again" });
     using hypervisor = new Hypervisor(at);
     await echoes(await hypervisor.boot());
   });
@@ -339,7 +339,7 @@ describe("a VM's memory", () => {
     const problem = `${at.memory} holds something else already: it is not used`;
     await using served = await startMonitor(LOOPBACK, { vms: [at.vm, other.vm] });
     expect(served.lines.map(({ msg }) => msg)).toContain(`the VM is not served: ${problem}`);
-    expect(() => served.monitor.addVm(at.vm)).toThrow(problem);
+    await expect(served.monitor.addVm(at.vm)).rejects.toThrow(problem);
     using hypervisor = new Hypervisor(other);
     await echoes(await hypervisor.boot());
     expect(readFileSync(at.memory).equals(image)).toBe(true);
@@ -366,9 +366,10 @@ describe("a VM's memory", () => {
     await using served = await startMonitor(LOOPBACK, { vms: [{ ...at.vm, memory: memory.fd }] });
     await using other = await startMonitor();
     const again = { ...at.vm, name: "again", memory: memory.fd };
-    for (const { monitor } of [served, other]) expect(() => monitor.addVm(again)).toThrow("served already");
+    for (const { monitor } of [served, other])
+      await expect(monitor.addVm(again)).rejects.toThrow("served already");
     await served.monitor.removeVm("vm");
-    other.monitor.addVm(again);
+    await other.monitor.addVm(again);
   });
 
   it("is there as a whole from the start: a file system that fills up later can kill nobody", async () => {
@@ -406,8 +407,8 @@ describe("a VM's doorbell", () => {
     using at = place();
     await using served = await startMonitor();
     const vm = { ...at.vm, doorbell: `/tmp/${"x".repeat(110)}` };
-    expect(() => served.monitor.addVm(vm)).toThrow("at most 107 bytes");
-    served.monitor.addVm(at.vm);
+    await expect(served.monitor.addVm(vm)).rejects.toThrow("at most 107 bytes");
+    await served.monitor.addVm(at.vm);
   });
 
   it("that can never answer is complained of once", async () => {
@@ -450,10 +451,10 @@ describe("VMs of the policy", () => {
     using two = place("two");
     await using served = await startMonitor(vms(one));
     writeFileSync(two.memory, "not a VM's memory");
-    expect(() => served.monitor.reload(policyOf(`${vms(one, two)}refusals: hide\n`))).toThrow(
+    await expect(served.monitor.reload(policyOf(`${vms(one, two)}refusals: hide\n`))).rejects.toThrow(
       "not a VM's memory".length.toString(),
     );
-    expect(() => served.monitor.reload(policyOf(vms({ ...one, doorbell: two.doorbell })))).toThrow(
+    await expect(served.monitor.reload(policyOf(vms({ ...one, doorbell: two.doorbell })))).rejects.toThrow(
       "another memory or doorbell",
     );
     expect(served.monitor.policy.refusals).toBe("explain");

@@ -3,6 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Guest } from "@ringway/guest";
 import { Monitor, type Policy, parsePolicy, VmMemoryError } from "@ringway/monitor";
 import { expect, it, onTestFinished } from "vitest";
 
@@ -24,10 +25,11 @@ it("Monitor refuses them too: at the start, by a reload, for one guest, for anot
     listen,
     kept: [{ what: "the log", path: join(base, "other/log") }],
   });
-  expect(() => monitor.reload(policy("../run"))).toThrow("holds the attach socket");
-  expect(() => monitor.attach({ policy: policy("../other") })).toThrow("holds the log");
+  await expect(monitor.reload(policy("../run"))).rejects.toThrow("holds the attach socket");
+  const { fd } = monitor.attach({ policy: policy("../other") });
+  await expect(Guest.attach({ fd })).rejects.toMatchObject({ code: "EACCES" });
   const vm = { name: "one", memory: join(base, "data/one.mem"), doorbell: join(base, "run/one.sock") };
-  expect(() => monitor.addVm(vm)).toThrow(VmMemoryError);
+  await expect(monitor.addVm(vm)).rejects.toThrow(VmMemoryError);
   await monitor.reload(policy("../data"));
   await monitor.close();
 });

@@ -10,6 +10,13 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+export interface ProgramOptions {
+  readonly cwd?: string;
+  readonly input?: Uint8Array;
+  /** Beside this process's. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 export class Program implements Disposable {
   readonly child: ChildProcess;
   readonly lines: string[] = [];
@@ -19,8 +26,12 @@ export class Program implements Disposable {
   readonly exited: Promise<Exit>;
   #rest = "";
 
-  constructor(command: string, args: readonly string[], options: { cwd?: string; input?: Uint8Array } = {}) {
-    this.child = spawn(command, [...args], { cwd: options.cwd, stdio: ["pipe", "pipe", "pipe"] });
+  constructor(command: string, args: readonly string[], options: ProgramOptions = {}) {
+    this.child = spawn(command, [...args], {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     this.child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       this.output += text;
       const lines = (this.#rest + text).split("\n");

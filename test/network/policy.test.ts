@@ -37,7 +37,7 @@ describe("reload", () => {
     await host.monitor.reload(file);
     await guest.connect("127.0.0.1", server.port);
     writeFileSync(file, "version: 1\nconnect: [{ allow: 12 }]\n");
-    expect(() => host.monitor.reload(file)).toThrow(PolicyError);
+    await expect(host.monitor.reload(file)).rejects.toThrow(PolicyError);
     await guest.connect("127.0.0.1", server.port);
   });
 

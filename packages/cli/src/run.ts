@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { Exit, errorLine, Failure, UsageError } from "./errors.ts";
+import { NO_SIGNALS, type Signals } from "./signals.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 const EXAMPLES = `
@@ -17,9 +18,9 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused; vm: the guest's or QEMU's.`;
 
 /** Runs one command; resolves with its exit code and throws nothing. */
-export async function run(args: readonly string[]): Promise<number> {
+export async function run(args: readonly string[], signals: Signals = NO_SIGNALS): Promise<number> {
   let code: number = Exit.OK;
-  const program = build((result) => {
+  const program = build(signals, (result) => {
     code = result;
   });
   let running = program;
@@ -45,7 +46,7 @@ function report(error: unknown, running: Command): number {
   return Exit.USAGE;
 }
 
-function build(ended: (code: number) => void): Command {
+function build(signals: Signals, ended: (code: number) => void): Command {
   const program = new Command("ringway")
     .description("Gives a guest without a network card the network and the files that its policy allows.")
     .version(version(), "-V, --version", "print the version")
@@ -92,7 +93,7 @@ function build(ended: (code: number) => void): Command {
         if (typeof parsed === "string") throw new UsageError(`--vm: ${parsed}`);
         return parsed;
       });
-      ended(await runMonitor({ ...options, vms, nameServers: options.nameServer }));
+      ended(await runMonitor({ ...options, vms, nameServers: options.nameServer }, signals));
     });
 
   command(program, "vm", "run a virtual machine under QEMU, and serve it (docs/vm.md)")
@@ -116,7 +117,7 @@ function build(ended: (code: number) => void): Command {
     )
     .action(async (words, options) => {
       const { runVm } = await import("./commands/vm.ts");
-      ended(await runVm(words, options));
+      ended(await runVm(words, options, signals));
     });
 
   const policy = command(program, "policy", "look into policy files");
@@ -124,7 +125,7 @@ function build(ended: (code: number) => void): Command {
     .argument("<file>", "the policy file")
     .action(async (file) => {
       const { checkPolicy } = await import("./commands/policy.ts");
-      ended(checkPolicy(file));
+      ended(await checkPolicy(file));
     });
   command(policy, "explain", "say what a policy decides, by which rule, and why")
     .argument("<file>", "the policy file")

@@ -1,60 +1,179 @@
-// Worker threads that import this package.
+// Worker threads that import this package, and how they end: while they load, and while they wait in a system call.
 //
-// Invariant: no thread is terminated, by terminate() or by the end of the process, while it loads koffi. Termination makes
-// the calls fail by which a native module registers itself, and koffi then aborts the whole process (SIGABRT).
+//   LOADING ── threadLoaded() ──> FREE <── inCalls() ──> BUSY
+//                                  │                      │ its call is over
+//                                ENDING ─────────────── ENDING ──> HELD
+//
+// Who writes the word: its thread all of it, but ENDING, which stop() and the end of the process put there.
+//
+// Invariants. No thread is terminated, by terminate() or by the end of the process, while it loads koffi: termination makes the calls
+// fail by which a native module registers itself, and koffi then aborts the whole process (SIGABRT). And Node joins every thread
+// before the process ends, so none is joined that waits in a system call: it may never come back (a dead disk). A process with such a
+// thread ends by _exit(2).
 
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker, type WorkerOptions, workerData } from "node:worker_threads";
+import { libcCall } from "./libc.ts";
+
+const exitCall = libcCall("_exit", "void", ["int"]);
 
 /** How long the end of the process waits for a thread to have loaded, in milliseconds; it takes some 30. */
 const LOAD_MS_MAX = 5000;
+/** How long it then waits for threads that are in a call: beyond that they are taken for stuck. */
+const CALL_MS_MAX = 1000;
+/** How often stop() looks. */
+const STOP_CHECK_MS = 2;
+
+const State = { LOADING: 0, FREE: 1, BUSY: 2, ENDING: 3, HELD: 4 } as const;
 
 /** What a NativeThread passes to its module, beside the caller's `workerData`. */
 interface ThreadData {
-  /** One word: 0 while the thread loads. */
-  readonly loaded: Int32Array;
+  /** One word: a State. */
+  readonly state: Int32Array;
+}
+
+export interface NativeThreadOptions extends WorkerOptions {
+  readonly workerData: object;
+  /** Makes a thread that waits in inCalls() for work look at stopAsked(). */
+  readonly wake?: () => void;
 }
 
 const threads = new Set<NativeThread>();
 
-/** The process ends as soon as this returns, and every thread with it. */
-function waitForAll(): void {
-  for (const thread of threads) thread.waitUntilLoaded();
+/** The last thing that this process does: no thread is waited for, nothing is flushed, no handler runs. */
+export function exitNow(code: number): never {
+  exitCall(code);
+  throw new Error("unreachable");
 }
 
-/** A Worker whose module calls threadLoaded() first of all. `workerData` must be an object. */
-export class NativeThread extends Worker {
-  readonly #loaded: Int32Array;
+/** The process ends as soon as this returns: Node then joins every thread. */
+function endAll(code: number): void {
+  const all = [...threads];
+  for (const thread of all) thread.waitUntilLoaded();
+  const stuck = all.filter((thread) => !thread.askToEnd());
+  const endMs = performance.now() + CALL_MS_MAX;
+  if (stuck.some((thread) => !thread.waitUntilHeld(endMs))) exitNow(code);
+}
 
-  constructor(module: URL, options: WorkerOptions & { readonly workerData: object }) {
-    const loaded = new Int32Array(new SharedArrayBuffer(4));
-    super(module, { ...options, workerData: { ...options.workerData, loaded } satisfies ThreadData });
-    this.#loaded = loaded;
-    if (threads.size === 0) process.on("exit", waitForAll);
+/** A Worker whose module calls threadLoaded() first of all. */
+export class NativeThread extends Worker {
+  readonly #state: Int32Array;
+  readonly #wake: (() => void) | undefined;
+  #isStuck = false;
+  /** Somebody wants its end. */
+  #isAsked = false;
+
+  constructor(module: URL, { wake, ...options }: NativeThreadOptions) {
+    const state = new Int32Array(new SharedArrayBuffer(4));
+    super(module, { ...options, workerData: { ...options.workerData, state } satisfies ThreadData });
+    this.#state = state;
+    this.#wake = wake;
+    if (threads.size === 0) process.on("exit", endAll);
     threads.add(this);
     this.once("exit", () => {
-      // One that failed to load ends here, too; but not while waitForAll() blocks, which then takes LOAD_MS_MAX.
-      Atomics.store(loaded, 0, 1);
+      // One that failed to load ends here, too; but not while waitUntilLoaded() blocks, which then takes LOAD_MS_MAX.
+      Atomics.compareExchange(state, 0, State.LOADING, State.FREE);
       threads.delete(this);
-      if (threads.size === 0) process.off("exit", waitForAll);
+      if (threads.size === 0) process.off("exit", endAll);
+    });
+  }
+
+  /** `failed` is told, once, where the thread ends unasked by an error that nobody caught, or with another code than 0. */
+  onFailure(failed: (error: Error) => void): void {
+    const tell = (error: Error): void => {
+      if (this.#isAsked) return;
+      this.#isAsked = true;
+      failed(error);
+    };
+    this.on("error", tell);
+    this.on("messageerror", tell);
+    this.on("exit", (code) => {
+      if (code !== 0) tell(new Error(`the thread ended by itself, with ${code}`));
     });
   }
 
   /** Blocks until the thread has loaded. */
   waitUntilLoaded(): void {
-    Atomics.wait(this.#loaded, 0, 0, LOAD_MS_MAX);
+    Atomics.wait(this.#state, 0, State.LOADING, LOAD_MS_MAX);
+  }
+
+  /** It begins no more calls. True: it is in none either, and may be terminated. */
+  askToEnd(): boolean {
+    const before = Atomics.exchange(this.#state, 0, State.ENDING);
+    if (before === State.HELD) Atomics.store(this.#state, 0, State.HELD);
+    if (before === State.FREE || before === State.HELD) return true;
+    this.#wake?.();
+    return false;
+  }
+
+  /** Blocks until the call that it was in is over, at most until `endMs`. False: it is not. */
+  waitUntilHeld(endMs: number): boolean {
+    const leftMs = this.#isStuck ? 0 : Math.max(0, endMs - performance.now());
+    return Atomics.wait(this.#state, 0, State.ENDING, leftMs) !== "timed-out";
+  }
+
+  /**
+   * Ends the thread as soon as it is in no call. False where it still is after `limitMs`: it then stays until the process ends, and
+   * keeps that from nothing.
+   */
+  async stop(limitMs: number): Promise<boolean> {
+    this.#isAsked = true;
+    const endMs = performance.now() + limitMs;
+    while (this.#is(State.LOADING) && performance.now() < endMs) await delay(STOP_CHECK_MS);
+    if (!this.#is(State.LOADING) && !this.askToEnd()) {
+      while (this.#is(State.ENDING) && performance.now() < endMs) await delay(STOP_CHECK_MS);
+      this.#isStuck = this.#is(State.ENDING);
+    }
+    if (this.#isStuck || this.#is(State.LOADING)) {
+      this.unref();
+      return false;
+    }
+    await super.terminate();
+    return true;
+  }
+
+  #is(state: number): boolean {
+    return Atomics.load(this.#state, 0) === state;
   }
 
   override async terminate(): Promise<number> {
+    this.#isAsked = true;
     const endMs = performance.now() + LOAD_MS_MAX;
-    while (Atomics.load(this.#loaded, 0) === 0 && performance.now() < endMs) await delay(1);
+    while (this.#is(State.LOADING) && performance.now() < endMs) await delay(1);
     return await super.terminate();
   }
 }
 
-/** In the thread's module, once its imports are there: from now on it may be terminated. */
+// ── In the thread ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Once its imports are there: from now on it may be terminated. */
 export function threadLoaded(): void {
-  const { loaded } = workerData as ThreadData;
-  Atomics.store(loaded, 0, 1);
-  Atomics.notify(loaded, 0);
+  const { state } = workerData as ThreadData;
+  Atomics.store(state, 0, State.FREE);
+  Atomics.notify(state, 0);
+}
+
+/** Does `work`, whose system calls may wait: until it is over the thread is not terminated. Does not return when it is to end. */
+export function inCalls<T>(work: () => T): T {
+  const { state } = workerData as ThreadData;
+  if (Atomics.compareExchange(state, 0, State.FREE, State.BUSY) !== State.FREE) hold();
+  try {
+    return work();
+  } finally {
+    if (Atomics.compareExchange(state, 0, State.BUSY, State.FREE) !== State.BUSY) hold();
+  }
+}
+
+/** For work that waits for more: where it is to end, the thread stops here. */
+export function holdIfStopping(): void {
+  const { state } = workerData as ThreadData;
+  if (Atomics.load(state, 0) === State.ENDING) hold();
+}
+
+/** Termination ends the wait. */
+function hold(): never {
+  const { state } = workerData as ThreadData;
+  Atomics.store(state, 0, State.HELD);
+  Atomics.notify(state, 0);
+  for (;;) Atomics.wait(state, 0, State.HELD);
 }

@@ -3,6 +3,7 @@
 
 import type { Accounts } from "./accounts.ts";
 import type { Attachment } from "./attachment.ts";
+import type { DescriptorRoom } from "./descriptors.ts";
 import type { DiskPool } from "./disk/pool.ts";
 import type { Lookups } from "./names/lookups.ts";
 import type { PolicyState } from "./policy-state.ts";
@@ -17,6 +18,7 @@ export interface Host {
   readonly disk: DiskPool;
   readonly partings: Partings;
   readonly accounts: Accounts;
+  readonly descriptors: DescriptorRoom;
   readonly options: ReactorOptions;
   readonly lingerMs: number;
   /** The place of the counter of open streams. */

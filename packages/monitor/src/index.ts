@@ -1,5 +1,6 @@
 // @ringway/monitor: the host side of Ringway. `Monitor.start` is where to begin; docs/monitor.md shows how.
 
+export { loadPolicy, NoAnswerError } from "./loading/loader.ts";
 export {
   type AttachedGuest,
   DEFAULT_BUSY_POLL_US,

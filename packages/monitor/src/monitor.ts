@@ -2,14 +2,12 @@
 // logs, events.
 
 import { EventEmitter } from "node:events";
-import { unlinkSync } from "node:fs";
-import { MessageChannel } from "node:worker_threads";
 import {
   checkSocketPath,
   closeFd,
   createEventfd,
+  Errno,
   errnoName,
-  listenUnix,
   NativeThread,
   ringEventfd,
   type SharedMemory,
@@ -17,17 +15,26 @@ import {
   unixPair,
 } from "@ringway/linux";
 import { type Logger, pino } from "pino";
-import { DISK_WORKERS } from "./disk/pool.ts";
+import {
+  DescriptorRoom,
+  type GuestDescriptors,
+  guestDescriptors,
+  requireDescriptors,
+  setGuestDescriptors,
+} from "./descriptors.ts";
+import { DiskThreads } from "./disk/threads.ts";
+import { Loader, letGo } from "./loading/loader.ts";
+import type { Listening, LoadedPolicy, PolicyInForce } from "./loading/messages.ts";
 import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 import { type Lookup, Resolver } from "./names/resolver.ts";
-import { compilePolicy } from "./policy/compiled/compile.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
-import { policyOf } from "./policy/load.ts";
-import { type KeptPlace, placesOfVm, rootProblems } from "./policy/roots.ts";
+import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type { FromReactor, ReactorMemory, ReactorOptions, Refusal, ToReactor } from "./reactor/messages.ts";
+import { turnAway } from "./socket-link.ts";
 import { mapVmMemory, NotARegionError, VmMemoryError } from "./vm-memory.ts";
+import { WORKER_OPTIONS } from "./worker-options.ts";
 
 /** A virtual machine to serve (docs/vm.md). */
 export interface VmOptions {
@@ -115,94 +122,158 @@ interface ServedVm {
 
 /** The default of busyPollUs: see docs/performance.md for what it buys. */
 export const DEFAULT_BUSY_POLL_US = 50;
-/**
- * Node's options for the threads: this program's, as Workers take them over by themselves; but none where one is
- * --input-type, which Workers of `node -e` stumble over. (To filter would not do: a Worker refuses options of V8.)
- */
-const WORKER_OPTIONS: { execArgv?: string[] } = process.execArgv.some((option) =>
-  option.startsWith("--input-type"),
-)
-  ? { execArgv: [] }
-  : {};
-
 /** The default time limit of close(), in milliseconds. */
 export const DEFAULT_DRAIN_MS = 5000;
+/** How long the reactor may take to stop, beyond the time to drain: it waits a second for disks itself. */
+const STOP_MS = 3000;
+/** How long its threads may take to end after that: they do nothing any more, unless they are stuck. */
+const THREAD_END_MS = 100;
+
+/** What removes the files of this process's sockets, where it ends with monitors open. */
+const removals = new Set<() => void>();
+function removeSockets(): void {
+  for (const remove of removals) remove();
+}
+
+/** What a monitor is made of, before there is one. */
+interface Parts {
+  readonly loader: Loader;
+  readonly disk: DiskThreads;
+  readonly policy: LoadedPolicy;
+  readonly listening: Listening | undefined;
+  readonly descriptors: GuestDescriptors;
+}
 
 export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposable {
   #policy: Policy;
   readonly #worker: NativeThread;
+  readonly #loader: Loader;
+  readonly #disk: DiskThreads;
   readonly #wakeFd: number;
   readonly #counters: Counters;
   readonly #resolver: Resolver;
   readonly #log: Logger;
-  readonly #listen: string | undefined;
   readonly #kept: readonly KeptPlace[];
-  readonly #diskWorkers: NativeThread[] = [];
-  #diskWakeFd = -1;
-  readonly #memoryRequests: Map<number, (memory: ReactorMemory) => void> = new Map();
+  readonly #listening: Listening | undefined;
+  readonly #descriptors: GuestDescriptors;
+  readonly #removeAtExit: () => void = () => this.#loader.unlinkNow(this.#listening!);
+  readonly #memoryRequests: Map<number, Pending<ReactorMemory>> = new Map();
   #nextMemoryRequest = 1;
   /** Virtual machines by name, until their memory is free. */
   readonly #vms: Map<string, ServedVm> = new Map();
-  /** Calls of reload() whose policy is not in force yet. */
-  readonly #reloads: (() => void)[] = [];
+  /** Policies that were sent and are not in force yet: the reactor answers in order. */
+  readonly #sent: (() => void)[] = [];
+  /** The last call of reload(): they take turns. */
+  #reloading: Promise<unknown> = Promise.resolve();
   #nextGuest = 1;
   #closing: Promise<void> | undefined;
+  #failure: Error | undefined;
   /** Nobody is there to be told anything; `wakeFd` may be another's by now. */
   #gone = false;
-  #onStopped: (() => void) | undefined;
+  /** The reactor has told that it is over, or has failed. */
+  readonly #stopped: Pending<Extract<FromReactor, { kind: "stopped" }> | undefined> = pending();
 
-  private constructor(options: MonitorOptions, policy: Policy) {
+  private constructor(options: MonitorOptions, parts: Parts) {
+    const { loader, disk, policy, listening: socket, descriptors } = parts;
     super();
-    this.#policy = policy;
+    this.#policy = policy.policy;
     this.#log = options.logger ?? pino({ level: "silent" });
     this.#resolver = new Resolver(options.lookup ?? hostLookup(options.names));
     this.#counters = new Counters();
-    this.#listen = options.listen;
     this.#kept = keptBy(options);
-    const compiled = compilePolicy(policy);
-    const listenFd = options.listen === undefined ? -1 : listenUnix(options.listen);
+    this.#loader = loader;
+    this.#disk = disk;
+    this.#listening = socket;
+    this.#descriptors = descriptors;
+    this.#shareDescriptors();
     this.#wakeFd = createEventfd();
     const workerData: ReactorOptions = {
-      policy: compiled,
+      policy: forReactor(policy),
+      disk: disk.ports,
+      descriptors,
       wakeFd: this.#wakeFd,
       counters: this.#counters.buffer,
       busyPollUs: options.busyPollUs ?? DEFAULT_BUSY_POLL_US,
       maxGuests: options.maxGuests ?? 256,
       lingerMs: options.lingerMs ?? 500,
-      listenFd,
+      listenFd: socket?.fd ?? -1,
     };
     this.#worker = new NativeThread(new URL("./reactor/worker.js", import.meta.url), {
       name: "reactor",
       workerData,
+      transferList: [...disk.ports.ports],
+      wake: () => ringEventfd(this.#wakeFd),
       ...WORKER_OPTIONS,
     });
     this.#worker.on("message", (message: FromReactor) => this.#onMessage(message));
-    this.#worker.on("error", (error) => this.#failed(error));
+    this.#worker.onFailure((error) => {
+      this.#reactorGone();
+      this.#stopped.resolve(undefined);
+      // Its own end would have closed it.
+      if (socket !== undefined) closeFd(socket.fd);
+      this.#failed("the reactor", error);
+    });
+    if (socket === undefined) return;
+    if (removals.size === 0) process.prependListener("exit", removeSockets);
+    removals.add(this.#removeAtExit);
   }
 
   /**
    * Starts a monitor; resolves when it takes guests. Throws PolicyError for a bad policy file, SystemError where the
-   * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG), and what addVm() throws.
+   * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG), NoAnswerError where a file system does not
+   * answer, and what addVm() throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
-    const policy = policyOf(options.policy, [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)]);
-    const monitor = new Monitor(options, policy);
+    let monitor: Monitor | undefined;
+    let failure: Error | undefined;
+    const failing = (part: string) => (error: Error) => {
+      failure ??= error;
+      if (monitor !== undefined) monitor.#failed(part, error);
+    };
+    requireDescriptors();
+    const descriptors = guestDescriptors();
+    const disk = new DiskThreads(descriptors, failing("a disk worker"));
+    const loader = new Loader(failing("the loader"));
+    let policy: LoadedPolicy | undefined;
+    let socket: Listening | undefined;
     try {
-      monitor.#serve(monitor.#open(options.vms ?? [], false));
-      monitor.#serve(monitor.#open(policy.vms, true));
+      const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
+      policy = await loader.load(options.policy, kept);
+      await disk.loaded;
+      if (options.listen !== undefined) socket = await loader.listen(options.listen);
+      if (failure !== undefined) throw failure;
+      monitor = new Monitor(options, { loader, disk, policy, listening: socket, descriptors });
+    } catch (error) {
+      if (policy !== undefined) letGo(policy);
+      if (socket !== undefined) await loader.unlink(socket).catch(() => {});
+      if (socket !== undefined) closeFd(socket.fd);
+      await Promise.all([loader.close(), disk.stop(THREAD_END_MS)]);
+      throw error;
+    }
+    try {
+      await monitor.#begin(options.vms ?? []);
     } catch (error) {
       await monitor.close({ drainMs: 0 });
       throw error;
     }
-    await new Promise<void>((resolve, reject) => {
-      monitor.#onReady = resolve;
-      monitor.#worker.once("error", reject);
-    });
     monitor.#log.info({ listen: options.listen }, "monitor is ready");
     return monitor;
   }
 
+  /** Resolves when the reactor takes guests. */
+  async #begin(vms: readonly VmOptions[]): Promise<void> {
+    this.#serve(this.#open(vms, false));
+    this.#serve(this.#open(this.#policy.vms, true));
+    await new Promise<void>((resolve, reject) => {
+      this.#onReady = resolve;
+      this.#onNotReady = reject;
+    });
+    new DescriptorRoom(this.#descriptors, this.#wakeFd).requireSome();
+  }
+
   #onReady: (() => void) | undefined;
+  /** Until it is ready a failure is start()'s, not an event. */
+  #onNotReady: ((error: Error) => void) | undefined = () => {};
 
   /** The policy in force for guests that have none of their own. */
   get policy(): Policy {
@@ -212,31 +283,48 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   /**
    * Makes room for a guest, with a policy of its own if one is given; its program gets the descriptor. Guests with the same `key`
    * share the budgets of whoever attaches (docs/security.md): a tenant's name, or `uid:1000` to share with that user's guests of the
-   * attach socket. Without it, the guest has its own. Throws PolicyError where
-   * a folder of that policy cannot be given to a guest.
+   * attach socket. Without it, the guest has its own. Where a
+   * folder of that policy cannot be given to a guest, it is turned away with EACCES, and the log says why.
    */
   attach(
     options: { readonly name?: string; readonly key?: string; readonly policy?: Policy } = {},
   ): AttachedGuest {
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
-    if (options.policy !== undefined) policyOf(options.policy, this.#keptNow());
     const name = options.name ?? `attached-${this.#nextGuest++}`;
-    const policy = options.policy === undefined ? undefined : compilePolicy(options.policy);
     const [ours, theirs] = unixPair();
     setNonBlocking(theirs, false);
-    this.#send({ kind: "attach", fd: ours, name, key: options.key, policy });
+    const attach = { kind: "attach", fd: ours, name, key: options.key, policy: undefined } as const;
+    if (options.policy === undefined) this.#send(attach);
+    else void this.#attachWith(options.policy, attach);
     return { name, fd: theirs };
+  }
+
+  /** The guest waits for its greeting meanwhile. */
+  async #attachWith(policy: Policy, attach: Extract<ToReactor, { kind: "attach" }>): Promise<void> {
+    try {
+      const loaded = await this.#loader.load(policy, this.#keptNow());
+      if (this.#closing === undefined) {
+        this.#send({ ...attach, policy: forReactor(loaded) });
+        return;
+      }
+      letGo(loaded);
+      turnAway(attach.fd, Errno.ESHUTDOWN);
+    } catch (error) {
+      this.#log.warn({ guest: attach.name }, `turned away: ${(error as Error).message}`);
+      turnAway(attach.fd, Errno.EACCES);
+    }
   }
 
   /**
    * Serves another virtual machine, from now until removeVm(). Throws VmMemoryError where its memory cannot be used (it is served
-   * already, it holds something else, its size is no power of two), SystemError where it cannot be opened, or where the doorbell's
-   * path is too long.
+   * already, it holds something else, its size is no power of two, a guest could reach it), SystemError where it cannot be opened, or
+   * where the doorbell's path is too long; NoAnswerError where a file system does not answer.
    */
-  addVm(options: VmOptions): void {
-    if (this.#closing !== undefined) throw new Error("the monitor is closed");
-    const [problem] = rootProblems(this.#policy, placesOfVm(options));
+  async addVm(options: VmOptions): Promise<void> {
+    this.#requireOpen();
+    const [problem] = await this.#loader.judge(this.#policy, placesOfVm(options));
     if (problem !== undefined) throw new VmMemoryError(problem.message);
+    this.#requireOpen();
     this.#serve(this.#open([options], false, false));
   }
 
@@ -289,6 +377,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     for (const vm of opened) {
       const { name, doorbell } = vm.options;
       this.#vms.set(name, vm);
+      this.#shareDescriptors();
       this.#send({ kind: "vm", name, memory: vm.memory.place, doorbell });
     }
   }
@@ -301,26 +390,42 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /**
-   * Puts another policy in force, for what guests ask afterwards; what is open stays open. Resolves once it is in force.
-   * With a path, throws PolicyError (at once, not by the promise) for a bad file and the old policy stays. The policy's VMs that
-   * are new are served from now on, those that are gone no more; throws what addVm() throws, and the old policy stays.
+   * Puts another policy in force, for what guests ask afterwards; what is open stays open. Resolves once it is in force. Rejects with
+   * PolicyError for a bad file, NoAnswerError where a root's file system does not answer, and what addVm() throws: then the old policy
+   * stays. The policy's VMs that are new are served from now on, those that are gone no more.
    */
   reload(policy: Policy | string): Promise<void> {
-    if (this.#closing !== undefined) throw new Error("the monitor is closed");
-    const loaded = policyOf(policy, this.#keptNow());
-    const compiled = compilePolicy(loaded);
-    const added = this.#open(this.#newVms(loaded.vms), true);
-    this.#policy = loaded;
+    const turn = this.#reloading.then(() => this.#reload(policy));
+    this.#reloading = turn.catch(() => {});
+    return turn;
+  }
+
+  async #reload(policy: Policy | string): Promise<void> {
+    this.#requireOpen();
+    const loaded = await this.#loader.load(policy, this.#keptNow());
+    let added: ServedVm[];
+    try {
+      this.#requireOpen();
+      added = this.#open(this.#newVms(loaded.policy.vms), true);
+    } catch (error) {
+      letGo(loaded);
+      throw error;
+    }
+    this.#policy = loaded.policy;
+    this.#shareDescriptors();
     const inForce = new Promise<void>((resolve) => {
-      // The reactor answers in order.
-      this.#reloads.push(resolve);
-      this.#send({ kind: "policy", policy: compiled });
+      this.#sent.push(resolve);
+      this.#send({ kind: "policy", policy: forReactor(loaded) });
     });
     // After the policy: none of them is judged by the old one.
     this.#serve(added);
-    const kept = new Set(loaded.vms.map(({ name }) => name));
+    const kept = new Set(loaded.policy.vms.map(({ name }) => name));
     for (const [name, { ofPolicy }] of this.#vms) if (ofPolicy && !kept.has(name)) void this.removeVm(name);
-    return inForce;
+    await inForce;
+  }
+
+  #requireOpen(): void {
+    if (this.#closing !== undefined) throw new Error("the monitor is closed");
   }
 
   #keptNow(): KeptPlace[] {
@@ -348,15 +453,16 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   memoryUsage(options: { readonly gc?: boolean } = {}): Promise<ReactorMemory> {
     if (this.#closing !== undefined) return Promise.reject(new Error("the monitor is closed"));
     const id = this.#nextMemoryRequest++;
-    return new Promise((resolve) => {
-      this.#memoryRequests.set(id, resolve);
-      this.#send({ kind: "memory", id, gc: options.gc ?? false });
-    });
+    const request = pending<ReactorMemory>();
+    this.#memoryRequests.set(id, request);
+    this.#send({ kind: "memory", id, gc: options.gc ?? false });
+    return request.promise;
   }
 
   /**
    * Takes no more guests, streams or connections, lets transfers finish for at most `drainMs`, then ends everything.
-   * Repeated calls wait for the first.
+   * Repeated calls wait for the first. There is an end to it, whatever a disk does: work that it does not finish keeps its thread, and
+   * the memory that it reads or writes, until the process ends.
    */
   close(options: { readonly drainMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(options.drainMs ?? DEFAULT_DRAIN_MS);
@@ -368,29 +474,49 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   async #close(drainMs: number): Promise<void> {
-    this.#unlinkSocket();
-    const stopped = new Promise<void>((resolve) => {
-      this.#onStopped = resolve;
-    });
+    // While it is listened on, no other monitor takes it over.
+    await this.#removeSocket();
     this.#send({ kind: "stop", drainMs });
-    await stopped;
+    const stopped = await within(this.#stopped.promise, drainMs + STOP_MS);
     this.#reactorGone();
-    await Promise.all([this.#worker, ...this.#diskWorkers].map((worker) => worker.terminate()));
-    closeFd(this.#wakeFd);
-    for (const resolve of this.#reloads.splice(0)) resolve();
-    for (const name of [...this.#vms.keys()]) this.#vmEnded(name);
-    if (this.#diskWakeFd >= 0) closeFd(this.#diskWakeFd);
+    const reactorIsOver = stopped !== undefined && (await this.#worker.stop(THREAD_END_MS));
+    const stuck = await this.#disk.stop(THREAD_END_MS);
+    await this.#loader.close();
+    if (reactorIsOver) closeFd(this.#wakeFd);
+    if (stuck > 0) {
+      this.#log.warn(
+        { operations: stopped?.stuck ?? stuck },
+        "a disk does not answer: its operations keep their memory until the process ends",
+      );
+    }
+    this.#settle();
+    if (stopped === undefined && this.#failure === undefined) {
+      const error = new Error(`the reactor did not stop within ${drainMs + STOP_MS} ms`);
+      this.#log.fatal({ err: error }, "the reactor failed");
+      throw error;
+    }
+    if (stuck === 0 && reactorIsOver) for (const name of [...this.#vms.keys()]) this.#vmEnded(name);
     this.#log.info("monitor has stopped");
     this.#log.flush();
   }
 
-  #unlinkSocket(): void {
-    if (this.#listen === undefined) return;
+  /** Nobody waits any longer for what will not come. */
+  #settle(): void {
+    for (const resolve of this.#sent.splice(0)) resolve();
+    for (const request of this.#memoryRequests.values()) request.reject(new Error("the monitor is closed"));
+    this.#memoryRequests.clear();
+  }
+
+  async #removeSocket(): Promise<void> {
+    if (this.#listening === undefined) return;
     try {
-      unlinkSync(this.#listen);
-    } catch {
-      // Somebody has removed it already.
+      await this.#loader.unlink(this.#listening);
+    } catch (error) {
+      this.#log.warn(`the socket's file stays: ${(error as Error).message}`);
     }
+    // Not before: the process may end meanwhile.
+    removals.delete(this.#removeAtExit);
+    if (removals.size === 0) process.off("exit", removeSockets);
   }
 
   /** Lookups that are still under way must not keep the process, and have nobody to tell of their end. */
@@ -399,26 +525,33 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#resolver.close();
   }
 
+  #shareDescriptors(): void {
+    setGuestDescriptors(this.#descriptors, this.#policy, this.#vms.size);
+  }
+
   #send(message: ToReactor): void {
     if (this.#gone) return;
-    this.#worker.postMessage(message, message.kind === "disk" ? [message.port] : []);
+    this.#worker.postMessage(message);
     ringEventfd(this.#wakeFd);
   }
 
-  #failed(error: Error): void {
-    this.#log.fatal({ err: error }, "the reactor failed");
-    this.#reactorGone();
-    this.#unlinkSocket();
-    this.#closing ??= Promise.all(this.#diskWorkers.map((worker) => worker.terminate())).then(() => {});
-    this.#onStopped?.();
-    // Without a listener this throws, and ends the program: its descriptors must not outlive the reactor.
-    this.emit("error", error);
+  /** A part is gone for good. Everything is closed, at once; a program that goes on must not count on its descriptors. */
+  #failed(part: string, error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#log.fatal({ err: error }, `${part} failed`);
+    this.#closing ??= this.#close(0);
+    this.#closing.catch(() => {});
+    // Without a listener this throws, and ends the program.
+    if (this.#onNotReady === undefined) this.emit("error", error);
+    else this.#onNotReady(error);
   }
 
   #onMessage(message: FromReactor): void {
     const log = this.#log;
     switch (message.kind) {
       case "ready":
+        this.#onNotReady = undefined;
         this.#onReady?.();
         return;
       case "guest":
@@ -469,25 +602,22 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         return;
       case "policy":
         log.info("policy reloaded");
-        this.#reloads.shift()?.();
+        this.#sent.shift()?.();
         return;
       case "vm-ended":
         this.#vmEnded(message.name);
-        return;
-      case "disk":
-        this.#startDiskWorkers(message.wakeFd);
         return;
       case "mark":
         this.#send({ kind: "taken", id: message.id });
         return;
       case "memory":
-        this.#memoryRequests.get(message.id)?.(message.memory);
+        this.#memoryRequests.get(message.id)?.resolve(message.memory);
         this.#memoryRequests.delete(message.id);
         return;
       case "stopped":
         if (message.aborted > 0)
           log.warn({ streams: message.aborted }, "streams were cut off by the time limit");
-        this.#onStopped?.();
+        this.#stopped.resolve(message);
     }
   }
 
@@ -502,22 +632,37 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       this.#send({ kind: "resolved", id, ...answer }),
     );
   }
+}
 
-  #startDiskWorkers(wakeFd: number): void {
-    this.#diskWakeFd = wakeFd;
-    for (let i = 0; i < DISK_WORKERS; i++) {
-      const { port1, port2 } = new MessageChannel();
-      const worker = new NativeThread(new URL("./disk/worker.js", import.meta.url), {
-        name: `disk-${i}`,
-        ...WORKER_OPTIONS,
-        workerData: { port: port1, wakeFd },
-        transferList: [port1],
-      });
-      worker.on("error", (error) => this.#failed(error));
-      worker.unref();
-      this.#diskWorkers.push(worker);
-      this.#send({ kind: "disk", port: port2 });
-    }
+/** What it judges by: the rules themselves stay here. */
+function forReactor({ compiled, roots }: LoadedPolicy): PolicyInForce {
+  return { compiled, roots };
+}
+
+interface Pending<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function pending<T>(): Pending<T> {
+  let settle: Omit<Pending<T>, "promise"> | undefined;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, ...settle! };
+}
+
+/** What it resolves with; undefined where it takes longer. */
+async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, limitMs, undefined);
+  });
+  try {
+    return await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -3,8 +3,9 @@
 
 import type { Args } from "@ringway/control";
 import type { DiskPool } from "./disk/pool.ts";
-import { closeRoots, openRoots, type Root, type Roots } from "./disk/roots.ts";
-import type { CompiledPolicy, PolicySettings } from "./policy/compiled/compile.ts";
+import { closeRoots, type Root, type Roots } from "./disk/roots.ts";
+import type { PolicyInForce } from "./loading/messages.ts";
+import type { PolicySettings } from "./policy/compiled/compile.ts";
 import { PolicyMatcher } from "./policy/matcher.ts";
 
 export class PolicyState {
@@ -18,14 +19,15 @@ export class PolicyState {
   readonly #disk: DiskPool;
   #holders = 1;
 
-  constructor(policy: CompiledPolicy, disk: DiskPool) {
-    this.policy = policy.settings;
-    this.matcher = new PolicyMatcher(policy);
-    const { argv, env } = policy.settings.guest;
+  /** Takes the roots over: the loader has opened them, since that may wait for a file system. */
+  constructor({ compiled, roots }: PolicyInForce, disk: DiskPool) {
+    this.policy = compiled.settings;
+    this.matcher = new PolicyMatcher(compiled);
+    const { argv, env } = compiled.settings.guest;
     this.args = { argv, env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
     this.#disk = disk;
-    this.#roots = openRoots(policy.settings.files);
-    this.tree = disk.addTree(this.#roots);
+    this.#roots = roots;
+    this.tree = disk.addTree(roots);
   }
 
   /** That of files[i]. */

@@ -9,10 +9,10 @@ import {
   BUILT_IN_RULES,
   DEFAULT_LIMITS,
   DEFAULT_TIMEOUTS,
-  loadPolicy,
   PolicyError,
   parsePolicy,
 } from "../src/policy/index.ts";
+import { readPolicy } from "../src/policy/load.ts";
 import { policySchema } from "../src/policy/schema.ts";
 
 const FILE = "/etc/ringway/policy.yaml";
@@ -696,7 +696,7 @@ describe("the schema", () => {
   });
 });
 
-describe("loadPolicy", () => {
+describe("a policy file", () => {
   const folder = mkdtempSync(join(tmpdir(), "ringway-policy-"));
   afterAll(() => rmSync(folder, { recursive: true }));
   const write = (text: string | Uint8Array): string => {
@@ -709,12 +709,12 @@ describe("loadPolicy", () => {
     mkdirSync(join(folder, "data"));
     writeFileSync(join(folder, "plain"), "");
     const path = write("version: 1\nfiles:\n  - { guest: /data, host: ./data, access: ro }\n");
-    expect(loadPolicy(path).files[0]!.host).toBe(join(folder, "data"));
+    expect(readPolicy(path, [], () => {}).files[0]!.host).toBe(join(folder, "data"));
 
     write(
       "version: 1\nfiles:\n  - { guest: /a, host: missing, access: ro }\n  - guest: /b\n    host: plain\n    access: ro\n",
     );
-    const error = errorOf(() => loadPolicy(path));
+    const error = errorOf(() => readPolicy(path, [], () => {}));
     expect(error.problems).toEqual([
       {
         line: 3,
@@ -732,19 +732,19 @@ describe("loadPolicy", () => {
   });
 
   it("says why a file cannot be read", () => {
-    const error = errorOf(() => loadPolicy(join(folder, "none.yaml")));
+    const error = errorOf(() => readPolicy(join(folder, "none.yaml"), [], () => {}));
     expect(error.message).toBe(`${folder}/none.yaml:1:1: cannot be read: ENOENT: no such file or directory`);
     expect(error.cause).toMatchObject({ code: "ENOENT" });
   });
 
   it("shows where a file is not UTF-8", () => {
     const path = write(Buffer.from("version: 1\n# caf\xe9\n", "latin1"));
-    expect(errorOf(() => loadPolicy(path)).message).toBe(`${path}:2:6: expected UTF-8 text`);
+    expect(errorOf(() => readPolicy(path, [], () => {})).message).toBe(`${path}:2:6: expected UTF-8 text`);
   });
 
   it("takes no file that is far too long", () => {
     const path = write(`version: 1\n#${"x".repeat(2 ** 20)}`);
-    expect(errorOf(() => loadPolicy(path)).message).toBe(`${path}:1:1: is longer than 1MiB`);
+    expect(errorOf(() => readPolicy(path, [], () => {})).message).toBe(`${path}:1:1: is longer than 1MiB`);
   });
 });
 

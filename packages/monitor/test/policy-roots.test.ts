@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { change, perform } from "../src/disk/operations.ts";
 import { closeRoots, openRoots } from "../src/disk/roots.ts";
-import { type KeptPlace, loadPolicy, PolicyError, parsePolicy } from "../src/policy/index.ts";
+import { type KeptPlace, PolicyError, parsePolicy } from "../src/policy/index.ts";
+import { readPolicy } from "../src/policy/load.ts";
 
 let base: string;
 
@@ -25,7 +26,7 @@ function complaints(text: string, kept: KeptPlace[] = []): string[] {
   const path = at("etc/policy.yaml");
   writeFileSync(path, `version: 1\n${text}`);
   try {
-    loadPolicy(path, kept);
+    readPolicy(path, kept, () => {});
     return [];
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error;
@@ -77,7 +78,7 @@ describe("a folder", () => {
       ],
     );
     const { files } = parsePolicy(`version: 1\nfiles:\n${rule("/proc/self")}`, { file: at("p.yaml") });
-    const opened = openRoots(files);
+    const opened = openRoots(files, () => {});
     expect(opened.roots[0]).toMatchObject({ fd: -13, system: "procfs" });
     closeRoots(opened);
   });
@@ -88,7 +89,7 @@ describe("a folder", () => {
     ]);
     // Should it become one after that, read-only holds.
     const text = `version: 1\nfiles:\n${rule("run")}${rule("link", "ro")}`;
-    const roots = openRoots(parsePolicy(text, { file: at("policy.yaml") }).files);
+    const roots = openRoots(parsePolicy(text, { file: at("policy.yaml") }).files, () => {});
     change({ kind: "add-tree", tree: 1, roots });
     const place = { tree: 1, root: 0, path: "new", asFolder: false };
     expect(perform({ kind: "mkdir", ...place, mode: 0o755, parents: false })).toMatchObject({

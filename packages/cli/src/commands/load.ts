@@ -4,11 +4,15 @@ import { type KeptPlace, loadPolicy, type Policy, PolicyError } from "@ringway/m
 import { Failure } from "../errors.ts";
 
 /** `kept`: what no folder of the policy may hold, beside what the policy itself names. */
-export function loadForCommand(file: string, kept: readonly KeptPlace[] = []): Policy {
+export async function loadForCommand(file: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
   try {
-    return loadPolicy(file, kept);
+    return await loadPolicy(file, kept);
   } catch (error) {
-    if (error instanceof PolicyError) throw new Failure(error.report(), { isReport: true, cause: error });
+    if (error instanceof PolicyError) throw policyFailure(error);
     throw error;
   }
+}
+
+export function policyFailure(error: PolicyError): Failure {
+  return new Failure(error.report(), { isReport: true, cause: error });
 }

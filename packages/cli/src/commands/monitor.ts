@@ -1,27 +1,28 @@
 // ringway monitor: a Monitor as a process, and what the signals do to it.
 //
 //   starting ── ready ──> serving ── SIGTERM, SIGINT ──> draining ── all sent, or --drain-ms over ──> exit 0
-//                          │  ↑                            └── a second one ──> dies of it at once
-//                          └──┴ SIGHUP: the policy again; a bad one is refused, the old one stays
+//    │                     │  ↑                            └── a second one ──> dies of it at once
+//    │                     └──┴ SIGHUP: the policy again; a bad one is refused, the old one stays
+//    └── SIGTERM, SIGINT ──> exit 0; SIGHUP is kept until it serves
 //
 // Logs are JSON lines on stderr; stdout stays empty.
 
 import { fstatSync, readlinkSync, statSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { raiseFileDescriptorLimit, type SystemError } from "@ringway/linux";
 import {
   DEFAULT_DRAIN_MS,
   type KeptPlace,
   Monitor,
-  type MonitorOptions,
   NameServerError,
   PolicyError,
   placesOfVm,
-  VmMemoryError,
   type VmOptions,
 } from "@ringway/monitor";
 import { type Logger, pino } from "pino";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
-import { loadForCommand } from "./load.ts";
+import { dieBy, type Signals } from "../signals.ts";
+import { loadForCommand, policyFailure } from "./load.ts";
 
 export interface MonitorCommandOptions {
   readonly policy: string;
@@ -34,37 +35,32 @@ export interface MonitorCommandOptions {
   readonly logLevel: string;
 }
 
-const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
+/** How long a monitor that is asked to stop may take to begin. */
+const BEGIN_END_MS = 1000;
 
-export async function runMonitor(options: MonitorCommandOptions): Promise<number> {
-  const kept = keptFiles(options);
-  const policy = loadForCommand(options.policy, kept);
-  if (options.listen === undefined && options.vms.length === 0 && policy.vms.length === 0) {
-    throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
-  }
+export async function runMonitor(options: MonitorCommandOptions, signals: Signals): Promise<number> {
   const log = createLogger(options.logLevel);
-  raiseLimit(log);
-
-  // From here on signals mean what is said above; those that come too early are kept.
-  let monitor: Monitor | undefined;
-  let reloadAsked = false;
-  process.on("SIGHUP", () => {
-    if (monitor === undefined) reloadAsked = true;
-    else reload(monitor, options.policy, log);
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, "internal error: the monitor ends");
+    process.exit(Exit.FAILED);
   });
-  const stopAsked = stopSignal();
-
-  const started = await start({ ...options, kept }, policy, log);
-  monitor = started;
-  if (reloadAsked) reload(started, options.policy, log);
-  const failed = new Promise<never>((_, reject) => {
-    started.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
-  });
-
-  const signal = await Promise.race([stopAsked, failed]);
+  const asked = new Asked(signals);
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
+  const beginning = begin(options, log);
+  const monitor = await Promise.race([beginning, asked.stop]);
+  if (typeof monitor === "string") {
+    log.info({ signal: monitor, drainMs: 0 }, "stopping");
+    await Promise.race([stopEarly(beginning), delay(BEGIN_END_MS)]);
+    return Exit.OK;
+  }
+  asked.onReload(() => void reload(monitor, options.policy, log));
+  const failed = new Promise<never>((_, reject) => {
+    monitor.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
+  });
+
+  const signal = await Promise.race([asked.stop, failed]);
   log.info({ signal, drainMs }, "stopping");
-  await Promise.race([started.close({ drainMs }), failed]);
+  await Promise.race([monitor.close({ drainMs }), failed]);
   return Exit.OK;
 }
 
@@ -80,18 +76,25 @@ function keptFiles({ policy, listen, vms }: MonitorCommandOptions): KeptPlace[] 
   return kept;
 }
 
-async function start(
-  options: MonitorCommandOptions & Pick<MonitorOptions, "kept">,
-  policy: MonitorOptions["policy"],
-  logger: Logger,
-): Promise<Monitor> {
-  const { listen, vms, busyPollUs, maxGuests, nameServers } = options;
+/** What it waits for may be a file system that does not answer: it ends with the process then. */
+async function stopEarly(beginning: Promise<Monitor>): Promise<void> {
+  const monitor = await beginning.catch(() => undefined);
+  await monitor?.close({ drainMs: 0 });
+}
+
+async function begin(options: MonitorCommandOptions, logger: Logger): Promise<Monitor> {
+  const { policy, listen, vms, busyPollUs, maxGuests, nameServers } = options;
+  const kept = keptFiles(options);
+  if (listen === undefined && vms.length === 0 && (await loadForCommand(policy, kept)).vms.length === 0) {
+    throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
+  }
+  raiseLimit(logger);
   try {
     return await Monitor.start({
       policy,
       vms,
       logger,
-      kept: options.kept ?? [],
+      kept,
       ...(listen === undefined ? {} : { listen }),
       ...(busyPollUs === undefined ? {} : { busyPollUs }),
       ...(maxGuests === undefined ? {} : { maxGuests }),
@@ -99,6 +102,7 @@ async function start(
     });
   } catch (error) {
     if (error instanceof NameServerError) throw new UsageError(`--name-server: ${error.message}`);
+    if (error instanceof PolicyError) throw policyFailure(error);
     const { name, code, path } = error as SystemError;
     if (name !== "SystemError" || listen === undefined || path !== listen) throw error;
     const advice = adviceFor(code, listen);
@@ -127,32 +131,43 @@ function adviceFor(code: string, path: string): string | undefined {
   }
 }
 
-/** Resolves at the first signal to stop; the second has its default effect, which is the end. */
-function stopSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    let asked = false;
-    for (const signal of STOP_SIGNALS) {
-      process.on(signal, () => {
-        if (asked) {
-          process.removeAllListeners(signal);
-          process.kill(process.pid, signal);
+/** What signals ask for, from the first moment on. */
+class Asked {
+  /** Resolves at the first signal to stop; the second has its default effect, which is the end. */
+  readonly stop: Promise<NodeJS.Signals>;
+  #reload: (() => void) | undefined;
+  #reloadAsked = false;
+
+  constructor(signals: Signals) {
+    this.stop = new Promise((resolve) => {
+      let stopping = false;
+      signals.take((signal) => {
+        if (signal === "SIGHUP") this.#hangUp();
+        else if (stopping) dieBy(signal);
+        else {
+          stopping = true;
+          resolve(signal);
         }
-        asked = true;
-        resolve(signal);
       });
-    }
-  });
+    });
+  }
+
+  /** One that came before is heeded now. */
+  onReload(reload: () => void): void {
+    this.#reload = reload;
+    if (this.#reloadAsked) reload();
+  }
+
+  #hangUp(): void {
+    this.#reloadAsked = true;
+    this.#reload?.();
+  }
 }
 
-function reload(monitor: Monitor, file: string, log: Logger): void {
+async function reload(monitor: Monitor, file: string, log: Logger): Promise<void> {
   try {
-    void monitor.reload(file);
+    await monitor.reload(file);
   } catch (error) {
-    const isRefusal =
-      error instanceof PolicyError ||
-      error instanceof VmMemoryError ||
-      (error as Error).name === "SystemError";
-    if (!isRefusal) throw error;
     const { message } = error as Error;
     const problems = error instanceof PolicyError ? error.report().split("\n") : [message];
     log.error({ problems }, `policy refused, the old one stays: ${message}`);

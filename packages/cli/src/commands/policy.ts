@@ -13,8 +13,8 @@ export interface ExplainOptions {
 
 type What = "connect" | "listen" | "file";
 
-export function checkPolicy(file: string): number {
-  const { connect, listen, files } = loadForCommand(file);
+export async function checkPolicy(file: string): Promise<number> {
+  const { connect, listen, files } = await loadForCommand(file);
   const counts = [
     plural(connect.length, "connect rule"),
     plural(listen.length, "listen rule"),
@@ -42,7 +42,7 @@ export async function explainPolicy(
     throw new UsageError("--resolve and --address go with connect only");
   }
   const endpoint = what === "file" ? undefined : parseEndpoint(what, target);
-  const policy = loadForCommand(file);
+  const policy = await loadForCommand(file);
   const matcher = new PolicyMatcher(policy);
   let judged: Judged[];
   let note: string | undefined;

@@ -14,6 +14,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { SharedMemory } from "@ringway/linux";
 import { Monitor, type Policy, parsePolicy } from "@ringway/monitor";
 import { errorLine, Failure, UsageError } from "../errors.ts";
+import type { Signals } from "../signals.ts";
 import { type Acceleration, planArguments } from "../vm/arguments.ts";
 import { INHERITED_FD, QemuProcess, requireProgram } from "../vm/qemu-process.ts";
 import { formatMemory, parseMemory } from "../vm/size.ts";
@@ -29,16 +30,19 @@ export interface VmCommandOptions {
 }
 
 const NAME = "vm";
-const STOP_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 /** How long the monitor may take to do what a machine that has ended left behind: what it sent, and its exit code. */
 const SETTLE_MS = 3000;
 /** A socket's path, less its NUL. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
-export async function runVm(command: readonly string[], options: VmCommandOptions): Promise<number> {
+export async function runVm(
+  command: readonly string[],
+  options: VmCommandOptions,
+  from: Signals,
+): Promise<number> {
   const memoryBytes = parseMemory(options.memory);
   if (typeof memoryBytes === "string") throw new UsageError(`--memory: ${memoryBytes}`);
-  using signals = new StopSignals();
+  const signals = new StopSignals(from);
   const folder = mkdtempSync(join(tmpdir(), "ringway-vm-"));
   try {
     const doorbell = join(folder, "doorbell");
@@ -49,7 +53,7 @@ export async function runVm(command: readonly string[], options: VmCommandOption
     }
     const devices = { memoryFd: INHERITED_FD, memoryBytes, doorbell };
     const plan = planArguments(command.slice(1), devices, options.accel);
-    const policy = policyFor(options.policy);
+    const policy = await policyFor(options.policy);
     requireProgram(command[0]!);
     using memory = SharedMemory.create("ringway:vm", memoryBytes);
     await using monitor = await startMonitor(policy, options, memory, doorbell);
@@ -62,9 +66,9 @@ export async function runVm(command: readonly string[], options: VmCommandOption
 }
 
 /** Other machines in the policy are another monitor's. */
-function policyFor(file: string | undefined): Policy {
+async function policyFor(file: string | undefined): Promise<Policy> {
   const policy =
-    file === undefined ? parsePolicy("version: 1\n", { file: "none.yaml" }) : loadForCommand(file);
+    file === undefined ? parsePolicy("version: 1\n", { file: "none.yaml" }) : await loadForCommand(file);
   return { ...policy, vms: [] };
 }
 
@@ -113,26 +117,21 @@ async function untilOver(
   return exitCode ?? qemuCode;
 }
 
-/** The signals to stop, from the very start: what comes before there is something to stop is kept. */
-class StopSignals implements Disposable {
+/** The signals to stop: what comes before there is something to stop is kept. */
+class StopSignals {
   #asked = false;
   #stop: (() => void) | undefined;
-  readonly #on = (): void => {
-    this.#asked = true;
-    this.#stop?.();
-  };
 
-  constructor() {
-    for (const signal of STOP_SIGNALS) process.on(signal, this.#on);
+  constructor(signals: Signals) {
+    signals.take(() => {
+      this.#asked = true;
+      this.#stop?.();
+    });
   }
 
   heed(stop: () => void): void {
     this.#stop = stop;
     if (this.#asked) stop();
-  }
-
-  [Symbol.dispose](): void {
-    for (const signal of STOP_SIGNALS) process.off(signal, this.#on);
   }
 }
 

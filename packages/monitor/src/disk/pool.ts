@@ -2,16 +2,16 @@
 //
 // Who has used up its operations of a second waits for more (OperationQuota); closing is free, because it only gives back.
 // Keys take turns for the workers, and none may have all of them: one that waits on a dead disk delays nobody else
-// for good. The main thread starts the workers when the first operation asks for them.
+// for good.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { createEventfd, drainEventfd, EPOLLIN } from "@ringway/linux";
+import { drainEventfd, EPOLLIN } from "@ringway/linux";
 import { OperationQuota } from "../quotas.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { DiskOperation, DiskResult, TreeChange } from "./operations.ts";
 import type { Roots } from "./roots.ts";
+import type { DiskPorts } from "./threads.ts";
 
-export const DISK_WORKERS = 4;
 /** Workers that one key may keep busy, for all its guests (accounts.ts). */
 const WORKERS_PER_KEY = 2;
 
@@ -28,27 +28,27 @@ export interface Job {
 }
 
 export class DiskPool {
-  readonly #idle: MessagePort[] = [];
-  readonly #ports: MessagePort[] = [];
+  readonly #idle: MessagePort[];
+  readonly #ports: readonly MessagePort[];
   readonly #running: Map<number, Job> = new Map();
   readonly #busy: Map<DiskUser, number> = new Map();
   /** Waiting jobs of each key, in order; none is empty; a key that has had its turn goes to the end. */
   readonly #queues: Map<DiskUser, Set<Job>> = new Map();
-  /** What operations are about, by the number that they name. */
-  readonly #trees: Map<number, Roots> = new Map();
   #nextTree = 1;
   readonly #quotas: WeakMap<DiskUser, OperationQuota> = new WeakMap();
   /** Those that have used theirs up. */
   readonly #resting: Set<DiskUser> = new Set();
-  readonly #startWorkers: (wakeFd: number) => void;
   readonly #reactor: Reactor;
-  #wakeFd = -1;
+  readonly #wakeFd: number;
   #nextId = 1;
 
-  /** `startWorkers` asks for ports, which come by addWorker(). */
-  constructor(reactor: Reactor, startWorkers: (wakeFd: number) => void) {
+  /** The workers' ports, and the eventfd that they ring; both are there before the first guest, and so are the workers. */
+  constructor(reactor: Reactor, { ports, wakeFd }: DiskPorts) {
     this.#reactor = reactor;
-    this.#startWorkers = startWorkers;
+    this.#ports = ports;
+    this.#idle = [...ports];
+    this.#wakeFd = wakeFd;
+    reactor.watch(wakeFd, EPOLLIN, { onEvents: () => this.#collect() });
   }
 
   /** Operations under way or waiting. */
@@ -64,11 +64,6 @@ export class DiskPool {
     perSecond: number,
     done: (result: DiskResult) => void,
   ): Job {
-    if (this.#wakeFd < 0) {
-      this.#wakeFd = createEventfd();
-      this.#reactor.watch(this.#wakeFd, EPOLLIN, { onEvents: () => this.#collect() });
-      this.#startWorkers(this.#wakeFd);
-    }
     const queue = this.#queues.get(user);
     const job = { user, operation, perSecond, done };
     if (queue === undefined) this.#queues.set(user, new Set([job]));
@@ -88,26 +83,17 @@ export class DiskPool {
   /** Every worker knows these roots from now on, as `tree` of what is submitted, until removeTree(). */
   addTree(roots: Roots): number {
     const tree = this.#nextTree++;
-    this.#trees.set(tree, roots);
     this.#tell({ kind: "add-tree", tree, roots });
     return tree;
   }
 
   /** Nothing that names it is under way or waiting. */
   removeTree(tree: number): void {
-    this.#trees.delete(tree);
     this.#tell({ kind: "remove-tree", tree });
   }
 
   #tell(change: TreeChange): void {
     for (const port of this.#ports) port.postMessage(change);
-  }
-
-  addWorker(port: MessagePort): void {
-    for (const [tree, roots] of this.#trees) port.postMessage({ kind: "add-tree", tree, roots });
-    this.#ports.push(port);
-    this.#idle.push(port);
-    this.#dispatch();
   }
 
   /** The eventfd is the main thread's to close, after the workers: the last one may not have rung yet. */

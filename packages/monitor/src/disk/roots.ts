@@ -54,9 +54,13 @@ export interface Roots {
   readonly nodeSystems: readonly string[];
 }
 
-export function openRoots(rules: readonly FilesRule[]): Roots {
+/** May wait for file systems. `at` is told each path before it is looked at. */
+export function openRoots(rules: readonly FilesRule[], at: (path: string) => void): Roots {
   const nodeSystems = rules.length === 0 ? [] : deviceNodeSystems();
-  const opened = rules.map((rule) => openRoot(rule, nodeSystems));
+  const opened = rules.map((rule) => {
+    at(rule.host);
+    return openRoot(rule, nodeSystems);
+  });
   const roots = opened.map((root, index): Root => {
     const others = opened.flatMap((other, at) => (at === index || other.fd < 0 || root.fd < 0 ? [] : [at]));
     return {

@@ -1,8 +1,19 @@
 // A disk worker's thread: blocks in one operation after another, so that the reactor never does.
 
-import { type MessagePort, workerData } from "node:worker_threads";
-import { Capability, dropCapability, ringEventfd, SystemError, stepBack, threadLoaded } from "@ringway/linux";
+import { parentPort, workerData } from "node:worker_threads";
+import {
+  Capability,
+  dropCapability,
+  Errno,
+  inCalls,
+  ringEventfd,
+  SystemError,
+  stepBack,
+  threadLoaded,
+} from "@ringway/linux";
+import { DescriptorRoom } from "../descriptors.ts";
 import { change, type DiskOperation, perform, type TreeChange } from "./operations.ts";
+import type { DiskWorkerData } from "./threads.ts";
 
 threadLoaded();
 // What a disk keeps waiting can wait for the reactor too: four of these beside it would have most of a small machine.
@@ -11,8 +22,13 @@ stepBack(10);
 const dropped = dropCapability(Capability.KEEP_SET_ID);
 if (dropped < 0) throw new SystemError(-dropped, "capset");
 
-/** `wakeFd` is the reactor's eventfd: it sleeps in epoll and sees no messages. */
-const { port, wakeFd } = workerData as { port: MessagePort; wakeFd: number };
+const { port, wakeFd, descriptors } = workerData as DiskWorkerData;
+const room = new DescriptorRoom(descriptors, wakeFd);
+
+/** What is open when the operation is over is a guest's. */
+function mayBegin({ kind }: DiskOperation): boolean {
+  return (kind !== "open" && kind !== "list") || room.left;
+}
 
 type Message =
   | TreeChange
@@ -24,6 +40,10 @@ port.on("message", (message: Message) => {
     return;
   }
   const { id, operation } = message;
-  port.postMessage({ id, result: perform(operation) });
+  const result = inCalls(() =>
+    mayBegin(operation) ? perform(operation) : { errno: Errno.EMFILE, value: 0 },
+  );
+  port.postMessage({ id, result });
   ringEventfd(wakeFd);
 });
+parentPort!.postMessage("loaded");

@@ -1,7 +1,6 @@
 export { canonicalAddress } from "./addresses.ts";
 export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
-export { loadPolicy } from "./load.ts";
 export { PolicyMatcher } from "./matcher.ts";
 export { parsePolicy } from "./parse.ts";
 export { type KeptPlace, placesOfVm } from "./roots.ts";

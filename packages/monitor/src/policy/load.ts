@@ -1,4 +1,6 @@
-import { readFileSync, type Stats, statSync } from "node:fs";
+// A policy from a file. Everything here may wait for a file system, so it is the loader's thread that does it (loading/).
+
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { POLICY_FILE_BYTES_MAX } from "./defaults.ts";
 import { PolicyError, type PolicyProblem } from "./errors.ts";
 import { parseWithSource, problemAt } from "./parse.ts";
@@ -8,39 +10,28 @@ import { quoted } from "./text.ts";
 import type { Policy } from "./types.ts";
 
 /**
- * A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. For the start and
- * for SIGHUP alike.
+ * A policy whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. `at` is told each path before
+ * it is looked at.
  */
-export function loadPolicy(path: string, kept: readonly KeptPlace[] = []): Policy {
+export function readPolicy(path: string, kept: readonly KeptPlace[], at: (path: string) => void): Policy {
+  at(path);
   const { policy, source } = parseWithSource(readText(path), path);
   const problems = policy.files.flatMap((rule, index): PolicyProblem[] => {
+    at(rule.host);
     const problem = folderProblem(rule.host);
     return problem === undefined ? [] : [problemAt(source, ["files", index, "host"], problem)];
   });
-  for (const { index, message } of rootProblems(policy, [{ what: "the policy", path }, ...kept])) {
+  for (const { index, message } of rootProblems(policy, [{ what: "the policy", path }, ...kept], at)) {
     problems.push(problemAt(source, ["files", index, "host"], message));
   }
   if (problems.length > 0) throw new PolicyError(path, problems);
   return policy;
 }
 
-/** The policy of a file, or one that is there already, whose folders are looked at in the same way. */
-export function policyOf(policy: Policy | string, kept: readonly KeptPlace[]): Policy {
-  if (typeof policy === "string") return loadPolicy(policy, kept);
-  const problems = rootProblems(policy, kept).map(({ index, message }) => ({
-    line: 1,
-    column: 1,
-    path: `files[${index}].host`,
-    message,
-  }));
-  if (problems.length > 0) throw new PolicyError("policy", problems);
-  return policy;
-}
-
 function readText(path: string): string {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readStart(path, POLICY_FILE_BYTES_MAX + 1);
   } catch (error) {
     throw wholeFile(path, `cannot be read: ${systemMessage(error)}`, { cause: error });
   }
@@ -53,6 +44,23 @@ function readText(path: string): string {
     const before = bytes.toString("utf8").split("\u{fffd}", 1)[0]!.split("\n");
     const place = { line: before.length, column: before.at(-1)!.length + 1 };
     throw new PolicyError(path, [{ ...place, path: "", message: "expected UTF-8 text" }], { cause: error });
+  }
+}
+
+/** The first bytes of a regular file: to open, or to read, a pipe or a device could wait for whoever is behind it. */
+function readStart(path: string, bytesMax: number): Buffer {
+  const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
+  const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  try {
+    if (!fstatSync(fd).isFile()) throw new Error("it is not a regular file");
+    const bytes = Buffer.alloc(bytesMax);
+    let length = 0;
+    for (let count = -1; count !== 0 && length < bytesMax; length += count) {
+      count = readSync(fd, bytes, length, bytesMax - length, null);
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(fd);
   }
 }
 

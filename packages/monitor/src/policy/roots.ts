@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { closeFd, fstat, openDirectory } from "@ringway/linux";
 import { deviceOf } from "../disk/file-systems.ts";
 import { closeRoots, liesBelow, openRoots, type Root } from "../disk/roots.ts";
+import { PolicyError } from "./errors.ts";
 import { quoted } from "./text.ts";
 import type { Policy } from "./types.ts";
 
@@ -23,16 +24,34 @@ export interface RootProblem {
   readonly message: string;
 }
 
-/** What is wrong with folders that are there; `kept` beside the files that the policy itself names. */
-export function rootProblems(policy: Policy, kept: readonly KeptPlace[]): RootProblem[] {
+/** Throws PolicyError for a policy that was made elsewhere: it has no lines to point at. */
+export function requireRoots(policy: Policy, kept: readonly KeptPlace[], at: (path: string) => void): void {
+  const problems = rootProblems(policy, kept, at).map(({ index, message }) => ({
+    line: 1,
+    column: 1,
+    path: `files[${index}].host`,
+    message,
+  }));
+  if (problems.length > 0) throw new PolicyError("policy", problems);
+}
+
+/**
+ * What is wrong with folders that are there; `kept` beside the files that the policy itself names. May wait for file systems: `at` is
+ * told each path before it is looked at.
+ */
+export function rootProblems(
+  policy: Policy,
+  kept: readonly KeptPlace[],
+  at: (path: string) => void,
+): RootProblem[] {
   if (policy.files.length === 0) return [];
   const places = [...kept, ...policy.vms.flatMap(placesOfVm)];
-  const opened = openRoots(policy.files);
+  const opened = openRoots(policy.files, at);
   try {
     return opened.roots.flatMap((root, index) => {
       const { host } = policy.files[index]!;
       const message =
-        unreachable(root, host) ?? twoAccesses(opened.roots, index) ?? holds(root, host, places);
+        unreachable(root, host) ?? twoAccesses(opened.roots, index) ?? holds(root, host, places, at);
       return message === undefined ? [] : [{ index, message }];
     });
   } finally {
@@ -65,11 +84,19 @@ function twoAccesses(roots: readonly Root[], index: number): string | undefined 
   return `is the folder of files[${earlier}] too, which is ${roots[earlier]!.access}: one folder cannot be both`;
 }
 
-function holds(root: Root, host: string, places: readonly KeptPlace[]): string | undefined {
+function holds(
+  root: Root,
+  host: string,
+  places: readonly KeptPlace[],
+  at: (path: string) => void,
+): string | undefined {
   const held =
     root.fd < 0
       ? undefined
-      : places.find(({ path }) => namesOf(path).some((name) => reaches(root, dirname(name))));
+      : places.find(({ path }) => {
+          at(path);
+          return namesOf(path).some((name) => reaches(root, dirname(name)));
+        });
   return held && `${quoted(host)} holds ${held.what} (${held.path}), which no guest may reach`;
 }
 

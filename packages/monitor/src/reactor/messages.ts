@@ -1,13 +1,16 @@
 // What the main thread and the reactor's thread tell each other. Plain data: it is structured-cloned.
 
-import type { MessagePort } from "node:worker_threads";
 import type { MappingPlace } from "@ringway/linux";
+import type { GuestDescriptors } from "../descriptors.ts";
+import type { DiskPorts } from "../disk/threads.ts";
+import type { PolicyInForce } from "../loading/messages.ts";
 import type { Answer } from "../names/resolver.ts";
-import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 
 /** Given to the reactor's Worker when it starts. */
 export interface ReactorOptions {
-  readonly policy: CompiledPolicy;
+  readonly policy: PolicyInForce;
+  readonly disk: DiskPorts;
+  readonly descriptors: GuestDescriptors;
   /** The reactor sleeps in epoll; the main thread rings this eventfd after it has posted a message. */
   readonly wakeFd: number;
   readonly counters: SharedArrayBuffer;
@@ -22,7 +25,7 @@ export interface ReactorOptions {
 }
 
 export type ToReactor =
-  | { readonly kind: "policy"; readonly policy: CompiledPolicy }
+  | { readonly kind: "policy"; readonly policy: PolicyInForce }
   /** `fd` is a connected socket that becomes a guest; the reactor owns it from now on. */
   | {
       readonly kind: "attach";
@@ -30,7 +33,7 @@ export type ToReactor =
       readonly name: string;
       /** Whose budgets it uses; undefined: its own. */
       readonly key: string | undefined;
-      readonly policy: CompiledPolicy | undefined;
+      readonly policy: PolicyInForce | undefined;
     }
   /** The main thread keeps `memory` mapped until "vm-ended". `doorbell` is the path of its bell's socket. */
   | {
@@ -42,7 +45,6 @@ export type ToReactor =
   | { readonly kind: "vm-removed"; readonly name: string }
   /** The last one of an id has `ended`. */
   | ({ readonly kind: "resolved"; readonly id: number } & Answer)
-  | { readonly kind: "disk"; readonly port: MessagePort }
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
   | { readonly kind: "taken"; readonly id: number }
   | { readonly kind: "stop"; readonly drainMs: number };
@@ -95,8 +97,8 @@ export type FromReactor =
   | { readonly kind: "resolve-cancel"; readonly id: number }
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
   | { readonly kind: "vm-ended"; readonly name: string }
-  | { readonly kind: "disk"; readonly wakeFd: number }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }
   /** Answered with "taken", when everything before it has been taken. */
   | { readonly kind: "mark"; readonly id: number }
-  | { readonly kind: "stopped"; readonly aborted: number };
+  /** `aborted` streams were cut off; `stuck` operations are still in the hands of disk workers. */
+  | { readonly kind: "stopped"; readonly aborted: number; readonly stuck: number };

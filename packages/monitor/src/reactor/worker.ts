@@ -10,11 +10,14 @@ import {
   EPOLLIN,
   Errno,
   errnoMessage,
+  holdIfStopping,
+  inCalls,
   peerCredentials,
   threadLoaded,
 } from "@ringway/linux";
 import { type Account, Accounts } from "../accounts.ts";
 import { Attachment } from "../attachment.ts";
+import { DescriptorRoom } from "../descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
 import type { GuestLink } from "../guest-link.ts";
 import type { Host } from "../host.ts";
@@ -31,6 +34,8 @@ import { Reactor } from "./reactor.ts";
 const ACCEPT_RETRY_MS = 100;
 /** How often a stopping monitor looks whether its transfers are done. */
 const DRAIN_CHECK_MS = 20;
+/** How long a stopping monitor waits, when everything else is over, for a disk that has work of a guest's. */
+const DISK_END_MS = 1000;
 
 threadLoaded();
 const options = workerData as ReactorOptions;
@@ -49,7 +54,8 @@ function post(message: FromReactor): void {
   port.postMessage(message);
 }
 
-const disk = new DiskPool(reactor, (wakeFd) => post({ kind: "disk", wakeFd }));
+const disk = new DiskPool(reactor, options.disk);
+const descriptors = new DescriptorRoom(options.descriptors, options.wakeFd);
 
 const host: Host = {
   reactor,
@@ -57,6 +63,7 @@ const host: Host = {
   disk,
   partings: new Partings(reactor),
   accounts: new Accounts(),
+  descriptors,
   options,
   lingerMs: options.lingerMs,
   streamsIndex: counters.index("streams"),
@@ -87,6 +94,15 @@ function addGuest(
   if (processGuests() >= options.maxGuests) {
     turnAway(socketFd, Errno.EMFILE);
     post({ kind: "warning", guest: name, reason: `turned away: ${options.maxGuests} guests are attached` });
+    return;
+  }
+  if (!descriptors.left) {
+    turnAway(socketFd, Errno.EMFILE);
+    post({
+      kind: "warning",
+      guest: name,
+      reason: "turned away: the monitor has no descriptors left for guests",
+    });
     return;
   }
   const { regionBytes } = policy.policy.limits;
@@ -229,9 +245,6 @@ function onMessage(message: ToReactor): void {
       callback?.();
       return;
     }
-    case "disk":
-      disk.addWorker(message.port);
-      return;
     case "memory": {
       if (message.gc) (globalThis as { gc?: () => void }).gc?.();
       const { used_heap_size: heapUsed, external_memory: external } = getHeapStatistics();
@@ -258,26 +271,30 @@ function stop(drainMs: number): void {
     }
     for (const guest of guests) guest.close("the monitor stops");
     host.policy.release();
-    finish(transfers);
+    finish(transfers, performance.now() + DISK_END_MS);
   };
   check();
 }
 
-/** All that guests held is let go of, and disk work that uses their memory is over, before this thread goes. */
-function finish(aborted: number): void {
-  if (guests.size > 0 || disk.load > 0) {
-    reactor.after(DRAIN_CHECK_MS, () => finish(aborted));
+/**
+ * All that guests held is let go of, and disk work that uses their memory is over, before this thread goes. Work that never ends
+ * keeps its memory to itself.
+ */
+function finish(aborted: number, endMs: number): void {
+  if (guests.size > 0 || (disk.load > 0 && performance.now() < endMs)) {
+    reactor.after(DRAIN_CHECK_MS, () => finish(aborted, endMs));
     return;
   }
   disk.close();
   host.partings.close();
   stopped = true;
   reactor.pause();
-  post({ kind: "stopped", aborted });
+  post({ kind: "stopped", aborted, stuck: disk.load });
 }
 
 reactor.watch(options.wakeFd, EPOLLIN, {
   onEvents() {
+    holdIfStopping();
     drainEventfd(options.wakeFd);
     for (
       let received = receiveMessageOnPort(port);
@@ -291,8 +308,24 @@ reactor.watch(options.wakeFd, EPOLLIN, {
 if (listenFd >= 0) listenSlot = reactor.watch(listenFd, EPOLLIN, { onEvents: acceptGuests });
 post({ kind: "ready" });
 
+/** An error that nobody caught ends this thread, and then the process: no peer and no guest is left waiting until then. */
+function failing(error: unknown): never {
+  for (const guest of guests) {
+    try {
+      guest.close("the monitor failed");
+    } catch {
+      // What is broken may be this guest; the error that is thrown below is the first.
+    }
+  }
+  throw error;
+}
+
 function turn(): void {
-  reactor.run();
+  try {
+    inCalls(() => reactor.run());
+  } catch (error) {
+    failing(error);
+  }
   if (!stopped) setImmediate(turn);
   else reactor.epoll.close();
 }

@@ -61,7 +61,9 @@ export function openTcpListen(stream: Stream, requestId: number, body: Uint8Arra
     stream.refuse(requestId, errno, decision.rule, decision.reason);
     return;
   }
-  const fd = bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX));
+  const fd = guest.host.descriptors.left
+    ? bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX))
+    : -Errno.EMFILE;
   if (fd < 0) {
     stream.refuse(requestId, -fd, "", `listen on ${what}: ${errnoMessage(-fd)}`);
     return;
@@ -189,9 +191,10 @@ class TcpListenRelay implements Relay, EventSource {
   /** Gives connections to posted streams. True: the budget is used. */
   #acceptAll(): boolean {
     if (this.#resting !== undefined) return false;
+    const { host } = this.#stream.guest;
     for (let budget = ACCEPT_BUDGET; this.#anyPosted(); budget--) {
       if (budget === 0) return true;
-      const accepted = accept(this.#fd);
+      const accepted = host.descriptors.left ? accept(this.#fd) : -Errno.EMFILE;
       if (accepted === -Errno.EAGAIN) break;
       if (typeof accepted === "number") {
         // ECONNABORTED and its like are the connection's own end; the rest is the host's want of something.

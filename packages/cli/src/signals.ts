@@ -1,0 +1,16 @@
+// The signals that a command which serves guests heeds: SIGHUP, SIGTERM, SIGINT. bin/early.js keeps them from the first moment on.
+
+/** What bin/early.js gives. */
+export interface Signals {
+  /** From now on `handler` gets each signal, those that have come already first. */
+  take(handler: (signal: NodeJS.Signals) => void): void;
+}
+
+/** For run() in a program that has its own idea of signals: none come. */
+export const NO_SIGNALS: Signals = { take: () => {} };
+
+/** Ends the process by the signal, as if nobody had handled it. */
+export function dieBy(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}

@@ -1,0 +1,79 @@
+// Who may have the process's last descriptors: not guests. What they ask for is refused with EMFILE while a reserve is left, from which
+// the monitor takes what it needs later: a connection that is turned away, the policy and its folders read again, a name server's
+// socket, a VM's doorbell, a file that is looked at on the way to another.
+//
+// The kernel always gives the lowest number that is free. So one that is above the limit says that all below are taken, whoever has
+// them: the program that embeds the monitor counts as well, and nothing is counted here.
+
+import { closeFd, duplicateFd, Errno, fileDescriptorLimit, SystemError } from "@ringway/linux";
+import type { Policy } from "./policy/types.ts";
+
+/**
+ * 16 lookups of names, each with a socket; 4 disk workers with two folders on the way to a file; and 8 more: the policy, the folder
+ * and the socket's file of a reload, hosts file and resolv.conf, a log that is opened again, a connection that is turned away, a module.
+ */
+const RESERVE = 32;
+/** Guests that the limit must leave room for at the start: a process takes four descriptors, and a connection of its own one. */
+const ROOM_MIN = 8;
+
+/** Its threads and sockets take some 45, and want to be loaded. Below, it is not even clear that it could say so. */
+const LIMIT_MIN = 96;
+
+/** Throws SystemError (EMFILE) where no monitor can work with the limit on descriptors. */
+export function requireDescriptors(): void {
+  const { soft } = fileDescriptorLimit();
+  if (soft < LIMIT_MIN) throw tooFew(soft, String(LIMIT_MIN));
+}
+
+function tooFew(soft: number, needed: string): SystemError {
+  const detail = `the limit on open descriptors, RLIMIT_NOFILE, is ${soft}; at least ${needed} are needed`;
+  return new SystemError(Errno.EMFILE, "start", undefined, detail);
+}
+
+/** The number below which descriptors are guests': one word, which the main thread writes and the others read. */
+export type GuestDescriptors = Int32Array;
+
+/** None, until the policy is known. */
+export function guestDescriptors(): GuestDescriptors {
+  return new Int32Array(new SharedArrayBuffer(4));
+}
+
+/** Each root, and each VM's doorbell, may have to be opened anew beside those that are open. */
+export function setGuestDescriptors(limit: GuestDescriptors, policy: Policy, vms: number): void {
+  const { soft } = fileDescriptorLimit();
+  Atomics.store(limit, 0, Math.min(soft, 0x7fffffff) - RESERVE - policy.files.length - vms);
+}
+
+export class DescriptorRoom {
+  readonly #limit: GuestDescriptors;
+  readonly #fd: number;
+
+  /** `fd` is any that stays open. */
+  constructor(limit: GuestDescriptors, fd: number) {
+    this.#limit = limit;
+    this.#fd = fd;
+  }
+
+  /** May a guest have another descriptor? */
+  get left(): boolean {
+    return this.#next() < Atomics.load(this.#limit, 0);
+  }
+
+  /** Throws SystemError (EMFILE) where there is next to no room for guests at all. */
+  requireSome(): void {
+    const limit = Atomics.load(this.#limit, 0);
+    const next = this.#next();
+    if (next + ROOM_MIN <= limit) return;
+    const { soft } = fileDescriptorLimit();
+    const needed = next === Number.POSITIVE_INFINITY ? "more" : String(next + ROOM_MIN + soft - limit);
+    throw tooFew(soft, needed);
+  }
+
+  /** The number that the next descriptor would have. */
+  #next(): number {
+    const fd = duplicateFd(this.#fd);
+    if (fd < 0) return Number.POSITIVE_INFINITY;
+    closeFd(fd);
+    return fd;
+  }
+}

@@ -1,0 +1,72 @@
+// The disk workers as the main thread sees them: it starts them, before the first guest, and ends them.
+//
+// Invariant: a worker that does not come back from a system call is left where it is, with whatever memory and descriptors it has:
+// nobody else may get those before the process ends.
+
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { closeFd, createEventfd, NativeThread } from "@ringway/linux";
+import type { GuestDescriptors } from "../descriptors.ts";
+import { WORKER_OPTIONS } from "../worker-options.ts";
+
+const DISK_WORKERS = 4;
+
+/** The reactor's ends: for its pool. */
+export interface DiskPorts {
+  readonly ports: readonly MessagePort[];
+  /** Rung after each answer: the reactor sleeps in epoll, and sees no messages. */
+  readonly wakeFd: number;
+}
+
+/** What a worker is given. */
+export interface DiskWorkerData {
+  readonly port: MessagePort;
+  readonly wakeFd: number;
+  readonly descriptors: GuestDescriptors;
+}
+
+export class DiskThreads {
+  readonly ports: DiskPorts;
+  /** All of them can work; rejects where one cannot be had (ERR_WORKER_INIT_FAILED: no descriptors). */
+  readonly loaded: Promise<unknown>;
+  readonly #threads: NativeThread[] = [];
+
+  /** `failed` is told when one of them ends by itself. */
+  constructor(descriptors: GuestDescriptors, failed: (error: Error) => void) {
+    const wakeFd = createEventfd();
+    const ports: MessagePort[] = [];
+    const loaded: Promise<void>[] = [];
+    for (let i = 0; i < DISK_WORKERS; i++) {
+      const { port1, port2 } = new MessageChannel();
+      const thread = new NativeThread(new URL("./worker.js", import.meta.url), {
+        name: `disk-${i}`,
+        ...WORKER_OPTIONS,
+        workerData: { port: port1, wakeFd, descriptors } satisfies DiskWorkerData,
+        transferList: [port1],
+      });
+      thread.onFailure(failed);
+      loaded.push(
+        new Promise((resolve, reject) => {
+          thread.once("error", reject);
+          thread.once("message", () => {
+            thread.unref();
+            resolve();
+          });
+        }),
+      );
+      ports.push(port2);
+      this.#threads.push(thread);
+    }
+    this.ports = { ports, wakeFd };
+    this.loaded = Promise.all(loaded);
+    // Whoever starts a monitor may have failed before it looks.
+    this.loaded.catch(() => {});
+  }
+
+  /** Ends them. Returns how many are still in a call after `limitMs`. */
+  async stop(limitMs: number): Promise<number> {
+    const stopped = await Promise.all(this.#threads.map((thread) => thread.stop(limitMs)));
+    const stuck = stopped.filter((over) => !over).length;
+    if (stuck === 0) closeFd(this.ports.wakeFd);
+    return stuck;
+  }
+}

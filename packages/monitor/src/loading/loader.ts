@@ -1,0 +1,176 @@
+// What waits for a file system on the way to a policy in force, or to a socket, done on a thread of its own: neither the main thread
+// nor the reactor ever stands still for a dead disk, and there is an end to how long anybody waits for an answer.
+//
+//   idle ── a question ──> asked ── answer ──────────────────────────> idle
+//                            └── LOAD_MS over ──> stuck ── answer ──> idle (nobody waits for it: what it opened is closed)
+//
+// While it is stuck, every other question is refused at once: one thread is all that a dead disk can take.
+
+import { closeFd, NativeThread } from "@ringway/linux";
+import { closeRoots } from "../disk/roots.ts";
+import { PolicyError } from "../policy/errors.ts";
+import type { KeptPlace, RootProblem } from "../policy/roots.ts";
+import type { Policy } from "../policy/types.ts";
+import { WORKER_OPTIONS } from "../worker-options.ts";
+import {
+  type FromLoader,
+  type Listening,
+  type LoadedPolicy,
+  type LoaderAnswers,
+  type LoaderQuestion,
+  type ToLoader,
+  unpackError,
+} from "./messages.ts";
+import { removeSocketFile } from "./socket-file.ts";
+
+/** How long a file system may take. An automount of a file server that sleeps takes a second or two. */
+const LOAD_MS = 5000;
+/** How long the end of the process waits for its socket's file to be removed. */
+const UNLINK_NOW_MS = 1000;
+/** How long close() waits for a thread that is in a call. */
+const CLOSE_MS = 100;
+
+/** No answer in time: from the file system behind `path`. */
+export class NoAnswerError extends Error {
+  override readonly name: string = "NoAnswerError";
+  readonly code: "ERR_RINGWAY_NO_ANSWER" = "ERR_RINGWAY_NO_ANSWER";
+  readonly path: string;
+
+  constructor(path: string) {
+    super(`the file system of ${JSON.stringify(path)} has not answered within ${LOAD_MS / 1000} s`);
+    this.path = path;
+  }
+}
+
+interface Waiting {
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export class Loader {
+  readonly #thread: NativeThread;
+  readonly #waiting: Map<number, Waiting> = new Map();
+  #nextId = 1;
+  #at = "";
+  /** Questions whose asker has given up. */
+  #stuck = 0;
+  #failure: Error | undefined;
+
+  /** `failed` is told when the thread ends by itself. */
+  constructor(failed: (error: Error) => void) {
+    this.#thread = new NativeThread(new URL("./worker.js", import.meta.url), {
+      name: "loader",
+      ...WORKER_OPTIONS,
+      workerData: {},
+    });
+    this.#thread.on("message", (message: FromLoader) => this.#onMessage(message));
+    this.#thread.onFailure((error) => {
+      this.#failure = error;
+      for (const id of [...this.#waiting.keys()]) this.#take(id)?.reject(error);
+      failed(error);
+    });
+    this.#thread.unref();
+  }
+
+  /** Throws PolicyError, NoAnswerError. */
+  check(path: string, kept: readonly KeptPlace[]): Promise<Policy> {
+    return this.#ask({ kind: "check", path, kept }).catch((error) => rejectFile(path, error));
+  }
+
+  /** A policy, or a policy file, and its roots, whose descriptors are the caller's. Throws PolicyError, NoAnswerError. */
+  load(policy: Policy | string, kept: readonly KeptPlace[]): Promise<LoadedPolicy> {
+    if (typeof policy !== "string") return this.#ask({ kind: "open", policy, kept });
+    return this.#ask({ kind: "load", path: policy, kept }).catch((error) => rejectFile(policy, error));
+  }
+
+  /** What is wrong with the roots of a policy that is in force, beside other things that are kept. Throws NoAnswerError. */
+  judge(policy: Policy, kept: readonly KeptPlace[]): Promise<readonly RootProblem[]> {
+    return this.#ask({ kind: "judge", policy, kept });
+  }
+
+  /** Throws what listenUnix() throws, and NoAnswerError. */
+  listen(path: string): Promise<Listening> {
+    return this.#ask({ kind: "listen", path });
+  }
+
+  /** Removes the socket's file where it is still its own. */
+  async unlink(listening: Listening): Promise<void> {
+    // A monitor without its loader ends: there is nobody left to keep from waiting.
+    if (this.#failure !== undefined) removeSocketFile(listening);
+    else await this.#ask({ kind: "unlink", listening });
+  }
+
+  /** The same while this thread's loop turns no more: waits for it here, and not for long. */
+  unlinkNow(listening: Listening): void {
+    if (this.#failure !== undefined) removeSocketFile(listening);
+    if (this.#failure !== undefined || this.#stuck > 0) return;
+    const done = new Int32Array(new SharedArrayBuffer(4));
+    this.#thread.postMessage({ kind: "unlink", listening, done, id: 0 } satisfies ToLoader);
+    Atomics.wait(done, 0, 0, UNLINK_NOW_MS);
+  }
+
+  async close(): Promise<void> {
+    await this.#thread.stop(CLOSE_MS);
+  }
+
+  #ask<K extends LoaderQuestion["kind"]>(
+    question: Extract<LoaderQuestion, { kind: K }>,
+  ): Promise<LoaderAnswers[K]> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#stuck > 0) return Promise.reject(new NoAnswerError(this.#at));
+    const id = this.#nextId++;
+    return new Promise<LoaderAnswers[K]>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        this.#stuck++;
+        reject(new NoAnswerError(this.#at));
+      }, LOAD_MS);
+      this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject, timer });
+      this.#thread.postMessage({ ...question, id } satisfies ToLoader);
+    });
+  }
+
+  #take(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    clearTimeout(waiting?.timer);
+    this.#waiting.delete(id);
+    return waiting;
+  }
+
+  #onMessage(message: FromLoader): void {
+    if (message.kind === "at") {
+      this.#at = message.path;
+      return;
+    }
+    const waiting = this.#take(message.id);
+    if (waiting === undefined) {
+      this.#stuck--;
+      if (message.kind === "done") letGo(message.value);
+    } else if (message.kind === "failed") waiting.reject(unpackError(message.error));
+    else waiting.resolve(message.value as never);
+  }
+}
+
+/** A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. Throws PolicyError. */
+export async function loadPolicy(path: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
+  const loader = new Loader(() => {});
+  try {
+    return await loader.check(path, kept);
+  } finally {
+    await loader.close();
+  }
+}
+
+/** Closes what nobody will use: an answer of the loader. */
+export function letGo(answer: unknown): void {
+  const { roots, fd } = answer as Partial<LoadedPolicy & Listening>;
+  if (roots !== undefined) closeRoots(roots);
+  if (fd !== undefined) closeFd(fd);
+}
+
+function rejectFile(file: string, error: unknown): never {
+  if (!(error instanceof NoAnswerError)) throw error;
+  const problem = { line: 1, column: 1, path: "", message: `cannot be read: ${error.message}` };
+  throw new PolicyError(file, [problem], { cause: error });
+}

@@ -1,0 +1,65 @@
+// The loader's thread: one question after another, each of which may wait for a file system as long as that likes.
+
+import { parentPort } from "node:worker_threads";
+import { inCalls, threadLoaded } from "@ringway/linux";
+import { openRoots } from "../disk/roots.ts";
+import { compilePolicy } from "../policy/compiled/compile.ts";
+import { requireRoots, rootProblems } from "../policy/roots.ts";
+import type { Policy } from "../policy/types.ts";
+import {
+  type FromLoader,
+  type LoadedPolicy,
+  type LoaderQuestion,
+  packError,
+  type ToLoader,
+} from "./messages.ts";
+import { listenAt, removeSocketFile } from "./socket-file.ts";
+
+const port = parentPort!;
+threadLoaded();
+
+const post = (message: FromLoader): void => port.postMessage(message);
+const at = (path: string): void => post({ kind: "at", path });
+
+/** The YAML parser takes 100 ms to load: who brings policies along does without. */
+type Reading = typeof import("../policy/load.ts");
+const readsFile = ({ kind }: LoaderQuestion): boolean => kind === "check" || kind === "load";
+
+function answer(question: LoaderQuestion, reading: Reading | undefined): unknown {
+  switch (question.kind) {
+    case "check":
+      return reading!.readPolicy(question.path, question.kept, at);
+    case "load":
+      return open(reading!.readPolicy(question.path, question.kept, at));
+    case "open":
+      requireRoots(question.policy, question.kept, at);
+      return open(question.policy);
+    case "judge":
+      return rootProblems(question.policy, question.kept, at);
+    case "listen":
+      at(question.path);
+      return listenAt(question.path);
+    case "unlink":
+      at(question.listening.path);
+      return removeSocketFile(question.listening);
+  }
+}
+
+function open(policy: Policy): LoadedPolicy {
+  return { policy, compiled: compilePolicy(policy), roots: openRoots(policy.files, at) };
+}
+
+port.on("message", async ({ id, ...question }: ToLoader) => {
+  const reading = readsFile(question) ? await import("../policy/load.ts") : undefined;
+  inCalls(() => {
+    try {
+      post({ kind: "done", id, value: answer(question, reading) });
+    } catch (error) {
+      post({ kind: "failed", id, error: packError(error) });
+    }
+    if (question.kind === "unlink" && question.done !== undefined) {
+      Atomics.store(question.done, 0, 1);
+      Atomics.notify(question.done, 0);
+    }
+  });
+});
