@@ -161,6 +161,8 @@ it("a read-write root within a read-only one is written by its own name alone", 
   expect(readFileSync(join(host.fixed, "scratch/file"), "utf8")).toBe("scratch");
   expect(await readFile("/fixed/scratch/file")).toBe("scratch");
   expect(await failureOf(guest.openFile("/fixed/scratch/file", WRITE))).toMatchObject({ rule: "fixed" });
+  symlinkSync("/fixed/scratch/file", onHost("to-scratch"));
+  expect(await failureOf(guest.openFile("/data/to-scratch", WRITE))).toMatchObject({ rule: "fixed" });
 });
 
 describe("a symbolic link is followed as the guest sees its tree", () => {
