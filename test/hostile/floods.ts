@@ -2,8 +2,8 @@
 // holds them to.
 
 import { ANSWER_MS, Child, here, TSX } from "./child.ts";
-import { type Fares, type Judged, judge, type Pair } from "./fares.ts";
-import { MIXES, type Mix } from "./mixes.ts";
+import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
+import type { Mix } from "./mixes.ts";
 import { makeWorld, type World } from "./world.ts";
 
 export interface FloodOptions {
@@ -104,6 +104,21 @@ export class Floods implements AsyncDisposable {
   }
 }
 
+/** What promise 8 says of it, and was not so. */
+export function broken({ mix, answers, confined }: Flooded): string[] {
+  const wrong: string[] = [];
+  if (answers === 0) wrong.push(`${mix}: got no answer, so it tried nothing`);
+  if (confined.throughputShare < THROUGHPUT_SHARE_MIN)
+    wrong.push(
+      `${mix}: the well-behaved guest kept ${confined.throughputShare.toFixed(2)} of its throughput`,
+    );
+  if (confined.p99Times > P99_TIMES_MAX)
+    wrong.push(
+      `${mix}: its p99 round trip took ${confined.p99Times.toFixed(1)} times as long as undisturbed`,
+    );
+  return wrong;
+}
+
 /** One line of what a mix did. */
 export function told({ mix, answers, confined, unconfined }: Flooded): string {
   const of = ({ undisturbed, disturbed, throughputShare, p99Times }: Judged): string =>
@@ -112,5 +127,3 @@ export function told({ mix, answers, confined, unconfined }: Flooded): string {
       : `${undisturbed.mibPerS} -> ${disturbed.mibPerS} MiB/s (${throughputShare.toFixed(2)}), p99 ${undisturbed.p99Us} -> ${disturbed.p99Us} us (${p99Times.toFixed(1)})`;
   return `${mix}: ${answers} answers; ${of(confined)}; unconfined ${of(unconfined)}`;
 }
-
-export { MIXES };

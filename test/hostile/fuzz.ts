@@ -1,12 +1,15 @@
-// npm run fuzz -- [--minutes N] [--mutations N] [--seed S] [--from STEP] [--steps N] [--pairs N] [--regression FILE]
+// npm run fuzz -- [--minutes N] [--mutations N] [--seed S] [--from STEP] [--steps N] [--pairs N] [--regression FILE] [--mixes PATTERN]
 //
-// One long run against the hostile guest. What fails is written as a regression, to be done again with --regression, and to be
-// kept in test/hostile/regressions.
+// One long run against the hostile guest, and then a flood of each kind (mixes.ts), with a line for what it did and how the guest beside
+// it fared; --mixes chooses among these, by a regular expression, and leaves the long run out. What fails in the long run is written as a
+// regression, to be done again with --regression, and to be kept in test/hostile/regressions.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { broken, Floods, told } from "./floods.ts";
+import { MIXES } from "./mixes.ts";
 import { run } from "./supervisor.ts";
 
 const option = { type: "string" } as const;
@@ -20,6 +23,7 @@ const { values } = parseArgs({
     pairs: option,
     regression: option,
     json: option,
+    mixes: option,
   },
 });
 const kept = values.regression === undefined ? {} : JSON.parse(readFileSync(values.regression, "utf8"));
@@ -28,22 +32,40 @@ const number = (
   otherwise: number,
 ): number => Number(values[name] ?? kept[name] ?? otherwise);
 
-const seed = number("seed", Math.floor(Math.random() * 2 ** 31));
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+/** The floods whose names match; what broke promise 8. */
+async function flood(pattern: RegExp, pairs: number): Promise<string[]> {
+  await using floods = await Floods.begin();
+  const failures: string[] = [];
+  for (const mix of MIXES.filter(({ name }) => pattern.test(name))) {
+    const flooded = await floods.run(mix, {
+      pairs,
+      unconfinedPairs: Math.ceil(pairs / 3),
+      windowMs: 1000,
+    });
+    say(told(flooded));
+    failures.push(...broken(flooded));
+  }
+  return failures;
+}
+
 const steps = number("steps", 0);
+const pairs = number("pairs", steps > 0 ? 0 : 15);
+/** For a mix: some of what the long run has. */
+const floodPairs = Math.ceil(pairs / 3);
+if (values.mixes !== undefined) {
+  const failures = await flood(new RegExp(values.mixes), floodPairs);
+  for (const failure of failures) say(`FAILED: ${failure}`);
+  process.exit(failures.length > 0 ? 1 : 0);
+}
+
+const seed = number("seed", Math.floor(Math.random() * 2 ** 31));
 const mutations = number("mutations", 0);
 const minutes = number("minutes", steps > 0 || mutations > 0 ? 0 : 10);
 const from = number("from", 0);
-process.stdout.write(`seed ${seed}\n`);
-const report = await run({
-  seed,
-  steps,
-  mutations,
-  minutes,
-  from,
-  pairs: number("pairs", steps > 0 ? 0 : 15),
-  windowMs: 1000,
-  say: (line) => void process.stdout.write(`${line}\n`),
-});
+say(`seed ${seed}`);
+const report = await run({ seed, steps, mutations, minutes, from, pairs, windowMs: 1000, say });
 const { last, ...rest } = report;
 process.stdout.write(`${JSON.stringify(rest, undefined, 1)}\n`);
 if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(rest));
@@ -61,4 +83,6 @@ if (report.failures.length > 0) {
   process.stdout.write(`FAILED: ${report.failures.join("\n")}\nwritten: ${file}\n`);
   process.exit(1);
 }
-process.exit(0);
+const failures = pairs > 0 ? await flood(/./, floodPairs) : [];
+for (const failure of failures) say(`FAILED: ${failure}`);
+process.exit(failures.length > 0 ? 1 : 0);

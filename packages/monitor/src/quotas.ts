@@ -88,14 +88,17 @@ export class OperationQuota {
   #left = 0;
   #endMs = 0;
 
-  /** Takes one of `perSecond`. False: there is none left in this interval; nothing is owed for asking. */
-  take(perSecond: number, nowMs: number): boolean {
+  /**
+   * Takes `cost` of `perSecond`. False: none are left in this interval; nothing is owed for asking, and what is taken beyond the
+   * interval's share stays owed.
+   */
+  take(cost: number, perSecond: number, nowMs: number): boolean {
     if (nowMs >= this.#endMs) {
       this.#endMs = nowMs + OPERATION_INTERVAL_MS;
-      this.#left = Math.ceil((perSecond * OPERATION_INTERVAL_MS) / 1000);
+      this.#left = Math.min(this.#left, 0) + Math.ceil((perSecond * OPERATION_INTERVAL_MS) / 1000);
     }
-    if (this.#left === 0) return false;
-    this.#left--;
+    if (this.#left <= 0) return false;
+    this.#left -= cost;
     return true;
   }
 

@@ -84,6 +84,7 @@ test("whoever waited in vain gives its turn on", async () => {
   for (const key of ["a", "b", "c", "d"]) for (let i = 0; i < 4; i++) asker.ask(key, `${key}${i}`);
   asker.ask("e", "late", 20);
   vi.advanceTimersByTime(20);
+  await turn();
   expect(asker.told.get("late")).toEqual([{ ...LATE, ended: true }]);
   asker.ask("e", "patient");
   answer("a0");
@@ -113,6 +114,7 @@ describe("a lookup that is given up", () => {
     const asker = new Asker(lookup);
     for (let i = 0; i < 5; i++) asker.ask("guest", `name-${i}`, i === 0 ? 100 : 60_000);
     vi.advanceTimersByTime(100);
+    await turn();
     expect(aborted).toEqual(["name-0"]);
     expect(asker.told.get("name-0")).toEqual([LATE]);
     expect(asked).not.toContain("name-4");

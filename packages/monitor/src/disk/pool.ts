@@ -27,6 +27,22 @@ export interface Job {
   readonly done: (result: DiskResult) => void;
 }
 
+/** A listing's frame has hundreds of names, which take a worker that much longer than one. */
+const LISTING_COST = 8;
+
+/** In operations, of the quota. */
+function costOf({ kind }: DiskOperation): number {
+  switch (kind) {
+    case "close":
+      return 0;
+    case "list":
+    case "listMore":
+      return LISTING_COST;
+    default:
+      return 1;
+  }
+}
+
 export class DiskPool {
   readonly #idle: MessagePort[];
   readonly #ports: readonly MessagePort[];
@@ -107,7 +123,7 @@ export class DiskPool {
       const busy = this.#busy.get(user) ?? 0;
       if (busy >= WORKERS_PER_KEY) continue;
       const job = queue.values().next().value!;
-      if (job.operation.kind !== "close" && !this.#mayBegin(user, job.perSecond)) continue;
+      if (!this.#mayBegin(job)) continue;
       queue.delete(job);
       this.#queues.delete(user);
       if (queue.size > 0) this.#queues.set(user, queue);
@@ -119,8 +135,10 @@ export class DiskPool {
     }
   }
 
-  /** False: `user` has had its operations for now, and is looked at again when it has more. */
-  #mayBegin(user: DiskUser, perSecond: number): boolean {
+  /** False: its user has had its operations for now, and is looked at again when it has more. */
+  #mayBegin({ user, operation, perSecond }: Job): boolean {
+    const cost = costOf(operation);
+    if (cost === 0) return true;
     if (this.#resting.has(user)) return false;
     let quota = this.#quotas.get(user);
     if (quota === undefined) {
@@ -128,7 +146,7 @@ export class DiskPool {
       this.#quotas.set(user, quota);
     }
     const nowMs = performance.now();
-    if (quota.take(perSecond, nowMs)) return true;
+    if (quota.take(cost, perSecond, nowMs)) return true;
     this.#reactor.counters.add("quotaDiskOperations");
     this.#resting.add(user);
     this.#reactor.after(quota.restMs(nowMs), () => {

@@ -17,7 +17,7 @@ import type { DiskWorkerData } from "./threads.ts";
 
 threadLoaded();
 // What a disk keeps waiting can wait for the reactor too: four of these beside it would have most of a small machine.
-stepBack(10);
+stepBack(5);
 // So the kernel itself takes set-id bits from a file that is written to or cut, also where the monitor is root's.
 const dropped = dropCapability(Capability.KEEP_SET_ID);
 if (dropped < 0) throw new SystemError(-dropped, "capset");

@@ -9,6 +9,7 @@ import { Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
 import { isPort } from "../policy/ports.ts";
 import { quoted } from "../policy/text.ts";
+import { Deadline } from "./deadline.ts";
 
 export type Family = 4 | 6;
 
@@ -54,10 +55,10 @@ export class NameServer {
     const channel = this.#idle.pop() ?? this.#channel();
     let late = false;
     const cancel = (): void => channel.cancel();
-    const timer = setTimeout(() => {
+    const limit = new Deadline(timeoutMs, () => {
       late = true;
       cancel();
-    }, timeoutMs);
+    });
     signal.addEventListener("abort", cancel);
     try {
       const addresses = family === 4 ? channel.resolve4(name) : channel.resolve6(name);
@@ -69,7 +70,7 @@ export class NameServer {
         code: "ETIMEOUT",
       });
     } finally {
-      clearTimeout(timer);
+      limit.cancel();
       signal.removeEventListener("abort", cancel);
       this.#idle.push(channel);
     }

@@ -11,6 +11,7 @@
 // guest starts and gives up, again and again, is never more than what it may have under way.
 
 import { Errno } from "@ringway/control";
+import { Deadline } from "./deadline.ts";
 import { type Turn, Turns } from "./turns.ts";
 
 /**
@@ -84,6 +85,8 @@ class Resolution {
   readonly #turns: Turns;
   readonly #tell: (answer: Answer) => void;
   #turn: Turn | undefined;
+  #limit: Deadline | undefined;
+  /** For the end of a lookup that was given up. */
   #timer: NodeJS.Timeout | undefined;
   /** Aborts the lookup; there from when it runs. */
   #abort: AbortController | undefined;
@@ -99,7 +102,7 @@ class Resolution {
   }
 
   start(key: string, timeoutMs: number): void {
-    this.#timer = setTimeout(() => this.giveUp(Errno.ETIMEDOUT), timeoutMs);
+    this.#limit = new Deadline(timeoutMs, () => this.giveUp(Errno.ETIMEDOUT));
     this.#turn = this.#turns.enter(key, () => void this.#run());
   }
 
@@ -111,7 +114,7 @@ class Resolution {
     }
     this.#abandoned = true;
     if (errno !== 0 && !this.#found) this.#tell({ addresses: [], errno, ended: false });
-    clearTimeout(this.#timer);
+    this.#limit?.cancel();
     this.#timer = setTimeout(() => this.#end([], 0), ABANDONED_MS);
     this.#timer.unref();
     this.#abort.abort();
@@ -140,6 +143,7 @@ class Resolution {
   #end(addresses: readonly string[], errno: number): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#limit?.cancel();
     clearTimeout(this.#timer);
     this.#tell(this.#abandoned ? NOTHING_MORE : { addresses, errno: this.#found ? 0 : errno, ended: true });
     // Last: the next one's turn begins within.

@@ -14,7 +14,7 @@ export const DEFAULT_LIMITS: Limits = {
   fileBytesWritten: Number.MAX_SAFE_INTEGER,
   // One for each file that may be open, and as many connections in the making three times over.
   requests: 1024,
-  // Some 40 us of the reactor's thread each, to give it to a worker and to take the answer: 0.4 of it at the most.
+  // Some 50 us of the reactor's thread each, to hand it to a worker, take the answer and reply: half of it at the most.
   diskOperations: 10_000,
   // In vain: about 3 us each, so 6 % of a core for a guest that means ill. One that means well has far fewer.
   bells: 20_000,
