@@ -26,6 +26,8 @@ export class Account {
   readonly lines: LineQuota = new LineQuota();
   readonly sockets: SocketBudget = new SocketBudget();
   fileBytesWritten = 0;
+  /** Of its guests' regions, until no disk work is left in them. */
+  regionBytes = 0;
   /** Requests of its guests that wait for their answers. */
   requests = 0;
   readonly #accounts: Accounts;
@@ -46,6 +48,11 @@ export class Account {
   release(): void {
     this.#holders--;
     if (this.#holders === 0) this.#accounts.idle(this);
+  }
+
+  /** Its guests that are served. */
+  get guests(): number {
+    return this.#guests;
   }
 
   /** One of its guests is served from now on. */

@@ -129,6 +129,12 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     return this.#state === "gone";
   }
 
+  /** Has it ever asked to be attached? */
+  get hasAsked(): boolean {
+    const { state, attachRequested } = this.session;
+    return this.#state !== "attaching" || state !== HostState.RESETTING || attachRequested;
+  }
+
   /** Nobody reads what comes for this guest any more. */
   get departed(): boolean {
     return this.#state === "lingering" || this.#state === "gone";

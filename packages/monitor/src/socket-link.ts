@@ -50,6 +50,8 @@ export class SocketLink implements GuestLink {
       throw error;
     }
     this.memory = memory;
+    account.retain();
+    account.regionBytes += memory.bytes;
     this.#bellToHostFd = made[0]!;
     this.#bellToGuestFd = made[1]!;
   }
@@ -107,7 +109,10 @@ export class SocketLink implements GuestLink {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#socketSlot >= 0) this.hangUp();
-    else if (errno !== undefined) turnAway(this.#socketFd, errno);
+    else if (errno !== undefined) {
+      turnAway(this.#socketFd, errno);
+      this.settled();
+    }
     // The guest holds the bell too: closing alone would leave it in epoll.
     if (this.#bellSuspended) this.#reactor.unwatch(this.#bellSlot);
     else if (this.#bellSlot >= 0) this.#reactor.forget(this.#bellToHostFd, this.#bellSlot);
@@ -116,8 +121,10 @@ export class SocketLink implements GuestLink {
     this.memory[Symbol.dispose]();
   }
 
+  /** The memory has kept itself for as long as disk work was in it, and has counted. */
   settled(): void {
-    // The memory keeps itself for as long as disk work is in it.
+    this.account.regionBytes -= this.memory.bytes;
+    this.account.release();
   }
 }
 

@@ -110,6 +110,8 @@ describe("a good policy", () => {
       ],
       vms: [],
       limits: {
+        guests: 64,
+        regionBytesTotal: 64 * 64 * 2 ** 20,
         streams: 100,
         regionBytes: 64 * 2 ** 20,
         streamBytes: 65536,
@@ -123,7 +125,7 @@ describe("a good policy", () => {
         logLines: 1000,
         logBytes: 256 * 1024,
       },
-      timeouts: { connectMs: 1000, resolveMs: 10_000 },
+      timeouts: { connectMs: 1000, resolveMs: 10_000, attachMs: 10_000 },
     });
   });
 
@@ -679,6 +681,7 @@ describe("the schema", () => {
     expect(parse(`version: 1\nlimits:\n${stated.join("\n")}`).limits).toEqual(DEFAULT_LIMITS);
     expect(timeouts!.properties!.connectMs!.default).toBe(DEFAULT_TIMEOUTS.connectMs);
     expect(timeouts!.properties!.resolveMs!.default).toBe(DEFAULT_TIMEOUTS.resolveMs);
+    expect(timeouts!.properties!.attachMs!.default).toBe(DEFAULT_TIMEOUTS.attachMs);
     expect(limits!.properties!.streams!.maximum).toBe(MAX_STREAM_ID);
   });
 

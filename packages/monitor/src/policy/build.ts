@@ -36,7 +36,11 @@ export interface RawPolicy {
   readonly files?: RawFiles[];
   readonly vms?: RawVm[];
   readonly limits?: Partial<Record<keyof Limits, number | string>>;
-  readonly timeouts?: { readonly connectMs?: number; readonly resolveMs?: number };
+  readonly timeouts?: {
+    readonly connectMs?: number;
+    readonly resolveMs?: number;
+    readonly attachMs?: number;
+  };
 }
 
 interface RawRule {
@@ -256,7 +260,7 @@ function checkShadows(files: readonly RawFiles[], context: BuildContext): void {
 
 function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): Limits {
   const size = (
-    key: "regionBytes" | "streamBytes" | "socketBytes" | "fileBytesWritten" | "logBytes",
+    key: "regionBytes" | "regionBytesTotal" | "streamBytes" | "socketBytes" | "fileBytesWritten" | "logBytes",
     least: number,
     most: number,
   ): number => {
@@ -293,7 +297,14 @@ function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): L
     raw.fileBytesWritten === "unlimited"
       ? Number.MAX_SAFE_INTEGER
       : size("fileBytesWritten", 0, Number.MAX_SAFE_INTEGER);
+  const guests = Number(raw.guests ?? defaults.DEFAULT_LIMITS.guests);
+  const regionBytesTotal =
+    raw.regionBytesTotal === undefined
+      ? guests * regionBytes
+      : size("regionBytesTotal", regionBytes, defaults.REGION_BYTES_TOTAL_MAX);
   return {
+    guests,
+    regionBytesTotal,
     streams: Number(raw.streams ?? defaults.DEFAULT_LIMITS.streams),
     regionBytes,
     streamBytes,

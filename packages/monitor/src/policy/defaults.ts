@@ -4,6 +4,10 @@ import type { Limits, PortRange, Timeouts } from "./types.ts";
 
 /** Limits of a policy that names none. 4096 streams of two 4 KiB rings and a header page each take 48 MiB of the region. */
 export const DEFAULT_LIMITS: Limits = {
+  // A quarter of the 256 places of a monitor: no user alone keeps others out, nor do three.
+  guests: 64,
+  // As many regions as guests. They cost memory only where they are touched, and of that the most by the guest's own hand.
+  regionBytesTotal: 64 * 256 * MiB,
   streams: 4096,
   regionBytes: 256 * MiB,
   streamBytes: 1 * MiB,
@@ -34,7 +38,7 @@ export const LOG_BYTES_MAX: number = 1024 * MiB;
 /** Of a VM's memory that does not exist yet. */
 export const DEFAULT_VM_MEMORY_BYTES: number = 64 * MiB;
 
-export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 30_000, resolveMs: 10_000 };
+export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 30_000, resolveMs: 10_000, attachMs: 10_000 };
 
 export const ALL_PORTS: readonly PortRange[] = [{ first: 1, last: 65535 }];
 
@@ -42,6 +46,9 @@ export const ALL_PORTS: readonly PortRange[] = [{ first: 1, last: 65535 }];
 export const REGION_BYTES_MIN: number = 1 * MiB;
 /** What a buffer of Node 20 can view; u32 page numbers reach 16 TiB. */
 export const REGION_BYTES_MAX: number = 4096 * MiB;
+
+/** What the page numbers of one region reach; no machine has as much memory. */
+export const REGION_BYTES_TOTAL_MAX: number = 16 * 1024 * 1024 * MiB;
 
 /** Whether a region of a VM may have this size: a PCI bar is a power of two. */
 export function isVmMemorySize(bytes: number): boolean {

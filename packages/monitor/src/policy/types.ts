@@ -52,6 +52,10 @@ export interface VmEntry {
 }
 
 export interface Limits {
+  /** Of one key on the attach socket, at once. */
+  readonly guests: number;
+  /** Of the regions of one key. */
+  readonly regionBytesTotal: number;
   readonly streams: number;
   readonly regionBytes: number;
   readonly streamBytes: number;
@@ -76,6 +80,8 @@ export interface Limits {
 export interface Timeouts {
   readonly connectMs: number;
   readonly resolveMs: number;
+  /** From the greeting to the attach request. */
+  readonly attachMs: number;
 }
 
 export interface Policy {

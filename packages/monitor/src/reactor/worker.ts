@@ -3,25 +3,16 @@
 
 import { getHeapStatistics } from "node:v8";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import {
-  acceptUnix,
-  closeFd,
-  drainEventfd,
-  EPOLLIN,
-  Errno,
-  errnoMessage,
-  holdIfStopping,
-  inCalls,
-  peerCredentials,
-  threadLoaded,
-} from "@ringway/linux";
+import { drainEventfd, EPOLLIN, Errno, holdIfStopping, inCalls, threadLoaded } from "@ringway/linux";
 import { type Account, Accounts } from "../accounts.ts";
+import { AttachSocket, type AttachSocketHost, type NoPlace } from "../attach-socket.ts";
 import { Attachment } from "../attachment.ts";
 import { DescriptorRoom } from "../descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
 import type { GuestLink } from "../guest-link.ts";
 import type { Host } from "../host.ts";
 import { Lookups } from "../names/lookups.ts";
+import type { Limits } from "../policy/types.ts";
 import { PolicyState } from "../policy-state.ts";
 import { Partings } from "../relays/partings.ts";
 import { SocketLink, turnAway } from "../socket-link.ts";
@@ -30,8 +21,6 @@ import { Counters } from "./counters.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
 import { Reactor } from "./reactor.ts";
 
-/** How long the listening socket rests after an accept that failed for want of descriptors, in milliseconds. */
-const ACCEPT_RETRY_MS = 100;
 /** How often a stopping monitor looks whether its transfers are done. */
 const DRAIN_CHECK_MS = 20;
 /** How long a stopping monitor waits, when everything else is over, for a disk that has work of a guest's. */
@@ -83,6 +72,31 @@ const host: Host = {
   },
 };
 
+/** Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs. */
+function noPlace(
+  { key, guests: ofKey, regionBytes: held }: Account,
+  { regionBytes, guests: most, regionBytesTotal }: Limits,
+  waitingOfKey = 0,
+  waiting = 0,
+): NoPlace | undefined {
+  if (processGuests() + waiting >= options.maxGuests) {
+    return { errno: Errno.EMFILE, reason: `${options.maxGuests} guests are attached` };
+  }
+  if (!descriptors.left)
+    return { errno: Errno.EMFILE, reason: "the monitor has no descriptors left for guests" };
+  if (ofKey + waitingOfKey >= most) {
+    return {
+      errno: Errno.EMFILE,
+      reason: `${most} guests of ${key} are attached, the most that the policy allows`,
+    };
+  }
+  if (held + (waitingOfKey + 1) * regionBytes > regionBytesTotal) {
+    const reason = `the regions of ${key} have ${held} bytes, and the policy allows ${regionBytesTotal} in all`;
+    return { errno: Errno.ENOMEM, reason };
+  }
+  return undefined;
+}
+
 /** `account` is the caller's to release: a guest that has begun holds it by itself. */
 function addGuest(
   socketFd: number,
@@ -90,23 +104,9 @@ function addGuest(
   account: Account,
   policy: PolicyState,
   ownPolicy: boolean,
-): void {
-  if (processGuests() >= options.maxGuests) {
-    turnAway(socketFd, Errno.EMFILE);
-    post({ kind: "warning", guest: name, reason: `turned away: ${options.maxGuests} guests are attached` });
-    return;
-  }
-  if (!descriptors.left) {
-    turnAway(socketFd, Errno.EMFILE);
-    post({
-      kind: "warning",
-      guest: name,
-      reason: "turned away: the monitor has no descriptors left for guests",
-    });
-    return;
-  }
+): Attachment | undefined {
   const { regionBytes } = policy.policy.limits;
-  begin(name, () => new SocketLink(reactor, name, socketFd, account, regionBytes), policy, ownPolicy);
+  return begin(name, () => new SocketLink(reactor, name, socketFd, account, regionBytes), policy, ownPolicy);
 }
 
 function begin(
@@ -152,58 +152,25 @@ function processGuests(): number {
 
 // ── The listening socket ─────────────────────────────────────────────────────────────────────────────────────────
 
-let listenFd = options.listenFd;
-let listenSlot = -1;
+/** Undefined where there is none, or it was closed. */
+let attachSocket: AttachSocket | undefined;
 
-/**
- * A guest's region comes and goes in a quarter of a millisecond, in which this thread serves nobody, and leaves garbage: as many
- * guests as there may be come at once, and after that so many in a second. More of them wait in the socket's backlog.
- */
-const GUESTS_PER_S = 5;
-let guestsLeft = options.maxGuests;
-let guestsCountedMs = performance.now();
-
-function mayTakeGuest(): boolean {
-  const nowMs = performance.now();
-  guestsLeft = Math.min(options.maxGuests, guestsLeft + ((nowMs - guestsCountedMs) / 1000) * GUESTS_PER_S);
-  guestsCountedMs = nowMs;
-  if (guestsLeft >= 1) return true;
-  restListener(((1 - guestsLeft) / GUESTS_PER_S) * 1000);
-  return false;
-}
-
-function restListener(ms: number): void {
-  reactor.modify(listenFd, 0, listenSlot);
-  reactor.after(ms, () => {
-    if (listenFd >= 0) reactor.modify(listenFd, EPOLLIN, listenSlot);
-  });
-}
-
-function acceptGuests(): void {
-  while (mayTakeGuest()) {
-    const fd = acceptUnix(listenFd);
-    if (fd === -Errno.EAGAIN) return;
-    if (fd < 0) {
-      post({
-        kind: "warning",
-        guest: "",
-        reason: `accepting guests failed, trying again: ${errnoMessage(-fd)}`,
-      });
-      restListener(ACCEPT_RETRY_MS);
-      return;
-    }
-    guestsLeft--;
-    const account = host.accounts.take(`uid:${peerCredentials(fd).uid}`);
-    addGuest(fd, `guest-${nextGuest++}`, account, host.policy, false);
-    account.release();
-  }
-}
+const attachSocketHost: AttachSocketHost = {
+  reactor,
+  accounts: host.accounts,
+  places: options.maxGuests,
+  get attachMs() {
+    return host.policy.policy.timeouts.attachMs;
+  },
+  noPlace: (account, waitingOfKey, waiting) =>
+    noPlace(account, host.policy.policy.limits, waitingOfKey, waiting),
+  begin: (socketFd, account) => addGuest(socketFd, `guest-${nextGuest++}`, account, host.policy, false),
+  warn: (guest, reason) => post({ kind: "warning", guest, reason }),
+};
 
 function closeListener(): void {
-  if (listenFd < 0) return;
-  reactor.unwatch(listenSlot);
-  closeFd(listenFd);
-  listenFd = -1;
+  attachSocket?.close();
+  attachSocket = undefined;
 }
 
 // ── What the main thread asks ────────────────────────────────────────────────────────────────────────────────────
@@ -224,7 +191,13 @@ function onMessage(message: ToReactor): void {
       const { fd, name, key } = message;
       const account =
         key === undefined ? host.accounts.takeOwn(`attach:${nextAttach++}`) : host.accounts.take(key);
-      addGuest(fd, name, account, own ?? host.policy, own !== undefined);
+      const policy = own ?? host.policy;
+      const none = noPlace(account, policy.policy.limits);
+      if (none === undefined) addGuest(fd, name, account, policy, own !== undefined);
+      else {
+        turnAway(fd, none.errno);
+        post({ kind: "warning", guest: name, reason: `turned away: ${none.reason}` });
+      }
       account.release();
       own?.release();
       return;
@@ -305,7 +278,7 @@ reactor.watch(options.wakeFd, EPOLLIN, {
     }
   },
 });
-if (listenFd >= 0) listenSlot = reactor.watch(listenFd, EPOLLIN, { onEvents: acceptGuests });
+if (options.listenFd >= 0) attachSocket = new AttachSocket(attachSocketHost, options.listenFd);
 post({ kind: "ready" });
 
 /** An error that nobody caught ends this thread, and then the process: no peer and no guest is left waiting until then. */

@@ -104,7 +104,7 @@ export interface DiskWork {
 }
 
 /**
- * Gives an operation to the disk pool. The policy's roots and the guest's memory stay until `done` has returned; a
+ * Gives an operation to the disk pool. The policy's roots, and the guest's memory where it is worked in, stay until `done` has returned; a
  * violation that it finds is the stream's.
  */
 export function onDisk(
@@ -115,7 +115,8 @@ export function onDisk(
   const { guest } = stream;
   const { policy } = guest;
   const { disk, counters } = guest.host;
-  const memory = guest.gone ? undefined : guest.memory.retain();
+  const inMemory = operation.kind === "readInto" || operation.kind === "writeFrom";
+  const memory = inMemory ? guest.memory.retain() : undefined;
   policy.retain();
   guest.account.retain();
   const release = (): void => {

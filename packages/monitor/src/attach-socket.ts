@@ -1,0 +1,258 @@
+// The attach socket: who connects waits here, in the line of its key, until it may become a guest.
+//
+//   kernel's backlog ── so many a second are looked at ──▶ WAITING ── its key's turn ──▶ a guest ── does not attach in time ──▶ hung up
+//                                                             └── has hung up, or there is no place for its key ──▶ turned away
+//
+// Keys take turns, so that one that connects without end delays no other by more than a guest. Each line has as many as its key has places for;
+// all lines are as long as there are places.
+
+import {
+  acceptUnix,
+  closeFd,
+  EPOLLIN,
+  Errno,
+  errnoMessage,
+  POLLIN,
+  PollSet,
+  peerCredentials,
+} from "@ringway/linux";
+import type { Account, Accounts } from "./accounts.ts";
+import type { Attachment } from "./attachment.ts";
+import type { Reactor } from "./reactor/reactor.ts";
+import { turnAway } from "./socket-link.ts";
+
+/** How long the socket rests after an accept that failed for want of descriptors, in milliseconds. */
+const ACCEPT_RETRY_MS = 100;
+/** Connections looked at in a second: some 30 us each, so 0.6 % of the thread. The backlog of 64 is through in a third of a second. */
+const ACCEPTS_PER_S = 200;
+/**
+ * A guest's region comes and goes in a quarter of a millisecond, in which this thread serves nobody, and leaves garbage: as many
+ * guests as there may be come at once, and after that so many in a second.
+ */
+const GUESTS_PER_S = 5;
+/** One line in the log for those of a key that are turned away, in so many milliseconds. */
+const SAY_AGAIN_MS = 1000;
+
+/** Why a key gets no other guest. */
+export interface NoPlace {
+  readonly errno: number;
+  readonly reason: string;
+}
+
+export interface AttachSocketHost {
+  readonly reactor: Reactor;
+  readonly accounts: Accounts;
+  /** Guests that there may be. */
+  readonly places: number;
+  /** Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs. */
+  noPlace(account: Account, waitingOfKey: number, waiting: number): NoPlace | undefined;
+  /** Makes a guest of the connection, whose socket is its own from now on. Undefined where that failed, which was said. */
+  begin(socketFd: number, account: Account): Attachment | undefined;
+  /** From greeting to attach request. */
+  readonly attachMs: number;
+  warn(guest: string, reason: string): void;
+}
+
+/** So many a second, and so many at once. */
+class Rate {
+  readonly #perSecond: number;
+  readonly #most: number;
+  #left: number;
+  #countedMs: number = performance.now();
+
+  constructor(perSecond: number, most: number) {
+    this.#perSecond = perSecond;
+    this.#most = most;
+    this.#left = most;
+  }
+
+  /** Takes one: 0; or the milliseconds until there is one. */
+  take(): number {
+    const nowMs = performance.now();
+    this.#left = Math.min(this.#most, this.#left + ((nowMs - this.#countedMs) / 1000) * this.#perSecond);
+    this.#countedMs = nowMs;
+    if (this.#left < 1) return ((1 - this.#left) / this.#perSecond) * 1000;
+    this.#left--;
+    return 0;
+  }
+
+  giveBack(): void {
+    this.#left++;
+  }
+}
+
+export class AttachSocket {
+  readonly #host: AttachSocketHost;
+  readonly #fd: number;
+  readonly #slot: number;
+  readonly #accepts: Rate;
+  readonly #guests: Rate;
+  /** Connections by key, in the order in which the keys have their turns; none is empty. Each holds its account. */
+  readonly #lines: Map<Account, number[]> = new Map();
+  #waiting = 0;
+  #timer = false;
+  /** Of each key that was turned away: when that was said last, and how often it was not said since. */
+  readonly #said: Map<string, { ms: number; unsaid: number }> = new Map();
+  #closed = false;
+
+  constructor(host: AttachSocketHost, fd: number) {
+    this.#host = host;
+    this.#fd = fd;
+    this.#accepts = new Rate(ACCEPTS_PER_S, host.places);
+    this.#guests = new Rate(GUESTS_PER_S, host.places);
+    this.#slot = host.reactor.watch(fd, EPOLLIN, { onEvents: () => this.#accept() });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#host.reactor.unwatch(this.#slot);
+    closeFd(this.#fd);
+    for (const [account, line] of this.#lines) {
+      for (const fd of line) {
+        closeFd(fd);
+        account.release();
+      }
+    }
+    this.#lines.clear();
+  }
+
+  #accept(): void {
+    for (;;) {
+      const restMs = this.#waiting < this.#host.places ? this.#accepts.take() : 1000 / GUESTS_PER_S;
+      if (restMs > 0) {
+        this.#rest(restMs);
+        break;
+      }
+      const fd = acceptUnix(this.#fd);
+      if (fd < 0) {
+        this.#accepts.giveBack();
+        if (fd === -Errno.EAGAIN) break;
+        this.#host.warn("", `accepting guests failed, trying again: ${errnoMessage(-fd)}`);
+        this.#rest(ACCEPT_RETRY_MS);
+        break;
+      }
+      this.#arrived(fd);
+    }
+    this.#admit();
+  }
+
+  #arrived(fd: number): void {
+    const account = this.#host.accounts.take(`uid:${peerCredentials(fd).uid}`);
+    let line = this.#lines.get(account) ?? [];
+    let noPlace = this.#host.noPlace(account, line.length, this.#waiting);
+    if (noPlace !== undefined && line.length > 0) {
+      // Those that have given up take nobody's place.
+      line = this.#withoutGone(account, line);
+      noPlace = this.#host.noPlace(account, line.length, this.#waiting);
+    }
+    if (noPlace !== undefined) {
+      this.#turnAway(fd, account, noPlace);
+      return;
+    }
+    line.push(fd);
+    this.#lines.set(account, line);
+    this.#waiting++;
+  }
+
+  #withoutGone(account: Account, line: readonly number[]): number[] {
+    const there: number[] = [];
+    for (const fd of line) {
+      if (!hasGone(fd)) there.push(fd);
+      else this.#gone(fd, account);
+    }
+    if (there.length === 0) this.#lines.delete(account);
+    else this.#lines.set(account, there);
+    return there;
+  }
+
+  #gone(fd: number, account: Account): void {
+    this.#waiting--;
+    closeFd(fd);
+    account.release();
+  }
+
+  /** Makes guests of those that wait, a key after the other. */
+  #admit(): void {
+    for (const [account, line] of this.#lines) {
+      const fd = line[0]!;
+      if (hasGone(fd)) {
+        this.#shift(account, line);
+        this.#gone(fd, account);
+        continue;
+      }
+      const restMs = this.#guests.take();
+      if (restMs > 0) {
+        this.#admitLater(restMs);
+        return;
+      }
+      this.#shift(account, line);
+      this.#waiting--;
+      const noPlace = this.#host.noPlace(account, 0, 0);
+      if (noPlace === undefined) {
+        const guest = this.#host.begin(fd, account);
+        if (guest !== undefined) this.#limit(guest);
+        account.release();
+      } else {
+        this.#guests.giveBack();
+        this.#turnAway(fd, account, noPlace);
+      }
+    }
+  }
+
+  /** Takes the first of its line; the key's next turn comes after the others'. */
+  #shift(account: Account, line: number[]): void {
+    line.shift();
+    this.#lines.delete(account);
+    if (line.length > 0) this.#lines.set(account, line);
+  }
+
+  #limit(guest: Attachment): void {
+    const { attachMs, reactor } = this.#host;
+    reactor.after(attachMs, () => {
+      if (guest.gone || guest.hasAsked) return;
+      this.#host.warn(guest.name, `hung up: it did not ask to attach within ${attachMs} ms`);
+      guest.close("did not attach in time");
+    });
+  }
+
+  #turnAway(fd: number, account: Account, { errno, reason }: NoPlace): void {
+    turnAway(fd, errno);
+    const nowMs = performance.now();
+    const said = this.#said.get(account.key);
+    if (said !== undefined && nowMs - said.ms < SAY_AGAIN_MS) said.unsaid++;
+    else {
+      const others = said === undefined || said.unsaid === 0 ? "" : `, and ${said.unsaid} before`;
+      this.#host.warn("", `${account.key} was turned away${others}: ${reason}`);
+      // Anew, to be the youngest; those of long ago are of no interest.
+      this.#said.delete(account.key);
+      for (const [key, { ms }] of this.#said) {
+        if (nowMs - ms < SAY_AGAIN_MS) break;
+        this.#said.delete(key);
+      }
+      this.#said.set(account.key, { ms: nowMs, unsaid: 0 });
+    }
+    account.release();
+  }
+
+  #rest(ms: number): void {
+    this.#host.reactor.modify(this.#fd, 0, this.#slot);
+    this.#host.reactor.after(ms, () => {
+      if (this.#closed) return;
+      this.#host.reactor.modify(this.#fd, EPOLLIN, this.#slot);
+    });
+  }
+
+  #admitLater(ms: number): void {
+    if (this.#timer) return;
+    this.#timer = true;
+    this.#host.reactor.after(ms, () => {
+      this.#timer = false;
+      if (!this.#closed) this.#admit();
+    });
+  }
+}
+
+/** A guest sends nothing on its socket (HEL-3): what can be read there is its end. */
+function hasGone(fd: number): boolean {
+  return new PollSet([{ fd, events: POLLIN }]).wait(0) > 0;
+}
