@@ -89,7 +89,7 @@ function listensOn(pid: number): number[] {
   return ports;
 }
 
-const SIGUSR1 = 10;
+const [SIGHUP, SIGUSR1] = [1, 10];
 
 describe("signals", () => {
   test("SIGUSR1 opens no debugger, at no moment of the process's life", async () => {
@@ -215,7 +215,8 @@ describe.skipIf(noDyingDisk !== "")(`a root on a disk that does not answer ${noD
     using disk = await DyingDisk.mount("dead");
     writeFileSync(policyFile, filesPolicy(disk.folder));
     using monitor = startCli();
-    await until("the socket's handlers", () => catches(monitor.pid, 15));
+    // Node has a handler of its own for SIGTERM; this one is the program's.
+    await until("the program's first line", () => catches(monitor.pid, SIGHUP));
     await sleep(500);
     monitor.child.kill("SIGHUP");
     monitor.child.kill("SIGTERM");

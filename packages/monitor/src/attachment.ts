@@ -366,7 +366,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   }
 
   explain(protocol: number, body: Uint8Array): Verdict {
-    const verdict = explain(this.#policy.matcher, protocol, body);
+    const verdict = explain(this.#policy.matcher, this.host.ownPorts, protocol, body);
     if (verdict.allowed || this.#policy.policy.refusals === "explain") {
       return { ...verdict, reason: shorten(verdict.reason) };
     }

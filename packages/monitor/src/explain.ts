@@ -10,12 +10,19 @@ import {
   protocolName,
   type Verdict,
 } from "@ringway/control";
+import type { OwnPorts } from "./own-ports.ts";
+import { canonicalAddress } from "./policy/addresses.ts";
 import type { PolicyMatcher } from "./policy/matcher.ts";
 import type { Decision } from "./policy/types.ts";
 import { requireEmpty } from "./relays/empty-body.ts";
 
 /** Throws ProtocolError where `body` is not what the protocol's Open carries. */
-export function explain(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Verdict {
+export function explain(
+  matcher: PolicyMatcher,
+  ownPorts: OwnPorts,
+  protocol: number,
+  body: Uint8Array,
+): Verdict {
   switch (protocol) {
     case Protocol.ECHO:
     case Protocol.FS:
@@ -23,9 +30,10 @@ export function explain(matcher: PolicyMatcher, protocol: number, body: Uint8Arr
       return { allowed: true, rule: "", reason: `${protocolName(protocol)} streams are always allowed` };
     case Protocol.TCP_CONNECT: {
       const { host, port } = ConnectRequest.decode(body);
-      return verdict(
-        parseIp(host) === undefined ? matcher.connectName(host, port) : matcher.connectAddress(host, port),
-      );
+      const address = parseIp(canonicalAddress(host) ?? "");
+      if (address === undefined) return verdict(matcher.connectName(host, port));
+      const family = address.length === 4 ? 4 : 6;
+      return verdict(ownPorts.judge(matcher.connectAddress(host, port), { family, address, port }));
     }
     case Protocol.TCP_LISTEN: {
       const { address } = ListenRequest.decode(body);

@@ -6,6 +6,7 @@ import type { Attachment } from "./attachment.ts";
 import type { DescriptorRoom } from "./descriptors.ts";
 import type { DiskPool } from "./disk/pool.ts";
 import type { Lookups } from "./names/lookups.ts";
+import type { OwnPorts } from "./own-ports.ts";
 import type { PolicyState } from "./policy-state.ts";
 import type { Counters } from "./reactor/counters.ts";
 import type { FromReactor, ReactorOptions } from "./reactor/messages.ts";
@@ -19,6 +20,7 @@ export interface Host {
   readonly partings: Partings;
   readonly accounts: Accounts;
   readonly descriptors: DescriptorRoom;
+  readonly ownPorts: OwnPorts;
   readonly options: ReactorOptions;
   readonly lingerMs: number;
   /** The place of the counter of open streams. */

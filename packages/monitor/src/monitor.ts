@@ -2,6 +2,7 @@
 // logs, events.
 
 import { EventEmitter } from "node:events";
+import { url as inspectorUrl } from "node:inspector";
 import {
   checkSocketPath,
   closeFd,
@@ -67,6 +68,11 @@ export interface MonitorOptions {
    * that is given as a path): the logs, a policy that was read from a file.
    */
   readonly kept?: readonly KeptPlace[];
+  /**
+   * Ports of this process that no guest may reach at an address of this host, whatever rules allow: of a metrics or admin server.
+   * Beside process.debugPort, which none ever may.
+   */
+  readonly ownPorts?: readonly number[];
   /** Guests at once. Default 256. */
   readonly maxGuests?: number;
   /** How long what a departed guest has ended may take to reach its peer, in milliseconds. Default 500. */
@@ -156,6 +162,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #kept: readonly KeptPlace[];
   readonly #listening: Listening | undefined;
   readonly #descriptors: GuestDescriptors;
+  readonly #ownPorts: Set<number> = new Set();
   readonly #removeAtExit: () => void = () => this.#loader.unlinkNow(this.#listening!);
   readonly #memoryRequests: Map<number, Pending<ReactorMemory>> = new Map();
   #nextMemoryRequest = 1;
@@ -181,6 +188,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#resolver = new Resolver(options.lookup ?? hostLookup(options.names));
     this.#counters = new Counters();
     this.#kept = keptBy(options);
+    for (const port of options.ownPorts ?? []) this.#ownPorts.add(port);
     this.#loader = loader;
     this.#disk = disk;
     this.#listening = socket;
@@ -191,6 +199,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       policy: forReactor(policy),
       disk: disk.ports,
       descriptors,
+      ownPorts: this.#ownPortsNow(),
       wakeFd: this.#wakeFd,
       counters: this.#counters.buffer,
       busyPollUs: options.busyPollUs ?? DEFAULT_BUSY_POLL_US,
@@ -313,6 +322,23 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       this.#log.warn({ guest: attach.name }, `turned away: ${(error as Error).message}`);
       turnAway(attach.fd, Errno.EACCES);
     }
+  }
+
+  /**
+   * Keeps guests from a port on which this process listens, at every address of this host, from now on (`ownPorts` from the start):
+   * before it listens there, so that no guest is quicker.
+   */
+  reservePort(port: number): void {
+    this.#requireOpen();
+    this.#ownPorts.add(port);
+    this.#send({ kind: "own-ports", ports: this.#ownPortsNow() });
+  }
+
+  /** It listens there no more. */
+  releasePort(port: number): void {
+    this.#requireOpen();
+    this.#ownPorts.delete(port);
+    this.#send({ kind: "own-ports", ports: this.#ownPortsNow() });
   }
 
   /**
@@ -523,6 +549,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   #reactorGone(): void {
     this.#gone = true;
     this.#resolver.close();
+  }
+
+  /** Where the debugger is, and where it would be. */
+  #ownPortsNow(): number[] {
+    const url = inspectorUrl();
+    const open = url === undefined ? [] : [Number(new URL(url).port)];
+    return [...this.#ownPorts, process.debugPort, ...open];
   }
 
   #shareDescriptors(): void {

@@ -138,6 +138,7 @@ export const BUILT_IN_RULES: readonly string[] = [
   "default",
   "kind",
   "links",
+  "monitor",
   "mounts",
   "name",
   "not-public",

@@ -11,6 +11,7 @@ export interface ReactorOptions {
   readonly policy: PolicyInForce;
   readonly disk: DiskPorts;
   readonly descriptors: GuestDescriptors;
+  readonly ownPorts: readonly number[];
   /** The reactor sleeps in epoll; the main thread rings this eventfd after it has posted a message. */
   readonly wakeFd: number;
   readonly counters: SharedArrayBuffer;
@@ -45,6 +46,7 @@ export type ToReactor =
   | { readonly kind: "vm-removed"; readonly name: string }
   /** The last one of an id has `ended`. */
   | ({ readonly kind: "resolved"; readonly id: number } & Answer)
+  | { readonly kind: "own-ports"; readonly ports: readonly number[] }
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
   | { readonly kind: "taken"; readonly id: number }
   | { readonly kind: "stop"; readonly drainMs: number };

@@ -12,6 +12,7 @@ import { DiskPool } from "../disk/pool.ts";
 import type { GuestLink } from "../guest-link.ts";
 import type { Host } from "../host.ts";
 import { Lookups } from "../names/lookups.ts";
+import { OwnPorts } from "../own-ports.ts";
 import type { Limits } from "../policy/types.ts";
 import { PolicyState } from "../policy-state.ts";
 import { Partings } from "../relays/partings.ts";
@@ -53,6 +54,7 @@ const host: Host = {
   partings: new Partings(reactor),
   accounts: new Accounts(),
   descriptors,
+  ownPorts: new OwnPorts(options.ownPorts),
   options,
   lingerMs: options.lingerMs,
   streamsIndex: counters.index("streams"),
@@ -218,6 +220,9 @@ function onMessage(message: ToReactor): void {
       callback?.();
       return;
     }
+    case "own-ports":
+      host.ownPorts.replace(message.ports);
+      return;
     case "memory": {
       if (message.gc) (globalThis as { gc?: () => void }).gc?.();
       const { used_heap_size: heapUsed, external_memory: external } = getHeapStatistics();

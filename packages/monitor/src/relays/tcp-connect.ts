@@ -94,12 +94,13 @@ class TcpConnectRelay implements Relay {
   start(): void {
     const { guest } = this.#stream;
     const { matcher } = guest.policy;
+    const { ownPorts } = guest.host;
     // As the policy reads it: an IPv4-mapped address is the IPv4 address.
     const literal = parseIp(canonicalAddress(this.#host) ?? "");
     const decision: Decision & { readonly ruleIndex?: number; readonly name?: string } =
       literal === undefined
         ? matcher.connectName(this.#host, this.#port)
-        : matcher.connectAddress(this.#host, this.#port);
+        : ownPorts.judge(matcher.connectAddress(this.#host, this.#port), address(literal, this.#port));
     if (!decision.allowed) {
       this.#denied(decision);
       return;
@@ -163,12 +164,15 @@ class TcpConnectRelay implements Relay {
   }
 
   #judge(name: string, ruleIndex: number, addresses: readonly string[]): void {
-    const { matcher } = this.#stream.guest.policy;
+    const { host, policy } = this.#stream.guest;
+    const { matcher } = policy;
     const allowed: InetAddress[] = [];
     for (const text of addresses) {
-      const decision = matcher.connectResolved(name, ruleIndex, text, this.#port);
       const bytes = parseIp(canonicalAddress(text) ?? "");
-      if (decision.allowed && bytes !== undefined) allowed.push(address(bytes, this.#port));
+      const to = bytes && address(bytes, this.#port);
+      const named = matcher.connectResolved(name, ruleIndex, text, this.#port);
+      const decision = to === undefined ? named : host.ownPorts.judge(named, to);
+      if (decision.allowed && to !== undefined) allowed.push(to);
       else this.#deniedAddress ??= decision;
     }
     this.#allowed ||= allowed.length > 0;
