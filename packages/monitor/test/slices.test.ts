@@ -1,6 +1,7 @@
 // Who pays for the reactor's time, and what a guest past its slice has to wait with.
 
 import { setTimeout as delay } from "node:timers/promises";
+import { closeFd, createEventfd, duplicateFd, EPOLLIN, ringEventfd } from "@ringway/linux";
 import { afterEach, describe, expect, test } from "vitest";
 import { Dropping } from "../src/dropping.ts";
 import { Counters } from "../src/reactor/counters.ts";
@@ -44,6 +45,34 @@ describe("time", () => {
     reactor.charge(one);
     expect(one.spentMs - before).toBeLessThan(15);
   });
+});
+
+test("descriptors that are always ready, more than a batch of events holds, keep no time limit from its time", () => {
+  const reactor = new Reactor({ busyPollUs: 0, counters: new Counters() });
+  const descriptors = Array.from({ length: 300 }, () => createEventfd());
+  for (const fd of descriptors) {
+    ringEventfd(fd);
+    reactor.watch(fd, EPOLLIN, { onEvents() {} });
+  }
+  const startMs = performance.now();
+  // The loop would turn for ever: the events end it, long after the time limit should have.
+  let turns = 0;
+  const another = duplicateFd(descriptors[0]!);
+  reactor.watch(another, EPOLLIN, {
+    onEvents: () => {
+      if (++turns > 100_000) reactor.pause();
+    },
+  });
+  let firedMs = Number.POSITIVE_INFINITY;
+  reactor.after(20, () => {
+    firedMs = performance.now() - startMs;
+    reactor.pause();
+  });
+  reactor.run();
+  for (const fd of [another, ...descriptors]) closeFd(fd);
+  reactor.epoll.close();
+  expect(firedMs).toBeGreaterThanOrEqual(20);
+  expect(firedMs).toBeLessThan(5000);
 });
 
 describe("streams that are let go of", () => {

@@ -79,6 +79,12 @@ export class TaskQueue {
 /** Tasks that were run and still stand in the queue's array. */
 const TASKS_DONE_KEPT = 4096;
 
+/**
+ * Batches of events that are full, one after the other, before deadlines count all the same: epoll hands events out in the order in which
+ * they came, so after these the older ones have been. More descriptors than this tells of are not always ready.
+ */
+const FULL_BATCHES_MAX = 128;
+
 export class Reactor {
   readonly epoll: Epoll = new Epoll(256);
   readonly counters: Counters;
@@ -95,6 +101,9 @@ export class Reactor {
   #markMs: number = performance.now();
   /** All events of before this moment have been handed out. */
   #lookedMs = Number.NEGATIVE_INFINITY;
+  /** Full batches since the last that was not, and when the first of them was asked for. */
+  #fullBatches = 0;
+  #fullSinceMs = 0;
   readonly #polling: Polling = new Polling();
   readonly #sleepsIndex: number;
 
@@ -284,10 +293,23 @@ export class Reactor {
     return count;
   }
 
-  /** `askedMs`: when epoll was asked for them. A full batch may not be all. */
+  /** A batch of `count` events was asked for at `askedMs`. A full one may not be all; but somebody may keep them full. */
+  #look(count: number, askedMs: number): void {
+    if (count < this.epoll.maxEvents) {
+      this.#lookedMs = askedMs;
+      this.#fullBatches = 0;
+      return;
+    }
+    if (this.#fullBatches++ === 0) this.#fullSinceMs = askedMs;
+    if (this.#fullBatches < FULL_BATCHES_MAX) return;
+    this.#lookedMs = this.#fullSinceMs;
+    this.#fullBatches = 0;
+  }
+
+  /** `askedMs`: when epoll was asked for them. */
   #deliver(count: number, askedMs: number): void {
     const { epoll } = this;
-    if (count < epoll.maxEvents) this.#lookedMs = askedMs;
+    this.#look(count, askedMs);
     // Waiting was nobody's.
     if (this.shared) this.#markMs = performance.now();
     for (let i = 0; i < count; i++) {
