@@ -128,6 +128,9 @@ static void listen_tcp(const struct address *address, enum kind kind, uint32_t r
   add_listener(fd, kind, route);
 }
 
+// Which file the service socket is: whoever removes it may put another in its place, a second agent's for one.
+static struct stat service_file;
+
 // A socket that a killed agent has left is replaced; one on which somebody listens is not.
 static int listen_unix(const char *path) {
   struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -147,7 +150,7 @@ static int listen_unix(const char *path) {
     unlink(path);
   }
   mode_t mask = umask(0177);
-  int failed = bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, BACKLOG) < 0 ? errno : 0;
+  int failed = bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || lstat(path, &service_file) < 0 || listen(fd, BACKLOG) < 0 ? errno : 0;
   umask(mask);
   if (failed) close(fd);
   else add_listener(fd, KIND_SERVICE, 0);
@@ -192,8 +195,11 @@ void local_init(void) {
   listen_service();
 }
 
+// It is listened on until here, so no other file has the same number.
 void local_exit(void) {
-  if (options.service) unlink(options.service);
+  struct stat now;
+  if (!options.service || lstat(options.service, &now) < 0) return;
+  if (now.st_dev == service_file.st_dev && now.st_ino == service_file.st_ino) unlink(options.service);
 }
 
 void local_ready(uint32_t index) {

@@ -1,7 +1,7 @@
 // The service socket: rwcat, rwfs and exit through the agent, and who speaks to it in other ways.
 
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -495,6 +495,26 @@ time.sleep(60)
     expect(statSync(path).isSocket()).toBe(true);
     const second = await begin();
     expect((await start(program, ["rwfs", "--service", path, "ls", "/data"], "").done).code).toBe(0);
+    second.child.kill("SIGTERM");
+    expect((await second.done).code).toBe(0);
+    expect(() => statSync(path)).toThrow("ENOENT");
+  });
+
+  test("an agent that ends leaves the socket alone that another has put in its place", async () => {
+    const path = join(host.folder, "replaced.sock");
+    const begin = async (): Promise<Running> => {
+      const args = ["--socket", host.path, "--socks", "off", "--http", "off", "--service", path];
+      const running = start(program, args);
+      await running.said(/programs of Ringway on/);
+      return running;
+    };
+    const first = await begin();
+    rmSync(path);
+    const second = await begin();
+    const { ino } = statSync(path);
+    first.child.kill("SIGTERM");
+    expect((await first.done).code).toBe(0);
+    expect(statSync(path).ino).toBe(ino);
     second.child.kill("SIGTERM");
     expect((await second.done).code).toBe(0);
     expect(() => statSync(path)).toThrow("ENOENT");
