@@ -1,12 +1,17 @@
 // Who connects to the attach socket, and how often: nobody keeps others out of it for good.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Errno, fileMessages, Protocol } from "@ringway/control";
 import { closeFd } from "@ringway/linux";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import { guestsAre, startMonitor, type TestMonitor } from "../helpers/monitor.ts";
+import { guestsAre, LOOPBACK, startMonitor, type TestMonitor } from "../helpers/monitor.ts";
+import { MonitorProgram } from "../helpers/processes.ts";
 import { type Declined, RawGuest } from "../helpers/raw-guest.ts";
 import { SlowDisk } from "../helpers/slow-disk.ts";
+import { echoServer } from "../helpers/tcp.ts";
 import { connectAs, noUsers, openToAll } from "../helpers/users.ts";
 import { until } from "../helpers/wait.ts";
 
@@ -28,7 +33,7 @@ afterEach(async () => {
   slow.thaw();
   for (const guest of guests) guest.vanish();
   for (const fd of silent) closeFd(fd);
-  await host[Symbol.asyncDispose]();
+  await host?.[Symbol.asyncDispose]();
 });
 
 async function start(policy: string, maxGuests?: number): Promise<void> {
@@ -157,3 +162,42 @@ test("a guest of attach() is turned away past the limits of its key", async () =
   };
   expect([await attach("a"), await attach("a"), await attach("b")]).toEqual([0, Errno.EMFILE, 0]);
 });
+
+test.skipIf(noUsers !== "")(
+  `a user leaves descriptors to the others, however often he attaches ${noUsers}`,
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ringway-attach-"));
+    try {
+      const path = join(folder, "attach.sock");
+      using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: 256 });
+      openToAll(path);
+      await using server = await echoServer();
+      const connected = async (guest: RawGuest): Promise<number> => {
+        for (let count = 0; ; count++) {
+          const errno = await guest.connect("127.0.0.1", server.port, { ringBytes: 1 }).then(
+            () => 0,
+            (error) => (error as Declined).errno,
+          );
+          if (errno !== 0) {
+            expect(errno).toBe(Errno.EMFILE);
+            return count;
+          }
+        }
+      };
+      using first = await RawGuest.attach(connectAs(GREEDY, path));
+      using second = await RawGuest.attach(connectAs(GREEDY, path));
+      expect(await connected(first)).toBeGreaterThan(50);
+      expect(await connected(second)).toBeLessThan(5);
+      using modest = await RawGuest.attach(connectAs(MODEST, path));
+      for (let i = 0; i < 10; i++) await modest.connect("127.0.0.1", server.port, { ringBytes: 1 });
+      // What it gives back is there again.
+      const streams = async (): Promise<number> =>
+        (await monitor.ask<{ streams: number }>("counters")).streams;
+      first.vanish();
+      await until("the room", async () => (await streams()) < 50);
+      expect(await connected(second)).toBeGreaterThan(50);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);

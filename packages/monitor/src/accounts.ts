@@ -28,6 +28,9 @@ export class Account {
   fileBytesWritten = 0;
   /** Of its guests' regions, until no disk work is left in them. */
   regionBytes = 0;
+  /** Open files and folders, and listening sockets, of its guests. */
+  openFiles = 0;
+  listeners = 0;
   /** Requests of its guests that wait for their answers. */
   requests = 0;
   readonly #accounts: Accounts;
@@ -48,6 +51,14 @@ export class Account {
   release(): void {
     this.#holders--;
     if (this.#holders === 0) this.#accounts.idle(this);
+  }
+
+  /**
+   * Descriptors that are there for it, or may be at any time: four of each guest's own, one for each socket and file, and one for each
+   * request, which may become either.
+   */
+  get descriptors(): number {
+    return 4 * this.#guests + this.sockets.sockets + this.listeners + this.openFiles + this.requests;
   }
 
   /** Its guests that are served. */

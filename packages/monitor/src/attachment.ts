@@ -55,7 +55,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   readonly session: HostSession;
   /** What the guest holds, against its policy's limits. */
   postedAccepts = 0;
-  openFiles = 0;
+  #openFiles = 0;
   readonly account: Account;
   #policy: PolicyState;
   /** This guest's own policy, which a reload of the monitor's leaves alone. */
@@ -118,6 +118,28 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
 
   get policy(): PolicyState {
     return this.#policy;
+  }
+
+  get openFiles(): number {
+    return this.#openFiles;
+  }
+
+  fileOpened(): void {
+    this.#openFiles++;
+    this.account.openFiles++;
+  }
+
+  fileClosed(): void {
+    this.#openFiles--;
+    this.account.openFiles--;
+  }
+
+  /**
+   * May it have another socket or file? Of its key, and of all guests, there are only so many. `asking`: requests that wait for it and
+   * count already.
+   */
+  mayHaveDescriptor(asking = 0): boolean {
+    return this.host.descriptors.leftFor(this.account.descriptors - asking);
   }
 
   /** Did it break the protocol? Then its memory says so until it attaches anew (ERR-4). */

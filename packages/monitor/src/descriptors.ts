@@ -30,6 +30,9 @@ function tooFew(soft: number, needed: string): SystemError {
   return new SystemError(Errno.EMFILE, "start", undefined, detail);
 }
 
+/** Of the descriptors for guests, those that one key may have. */
+const KEY_SHARE = 3 / 4;
+
 /** The number below which descriptors are guests': one word, which the main thread writes and the others read. */
 export type GuestDescriptors = Int32Array;
 
@@ -47,16 +50,24 @@ export function setGuestDescriptors(limit: GuestDescriptors, policy: Policy, vms
 export class DescriptorRoom {
   readonly #limit: GuestDescriptors;
   readonly #fd: number;
+  /** The first that guests may have. */
+  readonly #first: number;
 
   /** `fd` is any that stays open. */
   constructor(limit: GuestDescriptors, fd: number) {
     this.#limit = limit;
     this.#fd = fd;
+    this.#first = this.#next();
   }
 
   /** May a guest have another descriptor? */
   get left(): boolean {
     return this.#next() < Atomics.load(this.#limit, 0);
+  }
+
+  /** May a key that has `held` have another? A quarter of those for guests is left to others, whatever one key does. */
+  leftFor(held: number): boolean {
+    return held < (Atomics.load(this.#limit, 0) - this.#first) * KEY_SHARE && this.left;
   }
 
   /** Throws SystemError (EMFILE) where there is next to no room for guests at all. */

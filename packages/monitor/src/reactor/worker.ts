@@ -76,7 +76,7 @@ const host: Host = {
 
 /** Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs. */
 function noPlace(
-  { key, guests: ofKey, regionBytes: held }: Account,
+  { key, guests: ofKey, regionBytes: held, descriptors: ofDescriptors }: Account,
   { regionBytes, guests: most, regionBytesTotal }: Limits,
   waitingOfKey = 0,
   waiting = 0,
@@ -84,8 +84,8 @@ function noPlace(
   if (processGuests() + waiting >= options.maxGuests) {
     return { errno: Errno.EMFILE, reason: `${options.maxGuests} guests are attached` };
   }
-  if (!descriptors.left)
-    return { errno: Errno.EMFILE, reason: "the monitor has no descriptors left for guests" };
+  if (!descriptors.leftFor(ofDescriptors))
+    return { errno: Errno.EMFILE, reason: "the monitor has no descriptors left for guests of this user" };
   if (ofKey + waitingOfKey >= most) {
     return {
       errno: Errno.EMFILE,

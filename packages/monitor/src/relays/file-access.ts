@@ -70,10 +70,16 @@ export function openFlags(flags: number, mode: number): number | undefined {
   );
 }
 
+const NO_DESCRIPTORS: Failure = {
+  errno: Errno.EMFILE,
+  rule: "",
+  reason: "the monitor has no descriptors left for this guest",
+};
+
 /** Has the guest as many files open as its policy allows? */
 export function tooManyFiles(guest: Attachment): Failure | undefined {
   const { openFiles } = guest.policy.policy.limits;
-  if (guest.openFiles < openFiles) return undefined;
+  if (guest.openFiles < openFiles) return guest.mayHaveDescriptor(1) ? undefined : NO_DESCRIPTORS;
   guest.host.counters.add("quotaOpenFiles");
   return {
     errno: Errno.EMFILE,
@@ -143,6 +149,6 @@ export function onDisk(
 
 /** Gives back a descriptor that counts as one of the guest's open files. */
 export function closeOnDisk(stream: Stream, fd: number): void {
-  stream.guest.openFiles--;
+  stream.guest.fileClosed();
   onDisk(stream, { kind: "close", fd }, () => {});
 }

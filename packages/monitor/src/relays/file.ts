@@ -212,7 +212,7 @@ class FileRelay extends RequestRelay {
   #close(requestId: number): void {
     this.#closed = true;
     const { guest } = this.stream;
-    guest.openFiles--;
+    guest.fileClosed();
     this.disk({ kind: "close", fd: this.#fd }, (result) => {
       if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
       this.afterReplies(() => this.stream.end());

@@ -52,10 +52,10 @@ export function openForStream(
     return;
   }
 
-  guest.openFiles++;
+  guest.fileOpened();
   const work = onDisk(stream, { kind: "open", ...where, flags: kernelFlags, mode }, (result) => {
     if (result.errno !== 0) {
-      guest.openFiles--;
+      guest.fileClosed();
       if (!opening.disposed) refuse(explainFailure(guest, protocol, path, result));
     } else if (opening.disposed) {
       closeOnDisk(stream, result.value);
@@ -91,6 +91,6 @@ class OpeningFileRelay implements Relay {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    if (this.#work.cancel()) this.#stream.guest.openFiles--;
+    if (this.#work.cancel()) this.#stream.guest.fileClosed();
   }
 }

@@ -203,8 +203,9 @@ class TcpConnectRelay implements Relay {
 
   /** Starts to connect: 0, or the errno with which it failed at once. */
   #attempt(to: InetAddress): number {
-    const { reactor, host } = this.#stream.guest;
-    const fd = host.descriptors.left ? tcpSocket(to.family) : -Errno.EMFILE;
+    const { guest } = this.#stream;
+    const { reactor } = guest;
+    const fd = guest.mayHaveDescriptor(1) ? tcpSocket(to.family) : -Errno.EMFILE;
     if (fd < 0) return -fd;
     setNoDelay(fd);
     setKeepAlive(fd, 60, 10, 6);

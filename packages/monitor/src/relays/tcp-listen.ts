@@ -61,7 +61,7 @@ export function openTcpListen(stream: Stream, requestId: number, body: Uint8Arra
     stream.refuse(requestId, errno, decision.rule, decision.reason);
     return;
   }
-  const fd = guest.host.descriptors.left
+  const fd = guest.mayHaveDescriptor(1)
     ? bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX))
     : -Errno.EMFILE;
   if (fd < 0) {
@@ -115,6 +115,7 @@ class TcpListenRelay implements Relay, EventSource {
     this.#requests = stream.frames();
     this.#replies = stream.writer();
     this.#slot = stream.guest.reactor.watch(fd, 0, this);
+    stream.guest.account.listeners++;
   }
 
   onEvents(): void {
@@ -148,6 +149,7 @@ class TcpListenRelay implements Relay, EventSource {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#stream.guest.account.listeners--;
     const { reactor } = this.#stream.guest;
     reactor.cancel(this.#resting);
     reactor.unwatch(this.#slot);
@@ -191,10 +193,10 @@ class TcpListenRelay implements Relay, EventSource {
   /** Gives connections to posted streams. True: the budget is used. */
   #acceptAll(): boolean {
     if (this.#resting !== undefined) return false;
-    const { host } = this.#stream.guest;
+    const { guest } = this.#stream;
     for (let budget = ACCEPT_BUDGET; this.#anyPosted(); budget--) {
       if (budget === 0) return true;
-      const accepted = host.descriptors.left ? accept(this.#fd) : -Errno.EMFILE;
+      const accepted = guest.mayHaveDescriptor() ? accept(this.#fd) : -Errno.EMFILE;
       if (accepted === -Errno.EAGAIN) break;
       if (typeof accepted === "number") {
         // ECONNABORTED and its like are the connection's own end; the rest is the host's want of something.
