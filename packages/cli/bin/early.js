@@ -3,6 +3,7 @@
 // A signal that comes before Node runs this file, some 30 ms after its start, has the effect that Node gives it.
 
 const inspector = require("node:inspector");
+const { replaceStreams } = require("./streams.js");
 
 /** Commands with a monitor in this process, for as long as it runs. */
 const SERVING = ["monitor", "vm"];
@@ -23,6 +24,7 @@ let heed = (signal) => kept.push(signal);
 process.on("SIGUSR1", () => {});
 
 if (isServing) {
+  replaceStreams();
   for (const signal of SIGNALS) process.on(signal, () => heed(signal));
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, DEBUGGER_ASKED_MS);
   for (const ms of DEBUGGER_LOOKS_MS) setTimeout(closeDebugger, ms).unref();

@@ -1,6 +1,8 @@
 // How a command ends. Exit codes are those of Unix tools: 0 it did what it was asked, 1 it could not, 2 it was asked
 // wrongly; `policy explain` has one more.
 
+import { inspect } from "node:util";
+
 export const Exit = { OK: 0, FAILED: 1, USAGE: 2, REFUSED: 3 } as const;
 
 /** The command could not do what it was asked. The message is all that people get to see. */
@@ -23,6 +25,15 @@ export class Failure extends Error {
 /** Asked wrongly, in a way that the parser of the command line does not know. */
 export class UsageError extends Error {
   override readonly name: string = "UsageError";
+}
+
+/** What people get to see of an error, and what the process ends with. */
+export function failureOf(error: unknown): { readonly text: string; readonly exitCode: number } {
+  const exitCode =
+    error instanceof Failure ? error.exitCode : error instanceof UsageError ? Exit.USAGE : Exit.FAILED;
+  if (error instanceof Failure && error.isReport) return { text: `${error.message}\n`, exitCode };
+  if (process.env.RINGWAY_DEBUG) return { text: `${inspect(error)}\n`, exitCode };
+  return { text: `ringway: ${errorLine(error)}\n`, exitCode };
 }
 
 /** One line for an error of whatever origin. */

@@ -3,8 +3,9 @@
 
 import { readFileSync } from "node:fs";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { Exit, errorLine, Failure, UsageError } from "./errors.ts";
+import { Exit, failureOf, UsageError } from "./errors.ts";
 import { NO_SIGNALS, type Signals } from "./signals.ts";
+import { standard } from "./standard.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 const EXAMPLES = `
@@ -26,6 +27,8 @@ export async function run(args: readonly string[], signals: Signals = NO_SIGNALS
   let running = program;
   program.hook("preAction", (_, command) => {
     running = command;
+    standard("stdout");
+    standard("stderr");
   });
   try {
     await program.parseAsync(args, { from: "user" });
@@ -37,13 +40,9 @@ export async function run(args: readonly string[], signals: Signals = NO_SIGNALS
 }
 
 function report(error: unknown, running: Command): number {
-  if (error instanceof Failure && error.isReport) process.stderr.write(`${error.message}\n`);
-  else if (process.env.RINGWAY_DEBUG) console.error(error);
-  else process.stderr.write(`ringway: ${errorLine(error)}\n`);
-  if (error instanceof Failure) return error.exitCode;
-  if (!(error instanceof UsageError)) return Exit.FAILED;
-  process.stderr.write(seeHelp(running));
-  return Exit.USAGE;
+  const { text, exitCode } = failureOf(error);
+  standard("stderr").write(error instanceof UsageError ? text + seeHelp(running) : text);
+  return exitCode;
 }
 
 function build(signals: Signals, ended: (code: number) => void): Command {
@@ -81,6 +80,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
       (text: string, earlier: readonly string[] = []) => [...earlier, text],
     )
     .option("--max-guests <n>", "guests at once (default: 256)", whole(100_000))
+    .option("--audit <file>", "append audit lines to this file, not to stderr; SIGHUP opens it anew")
     .addOption(
       new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("info"),
     )
@@ -108,6 +108,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
       whole(3_600_000),
       5000,
     )
+    .option("--audit <file>", "append audit lines to this file, not to stderr")
     .addOption(
       new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("warn"),
     )
@@ -185,6 +186,8 @@ function command(parent: Command, name: string, description: string): Command {
 function polish(made: Command): void {
   made.showSuggestionAfterError(true);
   made.configureOutput({
+    writeOut: (text) => standard("stdout").write(text),
+    writeErr: (text) => standard("stderr").write(text),
     outputError: (text, write) => {
       const lines = text
         .trim()

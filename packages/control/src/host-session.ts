@@ -255,7 +255,7 @@ export class HostSession {
   }
 
   /**
-   * Serves control requests until there are none, `budget` is used, mayServe() says no, a reply waits for room, or handler.makeRoom() says
+   * Serves control requests until there are none, `budget` is used, mayServe() says no, a reply waits for room, or makeRoom() says
    * that a request must. True: there is more to do. Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
    */
   stepControl(handler: ControlHandler, budget: number): boolean {

@@ -55,7 +55,7 @@ function endAll(code: number): void {
   if (stuck.some((thread) => !thread.waitUntilHeld(endMs))) exitNow(code);
 }
 
-/** A Worker whose module calls threadLoaded() first of all. */
+/** A Worker whose module calls threadLoaded() first of all. What it prints is onPrint()'s, or lost. */
 export class NativeThread extends Worker {
   readonly #state: Int32Array;
   readonly #wake: (() => void) | undefined;
@@ -65,9 +65,18 @@ export class NativeThread extends Worker {
 
   constructor(module: URL, { wake, ...options }: NativeThreadOptions) {
     const state = new Int32Array(new SharedArrayBuffer(4));
-    super(module, { ...options, workerData: { ...options.workerData, state } satisfies ThreadData });
+    // Without streams of its own, Node would make the process's, and so set O_NONBLOCK for everybody who shares those.
+    super(module, {
+      stdout: true,
+      stderr: true,
+      ...options,
+      workerData: { ...options.workerData, state } satisfies ThreadData,
+    });
     this.#state = state;
     this.#wake = wake;
+    // Nothing of it waits in memory.
+    this.stdout.resume();
+    this.stderr.resume();
     if (threads.size === 0) process.on("exit", endAll);
     threads.add(this);
     this.once("exit", () => {
@@ -90,6 +99,11 @@ export class NativeThread extends Worker {
     this.on("exit", (code) => {
       if (code !== 0) tell(new Error(`the thread ended by itself, with ${code}`));
     });
+  }
+
+  /** `printed` gets what the thread prints, Node's warnings for one. */
+  onPrint(printed: (text: string) => void): void {
+    for (const stream of [this.stdout, this.stderr]) stream.setEncoding("utf8").on("data", printed);
   }
 
   /** Blocks until the thread has loaded. */

@@ -30,6 +30,8 @@ const ACCEPTS_PER_S = 200;
  * guests as there may be come at once, and after that so many in a second.
  */
 const GUESTS_PER_S = 5;
+/** How often it is looked whether somebody may begin, while nobody may. */
+const BEGIN_RETRY_MS = 100;
 /** One line in the log for those of a key that are turned away, in so many milliseconds. */
 const SAY_AGAIN_MS = 1000;
 
@@ -44,6 +46,8 @@ export interface AttachSocketHost {
   readonly accounts: Accounts;
   /** Guests that there may be. */
   readonly places: number;
+  /** False: nobody begins for now (audit-gate.ts). */
+  readonly takesGuests: boolean;
   /** Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs. */
   noPlace(account: Account, waitingOfKey: number, waiting: number): NoPlace | undefined;
   /** Makes a guest of the connection, whose socket is its own from now on. Undefined where that failed, which was said. */
@@ -180,7 +184,7 @@ export class AttachSocket {
         this.#gone(fd, account);
         continue;
       }
-      const restMs = this.#guests.take();
+      const restMs = this.#host.takesGuests ? this.#guests.take() : BEGIN_RETRY_MS;
       if (restMs > 0) {
         this.#admitLater(restMs);
         return;

@@ -88,7 +88,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     this.#lines = new GuestLines(
       host,
       this.account.lines,
-      () => this.#policy.policy.limits,
+      () => this.#policy.policy,
       () => this.#goOn(),
     );
     this.#bytesToHost = host.counters.index("bytesToHost");

@@ -3,6 +3,7 @@
 
 import type { Accounts } from "./accounts.ts";
 import type { Attachment } from "./attachment.ts";
+import type { AuditGate } from "./audit-gate.ts";
 import type { DescriptorRoom } from "./descriptors.ts";
 import type { DiskPool } from "./disk/pool.ts";
 import type { Lookups } from "./names/lookups.ts";
@@ -22,6 +23,7 @@ export interface Host {
   readonly descriptors: DescriptorRoom;
   readonly ownPorts: OwnPorts;
   readonly options: ReactorOptions;
+  readonly auditGate: AuditGate;
   readonly lingerMs: number;
   /** The place of the counter of open streams. */
   readonly streamsIndex: number;

@@ -1,6 +1,9 @@
 // @ringway/monitor: the host side of Ringway. `Monitor.start` is where to begin; docs/monitor.md shows how.
 
 export { loadPolicy, NoAnswerError } from "./loading/loader.ts";
+export { AuditError, type Violated } from "./logs/audit.ts";
+export { createLogger } from "./logs/logger.ts";
+export { LogWriter, type LogWriterEvents } from "./logs/writer.ts";
 export {
   type AttachedGuest,
   DEFAULT_BUSY_POLL_US,
@@ -8,7 +11,6 @@ export {
   Monitor,
   type MonitorEvents,
   type MonitorOptions,
-  type Violated,
   type VmOptions,
 } from "./monitor.ts";
 export { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";

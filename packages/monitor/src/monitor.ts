@@ -8,7 +8,6 @@ import {
   closeFd,
   createEventfd,
   Errno,
-  errnoName,
   NativeThread,
   ringEventfd,
   type SharedMemory,
@@ -26,6 +25,8 @@ import {
 import { DiskThreads } from "./disk/threads.ts";
 import { Loader, letGo } from "./loading/loader.ts";
 import type { Listening, LoadedPolicy, PolicyInForce } from "./loading/messages.ts";
+import { Audit, AuditError, type Violated } from "./logs/audit.ts";
+import { LogWriter } from "./logs/writer.ts";
 import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 import { type Lookup, Resolver } from "./names/resolver.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
@@ -61,11 +62,11 @@ export interface MonitorOptions {
   readonly vms?: readonly VmOptions[];
   /** How long the reactor looks for work before it sleeps, in microseconds; 0 never. Default 50. */
   readonly busyPollUs?: number;
-  /** Where log and audit lines go. Default: silent. */
+  /** Where log lines go, and audit lines without a file of their own. It must neither wait nor throw (LogWriter). Default: silent. */
   readonly logger?: Logger;
   /**
-   * Files that no folder of a policy may hold, beside those that are known here (the socket, the VMs' memories and doorbells, a policy
-   * that is given as a path): the logs, a policy that was read from a file.
+   * Files that no folder of a policy may hold, beside those that are known here (the socket, the audit file, the VMs' memories and doorbells, a
+   * policy that is given as a path): the logs, a policy that was read from a file.
    */
   readonly kept?: readonly KeptPlace[];
   /**
@@ -73,6 +74,8 @@ export interface MonitorOptions {
    * Beside process.debugPort, which none ever may.
    */
   readonly ownPorts?: readonly number[];
+  /** Path of the file that audit lines are appended to. A policy that says `audit: required` needs one. */
+  readonly audit?: string;
   /** Guests at once. Default 256. */
   readonly maxGuests?: number;
   /** How long what a departed guest has ended may take to reach its peer, in milliseconds. Default 500. */
@@ -91,15 +94,6 @@ export interface AttachedGuest {
    * it. It is the caller's.
    */
   readonly fd: number;
-}
-
-export interface Violated {
-  readonly guest: string;
-  /** The stream it happened on; 0 for the guest as a whole. */
-  readonly stream: number;
-  /** The clause of PROTOCOL.md that was broken. */
-  readonly clause: string;
-  readonly reason: string;
 }
 
 export interface MonitorEvents {
@@ -148,6 +142,8 @@ interface Parts {
   readonly policy: LoadedPolicy;
   readonly listening: Listening | undefined;
   readonly descriptors: GuestDescriptors;
+  readonly lookup: Lookup;
+  readonly audit: LogWriter | undefined;
 }
 
 export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposable {
@@ -160,6 +156,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #resolver: Resolver;
   readonly #log: Logger;
   readonly #kept: readonly KeptPlace[];
+  readonly #audit: Audit;
+  readonly #auditPath: string | undefined;
   readonly #listening: Listening | undefined;
   readonly #descriptors: GuestDescriptors;
   readonly #ownPorts: Set<number> = new Set();
@@ -181,11 +179,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #stopped: Pending<Extract<FromReactor, { kind: "stopped" }> | undefined> = pending();
 
   private constructor(options: MonitorOptions, parts: Parts) {
-    const { loader, disk, policy, listening: socket, descriptors } = parts;
+    const { loader, disk, policy, listening: socket, descriptors, lookup, audit } = parts;
     super();
     this.#policy = policy.policy;
     this.#log = options.logger ?? pino({ level: "silent" });
-    this.#resolver = new Resolver(options.lookup ?? hostLookup(options.names));
+    this.#audit = new Audit(this.#log, audit, (isOpen) => this.#send({ kind: "audit", isOpen }));
+    this.#auditPath = options.audit;
+    this.#resolver = new Resolver(lookup);
     this.#counters = new Counters();
     this.#kept = keptBy(options);
     for (const port of options.ownPorts ?? []) this.#ownPorts.add(port);
@@ -215,6 +215,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       ...WORKER_OPTIONS,
     });
     this.#worker.on("message", (message: FromReactor) => this.#onMessage(message));
+    this.#worker.onPrint((text) => this.#log.warn(`the reactor's thread: ${text.trimEnd()}`));
     this.#worker.onFailure((error) => {
       this.#reactorGone();
       this.#stopped.resolve(undefined);
@@ -229,8 +230,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
 
   /**
    * Starts a monitor; resolves when it takes guests. Throws PolicyError for a bad policy file, SystemError where the
-   * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG), NoAnswerError where a file system does not
-   * answer, and what addVm() throws.
+   * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG) or the audit file cannot be opened, AuditError
+   * where the policy needs one and there is none, NoAnswerError where a file system does not answer, and what addVm() throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
     let monitor: Monitor | undefined;
@@ -241,22 +242,27 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     };
     requireDescriptors();
     const descriptors = guestDescriptors();
+    const lookup = options.lookup ?? hostLookup(options.names);
     const disk = new DiskThreads(descriptors, failing("a disk worker"));
     const loader = new Loader(failing("the loader"));
     let policy: LoadedPolicy | undefined;
     let socket: Listening | undefined;
+    let audit: LogWriter | undefined;
     try {
       const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
       policy = await loader.load(options.policy, kept);
+      requireAudit(policy.policy, options.audit);
       await disk.loaded;
+      if (options.audit !== undefined) audit = await LogWriter.open(options.audit);
+      audit?.on("error", failing("the audit log"));
       if (options.listen !== undefined) socket = await loader.listen(options.listen);
       if (failure !== undefined) throw failure;
-      monitor = new Monitor(options, { loader, disk, policy, listening: socket, descriptors });
+      monitor = new Monitor(options, { loader, disk, policy, listening: socket, descriptors, lookup, audit });
     } catch (error) {
       if (policy !== undefined) letGo(policy);
       if (socket !== undefined) await loader.unlink(socket).catch(() => {});
       if (socket !== undefined) closeFd(socket.fd);
-      await Promise.all([loader.close(), disk.stop(THREAD_END_MS)]);
+      await Promise.all([loader.close(), disk.stop(THREAD_END_MS), audit?.close(0)]);
       throw error;
     }
     try {
@@ -299,6 +305,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     options: { readonly name?: string; readonly key?: string; readonly policy?: Policy } = {},
   ): AttachedGuest {
     if (this.#closing !== undefined) throw new Error("the monitor is closed");
+    if (options.policy !== undefined) requireAudit(options.policy, this.#auditPath);
     const name = options.name ?? `attached-${this.#nextGuest++}`;
     const [ours, theirs] = unixPair();
     setNonBlocking(theirs, false);
@@ -417,7 +424,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
 
   /**
    * Puts another policy in force, for what guests ask afterwards; what is open stays open. Resolves once it is in force. Rejects with
-   * PolicyError for a bad file, NoAnswerError where a root's file system does not answer, and what addVm() throws: then the old policy
+   * PolicyError for a bad file, AuditError, NoAnswerError where a root's file system does not answer, and what addVm() throws: then the old policy
    * stays. The policy's VMs that are new are served from now on, those that are gone no more.
    */
   reload(policy: Policy | string): Promise<void> {
@@ -432,6 +439,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     let added: ServedVm[];
     try {
       this.#requireOpen();
+      requireAudit(loaded.policy, this.#auditPath);
       added = this.#open(this.#newVms(loaded.policy.vms), true);
     } catch (error) {
       letGo(loaded);
@@ -468,6 +476,14 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         `VM ${vm.name} is served with another memory or doorbell, or still being removed: take it out first, then add it`,
       );
     });
+  }
+
+  /**
+   * Opens the audit file anew, for who has moved it: lines go to a new one from then on. Rejects with SystemError where that cannot be
+   * opened; they go to the old one then.
+   */
+  reopenAudit(): Promise<void> {
+    return this.#audit.reopen();
   }
 
   /** What the reactor has counted so far. */
@@ -522,8 +538,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       throw error;
     }
     if (stuck === 0 && reactorIsOver) for (const name of [...this.#vms.keys()]) this.#vmEnded(name);
+    await this.#audit.close();
     this.#log.info("monitor has stopped");
-    this.#log.flush();
   }
 
   /** Nobody waits any longer for what will not come. */
@@ -599,18 +615,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         log.info({ guest: message.guest, reason: message.reason }, "guest is gone");
         this.emit("detached", { guest: message.guest, reason: message.reason });
         return;
-      case "refused": {
-        const { kind: _, ...refusal } = message;
-        log.warn({ audit: "refused", ...refusal, errno: errnoName(refusal.errno) }, refusal.reason);
-        this.emit("refused", refusal);
+      case "refused":
+        this.emit("refused", this.#audit.refused(message));
         return;
-      }
-      case "violation": {
-        const { kind: _, ...violated } = message;
-        log.error({ audit: "violation", ...violated }, violated.reason);
-        this.emit("violation", violated);
+      case "violation":
+        this.emit("violation", this.#audit.violation(message));
         return;
-      }
       case "bug":
         log.error(
           { guest: message.guest, stack: message.stack },
@@ -672,6 +682,11 @@ function forReactor({ compiled, roots }: LoadedPolicy): PolicyInForce {
   return { compiled, roots };
 }
 
+function requireAudit({ audit }: Policy, path: string | undefined): void {
+  if (audit !== "required" || path !== undefined) return;
+  throw new AuditError("the policy says audit: required, and there is no audit file");
+}
+
 interface Pending<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -699,8 +714,9 @@ async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | unde
   }
 }
 
-function keptBy({ listen, policy, kept = [] }: MonitorOptions): KeptPlace[] {
+function keptBy({ listen, policy, audit, kept = [] }: MonitorOptions): KeptPlace[] {
   const socket = listen === undefined ? [] : [{ what: "the attach socket", path: listen }];
   const file = typeof policy === "string" ? [{ what: "the policy", path: policy }] : [];
-  return [...socket, ...file, ...kept];
+  const lines = audit === undefined ? [] : [{ what: "the audit file", path: audit }];
+  return [...socket, ...file, ...lines, ...kept];
 }

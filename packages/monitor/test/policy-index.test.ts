@@ -19,6 +19,7 @@ function policyOf(rules: Partial<Pick<Policy, "connect" | "listen" | "files">>):
     version: 1,
     guest: { argv: [], env: {} },
     refusals: "explain",
+    audit: "best-effort",
     connect: [],
     listen: [],
     files: [],

@@ -33,6 +33,7 @@ guest:
   argv: [worker, --once]
   env: { MODE: demo }
 refusals: hide
+audit: required
 connect:
   - id: web
     allow: "*.Example.com"
@@ -65,6 +66,7 @@ describe("a good policy", () => {
       version: 1,
       guest: { argv: ["worker", "--once"], env: { MODE: "demo" } },
       refusals: "hide",
+      audit: "required",
       connect: [
         {
           id: "web",
@@ -134,6 +136,7 @@ describe("a good policy", () => {
       version: 1,
       guest: { argv: [], env: {} },
       refusals: "explain",
+      audit: "best-effort",
       connect: [],
       listen: [],
       files: [],
@@ -198,7 +201,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "<<: { refusals: hide }",
     2,
     1,
-    'unknown key "<<"; expected one of version, guest, refusals, connect, listen, files, vms, limits, timeouts',
+    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, vms, limits, timeouts',
   ],
   // Structure
   ["refusal: hide", 2, 1, 'unknown key "refusal"; did you mean "refusals"?'],
@@ -206,7 +209,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "__proto__: 1",
     2,
     1,
-    'unknown key "__proto__"; expected one of version, guest, refusals, connect, listen, files, vms, limits, timeouts',
+    'unknown key "__proto__"; expected one of version, guest, refusals, audit, connect, listen, files, vms, limits, timeouts',
   ],
   ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
   ["connect:", 2, 1, "connect: expected a list of connect rules, found nothing"],

@@ -5,6 +5,8 @@
 //    │                     └──┴ SIGHUP: the policy again; a bad one is refused, the old one stays
 //    └── SIGTERM, SIGINT ──> exit 0; SIGHUP is kept until it serves
 //
+//    SIGHUP also opens the audit file anew
+//
 // Logs are JSON lines on stderr; stdout stays empty.
 
 import { fstatSync, readlinkSync, statSync } from "node:fs";
@@ -19,10 +21,12 @@ import {
   placesOfVm,
   type VmOptions,
 } from "@ringway/monitor";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
 import { dieBy, type Signals } from "../signals.ts";
+import { auditFailure } from "./audit.ts";
 import { loadForCommand, policyFailure } from "./load.ts";
+import { serve } from "./serving.ts";
 
 export interface MonitorCommandOptions {
   readonly policy: string;
@@ -33,17 +37,17 @@ export interface MonitorCommandOptions {
   readonly maxGuests?: number;
   readonly nameServers?: readonly string[];
   readonly logLevel: string;
+  readonly audit?: string;
 }
 
 /** How long a monitor that is asked to stop may take to begin. */
 const BEGIN_END_MS = 1000;
 
 export async function runMonitor(options: MonitorCommandOptions, signals: Signals): Promise<number> {
-  const log = createLogger(options.logLevel);
-  process.on("uncaughtException", (error) => {
-    log.fatal({ err: error }, "internal error: the monitor ends");
-    process.exit(Exit.FAILED);
-  });
+  return await serve(options.logLevel, ({ log }) => serveGuests(options, signals, log));
+}
+
+async function serveGuests(options: MonitorCommandOptions, signals: Signals, log: Logger): Promise<number> {
   const asked = new Asked(signals);
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
   const beginning = begin(options, log);
@@ -53,7 +57,10 @@ export async function runMonitor(options: MonitorCommandOptions, signals: Signal
     await Promise.race([stopEarly(beginning), delay(BEGIN_END_MS)]);
     return Exit.OK;
   }
-  asked.onReload(() => void reload(monitor, options.policy, log));
+  asked.onReload(() => {
+    void reopenAudit(monitor, log);
+    void reload(monitor, options.policy, log);
+  });
   const failed = new Promise<never>((_, reject) => {
     monitor.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
   });
@@ -83,7 +90,7 @@ async function stopEarly(beginning: Promise<Monitor>): Promise<void> {
 }
 
 async function begin(options: MonitorCommandOptions, logger: Logger): Promise<Monitor> {
-  const { policy, listen, vms, busyPollUs, maxGuests, nameServers } = options;
+  const { policy, listen, vms, busyPollUs, maxGuests, nameServers, audit } = options;
   const kept = keptFiles(options);
   if (listen === undefined && vms.length === 0 && (await loadForCommand(policy, kept)).vms.length === 0) {
     throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
@@ -99,10 +106,13 @@ async function begin(options: MonitorCommandOptions, logger: Logger): Promise<Mo
       ...(busyPollUs === undefined ? {} : { busyPollUs }),
       ...(maxGuests === undefined ? {} : { maxGuests }),
       ...(nameServers === undefined ? {} : { names: { nameServers } }),
+      ...(audit === undefined ? {} : { audit }),
     });
   } catch (error) {
     if (error instanceof NameServerError) throw new UsageError(`--name-server: ${error.message}`);
     if (error instanceof PolicyError) throw policyFailure(error);
+    const problem = auditFailure(error, audit);
+    if (problem !== undefined) throw problem;
     const { name, code, path } = error as SystemError;
     if (name !== "SystemError" || listen === undefined || path !== listen) throw error;
     const advice = adviceFor(code, listen);
@@ -164,6 +174,14 @@ class Asked {
   }
 }
 
+async function reopenAudit(monitor: Monitor, log: Logger): Promise<void> {
+  try {
+    await monitor.reopenAudit();
+  } catch (error) {
+    log.error(`the audit file stays as it was: ${(error as Error).message}`);
+  }
+}
+
 async function reload(monitor: Monitor, file: string, log: Logger): Promise<void> {
   try {
     await monitor.reload(file);
@@ -172,18 +190,6 @@ async function reload(monitor: Monitor, file: string, log: Logger): Promise<void
     const problems = error instanceof PolicyError ? error.report().split("\n") : [message];
     log.error({ problems }, `policy refused, the old one stays: ${message}`);
   }
-}
-
-export function createLogger(level: string): Logger {
-  return pino(
-    {
-      level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    pino.destination({ fd: 2, sync: true }),
-  );
 }
 
 /** Each stream takes a descriptor, and the usual soft limit is 1024. */

@@ -13,13 +13,16 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SharedMemory } from "@ringway/linux";
 import { Monitor, type Policy, parsePolicy } from "@ringway/monitor";
+import type { Logger } from "pino";
 import { errorLine, Failure, UsageError } from "../errors.ts";
 import type { Signals } from "../signals.ts";
 import { type Acceleration, planArguments } from "../vm/arguments.ts";
 import { INHERITED_FD, QemuProcess, requireProgram } from "../vm/qemu-process.ts";
 import { formatMemory, parseMemory } from "../vm/size.ts";
+import { auditFailure } from "./audit.ts";
 import { loadForCommand } from "./load.ts";
-import { createLogger, raiseLimit } from "./monitor.ts";
+import { raiseLimit } from "./monitor.ts";
+import { type Stderr, serve } from "./serving.ts";
 
 export interface VmCommandOptions {
   readonly policy?: string;
@@ -27,6 +30,7 @@ export interface VmCommandOptions {
   readonly accel?: Acceleration;
   readonly graceMs: number;
   readonly logLevel: string;
+  readonly audit?: string;
 }
 
 const NAME = "vm";
@@ -42,6 +46,18 @@ export async function runVm(
 ): Promise<number> {
   const memoryBytes = parseMemory(options.memory);
   if (typeof memoryBytes === "string") throw new UsageError(`--memory: ${memoryBytes}`);
+  return await serve(options.logLevel, (stderr) =>
+    serveMachine(command, { ...options, memoryBytes }, from, stderr),
+  );
+}
+
+async function serveMachine(
+  command: readonly string[],
+  options: VmCommandOptions & { readonly memoryBytes: number },
+  from: Signals,
+  { log, say }: Stderr,
+): Promise<number> {
+  const { memoryBytes } = options;
   const signals = new StopSignals(from);
   const folder = mkdtempSync(join(tmpdir(), "ringway-vm-"));
   try {
@@ -56,8 +72,8 @@ export async function runVm(
     const policy = await policyFor(options.policy);
     requireProgram(command[0]!);
     using memory = SharedMemory.create("ringway:vm", memoryBytes);
-    await using monitor = await startMonitor(policy, options, memory, doorbell);
-    if (options.logLevel !== "silent") process.stderr.write(greeting(memoryBytes, plan.hasNetwork));
+    await using monitor = await startMonitor(policy, options.audit, log, memory, doorbell);
+    if (options.logLevel !== "silent") say(greeting(memoryBytes, plan.hasNetwork));
     const qemu = new QemuProcess([...command, ...plan.added], memory.fd);
     return await untilOver(qemu, monitor, signals, options.graceMs);
   } finally {
@@ -74,13 +90,18 @@ async function policyFor(file: string | undefined): Promise<Policy> {
 
 async function startMonitor(
   policy: Policy,
-  { logLevel }: VmCommandOptions,
+  audit: string | undefined,
+  logger: Logger,
   memory: SharedMemory,
   doorbell: string,
 ): Promise<Monitor> {
-  const logger = createLogger(logLevel);
   raiseLimit(logger);
-  return await Monitor.start({ policy, logger, vms: [{ name: NAME, memory: memory.fd, doorbell }] });
+  const vms = [{ name: NAME, memory: memory.fd, doorbell }];
+  try {
+    return await Monitor.start({ policy, logger, vms, ...(audit === undefined ? {} : { audit }) });
+  } catch (error) {
+    throw auditFailure(error, audit) ?? error;
+  }
 }
 
 /** The guest's exit code where it told one, otherwise QEMU's. */

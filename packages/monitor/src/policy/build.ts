@@ -31,6 +31,7 @@ import {
 export interface RawPolicy {
   readonly guest?: { readonly argv?: string[]; readonly env?: Record<string, string> };
   readonly refusals?: "explain" | "hide";
+  readonly audit?: "required" | "best-effort";
   readonly connect?: RawRule[];
   readonly listen?: RawRule[];
   readonly files?: RawFiles[];
@@ -104,6 +105,7 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): Policy {
     version: 1,
     guest: { argv: raw.guest?.argv ?? [], env: raw.guest?.env ?? {} },
     refusals: raw.refusals ?? "explain",
+    audit: raw.audit ?? "best-effort",
     connect,
     listen,
     files,

@@ -88,6 +88,8 @@ export interface Policy {
   readonly version: 1;
   readonly guest: { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> };
   readonly refusals: "explain" | "hide";
+  /** Whether guests that cause audit lines wait while none can be written. */
+  readonly audit: "required" | "best-effort";
   readonly connect: readonly ConnectRule[];
   readonly listen: readonly ListenRule[];
   readonly files: readonly FilesRule[];

@@ -49,6 +49,8 @@ export type ToReactor =
   | { readonly kind: "own-ports"; readonly ports: readonly number[] }
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
   | { readonly kind: "taken"; readonly id: number }
+  /** Audit lines that must be written can be, or cannot. */
+  | { readonly kind: "audit"; readonly isOpen: boolean }
   | { readonly kind: "stop"; readonly drainMs: number };
 
 /** Memory of the reactor's own isolate, in bytes. */
@@ -75,9 +77,11 @@ export type FromReactor =
   | { readonly kind: "guest"; readonly guest: string; readonly pid: number }
   | { readonly kind: "attached"; readonly guest: string }
   | { readonly kind: "detached"; readonly guest: string; readonly reason: string }
-  | ({ readonly kind: "refused" } & Refusal)
+  /** `required`, here and below: the line must be written. */
+  | ({ readonly kind: "refused"; readonly required?: boolean } & Refusal)
   | {
       readonly kind: "violation";
+      readonly required?: boolean;
       readonly guest: string;
       readonly stream: number;
       readonly clause: string;

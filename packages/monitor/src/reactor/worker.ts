@@ -7,6 +7,7 @@ import { drainEventfd, EPOLLIN, Errno, holdIfStopping, inCalls, threadLoaded } f
 import { type Account, Accounts } from "../accounts.ts";
 import { AttachSocket, type AttachSocketHost, type NoPlace } from "../attach-socket.ts";
 import { Attachment } from "../attachment.ts";
+import { AuditGate } from "../audit-gate.ts";
 import { DescriptorRoom } from "../descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
 import type { GuestLink } from "../guest-link.ts";
@@ -47,8 +48,11 @@ function post(message: FromReactor): void {
 const disk = new DiskPool(reactor, options.disk);
 const descriptors = new DescriptorRoom(options.descriptors, options.wakeFd);
 
+const auditGate = new AuditGate();
+
 const host: Host = {
   reactor,
+  auditGate,
   counters,
   disk,
   partings: new Partings(reactor),
@@ -136,7 +140,8 @@ const vms = new Map<string, Vm>();
 const vmHost: VmHost = {
   reactor,
   accounts: host.accounts,
-  begin: (vm) => begin(vm.name, () => vm, host.policy, false),
+  // It is tried again.
+  begin: (vm) => (auditGate.takesGuests ? begin(vm.name, () => vm, host.policy, false) : undefined),
   warn: (vm, reason) => post({ kind: "warning", guest: vm.name, reason }),
   ended: (vm) => post({ kind: "vm-ended", name: vm.name }),
 };
@@ -161,6 +166,9 @@ const attachSocketHost: AttachSocketHost = {
   reactor,
   accounts: host.accounts,
   places: options.maxGuests,
+  get takesGuests() {
+    return auditGate.takesGuests;
+  },
   get attachMs() {
     return host.policy.policy.timeouts.attachMs;
   },
@@ -204,6 +212,9 @@ function onMessage(message: ToReactor): void {
       own?.release();
       return;
     }
+    case "audit":
+      auditGate.set(message.isOpen);
+      return;
     case "vm":
       addVm(message);
       return;

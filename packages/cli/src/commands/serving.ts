@@ -1,0 +1,52 @@
+// What commands have in common that serve guests for long: stderr belongs to a LogWriter, so that whatever it is and does, a full disk,
+// a pipe that nobody reads, nobody waits for it; and nothing that Node does by itself writes to it.
+
+import { createLogger, LogWriter } from "@ringway/monitor";
+import type { Logger } from "pino";
+import { Exit, failureOf, UsageError } from "../errors.ts";
+
+const STDERR = 2;
+
+/** As bin/streams.js makes them. */
+interface Divertible {
+  divert?(handler: ((text: string) => void) | undefined): void;
+}
+
+export interface Stderr {
+  readonly log: Logger;
+  /** Lines for people. */
+  say(lines: string): void;
+}
+
+/** Resolves with the exit code, once what was written is out, or cannot be within two seconds. Throws what is wrong usage. */
+export async function serve(logLevel: string, work: (stderr: Stderr) => Promise<number>): Promise<number> {
+  const stderr = LogWriter.onDescriptor(STDERR);
+  const log = createLogger(logLevel, stderr);
+  const say = (lines: string): void => stderr.write(lines);
+  divert(say);
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, "internal error: the monitor ends");
+    process.exit(Exit.FAILED);
+  });
+  // A file that may not grow any more (RLIMIT_FSIZE): EFBIG, not the end.
+  process.on("SIGXFSZ", () => {});
+  // Node's own handler writes, and waits.
+  process.removeAllListeners("warning");
+  process.on("warning", ({ name, message }) => log.warn({ name }, message));
+  try {
+    return await work({ log, say });
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const { text, exitCode } = failureOf(error);
+    say(text);
+    return exitCode;
+  } finally {
+    await stderr.close();
+    divert(undefined);
+  }
+}
+
+/** What else is printed in this process goes there, too. */
+function divert(handler: ((text: string) => void) | undefined): void {
+  for (const stream of [process.stdout, process.stderr] as Divertible[]) stream.divert?.(handler);
+}

@@ -1,0 +1,15 @@
+// stdout and stderr, for what is printed before a command ends. (Commands that serve guests write by a LogWriter while they do.)
+
+const heeded = new Set<string>();
+
+export function standard(name: "stdout" | "stderr"): NodeJS.WriteStream {
+  const stream = process[name];
+  if (heeded.has(name)) return stream;
+  heeded.add(name);
+  // `ringway ... | head` has read enough: as if by SIGPIPE, since not all was done.
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(141);
+  });
+  return stream;
+}

@@ -1,0 +1,106 @@
+// The audit lines: to a file of their own where there is one, otherwise among the other lines.
+//
+//   open ── nothing can be written, or no room ──> shut ── all that waits has found room, and lines are written ──> open
+//
+// While it is shut, lines that must be written wait here, and the guests that caused them are held (audit-gate.ts): their number is
+// bounded there. Other lines are the LogWriter's, which holds what it can, counts what it cannot, and says so.
+
+import { errnoName } from "@ringway/linux";
+import type { Logger } from "pino";
+import type { FromReactor, Refusal } from "../reactor/messages.ts";
+import { createLogger } from "./logger.ts";
+import type { LogWriter } from "./writer.ts";
+
+/** `audit: required`, and there is no audit file. */
+export class AuditError extends Error {
+  override readonly name: string = "AuditError";
+  readonly code: "ERR_RINGWAY_AUDIT" = "ERR_RINGWAY_AUDIT";
+}
+
+export interface Violated {
+  readonly guest: string;
+  /** The stream it happened on; 0 for the guest as a whole. */
+  readonly stream: number;
+  /** The clause of PROTOCOL.md that was broken. */
+  readonly clause: string;
+  readonly reason: string;
+}
+
+export class Audit {
+  readonly #log: Logger;
+  readonly #lines: Logger;
+  readonly #writer: LogWriter | undefined;
+  readonly #onGate: (isOpen: boolean) => void;
+  #isOpen = true;
+  /** Of the line that is being written. */
+  #isRequired = false;
+  #waiting: string[] = [];
+
+  /** `onGate` is told whether guests may go on that caused a line which must be written; at first they may. */
+  constructor(log: Logger, writer: LogWriter | undefined, onGate: (isOpen: boolean) => void) {
+    this.#log = log;
+    this.#writer = writer;
+    this.#onGate = onGate;
+    if (writer === undefined) {
+      this.#lines = log;
+      return;
+    }
+    this.#lines = createLogger("info", { write: (line) => this.#put(writer, line) });
+    writer.on("failing", (errno) => {
+      log.error({ errno }, `audit lines cannot be written: ${errno}`);
+      this.#shut();
+    });
+    writer.on("writing", () => {
+      log.info("audit lines are written again");
+      this.#openUp();
+    });
+    writer.on("room", () => this.#openUp());
+  }
+
+  refused({ kind: _, required, ...refusal }: Extract<FromReactor, { kind: "refused" }>): Refusal {
+    this.#isRequired = required ?? false;
+    this.#lines.warn({ audit: "refused", ...refusal, errno: errnoName(refusal.errno) }, refusal.reason);
+    return refusal;
+  }
+
+  violation({ kind: _, required, ...violated }: Extract<FromReactor, { kind: "violation" }>): Violated {
+    this.#isRequired = required ?? false;
+    this.#lines.error({ audit: "violation", ...violated }, violated.reason);
+    return violated;
+  }
+
+  /** Its file has been moved: lines go to a new one of its name. Rejects where there cannot be one, and stays with the old. */
+  async reopen(): Promise<void> {
+    await this.#writer?.reopen();
+  }
+
+  /** Writes what there is still, for a limited time. */
+  async close(): Promise<void> {
+    if (this.#writer === undefined) return;
+    await this.#writer.close();
+    const lines = this.#waiting.length + this.#writer.unwritten;
+    if (lines > 0) this.#log.error({ lines }, `${lines} audit lines were not written`);
+  }
+
+  #put(writer: LogWriter, line: string): void {
+    if (!this.#isRequired) writer.write(line);
+    else if (this.#waiting.length > 0 || !writer.offer(line)) {
+      this.#waiting.push(line);
+      this.#shut();
+    }
+  }
+
+  #shut(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#onGate(false);
+  }
+
+  #openUp(): void {
+    const taken = this.#waiting.findIndex((line) => !this.#writer!.offer(line));
+    this.#waiting.splice(0, taken < 0 ? this.#waiting.length : taken);
+    if (this.#isOpen || this.#waiting.length > 0 || this.#writer!.failing !== undefined) return;
+    this.#isOpen = true;
+    this.#onGate(true);
+  }
+}

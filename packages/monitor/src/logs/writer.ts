@@ -1,0 +1,211 @@
+// Log lines to a file or a descriptor, for programs that must never wait for it: write() neither waits nor throws, and holds a
+// bounded number of bytes (ring.ts), whatever the disk, the pipe, the reader does (ENOSPC, EAGAIN, EPIPE, EIO). A thread does the writing.
+//
+//   taking ── no room ──> losing ── half of the ring is free ──> taking, after one line that says what was lost
+//
+// Lines that were taken are written in their order, each of them once, unless close() or the end of the process leaves them behind.
+
+import { EventEmitter } from "node:events";
+import { resolve } from "node:path";
+import { check, duplicateFd, Errno, errnoName, NativeThread, SystemError } from "@ringway/linux";
+import { WORKER_OPTIONS } from "../worker-options.ts";
+import { Commands, LogRing, RING_BYTES, Word } from "./ring.ts";
+import type { FromThread, ThreadOptions } from "./thread.ts";
+
+/** How long a file system may take to open the file. */
+const OPEN_MS = 5000;
+/** How long the end waits for what is to be written still. */
+export const FLUSH_MS = 2000;
+/** And then for the thread to come back from its system call. */
+const STOP_MS = 100;
+
+export interface LogWriterEvents {
+  /** Nothing can be written, with the errno's name; said once, until "writing". Lines are taken while there is room. */
+  failing: [string];
+  writing: [];
+  /** After a line that found no room: half of the ring is free again. */
+  room: [];
+  /** The writing thread ended by itself: nothing more is written. */
+  error: [Error];
+}
+
+export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDisposable {
+  readonly #ring: LogRing = new LogRing();
+  readonly #thread: NativeThread;
+  readonly #path: string | undefined;
+  /** Who waits for its path to be open: the thread answers in order. */
+  readonly #opening: ((error?: Error) => void)[] = [];
+  #onThrough: () => void = () => {};
+  #closing: Promise<void> | undefined;
+  #lostLines = 0;
+  #lostBytes = 0;
+  #lostErrno = "";
+  #failing: string | undefined;
+  readonly #flushAtExit = (): void => this.flushNow(FLUSH_MS);
+
+  private constructor(where: { readonly path: string } | { readonly fd: number }) {
+    super();
+    this.#path = "path" in where ? where.path : undefined;
+    this.#thread = new NativeThread(new URL("./thread.js", import.meta.url), {
+      name: "log",
+      workerData: { ...where, memory: this.#ring.memory } satisfies ThreadOptions,
+      ...WORKER_OPTIONS,
+    });
+    this.#thread.on("message", (message: FromThread) => this.#onMessage(message));
+    this.#thread.onFailure((error) => this.#ended(error));
+    this.#thread.unref();
+    // Before the threads are stopped.
+    process.prependListener("exit", this.#flushAtExit);
+  }
+
+  /** Appends to a file, made (0600) where it is not there. Rejects with SystemError where it cannot be opened. */
+  static async open(path: string): Promise<LogWriter> {
+    const writer = new LogWriter({ path: resolve(path) });
+    try {
+      await writer.#opened();
+    } catch (error) {
+      await writer.close(0);
+      throw error;
+    }
+    return writer;
+  }
+
+  /** Writes to what `fd` names; the descriptor stays the caller's. Throws SystemError (EBADF, EMFILE). */
+  static onDescriptor(fd: number): LogWriter {
+    return new LogWriter({ fd: check(duplicateFd(fd), "dup") });
+  }
+
+  /** Why nothing can be written just now. */
+  get failing(): string | undefined {
+    return this.#failing;
+  }
+
+  /** Lines that were taken, and are not written yet. */
+  get unwritten(): number {
+    return this.#ring.lines;
+  }
+
+  /** Takes whole lines, or counts them as lost. For pino: this object is a destination. */
+  write(lines: string): void {
+    if (this.offer(lines)) return;
+    this.#lostLines++;
+    this.#lostBytes += Buffer.byteLength(lines);
+    // A thread that is in a write has not told why it takes so long.
+    const errno = Atomics.load(this.#ring.words, Word.ERRNO) || Errno.EAGAIN;
+    this.#lostErrno = lines.length > RING_BYTES ? "EMSGSIZE" : errnoName(errno);
+    if (this.#ring.wantRoom()) this.#onRoom();
+  }
+
+  /** Takes whole lines; false where there is no room for them: "room" says when there is. */
+  offer(lines: string): boolean {
+    // Not before what was lost is said.
+    if (this.#lostLines > 0 && !this.#sayLost()) return false;
+    if (this.#ring.put(Buffer.from(lines))) return true;
+    if (this.#lostLines === 0 && this.#ring.wantRoom()) return this.#ring.put(Buffer.from(lines));
+    return false;
+  }
+
+  /** Opens its path, where it has one, anew: for who has moved the file. Where that fails it rejects with SystemError, and the old file stays. */
+  reopen(): Promise<void> {
+    if (this.#path === undefined) return Promise.resolve();
+    const opened = this.#opened();
+    this.#ring.command(Commands.REOPEN);
+    return opened;
+  }
+
+  /** Ends once all is written, or after `flushMs`: what is left then is lost. */
+  close(flushMs: number = FLUSH_MS): Promise<void> {
+    this.#closing ??= this.#close(flushMs);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(flushMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const through = new Promise<void>((done) => {
+      this.#onThrough = done;
+      timer = setTimeout(done, flushMs);
+    });
+    this.#ring.command(Commands.CLOSE);
+    await through;
+    clearTimeout(timer);
+    process.off("exit", this.#flushAtExit);
+    await this.#thread.stop(STOP_MS);
+  }
+
+  /** Blocks until all is written, at most so long: for the end of the process. */
+  flushNow(flushMs: number): void {
+    const { words } = this.#ring;
+    const endMs = performance.now() + flushMs;
+    while (this.#ring.used > 0 && performance.now() < endMs) {
+      const read = Atomics.load(words, Word.READ);
+      if (this.#ring.used > 0) Atomics.wait(words, Word.READ, read, endMs - performance.now());
+    }
+  }
+
+  #opened(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = (): void => reject(new SystemError(Errno.ETIMEDOUT, "open", this.#path));
+      const timer = setTimeout(late, OPEN_MS);
+      const settle = (error?: Error): void => {
+        clearTimeout(timer);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      this.#opening.push(settle);
+    });
+  }
+
+  #onMessage(message: FromThread): void {
+    switch (message.kind) {
+      case "opened":
+        this.#opening.shift()?.();
+        return;
+      case "not-opened":
+        this.#opening.shift()?.(new SystemError(message.errno, "open", this.#path));
+        return;
+      case "failing":
+        this.#failing = errnoName(message.errno);
+        this.emit("failing", this.#failing);
+        return;
+      case "writing":
+        this.#failing = undefined;
+        this.emit("writing");
+        return;
+      case "room":
+        this.#onRoom();
+        return;
+      case "through":
+        this.#onThrough();
+    }
+  }
+
+  #onRoom(): void {
+    this.#sayLost();
+    this.emit("room");
+  }
+
+  /** What was lost since the last line that was taken, in the place where it would have been. True: nothing is left to say. */
+  #sayLost(): boolean {
+    if (this.#lostLines === 0) return true;
+    if (this.#ring.used > RING_BYTES / 2) return false;
+    const lines = this.#lostLines;
+    const bytes = this.#lostBytes;
+    const errno = this.#lostErrno;
+    const msg = `${lines} lines (${bytes} bytes) were lost: ${errno}`;
+    const line = { level: "warn", time: new Date().toISOString(), lines, bytes, errno, msg };
+    if (!this.#ring.put(Buffer.from(`${JSON.stringify(line)}\n`))) return false;
+    this.#lostLines = 0;
+    this.#lostBytes = 0;
+    return true;
+  }
+
+  #ended(error: Error): void {
+    for (const settle of this.#opening.splice(0)) settle(error);
+    this.#onThrough();
+    this.emit("error", error);
+  }
+}
