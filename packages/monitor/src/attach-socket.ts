@@ -54,7 +54,7 @@ export interface AttachSocketHost {
   begin(socketFd: number, account: Account): Attachment | undefined;
   /** From greeting to attach request. */
   readonly attachMs: number;
-  warn(guest: string, reason: string): void;
+  warn(reason: string): void;
 }
 
 /** So many a second, and so many at once. */
@@ -131,7 +131,7 @@ export class AttachSocket {
       if (fd < 0) {
         this.#accepts.giveBack();
         if (fd === -Errno.EAGAIN) break;
-        this.#host.warn("", `accepting guests failed, trying again: ${errnoMessage(-fd)}`);
+        this.#host.warn(`accepting guests failed, trying again: ${errnoMessage(-fd)}`);
         this.#rest(ACCEPT_RETRY_MS);
         break;
       }
@@ -193,8 +193,7 @@ export class AttachSocket {
       this.#waiting--;
       const noPlace = this.#host.noPlace(account, 0, 0);
       if (noPlace === undefined) {
-        const guest = this.#host.begin(fd, account);
-        if (guest !== undefined) this.#limit(guest);
+        this.#host.begin(fd, account)?.mustAskWithin(this.#host.attachMs);
         account.release();
       } else {
         this.#guests.giveBack();
@@ -210,15 +209,6 @@ export class AttachSocket {
     if (line.length > 0) this.#lines.set(account, line);
   }
 
-  #limit(guest: Attachment): void {
-    const { attachMs, reactor } = this.#host;
-    reactor.after(attachMs, () => {
-      if (guest.gone || guest.hasAsked) return;
-      this.#host.warn(guest.name, `hung up: it did not ask to attach within ${attachMs} ms`);
-      guest.close("did not attach in time");
-    });
-  }
-
   #turnAway(fd: number, account: Account, { errno, reason }: NoPlace): void {
     turnAway(fd, errno);
     const nowMs = performance.now();
@@ -226,7 +216,7 @@ export class AttachSocket {
     if (said !== undefined && nowMs - said.ms < SAY_AGAIN_MS) said.unsaid++;
     else {
       const others = said === undefined || said.unsaid === 0 ? "" : `, and ${said.unsaid} before`;
-      this.#host.warn("", `${account.key} was turned away${others}: ${reason}`);
+      this.#host.warn(`${account.key} was turned away${others}: ${reason}`);
       // Anew, to be the youngest; those of long ago are of no interest.
       this.#said.delete(account.key);
       for (const [key, { ms }] of this.#said) {

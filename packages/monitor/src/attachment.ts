@@ -151,11 +151,17 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     return this.#state === "gone";
   }
 
-  /** Has it ever asked to be attached? */
-  get hasAsked(): boolean {
-    const { state, attachRequested } = this.session;
-    return this.#state !== "attaching" || state !== HostState.RESETTING || attachRequested;
+  /** It has so long to ask to be attached; then it is hung up, and that is said. */
+  mustAskWithin(attachMs: number): void {
+    this.#attachLimit = this.reactor.after(attachMs, () => {
+      const { state, attachRequested } = this.session;
+      if (this.#state !== "attaching" || state !== HostState.RESETTING || attachRequested) return;
+      this.warn(`hung up: it did not ask to attach within ${attachMs} ms`);
+      this.close("did not ask to attach in time");
+    });
   }
+
+  #attachLimit: Timer | undefined;
 
   /** Nobody reads what comes for this guest any more. */
   get departed(): boolean {
@@ -530,6 +536,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
 
   #attached(): void {
     this.#state = "attached";
+    this.reactor.cancel(this.#attachLimit);
     this.host.counters.add("guestsAttached");
     this.#lines.post({ kind: "attached", guest: this.name });
     this.ready.put(this);
@@ -697,6 +704,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   #closeWhenDropped(): void {
     if (this.#state !== "gone" || this.#droppings > 0 || this.#closed) return;
     this.#closed = true;
+    this.reactor.cancel(this.#attachLimit);
     // Answers that wait for their turn: what they hold is given back.
     while (this.ready.length > 0) this.ready.runFirst();
     this.reactor.removeGuest(this);

@@ -175,7 +175,7 @@ const attachSocketHost: AttachSocketHost = {
   noPlace: (account, waitingOfKey, waiting) =>
     noPlace(account, host.policy.policy.limits, waitingOfKey, waiting),
   begin: (socketFd, account) => addGuest(socketFd, `guest-${nextGuest++}`, account, host.policy, false),
-  warn: (guest, reason) => post({ kind: "warning", guest, reason }),
+  warn: (reason) => post({ kind: "warning", guest: "", reason }),
 };
 
 function closeListener(): void {
