@@ -239,6 +239,19 @@ describe.skipIf(noDyingDisk !== "")(`a root on a disk that does not answer ${noD
     await guest.close().catch(() => {});
   });
 
+  test("where a VM's doorbell should be keeps no guest from being served, and no monitor from ending", async () => {
+    using disk = await DyingDisk.mount("dead");
+    const [memory, doorbell] = [join(folder, "one.mem"), join(disk.folder, "bell")];
+    using monitor = await readyCli(
+      `${LOOPBACK}vms: [{ name: one, memory: ${memory}, doorbell: ${doorbell} }]\n`,
+    );
+    await using server = await echoServer();
+    using guest = await RawGuest.attach(path);
+    guest.finish((await guest.connect("127.0.0.1", server.port)).pipe);
+    monitor.child.kill("SIGTERM");
+    expect(await monitor.exit()).toEqual({ code: 0, signal: null });
+  });
+
   test("and a disk worker that is stuck there do not keep a part's failure from ending the process with 1", async () => {
     using disk = await DyingDisk.mount("dying");
     const env = { NODE_OPTIONS: `--require=${INJECT}`, FAIL_PART: "disk", FAIL_FILE: join(folder, "fail") };
@@ -313,12 +326,14 @@ describe("a monitor whose descriptors its guests have taken", () => {
   });
 
   test("has the threads for their files before the first of them comes", async () => {
-    using monitor = await readyCli("version: 1\n");
-    const names = readdirSync(`/proc/${monitor.pid}/task`).length;
+    const data = join(folder, "data");
+    mkdirSync(data);
+    using monitor = await readyCli(filesPolicy(data));
+    const threads = readdirSync(`/proc/${monitor.pid}/task`).length;
     const guest = await Guest.attach(path);
-    await guest.stat("/data").catch(() => {});
+    await guest.writeFile("/data/f", "written");
     await guest.close();
-    expect(readdirSync(`/proc/${monitor.pid}/task`).length).toBe(names);
+    expect(readdirSync(`/proc/${monitor.pid}/task`).length).toBe(threads);
     monitor.child.kill("SIGTERM");
     await monitor.succeeds();
   });

@@ -10,7 +10,6 @@
 import { layout, loadWord, type RegionMemory, regionMemory } from "@ringway/control";
 import {
   closeFd,
-  connectUnixStream,
   drainChannel,
   EPOLLIN,
   EPOLLRDHUP,
@@ -45,6 +44,8 @@ export interface VmHost {
   /** A guest on this VM; undefined where it could not be served, which was said already. */
   begin(vm: Vm): Attachment | undefined;
   warn(vm: Vm, reason: string): void;
+  /** Connects to a doorbell in a later turn: to look for it may wait for a file system. `done` gets a descriptor, or -errno. */
+  call(path: string, done: (fd: number) => void): void;
   /** It was removed, and nothing of this thread uses its memory any more. */
   ended(vm: Vm): void;
 }
@@ -69,6 +70,8 @@ export class Vm implements GuestLink {
   /** The last guest broke the protocol; its successor is the one that asks to attach (ATT-8). */
   #failed = false;
   #timer = false;
+  /** The doorbell is being called. */
+  #calling = false;
   #closed = false;
 
   /** The main thread keeps the memory mapped until ended(). Calls `doorbell` from now on, until it answers. */
@@ -145,9 +148,10 @@ export class Vm implements GuestLink {
 
   /** Takes the next step that there is to take; called whenever one may have become possible. */
   #goOn(): void {
-    if (this.#closed || this.#guest !== undefined || this.#timer) return;
+    if (this.#closed || this.#guest !== undefined || this.#timer || this.#calling) return;
     if (this.#channel < 0) {
-      this.#call();
+      this.#calling = true;
+      this.#host.call(this.#doorbell, (fd) => this.#called(fd));
       return;
     }
     const restMs = this.#beganMs + GUEST_MS_MIN - performance.now();
@@ -177,8 +181,13 @@ export class Vm implements GuestLink {
     });
   }
 
-  #call(): void {
-    const fd = connectUnixStream(this.#doorbell);
+  /** A channel, or a negative errno. */
+  #called(fd: number): void {
+    this.#calling = false;
+    if (this.#closed) {
+      if (fd >= 0) closeFd(fd);
+      return;
+    }
     if (fd < 0) {
       if (fd !== this.#callError && !NOT_THERE.includes(-fd)) {
         this.#host.warn(this, `cannot reach the doorbell ${this.#doorbell}, trying again: ${errnoName(-fd)}`);

@@ -5,6 +5,7 @@
 import type { StatReply } from "@ringway/control";
 import {
   closeFd,
+  connectUnixStream,
   dataSync,
   Errno,
   type FileStat,
@@ -36,6 +37,8 @@ export type TreeChange =
 export type DiskOperation =
   | ({ readonly kind: "open"; readonly flags: number; readonly mode: number } & Place)
   | { readonly kind: "close"; readonly fd: number }
+  /** Connects to a VM's doorbell: a descriptor. The path is the host's, and beneath no root. */
+  | { readonly kind: "call"; readonly path: string }
   /** Reads into memory that the asker keeps mapped until the answer. */
   | {
       readonly kind: "readInto";
@@ -149,6 +152,8 @@ export function perform(operation: DiskOperation): DiskResult {
       return done(names.chmod(operation, operation.mode));
     case "utimes":
       return done(names.utimes(operation, operation.accessed, operation.modified));
+    case "call":
+      return number(connectUnixStream(operation.path));
     case "statfs":
       return done(
         withObject(operation, true, false, ({ fd }) => {
