@@ -11,7 +11,7 @@ export const DEFAULT_LIMITS: Limits = {
   streams: 4096,
   regionBytes: 256 * MiB,
   streamBytes: 1 * MiB,
-  // Bulk on fifteen streams at once with all that the kernel would give them, 4 MiB each; more streams share.
+  // Bulk on seven streams at once with all that the kernel would give them (6 MiB each); more streams share.
   socketBytes: 64 * MiB,
   accepts: 1024,
   openFiles: 256,

@@ -1,7 +1,7 @@
 // What one socket has borrowed of its guest's kernel memory (socket-budget.ts), and how it is held to that.
 //
 //   sending     send() is given no more than is allowed: `unackedBytes` counts up with each, and is measured (SIOCOUTQ) when it would
-//               pass `allowedBytes`; so a socket that moves 4 MiB is asked once for them. Who has had bytes acknowledged since the last time,
+//               pass `allowedBytes`; so one that moves bulk is asked once in some MiB. Who has had bytes acknowledged since the last time,
 //               or has never borrowed, may borrow as much again; a peer that takes nothing keeps what it has.
 //   receiving   while the guest reads, bytes are in the kernel for a moment only. When the ring is full they stay: then what the kernel
 //               may take in (SO_RCVBUF, which it raises by itself for who reads fast) is borrowed, and lowered to what was got. One that was
@@ -13,8 +13,11 @@ import { outq, recvBuffer, setRecvBuffer } from "@ringway/linux";
 import type { Account } from "../accounts.ts";
 import { type Borrower, SHARE_BYTES, type SocketBudget } from "../socket-budget.ts";
 
-/** The kernel's own bound of a send buffer (tcp_wmem); more in the books would be of no use. */
-const SEND_BYTES_MAX = 4 * 1024 * 1024;
+/**
+ * Half as much again as the kernel's own bound of a send buffer (tcp_wmem): then a full buffer is what stops a stream of bulk, of whose
+ * end there is an event, and never this.
+ */
+const SEND_BYTES_MAX = 6 * 1024 * 1024;
 /** What the kernel gives a new socket to receive (tcp_rmem), in round figures. */
 const FRESH_RECEIVE_BYTES = 128 * 1024;
 
@@ -23,11 +26,9 @@ export class SocketLoan implements Borrower {
   unackedBytes = 0;
   allowedBytes: number = SHARE_BYTES;
   /** Received since SO_RCVBUF was last looked at. */
-  receivedBytes = 0;
+  #receivedBytes = 0;
   readonly #fd: number;
   readonly #account: Account;
-  readonly #budget: SocketBudget;
-  readonly #limitBytes: () => number;
   #receiveLent = 0;
   /** SO_RCVBUF was lowered: the kernel does not raise it any more. */
   #lowered = false;
@@ -35,15 +36,17 @@ export class SocketLoan implements Borrower {
   #stalled = false;
   #parting = false;
 
-  constructor(fd: number, account: Account, limitBytes: () => number) {
+  constructor(fd: number, account: Account, limitBytes: number) {
     this.#fd = fd;
     this.#account = account;
-    const budget = account.sockets;
-    this.#budget = budget;
-    this.#limitBytes = limitBytes;
-    budget.sockets++;
+    const { sockets } = account;
+    sockets.sockets++;
     // So many that their fresh buffers alone are too much: those of the ones that come now are small from the start.
-    if (budget.sockets * FRESH_RECEIVE_BYTES > limitBytes()) this.#lower(SHARE_BYTES);
+    if (sockets.sockets * FRESH_RECEIVE_BYTES > limitBytes) this.#lower(SHARE_BYTES);
+  }
+
+  get #budget(): SocketBudget {
+    return this.#account.sockets;
   }
 
   get #sendLent(): number {
@@ -51,7 +54,7 @@ export class SocketLoan implements Borrower {
   }
 
   /** How many of `wantedBytes` may be sent now; 0: the peer must take some first. */
-  allow(wantedBytes: number): number {
+  allow(wantedBytes: number, limitBytes: number): number {
     const held = outq(this.#fd);
     if (held < 0) return wantedBytes; // send() tells why
     const moves = held < this.unackedBytes || this.#sendLent === 0;
@@ -59,7 +62,7 @@ export class SocketLoan implements Borrower {
     const missing = held + wantedBytes - this.allowedBytes;
     if (missing > 0 && moves) {
       const wanted = Math.min(Math.max(missing, this.allowedBytes), SEND_BYTES_MAX - this.allowedBytes);
-      if (wanted > 0) this.allowedBytes += this.#budget.borrow(this, wanted, this.#limitBytes());
+      if (wanted > 0) this.allowedBytes += this.#budget.borrow(this, wanted, limitBytes);
     }
     const free = this.allowedBytes - held;
     // Not in crumbs.
@@ -67,16 +70,18 @@ export class SocketLoan implements Borrower {
   }
 
   /** The guest does not read: the kernel keeps what comes. */
-  stalled(): void {
+  stalled(limitBytes: number): void {
     this.#stalled = true;
-    if (this.#receiveLent === 0 || this.receivedBytes >= this.#receiveLent) this.#borrowReceive();
+    if (this.#receiveLent === 0 || this.#receivedBytes >= this.#receiveLent) this.#borrowReceive(limitBytes);
   }
 
   /** Bytes went on to the guest. */
-  received(bytes: number): void {
+  received(bytes: number, limitBytes: number): void {
     this.#stalled = false;
-    this.receivedBytes += bytes;
-    if (this.#lowered && this.receivedBytes >= 4 * (SHARE_BYTES + this.#receiveLent)) this.#borrowReceive();
+    this.#receivedBytes += bytes;
+    if (this.#lowered && this.#receivedBytes >= 4 * (SHARE_BYTES + this.#receiveLent)) {
+      this.#borrowReceive(limitBytes);
+    }
   }
 
   /** How many sockets of the account are parting. */
@@ -114,13 +119,13 @@ export class SocketLoan implements Borrower {
     if (!this.#stalled && !this.#lowered) this.#giveBackReceive();
   }
 
-  #borrowReceive(): void {
-    this.receivedBytes = 0;
+  #borrowReceive(limitBytes: number): void {
+    this.#receivedBytes = 0;
     const now = recvBuffer(this.#fd);
     const has = SHARE_BYTES + this.#receiveLent;
     const wanted = (this.#lowered ? 2 * has : now) - has;
     if (wanted <= 0) return;
-    const got = this.#budget.borrow(this, wanted, this.#limitBytes());
+    const got = this.#budget.borrow(this, wanted, limitBytes);
     this.#receiveLent += got;
     if (got < wanted || this.#lowered) this.#lower(has + got);
   }

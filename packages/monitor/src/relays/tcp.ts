@@ -91,7 +91,7 @@ export class TcpRelay implements Relay, EventSource {
     this.#base = memory.address;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
-    this.#loan = new SocketLoan(fd, account, () => stream.guest.policy.policy.limits.socketBytes);
+    this.#loan = new SocketLoan(fd, account, this.#limitBytes);
   }
 
   onEvents(events: number): void {
@@ -170,7 +170,7 @@ export class TcpRelay implements Relay, EventSource {
       if (budget <= 0) return true;
       let length = toHost.spanBytes(readable);
       if (loan.unackedBytes + length > loan.allowedBytes) {
-        length = this.#asking === undefined ? loan.allow(length) : 0;
+        length = this.#asking === undefined ? loan.allow(length, this.#limitBytes) : 0;
         if (length === 0) {
           toHost.unwantData();
           this.#askAgain();
@@ -196,6 +196,10 @@ export class TcpRelay implements Relay, EventSource {
       stream.guest.countToHost(sent);
       if (toHost.advance(sent)) this.#signal(sent);
     }
+  }
+
+  get #limitBytes(): number {
+    return this.#stream.guest.policy.policy.limits.socketBytes;
   }
 
   #askAgain(): void {
@@ -247,7 +251,7 @@ export class TcpRelay implements Relay, EventSource {
         const writable = toGuest.writable();
         if (writable === 0) {
           if (toGuest.wantSpace(toGuest.capacity / WANT_SPACE_SHARE)) continue;
-          loan.stalled();
+          loan.stalled(this.#limitBytes);
           return false;
         }
         toGuest.unwantSpace();
@@ -259,7 +263,7 @@ export class TcpRelay implements Relay, EventSource {
         budget -= got;
         if (got < length && !this.#hangup) this.#receivable = false;
         if (dropping) continue;
-        loan.received(got);
+        loan.received(got, this.#limitBytes);
         stream.guest.countToGuest(got);
         if (toGuest.advance(got)) this.#signal(got);
       } else if (got === 0 && !this.#errorTaken) {
