@@ -177,7 +177,11 @@ function failed(errno: number): DiskResult {
 
 /** With the value that a result has beside its errno. */
 function done(result: { readonly errno: number } & Partial<DiskResult>): DiskResult {
-  return { value: 0, ...result };
+  return hasValue(result) ? result : { value: 0, ...result };
+}
+
+function hasValue(result: { readonly errno: number } & Partial<DiskResult>): result is DiskResult {
+  return result.value !== undefined;
 }
 
 /** What a symbolic link says; of anything else EINVAL, as readlink(2). */
