@@ -267,7 +267,7 @@ describe("a monitor serves, and exits 0 on SIGTERM, with a stderr", () => {
 
 it("a hundred guests that log control characters as fast as they can stop nobody, and take a bounded memory", async () => {
   const { to } = channel("pipe");
-  const policy = `${POLICY}limits: { regionBytes: 1MiB }\n`;
+  const policy = `${POLICY}limits: { guests: 128, regionBytes: 1MiB }\n`;
   const monitor = await startMonitor({ stderr: to, policy });
   const residentMiB = (): number =>
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${monitor.child.pid}/status`, "utf8"))![1]) / 1024;
