@@ -189,7 +189,8 @@ describe("a peer", () => {
     await using server = await tcpServer((socket) => void socket.pause());
     const guest = await RawGuest.attach(host.path);
     const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 64 * KiB });
-    await guest.write(pipe, pattern(16 * MiB), 200).catch(() => {});
+    // Until nothing moves any more: the kernel is given more for a while.
+    await guest.write(pipe, pattern(16 * MiB), 1000).catch(() => {});
     guest.end(pipe);
     const start = performance.now();
     guest.vanish();
