@@ -1,9 +1,12 @@
 // `ringway conformance`: its report and exit code.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../packages/cli/src/conformance/report.ts";
-import { ringway } from "../../packages/cli/test/helpers.ts";
+import { RINGWAY, ringway } from "../../packages/cli/test/helpers.ts";
 
 const testee = (name: string): string[] => [
   "--",
@@ -27,6 +30,21 @@ describe("ringway conformance", () => {
     expect([report.passed, report.failed]).toEqual([0, 0]);
     expect(report.unsupported).toBeGreaterThan(500);
     expect(report.missing[0]!.why).toContain("is unsupported here");
+  });
+
+  test("a long report comes whole, also where its reader is slow", async () => {
+    const command = [RINGWAY, "conformance", "--json", ...testee("absent.mjs")];
+    const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
+    const exited = once(child, "close");
+    // Nobody reads until the pipe is full and the command would like to end.
+    await sleep(1500);
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+    });
+    expect((await exited)[0]).toBe(0);
+    expect(text.length).toBeGreaterThan(128 * 1024);
+    expect((JSON.parse(text) as Report).failed).toBe(0);
   });
 
   test("a testee that knows little passes that, and lacks the rest", async () => {

@@ -13,3 +13,14 @@ export function standard(name: "stdout" | "stderr"): NodeJS.WriteStream {
   });
   return stream;
 }
+
+/**
+ * A pipe takes 64 KiB at a time: a report that is longer is not all out when it was written. Commands that serve guests
+ * write nothing here meanwhile, and so wait for nobody.
+ */
+export function stdoutWritten(): Promise<void> {
+  return new Promise((resolve) => {
+    if (!heeded.has("stdout") || process.stdout.writableLength === 0) resolve();
+    else process.stdout.write("", () => resolve());
+  });
+}
