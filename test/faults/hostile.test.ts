@@ -360,8 +360,9 @@ describe("noise", () => {
       sent++;
       wicked.session.bell.signal(0);
     }
-    expect(sent).toBeGreaterThan(200);
-    expect(sent).toBeLessThan(1000);
+    // 64 KiB of them are ahead, and a ring is full.
+    expect(sent).toBeGreaterThan(8);
+    expect(sent).toBeLessThan(40);
     await goodIsServed();
     // It is held back, not cut off: every line comes.
     const echo = await wicked.echo(1);
