@@ -81,6 +81,10 @@ export class Floods implements AsyncDisposable {
       }
       return judge(measured);
     };
+    // Not measured: it gets somewhere, however little of the processor is left for it afterwards.
+    await child.ask("go");
+    await this.#rest(300);
+    await child.ask("pause", 3 * ANSWER_MS);
     const unconfined = await measure(unconfinedPairs);
     await child.ask("confine");
     const confined = await measure(pairs);

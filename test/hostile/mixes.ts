@@ -149,7 +149,6 @@ const dropping: Mix = {
   async begin([guest]) {
     const { session } = guest!;
     let asked = 0;
-    let held = 0;
     let full = false;
     return async () => {
       let done = 0;
@@ -160,11 +159,9 @@ const dropping: Mix = {
           continue;
         }
         guest!.sendOpen(session.openPipe(StreamInfo.decode(frame.payload)), Protocol.ECHO, EMPTY);
-        held++;
+        done++;
       }
       if (full && asked === 0) {
-        done = held;
-        held = 0;
         full = false;
         await guest!.attach();
       }
