@@ -339,7 +339,11 @@ limits: { fileBytesWritten: 40MiB }
         code: 0,
         stdout: expect.stringContaining("many\n"),
       });
-      const env = { RINGWAY_SOCKET: host.path };
+      // Another monitor: what the agent of the same user has written before counts for this one's guests as well.
+      await using other = await startMonitor(
+        `version: 1\nfiles: [{ guest: /data, host: ${data}, access: rw }]\n`,
+      );
+      const env = { RINGWAY_SOCKET: other.path };
       const put = await start(program, ["rwfs", "put", "-", "/data/own"], "own", env).done;
       expect(put).toMatchObject({ code: 0, stderr: "" });
       expect(readFileSync(join(data, "own"), "utf8")).toBe("own");
