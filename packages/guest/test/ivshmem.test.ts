@@ -44,6 +44,14 @@ async function hostIs(there: boolean): Promise<void> {
   await expect.poll(() => machine.hasHost, { timeout: 10_000 }).toBe(there);
 }
 
+/** A monitor begins on the memory, and leaves before anybody has attached. */
+async function leaveRegion(): Promise<void> {
+  const monitor = await machine.monitor();
+  await expect.poll(() => monitor.counters().guests).toBe(1);
+  await monitor.close();
+  await hostIs(false);
+}
+
 async function failure(promise: Promise<unknown>): Promise<NodeJS.ErrnoException> {
   return await promise.then(
     () => expect.unreachable("it should have failed"),
@@ -97,8 +105,7 @@ describe("Guest.attach({ ivshmem })", () => {
   });
 
   it("waits for the next monitor where the last has left a region", async () => {
-    await (await machine.monitor()).close();
-    await hostIs(false);
+    await leaveRegion();
     const attaching = attach();
     await expect(
       Promise.race([attaching, new Promise((resolve) => setTimeout(resolve, 150, "waits"))]),
@@ -108,8 +115,7 @@ describe("Guest.attach({ ivshmem })", () => {
   });
 
   it("goes on to the next monitor where one leaves before it has answered", async () => {
-    await (await machine.monitor()).close();
-    await hostIs(false);
+    await leaveRegion();
     const mute = connect(machine.doorbell);
     await hostIs(true);
     const attaching = attach();
