@@ -1,6 +1,6 @@
 // Every quota: its error, its counter, and that it comes back; and that a guest which means well meets none.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -105,6 +105,35 @@ describe("past its quota of", () => {
     expect(await request(file, fileMessages.Write, { data: new Uint8Array(10) })).toBe(0);
     expect(await request(file, fileMessages.Write, { data: new Uint8Array(1) })).toBe(Errno.EDQUOT);
     expect(counter("quotaFileBytes")).toBe(1);
+  });
+
+  test("bytes written to files, EDQUOT; a write that was given up before a worker began it has taken none", async () => {
+    const limit = 4000;
+    // One in each tenth of a second: a write that follows an open waits.
+    await start(`{ fileBytesWritten: ${limit}, diskOperations: 10 }`);
+    const paths = Array.from({ length: 8 }, (_, i) => `/new${i}`);
+    for (const path of paths) {
+      const file = await openFile(path, 6);
+      const empty = file.toHost.writable();
+      new FrameWriter(file.toHost).send(fileMessages.Write, 1, { data: new Uint8Array(400) }, () =>
+        guest.signal(file),
+      );
+      await until("the request to be taken", () => file.toHost.writable() === empty);
+      guest.finish(file, "reset");
+      await streamsAre(host.monitor, 0);
+    }
+    const file = await openFile("/last", 6);
+    let [taken, all] = [-1, 0];
+    for (const path of paths) all += statSync(join(files, path)).size;
+    // Some may have been written: a tenth of a second is not for ever.
+    expect(all).toBeLessThan(paths.length * 400);
+    new FrameWriter(file.toHost).send(fileMessages.Write, 1, { data: new Uint8Array(limit - all) }, () =>
+      guest.signal(file),
+    );
+    const reply = await guest.frame(file);
+    if (reply.type === fileMessages.Written.type) taken = fileMessages.Written.decode(reply.payload).bytes;
+    expect(taken).toBe(limit - all);
+    expect(await request(file, fileMessages.Write, { data: new Uint8Array(1) })).toBe(Errno.EDQUOT);
   });
 
   test("requests under way, ENOBUFS, of whatever kind", async () => {

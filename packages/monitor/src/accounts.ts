@@ -20,16 +20,27 @@ const KEPT_MS = 3_600_000;
 /** Keys that nobody uses, at the most: bounds what many users could make us keep. About 500 bytes each. */
 const KEPT_MAX = 1024;
 
+/** Bytes written to files, and granted to writes that are under way. A machine that begins another life has another. */
+export interface Written {
+  bytes: number;
+}
+
 export class Account {
   readonly key: string;
   readonly looks: LookQuota = new LookQuota();
   readonly lines: LineQuota = new LineQuota();
   readonly sockets: SocketBudget = new SocketBudget();
-  fileBytesWritten = 0;
-  /** Of its guests' regions, until no disk work is left in them. */
+  /** What counts against limits.fileBytesWritten. */
+  written: Written = { bytes: 0 };
+  /** Its guests' regions, and their bytes, until no disk work is left in them. */
+  regions = 0;
   regionBytes = 0;
-  /** Open files and folders, and listening sockets, of its guests. */
+  /** Connections that wait to become guests. */
+  waiting = 0;
+  /** Files and folders, from when they are asked for until a worker has closed them. */
   openFiles = 0;
+  /** Sockets that connect, and that listen. */
+  attempts = 0;
   listeners = 0;
   /** Requests of its guests that wait for their answers. */
   requests = 0;
@@ -53,12 +64,10 @@ export class Account {
     if (this.#holders === 0) this.#accounts.idle(this);
   }
 
-  /**
-   * Descriptors that are there for it, or may be at any time: four of each guest's own, one for each socket and file, and one for each
-   * request, which may become either.
-   */
+  /** All descriptors that are there for it. Of a guest's own a region has one; two bells and a socket are the others. */
   get descriptors(): number {
-    return 4 * this.#guests + this.sockets.sockets + this.listeners + this.openFiles + this.requests;
+    const own = this.waiting + this.regions + 3 * this.#guests;
+    return own + this.sockets.sockets + this.attempts + this.listeners + this.openFiles;
   }
 
   /** Its guests that are served. */

@@ -113,8 +113,8 @@ export class AttachSocket {
     closeFd(this.#fd);
     for (const [account, line] of this.#lines) {
       for (const fd of line) {
-        closeFd(fd);
-        account.release();
+        this.#waitsNoMore(account);
+        this.#close(fd, account);
       }
     }
     this.#lines.clear();
@@ -156,21 +156,29 @@ export class AttachSocket {
     line.push(fd);
     this.#lines.set(account, line);
     this.#waiting++;
+    account.waiting++;
   }
 
   #withoutGone(account: Account, line: readonly number[]): number[] {
     const there: number[] = [];
     for (const fd of line) {
       if (!hasGone(fd)) there.push(fd);
-      else this.#gone(fd, account);
+      else {
+        this.#waitsNoMore(account);
+        this.#close(fd, account);
+      }
     }
     if (there.length === 0) this.#lines.delete(account);
     else this.#lines.set(account, there);
     return there;
   }
 
-  #gone(fd: number, account: Account): void {
+  #waitsNoMore(account: Account): void {
     this.#waiting--;
+    account.waiting--;
+  }
+
+  #close(fd: number, account: Account): void {
     closeFd(fd);
     account.release();
   }
@@ -181,7 +189,7 @@ export class AttachSocket {
       const fd = line[0]!;
       if (hasGone(fd)) {
         this.#shift(account, line);
-        this.#gone(fd, account);
+        this.#close(fd, account);
         continue;
       }
       const restMs = this.#host.takesGuests ? this.#guests.take() : BEGIN_RETRY_MS;
@@ -190,7 +198,6 @@ export class AttachSocket {
         return;
       }
       this.#shift(account, line);
-      this.#waiting--;
       const noPlace = this.#host.noPlace(account, 0, 0);
       if (noPlace === undefined) {
         this.#host.begin(fd, account)?.mustAskWithin(this.#host.attachMs);
@@ -205,6 +212,7 @@ export class AttachSocket {
   /** Takes the first of its line; the key's next turn comes after the others'. */
   #shift(account: Account, line: number[]): void {
     line.shift();
+    this.#waitsNoMore(account);
     this.#lines.delete(account);
     if (line.length > 0) this.#lines.set(account, line);
   }

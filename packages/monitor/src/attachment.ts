@@ -124,22 +124,25 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     return this.#openFiles;
   }
 
-  fileOpened(): void {
+  /** It asks for a file. Its descriptor counts from now on. */
+  fileAsked(): void {
     this.#openFiles++;
     this.account.openFiles++;
   }
 
-  fileClosed(): void {
+  /** The file is open no more, as the guest sees it; its descriptor may have to wait for a worker that closes it. */
+  fileClosing(): void {
     this.#openFiles--;
+  }
+
+  /** There is no descriptor, or none any more. */
+  fileClosed(): void {
     this.account.openFiles--;
   }
 
-  /**
-   * May it have another socket or file? Of its key, and of all guests, there are only so many. `asking`: requests that wait for it and
-   * count already.
-   */
-  mayHaveDescriptor(asking = 0): boolean {
-    return this.host.descriptors.leftFor(this.account.descriptors - asking);
+  /** May it have another socket or file? Of its key, and of all guests, there are only so many. */
+  get mayHaveDescriptor(): boolean {
+    return this.host.descriptors.leftFor(this.account.descriptors);
   }
 
   /** Did it break the protocol? Then its memory says so until it attaches anew (ERR-4). */

@@ -51,6 +51,7 @@ export class SocketLink implements GuestLink {
     }
     this.memory = memory;
     account.retain();
+    account.regions++;
     account.regionBytes += memory.bytes;
     this.#bellToHostFd = made[0]!;
     this.#bellToGuestFd = made[1]!;
@@ -123,6 +124,7 @@ export class SocketLink implements GuestLink {
 
   /** The memory has kept itself for as long as disk work was in it, and has counted. */
   settled(): void {
+    this.account.regions--;
     this.account.regionBytes -= this.memory.bytes;
     this.account.release();
   }

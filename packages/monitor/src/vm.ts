@@ -208,7 +208,7 @@ export class Vm implements GuestLink {
     this.#callError = 0;
     this.#callMs = CALL_MS_MIN;
     // Another life of the machine, which is its host's to begin.
-    this.account.fileBytesWritten = 0;
+    this.account.written = { bytes: 0 };
     this.#goOn();
   }
 

@@ -19,14 +19,14 @@ describe("an account", () => {
     let nowMs = 0;
     const accounts = new Accounts(() => nowMs);
     const first = accounts.take("uid:1");
-    first.fileBytesWritten = 5;
+    first.written.bytes = 5;
     first.release();
     nowMs += HOUR_MS - 1;
     const again = accounts.take("uid:1");
     expect(again).toBe(first);
     again.release();
     nowMs += HOUR_MS;
-    expect(accounts.take("uid:1").fileBytesWritten).toBe(0);
+    expect(accounts.take("uid:1").written.bytes).toBe(0);
   });
 
   test("is kept for as long as anything holds it, disk work too", () => {

@@ -79,7 +79,7 @@ const NO_DESCRIPTORS: Failure = {
 /** Has the guest as many files open as its policy allows? */
 export function tooManyFiles(guest: Attachment): Failure | undefined {
   const { openFiles } = guest.policy.policy.limits;
-  if (guest.openFiles < openFiles) return guest.mayHaveDescriptor(1) ? undefined : NO_DESCRIPTORS;
+  if (guest.openFiles < openFiles) return guest.mayHaveDescriptor ? undefined : NO_DESCRIPTORS;
   guest.host.counters.add("quotaOpenFiles");
   return {
     errno: Errno.EMFILE,
@@ -88,13 +88,26 @@ export function tooManyFiles(guest: Attachment): Failure | undefined {
   };
 }
 
-/** Takes up to `bytes` from what the guest may still write; returns how many. */
-export function takeWriteQuota(guest: Attachment, bytes: number): number {
-  const left = guest.policy.policy.limits.fileBytesWritten - guest.account.fileBytesWritten;
-  const granted = Math.max(0, Math.min(bytes, left));
-  guest.account.fileBytesWritten += granted;
-  if (granted < bytes) guest.host.counters.add("quotaFileBytes");
-  return granted;
+/** What one write may take of the guest's quota, until it is known how much it did. */
+export interface WriteGrant {
+  readonly bytes: number;
+  /** The write is over, or was never begun: once. */
+  settle(writtenBytes: number): void;
+}
+
+/** Takes up to `bytes` from what the guest may still write. */
+export function takeWriteQuota({ policy, account, host }: Attachment, bytes: number): WriteGrant {
+  const { written } = account;
+  const granted = Math.max(0, Math.min(bytes, policy.policy.limits.fileBytesWritten - written.bytes));
+  written.bytes += granted;
+  if (granted < bytes) host.counters.add("quotaFileBytes");
+  return {
+    bytes: granted,
+    settle(writtenBytes) {
+      written.bytes -= granted - writtenBytes;
+      host.counters.add("fileBytesWritten", writtenBytes);
+    },
+  };
 }
 
 export const QUOTA_FAILURE: Failure = {
@@ -149,6 +162,13 @@ export function onDisk(
 
 /** Gives back a descriptor that counts as one of the guest's open files. */
 export function closeOnDisk(stream: Stream, fd: number): void {
-  stream.guest.fileClosed();
-  onDisk(stream, { kind: "close", fd }, () => {});
+  const { guest } = stream;
+  guest.fileClosing();
+  onDisk(stream, { kind: "close", fd }, () => guest.fileClosed());
+}
+
+/** No descriptor came of what the guest has asked for, or a worker has closed it by itself. */
+export function noFile(guest: Attachment): void {
+  guest.fileClosing();
+  guest.fileClosed();
 }

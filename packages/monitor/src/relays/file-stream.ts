@@ -16,6 +16,7 @@ import {
   onDisk,
   QUOTA_FAILURE,
   takeWriteQuota,
+  type WriteGrant,
 } from "./file-access.ts";
 import { openForStream } from "./opening-file.ts";
 
@@ -181,8 +182,8 @@ class FileWriteRelay extends FileStreamRelay {
   /** -1: at the end of the file (APPEND). */
   #offset: number;
   #left: number;
-  /** Of the quota, for the work under way. */
-  #granted = 0;
+  /** For the work under way. */
+  #grant: WriteGrant | undefined;
   #written = 0;
 
   constructor(stream: Stream, requestId: number, fd: number, offset: number, length: number) {
@@ -213,23 +214,24 @@ class FileWriteRelay extends FileStreamRelay {
       }
       // All that may be written is, however the guest cut it into pieces: the count in WriteFailed is the limit's.
       const wanted = Math.min(toHost.spanBytes(readable), BUDGET_BYTES, this.#left);
-      const bytes = takeWriteQuota(stream.guest, wanted);
       if (this.#left === 0) {
         this.#failed({ errno: Errno.EFBIG, rule: "", reason: "more bytes than the length named" });
-      } else if (bytes === 0) {
-        this.#failed(QUOTA_FAILURE);
-      } else {
-        this.#granted = bytes;
-        this.onWorker("writeFrom", toHost.spanOffset(), bytes, this.#offset, (result) => this.#wrote(result));
+        return false;
       }
+      const grant = takeWriteQuota(stream.guest, wanted);
+      if (grant.bytes === 0) {
+        this.#failed(QUOTA_FAILURE);
+        return false;
+      }
+      this.#grant = grant;
+      const at = toHost.spanOffset();
+      this.onWorker("writeFrom", at, grant.bytes, this.#offset, (result) => this.#wrote(result));
       return false;
     }
   }
 
   protected override moved(count: number): void {
-    const { account, host } = this.stream.guest;
-    account.fileBytesWritten -= this.#granted - count;
-    host.counters.add("fileBytesWritten", count);
+    this.#grant?.settle(count);
   }
 
   #wrote(result: number): void {

@@ -141,7 +141,6 @@ class FileRelay extends RequestRelay {
   }
 
   #write(requestId: number, data: Uint8Array, offset: number, then: (count: number) => void): void {
-    const { guest } = this.stream;
     if (data.length > IO_MAX_BYTES) {
       this.fail(requestId, {
         errno: Errno.EINVAL,
@@ -150,18 +149,20 @@ class FileRelay extends RequestRelay {
       });
       return;
     }
-    const granted = takeWriteQuota(guest, data.length);
-    if (granted === 0 && data.length > 0) {
+    const grant = takeWriteQuota(this.stream.guest, data.length);
+    if (grant.bytes === 0 && data.length > 0) {
       this.fail(requestId, QUOTA_FAILURE);
       return;
     }
-    this.disk({ kind: "write", fd: this.#fd, data: data.slice(0, granted), offset }, (result) => {
-      guest.account.fileBytesWritten -= granted - result.value;
-      if (!this.#succeeded(requestId, result)) return;
-      guest.host.counters.add("fileBytesWritten", result.value);
-      then(result.value);
-      this.reply(fileMessages.Written, requestId, { bytes: result.value });
-    });
+    this.disk(
+      { kind: "write", fd: this.#fd, data: data.slice(0, grant.bytes), offset },
+      (result) => {
+        if (!this.#succeeded(requestId, result)) return;
+        then(result.value);
+        this.reply(fileMessages.Written, requestId, { bytes: result.value });
+      },
+      (result) => grant.settle(result?.value ?? 0),
+    );
   }
 
   /** With APPEND the kernel moves the descriptor's own position, to the end of what it wrote. */
@@ -212,10 +213,14 @@ class FileRelay extends RequestRelay {
   #close(requestId: number): void {
     this.#closed = true;
     const { guest } = this.stream;
-    guest.fileClosed();
-    this.disk({ kind: "close", fd: this.#fd }, (result) => {
-      if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
-      this.afterReplies(() => this.stream.end());
-    });
+    guest.fileClosing();
+    this.disk(
+      { kind: "close", fd: this.#fd },
+      (result) => {
+        if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
+        this.afterReplies(() => this.stream.end());
+      },
+      () => guest.fileClosed(),
+    );
   }
 }

@@ -12,7 +12,7 @@ import {
 } from "@ringway/control";
 import type { Place } from "../disk/landing.ts";
 import type { DiskOperation, DiskResult } from "../disk/operations.ts";
-import { closeOnDisk, explainFailure, type Failure, place, tooManyFiles } from "./file-access.ts";
+import { closeOnDisk, explainFailure, type Failure, noFile, place, tooManyFiles } from "./file-access.ts";
 import { RequestRelay } from "./requests.ts";
 import { unknownRequest } from "./unknown.ts";
 
@@ -33,7 +33,7 @@ export class FsRelay extends RequestRelay {
     // A worker closes the folder at the end of a listing.
     const folder = last === undefined ? this.#folder : (last.folder ?? -1);
     if (folder >= 0) closeOnDisk(this.stream, folder);
-    else this.stream.guest.fileClosed();
+    else noFile(this.stream.guest);
   }
 
   protected serve({ type, requestId, payload }: Frame): void {
@@ -60,7 +60,7 @@ export class FsRelay extends RequestRelay {
         if (full !== undefined) this.fail(requestId, full);
         else {
           this.#listing = true;
-          this.stream.guest.fileOpened();
+          this.stream.guest.fileAsked();
           this.#list(requestId, path, { kind: "list", bytes: this.#listBytes, ...where });
         }
         return;
@@ -208,7 +208,7 @@ export class FsRelay extends RequestRelay {
       this.#folder = folder;
       if (folder < 0) {
         this.#listing = false;
-        this.stream.guest.fileClosed();
+        noFile(this.stream.guest);
       }
       if (result.errno !== 0) {
         this.fail(requestId, explainFailure(this.stream.guest, Protocol.FS, path, result));

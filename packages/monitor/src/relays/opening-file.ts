@@ -8,6 +8,7 @@ import {
   type DiskWork,
   explainFailure,
   type Failure,
+  noFile,
   onDisk,
   openFlags,
   place,
@@ -52,10 +53,10 @@ export function openForStream(
     return;
   }
 
-  guest.fileOpened();
+  guest.fileAsked();
   const work = onDisk(stream, { kind: "open", ...where, flags: kernelFlags, mode }, (result) => {
     if (result.errno !== 0) {
-      guest.fileClosed();
+      noFile(guest);
       if (!opening.disposed) refuse(explainFailure(guest, protocol, path, result));
     } else if (opening.disposed) {
       closeOnDisk(stream, result.value);
@@ -91,6 +92,6 @@ class OpeningFileRelay implements Relay {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    if (this.#work.cancel()) this.#stream.guest.fileClosed();
+    if (this.#work.cancel()) noFile(this.#stream.guest);
   }
 }

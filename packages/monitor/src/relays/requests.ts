@@ -45,6 +45,7 @@ export abstract class RequestRelay implements Relay {
   /** A reply that waits for room: at most one, because nothing else is begun meanwhile. */
   #waiting: Reply | undefined;
   #work: DiskWork | undefined;
+  #workOver: ((result?: DiskResult) => void) | undefined;
   #afterReplies: (() => void) | undefined;
   #disposed = false;
 
@@ -98,7 +99,7 @@ export abstract class RequestRelay implements Relay {
     this.#disposed = true;
     if (this.#work === undefined) this.letGo();
     else if (this.#work.cancel()) {
-      this.stream.guest.endRequest();
+      this.#worked();
       this.letGo();
     }
   }
@@ -120,12 +121,19 @@ export abstract class RequestRelay implements Relay {
     this.reply(ErrorReply, requestId, this.stream.error(errno, rule, reason));
   }
 
-  /** Works on disk; no request is taken until `done` has been called. */
-  protected disk(operation: DiskOperation, done: (result: DiskResult) => void): void {
+  /**
+   * Works on disk; no request is taken until `done` has been called. `over` gives back what was taken for it: it is called once on every way
+   * out, also when the stream is over, and without a result where no worker has begun.
+   */
+  protected disk(
+    operation: DiskOperation,
+    done: (result: DiskResult) => void,
+    over?: (result?: DiskResult) => void,
+  ): void {
     this.stream.guest.beginWork();
+    this.#workOver = over;
     this.#work = onDisk(this.stream, operation, (result) => {
-      this.#work = undefined;
-      this.stream.guest.endRequest();
+      this.#worked(result);
       if (this.#disposed) {
         this.letGo(result);
         return;
@@ -133,6 +141,12 @@ export abstract class RequestRelay implements Relay {
       done(result);
       this.stream.run();
     });
+  }
+
+  #worked(result?: DiskResult): void {
+    this.#work = undefined;
+    this.stream.guest.endRequest();
+    this.#workOver?.(result);
   }
 
   /** What to do, before the next request is taken, once the replies so far are sent. */

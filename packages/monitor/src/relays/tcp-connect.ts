@@ -205,7 +205,7 @@ class TcpConnectRelay implements Relay {
   #attempt(to: InetAddress): number {
     const { guest } = this.#stream;
     const { reactor } = guest;
-    const fd = guest.mayHaveDescriptor(1) ? tcpSocket(to.family) : -Errno.EMFILE;
+    const fd = guest.mayHaveDescriptor ? tcpSocket(to.family) : -Errno.EMFILE;
     if (fd < 0) return -fd;
     setNoDelay(fd);
     setKeepAlive(fd, 60, 10, 6);
@@ -227,6 +227,7 @@ class TcpConnectRelay implements Relay {
       return (error as { errno?: number }).errno ?? Errno.ENOMEM;
     }
     this.#attempts.push(attempt);
+    guest.account.attempts++;
     return 0;
   }
 
@@ -253,7 +254,7 @@ class TcpConnectRelay implements Relay {
   #connected(attempt: Attempt, to: InetAddress, events: number, reset: boolean): void {
     const stream = this.#stream;
     const endpoints = { local: localAddress(attempt.fd), peer: to };
-    attempt.done = true;
+    this.#over(attempt);
     this.dispose();
     stream.guest.host.counters.add("connections");
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
@@ -266,9 +267,15 @@ class TcpConnectRelay implements Relay {
 
   #closeAttempt(attempt: Attempt): void {
     if (attempt.done) return;
-    attempt.done = true;
+    this.#over(attempt);
     this.#stream.guest.reactor.unwatch(attempt.slot);
     closeFd(attempt.fd);
+  }
+
+  /** Its socket is no attempt's any more: closed next, or a TcpRelay's. */
+  #over(attempt: Attempt): void {
+    attempt.done = true;
+    this.#stream.guest.account.attempts--;
   }
 
   #audit({ rule, reason }: Decision, errno: number = Errno.EACCES): void {

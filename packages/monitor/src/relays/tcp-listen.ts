@@ -61,7 +61,7 @@ export function openTcpListen(stream: Stream, requestId: number, body: Uint8Arra
     stream.refuse(requestId, errno, decision.rule, decision.reason);
     return;
   }
-  const fd = guest.mayHaveDescriptor(1)
+  const fd = guest.mayHaveDescriptor
     ? bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX))
     : -Errno.EMFILE;
   if (fd < 0) {
@@ -196,7 +196,7 @@ class TcpListenRelay implements Relay, EventSource {
     const { guest } = this.#stream;
     for (let budget = ACCEPT_BUDGET; this.#anyPosted(); budget--) {
       if (budget === 0) return true;
-      const accepted = guest.mayHaveDescriptor() ? accept(this.#fd) : -Errno.EMFILE;
+      const accepted = guest.mayHaveDescriptor ? accept(this.#fd) : -Errno.EMFILE;
       if (accepted === -Errno.EAGAIN) break;
       if (typeof accepted === "number") {
         // ECONNABORTED and its like are the connection's own end; the rest is the host's want of something.
