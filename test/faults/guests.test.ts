@@ -200,6 +200,28 @@ describe("a peer", () => {
   });
 });
 
+describe("a guest that has ended its own direction", () => {
+  test("and vanishes while its peer still sends is gone, and has broken nothing", async () => {
+    await using server = await tcpServer((socket) => {
+      socket.write("and more to come");
+      socket.resume();
+    });
+    for (let round = 1; round <= 5; round++) {
+      const guest = await RawGuest.attach(host.path);
+      const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 4 * KiB });
+      guest.end(pipe);
+      await until("the FIN", () => server.sockets[round - 1]?.readableEnded);
+      guest.vanish();
+      await until("its end", () => host.gone.length === round);
+    }
+    // What is said in the wake of the last one's end comes before this.
+    using next = await RawGuest.attach(host.path);
+    next.finish(await next.echo());
+    await streamsAre(host.monitor, 0);
+    expect(host.violations).toEqual([]);
+  });
+});
+
 describe("limits", () => {
   test("a full region is ENOMEM, and has all of its room again afterwards", async () => {
     await using small = await startMonitor(`${LOOPBACK}limits: { regionBytes: 1MiB, streamBytes: 64KiB }\n`);

@@ -226,7 +226,8 @@ export class Stream implements Task {
   }
 
   #releaseWhenThrough(): void {
-    if (this.#pinned || !this.pipe.through()) return;
+    // Its guest may have gone with it, and the memory with the guest.
+    if (this.#released || this.#pinned || !this.pipe.through()) return;
     this.#over = true;
     this.guest.release(this);
   }
