@@ -3,6 +3,8 @@
 // Each claim is made of a direct client first, in the same test, and ROUNDS times of a guest.
 
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import { Writable } from "node:stream";
 import { Closed, type GuestPipe } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { setLingerZero, shutdownWrite } from "@ringway/linux";
@@ -120,6 +122,71 @@ describe("a server that answers early and closes with the upload unread: all of 
     });
     expect(heard).toEqual(heard.map(() => ALL_THEN_RESET));
   });
+
+  test("for a program of the SDK that pipes into something slow, while it still writes", async () => {
+    const heard = await rounds(async (port) => {
+      const socket = await guest.connect({ port, host: "127.0.0.1", ringBytes: 4 * KiB });
+      const chunks: Buffer[] = [];
+      const slow = new Writable({
+        highWaterMark: 1,
+        write(chunk: Buffer, _encoding, callback) {
+          chunks.push(chunk);
+          setTimeout(callback, 1);
+        },
+      });
+      const more = setInterval(() => socket.writable && socket.write(UPLOAD), 1);
+      const how = once(socket, "error").then(([{ code }]) => (code === "ECONNRESET" ? "reset" : code));
+      socket.pipe(slow);
+      const heard = { how: await how, bytes: Buffer.concat(chunks) };
+      clearInterval(more);
+      return heard as Heard;
+    });
+    expect(heard).toEqual(heard.map(() => ALL_THEN_RESET));
+  });
+});
+
+test.each([
+  ["has taken its pipe away", (socket: GuestSocket, to: Writable) => void socket.unpipe(to)],
+  ["has taken all its pipes away", (socket: GuestSocket) => void socket.unpipe()],
+  ["has piped into what is over", (_socket: GuestSocket, to: Writable) => void to.destroy()],
+])(
+  "a program of the SDK that %s reads no more, and its writing fails, before that or after it",
+  async (_, stop) => {
+    for (const waitMs of [0, 200]) await failsOnce(stop, waitMs);
+  },
+);
+
+/** Pipes into what takes one chunk and no more, until `stop`, and writes all the time. */
+async function failsOnce(stop: (socket: GuestSocket, to: Writable) => void, waitMs: number): Promise<void> {
+  using server = new FdServer();
+  const answered = server.accept().then((socket) => answerEarly(socket));
+  const socket = await guest.connect({ port: server.port, host: "127.0.0.1", ringBytes: 4 * KiB });
+  const never = new Writable({ highWaterMark: 1, write() {} });
+  socket.pipe(never);
+  const failed = once(socket, "error");
+  const more = setInterval(() => socket.writable && socket.write(UPLOAD), 1);
+  await until("the first bytes", () => never.writableNeedDrain);
+  await new Promise((resolve) => setTimeout(resolve, waitMs));
+  expect(socket.destroyed).toBe(false);
+  stop(socket, never);
+  const [error] = (await failed) as [{ code: string }];
+  clearInterval(more);
+  expect(["EPIPE", "ECONNRESET"]).toContain(error.code);
+  await answered;
+}
+
+test("no package looks at what Node keeps to itself, which a minor version of it may take away", () => {
+  const packages = new URL("../../packages/", import.meta.url);
+  const files = (readdirSync(packages, { recursive: true }) as string[]).filter((name) =>
+    /^[^/]+\/src\/.*\.ts$/.test(name),
+  );
+  expect(files.length).toBeGreaterThan(100);
+  const looks = files.filter((name) =>
+    /_(?:readable|writable)State|\._(?:handle|events)\b|process\.binding/.test(
+      readFileSync(new URL(name, packages), "utf8"),
+    ),
+  );
+  expect(looks).toEqual([]);
 });
 
 test("a program of the SDK that only writes fails with EPIPE, or ECONNRESET, though bytes for it wait unread", async () => {

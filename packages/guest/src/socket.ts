@@ -69,8 +69,11 @@ export class GuestSocket extends Duplex {
   #earlyFinal: ((error?: Error | null) => void) | undefined;
   #writeCallback: ((error?: Error | null) => void) | undefined;
   #wanted = false;
+  /** Where it is piped to. */
+  readonly #pipes: Set<NodeJS.WritableStream> = new Set();
   /** Failing: what this is destroyed with. */
   #failure: Error | undefined;
+  #writeFailed = false;
 
   /** Internal: use Guest.connect() or Guest.createConnection(). */
   constructor(engine: Engine, options: StreamOptions = {}) {
@@ -129,8 +132,8 @@ export class GuestSocket extends Duplex {
     this.#writer = new WritePump(channel, () => {
       const reset = channel.pipe.toGuest.peerClosed() === Closed.RESET;
       this.#failure ??= reset ? resetError("write") : errnoError(EPIPE, { syscall: "write" });
-      if (this.#isRead) this.#failWhenRead();
-      else this.destroy(this.#failure);
+      this.#writeFailed = true;
+      this.#failUnlessRead();
     });
     channel.user = {
       step: () => this.#step(),
@@ -263,6 +266,20 @@ export class GuestSocket extends Duplex {
     return chunk;
   }
 
+  override pipe<T extends NodeJS.WritableStream>(destination: T, options?: { end?: boolean }): T {
+    this.#pipes.add(destination);
+    return super.pipe(destination, options);
+  }
+
+  /** Node calls it too, when the destination is over. */
+  override unpipe(destination?: NodeJS.WritableStream): this {
+    if (destination === undefined) this.#pipes.clear();
+    else this.#pipes.delete(destination);
+    // It may be piped to somewhere else at once.
+    if (this.#writeFailed) process.nextTick(() => this.#failUnlessRead());
+    return super.unpipe(destination);
+  }
+
   override _read(): void {
     if (this.#reader === undefined) this.#wanted = true;
     else this.#engine.touch(() => this.#reader!.want());
@@ -328,8 +345,6 @@ export class GuestSocket extends Duplex {
         callback();
       }),
     );
-    undefined;
-    return;
   }
 
   #flushEarly(): void {
@@ -351,8 +366,13 @@ export class GuestSocket extends Duplex {
 
   /** Does the program take what comes? A pipe whose other end is slow has paused this, and still does. */
   get #isRead(): boolean {
-    const { pipes } = (this as unknown as { _readableState: { pipes: unknown[] } })._readableState;
-    return this.readableFlowing === true || this.listenerCount("readable") > 0 || pipes.length > 0;
+    return this.readableFlowing === true || this.listenerCount("readable") > 0 || this.#pipes.size > 0;
+  }
+
+  /** A write has failed. */
+  #failUnlessRead(): void {
+    if (this.#isRead) this.#failWhenRead();
+    else this.destroy(this.#failure);
   }
 
   #failWhenRead(): void {
