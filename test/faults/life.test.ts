@@ -218,8 +218,8 @@ describe.skipIf(noDyingDisk !== "")(`a root on a disk that does not answer ${noD
     using disk = await DyingDisk.mount("dead");
     writeFileSync(policyFile, filesPolicy(disk.folder));
     using monitor = startCli();
-    // Node has a handler of its own for SIGTERM; this one is the program's.
-    await until("the program's first line", () => catches(monitor.pid, SIGHUP));
+    // Node has a handler of its own for SIGTERM; this one is the program's, and the last that it sets.
+    await until("the program's first line", () => catches(monitor.pid, SIGHUP), HANG_MS);
     await sleep(500);
     monitor.child.kill("SIGHUP");
     monitor.child.kill("SIGTERM");
@@ -253,6 +253,41 @@ describe.skipIf(noDyingDisk !== "")(`a root on a disk that does not answer ${noD
     guest.finish((await guest.connect("127.0.0.1", server.port)).pipe);
     monitor.child.kill("SIGTERM");
     expect(await monitor.exit(HANG_MS)).toEqual({ code: 0, signal: null });
+  });
+
+  test("where a VM's memory should be is refused at SIGHUP; guests and signals are served meanwhile", async () => {
+    using disk = await DyingDisk.mount("dead");
+    using monitor = await readyCli(LOOPBACK);
+    await using server = await echoServer();
+    using guest = await RawGuest.attach(path);
+    const { pipe } = await guest.connect("127.0.0.1", server.port);
+    const memory = join(disk.folder, "memory");
+    writeFileSync(
+      policyFile,
+      `version: 1\nvms: [{ name: one, memory: ${memory}, doorbell: ${folder}/bell }]\n`,
+    );
+    monitor.child.kill("SIGHUP");
+    await until("the refusal", () => monitor.errors.includes("has not answered within 5 s"), HANG_MS);
+    expect(monitor.errors).toContain(`the file system of \\"${memory}\\"`);
+    guest.finish((await guest.connect("127.0.0.1", server.port)).pipe);
+    guest.finish(pipe);
+    monitor.child.kill("SIGTERM");
+    await monitor.succeeds(HANG_MS);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("where a VM's memory should be ends a start with 1, and does not keep it from ending at SIGTERM", async () => {
+    using disk = await DyingDisk.mount("dead");
+    writeFileSync(policyFile, LOOPBACK);
+    const vm = `one:memory=${join(disk.folder, "memory")},doorbell=${join(folder, "bell")}`;
+    using monitor = startCli({}, "--vm", vm);
+    expect((await monitor.exit(HANG_MS)).code).toBe(1);
+    expect(monitor.errors).toContain("has not answered within 5 s");
+    using ended = startCli({}, "--vm", vm);
+    await until("the program's first line", () => catches(ended.pid, SIGHUP), HANG_MS);
+    ended.child.kill("SIGTERM");
+    expect(await ended.exit(HANG_MS)).toEqual({ code: 0, signal: null });
+    expect(existsSync(path)).toBe(false);
   });
 
   test("and a disk worker that is stuck there do not keep a part's failure from ending the process with 1", async () => {

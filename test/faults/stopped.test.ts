@@ -1,15 +1,16 @@
 // A monitor that was stopped for a while (SIGSTOP, a suspended machine, a host that has no time for it): what has happened
 // meanwhile counts before deadlines that are over meanwhile.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { ConnectRequest, Protocol } from "@ringway/control";
 import { accept, closeFd } from "@ringway/linux";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KiB, pattern } from "../helpers/bytes.ts";
 import { LOOPBACK } from "../helpers/monitor.ts";
-import { MonitorProgram } from "../helpers/processes.ts";
+import { MonitorProgram, Program } from "../helpers/processes.ts";
 import { RawGuest } from "../helpers/raw-guest.ts";
 import { clientPorts, readAll, silentServer, tcpServer } from "../helpers/tcp.ts";
 import { until } from "../helpers/wait.ts";
@@ -90,4 +91,30 @@ test("what a guest ended before it left reaches a peer that has read meanwhile",
   monitor.child.kill("SIGCONT");
   await all;
   expect(got).toBe(sent);
+});
+
+describe("a monitor that stands still while it waits for its own threads, longer than it would wait", () => {
+  const fixture = fileURLToPath(new URL("../fixtures/stops-itself.mjs", import.meta.url));
+
+  async function standsStill(listen: string, what: string, ms: number): Promise<string> {
+    using program = new Program(process.execPath, [fixture, listen, what]);
+    await program.line("stopping", 20_000);
+    await sleep(ms);
+    program.child.kill("SIGCONT");
+    await program.succeeds(20_000);
+    return program.lines.slice(1).join("\n");
+  }
+
+  test("takes the policy that its loader has read", async () => {
+    expect(await standsStill(path, "reload", 5600)).toBe("done");
+  });
+
+  test("removes its socket at the end", async () => {
+    expect(await standsStill(path, "close", 5600)).toBe("done");
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("closes in order once its reactor has stopped", async () => {
+    expect(await standsStill("", "close", 3600)).toBe("done");
+  });
 });

@@ -7,7 +7,8 @@ const { replaceStreams } = require("./streams.js");
 
 /** Commands with a monitor in this process, for as long as it runs. */
 const SERVING = ["monitor", "vm"];
-const SIGNALS = ["SIGHUP", "SIGTERM", "SIGINT"];
+/** The last is one that Node has no handler of its own for: once that is caught, all are this program's. */
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"];
 /**
  * SIGUSR1 before this file makes Node open its debugger some time later: at once where JavaScript runs, and again when its loop turns.
  * No guest is there yet.

@@ -216,10 +216,10 @@ export function truncate(fd: number, bytes: number): number {
   }
 }
 
-/** Gives the whole of a file its place on disk, or in memory: 0; -ENOSPC, -EOPNOTSUPP (no such thing there), or another -errno. */
-export function allocate(fd: number, bytes: number): number {
+/** Gives a part of a file its place on disk, or in memory: 0; -ENOSPC, -EOPNOTSUPP (no such thing there), or another -errno. */
+export function allocate(fd: number, offset: number, bytes: number): number {
   for (;;) {
-    const result = outcome(fallocateCall(fd, 0, 0, bytes));
+    const result = outcome(fallocateCall(fd, 0, offset, bytes));
     if (result !== -Errno.EINTR) return result;
   }
 }

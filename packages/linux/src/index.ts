@@ -6,6 +6,7 @@
 export * from "./aio.ts";
 export * from "./capabilities.ts";
 export * from "./channel.ts";
+export * from "./deadline.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
 export * from "./errno.ts";

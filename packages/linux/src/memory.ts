@@ -86,6 +86,8 @@ export interface MappingPlace {
 export interface FromFdOptions {
   /** False: take memory that the other side can truncate, and with it kill this process. Default true. */
   readonly requireSeals?: boolean;
+  /** The size of what the caller has just looked at: it is not looked at again, which may wait for a file system. */
+  readonly bytes?: number;
 }
 
 export class SharedMemory implements Disposable {
@@ -145,9 +147,7 @@ export class SharedMemory implements Disposable {
     try {
       // The seal first, then the size: in this order the size can no longer shrink after it was read.
       if (options.requireSeals !== false) requireUnshrinkable(fd);
-      // Not lseek: on a PCI device's memory in sysfs it says 0 (Linux 5.13 to 6.5).
-      const stat = fstat(fd);
-      const bytes = typeof stat === "number" ? check(stat, "fstat") : stat.size;
+      const bytes = options.bytes ?? sizeOf(fd);
       if (bytes === 0) throw new UnsafeMemoryError("the memory has no bytes");
       const place = { address: map(fd, bytes), bytes };
       return new SharedMemory(fd, place, viewOf(place.address, bytes), true);
@@ -283,6 +283,12 @@ function reserve(bytes: number): InstanceType<GrowableConstructor> | undefined {
 function putZeroPages({ address, bytes }: MappingPlace): void {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
   mmapCall(address, bytes, PROT_READ_WRITE, flags, -1, 0);
+}
+
+/** Not lseek: on a PCI device's memory in sysfs it says 0 (Linux 5.13 to 6.5). */
+function sizeOf(fd: number): number {
+  const stat = fstat(fd);
+  return typeof stat === "number" ? check(stat, "fstat") : stat.size;
 }
 
 function requireUnshrinkable(fd: number): void {

@@ -13,6 +13,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker, type WorkerOptions, workerData } from "node:worker_threads";
+import { waitWithin } from "./deadline.ts";
 import { libcCall } from "./libc.ts";
 
 const exitCall = libcCall("_exit", "void", ["int"]);
@@ -108,7 +109,7 @@ export class NativeThread extends Worker {
 
   /** Blocks until the thread has loaded. */
   waitUntilLoaded(): void {
-    Atomics.wait(this.#state, 0, State.LOADING, LOAD_MS_MAX);
+    waitWithin(this.#state, 0, State.LOADING, LOAD_MS_MAX);
   }
 
   /** It begins no more calls. True: it is in none either, and may be terminated. */
@@ -132,10 +133,11 @@ export class NativeThread extends Worker {
    */
   async stop(limitMs: number): Promise<boolean> {
     this.#isAsked = true;
-    const endMs = performance.now() + limitMs;
-    while (this.#is(State.LOADING) && performance.now() < endMs) await delay(STOP_CHECK_MS);
+    // By looks, not by the clock: while the whole process stood still, the thread did not come on either.
+    let looks = limitMs / STOP_CHECK_MS;
+    for (; this.#is(State.LOADING) && looks > 0; looks--) await delay(STOP_CHECK_MS);
     if (!this.#is(State.LOADING) && !this.askToEnd()) {
-      while (this.#is(State.ENDING) && performance.now() < endMs) await delay(STOP_CHECK_MS);
+      for (; this.#is(State.ENDING) && looks > 0; looks--) await delay(STOP_CHECK_MS);
       this.#isStuck = this.#is(State.ENDING);
     }
     if (this.#isStuck || this.#is(State.LOADING)) {
@@ -152,8 +154,9 @@ export class NativeThread extends Worker {
 
   override async terminate(): Promise<number> {
     this.#isAsked = true;
-    const endMs = performance.now() + LOAD_MS_MAX;
-    while (this.#is(State.LOADING) && performance.now() < endMs) await delay(1);
+    for (let looks = LOAD_MS_MAX / STOP_CHECK_MS; this.#is(State.LOADING) && looks > 0; looks--) {
+      await delay(STOP_CHECK_MS);
+    }
     return await super.terminate();
   }
 }

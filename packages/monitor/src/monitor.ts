@@ -13,6 +13,7 @@ import {
   type SharedMemory,
   setNonBlocking,
   unixPair,
+  within,
 } from "@ringway/linux";
 import { type Logger, pino } from "pino";
 import {
@@ -117,7 +118,7 @@ interface ServedVm {
   readonly ofPolicy: boolean;
   readonly memory: SharedMemory;
   /** Set when it is being removed. */
-  removed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+  removed: Pending<void> | undefined;
 }
 
 /** The default of busyPollUs: see docs/performance.md for what it buys. */
@@ -128,6 +129,8 @@ export const DEFAULT_DRAIN_MS = 5000;
 const STOP_MS = 3000;
 /** How long its threads may take to end after that: they do nothing any more, unless they are stuck. */
 const THREAD_END_MS = 100;
+
+const SILENT: Logger = pino({ level: "silent" });
 
 /** What removes the files of this process's sockets, where it ends with monitors open. */
 const removals = new Set<() => void>();
@@ -168,13 +171,15 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #vms: Map<string, ServedVm> = new Map();
   /** Policies that were sent and are not in force yet: the reactor answers in order. */
   readonly #sent: (() => void)[] = [];
-  /** The last call of reload(): they take turns. */
-  #reloading: Promise<unknown> = Promise.resolve();
+  /** The last call of reload() or addVm(): they take turns. */
+  #changing: Promise<unknown> = Promise.resolve();
   #nextGuest = 1;
   #closing: Promise<void> | undefined;
   #failure: Error | undefined;
   /** Nobody is there to be told anything; `wakeFd` may be another's by now. */
   #gone = false;
+  /** What is not over by now never will be. */
+  #settled = false;
   /** The reactor has told that it is over, or has failed. */
   readonly #stopped: Pending<Extract<FromReactor, { kind: "stopped" }> | undefined> = pending();
 
@@ -182,7 +187,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const { loader, disk, policy, listening: socket, descriptors, lookup, audit } = parts;
     super();
     this.#policy = policy.policy;
-    this.#log = options.logger ?? pino({ level: "silent" });
+    this.#log = options.logger ?? SILENT;
     this.#audit = new Audit(this.#log, audit, (isOpen) => this.#send({ kind: "audit", isOpen }));
     this.#auditPath = options.audit;
     this.#resolver = new Resolver(lookup);
@@ -194,6 +199,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#listening = socket;
     this.#descriptors = descriptors;
     this.#shareDescriptors();
+    // A failure before anybody waits for it.
+    this.#ready.promise.catch(() => {});
     this.#wakeFd = createEventfd();
     const workerData: ReactorOptions = {
       policy: forReactor(policy),
@@ -248,6 +255,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     let policy: LoadedPolicy | undefined;
     let socket: Listening | undefined;
     let audit: LogWriter | undefined;
+    const vms: ServedVm[] = [];
     try {
       const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
       policy = await loader.load(options.policy, kept);
@@ -255,18 +263,25 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       await disk.loaded;
       if (options.audit !== undefined) audit = await LogWriter.open(options.audit);
       audit?.on("error", failing("the audit log"));
+      const log = options.logger ?? SILENT;
+      for (const ofPolicy of [false, true]) {
+        const opening = ofPolicy ? policy.policy.vms : (options.vms ?? []);
+        vms.push(...(await openVms(loader, opening, { ofPolicy, served: vms.map(nameOf), log })));
+      }
+      // Last: a start that ends while it waits for a disk leaves no socket.
       if (options.listen !== undefined) socket = await loader.listen(options.listen);
       if (failure !== undefined) throw failure;
       monitor = new Monitor(options, { loader, disk, policy, listening: socket, descriptors, lookup, audit });
     } catch (error) {
       if (policy !== undefined) letGo(policy);
+      for (const { memory } of vms) memory[Symbol.dispose]();
       if (socket !== undefined) await loader.unlink(socket).catch(() => {});
       if (socket !== undefined) closeFd(socket.fd);
       await Promise.all([loader.close(), disk.stop(THREAD_END_MS), audit?.close(0)]);
       throw error;
     }
     try {
-      await monitor.#begin(options.vms ?? []);
+      await monitor.#begin(vms);
     } catch (error) {
       await monitor.close({ drainMs: 0 });
       throw error;
@@ -276,19 +291,17 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /** Resolves when the reactor takes guests. */
-  async #begin(vms: readonly VmOptions[]): Promise<void> {
-    this.#serve(this.#open(vms, false));
-    this.#serve(this.#open(this.#policy.vms, true));
-    await new Promise<void>((resolve, reject) => {
-      this.#onReady = resolve;
-      this.#onNotReady = reject;
-    });
+  async #begin(vms: readonly ServedVm[]): Promise<void> {
+    this.#serve(vms);
+    await this.#ready.promise;
+    this.#isReady = true;
     new DescriptorRoom(this.#descriptors, this.#wakeFd).requireSome();
   }
 
-  #onReady: (() => void) | undefined;
+  /** The reactor takes guests. */
+  readonly #ready: Pending<void> = pending();
   /** Until it is ready a failure is start()'s, not an event. */
-  #onNotReady: ((error: Error) => void) | undefined = () => {};
+  #isReady = false;
 
   /** The policy in force for guests that have none of their own. */
   get policy(): Policy {
@@ -353,56 +366,42 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * already, it holds something else, its size is no power of two, a guest could reach it), SystemError where it cannot be opened, or
    * where the doorbell's path is too long; NoAnswerError where a file system does not answer.
    */
-  async addVm(options: VmOptions): Promise<void> {
+  addVm(options: VmOptions): Promise<void> {
+    return this.#inTurn(() => this.#addVm(options));
+  }
+
+  async #addVm(options: VmOptions): Promise<void> {
     this.#requireOpen();
     const [problem] = await this.#loader.judge(this.#policy, placesOfVm(options));
     if (problem !== undefined) throw new VmMemoryError(problem.message);
-    this.#requireOpen();
-    this.#serve(this.#open([options], false, false));
+    this.#serve(await this.#open([options], { ofPolicy: false, sayOthers: false }));
   }
 
-  /** Serves it no more: its guest is ended now. Resolves when its memory is free for others; at once for a name nobody has. */
+  /**
+   * Serves it no more: its guest is ended now. Resolves when its memory is free for others; at once for a name nobody has. Rejects
+   * where the monitor is closed, or closes, and work on a dead disk, or a reactor that has failed, keeps the memory.
+   */
   removeVm(name: string): Promise<void> {
     const vm = this.#vms.get(name);
     if (vm === undefined) return Promise.resolve();
     if (vm.removed === undefined) {
-      let resolve = (): void => {};
-      const promise = new Promise<void>((done) => {
-        resolve = done;
-      });
-      vm.removed = { promise, resolve };
-      this.#send({ kind: "vm-removed", name });
+      vm.removed = pending();
+      // Who does not wait for it, as reload(), is told nothing.
+      vm.removed.promise.catch(() => {});
+      if (this.#settled) vm.removed.reject(memoryKept(name));
+      else this.#send({ kind: "vm-removed", name });
     }
     return vm.removed.promise;
   }
 
-  /**
-   * All of them or none; but where they are `many`, one whose memory holds something else is said, and left out: its guest may
-   * have written that, and is nobody else's problem.
-   */
-  #open(vms: readonly VmOptions[], ofPolicy: boolean, many = true): ServedVm[] {
-    const opened: ServedVm[] = [];
-    try {
-      for (const options of vms) {
-        const { name, memory, memoryBytes = DEFAULT_VM_MEMORY_BYTES, doorbell } = options;
-        checkSocketPath(doorbell, "connect");
-        if (this.#vms.has(name) || opened.some((other) => other.options.name === name)) {
-          throw new VmMemoryError(`a VM called ${name} is served already`);
-        }
-        if (!isVmMemorySize(memoryBytes)) {
-          throw new VmMemoryError(`${memoryBytes} bytes asked for: expected ${VM_MEMORY_EXPECTED}`);
-        }
-        try {
-          opened.push({ options, ofPolicy, memory: mapVmMemory(memory, memoryBytes), removed: undefined });
-        } catch (error) {
-          if (!many || !(error instanceof NotARegionError)) throw error;
-          this.#log.error({ guest: name }, `the VM is not served: ${error.message}`);
-        }
-      }
-    } catch (error) {
-      for (const { memory } of opened) memory[Symbol.dispose]();
-      throw error;
-    }
+  async #open(
+    vms: readonly VmOptions[],
+    how: Pick<OpenVmsOptions, "ofPolicy" | "sayOthers">,
+  ): Promise<ServedVm[]> {
+    const served = [...this.#vms.keys()];
+    const opened = await openVms(this.#loader, vms, { ...how, served, log: this.#log });
+    if (this.#closing !== undefined) for (const { memory } of opened) memory[Symbol.dispose]();
+    this.#requireOpen();
     return opened;
   }
 
@@ -428,8 +427,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * stays. The policy's VMs that are new are served from now on, those that are gone no more.
    */
   reload(policy: Policy | string): Promise<void> {
-    const turn = this.#reloading.then(() => this.#reload(policy));
-    this.#reloading = turn.catch(() => {});
+    return this.#inTurn(() => this.#reload(policy));
+  }
+
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#changing.then(change);
+    this.#changing = turn.catch(() => {});
     return turn;
   }
 
@@ -440,7 +443,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     try {
       this.#requireOpen();
       requireAudit(loaded.policy, this.#auditPath);
-      added = this.#open(this.#newVms(loaded.policy.vms), true);
+      added = await this.#open(this.#newVms(loaded.policy.vms), { ofPolicy: true });
     } catch (error) {
       letGo(loaded);
       throw error;
@@ -521,7 +524,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#send({ kind: "stop", drainMs });
     const stopped = await within(this.#stopped.promise, drainMs + STOP_MS);
     this.#reactorGone();
-    const reactorIsOver = stopped !== undefined && (await this.#worker.stop(THREAD_END_MS));
+    const reactorIsOver = await this.#worker.stop(THREAD_END_MS);
     const stuck = await this.#disk.stop(THREAD_END_MS);
     await this.#loader.close();
     if (reactorIsOver) closeFd(this.#wakeFd);
@@ -531,14 +534,14 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         "a disk does not answer: its operations keep their memory until the process ends",
       );
     }
+    if (stuck === 0 && reactorIsOver) for (const name of [...this.#vms.keys()]) this.#vmEnded(name);
     this.#settle();
+    await this.#audit.close();
     if (stopped === undefined && this.#failure === undefined) {
       const error = new Error(`the reactor did not stop within ${drainMs + STOP_MS} ms`);
       this.#log.fatal({ err: error }, "the reactor failed");
       throw error;
     }
-    if (stuck === 0 && reactorIsOver) for (const name of [...this.#vms.keys()]) this.#vmEnded(name);
-    await this.#audit.close();
     this.#log.info("monitor has stopped");
   }
 
@@ -547,6 +550,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     for (const resolve of this.#sent.splice(0)) resolve();
     for (const request of this.#memoryRequests.values()) request.reject(new Error("the monitor is closed"));
     this.#memoryRequests.clear();
+    this.#settled = true;
+    for (const [name, { removed }] of this.#vms) removed?.reject(memoryKept(name));
   }
 
   async #removeSocket(): Promise<void> {
@@ -592,16 +597,15 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#closing ??= this.#close(0);
     this.#closing.catch(() => {});
     // Without a listener this throws, and ends the program.
-    if (this.#onNotReady === undefined) this.emit("error", error);
-    else this.#onNotReady(error);
+    if (this.#isReady) this.emit("error", error);
+    else this.#ready.reject(error);
   }
 
   #onMessage(message: FromReactor): void {
     const log = this.#log;
     switch (message.kind) {
       case "ready":
-        this.#onNotReady = undefined;
-        this.#onReady?.();
+        this.#ready.resolve();
         return;
       case "guest":
         log.debug({ guest: message.guest, pid: message.pid }, "guest connected");
@@ -677,6 +681,54 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 }
 
+interface OpenVmsOptions {
+  readonly ofPolicy: boolean;
+  /** Names that are taken. */
+  readonly served: readonly string[];
+  readonly log: Logger;
+  /**
+   * One whose memory holds something else is said, and left out: its guest may have written that, and is nobody else's problem.
+   * Default true.
+   */
+  readonly sayOthers?: boolean;
+}
+
+/** The memory of all of them or, where it throws, of none. */
+async function openVms(
+  loader: Loader,
+  vms: readonly VmOptions[],
+  { ofPolicy, served, log, sayOthers = true }: OpenVmsOptions,
+): Promise<ServedVm[]> {
+  const opened: ServedVm[] = [];
+  try {
+    for (const options of vms) {
+      const { name, memory, memoryBytes = DEFAULT_VM_MEMORY_BYTES, doorbell } = options;
+      checkSocketPath(doorbell, "connect");
+      if (served.includes(name) || opened.some((other) => nameOf(other) === name)) {
+        throw new VmMemoryError(`a VM called ${name} is served already`);
+      }
+      if (!isVmMemorySize(memoryBytes)) {
+        throw new VmMemoryError(`${memoryBytes} bytes asked for: expected ${VM_MEMORY_EXPECTED}`);
+      }
+      try {
+        const open = await loader.openVmMemory(memory, memoryBytes);
+        opened.push({ options, ofPolicy, memory: mapVmMemory(open), removed: undefined });
+      } catch (error) {
+        if (!sayOthers || !(error instanceof NotARegionError)) throw error;
+        log.error({ guest: name }, `the VM is not served: ${error.message}`);
+      }
+    }
+  } catch (error) {
+    for (const { memory } of opened) memory[Symbol.dispose]();
+    throw error;
+  }
+  return opened;
+}
+
+function nameOf({ options }: ServedVm): string {
+  return options.name;
+}
+
 /** What it judges by: the rules themselves stay here. */
 function forReactor({ compiled, roots }: LoadedPolicy): PolicyInForce {
   return { compiled, roots };
@@ -701,17 +753,8 @@ function pending<T>(): Pending<T> {
   return { promise, ...settle! };
 }
 
-/** What it resolves with; undefined where it takes longer. */
-async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, limitMs, undefined);
-  });
-  try {
-    return await Promise.race([promise, over]);
-  } finally {
-    clearTimeout(timer);
-  }
+function memoryKept(name: string): Error {
+  return new Error(`the monitor is closed, but something of it may still use the memory of VM ${name}`);
 }
 
 function keptBy({ listen, policy, audit, kept = [] }: MonitorOptions): KeptPlace[] {

@@ -10,8 +10,7 @@
 // Logs are JSON lines on stderr; stdout stays empty.
 
 import { fstatSync, readlinkSync, statSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
-import { raiseFileDescriptorLimit, type SystemError } from "@ringway/linux";
+import { raiseFileDescriptorLimit, type SystemError, within } from "@ringway/linux";
 import {
   DEFAULT_DRAIN_MS,
   type KeptPlace,
@@ -54,7 +53,7 @@ async function serveGuests(options: MonitorCommandOptions, signals: Signals, log
   const monitor = await Promise.race([beginning, asked.stop]);
   if (typeof monitor === "string") {
     log.info({ signal: monitor, drainMs: 0 }, "stopping");
-    await Promise.race([stopEarly(beginning), delay(BEGIN_END_MS)]);
+    await within(stopEarly(beginning), BEGIN_END_MS);
     return Exit.OK;
   }
   asked.onReload(() => {

@@ -10,8 +10,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { SharedMemory } from "@ringway/linux";
+import { Deadline, SharedMemory, within } from "@ringway/linux";
 import { Monitor, type Policy, parsePolicy } from "@ringway/monitor";
 import type { Logger } from "pino";
 import { errorLine, Failure, UsageError } from "../errors.ts";
@@ -113,13 +112,13 @@ async function untilOver(
 ): Promise<number> {
   let exitCode: number | undefined;
   let failure: Failure | undefined;
-  let grace: NodeJS.Timeout | undefined;
+  let grace: Deadline | undefined;
   let isRunning = true;
   const stop = (): void => qemu.stop(graceMs);
   const presence = new Presence(monitor);
   monitor.on("exit", ({ code }) => {
     exitCode = code;
-    if (isRunning) grace ??= setTimeout(stop, graceMs);
+    if (isRunning) grace ??= new Deadline(graceMs, stop);
   });
   monitor.on("error", (error) => {
     failure = new Failure(`the monitor failed: ${errorLine(error)}`, { cause: error });
@@ -128,12 +127,10 @@ async function untilOver(
   signals.heed(stop);
   const qemuCode = await qemu.ended;
   isRunning = false;
-  clearTimeout(grace);
+  grace?.cancel();
   signals.heed(() => {});
   // Its last words may still be in the memory.
-  if (failure === undefined) {
-    await Promise.race([presence.gone(), delay(SETTLE_MS, undefined, { ref: false })]);
-  }
+  if (failure === undefined) await within(presence.gone(), SETTLE_MS);
   if (failure !== undefined) throw failure;
   return exitCode ?? qemuCode;
 }

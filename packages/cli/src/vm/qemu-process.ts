@@ -8,6 +8,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { accessSync, constants as fs, statSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
+import { Deadline } from "@ringway/linux";
 import { Failure } from "../errors.ts";
 
 /** Where a fourth descriptor is in the child: behind input, output and errors. */
@@ -19,7 +20,7 @@ export class QemuProcess {
   readonly ended: Promise<number>;
   readonly #child: ChildProcess;
   #asked = false;
-  #kill: NodeJS.Timeout | undefined;
+  #kill: Deadline | undefined;
 
   /** `fd` becomes INHERITED_FD of the child; the caller keeps its own. */
   constructor(command: readonly string[], fd: number) {
@@ -30,7 +31,7 @@ export class QemuProcess {
         reject(new Failure(`cannot start ${command[0]}: ${error.message}`, { cause: error }));
       });
       this.#child.once("exit", (code, signal) => {
-        clearTimeout(this.#kill);
+        this.#kill?.cancel();
         resolve(code ?? 128 + constants.signals[signal!]);
       });
     });
@@ -40,7 +41,7 @@ export class QemuProcess {
     // False where it has ended already.
     if (!this.#child.kill(this.#asked ? "SIGKILL" : "SIGTERM") || this.#asked) return;
     this.#asked = true;
-    this.#kill = setTimeout(() => this.#child.kill("SIGKILL"), graceMs);
+    this.#kill = new Deadline(graceMs, () => this.#child.kill("SIGKILL"));
   }
 }
 

@@ -1,16 +1,19 @@
 // What waits for a file system on the way to a policy in force, or to a socket, done on a thread of its own: neither the main thread
 // nor the reactor ever stands still for a dead disk, and there is an end to how long anybody waits for an answer.
 //
-//   idle ── a question ──> asked ── answer ──────────────────────────> idle
-//                            └── LOAD_MS over ──> stuck ── answer ──> idle (nobody waits for it: what it opened is closed)
+//   idle ── a question ──> asked ── answer ───────────────────────────────────> idle
+//                            │ ↑ a sign of life: LOAD_MS begin anew
+//                            └─┴── LOAD_MS over ──> stuck ── answer ──> idle (nobody waits for it: what it opened is closed)
 //
-// While it is stuck, every other question is refused at once: one thread is all that a dead disk can take.
+// A sign of life is an answer, or what it looks at next: a disk may be slow, as long as it goes on. While it is stuck, every question
+// is refused at once: one thread is all that a dead disk can take.
 
-import { closeFd, NativeThread } from "@ringway/linux";
+import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
 import { PolicyError } from "../policy/errors.ts";
 import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
+import type { OpenMemory } from "../vm-memory.ts";
 import { WORKER_OPTIONS } from "../worker-options.ts";
 import {
   type FromLoader,
@@ -23,7 +26,7 @@ import {
 } from "./messages.ts";
 import { removeSocketFile } from "./socket-file.ts";
 
-/** How long a file system may take. An automount of a file server that sleeps takes a second or two. */
+/** How long a file system may take for one thing that it is asked. An automount of a file server that sleeps takes a second or two. */
 const LOAD_MS = 5000;
 /** How long the end of the process waits for its socket's file to be removed. */
 const UNLINK_NOW_MS = 1000;
@@ -45,7 +48,6 @@ export class NoAnswerError extends Error {
 interface Waiting {
   readonly resolve: (value: never) => void;
   readonly reject: (error: unknown) => void;
-  readonly timer: NodeJS.Timeout;
 }
 
 export class Loader {
@@ -53,6 +55,8 @@ export class Loader {
   readonly #waiting: Map<number, Waiting> = new Map();
   #nextId = 1;
   #at = "";
+  /** Until the next sign of life; there while somebody waits. */
+  #limit: Deadline | undefined;
   /** Questions whose asker has given up. */
   #stuck = 0;
   #failure: Error | undefined;
@@ -67,7 +71,7 @@ export class Loader {
     this.#thread.on("message", (message: FromLoader) => this.#onMessage(message));
     this.#thread.onFailure((error) => {
       this.#failure = error;
-      for (const id of [...this.#waiting.keys()]) this.#take(id)?.reject(error);
+      this.#refuseAll(error);
       failed(error);
     });
     this.#thread.unref();
@@ -89,6 +93,13 @@ export class Loader {
     return this.#ask({ kind: "judge", policy, kept });
   }
 
+  /**
+   * A descriptor of a VM's memory, for mapVmMemory(): the caller's. Throws VmMemoryError, SystemError, NoAnswerError.
+   */
+  openVmMemory(memory: string | number, bytes: number): Promise<OpenMemory> {
+    return this.#ask({ kind: "open-vm-memory", memory, bytes });
+  }
+
   /** Throws what listenUnix() throws, and NoAnswerError. */
   listen(path: string): Promise<Listening> {
     return this.#ask({ kind: "listen", path });
@@ -97,8 +108,26 @@ export class Loader {
   /** Removes the socket's file where it is still its own. */
   async unlink(listening: Listening): Promise<void> {
     // A monitor without its loader ends: there is nobody left to keep from waiting.
-    if (this.#failure !== undefined) removeSocketFile(listening);
-    else await this.#ask({ kind: "unlink", listening });
+    if (this.#failure !== undefined) {
+      removeSocketFile(listening);
+      return;
+    }
+    try {
+      await this.#ask({ kind: "unlink", listening });
+    } catch (error) {
+      if (!(error instanceof NoAnswerError) || this.#at === listening.path) throw error;
+      await this.#unlinkElsewhere(listening);
+    }
+  }
+
+  /** What this one waits for may be another disk than the socket's. */
+  async #unlinkElsewhere(listening: Listening): Promise<void> {
+    const other = new Loader(() => {});
+    try {
+      await other.#ask({ kind: "unlink", listening });
+    } finally {
+      await other.close();
+    }
   }
 
   /** The same while this thread's loop turns no more: waits for it here, and not for long. */
@@ -107,11 +136,13 @@ export class Loader {
     if (this.#failure !== undefined || this.#stuck > 0) return;
     const done = new Int32Array(new SharedArrayBuffer(4));
     this.#thread.postMessage({ kind: "unlink", listening, done, id: 0 } satisfies ToLoader);
-    Atomics.wait(done, 0, 0, UNLINK_NOW_MS);
+    waitWithin(done, 0, 0, UNLINK_NOW_MS);
   }
 
   async close(): Promise<void> {
     await this.#thread.stop(CLOSE_MS);
+    this.#failure ??= new Error("the monitor is closed");
+    this.#refuseAll(this.#failure);
   }
 
   #ask<K extends LoaderQuestion["kind"]>(
@@ -121,29 +152,38 @@ export class Loader {
     if (this.#stuck > 0) return Promise.reject(new NoAnswerError(this.#at));
     const id = this.#nextId++;
     return new Promise<LoaderAnswers[K]>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        this.#stuck++;
-        reject(new NoAnswerError(this.#at));
-      }, LOAD_MS);
-      this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject, timer });
+      this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject });
+      if (this.#limit === undefined) this.#limitAnew();
       this.#thread.postMessage({ ...question, id } satisfies ToLoader);
     });
   }
 
-  #take(id: number): Waiting | undefined {
-    const waiting = this.#waiting.get(id);
-    clearTimeout(waiting?.timer);
-    this.#waiting.delete(id);
-    return waiting;
+  #limitAnew(): void {
+    this.#limit?.cancel();
+    this.#limit = undefined;
+    if (this.#waiting.size === 0) return;
+    this.#limit = new Deadline(LOAD_MS, () => {
+      this.#stuck += this.#waiting.size;
+      this.#refuseAll(new NoAnswerError(this.#at));
+    });
+  }
+
+  #refuseAll(error: Error): void {
+    const all = [...this.#waiting.values()];
+    this.#waiting.clear();
+    this.#limitAnew();
+    for (const { reject } of all) reject(error);
   }
 
   #onMessage(message: FromLoader): void {
     if (message.kind === "at") {
       this.#at = message.path;
+      this.#limitAnew();
       return;
     }
-    const waiting = this.#take(message.id);
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    this.#limitAnew();
     if (waiting === undefined) {
       this.#stuck--;
       if (message.kind === "done") letGo(message.value);
@@ -164,7 +204,7 @@ export async function loadPolicy(path: string, kept: readonly KeptPlace[] = []):
 
 /** Closes what nobody will use: an answer of the loader. */
 export function letGo(answer: unknown): void {
-  const { roots, fd } = answer as Partial<LoadedPolicy & Listening>;
+  const { roots, fd } = answer as Partial<LoadedPolicy & Listening & OpenMemory>;
   if (roots !== undefined) closeRoots(roots);
   if (fd !== undefined) closeFd(fd);
 }

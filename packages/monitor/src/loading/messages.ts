@@ -6,6 +6,7 @@ import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import { PolicyError, type PolicyProblem } from "../policy/errors.ts";
 import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
+import { NotARegionError, type OpenMemory, VmMemoryError } from "../vm-memory.ts";
 
 /** What guests are judged by: the rules, compiled, and the roots that they name, opened. */
 export interface PolicyInForce {
@@ -34,6 +35,8 @@ export interface LoaderAnswers {
   /** What is wrong with its roots. */
   readonly judge: readonly RootProblem[];
   readonly listen: Listening;
+  /** A VM's memory, ready to be mapped. */
+  readonly "open-vm-memory": OpenMemory;
   /** Removes a socket's file where it is still that one: whether it was. */
   readonly unlink: boolean;
 }
@@ -44,6 +47,7 @@ export type LoaderQuestion =
   | { readonly kind: "open"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "judge"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "listen"; readonly path: string }
+  | { readonly kind: "open-vm-memory"; readonly memory: string | number; readonly bytes: number }
   /** Sets a word, where there is one, when it is through: for who cannot wait for an answer. */
   | { readonly kind: "unlink"; readonly listening: Listening; readonly done?: Int32Array };
 
@@ -69,6 +73,7 @@ export type PackedError =
       readonly path: string | undefined;
       readonly message: string;
     }
+  | { readonly name: "VmMemoryError" | "NotARegionError"; readonly message: string }
   | { readonly name: "Error"; readonly cause: unknown };
 
 export function packError(error: unknown): PackedError {
@@ -81,6 +86,8 @@ export function packError(error: unknown): PackedError {
       cause: cause instanceof SystemError ? packError(cause) : cause,
     };
   }
+  if (error instanceof NotARegionError) return { name: "NotARegionError", message: error.message };
+  if (error instanceof VmMemoryError) return { name: "VmMemoryError", message: error.message };
   if (!(error instanceof SystemError)) return { name: "Error", cause: error };
   const { errno, syscall, path, message } = error;
   return { name: "SystemError", errno, syscall, path, message };
@@ -97,6 +104,10 @@ export function unpackError(packed: PackedError): unknown {
       error.message = packed.message;
       return error;
     }
+    case "NotARegionError":
+      return new NotARegionError(packed.message);
+    case "VmMemoryError":
+      return new VmMemoryError(packed.message);
     case "Error":
       return packed.cause;
   }

@@ -6,6 +6,7 @@ import { openRoots } from "../disk/roots.ts";
 import { compilePolicy } from "../policy/compiled/compile.ts";
 import { requireRoots, rootProblems } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
+import { openVmMemory } from "../vm-memory.ts";
 import {
   type FromLoader,
   type LoadedPolicy,
@@ -39,6 +40,8 @@ function answer(question: LoaderQuestion, reading: Reading | undefined): unknown
     case "listen":
       at(question.path);
       return listenAt(question.path);
+    case "open-vm-memory":
+      return openVmMemory(question.memory, question.bytes, at);
     case "unlink":
       at(question.listening.path);
       return removeSocketFile(question.listening);

@@ -7,7 +7,16 @@
 
 import { EventEmitter } from "node:events";
 import { resolve } from "node:path";
-import { check, duplicateFd, Errno, errnoName, NativeThread, SystemError } from "@ringway/linux";
+import {
+  check,
+  Deadline,
+  duplicateFd,
+  Errno,
+  errnoName,
+  NativeThread,
+  SystemError,
+  within,
+} from "@ringway/linux";
 import { WORKER_OPTIONS } from "../worker-options.ts";
 import { Commands, LogRing, RING_BYTES, Word } from "./ring.ts";
 import type { FromThread, ThreadOptions } from "./thread.ts";
@@ -124,14 +133,11 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   }
 
   async #close(flushMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
     const through = new Promise<void>((done) => {
       this.#onThrough = done;
-      timer = setTimeout(done, flushMs);
     });
     this.#ring.command(Commands.CLOSE);
-    await through;
-    clearTimeout(timer);
+    await within(through, flushMs);
     process.off("exit", this.#flushAtExit);
     await this.#thread.stop(STOP_MS);
   }
@@ -149,9 +155,9 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   #opened(): Promise<void> {
     return new Promise((resolve, reject) => {
       const late = (): void => reject(new SystemError(Errno.ETIMEDOUT, "open", this.#path));
-      const timer = setTimeout(late, OPEN_MS);
+      const deadline = new Deadline(OPEN_MS, late);
       const settle = (error?: Error): void => {
-        clearTimeout(timer);
+        deadline.cancel();
         if (error === undefined) resolve();
         else reject(error);
       };

@@ -7,9 +7,9 @@
 
 import { Resolver } from "node:dns/promises";
 import { isIP } from "node:net";
+import { Deadline } from "@ringway/linux";
 import { isPort } from "../policy/ports.ts";
 import { quoted } from "../policy/text.ts";
-import { Deadline } from "./deadline.ts";
 
 export type Family = 4 | 6;
 

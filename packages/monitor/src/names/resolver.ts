@@ -11,7 +11,7 @@
 // guest starts and gives up, again and again, is never more than what it may have under way.
 
 import { Errno } from "@ringway/control";
-import { Deadline } from "./deadline.ts";
+import { Deadline } from "@ringway/linux";
 import { type Turn, Turns } from "./turns.ts";
 
 /**
