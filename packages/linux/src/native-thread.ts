@@ -107,6 +107,16 @@ export class NativeThread extends Worker {
     for (const stream of [this.stdout, this.stderr]) stream.setEncoding("utf8").on("data", printed);
   }
 
+  /** It keeps the process from nothing any more. What it prints from now on is lost: who reads that waits for it. */
+  override unref(): void {
+    super.unref();
+    for (const stream of [this.stdout, this.stderr]) {
+      // The thread may print all the same, or print no more and end: neither is an error here.
+      stream.on("error", () => {});
+      if (!stream.readableEnded) stream.push(null);
+    }
+  }
+
   /** Blocks until the thread has loaded. */
   waitUntilLoaded(): void {
     waitWithin(this.#state, 0, State.LOADING, LOAD_MS_MAX);
