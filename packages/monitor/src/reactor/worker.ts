@@ -5,11 +5,13 @@ import { getHeapStatistics } from "node:v8";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { drainEventfd, EPOLLIN, Errno, holdIfStopping, inCalls, threadLoaded } from "@ringway/linux";
 import { type Account, Accounts } from "../accounts.ts";
+import { AttachCalls } from "../attach-calls.ts";
 import { AttachSocket, type AttachSocketHost, type NoPlace } from "../attach-socket.ts";
 import { Attachment } from "../attachment.ts";
 import { AuditGate } from "../audit-gate.ts";
 import { DescriptorRoom } from "../descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
+import { closeRoots } from "../disk/roots.ts";
 import type { GuestLink } from "../guest-link.ts";
 import type { Host } from "../host.ts";
 import { Lookups } from "../names/lookups.ts";
@@ -17,7 +19,7 @@ import { OwnPorts } from "../own-ports.ts";
 import type { Limits } from "../policy/types.ts";
 import { PolicyState } from "../policy-state.ts";
 import { Partings } from "../relays/partings.ts";
-import { SocketLink, turnAway } from "../socket-link.ts";
+import { SocketLink } from "../socket-link.ts";
 import { Vm, type VmHost } from "../vm.ts";
 import { Counters } from "./counters.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
@@ -37,7 +39,6 @@ const guests = new Set<Attachment>();
 const marks = new Map<number, () => void>();
 let nextMark = 1;
 let nextGuest = 1;
-let nextAttach = 1;
 let stopping = false;
 let stopped = false;
 
@@ -191,12 +192,26 @@ function closeListener(): void {
   attachSocket = undefined;
 }
 
+const attachCalls = new AttachCalls({
+  accounts: host.accounts,
+  auditGate,
+  get policy() {
+    return host.policy;
+  },
+  noPlace,
+  begin: addGuest,
+  warn: (guest, reason) => post({ kind: "warning", guest, reason }),
+});
+
 // ── What the main thread asks ────────────────────────────────────────────────────────────────────────────────────
 
 function onMessage(message: ToReactor): void {
   switch (message.kind) {
     case "policy": {
-      if (stopping) return;
+      if (stopping) {
+        closeRoots(message.policy.roots);
+        return;
+      }
       const policy = new PolicyState(message.policy, disk);
       for (const guest of guests) guest.setPolicy(policy);
       host.policy.release();
@@ -205,19 +220,7 @@ function onMessage(message: ToReactor): void {
       return;
     }
     case "attach": {
-      const own = message.policy === undefined ? undefined : new PolicyState(message.policy, disk);
-      const { fd, name, key } = message;
-      const account =
-        key === undefined ? host.accounts.takeOwn(`attach:${nextAttach++}`) : host.accounts.take(key);
-      const policy = own ?? host.policy;
-      const none = noPlace(account, policy.policy.limits);
-      if (none === undefined) addGuest(fd, name, account, policy, own !== undefined);
-      else {
-        turnAway(fd, none.errno);
-        post({ kind: "warning", guest: name, reason: `turned away: ${none.reason}` });
-      }
-      account.release();
-      own?.release();
+      attachCalls.add(message, message.policy && new PolicyState(message.policy, disk));
       return;
     }
     case "audit":
@@ -256,6 +259,7 @@ function onMessage(message: ToReactor): void {
 function stop(drainMs: number): void {
   stopping = true;
   closeListener();
+  attachCalls.close();
   for (const vm of vms.values()) vm.retire();
   for (const guest of guests) guest.drain();
   const endMs = performance.now() + drainMs;

@@ -1,0 +1,86 @@
+// Guests that the program makes room for (monitor.attach()): each begins at once, or is turned away, like one of the attach socket; while no
+// guest may begin (audit-gate.ts) it waits for its greeting. How many there are is the program's to bound.
+//
+//   attach() ── guests may begin ─────────────────────────▶ a guest, or turned away
+//      └─────── they may not ──▶ WAITING ── they may again ────▲
+//                                   └────── the monitor stops ──▶ turned away
+
+import { Errno } from "@ringway/control";
+import type { Account, Accounts } from "./accounts.ts";
+import type { NoPlace } from "./attach-socket.ts";
+import type { AuditGate } from "./audit-gate.ts";
+import type { Limits } from "./policy/types.ts";
+import type { PolicyState } from "./policy-state.ts";
+import { turnAway } from "./socket-link.ts";
+
+export interface AttachCall {
+  /** A connected socket, from now on not the caller's. */
+  readonly fd: number;
+  readonly name: string;
+  /** Whose budgets it uses; undefined: its own. */
+  readonly key: string | undefined;
+}
+
+export interface AttachCallsHost {
+  readonly accounts: Accounts;
+  readonly auditGate: AuditGate;
+  /** In force for guests that have none of their own. */
+  readonly policy: PolicyState;
+  /** Why there is no place for another guest of this key. */
+  noPlace(account: Account, limits: Limits): NoPlace | undefined;
+  /** Makes a guest of the connection, whose socket is its own from now on. */
+  begin(fd: number, name: string, account: Account, policy: PolicyState, ownPolicy: boolean): void;
+  warn(guest: string, reason: string): void;
+}
+
+interface Waiting {
+  readonly call: AttachCall;
+  readonly own: PolicyState | undefined;
+}
+
+export class AttachCalls {
+  readonly #host: AttachCallsHost;
+  /** In the order in which they came. */
+  readonly #waiting: Set<Waiting> = new Set();
+  #next = 1;
+
+  constructor(host: AttachCallsHost) {
+    this.#host = host;
+  }
+
+  /** `own`: the guest's policy where it has one of its own, held for it by the caller until now. */
+  add(call: AttachCall, own: PolicyState | undefined): void {
+    if (this.#host.auditGate.takesGuests) {
+      this.#begin(call, own);
+      return;
+    }
+    const waiting = { call, own };
+    this.#waiting.add(waiting);
+    this.#host.auditGate.wait(() => {
+      if (this.#waiting.delete(waiting)) this.add(call, own);
+    });
+  }
+
+  /** Nobody begins any more. */
+  close(): void {
+    for (const { call, own } of this.#waiting) {
+      turnAway(call.fd, Errno.ESHUTDOWN);
+      own?.release();
+    }
+    this.#waiting.clear();
+  }
+
+  #begin({ fd, name, key }: AttachCall, own: PolicyState | undefined): void {
+    const { accounts } = this.#host;
+    const account = key === undefined ? accounts.takeOwn(`attach:${this.#next++}`) : accounts.take(key);
+    const policy = own ?? this.#host.policy;
+    const none = this.#host.noPlace(account, policy.policy.limits);
+    if (none === undefined) this.#host.begin(fd, name, account, policy, own !== undefined);
+    else {
+      turnAway(fd, none.errno);
+      this.#host.warn(name, `turned away: ${none.reason}`);
+    }
+    account.release();
+    own?.release();
+  }
+}
