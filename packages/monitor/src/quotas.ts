@@ -93,18 +93,27 @@ export class OperationQuota {
    * interval's share stays owed.
    */
   take(cost: number, perSecond: number, nowMs: number): boolean {
-    if (nowMs >= this.#endMs) {
-      this.#endMs = nowMs + OPERATION_INTERVAL_MS;
-      this.#left = Math.min(this.#left, 0) + Math.ceil((perSecond * OPERATION_INTERVAL_MS) / 1000);
-    }
+    this.#grant(perSecond, nowMs);
     if (this.#left <= 0) return false;
     this.#left -= cost;
     return true;
   }
 
+  /** For what turned out to cost more. */
+  owe(cost: number, perSecond: number, nowMs: number): void {
+    this.#grant(perSecond, nowMs);
+    this.#left -= cost;
+  }
+
   /** Milliseconds until the next interval. */
   restMs(nowMs: number): number {
     return Math.max(0, this.#endMs - nowMs);
+  }
+
+  #grant(perSecond: number, nowMs: number): void {
+    if (nowMs < this.#endMs) return;
+    this.#endMs = nowMs + OPERATION_INTERVAL_MS;
+    this.#left = Math.min(this.#left, 0) + Math.ceil((perSecond * OPERATION_INTERVAL_MS) / 1000);
   }
 }
 

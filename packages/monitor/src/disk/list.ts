@@ -11,7 +11,8 @@ import {
   readDirectoryBatch,
   stat,
 } from "@ringway/linux";
-import { type Failed, failed, notOpened, type Place, served, withOpening } from "./landing.ts";
+import { type Failed, failed, notOpened, type Place, served } from "./judgement.ts";
+import { withOpening } from "./landing.ts";
 import { kernelName } from "./open.ts";
 import { KINDS } from "./status.ts";
 

@@ -19,10 +19,12 @@ import {
   symlinkat,
   unlinkat,
 } from "@ringway/linux";
-import { type Failed, failed, type Landing, type Place, refused, withName, withObject } from "./landing.ts";
+import { type Failed, failed, type Landing, type Place, refused } from "./judgement.ts";
+import { withFolders, withName, withObject } from "./landing.ts";
 import { nextEntries } from "./list.ts";
+import { lookedUp } from "./lookups.ts";
 import { kernelName, refusedKind, severalNames } from "./open.ts";
-import { identityOf, liesBelow } from "./roots.ts";
+import { identityOf, liesBelow, mayLieIn } from "./roots.ts";
 import type { Time } from "./status.ts";
 
 export interface Changed extends Failed {
@@ -71,20 +73,14 @@ export function symlink(target: string, place: Place): Changed {
 }
 
 export function mkdir(place: Place, mode: number, parents: boolean): Changed {
-  const make = (at: Place): Changed =>
-    withName(at, true, (landing) =>
+  if (!parents) {
+    return withName(place, true, (landing) =>
       landing.name === "."
         ? failed(Errno.EEXIST)
         : outcome(mkdirat(landing.folder, kernelName(landing), mode)),
     );
-  if (!parents) return make(place);
-  const names = place.path.split("/");
-  for (let depth = 1; depth <= names.length; depth++) {
-    const made = make({ ...place, path: names.slice(0, depth).join("/") });
-    if (made.errno !== 0 && made.errno !== Errno.EEXIST) return made;
   }
-  // Something is there; it must be a folder.
-  return withObject(place, true, false, ({ fd }) => {
+  return withFolders(place, mode, ({ fd }) => {
     const found = fstat(fd);
     if (typeof found === "number") return failed(-found);
     return found.kind === "directory" ? DONE : failed(Errno.EEXIST);
@@ -124,10 +120,13 @@ function holdsRoot(landing: Landing, moved: FileStat): Failed | undefined {
   if (moved.kind !== "directory") return undefined;
   const { root, tree } = landing;
   const identity = identityOf(moved);
-  const at = root.inside.find((index) => liesBelow(tree.roots[index]!.fd, identity));
-  if (at === undefined) return aRoot(landing, moved);
-  const { rule } = tree.roots[at]!;
-  return refused(Errno.EACCES, rule, `would move the root of rule "${rule}"`);
+  // Of folders that have several of the roots below, each is climbed over once.
+  const climbed: Set<string> = new Set();
+  const inside = root.holdsOthers
+    ? tree.roots.find((other) => mayLieIn(root, other) && liesBelow(other.fd, identity, climbed))
+    : undefined;
+  if (inside === undefined) return aRoot(landing, moved);
+  return refused(Errno.EACCES, inside.rule, `would move the root of rule "${inside.rule}"`);
 }
 
 /** How many names keep a folder from being removed that no guest can name: of the first batch, which is enough to say why. */
@@ -142,6 +141,7 @@ function unusableNames({ folder, name, root }: Landing): number {
   if (fd < 0) return 0;
   const { entries = [], skipped = 0, folder: more = -1 } = nextEntries(fd, UNUSABLE_BYTES);
   if (more >= 0) closeFd(more);
+  lookedUp(entries.length + skipped);
   return entries.length === 0 ? skipped : 0;
 }
 

@@ -17,17 +17,8 @@ import {
   type PathLike,
   truncate,
 } from "@ringway/linux";
-import {
-  type Failed,
-  failed,
-  type Landing,
-  notOpened,
-  type Place,
-  refused,
-  served,
-  withName,
-  withOpening,
-} from "./landing.ts";
+import { type Failed, failed, type Landing, notOpened, type Place, refused, served } from "./judgement.ts";
+import { withName, withOpening } from "./landing.ts";
 
 export interface OpenedFile {
   readonly fd: number;

@@ -21,7 +21,8 @@ import {
   write,
   writeAt,
 } from "@ringway/linux";
-import { type Place, type Refusal, withObject } from "./landing.ts";
+import type { Place, Refusal } from "./judgement.ts";
+import { withObject } from "./landing.ts";
 import { list, listMore } from "./list.ts";
 import * as names from "./names.ts";
 import { open } from "./open.ts";

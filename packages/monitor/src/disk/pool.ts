@@ -1,6 +1,9 @@
 // The disk workers as the reactor sees them: submit, and be called back in a later turn.
 //
-// Who has used up its operations of a second waits for more (OperationQuota); closing is free, because it only gives back.
+// Who has used up its operations of a second waits for more (OperationQuota). An operation is paid for before it begins, and once
+// more afterwards for the names that it looked up: a walk over thousands is as much work as hundreds of operations. Closing is free,
+// because it only gives back, and goes before what is paid for, which may wait.
+//
 // Keys take turns for the workers, and none may have all of them: one that waits on a dead disk delays nobody else
 // for good.
 
@@ -10,7 +13,7 @@ import { OperationQuota } from "../quotas.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { DiskOperation, DiskResult, TreeChange } from "./operations.ts";
 import type { Roots } from "./roots.ts";
-import type { DiskPorts } from "./threads.ts";
+import type { DiskAnswer, DiskPorts } from "./threads.ts";
 
 /** Workers that one key may keep busy, for all its guests (accounts.ts). */
 const WORKERS_PER_KEY = 2;
@@ -26,6 +29,9 @@ export interface Job {
   readonly perSecond: number;
   readonly done: (result: DiskResult) => void;
 }
+
+/** Names that a worker looks up in about the time that it needs for an operation on a short path, its two messages included. */
+const LOOKUPS_PER_OPERATION = 16;
 
 /** A listing's frame has hundreds of names, which take a worker that much longer than one. */
 const LISTING_COST = 8;
@@ -43,13 +49,24 @@ function costOf({ kind }: DiskOperation): number {
   }
 }
 
+/** What one key waits for, each in order. */
+interface Waiting {
+  readonly free: Set<Job>;
+  readonly paid: Set<Job>;
+}
+
+const lineOf = ({ free, paid }: Waiting, { operation }: Job): Set<Job> =>
+  costOf(operation) === 0 ? free : paid;
+
+const first = (jobs: Set<Job>): Job | undefined => jobs.values().next().value;
+
 export class DiskPool {
   readonly #idle: MessagePort[];
   readonly #ports: readonly MessagePort[];
   readonly #running: Map<number, Job> = new Map();
   readonly #busy: Map<DiskUser, number> = new Map();
-  /** Waiting jobs of each key, in order; none is empty; a key that has had its turn goes to the end. */
-  readonly #queues: Map<DiskUser, Set<Job>> = new Map();
+  /** Of each key that waits for anything; one that has had its turn goes to the end. */
+  readonly #queues: Map<DiskUser, Waiting> = new Map();
   #nextTree = 1;
   readonly #quotas: WeakMap<DiskUser, OperationQuota> = new WeakMap();
   /** Those that have used theirs up. */
@@ -70,7 +87,7 @@ export class DiskPool {
   /** Operations under way or waiting. */
   get load(): number {
     let waiting = 0;
-    for (const queue of this.#queues.values()) waiting += queue.size;
+    for (const { free, paid } of this.#queues.values()) waiting += free.size + paid.size;
     return this.#running.size + waiting;
   }
 
@@ -80,19 +97,22 @@ export class DiskPool {
     perSecond: number,
     done: (result: DiskResult) => void,
   ): Job {
-    const queue = this.#queues.get(user);
+    let waiting = this.#queues.get(user);
+    if (waiting === undefined) {
+      waiting = { free: new Set(), paid: new Set() };
+      this.#queues.set(user, waiting);
+    }
     const job = { user, operation, perSecond, done };
-    if (queue === undefined) this.#queues.set(user, new Set([job]));
-    else queue.add(job);
+    lineOf(waiting, job).add(job);
     this.#dispatch();
     return job;
   }
 
   /** Forgets a job that no worker has begun; false where one has. `done` is not called. */
   cancel(job: Job): boolean {
-    const queue = this.#queues.get(job.user);
-    if (!queue?.delete(job)) return false;
-    if (queue.size === 0) this.#queues.delete(job.user);
+    const waiting = this.#queues.get(job.user);
+    if (waiting === undefined || !lineOf(waiting, job).delete(job)) return false;
+    if (waiting.free.size + waiting.paid.size === 0) this.#queues.delete(job.user);
     return true;
   }
 
@@ -118,15 +138,15 @@ export class DiskPool {
   }
 
   #dispatch(): void {
-    for (const [user, queue] of this.#queues) {
+    for (const [user, waiting] of this.#queues) {
       if (this.#idle.length === 0) return;
       const busy = this.#busy.get(user) ?? 0;
       if (busy >= WORKERS_PER_KEY) continue;
-      const job = queue.values().next().value!;
+      const job = first(waiting.free) ?? first(waiting.paid)!;
       if (!this.#mayBegin(job)) continue;
-      queue.delete(job);
+      lineOf(waiting, job).delete(job);
       this.#queues.delete(user);
-      if (queue.size > 0) this.#queues.set(user, queue);
+      if (waiting.free.size + waiting.paid.size > 0) this.#queues.set(user, waiting);
       const port = this.#idle.pop()!;
       const id = this.#nextId++;
       this.#running.set(id, job);
@@ -162,8 +182,10 @@ export class DiskPool {
       for (;;) {
         const received = receiveMessageOnPort(port);
         if (received === undefined) break;
-        const { id, result } = received.message as { id: number; result: DiskResult };
+        const { id, result, lookups } = received.message as DiskAnswer;
         const job = this.#running.get(id)!;
+        const more = Math.floor(lookups / LOOKUPS_PER_OPERATION);
+        if (more > 0) this.#quotas.get(job.user)?.owe(more, job.perSecond, performance.now());
         this.#running.delete(id);
         this.#idle.push(port);
         const busy = this.#busy.get(job.user)! - 1;

@@ -7,7 +7,7 @@
 // folder within a read-write one stays as it is, also where a guest comes to it by the outer one's name. Who writes below a root
 // that may have others inside is led there folder by folder, each compared with the roots (landing.ts); who reads, or writes
 // below a root that has none, is led there by the kernel in one step. "May": what two mounts show of one file system is not
-// seen by climbing, and counts as inside.
+// seen by climbing, and counts as inside. No root is compared with each other one: a policy may have thousands.
 
 import {
   closeFd,
@@ -22,6 +22,7 @@ import {
 import { splitPath } from "../policy/paths.ts";
 import type { FilesRule } from "../policy/types.ts";
 import { deviceNodeSystems, deviceOf, hasSubvolumes, kernelFileSystem } from "./file-systems.ts";
+import { lookedUp } from "./lookups.ts";
 
 /** Device and inode: what a folder is, by whatever name it is reached. */
 export type Identity = string;
@@ -42,9 +43,11 @@ export interface Root {
   readonly system: string;
   readonly identity: Identity;
   readonly mount: number;
-  /** Indices of the roots that may lie inside this one. */
-  readonly inside: readonly number[];
-  /** Another root that is read-only has files of this file system: one that has two names may have one of them there. */
+  /** Its file system may show parts of itself under several devices, or in several mounts. */
+  readonly subvolumes: boolean;
+  /** Another root may lie inside this one. */
+  readonly holdsOthers: boolean;
+  /** A root that is read-only has files of this file system: one that has two names may have one of them there. */
   readonly sharesReadOnly: boolean;
 }
 
@@ -61,14 +64,18 @@ export function openRoots(rules: readonly FilesRule[], at: (path: string) => voi
     at(rule.host);
     return openRoot(rule, nodeSystems);
   });
-  const roots = opened.map((root, index): Root => {
-    const others = opened.flatMap((other, at) => (at === index || other.fd < 0 || root.fd < 0 ? [] : [at]));
-    return {
+  const held = holdings(opened);
+  const readOnly = opened.filter(({ fd, access }) => fd >= 0 && access === "ro");
+  const readOnlyDevices = new Set(readOnly.map(device));
+  const readOnlyCrosses = readOnly.some(({ crossMounts }) => crossMounts);
+  const roots = opened.map(
+    (root): Root => ({
       ...root,
-      inside: others.filter((at) => mayContain(root, opened[at]!)),
-      sharesReadOnly: others.some((at) => opened[at]!.access === "ro" && mayShareFiles(root, opened[at]!)),
-    };
-  });
+      holdsOthers: root.fd >= 0 && held(root),
+      sharesReadOnly:
+        readOnlyCrosses || (root.crossMounts && readOnly.length > 0) || readOnlyDevices.has(device(root)),
+    }),
+  );
   return { roots, nodeSystems };
 }
 
@@ -76,7 +83,7 @@ export function closeRoots({ roots }: Roots): void {
   for (const { fd } of roots) if (fd >= 0) closeFd(fd);
 }
 
-type OpenedRoot = Omit<Root, "inside" | "sharesReadOnly"> & { readonly subvolumes: boolean };
+type OpenedRoot = Omit<Root, "holdsOthers" | "sharesReadOnly">;
 
 function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
   const path = splitPath(rule.guest);
@@ -107,34 +114,94 @@ function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
 
 const device = ({ identity }: OpenedRoot): string => identity.slice(0, identity.lastIndexOf(":"));
 
-function mayShareFiles(a: OpenedRoot, b: OpenedRoot): boolean {
-  return a.crossMounts || b.crossMounts || device(a) === device(b);
+/** Do they lie so that one could have the other inside: on one mount, or where two mounts may show the same? */
+export function mayLieIn(outer: OpenedRoot, inner: OpenedRoot): boolean {
+  if (outer.fd < 0 || inner.fd < 0 || outer.identity === inner.identity) return false;
+  if (outer.crossMounts || outer.mount === inner.mount) return true;
+  return device(outer) === device(inner) || (outer.subvolumes && inner.subvolumes);
 }
 
-function mayContain(outer: OpenedRoot, inner: OpenedRoot): boolean {
-  if (outer.identity === inner.identity) return false;
-  if (outer.crossMounts) return true;
-  if (outer.mount !== inner.mount || outer.mount === 0)
-    return device(outer) === device(inner) || (outer.subvolumes && inner.subvolumes);
-  return liesBelow(inner.fd, outer.identity);
+/** Tells of a root whether another may lie inside. */
+function holdings(opened: readonly OpenedRoot[]): (root: OpenedRoot) => boolean {
+  /** `mount:identity` of folders that have a root below, as seen from its mount. */
+  const above: Set<string> = new Set();
+  /** With a root that could not be climbed from. */
+  const unknown: Set<number> = new Set();
+  const mounts: Map<string, Set<number>> = new Map();
+  const seenOn = (what: string, mount: number): void => {
+    const seen = mounts.get(what);
+    if (seen === undefined) mounts.set(what, new Set([mount]));
+    else seen.add(mount);
+  };
+  const identities: Set<Identity> = new Set();
+  for (const root of opened) {
+    if (root.fd < 0) continue;
+    identities.add(root.identity);
+    seenOn(device(root), root.mount);
+    if (root.subvolumes) seenOn(SUBVOLUMES, root.mount);
+    const { folders, toTop } = foldersFrom(root.fd);
+    for (const folder of folders) if (folder !== root.identity) above.add(`${root.mount}:${folder}`);
+    if (!toTop) unknown.add(root.mount);
+  }
+  /** Mount 0: the kernel does not tell. */
+  const several = (what: string): boolean => {
+    const seen = mounts.get(what);
+    return seen !== undefined && (seen.size > 1 || seen.has(0));
+  };
+  return (root) =>
+    identities.size > 1 &&
+    (root.crossMounts ||
+      above.has(`${root.mount}:${root.identity}`) ||
+      unknown.has(root.mount) ||
+      several(device(root)) ||
+      (root.subvolumes && several(SUBVOLUMES)));
 }
 
-/** Is that folder above this one, or the one itself? Climbs to the top; where it cannot, it may be. */
-export function liesBelow(fd: number, folder: Identity): boolean {
+const SUBVOLUMES = "subvolumes";
+
+/** A folder and those above it, to the top; `toTop` is false where that could not be climbed to. */
+export function foldersFrom(fd: number): {
+  readonly folders: ReadonlySet<Identity>;
+  readonly toTop: boolean;
+} {
+  const folders: Set<Identity> = new Set();
+  const toTop = climb(fd, new Set(), (folder) => {
+    folders.add(folder);
+    return false;
+  });
+  return { folders, toTop: toTop === "top" };
+}
+
+/**
+ * Is that folder above this one, or the one itself? Where it cannot be climbed to the top, it may be. `climbed`: folders that it has
+ * been climbed over before, in vain.
+ */
+export function liesBelow(fd: number, folder: Identity, climbed: Set<string> = new Set()): boolean {
+  return climb(fd, climbed, (identity) => identity === folder) !== "top";
+}
+
+/** Tells of each folder from this one up, until `found` says so, or at one of those in `climbed`, to which it adds. */
+function climb(
+  fd: number,
+  climbed: Set<string>,
+  found: (folder: Identity) => boolean,
+): "top" | "found" | "unknown" {
   let at = fd;
-  let before = "";
   try {
     for (;;) {
-      const found = fstat(at);
-      if (typeof found === "number") return true;
-      const identity = `${identityOf(found)}:${found.mount}`;
-      if (identityOf(found) === folder) return true;
-      if (identity === before) return false;
-      before = identity;
+      lookedUp(1);
+      const seen = fstat(at);
+      if (typeof seen === "number") return "unknown";
+      const identity = identityOf(seen);
+      if (found(identity)) return "found";
+      // Above the top is the top.
+      const place = `${identity}:${seen.mount}`;
+      if (climbed.has(place)) return "top";
+      climbed.add(place);
       const up = openat2(at, "..", OpenFlags.PATH | OpenFlags.DIRECTORY, 0, 0);
       if (at !== fd) closeFd(at);
       at = fd;
-      if (up < 0) return true;
+      if (up < 0) return "unknown";
       at = up;
     }
   } finally {

@@ -7,6 +7,7 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { closeFd, createEventfd, NativeThread } from "@ringway/linux";
 import type { GuestDescriptors } from "../descriptors.ts";
 import { WORKER_OPTIONS } from "../worker-options.ts";
+import type { DiskResult } from "./operations.ts";
 
 const DISK_WORKERS = 4;
 
@@ -22,6 +23,14 @@ export interface DiskWorkerData {
   readonly port: MessagePort;
   readonly wakeFd: number;
   readonly descriptors: GuestDescriptors;
+}
+
+/** What a worker says of an operation. */
+export interface DiskAnswer {
+  readonly id: number;
+  readonly result: DiskResult;
+  /** Names that it looked up. */
+  readonly lookups: number;
 }
 
 export class DiskThreads {

@@ -12,8 +12,9 @@ import {
   threadLoaded,
 } from "@ringway/linux";
 import { DescriptorRoom } from "../descriptors.ts";
+import { takeLookups } from "./lookups.ts";
 import { change, type DiskOperation, perform, type TreeChange } from "./operations.ts";
-import type { DiskWorkerData } from "./threads.ts";
+import type { DiskAnswer, DiskWorkerData } from "./threads.ts";
 
 threadLoaded();
 // What a disk keeps waiting can wait for the reactor too: four of these beside it would have most of a small machine.
@@ -43,7 +44,7 @@ port.on("message", (message: Message) => {
   const result = inCalls(() =>
     mayBegin(operation) ? perform(operation) : { errno: Errno.EMFILE, value: 0 },
   );
-  port.postMessage({ id, result });
+  port.postMessage({ id, result, lookups: takeLookups() } satisfies DiskAnswer);
   ringEventfd(wakeFd);
 });
 parentPort!.postMessage("loaded");

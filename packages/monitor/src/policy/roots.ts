@@ -6,7 +6,7 @@ import { lstatSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { closeFd, fstat, openDirectory } from "@ringway/linux";
 import { deviceOf } from "../disk/file-systems.ts";
-import { closeRoots, liesBelow, openRoots, type Root } from "../disk/roots.ts";
+import { closeRoots, foldersFrom, type Identity, openRoots, type Root } from "../disk/roots.ts";
 import { PolicyError } from "./errors.ts";
 import { quoted } from "./text.ts";
 import type { Policy } from "./types.ts";
@@ -45,13 +45,13 @@ export function rootProblems(
   at: (path: string) => void,
 ): RootProblem[] {
   if (policy.files.length === 0) return [];
-  const places = [...kept, ...policy.vms.flatMap(placesOfVm)];
   const opened = openRoots(policy.files, at);
   try {
+    const twice = foldersOfTwoAccesses(opened.roots);
+    const held = heldPlaces([...kept, ...policy.vms.flatMap(placesOfVm)], at);
     return opened.roots.flatMap((root, index) => {
       const { host } = policy.files[index]!;
-      const message =
-        unreachable(root, host) ?? twoAccesses(opened.roots, index) ?? holds(root, host, places, at);
+      const message = unreachable(root, host) ?? twice.get(index) ?? holds(root, host, held);
       return message === undefined ? [] : [{ index, message }];
     });
   } finally {
@@ -76,27 +76,61 @@ function unreachable({ system }: Root, host: string): string | undefined {
     : `expected a folder of files; ${quoted(host)} lies on ${system}, which no guest may reach`;
 }
 
-function twoAccesses(roots: readonly Root[], index: number): string | undefined {
-  const { fd, identity, access } = roots[index]!;
-  if (fd < 0) return undefined;
-  const earlier = roots.findIndex((other) => other.identity === identity && other.access !== access);
-  if (earlier < 0 || earlier > index) return undefined;
-  return `is the folder of files[${earlier}] too, which is ${roots[earlier]!.access}: one folder cannot be both`;
+/** By the index of the later rule. */
+function foldersOfTwoAccesses(roots: readonly Root[]): ReadonlyMap<number, string> {
+  const problems: Map<number, string> = new Map();
+  /** The first rule with either access for each folder. */
+  const first: Map<string, number> = new Map();
+  for (const [index, { fd, identity, access }] of roots.entries()) {
+    if (fd < 0) continue;
+    const other = access === "ro" ? "rw" : "ro";
+    const earlier = first.get(`${other}:${identity}`);
+    if (earlier !== undefined) {
+      problems.set(
+        index,
+        `is the folder of files[${earlier}] too, which is ${other}: one folder cannot be both`,
+      );
+    }
+    if (!first.has(`${access}:${identity}`)) first.set(`${access}:${identity}`, index);
+  }
+  return problems;
 }
 
-function holds(
-  root: Root,
-  host: string,
-  places: readonly KeptPlace[],
-  at: (path: string) => void,
-): string | undefined {
+/** What lies in or below a folder: the first of the places. */
+interface Held {
+  /** By the folder's identity: without crossing to another file system, and all. */
+  readonly near: ReadonlyMap<Identity, KeptPlace>;
+  readonly any: ReadonlyMap<Identity, KeptPlace>;
+  /** May lie below any folder: of its device ("": not known), or of those that cross mounts. */
+  readonly anywhere: readonly { readonly place: KeptPlace; readonly device: string }[];
+}
+
+function heldPlaces(places: readonly KeptPlace[], at: (path: string) => void): Held {
+  const near: Map<Identity, KeptPlace> = new Map();
+  const any: Map<Identity, KeptPlace> = new Map();
+  const anywhere: { place: KeptPlace; device: string }[] = [];
+  for (const place of places) {
+    at(place.path);
+    for (const name of namesOf(place.path)) {
+      const found = foldersOf(dirname(name));
+      if (found === undefined) continue;
+      const { device, folders, toTop } = found;
+      if (!toTop) anywhere.push({ place, device });
+      for (const folder of folders) {
+        if (!any.has(folder)) any.set(folder, place);
+        if (folder.startsWith(`${device}:`) && !near.has(folder)) near.set(folder, place);
+      }
+    }
+  }
+  return { near, any, anywhere };
+}
+
+function holds(root: Root, host: string, { near, any, anywhere }: Held): string | undefined {
+  if (root.fd < 0) return undefined;
   const held =
-    root.fd < 0
-      ? undefined
-      : places.find(({ path }) => {
-          at(path);
-          return namesOf(path).some((name) => reaches(root, dirname(name)));
-        });
+    (root.crossMounts ? any : near).get(root.identity) ??
+    anywhere.find(({ device }) => root.crossMounts || device === "" || root.identity.startsWith(`${device}:`))
+      ?.place;
   return held && `${quoted(host)} holds ${held.what} (${held.path}), which no guest may reach`;
 }
 
@@ -109,15 +143,16 @@ function namesOf(path: string): string[] {
   }
 }
 
-/** Is a folder, or the one above it that is there, in the root or below it? */
-function reaches(root: Root, folder: string): boolean {
+/** A folder, or the one above it that is there, and all above that; undefined where there is none. */
+function foldersOf(
+  folder: string,
+): (ReturnType<typeof foldersFrom> & { readonly device: string }) | undefined {
   const fd = openDirectory(folder);
-  if (fd < 0) return folder !== dirname(folder) && reaches(root, dirname(folder));
+  if (fd < 0) return folder === dirname(folder) ? undefined : foldersOf(dirname(folder));
   try {
     const found = fstat(fd);
-    if (typeof found === "number") return true;
-    const sameSystem = root.identity.startsWith(`${deviceOf(found)}:`);
-    return (root.crossMounts || sameSystem) && liesBelow(fd, root.identity);
+    const device = typeof found === "number" ? "" : deviceOf(found);
+    return { device, ...foldersFrom(fd) };
   } finally {
     closeFd(fd);
   }

@@ -10,7 +10,7 @@ import {
   Protocol,
   StatReply,
 } from "@ringway/control";
-import type { Place } from "../disk/landing.ts";
+import type { Place } from "../disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../disk/operations.ts";
 import { closeOnDisk, explainFailure, type Failure, noFile, place, tooManyFiles } from "./file-access.ts";
 import { RequestRelay } from "./requests.ts";
@@ -55,8 +55,8 @@ export class FsRelay extends RequestRelay {
       case m.ReadDir.type: {
         const { path } = m.ReadDir.decode(payload);
         const where = this.#place(requestId, path, false);
-        const full = tooManyFiles(this.stream.guest);
         if (where === undefined) return;
+        const full = tooManyFiles(this.stream.guest);
         if (full !== undefined) this.fail(requestId, full);
         else {
           this.#listing = true;
