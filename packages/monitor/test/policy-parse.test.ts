@@ -186,6 +186,9 @@ vms:
   });
 });
 
+const ALIAS = (text: string): string =>
+  `expected a value, found an alias: quote it, "${text}" (or, where an alias was meant, write it out)`;
+
 /** The lines below "version: 1", which is line 1; then line, column, path and message of the first problem. */
 const BAD: readonly (readonly [text: string, line: number, column: number, message: string])[] = [
   // YAML
@@ -193,7 +196,10 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
   ["\tx: 1", 2, 1, "Tabs are not allowed as indentation"],
   ["connect: []\nconnect: []", 3, 1, "expected each key once, found this one again"],
   ["---\nversion: 1", 2, 1, "expected one document, found a second one"],
-  ["guest: &a {}\nlimits: *a", 3, 9, "expected a value, found an alias (*...): write it out"],
+  ["guest: &a {}\nlimits: *a", 3, 9, ALIAS("*a")],
+  ["connect: [{ allow: *.example.com }]", 2, 20, ALIAS("*.example.com")],
+  ["connect:\n  - allow: [a.example, *.example.com]", 3, 24, ALIAS("*.example.com")],
+  ["connect:\n  - allow: *", 3, 12, 'expected a value, found an alias without a name: quote it, "*"'],
   ["refusals: !secret hide", 2, 11, "expected no tags: Unresolved tag: !secret"],
   ["refusals: !!binary aGlkZQ==", 2, 11, "expected no tags: Unresolved tag: tag:yaml.org,2002:binary"],
   ["? [a]\n: b", 2, 3, "expected a plain key, found a list or a map as a key"],

@@ -50,9 +50,11 @@ export function readSource(text: string): SourceResult {
   );
   visit(document, {
     Alias: (_, alias) => {
-      problems.push(
-        problemAt(alias.range?.[0] ?? 0, "expected a value, found an alias (*...): write it out"),
-      );
+      // The parser has said it.
+      if (alias.source === "") return;
+      const quoted = `"*${alias.source}"`;
+      const message = `expected a value, found an alias: quote it, ${quoted} (or, where an alias was meant, write it out)`;
+      problems.push(problemAt(alias.range?.[0] ?? 0, message));
     },
     Pair: (_, pair) => {
       if (isScalar(pair.key)) return;
@@ -106,6 +108,9 @@ function isEmpty(node: Node | null | undefined): boolean {
 function yamlMessage(code: string, message: string): string {
   if (code === "DUPLICATE_KEY") return "expected each key once, found this one again";
   if (code === "MULTIPLE_DOCS") return "expected one document, found a second one";
+  if (code === "BAD_ALIAS" && message.includes("empty")) {
+    return 'expected a value, found an alias without a name: quote it, "*"';
+  }
   if (code === "TAG_RESOLVE_FAILED") return `expected no tags: ${message}`;
   return message.includes("call stack") ? "is nested too deeply" : message;
 }
