@@ -379,10 +379,12 @@ static void make_folder(const char *path, int parents) {
 }
 
 static void move(const char *from, const char *to) {
-  open_fs(from);
-  ask(from, RW_T_RENAME,
+  static char both[2 * RW_PATH_MAX_BYTES + 8]; // the host does not tell which of the two it was
+  snprintf(both, sizeof both, "%s or %s", from, to);
+  open_fs(both);
+  ask(both, RW_T_RENAME,
       rw_encode_two_paths(body, sizeof body, from, (uint32_t)strlen(from), to, (uint32_t)strlen(to)));
-  expect_done(from);
+  expect_done(both);
 }
 
 static void delete(const char *path, int folder) {

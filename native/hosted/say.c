@@ -83,12 +83,28 @@ void say_status(const struct rw_posix *posix, int32_t status) {
   }
 }
 
+// Does the line end with the last word of `head` already: "127.0.0.1:80: " where that is "connect to 127.0.0.1:80: "?
+static int is_said(const uint8_t *head, size_t length) {
+  size_t same = 0;
+  while (same < length && same < line.length && head[length - 1 - same] == (uint8_t)line.text[line.length - 1 - same])
+    same++;
+  if (same == 0) return 0;
+  return same == length || same == line.length || memchr(head + length - same, ' ', same - 1) != NULL;
+}
+
 void say_error(const struct rw_error *error) {
-  say_errno(error->error);
-  if (error->reason.length > 0) {
-    say(": ");
-    say_text(error->reason);
+  struct rw_text reason = error->reason;
+  const char *words = strerror((int)(error->error & 0xfff));
+  // Many a reason is "SUBJECT: WORDS": neither is said twice.
+  const uint8_t *at = reason.length > 0 ? memmem(reason.bytes, reason.length, words, strlen(words)) : NULL;
+  if (!at) {
+    say(words);
+    if (reason.length > 0) say(": ");
+  } else if (is_said(reason.bytes, (size_t)(at - reason.bytes))) {
+    reason.length -= (uint32_t)(at - reason.bytes);
+    reason.bytes = at;
   }
+  say_text(reason);
   if (error->rule.length > 0) {
     say(" (rule ");
     say_text(error->rule);

@@ -24,7 +24,7 @@ void say_inet(const struct rw_inet *inet);
 void say_errno(uint32_t error);
 // A status of the library's, in words.
 void say_status(const struct rw_posix *posix, int32_t status);
-// Errno, reason and rule of a refusal.
+// Errno, reason and rule of a refusal; what the reason says itself, and what the line ends with already, once.
 void say_error(const struct rw_error *error);
 void say_end(void);
 // The program was called wrongly: says so, and where to read on; exits with 2. `argument` may be NULL.
