@@ -518,3 +518,23 @@ describe("audit: required", () => {
     expect(said()).toMatch(/"msg":"1 audit lines were not written"/);
   });
 });
+
+it("says at the end how many audit lines were not written, all of them: what found no room, and what waited still", async () => {
+  const folder = temporaryFolder();
+  const monitor = await startMonitor({
+    folder,
+    redirect: "2>stderr",
+    args: ["--audit", "/dev/full", "--drain-ms", "200"],
+    policy: FLOOD_POLICY,
+  });
+  const guest = await monitor.attach();
+  const REFUSALS = 5500;
+  for (let i = 0; i < REFUSALS; i += 100) {
+    await Promise.all(Array.from({ length: 100 }, () => refuse(guest)));
+  }
+  expect(await endOf(monitor)).toBe(0);
+  const said = linesOf(readFileSync(join(folder, "stderr"), "utf8"));
+  expect(said.find(({ msg }) => / audit lines were not written$/.test(msg))).toMatchObject({
+    lines: REFUSALS,
+  });
+});

@@ -254,6 +254,25 @@ describe("a log writer", () => {
     );
   });
 
+  it.each(["process.exit(0)", "await writer.close(20_000)"])(
+    "says at the end what it lost, where the reader comes only then: %s",
+    (end) => {
+      const program = `
+        import { LogWriter } from "@ringway/monitor";
+        const writer = LogWriter.onDescriptor(2);
+        for (let i = 0; i < 4000; i++) writer.write(JSON.stringify({ number: i, filling: "x".repeat(1000) }) + "\\n");
+        ${end};`;
+      const command = '"$0" --input-type=module -e "$1" 2>&1 | (sleep 1; cat)';
+      const printed = execFileSync("sh", ["-c", command, process.execPath, program], {
+        cwd: import.meta.dirname,
+        maxBuffer: 2 ** 24,
+      });
+      const lines = linesOf(printed.toString());
+      expectAllOrSaid(lines, "EAGAIN");
+      expect(lines.reduce((sum, { lines: lost }) => sum + ((lost as number) ?? 1), 0)).toBe(4000);
+    },
+  );
+
   it("writes what is left when the process ends without close()", () => {
     const path = newPath();
     const program = `

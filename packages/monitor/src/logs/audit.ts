@@ -74,7 +74,7 @@ export class Audit {
     await this.#writer?.reopen();
   }
 
-  /** Writes what there is still, for a limited time. */
+  /** Writes what there is still, for a limited time. Says how many lines are not in the file then, of all that there were. */
   async close(): Promise<void> {
     if (this.#writer === undefined) return;
     await this.#writer.close();

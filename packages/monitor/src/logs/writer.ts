@@ -1,7 +1,7 @@
 // Log lines to a file or a descriptor, for programs that must never wait for it: write() neither waits nor throws, and holds a
 // bounded number of bytes (ring.ts), whatever the disk, the pipe, the reader does (ENOSPC, EAGAIN, EPIPE, EIO). A thread does the writing.
 //
-//   taking ── no room ──> losing ── half of the ring is free ──> taking, after one line that says what was lost
+//   taking ── no room ──> losing ── half of the ring is free, or the end ──> taking, after one line that says what was lost
 //
 // Lines that were taken are written in their order, each of them once, unless close() or the end of the process leaves them behind.
 
@@ -49,6 +49,9 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   #lostLines = 0;
   #lostBytes = 0;
   #lostErrno = "";
+  #lostEver = 0;
+  /** Where, in the ring's bytes mod 2^32, the lines end that say what was lost and are not written yet. */
+  #saidAt: number[] = [];
   #failing: string | undefined;
   readonly #flushAtExit = (): void => this.flushNow(FLUSH_MS);
 
@@ -89,15 +92,17 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
     return this.#failing;
   }
 
-  /** Lines that were taken, and are not written yet. */
+  /** Lines that were given to this object and are not written: those that wait still, and all that were ever lost. */
   get unwritten(): number {
-    return this.#ring.lines;
+    this.#forgetWritten();
+    return this.#ring.lines - this.#saidAt.length + this.#lostEver;
   }
 
   /** Takes whole lines, or counts them as lost. For pino: this object is a destination. */
   write(lines: string): void {
     if (this.offer(lines)) return;
     this.#lostLines++;
+    this.#lostEver++;
     this.#lostBytes += Buffer.byteLength(lines);
     // A thread that is in a write has not told why it takes so long.
     const errno = Atomics.load(this.#ring.words, Word.ERRNO) || Errno.EAGAIN;
@@ -146,7 +151,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   flushNow(flushMs: number): void {
     const { words } = this.#ring;
     const endMs = performance.now() + flushMs;
-    while (this.#ring.used > 0 && performance.now() < endMs) {
+    while ((!this.#sayLost() || this.#ring.used > 0) && performance.now() < endMs) {
       const read = Atomics.load(words, Word.READ);
       if (this.#ring.used > 0) Atomics.wait(words, Word.READ, read, endMs - performance.now());
     }
@@ -185,7 +190,10 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
         this.#onRoom();
         return;
       case "through":
-        this.#onThrough();
+        // The last lost lines may be said only now that there is room.
+        this.#sayLost();
+        if (this.#ring.used > 0) this.#ring.command(Commands.CLOSE);
+        else this.#onThrough();
     }
   }
 
@@ -206,7 +214,14 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
     if (!this.#ring.put(Buffer.from(`${JSON.stringify(line)}\n`))) return false;
     this.#lostLines = 0;
     this.#lostBytes = 0;
+    this.#forgetWritten();
+    this.#saidAt.push(Atomics.load(this.#ring.words, Word.WRITE));
     return true;
+  }
+
+  #forgetWritten(): void {
+    const read = Atomics.load(this.#ring.words, Word.READ);
+    this.#saidAt = this.#saidAt.filter((end) => ((end - read) | 0) > 0);
   }
 
   #ended(error: Error): void {
