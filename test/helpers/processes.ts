@@ -113,7 +113,8 @@ export class MonitorProgram extends Program {
             process.execPath,
             ...node,
           ]);
-    await monitor.line("ready");
+    // Its threads load first: some tenths of a second, or seconds on a machine with much else to do.
+    await monitor.line("ready", 20_000);
     return monitor;
   }
 
