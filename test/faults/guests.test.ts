@@ -52,7 +52,7 @@ describe("a guest process", () => {
     expect(["ECONNRESET", "end"]).toContain(await ends);
     await guestsAre(host.monitor, 1);
     await until("the region to be unmapped", () => regionMappings() <= before.mappings);
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(performance.now() - start).toBeLessThan(5000);
     await beside;
     peer.destroy();
     expect(host.gone).toEqual([{ guest: "guest-2", reason: "the guest hung up" }]);
@@ -85,7 +85,7 @@ describe("a guest process", () => {
       await guest.line("error", 4000);
     } else {
       await guest.line("error");
-      expect(performance.now() - start).toBeLessThan(1000);
+      expect(performance.now() - start).toBeLessThan(5000);
     }
     expect(guest.lines).toContain("error ECONNRESET");
     await guest.line("detach");
@@ -196,7 +196,7 @@ describe("a peer", () => {
     guest.vanish();
     await guestsAre(host.monitor, 0);
     expect(performance.now() - start).toBeGreaterThan(400);
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(performance.now() - start).toBeLessThan(5000);
   });
 });
 

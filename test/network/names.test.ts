@@ -69,9 +69,13 @@ describe("a name", () => {
   test("whose IPv6 address refuses is reached by IPv4 at once", async () => {
     await using server = await echoServer("127.0.0.1");
     dns.zone.set("refuses.test", ["::1", "127.0.0.1"]);
-    const start = performance.now();
     expect(await echoFrom("refuses.test", server.port)).toBe("127.0.0.1");
-    expect(performance.now() - start).toBeLessThan(200);
+    // Would each wait for the next one's time, it were 3.75 seconds.
+    const refuse = Array.from({ length: 14 }, (_, i) => `127.0.0.${i + 2}`);
+    dns.zone.set("refuse.test", ["::1", ...refuse, "127.0.0.1"]);
+    const start = performance.now();
+    expect(await echoFrom("refuse.test", server.port)).toBe("127.0.0.1");
+    expect(performance.now() - start).toBeLessThan(3000);
   });
 
   test("whose first address is silent is reached by the second a quarter of a second later", async () => {
@@ -82,7 +86,7 @@ describe("a name", () => {
     expect(await echoFrom("silent.test", server.port)).toBe("127.0.0.1");
     const tookMs = performance.now() - start;
     expect(tookMs).toBeGreaterThan(240);
-    expect(tookMs).toBeLessThan(1000);
+    expect(tookMs).toBeLessThan(5000);
   });
 
   test("whose first address fails at once leaves no attempt behind that could disturb the stream", async () => {
@@ -134,7 +138,7 @@ describe("a name", () => {
     expect(refusal.errno).toBe(Errno.ETIMEDOUT);
     const tookMs = performance.now() - start;
     expect(tookMs).toBeGreaterThan(240);
-    expect(tookMs).toBeLessThan(1500);
+    expect(tookMs).toBeLessThan(5000);
   });
 
   test("whose name server is silent is ETIMEDOUT after the guest's time, where that is shorter", async () => {
@@ -162,9 +166,8 @@ describe("a name", () => {
     dns.zone.set("mute.test", "silence");
     dns.zone.set("quick.test", ["127.0.0.1"]);
     const slow = Array.from({ length: 2 }, () => declined(guest.connect("mute.test", 80)));
-    const start = performance.now();
+    // Behind them it would be out of time, too.
     await echoFrom("quick.test", server.port);
-    expect(performance.now() - start).toBeLessThan(200);
     await Promise.all(slow);
   });
 });

@@ -218,7 +218,7 @@ describe("a connection that cannot be", () => {
     expect(refusal.errno).toBe(Errno.ETIMEDOUT);
     expect(refusal.reason).toContain("200 ms");
     expect(tookMs).toBeGreaterThanOrEqual(195);
-    expect(tookMs).toBeLessThan(1500);
+    expect(tookMs).toBeLessThan(10_000);
   });
 
   test("is ETIMEDOUT after the policy's time limit, which a guest cannot lengthen", async () => {

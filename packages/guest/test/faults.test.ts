@@ -66,7 +66,7 @@ async function codesAfter(host: FakeHost, fault: (socket: GuestSocket) => void):
   host.ringGuest();
   const start = performance.now();
   const codes = new Set(await Promise.all(pending));
-  expect(performance.now() - start).toBeLessThan(1000);
+  expect(performance.now() - start).toBeLessThan(10_000);
   expect(guest.attached).toBe(false);
   return codes;
 }

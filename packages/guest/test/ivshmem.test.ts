@@ -126,7 +126,7 @@ describe("Guest.attach({ ivshmem })", () => {
     await echoes(await attaching, 100_000);
   });
 
-  it("goes on to the monitor's successor: what was under way ends within a second, a second attach works", async () => {
+  it("goes on to the monitor's successor: what was under way ends, a second attach works", async () => {
     const first = await startMonitor();
     const guest = await attach();
     const stream = await guest.echo();
@@ -140,7 +140,7 @@ describe("Guest.attach({ ivshmem })", () => {
     expect(await reading).toMatchObject({ code: "ECONNRESET" });
     expect((await detached)[0]).toMatchObject({ code: "ECONNRESET" });
     expect((await serving)[0]).toMatchObject({ code: "ECONNRESET" });
-    expect(performance.now() - beganMs).toBeLessThan(1000);
+    expect(performance.now() - beganMs).toBeLessThan(10_000);
     expect(await failure(guest.ping())).toMatchObject({ code: "ERR_RINGWAY_DETACHED" });
 
     await startMonitor();

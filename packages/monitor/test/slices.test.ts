@@ -34,16 +34,17 @@ describe("time", () => {
     // A guest that is alone pays nothing: no clock is read for it.
     expect(one.spentMs).toBe(0);
     reactor.addGuest(other);
-    await delay(20);
+    // A machine that is busy takes tens of milliseconds between two lines; not a second.
+    await delay(1000);
     reactor.charge(one);
     reactor.charge(other);
-    expect(one.spentMs).toBeGreaterThan(15);
-    expect(other.spentMs).toBeLessThan(one.spentMs / 2);
+    expect(one.spentMs).toBeGreaterThan(990);
+    expect(other.spentMs).toBeLessThan(500);
     const before = one.spentMs;
-    reactor.after(30, () => reactor.pause());
+    reactor.after(1000, () => reactor.pause());
     reactor.run();
     reactor.charge(one);
-    expect(one.spentMs - before).toBeLessThan(15);
+    expect(one.spentMs - before).toBeLessThan(500);
   });
 });
 
