@@ -22,6 +22,7 @@ import {
 } from "@ringway/control";
 import type { RawGuest } from "../helpers/raw-guest.ts";
 import type { Targets } from "./frames.ts";
+import { DEEP } from "./world.ts";
 
 export type Turn = () => number | Promise<number>;
 
@@ -176,6 +177,12 @@ const dropping: Mix = {
 
 const stat = encodeFrame(fsMessages.Stat.type, 7, fsMessages.Stat.encode({ path: "/many/name-17" }));
 const readDir = encodeFrame(fsMessages.ReadDir.type, 7, fsMessages.ReadDir.encode({ path: "/many" }));
+const deepStat = encodeFrame(fsMessages.Stat.type, 7, fsMessages.Stat.encode({ path: `/rw/self/${DEEP}` }));
+const deepMkdir = encodeFrame(
+  fsMessages.Mkdir.type,
+  7,
+  fsMessages.Mkdir.encode({ path: `/rw/${DEEP}`, mode: 0o755, parents: true }),
+);
 const name = (host: string, port: number): { protocol: number; body: Uint8Array } => ({
   protocol: Protocol.TCP_CONNECT,
   body: ConnectRequest.encode({ host, port, timeoutMs: 0 }),
@@ -185,6 +192,8 @@ export const MIXES: readonly Mix[] = [
   requests("Stat on 64 streams", { streams: 64, ringBytes: 4096 }, Protocol.FS, stat),
   requests("Stat on one stream", { streams: 1, ringBytes: 65_536 }, Protocol.FS, stat),
   requests("Stat on two attachments", { streams: 32, ringBytes: 4096, guests: 2 }, Protocol.FS, stat),
+  requests("Stat of 2000 names behind a link", { streams: 4, ringBytes: 65_536 }, Protocol.FS, deepStat),
+  requests("Mkdir of 2000 names with parents", { streams: 4, ringBytes: 65_536 }, Protocol.FS, deepMkdir),
   requests("a big folder read", { streams: 8, ringBytes: 65_536 }, Protocol.FS, readDir),
   control("Explain against thousands of names", Explain, name("www.nobody.example", 80)),
   control("Ping", Ping, { data: new Uint8Array(64) }),

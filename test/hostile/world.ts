@@ -63,6 +63,8 @@ async function freeRange(count: number): Promise<number> {
 const MANY_ENTRIES = 20_000;
 const DENIED_NAMES = 5000;
 const ARGS_BYTES = 60_000;
+/** Below /rw, and of any folder there by `self`: as long as a path may be. */
+export const DEEP: string = Array(2000).fill("n").join("/");
 
 /** `flooded`: with what the mixes need (mixes.ts), and limits at which they are not over at once. */
 export async function makeWorld({ flooded = false } = {}): Promise<World> {
@@ -71,6 +73,10 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
   const entries = flooded ? MANY_ENTRIES : 10;
   for (let i = 0; i < entries; i++) writeFileSync(join(folder, "many", `name-${i}`), "");
   mkdirSync(join(folder, "rw", "deep", "er"), { recursive: true });
+  if (flooded) {
+    mkdirSync(join(folder, "rw", DEEP), { recursive: true });
+    symlinkSync(".", join(folder, "rw", "self"));
+  }
   const outside = join(folder, "outside");
   writeFileSync(join(outside, "secret"), "nobody may read this");
   writeFileSync(join(folder, "ro", "fixed"), Buffer.alloc(300_000, 7));
