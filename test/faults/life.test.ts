@@ -25,8 +25,8 @@ import { DyingDisk, noDyingDisk } from "../helpers/dying-disk.ts";
 import { LOOPBACK } from "../helpers/monitor.ts";
 import { Program, type ProgramOptions } from "../helpers/processes.ts";
 import { RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { echoServer, howItEnds, tcpServer } from "../helpers/tcp.ts";
+import { until, within } from "../helpers/wait.ts";
 
 const RINGWAY = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));
 const INJECT = fileURLToPath(new URL("../fixtures/inject.cjs", import.meta.url));
@@ -60,6 +60,11 @@ async function readyCli(policy: string, options?: ProgramOptions): Promise<Progr
   const monitor = startCli(options);
   await until("the monitor to be ready", () => isReady(monitor), HANG_MS);
   return monitor;
+}
+
+/** Its Node loop turns when a guest goes, and looks at timers in that turn or in the next: by then it may have failed. */
+async function turnReactor(): Promise<void> {
+  for (let i = 0; i < 2; i++) (await RawGuest.attach(path).catch(() => undefined))?.vanish();
 }
 
 const filesPolicy = (host: string): string =>
@@ -399,12 +404,66 @@ describe("a part that fails for good", () => {
     using monitor = await readyCli(LOOPBACK, { env });
     using guest = await RawGuest.attach(path);
     writeFileSync(env.FAIL_FILE, "");
-    // The reactor's Node loop turns when a guest goes, and looks at timers in the turn after.
-    for (let i = 0; part === "reactor" && i < 2; i++) (await RawGuest.attach(path)).vanish();
+    if (part === "reactor") await turnReactor();
     expect(await monitor.exit(HANG_MS)).toEqual({ code: 1, signal: null });
     expect(monitor.errors).toContain(message);
     expect(existsSync(path)).toBe(false);
     expect(guest.hungUp()).toBe(true);
+  });
+});
+
+describe("a peer of a stream that is cut off gets a RST, and never an end,", () => {
+  const MONITOR = fileURLToPath(new URL("../fixtures/monitor.mjs", import.meta.url));
+
+  test("when the reactor fails in a program that goes on, however many streams there are", async () => {
+    const env = {
+      NODE_OPTIONS: `--require=${INJECT}`,
+      FAIL_PART: "reactor",
+      FAIL_FILE: join(folder, "fail"),
+      STAYS: "1",
+    };
+    const policy = `${LOOPBACK}limits: { regionBytes: 64MiB, streams: 2000 }\n`;
+    using monitor = new Program(process.execPath, [MONITOR, path, policy], { env });
+    await monitor.line("ready", HANG_MS);
+    await using server = await tcpServer();
+    using guest = await RawGuest.attach(path);
+    for (let i = 0; i < 500; i++) {
+      const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 1 });
+      await guest.write(pipe, Buffer.from("half an upload"));
+    }
+    await until("all connections", () => server.sockets.length === 500);
+    const ends = Promise.all(server.sockets.map((socket) => howItEnds(socket, HANG_MS)));
+    writeFileSync(env.FAIL_FILE, "");
+    await turnReactor();
+    await until("the failure", () => monitor.errors.includes("injected into reactor"), HANG_MS);
+    expect(new Set(await within("the end of 500 connections", ends, HANG_MS))).toEqual(
+      new Set(["ECONNRESET"]),
+    );
+    expect(monitor.child.exitCode).toBe(null);
+  });
+
+  test.each([
+    ["when the monitor is killed", ["SIGKILL"]],
+    ["at a second SIGTERM", ["SIGTERM", "SIGTERM"]],
+  ] as const)("%s; what ended in order ends in order", async (_when, signals) => {
+    using monitor = await readyCli(LOOPBACK);
+    await using server = await tcpServer();
+    using guest = await RawGuest.attach(path);
+    const whole = (await guest.connect("127.0.0.1", server.port)).pipe;
+    await guest.write(whole, Buffer.from("an upload"));
+    guest.end(whole);
+    const cut = (await guest.connect("127.0.0.1", server.port)).pipe;
+    await guest.write(cut, Buffer.from("half an upload"));
+    await until("both connections", () => server.sockets.length === 2);
+    const ends = Promise.all(server.sockets.map((socket) => howItEnds(socket, HANG_MS)));
+    await until("the bytes", () => server.sockets.every((socket) => socket.bytesRead > 0));
+    for (const signal of signals) {
+      monitor.child.kill(signal);
+      if (signals.length > 1)
+        await until("the signal to be heeded", () => monitor.errors.includes("stopping"));
+    }
+    await monitor.exit(HANG_MS);
+    expect(await within("the end of both connections", ends, HANG_MS)).toEqual(["end", "ECONNRESET"]);
   });
 });
 

@@ -209,9 +209,9 @@ export function setIpv6Only(fd: number, on = true): number {
   return setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, on ? 1 : 0);
 }
 
-/** From now on closing the socket sends RST, and drops what was not sent yet. 0 or -errno. */
-export function setLingerZero(fd: number): number {
-  option.view.setInt32(0, 1, true);
+/** From now on closing the socket, also by the end of the process, sends RST, and drops what was not sent yet; or FIN again. 0 or -errno. */
+export function setLingerZero(fd: number, on = true): number {
+  option.view.setInt32(0, on ? 1 : 0, true);
   option.view.setInt32(4, 0, true);
   return outcome(setsockoptCall(fd, SOL_SOCKET, SO_LINGER, option.address, 8));
 }

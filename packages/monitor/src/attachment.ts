@@ -651,7 +651,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
 
   #epoch = 0;
   /** Under way. */
-  #droppings = 0;
+  readonly #droppings: Set<Dropping> = new Set();
 
   /**
    * Lets go of all streams, in slices; their memory is in use until that is done. They are void before the first lets go: one
@@ -662,17 +662,18 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     if (streams.length === 0) return;
     this.#streams = [];
     this.#epoch++;
-    this.#droppings++;
     this.pinned(1);
     const drop = (stream: Stream): void => {
       this.host.counters.values[this.host.streamsIndex]!--;
       stream.abandon();
     };
-    new Dropping(this, streams, drop, () => {
-      this.#droppings--;
+    const dropping = new Dropping(this, streams, drop, () => {
+      this.#droppings.delete(dropping);
       this.pinned(-1);
       this.#closeWhenDropped();
-    }).run();
+    });
+    this.#droppings.add(dropping);
+    dropping.run();
   }
 
   /** The monitor is stopping: what is open may finish, nothing new begins. */
@@ -704,8 +705,17 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     this.#closeWhenDropped();
   }
 
+  /** The same where this thread fails, and there are no later turns: all of its streams are let go of. */
+  closeNow(reason: string): void {
+    try {
+      this.close(reason);
+    } finally {
+      for (const dropping of [...this.#droppings]) dropping.finish();
+    }
+  }
+
   #closeWhenDropped(): void {
-    if (this.#state !== "gone" || this.#droppings > 0 || this.#closed) return;
+    if (this.#state !== "gone" || this.#droppings.size > 0 || this.#closed) return;
     this.#closed = true;
     this.reactor.cancel(this.#attachLimit);
     // Answers that wait for their turn: what they hold is given back.

@@ -21,6 +21,7 @@ export class Dropping implements Task {
   readonly #drop: (stream: Stream) => void;
   readonly #done: () => void;
   #next = 0;
+  #isDone = false;
 
   /** Calls `drop` for each of `streams`, and then `done`: some or all of that in run(), the rest in later turns. */
   constructor(
@@ -35,6 +36,25 @@ export class Dropping implements Task {
     this.#done = done;
   }
 
+  /** What is left of it, now, whatever the slice says; what fails with one stream keeps no other. */
+  finish(): void {
+    while (this.#next < this.#streams.length) {
+      const stream = this.#streams[this.#next++];
+      try {
+        if (stream !== undefined) this.#drop(stream);
+      } catch {
+        // This thread ends for an error that came before.
+      }
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#done();
+  }
+
   run(): void {
     const streams = this.#streams;
     while (this.#next < streams.length) {
@@ -45,6 +65,6 @@ export class Dropping implements Task {
         return;
       }
     }
-    this.#done();
+    this.#end();
   }
 }

@@ -309,25 +309,21 @@ reactor.watch(options.wakeFd, EPOLLIN, {
 if (options.listenFd >= 0) attachSocket = new AttachSocket(attachSocketHost, options.listenFd);
 post({ kind: "ready" });
 
-/** An error that nobody caught ends this thread, and then the process: no peer and no guest is left waiting until then. */
-function failing(error: unknown): never {
-  for (const guest of guests) {
+/** An error that nobody caught, wherever it came from, ends this thread: no peer and no guest is left waiting, or told of an end. */
+process.on("uncaughtExceptionMonitor", () => {
+  for (const guest of [...guests]) {
     try {
-      guest.close("the monitor failed");
+      guest.closeNow("the monitor failed");
     } catch {
-      // What is broken may be this guest; the error that is thrown below is the first.
+      // What is broken may be this guest; the error that ends this thread is the first.
     }
   }
-  throw error;
-}
+  host.partings.close();
+});
 
 function turn(): void {
-  try {
-    inCalls(() => reactor.run());
-  } catch (error) {
-    failing(error);
-  }
+  inCalls(() => reactor.run());
   if (!stopped) setImmediate(turn);
   else reactor.epoll.close();
 }
-turn();
+setImmediate(turn);

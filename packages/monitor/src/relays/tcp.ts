@@ -10,6 +10,9 @@
 // reads those bytes and then ECONNRESET, so does the guest. Its FIN stays its FIN, whatever follows: END is never made RESET. A
 // pending error is told once, by send() or by recv(); #errorTaken remembers that send() had it.
 //
+// Until the guest's END is sent as a FIN, closing the socket sends a RST: also where the process ends by a signal, or is killed, no peer
+// takes what it has for all there is.
+//
 // The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
 // cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else. How many in the
 // kernel, #loan says; who may send no more for now asks again after a while, since no event tells what was acknowledged.
@@ -28,6 +31,7 @@ import {
   type Scratch,
   scratch,
   send,
+  setLingerZero,
   shutdownWrite,
 } from "@ringway/linux";
 import type { EventSource } from "../reactor/reactor.ts";
@@ -91,6 +95,7 @@ export class TcpRelay implements Relay, EventSource {
     this.#base = memory.address;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
+    setLingerZero(fd);
     this.#loan = new SocketLoan(fd, account, this.#limitBytes);
   }
 
@@ -214,6 +219,7 @@ export class TcpRelay implements Relay, EventSource {
   #shutOut(): void {
     this.#outShut = true;
     this.#outOver = true;
+    setLingerZero(this.#fd, false);
     // ENOTCONN: the peer is gone, which recv() tells.
     shutdownWrite(this.#fd);
   }
