@@ -2,11 +2,16 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../packages/cli/src/conformance/report.ts";
-import { RINGWAY, ringway } from "../../packages/cli/test/helpers.ts";
+import { RINGWAY, ROOT, ringway, start } from "../../packages/cli/test/helpers.ts";
+import { buildLibrary } from "./c-guest.ts";
+
+const noLibrary = buildLibrary();
 
 const testee = (name: string): string[] => [
   "--",
@@ -60,7 +65,8 @@ describe("ringway conformance", () => {
     ["dies", "the testee ended (exit code 3)"],
     ["empty", "neither status nor unsupported: {}"],
   ])("a testee that breaks the contract (%s) fails", async (how, why) => {
-    const { code, stdout } = await ringway("conformance", "--only", "LSN-2", ...testee("broken.mjs"), how);
+    const command = [...testee("broken.mjs"), how, "later"];
+    const { code, stdout } = await ringway("conformance", "--only", "LSN-2", ...command);
     expect(code).toBe(1);
     expect(stdout).toContain(why);
     expect(stdout).toMatch(/^ {2}LSN-2 +FAILED/m);
@@ -72,6 +78,39 @@ describe("ringway conformance", () => {
     expect(code).toBe(1);
     expect(stdout).toContain("no answer to decode within 300 ms");
   });
+
+  test.each([
+    ["garbage", "no JSON: hello?"],
+    ["dies", "the testee ended (exit code 3)"],
+    ["silent", "no answer to attach within 300 ms"],
+  ])("a program that never answers (%s) is one line, soon, and not a thousand failures", async (how, why) => {
+    const command = [...testee("broken.mjs"), how];
+    const { code, stdout, stderr } = await ringway("conformance", "--timeout-ms", "300", ...command);
+    const line = `ringway: ${command.slice(1).join(" ")}: it never answered, in 3 starts: ${why}; docs/conformance.md says what a testee is\n`;
+    expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "", stderr: line });
+  });
+
+  test.skipIf(noLibrary !== undefined)(
+    "the C guest is a program: the command of docs/conformance.md",
+    async () => {
+      const text = readFileSync(join(ROOT, "docs/conformance.md"), "utf8");
+      const command = /^ {4}ringway conformance -- (.*c-testee\.ts)$/m.exec(text)![1]!.split(" ");
+      const program = [
+        process.execPath,
+        RINGWAY,
+        "conformance",
+        "--json",
+        "--only",
+        "RING-6",
+        "--",
+        ...command,
+      ];
+      const { code, stdout } = await start(program, { cwd: ROOT }).ended;
+      const { passed, failed, unsupported } = JSON.parse(stdout) as Report;
+      expect({ code, failed, unsupported }).toEqual({ code: 0, failed: 0, unsupported: 0 });
+      expect(passed).toBeGreaterThan(10);
+    },
+  );
 
   test("a program that is not there is one line, and wrong usage", async () => {
     const { code, stdout, stderr } = await ringway("conformance", "--", "./not-there");

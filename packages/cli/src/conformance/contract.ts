@@ -101,6 +101,11 @@ export class TesteeBroken extends Error {
   override readonly name: string = "TesteeBroken";
 }
 
+/** Testees were started again and again, and none has ever answered: it is none, or cannot begin. */
+export class TesteeMute extends Error {
+  override readonly name: string = "TesteeMute";
+}
+
 /** There is no such program: nothing of it can be tested. */
 export class TesteeMissing extends Error {
   override readonly name: string = "TesteeMissing";

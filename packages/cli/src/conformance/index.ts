@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { Exit, Failure } from "../errors.ts";
-import { TesteeMissing } from "./contract.ts";
+import { TesteeMissing, TesteeMute } from "./contract.ts";
 import { ProcessTestee } from "./process-testee.ts";
 import { formatReport, makeReport } from "./report.ts";
 import { NothingSelected, runGuest } from "./suite.ts";
@@ -44,6 +44,8 @@ async function checksOf(
   try {
     return await runGuest(() => new ProcessTestee(asked, timeoutMs), { only });
   } catch (error) {
+    if (error instanceof TesteeMute)
+      throw new Failure(`${asked.join(" ")}: ${error.message}`, { cause: error });
     if (!(error instanceof TesteeMissing || error instanceof NothingSelected)) throw error;
     throw new Failure(error.message, { cause: error, exitCode: Exit.USAGE });
   }

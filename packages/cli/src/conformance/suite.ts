@@ -3,13 +3,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Testee, TesteeMissing, TesteeUnsupported } from "./contract.ts";
+import { type Testee, TesteeMissing, TesteeMute, TesteeUnsupported } from "./contract.ts";
 import { scenarios } from "./scenarios/index.ts";
 import { vectorCases } from "./vectors.ts";
 import { type Case, type Check, Stopped, Unsupported, World } from "./world.ts";
 
 /** A testee that breaks the contract more often is not asked again. */
 const MOST_RESTARTS = 20;
+/** One that has never answered at all is none. */
+const MOST_MUTE_STARTS = 3;
 
 /** All that is asked of a guest. */
 export function guestCases(): Case[] {
@@ -51,7 +53,7 @@ function requireSelection(cases: readonly Case[], only: readonly string[]): void
 
 /**
  * Every check of every case. `start` makes a testee; another is made when one has broken the contract, since nothing can
- * be asked of it any more.
+ * be asked of it any more. Throws TesteeMute where that happens before any answer.
  */
 export async function runGuest(
   start: () => Promise<Testee> | Testee,
@@ -66,6 +68,10 @@ export async function runGuest(
   const checks: Check[] = [];
   let testee: Testee | undefined;
   let restarts = 0;
+  let hasAnswered = false;
+  const onAnswer = (): void => {
+    hasAnswered = true;
+  };
   let absent: TesteeUnsupported | undefined;
   try {
     for (const [index, each] of cases.entries()) {
@@ -78,7 +84,7 @@ export async function runGuest(
         checks.push(...every(each, "failed", new Error(`given up: it broke the contract ${restarts} times`)));
         continue;
       }
-      testee ??= await start();
+      testee ??= heard(await start(), onAnswer);
       const world = new World(testee, folder, `region-${index}`, each);
       try {
         await each.run(world);
@@ -92,6 +98,7 @@ export async function runGuest(
           await testee[Symbol.asyncDispose]();
           testee = undefined;
           restarts++;
+          if (!hasAnswered && restarts === MOST_MUTE_STARTS) throw new TesteeMute(muteBecause(error));
         }
       } finally {
         world[Symbol.dispose]();
@@ -102,6 +109,24 @@ export async function runGuest(
     rmSync(folder, { recursive: true, force: true });
   }
   return checks;
+}
+
+/** The same testee, with an ear on it. */
+function heard(testee: Testee, onAnswer: () => void): Testee {
+  return {
+    name: testee.name,
+    ask: async (command, memory) => {
+      const reply = await testee.ask(command, memory);
+      onAnswer();
+      return reply;
+    },
+    [Symbol.asyncDispose]: () => testee[Symbol.asyncDispose](),
+  };
+}
+
+function muteBecause(error: unknown): string {
+  const why = error instanceof Error ? error.message : String(error);
+  return `it never answered, in ${MOST_MUTE_STARTS} starts: ${why}; docs/conformance.md says what a testee is`;
 }
 
 /** What a case that did not run to its end says of the clauses that it has not checked. */
