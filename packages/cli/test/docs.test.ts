@@ -1,13 +1,13 @@
 // Runs the examples of the documents as they stand there. In a document's folder: blocks of yaml and js whose first line
 // is a comment with a file's name become files; blocks of sh run one after the other in one shell; a block of text after
-// one of sh is what it prints, but for times.
+// one of sh is what it prints, but for times. The command is where README.md says.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planArguments } from "../src/vm/arguments.ts";
-import { RINGWAY, ROOT, start, temporaryFolder } from "./helpers.ts";
+import { ROOT, start, temporaryFolder } from "./helpers.ts";
 
 interface Block {
   readonly language: string;
@@ -22,11 +22,15 @@ function blocksOf(document: string): Block[] {
 const withoutTimes = (text: string): string => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME");
 
 /** Bash, with an output file for each block. */
+/** The line of README.md by which a shell finds the command. */
+const EXPORT_PATH = /^ {4}(export PATH=.*)$/m.exec(readFileSync(join(ROOT, "README.md"), "utf8"))![1]!;
+
 function scriptOf(blocks: readonly Block[]): string {
   const shell = blocks.flatMap(({ language, text }, i) =>
     language === "sh" ? [`exec > out.${i} 2>&1\n${text}`] : [],
   );
-  return ["set -eu", "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT", ...shell].join("\n");
+  const find = `cd ${ROOT}; ${EXPORT_PATH}; cd "$OLDPWD"`;
+  return ["set -eu", find, "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT", ...shell].join("\n");
 }
 
 const hasQemu = spawnSync("qemu-system-x86_64", ["--version"]).status === 0;
@@ -42,8 +46,6 @@ describe.each([
     const blocks = blocksOf(document).filter(({ language }) => language !== "xml");
     expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(["yaml", "js", "sh", "text"]));
     const folder = temporaryFolder();
-    mkdirSync(join(folder, "bin"));
-    symlinkSync(RINGWAY, join(folder, "bin/ringway"));
     symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
     for (const { language, text } of blocks) {
       if (language !== "yaml" && language !== "js") continue;
@@ -52,8 +54,7 @@ describe.each([
       writeFileSync(join(folder, name!), text);
     }
     const script = scriptOf(blocks);
-    const path = `${join(folder, "bin")}:${process.env.PATH}`;
-    const { code, stderr } = await start(["bash", "-c", script], { cwd: folder, env: { PATH: path } }).ended;
+    const { code, stderr } = await start(["bash", "-c", script], { cwd: folder }).ended;
     const printed = blocks.map(({ language }, i) =>
       language === "sh" ? readFileSync(join(folder, `out.${i}`), "utf8") : "",
     );

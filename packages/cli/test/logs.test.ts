@@ -398,6 +398,7 @@ describe("ringway monitor --audit", () => {
     await refuse(guest);
     await expect.poll(() => auditLines(audit).length).toBe(1);
     expect(auditLines(`${audit}.1`)).toHaveLength(1);
+    await expect.poll(said).toContain(`"file":"${audit}","msg":"the audit file was opened anew"`);
 
     renameSync(logs, `${logs}-moved`);
     monitor.child.kill("SIGHUP");

@@ -34,6 +34,14 @@ describe("policy check", () => {
     });
   });
 
+  it("says what a monitor must be given for it", async () => {
+    const required = join(folder, "required.yaml");
+    writeFileSync(required, "version: 1\naudit: required\n");
+    const { code, stdout } = await ringway("policy", "check", required);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/: ok \(.*\)\n {2}note: `audit: required` needs a monitor with --audit FILE\n$/);
+  });
+
   it("reports every mistake at its line and column, and exits 1", async () => {
     const bad = join(folder, "bad.yaml");
     writeFileSync(

@@ -57,7 +57,7 @@ async function serveGuests(options: MonitorCommandOptions, signals: Signals, log
     return Exit.OK;
   }
   asked.onReload(() => {
-    void reopenAudit(monitor, log);
+    if (options.audit !== undefined) void reopenAudit(monitor, options.audit, log);
     void reload(monitor, options.policy, log);
   });
   const failed = new Promise<never>((_, reject) => {
@@ -173,9 +173,10 @@ class Asked {
   }
 }
 
-async function reopenAudit(monitor: Monitor, log: Logger): Promise<void> {
+async function reopenAudit(monitor: Monitor, file: string, log: Logger): Promise<void> {
   try {
     await monitor.reopenAudit();
+    log.info({ file }, "the audit file was opened anew");
   } catch (error) {
     log.error(`the audit file stays as it was: ${(error as Error).message}`);
   }

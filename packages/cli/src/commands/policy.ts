@@ -14,13 +14,14 @@ export interface ExplainOptions {
 type What = "connect" | "listen" | "file";
 
 export async function checkPolicy(file: string): Promise<number> {
-  const { connect, listen, files } = await loadForCommand(file);
+  const { connect, listen, files, audit } = await loadForCommand(file);
   const counts = [
     plural(connect.length, "connect rule"),
     plural(listen.length, "listen rule"),
     plural(files.length, "files rule"),
   ];
   console.log(`${file}: ok (${counts.join(", ")})`);
+  if (audit === "required") console.log("  note: `audit: required` needs a monitor with --audit FILE");
   return Exit.OK;
 }
 
