@@ -22,13 +22,14 @@ import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { DyingDisk, noDyingDisk } from "../helpers/dying-disk.ts";
-import { LOOPBACK } from "../helpers/monitor.ts";
+import { LOOPBACK, startMonitor } from "../helpers/monitor.ts";
 import { Program, type ProgramOptions } from "../helpers/processes.ts";
 import { RawGuest } from "../helpers/raw-guest.ts";
 import { echoServer, howItEnds, tcpServer } from "../helpers/tcp.ts";
 import { until, within } from "../helpers/wait.ts";
 
 const RINGWAY = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));
+const MONITOR = fileURLToPath(new URL("../fixtures/monitor.mjs", import.meta.url));
 const INJECT = fileURLToPath(new URL("../fixtures/inject.cjs", import.meta.url));
 
 /** What hangs does so for ever: long enough for a machine that has ten times as much to do. */
@@ -412,9 +413,41 @@ describe("a part that fails for good", () => {
   });
 });
 
-describe("a peer of a stream that is cut off gets a RST, and never an end,", () => {
-  const MONITOR = fileURLToPath(new URL("../fixtures/monitor.mjs", import.meta.url));
+test.each(["reactor", "disk", "loader"])(
+  "a part that fails while it starts (%s) ends the start with 1",
+  async (part) => {
+    writeFileSync(policyFile, "version: 1\n");
+    using monitor = startCli({
+      env: { NODE_OPTIONS: `--require=${INJECT}`, FAIL_PART: part, FAIL_FILE: "" },
+    });
+    expect(await monitor.exit(HANG_MS)).toEqual({ code: 1, signal: null });
+    expect(monitor.errors).toContain(`injected into ${part}`);
+    expect(existsSync(path)).toBe(false);
+  },
+);
 
+test("a VM that is removed after its monitor has failed is removed: its memory is free", async () => {
+  const env = {
+    NODE_OPTIONS: `--require=${INJECT}`,
+    FAIL_PART: "reactor",
+    FAIL_FILE: join(folder, "fail"),
+    STAYS: "1",
+  };
+  const memory = join(folder, "memory");
+  const options = { vms: [{ name: "one", memory, doorbell: join(folder, "bell") }] };
+  const args = [MONITOR, path, LOOPBACK, JSON.stringify(options)];
+  using monitor = new Program(process.execPath, args, { env });
+  await monitor.line("ready", HANG_MS);
+  writeFileSync(env.FAIL_FILE, "");
+  await turnReactor();
+  await until("the failure", () => monitor.errors.includes("injected into reactor"), HANG_MS);
+  monitor.child.stdin!.write("remove\n");
+  await monitor.line("removed", HANG_MS);
+  await using next = await startMonitor("version: 1\n");
+  await next.monitor.addVm({ name: "one", memory, doorbell: join(folder, "bell") });
+});
+
+describe("a peer of a stream that is cut off gets a RST, and never an end,", () => {
   test("when the reactor fails in a program that goes on, however many streams there are", async () => {
     const env = {
       NODE_OPTIONS: `--require=${INJECT}`,
