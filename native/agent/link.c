@@ -139,7 +139,7 @@ static int32_t open_devices(void) {
   static char memory[160], channel[160]; // posix.what may name them
   posix.error = ENODEV;
   if (!options.memory && !rw_posix_find_region(memory, sizeof memory)) {
-    posix.what = "no ivshmem device (1af4:1110)";
+    posix.what = "no ivshmem device (1af4:1110), and no --socket PATH, as a process has it";
     return RW_SYSTEM;
   }
   if (!options.channel && !rw_posix_find_port(RW_POSIX_PORT_NAME, channel, sizeof channel)) {

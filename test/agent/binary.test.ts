@@ -99,7 +99,9 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
   test("waits for devices that are not there yet, and stops when it is told to", async () => {
     if (existsSync("/sys/class/virtio-ports/vport0p0")) return;
     const running = start(binary, ["--socks", "off", "--http", "off", "--service", "off"]);
-    await running.said(/^ringway-agent: no ivshmem device \(1af4:1110\): [^\n]+: waiting\n$/);
+    await running.said(
+      /^ringway-agent: no ivshmem device \(1af4:1110\), and no --socket PATH, [^\n]+: waiting\n$/,
+    );
     running.child.kill("SIGINT");
     expect((await running.done).code).toBe(0);
   });

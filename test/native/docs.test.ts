@@ -68,6 +68,8 @@ describe.skipIf(noCompiler !== undefined)(titled("docs/guest-in-c.md", noCompile
       expect(stdout.toString().split("\r\n\r\n")[1]).toBe(page);
       const refused = await start(binary, ["192.0.2.1", "80"], "", env).done;
       expect(refused).toMatchObject({ code: 1, stderr: "connected: RW_REFUSED\n" });
+      const unset = await start(binary, ["127.0.0.1", String(port)], "").done;
+      expect(unset).toMatchObject({ code: 1, stderr: "set RINGWAY_SOCKET: the monitor's socket\n" });
     } finally {
       server.close();
     }
