@@ -22,6 +22,8 @@ import type { Random } from "../simulator/random.ts";
 export interface Targets {
   /** The one server that guests may connect to. */
   readonly echoPort: number;
+  /** A server that never reads; floods alone may connect to it. */
+  readonly deafPort: number;
   /** Servers that nobody may reach. */
   readonly forbiddenPorts: readonly number[];
   /** First of the ports that guests may listen on and connect to. */

@@ -17,7 +17,7 @@ const { path, mix: wanted, targets } = JSON.parse(process.argv[2]!) as MixOption
 const mix = MIXES.find(({ name }) => name === wanted)!;
 const guests: RawGuest[] = [];
 for (let i = 0; i < mix.guests; i++) guests.push(await RawGuest.attach(path));
-const turn = await mix.begin(guests, targets);
+const turn = await mix.begin(guests, targets, path);
 
 let going = false;
 let answers = 0;

@@ -1,11 +1,16 @@
 // Floods of one kind each, by the rules (mixes.ts): the guest beside it keeps its share.
 //
-// The bars are promise 8's, of what is typical and not of the worst in a hundred: others may have work on this machine. `npm run fuzz`
-// judges all of it.
+// The bars are half as high as promise 8's, and of what is typical, not of the worst in a hundred. Where others keep the machine busy, figures
+// are theirs as much as ours: then it is judged that the guest is served at all. `npm run fuzz` judges by the promise.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { P99_TIMES_MAX, THROUGHPUT_SHARE_MIN } from "./fares.ts";
 import { Floods, told } from "./floods.ts";
 import { MIXES } from "./mixes.ts";
+import { usedByOthers } from "./others.ts";
+
+/** A machine is quiet where others use less than this share of it. */
+const QUIET = 0.2;
 
 let floods: Floods;
 
@@ -17,9 +22,12 @@ afterAll(async () => {
 });
 
 test.each(MIXES)("$name", { timeout: 60_000 }, async (mix) => {
-  const flooded = await floods.run(mix, { pairs: 1, unconfinedPairs: 0, windowMs: 600 });
-  const { undisturbed, disturbed } = flooded.confined;
+  const before = await usedByOthers(300);
+  const flooded = await floods.run(mix, { pairs: 3, unconfinedPairs: 0, windowMs: 300 });
+  const { undisturbed, disturbed, throughputShare } = flooded.confined;
   expect(flooded.answers).toBeGreaterThan(0);
-  expect(disturbed!.mibPerS, told(flooded)).toBeGreaterThan(0);
-  expect(disturbed!.p50Us, told(flooded)).toBeLessThan(10 * Math.max(undisturbed!.p50Us, 2000));
+  const others = Math.max(before, await usedByOthers(300));
+  expect(throughputShare, told(flooded)).toBeGreaterThan(others < QUIET ? THROUGHPUT_SHARE_MIN / 2 : 0);
+  if (others >= QUIET) return;
+  expect(disturbed!.p50Us, told(flooded)).toBeLessThan(P99_TIMES_MAX * Math.max(undisturbed!.p50Us, 1000));
 });

@@ -14,12 +14,14 @@ import {
   GetArgs,
   type GuestPipe,
   ListenRequest,
+  Log,
   type Message,
   NewStream,
   Ping,
   Protocol,
   StreamInfo,
 } from "@ringway/control";
+import { closeFd, connectUnix } from "@ringway/linux";
 import type { RawGuest } from "../helpers/raw-guest.ts";
 import type { Targets } from "./frames.ts";
 import { DEEP } from "./world.ts";
@@ -30,7 +32,7 @@ export interface Mix {
   readonly name: string;
   /** Attachments that it wants, all of one process. */
   readonly guests: number;
-  begin(guests: readonly RawGuest[], targets: Targets): Promise<Turn>;
+  begin(guests: readonly RawGuest[], targets: Targets, attachSocket: string): Promise<Turn>;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -175,6 +177,92 @@ const dropping: Mix = {
   },
 };
 
+/** Peers that never read, and a guest that sends them all that kernels and rings take; once that is all, it begins anew. */
+const deafPeers: Mix = {
+  name: "peers that never read",
+  guests: 1,
+  async begin([guest], { deafPort }) {
+    const MOST = 200;
+    const { session } = guest!;
+    const chunk = new Uint8Array(16_384);
+    const held: { pipe: GuestPipe; reader: FrameReader; opened: boolean }[] = [];
+    let asked = 0;
+    let standsSince = performance.now();
+    return () => {
+      let done = 0;
+      for (let frame = session.nextReply(); frame !== undefined; frame = session.nextReply()) {
+        asked--;
+        if (frame.type !== StreamInfo.type) continue;
+        const pipe = session.openPipe(StreamInfo.decode(frame.payload));
+        const to = { host: "127.0.0.1", port: deafPort, timeoutMs: 0 };
+        guest!.sendOpen(pipe, Protocol.TCP_CONNECT, ConnectRequest.encode(to));
+        held.push({ pipe, reader: new FrameReader(pipe.toGuest), opened: false });
+      }
+      for (const each of held) {
+        const { pipe, reader } = each;
+        if (!each.opened && reader.next(() => guest!.signal(pipe)) === undefined) continue;
+        each.opened = true;
+        const room = Math.min(pipe.toHost.writable(), chunk.length);
+        if (room === 0) continue;
+        pipe.toHost.put(chunk.subarray(0, room));
+        pipe.toHost.advance(room);
+        guest!.signal(pipe);
+        standsSince = performance.now();
+        done++;
+      }
+      if (held.length === MOST && performance.now() - standsSince > 50) {
+        for (const { pipe } of held.splice(0)) guest!.finish(pipe, "reset");
+      }
+      while (asked + held.length < MOST) {
+        if (session.send(NewStream, { toHostBytes: 65_536, toGuestBytes: 4096 }) === undefined) break;
+        asked++;
+      }
+      return done;
+    };
+  },
+};
+
+/** Lines that take six times as many bytes in the log, each with a Ping behind it: that one has an answer. */
+const logBombs: Mix = {
+  name: "lines of control characters to the log",
+  guests: 1,
+  async begin([guest]) {
+    const { session } = guest!;
+    const text = "\u0001".repeat(8192);
+    const ping = { data: new Uint8Array(1) };
+    return () => {
+      let answers = 0;
+      while (session.nextReply() !== undefined) answers++;
+      while (session.send(Log, { level: 30, text }) !== undefined && session.send(Ping, ping) !== undefined);
+      return answers;
+    };
+  },
+};
+
+/** Connections to the attach socket, of which none becomes more than that: the oldest makes room for the next. */
+const neverAttach: Mix = {
+  name: "connections that never attach",
+  guests: 0,
+  async begin(_guests, _targets, attachSocket) {
+    const MOST = 64;
+    const held: number[] = [];
+    return () => {
+      let done = 0;
+      for (let i = 0; i < 8; i++) {
+        if (held.length === MOST) closeFd(held.shift()!);
+        try {
+          held.push(connectUnix(attachSocket, 1));
+        } catch {
+          // The backlog is full.
+          break;
+        }
+        done++;
+      }
+      return done;
+    };
+  },
+};
+
 const stat = encodeFrame(fsMessages.Stat.type, 7, fsMessages.Stat.encode({ path: "/many/name-17" }));
 const readDir = encodeFrame(fsMessages.ReadDir.type, 7, fsMessages.ReadDir.encode({ path: "/many" }));
 const deepStat = encodeFrame(fsMessages.Stat.type, 7, fsMessages.Stat.encode({ path: `/rw/self/${DEEP}` }));
@@ -211,4 +299,8 @@ export const MIXES: readonly Mix[] = [
   })),
   churn("streams that come and go", 256, false, () => ({ protocol: Protocol.ECHO, body: EMPTY })),
   dropping,
+  deafPeers,
+  logBombs,
+  // The last: a guest that comes after it has to wait for its turn.
+  neverAttach,
 ];

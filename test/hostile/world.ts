@@ -97,6 +97,12 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const quietPort = Number(String((await once(quiet.stdout, "data"))[0]));
+  const deaf = createServer({ pauseOnConnect: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => {});
+  });
+  const deafPort = await listening(deaf, "127.0.0.1");
   const reached: string[] = [];
   const forbidden: Server[] = [];
   const forbiddenPorts: number[] = [];
@@ -121,7 +127,7 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
 guest: { argv: [${Array.from({ length: flooded ? ARGS_BYTES / 1000 : 1 }, () => "x".repeat(990)).join(", ")}] }
 connect:
   - { id: denied, deny: [${denied.join(", ")}] }
-  - { id: echo, allow: [127.0.0.1], ports: [${echoPort}, ${quietPort}, ${listenPort}-${last}] }
+  - { id: echo, allow: [127.0.0.1], ports: [${echoPort}, ${quietPort}${flooded ? `, ${deafPort}` : ""}, ${listenPort}-${last}] }
   - { id: by-name, allow: [localhost, "*.silent.test"], ports: [${echoPort}], resolvesTo: [127.0.0.0/8] }
 listen:
   - { id: few, allow: [127.0.0.1], ports: [${listenPort}-${last}] }
@@ -133,7 +139,7 @@ limits: ${limits}
 timeouts: { connectMs: 300, resolveMs: 300 }
 `,
   );
-  const targets = { echoPort, forbiddenPorts, listenPort, listenPorts: LISTEN_PORTS, outside };
+  const targets = { echoPort, deafPort, forbiddenPorts, listenPort, listenPorts: LISTEN_PORTS, outside };
   const print = (): string => ["ro", "outside"].map((name) => fingerprint(join(folder, name))).join();
   const before = print();
   const beside = readdirSync(folder).sort().join();
@@ -153,7 +159,7 @@ timeouts: { connectMs: 300, resolveMs: 300 }
     },
     async [Symbol.asyncDispose]() {
       quiet.kill("SIGKILL");
-      for (const server of [echo, ...forbidden]) server.close();
+      for (const server of [echo, deaf, ...forbidden]) server.close();
       for (const socket of sockets) socket.destroy();
       // Not rmSync: the hostile guest nests folders deeper than its recursion goes.
       spawnSync("rm", ["-rf", folder]);
