@@ -43,8 +43,11 @@ async function declined(promise: Promise<unknown>): Promise<Declined> {
 }
 
 describe("without descriptors", () => {
+  /** Node opens the modules of all threads of a monitor at once: with 128, it could not always load them. */
+  const LIMIT = 256;
+
   test("connect, listen and attach say EMFILE, and work again when there are some", async () => {
-    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: 128 });
+    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: LIMIT });
     using guest = await RawGuest.attach(path);
     await using server = await echoServer();
     const pipes: GuestPipe[] = [];
@@ -77,7 +80,7 @@ describe("without descriptors", () => {
   });
 
   test("a listener reports that accept failed (LSN-5), and goes on when it can", async () => {
-    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: 128 });
+    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: LIMIT });
     using guest = await RawGuest.attach(path);
     await using server = await tcpServer();
     const { pipe: listener, port } = await guest.listen();
