@@ -93,7 +93,7 @@ export class HostSession {
   #attached = false;
   /** It has detached from this epoch. */
   #left = false;
-  /** The epoch is over and the next one has not begun: endEpoch() was called. */
+  /** The guest has asked for a fresh epoch: this one is over, and the next has not begun. */
   #ended = false;
   #heartbeat = 0;
 
@@ -148,19 +148,9 @@ export class HostSession {
     return this.#attached;
   }
 
-  /** Does the guest ask for a fresh epoch? checkGuest() begins one; a host may end its work on the old one first (ATT-3). */
+  /** Does the guest ask for a fresh epoch, or wait for one? */
   get attachRequested(): boolean {
     return this.#ended || loadWord(this.#memory, layout.SB_ATTACH_REQUEST) !== this.#attachReply;
-  }
-
-  /**
-   * The guest asks for a fresh epoch, but the host still works on memory of this one: nothing of it is served any more, whatever
-   * bits are pending, and the next checkGuest() begins the new one, whatever the guest has done to its request meanwhile.
-   */
-  endEpoch(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#forgetStreams();
   }
 
   get openStreams(): number {
@@ -194,12 +184,20 @@ export class HostSession {
   /**
    * Looks at the guest's words of the superblock: after every ring. "reset": the guest began anew, all its pipes of
    * before are void and a new epoch is ready. Throws ProtocolError for a state or feature that cannot be.
+   *
+   * `letGo` is called where the guest asks for a fresh epoch, when the old one is over: nothing of it is served any more, whatever bits
+   * are pending. It ends the host's own work on the old one's memory (ATT-3). False: some goes on, and the new epoch begins at a later
+   * call, whatever the guest has done to its request meanwhile.
    */
-  checkGuest(): GuestEvent {
+  checkGuest(letGo: () => boolean = () => true): GuestEvent {
     if (this.#state === HostState.ABSENT) return undefined;
     const request = loadWord(this.#memory, layout.SB_ATTACH_REQUEST);
     const state = loadWord(this.#memory, layout.SB_GUEST_STATE);
     if (this.#ended || request !== this.#attachReply) {
+      if (!this.#ended) this.#forgetStreams();
+      this.#ended = true;
+      // It may have looked here itself, and begun the next one.
+      if (!letGo() || !this.#ended) return undefined;
       this.#beginEpoch(request);
       return "reset";
     }

@@ -231,8 +231,11 @@ describe("attach", () => {
     const last = word(region, layout.SB_ATTACH_REPLY);
     region.startGuest().attach();
     expect(region.host.attachRequested).toBe(true);
-    region.host.endEpoch();
-    region.host.endEpoch();
+    const looks: number[] = [];
+    for (let look = 0; look < 2; look++) {
+      expect(region.host.checkGuest(() => looks.push(look) === 0)).toBeUndefined();
+    }
+    expect(looks).toEqual([0, 1]);
     expect(region.host.pipe(pipe.id)).toBeUndefined();
     expect(region.host.openStreams).toBe(0);
     expect(region.host.openStream(0, 0)).toBe(Errno.ESHUTDOWN);
@@ -249,6 +252,19 @@ describe("attach", () => {
     region.startGuest();
     region.attach();
     open(region);
+  });
+
+  test("begins one epoch, also where who lets go of the old one looks again meanwhile", () => {
+    const region = attachedRegion();
+    const { epoch } = region.host;
+    region.startGuest().attach();
+    const inner: unknown[] = [];
+    const letGo = (): boolean => inner.push(region.host.checkGuest()) > 0;
+    expect(region.host.checkGuest(letGo)).toBeUndefined();
+    expect(inner).toEqual(["reset"]);
+    expect(region.host.epoch).toBe(epoch + 1);
+    expect(region.guest.poll()).toBe("attached");
+    expect(region.host.checkGuest(letGo)).toBe("attached");
   });
 
   test("over and over costs an epoch each, and nothing that stays", () => {

@@ -508,16 +508,10 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
 
   #checkGuest(): void {
     if (this.departed || this.#lines.held || this.#leaving !== undefined) return;
-    if (this.session.attachRequested) {
-      // What the old epoch holds is let go of first, and all of it: the new one may want the same ports and files.
-      this.session.endEpoch();
-      this.#abandonStreams();
-      if (this.#pins > 0) return;
-    }
     try {
       // A guest that is quick has rung once for several changes: at most these three.
       for (let changes = 0; changes < 3; changes++) {
-        switch (this.session.checkGuest()) {
+        switch (this.session.checkGuest(this.#letGo)) {
           case "reset":
             this.#looked(ATTACH_LOOKS);
             this.#streamViolations = 0;
@@ -536,6 +530,12 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
       this.fail(error);
     }
   }
+
+  /** What an epoch holds goes before the next begins, and all of it: the new one may want the same ports and files. */
+  readonly #letGo = (): boolean => {
+    this.#abandonStreams();
+    return this.#pins === 0;
+  };
 
   #attached(): void {
     this.#state = "attached";
