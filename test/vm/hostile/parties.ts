@@ -1,9 +1,9 @@
 // The three that meet in hostile.vm.ts, as the test has hold of them.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Program } from "../../helpers/processes.ts";
 import { until } from "../../helpers/wait.ts";
@@ -27,11 +27,13 @@ export class FuzzedMonitor implements Disposable {
   readonly places: Places;
   readonly #folder = mkdtempSync(join(tmpdir(), "ringway-machine-hostile-"));
   readonly #command: readonly string[];
+  readonly #socket: string;
   #process!: ChildProcess;
 
   private constructor(world: World) {
     const memory = join(memoryFolder(this.#folder), `${basename(this.#folder)}-memory`);
     const doorbell = join(this.#folder, "doorbell.sock");
+    this.#socket = world.socket;
     this.places = { memory, doorbell, memoryMib: REGION_MIB };
     const vm = `hostile:memory=${memory},doorbell=${doorbell},size=${REGION_MIB}M`;
     const options = ["--policy", world.policyFile, "--listen", world.socket, "--vm", vm];
@@ -60,6 +62,9 @@ export class FuzzedMonitor implements Disposable {
       return this.text.includes("monitor is ready");
     };
     await until("the monitor to be ready", ready, ANSWER_MS);
+    // The well-behaved guest is another user's.
+    chmodSync(dirname(this.#socket), 0o711);
+    chmodSync(this.#socket, 0o666);
   }
 
   get pid(): number {
