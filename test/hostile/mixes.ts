@@ -97,6 +97,36 @@ function control<T>(name: string, kind: Message<T>, value: T): Mix {
   };
 }
 
+/** Streams that a guest asks for ahead of their use. */
+class Wanted {
+  readonly #guest: RawGuest;
+  readonly #bytes: { readonly toHostBytes: number; readonly toGuestBytes: number };
+  /** Asked for and not answered yet. */
+  asked = 0;
+  /** The last answer that refused one has come since this was set to false. */
+  refused = false;
+
+  constructor(guest: RawGuest, toHostBytes: number) {
+    this.#guest = guest;
+    this.#bytes = { toHostBytes, toGuestBytes: 4096 };
+  }
+
+  /** Those that have come. */
+  *come(): Generator<GuestPipe> {
+    const { session } = this.#guest;
+    for (let frame = session.nextReply(); frame !== undefined; frame = session.nextReply()) {
+      this.asked--;
+      if (frame.type === StreamInfo.type) yield session.openPipe(StreamInfo.decode(frame.payload));
+      else this.refused = true;
+    }
+  }
+
+  /** Asks until so many are on their way, or there is no room for another request. */
+  ask(most: number): void {
+    while (this.asked < most && this.#guest.session.send(NewStream, this.#bytes) !== undefined) this.asked++;
+  }
+}
+
 /**
  * Streams that are asked for, opened, and given up: once the host has answered, or `atOnce`, while it still works on that. Each that is
  * over makes room for the next.
@@ -111,17 +141,13 @@ function churn(
     name,
     guests: 1,
     async begin([guest], targets) {
-      const { session } = guest!;
+      const wanted = new Wanted(guest!, 4096);
       const open_: { pipe: GuestPipe; reader: FrameReader }[] = [];
-      let asked = 0;
       let n = 0;
       const giveUp = (pipe: GuestPipe): void => guest!.finish(pipe, "reset");
       return () => {
         let done = 0;
-        for (let frame = session.nextReply(); frame !== undefined; frame = session.nextReply()) {
-          asked--;
-          if (frame.type !== StreamInfo.type) continue;
-          const pipe = session.openPipe(StreamInfo.decode(frame.payload));
+        for (const pipe of wanted.come()) {
           pipe.toGuest.wantData();
           const { protocol, body } = open(targets, n++);
           guest!.sendOpen(pipe, protocol, body);
@@ -135,10 +161,7 @@ function churn(
             done++;
           } else open_.push(each);
         }
-        while (asked + open_.length < most) {
-          if (session.send(NewStream, { toHostBytes: 4096, toGuestBytes: 4096 }) === undefined) break;
-          asked++;
-        }
+        wanted.ask(most - open_.length);
         return done;
       };
     },
@@ -150,28 +173,18 @@ const dropping: Mix = {
   name: "thousands of streams dropped",
   guests: 1,
   async begin([guest]) {
-    const { session } = guest!;
-    let asked = 0;
-    let full = false;
+    const wanted = new Wanted(guest!, 4096);
     return async () => {
       let done = 0;
-      for (let frame = session.nextReply(); frame !== undefined; frame = session.nextReply()) {
-        asked--;
-        if (frame.type !== StreamInfo.type) {
-          full = true;
-          continue;
-        }
-        guest!.sendOpen(session.openPipe(StreamInfo.decode(frame.payload)), Protocol.ECHO, EMPTY);
+      for (const pipe of wanted.come()) {
+        guest!.sendOpen(pipe, Protocol.ECHO, EMPTY);
         done++;
       }
-      if (full && asked === 0) {
-        full = false;
+      if (wanted.refused && wanted.asked === 0) {
+        wanted.refused = false;
         await guest!.attach();
       }
-      while (!full && asked < 256) {
-        if (session.send(NewStream, { toHostBytes: 4096, toGuestBytes: 4096 }) === undefined) break;
-        asked++;
-      }
+      if (!wanted.refused) wanted.ask(256);
       return done;
     };
   },
@@ -183,17 +196,13 @@ const deafPeers: Mix = {
   guests: 1,
   async begin([guest], { deafPort }) {
     const MOST = 200;
-    const { session } = guest!;
+    const wanted = new Wanted(guest!, 65_536);
     const chunk = new Uint8Array(16_384);
     const held: { pipe: GuestPipe; reader: FrameReader; opened: boolean }[] = [];
-    let asked = 0;
     let standsSince = performance.now();
     return () => {
       let done = 0;
-      for (let frame = session.nextReply(); frame !== undefined; frame = session.nextReply()) {
-        asked--;
-        if (frame.type !== StreamInfo.type) continue;
-        const pipe = session.openPipe(StreamInfo.decode(frame.payload));
+      for (const pipe of wanted.come()) {
         const to = { host: "127.0.0.1", port: deafPort, timeoutMs: 0 };
         guest!.sendOpen(pipe, Protocol.TCP_CONNECT, ConnectRequest.encode(to));
         held.push({ pipe, reader: new FrameReader(pipe.toGuest), opened: false });
@@ -213,10 +222,7 @@ const deafPeers: Mix = {
       if (held.length === MOST && performance.now() - standsSince > 50) {
         for (const { pipe } of held.splice(0)) guest!.finish(pipe, "reset");
       }
-      while (asked + held.length < MOST) {
-        if (session.send(NewStream, { toHostBytes: 65_536, toGuestBytes: 4096 }) === undefined) break;
-        asked++;
-      }
+      wanted.ask(MOST - held.length);
       return done;
     };
   },

@@ -11,6 +11,7 @@ import {
   encodeUtf8,
   type Frame,
   FrameReader,
+  fileMessages,
   type HostPipe,
   HostSession,
   Incoming,
@@ -364,4 +365,27 @@ function source(): Relay {
     }
     finishWhenEnded(pipe, signal);
   };
+}
+
+/** Puts frames into a ring of the guest's. */
+export function send(host: FakeHost, pipe: HostPipe, ...frames: Uint8Array[]): void {
+  const bytes = Buffer.concat(frames);
+  pipe.toGuest.put(bytes);
+  pipe.toGuest.advance(bytes.length);
+  host.session.bell.signal(pipe.id);
+}
+
+/** The next stream that the guest has posted on its listener. */
+export async function posted(host: FakeHost): Promise<HostPipe> {
+  while (host.posted.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  return host.posted[0]!.pipe;
+}
+
+/** The answer to FileStreamOpen: an empty regular file. */
+export function fileStreamOpened(requestId: number): Uint8Array {
+  const at = { seconds: 0, nanoseconds: 0 };
+  const owner = { kind: 1, mode: 0o644, links: 1, uid: 0, gid: 0, inode: 1 };
+  const stat = { ...owner, size: 0, blocks: 0, accessed: at, modified: at, changed: at };
+  const body = fileMessages.FileStreamOpened.encode({ length: 0, ...stat });
+  return encodeFrame(Opened.type, requestId, Opened.encode({ body }));
 }

@@ -31,8 +31,10 @@ interface MemoryUsage {
 
 /** Streams of the guest that comes first, so that code is compiled and tables have grown before the first look. */
 const WARM_UP_STREAMS = 200;
-/** After the last stream has opened: timers of connecting, collections, and the last busy poll. */
+/** After the last stream has opened: timers of connecting, and the last busy poll. */
 const SETTLE_MS = 500;
+/** Each of the monitor's threads collects its garbage once more, when it has been idle for some seconds, and then once again. */
+const COLLECT_MS = 20_000;
 const DESCRIPTORS_SPARE = 200;
 
 export async function measureIdle(children: Children, setting: Setting, quick: boolean): Promise<IdleReport> {
@@ -69,7 +71,7 @@ export async function measureIdle(children: Children, setting: Setting, quick: b
     const { guest, seconds: openSeconds } = await open(IDLE_STREAMS);
     await sleep(SETTLE_MS);
     const heapAfter = await heap();
-    await sleep(SETTLE_MS);
+    await sleep(quick ? SETTLE_MS : COLLECT_MS);
     const cpuBefore = cpuSeconds(child.pid);
     const start = performance.now();
     await sleep(quick ? 2000 : 10_000);
