@@ -131,6 +131,7 @@ struct conn {
   uint32_t route;             // of options.forward or options.publish
   uint16_t flags;
   uint8_t kind, state;
+  uint8_t step; // of what its kind does first: see publish.c
 };
 
 void table_init(void);
@@ -227,8 +228,8 @@ void local_leave(struct conn *conn);
 void local_leaving(struct conn *conn);
 uint32_t local_unread(const struct conn *conn); // bytes that recv() would give
 int local_error(const struct conn *conn); // errno, or 0
-// connect() to a port on the guest's loopback. 0, or an errno.
-int local_connect(struct conn *conn, uint16_t port);
+// connect() to a port on the guest's loopback, 127.0.0.1 or ::1, in place of one that failed. 0, or an errno.
+int local_connect(struct conn *conn, uint8_t family, uint16_t port);
 
 // ── The host (link.c) ───────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -379,12 +379,17 @@ uint32_t local_unread(const struct conn *conn) {
   return conn->fd < 0 || ioctl(conn->fd, FIONREAD, &bytes) < 0 ? 0 : (uint32_t)bytes;
 }
 
-int local_connect(struct conn *conn, uint16_t port) {
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  conn->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+int local_connect(struct conn *conn, uint8_t family, uint16_t port) {
+  struct address loopback = {.family = family, .port = port};
+  if (family == 6) loopback.ip[15] = 1;
+  else memcpy(loopback.ip, (uint8_t[]){127, 0, 0, 1}, 4);
+  struct sockaddr_storage to;
+  socklen_t bytes = sockaddr_of(&loopback, &to);
+  local_close(conn); // the one before has failed
+  conn->flags &= (uint16_t)~(READABLE | WRITABLE | RDHUP | HUP | BROKEN);
+  conn->fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (conn->fd < 0) return errno;
   tune(conn->fd);
-  if (connect(conn->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS) return errno;
+  if (connect(conn->fd, (struct sockaddr *)&to, bytes) < 0 && errno != EINPROGRESS) return errno;
   return loop_watch(conn->fd, TAG_CONN, conn_index(conn));
 }

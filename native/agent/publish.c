@@ -18,6 +18,7 @@ enum {
   BACKLOG = 4096,
   RETRY_MIN_MS = 100,
   RETRY_MAX_MS = 5000,
+  FAMILIES = 2,
   PROBE_MS = 250, // none is posted: soon
   CONNECT_MS = 30000,
   FRAMES_AT_ONCE = 64, // then others get their turn
@@ -190,6 +191,15 @@ static void published_refused(struct conn *conn, const struct rw_error *error) {
 
 const struct front published_front = {no_shake, published_open, published_opened, published_refused, 64 * 1024};
 
+// Many a server listens on one of the loopback addresses alone, and which of them is chance (what `localhost` is to it). A port on
+// which nobody listens is a reset to who called the host.
+static void connect_next(struct conn *conn) {
+  static const uint8_t families[FAMILIES] = {4, 6};
+  while (conn->step < FAMILIES)
+    if (local_connect(conn, families[conn->step++], options.publish[conn->route].port) == 0) return;
+  conn_drop(conn, RESET);
+}
+
 void publish_incoming(struct conn *conn) {
   int32_t status = rw_opened(conn->stream, NULL, NULL, 0);
   if (status == RW_AGAIN) return;
@@ -205,17 +215,16 @@ void publish_incoming(struct conn *conn) {
   if (publish->posted > 0) publish->posted--;
   conn->state = CONNECTING;
   conn_deadline(conn, CONNECT_MS);
-  if (local_connect(conn, options.publish[conn->route].port) != 0) conn_drop(conn, RESET);
+  connect_next(conn);
 }
 
-// A port on which nobody listens is a reset to who called the host.
 void publish_connected(struct conn *conn) {
   if (!(conn->flags & (WRITABLE | BROKEN | HUP))) return;
   int error = local_error(conn);
   // It was up, and is broken since: what it has said counts, as in carry_break().
   if (error == ECONNRESET) conn->flags |= TAKEN;
   else if (error != 0) {
-    conn_drop(conn, RESET);
+    connect_next(conn);
     return;
   }
   if (error == 0) conn->flags &= (uint16_t)~BROKEN;

@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
@@ -334,6 +334,31 @@ print(got.decode())
     await using agent = await attachedAgent(program, host.path, ["--publish", `0:${await freePort()}`]);
     const [, port] = await agent.said(/publish: the host's \S+:(\d+) to/);
     expect(await howItEnds(connect(Number(port), "127.0.0.1"))).toBe("ECONNRESET");
+  });
+
+  test("published: a server on ::1 alone is reached, on 127.0.0.1 alone, and of both the latter", async () => {
+    const port = await freePort();
+    await using agent = await attachedAgent(program, host.path, ["--publish", `0:${port}`]);
+    const published = Number((await agent.said(/publish: the host's \S+:(\d+) to/))[1]);
+    const serve = async (at: string): Promise<Server> => {
+      const server = createServer((socket) => void socket.on("error", () => {}).end(at)).listen(port, at);
+      await once(server, "listening");
+      return server;
+    };
+    const clients = (count: number): Promise<string[]> =>
+      Promise.all(
+        Array.from({ length: count }, async () => String(await readAll(await tcpClient(published)))),
+      );
+
+    const six = await serve("::1");
+    expect(await clients(1)).toEqual(["::1"]);
+    expect(new Set(await clients(50))).toEqual(new Set(["::1"]));
+    const four = await serve("127.0.0.1");
+    expect(await clients(1)).toEqual(["127.0.0.1"]);
+    six.close();
+    expect(await clients(1)).toEqual(["127.0.0.1"]);
+    four.close();
+    expect(await howItEnds(connect(published, "127.0.0.1"))).toBe("ECONNRESET");
   });
 
   test("published: says which rule refused", async () => {
