@@ -36,6 +36,8 @@ export class RingwayError extends Error {
   declare readonly rule?: string;
   /** The host's sentence about it. */
   declare readonly reason?: string;
+  /** Of a write to a file that failed: how many of its bytes are in the file. */
+  declare readonly bytesWritten?: number;
 
   constructor(code: string, message: string, init: RingwayErrorInit = {}) {
     super(message, init.cause === undefined ? undefined : { cause: init.cause });
@@ -87,6 +89,15 @@ export function resetError(syscall: string, cause?: unknown): RingwayError {
 export function errnoError(errno: number, context: ErrorContext, cause?: unknown): RingwayError {
   const code = errnoName(errno);
   return new RingwayError(code, messageFor(code, errno, context), { ...context, errno: -errno, cause });
+}
+
+const ENOSYS = 38;
+
+/** What no request of the protocol does, as a kernel fails a system call that it lacks: ENOSYS, with why as `reason`. */
+export function unsupported(syscall: string, why: string, path?: string): RingwayError {
+  const context = { syscall, path };
+  const message = `${messageFor("ENOSYS", ENOSYS, context)}: ${why}`;
+  return new RingwayError("ENOSYS", message, { ...context, errno: -ENOSYS, reason: why });
 }
 
 /** The error for a Refused or Error frame. */

@@ -14,6 +14,7 @@ import {
   replyError,
   resetError,
 } from "./errors.ts";
+import { checkData, chunksOf, type FileData } from "./file-data.ts";
 import type { AbortOptions } from "./fs.ts";
 import { type OpenedChannel, openChannel } from "./open-channel.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./paths.ts";
@@ -39,13 +40,6 @@ export interface WriteFileOptions extends RangeOptions {
   readonly mode?: number | undefined;
   readonly encoding?: BufferEncoding | undefined;
 }
-
-/** What writeFile() takes. */
-export type FileData =
-  | string
-  | NodeJS.ArrayBufferView
-  | Iterable<string | NodeJS.ArrayBufferView>
-  | AsyncIterable<string | NodeJS.ArrayBufferView>;
 
 const { FileDirection, FileFlags, FileStreamOpen, FileStreamOpened, WriteDone, WriteFailed } = fileMessages;
 
@@ -304,6 +298,7 @@ export async function writeFile(
   data: FileData,
   options: WriteFileOptions,
 ): Promise<void> {
+  checkData(data);
   const { promise, context } = open(engine, path, FileDirection.WRITE, options);
   const { channel } = await promise;
   engine.hold();
@@ -320,9 +315,7 @@ export async function writeFile(
   try {
     if (options.signal?.aborted) throw new AbortError(options.signal);
     if (!channel.open) throw resetError("write", engine.ended);
-    const whole = typeof data === "string" || ArrayBuffer.isView(data);
-    for await (const chunk of whole ? [data] : data) {
-      const bytes = toBytes(chunk, options.encoding);
+    for await (const bytes of chunksOf(data, options.encoding)) {
       await Promise.race([failed, new Promise<void>((resolve) => sink.write([bytes], resolve))]);
     }
     await Promise.race([failed, new Promise((resolve) => sink.end(resolve))]);
@@ -415,10 +408,4 @@ export class FileWriteStream extends Writable {
     if (constructed !== undefined) constructed(error);
     else if (error !== undefined) this.destroy(error);
   }
-}
-
-function toBytes(data: string | NodeJS.ArrayBufferView, encoding: BufferEncoding | undefined): Uint8Array {
-  if (typeof data === "string") return Buffer.from(data, encoding);
-  if (!ArrayBuffer.isView(data)) throw new TypeError("file data must be text or bytes");
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

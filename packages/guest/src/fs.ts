@@ -10,12 +10,13 @@ import {
   StatReply,
 } from "@ringway/control";
 import { throwIfAborted } from "./abort.ts";
+import { fileMode } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
 import type { ErrorContext } from "./errors.ts";
 import { decodeNothing, openChannel } from "./open-channel.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import { Rpc, unexpected } from "./rpc.ts";
-import { GuestDirent, type GuestStatFs, GuestStats, toTimestamp } from "./stats.ts";
+import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
 
 /** What every operation takes. An abort stops the wait; what the host has begun, it still does. */
 export interface AbortOptions {
@@ -23,7 +24,7 @@ export interface AbortOptions {
 }
 export interface MkdirOptions extends AbortOptions {
   readonly recursive?: boolean | undefined;
-  readonly mode?: number | undefined;
+  readonly mode?: number | string | undefined;
 }
 export interface ReaddirOptions extends AbortOptions {
   readonly withFileTypes?: boolean | undefined;
@@ -53,12 +54,21 @@ export class GuestFs {
     this.#engine = engine;
   }
 
-  async stat(path: PathLike, options: AbortOptions = {}): Promise<GuestStats> {
-    return new GuestStats(await this.#path(fsMessages.Stat, path, "stat", StatReply, options));
+  /** `syscall`: what the program asked for, where this is a part of it. */
+  async stat(path: PathLike, options: AbortOptions = {}, syscall = "stat"): Promise<GuestStats> {
+    return new GuestStats(await this.statReply(path, options, syscall));
   }
 
-  async lstat(path: PathLike, options: AbortOptions = {}): Promise<GuestStats> {
-    return new GuestStats(await this.#path(fsMessages.Lstat, path, "lstat", StatReply, options));
+  async lstat(path: PathLike, options: AbortOptions = {}, syscall = "lstat"): Promise<GuestStats> {
+    return new GuestStats(await this.lstatReply(path, options, syscall));
+  }
+
+  statReply(path: PathLike, options: AbortOptions, syscall = "stat"): Promise<StatReply> {
+    return this.#path(fsMessages.Stat, path, syscall, StatReply, options);
+  }
+
+  lstatReply(path: PathLike, options: AbortOptions, syscall = "lstat"): Promise<StatReply> {
+    return this.#path(fsMessages.Lstat, path, syscall, StatReply, options);
   }
 
   async readdir(path: PathLike, options: AbortOptions = {}): Promise<Listing<GuestDirent>> {
@@ -80,7 +90,8 @@ export class GuestFs {
 
   mkdir(path: PathLike, options: MkdirOptions = {}): Promise<void> {
     const text = guestPath(path, "mkdir");
-    const request = { mode: options.mode ?? 0o777, parents: options.recursive ?? false, path: text };
+    const mode = fileMode(options.mode, "mode", 0o777);
+    const request = { mode, parents: options.recursive ?? false, path: text };
     return this.#done(fsMessages.Mkdir, request, { syscall: "mkdir", path: text }, options);
   }
 
@@ -109,19 +120,16 @@ export class GuestFs {
     return reply.target;
   }
 
-  chmod(path: PathLike, mode: number, options: AbortOptions = {}): Promise<void> {
+  chmod(path: PathLike, mode: number | string, options: AbortOptions = {}): Promise<void> {
     const text = guestPath(path, "chmod");
-    return this.#done(fsMessages.Chmod, { mode, path: text }, { syscall: "chmod", path: text }, options);
+    const request = { mode: fileMode(mode, "mode"), path: text };
+    return this.#done(fsMessages.Chmod, request, { syscall: "chmod", path: text }, options);
   }
 
-  utimes(
-    path: PathLike,
-    accessed: number | string | Date,
-    modified: number | string | Date,
-    options: AbortOptions = {},
-  ): Promise<void> {
+  utimes(path: PathLike, accessed: Time, modified: Time, options: AbortOptions = {}): Promise<void> {
     const text = guestPath(path, "utime");
-    const request = { accessed: toTimestamp(accessed), modified: toTimestamp(modified), path: text };
+    const times = { accessed: toTimestamp(accessed, "atime"), modified: toTimestamp(modified, "mtime") };
+    const request = { ...times, path: text };
     return this.#done(fsMessages.Utimes, request, { syscall: "utime", path: text }, options);
   }
 

@@ -33,8 +33,8 @@ import { Engine } from "./engine.ts";
 import { detachedError, RingwayError } from "./errors.ts";
 import { type ExplainTarget, explainBody } from "./explain.ts";
 import { GuestFile, type OpenFileOptions } from "./file.ts";
+import type { FileData } from "./file-data.ts";
 import {
-  type FileData,
   FileReadStream,
   FileWriteStream,
   type RangeOptions,
@@ -299,11 +299,11 @@ export class Guest extends EventEmitter<GuestEvents> {
   /** Opens a file. */
   async open(
     path: PathLike,
-    flags: OpenFlags = "r",
-    mode = 0o666,
+    flags?: OpenFlags | null,
+    mode?: number | string | null,
     options: OpenFileOptions = {},
   ): Promise<GuestFile> {
-    return await GuestFile.open(this.#engine, path, flags, mode, options);
+    return await GuestFile.open(this.#engine, this.#fs, path, flags, mode, options);
   }
 
   /** Reads a file, or a range of it: a Buffer, or text where an encoding is given. */

@@ -8,8 +8,10 @@ export { AbortError, RefusedError, RingwayError } from "./errors.ts";
 export { EventfdBell } from "./eventfd-bell.ts";
 export type { ExplainTarget } from "./explain.ts";
 export { GuestFile, type OpenFileOptions } from "./file.ts";
+export type { FilePlace, ReadOptions } from "./file-arguments.ts";
+export type { FileData, WholeFileOptions } from "./file-data.ts";
+export type { HandleStreamOptions } from "./file-handle-streams.ts";
 export {
-  type FileData,
   FileReadStream,
   FileWriteStream,
   type RangeOptions,
@@ -29,4 +31,11 @@ export type { AttachIvshmem, IvshmemPlaces } from "./ivshmem.ts";
 export type { OpenFlags, PathLike } from "./paths.ts";
 export { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
 export { GuestSocket, type SocketAddress, type StreamOptions } from "./socket.ts";
-export { GuestDirent, type GuestStatFs, GuestStats } from "./stats.ts";
+export {
+  GuestBigIntStats,
+  GuestDirent,
+  type GuestStatFs,
+  GuestStats,
+  type StatOptions,
+  type Time,
+} from "./stats.ts";

@@ -2,6 +2,16 @@
 
 import { constants } from "node:fs";
 import { FileKind, type StatReply, type Timestamp } from "@ringway/control";
+import { invalidType } from "./argument-errors.ts";
+import type { AbortOptions } from "./fs.ts";
+
+export interface StatOptions extends AbortOptions {
+  /** Numbers as bigint, and times in nanoseconds as well. */
+  readonly bigint?: boolean | undefined;
+}
+
+/** As fs.utimes() takes it: seconds since 1970, also as text, or a Date. */
+export type Time = number | string | Date;
 
 const kindBits: Readonly<Record<number, number>> = {
   [FileKind.FILE]: constants.S_IFREG,
@@ -23,7 +33,7 @@ class Kinded {
   isSymbolicLink(): boolean {
     return this.#kind === FileKind.SYMLINK;
   }
-  /** The host does not tell devices, pipes and sockets apart: none of these three is ever true. */
+  /** The host does not tell devices, pipes and sockets apart: none of these four is ever true. */
   isBlockDevice(): boolean {
     return false;
   }
@@ -54,6 +64,10 @@ export class GuestStats extends Kinded {
   readonly mtimeMs: number;
   readonly ctimeMs: number;
   readonly birthtimeMs: number;
+  readonly atime: Date;
+  readonly mtime: Date;
+  readonly ctime: Date;
+  readonly birthtime: Date;
 
   constructor(reply: StatReply) {
     super(reply.kind);
@@ -68,54 +82,117 @@ export class GuestStats extends Kinded {
     this.mtimeMs = toMs(reply.modified);
     this.ctimeMs = toMs(reply.changed);
     this.birthtimeMs = this.ctimeMs;
+    this.atime = dateOf(this.atimeMs);
+    this.mtime = dateOf(this.mtimeMs);
+    this.ctime = dateOf(this.ctimeMs);
+    this.birthtime = dateOf(this.birthtimeMs);
   }
+}
 
-  get atime(): Date {
-    return new Date(this.atimeMs);
-  }
-  get mtime(): Date {
-    return new Date(this.mtimeMs);
-  }
-  get ctime(): Date {
-    return new Date(this.ctimeMs);
-  }
-  get birthtime(): Date {
-    return new Date(this.birthtimeMs);
+/** As fs.BigIntStats: GuestStats to the nanosecond. */
+export class GuestBigIntStats extends Kinded {
+  readonly dev: bigint = 0n;
+  readonly rdev: bigint = 0n;
+  readonly mode: bigint;
+  readonly nlink: bigint;
+  readonly uid: bigint;
+  readonly gid: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly blocks: bigint;
+  readonly blksize: bigint = 4096n;
+  readonly atimeMs: bigint;
+  readonly mtimeMs: bigint;
+  readonly ctimeMs: bigint;
+  readonly birthtimeMs: bigint;
+  readonly atimeNs: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly birthtimeNs: bigint;
+  readonly atime: Date;
+  readonly mtime: Date;
+  readonly ctime: Date;
+  readonly birthtime: Date;
+
+  constructor(reply: StatReply) {
+    super(reply.kind);
+    this.mode = BigInt(reply.mode | (kindBits[reply.kind] ?? 0));
+    this.nlink = BigInt(reply.links);
+    this.uid = BigInt(reply.uid);
+    this.gid = BigInt(reply.gid);
+    this.ino = BigInt(reply.inode);
+    this.size = BigInt(reply.size);
+    this.blocks = BigInt(reply.blocks);
+    this.atimeNs = toNs(reply.accessed);
+    this.mtimeNs = toNs(reply.modified);
+    this.ctimeNs = toNs(reply.changed);
+    this.birthtimeNs = this.ctimeNs;
+    this.atimeMs = this.atimeNs / NS_PER_MS;
+    this.mtimeMs = this.mtimeNs / NS_PER_MS;
+    this.ctimeMs = this.ctimeNs / NS_PER_MS;
+    this.birthtimeMs = this.ctimeMs;
+    this.atime = dateOf(Number(this.atimeMs));
+    this.mtime = dateOf(Number(this.mtimeMs));
+    this.ctime = dateOf(Number(this.ctimeMs));
+    this.birthtime = dateOf(Number(this.birthtimeMs));
   }
 }
 
 /** As fs.Dirent. */
-export class GuestDirent extends Kinded {
-  readonly name: string;
+export class GuestDirent<Name extends string | Buffer = string> extends Kinded {
+  readonly name: Name;
   readonly parentPath: string;
 
-  constructor(name: string, parentPath: string, kind: number) {
+  constructor(name: Name, parentPath: string, kind: number) {
     super(kind);
     this.name = name;
     this.parentPath = parentPath;
   }
+
+  /** As in Node 20: another name of `parentPath`. */
+  get path(): string {
+    return this.parentPath;
+  }
 }
 
 /** As fs.StatsFs; `type` is 0. */
-export interface GuestStatFs {
-  readonly type: number;
-  readonly bsize: number;
-  readonly blocks: number;
-  readonly bfree: number;
-  readonly bavail: number;
-  readonly files: number;
-  readonly ffree: number;
+export interface GuestStatFs<N extends number | bigint = number> {
+  readonly type: N;
+  readonly bsize: N;
+  readonly blocks: N;
+  readonly bfree: N;
+  readonly bavail: N;
+  readonly files: N;
+  readonly ffree: N;
 }
+
+const NS_PER_MS = 1_000_000n;
 
 function toMs({ seconds, nanoseconds }: Timestamp): number {
   return seconds * 1000 + nanoseconds / 1e6;
 }
 
-/** A time as fs.utimes() takes it: seconds since 1970, or a Date. */
-export function toTimestamp(time: number | string | Date): Timestamp {
-  const ms = time instanceof Date ? time.getTime() : Number(time) * 1000;
-  if (!Number.isFinite(ms)) throw new RangeError("a time must be a finite number of seconds, or a Date");
+function toNs({ seconds, nanoseconds }: Timestamp): bigint {
+  return BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
+}
+
+/** Rounded, as node:fs does: the fraction of a millisecond may be short of what was set by a bit. */
+function dateOf(ms: number): Date {
+  return new Date(Math.round(ms));
+}
+
+/** As fs.utimes() takes times; a number below 0 means now. */
+export function toTimestamp(time: Time, name: string): Timestamp {
+  const ms = toMilliseconds(time);
+  if (ms === undefined || !Number.isFinite(ms))
+    throw invalidType(name, "an instance of Date or a finite time in seconds", time);
   const seconds = Math.floor(ms / 1000);
   const nanoseconds = Math.min(999_999_999, Math.round((ms - seconds * 1000) * 1e6));
   return { seconds, nanoseconds };
+}
+
+function toMilliseconds(time: unknown): number | undefined {
+  if (time instanceof Date) return time.getTime();
+  if (typeof time === "number") return time < 0 ? Date.now() : time * 1000;
+  return typeof time === "string" && time.trim() !== "" ? Number(time) * 1000 : undefined;
 }
