@@ -269,7 +269,7 @@ describe("limits", () => {
         () => false,
       ),
     );
-    const guest = await Guest.attach(small.path);
+    const guest = await Guest.attach(small.path, { roomTimeoutMs: 0 });
     const sockets = [await guest.echo(), await guest.echo(), await guest.echo()];
     await expect(guest.echo()).rejects.toMatchObject({ code: "EMFILE" });
     for (const socket of sockets) socket.destroy();

@@ -335,7 +335,7 @@ describe("a monitor whose descriptors its guests have taken", () => {
     using monitor = await limitedCli(filesPolicy(data));
     await using server = await echoServer();
     using greedy = await RawGuest.attach(path);
-    const other = await Guest.attach(path);
+    const other = await Guest.attach(path, { roomTimeoutMs: 0 });
     const pipes: GuestPipe[] = [];
     for (;;) {
       const outcome = await greedy

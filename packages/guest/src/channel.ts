@@ -7,6 +7,7 @@
 
 import { Closed, type GuestPipe } from "@ringway/control";
 import type { Engine } from "./engine.ts";
+import type { Rings } from "./room.ts";
 
 /** What runs over a channel. */
 export interface ChannelUser {
@@ -22,6 +23,7 @@ export class Channel {
   readonly engine: Engine;
   readonly pipe: GuestPipe;
   readonly id: number;
+  readonly rings: Rings;
   user: ChannelUser | undefined;
   #open = true;
   #linger: NodeJS.Timeout | undefined;
@@ -33,6 +35,7 @@ export class Channel {
     this.engine = engine;
     this.pipe = pipe;
     this.id = pipe.id;
+    this.rings = { toHostBytes: pipe.toHost.capacity, toGuestBytes: pipe.toGuest.capacity };
     this.signal = (): void => engine.signal(this.id);
     engine.addChannel(this);
   }
@@ -74,13 +77,13 @@ export class Channel {
     });
   }
 
-  /** Breaks both directions at once. */
-  abort(): void {
+  /** Breaks both directions at once. `makesRoom`: it was more than a call's try to find room. */
+  abort(makesRoom = true): void {
     if (!this.#open) return;
     this.user = undefined;
     this.#stopLinger();
     this.pipe.toHost.reset();
-    this.#release();
+    this.#release(makesRoom);
   }
 
   lost(error: Error): void {
@@ -127,12 +130,12 @@ export class Channel {
     this.engine.linger(-1);
   }
 
-  #release(): void {
+  #release(makesRoom = true): void {
     this.#stopLinger();
     this.#open = false;
     this.pipe.toGuest.close();
     this.engine.signal(this.id);
-    this.engine.removeChannel(this);
+    this.engine.removeChannel(this, makesRoom);
     this.#onOver?.();
   }
 }

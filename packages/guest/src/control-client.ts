@@ -15,6 +15,7 @@ import { onAbort, throwIfAborted } from "./abort.ts";
 import { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
 import { type ErrorContext, replyError } from "./errors.ts";
+import { type Rings, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
 import { isUnknown } from "./unknown.ts";
 
 interface Pending {
@@ -35,7 +36,6 @@ export class ControlClient {
   readonly #engine: Engine;
   readonly #pending: Map<number, Pending> = new Map();
   #queue: Queued[] = [];
-  #making = 0;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -98,44 +98,34 @@ export class ControlClient {
     this.#enqueue({ fail: () => {}, send: () => this.#engine.session.send(kind, value) !== undefined });
   }
 
-  /** A fresh stream with rings of about this size; smaller ones where the region has no room for that. */
+  /** A fresh stream with rings that fit, smaller ones where the region has no room for them; none under `leastToHostBytes`. */
   async newStream(
-    wantedBytes: number | undefined,
+    wish: RingWish,
     context: ErrorContext,
     signal?: AbortSignal,
+    leastToHostBytes: number = SMALLEST_RING_BYTES,
   ): Promise<Channel> {
-    const take = (info: StreamInfo): Channel => {
-      const channel = new Channel(this.#engine, this.#engine.session.openPipe(info));
-      return channel;
-    };
-    const ringBytes = wantedBytes ?? defaultRingBytes(this.#engine.openChannels + this.#making);
-    this.#making++;
-    try {
-      return await this.#newStream(ringBytes, take, context, signal);
-    } finally {
-      this.#making--;
+    const { room } = this.#engine;
+    const least = { toHostBytes: leastToHostBytes, toGuestBytes: SMALLEST_RING_BYTES };
+    for (let rings = room.fit(wish, least); ; rings = quarter(rings, least)) {
+      room.take(rings);
+      try {
+        return await this.#newStream(rings, context, signal);
+      } catch (error) {
+        const noRoom = (error as { code?: string }).code === "ENOMEM";
+        const smallest = rings.toHostBytes <= least.toHostBytes && rings.toGuestBytes <= least.toGuestBytes;
+        if (!noRoom || smallest) throw error;
+      } finally {
+        room.give(rings, false);
+      }
     }
   }
 
-  async #newStream(
-    ringBytes: number,
-    take: (info: StreamInfo) => Channel,
-    context: ErrorContext,
-    signal: AbortSignal | undefined,
-  ): Promise<Channel> {
-    for (let bytes = ringBytes; ; bytes = Math.max(SMALLEST_FALLBACK_BYTES, bytes / 4)) {
-      try {
-        const wanted = { toHostBytes: bytes, toGuestBytes: bytes };
-        // The stream is taken up while the reply is in hand: a signal for it may be next in line.
-        const channel = await this.request(NewStream, wanted, tapped(take), context, signal, (late) => {
-          late.abort();
-        });
-        return channel;
-      } catch (error) {
-        const noRoom = (error as { code?: string }).code === "ENOMEM";
-        if (!noRoom || bytes <= SMALLEST_FALLBACK_BYTES) throw error;
-      }
-    }
+  #newStream(rings: Rings, context: ErrorContext, signal: AbortSignal | undefined): Promise<Channel> {
+    const take = (info: StreamInfo): Channel =>
+      new Channel(this.#engine, this.#engine.session.openPipe(info));
+    // The stream is taken up while the reply is in hand: a signal for it may be next in line.
+    return this.request(NewStream, rings, tapped(take), context, signal, (late) => late.abort());
   }
 
   step(): void {
@@ -182,15 +172,11 @@ export class ControlClient {
   }
 }
 
-const SMALLEST_FALLBACK_BYTES = 4096;
-
-/**
- * A region is not large (256 MiB by default), so few streams get large rings and many get small ones: 64 of 256 KiB, 960 of
- * 64 KiB and 2000 of 16 KiB take 33 + 124 + 70 MiB.
- */
-function defaultRingBytes(open: number): number {
-  if (open < 64) return 256 * 1024;
-  return open < 1024 ? 64 * 1024 : 16 * 1024;
+function quarter({ toHostBytes, toGuestBytes }: Rings, least: Rings): Rings {
+  return {
+    toHostBytes: Math.max(least.toHostBytes, toHostBytes / 4),
+    toGuestBytes: Math.max(least.toGuestBytes, toGuestBytes / 4),
+  };
 }
 
 /** StreamInfo, turned into a channel while it is decoded. */

@@ -5,13 +5,14 @@
 //
 // Invariant: once #ended is set, no channel is open, no call is pending, and the region is not touched again.
 
-import { GuestSession, ProtocolError, type RegionMemory, violationName } from "@ringway/control";
+import { GuestSession, PAGE_BYTES, ProtocolError, type RegionMemory, violationName } from "@ringway/control";
 import { yieldProcessor } from "@ringway/linux";
 import type { GuestBell } from "./bell.ts";
 import { BusyPoll } from "./busy-poll.ts";
 import type { Channel } from "./channel.ts";
 import { ControlClient } from "./control-client.ts";
 import { detachedError, RingwayError, resetError } from "./errors.ts";
+import { Room } from "./room.ts";
 
 /** Rounds of take-and-step before Node's loop has its turn. */
 const ROUNDS = 8;
@@ -19,7 +20,7 @@ const ROUNDS = 8;
 export class Engine {
   readonly session: GuestSession;
   readonly control: ControlClient;
-  openChannels = 0;
+  readonly room: Room;
   readonly #bell: GuestBell;
   readonly #busy: BusyPoll;
   readonly #channels: (Channel | undefined)[] = [];
@@ -35,9 +36,16 @@ export class Engine {
   #lingering = 0;
   #onQuiet: (() => void)[] = [];
 
-  constructor(memory: RegionMemory, bell: GuestBell, busyPollUs: number) {
+  /** `waitMs` is for the room. */
+  constructor(memory: RegionMemory, bell: GuestBell, busyPollUs: number, waitMs: number) {
     this.session = new GuestSession(memory, bell);
     this.control = new ControlClient(this);
+    this.room = new Room({
+      waitMs,
+      regionPages: () => this.session.regionBytes / PAGE_BYTES,
+      hold: () => this.hold(),
+      unhold: () => this.unhold(),
+    });
     this.#bell = bell;
     this.#busy = new BusyPoll(busyPollUs);
   }
@@ -72,17 +80,16 @@ export class Engine {
   }
 
   addChannel(channel: Channel): void {
-    this.openChannels++;
+    this.room.take(channel.rings);
     this.#channels[channel.id] = channel;
   }
 
-  removeChannel(channel: Channel): void {
+  removeChannel(channel: Channel, makesRoom: boolean): void {
     this.#again.delete(channel);
-    if (this.#channels[channel.id] === channel) {
-      this.#channels[channel.id] = undefined;
-      this.openChannels--;
-    }
     this.session.forget(channel.pipe);
+    if (this.#channels[channel.id] !== channel) return;
+    this.#channels[channel.id] = undefined;
+    this.room.give(channel.rings, makesRoom);
   }
 
   /** Counts streams whose last bytes the host has not taken yet: close() waits for them. */
@@ -259,6 +266,7 @@ export class Engine {
       if (channel !== undefined) this.#each(() => channel.lost(lost));
     }
     this.#each(() => this.control.lost(lost));
+    this.#each(() => this.room.lost(lost));
     this.#bell.close();
     for (const resolve of this.#onQuiet.splice(0)) resolve();
     this.#each(() => this.#onEnd(error));

@@ -19,6 +19,7 @@ import type { AbortOptions } from "./fs.ts";
 import { type OpenedChannel, openChannel } from "./open-channel.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./paths.ts";
 import { ReadPump } from "./read-pump.ts";
+import { type Rings, ringWish, SMALLEST_RING_BYTES } from "./room.ts";
 import { isUnknown } from "./unknown.ts";
 import { WritePump } from "./write-pump.ts";
 
@@ -43,7 +44,9 @@ export interface WriteFileOptions extends RangeOptions {
 
 const { FileDirection, FileFlags, FileStreamOpen, FileStreamOpened, WriteDone, WriteFailed } = fileMessages;
 
-const FILE_RING_BYTES: number = 1024 * 1024;
+/** Bulk goes one way; the other carries an Open, or what became of it. */
+const READ_RINGS: Rings = { toHostBytes: SMALLEST_RING_BYTES, toGuestBytes: 1024 * 1024 };
+const WRITE_RINGS: Rings = { toHostBytes: 1024 * 1024, toGuestBytes: SMALLEST_RING_BYTES };
 const ALL = Number.MAX_SAFE_INTEGER;
 const EIO = 5;
 
@@ -65,8 +68,8 @@ function open(
     length: options.length ?? ALL,
     path: context.path,
   });
-  const ringBytes = options.ringBytes ?? FILE_RING_BYTES;
-  const request = { protocol: Protocol.FILE_STREAM, body, ringBytes, context, signal: options.signal };
+  const rings = ringWish(options.ringBytes, writes ? WRITE_RINGS : READ_RINGS);
+  const request = { protocol: Protocol.FILE_STREAM, body, rings, context, signal: options.signal };
   return { promise: openChannel(engine, request, FileStreamOpened.decode), context };
 }
 

@@ -31,6 +31,7 @@ import {
 import type { AbortOptions, GuestFs } from "./fs.ts";
 import { openChannel } from "./open-channel.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike, syncsWrites } from "./paths.ts";
+import { ringWish, STREAM_RINGS } from "./room.ts";
 import { Rpc } from "./rpc.ts";
 import { GuestBigIntStats, GuestStats, type StatOptions, type Time } from "./stats.ts";
 
@@ -39,7 +40,6 @@ export interface OpenFileOptions extends AbortOptions {
   readonly ringBytes?: number | undefined;
 }
 
-const DEFAULT_RING_BYTES: number = 256 * 1024;
 /** Requests of a readFile() under way at a time: the next data are on their way while these are taken. */
 const READ_AHEAD = 4;
 const EIO = 5;
@@ -105,7 +105,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
     const request = {
       protocol: Protocol.FILE,
       body,
-      ringBytes: options.ringBytes ?? DEFAULT_RING_BYTES,
+      rings: ringWish(options.ringBytes, STREAM_RINGS),
       context: { syscall: "open", path: text },
       signal: options.signal,
     };

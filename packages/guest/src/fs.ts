@@ -15,6 +15,7 @@ import type { Engine } from "./engine.ts";
 import type { ErrorContext } from "./errors.ts";
 import { decodeNothing, openChannel } from "./open-channel.ts";
 import { guestPath, type PathLike } from "./paths.ts";
+import { type Rings, ringWish } from "./room.ts";
 import { Rpc, unexpected } from "./rpc.ts";
 import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
 
@@ -43,7 +44,8 @@ export function listing<T>(entries: T[], skipped: number): Listing<T> {
   return Object.defineProperty(entries, "skipped", { value: skipped }) as Listing<T>;
 }
 
-const RING_BYTES = 64 * 1024;
+/** Reached seldom; pipelined. */
+const RINGS: Rings = { toHostBytes: 64 * 1024, toGuestBytes: 64 * 1024 };
 
 export class GuestFs {
   readonly #engine: Engine;
@@ -188,7 +190,7 @@ export class GuestFs {
     const request = {
       protocol: Protocol.FS,
       body: encodeUtf8(""),
-      ringBytes: RING_BYTES,
+      rings: ringWish(undefined, RINGS),
       context: { syscall: "fs" },
     };
     const { channel } = await openChannel(this.#engine, request, decodeNothing);

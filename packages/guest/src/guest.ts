@@ -72,6 +72,11 @@ export interface AttachOptions extends AbortOptions {
    * while that rarely pays. 0 turns it off. Default 50.
    */
   readonly busyPollUs?: number | undefined;
+  /**
+   * A call for which the host has no room (streams, open files, ...) waits in line behind others. How long, in milliseconds, before
+   * it fails if nothing is given back meanwhile. 0: it fails at once. Default 10 seconds.
+   */
+  readonly roomTimeoutMs?: number | undefined;
 }
 
 export interface ConnectOptions extends StreamOptions {
@@ -96,6 +101,7 @@ interface GuestEvents {
 const ATTACH_TIMEOUT_MS = 10_000;
 /** Measured: a 64-byte round trip takes 28 us with it and 60 without; 100 takes a core from the host that it waits for. */
 const BUSY_POLL_US = 50;
+const ROOM_TIMEOUT_MS = 10_000;
 
 export class Guest extends EventEmitter<GuestEvents> {
   readonly #engine: Engine;
@@ -104,10 +110,11 @@ export class Guest extends EventEmitter<GuestEvents> {
   readonly #servers: Set<GuestServer> = new Set();
   #closing: Promise<void> | undefined;
 
-  private constructor(attachment: Attachment, busyPollUs: number) {
+  private constructor(attachment: Attachment, options: AttachOptions) {
     super();
     this.#attachment = attachment;
-    this.#engine = new Engine(attachment.memory, attachment.bell, busyPollUs);
+    const { busyPollUs = BUSY_POLL_US, roomTimeoutMs = ROOM_TIMEOUT_MS } = options;
+    this.#engine = new Engine(attachment.memory, attachment.bell, busyPollUs, roomTimeoutMs);
     this.#fs = new GuestFs(this.#engine);
   }
 
@@ -127,7 +134,7 @@ export class Guest extends EventEmitter<GuestEvents> {
     for (;;) {
       const attachment = await attachmentFor(to, deadline, signal);
       try {
-        const guest = Guest.#on(attachment, options.busyPollUs ?? BUSY_POLL_US);
+        const guest = Guest.#on(attachment, options);
         await guest.#attach(deadline, signal);
         return guest;
       } catch (error) {
@@ -138,9 +145,9 @@ export class Guest extends EventEmitter<GuestEvents> {
     }
   }
 
-  static #on(attachment: Attachment, busyPollUs: number): Guest {
+  static #on(attachment: Attachment, options: AttachOptions): Guest {
     try {
-      return new Guest(attachment, busyPollUs);
+      return new Guest(attachment, options);
     } catch (error) {
       attachment.bell.close();
       attachment.release();

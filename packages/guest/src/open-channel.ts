@@ -2,6 +2,7 @@
 
 import {
   Closed,
+  FRAME_HEADER_BYTES,
   FrameReader,
   FrameWriter,
   Open,
@@ -14,14 +15,14 @@ import { onAbort, throwIfAborted } from "./abort.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
 import { type ErrorContext, replyError, resetError } from "./errors.ts";
+import { isNoRoom, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
 import { isUnknown } from "./unknown.ts";
 
 export interface OpenRequest {
   /** A Protocol. */
   readonly protocol: number;
   readonly body: Uint8Array;
-  /** Undefined: by how many streams are open. */
-  readonly ringBytes: number | undefined;
+  readonly rings: RingWish;
   readonly context: ErrorContext;
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,7 +35,10 @@ export interface OpenedChannel<T> {
 
 const OPEN_REQUEST_ID = 1;
 
-/** Opens a stream; `decode` reads the body of Opened. Rejects with the host's refusal, or with AbortError. */
+/**
+ * Opens a stream, when it is this call's turn; `decode` reads the body of Opened. Rejects with the host's refusal, or with
+ * AbortError.
+ */
 export async function openChannel<T>(
   engine: Engine,
   request: OpenRequest,
@@ -42,7 +46,16 @@ export async function openChannel<T>(
 ): Promise<OpenedChannel<T>> {
   engine.check();
   throwIfAborted(request.signal);
-  const channel = await engine.control.newStream(request.ringBytes, request.context, request.signal);
+  return await engine.room.run(() => openNow(engine, request, decode), request.signal);
+}
+
+async function openNow<T>(
+  engine: Engine,
+  request: OpenRequest,
+  decode: (body: Uint8Array) => T,
+): Promise<OpenedChannel<T>> {
+  const { rings, context, signal } = request;
+  const channel = await engine.control.newStream(rings, context, signal, ringFor(request));
   return await new Promise((resolve, reject) => {
     if (!channel.open) return reject(resetError(request.context.syscall, engine.ended));
     engine.hold();
@@ -53,7 +66,7 @@ export async function openChannel<T>(
     };
     const fail = (error: Error): void => {
       settle();
-      channel.abort();
+      channel.abort(!isNoRoom(error));
       reject(error);
     };
     const stop = onAbort(request.signal, fail);
@@ -95,7 +108,6 @@ export async function openChannel<T>(
     channel.pipe.toGuest.wantData();
     const writer = new FrameWriter(channel.pipe.toHost);
     try {
-      // The ring is empty and holds 4096 bytes at least; a path may be longer than that allows.
       writer.send(Open, OPEN_REQUEST_ID, { protocol: request.protocol, body: request.body }, () => {});
       channel.signal();
     } catch (error) {
@@ -103,6 +115,14 @@ export async function openChannel<T>(
     }
     return undefined;
   });
+}
+
+/** The smallest ring that holds its Open whole (FRM-3). */
+function ringFor({ body }: OpenRequest): number {
+  const frameBytes = FRAME_HEADER_BYTES + 4 + body.length;
+  let ringBytes = SMALLEST_RING_BYTES;
+  while (ringBytes < frameBytes) ringBytes *= 2;
+  return ringBytes;
 }
 
 /** For protocols whose Opened has an empty body. */

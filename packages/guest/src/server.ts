@@ -3,7 +3,7 @@
 // Fresh streams are posted to the host ahead of connections (Accept), so that a connection costs no round trip; each that is
 // served is replaced. What the host cannot accept waits in its kernel's backlog.
 
-import { EventEmitter } from "node:events";
+import { EventEmitter, setMaxListeners } from "node:events";
 import {
   Accept,
   Closed,
@@ -23,6 +23,7 @@ import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
 import { errnoError, RingwayError, replyError, resetError } from "./errors.ts";
 import { openChannel } from "./open-channel.ts";
+import { type Rings, ringWish, STREAM_RINGS } from "./room.ts";
 import { GuestSocket, type SocketAddress, socketAddress } from "./socket.ts";
 import { isUnknown } from "./unknown.ts";
 
@@ -57,7 +58,8 @@ interface ServerEvents {
   acceptError: [Error];
 }
 
-const LISTENER_RING_BYTES = 16 * 1024;
+/** Accepts, and what became of some. */
+const LISTENER_RINGS: Rings = { toHostBytes: 16 * 1024, toGuestBytes: 16 * 1024 };
 const RETRY_MS = 100;
 const ECANCELED = 125;
 
@@ -93,6 +95,8 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     super();
     this.#engine = engine;
     this.#options = options;
+    // One for each stream that is being made.
+    setMaxListeners(0, this.#opening.signal);
     this.#target = Math.max(1, options.acceptsAhead ?? 16);
     if (listener !== undefined) this.on("connection", listener);
   }
@@ -190,7 +194,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       {
         protocol: Protocol.TCP_LISTEN,
         body,
-        ringBytes: LISTENER_RING_BYTES,
+        rings: ringWish(undefined, LISTENER_RINGS),
         context,
         signal: this.#opening.signal,
       },
@@ -273,7 +277,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     const missing = this.#target - this.#posted.size - this.#toPost.length - this.#making;
     for (let i = 0; i < missing; i++) {
       this.#making++;
-      this.#engine.control.newStream(this.#options.ringBytes, { syscall: "accept" }).then(
+      this.#newStream().then(
         (channel) => {
           this.#making--;
           if (this.#channel === undefined) return channel.abort();
@@ -288,6 +292,14 @@ export class GuestServer extends EventEmitter<ServerEvents> {
         },
       );
     }
+  }
+
+  /** Waits for its turn, as every call does. */
+  #newStream(): Promise<Channel> {
+    const { control, room } = this.#engine;
+    const wish = ringWish(this.#options.ringBytes, STREAM_RINGS);
+    const { signal } = this.#opening;
+    return room.run(() => control.newStream(wish, { syscall: "accept" }, signal), signal);
   }
 
   #retryLater(): void {

@@ -15,6 +15,7 @@ import type { Engine } from "./engine.ts";
 import { type ErrorContext, errnoError, forDestroy, resetError } from "./errors.ts";
 import { type OpenedChannel, openChannel } from "./open-channel.ts";
 import { ReadPump } from "./read-pump.ts";
+import { ringWish, STREAM_RINGS } from "./room.ts";
 import { WritePump } from "./write-pump.ts";
 
 /** What net.Socket's address() gives. */
@@ -29,8 +30,8 @@ export interface StreamOptions {
   /** False, the default: this side ends as soon as the other has. */
   readonly allowHalfOpen?: boolean | undefined;
   /**
-   * Size of each of the two rings, in bytes; the host rounds it, and may give less. Default 256 KiB, and less the more streams
-   * are open.
+   * Size of each of the two rings, in bytes; the host rounds it, and may give less. Default 256 KiB, and less the more of the region
+   * is used.
    */
   readonly ringBytes?: number | undefined;
   /** Destroys the stream when it aborts, at any time. */
@@ -92,7 +93,8 @@ export class GuestSocket extends Duplex {
     this.connecting = true;
     this.#updateHold();
     const { protocol, body, context } = open;
-    const request = { protocol, body, ringBytes, context, signal: this.#opening.signal };
+    const rings = ringWish(ringBytes, STREAM_RINGS);
+    const request = { protocol, body, rings, context, signal: this.#opening.signal };
     openChannel(this.#engine, request, (bytes) => open.decode(bytes)).then(
       (opened) => {
         this._adopt(opened);

@@ -126,7 +126,10 @@ export class FakeHost {
     this.session.pending.awake();
     for (;;) {
       const count = this.session.pending.take(ids);
-      for (let i = 0; i < count; i++) this.#step(ids[i]!);
+      const taken = ids.subarray(0, count);
+      // What the guest closed before it asked makes room (CTL-3).
+      for (const id of taken) if (id !== 0) this.#step(id);
+      if (taken.includes(0)) this.#step(0);
       if (count === 0 && this.session.pending.prepareSleep()) return;
     }
   }
@@ -138,7 +141,18 @@ export class FakeHost {
         log: (_level: number, text: string) => void this.logs.push(text),
         exit: (code: number) => void this.exits.push(code),
         explain: (): Verdict => ({ allowed: false, rule: "deny-all", reason: "nothing is allowed" }),
-        makeRoom: () => true,
+        makeRoom: () => {
+          // Stream 0 is what is being served: nothing of it is lost.
+          const ids = new Uint16Array(1024);
+          for (
+            let count = this.session.pending.take(ids);
+            count > 0;
+            count = this.session.pending.take(ids)
+          ) {
+            for (let i = 0; i < count; i++) if (ids[i] !== 0) this.#step(ids[i]!);
+          }
+          return true;
+        },
       };
       while (this.session.stepControl(handler, 64));
       return;
