@@ -145,6 +145,15 @@ describe.skipIf(!hasQemu)(`ringway vm with QEMU${withoutQemu}`, () => {
     await expect.poll(() => isAlive(qemuPid), { timeout: 5000 }).toBe(false);
   });
 
+  it("ends a machine whose guest does not attach within --boot-timeout: 124, and a sentence", async () => {
+    const { vm } = startVm(["--boot-timeout", "1s", "--grace-ms", "60000"], [QEMU, ...IDLE]);
+    const { code, stderr } = await vm.ended;
+    expect(stderr).toMatch(
+      /^ringway: no guest has attached within 1 s \(--boot-timeout\): does it start ringway-agent, or a program that attaches\?$/m,
+    );
+    expect(code).toBe(124);
+  });
+
   it("knows every option of this QEMU that has no value", () => {
     const { stdout } = spawnSync(QEMU, ["-help"], { encoding: "utf8" });
     const names = [...stdout.matchAll(/^--?([A-Za-z][\w-]*)(?: {2,}|$)/gm)].map(([, name]) => name!);
@@ -218,6 +227,24 @@ describe("ringway vm", () => {
     await expect.poll(() => vm.stdout, { timeout: 10_000 }).toContain("heard");
     vm.kill("SIGINT");
     expect((await vm.ended).code).toBe(137);
+  });
+
+  it("ends a QEMU that does not open its doorbell within --boot-timeout: 124, and a sentence", async () => {
+    const { vm, folder } = startVm(["--boot-timeout", "500ms", "--grace-ms", "100"], [...FAKE, "deaf"]);
+    const { code, stderr } = await vm.ended;
+    expect(stderr).toContain(
+      "\nringway: QEMU has not opened its doorbell within 500 ms (--boot-timeout): the machine has not started\n",
+    );
+    expect(code).toBe(124);
+    // The stand-in's own folder is left, since it was killed.
+    expect(readdirSync(folder).filter((name) => !name.startsWith("ringway-fake-"))).toEqual([]);
+  });
+
+  it("leaves a guest alone that has attached within --boot-timeout, and a QEMU that ended in it its own code", async () => {
+    const { vm } = startVm(["--boot-timeout", "1m", "--grace-ms", "100"], [...FAKE, "exit-and-stay"]);
+    const { vm: other } = startVm(["--boot-timeout", "1m"], [...FAKE, "quit"]);
+    expect((await vm.ended).code).toBe(8);
+    expect((await other.ended).code).toBe(3);
   });
 
   it("says what is wrong before anything is started", async () => {

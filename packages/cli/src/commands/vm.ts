@@ -2,6 +2,7 @@
 //
 //   starting ── both there ──> running ── QEMU ends ─────────────────────────────────────> over
 //                                 ├── the guest says Exit ── ends by itself, or after --grace-ms SIGTERM ──┤
+//                                 ├── no guest within --boot-timeout ── as by a signal, and fails ─────────┤
 //                                 └── SIGTERM, SIGINT, SIGHUP ── QEMU gets SIGTERM, after --grace-ms SIGKILL ──┘
 //
 // Invariant: whichever of the two ends, the other does. The region is a memfd that both hold and nobody else; the doorbell's socket
@@ -13,9 +14,10 @@ import { join } from "node:path";
 import { Deadline, SharedMemory, within } from "@ringway/linux";
 import { Monitor, type Policy, parsePolicy } from "@ringway/monitor";
 import type { Logger } from "pino";
-import { errorLine, Failure, UsageError } from "../errors.ts";
+import { errorLine, Failure, TIMED_OUT, UsageError } from "../errors.ts";
 import type { Signals } from "../signals.ts";
 import { type Acceleration, planArguments } from "../vm/arguments.ts";
+import { BootLimit } from "../vm/boot-limit.ts";
 import { INHERITED_FD, QemuProcess, requireProgram } from "../vm/qemu-process.ts";
 import { formatMemory, parseMemory } from "../vm/size.ts";
 import { auditFailure } from "./audit.ts";
@@ -28,6 +30,8 @@ export interface VmCommandOptions {
   readonly memory: string;
   readonly accel?: Acceleration;
   readonly graceMs: number;
+  /** Milliseconds. */
+  readonly bootTimeout?: number;
   readonly logLevel: string;
   readonly audit?: string;
 }
@@ -74,7 +78,7 @@ async function serveMachine(
     await using monitor = await startMonitor(policy, options.audit, log, memory, doorbell);
     if (options.logLevel !== "silent") say(greeting(memoryBytes, plan.hasNetwork));
     const qemu = new QemuProcess([...command, ...plan.added], memory.fd);
-    return await untilOver(qemu, monitor, signals, options.graceMs);
+    return await untilOver(qemu, monitor, signals, options);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -108,7 +112,7 @@ async function untilOver(
   qemu: QemuProcess,
   monitor: Monitor,
   signals: StopSignals,
-  graceMs: number,
+  { graceMs, bootTimeout }: Pick<VmCommandOptions, "graceMs" | "bootTimeout">,
 ): Promise<number> {
   let exitCode: number | undefined;
   let failure: Failure | undefined;
@@ -120,6 +124,11 @@ async function untilOver(
     exitCode = code;
     if (isRunning) grace ??= new Deadline(graceMs, stop);
   });
+  const late = (problem: string): void => {
+    failure ??= new Failure(problem, { exitCode: TIMED_OUT });
+    stop();
+  };
+  const boot = bootTimeout === undefined ? undefined : new BootLimit(monitor, bootTimeout, late);
   monitor.on("error", (error) => {
     failure = new Failure(`the monitor failed: ${errorLine(error)}`, { cause: error });
     stop();
@@ -128,6 +137,7 @@ async function untilOver(
   const qemuCode = await qemu.ended;
   isRunning = false;
   grace?.cancel();
+  boot?.cancel();
   signals.heed(() => {});
   // Its last words may still be in the memory.
   if (failure === undefined) await within(presence.gone(), SETTLE_MS);
