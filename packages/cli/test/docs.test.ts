@@ -1,52 +1,84 @@
 // Runs the examples of the documents as they stand there. In a document's folder: blocks of yaml and js whose first line
 // is a comment with a file's name become files; blocks of sh run one after the other in one shell; a block of text after
-// one of sh is what it prints, but for times. The command is where README.md says.
+// one of sh is what it prints, but for times, and with /home/you as the folder. The command is where README.md says. A block
+// of sh behind <!-- needs: PROGRAM --> runs where this machine has that program, and lets it do its work.
 
 import { spawnSync } from "node:child_process";
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { planArguments } from "../src/vm/arguments.ts";
-import { ROOT, start, temporaryFolder } from "./helpers.ts";
+import { FIND_RINGWAY, ROOT, start, temporaryFolder } from "./helpers.ts";
 
 interface Block {
+  readonly needs: string | undefined;
   readonly language: string;
   readonly text: string;
 }
 
+const BLOCK = /(?:^<!-- needs: (\w+) -->\n)?^```(\w+)\n([\s\S]*?)^```$/gm;
+
 function blocksOf(document: string): Block[] {
-  const found = readFileSync(join(ROOT, document), "utf8").matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm);
-  return [...found].map(([, language, text]) => ({ language: language!, text: text! }));
+  const found = readFileSync(join(ROOT, document), "utf8").matchAll(BLOCK);
+  return [...found].map(([, needs, language, text]) => ({ needs, language: language!, text: text! }));
 }
 
 const withoutTimes = (text: string): string => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME");
 
 /** Bash, with an output file for each block. */
-/** The line of README.md by which a shell finds the command. */
-const EXPORT_PATH = /^ {4}(export PATH=.*)$/m.exec(readFileSync(join(ROOT, "README.md"), "utf8"))![1]!;
-
 function scriptOf(blocks: readonly Block[]): string {
   const shell = blocks.flatMap(({ language, text }, i) =>
     language === "sh" ? [`exec > out.${i} 2>&1\n${text}`] : [],
   );
-  const find = `cd ${ROOT}; ${EXPORT_PATH}; cd "$OLDPWD"`;
-  return ["set -eu", find, "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT", ...shell].join("\n");
+  return ["set -eu", FIND_RINGWAY, "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT", ...shell].join("\n");
 }
 
-const hasQemu = spawnSync("qemu-system-x86_64", ["--version"]).status === 0;
+const runs = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0;
+const forQemu = runs("qemu-system-x86_64", "--version") ? "" : " (skipped: no qemu-system-x86_64 in PATH)";
 
-const forQemu = hasQemu ? "" : " (skipped: no qemu-system-x86_64 in PATH)";
+/** Programs that a block may need. */
+const works: Readonly<Record<string, boolean>> = {
+  unshare: runs("unshare", "--user", "--map-root-user", "--net", "true"),
+  bwrap: runs(
+    "bwrap",
+    "--unshare-all",
+    "--dev",
+    "/dev",
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    "--symlink",
+    "usr/lib",
+    "/lib",
+    "--symlink",
+    "usr/lib64",
+    "/lib64",
+    "/usr/bin/true",
+  ),
+};
+const absent = Object.keys(works).filter((program) => !works[program]);
+const without =
+  absent.length === 0 ? "" : ` (what needs ${absent.join(", ")} is left out: not here, or not allowed)`;
 
 describe.each([
-  ["README.md", ""],
-  ["docs/monitor.md", ""],
-  ["docs/vm.md", forQemu],
-])("%s%s", (document, skipped) => {
+  ["README.md", without, ""],
+  ["docs/monitor.md", "", ""],
+  ["docs/policy.md", "", ""],
+  ["docs/vm.md", "", forQemu],
+])("%s%s%s", (document, _, skipped) => {
   it.skipIf(skipped !== "")("has examples that run, and print what it says", async () => {
-    const blocks = blocksOf(document).filter(({ language }) => language !== "xml");
-    expect(new Set(blocks.map(({ language }) => language))).toEqual(new Set(["yaml", "js", "sh", "text"]));
+    const left = blocksOf(document).filter(({ language }) => language !== "xml");
+    const runnable = ({ needs }: Block): boolean => needs === undefined || works[needs]!;
+    // What is left out takes what it prints along.
+    const blocks = left.filter((block, i) => runnable(block.language === "text" ? left[i - 1]! : block));
+    expect(["yaml", "js", "sh", "text"]).toEqual(
+      expect.arrayContaining(blocks.map(({ language }) => language)),
+    );
     const folder = temporaryFolder();
-    symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
+    // What lies beside README.md.
+    for (const name of ["node_modules", "packages"]) symlinkSync(join(ROOT, name), join(folder, name));
     for (const { language, text } of blocks) {
       if (language !== "yaml" && language !== "js") continue;
       const name = /^(?:#|\/\/) (\S+)\n/.exec(text)?.[1];
@@ -60,17 +92,68 @@ describe.each([
     );
     expect(code, `${stderr}${printed.join("")}`).toBe(0);
     for (const [i, { language, text }] of blocks.entries()) {
-      if (language === "text") expect(withoutTimes(printed[i - 1]!)).toBe(withoutTimes(text));
+      const asThere = (output: string): string => withoutTimes(output.replaceAll(folder, "/home/you"));
+      if (language === "text") expect(asThere(printed[i - 1]!)).toBe(withoutTimes(text));
     }
   });
 });
 
-describe("README.md", () => {
+const documents = [
+  "README.md",
+  "SECURITY.md",
+  ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`),
+];
+
+describe.each(documents)("%s", (document) => {
+  const text = readFileSync(join(ROOT, document), "utf8");
+
   it("names files that are there", () => {
-    const text = readFileSync(join(ROOT, "README.md"), "utf8");
-    for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
-      expect(() => readFileSync(join(ROOT, target!)), target).not.toThrow();
+    for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
+      expect(existsSync(join(ROOT, dirname(document), target!)), target).toBe(true);
     }
+  });
+
+  it("starts nothing by npx that signals are for", () => {
+    const code = [...text.matchAll(/^(?: {4}.*|```[\s\S]*?^```)$/gm)].map(([block]) => block);
+    expect(code.filter((block) => /\bnpx\b.*\bringway (monitor|vm)\b/.test(block))).toEqual([]);
+  });
+});
+
+describe("README.md", () => {
+  it.skipIf(!works.bwrap)(
+    "shows a way to shut a program in that hides the host's files, sockets and network",
+    async () => {
+      const folder = temporaryFolder();
+      for (const name of ["node_modules", "packages"]) symlinkSync(join(ROOT, name), join(folder, name));
+      for (const name of ["guest.mjs", "ringway.sock", "secret"]) writeFileSync(join(folder, name), "");
+      const web = createServer().listen(0, "127.0.0.1");
+      const other = createServer().listen(join(folder, "other.sock"));
+      onTestFinished(() => {
+        web.close();
+        other.close();
+      });
+      await Promise.all([once(web, "listening"), once(other, "listening")]);
+      const { port } = web.address() as AddressInfo;
+      const { text } = blocksOf("README.md").find(({ needs }) => needs === "bwrap")!;
+      const outside = join(folder, "other.sock");
+      const program = `
+      import { readdirSync } from "node:fs";
+      import { connect } from "node:net";
+      console.log(readdirSync("/").sort().join(), readdirSync("/app").sort().join());
+      for (const to of [{ port: ${port}, host: "127.0.0.1" }, { path: "${outside}" }])
+        connect(to).on("connect", () => console.log("reached", to)).on("error", ({ code }) => console.log(code));`;
+      writeFileSync(join(folder, "guest.mjs"), program);
+      const { code, stdout, stderr } = await start(["bash", "-c", text], { cwd: folder }).ended;
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      const [seen, ...refusals] = stdout.trim().split("\n");
+      expect(seen).toBe("app,dev,lib,lib64,node,usr guest.mjs,node_modules,packages,ringway.sock");
+      expect(refusals.sort()).toEqual(["ECONNREFUSED", "ENOENT"]);
+    },
+  );
+
+  it("leads to every document", () => {
+    const text = readFileSync(join(ROOT, "README.md"), "utf8");
+    expect(documents.filter((name) => name !== "README.md" && !text.includes(`](${name}`))).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
 // Runs the real command, as a process.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,6 +10,11 @@ import { afterAll, afterEach } from "vitest";
 
 export const RINGWAY: string = fileURLToPath(new URL("../bin/ringway.js", import.meta.url));
 export const ROOT: string = fileURLToPath(new URL("../../../", import.meta.url));
+
+/** What a shell says first, as README.md has it, to find the command. */
+export const FIND_RINGWAY: string = `cd ${ROOT}; ${
+  /^ {4}(export PATH=.*)$/m.exec(readFileSync(join(ROOT, "README.md"), "utf8"))![1]
+}; cd "$OLDPWD"`;
 
 export interface Ended {
   readonly code: number | NodeJS.Signals;
@@ -41,10 +46,14 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-export function start(
-  command: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Running {
+interface RunningOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** What it reads; without it, nothing. */
+  readonly input?: string | Uint8Array;
+}
+
+export function start(command: readonly string[], options: RunningOptions = {}): Running {
   return new Running(command, options);
 }
 
@@ -61,15 +70,14 @@ export class Running {
   readonly #child: ChildProcess;
   #wake: () => void = () => {};
 
-  constructor(
-    [program, ...args]: readonly string[],
-    { cwd = ROOT, env = {} }: { cwd?: string; env?: NodeJS.ProcessEnv },
-  ) {
+  constructor([program, ...args]: readonly string[], { cwd = ROOT, env = {}, input = "" }: RunningOptions) {
     const child = spawn(program!, args, {
       cwd,
       env: { ...process.env, NODE_OPTIONS: "", ...env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
     });
+    // One that reads nothing may be gone by now.
+    child.stdin!.on("error", () => {}).end(input);
     running.add(child);
     this.#child = child;
     this.pid = child.pid!;

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { Guest, type RefusedError } from "@ringway/guest";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { RINGWAY, ringway, start, startMonitor, temporaryFolder } from "./helpers.ts";
+import { FIND_RINGWAY, RINGWAY, ringway, start, startMonitor, temporaryFolder } from "./helpers.ts";
 
 async function attach(socket: string): Promise<Guest> {
   const guest = await Guest.attach(socket);
@@ -49,6 +49,23 @@ describe("ringway monitor", () => {
     monitor.process.kill("SIGHUP");
     await monitor.process.logged("policy reloaded");
     expect((await guest.args()).argv).toEqual(["after"]);
+  });
+
+  it("started as README.md says, it gets SIGHUP and SIGTERM that a shell sends to $!, and leaves nothing behind", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "policy.yaml"), "version: 1\n");
+    const script = `${FIND_RINGWAY}
+      ringway monitor --policy policy.yaml --listen attach.sock 2> log &
+      until grep -q 'monitor is ready' log; do sleep 0.05; done
+      kill -HUP $!
+      until grep -q 'policy reloaded' log; do sleep 0.05; done
+      kill -TERM $!
+      wait $!
+      echo "exit code $?"
+      kill -0 $! || ls`;
+    const { stdout } = await start(["bash", "-c", script], { cwd: folder }).ended;
+    expect(stdout).toBe("exit code 0\nlog\npolicy.yaml\n");
+    expect(readFileSync(join(folder, "log"), "utf8")).toMatch(/"msg":"monitor has stopped"\}\n$/);
   });
 
   it("refuses a bad policy on SIGHUP with its report, keeps the old one and goes on", async () => {
