@@ -141,7 +141,7 @@ describe("below a read-only root within a read-write one", () => {
     ] as const) {
       const failure = await failureOf(rename(from, to));
       expect(failure, from).toMatchObject({ errno: Errno.EACCES, rule });
-      expect(failure!.message).toContain("the root of rule");
+      expect(failure!.message).toContain("the folder of rule");
     }
     mkdirSync(onHost("replacement"));
     expect(await failureOf(rename("/data/replacement", "/data/empty"))).toMatchObject({ rule: "empty" });

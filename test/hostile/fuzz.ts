@@ -30,7 +30,13 @@ const kept = values.regression === undefined ? {} : JSON.parse(readFileSync(valu
 const number = (
   name: "minutes" | "mutations" | "seed" | "from" | "steps" | "pairs",
   otherwise: number,
-): number => Number(values[name] ?? kept[name] ?? otherwise);
+): number => {
+  const value = Number(values[name] ?? kept[name] ?? otherwise);
+  // Not a number compares with nothing: the run would have no end, or none of its checks.
+  if (value >= 0 && Number.isFinite(value)) return value;
+  process.stderr.write(`npm run fuzz: --${name}: expected a number from 0, found "${values[name]}"\n`);
+  return process.exit(2);
+};
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 

@@ -2,8 +2,9 @@
 // when they run, so that help and usage errors need neither koffi nor the policy's parser.
 
 import { readFileSync } from "node:fs";
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { Exit, failureOf, UsageError } from "./errors.ts";
+import { BOUNDS, time, whole } from "./numbers.ts";
 import { NO_SIGNALS, type Signals } from "./signals.ts";
 import { standard } from "./standard.ts";
 
@@ -11,6 +12,7 @@ const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"
 const EXAMPLES = `
 Examples:
   ringway demo
+  ringway policy init policy.yaml
   ringway policy check policy.yaml
   ringway policy explain policy.yaml connect example.com:443
   ringway monitor --policy policy.yaml --listen /run/ringway.sock
@@ -61,25 +63,24 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     .option(
       "--vm <name:memory=file,doorbell=socket>",
       "serve a virtual machine (docs/vm.md); may be given several times, and size= with a file that is to be made",
-      vm,
-      [],
+      repeated,
     )
     .option(
       "--busy-poll-us <n>",
       "how long to look for work before sleeping, in microseconds (default: 50)",
-      whole(1_000_000),
+      whole(BOUNDS.busyPollUs),
     )
     .option(
       "--drain-ms <n>",
       "how long transfers may go on after SIGTERM or SIGINT (default: 5000)",
-      whole(3_600_000),
+      whole(BOUNDS.drainMs),
     )
     .option(
       "--name-server <address>",
       "ask this name server, address or address:port; may be given several times (default: those of resolv.conf)",
-      (text: string, earlier: readonly string[] = []) => [...earlier, text],
+      repeated,
     )
-    .option("--max-guests <n>", "guests at once (default: 256)", whole(100_000))
+    .option("--max-guests <n>", "guests at once (default: 256)", whole(BOUNDS.maxGuests))
     .option("--audit <file>", "append audit lines to this file, not to stderr; SIGHUP opens it anew")
     .addOption(
       new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("info"),
@@ -88,7 +89,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
       if (options.policy === undefined) throw new UsageError("expected --policy FILE: what guests may do");
       const { runMonitor } = await import("./commands/monitor.ts");
       const { parseVmOption } = await import("./vm-option.ts");
-      const vms = (options.vm as string[]).map((text) => {
+      const vms = ((options.vm ?? []) as string[]).map((text) => {
         const parsed = parseVmOption(text);
         if (typeof parsed === "string") throw new UsageError(`--vm: ${parsed}`);
         return parsed;
@@ -105,8 +106,13 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     .option(
       "--grace-ms <n>",
       "how long QEMU may go on after the guest's exit, or after a signal",
-      whole(3_600_000),
+      whole(BOUNDS.graceMs),
       5000,
+    )
+    .option(
+      "--boot-timeout <time>",
+      "end the run where no guest attaches within this time: 90s, 2m (default: none)",
+      time,
     )
     .option("--audit <file>", "append audit lines to this file, not to stderr")
     .addOption(
@@ -114,7 +120,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     )
     .addHelpText(
       "after",
-      "\nExit codes: the guest's, or QEMU's; 1 failed, 2 wrong usage, 127 no such program.",
+      "\nExit codes: the guest's, or QEMU's; 1 failed, 2 wrong usage, 124 no guest in time, 127 no such program.",
     )
     .action(async (words, options) => {
       const { runVm } = await import("./commands/vm.ts");
@@ -122,14 +128,21 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     });
 
   const policy = command(program, "policy", "look into policy files");
-  command(policy, "check", "report every mistake of a policy file, with its line and column")
-    .argument("<file>", "the policy file")
+  command(policy, "init", "write a policy to begin with: it allows nothing, and has examples in comments")
+    .argument("[file]", "where to; never over a file that is there. - is standard output", "policy.yaml")
     .action(async (file) => {
-      const { checkPolicy } = await import("./commands/policy.ts");
-      ended(await checkPolicy(file));
+      const { initPolicy } = await import("./commands/policy-init.ts");
+      ended(initPolicy(file));
+    });
+  command(policy, "check", "report every mistake of policy files, with its line and column")
+    .argument("<file...>", "the policy files; - is standard input")
+    .addHelpText("after", "\nExit codes: 0 all are good, 1 one is not, 2 wrong usage.")
+    .action(async (files) => {
+      const { checkPolicies } = await import("./commands/policy.ts");
+      ended(await checkPolicies(files));
     });
   command(policy, "explain", "say what a policy decides, by which rule, and why")
-    .argument("<file>", "the policy file")
+    .argument("<file>", "the policy file; - is standard input")
     .addArgument(new Argument("<what>", "what a guest would do").choices(["connect", "listen", "file"]))
     .argument("<target>", "HOST:PORT to connect to, ADDRESS:PORT to listen on, or an absolute path")
     .option("--write", "file: to write, not only to read")
@@ -166,7 +179,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     .option(
       "--timeout-ms <n>",
       "how long the testee may take for one answer (default: 5000)",
-      whole(3_600_000),
+      whole(BOUNDS.timeoutMs),
     )
     .addHelpText("after", "\nExit codes: 0 nothing failed, 1 something did, 2 wrong usage.")
     .action(async (testee, options) => {
@@ -206,18 +219,9 @@ function fullName(made: Command): string {
   return made.parent === null ? made.name() : `${fullName(made.parent)} ${made.name()}`;
 }
 
-function vm(text: string, earlier: readonly string[]): string[] {
+/** For commander: an option that may be given several times. */
+function repeated(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, text];
-}
-
-function whole(highest: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value > highest) {
-      throw new InvalidArgumentError(`Expected a whole number from 0 to ${highest}.`);
-    }
-    return value;
-  };
 }
 
 function version(): string {

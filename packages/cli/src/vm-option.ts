@@ -1,8 +1,8 @@
 // --vm NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]: a virtual machine for the monitor to serve.
 
 import { resolve } from "node:path";
-import type { VmOptions } from "@ringway/monitor";
-import { parseQemuSize } from "./vm/size.ts";
+import { unexpandedPath, type VmOptions } from "@ringway/monitor";
+import { parseMemory } from "./vm/size.ts";
 
 const FORM = "NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]";
 const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
@@ -25,10 +25,14 @@ export function parseVmOption(text: string): VmOptions | string {
   }
   const missing = ["memory", "doorbell"].find((key) => !fields.has(key));
   if (missing !== undefined) return `expected ${FORM}; ${missing} is missing`;
+  for (const key of ["memory", "doorbell"]) {
+    const problem = unexpandedPath(fields.get(key)!);
+    if (problem !== undefined) return `${key}: ${problem}`;
+  }
   const [memory, doorbell] = [resolve(fields.get("memory")!), resolve(fields.get("doorbell")!)];
   const size = fields.get("size");
   if (size === undefined) return { name, memory, doorbell };
-  const memoryBytes = parseQemuSize(size);
-  if (memoryBytes === undefined) return `expected a size such as 64M, found "${size}"`;
+  const memoryBytes = parseMemory(size);
+  if (typeof memoryBytes === "string") return `size: ${memoryBytes}`;
   return { name, memory, doorbell, memoryBytes };
 }

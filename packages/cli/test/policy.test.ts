@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ringway, temporaryFolder } from "./helpers.ts";
+import { RINGWAY, ringway, start, temporaryFolder } from "./helpers.ts";
 
 const folder = temporaryFolder();
 const good = join(folder, "good.yaml");
@@ -65,7 +65,73 @@ files:
       `${bad}:4:5: connect[0]: unknown key "prots"; did you mean "ports"?`,
       `${bad}:5:12: connect[1].allow: expected a name pattern, an address or a CIDR; 10.0.0.1/8 has bits set below its prefix; the network is 10.0.0.0/8`,
       `${bad}:6:17: connect[1].ports[1]: expected a port from 1 to 65535, or a range such as 8000-8100; found "http"`,
+      `${bad}:9:11: files[0].host: expected a folder that exists; "${folder}/nowhere": ENOENT: no such file or directory`,
     ]);
+  });
+
+  it("lists what is wrong with the text and with the folders of the host in one round", async () => {
+    const bad = join(folder, "both.yaml");
+    writeFileSync(
+      bad,
+      `version: 1
+connect:
+  - { allow: example.com, prots: 443 }
+files:
+  - { guest: /a, host: ./nowhere, access: ro }
+  - { guest: /b, host: ~/b, access: ro }
+  - { guest: /c, host: ./data, access: rx }
+  - { guest: /d, host: ., access: ro }
+  - { guest: /e, host: "\${HOME}/e", access: ro }
+`,
+    );
+    const { code, stderr } = await ringway("policy", "check", bad);
+    expect(code).toBe(1);
+    expect(stderr.trimEnd().split("\n")).toEqual([
+      `${bad}:3:27: connect[0]: unknown key "prots"; did you mean "ports"?`,
+      `${bad}:5:24: files[0].host: expected a folder that exists; "${folder}/nowhere": ENOENT: no such file or directory`,
+      `${bad}:6:24: files[1].host: expected a folder of the host; "~/b" has "~", which is not expanded: write out what it stands for`,
+      `${bad}:7:40: files[2].access: expected one of ro, rw; found "rx"`,
+      `${bad}:8:24: files[3].host: "${folder}" holds the policy (${bad}), which no guest may reach`,
+      `${bad}:9:24: files[4].host: expected a folder of the host; "\${HOME}/e" has "\${HOME}", which is not expanded: write out what it stands for`,
+    ]);
+  });
+
+  it("takes several files: each has its own result, and one that is bad fails all", async () => {
+    const bad = join(folder, "several.yaml");
+    writeFileSync(bad, "version: 2\n");
+    const nothing = join(folder, "nothing.yaml");
+    writeFileSync(nothing, "version: 1\n");
+    expect(await ringway("policy", "check", good, bad, nothing)).toEqual({
+      code: 1,
+      stdout: `${good}: ok (4 connect rules, 1 listen rule, 1 files rule)\n${nothing}: ok (0 connect rules, 0 listen rules, 0 files rules)\n`,
+      stderr: `${bad}:1:10: version: expected 1, found 2\n`,
+    });
+    expect((await ringway("policy", "check", good, nothing)).code).toBe(0);
+  });
+
+  it("reads standard input for -, with folders relative to the one that it is run in", async () => {
+    const check = (input: string | Uint8Array, ...args: string[]) =>
+      start([process.execPath, RINGWAY, "policy", ...args], { cwd: folder, input }).ended;
+    const text = readFileSync(good);
+    expect(await check(text, "check", "-")).toEqual({
+      code: 0,
+      stdout: "<stdin>: ok (4 connect rules, 1 listen rule, 1 files rule)\n",
+      stderr: "",
+    });
+    expect(await check("version: 2\n", "check", "-", good)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining(`${good}: ok`),
+      stderr: "<stdin>:1:10: version: expected 1, found 2\n",
+    });
+    expect(await check(`#${"x".repeat(2 ** 22)}`, "check", "-")).toMatchObject({
+      code: 1,
+      stderr: "<stdin>:1:1: is longer than 1MiB\n",
+    });
+    expect(await check(text, "explain", "-", "file", "/data/x")).toMatchObject({ code: 0 });
+    expect(await check(text, "check", "-", "-")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("- is standard input, which can be read once only"),
+    });
   });
 
   it("reports a folder that is not there, and a file that cannot be read", async () => {
@@ -104,6 +170,69 @@ files:
 
   it("accepts the demo's policy where it stands", async () => {
     expect((await ringway("policy", "check", "packages/cli/demo/policy.yaml")).code).toBe(0);
+  });
+});
+
+describe("policy init", () => {
+  const init = (cwd: string, ...args: string[]) =>
+    start([process.execPath, RINGWAY, "policy", "init", ...args], { cwd }).ended;
+
+  it("writes policy.yaml: it passes the check, allows nothing, and names the schema for editors", async () => {
+    const cwd = temporaryFolder();
+    const { code, stdout, stderr } = await init(cwd);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("policy.yaml: written");
+    const file = join(cwd, "policy.yaml");
+    expect((await ringway("policy", "check", file)).stdout).toBe(
+      `${file}: ok (0 connect rules, 0 listen rules, 0 files rules)\n`,
+    );
+    const [first] = readFileSync(file, "utf8").split("\n");
+    const schema = /^# yaml-language-server: \$schema=(file:\S+)$/.exec(first!)![1]!;
+    expect(JSON.parse(readFileSync(new URL(schema), "utf8"))).toMatchObject({ $id: "urn:ringway:policy:1" });
+  });
+
+  it("gives rules that pass the check when the # in front of them is taken away", async () => {
+    const cwd = temporaryFolder();
+    const { stdout } = await init(cwd, "-");
+    const file = join(cwd, "all.yaml");
+    writeFileSync(file, stdout.replaceAll(/^#(?=\S| {2})/gm, ""));
+    for (const name of ["input", "output"]) mkdirSync(join(cwd, name));
+    expect(await ringway("policy", "check", file)).toEqual({
+      code: 0,
+      stdout: `${file}: ok (3 connect rules, 1 listen rule, 2 files rules)\n`,
+      stderr: "",
+    });
+  });
+
+  it("never writes over a file, nor through a link", async () => {
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, "mine.yaml"), "mine\n");
+    symlinkSync("elsewhere.yaml", join(cwd, "link.yaml"));
+    for (const name of ["mine.yaml", "link.yaml"]) {
+      expect(await init(cwd, name)).toEqual({
+        code: 1,
+        stdout: "",
+        stderr: `ringway: cannot write ${name}: it is there already, and stays as it is (EEXIST)\n`,
+      });
+    }
+    expect(readFileSync(join(cwd, "mine.yaml"), "utf8")).toBe("mine\n");
+    expect(existsSync(join(cwd, "elsewhere.yaml"))).toBe(false);
+    expect((await init(cwd, "nowhere/policy.yaml")).stderr).toBe(
+      "ringway: cannot write nowhere/policy.yaml: its folder does not exist; make it first (ENOENT)\n",
+    );
+  });
+
+  it("names the schema of a node_modules above the file by a path that holds on other machines too", async () => {
+    const cwd = temporaryFolder();
+    const schema = "node_modules/@ringway/monitor/policy.schema.json";
+    for (const project of ["app", "an app"]) {
+      mkdirSync(join(cwd, project, "policies"), { recursive: true });
+      mkdirSync(join(cwd, project, "node_modules/@ringway/monitor"), { recursive: true });
+      writeFileSync(join(cwd, project, schema), "{}");
+      expect((await init(cwd, `${project}/policies/policy.yaml`)).code).toBe(0);
+      const text = readFileSync(join(cwd, project, "policies/policy.yaml"), "utf8");
+      expect(text.split("\n")[0]).toBe(`# yaml-language-server: $schema=../${schema}`);
+    }
   });
 });
 

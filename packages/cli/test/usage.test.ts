@@ -26,11 +26,12 @@ describe("help", () => {
         "--memory <size>",
         "--accel <name>",
         "--grace-ms <n>",
+        "--boot-timeout <time>",
       ],
     ],
     [
       ["policy", "--help"],
-      ["check", "explain"],
+      ["init", "check", "explain"],
     ],
     [
       ["policy", "explain", "--help"],
@@ -49,6 +50,10 @@ describe("help", () => {
     const { code, stdout } = await ringway(...args);
     expect(code).toBe(0);
     for (const text of texts) expect(stdout).toContain(text);
+  });
+
+  it("shows no empty list as a default", async () => {
+    expect((await ringway("monitor", "--help")).stdout).not.toMatch(/default: \[\]/);
   });
 
   it("is there through npx from the root", async () => {
@@ -87,7 +92,17 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     ],
     [
       ["monitor", "--policy", "x", "--vm", "web:memory=a,doorbell=b,size=big"],
-      '--vm: expected a size such as 64M, found "big"',
+      '--vm: size: expected a size such as 64M or 1G, found "big"',
+      "ringway monitor",
+    ],
+    [
+      ["monitor", "--policy", "x", "--vm", "web:memory=a,doorbell=b,size=0"],
+      `--vm: size: a PCI device's memory is a power of two, here from 1M to 4G; found "0"`,
+      "ringway monitor",
+    ],
+    [
+      ["monitor", "--policy", "x", "--vm", "web:memory=~/a,doorbell=b"],
+      '--vm: memory: "~/a" has "~", which is not expanded: write out what it stands for',
       "ringway monitor",
     ],
     [
@@ -123,9 +138,9 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     ],
     [["policy", "check"], "missing required argument 'file'", "ringway policy check"],
     [
-      ["policy", "check", "a", "b"],
-      "too many arguments for 'check'. Expected 1 argument but got 2.",
-      "ringway policy check",
+      ["policy", "init", "a", "b"],
+      "too many arguments for 'init'. Expected 1 argument but got 2.",
+      "ringway policy init",
     ],
     [
       ["policy", "explain", "x", "conect", "a:1"],
@@ -153,6 +168,21 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     expect(stderr).toBe(`ringway: ${message}\nTry '${command} --help'.\n`);
     expect(stdout).toBe("");
     expect(code).toBe(2);
+  });
+
+  it.each([
+    [["monitor", "--busy-poll-us"], "1000001", "<n>", "a whole number from 0 to 1000000."],
+    [["monitor", "--drain-ms"], "3600001", "<n>", "a whole number from 0 to 3600000."],
+    [["monitor", "--max-guests"], "0", "<n>", "a whole number from 1 to 100000."],
+    [["vm", "--grace-ms"], "3600001", "<n>", "a whole number from 0 to 3600000."],
+    [["vm", "--boot-timeout"], "0", "<time>", "a time from 1ms to 24h, such as 90s, 2m, or 90 for seconds."],
+    [["conformance", "--timeout-ms"], "0", "<n>", "a whole number from 1 to 3600000."],
+  ])("%j %s is out of bounds", async ([command, option], value, form, expected) => {
+    const { code, stderr } = await ringway(command!, option!, value);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: `ringway: option '${option} ${form}' argument '${value}' is invalid. Expected ${expected}\nTry 'ringway ${command} --help'.\n`,
+    });
   });
 
   it.each([[[]], [["policy"]]])("%j alone shows the help, on stderr", async (args: string[]) => {

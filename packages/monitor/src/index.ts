@@ -1,6 +1,6 @@
 // @ringway/monitor: the host side of Ringway. `Monitor.start` is where to begin; docs/monitor.md shows how.
 
-export { loadPolicy, NoAnswerError } from "./loading/loader.ts";
+export { loadPolicy, loadPolicyText, NoAnswerError } from "./loading/loader.ts";
 export { AuditError, type Violated } from "./logs/audit.ts";
 export { createLogger } from "./logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./logs/writer.ts";
@@ -16,6 +16,7 @@ export {
 export { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 export { NameServerError } from "./names/name-server.ts";
 export type { Lookup } from "./names/resolver.ts";
+export { MONITOR_BOUNDS } from "./options.ts";
 export * from "./policy/index.ts";
 export { COUNTERS, type CounterName, type CounterValues } from "./reactor/counters.ts";
 export type { ReactorMemory, Refusal } from "./reactor/messages.ts";

@@ -30,6 +30,7 @@ import { Audit, AuditError, type Violated } from "./logs/audit.ts";
 import { LogWriter } from "./logs/writer.ts";
 import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 import { type Lookup, Resolver } from "./names/resolver.ts";
+import { requireWithin } from "./options.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
 import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
@@ -238,9 +239,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   /**
    * Starts a monitor; resolves when it takes guests. Throws PolicyError for a bad policy file, SystemError where the
    * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG) or the audit file cannot be opened, AuditError
-   * where the policy needs one and there is none, NoAnswerError where a file system does not answer, and what addVm() throws.
+   * where the policy needs one and there is none, NoAnswerError where a file system does not answer, RangeError for a number out of
+   * its bounds (MONITOR_BOUNDS), and what addVm() throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
+    for (const name of ["busyPollUs", "maxGuests", "lingerMs"] as const) requireWithin(name, options[name]);
+    for (const port of options.ownPorts ?? []) requireWithin("ownPorts", port);
     let monitor: Monitor | undefined;
     let failure: Error | undefined;
     const failing = (part: string) => (error: Error) => {
@@ -350,6 +354,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    */
   reservePort(port: number): void {
     this.#requireOpen();
+    requireWithin("ownPorts", port);
     this.#ownPorts.add(port);
     this.#send({ kind: "own-ports", ports: this.#ownPortsNow() });
   }
@@ -509,7 +514,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * Repeated calls wait for the first. There is an end to it, whatever a disk does: work that it does not finish keeps its thread, and
    * the memory that it reads or writes, until the process ends.
    */
-  close(options: { readonly drainMs?: number } = {}): Promise<void> {
+  async close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    requireWithin("drainMs", options.drainMs);
     this.#closing ??= this.#close(options.drainMs ?? DEFAULT_DRAIN_MS);
     return this.#closing;
   }

@@ -1,7 +1,14 @@
 // A policy file for a command: its report is what people get to see.
 
-import { type KeptPlace, loadPolicy, type Policy, PolicyError } from "@ringway/monitor";
+import { type KeptPlace, loadPolicy, loadPolicyText, type Policy, PolicyError } from "@ringway/monitor";
 import { Failure } from "../errors.ts";
+
+/** Names standard input, where a command reads a policy once. */
+export const STDIN = "-";
+/** What that is called in reports. */
+const STDIN_NAME = "<stdin>";
+/** More than a policy may have: what comes after that need not be read to say so. */
+const STDIN_BYTES_MAX = 2 * 1024 * 1024;
 
 /** `kept`: what no folder of the policy may hold, beside what the policy itself names. */
 export async function loadForCommand(file: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
@@ -11,6 +18,34 @@ export async function loadForCommand(file: string, kept: readonly KeptPlace[] = 
     if (error instanceof PolicyError) throw policyFailure(error);
     throw error;
   }
+}
+
+/** The same for a command that ends after it; `file` may be STDIN. */
+export async function loadOnce(file: string): Promise<Policy> {
+  if (file !== STDIN) return await loadForCommand(file);
+  const bytes = await readStdin();
+  try {
+    return await loadPolicyText(bytes, { file: STDIN_NAME });
+  } catch (error) {
+    if (error instanceof PolicyError) throw policyFailure(error);
+    throw error;
+  }
+}
+
+/** What a file is called in what is printed. */
+export function nameOf(file: string): string {
+  return file === STDIN ? STDIN_NAME : file;
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > STDIN_BYTES_MAX) break;
+  }
+  return Buffer.concat(chunks);
 }
 
 export function policyFailure(error: PolicyError): Failure {

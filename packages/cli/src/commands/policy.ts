@@ -2,7 +2,7 @@
 
 import { canonicalAddress, type Decision, hostLookup, type Policy, PolicyMatcher } from "@ringway/monitor";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
-import { loadForCommand } from "./load.ts";
+import { loadOnce, nameOf, STDIN } from "./load.ts";
 
 export interface ExplainOptions {
   readonly write?: boolean;
@@ -13,16 +13,33 @@ export interface ExplainOptions {
 
 type What = "connect" | "listen" | "file";
 
-export async function checkPolicy(file: string): Promise<number> {
-  const { connect, listen, files, audit } = await loadForCommand(file);
+/** Each file by itself: what is good on stdout, what is not on stderr. */
+export async function checkPolicies(files: readonly string[]): Promise<number> {
+  if (files.filter((file) => file === STDIN).length > 1) {
+    throw new UsageError("- is standard input, which can be read once only");
+  }
+  let code: number = Exit.OK;
+  for (const file of files) {
+    try {
+      await checkPolicy(file);
+    } catch (error) {
+      if (!(error instanceof Failure && error.isReport)) throw error;
+      console.error(error.message);
+      code = Exit.FAILED;
+    }
+  }
+  return code;
+}
+
+async function checkPolicy(file: string): Promise<void> {
+  const { connect, listen, files, audit } = await loadOnce(file);
   const counts = [
     plural(connect.length, "connect rule"),
     plural(listen.length, "listen rule"),
     plural(files.length, "files rule"),
   ];
-  console.log(`${file}: ok (${counts.join(", ")})`);
+  console.log(`${nameOf(file)}: ok (${counts.join(", ")})`);
   if (audit === "required") console.log("  note: `audit: required` needs a monitor with --audit FILE");
-  return Exit.OK;
 }
 
 /** One thing that was judged: the request itself, or an address that its name resolves to. */
@@ -43,7 +60,7 @@ export async function explainPolicy(
     throw new UsageError("--resolve and --address go with connect only");
   }
   const endpoint = what === "file" ? undefined : parseEndpoint(what, target);
-  const policy = await loadForCommand(file);
+  const policy = await loadOnce(file);
   const matcher = new PolicyMatcher(policy);
   let judged: Judged[];
   let note: string | undefined;

@@ -112,7 +112,7 @@ function check(condition: boolean, otherwise: string): asserts condition {
 /** A copy of the policy and of the folders that it names beside it, and something outside of them. */
 function makeFolders(folder: string): string {
   cpSync(DEMO, folder, { recursive: true });
-  writeFileSync(join(folder, "secret"), "outside of every root\n");
+  writeFileSync(join(folder, "secret"), "outside of every folder\n");
   symlinkSync("../secret", join(folder, "scratch/way-out"));
   return join(folder, "policy.yaml");
 }

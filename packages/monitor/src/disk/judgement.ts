@@ -49,7 +49,7 @@ export function refused(errno: number, rule: string, why: string): Failed {
   return { errno, refusal: { errno, rule, why } };
 }
 
-export const escaped = (): Failed => refused(Errno.EXDEV, "beneath", "leads out of its root");
+export const escaped = (): Failed => refused(Errno.EXDEV, "beneath", "leads out of the policy's folders");
 const crossing = (): Failed =>
   refused(Errno.EXDEV, "mounts", "leads onto another mount, and its rule does not say crossMounts");
 

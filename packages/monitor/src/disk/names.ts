@@ -112,7 +112,7 @@ function special({ kind }: FileStat): Failed | undefined {
 
 function aRoot({ tree }: Landing, found: FileStat): Failed | undefined {
   const guard = found.kind === "directory" ? tree.guards.get(identityOf(found)) : undefined;
-  return guard && refused(Errno.EACCES, guard.rule, `is the root of rule "${guard.rule}"`);
+  return guard && refused(Errno.EACCES, guard.rule, `is the folder of rule "${guard.rule}"`);
 }
 
 /** The root that would move with a folder. */
@@ -126,7 +126,7 @@ function holdsRoot(landing: Landing, moved: FileStat): Failed | undefined {
     ? tree.roots.find((other) => mayLieIn(root, other) && liesBelow(other.fd, identity, climbed))
     : undefined;
   if (inside === undefined) return aRoot(landing, moved);
-  return refused(Errno.EACCES, inside.rule, `would move the root of rule "${inside.rule}"`);
+  return refused(Errno.EACCES, inside.rule, `would move the folder of rule "${inside.rule}"`);
 }
 
 /** How many names keep a folder from being removed that no guest can name: of the first batch, which is enough to say why. */

@@ -83,7 +83,7 @@ export function refusedKind(why: string): Failed {
 /** May what this is be changed, although it may have a name below a root that is read-only? */
 export function severalNames({ root }: Landing, { kind, links }: FileStat): Failed | undefined {
   if (kind !== "file" || links <= 1 || !root.sharesReadOnly) return undefined;
-  const why = `has ${links} names, and one of them may lie below a root that is read-only`;
+  const why = `has ${links} names, and one of them may lie below a folder that is read-only`;
   return refused(Errno.EACCES, "links", why);
 }
 

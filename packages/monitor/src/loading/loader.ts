@@ -78,8 +78,8 @@ export class Loader {
   }
 
   /** Throws PolicyError, NoAnswerError. */
-  check(path: string, kept: readonly KeptPlace[]): Promise<Policy> {
-    return this.#ask({ kind: "check", path, kept }).catch((error) => rejectFile(path, error));
+  check(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<Policy> {
+    return this.#ask({ kind: "check", path, bytes, kept }).catch((error) => rejectFile(path, error));
   }
 
   /** A policy, or a policy file, and its roots, whose descriptors are the caller's. Throws PolicyError, NoAnswerError. */
@@ -194,9 +194,21 @@ export class Loader {
 
 /** A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. Throws PolicyError. */
 export async function loadPolicy(path: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
+  return await checkOnce(path, kept);
+}
+
+/** The same of a text, UTF-8; `file` is for messages, and its folder for relative hosts of files. Throws PolicyError. */
+export async function loadPolicyText(
+  bytes: Uint8Array,
+  { file, kept = [] }: { readonly file: string; readonly kept?: readonly KeptPlace[] },
+): Promise<Policy> {
+  return await checkOnce(file, kept, bytes);
+}
+
+async function checkOnce(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<Policy> {
   const loader = new Loader(() => {});
   try {
-    return await loader.check(path, kept);
+    return await loader.check(path, kept, bytes);
   } finally {
     await loader.close();
   }

@@ -42,7 +42,13 @@ export interface LoaderAnswers {
 }
 
 export type LoaderQuestion =
-  | { readonly kind: "check"; readonly path: string; readonly kept: readonly KeptPlace[] }
+  | {
+      readonly kind: "check";
+      readonly path: string;
+      /** What to judge in place of a file; `path` is what to call it then. */
+      readonly bytes?: Uint8Array | undefined;
+      readonly kept: readonly KeptPlace[];
+    }
   | { readonly kind: "load"; readonly path: string; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "open"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "judge"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }

@@ -28,8 +28,12 @@ const readsFile = ({ kind }: LoaderQuestion): boolean => kind === "check" || kin
 
 function answer(question: LoaderQuestion, reading: Reading | undefined): unknown {
   switch (question.kind) {
-    case "check":
-      return reading!.readPolicy(question.path, question.kept, at);
+    case "check": {
+      const { path, bytes, kept } = question;
+      return bytes === undefined
+        ? reading!.readPolicy(path, kept, at)
+        : reading!.judgePolicy(bytes, path, kept, at);
+    }
     case "load":
       return open(reading!.readPolicy(question.path, question.kept, at));
     case "open":

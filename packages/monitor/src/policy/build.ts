@@ -26,6 +26,7 @@ import {
   type PortRange,
   type VmEntry,
 } from "./types.ts";
+import { unexpandedPath } from "./unexpanded.ts";
 
 /** The file as the schema leaves it; where the schema complained, a value may be anything. */
 export interface RawPolicy {
@@ -77,10 +78,22 @@ export interface BuildContext {
   complain(path: Path, message: string): void;
 }
 
+export interface BuiltPolicy {
+  readonly policy: Policy;
+  /** Rules of policy.files whose folders may be looked at, also where others are wrong. */
+  readonly folders: readonly FolderToCheck[];
+}
+
+export interface FolderToCheck {
+  /** Its place in the file. */
+  readonly index: number;
+  readonly rule: FilesRule;
+}
+
 /** An entry of a list, or the one value that stands for a list of one, with its path. */
 type Entry<T> = readonly [value: T, path: Path];
 
-export function buildPolicy(raw: RawPolicy, context: BuildContext): Policy {
+export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy {
   const ids = new Map<string, Path>();
   const rules = <Raw extends { readonly id?: string }, Rule>(
     list: "connect" | "listen" | "files",
@@ -97,11 +110,19 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): Policy {
 
   const connect = rules("connect", (rule: RawRule, id, path) => connectRule(rule, id, path, context));
   const listen = rules("listen", (rule: RawRule, id, path) => listenRule(rule, id, path, context));
-  const files = rules("files", (rule: RawFiles, id, path) => filesRule(rule, id, path, context));
+  const folders: FolderToCheck[] = [];
+  const files = rules("files", (rule: RawFiles, id, path) => {
+    const built = filesRule(rule, id, path, context);
+    const isRight = (key: string): boolean => !context.isBroken([...path, key]);
+    if (["host", "access", "crossMounts"].every(isRight) && unexpandedPath(rule.host) === undefined) {
+      folders.push({ index: Number(path[1]), rule: built });
+    }
+    return built;
+  });
   checkGuest(raw.guest, context);
   checkShadows(raw.files ?? [], context);
 
-  return {
+  const policy: Policy = {
     version: 1,
     guest: { argv: raw.guest?.argv ?? [], env: raw.guest?.env ?? {} },
     refusals: raw.refusals ?? "explain",
@@ -113,6 +134,7 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): Policy {
     limits: limits(raw.limits ?? {}, context),
     timeouts: { ...defaults.DEFAULT_TIMEOUTS, ...raw.timeouts },
   };
+  return { policy, folders };
 }
 
 /** Each text, and all together, must fit the frame that carries them. */
@@ -197,6 +219,8 @@ function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext
   const guest = splitPath(isKnown("guest") ? rule.guest : "/");
   if ("problem" in guest) context.complain([...path, "guest"], `expected an absolute path; ${guest.problem}`);
   const components = "problem" in guest ? [] : guest.components;
+  if (isKnown("guest")) checkExpanded(rule.guest, "an absolute path", [...path, "guest"], context);
+  if (isKnown("host")) checkExpanded(rule.host, "a folder of the host", [...path, "host"], context);
   return {
     id,
     guest: `/${components.join("/")}`,
@@ -204,6 +228,11 @@ function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext
     access: rule.access,
     crossMounts: rule.crossMounts ?? false,
   };
+}
+
+function checkExpanded(text: string, expected: string, path: Path, context: BuildContext): void {
+  const problem = unexpandedPath(text);
+  if (problem !== undefined) context.complain(path, `expected ${expected}; ${problem}`);
 }
 
 function vms(raw: readonly RawVm[], context: BuildContext): VmEntry[] {
@@ -219,6 +248,8 @@ function vms(raw: readonly RawVm[], context: BuildContext): VmEntry[] {
     ) {
       return [];
     }
+    checkExpanded(vm.memory, "a path of the host", [...path, "memory"], context);
+    checkExpanded(vm.doorbell, "a path of the host", [...path, "doorbell"], context);
     const memory = resolve(context.folder, vm.memory);
     if (names.has(vm.name))
       context.complain([...path, "name"], `another VM is called ${quoted(vm.name)} already`);

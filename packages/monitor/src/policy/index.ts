@@ -23,3 +23,4 @@ export {
   type Timeouts,
   type VmEntry,
 } from "./types.ts";
+export { unexpandedPath } from "./unexpanded.ts";

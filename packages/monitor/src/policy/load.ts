@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { POLICY_FILE_BYTES_MAX } from "./defaults.ts";
-import { PolicyError, type PolicyProblem } from "./errors.ts";
+import { PolicyError } from "./errors.ts";
 import { parseWithSource, problemAt } from "./parse.ts";
 import { type KeptPlace, rootProblems } from "./roots.ts";
 import { formatSize } from "./sizes.ts";
@@ -15,35 +15,50 @@ import type { Policy } from "./types.ts";
  */
 export function readPolicy(path: string, kept: readonly KeptPlace[], at: (path: string) => void): Policy {
   at(path);
-  const { policy, source } = parseWithSource(readText(path), path);
-  const problems = policy.files.flatMap((rule, index): PolicyProblem[] => {
-    at(rule.host);
-    const problem = folderProblem(rule.host);
-    return problem === undefined ? [] : [problemAt(source, ["files", index, "host"], problem)];
-  });
-  for (const { index, message } of rootProblems(policy, [{ what: "the policy", path }, ...kept], at)) {
-    problems.push(problemAt(source, ["files", index, "host"], message));
-  }
-  if (problems.length > 0) throw new PolicyError(path, problems);
-  return policy;
-}
-
-function readText(path: string): string {
   let bytes: Buffer;
   try {
     bytes = readStart(path, POLICY_FILE_BYTES_MAX + 1);
   } catch (error) {
     throw wholeFile(path, `cannot be read: ${systemMessage(error)}`, { cause: error });
   }
+  return judgePolicy(bytes, path, [{ what: "the policy", path }, ...kept], at);
+}
+
+/** The same of a policy that came some other way than by a file. Every problem of text and folders is in one PolicyError. */
+export function judgePolicy(
+  bytes: Uint8Array,
+  file: string,
+  kept: readonly KeptPlace[],
+  at: (path: string) => void,
+): Policy {
+  const { policy, folders, source, problems: ofText } = parseWithSource(decode(bytes, file), file);
+  const problems = [...ofText];
+  const complain = (index: number, message: string): void => {
+    problems.push(problemAt(source, ["files", index, "host"], message));
+  };
+  for (const { index, rule } of folders) {
+    at(rule.host);
+    const problem = folderProblem(rule.host);
+    if (problem !== undefined) complain(index, problem);
+  }
+  const files = folders.map(({ rule }) => rule);
+  for (const { index, message } of rootProblems({ files, vms: policy.vms }, kept, at)) {
+    complain(folders[index]!.index, message);
+  }
+  if (problems.length > 0) throw new PolicyError(file, problems);
+  return policy;
+}
+
+function decode(bytes: Uint8Array, file: string): string {
   if (bytes.length > POLICY_FILE_BYTES_MAX) {
-    throw wholeFile(path, `is longer than ${formatSize(POLICY_FILE_BYTES_MAX)}`);
+    throw wholeFile(file, `is longer than ${formatSize(POLICY_FILE_BYTES_MAX)}`);
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    const before = bytes.toString("utf8").split("\u{fffd}", 1)[0]!.split("\n");
+    const before = new TextDecoder().decode(bytes).split("\u{fffd}", 1)[0]!.split("\n");
     const place = { line: before.length, column: before.at(-1)!.length + 1 };
-    throw new PolicyError(path, [{ ...place, path: "", message: "expected UTF-8 text" }], { cause: error });
+    throw new PolicyError(file, [{ ...place, path: "", message: "expected UTF-8 text" }], { cause: error });
   }
 }
 

@@ -1,22 +1,26 @@
-// A policy's text to a Policy or a PolicyError with every problem: YAML (source.ts), then structure (schema.ts), then
-// meaning (build.ts). A text that is not YAML goes no further; wrong structure keeps only its own place from the last step.
+// A policy's text to a Policy, or to every problem that it has: YAML (source.ts), then structure (schema.ts), then meaning
+// (build.ts). A text that is not YAML goes no further; wrong structure keeps only its own place from the last step.
 import { dirname, resolve } from "node:path";
-import { buildPolicy, type RawPolicy } from "./build.ts";
+import { type BuiltPolicy, buildPolicy, type RawPolicy } from "./build.ts";
 import { PolicyError, type PolicyProblem } from "./errors.ts";
 import { formatPath, isMap, structureProblems } from "./schema.ts";
 import { type Path, readSource, type Source } from "./source.ts";
 import type { Policy } from "./types.ts";
 
-export interface ParsedPolicy {
-  readonly policy: Policy;
+/** Where there are problems, its policy is of no use to a monitor. */
+export interface ParsedPolicy extends BuiltPolicy {
   readonly source: Source;
+  readonly problems: readonly PolicyProblem[];
 }
 
 /** file is for messages, and its folder for relative hosts of files; nothing is read from the disk. */
 export function parsePolicy(text: string, options: { file: string }): Policy {
-  return parseWithSource(text, options.file).policy;
+  const { policy, problems } = parseWithSource(text, options.file);
+  if (problems.length > 0) throw new PolicyError(options.file, problems);
+  return policy;
 }
 
+/** Throws PolicyError where there is nothing to look further at: for what is not YAML, or no map. */
 export function parseWithSource(text: string, file: string): ParsedPolicy {
   const result = readSource(text);
   if ("problems" in result) throw new PolicyError(file, result.problems);
@@ -26,13 +30,12 @@ export function parseWithSource(text: string, file: string): ParsedPolicy {
   if (!isMap(source.value)) throw new PolicyError(file, structure);
   const wrong = new Set(structure.map(({ steps }) => formatPath(steps)));
   const problems: PolicyProblem[] = structure.map(({ steps: _, ...problem }) => problem);
-  const policy = buildPolicy(source.value as RawPolicy, {
+  const built = buildPolicy(source.value as RawPolicy, {
     folder: dirname(resolve(file)),
     isBroken: (path) => wrong.has(formatPath(path)),
     complain: (path, message) => problems.push(problemAt(source, path, message)),
   });
-  if (problems.length > 0) throw new PolicyError(file, problems);
-  return { policy, source };
+  return { ...built, source, problems };
 }
 
 export function problemAt(source: Source, path: Path, message: string): PolicyProblem {

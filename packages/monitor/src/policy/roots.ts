@@ -40,7 +40,7 @@ export function requireRoots(policy: Policy, kept: readonly KeptPlace[], at: (pa
  * told each path before it is looked at.
  */
 export function rootProblems(
-  policy: Policy,
+  policy: Pick<Policy, "files" | "vms">,
   kept: readonly KeptPlace[],
   at: (path: string) => void,
 ): RootProblem[] {
@@ -88,7 +88,7 @@ function foldersOfTwoAccesses(roots: readonly Root[]): ReadonlyMap<number, strin
     if (earlier !== undefined) {
       problems.set(
         index,
-        `is the folder of files[${earlier}] too, which is ${other}: one folder cannot be both`,
+        `is the folder of ${roots[earlier]!.rule} too, which is ${other}: one folder cannot be both`,
       );
     }
     if (!first.has(`${access}:${identity}`)) first.set(`${access}:${identity}`, index);

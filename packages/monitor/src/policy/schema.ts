@@ -6,6 +6,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.
 import type { PolicyProblem } from "./errors.ts";
 import type { Path, Source } from "./source.ts";
 import { expectedFound, nearest, quoted, shown } from "./text.ts";
+import { unexpandedPart } from "./unexpanded.ts";
 
 /** The same number of steps up from src/policy and from dist/policy. */
 const SCHEMA_URL = new URL("../../policy.schema.json", import.meta.url);
@@ -102,8 +103,11 @@ function toProblem(error: SchemaError, source: Source): StructureProblem | undef
     }
     case "const":
       return problem(expectedFound(String(params.allowedValue), shown(error.data)));
-    default:
-      return problem(expectedFound(expected ?? String(error.message), shown(error.data)));
+    default: {
+      const part = typeof error.data === "string" ? unexpandedPart(error.data) : undefined;
+      const hint = part === undefined ? "" : ` (${quoted(part)} is not expanded)`;
+      return problem(expectedFound(expected ?? String(error.message), shown(error.data)) + hint);
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 // that are scalars. Whatever the parser only warns of is a problem here.
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from "yaml";
 import type { PolicyProblem } from "./errors.ts";
+import { quoted } from "./text.ts";
 
 export type Path = readonly (string | number)[];
 
@@ -40,6 +41,8 @@ export function readSource(text: string): SourceResult {
       schema: "core",
       resolveKnownTags: false,
       logLevel: "error",
+      // Looked for below, where the key can be named; and not once for each pair of keys.
+      uniqueKeys: false,
     });
   } catch (error) {
     // The parser is recursive: thousands of nested brackets overflow the stack.
@@ -55,6 +58,28 @@ export function readSource(text: string): SourceResult {
       const quoted = `"*${alias.source}"`;
       const message = `expected a value, found an alias: quote it, ${quoted} (or, where an alias was meant, write it out)`;
       problems.push(problemAt(alias.range?.[0] ?? 0, message));
+    },
+    Scalar: (_, { value, source, range }) => {
+      if (value !== null || source !== "~") return;
+      problems.push(
+        problemAt(range?.[0] ?? 0, "expected a value, found ~, which is nothing in YAML: write a path out"),
+      );
+    },
+    Map: (_, { items }) => {
+      const firsts = new Map<string, number>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        const offset = start(key as Node) ?? 0;
+        const name = keyText(key.value);
+        const first = firsts.get(name);
+        if (first === undefined) firsts.set(name, offset);
+        else {
+          const { line } = positionOf(first);
+          problems.push(
+            problemAt(offset, `expected each key once, found ${quoted(name)} again (first in line ${line})`),
+          );
+        }
+      }
     },
     Pair: (_, pair) => {
       if (isScalar(pair.key)) return;
@@ -106,7 +131,6 @@ function isEmpty(node: Node | null | undefined): boolean {
 }
 
 function yamlMessage(code: string, message: string): string {
-  if (code === "DUPLICATE_KEY") return "expected each key once, found this one again";
   if (code === "MULTIPLE_DOCS") return "expected one document, found a second one";
   if (code === "BAD_ALIAS" && message.includes("empty")) {
     return 'expected a value, found an alias without a name: quote it, "*"';

@@ -28,7 +28,7 @@ export function place(guest: Attachment, protocol: number, path: string, write: 
   const { policy } = guest;
   const root = decision.ruleIndex;
   const { fd, reason } = policy.root(root);
-  if (fd < 0) return { errno: -fd, rule: "", reason: `the root of rule "${decision.rule}": ${reason}` };
+  if (fd < 0) return { errno: -fd, rule: "", reason: `the folder of rule "${decision.rule}": ${reason}` };
   return { tree: policy.tree, root, path: decision.relativePath, asFolder: ENDS_AS_FOLDER.test(path) };
 }
 

@@ -1,0 +1,44 @@
+// Numbers and times on the command line: what they may be, and how they are refused.
+
+import { InvalidArgumentError } from "commander";
+
+export type Bounds = readonly [least: number, most: number];
+
+/** Least and most of each, both allowed. Those of `ringway monitor` are the library's own (MONITOR_BOUNDS). */
+export const BOUNDS: Readonly<
+  Record<"busyPollUs" | "drainMs" | "maxGuests" | "graceMs" | "timeoutMs", Bounds>
+> = {
+  /** 0: never. A second and more is a processor given away. */
+  busyPollUs: [0, 1_000_000],
+  /** 0: cuts off at once. */
+  drainMs: [0, 3_600_000],
+  /** A monitor for nobody is a mistake. */
+  maxGuests: [1, 100_000],
+  /** 0: SIGKILL right after SIGTERM. */
+  graceMs: [0, 3_600_000],
+  /** No program answers in no time. */
+  timeoutMs: [1, 3_600_000],
+};
+
+/** For commander: a whole number within `bounds`. */
+export function whole([least, most]: Bounds): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** A boot that takes a day is none. */
+const TIME_MS_MAX = 24 * 3_600_000;
+
+/** For commander: milliseconds of `90`, `90s`, `1500ms`, `2m` or `1h`; seconds where there is no unit, as with timeout(1). */
+export function time(text: string): number {
+  const [, digits, unit = "s"] = /^(\d+)(ms|s|m|h)?$/.exec(text) ?? [];
+  const ms = Number(digits) * UNIT_MS[unit]!;
+  if (ms >= 1 && ms <= TIME_MS_MAX) return ms;
+  throw new InvalidArgumentError("Expected a time from 1ms to 24h, such as 90s, 2m, or 90 for seconds.");
+}
