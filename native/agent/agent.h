@@ -16,10 +16,11 @@
 //
 //   link.c     the host: DOWN, ATTACHING, UP                local.c     the descriptors of this side
 //   loop.c     epoll                                        socks.c, http.c, forward.c, service.c
-//   table.c    connections, run queue, time limits                      what each kind says and is told; body.c of HTTP
-//   turn.c     one turn of a connection                     publish.c   listeners on the host
-//   open.c     from a wish to an open stream                options.c, main.c
-//   carry.c    bytes, half-closes, resets
+//   table.c    connections, run queue, time limits                      what each kind says and is told; of HTTP:
+//   turn.c     one turn of a connection                                 head.c, body.c, upgrade.c, answer.c
+//   open.c     from a wish to an open stream                refusal.c, peer.c   the log: what was refused, to whom
+//   carry.c    bytes, half-closes, resets                   publish.c   listeners on the host
+//                                                           options.c, main.c
 
 #ifndef RINGWAY_AGENT_H
 #define RINGWAY_AGENT_H
@@ -100,7 +101,7 @@ enum flag {
   BROKEN = 16,   // an error waits in the socket
   OUT_DONE = 32, // program to host: END was passed on
   IN_DONE = 64,  // host to program: END was passed on
-  GREETED = 128, // SOCKS: the method is agreed upon
+  // 128 is free
   HEAD = 256,    // HTTP: the head of the request goes first
   QUEUED = 512,  // in the run queue
   FRAMED = 1024, // HTTP: only the body of the request follows
@@ -116,10 +117,16 @@ struct body {    // of a request: see body.c
   uint8_t at;
 };
 
+struct upgrade { // of the connection, that a request offers: see upgrade.c
+  uint16_t status;
+  uint8_t at, bytes;
+};
+
 struct conn {
   struct rw_stream *stream;   // or NULL
   struct rw_stream *listener; // service: of one that listens
   struct body body;           // FRAMED
+  struct upgrade upgrade;
   int64_t deadline_ms;        // 0: none
   int fd;                     // or -1
   uint32_t next;              // in the run queue, or among the free
@@ -131,7 +138,7 @@ struct conn {
   uint32_t route;             // of options.forward or options.publish
   uint16_t flags;
   uint8_t kind, state;
-  uint8_t step; // of what its kind does first: see publish.c
+  uint8_t step; // of what its kind does first: see socks.c, publish.c
 };
 
 void table_init(void);
@@ -174,6 +181,25 @@ uint64_t body_data(const struct body *body);            // so many bytes are dat
 void body_took(struct body *body, uint64_t bytes);      // of these
 int32_t body_take(struct body *body, const uint8_t *bytes, uint32_t count); // how many belong to it; -1: it is malformed
 int http_is_token(uint8_t byte);
+
+// upgrade.c: the answer to a request that offers one.
+void upgrade_await(struct upgrade *upgrade);
+void upgrade_give_up(struct upgrade *upgrade);                 // it will not be read; of one that is not awaited nothing
+int upgrade_is_awaited(const struct upgrade *upgrade);
+int upgrade_is_done(const struct upgrade *upgrade);            // 101: raw bytes follow
+int upgrade_read(struct upgrade *upgrade, const uint8_t *bytes, uint32_t count); // 1: it is known
+
+// answer.c: why there is no answer of the server's; then the end.
+void answer_malformed(struct conn *conn, int status);
+void answer_refused(struct conn *conn, struct rw_text authority, const struct rw_error *error);
+
+// refusal.c: a line in the log, where the policy refused what the program asked of `front`. peer.c: which program that is.
+void refusal_say(const struct conn *conn, const char *front, struct rw_text to, const struct rw_error *error);
+struct peer {
+  uint32_t pid, name_bytes;
+  char name[16];
+};
+int peer_find(int fd, struct peer *peer);
 
 void publish_up(void);                       // the link is up: listeners on the host
 int64_t publish_tick(int64_t now);           // keeps accepts posted; when to call again, or -1

@@ -6,7 +6,7 @@
 //   the host is slow            the socket's buffer fills up
 //   the host takes no more      what the program says is dropped (a Unix socket's write fails)
 //   the program takes no more   rw_stop()
-//   an HTTP request is whole    nothing more is passed on: see after_body()
+//   an HTTP request is whole    nothing more is passed on: see after_body(); or, after an upgrade, anything
 //
 // Both have ended: the stream is closed, the descriptor as well. Each turn moves at most TURN_BYTES each way.
 //
@@ -43,6 +43,7 @@ static void stop_program(struct conn *conn) {
 // The program takes no more: the host drops what comes for it.
 static void stop_host(struct conn *conn) {
   conn->flags |= STOPPED;
+  upgrade_give_up(&conn->upgrade);
   rw_stop(conn->stream);
 }
 
@@ -57,6 +58,7 @@ static enum turn gone(struct conn *conn) {
 static enum turn after_body(struct conn *conn) {
   const uint8_t *bytes;
   int32_t count = local_peek(conn, &bytes);
+  if (count > 0 && upgrade_is_awaited(&conn->upgrade)) return WAITS; // whose bytes they are the answer will tell
   if (count > 0 && !(conn->flags & IN_DONE)) return TOO_MUCH;
   if (count > 0) {
     local_consume(conn, (uint32_t)count);
@@ -110,7 +112,10 @@ static enum turn to_host(struct conn *conn, int32_t *status) {
   while (conn->flags & READABLE) {
     void *at;
     struct body ahead;
-    if ((conn->flags & FRAMED) && body_is_over(&conn->body)) return after_body(conn);
+    if ((conn->flags & FRAMED) && body_is_over(&conn->body)) {
+      if (!upgrade_is_done(&conn->upgrade)) return after_body(conn);
+      clear(conn, FRAMED);
+    }
     int32_t room = rw_send_span(conn->stream, &at);
     if (room == RW_AGAIN) return WAITS;
     if (room == RW_CLOSED || room == RW_RESET) {
@@ -155,6 +160,13 @@ static enum turn to_host(struct conn *conn, int32_t *status) {
   return WAITS;
 }
 
+// Reads along while an answer is awaited; no more bytes are its end. With it to_host() may go on.
+static void read_answer(struct conn *conn, const void *at, uint32_t bytes) {
+  if (!upgrade_is_awaited(&conn->upgrade)) return;
+  if (bytes == 0) upgrade_give_up(&conn->upgrade);
+  if (bytes == 0 || upgrade_read(&conn->upgrade, at, bytes)) conn_wake(conn);
+}
+
 static enum turn to_program(struct conn *conn, int32_t *status) {
   uint32_t budget = TURN_BYTES;
   if (conn->flags & STOPPED) return WAITS;
@@ -169,6 +181,7 @@ static enum turn to_program(struct conn *conn, int32_t *status) {
     if (bytes == RW_END) {
       shutdown(conn->fd, SHUT_WR);
       conn->flags |= IN_DONE;
+      read_answer(conn, NULL, 0);
       return WAITS;
     }
     if (bytes < 0) {
@@ -193,6 +206,7 @@ static enum turn to_program(struct conn *conn, int32_t *status) {
       stop_host(conn);
       return MORE;
     }
+    read_answer(conn, at, (uint32_t)put);
     rw_recv_commit(conn->stream, (uint32_t)put);
     budget -= (uint32_t)put;
   }

@@ -1,7 +1,8 @@
-// SOCKS5 (RFC 1928): CONNECT without authentication. Names go to the host as they are, which resolves them.
+// SOCKS5 (RFC 1928): CONNECT. Names go to the host as they are, which resolves them.
 //
-//   program: 5, n, n methods              agent: 5, 0            (5, 0xff: it wants authentication)
-//   program: 5, 1, 0, type, address, port agent: 5, reply, 0, type, address, port
+//   METHODS    program: 5, n, n methods                 agent: 5, 0, or 5, 2 for who has no 0; 5, 0xff for who has neither
+//   PASSWORD   program: 1, n, user, n, password (RFC 1929)     1, 0: whoever they are; programs that insist on some have one
+//   REQUEST    program: 5, 1, 0, type, address, port           5, reply, 0, type, address, port
 //
 // The request stays in the socket until the host has answered.
 
@@ -9,8 +10,11 @@
 #include <string.h>
 
 #include "agent.h"
+#include "text.h"
 
-enum { VERSION = 5, NO_AUTHENTICATION = 0, NONE_OF_THESE = 0xff, COMMAND_CONNECT = 1 };
+enum step { METHODS, PASSWORD, REQUEST }; // conn->step: what the program has to say next
+enum { VERSION = 5, NO_AUTHENTICATION = 0, USER_AND_PASSWORD = 2, NONE_OF_THESE = 0xff, COMMAND_CONNECT = 1 };
+enum { PASSWORD_VERSION = 1, ACCEPTED = 0, NOT_ACCEPTED = 1 };
 enum { TYPE_IPV4 = 1, TYPE_NAME = 3, TYPE_IPV6 = 4 };
 enum reply {
   SUCCEEDED, FAILURE, NOT_ALLOWED, NETWORK_UNREACHABLE, HOST_UNREACHABLE, REFUSED, TTL_EXPIRED, NO_COMMAND, NO_TYPE,
@@ -91,45 +95,63 @@ static int32_t parse(const uint8_t *bytes, uint32_t count, struct request *reque
   return (int32_t)request->bytes;
 }
 
+// Its step is answered, and the next one begins.
+static enum shake go_on(struct conn *conn, uint32_t said, const uint8_t answer[2], enum step step) {
+  local_consume(conn, said);
+  if (!local_answer(conn, answer, 2)) {
+    conn_drop(conn, RESET);
+    return SHAKE_OVER;
+  }
+  conn->step = (uint8_t)step;
+  return SHAKE_DONE;
+}
+
 static enum shake greet(struct conn *conn, const uint8_t *bytes, uint32_t count) {
-  if (count >= 1 && bytes[0] != VERSION) {
+  if (bytes[0] != VERSION) {
     conn_drop(conn, RESET); // it speaks something else; no answer would be understood
     return SHAKE_OVER;
   }
   if (count < 2 || count < 2u + bytes[1]) return SHAKE_MORE;
-  int open = memchr(bytes + 2, NO_AUTHENTICATION, bytes[1]) != NULL;
-  const uint8_t answer[] = {VERSION, open ? NO_AUTHENTICATION : NONE_OF_THESE};
-  local_consume(conn, 2u + bytes[1]);
-  if (!open) {
-    local_part(conn, answer, sizeof answer);
+  uint8_t answer[2] = {VERSION, NONE_OF_THESE};
+  if (memchr(bytes + 2, USER_AND_PASSWORD, bytes[1])) answer[1] = USER_AND_PASSWORD;
+  if (memchr(bytes + 2, NO_AUTHENTICATION, bytes[1])) answer[1] = NO_AUTHENTICATION;
+  if (answer[1] != NONE_OF_THESE)
+    return go_on(conn, 2u + bytes[1], answer, answer[1] == NO_AUTHENTICATION ? REQUEST : PASSWORD);
+  local_part(conn, answer, sizeof answer);
+  return SHAKE_OVER;
+}
+
+static enum shake authenticate(struct conn *conn, const uint8_t *bytes, uint32_t count) {
+  static const uint8_t yes[2] = {PASSWORD_VERSION, ACCEPTED}, no[2] = {PASSWORD_VERSION, NOT_ACCEPTED};
+  if (bytes[0] != PASSWORD_VERSION) {
+    local_part(conn, no, sizeof no);
     return SHAKE_OVER;
   }
-  if (!local_answer(conn, answer, sizeof answer)) {
-    conn_drop(conn, RESET);
-    return SHAKE_OVER;
-  }
-  conn->flags |= GREETED;
-  return SHAKE_DONE;
+  uint32_t user = count < 2 ? 0 : 2u + bytes[1];
+  if (count < 2 || count <= user || count < user + 1 + bytes[user]) return SHAKE_MORE;
+  return go_on(conn, user + 1 + bytes[user], yes, REQUEST);
+}
+
+static enum shake ask(struct conn *conn, const uint8_t *bytes, uint32_t count) {
+  struct request request;
+  int32_t parsed = parse(bytes, count, &request);
+  if (parsed < 0) return part_with(conn, (uint32_t)-parsed);
+  return parsed == 0 ? SHAKE_MORE : SHAKE_DONE;
 }
 
 static enum shake socks_shake(struct conn *conn) {
-  const uint8_t *bytes;
-  struct request request;
-  int32_t count = local_peek(conn, &bytes);
-  if (count == 0 || count == -2) {
-    conn_drop(conn, RESET);
-    return SHAKE_OVER;
+  for (;;) {
+    const uint8_t *bytes;
+    int32_t count = local_peek(conn, &bytes);
+    if (count == 0 || count == -2) {
+      conn_drop(conn, count == 0 && conn->step != METHODS ? CLOSE : RESET); // its last answer is not taken back
+      return SHAKE_OVER;
+    }
+    if (count < 0) return SHAKE_MORE;
+    if (conn->step == REQUEST) return ask(conn, bytes, (uint32_t)count);
+    enum shake shook = conn->step == METHODS ? greet(conn, bytes, (uint32_t)count) : authenticate(conn, bytes, (uint32_t)count);
+    if (shook != SHAKE_DONE) return shook;
   }
-  if (count < 0) return SHAKE_MORE;
-  if (!(conn->flags & GREETED)) {
-    enum shake greeted = greet(conn, bytes, (uint32_t)count);
-    if (greeted != SHAKE_DONE) return greeted;
-    count = local_peek(conn, &bytes);
-    if (count <= 0) return SHAKE_MORE;
-  }
-  int32_t parsed = parse(bytes, (uint32_t)count, &request);
-  if (parsed < 0) return part_with(conn, (uint32_t)-parsed);
-  return parsed == 0 ? SHAKE_MORE : SHAKE_DONE;
 }
 
 static int32_t again(struct conn *conn, struct request *request) {
@@ -158,6 +180,18 @@ static void socks_opened(struct conn *conn, const struct rw_frame *frame) {
   carry_begin(conn);
 }
 
-static void socks_refused(struct conn *conn, const struct rw_error *error) { part_with(conn, reply_to(error->error)); }
+// The reply is a number: which rule it was stands in the log.
+static void socks_refused(struct conn *conn, const struct rw_error *error) {
+  char bytes[RW_HOST_MAX_BYTES + 8];
+  struct text to = {.bytes = bytes, .room = sizeof bytes};
+  struct request request;
+  if (again(conn, &request) == RW_OK) {
+    put_span(&to, (struct span){request.host, request.host_bytes});
+    put(&to, ":");
+    put_number(&to, request.port);
+  }
+  refusal_say(conn, "SOCKS5", (struct rw_text){(const uint8_t *)to.bytes, to.length}, error);
+  part_with(conn, reply_to(error->error));
+}
 
 const struct front socks_front = {socks_shake, socks_open, socks_opened, socks_refused, RW_RING_BYTES_MAX};

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
 import { echoServer, freePort, silentServer, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, curl, missing, Wire } from "./agent.ts";
+import { origin } from "./origin.ts";
 
 const BULK = pattern(16 * MiB);
 const noCurl = missing("curl");
@@ -63,6 +63,7 @@ connect:
   describe.skipIf(noCurl !== undefined)(titled("curl", noCurl), () => {
     test.each([
       ["SOCKS5, a name that the host resolves", ["--socks5-hostname"], "socks", "web.test"],
+      ["SOCKS5, with user and password", ["-U", "user:secret", "--socks5-hostname"], "socks", "web.test"],
       ["SOCKS5, an address", ["--socks5"], "socks", "127.0.0.1"],
       ["HTTP, CONNECT", ["-p", "-x"], "http", "web.test"],
       ["HTTP, a request in absolute form", ["-x"], "http", "web.test"],
@@ -134,7 +135,7 @@ connect:
     socks.socket.write(Uint8Array.of(5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 255));
     http.socket.write(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\n\r\n`);
     expect((await socks.take(12))[3]).toBe(6);
-    expect((await http.rest()).bytes.toString()).toMatch(/^HTTP\/1\.1 504 Gateway Timeout\r\n/);
+    expect((await http.rest()).bytes.toString()).toMatch(/^HTTP\/1\.1 504 Gateway Timeout: /);
   });
 
   describe("SOCKS5", () => {
@@ -211,11 +212,50 @@ connect:
       expect((await wire.take(12))[3]).toBe(5);
     });
 
-    test("has no use for passwords", async () => {
+    test.each([
+      ["some", "user", "secret"],
+      ["long ones", "u".repeat(255), "p".repeat(255)],
+      ["empty ones", "", ""],
+    ])("whoever insists on a user and a password is let in, with %s", async (_what, user, password) => {
+      await using server = await echoServer();
+      const insists = Uint8Array.of(5, 2, 1, 2);
+      const who = Uint8Array.of(1, ...name(user), ...name(password));
+      const asked = request(1, LOOPBACK, server.port);
+      using slow = await Wire.open(agent.socks);
+      slow.socket.write(insists);
+      expect([...(await slow.take(2))]).toEqual([5, 2]);
+      await slow.dribble(who);
+      expect([...(await slow.take(2))]).toEqual([1, 0]);
+      slow.socket.write(asked);
+      expect((await slow.take(10))[1]).toBe(0);
+      using hasty = await Wire.open(agent.socks);
+      hasty.socket.end(Buffer.concat([insists, who, asked, Buffer.from("behind")]));
+      const { bytes } = await hasty.rest();
+      expect([...bytes.subarray(0, 6)]).toEqual([5, 2, 1, 0, 5, 0]);
+      expect(bytes.subarray(-6).toString()).toBe("behind");
+    });
+
+    test("none is asked of who offers both, whatever the order", async () => {
+      for (const methods of [
+        [0, 2],
+        [2, 0],
+        [1, 2, 0],
+      ]) {
+        using wire = await Wire.open(agent.socks);
+        wire.socket.write(Uint8Array.of(5, methods.length, ...methods));
+        expect([...(await wire.take(2))]).toEqual([5, 0]);
+      }
+    });
+
+    test.each([
+      ["GSSAPI alone", [5, 1, 1], [5, 0xff]],
+      ["no method at all", [5, 0], [5, 0xff]],
+      ["another version of RFC 1929's", [5, 1, 2, 5, 1, 65, 1, 66], [5, 2, 1, 1]],
+    ])("refuses %s", async (_what, said, answer) => {
       using wire = await Wire.open(agent.socks);
-      wire.socket.write(Uint8Array.of(5, 2, 1, 2));
-      expect([...(await wire.take(2))]).toEqual([5, 0xff]);
-      expect((await wire.rest()).how).toBe("end");
+      wire.socket.write(Uint8Array.from(said));
+      const { bytes, how } = await wire.rest();
+      expect({ how, bytes: [...bytes] }).toEqual({ how: "end", bytes: answer });
     });
 
     test("resets who speaks something else", async () => {
@@ -350,45 +390,11 @@ connect:
       ["GET http://user@web.test/ HTTP/1.1\r\n\r\n", 400],
       ["GET http:// HTTP/1.1\r\n\r\n", 400],
       ["GET http://web.test/\r\n\r\n", 400],
-      ["GET http://web.test/ HTTP/1.1\r\nA: b\r\n folded\r\n\r\n", 400],
       ["GET http://web.test/ HTTP/2.0\r\n\r\n", 505],
       ["GET http://web.test/ HTTP/1.2\r\n\r\n", 505],
       ["GET http://web.test/ HTTP/1.10\r\n\r\n", 400],
       ["GET http://web.test/ http/1.1\r\n\r\n", 400],
       ["G(T http://web.test/ HTTP/1.1\r\n\r\n", 400],
-      ...[
-        "Content-Length: 4\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding: chunked\r\nContent-Length: 4",
-        "Content-Length: 4\r\nContent-Length: 5",
-        "Content-Length: 4, 4",
-        "Content-Length: +4",
-        "Content-Length: -1",
-        "Content-Length: 0x4",
-        "Content-Length: 4 4",
-        "Content-Length:",
-        "Content-Length: 18446744073709551620",
-        "Transfer-Encoding: gzip",
-        "Transfer-Encoding: gzip, chunked",
-        "Transfer-Encoding: chunked, chunked",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding: identity",
-        "Transfer-Encoding: \vchunked",
-        "Transfer-Encoding:",
-        "Content-Length : 4",
-        "Content-Length\t: 4",
-        " Content-Length: 4",
-        "no colon",
-        ": no name",
-        "A\0: b",
-        "A: b\0c",
-        "A: b\rContent-Length: 4",
-        "A: b\r",
-        "Connection: close, content-length\r\nContent-Length: 4",
-        "Connection: Host",
-        "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked",
-        "Connection: a b",
-      ].map((header) => [`POST http://web.test/ HTTP/1.1\r\nHost: x\r\n${header}\r\n\r\n`, 400] as const),
-      ["POST http://web.test/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400],
       ["\x16\x03\x01", 400],
       [`GET http://web.test/${"a".repeat(20_000)} HTTP/1.1\r\n\r\n`, 431],
       [`GET http://web.test/ HTTP/1.1\r\n${"A: b\r\n".repeat(4000)}`, 431],
@@ -412,46 +418,6 @@ connect:
       const CHUNKS =
         '4\r\nbody\r\n00A;name="a;b" ; x\r\n\r\n0\r\n\r\nGET\r\n1 \t\r\n!\r\n000;last\r\nX-Sum: 1\r\nX-None:\r\n\r\n';
 
-      interface Origin extends AsyncDisposable {
-        readonly port: number;
-        readonly got: string;
-        readonly ended: string | undefined;
-      }
-      /** A server that keeps all that it gets, and answers as soon as it is `whole`; it ignores Connection: close. */
-      async function origin(whole: (got: string) => boolean, answer = ANSWER): Promise<Origin> {
-        const chunks: Buffer[] = [];
-        let ended: string | undefined;
-        let answered = false;
-        const got = (): string => Buffer.concat(chunks).toString("latin1");
-        const server = await tcpServer((socket) => {
-          socket.on("data", (chunk: Buffer) => {
-            chunks.push(chunk);
-            if (!answered && whole(got())) {
-              answered = true;
-              socket.write(answer);
-            }
-          });
-          socket.once("end", () => {
-            ended ??= "end";
-            socket.end();
-          });
-          socket.once("close", () => {
-            ended ??= "close";
-          });
-        });
-        return {
-          port: server.port,
-          get got() {
-            return got();
-          },
-          get ended() {
-            return ended;
-          },
-          [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-        };
-      }
-      const bodyOf = (got: string): string => got.slice(got.indexOf("\r\n\r\n") + 4);
-      const over = (server: Origin): Promise<unknown> => until("the server's end", () => server.ended);
       const SECOND = "GET http://other.test/ HTTP/1.1\r\nAuthorization: secret\r\n\r\n";
 
       test.each([
@@ -460,14 +426,14 @@ connect:
         ["a length", "Content-Length: 4\r\n", "body"],
         ["chunks", "Transfer-Encoding: Chunked\r\n", CHUNKS],
       ])("the next request after one with %s does not reach its server", async (_what, header, body) => {
-        await using server = await origin((got) => got.endsWith(`\r\n\r\n${body}`));
+        await using server = await origin((got) => got.endsWith(`\r\n\r\n${body}`), ANSWER);
         using wire = await Wire.open(agent.http);
         wire.socket.write(`POST http://web.test:${server.port}/ HTTP/1.1\r\n${header}\r\n${body}`);
         expect((await wire.take(ANSWER.length)).toString()).toBe(ANSWER);
         wire.socket.write(SECOND);
         expect((await wire.rest()).how).toBe("ECONNRESET");
-        await over(server);
-        expect(bodyOf(server.got)).toBe(body);
+        await server.over();
+        expect(server.body).toBe(body);
         await streamsAre(host.monitor, 0);
       });
 
@@ -476,25 +442,25 @@ connect:
         ["a length", "Content-Length: 4\r\n", "body"],
         ["chunks", "Transfer-Encoding: chunked\r\n", CHUNKS],
       ])("nor does one in the same segment, after %s", async (_what, header, body) => {
-        await using server = await origin(() => false);
+        await using server = await origin(() => false, ANSWER);
         using wire = await Wire.open(agent.http);
         wire.socket.write(`POST http://web.test:${server.port}/ HTTP/1.1\r\n${header}\r\n${body}${SECOND}`);
         expect((await wire.rest()).how).toBe("ECONNRESET");
-        await over(server);
-        expect(bodyOf(server.got)).toBe(body);
+        await server.over();
+        expect(server.body).toBe(body);
       });
 
       test("megabytes of a length arrive whole, what is behind them does not", async () => {
         const body = pattern(5 * MiB + 1, 7);
-        await using server = await origin(() => false);
+        await using server = await origin(() => false, ANSWER);
         using wire = await Wire.open(agent.http);
         wire.socket.write(
           `PUT http://web.test:${server.port}/ HTTP/1.1\r\nContent-Length: ${body.length}\r\n\r\n`,
         );
         wire.socket.write(Buffer.concat([body, Buffer.from(SECOND.repeat(1000))]));
         expect((await wire.rest(10_000)).how).toBe("ECONNRESET");
-        await over(server);
-        const got = Buffer.from(bodyOf(server.got), "latin1");
+        await server.over();
+        const got = Buffer.from(server.body, "latin1");
         expect(got.length).toBe(body.length);
         expect(sha256(got)).toBe(sha256(body));
       });
@@ -511,7 +477,7 @@ connect:
           `${pieces.join("")}0\r\nX-Trailer: a\r\nX-Long: ${"t".repeat(9000)}\r\n\r\n`,
           "latin1",
         );
-        await using server = await origin((got) => got.endsWith("ttt\r\n\r\n"));
+        await using server = await origin((got) => got.endsWith("ttt\r\n\r\n"), ANSWER);
         using wire = await Wire.open(agent.http);
         wire.socket.write(
           `POST http://web.test:${server.port}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n`,
@@ -524,13 +490,13 @@ connect:
           at += bytes;
         }
         expect((await wire.take(ANSWER.length)).toString()).toBe(ANSWER);
-        expect(sha256(Buffer.from(bodyOf(server.got), "latin1"))).toBe(sha256(body));
+        expect(sha256(Buffer.from(server.body, "latin1"))).toBe(sha256(body));
         wire.socket.end();
         expect((await wire.rest()).how).toBe("end");
       });
 
       test("chunks byte by byte", async () => {
-        await using server = await origin((got) => got.endsWith("X-None:\r\n\r\n"));
+        await using server = await origin((got) => got.endsWith("X-None:\r\n\r\n"), ANSWER);
         using wire = await Wire.open(agent.http);
         await wire.dribble(
           Buffer.from(
@@ -538,30 +504,7 @@ connect:
           ),
         );
         expect((await wire.take(ANSWER.length)).toString()).toBe(ANSWER);
-        expect(bodyOf(server.got)).toBe(CHUNKS);
-      });
-
-      test.each([
-        ["a size that is none", "x\r\n"],
-        ["an empty size", "\r\n"],
-        ["a sign", "+4\r\nbody\r\n"],
-        ["a size without end", "0".repeat(5000)],
-        ["a size out of range", "FFFFFFFFFFFFFFFFF\r\n"],
-        ["a line that ends with LF", "4\nbody\r\n"],
-        ["a CR in an extension", "4;a\rb\r\nbody\r\n"],
-        ["a NUL in an extension", "4;a\0\r\nbody\r\n"],
-        ["more than its size", "4\r\nbody!\r\n"],
-        ["a trailer without name", "0\r\n: a\r\n\r\n"],
-        ["a folded trailer", "0\r\nA: b\r\n c\r\n\r\n"],
-        ["trailers without end", `0\r\n${"A: b\r\n".repeat(3000)}`],
-      ])("chunks with %s end both connections", async (_what, body) => {
-        await using server = await origin(() => false);
-        using wire = await Wire.open(agent.http);
-        wire.socket.write(
-          `POST http://web.test:${server.port}/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${body}`,
-        );
-        expect((await wire.rest()).how).toBe("ECONNRESET");
-        await streamsAre(host.monitor, 0);
+        expect(server.body).toBe(CHUNKS);
       });
 
       test("who waits gets an answer of many bytes whole, also late, and its end", async () => {
@@ -607,7 +550,7 @@ connect:
       using wire = await Wire.open(agent.http);
       wire.socket.write(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\n\r\n`);
       expect((await wire.rest()).bytes.toString()).toMatch(
-        new RegExp(`^HTTP/1.1 502 Bad Gateway\r\n[\\s\\S]*\r\n\r\n127.0.0.1:${port}: Connection refused`),
+        new RegExp(`^HTTP/1.1 502 Bad Gateway: [\\s\\S]*\r\n\r\n127.0.0.1:${port}: Connection refused`),
       );
     });
   });

@@ -1,0 +1,52 @@
+// What the policy refused, for people: one line in the agent's log. A program is told by a number (SOCKS), or by what most programs do
+// not show (the answer to CONNECT), and then says "connection failed" alone.
+//
+//   ringway-agent: SOCKS5 to intranet:80, for curl (pid 71): Permission denied: ... (rule no-web)
+//
+// A program that asks for ever must not fill the log, nor keep the agent busy with looking for it: a few lines each second, and how
+// many were left out before the next one.
+
+#include "agent.h"
+
+enum { LINES_MAX = 8, WINDOW_MS = 1000, LINUX_EPERM = 1, LINUX_EACCES = 13 };
+
+static int64_t window_ms; // its begin
+static uint32_t lines, untold;
+
+static int may_say(void) {
+  int64_t now = now_ms();
+  if (window_ms == 0 || now - window_ms >= WINDOW_MS) window_ms = now, lines = 0;
+  if (lines < LINES_MAX) {
+    lines++;
+    return 1;
+  }
+  untold++;
+  return 0;
+}
+
+void refusal_say(const struct conn *conn, const char *front, struct rw_text to, const struct rw_error *error) {
+  struct peer peer;
+  int by_policy = error->rule.length > 0 || error->error == LINUX_EACCES || error->error == LINUX_EPERM;
+  if (!by_policy || !may_say()) return;
+  if (untold > 0) {
+    say_begin();
+    say_number(untold);
+    say(untold == 1 ? " refusal was not told" : " refusals were not told");
+    say_end();
+    untold = 0;
+  }
+  say_begin();
+  say(front);
+  say(" to ");
+  say_text(to);
+  if (peer_find(conn->fd, &peer)) {
+    say(", for ");
+    say_text((struct rw_text){(const uint8_t *)peer.name, peer.name_bytes});
+    say(" (pid ");
+    say_number(peer.pid);
+    say(")");
+  }
+  say(": ");
+  say_error(error);
+  say_end();
+}
