@@ -95,6 +95,10 @@ export interface MonitorProgramOptions {
   /** RLIMIT_NOFILE. */
   readonly descriptors?: number;
   readonly options?: object;
+  /** What runs it: a command that passes its arguments on, such as `unshare --net`. */
+  readonly under?: readonly string[];
+  /** Beside this process's. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export class MonitorProgram extends Program {
@@ -102,17 +106,12 @@ export class MonitorProgram extends Program {
   static async start(
     path: string,
     policy: string,
-    { descriptors, options = {} }: MonitorProgramOptions = {},
+    { descriptors, options = {}, under = [], env = {} }: MonitorProgramOptions = {},
   ): Promise<MonitorProgram> {
-    const node = ["--expose-gc", fixture("monitor.mjs"), path, policy, JSON.stringify(options)];
-    const monitor =
-      descriptors === undefined
-        ? new MonitorProgram(process.execPath, node)
-        : new MonitorProgram("prlimit", [
-            `--nofile=${descriptors}:${descriptors}`,
-            process.execPath,
-            ...node,
-          ]);
+    const limit = descriptors === undefined ? [] : ["prlimit", `--nofile=${descriptors}:${descriptors}`];
+    const node = [process.execPath, "--expose-gc", fixture("monitor.mjs")];
+    const [command, ...args] = [...under, ...limit, ...node, path, policy, JSON.stringify(options)];
+    const monitor = new MonitorProgram(command!, args, { env });
     // Its threads load first: some tenths of a second, or seconds on a machine with much else to do.
     await monitor.line("ready", 20_000);
     return monitor;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { hostLookup, type Lookup, NameServerError } from "@ringway/monitor";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type NameServer, nameServer } from "../helpers/dns.ts";
-import { until } from "../helpers/wait.ts";
+import { until, within } from "../helpers/wait.ts";
 
 let dns: NameServer;
 let folder: string;
@@ -242,4 +242,53 @@ test("resolv.conf is read again when it has changed", async () => {
   expect(await failure(lookup("mute.test", never))).toBe("ETIMEOUT");
   abort.abort();
   expect(await patient).toBe("ECANCELLED");
+});
+
+describe("NAT64 prefixes of the network (RFC 7050)", () => {
+  /** A lookup that tells them, and what it has told. */
+  function listening(signal = never): { lookup: Lookup; told: string[][] } {
+    const told: string[][] = [];
+    const found = (prefixes: readonly string[]): void => void told.push([...prefixes]);
+    return { lookup: hostLookup(dns.names, { found, signal }), told };
+  }
+  const asked = (): number => dns.asked.filter((name) => name === "ipv4only.arpa").length;
+
+  test("are told before the first IPv6 address, and asked for once while their time lasts", async () => {
+    dns.zone.set("ipv4only.arpa", ["192.0.0.170", "2001:db8:64::c000:aa", "2001:db8:64::c000:ab"]);
+    dns.zone.set("four.test", ["192.0.2.1"]);
+    dns.zone.set("six.test", ["192.0.2.1", "2001:db8::1"]);
+    const { lookup, told } = listening();
+    await all(lookup, "four.test");
+    expect(asked()).toBe(0);
+    let before: string[][] | undefined;
+    await lookup("six.test", never, () => {
+      before ??= [...told];
+    });
+    expect(before).toEqual([["2001:db8:64::/96"]]);
+    await all(lookup, "six.test");
+    expect([told.length, asked()]).toEqual([1, 1]);
+  });
+
+  test("are none where the name has no IPv6 address", async () => {
+    dns.zone.set("ipv4only.arpa", ["192.0.0.170"]);
+    dns.zone.set("six.test", ["2001:db8::1"]);
+    const { lookup, told } = listening();
+    for (let i = 0; i < 2; i++) expect(await all(lookup, "six.test")).toEqual(["2001:db8::1"]);
+    expect([told, asked()]).toEqual([[[]], 1]);
+  });
+
+  test("keep nobody waiting where no server tells them, and are asked for no more once nobody listens", async () => {
+    dns.zone.set("ipv4only.arpa", "silence");
+    dns.zone.set("six.test", ["2001:db8::1"]);
+    const end = new AbortController();
+    const { lookup, told } = listening(end.signal);
+    const before = descriptors();
+    // The server's own time limit is 5 s, twice.
+    expect(await within("the addresses", all(lookup, "six.test"), 3000)).toEqual(["2001:db8::1"]);
+    expect(descriptors()).toBeGreaterThan(before);
+    end.abort();
+    await until("its socket to be closed", () => descriptors() === before);
+    expect(await all(lookup, "six.test")).toEqual(["2001:db8::1"]);
+    expect(told).toEqual([]);
+  });
 });

@@ -1,6 +1,7 @@
 // Names: resolved on the main thread by a name server of the test, judged again as addresses, and raced (TCP-6, TCP-7).
 
 import { ConnectRequest, formatIp, type GuestPipe, Protocol } from "@ringway/control";
+import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import type { Lookup } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -391,5 +392,56 @@ timeouts: { resolveMs: 1000 }
     say(["127.0.0.1"]);
     expect(await refused).toMatchObject({ errno: Errno.EACCES, rule: "default" });
     expect(server.sockets).toEqual([]);
+  });
+});
+
+describe("NAT64", () => {
+  // Documentation's addresses are not public, and nothing here leads to one that is: a refusal tells what was judged, and an error of
+  // the network's that nothing was.
+  const PUBLIC = 'version: 1\nconnect: [{ id: private, deny: 10.0.0.0/8 }, { id: web, allow: "*.test" }]\n';
+
+  test("is judged by the IPv4 address inside, also below a prefix that the name servers tell", async () => {
+    await using names = await nameServer({
+      "ipv4only.arpa": ["2600:64::c000:aa"],
+      "well-known.test": ["64:ff9b::a9fe:a9fe"],
+      "denied.test": ["2600:64::a01:203"],
+      "metadata.test": ["2600:64::a9fe:a9fe"],
+      "public.test": ["2600:64::808:808"],
+    });
+    await using other = await startMonitor(PUBLIC, { names: names.names });
+    using asker = await RawGuest.attach(other.path);
+    for (const [name, rule, inside] of [
+      ["well-known.test", "not-public", "169.254.169.254"],
+      ["denied.test", "private", "10.1.2.3"],
+      ["metadata.test", "not-public", "169.254.169.254"],
+    ] as const) {
+      const refusal = await declined(asker.connect(name, 80));
+      expect(refusal).toMatchObject({ errno: Errno.EACCES, rule });
+      expect(refusal.reason).toContain(`NAT64 of ${inside}`);
+    }
+    const pipe = await asker.newStream(4 * KiB);
+    const body = ConnectRequest.encode({ host: "public.test", port: 80, timeoutMs: 200 });
+    asker.sendOpen(pipe, Protocol.TCP_CONNECT, body);
+    expect(await declined(asker.opened(pipe))).toMatchObject({ rule: "" });
+  });
+});
+
+describe("localhost", () => {
+  test("is reached by who may connect to 127.0.0.1 and no more, without a line about ::1", async () => {
+    await using server = await echoServer("127.0.0.1");
+    const policy = `version: 1\nconnect: [{ allow: 127.0.0.1, ports: ${server.port} }]\n`;
+    // The hosts file of the machine may have one address alone.
+    const names = { ...dns.names, hostsFile: "/nonexistent" };
+    await using other = await startMonitor(policy, { names });
+    const sdk = await Guest.attach(other.path);
+    const socket = await sdk.connect({ port: server.port });
+    socket.end("hello");
+    expect(String(Buffer.concat(await socket.toArray()))).toBe("hello");
+    await sdk.close();
+    using asker = await RawGuest.attach(other.path);
+    const refusal = await declined(asker.connect("localhost", server.port + 1));
+    expect(refusal).toMatchObject({ errno: Errno.EACCES, rule: "default" });
+    await until("its line", () => other.refusals.length > 0);
+    expect(other.refusals.map(({ what }) => what)).toEqual([`localhost:${server.port + 1}`]);
   });
 });

@@ -17,6 +17,7 @@ export * from "./memory.ts";
 export * from "./native-thread.ts";
 export * from "./poll.ts";
 export * from "./rlimit.ts";
+export * from "./routes.ts";
 export * from "./scheduler.ts";
 export * from "./sockets.ts";
 export * from "./terminal.ts";

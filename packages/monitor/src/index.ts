@@ -15,9 +15,11 @@ export {
 } from "./monitor.ts";
 export { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 export { NameServerError } from "./names/name-server.ts";
+export type { Nat64Listener } from "./names/nat64-discovery.ts";
 export type { Lookup } from "./names/resolver.ts";
 export { MONITOR_BOUNDS } from "./options.ts";
 export * from "./policy/index.ts";
 export { COUNTERS, type CounterName, type CounterValues } from "./reactor/counters.ts";
 export type { ReactorMemory, Refusal } from "./reactor/messages.ts";
+export { HostSurroundings } from "./surroundings.ts";
 export { VmMemoryError } from "./vm-memory.ts";

@@ -147,6 +147,8 @@ interface Parts {
   readonly listening: Listening | undefined;
   readonly descriptors: GuestDescriptors;
   readonly lookup: Lookup;
+  /** Ends what that asks for beside the names of guests. */
+  readonly lookupEnd: AbortController;
   readonly audit: LogWriter | undefined;
 }
 
@@ -158,6 +160,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #wakeFd: number;
   readonly #counters: Counters;
   readonly #resolver: Resolver;
+  readonly #lookupEnd: AbortController;
   readonly #log: Logger;
   readonly #kept: readonly KeptPlace[];
   readonly #audit: Audit;
@@ -185,13 +188,14 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #stopped: Pending<Extract<FromReactor, { kind: "stopped" }> | undefined> = pending();
 
   private constructor(options: MonitorOptions, parts: Parts) {
-    const { loader, disk, policy, listening: socket, descriptors, lookup, audit } = parts;
+    const { loader, disk, policy, listening: socket, descriptors, lookup, lookupEnd, audit } = parts;
     super();
     this.#policy = policy.policy;
     this.#log = options.logger ?? SILENT;
     this.#audit = new Audit(this.#log, audit, (isOpen) => this.#send({ kind: "audit", isOpen }));
     this.#auditPath = options.audit;
     this.#resolver = new Resolver(lookup);
+    this.#lookupEnd = lookupEnd;
     this.#counters = new Counters();
     this.#kept = keptBy(options);
     for (const port of options.ownPorts ?? []) this.#ownPorts.add(port);
@@ -253,7 +257,11 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     };
     requireDescriptors();
     const descriptors = guestDescriptors();
-    const lookup = options.lookup ?? hostLookup(options.names);
+    const lookupEnd = new AbortController();
+    const found = (prefixes: readonly string[]): void => {
+      if (monitor !== undefined) monitor.#send({ kind: "nat64", prefixes });
+    };
+    const lookup = options.lookup ?? hostLookup(options.names, { found, signal: lookupEnd.signal });
     const disk = new DiskThreads(descriptors, failing("a disk worker"));
     const loader = new Loader(failing("the loader"));
     let policy: LoadedPolicy | undefined;
@@ -275,7 +283,16 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       // Last: a start that ends while it waits for a disk leaves no socket.
       if (options.listen !== undefined) socket = await loader.listen(options.listen);
       if (failure !== undefined) throw failure;
-      monitor = new Monitor(options, { loader, disk, policy, listening: socket, descriptors, lookup, audit });
+      monitor = new Monitor(options, {
+        loader,
+        disk,
+        policy,
+        listening: socket,
+        descriptors,
+        lookup,
+        lookupEnd,
+        audit,
+      });
     } catch (error) {
       if (policy !== undefined) letGo(policy);
       for (const { memory } of vms) memory[Symbol.dispose]();
@@ -576,6 +593,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   #reactorGone(): void {
     this.#gone = true;
     this.#resolver.close();
+    this.#lookupEnd.abort();
   }
 
   /** Where the debugger is, and where it would be. */

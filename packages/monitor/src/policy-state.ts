@@ -7,6 +7,7 @@ import { closeRoots, type Root, type Roots } from "./disk/roots.ts";
 import type { PolicyInForce } from "./loading/messages.ts";
 import type { PolicySettings } from "./policy/compiled/compile.ts";
 import { PolicyMatcher } from "./policy/matcher.ts";
+import type { Surroundings } from "./policy/surroundings.ts";
 
 export class PolicyState {
   readonly policy: PolicySettings;
@@ -20,9 +21,9 @@ export class PolicyState {
   #holders = 1;
 
   /** Takes the roots over: the loader has opened them, since that may wait for a file system. */
-  constructor({ compiled, roots }: PolicyInForce, disk: DiskPool) {
+  constructor({ compiled, roots }: PolicyInForce, disk: DiskPool, surroundings: Surroundings) {
     this.policy = compiled.settings;
-    this.matcher = new PolicyMatcher(compiled);
+    this.matcher = new PolicyMatcher(compiled, surroundings);
     const { argv, env } = compiled.settings.guest;
     this.args = { argv, env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
     this.#disk = disk;

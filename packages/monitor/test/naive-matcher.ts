@@ -9,9 +9,11 @@ import {
   parseAddress,
 } from "../src/policy/addresses.ts";
 import { normalizeName } from "../src/policy/names.ts";
+import { insideNat64 } from "../src/policy/nat64.ts";
 import { splitPath } from "../src/policy/paths.ts";
 import { isPort } from "../src/policy/ports.ts";
-import { isUnspecified, specialPurpose } from "../src/policy/special.ts";
+import { isUnspecified, notPublic } from "../src/policy/special.ts";
+import { NO_SURROUNDINGS, type Surroundings } from "../src/policy/surroundings.ts";
 import { quoted } from "../src/policy/text.ts";
 import type {
   ConnectRule,
@@ -48,8 +50,11 @@ export class NaiveMatcher {
   readonly #listen: readonly CompiledListen[];
   readonly #files: readonly CompiledFiles[];
 
-  constructor(policy: Policy) {
+  readonly #surroundings: Surroundings;
+
+  constructor(policy: Policy, surroundings: Surroundings = NO_SURROUNDINGS) {
     this.policy = policy;
+    this.#surroundings = surroundings;
     this.#connect = policy.connect.map((rule) => ({
       rule,
       networks: rule.networks.map(networkFrom),
@@ -74,6 +79,14 @@ export class NaiveMatcher {
       const pattern = rule.names.find((candidate) => matchesPattern(candidate, parsed.name));
       if (pattern !== undefined) return { ...byRule(rule, asked, pattern), ruleIndex, name: parsed.name };
     }
+    if (parsed.name === "localhost") {
+      for (const address of ["127.0.0.1", "::1"]) {
+        const { allowed: isAllowed, rule } = this.connectAddress(address, port);
+        if (!isAllowed) continue;
+        const reason = `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`;
+        return { ...allowed(rule, reason), ruleIndex: -1, name: parsed.name };
+      }
+    }
     const reason = `no connect rule allows ${parsed.name}:${port}`;
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
   }
@@ -83,12 +96,9 @@ export class NaiveMatcher {
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
     const asked = `connect to ${parsed.text}`;
-    for (const { rule, networks } of this.#connect) {
-      if (!includesPort(rule.ports, port)) continue;
-      const network = networks.find((candidate) => contains(candidate, parsed.address));
-      if (network !== undefined) return byRule(rule, asked, network.text);
-    }
-    return refused("default", `no connect rule allows ${parsed.text}`);
+    const decision = this.#byRules(parsed.address, port, asked);
+    if (decision === undefined) return refused("default", `no connect rule allows ${parsed.text}`);
+    return this.#deniedInside(decision, parsed.address, port, asked) ?? decision;
   }
 
   /**
@@ -105,24 +115,52 @@ export class NaiveMatcher {
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
 
-    const allowing = this.#connect[ruleIndex]!;
-    const asked = `connect to ${named.name}:${port}, which resolves to ${formatAddress(parsed.address)},`;
-    for (const compiled of this.#connect) {
-      if (compiled === allowing) {
-        const network = compiled.resolvesTo.find((candidate) => contains(candidate, parsed.address));
-        if (network !== undefined) return byRule(compiled.rule, asked, `resolvesTo ${network.text}`);
-      }
-      if (!includesPort(compiled.rule.ports, port)) continue;
-      const network = compiled.networks.find((candidate) => contains(candidate, parsed.address));
-      if (network !== undefined) return byRule(compiled.rule, asked, network.text);
+    const shown = formatAddress(parsed.address);
+    const asked = `connect to ${named.name}:${port}, which resolves to ${shown},`;
+    const decision = this.#byRules(parsed.address, port, asked, ruleIndex);
+    if (decision === undefined && ruleIndex < 0) {
+      return refused("default", `no connect rule allows ${parsed.text} (${named.name})`);
     }
+    const denied = this.#deniedInside(decision, parsed.address, port, asked, ruleIndex);
+    if (denied !== undefined) return denied;
+    if (decision !== undefined) return decision;
 
-    const purpose = specialPurpose(parsed.address);
-    if (purpose === undefined) return { allowed: true, rule: allowing.rule.id, reason: named.reason };
+    const purpose = notPublic(parsed.address, this.#surroundings);
+    if (purpose === undefined) return { allowed: true, rule: named.rule, reason: named.reason };
     const reason =
-      `${named.name} resolves to ${formatAddress(parsed.address)}, which is not a public address (${purpose}), ` +
-      `and no rule allows it (rule ${quoted(allowing.rule.id)} could say resolvesTo)`;
+      `${named.name} resolves to ${shown}, which is not a public address (${purpose}), ` +
+      `and no rule allows it (rule ${quoted(named.rule)} could say resolvesTo)`;
     return refused("not-public", reason);
+  }
+
+  /** The first rule that has the address; the allowing one's resolvesTo first, at its place. */
+  #byRules(address: Address, port: number, asked: string, ruleIndex = -1, detail = ""): Decision | undefined {
+    for (const [index, { rule, networks, resolvesTo }] of this.#connect.entries()) {
+      const own =
+        index === ruleIndex ? resolvesTo.find((candidate) => contains(candidate, address)) : undefined;
+      if (own !== undefined) return byRule(rule, asked, `resolvesTo ${own.text}${detail}`);
+      if (!includesPort(rule.ports, port)) continue;
+      const network = networks.find((candidate) => contains(candidate, address));
+      if (network !== undefined) return byRule(rule, asked, `${network.text}${detail}`);
+    }
+    return undefined;
+  }
+
+  /** What is not denied by itself may be by the IPv4 address inside. */
+  #deniedInside(
+    decision: Decision | undefined,
+    address: Address,
+    port: number,
+    asked: string,
+    ruleIndex = -1,
+  ): Decision | undefined {
+    if (decision?.allowed === false) return undefined;
+    for (const inside of insideNat64(address, this.#surroundings.nat64)) {
+      const detail = `, NAT64 of ${formatAddress(inside)}`;
+      const other = this.#byRules(inside, port, asked, ruleIndex, detail);
+      if (other?.allowed === false) return other;
+    }
+    return undefined;
   }
 
   /** Listening on an address of the host; port 0 asks the host to pick one. */

@@ -2,14 +2,18 @@ import { BlockList, isIPv6 } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  type Address,
   canonicalAddress,
   contains,
   formatAddress,
+  networkFrom,
   networkOf,
   parseAddress,
   parseNetwork,
 } from "../src/policy/addresses.ts";
-import { specialPurpose } from "../src/policy/special.ts";
+import { insideNat64, nat64Prefixes } from "../src/policy/nat64.ts";
+import { notPublic } from "../src/policy/special.ts";
+import { NO_SURROUNDINGS } from "../src/policy/surroundings.ts";
 
 const ipv4 = fc.ipV4();
 const ipv6 = fc
@@ -158,6 +162,9 @@ describe("networks", () => {
 });
 
 describe("public addresses", () => {
+  const why = (text: string, surroundings = NO_SURROUNDINGS): string | undefined =>
+    notPublic(parseAddress(text)!, surroundings);
+
   // The first and last address of each special range, and the public ones on either side of it.
   it.each([
     ["0.0.0.0", "0.255.255.255", undefined, "1.0.0.0"],
@@ -181,16 +188,18 @@ describe("public addresses", () => {
     ["3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "3ffe:ffff::", "3fff:1000::"],
     ["4000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff:ffff::", undefined],
   ])("are none from %s to %s, and are right outside", (first, last, before, after) => {
-    for (const text of [first, last]) expect(specialPurpose(parseAddress(text)!), text).toBeTypeOf("string");
+    for (const text of [first, last]) expect(why(text), text).toBeTypeOf("string");
     for (const text of [before, after]) {
-      if (text !== undefined) expect(specialPurpose(parseAddress(text)!), text).toBeUndefined();
+      if (text !== undefined) expect(why(text), text).toBeUndefined();
     }
   });
 
   it.each([
     ["0.0.0.0", "the unspecified address"],
     ["127.0.0.1", "loopback"],
+    ["168.63.129.16", "Azure's platform"],
     ["169.254.169.254", "link-local"],
+    ["192.0.0.192", "protocol assignments"],
     ["100.100.100.200", "shared by carriers"],
     ["224.0.0.1", "multicast"],
     ["255.255.255.255", "broadcast"],
@@ -199,9 +208,11 @@ describe("public addresses", () => {
     ["::", "the unspecified address"],
     ["::1", "loopback"],
     ["::7f00:1", "IPv4-compatible"],
-    ["64:ff9b::a00:1", "NAT64"],
-    ["64:ff9b::808:808", "NAT64"],
+    ["64:ff9b::a00:1", "NAT64 of 10.0.0.1: private"],
+    ["64:ff9b::7f00:1", "NAT64 of 127.0.0.1: loopback"],
+    ["64:ff9b::a83f:8110", "NAT64 of 168.63.129.16: Azure's platform"],
     ["64:ff9b:1::a00:1", "local NAT64"],
+    ["64:ff9b:1::808:808", "local NAT64"],
     ["100::1", "discard only"],
     ["100:0:0:1::1", "dummy prefix"],
     ["2001:0:4136:e378:8000:63bf:3fff:fdd2", "Teredo"],
@@ -217,7 +228,7 @@ describe("public addresses", () => {
     ["ff02::1", "multicast"],
     ["9000::1", "not global unicast"],
   ])("exclude %s (%s)", (text, purpose) => {
-    expect(specialPurpose(parseAddress(text)!)).toContain(purpose);
+    expect(why(text)).toContain(purpose);
   });
 
   it.each([
@@ -228,7 +239,73 @@ describe("public addresses", () => {
     "192.175.48.1",
     "2606:4700::1111",
     "2620:4f:8000::1",
+    "64:ff9b::808:808",
   ])("include %s", (text) => {
-    expect(specialPurpose(parseAddress(text)!)).toBeUndefined();
+    expect(why(text)).toBeUndefined();
+  });
+
+  it("are none of the host's own", () => {
+    const own = ["8.8.4.4", "2600::1"];
+    const surroundings = {
+      ...NO_SURROUNDINGS,
+      isOwn: (address: Address) => own.includes(formatAddress(address)),
+    };
+    for (const text of own) expect(why(text, surroundings)).toBe("an address of this host");
+    expect(why("64:ff9b::808:404", surroundings)).toBe("NAT64 of 8.8.4.4: an address of this host");
+    for (const text of ["8.8.4.5", "2600::2"]) expect(why(text, surroundings)).toBeUndefined();
+  });
+
+  it("below a NAT64 prefix that was found are public by themselves and inside, so a false one opens nothing", () => {
+    const nat64 = ["2600:64::/96", "fd00:64::/96", "64:ff9b:1::/96"].map(networkFrom);
+    const surroundings = { ...NO_SURROUNDINGS, nat64 };
+    expect(why("2600:64::808:808", surroundings)).toBeUndefined();
+    expect(why("2600:64::a00:1", surroundings)).toContain("NAT64 of 10.0.0.1: private");
+    expect(why("fd00:64::808:808", surroundings)).toContain("unique-local");
+    expect(why("64:ff9b:1::808:808", surroundings)).toContain("local NAT64");
+    const address = fc.oneof(
+      fc.ipV6(),
+      fc.tuple(fc.constantFrom("2600:64::", "fd00:64::"), fc.ipV4()).map((parts) => parts.join("")),
+    );
+    const prefix = fc
+      .tuple(address, fc.constantFrom(32, 40, 48, 56, 64, 96))
+      .map(([text, bits]) => networkOf(parseAddress(text)!, bits))
+      .filter(({ family }) => family === 6);
+    fc.assert(
+      fc.property(address, fc.array(prefix, { maxLength: 3 }), (text, found) => {
+        if (why(text) !== undefined)
+          expect(why(text, { ...NO_SURROUNDINGS, nat64: found })).toBeTypeOf("string");
+      }),
+    );
+  });
+});
+
+describe("NAT64", () => {
+  // The table of RFC 6052, section 2.4, for 192.0.2.33.
+  const EXAMPLES: [string, string][] = [
+    ["2001:db8::/32", "2001:db8:c000:221::"],
+    ["2001:db8:100::/40", "2001:db8:1c0:2:21::"],
+    ["2001:db8:122::/48", "2001:db8:122:c000:2:2100::"],
+    ["2001:db8:122:300::/56", "2001:db8:122:3c0:0:221::"],
+    ["2001:db8:122:344::/64", "2001:db8:122:344:c0:2:2100::"],
+    ["2001:db8:122:344::/96", "2001:db8:122:344::192.0.2.33"],
+  ];
+
+  it.each(EXAMPLES)("has the IPv4 address of RFC 6052 inside, below %s", (prefix, text) => {
+    expect(insideNat64(parseAddress(text)!, [networkFrom(prefix)]).map(formatAddress)).toEqual([
+      "192.0.2.33",
+    ]);
+    expect(insideNat64(parseAddress("2600::1")!, [networkFrom(prefix)])).toEqual([]);
+  });
+
+  it("has its prefixes told by the addresses of ipv4only.arpa (RFC 7050)", () => {
+    const told = (...texts: string[]): string[] =>
+      nat64Prefixes(texts.map((text) => parseAddress(text)!)).map(({ text }) => text);
+    expect(told("64:ff9b::192.0.0.170", "64:ff9b::192.0.0.171")).toEqual([]);
+    expect(told("2001:db8:122:344::192.0.0.171")).toEqual(["2001:db8:122:344::/96"]);
+    expect(told("2001:db8:c000:aa::", "2001:db8:122:344:c0:0:aa00::")).toEqual([
+      "2001:db8::/32",
+      "2001:db8:122:344::/64",
+    ]);
+    expect(told("2001:db8::1", "192.0.0.170")).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatAddress, networkOf, parseAddress } from "../src/policy/addresses.ts";
+import { formatAddress, networkFrom, networkOf, parseAddress } from "../src/policy/addresses.ts";
 import { type CompiledPolicy, compilePolicy } from "../src/policy/compiled/compile.ts";
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../src/policy/defaults.ts";
 import {
@@ -12,6 +12,7 @@ import {
   type Policy,
   PolicyMatcher,
 } from "../src/policy/index.ts";
+import type { Surroundings } from "../src/policy/surroundings.ts";
 import { NaiveMatcher } from "./naive-matcher.ts";
 
 function policyOf(rules: Partial<Pick<Policy, "connect" | "listen" | "files">>): Policy {
@@ -32,7 +33,10 @@ function policyOf(rules: Partial<Pick<Policy, "connect" | "listen" | "files">>):
 
 // Few labels, bits and ports, so that rules meet, contain and hide each other.
 const label = fc.constantFrom("a", "b", "c", "www");
-const name = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
+const name = fc.oneof(
+  { weight: 9, arbitrary: fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join(".")) },
+  { weight: 1, arbitrary: fc.constant("localhost") },
+);
 const pattern = fc.oneof(
   name,
   name.map((text) => `*.${text}`),
@@ -45,9 +49,21 @@ const address = fc.oneof(
   fc
     .tuple(fc.constantFrom("2001:db8", "2600", "fd00", "::ffff:a00"), fc.nat(3))
     .map(([head, tail]) => (head.startsWith("::") ? `${head}:${tail}` : `${head}::${tail}`)),
+  fc
+    .tuple(
+      fc.constantFrom("64:ff9b::", "2600:64::"),
+      fc.constantFrom(10, 93, 127),
+      fc.constantFrom(0, 128, 255),
+    )
+    .map(([head, a, b]) => `${head}${a}.${b}.1.1`),
+  fc.constantFrom("127.0.0.1", "::1"),
   fc.ipV4(),
   fc.ipV6(),
 );
+const surroundings: Surroundings = {
+  isOwn: ({ words }) => words.at(-1)! % 2 === 0,
+  nat64: [networkFrom("2600:64::/96")],
+};
 const network = fc.tuple(address, fc.nat(128)).map(([text, prefix]) => {
   const parsed = parseAddress(text)!;
   return networkOf(parsed, prefix % (32 * parsed.words.length + 1)).text;
@@ -98,7 +114,10 @@ describe("every decision is the oracle's: the same rule, the same sentence, the 
     fc.assert(
       fc.property(connectRules, few(fc.tuple(asked, port, address), 20), (connect, questions) => {
         const policy = policyOf({ connect });
-        const [matcher, oracle] = [new PolicyMatcher(policy), new NaiveMatcher(policy)];
+        const [matcher, oracle] = [
+          new PolicyMatcher(policy, surroundings),
+          new NaiveMatcher(policy, surroundings),
+        ];
         for (const [host, to, resolved] of questions) {
           const named = matcher.connectName(host, to);
           expect(named).toEqual(oracle.connectName(host, to));
@@ -120,7 +139,10 @@ describe("every decision is the oracle's: the same rule, the same sentence, the 
         few(fc.tuple(address, fc.oneof(port, fc.constant(0))), 20),
         (connect, listen, questions) => {
           const policy = policyOf({ connect, listen });
-          const [matcher, oracle] = [new PolicyMatcher(policy), new NaiveMatcher(policy)];
+          const [matcher, oracle] = [
+            new PolicyMatcher(policy, surroundings),
+            new NaiveMatcher(policy, surroundings),
+          ];
           for (const [text, at] of questions) {
             expect(matcher.connectAddress(text, at)).toEqual(oracle.connectAddress(text, at));
             expect(matcher.listen(text, at)).toEqual(oracle.listen(text, at));
@@ -135,7 +157,10 @@ describe("every decision is the oracle's: the same rule, the same sentence, the 
     fc.assert(
       fc.property(filesRules, few(fc.tuple(path, fc.boolean()), 20), (files, questions) => {
         const policy = policyOf({ files });
-        const [matcher, oracle] = [new PolicyMatcher(policy), new NaiveMatcher(policy)];
+        const [matcher, oracle] = [
+          new PolicyMatcher(policy, surroundings),
+          new NaiveMatcher(policy, surroundings),
+        ];
         for (const [text, write] of questions)
           expect(matcher.file(text, write)).toEqual(oracle.file(text, write));
       }),
@@ -157,7 +182,10 @@ describe("every decision is the oracle's: the same rule, the same sentence, the 
           }),
         );
         const policy = policyOf({ connect });
-        const [matcher, oracle] = [new PolicyMatcher(policy), new NaiveMatcher(policy)];
+        const [matcher, oracle] = [
+          new PolicyMatcher(policy, surroundings),
+          new NaiveMatcher(policy, surroundings),
+        ];
         for (const text of networks) {
           const base = parseAddress(text.replace(/\/.*/, ""))!;
           for (const change of [0, 1, 0x80000000, 0xffffffff]) {

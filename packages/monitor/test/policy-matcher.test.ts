@@ -209,6 +209,12 @@ describe("connect to a name, after it is resolved", () => {
     ["a.example.com", "::ffff:127.0.0.1", 443, false, "not-public"],
     ["a.example.com", "::7f00:1", 443, false, "not-public"],
     ["a.example.com", "64:ff9b::7f00:1", 443, false, "not-public"],
+    ["a.example.com", "64:ff9b::c0a8:101", 443, false, "not-public"],
+    ["a.example.com", "64:ff9b:1::808:808", 443, false, "not-public"],
+    ["a.example.com", "168.63.129.16", 443, false, "not-public"],
+    // NAT64 of a public address, and of one that a rule denies.
+    ["a.example.com", "64:ff9b::808:808", 443, true, "web"],
+    ["a.example.com", "64:ff9b::93.184.216.34", 443, false, "blocked"],
     ["a.example.com", "2002:7f00:1::", 443, false, "not-public"],
     ["a.example.com", "169.254.169.254", 443, false, "not-public"],
     ["a.example.com", "fe80::1", 443, false, "not-public"],
@@ -253,6 +259,30 @@ describe("connect to a name, after it is resolved", () => {
     );
   });
 
+  it("counts what NAT64 finds inside where a rule denies it, and not where one allows it", () => {
+    const open = matcher(
+      "connect:",
+      "  - { id: one, allow: 10.1.0.0/16 }",
+      "  - { id: ten, deny: 10.0.0.0/8 }",
+      "  - { id: six, allow: '::/0' }",
+      "  - { id: names, allow: '*' }",
+    );
+    expect(open.connectAddress("64:ff9b::10.2.0.1", 80)).toMatchObject({
+      allowed: false,
+      rule: "ten",
+      reason: 'connect to [64:ff9b::a02:1]:80 is denied by rule "ten" (10.0.0.0/8, NAT64 of 10.2.0.1)',
+    });
+    expect(open.connectAddress("64:ff9b::10.1.0.1", 80)).toMatchObject({ allowed: true, rule: "six" });
+    expect(connect(open, "a.test", "64:ff9b::10.2.0.1", 80)).toMatchObject({ allowed: false, rule: "ten" });
+    const closed = matcher(
+      "connect:",
+      "  - { id: one, allow: 10.1.0.0/16 }",
+      "  - { id: names, allow: '*' }",
+    );
+    expect(closed.connectAddress("64:ff9b::10.1.0.1", 80)).toMatchObject({ allowed: false, rule: "default" });
+    expect(connect(closed, "a.test", "64:ff9b::10.1.0.1", 80)).toMatchObject({ rule: "not-public" });
+  });
+
   it("resolvesTo does not reach literal addresses", () => {
     expect(policy.connectAddress("10.1.2.3", 80).allowed).toBe(false);
   });
@@ -273,6 +303,40 @@ describe("connect to a name, after it is resolved", () => {
     for (const index of [-1, 99, Number.NaN]) {
       expect(policy.connectResolved("a.example.com", index, "8.8.8.8", 443).allowed).toBe(false);
     }
+  });
+});
+
+describe("localhost", () => {
+  it("may be asked for by who may connect to loopback, and is judged by its addresses", () => {
+    const policy = matcher("connect:", "  - { id: local, allow: [127.0.0.1, 10.0.0.1], ports: 8000-8999 }");
+    expect(policy.connectName("LocalHost.", 8080)).toEqual({
+      allowed: true,
+      rule: "local",
+      ruleIndex: -1,
+      name: "localhost",
+      reason: 'connect to localhost:8080 is allowed by rule "local", as to 127.0.0.1',
+    });
+    expect(connect(policy, "localhost", "127.0.0.1", 8080)).toMatchObject({ allowed: true, rule: "local" });
+    expect(connect(policy, "localhost", "::1", 8080)).toMatchObject({
+      allowed: false,
+      rule: "default",
+      reason: "no connect rule allows [::1]:8080 (localhost)",
+    });
+    // Whatever it resolves to, it is what the guest could have asked for.
+    expect(connect(policy, "localhost", "10.0.0.1", 8080)).toMatchObject({ allowed: true });
+    expect(connect(policy, "localhost", "8.8.8.8", 8080)).toMatchObject({ allowed: false });
+    expect(connect(policy, "localhost", "127.0.0.1", 80)).toMatchObject({ rule: "default" });
+    // Names below it may be asked of a name server by a lookup of the program's own.
+    expect(policy.connectName("a.localhost", 8080)).toMatchObject({ allowed: false, rule: "default" });
+  });
+
+  it("is what a pattern says, where one has it", () => {
+    const denied = matcher("connect:", "  - { allow: 127.0.0.1 }", "  - { id: no, deny: localhost }");
+    expect(denied.connectName("localhost", 80)).toMatchObject({ allowed: false, rule: "no" });
+    const lent = matcher("connect:", "  - { id: both, allow: ['*', 127.0.0.1], resolvesTo: 10.0.0.0/8 }");
+    expect(lent.connectName("localhost", 80)).toMatchObject({ allowed: true, ruleIndex: 0 });
+    const other = matcher("connect:", "  - { allow: [a.test, 127.0.0.1], resolvesTo: 10.0.0.0/8 }");
+    expect(connect(other, "localhost", "10.0.0.1", 80)).toMatchObject({ allowed: false });
   });
 });
 

@@ -10,10 +10,13 @@
 //
 // A server that fails (SERVFAIL, REFUSED, unreachable, silent) is passed over for the next; one that says that the name, or
 // the type, does not exist is believed. Absolute names only: no search list.
+//
+// Who wants to know of the network's NAT64 prefixes is told before the addresses that may lie below one (nat64-discovery.ts).
 
 import { setTimeout as delay } from "node:timers/promises";
 import { type Hosts, parseHosts } from "./hosts-file.ts";
-import { type Family, NameServer } from "./name-server.ts";
+import { type Family, isAbsence, NameServer } from "./name-server.ts";
+import { Nat64Discovery, type Nat64Listener } from "./nat64-discovery.ts";
 import { parseResolvConf, type ResolvConf } from "./resolv-conf.ts";
 import type { Lookup } from "./resolver.ts";
 import { WatchedFile } from "./watched-file.ts";
@@ -31,12 +34,15 @@ export interface HostLookupOptions {
 const RESOLUTION_DELAY_MS = 50;
 const LOOPBACK = ["::1", "127.0.0.1"];
 
-/** Reads its files again when they change. Throws NameServerError for a name server that is none. */
-export function hostLookup(options: HostLookupOptions = {}): Lookup {
+/**
+ * Reads its files again when they change. `nat64` is told the prefixes of the network. Throws NameServerError for a name server that
+ * is none.
+ */
+export function hostLookup(options: HostLookupOptions = {}, nat64?: Nat64Listener): Lookup {
   const hosts = new WatchedFile<Hosts>(options.hostsFile ?? "/etc/hosts", parseHosts);
   const conf = new WatchedFile(options.resolvConf ?? "/etc/resolv.conf", (text) => {
     const parsed = parseResolvConf(text);
-    return new Dns({ ...parsed, servers: options.nameServers ?? parsed.servers });
+    return new Dns({ ...parsed, servers: options.nameServers ?? parsed.servers }, nat64);
   });
   // A wrong option is told now, and not at the first lookup.
   conf.value;
@@ -59,10 +65,12 @@ interface Outcome {
 class Dns {
   readonly #servers: readonly NameServer[];
   readonly #conf: ResolvConf;
+  readonly #nat64: Nat64Discovery | undefined;
 
-  constructor(conf: ResolvConf) {
+  constructor(conf: ResolvConf, nat64: Nat64Listener | undefined) {
     this.#conf = conf;
     this.#servers = conf.servers.map((address) => new NameServer(address));
+    this.#nat64 = nat64 && new Nat64Discovery(this.#servers, conf.timeoutMs, nat64);
   }
 
   readonly lookup: Lookup = async (name, signal, early) => {
@@ -72,8 +80,10 @@ class Dns {
     if (first.family === 4 && first.addresses.length > 0) {
       first = await Promise.race([six, delay(RESOLUTION_DELAY_MS, first, { ref: false })]);
     }
+    await this.#nat64?.before(first.addresses);
     if (first.addresses.length > 0) early?.(first.addresses);
     const second = await (first.family === 6 ? four : six);
+    await this.#nat64?.before(second.addresses);
     if (first.addresses.length > 0 || second.addresses.length > 0) return second.addresses;
     // A failure says more than an absence: the name may have addresses.
     throw isAbsence(first.error) ? second.error : first.error;
@@ -95,9 +105,4 @@ class Dns {
     }
     return { family, addresses: [], error };
   }
-}
-
-function isAbsence(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === "ENOTFOUND" || code === "ENODATA";
 }

@@ -19,6 +19,13 @@ const RESENDS_MAX = 8;
 /** A zone with thousands of addresses must not become as many to be judged; 16 are tried at the most. */
 const ADDRESSES_MAX = 64;
 
+export interface TimedAddress {
+  readonly address: string;
+  /** Seconds. */
+  readonly ttl: number;
+}
+const TIMED = { ttl: true } as const;
+
 /** What was given as a name server is none. */
 export class NameServerError extends Error {
   override readonly name: string = "NameServerError";
@@ -52,6 +59,16 @@ export class NameServer {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<readonly string[]> {
+    return (await this.askTimed(name, family, timeoutMs, signal)).map(({ address }) => address);
+  }
+
+  /** The same, each with its time to live. */
+  async askTimed(
+    name: string,
+    family: Family,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly TimedAddress[]> {
     const channel = this.#idle.pop() ?? this.#channel();
     let late = false;
     const cancel = (): void => channel.cancel();
@@ -61,7 +78,7 @@ export class NameServer {
     });
     signal.addEventListener("abort", cancel);
     try {
-      const addresses = family === 4 ? channel.resolve4(name) : channel.resolve6(name);
+      const addresses = family === 4 ? channel.resolve4(name, TIMED) : channel.resolve6(name, TIMED);
       if (signal.aborted) cancel();
       return (await addresses).slice(0, ADDRESSES_MAX);
     } catch (error) {
@@ -81,4 +98,10 @@ export class NameServer {
     channel.setServers([this.#address]);
     return channel;
   }
+}
+
+/** Whether a server has said that there is no such name, or no address of the family. */
+export function isAbsence(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOTFOUND" || code === "ENODATA";
 }

@@ -42,6 +42,14 @@ export function formatAddress(address: Address): string {
   return `${hex(groups.slice(0, zeros.start))}::${hex(groups.slice(zeros.start + zeros.length))}`;
 }
 
+/** In network order: 4 bytes or 16. */
+export function addressBytes({ words }: Address): Uint8Array {
+  const bytes = new Uint8Array(4 * words.length);
+  const view = new DataView(bytes.buffer);
+  for (const [i, word] of words.entries()) view.setUint32(4 * i, word);
+  return bytes;
+}
+
 /** The address in its one canonical form (IPv4-mapped as IPv4), or undefined where the text is none. */
 export function canonicalAddress(text: string): string | undefined {
   const address = parseAddress(text);

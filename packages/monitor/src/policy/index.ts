@@ -5,6 +5,7 @@ export { PolicyMatcher } from "./matcher.ts";
 export { parsePolicy } from "./parse.ts";
 export { type KeptPlace, placesOfVm } from "./roots.ts";
 export { formatSize, parseSize } from "./sizes.ts";
+export type { Surroundings } from "./surroundings.ts";
 export {
   type Action,
   type Allowed,

@@ -9,6 +9,12 @@
 //      resolvesTo in its place; what none decides must be a public address.
 // So neither DNS rebinding nor a private address behind a public name gets through. The address given to connect()
 // must be the one that phase 2 allowed (canonicalAddress).
+//
+// An IPv6 address that NAT64 takes for an IPv4 address is both: a rule that denies the one inside denies it, and it is public where both
+// are. A rule that allows the one inside allows nothing: where a translator's 10.0.0.1 is, no policy of this host's can say.
+//
+// The name `localhost` is what its addresses are: where no rule has a pattern for it, a guest that may connect to 127.0.0.1 or ::1 may ask for
+// them by that name. Each address is judged as if the guest had asked for it, so the name opens nothing.
 import { type Address, formatAddress, parseAddress } from "./addresses.ts";
 import {
   type CompiledPolicy,
@@ -21,18 +27,31 @@ import { FolderTree } from "./compiled/folders.ts";
 import { entryForName } from "./compiled/name-table.ts";
 import { entryForAddress } from "./compiled/prefix-tree.ts";
 import { normalizeName } from "./names.ts";
+import { insideNat64 } from "./nat64.ts";
 import { splitPath } from "./paths.ts";
 import { isPort } from "./ports.ts";
-import { isUnspecified, specialPurpose } from "./special.ts";
+import { isUnspecified, notPublic } from "./special.ts";
+import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
 import type { Decision, FileDecision, NameDecision, Policy, RefusalErrno, Refused } from "./types.ts";
 
+/** The rule that decides for an address, and what of it has the address. */
+interface Ruling {
+  readonly entry: Entry;
+  readonly how: string;
+}
+
+const LOCALHOST = "localhost";
+const LOOPBACK = ["127.0.0.1", "::1"];
+
 export class PolicyMatcher {
   readonly #policy: CompiledPolicy;
+  readonly #surroundings: Surroundings;
   readonly #folders: FolderTree = new FolderTree();
 
   /** Of a policy, or of one that was compiled on another thread. */
-  constructor(policy: Policy | CompiledPolicy) {
+  constructor(policy: Policy | CompiledPolicy, surroundings: Surroundings = NO_SURROUNDINGS) {
+    this.#surroundings = surroundings;
     this.#policy = "words" in policy ? policy : compilePolicy(policy);
     for (const [index, { guest }] of this.#policy.settings.files.entries()) {
       const path = splitPath(guest);
@@ -53,6 +72,8 @@ export class PolicyMatcher {
       const entry = new Entry(this.#policy, names, found);
       return { ...byRule(entry, asked), ruleIndex: entry.ruleIndex, name: parsed.name };
     }
+    const byAddress = parsed.name === LOCALHOST ? this.#localhost(port, asked) : undefined;
+    if (byAddress !== undefined) return { ...byAddress, ruleIndex: -1, name: parsed.name };
     const reason = `no connect rule allows ${parsed.name}:${port}`;
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
   }
@@ -61,9 +82,9 @@ export class PolicyMatcher {
   connectAddress(address: string, port: number): Decision {
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
-    const entry = this.#forAddress(this.#policy.connect, parsed.address, port);
-    if (entry !== undefined) return byRule(entry, `connect to ${parsed.text}`);
-    return refused("default", `no connect rule allows ${parsed.text}`);
+    const ruling = this.#ruling(parsed.address, port);
+    if (ruling === undefined) return refused("default", `no connect rule allows ${parsed.text}`);
+    return this.#byRuling(ruling, parsed.address, port, `connect to ${parsed.text}`);
   }
 
   /**
@@ -80,20 +101,18 @@ export class PolicyMatcher {
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
 
-    const { connect } = this.#policy;
-    const asked = `connect to ${named.name}:${port}, which resolves to ${formatAddress(parsed.address)},`;
-    const entry = this.#forAddress(connect, parsed.address, port);
-    // At its own place in the order, the rule that allowed the name counts its resolvesTo first.
-    if (entry === undefined || entry.ruleIndex >= ruleIndex) {
-      const own = this.#forAddress(resolvesTo(this.#policy, connect, ruleIndex), parsed.address, port);
-      if (own !== undefined) return byRule(own, asked, `resolvesTo ${own.matched}`);
-    }
-    if (entry !== undefined) return byRule(entry, asked);
+    const shown = formatAddress(parsed.address);
+    const asked = `connect to ${named.name}:${port}, which resolves to ${shown},`;
+    const ruling = this.#ruling(parsed.address, port, ruleIndex);
+    if (ruling !== undefined) return this.#byRuling(ruling, parsed.address, port, asked, ruleIndex);
+    if (ruleIndex < 0) return refused("default", `no connect rule allows ${parsed.text} (${named.name})`);
+    const denied = this.#deniedInside(parsed.address, port, asked, ruleIndex);
+    if (denied !== undefined) return denied;
 
-    const purpose = specialPurpose(parsed.address);
+    const purpose = notPublic(parsed.address, this.#surroundings);
     if (purpose === undefined) return { allowed: true, rule: named.rule, reason: named.reason };
     const reason =
-      `${named.name} resolves to ${formatAddress(parsed.address)}, which is not a public address (${purpose}), ` +
+      `${named.name} resolves to ${shown}, which is not a public address (${purpose}), ` +
       `and no rule allows it (rule ${quoted(named.rule)} could say resolvesTo)`;
     return refused("not-public", reason);
   }
@@ -126,6 +145,41 @@ export class PolicyMatcher {
         ? refused(id, `${asked} is denied by rule ${quoted(id)} (${guest} is read-only)`, "EROFS")
         : allowed(id, `${asked} is allowed by rule ${quoted(id)} (${guest})`);
     return { ...decision, ruleIndex, relativePath };
+  }
+
+  /** Where no pattern decides: allowed if one of its addresses is. */
+  #localhost(port: number, asked: string): Decision | undefined {
+    for (const address of LOOPBACK) {
+      const { allowed: isAllowed, rule } = this.connectAddress(address, port);
+      if (isAllowed) return allowed(rule, `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`);
+    }
+    return undefined;
+  }
+
+  /** At its own place in the order, the rule that allowed the name counts its resolvesTo first. */
+  #ruling(address: Address, port: number, ruleIndex = -1): Ruling | undefined {
+    const { connect } = this.#policy;
+    const entry = this.#forAddress(connect, address, port);
+    if (ruleIndex >= 0 && (entry === undefined || entry.ruleIndex >= ruleIndex)) {
+      const own = this.#forAddress(resolvesTo(this.#policy, connect, ruleIndex), address, port);
+      if (own !== undefined) return { entry: own, how: `resolvesTo ${own.matched}` };
+    }
+    return entry && { entry, how: entry.matched };
+  }
+
+  #byRuling({ entry, how }: Ruling, address: Address, port: number, asked: string, ruleIndex = -1): Decision {
+    const denied = entry.allows ? this.#deniedInside(address, port, asked, ruleIndex) : undefined;
+    return denied ?? byRule(entry, asked, how);
+  }
+
+  /** The refusal of a rule that has an IPv4 address which NAT64 finds inside. */
+  #deniedInside(address: Address, port: number, asked: string, ruleIndex: number): Decision | undefined {
+    for (const inside of insideNat64(address, this.#surroundings.nat64)) {
+      const ruling = this.#ruling(inside, port, ruleIndex);
+      if (ruling === undefined || ruling.entry.allows) continue;
+      return byRule(ruling.entry, asked, `${ruling.how}, NAT64 of ${formatAddress(inside)}`);
+    }
+    return undefined;
   }
 
   #forAddress(entries: NetworkEntries, address: Address, port: number): Entry | undefined {

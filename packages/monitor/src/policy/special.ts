@@ -3,11 +3,18 @@
 // From the IANA registries "IPv4 Special-Purpose Address Space" and "IPv6 Special-Purpose Address Space" (RFC 6890, as
 // updated), "IPv4 Multicast" and "IPv6 Address Space". For IPv6 the test is the other way round: public is what lies in
 // 2000::/3, the one block that IANA gives out as global unicast, less the entries below. Stricter than the registries
-// on purpose: ranges whose addresses embed an IPv4 address (NAT64, 6to4, Teredo) are refused whole, because the embedded
-// address may be a private one, and so are the small anycast exceptions within 192.0.0.0/24 and 2001::/23, where no
-// TCP service of a name lives. Entries that the registries call globally reachable and that embed nothing
-// (192.31.196.0/24, 192.52.193.0/24, 192.175.48.0/24, 2620:4f:8000::/48) stay public.
-import { type Address, contains, type Network, networkFrom } from "./addresses.ts";
+// on purpose: ranges whose addresses embed an IPv4 address (6to4, Teredo) are refused whole, because the embedded
+// address may be a private one and nobody uses them any more, and so are the small anycast exceptions within 192.0.0.0/24
+// and 2001::/23, where no TCP service of a name lives, and the one address of a cloud's platform that looks like anybody's.
+// Entries that the registries call globally reachable and that embed nothing (192.31.196.0/24, 192.52.193.0/24,
+// 192.175.48.0/24, 2620:4f:8000::/48) stay public.
+//
+// NAT64 goes by the address inside, for the well-known prefix. It alone makes an address public that the registries would not: what it
+// stands for is fixed, and nobody can say otherwise. A prefix that was found, which some name server has told, and the local one of
+// RFC 8215, whose layout is told by nobody, do not: an address below a prefix that was found must be public by itself, and inside.
+import { type Address, contains, formatAddress, type Network, networkFrom } from "./addresses.ts";
+import { insideNat64, WELL_KNOWN_NAT64 } from "./nat64.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 const SPECIAL: readonly (readonly [network: string, what: string])[] = [
   ["0.0.0.0/32", "the unspecified address"],
@@ -15,6 +22,7 @@ const SPECIAL: readonly (readonly [network: string, what: string])[] = [
   ["10.0.0.0/8", "private, RFC 1918"],
   ["100.64.0.0/10", "shared by carriers, RFC 6598"],
   ["127.0.0.0/8", "loopback, RFC 1122"],
+  ["168.63.129.16/32", "Azure's platform"],
   ["169.254.0.0/16", "link-local, RFC 3927"],
   ["172.16.0.0/12", "private, RFC 1918"],
   ["192.0.0.0/24", "protocol assignments, RFC 6890"],
@@ -31,7 +39,6 @@ const SPECIAL: readonly (readonly [network: string, what: string])[] = [
   ["::/128", "the unspecified address"],
   ["::1/128", "loopback, RFC 4291"],
   ["::/96", "IPv4-compatible, RFC 4291"],
-  ["64:ff9b::/96", "NAT64, RFC 6052"],
   ["64:ff9b:1::/48", "local NAT64, RFC 8215"],
   ["100::/64", "discard only, RFC 6666"],
   ["100:0:0:1::/64", "dummy prefix, RFC 9780"],
@@ -54,8 +61,18 @@ const NETWORKS: readonly { readonly network: Network; readonly what: string }[] 
 );
 const GLOBAL_UNICAST = networkFrom("2000::/3");
 
-/** Why the address is not a public one, or undefined where it is. */
-export function specialPurpose(address: Address): string | undefined {
+/** Why a name may not lead to the address by itself, or undefined where it may: the address is public, and elsewhere. */
+export function notPublic(address: Address, surroundings: Surroundings): string | undefined {
+  for (const inside of insideNat64(address, surroundings.nat64)) {
+    const why = notPublic(inside, surroundings);
+    if (why !== undefined) return `NAT64 of ${formatAddress(inside)}: ${why}`;
+  }
+  const purpose = contains(WELL_KNOWN_NAT64, address) ? undefined : specialPurpose(address);
+  return purpose ?? (surroundings.isOwn(address) ? "an address of this host" : undefined);
+}
+
+/** What the registries keep the address for, or undefined where it is anybody's. */
+function specialPurpose(address: Address): string | undefined {
   for (const { network, what } of NETWORKS) if (contains(network, address)) return what;
   if (address.family === 6 && !contains(GLOBAL_UNICAST, address)) return "not global unicast, RFC 4291";
   return undefined;

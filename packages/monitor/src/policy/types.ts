@@ -122,7 +122,7 @@ export interface Refused {
 export type Decision = Allowed | Refused;
 
 /**
- * ruleIndex is the place in policy.connect, or -1 where a built-in rule decided; name is the normalized name, which is
+ * ruleIndex is the place in policy.connect, or -1 where a built-in rule decided, or rules for the addresses of localhost; name is the normalized name, which is
  * the one to resolve ("" where there is none).
  */
 export type NameDecision = Decision & { readonly ruleIndex: number; readonly name: string };

@@ -47,6 +47,8 @@ export type ToReactor =
   /** The last one of an id has `ended`. */
   | ({ readonly kind: "resolved"; readonly id: number } & Answer)
   | { readonly kind: "own-ports"; readonly ports: readonly number[] }
+  /** Prefixes of NAT64 that the network has beside the well-known one. */
+  | { readonly kind: "nat64"; readonly prefixes: readonly string[] }
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
   | { readonly kind: "taken"; readonly id: number }
   /** Audit lines that must be written can be, or cannot. */

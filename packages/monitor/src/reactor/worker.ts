@@ -20,6 +20,7 @@ import type { Limits } from "../policy/types.ts";
 import { PolicyState } from "../policy-state.ts";
 import { Partings } from "../relays/partings.ts";
 import { SocketLink } from "../socket-link.ts";
+import { HostSurroundings } from "../surroundings.ts";
 import { Vm, type VmHost } from "../vm.ts";
 import { Counters } from "./counters.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
@@ -49,6 +50,8 @@ function post(message: FromReactor): void {
 const disk = new DiskPool(reactor, options.disk);
 const descriptors = new DescriptorRoom(options.descriptors, options.wakeFd);
 
+const surroundings = new HostSurroundings();
+
 const auditGate = new AuditGate();
 
 const host: Host = {
@@ -59,11 +62,11 @@ const host: Host = {
   partings: new Partings(reactor),
   accounts: new Accounts(),
   descriptors,
-  ownPorts: new OwnPorts(options.ownPorts),
+  ownPorts: new OwnPorts(options.ownPorts, surroundings),
   options,
   lingerMs: options.lingerMs,
   streamsIndex: counters.index("streams"),
-  policy: new PolicyState(options.policy, disk),
+  policy: new PolicyState(options.policy, disk, surroundings),
   post,
   lookups: new Lookups(post),
   whenTaken(callback) {
@@ -212,7 +215,7 @@ function onMessage(message: ToReactor): void {
         closeRoots(message.policy.roots);
         return;
       }
-      const policy = new PolicyState(message.policy, disk);
+      const policy = new PolicyState(message.policy, disk, surroundings);
       for (const guest of guests) guest.setPolicy(policy);
       host.policy.release();
       host.policy = policy;
@@ -220,7 +223,7 @@ function onMessage(message: ToReactor): void {
       return;
     }
     case "attach": {
-      attachCalls.add(message, message.policy && new PolicyState(message.policy, disk));
+      attachCalls.add(message, message.policy && new PolicyState(message.policy, disk, surroundings));
       return;
     }
     case "audit":
@@ -235,6 +238,9 @@ function onMessage(message: ToReactor): void {
       return;
     case "resolved":
       host.lookups.answered(message.id, message);
+      return;
+    case "nat64":
+      surroundings.set(message.prefixes);
       return;
     case "taken": {
       const callback = marks.get(message.id);
@@ -288,6 +294,7 @@ function finish(aborted: number, endMs: number): void {
   }
   disk.close();
   host.partings.close();
+  surroundings[Symbol.dispose]();
   stopped = true;
   reactor.pause();
   post({ kind: "stopped", aborted, stuck: disk.load });

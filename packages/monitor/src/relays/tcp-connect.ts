@@ -156,7 +156,8 @@ class TcpConnectRelay implements Relay {
     }
     this.#judge(name, ruleIndex, addresses);
     if (this.#allowed) {
-      if (this.#deniedAddress !== undefined) this.#audit(this.#deniedAddress);
+      // By address (ruleIndex -1), localhost stands for those that the guest may have.
+      if (this.#deniedAddress !== undefined && ruleIndex >= 0) this.#audit(this.#deniedAddress);
       this.#deniedAddress = undefined;
       // Otherwise an attempt has just begun, and the next one follows it.
       if (this.#nextAttempt === undefined) this.#attemptNext();
