@@ -147,7 +147,15 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     .argument("<target>", "HOST:PORT to connect to, ADDRESS:PORT to listen on, or an absolute path")
     .option("--write", "file: to write, not only to read")
     .option("--resolve", "connect: resolve the name here and now, and judge its addresses")
-    .option("--address <address...>", "connect: judge these addresses, as if the name resolved to them")
+    .option(
+      "--name-server <address>",
+      "with --resolve: ask this name server, as the monitor's option of that name; may be given several times",
+      repeated,
+    )
+    .option(
+      "--address <address...>",
+      "connect: judge these addresses, as if the name resolved to them; may be given several times",
+    )
     .option("--json", "print the decision as JSON")
     .addHelpText("after", "\nExit codes: 0 allowed, 3 refused, 1 the policy cannot be used, 2 wrong usage.")
     .action(async (file, what, target, options) => {

@@ -1,6 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { nameServer } from "../../../test/helpers/dns.ts";
 import { RINGWAY, ringway, start, temporaryFolder } from "./helpers.ts";
 
 const folder = temporaryFolder();
@@ -322,6 +324,53 @@ describe("policy explain", () => {
       { address: "192.168.1.5", allowed: true, rule: "inner", place: "connect[2]" },
       { address: "10.0.0.1", allowed: false, rule: "private", errno: "EACCES" },
     ]);
+  });
+
+  it("judges all addresses of several --address, and says what a connect makes of them", async () => {
+    const args = ["--address", "192.168.1.5", "--address", "10.0.0.1", "--address", "192.168.1.6"];
+    const { code, stdout } = await explain("connect", "inner.test:80", ...args);
+    expect(stdout.trimEnd().split("\n").at(-1)).toBe(
+      "  note: a connect to inner.test uses the addresses that are allowed, 192.168.1.5, 192.168.1.6, and no other",
+    );
+    expect(stdout.match(/^(allowed|refused):/gm)).toEqual(["allowed:", "refused:", "allowed:"]);
+    expect(code).toBe(0);
+    expect(await explain("connect", "inner.test:80", "--address", "inner")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--address: expected an IPv4 or IPv6 address; found "inner"'),
+    });
+  });
+
+  it("asks the name server that --name-server names, with --resolve, and judges what --address has as well", async () => {
+    await using dns = await nameServer({
+      "inner.test": ["192.168.1.7"],
+      "a.example.com": ["64:ff9b::a00:1"],
+    });
+    const resolve = ["--resolve", "--name-server", dns.address];
+    const args = ["--json", ...resolve, "--address", "10.0.0.1"];
+    const { code, stdout } = await explain("connect", "inner.test:80", ...args);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).decisions.map(({ address }: { address: string }) => address)).toEqual([
+      "10.0.0.1",
+      "192.168.1.7",
+    ]);
+    const translated = await explain("connect", "a.example.com:443", ...resolve);
+    expect(translated).toMatchObject({ code: 3, stdout: expect.stringContaining("NAT64 of 10.0.0.1") });
+    expect(dns.asked).toContain("ipv4only.arpa");
+    expect(await explain("connect", "inner.test:80", "--name-server", dns.address)).toMatchObject({
+      code: 2,
+    });
+    expect(await explain("connect", "inner.test:80", "--resolve", "--name-server", "nowhere")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--name-server: expected a name server"),
+    });
+  });
+
+  it("knows the host's own addresses", () => {
+    const asked = [good, "connect", "a.example.com:443", "--address", "8.8.4.4"];
+    const command = `ip link set lo up; ip address add 8.8.4.4/32 dev lo; "$@"; test $? = 3`;
+    const here = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", command, "sh"];
+    const [unshare, ...args] = [...here, process.execPath, RINGWAY, "policy", "explain", ...asked];
+    expect(execFileSync(unshare!, args, { encoding: "utf8" })).toContain("(an address of this host)");
   });
 
   it("resolves with --resolve: a name that the system points at loopback is refused", async () => {

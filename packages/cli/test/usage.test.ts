@@ -35,7 +35,7 @@ describe("help", () => {
     ],
     [
       ["policy", "explain", "--help"],
-      ["--write", "--resolve", "--address", "0 allowed, 3 refused"],
+      ["--write", "--resolve", "--name-server", "--address", "0 allowed, 3 refused"],
     ],
     [
       ["bench", "--help"],

@@ -1,12 +1,21 @@
 // ringway policy: what a file says, without a monitor. Decisions come from the matcher that the monitor itself asks.
 
-import { canonicalAddress, type Decision, hostLookup, type Policy, PolicyMatcher } from "@ringway/monitor";
+import {
+  canonicalAddress,
+  type Decision,
+  HostSurroundings,
+  hostLookup,
+  NameServerError,
+  type Policy,
+  PolicyMatcher,
+} from "@ringway/monitor";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
 import { loadOnce, nameOf, STDIN } from "./load.ts";
 
 export interface ExplainOptions {
   readonly write?: boolean;
   readonly resolve?: boolean;
+  readonly nameServer?: readonly string[];
   readonly address?: readonly string[];
   readonly json?: boolean;
 }
@@ -56,12 +65,18 @@ export async function explainPolicy(
   options: ExplainOptions,
 ): Promise<number> {
   if (options.write && what !== "file") throw new UsageError("--write goes with file only");
-  if ((options.resolve || options.address) && what !== "connect") {
-    throw new UsageError("--resolve and --address go with connect only");
+  if ((options.resolve || options.nameServer || options.address) && what !== "connect") {
+    throw new UsageError("--resolve, --name-server and --address go with connect only");
+  }
+  if (options.nameServer && !options.resolve) throw new UsageError("--name-server goes with --resolve only");
+  for (const address of options.address ?? []) {
+    if (canonicalAddress(address) !== undefined) continue;
+    throw new UsageError(`--address: expected an IPv4 or IPv6 address; found ${JSON.stringify(address)}`);
   }
   const endpoint = what === "file" ? undefined : parseEndpoint(what, target);
   const policy = await loadOnce(file);
-  const matcher = new PolicyMatcher(policy);
+  using surroundings = new HostSurroundings();
+  const matcher = new PolicyMatcher(policy, surroundings);
   let judged: Judged[];
   let note: string | undefined;
   if (endpoint === undefined) judged = [{ decision: matcher.file(target, options.write ?? false) }];
@@ -76,7 +91,8 @@ export async function explainPolicy(
     const named = matcher.connectName(host, port);
     judged = [{ decision: named }];
     if (named.allowed) {
-      const addresses = options.address ?? (options.resolve ? await lookUp(named.name) : []);
+      const found = options.resolve ? await lookUp(named.name, options.nameServer, surroundings) : [];
+      const addresses = [...new Set([...(options.address ?? []), ...found])];
       if (addresses.length === 0) {
         note = `the addresses that ${named.name} resolves to are judged as well, before connecting: see --resolve and --address`;
       } else {
@@ -84,6 +100,7 @@ export async function explainPolicy(
           const decision = matcher.connectResolved(host, named.ruleIndex, address, port);
           return { address, decision };
         });
+        note = noteOf(named.name, judged);
       }
     }
   }
@@ -122,14 +139,35 @@ function placeOf(policy: Policy, what: What, id: string): string {
   return index < 0 ? "built in" : `${list}[${index}]`;
 }
 
-async function lookUp(name: string): Promise<readonly string[]> {
+/** What becomes of a name of which some addresses are allowed and others refused. */
+function noteOf(name: string, judged: readonly Judged[]): string | undefined {
+  const allowed = judged.filter(({ decision }) => decision.allowed);
+  if (allowed.length === 0 || allowed.length === judged.length) return undefined;
+  const those = allowed.map(({ address }) => address).join(", ");
+  return `a connect to ${name} uses the addresses that are allowed, ${those}, and no other`;
+}
+
+async function lookUp(
+  name: string,
+  nameServers: readonly string[] | undefined,
+  surroundings: HostSurroundings,
+): Promise<readonly string[]> {
+  const end = new AbortController();
   try {
+    const listener = {
+      found: (prefixes: readonly string[]) => surroundings.set(prefixes),
+      signal: end.signal,
+    };
+    const lookup = hostLookup(nameServers === undefined ? {} : { nameServers }, listener);
     const early: string[] = [];
-    const rest = await hostLookup()(name, new AbortController().signal, (known) => early.push(...known));
+    const rest = await lookup(name, new AbortController().signal, (known) => early.push(...known));
     return [...early, ...rest];
   } catch (error) {
+    if (error instanceof NameServerError) throw new UsageError(`--name-server: ${error.message}`);
     const { code } = error as NodeJS.ErrnoException;
     throw new Failure(`cannot resolve ${name}: ${code ?? errorLine(error)}`, { cause: error });
+  } finally {
+    end.abort();
   }
 }
 
