@@ -58,14 +58,27 @@ export const words = share({
   or: (_: unknown, place: number, value: number): number => perform({ kind: "or", place, value: value | 0 }),
 });
 
-/** What the rings use of a Uint8Array. Every byte is an access of its own. */
-export const bytes = share({
+const wholeBytes = {
   set(source: Uint8Array, at: number): void {
     for (const [i, value] of source.entries()) perform({ kind: "write", place: -1 - (at + i), value });
   },
   subarray: (from: number, to: number): Uint8Array =>
     Uint8Array.from({ length: to - from }, (_, i) => perform({ kind: "read", place: -1 - (from + i) })),
-});
+};
+
+/** What the rings use of a Uint8Array. Every byte is an access of its own. */
+export const bytes = share(
+  new Proxy(wholeBytes, {
+    get(target, key) {
+      if (key === "set" || key === "subarray") return target[key];
+      return perform({ kind: "read", place: -1 - Number(key) });
+    },
+    set(_, key, value: number) {
+      perform({ kind: "write", place: -1 - Number(key), value: value & 0xff });
+      return true;
+    },
+  }),
+);
 
 /** Any number from 0 to ways - 1: the explorer tries all. */
 export function choose(ways: number): number {

@@ -33,6 +33,8 @@ const imports: Readonly<Record<string, object>> = {
   errors: control,
   limits: control,
   layout: { ...control.layout, BELL_STREAM_IDS: KEPT_IDS },
+  // For encodeFrame(), of which the model makes no use.
+  wire: {},
 };
 
 export function loadProduction(patches: readonly Patch[] = []): Production {

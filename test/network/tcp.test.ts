@@ -1,6 +1,7 @@
 // tcp-connect and tcp-listen, word by word: a raw guest on one side, real sockets on the other.
 
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { Closed, ConnectRequest, ErrorReply, formatIp, type GuestPipe, Protocol } from "@ringway/control";
 import { Errno } from "@ringway/linux";
@@ -492,6 +493,26 @@ test("a guest that ends its stream and goes: the peer gets every byte, then the 
   short.end(pipe);
   short.vanish();
   expect(sha256(await readAll(peer))).toBe(sha256(sent));
+  await guestsAre(host.monitor, 1);
+});
+
+test("a guest that goes while it has a listener's connection: the peer gets a reset, not an end, and was probed till then", async () => {
+  const short = await RawGuest.attach(host.path);
+  const { pipe: listener, port } = await short.listen("127.0.0.1");
+  const posted = await short.newStream();
+  await short.post(listener, posted, 9);
+  const client = await tcpClient(port, "127.0.0.1");
+  await short.incoming(posted);
+  await short.write(posted, Buffer.from("half a sen"));
+  await once(client, "data");
+  // Of the connection the monitor's end, established (01), with a keepalive timer (02): the listener's, from the first.
+  const ends = [port, client.localPort!].map(
+    (each) => `0100007F:${each.toString(16).toUpperCase().padStart(4, "0")}`,
+  );
+  expect(readFileSync("/proc/net/tcp", "utf8")).toMatch(new RegExp(`${ends.join(" ")} 01 \\S+ 02:`));
+  const howItWent = howItEnds(client);
+  short.vanish();
+  expect(await howItWent).toBe("ECONNRESET");
   await guestsAre(host.monitor, 1);
 });
 

@@ -3,7 +3,13 @@
 // Not a buddy allocator: a block of two equal rings has 2^k + 1 pages, and of each aligned 2^(k+1) pages buddies could
 // use only half for such blocks. Here every free page counts: a request is met whenever enough pages lie side by side.
 //
-// Invariant: free runs never touch each other (neighbours are merged), and each is in all three indexes.
+// What is given back is most often asked for again in the same size: so the last few blocks are kept as they are, by size. One of
+// exactly the right size is the best fit there is; where there is none, all of them become runs again before anything is looked for.
+//
+// Invariant: free runs never touch each other (neighbours are merged), and each is in all three indexes. Kept blocks are in none.
+
+/** Bounds what one request that finds no kept block has to make runs of. */
+const KEPT_MAX = 64;
 
 export class PageAllocator {
   /** Pages of the free run that begins at a page. */
@@ -13,10 +19,14 @@ export class PageAllocator {
   /** By floor(log2(pages)), then by pages: first pages of the runs of that size. */
   readonly #bySize: Map<number, Set<number>>[] = Array.from({ length: 32 }, () => new Map());
   #freePages = 0;
+  /** First pages of kept blocks, by their pages. */
+  readonly #kept: Map<number, number[]> = new Map();
+  #keptBlocks = 0;
 
   /** Manages `pages` pages, the first of which is number `first`. */
   constructor(first: number, pages: number) {
-    if (pages > 0) this.release(first, pages);
+    this.#freePages = pages;
+    if (pages > 0) this.#merge(first, pages);
   }
 
   get freePages(): number {
@@ -25,6 +35,13 @@ export class PageAllocator {
 
   /** Page number of a run of `pages` pages, or undefined when no run is long enough. */
   allocate(pages: number): number | undefined {
+    const kept = this.#kept.get(pages)?.pop();
+    if (kept !== undefined) {
+      this.#keptBlocks--;
+      this.#freePages -= pages;
+      return kept;
+    }
+    this.#mergeKept();
     const size = this.#bestSize(pages);
     if (size === undefined) return undefined;
     const [start] = this.#bySize[order(size)]!.get(size)!;
@@ -37,6 +54,25 @@ export class PageAllocator {
   /** Gives back exactly what allocate(pages) gave. */
   release(page: number, pages: number): void {
     this.#freePages += pages;
+    if (this.#keptBlocks === KEPT_MAX) {
+      this.#merge(page, pages);
+      return;
+    }
+    const kept = this.#kept.get(pages);
+    if (kept === undefined) this.#kept.set(pages, [page]);
+    else kept.push(page);
+    this.#keptBlocks++;
+  }
+
+  #mergeKept(): void {
+    if (this.#keptBlocks === 0) return;
+    for (const [pages, blocks] of this.#kept) for (const page of blocks) this.#merge(page, pages);
+    this.#kept.clear();
+    this.#keptBlocks = 0;
+  }
+
+  /** Makes pages that are free a run, with those beside them. */
+  #merge(page: number, pages: number): void {
     let start = page;
     let end = page + pages;
     const before = this.#startBefore.get(start);

@@ -6,7 +6,7 @@
 import { ProtocolError, Violation } from "./errors.ts";
 import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX } from "./limits.ts";
 import type { RingConsumer, RingProducer } from "./ring.ts";
-import type { Message } from "./wire.ts";
+import { type Message, putU32 } from "./wire.ts";
 
 export interface Frame {
   readonly type: number;
@@ -17,17 +17,12 @@ export interface Frame {
 /** Bit 15 of a type: from host to guest (FRM-4). */
 export const FROM_HOST = 0x8000;
 
-// One header at a time is in hand, so one scratch serves all readers and writers of this thread.
-const header = new Uint8Array(FRAME_HEADER_BYTES);
-const headerView = new DataView(header.buffer);
-
 /** A frame as bytes. */
 export function encodeFrame(type: number, requestId: number, payload: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, payload.length, true);
-  view.setUint32(4, type, true);
-  view.setUint32(8, requestId, true);
+  putU32(bytes, 0, payload.length);
+  putU32(bytes, 4, type);
+  putU32(bytes, 8, requestId);
   bytes.set(payload, FRAME_HEADER_BYTES);
   return bytes;
 }
@@ -54,8 +49,7 @@ export class FrameReader {
   next(onSpace: () => void): Frame | undefined {
     const readable = this.#ring.readable();
     if (readable < FRAME_HEADER_BYTES) return undefined;
-    this.#ring.copy(header);
-    const length = headerView.getUint32(0, true);
+    const length = this.#ring.u32(0);
     if (length > this.#maxPayload) {
       throw new ProtocolError(
         Violation.FRAME_LENGTH,
@@ -64,9 +58,8 @@ export class FrameReader {
       );
     }
     if (readable < FRAME_HEADER_BYTES + length) return undefined;
-    // Before onSpace(): it may run code that uses the same scratch.
-    const type = headerView.getUint32(4, true);
-    const requestId = headerView.getUint32(8, true);
+    const type = this.#ring.u32(4);
+    const requestId = this.#ring.u32(8);
     const payload = new Uint8Array(length);
     this.#ring.copy(payload, FRAME_HEADER_BYTES);
     if (this.#ring.advance(FRAME_HEADER_BYTES + length)) onSpace();
@@ -109,10 +102,9 @@ export class FrameWriter {
       );
     }
     if (!this.fits(payload.length)) return false;
-    headerView.setUint32(0, payload.length, true);
-    headerView.setUint32(4, type, true);
-    headerView.setUint32(8, requestId, true);
-    this.#ring.put(header);
+    this.#ring.putU32(payload.length, 0);
+    this.#ring.putU32(type, 4);
+    this.#ring.putU32(requestId, 8);
     this.#ring.put(payload, FRAME_HEADER_BYTES);
     if (this.#ring.advance(FRAME_HEADER_BYTES + payload.length)) onData();
     return true;

@@ -6,12 +6,13 @@
 import { PageAllocator } from "./allocator.ts";
 import { BellReceiver, BellSender, clearBells, type Doorbell } from "./doorbell.ts";
 import { Errno, ProtocolError, Violation } from "./errors.ts";
-import { encodeFrame, type Frame, FrameReader, maxPayload } from "./frame.ts";
+import { type Frame, FrameReader, FrameWriter, maxPayload } from "./frame.ts";
 import * as layout from "./layout.ts";
 import { Closed, GuestState, HostState, PAGE_BYTES } from "./layout.ts";
 import {
   CONTROL_RING_BYTES,
   DEFAULT_RING_BYTES,
+  FRAME_HEADER_BYTES,
   MAX_RING_BYTES,
   MAX_STREAM_ID,
   MIN_RING_BYTES,
@@ -105,8 +106,9 @@ export class HostSession {
 
   #control!: HostPipe;
   #requests!: FrameReader;
+  #replies!: FrameWriter;
   /** A reply that waits for room: at most one, because no request is taken while it waits. */
-  #reply: Uint8Array | undefined;
+  #reply: Frame | undefined;
   /** A NewStream that waits for streams to be looked at. */
   #again: Frame | undefined;
 
@@ -261,7 +263,7 @@ export class HostSession {
     if (this.#ended || (this.#state !== HostState.READY && this.#state !== HostState.DRAINING)) return false;
     for (;;) {
       if (!this.#sendReply()) {
-        if (!this.#control.toGuest.wantSpace(this.#reply!.length)) return false;
+        if (!this.#control.toGuest.wantSpace(FRAME_HEADER_BYTES + this.#reply!.payload.length)) return false;
         // A guest that reads no more would never give the space.
         if (this.#control.toGuest.abandoned()) throw controlClosed();
         continue;
@@ -313,9 +315,7 @@ export class HostSession {
   #sendReply(): boolean {
     const reply = this.#reply;
     if (reply === undefined) return true;
-    if (this.#control.toGuest.writable() < reply.length) return false;
-    this.#control.toGuest.put(reply);
-    if (this.#control.toGuest.advance(reply.length)) this.#signalControl();
+    if (!this.#replies.write(reply.type, reply.requestId, reply.payload, this.#signalControl)) return false;
     this.#reply = undefined;
     return true;
   }
@@ -325,7 +325,7 @@ export class HostSession {
     { type, requestId, payload }: Frame,
     handler: ControlHandler,
     mayWait: boolean,
-  ): Uint8Array | typeof LATER | undefined {
+  ): Frame | typeof LATER | undefined {
     switch (type) {
       case NewStream.type: {
         const { toHostBytes, toGuestBytes } = NewStream.decode(payload);
@@ -338,8 +338,8 @@ export class HostSession {
           handler.refusedStream?.(pipe);
           return errorFrame(requestId, pipe, newStreamReason(pipe));
         }
-        const info = { id: pipe.id, generation: pipe.generation, ...pipe.place };
-        return encodeFrame(StreamInfo.type, requestId, StreamInfo.encode(info));
+        const { id, generation, place } = pipe;
+        return { type: StreamInfo.type, requestId, payload: StreamInfo.encode({ id, generation, ...place }) };
       }
       case GetArgs.type: {
         GetArgs.decode(payload);
@@ -360,7 +360,7 @@ export class HostSession {
         const { data } = Ping.decode(payload);
         if (data.length > 64)
           throw new ProtocolError(Violation.FRAME_MALFORMED, "CTL-6", `${data.length} bytes`);
-        return encodeFrame(Pong.type, requestId, data);
+        return { type: Pong.type, requestId, payload: data };
       }
       case Explain.type: {
         const { protocol, body } = Explain.decode(payload);
@@ -425,6 +425,7 @@ export class HostSession {
     initialisePipe(this.#memory, CONTROL_PAGE, 0, 0);
     this.#control = new HostPipe(this.#memory, 0, 0, CONTROL_PLACE);
     this.#requests = new FrameReader(this.#control.toHost);
+    this.#replies = new FrameWriter(this.#control.toGuest);
     // Set for good: whenever requests.next() finds no whole frame, the guest already knows that it must signal.
     this.#control.toHost.wantData();
     this.#nextEpoch();
@@ -457,8 +458,8 @@ function controlClosed(): ProtocolError {
 }
 
 /** A reply whose contents come from the host program: what no frame of this ring can carry is told as an error. */
-function replyFrame<T>(kind: Message<T>, requestId: number, payload: Uint8Array | undefined): Uint8Array {
-  if (payload !== undefined) return encodeFrame(kind.type, requestId, payload);
+function replyFrame<T>(kind: Message<T>, requestId: number, payload: Uint8Array | undefined): Frame {
+  if (payload !== undefined) return { type: kind.type, requestId, payload };
   return errorFrame(requestId, Errno.EOVERFLOW, `the host's ${kind.name} does not fit a frame`);
 }
 
@@ -481,6 +482,6 @@ function argsPayload(args: Args): Uint8Array | undefined {
   return argsPayloads.get(args);
 }
 
-function errorFrame(requestId: number, errno: number, reason: string): Uint8Array {
-  return encodeFrame(ErrorReply.type, requestId, ErrorReply.encode({ errno, rule: "", reason }));
+function errorFrame(requestId: number, errno: number, reason: string): Frame {
+  return { type: ErrorReply.type, requestId, payload: ErrorReply.encode({ errno, rule: "", reason }) };
 }

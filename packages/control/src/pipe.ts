@@ -45,7 +45,9 @@ export function toGuestRing(place: PipePlace): RingPlace {
 /** Host only, before the guest learns of the block: every word as PIPE-2 wants it. */
 export function initialisePipe(memory: RegionMemory, page: number, id: number, generation: number): void {
   const header = page * PAGE_BYTES;
-  for (let offset = 0; offset < 4 * LINE_BYTES; offset += 4) storeWord(memory, header + offset, 0);
+  // Plain stores: the position that publishes StreamInfo, or the attach reply, releases them (RING-3).
+  const first = header / 4;
+  for (let word = first; word < first + LINE_BYTES; word++) memory.words[word] = 0;
   storeWord(memory, header + PIPE_ID, id);
   storeWord(memory, header + PIPE_GENERATION, generation);
 }

@@ -26,6 +26,9 @@ import {
 } from "./layout.ts";
 import type { RegionMemory } from "./memory.ts";
 
+/** Up to here a loop copies faster than a view can be made for a copy. */
+const LOOP_BYTES = 32;
+
 /** Where one ring lies: byte offsets in the region, and its capacity, a power of two. */
 export interface RingPlace {
   readonly producer: number;
@@ -121,7 +124,14 @@ export class RingProducer {
 
   /** Copies `source` in; the caller has seen that writable() is enough. Does not publish: advance() does. */
   put(source: Uint8Array, at = 0): void {
-    const offset = (this.#written + at) & (this.capacity - 1);
+    const mask = this.capacity - 1;
+    if (source.length <= LOOP_BYTES) {
+      const bytes = this.#bytes;
+      for (let i = 0; i < source.length; i++)
+        bytes[this.#data + ((this.#written + at + i) & mask)] = source[i]!;
+      return;
+    }
+    const offset = (this.#written + at) & mask;
     const first = Math.min(source.length, this.capacity - offset);
     if (first === source.length) {
       this.#bytes.set(source, this.#data + offset);
@@ -129,6 +139,13 @@ export class RingProducer {
     }
     this.#bytes.set(source.subarray(0, first), this.#data + offset);
     this.#bytes.set(source.subarray(first), this.#data);
+  }
+
+  /** put() of a little-endian u32. */
+  putU32(value: number, at: number): void {
+    const bytes = this.#bytes;
+    const mask = this.capacity - 1;
+    for (let i = 0; i < 4; i++) bytes[this.#data + ((this.#written + at + i) & mask)] = value >>> (8 * i);
   }
 
   /**
@@ -264,12 +281,32 @@ export class RingConsumer {
 
   /** Copies target.length bytes out, from `at` bytes past the first unread one; the caller has seen that they are readable. */
   copy(target: Uint8Array, at = 0): void {
-    const offset = (this.#read + at) & (this.capacity - 1);
+    const mask = this.capacity - 1;
+    if (target.length <= LOOP_BYTES) {
+      const bytes = this.#bytes;
+      for (let i = 0; i < target.length; i++) target[i] = bytes[this.#data + ((this.#read + at + i) & mask)]!;
+      return;
+    }
+    const offset = (this.#read + at) & mask;
     const first = Math.min(target.length, this.capacity - offset);
     target.set(this.#bytes.subarray(this.#data + offset, this.#data + offset + first));
     if (first < target.length) {
       target.set(this.#bytes.subarray(this.#data, this.#data + target.length - first), first);
     }
+  }
+
+  /** copy() of a little-endian u32: each of its bytes is loaded once. */
+  u32(at: number): number {
+    const bytes = this.#bytes;
+    const mask = this.capacity - 1;
+    let value = 0;
+    for (let i = 0; i < 4; i++) value |= bytes[this.#data + ((this.#read + at + i) & mask)]! << (8 * i);
+    return value >>> 0;
+  }
+
+  /** Is want-data set? Then whoever finds readable() = 0 need not look again: the producer signals what comes (RING-9). */
+  get wantsData(): boolean {
+    return this.#wantData !== 0;
   }
 
   /** Asks to be signalled when there are bytes, then looks again (RING-9). True: there is something; do not wait. */

@@ -12,19 +12,18 @@ function malformed(what: string): ProtocolError {
 /** Reads fields from one payload, a private copy. */
 export class PayloadReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   u32(): number {
-    if (this.#at + 4 > this.#bytes.length) throw malformed("payload is too short");
-    const value = this.#view.getUint32(this.#at, true);
-    this.#at += 4;
-    return value;
+    const bytes = this.#bytes;
+    const at = this.#at;
+    if (at + 4 > bytes.length) throw malformed("payload is too short");
+    this.#at = at + 4;
+    return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
   }
 
   i32(): number {
@@ -50,23 +49,38 @@ export class PayloadReader {
   }
 }
 
-/** Collects the fields of one payload. */
+/** Little-endian. */
+export function putU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
+/** Most payloads are smaller: they are copied out of the writer's own memory, and larger ones are handed over with theirs. */
+const WRITER_BYTES = 256;
+
+/** Collects the fields of one payload after the other. */
 export class PayloadWriter {
-  #bytes: Uint8Array = new Uint8Array(64);
-  #view: DataView = new DataView(this.#bytes.buffer);
+  #bytes: Uint8Array = new Uint8Array(WRITER_BYTES);
   #length = 0;
+
+  /** The next payload; one that was not finished is given up. */
+  begin(): void {
+    this.#length = 0;
+    if (this.#bytes.length > WRITER_BYTES) this.#bytes = new Uint8Array(WRITER_BYTES);
+  }
 
   #reserve(bytes: number): void {
     if (this.#length + bytes <= this.#bytes.length) return;
     const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + bytes));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
   }
 
   u32(value: number): void {
     this.#reserve(4);
-    this.#view.setUint32(this.#length, value, true);
+    putU32(this.#bytes, this.#length, value);
     this.#length += 4;
   }
 
@@ -76,8 +90,12 @@ export class PayloadWriter {
     this.#length += bytes.length;
   }
 
+  /** The caller's to keep. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    if (this.#bytes.length === WRITER_BYTES) return this.#bytes.slice(0, this.#length);
+    const payload = this.#bytes.subarray(0, this.#length);
+    this.#bytes = new Uint8Array(WRITER_BYTES);
+    return payload;
   }
 }
 
@@ -187,15 +205,16 @@ type Fields<T> = { readonly [K in keyof T]: Field<T[K]> };
 
 /** Fields one after the other, in the order in which they are named. */
 export function struct<T extends object>(fields: Fields<T>): Field<T> {
-  const entries = Object.entries(fields) as [keyof T, Field<unknown>][];
+  const names = Object.keys(fields) as (keyof T)[];
+  const kinds = Object.values(fields) as Field<unknown>[];
   return {
     read(from) {
       const value: Partial<Record<keyof T, unknown>> = {};
-      for (const [name, field] of entries) value[name] = field.read(from);
+      for (let i = 0; i < names.length; i++) value[names[i]!] = kinds[i]!.read(from);
       return value as T;
     },
     write(to, value) {
-      for (const [name, field] of entries) field.write(to, value[name]);
+      for (let i = 0; i < names.length; i++) kinds[i]!.write(to, value[names[i]!]);
     },
   };
 }
@@ -215,13 +234,16 @@ export interface Body<T> {
   decode(payload: Uint8Array): T;
 }
 
+/** One payload at a time is in hand, so one writer serves all of this thread. */
+const writer = new PayloadWriter();
+
 export function body<T extends object>(fields: Fields<T>): Body<T> {
   const whole = struct(fields);
   return {
     encode(value) {
-      const to = new PayloadWriter();
-      whole.write(to, value);
-      const payload = to.finish();
+      writer.begin();
+      whole.write(writer, value);
+      const payload = writer.finish();
       if (payload.length > FRAME_PAYLOAD_MAX) {
         throw new RangeError(`a payload of ${payload.length} bytes is over ${FRAME_PAYLOAD_MAX}`);
       }

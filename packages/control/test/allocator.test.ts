@@ -98,6 +98,19 @@ describe("the page allocator", () => {
     expect(allocator.freePages).toBe(121);
   });
 
+  test("gives back first what was given back last, where its size is asked for again", () => {
+    const allocator = new PageAllocator(0, 100);
+    const blocks = [3, 5, 3].map((pages) => ({ pages, page: allocator.allocate(pages)! }));
+    for (const { page, pages } of blocks) allocator.release(page, pages);
+    expect(allocator.freePages).toBe(100);
+    expect([3, 5, 3].map((pages) => allocator.allocate(pages))).toEqual([
+      blocks[2]!.page,
+      blocks[1]!.page,
+      blocks[0]!.page,
+    ]);
+    expect(allocator.freePages).toBe(100 - 11);
+  });
+
   test("prefers the run that fits best, and so keeps the long ones", () => {
     const allocator = new PageAllocator(0, 100);
     const small = allocator.allocate(5)!;

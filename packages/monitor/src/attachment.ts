@@ -72,6 +72,8 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   #bellDue = false;
   readonly #bytesToHost: number;
   readonly #bytesToGuest: number;
+  readonly #streamsOpened: number;
+  readonly #bells: number;
 
   /**
    * Greets the guest on `link`, which is this object's from now on. Throws SystemError (EMFILE, ENOMEM), after it has
@@ -93,6 +95,8 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     );
     this.#bytesToHost = host.counters.index("bytesToHost");
     this.#bytesToGuest = host.counters.index("bytesToGuest");
+    this.#streamsOpened = host.counters.index("streamsOpened");
+    this.#bells = host.counters.index("bells");
     const { limits } = policy.policy;
     this.#link = link;
     this.memory = link.memory;
@@ -143,6 +147,11 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   /** May it have another socket or file? Of its key, and of all guests, there are only so many. */
   get mayHaveDescriptor(): boolean {
     return this.host.descriptors.leftFor(this.account.descriptors);
+  }
+
+  /** `make`s another, where it may have it: a descriptor, or -errno. */
+  makeDescriptor(make: () => number): number {
+    return this.host.descriptors.makeFor(this.account.descriptors, make);
   }
 
   /** Did it break the protocol? Then its memory says so until it attaches anew (ERR-4). */
@@ -248,12 +257,15 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
    * in order, behind what waits already. Nothing that was asked for is left out, also when the guest ends meanwhile.
    */
   perform(work: () => void): void {
-    const run = (): void => {
-      work();
-      this.reactor.charge(this);
-    };
-    if (this.#closed || !this.reactor.shared || (this.ready.length === 0 && this.mayRun)) run();
-    else this.ready.put({ queued: false, run });
+    if (!this.#closed && this.reactor.shared && (this.ready.length > 0 || !this.mayRun)) {
+      const run = (): void => this.#performNow(work);
+      this.ready.put({ queued: false, run });
+    } else this.#performNow(work);
+  }
+
+  #performNow(work: () => void): void {
+    work();
+    this.reactor.charge(this);
   }
 
   /** The guest made this thread look at it. Past its quota of looks in vain it is not looked at for a while. */
@@ -483,7 +495,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     this.#streams[id] = stream;
     stream.become(new OpeningRelay(stream));
     this.host.counters.values[this.host.streamsIndex]!++;
-    this.host.counters.add("streamsOpened");
+    this.host.counters.values[this.#streamsOpened]!++;
     return stream;
   }
 
@@ -500,7 +512,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   }
 
   onBell(): void {
-    this.host.counters.add("bells");
+    this.host.counters.values[this.#bells]!++;
     this.#looked(1);
     this.#checkGuest();
     this.reactor.charge(this);

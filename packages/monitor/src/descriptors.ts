@@ -69,7 +69,24 @@ export class DescriptorRoom {
 
   /** May a key that has `held` have another? A quarter of those for guests is left to others, whatever one key does. */
   leftFor(held: number): boolean {
-    return held < (Atomics.load(this.#limit, 0) - this.#first) * KEY_SHARE && this.left;
+    return held < this.#keyMost(Atomics.load(this.#limit, 0)) && this.left;
+  }
+
+  #keyMost(limit: number): number {
+    return (limit - this.#first) * KEY_SHARE;
+  }
+
+  /**
+   * `make`s another for a key that has `held`, where it may have one: it, or -errno. Of what is made, its own number says whether any
+   * was left.
+   */
+  makeFor(held: number, make: () => number): number {
+    const limit = Atomics.load(this.#limit, 0);
+    if (held >= this.#keyMost(limit)) return -Errno.EMFILE;
+    const fd = make();
+    if (fd < limit) return fd;
+    closeFd(fd);
+    return -Errno.EMFILE;
   }
 
   /** Throws SystemError (EMFILE) where there is next to no room for guests at all. */

@@ -12,6 +12,7 @@ import type { PolicyState } from "./policy-state.ts";
 import type { Counters } from "./reactor/counters.ts";
 import type { FromReactor, ReactorOptions } from "./reactor/messages.ts";
 import type { Reactor } from "./reactor/reactor.ts";
+import type { KeepAlives } from "./relays/keep-alives.ts";
 import type { Partings } from "./relays/partings.ts";
 
 export interface Host {
@@ -19,6 +20,7 @@ export interface Host {
   readonly counters: Counters;
   readonly disk: DiskPool;
   readonly partings: Partings;
+  readonly keepAlives: KeepAlives;
   readonly accounts: Accounts;
   readonly descriptors: DescriptorRoom;
   readonly ownPorts: OwnPorts;

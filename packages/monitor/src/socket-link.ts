@@ -7,7 +7,7 @@ import { encodeHello, PAGE_BYTES } from "@ringway/control";
 import {
   closeFd,
   createEventfd,
-  drainEventfd,
+  EPOLLET,
   EPOLLHUP,
   EPOLLIN,
   EPOLLRDHUP,
@@ -20,6 +20,9 @@ import {
 import type { Account } from "./accounts.ts";
 import type { GuestLink, LinkListener } from "./guest-link.ts";
 import type { Reactor } from "./reactor/reactor.ts";
+
+/** Edge-triggered: each ring is an event, and the counter need never be read. One that counts already is told of anew by resume(). */
+const BELL_EVENTS = EPOLLIN | EPOLLET;
 
 export class SocketLink implements GuestLink {
   readonly memory: SharedMemory;
@@ -71,11 +74,8 @@ export class SocketLink implements GuestLink {
     const hello = encodeHello({ errno: 0, regionPages: this.memory.bytes / PAGE_BYTES });
     const sent = sendWithFds(this.#socketFd, hello, fds);
     if (sent < 0) throw new Error(`cannot greet the guest: ${errnoName(-sent)}`);
-    this.#bellSlot = this.#reactor.watch(this.#bellToHostFd, EPOLLIN, {
-      onEvents: () => {
-        drainEventfd(this.#bellToHostFd);
-        listener.onBell();
-      },
+    this.#bellSlot = this.#reactor.watch(this.#bellToHostFd, BELL_EVENTS, {
+      onEvents: () => listener.onBell(),
     });
     this.#socketSlot = this.#reactor.watch(this.#socketFd, EPOLLIN | EPOLLRDHUP, {
       onEvents: (events) => {
@@ -95,7 +95,7 @@ export class SocketLink implements GuestLink {
   }
 
   resumeBell(): void {
-    this.#reactor.resume(this.#bellToHostFd, EPOLLIN, this.#bellSlot);
+    this.#reactor.resume(this.#bellToHostFd, BELL_EVENTS, this.#bellSlot);
     this.#bellSuspended = false;
   }
 

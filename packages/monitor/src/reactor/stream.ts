@@ -142,7 +142,8 @@ export class Stream implements Task {
 
   opened(requestId: number, body: Uint8Array): void {
     this.#answered();
-    this.send(Opened, requestId, { body });
+    // Opened is its body and nothing else.
+    this.writer().write(Opened.type, requestId, body, this.signal);
   }
 
   /** Refused, and the end of the stream (STR-2). */

@@ -18,6 +18,7 @@ import { Lookups } from "../names/lookups.ts";
 import { OwnPorts } from "../own-ports.ts";
 import type { Limits } from "../policy/types.ts";
 import { PolicyState } from "../policy-state.ts";
+import { KeepAlives } from "../relays/keep-alives.ts";
 import { Partings } from "../relays/partings.ts";
 import { SocketLink } from "../socket-link.ts";
 import { HostSurroundings } from "../surroundings.ts";
@@ -60,6 +61,7 @@ const host: Host = {
   counters,
   disk,
   partings: new Partings(reactor),
+  keepAlives: new KeepAlives(reactor),
   accounts: new Accounts(),
   descriptors,
   ownPorts: new OwnPorts(options.ownPorts, surroundings),

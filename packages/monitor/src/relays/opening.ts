@@ -14,15 +14,17 @@ import { openTcpListen } from "./tcp-listen.ts";
 /** Takes a stream over, with the Open's request id and body. Throws ProtocolError for a malformed body. */
 type Opener = (stream: Stream, requestId: number, body: Uint8Array) => void;
 
+const NOTHING = new Uint8Array(0);
+
 const OPENERS: Readonly<Record<number, Opener>> = {
   [Protocol.ECHO]: (stream, requestId, body) => {
     requireEmpty(body);
-    stream.opened(requestId, new Uint8Array(0));
+    stream.opened(requestId, NOTHING);
     stream.become(new EchoRelay(stream));
   },
   [Protocol.FS]: (stream, requestId, body) => {
     requireEmpty(body);
-    stream.opened(requestId, new Uint8Array(0));
+    stream.opened(requestId, NOTHING);
     stream.become(new FsRelay(stream));
   },
   [Protocol.TCP_CONNECT]: openTcpConnect,
@@ -66,7 +68,8 @@ export class OpeningRelay implements Relay {
       return false;
     }
     opener(stream, frame.requestId, body);
-    return stream.relay !== undefined;
+    // What it has sent behind its Open.
+    return stream.relay?.step() ?? false;
   }
 
   dispose(): void {}

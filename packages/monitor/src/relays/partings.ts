@@ -45,9 +45,10 @@ export class Partings {
    * `most`: how many the account may have.
    */
   add(fd: number, slot: number, how: "end" | "reset", loan: SocketLoan, most: number): void {
-    const left = loan.unackedBytes === 0 ? 0 : outq(fd);
     // What is on its way is the kernel's to see to.
-    if (left <= (how === "end" ? SHARE_BYTES : 0) || loan.partings >= most) {
+    const mayBeLeft = how === "end" ? SHARE_BYTES : 0;
+    const left = loan.unackedBytes <= mayBeLeft ? 0 : outq(fd);
+    if (left <= mayBeLeft || loan.partings >= most) {
       this.#reactor.unwatch(slot);
       close(fd, left <= SHARE_BYTES ? how : "reset");
       loan.end();

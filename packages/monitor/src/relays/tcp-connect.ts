@@ -26,7 +26,7 @@ import {
   Errno,
   errnoMessage,
   localAddress,
-  setKeepAlive,
+  setLingerZero,
   setNoDelay,
   socketError,
   tcpSocket,
@@ -34,6 +34,7 @@ import {
 import type { Answer } from "../names/resolver.ts";
 import { canonicalAddress } from "../policy/addresses.ts";
 import type { Decision } from "../policy/types.ts";
+import type { EventSource } from "../reactor/reactor.ts";
 import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { TCP_EVENTS, TcpRelay } from "./tcp.ts";
@@ -50,13 +51,29 @@ export function openTcpConnect(stream: Stream, requestId: number, body: Uint8Arr
   relay.start();
 }
 
-interface Attempt {
+class Attempt implements EventSource {
   readonly fd: number;
-  slot: number;
+  readonly to: InetAddress;
+  slot = -1;
   /** All that were told. */
-  events: number;
-  done: boolean;
+  events = 0;
+  done = false;
+  readonly #relay: TcpConnectRelay;
+
+  constructor(relay: TcpConnectRelay, fd: number, to: InetAddress) {
+    this.#relay = relay;
+    this.fd = fd;
+    this.to = to;
+  }
+
+  onEvents(events: number): void {
+    // Edges are told once, and the work may have to wait for its turn.
+    this.events |= events;
+    this.#relay.onAttempt(this);
+  }
 }
+
+const FAILURES = EPOLLERR | EPOLLHUP;
 
 class TcpConnectRelay implements Relay {
   readonly transfers = true;
@@ -206,23 +223,17 @@ class TcpConnectRelay implements Relay {
   #attempt(to: InetAddress): number {
     const { guest } = this.#stream;
     const { reactor } = guest;
-    const fd = guest.mayHaveDescriptor ? tcpSocket(to.family) : -Errno.EMFILE;
+    const fd = guest.makeDescriptor(SOCKETS[to.family]);
     if (fd < 0) return -fd;
     setNoDelay(fd);
-    setKeepAlive(fd, 60, 10, 6);
     const result = connect(fd, to);
     if (result < 0 && result !== -Errno.EINPROGRESS) {
       closeFd(fd);
       return -result;
     }
-    const attempt: Attempt = { fd, slot: -1, events: 0, done: false };
-    const onEvents = (events: number): void => {
-      // Edges are told once, and the work may have to wait for its turn.
-      attempt.events |= events;
-      this.#stream.perform(() => this.#onAttempt(attempt, to));
-    };
+    const attempt = new Attempt(this, fd, to);
     try {
-      attempt.slot = reactor.watch(fd, TCP_EVENTS, { onEvents });
+      attempt.slot = reactor.watch(fd, TCP_EVENTS, attempt);
     } catch (error) {
       closeFd(fd);
       return (error as { errno?: number }).errno ?? Errno.ENOMEM;
@@ -232,14 +243,20 @@ class TcpConnectRelay implements Relay {
     return 0;
   }
 
-  #onAttempt(attempt: Attempt, to: InetAddress): void {
-    const { events } = attempt;
-    if (attempt.done || (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return;
-    const error = socketError(attempt.fd);
+  /** For its attempts alone. */
+  onAttempt(attempt: Attempt): void {
+    this.#stream.perform(() => this.#onAttempt(attempt));
+  }
+
+  #onAttempt(attempt: Attempt): void {
+    const { events, to } = attempt;
+    if (attempt.done || (events & (EPOLLOUT | FAILURES)) === 0) return;
+    // Where it has failed, or was up and is no more, that is among the events.
+    const error = (events & FAILURES) === 0 ? 0 : socketError(attempt.fd);
     // ECONNRESET: it was up, and the peer has broken it since. What it had sent is the guest's (TCP-4).
     const reset = error === -Errno.ECONNRESET;
     if (reset || (error === 0 && (events & EPOLLHUP) === 0)) {
-      this.#connected(attempt, to, events, reset);
+      this.#connected(attempt, reset);
       return;
     }
     this.#closeAttempt(attempt);
@@ -252,18 +269,20 @@ class TcpConnectRelay implements Relay {
     this.#failure = { errno, rule: "", reason: `connect to ${where}:${to.port}: ${errnoMessage(errno)}` };
   }
 
-  #connected(attempt: Attempt, to: InetAddress, events: number, reset: boolean): void {
+  #connected(attempt: Attempt, reset: boolean): void {
     const stream = this.#stream;
-    const endpoints = { local: localAddress(attempt.fd), peer: to };
+    const endpoints = { local: localAddress(attempt.fd), peer: attempt.to };
     this.#over(attempt);
     this.dispose();
     stream.guest.host.counters.add("connections");
+    setLingerZero(attempt.fd);
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     const relay = new TcpRelay(stream, attempt.fd, attempt.slot, reset);
+    stream.guest.host.keepAlives.add(attempt.fd, relay);
     stream.become(relay);
     stream.opened(this.#requestId, ConnectReply.encode(endpoints));
     // Edges are told once: a peer that has sent and closed already is in these.
-    relay.onEvents(events);
+    relay.onEvents(attempt.events);
   }
 
   #closeAttempt(attempt: Attempt): void {
@@ -299,6 +318,9 @@ class TcpConnectRelay implements Relay {
     this.#stream.refuse(this.#requestId, errno, rule, reason);
   }
 }
+
+/** Made as one of a guest's descriptors. */
+const SOCKETS = { 4: () => tcpSocket(4), 6: () => tcpSocket(6) } as const;
 
 function address(bytes: Uint8Array, port: number): InetAddress {
   return { family: bytes.length === 4 ? 4 : 6, port, address: bytes };

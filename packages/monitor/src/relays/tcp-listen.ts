@@ -31,6 +31,7 @@ import {
   localAddress,
   setIpv6Only,
   setKeepAlive,
+  setLingerZero,
   setNoDelay,
   setReuseAddress,
   tcpSocket,
@@ -38,7 +39,7 @@ import {
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Relay, Stream } from "../reactor/stream.ts";
 import type { Timer } from "../reactor/timers.ts";
-import { TcpRelay } from "./tcp.ts";
+import { KEEP_ALIVE, TcpRelay } from "./tcp.ts";
 import { unknownRequest } from "./unknown.ts";
 
 /** How long a listener rests after an accept that failed on the host, in milliseconds. */
@@ -88,6 +89,10 @@ function bound(address: InetAddress, backlog: number): number {
   if (fd < 0) return fd;
   let result = setReuseAddress(fd);
   if (result >= 0 && address.family === 6) result = setIpv6Only(fd);
+  // Its connections have these from the first.
+  if (result >= 0) result = setNoDelay(fd);
+  if (result >= 0) result = setKeepAlive(fd, ...KEEP_ALIVE);
+  if (result >= 0) result = setLingerZero(fd);
   if (result >= 0) result = bind(fd, address);
   if (result >= 0) result = listen(fd, backlog);
   if (result >= 0) return fd;
@@ -228,8 +233,6 @@ class TcpListenRelay implements Relay, EventSource {
   #give({ fd, peer }: Accepted): void {
     const { guest } = this.#stream;
     const endpoints = { local: localAddress(fd), peer };
-    setNoDelay(fd);
-    setKeepAlive(fd, 60, 10, 6);
     const [stream, requestId] = this.#posted.entries().next().value!;
     this.withdraw(stream);
     guest.host.counters.add("accepted");

@@ -16,6 +16,9 @@
 // The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
 // cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else. How many in the
 // kernel, #loan says; who may send no more for now asks again after a while, since no event tells what was acknowledged.
+//
+// Where the guest has nothing more to send, it signals what comes (RING-9): #outRests. Until then an event that tells of bytes from
+// the peer alone is no reason to look at what the guest sends.
 
 import { Closed } from "@ringway/control";
 import {
@@ -31,12 +34,14 @@ import {
   type Scratch,
   scratch,
   send,
+  setKeepAlive,
   setLingerZero,
   shutdownWrite,
 } from "@ringway/linux";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Relay, Stream } from "../reactor/stream.ts";
 import type { Timer } from "../reactor/timers.ts";
+import { SHARE_BYTES } from "../socket-budget.ts";
 import { SocketLoan } from "./socket-loan.ts";
 
 export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -52,6 +57,9 @@ const WANT_SPACE_SHARE = 4;
 const ASK_MS_MIN = 1;
 const ASK_MS_MAX = 200;
 
+/** A peer that says nothing is asked after a minute, then every ten seconds, and is gone after the sixth. */
+export const KEEP_ALIVE = [60, 10, 6] as const;
+
 /** Where bytes go that the guest no longer reads (TCP-5). */
 let sink: Scratch | undefined;
 const SINK_BYTES = 64 * 1024;
@@ -64,7 +72,11 @@ export class TcpRelay implements Relay, EventSource {
   /** Address of byte 0 of the region. */
   readonly #base: number;
   #sendable = true;
-  #receivable = true;
+  #receivable: boolean;
+  /** The guest signals what it sends next. */
+  #outRests = false;
+  /** The next step is for bytes of the peer's, and nothing else. */
+  #onlyIn = false;
   /** The peer's FIN or an error was announced: a short recv() is not the end of what there is to know. */
   #hangup = false;
   /** The connection is no more, both ways; what it had brought can still be received. */
@@ -84,8 +96,10 @@ export class TcpRelay implements Relay, EventSource {
 
   /**
    * Takes over `fd`, connected and non-blocking, and the slot at which it is watched for TCP_EVENTS; without one it is
-   * watched now. Throws SystemError (ENOSPC, ENOMEM) where it cannot be; `fd` then stays the caller's. `errorTaken`: the peer has
-   * broken it already, and the caller has taken the error.
+   * watched now. Throws SystemError (ENOSPC, ENOMEM) where it cannot be; `fd` then stays the caller's. At a slot, onEvents() is to be
+   * told what has happened so far; `errorTaken`: the peer has broken it already, and the caller has taken the error.
+   *
+   * The caller has it linger for no time, and send what is small at once.
    */
   constructor(stream: Stream, fd: number, slot?: number, errorTaken = false) {
     const { reactor, memory, account } = stream.guest;
@@ -93,9 +107,9 @@ export class TcpRelay implements Relay, EventSource {
     this.#fd = fd;
     this.#errorTaken = errorTaken;
     this.#base = memory.address;
+    this.#receivable = slot === undefined;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
-    setLingerZero(fd);
     this.#loan = new SocketLoan(fd, account, this.#limitBytes);
   }
 
@@ -104,12 +118,20 @@ export class TcpRelay implements Relay, EventSource {
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#receivable = true;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#hangup = true;
     if ((events & EPOLLHUP) !== 0) this.#gone = true;
+    this.#onlyIn = this.#outRests && !this.#hangup;
     this.#stream.run();
+    // It may have to wait for its turn, and then more may have happened.
+    this.#onlyIn = false;
   }
 
   step(): boolean {
+    if (this.#onlyIn) {
+      this.#onlyIn = false;
+      const more = this.#stepIn();
+      if (!this.#inShut && !this.#inBroken) return more;
+    }
     const { toHost, toGuest } = this.#stream.pipe;
-    if (toHost.peerClosed() === Closed.RESET) {
+    if ((this.#outOver || this.#gone) && toHost.peerClosed() === Closed.RESET) {
       this.#reset();
       return false;
     }
@@ -136,6 +158,7 @@ export class TcpRelay implements Relay, EventSource {
     this.#disposed = true;
     const { reactor, host, policy } = this.#stream.guest;
     reactor.cancel(this.#asking);
+    host.keepAlives.delete(this.#fd);
     if (this.#gone) {
       reactor.unwatch(this.#slot);
       closeFd(this.#fd);
@@ -147,12 +170,19 @@ export class TcpRelay implements Relay, EventSource {
     host.partings.add(this.#fd, this.#slot, how, this.#loan, policy.policy.limits.streams);
   }
 
+  keepAlive(): void {
+    this.#stream.perform(() => {
+      if (!this.#disposed) setKeepAlive(this.#fd, ...KEEP_ALIVE);
+    });
+  }
+
   /** Guest to peer. True: the budget is used. */
   #stepOut(): boolean {
     const stream = this.#stream;
     const { toHost } = stream.pipe;
     const loan = this.#loan;
     let budget = BUDGET_BYTES;
+    this.#outRests = false;
     for (;;) {
       const closed = toHost.peerClosed();
       if (closed === Closed.RESET) {
@@ -165,7 +195,8 @@ export class TcpRelay implements Relay, EventSource {
           this.#shutOut();
           return false;
         }
-        if (toHost.wantData()) continue;
+        if (!toHost.wantsData && toHost.wantData()) continue;
+        this.#outRests = true;
         return false;
       }
       if (!this.#sendable) {
@@ -220,6 +251,8 @@ export class TcpRelay implements Relay, EventSource {
     this.#outShut = true;
     this.#outOver = true;
     setLingerZero(this.#fd, false);
+    // Both ways are over then, and closing it sends the FIN.
+    if (this.#inShut && this.#loan.unackedBytes <= SHARE_BYTES) return;
     // ENOTCONN: the peer is gone, which recv() tells.
     shutdownWrite(this.#fd);
   }
