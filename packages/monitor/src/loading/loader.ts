@@ -1,12 +1,13 @@
 // What waits for a file system on the way to a policy in force, or to a socket, done on a thread of its own: neither the main thread
 // nor the reactor ever stands still for a dead disk, and there is an end to how long anybody waits for an answer.
 //
-//   idle ── a question ──> asked ── answer ───────────────────────────────────> idle
-//                            │ ↑ a sign of life: LOAD_MS begin anew
-//                            └─┴── LOAD_MS over ──> stuck ── answer ──> idle (nobody waits for it: what it opened is closed)
+//   idle ── a question, and what it looks at first ──> looking ── answer ──> idle
+//                                                        │ ↑ what it looks at next: LOAD_MS begin anew
+//                                                        └─┴── LOAD_MS over ──> stuck ── answer ──> idle (nobody waits for it: what
+//                                                                                                   it opened is closed)
 //
-// A sign of life is an answer, or what it looks at next: a disk may be slow, as long as it goes on. While it is stuck, every question
-// is refused at once: one thread is all that a dead disk can take.
+// A disk may be slow, as long as it goes on. What is not a disk has no limit: the thread itself may take long to load, where the machine
+// is busy. While it is stuck, every question is refused at once: one thread is all that a dead disk can take.
 
 import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
@@ -55,7 +56,7 @@ export class Loader {
   readonly #waiting: Map<number, Waiting> = new Map();
   #nextId = 1;
   #at = "";
-  /** Until the next sign of life; there while somebody waits. */
+  /** For what it looks at; there while somebody waits for that. */
   #limit: Deadline | undefined;
   /** Questions whose asker has given up. */
   #stuck = 0;
@@ -153,37 +154,44 @@ export class Loader {
     const id = this.#nextId++;
     return new Promise<LoaderAnswers[K]>((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (value: never) => void, reject });
-      if (this.#limit === undefined) this.#limitAnew();
+      // Who waits for an answer keeps the process.
+      this.#thread.ref();
       this.#thread.postMessage({ ...question, id } satisfies ToLoader);
     });
   }
 
-  #limitAnew(): void {
-    this.#limit?.cancel();
-    this.#limit = undefined;
+  #looksAt(path: string): void {
+    this.#at = path;
+    this.#endLimit();
     if (this.#waiting.size === 0) return;
     this.#limit = new Deadline(LOAD_MS, () => {
       this.#stuck += this.#waiting.size;
-      this.#refuseAll(new NoAnswerError(this.#at));
+      this.#refuseAll(new NoAnswerError(path));
     });
+  }
+
+  #endLimit(): void {
+    this.#limit?.cancel();
+    this.#limit = undefined;
   }
 
   #refuseAll(error: Error): void {
     const all = [...this.#waiting.values()];
     this.#waiting.clear();
-    this.#limitAnew();
+    this.#thread.unref();
+    this.#endLimit();
     for (const { reject } of all) reject(error);
   }
 
   #onMessage(message: FromLoader): void {
     if (message.kind === "at") {
-      this.#at = message.path;
-      this.#limitAnew();
+      this.#looksAt(message.path);
       return;
     }
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
-    this.#limitAnew();
+    if (this.#waiting.size === 0) this.#thread.unref();
+    this.#endLimit();
     if (waiting === undefined) {
       this.#stuck--;
       if (message.kind === "done") letGo(message.value);
