@@ -29,7 +29,7 @@ export interface NameServer extends AsyncDisposable {
   readonly names: HostLookupOptions;
   /** The zone: change it as the test goes on. Names that it lacks do not exist. */
   readonly zone: Map<string, Answer | ByType>;
-  /** Names asked for, once for each question. */
+  /** Names asked for as they were written, once for each question. */
   readonly asked: string[];
   /** Names asked for over TCP, once for each question. */
   readonly askedByTcp: string[];
@@ -53,7 +53,7 @@ export async function nameServer(zone: Record<string, Answer | ByType> = {}): Pr
   const replyTo = (query: Buffer, log: string[]): Buffer | undefined => {
     const { name, type, end } = question(query);
     log.push(name);
-    const found = answers.get(name) ?? "nxdomain";
+    const found = answers.get(name.toLowerCase()) ?? "nxdomain";
     const answer =
       typeof found === "object" && "a" in found ? (type === TYPE_A ? found.a : found.aaaa) : found;
     return answer === "silence" ? undefined : reply(query.subarray(0, end), type, answer);
@@ -129,7 +129,7 @@ function question(query: Buffer): { name: string; type: number; end: number } {
     labels.push(query.toString("ascii", at + 1, at + 1 + length));
     at += 1 + length;
   }
-  return { name: labels.join(".").toLowerCase(), type: query.readUInt16BE(at + 1), end: at + 5 };
+  return { name: labels.join("."), type: query.readUInt16BE(at + 1), end: at + 5 };
 }
 
 function reply(head: Buffer, type: number, answer: Exclude<Answer, "silence">): Buffer {
