@@ -1,10 +1,12 @@
-// What the HTTP proxy says itself: why there is no answer of the server's. It stands in three places, since each is all that some
-// program shows: the reason phrase (wget, pip, apt), Proxy-Status (RFC 9209; curl -v), the body (curl, browsers, for http:).
+// What the HTTP proxy says itself: why there is no answer of the server's. It stands in three places, since each is all
+// that some program shows: the reason phrase (wget, pip, apt), Proxy-Status (RFC 9209; curl -v), the body (curl,
+// browsers, for http:).
 //
 //   HTTP/1.1 403 Forbidden: intranet:80: Permission denied: ... (rule no-web)
 //   Proxy-Status: ringway; error=http_request_denied; details="intranet:80: Permission denied: ... (rule no-web)"
 //
-// Only the agent's own answers have a Proxy-Status of a member `ringway`: so a 403 of the host's policy is told from the server's own.
+// Only the agent's own answers have a Proxy-Status of a member `ringway`: so a 403 of the host's policy is told from
+// the server's own.
 
 #include "agent.h"
 #include "text.h"
@@ -89,7 +91,8 @@ void answer_malformed(struct conn *conn, int status) {
   part_with(conn, status, "http_request_error");
 }
 
-// Where a rule refused, that is why, whatever the errno: of a name's address (docs/policy.md, not-public), or of the request.
+// Where a rule refused, that is why, whatever the errno: of a name's address (docs/policy.md, not-public), or of the
+// request.
 void answer_refused(struct conn *conn, struct rw_text authority, const struct rw_error *error) {
   static const char not_public[] = "not-public";
   int status = 502;

@@ -3,11 +3,11 @@
 //   CONNECT host:port HTTP/1.1 ...
 //   GET http://host:port/path HTTP/1.1 ...    becomes GET /path HTTP/1.1, Host: host:port, Connection: close
 //
-// The server must see the same end of the request that is seen here. So what bounds it has one reading or is refused (RFC 9112, 6.3
-// and 11.2), and is written anew: `Content-Length:  04` goes on as `Content-Length: 4`.
+// The server must see the same end of the request that is seen here. So what bounds it has one reading or is refused
+// (RFC 9112, 6.3 and 11.2), and is written anew: `Content-Length:  04` goes on as `Content-Length: 4`.
 //
-// Upgrade is a header of this hop, and the agent can pass it (RFC 9110, 7.8): after 101 it only carries bytes. h2c it does not offer:
-// the server ignores an upgrade that nobody asks for, and RFC 9113 (3.1) has given up that one.
+// Upgrade is a header of this hop, and the agent can pass it (RFC 9110, 7.8): after 101 it only carries bytes. h2c it
+// does not offer: the server ignores an upgrade that nobody asks for, and RFC 9113 (3.1) has given up that one.
 
 #include "head.h"
 
@@ -134,7 +134,8 @@ static int read_length(struct request *request, struct span digits) {
   return digits.bytes > 0;
 }
 
-// A list of codings: chunked must be the last, and once. 501: another one comes before it, which the agent does not know.
+// A list of codings: chunked must be the last, and once. 501: another one comes before it, which the agent does not
+// know.
 static int read_codings(struct request *request, struct span list, int *unknown) {
   int more;
   do {
@@ -209,7 +210,8 @@ static int is_version(struct span version) {
 
 // ── All of it ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// Empty lines, which some programs send behind a body, are no request's. 0: more of them than are passed over, or none such.
+// Empty lines, which some programs send behind a body, are no request's. 0: more of them than are passed over, or none
+// such.
 static int skip_empty_lines(struct span *rest) {
   struct span line;
   for (int lines = 0; rest->bytes > 0 && (rest->at[0] == '\r' || rest->at[0] == '\n'); lines++) {
@@ -255,7 +257,8 @@ static int is_dropped(const struct request *request, struct span name) {
   return begins(name, "Proxy-") || is_named(request, name);
 }
 
-// No `close` beside it: a server that does not switch may keep the connection, and the program's next request is told by a RST.
+// No `close` beside it: a server that does not switch may keep the connection, and the program's next request is told
+// by a RST.
 static void put_upgrade(const struct request *request, struct text *text) {
   struct span rest = request->headers, line, name, value, protocol;
   const char *before = "Connection: Upgrade\r\nUpgrade: ";

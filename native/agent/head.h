@@ -23,7 +23,8 @@ struct request {
   struct body body;
 };
 
-// Looks at the bytes at hand: HEAD_OK and the request, whose spans are of these bytes; HEAD_MORE; or a status to answer with.
+// Looks at the bytes at hand: HEAD_OK and the request, whose spans are of these bytes; HEAD_MORE; or a status to answer
+// with.
 int head_parse(const uint8_t *bytes, uint32_t count, struct request *request);
 // The head as it goes to the server: any head fits twice PEEK_BYTES.
 void head_rewrite(const struct request *request, struct text *text);

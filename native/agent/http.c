@@ -4,9 +4,9 @@
 //   GET http://host:port/path HTTP/1.1 ...    the head as head.c rewrites it; then the body and the answer as they are
 //   the same, with Upgrade                    and after the server's 101 raw bytes (upgrade.c)
 //
-// A connection has one request: the server is told so, and what follows the head goes to the server that it named as far as it is
-// the request's body (body.c, carry.c). The head stays in the socket until all of it, rewritten, is in the ring; a ring smaller than
-// the head gets it in several parts, and it is rewritten for each.
+// A connection has one request: the server is told so, and what follows the head goes to the server that it named as
+// far as it is the request's body (body.c, carry.c). The head stays in the socket until all of it, rewritten, is in the
+// ring; a ring smaller than the head gets it in several parts, and it is rewritten for each.
 
 #include "head.h"
 

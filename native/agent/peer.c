@@ -1,8 +1,10 @@
-// Which program is at the other end of a connection on loopback. TCP has no SO_PEERCRED, so it takes two steps: the kernel tells the
-// inode of the socket at that end (sock_diag, one socket and no list), and /proc/PID/fd who has it open.
+// Which program is at the other end of a connection on loopback. TCP has no SO_PEERCRED, so it takes two steps: the
+// kernel tells the inode of the socket at that end (sock_diag, one socket and no list), and /proc/PID/fd who has it
+// open.
 //
-// It is for people, in a line that is rare (refusal.c): nothing is decided by it. It costs at most LINKS_MAX readlink(), a few
-// milliseconds; a program that hides behind more descriptors, ends, or is another user's (for an agent that is not root) is not found.
+// It is for people, in a line that is rare (refusal.c): nothing is decided by it. It costs at most LINKS_MAX
+// readlink(), a few milliseconds; a program that hides behind more descriptors, ends, or is another user's (for an
+// agent that is not root) is not found.
 
 #define _GNU_SOURCE
 #include <dirent.h>

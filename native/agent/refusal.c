@@ -1,10 +1,10 @@
-// What the policy refused, for people: one line in the agent's log. A program is told by a number (SOCKS), or by what most programs do
-// not show (the answer to CONNECT), and then says "connection failed" alone.
+// What the policy refused, for people: one line in the agent's log. A program is told by a number (SOCKS), or by what
+// most programs do not show (the answer to CONNECT), and then says "connection failed" alone.
 //
 //   ringway-agent: SOCKS5 to intranet:80, for curl (pid 71): Permission denied: ... (rule no-web)
 //
-// A program that asks for ever must not fill the log, nor keep the agent busy with looking for it: a few lines each second, and how
-// many were left out before the next one.
+// A program that asks for ever must not fill the log, nor keep the agent busy with looking for it: a few lines each
+// second, and how many were left out before the next one.
 
 #include "agent.h"
 

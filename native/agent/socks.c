@@ -1,8 +1,8 @@
 // SOCKS5 (RFC 1928): CONNECT. Names go to the host as they are, which resolves them.
 //
 //   METHODS    program: 5, n, n methods                 agent: 5, 0, or 5, 2 for who has no 0; 5, 0xff for who has neither
-//   PASSWORD   program: 1, n, user, n, password (RFC 1929)     1, 0: whoever they are; programs that insist on some have one
-//   REQUEST    program: 5, 1, 0, type, address, port           5, reply, 0, type, address, port
+//   PASSWORD   program: 1, n, user, n, password         agent: 1, 0: any will do (RFC 1929)
+//   REQUEST    program: 5, 1, 0, type, address, port    agent: 5, reply, 0, type, address, port
 //
 // The request stays in the socket until the host has answered.
 
@@ -149,7 +149,8 @@ static enum shake socks_shake(struct conn *conn) {
     }
     if (count < 0) return SHAKE_MORE;
     if (conn->step == REQUEST) return ask(conn, bytes, (uint32_t)count);
-    enum shake shook = conn->step == METHODS ? greet(conn, bytes, (uint32_t)count) : authenticate(conn, bytes, (uint32_t)count);
+    enum shake (*step)(struct conn *, const uint8_t *, uint32_t) = conn->step == METHODS ? greet : authenticate;
+    enum shake shook = step(conn, bytes, (uint32_t)count);
     if (shook != SHAKE_DONE) return shook;
   }
 }

@@ -5,8 +5,8 @@
 //      └──────────────────────────── 100, 102, 103 ◀───────────────┘
 //      no HTTP/1 answer, or its end before there was one: KEPT
 //
-// While it is awaited, what the program says behind its request stays in its socket: after SWITCHED it goes on as it is, after KEPT
-// it is another request (carry.c).
+// While it is awaited, what the program says behind its request stays in its socket: after SWITCHED it goes on as it
+// is, after KEPT it is another request (carry.c).
 
 #include <string.h>
 
