@@ -17,9 +17,10 @@
 //   link.c     the host: DOWN, ATTACHING, UP                local.c     the descriptors of this side
 //   loop.c     epoll                                        socks.c, http.c, forward.c, service.c
 //   table.c    connections, run queue, time limits                      what each kind says and is told; of HTTP:
-//   turn.c     one turn of a connection                                 head.c, body.c, upgrade.c, answer.c
-//   open.c     from a wish to an open stream                refusal.c, peer.c   the log: what was refused, to whom
-//   carry.c    bytes, half-closes, resets                   publish.c   listeners on the host
+//   room.c     who may have a connection; shortage.c                    head.c, body.c, upgrade.c, answer.c
+//   turn.c     one turn of a connection                     refusal.c, peer.c   the log: what was refused, to whom
+//   open.c     from a wish to an open stream                publish.c   listeners on the host
+//   carry.c    bytes, half-closes, resets                   gone.c      has a program closed its socket?
 //                                                           options.c, main.c
 
 #ifndef RINGWAY_AGENT_H
@@ -59,7 +60,7 @@ struct options {
   struct address socks, http;
   struct route forward[ROUTES_MAX], publish[ROUTES_MAX];
   uint32_t forwards, publishes;
-  uint32_t streams, busy_poll_us, hold_ms, handshake_ms;
+  uint32_t streams, busy_poll_us, hold_ms, handshake_ms, turn_ms;
 };
 
 #define SERVICE_PATH "/run/ringway.sock"
@@ -81,7 +82,7 @@ enum kind { KIND_SOCKS, KIND_HTTP, KIND_FORWARD, KIND_SERVICE, KIND_PUBLISHED, K
 enum state {
   FREE,
   HANDSHAKE,  // the program has not said all that it must
-  WANTING,    // a stream; waits for the host, or for room in the control pipe
+  WANTING,    // a stream; waits for the host, for a place (room.c), or for room in the control pipe
   ASKED,      // NewStream was sent
   OPENING,    // Open was sent
   POSTED,     // Accept was sent
@@ -130,18 +131,21 @@ struct conn {
   int64_t deadline_ms;        // 0: none
   int fd;                     // or -1
   uint32_t next;              // in the run queue, or among the free
+  uint32_t before, after;     // in its list: room.c
   uint32_t ring_bytes;        // wished for
   uint32_t pages;             // of the region, that its stream takes
   uint32_t head_sent;         // HEAD: bytes of it that are in the ring
-  uint32_t left;              // BREAKING: bytes that the host had not taken when last looked; LEAVING: ms between two looks
+  uint32_t left;              // BREAKING: bytes that the host had not taken when last looked; LEAVING, CARRYING: ms between two looks
   uint32_t request;           // service: id of the program's first frame
   uint32_t route;             // of options.forward or options.publish
   uint16_t flags;
-  uint8_t kind, state;
+  uint8_t kind, state, list;
   uint8_t step; // of what its kind does first: see socks.c, publish.c
 };
 
-void table_init(void);
+#define CONN_NONE 0xffffffffu // no index
+
+void table_init(uint32_t slots);
 struct conn *conn_new(enum kind kind, int fd); // NULL: the table is full
 void conn_free(struct conn *conn);             // neither fd nor stream are touched
 struct conn *conn_at(uint32_t index);          // NULL past the end
@@ -154,6 +158,31 @@ void table_run(void);                 // one turn for each that stands in the qu
 int64_t table_expire(int64_t now);    // ends those out of time; returns when the next one is, or -1
 void conn_step(struct conn *conn);    // turn.c
 void conn_expired(struct conn *conn); // turn.c
+
+// ── Room (room.c, shortage.c) ───────────────────────────────────────────────────────────────────────────────────────
+
+enum list { NOWHERE, EARLY, IN_LINE, PLACED, LATE };
+
+uint32_t room_init(void); // how many slots the table must have; may lower options.streams
+void room_up(void);       // a new epoch
+void room_enter(struct conn *conn, enum list list);
+// A program's wish: 1 where it has a place now; 0 where it stands in line, and is woken for it.
+int room_take(struct conn *conn);
+// The host refused it a stream for want of room, as it will those that stand behind it, `asking` in all: 1 where it stands in line again,
+// before all others; 0 where that would be in vain.
+int room_host_full(struct conn *conn, uint32_t asking);
+void room_posting(void);                // publish.c begins to ask
+int room_may_post(uint32_t posted);     // one more, beside as many that wait for a client
+uint32_t room_surplus(void);            // so many are posted that programs should have
+int room_make_slot(void);               // 1 where a slot is free
+int64_t room_slot_ms(void);             // when room_make_slot() could make one, or -1
+int64_t room_tick(int64_t now);         // when to call again, or -1
+
+int shortage_begins(void); // 1 where the caller says why, and ends the line
+void shortage_waits(void); // one more that must
+void shortage_refused(void);
+void shortage_ended(void);
+int64_t shortage_tick(int64_t now, int goes_on);
 
 // ── What each kind does (socks.c, http.c, forward.c, service.c, publish.c) ──────────────────────────────────────────
 
@@ -208,18 +237,22 @@ void publish_incoming(struct conn *conn);    // POSTED: has a connection come?
 void publish_connected(struct conn *conn);   // CONNECTING: has connect() succeeded?
 void publish_left(struct conn *conn);        // a posted one, or a listener, is gone
 
-// ── Streams (open.c, carry.c) ───────────────────────────────────────────────────────────────────────────────────────
+// ── Streams (open.c, carry.c, gone.c) ───────────────────────────────────────────────────────────────────────────────────────
 
 void open_wish(struct conn *conn);    // HANDSHAKE is over: WANTING
 void open_step(struct conn *conn);    // WANTING, ASKED, OPENING
 void open_retry(void);                // the link is up, or there is a slot or room in the control pipe again
 void open_refuse(struct conn *conn, uint32_t error, const char *reason);
-void open_no_host(struct conn *conn);
+void open_in_vain(struct conn *conn); // WANTING: out of time
 void carry_begin(struct conn *conn);
 void carry_step(struct conn *conn);
 void carry_break(struct conn *conn); // the program has broken its connection
 void carry_breaking(struct conn *conn);
 void carry_expired(struct conn *conn); // BREAKING
+void carry_look(struct conn *conn);    // CARRYING: the program has ended; is it still there?
+
+void gone_init(void);
+int gone_is_closed(const struct conn *conn); // the program has sent FIN, and nobody has its end any more; 0 where that is not known
 
 enum how { CLOSE, RESET };
 void stream_leave(struct conn *conn, enum how how);   // gives stream and listener back
@@ -235,6 +268,7 @@ void local_init(void);                               // the listening sockets; e
 void local_ready(uint32_t index);                    // connections wait at one of them
 int64_t local_accept(void);                          // takes some; when to call again, or -1
 void local_exit(void);
+int local_listens(void); // at all
 int local_is_unix(const struct conn *conn);
 // Bytes at hand, at most PEEK_BYTES, in *bytes until the next call; 0 the end; -1 none yet; -2 broken.
 int32_t local_peek(struct conn *conn, const uint8_t **bytes);

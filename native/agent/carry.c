@@ -1,6 +1,7 @@
 // Bytes both ways, and how they end. No copy of our own: recv() into the ring, send() out of it.
 //
 //   the program ends (FIN)      rw_end()                       END from the host     shutdown(SHUT_WR)
+//   and has closed, see gone.c  rw_close()
 //   the program resets (RST)    rw_reset(), see BREAKING       RESET                 RST, see LEAVING
 //   the program is slow         the ring fills up, want-data is withdrawn
 //   the host is slow            the socket's buffer fills up
@@ -20,7 +21,7 @@
 
 #include "agent.h"
 
-enum { TURN_BYTES = 256 * 1024, STANDSTILL_MS = 1000 };
+enum { TURN_BYTES = 256 * 1024, STANDSTILL_MS = 1000, LOOK_MIN_MS = 16, LOOK_MAX_MS = 8192 };
 enum turn {
   WAITS,
   MORE,
@@ -230,6 +231,11 @@ static void broke(struct conn *conn, int32_t status) {
   }
 }
 
+// The program's end has gone to the host, whose own has not come.
+static int half_closed(const struct conn *conn) {
+  return (conn->flags & (RDHUP | OUT_DONE | IN_DONE | STOPPED)) == (RDHUP | OUT_DONE) && !local_is_unix(conn);
+}
+
 void carry_step(struct conn *conn) {
   int32_t status = RW_OK;
   if (conn->flags & BROKEN) {
@@ -256,6 +262,21 @@ void carry_step(struct conn *conn) {
   if ((conn->flags & DROPPING) && (conn->flags & IN_DONE)) broke(conn, RW_RESET);
   else if ((conn->flags & OUT_DONE) && over) conn_drop(conn, CLOSE);
   else if (out == MORE || out == TOO_MUCH || in == MORE) conn_wake(conn);
+  else if (half_closed(conn) && conn->deadline_ms == 0) {
+    conn->left = LOOK_MIN_MS;
+    conn_deadline(conn, conn->left);
+  }
+}
+
+// The answer is for nobody where the program has closed its socket: to the host, too, it is close() then (TCP-5).
+void carry_look(struct conn *conn) {
+  if (!half_closed(conn)) return;
+  if (gone_is_closed(conn)) {
+    conn_drop(conn, CLOSE);
+    return;
+  }
+  if (conn->left < LOOK_MAX_MS) conn->left *= 2;
+  conn_deadline(conn, conn->left);
 }
 
 // ── The program is gone ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -173,6 +173,7 @@ static void up(int64_t now) {
   say_number(rw_guest_epoch(&posix.guest));
   say_end();
   said[0] = 0;
+  room_up();
   publish_up();
   open_retry();
 }

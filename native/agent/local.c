@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -172,21 +171,10 @@ static void listen_service(void) {
   say_end();
 }
 
-// Two descriptors for each connection are never needed; a few more are.
-static void raise_descriptors(void) {
-  struct rlimit limit;
-  rlim_t wanted = options.streams + 2 * (rlim_t)LISTENERS_MAX;
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) return;
-  struct rlimit more = {.rlim_cur = wanted, .rlim_max = limit.rlim_max < wanted ? wanted : limit.rlim_max};
-  if (setrlimit(RLIMIT_NOFILE, &more) == 0) return; // root may
-  limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 void local_init(void) {
-  raise_descriptors();
   mark_fd = eventfd(0, EFD_CLOEXEC);
   if (mark_fd < 0) cannot("eventfd", "", errno);
+  gone_init();
   loopback_up();
   listen_tcp(&options.socks, KIND_SOCKS, 0, "SOCKS5");
   listen_tcp(&options.http, KIND_HTTP, 0, "HTTP");
@@ -229,6 +217,7 @@ static int accept_one(struct listener *listener) {
   if (listener->kind != KIND_SERVICE) tune(fd);
   conn->route = listener->route;
   conn->flags = READABLE | WRITABLE;
+  room_enter(conn, EARLY);
   conn_deadline(conn, options.handshake_ms);
   local_watch(conn);
   if (conn->state != FREE) conn_wake(conn);
@@ -240,16 +229,19 @@ int64_t local_accept(void) {
   again_ms = 0;
   for (uint32_t i = 0; i < count; i++) {
     struct listener *listener = &listeners[i];
-    for (int n = 0; listener->waiting && n < ACCEPTS_AT_ONCE && table_free() > 0; n++)
+    for (int n = 0; listener->waiting && n < ACCEPTS_AT_ONCE && (table_free() > 0 || room_make_slot()); n++)
       if (!accept_one(listener) && again_ms != 0) return again_ms;
-    // There are more: the next round, without sleep. A full table is emptied by something that happens.
-    if (listener->waiting && table_free() > 0) again_ms = 1;
+    if (!listener->waiting) continue;
+    // There are more: the next round, without sleep. A full table is emptied by something that happens, or when somebody may be ended.
+    int64_t slot_ms = table_free() > 0 ? 0 : room_slot_ms();
+    if (slot_ms >= 0) again_ms = slot_ms > 1 ? slot_ms : 1;
   }
   return again_ms == 0 ? -1 : again_ms;
 }
 
 // ── Connections ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+int local_listens(void) { return count > 0; }
 int local_is_unix(const struct conn *conn) { return conn->kind == KIND_SERVICE; }
 
 void local_watch(struct conn *conn) {
@@ -329,6 +321,7 @@ void local_part(struct conn *conn, const void *bytes, uint32_t length) {
   }
   shutdown(conn->fd, SHUT_WR);
   conn->state = PARTING;
+  room_enter(conn, LATE);
   conn->flags |= READABLE;
   conn_deadline(conn, PARTING_MS);
   conn_wake(conn);
@@ -355,6 +348,8 @@ void local_parting(struct conn *conn) {
 // been acknowledged: it is asked for, at first at once.
 void local_leave(struct conn *conn) {
   conn->state = LEAVING;
+  room_enter(conn, LATE);
+  conn_deadline(conn, 0);
   conn->left = LEAVING_MIN_MS;
   conn->flags |= READABLE;
   local_leaving(conn);

@@ -89,6 +89,7 @@ void loop_run(void) {
     int64_t now = now_ms();
     int64_t next = table_expire(now);
     next = sooner(next, publish_tick(now));
+    next = sooner(next, room_tick(now));
     next = sooner(next, local_accept());
     next = sooner(next, link_tick(now)); // last: what those did may have rung a bell that the device did not take
     int wait_ms = next < 0 ? -1 : next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);

@@ -24,7 +24,7 @@ static int agent_main(int argc, char **argv) {
   options_parse(argc, argv);
   say_never_wait();
   loop_init();
-  table_init();
+  table_init(room_init());
   link_init();
   local_init();
   loop_run();

@@ -5,14 +5,16 @@
 // has room for thousands of 4 KiB. (In 64 MiB: about 30, 120, 230 and 2000.) Where the host has no room for them (ENOMEM) it is
 // asked for a quarter.
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent.h"
 
 // Linux numbers, whatever this side's are (ERR-2).
-enum { LINUX_ENOMEM = 12, LINUX_EINVAL = 22, LINUX_ENETDOWN = 100, LINUX_ECONNRESET = 104 };
+enum { LINUX_ENOMEM = 12, LINUX_EMFILE = 24, LINUX_EINVAL = 22, LINUX_ENETDOWN = 100, LINUX_ECONNRESET = 104 };
 
 static uint32_t used_pages; // of the region, by the streams of this agent, there and asked for
+static uint32_t asking;     // how many are ASKED
 static uint32_t wanting;    // about how many wait for a slot, or for room in the control pipe: 0 only if none does
 
 const struct front *front_of(const struct conn *conn) {
@@ -54,6 +56,7 @@ static void give_back(struct rw_stream **place, enum how how) {
 void listener_leave(struct conn *conn, enum how how) { give_back(&conn->listener, how); }
 
 void stream_leave(struct conn *conn, enum how how) {
+  if (conn->state == ASKED && conn->stream) asking--;
   take_pages(conn, 0);
   give_back(&conn->stream, how);
   listener_leave(conn, how);
@@ -68,7 +71,18 @@ void conn_drop(struct conn *conn, enum how how) {
   conn_free(conn);
 }
 
-void open_no_host(struct conn *conn) { open_refuse(conn, LINUX_ENETDOWN, "no monitor is attached"); }
+static void no_host(struct conn *conn) { open_refuse(conn, LINUX_ENETDOWN, "no monitor is attached"); }
+
+void open_in_vain(struct conn *conn) {
+  static char reason[64];
+  if (!link_is_up()) {
+    no_host(conn);
+    return;
+  }
+  shortage_refused();
+  snprintf(reason, sizeof reason, "all %u connections of the agent are taken", options.streams);
+  open_refuse(conn, LINUX_EMFILE, reason);
+}
 
 void open_refuse(struct conn *conn, uint32_t error, const char *reason) {
   struct rw_error refusal = {.error = error};
@@ -85,11 +99,12 @@ void open_wish(struct conn *conn) {
   conn_deadline(conn, 0);
   if (!link_is_up()) {
     if (options.hold_ms == 0) {
-      open_no_host(conn);
+      no_host(conn);
       return;
     }
     conn_deadline(conn, options.hold_ms);
   }
+  if (conn->list != PLACED) room_enter(conn, IN_LINE);
   conn_wake(conn);
 }
 
@@ -113,7 +128,7 @@ static void failed(struct conn *conn, int32_t status) {
 }
 
 static void want(struct conn *conn) {
-  if (!link_is_up()) return;
+  if (!link_is_up() || !room_take(conn)) return;
   conn_deadline(conn, 0);
   if (conn->ring_bytes == 0) conn->ring_bytes = ring_bytes_now(front_of(conn)->ring_bytes_max);
   int32_t slot = rw_stream_new(link_guest(), conn->ring_bytes, conn->ring_bytes);
@@ -128,12 +143,14 @@ static void want(struct conn *conn) {
   conn->stream = rw_stream_at(link_guest(), (uint32_t)slot);
   conn->stream->user = conn;
   conn->state = ASKED;
+  asking++;
   take_pages(conn, pages_of(conn->ring_bytes));
 }
 
 static void given(struct conn *conn) {
   take_pages(conn, 1 + (rw_stream_to_host_bytes(conn->stream) + rw_stream_to_guest_bytes(conn->stream)) / RW_PAGE_BYTES);
   conn->state = OPENING;
+  asking--;
 }
 
 static void asked(struct conn *conn) {
@@ -149,6 +166,10 @@ static void asked(struct conn *conn) {
     stream_leave(conn, CLOSE);
     open_wish(conn);
     conn->ring_bytes = less < RW_RING_BYTES_MIN ? RW_RING_BYTES_MIN : less;
+  } else if ((error == LINUX_EMFILE || error == LINUX_ENOMEM) && room_host_full(conn, asking)) {
+    stream_leave(conn, CLOSE);
+    conn->state = WANTING;
+    conn->ring_bytes = 0;
   } else {
     open_refuse(conn, error, "the host has no stream for it");
   }

@@ -28,8 +28,9 @@ static const char usage[] =
     "      --publish [HOSTADDR:]HOSTPORT:PORT  a port of the host, to a port of the guest\n"
     "      --service PATH|off     the socket of rwcat and rwfs; /run/ringway.sock if not given\n"
     "\n"
-    "      --streams N            connections at once; 4096 if not given\n"
+    "      --streams N            connections at once; 4096 if not given. More wait for their turn\n"
     "      --hold-ms N            how long new connections wait while no monitor is there; 2000 if not given\n"
+    "      --turn-ms N            how long a connection waits for its turn where there are no more; 30000 if not given\n"
     "      --handshake-ms N       how long a program may take to say what it wants; 30000 if not given\n"
     "      --busy-poll-us N       look for work that long before sleeping; 50 if not given\n"
     "  -h, --help\n"
@@ -45,6 +46,7 @@ struct options options = {
     .streams = STREAMS_DEFAULT,
     .busy_poll_us = 50,
     .hold_ms = 2000,
+    .turn_ms = 30000,
     .handshake_ms = 30000,
 };
 
@@ -175,7 +177,7 @@ void options_parse(int argc, char **argv) {
     if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) help();
     static const char *const known[] = {"--memory",  "--channel", "--tty",     "--socket",       "--socks",
                                         "--http",    "--forward", "--publish", "--service",      "--streams",
-                                        "--hold-ms", "--handshake-ms", "--busy-poll-us"};
+                                        "--hold-ms", "--handshake-ms", "--turn-ms", "--busy-poll-us"};
     size_t which = 0;
     while (which < sizeof known / sizeof known[0] && strcmp(option, known[which]) != 0) which++;
     if (which == sizeof known / sizeof known[0]) wrong("unknown option", option);
@@ -197,6 +199,7 @@ void options_parse(int argc, char **argv) {
       case 9: options.streams = number(option, value, 1, STREAMS_MAX); break;
       case 10: options.hold_ms = number(option, value, 0, 3600000); break;
       case 11: options.handshake_ms = number(option, value, 1, 3600000); break;
+      case 12: options.turn_ms = number(option, value, 1, 3600000); break;
       default: options.busy_poll_us = number(option, value, 0, 1000000); break;
     }
   }

@@ -242,18 +242,31 @@ static void raise_target(struct publish *publish, int64_t now) {
 
 static void post(uint32_t i) {
   struct publish *publish = &publishes[i];
-  while (publish->posted < publish->target) {
-    struct conn *conn = conn_new(KIND_PUBLISHED, -1);
+  while (publish->posted < publish->target && room_may_post(publish->posted)) {
+    struct conn *conn = table_free() > 0 || room_make_slot() ? conn_new(KIND_PUBLISHED, -1) : NULL;
     if (!conn) return; // with the next one that ends
     conn->route = i;
+    room_enter(conn, PLACED);
     publish->posted++;
     open_wish(conn);
   }
 }
 
+// Programs of the guest have less than their share, which is learned late where it is the host that gives few.
+static void post_fewer(uint32_t surplus) {
+  struct conn *conn;
+  for (uint32_t i = 0; surplus > 0 && (conn = conn_at(i)) != NULL; i++) {
+    if (conn->state != POSTED || conn->kind != KIND_PUBLISHED || publish_of(conn)->posted < 2) continue;
+    conn_drop(conn, CLOSE);
+    surplus--;
+  }
+}
+
 int64_t publish_tick(int64_t now) {
   int64_t next = -1;
-  if (!link_is_up()) return -1;
+  room_posting();
+  if (!link_is_up() || options.publishes == 0) return -1;
+  if (room_surplus() > 0) post_fewer(room_surplus());
   for (uint32_t i = 0; i < options.publishes; i++) {
     struct publish *publish = &publishes[i];
     int64_t due = -1;

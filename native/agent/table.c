@@ -8,38 +8,37 @@
 
 #include "agent.h"
 
-#define NONE 0xffffffffu
+enum { TICK_MS = 8 }; // time limits are rounded up to it: so often the table is looked through
 
 static struct conn *table;
-static uint32_t size, free_head, free_count;
-static uint32_t run_head = NONE, run_tail = NONE;
+static uint32_t size, free_head = CONN_NONE, free_count;
+static uint32_t used; // slots from here on have never been, and stand on no list
+static uint32_t run_head = CONN_NONE, run_tail = CONN_NONE;
 static int64_t next_deadline_ms = -1; // no deadline is earlier than this; -1: there is none
 
-void table_init(void) {
-  size = options.streams + options.publishes; // with their listeners
+void table_init(uint32_t slots) {
+  size = slots;
   // From mmap: a page of it takes memory when its first connection comes.
   table = calloc(size, sizeof *table);
   if (!table) {
     say_begin();
     say("no memory for ");
     say_number(size);
-    say(" streams");
+    say(" connections");
     say_end();
     exit(1);
   }
-  for (uint32_t i = 0; i < size; i++) table[i].next = i + 1 < size ? i + 1 : NONE;
-  free_head = 0;
   free_count = size;
 }
 
-struct conn *conn_at(uint32_t index) { return index < size ? &table[index] : NULL; }
+struct conn *conn_at(uint32_t index) { return index < used ? &table[index] : NULL; }
 uint32_t conn_index(const struct conn *conn) { return (uint32_t)(conn - table); }
 uint32_t table_free(void) { return free_count; }
 
 struct conn *conn_new(enum kind kind, int fd) {
-  if (free_head == NONE) return NULL;
-  struct conn *conn = &table[free_head];
-  free_head = conn->next;
+  if (free_head == CONN_NONE && used == size) return NULL;
+  struct conn *conn = &table[free_head == CONN_NONE ? used++ : free_head];
+  if (conn_index(conn) == free_head) free_head = conn->next;
   free_count--;
   memset(conn, 0, sizeof *conn);
   conn->fd = fd;
@@ -55,6 +54,7 @@ static void give_back(struct conn *conn) {
 }
 
 void conn_free(struct conn *conn) {
+  room_enter(conn, NOWHERE);
   conn->state = FREE;
   conn->deadline_ms = 0;
   conn->stream = conn->listener = NULL;
@@ -67,21 +67,21 @@ void conn_free(struct conn *conn) {
 void conn_wake(struct conn *conn) {
   if (conn->state == FREE || (conn->flags & QUEUED)) return;
   conn->flags |= QUEUED;
-  conn->next = NONE;
-  if (run_head == NONE) run_head = conn_index(conn);
+  conn->next = CONN_NONE;
+  if (run_head == CONN_NONE) run_head = conn_index(conn);
   else table[run_tail].next = conn_index(conn);
   run_tail = conn_index(conn);
 }
 
-int table_busy(void) { return run_head != NONE; }
+int table_busy(void) { return run_head != CONN_NONE; }
 
 // Who wakes itself or others meanwhile stands behind `last`, and waits for the next round.
 void table_run(void) {
   uint32_t last = run_tail;
-  for (uint32_t at = run_head; at != NONE;) {
+  for (uint32_t at = run_head; at != CONN_NONE;) {
     struct conn *conn = &table[at];
     run_head = conn->next;
-    if (run_head == NONE) run_tail = NONE;
+    if (run_head == CONN_NONE) run_tail = CONN_NONE;
     conn->flags &= (uint16_t)~QUEUED;
     if (conn->state == FREE) give_back(conn);
     else conn_step(conn);
@@ -93,15 +93,15 @@ void table_run(void) {
 // ── Time limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void conn_deadline(struct conn *conn, uint32_t ms) {
-  conn->deadline_ms = ms == 0 ? 0 : now_ms() + ms;
+  conn->deadline_ms = ms == 0 ? 0 : (now_ms() + ms + TICK_MS - 1) / TICK_MS * TICK_MS;
   if (ms != 0 && (next_deadline_ms < 0 || conn->deadline_ms < next_deadline_ms)) next_deadline_ms = conn->deadline_ms;
 }
 
-// The limits are seconds and few: a look at the whole table when the earliest may be over.
+// A look at the whole table, as far as it was ever used, when the earliest may be over.
 int64_t table_expire(int64_t now) {
   if (next_deadline_ms < 0 || now < next_deadline_ms) return next_deadline_ms;
   next_deadline_ms = -1;
-  for (uint32_t i = 0; i < size; i++) {
+  for (uint32_t i = 0; i < used; i++) {
     struct conn *conn = &table[i];
     if (conn->state == FREE || conn->deadline_ms == 0) continue;
     if (conn->deadline_ms <= now) {
