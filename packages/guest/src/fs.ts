@@ -28,7 +28,12 @@ export interface MkdirOptions extends AbortOptions {
   readonly mode?: number | string | undefined;
 }
 export interface ReaddirOptions extends AbortOptions {
+  /** Entries, not names. Default false. */
   readonly withFileTypes?: boolean | undefined;
+  /** Of the folders below too, as paths from this one. Symbolic links are not followed. Default false. */
+  readonly recursive?: boolean | undefined;
+  /** "buffer" gives Buffers. Default "utf8". */
+  readonly encoding?: BufferEncoding | "buffer" | null | undefined;
 }
 
 /**
@@ -73,8 +78,12 @@ export class GuestFs {
     return this.#path(fsMessages.Lstat, path, syscall, StatReply, options);
   }
 
-  async readdir(path: PathLike, options: AbortOptions = {}): Promise<Listing<GuestDirent>> {
-    const text = guestPath(path, "scandir");
+  async readdir(
+    path: PathLike,
+    options: AbortOptions = {},
+    syscall = "scandir",
+  ): Promise<Listing<GuestDirent>> {
+    const text = guestPath(path, syscall);
     const found: GuestDirent[] = [];
     let skipped = 0;
     const rpc = await this.#open(options.signal);
@@ -85,7 +94,7 @@ export class GuestFs {
       skipped += part.skipped;
       return !part.more;
     };
-    const context = { syscall: "scandir", path: text };
+    const context = { syscall, path: text };
     await rpc.calls(fsMessages.ReadDir, { path: text }, context, options.signal, onReply);
     return listing(found, skipped);
   }
@@ -106,14 +115,14 @@ export class GuestFs {
   }
 
   rename(from: PathLike, to: PathLike, options: AbortOptions = {}): Promise<void> {
-    const request = { from: guestPath(from, "rename"), to: guestPath(to, "rename") };
+    const request = { from: guestPath(from, "rename", "oldPath"), to: guestPath(to, "rename", "newPath") };
     const context = { syscall: "rename", path: request.from, dest: request.to };
     return this.#done(fsMessages.Rename, request, context, options);
   }
 
-  symlink(target: string, path: PathLike, options: AbortOptions = {}): Promise<void> {
-    const request = { target: guestPath(target, "symlink"), path: guestPath(path, "symlink") };
-    const context = { syscall: "symlink", path: target, dest: request.path };
+  symlink(target: PathLike, path: PathLike, options: AbortOptions = {}): Promise<void> {
+    const request = { target: guestPath(target, "symlink", "target"), path: guestPath(path, "symlink") };
+    const context = { syscall: "symlink", path: request.target, dest: request.path };
     return this.#done(fsMessages.Symlink, request, context, options);
   }
 

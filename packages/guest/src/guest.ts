@@ -1,6 +1,5 @@
 // The guest: everything that a program may ask its host for.
 
-import { EventEmitter } from "node:events";
 import type { Agent, AgentOptions } from "node:http";
 import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
 import {
@@ -32,24 +31,8 @@ import {
 import { Engine } from "./engine.ts";
 import { detachedError, RingwayError } from "./errors.ts";
 import { type ExplainTarget, explainBody } from "./explain.ts";
-import { GuestFile, type OpenFileOptions } from "./file.ts";
-import type { FileData } from "./file-data.ts";
-import {
-  FileReadStream,
-  FileWriteStream,
-  type RangeOptions,
-  readFile,
-  type WriteFileOptions,
-  writeFile,
-} from "./file-stream.ts";
-import {
-  type AbortOptions,
-  GuestFs,
-  type Listing,
-  listing,
-  type MkdirOptions,
-  type ReaddirOptions,
-} from "./fs.ts";
+import type { AbortOptions } from "./fs.ts";
+import { GuestFiles } from "./guest-files.ts";
 import {
   type Connector,
   type ConnectorInit,
@@ -59,10 +42,8 @@ import {
 } from "./http.ts";
 import { type AttachIvshmem, attachIvshmem } from "./ivshmem.ts";
 import { decodeNothing } from "./open-channel.ts";
-import type { OpenFlags, PathLike } from "./paths.ts";
 import { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
 import { GuestSocket, type StreamOptions } from "./socket.ts";
-import type { GuestDirent, GuestStatFs, GuestStats } from "./stats.ts";
 
 export interface AttachOptions extends AbortOptions {
   /** Time limit, in milliseconds. Default 10 seconds. */
@@ -103,19 +84,18 @@ const ATTACH_TIMEOUT_MS = 10_000;
 const BUSY_POLL_US = 50;
 const ROOM_TIMEOUT_MS = 10_000;
 
-export class Guest extends EventEmitter<GuestEvents> {
+export class Guest extends GuestFiles<GuestEvents> {
   readonly #engine: Engine;
   readonly #attachment: Attachment;
-  readonly #fs: GuestFs;
   readonly #servers: Set<GuestServer> = new Set();
   #closing: Promise<void> | undefined;
 
   private constructor(attachment: Attachment, options: AttachOptions) {
-    super();
-    this.#attachment = attachment;
     const { busyPollUs = BUSY_POLL_US, roomTimeoutMs = ROOM_TIMEOUT_MS } = options;
-    this.#engine = new Engine(attachment.memory, attachment.bell, busyPollUs, roomTimeoutMs);
-    this.#fs = new GuestFs(this.#engine);
+    const engine = new Engine(attachment.memory, attachment.bell, busyPollUs, roomTimeoutMs);
+    super(engine);
+    this.#attachment = attachment;
+    this.#engine = engine;
   }
 
   /**
@@ -303,129 +283,6 @@ export class Guest extends EventEmitter<GuestEvents> {
     return server;
   }
 
-  /** Opens a file. */
-  async open(
-    path: PathLike,
-    flags?: OpenFlags | null,
-    mode?: number | string | null,
-    options: OpenFileOptions = {},
-  ): Promise<GuestFile> {
-    return await GuestFile.open(this.#engine, this.#fs, path, flags, mode, options);
-  }
-
-  /** Reads a file, or a range of it: a Buffer, or text where an encoding is given. */
-  readFile(path: PathLike, options?: RangeOptions & { encoding?: undefined }): Promise<Buffer>;
-  readFile(
-    path: PathLike,
-    options: BufferEncoding | (RangeOptions & { encoding: BufferEncoding }),
-  ): Promise<string>;
-  async readFile(
-    path: PathLike,
-    options: BufferEncoding | (RangeOptions & { encoding?: BufferEncoding | undefined }) = {},
-  ): Promise<Buffer | string> {
-    const all = typeof options === "string" ? { encoding: options } : options;
-    const bytes = await readFile(this.#engine, path, all);
-    return all.encoding === undefined ? bytes : bytes.toString(all.encoding);
-  }
-
-  /** Writes a file; resolves when all of it is there. */
-  async writeFile(
-    path: PathLike,
-    data: FileData,
-    options: BufferEncoding | WriteFileOptions = {},
-  ): Promise<void> {
-    const all = typeof options === "string" ? { encoding: options } : options;
-    await writeFile(this.#engine, path, data, all);
-  }
-
-  /** writeFile() to the end of the file. */
-  async appendFile(path: PathLike, data: FileData, options: WriteFileOptions = {}): Promise<void> {
-    await this.writeFile(path, data, { ...options, flags: "a" });
-  }
-
-  /** A file as a Readable. */
-  createReadStream(path: PathLike, options: RangeOptions = {}): FileReadStream {
-    this.#engine.check();
-    return new FileReadStream(this.#engine, path, options);
-  }
-
-  /** A file as a Writable. */
-  createWriteStream(path: PathLike, options: WriteFileOptions = {}): FileWriteStream {
-    this.#engine.check();
-    return new FileWriteStream(this.#engine, path, options);
-  }
-
-  async stat(path: PathLike, options?: AbortOptions): Promise<GuestStats> {
-    return await this.#fs.stat(path, options);
-  }
-
-  async lstat(path: PathLike, options?: AbortOptions): Promise<GuestStats> {
-    return await this.#fs.lstat(path, options);
-  }
-
-  /**
-   * Names in a folder, in no order; with `withFileTypes`, entries. Names that are not UTF-8 are left out: `skipped` of the array
-   * says how many.
-   */
-  readdir(
-    path: PathLike,
-    options?: ReaddirOptions & { withFileTypes?: false | undefined },
-  ): Promise<Listing<string>>;
-  readdir(path: PathLike, options: ReaddirOptions & { withFileTypes: true }): Promise<Listing<GuestDirent>>;
-  async readdir(
-    path: PathLike,
-    options: ReaddirOptions = {},
-  ): Promise<Listing<string> | Listing<GuestDirent>> {
-    const entries = await this.#fs.readdir(path, options);
-    if (options.withFileTypes) return entries;
-    return listing(
-      entries.map((entry) => entry.name),
-      entries.skipped,
-    );
-  }
-
-  async mkdir(path: PathLike, options?: MkdirOptions): Promise<void> {
-    await this.#fs.mkdir(path, options);
-  }
-
-  async unlink(path: PathLike, options?: AbortOptions): Promise<void> {
-    await this.#fs.unlink(path, options);
-  }
-
-  async rmdir(path: PathLike, options?: AbortOptions): Promise<void> {
-    await this.#fs.rmdir(path, options);
-  }
-
-  async rename(from: PathLike, to: PathLike, options?: AbortOptions): Promise<void> {
-    await this.#fs.rename(from, to, options);
-  }
-
-  async symlink(target: string, path: PathLike, options?: AbortOptions): Promise<void> {
-    await this.#fs.symlink(target, path, options);
-  }
-
-  async readlink(path: PathLike, options?: AbortOptions): Promise<string> {
-    return await this.#fs.readlink(path, options);
-  }
-
-  async chmod(path: PathLike, mode: number, options?: AbortOptions): Promise<void> {
-    await this.#fs.chmod(path, mode, options);
-  }
-
-  /** Times are seconds since 1970, or Dates. */
-  async utimes(
-    path: PathLike,
-    accessed: number | string | Date,
-    modified: number | string | Date,
-    options?: AbortOptions,
-  ): Promise<void> {
-    await this.#fs.utimes(path, accessed, modified, options);
-  }
-
-  async statfs(path: PathLike, options?: AbortOptions): Promise<GuestStatFs> {
-    return await this.#fs.statfs(path, options);
-  }
-
   /** Arguments and environment that the host has for this guest. */
   async args({ signal }: AbortOptions = {}): Promise<GuestArgs> {
     const { argv, env } = await this.#engine.control.request(GetArgs, {}, Args, { syscall: "args" }, signal);
@@ -506,7 +363,7 @@ export class Guest extends EventEmitter<GuestEvents> {
   async #close(): Promise<void> {
     if (this.#engine.ended === undefined) {
       for (const server of this.#servers) server.close();
-      this.#fs.close();
+      this.closeFiles();
       await this.#engine.quiet();
       this.#engine.detach();
     }

@@ -4,21 +4,25 @@ export { ProtocolError } from "@ringway/control";
 export type { AttachDescriptor, AttachMemory } from "./attach.ts";
 export type { BellListener, GuestBell } from "./bell.ts";
 export { ChannelBell } from "./channel-bell.ts";
+export type { CpOptions } from "./copy.ts";
+export { GuestDir, type OpendirOptions } from "./dir.ts";
 export { AbortError, RefusedError, RingwayError } from "./errors.ts";
 export { EventfdBell } from "./eventfd-bell.ts";
 export type { ExplainTarget } from "./explain.ts";
 export { GuestFile, type OpenFileOptions } from "./file.ts";
 export type { FilePlace, ReadOptions } from "./file-arguments.ts";
+export type { RangeOptions } from "./file-channel.ts";
 export type { FileData, WholeFileOptions } from "./file-data.ts";
 export type { HandleStreamOptions } from "./file-handle-streams.ts";
 export {
   FileReadStream,
   FileWriteStream,
-  type RangeOptions,
-  type WriteFileOptions,
+  type ReadStreamOptions,
+  type WriteStreamOptions,
 } from "./file-stream.ts";
 export type { AbortOptions, Listing, MkdirOptions, ReaddirOptions } from "./fs.ts";
 export { type AttachOptions, type ConnectOptions, Guest, type GuestArgs } from "./guest.ts";
+export { type EncodingOptions, GuestFiles } from "./guest-files.ts";
 export {
   type Connector,
   type ConnectorInit,
@@ -39,3 +43,5 @@ export {
   type StatOptions,
   type Time,
 } from "./stats.ts";
+export type { RmOptions } from "./tree.ts";
+export type { ReadFileOptions, WriteFileOptions } from "./whole-file.ts";

@@ -29,10 +29,12 @@ export class ReadPump {
   #wanted = false;
   #ended = false;
   #broken = false;
+  readonly #chunkBytesMax: number;
 
-  constructor(channel: Channel, target: ReadTarget) {
+  constructor(channel: Channel, target: ReadTarget, chunkBytesMax: number = CHUNK_BYTES_MAX) {
     this.#channel = channel;
     this.#target = target;
+    this.#chunkBytesMax = Math.max(1, Math.min(CHUNK_BYTES_MAX, chunkBytesMax));
   }
 
   /** Was reset() told? */
@@ -54,7 +56,7 @@ export class ReadPump {
       if (ring.peerClosed() === Closed.RESET && ring.readable() === 0) this.#reset();
       return;
     }
-    const chunkBytes = Math.max(CHUNK_BYTES_MIN, Math.min(CHUNK_BYTES_MAX, ring.capacity / 4));
+    const chunkBytes = Math.min(this.#chunkBytesMax, Math.max(CHUNK_BYTES_MIN, ring.capacity / 4));
     for (let budget = ring.capacity; ; ) {
       const readable = ring.readable();
       if (readable === 0) {

@@ -155,6 +155,19 @@ export class GuestDirent<Name extends string | Buffer = string> extends Kinded {
   }
 }
 
+/** The entry under another form of its name. */
+export function named<Name extends string | Buffer>(entry: GuestDirent, name: Name): GuestDirent<Name> {
+  const { FILE, DIRECTORY, SYMLINK, OTHER } = FileKind;
+  const kind = entry.isFile()
+    ? FILE
+    : entry.isDirectory()
+      ? DIRECTORY
+      : entry.isSymbolicLink()
+        ? SYMLINK
+        : OTHER;
+  return new GuestDirent(name, entry.parentPath, kind);
+}
+
 /** As fs.StatsFs; `type` is 0. */
 export interface GuestStatFs<N extends number | bigint = number> {
   readonly type: N;

@@ -1,7 +1,10 @@
 // Bytes from a Writable into a toHost ring, one copy each, with the ring's backpressure.
 //
-// Invariant: while chunks wait, want-space is set to half of the ring: the host wakes this side for a good part of it,
+// Invariant: while chunks wait, want-space is set to half of the ring at the least: the host wakes this side for a good part of it,
 // not for a byte.
+//
+// Where chunks are records (`whole`), one that fits the ring is put and published in one piece: who takes all that is there takes
+// whole records.
 
 import type { Channel } from "./channel.ts";
 
@@ -17,10 +20,12 @@ export class WritePump {
   #index = 0;
   #offset = 0;
   #callback: (() => void) | undefined;
+  readonly #whole: boolean;
 
   /** `onAbandoned` is called, at each step, when there are bytes to write and the host reads no more. */
-  constructor(channel: Channel, onAbandoned: () => void) {
+  constructor(channel: Channel, onAbandoned: () => void, whole = false) {
     this.#channel = channel;
+    this.#whole = whole;
     this.#onAbandoned = onAbandoned;
   }
 
@@ -49,12 +54,19 @@ export class WritePump {
       }
       this.#fill();
       if (this.#index === this.#chunks.length) break;
-      if (!ring.wantSpace(Math.max(1, ring.capacity / 2))) return;
+      if (!ring.wantSpace(Math.max(1, ring.capacity / 2, this.#undivided(ring.capacity)))) return;
     }
     ring.unwantSpace();
     this.#chunks = [];
     this.#callback = undefined;
     callback();
+  }
+
+  /** Bytes of the next chunk, where it must not be divided; 0 where it may. */
+  #undivided(capacity: number): number {
+    if (!this.#whole || this.#offset > 0) return 0;
+    const bytes = this.#chunks[this.#index]!.length;
+    return bytes <= capacity ? bytes : 0;
   }
 
   #fill(): void {
@@ -63,7 +75,9 @@ export class WritePump {
     let unpublished = 0;
     while (free > 0 && this.#index < this.#chunks.length) {
       const chunk = this.#chunks[this.#index]!;
-      const bytes = Math.min(chunk.length - this.#offset, free, PUBLISH_BYTES - unpublished);
+      const undivided = this.#undivided(ring.capacity);
+      if (undivided > free) break;
+      const bytes = undivided || Math.min(chunk.length - this.#offset, free, PUBLISH_BYTES - unpublished);
       const whole = bytes === chunk.length;
       ring.put(whole ? chunk : chunk.subarray(this.#offset, this.#offset + bytes), unpublished);
       unpublished += bytes;
@@ -73,7 +87,7 @@ export class WritePump {
         this.#index++;
         this.#offset = 0;
       }
-      if (unpublished === PUBLISH_BYTES) {
+      if (unpublished >= PUBLISH_BYTES) {
         this.#publish(unpublished);
         unpublished = 0;
       }

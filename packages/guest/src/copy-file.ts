@@ -1,0 +1,68 @@
+// copyFile(): the bytes come to the guest and go back, since no request copies on the host.
+//
+// Files are told apart by all that the host says of them: it does not tell which disk they are on, and an inode's number alone is not
+// enough. Nothing of a file is cut before it is known not to be the one that is copied.
+
+import { constants } from "node:fs";
+import { integer } from "./argument-errors.ts";
+import type { Engine } from "./engine.ts";
+import { errnoError } from "./errors.ts";
+import { GuestFile } from "./file.ts";
+import type { AbortOptions, GuestFs } from "./fs.ts";
+import { guestPath, type PathLike } from "./paths.ts";
+import type { GuestStats } from "./stats.ts";
+
+const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE, O_CREAT, O_EXCL, O_WRONLY } = constants;
+const COPY_BYTES = 1024 * 1024;
+const LEAST_BYTES = 64 * 1024;
+const ENOSYS = 38;
+
+export async function copyFile(
+  engine: Engine,
+  fs: GuestFs,
+  from: PathLike,
+  to: PathLike,
+  mode: number | null = 0,
+  options: AbortOptions = {},
+): Promise<void> {
+  const how = copyMode(mode);
+  const path = guestPath(from, "copyfile", "src");
+  const dest = guestPath(to, "copyfile", "dest");
+  // No request shares a file's blocks with another: what must be a clone cannot be.
+  if ((how & COPYFILE_FICLONE_FORCE) !== 0) throw errnoError(ENOSYS, { syscall: "copyfile", path, dest });
+  await using source = await GuestFile.open(engine, fs, path, "r", undefined, options);
+  const permissions = source.opened.mode & 0o777;
+  const flags = O_WRONLY | O_CREAT | ((how & COPYFILE_EXCL) === 0 ? 0 : O_EXCL);
+  await using target = await GuestFile.open(engine, fs, dest, flags, permissions, options);
+  const [one, other] = await Promise.all([source.stat(options), target.stat(options)]);
+  if (isSame(one, other)) return;
+  try {
+    await target.truncate(0, options);
+    await carry(source, target, options);
+    if ((target.opened.mode & 0o777) !== permissions) await target.chmod(permissions, options);
+  } catch (error) {
+    // As node:fs: half a copy is none.
+    await fs.unlink(dest).catch(() => {});
+    throw error;
+  }
+}
+
+/** Of COPYFILE_*; nothing is 0. */
+export function copyMode(mode: number | null | undefined): number {
+  return integer(mode ?? 0, "mode", 0, COPYFILE_EXCL | COPYFILE_FICLONE | COPYFILE_FICLONE_FORCE);
+}
+
+export function isSame(one: GuestStats, other: GuestStats): boolean {
+  const keys = ["ino", "size", "ctimeMs", "mtimeMs", "mode", "nlink", "uid", "gid"] as const;
+  return keys.every((key) => one[key] === other[key]);
+}
+
+async function carry(source: GuestFile, target: GuestFile, options: AbortOptions): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, Math.max(LEAST_BYTES, source.opened.size)));
+  for (let at = 0; ; ) {
+    const { bytesRead } = await source.read(buffer, 0, buffer.length, at, options);
+    if (bytesRead === 0) return;
+    await target.write(buffer, 0, bytesRead, at, options);
+    at += bytesRead;
+  }
+}
