@@ -19,6 +19,8 @@ export interface ThreadOptions {
 }
 
 export type FromThread =
+  /** It has loaded, and opens the path for the first time. */
+  | { readonly kind: "opening" }
   /** The path is open, for the first time or anew; or could not be opened, and what was open stays. */
   | { readonly kind: "opened" }
   | { readonly kind: "not-opened"; readonly errno: number }
@@ -99,6 +101,7 @@ function failed(to: Destination, errno: number): void {
   if (!isSlow) Atomics.wait(ring.words, Word.COMMANDS, 0, RETRY_MS);
 }
 
+post({ kind: "opening" });
 open();
 for (;;) {
   const wake = Atomics.load(ring.words, Word.WAKE);

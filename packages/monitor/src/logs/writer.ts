@@ -38,12 +38,38 @@ export interface LogWriterEvents {
   error: [Error];
 }
 
+/** Somebody waits for the path to be open. */
+class Opening {
+  readonly done: Promise<void>;
+  #resolve!: () => void;
+  #reject!: (error: Error) => void;
+  #limit: Deadline | undefined;
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** From now on it waits for the file system of `path`, or for a write that is under way. */
+  limit(path: string | undefined): void {
+    this.#limit = new Deadline(OPEN_MS, () => this.#reject(new SystemError(Errno.ETIMEDOUT, "open", path)));
+  }
+
+  settle(error?: Error): void {
+    this.#limit?.cancel();
+    if (error === undefined) this.#resolve();
+    else this.#reject(error);
+  }
+}
+
 export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDisposable {
   readonly #ring: LogRing = new LogRing();
   readonly #thread: NativeThread;
   readonly #path: string | undefined;
   /** Who waits for its path to be open: the thread answers in order. */
-  readonly #opening: ((error?: Error) => void)[] = [];
+  readonly #opening: Opening[] = [];
   #onThrough: () => void = () => {};
   #closing: Promise<void> | undefined;
   #lostLines = 0;
@@ -73,11 +99,17 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   /** Appends to a file, made (0600) where it is not there. Rejects with SystemError where it cannot be opened. */
   static async open(path: string): Promise<LogWriter> {
     const writer = new LogWriter({ path: resolve(path) });
+    const opening = new Opening();
+    writer.#opening.push(opening);
+    // Until it is open it keeps the process: its limit begins when its thread has loaded, which may take long on a busy machine.
+    writer.#thread.ref();
     try {
-      await writer.#opened();
+      await opening.done;
     } catch (error) {
       await writer.close(0);
       throw error;
+    } finally {
+      writer.#thread.unref();
     }
     return writer;
   }
@@ -122,9 +154,11 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   /** Opens its path, where it has one, anew: for who has moved the file. Where that fails it rejects with SystemError, and the old file stays. */
   reopen(): Promise<void> {
     if (this.#path === undefined) return Promise.resolve();
-    const opened = this.#opened();
+    const opening = new Opening();
+    this.#opening.push(opening);
+    opening.limit(this.#path);
     this.#ring.command(Commands.REOPEN);
-    return opened;
+    return opening.done;
   }
 
   /** Ends once all is written, or after `flushMs`: what is left then is lost. */
@@ -157,26 +191,16 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
     }
   }
 
-  #opened(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const late = (): void => reject(new SystemError(Errno.ETIMEDOUT, "open", this.#path));
-      const deadline = new Deadline(OPEN_MS, late);
-      const settle = (error?: Error): void => {
-        deadline.cancel();
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      this.#opening.push(settle);
-    });
-  }
-
   #onMessage(message: FromThread): void {
     switch (message.kind) {
+      case "opening":
+        this.#opening[0]?.limit(this.#path);
+        return;
       case "opened":
-        this.#opening.shift()?.();
+        this.#opening.shift()?.settle();
         return;
       case "not-opened":
-        this.#opening.shift()?.(new SystemError(message.errno, "open", this.#path));
+        this.#opening.shift()?.settle(new SystemError(message.errno, "open", this.#path));
         return;
       case "failing":
         this.#failing = errnoName(message.errno);
@@ -225,7 +249,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   }
 
   #ended(error: Error): void {
-    for (const settle of this.#opening.splice(0)) settle(error);
+    for (const opening of this.#opening.splice(0)) opening.settle(error);
     this.#onThrough();
     this.emit("error", error);
   }
