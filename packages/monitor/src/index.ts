@@ -1,6 +1,7 @@
 // @ringway/monitor: the host side of Ringway. `Monitor.start` is where to begin; docs/monitor.md shows how.
 
-export { loadPolicy, loadPolicyText, NoAnswerError } from "./loading/loader.ts";
+export { NoAnswerError } from "./loading/loader.ts";
+export { loadPolicy, PolicyLoader } from "./loading/policy-loader.ts";
 export { AuditError, type Violated } from "./logs/audit.ts";
 export { createLogger } from "./logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./logs/writer.ts";

@@ -1,6 +1,6 @@
 // A policy file for a command: its report is what people get to see.
 
-import { type KeptPlace, loadPolicy, loadPolicyText, type Policy, PolicyError } from "@ringway/monitor";
+import { type KeptPlace, loadPolicy, type Policy, PolicyError, type PolicyLoader } from "@ringway/monitor";
 import { Failure } from "../errors.ts";
 
 /** Names standard input, where a command reads a policy once. */
@@ -20,12 +20,11 @@ export async function loadForCommand(file: string, kept: readonly KeptPlace[] = 
   }
 }
 
-/** The same for a command that ends after it; `file` may be STDIN. */
-export async function loadOnce(file: string): Promise<Policy> {
-  if (file !== STDIN) return await loadForCommand(file);
-  const bytes = await readStdin();
+/** The same for a command that looks at policies and ends; `file` may be STDIN. */
+export async function loadOnce(file: string, loader: PolicyLoader): Promise<Policy> {
+  const bytes = file === STDIN ? await readStdin() : undefined;
   try {
-    return await loadPolicyText(bytes, { file: STDIN_NAME });
+    return await (bytes === undefined ? loader.load(file) : loader.loadText(bytes, { file: STDIN_NAME }));
   } catch (error) {
     if (error instanceof PolicyError) throw policyFailure(error);
     throw error;

@@ -7,6 +7,7 @@ import {
   hostLookup,
   NameServerError,
   type Policy,
+  PolicyLoader,
   PolicyMatcher,
 } from "@ringway/monitor";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
@@ -27,10 +28,11 @@ export async function checkPolicies(files: readonly string[]): Promise<number> {
   if (files.filter((file) => file === STDIN).length > 1) {
     throw new UsageError("- is standard input, which can be read once only");
   }
+  await using loader = new PolicyLoader();
   let code: number = Exit.OK;
   for (const file of files) {
     try {
-      await checkPolicy(file);
+      await checkPolicy(file, loader);
     } catch (error) {
       if (!(error instanceof Failure && error.isReport)) throw error;
       console.error(error.message);
@@ -40,8 +42,8 @@ export async function checkPolicies(files: readonly string[]): Promise<number> {
   return code;
 }
 
-async function checkPolicy(file: string): Promise<void> {
-  const { connect, listen, files, audit } = await loadOnce(file);
+async function checkPolicy(file: string, loader: PolicyLoader): Promise<void> {
+  const { connect, listen, files, audit } = await loadOnce(file, loader);
   const counts = [
     plural(connect.length, "connect rule"),
     plural(listen.length, "listen rule"),
@@ -74,7 +76,8 @@ export async function explainPolicy(
     throw new UsageError(`--address: expected an IPv4 or IPv6 address; found ${JSON.stringify(address)}`);
   }
   const endpoint = what === "file" ? undefined : parseEndpoint(what, target);
-  const policy = await loadOnce(file);
+  await using loader = new PolicyLoader();
+  const policy = await loadOnce(file, loader);
   using surroundings = new HostSurroundings();
   const matcher = new PolicyMatcher(policy, surroundings);
   let judged: Judged[];

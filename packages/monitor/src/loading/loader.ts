@@ -200,28 +200,6 @@ export class Loader {
   }
 }
 
-/** A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. Throws PolicyError. */
-export async function loadPolicy(path: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
-  return await checkOnce(path, kept);
-}
-
-/** The same of a text, UTF-8; `file` is for messages, and its folder for relative hosts of files. Throws PolicyError. */
-export async function loadPolicyText(
-  bytes: Uint8Array,
-  { file, kept = [] }: { readonly file: string; readonly kept?: readonly KeptPlace[] },
-): Promise<Policy> {
-  return await checkOnce(file, kept, bytes);
-}
-
-async function checkOnce(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<Policy> {
-  const loader = new Loader(() => {});
-  try {
-    return await loader.check(path, kept, bytes);
-  } finally {
-    await loader.close();
-  }
-}
-
 /** Closes what nobody will use: an answer of the loader. */
 export function letGo(answer: unknown): void {
   const { roots, fd } = answer as Partial<LoadedPolicy & Listening & OpenMemory>;

@@ -1,0 +1,57 @@
+// Policies for who has no monitor: checked one after the other, as a monitor would when it starts. One thread does for all of them,
+// since its start takes some 300 ms of a processor, most of it for the YAML parser; only one that a dead disk holds is left behind, and the
+// next file has another.
+
+import type { KeptPlace } from "../policy/roots.ts";
+import type { Policy } from "../policy/types.ts";
+import { Loader, NoAnswerError } from "./loader.ts";
+
+type Checks = Pick<Loader, "check" | "close">;
+
+export class PolicyLoader implements AsyncDisposable {
+  readonly #make: () => Checks;
+  #loader: Checks | undefined;
+
+  constructor(make: () => Checks = () => new Loader(() => {})) {
+    this.#make = make;
+  }
+
+  /** A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. Throws PolicyError. */
+  async load(path: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
+    return await this.#check(path, kept);
+  }
+
+  /** The same of a text, UTF-8; `file` is for messages, and its folder for relative hosts of files. Throws PolicyError. */
+  async loadText(
+    bytes: Uint8Array,
+    { file, kept = [] }: { readonly file: string; readonly kept?: readonly KeptPlace[] },
+  ): Promise<Policy> {
+    return await this.#check(file, kept, bytes);
+  }
+
+  async close(): Promise<void> {
+    const loader = this.#loader;
+    this.#loader = undefined;
+    await loader?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #check(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<Policy> {
+    this.#loader ??= this.#make();
+    try {
+      return await this.#loader.check(path, kept, bytes);
+    } catch (error) {
+      if ((error as Error).cause instanceof NoAnswerError) await this.close();
+      throw error;
+    }
+  }
+}
+
+/** One policy from a file: see PolicyLoader.load(). */
+export async function loadPolicy(path: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
+  await using loader = new PolicyLoader();
+  return await loader.load(path, kept);
+}
