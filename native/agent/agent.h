@@ -228,7 +228,7 @@ struct peer {
   uint32_t pid, name_bytes;
   char name[16];
 };
-int peer_find(int fd, struct peer *peer);
+int peer_find(int fd, uint32_t *links, struct peer *peer); // reads at most so many links; what is left of them
 
 void publish_up(void);                       // the link is up: listeners on the host
 int64_t publish_tick(int64_t now);           // keeps accepts posted; when to call again, or -1

@@ -2,9 +2,9 @@
 // kernel tells the inode of the socket at that end (sock_diag, one socket and no list), and /proc/PID/fd who has it
 // open.
 //
-// It is for people, in a line that is rare (refusal.c): nothing is decided by it. It costs at most LINKS_MAX
-// readlink(), a few milliseconds; a program that hides behind more descriptors, ends, or is another user's (for an
-// agent that is not root) is not found.
+// It is for people, in a line that is rare (refusal.c): nothing is decided by it. The caller says how many links may be
+// read, about 2 us each. A program that hides behind more descriptors, ends, or is another user's (for an agent that is
+// not root) is not found.
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -18,7 +18,7 @@
 #include "agent.h"
 #include "text.h"
 
-enum { NETLINK_SOCK_DIAG_ = 4, SOCK_DIAG_BY_FAMILY_ = 20, NETLINK_REQUEST = 1, LINKS_MAX = 4096, PROCESSES_MAX = 1024 };
+enum { NETLINK_SOCK_DIAG_ = 4, SOCK_DIAG_BY_FAMILY_ = 20, NETLINK_REQUEST = 1, PROCESSES_MAX = 2048 };
 
 // Of <linux/netlink.h> and <linux/inet_diag.h>, which musl's own headers do not bring.
 struct netlink_head {
@@ -102,35 +102,46 @@ static void read_name(int process, struct peer *peer) {
   peer->name_bytes = count > 0 ? (uint32_t)count : 0;
 }
 
-static int search(DIR *processes, const char *link, uint32_t length, struct peer *peer) {
-  uint32_t links = LINKS_MAX, left = PROCESSES_MAX;
-  const struct dirent *entry;
-  int found = 0;
-  while (!found && left > 0 && links > 0 && (entry = readdir(processes)) != NULL) {
-    if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
-    left--;
-    int process = openat(dirfd(processes), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (process < 0) continue;
-    found = has_open(process, link, length, &links);
-    if (found) {
-      peer->pid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-      read_name(process, peer);
-    }
-    close(process);
+static int search_process(int processes, uint32_t pid, const struct text *link, uint32_t *links, struct peer *peer) {
+  char bytes[12] = "";
+  struct text name = {.bytes = bytes, .room = sizeof bytes - 1};
+  put_number(&name, pid);
+  int process = openat(processes, bytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (process < 0) return 0;
+  int found = has_open(process, link->bytes, link->length, links);
+  if (found) {
+    peer->pid = pid;
+    read_name(process, peer);
   }
+  close(process);
   return found;
 }
 
-int peer_find(int fd, struct peer *peer) {
+// The youngest first: who is refused has mostly just begun. /proc lists them by their numbers. A process costs a link.
+static int search(DIR *processes, const struct text *link, uint32_t *links, struct peer *peer) {
+  static uint32_t pids[PROCESSES_MAX]; // the last of them
+  const struct dirent *entry;
+  uint32_t count = 0;
+  while ((entry = readdir(processes)) != NULL)
+    if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+      pids[count++ % PROCESSES_MAX] = (uint32_t)strtoul(entry->d_name, NULL, 10);
+  for (uint32_t i = 0; i < count && i < PROCESSES_MAX && *links > 0; i++) {
+    --*links;
+    if (search_process(dirfd(processes), pids[(count - 1 - i) % PROCESSES_MAX], link, links, peer)) return 1;
+  }
+  return 0;
+}
+
+int peer_find(int fd, uint32_t *links, struct peer *peer) {
   char bytes[32];
   struct text link = {.bytes = bytes, .room = sizeof bytes};
-  uint32_t inode = inode_of_peer(fd);
+  uint32_t inode = *links == 0 ? 0 : inode_of_peer(fd);
   DIR *processes = inode == 0 ? NULL : opendir("/proc");
   if (!processes) return 0;
   put(&link, "socket:[");
   put_number(&link, inode);
   put(&link, "]");
-  int found = search(processes, bytes, link.length, peer);
+  int found = search(processes, &link, links, peer);
   closedir(processes);
   return found;
 }

@@ -3,21 +3,21 @@
 //
 //   ringway-agent: SOCKS5 to intranet:80, for curl (pid 71): Permission denied: ... (rule no-web)
 //
-// A program that asks for ever must not fill the log, nor keep the agent busy with looking for it: a few lines each
-// second, and how many were left out before the next one.
+// A program that asks for ever must not fill the log, nor keep the agent busy with looking for it: each second has a few
+// lines and about 10 ms of search. How many lines were left out stands before the next one.
 
 #include "agent.h"
 
-enum { LINES_MAX = 8, WINDOW_MS = 1000, LINUX_EPERM = 1, LINUX_EACCES = 13 };
+enum { LINES_MAX = 8, LINKS_MAX = 4096, WINDOW_MS = 1000, LINUX_EPERM = 1, LINUX_EACCES = 13 };
 
 static int64_t window_ms; // its begin
-static uint32_t lines, untold;
+static uint32_t lines, links, untold; // what is left in this window; and what was left out
 
 static int may_say(void) {
   int64_t now = now_ms();
-  if (window_ms == 0 || now - window_ms >= WINDOW_MS) window_ms = now, lines = 0;
-  if (lines < LINES_MAX) {
-    lines++;
+  if (window_ms == 0 || now - window_ms >= WINDOW_MS) window_ms = now, lines = LINES_MAX, links = LINKS_MAX;
+  if (lines > 0) {
+    lines--;
     return 1;
   }
   untold++;
@@ -39,7 +39,7 @@ void refusal_say(const struct conn *conn, const char *front, struct rw_text to, 
   say(front);
   say(" to ");
   say_text(to);
-  if (peer_find(conn->fd, &peer)) {
+  if (peer_find(conn->fd, &links, &peer)) {
     say(", for ");
     say_text((struct rw_text){(const uint8_t *)peer.name, peer.name_bytes});
     say(" (pid ");
