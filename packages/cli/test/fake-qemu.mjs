@@ -18,6 +18,7 @@ const say = (text) => process.stdout.write(`${text}\n`);
 const stay = () => setInterval(() => {}, 60_000);
 
 if (what === "quit") process.exit(3);
+if (what === "panic") process.exit(0);
 if (what === "deaf") {
   process.on("SIGTERM", () => say("heard SIGTERM"));
   say("ready");

@@ -240,6 +240,15 @@ describe("ringway vm", () => {
     expect(readdirSync(folder).filter((name) => !name.startsWith("ringway-fake-"))).toEqual([]);
   });
 
+  it("fails where QEMU ends well before its guest has attached, and the boot has a limit", async () => {
+    const { vm } = startVm(["--boot-timeout", "1m"], [...FAKE, "panic"]);
+    const { vm: unlimited } = startVm([], [...FAKE, "panic"]);
+    const { code, stderr } = await vm.ended;
+    expect(stderr).toContain("\nringway: QEMU has ended, and no guest has attached (--boot-timeout)\n");
+    expect(code).toBe(1);
+    expect((await unlimited.ended).code).toBe(0);
+  });
+
   it("leaves a guest alone that has attached within --boot-timeout, and a QEMU that ended in it its own code", async () => {
     const { vm } = startVm(["--boot-timeout", "1m", "--grace-ms", "100"], [...FAKE, "exit-and-stay"]);
     const { vm: other } = startVm(["--boot-timeout", "1m"], [...FAKE, "quit"]);

@@ -142,6 +142,9 @@ async function untilOver(
   // Its last words may still be in the memory.
   if (failure === undefined) await within(presence.gone(), SETTLE_MS);
   if (failure !== undefined) throw failure;
+  if (boot?.hasGuest === false && qemuCode === 0 && !signals.asked) {
+    throw new Failure("QEMU has ended, and no guest has attached (--boot-timeout)");
+  }
   return exitCode ?? qemuCode;
 }
 
@@ -155,6 +158,10 @@ class StopSignals {
       this.#asked = true;
       this.#stop?.();
     });
+  }
+
+  get asked(): boolean {
+    return this.#asked;
   }
 
   heed(stop: () => void): void {

@@ -3,7 +3,8 @@
 //   QEMU starts ── its doorbell answers ──> a machine ── the guest attaches ──> over, in time
 //        └──────────────── the time is up ────┴──> over, late: what did not come is said
 //
-// Only the first boot counts: a machine that is reset later may take its time.
+// Only the first boot counts: a machine that is reset later may take its time. One that ends by itself before that has failed, too:
+// a kernel that panics under -no-reboot ends QEMU with 0.
 
 import { Deadline } from "@ringway/linux";
 import type { Monitor } from "@ringway/monitor";
@@ -11,6 +12,7 @@ import type { Monitor } from "@ringway/monitor";
 export class BootLimit {
   readonly #deadline: Deadline;
   #hasMachine = false;
+  #hasGuest = false;
 
   /** Calls `late` once with what did not come in time, unless the guest attaches, or it is cancelled. */
   constructor(monitor: Pick<Monitor, "once">, limitMs: number, late: (problem: string) => void) {
@@ -18,7 +20,15 @@ export class BootLimit {
     monitor.once("guest", () => {
       this.#hasMachine = true;
     });
-    monitor.once("attached", () => this.cancel());
+    monitor.once("attached", () => {
+      this.#hasGuest = true;
+      this.cancel();
+    });
+  }
+
+  /** Whether a guest has attached, ever. */
+  get hasGuest(): boolean {
+    return this.#hasGuest;
   }
 
   cancel(): void {
