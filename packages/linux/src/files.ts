@@ -23,6 +23,7 @@ import {
 } from "./libc.ts";
 
 const writeCall = libcCall("write", "intptr_t", ["int", "uintptr_t", "size_t"]);
+const writevCall = libcCall("writev", "intptr_t", ["int", "uintptr_t", "int"]);
 const preadCall = libcCall("pread", "intptr_t", ["int", "uintptr_t", "size_t", "int64_t"]);
 const pwriteCall = libcCall("pwrite", "intptr_t", ["int", "uintptr_t", "size_t", "int64_t"]);
 const lseekCall = libcCall("lseek", "int64_t", ["int", "int64_t", "int"]);
@@ -124,7 +125,7 @@ export const RENAME_EXCHANGE = 2;
 const path = scratch(pathMax);
 const path2 = scratch(pathMax);
 const empty = scratch(1);
-const iovec = scratch(16);
+const iovec = scratch(32);
 const openHow = scratch(24);
 const times = scratch(32);
 
@@ -163,6 +164,26 @@ export function openDirectory(name: PathLike): number {
 export function write(fd: number, address: number, length: number): number {
   for (;;) {
     const count = writeCall(fd, address, length);
+    if (count >= 0) return count;
+    const error = failure();
+    if (error !== -Errno.EINTR) return error;
+  }
+}
+
+/** Memory by its place: a part of what is written. */
+export interface Span {
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** write() of two spans, one after the other, in one go: nothing that another appends comes between them. */
+export function writeBoth(fd: number, first: Span, second: Span): number {
+  putI64(iovec.view, 0, first.address);
+  putI64(iovec.view, 8, first.bytes);
+  putI64(iovec.view, 16, second.address);
+  putI64(iovec.view, 24, second.bytes);
+  for (;;) {
+    const count = writevCall(fd, iovec.address, 2);
     if (count >= 0) return count;
     const error = failure();
     if (error !== -Errno.EINTR) return error;

@@ -37,6 +37,7 @@ import {
   unlinkat,
   write,
   writeAt,
+  writeBoth,
 } from "../src/index.ts";
 import { memory, temporaryDirectory } from "./helpers.ts";
 
@@ -161,7 +162,11 @@ describe("bytes of a file", () => {
     const out = memory("34");
     expect(seek(fd, 0, SEEK_SET)).toBe(0);
     expect(write(fd, out.address, 2)).toBe(2);
-    expect(readFileSync(join(path, "file"), "utf8")).toBe("1234");
+    expect(writeBoth(fd, { address: out.address + 1, bytes: 1 }, { address: out.address, bytes: 1 })).toBe(2);
+    expect(readFileSync(join(path, "file"), "utf8")).toBe("123443");
+    expect(writeBoth(-1, { address: out.address, bytes: 1 }, { address: out.address, bytes: 1 })).toBe(
+      -Errno.EBADF,
+    );
   });
 
   test("come without waiting from the page cache, or not at all", () => {

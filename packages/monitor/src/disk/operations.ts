@@ -13,6 +13,7 @@ import {
   readAt,
   readlinkat,
   type Scratch,
+  type Span,
   scratch,
   seek,
   statfs,
@@ -20,6 +21,7 @@ import {
   truncate,
   write,
   writeAt,
+  writeBoth,
 } from "@ringway/linux";
 import type { Place, Refusal } from "./judgement.ts";
 import { withObject } from "./landing.ts";
@@ -48,7 +50,7 @@ export type DiskOperation =
       readonly bytes: number;
       readonly offset: number;
     }
-  /** Writes from memory that the asker keeps mapped until the answer; offset -1: at the end (O_APPEND). */
+  /** Writes from memory that the asker keeps mapped until the answer. */
   | {
       readonly kind: "writeFrom";
       readonly fd: number;
@@ -56,6 +58,8 @@ export type DiskOperation =
       readonly bytes: number;
       readonly offset: number;
     }
+  /** Writes at the end (O_APPEND), in one go, from memory in two spans that the asker keeps mapped; the second may be empty. */
+  | { readonly kind: "appendFrom"; readonly fd: number; readonly spans: readonly [Span, Span] }
   | { readonly kind: "read"; readonly fd: number; readonly bytes: number; readonly offset: number }
   /** offset -1: at the end (O_APPEND). */
   | { readonly kind: "write"; readonly fd: number; readonly data: Uint8Array; readonly offset: number }
@@ -112,6 +116,13 @@ export function perform(operation: DiskOperation): DiskResult {
       return number(readAt(operation.fd, operation.address, operation.bytes, operation.offset));
     case "writeFrom":
       return number(writeOut(operation.fd, operation.address, operation.bytes, operation.offset));
+    case "appendFrom": {
+      const [first, second] = operation.spans;
+      const { fd } = operation;
+      return number(
+        second.bytes === 0 ? writeOut(fd, first.address, first.bytes, -1) : writeBoth(fd, first, second),
+      );
+    }
     case "read": {
       const { address, bytes } = room(operation.bytes);
       const count = readAt(operation.fd, address, operation.bytes, operation.offset);

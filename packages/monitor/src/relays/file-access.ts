@@ -122,6 +122,8 @@ export interface DiskWork {
   cancel(): boolean;
 }
 
+const IN_MEMORY: ReadonlySet<DiskOperation["kind"]> = new Set(["readInto", "writeFrom", "appendFrom"]);
+
 /**
  * Gives an operation to the disk pool. The policy's roots, and the guest's memory where it is worked in, stay until `done` has returned; a
  * violation that it finds is the stream's.
@@ -134,7 +136,7 @@ export function onDisk(
   const { guest } = stream;
   const { policy } = guest;
   const { disk, counters } = guest.host;
-  const inMemory = operation.kind === "readInto" || operation.kind === "writeFrom";
+  const inMemory = IN_MEMORY.has(operation.kind);
   const memory = inMemory ? guest.memory.retain() : undefined;
   policy.retain();
   guest.account.retain();

@@ -4,10 +4,13 @@
 //           all sent, or the file is shorter by now ─▶ END
 //   write   FLOW ─ bytes ─▶ BUSY: a disk worker writes out of the ring ─▶ FLOW;  END and empty ─▶ WriteDone, END
 //
+// An append takes all that the ring holds, around its end, in one call: of a guest that puts whole records they are whole in the file.
+//
 // While BUSY, a worker uses the ring's memory by address: the memory is kept, and the positions move afterwards.
 
 import { Closed, Errno, FRAME_HEADER_BYTES, fileMessages, Protocol } from "@ringway/control";
 import { errnoMessage, readAtNoWait } from "@ringway/linux";
+import type { DiskOperation } from "../disk/operations.ts";
 import type { Relay, Stream } from "../reactor/stream.ts";
 import {
   closeOnDisk,
@@ -20,7 +23,7 @@ import {
 } from "./file-access.ts";
 import { openForStream } from "./opening-file.ts";
 
-/** Bytes moved in one step, and at the most in one operation on disk. */
+/** Bytes moved in one step, and at the most in one operation on disk but an append. */
 const BUDGET_BYTES = 1024 * 1024;
 /**
  * Bytes of one read from the page cache. It takes some 30 us: a guest that polls (50 us, say) is still awake when they come, and
@@ -80,17 +83,9 @@ abstract class FileStreamRelay implements Relay {
   }
 
   /** Moves bytes between the file and the region's memory on a disk worker; `done` gets a count or -errno. */
-  protected onWorker(
-    kind: "readInto" | "writeFrom",
-    regionOffset: number,
-    bytes: number,
-    offset: number,
-    done: (result: number) => void,
-  ): void {
-    const { guest } = this.stream;
-    const address = guest.memory.address + regionOffset;
+  protected onWorker(operation: DiskOperation, done: (result: number) => void): void {
     this.stream.pin();
-    this.#work = onDisk(this.stream, { kind, fd: this.fd, address, bytes, offset }, ({ errno, value }) => {
+    this.#work = onDisk(this.stream, operation, ({ errno, value }) => {
       this.#worked(errno === 0 ? value : 0);
       if (this.#disposed) {
         closeOnDisk(this.stream, this.fd);
@@ -150,7 +145,9 @@ class FileReadRelay extends FileStreamRelay {
         this.#put(count);
       } else {
         // Not in the page cache, or the end, which RWF_NOWAIT does not always tell apart.
-        this.onWorker("readInto", at, wanted, this.#offset, (result) => this.#read(result));
+        const { fd } = this;
+        const operation = { kind: "readInto", fd, address, bytes: wanted, offset: this.#offset } as const;
+        this.onWorker(operation, (result) => this.#read(result));
       }
     }
     return false;
@@ -213,7 +210,8 @@ class FileWriteRelay extends FileStreamRelay {
         return false;
       }
       // All that may be written is, however the guest cut it into pieces: the count in WriteFailed is the limit's.
-      const wanted = Math.min(toHost.spanBytes(readable), BUDGET_BYTES, this.#left);
+      const most = this.#appends ? readable : Math.min(toHost.spanBytes(readable), BUDGET_BYTES);
+      const wanted = Math.min(most, this.#left);
       if (this.#left === 0) {
         this.#failed({ errno: Errno.EFBIG, rule: "", reason: "more bytes than the length named" });
         return false;
@@ -224,10 +222,29 @@ class FileWriteRelay extends FileStreamRelay {
         return false;
       }
       this.#grant = grant;
-      const at = toHost.spanOffset();
-      this.onWorker("writeFrom", at, grant.bytes, this.#offset, (result) => this.#wrote(result));
+      this.onWorker(this.#writing(grant.bytes), (result) => this.#wrote(result));
       return false;
     }
+  }
+
+  get #appends(): boolean {
+    return this.#offset < 0;
+  }
+
+  #writing(bytes: number): DiskOperation {
+    const { stream, fd } = this;
+    const { toHost } = stream.pipe;
+    const start = toHost.spanOffset();
+    const address = stream.guest.memory.address + start;
+    if (!this.#appends) return { kind: "writeFrom", fd, address, bytes, offset: this.#offset };
+    const first = toHost.spanBytes(bytes);
+    // Around the ring's end, where it begins again.
+    const wrapped = address + first - toHost.capacity;
+    const spans = [
+      { address, bytes: first },
+      { address: wrapped, bytes: bytes - first },
+    ] as const;
+    return { kind: "appendFrom", fd, spans };
   }
 
   protected override moved(count: number): void {
@@ -239,7 +256,7 @@ class FileWriteRelay extends FileStreamRelay {
     const count = Math.max(0, result);
     this.#written += count;
     this.#left -= count;
-    if (this.#offset >= 0) this.#offset += count;
+    if (!this.#appends) this.#offset += count;
     stream.guest.countToHost(count);
     if (count > 0 && stream.pipe.toHost.advance(count)) stream.signal();
     // After a short count the next write tells why.
