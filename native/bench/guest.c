@@ -2,7 +2,7 @@
 // moves bytes or messages. One thread, one doorbell for all streams. Being C, and doing little, it leaves the relay to
 // be what is measured.
 //
-//   guest --attach SOCKET [options] bulk-out | bulk-in | rtt | echo | rate | idle | file
+//   guest --attach SOCKET [options] bulk-out | bulk-in | rtt | echo | rate | idle | visit | file
 //
 // PROTOCOL.md: section 17 (attach socket), 16 (attach), 9 (NewStream), 10 and 11 (Open, tcp-connect), 14 (file-stream).
 
@@ -28,7 +28,7 @@ struct stream {
 };
 
 static struct load load;
-static int attach_socket, epoll;
+static int attach_socket, region_fd, epoll;
 static uint8_t *region;
 static uint32_t region_pages, epoch;
 static struct bell to_host, to_guest;
@@ -111,6 +111,7 @@ static void receive_hello(void) {
   if ((fcntl(descriptors[0], F_GET_SEALS) & F_SEAL_SHRINK) == 0) FAIL("the region is not sealed");
   region = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptors[0], 0);
   if (region == MAP_FAILED) die("mmap");
+  region_fd = descriptors[0];
   to_host.event = descriptors[1];
   to_guest.event = descriptors[2];
 }
@@ -168,6 +169,13 @@ static void attach(void) {
 static void detach(void) {
   atomic_store(word_at(region, SB_GUEST_STATE), GUEST_DETACHED);
   bell_ring(&to_host);
+}
+
+// All that it has of the attachment.
+static void leave(void) {
+  munmap(region, (size_t)region_pages * PAGE);
+  const int descriptors[] = {epoll, region_fd, to_host.event, to_guest.event, attach_socket};
+  for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++) close(descriptors[i]);
 }
 
 // ── Streams ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -480,9 +488,33 @@ static void idle(double seconds) {
   if (waits[1].revents != 0) FAIL("the monitor hung up");
 }
 
+// Attaches and leaves, --per-second times, until the time is up or it has done so --iterations times, and touches --bytes of each
+// region. Its process stays; nothing else of it does.
+static void visit(void) {
+  const uint64_t start = now_ns(), end = start + load.milliseconds * 1000000u;
+  uint64_t count = 0;
+  for (; count < load.iterations; count++) {
+    const uint64_t due = start + count * 1000000000u / load.per_second;
+    const struct timespec until = {.tv_sec = (time_t)(due / 1000000000u), .tv_nsec = (long)(due % 1000000000u)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) continue;
+    if (now_ns() >= end) break;
+    attach();
+    // At the end of the heap, which is the end of the region.
+    uint8_t *const last = region + ((size_t)region_pages - 1) * PAGE;
+    for (uint64_t pages = 0; pages < load.bytes / PAGE && pages < region_pages / 2; pages++) last[-(ptrdiff_t)(pages * PAGE)] = 1;
+    detach();
+    leave();
+  }
+  report_count(count, seconds_since(start));
+}
+
 int main(int argc, char **argv) {
   load = parse_load(argc, argv);
   if (load.attach == NULL) FAIL("--attach SOCKET is missing");
+  if (mode_is(&load, "visit")) {
+    visit();
+    return 0;
+  }
   attach();
   if (mode_is(&load, "file")) {
     if (load.path == NULL) FAIL("--path FILE is missing");

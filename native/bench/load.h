@@ -13,7 +13,7 @@ struct load {
   uint16_t port;                          // where: a TCP port of 127.0.0.1
   const char *mode;
   uint64_t bytes, milliseconds, busy_poll_ns;
-  uint32_t iterations, streams, ring_bytes, passes;
+  uint32_t iterations, streams, ring_bytes, passes, per_second;
   bool echo_protocol, verify;
 };
 
@@ -28,6 +28,7 @@ static inline struct load parse_load(int argc, char **argv) {
                                         {"streams", required_argument, NULL, 's'},
                                         {"ring-bytes", required_argument, NULL, 'r'},
                                         {"passes", required_argument, NULL, 'n'},
+                                        {"per-second", required_argument, NULL, 'q'},
                                         {"busy-poll-us", required_argument, NULL, 'w'},
                                         {"echo-protocol", no_argument, NULL, 'e'},
                                         {"verify", no_argument, NULL, 'v'},
@@ -38,7 +39,8 @@ static inline struct load parse_load(int argc, char **argv) {
                       .iterations = 2000,
                       .streams = 1,
                       .ring_bytes = MIB,
-                      .passes = 1};
+                      .passes = 1,
+                      .per_second = 50};
   uint32_t timeout = 120;
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
@@ -52,6 +54,7 @@ static inline struct load parse_load(int argc, char **argv) {
       case 's': load.streams = (uint32_t)parse_number(optarg); break;
       case 'r': load.ring_bytes = (uint32_t)parse_number(optarg); break;
       case 'n': load.passes = (uint32_t)parse_number(optarg); break;
+      case 'q': load.per_second = (uint32_t)parse_number(optarg); break;
       case 'w': load.busy_poll_ns = 1000 * parse_number(optarg); break;
       case 'e': load.echo_protocol = true; break;
       case 'v': load.verify = true; break;
@@ -59,9 +62,9 @@ static inline struct load parse_load(int argc, char **argv) {
       default: exit(2);
     }
   }
-  if (optind + 1 != argc) FAIL("give one mode: bulk-out, bulk-in, rtt, echo, rate, idle or file");
+  if (optind + 1 != argc) FAIL("give one mode: bulk-out, bulk-in, rtt, echo, rate, idle, visit or file");
   load.mode = argv[optind];
-  if (load.streams == 0 || load.iterations == 0) FAIL("nothing to do");
+  if (load.streams == 0 || load.iterations == 0 || load.per_second == 0) FAIL("nothing to do");
   die_with_parent();
   alarm(timeout);  // nothing hangs: SIGALRM ends the program
   return load;

@@ -121,7 +121,7 @@ describe.skipIf(noUsers !== "")(`a user that takes all descriptors it can get ${
     const [greedy, modest] = [await attach(GREEDY), await attach(MODEST)];
     const before = await allOf(greedy);
     const guestsNow = async (): Promise<number> => (await monitor.ask<{ guests: number }>("counters")).guests;
-    // As many as may begin at once; then they are let in one after the other, five in a second.
+    // As many as may begin at once; then they are let in one after the other.
     for (let i = 0; i < 60; i++) {
       const guest = await RawGuest.connect(connectAs(GREEDY, path));
       guest.vanish();

@@ -399,6 +399,7 @@ describe("a part that fails for good", () => {
     ["main", "internal error: the monitor ends"],
     ["reactor", "the reactor failed"],
     ["disk", "a disk worker failed"],
+    ["regions", "the regions' thread failed"],
     ["loader", "the loader failed"],
   ])("(%s) ends the process with 1, says so, and takes the socket along", async (part, message) => {
     const env = { NODE_OPTIONS: `--require=${INJECT}`, FAIL_PART: part, FAIL_FILE: join(folder, "fail") };
@@ -413,7 +414,7 @@ describe("a part that fails for good", () => {
   });
 });
 
-test.each(["reactor", "disk", "loader"])(
+test.each(["reactor", "disk", "regions", "loader"])(
   "a part that fails while it starts (%s) ends the start with 1",
   async (part) => {
     writeFileSync(policyFile, "version: 1\n");

@@ -136,7 +136,7 @@ describe.skipIf(noUsers !== "")(`on the attach socket ${noUsers}`, () => {
 
   test("a user who connects without end keeps no other waiting", async () => {
     await start("limits: { guests: 8 }\n", 16);
-    // All that are let in at once; from then on it is five in a second.
+    // All that are let in at once; from then on it is so many in a second.
     for (const gone of [8, 16]) {
       for (let i = 0; i < 8; i++) await attach(GREEDY);
       for (const guest of guests) guest.vanish();
@@ -145,7 +145,6 @@ describe.skipIf(noUsers !== "")(`on the attach socket ${noUsers}`, () => {
     // Some have hung up, some wait.
     for (let i = 0; i < 30; i++) closeFd(connectAs(GREEDY, host.path));
     for (let i = 0; i < 30; i++) silent.push(connectAs(GREEDY, host.path));
-    // By the order in which they came it would be twelve seconds.
     expect(await errnoOf(attach(MODEST))).toBe(0);
   });
 });

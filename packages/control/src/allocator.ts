@@ -17,7 +17,7 @@ export class PageAllocator {
   /** First page of the free run that ends before a page. */
   readonly #startBefore: Map<number, number> = new Map();
   /** By floor(log2(pages)), then by pages: first pages of the runs of that size. */
-  readonly #bySize: Map<number, Set<number>>[] = Array.from({ length: 32 }, () => new Map());
+  readonly #bySize: (Map<number, Set<number>> | undefined)[] = new Array(32);
   #freePages = 0;
   /** First pages of kept blocks, by their pages. */
   readonly #kept: Map<number, number[]> = new Map();
@@ -92,7 +92,7 @@ export class PageAllocator {
   #bestSize(pages: number): number | undefined {
     for (let k = order(pages); k < this.#bySize.length; k++) {
       let best: number | undefined;
-      for (const size of this.#bySize[k]!.keys()) {
+      for (const size of this.#bySize[k]?.keys() ?? []) {
         if (size >= pages && (best === undefined || size < best)) best = size;
       }
       if (best !== undefined) return best;
@@ -103,6 +103,7 @@ export class PageAllocator {
   #add(start: number, pages: number): void {
     this.#pagesAt.set(start, pages);
     this.#startBefore.set(start + pages, start);
+    this.#bySize[order(pages)] ??= new Map();
     const sizes = this.#bySize[order(pages)]!;
     const starts = sizes.get(pages);
     if (starts === undefined) sizes.set(pages, new Set([start]));

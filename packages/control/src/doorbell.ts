@@ -148,11 +148,16 @@ export class BellReceiver {
   }
 }
 
-/** Zeroes one direction: host only, while the guest may touch nothing but the superblock (ATT-5). */
+/**
+ * Zeroes one direction: host only, while the guest may touch nothing but the superblock (ATT-5). What is published after this, by an
+ * atomic store, publishes it.
+ */
 export function clearBells(memory: RegionMemory, area: number): void {
   const base = area / 4;
   Atomics.store(memory.words, base + BELL_ASLEEP / 4, 0);
   Atomics.store(memory.words, base + BELL_TOP / 4, 0);
-  for (let i = 0; i < 32; i++) Atomics.store(memory.words, base + BELL_MIDDLE / 4 + i, 0);
-  for (let i = 0; i < BELL_STREAM_IDS / 32; i++) Atomics.store(memory.words, base + BELL_LEAF / 4 + i, 0);
+  const middle = base + BELL_MIDDLE / 4;
+  memory.words.fill(0, middle, middle + 32);
+  const leaf = base + BELL_LEAF / 4;
+  memory.words.fill(0, leaf, leaf + BELL_STREAM_IDS / 32);
 }

@@ -99,9 +99,11 @@ export class HostSession {
   #heartbeat = 0;
 
   #heap!: PageAllocator;
+  /** Slot 0 is the control pipe's and never free. */
   #pipes: (HostPipe | undefined)[] = [];
   #freeIds: number[] = [];
-  readonly #generations: Uint32Array = new Uint32Array(MAX_STREAM_ID + 1);
+  /** Of the ids that were ever used: most guests use few, and a host may have many guests. */
+  readonly #generations: number[] = [0];
   #open = 0;
 
   #control!: HostPipe;
@@ -233,7 +235,7 @@ export class HostSession {
     const place = this.#place(toHostBytes, toGuestBytes);
     if (place === undefined) return Errno.ENOMEM;
     const id = this.#freeIds.pop() ?? this.#pipes.length;
-    const generation = (this.#generations[id]! + 1) >>> 0;
+    const generation = ((this.#generations[id] ?? 0) + 1) >>> 0;
     this.#generations[id] = generation;
     initialisePipe(this.#memory, place.page, id, generation);
     const pipe = new HostPipe(this.#memory, id, generation, place);
@@ -413,7 +415,6 @@ export class HostSession {
 
   /** The guest touches nothing but the superblock now: a clean epoch, published by its attach reply (ATT-5). */
   #beginEpoch(attachRequest: number): void {
-    this.#forgetStreams();
     this.#attached = false;
     this.#left = false;
     this.#ended = false;
@@ -439,8 +440,9 @@ export class HostSession {
   }
 
   #forgetStreams(): void {
+    // Nothing was given out since.
+    if (this.#pipes.length === 1) return;
     this.#heap = new PageAllocator(HEAP_PAGE, this.#regionPages - HEAP_PAGE);
-    // Slot 0 is the control pipe's and never free.
     this.#pipes = [undefined];
     this.#freeIds = [];
     this.#open = 0;

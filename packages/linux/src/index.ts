@@ -13,6 +13,15 @@ export * from "./errno.ts";
 export * from "./eventfd.ts";
 export * from "./files.ts";
 export { type PathLike, type Scratch, scratch } from "./libc.ts";
+export {
+  type Mapping,
+  type MappingPlace,
+  makeMapping,
+  Seal,
+  sealSize,
+  sealsOf,
+  unmakeMapping,
+} from "./mapping.ts";
 export * from "./memory.ts";
 export * from "./native-thread.ts";
 export * from "./poll.ts";

@@ -20,56 +20,35 @@
 //     every instant each address is mapped, and from then on a stale view or address reads and writes memory of nobody's;
 //  3. closes the descriptor: the region's pages are free as soon as the other side lets go of them too;
 //  4. unmaps those zero pages when the buffer, and so every typed array on it, has been collected.
+// 2 and 3 take the time of the pages that were touched, 90 ms for 256 MiB: a thread that must not stand still has another do them
+// (MemoryWorks), and keeps the buffer until that is done, so that V8's range is nobody else's before.
 // The pages of step 2 cost address space only, unless something stale writes to them. At its address, what is never disposed
 // is never unmapped, not even when its thread ends: another one may have been told of it. That is why there are two mappings, and
 // no system call uses the one that goes with V8's range.
 
-import { closeFd, fcntl } from "./descriptor.ts";
+import { closeFd } from "./descriptor.ts";
 import { check, Errno } from "./errno.ts";
 import { fstat } from "./files.ts";
-import { addressOf, failure, libcCall, outcome, pathMax, putPath, scratch, u64At, viewOf } from "./libc.ts";
+import { addressOf, failure, libcCall, outcome, scratch, u64At, viewOf } from "./libc.ts";
+import {
+  type Mapping,
+  type MappingPlace,
+  makeMapping,
+  map,
+  PAGE_BYTES,
+  Seal,
+  sealsOf,
+  unmakeMapping,
+  unmap,
+} from "./mapping.ts";
 
-const memfdCreateCall = libcCall("memfd_create", "int", ["uintptr_t", "uint32_t"]);
-const ftruncateCall = libcCall("ftruncate", "int", ["int", "int64_t"]);
 const fallocateCall = libcCall("fallocate", "int", ["int", "int", "int64_t", "int64_t"]);
 const fstatfsCall = libcCall("fstatfs", "int", ["int", "uintptr_t"]);
-const mmapCall = libcCall("mmap", "intptr_t", ["uintptr_t", "size_t", "int", "int", "int", "int64_t"]);
-const munmapCall = libcCall("munmap", "int", ["uintptr_t", "size_t"]);
 
-const MFD_CLOEXEC = 1;
-const MFD_ALLOW_SEALING = 2;
-const F_ADD_SEALS = 1033;
-const F_GET_SEALS = 1034;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-const PROT_READ_WRITE = 3;
-const MAP_SHARED = 0x01;
-const MAP_PRIVATE = 0x02;
-const MAP_FIXED = 0x10;
-const MAP_ANONYMOUS = 0x20;
-const MAP_NORESERVE = 0x4000;
-const PAGE_BYTES = 4096;
 const HUGETLBFS_MAGIC = 0x958458f6;
 const statfsBytes = 120;
-
-/** Bits of `sealsOf()`. */
-export const Seal: { readonly SEAL: 1; readonly SHRINK: 2; readonly GROW: 4; readonly WRITE: 8 } = {
-  /** No seal can be added any more. */
-  SEAL: 1,
-  SHRINK: 2,
-  GROW: 4,
-  WRITE: 8,
-};
-
-/** The seals of a memfd, bits of Seal; -EINVAL where `fd` is not a file that can be sealed; or another -errno. */
-export function sealsOf(fd: number): number {
-  return fcntl(fd, F_GET_SEALS, 0);
-}
-
-/** Seals a memfd against shrinking and growing: 0; -EINVAL where `fd` is none, -EPERM where it takes no more seals; or -errno. */
-export function sealSize(fd: number): number {
-  return fcntl(fd, F_ADD_SEALS, Seal.SHRINK | Seal.GROW);
-}
 
 /** The region of a descriptor cannot be used safely: the other side could kill this process through it. */
 export class UnsafeMemoryError extends Error {
@@ -77,10 +56,10 @@ export class UnsafeMemoryError extends Error {
   readonly code: "ERR_RINGWAY_UNSAFE_MEMORY" = "ERR_RINGWAY_UNSAFE_MEMORY";
 }
 
-/** A mapping as another Worker of this process can be told of it, in a message. */
-export interface MappingPlace {
-  readonly address: number;
-  readonly bytes: number;
+/** Another thread that makes and unmakes mappings (makeMapping, unmakeMapping). Both call back in a later turn. */
+export interface MemoryWorks {
+  make(name: string, bytes: number, viewAddress: number, done: (made: Mapping | Error) => void): void;
+  unmake(mapping: Mapping, done: () => void): void;
 }
 
 export interface FromFdOptions {
@@ -98,17 +77,23 @@ export class SharedMemory implements Disposable {
   readonly bytes: number;
   /** The address of byte 0, for system calls. Only for use while this object is not disposed, or retained. */
   readonly address: number;
-  readonly #owned: boolean;
+  /** Undefined: it is another thread's. */
+  readonly #unmake: MemoryWorks["unmake"] | undefined;
   #fd: number;
   #buffer: ArrayBufferLike;
   #holders = 1;
   #disposed = false;
 
-  private constructor(fd: number, { address, bytes }: MappingPlace, buffer: ArrayBufferLike, owned: boolean) {
+  private constructor(
+    fd: number,
+    { address, bytes }: MappingPlace,
+    buffer: ArrayBufferLike,
+    unmake: MemoryWorks["unmake"] | undefined,
+  ) {
     this.#fd = fd;
     this.address = address;
     this.bytes = bytes;
-    this.#owned = owned;
+    this.#unmake = unmake;
     this.#buffer = buffer;
   }
 
@@ -117,25 +102,44 @@ export class SharedMemory implements Disposable {
    * `name` shows in /proc/<pid>/maps and fd. Throws SystemError (ENOMEM, EMFILE, EINVAL).
    */
   static create(name: string, bytes: number): SharedMemory {
-    if (!Number.isSafeInteger(bytes) || bytes <= 0) {
-      throw new RangeError(`memory cannot have ${bytes} bytes`);
-    }
-    check(putPath(path, name), "memfd_create", name);
-    const fd = check(
-      outcome(memfdCreateCall(path.address, MFD_CLOEXEC | MFD_ALLOW_SEALING)),
-      "memfd_create",
-      name,
-    );
+    requireSize(bytes);
+    const reserved = reserve(bytes);
+    const mapping = makeMapping(name, bytes, viewAddressOf(reserved));
     try {
-      check(outcome(ftruncateCall(fd, bytes)), "ftruncate", name);
-      check(fcntl(fd, F_ADD_SEALS, Seal.SHRINK | Seal.GROW | Seal.SEAL), "fcntl(F_ADD_SEALS)", name);
-      const buffer = reservedView(fd, bytes);
-      const place = { address: map(fd, bytes), bytes };
-      return new SharedMemory(fd, place, buffer ?? viewOf(place.address, bytes), true);
+      return new SharedMemory(mapping.fd, mapping, reserved ?? viewOf(mapping.address, bytes), unmakeHere);
     } catch (error) {
-      closeFd(fd);
+      unmakeMapping(mapping);
+      unmap(mapping);
       throw error;
     }
+  }
+
+  /** create(), with all that may take long done by `works`. `done` gets the memory, or what create() throws. */
+  static createBy(
+    works: MemoryWorks,
+    name: string,
+    bytes: number,
+    done: (made: SharedMemory | Error) => void,
+  ): void {
+    requireSize(bytes);
+    const reserved = reserve(bytes);
+    works.make(name, bytes, viewAddressOf(reserved), (mapping) => {
+      if (mapping instanceof Error) {
+        done(mapping);
+        return;
+      }
+      let buffer: ArrayBufferLike;
+      try {
+        buffer = reserved ?? viewOf(mapping.address, bytes);
+      } catch (error) {
+        works.unmake(mapping, () => {
+          unmap(mapping);
+          done(error as Error);
+        });
+        return;
+      }
+      done(new SharedMemory(mapping.fd, mapping, buffer, (unmade, over) => works.unmake(unmade, over)));
+    });
   }
 
   /**
@@ -150,7 +154,7 @@ export class SharedMemory implements Disposable {
       const bytes = options.bytes ?? sizeOf(fd);
       if (bytes === 0) throw new UnsafeMemoryError("the memory has no bytes");
       const place = { address: map(fd, bytes), bytes };
-      return new SharedMemory(fd, place, viewOf(place.address, bytes), true);
+      return new SharedMemory(fd, place, viewOf(place.address, bytes), unmakeHere);
     } catch (error) {
       closeFd(fd);
       throw error;
@@ -163,7 +167,7 @@ export class SharedMemory implements Disposable {
    * `SharedMemory.fromFd(duplicateFd(owner.fd))`.
    */
   static attachExisting(place: MappingPlace): SharedMemory {
-    return new SharedMemory(-1, place, viewOf(place.address, place.bytes), false);
+    return new SharedMemory(-1, place, viewOf(place.address, place.bytes), undefined);
   }
 
   /** All of the memory. Throws once the last holder has released it; take it anew rather than keep it. */
@@ -229,25 +233,30 @@ export class SharedMemory implements Disposable {
     // Let go of the buffer: its collection is what unmaps the addresses.
     this.#buffer = new ArrayBuffer(0);
     detach(buffer);
-    if (!this.#owned) return;
-    putZeroPages(this.place);
-    if (buffer instanceof SharedArrayBuffer) putZeroPages({ address: addressOf(buffer), bytes: this.bytes });
-    closeFd(this.#fd);
+    if (this.#unmake === undefined) return;
+    const place = this.place;
+    const viewAddress = buffer instanceof SharedArrayBuffer ? addressOf(buffer) : 0;
+    const mapping = { ...place, fd: this.#fd, viewAddress };
     this.#fd = -1;
-    unmapWhenCollected.register(buffer, this.place);
+    // It is kept until this is called.
+    this.#unmake(mapping, () => unmapWhenCollected.register(buffer, place));
   }
 }
 
-const path = scratch(pathMax);
+function unmakeHere(mapping: Mapping, done: () => void): void {
+  unmakeMapping(mapping);
+  done();
+}
+
 const statfs = scratch(statfsBytes);
 
 /** Unmaps once no typed array can reach the addresses. */
-const unmapWhenCollected = new FinalizationRegistry<MappingPlace>(({ address, bytes }) => {
-  munmapCall(address, bytes);
-});
+const unmapWhenCollected = new FinalizationRegistry<MappingPlace>(unmap);
 
-function map(fd: number, bytes: number): number {
-  return check(outcome(mmapCall(0, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0)), "mmap");
+function requireSize(bytes: number): void {
+  if (!Number.isSafeInteger(bytes) || bytes <= 0) {
+    throw new RangeError(`memory cannot have ${bytes} bytes`);
+  }
 }
 
 interface GrowableConstructor {
@@ -257,32 +266,26 @@ interface GrowableConstructor {
   ): SharedArrayBuffer & { readonly growable?: boolean };
 }
 
-/**
- * The memory of `fd`, seen through a buffer that counts nothing in V8's heap. Undefined where the runtime has none whose range is
- * its own: only a growable one is never part of a larger allocation. Throws SystemError (ENOMEM).
- */
-function reservedView(fd: number, bytes: number): SharedArrayBuffer | undefined {
-  const buffer = reserve(bytes);
-  if (buffer === undefined) return undefined;
-  const address = addressOf(buffer);
-  if (buffer.growable !== true || address % PAGE_BYTES !== 0 || bytes % PAGE_BYTES !== 0) return undefined;
-  check(outcome(mmapCall(address, bytes, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0)), "mmap");
-  return buffer;
-}
+type Growable = InstanceType<GrowableConstructor>;
 
-function reserve(bytes: number): InstanceType<GrowableConstructor> | undefined {
+/**
+ * A buffer that counts nothing in V8's heap, and whose range is its own to map. Undefined where the runtime has none: only a growable
+ * one is never part of a larger allocation.
+ */
+function reserve(bytes: number): Growable | undefined {
+  let buffer: Growable;
   try {
-    return new (SharedArrayBuffer as unknown as GrowableConstructor)(bytes, { maxByteLength: bytes });
+    buffer = new (SharedArrayBuffer as unknown as GrowableConstructor)(bytes, { maxByteLength: bytes });
   } catch {
     // A RangeError: no address space, or more bytes than a buffer has. mmap() says which.
     return undefined;
   }
+  const isOurs = buffer.growable === true && addressOf(buffer) % PAGE_BYTES === 0 && bytes % PAGE_BYTES === 0;
+  return isOurs ? buffer : undefined;
 }
 
-/** Where even this fails (ENOMEM: too many mappings), the region stays mapped until the buffer is collected. */
-function putZeroPages({ address, bytes }: MappingPlace): void {
-  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-  mmapCall(address, bytes, PROT_READ_WRITE, flags, -1, 0);
+function viewAddressOf(reserved: Growable | undefined): number {
+  return reserved === undefined ? 0 : addressOf(reserved);
 }
 
 /** Not lseek: on a PCI device's memory in sysfs it says 0 (Linux 5.13 to 6.5). */

@@ -55,6 +55,15 @@ export class PollSet {
   }
 }
 
+const one = scratch(entryBytes);
+one.view.setInt16(4, POLLIN, true);
+
+/** Is there anything to read on `fd`, or its end? Does not wait. */
+export function isReadable(fd: number): boolean {
+  one.view.setInt32(0, fd, true);
+  return pollCall(one.address, 1, 0) > 0;
+}
+
 /** One wait for a set that is not kept: as PollSet.wait. */
 export function poll(entries: readonly PollEntry[], timeoutMs: number): number {
   return new PollSet(entries).wait(timeoutMs);

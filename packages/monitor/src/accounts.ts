@@ -32,11 +32,14 @@ export class Account {
   readonly sockets: SocketBudget = new SocketBudget();
   /** What counts against limits.fileBytesWritten. */
   written: Written = { bytes: 0 };
-  /** Its guests' regions, and their bytes, until no disk work is left in them. */
+  /** Its guests' regions, and their bytes, from when they are asked for until no disk work is left in them and they are unmade. */
   regions = 0;
   regionBytes = 0;
-  /** Connections that wait to become guests. */
+  /** Of these bytes, those of regions that are being unmade. */
+  leavingBytes = 0;
+  /** Connections that wait for their turn to become guests, and those whose regions are being made. */
   waiting = 0;
+  beginning = 0;
   /** Files and folders, from when they are asked for until a worker has closed them. */
   openFiles = 0;
   /** Sockets that connect, and that listen. */
@@ -66,7 +69,7 @@ export class Account {
 
   /** All descriptors that are there for it. Of a guest's own a region has one; two bells and a socket are the others. */
   get descriptors(): number {
-    const own = this.waiting + this.regions + 3 * this.#guests;
+    const own = this.waiting + this.beginning + this.regions + 3 * this.#guests;
     return own + this.sockets.sockets + this.attempts + this.listeners + this.openFiles;
   }
 

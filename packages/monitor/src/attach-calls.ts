@@ -28,8 +28,8 @@ export interface AttachCallsHost {
   readonly policy: PolicyState;
   /** Why there is no place for another guest of this key. */
   noPlace(account: Account, limits: Limits): NoPlace | undefined;
-  /** Makes a guest of the connection, whose socket is its own from now on. */
-  begin(fd: number, name: string, account: Account, policy: PolicyState, ownPolicy: boolean): void;
+  /** Makes a guest of the connection: it has the socket, and a hold on each of the others, from now on. */
+  begin(fd: number, name: string, account: Account, own: PolicyState | undefined): void;
   warn(guest: string, reason: string): void;
 }
 
@@ -75,11 +75,12 @@ export class AttachCalls {
     const account = key === undefined ? accounts.takeOwn(`attach:${this.#next++}`) : accounts.take(key);
     const policy = own ?? this.#host.policy;
     const none = this.#host.noPlace(account, policy.policy.limits);
-    if (none === undefined) this.#host.begin(fd, name, account, policy, own !== undefined);
-    else {
-      turnAway(fd, none.errno);
-      this.#host.warn(name, `turned away: ${none.reason}`);
+    if (none === undefined) {
+      this.#host.begin(fd, name, account, own);
+      return;
     }
+    turnAway(fd, none.errno);
+    this.#host.warn(name, `turned away: ${none.reason}`);
     account.release();
     own?.release();
   }

@@ -36,6 +36,7 @@ import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type { FromReactor, ReactorMemory, ReactorOptions, Refusal, ToReactor } from "./reactor/messages.ts";
+import { RegionThread } from "./regions/thread.ts";
 import { turnAway } from "./socket-link.ts";
 import { mapVmMemory, NotARegionError, VmMemoryError } from "./vm-memory.ts";
 import { WORKER_OPTIONS } from "./worker-options.ts";
@@ -143,6 +144,7 @@ function removeSockets(): void {
 interface Parts {
   readonly loader: Loader;
   readonly disk: DiskThreads;
+  readonly regions: RegionThread;
   readonly policy: LoadedPolicy;
   readonly listening: Listening | undefined;
   readonly descriptors: GuestDescriptors;
@@ -157,6 +159,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #worker: NativeThread;
   readonly #loader: Loader;
   readonly #disk: DiskThreads;
+  readonly #regions: RegionThread;
   readonly #wakeFd: number;
   readonly #counters: Counters;
   readonly #resolver: Resolver;
@@ -188,7 +191,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #stopped: Pending<Extract<FromReactor, { kind: "stopped" }> | undefined> = pending();
 
   private constructor(options: MonitorOptions, parts: Parts) {
-    const { loader, disk, policy, listening: socket, descriptors, lookup, lookupEnd, audit } = parts;
+    const { loader, disk, regions, policy, listening: socket, descriptors, lookup, lookupEnd, audit } = parts;
     super();
     this.#policy = policy.policy;
     this.#log = options.logger ?? SILENT;
@@ -201,6 +204,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     for (const port of options.ownPorts ?? []) this.#ownPorts.add(port);
     this.#loader = loader;
     this.#disk = disk;
+    this.#regions = regions;
     this.#listening = socket;
     this.#descriptors = descriptors;
     this.#shareDescriptors();
@@ -210,6 +214,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const workerData: ReactorOptions = {
       policy: forReactor(policy),
       disk: disk.ports,
+      regions: regions.port,
       descriptors,
       ownPorts: this.#ownPortsNow(),
       wakeFd: this.#wakeFd,
@@ -222,7 +227,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#worker = new NativeThread(new URL("./reactor/worker.js", import.meta.url), {
       name: "reactor",
       workerData,
-      transferList: [...disk.ports.ports],
+      transferList: [...disk.ports.ports, regions.port.port],
       wake: () => ringEventfd(this.#wakeFd),
       ...WORKER_OPTIONS,
     });
@@ -263,6 +268,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     };
     const lookup = options.lookup ?? hostLookup(options.names, { found, signal: lookupEnd.signal });
     const disk = new DiskThreads(descriptors, failing("a disk worker"));
+    const regions = new RegionThread(failing("the regions' thread"));
     const loader = new Loader(failing("the loader"));
     let policy: LoadedPolicy | undefined;
     let socket: Listening | undefined;
@@ -272,7 +278,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
       policy = await loader.load(options.policy, kept);
       requireAudit(policy.policy, options.audit);
-      await disk.loaded;
+      await Promise.all([disk.loaded, regions.loaded]);
       if (options.audit !== undefined) audit = await LogWriter.open(options.audit);
       audit?.on("error", failing("the audit log"));
       const log = options.logger ?? SILENT;
@@ -286,6 +292,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       monitor = new Monitor(options, {
         loader,
         disk,
+        regions,
         policy,
         listening: socket,
         descriptors,
@@ -298,7 +305,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       for (const { memory } of vms) memory[Symbol.dispose]();
       if (socket !== undefined) await loader.unlink(socket).catch(() => {});
       if (socket !== undefined) closeFd(socket.fd);
-      await Promise.all([loader.close(), disk.stop(THREAD_END_MS), audit?.close(0)]);
+      const threads = [loader.close(), disk.stop(THREAD_END_MS), regions.stop(THREAD_END_MS)];
+      await Promise.all([...threads, audit?.close(0)]);
       throw error;
     }
     try {
@@ -549,6 +557,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#reactorGone();
     const reactorIsOver = await this.#worker.stop(THREAD_END_MS);
     const stuck = await this.#disk.stop(THREAD_END_MS);
+    await this.#regions.stop(THREAD_END_MS);
     await this.#loader.close();
     if (reactorIsOver) closeFd(this.#wakeFd);
     if (stuck > 0) {

@@ -12,9 +12,10 @@ import {
   EPOLLIN,
   EPOLLRDHUP,
   errnoName,
+  isReadable,
   peerCredentials,
   ringForeign,
-  SharedMemory,
+  type SharedMemory,
   sendWithFds,
 } from "@ringway/linux";
 import type { Account } from "./accounts.ts";
@@ -36,26 +37,22 @@ export class SocketLink implements GuestLink {
   #socketSlot = -1;
   #closed = false;
 
-  /** Takes over `socketFd`, also when it throws: SystemError (EMFILE, ENOMEM), which the guest is told. */
-  constructor(reactor: Reactor, name: string, socketFd: number, account: Account, regionBytes: number) {
+  /** Takes over `socketFd` and `memory`, also when it throws: SystemError (EMFILE), which the guest is told. */
+  constructor(reactor: Reactor, socketFd: number, account: Account, memory: SharedMemory) {
     this.#reactor = reactor;
     this.account = account;
     this.#socketFd = socketFd;
     const made: number[] = [];
-    let memory: SharedMemory | undefined;
     try {
-      memory = SharedMemory.create(`ringway:${name}`, Math.floor(regionBytes / PAGE_BYTES) * PAGE_BYTES);
-      made.push(createEventfd(), createEventfd());
+      made.push(createEventfd());
+      made.push(createEventfd());
     } catch (error) {
       for (const fd of made) closeFd(fd);
-      memory?.[Symbol.dispose]();
+      memory[Symbol.dispose]();
       turnAway(socketFd, (error as { errno: number }).errno);
       throw error;
     }
     this.memory = memory;
-    account.retain();
-    account.regions++;
-    account.regionBytes += memory.bytes;
     this.#bellToHostFd = made[0]!;
     this.#bellToGuestFd = made[1]!;
   }
@@ -86,6 +83,8 @@ export class SocketLink implements GuestLink {
   }
 
   ring(): void {
+    // Nobody has the bell yet, and whoever gets it looks first.
+    if (this.#bellSlot < 0) return;
     ringForeign(this.#bellToGuestFd);
   }
 
@@ -112,7 +111,6 @@ export class SocketLink implements GuestLink {
     if (this.#socketSlot >= 0) this.hangUp();
     else if (errno !== undefined) {
       turnAway(this.#socketFd, errno);
-      this.settled();
     }
     // The guest holds the bell too: closing alone would leave it in epoll.
     if (this.#bellSuspended) this.#reactor.unwatch(this.#bellSlot);
@@ -122,12 +120,13 @@ export class SocketLink implements GuestLink {
     this.memory[Symbol.dispose]();
   }
 
-  /** The memory has kept itself for as long as disk work was in it, and has counted. */
-  settled(): void {
-    this.account.regions--;
-    this.account.regionBytes -= this.memory.bytes;
-    this.account.release();
-  }
+  /** The memory keeps itself for as long as disk work is in it, and counts. */
+  settled(): void {}
+}
+
+/** A guest sends nothing on its socket (HEL-3): what can be read there is its end. */
+export function hasGone(socketFd: number): boolean {
+  return isReadable(socketFd);
 }
 
 /** Tells whoever connected that it cannot be a guest, and why. */

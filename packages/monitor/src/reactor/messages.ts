@@ -5,11 +5,13 @@ import type { GuestDescriptors } from "../descriptors.ts";
 import type { DiskPorts } from "../disk/threads.ts";
 import type { PolicyInForce } from "../loading/messages.ts";
 import type { Answer } from "../names/resolver.ts";
+import type { RegionPort } from "../regions/thread.ts";
 
 /** Given to the reactor's Worker when it starts. */
 export interface ReactorOptions {
   readonly policy: PolicyInForce;
   readonly disk: DiskPorts;
+  readonly regions: RegionPort;
   readonly descriptors: GuestDescriptors;
   readonly ownPorts: readonly number[];
   /** The reactor sleeps in epoll; the main thread rings this eventfd after it has posted a message. */

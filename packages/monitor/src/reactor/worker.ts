@@ -9,6 +9,7 @@ import { AttachCalls } from "../attach-calls.ts";
 import { AttachSocket, type AttachSocketHost, type NoPlace } from "../attach-socket.ts";
 import { Attachment } from "../attachment.ts";
 import { AuditGate } from "../audit-gate.ts";
+import { Beginnings } from "../beginnings.ts";
 import { DescriptorRoom } from "../descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
 import { closeRoots } from "../disk/roots.ts";
@@ -18,6 +19,7 @@ import { Lookups } from "../names/lookups.ts";
 import { OwnPorts } from "../own-ports.ts";
 import type { Limits } from "../policy/types.ts";
 import { PolicyState } from "../policy-state.ts";
+import { Regions } from "../regions/regions.ts";
 import { KeepAlives } from "../relays/keep-alives.ts";
 import { Partings } from "../relays/partings.ts";
 import { SocketLink } from "../socket-link.ts";
@@ -29,8 +31,12 @@ import { Reactor } from "./reactor.ts";
 
 /** How often a stopping monitor looks whether its transfers are done. */
 const DRAIN_CHECK_MS = 20;
+/** How often finalizers have a turn at the most: a collection is far longer in coming. */
+const NODE_TURN_MS = 100;
 /** How long a stopping monitor waits, when everything else is over, for a disk that has work of a guest's. */
 const DISK_END_MS = 1000;
+/** And for regions to be unmade: some 90 ms for each 256 MiB that were touched. What is left then is there until the process ends. */
+const REGIONS_END_MS = 2000;
 
 threadLoaded();
 const options = workerData as ReactorOptions;
@@ -79,29 +85,45 @@ const host: Host = {
   guestGone(guest) {
     guests.delete(guest);
     counters.add("guests", -1);
-    // The guest's memory is unmapped by a finalizer, which needs a turn of this thread's Node loop.
-    reactor.pause();
   },
 };
 
+let nodeTurnIsDue = false;
+let nodeTurnMs = Number.NEGATIVE_INFINITY;
+
+/** The addresses of a region that was unmade are unmapped by a finalizer, which needs a turn of this thread's Node loop. */
+function unmade(): void {
+  if (nodeTurnIsDue) return;
+  nodeTurnIsDue = true;
+  reactor.after(Math.max(0, nodeTurnMs + NODE_TURN_MS - performance.now()), () => {
+    nodeTurnIsDue = false;
+    nodeTurnMs = performance.now();
+    reactor.pause();
+  });
+}
+
+const regions = new Regions(reactor, options.regions, unmade);
+
 /** Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs. */
 function noPlace(
-  { key, guests: ofKey, regionBytes: held, descriptors: ofDescriptors }: Account,
+  { key, guests: ofKey, beginning, regionBytes: asked, leavingBytes, descriptors: ofDescriptors }: Account,
   { regionBytes, guests: most, regionBytesTotal }: Limits,
   waitingOfKey = 0,
   waiting = 0,
 ): NoPlace | undefined {
-  if (processGuests() + waiting >= options.maxGuests) {
+  if (processGuests() + beginnings.count + waiting >= options.maxGuests) {
     return { errno: Errno.EMFILE, reason: `${options.maxGuests} guests are attached` };
   }
   if (!descriptors.leftFor(ofDescriptors))
     return { errno: Errno.EMFILE, reason: "the monitor has no descriptors left for guests of this user" };
-  if (ofKey + waitingOfKey >= most) {
+  if (ofKey + beginning + waitingOfKey >= most) {
     return {
       errno: Errno.EMFILE,
       reason: `${most} guests of ${key} are attached, the most that the policy allows`,
     };
   }
+  // What is being unmade is waited for (Regions).
+  const held = asked - leavingBytes;
   if (held + (waitingOfKey + 1) * regionBytes > regionBytesTotal) {
     const reason = `the regions of ${key} have ${held} bytes, and the policy allows ${regionBytesTotal} in all`;
     return { errno: Errno.ENOMEM, reason };
@@ -109,17 +131,17 @@ function noPlace(
   return undefined;
 }
 
-/** `account` is the caller's to release: a guest that has begun holds it by itself. */
-function addGuest(
-  socketFd: number,
-  name: string,
-  account: Account,
-  policy: PolicyState,
-  ownPolicy: boolean,
-): Attachment | undefined {
-  const { regionBytes } = policy.policy.limits;
-  return begin(name, () => new SocketLink(reactor, name, socketFd, account, regionBytes), policy, ownPolicy);
-}
+const beginnings = new Beginnings({
+  regions,
+  get policy() {
+    return host.policy;
+  },
+  begin({ fd, name, account, own }, memory) {
+    const link = (): GuestLink => new SocketLink(reactor, fd, account, memory);
+    return begin(name, link, own ?? host.policy, own !== undefined);
+  },
+  warn: (guest, reason) => post({ kind: "warning", guest, reason }),
+});
 
 function begin(
   name: string,
@@ -183,12 +205,12 @@ const attachSocketHost: AttachSocketHost = {
   get takesGuests() {
     return auditGate.takesGuests;
   },
-  get attachMs() {
-    return host.policy.policy.timeouts.attachMs;
-  },
   noPlace: (account, waitingOfKey, waiting) =>
     noPlace(account, host.policy.policy.limits, waitingOfKey, waiting),
-  begin: (socketFd, account) => addGuest(socketFd, `guest-${nextGuest++}`, account, host.policy, false),
+  begin(fd, account) {
+    const { attachMs } = host.policy.policy.timeouts;
+    beginnings.add({ fd, name: `guest-${nextGuest++}`, account, own: undefined, attachMs });
+  },
   warn: (reason) => post({ kind: "warning", guest: "", reason }),
 };
 
@@ -204,7 +226,7 @@ const attachCalls = new AttachCalls({
     return host.policy;
   },
   noPlace,
-  begin: addGuest,
+  begin: (fd, name, account, own) => beginnings.add({ fd, name, account, own, attachMs: undefined }),
   warn: (guest, reason) => post({ kind: "warning", guest, reason }),
 });
 
@@ -268,6 +290,7 @@ function stop(drainMs: number): void {
   stopping = true;
   closeListener();
   attachCalls.close();
+  beginnings.close();
   for (const vm of vms.values()) vm.retire();
   for (const guest of guests) guest.drain();
   const endMs = performance.now() + drainMs;
@@ -280,7 +303,7 @@ function stop(drainMs: number): void {
     }
     for (const guest of guests) guest.close("the monitor stops");
     host.policy.release();
-    finish(transfers, performance.now() + DISK_END_MS);
+    finish(transfers, performance.now());
   };
   check();
 }
@@ -289,12 +312,18 @@ function stop(drainMs: number): void {
  * All that guests held is let go of, and disk work that uses their memory is over, before this thread goes. Work that never ends
  * keeps its memory to itself.
  */
-function finish(aborted: number, endMs: number): void {
-  if (guests.size > 0 || (disk.load > 0 && performance.now() < endMs)) {
-    reactor.after(DRAIN_CHECK_MS, () => finish(aborted, endMs));
+function finish(aborted: number, sinceMs: number): void {
+  const waitedMs = performance.now() - sinceMs;
+  const waits =
+    guests.size > 0 ||
+    (disk.load > 0 && waitedMs < DISK_END_MS) ||
+    (regions.load > 0 && waitedMs < REGIONS_END_MS);
+  if (waits) {
+    reactor.after(DRAIN_CHECK_MS, () => finish(aborted, sinceMs));
     return;
   }
   disk.close();
+  regions.close();
   host.partings.close();
   surroundings[Symbol.dispose]();
   stopped = true;
@@ -327,6 +356,7 @@ process.on("uncaughtExceptionMonitor", () => {
       // What is broken may be this guest; the error that ends this thread is the first.
     }
   }
+  beginnings.close();
   host.partings.close();
 });
 

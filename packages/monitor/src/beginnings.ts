@@ -1,0 +1,95 @@
+// Connections that become guests: each has its region made first, by a thread, and is one when that is there.
+//
+//   a connection ──▶ BEGINNING ── its region is there ──▶ a guest
+//                        ├─ it cannot be made, the monitor stops ──▶ turned away
+//                        └─ it has hung up meanwhile ──▶ closed
+
+import { PAGE_BYTES } from "@ringway/control";
+import { closeFd, Errno, type SharedMemory } from "@ringway/linux";
+import type { Account } from "./accounts.ts";
+import type { Attachment } from "./attachment.ts";
+import type { PolicyState } from "./policy-state.ts";
+import type { Regions } from "./regions/regions.ts";
+import { hasGone, turnAway } from "./socket-link.ts";
+
+/** A connection, and all that is the beginning's from now on: the socket, and a hold on each of the others. */
+export interface Beginner {
+  readonly fd: number;
+  readonly name: string;
+  readonly account: Account;
+  /** The guest's policy where it has one of its own. */
+  readonly own: PolicyState | undefined;
+  /** How long it may take to ask to be attached; undefined: as long as it likes. */
+  readonly attachMs: number | undefined;
+}
+
+export interface BeginningsHost {
+  readonly regions: Regions;
+  /** In force for guests that have none of their own. */
+  readonly policy: PolicyState;
+  /** Makes the guest, whose socket and memory are its own from now on. Undefined where that failed, which was said. */
+  begin(beginner: Beginner, memory: SharedMemory): Attachment | undefined;
+  warn(guest: string, reason: string): void;
+}
+
+export class Beginnings {
+  readonly #host: BeginningsHost;
+  readonly #under: Set<Beginner> = new Set();
+
+  constructor(host: BeginningsHost) {
+    this.#host = host;
+  }
+
+  get count(): number {
+    return this.#under.size;
+  }
+
+  add(beginner: Beginner): void {
+    const { account, name, own } = beginner;
+    const { regionBytes, regionBytesTotal } = (own ?? this.#host.policy).policy.limits;
+    this.#under.add(beginner);
+    account.beginning++;
+    this.#host.regions.make({
+      account,
+      name: `ringway:${name}`,
+      bytes: Math.floor(regionBytes / PAGE_BYTES) * PAGE_BYTES,
+      bytesTotal: regionBytesTotal,
+      done: (made) => this.#done(beginner, made),
+    });
+  }
+
+  /** None of them becomes a guest. */
+  close(): void {
+    for (const beginner of this.#under) {
+      turnAway(beginner.fd, Errno.ESHUTDOWN);
+      this.#over(beginner);
+    }
+  }
+
+  #done(beginner: Beginner, made: SharedMemory | Error): void {
+    const { fd, name, attachMs } = beginner;
+    const isWanted = this.#under.has(beginner);
+    if (made instanceof Error) {
+      if (!isWanted) return;
+      turnAway(fd, (made as { errno?: number }).errno ?? Errno.ENOMEM);
+      this.#host.warn(name, `turned away: ${made.message}`);
+    } else if (!isWanted) {
+      made[Symbol.dispose]();
+      return;
+    } else if (hasGone(fd)) {
+      closeFd(fd);
+      made[Symbol.dispose]();
+    } else {
+      const guest = this.#host.begin(beginner, made);
+      if (attachMs !== undefined) guest?.mustAskWithin(attachMs);
+    }
+    this.#over(beginner);
+  }
+
+  #over(beginner: Beginner): void {
+    this.#under.delete(beginner);
+    beginner.account.beginning--;
+    beginner.account.release();
+    beginner.own?.release();
+  }
+}

@@ -1,0 +1,82 @@
+// The regions' thread as the main thread sees it: started before the first guest, ended after the last. And what the reactor and it tell
+// each other: plain data.
+
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { closeFd, createEventfd, type Mapping, NativeThread } from "@ringway/linux";
+import { WORKER_OPTIONS } from "../worker-options.ts";
+
+export interface MakeRegion {
+  readonly kind: "make";
+  readonly id: number;
+  readonly name: string;
+  readonly bytes: number;
+  /** Where the reactor sees it; 0: nowhere yet. */
+  readonly viewAddress: number;
+}
+
+export interface UnmakeRegion {
+  readonly kind: "unmake";
+  readonly id: number;
+  readonly mapping: Mapping;
+}
+
+export type RegionWork = MakeRegion | UnmakeRegion;
+
+export type RegionAnswer =
+  | { readonly kind: "made"; readonly id: number; readonly mapping: Mapping }
+  | { readonly kind: "not-made"; readonly id: number; readonly failure: RegionFailure }
+  | { readonly kind: "unmade"; readonly id: number };
+
+/** Of a SystemError. */
+export interface RegionFailure {
+  readonly errno: number;
+  readonly syscall: string;
+  readonly path: string | undefined;
+}
+
+/** The reactor's end. */
+export interface RegionPort {
+  readonly port: MessagePort;
+  /** Rung after each answer: the reactor sleeps in epoll, and sees no messages. */
+  readonly wakeFd: number;
+}
+
+/** What the thread is given. */
+export interface RegionThreadData {
+  readonly regions: RegionPort;
+}
+
+export class RegionThread {
+  readonly port: RegionPort;
+  /** It can work; rejects where it cannot be had (ERR_WORKER_INIT_FAILED: no descriptors). */
+  readonly loaded: Promise<void>;
+  readonly #thread: NativeThread;
+
+  /** `failed` is told when it ends by itself. */
+  constructor(failed: (error: Error) => void) {
+    const wakeFd = createEventfd();
+    const { port1, port2 } = new MessageChannel();
+    this.port = { port: port2, wakeFd };
+    this.#thread = new NativeThread(new URL("./worker.js", import.meta.url), {
+      name: "regions",
+      ...WORKER_OPTIONS,
+      workerData: { regions: { port: port1, wakeFd } } satisfies RegionThreadData,
+      transferList: [port1],
+    });
+    this.#thread.onFailure(failed);
+    this.loaded = new Promise((resolve, reject) => {
+      this.#thread.once("error", reject);
+      this.#thread.once("message", () => {
+        this.#thread.unref();
+        resolve();
+      });
+    });
+    // Whoever starts a monitor may have failed before it looks.
+    this.loaded.catch(() => {});
+  }
+
+  /** Ends it, after `limitMs` whatever it does: a region that is left then is unmapped when the process ends. */
+  async stop(limitMs: number): Promise<void> {
+    if (await this.#thread.stop(limitMs)) closeFd(this.port.wakeFd);
+  }
+}
