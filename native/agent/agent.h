@@ -20,7 +20,7 @@
 //   room.c     who may have a connection; shortage.c                    head.c, body.c, upgrade.c, answer.c
 //   turn.c     one turn of a connection                     refusal.c, peer.c   the log: what was refused, to whom
 //   open.c     from a wish to an open stream                publish.c   listeners on the host
-//   carry.c    bytes, half-closes, resets                   gone.c      has a program closed its socket?
+//   carry.c    bytes, half-closes, resets                   gone.c, diag.c      has a program closed its socket?
 //                                                           options.c, main.c
 
 #ifndef RINGWAY_AGENT_H
@@ -251,8 +251,15 @@ void carry_breaking(struct conn *conn);
 void carry_expired(struct conn *conn); // BREAKING
 void carry_look(struct conn *conn);    // CARRYING: the program has ended; is it still there?
 
-void gone_init(void);
 int gone_is_closed(const struct conn *conn); // the program has sent FIN, and nobody has its end any more; 0 where that is not known
+
+// diag.c: the program's end of a connection over loopback, as the kernel knows it. 0: it does not tell.
+struct far_end {
+  uint8_t state;  // of TCP
+  uint32_t inode; // 0: nobody has it open
+};
+void diag_init(void);
+int diag_ask(int fd, struct far_end *end);
 
 enum how { CLOSE, RESET };
 void stream_leave(struct conn *conn, enum how how);   // gives stream and listener back

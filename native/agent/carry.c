@@ -231,9 +231,11 @@ static void broke(struct conn *conn, int32_t status) {
   }
 }
 
-// The program's end has gone to the host, whose own has not come.
+// The program's end has gone to the host, whose own has not come; or it stands behind bytes that wait for an answer.
 static int half_closed(const struct conn *conn) {
-  return (conn->flags & (RDHUP | OUT_DONE | IN_DONE | STOPPED)) == (RDHUP | OUT_DONE) && !local_is_unix(conn);
+  int waits = upgrade_is_awaited(&conn->upgrade) && (conn->flags & FRAMED) && body_is_over(&conn->body);
+  if (local_is_unix(conn) || !((conn->flags & OUT_DONE) || waits)) return 0;
+  return (conn->flags & (RDHUP | IN_DONE | STOPPED)) == RDHUP;
 }
 
 void carry_step(struct conn *conn) {

@@ -174,7 +174,7 @@ static void listen_service(void) {
 void local_init(void) {
   mark_fd = eventfd(0, EFD_CLOEXEC);
   if (mark_fd < 0) cannot("eventfd", "", errno);
-  gone_init();
+  diag_init();
   loopback_up();
   listen_tcp(&options.socks, KIND_SOCKS, 0, "SOCKS5");
   listen_tcp(&options.http, KIND_HTTP, 0, "HTTP");

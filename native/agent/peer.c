@@ -1,6 +1,5 @@
 // Which program is at the other end of a connection on loopback. TCP has no SO_PEERCRED, so it takes two steps: the
-// kernel tells the inode of the socket at that end (sock_diag, one socket and no list), and /proc/PID/fd who has it
-// open.
+// kernel tells the inode of the socket at that end (diag.c), and /proc/PID/fd who has it open.
 //
 // It is for people, in a line that is rare (refusal.c): nothing is decided by it. The caller says how many links may be
 // read, about 2 us each. A program that hides behind more descriptors, ends, or is another user's (for an agent that is
@@ -9,74 +8,14 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "text.h"
 
-enum { NETLINK_SOCK_DIAG_ = 4, SOCK_DIAG_BY_FAMILY_ = 20, NETLINK_REQUEST = 1, PROCESSES_MAX = 2048 };
-
-// Of <linux/netlink.h> and <linux/inet_diag.h>, which musl's own headers do not bring.
-struct netlink_head {
-  uint32_t bytes;
-  uint16_t type, flags;
-  uint32_t sequence, port;
-};
-struct diag_socket {
-  uint16_t source_port, destination_port; // and addresses: big-endian
-  uint32_t source[4], destination[4], interface, cookie[2];
-};
-struct diag_request {
-  struct netlink_head head;
-  uint8_t family, protocol, extensions, pad;
-  uint32_t states;
-  struct diag_socket socket;
-};
-struct diag_answer {
-  struct netlink_head head;
-  uint8_t family, state, timer, retransmits;
-  struct diag_socket socket;
-  uint32_t expires, read_queue, write_queue, user, inode;
-};
-
-static void put_end(int family, const struct sockaddr_storage *end, uint32_t ip[4], uint16_t *port) {
-  const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)end;
-  const struct sockaddr_in *in = (const struct sockaddr_in *)end;
-  if (family == AF_INET6) memcpy(ip, &in6->sin6_addr, 16);
-  else memcpy(ip, &in->sin_addr, 4);
-  *port = family == AF_INET6 ? in6->sin6_port : in->sin_port;
-}
-
-// 0: the kernel does not tell; it may be built without sock_diag.
-static uint32_t inode_of_peer(int fd) {
-  struct sockaddr_storage theirs = {0}, ours = {0};
-  socklen_t bytes = sizeof theirs, more = sizeof ours;
-  if (getpeername(fd, (struct sockaddr *)&theirs, &bytes) < 0 || getsockname(fd, (struct sockaddr *)&ours, &more) < 0)
-    return 0;
-  struct diag_request request = {
-      .head = {.bytes = sizeof request, .type = SOCK_DIAG_BY_FAMILY_, .flags = NETLINK_REQUEST},
-      .family = (uint8_t)theirs.ss_family,
-      .protocol = IPPROTO_TCP,
-      .states = UINT32_MAX,
-      .socket = {.cookie = {UINT32_MAX, UINT32_MAX}},
-  };
-  put_end(theirs.ss_family, &theirs, request.socket.source, &request.socket.source_port);
-  put_end(theirs.ss_family, &ours, request.socket.destination, &request.socket.destination_port);
-  union {
-    struct diag_answer answer;
-    uint8_t room[512];
-  } got;
-  int diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG_);
-  // The kernel answers within send().
-  ssize_t count = diag < 0 ? -1 : send(diag, &request, sizeof request, MSG_DONTWAIT);
-  if (count > 0) count = recv(diag, &got, sizeof got, MSG_DONTWAIT);
-  if (diag >= 0) close(diag);
-  return count >= (ssize_t)sizeof got.answer && got.answer.head.type == SOCK_DIAG_BY_FAMILY_ ? got.answer.inode : 0;
-}
+enum { PROCESSES_MAX = 2048 };
 
 // Does this process have it open?
 static int has_open(int process, const char *link, uint32_t length, uint32_t *links) {
@@ -135,11 +74,12 @@ static int search(DIR *processes, const struct text *link, uint32_t *links, stru
 int peer_find(int fd, uint32_t *links, struct peer *peer) {
   char bytes[32];
   struct text link = {.bytes = bytes, .room = sizeof bytes};
-  uint32_t inode = *links == 0 ? 0 : inode_of_peer(fd);
-  DIR *processes = inode == 0 ? NULL : opendir("/proc");
+  struct far_end end;
+  if (*links == 0 || !diag_ask(fd, &end) || end.inode == 0) return 0;
+  DIR *processes = opendir("/proc");
   if (!processes) return 0;
   put(&link, "socket:[");
-  put_number(&link, inode);
+  put_number(&link, end.inode);
   put(&link, "]");
   int found = search(processes, &link, links, peer);
   closedir(processes);

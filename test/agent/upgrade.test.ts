@@ -216,15 +216,21 @@ describe.skipIf(noCompiler !== undefined)(
       expect(server.body).toBe("");
     });
 
-    test("nothing stays where the program breaks it before the answer, with bytes behind its request", async () => {
-      await using server = await origin(headIsThere, "");
-      using wire = await Wire.open(agent.http);
-      wire.socket.write(request(server, OFFER) + SECOND);
-      await until("the request", () => headIsThere(server.got));
-      wire.socket.resetAndDestroy();
-      await server.over();
-      expect(server.body).toBe("");
-      await streamsAre(host.monitor, 0);
-    });
+    test.each([
+      ["breaks it", (wire: Wire) => void wire.socket.resetAndDestroy()],
+      ["closes its socket", (wire: Wire) => void wire.socket.destroy()],
+    ])(
+      "nothing stays where the program %s before the answer, with bytes behind its request",
+      async (_what, leave) => {
+        await using server = await origin(headIsThere, "");
+        using wire = await Wire.open(agent.http);
+        wire.socket.write(request(server, OFFER) + SECOND);
+        await until("the request", () => headIsThere(server.got));
+        leave(wire);
+        await server.over();
+        expect(server.body).toBe("");
+        await streamsAre(host.monitor, 0);
+      },
+    );
   },
 );
