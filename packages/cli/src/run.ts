@@ -62,7 +62,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     .option("--listen <socket>", "path of the Unix socket on which processes attach")
     .option(
       "--vm <name:memory=file,doorbell=socket>",
-      "serve a virtual machine (docs/vm.md); may be given several times, and size= with a file that is to be made",
+      "serve a virtual machine (docs/vm.md), size=64M where its memory is to be made; may be given several times (default: the policy's vms)",
       repeated,
     )
     .option(
@@ -127,7 +127,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
       ended(await runVm(words, options, signals));
     });
 
-  const policy = command(program, "policy", "look into policy files");
+  const policy = command(program, "policy", "write, check and ask policy files");
   command(policy, "init", "write a policy to begin with: it allows nothing, and has examples in comments")
     .argument("[file]", "where to; never over a file that is there. - is standard output", "policy.yaml")
     .action(async (file) => {

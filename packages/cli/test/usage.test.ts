@@ -52,8 +52,10 @@ describe("help", () => {
     for (const text of texts) expect(stdout).toContain(text);
   });
 
-  it("shows no empty list as a default", async () => {
-    expect((await ringway("monitor", "--help")).stdout).not.toMatch(/default: \[\]/);
+  it("shows what --vm is by default, and not an empty list", async () => {
+    const { stdout } = await ringway("monitor", "--help");
+    expect(stdout).toMatch(/default: the\s+policy's\s+vms/);
+    expect(stdout).not.toContain("[]");
   });
 
   it("is there through npx from the root", async () => {
