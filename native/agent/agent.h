@@ -61,8 +61,10 @@ struct options {
   struct route forward[ROUTES_MAX], publish[ROUTES_MAX];
   uint32_t forwards, publishes;
   uint32_t streams, busy_poll_us, hold_ms, handshake_ms, turn_ms;
+  uint32_t wait_ms; // 0: for ever; WAIT_AS_IT_IS: as long as it makes sense where the host is
 };
 
+#define WAIT_AS_IT_IS 0xffffffffu
 #define SERVICE_PATH "/run/ringway.sock"
 
 extern struct options options;
@@ -284,6 +286,7 @@ int local_drain(struct conn *conn);
 void local_consume(struct conn *conn, uint32_t count); // of what was peeked
 // A whole answer, at once: it is short, and the first bytes in an empty socket. 0: it could not be.
 int local_answer(struct conn *conn, const void *bytes, uint32_t count);
+void local_end(struct conn *conn); // no byte follows; what was sent is the kernel's to see to
 void local_close(struct conn *conn);
 void local_reset(struct conn *conn);
 void local_watch(struct conn *conn);

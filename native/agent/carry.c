@@ -180,7 +180,7 @@ static enum turn to_program(struct conn *conn, int32_t *status) {
     int32_t bytes = rw_recv_span(conn->stream, &at);
     if (bytes == RW_AGAIN) return WAITS;
     if (bytes == RW_END) {
-      shutdown(conn->fd, SHUT_WR);
+      local_end(conn);
       conn->flags |= IN_DONE;
       read_answer(conn, NULL, 0);
       return WAITS;

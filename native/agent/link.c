@@ -27,6 +27,7 @@ enum {
   LOOK_MS = 1000,    // a serial line may lose a bell, and does not hang up
   HELLO_MS = 1000,
   SLOTS_AT_ONCE = 256,
+  DEVICE_MS = 60000, // a driver may be loaded late, but not so late
 };
 
 static enum { DOWN, ATTACHING, UP } state;
@@ -39,12 +40,17 @@ static uint32_t backoff_ms;
 static int64_t next_ms; // when to try again; in UP: to look again
 static int64_t up_since_ms;
 static char said[256]; // the last complaint: each is made once
+static int64_t begun_ms;
+static int was_attached;
+static int no_device;      // neither given nor found
+static int32_t why_status; // why it did not attach, last
 
 int link_is_up(void) { return state == UP; }
 struct rw_guest *link_guest(void) { return &posix.guest; }
 uint32_t link_region_pages(void) { return (uint32_t)(posix.region_bytes / RW_PAGE_BYTES); }
 
 void link_init(void) {
+  begun_ms = now_ms();
   slots = options.streams + options.publishes + STREAMS_SPARE;
   streams = calloc(slots, sizeof *streams);
   if (streams) return;
@@ -57,6 +63,40 @@ void link_init(void) {
 static void later(int64_t now) {
   next_ms = now + backoff_ms;
   backoff_ms = backoff_ms == 0 ? BACKOFF_MIN_MS : backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
+}
+
+// ── Waiting for a host that was never there ─────────────────────────────────────────────────────────────────────────
+
+// 0: for ever.
+static uint32_t wait_ms(void) {
+  if (was_attached) return 0;
+  if (options.wait_ms != WAIT_AS_IT_IS) return options.wait_ms;
+  return no_device ? DEVICE_MS : 0;
+}
+
+static void say_ms(uint32_t ms) {
+  say_number(ms % 1000 == 0 ? ms / 1000 : ms);
+  say(ms % 1000 == 0 ? " s" : " ms");
+}
+
+static void say_waiting(void) {
+  say(": waiting");
+  if (wait_ms() == 0) return;
+  say(", ");
+  say_ms(wait_ms());
+  say(" at most");
+}
+
+_Noreturn static void give_up(void) {
+  say_begin();
+  say("gave up after ");
+  say_ms(wait_ms());
+  say(" (--wait-ms): ");
+  if (state == ATTACHING || why_status == RW_BAD_MAGIC) say("there is no monitor");
+  else say_status(&posix, why_status);
+  say_end();
+  local_exit();
+  exit(1);
 }
 
 // The line in the making, unless it is the last one again.
@@ -112,7 +152,7 @@ static void down(const char *why, int32_t status) {
   } else {
     say_begin();
     say_status(&posix, status);
-    say(": waiting");
+    say_waiting();
     say_once();
   }
   blamed = status == RW_FAILED;
@@ -138,14 +178,16 @@ void link_violated(int32_t status) {
 static int32_t open_devices(void) {
   static char memory[160], channel[160]; // posix.what may name them
   posix.error = ENODEV;
+  no_device = 1;
   if (!options.memory && !rw_posix_find_region(memory, sizeof memory)) {
-    posix.what = "no ivshmem device (1af4:1110), and no --socket PATH, as a process has it";
+    posix.what = "no ivshmem device (1af4:1110), and no --socket PATH or RINGWAY_SOCKET, as a process has it";
     return RW_SYSTEM;
   }
   if (!options.channel && !rw_posix_find_port(RW_POSIX_PORT_NAME, channel, sizeof channel)) {
     posix.what = "no virtio port " RW_POSIX_PORT_NAME " (module virtio_console?)";
     return RW_SYSTEM;
   }
+  no_device = 0;
   return rw_posix_open_file(&posix, options.memory ? options.memory : memory,
                             options.channel ? options.channel : channel);
 }
@@ -166,6 +208,7 @@ static int32_t open_all(void) {
 static void up(int64_t now) {
   state = UP;
   up_since_ms = now;
+  was_attached = 1;
   next_ms = now + LOOK_MS;
   posix.busy_poll_us = options.busy_poll_us;
   say_begin();
@@ -199,7 +242,8 @@ static void try_attach(void) {
   say_begin();
   if (status == RW_BAD_MAGIC && opened) say("no monitor has been here yet");
   else say_status(&posix, status);
-  say(": waiting");
+  why_status = status;
+  say_waiting();
   say_once();
   if (opened && !posix.is_device) shut();
 }
@@ -219,7 +263,9 @@ int64_t link_tick(int64_t now) {
   if (opened && posix.more) link_heard(); // and no event tells of it
   if (opened && posix.more) return now;
   if (state == UP) return tick_up(now);
-  if (now < next_ms) return next_ms;
+  int64_t end_ms = wait_ms() == 0 ? 0 : begun_ms + wait_ms();
+  if (end_ms != 0 && now >= end_ms) give_up();
+  if (now < next_ms) return end_ms != 0 && end_ms < next_ms ? end_ms : next_ms;
   later(now);
   if (state == DOWN) {
     try_attach();

@@ -159,13 +159,14 @@ static int listen_unix(const char *path) {
 static void listen_service(void) {
   if (!options.service) return;
   int error = listen_unix(options.service);
-  if (error && (options.service_given || error == EADDRINUSE)) cannot("listen on ", options.service, error);
+  if (error && options.service_given) cannot("listen on ", options.service, error);
   say_begin();
   say(error ? "no service socket: " : "programs of Ringway on ");
   say(options.service);
   if (error) {
     say(": ");
-    say_errno((uint32_t)error);
+    if (error == EADDRINUSE) say("another agent has it; --service PATH gives this one its own");
+    else say_errno((uint32_t)error);
     options.service = NULL; // nothing to remove at the end
   }
   say_end();
@@ -194,10 +195,18 @@ void local_ready(uint32_t index) {
   if (index < count) listeners[index].waiting = 1;
 }
 
+// How the kernel closes it: with a RST, or in order. With a RST from the start on until the program is told of an end, so that
+// an agent that is killed, too, leaves nobody with half an answer that looks whole.
+static void linger(int fd, int in_order) {
+  struct linger at_once = {.l_onoff = !in_order};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
 // A program that has closed its end entirely looks like one that only sends no more, while its peer says nothing either. The kernel
 // forgets it a minute later (tcp_fin_timeout), and then answers a probe with a RST: so no such pair stays for ever.
 static void tune(int fd) {
   int one = 1, idle_s = 90, interval_s = 30, probes = 3;
+  linger(fd, 0);
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
@@ -277,7 +286,13 @@ int local_answer(struct conn *conn, const void *bytes, uint32_t length) {
   return send(conn->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)length;
 }
 
+void local_end(struct conn *conn) {
+  shutdown(conn->fd, SHUT_WR);
+  if (!local_is_unix(conn)) linger(conn->fd, 1);
+}
+
 void local_close(struct conn *conn) {
+  if (conn->fd >= 0 && !local_is_unix(conn)) linger(conn->fd, 1);
   if (conn->fd >= 0) close(conn->fd);
   conn->fd = -1;
 }
@@ -307,10 +322,10 @@ static void send_mark(int fd) {
 
 void local_reset(struct conn *conn) {
   if (conn->fd < 0) return;
-  struct linger at_once = {.l_onoff = 1, .l_linger = 0};
   if (local_is_unix(conn)) send_mark(conn->fd);
-  else setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-  local_close(conn);
+  else linger(conn->fd, 0); // also where its end was told
+  close(conn->fd);
+  conn->fd = -1;
 }
 
 // close() with bytes unread would send a RST, which takes the last words from the program that has not read them yet.
@@ -319,7 +334,7 @@ void local_part(struct conn *conn, const void *bytes, uint32_t length) {
     conn_drop(conn, RESET);
     return;
   }
-  shutdown(conn->fd, SHUT_WR);
+  local_end(conn);
   conn->state = PARTING;
   room_enter(conn, LATE);
   conn->flags |= READABLE;

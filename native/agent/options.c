@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent.h"
 
@@ -19,7 +18,10 @@ static const char usage[] =
     "      --channel PATH         the bell: a virtio port, a serial line, or a Unix socket; if not given,\n"
     "                             the virtio port org.ringway.doorbell is looked for\n"
     "      --tty DEVICE           the same as --channel, for a serial line\n"
-    "      --socket PATH          instead: the monitor's attach socket, for a guest that is a process\n"
+    "      --socket PATH          instead: the monitor's attach socket, for a guest that is a process;\n"
+    "                             $RINGWAY_SOCKET, where nothing of these is given\n"
+    "      --wait-ms N            give up if not attached so soon, 0: never. If not given: after a minute where there\n"
+    "                             is no ivshmem device; a device or a socket waits for its monitor for ever\n"
     "\n"
     "What programs in the guest have of it ([ADDRESS:]PORT; ADDRESS is 127.0.0.1 if not given):\n"
     "      --socks PORT|off       a SOCKS5 proxy; 1080 if not given\n"
@@ -33,7 +35,7 @@ static const char usage[] =
     "      --turn-ms N            how long a connection waits for its turn where there are no more; 30000 if not given\n"
     "      --handshake-ms N       how long a program may take to say what it wants; 30000 if not given\n"
     "      --busy-poll-us N       look for work that long before sleeping; 50 if not given\n"
-    "  -h, --help\n"
+    "  -h, --help; -V, --version\n"
     "\n"
     "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage.\n";
 
@@ -47,6 +49,7 @@ struct options options = {
     .busy_poll_us = 50,
     .hold_ms = 2000,
     .turn_ms = 30000,
+    .wait_ms = WAIT_AS_IT_IS,
     .handshake_ms = 30000,
 };
 
@@ -162,22 +165,14 @@ static void add_publish(const char *text) {
   free(copy);
 }
 
-_Noreturn static void help(void) {
-  for (size_t at = 0; at < sizeof usage - 1;) {
-    ssize_t put = write(STDOUT_FILENO, usage + at, sizeof usage - 1 - at);
-    if (put <= 0) exit(1);
-    at += (size_t)put;
-  }
-  exit(0);
-}
-
 void options_parse(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     const char *option = argv[i];
-    if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) help();
+    if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) say_help(usage);
+    if (strcmp(option, "-V") == 0 || strcmp(option, "--version") == 0) say_version();
     static const char *const known[] = {"--memory",  "--channel", "--tty",     "--socket",       "--socks",
                                         "--http",    "--forward", "--publish", "--service",      "--streams",
-                                        "--hold-ms", "--handshake-ms", "--turn-ms", "--busy-poll-us"};
+                                        "--hold-ms", "--handshake-ms", "--turn-ms", "--wait-ms",      "--busy-poll-us"};
     size_t which = 0;
     while (which < sizeof known / sizeof known[0] && strcmp(option, known[which]) != 0) which++;
     if (which == sizeof known / sizeof known[0]) wrong("unknown option", option);
@@ -200,8 +195,11 @@ void options_parse(int argc, char **argv) {
       case 10: options.hold_ms = number(option, value, 0, 3600000); break;
       case 11: options.handshake_ms = number(option, value, 1, 3600000); break;
       case 12: options.turn_ms = number(option, value, 1, 3600000); break;
+      case 13: options.wait_ms = number(option, value, 0, 86400000); break;
       default: options.busy_poll_us = number(option, value, 0, 1000000); break;
     }
   }
+  const char *socket = getenv("RINGWAY_SOCKET");
+  if (socket && *socket && !options.socket && !options.memory && !options.channel) options.socket = socket;
   if (options.socket && (options.memory || options.channel)) wrong("--socket goes without --memory and --channel", NULL);
 }

@@ -27,7 +27,7 @@ static const char usage[] =
     "\n"
     TALK_USAGE
     "  -v, --verbose            say on stderr what is connected\n"
-    "  -h, --help\n"
+    "  -h, --help; -V, --version\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
@@ -372,12 +372,9 @@ static void parse(int argc, char **argv) {
     const char *argument = argv[i];
     const char **value = NULL;
     if (is(argument, "-h", "--help")) {
-      for (size_t at = 0; at < sizeof usage - 1;) {
-        ssize_t put = write(STDOUT_FILENO, usage + at, sizeof usage - 1 - at);
-        if (put <= 0) _exit(EXIT_FAILURE);
-        at += (size_t)put;
-      }
-      _exit(EXIT_SUCCESS);
+      say_help(usage);
+    } else if (is(argument, "-V", "--version")) {
+      say_version();
     } else if (is(argument, "-l", "--listen")) options.listen = 1;
     else if (is(argument, "-v", "--verbose")) options.verbose = 1;
     else if (is(argument, NULL, "--get")) value = &options.get;
@@ -412,7 +409,7 @@ int rwcat_main(int argc, char **argv) {
   parse(argc, argv);
   signal(SIGPIPE, SIG_IGN);
   int32_t status = talk_attach(&options.talk);
-  if (status == RW_STATE) say_wrong_usage("no monitor: --socket, or RINGWAY_SOCKET in the environment", NULL);
+  if (status == RW_STATE) say_wrong_usage(TALK_NOWHERE, NULL);
   if (status != RW_OK) fail("attach", status);
   if (options.get) get_file();
   else if (options.put) put_file();

@@ -28,10 +28,10 @@ static const char usage[] =
     "       rwfs [OPTIONS] stat PATH               what a file is; a symlink is not followed\n"
     "       rwfs [OPTIONS] mkdir [-p] PATH         -p: and the folders above it\n"
     "       rwfs [OPTIONS] mv FROM TO              within one shared folder\n"
-    "       rwfs [OPTIONS] rm [-d] PATH            -d: an empty folder\n"
+    "       rwfs [OPTIONS] rm [-d|-r] PATH         -d: an empty folder; -r: a folder and all that is in it\n"
     "\n"
     TALK_USAGE
-    "  -h, --help\n"
+    "  -h, --help; -V, --version\n"
     "\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
@@ -100,10 +100,14 @@ static void open_stream(const char *what, uint32_t ring_bytes, uint32_t protocol
   if (status != RW_OK) fail(what, status);
 }
 
-static void next_frame(const char *what, struct rw_frame *frame) {
+static void any_frame(const char *what, struct rw_frame *frame) {
   int32_t status;
   while ((status = talk_frame(&talk, frame)) == RW_AGAIN) await(what);
   if (status != RW_OK) fail(what, status == RW_END ? RW_RESET : status);
+}
+
+static void next_frame(const char *what, struct rw_frame *frame) {
+  any_frame(what, frame);
   if (frame->type == RW_T_ERROR) fail_frame(what, frame, EPROTO);
 }
 
@@ -294,23 +298,23 @@ static void stat_reply(const char *what, struct rw_stat *stat_of) {
 }
 
 // The names of a folder, each ended by NUL, in `list`: what a listing was is not overtaken by the requests that follow it.
-static struct {
+struct list {
   char *bytes;
   size_t length, room;
-} list;
+};
 
-static void keep(const struct rw_entry *entry) {
-  if (list.length + entry->name.length + 1 > list.room) {
-    list.room = 2 * list.room + 65536;
-    list.bytes = realloc(list.bytes, list.room);
-    if (!list.bytes) fail_errno("ls", ENOMEM);
+static void keep(struct list *list, const struct rw_entry *entry) {
+  if (list->length + entry->name.length + 1 > list->room) {
+    list->room = 2 * list->room + 1024;
+    list->bytes = realloc(list->bytes, list->room);
+    if (!list->bytes) fail_errno("names of a folder", ENOMEM);
   }
-  memcpy(list.bytes + list.length, entry->name.bytes, entry->name.length);
-  list.length += entry->name.length;
-  list.bytes[list.length++] = 0;
+  memcpy(list->bytes + list->length, entry->name.bytes, entry->name.length);
+  list->length += entry->name.length;
+  list->bytes[list->length++] = 0;
 }
 
-static uint32_t read_folder(const char *path) {
+static uint32_t read_folder(const char *path, struct list *list) {
   uint32_t more = 1, skipped = 0;
   ask(path, RW_T_READ_DIR, path_body(path));
   while (more) {
@@ -322,7 +326,7 @@ static uint32_t read_folder(const char *path) {
     if (frame.type != RW_T_ENTRIES ||
         rw_decode_entries(frame.payload, frame.bytes, &more, &skipped_now, &entries) != RW_OK)
       fail(path, RW_BAD_PAYLOAD);
-    while (rw_next_entry(&entries, &entry) == 1) keep(&entry);
+    while (rw_next_entry(&entries, &entry) == 1) keep(list, &entry);
     skipped += skipped_now;
   }
   return skipped;
@@ -331,8 +335,9 @@ static uint32_t read_folder(const char *path) {
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 static void list_folder(const char *path, int in_full) {
+  struct list list = {0};
   open_fs(path);
-  uint32_t skipped = read_folder(path);
+  uint32_t skipped = read_folder(path, &list);
   size_t count = 0;
   for (size_t at = 0; at < list.length; at += strlen(list.bytes + at) + 1) count++;
   const char **names = malloc((count + 1) * sizeof *names);
@@ -378,19 +383,70 @@ static void make_folder(const char *path, int parents) {
   expect_done(path);
 }
 
-static void move(const char *from, const char *to) {
-  static char both[2 * RW_PATH_MAX_BYTES + 8]; // the host does not tell which of the two it was
-  snprintf(both, sizeof both, "%s or %s", from, to);
-  open_fs(both);
-  ask(both, RW_T_RENAME,
-      rw_encode_two_paths(body, sizeof body, from, (uint32_t)strlen(from), to, (uint32_t)strlen(to)));
-  expect_done(both);
+static int is_about_target(uint32_t error) {
+  static const uint32_t errors[] = {ENOENT, ENOTDIR, EISDIR, EEXIST, ENOTEMPTY}; // of a source that is there
+  for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+    if (errors[i] == error) return 1;
+  return 0;
 }
 
-static void delete(const char *path, int folder) {
-  open_fs(path);
-  ask(path, folder ? RW_T_RMDIR : RW_T_UNLINK, path_body(path));
+// The host does not tell which of the two it was: whether the first is there says more.
+static void move(const char *from, const char *to) {
+  static uint8_t refusal[2 * RW_TEXT_MAX_BYTES + 64];
+  static char both[2 * RW_PATH_MAX_BYTES + 8];
+  struct rw_frame frame;
+  struct rw_error error;
+  open_fs(from);
+  ask(from, RW_T_RENAME,
+      rw_encode_two_paths(body, sizeof body, from, (uint32_t)strlen(from), to, (uint32_t)strlen(to)));
+  any_frame(from, &frame);
+  if (frame.type == RW_T_DONE) return;
+  if (frame.type != RW_T_ERROR || !frame.payload || frame.bytes > sizeof refusal) fail(from, RW_BAD_TYPE);
+  memcpy(refusal, frame.payload, frame.bytes); // until the next frame has come
+  frame.payload = refusal;
+  if (rw_decode_error(refusal, frame.bytes, &error) != RW_OK) fail(from, RW_BAD_PAYLOAD);
+  snprintf(both, sizeof both, "%s to %s", from, to);
+  if (error.rule.length > 0 || !is_about_target(error.error)) fail_frame(both, &frame, EPROTO);
+  struct rw_stat stat_of;
+  ask(from, RW_T_LSTAT, path_body(from));
+  stat_reply(from, &stat_of); // or it ends here
+  begin(to);
+  say_errno(error.error); // the reason names both
+  fail_line();
+}
+
+static void delete(const char *path, uint32_t type) {
+  ask(path, type, path_body(path));
   expect_done(path);
+}
+
+// The depth is bounded by the length of a path, and each level has its own listing while it works on it. A link is removed, not followed.
+static void delete_tree(const char *path) {
+  struct rw_stat stat_of;
+  ask(path, RW_T_LSTAT, path_body(path));
+  stat_reply(path, &stat_of);
+  if (stat_of.kind != RW_KIND_DIRECTORY) {
+    delete(path, RW_T_UNLINK);
+    return;
+  }
+  struct list names = {0};
+  read_folder(path, &names);
+  for (size_t at = 0; at < names.length; at += strlen(names.bytes + at) + 1) {
+    size_t bytes = strlen(path) + strlen(names.bytes + at) + 2;
+    char *full = malloc(bytes);
+    if (!full) fail_errno("rm", ENOMEM);
+    snprintf(full, bytes, "%s/%s", path, names.bytes + at);
+    delete_tree(full);
+    free(full);
+  }
+  free(names.bytes);
+  delete(path, RW_T_RMDIR); // says it where names that are not UTF-8 are left
+}
+
+static void remove_path(const char *path, char how) {
+  open_fs(path);
+  if (how == 'r') delete_tree(path);
+  else delete(path, how == 'd' ? RW_T_RMDIR : RW_T_UNLINK);
 }
 
 // ── Arguments ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -399,19 +455,19 @@ static int is_option(const char *argument) { return argument[0] == '-' && argume
 
 static void run(char **words, int count, const char *flag) {
   static const struct {
-    const char *name, *flag;
+    const char *name, *flags;
     int least, most;
   } verbs[] = {{"get", "", 1, 2},     {"put", "", 2, 2}, {"ls", "-l", 1, 1}, {"stat", "", 1, 1},
-               {"mkdir", "-p", 1, 1}, {"mv", "", 2, 2},  {"rm", "-d", 1, 1}};
+               {"mkdir", "-p", 1, 1}, {"mv", "", 2, 2},  {"rm", "-d-r", 1, 1}};
   if (count == 0) say_wrong_usage("what to do?", NULL);
   size_t verb = 0, verbs_count = sizeof verbs / sizeof verbs[0];
   while (verb < verbs_count && strcmp(words[0], verbs[verb].name) != 0) verb++;
   if (verb == verbs_count) say_wrong_usage("unknown command", words[0]);
-  if (flag && strcmp(flag, verbs[verb].flag) != 0) say_wrong_usage("unknown option", flag);
+  if (flag && (strlen(flag) != 2 || !strstr(verbs[verb].flags, flag))) say_wrong_usage("unknown option", flag);
   if (count - 1 < verbs[verb].least || count - 1 > verbs[verb].most)
     say_wrong_usage("another number of paths is wanted", words[0]);
   int32_t status = talk_attach(&where);
-  if (status == RW_STATE) say_wrong_usage("no agent and no monitor: --service, or --socket", NULL);
+  if (status == RW_STATE) say_wrong_usage(TALK_NOWHERE, NULL);
   if (status != RW_OK) fail("attach", status);
   switch (verb) {
     case 0: get(words[1], words[2]); break;
@@ -420,7 +476,7 @@ static void run(char **words, int count, const char *flag) {
     case 3: show(words[1]); break;
     case 4: make_folder(words[1], flag != NULL); break;
     case 5: move(words[1], words[2]); break;
-    default: delete(words[1], flag != NULL); break;
+    default: remove_path(words[1], flag ? flag[1] : 0); break;
   }
 }
 
@@ -430,10 +486,12 @@ int rwfs_main(int argc, char **argv) {
   int count = 0;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-      write_all(STDOUT_FILENO, "stdout", usage, sizeof usage - 1);
-      _exit(EXIT_SUCCESS);
+      say_help(usage);
     }
-    int taken = talk_option(&where, argv[i], argv[i + 1]);
+    if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) say_version();
+    // Behind the command a letter is the command's: -r is not --region there.
+    int is_letter = count > 0 && strncmp(argv[i], "--", 2) != 0;
+    int taken = is_letter ? 0 : talk_option(&where, argv[i], argv[i + 1]);
     if (taken < 0) say_wrong_usage("a value is missing, or no number", argv[i]);
     if (taken > 0) i++;
     else if (is_option(argv[i]) && flag) say_wrong_usage("too many options", argv[i]);

@@ -51,7 +51,39 @@ void say_inet(const struct rw_inet *inet) {
   say_number(inet->port);
 }
 
-void say_errno(uint32_t error) { say(strerror((int)(error & 0xfff))); }
+// The words of glibc, which are also the monitor's, where another libc has its own: what a reason says already can be told only so.
+static const char *words_of(uint32_t error) {
+  static const struct {
+    uint32_t error;
+    const char *words;
+  } differ[] = {
+      {5, "Input/output error"},
+      {12, "Cannot allocate memory"},
+      {16, "Device or resource busy"},
+      {18, "Invalid cross-device link"},
+      {24, "Too many open files"},
+      {29, "Illegal seek"},
+      {36, "File name too long"},
+      {40, "Too many levels of symbolic links"},
+      {75, "Value too large for defined data type"},
+      {90, "Message too long"},
+      {95, "Operation not supported"},
+      {98, "Address already in use"},
+      {99, "Cannot assign requested address"},
+      {101, "Network is unreachable"},
+      {103, "Software caused connection abort"},
+      {107, "Transport endpoint is not connected"},
+      {108, "Cannot send after transport endpoint shutdown"},
+      {110, "Connection timed out"},
+      {113, "No route to host"},
+      {122, "Disk quota exceeded"},
+  };
+  for (size_t i = 0; i < sizeof differ / sizeof differ[0]; i++)
+    if (differ[i].error == error) return differ[i].words;
+  return strerror((int)(error & 0xfff));
+}
+
+void say_errno(uint32_t error) { say(words_of(error)); }
 
 void say_status(const struct rw_posix *posix, int32_t status) {
   switch (status) {
@@ -94,7 +126,7 @@ static int is_said(const uint8_t *head, size_t length) {
 
 void say_error(const struct rw_error *error) {
   struct rw_text reason = error->reason;
-  const char *words = strerror((int)(error->error & 0xfff));
+  const char *words = words_of(error->error);
   // Many a reason is "SUBJECT: WORDS": neither is said twice.
   const uint8_t *at = reason.length > 0 ? memmem(reason.bytes, reason.length, words, strlen(words)) : NULL;
   if (!at) {
@@ -174,6 +206,28 @@ void say_end(void) {
     at += (size_t)done;
   }
   line.length = 0;
+}
+
+_Noreturn void say_help(const char *text) {
+  for (size_t left = strlen(text); left > 0;) {
+    ssize_t put = write(STDOUT_FILENO, text, left);
+    if (put <= 0) _exit(1);
+    text += put;
+    left -= (size_t)put;
+  }
+  _exit(0);
+}
+
+_Noreturn void say_version(void) {
+  say_begin_text();
+  say(say_program);
+  say(" " PROGRAMS_VERSION ", protocol ");
+  say_number(RW_VERSION_MAJOR);
+  say(".");
+  say_number(RW_VERSION_MINOR);
+  say("\n");
+  line.text[line.length] = 0;
+  say_help(line.text);
 }
 
 _Noreturn void say_wrong_usage(const char *what, const char *argument) {

@@ -27,6 +27,11 @@ void say_status(const struct rw_posix *posix, int32_t status);
 // Errno, reason and rule of a refusal; what the reason says itself, and what the line ends with already, once.
 void say_error(const struct rw_error *error);
 void say_end(void);
+#define PROGRAMS_VERSION "0.1.0" // as in package.json
+
+// To stdout, for --help and --version; exits with 0, or 1 where nobody takes it.
+_Noreturn void say_help(const char *text);
+_Noreturn void say_version(void);
 // The program was called wrongly: says so, and where to read on; exits with 2. `argument` may be NULL.
 _Noreturn void say_wrong_usage(const char *what, const char *argument);
 

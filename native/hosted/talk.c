@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { STREAMS = 2, SMALL_RING_BYTES = 1 << 16, LINUX_ENOMEM = 12, HEADER = RW_FRAME_HEADER_BYTES };
+enum { STREAMS = 2, SMALL_RING_BYTES = 1 << 16, LINUX_ENOMEM = 12, HEADER = RW_FRAME_HEADER_BYTES, ANSWER_MS = 2000 };
 
 static struct rw_posix posix;
 static struct rw_stream streams[STREAMS];
@@ -61,6 +61,7 @@ int32_t talk_attach(const struct talk_options *options) {
   const char *path = options->socket;
   int32_t status = RW_STATE;
   if (!path && !options->region && !options->service) path = getenv("RINGWAY_SOCKET");
+  if (path && *path == 0 && !options->socket) path = NULL; // of the environment: as good as none
   if (options->region) {
     status = rw_posix_attach_file(&posix, options->region, options->channel, streams, STREAMS, (int)options->timeout_ms);
   } else if (path) {
@@ -101,6 +102,20 @@ static int connect_service(void) {
   close(fd);
   errno = error;
   return -1;
+}
+
+// An agent that is killed ends its connections as one that passes an END on: without a mark. So who sees an end asks whether it is
+// still there. One that is hangs up on a question without words, with a mark; a socket that nobody serves ends, or is not there.
+static int agent_is_there(void) {
+  int fd = connect_service();
+  if (fd < 0) return 0;
+  shutdown(fd, SHUT_WR);
+  char byte;
+  struct pollfd answer = {.fd = fd, .events = POLLIN};
+  int told = poll(&answer, 1, ANSWER_MS); // none in time: it has other things to do
+  int there = told == 0 || (told == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1);
+  close(fd);
+  return there;
 }
 
 // RW_OK when nothing is left of what was to be sent.
@@ -144,7 +159,7 @@ static int32_t fill(struct talk *talk) {
     talk->over = RW_RESET;
     if (--got == 0) return talk->over;
   }
-  if (got <= 0) return talk->over = got == 0 ? RW_END : RW_RESET;
+  if (got <= 0) return talk->over = got == 0 && agent_is_there() ? RW_END : RW_RESET;
   talk->in_bytes += (uint32_t)got;
   return RW_OK;
 }

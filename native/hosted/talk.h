@@ -10,6 +10,8 @@
 
 #define TALK_SERVICE "/run/ringway.sock"
 
+#define TALK_NOWHERE "no agent and no monitor here: --service, --socket, or RINGWAY_SOCKET in the environment"
+
 struct talk_options {
   const char *socket, *region, *channel, *service;
   uint32_t busy_poll_us, timeout_ms;

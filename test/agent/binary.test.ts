@@ -1,13 +1,13 @@
 // The agent's binary: small, static, one file for several programs, and what it says to who calls it wrongly.
 
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startMonitor } from "../helpers/monitor.ts";
 import { tcpServer } from "../helpers/tcp.ts";
 import { type Ran, start } from "../native/rwcat-process.ts";
-import { lacks, make, noClang, noCompiler, run, titled } from "../native/toolchain.ts";
+import { lacks, make, noClang, noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
 import { attachedAgent, BUILD_MS, curl, missing } from "./agent.ts";
 
 const SIZE_MAX_BYTES = 300 * 1024;
@@ -87,7 +87,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        new RegExp(`^ringway-agent: listen on ${server.port}: Address (already )?in use\n$`),
+        new RegExp(`^ringway-agent: listen on ${server.port}: Address already in use\n$`),
       ),
     });
     expect(await ran("--socks", "off", "--http", "off", "--service", "/nonexistent/x")).toMatchObject({
@@ -96,14 +96,88 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     });
   });
 
-  test("waits for devices that are not there yet, and stops when it is told to", async () => {
+  test("each of its programs says its version, which is the packages'", async () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, "packages/cli/package.json"), "utf8")) as {
+      version: string;
+    };
+    for (const [args, name] of [
+      [["--version"], "ringway-agent"],
+      [["-V"], "ringway-agent"],
+      [["rwcat", "--version"], "rwcat"],
+      [["rwfs", "-V"], "rwfs"],
+      [["exit", "--version"], "rwexit"],
+    ] as const) {
+      const { code, stdout, stderr } = await ran(...args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout.toString()).toBe(`${name} ${version}, protocol 1.0\n`);
+    }
+    expect((await ran("exit", "--help")).stdout.toString()).toMatch(/^usage: ringway-agent exit /);
+  });
+
+  const ALONE = ["--socks", "off", "--http", "off", "--service", "off"];
+
+  test("waits for devices that are not there yet, says for how long, and stops when it is told to", async () => {
     if (existsSync("/sys/class/virtio-ports/vport0p0")) return;
-    const running = start(binary, ["--socks", "off", "--http", "off", "--service", "off"]);
-    await running.said(
-      /^ringway-agent: no ivshmem device \(1af4:1110\), and no --socket PATH, [^\n]+: waiting\n$/,
+    const what =
+      "no ivshmem device \\(1af4:1110\\), and no --socket PATH or RINGWAY_SOCKET, as a process has it: No such device";
+    for (const [options, limit] of [
+      [[], ", 60 s at most"],
+      [["--wait-ms", "0"], ""],
+    ] as const) {
+      const running = start(binary, [...ALONE, ...options]);
+      await running.said(new RegExp(`^ringway-agent: ${what}: waiting${limit}\n$`));
+      running.child.kill("SIGINT");
+      expect((await running.done).code).toBe(0);
+    }
+    const { code, stderr } = await ran(...ALONE, "--wait-ms", "50");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^ringway-agent: ${what}: waiting, 50 ms at most\nringway-agent: gave up after 50 ms \\(--wait-ms\\): ${what}\n$`,
+      ),
     );
+  });
+
+  test("waits for the monitor of a socket for ever, unless --wait-ms says how long", async () => {
+    const running = start(binary, [...ALONE, "--socket", join(out, "none")]);
+    await running.said(/none: No such file or directory: waiting\n$/);
+    running.child.kill("SIGINT");
+    await running.done;
+    const { code, stderr } = await ran(...ALONE, "--socket", join(out, "none"), "--wait-ms", "50");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/gave up after 50 ms \(--wait-ms\): \S+none: No such file or directory\n$/);
+  });
+
+  test("finds its host by RINGWAY_SOCKET, and stays when that goes, whatever --wait-ms says", async () => {
+    let host = await startMonitor();
+    const running = start(binary, [...ALONE, "--wait-ms", "100"], undefined, { RINGWAY_SOCKET: host.path });
+    await running.said(/attached, epoch \d+\n$/);
+    await host[Symbol.asyncDispose]();
+    await running.said(/No such file or directory: waiting\n$/);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(running.child.exitCode).toBe(null);
     running.child.kill("SIGINT");
     expect((await running.done).code).toBe(0);
+    // Said is said: the environment comes after the command line, and nothing in it is nothing.
+    host = await startMonitor();
+    const other = start(binary, [...ALONE, "--socket", host.path], undefined, {
+      RINGWAY_SOCKET: "/nonexistent",
+    });
+    await other.said(/^ringway-agent: attached/);
+    other.child.kill("SIGINT");
+    await other.done;
+    await host[Symbol.asyncDispose]();
+    const empty = start(binary, [...ALONE, "--wait-ms", "50"], "", { RINGWAY_SOCKET: "" });
+    await empty.said(/no ivshmem device/);
+    expect((await empty.done).code).toBe(1);
+  });
+
+  test("its libc's words for an error are the host's, so that neither is said twice", async () => {
+    await using host = await startMonitor();
+    await using server = await tcpServer();
+    const env = { RINGWAY_SOCKET: host.path };
+    const { stderr } = await start(binary, ["rwcat", "-l", String(server.port)], "", env).done;
+    expect(stderr.match(/in use/g)?.length, stderr).toBe(1);
   });
 
   test.skipIf(noCurl !== undefined)(titled("serves curl", noCurl), async () => {
