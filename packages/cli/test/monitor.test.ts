@@ -51,6 +51,16 @@ describe("ringway monitor", () => {
     expect((await guest.args()).argv).toEqual(["after"]);
   });
 
+  it("warns in its log of what a policy says and seldom means", async () => {
+    const monitor = await startMonitor();
+    writeFileSync(monitor.policy, "version: 1\nconnect: [{ allow: 0.0.0.0/0 }]\n");
+    monitor.process.kill("SIGHUP");
+    const warning = `${monitor.policy}:2:20: connect[0].allow: allows 127.0.0.1 (loopback)`;
+    expect(await monitor.process.logged(warning)).toMatchObject({ level: "warn" });
+    await monitor.process.logged("policy reloaded");
+    expect(monitor.process.log.filter(({ level }) => level === "warn").length).toBe(1);
+  });
+
   it("started as README.md says, it gets SIGHUP and SIGTERM that a shell sends to $!, and leaves nothing behind", async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, "policy.yaml"), "version: 1\n");

@@ -170,6 +170,19 @@ files:
     );
   });
 
+  it("warns of what is seldom meant, and exits 0", async () => {
+    const wide = join(folder, "wide.yaml");
+    writeFileSync(wide, "version: 1\nconnect: [{ allow: 0.0.0.0/0 }]\n");
+    const { code, stdout, stderr } = await ringway("policy", "check", wide);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `${wide}: ok (1 connect rule, 0 listen rules, 0 files rules)\n`,
+    });
+    expect(stderr).toMatch(
+      `${wide}:2:20: connect[0].allow: warning: allows 127.0.0.1 (loopback) and 169.254.169.254`,
+    );
+  });
+
   it("accepts the demo's policy where it stands", async () => {
     expect((await ringway("policy", "check", "packages/cli/demo/policy.yaml")).code).toBe(0);
   });

@@ -32,6 +32,7 @@ import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 import { type Lookup, Resolver } from "./names/resolver.ts";
 import { requireWithin } from "./options.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
+import { formatProblem } from "./policy/errors.ts";
 import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
@@ -205,6 +206,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#loader = loader;
     this.#disk = disk;
     this.#regions = regions;
+    this.#warn(policy, options.policy);
     this.#listening = socket;
     this.#descriptors = descriptors;
     this.#shareDescriptors();
@@ -479,6 +481,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       throw error;
     }
     this.#policy = loaded.policy;
+    this.#warn(loaded, policy);
     this.#shareDescriptors();
     const inForce = new Promise<void>((resolve) => {
       this.#sent.push(resolve);
@@ -489,6 +492,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const kept = new Set(loaded.policy.vms.map(({ name }) => name));
     for (const [name, { ofPolicy }] of this.#vms) if (ofPolicy && !kept.has(name)) void this.removeVm(name);
     await inForce;
+  }
+
+  /** What a policy file says that is seldom meant. */
+  #warn({ warnings }: LoadedPolicy, policy: Policy | string): void {
+    const file = typeof policy === "string" ? policy : "policy";
+    for (const warning of warnings) this.#log.warn(formatProblem(file, warning));
   }
 
   #requireOpen(): void {

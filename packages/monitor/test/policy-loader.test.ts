@@ -21,7 +21,7 @@ function fakes(): { loader: PolicyLoader; asked: string[] } {
         asked.push(`${number}: ${path}`);
         if (path === "dead") throw problem(new NoAnswerError("/dead"));
         if (path === "bad") throw problem();
-        return policy;
+        return { policy, warnings: [] };
       },
       close: async () => void asked.push(`${number} closed`),
     };

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type NameDecision, type Policy, PolicyMatcher, parsePolicy } from "../src/policy/index.ts";
+import {
+  type ConnectRule,
+  type NameDecision,
+  type Policy,
+  PolicyMatcher,
+  parsePolicy,
+} from "../src/policy/index.ts";
 
 function matcher(...lines: string[]): PolicyMatcher {
   return new PolicyMatcher(
@@ -100,15 +106,21 @@ describe("connect to an address", () => {
         fc.integer({ min: 1, max: 10 }),
         (rules, host, port) => {
           const low = (value: number, prefix: number): number => value & ~(2 ** (32 - prefix) - 1);
-          const lines = rules.map(({ allow, base, prefix, first, more }) => {
-            const network = `192.0.2.${low(base, prefix)}/${prefix}`;
-            return `  - { ${allow ? "allow" : "deny"}: ${network}, ports: ${first}-${first + more} }`;
+          const connect = rules.map(({ allow, base, prefix, first, more }, i): ConnectRule => {
+            const networks = [`192.0.2.${low(base, prefix)}/${prefix}`];
+            const ports = [{ first, last: first + more }];
+            const action = allow ? "allow" : "deny";
+            return { id: `connect[${i}]`, action, names: [], networks, ports, resolvesTo: [] };
           });
           const expected = rules.findIndex(
             ({ base, prefix, first, more }) =>
               low(base, prefix) === low(host, prefix) && port >= first && port <= first + more,
           );
-          const policy = matcher(...(lines.length === 0 ? [] : ["connect:", ...lines]));
+          // Some hide others: what a file may not say is decided all the same.
+          const policy = new PolicyMatcher({
+            ...parsePolicy("version: 1", { file: "policy.yaml" }),
+            connect,
+          });
           expect(policy.connectAddress(`192.0.2.${host}`, port)).toMatchObject({
             rule: expected < 0 ? "default" : `connect[${expected}]`,
             allowed: expected >= 0 && rules[expected]!.allow,

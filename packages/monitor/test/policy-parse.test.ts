@@ -795,7 +795,7 @@ describe("a policy file", () => {
     mkdirSync(join(folder, "data"));
     writeFileSync(join(folder, "plain"), "");
     const path = write("version: 1\nfiles:\n  - { guest: /data, host: ./data, access: ro }\n");
-    expect(readPolicy(path, [], () => {}).files[0]!.host).toBe(join(folder, "data"));
+    expect(readPolicy(path, [], () => {}).policy.files[0]!.host).toBe(join(folder, "data"));
 
     write(
       "version: 1\nfiles:\n  - { guest: /a, host: missing, access: ro }\n  - guest: /b\n    host: plain\n    access: ro\n",

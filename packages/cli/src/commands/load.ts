@@ -1,6 +1,13 @@
 // A policy file for a command: its report is what people get to see.
 
-import { type KeptPlace, loadPolicy, type Policy, PolicyError, type PolicyLoader } from "@ringway/monitor";
+import {
+  type KeptPlace,
+  loadPolicy,
+  type Policy,
+  PolicyError,
+  type PolicyLoader,
+  type Warn,
+} from "@ringway/monitor";
 import { Failure } from "../errors.ts";
 
 /** Names standard input, where a command reads a policy once. */
@@ -21,10 +28,11 @@ export async function loadForCommand(file: string, kept: readonly KeptPlace[] = 
 }
 
 /** The same for a command that looks at policies and ends; `file` may be STDIN. */
-export async function loadOnce(file: string, loader: PolicyLoader): Promise<Policy> {
+export async function loadOnce(file: string, loader: PolicyLoader, warn?: Warn): Promise<Policy> {
   const bytes = file === STDIN ? await readStdin() : undefined;
   try {
-    return await (bytes === undefined ? loader.load(file) : loader.loadText(bytes, { file: STDIN_NAME }));
+    if (bytes === undefined) return await loader.load(file, [], warn);
+    return await loader.loadText(bytes, { file: STDIN_NAME, warn });
   } catch (error) {
     if (error instanceof PolicyError) throw policyFailure(error);
     throw error;

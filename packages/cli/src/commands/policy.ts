@@ -3,12 +3,14 @@
 import {
   canonicalAddress,
   type Decision,
+  formatProblem,
   HostSurroundings,
   hostLookup,
   NameServerError,
   type Policy,
   PolicyLoader,
   PolicyMatcher,
+  type PolicyProblem,
 } from "@ringway/monitor";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
 import { loadOnce, nameOf, STDIN } from "./load.ts";
@@ -43,7 +45,10 @@ export async function checkPolicies(files: readonly string[]): Promise<number> {
 }
 
 async function checkPolicy(file: string, loader: PolicyLoader): Promise<void> {
-  const { connect, listen, files, audit } = await loadOnce(file, loader);
+  const warn = ({ message, ...place }: PolicyProblem): void => {
+    console.error(formatProblem(nameOf(file), { ...place, message: `warning: ${message}` }));
+  };
+  const { connect, listen, files, audit } = await loadOnce(file, loader, warn);
   const counts = [
     plural(connect.length, "connect rule"),
     plural(listen.length, "listen rule"),

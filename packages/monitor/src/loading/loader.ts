@@ -12,6 +12,7 @@
 import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
 import { PolicyError } from "../policy/errors.ts";
+import type { JudgedPolicy } from "../policy/load.ts";
 import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
 import type { OpenMemory } from "../vm-memory.ts";
@@ -79,7 +80,7 @@ export class Loader {
   }
 
   /** Throws PolicyError, NoAnswerError. */
-  check(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<Policy> {
+  check(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<JudgedPolicy> {
     return this.#ask({ kind: "check", path, bytes, kept }).catch((error) => rejectFile(path, error));
   }
 

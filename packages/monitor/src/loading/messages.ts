@@ -4,6 +4,7 @@ import { SystemError } from "@ringway/linux";
 import type { Roots } from "../disk/roots.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import { PolicyError, type PolicyProblem } from "../policy/errors.ts";
+import type { JudgedPolicy } from "../policy/load.ts";
 import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
 import { NotARegionError, type OpenMemory, VmMemoryError } from "../vm-memory.ts";
@@ -14,9 +15,7 @@ export interface PolicyInForce {
   readonly roots: Roots;
 }
 
-export interface LoadedPolicy extends PolicyInForce {
-  readonly policy: Policy;
-}
+export interface LoadedPolicy extends PolicyInForce, JudgedPolicy {}
 
 /** A socket that is listened on, and which file it is: another may have its path by the time that it is removed. */
 export interface Listening {
@@ -27,7 +26,7 @@ export interface Listening {
 
 export interface LoaderAnswers {
   /** A policy file, judged as a whole; its roots are not opened. */
-  readonly check: Policy;
+  readonly check: JudgedPolicy;
   /** A policy file, with its roots. */
   readonly load: LoadedPolicy;
   /** The roots of a policy that is there already. */

@@ -2,9 +2,16 @@
 // since its start takes some 300 ms of a processor, most of it for the YAML parser; only one that a dead disk holds is left behind, and the
 // next file has another.
 
+import type { Warn } from "../policy/parse.ts";
 import type { KeptPlace } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
 import { Loader, NoAnswerError } from "./loader.ts";
+
+export interface TextOptions {
+  readonly file: string;
+  readonly kept?: readonly KeptPlace[];
+  readonly warn?: Warn | undefined;
+}
 
 type Checks = Pick<Loader, "check" | "close">;
 
@@ -16,17 +23,17 @@ export class PolicyLoader implements AsyncDisposable {
     this.#make = make;
   }
 
-  /** A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. Throws PolicyError. */
-  async load(path: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
-    return await this.#check(path, kept);
+  /**
+   * A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. `warn` is told what
+   * may be meant, and seldom is. Throws PolicyError.
+   */
+  async load(path: string, kept: readonly KeptPlace[] = [], warn?: Warn): Promise<Policy> {
+    return await this.#check(path, kept, warn);
   }
 
   /** The same of a text, UTF-8; `file` is for messages, and its folder for relative hosts of files. Throws PolicyError. */
-  async loadText(
-    bytes: Uint8Array,
-    { file, kept = [] }: { readonly file: string; readonly kept?: readonly KeptPlace[] },
-  ): Promise<Policy> {
-    return await this.#check(file, kept, bytes);
+  async loadText(bytes: Uint8Array, { file, kept = [], warn }: TextOptions): Promise<Policy> {
+    return await this.#check(file, kept, warn, bytes);
   }
 
   async close(): Promise<void> {
@@ -39,10 +46,17 @@ export class PolicyLoader implements AsyncDisposable {
     await this.close();
   }
 
-  async #check(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<Policy> {
+  async #check(
+    path: string,
+    kept: readonly KeptPlace[],
+    warn: Warn = () => {},
+    bytes?: Uint8Array,
+  ): Promise<Policy> {
     this.#loader ??= this.#make();
     try {
-      return await this.#loader.check(path, kept, bytes);
+      const { policy, warnings } = await this.#loader.check(path, kept, bytes);
+      for (const warning of warnings) warn(warning);
+      return policy;
     } catch (error) {
       if ((error as Error).cause instanceof NoAnswerError) await this.close();
       throw error;
@@ -51,7 +65,11 @@ export class PolicyLoader implements AsyncDisposable {
 }
 
 /** One policy from a file: see PolicyLoader.load(). */
-export async function loadPolicy(path: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
+export async function loadPolicy(
+  path: string,
+  kept: readonly KeptPlace[] = [],
+  warn?: Warn,
+): Promise<Policy> {
   await using loader = new PolicyLoader();
-  return await loader.load(path, kept);
+  return await loader.load(path, kept, warn);
 }

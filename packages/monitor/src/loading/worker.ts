@@ -4,8 +4,8 @@ import { parentPort } from "node:worker_threads";
 import { inCalls, threadLoaded } from "@ringway/linux";
 import { openRoots } from "../disk/roots.ts";
 import { compilePolicy } from "../policy/compiled/compile.ts";
+import type { JudgedPolicy } from "../policy/load.ts";
 import { requireRoots, rootProblems } from "../policy/roots.ts";
-import type { Policy } from "../policy/types.ts";
 import { openVmMemory } from "../vm-memory.ts";
 import {
   type FromLoader,
@@ -38,7 +38,7 @@ function answer(question: LoaderQuestion, reading: Reading | undefined): unknown
       return open(reading!.readPolicy(question.path, question.kept, at));
     case "open":
       requireRoots(question.policy, question.kept, at);
-      return open(question.policy);
+      return open({ policy: question.policy, warnings: [] });
     case "judge":
       return rootProblems(question.policy, question.kept, at);
     case "listen":
@@ -52,8 +52,8 @@ function answer(question: LoaderQuestion, reading: Reading | undefined): unknown
   }
 }
 
-function open(policy: Policy): LoadedPolicy {
-  return { policy, compiled: compilePolicy(policy), roots: openRoots(policy.files, at) };
+function open({ policy, warnings }: JudgedPolicy): LoadedPolicy {
+  return { policy, warnings, compiled: compilePolicy(policy), roots: openRoots(policy.files, at) };
 }
 
 port.on("message", async ({ id, ...question }: ToLoader) => {

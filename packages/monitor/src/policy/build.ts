@@ -3,29 +3,17 @@
 // not looked at again, so that one run finds the problems of all the others; the Policy that comes out then is no good,
 // and the caller drops it.
 
-import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { MAX_RING_BYTES, MIN_RING_BYTES, PAGE_BYTES, TEXT_MAX_BYTES } from "@ringway/control";
-import { parseNetwork } from "./addresses.ts";
 import { FolderTree } from "./compiled/folders.ts";
 import * as defaults from "./defaults.ts";
-import { normalizePattern } from "./names.ts";
+import { checkOrder } from "./order.ts";
 import { splitPath } from "./paths.ts";
-import { parsePorts } from "./ports.ts";
+import { connectRule, listenRule, type RawRule } from "./rules.ts";
 import { formatSize, parseSize } from "./sizes.ts";
 import type { Path } from "./source.ts";
 import { expectedFound, quoted, shown } from "./text.ts";
-import {
-  type Action,
-  BUILT_IN_RULES,
-  type ConnectRule,
-  type FilesRule,
-  type Limits,
-  type ListenRule,
-  type Policy,
-  type PortRange,
-  type VmEntry,
-} from "./types.ts";
+import { BUILT_IN_RULES, type FilesRule, type Limits, type Policy, type VmEntry } from "./types.ts";
 import { unexpandedPath } from "./unexpanded.ts";
 
 /** The file as the schema leaves it; where the schema complained, a value may be anything. */
@@ -44,16 +32,6 @@ export interface RawPolicy {
     readonly attachMs?: number;
   };
 }
-
-interface RawRule {
-  readonly id?: string;
-  readonly allow?: string | string[];
-  readonly deny?: string | string[];
-  readonly ports?: Port | Port[];
-  readonly resolvesTo?: string | string[];
-}
-
-type Port = number | string;
 
 interface RawFiles {
   readonly id?: string;
@@ -76,6 +54,9 @@ export interface BuildContext {
   /** Whether the schema complained of this very place. */
   isBroken(path: Path): boolean;
   complain(path: Path, message: string): void;
+  /** What may be meant, and seldom is. */
+  warn(path: Path, message: string): void;
+  lineOf(path: Path): number;
 }
 
 export interface BuiltPolicy {
@@ -89,9 +70,6 @@ export interface FolderToCheck {
   readonly index: number;
   readonly rule: FilesRule;
 }
-
-/** An entry of a list, or the one value that stands for a list of one, with its path. */
-type Entry<T> = readonly [value: T, path: Path];
 
 export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy {
   const ids = new Map<string, Path>();
@@ -110,6 +88,11 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
 
   const connect = rules("connect", (rule: RawRule, id, path) => connectRule(rule, id, path, context));
   const listen = rules("listen", (rule: RawRule, id, path) => listenRule(rule, id, path, context));
+  for (const list of [connect, listen])
+    checkOrder(
+      list.map(({ ordered }) => ordered),
+      context,
+    );
   const folders: FolderToCheck[] = [];
   const files = rules("files", (rule: RawFiles, id, path) => {
     const built = filesRule(rule, id, path, context);
@@ -127,8 +110,8 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
     guest: { argv: raw.guest?.argv ?? [], env: raw.guest?.env ?? {} },
     refusals: raw.refusals ?? "explain",
     audit: raw.audit ?? "best-effort",
-    connect,
-    listen,
+    connect: connect.map(({ rule }) => rule),
+    listen: listen.map(({ rule }) => rule),
     files,
     vms: vms(raw.vms ?? [], context),
     limits: limits(raw.limits ?? {}, context),
@@ -141,7 +124,7 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
 function checkGuest(guest: RawPolicy["guest"], context: BuildContext): void {
   const broken = (path: Path): boolean => context.isBroken(path);
   if (guest === undefined || broken(["guest"])) return;
-  const texts: Entry<string>[] = [];
+  const texts: (readonly [text: string, path: Path])[] = [];
   if (guest.argv !== undefined && !broken(["guest", "argv"])) {
     for (const [index, text] of guest.argv.entries()) texts.push([text, ["guest", "argv", index]]);
   }
@@ -178,40 +161,6 @@ function checkId(id: string | undefined, path: Path, ids: Map<string, Path>, con
   } else {
     ids.set(id, path);
   }
-}
-
-function connectRule(rule: RawRule, id: string, path: Path, context: BuildContext): ConnectRule {
-  const action: Action = rule.allow === undefined ? "deny" : "allow";
-  const names: string[] = [];
-  const networks: string[] = [];
-  let targetsAreRight = !context.isBroken([...path, action]);
-  for (const [text, place] of entries(rule[action] ?? [], [...path, action], context)) {
-    const target = parseTarget(text);
-    if ("problem" in target) {
-      targetsAreRight = false;
-      context.complain(place, `expected a name pattern, an address or a CIDR; ${target.problem}`);
-    } else if ("name" in target) names.push(target.name);
-    else networks.push(target.network);
-  }
-  if (rule.resolvesTo !== undefined && action === "allow" && names.length === 0 && targetsAreRight) {
-    context.complain([...path, "resolvesTo"], "goes only with names, and this rule allows none");
-  }
-  const ports =
-    rule.ports === undefined
-      ? defaults.ALL_PORTS
-      : portRanges(entries(rule.ports, [...path, "ports"], context), 1, context);
-  const resolvesTo = networkTexts(entries(rule.resolvesTo ?? [], [...path, "resolvesTo"], context), context);
-  return { id, action, names, networks, ports, resolvesTo };
-}
-
-function listenRule(rule: RawRule, id: string, path: Path, context: BuildContext): ListenRule {
-  const action: Action = rule.allow === undefined ? "deny" : "allow";
-  return {
-    id,
-    action,
-    networks: networkTexts(entries(rule[action] ?? [], [...path, action], context), context),
-    ports: portRanges(entries(rule.ports ?? [], [...path, "ports"], context), 0, context),
-  };
 }
 
 function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext): FilesRule {
@@ -351,47 +300,4 @@ function limits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): L
     logLines: Number(raw.logLines ?? defaults.DEFAULT_LIMITS.logLines),
     logBytes: size("logBytes", defaults.LOG_BYTES_MIN, defaults.LOG_BYTES_MAX),
   };
-}
-
-type Target = { readonly name: string } | { readonly network: string } | { readonly problem: string };
-
-/** What was meant is told by the characters: "/" and ":" are in no name. */
-function parseTarget(text: string): Target {
-  if (text.includes("://"))
-    return { problem: `${quoted(text)} is a URL: give its host, and its port in ports` };
-  if (/^[^:]+:[0-9]+$/.test(text)) return { problem: `${quoted(text)} has a port: give it in ports` };
-  if (text.includes("/") || text.includes(":") || text.includes("%") || isIP(text) !== 0) {
-    const result = parseNetwork(text);
-    return "problem" in result ? result : { network: result.network.text };
-  }
-  return normalizePattern(text);
-}
-
-function networkTexts(texts: readonly Entry<string>[], context: BuildContext): string[] {
-  return texts.flatMap(([text, path]) => {
-    const result = parseNetwork(text);
-    if ("network" in result) return [result.network.text];
-    context.complain(path, `expected an address or a CIDR; ${result.problem}`);
-    return [];
-  });
-}
-
-function portRanges(ports: readonly Entry<Port>[], lowest: 0 | 1, context: BuildContext): PortRange[] {
-  return ports.flatMap(([port, path]) => {
-    const result = parsePorts(port, lowest);
-    if ("range" in result) return [result.range];
-    context.complain(path, result.problem);
-    return [];
-  });
-}
-
-function entries<T extends string | number>(
-  value: T | readonly T[],
-  path: Path,
-  context: BuildContext,
-): readonly Entry<T>[] {
-  const all: Entry<T>[] = Array.isArray(value)
-    ? value.map((item: T, index) => [item, [...path, index]])
-    : [[value as T, path]];
-  return context.isBroken(path) ? [] : all.filter(([, place]) => !context.isBroken(place));
 }

@@ -2,7 +2,7 @@ export { canonicalAddress } from "./addresses.ts";
 export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { PolicyMatcher } from "./matcher.ts";
-export { parsePolicy } from "./parse.ts";
+export { parsePolicy, type Warn } from "./parse.ts";
 export { type KeptPlace, placesOfVm } from "./roots.ts";
 export { formatSize, parseSize } from "./sizes.ts";
 export type { Surroundings } from "./surroundings.ts";

@@ -2,18 +2,27 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { POLICY_FILE_BYTES_MAX } from "./defaults.ts";
-import { PolicyError } from "./errors.ts";
+import { PolicyError, type PolicyProblem } from "./errors.ts";
 import { parseWithSource, problemAt } from "./parse.ts";
 import { type KeptPlace, rootProblems } from "./roots.ts";
 import { formatSize } from "./sizes.ts";
 import { quoted } from "./text.ts";
 import type { Policy } from "./types.ts";
 
+export interface JudgedPolicy {
+  readonly policy: Policy;
+  readonly warnings: readonly PolicyProblem[];
+}
+
 /**
  * A policy whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. `at` is told each path before
  * it is looked at.
  */
-export function readPolicy(path: string, kept: readonly KeptPlace[], at: (path: string) => void): Policy {
+export function readPolicy(
+  path: string,
+  kept: readonly KeptPlace[],
+  at: (path: string) => void,
+): JudgedPolicy {
   at(path);
   let bytes: Buffer;
   try {
@@ -30,8 +39,8 @@ export function judgePolicy(
   file: string,
   kept: readonly KeptPlace[],
   at: (path: string) => void,
-): Policy {
-  const { policy, folders, source, problems: ofText } = parseWithSource(decode(bytes, file), file);
+): JudgedPolicy {
+  const { policy, folders, source, warnings, problems: ofText } = parseWithSource(decode(bytes, file), file);
   const problems = [...ofText];
   const complain = (index: number, message: string): void => {
     problems.push(problemAt(source, ["files", index, "host"], message));
@@ -46,7 +55,7 @@ export function judgePolicy(
     complain(folders[index]!.index, message);
   }
   if (problems.length > 0) throw new PolicyError(file, problems);
-  return policy;
+  return { policy, warnings };
 }
 
 function decode(bytes: Uint8Array, file: string): string {

@@ -7,16 +7,27 @@ import { formatPath, isMap, structureProblems } from "./schema.ts";
 import { type Path, readSource, type Source } from "./source.ts";
 import type { Policy } from "./types.ts";
 
+export type Warn = (warning: PolicyProblem) => void;
+
 /** Where there are problems, its policy is of no use to a monitor. */
 export interface ParsedPolicy extends BuiltPolicy {
   readonly source: Source;
   readonly problems: readonly PolicyProblem[];
+  /** What may be meant, and seldom is. */
+  readonly warnings: readonly PolicyProblem[];
 }
 
-/** file is for messages, and its folder for relative hosts of files; nothing is read from the disk. */
-export function parsePolicy(text: string, options: { file: string }): Policy {
-  const { policy, problems } = parseWithSource(text, options.file);
-  if (problems.length > 0) throw new PolicyError(options.file, problems);
+/**
+ * file is for messages, and its folder for relative hosts of files; nothing is read from the disk. `warn` is told what may be meant,
+ * and seldom is.
+ */
+export function parsePolicy(
+  text: string,
+  { file, warn }: { readonly file: string; readonly warn?: Warn },
+): Policy {
+  const { policy, problems, warnings } = parseWithSource(text, file);
+  if (problems.length > 0) throw new PolicyError(file, problems);
+  for (const warning of warnings) warn?.(warning);
   return policy;
 }
 
@@ -30,12 +41,15 @@ export function parseWithSource(text: string, file: string): ParsedPolicy {
   if (!isMap(source.value)) throw new PolicyError(file, structure);
   const wrong = new Set(structure.map(({ steps }) => formatPath(steps)));
   const problems: PolicyProblem[] = structure.map(({ steps: _, ...problem }) => problem);
+  const warnings: PolicyProblem[] = [];
   const built = buildPolicy(source.value as RawPolicy, {
     folder: dirname(resolve(file)),
     isBroken: (path) => wrong.has(formatPath(path)),
     complain: (path, message) => problems.push(problemAt(source, path, message)),
+    warn: (path, message) => warnings.push(problemAt(source, path, message)),
+    lineOf: (path) => source.locate(path).line,
   });
-  return { ...built, source, problems };
+  return { ...built, source, problems, warnings };
 }
 
 export function problemAt(source: Source, path: Path, message: string): PolicyProblem {

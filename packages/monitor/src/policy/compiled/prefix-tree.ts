@@ -1,10 +1,10 @@
-// Networks by their bits: a binary tree in which a node is a prefix, and below it lie the longer ones that begin with it. An address
-// walks down from the root and meets every network that has it, and no other: 33 or 129 nodes at the most, however many there are.
+// The tree of networks (network-tree.ts) as words, to look for addresses in it.
 //
 //   node words: 4 words of the prefix (IPv4: the first) | bits of the prefix | port map, or NONE | child for bit 0 | for bit 1
 
 import type { Address, Network } from "../addresses.ts";
 import { lower } from "./name-table.ts";
+import { bitAt, type NetworkNode, NetworkTree } from "./network-tree.ts";
 import { entryForPort, type PortEntry, writePortMap } from "./port-map.ts";
 import { NONE, type Place, type WordsWriter } from "./words.ts";
 
@@ -18,53 +18,25 @@ export interface PrefixTree {
   readonly six: Place;
 }
 
-interface Node {
-  readonly words: readonly number[];
-  readonly prefix: number;
-  /** None where the node only joins two others. */
-  entries: PortEntry[];
-  readonly children: [Node | undefined, Node | undefined];
-}
-
 export class PrefixTreeBuilder {
-  readonly #roots: { 4: Node | undefined; 6: Node | undefined } = { 4: undefined, 6: undefined };
+  readonly #tree: NetworkTree<PortEntry[]> = new NetworkTree();
 
   /** In the order of the entries. */
-  add({ family, words, prefix }: Network, entry: PortEntry): void {
-    this.#roots[family] = insert(this.#roots[family], words, prefix, entry);
+  add(network: Network, entry: PortEntry): void {
+    const node = this.#tree.node(network);
+    node.value ??= [];
+    node.value.push(entry);
   }
 
   write(writer: WordsWriter): PrefixTree {
-    return { four: writeNode(writer, this.#roots[4]), six: writeNode(writer, this.#roots[6]) };
+    return { four: writeNode(writer, this.#tree.root(4)), six: writeNode(writer, this.#tree.root(6)) };
   }
 }
 
-/** The subtree with one more network in it. As deep as a prefix has bits. */
-function insert(node: Node | undefined, words: readonly number[], prefix: number, entry: PortEntry): Node {
-  if (node === undefined) return { words, prefix, entries: [entry], children: [undefined, undefined] };
-  const common = Math.min(commonBits(node.words, words), node.prefix, prefix);
-  if (common === node.prefix) {
-    if (common === prefix) node.entries.push(entry);
-    else {
-      const bit = bitAt(words, common);
-      node.children[bit] = insert(node.children[bit], words, prefix, entry);
-    }
-    return node;
-  }
-  const above: Node = {
-    words: cut(words, common),
-    prefix: common,
-    entries: [],
-    children: [undefined, undefined],
-  };
-  above.children[bitAt(node.words, common)] = node;
-  return insert(above, words, prefix, entry);
-}
-
-function writeNode(writer: WordsWriter, node: Node | undefined): Place {
+function writeNode(writer: WordsWriter, node: NetworkNode<PortEntry[]> | undefined): Place {
   if (node === undefined) return NONE;
-  const { words, prefix, entries, children } = node;
-  const map = entries.length === 0 ? NONE : writePortMap(writer, entries);
+  const { words, prefix, value, children } = node;
+  const map = value === undefined ? NONE : writePortMap(writer, value);
   const [zero, one] = [writeNode(writer, children[0]), writeNode(writer, children[1])];
   return writer.append([
     ...words,
@@ -103,26 +75,4 @@ function begins(words: Uint32Array, node: Place, address: readonly number[], pre
     if ((left >= 32 ? differs : differs >>> (32 - left)) !== 0) return false;
   }
   return true;
-}
-
-/** How many leading bits two have in common. */
-function commonBits(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < a.length; i++) {
-    const differs = a[i]! ^ b[i]!;
-    if (differs !== 0) return 32 * i + Math.clz32(differs);
-  }
-  return 32 * a.length;
-}
-
-function bitAt(words: readonly number[], bit: number): 0 | 1 {
-  return ((words[bit >>> 5]! >>> (31 - (bit & 31))) & 1) as 0 | 1;
-}
-
-/** The leading bits alone. */
-function cut(words: readonly number[], bits: number): number[] {
-  return words.map((word, i) => {
-    const left = bits - 32 * i;
-    if (left >= 32) return word;
-    return left <= 0 ? 0 : (word & (0xffffffff << (32 - left))) >>> 0;
-  });
 }

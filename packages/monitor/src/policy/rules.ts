@@ -1,0 +1,129 @@
+// Rules to connect and to listen, from the file's values (build.ts): what each names, in canonical form, and where that stands.
+
+import { isIP } from "node:net";
+import { parseNetwork } from "./addresses.ts";
+import type { BuildContext } from "./build.ts";
+import { ALL_PORTS } from "./defaults.ts";
+import { normalizePattern } from "./names.ts";
+import type { OrderedRule, RuleTarget } from "./order.ts";
+import { parsePorts } from "./ports.ts";
+import type { Path } from "./source.ts";
+import { quoted } from "./text.ts";
+import type { Action, ConnectRule, ListenRule, PortRange } from "./types.ts";
+
+export interface RawRule {
+  readonly id?: string;
+  readonly allow?: string | string[];
+  readonly deny?: string | string[];
+  readonly ports?: Port | Port[];
+  readonly resolvesTo?: string | string[];
+}
+
+type Port = number | string;
+
+/** A rule, and what its place among the others is judged by. */
+export interface Built<Rule> {
+  readonly rule: Rule;
+  readonly ordered: OrderedRule;
+}
+
+/** An entry of a list, or the one value that stands for a list of one, with its path. */
+type Entry<T> = readonly [value: T, path: Path];
+
+export function connectRule(
+  rule: RawRule,
+  id: string,
+  path: Path,
+  context: BuildContext,
+): Built<ConnectRule> {
+  const action: Action = rule.allow === undefined ? "deny" : "allow";
+  const targets: RuleTarget[] = [];
+  let targetsAreRight = !context.isBroken([...path, action]);
+  for (const [text, place] of entries(rule[action] ?? [], [...path, action], context)) {
+    const target = parseTarget(text);
+    if ("problem" in target) {
+      targetsAreRight = false;
+      context.complain(place, `expected a name pattern, an address or a CIDR; ${target.problem}`);
+    } else targets.push({ ...target, path: place });
+  }
+  const names = targets.filter(({ network }) => network === undefined).map(({ text }) => text);
+  const networks = targets.filter(({ network }) => network !== undefined).map(({ text }) => text);
+  if (rule.resolvesTo !== undefined && action === "allow" && names.length === 0 && targetsAreRight) {
+    context.complain([...path, "resolvesTo"], "goes only with names, and this rule allows none");
+  }
+  const ports =
+    rule.ports === undefined
+      ? ALL_PORTS
+      : portRanges(entries(rule.ports, [...path, "ports"], context), 1, context);
+  const resolvesTo = networkTargets(rule.resolvesTo, [...path, "resolvesTo"], context);
+  if (action === "allow") for (const target of [...targets, ...resolvesTo]) checkNamesHost(target, context);
+  return {
+    rule: { id, action, names, networks, ports, resolvesTo: resolvesTo.map(({ text }) => text) },
+    ordered: { path, action, targets, ports, resolvesTo },
+  };
+}
+
+export function listenRule(rule: RawRule, id: string, path: Path, context: BuildContext): Built<ListenRule> {
+  const action: Action = rule.allow === undefined ? "deny" : "allow";
+  const targets = networkTargets(rule[action], [...path, action], context);
+  const ports = portRanges(entries(rule.ports ?? [], [...path, "ports"], context), 0, context);
+  return {
+    rule: { id, action, networks: targets.map(({ text }) => text), ports },
+    ordered: { path, action, targets, ports, resolvesTo: [] },
+  };
+}
+
+/** The built-in rule `address` is before every rule of the file. */
+function checkNamesHost({ text, network, path }: RuleTarget, context: BuildContext): void {
+  if (network === undefined || (text !== "0.0.0.0" && text !== "::")) return;
+  const all = text === "::" ? "IPv6 address is ::/0" : "IPv4 address is 0.0.0.0/0";
+  context.complain(path, `never matches, because ${text} names no host; every ${all}`);
+}
+
+type Target = Omit<RuleTarget, "path"> | { readonly problem: string };
+
+/** What was meant is told by the characters: "/" and ":" are in no name. */
+function parseTarget(text: string): Target {
+  if (text.includes("://"))
+    return { problem: `${quoted(text)} is a URL: give its host, and its port in ports` };
+  if (/^[^:]+:[0-9]+$/.test(text)) return { problem: `${quoted(text)} has a port: give it in ports` };
+  if (text.includes("/") || text.includes(":") || text.includes("%") || isIP(text) !== 0) {
+    const result = parseNetwork(text);
+    return "problem" in result ? result : { text: result.network.text, network: result.network };
+  }
+  const result = normalizePattern(text);
+  return "problem" in result ? result : { text: result.name, network: undefined };
+}
+
+function networkTargets(
+  value: string | string[] | undefined,
+  path: Path,
+  context: BuildContext,
+): RuleTarget[] {
+  return entries(value ?? [], path, context).flatMap(([text, place]) => {
+    const result = parseNetwork(text);
+    if ("network" in result) return [{ text: result.network.text, network: result.network, path: place }];
+    context.complain(place, `expected an address or a CIDR; ${result.problem}`);
+    return [];
+  });
+}
+
+function portRanges(ports: readonly Entry<Port>[], lowest: 0 | 1, context: BuildContext): PortRange[] {
+  return ports.flatMap(([port, path]) => {
+    const result = parsePorts(port, lowest);
+    if ("range" in result) return [result.range];
+    context.complain(path, result.problem);
+    return [];
+  });
+}
+
+function entries<T extends string | number>(
+  value: T | readonly T[],
+  path: Path,
+  context: BuildContext,
+): readonly Entry<T>[] {
+  const all: Entry<T>[] = Array.isArray(value)
+    ? value.map((item: T, index) => [item, [...path, index]])
+    : [[value as T, path]];
+  return context.isBroken(path) ? [] : all.filter(([, place]) => !context.isBroken(place));
+}
