@@ -30,10 +30,11 @@ export async function copyFile(
   const dest = guestPath(to, "copyfile", "dest");
   // No request shares a file's blocks with another: what must be a clone cannot be.
   if ((how & COPYFILE_FICLONE_FORCE) !== 0) throw errnoError(ENOSYS, { syscall: "copyfile", path, dest });
-  await using source = await GuestFile.open(engine, fs, path, "r", undefined, options);
-  const permissions = source.opened.mode & 0o777;
   const flags = O_WRONLY | O_CREAT | ((how & COPYFILE_EXCL) === 0 ? 0 : O_EXCL);
-  await using target = await GuestFile.open(engine, fs, dest, flags, permissions, options);
+  const pair = await fs.pairs.run(() => openPair(engine, fs, path, dest, flags, options));
+  await using source = pair.source;
+  await using target = pair.target;
+  const permissions = source.opened.mode & 0o777;
   const [one, other] = await Promise.all([source.stat(options), target.stat(options)]);
   if (isSame(one, other)) return;
   try {
@@ -43,6 +44,26 @@ export async function copyFile(
   } catch (error) {
     // As node:fs: half a copy is none.
     await fs.unlink(dest).catch(() => {});
+    throw error;
+  }
+}
+
+/** Both, or none. In its turn: many that each hold a file while they wait for a second would wait for each other. */
+async function openPair(
+  engine: Engine,
+  fs: GuestFs,
+  path: string,
+  dest: string,
+  flags: number,
+  options: AbortOptions,
+): Promise<{ source: GuestFile; target: GuestFile }> {
+  const source = await GuestFile.open(engine, fs, path, "r", undefined, options);
+  try {
+    const permissions = source.opened.mode & 0o777;
+    const target = await GuestFile.open(engine, fs, dest, flags, permissions, options);
+    return { source, target };
+  } catch (error) {
+    await source.close();
     throw error;
   }
 }

@@ -15,9 +15,10 @@ import type { Engine } from "./engine.ts";
 import type { ErrorContext } from "./errors.ts";
 import { decodeNothing, openChannel } from "./open-channel.ts";
 import { guestPath, type PathLike } from "./paths.ts";
-import { type Rings, ringWish } from "./room.ts";
+import { isNoRoom, type Rings, ringWish } from "./room.ts";
 import { Rpc, unexpected } from "./rpc.ts";
 import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
+import { Turns } from "./turns.ts";
 
 /** What every operation takes. An abort stops the wait; what the host has begun, it still does. */
 export interface AbortOptions {
@@ -53,6 +54,8 @@ export function listing<T>(entries: T[], skipped: number): Listing<T> {
 const RINGS: Rings = { toHostBytes: 64 * 1024, toGuestBytes: 64 * 1024 };
 
 export class GuestFs {
+  /** Calls that hold a file while they open a second. */
+  readonly pairs: Turns = new Turns();
   readonly #engine: Engine;
   #rpc: Rpc | undefined;
   #opening: Promise<Rpc> | undefined;
@@ -84,6 +87,10 @@ export class GuestFs {
     syscall = "scandir",
   ): Promise<Listing<GuestDirent>> {
     const text = guestPath(path, syscall);
+    return await this.#withRoom(() => this.#list(text, { syscall, path: text }, options), options);
+  }
+
+  async #list(text: string, context: ErrorContext, options: AbortOptions): Promise<Listing<GuestDirent>> {
     const found: GuestDirent[] = [];
     let skipped = 0;
     const rpc = await this.#open(options.signal);
@@ -94,7 +101,6 @@ export class GuestFs {
       skipped += part.skipped;
       return !part.more;
     };
-    const context = { syscall, path: text };
     await rpc.calls(fsMessages.ReadDir, { path: text }, context, options.signal, onReply);
     return listing(found, skipped);
   }
@@ -170,8 +176,12 @@ export class GuestFs {
     { signal }: AbortOptions,
   ): Promise<R> {
     const text = guestPath(path, syscall);
-    const rpc = await this.#open(signal);
-    return await rpc.call(kind, { path: text }, reply, { syscall, path: text }, signal);
+    const context = { syscall, path: text };
+    const ask = async (): Promise<R> => {
+      const rpc = await this.#open(signal);
+      return await rpc.call(kind, { path: text }, reply, context, signal);
+    };
+    return await this.#withRoom(ask, { signal });
   }
 
   async #done<T>(
@@ -180,8 +190,21 @@ export class GuestFs {
     context: ErrorContext,
     { signal }: AbortOptions,
   ): Promise<void> {
-    const rpc = await this.#open(signal);
-    await rpc.call(kind, request, Done, context, signal);
+    const ask = async (): Promise<void> => {
+      const rpc = await this.#open(signal);
+      await rpc.call(kind, request, Done, context, signal);
+    };
+    await this.#withRoom(ask, { signal });
+  }
+
+  /** Names need no room as a rule, so they do not stand in line; where the host has none (a listing is an open file), they wait their turn. */
+  async #withRoom<T>(ask: () => Promise<T>, { signal }: AbortOptions): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isNoRoom(error)) throw error;
+    }
+    return await this.#engine.room.run(ask, signal);
   }
 
   /** The stream, opened if it is not there. One caller's abort does not take it from the others. */
