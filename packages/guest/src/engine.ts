@@ -21,6 +21,8 @@ export class Engine {
   readonly session: GuestSession;
   readonly control: ControlClient;
   readonly room: Room;
+  /** Those that listen. */
+  readonly servers: Set<{ close(): void }> = new Set();
   readonly #bell: GuestBell;
   readonly #busy: BusyPoll;
   readonly #channels: (Channel | undefined)[] = [];

@@ -11,6 +11,7 @@ export interface ErrorContext {
   readonly dest?: string | undefined;
   readonly address?: string | undefined;
   readonly port?: number | undefined;
+  readonly hostname?: string | undefined;
 }
 
 export interface RingwayErrorInit extends Partial<ErrorContext> {
@@ -32,6 +33,7 @@ export class RingwayError extends Error {
   declare readonly dest?: string;
   declare readonly address?: string;
   declare readonly port?: number;
+  declare readonly hostname?: string;
   /** The policy rule that refused. */
   declare readonly rule?: string;
   /** The host's sentence about it. */
@@ -48,14 +50,21 @@ export class RingwayError extends Error {
     if (init.dest !== undefined) this.dest = init.dest;
     if (init.address !== undefined) this.address = init.address;
     if (init.port !== undefined) this.port = init.port;
+    if (init.hostname !== undefined) this.hostname = init.hostname;
     if (init.rule !== undefined) this.rule = init.rule;
     if (init.reason !== undefined) this.reason = init.reason;
   }
 }
 
-/** The host's policy refused. `rule` and `reason` say which and why, unless the policy keeps them from the guest. */
+/** The host's policy refused. `rule` and `reason` say which and why; both are "" where the policy keeps them from the guest. */
 export class RefusedError extends RingwayError {
   override readonly name: string = "RefusedError";
+  declare readonly rule: string;
+  declare readonly reason: string;
+
+  constructor(code: string, message: string, init: RingwayErrorInit = {}) {
+    super(code, message, { ...init, rule: init.rule ?? "", reason: init.reason ?? "" });
+  }
 }
 
 /** The operation was given up because its AbortSignal said so; `cause` is the signal's reason. */
@@ -115,6 +124,28 @@ export function replyError({ errno, rule, reason }: ErrorReply, context: ErrorCo
     reason: reason === "" ? undefined : reason,
   };
   return refused ? new RefusedError(code, message, init) : new RingwayError(code, message, init);
+}
+
+/** Errors of looking a name up that node:dns has, by those that the host has (TCP-6). */
+const LOOKUP_ERRORS: Readonly<Record<string, { code: string; errno: number }>> = {
+  ENOENT: { code: "ENOTFOUND", errno: -3008 },
+  EAGAIN: { code: "EAI_AGAIN", errno: -3001 },
+};
+
+/** A failure to connect to a name, as net.connect() tells it where it is the name that failed. */
+export function lookupError(error: Error, hostname: string): Error {
+  const { code = "", reason } = error as Partial<RingwayError>;
+  const known = error instanceof RingwayError ? LOOKUP_ERRORS[code] : undefined;
+  if (known === undefined) return error;
+  const syscall = "getaddrinfo";
+  const message = `${syscall} ${known.code} ${hostname}`;
+  return new RingwayError(known.code, message, {
+    errno: known.errno,
+    syscall,
+    hostname,
+    reason,
+    cause: error,
+  });
 }
 
 function messageFor(

@@ -2,10 +2,9 @@
 
 import type { Agent, AgentOptions } from "node:http";
 import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
+import type { Server } from "node:net";
 import {
   Args,
-  ConnectReply,
-  ConnectRequest,
   Exit,
   Explain,
   encodeUtf8,
@@ -19,6 +18,7 @@ import {
   Verdict,
 } from "@ringway/control";
 import { onAbort, throwIfAborted } from "./abort.ts";
+import { invalidType } from "./argument-errors.ts";
 import {
   type AttachDescriptor,
   type AttachMemory,
@@ -28,6 +28,7 @@ import {
   attachSocket,
   retry,
 } from "./attach.ts";
+import type { ConnectOptions, StreamOptions } from "./connect.ts";
 import { Engine } from "./engine.ts";
 import { detachedError, RingwayError } from "./errors.ts";
 import { type ExplainTarget, explainBody } from "./explain.ts";
@@ -39,11 +40,13 @@ import {
   createConnector,
   GuestHttpAgent,
   GuestHttpsAgent,
+  serve,
 } from "./http.ts";
 import { type AttachIvshmem, attachIvshmem } from "./ivshmem.ts";
 import { decodeNothing } from "./open-channel.ts";
 import { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
-import { GuestSocket, type StreamOptions } from "./socket.ts";
+import { GuestSocket } from "./socket.ts";
+import { callArguments, requireSignal } from "./socket-arguments.ts";
 
 export interface AttachOptions extends AbortOptions {
   /** Time limit, in milliseconds. Default 10 seconds. */
@@ -58,14 +61,6 @@ export interface AttachOptions extends AbortOptions {
    * it fails if nothing is given back meanwhile. 0: it fails at once. Default 10 seconds.
    */
   readonly roomTimeoutMs?: number | undefined;
-}
-
-export interface ConnectOptions extends StreamOptions {
-  /** A name, which the host resolves, or a literal address. Default "localhost". */
-  readonly host?: string | undefined;
-  readonly port: number;
-  /** The host's time limit of connecting, in milliseconds; 0, the default, leaves it to the host. */
-  readonly timeoutMs?: number | undefined;
 }
 
 /** What the host wants the guest to run with. */
@@ -87,7 +82,6 @@ const ROOM_TIMEOUT_MS = 10_000;
 export class Guest extends GuestFiles<GuestEvents> {
   readonly #engine: Engine;
   readonly #attachment: Attachment;
-  readonly #servers: Set<GuestServer> = new Set();
   #closing: Promise<void> | undefined;
 
   private constructor(attachment: Attachment, options: AttachOptions) {
@@ -170,43 +164,51 @@ export class Guest extends GuestFiles<GuestEvents> {
 
   /** Connects to a TCP server through the host; resolves once connected. The signal covers the connecting only. */
   connect(options: ConnectOptions): Promise<GuestSocket>;
-  connect(port: number, host?: string, options?: Omit<ConnectOptions, "host" | "port">): Promise<GuestSocket>;
   connect(
-    first: number | ConnectOptions,
+    port: number | string,
+    host?: string,
+    options?: Omit<ConnectOptions, "host" | "port">,
+  ): Promise<GuestSocket>;
+  connect(
+    first: number | string | ConnectOptions,
     host?: string,
     rest?: Omit<ConnectOptions, "host" | "port">,
   ): Promise<GuestSocket> {
-    const options = typeof first === "number" ? { ...rest, host, port: first } : first;
     return new Promise((resolve, reject) => {
-      const { signal, ...whole } = options;
+      const isWhole = typeof first === "object" && first !== null;
+      const { signal, ...whole } = isWhole ? first : { ...rest, host, port: first };
+      if (signal !== undefined) requireSignal(signal, "options.signal");
       throwIfAborted(signal);
       this.#engine.check();
       this.#untilConnected(this.createConnection(whole), signal).then(resolve, reject);
     });
   }
 
-  /** As net.createConnection(): a socket that is connecting. The signal destroys it whenever it aborts. */
-  createConnection(options: ConnectOptions, onConnect?: () => void): GuestSocket {
-    const { port, timeoutMs = 0 } = options;
-    const host = options.host ?? "localhost";
-    if (!Number.isInteger(port) || port < 0 || port > 65535) {
-      throw new RangeError(`options.port should be >= 0 and < 65536. Received ${port}.`);
-    }
-    const socket = new GuestSocket(this.#engine, options);
-    if (onConnect !== undefined) socket.once("connect", onConnect);
-    const open = {
-      protocol: Protocol.TCP_CONNECT,
-      body: ConnectRequest.encode({ host, port, timeoutMs }),
-      context: { syscall: "connect", address: host, port },
-      decode: ConnectReply.decode,
-    };
-    socket._open(open, options.ringBytes);
-    return socket;
+  /**
+   * As net.createConnection(): a socket that is connecting. The signal destroys it whenever it aborts. Without arguments: as
+   * createSocket().
+   */
+  createConnection(options: ConnectOptions, onConnect?: () => void): GuestSocket;
+  createConnection(port: number | string, host?: string, onConnect?: () => void): GuestSocket;
+  createConnection(port: number | string, onConnect?: () => void): GuestSocket;
+  createConnection(): GuestSocket;
+  createConnection(...args: unknown[]): GuestSocket {
+    if (args.length === 0) return this.createSocket();
+    const { options, listener } = callArguments(args);
+    const socket = this.createSocket(options);
+    if (options.timeout) socket.setTimeout(options.timeout as number);
+    return socket.connect(options as unknown as ConnectOptions, listener);
+  }
+
+  /** As `new net.Socket()`: call connect() on the result. For libraries that connect a socket themselves, such as pg. */
+  createSocket(options: StreamOptions = {}): GuestSocket {
+    return new GuestSocket(this.#engine, options);
   }
 
   /** A stream on which the monitor sends back what it gets. */
   async echo(options: StreamOptions = {}): Promise<GuestSocket> {
     const { signal, ...whole } = options;
+    if (signal !== undefined) requireSignal(signal, "options.signal");
     throwIfAborted(signal);
     this.#engine.check();
     const socket = new GuestSocket(this.#engine, whole);
@@ -214,9 +216,10 @@ export class Guest extends GuestFiles<GuestEvents> {
       protocol: Protocol.ECHO,
       body: encodeUtf8(""),
       context: { syscall: "echo" },
+      ringBytes: options.ringBytes,
       decode: decodeNothing,
     };
-    socket._open(open, options.ringBytes);
+    socket._open(open);
     return await this.#untilConnected(socket, signal);
   }
 
@@ -245,12 +248,35 @@ export class Guest extends GuestFiles<GuestEvents> {
     });
   }
 
-  /** Listens on an address of the host's; resolves once it does. The signal closes the server whenever it aborts. */
+  /**
+   * Listens on an address of the host's; resolves once it does. The signal closes the server whenever it aborts. The port is 0 where
+   * none is given: the host picks one.
+   */
   listen(
     options: ListenOptions & ServerOptions,
     onConnection?: (socket: GuestSocket) => void,
+  ): Promise<GuestServer>;
+  listen(port: number | string, onConnection?: (socket: GuestSocket) => void): Promise<GuestServer>;
+  listen(
+    port: number | string,
+    host: string,
+    onConnection?: (socket: GuestSocket) => void,
+  ): Promise<GuestServer>;
+  listen(...args: unknown[]): Promise<GuestServer> {
+    const { options, listener } = callArguments(args);
+    return this.#listen(args[0], { port: 0, ...options }, listener as (socket: GuestSocket) => void);
+  }
+
+  #listen(
+    first: unknown,
+    options: ListenOptions & ServerOptions,
+    onConnection: ((socket: GuestSocket) => void) | undefined,
   ): Promise<GuestServer> {
     return new Promise((resolve, reject) => {
+      if (first == null || typeof first === "function") {
+        throw invalidType("options", "{ port, host }, or a port; { port: 0 } for any", first);
+      }
+      if (options.signal !== undefined) requireSignal(options.signal, "options.signal");
       throwIfAborted(options.signal);
       const server = this.createServer(options, onConnection);
       const onListening = (): void => {
@@ -275,12 +301,22 @@ export class Guest extends GuestFiles<GuestEvents> {
   }
 
   /** As net.createServer(): call listen() on the result. */
-  createServer(options: ServerOptions = {}, onConnection?: (socket: GuestSocket) => void): GuestServer {
+  createServer(options?: ServerOptions, onConnection?: (socket: GuestSocket) => void): GuestServer;
+  createServer(onConnection: (socket: GuestSocket) => void): GuestServer;
+  createServer(
+    options: ServerOptions | ((socket: GuestSocket) => void) = {},
+    onConnection?: (socket: GuestSocket) => void,
+  ): GuestServer {
     this.#engine.check();
-    const server = new GuestServer(this.#engine, options, onConnection);
-    server.once("listening", () => this.#servers.add(server));
-    server.once("close", () => this.#servers.delete(server));
-    return server;
+    return new GuestServer(this.#engine, options, onConnection);
+  }
+
+  /**
+   * Listens, and lets a server of node:http, node:https, node:http2, node:tls or node:net serve what comes. Closing either closes the
+   * other, its idle connections as well.
+   */
+  async serve(server: Server, options: ListenOptions & ServerOptions): Promise<GuestServer> {
+    return await serve(this, server, options);
   }
 
   /** Arguments and environment that the host has for this guest. */
@@ -362,7 +398,7 @@ export class Guest extends GuestFiles<GuestEvents> {
 
   async #close(): Promise<void> {
     if (this.#engine.ended === undefined) {
-      for (const server of this.#servers) server.close();
+      for (const server of this.#engine.servers) server.close();
       this.closeFiles();
       await this.#engine.quiet();
       this.#engine.detach();
@@ -376,9 +412,16 @@ async function attachmentFor(
   deadline: number,
   signal: AbortSignal | undefined,
 ): Promise<Attachment> {
-  if (typeof to === "string") return await attachSocket(to, deadline, signal);
-  if ("ivshmem" in to) return await attachIvshmem(to.ivshmem === true ? {} : to.ivshmem, deadline, signal);
-  return "fd" in to ? await attachDescriptor(to.fd, deadline, signal) : attachmentOf(to);
+  if (typeof to === "string" && to !== "") return await attachSocket(to, deadline, signal);
+  if (typeof to === "object" && to !== null) {
+    if ("ivshmem" in to) return await attachIvshmem(to.ivshmem === true ? {} : to.ivshmem, deadline, signal);
+    if ("fd" in to) return await attachDescriptor(to.fd, deadline, signal);
+    if ("memory" in to && "doorbell" in to) return attachmentOf(to);
+  }
+  const what =
+    "the path of the monitor's attach socket, { fd }, { ivshmem: true } or { memory, doorbell }; " +
+    "a path from the environment, such as RINGWAY_SOCKET, may not be set";
+  throw invalidType("to", what, to);
 }
 
 /** The longest start of `text` with at most TEXT_MAX_BYTES bytes. */

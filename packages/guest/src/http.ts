@@ -4,20 +4,24 @@
 
 import * as http from "node:http";
 import * as https from "node:https";
-import { isIP, type Socket } from "node:net";
+import { isIP, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
-import type { GuestSocket, StreamOptions } from "./socket.ts";
+import type { ConnectOptions, ConnectTarget } from "./connect.ts";
+import type { GuestServer, ListenOptions, ServerOptions } from "./server.ts";
+import type { GuestSocket } from "./socket.ts";
 
 /** What the agents need of a guest. */
 export interface Connects {
-  createConnection(options: ConnectTarget & StreamOptions): GuestSocket;
+  createConnection(options: ConnectOptions): GuestSocket;
 }
 
-interface ConnectTarget {
-  readonly host: string;
-  readonly port: number;
-  readonly timeoutMs?: number | undefined;
+/** What serve() needs of it. */
+export interface Listens {
+  listen(
+    options: ListenOptions & ServerOptions,
+    onConnection: (socket: GuestSocket) => void,
+  ): Promise<GuestServer>;
 }
 
 type OnSocket = (error: Error | null, socket: Duplex) => void;
@@ -129,6 +133,29 @@ export function createConnector(guest: Connects, init: ConnectorInit = {}): Conn
       callback(null, socket as unknown as Socket);
     });
   };
+}
+
+/** Node's HTTP servers close those of their connections that are between two requests. */
+interface Idles {
+  closeIdleConnections?(): void;
+}
+
+/**
+ * Gives the connections of a listener on the host to a server of Node's. It is told that it listens: its own time limits begin then,
+ * and it knows its connections.
+ */
+export async function serve(
+  guest: Listens,
+  server: Server,
+  options: ListenOptions & ServerOptions,
+): Promise<GuestServer> {
+  const { allowHalfOpen, pauseOnConnect } = server as Pick<ServerOptions, "allowHalfOpen" | "pauseOnConnect">;
+  const whole = { allowHalfOpen, pauseOnConnect, ...options };
+  const listener = await guest.listen(whole, (socket) => server.emit("connection", socket));
+  listener._onClose = () => (server as Idles).closeIdleConnections?.();
+  server.once("close", () => listener.close());
+  server.emit("listening");
+  return listener;
 }
 
 /** "[::1]" as it stands in a URL, without its brackets. */

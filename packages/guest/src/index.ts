@@ -4,6 +4,7 @@ export { ProtocolError } from "@ringway/control";
 export type { AttachDescriptor, AttachMemory } from "./attach.ts";
 export type { BellListener, GuestBell } from "./bell.ts";
 export { ChannelBell } from "./channel-bell.ts";
+export type { ConnectOptions, ConnectTarget, StreamOptions } from "./connect.ts";
 export type { CpOptions } from "./copy.ts";
 export { GuestDir, type OpendirOptions } from "./dir.ts";
 export { AbortError, RefusedError, RingwayError } from "./errors.ts";
@@ -21,7 +22,7 @@ export {
   type WriteStreamOptions,
 } from "./file-stream.ts";
 export type { AbortOptions, Listing, MkdirOptions, ReaddirOptions } from "./fs.ts";
-export { type AttachOptions, type ConnectOptions, Guest, type GuestArgs } from "./guest.ts";
+export { type AttachOptions, Guest, type GuestArgs } from "./guest.ts";
 export { type EncodingOptions, GuestFiles } from "./guest-files.ts";
 export {
   type Connector,
@@ -34,7 +35,7 @@ export {
 export type { AttachIvshmem, IvshmemPlaces } from "./ivshmem.ts";
 export type { OpenFlags, PathLike } from "./paths.ts";
 export { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
-export { GuestSocket, type SocketAddress, type StreamOptions } from "./socket.ts";
+export { GuestSocket, type SocketAddress } from "./socket.ts";
 export {
   GuestBigIntStats,
   GuestDirent,

@@ -7,8 +7,10 @@ import type { Channel } from "./channel.ts";
 import { takeChunk } from "./chunks.ts";
 
 export interface ReadTarget {
+  /** Where the next chunk is to lie, if it is the target that says so. */
+  into?(): Uint8Array;
   /** Takes a chunk; false: enough for now. */
-  push(chunk: Buffer): boolean;
+  push(chunk: Uint8Array): boolean;
   /** The host ended, and everything before that was pushed. */
   end(): void;
   /** The host broke the stream, and everything before that was pushed. */
@@ -48,6 +50,12 @@ export class ReadPump {
     this.step();
   }
 
+  /** It wants none for now. */
+  unwant(): void {
+    this.#wanted = false;
+    if (!this.#ended && this.#channel.open) this.#channel.pipe.toGuest.unwantData();
+  }
+
   step(): void {
     const channel = this.#channel;
     if (this.#ended || !channel.open) return;
@@ -78,8 +86,9 @@ export class ReadPump {
         channel.engine.stepAgain(channel);
         return;
       }
-      const size = Math.min(readable, chunkBytes);
-      const chunk = takeChunk(size);
+      const into = this.#target.into?.();
+      const size = Math.min(readable, into?.length ?? chunkBytes);
+      const chunk = into?.subarray(0, size) ?? takeChunk(size);
       ring.copy(chunk);
       if (ring.advance(size)) channel.signal();
       this.bytesRead += size;

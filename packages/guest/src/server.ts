@@ -1,5 +1,8 @@
 // A listener on the host, as a server that behaves like net.Server.
 //
+//   new ─ listen() ─▶ opening ─ Opened ─▶ listening ─ close() ─▶ new; 'close' when the host has closed its listener, and all
+//                        └─ refused, close() ─▶ new                   connections have ended
+//
 // Fresh streams are posted to the host ahead of connections (Accept), so that a connection costs no round trip; each that is
 // served is replaced. What the host cannot accept waits in its kernel's backlog.
 
@@ -19,12 +22,14 @@ import {
   parseIp,
   Violation,
 } from "@ringway/control";
+import { invalidType, invalidValue } from "./argument-errors.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
-import { errnoError, RingwayError, replyError, resetError } from "./errors.ts";
+import { errnoError, RingwayError, replyError, resetError, unsupported } from "./errors.ts";
 import { openChannel } from "./open-channel.ts";
 import { type Rings, ringWish, STREAM_RINGS } from "./room.ts";
 import { GuestSocket, type SocketAddress, socketAddress } from "./socket.ts";
+import { callArguments, nodeError, portNumber, requireNumber, requireSignal } from "./socket-arguments.ts";
 import { isUnknown } from "./unknown.ts";
 
 export interface ServerOptions {
@@ -33,6 +38,10 @@ export interface ServerOptions {
   /** As in net.createServer(): connections start paused. */
   readonly pauseOnConnect?: boolean | undefined;
   readonly highWaterMark?: number | undefined;
+  /** Accepted: the host's sockets never delay, and are kept alive. */
+  readonly noDelay?: boolean | undefined;
+  readonly keepAlive?: boolean | undefined;
+  readonly keepAliveInitialDelay?: number | undefined;
   /** Streams posted ahead of connections. Default 16. */
   readonly acceptsAhead?: number | undefined;
   /** Size of each ring of an accepted connection, in bytes. Default as for connect(). */
@@ -40,8 +49,8 @@ export interface ServerOptions {
 }
 
 export interface ListenOptions {
-  /** Default 0: the host picks one. */
-  readonly port?: number | undefined;
+  /** 0: the host picks one. */
+  readonly port?: number | string | undefined;
   /** A literal address of the host's. Default "127.0.0.1". */
   readonly host?: string | undefined;
   readonly backlog?: number | undefined;
@@ -49,11 +58,23 @@ export interface ListenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** As net.Server's 'drop' tells it. */
+export interface DroppedConnection {
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly localFamily: string;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly remoteFamily: string;
+}
+
 interface ServerEvents {
   listening: [];
   connection: [GuestSocket];
   close: [];
   error: [Error];
+  /** A connection beyond maxConnections was closed. */
+  drop: [DroppedConnection];
   /** An accept failed on the host (EMFILE, ...), or a stream could not be posted; the server goes on. */
   acceptError: [Error];
 }
@@ -61,15 +82,25 @@ interface ServerEvents {
 /** Accepts, and what became of some. */
 const LISTENER_RINGS: Rings = { toHostBytes: 16 * 1024, toGuestBytes: 16 * 1024 };
 const RETRY_MS = 100;
+const EINVAL = 22;
 const ECANCELED = 125;
 
 export class GuestServer extends EventEmitter<ServerEvents> {
   /** As net.Server: connections beyond this many are destroyed at once. */
   maxConnections: number | undefined = undefined;
+  /** As net.Server: what connections begin with. */
+  allowHalfOpen: boolean;
+  pauseOnConnect: boolean;
+  noDelay: boolean;
+  keepAlive: boolean;
+  keepAliveInitialDelay: number;
+  highWaterMark: number | undefined;
+  /** Internal: what else is to close with this. */
+  _onClose: () => void = () => {};
   readonly #engine: Engine;
   readonly #options: ServerOptions;
-  readonly #opening: AbortController = new AbortController();
-  #state: "new" | "opening" | "listening" | "closed" = "new";
+  #opening: AbortController = new AbortController();
+  #state: "new" | "opening" | "listening" = "new";
   #channel: Channel | undefined;
   #reader: FrameReader | undefined;
   #writer: FrameWriter | undefined;
@@ -79,7 +110,8 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   #held = false;
   /** The host has not closed its listener yet. */
   #unbinding = false;
-  #closeEmitted = false;
+  /** 'close' is to come, unless it listens again before. */
+  #closing = false;
   #stopSignal: () => void = () => {};
   /** Streams wanted ahead; shrinks where the host takes fewer. */
   #target: number;
@@ -91,43 +123,67 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   #retry: NodeJS.Timeout | undefined;
 
   /** Internal: use Guest.listen() or Guest.createServer(). */
-  constructor(engine: Engine, options: ServerOptions = {}, listener?: (socket: GuestSocket) => void) {
+  constructor(
+    engine: Engine,
+    first: ServerOptions | ((socket: GuestSocket) => void) | null = {},
+    second?: (socket: GuestSocket) => void,
+  ) {
     super();
+    const [options, listener] = typeof first === "function" ? [{}, first] : [first ?? {}, second];
+    if (typeof options !== "object") throw invalidType("options", "of type object", options);
+    const { keepAliveInitialDelay, highWaterMark } = options as ServerOptions;
+    if (keepAliveInitialDelay !== undefined) {
+      requireNumber(keepAliveInitialDelay, "options.keepAliveInitialDelay");
+    }
+    if (highWaterMark !== undefined) requireNumber(highWaterMark, "options.highWaterMark");
     this.#engine = engine;
     this.#options = options;
-    // One for each stream that is being made.
-    setMaxListeners(0, this.#opening.signal);
-    this.#target = Math.max(1, options.acceptsAhead ?? 16);
-    if (listener !== undefined) this.on("connection", listener);
+    this.allowHalfOpen = options.allowHalfOpen ?? false;
+    this.pauseOnConnect = Boolean(options.pauseOnConnect);
+    this.noDelay = Boolean(options.noDelay);
+    this.keepAlive = Boolean(options.keepAlive);
+    this.keepAliveInitialDelay = Math.trunc(Math.max(0, keepAliveInitialDelay ?? 0) / 1000);
+    this.highWaterMark = highWaterMark !== undefined && highWaterMark < 0 ? undefined : highWaterMark;
+    this.#target = this.#acceptsAhead;
+    if (typeof listener === "function") this.on("connection", listener);
+  }
+
+  get #acceptsAhead(): number {
+    return Math.max(1, this.#options.acceptsAhead ?? 16);
   }
 
   get listening(): boolean {
     return this.#state === "listening";
   }
 
-  listen(port?: number, host?: string, backlog?: number, listener?: () => void): this;
-  listen(port?: number, host?: string, listener?: () => void): this;
-  listen(port?: number, listener?: () => void): this;
+  /** As net.Server, in all of its forms but those with a path or a handle; also after it was closed. */
+  listen(port?: number | string, host?: string, backlog?: number, listener?: () => void): this;
+  listen(port?: number | string, host?: string, listener?: () => void): this;
+  listen(port?: number | string, backlog?: number, listener?: () => void): this;
+  listen(port?: number | string, listener?: () => void): this;
+  listen(listener?: () => void): this;
   listen(options: ListenOptions, listener?: () => void): this;
   listen(...args: unknown[]): this {
-    const last = args.at(-1);
-    if (typeof last === "function") this.once("listening", last as () => void);
-    const plain = args.filter((arg) => typeof arg !== "function");
-    const options: ListenOptions =
-      typeof plain[0] === "object" && plain[0] !== null
-        ? plain[0]
-        : { port: plain[0] as number, host: plain[1] as string, backlog: plain[2] as number };
-    this.#listen(options);
+    if (this.#state !== "new") {
+      const message = "Listen method has been called more than once without closing.";
+      throw nodeError(Error, "ERR_SERVER_ALREADY_LISTEN", message);
+    }
+    const { options, listener } = callArguments(args);
+    if (listener !== undefined) this.once("listening", listener);
+    const anyPort = args.length === 0 || typeof args[0] === "function";
+    const isAny = anyPort || options.port === null || ("port" in options && options.port === undefined);
+    this.#listen(
+      isAny ? { ...options, port: 0 } : options,
+      args.slice(1).find((arg) => Number(arg) >= 0),
+    );
     return this;
   }
 
   /** As net.Server: no more connections; 'close' once those that are open have ended. */
   close(callback?: (error?: Error) => void): this {
-    if (callback !== undefined) {
-      if (this.#state === "new" || this.#closeEmitted) {
-        const error = new RingwayError("ERR_SERVER_NOT_RUNNING", "Server is not running.");
-        process.nextTick(callback, error);
-      } else this.once("close", callback);
+    if (typeof callback === "function") {
+      const error = nodeError(Error, "ERR_SERVER_NOT_RUNNING", "Server is not running.");
+      this.once("close", this.#state === "new" ? () => callback(error) : callback);
     }
     this.#close();
     return this;
@@ -157,38 +213,36 @@ export class GuestServer extends EventEmitter<ServerEvents> {
 
   /** Stops listening, and waits for the connections that are open. */
   [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state === "new" || this.#closeEmitted) return Promise.resolve();
+    if (this.#state === "new" && !this.#closing) return Promise.resolve();
     return new Promise((resolve) => void this.close(() => resolve()));
   }
 
-  #listen(options: ListenOptions): void {
-    if (this.#state !== "new") {
-      throw new RingwayError("ERR_SERVER_ALREADY_LISTEN", "Listen method has been called more than once");
-    }
-    this.#state = "opening";
-    const host = options.host ?? "127.0.0.1";
-    const port = options.port ?? 0;
-    if (!Number.isInteger(port) || port < 0 || port > 65535) {
-      throw new RangeError(`options.port should be >= 0 and < 65536. Received ${port}.`);
-    }
+  #listen(options: Record<string, unknown>, second: unknown): void {
+    const { host = "127.0.0.1", signal } = options;
+    if (signal !== undefined) requireSignal(signal, "options.signal");
+    refuse(options);
+    const port = portNumber(options.port, "options.port");
+    const backlog = Number(options.backlog) || Number(second) || 511;
+    if (typeof host !== "string") throw invalidType("options.host", "of type string", host);
     const context = { syscall: "listen", address: host, port };
     const address = parseIp(host === "localhost" ? "127.0.0.1" : host);
+    this.#state = "opening";
+    this.#closing = false;
+    this.#opening = new AbortController();
+    // One for each stream that is being made.
+    setMaxListeners(0, this.#opening.signal);
+    this.#target = this.#acceptsAhead;
     this.#updateHold();
     if (address === undefined) {
-      process.nextTick(() => this.#fail(errnoError(22, context)));
+      process.nextTick(() => this.#fail(errnoError(EINVAL, context)));
       return;
     }
-    const { signal } = options;
-    if (signal !== undefined) {
-      const close = (): void => void this.close();
-      if (signal.aborted) process.nextTick(close);
-      signal.addEventListener("abort", close, { once: true });
-      this.#stopSignal = () => signal.removeEventListener("abort", close);
-    }
+    this.#closeOn(signal);
     const body = ListenRequest.encode({
-      backlog: options.backlog ?? 511,
+      backlog: Math.min(Math.trunc(backlog), 0xffff),
       address: { family: address.length === 4 ? 4 : 6, port, address },
     });
+    const opening = this.#opening.signal;
     openChannel(
       this.#engine,
       {
@@ -196,22 +250,29 @@ export class GuestServer extends EventEmitter<ServerEvents> {
         body,
         rings: ringWish(undefined, LISTENER_RINGS),
         context,
-        signal: this.#opening.signal,
+        signal: opening,
       },
       (opened) => ListenReply.decode(opened).bound,
     ).then(
-      ({ channel, opened }) => this.#begin(channel, opened),
+      ({ channel, opened }) => {
+        if (opening.aborted) channel.finish();
+        else this.#begin(channel, opened);
+      },
       (error: Error) => {
-        if (this.#state === "opening") this.#fail(error);
+        if (!opening.aborted) this.#fail(error);
       },
     );
   }
 
+  #closeOn(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const close = (): void => void this.close();
+    if (signal.aborted) process.nextTick(close);
+    signal.addEventListener("abort", close, { once: true });
+    this.#stopSignal = () => signal.removeEventListener("abort", close);
+  }
+
   #begin(channel: Channel, bound: InetAddress): void {
-    if (this.#state !== "opening") {
-      channel.finish();
-      return;
-    }
     if (!channel.open) {
       this.#fail(resetError("listen", this.#engine.ended));
       return;
@@ -219,6 +280,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#state = "listening";
     this.#bound = bound;
     this.#channel = channel;
+    this.#engine.servers.add(this);
     this.#reader = new FrameReader(channel.pipe.toGuest);
     this.#writer = new FrameWriter(channel.pipe.toHost);
     channel.user = {
@@ -360,36 +422,47 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   }
 
   #connection(channel: Channel, endpoints: Incoming): void {
-    if (this.maxConnections !== undefined && this.#connections >= this.maxConnections) {
-      channel.abort();
+    if (this.maxConnections && this.#connections >= this.maxConnections) {
+      channel.finish();
+      this.emit("drop", dropped(endpoints));
       return;
     }
-    const { allowHalfOpen, highWaterMark, pauseOnConnect } = this.#options;
+    const { allowHalfOpen, highWaterMark } = this;
     const socket = new GuestSocket(this.#engine, { allowHalfOpen, highWaterMark });
+    socket.server = this;
     this.#connections++;
     socket.once("close", () => {
       this.#connections--;
       this.#emitCloseIfDone();
     });
     socket._adopt({ channel, opened: endpoints });
-    if (pauseOnConnect) socket.pause();
+    if (this.pauseOnConnect) socket.pause();
     else socket.read(0);
     this.emit("connection", socket);
   }
 
+  /** 'close' follows where it has listened. */
   #fail(error: Error): void {
-    if (this.#state === "closed") return;
-    this.#close();
+    if (this.#state === "new") return;
+    if (this.#state === "listening") this.#close();
+    else this.#leave();
     this.emit("error", error);
   }
 
+  /** 'close' comes also where it did not listen, as from net.Server. */
   #close(): void {
-    if (this.#state === "closed") return;
-    const wasNew = this.#state === "new";
-    this.#state = "closed";
+    this.#closing = true;
+    if (this.#state !== "new") this.#leave();
+    this.#emitCloseIfDone();
+  }
+
+  #leave(): void {
+    this.#state = "new";
+    this.#engine.servers.delete(this);
     this.#stopSignal();
     this.#opening.abort(new RingwayError("ECANCELED", "the server was closed", { errno: -ECANCELED }));
     clearTimeout(this.#retry);
+    this.#retry = undefined;
     const channel = this.#channel;
     this.#channel = undefined;
     this.#bound = undefined;
@@ -404,20 +477,60 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       });
     }
     this.#updateHold();
-    if (!wasNew) this.#emitCloseIfDone();
+    this._onClose();
   }
 
   #emitCloseIfDone(): void {
-    if (this.#state !== "closed" || this.#unbinding || this.#connections > 0 || this.#closeEmitted) return;
-    this.#closeEmitted = true;
+    if (!this.#closing || this.#unbinding || this.#connections > 0) return;
+    this.#closing = false;
     process.nextTick(() => this.emit("close"));
   }
 
   #updateHold(): void {
-    const hold = this.#referenced && (this.#state === "opening" || this.#state === "listening");
+    const hold = this.#referenced && this.#state !== "new";
     if (hold === this.#held) return;
     this.#held = hold;
     if (hold) this.#engine.hold();
     else this.#engine.unhold();
   }
+}
+
+/** With events.captureRejections, as net.Server: a listener that is async and fails breaks its connection. */
+Object.defineProperty(GuestServer.prototype, EventEmitter.captureRejectionSymbol, {
+  value(this: GuestServer, error: Error, event: string, socket: GuestSocket): void {
+    if (event === "connection") socket.destroy(error);
+    else this.emit("error", error);
+  },
+});
+
+/** Forms of listen() that a guest has not. */
+function refuse(options: Record<string, unknown>): void {
+  if (typeof options.fd === "number" || options.handle !== undefined) {
+    throw unsupported(
+      "listen",
+      "a guest listens through its host: pass { port, host } instead of a descriptor or handle",
+    );
+  }
+  if (typeof options.port === "number" || typeof options.port === "string") return;
+  if (typeof options.path === "string") {
+    throw unsupported(
+      "listen",
+      "a guest listens by TCP: pass { port, host } instead of a path",
+      options.path,
+    );
+  }
+  const isNamed = "port" in options || "path" in options;
+  throw invalidValue("options", options, isNamed ? "is invalid" : 'must have the property "port" or "path"');
+}
+
+function dropped({ local, peer }: Incoming): DroppedConnection {
+  const [here, there] = [socketAddress(local), socketAddress(peer)];
+  return {
+    localAddress: here.address,
+    localPort: here.port,
+    localFamily: here.family,
+    remoteAddress: there.address,
+    remotePort: there.port,
+    remoteFamily: there.family,
+  };
 }

@@ -1,5 +1,7 @@
 // A stream of raw bytes as a Duplex that behaves like net.Socket.
 //
+//   new ─ connect() ─▶ connecting ─ Opened ─▶ open ─▶ destroyed ─ connect() ─▶ connecting ...
+//
 // Before it is connected, what is written waits in the Writable; afterwards it goes into the ring, and from then on a write
 // that has called back is as good as given to a kernel: it goes out, whatever happens to this object.
 //
@@ -8,14 +10,24 @@
 //
 //   open ─ RESET, or nobody takes what is written ─▶ failing ─ all was read, or a write has failed and nobody reads ─▶ destroyed
 
-import { addAbortSignal, Duplex } from "node:stream";
+import type { OnReadOpts } from "node:net";
+import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 import { Closed, formatIp, type InetAddress, type TcpEndpoints } from "@ringway/control";
+import { invalidValue } from "./argument-errors.ts";
 import type { Channel } from "./channel.ts";
+import { type ConnectOptions, connectOpen, type SocketOpen, type StreamOptions } from "./connect.ts";
 import type { Engine } from "./engine.ts";
-import { type ErrorContext, errnoError, forDestroy, resetError } from "./errors.ts";
+import { errnoError, forDestroy, resetError, unsupported } from "./errors.ts";
 import { type OpenedChannel, openChannel } from "./open-channel.ts";
 import { ReadPump } from "./read-pump.ts";
 import { ringWish, STREAM_RINGS } from "./room.ts";
+import {
+  callArguments,
+  nodeError,
+  requireFunction,
+  requireNumber,
+  timerDuration,
+} from "./socket-arguments.ts";
 import { WritePump } from "./write-pump.ts";
 
 /** What net.Socket's address() gives. */
@@ -25,29 +37,11 @@ export interface SocketAddress {
   port: number;
 }
 
-/** Options of every raw stream, named as node:net names them. */
-export interface StreamOptions {
-  /** False, the default: this side ends as soon as the other has. */
-  readonly allowHalfOpen?: boolean | undefined;
-  /**
-   * Size of each of the two rings, in bytes; the host rounds it, and may give less. Default 256 KiB, and less the more of the region
-   * is used.
-   */
-  readonly ringBytes?: number | undefined;
-  /** Destroys the stream when it aborts, at any time. */
-  readonly signal?: AbortSignal | undefined;
-  readonly highWaterMark?: number | undefined;
-}
-
-/** How a socket gets its stream. Internal. */
-export interface SocketOpen {
-  readonly protocol: number;
-  readonly body: Uint8Array;
-  readonly context: ErrorContext;
-  decode(body: Uint8Array): TcpEndpoints | undefined;
-}
-
 const EPIPE = 32;
+const EALREADY = 114;
+const ECANCELED = 125;
+
+type Callback = (error?: Error | null) => void;
 
 /** A connection through the host. Emits what net.Socket emits: 'connect', 'ready', 'timeout', 'close' with hadError... */
 export class GuestSocket extends Duplex {
@@ -55,8 +49,12 @@ export class GuestSocket extends Duplex {
   connecting = false;
   /** As net.Socket: the time set with setTimeout(). */
   timeout: number | undefined = undefined;
+  /** As net.Socket: the server that accepted it, or null. */
+  server: unknown = null;
   readonly #engine: Engine;
-  readonly #opening: AbortController = new AbortController();
+  readonly #ringBytes: number | undefined;
+  readonly #onread: OnRead | undefined;
+  #opening: AbortController = new AbortController();
   #channel: Channel | undefined;
   #reader: ReadPump | undefined;
   #writer: WritePump | undefined;
@@ -66,9 +64,9 @@ export class GuestSocket extends Duplex {
   #resetting = false;
   #timer: NodeJS.Timeout | undefined;
   /** A chunk that was written before the stream was connected, and the _final that was. */
-  #early: { chunks: Uint8Array[]; callback: (error?: Error | null) => void } | undefined;
-  #earlyFinal: ((error?: Error | null) => void) | undefined;
-  #writeCallback: ((error?: Error | null) => void) | undefined;
+  #early: { chunks: Uint8Array[]; callback: Callback } | undefined;
+  #earlyFinal: Callback | undefined;
+  #writeCallback: Callback | undefined;
   #wanted = false;
   /** Where it is piped to. */
   readonly #pipes: Set<NodeJS.WritableStream> = new Set();
@@ -76,32 +74,73 @@ export class GuestSocket extends Duplex {
   #failure: Error | undefined;
   #writeFailed = false;
 
-  /** Internal: use Guest.connect() or Guest.createConnection(). */
+  /** Internal: use Guest.connect(), Guest.createConnection() or Guest.createSocket(). */
   constructor(engine: Engine, options: StreamOptions = {}) {
-    super({
-      allowHalfOpen: options.allowHalfOpen ?? false,
-      emitClose: false,
-      autoDestroy: true,
-      ...(options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark }),
-    });
+    super(duplexOptions(options));
     this.#engine = engine;
+    this.#ringBytes = options.ringBytes;
+    if (options.onread != null) this.#onread = new OnRead(options.onread);
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
+    this.on("end", () => {
+      if (!this.allowHalfOpen) this.write = writeAfterEnd;
+    });
+  }
+
+  /** Connects as net.Socket does, also a socket that was closed before. */
+  connect(options: Omit<ConnectOptions, keyof StreamOptions>, listener?: () => void): this;
+  connect(port: number | string, host: string, listener?: () => void): this;
+  connect(port: number | string, listener?: () => void): this;
+  connect(...args: unknown[]): this {
+    const { options, listener } = callArguments(args);
+    if (listener !== undefined) this.once("connect", listener);
+    const open = connectOpen(options, this.#ringBytes);
+    if (this.destroyed) this.#renew();
+    this.#touchTimer();
+    if (this.connecting) process.nextTick(() => this.destroy(errnoError(EALREADY, open.context)));
+    else if (this.#channel !== undefined) process.nextTick(() => this._announce());
+    else this._open(open);
+    return this;
   }
 
   /** Internal: opens a stream for this socket. */
-  _open(open: SocketOpen, ringBytes: number | undefined): void {
+  _open(open: SocketOpen): void {
     this.connecting = true;
     this.#updateHold();
-    const { protocol, body, context } = open;
-    const rings = ringWish(ringBytes, STREAM_RINGS);
-    const request = { protocol, body, rings, context, signal: this.#opening.signal };
-    openChannel(this.#engine, request, (bytes) => open.decode(bytes)).then(
-      (opened) => {
-        this._adopt(opened);
-        this._announce();
-      },
-      (error: Error) => this.destroy(error),
-    );
+    const { signal } = this.#opening;
+    const { failure, protocol, body, context } = open;
+    const fail = (error: Error): void => {
+      // Destroyed meanwhile, and perhaps connecting anew.
+      if (!signal.aborted) this.destroy(open.explain?.(error) ?? error);
+    };
+    if (failure !== undefined) {
+      process.nextTick(fail, failure);
+      return;
+    }
+    const request = { protocol, body, rings: ringWish(open.ringBytes, STREAM_RINGS), context, signal };
+    openChannel(this.#engine, request, (bytes) => open.decode(bytes)).then((opened) => {
+      if (signal.aborted) return opened.channel.abort();
+      this._adopt(opened);
+      this._announce();
+    }, fail);
+  }
+
+  /** As it was before it connected. */
+  #renew(): void {
+    // What net.Socket uses for this: every stream of Node's has it, though no document promises it.
+    const stream = this as unknown as { _undestroy?(): void };
+    if (stream._undestroy === undefined) {
+      throw unsupported("connect", "this version of Node cannot use a stream again: make another socket");
+    }
+    stream._undestroy();
+    delete (this as { write?: unknown }).write;
+    this.#opening = new AbortController();
+    this.#reader = undefined;
+    this.#writer = undefined;
+    this.#endpoints = undefined;
+    this.#resetting = false;
+    this.#wanted = false;
+    this.#failure = undefined;
+    this.#writeFailed = false;
   }
 
   /** Internal: runs over a stream that is open. */
@@ -114,10 +153,12 @@ export class GuestSocket extends Duplex {
     if (!channel.open) return void this.destroy(resetError("read", this.#engine.ended));
     this.#channel = channel;
     this.#endpoints = opened;
+    const onread = this.#onread;
     this.#reader = new ReadPump(channel, {
+      ...(onread === undefined ? {} : { into: () => onread.buffer }),
       push: (chunk) => {
         this.#touchTimer();
-        return this.push(chunk);
+        return onread === undefined ? this.push(chunk) : onread.take(chunk.length) && !this.isPaused();
       },
       end: () => {
         this.#touchTimer();
@@ -141,10 +182,12 @@ export class GuestSocket extends Duplex {
       step: () => this.#step(),
       lost: (error) => {
         this.#channel = undefined;
-        this.destroy(forDestroy(error));
+        this.#failure = forDestroy(error);
+        this.destroy(this.#failure);
       },
     };
     this.#updateHold();
+    this.#touchTimer();
     this.#engine.touch(() => {
       this.#flushEarly();
       if (this.#wanted) this.#reader!.want();
@@ -187,18 +230,18 @@ export class GuestSocket extends Duplex {
   }
   #writtenBefore = 0;
 
-  get bufferSize(): number {
-    return this.writableLength;
+  get bufferSize(): number | undefined {
+    return this.connecting || this.#channel !== undefined ? this.writableLength : undefined;
   }
 
   get localAddress(): string | undefined {
-    return this.#endpoints && formatIp(this.#endpoints.local.address);
+    return this.address().address;
   }
   get localPort(): number | undefined {
-    return this.#endpoints?.local.port;
+    return this.address().port;
   }
   get localFamily(): "IPv4" | "IPv6" | undefined {
-    return this.#endpoints && familyName(this.#endpoints.local);
+    return this.address().family;
   }
   get remoteAddress(): string | undefined {
     return this.#endpoints && formatIp(this.#endpoints.peer.address);
@@ -211,20 +254,21 @@ export class GuestSocket extends Duplex {
   }
 
   /** The local address, or {} while there is none. */
-  address(): SocketAddress | Record<string, never> {
-    return this.#endpoints === undefined ? {} : socketAddress(this.#endpoints.local);
+  address(): Partial<SocketAddress> {
+    const isOpen = !this.destroyed && this.#endpoints !== undefined;
+    return isOpen ? socketAddress(this.#endpoints!.local) : {};
   }
 
   /** As net.Socket: 'timeout' is emitted after `ms` without activity; nothing else happens. 0 turns it off. */
   setTimeout(ms: number, callback?: () => void): this {
+    if (this.destroyed) return this;
     this.timeout = ms;
+    const durationMs = timerDuration(ms, "msecs");
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (ms > 0) {
-      if (callback !== undefined) this.once("timeout", callback);
-      if (!this.destroyed) this.#timer = setTimeout(() => this.emit("timeout"), ms).unref();
-    } else if (callback !== undefined) this.removeListener("timeout", callback);
-    return this;
+    this.#timer = durationMs === 0 ? undefined : setTimeout(() => this.emit("timeout"), durationMs).unref();
+    if (callback === undefined) return this;
+    requireFunction(callback, "callback");
+    return durationMs === 0 ? this.removeListener("timeout", callback) : this.once("timeout", callback);
   }
 
   /** Accepted for compatibility: the host's sockets never delay. */
@@ -249,8 +293,12 @@ export class GuestSocket extends Duplex {
     return this;
   }
 
-  /** Breaks the connection: the peer gets a TCP reset. */
+  /** Breaks the connection, once it is one: the peer gets a TCP reset. */
   resetAndDestroy(): this {
+    if (this.connecting) return this.once("connect", () => this.resetAndDestroy());
+    if (this.#channel === undefined) {
+      return this.destroy(nodeError(Error, "ERR_SOCKET_CLOSED", "Socket is closed"));
+    }
     this.#resetting = true;
     return this.destroy();
   }
@@ -260,6 +308,16 @@ export class GuestSocket extends Duplex {
     if (this.writable) this.end();
     if (this.writableFinished) this.destroy();
     else this.once("finish", () => this.destroy());
+  }
+
+  override pause(): this {
+    if (this.#onread !== undefined) this.#engine.touch(() => this.#reader?.unwant());
+    return super.pause();
+  }
+
+  override resume(): this {
+    if (this.#onread !== undefined && this.#reader !== undefined) this._read();
+    return super.resume();
   }
 
   override read(size?: number): ReturnType<Duplex["read"]> {
@@ -287,28 +345,30 @@ export class GuestSocket extends Duplex {
     else this.#engine.touch(() => this.#reader!.want());
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
     this.#begin([chunk], callback);
   }
 
-  override _writev(entries: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
+  override _writev(entries: { chunk: Buffer }[], callback: Callback): void {
     this.#begin(
       entries.map((entry) => entry.chunk),
       callback,
     );
   }
 
-  override _final(callback: (error?: Error | null) => void): void {
+  override _final(callback: Callback): void {
     if (this.#writer === undefined) {
       this.#earlyFinal = callback;
       return;
     }
     this.#channel?.end();
-    callback();
+    process.nextTick(callback);
   }
 
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+  override _destroy(error: Error | null, callback: Callback): void {
     clearTimeout(this.#timer);
+    // As net.Socket: one that never connected closes without saying whether there was an error.
+    const closed = this.connecting || this.#writer !== undefined ? [error !== null] : [];
     this.connecting = false;
     this.#opening.abort();
     const channel = this.#channel;
@@ -320,19 +380,26 @@ export class GuestSocket extends Duplex {
       else channel.finish();
     }
     this.#updateHold();
-    const pending = this.#writeCallback ?? this.#early?.callback ?? this.#earlyFinal;
+    const early = this.#early?.callback;
+    const pending = this.#writeCallback;
     this.#writeCallback = undefined;
     this.#early = undefined;
     this.#earlyFinal = undefined;
     callback(error);
-    pending?.(error ?? errnoError(125, { syscall: "write" }));
-    process.nextTick(() => this.emit("close", error !== null));
+    pending?.(this.#failure ?? errnoError(ECANCELED, { syscall: "write" }));
+    // As net.Socket: not in the turn in which it was given to the program, which may not have listened yet.
+    const later = closed.length > 0 ? setImmediate : process.nextTick;
+    later(() => {
+      early?.(closedBefore());
+      this.emit("close", ...closed);
+    });
   }
 
-  #begin(chunks: Uint8Array[], callback: (error?: Error | null) => void): void {
+  #begin(chunks: Uint8Array[], callback: Callback): void {
     this.#touchTimer();
     if (this.#writer === undefined) {
-      this.#early = { chunks, callback };
+      if (this.connecting) this.#early = { chunks, callback };
+      else callback(nodeError(Error, "ERR_SOCKET_CLOSED", "Socket is closed"));
       return;
     }
     if (this.#channel === undefined) {
@@ -394,6 +461,68 @@ export class GuestSocket extends Duplex {
     if (hold) this.#engine.hold();
     else this.#engine.unhold();
   }
+}
+
+/** As net.Socket takes them. */
+function duplexOptions(options: StreamOptions): DuplexOptions {
+  const { objectMode, readableObjectMode, writableObjectMode, fd, handle, ...known } =
+    options as StreamOptions & Record<string, unknown>;
+  const modes = { objectMode, readableObjectMode, writableObjectMode };
+  for (const [name, value] of Object.entries(modes)) {
+    if (value) throw invalidValue(`options.${name}`, value, "is not supported");
+  }
+  if (fd !== undefined || handle != null) {
+    throw unsupported(
+      "socket",
+      "a guest's sockets are its monitor's streams: leave out options.fd and options.handle",
+    );
+  }
+  if (known.keepAliveInitialDelay !== undefined) {
+    requireNumber(known.keepAliveInitialDelay, "options.keepAliveInitialDelay");
+  }
+  const { highWaterMark, readableHighWaterMark, writableHighWaterMark } = known;
+  const marks = Object.entries({ highWaterMark, readableHighWaterMark, writableHighWaterMark });
+  return {
+    ...Object.fromEntries(marks.filter(([, value]) => value !== undefined)),
+    allowHalfOpen: Boolean(known.allowHalfOpen),
+    emitClose: false,
+    autoDestroy: true,
+  };
+}
+
+/** net.Socket's `onread`: one buffer, or a function that gives the next. */
+class OnRead {
+  buffer: Uint8Array;
+  readonly #next: (() => Uint8Array) | undefined;
+  readonly #callback: OnReadOpts["callback"];
+
+  constructor({ buffer, callback }: OnReadOpts) {
+    this.#next = typeof buffer === "function" ? buffer : undefined;
+    this.buffer = typeof buffer === "function" ? buffer() : buffer;
+    this.#callback = callback;
+  }
+
+  /** The first `bytes` of the buffer are new. False: enough for now. */
+  take(bytes: number): boolean {
+    const more = this.#callback(bytes, this.buffer) !== false;
+    if (this.#next !== undefined) this.buffer = this.#next();
+    return more;
+  }
+}
+
+/** A socket's write() after the peer's end, where that ends this side: not the program's mistake, so not called one. */
+function writeAfterEnd(this: GuestSocket, ...args: unknown[]): boolean {
+  if (!this.writableEnded) return Duplex.prototype.write.apply(this, args as Parameters<Duplex["write"]>);
+  const error = nodeError(Error, "EPIPE", "This socket has been ended by the other party");
+  const callback = args.find((arg) => typeof arg === "function") as Callback | undefined;
+  if (callback !== undefined) process.nextTick(callback, error);
+  this.destroy(error);
+  return false;
+}
+
+function closedBefore(): Error {
+  const message = "Socket closed before the connection was established";
+  return nodeError(Error, "ERR_SOCKET_CLOSED_BEFORE_CONNECTION", message);
 }
 
 function familyName({ family }: InetAddress): "IPv4" | "IPv6" {

@@ -204,23 +204,29 @@ export class FakeHost {
     } else if (open.protocol === Protocol.TCP_CONNECT) {
       const { port } = ConnectRequest.decode(open.body);
       if (port === Port.REFUSED) {
-        this.#refuse(pipe, frame.requestId, 111, "", signal);
+        this.refuse(pipe, frame.requestId, 111, "");
         return;
       }
       if (port === Port.FORBIDDEN) {
-        this.#refuse(pipe, frame.requestId, 13, "no-net", signal);
+        this.refuse(pipe, frame.requestId, 13, "no-net");
         return;
       }
       stream.relay = this.#relay(port);
       if (port === Port.BLACK_HOLE) return;
       const body = ConnectReply.encode(endpoints);
       put(pipe, encodeFrame(Opened.type, frame.requestId, Opened.encode({ body })), signal);
-    } else this.#refuse(pipe, frame.requestId, 93, "", signal);
+    } else this.refuse(pipe, frame.requestId, 93, "");
   }
 
-  #refuse(pipe: HostPipe, requestId: number, errno: number, rule: string, signal: () => void): void {
-    const payload = Refused.encode({ errno, rule, reason: rule === "" ? "" : "the policy says no" });
-    put(pipe, encodeFrame(Refused.type, requestId, payload), signal);
+  refuse(
+    pipe: HostPipe,
+    requestId: number,
+    errno: number,
+    rule: string,
+    reason = rule && "the policy says no",
+  ): void {
+    const signal = (): void => this.session.bell.signal(pipe.id);
+    put(pipe, encodeFrame(Refused.type, requestId, Refused.encode({ errno, rule, reason })), signal);
     pipe.toGuest.end();
     pipe.toHost.close();
     signal();

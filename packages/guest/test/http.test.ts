@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import * as http from "node:http";
+import * as http2 from "node:http2";
 import * as https from "node:https";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
@@ -226,6 +227,55 @@ describe("a listener on the host", () => {
     await server[Symbol.asyncDispose]();
     const after = net.connect(port, "127.0.0.1");
     expect((await once(after, "error"))[0]).toMatchObject({ code: "ECONNREFUSED" });
+  });
+
+  it.each(["http", "https", "http2"])("serves a server of node:%s", async (kind) => {
+    const tls = { key: readFileSync(join(folder, "key.pem")), cert: certificate };
+    const answer = (_request: unknown, response: http2.Http2ServerResponse | http.ServerResponse): void => {
+      (response as http.ServerResponse).end("served");
+    };
+    const web =
+      kind === "http"
+        ? http.createServer(answer)
+        : kind === "https"
+          ? https.createServer(tls, answer)
+          : http2.createServer(answer);
+    const server = await guest.serve(web, { port: 0 });
+    const { port } = server.address()!;
+    const place = `${kind === "https" ? "https" : "http"}://127.0.0.1:${port}/`;
+    if (kind === "http2") {
+      const session = http2.connect(place);
+      const stream = session.request({ ":path": "/" }).setEncoding("utf8");
+      expect((await stream.toArray()).join("")).toBe("served");
+      session.close();
+    } else {
+      const agents = { http: http.Agent, https: https.Agent };
+      const agent = new agents[kind as "http" | "https"]({
+        keepAlive: true,
+        ca: certificate,
+      } as https.AgentOptions);
+      const { get: ask } = kind === "https" ? https : http;
+      expect((await get(ask(place, { agent }))).text).toBe("served");
+      // A connection that is kept alive, between two requests: closing does not wait for it.
+      const closed = once(server, "close");
+      web.close();
+      await closed;
+      agent.destroy();
+    }
+    server.close();
+    await expect.poll(() => server.listening).toBe(false);
+  });
+
+  it("closes the idle connections of the server that serves it, and is refused as listen() is", async () => {
+    const web = http.createServer((_request, response) => response.end("served"));
+    const server = await guest.serve(web, { port: 0 });
+    const agent = new http.Agent({ keepAlive: true });
+    const { port } = server.address()!;
+    expect((await get(http.get({ agent, port, host: "127.0.0.1" }))).text).toBe("served");
+    await server[Symbol.asyncDispose]();
+    agent.destroy();
+    await expect(guest.serve(web, { port: 80 })).rejects.toMatchObject({ code: "EACCES" });
+    expect(web.listenerCount("close")).toBeLessThan(3);
   });
 
   it("takes hundreds of connections at once, and is refused where the policy says so", async () => {

@@ -182,7 +182,7 @@ describe("a socket", () => {
 
   it("is refused as net.Socket is, and by the policy with a rule", async () => {
     await attach();
-    await expect(guest.connect(Port.REFUSED, "10.0.0.1")).rejects.toMatchObject({
+    await expect(guest.connect(String(Port.REFUSED), "10.0.0.1")).rejects.toMatchObject({
       name: "RingwayError",
       message: "connect ECONNREFUSED 10.0.0.1:7",
       code: "ECONNREFUSED",
@@ -195,6 +195,41 @@ describe("a socket", () => {
     expect(refused).toBeInstanceOf(RefusedError);
     expect(refused).toMatchObject({ code: "EACCES", rule: "no-net", reason: "the policy says no" });
     await expect.poll(() => host.session.openStreams).toBe(0);
+  });
+
+  it("tells of a name that nobody has, or could look up, as net.connect() does", async () => {
+    await attach();
+    for (const [errno, code] of [
+      [2, "ENOTFOUND"],
+      [11, "EAI_AGAIN"],
+    ] as const) {
+      host.onOpen = (pipe, _open, { requestId }) => {
+        host.refuse(pipe, requestId, errno, "", "");
+        return true;
+      };
+      const message = `getaddrinfo ${code} nosuch.test`;
+      const fields = { code, syscall: "getaddrinfo", hostname: "nosuch.test", message };
+      await expect(guest.connect(80, "nosuch.test")).rejects.toMatchObject(fields);
+    }
+    for (const name of ["a".repeat(300), "a\0b"]) {
+      await expect(guest.connect(80, name)).rejects.toMatchObject({ code: "ENOTFOUND", hostname: name });
+    }
+    // The same words about an address are not about a name.
+    await expect(guest.connect(80, "10.0.0.1")).rejects.toMatchObject({
+      code: "EAGAIN",
+      address: "10.0.0.1",
+    });
+  });
+
+  it("is refused with a rule that is text, also where the policy keeps it to itself", async () => {
+    await attach();
+    host.onOpen = (pipe, _open, { requestId }) => {
+      host.refuse(pipe, requestId, 13, "", "");
+      return true;
+    };
+    const refused = (await guest.connect(Port.ECHO).catch((error: unknown) => error)) as RefusedError;
+    expect(refused).toBeInstanceOf(RefusedError);
+    expect([refused.rule, refused.reason]).toEqual(["", ""]);
   });
 
   it("is aborted while it connects", async () => {
