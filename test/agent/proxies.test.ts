@@ -30,7 +30,7 @@ describe.skipIf(noCompiler !== undefined)(titled("the proxies of the agent", noC
 connect:
   - { id: no-web, deny: 127.0.0.0/8, ports: 81 }
   - { id: local, allow: [127.0.0.0/8, "::1/128"] }
-  - { id: by-name, allow: "*.test", resolvesTo: 127.0.0.0/8 }
+  - { id: by-name, allow: "*.test" }
 `,
       {
         lookup: async (name) => {
