@@ -57,6 +57,9 @@ function longestZeroRun(groups: number[]): { start: number; length: number } {
   return best;
 }
 
+const DOT = 46;
+const ZERO = 48;
+
 /** Bytes of a literal address, 4 or 16 of them, or undefined where `text` is none. No zone ids, no short forms. */
 export function parseIp(text: string): Uint8Array | undefined {
   if (!text.includes(":")) return parseIpv4(text);
@@ -71,10 +74,25 @@ export function parseIp(text: string): Uint8Array | undefined {
 }
 
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
-  const bytes = parts.map((part) => (/^(0|[1-9][0-9]{0,2})$/.test(part) ? Number(part) : 256));
-  return bytes.every((byte) => byte < 256) ? Uint8Array.from(bytes) : undefined;
+  if (text.length > "255.255.255.255".length) return undefined;
+  const bytes = new Uint8Array(4);
+  let numbers = 0;
+  let number = -1;
+  for (let i = 0; i <= text.length; i++) {
+    const character = i < text.length ? text.charCodeAt(i) : DOT;
+    if (character === DOT) {
+      if (number < 0 || numbers === 4) return undefined;
+      bytes[numbers++] = number;
+      number = -1;
+      continue;
+    }
+    const digit = character - ZERO;
+    // No zeros in front.
+    if (digit < 0 || digit > 9 || number === 0) return undefined;
+    number = number < 0 ? digit : number * 10 + digit;
+    if (number > 255) return undefined;
+  }
+  return numbers === 4 ? bytes : undefined;
 }
 
 /** Bytes of "a:b:c", whose last group may be an IPv4 address where `last` says that it ends the text. */

@@ -26,10 +26,14 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   let text = "";
   for (let i = 0; i < bytes.length; ) {
     const first = bytes[i]!;
-    const extra =
-      first < 0x80 ? 0 : first < 0xc2 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : -1;
+    if (first < 0x80) {
+      text += String.fromCharCode(first);
+      i++;
+      continue;
+    }
+    const extra = first < 0xc2 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : -1;
     if (extra < 0 || i + extra >= bytes.length) return undefined;
-    let code = extra === 0 ? first : first & (0x3f >> extra);
+    let code = first & (0x3f >> extra);
     for (let k = 1; k <= extra; k++) {
       const next = bytes[i + k]!;
       if ((next & 0xc0) !== 0x80) return undefined;

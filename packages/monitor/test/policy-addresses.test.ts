@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from "node:net";
+import { BlockList, isIPv4, isIPv6 } from "node:net";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -28,6 +28,21 @@ function bitsOf(address: string): string {
 }
 
 describe("addresses", () => {
+  it("of IPv4 are those that node:net takes, and no others", () => {
+    const part = fc.oneof(
+      fc.integer({ min: 0, max: 300 }).map(String),
+      fc.constantFrom("", "00", "01", "1e1", "+1", "٣"),
+    );
+    const text = fc.array(part, { minLength: 3, maxLength: 5 }).map((parts) => parts.join("."));
+    fc.assert(
+      fc.property(fc.oneof(text, ipv4), (address) => {
+        expect(parseAddress(address)?.family === 4).toBe(isIPv4(address));
+        if (isIPv4(address)) expect(canonicalAddress(address)).toBe(address);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it("are written as the URL standard writes them", () => {
     fc.assert(
       fc.property(
