@@ -107,6 +107,7 @@ export class HostSession {
   #open = 0;
 
   #control!: HostPipe;
+  readonly #signalControl: () => void;
   #requests!: FrameReader;
   #replies!: FrameWriter;
   /** A reply that waits for room: at most one, because no request is taken while it waits. */
@@ -116,9 +117,10 @@ export class HostSession {
 
   /**
    * Serves the region in `memory`, fresh (all zero) or used by a monitor before. Gives nothing out until the guest has
-   * attached: it may still be writing into blocks of an old epoch (ATT-6). `doorbell` wakes the guest.
+   * attached: it may still be writing into blocks of an old epoch (ATT-6). `doorbell` wakes the guest. `signal` signals a stream, the
+   * control pipe's replies for one; its wake may follow later, with that for other streams. By default it is at once.
    */
-  constructor(memory: RegionMemory, doorbell: Doorbell, limits: HostLimits) {
+  constructor(memory: RegionMemory, doorbell: Doorbell, limits: HostLimits, signal?: (id: number) => void) {
     if (memory.bytes.length < MIN_REGION_BYTES || memory.bytes.length % PAGE_BYTES !== 0) {
       throw new RangeError(
         `a region has whole pages, at least ${MIN_REGION_BYTES} bytes; got ${memory.bytes.length}`,
@@ -130,6 +132,7 @@ export class HostSession {
     const bellArea = BELL_PAGE * PAGE_BYTES;
     this.bell = new BellSender(memory, bellArea + layout.BELL_TO_GUEST, doorbell);
     this.pending = new BellReceiver(memory, bellArea + layout.BELL_TO_HOST);
+    this.#signalControl = (): void => (signal === undefined ? this.bell.signal(0) : signal(0));
     // What another monitor left only says where epochs go on; any value is safe, so the guest may scribble on it.
     this.#epoch = loadWord(memory, layout.SB_EPOCH);
     this.#attachReply = loadWord(memory, layout.SB_ATTACH_REPLY);
@@ -311,8 +314,6 @@ export class HostSession {
     storeWord(this.#memory, layout.SB_HOST_STATE, state);
     this.bell.ring();
   }
-
-  readonly #signalControl = (): void => this.bell.signal(0);
 
   #sendReply(): boolean {
     const reply = this.#reply;

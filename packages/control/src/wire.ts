@@ -9,6 +9,8 @@ function malformed(what: string): ProtocolError {
   return new ProtocolError(Violation.FRAME_MALFORMED, "FRM-6", what);
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** Reads fields from one payload, a private copy. */
 export class PayloadReader {
   readonly #bytes: Uint8Array;
@@ -38,6 +40,7 @@ export class PayloadReader {
   }
 
   rest(): Uint8Array {
+    if (this.#at === this.#bytes.length) return NOTHING;
     return this.take(this.#bytes.length - this.#at);
   }
 

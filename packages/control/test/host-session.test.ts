@@ -676,6 +676,23 @@ describe("the control pipe", () => {
     expect(region.guest.nextReply()!.type).toBe(Args.type);
   });
 
+  test("wakes nobody for its replies where the host program gathers signals", () => {
+    const region = new Region();
+    const signalled: number[] = [];
+    const gather = (id: number): void => void signalled.push(id);
+    region.host = new HostSession(region.memory, region.guestBell, defaultLimits, gather);
+    region.startGuest();
+    region.attach();
+    for (let i = 0; i < 3; i++) region.guest.send(GetArgs, {});
+    expect(region.guest.pending.prepareSleep()).toBe(true);
+    const { rings } = region.guestBell;
+    expect(replies(region)).toHaveLength(3);
+    expect(signalled).toEqual([0, 0, 0]);
+    expect(region.guestBell.rings).toBe(rings);
+    region.host.bell.signal(0);
+    expect(region.guestBell.rings).toBe(rings + 1);
+  });
+
   test("answers an unknown request with ENOSYS, and goes on", () => {
     const region = attachedRegion();
     const { toHost } = rawControl(region);

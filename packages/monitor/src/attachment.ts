@@ -102,10 +102,8 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     this.memory = link.memory;
     try {
       this.region = regionMemory(this.memory.buffer);
-      this.session = new HostSession(this.region, this.#link, {
-        streams: limits.streams,
-        ringBytes: limits.streamBytes,
-      });
+      const most = { streams: limits.streams, ringBytes: limits.streamBytes };
+      this.session = new HostSession(this.region, this.#link, most, (id) => this.signal(id));
       this.#link.greet(this);
     } catch (error) {
       this.#link.close((error as { errno?: number }).errno ?? Errno.EIO);
