@@ -397,7 +397,7 @@ limits: { fileBytesWritten: 40MiB }
 
   test("exit waits for a monitor, and fails where none comes", async () => {
     const path = join(host.folder, "later.sock");
-    await using waiting = await startAgent(program, ["--socket", path], ["--hold-ms", "5000"]);
+    await using waiting = await startAgent(program, ["--socket", path], ["--hold-ms", "20000"]);
     await waiting.said(/: waiting\n/);
     const exit = waiting.startTool(["exit", "44"], "");
     // And one that says no more than that.
