@@ -36,7 +36,8 @@ export class GuestHttpAgent extends http.Agent {
   }
 
   override createConnection(options: http.ClientRequestArgs, _callback?: OnSocket): Duplex {
-    return this.#guest.createConnection(target(options, 80));
+    // The agent's time limit: http.request() itself sets only one of its own.
+    return this.#guest.createConnection({ ...target(options, 80), timeout: options.timeout });
   }
 }
 
@@ -74,9 +75,12 @@ function quietAtTheEnd(connection: Duplex | null | undefined, stream: GuestSocke
   });
 }
 
+/** With what createConnection() refuses, if it is there. */
 function target(options: http.ClientRequestArgs, defaultPort: number): ConnectTarget {
+  const { localAddress, localPort, socketPath } = options as http.ClientRequestArgs & { localPort?: number };
   const host = options.host ?? options.hostname ?? "localhost";
-  return { host: unbracket(host), port: Number(options.port ?? options.defaultPort ?? defaultPort) };
+  const port = Number(options.port ?? options.defaultPort ?? defaultPort);
+  return { ...{ localAddress, localPort, path: socketPath }, host: unbracket(host), port };
 }
 
 /** What undici passes to a connector. */

@@ -9,6 +9,7 @@ import * as https from "node:https";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as tls from "node:tls";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { Agent, request, fetch as undiciFetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -213,6 +214,60 @@ describe("undici and fetch", () => {
   });
 });
 
+it("an agent's time limit is its connections', and what a guest cannot have is refused", async () => {
+  const silent = net.createServer((socket) => socket.on("error", () => {})).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  for (const [ask, agent] of [
+    [http.get, guest.httpAgent({ timeout: 50 })],
+    [https.get, guest.httpsAgent({ timeout: 50 })],
+  ] as const) {
+    const request = ask({ agent, host: "127.0.0.1", port: portOf(silent) }).on("error", () => {});
+    await once(request, "timeout");
+    request.destroy();
+    agent.destroy();
+  }
+  silent.close();
+  const agent = guest.httpAgent();
+  expect(() => http.get({ agent, socketPath: "/run/x.sock" })).toThrow(
+    "pass { host, port } instead of a path",
+  );
+  expect(() => http.get({ agent, localAddress: "127.0.0.1" })).toThrow("leave out options.localAddress");
+});
+
+it("TLS begins over a socket that is connected, as pg begins it", async () => {
+  const tlsOptions = { isServer: true, key: readFileSync(join(folder, "key.pem")), cert: certificate };
+  const server = net.createServer((socket) => {
+    socket.once("data", () => {
+      socket.write("S");
+      const secure = new tls.TLSSocket(socket, tlsOptions);
+      secure.pipe(secure);
+    });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  // Call by call what the constructor, connect() and end() of pg's lib/connection.js do.
+  let stream: GuestSocket | tls.TLSSocket = guest.createConnection();
+  const raw = stream;
+  raw.setNoDelay(true);
+  raw.connect(portOf(server), "127.0.0.1");
+  raw.once("connect", () => {
+    raw.setKeepAlive(true, 0);
+    raw.write(Buffer.of(0, 0, 0, 8, 4, 210, 22, 47));
+  });
+  const closed = once(raw, "close");
+  const [code] = (await once(raw, "data")) as [Buffer];
+  expect(code.toString("utf8")).toBe("S");
+  stream = tls.connect({
+    socket: raw,
+    host: "127.0.0.1",
+    ca: certificate,
+    servername: "localhost",
+  } as object);
+  expect(stream.write("question", () => stream.end())).toBe(true);
+  expect(Buffer.concat(await stream.toArray()).toString()).toBe("question");
+  expect(await closed).toEqual([false]);
+  server.close();
+});
+
 describe("a listener on the host", () => {
   it("serves http to the host's network", async () => {
     const web = http.createServer(respond);
@@ -230,7 +285,7 @@ describe("a listener on the host", () => {
   });
 
   it.each(["http", "https", "http2"])("serves a server of node:%s", async (kind) => {
-    const tls = { key: readFileSync(join(folder, "key.pem")), cert: certificate };
+    const keys = { key: readFileSync(join(folder, "key.pem")), cert: certificate };
     const answer = (_request: unknown, response: http2.Http2ServerResponse | http.ServerResponse): void => {
       (response as http.ServerResponse).end("served");
     };
@@ -238,7 +293,7 @@ describe("a listener on the host", () => {
       kind === "http"
         ? http.createServer(answer)
         : kind === "https"
-          ? https.createServer(tls, answer)
+          ? https.createServer(keys, answer)
           : http2.createServer(answer);
     const server = await guest.serve(web, { port: 0 });
     const { port } = server.address()!;

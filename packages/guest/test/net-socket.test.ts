@@ -2,7 +2,6 @@
 // and events are the same.
 
 import { once } from "node:events";
-import { connect as tlsConnect } from "node:tls";
 import { Guest } from "@ringway/guest";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
@@ -673,28 +672,4 @@ it("tells what it cannot do, and what to pass instead", () => {
     "ENOSYS",
     expect.stringContaining("fd"),
   ]);
-});
-
-it("connects as pg does: a socket that is made, connected, asked for TLS, and handed to tls.connect()", async () => {
-  // Call by call what the constructor, connect() and end() of pg's lib/connection.js do.
-  const stream = guest.createConnection();
-  stream.setNoDelay(true);
-  expect(stream.connect(peers.echo, HOST)).toBe(stream);
-  const seen: string[] = [];
-  stream.once("connect", () => {
-    stream.setKeepAlive(true, 0);
-    seen.push("connect");
-    stream.write("S");
-  });
-  stream.on("error", (error) => seen.push(String(error)));
-  stream.on("close", () => seen.push("close"));
-  const [answer] = await once(stream, "data");
-  expect(String(answer)).toBe("S");
-  stream.ref().unref().ref();
-  // The peer echoes, so a handshake fails with what it said itself: it went over this stream.
-  const secure = tlsConnect({ socket: stream as Loose, host: HOST });
-  const [error] = await once(secure, "error");
-  expect((error as Loose).code).toMatch(/^ERR_SSL_/);
-  await closed(stream);
-  expect(seen).toEqual(["connect", "close"]);
 });
