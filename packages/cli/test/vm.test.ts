@@ -188,11 +188,12 @@ describe("ringway vm", () => {
     const vms = "vms: [{ name: other, memory: memory, doorbell: doorbell }]";
     writeFileSync(
       policy,
-      `version: 1\nguest: { argv: [one] }\nconnect: [{ id: no, deny: 127.0.0.1 }]\n${vms}\n`,
+      `version: 1\nguest: { argv: [one] }\nconnect: [{ id: no, deny: 127.0.0.1 }, { allow: 0.0.0.0/0 }]\n${vms}\n`,
     );
     const { vm } = startVm(["--policy", policy, "--grace-ms", "50"], [...FAKE, "exit-and-stay"]);
-    const { stdout } = await vm.ended;
+    const { stdout, stderr } = await vm.ended;
     expect(JSON.parse(stdout)).toMatchObject({ argv: ["one"], code: "EACCES", rule: "no" });
+    expect(stderr).toContain(`${policy}:3:49: connect[1].allow: allows 169.254.169.254`);
     expect(readdirSync(folder)).toEqual(["policy.yaml"]);
   });
 

@@ -18,9 +18,13 @@ const STDIN_NAME = "<stdin>";
 const STDIN_BYTES_MAX = 2 * 1024 * 1024;
 
 /** `kept`: what no folder of the policy may hold, beside what the policy itself names. */
-export async function loadForCommand(file: string, kept: readonly KeptPlace[] = []): Promise<Policy> {
+export async function loadForCommand(
+  file: string,
+  kept: readonly KeptPlace[] = [],
+  warn?: Warn,
+): Promise<Policy> {
   try {
-    return await loadPolicy(file, kept);
+    return await loadPolicy(file, kept, warn);
   } catch (error) {
     if (error instanceof PolicyError) throw policyFailure(error);
     throw error;

@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Deadline, SharedMemory, within } from "@ringway/linux";
-import { Monitor, type Policy, parsePolicy } from "@ringway/monitor";
+import { formatProblem, Monitor, type Policy, parsePolicy } from "@ringway/monitor";
 import type { Logger } from "pino";
 import { errorLine, Failure, TIMED_OUT, UsageError } from "../errors.ts";
 import type { Signals } from "../signals.ts";
@@ -72,7 +72,7 @@ async function serveMachine(
     }
     const devices = { memoryFd: INHERITED_FD, memoryBytes, doorbell };
     const plan = planArguments(command.slice(1), devices, options.accel);
-    const policy = await policyFor(options.policy);
+    const policy = await policyFor(options.policy, log);
     requireProgram(command[0]!);
     using memory = SharedMemory.create("ringway:vm", memoryBytes);
     await using monitor = await startMonitor(policy, options.audit, log, memory, doorbell);
@@ -85,9 +85,11 @@ async function serveMachine(
 }
 
 /** Other machines in the policy are another monitor's. */
-async function policyFor(file: string | undefined): Promise<Policy> {
+async function policyFor(file: string | undefined, log: Logger): Promise<Policy> {
   const policy =
-    file === undefined ? parsePolicy("version: 1\n", { file: "none.yaml" }) : await loadForCommand(file);
+    file === undefined
+      ? parsePolicy("version: 1\n", { file: "none.yaml" })
+      : await loadForCommand(file, [], (warning) => log.warn(formatProblem(file, warning)));
   return { ...policy, vms: [] };
 }
 
