@@ -3,7 +3,8 @@
 import { once } from "node:events";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type FileWriteStream, Guest, type GuestFile } from "@ringway/guest";
+import type { Writable } from "node:stream";
+import { Guest, type GuestFile } from "@ringway/guest";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mounted, run, unmount } from "../helpers/slow-disk.ts";
 import { type Host, startHost, until, withLimits } from "./helpers.ts";
@@ -33,7 +34,7 @@ async function fill(file: GuestFile, data: Buffer, at?: number): Promise<{ error
   }
 }
 
-function failed(stream: FileWriteStream): Promise<Failure> {
+function failed(stream: Writable): Promise<Failure> {
   return new Promise((resolve) => stream.once("error", resolve));
 }
 
@@ -88,11 +89,20 @@ describe.skipIf(small.missing !== "")(`on a full disk ${small.missing}`, () => {
   });
 
   it("a stream's bytesWritten is the file's size", async () => {
-    const stream = guest.createWriteStream("/data/file");
-    const failing = failed(stream);
-    for (let i = 0; i < 20; i++) stream.write(Buffer.alloc(50_000));
-    expect(await failing).toMatchObject({ code: "ENOSPC", bytesWritten: sizeOf("file") });
-    expect(stream.bytesWritten).toBe(sizeOf("file"));
+    await using file = await guest.open("/data/file", "w");
+    const streams = [
+      () => guest.createWriteStream("/data/file"),
+      () => file.createWriteStream({ autoClose: false }),
+    ];
+    for (const make of streams) {
+      await file.truncate();
+      const stream = make();
+      const failing = failed(stream);
+      for (let i = 0; i < 20; i++) stream.write(Buffer.alloc(50_000));
+      expect(await failing).toMatchObject({ code: "ENOSPC", bytesWritten: expect.any(Number) });
+      expect(stream.bytesWritten).toBe(sizeOf("file"));
+      expect(stream.bytesWritten).toBeGreaterThan(400 * KiB);
+    }
     await guest.unlink("/data/file");
   });
 });

@@ -161,8 +161,9 @@ export class FileSink implements ChannelUser {
 
   #count(): void {
     const { open, pipe } = this.#channel;
-    if (open && this.#channel.user === this)
-      this.#bytesWritten = this.#pump.bytesWritten - (pipe.toHost.capacity - pipe.toHost.writable());
+    if (!open || this.#channel.user !== this) return;
+    const waiting = pipe.toHost.capacity - pipe.toHost.writable();
+    this.#bytesWritten = Math.max(0, this.#pump.bytesWritten - waiting);
   }
 
   #fail(error: Error): void {

@@ -1,6 +1,7 @@
 // Streams over an open file: Node's own ReadStream and WriteStream, with the file's requests in the place of system calls, so that
 // their options and their errors are Node's by themselves.
 
+import type { EventEmitter } from "node:events";
 import { createReadStream, createWriteStream, type ReadStream, type WriteStream } from "node:fs";
 import { createInterface, type Interface } from "node:readline";
 import { ReadableStream } from "node:stream/web";
@@ -23,76 +24,93 @@ export interface HandleStreamOptions {
 const NO_DESCRIPTOR = 0x7fff_ffff;
 const WEB_CHUNK_BYTES = 16_384;
 
-type Done<T> = (error: Error | null, count?: number, data?: T) => void;
+type Bytes = NodeJS.ArrayBufferView;
+type Callback<T> = (error: Error | null, count?: number, data?: T) => void;
 
 /** What a stream does with its file, in the manner of node:fs. */
-function operations(file: GuestFile): object {
-  const settle = <T>(work: Promise<number>, data: T, done: Done<T>): void => {
-    work.then(
-      (count) => done(null, count, data),
-      (error: Error) => done(error, 0, data),
-    );
+class Operations {
+  readonly #file: GuestFile;
+
+  constructor(file: GuestFile) {
+    this.#file = file;
+  }
+
+  /** Never called: the file is open. */
+  readonly open = (): void => {};
+
+  readonly close = (_fd: number, done: Callback<void>): void => {
+    this.#file.close().then(() => done(null), done);
   };
-  type Bytes = NodeJS.ArrayBufferView;
-  return {
-    open: () => {},
-    close: (_fd: number, done: Done<void>) =>
-      settle(
-        file.close().then(() => 0),
-        undefined,
-        done,
-      ),
-    fsync: (_fd: number, done: Done<void>) =>
-      settle(
-        file.sync().then(() => 0),
-        undefined,
-        done,
-      ),
-    read: (
-      _fd: number,
-      bytes: Bytes,
-      offset: number,
-      length: number,
-      at: number | undefined,
-      done: Done<Bytes>,
-    ) =>
-      settle(
-        file.read(bytes, offset, length, at ?? null).then((found) => found.bytesRead),
-        bytes,
-        done,
-      ),
-    write: (
-      _fd: number,
-      bytes: Bytes,
-      offset: number,
-      length: number,
-      at: number | undefined,
-      done: Done<Bytes>,
-    ) =>
-      settle(
-        file.write(bytes, offset, length, at ?? null).then((took) => took.bytesWritten),
-        bytes,
-        done,
-      ),
-    writev: (_fd: number, list: readonly Bytes[], at: number | undefined, done: Done<readonly Bytes[]>) =>
-      settle(
-        file.writev(list, at ?? null).then((took) => took.bytesWritten),
-        list,
-        done,
-      ),
+
+  readonly fsync = (_fd: number, done: Callback<void>): void => {
+    this.#file.sync().then(() => done(null), done);
   };
+
+  readonly read = (
+    _fd: number,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    at: number | undefined,
+    done: Callback<Bytes>,
+  ): void => {
+    const work = this.#file.read(bytes, offset, length, at ?? null);
+    work.then(({ bytesRead }) => done(null, bytesRead, bytes), done);
+  };
+
+  readonly write = (
+    _fd: number,
+    bytes: Bytes,
+    offset: number,
+    length: number,
+    at: number | undefined,
+    done: Callback<Bytes>,
+  ): void => {
+    const work = this.#file.write(bytes, offset, length, at ?? null).catch(part);
+    work.then(({ bytesWritten }) => done(null, bytesWritten, bytes), done);
+  };
+
+  readonly writev = (
+    _fd: number,
+    list: readonly Bytes[],
+    at: number | undefined,
+    done: Callback<readonly Bytes[]>,
+  ): void => {
+    const all = this.#file.writev(list, at ?? null);
+    // After a part of it Node 20 goes on at the first place again.
+    const work = at === undefined ? all.catch(part) : all;
+    work.then(({ bytesWritten }) => done(null, bytesWritten, list), done);
+  };
+}
+
+/** As write(2): a part is a part, and what comes next says why. So the stream's bytesWritten is what is in the file. */
+function part(error: Error & { bytesWritten?: number }): { bytesWritten: number } {
+  const { bytesWritten = 0 } = error;
+  if (bytesWritten === 0) throw error;
+  return { bytesWritten };
+}
+
+/** Node's options, with this file in the place of a descriptor. */
+function over(file: GuestFile, options: HandleStreamOptions): never {
+  return { ...options, fd: NO_DESCRIPTOR, fs: new Operations(file) } as never;
+}
+
+/** The stream ends when the file is closed. */
+function tied<S extends ReadStream | WriteStream>(file: GuestFile, stream: S): S {
+  const onClose = (): void => stream.close();
+  file.once("close", onClose);
+  // Not finished(): it would be a listener for errors that the program has none for.
+  const events: EventEmitter = stream;
+  for (const over of ["end", "finish", "close"]) events.once(over, () => file.off("close", onClose));
+  return stream;
 }
 
 export function readStreamOf(file: GuestFile, options: HandleStreamOptions = {}): ReadStream {
-  const stream = createReadStream("", { ...options, fd: NO_DESCRIPTOR, fs: operations(file) } as never);
-  file.once("close", () => stream.close());
-  return stream;
+  return tied(file, createReadStream("", over(file, options)));
 }
 
 export function writeStreamOf(file: GuestFile, options: HandleStreamOptions = {}): WriteStream {
-  const stream = createWriteStream("", { ...options, fd: NO_DESCRIPTOR, fs: operations(file) } as never);
-  file.once("close", () => stream.close());
-  return stream;
+  return tied(file, createWriteStream("", over(file, options)));
 }
 
 export function linesOf(file: GuestFile, options: HandleStreamOptions = {}): Interface {

@@ -2,7 +2,7 @@
 
 import { addAbortSignal, finished, Readable, type ReadableOptions, Writable } from "node:stream";
 import { fileMessages } from "@ringway/control";
-import { boolean, integer, outOfRange } from "./argument-errors.ts";
+import { boolean, integer, invalidValue, outOfRange } from "./argument-errors.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
 import { type ErrorContext, errnoError, forDestroy, resetError } from "./errors.ts";
@@ -44,6 +44,15 @@ const EIO = 5;
 /** `start` and `end` as a range. */
 function rangeOf<T extends ReadStreamOptions>(options: T): T {
   const { start, end } = options;
+  for (const name of ["fd", "fs"]) {
+    const value: unknown = (options as Record<string, unknown>)[name];
+    if (value !== undefined && value !== null)
+      throw invalidValue(
+        `options.${name}`,
+        value,
+        "is for files of this process; an open file has streams of its own",
+      );
+  }
   if (start !== undefined) integer(start, "start", 0);
   const offset = start ?? options.offset ?? 0;
   if (end === undefined || end === Number.POSITIVE_INFINITY) return { ...options, offset };

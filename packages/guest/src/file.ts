@@ -1,13 +1,11 @@
-// An open file of the host's: FileHandle of node:fs/promises, with requests pipelined in order.
-//
-// Invariant: a read or write at the file position that takes several requests has them next to each other: whatever else uses the
-// position waits until it is over (#inOrder). One that takes a single request is sent at once.
+// An open file of the host's, as FileHandle of node:fs/promises: its methods in each of their forms. What they ask of the host is in
+// file-requests.ts.
 
 import { EventEmitter } from "node:events";
 import type { ReadStream, WriteStream } from "node:fs";
 import type { Interface } from "node:readline";
 import type { ReadableStream } from "node:stream/web";
-import { Done, FRAME_HEADER_BYTES, fileMessages, IO_MAX_BYTES, Protocol, StatReply } from "@ringway/control";
+import { Done, fileMessages, Protocol, StatReply } from "@ringway/control";
 import { encodingOf, fileMode, integer, invalidValue, optionsOf } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
 import { type ErrorContext, errnoError, RingwayError, unsupported } from "./errors.ts";
@@ -28,6 +26,7 @@ import {
   webStreamOf,
   writeStreamOf,
 } from "./file-handle-streams.ts";
+import { FileRequests, withBytesWritten } from "./file-requests.ts";
 import type { AbortOptions, GuestFs } from "./fs.ts";
 import { openChannel } from "./open-channel.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike, syncsWrites } from "./paths.ts";
@@ -40,12 +39,8 @@ export interface OpenFileOptions extends AbortOptions {
   readonly ringBytes?: number | undefined;
 }
 
-/** Requests of a readFile() under way at a time: the next data are on their way while these are taken. */
-const READ_AHEAD = 4;
-const EIO = 5;
 const EBADF = 9;
 const EINVAL = 22;
-const EFBIG = 27;
 const ESTALE = 116;
 
 interface FileEvents {
@@ -61,10 +56,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
   readonly #rpc: Rpc;
   readonly #flags: number;
   readonly #syncs: boolean;
-  /** Most data bytes in one request: what fits the smaller ring. */
-  readonly #maxBytes: number;
-  /** The last of the operations of several requests on the file position. */
-  #turn: Promise<unknown> | undefined;
+  readonly #requests: FileRequests;
   #closing: Promise<void> | undefined;
 
   private constructor(
@@ -81,9 +73,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
     this.#rpc = rpc;
     this.#flags = fileFlags(flags);
     this.#syncs = syncsWrites(flags);
-    const { toHost, toGuest } = rpc.channel.pipe;
-    const room = Math.min(toHost.capacity, toGuest.capacity) - FRAME_HEADER_BYTES - 8;
-    this.#maxBytes = Math.min(IO_MAX_BYTES, room);
+    this.#requests = new FileRequests(rpc);
   }
 
   /** Internal: use Guest.open(). */
@@ -151,7 +141,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
     const context = this.#context("read");
     const work = readWork(first, second, length, position);
     const signal = work.signal ?? options.signal;
-    const bytesRead = await this.#read([work.target], work.position, context, signal);
+    const bytesRead = await this.#requests.read([work.target], work.position, context, signal);
     return { bytesRead, buffer: work.buffer };
   }
 
@@ -164,7 +154,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
     const context = this.#context("read");
     const targets = viewsOf(buffers).map(bytesOf);
     if (targets.length === 0) throw errnoError(EINVAL, context);
-    const bytesRead = await this.#read(targets, writePosition(position), context, options.signal);
+    const bytesRead = await this.#requests.read(targets, writePosition(position), context, options.signal);
     return { bytesRead, buffers };
   }
 
@@ -186,7 +176,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
     const context = this.#context("read");
     const { signal } = optionsOf(options);
     const encoding = encodingOf(options);
-    const chunks = await this.#inOrder(true, () => this.#readAll(context, signal));
+    const chunks = await this.#requests.readAll(context, signal);
     return joined(chunks, context, encoding);
   }
 
@@ -274,7 +264,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
     const request = { whence: from, offset: integer(offset, "offset") };
     const call = (): Promise<fileMessages.Position> =>
       this.#rpc.call(Seek, request, Position, context, options.signal);
-    return (await this.#inOrder(false, call)).offset;
+    return (await this.#requests.inOrder(false, call)).offset;
   }
 
   stat(options?: StatOptions & { readonly bigint?: false | undefined }): Promise<GuestStats>;
@@ -292,11 +282,11 @@ export class GuestFile extends EventEmitter<FileEvents> {
   }
 
   async sync(options: AbortOptions = {}): Promise<void> {
-    await this.#sync(0, this.#context("fsync"), options.signal);
+    await this.#requests.sync(0, this.#context("fsync"), options.signal);
   }
 
   async datasync(options: AbortOptions = {}): Promise<void> {
-    await this.#sync(1, this.#context("fdatasync"), options.signal);
+    await this.#requests.sync(1, this.#context("fdatasync"), options.signal);
   }
 
   /** By the file's name, since no request does it to an open file: ESTALE where the name is another file's by now. */
@@ -358,7 +348,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
   }
 
   async #close(): Promise<void> {
-    await this.#turn;
+    await this.#requests.sent();
     if (this.#rpc.ended) return;
     const done = this.#rpc.call(fileMessages.Close, {}, Done, { syscall: "close", path: this.path });
     try {
@@ -373,189 +363,23 @@ export class GuestFile extends EventEmitter<FileEvents> {
     return { syscall, path: this.path };
   }
 
-  /** Work on the file position: alone, where it takes several requests. */
-  #inOrder<T>(several: boolean, work: () => Promise<T>): Promise<T> {
-    const before = this.#turn;
-    const result = before === undefined ? work() : before.then(work);
-    if (several || before !== undefined) {
-      const turn = result.then(
-        () => {},
-        () => {},
-      );
-      this.#turn = turn;
-      turn.then(() => {
-        if (this.#turn === turn) this.#turn = undefined;
-      });
-    }
-    return result;
-  }
-
-  /** As many bytes as there are, up to what the targets hold; 0 at the end of the file. */
-  async #read(
-    targets: readonly Uint8Array[],
-    position: number | null,
-    context: ErrorContext,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
-    const pieces = targets.flatMap((target) => this.#pieces(target));
-    if (position === null) {
-      return await this.#inOrder(pieces.length > 1, async () => {
-        // A short piece moves the place of those behind it, so they are asked for one after the other.
-        let bytesRead = 0;
-        for (const piece of pieces) {
-          const count = await this.#readPiece(piece, null, context, signal);
-          bytesRead += count;
-          if (count < piece.length) break;
-        }
-        return bytesRead;
-      });
-    }
-    // All at once where their places are known; each answers for itself.
-    let at = position;
-    const asked = pieces.map((piece) => {
-      const place = at;
-      at += piece.length;
-      return place > Number.MAX_SAFE_INTEGER ? 0 : this.#readPiece(piece, place, context, signal);
-    });
-    const counts = await Promise.all(asked);
-    let bytesRead = 0;
-    for (const [index, count] of counts.entries()) {
-      bytesRead += count;
-      if (count < pieces[index]!.length) break;
-    }
-    return bytesRead;
-  }
-
-  async #readPiece(
-    target: Uint8Array,
-    position: number | null,
-    context: ErrorContext,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
-    const { Data, Read, ReadAt } = fileMessages;
-    const bytes = target.length;
-    const { data } =
-      position === null
-        ? await this.#rpc.call(Read, { bytes }, Data, context, signal)
-        : await this.#rpc.call(ReadAt, { offset: position, bytes }, Data, context, signal);
-    if (data.length > bytes) throw errnoError(EIO, context);
-    target.set(data);
-    return data.length;
-  }
-
-  async #readAll(context: ErrorContext, signal: AbortSignal | undefined): Promise<Uint8Array[]> {
-    const { Data, Read } = fileMessages;
-    const chunks: Uint8Array[] = [];
-    for (;;) {
-      const asked = Array.from({ length: READ_AHEAD }, () =>
-        this.#rpc.call(Read, { bytes: this.#maxBytes }, Data, context, signal),
-      );
-      for (const { data } of await Promise.all(asked)) {
-        if (data.length === 0) return chunks;
-        chunks.push(data);
-      }
-    }
-  }
-
   async #write(
     sources: readonly Uint8Array[],
     position: number | null,
     context: ErrorContext,
     signal: AbortSignal | undefined,
   ): Promise<number> {
-    const pieces = this.#requests(sources);
-    if (pieces.length === 0 && (this.#flags & fileMessages.FileFlags.WRITE) === 0)
-      throw errnoError(EBADF, context);
-    const work = (): Promise<number> => this.#writePieces(pieces, position, context, signal);
-    const bytesWritten = await (position === null ? this.#inOrder(pieces.length > 1, work) : work());
-    if (this.#syncs) await this.#sync(0, context, signal);
+    const isEmpty = sources.every(({ length }) => length === 0);
+    if (isEmpty && (this.#flags & fileMessages.FileFlags.WRITE) === 0) throw errnoError(EBADF, context);
+    const bytesWritten = await this.#requests.write(sources, position, context, signal);
+    if (this.#syncs) await this.#requests.sync(0, context, signal);
     return bytesWritten;
-  }
-
-  /** One after the other: a piece behind one that failed would leave a hole, or come to its place. */
-  async #writePieces(
-    pieces: readonly Uint8Array[],
-    position: number | null,
-    context: ErrorContext,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
-    let written = 0;
-    try {
-      for (const piece of pieces) {
-        for (let at = 0; at < piece.length; ) {
-          const place = position === null ? null : position + written;
-          const bytes = await this.#writePiece(piece.subarray(at), place, context, signal);
-          at += bytes;
-          written += bytes;
-        }
-      }
-    } catch (error) {
-      throw withBytesWritten(error, written);
-    }
-    return written;
-  }
-
-  async #writePiece(
-    data: Uint8Array,
-    position: number | null,
-    context: ErrorContext,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
-    const { Write, WriteAt, Written } = fileMessages;
-    if (position !== null && position > Number.MAX_SAFE_INTEGER) throw errnoError(EFBIG, context);
-    const { bytes } =
-      position === null
-        ? await this.#rpc.call(Write, { data }, Written, context, signal)
-        : await this.#rpc.call(WriteAt, { offset: position, data }, Written, context, signal);
-    if (bytes === 0 || bytes > data.length) throw errnoError(EIO, context);
-    return bytes;
-  }
-
-  #pieces(whole: Uint8Array): Uint8Array[] {
-    const pieces: Uint8Array[] = [];
-    for (let at = 0; at < whole.length; at += this.#maxBytes)
-      pieces.push(whole.subarray(at, at + this.#maxBytes));
-    return pieces;
-  }
-
-  /** What goes into one request each: whole sources, as many as fit together; pieces of those that fit none. */
-  #requests(sources: readonly Uint8Array[]): Uint8Array[] {
-    if (sources.length === 1) return this.#pieces(sources[0]!);
-    const requests: Uint8Array[] = [];
-    let together: Uint8Array[] = [];
-    let bytes = 0;
-    const flush = (): void => {
-      if (bytes > 0) requests.push(Buffer.concat(together, bytes));
-      together = [];
-      bytes = 0;
-    };
-    for (const source of sources) {
-      if (bytes + source.length > this.#maxBytes) flush();
-      if (source.length > this.#maxBytes) requests.push(...this.#pieces(source));
-      else {
-        together.push(source);
-        bytes += source.length;
-      }
-    }
-    flush();
-    return requests;
-  }
-
-  async #sync(dataOnly: 0 | 1, context: ErrorContext, signal: AbortSignal | undefined): Promise<void> {
-    await this.#rpc.call(fileMessages.Sync, { dataOnly }, Done, context, signal);
   }
 
   async #stillNamed(context: ErrorContext, options: AbortOptions): Promise<void> {
     const named = await this.#fs.stat(this.path, options);
     if (named.ino !== this.opened.ino) throw errnoError(ESTALE, context);
   }
-}
-
-/** Says how much of a write is in the file, where the host has answered: an error that many calls share is left alone. */
-function withBytesWritten(error: unknown, before: number): unknown {
-  if (!(error instanceof RingwayError) || error.errno === undefined || error.code === "ECONNRESET")
-    return error;
-  return Object.assign(error, { bytesWritten: before + (error.bytesWritten ?? 0) });
 }
 
 function joined(

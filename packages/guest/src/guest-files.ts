@@ -79,43 +79,49 @@ export abstract class GuestFiles<
     return await GuestFile.open(this.#engine, this.#fs, path, flags, mode, options);
   }
 
-  /** Reads a file, or a range of it: a Buffer, or text where an encoding is given. */
+  /** Reads a file, an open one from its position on, or a range of one: a Buffer, or text where an encoding is given. */
   readFile(
-    path: PathLike,
+    path: PathLike | GuestFile,
     options?: (ReadFileOptions & { encoding?: null | undefined }) | null,
   ): Promise<Buffer>;
   readFile(
-    path: PathLike,
+    path: PathLike | GuestFile,
     options: BufferEncoding | (ReadFileOptions & { encoding: BufferEncoding }),
   ): Promise<string>;
-  readFile(path: PathLike, options?: BufferEncoding | ReadFileOptions | null): Promise<Buffer | string>;
+  readFile(
+    path: PathLike | GuestFile,
+    options?: BufferEncoding | ReadFileOptions | null,
+  ): Promise<Buffer | string>;
   async readFile(
-    path: PathLike,
+    path: PathLike | GuestFile,
     options?: BufferEncoding | ReadFileOptions | null,
   ): Promise<Buffer | string> {
     const all = optionsOf<ReadFileOptions>(options);
     const encoding = encodingOf(options);
+    if (path instanceof GuestFile) return await path.readFile(options);
     const bytes = await readWhole(this.#engine, this.#fs, path, all as ReadFileOptions);
     return encoding === undefined ? bytes : bytes.toString(encoding as BufferEncoding);
   }
 
-  /** Writes a file; resolves when all of it is there. */
+  /** Writes a file, an open one from its position on; resolves when all of it is there. */
   async writeFile(
-    path: PathLike,
+    path: PathLike | GuestFile,
     data: FileData,
     options?: BufferEncoding | WriteFileOptions | null,
   ): Promise<void> {
     const all = optionsOf<WriteFileOptions>(options) as WriteFileOptions;
+    if (path instanceof GuestFile) return await path.writeFile(data, options);
     await writeWhole(this.#engine, this.#fs, path, data, all, encodingOf(options));
   }
 
   /** writeFile() to the end of the file. */
   async appendFile(
-    path: PathLike,
+    path: PathLike | GuestFile,
     data: FileData,
     options?: BufferEncoding | WriteFileOptions | null,
   ): Promise<void> {
     const all = optionsOf<WriteFileOptions>(options) as WriteFileOptions;
+    if (path instanceof GuestFile) return await path.appendFile(data, options);
     const flags = all.flags ?? all.flag ?? "a";
     await writeWhole(this.#engine, this.#fs, path, data, { ...all, flags }, encodingOf(options));
   }

@@ -329,6 +329,16 @@ describe("calls", () => {
       (fs, at) => fs.appendFile(`${at}/file`, "6162", "hex"),
       (fs, at) => fs.appendFile(`${at}/file`, "abc", { flag: "ax" }),
       (fs, at) => fs.appendFile(`${at}/new`, "abc", { mode: 0o600 }),
+      async (fs, at) => {
+        const file = await fs.open(`${at}/file`, "r+");
+        const told = [
+          await fs.writeFile(file, "ab"),
+          await fs.appendFile(file, "6364", "hex"),
+          await fs.readFile(file, "utf8"),
+        ];
+        await file.close();
+        return told;
+      },
       async (fs, at) => (await fs.open(`${at}/file`, null)).close(),
       async (fs, at) => (await fs.open(`${at}/new`, "w", "600")).close(),
       (fs, at) => fs.open(`${at}/file`, "q"),
@@ -403,7 +413,7 @@ describe("streams", () => {
       const expected = await content(createReadStream(join(host.folder, "digits"), options as Loose));
       expect(await content(guest.createReadStream("/data/digits", options as Loose))).toEqual(expected);
     }
-    for (const options of [{ start: 5, end: 2 }, { start: -1 }, { end: 1.5 }, { start: "1" }]) {
+    for (const options of [{ start: 5, end: 2 }, { start: -1 }, { end: 1.5 }, { start: "1" }, { fd: 3 }]) {
       const code = expect.objectContaining({ code: expect.stringMatching(/^ERR_/) });
       expect(() => guest.createReadStream("/data/digits", options as Loose)).toThrow(code);
     }
