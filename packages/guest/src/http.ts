@@ -54,6 +54,8 @@ export class GuestHttpsAgent extends https.Agent {
     const stream = this.#guest.createConnection(target(options, 443));
     // https.Agent makes the TLS connection itself over a socket that it is given, and keeps its sessions.
     const over = super.createConnection({ ...options, socket: stream } as https.RequestOptions, callback);
+    // As for http; over a socket that is given, tls.connect() does not set it.
+    if (options.timeout) (over as tls.TLSSocket).setTimeout(options.timeout);
     quietAtTheEnd(over, stream);
     return over;
   }
