@@ -137,7 +137,7 @@ struct conn {
   uint32_t ring_bytes;        // wished for
   uint32_t pages;             // of the region, that its stream takes
   uint32_t head_sent;         // HEAD: bytes of it that are in the ring
-  uint32_t left;              // BREAKING: bytes that the host had not taken when last looked; LEAVING, CARRYING: ms between two looks
+  uint32_t left;              // BREAKING: bytes that the host had not taken when last looked; else ms between two looks
   uint32_t request;           // service: id of the program's first frame
   uint32_t route;             // of options.forward or options.publish
   uint16_t flags;
@@ -196,6 +196,8 @@ struct front {
   void (*opened)(struct conn *conn, const struct rw_frame *frame); // the host has answered
   void (*refused)(struct conn *conn, const struct rw_error *error);
   uint32_t ring_bytes_max;
+  // Bytes of the question, of one that is answered before the program says more; 0 where what it says is to be sent on. May be NULL.
+  uint32_t (*question_bytes)(struct conn *conn);
 };
 extern const struct front socks_front, http_front, forward_front, service_front, published_front, listener_front;
 const struct front *front_of(const struct conn *conn);
@@ -246,6 +248,7 @@ void open_step(struct conn *conn);    // WANTING, ASKED, OPENING
 void open_retry(void);                // the link is up, or there is a slot or room in the control pipe again
 void open_refuse(struct conn *conn, uint32_t error, const char *reason);
 void open_in_vain(struct conn *conn); // WANTING: out of time
+void open_look(struct conn *conn);    // ASKED, OPENING: the program has ended; is it still there?
 void carry_begin(struct conn *conn);
 void carry_step(struct conn *conn);
 void carry_break(struct conn *conn); // the program has broken its connection
@@ -262,6 +265,8 @@ struct far_end {
 };
 void diag_init(void);
 int diag_ask(int fd, struct far_end *end);
+
+enum { LOOK_MIN_MS = 16, LOOK_MAX_MS = 8192 }; // between two looks
 
 enum how { CLOSE, RESET };
 void stream_leave(struct conn *conn, enum how how);   // gives stream and listener back

@@ -21,7 +21,7 @@
 
 #include "agent.h"
 
-enum { TURN_BYTES = 256 * 1024, STANDSTILL_MS = 1000, LOOK_MIN_MS = 16, LOOK_MAX_MS = 8192 };
+enum { TURN_BYTES = 256 * 1024, STANDSTILL_MS = 1000 };
 enum turn {
   WAITS,
   MORE,

@@ -1,5 +1,7 @@
 // --forward: each connection to a port of the guest's loopback is one to an address that the host reaches.
 
+#include <stddef.h>
+
 #include "agent.h"
 
 static enum shake forward_shake(struct conn *conn) {
@@ -31,4 +33,4 @@ static void forward_refused(struct conn *conn, const struct rw_error *error) {
   conn_drop(conn, RESET);
 }
 
-const struct front forward_front = {forward_shake, forward_open, forward_opened, forward_refused, RW_RING_BYTES_MAX};
+const struct front forward_front = {forward_shake, forward_open, forward_opened, forward_refused, RW_RING_BYTES_MAX, NULL};

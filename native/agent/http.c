@@ -87,4 +87,9 @@ static void http_refused(struct conn *conn, const struct rw_error *error) {
   answer_refused(conn, authority, error);
 }
 
-const struct front http_front = {http_shake, http_open, http_opened, http_refused, RW_RING_BYTES_MAX};
+static uint32_t http_question(struct conn *conn) {
+  struct request request;
+  return again(conn, &request) && request.is_connect ? request.bytes : 0;
+}
+
+const struct front http_front = {http_shake, http_open, http_opened, http_refused, RW_RING_BYTES_MAX, http_question};

@@ -198,6 +198,24 @@ static void opening(struct conn *conn) {
   }
 }
 
+// The program waits for the answer to a question, and has ended: the question is all that it has said.
+static int only_asks(struct conn *conn) {
+  if (!(conn->flags & RDHUP) || conn->fd < 0 || !front_of(conn)->question_bytes) return 0;
+  uint32_t bytes = front_of(conn)->question_bytes(conn);
+  return bytes > 0 && local_unread(conn) == bytes;
+}
+
+// Nobody waits for the answer where it has closed its socket. Who said more, and closed, has said it to the server.
+void open_look(struct conn *conn) {
+  if (!only_asks(conn)) return;
+  if (gone_is_closed(conn)) {
+    conn_drop(conn, RESET);
+    return;
+  }
+  if (conn->left < LOOK_MAX_MS) conn->left *= 2;
+  conn_deadline(conn, conn->left);
+}
+
 void open_step(struct conn *conn) {
   // The program may give up while the host is still at it. One that only sends no more waits for its answer.
   if (conn->fd >= 0 && ((conn->flags & HUP) || ((conn->flags & BROKEN) && local_error(conn)))) {
@@ -209,5 +227,9 @@ void open_step(struct conn *conn) {
   if (conn->state == OPENING) {
     if (conn->listener) service_step(conn);
     else opening(conn);
+  }
+  if ((conn->state == ASKED || conn->state == OPENING) && conn->deadline_ms == 0 && only_asks(conn)) {
+    conn->left = LOOK_MIN_MS;
+    conn_deadline(conn, conn->left);
   }
 }

@@ -119,7 +119,7 @@ static void listener_refused(struct conn *conn, const struct rw_error *error) {
   conn_drop(conn, CLOSE);
 }
 
-const struct front listener_front = {no_shake, listener_open, listener_opened, listener_refused, RW_RING_BYTES_MIN};
+const struct front listener_front = {no_shake, listener_open, listener_opened, listener_refused, RW_RING_BYTES_MIN, NULL};
 
 // The host has no stream to spare: those that are posted must do for a while.
 static void fewer(struct publish *publish) {
@@ -189,7 +189,7 @@ static void published_refused(struct conn *conn, const struct rw_error *error) {
   fewer(publish);
 }
 
-const struct front published_front = {no_shake, published_open, published_opened, published_refused, 64 * 1024};
+const struct front published_front = {no_shake, published_open, published_opened, published_refused, 64 * 1024, NULL};
 
 // Many a server listens on one of the loopback addresses alone, and which of them is chance (what `localhost` is to it). A port on
 // which nobody listens is a reset to who called the host.

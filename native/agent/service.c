@@ -129,7 +129,7 @@ static void service_refused(struct conn *conn, const struct rw_error *error) {
   if (conn->state != FREE) local_part(conn, "", 0);
 }
 
-const struct front service_front = {service_shake, service_open, service_opened, service_refused, RW_RING_BYTES_MAX};
+const struct front service_front = {service_shake, service_open, service_opened, service_refused, RW_RING_BYTES_MAX, NULL};
 
 // ── A listener and its one connection ───────────────────────────────────────────────────────────────────────────────
 

@@ -195,4 +195,9 @@ static void socks_refused(struct conn *conn, const struct rw_error *error) {
   part_with(conn, reply_to(error->error));
 }
 
-const struct front socks_front = {socks_shake, socks_open, socks_opened, socks_refused, RW_RING_BYTES_MAX};
+static uint32_t socks_question(struct conn *conn) {
+  struct request request;
+  return again(conn, &request) == RW_OK ? request.bytes : 0;
+}
+
+const struct front socks_front = {socks_shake, socks_open, socks_opened, socks_refused, RW_RING_BYTES_MAX, socks_question};

@@ -53,6 +53,7 @@ void conn_step(struct conn *conn) {
 void conn_expired(struct conn *conn) {
   if (conn->state == WANTING) open_in_vain(conn);
   else if (conn->state == CARRYING) carry_look(conn);
+  else if (conn->state == ASKED || conn->state == OPENING) open_look(conn);
   else if (conn->state == BREAKING) carry_expired(conn);
   else if (conn->state == LEAVING) local_leaving(conn);
   else conn_drop(conn, conn->state == PARTING ? CLOSE : RESET);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
 import { FdSocket } from "../helpers/fd-tcp.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { echoServer, readAll, type TestServer, tcpClient, tcpServer } from "../helpers/tcp.ts";
+import { echoServer, readAll, silentServer, type TestServer, tcpClient, tcpServer } from "../helpers/tcp.ts";
 import { until } from "../helpers/wait.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
@@ -99,6 +99,42 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent under pressure", noC
       for (let i = 0; i < 6; i++) (await tcpClient(Number(port))).destroy();
     },
   );
+
+  test("programs that give up while the host still tries to connect hold nothing", async () => {
+    await using agent = await attachedAgent(program, host.path, ["--streams", "4"]);
+    using silent = silentServer();
+    const heard = times(4, async (i) => {
+      const wire = await Wire.open(i % 2 === 0 ? agent.socks : agent.http);
+      wire.socket.write(
+        i % 2 === 0 ? greetingTo(silent.port) : `CONNECT 127.0.0.1:${silent.port} HTTP/1.1\r\n\r\n`,
+      );
+      return wire;
+    });
+    const wires = await Promise.all(heard);
+    await streamsAre(host.monitor, 4);
+    for (const wire of wires) wire.socket.destroy();
+    await works(agent);
+    await streamsAre(host.monitor, 0);
+  });
+
+  test("a program that asks, says all and ends before it is answered is heard all the same", async () => {
+    await using agent = await attachedAgent(program, host.path);
+    await using sink = await tcpServer();
+    for (const [port, question] of [
+      [agent.socks, greetingTo(sink.port)],
+      [agent.http, Buffer.from(`CONNECT 127.0.0.1:${sink.port} HTTP/1.1\r\n\r\n`)],
+    ] as const) {
+      const at = sink.sockets.length;
+      process.kill(agent.pid, "SIGSTOP"); // it hears of all of it at once
+      const near = await FdSocket.connect(port);
+      await near.send(Buffer.concat([question, Buffer.from("all")]));
+      near.endSending();
+      process.kill(agent.pid, "SIGCONT");
+      const far = await until("the far end", () => sink.sockets[at]);
+      expect((await readAll(far)).toString()).toBe("all");
+      near.close();
+    }
+  });
 
   test("what a program said before it closed arrives whole, and ends in order", async () => {
     await using agent = await attachedAgent(program, host.path);
