@@ -128,6 +128,25 @@ export class MonitorProgram extends Program {
   }
 }
 
+/** Who is not root has to be it in a user namespace of their own to have another namespace. */
+const asRoot = process.getuid?.() === 0;
+
+/** A command that runs another in namespaces of its own: `--net`, `--mount`. */
+export function unshare(...namespaces: string[]): string[] {
+  return ["unshare", ...(asRoot ? [] : ["--user", "--map-root-user"]), ...namespaces];
+}
+
+/** A command that runs another in the namespaces of a process that unshare() has begun. */
+export function nsenter(pid: number, ...namespaces: string[]): string[] {
+  return [
+    "nsenter",
+    "-t",
+    String(pid),
+    ...(asRoot ? [] : ["--user", "--preserve-credentials"]),
+    ...namespaces,
+  ];
+}
+
 /** Descriptors of this process. */
 export function descriptors(): number {
   return readdirSync("/proc/self/fd").length;

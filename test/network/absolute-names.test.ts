@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type NameServer, nameServer } from "../helpers/dns.ts";
-import { MonitorProgram } from "../helpers/processes.ts";
+import { MonitorProgram, unshare } from "../helpers/processes.ts";
 import { RawGuest } from "../helpers/raw-guest.ts";
 
 const POLICY = `version: 1
@@ -33,7 +33,7 @@ beforeAll(async () => {
   const mount = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
   const path = join(folder, "attach.sock");
   monitor = await MonitorProgram.start(path, POLICY, {
-    under: ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, conf],
+    under: [...unshare("--mount"), "sh", "-c", mount, conf],
     options: { names: { ...dns.names, hostsFile } },
     env: {
       LOCALDOMAIN: "corp.test",

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { MonitorProgram, Program } from "../helpers/processes.ts";
+import { MonitorProgram, nsenter, Program, unshare } from "../helpers/processes.ts";
 import { Declined, RawGuest } from "../helpers/raw-guest.ts";
 
 const POLICY = `version: 1
@@ -37,11 +37,17 @@ let monitor: MonitorProgram;
 let server: Program;
 let guest: RawGuest;
 
-const inside = (): string[] => ["-t", String(monitor.pid), "--user", "--preserve-credentials", "--net"];
-
-function ip(...args: string[]): void {
-  execFileSync("nsenter", [...inside(), "ip", ...args], { stdio: "pipe" });
+/** A command that runs another where the monitor is. */
+function inside(...command: string[]): [program: string, args: string[]] {
+  const [program, ...args] = [...nsenter(monitor.pid, "--net"), ...command];
+  return [program!, args];
 }
+
+function run(...command: string[]): void {
+  execFileSync(...inside(...command), { stdio: "pipe" });
+}
+
+const ip = (...args: string[]): void => run("ip", ...args);
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "ringway-own-"));
@@ -49,13 +55,13 @@ beforeAll(async () => {
   writeFileSync(hostsFile, HOSTS);
   const path = join(folder, "attach.sock");
   monitor = await MonitorProgram.start(path, POLICY, {
-    under: ["unshare", "--user", "--map-root-user", "--net"],
+    under: unshare("--net"),
     options: { names: { hostsFile } },
   });
   ip("link", "set", "lo", "up");
   for (const address of ["8.8.4.4/32", "8.8.4.6/32", "2001:4860:4860::8844/128"])
     ip("address", "add", address, "dev", "lo");
-  server = new Program("nsenter", [...inside(), process.execPath, "-e", SERVER]);
+  server = new Program(...inside(process.execPath, "-e", SERVER));
   await server.line("listening");
   guest = await RawGuest.attach(path);
 });
@@ -113,8 +119,7 @@ test("a rule that names the address allows it", async () => {
 
 test("an address elsewhere stays public where sockets may be bound to any address (ip_nonlocal_bind)", async () => {
   for (const family of ["ipv4", "ipv6"]) {
-    const set = `echo 1 > /proc/sys/net/${family}/ip_nonlocal_bind`;
-    execFileSync("nsenter", [...inside(), "sh", "-c", set], { stdio: "pipe" });
+    run("sh", "-c", `echo 1 > /proc/sys/net/${family}/ip_nonlocal_bind`);
   }
   for (const name of ["elsewhere.test", "elsewhere6.test"])
     expect(await declined(name)).toMatchObject({ errno: Errno.ENETUNREACH, rule: "" });

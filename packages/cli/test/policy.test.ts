@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { nameServer } from "../../../test/helpers/dns.ts";
+import { unshare } from "../../../test/helpers/processes.ts";
 import { RINGWAY, ringway, start, temporaryFolder } from "./helpers.ts";
 
 const folder = temporaryFolder();
@@ -383,9 +384,9 @@ describe("policy explain", () => {
   it("knows the host's own addresses", () => {
     const asked = [good, "connect", "a.example.com:443", "--address", "8.8.4.4"];
     const command = `ip link set lo up; ip address add 8.8.4.4/32 dev lo; "$@"; test $? = 3`;
-    const here = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", command, "sh"];
-    const [unshare, ...args] = [...here, process.execPath, RINGWAY, "policy", "explain", ...asked];
-    expect(execFileSync(unshare!, args, { encoding: "utf8" })).toContain("(an address of this host)");
+    const here = [...unshare("--net"), "sh", "-c", command, "sh"];
+    const [program, ...args] = [...here, process.execPath, RINGWAY, "policy", "explain", ...asked];
+    expect(execFileSync(program!, args, { encoding: "utf8" })).toContain("(an address of this host)");
   });
 
   it("resolves with --resolve: a name that the system points at loopback is refused", async () => {
