@@ -26,6 +26,7 @@ import { until } from "../helpers/wait.ts";
 
 let folder: string;
 let path: string;
+const words = scratch(16);
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "ringway-faults-"));
@@ -120,7 +121,6 @@ test.each(["end", "reset"])(
     guest.sendOpen(pipe, Protocol.TCP_CONNECT, body);
     // The monitor's connect waits for room in the backlog; the monitor itself is stopped meanwhile.
     await until("the connect", () => clientPorts(server.port).some((port) => !server.fillers.has(port)));
-    const words = scratch(16);
     words.bytes.set(Buffer.from("all there is"));
     monitor.child.kill("SIGSTOP");
     // Those that filled the backlog come too; the monitor's comes when its kernel sends again, some seconds later. The

@@ -47,6 +47,10 @@ import {
 } from "@ringway/linux";
 import { until } from "./wait.ts";
 
+/** All that an eventfd can count, less one. */
+const fullBell = scratch(8);
+fullBell.view.setBigUint64(0, 2n ** 64n - 2n, true);
+
 /** An Error or Refused frame. */
 export class Declined extends Error {
   readonly errno: number;
@@ -355,11 +359,9 @@ export class RawGuest implements Disposable {
 
   /** As many rings on the host's side of the bell as an eventfd can count. */
   fillBell(): void {
-    const most = scratch(8);
-    most.view.setBigUint64(0, 2n ** 64n - 2n, true);
     setNonBlocking(this.bellToGuestFd, true);
     drainEventfd(this.bellToGuestFd);
-    write(this.bellToGuestFd, most.address, 8);
+    write(this.bellToGuestFd, fullBell.address, 8);
   }
 
   /** Goes without a word. */

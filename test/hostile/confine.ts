@@ -8,11 +8,11 @@ import { outcome, scratch, syscall } from "../../packages/linux/src/libc.ts";
 const SCHED_IDLE = 5;
 const SYS_SCHED_SETSCHEDULER = process.arch === "x64" ? 144 : 119;
 const setSchedulerCall = syscall(["int", "int", "uintptr_t"]);
+/** All parameters of this policy are zero. */
+const parameters = scratch(4);
 
 /** All threads of this process, and those that they start, run when nobody else wants to. */
 export function confine(): void {
-  // All parameters of this policy are zero.
-  const parameters = scratch(4);
   for (const thread of readdirSync("/proc/self/task")) {
     const result = setSchedulerCall(SYS_SCHED_SETSCHEDULER, Number(thread), SCHED_IDLE, parameters.address);
     check(outcome(result), "sched_setscheduler");

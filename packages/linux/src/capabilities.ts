@@ -15,11 +15,12 @@ export const Capability = {
   KEEP_SET_ID: 4,
 } as const;
 
+// struct { u32 version; int pid; } | struct { u32 effective, permitted, inheritable; } [2]
+const header = scratch(8);
+const data = scratch(24);
+
 /** Takes a capability below 32 from the calling thread, for good (its effective, permitted and inheritable sets): 0 or -errno. */
 export function dropCapability(capability: number): number {
-  // struct { u32 version; int pid; } | struct { u32 effective, permitted, inheritable; } [2]
-  const header = scratch(8);
-  const data = scratch(24);
   header.view.setUint32(0, VERSION, true);
   const found = outcome(capabilityCall(SYS.capget, header.address, data.address));
   if (found < 0) return found;

@@ -26,19 +26,29 @@ function pty(): Pty & { readonly slave: number } {
   return { ...pair, slave };
 }
 
-/** What arrives at `fd`. */
-function bytesAt(fd: number): number[] {
-  const buffer = Buffer.alloc(64);
-  return [...buffer.subarray(0, readSync(fd, buffer))];
+/** The next `count` bytes at `fd`: the kernel passes on what was written by a thread of its own, perhaps one by one. */
+async function bytesAt(fd: number, count: number): Promise<number[]> {
+  const bytes: number[] = [];
+  const read = (): number => {
+    const buffer = Buffer.alloc(64);
+    try {
+      bytes.push(...buffer.subarray(0, readSync(fd, buffer)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
+    return bytes.length;
+  };
+  await expect.poll(read).toBeGreaterThanOrEqual(count);
+  return bytes;
 }
 
 describe("a device as a channel", () => {
-  it("rings with one byte", () => {
+  it("rings with one byte", async () => {
     const { fd, slave } = pty();
     expect(makeRaw(slave)).toBe(0);
     expect(ringDevice(slave)).toBe(0);
     expect(ringDevice(slave)).toBe(0);
-    expect(bytesAt(fd)).toEqual([1, 1]);
+    expect(await bytesAt(fd, 2)).toEqual([1, 1]);
   });
 
   it("has rung when it is full, and never waits", () => {
@@ -56,15 +66,15 @@ describe("a device as a channel", () => {
 });
 
 describe("makeRaw", () => {
-  it("passes every byte as it is, in lines or not", () => {
+  it("passes every byte as it is, in lines or not", async () => {
     const { fd, slave } = pty();
     expect(makeRaw(slave)).toBe(0);
     // Interrupt, end of file, carriage return, newline, stop: a terminal would keep or change each.
     const bytes = [3, 4, 13, 10, 19, 0, 255];
     writeSync(fd, Buffer.from(bytes));
-    expect(bytesAt(slave)).toEqual(bytes);
+    expect(await bytesAt(slave, bytes.length)).toEqual(bytes);
     writeSync(slave, Buffer.from(bytes));
-    expect(bytesAt(fd)).toEqual(bytes);
+    expect(await bytesAt(fd, bytes.length)).toEqual(bytes);
   });
 
   it("says of what is no terminal that it is none", () => {

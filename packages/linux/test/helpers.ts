@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
-import { Epoll, type InetAddress } from "../src/index.ts";
-import { addressOf } from "../src/libc.ts";
+import { Epoll, type InetAddress, truncate } from "../src/index.ts";
+import { addressOf, libcCall } from "../src/libc.ts";
 
 export function temporaryDirectory(): string {
   const path = mkdtempSync(join(tmpdir(), "ringway-linux-"));
@@ -15,13 +15,25 @@ export function temporaryDirectory(): string {
   return path;
 }
 
-/** Bytes with their address. Keep the object while the address is in use. */
+/** What addresses were told of: a call may write there after the last line of a test that mentions the bytes. */
+const held: ArrayBuffer[] = [];
+
+/** Bytes with their address, which stays theirs to the end of the test file. */
 export function memory(content: number | string): { bytes: Buffer; address: number; length: number } {
   const source = typeof content === "string" ? Buffer.from(content) : Buffer.alloc(content);
   const buffer = new ArrayBuffer(source.length);
   const bytes = Buffer.from(buffer);
   source.copy(bytes);
+  held.push(buffer);
   return { bytes, address: addressOf(buffer), length: source.length };
+}
+
+/** A memfd of one page that may be sealed, and is not. */
+export function unsealedMemfd(): number {
+  const name = memory("unsealed\0");
+  const fd = libcCall("memfd_create", "int", ["uintptr_t", "uint32_t"])(name.address, 3);
+  truncate(fd, 4096);
+  return fd;
 }
 
 export function loopback(family: 4 | 6, port = 0): InetAddress {
