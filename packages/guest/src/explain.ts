@@ -1,19 +1,30 @@
 // What a program would ask for, as the body of an Open: for explain().
 
 import { ConnectRequest, encodeUtf8, fileMessages, ListenRequest, Protocol, parseIp } from "@ringway/control";
+import { invalidType } from "./argument-errors.ts";
 import { RingwayError } from "./errors.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./paths.ts";
+import { portNumber } from "./socket-arguments.ts";
 
 /** One thing to ask the policy about. */
 export type ExplainTarget =
-  | { readonly connect: { readonly host: string; readonly port: number } }
-  | { readonly listen: { readonly host?: string | undefined; readonly port: number } }
+  | { readonly connect: { readonly host: string; readonly port: number | string } }
+  | { readonly listen: { readonly host?: string | undefined; readonly port: number | string } }
   | { readonly open: PathLike; readonly flags?: OpenFlags | undefined }
   | { readonly protocol: number; readonly body?: Uint8Array | undefined };
 
+const KINDS = ["connect", "listen", "open", "protocol"];
+
 export function explainBody(target: ExplainTarget): { protocol: number; body: Uint8Array } {
+  if (typeof target !== "object" || target === null || !KINDS.some((kind) => kind in target)) {
+    const what =
+      "{ connect: { host, port } }, { listen: { host, port } }, { open: path } or { protocol, body }";
+    throw invalidType("target", what, target);
+  }
   if ("connect" in target) {
-    const { host, port } = target.connect;
+    const { host } = target.connect;
+    if (typeof host !== "string") throw invalidType("connect.host", "of type string", host);
+    const port = portNumber(target.connect.port, "connect.port");
     return { protocol: Protocol.TCP_CONNECT, body: ConnectRequest.encode({ host, port, timeoutMs: 0 }) };
   }
   if ("listen" in target) {
@@ -22,7 +33,8 @@ export function explainBody(target: ExplainTarget): { protocol: number; body: Ui
     if (address === undefined) {
       throw new RingwayError("EINVAL", `a listener needs a literal address, not ${JSON.stringify(host)}`);
     }
-    const inet = { family: address.length === 4 ? 4 : 6, port: target.listen.port, address } as const;
+    const port = portNumber(target.listen.port, "listen.port");
+    const inet = { family: address.length === 4 ? 4 : 6, port, address } as const;
     return { protocol: Protocol.TCP_LISTEN, body: ListenRequest.encode({ backlog: 0, address: inet }) };
   }
   if ("open" in target) {

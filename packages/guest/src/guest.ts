@@ -18,7 +18,7 @@ import {
   Verdict,
 } from "@ringway/control";
 import { onAbort, throwIfAborted } from "./abort.ts";
-import { invalidType } from "./argument-errors.ts";
+import { integer, invalidType, invalidValue } from "./argument-errors.ts";
 import {
   type AttachDescriptor,
   type AttachMemory,
@@ -46,7 +46,7 @@ import { type AttachIvshmem, attachIvshmem } from "./ivshmem.ts";
 import { decodeNothing } from "./open-channel.ts";
 import { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
 import { GuestSocket } from "./socket.ts";
-import { callArguments, requireSignal } from "./socket-arguments.ts";
+import { callArguments, requireSignal, requireTime } from "./socket-arguments.ts";
 
 export interface AttachOptions extends AbortOptions {
   /** Time limit, in milliseconds. Default 10 seconds. */
@@ -103,6 +103,10 @@ export class Guest extends GuestFiles<GuestEvents> {
     options: AttachOptions = {},
   ): Promise<Guest> {
     const { signal } = options;
+    if (signal !== undefined) requireSignal(signal, "options.signal");
+    for (const name of ["timeoutMs", "busyPollUs", "roomTimeoutMs"] as const) {
+      if (options[name] !== undefined) requireTime(options[name], `options.${name}`);
+    }
     throwIfAborted(signal);
     const deadline = performance.now() + (options.timeoutMs ?? ATTACH_TIMEOUT_MS);
     for (;;) {
@@ -333,15 +337,15 @@ export class Guest extends GuestFiles<GuestEvents> {
   log(text: string, level: "debug" | "info" | "warn" | "error" | number = "info"): void {
     const levels = { debug: LogLevel.DEBUG, info: LogLevel.INFO, warn: LogLevel.WARN, error: LogLevel.ERROR };
     const number = typeof level === "number" ? level : levels[level];
-    if (number === undefined) throw new RangeError(`unknown log level ${String(level)}`);
+    if (number === undefined) throw invalidValue("level", level, `must be one of ${Object.keys(levels)}`);
+    if (typeof text !== "string") throw invalidType("text", "of type string", text);
     const line = cut(text.replaceAll("\0", "\ufffd"));
     this.#engine.touch(() => this.#engine.control.post(Log, { level: number, text: line }, true));
   }
 
   /** Tells the host that this guest's program has ended with `code`, 0 to 255; resolves when the host has read it. */
   async exit(code: number, options?: AbortOptions): Promise<void> {
-    if (!Number.isInteger(code) || code < 0 || code > 255)
-      throw new RangeError(`an exit code is 0 to 255, not ${code}`);
+    integer(code, "code", 0, 255);
     this.#engine.check();
     this.#engine.control.post(Exit, { code }, false);
     await this.ping(options);
@@ -415,6 +419,7 @@ async function attachmentFor(
   if (typeof to === "string" && to !== "") return await attachSocket(to, deadline, signal);
   if (typeof to === "object" && to !== null) {
     if ("ivshmem" in to) return await attachIvshmem(to.ivshmem === true ? {} : to.ivshmem, deadline, signal);
+    if ("fd" in to) integer(to.fd, "to.fd", 0);
     if ("fd" in to) return await attachDescriptor(to.fd, deadline, signal);
     if ("memory" in to && "doorbell" in to) return attachmentOf(to);
   }

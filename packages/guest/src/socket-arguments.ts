@@ -37,6 +37,12 @@ export function requireSignal(value: unknown, name: string): asserts value is Ab
   throw invalidType(name, "an instance of AbortSignal", value);
 }
 
+/** A time of any unit; Infinity is for ever. */
+export function requireTime(value: unknown, name: string): void {
+  requireNumber(value, name);
+  if (!(value >= 0)) throw outOfRange(name, "a number that is not negative", value);
+}
+
 /** Milliseconds for a timer; more than it can take is shortened, with Node's warning. */
 export function timerDuration(value: unknown, name: string): number {
   requireNumber(value, name);
