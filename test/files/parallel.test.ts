@@ -34,8 +34,8 @@ async function codes(calls: Promise<unknown>[]): Promise<Record<string, number>>
   return found;
 }
 
-it.each([256, 3000])("%i tiny files are written at once, and read at once", async (count) => {
-  const all = numbers(count);
+it("3,000 tiny files are written at once, and read at once", async () => {
+  const all = numbers(3000);
   expect(await codes(all.map((i) => guest.writeFile(`/data/${i}`, `file ${i}`)))).toEqual({});
   for (const i of all) expect(readFileSync(join(host.data, String(i)), "utf8")).toBe(`file ${i}`);
   const read = all.map(async (i) => expect(await guest.readFile(`/data/${i}`, "utf8")).toBe(`file ${i}`));
@@ -48,14 +48,14 @@ it("1,000 appends to one file are all there", async () => {
   expect(lines.map(Number).sort((a, b) => a - b)).toEqual(numbers(1000));
 });
 
-it("1,000 files are opened, written and closed at once, and as many streams", async () => {
-  const opened = numbers(1000).map(async (i) => {
+it("500 files are opened, written and closed at once, and as many streams", async () => {
+  const opened = numbers(500).map(async (i) => {
     await using file = await guest.open(`/data/${i}`, "w");
     await file.write(`file ${i}`);
   });
   expect(await codes(opened)).toEqual({});
-  expect(readdirSync(host.data)).toHaveLength(1000);
-  const streamed = numbers(1000).map((i) => guest.createReadStream(`/data/${i}`, "utf8").toArray());
+  expect(readdirSync(host.data)).toHaveLength(500);
+  const streamed = numbers(500).map((i) => guest.createReadStream(`/data/${i}`, "utf8").toArray());
   expect(await codes(streamed)).toEqual({});
 });
 

@@ -22,6 +22,7 @@
 
 import { PAGE_BYTES } from "@ringway/control";
 import { onAbort } from "./abort.ts";
+import { integer } from "./argument-errors.ts";
 
 /** Sizes of the two rings of a stream, in bytes: a wish, which the host rounds. */
 export interface Rings {
@@ -37,6 +38,7 @@ export interface RingWish extends Rings {
 /** Two rings of what the program has named, or else those that suit. */
 export function ringWish(namedBytes: number | undefined, suits: Rings): RingWish {
   if (namedBytes === undefined) return { ...suits, named: false };
+  integer(namedBytes, "options.ringBytes", 0, 0xffff_ffff);
   return { toHostBytes: namedBytes, toGuestBytes: namedBytes, named: true };
 }
 

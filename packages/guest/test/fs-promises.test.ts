@@ -425,3 +425,17 @@ describe("streams", () => {
     expect(await guest.readFile("/data/digits", "utf8")).toBe("0123ab6789");
   });
 });
+
+it.each(
+  titled([
+    (fs) => fs.open("/data/file", "w", 0o600, { ringBytes: -1 }),
+    (fs) => fs.readFile("/data/file", { ringBytes: Number.NaN }),
+    (fs) => fs.readFile("/data/file", { offset: -1 }),
+    (fs) => fs.writeFile("/data/file", "", { length: 1.5 }),
+  ]),
+)("%s fails with a code of Node's, as what node:fs has not", async (_title, call) => {
+  const failing = (async () => call(guest, ours))();
+  await expect(failing).rejects.toMatchObject({
+    code: expect.stringMatching(/^ERR_(OUT_OF_RANGE|INVALID_ARG_VALUE)$/),
+  });
+});
