@@ -43,8 +43,9 @@ import {
   serve,
 } from "./http.ts";
 import { type AttachIvshmem, attachIvshmem } from "./ivshmem.ts";
+import type { ListenOptions, ServerOptions } from "./listen.ts";
 import { decodeNothing } from "./open-channel.ts";
-import { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
+import { GuestServer } from "./server.ts";
 import { GuestSocket } from "./socket.ts";
 import { callArguments, requireSignal, requireTime } from "./socket-arguments.ts";
 

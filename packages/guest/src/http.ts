@@ -8,7 +8,8 @@ import { isIP, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
 import type { ConnectOptions, ConnectTarget } from "./connect.ts";
-import type { GuestServer, ListenOptions, ServerOptions } from "./server.ts";
+import type { ListenOptions, ServerOptions } from "./listen.ts";
+import type { GuestServer } from "./server.ts";
 import type { GuestSocket } from "./socket.ts";
 
 /** What the agents need of a guest. */

@@ -33,8 +33,9 @@ export {
   GuestHttpsAgent,
 } from "./http.ts";
 export type { AttachIvshmem, IvshmemPlaces } from "./ivshmem.ts";
+export type { DroppedConnection, ListenOptions, ServerOptions } from "./listen.ts";
 export type { OpenFlags, PathLike } from "./paths.ts";
-export { GuestServer, type ListenOptions, type ServerOptions } from "./server.ts";
+export { GuestServer } from "./server.ts";
 export { GuestSocket, type SocketAddress } from "./socket.ts";
 export {
   GuestBigIntStats,

@@ -16,57 +16,26 @@ import {
   Incoming,
   type InetAddress,
   ListenReply,
-  ListenRequest,
   Protocol,
   ProtocolError,
-  parseIp,
   Violation,
 } from "@ringway/control";
-import { invalidType, invalidValue } from "./argument-errors.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
-import { errnoError, RingwayError, replyError, resetError, unsupported } from "./errors.ts";
+import { errnoError, RingwayError, replyError, resetError } from "./errors.ts";
+import {
+  type DroppedConnection,
+  dropped,
+  type ListenOptions,
+  listenOpen,
+  type ServerOptions,
+  serverSettings,
+} from "./listen.ts";
 import { openChannel } from "./open-channel.ts";
 import { type Rings, ringWish, STREAM_RINGS } from "./room.ts";
 import { GuestSocket, type SocketAddress, socketAddress } from "./socket.ts";
-import { callArguments, nodeError, portNumber, requireNumber, requireSignal } from "./socket-arguments.ts";
+import { callArguments, nodeError } from "./socket-arguments.ts";
 import { isUnknown } from "./unknown.ts";
-
-export interface ServerOptions {
-  /** As in net.createServer(). */
-  readonly allowHalfOpen?: boolean | undefined;
-  /** As in net.createServer(): connections start paused. */
-  readonly pauseOnConnect?: boolean | undefined;
-  readonly highWaterMark?: number | undefined;
-  /** Accepted: the host's sockets never delay, and are kept alive. */
-  readonly noDelay?: boolean | undefined;
-  readonly keepAlive?: boolean | undefined;
-  readonly keepAliveInitialDelay?: number | undefined;
-  /** Streams posted ahead of connections. Default 16. */
-  readonly acceptsAhead?: number | undefined;
-  /** Size of each ring of an accepted connection, in bytes. Default as for connect(). */
-  readonly ringBytes?: number | undefined;
-}
-
-export interface ListenOptions {
-  /** 0: the host picks one. */
-  readonly port?: number | string | undefined;
-  /** A literal address of the host's. Default "127.0.0.1". */
-  readonly host?: string | undefined;
-  readonly backlog?: number | undefined;
-  /** Closes the server when it aborts. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** As net.Server's 'drop' tells it. */
-export interface DroppedConnection {
-  readonly localAddress: string;
-  readonly localPort: number;
-  readonly localFamily: string;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  readonly remoteFamily: string;
-}
 
 interface ServerEvents {
   listening: [];
@@ -130,20 +99,15 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   ) {
     super();
     const [options, listener] = typeof first === "function" ? [{}, first] : [first ?? {}, second];
-    if (typeof options !== "object") throw invalidType("options", "of type object", options);
-    const { keepAliveInitialDelay, highWaterMark } = options as ServerOptions;
-    if (keepAliveInitialDelay !== undefined) {
-      requireNumber(keepAliveInitialDelay, "options.keepAliveInitialDelay");
-    }
-    if (highWaterMark !== undefined) requireNumber(highWaterMark, "options.highWaterMark");
+    const settings = serverSettings(options);
     this.#engine = engine;
     this.#options = options;
-    this.allowHalfOpen = options.allowHalfOpen ?? false;
-    this.pauseOnConnect = Boolean(options.pauseOnConnect);
-    this.noDelay = Boolean(options.noDelay);
-    this.keepAlive = Boolean(options.keepAlive);
-    this.keepAliveInitialDelay = Math.trunc(Math.max(0, keepAliveInitialDelay ?? 0) / 1000);
-    this.highWaterMark = highWaterMark !== undefined && highWaterMark < 0 ? undefined : highWaterMark;
+    this.allowHalfOpen = settings.allowHalfOpen;
+    this.pauseOnConnect = settings.pauseOnConnect;
+    this.noDelay = settings.noDelay;
+    this.keepAlive = settings.keepAlive;
+    this.keepAliveInitialDelay = settings.keepAliveInitialDelay;
+    this.highWaterMark = settings.highWaterMark;
     this.#target = this.#acceptsAhead;
     if (typeof listener === "function") this.on("connection", listener);
   }
@@ -218,14 +182,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   }
 
   #listen(options: Record<string, unknown>, second: unknown): void {
-    const { host = "127.0.0.1", signal } = options;
-    if (signal !== undefined) requireSignal(signal, "options.signal");
-    refuse(options);
-    const port = portNumber(options.port, "options.port");
-    const backlog = Number(options.backlog) || Number(second) || 511;
-    if (typeof host !== "string") throw invalidType("options.host", "of type string", host);
-    const context = { syscall: "listen", address: host, port };
-    const address = parseIp(host === "localhost" ? "127.0.0.1" : host);
+    const { context, signal, body } = listenOpen(options, second);
     this.#state = "opening";
     this.#closing = false;
     this.#opening = new AbortController();
@@ -233,15 +190,11 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     setMaxListeners(0, this.#opening.signal);
     this.#target = this.#acceptsAhead;
     this.#updateHold();
-    if (address === undefined) {
+    if (body === undefined) {
       process.nextTick(() => this.#fail(errnoError(EINVAL, context)));
       return;
     }
     this.#closeOn(signal);
-    const body = ListenRequest.encode({
-      backlog: Math.min(Math.trunc(backlog), 0xffff),
-      address: { family: address.length === 4 ? 4 : 6, port, address },
-    });
     const opening = this.#opening.signal;
     openChannel(
       this.#engine,
@@ -502,35 +455,3 @@ Object.defineProperty(GuestServer.prototype, EventEmitter.captureRejectionSymbol
     else this.emit("error", error);
   },
 });
-
-/** Forms of listen() that a guest has not. */
-function refuse(options: Record<string, unknown>): void {
-  if (typeof options.fd === "number" || options.handle !== undefined) {
-    throw unsupported(
-      "listen",
-      "a guest listens through its host: pass { port, host } instead of a descriptor or handle",
-    );
-  }
-  if (typeof options.port === "number" || typeof options.port === "string") return;
-  if (typeof options.path === "string") {
-    throw unsupported(
-      "listen",
-      "a guest listens by TCP: pass { port, host } instead of a path",
-      options.path,
-    );
-  }
-  const isNamed = "port" in options || "path" in options;
-  throw invalidValue("options", options, isNamed ? "is invalid" : 'must have the property "port" or "path"');
-}
-
-function dropped({ local, peer }: Incoming): DroppedConnection {
-  const [here, there] = [socketAddress(local), socketAddress(peer)];
-  return {
-    localAddress: here.address,
-    localPort: here.port,
-    localFamily: here.family,
-    remoteAddress: there.address,
-    remotePort: there.port,
-    remoteFamily: there.family,
-  };
-}

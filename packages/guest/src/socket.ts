@@ -10,10 +10,8 @@
 //
 //   open ─ RESET, or nobody takes what is written ─▶ failing ─ all was read, or a write has failed and nobody reads ─▶ destroyed
 
-import type { OnReadOpts } from "node:net";
-import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
+import { addAbortSignal, Duplex } from "node:stream";
 import { Closed, formatIp, type InetAddress, type TcpEndpoints } from "@ringway/control";
-import { invalidValue } from "./argument-errors.ts";
 import type { Channel } from "./channel.ts";
 import { type ConnectOptions, connectOpen, type SocketOpen, type StreamOptions } from "./connect.ts";
 import type { Engine } from "./engine.ts";
@@ -21,13 +19,8 @@ import { errnoError, forDestroy, resetError, unsupported } from "./errors.ts";
 import { type OpenedChannel, openChannel } from "./open-channel.ts";
 import { ReadPump } from "./read-pump.ts";
 import { ringWish, STREAM_RINGS } from "./room.ts";
-import {
-  callArguments,
-  nodeError,
-  requireFunction,
-  requireNumber,
-  timerDuration,
-} from "./socket-arguments.ts";
+import { callArguments, nodeError, requireFunction, timerDuration } from "./socket-arguments.ts";
+import { duplexOptions, OnRead } from "./socket-options.ts";
 import { WritePump } from "./write-pump.ts";
 
 /** What net.Socket's address() gives. */
@@ -460,53 +453,6 @@ export class GuestSocket extends Duplex {
     this.#held = hold;
     if (hold) this.#engine.hold();
     else this.#engine.unhold();
-  }
-}
-
-/** As net.Socket takes them. */
-function duplexOptions(options: StreamOptions): DuplexOptions {
-  const { objectMode, readableObjectMode, writableObjectMode, fd, handle, ...known } =
-    options as StreamOptions & Record<string, unknown>;
-  const modes = { objectMode, readableObjectMode, writableObjectMode };
-  for (const [name, value] of Object.entries(modes)) {
-    if (value) throw invalidValue(`options.${name}`, value, "is not supported");
-  }
-  if (fd !== undefined || handle != null) {
-    throw unsupported(
-      "socket",
-      "a guest's sockets are its monitor's streams: leave out options.fd and options.handle",
-    );
-  }
-  if (known.keepAliveInitialDelay !== undefined) {
-    requireNumber(known.keepAliveInitialDelay, "options.keepAliveInitialDelay");
-  }
-  const { highWaterMark, readableHighWaterMark, writableHighWaterMark } = known;
-  const marks = Object.entries({ highWaterMark, readableHighWaterMark, writableHighWaterMark });
-  return {
-    ...Object.fromEntries(marks.filter(([, value]) => value !== undefined)),
-    allowHalfOpen: Boolean(known.allowHalfOpen),
-    emitClose: false,
-    autoDestroy: true,
-  };
-}
-
-/** net.Socket's `onread`: one buffer, or a function that gives the next. */
-class OnRead {
-  buffer: Uint8Array;
-  readonly #next: (() => Uint8Array) | undefined;
-  readonly #callback: OnReadOpts["callback"];
-
-  constructor({ buffer, callback }: OnReadOpts) {
-    this.#next = typeof buffer === "function" ? buffer : undefined;
-    this.buffer = typeof buffer === "function" ? buffer() : buffer;
-    this.#callback = callback;
-  }
-
-  /** The first `bytes` of the buffer are new. False: enough for now. */
-  take(bytes: number): boolean {
-    const more = this.#callback(bytes, this.buffer) !== false;
-    if (this.#next !== undefined) this.buffer = this.#next();
-    return more;
   }
 }
 
