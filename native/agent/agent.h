@@ -170,8 +170,8 @@ void room_up(void);       // a new epoch
 void room_enter(struct conn *conn, enum list list);
 // A program's wish: 1 where it has a place now; 0 where it stands in line, and is woken for it.
 int room_take(struct conn *conn);
-// The host refused it a stream for want of room, as it will those that stand behind it, `asking` in all: 1 where it stands in line again,
-// before all others; 0 where that would be in vain.
+// The host refused it a stream for want of room, as it will those that stand behind it, `asking` in all: 1 where it stands
+// in line again, before all others; 0 where that would be in vain.
 int room_host_full(struct conn *conn, uint32_t asking);
 void room_posting(void);                // publish.c begins to ask
 int room_may_post(uint32_t posted);     // one more, beside as many that wait for a client
@@ -196,7 +196,8 @@ struct front {
   void (*opened)(struct conn *conn, const struct rw_frame *frame); // the host has answered
   void (*refused)(struct conn *conn, const struct rw_error *error);
   uint32_t ring_bytes_max;
-  // Bytes of the question, of one that is answered before the program says more; 0 where what it says is to be sent on. May be NULL.
+  // Bytes of the question, of one that is answered before the program says more; 0 where what it says is to be sent on.
+  // May be NULL.
   uint32_t (*question_bytes)(struct conn *conn);
 };
 extern const struct front socks_front, http_front, forward_front, service_front, published_front, listener_front;

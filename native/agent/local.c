@@ -195,8 +195,8 @@ void local_ready(uint32_t index) {
   if (index < count) listeners[index].waiting = 1;
 }
 
-// How the kernel closes it: with a RST, or in order. With a RST from the start on until the program is told of an end, so that
-// an agent that is killed, too, leaves nobody with half an answer that looks whole.
+// How the kernel closes it: with a RST, or in order. With a RST from the start on until the program is told of an end,
+// so that an agent that is killed, too, leaves nobody with half an answer that looks whole.
 static void linger(int fd, int in_order) {
   struct linger at_once = {.l_onoff = !in_order};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -234,18 +234,17 @@ static int accept_one(struct listener *listener) {
 }
 
 int64_t local_accept(void) {
+  int64_t next_ms = -1;
   if (again_ms != 0 && now_ms() < again_ms) return again_ms;
   again_ms = 0;
   for (uint32_t i = 0; i < count; i++) {
     struct listener *listener = &listeners[i];
     for (int n = 0; listener->waiting && n < ACCEPTS_AT_ONCE && (table_free() > 0 || room_make_slot()); n++)
       if (!accept_one(listener) && again_ms != 0) return again_ms;
-    if (!listener->waiting) continue;
-    // There are more: the next round, without sleep. A full table is emptied by something that happens, or when somebody may be ended.
-    int64_t slot_ms = table_free() > 0 ? 0 : room_slot_ms();
-    if (slot_ms >= 0) again_ms = slot_ms > 1 ? slot_ms : 1;
+    // There are more: the next round, without sleep. A full table is emptied by something that happens, or by room.c.
+    if (listener->waiting) next_ms = table_free() > 0 ? 0 : room_slot_ms();
   }
-  return again_ms == 0 ? -1 : again_ms;
+  return next_ms;
 }
 
 // ── Connections ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -32,7 +32,7 @@ static const char usage[] =
     "\n"
     "      --streams N            connections at once; 4096 if not given. More wait for their turn\n"
     "      --hold-ms N            how long new connections wait while no monitor is there; 2000 if not given\n"
-    "      --turn-ms N            how long a connection waits for its turn where there are no more; 30000 if not given\n"
+    "      --turn-ms N            how long a connection waits where all are taken; 30000 if not given\n"
     "      --handshake-ms N       how long a program may take to say what it wants; 30000 if not given\n"
     "      --busy-poll-us N       look for work that long before sleeping; 50 if not given\n"
     "  -h, --help; -V, --version\n"

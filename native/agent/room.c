@@ -6,14 +6,15 @@
 //   PLACED   has a stream, or asks for one               slot and place  it keeps them
 //   LATE     needs no stream any more, but to hang up    a slot          the oldest goes at once
 //
-// A slot is one of the table, with a descriptor: there are WAITERS more of them than places. A place stands for a stream. There are as
-// many as --streams says, or fewer where the host gives no more: that is learned when it refuses one, and tried anew while somebody waits.
+// A slot is one of the table, with a descriptor: there are WAITERS more of them than places. A place stands for a stream.
+// There are as many as --streams says, or fewer where the host gives no more: that is learned when it refuses one, and
+// tried anew while somebody waits.
 //
-// Programs of the guest (OUT) and published ports (IN) have a quarter of the places each for themselves, so that neither takes all from
-// the other; the rest goes to who comes first. OUT stands in IN_LINE in the order of its coming. IN, whose clients wait in the host's
-// backlog, posts no more.
+// Programs of the guest (OUT) and published ports (IN) have a quarter of the places each for themselves, so that neither
+// takes all from the other; the rest goes to who comes first. OUT stands in line in the order of its coming. IN, whose
+// clients wait in the host's backlog, posts no more.
 //
-// Invariant: placed[] counts who is in PLACED, by direction; a place is given to the first in IN_LINE only.
+// Invariant: placed[] counts who is in PLACED, by direction; a place is given to the first in line only.
 
 #include <sys/resource.h>
 
@@ -25,6 +26,7 @@ enum {
   SHARE = 4,         // a quarter
   EARLY_MS = 1000,   // so long everybody may take for a greeting
   RAISE_MS = 1000,   // between two tries whether the host gives more
+  SPARE_MS = 4000,   // and so much more where nobody waits for it
   DESCRIPTORS = 160, // that are no connection's: listeners, the link, and then some
 };
 enum direction { OUT, IN };
@@ -177,6 +179,12 @@ int room_host_full(struct conn *conn, uint32_t asking) {
   return 1;
 }
 
+// A little at a time: a host that still gives no more says so once.
+static void raise_limit(int64_t now) {
+  host_most += 1 + host_most / 8;
+  raise_ms = now + RAISE_MS;
+}
+
 void room_up(void) {
   host_most = UINT32_MAX;
   for (struct conn *conn = first_of(IN_LINE); conn; conn = at(conn->after)) conn_deadline(conn, options.turn_ms);
@@ -186,7 +194,9 @@ void room_up(void) {
 
 void room_posting(void) { starved = 0; }
 
+// While programs wait, published ports have no more than their share.
 int room_may_post(uint32_t posted) {
+  if (host_most < options.streams && now_ms() >= raise_ms + SPARE_MS) raise_limit(now_ms());
   if (may(IN) && (!first_of(IN_LINE) || placed[IN] < share_of(IN))) return 1;
   if (posted > 0) return 0;
   starved = 1;
@@ -231,8 +241,7 @@ int64_t room_tick(int64_t now) {
   int64_t next = shortage_tick(now, waits);
   if (!waits || host_most >= options.streams) return next;
   if (now >= raise_ms) {
-    host_most += 1 + host_most / 8;
-    raise_ms = now + RAISE_MS;
+    raise_limit(now);
     wake_line();
   }
   return next < 0 || raise_ms < next ? raise_ms : next;

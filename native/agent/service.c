@@ -65,6 +65,7 @@ static enum shake pass_exit(struct conn *conn, uint32_t code) {
     // open_retry() says when to try again; out of time, the program sees that it failed.
     if (!(conn->flags & EXITING)) conn_deadline(conn, options.hold_ms);
     conn->flags |= EXITING;
+    room_enter(conn, NOWHERE); // it has said all that it must
     return SHAKE_OVER;
   }
   if (status != RW_OK) {

@@ -1,5 +1,5 @@
-// What the log says of times when there are more connections than there is room for: a line when one begins, and one when it is over
-// that counts whom it hit. No more than two lines in QUIET_MIN_MS, and fewer where the same goes on and on.
+// What the log says of times when there are more connections than there is room for: a line when one begins, and one when
+// it is over that counts whom it hit. No more than two lines in QUIET_MIN_MS, and fewer where the same goes on and on.
 
 #include <string.h>
 
@@ -18,7 +18,8 @@ int shortage_begins(void) {
   if (shortage.since_ms != 0) return 0;
   int64_t now = now_ms();
   uint32_t quiet_ms = QUIET_MIN_MS;
-  if (shortage.over_ms != 0 && now - shortage.over_ms < SOON * (int64_t)shortage.quiet_ms) quiet_ms = 4 * shortage.quiet_ms;
+  int soon = shortage.over_ms != 0 && now - shortage.over_ms < SOON * (int64_t)shortage.quiet_ms;
+  if (soon) quiet_ms = 4 * shortage.quiet_ms;
   memset(&shortage, 0, sizeof shortage);
   shortage.since_ms = now;
   shortage.quiet_ms = quiet_ms < QUIET_MAX_MS ? quiet_ms : QUIET_MAX_MS;

@@ -51,7 +51,8 @@ void say_inet(const struct rw_inet *inet) {
   say_number(inet->port);
 }
 
-// The words of glibc, which are also the monitor's, where another libc has its own: what a reason says already can be told only so.
+// The words of glibc, which are also the monitor's, where another libc has its own: only so can be told what a reason says
+// already.
 static const char *words_of(uint32_t error) {
   static const struct {
     uint32_t error;

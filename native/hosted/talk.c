@@ -104,8 +104,9 @@ static int connect_service(void) {
   return -1;
 }
 
-// An agent that is killed ends its connections as one that passes an END on: without a mark. So who sees an end asks whether it is
-// still there. One that is hangs up on a question without words, with a mark; a socket that nobody serves ends, or is not there.
+// An agent that is killed ends its connections as one that passes an END on: without a mark. So who sees an end asks
+// whether it is still there. One that is hangs up on a question without words, with a mark; a socket that nobody serves
+// ends, or is not there.
 static int agent_is_there(void) {
   int fd = connect_service();
   if (fd < 0) return 0;
