@@ -270,6 +270,8 @@ export class RawStream {
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   #nextId = 1;
+  /** Its pages may be another stream's already: who still waits for a frame looks no more. */
+  #isLet = false;
   #calls: Promise<unknown> = Promise.resolve();
 
   constructor(guest: RawGuest, pipe: GuestPipe) {
@@ -300,6 +302,7 @@ export class RawStream {
 
   /** The next frame if there is one. Throws StreamGone after the last. */
   poll(): Frame | undefined {
+    if (this.#isLet) throw new StreamGone(Closed.RESET);
     const closed = this.pipe.toGuest.peerClosed();
     if (closed === Closed.RESET) throw new StreamGone(closed);
     const frame = this.#reader.next(this.signal);
@@ -426,6 +429,7 @@ export class RawStream {
 
   /** Sets the last closed word: the pipe must not be touched any more. */
   let(): void {
+    this.#isLet = true;
     this.pipe.toHost.end();
     this.pipe.toGuest.close();
     this.signal();

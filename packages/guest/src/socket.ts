@@ -34,6 +34,9 @@ const EPIPE = 32;
 const EALREADY = 114;
 const ECANCELED = 125;
 
+/** Up to Node 20, what is ended before connect() was called waits for that. */
+const ENDS_WHEN_CONNECTED: boolean = Number.parseInt(process.versions.node, 10) < 22;
+
 type Callback = (error?: Error | null) => void;
 
 /** A connection through the host. Emits what net.Socket emits: 'connect', 'ready', 'timeout', 'close' with hadError... */
@@ -351,7 +354,8 @@ export class GuestSocket extends Duplex {
 
   override _final(callback: Callback): void {
     if (this.#writer === undefined) {
-      this.#earlyFinal = callback;
+      if (this.connecting || ENDS_WHEN_CONNECTED) this.#earlyFinal = callback;
+      else callback();
       return;
     }
     this.#channel?.end();
