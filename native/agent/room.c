@@ -179,6 +179,9 @@ int room_host_full(struct conn *conn, uint32_t asking) {
   return 1;
 }
 
+// All that the host gives are taken; not only those that are kept for others.
+static int host_is_limit(void) { return host_most < options.streams && placed[OUT] + placed[IN] >= host_most; }
+
 // A little at a time: a host that still gives no more says so once.
 static void raise_limit(int64_t now) {
   host_most += 1 + host_most / 8;
@@ -196,7 +199,7 @@ void room_posting(void) { starved = 0; }
 
 // While programs wait, published ports have no more than their share.
 int room_may_post(uint32_t posted) {
-  if (host_most < options.streams && now_ms() >= raise_ms + SPARE_MS) raise_limit(now_ms());
+  if (host_is_limit() && now_ms() >= raise_ms + SPARE_MS) raise_limit(now_ms());
   if (may(IN) && (!first_of(IN_LINE) || placed[IN] < share_of(IN))) return 1;
   if (posted > 0) return 0;
   starved = 1;
@@ -239,7 +242,7 @@ int room_make_slot(void) {
 int64_t room_tick(int64_t now) {
   int waits = first_of(IN_LINE) || starved;
   int64_t next = shortage_tick(now, waits);
-  if (!waits || host_most >= options.streams) return next;
+  if (!waits || !host_is_limit()) return next;
   if (now >= raise_ms) {
     raise_limit(now);
     wake_line();

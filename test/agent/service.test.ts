@@ -17,7 +17,9 @@ import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent, W
 const noTerminal: string | undefined = missing("script");
 const noPython: string | undefined = missing("python3");
 const noMounts: string | undefined =
-  run("unshare", ["--mount", "true"]).status === 0 ? undefined : "no mount namespaces for this user";
+  run("unshare", ["--user", "--map-root-user", "--mount", "true"]).status === 0
+    ? undefined
+    : "no mount namespaces for this user";
 
 /** A frame of 32-bit words. */
 function frame(...words: readonly number[]): Buffer {
@@ -572,9 +574,14 @@ until [ -S /run/ringway.sock ]; do sleep 0.02; done
 read -r _
 "$0" rwfs --service /run/ringway.sock ls /data
 kill $first $second; wait`;
-      const both = start("unshare", ["--mount", "sh", "-c", script, program], undefined, {
-        RINGWAY_SOCKET: host.path,
-      });
+      const both = start(
+        "unshare",
+        ["--user", "--map-root-user", "--mount", "sh", "-c", script, program],
+        undefined,
+        {
+          RINGWAY_SOCKET: host.path,
+        },
+      );
       await both.said(
         /no service socket: \/run\/ringway\.sock: another agent has it; --service PATH gives this one its own\n/,
       );
