@@ -24,7 +24,7 @@ const VM_RATIOS = [
   "rttVsSlirp",
   "rttVsPasst",
 ];
-const { ratios, idle, vm } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const { ratios, idle, visitors, vm } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const missingOf = (part, names, figures) =>
   names.filter((name) => !(figures?.[name] > 0)).map((name) => `${part}.${name}`);
 // A run with --vm has these and no others.
@@ -32,7 +32,9 @@ const problems = vm === undefined ? missingOf("ratios", RATIOS, ratios) : missin
 if (vm === undefined) {
   problems.push(...missingOf("idle", ["streams", "heapBytesPerStream"], idle));
   if (!(idle?.cpuPercent >= 0)) problems.push("idle.cpuPercent");
+  for (const result of visitors) problems.push(...missingOf("visitors", ["perSecond", "p99Ratio"], result));
+  if (visitors.length === 0) problems.push("visitors");
 }
 for (const problem of problems) console.error(`missing or not a figure: ${problem}`);
-console.log(JSON.stringify(vm === undefined ? { ratios, idle } : { vm }, null, 2));
+console.log(JSON.stringify(vm === undefined ? { ratios, idle, visitors } : { vm }, null, 2));
 process.exit(problems.length > 0 ? 1 : 0);

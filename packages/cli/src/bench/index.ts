@@ -8,8 +8,9 @@ import { aboutMachine, checkMarkers, type Markers, replaceBetween } from "./outp
 import { compilePrograms } from "./programs.ts";
 import { Progress } from "./progress.ts";
 import { formatMarkdown, formatTerminal, type Report } from "./report.ts";
-import { IDLE, RATIO_KEYS, type Row, rowsOf } from "./rows.ts";
+import { IDLE, RATIO_KEYS, type Row, rowsOf, VISITORS } from "./rows.ts";
 import { BUSY_POLL_US, prepare, type Setting } from "./setting.ts";
+import { measureVisitors, type VisitorsResult } from "./visitors.ts";
 
 export interface BenchOptions {
   /** Write everything, each round included, to this file. */
@@ -30,8 +31,9 @@ const FILE_BYTES = { full: 512 * 1024 * 1024, quick: 128 * 1024 * 1024 } as cons
 /** A quick run has 45 s. Past the first, no row begins another round; past the second, no row begins. */
 const QUICK_ROUNDS_MS = 32_000;
 const QUICK_ROWS_MS = 39_000;
-/** What the progress bar counts the idle streams as, in rounds. */
+/** What the progress bar counts the idle streams and the visitors as, in rounds. */
 const IDLE_STEPS = 5;
+const VISITORS_STEPS = 10;
 
 export const MARKERS: Markers = { begin: "<!-- bench:begin -->", end: "<!-- bench:end -->" };
 
@@ -53,10 +55,10 @@ export async function runBench(options: BenchOptions = {}): Promise<number> {
   const all = rowsOf(setting, quick);
   const wanted = all.filter((row) => isWanted(row.name));
   const rows = wanted.filter((row) => row.contenders.length > 0);
-  if (wanted.length === 0 && !isWanted(IDLE)) {
-    console.error(
-      `ringway bench: no such row; there are ${[...all.map((row) => row.name), IDLE].join(", ")}`,
-    );
+  const wantsVisitors = isWanted(VISITORS) && compiled.programs !== undefined;
+  if (wanted.length === 0 && !isWanted(IDLE) && !isWanted(VISITORS)) {
+    const names = [...all.map((row) => row.name), IDLE, VISITORS];
+    console.error(`ringway bench: no such row; there are ${names.join(", ")}`);
     return 1;
   }
   if (compiled.programs === undefined && rows.length < wanted.length) {
@@ -68,8 +70,10 @@ export async function runBench(options: BenchOptions = {}): Promise<number> {
   const deadline = quick ? start + QUICK_ROUNDS_MS : Number.POSITIVE_INFINITY;
   const results: RowResult[] = [];
   let idle: IdleReport | undefined;
+  let visitors: readonly VisitorsResult[] = [];
   {
-    const steps = rows.length * rounds + (isWanted(IDLE) ? IDLE_STEPS : 0);
+    const steps =
+      rows.length * rounds + (isWanted(IDLE) ? IDLE_STEPS : 0) + (wantsVisitors ? VISITORS_STEPS : 0);
     using progress = new Progress(steps);
     const runOptions = { rounds, fileBytes, deadline, failures: setting.failures, leftOut };
     // Rows with a bar, then the idle streams, then the others: a quick run that is short of time has what counts.
@@ -90,6 +94,16 @@ export async function runBench(options: BenchOptions = {}): Promise<number> {
       progress.step("idle streams", IDLE_STEPS);
     }
     await runRows(others);
+    if (wantsVisitors && quick && performance.now() > start + QUICK_ROWS_MS) {
+      leftOut.push(`${VISITORS}: time was up`);
+    } else if (wantsVisitors) {
+      progress.step("guests that come and go", 0);
+      visitors = await measureVisitors(children, setting, quick).catch((error: unknown) => {
+        setting.failures.push(`${VISITORS}: ${error instanceof Error ? error.message : error}`);
+        return [];
+      });
+      progress.step("guests that come and go", VISITORS_STEPS);
+    }
   }
 
   const report: Report = {
@@ -100,6 +114,7 @@ export async function runBench(options: BenchOptions = {}): Promise<number> {
     rows: results,
     cpu: cpuPerGiBRatio(results),
     idle,
+    visitors,
     leftOut,
     failures: setting.failures,
   };
@@ -131,6 +146,7 @@ function jsonOf(report: Report, setting: Setting): object {
   return {
     ratios,
     idle,
+    visitors: report.visitors,
     date: new Date().toISOString(),
     quick: report.quick,
     rounds: report.rounds,

@@ -3,8 +3,9 @@
 import Table from "cli-table3";
 import type { IdleReport } from "./idle.ts";
 import type { PeerResult, RatioResult, RowResult } from "./measure.ts";
-import { type Bar, COLUMNS, IDLE_BARS, PEERS } from "./rows.ts";
-import { digits } from "./statistics.ts";
+import { type Bar, COLUMNS, IDLE_BARS, PEERS, VISITORS_BARS } from "./rows.ts";
+import { digits, type Spread } from "./statistics.ts";
+import type { VisitorsResult } from "./visitors.ts";
 
 export interface Report {
   readonly machine: Readonly<Record<string, string | number>>;
@@ -14,6 +15,7 @@ export interface Report {
   readonly rows: readonly RowResult[];
   readonly cpu: RatioResult | undefined;
   readonly idle: IdleReport | undefined;
+  readonly visitors: readonly VisitorsResult[];
   readonly leftOut: readonly string[];
   readonly failures: readonly string[];
 }
@@ -110,7 +112,28 @@ function grids(report: Report): Grid[] {
       ],
     });
   }
+  if (report.visitors.length > 0) found.push(visitorsGrid(report.visitors));
   return found;
+}
+
+function visitorsGrid(results: readonly VisitorsResult[]): Grid {
+  const us = ({ median, min, max }: Spread): string =>
+    `${digits(median)} µs\n${digits(min)} to ${digits(max)}`;
+  const lines = (...cells: string[]): string => cells.join("\n");
+  const { perSecond: rateBar, p99Ratio: p99Bar } = VISITORS_BARS;
+  return {
+    title: "Guests that come and go, and the p99 round trip of one that stays",
+    head: ["each touches", "a second", "undisturbed", "beside them", "p99 / undisturbed", "bar", ""],
+    rows: results.map(({ touchedBytes, perSecond, p99Ratio, undisturbedP99Us, disturbedP99Us }) => [
+      touchedBytes === 0 ? "nothing" : `${touchedBytes / 1024 ** 2} MiB`,
+      digits(perSecond),
+      us(undisturbedP99Us),
+      us(disturbedP99Us),
+      digits(p99Ratio),
+      lines(barText(rateBar), barText(p99Bar)),
+      lines(verdict(perSecond, rateBar), verdict(p99Ratio, p99Bar)),
+    ]),
+  };
 }
 
 export function notes(
