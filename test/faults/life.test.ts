@@ -385,11 +385,11 @@ describe("a monitor whose descriptors its guests have taken", () => {
   test("does not start where there is no room for any: exit 1, and what is needed", async () => {
     writeFileSync(policyFile, "version: 1\n");
     using monitor = new Program("prlimit", [
-      "--nofile=95:95",
+      "--nofile=194:194",
       ...[process.execPath, RINGWAY, "monitor", "--policy", policyFile, "--listen", path],
     ]);
     expect((await monitor.exit(HANG_MS)).code).toBe(1);
-    expect(monitor.errors).toContain("RLIMIT_NOFILE, is 95; at least 96 are needed");
+    expect(monitor.errors).toContain("RLIMIT_NOFILE, is 194; at least 195 are needed");
     expect(existsSync(path)).toBe(false);
   });
 });

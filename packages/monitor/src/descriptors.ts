@@ -9,17 +9,20 @@ import { closeFd, duplicateFd, Errno, fileDescriptorLimit, SystemError } from "@
 import type { Policy } from "./policy/types.ts";
 
 /**
- * 16 lookups of names, each with a socket. 4 disk workers with 4 each, on the way: a walk has 2 folders open and a third that is
+ * 16 lookups of names, each with four sockets at the most: A and AAAA at once, each by UDP and then by TCP. 4 disk workers with 4 each, on the way: a walk has 2 folders open and a third that is
  * looked at (disk/walk.ts); renaming has a folder beside that, from its first walk, or 2 folders and 2 on the way up from a root. And
  * 8 more: the policy, the folder and the socket's file of a reload, hosts file and resolv.conf, a log that is opened again, a
  * connection that is turned away, a module.
  */
-const RESERVE = 16 + 4 * 4 + 8;
+const RESERVE = 16 * 4 + 4 * 4 + 8;
 /** Guests that the limit must leave room for at the start: a process takes four descriptors, and a connection of its own one. */
 const ROOM_MIN = 8;
 
-/** Its threads and sockets take some 45, and want to be loaded. Below, it is not even clear that it could say so. */
-const LIMIT_MIN = 96;
+/**
+ * Its threads and sockets take some 55. Before that its seven threads load, and Node opens the modules that one imports all at once: up to 20
+ * in each, and 140 in all were seen. With too few a thread does not start, or cannot even say why.
+ */
+const LIMIT_MIN = 55 + 7 * 20;
 
 /** Throws SystemError (EMFILE) where no monitor can work with the limit on descriptors. */
 export function requireDescriptors(): void {
