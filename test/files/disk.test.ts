@@ -17,6 +17,7 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Hypervisor, place } from "../helpers/hypervisor.ts";
 import { startMonitor } from "../helpers/monitor.ts";
+import { MonitorProgram } from "../helpers/processes.ts";
 import { mounted, run, SlowDisk, unmount } from "../helpers/slow-disk.ts";
 import {
   errnoOf,
@@ -266,6 +267,35 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     expect((await file.call(Read, { bytes: 100 }, Data)).data).toEqual(new Uint8Array(100).fill(114));
     expect(readFileSync(join(slow.folder, "restless"))).toEqual(Buffer.alloc(30_000, "r"));
     restless.kill();
+  });
+
+  it("who removes a VM is told where the monitor closes and a disk keeps its memory", async () => {
+    using at = place("one");
+    const policy = `version: 1\nfiles: [{ guest: /data, host: ${slow.folder}, access: rw }]\n`;
+    // In a process that can be ended: what a dead disk holds is held until then.
+    const options = { vms: [at.vm], lingerMs: 1 };
+    using monitor = await MonitorProgram.start(`${at.memory}.attach`, policy, { options });
+    using hypervisor = new Hypervisor(at);
+    const leaving = await hypervisor.boot();
+    leaving.on("detach", () => {});
+    const stream = leaving.createWriteStream("/data/vm-removed");
+    stream.on("error", () => {});
+    await new Promise((resolve) => stream.write("begun", resolve));
+    await until("it to be written", () => readFileSync(join(slow.folder, "vm-removed")).length > 0);
+    freeze();
+    // A worker takes it from the memory.
+    stream.write(Buffer.alloc(100_000));
+    await sleep(100);
+    monitor.child.stdin!.write("remove and close\n");
+    const kept = "the monitor is closed, but something of it may still use the memory of VM one";
+    // Who asked before, and who asks afterwards.
+    expect(JSON.parse(await monitor.line("memory of VM", 15_000))).toEqual([
+      `Error: ${kept}`,
+      `Error: ${kept}`,
+    ]);
+    thaw();
+    monitor.child.kill("SIGKILL");
+    await monitor.exit();
   });
 
   it("the monitor stops, once the disk does what was begun", async () => {
