@@ -108,24 +108,23 @@ export class AttachSocket {
     this.#lines.clear();
   }
 
+  /** One connection: epoll tells of the others in the next turn, when guests have been looked at. */
   #accept(): void {
-    for (;;) {
-      const restMs = this.#waiting < this.#host.places ? this.#accepts.take() : 1000 / GUESTS_PER_S;
-      if (restMs > 0) {
-        this.#rest(restMs);
-        break;
-      }
-      const fd = acceptUnix(this.#fd);
-      if (fd < 0) {
-        this.#accepts.giveBack();
-        if (fd === -Errno.EAGAIN) break;
-        this.#host.warn(`accepting guests failed, trying again: ${errnoMessage(-fd)}`);
-        this.#rest(ACCEPT_RETRY_MS);
-        break;
-      }
-      this.#arrived(fd);
+    const restMs = this.#waiting < this.#host.places ? this.#accepts.take() : 1000 / GUESTS_PER_S;
+    if (restMs > 0) {
+      this.#rest(restMs);
+      return;
     }
-    this.#admit();
+    const fd = acceptUnix(this.#fd);
+    if (fd >= 0) {
+      this.#arrived(fd);
+      this.#admitLater(0);
+      return;
+    }
+    this.#accepts.giveBack();
+    if (fd === -Errno.EAGAIN) return;
+    this.#host.warn(`accepting guests failed, trying again: ${errnoMessage(-fd)}`);
+    this.#rest(ACCEPT_RETRY_MS);
   }
 
   #arrived(fd: number): void {
@@ -171,7 +170,7 @@ export class AttachSocket {
     account.release();
   }
 
-  /** Makes guests of those that wait, a key after the other. */
+  /** Makes a guest of one that waits, of each key in its turn; the next one's turn comes after those of the guests that are there. */
   #admit(): void {
     for (const [account, line] of this.#lines) {
       const fd = line[0]!;
@@ -192,6 +191,8 @@ export class AttachSocket {
         this.#guests.giveBack();
         this.#turnAway(fd, account, noPlace);
       }
+      if (this.#waiting > 0) this.#admitLater(0);
+      return;
     }
   }
 

@@ -132,6 +132,7 @@ function noPlace(
 }
 
 const beginnings = new Beginnings({
+  reactor,
   regions,
   get policy() {
     return host.policy;
