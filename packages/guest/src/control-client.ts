@@ -14,7 +14,7 @@ import {
 import { onAbort, throwIfAborted } from "./abort.ts";
 import { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
-import { type ErrorContext, replyError } from "./errors.ts";
+import { codeOf, type ErrorContext, replyError } from "./errors.ts";
 import { type Rings, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
 import { isUnknown } from "./unknown.ts";
 
@@ -112,7 +112,7 @@ export class ControlClient {
       try {
         return await this.#newStream(rings, context, signal);
       } catch (error) {
-        const noRoom = (error as { code?: string }).code === "ENOMEM";
+        const noRoom = codeOf(error) === "ENOMEM";
         const smallest = rings.toHostBytes <= least.toHostBytes && rings.toGuestBytes <= least.toGuestBytes;
         if (!noRoom || smallest) throw error;
       } finally {

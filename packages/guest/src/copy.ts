@@ -4,11 +4,10 @@ import { posix } from "node:path";
 import { boolean, invalidType, object } from "./argument-errors.ts";
 import { copyFile, copyMode, isSame } from "./copy-file.ts";
 import type { Engine } from "./engine.ts";
-import { RingwayError } from "./errors.ts";
+import { codeOf, RingwayError } from "./errors.ts";
 import type { AbortOptions, GuestFs } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import type { GuestStats } from "./stats.ts";
-import { codeOf } from "./tree.ts";
 
 export interface CpOptions extends AbortOptions {
   /** Copy what symbolic links lead to. Default false. */

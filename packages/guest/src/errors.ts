@@ -86,7 +86,12 @@ export function detachedError(cause?: unknown): RingwayError {
 
 /** What to destroy a stream with that a detach has cut off: nothing, where the program itself has left. */
 export function forDestroy(error: Error): Error | undefined {
-  return (error as { code?: string }).code === DETACHED ? undefined : error;
+  return codeOf(error) === DETACHED ? undefined : error;
+}
+
+/** The `code` of whatever was thrown; "" where it has none. */
+export function codeOf(error: unknown): string {
+  return (error as { code?: string }).code ?? "";
 }
 
 /** The stream's other end, or the monitor itself, went away. */

@@ -26,11 +26,6 @@ export class FileRequests {
     this.#maxBytes = Math.min(IO_MAX_BYTES, room);
   }
 
-  /** Is over when what has been asked for has been sent: after it, a request comes last. */
-  async sent(): Promise<void> {
-    await this.#turn;
-  }
-
   /** Work on the file position: alone, where it takes several requests. */
   inOrder<T>(several: boolean, work: () => Promise<T>): Promise<T> {
     const before = this.#turn;
@@ -129,10 +124,10 @@ export class FileRequests {
       const asked = Array.from({ length: READ_AHEAD }, () =>
         this.#rpc.call(Read, { bytes: this.#maxBytes }, Data, context, signal),
       );
-      for (const { data } of await Promise.all(asked)) {
-        if (data.length === 0) return chunks;
-        chunks.push(data);
-      }
+      const replies = (await Promise.all(asked)).map(({ data }) => data);
+      // While somebody appends, bytes may come after an empty reply: each that came has moved the position.
+      chunks.push(...replies.filter(({ length }) => length > 0));
+      if (replies.at(-1)!.length === 0) return chunks;
     }
   }
 

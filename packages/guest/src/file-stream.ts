@@ -73,6 +73,11 @@ function streamOptions({ autoClose, emitClose, highWaterMark }: WriteStreamOptio
   };
 }
 
+/** What to destroy a stream with whose guest was detached as the file was opened. */
+function endedError(syscall: string, { ended }: Engine): Error | undefined {
+  return ended && forDestroy(ended) && resetError(syscall, ended);
+}
+
 /** A file as a Readable. */
 export class FileReadStream extends Readable {
   readonly path: string;
@@ -102,7 +107,7 @@ export class FileReadStream extends Readable {
     engine.hold();
     promise.then(
       ({ channel, opened }) => this.#begin(channel, opened.length),
-      (error: Error) => this.destroy(error),
+      (error: Error) => this.destroy(forDestroy(error)),
     );
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
   }
@@ -155,7 +160,7 @@ export class FileReadStream extends Readable {
     const pump = new ReadPump(channel, target, this.#chunkBytes);
     this.#pump = pump;
     channel.user = { step: () => pump.step(), lost: (error) => this.destroy(forDestroy(error)) };
-    if (!channel.open) return void this.destroy(resetError("read", this.#engine.ended));
+    if (!channel.open) return void this.destroy(endedError("read", this.#engine));
     this.emit("open");
     this.emit("ready");
     if (this.#wanted) this.#engine.touch(() => pump.want());
@@ -194,7 +199,10 @@ export class FileWriteStream extends Writable {
     engine.hold();
     promise.then(
       ({ channel }) => this.#begin(channel),
-      (error: Error) => this.#settle(error),
+      (error: Error) => {
+        this.destroy(forDestroy(error));
+        this.#settle();
+      },
     );
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
   }
@@ -218,8 +226,15 @@ export class FileWriteStream extends Writable {
     this.end();
   }
 
+  /** Node defers _destroy() until the file is open, so what waits for that is ended here. */
+  override destroy(error?: Error): this {
+    this.#opening.abort();
+    return super.destroy(error);
+  }
+
   override _construct(callback: (error?: Error | null) => void): void {
-    this.#constructed = callback;
+    if (this.#sink === undefined && !this.destroyed) this.#constructed = callback;
+    else callback();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
@@ -236,13 +251,13 @@ export class FileWriteStream extends Writable {
   override _final(callback: (error?: Error | null) => void): void {
     this.#sink!.end(() => {
       if (!this.#flush) return callback();
-      syncFile(this.#engine, this.#fs, this.path, {}).then(() => callback(), callback);
+      const failed = (error: Error): void => void this.destroy(forDestroy(error));
+      syncFile(this.#engine, this.#fs, this.path, {}).then(() => callback(), failed);
       return undefined;
     });
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#opening.abort();
     this.#sink?.abort();
     this.#engine.unhold();
     callback(error);
@@ -251,13 +266,15 @@ export class FileWriteStream extends Writable {
   #begin(channel: Channel): void {
     if (this.destroyed) {
       channel.abort();
+      this.#settle();
       return;
     }
     this.#sink = new FileSink(channel, this.#context, this.#flags, (error) =>
       this.destroy(forDestroy(error)),
     );
     if (!channel.open) {
-      this.#settle(resetError("write", this.#engine.ended));
+      this.destroy(endedError("write", this.#engine));
+      this.#settle();
       return;
     }
     this.#settle();
@@ -265,10 +282,9 @@ export class FileWriteStream extends Writable {
     this.emit("ready");
   }
 
-  #settle(error?: Error): void {
-    const constructed = this.#constructed;
+  /** Node goes on with what waits for the file, or, where this is destroyed, closes. */
+  #settle(): void {
+    this.#constructed?.();
     this.#constructed = undefined;
-    if (constructed !== undefined) constructed(error);
-    else if (error !== undefined) this.destroy(error);
   }
 }

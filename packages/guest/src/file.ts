@@ -8,7 +8,7 @@ import type { ReadableStream } from "node:stream/web";
 import { Done, fileMessages, Protocol, StatReply } from "@ringway/control";
 import { encodingOf, fileMode, integer, invalidValue, optionsOf } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
-import { type ErrorContext, errnoError, RingwayError, unsupported } from "./errors.ts";
+import { codeOf, DETACHED, type ErrorContext, errnoError, RingwayError, unsupported } from "./errors.ts";
 import {
   bytesOf,
   type FilePlace,
@@ -27,6 +27,7 @@ import {
   writeStreamOf,
 } from "./file-handle-streams.ts";
 import { FileRequests, withBytesWritten } from "./file-requests.ts";
+import { FileUses } from "./file-uses.ts";
 import type { AbortOptions, GuestFs } from "./fs.ts";
 import { openChannel } from "./open-channel.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike, syncsWrites } from "./paths.ts";
@@ -57,6 +58,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
   readonly #flags: number;
   readonly #syncs: boolean;
   readonly #requests: FileRequests;
+  readonly #uses: FileUses = new FileUses();
   #closing: Promise<void> | undefined;
 
   private constructor(
@@ -107,7 +109,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
 
   /** A file of the host's has no descriptor in the guest: ENOSYS. -1 once the file is closed. */
   get fd(): number {
-    if (this.#closing !== undefined) return -1;
+    if (this.#uses.closed) return -1;
     throw unsupported("fd", "a file of the host's has no descriptor in the guest", this.path);
   }
 
@@ -138,11 +140,12 @@ export class GuestFile extends EventEmitter<FileEvents> {
     position?: unknown,
     options: AbortOptions = {},
   ): Promise<{ bytesRead: number; buffer: NodeJS.ArrayBufferView }> {
-    const context = this.#context("read");
-    const work = readWork(first, second, length, position);
-    const signal = work.signal ?? options.signal;
-    const bytesRead = await this.#requests.read([work.target], work.position, context, signal);
-    return { bytesRead, buffer: work.buffer };
+    return await this.#use("read", async (context) => {
+      const work = readWork(first, second, length, position);
+      const signal = work.signal ?? options.signal;
+      const bytesRead = await this.#requests.read([work.target], work.position, context, signal);
+      return { bytesRead, buffer: work.buffer };
+    });
   }
 
   /** Reads into the buffers one after the other. */
@@ -151,11 +154,12 @@ export class GuestFile extends EventEmitter<FileEvents> {
     position?: number | null,
     options: AbortOptions = {},
   ): Promise<{ bytesRead: number; buffers: B }> {
-    const context = this.#context("read");
-    const targets = viewsOf(buffers).map(bytesOf);
-    if (targets.length === 0) throw errnoError(EINVAL, context);
-    const bytesRead = await this.#requests.read(targets, writePosition(position), context, options.signal);
-    return { bytesRead, buffers };
+    return await this.#use("read", async (context) => {
+      const targets = viewsOf(buffers).map(bytesOf);
+      if (targets.length === 0) throw errnoError(EINVAL, context);
+      const bytesRead = await this.#requests.read(targets, writePosition(position), context, options.signal);
+      return { bytesRead, buffers };
+    });
   }
 
   /** All that follows the file position. */
@@ -173,11 +177,12 @@ export class GuestFile extends EventEmitter<FileEvents> {
       | (AbortOptions & { readonly encoding?: BufferEncoding | null | undefined })
       | null,
   ): Promise<Buffer | string> {
-    const context = this.#context("read");
-    const { signal } = optionsOf(options);
-    const encoding = encodingOf(options);
-    const chunks = await this.#requests.readAll(context, signal);
-    return joined(chunks, context, encoding);
+    return await this.#use("read", async (context) => {
+      const { signal } = optionsOf(options);
+      const encoding = encodingOf(options);
+      const chunks = await this.#requests.readAll(context, signal);
+      return joined(chunks, context, encoding);
+    });
   }
 
   /**
@@ -209,12 +214,13 @@ export class GuestFile extends EventEmitter<FileEvents> {
     fourth?: unknown,
     options: AbortOptions = {},
   ): Promise<{ bytesWritten: number; buffer: NodeJS.ArrayBufferView | string }> {
-    const context = this.#context("write");
-    const work = writeWork(data, second, third, fourth);
-    if (work === undefined) return { bytesWritten: 0, buffer: data };
-    const signal = work.signal ?? options.signal;
-    const bytesWritten = await this.#write([work.source], work.position, context, signal);
-    return { bytesWritten, buffer: data };
+    return await this.#use("write", async (context) => {
+      const work = writeWork(data, second, third, fourth);
+      if (work === undefined) return { bytesWritten: 0, buffer: data };
+      const signal = work.signal ?? options.signal;
+      const bytesWritten = await this.#write([work.source], work.position, context, signal);
+      return { bytesWritten, buffer: data };
+    });
   }
 
   /** Writes the buffers one after the other; one that fits a request is not divided. */
@@ -223,27 +229,29 @@ export class GuestFile extends EventEmitter<FileEvents> {
     position?: number | null,
     options: AbortOptions = {},
   ): Promise<{ bytesWritten: number; buffers: B }> {
-    const context = this.#context("write");
-    const sources = viewsOf(buffers).map(bytesOf);
-    if (sources.length === 0) return { bytesWritten: 0, buffers };
-    const bytesWritten = await this.#write(sources, writePosition(position), context, options.signal);
-    return { bytesWritten, buffers };
+    return await this.#use("write", async (context) => {
+      const sources = viewsOf(buffers).map(bytesOf);
+      if (sources.length === 0) return { bytesWritten: 0, buffers };
+      const bytesWritten = await this.#write(sources, writePosition(position), context, options.signal);
+      return { bytesWritten, buffers };
+    });
   }
 
   /** Writes all of `data` from the file position on. */
   async writeFile(data: FileData, options?: WholeFileOptions | BufferEncoding | null): Promise<void> {
-    const context = this.#context("write");
-    const { signal } = optionsOf(options);
-    const encoding = encodingOf(options);
-    checkData(data);
-    let bytesWritten = 0;
-    for await (const chunk of chunksOf(data, encoding)) {
-      try {
-        bytesWritten += await this.#write([chunk], null, context, signal);
-      } catch (error) {
-        throw withBytesWritten(error, bytesWritten);
+    await this.#use("write", async (context) => {
+      const { signal } = optionsOf(options);
+      const encoding = encodingOf(options);
+      checkData(data);
+      let bytesWritten = 0;
+      for await (const chunk of chunksOf(data, encoding)) {
+        try {
+          bytesWritten += await this.#write([chunk], null, context, signal);
+        } catch (error) {
+          throw withBytesWritten(error, bytesWritten);
+        }
       }
-    }
+    });
   }
 
   /** writeFile(): where the bytes go is up to the flags that the file was opened with. */
@@ -257,50 +265,56 @@ export class GuestFile extends EventEmitter<FileEvents> {
     whence: "start" | "current" | "end" = "start",
     options: AbortOptions = {},
   ): Promise<number> {
-    const context = this.#context("lseek");
-    const { Seek, Position, Whence } = fileMessages;
-    const from = { start: Whence.START, current: Whence.CURRENT, end: Whence.END }[whence];
-    if (from === undefined) throw invalidValue("whence", whence);
-    const request = { whence: from, offset: integer(offset, "offset") };
-    const call = (): Promise<fileMessages.Position> =>
-      this.#rpc.call(Seek, request, Position, context, options.signal);
-    return (await this.#requests.inOrder(false, call)).offset;
+    return await this.#use("lseek", async (context) => {
+      const { Seek, Position, Whence } = fileMessages;
+      const from = { start: Whence.START, current: Whence.CURRENT, end: Whence.END }[whence];
+      if (from === undefined) throw invalidValue("whence", whence);
+      const request = { whence: from, offset: integer(offset, "offset") };
+      const call = (): Promise<fileMessages.Position> =>
+        this.#rpc.call(Seek, request, Position, context, options.signal);
+      return (await this.#requests.inOrder(false, call)).offset;
+    });
   }
 
   stat(options?: StatOptions & { readonly bigint?: false | undefined }): Promise<GuestStats>;
   stat(options: StatOptions & { readonly bigint: true }): Promise<GuestBigIntStats>;
   async stat(options: StatOptions = {}): Promise<GuestStats | GuestBigIntStats> {
-    const context = this.#context("fstat");
-    const reply = await this.#rpc.call(fileMessages.FileStat, {}, StatReply, context, options.signal);
+    const reply = await this.#use("fstat", (context) =>
+      this.#rpc.call(fileMessages.FileStat, {}, StatReply, context, options.signal),
+    );
     return options.bigint ? new GuestBigIntStats(reply) : new GuestStats(reply);
   }
 
   async truncate(bytes: number | null = 0, options: AbortOptions = {}): Promise<void> {
-    const context = this.#context("ftruncate");
-    const request = { bytes: Math.max(0, integer(bytes ?? 0, "len")) };
-    await this.#rpc.call(fileMessages.Truncate, request, Done, context, options.signal);
+    await this.#use("ftruncate", async (context) => {
+      const request = { bytes: Math.max(0, integer(bytes ?? 0, "len")) };
+      await this.#rpc.call(fileMessages.Truncate, request, Done, context, options.signal);
+    });
   }
 
   async sync(options: AbortOptions = {}): Promise<void> {
-    await this.#requests.sync(0, this.#context("fsync"), options.signal);
+    await this.#use("fsync", (context) => this.#requests.sync(0, context, options.signal));
   }
 
   async datasync(options: AbortOptions = {}): Promise<void> {
-    await this.#requests.sync(1, this.#context("fdatasync"), options.signal);
+    await this.#use("fdatasync", (context) => this.#requests.sync(1, context, options.signal));
   }
 
   /** By the file's name, since no request does it to an open file: ESTALE where the name is another file's by now. */
   async utimes(accessed: Time, modified: Time, options: AbortOptions = {}): Promise<void> {
-    await this.#stillNamed(this.#context("futime"), options);
-    await this.#fs.utimes(this.path, accessed, modified, options);
+    await this.#use("futime", async (context) => {
+      await this.#stillNamed(context, options);
+      await this.#fs.utimes(this.path, accessed, modified, options);
+    });
   }
 
   /** As utimes(): by the file's name. */
   async chmod(mode: number | string, options: AbortOptions = {}): Promise<void> {
-    const context = this.#context("fchmod");
-    const bits = fileMode(mode, "mode");
-    await this.#stillNamed(context, options);
-    await this.#fs.chmod(this.path, bits, options);
+    await this.#use("fchmod", async (context) => {
+      const bits = fileMode(mode, "mode");
+      await this.#stillNamed(context, options);
+      await this.#fs.chmod(this.path, bits, options);
+    });
   }
 
   /** The protocol has no owners: ENOSYS. */
@@ -313,28 +327,28 @@ export class GuestFile extends EventEmitter<FileEvents> {
   /** The file as an fs.ReadStream, from the file position or from `start` on; it closes the file when it ends. */
   createReadStream(options?: HandleStreamOptions & { readonly end?: number | undefined }): ReadStream {
     this.#context("read");
-    return readStreamOf(this, options);
+    return readStreamOf(this, this.#uses, options);
   }
 
   /** An fs.WriteStream to the file position, or from `start` on; it closes the file when it ends. */
   createWriteStream(options?: HandleStreamOptions): WriteStream {
     this.#context("write");
-    return writeStreamOf(this, options);
+    return writeStreamOf(this, this.#uses, options);
   }
 
   /** The lines that follow: for await (const line of file.readLines()). */
   readLines(options?: HandleStreamOptions & { readonly end?: number | undefined }): Interface {
     this.#context("read");
-    return linesOf(this, options);
+    return linesOf(this, this.#uses, options);
   }
 
   /** What follows the file position, as bytes. */
   readableWebStream(): ReadableStream<Uint8Array> {
     this.#context("read");
-    return webStreamOf(this);
+    return webStreamOf(this, this.#uses);
   }
 
-  /** Closes the file, after the requests before; a second call waits for the first. */
+  /** Closes the file when the calls that are under way and its streams are over; a second call waits for the first. */
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = this.#close();
@@ -348,18 +362,32 @@ export class GuestFile extends EventEmitter<FileEvents> {
   }
 
   async #close(): Promise<void> {
-    await this.#requests.sent();
+    await this.#uses.close();
     if (this.#rpc.ended) return;
     const done = this.#rpc.call(fileMessages.Close, {}, Done, { syscall: "close", path: this.path });
     try {
       await done;
+    } catch (error) {
+      // Where the guest itself has left, the host closes the file all the same.
+      if (codeOf(error) !== DETACHED) throw error;
     } finally {
       this.#rpc.close();
     }
   }
 
+  /** One call of the program's: the file stays open until it is over. */
+  async #use<T>(syscall: string, work: (context: ErrorContext) => Promise<T>): Promise<T> {
+    const context = this.#context(syscall);
+    this.#uses.begin();
+    try {
+      return await work(context);
+    } finally {
+      this.#uses.end();
+    }
+  }
+
   #context(syscall: string): ErrorContext {
-    if (this.#closing !== undefined) throw errnoError(EBADF, { syscall });
+    if (this.#uses.closed) throw errnoError(EBADF, { syscall });
     return { syscall, path: this.path };
   }
 

@@ -30,7 +30,7 @@ import {
 } from "./attach.ts";
 import type { ConnectOptions, StreamOptions } from "./connect.ts";
 import { Engine } from "./engine.ts";
-import { detachedError, RingwayError } from "./errors.ts";
+import { codeOf, detachedError, RingwayError } from "./errors.ts";
 import { type ExplainTarget, explainBody } from "./explain.ts";
 import type { AbortOptions } from "./fs.ts";
 import { GuestFiles } from "./guest-files.ts";
@@ -117,7 +117,7 @@ export class Guest extends GuestFiles<GuestEvents> {
         await guest.#attach(deadline, signal);
         return guest;
       } catch (error) {
-        const isLoss = attachment.monitorReturns && (error as { code?: string }).code === "ECONNRESET";
+        const isLoss = attachment.monitorReturns && codeOf(error) === "ECONNRESET";
         if (!isLoss || performance.now() >= deadline) throw error;
         await attachment.bell.closed;
       }
@@ -390,7 +390,7 @@ export class Guest extends GuestFiles<GuestEvents> {
 
   /**
    * Leaves the monitor. Servers stop; bytes that streams which ended still had to send are given time to go out; streams that are open
-   * fail with ECONNRESET, calls with ERR_RINGWAY_DETACHED.
+   * are destroyed without an error, calls fail with ERR_RINGWAY_DETACHED.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

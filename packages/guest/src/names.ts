@@ -5,12 +5,11 @@ import { constants } from "node:fs";
 import { Explain, Verdict } from "@ringway/control";
 import { boolean, integer } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
-import { errnoError, replyError } from "./errors.ts";
+import { codeOf, errnoError, replyError } from "./errors.ts";
 import { explainBody } from "./explain.ts";
 import { GuestFile } from "./file.ts";
 import type { AbortOptions, GuestFs, MkdirOptions } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
-import { codeOf } from "./tree.ts";
 
 const EACCES = 13;
 const EEXIST = 17;

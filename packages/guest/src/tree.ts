@@ -5,7 +5,7 @@
 import { posix } from "node:path";
 import { delay } from "./abort.ts";
 import { boolean, integer, object } from "./argument-errors.ts";
-import { RingwayError } from "./errors.ts";
+import { codeOf, RingwayError } from "./errors.ts";
 import { type AbortOptions, type GuestFs, type Listing, listing } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import type { GuestDirent } from "./stats.ts";
@@ -114,8 +114,4 @@ async function unlessGone(work: Promise<void>): Promise<void> {
   } catch (error) {
     if (codeOf(error) !== "ENOENT") throw error;
   }
-}
-
-export function codeOf(error: unknown): string {
-  return (error as { code?: string }).code ?? "";
 }

@@ -1,7 +1,15 @@
 // An open file beside node:fs/promises' FileHandle: each call is made on both, on files with the same content, and gives the same
 // result or `code`, moves the file position alike and leaves the same content. The title of a case is the call.
 
-import { createReadStream, createWriteStream, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import {
+  appendFileSync,
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -401,6 +409,149 @@ describe("the rest", () => {
     await file.read(room(3));
     expect(await text(file.readableWebStream() as never)).toBe("3456789");
   });
+});
+
+describe("begun, then close", () => {
+  const MIB = 1024 * 1024;
+  const much = Buffer.alloc(3 * MIB, "x");
+  async function* slowly(): AsyncGenerator<string> {
+    for (let at = 0; at < 5; at++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      yield "y".repeat(1000);
+    }
+  }
+  /** How a stream is over, and how much it has carried. */
+  const over = (stream: Loose): Promise<unknown> =>
+    new Promise((resolve) => {
+      let code = "";
+      stream.on("error", (error: Loose) => {
+        code = error.code;
+      });
+      stream.on("close", () => resolve([code, stream.bytesRead ?? stream.bytesWritten]));
+    });
+
+  async function amid(call: Call, file: Loose, onDisk: string): Promise<unknown> {
+    const begun = outcome(call, file);
+    const closed = outcome((each) => each.close(), file);
+    const whileClosing = outcome((each) => each.stat().then(() => "told"), file);
+    const told = { result: await begun, closed: await closed, whileClosing: await whileClosing };
+    const after = await outcome((each) => each.stat(), file);
+    return { ...told, after, bytes: readFileSync(onDisk).length };
+  }
+
+  it.each<[string, Call, string]>(
+    (
+      [
+        [(f) => f.write(much, 0, much.length, 0).then((told: Loose) => told.bytesWritten)],
+        [(f) => f.write(much).then((told: Loose) => told.bytesWritten)],
+        [(f) => f.writev([much, much], 0).then((told: Loose) => told.bytesWritten)],
+        [(f) => f.writeFile(much)],
+        [(f) => f.writeFile(slowly())],
+        [(f) => f.appendFile(much)],
+        [(f) => f.write("x").then((told: Loose) => told.bytesWritten), "as"],
+        [(f) => f.readFile("utf8")],
+        [(f) => f.read(room())],
+        [(f) => Promise.all([f.truncate(5), f.sync()])],
+        [(f) => f.chmod(0o600)],
+        [(f) => f.utimes(1, 2)],
+        [(f) => over(f.createReadStream())],
+        [(f) => over(f.createReadStream().resume())],
+        [
+          (f) => {
+            const stream = f.createWriteStream();
+            stream.write(much);
+            stream.write(much);
+            return over(stream);
+          },
+        ],
+        [
+          (f) => {
+            const stream = f.createWriteStream({ autoClose: false });
+            stream.end("abc");
+            return over(stream);
+          },
+        ],
+        [
+          async (f) => {
+            const streams = [f.createWriteStream(), f.createWriteStream({ start: 4 * MIB })];
+            for (const stream of streams) stream.write(much);
+            return await Promise.all(streams.map(over));
+          },
+        ],
+      ] as [Call, string?][]
+    ).map(([call, flags = "r+"]) => [call.toString().replaceAll(/\s+/g, " "), call, flags]),
+  )("%s", async (_title, call, flags) => {
+    const theirs = join(host.folder, "node/file");
+    const ours = join(host.folder, "file");
+    writeFileSync(theirs, CONTENT);
+    writeFileSync(ours, CONTENT);
+    const expected = await amid(call, await open(theirs, flags), theirs);
+    expect(expected).toMatchObject({ after: { fails: "EBADF" } });
+    expect(await amid(call, await guest.open("/data/file", flags), ours)).toEqual(expected);
+  });
+
+  // Node's own close() waits for ever for these.
+  it.each<[string, (file: Loose) => Promise<unknown>]>([
+    [
+      "has finished",
+      (file) => new Promise((resolve) => file.createWriteStream({ autoClose: false }).end("ab", resolve)),
+    ],
+    [
+      "has failed",
+      async (file) => {
+        const stream = file.createWriteStream({ autoClose: false });
+        const failed = once(stream, "error");
+        stream.write("ab");
+        await failed;
+      },
+    ],
+  ])("a stream without autoClose that %s holds nothing up", async (title, use) => {
+    const file = await guest.open("/data/file", title === "has failed" ? "r" : "r+");
+    await use(file);
+    await file.close();
+    await expect(file.stat()).rejects.toMatchObject({ code: "EBADF" });
+  });
+
+  it("a web stream is closed", async () => {
+    writeFileSync(join(host.folder, "file"), CONTENT);
+    for (const begin of [
+      async () => {},
+      (reader: Loose) => reader.read(),
+      (reader: Loose) => reader.cancel(),
+      (reader: Loose) => void reader.read(),
+    ]) {
+      const file = await guest.open("/data/file");
+      const reader = file.readableWebStream().getReader();
+      await begin(reader);
+      await file.close();
+      expect(await reader.read()).toEqual({ done: true, value: undefined });
+    }
+  });
+});
+
+it("readFile() gives each byte once while somebody appends", async () => {
+  const onDisk = join(host.folder, "file");
+  // Enough runs that the file grows between two requests of one readFile().
+  for (let run = 0; run < 60; run++) {
+    writeFileSync(onDisk, "");
+    const file = await guest.open("/data/file");
+    let expected = "";
+    const append = (count: number): void => {
+      for (let at = 0; at < count; at++) {
+        const line = `${run} ${expected.length}\n`;
+        appendFileSync(onDisk, line);
+        expected += line;
+      }
+    };
+    append(1);
+    const first = file.readFile("utf8");
+    for (let turn = 0; turn < 20; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      append(1);
+    }
+    expect((await first) + (await file.readFile("utf8"))).toBe(expected);
+    await file.close();
+  }
 });
 
 it("each public member of FileHandle is there", async () => {
