@@ -269,7 +269,8 @@ export class Guest extends GuestFiles<GuestEvents> {
   ): Promise<GuestServer>;
   listen(...args: unknown[]): Promise<GuestServer> {
     const { options, listener } = callArguments(args);
-    return this.#listen(args[0], { port: 0, ...options }, listener as (socket: GuestSocket) => void);
+    const where = options.path === undefined ? { port: 0, ...options } : options;
+    return this.#listen(args[0], where, listener as (socket: GuestSocket) => void);
   }
 
   #listen(
@@ -320,8 +321,15 @@ export class Guest extends GuestFiles<GuestEvents> {
    * Listens, and lets a server of node:http, node:https, node:http2, node:tls or node:net serve what comes. Closing either closes the
    * other, its idle connections as well.
    */
-  async serve(server: Server, options: ListenOptions & ServerOptions): Promise<GuestServer> {
-    return await serve(this, server, options);
+  serve(
+    server: Server,
+    options: ListenOptions & ServerOptions,
+    onListening?: () => void,
+  ): Promise<GuestServer>;
+  serve(server: Server, port: number | string, onListening?: () => void): Promise<GuestServer>;
+  serve(server: Server, port: number | string, host: string, onListening?: () => void): Promise<GuestServer>;
+  async serve(server: Server, ...args: unknown[]): Promise<GuestServer> {
+    return await serve(this, server, args);
   }
 
   /** Arguments and environment that the host has for this guest. */

@@ -321,6 +321,31 @@ describe("a listener on the host", () => {
     await expect.poll(() => server.listening).toBe(false);
   });
 
+  it("serves on a port that is told as listen() is told it, and says what it takes where it is told nothing", async () => {
+    const free = net.createServer().listen(0, "127.0.0.1");
+    await once(free, "listening");
+    const { port } = free.address() as net.AddressInfo;
+    await new Promise((resolve) => free.close(resolve));
+    for (const args of [[port], [String(port)], [port, "127.0.0.1"], [{ port }]] as unknown as [number][]) {
+      const web = http.createServer((_request, response) => response.end("served"));
+      let told = 0;
+      const server = await guest.serve(web, ...args, () => told++);
+      expect(server.address()).toMatchObject({ port, address: "127.0.0.1" });
+      expect((await get(http.get({ port, host: "127.0.0.1", agent: false }))).text).toBe("served");
+      expect(told).toBe(1);
+      await server[Symbol.asyncDispose]();
+    }
+    const web = http.createServer();
+    for (const args of [[], [null], [() => {}]] as unknown as [number][]) {
+      await expect(guest.serve(web, ...args)).rejects.toMatchObject({ code: "ERR_INVALID_ARG_TYPE" });
+    }
+    const nobody = guest.serve(undefined as unknown as http.Server, 0);
+    await expect(nobody).rejects.toMatchObject({ code: "ERR_INVALID_ARG_TYPE" });
+    await expect(guest.serve(web, 99999)).rejects.toMatchObject({ code: "ERR_SOCKET_BAD_PORT" });
+    await expect(guest.serve(web, "/a/path")).rejects.toMatchObject({ code: "ENOSYS" });
+    await expect(guest.listen("/a/path")).rejects.toMatchObject({ code: "ENOSYS" });
+  });
+
   it("closes the idle connections of the server that serves it, and is refused as listen() is", async () => {
     const web = http.createServer((_request, response) => response.end("served"));
     const server = await guest.serve(web, { port: 0 });
