@@ -104,14 +104,13 @@ enum flag {
   BROKEN = 16,   // an error waits in the socket
   OUT_DONE = 32, // program to host: END was passed on
   IN_DONE = 64,  // host to program: END was passed on
-  // 128 is free
+  TAKEN = 128,   // a call had the socket's error: after the bytes recv() will say that they end
   HEAD = 256,    // HTTP: the head of the request goes first
   QUEUED = 512,  // in the run queue
   FRAMED = 1024, // HTTP: only the body of the request follows
   EXITING = 2048, // service: an Exit waits for the host, or for room in the control pipe
   DROPPING = 4096, // the host takes no more (OUT_DONE): what the program still says is dropped
   STOPPED = 8192, // the program takes no more, and the host knows
-  TAKEN = 16384,  // a call had the socket's error: after the bytes recv() will say that they end
 };
 
 struct body {    // of a request: see body.c
@@ -170,9 +169,11 @@ void room_up(void);       // a new epoch
 void room_enter(struct conn *conn, enum list list);
 // A program's wish: 1 where it has a place now; 0 where it stands in line, and is woken for it.
 int room_take(struct conn *conn);
-// The host refused it a stream for want of room, as it will those that stand behind it, `asking` in all: 1 where it stands
-// in line again, before all others; 0 where that would be in vain.
-int room_host_full(struct conn *conn, uint32_t asking);
+void room_asks(const struct conn *conn);     // ASKED begins
+void room_answered(const struct conn *conn); // ASKED ends
+// The host refused it a stream for want of room, as it will those that have asked after it: 1 where it stands in line again,
+// before all others; 0 where that would be in vain.
+int room_host_full(struct conn *conn);
 void room_posting(void);                // publish.c begins to ask
 int room_may_post(uint32_t posted);     // one more, beside as many that wait for a client
 uint32_t room_surplus(void);            // so many are posted that programs should have

@@ -14,7 +14,6 @@
 enum { LINUX_ENOMEM = 12, LINUX_EMFILE = 24, LINUX_EINVAL = 22, LINUX_ENETDOWN = 100, LINUX_ECONNRESET = 104 };
 
 static uint32_t used_pages; // of the region, by the streams of this agent, there and asked for
-static uint32_t asking;     // how many are ASKED
 static uint32_t wanting;    // about how many wait for a slot, or for room in the control pipe: 0 only if none does
 
 const struct front *front_of(const struct conn *conn) {
@@ -56,7 +55,7 @@ static void give_back(struct rw_stream **place, enum how how) {
 void listener_leave(struct conn *conn, enum how how) { give_back(&conn->listener, how); }
 
 void stream_leave(struct conn *conn, enum how how) {
-  if (conn->state == ASKED && conn->stream) asking--;
+  if (conn->state == ASKED && conn->stream) room_answered(conn);
   take_pages(conn, 0);
   give_back(&conn->stream, how);
   listener_leave(conn, how);
@@ -143,14 +142,14 @@ static void want(struct conn *conn) {
   conn->stream = rw_stream_at(link_guest(), (uint32_t)slot);
   conn->stream->user = conn;
   conn->state = ASKED;
-  asking++;
+  room_asks(conn);
   take_pages(conn, pages_of(conn->ring_bytes));
 }
 
 static void given(struct conn *conn) {
   take_pages(conn, 1 + (rw_stream_to_host_bytes(conn->stream) + rw_stream_to_guest_bytes(conn->stream)) / RW_PAGE_BYTES);
   conn->state = OPENING;
-  asking--;
+  room_answered(conn);
 }
 
 static void asked(struct conn *conn) {
@@ -166,7 +165,7 @@ static void asked(struct conn *conn) {
     stream_leave(conn, CLOSE);
     open_wish(conn);
     conn->ring_bytes = less < RW_RING_BYTES_MIN ? RW_RING_BYTES_MIN : less;
-  } else if ((error == LINUX_EMFILE || error == LINUX_ENOMEM) && room_host_full(conn, asking)) {
+  } else if ((error == LINUX_EMFILE || error == LINUX_ENOMEM) && room_host_full(conn)) {
     stream_leave(conn, CLOSE);
     conn->state = WANTING;
     conn->ring_bytes = 0;

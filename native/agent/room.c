@@ -14,8 +14,10 @@
 // takes all from the other; the rest goes to who comes first. OUT stands in line in the order of its coming. IN, whose
 // clients wait in the host's backlog, posts no more.
 //
-// Invariant: placed[] counts who is in PLACED, by direction; a place is given to the first in line only.
+// Invariant: placed[] counts who is in PLACED, by direction, and asking those of them that are ASKED; a place is given to the first
+// in line only. The listeners of published ports have streams beside the places: nothing here counts them.
 
+#include <assert.h>
 #include <sys/resource.h>
 
 #include "agent.h"
@@ -35,6 +37,7 @@ static struct {
   uint32_t first, last;
 } lists[LATE + 1];
 static uint32_t placed[IN + 1];
+static uint32_t asking;
 static uint32_t host_most = UINT32_MAX; // streams for connections that the host has, as far as it is known
 static int64_t raise_ms;                // no other try before
 static int starved;                     // a published port has no place at all
@@ -166,10 +169,14 @@ int room_take(struct conn *conn) {
   return 0;
 }
 
-int room_host_full(struct conn *conn, uint32_t asking) {
-  uint32_t held = placed[OUT] + placed[IN] - asking;
-  if (conn->list != PLACED || held == 0) return 0;
-  host_most = held;
+void room_asks(const struct conn *conn) { asking += conn->kind != KIND_LISTENER; }
+void room_answered(const struct conn *conn) { asking -= conn->kind != KIND_LISTENER; }
+
+int room_host_full(struct conn *conn) {
+  uint32_t taken = placed[OUT] + placed[IN];
+  assert(asking <= taken);
+  if (conn->list != PLACED || taken == asking) return 0;
+  host_most = taken - asking;
   raise_ms = now_ms() + RAISE_MS;
   if (direction_of(conn) == IN) return 0; // publish.c posts one fewer
   enter(conn, IN_LINE, 1);

@@ -1,16 +1,20 @@
 // More programs than connections, and programs that mean ill or do not know better: who holds what, and who still gets through.
 
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Monitor } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
 import { FdSocket } from "../helpers/fd-tcp.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
+import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
 import { echoServer, readAll, silentServer, type TestServer, tcpClient, tcpServer } from "../helpers/tcp.ts";
 import { until } from "../helpers/wait.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
-import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, Wire } from "./agent.ts";
+import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent, Wire } from "./agent.ts";
 
 const POLICY = `version: 1
 connect:
@@ -250,6 +254,30 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent under pressure", noC
     await agent.said(/out of connections: the host gives no more than 8: others wait\n/);
     for (const { wire } of held) wire.socket.destroy();
     expect(await Promise.all(waiting)).toEqual(Array(20).fill(0));
+  });
+
+  test("published ports that the host has not answered yet are no reason to refuse a program, nor what the log tells", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "ringway-late-"));
+    const path = join(folder, "ringway.sock");
+    await using agent = await startAgent(
+      program,
+      ["--socket", path],
+      ["--hold-ms", "20000", ...times(3, () => ["--publish", `0:${holder.port}`]).flat()],
+    );
+    // They ask as soon as the host is there, and the ports just after them.
+    const asked = times(4, () => socksTo(agent, holder.port));
+    await using _few = await Monitor.start({
+      policy: policyOf(POLICY.replace("limits: {", "limits: { streams: 3,")),
+      listen: path,
+    });
+    await agent.said(/out of connections: the host gives no more than 3: others wait\n/);
+    const first = await Promise.race(asked);
+    expect(first.reply).toBe(0);
+    first.wire.socket.destroy();
+    const all = await Promise.all(asked);
+    expect(all.map(({ reply }) => reply)).toEqual([0, 0, 0, 0]);
+    for (const { wire } of all) wire.socket.destroy();
+    rmSync(folder, { recursive: true });
   });
 
   test("a published port leaves programs their share of what the host gives, too", async () => {
