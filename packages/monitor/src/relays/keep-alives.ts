@@ -10,7 +10,7 @@ import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 
 /** How often it looks: what has gone silent is found out so much later. */
-const LOOK_MS = 20_000;
+const LOOK_MS = 30_000;
 /** Four system calls each. */
 const AT_ONCE = 16;
 const PAUSE_MS = 1;

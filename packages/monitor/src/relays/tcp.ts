@@ -69,8 +69,6 @@ export class TcpRelay implements Relay, EventSource {
   readonly #stream: Stream;
   readonly #fd: number;
   readonly #slot: number;
-  /** Address of byte 0 of the region. */
-  readonly #base: number;
   #sendable = true;
   #receivable: boolean;
   /** The guest signals what it sends next. */
@@ -102,11 +100,10 @@ export class TcpRelay implements Relay, EventSource {
    * The caller has it linger for no time, and send what is small at once.
    */
   constructor(stream: Stream, fd: number, slot?: number, errorTaken = false) {
-    const { reactor, memory, account } = stream.guest;
+    const { reactor, account } = stream.guest;
     this.#stream = stream;
     this.#fd = fd;
     this.#errorTaken = errorTaken;
-    this.#base = memory.address;
     this.#receivable = slot === undefined;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
@@ -214,7 +211,7 @@ export class TcpRelay implements Relay, EventSource {
         }
         this.#askMs = ASK_MS_MIN;
       }
-      const sent = send(this.#fd, this.#base + toHost.spanOffset(), length);
+      const sent = send(this.#fd, stream.guest.memory.address + toHost.spanOffset(), length);
       if (sent < 0) {
         if (sent === -Errno.EAGAIN) {
           this.#sendable = false;
@@ -294,7 +291,7 @@ export class TcpRelay implements Relay, EventSource {
           return false;
         }
         toGuest.unwantSpace();
-        address = this.#base + toGuest.spanOffset();
+        address = stream.guest.memory.address + toGuest.spanOffset();
         length = toGuest.spanBytes(writable);
       }
       const got = recv(this.#fd, address, length);
