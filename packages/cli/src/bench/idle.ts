@@ -33,6 +33,8 @@ interface MemoryUsage {
 const WARM_UP_STREAMS = 200;
 /** After the last stream has opened: timers of connecting, and the last busy poll. */
 const SETTLE_MS = 500;
+/** What is done once for each stream is done by then: keepalive, after 30 s, and V8's last collection, 8 s after one that was asked for. */
+const DONE_ONCE_MS = 35_000;
 /** Each of the monitor's threads collects its garbage once more, when it has been idle for some seconds, and then once again. */
 const COLLECT_MS = 20_000;
 const DESCRIPTORS_SPARE = 200;
