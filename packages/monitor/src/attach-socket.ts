@@ -16,7 +16,7 @@ const ACCEPT_RETRY_MS = 100;
 /** Connections looked at in a second: some 30 us each, so 1.5 % of the thread. The backlog of 64 is through in an eighth of a second. */
 const ACCEPTS_PER_S = 500;
 /**
- * A guest that comes and goes takes some 0.3 ms of this thread, in six pieces: as many guests as there may be may come at once, and after
+ * A guest that comes and goes takes some 0.3 ms of this thread, in few pieces: as many guests as there may be may come at once, and after
  * that so many in a second, who have 8 % of it. What takes long, their regions, is another thread's (regions/).
  */
 const GUESTS_PER_S = 250;
@@ -118,7 +118,7 @@ export class AttachSocket {
     const fd = acceptUnix(this.#fd);
     if (fd >= 0) {
       this.#arrived(fd);
-      this.#admitLater(0);
+      this.#admit();
       return;
     }
     this.#accepts.giveBack();

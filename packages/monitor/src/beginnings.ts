@@ -9,7 +9,6 @@ import { closeFd, Errno, type SharedMemory } from "@ringway/linux";
 import type { Account } from "./accounts.ts";
 import type { Attachment } from "./attachment.ts";
 import type { PolicyState } from "./policy-state.ts";
-import type { Reactor } from "./reactor/reactor.ts";
 import type { Regions } from "./regions/regions.ts";
 import { hasGone, turnAway } from "./socket-link.ts";
 
@@ -25,7 +24,6 @@ export interface Beginner {
 }
 
 export interface BeginningsHost {
-  readonly reactor: Reactor;
   readonly regions: Regions;
   /** In force for guests that have none of their own. */
   readonly policy: PolicyState;
@@ -56,8 +54,7 @@ export class Beginnings {
       name: `ringway:${name}`,
       bytes: Math.floor(regionBytes / PAGE_BYTES) * PAGE_BYTES,
       bytesTotal: regionBytesTotal,
-      // In a later turn: between any two pieces of this work others have their turns.
-      done: (made) => this.#host.reactor.after(0, () => this.#done(beginner, made)),
+      done: (made) => this.#done(beginner, made),
     });
   }
 

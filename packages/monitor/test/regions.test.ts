@@ -1,4 +1,4 @@
-// Regions, made and unmade by a real thread: what cannot be made is told as what it is, and leaves nothing behind.
+// Regions, unmade by a real thread: what cannot be made is told as what it is, and leaves nothing behind.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { PAGE_BYTES } from "@ringway/control";
@@ -107,7 +107,7 @@ describe("a region that cannot be made", () => {
     expect(held()).toEqual(NOTHING);
     expect(descriptors()).toBe(before);
     expect(mappingsOf(name.slice(0, 200))).toBe(0);
-    // The thread is none the worse.
+    // Others are none the worse.
     unmake(make("after", MiB) as SharedMemory);
   });
 });

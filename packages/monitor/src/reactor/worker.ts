@@ -132,7 +132,6 @@ function noPlace(
 }
 
 const beginnings = new Beginnings({
-  reactor,
   regions,
   get policy() {
     return host.policy;

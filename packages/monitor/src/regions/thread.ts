@@ -5,33 +5,13 @@ import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { closeFd, createEventfd, type Mapping, NativeThread } from "@ringway/linux";
 import { WORKER_OPTIONS } from "../worker-options.ts";
 
-export interface MakeRegion {
-  readonly kind: "make";
-  readonly id: number;
-  readonly name: string;
-  readonly bytes: number;
-  /** Where the reactor sees it; 0: nowhere yet. */
-  readonly viewAddress: number;
-}
-
 export interface UnmakeRegion {
-  readonly kind: "unmake";
   readonly id: number;
   readonly mapping: Mapping;
 }
 
-export type RegionWork = MakeRegion | UnmakeRegion;
-
-export type RegionAnswer =
-  | { readonly kind: "made"; readonly id: number; readonly mapping: Mapping }
-  | { readonly kind: "not-made"; readonly id: number; readonly failure: RegionFailure }
-  | { readonly kind: "unmade"; readonly id: number };
-
-/** Of a SystemError. */
-export interface RegionFailure {
-  readonly errno: number;
-  readonly syscall: string;
-  readonly path: string | undefined;
+export interface UnmadeRegion {
+  readonly id: number;
 }
 
 /** The reactor's end. */
