@@ -7,7 +7,7 @@
 
 import { Closed, type GuestPipe } from "@ringway/control";
 import type { Engine } from "./engine.ts";
-import type { Rings } from "./room.ts";
+import type { Resource, Rings } from "./room.ts";
 
 /** What runs over a channel. */
 export interface ChannelUser {
@@ -25,6 +25,8 @@ export class Channel {
   readonly id: number;
   readonly rings: Rings;
   user: ChannelUser | undefined;
+  /** What of the host's comes back when this ends. */
+  holds: Resource = "stream";
   #open = true;
   #linger: NodeJS.Timeout | undefined;
   #lingerSpace = -1;
@@ -135,7 +137,7 @@ export class Channel {
     this.#open = false;
     this.pipe.toGuest.close();
     this.engine.signal(this.id);
-    this.engine.removeChannel(this, makesRoom);
+    this.engine.removeChannel(this, makesRoom ? this.holds : undefined);
     this.#onOver?.();
   }
 }

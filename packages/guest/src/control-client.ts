@@ -116,7 +116,7 @@ export class ControlClient {
         const smallest = rings.toHostBytes <= least.toHostBytes && rings.toGuestBytes <= least.toGuestBytes;
         if (!noRoom || smallest) throw error;
       } finally {
-        room.give(rings, false);
+        room.give(rings, undefined);
       }
     }
   }

@@ -12,7 +12,7 @@ import { BusyPoll } from "./busy-poll.ts";
 import type { Channel } from "./channel.ts";
 import { ControlClient } from "./control-client.ts";
 import { detachedError, RingwayError, resetError } from "./errors.ts";
-import { Room } from "./room.ts";
+import { type Resource, Room } from "./room.ts";
 
 /** Rounds of take-and-step before Node's loop has its turn. */
 const ROUNDS = 8;
@@ -86,12 +86,13 @@ export class Engine {
     this.#channels[channel.id] = channel;
   }
 
-  removeChannel(channel: Channel, makesRoom: boolean): void {
+  /** `held`: as for Room.give(). */
+  removeChannel(channel: Channel, held: Resource | undefined): void {
     this.#again.delete(channel);
     this.session.forget(channel.pipe);
     if (this.#channels[channel.id] !== channel) return;
     this.#channels[channel.id] = undefined;
-    this.room.give(channel.rings, makesRoom);
+    this.room.give(channel.rings, held);
   }
 
   /** Counts streams whose last bytes the host has not taken yet: close() waits for them. */

@@ -15,7 +15,7 @@ import type { Engine } from "./engine.ts";
 import type { ErrorContext } from "./errors.ts";
 import { decodeNothing, openChannel } from "./open-channel.ts";
 import { guestPath, type PathLike } from "./paths.ts";
-import { isNoRoom, type Rings, ringWish } from "./room.ts";
+import { isNoRoom, type Resource, type Rings, ringWish } from "./room.ts";
 import { Rpc, unexpected } from "./rpc.ts";
 import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
 import { Turns } from "./turns.ts";
@@ -87,7 +87,7 @@ export class GuestFs {
     syscall = "scandir",
   ): Promise<Listing<GuestDirent>> {
     const text = guestPath(path, syscall);
-    return await this.#withRoom(() => this.#list(text, { syscall, path: text }, options), options);
+    return await this.#withRoom("file", () => this.#list(text, { syscall, path: text }, options), options);
   }
 
   async #list(text: string, context: ErrorContext, options: AbortOptions): Promise<Listing<GuestDirent>> {
@@ -181,7 +181,7 @@ export class GuestFs {
       const rpc = await this.#open(signal);
       return await rpc.call(kind, { path: text }, reply, context, signal);
     };
-    return await this.#withRoom(ask, { signal });
+    return await this.#withRoom("request", ask, { signal });
   }
 
   async #done<T>(
@@ -194,17 +194,21 @@ export class GuestFs {
       const rpc = await this.#open(signal);
       await rpc.call(kind, request, Done, context, signal);
     };
-    await this.#withRoom(ask, { signal });
+    await this.#withRoom("request", ask, { signal });
   }
 
   /** Names need no room as a rule, so they do not stand in line; where the host has none (a listing is an open file), they wait their turn. */
-  async #withRoom<T>(ask: () => Promise<T>, { signal }: AbortOptions): Promise<T> {
+  async #withRoom<T>(lacks: Resource, ask: () => Promise<T>, { signal }: AbortOptions): Promise<T> {
     try {
       return await ask();
     } catch (error) {
       if (!isNoRoom(error)) throw error;
     }
-    return await this.#engine.room.run(ask, signal);
+    const attempt = (hasStream: () => void): Promise<T> => {
+      hasStream();
+      return ask();
+    };
+    return await this.#engine.room.run(lacks, attempt, signal);
   }
 
   /** The stream, opened if it is not there. One caller's abort does not take it from the others. */

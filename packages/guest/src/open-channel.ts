@@ -7,6 +7,7 @@ import {
   FrameWriter,
   Open,
   Opened,
+  Protocol,
   ProtocolError,
   Refused,
   Violation,
@@ -15,7 +16,7 @@ import { onAbort, throwIfAborted } from "./abort.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
 import { type ErrorContext, replyError, resetError } from "./errors.ts";
-import { isNoRoom, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
+import { isNoRoom, type Resource, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
 import { isUnknown } from "./unknown.ts";
 
 export interface OpenRequest {
@@ -35,6 +36,15 @@ export interface OpenedChannel<T> {
 
 const OPEN_REQUEST_ID = 1;
 
+/** What a stream needs of the host beside itself. */
+const RESOURCES: Readonly<Record<number, Resource>> = {
+  [Protocol.TCP_CONNECT]: "connection",
+  [Protocol.TCP_LISTEN]: "listener",
+  [Protocol.FS]: "request",
+  [Protocol.FILE]: "file",
+  [Protocol.FILE_STREAM]: "file",
+};
+
 /**
  * Opens a stream, when it is this call's turn; `decode` reads the body of Opened. Rejects with the host's refusal, or with
  * AbortError.
@@ -46,17 +56,28 @@ export async function openChannel<T>(
 ): Promise<OpenedChannel<T>> {
   engine.check();
   throwIfAborted(request.signal);
-  return await engine.room.run(() => openNow(engine, request, decode), request.signal);
+  const kind = RESOURCES[request.protocol] ?? "stream";
+  return await engine.room.run(
+    kind,
+    async (hasStream) => {
+      const { rings, context, signal } = request;
+      const channel = await engine.control.newStream(rings, context, signal, ringFor(request));
+      hasStream();
+      const result = await openOn(channel, request, decode);
+      channel.holds = kind;
+      return result;
+    },
+    request.signal,
+  );
 }
 
-async function openNow<T>(
-  engine: Engine,
+function openOn<T>(
+  channel: Channel,
   request: OpenRequest,
   decode: (body: Uint8Array) => T,
 ): Promise<OpenedChannel<T>> {
-  const { rings, context, signal } = request;
-  const channel = await engine.control.newStream(rings, context, signal, ringFor(request));
-  return await new Promise((resolve, reject) => {
+  const { engine } = channel;
+  return new Promise((resolve, reject) => {
     if (!channel.open) return reject(resetError(request.context.syscall, engine.ended));
     engine.hold();
     const settle = (): void => {

@@ -8,17 +8,21 @@
 //   up to 5/8   16 KiB                 910 more
 //   the rest    4 KiB                  8000 more
 //
-// Turns. A call that the host refuses for want of room (streams, pages, open files, requests, descriptors) waits in line:
+// Turns. A call that the host refuses for want of room waits in the line of what it lacked (a stream with its pages, an open file, ...):
 //
 //   run() ─ nobody waits ─▶ TRYING ─ refused for want of room ─▶ WAITING ─ its turn ─▶ TRYING
 //     └──── others wait ─▶ WAITING       └─ anything else: its result     └─ abort, detach: its error
 //
-// Each stream that this guest gives back lets the first in line try. So the line moves as fast as room comes, and the host refuses
-// little. Room that comes from elsewhere (the host's descriptors, a large stream in whose place many small ones fit) is found by trying
-// every RETRY_MS, and on from there until the host refuses.
+// A call passes those who wait for what it does not need: an open that waits for a file keeps no connect waiting. All calls need a
+// stream, so the line for streams is everybody's.
 //
-// Nobody waits for what cannot come: where this guest holds nothing, or nothing has moved for `waitMs`, the host's refusal is the
-// result. WAITING_MAX bounds the line.
+// Each stream that this guest gives back lets the first try who waits for one, and the first who waits for what it carried. So the
+// lines move as fast as room comes, and the host refuses little. A turn that found room, or did not need it, is the next one's. Room
+// that comes from elsewhere (the host's descriptors, a large stream in whose place many small ones fit) is found by trying every
+// RETRY_MS, and on from there until the host refuses.
+//
+// Nobody waits for what cannot come: where this guest holds nothing, or nothing has moved in the line for `waitMs`, the host's refusal
+// is the result. WAITING_MAX bounds the lines together.
 
 import { PAGE_BYTES } from "@ringway/control";
 import { onAbort } from "./abort.ts";
@@ -83,6 +87,9 @@ export interface RoomInit {
   unhold(): void;
 }
 
+/** What a call may lack. "request": one of those that may be under way at a time. */
+export type Resource = "stream" | "file" | "connection" | "listener" | "request";
+
 interface Place {
   /** Calls are served in the order of these. */
   readonly ticket: number;
@@ -95,6 +102,16 @@ interface Waiter extends Place {
   readonly fail: (error: Error) => void;
 }
 
+/** Those who wait for the same, in the order of their tickets. */
+interface Line {
+  readonly waiters: Waiter[];
+  /** When room last came, or was found. */
+  movedMs: number;
+}
+
+/** Does it once. `hasStream` is to be called when it has its stream: what is refused from then on is for want of its own resource. */
+type Attempt<T> = (hasStream: () => void) => Promise<T>;
+
 /** Why a call may try: "given": for one stream that was given back; "search": to see whether there is room; "last": and then no more. */
 type Turn = "given" | "search" | "last";
 
@@ -103,10 +120,15 @@ export class Room {
   #usedPages = 0;
   #streams = 0;
   #nextTicket = 0;
-  /** In the order of their tickets. */
-  readonly #line: Waiter[] = [];
+  readonly #lines: Readonly<Record<Resource, Line>> = {
+    stream: { waiters: [], movedMs: 0 },
+    file: { waiters: [], movedMs: 0 },
+    connection: { waiters: [], movedMs: 0 },
+    listener: { waiters: [], movedMs: 0 },
+    request: { waiters: [], movedMs: 0 },
+  };
+  #waiting = 0;
   #ticker: NodeJS.Timeout | undefined;
-  #movedMs = 0;
 
   constructor(init: RoomInit) {
     this.#init = init;
@@ -130,44 +152,66 @@ export class Room {
     this.#streams++;
   }
 
-  /** It is not, any more. `useful`: it is not the trace of a call that had no room itself. */
-  give(rings: Rings, useful: boolean): void {
+  /** It is not, any more. `held`: what it was good for; nothing: it is the trace of a call that had no room itself. */
+  give(rings: Rings, held: Resource | undefined): void {
     this.#usedPages -= pagesOf(rings);
     this.#streams--;
-    if (useful) this.#next("given");
+    if (held === undefined) return;
+    const lines = [this.#lines.stream];
+    if (held !== "stream") {
+      const own = this.#lines[held];
+      // Where nobody waits for the like, its descriptor may be what others lack.
+      if (own.waiters.length > 0) lines.push(own);
+      else lines.push(...Object.values(this.#lines).filter((line) => line !== this.#lines.stream));
+      own.movedMs = performance.now();
+    }
+    this.#lines.stream.movedMs = performance.now();
+    for (const line of lines) this.#wake(line, "given");
   }
 
   /** Does `attempt`, again and again while the host has no room for it, and no sooner than those that have waited longer. */
-  async run<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(kind: Resource, attempt: Attempt<T>, signal?: AbortSignal): Promise<T> {
     const place = { ticket: this.#nextTicket++, sinceMs: performance.now() };
-    let turn: Turn = this.#line.length === 0 ? "given" : await this.#wait(place, signal);
+    const { stream } = this.#lines;
+    const own = this.#lines[kind];
+    let line = [stream, own].find(({ waiters }) => waiters.length > 0);
+    let turn: Turn = line === undefined ? "given" : await this.#wait(line, place, signal);
     for (;;) {
       const held = this.#streams;
+      let lacks = stream;
       try {
-        const result = await attempt();
-        this.#movedMs = performance.now();
-        if (turn === "search") this.#next("search");
+        const result = await attempt(() => {
+          lacks = own;
+        });
+        stream.movedMs = own.movedMs = performance.now();
+        if (line !== undefined && turn === "search") this.#wake(line, turn);
         return result;
       } catch (error) {
+        const noRoom = isNoRoom(error);
+        if (line !== undefined && turn !== "last" && !(noRoom && lacks === line)) this.#wake(line, turn);
         // What there was may have been given back since the host looked.
         const mayCome = held > 0 || this.#streams > 0;
         const mayWait = mayCome && turn !== "last" && this.#init.waitMs > 0;
-        if (!mayWait || !isNoRoom(error) || this.#line.length >= WAITING_MAX) throw error;
+        if (!mayWait || !noRoom || this.#waiting >= WAITING_MAX) throw error;
       }
-      turn = await this.#wait(place, signal);
+      line = lacks;
+      turn = await this.#wait(line, place, signal);
     }
   }
 
   /** The guest is detached. */
   lost(error: Error): void {
-    for (const { fail } of this.#line.splice(0)) fail(error);
+    for (const { waiters } of Object.values(this.#lines)) {
+      for (const { fail } of waiters.splice(0)) fail(error);
+    }
   }
 
-  #wait(place: Place, signal: AbortSignal | undefined): Promise<Turn> {
-    if (this.#line.length >= WAITING_MAX) return Promise.resolve("last");
+  #wait({ waiters }: Line, place: Place, signal: AbortSignal | undefined): Promise<Turn> {
+    if (this.#waiting >= WAITING_MAX) return Promise.resolve("last");
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         stop();
+        this.#waiting--;
         this.#init.unhold();
       };
       const waiter: Waiter = {
@@ -182,43 +226,46 @@ export class Room {
         },
       };
       const stop = onAbort(signal, (error) => {
-        this.#line.splice(this.#indexOf(place), 1);
+        waiters.splice(indexOf(waiters, place), 1);
         waiter.fail(error);
       });
+      this.#waiting++;
       this.#init.hold();
-      this.#line.splice(this.#indexOf(place), 0, waiter);
+      waiters.splice(indexOf(waiters, place), 0, waiter);
       this.#ticker ??= setInterval(() => this.#tick(), RETRY_MS).unref();
     });
   }
 
-  /** Where in the line a call stands, or belongs. */
-  #indexOf({ ticket }: Place): number {
-    let low = 0;
-    let high = this.#line.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#line[middle]!.ticket < ticket) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #next(turn: Turn): void {
-    if (turn === "given") this.#movedMs = performance.now();
-    this.#line.shift()?.go(turn);
+  #wake({ waiters }: Line, turn: Turn): void {
+    waiters.shift()?.go(turn);
   }
 
   #tick(): void {
-    if (this.#line.length === 0) {
+    if (this.#waiting === 0) {
       clearInterval(this.#ticker);
       this.#ticker = undefined;
       return;
     }
     const tooOldMs = performance.now() - this.#init.waitMs;
-    if (this.#movedMs <= tooOldMs) {
-      const fresh = this.#line.findIndex(({ sinceMs }) => sinceMs > tooOldMs);
-      for (const { go } of this.#line.splice(0, fresh < 0 ? this.#line.length : fresh)) go("last");
+    for (const line of Object.values(this.#lines)) {
+      const { waiters } = line;
+      if (line.movedMs <= tooOldMs) {
+        const fresh = waiters.findIndex(({ sinceMs }) => sinceMs > tooOldMs);
+        for (const { go } of waiters.splice(0, fresh < 0 ? waiters.length : fresh)) go("last");
+      }
+      this.#wake(line, "search");
     }
-    this.#next("search");
   }
+}
+
+/** Where in a line a call stands, or belongs. */
+function indexOf(waiters: readonly Waiter[], { ticket }: Place): number {
+  let low = 0;
+  let high = waiters.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (waiters[middle]!.ticket < ticket) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -314,7 +314,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     const { control, room } = this.#engine;
     const wish = ringWish(this.#options.ringBytes, STREAM_RINGS);
     const { signal } = this.#opening;
-    return room.run(() => control.newStream(wish, { syscall: "accept" }, signal), signal);
+    return room.run("stream", () => control.newStream(wish, { syscall: "accept" }, signal), signal);
   }
 
   #retryLater(): void {
@@ -388,6 +388,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       this.#connections--;
       this.#emitCloseIfDone();
     });
+    channel.holds = "connection";
     socket._adopt({ channel, opened: endpoints });
     if (this.pauseOnConnect) socket.pause();
     else socket.read(0);

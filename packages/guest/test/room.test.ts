@@ -1,5 +1,6 @@
 // Room for streams: rings that shrink as the region fills, and calls that wait their turn.
 
+import { Errno, Protocol } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { afterEach, describe, expect, it } from "vitest";
 import { FakeHost, Port } from "./fake-host.ts";
@@ -25,6 +26,15 @@ const failure = (promise: Promise<unknown>): Promise<unknown> =>
 
 function echoes(count: number): Promise<GuestSocket[]> {
   return Promise.all(Array.from({ length: count }, () => guest.echo()));
+}
+
+/** The host has no room for streams of these protocols. */
+function refuseOpens(full: (protocol: number) => boolean): void {
+  host.onOpen = (pipe, { protocol }, { requestId }) => {
+    if (!full(protocol)) return false;
+    host.refuse(pipe, requestId, Errno.EMFILE, "", "the host has no more");
+    return true;
+  };
 }
 
 describe("rings", () => {
@@ -98,6 +108,45 @@ describe("a call for which there is no room", () => {
     expect(await aborted).toMatchObject({ code: "ABORT_ERR" });
     await guest.close();
     expect(await waits).toMatchObject({ code: "ERR_RINGWAY_DETACHED" });
+  });
+
+  it("keeps nobody waiting who lacks something else", async () => {
+    await attach(16 * MiB, 64, 600_000);
+    refuseOpens((protocol) => protocol === Protocol.FILE);
+    await guest.echo();
+    const opening = failure(guest.open("/f"));
+    for (let i = 0; i < 20; i++) (await guest.connect(Port.ECHO)).destroy();
+    await guest.close();
+    expect(await opening).toMatchObject({ code: "ERR_RINGWAY_DETACHED" });
+  });
+
+  it("fails when nothing of what it lacks is given back, though others come and go", async () => {
+    await attach(16 * MiB, 64, 150);
+    refuseOpens((protocol) => protocol === Protocol.FILE);
+    let waits = true;
+    await guest.echo();
+    const opening = failure(guest.open("/f")).finally(() => {
+      waits = false;
+    });
+    while (waits) (await guest.echo()).destroy();
+    expect(await opening).toMatchObject({ code: "EMFILE" });
+  });
+
+  it("has its turn as soon as what it lacks is given back, whoever else waits", async () => {
+    await attach(16 * MiB, 64, 600_000);
+    let full = false;
+    refuseOpens((protocol) => protocol === Protocol.FILE || (protocol === Protocol.TCP_CONNECT && full));
+    const held = [await guest.connect(Port.ECHO), await guest.connect(Port.ECHO)];
+    full = true;
+    const opening = failure(guest.open("/f"));
+    const connecting = [guest.connect(Port.ECHO), guest.connect(Port.ECHO)];
+    // They wait.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    full = false;
+    held.pop()!.destroy();
+    for (const each of connecting) (await each).destroy();
+    await guest.close();
+    expect(await opening).toMatchObject({ code: "ERR_RINGWAY_DETACHED" });
   });
 
   it("is served beside a server that waits for room for its accepts", async () => {
