@@ -139,6 +139,12 @@ static ssize_t end_write(struct end *end, const void *at, size_t bytes) {
   return -1;
 }
 
+// Whoever reads hears that there is no more, while our other direction goes on.
+static void end_close(struct end *end) {
+  int failed = end->kind == SOCKET ? shutdown(end->fd, SHUT_WR) : close(end->fd);
+  if (failed < 0 && errno != EINTR && errno != ENOTCONN) fail_errno(end->name, errno);
+}
+
 // ── Moving bytes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 enum { MOVED = 1, WAITS_FOR_END, WAITS_FOR_RING, FINISHED };
@@ -218,7 +224,10 @@ static void carry(int in_state, int out_state, uint64_t *received) {
   while (in_state != FINISHED || out_state != FINISHED) {
     check_epoch("carrying bytes");
     if (in_state != FINISHED) in_state = step_in(&in, &sent);
-    if (out_state != FINISHED) out_state = step_out(&out, received);
+    if (out_state != FINISHED) {
+      out_state = step_out(&out, received);
+      if (out_state == FINISHED) end_close(&out);
+    }
     if (in_state == MOVED || out_state == MOVED) continue;
     if (in_state == FINISHED && out_state == FINISHED) break;
     wait_for(in_state == WAITS_FOR_END ? &in : NULL, out_state == WAITS_FOR_END ? &out : NULL,

@@ -1,4 +1,4 @@
-// The example of docs/agent.md runs as it stands, but for the port of the server.
+// The examples of docs/agent.md run as they stand, but for the port of the server.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -17,35 +17,45 @@ const noNamespace =
     : "no namespaces for this user";
 const reason = noCompiler ?? noNamespace ?? missing("curl");
 
+/** The blocks of sh: each starts the agent in its way, fetches a page and lists a folder. */
+const EXAMPLES = [
+  ...readFileSync(join(ROOT, "docs/agent.md"), "utf8").matchAll(/^```sh\n([\s\S]*?)^```$/gm),
+].map(([, text]) => text!);
+const noBubblewrap =
+  run("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status === 0
+    ? undefined
+    : "no bwrap, or not allowed";
+
 describe.skipIf(reason !== undefined)(titled("docs/agent.md", reason), () => {
-  test(
-    "starts the agent for processes in an empty network namespace",
-    async () => {
-      const program = buildAgent();
-      const folder = mkdtempSync(join(tmpdir(), "ringway-docs-"));
-      onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-      const server = createServer((_request, response) => response.end("from the host\n")).listen(
-        0,
-        "127.0.0.1",
-      );
-      onTestFinished(() => void server.close());
-      await new Promise((resolve) => server.once("listening", resolve));
-      const { port } = server.address() as AddressInfo;
-      mkdirSync(join(folder, "data"));
-      writeFileSync(join(folder, "data/greeting"), "");
-      for (const name of ["ringway-agent", "rwfs"]) symlinkSync(program, join(folder, name));
-      const text = `version: 1
+  test.skipIf(noBubblewrap !== undefined)(
+    titled("starts the agent for processes in bubblewrap", noBubblewrap),
+    () => starts("bwrap"),
+    BUILD_MS,
+  );
+
+  test("starts the agent for processes in an empty network namespace", () => starts("unshare"), BUILD_MS);
+});
+
+async function starts(command: string): Promise<void> {
+  const example = EXAMPLES.find((text) => text.startsWith(command))!;
+  const program = buildAgent();
+  const folder = mkdtempSync(join(tmpdir(), "ringway-docs-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const server = createServer((_request, response) => response.end("from the host\n")).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  mkdirSync(join(folder, "data"));
+  writeFileSync(join(folder, "data/greeting"), "");
+  for (const name of ["ringway-agent", "rwfs"]) symlinkSync(program, join(folder, name));
+  const text = `version: 1
 connect: [{ allow: 127.0.0.1, ports: ${port} }]
 files: [{ guest: /data, host: ./data, access: ro }]
 `;
-      const policy = parsePolicy(text, { file: join(folder, "policy.yaml") });
-      await using _monitor = await Monitor.start({ policy, listen: join(folder, "ringway.sock") });
-      const example = /^```sh\n([\s\S]*?)^```$/m.exec(readFileSync(join(ROOT, "docs/agent.md"), "utf8"))![1]!;
-      const script = `cd ${folder}; ${example.replace(":8000/", `:${port}/`)}`;
-      const env = { PATH: `${folder}:${process.env.PATH}` };
-      const { stdout, stderr } = await start("sh", ["-c", script], "", env).done;
-      expect(stdout.toString(), stderr).toBe("from the host\ngreeting\n");
-    },
-    BUILD_MS,
-  );
-});
+  const policy = parsePolicy(text, { file: join(folder, "policy.yaml") });
+  await using _monitor = await Monitor.start({ policy, listen: join(folder, "ringway.sock") });
+  const script = `cd ${folder}; ${example.replace(":8000/", `:${port}/`)}`;
+  const env = { PATH: `${folder}:${process.env.PATH}` };
+  const { stdout, stderr } = await start("sh", ["-c", script], "", env).done;
+  expect(stdout.toString(), stderr).toBe("from the host\ngreeting\n");
+}
