@@ -74,7 +74,7 @@ limits: { regionBytes: 16MiB, fileBytesWritten: 48MiB }
     expect({ code, answer: stdout.toString() }).toEqual({ code: 0, answer: sha256(bytes) });
   });
 
-  test("goes on sending after the peer has ended", async () => {
+  test("ends its output when the peer has ended, and goes on sending", async () => {
     let peer: Socket | undefined;
     await using server = await tcpServer((socket) => {
       peer = socket;
@@ -82,6 +82,7 @@ limits: { regionBytes: 16MiB, fileBytesWritten: 48MiB }
     });
     const { child, done } = go(["-v", "127.0.0.1", String(server.port)]);
     expect((await once(child.stdout, "data"))[0].toString()).toBe("greeting");
+    await within("the end of stdout", once(child.stdout, "end"));
     const received = readAll(peer!);
     child.stdin.end(pattern(512 * KiB));
     expect(sha256(await received)).toBe(sha256(pattern(512 * KiB)));
