@@ -40,11 +40,11 @@ import {
   createConnector,
   GuestHttpAgent,
   GuestHttpsAgent,
-  serve,
 } from "./http.ts";
 import { type AttachIvshmem, attachIvshmem } from "./ivshmem.ts";
 import type { ListenOptions, ServerOptions } from "./listen.ts";
 import { decodeNothing } from "./open-channel.ts";
+import { serve } from "./serve.ts";
 import { GuestServer } from "./server.ts";
 import { GuestSocket } from "./socket.ts";
 import { callArguments, requireSignal, requireTime } from "./socket-arguments.ts";

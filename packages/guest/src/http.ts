@@ -4,27 +4,15 @@
 
 import * as http from "node:http";
 import * as https from "node:https";
-import { isIP, Server, type Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
-import { invalidType } from "./argument-errors.ts";
 import type { ConnectOptions, ConnectTarget } from "./connect.ts";
-import type { ListenOptions, ServerOptions } from "./listen.ts";
-import type { GuestServer } from "./server.ts";
 import type { GuestSocket } from "./socket.ts";
-import { callArguments } from "./socket-arguments.ts";
 
 /** What the agents need of a guest. */
 export interface Connects {
   createConnection(options: ConnectOptions): GuestSocket;
-}
-
-/** What serve() needs of it. */
-export interface Listens {
-  listen(
-    options: ListenOptions & ServerOptions,
-    onConnection: (socket: GuestSocket) => void,
-  ): Promise<GuestServer>;
 }
 
 type OnSocket = (error: Error | null, socket: Duplex) => void;
@@ -142,31 +130,6 @@ export function createConnector(guest: Connects, init: ConnectorInit = {}): Conn
       callback(null, socket as unknown as Socket);
     });
   };
-}
-
-/** Node's HTTP servers close those of their connections that are between two requests. */
-interface Idles {
-  closeIdleConnections?(): void;
-}
-
-/**
- * Gives the connections of a listener on the host to a server of Node's. It is told that it listens: its own time limits begin then,
- * and it knows its connections. `args` are those of the server's own listen().
- */
-export async function serve(guest: Listens, server: Server, args: readonly unknown[]): Promise<GuestServer> {
-  const { options, listener: onListening } = callArguments(args);
-  if (!(server instanceof Server)) throw invalidType("server", "an instance of net.Server", server);
-  if (args[0] == null || typeof args[0] === "function") {
-    throw invalidType("options", "{ port, host }, or a port; { port: 0 } for any", args[0]);
-  }
-  const { allowHalfOpen, pauseOnConnect } = server as Pick<ServerOptions, "allowHalfOpen" | "pauseOnConnect">;
-  const whole = { allowHalfOpen, pauseOnConnect, ...options };
-  const listener = await guest.listen(whole, (socket) => server.emit("connection", socket));
-  listener._onClose = () => (server as Idles).closeIdleConnections?.();
-  server.once("close", () => listener.close());
-  if (onListening !== undefined) server.once("listening", onListening);
-  server.emit("listening");
-  return listener;
 }
 
 /** "[::1]" as it stands in a URL, without its brackets. */

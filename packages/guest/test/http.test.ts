@@ -358,6 +358,58 @@ describe("a listener on the host", () => {
     expect(web.listenerCount("close")).toBeLessThan(3);
   });
 
+  it("closes as node:http does while a response is under way: 'close' and its callback, without an error, after that", async () => {
+    for (const how of ["web", "listener", "dispose"]) {
+      const order: string[] = [];
+      let answer: http.ServerResponse | undefined;
+      const web = http.createServer((_request, response) => {
+        answer = response;
+      });
+      const listener = await guest.serve(web, { port: 0 });
+      expect(web.listening).toBe(true);
+      expect(web.address()).toEqual(listener.address());
+      web.on("close", () => order.push("web"));
+      listener.on("close", () => order.push("listener"));
+      const { port } = listener.address()!;
+      const asked = get(http.get({ port, host: "127.0.0.1", agent: false })).then(({ text }) =>
+        order.push(text),
+      );
+      await expect.poll(() => answer).toBeDefined();
+      expect(await new Promise((resolve) => web.getConnections((_error, count) => resolve(count)))).toBe(1);
+      const over =
+        how === "dispose"
+          ? web[Symbol.asyncDispose]()
+          : new Promise<unknown>((resolve) => (how === "web" ? web : listener).close(resolve));
+      await expect.poll(() => listener.listening || web.listening).toBe(false);
+      expect(order).toEqual([]);
+      answer!.end("answer");
+      expect(await over).toBeUndefined();
+      await asked;
+      await expect.poll(() => order.length).toBe(3);
+      expect(order.filter((each) => each !== "answer")).toEqual(["listener", "web"]);
+      expect(await new Promise((resolve) => web.close(resolve))).toMatchObject({
+        code: "ERR_SERVER_NOT_RUNNING",
+      });
+    }
+  });
+
+  it("serves one server at two addresses: it closes with both, and is served again afterwards", async () => {
+    const web = http.createServer((_request, response) => response.end("served"));
+    for (let round = 0; round < 2; round++) {
+      const listeners = [await guest.serve(web, { port: 0 }), await guest.serve(web, { port: 0 })];
+      for (const listener of listeners) {
+        const ask = http.get({ port: listener.address()!.port, host: "127.0.0.1", agent: false });
+        expect((await get(ask)).text).toBe("served");
+      }
+      let closes = 0;
+      web.on("close", () => closes++);
+      listeners[round]!.close();
+      await expect.poll(() => closes).toBe(1);
+      expect(listeners.map(({ listening }) => listening)).toEqual([false, false]);
+      web.removeAllListeners("close");
+    }
+  });
+
   it("takes hundreds of connections at once, and is refused where the policy says so", async () => {
     const server = await guest.listen({ port: 0 }, (socket: GuestSocket) => socket.pipe(socket));
     const { port } = server.address()!;
