@@ -1,7 +1,6 @@
 // copyFile(): the bytes come to the guest and go back, since no request copies on the host.
 //
-// Files are told apart by all that the host says of them: it does not tell which disk they are on, and an inode's number alone is not
-// enough. Nothing of a file is cut before it is known not to be the one that is copied.
+// Nothing of a file is cut before it is known not to be the one that is copied.
 
 import { constants } from "node:fs";
 import { integer } from "./argument-errors.ts";
@@ -10,7 +9,7 @@ import { errnoError } from "./errors.ts";
 import { GuestFile } from "./file.ts";
 import type { AbortOptions, GuestFs } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
-import type { GuestStats } from "./stats.ts";
+import { isOneFile } from "./same-file.ts";
 
 const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE, O_CREAT, O_EXCL, O_WRONLY } = constants;
 const COPY_BYTES = 1024 * 1024;
@@ -29,14 +28,15 @@ export async function copyFile(
   const path = guestPath(from, "copyfile", "src");
   const dest = guestPath(to, "copyfile", "dest");
   // No request shares a file's blocks with another: what must be a clone cannot be.
-  if ((how & COPYFILE_FICLONE_FORCE) !== 0) throw errnoError(ENOSYS, { syscall: "copyfile", path, dest });
+  const context = { syscall: "copyfile", path, dest };
+  if ((how & COPYFILE_FICLONE_FORCE) !== 0) throw errnoError(ENOSYS, context);
   const flags = O_WRONLY | O_CREAT | ((how & COPYFILE_EXCL) === 0 ? 0 : O_EXCL);
   const pair = await fs.pairs.run(() => openPair(engine, fs, path, dest, flags, options));
   await using source = pair.source;
   await using target = pair.target;
   const permissions = source.opened.mode & 0o777;
-  const [one, other] = await Promise.all([source.stat(options), target.stat(options)]);
-  if (isSame(one, other)) return;
+  const looks = [() => source.stat(options), () => target.stat(options)] as const;
+  if (source.opened.ino === target.opened.ino && (await isOneFile(...looks, context))) return;
   try {
     await target.truncate(0, options);
     await carry(source, target, options);
@@ -71,11 +71,6 @@ async function openPair(
 /** Of COPYFILE_*; nothing is 0. */
 export function copyMode(mode: number | null | undefined): number {
   return integer(mode ?? 0, "mode", 0, COPYFILE_EXCL | COPYFILE_FICLONE | COPYFILE_FICLONE_FORCE);
-}
-
-export function isSame(one: GuestStats, other: GuestStats): boolean {
-  const keys = ["ino", "size", "ctimeMs", "mtimeMs", "mode", "nlink", "uid", "gid"] as const;
-  return keys.every((key) => one[key] === other[key]);
 }
 
 async function carry(source: GuestFile, target: GuestFile, options: AbortOptions): Promise<void> {

@@ -2,11 +2,12 @@
 
 import { posix } from "node:path";
 import { boolean, invalidType, object } from "./argument-errors.ts";
-import { copyFile, copyMode, isSame } from "./copy-file.ts";
+import { copyFile, copyMode } from "./copy-file.ts";
 import type { Engine } from "./engine.ts";
 import { codeOf, RingwayError } from "./errors.ts";
 import type { AbortOptions, GuestFs } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
+import { isOneFile } from "./same-file.ts";
 import type { GuestStats } from "./stats.ts";
 
 export interface CpOptions extends AbortOptions {
@@ -87,9 +88,11 @@ class Copier {
   /** May `src` become `dest`? What is at `dest` by now, or "skipped". */
   async check(src: string, dest: string): Promise<GuestStats | undefined | "skipped"> {
     if (this.#options.filter && !(await this.#options.filter(src, dest))) return "skipped";
-    const [from, to] = await Promise.all([this.#look(src), this.#lookIfThere(dest)]);
+    const looks = [() => this.#look(src), () => this.#lookIfThere(dest)] as const;
+    const [from, to] = await Promise.all([looks[0](), looks[1]()]);
     if (to !== undefined) {
-      if (isSame(from, to)) throw refused("EINVAL", EINVAL, "src and dest cannot be the same", dest);
+      if (from.ino === to.ino && (await isOneFile(...looks, { syscall: "cp", path: src, dest })))
+        throw refused("EINVAL", EINVAL, "src and dest cannot be the same", dest);
       if (from.isDirectory() && !to.isDirectory()) {
         const why = `cannot overwrite non-directory ${dest} with directory ${src}`;
         throw refused("DIR_TO_NON_DIR", EISDIR, why, dest);
@@ -99,7 +102,7 @@ class Copier {
         throw refused("NON_DIR_TO_DIR", ENOTDIR, why, dest);
       }
     }
-    if (from.isDirectory() && (isWithin(src, dest) || (await this.#isAbove(from, dest))))
+    if (from.isDirectory() && (isWithin(src, dest) || (await this.#isAbove(from, src, dest))))
       throw refused("EINVAL", EINVAL, `cannot copy ${src} to a subdirectory of self ${dest}`, dest);
     return to;
   }
@@ -187,11 +190,14 @@ class Copier {
     }
   }
 
-  /** Is the folder one of those above `dest`, by whatever name? */
-  async #isAbove(folder: GuestStats, dest: string): Promise<boolean> {
+  /** Is the folder, which is at `src`, one of those above `dest`, by whatever name? */
+  async #isAbove(folder: GuestStats, src: string, dest: string): Promise<boolean> {
     for (let above = posix.dirname(dest); above !== "/"; above = posix.dirname(above)) {
+      const look = (): Promise<GuestStats> => this.#fs.stat(above, this.#signal);
       try {
-        if (isSame(folder, await this.#fs.stat(above, this.#signal))) return true;
+        if ((await look()).ino !== folder.ino) continue;
+        const looks = [() => this.#look(src), look] as const;
+        if (await isOneFile(...looks, { syscall: "cp", path: src, dest })) return true;
       } catch (error) {
         // Names above the roots are refused: no folder of the host's is behind them.
         if (codeOf(error) === "EACCES") return false;
