@@ -15,6 +15,15 @@ export function onAbort(signal: AbortSignal | undefined, listener: (error: Abort
   return () => signal.removeEventListener("abort", handler);
 }
 
+/** As the promise, which others may wait for too; or AbortError, where the signal aborts before it. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    throwIfAborted(signal);
+    const stop = onAbort(signal, reject);
+    promise.then(resolve, reject).finally(stop);
+  });
+}
+
 /** Resolves after `ms`; rejects with AbortError when the signal aborts. */
 export function delay(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -31,7 +31,7 @@ export async function copyFile(
   const context = { syscall: "copyfile", path, dest };
   if ((how & COPYFILE_FICLONE_FORCE) !== 0) throw errnoError(ENOSYS, context);
   const flags = O_WRONLY | O_CREAT | ((how & COPYFILE_EXCL) === 0 ? 0 : O_EXCL);
-  const pair = await fs.pairs.run(() => openPair(engine, fs, path, dest, flags, options));
+  const pair = await fs.pairs.run(() => openPair(engine, fs, path, dest, flags, options), options.signal);
   await using source = pair.source;
   await using target = pair.target;
   const permissions = source.opened.mode & 0o777;

@@ -6,6 +6,7 @@
 import { Done, FRAME_HEADER_BYTES, fileMessages, IO_MAX_BYTES } from "@ringway/control";
 import { type ErrorContext, errnoError, RingwayError } from "./errors.ts";
 import type { Rpc } from "./rpc.ts";
+import { inTurn } from "./turns.ts";
 
 /** Requests of a readAll() under way at a time: the next data are on their way while these are taken. */
 const READ_AHEAD = 4;
@@ -27,19 +28,14 @@ export class FileRequests {
   }
 
   /** Work on the file position: alone, where it takes several requests. */
-  inOrder<T>(several: boolean, work: () => Promise<T>): Promise<T> {
+  inOrder<T>(several: boolean, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const before = this.#turn;
-    const result = before === undefined ? work() : before.then(work);
-    if (several || before !== undefined) {
-      const turn = result.then(
-        () => {},
-        () => {},
-      );
-      this.#turn = turn;
-      turn.then(() => {
-        if (this.#turn === turn) this.#turn = undefined;
-      });
-    }
+    if (before === undefined && !several) return work();
+    const { result, over } = before === undefined ? begun(work()) : inTurn(before, work, signal);
+    this.#turn = over;
+    over.then(() => {
+      if (this.#turn === over) this.#turn = undefined;
+    });
     return result;
   }
 
@@ -52,16 +48,20 @@ export class FileRequests {
   ): Promise<number> {
     const pieces = targets.flatMap((target) => this.#pieces(target));
     if (position === null) {
-      return await this.inOrder(pieces.length > 1, async () => {
-        // A short piece moves the place of those behind it, so they are asked for one after the other.
-        let bytesRead = 0;
-        for (const piece of pieces) {
-          const count = await this.#readPiece(piece, null, context, signal);
-          bytesRead += count;
-          if (count < piece.length) break;
-        }
-        return bytesRead;
-      });
+      return await this.inOrder(
+        pieces.length > 1,
+        async () => {
+          // A short piece moves the place of those behind it, so they are asked for one after the other.
+          let bytesRead = 0;
+          for (const piece of pieces) {
+            const count = await this.#readPiece(piece, null, context, signal);
+            bytesRead += count;
+            if (count < piece.length) break;
+          }
+          return bytesRead;
+        },
+        signal,
+      );
     }
     // All at once where their places are known; each answers for itself.
     let at = position;
@@ -81,7 +81,7 @@ export class FileRequests {
 
   /** All that follows the file position. */
   async readAll(context: ErrorContext, signal: AbortSignal | undefined): Promise<Uint8Array[]> {
-    return await this.inOrder(true, () => this.#readAll(context, signal));
+    return await this.inOrder(true, () => this.#readAll(context, signal), signal);
   }
 
   /** All of the sources, one after the other; of an error, `bytesWritten` says how much of them is in the file. */
@@ -93,7 +93,7 @@ export class FileRequests {
   ): Promise<number> {
     const pieces = this.#requests(sources);
     const work = (): Promise<number> => this.#writePieces(pieces, position, context, signal);
-    return await (position === null ? this.inOrder(pieces.length > 1, work) : work());
+    return await (position === null ? this.inOrder(pieces.length > 1, work, signal) : work());
   }
 
   async sync(dataOnly: 0 | 1, context: ErrorContext, signal: AbortSignal | undefined): Promise<void> {
@@ -199,6 +199,10 @@ export class FileRequests {
     flush();
     return requests;
   }
+}
+
+function begun<T>(result: Promise<T>): { readonly result: Promise<T>; readonly over: Promise<unknown> } {
+  return { result, over: result.catch(() => {}) };
 }
 
 /** Says how much of a write is in the file, where the host has answered: an error that many calls share is left alone. */

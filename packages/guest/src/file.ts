@@ -272,7 +272,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
       const request = { whence: from, offset: integer(offset, "offset") };
       const call = (): Promise<fileMessages.Position> =>
         this.#rpc.call(Seek, request, Position, context, options.signal);
-      return (await this.#requests.inOrder(false, call)).offset;
+      return (await this.#requests.inOrder(false, call, options.signal)).offset;
     });
   }
 

@@ -9,7 +9,7 @@ import {
   Protocol,
   StatReply,
 } from "@ringway/control";
-import { throwIfAborted } from "./abort.ts";
+import { throwIfAborted, unlessAborted } from "./abort.ts";
 import { fileMode } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
 import type { ErrorContext } from "./errors.ts";
@@ -219,7 +219,7 @@ export class GuestFs {
     this.#opening ??= this.#connect().finally(() => {
       this.#opening = undefined;
     });
-    return await this.#opening;
+    return await unlessAborted(this.#opening, signal);
   }
 
   async #connect(): Promise<Rpc> {

@@ -206,8 +206,19 @@ export abstract class GuestFiles<
   }
 
   /** A folder, entry by entry: for await (const entry of await guest.opendir(path)). */
-  async opendir(path: PathLike, options?: BufferEncoding | OpendirOptions | null): Promise<GuestDir> {
-    return await GuestDir.open(this.#fs, path, options);
+  opendir(
+    path: PathLike,
+    options?: BufferEncoding | (OpendirOptions & { encoding?: BufferEncoding | null | undefined }) | null,
+  ): Promise<GuestDir>;
+  opendir(
+    path: PathLike,
+    options: "buffer" | (OpendirOptions & { encoding: "buffer" }),
+  ): Promise<GuestDir<Buffer>>;
+  async opendir(
+    path: PathLike,
+    options?: BufferEncoding | "buffer" | OpendirOptions | null,
+  ): Promise<GuestDir | GuestDir<Buffer>> {
+    return (await GuestDir.open(this.#fs, path, options)) as GuestDir | GuestDir<Buffer>;
   }
 
   /** Makes a folder; with `recursive`, those above it too, and resolves with the first one that was made, if any was. */

@@ -233,6 +233,13 @@ describe("calls", () => {
       async (fs, at) => entries(await fs.opendir(`${at}/full`)),
       async (fs, at) => entries(await fs.opendir(`${at}/full`, { recursive: true })),
       async (fs, at) => entries(await fs.opendir(`${at}/empty`)),
+      async (fs, at) => entries(await fs.opendir(`${at}/full`, "hex")),
+      async (fs, at) => {
+        const found: Loose[] = [];
+        for await (const { name } of await fs.opendir(`${at}/full`, { encoding: "buffer" })) found.push(name);
+        return found;
+      },
+      (fs, at) => fs.opendir(`${at}/full`, { encoding: "no-such" }),
       async (fs, at) => {
         const dir = await fs.opendir(`${at}/empty`);
         return [await dir.read(), dir.path, await dir.close(), await dir.close()];
@@ -347,6 +354,25 @@ describe("calls", () => {
       (fs, at) => fs.open(`${at}/file`, "r", "9"),
     ]),
   )("%s", (_title, call) => alike(call));
+
+  it.each(
+    titled([
+      (fs) => fs.readFile(`${ours}/full/../file`),
+      (fs) => fs.open(`${ours}/full/../file`),
+      (fs) => fs.stat(`${ours}/..`),
+      (fs) => fs.mkdir(`${ours}/new/../other`, { recursive: true }),
+      (fs) => fs.cp(`${ours}/full/..`, `${ours}/new`, { recursive: true }),
+      (fs) => fs.realpath(`${ours}/full/..`),
+    ]),
+  )("%s: a path with .. is refused, and nothing is made", async (_title, call) => {
+    plant(join(host.folder, "tree"));
+    const before = harvest(join(host.folder, "tree"));
+    const failing = (async () => call(guest, ours))();
+    await expect(failing).rejects.toMatchObject({ code: "EACCES", rule: "path" });
+    expect(harvest(join(host.folder, "tree"))).toEqual(before);
+    const documented = readFileSync(new URL("../../../docs/guest.md", import.meta.url), "utf8");
+    expect(documented).toMatch(/a path with `\.\.`[^|]*\|[^|]*EACCES/);
+  });
 
   it("mkdtempDisposable() removes its folder at the end of its block", async () => {
     plant(join(host.folder, "tree"));

@@ -23,11 +23,12 @@ files:
   - { id: data, guest: /data, host: ./data, access: rw }
 `;
 
-export async function startMonitor(): Promise<TestMonitor> {
+/** `more`: further lines of the policy. */
+export async function startMonitor(more = ""): Promise<TestMonitor> {
   const base = mkdtempSync(join(tmpdir(), "ringway-guest-"));
   const folder = mkdtempSync(join(base, "data-"));
   const socketPath = join(base, "attach.sock");
-  const policy = parsePolicy(POLICY.replace("./data", folder), { file: join(base, "policy.yaml") });
+  const policy = parsePolicy(POLICY.replace("./data", folder) + more, { file: join(base, "policy.yaml") });
   const monitor = await Monitor.start({ policy, listen: socketPath });
   const stop = async (): Promise<void> => {
     await monitor.close();
