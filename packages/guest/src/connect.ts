@@ -10,6 +10,7 @@ import { type ErrorContext, errnoError, lookupError, unsupported } from "./error
 import { nodeError, portNumber, requireFunction, requireNumber } from "./socket-arguments.ts";
 
 const ENOENT = 2;
+const ECONNREFUSED = 111;
 
 /** Options of every raw stream, named as node:net names them. */
 export interface StreamOptions {
@@ -85,6 +86,11 @@ export function connectOpen(options: Record<string, unknown>, ringBytes: number 
   if (Buffer.byteLength(host) > HOST_MAX_BYTES || host.includes("\0")) {
     // There is no such name.
     return { ...common, body: new Uint8Array(), failure: explain(errnoError(ENOENT, context)) };
+  }
+  if (port === 0) {
+    // Nobody listens there: the host would not even try.
+    const failure = errnoError(ECONNREFUSED, { syscall: "connect", address: host });
+    return { ...common, body: new Uint8Array(), failure };
   }
   const body = ConnectRequest.encode({ host, port, timeoutMs: Math.ceil(timeoutMs) });
   return { ...common, body, explain };

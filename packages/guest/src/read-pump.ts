@@ -9,6 +9,8 @@ import { takeChunk } from "./chunks.ts";
 export interface ReadTarget {
   /** Where the next chunk is to lie, if it is the target that says so. */
   into?(): Uint8Array;
+  /** That place holds nothing: no more is read. */
+  noBuffer?(): void;
   /** Takes a chunk; false: enough for now. */
   push(chunk: Uint8Array): boolean;
   /** The host ended, and everything before that was pushed. */
@@ -87,6 +89,11 @@ export class ReadPump {
         return;
       }
       const into = this.#target.into?.();
+      if (into?.length === 0) {
+        this.#ended = true;
+        this.#target.noBuffer?.();
+        return;
+      }
       const size = Math.min(readable, into?.length ?? chunkBytes);
       const chunk = into?.subarray(0, size) ?? takeChunk(size);
       ring.copy(chunk);

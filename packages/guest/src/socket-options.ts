@@ -28,19 +28,35 @@ export function duplexOptions(options: StreamOptions): DuplexOptions {
 /** net.Socket's `onread`: one buffer, or a function that gives the next. */
 export class OnRead {
   buffer: Uint8Array;
-  readonly #next: (() => Uint8Array) | undefined;
+  readonly #next: (() => unknown) | undefined;
   readonly #callback: OnReadOpts["callback"];
 
-  constructor({ buffer, callback }: OnReadOpts) {
-    this.#next = typeof buffer === "function" ? buffer : undefined;
-    this.buffer = typeof buffer === "function" ? buffer() : buffer;
+  private constructor(
+    buffer: Uint8Array,
+    next: (() => unknown) | undefined,
+    callback: OnReadOpts["callback"],
+  ) {
+    this.buffer = buffer;
+    this.#next = next;
     this.#callback = callback;
+  }
+
+  /** As net.Socket: what lacks a buffer or a callback counts for nothing. */
+  static of(options: unknown): OnRead | undefined {
+    if (typeof options !== "object" || options === null) return undefined;
+    const { buffer, callback } = options as { buffer?: unknown; callback?: unknown };
+    if (typeof callback !== "function") return undefined;
+    const next = typeof buffer === "function" ? (buffer as () => unknown) : undefined;
+    const first = next === undefined ? buffer : next();
+    if (!(first instanceof Uint8Array)) return undefined;
+    return new OnRead(first, next, callback as OnReadOpts["callback"]);
   }
 
   /** The first `bytes` of the buffer are new. False: enough for now. */
   take(bytes: number): boolean {
     const more = this.#callback(bytes, this.buffer) !== false;
-    if (this.#next !== undefined) this.buffer = this.#next();
+    const next = this.#next?.();
+    if (next instanceof Uint8Array) this.buffer = next;
     return more;
   }
 }

@@ -31,6 +31,7 @@ export interface SocketAddress {
 }
 
 const EPIPE = 32;
+const ENOBUFS = 105;
 const EALREADY = 114;
 const ECANCELED = 125;
 
@@ -75,7 +76,7 @@ export class GuestSocket extends Duplex {
     super(duplexOptions(options));
     this.#engine = engine;
     this.#ringBytes = options.ringBytes;
-    if (options.onread != null) this.#onread = new OnRead(options.onread);
+    this.#onread = OnRead.of(options.onread);
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
     this.on("end", () => {
       if (!this.allowHalfOpen) this.write = writeAfterEnd;
@@ -152,6 +153,7 @@ export class GuestSocket extends Duplex {
     const onread = this.#onread;
     this.#reader = new ReadPump(channel, {
       ...(onread === undefined ? {} : { into: () => onread.buffer }),
+      noBuffer: () => void this.destroy(errnoError(ENOBUFS, { syscall: "read" })),
       push: (chunk) => {
         this.#touchTimer();
         return onread === undefined ? this.push(chunk) : onread.take(chunk.length) && !this.isPaused();

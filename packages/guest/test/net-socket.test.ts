@@ -215,6 +215,18 @@ describe("connecting", () => {
         return seen;
       },
     ],
+    ...[HOST, "localhost"].map(
+      (name): Row => [
+        `to port 0 of ${name}`,
+        async (api) => {
+          const socket = api.connect({ port: 0, host: name, family: 4 });
+          const seen = trace(socket);
+          const [error] = await once(socket, "error");
+          await closed(socket);
+          return [told(error), error.port, seen];
+        },
+      ],
+    ),
     [
       "is refused",
       async (api) => {
@@ -509,6 +521,57 @@ describe("reading", () => {
         socket.end("0123456789");
         await settled(socket);
         return [text, made > 3];
+      },
+    ],
+    ...[0, 4].map(
+      (bytes): Row => [
+        `into a buffer that holds nothing, after one of ${bytes} bytes`,
+        async (api) => {
+          const parts: string[] = [];
+          const buffers = [Buffer.alloc(bytes), Buffer.alloc(0)].slice(bytes === 0 ? 1 : 0);
+          const onread = {
+            buffer: () => buffers.shift() ?? Buffer.alloc(0),
+            callback: (count: number, into: Buffer) => void parts.push(into.toString("latin1", 0, count)),
+          };
+          const socket = api.connect({ port: peers.echo, host: HOST, onread });
+          const error = new Promise((resolve) => socket.once("error", resolve));
+          socket.end("0123456789");
+          await closed(socket);
+          return [parts, told(await error)];
+        },
+      ],
+    ),
+    ...Object.entries({
+      "{}": {},
+      "5": 5,
+      "a buffer alone": { buffer: Buffer.alloc(2) },
+      "a callback alone": { callback: () => true },
+      "what is no buffer": { buffer: new DataView(new ArrayBuffer(2)), callback: () => true },
+    }).map(
+      ([name, onread]): Row => [
+        `with an onread that is none: ${name}`,
+        async (api) => {
+          const socket = api.connect({ port: peers.echo, host: HOST, onread });
+          socket.end("0123456789");
+          return await all(socket);
+        },
+      ],
+    ),
+    [
+      "into the buffer before, where the function gives none",
+      async (api) => {
+        let made = 0;
+        let text = "";
+        const onread = {
+          buffer: () => (made++ === 0 ? Buffer.alloc(3) : "none"),
+          callback: (bytes: number, into: Buffer) => {
+            text += into.toString("latin1", 0, bytes);
+          },
+        };
+        const socket = api.connect({ port: peers.echo, host: HOST, onread });
+        socket.end("0123456789");
+        await settled(socket);
+        return text;
       },
     ],
   ]);
