@@ -5,12 +5,10 @@
 
 import { isIP, type OnReadOpts } from "node:net";
 import { ConnectReply, ConnectRequest, HOST_MAX_BYTES, Protocol, type TcpEndpoints } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { invalidType, outOfRange } from "./argument-errors.ts";
 import { type ErrorContext, errnoError, lookupError, unsupported } from "./errors.ts";
 import { nodeError, portNumber, requireFunction, requireNumber } from "./socket-arguments.ts";
-
-const ENOENT = 2;
-const ECONNREFUSED = 111;
 
 /** Options of every raw stream, named as node:net names them. */
 export interface StreamOptions {
@@ -85,11 +83,11 @@ export function connectOpen(options: Record<string, unknown>, ringBytes: number 
   const explain = (error: Error): Error => (isIP(host) ? error : lookupError(error, host));
   if (Buffer.byteLength(host) > HOST_MAX_BYTES || host.includes("\0")) {
     // There is no such name.
-    return { ...common, body: new Uint8Array(), failure: explain(errnoError(ENOENT, context)) };
+    return { ...common, body: new Uint8Array(), failure: explain(errnoError(Errno.ENOENT, context)) };
   }
   if (port === 0) {
     // Nobody listens there: the host would not even try.
-    const failure = errnoError(ECONNREFUSED, { syscall: "connect", address: host });
+    const failure = errnoError(Errno.ECONNREFUSED, { syscall: "connect", address: host });
     return { ...common, body: new Uint8Array(), failure };
   }
   const body = ConnectRequest.encode({ host, port, timeoutMs: Math.ceil(timeoutMs) });

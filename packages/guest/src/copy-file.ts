@@ -3,6 +3,7 @@
 // Nothing of a file is cut before it is known not to be the one that is copied.
 
 import { constants } from "node:fs";
+import { Errno } from "@ringway/linux";
 import { integer } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
 import { errnoError } from "./errors.ts";
@@ -14,7 +15,6 @@ import { isOneFile } from "./same-file.ts";
 const { COPYFILE_EXCL, COPYFILE_FICLONE, COPYFILE_FICLONE_FORCE, O_CREAT, O_EXCL, O_WRONLY } = constants;
 const COPY_BYTES = 1024 * 1024;
 const LEAST_BYTES = 64 * 1024;
-const ENOSYS = 38;
 
 export async function copyFile(
   engine: Engine,
@@ -29,7 +29,7 @@ export async function copyFile(
   const dest = guestPath(to, "copyfile", "dest");
   // No request shares a file's blocks with another: what must be a clone cannot be.
   const context = { syscall: "copyfile", path, dest };
-  if ((how & COPYFILE_FICLONE_FORCE) !== 0) throw errnoError(ENOSYS, context);
+  if ((how & COPYFILE_FICLONE_FORCE) !== 0) throw errnoError(Errno.ENOSYS, context);
   const flags = O_WRONLY | O_CREAT | ((how & COPYFILE_EXCL) === 0 ? 0 : O_EXCL);
   const pair = await fs.pairs.run(() => openPair(engine, fs, path, dest, flags, options), options.signal);
   await using source = pair.source;

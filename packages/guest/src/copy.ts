@@ -1,6 +1,7 @@
 // cp(): files, folders and symbolic links, as node:fs copies them: what may be copied onto what is decided as there, with its codes.
 
 import { posix } from "node:path";
+import { Errno } from "@ringway/linux";
 import { boolean, invalidType, object } from "./argument-errors.ts";
 import { copyFile, copyMode } from "./copy-file.ts";
 import type { Engine } from "./engine.ts";
@@ -30,11 +31,6 @@ export interface CpOptions extends AbortOptions {
 }
 
 type Copying = Required<Omit<CpOptions, "filter" | "signal">> & Pick<CpOptions, "filter" | "signal">;
-
-const EEXIST = 17;
-const ENOTDIR = 20;
-const EISDIR = 21;
-const EINVAL = 22;
 
 export async function copy(
   engine: Engine,
@@ -92,18 +88,18 @@ class Copier {
     const [from, to] = await Promise.all([looks[0](), looks[1]()]);
     if (to !== undefined) {
       if (from.ino === to.ino && (await isOneFile(...looks, { syscall: "cp", path: src, dest })))
-        throw refused("EINVAL", EINVAL, "src and dest cannot be the same", dest);
+        throw refused("EINVAL", Errno.EINVAL, "src and dest cannot be the same", dest);
       if (from.isDirectory() && !to.isDirectory()) {
         const why = `cannot overwrite non-directory ${dest} with directory ${src}`;
-        throw refused("DIR_TO_NON_DIR", EISDIR, why, dest);
+        throw refused("DIR_TO_NON_DIR", Errno.EISDIR, why, dest);
       }
       if (!from.isDirectory() && to.isDirectory()) {
         const why = `cannot overwrite directory ${dest} with non-directory ${src}`;
-        throw refused("NON_DIR_TO_DIR", ENOTDIR, why, dest);
+        throw refused("NON_DIR_TO_DIR", Errno.ENOTDIR, why, dest);
       }
     }
     if (from.isDirectory() && (isWithin(src, dest) || (await this.#isAbove(from, src, dest))))
-      throw refused("EINVAL", EINVAL, `cannot copy ${src} to a subdirectory of self ${dest}`, dest);
+      throw refused("EINVAL", Errno.EINVAL, `cannot copy ${src} to a subdirectory of self ${dest}`, dest);
     return to;
   }
 
@@ -122,7 +118,7 @@ class Copier {
     if (from.isDirectory()) await this.#copyFolder(from, src, dest, there);
     else if (from.isFile()) await this.#copyFile(from, src, dest, there);
     else if (from.isSymbolicLink()) await this.#copyLink(src, dest, there);
-    else throw refused("UNKNOWN", EINVAL, `cannot copy an unknown file type: ${dest}`, dest);
+    else throw refused("UNKNOWN", Errno.EINVAL, `cannot copy an unknown file type: ${dest}`, dest);
   }
 
   async #copyFolder(
@@ -133,7 +129,7 @@ class Copier {
   ): Promise<void> {
     if (!this.#options.recursive) {
       const message = `Path is a directory: cp returned EISDIR (${src} is a directory (not copied)) ${src}`;
-      throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "cp", path: src, errno: EISDIR });
+      throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "cp", path: src, errno: Errno.EISDIR });
     }
     if (there === undefined) await this.#fs.mkdir(dest, this.#signal);
     for (const { name } of await this.#fs.readdir(src, this.#signal)) {
@@ -148,7 +144,7 @@ class Copier {
     const { errorOnExist, force, mode, preserveTimestamps } = this.#options;
     if (there !== undefined) {
       if (force) await this.#fs.unlink(dest, this.#signal);
-      else if (errorOnExist) throw refused("EEXIST", EEXIST, `${dest} already exists`, dest);
+      else if (errorOnExist) throw refused("EEXIST", Errno.EEXIST, `${dest} already exists`, dest);
       else return;
     }
     await copyFile(this.#engine, this.#fs, src, dest, mode, this.#signal);
@@ -166,10 +162,15 @@ class Copier {
     if (there?.isSymbolicLink()) {
       const old = posix.resolve(posix.dirname(dest), await this.#fs.readlink(dest, this.#signal));
       if (isWithin(target, old))
-        throw refused("EINVAL", EINVAL, `cannot copy ${target} to a subdirectory of self ${old}`, dest);
+        throw refused("EINVAL", Errno.EINVAL, `cannot copy ${target} to a subdirectory of self ${old}`, dest);
       // What is copied would go with the link that is replaced.
       if ((await this.#fs.stat(src, this.#signal)).isDirectory() && isWithin(old, target)) {
-        throw refused("SYMLINK_TO_SUBDIRECTORY", EINVAL, `cannot overwrite ${old} with ${target}`, dest);
+        throw refused(
+          "SYMLINK_TO_SUBDIRECTORY",
+          Errno.EINVAL,
+          `cannot overwrite ${old} with ${target}`,
+          dest,
+        );
       }
       await this.#fs.unlink(dest, this.#signal);
     }

@@ -2,7 +2,7 @@
 // refused, its rule and its sentence.
 
 import type { ErrorReply } from "@ringway/control";
-import { errnoMessage, errnoName } from "@ringway/linux";
+import { Errno, errnoMessage, errnoName } from "@ringway/linux";
 
 /** What a failed operation was about; becomes fields of the error. */
 export interface ErrorContext {
@@ -96,7 +96,7 @@ export function codeOf(error: unknown): string {
 
 /** The stream's other end, or the monitor itself, went away. */
 export function resetError(syscall: string, cause?: unknown): RingwayError {
-  return errnoError(104, { syscall }, cause);
+  return errnoError(Errno.ECONNRESET, { syscall }, cause);
 }
 
 /** The error for a Linux errno (positive), worded as Node words it: "connect ECONNREFUSED 127.0.0.1:80". */
@@ -105,13 +105,11 @@ export function errnoError(errno: number, context: ErrorContext, cause?: unknown
   return new RingwayError(code, messageFor(code, errno, context), { ...context, errno: -errno, cause });
 }
 
-const ENOSYS = 38;
-
 /** What no request of the protocol does, as a kernel fails a system call that it lacks: ENOSYS, with why as `reason`. */
 export function unsupported(syscall: string, why: string, path?: string): RingwayError {
   const context = { syscall, path };
-  const message = `${messageFor("ENOSYS", ENOSYS, context)}: ${why}`;
-  return new RingwayError("ENOSYS", message, { ...context, errno: -ENOSYS, reason: why });
+  const message = `${messageFor("ENOSYS", Errno.ENOSYS, context)}: ${why}`;
+  return new RingwayError("ENOSYS", message, { ...context, errno: -Errno.ENOSYS, reason: why });
 }
 
 /** The error for a Refused or Error frame. */

@@ -1,6 +1,7 @@
 // A file-stream, opened: raw bytes out of or into a file, in a stream of its own (PROTOCOL.md section 14), and its writing end.
 
 import { Closed, FrameReader, fileMessages, Protocol, ProtocolError, Violation } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { fileMode, integer } from "./argument-errors.ts";
 import type { Channel, ChannelUser } from "./channel.ts";
 import type { Engine } from "./engine.ts";
@@ -43,7 +44,6 @@ const { FileDirection, FileFlags, FileStreamOpen, FileStreamOpened, WriteDone, W
 const READ_RINGS: Rings = { toHostBytes: SMALLEST_RING_BYTES, toGuestBytes: 1024 * 1024 };
 const WRITE_RINGS: Rings = { toHostBytes: 1024 * 1024, toGuestBytes: SMALLEST_RING_BYTES };
 const ALL = Number.MAX_SAFE_INTEGER;
-const EIO = 5;
 
 /** `bytes`: how many are to be written, where that is known: a small file needs small rings. */
 export function openFileStream(
@@ -132,7 +132,7 @@ export class FileSink implements ChannelUser {
     }
     if (frame === undefined) {
       if (closed === Closed.END) this.#reader.end();
-      if (closed !== Closed.OPEN) this.#fail(errnoError(EIO, this.#context));
+      if (closed !== Closed.OPEN) this.#fail(errnoError(Errno.EIO, this.#context));
       return;
     }
     if (frame.type === WriteDone.type && this.#onDone !== undefined) {

@@ -4,14 +4,13 @@
 // position waits until it is over (inOrder). One that takes a single request is sent at once.
 
 import { Done, FRAME_HEADER_BYTES, fileMessages, IO_MAX_BYTES } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { type ErrorContext, errnoError, RingwayError } from "./errors.ts";
 import type { Rpc } from "./rpc.ts";
 import { inTurn } from "./turns.ts";
 
 /** Requests of a readAll() under way at a time: the next data are on their way while these are taken. */
 const READ_AHEAD = 4;
-const EIO = 5;
-const EFBIG = 27;
 
 export class FileRequests {
   readonly #rpc: Rpc;
@@ -112,7 +111,7 @@ export class FileRequests {
       position === null
         ? await this.#rpc.call(Read, { bytes }, Data, context, signal)
         : await this.#rpc.call(ReadAt, { offset: position, bytes }, Data, context, signal);
-    if (data.length > bytes) throw errnoError(EIO, context);
+    if (data.length > bytes) throw errnoError(Errno.EIO, context);
     target.set(data);
     return data.length;
   }
@@ -161,12 +160,12 @@ export class FileRequests {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const { Write, WriteAt, Written } = fileMessages;
-    if (position !== null && position > Number.MAX_SAFE_INTEGER) throw errnoError(EFBIG, context);
+    if (position !== null && position > Number.MAX_SAFE_INTEGER) throw errnoError(Errno.EFBIG, context);
     const { bytes } =
       position === null
         ? await this.#rpc.call(Write, { data }, Written, context, signal)
         : await this.#rpc.call(WriteAt, { offset: position, data }, Written, context, signal);
-    if (bytes === 0 || bytes > data.length) throw errnoError(EIO, context);
+    if (bytes === 0 || bytes > data.length) throw errnoError(Errno.EIO, context);
     return bytes;
   }
 

@@ -2,6 +2,7 @@
 
 import { addAbortSignal, finished, Readable, type ReadableOptions, Writable } from "node:stream";
 import { fileMessages } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { boolean, integer, invalidValue, outOfRange } from "./argument-errors.ts";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
@@ -39,7 +40,6 @@ export interface WriteStreamOptions extends RangeOptions {
 
 const { FileDirection } = fileMessages;
 const HIGH_WATER_MARK: number = 256 * 1024;
-const EIO = 5;
 
 /** `start` and `end` as a range. */
 function rangeOf<T extends ReadStreamOptions>(options: T): T {
@@ -153,9 +153,9 @@ export class FileReadStream extends Readable {
       end: () => {
         if (pump.bytesRead === length) return void this.push(null);
         const cut = new Error(`the file ended after ${pump.bytesRead} of ${length} bytes`);
-        this.destroy(errnoError(EIO, context, cut));
+        this.destroy(errnoError(Errno.EIO, context, cut));
       },
-      reset: () => void this.destroy(errnoError(EIO, context)),
+      reset: () => void this.destroy(errnoError(Errno.EIO, context)),
     };
     const pump = new ReadPump(channel, target, this.#chunkBytes);
     this.#pump = pump;

@@ -6,6 +6,7 @@ import type { ReadStream, WriteStream } from "node:fs";
 import type { Interface } from "node:readline";
 import type { ReadableStream } from "node:stream/web";
 import { Done, fileMessages, Protocol, StatReply } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { encodingOf, fileMode, integer, invalidValue, optionsOf } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
 import { codeOf, DETACHED, type ErrorContext, errnoError, RingwayError, unsupported } from "./errors.ts";
@@ -39,10 +40,6 @@ export interface OpenFileOptions extends AbortOptions {
   /** Size of each of the two rings, in bytes. Default 256 KiB. */
   readonly ringBytes?: number | undefined;
 }
-
-const EBADF = 9;
-const EINVAL = 22;
-const ESTALE = 116;
 
 interface FileEvents {
   close: [];
@@ -156,7 +153,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
   ): Promise<{ bytesRead: number; buffers: B }> {
     return await this.#use("read", async (context) => {
       const targets = viewsOf(buffers).map(bytesOf);
-      if (targets.length === 0) throw errnoError(EINVAL, context);
+      if (targets.length === 0) throw errnoError(Errno.EINVAL, context);
       const bytesRead = await this.#requests.read(targets, writePosition(position), context, options.signal);
       return { bytesRead, buffers };
     });
@@ -387,7 +384,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
   }
 
   #context(syscall: string): ErrorContext {
-    if (this.#uses.closed) throw errnoError(EBADF, { syscall });
+    if (this.#uses.closed) throw errnoError(Errno.EBADF, { syscall });
     return { syscall, path: this.path };
   }
 
@@ -398,7 +395,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
     signal: AbortSignal | undefined,
   ): Promise<number> {
     const isEmpty = sources.every(({ length }) => length === 0);
-    if (isEmpty && (this.#flags & fileMessages.FileFlags.WRITE) === 0) throw errnoError(EBADF, context);
+    if (isEmpty && (this.#flags & fileMessages.FileFlags.WRITE) === 0) throw errnoError(Errno.EBADF, context);
     const bytesWritten = await this.#requests.write(sources, position, context, signal);
     if (this.#syncs) await this.#requests.sync(0, context, signal);
     return bytesWritten;
@@ -406,7 +403,7 @@ export class GuestFile extends EventEmitter<FileEvents> {
 
   async #stillNamed(context: ErrorContext, options: AbortOptions): Promise<void> {
     const named = await this.#fs.stat(this.path, options);
-    if (named.ino !== this.opened.ino) throw errnoError(ESTALE, context);
+    if (named.ino !== this.opened.ino) throw errnoError(Errno.ESTALE, context);
   }
 }
 

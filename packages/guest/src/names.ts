@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { Explain, Verdict } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { boolean, integer } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
 import { codeOf, errnoError, replyError } from "./errors.ts";
@@ -10,10 +11,8 @@ import { explainBody } from "./explain.ts";
 import { GuestFile } from "./file.ts";
 import type { AbortOptions, GuestFs, MkdirOptions } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
+import { SMALLEST_RING_BYTES } from "./room.ts";
 
-const EACCES = 13;
-const EEXIST = 17;
-const ELOOP = 40;
 /** As the kernel has it. */
 const LINKS_MAX = 40;
 const TRIES = 100;
@@ -75,7 +74,7 @@ export async function makeTemporary(fs: GuestFs, prefix: PathLike, options: Abor
       if (codeOf(error) !== "EEXIST") throw error;
     }
   }
-  throw errnoError(EEXIST, { syscall: "mkdtemp", path: `${text}XXXXXX` });
+  throw errnoError(Errno.EEXIST, { syscall: "mkdtemp", path: `${text}XXXXXX` });
 }
 
 /** The path without symbolic links, as the guest sees its tree. */
@@ -93,7 +92,7 @@ export async function realPath(fs: GuestFs, path: PathLike, options: AbortOption
     const target = await linkTarget(fs, `/${[...real, name].join("/")}`, options);
     if (target === undefined) real.push(name);
     else {
-      if (++links > LINKS_MAX) throw errnoError(ELOOP, { syscall: "realpath", path: text });
+      if (++links > LINKS_MAX) throw errnoError(Errno.ELOOP, { syscall: "realpath", path: text });
       if (target.startsWith("/")) real.length = 0;
       left.unshift(...partsOf(target));
     }
@@ -128,7 +127,7 @@ export async function access(
   const context = { syscall: "access", path: text };
   const found = await fs.stat(text, options, "access");
   const any = (found.mode | (found.mode >> 3) | (found.mode >> 6)) & 7;
-  if ((wanted & X_OK) !== 0 && (any & 1) === 0) throw errnoError(EACCES, context);
+  if ((wanted & X_OK) !== 0 && (any & 1) === 0) throw errnoError(Errno.EACCES, context);
   if (!found.isFile()) {
     if ((wanted & W_OK) !== 0) {
       const asked = explainBody({ open: text, flags: "r+" });
@@ -139,21 +138,19 @@ export async function access(
         context,
         options.signal,
       );
-      if (!allowed) throw replyError({ errno: EACCES, rule, reason }, context);
+      if (!allowed) throw replyError({ errno: Errno.EACCES, rule, reason }, context);
     }
-    if ((wanted & ~any & 6) !== 0) throw errnoError(EACCES, context);
+    if ((wanted & ~any & 6) !== 0) throw errnoError(Errno.EACCES, context);
     return;
   }
   if ((wanted & (R_OK | W_OK)) === 0) return;
   const flags = { [R_OK]: "r", [W_OK]: constants.O_WRONLY, [R_OK | W_OK]: "r+" }[wanted & (R_OK | W_OK)]!;
   const file = await GuestFile.open(engine, fs, text, flags, undefined, {
     ...options,
-    ringBytes: SMALL_RING_BYTES,
+    ringBytes: SMALLEST_RING_BYTES,
   });
   await file.close();
 }
-
-const SMALL_RING_BYTES = 4096;
 
 function partsOf(path: string): string[] {
   return path.split("/").filter((part) => part !== "" && part !== ".");

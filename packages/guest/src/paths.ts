@@ -3,6 +3,7 @@
 import { constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { fileMessages, PATH_MAX_BYTES } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { integer, invalidType, invalidValue } from "./argument-errors.ts";
 import { type ErrorContext, errnoError } from "./errors.ts";
 
@@ -14,9 +15,6 @@ export type PathLike = string | Uint8Array | URL;
 /** As fs.open(): "r", "w+", "ax", ... or a number of fs.constants.O_* bits. */
 export type OpenFlags = string | number;
 
-const ENAMETOOLONG = 36;
-const EILSEQ = 84;
-
 /** The path as text. Throws ENAMETOOLONG, EILSEQ for bytes that are not UTF-8, or what node:fs throws. */
 export function guestPath(path: PathLike, syscall: string, name = "path"): string {
   let text: string;
@@ -26,7 +24,7 @@ export function guestPath(path: PathLike, syscall: string, name = "path"): strin
   else throw invalidType(name, "of type string or an instance of Buffer or URL", path);
   if (text.includes("\0")) throw invalidValue(name, text, "must be a string without null bytes");
   const context: ErrorContext = { syscall, path: text };
-  if (Buffer.byteLength(text) > PATH_MAX_BYTES) throw errnoError(ENAMETOOLONG, context);
+  if (Buffer.byteLength(text) > PATH_MAX_BYTES) throw errnoError(Errno.ENAMETOOLONG, context);
   return text;
 }
 
@@ -34,7 +32,7 @@ function textOf(path: Uint8Array, syscall: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(path);
   } catch (cause) {
-    throw errnoError(EILSEQ, { syscall, path: Buffer.from(path).toString() }, cause);
+    throw errnoError(Errno.EILSEQ, { syscall, path: Buffer.from(path).toString() }, cause);
   }
 }
 

@@ -14,12 +14,11 @@ import {
   ProtocolError,
   Violation,
 } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { onAbort, throwIfAborted } from "./abort.ts";
 import type { Channel, ChannelUser } from "./channel.ts";
 import { type ErrorContext, errnoError, replyError, resetError } from "./errors.ts";
 import { isUnknown } from "./unknown.ts";
-
-const ENAMETOOLONG = 36;
 
 interface Call {
   /** Takes a reply; true: it was the last. */
@@ -90,7 +89,7 @@ export class Rpc implements ChannelUser {
       const id = this.#nextId;
       const payload = kind.encode(value);
       if (payload.length > maxPayload(this.channel.pipe.toHost.capacity))
-        throw errnoError(ENAMETOOLONG, context);
+        throw errnoError(Errno.ENAMETOOLONG, context);
       this.#nextId = (id + 1) >>> 0 || 2;
       const { engine } = this.channel;
       engine.hold();

@@ -4,6 +4,7 @@
 // file. A writer changes that between two looks: then one file looks like two. So the first is looked at again after the second: where
 // it is as it was, nothing has changed it meanwhile, and a second that differs from it is another.
 
+import { Errno } from "@ringway/linux";
 import { type ErrorContext, errnoError } from "./errors.ts";
 import type { GuestStats } from "./stats.ts";
 
@@ -11,7 +12,6 @@ type Look<T> = () => Promise<T>;
 
 /** For a file that is written all the time: in most of them, two looks fall into one tick of its clock. */
 const TRIES = 100;
-const EINVAL = 22;
 
 /** To be asked where the numbers of their inodes are equal. `second` may find nothing any more. */
 export async function isOneFile(
@@ -27,7 +27,8 @@ export async function isOneFile(
     if (looksSame(one, other)) return true;
     if (looksSame(one, await first())) return false;
   }
-  throw errnoError(EINVAL, context, new Error("it changes too fast to tell whether it is the same file"));
+  const cause = new Error("it changes too fast to tell whether it is the same file");
+  throw errnoError(Errno.EINVAL, context, cause);
 }
 
 function looksSame(one: GuestStats, other: GuestStats): boolean {

@@ -20,6 +20,7 @@ import {
   ProtocolError,
   Violation,
 } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
 import { errnoError, RingwayError, replyError, resetError } from "./errors.ts";
@@ -51,8 +52,6 @@ interface ServerEvents {
 /** Accepts, and what became of some. */
 const LISTENER_RINGS: Rings = { toHostBytes: 16 * 1024, toGuestBytes: 16 * 1024 };
 const RETRY_MS = 100;
-const EINVAL = 22;
-const ECANCELED = 125;
 
 export class GuestServer extends EventEmitter<ServerEvents> {
   /** As net.Server: connections beyond this many are destroyed at once. */
@@ -191,7 +190,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#target = this.#acceptsAhead;
     this.#updateHold();
     if (body === undefined) {
-      process.nextTick(() => this.#fail(errnoError(EINVAL, context)));
+      process.nextTick(() => this.#fail(errnoError(Errno.EINVAL, context)));
       return;
     }
     this.#closeOn(signal);
@@ -414,7 +413,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#state = "new";
     this.#engine.servers.delete(this);
     this.#stopSignal();
-    this.#opening.abort(new RingwayError("ECANCELED", "the server was closed", { errno: -ECANCELED }));
+    this.#opening.abort(new RingwayError("ECANCELED", "the server was closed", { errno: -Errno.ECANCELED }));
     clearTimeout(this.#retry);
     this.#retry = undefined;
     const channel = this.#channel;

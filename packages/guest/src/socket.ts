@@ -12,6 +12,7 @@
 
 import { addAbortSignal, Duplex } from "node:stream";
 import { Closed, formatIp, type InetAddress, type TcpEndpoints } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import type { Channel } from "./channel.ts";
 import { type ConnectOptions, connectOpen, type SocketOpen, type StreamOptions } from "./connect.ts";
 import type { Engine } from "./engine.ts";
@@ -29,11 +30,6 @@ export interface SocketAddress {
   family: "IPv4" | "IPv6";
   port: number;
 }
-
-const EPIPE = 32;
-const ENOBUFS = 105;
-const EALREADY = 114;
-const ECANCELED = 125;
 
 /** Up to Node 20, what is ended before connect() was called waits for that. */
 const ENDS_WHEN_CONNECTED: boolean = Number.parseInt(process.versions.node, 10) < 22;
@@ -93,7 +89,7 @@ export class GuestSocket extends Duplex {
     const open = connectOpen(options, this.#ringBytes);
     if (this.destroyed) this.#renew();
     this.#touchTimer();
-    if (this.connecting) process.nextTick(() => this.destroy(errnoError(EALREADY, open.context)));
+    if (this.connecting) process.nextTick(() => this.destroy(errnoError(Errno.EALREADY, open.context)));
     else if (this.#channel !== undefined) process.nextTick(() => this._announce());
     else this._open(open);
     return this;
@@ -153,7 +149,7 @@ export class GuestSocket extends Duplex {
     const onread = this.#onread;
     this.#reader = new ReadPump(channel, {
       ...(onread === undefined ? {} : { into: () => onread.buffer }),
-      noBuffer: () => void this.destroy(errnoError(ENOBUFS, { syscall: "read" })),
+      noBuffer: () => void this.destroy(errnoError(Errno.ENOBUFS, { syscall: "read" })),
       push: (chunk) => {
         this.#touchTimer();
         return onread === undefined ? this.push(chunk) : onread.take(chunk.length) && !this.isPaused();
@@ -172,7 +168,7 @@ export class GuestSocket extends Duplex {
     });
     this.#writer = new WritePump(channel, () => {
       const reset = channel.pipe.toGuest.peerClosed() === Closed.RESET;
-      this.#failure ??= reset ? resetError("write") : errnoError(EPIPE, { syscall: "write" });
+      this.#failure ??= reset ? resetError("write") : errnoError(Errno.EPIPE, { syscall: "write" });
       this.#writeFailed = true;
       this.#failUnlessRead();
     });
@@ -385,7 +381,7 @@ export class GuestSocket extends Duplex {
     this.#early = undefined;
     this.#earlyFinal = undefined;
     callback(error);
-    pending?.(this.#failure ?? errnoError(ECANCELED, { syscall: "write" }));
+    pending?.(this.#failure ?? errnoError(Errno.ECANCELED, { syscall: "write" }));
     // As net.Socket: not in the turn in which it was given to the program, which may not have listened yet.
     const later = closed.length > 0 ? setImmediate : process.nextTick;
     later(() => {

@@ -3,6 +3,7 @@
 // Folders are taken from a list, not by recursion: a path may have two thousand of them. Symbolic links are not followed.
 
 import { posix } from "node:path";
+import { Errno } from "@ringway/linux";
 import { delay } from "./abort.ts";
 import { boolean, integer, object } from "./argument-errors.ts";
 import { codeOf, RingwayError } from "./errors.ts";
@@ -24,7 +25,6 @@ export interface RmOptions extends AbortOptions {
 /** Requests of a tree under way at a time. */
 const TOGETHER = 64;
 const MAY_PASS: ReadonlySet<string> = new Set(["EBUSY", "EMFILE", "ENFILE", "ENOTEMPTY", "EPERM"]);
-const EISDIR = 21;
 
 /** All entries below a folder, each with the folder that it is in as `parentPath`. */
 export async function listTree(
@@ -66,7 +66,7 @@ export async function remove(fs: GuestFs, path: PathLike, options: RmOptions = {
   }
   if (isFolder && !recursive) {
     const message = `Path is a directory: rm returned EISDIR (is a directory) ${text}`;
-    throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "rm", path: text, errno: EISDIR });
+    throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "rm", path: text, errno: Errno.EISDIR });
   }
   for (let retries = 0; ; ) {
     try {

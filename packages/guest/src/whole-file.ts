@@ -1,6 +1,7 @@
 // Whole files, and ranges of them, the fast path: readFile() and writeFile() over a file-stream each.
 
 import { Closed, fileMessages, ProtocolError, Violation } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { onAbort, throwIfAborted } from "./abort.ts";
 import { boolean } from "./argument-errors.ts";
 import type { Engine } from "./engine.ts";
@@ -24,8 +25,6 @@ export interface WriteFileOptions extends RangeOptions {
 const { FileDirection, FileFlags } = fileMessages;
 /** How much is taken before its space is given back. */
 const COPY_BYTES = 256 * 1024;
-const EIO = 5;
-const EBADF = 9;
 
 export async function readWhole(
   engine: Engine,
@@ -88,7 +87,7 @@ function take(
         }
         const closed = ring.peerClosed();
         if (closed === Closed.RESET) {
-          failed(errnoError(EIO, { ...context, syscall: "read" }));
+          failed(errnoError(Errno.EIO, { ...context, syscall: "read" }));
           return;
         }
         if (closed === Closed.END && ring.readable() === 0) break;
@@ -96,7 +95,7 @@ function take(
       }
       if (filled < buffer.length) {
         const cut = new Error(`the file ended after ${filled} of ${buffer.length} bytes`);
-        failed(errnoError(EIO, { ...context, syscall: "read" }, cut));
+        failed(errnoError(Errno.EIO, { ...context, syscall: "read" }, cut));
         return;
       }
       stop();
@@ -125,7 +124,8 @@ export async function writeWhole(
   const flush = boolean(options.flush ?? syncsWrites(flags), "options.flush");
   throwIfAborted(options.signal);
   const named = guestPath(path, "open");
-  if ((fileFlags(flags) & FileFlags.WRITE) === 0) throw errnoError(EBADF, { syscall: "write", path: named });
+  if ((fileFlags(flags) & FileFlags.WRITE) === 0)
+    throw errnoError(Errno.EBADF, { syscall: "write", path: named });
   const whole = wholeBytes(data, encoding);
   const opening = openFileStream(engine, named, FileDirection.WRITE, { ...options, flags }, whole?.length);
   await put(
