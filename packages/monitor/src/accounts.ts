@@ -67,9 +67,12 @@ export class Account {
     if (this.#holders === 0) this.#accounts.idle(this);
   }
 
-  /** All descriptors that are there for it. Of a guest's own a region has one; two bells and a socket are the others. */
+  /**
+   * All descriptors that are there for it. Of a guest's own a region has one; two bells and a socket are the others. Who waits for a
+   * region has no bells yet, but is asked no more before it gets them: many that wait at once would have more than there was room for.
+   */
   get descriptors(): number {
-    const own = this.waiting + this.beginning + this.regions + 3 * this.#guests;
+    const own = this.waiting + this.regions + 3 * (this.beginning + this.#guests);
     return own + this.sockets.sockets + this.attempts + this.listeners + this.openFiles;
   }
 

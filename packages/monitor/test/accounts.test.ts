@@ -49,6 +49,21 @@ describe("an account", () => {
     expect(accounts.take("uid:0")).not.toBe(early);
   });
 
+  test("counts who waits for a region with the descriptors that it has as a guest: nothing asks again before it gets them", () => {
+    const account = new Accounts().take("uid:1");
+    account.waiting++;
+    expect(account.descriptors).toBe(1);
+    // Its turn has come (attach-socket.ts, beginnings.ts, regions.ts).
+    account.waiting--;
+    account.beginning++;
+    account.regions++;
+    const whileItWaits = account.descriptors;
+    account.beginning--;
+    account.enter();
+    expect(account.descriptors).toBe(4);
+    expect(whileItWaits).toBe(4);
+  });
+
   test("of a guest's own is forgotten with it, and drives no other out", () => {
     const accounts = new Accounts();
     const user = accounts.take("uid:1");
