@@ -3,27 +3,14 @@
 //   new ─ listen() ─▶ opening ─ Opened ─▶ listening ─ close() ─▶ new; 'close' when the host has closed its listener, and all
 //                        └─ refused, close() ─▶ new                   connections have ended
 //
-// Fresh streams are posted to the host ahead of connections (Accept), so that a connection costs no round trip; each that is
-// served is replaced. What the host cannot accept waits in its kernel's backlog.
+// What it posts with the host ahead of connections is in posting.ts. What the host cannot accept waits in its kernel's backlog.
 
-import { EventEmitter, setMaxListeners } from "node:events";
-import {
-  Accept,
-  Closed,
-  ErrorReply,
-  FrameReader,
-  FrameWriter,
-  Incoming,
-  type InetAddress,
-  ListenReply,
-  Protocol,
-  ProtocolError,
-  Violation,
-} from "@ringway/control";
+import { EventEmitter } from "node:events";
+import { type Incoming, type InetAddress, ListenReply, Protocol } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import type { Channel } from "./channel.ts";
 import type { Engine } from "./engine.ts";
-import { errnoError, RingwayError, replyError, resetError } from "./errors.ts";
+import { errnoError, RingwayError, resetError } from "./errors.ts";
 import {
   type DroppedConnection,
   dropped,
@@ -33,10 +20,10 @@ import {
   serverSettings,
 } from "./listen.ts";
 import { openChannel } from "./open-channel.ts";
-import { type Rings, ringWish, STREAM_RINGS } from "./room.ts";
+import { Posting } from "./posting.ts";
+import { type Rings, ringWish } from "./room.ts";
 import { GuestSocket, type SocketAddress, socketAddress } from "./socket.ts";
 import { callArguments, nodeError } from "./socket-arguments.ts";
-import { isUnknown } from "./unknown.ts";
 
 interface ServerEvents {
   listening: [];
@@ -51,7 +38,6 @@ interface ServerEvents {
 
 /** Accepts, and what became of some. */
 const LISTENER_RINGS: Rings = { toHostBytes: 16 * 1024, toGuestBytes: 16 * 1024 };
-const RETRY_MS = 100;
 
 export class GuestServer extends EventEmitter<ServerEvents> {
   /** As net.Server: connections beyond this many are destroyed at once. */
@@ -70,8 +56,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   #opening: AbortController = new AbortController();
   #state: "new" | "opening" | "listening" = "new";
   #channel: Channel | undefined;
-  #reader: FrameReader | undefined;
-  #writer: FrameWriter | undefined;
+  #posting: Posting | undefined;
   #bound: InetAddress | undefined;
   #connections = 0;
   #referenced = true;
@@ -81,14 +66,6 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   /** 'close' is to come, unless it listens again before. */
   #closing = false;
   #stopSignal: () => void = () => {};
-  /** Streams wanted ahead; shrinks where the host takes fewer. */
-  #target: number;
-  /** Streams being made, and those that the host has, by the Accept's request id. */
-  #making = 0;
-  readonly #posted: Map<number, Channel> = new Map();
-  #toPost: Channel[] = [];
-  #nextRequestId = 2;
-  #retry: NodeJS.Timeout | undefined;
 
   /** Internal: use Guest.listen() or Guest.createServer(). */
   constructor(
@@ -107,12 +84,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.keepAlive = settings.keepAlive;
     this.keepAliveInitialDelay = settings.keepAliveInitialDelay;
     this.highWaterMark = settings.highWaterMark;
-    this.#target = this.#acceptsAhead;
     if (typeof listener === "function") this.on("connection", listener);
-  }
-
-  get #acceptsAhead(): number {
-    return Math.max(1, this.#options.acceptsAhead ?? 16);
   }
 
   get listening(): boolean {
@@ -185,9 +157,6 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#state = "opening";
     this.#closing = false;
     this.#opening = new AbortController();
-    // One for each stream that is being made.
-    setMaxListeners(0, this.#opening.signal);
-    this.#target = this.#acceptsAhead;
     this.#updateHold();
     if (body === undefined) {
       process.nextTick(() => this.#fail(errnoError(Errno.EINVAL, context)));
@@ -233,144 +202,19 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#bound = bound;
     this.#channel = channel;
     this.#engine.servers.add(this);
-    this.#reader = new FrameReader(channel.pipe.toGuest);
-    this.#writer = new FrameWriter(channel.pipe.toHost);
-    channel.user = {
-      step: () => this.#step(),
-      lost: (error) => {
-        this.#channel = undefined;
-        this.#fail(error);
-      },
-    };
-    this.#fillUp();
+    const { address, port } = socketAddress(bound);
+    const posting = new Posting({
+      listener: channel,
+      context: { syscall: "accept", address, port },
+      acceptsAhead: Math.max(1, this.#options.acceptsAhead ?? 16),
+      ringBytes: this.#options.ringBytes,
+      onConnection: (stream, endpoints) => this.#connection(stream, endpoints),
+      onAcceptError: (error) => this.emit("acceptError", error),
+      onOver: (error) => this.#fail(error),
+    });
+    this.#posting = posting;
     this.emit("listening");
-    this.#engine.touch(() => this.#step());
-  }
-
-  #step(): void {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    const closed = channel.pipe.toGuest.peerClosed();
-    for (;;) {
-      const frame = this.#reader!.next(channel.signal);
-      if (frame === undefined) break;
-      if (isUnknown(frame, ErrorReply.type)) continue;
-      if (frame.type !== ErrorReply.type) {
-        throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${frame.type} on a listener`);
-      }
-      this.#onError(frame.requestId, ErrorReply.decode(frame.payload));
-      if (this.#channel === undefined) return;
-    }
-    if (closed !== Closed.OPEN) {
-      if (closed === Closed.END) this.#reader!.end();
-      this.#fail(resetError("accept"));
-      return;
-    }
-    this.#post();
-  }
-
-  #onError(requestId: number, reply: ErrorReply): void {
-    const error = replyError(reply, { syscall: "accept", ...this.#boundContext() });
-    const posted = this.#posted.get(requestId);
-    if (posted !== undefined) {
-      this.#posted.delete(requestId);
-      posted.abort();
-      if (this.#target > 1) this.#target--;
-      this.#retryLater();
-    }
-    this.emit("acceptError", error);
-  }
-
-  #boundContext(): { address?: string; port?: number } {
-    const address = this.address();
-    return address === null ? {} : { address: address.address, port: address.port };
-  }
-
-  /** Makes streams until as many as wanted are posted. */
-  #fillUp(): void {
-    const missing = this.#target - this.#posted.size - this.#toPost.length - this.#making;
-    for (let i = 0; i < missing; i++) {
-      this.#making++;
-      this.#newStream().then(
-        (channel) => {
-          this.#making--;
-          if (this.#channel === undefined) return channel.abort();
-          this.#toPost.push(channel);
-          this.#engine.touch(() => this.#post());
-        },
-        (error: Error) => {
-          this.#making--;
-          if (this.#channel === undefined) return;
-          this.#retryLater();
-          this.emit("acceptError", error);
-        },
-      );
-    }
-  }
-
-  /** Waits for its turn, as every call does. */
-  #newStream(): Promise<Channel> {
-    const { control, room } = this.#engine;
-    const wish = ringWish(this.#options.ringBytes, STREAM_RINGS);
-    const { signal } = this.#opening;
-    return room.run("stream", () => control.newStream(wish, { syscall: "accept" }, signal), signal);
-  }
-
-  #retryLater(): void {
-    this.#retry ??= setTimeout(() => {
-      this.#retry = undefined;
-      if (this.#channel !== undefined) this.#fillUp();
-    }, RETRY_MS).unref();
-  }
-
-  #post(): void {
-    const listener = this.#channel;
-    if (listener === undefined) return;
-    const { toHost } = listener.pipe;
-    while (this.#toPost.length > 0) {
-      const channel = this.#toPost[0]!;
-      const requestId = this.#nextRequestId;
-      const accept = { id: channel.pipe.id, generation: channel.pipe.generation };
-      if (channel.open) {
-        // Its Incoming may come at once.
-        this.#expect(channel, requestId);
-        while (!this.#writer!.send(Accept, requestId, accept, listener.signal)) {
-          if (!toHost.wantSpace(64)) return;
-        }
-        this.#posted.set(requestId, channel);
-        this.#nextRequestId = (requestId + 1) >>> 0 || 2;
-      }
-      this.#toPost.shift();
-    }
-    toHost.unwantSpace();
-  }
-
-  #expect(channel: Channel, requestId: number): void {
-    const reader = new FrameReader(channel.pipe.toGuest);
-    channel.user = {
-      lost: () => this.#posted.delete(requestId),
-      step: () => {
-        const closed = channel.pipe.toGuest.peerClosed();
-        let frame = reader.next(channel.signal);
-        while (frame !== undefined && isUnknown(frame, Incoming.type)) frame = reader.next(channel.signal);
-        if (frame === undefined) {
-          if (closed === Closed.OPEN) return;
-          if (closed === Closed.END) reader.end();
-          this.#posted.delete(requestId);
-          channel.abort();
-          this.#retryLater();
-          return;
-        }
-        if (frame.type !== Incoming.type) {
-          throw new ProtocolError(Violation.FRAME_TYPE, "LSN-3", `type ${frame.type} on a posted stream`);
-        }
-        const endpoints = Incoming.decode(frame.payload);
-        this.#posted.delete(requestId);
-        this.#fillUp();
-        this.#connection(channel, endpoints);
-      },
-    };
-    channel.pipe.toGuest.wantData();
+    this.#engine.touch(() => posting.step());
   }
 
   #connection(channel: Channel, endpoints: Incoming): void {
@@ -413,15 +257,13 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#state = "new";
     this.#engine.servers.delete(this);
     this.#stopSignal();
-    this.#opening.abort(new RingwayError("ECANCELED", "the server was closed", { errno: -Errno.ECANCELED }));
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
+    const reason = new RingwayError("ECANCELED", "the server was closed", { errno: -Errno.ECANCELED });
+    this.#opening.abort(reason);
+    this.#posting?.stop(reason);
+    this.#posting = undefined;
     const channel = this.#channel;
     this.#channel = undefined;
     this.#bound = undefined;
-    for (const each of [...this.#posted.values(), ...this.#toPost]) each.abort();
-    this.#posted.clear();
-    this.#toPost = [];
     if (channel?.open === true) {
       this.#unbinding = true;
       channel.finish(() => {

@@ -1,5 +1,6 @@
 // Room for streams: rings that shrink as the region fills, and calls that wait their turn.
 
+import { once } from "node:events";
 import { Errno, Protocol } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { afterEach, describe, expect, it } from "vitest";
@@ -156,5 +157,20 @@ describe("a call for which there is no room", () => {
     const connecting = guest.connect(Port.ECHO);
     await new Promise((resolve) => void server.close(resolve));
     (await connecting).destroy();
+  });
+
+  it("is no failed accept of a server that closes and listens again at once", async () => {
+    await attach(16 * MiB, 8);
+    const server = await guest.listen({ port: 0, acceptsAhead: 64 });
+    const failed: Error[] = [];
+    server.on("acceptError", (error) => failed.push(error));
+    for (let i = 0; i < 5; i++) {
+      await expect.poll(() => host.posted.length, { interval: 2 }).toBe(7);
+      server.close();
+      server.listen({ port: 0 });
+      await once(server, "listening");
+    }
+    await expect.poll(() => host.posted.length).toBe(7);
+    expect(failed).toEqual([]);
   });
 });
