@@ -33,6 +33,8 @@ export interface NameServer extends AsyncDisposable {
   readonly asked: string[];
   /** Names asked for over TCP, once for each question. */
   readonly askedByTcp: string[];
+  /** Names whose answers by UDP wait until this settles. */
+  readonly held: Map<string, Promise<void>>;
 }
 
 const TYPE_A = 1;
@@ -48,6 +50,7 @@ export async function nameServer(zone: Record<string, Answer | ByType> = {}): Pr
   const answers = new Map(Object.entries(zone));
   const asked: string[] = [];
   const askedByTcp: string[] = [];
+  const held = new Map<string, Promise<void>>();
   const { udp, tcp, port } = await bothOnOnePort();
 
   const replyTo = (query: Buffer, log: string[]): Buffer | undefined => {
@@ -58,8 +61,9 @@ export async function nameServer(zone: Record<string, Answer | ByType> = {}): Pr
       typeof found === "object" && "a" in found ? (type === TYPE_A ? found.a : found.aaaa) : found;
     return answer === "silence" ? undefined : reply(query.subarray(0, end), type, answer);
   };
-  udp.on("message", (query, from) => {
+  udp.on("message", async (query, from) => {
     const message = replyTo(query, asked);
+    await held.get(question(query).name.toLowerCase());
     if (message === undefined) return;
     if (message.length <= UDP_BYTES_MAX) udp.send(message, from.port, from.address);
     else {
@@ -95,6 +99,7 @@ export async function nameServer(zone: Record<string, Answer | ByType> = {}): Pr
     zone: answers,
     asked,
     askedByTcp,
+    held,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => udp.close(() => resolve()));

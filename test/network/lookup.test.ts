@@ -22,6 +22,7 @@ beforeEach(() => {
   dns.zone.clear();
   dns.asked.length = 0;
   dns.askedByTcp.length = 0;
+  dns.held.clear();
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -277,18 +278,70 @@ describe("NAT64 prefixes of the network (RFC 7050)", () => {
     expect([told, asked()]).toEqual([[[]], 1]);
   });
 
-  test("keep nobody waiting where no server tells them, and are asked for no more once nobody listens", async () => {
+  test("are waited for by IPv6 addresses, however long a name server takes, and not by IPv4 addresses", async () => {
+    dns.zone.set("ipv4only.arpa", ["2001:db8:64::c000:aa"]);
+    dns.zone.set("both.test", ["192.0.2.1", "2001:db8::1"]);
+    let answer = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    dns.held.set("ipv4only.arpa", held);
+    const { lookup, told } = listening();
+    const known: string[] = [];
+    const rest = lookup("both.test", never, (early) => known.push(...early));
+    await until("the IPv4 address", () => known.length > 0);
+    // The last that may come before the prefixes: 50 ms after the AAAA.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect([known, told]).toEqual([["192.0.2.1"], []]);
+    answer();
+    expect(await rest).toEqual(["2001:db8::1"]);
+    expect(told).toEqual([["2001:db8:64::/96"]]);
+  });
+
+  test("are asked for at once by who says so; what fails then is asked again by the first IPv6 address", async () => {
+    dns.zone.set("six.test", ["2001:db8::1"]);
+    for (const [first, questions] of [
+      [["2001:db8:64::c000:aa"], 1],
+      ["refused", 2],
+    ] as const) {
+      dns.asked.length = 0;
+      dns.zone.set("ipv4only.arpa", first);
+      const told: string[][] = [];
+      const found = (prefixes: readonly string[]): void => void told.push([...prefixes]);
+      const lookup = hostLookup(dns.names, { found, signal: never, atOnce: true });
+      await until("the question", () => asked() === 1);
+      if (first !== "refused") await until("what it told", () => told.length === 1);
+      dns.zone.set("ipv4only.arpa", ["2001:db8:64::c000:aa"]);
+      expect(await all(lookup, "six.test")).toEqual(["2001:db8::1"]);
+      expect([told, asked()]).toEqual([[["2001:db8:64::/96"]], questions]);
+    }
+  });
+
+  test("keep nobody waiting for longer than a server has, nor who wants to know no more", async () => {
     dns.zone.set("ipv4only.arpa", "silence");
     dns.zone.set("six.test", ["2001:db8::1"]);
     const end = new AbortController();
-    const { lookup, told } = listening(end.signal);
+    const found = (): void => expect.unreachable();
     const before = descriptors();
-    // The server's own time limit is 5 s, twice.
-    expect(await within("the addresses", all(lookup, "six.test"), 3000)).toEqual(["2001:db8::1"]);
-    expect(descriptors()).toBeGreaterThan(before);
+    const short = file("resolv.conf", "options timeout:1\n");
+    const lookup = hostLookup({ ...dns.names, resolvConf: short }, { found, signal: end.signal });
+    const gone = new AbortController();
+    const given = all(lookup, "six.test");
+    const givenUp = told(lookup, "six.test", gone.signal);
+    await until("the question", () => asked() === 1);
+    gone.abort();
+    await within("an end", givenUp, 500);
+    expect(await within("the addresses", given, 3000)).toEqual(["2001:db8::1"]);
+    // Nor the next ones, for a while.
+    const questions = asked();
+    expect(await within("the addresses", all(lookup, "six.test"), 500)).toEqual(["2001:db8::1"]);
+    expect(asked()).toBe(questions);
+    // Nothing is left, and nothing begins, once nobody listens.
+    const { lookup: other } = listening(end.signal);
+    const late = all(other, "six.test");
+    await until("the question", () => asked() > questions);
     end.abort();
+    expect(await within("the addresses", late, 500)).toEqual(["2001:db8::1"]);
     await until("its socket to be closed", () => descriptors() === before);
-    expect(await all(lookup, "six.test")).toEqual(["2001:db8::1"]);
-    expect(told).toEqual([]);
   });
 });

@@ -424,6 +424,20 @@ describe("NAT64", () => {
     asker.sendOpen(pipe, Protocol.TCP_CONNECT, body);
     expect(await declined(asker.opened(pipe))).toMatchObject({ rule: "" });
   });
+
+  test("is known to a monitor before any name is looked up, and asked for by none whose guests may not connect", async () => {
+    await using names = await nameServer({ "ipv4only.arpa": ["2600:64::c000:aa"] });
+    await using _files = await startMonitor("version: 1\n", { names: names.names });
+    expect(names.asked).toEqual([]);
+    const policy = "version: 1\nconnect: [{ allow: public }]\n";
+    await using other = await startMonitor(policy, { names: names.names });
+    using asker = await RawGuest.attach(other.path);
+    await until("the prefix", async () => {
+      const { rule } = await declined(asker.connect("2600:64::a01:203", 80, { timeoutMs: 50 }));
+      return rule === "default";
+    });
+    expect(names.asked).toEqual(["ipv4only.arpa"]);
+  });
 });
 
 describe("localhost", () => {

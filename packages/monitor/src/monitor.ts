@@ -265,10 +265,11 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     requireDescriptors();
     const descriptors = guestDescriptors();
     const lookupEnd = new AbortController();
+    let nat64: readonly string[] = [];
     const found = (prefixes: readonly string[]): void => {
+      nat64 = prefixes;
       if (monitor !== undefined) monitor.#send({ kind: "nat64", prefixes });
     };
-    const lookup = options.lookup ?? hostLookup(options.names, { found, signal: lookupEnd.signal });
     const disk = new DiskThreads(descriptors, failing("a disk worker"));
     const regions = new RegionThread(failing("the regions' thread"));
     const loader = new Loader(failing("the loader"));
@@ -280,6 +281,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
       policy = await loader.load(options.policy, kept);
       requireAudit(policy.policy, options.audit);
+      // Who connects nobody anywhere asks nobody anything.
+      const atOnce = policy.policy.connect.length > 0;
+      const lookup = options.lookup ?? hostLookup(options.names, { found, signal: lookupEnd.signal, atOnce });
       await Promise.all([disk.loaded, regions.loaded]);
       if (options.audit !== undefined) audit = await LogWriter.open(options.audit);
       audit?.on("error", failing("the audit log"));
@@ -302,7 +306,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         lookupEnd,
         audit,
       });
+      if (nat64.length > 0) monitor.#send({ kind: "nat64", prefixes: nat64 });
     } catch (error) {
+      lookupEnd.abort();
       if (policy !== undefined) letGo(policy);
       for (const { memory } of vms) memory[Symbol.dispose]();
       if (socket !== undefined) await loader.unlink(socket).catch(() => {});

@@ -11,7 +11,8 @@
 // A server that fails (SERVFAIL, REFUSED, unreachable, silent) is passed over for the next; one that says that the name, or
 // the type, does not exist is believed. Absolute names only: no search list.
 //
-// Who wants to know of the network's NAT64 prefixes is told before the addresses that may lie below one (nat64-discovery.ts).
+// Who wants to know of the network's NAT64 prefixes is told before the addresses that may lie below one: AAAA come only then
+// (nat64-discovery.ts).
 
 import { setTimeout as delay } from "node:timers/promises";
 import { type Hosts, parseHosts } from "./hosts-file.ts";
@@ -74,20 +75,24 @@ class Dns {
   }
 
   readonly lookup: Lookup = async (name, signal, early) => {
-    const six = this.#family(name, 6, signal);
+    const six = this.#six(name, signal);
     const four = this.#family(name, 4, signal);
     let first = await Promise.race([six, four]);
     if (first.family === 4 && first.addresses.length > 0) {
       first = await Promise.race([six, delay(RESOLUTION_DELAY_MS, first, { ref: false })]);
     }
-    await this.#nat64?.before(first.addresses);
     if (first.addresses.length > 0) early?.(first.addresses);
     const second = await (first.family === 6 ? four : six);
-    await this.#nat64?.before(second.addresses);
     if (first.addresses.length > 0 || second.addresses.length > 0) return second.addresses;
     // A failure says more than an absence: the name may have addresses.
     throw isAbsence(first.error) ? second.error : first.error;
   };
+
+  async #six(name: string, signal: AbortSignal): Promise<Outcome> {
+    const outcome = await this.#family(name, 6, signal);
+    await this.#nat64?.before(outcome.addresses, signal);
+    return outcome;
+  }
 
   /** Never rejects, and settles when nothing of it is left. */
   async #family(name: string, family: Family, signal: AbortSignal): Promise<Outcome> {
