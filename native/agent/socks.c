@@ -1,6 +1,6 @@
 // SOCKS5 (RFC 1928): CONNECT. Names go to the host as they are, which resolves them.
 //
-//   METHODS    program: 5, n, n methods                 agent: 5, 0; or 5, 2 where 0 is not among them; or 5, 0xff where neither is
+//   METHODS    program: 5, n, n methods                 agent: 5, 0 if 0 is one of them; else 5, 2 if 2 is; else 5, 0xff
 //   PASSWORD   program: 1, n, user, n, password         agent: 1, 0: any will do (RFC 1929)
 //   REQUEST    program: 5, 1, 0, type, address, port    agent: 5, reply, 0, type, address, port
 //
