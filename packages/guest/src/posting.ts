@@ -1,4 +1,5 @@
-// Streams that a listener has posted with the host ahead of connections (Accept), so that a connection costs no round trip.
+// Streams that a listener has posted with the host ahead of connections (Accept), so that a connection costs no round
+// trip.
 //
 //   being made ─ NewStream ─▶ to post ─ Accept ─▶ posted ─ Incoming ─▶ a connection's; another is made in its place
 //                                                    └─ refused, broken ─▶ gone; another is made after RETRY_MS
@@ -66,7 +67,10 @@ export class Posting {
     this.#fillUp();
   }
 
-  /** Gives back what is posted. `reason`: why those that are being made are not. The listener's stream stays the caller's. */
+  /**
+   * Gives back what is posted. `reason`: why those that are being made are not. The listener's stream stays the
+   * caller's.
+   */
   stop(reason: Error): void {
     clearTimeout(this.#retry);
     this.#stopping.abort(reason);

@@ -1,28 +1,29 @@
 // Room: how large the rings of a new stream are, and whose turn it is while the host has no room for another.
 //
-// Sizes. Large rings are fast and few, small ones are many. A stream has the rings that suit it while what is used of the region,
-// this stream included, stays within a share for rings of that size. In 256 MiB:
+// Sizes. Large rings are fast and few, small ones are many. A stream has the rings that suit it while what is used of
+// the region, this stream included, stays within a share for rings of that size. In 256 MiB:
 //
 //   up to 1/4   any size               127 streams of two rings of 256 KiB
 //   up to 1/2   64 KiB at the most     496 more
 //   up to 5/8   16 KiB                 910 more
 //   the rest    4 KiB                  8000 more
 //
-// Turns. A call that the host refuses for want of room waits in the line of what it lacked (a stream with its pages, an open file, ...):
+// Turns. A call that the host refuses for want of room waits in the line of what it lacked (a stream with its pages, an
+// open file, ...):
 //
 //   run() ─ nobody waits ─▶ TRYING ─ refused for want of room ─▶ WAITING ─ its turn ─▶ TRYING
 //     └──── others wait ─▶ WAITING       └─ anything else: its result     └─ abort, detach: its error
 //
-// A call passes those who wait for what it does not need: an open that waits for a file keeps no connect waiting. All calls need a
-// stream, so the line for streams is everybody's.
+// A call passes those who wait for what it does not need: an open that waits for a file keeps no connect waiting. All
+// calls need a stream, so the line for streams is everybody's.
 //
-// Each stream that this guest gives back lets the first try who waits for one, and the first who waits for what it carried. So the
-// lines move as fast as room comes, and the host refuses little. A turn that found room, or did not need it, is the next one's. Room
-// that comes from elsewhere (the host's descriptors, a large stream in whose place many small ones fit) is found by trying every
-// RETRY_MS, and on from there until the host refuses.
+// Each stream that this guest gives back lets the first try who waits for one, and the first who waits for what it
+// carried. So the lines move as fast as room comes, and the host refuses little. A turn that found room, or did not
+// need it, is the next one's. Room that comes from elsewhere (the host's descriptors, a large stream in whose place
+// many small ones fit) is found by trying every RETRY_MS, and on from there until the host refuses.
 //
-// Nobody waits for what cannot come: where this guest holds nothing, or nothing has moved in the line for `waitMs`, the host's refusal
-// is the result. WAITING_MAX bounds the lines together.
+// Nobody waits for what cannot come: where this guest holds nothing, or nothing has moved in the line for `waitMs`, the
+// host's refusal is the result. WAITING_MAX bounds the lines together.
 
 import { PAGE_BYTES } from "@ringway/control";
 import { onAbort } from "./abort.ts";
@@ -109,10 +110,16 @@ interface Line {
   movedMs: number;
 }
 
-/** Does it once. `hasStream` is to be called when it has its stream: what is refused from then on is for want of its own resource. */
+/**
+ * Does it once. `hasStream` is to be called when it has its stream: what is refused from then on is for want of its own
+ * resource.
+ */
 type Attempt<T> = (hasStream: () => void) => Promise<T>;
 
-/** Why a call may try: "given": for one stream that was given back; "search": to see whether there is room; "last": and then no more. */
+/**
+ * Why a call may try: "given": for one stream that was given back; "search": to see whether there is room; "last": and
+ * then no more.
+ */
 type Turn = "given" | "search" | "last";
 
 export class Room {
@@ -169,7 +176,10 @@ export class Room {
     for (const line of lines) this.#wake(line, "given");
   }
 
-  /** Does `attempt`, again and again while the host has no room for it, and no sooner than those that have waited longer. */
+  /**
+   * Does `attempt`, again and again while the host has no room for it, and no sooner than those that have waited
+   * longer.
+   */
   async run<T>(kind: Resource, attempt: Attempt<T>, signal?: AbortSignal): Promise<T> {
     const place = { ticket: this.#nextTicket++, sinceMs: performance.now() };
     const { stream } = this.#lines;

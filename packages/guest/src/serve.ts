@@ -16,9 +16,9 @@ export interface Listens {
 }
 
 /**
- * What a server of Node's has of what it listens with: it asks that for its address, closes it, and is closed once it has no handle and
- * no connection. No document promises these names, but there is no other way in: a close() put over the server's own could not have
- * it stop its timers and its idle connections now, and emit 'close' only later.
+ * What a server of Node's has of what it listens with: it asks that for its address, closes it, and is closed once it
+ * has no handle and no connection. No document promises these names, but there is no other way in: a close() put over
+ * the server's own could not have it stop its timers and its idle connections now, and emit 'close' only later.
  */
 interface Served {
   _handle: Handle | null;
@@ -34,8 +34,8 @@ interface Handle {
 }
 
 /**
- * Gives the connections of a listener on the host to a server of Node's. It is told that it listens: its own time limits begin then,
- * and it knows its connections. `args` are those of the server's own listen().
+ * Gives the connections of a listener on the host to a server of Node's. It is told that it listens: its own time
+ * limits begin then, and it knows its connections. `args` are those of the server's own listen().
  */
 export async function serve(guest: Listens, server: Server, args: readonly unknown[]): Promise<GuestServer> {
   const { options, listener: onListening } = callArguments(args);

@@ -3,7 +3,8 @@
 //   new ─ listen() ─▶ opening ─ Opened ─▶ listening ─ close() ─▶ new; 'close' when the host has closed its listener, and all
 //                        └─ refused, close() ─▶ new                   connections have ended
 //
-// What it posts with the host ahead of connections is in posting.ts. What the host cannot accept waits in its kernel's backlog.
+// What it posts with the host ahead of connections is in posting.ts. What the host cannot accept waits in its kernel's
+// backlog.
 
 import { EventEmitter } from "node:events";
 import { type Incoming, type InetAddress, ListenReply, Protocol } from "@ringway/control";
