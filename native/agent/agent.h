@@ -243,7 +243,7 @@ void publish_incoming(struct conn *conn);    // POSTED: has a connection come?
 void publish_connected(struct conn *conn);   // CONNECTING: has connect() succeeded?
 void publish_left(struct conn *conn);        // a posted one, or a listener, is gone
 
-// ── Streams (open.c, carry.c, gone.c) ───────────────────────────────────────────────────────────────────────────────────────
+// ── Streams (open.c, carry.c, gone.c) ───────────────────────────────────────────────────────────────────────────────
 
 void open_wish(struct conn *conn);    // HANDSHAKE is over: WANTING
 void open_step(struct conn *conn);    // WANTING, ASKED, OPENING

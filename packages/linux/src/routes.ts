@@ -11,17 +11,10 @@
 
 import { closeFd } from "./descriptor.ts";
 import { Errno } from "./errno.ts";
-import { libcCall, outcome, scratch } from "./libc.ts";
+import { scratch } from "./libc.ts";
+import { AF_INET, AF_INET6, AF_NETLINK, openSocket, SOCK_NONBLOCK, SOCK_RAW } from "./open-socket.ts";
 import { recv, send } from "./sockets.ts";
 
-const socketCall = libcCall("socket", "int", ["int", "int", "int"]);
-
-const AF_INET = 2;
-const AF_INET6 = 10;
-const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 const NETLINK_ROUTE = 0;
 const NLM_F_REQUEST = 1;
 const NLMSG_ERROR = 2;
@@ -49,7 +42,7 @@ export class Routes implements Disposable {
   #sequence = 0;
 
   constructor() {
-    this.#fd = outcome(socketCall(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE));
+    this.#fd = openSocket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_ROUTE);
   }
 
   /**

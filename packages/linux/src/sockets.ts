@@ -6,10 +6,10 @@
 import { closeFd } from "./descriptor.ts";
 import { check, Errno } from "./errno.ts";
 import { failure, libcCall, outcome, scratch } from "./libc.ts";
+import { AF_INET, AF_INET6, openSocket, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "./open-socket.ts";
 
 export { closeFd };
 
-const socketCall = libcCall("socket", "int", ["int", "int", "int"]);
 const connectCall = libcCall("connect", "int", ["int", "uintptr_t", "uint32_t"]);
 const bindCall = libcCall("bind", "int", ["int", "uintptr_t", "uint32_t"]);
 const listenCall = libcCall("listen", "int", ["int", "int"]);
@@ -22,11 +22,6 @@ const setsockoptCall = libcCall("setsockopt", "int", ["int", "int", "int", "uint
 const getsocknameCall = libcCall("getsockname", "int", ["int", "uintptr_t", "uintptr_t"]);
 const ioctlCall = libcCall("ioctl", "int", ["int", "uintptr_t", "uintptr_t"]);
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM = 1;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const SHUT_WR = 1;
@@ -95,7 +90,7 @@ function takeAddress(): InetAddress | number {
 /** A TCP socket: a descriptor, or -errno (-EMFILE, -EAFNOSUPPORT). */
 export function tcpSocket(family: 4 | 6): number {
   const domain = family === 4 ? AF_INET : AF_INET6;
-  return outcome(socketCall(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  return openSocket(domain, SOCK_STREAM | SOCK_NONBLOCK);
 }
 
 /**

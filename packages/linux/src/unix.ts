@@ -9,9 +9,16 @@ import { closeFd, setNonBlocking } from "./descriptor.ts";
 import { check, Errno, SystemError } from "./errno.ts";
 import { lstatKind } from "./files.ts";
 import { addressOf, failure, libcCall, outcome, scratch } from "./libc.ts";
+import {
+  AF_UNIX,
+  openSocket,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+} from "./open-socket.ts";
 import { POLLIN, PollSet } from "./poll.ts";
 
-const socketCall = libcCall("socket", "int", ["int", "int", "int"]);
 const connectCall = libcCall("connect", "int", ["int", "uintptr_t", "uint32_t"]);
 const bindCall = libcCall("bind", "int", ["int", "uintptr_t", "uint32_t"]);
 const listenCall = libcCall("listen", "int", ["int", "int"]);
@@ -25,11 +32,6 @@ const fchmodCall = libcCall("fchmod", "int", ["int", "uint32_t"]);
 const chmodCall = libcCall("chmod", "int", ["uintptr_t", "uint32_t"]);
 const unlinkCall = libcCall("unlink", "int", ["uintptr_t"]);
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOCK_SEQPACKET = 5;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const SO_SNDTIMEO = 21;
@@ -86,7 +88,7 @@ export function checkSocketPath(path: string, syscall: string): number {
 }
 
 function unixSocket(flags: number): number {
-  return check(outcome(socketCall(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0)), "socket");
+  return check(openSocket(AF_UNIX, SOCK_SEQPACKET | flags), "socket");
 }
 
 export interface ListenUnixOptions {
@@ -171,7 +173,7 @@ export function connectUnix(path: string, timeoutMs = 5000): number {
  * -ECONNREFUSED, -EACCES, -EPROTOTYPE (the listener is of another type), -ENAMETOOLONG.
  */
 export function connectUnixStream(path: string): number {
-  const fd = outcome(socketCall(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const fd = openSocket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK);
   if (fd < 0) return fd;
   const bytes = putSocketPath(path);
   let result = bytes;

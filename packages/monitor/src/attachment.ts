@@ -505,7 +505,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   pinned(change: number): void {
     this.#pins += change;
     // A new epoch waited for them: it gives the same pages out anew.
-    if (this.#pins === 0 && this.gone) this.#link.settled();
+    if (this.#pins === 0 && this.gone) this.#link.settled?.();
     if (this.#pins === 0 && !this.departed && this.session.attachRequested) this.#checkGuest();
   }
 

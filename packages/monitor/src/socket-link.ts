@@ -119,9 +119,6 @@ export class SocketLink implements GuestLink {
     closeFd(this.#bellToGuestFd);
     this.memory[Symbol.dispose]();
   }
-
-  /** The memory keeps itself for as long as disk work is in it, and counts. */
-  settled(): void {}
 }
 
 /** A guest sends nothing on its socket (HEL-3): what can be read there is its end. */
