@@ -178,6 +178,7 @@ void link_violated(int32_t status) {
 static int32_t open_devices(void) {
   static char memory[160], channel[160]; // posix.what may name them
   posix.error = ENODEV;
+  posix.absent = 0;
   no_device = 1;
   if (!options.memory && !rw_posix_find_region(memory, sizeof memory)) {
     posix.what = "no ivshmem device (1af4:1110), and no --socket PATH or RINGWAY_SOCKET, as a process has it";
@@ -201,6 +202,7 @@ static int32_t open_all(void) {
   if (!error) return RW_OK;
   shut();
   posix.what = "epoll";
+  posix.absent = 0;
   posix.error = error;
   return RW_SYSTEM;
 }

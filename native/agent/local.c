@@ -51,6 +51,18 @@ _Noreturn static void cannot(const char *what, const char *where, int error) {
   exit(1);
 }
 
+_Noreturn static void cannot_listen(const char *where, const char *option, int error) {
+  say_begin();
+  say("listen on ");
+  say(where);
+  say(" (");
+  say(option);
+  say("): ");
+  say_errno((uint32_t)error);
+  say_end();
+  exit(1);
+}
+
 static void add_listener(int fd, enum kind kind, uint32_t route) {
   listeners[count] = (struct listener){.fd = fd, .kind = (uint8_t)kind, .route = route};
   int error = loop_watch(fd, TAG_LISTEN, count++);
@@ -103,13 +115,14 @@ static void listen_tcp(const struct address *address, enum kind kind, uint32_t r
   if (address->family == 0) return;
   struct sockaddr_storage at;
   socklen_t bytes = sockaddr_of(address, &at);
+  const char *option = kind == KIND_SOCKS ? "--socks PORT|off" : kind == KIND_HTTP ? "--http PORT|off" : "--forward";
   int one = 1;
   int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) cannot("listen on ", address->text, errno);
+  if (fd < 0) cannot_listen(address->text, option, errno);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   if (at.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
   if (bind(fd, (struct sockaddr *)&at, bytes) < 0 || listen(fd, BACKLOG) < 0)
-    cannot("listen on ", address->text, errno);
+    cannot_listen(address->text, option, errno);
   getsockname(fd, (struct sockaddr *)&at, &bytes);
   struct rw_inet bound = inet_of(&at);
   say_begin();
@@ -159,14 +172,17 @@ static int listen_unix(const char *path) {
 static void listen_service(void) {
   if (!options.service) return;
   int error = listen_unix(options.service);
-  if (error && options.service_given) cannot("listen on ", options.service, error);
+  if (error && options.service_given) cannot_listen(options.service, "--service PATH|off", error);
   say_begin();
   say(error ? "no service socket: " : "programs of Ringway on ");
   say(options.service);
   if (error) {
     say(": ");
     if (error == EADDRINUSE) say("another agent has it; --service PATH gives this one its own");
-    else say_errno((uint32_t)error);
+    else {
+      say_errno((uint32_t)error);
+      say("; --service PATH names another place");
+    }
     options.service = NULL; // nothing to remove at the end
   }
   say_end();

@@ -25,6 +25,7 @@ uint32_t rw_posix_bytes(void) { return (uint32_t)sizeof(struct rw_posix); }
 static int32_t failed(struct rw_posix *posix, const char *what, int error) {
   posix->what = what;
   posix->error = error;
+  posix->absent = 0;
   return RW_SYSTEM;
 }
 
@@ -231,6 +232,12 @@ static uint32_t word(const uint8_t *bytes, int index) {
   return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
+// Its errno reads as if the limit were this process's.
+static int32_t turned_away(struct rw_posix *posix, int error) {
+  int is_full = error == EMFILE || error == ENOMEM;
+  return failed(posix, is_full ? "the monitor has no room for another guest" : "the monitor", error);
+}
+
 // HEL-1 to HEL-3: one message, with three descriptors where the monitor takes us.
 static int32_t hello(struct rw_posix *posix, int64_t deadline) {
   struct pollfd readable = {.fd = posix->socket, .events = POLLIN};
@@ -268,7 +275,7 @@ static int32_t hello(struct rw_posix *posix, int64_t deadline) {
   if (got == 0) status = RW_LOST;
   else if (got != 4 * HELLO_WORDS || word(bytes, 0) != 0x474e4952u || word(bytes, 1) != 0x31594157u) status = RW_BAD_MAGIC;
   else if (word(bytes, 2) != RW_VERSION_MAJOR) status = RW_BAD_VERSION;
-  else if (word(bytes, 4) != 0) status = failed(posix, "the monitor", (int)word(bytes, 4));
+  else if (word(bytes, 4) != 0) status = turned_away(posix, (int)word(bytes, 4));
   else if (count != HELLO_DESCRIPTORS || (message.msg_flags & MSG_CTRUNC)) status = RW_BAD_STATE;
   if (status == RW_OK) {
     int seals = fcntl(region, F_GET_SEALS);
@@ -287,7 +294,11 @@ int32_t rw_posix_open_socket(struct rw_posix *posix, const char *path, int timeo
   int64_t deadline = deadline_of(timeout_ms);
   clear(posix);
   posix->socket = connect_unix(path, SOCK_SEQPACKET, timeout_ms);
-  if (posix->socket < 0) return failed(posix, path, errno);
+  if (posix->socket < 0) {
+    int32_t status = failed(posix, path, errno);
+    posix->absent = posix->error == ENOENT || posix->error == ECONNREFUSED;
+    return status;
+  }
   int32_t status = hello(posix, deadline);
   if (status != RW_OK) rw_posix_close(posix);
   return status;

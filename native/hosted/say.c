@@ -92,6 +92,7 @@ void say_status(const struct rw_posix *posix, int32_t status) {
       say(posix->what);
       say(": ");
       say_errno((uint32_t)posix->error);
+      if (posix->absent) say(": no monitor listens there");
       break;
     case RW_LOST:
       say("the monitor is gone");
@@ -131,8 +132,10 @@ void say_error(const struct rw_error *error) {
   // Many a reason is "SUBJECT: WORDS": neither is said twice.
   const uint8_t *at = reason.length > 0 ? memmem(reason.bytes, reason.length, words, strlen(words)) : NULL;
   if (!at) {
-    say(words);
-    if (reason.length > 0) say(": ");
+    // Of a name that does not exist the host says so; no file is meant.
+    int is_name = error->error == 2 && reason.length > 0;
+    if (!is_name) say(words);
+    if (!is_name && reason.length > 0) say(": ");
   } else if (is_said(reason.bytes, (size_t)(at - reason.bytes))) {
     reason.length -= (uint32_t)(at - reason.bytes);
     reason.bytes = at;

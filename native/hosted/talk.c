@@ -84,6 +84,7 @@ void talk_leave(void) {
 static int32_t failed(const char *what, int error) {
   posix.what = what;
   posix.error = error;
+  posix.absent = 0;
   return RW_SYSTEM;
 }
 

@@ -40,6 +40,7 @@ struct rw_posix {
   int gone;              // the liveness signal said so (ATT-9)
   int error;
   const char *what;
+  int absent; // no monitor listens at the path that `what` is: error is ENOENT or ECONNREFUSED
   uint32_t ready[RW_POSIX_SLOTS]; // slots that the last rw_posix_wait() found, posix->count of them
   uint32_t count;
   uint8_t scratch[RW_FRAME_PAYLOAD_MAX];

@@ -87,12 +87,14 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(
-        new RegExp(`^ringway-agent: listen on ${server.port}: Address already in use\n$`),
+        new RegExp(
+          `^ringway-agent: listen on ${server.port} \\(--socks PORT\\|off\\): Address already in use\n$`,
+        ),
       ),
     });
     expect(await ran("--socks", "off", "--http", "off", "--service", "/nonexistent/x")).toMatchObject({
       code: 1,
-      stderr: "ringway-agent: listen on /nonexistent/x: No such file or directory\n",
+      stderr: "ringway-agent: listen on /nonexistent/x (--service PATH|off): No such file or directory\n",
     });
   });
 
@@ -105,7 +107,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
       [["-V"], "ringway-agent"],
       [["rwcat", "--version"], "rwcat"],
       [["rwfs", "-V"], "rwfs"],
-      [["exit", "--version"], "rwexit"],
+      [["exit", "--version"], "ringway-agent exit"],
     ] as const) {
       const { code, stdout, stderr } = await ran(...args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -140,12 +142,14 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
 
   test("waits for the monitor of a socket for ever, unless --wait-ms says how long", async () => {
     const running = start(binary, [...ALONE, "--socket", join(out, "none")]);
-    await running.said(/none: No such file or directory: waiting\n$/);
+    await running.said(/none: No such file or directory: no monitor listens there: waiting\n$/);
     running.child.kill("SIGINT");
     await running.done;
     const { code, stderr } = await ran(...ALONE, "--socket", join(out, "none"), "--wait-ms", "50");
     expect(code).toBe(1);
-    expect(stderr).toMatch(/gave up after 50 ms \(--wait-ms\): \S+none: No such file or directory\n$/);
+    expect(stderr).toMatch(
+      /gave up after 50 ms \(--wait-ms\): \S+none: No such file or directory: no monitor listens there\n$/,
+    );
   });
 
   test("finds its host by RINGWAY_SOCKET, and stays when that goes, whatever --wait-ms says", async () => {
@@ -153,7 +157,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     const running = start(binary, [...ALONE, "--wait-ms", "100"], undefined, { RINGWAY_SOCKET: host.path });
     await running.said(/attached, epoch \d+\n$/);
     await host[Symbol.asyncDispose]();
-    await running.said(/No such file or directory: waiting\n$/);
+    await running.said(/No such file or directory: no monitor listens there: waiting\n$/);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(running.child.exitCode).toBe(null);
     running.child.kill("SIGINT");

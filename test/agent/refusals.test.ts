@@ -71,7 +71,7 @@ describe.skipIf(noCompiler !== undefined)(titled("a refusal", noCompiler), () =>
       "none.test:80",
       "502 Bad Gateway",
       "dns_error",
-      "the name does not exist",
+      "none.test:80: none.test: the name does not exist",
     ],
     [
       "of a name that no server answers for",

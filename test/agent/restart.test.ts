@@ -114,7 +114,7 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent, when its monitor", 
   test("is killed in mid-transfer, twice, and started again on the same socket", async () => {
     await using guestServer = await echoServer();
     await using agent = await startAgent(program, ["--socket", path], ["--publish", `0:${guestServer.port}`]);
-    await agent.said(/No such file or directory: waiting\n/);
+    await agent.said(/No such file or directory: no monitor listens there: waiting\n/);
     for (let round = 0; round < 3; round++) {
       using monitor = await MonitorProgram.start(path, POLICY);
       await agent.said(new RegExp(`(attached, epoch \\d+\n[\\s\\S]*){${round + 1}}`));

@@ -558,7 +558,7 @@ time.sleep(60)
     const { code, stderr } = await start(program, args, "").done;
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: `ringway-agent: listen on ${agent.service}: Address already in use\n`,
+      stderr: `ringway-agent: listen on ${agent.service} (--service PATH|off): Address already in use\n`,
     });
     expect((await agent.tool(["rwfs", "ls", "/data"])).code).toBe(0);
   });

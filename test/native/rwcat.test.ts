@@ -164,7 +164,9 @@ limits: { regionBytes: 16MiB, fileBytesWritten: 48MiB }
     expect(help.stdout.toString()).toContain("rwcat [OPTIONS] HOST PORT");
     const missing = await ran(["-s", "/nonexistent/attach.sock", "127.0.0.1", "80"]);
     expect(missing).toMatchObject({ code: 1 });
-    expect(missing.stderr).toBe("rwcat: attach: /nonexistent/attach.sock: No such file or directory\n");
+    expect(missing.stderr).toBe(
+      "rwcat: attach: /nonexistent/attach.sock: No such file or directory: no monitor listens there\n",
+    );
     const none = await start(program, ["127.0.0.1", "80"], "").done;
     expect(none).toMatchObject({ code: 2, stderr: expect.stringContaining("RINGWAY_SOCKET") });
   });
@@ -341,7 +343,12 @@ limits: { fileBytesWritten: 64MiB }
       return new Uint8Array(words.buffer);
     };
     test.each([
-      ["turns us away", hello({ 4: 24 }), 0, "the monitor: Too many open files"],
+      [
+        "turns us away",
+        hello({ 4: 24 }),
+        0,
+        "the monitor has no room for another guest: Too many open files",
+      ],
       ["has another magic", hello({ 1: 7 }), 3, "this is not a Ringway region"],
       ["has another major version", hello({ 2: 2 }), 3, "another major version"],
       ["says too little", hello({}).subarray(0, 28), 3, "this is not a Ringway region"],

@@ -83,7 +83,7 @@ export async function attachDescriptor(
       throw resetError("attach", new Error("the monitor closed the attach socket without a word"));
     }
     const hello = decodeHello(message.bytes);
-    if (hello.errno !== 0) throw errnoError(hello.errno, { syscall: "attach", path });
+    if (hello.errno !== 0) throw errnoError(hello.errno, context, undefined, noPlace(hello.errno));
     if (fds.length !== HELLO_DESCRIPTORS) {
       throw resetError("attach", new Error(`the hello came with ${fds.length} descriptors`));
     }
@@ -115,9 +115,21 @@ function tryConnect(path: string): number | undefined {
   } catch (error) {
     const { code, errno } = error as { code?: string; errno?: number };
     if (code === "ETIMEDOUT") return undefined;
-    if (errno !== undefined) throw errnoError(errno, { syscall: "connect", path }, error);
-    throw error;
+    if (errno === undefined) throw error;
+    const isAbsent = errno === Errno.ECONNREFUSED || errno === Errno.ENOENT;
+    const reason = isAbsent ? "no monitor listens there" : undefined;
+    throw errnoError(errno, { syscall: "connect", path }, error, reason);
   }
+}
+
+/** Whose limit it is that turns a guest away: its errno reads as if it were the process's own. */
+function noPlace(errno: number): string | undefined {
+  if (errno !== Errno.EMFILE && errno !== Errno.ENOMEM) return undefined;
+  const limits =
+    errno === Errno.EMFILE
+      ? "limits.guests of its policy, --max-guests"
+      : "limits.regionBytesTotal of its policy";
+  return `the monitor has no room for another guest (${limits}, or what its host gives it); its log says which`;
 }
 
 /** Asks again, with growing pauses, until there is a result, the time is over, or the signal aborts. */

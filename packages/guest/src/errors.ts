@@ -100,9 +100,15 @@ export function resetError(syscall: string, cause?: unknown): RingwayError {
 }
 
 /** The error for a Linux errno (positive), worded as Node words it: "connect ECONNREFUSED 127.0.0.1:80". */
-export function errnoError(errno: number, context: ErrorContext, cause?: unknown): RingwayError {
+export function errnoError(
+  errno: number,
+  context: ErrorContext,
+  cause?: unknown,
+  reason?: string,
+): RingwayError {
   const code = errnoName(errno);
-  return new RingwayError(code, messageFor(code, errno, context), { ...context, errno: -errno, cause });
+  const message = messageFor(code, errno, context) + (reason === undefined ? "" : `: ${reason}`);
+  return new RingwayError(code, message, { ...context, errno: -errno, reason, cause });
 }
 
 /** What no request of the protocol does, as a kernel fails a system call that it lacks: ENOSYS, with why as `reason`. */
@@ -118,7 +124,8 @@ export function replyError({ errno, rule, reason }: ErrorReply, context: ErrorCo
   // A policy that hides its rules hides its reasons too; a file's permissions come with a reason.
   const refused = rule !== "" || (reason === "" && (code === "EACCES" || code === "EPERM"));
   let message = messageFor(code, errno, context);
-  if (refused && reason !== "") message += `: ${reason}`;
+  // "connect to 127.0.0.1:80: Connection refused" says nothing that the message does not.
+  if (reason !== "" && !reason.endsWith(errnoMessage(errno))) message += `: ${reason}`;
   if (rule !== "") message += ` (rule ${rule})`;
   const init = {
     ...context,
@@ -141,7 +148,9 @@ export function lookupError(error: Error, hostname: string): Error {
   const known = error instanceof RingwayError ? LOOKUP_ERRORS[code] : undefined;
   if (known === undefined) return error;
   const syscall = "getaddrinfo";
-  const message = `${syscall} ${known.code} ${hostname}`;
+  // "the name does not exist" is what ENOTFOUND says.
+  const why = reason === undefined || known.code === "ENOTFOUND" ? "" : `: ${reason}`;
+  const message = `${syscall} ${known.code} ${hostname}${why}`;
   return new RingwayError(known.code, message, {
     errno: known.errno,
     syscall,

@@ -197,17 +197,34 @@ describe("a socket", () => {
     await expect.poll(() => host.session.openStreams).toBe(0);
   });
 
-  it("tells of a name that nobody has, or could look up, as net.connect() does", async () => {
+  it("says what the host said, unless its errno says as much", async () => {
     await attach();
-    for (const [errno, code] of [
-      [2, "ENOTFOUND"],
-      [11, "EAI_AGAIN"],
+    for (const [reason, says] of [
+      ["the limit of streams is reached", ": the limit of streams is reached"],
+      ["connect to 10.0.0.1:80: Too many open files", ""],
+      ["", ""],
     ] as const) {
       host.onOpen = (pipe, _open, { requestId }) => {
-        host.refuse(pipe, requestId, errno, "", "");
+        host.refuse(pipe, requestId, 24, "", reason);
         return true;
       };
-      const message = `getaddrinfo ${code} nosuch.test`;
+      const message = `connect EMFILE 10.0.0.1:80${says}`;
+      const error = await guest.connect(80, "10.0.0.1").catch((error: unknown) => error);
+      expect(error).toMatchObject({ name: "RingwayError", message });
+    }
+  });
+
+  it("tells of a name that nobody has, or could look up, as net.connect() does", async () => {
+    await attach();
+    for (const [errno, code, reason, says] of [
+      [2, "ENOTFOUND", "nosuch.test: the name does not exist", ""],
+      [11, "EAI_AGAIN", "nosuch.test: no answer", ": nosuch.test: no answer"],
+    ] as const) {
+      host.onOpen = (pipe, _open, { requestId }) => {
+        host.refuse(pipe, requestId, errno, "", reason);
+        return true;
+      };
+      const message = `getaddrinfo ${code} nosuch.test${says}`;
       const fields = { code, syscall: "getaddrinfo", hostname: "nosuch.test", message };
       await expect(guest.connect(80, "nosuch.test")).rejects.toMatchObject(fields);
     }

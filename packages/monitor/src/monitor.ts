@@ -680,7 +680,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         );
         return;
       case "warning":
-        log.warn({ guest: message.guest }, message.reason);
+        // Of those that are no guests yet there is no name.
+        log.warn(message.guest === "" ? {} : { guest: message.guest }, message.reason);
         return;
       case "log":
         this.#guestLog(message.guest, message.level, message.text);
