@@ -14,8 +14,8 @@
 // takes all from the other; the rest goes to who comes first. OUT stands in line in the order of its coming. IN, whose
 // clients wait in the host's backlog, posts no more.
 //
-// Invariant: placed[] counts who is in PLACED, by direction, and asking those of them that are ASKED; a place is given to the first
-// in line only. The listeners of published ports have streams beside the places: nothing here counts them.
+// Invariant: placed[] counts who is in PLACED, by direction, and asking those of them that are ASKED; a place is given
+// to the first in line only. The listeners of published ports have streams beside the places: nothing counts them here.
 
 #include <assert.h>
 #include <sys/resource.h>

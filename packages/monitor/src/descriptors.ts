@@ -9,11 +9,11 @@ import { closeFd, duplicateFd, Errno, fileDescriptorLimit, SystemError } from "@
 import type { Policy } from "./policy/types.ts";
 
 /**
- * 16 lookups of names, each with four sockets at the most: A and AAAA at once, each by UDP and then by TCP; and beside them the question
- * for NAT64's prefixes, with 2. 4 disk workers with 4 each, on the way: a walk has 2 folders open and a third that is looked at
- * (disk/walk.ts); renaming has a folder beside that, from its first walk, or 2 folders and 2 on the way up from a root. And 8 more: the
- * policy, the folder and the socket's file of a reload, hosts file and resolv.conf, a log that is opened again, a connection that is
- * turned away, a module.
+ * 16 lookups of names, each with four sockets at the most: A and AAAA at once, each by UDP and then by TCP. Beside them
+ * the question for NAT64's prefixes, with 2. 4 disk workers with 4 each, on the way: a walk has 2 folders open and a
+ * third that is looked at (disk/walk.ts); renaming has a folder beside that, from its first walk, or 2 folders and 2 on
+ * the way up from a root. And 8 more: the policy, the folder and the socket's file of a reload, hosts file and
+ * resolv.conf, a log that is opened again, a connection that is turned away, a module.
  */
 const RESERVE = 16 * 4 + 2 + 4 * 4 + 8;
 /** Guests that the limit must leave room for at the start: a process takes four descriptors, and a connection of its own one. */

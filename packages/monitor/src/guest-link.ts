@@ -30,6 +30,6 @@ export interface GuestLink extends Doorbell {
   hangUp(): void;
   /** This guest is over. A guest that was never greeted is told `errno`. */
   close(errno?: number): void;
-  /** After close(): no disk work has addresses inside the memory any more. Of a memory that keeps itself until then nobody is told. */
+  /** After close(): no disk work has addresses inside the memory any more. Not where the memory keeps itself so long. */
   settled?(): void;
 }

@@ -1,13 +1,15 @@
-// Which prefixes of NAT64 the network has: what its name servers say of ipv4only.arpa (RFC 7050). Asked for when the monitor starts
-// or, where it has nothing to judge yet, when a name first has an IPv6 address; and again when what is known is over.
+// Which prefixes of NAT64 the network has: what its name servers say of ipv4only.arpa (RFC 7050). Asked for when the
+// monitor starts, or, where it has nothing to judge yet, when a name first has an IPv6 address; and again when what is
+// known is over.
 //
 //   UNKNOWN ─────▶ ASKED ── answered ──▶ KNOWN ── its time over, and an IPv6 address ──▶ ASKED AGAIN
 //      ▲             │ IPv6 addresses wait                              what was known holds meanwhile
 //      │             ├─ nobody answered, and it was the start's question ──▶ UNKNOWN
 //      └── 60 s ── UNTOLD ◀── nobody answered: addresses pass, as where there is no prefix
 //
-// An address that is told too early may be the network's own way to 10.0.0.1. So it waits, for as long as anybody wants it. A name server
-// may lie here as anywhere: prefixes make nothing public (policy/special.ts), they make more be refused.
+// An address that is told too early may be the network's own way to 10.0.0.1. So it waits, for as long as anybody wants
+// it. A name server may lie here as anywhere: prefixes make nothing public (policy/special.ts), they make more be
+// refused.
 
 import { isIPv6 } from "node:net";
 import { parseAddress } from "../policy/addresses.ts";
