@@ -94,7 +94,7 @@ files:
       `${bad}:5:24: files[0].host: expected a folder that exists; "${folder}/nowhere": ENOENT: no such file or directory`,
       `${bad}:6:24: files[1].host: expected a folder of the host; "~/b" has "~", which is not expanded: write out what it stands for`,
       `${bad}:7:40: files[2].access: expected one of ro, rw; found "rx"`,
-      `${bad}:8:24: files[3].host: "${folder}" holds the policy (${bad}), which no guest may reach`,
+      `${bad}:8:24: files[3].host: "${folder}" holds the policy (${bad}), which no guest may reach: put one of the two elsewhere`,
       `${bad}:9:24: files[4].host: expected a folder of the host; "\${HOME}/e" has "\${HOME}", which is not expanded: write out what it stands for`,
     ]);
   });
@@ -264,7 +264,7 @@ describe("policy explain", () => {
     [
       ["connect", "192.0.2.7:22"],
       'connect to 192.0.2.7:22 is allowed by rule "connect[3]" (192.0.2.7)',
-      "connect[3] (connect[3])",
+      "connect[3]",
     ],
     [
       ["listen", "127.0.0.1:8080"],

@@ -146,7 +146,7 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     ],
     [
       ["policy", "explain", "x", "conect", "a:1"],
-      "command-argument value 'conect' is invalid for argument 'what'. Allowed choices are connect, listen, file.",
+      "command-argument value 'conect' is invalid for argument 'what'. Allowed choices are connect, listen, file. (Did you mean connect?)",
       "ringway policy explain",
     ],
     [

@@ -30,7 +30,7 @@ import { Audit, AuditError, type Violated } from "./logs/audit.ts";
 import { LogWriter } from "./logs/writer.ts";
 import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 import { type Lookup, Resolver } from "./names/resolver.ts";
-import { requireWithin } from "./options.ts";
+import { requireOptions, requireWithin } from "./options.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
 import { formatProblem } from "./policy/errors.ts";
 import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
@@ -80,6 +80,8 @@ export interface MonitorOptions {
   readonly ownPorts?: readonly number[];
   /** Path of the file that audit lines are appended to. A policy that says `audit: required` needs one. */
   readonly audit?: string;
+  /** Where it has aborted before the start is over, no line says that the monitor is ready. Whoever aborted closes it. */
+  readonly signal?: AbortSignal;
   /** Guests at once. Default 256. */
   readonly maxGuests?: number;
   /** How long what a departed guest has ended may take to reach its peer, in milliseconds. Default 500. */
@@ -254,6 +256,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * its bounds (MONITOR_BOUNDS), and what addVm() throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
+    requireOptions(options);
     for (const name of ["busyPollUs", "maxGuests", "lingerMs"] as const) requireWithin(name, options[name]);
     for (const port of options.ownPorts ?? []) requireWithin("ownPorts", port);
     let monitor: Monitor | undefined;
@@ -323,7 +326,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       await monitor.close({ drainMs: 0 });
       throw error;
     }
-    monitor.#log.info({ listen: options.listen }, "monitor is ready");
+    if (options.signal?.aborted !== true) monitor.#log.info({ listen: options.listen }, "monitor is ready");
     return monitor;
   }
 

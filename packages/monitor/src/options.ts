@@ -1,7 +1,55 @@
 // Numbers that a program gives to a monitor: what they may be. One out of its bounds is a mistake that would show much later, as guests that
 // are turned away or as transfers that are cut off, so it is refused at once. Numbers of the policy are the schema's.
 
+import { inspect } from "node:util";
+
 export type MonitorNumber = "busyPollUs" | "maxGuests" | "lingerMs" | "drainMs" | "ownPorts";
+
+/** What start() takes. */
+export const MONITOR_OPTIONS: readonly string[] = [
+  "policy",
+  "listen",
+  "vms",
+  "busyPollUs",
+  "logger",
+  "kept",
+  "ownPorts",
+  "audit",
+  "maxGuests",
+  "lingerMs",
+  "lookup",
+  "names",
+  "signal",
+];
+
+/** As Node's own modules throw it. */
+export function invalidType(name: string, expected: string, value: unknown): TypeError & { code: string } {
+  const kind = name.includes(".") ? "property" : "argument";
+  const message = `The "${name}" ${kind} must be ${expected}. Received ${inspect(value, { depth: -1 })}`;
+  return Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_TYPE" });
+}
+
+/** Throws TypeError with Node's codes for what start() cannot take: it would show later as something else, or not at all. */
+export function requireOptions(options: unknown): void {
+  if (typeof options !== "object" || options === null) {
+    throw invalidType("options", "an object such as { policy, listen }", options);
+  }
+  const unknown = Object.keys(options).find((name) => !MONITOR_OPTIONS.includes(name));
+  if (unknown !== undefined) {
+    const message = `unknown option ${JSON.stringify(unknown)}; expected one of ${MONITOR_OPTIONS.join(", ")}`;
+    throw Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_VALUE" });
+  }
+  const { policy } = options as { policy?: unknown };
+  const isPolicy = typeof policy === "object" && policy !== null;
+  if (typeof policy !== "string" && !isPolicy) {
+    throw invalidType("options.policy", "the path of a policy file, or what parsePolicy() gives", policy);
+  }
+  if (typeof policy === "string" && policy.includes("\n")) {
+    const message =
+      "options.policy: expected the path of a policy file, found its text: pass it through parsePolicy()";
+    throw Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_VALUE" });
+  }
+}
 
 /** Least and most of each, both allowed. */
 export const MONITOR_BOUNDS: Readonly<Record<MonitorNumber, readonly [least: number, most: number]>> = {

@@ -1,6 +1,6 @@
 // Numbers that a program gives to a monitor are refused where they are out of their bounds, and not understood somehow.
 
-import { Monitor, parsePolicy } from "@ringway/monitor";
+import { createLogger, Monitor, parsePolicy } from "@ringway/monitor";
 import { expect, it } from "vitest";
 import { MONITOR_BOUNDS, type MonitorNumber, requireWithin } from "../src/options.ts";
 
@@ -39,4 +39,40 @@ it("Monitor.start(), close() and reservePort() refuse them", async () => {
   expect(() => monitor.reservePort(65_536)).toThrow(outOfRange);
   // It goes on.
   expect(monitor.attach().fd).toBeGreaterThan(0);
+});
+
+it("Monitor.start() and parsePolicy() say what they cannot take, with a code", async () => {
+  const policy = parsePolicy("version: 1", { file: "policy.yaml" });
+  const rows: [options: unknown, code: string, says: string][] = [
+    [undefined, "ERR_INVALID_ARG_TYPE", "{ policy, listen }"],
+    [{}, "ERR_INVALID_ARG_TYPE", "options.policy"],
+    [{ policy: 5 }, "ERR_INVALID_ARG_TYPE", "parsePolicy()"],
+    [{ policy, lisen: "x" }, "ERR_INVALID_ARG_VALUE", 'unknown option "lisen"'],
+    [{ policy: "version: 1\n" }, "ERR_INVALID_ARG_VALUE", "found its text"],
+  ];
+  for (const [options, code, says] of rows) {
+    const wrong = expect.objectContaining({
+      name: "TypeError",
+      code,
+      message: expect.stringContaining(says),
+    });
+    await expect(Monitor.start(options as { policy: string })).rejects.toEqual(wrong);
+  }
+  const parse = parsePolicy as (...args: unknown[]) => unknown;
+  const code = "ERR_INVALID_ARG_TYPE";
+  expect(() => parse("version: 1")).toThrow(expect.objectContaining({ code }));
+  expect(() => parse(undefined, { file: "policy.yaml" })).toThrow(expect.objectContaining({ code }));
+});
+
+it("a monitor whose start somebody has given up does not say that it is ready", async () => {
+  const policy = parsePolicy("version: 1", { file: "policy.yaml" });
+  for (const [signal, says] of [
+    [AbortSignal.abort(), false],
+    [new AbortController().signal, true],
+  ] as const) {
+    const lines: string[] = [];
+    const logger = createLogger("info", { write: (line) => lines.push(line) });
+    await using _monitor = await Monitor.start({ policy, logger, signal });
+    expect(lines.some((line) => line.includes("monitor is ready"))).toBe(says);
+  }
 });

@@ -33,7 +33,7 @@ describe("names", () => {
     ["a b", "which names do not have"],
     ["a\0.example.com", "which names do not have"],
     ["a\n", "which names do not have"],
-    ["bücher.example", "which names do not have"],
+    ["bücher.example", "which names do not have: give its xn-- form"],
     ["\u212aelvin.example", "which names do not have"],
     ["a。b", "which names do not have"],
     ["a@b", "which names do not have"],

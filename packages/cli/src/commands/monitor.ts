@@ -49,7 +49,7 @@ export async function runMonitor(options: MonitorCommandOptions, signals: Signal
 async function serveGuests(options: MonitorCommandOptions, signals: Signals, log: Logger): Promise<number> {
   const asked = new Asked(signals);
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
-  const beginning = begin(options, log);
+  const beginning = begin(options, log, asked.ending);
   const monitor = await Promise.race([beginning, asked.stop]);
   if (typeof monitor === "string") {
     log.info({ signal: monitor, drainMs: 0 }, "stopping");
@@ -88,7 +88,7 @@ async function stopEarly(beginning: Promise<Monitor>): Promise<void> {
   await monitor?.close({ drainMs: 0 });
 }
 
-async function begin(options: MonitorCommandOptions, logger: Logger): Promise<Monitor> {
+async function begin(options: MonitorCommandOptions, logger: Logger, signal: AbortSignal): Promise<Monitor> {
   const { policy, listen, vms, busyPollUs, maxGuests, nameServers, audit } = options;
   const kept = keptFiles(options);
   if (listen === undefined && vms.length === 0 && (await loadForCommand(policy, kept)).vms.length === 0) {
@@ -101,6 +101,7 @@ async function begin(options: MonitorCommandOptions, logger: Logger): Promise<Mo
       vms,
       logger,
       kept,
+      signal,
       ...(listen === undefined ? {} : { listen }),
       ...(busyPollUs === undefined ? {} : { busyPollUs }),
       ...(maxGuests === undefined ? {} : { maxGuests }),
@@ -144,10 +145,14 @@ function adviceFor(code: string, path: string): string | undefined {
 class Asked {
   /** Resolves at the first signal to stop; the second has its default effect, which is the end. */
   readonly stop: Promise<NodeJS.Signals>;
+  /** The same, for what is under way. */
+  readonly ending: AbortSignal;
   #reload: (() => void) | undefined;
   #reloadAsked = false;
 
   constructor(signals: Signals) {
+    const ending = new AbortController();
+    this.ending = ending.signal;
     this.stop = new Promise((resolve) => {
       let stopping = false;
       signals.take((signal) => {
@@ -155,6 +160,7 @@ class Asked {
         else if (stopping) dieBy(signal);
         else {
           stopping = true;
+          ending.abort();
           resolve(signal);
         }
       });

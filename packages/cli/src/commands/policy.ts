@@ -120,10 +120,13 @@ export async function explainPolicy(
 }
 
 function print(policy: Policy, what: What, judged: readonly Judged[], note: string | undefined): void {
-  for (const { decision } of judged) {
-    console.log(`${decision.allowed ? "allowed" : "refused"}: ${decision.reason}`);
+  for (const { address, decision } of judged) {
+    // The reason need not name it: where the name's own rule allows, or refuses.
+    const about = address === undefined || decision.reason.includes(address) ? "" : ` (${address})`;
+    console.log(`${decision.allowed ? "allowed" : "refused"}: ${decision.reason}${about}`);
     const errno = decision.allowed ? "" : `; a guest gets ${decision.errno}`;
-    console.log(`  rule ${decision.rule} (${placeOf(policy, what, decision.rule)})${errno}`);
+    const place = placeOf(policy, what, decision.rule);
+    console.log(`  rule ${decision.rule}${place === decision.rule ? "" : ` (${place})`}${errno}`);
   }
   if (note !== undefined) console.log(`  note: ${note}`);
 }
@@ -173,7 +176,8 @@ async function lookUp(
   } catch (error) {
     if (error instanceof NameServerError) throw new UsageError(`--name-server: ${error.message}`);
     const { code } = error as NodeJS.ErrnoException;
-    throw new Failure(`cannot resolve ${name}: ${code ?? errorLine(error)}`, { cause: error });
+    const by = nameServers === undefined ? "" : ` by --name-server ${nameServers.join(", ")}`;
+    throw new Failure(`cannot resolve ${name}${by}: ${code ?? errorLine(error)}`, { cause: error });
   } finally {
     end.abort();
   }

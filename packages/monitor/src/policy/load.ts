@@ -76,7 +76,8 @@ function readStart(path: string, bytesMax: number): Buffer {
   const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
   const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   try {
-    if (!fstatSync(fd).isFile()) throw new Error("it is not a regular file");
+    if (!fstatSync(fd).isFile())
+      throw new Error("it is not a regular file; `ringway policy` reads a pipe as -");
     const bytes = Buffer.alloc(bytesMax);
     let length = 0;
     for (let count = -1; count !== 0 && length < bytesMax; length += count) {

@@ -23,7 +23,9 @@ export function normalizeName(text: string): NameResult {
   // Checked before the letters become lower-case: toLowerCase maps the Kelvin sign to k.
   const foreign = /[^A-Za-z0-9_.-]/u.exec(bare);
   if (foreign !== null) {
-    return { problem: `the name ${quoted(text)} has ${quoted(foreign[0])}, which names do not have` };
+    // Of a letter of another script the name has a form of ASCII alone.
+    const hint = /\p{L}/u.test(foreign[0]) ? ": give its xn-- form" : "";
+    return { problem: `the name ${quoted(text)} has ${quoted(foreign[0])}, which names do not have${hint}` };
   }
   const name = bare.toLowerCase();
   const labels = name.split(".");

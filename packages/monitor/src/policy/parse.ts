@@ -1,6 +1,7 @@
 // A policy's text to a Policy, or to every problem that it has: YAML (source.ts), then structure (schema.ts), then meaning
 // (build.ts). A text that is not YAML goes no further; wrong structure keeps only its own place from the last step.
 import { dirname, resolve } from "node:path";
+import { invalidType } from "../options.ts";
 import { type BuiltPolicy, buildPolicy, type RawPolicy } from "./build.ts";
 import { PolicyError, type PolicyProblem } from "./errors.ts";
 import { formatPath, isMap, structureProblems } from "./schema.ts";
@@ -21,10 +22,10 @@ export interface ParsedPolicy extends BuiltPolicy {
  * file is for messages, and its folder for relative hosts of files; nothing is read from the disk. `warn` is told what may be meant,
  * and seldom is.
  */
-export function parsePolicy(
-  text: string,
-  { file, warn }: { readonly file: string; readonly warn?: Warn },
-): Policy {
+export function parsePolicy(text: string, options: { readonly file: string; readonly warn?: Warn }): Policy {
+  if (typeof text !== "string") throw invalidType("text", "of type string", text);
+  if (typeof options?.file !== "string") throw invalidType("options.file", "of type string", options?.file);
+  const { file, warn } = options;
   const { policy, problems, warnings } = parseWithSource(text, file);
   if (problems.length > 0) throw new PolicyError(file, problems);
   for (const warning of warnings) warn?.(warning);

@@ -131,7 +131,10 @@ function holds(root: Root, host: string, { near, any, anywhere }: Held): string 
     (root.crossMounts ? any : near).get(root.identity) ??
     anywhere.find(({ device }) => root.crossMounts || device === "" || root.identity.startsWith(`${device}:`))
       ?.place;
-  return held && `${quoted(host)} holds ${held.what} (${held.path}), which no guest may reach`;
+  return (
+    held &&
+    `${quoted(host)} holds ${held.what} (${held.path}), which no guest may reach: put one of the two elsewhere`
+  );
 }
 
 /** The path, and where it leads to if it is a symbolic link. */
