@@ -61,6 +61,8 @@ export class NativeThread extends Worker {
   readonly #state: Int32Array;
   readonly #wake: (() => void) | undefined;
   #isStuck = false;
+  /** What it prints is lost. */
+  #isSilent = false;
   /** Somebody wants its end. */
   #isAsked = false;
 
@@ -110,6 +112,8 @@ export class NativeThread extends Worker {
   /** It keeps the process from nothing any more. What it prints from now on is lost: who reads that waits for it. */
   override unref(): void {
     super.unref();
+    if (this.#isSilent) return;
+    this.#isSilent = true;
     for (const stream of [this.stdout, this.stderr]) {
       // The thread may print all the same, or print no more and end: neither is an error here.
       stream.on("error", () => {});

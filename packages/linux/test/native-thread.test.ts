@@ -55,6 +55,13 @@ describe("a thread that loads koffi", () => {
   });
 });
 
+it("a thread that is held and let go of again and again keeps nothing of that", async () => {
+  const end = `
+    for (let i = 0; i < 20; i++) { thread.ref(); thread.unref(); }
+    process.exit(thread.stdout.listenerCount("error") > 1 ? 1 : 0);`;
+  expect(await endsAfter(100, NATIVE, end)).toBe(0);
+});
+
 describe("a thread that does not come back from a system call", () => {
   const stuck = stuckIn("inCalls(wait)");
 

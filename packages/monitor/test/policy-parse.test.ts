@@ -791,6 +791,14 @@ describe("a policy file", () => {
     return path;
   };
 
+  it("is no disk any more once it has been read: its text may take its time", () => {
+    mkdirSync(join(folder, "looked"));
+    const path = write("version: 1\nfiles: [{ guest: /data, host: ./looked, access: ro }]\n");
+    const looked: (string | undefined)[] = [];
+    readPolicy(path, [], (at) => void looked.push(at));
+    expect(looked.slice(0, 3)).toEqual([path, undefined, join(folder, "looked")]);
+  });
+
   it("takes hosts relative to the policy's folder, and wants them to be folders", () => {
     mkdirSync(join(folder, "data"));
     writeFileSync(join(folder, "plain"), "");

@@ -7,7 +7,7 @@
 //                                                                                                   it opened is closed)
 //
 // A disk may be slow, as long as it goes on. What is not a disk has no limit: the thread itself may take long to load, where the machine
-// is busy. While it is stuck, every question is refused at once: one thread is all that a dead disk can take.
+// is busy, and so may a long policy's text. While it is stuck, every question is refused at once: one thread is all that a dead disk can take.
 
 import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
@@ -161,10 +161,10 @@ export class Loader {
     });
   }
 
-  #looksAt(path: string): void {
-    this.#at = path;
+  #looksAt(path: string | undefined): void {
+    this.#at = path ?? "";
     this.#endLimit();
-    if (this.#waiting.size === 0) return;
+    if (path === undefined || this.#waiting.size === 0) return;
     this.#limit = new Deadline(LOAD_MS, () => {
       this.#stuck += this.#waiting.size;
       this.#refuseAll(new NoAnswerError(path));

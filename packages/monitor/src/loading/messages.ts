@@ -60,7 +60,7 @@ export type ToLoader = LoaderQuestion & { readonly id: number };
 
 export type FromLoader =
   /** What it looks at now: said where it does not come back. */
-  | { readonly kind: "at"; readonly path: string }
+  | { readonly kind: "at"; readonly path: string | undefined }
   | { readonly kind: "done"; readonly id: number; readonly value: unknown }
   | { readonly kind: "failed"; readonly id: number; readonly error: PackedError };
 

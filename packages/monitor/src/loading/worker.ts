@@ -20,7 +20,7 @@ const port = parentPort!;
 threadLoaded();
 
 const post = (message: FromLoader): void => port.postMessage(message);
-const at = (path: string): void => post({ kind: "at", path });
+const at = (path: string | undefined): void => post({ kind: "at", path });
 
 /** The YAML parser takes 100 ms to load: who brings policies along does without. */
 type Reading = typeof import("../policy/load.ts");

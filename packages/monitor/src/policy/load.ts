@@ -14,15 +14,11 @@ export interface JudgedPolicy {
   readonly warnings: readonly PolicyProblem[];
 }
 
-/**
- * A policy whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. `at` is told each path before
- * it is looked at.
- */
-export function readPolicy(
-  path: string,
-  kept: readonly KeptPlace[],
-  at: (path: string) => void,
-): JudgedPolicy {
+/** Told each path before it is looked at; undefined, before what is no look at a disk and may take its time. */
+export type LooksAt = (path: string | undefined) => void;
+
+/** A policy whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. */
+export function readPolicy(path: string, kept: readonly KeptPlace[], at: LooksAt): JudgedPolicy {
   at(path);
   let bytes: Buffer;
   try {
@@ -38,8 +34,9 @@ export function judgePolicy(
   bytes: Uint8Array,
   file: string,
   kept: readonly KeptPlace[],
-  at: (path: string) => void,
+  at: LooksAt,
 ): JudgedPolicy {
+  at(undefined);
   const { policy, folders, source, warnings, problems: ofText } = parseWithSource(decode(bytes, file), file);
   const problems = [...ofText];
   const complain = (index: number, message: string): void => {
