@@ -1,12 +1,32 @@
 import { defineConfig } from "vitest/config";
 
-// Real sockets, processes and memory: files run one at a time, each in a process of its own.
+// Real sockets, processes and memory: each file runs in a process of its own, two at a time. What looks at the whole machine, stops
+// it, floods it or fills it runs afterwards, one file at a time.
+const ALONE = [
+  "test/hostile/**/*.test.ts",
+  "test/faults/{life,monitor,stopped}.test.ts",
+  "test/network/kernel-memory.test.ts",
+  "packages/linux/test/native-thread.test.ts",
+];
+
+const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000 } as const;
+
 export default defineConfig({
   test: {
-    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
-    pool: "forks",
-    fileParallelism: false,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "beside",
+          include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: [...ALONE, "**/node_modules/**"],
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: { ...shared, name: "alone", include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 });
