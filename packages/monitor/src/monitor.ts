@@ -36,7 +36,14 @@ import { formatProblem } from "./policy/errors.ts";
 import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
-import type { FromReactor, ReactorMemory, ReactorOptions, Refusal, ToReactor } from "./reactor/messages.ts";
+import type {
+  FromReactor,
+  GuestLife,
+  ReactorMemory,
+  ReactorOptions,
+  Refusal,
+  ToReactor,
+} from "./reactor/messages.ts";
 import { RegionThread } from "./regions/thread.ts";
 import { turnAway } from "./socket-link.ts";
 import { mapVmMemory, NotARegionError, VmMemoryError } from "./vm-memory.ts";
@@ -652,11 +659,24 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     else this.#ready.reject(error);
   }
 
+  /** Each is told, also where somebody who listens throws. */
+  #onLives(lines: readonly GuestLife[]): void {
+    let at = 0;
+    try {
+      while (at < lines.length) this.#onMessage(lines[at++]!);
+    } finally {
+      if (at < lines.length) this.#onLives(lines.slice(at));
+    }
+  }
+
   #onMessage(message: FromReactor): void {
     const log = this.#log;
     switch (message.kind) {
       case "ready":
         this.#ready.resolve();
+        return;
+      case "lives":
+        this.#onLives(message.lines);
         return;
       case "guest":
         log.debug({ guest: message.guest, pid: message.pid }, "guest connected");

@@ -74,13 +74,19 @@ export interface Refusal {
   readonly errno: number;
 }
 
+/** A guest has come, has attached, is gone. */
+export type GuestLife =
+  | { readonly kind: "guest"; readonly guest: string; readonly pid: number }
+  | { readonly kind: "attached"; readonly guest: string }
+  | { readonly kind: "detached"; readonly guest: string; readonly reason: string };
+
 export type FromReactor =
   | { readonly kind: "ready" }
   /** The policy posted last is in force. */
   | { readonly kind: "policy" }
-  | { readonly kind: "guest"; readonly guest: string; readonly pid: number }
-  | { readonly kind: "attached"; readonly guest: string }
-  | { readonly kind: "detached"; readonly guest: string; readonly reason: string }
+  | GuestLife
+  /** Several of these, in their order (posts.ts). */
+  | { readonly kind: "lives"; readonly lines: readonly GuestLife[] }
   /** `required`, here and below: the line must be written. */
   | ({ readonly kind: "refused"; readonly required?: boolean } & Refusal)
   | {

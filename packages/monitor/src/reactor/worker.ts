@@ -27,6 +27,7 @@ import { HostSurroundings } from "../surroundings.ts";
 import { Vm, type VmHost } from "../vm.ts";
 import { Counters } from "./counters.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
+import { Posts } from "./posts.ts";
 import { Reactor } from "./reactor.ts";
 
 /** How often a stopping monitor looks whether its transfers are done. */
@@ -50,8 +51,10 @@ let nextGuest = 1;
 let stopping = false;
 let stopped = false;
 
+const posts = new Posts(reactor, (message) => port.postMessage(message));
+
 function post(message: FromReactor): void {
-  port.postMessage(message);
+  posts.post(message);
 }
 
 const disk = new DiskPool(reactor, options.disk);
@@ -356,6 +359,7 @@ process.on("uncaughtExceptionMonitor", () => {
       // What is broken may be this guest; the error that ends this thread is the first.
     }
   }
+  posts.flush();
   beginnings.close();
   host.partings.close();
 });
