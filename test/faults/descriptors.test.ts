@@ -17,7 +17,7 @@ import { connectAs, noUsers, openToAll } from "../helpers/users.ts";
 import { until } from "../helpers/wait.ts";
 
 /** RLIMIT_NOFILE of the monitor. */
-const LIMIT = 312;
+const LIMIT = 304;
 const EMFILE = 24;
 const [GREEDY, MODEST] = [65534, 1];
 /** So many silent addresses has a name: each connect to it makes as many sockets, one in a quarter of a second. */
