@@ -182,7 +182,7 @@ test("no package looks at what Node keeps to itself, which a minor version of it
   );
   expect(files.length).toBeGreaterThan(100);
   const looks = files.filter((name) =>
-    /_(?:readable|writable)State|\._(?:handle|events)\b|process\.binding/.test(
+    /_(?:readable|writable)State|\._(?:handle|events|connections)\b|process\.binding/.test(
       readFileSync(new URL(name, packages), "utf8"),
     ),
   );
