@@ -476,6 +476,8 @@ describe("a peer of a stream that is cut off gets a RST, and never an end,", () 
     }
     await until("all connections", () => server.sockets.length === 500);
     const ends = Promise.all(server.sockets.map((socket) => howItEnds(socket, HANG_MS)));
+    // Node takes a RST that it sees together with bytes for an end.
+    await until("the bytes", () => server.sockets.every((socket) => socket.bytesRead > 0));
     writeFileSync(env.FAIL_FILE, "");
     await turnReactor();
     await until("the failure", () => monitor.errors.includes("injected into reactor"), HANG_MS);
