@@ -3,6 +3,7 @@
 // A signal that comes before Node runs this file, some 30 ms after its start, has the effect that Node gives it.
 
 const inspector = require("node:inspector");
+const v8 = require("node:v8");
 const { replaceStreams } = require("./streams.js");
 
 /** Commands with a monitor in this process, for as long as it runs. */
@@ -16,6 +17,10 @@ const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"];
 const DEBUGGER_LOOKS_MS = [0, 1, 10, 100, 1000];
 /** Long enough for the thread that has seen the signal to ask for it. */
 const DEBUGGER_ASKED_MS = 2;
+
+// A process that ends while V8 compiles on another thread may wait for that thread, and it for a collection by this one, for ever: one of
+// some 800 ends with Node 24 (nodejs/node#54918). Node 20 has this off.
+v8.setFlagsFromString("--no-concurrent-sparkplug");
 
 const isServing = SERVING.includes(process.argv[2]);
 const kept = [];
