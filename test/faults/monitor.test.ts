@@ -207,7 +207,8 @@ describe("ringway monitor", () => {
       "monitor",
       ...["--policy", file, "--listen", path, ...options],
     ]);
-    await until("the monitor to be ready", () => program.errors.includes("monitor is ready"));
+    // It takes a second, and several on a busy machine.
+    await until("the monitor to be ready", () => program.errors.includes("monitor is ready"), 20_000);
     return program;
   }
 
