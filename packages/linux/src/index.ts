@@ -16,7 +16,6 @@ export { type PathLike, type Scratch, scratch } from "./libc.ts";
 export {
   type Mapping,
   type MappingPlace,
-  makeMapping,
   Seal,
   sealSize,
   sealsOf,

@@ -21,7 +21,7 @@
 //  3. closes the descriptor: the region's pages are free as soon as the other side lets go of them too;
 //  4. unmaps those zero pages when the buffer, and so every typed array on it, has been collected.
 // 2 and 3 take the time of the pages that were touched, 90 ms for 256 MiB: a thread that must not stand still has another do them
-// (MemoryWorks), and keeps the buffer until that is done, so that V8's range is nobody else's before.
+// (Unmake), and keeps the buffer until that is done, so that V8's range is nobody else's before.
 // The pages of step 2 cost address space only, unless something stale writes to them. At its address, what is never disposed
 // is never unmapped, not even when its thread ends: another one may have been told of it. That is why there are two mappings, and
 // no system call uses the one that goes with V8's range.
@@ -56,11 +56,8 @@ export class UnsafeMemoryError extends Error {
   readonly code: "ERR_RINGWAY_UNSAFE_MEMORY" = "ERR_RINGWAY_UNSAFE_MEMORY";
 }
 
-/** Another thread that makes and unmakes mappings (makeMapping, unmakeMapping). Both call back in a later turn. */
-export interface MemoryWorks {
-  make(name: string, bytes: number, viewAddress: number, done: (made: Mapping | Error) => void): void;
-  unmake(mapping: Mapping, done: () => void): void;
-}
+/** Has a mapping unmade (unmakeMapping), here or by another thread, and calls back when it is. */
+export type Unmake = (mapping: Mapping, done: () => void) => void;
 
 export interface FromFdOptions {
   /** False: take memory that the other side can truncate, and with it kill this process. Default true. */
@@ -78,7 +75,7 @@ export class SharedMemory implements Disposable {
   /** The address of byte 0, for system calls. Only for use while this object is not disposed, or retained. */
   readonly address: number;
   /** Undefined: it is another thread's. */
-  readonly #unmake: MemoryWorks["unmake"] | undefined;
+  readonly #unmake: Unmake | undefined;
   #fd: number;
   #buffer: ArrayBufferLike;
   #holders = 1;
@@ -88,7 +85,7 @@ export class SharedMemory implements Disposable {
     fd: number,
     { address, bytes }: MappingPlace,
     buffer: ArrayBufferLike,
-    unmake: MemoryWorks["unmake"] | undefined,
+    unmake: Unmake | undefined,
   ) {
     this.#fd = fd;
     this.address = address;
@@ -99,47 +96,19 @@ export class SharedMemory implements Disposable {
 
   /**
    * New memory, all zero, of `bytes` (a multiple of the page size), sealed against shrinking, growing and further seals.
-   * `name` shows in /proc/<pid>/maps and fd. Throws SystemError (ENOMEM, EMFILE, EINVAL).
+   * `name` shows in /proc/<pid>/maps and fd; `unmake` does what takes long at its end. Throws SystemError (ENOMEM, EMFILE, EINVAL).
    */
-  static create(name: string, bytes: number): SharedMemory {
+  static create(name: string, bytes: number, unmake: Unmake = unmakeHere): SharedMemory {
     requireSize(bytes);
     const reserved = reserve(bytes);
     const mapping = makeMapping(name, bytes, viewAddressOf(reserved));
     try {
-      return new SharedMemory(mapping.fd, mapping, reserved ?? viewOf(mapping.address, bytes), unmakeHere);
+      return new SharedMemory(mapping.fd, mapping, reserved ?? viewOf(mapping.address, bytes), unmake);
     } catch (error) {
       unmakeMapping(mapping);
       unmap(mapping);
       throw error;
     }
-  }
-
-  /** create(), with all that may take long done by `works`. `done` gets the memory, or what create() throws. */
-  static createBy(
-    works: MemoryWorks,
-    name: string,
-    bytes: number,
-    done: (made: SharedMemory | Error) => void,
-  ): void {
-    requireSize(bytes);
-    const reserved = reserve(bytes);
-    works.make(name, bytes, viewAddressOf(reserved), (mapping) => {
-      if (mapping instanceof Error) {
-        done(mapping);
-        return;
-      }
-      let buffer: ArrayBufferLike;
-      try {
-        buffer = reserved ?? viewOf(mapping.address, bytes);
-      } catch (error) {
-        works.unmake(mapping, () => {
-          unmap(mapping);
-          done(error as Error);
-        });
-        return;
-      }
-      done(new SharedMemory(mapping.fd, mapping, buffer, (unmade, over) => works.unmake(unmade, over)));
-    });
   }
 
   /**

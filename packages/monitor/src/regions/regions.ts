@@ -17,10 +17,9 @@ import {
   EPOLLIN,
   fstat,
   type Mapping,
-  type MemoryWorks,
-  makeMapping,
   ringEventfd,
   SharedMemory,
+  type Unmake,
   unmakeMapping,
 } from "@ringway/linux";
 import type { Account } from "../accounts.ts";
@@ -87,39 +86,32 @@ export class Regions {
       // There is room for it, once others of its key have gone.
       if (account.leavingBytes > 0 && account.regionBytes > bytesTotal) continue;
       this.#requests.delete(request);
-      SharedMemory.createBy(this.#worksFor(account), request.name, request.bytes, request.done);
+      request.done(this.#makeNow(request));
     }
   }
 
-  #worksFor(account: Account): MemoryWorks {
-    const gone = (bytes: number): void => {
+  #makeNow({ account, name, bytes }: RegionRequest): SharedMemory | Error {
+    const gone = (): void => {
       account.regions--;
       account.regionBytes -= bytes;
       account.release();
     };
-    return {
-      make: (name, bytes, viewAddress, done) => {
-        let made: Mapping | Error;
-        try {
-          made = makeMapping(name, bytes, viewAddress);
-        } catch (error) {
-          gone(bytes);
-          made = error as Error;
-        }
-        done(made);
-      },
-      unmake: (mapping, done) => {
-        const { bytes } = mapping;
-        account.leavingBytes += bytes;
-        this.#unmake(mapping, () => {
-          account.leavingBytes -= bytes;
-          gone(bytes);
-          done();
-          this.#unmade();
-          this.#begin();
-        });
-      },
+    const unmake: Unmake = (mapping, done) => {
+      account.leavingBytes += bytes;
+      this.#unmake(mapping, () => {
+        account.leavingBytes -= bytes;
+        gone();
+        done();
+        this.#unmade();
+        this.#begin();
+      });
     };
+    try {
+      return SharedMemory.create(name, bytes, unmake);
+    } catch (error) {
+      gone();
+      return error as Error;
+    }
   }
 
   #unmake(mapping: Mapping, unmade: () => void): void {
