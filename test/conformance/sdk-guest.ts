@@ -33,7 +33,7 @@ export const SDK_CASES = [
 /** Cases of these that cannot pass over it, and why. */
 export const SDK_LEAVES_OUT: Readonly<Record<string, string>> = {
   "through: after close the guest touches the block no more":
-    "a stream that ended well lingers until the host has taken its bytes (packages/guest/src/channel.ts)",
+    "a stream that ended well lingers until the host has taken its bytes (packages/guest/src/stream/stream.ts)",
 };
 
 const unsupported: Reply = { unsupported: true };

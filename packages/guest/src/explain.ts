@@ -3,8 +3,8 @@
 import { ConnectRequest, encodeUtf8, fileMessages, ListenRequest, Protocol, parseIp } from "@ringway/control";
 import { invalidType } from "./argument-errors.ts";
 import { RingwayError } from "./errors.ts";
-import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./paths.ts";
-import { portNumber } from "./socket-arguments.ts";
+import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./files/paths.ts";
+import { portNumber } from "./net/socket-arguments.ts";
 
 /** One thing to ask the policy about. */
 export type ExplainTarget =

@@ -27,27 +27,27 @@ import {
   attachmentOf,
   attachSocket,
   retry,
-} from "./attach.ts";
-import type { ConnectOptions, StreamOptions } from "./connect.ts";
-import { Engine } from "./engine.ts";
+} from "./attach/attach.ts";
+import { type AttachIvshmem, attachIvshmem } from "./attach/ivshmem.ts";
 import { codeOf, detachedError, RingwayError } from "./errors.ts";
 import { type ExplainTarget, explainBody } from "./explain.ts";
-import type { AbortOptions } from "./fs.ts";
-import { GuestFiles } from "./guest-files.ts";
+import type { AbortOptions } from "./files/fs.ts";
+import { GuestFiles } from "./files/guest-files.ts";
+import type { ConnectOptions, StreamOptions } from "./net/connect.ts";
 import {
   type Connector,
   type ConnectorInit,
   createConnector,
   GuestHttpAgent,
   GuestHttpsAgent,
-} from "./http.ts";
-import { type AttachIvshmem, attachIvshmem } from "./ivshmem.ts";
-import type { ListenOptions, ServerOptions } from "./listen.ts";
-import { decodeNothing } from "./open-channel.ts";
-import { serve } from "./serve.ts";
-import { GuestServer } from "./server.ts";
-import { GuestSocket } from "./socket.ts";
-import { callArguments, requireSignal, requireTime } from "./socket-arguments.ts";
+} from "./net/http.ts";
+import type { ListenOptions, ServerOptions } from "./net/listen.ts";
+import { serve } from "./net/serve.ts";
+import { GuestServer } from "./net/server.ts";
+import { GuestSocket } from "./net/socket.ts";
+import { callArguments, requireSignal, requireTime } from "./net/socket-arguments.ts";
+import { Engine } from "./stream/engine.ts";
+import { decodeNothing } from "./stream/open-stream.ts";
 
 export interface AttachOptions extends AbortOptions {
   /** Time limit, in milliseconds. Default 10 seconds. */

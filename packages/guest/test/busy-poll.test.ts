@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { BusyPoll } from "../src/busy-poll.ts";
+import { BusyPoll } from "../src/stream/busy-poll.ts";
 
 let nowMs = 0;
 beforeEach(() => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { takeChunk } from "../src/chunks.ts";
+import { takeChunk } from "../src/stream/chunks.ts";
 
 it("has the length that was asked for", () => {
   for (const bytes of [0, 1, 2047, 2048, 16_384, 65_536, 262_144, 1 << 20])

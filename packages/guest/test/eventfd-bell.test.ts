@@ -13,7 +13,7 @@ import {
   unixPair,
 } from "@ringway/linux";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { EventfdBell } from "../src/eventfd-bell.ts";
+import { EventfdBell } from "../src/attach/eventfd-bell.ts";
 
 interface Doorbell {
   readonly bell: EventfdBell;

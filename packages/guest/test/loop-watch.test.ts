@@ -14,7 +14,7 @@ import {
 } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { openPty } from "../../linux/test/pty.ts";
-import { LoopWatch } from "../src/loop-watch.ts";
+import { LoopWatch } from "../src/attach/loop-watch.ts";
 
 const FILE = join(tmpdir(), `ringway-loop-watch-${process.pid}`);
 const unheard = (): never => expect.unreachable();

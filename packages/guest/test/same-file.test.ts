@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Guest } from "@ringway/guest";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { isOneFile } from "../src/same-file.ts";
-import type { GuestStats } from "../src/stats.ts";
+import { isOneFile } from "../src/files/same-file.ts";
+import type { GuestStats } from "../src/files/stats.ts";
 import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
 
 let host: TestMonitor;

@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Turns } from "../src/turns.ts";
+import { Turns } from "../src/files/turns.ts";
 import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
 
 let host: TestMonitor;

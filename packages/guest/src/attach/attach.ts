@@ -1,0 +1,149 @@
+// Getting a region and a bell: through a monitor's attach socket, or from the caller.
+
+import {
+  decodeHello,
+  HELLO_BYTES,
+  HELLO_DESCRIPTORS,
+  HelloDescriptor,
+  type RegionMemory,
+  regionMemory,
+} from "@ringway/control";
+import { closeFd, connectUnix, Errno, isPollable, receiveWithFds, SharedMemory } from "@ringway/linux";
+import { delay, throwIfAborted } from "../abort.ts";
+import { type ErrorContext, errnoError, resetError } from "../errors.ts";
+import type { GuestBell } from "./bell.ts";
+import { EventfdBell } from "./eventfd-bell.ts";
+
+/** A region and a bell that the caller brings: a VM's, or a test's. */
+export interface AttachMemory {
+  readonly memory: ArrayBufferLike | SharedMemory | Uint8Array;
+  readonly doorbell: GuestBell;
+}
+
+/** A connection to a monitor's attach socket that somebody else made: inherited from `ringway run`, for one. It is taken over. */
+export interface AttachDescriptor {
+  readonly fd: number;
+}
+
+/** What a guest runs on. */
+export interface Attachment {
+  readonly memory: RegionMemory;
+  readonly bell: GuestBell;
+  /** Lets go of the memory, after the bell. */
+  release(): void;
+  /** A monitor that leaves amid the attach is succeeded by another on the same memory: attach to that. */
+  readonly monitorReturns?: true;
+}
+
+const LONGEST_PAUSE_MS = 16;
+
+export function attachmentOf({ memory, doorbell }: AttachMemory): Attachment {
+  if (memory instanceof SharedMemory) {
+    const hold = memory.retain();
+    return { memory: regionMemory(memory.buffer), bell: doorbell, release: () => hold[Symbol.dispose]() };
+  }
+  return { memory: viewsOf(memory), bell: doorbell, release: () => {} };
+}
+
+function viewsOf(memory: ArrayBufferLike | Uint8Array): RegionMemory {
+  if (!ArrayBuffer.isView(memory)) return regionMemory(memory);
+  const { buffer, byteOffset, byteLength } = memory;
+  return { words: new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4)), bytes: memory };
+}
+
+/** Connects to a monitor and takes what it hands over. */
+export async function attachSocket(
+  path: string,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<Attachment> {
+  const context: ErrorContext = { syscall: "connect", path };
+  const socket = await retry(deadline, signal, context, () => tryConnect(path));
+  return await attachDescriptor(socket, deadline, signal, path);
+}
+
+/** Takes over a connection to a monitor's attach socket, also when it throws. */
+export async function attachDescriptor(
+  socket: number,
+  deadline: number,
+  signal: AbortSignal | undefined,
+  path?: string,
+): Promise<Attachment> {
+  const context: ErrorContext = { syscall: "attach", path };
+  const fds: number[] = [];
+  try {
+    const message = await retry(deadline, signal, context, () => {
+      const received = receiveWithFds(socket, HELLO_BYTES, HELLO_DESCRIPTORS);
+      if (received === -Errno.EAGAIN) return undefined;
+      if (typeof received === "number") throw errnoError(-received, { ...context, syscall: "recvmsg" });
+      return received;
+    });
+    fds.push(...message.fds);
+    if (message.bytes.length === 0) {
+      throw resetError("attach", new Error("the monitor closed the attach socket without a word"));
+    }
+    const hello = decodeHello(message.bytes);
+    if (hello.errno !== 0) throw errnoError(hello.errno, context, undefined, noPlace(hello.errno));
+    if (fds.length !== HELLO_DESCRIPTORS) {
+      throw resetError("attach", new Error(`the hello came with ${fds.length} descriptors`));
+    }
+    const [region, ring, rung] = [
+      fds[HelloDescriptor.REGION]!,
+      fds[HelloDescriptor.BELL_TO_HOST]!,
+      fds[HelloDescriptor.BELL_TO_GUEST]!,
+    ];
+    if (!isPollable(rung)) {
+      throw resetError("attach", new Error("the hello came with a doorbell that cannot be waited for"));
+    }
+    // fromFd takes the descriptor over, also when it throws.
+    fds.splice(fds.indexOf(region), 1);
+    const memory = SharedMemory.fromFd(region);
+    fds.length = 0;
+    const bell = new EventfdBell(ring, rung, socket);
+    return { memory: regionMemory(memory.buffer), bell, release: () => memory[Symbol.dispose]() };
+  } catch (error) {
+    for (const fd of fds) closeFd(fd);
+    closeFd(socket);
+    throw error;
+  }
+}
+
+/** A descriptor, or undefined while the monitor's backlog is full. */
+function tryConnect(path: string): number | undefined {
+  try {
+    return connectUnix(path, 1);
+  } catch (error) {
+    const { code, errno } = error as { code?: string; errno?: number };
+    if (code === "ETIMEDOUT") return undefined;
+    if (errno === undefined) throw error;
+    const isAbsent = errno === Errno.ECONNREFUSED || errno === Errno.ENOENT;
+    const reason = isAbsent ? "no monitor listens there" : undefined;
+    throw errnoError(errno, { syscall: "connect", path }, error, reason);
+  }
+}
+
+/** Whose limit it is that turns a guest away: its errno reads as if it were the process's own. */
+function noPlace(errno: number): string | undefined {
+  if (errno !== Errno.EMFILE && errno !== Errno.ENOMEM) return undefined;
+  const limits =
+    errno === Errno.EMFILE
+      ? "limits.guests of its policy, --max-guests"
+      : "limits.regionBytesTotal of its policy";
+  return `the monitor has no room for another guest (${limits}, or what its host gives it); its log says which`;
+}
+
+/** Asks again, with growing pauses, until there is a result, the time is over, or the signal aborts. */
+export async function retry<T>(
+  deadline: number,
+  signal: AbortSignal | undefined,
+  context: ErrorContext,
+  attempt: () => T | undefined,
+): Promise<T> {
+  for (let pauseMs = 1; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
+    throwIfAborted(signal);
+    const result = attempt();
+    if (result !== undefined) return result;
+    if (performance.now() >= deadline) throw errnoError(Errno.ETIMEDOUT, context);
+    await delay(pauseMs, signal);
+  }
+}

@@ -1,0 +1,239 @@
+// File names: stat, readdir, mkdir and so on, all over one stream that is opened when it is first needed and then kept.
+
+import {
+  Done,
+  encodeUtf8,
+  type Frame,
+  fsMessages,
+  type Message,
+  Protocol,
+  StatReply,
+} from "@ringway/control";
+import { throwIfAborted, unlessAborted } from "../abort.ts";
+import { fileMode } from "../argument-errors.ts";
+import type { ErrorContext } from "../errors.ts";
+import type { Engine } from "../stream/engine.ts";
+import { decodeNothing, openChannel } from "../stream/open-stream.ts";
+import { isNoRoom, type Resource, type Rings, ringWish } from "../stream/room.ts";
+import { Rpc, unexpected } from "../stream/rpc.ts";
+import { guestPath, type PathLike } from "./paths.ts";
+import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
+import { Turns } from "./turns.ts";
+
+/** What every operation takes. An abort stops the wait; what the host has begun, it still does. */
+export interface AbortOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+export interface MkdirOptions extends AbortOptions {
+  readonly recursive?: boolean | undefined;
+  readonly mode?: number | string | undefined;
+}
+export interface ReaddirOptions extends AbortOptions {
+  /** Entries, not names. Default false. */
+  readonly withFileTypes?: boolean | undefined;
+  /** Of the folders below too, as paths from this one. Symbolic links are not followed. Default false. */
+  readonly recursive?: boolean | undefined;
+  /** "buffer" gives Buffers. Default "utf8". */
+  readonly encoding?: BufferEncoding | "buffer" | null | undefined;
+}
+
+/**
+ * What readdir() found: an array, which also says how many names it left out, because they are not UTF-8 and no guest could use
+ * them. A folder that holds nothing else lists as empty, and is not.
+ */
+export interface Listing<T> extends Array<T> {
+  readonly skipped: number;
+}
+
+/** `skipped` does not show where the array is printed, compared or copied. */
+export function listing<T>(entries: T[], skipped: number): Listing<T> {
+  return Object.defineProperty(entries, "skipped", { value: skipped }) as Listing<T>;
+}
+
+/** Reached seldom; pipelined. */
+const RINGS: Rings = { toHostBytes: 64 * 1024, toGuestBytes: 64 * 1024 };
+
+export class GuestFs {
+  /** Calls that hold a file while they open a second. */
+  readonly pairs: Turns = new Turns();
+  readonly #engine: Engine;
+  #rpc: Rpc | undefined;
+  #opening: Promise<Rpc> | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** `syscall`: what the program asked for, where this is a part of it. */
+  async stat(path: PathLike, options: AbortOptions = {}, syscall = "stat"): Promise<GuestStats> {
+    return new GuestStats(await this.statReply(path, options, syscall));
+  }
+
+  async lstat(path: PathLike, options: AbortOptions = {}, syscall = "lstat"): Promise<GuestStats> {
+    return new GuestStats(await this.lstatReply(path, options, syscall));
+  }
+
+  statReply(path: PathLike, options: AbortOptions, syscall = "stat"): Promise<StatReply> {
+    return this.#path(fsMessages.Stat, path, syscall, StatReply, options);
+  }
+
+  lstatReply(path: PathLike, options: AbortOptions, syscall = "lstat"): Promise<StatReply> {
+    return this.#path(fsMessages.Lstat, path, syscall, StatReply, options);
+  }
+
+  async readdir(
+    path: PathLike,
+    options: AbortOptions = {},
+    syscall = "scandir",
+  ): Promise<Listing<GuestDirent>> {
+    const text = guestPath(path, syscall);
+    return await this.#withRoom("file", () => this.#list(text, { syscall, path: text }, options), options);
+  }
+
+  async #list(text: string, context: ErrorContext, options: AbortOptions): Promise<Listing<GuestDirent>> {
+    const found: GuestDirent[] = [];
+    let skipped = 0;
+    const rpc = await this.#open(options.signal);
+    const onReply = (frame: Frame): boolean => {
+      if (frame.type !== fsMessages.Entries.type) throw unexpected(frame);
+      const part = fsMessages.Entries.decode(frame.payload);
+      for (const { name, kind } of part.entries) found.push(new GuestDirent(name, text, kind));
+      skipped += part.skipped;
+      return !part.more;
+    };
+    await rpc.calls(fsMessages.ReadDir, { path: text }, context, options.signal, onReply);
+    return listing(found, skipped);
+  }
+
+  mkdir(path: PathLike, options: MkdirOptions = {}): Promise<void> {
+    const text = guestPath(path, "mkdir");
+    const mode = fileMode(options.mode, "mode", 0o777);
+    const request = { mode, parents: options.recursive ?? false, path: text };
+    return this.#done(fsMessages.Mkdir, request, { syscall: "mkdir", path: text }, options);
+  }
+
+  async unlink(path: PathLike, options: AbortOptions = {}): Promise<void> {
+    await this.#path(fsMessages.Unlink, path, "unlink", Done, options);
+  }
+
+  async rmdir(path: PathLike, options: AbortOptions = {}): Promise<void> {
+    await this.#path(fsMessages.Rmdir, path, "rmdir", Done, options);
+  }
+
+  rename(from: PathLike, to: PathLike, options: AbortOptions = {}): Promise<void> {
+    const request = { from: guestPath(from, "rename", "oldPath"), to: guestPath(to, "rename", "newPath") };
+    const context = { syscall: "rename", path: request.from, dest: request.to };
+    return this.#done(fsMessages.Rename, request, context, options);
+  }
+
+  symlink(target: PathLike, path: PathLike, options: AbortOptions = {}): Promise<void> {
+    const request = { target: guestPath(target, "symlink", "target"), path: guestPath(path, "symlink") };
+    const context = { syscall: "symlink", path: request.target, dest: request.path };
+    return this.#done(fsMessages.Symlink, request, context, options);
+  }
+
+  async readlink(path: PathLike, options: AbortOptions = {}): Promise<string> {
+    const reply = await this.#path(fsMessages.Readlink, path, "readlink", fsMessages.Target, options);
+    return reply.target;
+  }
+
+  chmod(path: PathLike, mode: number | string, options: AbortOptions = {}): Promise<void> {
+    const text = guestPath(path, "chmod");
+    const request = { mode: fileMode(mode, "mode"), path: text };
+    return this.#done(fsMessages.Chmod, request, { syscall: "chmod", path: text }, options);
+  }
+
+  utimes(path: PathLike, accessed: Time, modified: Time, options: AbortOptions = {}): Promise<void> {
+    const text = guestPath(path, "utime");
+    const times = { accessed: toTimestamp(accessed, "atime"), modified: toTimestamp(modified, "mtime") };
+    const request = { ...times, path: text };
+    return this.#done(fsMessages.Utimes, request, { syscall: "utime", path: text }, options);
+  }
+
+  async statfs(path: PathLike, options: AbortOptions = {}): Promise<GuestStatFs> {
+    const reply = await this.#path(fsMessages.Statfs, path, "statfs", fsMessages.StatfsReply, options);
+    return {
+      type: 0,
+      bsize: reply.blockBytes,
+      blocks: reply.blocks,
+      bfree: reply.blocksFree,
+      bavail: reply.blocksAvailable,
+      files: reply.files,
+      ffree: reply.filesFree,
+    };
+  }
+
+  /** Ends the stream, if there is one. */
+  close(): void {
+    this.#rpc?.close();
+  }
+
+  async #path<R>(
+    kind: Message<fsMessages.PathRequest>,
+    path: PathLike,
+    syscall: string,
+    reply: Message<R>,
+    { signal }: AbortOptions,
+  ): Promise<R> {
+    const text = guestPath(path, syscall);
+    const context = { syscall, path: text };
+    const ask = async (): Promise<R> => {
+      const rpc = await this.#open(signal);
+      return await rpc.call(kind, { path: text }, reply, context, signal);
+    };
+    return await this.#withRoom("request", ask, { signal });
+  }
+
+  async #done<T>(
+    kind: Message<T>,
+    request: T,
+    context: ErrorContext,
+    { signal }: AbortOptions,
+  ): Promise<void> {
+    const ask = async (): Promise<void> => {
+      const rpc = await this.#open(signal);
+      await rpc.call(kind, request, Done, context, signal);
+    };
+    await this.#withRoom("request", ask, { signal });
+  }
+
+  /** Names need no room as a rule, so they do not stand in line; where the host has none (a listing is an open file), they wait their turn. */
+  async #withRoom<T>(lacks: Resource, ask: () => Promise<T>, { signal }: AbortOptions): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isNoRoom(error)) throw error;
+    }
+    const attempt = (hasStream: () => void): Promise<T> => {
+      hasStream();
+      return ask();
+    };
+    return await this.#engine.room.run(lacks, attempt, signal);
+  }
+
+  /** The stream, opened if it is not there. One caller's abort does not take it from the others. */
+  async #open(signal: AbortSignal | undefined): Promise<Rpc> {
+    this.#engine.check();
+    throwIfAborted(signal);
+    if (this.#rpc !== undefined) return this.#rpc;
+    this.#opening ??= this.#connect().finally(() => {
+      this.#opening = undefined;
+    });
+    return await unlessAborted(this.#opening, signal);
+  }
+
+  async #connect(): Promise<Rpc> {
+    const request = {
+      protocol: Protocol.FS,
+      body: encodeUtf8(""),
+      rings: ringWish(undefined, RINGS),
+      context: { syscall: "fs" },
+    };
+    const { channel } = await openChannel(this.#engine, request, decodeNothing);
+    const rpc = new Rpc(channel, (ended) => {
+      if (this.#rpc === ended) this.#rpc = undefined;
+    });
+    this.#rpc = rpc.ended ? undefined : rpc;
+    return rpc;
+  }
+}

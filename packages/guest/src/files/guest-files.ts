@@ -1,0 +1,390 @@
+// A guest's files: what node:fs/promises has, on the tree that the host's policy gives. Guest is this and the network.
+//
+// What the protocol has no request for fails with ENOSYS and says why; that is a short list, at the end of the class.
+
+import { EventEmitter } from "node:events";
+import { constants } from "node:fs";
+import { posix } from "node:path";
+import { encoded, encodingOf, integer, optionsOf } from "../argument-errors.ts";
+import { RingwayError, unsupported } from "../errors.ts";
+import type { Engine } from "../stream/engine.ts";
+import { type CpOptions, copy } from "./copy.ts";
+import { copyFile } from "./copy-file.ts";
+import { GuestDir, type OpendirOptions } from "./dir.ts";
+import { GuestFile, type OpenFileOptions } from "./file.ts";
+import type { FileData } from "./file-data.ts";
+import {
+  FileReadStream,
+  FileWriteStream,
+  type ReadStreamOptions,
+  type WriteStreamOptions,
+} from "./file-streams.ts";
+import {
+  type AbortOptions,
+  GuestFs,
+  type Listing,
+  listing,
+  type MkdirOptions,
+  type ReaddirOptions,
+} from "./fs.ts";
+import { access, makeFolder, makeTemporary, realPath } from "./names.ts";
+import { guestPath, type OpenFlags, type PathLike } from "./paths.ts";
+import {
+  GuestBigIntStats,
+  type GuestDirent,
+  type GuestStatFs,
+  GuestStats,
+  named,
+  type StatOptions,
+  type Time,
+} from "./stats.ts";
+import { listTree, type RmOptions, remove } from "./tree.ts";
+import { type ReadFileOptions, readWhole, type WriteFileOptions, writeWhole } from "./whole-file.ts";
+
+export interface EncodingOptions extends AbortOptions {
+  readonly encoding?: BufferEncoding | "buffer" | null | undefined;
+}
+
+type InNumbers = StatOptions & { readonly bigint?: false | undefined };
+type InBigInts = StatOptions & { readonly bigint: true };
+
+const MAX_ID = 0xffff_ffff;
+
+export abstract class GuestFiles<
+  Events extends Record<keyof Events, unknown[]>,
+> extends EventEmitter<Events> {
+  /** As fs.constants. */
+  readonly constants: typeof constants = constants;
+  readonly #engine: Engine;
+  readonly #fs: GuestFs;
+
+  protected constructor(engine: Engine) {
+    super();
+    this.#engine = engine;
+    this.#fs = new GuestFs(engine);
+  }
+
+  /** Ends the stream of names. */
+  protected closeFiles(): void {
+    this.#fs.close();
+  }
+
+  /** Opens a file. */
+  async open(
+    path: PathLike,
+    flags?: OpenFlags | null,
+    mode?: number | string | null,
+    options: OpenFileOptions = {},
+  ): Promise<GuestFile> {
+    return await GuestFile.open(this.#engine, this.#fs, path, flags, mode, options);
+  }
+
+  /** Reads a file, an open one from its position on, or a range of one: a Buffer, or text where an encoding is given. */
+  readFile(
+    path: PathLike | GuestFile,
+    options?: (ReadFileOptions & { encoding?: null | undefined }) | null,
+  ): Promise<Buffer>;
+  readFile(
+    path: PathLike | GuestFile,
+    options: BufferEncoding | (ReadFileOptions & { encoding: BufferEncoding }),
+  ): Promise<string>;
+  readFile(
+    path: PathLike | GuestFile,
+    options?: BufferEncoding | ReadFileOptions | null,
+  ): Promise<Buffer | string>;
+  async readFile(
+    path: PathLike | GuestFile,
+    options?: BufferEncoding | ReadFileOptions | null,
+  ): Promise<Buffer | string> {
+    const all = optionsOf<ReadFileOptions>(options);
+    const encoding = encodingOf(options);
+    if (path instanceof GuestFile) return await path.readFile(options);
+    const bytes = await readWhole(this.#engine, this.#fs, path, all as ReadFileOptions);
+    return encoding === undefined ? bytes : bytes.toString(encoding as BufferEncoding);
+  }
+
+  /** Writes a file, an open one from its position on; resolves when all of it is there. */
+  async writeFile(
+    path: PathLike | GuestFile,
+    data: FileData,
+    options?: BufferEncoding | WriteFileOptions | null,
+  ): Promise<void> {
+    const all = optionsOf<WriteFileOptions>(options) as WriteFileOptions;
+    if (path instanceof GuestFile) return await path.writeFile(data, options);
+    await writeWhole(this.#engine, this.#fs, path, data, all, encodingOf(options));
+  }
+
+  /** writeFile() to the end of the file. */
+  async appendFile(
+    path: PathLike | GuestFile,
+    data: FileData,
+    options?: BufferEncoding | WriteFileOptions | null,
+  ): Promise<void> {
+    const all = optionsOf<WriteFileOptions>(options) as WriteFileOptions;
+    if (path instanceof GuestFile) return await path.appendFile(data, options);
+    const flags = all.flags ?? all.flag ?? "a";
+    await writeWhole(this.#engine, this.#fs, path, data, { ...all, flags }, encodingOf(options));
+  }
+
+  /** A file as a Readable. */
+  createReadStream(path: PathLike, options?: BufferEncoding | ReadStreamOptions | null): FileReadStream {
+    this.#engine.check();
+    return new FileReadStream(this.#engine, path, optionsOf<ReadStreamOptions>(options) as ReadStreamOptions);
+  }
+
+  /** A file as a Writable. */
+  createWriteStream(path: PathLike, options?: BufferEncoding | WriteStreamOptions | null): FileWriteStream {
+    this.#engine.check();
+    const all = optionsOf<WriteStreamOptions>(options) as WriteStreamOptions;
+    return new FileWriteStream(this.#engine, this.#fs, path, all);
+  }
+
+  stat(path: PathLike, options?: InNumbers): Promise<GuestStats>;
+  stat(path: PathLike, options: InBigInts): Promise<GuestBigIntStats>;
+  async stat(path: PathLike, options: StatOptions = {}): Promise<GuestStats | GuestBigIntStats> {
+    const reply = await this.#fs.statReply(path, options);
+    return options.bigint ? new GuestBigIntStats(reply) : new GuestStats(reply);
+  }
+
+  lstat(path: PathLike, options?: InNumbers): Promise<GuestStats>;
+  lstat(path: PathLike, options: InBigInts): Promise<GuestBigIntStats>;
+  async lstat(path: PathLike, options: StatOptions = {}): Promise<GuestStats | GuestBigIntStats> {
+    const reply = await this.#fs.lstatReply(path, options);
+    return options.bigint ? new GuestBigIntStats(reply) : new GuestStats(reply);
+  }
+
+  /** May the path be read, written, executed (`constants.R_OK | ...`)? Asked without doing it, so the answer may be another by then. */
+  async access(path: PathLike, mode?: number | null, options: AbortOptions = {}): Promise<void> {
+    await access(this.#engine, this.#fs, path, mode, options);
+  }
+
+  /**
+   * Names in a folder, in no order; with `withFileTypes`, entries; with `recursive`, of the folders below too. Names that are not UTF-8
+   * are left out: `skipped` of the array says how many.
+   */
+  readdir(
+    path: PathLike,
+    options?:
+      | BufferEncoding
+      | (ReaddirOptions & { withFileTypes?: false | undefined; encoding?: BufferEncoding | null | undefined })
+      | null,
+  ): Promise<Listing<string>>;
+  readdir(
+    path: PathLike,
+    options: "buffer" | (ReaddirOptions & { withFileTypes?: false | undefined; encoding: "buffer" }),
+  ): Promise<Listing<Buffer>>;
+  readdir(
+    path: PathLike,
+    options: ReaddirOptions & { withFileTypes: true; encoding?: BufferEncoding | null | undefined },
+  ): Promise<Listing<GuestDirent>>;
+  readdir(
+    path: PathLike,
+    options: ReaddirOptions & { withFileTypes: true; encoding: "buffer" },
+  ): Promise<Listing<GuestDirent<Buffer>>>;
+  async readdir(
+    path: PathLike,
+    options?: BufferEncoding | "buffer" | ReaddirOptions | null,
+  ): Promise<Listing<string | Buffer> | Listing<GuestDirent> | Listing<GuestDirent<Buffer>>> {
+    const all = optionsOf<ReaddirOptions>(options);
+    const encoding = encodingOf(options);
+    const { signal } = all;
+    const entries = all.recursive
+      ? await listTree(this.#fs, path, { signal })
+      : await this.#fs.readdir(path, { signal });
+    if (all.withFileTypes) {
+      if (encoding === undefined) return entries;
+      const others = entries.map((entry) => named(entry, encoded(entry.name, encoding)));
+      return listing(others, entries.skipped) as Listing<GuestDirent<Buffer>>;
+    }
+    const top = guestPath(path, "scandir");
+    const nameOf = ({ name, parentPath }: GuestDirent): string =>
+      parentPath === top ? name : posix.relative(top, posix.join(parentPath, name));
+    return listing(
+      entries.map((entry) => encoded(nameOf(entry), encoding)),
+      entries.skipped,
+    );
+  }
+
+  /** A folder, entry by entry: for await (const entry of await guest.opendir(path)). */
+  opendir(
+    path: PathLike,
+    options?: BufferEncoding | (OpendirOptions & { encoding?: BufferEncoding | null | undefined }) | null,
+  ): Promise<GuestDir>;
+  opendir(
+    path: PathLike,
+    options: "buffer" | (OpendirOptions & { encoding: "buffer" }),
+  ): Promise<GuestDir<Buffer>>;
+  async opendir(
+    path: PathLike,
+    options?: BufferEncoding | "buffer" | OpendirOptions | null,
+  ): Promise<GuestDir | GuestDir<Buffer>> {
+    return (await GuestDir.open(this.#fs, path, options)) as GuestDir | GuestDir<Buffer>;
+  }
+
+  /** Makes a folder; with `recursive`, those above it too, and resolves with the first one that was made, if any was. */
+  async mkdir(path: PathLike, options?: number | string | MkdirOptions | null): Promise<string | undefined> {
+    const all = typeof options === "object" ? (options ?? {}) : { mode: options };
+    return await makeFolder(this.#fs, path, all);
+  }
+
+  /** Makes a folder whose name is `prefix` and six characters; resolves with its path. */
+  mkdtemp(
+    prefix: PathLike,
+    options?: BufferEncoding | (EncodingOptions & { encoding?: BufferEncoding | null | undefined }) | null,
+  ): Promise<string>;
+  mkdtemp(prefix: PathLike, options: "buffer" | (EncodingOptions & { encoding: "buffer" })): Promise<Buffer>;
+  async mkdtemp(
+    prefix: PathLike,
+    options?: BufferEncoding | "buffer" | EncodingOptions | null,
+  ): Promise<string | Buffer> {
+    const { signal } = optionsOf<EncodingOptions>(options);
+    const encoding = encodingOf(options);
+    return encoded(await makeTemporary(this.#fs, prefix, { signal }), encoding);
+  }
+
+  /** mkdtemp() for `await using`: the folder goes, with all that is in it. */
+  async mkdtempDisposable(
+    prefix: PathLike,
+    options: AbortOptions = {},
+  ): Promise<AsyncDisposable & { readonly path: string; remove(): Promise<void> }> {
+    const path = await makeTemporary(this.#fs, prefix, options);
+    const remove = (): Promise<void> => this.rm(path, { recursive: true, force: true });
+    return { path, remove, [Symbol.asyncDispose]: remove };
+  }
+
+  /** The path without symbolic links, as the guest sees its tree. */
+  realpath(
+    path: PathLike,
+    options?: BufferEncoding | (EncodingOptions & { encoding?: BufferEncoding | null | undefined }) | null,
+  ): Promise<string>;
+  realpath(path: PathLike, options: "buffer" | (EncodingOptions & { encoding: "buffer" })): Promise<Buffer>;
+  async realpath(
+    path: PathLike,
+    options?: BufferEncoding | "buffer" | EncodingOptions | null,
+  ): Promise<string | Buffer> {
+    const { signal } = optionsOf<EncodingOptions>(options);
+    const encoding = encodingOf(options);
+    return encoded(await realPath(this.#fs, path, { signal }), encoding);
+  }
+
+  /** Removes a file; with `recursive`, a folder with all that is in it. */
+  async rm(path: PathLike, options?: RmOptions): Promise<void> {
+    await remove(this.#fs, path, options);
+  }
+
+  async rmdir(path: PathLike, options: AbortOptions & Pick<RmOptions, "recursive"> = {}): Promise<void> {
+    if (options.recursive && (await this.#fs.stat(path, options)).isDirectory()) await this.rm(path, options);
+    else await this.#fs.rmdir(path, options);
+  }
+
+  async unlink(path: PathLike, options?: AbortOptions): Promise<void> {
+    await this.#fs.unlink(path, options);
+  }
+
+  async rename(from: PathLike, to: PathLike, options?: AbortOptions): Promise<void> {
+    await this.#fs.rename(from, to, options);
+  }
+
+  /** Through the guest: its bytes count as written. With COPYFILE_EXCL, EEXIST where there is something. */
+  async copyFile(from: PathLike, to: PathLike, mode?: number | null, options?: AbortOptions): Promise<void> {
+    await copyFile(this.#engine, this.#fs, from, to, mode, options);
+  }
+
+  /** Copies a file, a symbolic link or, with `recursive`, a folder. */
+  async cp(from: PathLike, to: PathLike, options?: CpOptions): Promise<void> {
+    await copy(this.#engine, this.#fs, from, to, options);
+  }
+
+  async truncate(path: PathLike, bytes: number | null = 0, options: OpenFileOptions = {}): Promise<void> {
+    await using file = await this.open(path, "r+", undefined, options);
+    await file.truncate(bytes, options);
+  }
+
+  /** The target is kept as it is, and judged when it is followed. `type` is node:fs's own, for Windows. */
+  async symlink(target: PathLike, path: PathLike, type?: string | AbortOptions | null): Promise<void> {
+    await this.#fs.symlink(target, path, typeof type === "object" ? (type ?? {}) : {});
+  }
+
+  readlink(
+    path: PathLike,
+    options?: BufferEncoding | (EncodingOptions & { encoding?: BufferEncoding | null | undefined }) | null,
+  ): Promise<string>;
+  readlink(path: PathLike, options: "buffer" | (EncodingOptions & { encoding: "buffer" })): Promise<Buffer>;
+  async readlink(
+    path: PathLike,
+    options?: BufferEncoding | "buffer" | EncodingOptions | null,
+  ): Promise<string | Buffer> {
+    const { signal } = optionsOf<EncodingOptions>(options);
+    const encoding = encodingOf(options);
+    return encoded(await this.#fs.readlink(path, { signal }), encoding);
+  }
+
+  async chmod(path: PathLike, mode: number | string, options?: AbortOptions): Promise<void> {
+    await this.#fs.chmod(path, mode, options);
+  }
+
+  /** Times are seconds since 1970, or Dates. */
+  async utimes(path: PathLike, accessed: Time, modified: Time, options?: AbortOptions): Promise<void> {
+    await this.#fs.utimes(path, accessed, modified, options);
+  }
+
+  /** utimes() of what is no symbolic link: the times of a link itself cannot be set (ENOSYS). */
+  async lutimes(path: PathLike, accessed: Time, modified: Time, options?: AbortOptions): Promise<void> {
+    if ((await this.#fs.lstat(path, options, "lutime")).isSymbolicLink())
+      throw unsupported("lutime", "the protocol sets no times of symbolic links", guestPath(path, "lutime"));
+    await this.#fs.utimes(path, accessed, modified, options);
+  }
+
+  statfs(path: PathLike, options?: InNumbers): Promise<GuestStatFs>;
+  statfs(path: PathLike, options: InBigInts): Promise<GuestStatFs<bigint>>;
+  async statfs(path: PathLike, options: StatOptions = {}): Promise<GuestStatFs | GuestStatFs<bigint>> {
+    const found = await this.#fs.statfs(path, options);
+    if (!options.bigint) return found;
+    const entries = Object.entries(found).map(([name, value]) => [name, BigInt(value)]);
+    return Object.fromEntries(entries) as GuestStatFs<bigint>;
+  }
+
+  // ---- what the protocol has no request for
+
+  /** ENOSYS: the protocol makes no hard links. */
+  async link(existing: PathLike, path: PathLike): Promise<never> {
+    guestPath(path, "link", "newPath");
+    throw unsupported(
+      "link",
+      "the protocol makes no hard links",
+      guestPath(existing, "link", "existingPath"),
+    );
+  }
+
+  /** ENOSYS: owners of files are the host's own affair. */
+  chown(path: PathLike, uid: number, gid: number): Promise<never> {
+    return noOwners("chown", path, uid, gid);
+  }
+
+  /** ENOSYS, as chown(). */
+  lchown(path: PathLike, uid: number, gid: number): Promise<never> {
+    return noOwners("lchown", path, uid, gid);
+  }
+
+  /** As node:fs/promises on Linux: ERR_METHOD_NOT_IMPLEMENTED. */
+  async lchmod(_path: PathLike, _mode: number): Promise<never> {
+    throw new RingwayError("ERR_METHOD_NOT_IMPLEMENTED", "The lchmod() method is not implemented");
+  }
+
+  /** ENOSYS: the protocol tells of no changes. */
+  watch(path: PathLike): never {
+    throw unsupported("watch", "the protocol tells of no changes", guestPath(path, "watch", "filename"));
+  }
+
+  /** ENOSYS: list with readdir({ recursive: true }), and match its paths. */
+  glob(_pattern: string | readonly string[]): never {
+    throw unsupported("glob", "match what readdir() with `recursive` gives");
+  }
+}
+
+async function noOwners(syscall: string, path: PathLike, uid: unknown, gid: unknown): Promise<never> {
+  const text = guestPath(path, syscall);
+  integer(uid, "uid", -1, MAX_ID);
+  integer(gid, "gid", -1, MAX_ID);
+  throw unsupported(syscall, "owners of files are the host's own affair", text);
+}

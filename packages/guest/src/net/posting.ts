@@ -1,0 +1,205 @@
+// Streams that a listener has posted with the host ahead of connections (Accept), so that a connection costs no round
+// trip.
+//
+//   being made ─ NewStream ─▶ to post ─ Accept ─▶ posted ─ Incoming ─▶ a connection's; another is made in its place
+//                                                    └─ refused, broken ─▶ gone; another is made after RETRY_MS
+//
+// One object for each time that a server listens: what settles late is never another listener's.
+
+import { setMaxListeners } from "node:events";
+import {
+  Accept,
+  Closed,
+  ErrorReply,
+  FrameReader,
+  FrameWriter,
+  Incoming,
+  ProtocolError,
+  Violation,
+} from "@ringway/control";
+import { type ErrorContext, replyError, resetError } from "../errors.ts";
+import { ringWish, STREAM_RINGS } from "../stream/room.ts";
+import type { Channel } from "../stream/stream.ts";
+import { isUnknown } from "../stream/unknown.ts";
+
+export interface PostingInit {
+  /** The listener's own stream. */
+  readonly listener: Channel;
+  readonly context: ErrorContext;
+  /** Streams wanted ahead. */
+  readonly acceptsAhead: number;
+  readonly ringBytes: number | undefined;
+  /** Takes the stream over. */
+  onConnection(channel: Channel, endpoints: Incoming): void;
+  /** An accept failed, or a stream could not be made; others are. */
+  onAcceptError(error: Error): void;
+  /** The host listens no more. May call stop(). */
+  onOver(error: Error): void;
+}
+
+const RETRY_MS = 100;
+
+export class Posting {
+  readonly #init: PostingInit;
+  readonly #listener: Channel;
+  readonly #reader: FrameReader;
+  readonly #writer: FrameWriter;
+  readonly #stopping: AbortController = new AbortController();
+  /** Shrinks where the host takes fewer. */
+  #target: number;
+  /** Streams being made, and those that the host has, by the Accept's request id. */
+  #making = 0;
+  readonly #posted: Map<number, Channel> = new Map();
+  #toPost: Channel[] = [];
+  #nextRequestId = 2;
+  #retry: NodeJS.Timeout | undefined;
+
+  /** Takes the listener's stream over. */
+  constructor(init: PostingInit) {
+    this.#init = init;
+    this.#listener = init.listener;
+    this.#target = init.acceptsAhead;
+    this.#reader = new FrameReader(init.listener.pipe.toGuest);
+    this.#writer = new FrameWriter(init.listener.pipe.toHost);
+    // One for each stream that is being made.
+    setMaxListeners(0, this.#stopping.signal);
+    init.listener.user = { step: () => this.step(), lost: (error) => init.onOver(error) };
+    this.#fillUp();
+  }
+
+  /**
+   * Gives back what is posted. `reason`: why those that are being made are not. The listener's stream stays the
+   * caller's.
+   */
+  stop(reason: Error): void {
+    clearTimeout(this.#retry);
+    this.#stopping.abort(reason);
+    for (const each of [...this.#posted.values(), ...this.#toPost]) each.abort();
+    this.#posted.clear();
+    this.#toPost = [];
+  }
+
+  step(): void {
+    if (this.#stopped) return;
+    const listener = this.#listener;
+    const closed = listener.pipe.toGuest.peerClosed();
+    for (;;) {
+      const frame = this.#reader.next(listener.signal);
+      if (frame === undefined) break;
+      if (isUnknown(frame, ErrorReply.type)) continue;
+      if (frame.type !== ErrorReply.type) {
+        throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${frame.type} on a listener`);
+      }
+      this.#onError(frame.requestId, ErrorReply.decode(frame.payload));
+      if (this.#stopped) return;
+    }
+    if (closed !== Closed.OPEN) {
+      if (closed === Closed.END) this.#reader.end();
+      this.#init.onOver(resetError("accept"));
+      return;
+    }
+    this.#post();
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  #onError(requestId: number, reply: ErrorReply): void {
+    const error = replyError(reply, this.#init.context);
+    const posted = this.#posted.get(requestId);
+    if (posted !== undefined) {
+      this.#posted.delete(requestId);
+      posted.abort();
+      if (this.#target > 1) this.#target--;
+      this.#retryLater();
+    }
+    this.#init.onAcceptError(error);
+  }
+
+  /** Makes streams until as many as wanted are posted. */
+  #fillUp(): void {
+    const missing = this.#target - this.#posted.size - this.#toPost.length - this.#making;
+    for (let i = 0; i < missing; i++) {
+      this.#making++;
+      this.#newStream().then(
+        (channel) => {
+          this.#making--;
+          if (this.#stopped) return channel.abort();
+          this.#toPost.push(channel);
+          channel.engine.touch(() => this.#post());
+        },
+        (error: Error) => {
+          this.#making--;
+          if (this.#stopped) return;
+          this.#retryLater();
+          this.#init.onAcceptError(error);
+        },
+      );
+    }
+  }
+
+  /** Waits for its turn, as every call does. */
+  #newStream(): Promise<Channel> {
+    const { control, room } = this.#listener.engine;
+    const wish = ringWish(this.#init.ringBytes, STREAM_RINGS);
+    const { signal } = this.#stopping;
+    return room.run("stream", () => control.newStream(wish, { syscall: "accept" }, signal), signal);
+  }
+
+  #retryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      if (!this.#stopped) this.#fillUp();
+    }, RETRY_MS).unref();
+  }
+
+  #post(): void {
+    if (this.#stopped) return;
+    const { pipe, signal } = this.#listener;
+    while (this.#toPost.length > 0) {
+      const channel = this.#toPost[0]!;
+      const requestId = this.#nextRequestId;
+      const accept = { id: channel.pipe.id, generation: channel.pipe.generation };
+      if (channel.open) {
+        // Its Incoming may come at once.
+        this.#expect(channel, requestId);
+        while (!this.#writer.send(Accept, requestId, accept, signal)) {
+          if (!pipe.toHost.wantSpace(64)) return;
+        }
+        this.#posted.set(requestId, channel);
+        this.#nextRequestId = (requestId + 1) >>> 0 || 2;
+      }
+      this.#toPost.shift();
+    }
+    pipe.toHost.unwantSpace();
+  }
+
+  #expect(channel: Channel, requestId: number): void {
+    const reader = new FrameReader(channel.pipe.toGuest);
+    channel.user = {
+      lost: () => this.#posted.delete(requestId),
+      step: () => {
+        const closed = channel.pipe.toGuest.peerClosed();
+        let frame = reader.next(channel.signal);
+        while (frame !== undefined && isUnknown(frame, Incoming.type)) frame = reader.next(channel.signal);
+        if (frame === undefined) {
+          if (closed === Closed.OPEN) return;
+          if (closed === Closed.END) reader.end();
+          this.#posted.delete(requestId);
+          channel.abort();
+          this.#retryLater();
+          return;
+        }
+        if (frame.type !== Incoming.type) {
+          throw new ProtocolError(Violation.FRAME_TYPE, "LSN-3", `type ${frame.type} on a posted stream`);
+        }
+        const endpoints = Incoming.decode(frame.payload);
+        this.#posted.delete(requestId);
+        this.#fillUp();
+        this.#init.onConnection(channel, endpoints);
+      },
+    };
+    channel.pipe.toGuest.wantData();
+  }
+}

@@ -1,0 +1,300 @@
+// A listener on the host, as a server that behaves like net.Server.
+//
+//   new ─ listen() ─▶ opening ─ Opened ─▶ listening ─ close() ─▶ new; 'close' when the host has closed its listener, and all
+//                        └─ refused, close() ─▶ new                   connections have ended
+//
+// What it posts with the host ahead of connections is in posting.ts. What the host cannot accept waits in its kernel's
+// backlog.
+
+import { EventEmitter } from "node:events";
+import { type Incoming, type InetAddress, ListenReply, Protocol } from "@ringway/control";
+import { Errno } from "@ringway/linux";
+import { errnoError, RingwayError, resetError } from "../errors.ts";
+import type { Engine } from "../stream/engine.ts";
+import { openChannel } from "../stream/open-stream.ts";
+import { type Rings, ringWish } from "../stream/room.ts";
+import type { Channel } from "../stream/stream.ts";
+import {
+  type DroppedConnection,
+  dropped,
+  type ListenOptions,
+  listenOpen,
+  type ServerOptions,
+  serverSettings,
+} from "./listen.ts";
+import { Posting } from "./posting.ts";
+import { GuestSocket, type SocketAddress, socketAddress } from "./socket.ts";
+import { callArguments, nodeError } from "./socket-arguments.ts";
+
+interface ServerEvents {
+  listening: [];
+  connection: [GuestSocket];
+  close: [];
+  error: [Error];
+  /** A connection beyond maxConnections was closed. */
+  drop: [DroppedConnection];
+  /** An accept failed on the host (EMFILE, ...), or a stream could not be posted; the server goes on. */
+  acceptError: [Error];
+}
+
+/** Accepts, and what became of some. */
+const LISTENER_RINGS: Rings = { toHostBytes: 16 * 1024, toGuestBytes: 16 * 1024 };
+
+export class GuestServer extends EventEmitter<ServerEvents> {
+  /** As net.Server: connections beyond this many are destroyed at once. */
+  maxConnections: number | undefined = undefined;
+  /** As net.Server: what connections begin with. */
+  allowHalfOpen: boolean;
+  pauseOnConnect: boolean;
+  noDelay: boolean;
+  keepAlive: boolean;
+  keepAliveInitialDelay: number;
+  highWaterMark: number | undefined;
+  /** Internal: what else is to close with this. */
+  _onClose: () => void = () => {};
+  readonly #engine: Engine;
+  readonly #options: ServerOptions;
+  #opening: AbortController = new AbortController();
+  #state: "new" | "opening" | "listening" = "new";
+  #channel: Channel | undefined;
+  #posting: Posting | undefined;
+  #bound: InetAddress | undefined;
+  #connections = 0;
+  #referenced = true;
+  #held = false;
+  /** The host has not closed its listener yet. */
+  #unbinding = false;
+  /** 'close' is to come, unless it listens again before. */
+  #closing = false;
+  #stopSignal: () => void = () => {};
+
+  /** Internal: use Guest.listen() or Guest.createServer(). */
+  constructor(
+    engine: Engine,
+    first: ServerOptions | ((socket: GuestSocket) => void) | null = {},
+    second?: (socket: GuestSocket) => void,
+  ) {
+    super();
+    const [options, listener] = typeof first === "function" ? [{}, first] : [first ?? {}, second];
+    const settings = serverSettings(options);
+    this.#engine = engine;
+    this.#options = options;
+    this.allowHalfOpen = settings.allowHalfOpen;
+    this.pauseOnConnect = settings.pauseOnConnect;
+    this.noDelay = settings.noDelay;
+    this.keepAlive = settings.keepAlive;
+    this.keepAliveInitialDelay = settings.keepAliveInitialDelay;
+    this.highWaterMark = settings.highWaterMark;
+    if (typeof listener === "function") this.on("connection", listener);
+  }
+
+  get listening(): boolean {
+    return this.#state === "listening";
+  }
+
+  /** As net.Server, in all of its forms but those with a path or a handle; also after it was closed. */
+  listen(port?: number | string, host?: string, backlog?: number, listener?: () => void): this;
+  listen(port?: number | string, host?: string, listener?: () => void): this;
+  listen(port?: number | string, backlog?: number, listener?: () => void): this;
+  listen(port?: number | string, listener?: () => void): this;
+  listen(listener?: () => void): this;
+  listen(options: ListenOptions, listener?: () => void): this;
+  listen(...args: unknown[]): this {
+    if (this.#state !== "new") {
+      const message = "Listen method has been called more than once without closing.";
+      throw nodeError(Error, "ERR_SERVER_ALREADY_LISTEN", message);
+    }
+    const { options, listener } = callArguments(args);
+    if (listener !== undefined) this.once("listening", listener);
+    const anyPort = args.length === 0 || typeof args[0] === "function";
+    const isAny = anyPort || options.port === null || ("port" in options && options.port === undefined);
+    this.#listen(
+      isAny ? { ...options, port: 0 } : options,
+      args.slice(1).find((arg) => Number(arg) >= 0),
+    );
+    return this;
+  }
+
+  /** As net.Server: no more connections; 'close' once those that are open have ended. */
+  close(callback?: (error?: Error) => void): this {
+    if (typeof callback === "function") {
+      const error = nodeError(Error, "ERR_SERVER_NOT_RUNNING", "Server is not running.");
+      this.once("close", this.#state === "new" ? () => callback(error) : callback);
+    }
+    this.#close();
+    return this;
+  }
+
+  /** The address really bound, or null. */
+  address(): SocketAddress | null {
+    return this.#bound === undefined ? null : socketAddress(this.#bound);
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(callback, null, this.#connections);
+    return this;
+  }
+
+  ref(): this {
+    this.#referenced = true;
+    this.#updateHold();
+    return this;
+  }
+
+  unref(): this {
+    this.#referenced = false;
+    this.#updateHold();
+    return this;
+  }
+
+  /** Stops listening, and waits for the connections that are open. */
+  [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === "new" && !this.#closing) return Promise.resolve();
+    return new Promise((resolve) => void this.close(() => resolve()));
+  }
+
+  #listen(options: Record<string, unknown>, second: unknown): void {
+    const { context, signal, body } = listenOpen(options, second);
+    this.#state = "opening";
+    this.#closing = false;
+    this.#opening = new AbortController();
+    this.#updateHold();
+    if (body === undefined) {
+      process.nextTick(() => this.#fail(errnoError(Errno.EINVAL, context)));
+      return;
+    }
+    this.#closeOn(signal);
+    const opening = this.#opening.signal;
+    openChannel(
+      this.#engine,
+      {
+        protocol: Protocol.TCP_LISTEN,
+        body,
+        rings: ringWish(undefined, LISTENER_RINGS),
+        context,
+        signal: opening,
+      },
+      (opened) => ListenReply.decode(opened).bound,
+    ).then(
+      ({ channel, opened }) => {
+        if (opening.aborted) channel.finish();
+        else this.#begin(channel, opened);
+      },
+      (error: Error) => {
+        if (!opening.aborted) this.#fail(error);
+      },
+    );
+  }
+
+  #closeOn(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    const close = (): void => void this.close();
+    if (signal.aborted) process.nextTick(close);
+    signal.addEventListener("abort", close, { once: true });
+    this.#stopSignal = () => signal.removeEventListener("abort", close);
+  }
+
+  #begin(channel: Channel, bound: InetAddress): void {
+    if (!channel.open) {
+      this.#fail(resetError("listen", this.#engine.ended));
+      return;
+    }
+    this.#state = "listening";
+    this.#bound = bound;
+    this.#channel = channel;
+    this.#engine.servers.add(this);
+    const { address, port } = socketAddress(bound);
+    const posting = new Posting({
+      listener: channel,
+      context: { syscall: "accept", address, port },
+      acceptsAhead: Math.max(1, this.#options.acceptsAhead ?? 16),
+      ringBytes: this.#options.ringBytes,
+      onConnection: (stream, endpoints) => this.#connection(stream, endpoints),
+      onAcceptError: (error) => this.emit("acceptError", error),
+      onOver: (error) => this.#fail(error),
+    });
+    this.#posting = posting;
+    this.emit("listening");
+    this.#engine.touch(() => posting.step());
+  }
+
+  #connection(channel: Channel, endpoints: Incoming): void {
+    if (this.maxConnections && this.#connections >= this.maxConnections) {
+      channel.finish();
+      this.emit("drop", dropped(endpoints));
+      return;
+    }
+    const { allowHalfOpen, highWaterMark } = this;
+    const socket = new GuestSocket(this.#engine, { allowHalfOpen, highWaterMark });
+    socket.server = this;
+    this.#connections++;
+    socket.once("close", () => {
+      this.#connections--;
+      this.#emitCloseIfDone();
+    });
+    channel.holds = "connection";
+    socket._adopt({ channel, opened: endpoints });
+    if (this.pauseOnConnect) socket.pause();
+    else socket.read(0);
+    this.emit("connection", socket);
+  }
+
+  /** 'close' follows where it has listened. */
+  #fail(error: Error): void {
+    if (this.#state === "new") return;
+    if (this.#state === "listening") this.#close();
+    else this.#leave();
+    this.emit("error", error);
+  }
+
+  /** 'close' comes also where it did not listen, as from net.Server. */
+  #close(): void {
+    this.#closing = true;
+    if (this.#state !== "new") this.#leave();
+    this.#emitCloseIfDone();
+  }
+
+  #leave(): void {
+    this.#state = "new";
+    this.#engine.servers.delete(this);
+    this.#stopSignal();
+    const reason = new RingwayError("ECANCELED", "the server was closed", { errno: -Errno.ECANCELED });
+    this.#opening.abort(reason);
+    this.#posting?.stop(reason);
+    this.#posting = undefined;
+    const channel = this.#channel;
+    this.#channel = undefined;
+    this.#bound = undefined;
+    if (channel?.open === true) {
+      this.#unbinding = true;
+      channel.finish(() => {
+        this.#unbinding = false;
+        this.#emitCloseIfDone();
+      });
+    }
+    this.#updateHold();
+    this._onClose();
+  }
+
+  #emitCloseIfDone(): void {
+    if (!this.#closing || this.#unbinding || this.#connections > 0) return;
+    this.#closing = false;
+    process.nextTick(() => this.emit("close"));
+  }
+
+  #updateHold(): void {
+    const hold = this.#referenced && this.#state !== "new";
+    if (hold === this.#held) return;
+    this.#held = hold;
+    if (hold) this.#engine.hold();
+    else this.#engine.unhold();
+  }
+}
+
+/** With events.captureRejections, as net.Server: a listener that is async and fails breaks its connection. */
+Object.defineProperty(GuestServer.prototype, EventEmitter.captureRejectionSymbol, {
+  value(this: GuestServer, error: Error, event: string, socket: GuestSocket): void {
+    if (event === "connection") socket.destroy(error);
+    else this.emit("error", error);
+  },
+});
