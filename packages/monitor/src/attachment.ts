@@ -1,5 +1,5 @@
 // One guest as the monitor sees it: its epochs, its streams, and what it holds and costs of the host. How it is attached
-// (memory, bell, liveness) is its GuestLink's; what is said of it to the main thread, guest-lines.ts's.
+// (memory, bell, liveness) is its GuestLink's; what is said of it to the main thread, observe/lines.ts's.
 //
 //   ATTACHING -- guest event --> ATTACHED -- hang-up, detach --> LINGERING -- all flushed, or time over --> gone
 //                                   └────── violation on stream 0, stop ──────────────────────────────────> gone
@@ -22,11 +22,11 @@ import {
 import { Errno, type SharedMemory } from "@ringway/linux";
 import type { Account } from "./accounts.ts";
 import { type Dropper, Dropping } from "./dropping.ts";
-import { explain } from "./explain.ts";
-import { GuestLines } from "./guest-lines.ts";
-import type { GuestLink, LinkListener } from "./guest-link.ts";
 import type { Host } from "./host.ts";
-import type { PolicyState } from "./policy-state.ts";
+import type { GuestLink, LinkListener } from "./links/link.ts";
+import { GuestLines } from "./observe/lines.ts";
+import { explain } from "./policy/explain.ts";
+import type { PolicyState } from "./policy/in-force.ts";
 import { ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "./quotas.ts";
 import { type BellSource, type Reactor, type Task, TaskQueue } from "./reactor/reactor.ts";
 import { Stream, shorten } from "./reactor/stream.ts";

@@ -24,18 +24,20 @@ import {
   setGuestDescriptors,
 } from "./descriptors.ts";
 import { DiskThreads } from "./disk/threads.ts";
+import { turnAway } from "./links/process.ts";
+import { mapVmMemory, NotARegionError, VmMemoryError } from "./links/vm-memory.ts";
 import { Loader, letGo } from "./loading/loader.ts";
 import type { Listening, LoadedPolicy, PolicyInForce } from "./loading/messages.ts";
-import { Audit, AuditError, type Violated } from "./logs/audit.ts";
-import { LogWriter } from "./logs/writer.ts";
 import { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 import { type Lookup, Resolver } from "./names/resolver.ts";
+import { Audit, AuditError, type Violated } from "./observe/audit.ts";
+import { Counters, type CounterValues } from "./observe/counters.ts";
+import { LogWriter } from "./observe/logs/writer.ts";
 import { requireOptions, requireWithin } from "./options.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
 import { formatProblem } from "./policy/errors.ts";
 import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
-import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type {
   FromReactor,
   GuestLife,
@@ -45,8 +47,6 @@ import type {
   ToReactor,
 } from "./reactor/messages.ts";
 import { RegionThread } from "./regions/thread.ts";
-import { turnAway } from "./socket-link.ts";
-import { mapVmMemory, NotARegionError, VmMemoryError } from "./vm-memory.ts";
 import { WORKER_OPTIONS } from "./worker-options.ts";
 
 /** A virtual machine to serve (docs/vm.md). */

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { type LineMessage, priced, TEXT_BYTES_MAX } from "../src/line-cost.ts";
+import { type LineMessage, priced, TEXT_BYTES_MAX } from "../src/observe/line-cost.ts";
 
 const NASTY: readonly [string, string][] = [
   ["nothing", ""],

@@ -1,7 +1,7 @@
 // What the reactor's thread tells the main thread: lines of guests' lives together, everything else at once, all in its order.
 
 import { afterAll, beforeEach, expect, test } from "vitest";
-import { Counters } from "../src/reactor/counters.ts";
+import { Counters } from "../src/observe/counters.ts";
 import type { FromReactor } from "../src/reactor/messages.ts";
 import { Posts } from "../src/reactor/posts.ts";
 import { Reactor } from "../src/reactor/reactor.ts";

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { closeFd, createEventfd, duplicateFd, EPOLLIN, ringEventfd } from "@ringway/linux";
 import { afterEach, describe, expect, test } from "vitest";
 import { Dropping } from "../src/dropping.ts";
-import { Counters } from "../src/reactor/counters.ts";
+import { Counters } from "../src/observe/counters.ts";
 import { type BellSource, Reactor, TaskQueue } from "../src/reactor/reactor.ts";
 import type { Stream } from "../src/reactor/stream.ts";
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { parseAddress } from "../src/policy/addresses.ts";
-import { HostSurroundings } from "../src/surroundings.ts";
+import { HostSurroundings } from "../src/policy/host-surroundings.ts";
 
 const HERE = ["127.0.0.1", "127.1.2.3", "::1"];
 const ELSEWHERE = ["192.0.2.1", "8.8.8.8", "2001:db8::1"];

@@ -11,11 +11,11 @@
 
 import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
+import type { OpenMemory } from "../links/vm-memory.ts";
 import { PolicyError } from "../policy/errors.ts";
 import type { JudgedPolicy } from "../policy/load.ts";
 import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
-import type { OpenMemory } from "../vm-memory.ts";
 import { WORKER_OPTIONS } from "../worker-options.ts";
 import {
   type FromLoader,

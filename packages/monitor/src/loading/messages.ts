@@ -2,12 +2,12 @@
 
 import { SystemError } from "@ringway/linux";
 import type { Roots } from "../disk/roots.ts";
+import { NotARegionError, type OpenMemory, VmMemoryError } from "../links/vm-memory.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import { PolicyError, type PolicyProblem } from "../policy/errors.ts";
 import type { JudgedPolicy } from "../policy/load.ts";
 import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
-import { NotARegionError, type OpenMemory, VmMemoryError } from "../vm-memory.ts";
 
 /** What guests are judged by: the rules, compiled, and the roots that they name, opened. */
 export interface PolicyInForce {

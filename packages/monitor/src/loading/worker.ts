@@ -3,10 +3,10 @@
 import { parentPort } from "node:worker_threads";
 import { inCalls, threadLoaded } from "@ringway/linux";
 import { openRoots } from "../disk/roots.ts";
+import { openVmMemory } from "../links/vm-memory.ts";
 import { compilePolicy } from "../policy/compiled/compile.ts";
 import type { JudgedPolicy } from "../policy/load.ts";
 import { requireRoots, rootProblems } from "../policy/roots.ts";
-import { openVmMemory } from "../vm-memory.ts";
 import {
   type FromLoader,
   type LoadedPolicy,

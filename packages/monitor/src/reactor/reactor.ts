@@ -13,7 +13,7 @@
 
 import type { BellReceiver } from "@ringway/control";
 import { Epoll, yieldProcessor } from "@ringway/linux";
-import type { Counters } from "./counters.ts";
+import type { Counters } from "../observe/counters.ts";
 import { Polling } from "./polling.ts";
 import { type Timer, Timers } from "./timers.ts";
 

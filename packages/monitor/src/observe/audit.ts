@@ -8,8 +8,8 @@
 import { errnoName } from "@ringway/linux";
 import type { Logger } from "pino";
 import type { FromReactor, Refusal } from "../reactor/messages.ts";
-import { createLogger } from "./logger.ts";
-import type { LogWriter } from "./writer.ts";
+import { createLogger } from "./logs/logger.ts";
+import type { LogWriter } from "./logs/writer.ts";
 
 /** `audit: required`, and there is no audit file. */
 export class AuditError extends Error {

@@ -6,12 +6,12 @@
 //                                   └────── the monitor stops ──▶ turned away
 
 import { Errno } from "@ringway/control";
-import type { Account, Accounts } from "./accounts.ts";
+import type { Account, Accounts } from "../accounts.ts";
+import type { AuditGate } from "../audit-gate.ts";
+import type { PolicyState } from "../policy/in-force.ts";
+import type { Limits } from "../policy/types.ts";
 import type { NoPlace } from "./attach-socket.ts";
-import type { AuditGate } from "./audit-gate.ts";
-import type { Limits } from "./policy/types.ts";
-import type { PolicyState } from "./policy-state.ts";
-import { turnAway } from "./socket-link.ts";
+import { turnAway } from "./process.ts";
 
 export interface AttachCall {
   /** A connected socket, from now on not the caller's. */

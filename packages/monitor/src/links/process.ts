@@ -18,9 +18,9 @@ import {
   type SharedMemory,
   sendWithFds,
 } from "@ringway/linux";
-import type { Account } from "./accounts.ts";
-import type { GuestLink, LinkListener } from "./guest-link.ts";
-import type { Reactor } from "./reactor/reactor.ts";
+import type { Account } from "../accounts.ts";
+import type { Reactor } from "../reactor/reactor.ts";
+import type { GuestLink, LinkListener } from "./link.ts";
 
 /** Edge-triggered: each ring is an event, and the counter need never be read. One that counts already is told of anew by resume(). */
 const BELL_EVENTS = EPOLLIN | EPOLLET;

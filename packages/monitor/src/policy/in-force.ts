@@ -2,12 +2,12 @@
 // it or a file operation is under way below one of its roots.
 
 import type { Args } from "@ringway/control";
-import type { DiskPool } from "./disk/pool.ts";
-import { closeRoots, type Root, type Roots } from "./disk/roots.ts";
-import type { PolicyInForce } from "./loading/messages.ts";
-import type { PolicySettings } from "./policy/compiled/compile.ts";
-import { PolicyMatcher } from "./policy/matcher.ts";
-import type { Surroundings } from "./policy/surroundings.ts";
+import type { DiskPool } from "../disk/pool.ts";
+import { closeRoots, type Root, type Roots } from "../disk/roots.ts";
+import type { PolicyInForce } from "../loading/messages.ts";
+import type { PolicySettings } from "./compiled/compile.ts";
+import { PolicyMatcher } from "./matcher.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 export class PolicyState {
   readonly policy: PolicySettings;

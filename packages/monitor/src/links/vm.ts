@@ -20,10 +20,10 @@ import {
   ringChannel,
   SharedMemory,
 } from "@ringway/linux";
-import type { Account, Accounts } from "./accounts.ts";
-import type { Attachment } from "./attachment.ts";
-import type { GuestLink, LinkListener } from "./guest-link.ts";
-import type { Reactor } from "./reactor/reactor.ts";
+import type { Account, Accounts } from "../accounts.ts";
+import type { Attachment } from "../attachment.ts";
+import type { Reactor } from "../reactor/reactor.ts";
+import type { GuestLink, LinkListener } from "./link.ts";
 
 /** Pauses between two calls where nobody answers, in milliseconds: the first; each is twice the one before. */
 const CALL_MS_MIN = 10;

@@ -17,7 +17,7 @@ import {
   SystemError,
   within,
 } from "@ringway/linux";
-import { WORKER_OPTIONS } from "../worker-options.ts";
+import { WORKER_OPTIONS } from "../../worker-options.ts";
 import { Commands, LogRing, RING_BYTES, Word } from "./ring.ts";
 import type { FromThread, ThreadOptions } from "./thread.ts";
 

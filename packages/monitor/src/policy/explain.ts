@@ -10,11 +10,11 @@ import {
   protocolName,
   type Verdict,
 } from "@ringway/control";
+import { requireEmpty } from "../relays/empty-body.ts";
+import { canonicalAddress } from "./addresses.ts";
+import type { PolicyMatcher } from "./matcher.ts";
 import type { OwnPorts } from "./own-ports.ts";
-import { canonicalAddress } from "./policy/addresses.ts";
-import type { PolicyMatcher } from "./policy/matcher.ts";
-import type { Decision } from "./policy/types.ts";
-import { requireEmpty } from "./relays/empty-body.ts";
+import type { Decision } from "./types.ts";
 
 /** Throws ProtocolError where `body` is not what the protocol's Open carries. */
 export function explain(

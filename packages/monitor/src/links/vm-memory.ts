@@ -24,7 +24,7 @@ import {
   sealsOf,
   truncate,
 } from "@ringway/linux";
-import { isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
+import { isVmMemorySize, VM_MEMORY_EXPECTED } from "../policy/defaults.ts";
 
 /** A VM's memory cannot be used. */
 export class VmMemoryError extends Error {

@@ -2,12 +2,12 @@
 // an admin or metrics server of the program that embeds the monitor, or Node's debugger, through which a guest would run code in it.
 //
 // Which they are is told: process.debugPort always, where SIGUSR1 or inspector.open() would open the debugger; what the program names.
-// Whether an address is this host's, the kernel is asked (surroundings.ts).
+// Whether an address is this host's, the kernel is asked (host-surroundings.ts).
 
 import { formatIp } from "@ringway/control";
 import type { InetAddress } from "@ringway/linux";
-import type { Decision } from "./policy/types.ts";
-import type { HostSurroundings } from "./surroundings.ts";
+import type { HostSurroundings } from "./host-surroundings.ts";
+import type { Decision } from "./types.ts";
 
 export class OwnPorts {
   #ports: ReadonlySet<number>;

@@ -7,9 +7,9 @@
 // all lines are as long as there are places.
 
 import { acceptUnix, closeFd, EPOLLIN, Errno, errnoMessage, peerCredentials } from "@ringway/linux";
-import type { Account, Accounts } from "./accounts.ts";
-import type { Reactor } from "./reactor/reactor.ts";
-import { hasGone, turnAway } from "./socket-link.ts";
+import type { Account, Accounts } from "../accounts.ts";
+import type { Reactor } from "../reactor/reactor.ts";
+import { hasGone, turnAway } from "./process.ts";
 
 /** How long the socket rests after an accept that failed for want of descriptors, in milliseconds. */
 const ACCEPT_RETRY_MS = 100;
