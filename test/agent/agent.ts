@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { until, within } from "../helpers/wait.ts";
 import { type Ran, type Running, start } from "../native/rwcat-process.ts";
 import { buildForTests, make, NATIVE, noSanitizers, run } from "../native/toolchain.ts";
+import { until, within } from "../support/wait.ts";
 
 export const BUILD_MS = 180_000;
 /** Its own end if a test does not bring it about; and where it can be, it ends with the process of the tests. */

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, sym
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startMonitor } from "../helpers/monitor.ts";
-import { tcpServer } from "../helpers/tcp.ts";
 import { type Ran, start } from "../native/rwcat-process.ts";
 import { lacks, make, noClang, noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
+import { startMonitor } from "../support/monitor.ts";
+import { tcpServer } from "../support/tcp.ts";
 import { attachedAgent, BUILD_MS, curl, missing } from "./agent.ts";
 
 const SIZE_MAX_BYTES = 300 * 1024;

@@ -16,9 +16,9 @@ import {
   sendWithFds,
 } from "@ringway/linux";
 import { beforeAll, describe, expect, test } from "vitest";
-import { until } from "../helpers/wait.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { until } from "../support/wait.ts";
 import { BUILD_MS, buildAgent } from "./agent.ts";
 
 const REGION_BYTES = 4 << 20;

@@ -3,11 +3,11 @@
 import { readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { pattern } from "../helpers/bytes.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { freePort, type TestServer, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { pattern } from "../support/bytes.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { freePort, type TestServer, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent } from "./agent.ts";
 
 const PROGRAMS = 1500;

@@ -9,10 +9,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { tcpServer } from "../helpers/tcp.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { tcpServer } from "../support/tcp.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing } from "./agent.ts";
 
 const DOCUMENT = readFileSync(join(ROOT, "docs/agent.md"), "utf8");

@@ -4,8 +4,8 @@
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
 import { origin } from "./origin.ts";
 

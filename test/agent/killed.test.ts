@@ -3,12 +3,12 @@
 import { readFileSync } from "node:fs";
 import { localAddress } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { FdServer, FdSocket } from "../helpers/fd-tcp.ts";
-import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { type TestServer, tcpClient, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { KiB, pattern, sha256 } from "../support/bytes.ts";
+import { FdServer, FdSocket } from "../support/fd-tcp.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { type TestServer, tcpClient, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent } from "./agent.ts";
 
 /** Does the kernel have the FIN of its peer? */

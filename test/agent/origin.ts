@@ -1,8 +1,8 @@
 // A server that keeps what it really got, byte for byte, and answers when it has all that a test waits for.
 
 import type { Socket } from "node:net";
-import { tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 export interface Origin extends AsyncDisposable {
   readonly port: number;

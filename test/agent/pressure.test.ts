@@ -7,13 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Monitor } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { FdSocket } from "../helpers/fd-tcp.ts";
-import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { echoServer, readAll, silentServer, type TestServer, tcpClient, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { FdSocket } from "../support/fd-tcp.ts";
+import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { echoServer, readAll, silentServer, type TestServer, tcpClient, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent, Wire } from "./agent.ts";
 
 const POLICY = `version: 1

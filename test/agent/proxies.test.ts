@@ -3,11 +3,11 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { echoServer, freePort, silentServer, tcpServer } from "../helpers/tcp.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { echoServer, freePort, silentServer, tcpServer } from "../support/tcp.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, curl, missing, Wire } from "./agent.ts";
 import { origin } from "./origin.ts";
 

@@ -1,11 +1,11 @@
 // A refusal that people see: in what curl, wget and Python show, in Proxy-Status (RFC 9209), and in the agent's log.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { freePort, silentServer, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { freePort, silentServer, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, curl, missing, startAgent, Wire } from "./agent.ts";
 
 const noCurl = missing("curl");

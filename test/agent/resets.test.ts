@@ -3,7 +3,8 @@
 
 import { setLingerZero } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sha256 } from "../helpers/bytes.ts";
+import { noCompiler, titled } from "../native/toolchain.ts";
+import { sha256 } from "../support/bytes.ts";
 import {
   acknowledged,
   answerEarly,
@@ -14,11 +15,10 @@ import {
   REPLY,
   ROUNDS,
   UPLOAD,
-} from "../helpers/fd-tcp.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { freePort } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
-import { noCompiler, titled } from "../native/toolchain.ts";
+} from "../support/fd-tcp.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { freePort } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent } from "./agent.ts";
 
 const POLICY = `version: 1

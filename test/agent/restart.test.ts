@@ -5,13 +5,13 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { FdSocket } from "../helpers/fd-tcp.ts";
-import { type Place, place } from "../helpers/hypervisor.ts";
-import { MonitorProgram, Program } from "../helpers/processes.ts";
-import { echoServer, freePort, howItEnds, readAll, tcpClient, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { FdSocket } from "../support/fd-tcp.ts";
+import { type Place, place } from "../support/hypervisor.ts";
+import { MonitorProgram, Program } from "../support/processes.ts";
+import { echoServer, freePort, howItEnds, readAll, tcpClient, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent, Wire } from "./agent.ts";
 
 const POLICY = `version: 1

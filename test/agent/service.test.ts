@@ -5,13 +5,13 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writ
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { MonitorProgram } from "../helpers/processes.ts";
-import { echoServer, howItEnds, readAll, tcpClient, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
 import { type Running, start } from "../native/rwcat-process.ts";
 import { noCompiler, run, titled } from "../native/toolchain.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { MonitorProgram } from "../support/processes.ts";
+import { echoServer, howItEnds, readAll, tcpClient, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent, Wire } from "./agent.ts";
 
 const noTerminal: string | undefined = missing("script");
@@ -40,7 +40,7 @@ describe.skipIf(noCompiler !== undefined)(titled("the service socket of the agen
     host = await startMonitor("version: 1\n");
     data = join(host.folder, "data");
     mkdirSync(join(data, "fixed"), { recursive: true });
-    const { policyOf } = await import("../helpers/monitor.ts");
+    const { policyOf } = await import("../support/monitor.ts");
     await host.monitor.reload(
       policyOf(`version: 1
 connect:

@@ -7,10 +7,10 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { closeFd, createPipe, fcntl, isNonBlocking, setNonBlocking, unixPair } from "@ringway/linux";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { echoServer } from "../helpers/tcp.ts";
-import { until, within } from "../helpers/wait.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { echoServer } from "../support/tcp.ts";
+import { until, within } from "../support/wait.ts";
 import { BUILD_MS, buildAgent, Wire } from "./agent.ts";
 
 const F_SETPIPE_SZ = 1031;

@@ -4,8 +4,10 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
+import { start } from "../native/rwcat-process.ts";
+import { noCompiler, titled } from "../native/toolchain.ts";
+import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import {
   clientPorts,
   freePort,
@@ -14,10 +16,8 @@ import {
   type TestServer,
   tcpClient,
   tcpServer,
-} from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
-import { start } from "../native/rwcat-process.ts";
-import { noCompiler, titled } from "../native/toolchain.ts";
+} from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing } from "./agent.ts";
 
 const noPython: string | undefined = missing("python3");

@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { Client, type Dispatcher, WebSocket } from "undici";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createViteServer } from "vitest/node";
-import { pattern } from "../helpers/bytes.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { freePort } from "../helpers/tcp.ts";
-import { until, within } from "../helpers/wait.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { pattern } from "../support/bytes.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { freePort } from "../support/tcp.ts";
+import { until, within } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
 import { type Origin, origin } from "./origin.ts";
 

@@ -16,7 +16,7 @@ import {
   MESSAGES,
 } from "../../packages/cli/src/conformance/catalogue.ts";
 import { Bell, type HostFrame, P, PAGE, Sb } from "../../packages/cli/src/conformance/host.ts";
-import { until } from "../helpers/wait.ts";
+import { until } from "../support/wait.ts";
 
 const EAGAIN = -11;
 

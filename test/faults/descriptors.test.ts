@@ -7,14 +7,14 @@ import { join } from "node:path";
 import { ConnectRequest, fileMessages, type GuestPipe, Protocol } from "@ringway/control";
 import { closeFd } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type NameServer, nameServer } from "../helpers/dns.ts";
-import { DyingDisk, noDyingDisk } from "../helpers/dying-disk.ts";
-import { LOOPBACK } from "../helpers/monitor.ts";
-import { MonitorProgram } from "../helpers/processes.ts";
-import { type Declined, RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer, type SilentServer, silentServer, type TestServer } from "../helpers/tcp.ts";
-import { connectAs, noUsers, openToAll } from "../helpers/users.ts";
-import { until } from "../helpers/wait.ts";
+import { type NameServer, nameServer } from "../support/dns.ts";
+import { DyingDisk, noDyingDisk } from "../support/dying-disk.ts";
+import { LOOPBACK } from "../support/monitor.ts";
+import { MonitorProgram } from "../support/processes.ts";
+import { type Declined, RawGuest } from "../support/raw-guest.ts";
+import { echoServer, type SilentServer, silentServer, type TestServer } from "../support/tcp.ts";
+import { connectAs, noUsers, openToAll } from "../support/users.ts";
+import { until } from "../support/wait.ts";
 
 /** RLIMIT_NOFILE of the monitor. */
 const LIMIT = 304;

@@ -3,8 +3,8 @@
 import { NewStream, Protocol, StreamInfo } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 
 const TIMES = 3000;
 /** A guest that is quick asks for more while it is answered. */

@@ -7,12 +7,12 @@ import type { GuestPipe } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { guestsAre, LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { descriptors, guestProgram, MonitorProgram, regionMappings } from "../helpers/processes.ts";
-import { Declined, RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer, howItEnds, readAll, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { guestsAre, LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { descriptors, guestProgram, MonitorProgram, regionMappings } from "../support/processes.ts";
+import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { echoServer, howItEnds, readAll, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 let host: TestMonitor;
 

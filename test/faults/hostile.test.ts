@@ -15,12 +15,12 @@ import {
 } from "@ringway/control";
 import { ringEventfd, sendWithFds } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { descriptors } from "../helpers/processes.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer, howItEnds, silentServer, tcpClient, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { descriptors } from "../support/processes.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { echoServer, howItEnds, silentServer, tcpClient, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 let host: TestMonitor;
 let wicked: RawGuest;

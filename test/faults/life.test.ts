@@ -21,12 +21,12 @@ import type { GuestPipe } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DyingDisk, noDyingDisk } from "../helpers/dying-disk.ts";
-import { LOOPBACK, startMonitor } from "../helpers/monitor.ts";
-import { Program, type ProgramOptions } from "../helpers/processes.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer, howItEnds, tcpServer } from "../helpers/tcp.ts";
-import { until, within } from "../helpers/wait.ts";
+import { DyingDisk, noDyingDisk } from "../support/dying-disk.ts";
+import { LOOPBACK, startMonitor } from "../support/monitor.ts";
+import { Program, type ProgramOptions } from "../support/processes.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { echoServer, howItEnds, tcpServer } from "../support/tcp.ts";
+import { until, within } from "../support/wait.ts";
 
 const RINGWAY = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));
 const MONITOR = fileURLToPath(new URL("../fixtures/monitor.mjs", import.meta.url));

@@ -9,10 +9,10 @@ import { ConnectRequest, ErrorReply, Protocol } from "@ringway/control";
 import { accept, closeFd, Errno, scratch, send, setLingerZero } from "@ringway/linux";
 import type { CounterValues, ReactorMemory } from "@ringway/monitor";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { LOOPBACK } from "../helpers/monitor.ts";
-import { MonitorProgram, Program } from "../helpers/processes.ts";
-import { Declined, RawGuest } from "../helpers/raw-guest.ts";
+import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { LOOPBACK } from "../support/monitor.ts";
+import { MonitorProgram, Program } from "../support/processes.ts";
+import { Declined, RawGuest } from "../support/raw-guest.ts";
 import {
   clientPorts,
   echoServer,
@@ -21,8 +21,8 @@ import {
   silentServer,
   tcpClient,
   tcpServer,
-} from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+} from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 let folder: string;
 let path: string;

@@ -14,11 +14,11 @@ import {
   storeWord,
 } from "@ringway/control";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Hypervisor, place } from "../helpers/hypervisor.ts";
-import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { SlowDisk } from "../helpers/slow-disk.ts";
-import { until } from "../helpers/wait.ts";
+import { Hypervisor, place } from "../support/hypervisor.ts";
+import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { SlowDisk } from "../support/slow-disk.ts";
+import { until } from "../support/wait.ts";
 
 const { FileStreamOpen, FileFlags, FileDirection } = fileMessages;
 const RING_BYTES = 64 * 1024;

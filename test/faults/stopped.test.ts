@@ -8,12 +8,12 @@ import { fileURLToPath } from "node:url";
 import { ConnectRequest, Protocol } from "@ringway/control";
 import { accept, closeFd } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { KiB, pattern } from "../helpers/bytes.ts";
-import { LOOPBACK } from "../helpers/monitor.ts";
-import { MonitorProgram, Program } from "../helpers/processes.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { clientPorts, readAll, silentServer, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { KiB, pattern } from "../support/bytes.ts";
+import { LOOPBACK } from "../support/monitor.ts";
+import { MonitorProgram, Program } from "../support/processes.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { clientPorts, readAll, silentServer, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 let folder: string;
 let path: string;

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Compiled, compilePrograms } from "../../packages/cli/src/bench/programs.ts";
-import { LOOPBACK, startMonitor } from "../helpers/monitor.ts";
-import { MonitorProgram, Program, regionMappings } from "../helpers/processes.ts";
-import { type Declined, RawGuest } from "../helpers/raw-guest.ts";
-import { until } from "../helpers/wait.ts";
+import { LOOPBACK, startMonitor } from "../support/monitor.ts";
+import { MonitorProgram, Program, regionMappings } from "../support/processes.ts";
+import { type Declined, RawGuest } from "../support/raw-guest.ts";
+import { until } from "../support/wait.ts";
 
 const RINGWAY = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));
 const ENOMEM = 12;

@@ -9,11 +9,11 @@ import { Guest } from "@ringway/guest";
 import { closeFd, listenUnix, SharedMemory } from "@ringway/linux";
 import { Monitor } from "@ringway/monitor";
 import { describe, expect, it } from "vitest";
-import { MiB, pattern } from "../helpers/bytes.ts";
-import { Hypervisor, place } from "../helpers/hypervisor.ts";
-import { guestsAre, LOOPBACK, policyOf, startMonitor, streamsAre } from "../helpers/monitor.ts";
-import { echoServer, howItEnds, readAll, tcpClient, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { MiB, pattern } from "../support/bytes.ts";
+import { Hypervisor, place } from "../support/hypervisor.ts";
+import { guestsAre, LOOPBACK, policyOf, startMonitor, streamsAre } from "../support/monitor.ts";
+import { echoServer, howItEnds, readAll, tcpClient, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 /** Bytes there and back through a server of the host's. */
 async function echoes(guest: Guest, bytes = 3 * MiB): Promise<void> {

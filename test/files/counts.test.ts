@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { Guest, type GuestFile } from "@ringway/guest";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { mounted, run, unmount } from "../helpers/slow-disk.ts";
+import { mounted, run, unmount } from "../support/slow-disk.ts";
 import { type Host, startHost, until, withLimits } from "./helpers.ts";
 
 const KiB = 1024;

@@ -17,11 +17,11 @@ import {
   StatReply,
 } from "@ringway/control";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { LOOPBACK } from "../helpers/monitor.ts";
-import { MonitorProgram } from "../helpers/processes.ts";
-import { RawGuest as NetworkGuest } from "../helpers/raw-guest.ts";
-import { echoServer } from "../helpers/tcp.ts";
-import { connectAs, noUsers, openToAll } from "../helpers/users.ts";
+import { LOOPBACK } from "../support/monitor.ts";
+import { MonitorProgram } from "../support/processes.ts";
+import { RawGuest as NetworkGuest } from "../support/raw-guest.ts";
+import { echoServer } from "../support/tcp.ts";
+import { connectAs, noUsers, openToAll } from "../support/users.ts";
 import { errnoOf, failureOf, RawGuest, type RawStream, startHost, until } from "./helpers.ts";
 
 const { READ } = fileMessages.FileFlags;

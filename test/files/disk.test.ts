@@ -15,10 +15,10 @@ import {
   StatReply,
 } from "@ringway/control";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Hypervisor, place } from "../helpers/hypervisor.ts";
-import { startMonitor } from "../helpers/monitor.ts";
-import { MonitorProgram } from "../helpers/processes.ts";
-import { mounted, run, SlowDisk, unmount } from "../helpers/slow-disk.ts";
+import { Hypervisor, place } from "../support/hypervisor.ts";
+import { startMonitor } from "../support/monitor.ts";
+import { MonitorProgram } from "../support/processes.ts";
+import { mounted, run, SlowDisk, unmount } from "../support/slow-disk.ts";
 import {
   errnoOf,
   type Host,

@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run } from "../helpers/slow-disk.ts";
+import { run } from "../support/slow-disk.ts";
 import { audited, errnoOf, failureOf, type Host, RawGuest, type RawStream, startHost } from "./helpers.ts";
 
 const { READ, WRITE, CREATE } = fileMessages.FileFlags;

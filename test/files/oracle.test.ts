@@ -16,8 +16,8 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { run } from "../helpers/slow-disk.ts";
 import { Random } from "../simulator/random.ts";
+import { run } from "../support/slow-disk.ts";
 import { errnoOf, type Host, RawGuest, type RawStream, startHost } from "./helpers.ts";
 
 const { READ, WRITE, CREATE, TRUNCATE, EXCLUSIVE } = fileMessages.FileFlags;

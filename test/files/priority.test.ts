@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { expect, test } from "vitest";
-import { MonitorProgram } from "../helpers/processes.ts";
-import { until } from "../helpers/wait.ts";
+import { MonitorProgram } from "../support/processes.ts";
+import { until } from "../support/wait.ts";
 
 /** Of each thread of a process: 0, and up to 19 for one that steps back. */
 function niceness(pid: number): number[] {

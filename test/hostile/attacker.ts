@@ -19,8 +19,8 @@ import {
   storeWord,
 } from "@ringway/control";
 import { drainEventfd, duplicateFd, ringEventfd, sendWithFds, setNonBlocking } from "@ringway/linux";
-import { RawGuest } from "../helpers/raw-guest.ts";
 import { Random } from "../simulator/random.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import {
   frame,
   openFrame,

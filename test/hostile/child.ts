@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { until } from "../helpers/wait.ts";
+import { until } from "../support/wait.ts";
 
 export const ANSWER_MS = 10_000;
 

@@ -8,10 +8,10 @@ import { type GuestPipe, Log, Protocol } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { duplicateFd } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { MonitorProgram } from "../helpers/processes.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { connectAs, noUsers, openToAll } from "../helpers/users.ts";
-import { until, within } from "../helpers/wait.ts";
+import { MonitorProgram } from "../support/processes.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { connectAs, noUsers, openToAll } from "../support/users.ts";
+import { until, within } from "../support/wait.ts";
 import { cpuSeconds } from "./world.ts";
 
 /** What spinner.mjs does, from the regressions of this kind. */

@@ -2,9 +2,9 @@
 
 import { Accept, FrameWriter } from "@ringway/control";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { until } from "../helpers/wait.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { until } from "../support/wait.ts";
 
 let host: TestMonitor;
 let guest: RawGuest;

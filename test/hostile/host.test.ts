@@ -3,8 +3,8 @@
 
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { Program } from "../helpers/processes.ts";
-import { until } from "../helpers/wait.ts";
+import { Program } from "../support/processes.ts";
+import { until } from "../support/wait.ts";
 
 const SEED = Number(process.env.RINGWAY_FUZZ_SEED ?? 4);
 const ROUNDS = Number(process.env.RINGWAY_FUZZ_ROUNDS ?? 250);

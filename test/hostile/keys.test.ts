@@ -19,12 +19,12 @@ import {
   StatReply,
 } from "@ringway/control";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
-import { LOOPBACK, startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { SlowDisk } from "../helpers/slow-disk.ts";
-import { silentServer } from "../helpers/tcp.ts";
-import { connectAs, noUsers, openToAll } from "../helpers/users.ts";
-import { until } from "../helpers/wait.ts";
+import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { SlowDisk } from "../support/slow-disk.ts";
+import { silentServer } from "../support/tcp.ts";
+import { connectAs, noUsers, openToAll } from "../support/users.ts";
+import { until } from "../support/wait.ts";
 
 const { FileFlags, FileOpen, Write, Written } = fileMessages;
 const GREEDY = 65534;

@@ -2,7 +2,7 @@
 // begun, and for each line that it has done, with the answers that it got so far.
 
 import { createInterface } from "node:readline";
-import { RawGuest } from "../helpers/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import { confine } from "./confine.ts";
 import type { Targets } from "./frames.ts";
 import { MIXES } from "./mixes.ts";

@@ -22,7 +22,7 @@ import {
   StreamInfo,
 } from "@ringway/control";
 import { closeFd, connectUnix } from "@ringway/linux";
-import type { RawGuest } from "../helpers/raw-guest.ts";
+import type { RawGuest } from "../support/raw-guest.ts";
 import type { Targets } from "./frames.ts";
 import { DEEP } from "./world.ts";
 

@@ -18,10 +18,10 @@ import {
 } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { afterEach, describe, expect, test } from "vitest";
-import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer, silentServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { echoServer, silentServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 const Errno = { ENOMEM: 12, EMFILE: 24, ENOBUFS: 105, EDQUOT: 122 };
 const files = mkdtempSync(join(tmpdir(), "ringway-quotas-"));

@@ -4,7 +4,7 @@
 // confine it (confine.ts): its own hunger for the processor is not the monitor's doing. The first few pairs are taken before that, to
 // be printed and not judged: what one loses who does not confine it.
 
-import { until } from "../helpers/wait.ts";
+import { until } from "../support/wait.ts";
 import type { Tally } from "./attacker.ts";
 import { ANSWER_MS, Child, here, TSX } from "./child.ts";
 import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";

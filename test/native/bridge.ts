@@ -5,7 +5,7 @@ import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { decodeHello, HELLO_BYTES, HELLO_DESCRIPTORS, HelloDescriptor } from "@ringway/control";
 import { closeFd, connectUnix, drainEventfd, receiveWithFds, ringEventfd } from "@ringway/linux";
-import { until } from "../helpers/wait.ts";
+import { until } from "../support/wait.ts";
 
 export interface Bridge extends AsyncDisposable {
   /** A path that maps the region. */

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { start } from "./rwcat-process.ts";
 import { buildForTests, NATIVE, noCompiler, noSanitizers, ROOT, run, titled } from "./toolchain.ts";
 

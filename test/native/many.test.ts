@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { guestsAre, startMonitor, type TestMonitor } from "../helpers/monitor.ts";
+import { guestsAre, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { start } from "./rwcat-process.ts";
 import { buildForTests, NATIVE, noCompiler, noSanitizers, run, titled } from "./toolchain.ts";
 

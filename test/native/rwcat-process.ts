@@ -2,8 +2,8 @@
 
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readAll } from "../helpers/tcp.ts";
-import { until, within } from "../helpers/wait.ts";
+import { readAll } from "../support/tcp.ts";
+import { until, within } from "../support/wait.ts";
 
 export interface Ran {
   readonly code: number | null;

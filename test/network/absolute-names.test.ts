@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { type NameServer, nameServer } from "../helpers/dns.ts";
-import { MonitorProgram, unshare } from "../helpers/processes.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
+import { type NameServer, nameServer } from "../support/dns.ts";
+import { MonitorProgram, unshare } from "../support/processes.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 
 const POLICY = `version: 1
 connect:

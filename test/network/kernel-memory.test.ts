@@ -4,11 +4,11 @@
 import { readFileSync } from "node:fs";
 import type { GuestPipe } from "@ringway/control";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { FdServer, type FdSocket } from "../helpers/fd-tcp.ts";
-import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { until } from "../helpers/wait.ts";
+import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { FdServer, type FdSocket } from "../support/fd-tcp.ts";
+import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { until } from "../support/wait.ts";
 
 const STREAMS = 200;
 const LIMIT_BYTES = 4 * MiB;

@@ -8,13 +8,13 @@ import { type GuestPipe, layout } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { SharedMemory } from "@ringway/linux";
 import { describe, expect, test } from "vitest";
-import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { Hypervisor, place } from "../helpers/hypervisor.ts";
-import { LOOPBACK, startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { Declined, RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer } from "../helpers/tcp.ts";
 import { start } from "../native/rwcat-process.ts";
 import { buildForTests, NATIVE, noCompiler, noSanitizers, run, titled } from "../native/toolchain.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { Hypervisor, place } from "../support/hypervisor.ts";
+import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { echoServer } from "../support/tcp.ts";
 
 const GiB = 1024 * MiB;
 const RING_BYTES_MAX = 16 * MiB;

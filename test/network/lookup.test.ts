@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hostLookup, type Lookup, NameServerError } from "@ringway/monitor";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type NameServer, nameServer } from "../helpers/dns.ts";
-import { until, within } from "../helpers/wait.ts";
+import { type NameServer, nameServer } from "../support/dns.ts";
+import { until, within } from "../support/wait.ts";
 
 let dns: NameServer;
 let folder: string;

@@ -5,12 +5,12 @@ import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import type { Lookup } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KiB } from "../helpers/bytes.ts";
-import { type NameServer, nameServer } from "../helpers/dns.ts";
-import { LOOPBACK, policyOf, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { Declined, RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer, silentServer, tcpServer } from "../helpers/tcp.ts";
-import { until, within } from "../helpers/wait.ts";
+import { KiB } from "../support/bytes.ts";
+import { type NameServer, nameServer } from "../support/dns.ts";
+import { LOOPBACK, policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { echoServer, silentServer, tcpServer } from "../support/tcp.ts";
+import { until, within } from "../support/wait.ts";
 
 const POLICY = `${LOOPBACK}timeouts: { resolveMs: 250 }\n`;
 

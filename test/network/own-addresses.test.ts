@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { MonitorProgram, nsenter, Program, unshare } from "../helpers/processes.ts";
-import { Declined, RawGuest } from "../helpers/raw-guest.ts";
+import { MonitorProgram, nsenter, Program, unshare } from "../support/processes.ts";
+import { Declined, RawGuest } from "../support/raw-guest.ts";
 
 const POLICY = `version: 1
 connect:

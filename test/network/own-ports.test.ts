@@ -5,10 +5,10 @@ import { networkInterfaces } from "node:os";
 import { Errno } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { Declined, RawGuest } from "../helpers/raw-guest.ts";
-import { type TestServer, tcpServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { type TestServer, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 const ALL = `version: 1
 connect:

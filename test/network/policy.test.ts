@@ -7,10 +7,10 @@ import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import { Monitor, PolicyError } from "@ringway/monitor";
 import { describe, expect, test } from "vitest";
-import { guestsAre, LOOPBACK, policyOf, startMonitor } from "../helpers/monitor.ts";
-import { Declined, RawGuest } from "../helpers/raw-guest.ts";
-import { echoServer } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { guestsAre, LOOPBACK, policyOf, startMonitor } from "../support/monitor.ts";
+import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { echoServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 const NOTHING = "version: 1\n";
 

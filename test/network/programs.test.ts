@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Guest, type GuestServer, type GuestSocket } from "@ringway/guest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { Program } from "../helpers/processes.ts";
-import { freePort, readAll } from "../helpers/tcp.ts";
-import { until, within } from "../helpers/wait.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { Program } from "../support/processes.ts";
+import { freePort, readAll } from "../support/tcp.ts";
+import { until, within } from "../support/wait.ts";
 
 const SENT = pattern(5 * MiB + 321, 61);
 const SUM = sha256(SENT);

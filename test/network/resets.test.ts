@@ -9,7 +9,7 @@ import { Closed, type GuestPipe } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { setLingerZero, shutdownWrite } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KiB, MiB, sha256 } from "../helpers/bytes.ts";
+import { KiB, MiB, sha256 } from "../support/bytes.ts";
 import {
   acknowledged,
   answerEarly,
@@ -21,10 +21,10 @@ import {
   REPLY,
   ROUNDS,
   UPLOAD,
-} from "../helpers/fd-tcp.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { until } from "../helpers/wait.ts";
+} from "../support/fd-tcp.ts";
+import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { until } from "../support/wait.ts";
 
 let host: TestMonitor;
 let raw: RawGuest;

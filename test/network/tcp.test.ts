@@ -6,9 +6,9 @@ import type { Socket } from "node:net";
 import { Closed, ConnectRequest, ErrorReply, formatIp, type GuestPipe, Protocol } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KiB, MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../helpers/monitor.ts";
-import { Declined, RawGuest } from "../helpers/raw-guest.ts";
+import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { Declined, RawGuest } from "../support/raw-guest.ts";
 import {
   echoServer,
   freePort,
@@ -17,8 +17,8 @@ import {
   silentServer,
   tcpClient,
   tcpServer,
-} from "../helpers/tcp.ts";
-import { until, within } from "../helpers/wait.ts";
+} from "../support/tcp.ts";
+import { until, within } from "../support/wait.ts";
 
 let host: TestMonitor;
 let guest: RawGuest;

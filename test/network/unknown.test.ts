@@ -18,10 +18,10 @@ import {
   StatReply,
 } from "@ringway/control";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { LOOPBACK, startMonitor, type TestMonitor } from "../helpers/monitor.ts";
-import { RawGuest } from "../helpers/raw-guest.ts";
-import { tcpClient } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
+import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { RawGuest } from "../support/raw-guest.ts";
+import { tcpClient } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 
 let folder: string;
 let host: TestMonitor;

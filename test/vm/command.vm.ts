@@ -3,8 +3,8 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, inject, test } from "vitest";
-import { sha256 } from "../helpers/bytes.ts";
-import { until } from "../helpers/wait.ts";
+import { sha256 } from "../support/bytes.ts";
+import { until } from "../support/wait.ts";
 import { hasNoNetworkCard } from "./exercise.ts";
 import { PROXY } from "./guest.ts";
 import { Host, RINGWAY } from "./host/host.ts";

@@ -3,9 +3,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { Program } from "../helpers/processes.ts";
-import { until } from "../helpers/wait.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { Program } from "../support/processes.ts";
+import { until } from "../support/wait.ts";
 import { type Guest, PROXY, SOCKS } from "./guest.ts";
 import { BLOB_SUM, part } from "./host/web.ts";
 import type { Machine } from "./machine/machine.ts";

@@ -3,10 +3,10 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
-import { sha256 } from "../helpers/bytes.ts";
-import { tcpClient } from "../helpers/tcp.ts";
-import { until } from "../helpers/wait.ts";
 import { cpuSeconds } from "../hostile/world.ts";
+import { sha256 } from "../support/bytes.ts";
+import { tcpClient } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { exercise } from "./exercise.ts";
 import { Guest, startMachine } from "./guest.ts";
 import { Host } from "./host/host.ts";

@@ -1,7 +1,7 @@
 // A guest in its machine with what runs in it: the agent, and a web server behind the published port.
 
 import { inject } from "vitest";
-import { until } from "../helpers/wait.ts";
+import { until } from "../support/wait.ts";
 import { type Host, REGION_MIB } from "./host/host.ts";
 import type { GuestName } from "./images/setup.ts";
 import { type Bell, devices } from "./machine/devices.ts";

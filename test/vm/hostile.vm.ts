@@ -3,8 +3,8 @@
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, inject, test } from "vitest";
-import { until } from "../helpers/wait.ts";
 import { cpuSeconds, holdings, makeWorld, residentMib } from "../hostile/world.ts";
+import { until } from "../support/wait.ts";
 import { FuzzedMonitor, Hostile, WellBehaved } from "./hostile/parties.ts";
 import { devices } from "./machine/devices.ts";
 import { Machine } from "./machine/machine.ts";

@@ -2,8 +2,8 @@
 
 import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { Program } from "../helpers/processes.ts";
-import { until } from "../helpers/wait.ts";
+import { Program } from "../support/processes.ts";
+import { until } from "../support/wait.ts";
 import { type Guest, PROXY } from "./guest.ts";
 import type { Job } from "./machine/jobs.ts";
 

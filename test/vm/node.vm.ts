@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { MiB, pattern, sha256 } from "../helpers/bytes.ts";
-import { until } from "../helpers/wait.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { until } from "../support/wait.ts";
 import type { Guest } from "./guest.ts";
 import { BLOB_SUM, part } from "./host/web.ts";
 import type { Job } from "./machine/jobs.ts";

@@ -1,7 +1,7 @@
 // What is tested in each guest alike, on one machine from its first boot on.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { until } from "../helpers/wait.ts";
+import { until } from "../support/wait.ts";
 import { exercise } from "./exercise.ts";
 import { Guest, startMachine } from "./guest.ts";
 import { Host } from "./host/host.ts";

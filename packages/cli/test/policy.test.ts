@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { nameServer } from "../../../test/helpers/dns.ts";
-import { unshare } from "../../../test/helpers/processes.ts";
+import { nameServer } from "../../../test/support/dns.ts";
+import { unshare } from "../../../test/support/processes.ts";
 import { RINGWAY, ringway, start, temporaryFolder } from "./helpers.ts";
 
 const folder = temporaryFolder();

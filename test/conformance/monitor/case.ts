@@ -4,8 +4,8 @@ import { type Fields, le32 } from "../../../packages/cli/src/conformance/catalog
 import { type HostFrame, P, Sb, State } from "../../../packages/cli/src/conformance/host.ts";
 import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
 import type { Check } from "../../../packages/cli/src/conformance/world.ts";
-import type { TestMonitor } from "../../helpers/monitor.ts";
-import { until } from "../../helpers/wait.ts";
+import type { TestMonitor } from "../../support/monitor.ts";
+import { until } from "../../support/wait.ts";
 import { type WireGuest, type WirePipe, word } from "../wire-guest.ts";
 
 export interface MonitorCase {

@@ -2,8 +2,8 @@
 
 import { encode, type Fields, le32, MESSAGES } from "../../../packages/cli/src/conformance/catalogue.ts";
 import { type HostFrame, P, PAGE, Sb } from "../../../packages/cli/src/conformance/host.ts";
-import { startMonitor } from "../../helpers/monitor.ts";
-import { until } from "../../helpers/wait.ts";
+import { startMonitor } from "../../support/monitor.ts";
+import { until } from "../../support/wait.ts";
 import { WireGuest, word } from "../wire-guest.ts";
 import { connect, ERROR, fatal, frameOf, header, type MonitorCase, of } from "./case.ts";
 

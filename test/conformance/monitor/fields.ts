@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encode, type Fields, le32, le64 } from "../../../packages/cli/src/conformance/catalogue.ts";
 import { type HostFrame, P } from "../../../packages/cli/src/conformance/host.ts";
-import { until } from "../../helpers/wait.ts";
+import { until } from "../../support/wait.ts";
 import type { WirePipe } from "../wire-guest.ts";
 import {
   connect,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { encode, type Fields } from "../../../packages/cli/src/conformance/catalogue.ts";
 import { type HostFrame, P } from "../../../packages/cli/src/conformance/host.ts";
 import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
-import { until } from "../../helpers/wait.ts";
+import { until } from "../../support/wait.ts";
 import { word } from "../wire-guest.ts";
 import { ERROR, frameOf, type MonitorCase, OPENED, of, REFUSED, text } from "./case.ts";
 

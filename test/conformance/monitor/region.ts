@@ -4,9 +4,9 @@ import { HostSession, regionMemory } from "@ringway/control";
 import { closeFd, sealsOf } from "@ringway/linux";
 import { PAGE, Sb, State } from "../../../packages/cli/src/conformance/host.ts";
 import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
-import { startMonitor } from "../../helpers/monitor.ts";
-import { howItEnds, tcpServer } from "../../helpers/tcp.ts";
-import { until } from "../../helpers/wait.ts";
+import { startMonitor } from "../../support/monitor.ts";
+import { howItEnds, tcpServer } from "../../support/tcp.ts";
+import { until } from "../../support/wait.ts";
 import { WireGuest, word } from "../wire-guest.ts";
 import { connect, ERROR, fatal, frameOf, type MonitorCase, OPENED, of } from "./case.ts";
 

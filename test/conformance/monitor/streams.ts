@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { le32 } from "../../../packages/cli/src/conformance/catalogue.ts";
 import { Bell, P, Sb } from "../../../packages/cli/src/conformance/host.ts";
 import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
-import { until } from "../../helpers/wait.ts";
+import { until } from "../../support/wait.ts";
 import {
   firstFrame,
   frameOf,

@@ -3,8 +3,8 @@
 import { encode, type Fields, le32 } from "../../../packages/cli/src/conformance/catalogue.ts";
 import { P } from "../../../packages/cli/src/conformance/host.ts";
 import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
-import { freePort, howItEnds, readAll, tcpClient, tcpServer } from "../../helpers/tcp.ts";
-import { until } from "../../helpers/wait.ts";
+import { freePort, howItEnds, readAll, tcpClient, tcpServer } from "../../support/tcp.ts";
+import { until } from "../../support/wait.ts";
 import { word } from "../wire-guest.ts";
 import {
   connect,

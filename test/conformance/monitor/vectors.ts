@@ -6,7 +6,7 @@ import { MESSAGES } from "../../../packages/cli/src/conformance/catalogue.ts";
 import { P, Sb, State } from "../../../packages/cli/src/conformance/host.ts";
 import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
 import { hexOf, loadVectors, type MessageVector } from "../../../packages/cli/src/conformance/vectors.ts";
-import { until } from "../../helpers/wait.ts";
+import { until } from "../../support/wait.ts";
 import type { WirePipe } from "../wire-guest.ts";
 import { header, inet, type MonitorCase, type MonitorWorld } from "./case.ts";
 

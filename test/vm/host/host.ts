@@ -5,10 +5,10 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MiB } from "../../helpers/bytes.ts";
-import { Program } from "../../helpers/processes.ts";
-import { freePort } from "../../helpers/tcp.ts";
-import { until } from "../../helpers/wait.ts";
+import { MiB } from "../../support/bytes.ts";
+import { Program } from "../../support/processes.ts";
+import { freePort } from "../../support/tcp.ts";
+import { until } from "../../support/wait.ts";
 import { Web } from "./web.ts";
 
 export const REGION_MIB = 64;

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { pipeline } from "node:stream";
-import { KiB, MiB, pattern, sha256 } from "../../helpers/bytes.ts";
+import { KiB, MiB, pattern, sha256 } from "../../support/bytes.ts";
 
 export const BLOB: Buffer = pattern(16 * MiB, 3);
 export const BLOB_SUM: string = sha256(BLOB);

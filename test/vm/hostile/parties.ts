@@ -5,11 +5,11 @@ import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } fro
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Program } from "../../helpers/processes.ts";
-import { until } from "../../helpers/wait.ts";
 import type { AttackerOptions, Tally } from "../../hostile/attacker.ts";
 import type { Fares } from "../../hostile/fares.ts";
 import type { World } from "../../hostile/world.ts";
+import { Program } from "../../support/processes.ts";
+import { until } from "../../support/wait.ts";
 import { type Line, memoryFolder, REGION_MIB, RINGWAY } from "../host/host.ts";
 import type { Places } from "../machine/devices.ts";
 import type { Job } from "../machine/jobs.ts";

@@ -1,11 +1,11 @@
-// The hostile guest's hold on the wire where it is a virtual machine: in the place of ../../helpers/raw-guest.ts when its program is
+// The hostile guest's hold on the wire where it is a virtual machine: in the place of ../../support/raw-guest.ts when its program is
 // bundled. The memory is the ivshmem device's, the bell a virtio port, and neither ever goes away: a guest that vanishes here does
 // so as a crashed agent does, and the next one attaches over what it left.
 
 import { constants, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { GuestSession, HostState, layout, loadWord, type RegionMemory, regionMemory } from "@ringway/control";
 import type { SharedMemory as Memory } from "@ringway/linux";
-import { until } from "../../helpers/wait.ts";
+import { until } from "../../support/wait.ts";
 import { hungUp, ringEventfd, SharedMemory } from "./linux.ts";
 
 const PCI = "/sys/bus/pci/devices";

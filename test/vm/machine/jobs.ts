@@ -1,7 +1,7 @@
 // Commands in a guest: the host's end of guest/testd.c, which has the frames.
 
 import type { Socket } from "node:net";
-import { until, within } from "../../helpers/wait.ts";
+import { until, within } from "../../support/wait.ts";
 
 const Request = { RUN: 1, INPUT: 2, SIGNAL: 3 } as const;
 const Report = { HELLO: 0, OUTPUT: 1, ERRORS: 2, EXITED: 3 } as const;

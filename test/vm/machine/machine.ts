@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { until, within } from "../../helpers/wait.ts";
+import { until, within } from "../../support/wait.ts";
 import { ACCELERATOR } from "./devices.ts";
 import { type Ended, type Job, Jobs } from "./jobs.ts";
 import { connectWhenThere, Qmp } from "./qmp.ts";

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import { until, within } from "../../helpers/wait.ts";
+import { until, within } from "../../support/wait.ts";
 
 /** A reset is answered when it is done, which takes seconds where TCG has much to throw away and the machine much to do. */
 const ANSWER_MS = 20_000;
