@@ -16,14 +16,14 @@ import {
   within,
 } from "@ringway/linux";
 import { type Logger, pino } from "pino";
+import { DiskThreads } from "./disk/threads.ts";
 import {
   DescriptorRoom,
   type GuestDescriptors,
   guestDescriptors,
   requireDescriptors,
   setGuestDescriptors,
-} from "./descriptors.ts";
-import { DiskThreads } from "./disk/threads.ts";
+} from "./guests/descriptors.ts";
 import { turnAway } from "./links/process.ts";
 import { mapVmMemory, NotARegionError, VmMemoryError } from "./links/vm-memory.ts";
 import { Loader, letGo } from "./loading/loader.ts";
@@ -38,6 +38,7 @@ import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./p
 import { formatProblem } from "./policy/errors.ts";
 import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
+import { RegionThread } from "./regions/thread.ts";
 import type {
   FromReactor,
   GuestLife,
@@ -45,8 +46,7 @@ import type {
   ReactorOptions,
   Refusal,
   ToReactor,
-} from "./reactor/messages.ts";
-import { RegionThread } from "./regions/thread.ts";
+} from "./thread/messages.ts";
 import { WORKER_OPTIONS } from "./worker-options.ts";
 
 /** A virtual machine to serve (docs/vm.md). */
@@ -235,7 +235,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       lingerMs: options.lingerMs ?? 500,
       listenFd: socket?.fd ?? -1,
     };
-    this.#worker = new NativeThread(new URL("./reactor/worker.js", import.meta.url), {
+    this.#worker = new NativeThread(new URL("./thread/main.js", import.meta.url), {
       name: "reactor",
       workerData,
       transferList: [...disk.ports.ports, regions.port.port],

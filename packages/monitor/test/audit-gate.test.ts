@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { AuditGate } from "../src/audit-gate.ts";
+import { AuditGate } from "../src/observe/audit-gate.ts";
 
 describe("the gate for guests that cause audit lines", () => {
   it("lets those pass that wait, all of them, as soon as it is open", () => {

@@ -2,9 +2,9 @@
 
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { Counters } from "../src/observe/counters.ts";
-import type { FromReactor } from "../src/reactor/messages.ts";
-import { Posts } from "../src/reactor/posts.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
+import type { FromReactor } from "../src/thread/messages.ts";
+import { Posts } from "../src/thread/posts.ts";
 
 const reactor = new Reactor({ busyPollUs: 0, counters: new Counters() });
 let sent: FromReactor[];

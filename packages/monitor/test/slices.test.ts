@@ -3,10 +3,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { closeFd, createEventfd, duplicateFd, EPOLLIN, ringEventfd } from "@ringway/linux";
 import { afterEach, describe, expect, test } from "vitest";
-import { Dropping } from "../src/dropping.ts";
+import { Dropping } from "../src/guests/dropping.ts";
+import type { Stream } from "../src/guests/stream.ts";
 import { Counters } from "../src/observe/counters.ts";
 import { type BellSource, Reactor, TaskQueue } from "../src/reactor/reactor.ts";
-import type { Stream } from "../src/reactor/stream.ts";
 
 class FakeGuest implements BellSource {
   readonly bells = { pending: () => false, prepareSleep: () => true, awake: () => {} } as never;

@@ -9,7 +9,7 @@
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { drainEventfd, EPOLLIN } from "@ringway/linux";
-import { OperationQuota } from "../quotas.ts";
+import { OperationQuota } from "../guests/quotas.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { DiskOperation, DiskResult, TreeChange } from "./operations.ts";
 import type { Roots } from "./roots.ts";

@@ -6,8 +6,8 @@
 //                                   └────── the monitor stops ──▶ turned away
 
 import { Errno } from "@ringway/control";
-import type { Account, Accounts } from "../accounts.ts";
-import type { AuditGate } from "../audit-gate.ts";
+import type { Account, Accounts } from "../guests/accounts.ts";
+import type { AuditGate } from "../observe/audit-gate.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Limits } from "../policy/types.ts";
 import type { NoPlace } from "./attach-socket.ts";

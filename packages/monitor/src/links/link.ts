@@ -3,7 +3,7 @@
 
 import type { Doorbell } from "@ringway/control";
 import type { SharedMemory } from "@ringway/linux";
-import type { Account } from "../accounts.ts";
+import type { Account } from "../guests/accounts.ts";
 
 export interface LinkListener {
   /** The guest rang; the bell is drained already. */

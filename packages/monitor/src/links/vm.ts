@@ -20,8 +20,8 @@ import {
   ringChannel,
   SharedMemory,
 } from "@ringway/linux";
-import type { Account, Accounts } from "../accounts.ts";
-import type { Attachment } from "../attachment.ts";
+import type { Account, Accounts } from "../guests/accounts.ts";
+import type { Attachment } from "../guests/attachment.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { GuestLink, LinkListener } from "./link.ts";
 

@@ -6,7 +6,7 @@
 // Who cancels pays until `ended`: the main thread's queue is bounded by what guests may have under way, however fast they
 // ask and give up.
 
-import type { FromReactor } from "../reactor/messages.ts";
+import type { FromReactor } from "../thread/messages.ts";
 import type { Answer } from "./resolver.ts";
 
 export class Lookups {

@@ -7,7 +7,7 @@
 
 import { errnoName } from "@ringway/linux";
 import type { Logger } from "pino";
-import type { FromReactor, Refusal } from "../reactor/messages.ts";
+import type { FromReactor, Refusal } from "../thread/messages.ts";
 import { createLogger } from "./logs/logger.ts";
 import type { LogWriter } from "./logs/writer.ts";
 

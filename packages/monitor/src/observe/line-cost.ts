@@ -1,7 +1,7 @@
 // What a line costs the logs, in bytes, told before it is written, and how much of a guest's text goes into one: JSON writes a
 // control character with six bytes, so 8 KiB from a guest would be 48 KiB on the disk.
 
-import type { FromReactor } from "../reactor/messages.ts";
+import type { FromReactor } from "../thread/messages.ts";
 
 /** Of one text, written: twice the longest that a guest can send for the log, so one that is all quotes still fits. */
 export const TEXT_BYTES_MAX: number = 16 * 1024;

@@ -2,9 +2,9 @@
 // is dropped on the way; a guest that causes more than the main thread takes, or than its policy allows in a second, or an audit line
 // that must be written and cannot, is held: nothing of it is stepped until it may go on.
 
-import type { Host } from "../host.ts";
+import type { Host } from "../guests/host.ts";
+import type { LineQuota } from "../guests/quotas.ts";
 import type { Policy } from "../policy/types.ts";
-import type { LineQuota } from "../quotas.ts";
 import { type LineMessage, priced } from "./line-cost.ts";
 
 /** Lines that the main thread has not taken yet, and their bytes, before the guest must wait: bounds what it can make us hold. */

@@ -5,7 +5,7 @@
 // Events come before deadlines: a timer fires only when all events that were there after it was due have been handed out. Else a
 // process that was stopped for a while would find a time limit over, and not what has happened within it.
 //
-// Where guests share it, each has a slice of every turn (quotas.ts): what does not fit goes to its own ready queue. Time is charged
+// Where guests share it, each has a slice of every turn (guests/quotas.ts): what does not fit goes to its own ready queue. Time is charged
 // by marks: whatever works for a guest ends with charge(), and all since the mark before, or since epoll, was that guest's.
 //
 // It never blocks but in epoll, and there only after it has announced its sleep to every guest and looked once more

@@ -1,7 +1,7 @@
 // echo: sends back what it gets (STR-9). For tests, and for measuring rings without a socket.
 
 import { Closed } from "@ringway/control";
-import type { Relay, Stream } from "../reactor/stream.ts";
+import type { Relay, Stream } from "../guests/stream.ts";
 
 /** Bytes moved in one step before others get their turn. */
 const BUDGET_BYTES = 256 * 1024;

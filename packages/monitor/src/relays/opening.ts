@@ -2,12 +2,12 @@
 // or is given to a listener by Accept, which finds it here (LSN-2).
 
 import { Closed, Errno, Open, Protocol, ProtocolError, protocolName, Violation } from "@ringway/control";
-import type { Relay, Stream } from "../reactor/stream.ts";
+import type { Relay, Stream } from "../guests/stream.ts";
 import { EchoRelay } from "./echo.ts";
 import { requireEmpty } from "./empty-body.ts";
-import { openFile } from "./file.ts";
-import { openFileStream } from "./file-stream.ts";
-import { FsRelay } from "./fs.ts";
+import { openFile } from "./files/file.ts";
+import { openFileStream } from "./files/file-stream.ts";
+import { FsRelay } from "./files/fs.ts";
 import { openTcpConnect } from "./tcp-connect.ts";
 import { openTcpListen } from "./tcp-listen.ts";
 

@@ -12,9 +12,9 @@
 // at first. An account has as many as it may have streams; beyond that they get their RST at once.
 
 import { closeFd, outq, setLingerZero } from "@ringway/linux";
+import { SHARE_BYTES } from "../guests/socket-budget.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
-import { SHARE_BYTES } from "../socket-budget.ts";
 import type { SocketLoan } from "./socket-loan.ts";
 
 const LOOK_MS_MIN = 2;

@@ -31,13 +31,13 @@ import {
   socketError,
   tcpSocket,
 } from "@ringway/linux";
+import { guestGaveUp, type Relay, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
 import { canonicalAddress } from "../policy/addresses.ts";
 import type { Decision } from "../policy/types.ts";
 import type { EventSource } from "../reactor/reactor.ts";
-import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
 import type { Timer } from "../reactor/timers.ts";
-import { TCP_EVENTS, TcpRelay } from "./tcp.ts";
+import { TCP_EVENTS, TcpRelay } from "./splice.ts";
 
 /** RFC 8305, section 8: Connection Attempt Delay. */
 const ATTEMPT_DELAY_MS = 250;

@@ -36,10 +36,10 @@ import {
   setReuseAddress,
   tcpSocket,
 } from "@ringway/linux";
+import type { Relay, Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
-import type { Relay, Stream } from "../reactor/stream.ts";
 import type { Timer } from "../reactor/timers.ts";
-import { KEEP_ALIVE, TcpRelay } from "./tcp.ts";
+import { KEEP_ALIVE, TcpRelay } from "./splice.ts";
 import { unknownRequest } from "./unknown.ts";
 
 /** How long a listener rests after an accept that failed on the host, in milliseconds. */

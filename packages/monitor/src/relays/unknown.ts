@@ -1,7 +1,7 @@
 // A request of a type that its stream's protocol does not have: how a guest finds out what this host is too old for (VER-2).
 
 import { Errno, FROM_HOST, ProtocolError, Violation } from "@ringway/control";
-import type { Failure } from "./file-access.ts";
+import type { Failure } from "./files/access.ts";
 
 /** The Error that answers it (FRM-7). Throws ProtocolError for a type that only a host sends (FRM-4). */
 export function unknownRequest(type: number): Failure {

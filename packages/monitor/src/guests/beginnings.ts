@@ -6,11 +6,11 @@
 
 import { PAGE_BYTES } from "@ringway/control";
 import { closeFd, Errno, type SharedMemory } from "@ringway/linux";
+import { hasGone, turnAway } from "../links/process.ts";
+import type { PolicyState } from "../policy/in-force.ts";
+import type { Regions } from "../regions/regions.ts";
 import type { Account } from "./accounts.ts";
 import type { Attachment } from "./attachment.ts";
-import { hasGone, turnAway } from "./links/process.ts";
-import type { PolicyState } from "./policy/in-force.ts";
-import type { Regions } from "./regions/regions.ts";
 
 /** A connection, and all that is the beginning's from now on: the socket, and a hold on each of the others. */
 export interface Beginner {

@@ -10,11 +10,11 @@ import {
   Protocol,
   StatReply,
 } from "@ringway/control";
-import type { Place } from "../disk/judgement.ts";
-import type { DiskOperation, DiskResult } from "../disk/operations.ts";
-import { closeOnDisk, explainFailure, type Failure, noFile, place, tooManyFiles } from "./file-access.ts";
+import type { Place } from "../../disk/judgement.ts";
+import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
+import { unknownRequest } from "../unknown.ts";
+import { closeOnDisk, explainFailure, type Failure, noFile, place, tooManyFiles } from "./access.ts";
 import { RequestRelay } from "./requests.ts";
-import { unknownRequest } from "./unknown.ts";
 
 /** Largest payload of one Entries frame: all that is held of a listing, however long the folder is. */
 const ENTRIES_BYTES_MAX = 16 * 1024;

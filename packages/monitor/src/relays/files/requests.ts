@@ -16,9 +16,9 @@ import {
   type Message,
   maxPayload,
 } from "@ringway/control";
-import type { DiskOperation, DiskResult } from "../disk/operations.ts";
-import type { Relay, Stream } from "../reactor/stream.ts";
-import { type DiskWork, type Failure, onDisk } from "./file-access.ts";
+import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
+import type { Relay, Stream } from "../../guests/stream.ts";
+import { type DiskWork, type Failure, onDisk } from "./access.ts";
 
 /** Requests served in one step before others get their turn. */
 const BUDGET = 32;

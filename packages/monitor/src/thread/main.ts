@@ -4,31 +4,31 @@
 import { getHeapStatistics } from "node:v8";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { drainEventfd, EPOLLIN, Errno, holdIfStopping, inCalls, threadLoaded } from "@ringway/linux";
-import { type Account, Accounts } from "../accounts.ts";
-import { Attachment } from "../attachment.ts";
-import { AuditGate } from "../audit-gate.ts";
-import { Beginnings } from "../beginnings.ts";
-import { DescriptorRoom } from "../descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
 import { closeRoots } from "../disk/roots.ts";
-import type { Host } from "../host.ts";
+import { type Account, Accounts } from "../guests/accounts.ts";
+import { Attachment } from "../guests/attachment.ts";
+import { Beginnings } from "../guests/beginnings.ts";
+import { DescriptorRoom } from "../guests/descriptors.ts";
+import type { Host } from "../guests/host.ts";
 import { AttachCalls } from "../links/attach-calls.ts";
 import { AttachSocket, type AttachSocketHost, type NoPlace } from "../links/attach-socket.ts";
 import type { GuestLink } from "../links/link.ts";
 import { SocketLink } from "../links/process.ts";
 import { Vm, type VmHost } from "../links/vm.ts";
 import { Lookups } from "../names/lookups.ts";
+import { AuditGate } from "../observe/audit-gate.ts";
 import { Counters } from "../observe/counters.ts";
 import { HostSurroundings } from "../policy/host-surroundings.ts";
 import { PolicyState } from "../policy/in-force.ts";
 import { OwnPorts } from "../policy/own-ports.ts";
 import type { Limits } from "../policy/types.ts";
+import { Reactor } from "../reactor/reactor.ts";
 import { Regions } from "../regions/regions.ts";
 import { KeepAlives } from "../relays/keep-alives.ts";
 import { Partings } from "../relays/partings.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
 import { Posts } from "./posts.ts";
-import { Reactor } from "./reactor.ts";
 
 /** How often a stopping monitor looks whether its transfers are done. */
 const DRAIN_CHECK_MS = 20;

@@ -2,7 +2,7 @@
 // disk. Meanwhile the stream can only be given up.
 
 import { Errno, fileMessages, type StatReply } from "@ringway/control";
-import { guestGaveUp, type Relay, type Stream } from "../reactor/stream.ts";
+import { guestGaveUp, type Relay, type Stream } from "../../guests/stream.ts";
 import {
   closeOnDisk,
   type DiskWork,
@@ -13,7 +13,7 @@ import {
   openFlags,
   place,
   tooManyFiles,
-} from "./file-access.ts";
+} from "./access.ts";
 
 export interface FileRequest {
   /** A Protocol, for the audit log. */

@@ -1,19 +1,19 @@
 // What all guests of one reactor share: the reactor, the policy in force, lookups of names, the disk pool, and the way to
 // the main thread.
 
+import type { DiskPool } from "../disk/pool.ts";
+import type { Lookups } from "../names/lookups.ts";
+import type { AuditGate } from "../observe/audit-gate.ts";
+import type { Counters } from "../observe/counters.ts";
+import type { PolicyState } from "../policy/in-force.ts";
+import type { OwnPorts } from "../policy/own-ports.ts";
+import type { Reactor } from "../reactor/reactor.ts";
+import type { KeepAlives } from "../relays/keep-alives.ts";
+import type { Partings } from "../relays/partings.ts";
+import type { FromReactor, ReactorOptions } from "../thread/messages.ts";
 import type { Accounts } from "./accounts.ts";
 import type { Attachment } from "./attachment.ts";
-import type { AuditGate } from "./audit-gate.ts";
 import type { DescriptorRoom } from "./descriptors.ts";
-import type { DiskPool } from "./disk/pool.ts";
-import type { Lookups } from "./names/lookups.ts";
-import type { Counters } from "./observe/counters.ts";
-import type { PolicyState } from "./policy/in-force.ts";
-import type { OwnPorts } from "./policy/own-ports.ts";
-import type { FromReactor, ReactorOptions } from "./reactor/messages.ts";
-import type { Reactor } from "./reactor/reactor.ts";
-import type { KeepAlives } from "./relays/keep-alives.ts";
-import type { Partings } from "./relays/partings.ts";
 
 export interface Host {
   readonly reactor: Reactor;

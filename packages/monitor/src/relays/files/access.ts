@@ -3,10 +3,10 @@
 
 import { Errno, fileMessages, PERMISSION_BITS, protocolName } from "@ringway/control";
 import { errnoMessage, OpenFlags } from "@ringway/linux";
-import type { Attachment } from "../attachment.ts";
-import type { Place } from "../disk/judgement.ts";
-import type { DiskOperation, DiskResult } from "../disk/operations.ts";
-import type { Stream } from "../reactor/stream.ts";
+import type { Place } from "../../disk/judgement.ts";
+import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
+import type { Attachment } from "../../guests/attachment.ts";
+import type { Stream } from "../../guests/stream.ts";
 
 export interface Failure {
   readonly errno: number;

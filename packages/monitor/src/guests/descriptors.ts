@@ -6,7 +6,7 @@
 // them: the program that embeds the monitor counts as well, and nothing is counted here.
 
 import { closeFd, duplicateFd, Errno, fileDescriptorLimit, SystemError } from "@ringway/linux";
-import type { Policy } from "./policy/types.ts";
+import type { Policy } from "../policy/types.ts";
 
 /**
  * 16 lookups of names, each with four sockets at the most: A and AAAA at once, each by UDP and then by TCP. Beside them

@@ -7,7 +7,7 @@
 //
 // All are counts and clocks of this thread's own: nothing in them comes from the region.
 
-import type { Limits } from "./policy/types.ts";
+import type { Limits } from "../policy/types.ts";
 
 /** Looks are granted by the interval: a guest that has used its own up waits for the next, so for less than this. */
 const LOOK_INTERVAL_MS = 100;

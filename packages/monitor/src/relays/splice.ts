@@ -38,10 +38,10 @@ import {
   setLingerZero,
   shutdownWrite,
 } from "@ringway/linux";
+import { SHARE_BYTES } from "../guests/socket-budget.ts";
+import type { Relay, Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
-import type { Relay, Stream } from "../reactor/stream.ts";
 import type { Timer } from "../reactor/timers.ts";
-import { SHARE_BYTES } from "../socket-budget.ts";
 import { SocketLoan } from "./socket-loan.ts";
 
 export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;

@@ -10,8 +10,8 @@
 
 import { Closed, Errno, FRAME_HEADER_BYTES, fileMessages, Protocol } from "@ringway/control";
 import { errnoMessage, readAtNoWait } from "@ringway/linux";
-import type { DiskOperation } from "../disk/operations.ts";
-import type { Relay, Stream } from "../reactor/stream.ts";
+import type { DiskOperation } from "../../disk/operations.ts";
+import type { Relay, Stream } from "../../guests/stream.ts";
 import {
   closeOnDisk,
   type DiskWork,
@@ -20,8 +20,8 @@ import {
   QUOTA_FAILURE,
   takeWriteQuota,
   type WriteGrant,
-} from "./file-access.ts";
-import { openForStream } from "./opening-file.ts";
+} from "./access.ts";
+import { openForStream } from "./opening.ts";
 
 /** Bytes moved in one step, and at the most in one operation on disk but an append. */
 const BUDGET_BYTES = 1024 * 1024;

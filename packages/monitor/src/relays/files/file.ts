@@ -15,12 +15,12 @@ import {
   Violation,
 } from "@ringway/control";
 import { errnoMessage, readAtNoWait, type Scratch, SEEK_CUR, SEEK_END, scratch } from "@ringway/linux";
-import type { DiskResult } from "../disk/operations.ts";
-import type { Stream } from "../reactor/stream.ts";
-import { closeOnDisk, QUOTA_FAILURE, takeWriteQuota } from "./file-access.ts";
-import { openForStream } from "./opening-file.ts";
+import type { DiskResult } from "../../disk/operations.ts";
+import type { Stream } from "../../guests/stream.ts";
+import { unknownRequest } from "../unknown.ts";
+import { closeOnDisk, QUOTA_FAILURE, takeWriteQuota } from "./access.ts";
+import { openForStream } from "./opening.ts";
 import { RequestRelay } from "./requests.ts";
-import { unknownRequest } from "./unknown.ts";
 
 export function openFile(stream: Stream, requestId: number, body: Uint8Array): void {
   const request = fileMessages.FileOpen.decode(body);

@@ -20,18 +20,18 @@ import {
   Violation,
 } from "@ringway/control";
 import { Errno, type SharedMemory } from "@ringway/linux";
+import type { GuestLink, LinkListener } from "../links/link.ts";
+import { GuestLines } from "../observe/lines.ts";
+import { explain } from "../policy/explain.ts";
+import type { PolicyState } from "../policy/in-force.ts";
+import { type BellSource, type Reactor, type Task, TaskQueue } from "../reactor/reactor.ts";
+import type { Timer } from "../reactor/timers.ts";
+import { OpeningRelay } from "../relays/opening.ts";
 import type { Account } from "./accounts.ts";
 import { type Dropper, Dropping } from "./dropping.ts";
 import type { Host } from "./host.ts";
-import type { GuestLink, LinkListener } from "./links/link.ts";
-import { GuestLines } from "./observe/lines.ts";
-import { explain } from "./policy/explain.ts";
-import type { PolicyState } from "./policy/in-force.ts";
 import { ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "./quotas.ts";
-import { type BellSource, type Reactor, type Task, TaskQueue } from "./reactor/reactor.ts";
-import { Stream, shorten } from "./reactor/stream.ts";
-import type { Timer } from "./reactor/timers.ts";
-import { OpeningRelay } from "./relays/opening.ts";
+import { Stream, shorten } from "./stream.ts";
 
 /** Streams looked at in one scan: bounds what one guest can take of a turn. */
 const SCAN_STREAMS = 1024;

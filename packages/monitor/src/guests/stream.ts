@@ -16,8 +16,8 @@ import {
   ProtocolError,
   Refused,
 } from "@ringway/control";
-import type { Attachment } from "../attachment.ts";
-import type { Task } from "./reactor.ts";
+import type { Task } from "../reactor/reactor.ts";
+import type { Attachment } from "./attachment.ts";
 
 /** What serves a stream: an explicit state machine. */
 export interface Relay {
