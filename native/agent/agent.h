@@ -26,7 +26,7 @@
 #ifndef RINGWAY_AGENT_H
 #define RINGWAY_AGENT_H
 
-#include "../hosted/say.h"
+#include "../tools/say.h"
 
 // ── Options (options.c) ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -313,7 +313,7 @@ void local_close(struct conn *conn) {
 }
 
 // A Unix socket has no RST: what came before it would look whole. So a byte goes out with a descriptor in its train, which nothing
-// else on that socket has, and hosted/talk.c takes it for what it means.
+// else on that socket has, and tools/talk.c takes it for what it means.
 static void send_mark(int fd) {
   char byte = 0;
   int room = 1 << 20; // also where the program has not read what it was sent

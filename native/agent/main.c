@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../hosted/programs.h"
+#include "../tools/programs.h"
 #include "agent.h"
 
 static const struct {

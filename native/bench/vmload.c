@@ -15,7 +15,7 @@
 #define _GNU_SOURCE
 #include <poll.h>
 
-#include "../include/ringway-posix.h"
+#include "ringway-posix.h"
 #include "common.h"
 
 enum { STREAMS = 4, LINE_BYTES = 128, CONNECT_ATTEMPTS = 400, ATTEMPT_MS = 50 };

@@ -62,9 +62,9 @@ describe("the clauses of PROTOCOL.md", () => {
     for (const file of [
       ...folders,
       "packages/cli/src",
-      "native/src",
-      "native/include",
-      "native/hosted",
+      "native/lib",
+      "native/posix",
+      "native/tools",
       "docs",
     ].flatMap(sources)) {
       for (const [clause] of readFileSync(new URL(file, root), "utf8").matchAll(cited)) {

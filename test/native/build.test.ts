@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { lacks, make, NATIVE, noClang, noCompiler, run, titled } from "./toolchain.ts";
+import { INCLUDES, lacks, make, NATIVE, noClang, noCompiler, run, titled } from "./toolchain.ts";
 
 const SLOW_MS = 120_000;
 const NO_LIBC = ["-ffreestanding", "-nostdlib", "-Wl,-e,main"];
@@ -48,7 +48,7 @@ describe.skipIf(noCompiler !== undefined)(titled("with gcc", noCompiler), () => 
 
   test("the shared library shows every function of its headers", () => {
     const { stdout: shown } = run("nm", ["-D", "--defined-only", join(out, "gcc/libringway.so")]);
-    const { stdout: declared } = run("gcc", ["-E", "-P", "include/ringway-posix.h"]);
+    const { stdout: declared } = run("gcc", ["-E", "-P", ...INCLUDES, "posix/ringway-posix.h"]);
     const names = [...declared.matchAll(/\b(rw_\w+)\s*\(/g)].map((match) => match[1]!);
     expect(names.length).toBeGreaterThan(100);
     expect(names.filter((name) => !new RegExp(` ${name}$`, "m").test(shown))).toEqual([]);
@@ -63,7 +63,7 @@ describe.skipIf(noCompiler !== undefined)(titled("with gcc", noCompiler), () => 
       ...flags,
       "-isystem",
       builtin,
-      `-I${NATIVE}include`,
+      `-I${NATIVE}lib`,
       "-c",
       "-o",
       "/dev/null",

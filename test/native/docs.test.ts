@@ -8,14 +8,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { start } from "./rwcat-process.ts";
-import { buildForTests, NATIVE, noCompiler, noSanitizers, ROOT, run, titled } from "./toolchain.ts";
+import { buildForTests, INCLUDES, noCompiler, noSanitizers, ROOT, run, titled } from "./toolchain.ts";
 
 const text = readFileSync(join(ROOT, "docs/guest-in-c.md"), "utf8");
 const programs = text.split(/^## /m).flatMap((section): [string, string][] => {
   const program = /^```c\n([\s\S]*?)^```$/m.exec(section)?.[1];
   return program === undefined ? [] : [[section.split("\n")[0]!, program]];
 });
-const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", `-I${NATIVE}include`];
+const STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", ...INCLUDES];
 
 describe.skipIf(noCompiler !== undefined)(titled("docs/guest-in-c.md", noCompiler), () => {
   let host: TestMonitor;

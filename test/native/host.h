@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../native/src/internal.h"
+#include "internal.h"
 
 #define CHECK(condition)                                                              \
   do {                                                                                \

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../native/include/ringway-posix.h"
+#include "ringway-posix.h"
 
 enum { STREAMS_MAX = 4096 };
 

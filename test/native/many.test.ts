@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { guestsAre, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { start } from "./rwcat-process.ts";
-import { buildForTests, NATIVE, noCompiler, noSanitizers, run, titled } from "./toolchain.ts";
+import { buildForTests, INCLUDES, NATIVE, noCompiler, noSanitizers, run, titled } from "./toolchain.ts";
 
 describe.skipIf(noCompiler !== undefined)(titled("a C guest with many streams", noCompiler), () => {
   let host: TestMonitor;
@@ -27,6 +27,7 @@ describe.skipIf(noCompiler !== undefined)(titled("a C guest with many streams", 
       "-Wextra",
       "-Werror",
       ...sanitize,
+      ...INCLUDES,
       source,
       library,
       "-o",

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const NATIVE: string = fileURLToPath(new URL("../../native/", import.meta.url));
+/** For a program that includes ringway.h or ringway-posix.h. */
+export const INCLUDES: readonly string[] = [`-I${NATIVE}lib`, `-I${NATIVE}posix`];
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 
 export interface Result {

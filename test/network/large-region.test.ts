@@ -9,7 +9,15 @@ import { Guest, type GuestSocket } from "@ringway/guest";
 import { SharedMemory } from "@ringway/linux";
 import { describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
-import { buildForTests, NATIVE, noCompiler, noSanitizers, run, titled } from "../native/toolchain.ts";
+import {
+  buildForTests,
+  INCLUDES,
+  NATIVE,
+  noCompiler,
+  noSanitizers,
+  run,
+  titled,
+} from "../native/toolchain.ts";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
 import { Hypervisor, place } from "../support/hypervisor.ts";
 import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts";
@@ -145,7 +153,18 @@ describe.skipIf(noCompiler !== undefined)(titled("a C guest", noCompiler), () =>
       const sanitize = noSanitizers === undefined ? ["-fsanitize=address,undefined"] : [];
       const warnings = ["-Wall", "-Wextra", "-Werror"];
       const source = join(NATIVE, "../test/native/large.c");
-      const args = ["-std=c11", "-g", "-O1", ...warnings, ...sanitize, source, library, "-o", program];
+      const args = [
+        "-std=c11",
+        "-g",
+        "-O1",
+        ...warnings,
+        ...sanitize,
+        ...INCLUDES,
+        source,
+        library,
+        "-o",
+        program,
+      ];
       expect(run("gcc", args)).toEqual({ status: 0, stdout: "", stderr: "" });
       await using host = await monitorWith("4GiB");
       const { code, stdout, stderr } = await start(program, [], "", { RINGWAY_SOCKET: host.path }).done;

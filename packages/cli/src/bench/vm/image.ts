@@ -76,17 +76,19 @@ async function compileVmload(): Promise<string> {
   );
   if (compiler === undefined) throw new Error("there is no C compiler (cc, gcc or clang)");
   // Without memory.c: that is for where there is no libc.
-  const core = readdirSync(at("src")).filter((name) => name.endsWith(".c") && name !== "memory.c");
-  const sources = [
-    "bench/vmload.c",
-    "hosted/posix.c",
-    "hosted/device.c",
-    ...core.map((name) => `src/${name}`),
-  ];
-  const headers = ["bench/common.h", "include/ringway.h", "include/ringway-posix.h", "src/internal.h"];
+  const core = readdirSync(at("lib")).filter((name) => name.endsWith(".c") && name !== "memory.c");
+  const sources = ["bench/vmload.c", "posix/posix.c", "posix/device.c", ...core.map((name) => `lib/${name}`)];
+  const headers = ["bench/common.h", "lib/ringway.h", "posix/ringway-posix.h", "lib/internal.h"];
   const inputs = [...sources, ...headers].sort().map((name) => readFileSync(at(name)));
   const folder = await cached("vmload", [compiler, ...FLAGS, ...inputs], (to) => {
-    run(compiler, [...FLAGS, "-o", join(to, "vmload"), ...sources.map(at)]);
+    run(compiler, [
+      ...FLAGS,
+      `-I${at("lib")}`,
+      `-I${at("posix")}`,
+      "-o",
+      join(to, "vmload"),
+      ...sources.map(at),
+    ]);
   });
   return join(folder, "vmload");
 }

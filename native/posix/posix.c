@@ -4,7 +4,7 @@
 // take. A ring that comes between is a count in the eventfd or a byte in the channel, so poll() returns at once.
 
 #define _GNU_SOURCE
-#include "../include/ringway-posix.h"
+#include "ringway-posix.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #ifndef RINGWAY_TALK_H
 #define RINGWAY_TALK_H
 
-#include "../include/ringway-posix.h"
+#include "ringway-posix.h"
 
 #define TALK_SERVICE "/run/ringway.sock"
 

@@ -77,7 +77,7 @@ enum rw_status {
   RW_BAD_SIZE = -82,    // the region is not all there (SB-2)
   RW_BAD_PLACE = -83,   // a place outside the region, or a capacity that cannot be (TRU-6, PIPE-3)
 
-  // The hosted layer (ringway-posix.h): the operating system said no.
+  // The layer for Linux (ringway-posix.h): the operating system said no.
   RW_SYSTEM = -128,
 };
 

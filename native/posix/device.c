@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../include/ringway-posix.h"
+#include "ringway-posix.h"
 
 #define PCI "/sys/bus/pci/devices"
 #define PORTS "/sys/class/virtio-ports"

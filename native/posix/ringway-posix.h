@@ -1,4 +1,4 @@
-// A small hosted layer over ringway.h for programs on Linux: where the region and the bells come from, and waiting with poll(2).
+// A small layer over ringway.h for programs on Linux: where the region and the bells come from, and waiting with poll(2).
 //
 //   rw_posix_attach_socket   a process: the monitor's Unix socket hands over a memfd and two eventfds (section 17)
 //   rw_posix_attach_file     a virtual machine: a file or device to map, and a byte channel as the bell (BELL-8)

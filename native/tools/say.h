@@ -5,7 +5,7 @@
 #ifndef RINGWAY_SAY_H
 #define RINGWAY_SAY_H
 
-#include "../include/ringway-posix.h"
+#include "ringway-posix.h"
 
 // The program's name, which begins each line.
 extern const char *say_program;

@@ -6,7 +6,7 @@
 #ifndef RINGWAY_INTERNAL_H
 #define RINGWAY_INTERNAL_H
 
-#include "../include/ringway.h"
+#include "ringway.h"
 
 typedef __SIZE_TYPE__ rwi_size;
 
