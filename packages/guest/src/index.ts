@@ -3,7 +3,7 @@
 export { ProtocolError } from "@ringway/control";
 export type { AttachDescriptor, AttachMemory } from "./attach/attach.ts";
 export type { BellListener, GuestBell } from "./attach/bell.ts";
-export { ChannelBell } from "./attach/byte-channel-bell.ts";
+export { ByteChannelBell } from "./attach/byte-channel-bell.ts";
 export { EventfdBell } from "./attach/eventfd-bell.ts";
 export type { AttachIvshmem, IvshmemPlaces } from "./attach/ivshmem.ts";
 export { AbortError, RefusedError, RingwayError } from "./errors.ts";

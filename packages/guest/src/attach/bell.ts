@@ -10,7 +10,7 @@ export interface BellListener {
 
 /**
  * A pair of doorbells. For a guest that is a process this is an EventfdBell, made by Guest.attach(socketPath); for a VM a
- * ChannelBell, made by Guest.attach({ ivshmem: true }). A test brings its own.
+ * ByteChannelBell, made by Guest.attach({ ivshmem: true }). A test brings its own.
  */
 export interface GuestBell {
   /** Wakes the host. Must not block. */

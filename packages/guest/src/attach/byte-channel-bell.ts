@@ -6,7 +6,7 @@ import { resetError } from "../errors.ts";
 import type { BellListener, GuestBell } from "./bell.ts";
 import { LoopWatch } from "./loop-watch.ts";
 
-export class ChannelBell implements GuestBell {
+export class ByteChannelBell implements GuestBell {
   /** Resolves when the channel was closed: a virtio port can be opened again then. */
   readonly closed: Promise<void>;
   readonly #isSocket: boolean;

@@ -27,7 +27,7 @@ import {
 } from "@ringway/linux";
 import { RingwayError } from "../errors.ts";
 import { type Attachment, retry } from "./attach.ts";
-import { ChannelBell } from "./byte-channel-bell.ts";
+import { ByteChannelBell } from "./byte-channel-bell.ts";
 
 /** The guest is a virtual machine: where its memory and its channel are, unless they are to be looked for. */
 export interface AttachIvshmem {
@@ -56,7 +56,7 @@ export async function attachIvshmem(
 ): Promise<Attachment> {
   const root = places.root ?? "/";
   const memoryPath = places.memory ?? findMemory(root);
-  const channel = new Channel(places.channel ?? findPort(root));
+  const channel = new ByteChannel(places.channel ?? findPort(root));
   const memory = mapMemory(memoryPath);
   try {
     const region = regionMemory(memory.buffer);
@@ -71,10 +71,10 @@ export async function attachIvshmem(
 
 async function untilServed(
   region: RegionMemory,
-  channel: Channel,
+  channel: ByteChannel,
   deadline: number,
   signal: AbortSignal | undefined,
-): Promise<ChannelBell> {
+): Promise<ByteChannelBell> {
   const busyUntil = performance.now() + BUSY_MS;
   let missing = "";
   try {
@@ -103,7 +103,7 @@ function hasRegion(memory: RegionMemory): boolean {
 }
 
 /** The channel, from path to bell. */
-class Channel {
+class ByteChannel {
   readonly path: string;
   readonly #isSocket: boolean;
   #fd = -1;
@@ -139,8 +139,8 @@ class Channel {
     throw notOpened(errno, this.path);
   }
 
-  take(): ChannelBell {
-    const bell = new ChannelBell(this.#fd, this.#isSocket);
+  take(): ByteChannelBell {
+    const bell = new ByteChannelBell(this.#fd, this.#isSocket);
     this.#fd = -1;
     return bell;
   }

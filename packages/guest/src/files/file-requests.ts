@@ -21,7 +21,7 @@ export class FileRequests {
 
   constructor(rpc: Rpc) {
     this.#rpc = rpc;
-    const { toHost, toGuest } = rpc.channel.pipe;
+    const { toHost, toGuest } = rpc.stream.pipe;
     const room = Math.min(toHost.capacity, toGuest.capacity) - FRAME_HEADER_BYTES - 8;
     this.#maxBytes = Math.min(IO_MAX_BYTES, room);
   }

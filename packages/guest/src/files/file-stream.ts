@@ -5,9 +5,9 @@ import { Errno } from "@ringway/linux";
 import { fileMode, integer } from "../argument-errors.ts";
 import { type ErrorContext, errnoError, replyError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
-import { type OpenedChannel, openChannel } from "../stream/open-stream.ts";
+import { type OpenedStream, openStream } from "../stream/open-stream.ts";
 import { type Rings, ringWish, SMALLEST_RING_BYTES } from "../stream/room.ts";
-import type { Channel, ChannelUser } from "../stream/stream.ts";
+import type { Stream, StreamUser } from "../stream/stream.ts";
 import { isUnknown } from "../stream/unknown.ts";
 import { WritePump } from "../stream/write-pump.ts";
 import type { AbortOptions } from "./fs.ts";
@@ -28,7 +28,7 @@ export interface RangeOptions extends AbortOptions {
   readonly mode?: number | string | undefined;
 }
 
-export type FileOpened = OpenedChannel<fileMessages.FileStreamOpened>;
+export type FileOpened = OpenedStream<fileMessages.FileStreamOpened>;
 
 /** A file-stream in the making. */
 export interface OpeningFile {
@@ -68,7 +68,7 @@ export function openFileStream(
   });
   const rings = ringWish(options.ringBytes, writes ? writeRings(bytes) : READ_RINGS);
   const request = { protocol: Protocol.FILE_STREAM, body, rings, context, signal: options.signal };
-  return { promise: openChannel(engine, request, FileStreamOpened.decode), context, flags };
+  return { promise: openStream(engine, request, FileStreamOpened.decode), context, flags };
 }
 
 function writeRings(bytes: number): Rings {
@@ -78,8 +78,8 @@ function writeRings(bytes: number): Rings {
 }
 
 /** The writing end of a file-stream, as callbacks. */
-export class FileSink implements ChannelUser {
-  readonly #channel: Channel;
+export class FileSink implements StreamUser {
+  readonly #stream: Stream;
   readonly #context: ErrorContext;
   readonly #pump: WritePump;
   readonly #reader: FrameReader;
@@ -88,25 +88,25 @@ export class FileSink implements ChannelUser {
   #bytesWritten = 0;
 
   /** With APPEND in `flags` no chunk is divided that fits the ring. `onFailed` is called once at most, also after end(). */
-  constructor(channel: Channel, context: ErrorContext, flags: number, onFailed: (error: Error) => void) {
-    this.#channel = channel;
+  constructor(stream: Stream, context: ErrorContext, flags: number, onFailed: (error: Error) => void) {
+    this.#stream = stream;
     this.#context = { ...context, syscall: "write" };
     this.#onFailed = onFailed;
-    this.#reader = new FrameReader(channel.pipe.toGuest);
+    this.#reader = new FrameReader(stream.pipe.toGuest);
     // What the host says about it is on its way: WriteFailed.
-    this.#pump = new WritePump(channel, () => {}, (flags & FileFlags.APPEND) !== 0);
-    channel.user = this;
-    channel.engine.touch(() => channel.pipe.toGuest.wantData());
+    this.#pump = new WritePump(stream, () => {}, (flags & FileFlags.APPEND) !== 0);
+    stream.user = this;
+    stream.engine.touch(() => stream.pipe.toGuest.wantData());
   }
 
   /** Bytes that are in the file: those that the host has taken out of the ring (FST-4), and at the end what it says. */
   get bytesWritten(): number {
-    this.#channel.engine.touch(() => this.#count());
+    this.#stream.engine.touch(() => this.#count());
     return this.#bytesWritten;
   }
 
   write(chunks: readonly Uint8Array[], callback: () => void): void {
-    this.#channel.engine.touch(() => {
+    this.#stream.engine.touch(() => {
       this.#pump.write(chunks, callback);
       this.step();
     });
@@ -115,20 +115,20 @@ export class FileSink implements ChannelUser {
   /** All is written; calls back once it is in the file. */
   end(onDone: () => void): void {
     this.#onDone = onDone;
-    this.#channel.end();
-    this.#channel.engine.touch(() => this.step());
+    this.#stream.end();
+    this.#stream.engine.touch(() => this.step());
   }
 
   step(): void {
-    const channel = this.#channel;
-    if (!channel.open) return;
+    const stream = this.#stream;
+    if (!stream.open) return;
     this.#pump.step();
     this.#count();
-    if (!channel.open) return;
-    const closed = channel.pipe.toGuest.peerClosed();
-    let frame = this.#reader.next(channel.signal);
+    if (!stream.open) return;
+    const closed = stream.pipe.toGuest.peerClosed();
+    let frame = this.#reader.next(stream.signal);
     while (frame !== undefined && isUnknown(frame, WriteDone.type, WriteFailed.type)) {
-      frame = this.#reader.next(channel.signal);
+      frame = this.#reader.next(stream.signal);
     }
     if (frame === undefined) {
       if (closed === Closed.END) this.#reader.end();
@@ -137,7 +137,7 @@ export class FileSink implements ChannelUser {
     }
     if (frame.type === WriteDone.type && this.#onDone !== undefined) {
       const { bytes } = WriteDone.decode(frame.payload);
-      channel.finish();
+      stream.finish();
       this.#bytesWritten = bytes;
       this.#onDone();
     } else if (frame.type === WriteFailed.type) {
@@ -155,20 +155,20 @@ export class FileSink implements ChannelUser {
   }
 
   abort(): void {
-    this.#channel.engine.touch(() => this.#count());
-    this.#channel.abort();
+    this.#stream.engine.touch(() => this.#count());
+    this.#stream.abort();
   }
 
   #count(): void {
-    const { open, pipe } = this.#channel;
-    if (!open || this.#channel.user !== this) return;
+    const { open, pipe } = this.#stream;
+    if (!open || this.#stream.user !== this) return;
     const waiting = pipe.toHost.capacity - pipe.toHost.writable();
     this.#bytesWritten = Math.max(0, this.#pump.bytesWritten - waiting);
   }
 
   #fail(error: Error): void {
-    this.#channel.user = undefined;
-    this.#channel.abort();
+    this.#stream.user = undefined;
+    this.#stream.abort();
     this.#onFailed(error);
   }
 }

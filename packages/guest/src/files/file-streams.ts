@@ -7,7 +7,7 @@ import { boolean, integer, invalidValue, outOfRange } from "../argument-errors.t
 import { type ErrorContext, errnoError, forDestroy, resetError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { ReadPump } from "../stream/read-pump.ts";
-import type { Channel } from "../stream/stream.ts";
+import type { Stream } from "../stream/stream.ts";
 import { FileSink, openFileStream, type RangeOptions } from "./file-stream.ts";
 import type { GuestFs } from "./fs.ts";
 import { type PathLike, syncsWrites } from "./paths.ts";
@@ -87,7 +87,7 @@ export class FileReadStream extends Readable {
   readonly #context: ErrorContext;
   readonly #opening: AbortController;
   readonly #chunkBytes: number | undefined;
-  #channel: Channel | undefined;
+  #stream: Stream | undefined;
   #pump: ReadPump | undefined;
   #wanted = false;
 
@@ -106,7 +106,7 @@ export class FileReadStream extends Readable {
     this.path = context.path!;
     engine.hold();
     promise.then(
-      ({ channel, opened }) => this.#begin(channel, opened.length),
+      ({ stream, opened }) => this.#begin(stream, opened.length),
       (error: Error) => this.destroy(forDestroy(error)),
     );
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
@@ -118,7 +118,7 @@ export class FileReadStream extends Readable {
 
   /** Is the file not open yet? */
   get pending(): boolean {
-    return this.#channel === undefined && !this.destroyed;
+    return this.#stream === undefined && !this.destroyed;
   }
 
   /** Ends the stream before its end, too. */
@@ -134,19 +134,19 @@ export class FileReadStream extends Readable {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#opening.abort();
-    this.#channel?.abort();
-    this.#channel = undefined;
+    this.#stream?.abort();
+    this.#stream = undefined;
     this.#engine.unhold();
     callback(error);
   }
 
-  #begin(channel: Channel, length: number): void {
+  #begin(stream: Stream, length: number): void {
     if (this.destroyed) {
-      channel.abort();
+      stream.abort();
       return;
     }
     this.length = length;
-    this.#channel = channel;
+    this.#stream = stream;
     const context = { ...this.#context, syscall: "read" };
     const target = {
       push: (chunk: Buffer) => this.push(chunk),
@@ -157,10 +157,10 @@ export class FileReadStream extends Readable {
       },
       reset: () => void this.destroy(errnoError(Errno.EIO, context)),
     };
-    const pump = new ReadPump(channel, target, this.#chunkBytes);
+    const pump = new ReadPump(stream, target, this.#chunkBytes);
     this.#pump = pump;
-    channel.user = { step: () => pump.step(), lost: (error) => this.destroy(forDestroy(error)) };
-    if (!channel.open) return void this.destroy(endedError("read", this.#engine));
+    stream.user = { step: () => pump.step(), lost: (error) => this.destroy(forDestroy(error)) };
+    if (!stream.open) return void this.destroy(endedError("read", this.#engine));
     this.emit("open");
     this.emit("ready");
     if (this.#wanted) this.#engine.touch(() => pump.want());
@@ -198,7 +198,7 @@ export class FileWriteStream extends Writable {
     this.path = context.path!;
     engine.hold();
     promise.then(
-      ({ channel }) => this.#begin(channel),
+      ({ stream }) => this.#begin(stream),
       (error: Error) => {
         this.destroy(forDestroy(error));
         this.#settle();
@@ -263,16 +263,14 @@ export class FileWriteStream extends Writable {
     callback(error);
   }
 
-  #begin(channel: Channel): void {
+  #begin(stream: Stream): void {
     if (this.destroyed) {
-      channel.abort();
+      stream.abort();
       this.#settle();
       return;
     }
-    this.#sink = new FileSink(channel, this.#context, this.#flags, (error) =>
-      this.destroy(forDestroy(error)),
-    );
-    if (!channel.open) {
+    this.#sink = new FileSink(stream, this.#context, this.#flags, (error) => this.destroy(forDestroy(error)));
+    if (!stream.open) {
       this.destroy(endedError("write", this.#engine));
       this.#settle();
       return;

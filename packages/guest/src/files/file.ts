@@ -10,7 +10,7 @@ import { Errno } from "@ringway/linux";
 import { encodingOf, fileMode, integer, invalidValue, optionsOf } from "../argument-errors.ts";
 import { codeOf, DETACHED, type ErrorContext, errnoError, RingwayError, unsupported } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
-import { openChannel } from "../stream/open-stream.ts";
+import { openStream } from "../stream/open-stream.ts";
 import { ringWish, STREAM_RINGS } from "../stream/room.ts";
 import { Rpc } from "../stream/rpc.ts";
 import {
@@ -98,10 +98,10 @@ export class GuestFile extends EventEmitter<FileEvents> {
       context: { syscall: "open", path: text },
       signal: options.signal,
     };
-    const { channel, opened } = await openChannel(engine, request, (bytes) => {
+    const { stream, opened } = await openStream(engine, request, (bytes) => {
       return new GuestStats(fileMessages.FileOpened.decode(bytes));
     });
-    return new GuestFile(text, flags, opened, new Rpc(channel, () => {}), fs);
+    return new GuestFile(text, flags, opened, new Rpc(stream, () => {}), fs);
   }
 
   /** A file of the host's has no descriptor in the guest: ENOSYS. -1 once the file is closed. */

@@ -13,7 +13,7 @@ import { throwIfAborted, unlessAborted } from "../abort.ts";
 import { fileMode } from "../argument-errors.ts";
 import type { ErrorContext } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
-import { decodeNothing, openChannel } from "../stream/open-stream.ts";
+import { decodeNothing, openStream } from "../stream/open-stream.ts";
 import { isNoRoom, type Resource, type Rings, ringWish } from "../stream/room.ts";
 import { Rpc, unexpected } from "../stream/rpc.ts";
 import { guestPath, type PathLike } from "./paths.ts";
@@ -229,8 +229,8 @@ export class GuestFs {
       rings: ringWish(undefined, RINGS),
       context: { syscall: "fs" },
     };
-    const { channel } = await openChannel(this.#engine, request, decodeNothing);
-    const rpc = new Rpc(channel, (ended) => {
+    const { stream } = await openStream(this.#engine, request, decodeNothing);
+    const rpc = new Rpc(stream, (ended) => {
       if (this.#rpc === ended) this.#rpc = undefined;
     });
     this.#rpc = rpc.ended ? undefined : rpc;

@@ -46,19 +46,19 @@ export async function readWhole(
 function take(
   engine: Engine,
   context: ErrorContext,
-  { channel, opened }: FileOpened,
+  { stream, opened }: FileOpened,
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => {
       stop();
-      channel.abort();
+      stream.abort();
       engine.unhold();
       reject(error);
     };
     engine.hold();
     const stop = onAbort(signal, failed);
-    if (!channel.open) return failed(resetError("read", engine.ended));
+    if (!stream.open) return failed(resetError("read", engine.ended));
     let buffer: Buffer;
     try {
       buffer = Buffer.allocUnsafeSlow(opened.length);
@@ -67,7 +67,7 @@ function take(
       return failed(new RingwayError("ERR_FS_FILE_TOO_LARGE", message, { ...context, cause }));
     }
     let filled = 0;
-    const ring = channel.pipe.toGuest;
+    const ring = stream.pipe.toGuest;
     const step = (): void => {
       for (;;) {
         const readable = ring.readable();
@@ -82,7 +82,7 @@ function take(
           }
           ring.copy(buffer.subarray(filled, filled + size));
           filled += size;
-          if (ring.advance(size)) channel.signal();
+          if (ring.advance(size)) stream.signal();
           continue;
         }
         const closed = ring.peerClosed();
@@ -99,11 +99,11 @@ function take(
         return;
       }
       stop();
-      channel.finish();
+      stream.finish();
       engine.unhold();
       resolve(buffer);
     };
-    channel.user = { step, lost: failed };
+    stream.user = { step, lost: failed };
     engine.touch(step);
     return undefined;
   });
@@ -140,7 +140,7 @@ export async function writeWhole(
 
 async function put(
   engine: Engine,
-  { channel }: FileOpened,
+  { stream }: FileOpened,
   { context, flags }: { readonly context: ErrorContext; readonly flags: number },
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { signal }: AbortOptions,
@@ -155,10 +155,10 @@ async function put(
     sink.abort();
     fail(error);
   });
-  const sink = new FileSink(channel, context, flags, (error) => fail(error));
+  const sink = new FileSink(stream, context, flags, (error) => fail(error));
   try {
     throwIfAborted(signal);
-    if (!channel.open) throw resetError("write", engine.ended);
+    if (!stream.open) throw resetError("write", engine.ended);
     for await (const bytes of chunks) {
       await Promise.race([failed, new Promise<void>((resolve) => sink.write([bytes], resolve))]);
     }

@@ -19,18 +19,18 @@ import {
 } from "@ringway/control";
 import { type ErrorContext, replyError, resetError } from "../errors.ts";
 import { ringWish, STREAM_RINGS } from "../stream/room.ts";
-import type { Channel } from "../stream/stream.ts";
+import type { Stream } from "../stream/stream.ts";
 import { isUnknown } from "../stream/unknown.ts";
 
 export interface PostingInit {
   /** The listener's own stream. */
-  readonly listener: Channel;
+  readonly listener: Stream;
   readonly context: ErrorContext;
   /** Streams wanted ahead. */
   readonly acceptsAhead: number;
   readonly ringBytes: number | undefined;
   /** Takes the stream over. */
-  onConnection(channel: Channel, endpoints: Incoming): void;
+  onConnection(stream: Stream, endpoints: Incoming): void;
   /** An accept failed, or a stream could not be made; others are. */
   onAcceptError(error: Error): void;
   /** The host listens no more. May call stop(). */
@@ -41,7 +41,7 @@ const RETRY_MS = 100;
 
 export class Posting {
   readonly #init: PostingInit;
-  readonly #listener: Channel;
+  readonly #listener: Stream;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   readonly #stopping: AbortController = new AbortController();
@@ -49,8 +49,8 @@ export class Posting {
   #target: number;
   /** Streams being made, and those that the host has, by the Accept's request id. */
   #making = 0;
-  readonly #posted: Map<number, Channel> = new Map();
-  #toPost: Channel[] = [];
+  readonly #posted: Map<number, Stream> = new Map();
+  #toPost: Stream[] = [];
   #nextRequestId = 2;
   #retry: NodeJS.Timeout | undefined;
 
@@ -123,11 +123,11 @@ export class Posting {
     for (let i = 0; i < missing; i++) {
       this.#making++;
       this.#newStream().then(
-        (channel) => {
+        (stream) => {
           this.#making--;
-          if (this.#stopped) return channel.abort();
-          this.#toPost.push(channel);
-          channel.engine.touch(() => this.#post());
+          if (this.#stopped) return stream.abort();
+          this.#toPost.push(stream);
+          stream.engine.touch(() => this.#post());
         },
         (error: Error) => {
           this.#making--;
@@ -140,7 +140,7 @@ export class Posting {
   }
 
   /** Waits for its turn, as every call does. */
-  #newStream(): Promise<Channel> {
+  #newStream(): Promise<Stream> {
     const { control, room } = this.#listener.engine;
     const wish = ringWish(this.#init.ringBytes, STREAM_RINGS);
     const { signal } = this.#stopping;
@@ -158,16 +158,16 @@ export class Posting {
     if (this.#stopped) return;
     const { pipe, signal } = this.#listener;
     while (this.#toPost.length > 0) {
-      const channel = this.#toPost[0]!;
+      const stream = this.#toPost[0]!;
       const requestId = this.#nextRequestId;
-      const accept = { id: channel.pipe.id, generation: channel.pipe.generation };
-      if (channel.open) {
+      const accept = { id: stream.pipe.id, generation: stream.pipe.generation };
+      if (stream.open) {
         // Its Incoming may come at once.
-        this.#expect(channel, requestId);
+        this.#expect(stream, requestId);
         while (!this.#writer.send(Accept, requestId, accept, signal)) {
           if (!pipe.toHost.wantSpace(64)) return;
         }
-        this.#posted.set(requestId, channel);
+        this.#posted.set(requestId, stream);
         this.#nextRequestId = (requestId + 1) >>> 0 || 2;
       }
       this.#toPost.shift();
@@ -175,19 +175,19 @@ export class Posting {
     pipe.toHost.unwantSpace();
   }
 
-  #expect(channel: Channel, requestId: number): void {
-    const reader = new FrameReader(channel.pipe.toGuest);
-    channel.user = {
+  #expect(stream: Stream, requestId: number): void {
+    const reader = new FrameReader(stream.pipe.toGuest);
+    stream.user = {
       lost: () => this.#posted.delete(requestId),
       step: () => {
-        const closed = channel.pipe.toGuest.peerClosed();
-        let frame = reader.next(channel.signal);
-        while (frame !== undefined && isUnknown(frame, Incoming.type)) frame = reader.next(channel.signal);
+        const closed = stream.pipe.toGuest.peerClosed();
+        let frame = reader.next(stream.signal);
+        while (frame !== undefined && isUnknown(frame, Incoming.type)) frame = reader.next(stream.signal);
         if (frame === undefined) {
           if (closed === Closed.OPEN) return;
           if (closed === Closed.END) reader.end();
           this.#posted.delete(requestId);
-          channel.abort();
+          stream.abort();
           this.#retryLater();
           return;
         }
@@ -197,9 +197,9 @@ export class Posting {
         const endpoints = Incoming.decode(frame.payload);
         this.#posted.delete(requestId);
         this.#fillUp();
-        this.#init.onConnection(channel, endpoints);
+        this.#init.onConnection(stream, endpoints);
       },
     };
-    channel.pipe.toGuest.wantData();
+    stream.pipe.toGuest.wantData();
   }
 }

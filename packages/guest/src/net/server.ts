@@ -11,9 +11,9 @@ import { type Incoming, type InetAddress, ListenReply, Protocol } from "@ringway
 import { Errno } from "@ringway/linux";
 import { errnoError, RingwayError, resetError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
-import { openChannel } from "../stream/open-stream.ts";
+import { openStream } from "../stream/open-stream.ts";
 import { type Rings, ringWish } from "../stream/room.ts";
-import type { Channel } from "../stream/stream.ts";
+import type { Stream } from "../stream/stream.ts";
 import {
   type DroppedConnection,
   dropped,
@@ -56,7 +56,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   readonly #options: ServerOptions;
   #opening: AbortController = new AbortController();
   #state: "new" | "opening" | "listening" = "new";
-  #channel: Channel | undefined;
+  #stream: Stream | undefined;
   #posting: Posting | undefined;
   #bound: InetAddress | undefined;
   #connections = 0;
@@ -165,7 +165,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     }
     this.#closeOn(signal);
     const opening = this.#opening.signal;
-    openChannel(
+    openStream(
       this.#engine,
       {
         protocol: Protocol.TCP_LISTEN,
@@ -176,9 +176,9 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       },
       (opened) => ListenReply.decode(opened).bound,
     ).then(
-      ({ channel, opened }) => {
-        if (opening.aborted) channel.finish();
-        else this.#begin(channel, opened);
+      ({ stream, opened }) => {
+        if (opening.aborted) stream.finish();
+        else this.#begin(stream, opened);
       },
       (error: Error) => {
         if (!opening.aborted) this.#fail(error);
@@ -194,18 +194,18 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#stopSignal = () => signal.removeEventListener("abort", close);
   }
 
-  #begin(channel: Channel, bound: InetAddress): void {
-    if (!channel.open) {
+  #begin(stream: Stream, bound: InetAddress): void {
+    if (!stream.open) {
       this.#fail(resetError("listen", this.#engine.ended));
       return;
     }
     this.#state = "listening";
     this.#bound = bound;
-    this.#channel = channel;
+    this.#stream = stream;
     this.#engine.servers.add(this);
     const { address, port } = socketAddress(bound);
     const posting = new Posting({
-      listener: channel,
+      listener: stream,
       context: { syscall: "accept", address, port },
       acceptsAhead: Math.max(1, this.#options.acceptsAhead ?? 16),
       ringBytes: this.#options.ringBytes,
@@ -218,9 +218,9 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#engine.touch(() => posting.step());
   }
 
-  #connection(channel: Channel, endpoints: Incoming): void {
+  #connection(stream: Stream, endpoints: Incoming): void {
     if (this.maxConnections && this.#connections >= this.maxConnections) {
-      channel.finish();
+      stream.finish();
       this.emit("drop", dropped(endpoints));
       return;
     }
@@ -232,8 +232,8 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       this.#connections--;
       this.#emitCloseIfDone();
     });
-    channel.holds = "connection";
-    socket._adopt({ channel, opened: endpoints });
+    stream.holds = "connection";
+    socket._adopt({ stream, opened: endpoints });
     if (this.pauseOnConnect) socket.pause();
     else socket.read(0);
     this.emit("connection", socket);
@@ -262,12 +262,12 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#opening.abort(reason);
     this.#posting?.stop(reason);
     this.#posting = undefined;
-    const channel = this.#channel;
-    this.#channel = undefined;
+    const stream = this.#stream;
+    this.#stream = undefined;
     this.#bound = undefined;
-    if (channel?.open === true) {
+    if (stream?.open === true) {
       this.#unbinding = true;
-      channel.finish(() => {
+      stream.finish(() => {
         this.#unbinding = false;
         this.#emitCloseIfDone();
       });

@@ -15,10 +15,10 @@ import { Closed, formatIp, type InetAddress, type TcpEndpoints } from "@ringway/
 import { Errno } from "@ringway/linux";
 import { errnoError, forDestroy, resetError, unsupported } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
-import { type OpenedChannel, openChannel } from "../stream/open-stream.ts";
+import { type OpenedStream, openStream } from "../stream/open-stream.ts";
 import { ReadPump } from "../stream/read-pump.ts";
 import { ringWish, STREAM_RINGS } from "../stream/room.ts";
-import type { Channel } from "../stream/stream.ts";
+import type { Stream } from "../stream/stream.ts";
 import { WritePump } from "../stream/write-pump.ts";
 import { type ConnectOptions, connectOpen, type SocketOpen, type StreamOptions } from "./connect.ts";
 import { callArguments, nodeError, requireFunction, timerDuration } from "./socket-arguments.ts";
@@ -48,7 +48,7 @@ export class GuestSocket extends Duplex {
   readonly #ringBytes: number | undefined;
   readonly #onread: OnRead | undefined;
   #opening: AbortController = new AbortController();
-  #channel: Channel | undefined;
+  #stream: Stream | undefined;
   #reader: ReadPump | undefined;
   #writer: WritePump | undefined;
   #endpoints: TcpEndpoints | undefined;
@@ -90,7 +90,7 @@ export class GuestSocket extends Duplex {
     if (this.destroyed) this.#renew();
     this.#touchTimer();
     if (this.connecting) process.nextTick(() => this.destroy(errnoError(Errno.EALREADY, open.context)));
-    else if (this.#channel !== undefined) process.nextTick(() => this._announce());
+    else if (this.#stream !== undefined) process.nextTick(() => this._announce());
     else this._open(open);
     return this;
   }
@@ -110,8 +110,8 @@ export class GuestSocket extends Duplex {
       return;
     }
     const request = { protocol, body, rings: ringWish(open.ringBytes, STREAM_RINGS), context, signal };
-    openChannel(this.#engine, request, (bytes) => open.decode(bytes)).then((opened) => {
-      if (signal.aborted) return opened.channel.abort();
+    openStream(this.#engine, request, (bytes) => open.decode(bytes)).then((opened) => {
+      if (signal.aborted) return opened.stream.abort();
       this._adopt(opened);
       this._announce();
     }, fail);
@@ -137,17 +137,17 @@ export class GuestSocket extends Duplex {
   }
 
   /** Internal: runs over a stream that is open. */
-  _adopt({ channel, opened }: OpenedChannel<TcpEndpoints | undefined>): void {
+  _adopt({ stream, opened }: OpenedStream<TcpEndpoints | undefined>): void {
     if (this.destroyed) {
-      channel.abort();
+      stream.abort();
       return;
     }
     this.connecting = false;
-    if (!channel.open) return void this.destroy(resetError("read", this.#engine.ended));
-    this.#channel = channel;
+    if (!stream.open) return void this.destroy(resetError("read", this.#engine.ended));
+    this.#stream = stream;
     this.#endpoints = opened;
     const onread = this.#onread;
-    this.#reader = new ReadPump(channel, {
+    this.#reader = new ReadPump(stream, {
       ...(onread === undefined ? {} : { into: () => onread.buffer }),
       noBuffer: () => void this.destroy(errnoError(Errno.ENOBUFS, { syscall: "read" })),
       push: (chunk) => {
@@ -166,16 +166,16 @@ export class GuestSocket extends Duplex {
         this.#failWhenRead();
       },
     });
-    this.#writer = new WritePump(channel, () => {
-      const reset = channel.pipe.toGuest.peerClosed() === Closed.RESET;
+    this.#writer = new WritePump(stream, () => {
+      const reset = stream.pipe.toGuest.peerClosed() === Closed.RESET;
       this.#failure ??= reset ? resetError("write") : errnoError(Errno.EPIPE, { syscall: "write" });
       this.#writeFailed = true;
       this.#failUnlessRead();
     });
-    channel.user = {
+    stream.user = {
       step: () => this.#step(),
       lost: (error) => {
-        this.#channel = undefined;
+        this.#stream = undefined;
         this.#failure = forDestroy(error);
         this.destroy(this.#failure);
       },
@@ -185,7 +185,7 @@ export class GuestSocket extends Duplex {
     this.#engine.touch(() => {
       this.#flushEarly();
       if (this.#wanted) this.#reader!.want();
-      if (this.#channel !== undefined) this.#step();
+      if (this.#stream !== undefined) this.#step();
     });
   }
 
@@ -198,7 +198,7 @@ export class GuestSocket extends Duplex {
   }
 
   get pending(): boolean {
-    return this.#channel === undefined;
+    return this.#stream === undefined;
   }
 
   get readyState(): "opening" | "open" | "readOnly" | "writeOnly" | "closed" {
@@ -225,7 +225,7 @@ export class GuestSocket extends Duplex {
   #writtenBefore = 0;
 
   get bufferSize(): number | undefined {
-    return this.connecting || this.#channel !== undefined ? this.writableLength : undefined;
+    return this.connecting || this.#stream !== undefined ? this.writableLength : undefined;
   }
 
   get localAddress(): string | undefined {
@@ -290,7 +290,7 @@ export class GuestSocket extends Duplex {
   /** Breaks the connection, once it is one: the peer gets a TCP reset. */
   resetAndDestroy(): this {
     if (this.connecting) return this.once("connect", () => this.resetAndDestroy());
-    if (this.#channel === undefined) {
+    if (this.#stream === undefined) {
       return this.destroy(nodeError(Error, "ERR_SOCKET_CLOSED", "Socket is closed"));
     }
     this.#resetting = true;
@@ -356,7 +356,7 @@ export class GuestSocket extends Duplex {
       else callback();
       return;
     }
-    this.#channel?.end();
+    this.#stream?.end();
     process.nextTick(callback);
   }
 
@@ -366,13 +366,13 @@ export class GuestSocket extends Duplex {
     const closed = this.connecting || this.#writer !== undefined ? [error !== null] : [];
     this.connecting = false;
     this.#opening.abort();
-    const channel = this.#channel;
-    this.#channel = undefined;
+    const stream = this.#stream;
+    this.#stream = undefined;
     const unwritten = this.#writer?.waiting === true;
-    if (channel !== undefined) {
+    if (stream !== undefined) {
       // Bytes that no ring has taken are lost: the peer must not take what came before them for all.
-      if (this.#resetting || unwritten) channel.abort();
-      else channel.finish();
+      if (this.#resetting || unwritten) stream.abort();
+      else stream.finish();
     }
     this.#updateHold();
     const early = this.#early?.callback;
@@ -397,7 +397,7 @@ export class GuestSocket extends Duplex {
       else callback(nodeError(Error, "ERR_SOCKET_CLOSED", "Socket is closed"));
       return;
     }
-    if (this.#channel === undefined) {
+    if (this.#stream === undefined) {
       callback(resetError("write", this.#engine.ended));
       return;
     }
@@ -425,7 +425,7 @@ export class GuestSocket extends Duplex {
       this.#touchTimer();
       this.#writer!.step();
     }
-    if (this.#channel !== undefined) this.#reader!.step();
+    if (this.#stream !== undefined) this.#reader!.step();
   }
 
   /** Does the program take what comes? A pipe whose other end is slow has paused this, and still does. */
@@ -450,7 +450,7 @@ export class GuestSocket extends Duplex {
   }
 
   #updateHold(): void {
-    const hold = this.#referenced && !this.destroyed && (this.connecting || this.#channel !== undefined);
+    const hold = this.#referenced && !this.destroyed && (this.connecting || this.#stream !== undefined);
     if (hold === this.#held) return;
     this.#held = hold;
     if (hold) this.#engine.hold();

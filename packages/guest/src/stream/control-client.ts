@@ -15,7 +15,7 @@ import { onAbort, throwIfAborted } from "../abort.ts";
 import { codeOf, type ErrorContext, replyError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
 import { type Rings, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
-import { Channel } from "./stream.ts";
+import { Stream } from "./stream.ts";
 import { isUnknown } from "./unknown.ts";
 
 interface Pending {
@@ -104,7 +104,7 @@ export class ControlClient {
     context: ErrorContext,
     signal?: AbortSignal,
     leastToHostBytes: number = SMALLEST_RING_BYTES,
-  ): Promise<Channel> {
+  ): Promise<Stream> {
     const { room } = this.#engine;
     const least = { toHostBytes: leastToHostBytes, toGuestBytes: SMALLEST_RING_BYTES };
     for (let rings = room.fit(wish, least); ; rings = quarter(rings, least)) {
@@ -121,9 +121,8 @@ export class ControlClient {
     }
   }
 
-  #newStream(rings: Rings, context: ErrorContext, signal: AbortSignal | undefined): Promise<Channel> {
-    const take = (info: StreamInfo): Channel =>
-      new Channel(this.#engine, this.#engine.session.openPipe(info));
+  #newStream(rings: Rings, context: ErrorContext, signal: AbortSignal | undefined): Promise<Stream> {
+    const take = (info: StreamInfo): Stream => new Stream(this.#engine, this.#engine.session.openPipe(info));
     // The stream is taken up while the reply is in hand: a signal for it may be next in line.
     return this.request(NewStream, rings, tapped(take), context, signal, (late) => late.abort());
   }
@@ -179,8 +178,8 @@ function quarter({ toHostBytes, toGuestBytes }: Rings, least: Rings): Rings {
   };
 }
 
-/** StreamInfo, turned into a channel while it is decoded. */
-function tapped(take: (info: StreamInfo) => Channel): Message<Channel> {
+/** StreamInfo, turned into a stream while it is decoded. */
+function tapped(take: (info: StreamInfo) => Stream): Message<Stream> {
   return {
     type: StreamInfo.type,
     name: StreamInfo.name,

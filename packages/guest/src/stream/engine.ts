@@ -1,9 +1,9 @@
-// One attached guest at work: takes what is pending, steps those channels, sleeps; and ends everything when the monitor goes.
+// One attached guest at work: takes what is pending, steps those streams, sleeps; and ends everything when the monitor goes.
 //
 // The host is told that this side sleeps only while it does (BellReceiver.prepareSleep), so a bell comes only then. After activity
 // the engine may look again for a while before it sleeps (busyPollUs).
 //
-// Invariant: once #ended is set, no channel is open, no call is pending, and the region is not touched again.
+// Invariant: once #ended is set, no stream is open, no call is pending, and the region is not touched again.
 
 import { GuestSession, PAGE_BYTES, ProtocolError, type RegionMemory, violationName } from "@ringway/control";
 import { yieldProcessor } from "@ringway/linux";
@@ -12,7 +12,7 @@ import { detachedError, RingwayError, resetError } from "../errors.ts";
 import { BusyPoll } from "./busy-poll.ts";
 import { ControlClient } from "./control-client.ts";
 import { type Resource, Room } from "./room.ts";
-import type { Channel } from "./stream.ts";
+import type { Stream } from "./stream.ts";
 
 /** Rounds of take-and-step before Node's loop has its turn. */
 const ROUNDS = 8;
@@ -25,10 +25,10 @@ export class Engine {
   readonly servers: Set<{ close(): void }> = new Set();
   readonly #bell: GuestBell;
   readonly #busy: BusyPoll;
-  readonly #channels: (Channel | undefined)[] = [];
+  readonly #streams: (Stream | undefined)[] = [];
   readonly #ids: Uint16Array = new Uint16Array(1024);
   /** Channels that used up their budget. */
-  readonly #again: Set<Channel> = new Set();
+  readonly #again: Set<Stream> = new Set();
   #asleep = false;
   #scheduled = false;
   #holds = 0;
@@ -81,18 +81,18 @@ export class Engine {
     if (--this.#holds === 0) this.#bell.unref?.();
   }
 
-  addChannel(channel: Channel): void {
-    this.room.take(channel.rings);
-    this.#channels[channel.id] = channel;
+  addStream(stream: Stream): void {
+    this.room.take(stream.rings);
+    this.#streams[stream.id] = stream;
   }
 
   /** `held`: as for Room.give(). */
-  removeChannel(channel: Channel, held: Resource | undefined): void {
-    this.#again.delete(channel);
-    this.session.forget(channel.pipe);
-    if (this.#channels[channel.id] !== channel) return;
-    this.#channels[channel.id] = undefined;
-    this.room.give(channel.rings, held);
+  removeStream(stream: Stream, held: Resource | undefined): void {
+    this.#again.delete(stream);
+    this.session.forget(stream.pipe);
+    if (this.#streams[stream.id] !== stream) return;
+    this.#streams[stream.id] = undefined;
+    this.room.give(stream.rings, held);
   }
 
   /** Counts streams whose last bytes the host has not taken yet: close() waits for them. */
@@ -114,9 +114,9 @@ export class Engine {
     this.#stayAwake();
   }
 
-  /** Steps the channel again, after others had their turn. */
-  stepAgain(channel: Channel): void {
-    this.#again.add(channel);
+  /** Steps the stream again, after others had their turn. */
+  stepAgain(stream: Stream): void {
+    this.#again.add(stream);
     this.#schedule();
   }
 
@@ -154,7 +154,7 @@ export class Engine {
       if (this.#again.size > 0) {
         const again = [...this.#again];
         this.#again.clear();
-        for (const channel of again) this.#step(channel.id);
+        for (const stream of again) this.#step(stream.id);
         if (this.#ended !== undefined) return;
         break;
       }
@@ -184,7 +184,7 @@ export class Engine {
     if (this.#ended !== undefined) return;
     this.#guard(() => {
       if (id === 0) this.control.step();
-      else this.#channels[id]?.step();
+      else this.#streams[id]?.step();
     });
   }
 
@@ -263,10 +263,10 @@ export class Engine {
     // What was under way: a violation as it is; ECONNRESET when the monitor went; a plain end when this guest leaves.
     const lost =
       error === undefined || error instanceof ProtocolError ? this.#ended : resetError("read", this.#ended);
-    const channels = this.#channels.splice(0);
+    const streams = this.#streams.splice(0);
     this.#again.clear();
-    for (const channel of channels) {
-      if (channel !== undefined) this.#each(() => channel.lost(lost));
+    for (const stream of streams) {
+      if (stream !== undefined) this.#each(() => stream.lost(lost));
     }
     this.#each(() => this.control.lost(lost));
     this.#each(() => this.room.lost(lost));

@@ -16,7 +16,7 @@ import { onAbort, throwIfAborted } from "../abort.ts";
 import { type ErrorContext, replyError, resetError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
 import { isNoRoom, type Resource, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
-import type { Channel } from "./stream.ts";
+import type { Stream } from "./stream.ts";
 import { isUnknown } from "./unknown.ts";
 
 export interface OpenRequest {
@@ -28,9 +28,9 @@ export interface OpenRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A stream that the host has agreed to. Whoever takes it sets `channel.user` in the same turn, and steps once. */
-export interface OpenedChannel<T> {
-  readonly channel: Channel;
+/** A stream that the host has agreed to. Whoever takes it sets `stream.user` in the same turn, and steps once. */
+export interface OpenedStream<T> {
+  readonly stream: Stream;
   readonly opened: T;
 }
 
@@ -49,11 +49,11 @@ const RESOURCES: Readonly<Record<number, Resource>> = {
  * Opens a stream, when it is this call's turn; `decode` reads the body of Opened. Rejects with the host's refusal, or with
  * AbortError.
  */
-export async function openChannel<T>(
+export async function openStream<T>(
   engine: Engine,
   request: OpenRequest,
   decode: (body: Uint8Array) => T,
-): Promise<OpenedChannel<T>> {
+): Promise<OpenedStream<T>> {
   engine.check();
   throwIfAborted(request.signal);
   const kind = RESOURCES[request.protocol] ?? "stream";
@@ -61,10 +61,10 @@ export async function openChannel<T>(
     kind,
     async (hasStream) => {
       const { rings, context, signal } = request;
-      const channel = await engine.control.newStream(rings, context, signal, ringFor(request));
+      const stream = await engine.control.newStream(rings, context, signal, ringFor(request));
       hasStream();
-      const result = await openOn(channel, request, decode);
-      channel.holds = kind;
+      const result = await openOn(stream, request, decode);
+      stream.holds = kind;
       return result;
     },
     request.signal,
@@ -72,36 +72,36 @@ export async function openChannel<T>(
 }
 
 function openOn<T>(
-  channel: Channel,
+  stream: Stream,
   request: OpenRequest,
   decode: (body: Uint8Array) => T,
-): Promise<OpenedChannel<T>> {
-  const { engine } = channel;
+): Promise<OpenedStream<T>> {
+  const { engine } = stream;
   return new Promise((resolve, reject) => {
-    if (!channel.open) return reject(resetError(request.context.syscall, engine.ended));
+    if (!stream.open) return reject(resetError(request.context.syscall, engine.ended));
     engine.hold();
     const settle = (): void => {
       stop();
-      channel.user = undefined;
+      stream.user = undefined;
       engine.unhold();
     };
     const fail = (error: Error): void => {
       settle();
-      channel.abort(!isNoRoom(error));
+      stream.abort(!isNoRoom(error));
       reject(error);
     };
     const stop = onAbort(request.signal, fail);
-    const reader = new FrameReader(channel.pipe.toGuest);
-    channel.user = {
+    const reader = new FrameReader(stream.pipe.toGuest);
+    stream.user = {
       lost(error) {
         settle();
         reject(error);
       },
       step() {
-        const closed = channel.pipe.toGuest.peerClosed();
-        let frame = reader.next(channel.signal);
+        const closed = stream.pipe.toGuest.peerClosed();
+        let frame = reader.next(stream.signal);
         while (frame !== undefined && isUnknown(frame, Opened.type, Refused.type)) {
-          frame = reader.next(channel.signal);
+          frame = reader.next(stream.signal);
         }
         if (frame === undefined) {
           if (closed === Closed.END) reader.end();
@@ -118,7 +118,7 @@ function openOn<T>(
         if (frame.type === Opened.type) {
           const opened = decode(Opened.decode(frame.payload).body);
           settle();
-          resolve({ channel, opened });
+          resolve({ stream, opened });
         } else if (frame.type === Refused.type) {
           fail(replyError(Refused.decode(frame.payload), request.context));
         } else {
@@ -126,11 +126,11 @@ function openOn<T>(
         }
       },
     };
-    channel.pipe.toGuest.wantData();
-    const writer = new FrameWriter(channel.pipe.toHost);
+    stream.pipe.toGuest.wantData();
+    const writer = new FrameWriter(stream.pipe.toHost);
     try {
       writer.send(Open, OPEN_REQUEST_ID, { protocol: request.protocol, body: request.body }, () => {});
-      channel.signal();
+      stream.signal();
     } catch (error) {
       fail(error as Error);
     }

@@ -4,7 +4,7 @@
 
 import { Closed } from "@ringway/control";
 import { takeChunk } from "./chunks.ts";
-import type { Channel } from "./stream.ts";
+import type { Stream } from "./stream.ts";
 
 export interface ReadTarget {
   /** Where the next chunk is to lie, if it is the target that says so. */
@@ -28,15 +28,15 @@ const CHUNK_BYTES_MAX = 256 * 1024;
 
 export class ReadPump {
   bytesRead = 0;
-  readonly #channel: Channel;
+  readonly #stream: Stream;
   readonly #target: ReadTarget;
   #wanted = false;
   #ended = false;
   #broken = false;
   readonly #chunkBytesMax: number;
 
-  constructor(channel: Channel, target: ReadTarget, chunkBytesMax: number = CHUNK_BYTES_MAX) {
-    this.#channel = channel;
+  constructor(stream: Stream, target: ReadTarget, chunkBytesMax: number = CHUNK_BYTES_MAX) {
+    this.#stream = stream;
     this.#target = target;
     this.#chunkBytesMax = Math.max(1, Math.min(CHUNK_BYTES_MAX, chunkBytesMax));
   }
@@ -55,13 +55,13 @@ export class ReadPump {
   /** It wants none for now. */
   unwant(): void {
     this.#wanted = false;
-    if (!this.#ended && this.#channel.open) this.#channel.pipe.toGuest.unwantData();
+    if (!this.#ended && this.#stream.open) this.#stream.pipe.toGuest.unwantData();
   }
 
   step(): void {
-    const channel = this.#channel;
-    if (this.#ended || !channel.open) return;
-    const ring = channel.pipe.toGuest;
+    const stream = this.#stream;
+    if (this.#ended || !stream.open) return;
+    const ring = stream.pipe.toGuest;
     if (!this.#wanted) {
       if (ring.peerClosed() === Closed.RESET && ring.readable() === 0) this.#reset();
       return;
@@ -85,7 +85,7 @@ export class ReadPump {
         continue;
       }
       if (budget <= 0) {
-        channel.engine.stepAgain(channel);
+        stream.engine.stepAgain(stream);
         return;
       }
       const into = this.#target.into?.();
@@ -97,13 +97,13 @@ export class ReadPump {
       const size = Math.min(readable, into?.length ?? chunkBytes);
       const chunk = into?.subarray(0, size) ?? takeChunk(size);
       ring.copy(chunk);
-      if (ring.advance(size)) channel.signal();
+      if (ring.advance(size)) stream.signal();
       this.bytesRead += size;
       budget -= size;
       this.#wanted = false;
       const more = this.#target.push(chunk);
       // The listener may have destroyed the stream, or the guest may be gone.
-      if (!channel.open || this.#ended) return;
+      if (!stream.open || this.#ended) return;
       if (more) this.#wanted = true;
       if (!this.#wanted) {
         ring.unwantData();

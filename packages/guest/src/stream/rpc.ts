@@ -17,7 +17,7 @@ import {
 import { Errno } from "@ringway/linux";
 import { onAbort, throwIfAborted } from "../abort.ts";
 import { type ErrorContext, errnoError, replyError, resetError } from "../errors.ts";
-import type { Channel, ChannelUser } from "./stream.ts";
+import type { Stream, StreamUser } from "./stream.ts";
 import { isUnknown } from "./unknown.ts";
 
 interface Call {
@@ -32,8 +32,8 @@ interface Outgoing {
   readonly payload: Uint8Array;
 }
 
-export class Rpc implements ChannelUser {
-  readonly channel: Channel;
+export class Rpc implements StreamUser {
+  readonly stream: Stream;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   readonly #calls: Map<number, Call> = new Map();
@@ -43,15 +43,15 @@ export class Rpc implements ChannelUser {
   #nextId = 2;
   #ended: Error | undefined;
 
-  /** Takes the channel over. `onEnded` is called when no more calls can be made: it may be before this returns. */
-  constructor(channel: Channel, onEnded: (rpc: Rpc) => void) {
-    this.channel = channel;
+  /** Takes the stream over. `onEnded` is called when no more calls can be made: it may be before this returns. */
+  constructor(stream: Stream, onEnded: (rpc: Rpc) => void) {
+    this.stream = stream;
     this.#onEnded = onEnded;
-    this.#reader = new FrameReader(channel.pipe.toGuest);
-    this.#writer = new FrameWriter(channel.pipe.toHost);
-    channel.user = this;
-    if (!channel.open) this.#end(resetError("read", channel.engine.ended));
-    else channel.engine.touch(() => this.step());
+    this.#reader = new FrameReader(stream.pipe.toGuest);
+    this.#writer = new FrameWriter(stream.pipe.toHost);
+    stream.user = this;
+    if (!stream.open) this.#end(resetError("read", stream.engine.ended));
+    else stream.engine.touch(() => this.step());
   }
 
   get ended(): boolean {
@@ -88,10 +88,10 @@ export class Rpc implements ChannelUser {
       if (this.#ended !== undefined) throw this.#ended;
       const id = this.#nextId;
       const payload = kind.encode(value);
-      if (payload.length > maxPayload(this.channel.pipe.toHost.capacity))
+      if (payload.length > maxPayload(this.stream.pipe.toHost.capacity))
         throw errnoError(Errno.ENAMETOOLONG, context);
       this.#nextId = (id + 1) >>> 0 || 2;
-      const { engine } = this.channel;
+      const { engine } = this.stream;
       engine.hold();
       let settled = false;
       const settle = (): boolean => {
@@ -123,11 +123,11 @@ export class Rpc implements ChannelUser {
   }
 
   step(): void {
-    const { toGuest } = this.channel.pipe;
+    const { toGuest } = this.stream.pipe;
     for (;;) {
       const closed = toGuest.peerClosed();
       for (;;) {
-        const frame = this.#reader.next(this.channel.signal);
+        const frame = this.#reader.next(this.stream.signal);
         if (frame === undefined) break;
         const call = this.#calls.get(frame.requestId);
         if (call === undefined) {
@@ -142,7 +142,7 @@ export class Rpc implements ChannelUser {
       }
       if (closed !== Closed.OPEN) {
         if (closed === Closed.END) this.#reader.end();
-        this.channel.abort();
+        this.stream.abort();
         this.#end(resetError("read"));
         return;
       }
@@ -161,7 +161,7 @@ export class Rpc implements ChannelUser {
   /** Ends the stream, after the requests that were made. */
   close(): void {
     if (this.#ended !== undefined) return;
-    this.channel.finish();
+    this.stream.finish();
     this.#end(resetError("read"));
   }
 
@@ -180,8 +180,8 @@ export class Rpc implements ChannelUser {
   }
 
   #write({ type, id, payload }: Outgoing): boolean {
-    const { toHost } = this.channel.pipe;
-    while (!this.#writer.write(type, id, payload, this.channel.signal)) {
+    const { toHost } = this.stream.pipe;
+    while (!this.#writer.write(type, id, payload, this.stream.signal)) {
       if (!toHost.wantSpace(FRAME_HEADER_BYTES + payload.length)) return false;
       if (toHost.abandoned()) return false;
     }
@@ -192,7 +192,7 @@ export class Rpc implements ChannelUser {
     let sent = 0;
     while (sent < this.#queue.length && this.#write(this.#queue[sent]!)) sent++;
     if (sent > 0) this.#queue.splice(0, sent);
-    if (this.#queue.length === 0) this.channel.pipe.toHost.unwantSpace();
+    if (this.#queue.length === 0) this.stream.pipe.toHost.unwantSpace();
   }
 }
 

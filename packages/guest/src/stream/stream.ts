@@ -9,8 +9,8 @@ import { Closed, type GuestPipe } from "@ringway/control";
 import type { Engine } from "./engine.ts";
 import type { Resource, Rings } from "./room.ts";
 
-/** What runs over a channel. */
-export interface ChannelUser {
+/** What runs over a stream. */
+export interface StreamUser {
   /** Something changed in one of the rings. Must come to rest: what it cannot do now, it waits for. */
   step(): void;
   /** The guest is detached: the pipe must not be touched any more. */
@@ -19,12 +19,12 @@ export interface ChannelUser {
 
 const LINGER_MS = 1000;
 
-export class Channel {
+export class Stream {
   readonly engine: Engine;
   readonly pipe: GuestPipe;
   readonly id: number;
   readonly rings: Rings;
-  user: ChannelUser | undefined;
+  user: StreamUser | undefined;
   /** What of the host's comes back when this ends. */
   holds: Resource = "stream";
   #open = true;
@@ -39,7 +39,7 @@ export class Channel {
     this.id = pipe.id;
     this.rings = { toHostBytes: pipe.toHost.capacity, toGuestBytes: pipe.toGuest.capacity };
     this.signal = (): void => engine.signal(this.id);
-    engine.addChannel(this);
+    engine.addStream(this);
   }
 
   /** May the pipe be touched? */
@@ -137,7 +137,7 @@ export class Channel {
     this.#open = false;
     this.pipe.toGuest.close();
     this.engine.signal(this.id);
-    this.engine.removeChannel(this, makesRoom ? this.holds : undefined);
+    this.engine.removeStream(this, makesRoom ? this.holds : undefined);
     this.#onOver?.();
   }
 }

@@ -6,7 +6,7 @@
 // Where chunks are records (`whole`), one that fits the ring is put and published in one piece: who takes all that is there takes
 // whole records.
 
-import type { Channel } from "./stream.ts";
+import type { Stream } from "./stream.ts";
 
 /** After how many bytes the host may start on them while more are put. */
 const PUBLISH_BYTES = 64 * 1024;
@@ -14,7 +14,7 @@ const PUBLISH_BYTES = 64 * 1024;
 export class WritePump {
   /** Bytes that the ring has taken. */
   bytesWritten = 0;
-  readonly #channel: Channel;
+  readonly #stream: Stream;
   readonly #onAbandoned: () => void;
   #chunks: readonly Uint8Array[] = [];
   #index = 0;
@@ -23,8 +23,8 @@ export class WritePump {
   readonly #whole: boolean;
 
   /** `onAbandoned` is called, at each step, when there are bytes to write and the host reads no more. */
-  constructor(channel: Channel, onAbandoned: () => void, whole = false) {
-    this.#channel = channel;
+  constructor(stream: Stream, onAbandoned: () => void, whole = false) {
+    this.#stream = stream;
     this.#whole = whole;
     this.#onAbandoned = onAbandoned;
   }
@@ -45,8 +45,8 @@ export class WritePump {
 
   step(): void {
     const callback = this.#callback;
-    if (callback === undefined || !this.#channel.open) return;
-    const ring = this.#channel.pipe.toHost;
+    if (callback === undefined || !this.#stream.open) return;
+    const ring = this.#stream.pipe.toHost;
     for (;;) {
       if (ring.abandoned()) {
         this.#onAbandoned();
@@ -70,7 +70,7 @@ export class WritePump {
   }
 
   #fill(): void {
-    const ring = this.#channel.pipe.toHost;
+    const ring = this.#stream.pipe.toHost;
     let free = ring.writable();
     let unpublished = 0;
     while (free > 0 && this.#index < this.#chunks.length) {
@@ -99,6 +99,6 @@ export class WritePump {
 
   #publish(bytes: number): void {
     this.bytesWritten += bytes;
-    if (this.#channel.pipe.toHost.advance(bytes)) this.#channel.signal();
+    if (this.#stream.pipe.toHost.advance(bytes)) this.#stream.signal();
   }
 }
