@@ -4,8 +4,8 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Scratch, type SharedMemory, scratch } from "@ringway/linux";
 import { close, DataType, define, open } from "ffi-rs";
-import type { Fields } from "../../packages/cli/src/conformance/catalogue.ts";
-import type { Command, Reply, Status, Testee } from "../../packages/cli/src/conformance/contract.ts";
+import type { Fields } from "../../packages/conformance/src/catalogue.ts";
+import type { Command, Reply, Status, Testee } from "../../packages/conformance/src/contract.ts";
 
 const NATIVE = fileURLToPath(new URL("../../native/", import.meta.url));
 const LIBRARY = `${NATIVE}build/libringway.so`;

@@ -1,7 +1,7 @@
 // The C guest as a program: ringway conformance -- node --import tsx test/conformance/c-testee.ts
 
-import { UNSUPPORTED_EXIT } from "../../packages/cli/src/conformance/process-testee.ts";
-import { serveTestee } from "../../packages/cli/src/conformance/testee-loop.ts";
+import { UNSUPPORTED_EXIT } from "../../packages/conformance/src/process-testee.ts";
+import { serveTestee } from "../../packages/conformance/src/testee-loop.ts";
 import { buildLibrary, CGuest } from "./c-guest.ts";
 
 const reason = buildLibrary();

@@ -1,7 +1,7 @@
 // The clauses of PROTOCOL.md, what covers each, and what cannot be tested.
 
 import { readFileSync } from "node:fs";
-import { guestCases } from "../../packages/cli/src/conformance/suite.ts";
+import { guestCases } from "../../packages/conformance/src/suite.ts";
 import { monitorCases } from "./monitor/index.ts";
 
 const root = new URL("../../", import.meta.url);

@@ -2,8 +2,8 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { scenarios } from "../../packages/cli/src/conformance/scenarios/index.ts";
-import { loadVectors } from "../../packages/cli/src/conformance/vectors.ts";
+import { scenarios } from "../../packages/conformance/src/scenarios/index.ts";
+import { loadVectors } from "../../packages/conformance/src/vectors.ts";
 import { coverage, notTestable, protocolClauses } from "./clauses.ts";
 import { generate } from "./generate.ts";
 import { messageTable } from "./message-table.ts";
@@ -62,6 +62,7 @@ describe("the clauses of PROTOCOL.md", () => {
     for (const file of [
       ...folders,
       "packages/cli/src",
+      "packages/conformance/src",
       "native/lib",
       "native/posix",
       "native/tools",
@@ -85,7 +86,7 @@ describe("docs/conformance.md", () => {
 
 describe("the vectors", () => {
   test("are what test/conformance/generate.ts writes", () => {
-    const folder = new URL("packages/cli/conformance/vectors/", root);
+    const folder = new URL("packages/conformance/vectors/", root);
     const generated = generate();
     expect(readdirSync(folder).sort()).toEqual([...generated.keys()].sort());
     for (const [file, text] of generated) {

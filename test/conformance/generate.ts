@@ -1,4 +1,4 @@
-// Writes the vectors, packages/cli/conformance/vectors/*.json, from the catalogue and from what stands here. Nothing of
+// Writes the vectors, packages/conformance/vectors/*.json, from the catalogue and from what stands here. Nothing of
 // @ringway/control is used: what it does is what the vectors judge.
 //
 //   npx tsx test/conformance/generate.ts
@@ -17,7 +17,7 @@ import {
   type Type,
   toHex,
   type Value,
-} from "../../packages/cli/src/conformance/catalogue.ts";
+} from "../../packages/conformance/src/catalogue.ts";
 import type {
   AttachVector,
   BellVector,
@@ -26,7 +26,7 @@ import type {
   RingVector,
   SuperblockVector,
   Vector,
-} from "../../packages/cli/src/conformance/vectors.ts";
+} from "../../packages/conformance/src/vectors.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -890,7 +890,7 @@ export function generate(): Map<string, string> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const folder = new URL("../../packages/cli/conformance/vectors/", import.meta.url);
+  const folder = new URL("../../packages/conformance/vectors/", import.meta.url);
   mkdirSync(folder, { recursive: true });
   for (const [file, contents] of generate()) writeFileSync(new URL(file, folder), contents);
 }

@@ -1,11 +1,11 @@
 // Every vector and scenario against the guests that there are: TypeScript in this process and as a program, C in this process.
 
 import { describe, expect, test } from "vitest";
-import { TYPESCRIPT_TESTEE } from "../../packages/cli/dist/conformance/index.js";
-import { ProcessTestee } from "../../packages/cli/src/conformance/process-testee.ts";
-import { makeReport, type Report } from "../../packages/cli/src/conformance/report.ts";
-import { guestCases, runGuest } from "../../packages/cli/src/conformance/suite.ts";
-import { TypeScriptGuest } from "../../packages/cli/src/conformance/typescript-guest.ts";
+import { TYPESCRIPT_TESTEE } from "../../packages/conformance/dist/index.js";
+import { ProcessTestee } from "../../packages/conformance/src/process-testee.ts";
+import { makeReport, type Report } from "../../packages/conformance/src/report.ts";
+import { guestCases, runGuest } from "../../packages/conformance/src/suite.ts";
+import { TypeScriptGuest } from "../../packages/conformance/src/typescript-guest.ts";
 import { buildLibrary, CGuest } from "./c-guest.ts";
 import { SDK_CASES, SDK_LEAVES_OUT, SdkGuest } from "./sdk-guest.ts";
 

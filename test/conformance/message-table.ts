@@ -9,7 +9,7 @@ import {
   MESSAGES,
   type Shape,
   type Type,
-} from "../../packages/cli/src/conformance/catalogue.ts";
+} from "../../packages/conformance/src/catalogue.ts";
 
 function typeName(type: Type): string {
   if (type.kind === "text") return `text ≤ ${type.max}`;

@@ -1,8 +1,8 @@
 // The suite finds a guest with a mistake, and passes one that is odd and right.
 
 import { describe, expect, test } from "vitest";
-import { makeReport } from "../../packages/cli/src/conformance/report.ts";
-import { runGuest } from "../../packages/cli/src/conformance/suite.ts";
+import { makeReport } from "../../packages/conformance/src/report.ts";
+import { runGuest } from "../../packages/conformance/src/suite.ts";
 import { ChangedGuest, MISTAKES, ODD } from "./mutants.ts";
 
 describe("a guest with a mistake is found out: it", () => {

@@ -2,10 +2,10 @@
 // ones that keep every clause, which it must pass.
 
 import type { SharedMemory } from "@ringway/linux";
-import { frameBytes } from "../../packages/cli/src/conformance/catalogue.ts";
-import type { Command, Reply } from "../../packages/cli/src/conformance/contract.ts";
-import { Bell, CONTROL_TO_HOST, P, PAGE, Place, Sb, State } from "../../packages/cli/src/conformance/host.ts";
-import { TypeScriptGuest } from "../../packages/cli/src/conformance/typescript-guest.ts";
+import { frameBytes } from "../../packages/conformance/src/catalogue.ts";
+import type { Command, Reply } from "../../packages/conformance/src/contract.ts";
+import { Bell, CONTROL_TO_HOST, P, PAGE, Place, Sb, State } from "../../packages/conformance/src/host.ts";
+import { TypeScriptGuest } from "../../packages/conformance/src/typescript-guest.ts";
 
 /** What a change can see and do: the region's words, and the guest that is changed. */
 export interface Inside {

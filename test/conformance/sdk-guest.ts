@@ -4,9 +4,9 @@
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import { type BellListener, Guest, type GuestSocket, ProtocolError } from "@ringway/guest";
 import type { SharedMemory } from "@ringway/linux";
-import { encode } from "../../packages/cli/src/conformance/catalogue.ts";
-import type { Command, Reply, Testee } from "../../packages/cli/src/conformance/contract.ts";
-import { Sb } from "../../packages/cli/src/conformance/host.ts";
+import { encode } from "../../packages/conformance/src/catalogue.ts";
+import type { Command, Reply, Testee } from "../../packages/conformance/src/contract.ts";
+import { Sb } from "../../packages/conformance/src/host.ts";
 
 /** One attach, and what became of it. */
 interface Attempt {

@@ -14,8 +14,8 @@ import {
   type Fields,
   frameBytes,
   MESSAGES,
-} from "../../packages/cli/src/conformance/catalogue.ts";
-import { Bell, type HostFrame, P, PAGE, Sb } from "../../packages/cli/src/conformance/host.ts";
+} from "../../packages/conformance/src/catalogue.ts";
+import { Bell, type HostFrame, P, PAGE, Sb } from "../../packages/conformance/src/host.ts";
 import { until } from "../support/wait.ts";
 
 const EAGAIN = -11;

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { type Compiled, compilePrograms } from "../../packages/cli/src/bench/programs.ts";
+import { type Compiled, compilePrograms } from "../../packages/bench/src/programs.ts";
 import { LOOPBACK, startMonitor } from "../support/monitor.ts";
 import { MonitorProgram, Program, regionMappings } from "../support/processes.ts";
 import { type Declined, RawGuest } from "../support/raw-guest.ts";

@@ -1,6 +1,7 @@
 // What somebody gets who installs the packages: their tarballs, looked at and used outside of the repository.
 
-import { lstatSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { lstatSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FOLDERS, Outside, ROOT, run } from "./outside.ts";
@@ -112,10 +113,55 @@ describe("a program outside of the repository", () => {
     expect(JSON.parse(readFileSync(new URL(url), "utf8"))).toHaveProperty("properties");
   });
 
-  test("has a command that says its version, and shows everything at work", () => {
-    const ringway = "node_modules/.bin/ringway";
-    expect(run(ringway, ["--version"], outside.app).trim()).toBe(versions.get("ringway"));
-    run(ringway, ["demo"], outside.app);
+  test("has a command that says its version, and a monitor that serves a guest of the SDK", () => {
+    expect(run("node_modules/.bin/ringway", ["--version"], outside.app).trim()).toBe(versions.get("ringway"));
+    mkdirSync(join(outside.app, "input"));
+    outside.write("input/hello", "from a file");
+    outside.write(
+      "policy.yaml",
+      `version: 1
+connect: [{ id: local, allow: 127.0.0.1 }]
+files: [{ id: input, guest: /input, host: ./input, access: ro }]`,
+    );
+    outside.write(
+      "guest.mjs",
+      `import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
+import { Guest } from "@ringway/guest";
+
+const options = ["--policy", "policy.yaml", "--listen", "ringway.sock"];
+const monitor = spawn(process.execPath, ["node_modules/ringway/bin/ringway.js", "monitor", ...options]);
+const log = createInterface({ input: monitor.stderr });
+while (!(await once(log, "line"))[0].includes("monitor is ready"));
+const server = createServer((socket) => socket.end("from a server")).listen(0, "127.0.0.1");
+await once(server, "listening");
+
+const guest = await Guest.attach("ringway.sock");
+console.log(await guest.readFile("/input/hello", "utf8"));
+console.log(await text(await guest.connect({ host: "127.0.0.1", port: server.address().port })));
+await guest.close();
+server.close();
+monitor.kill();
+const [code] = await once(monitor, "exit");
+process.exitCode = code;`,
+    );
+    expect(run(process.execPath, ["guest.mjs"], outside.app)).toBe("from a file\nfrom a server\n");
+  });
+
+  test("has no demo and no benchmarks, and is told where they are", () => {
+    for (const command of ["demo", "bench"]) {
+      const { status, stderr } = spawnSync("node_modules/.bin/ringway", [command], {
+        cwd: outside.app,
+        encoding: "utf8",
+      });
+      expect([status, stderr]).toEqual([
+        2,
+        expect.stringMatching(/^ringway: \w+ is not installed here; .*\n$/),
+      ]);
+    }
   });
 
   test("has a guest that conforms", () => {

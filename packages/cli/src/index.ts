@@ -1,4 +1,4 @@
 // The ringway command, as a function: `run(["policy", "check", "policy.yaml"])` resolves with the exit code.
 
-export { run } from "./run.ts";
+export { run } from "./program.ts";
 export type { Signals } from "./signals.ts";

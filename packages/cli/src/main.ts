@@ -1,6 +1,6 @@
 // What bin/ringway.js starts.
 
-import { run } from "./run.ts";
+import { run } from "./program.ts";
 import type { Signals } from "./signals.ts";
 import { stdoutWritten } from "./standard.ts";
 

@@ -189,7 +189,7 @@ files:
   });
 
   it("accepts the demo's policy where it stands", async () => {
-    expect((await ringway("policy", "check", "packages/cli/demo/policy.yaml")).code).toBe(0);
+    expect((await ringway("policy", "check", "packages/demo/host/policy.yaml")).code).toBe(0);
   });
 });
 

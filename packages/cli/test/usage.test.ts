@@ -73,7 +73,7 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     [["monitor", "--polcy", "x"], "unknown option '--polcy' (Did you mean --policy?)", "ringway monitor"],
     [["monitor"], "expected --policy FILE: what guests may do", "ringway monitor"],
     [
-      ["monitor", "--policy", join(ROOT, "packages/cli/demo/policy.yaml")],
+      ["monitor", "--policy", join(ROOT, "packages/demo/host/policy.yaml")],
       "expected --listen SOCKET, where processes attach, or --vm, or vms in the policy",
       "ringway monitor",
     ],
@@ -117,7 +117,7 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
         ...[
           "monitor",
           "--policy",
-          join(ROOT, "packages/cli/demo/policy.yaml"),
+          join(ROOT, "packages/demo/host/policy.yaml"),
           "--listen",
           "/nowhere/socket",
         ],

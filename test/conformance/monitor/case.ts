@@ -1,9 +1,9 @@
 // What a case of the monitor works with: a guest by hand, and checks that each name the clause they are about.
 
-import { type Fields, le32 } from "../../../packages/cli/src/conformance/catalogue.ts";
-import { type HostFrame, P, Sb, State } from "../../../packages/cli/src/conformance/host.ts";
-import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
-import type { Check } from "../../../packages/cli/src/conformance/world.ts";
+import { type Fields, le32 } from "../../../packages/conformance/src/catalogue.ts";
+import { type HostFrame, P, Sb, State } from "../../../packages/conformance/src/host.ts";
+import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
+import type { Check } from "../../../packages/conformance/src/world.ts";
 import type { TestMonitor } from "../../support/monitor.ts";
 import { until } from "../../support/wait.ts";
 import { type WireGuest, type WirePipe, word } from "../wire-guest.ts";

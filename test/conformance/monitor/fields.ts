@@ -2,8 +2,8 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { encode, type Fields, le32, le64 } from "../../../packages/cli/src/conformance/catalogue.ts";
-import { type HostFrame, P } from "../../../packages/cli/src/conformance/host.ts";
+import { encode, type Fields, le32, le64 } from "../../../packages/conformance/src/catalogue.ts";
+import { type HostFrame, P } from "../../../packages/conformance/src/host.ts";
 import { until } from "../../support/wait.ts";
 import type { WirePipe } from "../wire-guest.ts";
 import {

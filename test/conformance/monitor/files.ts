@@ -2,9 +2,9 @@
 
 import { chmodSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { encode, type Fields } from "../../../packages/cli/src/conformance/catalogue.ts";
-import { type HostFrame, P } from "../../../packages/cli/src/conformance/host.ts";
-import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
+import { encode, type Fields } from "../../../packages/conformance/src/catalogue.ts";
+import { type HostFrame, P } from "../../../packages/conformance/src/host.ts";
+import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { until } from "../../support/wait.ts";
 import { word } from "../wire-guest.ts";
 import { ERROR, frameOf, type MonitorCase, OPENED, of, REFUSED, text } from "./case.ts";

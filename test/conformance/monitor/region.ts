@@ -2,8 +2,8 @@
 
 import { HostSession, regionMemory } from "@ringway/control";
 import { closeFd, sealsOf } from "@ringway/linux";
-import { PAGE, Sb, State } from "../../../packages/cli/src/conformance/host.ts";
-import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
+import { PAGE, Sb, State } from "../../../packages/conformance/src/host.ts";
+import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { startMonitor } from "../../support/monitor.ts";
 import { howItEnds, tcpServer } from "../../support/tcp.ts";
 import { until } from "../../support/wait.ts";

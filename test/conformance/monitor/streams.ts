@@ -2,9 +2,9 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { le32 } from "../../../packages/cli/src/conformance/catalogue.ts";
-import { Bell, P, Sb } from "../../../packages/cli/src/conformance/host.ts";
-import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
+import { le32 } from "../../../packages/conformance/src/catalogue.ts";
+import { Bell, P, Sb } from "../../../packages/conformance/src/host.ts";
+import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { until } from "../../support/wait.ts";
 import {
   firstFrame,

@@ -1,8 +1,8 @@
 // tcp-connect and tcp-listen: PROTOCOL.md sections 11 and 12.
 
-import { encode, type Fields, le32 } from "../../../packages/cli/src/conformance/catalogue.ts";
-import { P } from "../../../packages/cli/src/conformance/host.ts";
-import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
+import { encode, type Fields, le32 } from "../../../packages/conformance/src/catalogue.ts";
+import { P } from "../../../packages/conformance/src/host.ts";
+import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { freePort, howItEnds, readAll, tcpClient, tcpServer } from "../../support/tcp.ts";
 import { until } from "../../support/wait.ts";
 import { word } from "../wire-guest.ts";

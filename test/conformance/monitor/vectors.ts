@@ -2,10 +2,10 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { MESSAGES } from "../../../packages/cli/src/conformance/catalogue.ts";
-import { P, Sb, State } from "../../../packages/cli/src/conformance/host.ts";
-import { pattern } from "../../../packages/cli/src/conformance/scenarios/scenario.ts";
-import { hexOf, loadVectors, type MessageVector } from "../../../packages/cli/src/conformance/vectors.ts";
+import { MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
+import { P, Sb, State } from "../../../packages/conformance/src/host.ts";
+import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
+import { hexOf, loadVectors, type MessageVector } from "../../../packages/conformance/src/vectors.ts";
 import { until } from "../../support/wait.ts";
 import type { WirePipe } from "../wire-guest.ts";
 import { header, inet, type MonitorCase, type MonitorWorld } from "./case.ts";

@@ -3,7 +3,7 @@
 
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { run, WITHOUT_LOCKS, withLists } from "ringway/vm-image";
+import { run, WITHOUT_LOCKS, withLists } from "@ringway/vm-image";
 
 const NOTHING_INSTALLED = ["-o", "Dir::State::status=/dev/null"];
 

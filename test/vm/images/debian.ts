@@ -3,7 +3,7 @@
 
 import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { cached, run } from "ringway/vm-image";
+import { cached, run } from "@ringway/vm-image";
 import { closureOf, unpackClosure } from "./apt.ts";
 import { makeDisk } from "./disk.ts";
 

@@ -1,7 +1,7 @@
 // A file system of a folder's files, for virtio-blk: mke2fs copies them in itself, without mounting anything.
 
 import { truncateSync } from "node:fs";
-import { run } from "ringway/vm-image";
+import { run } from "@ringway/vm-image";
 
 const MiB = 1024 * 1024;
 

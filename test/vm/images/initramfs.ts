@@ -3,7 +3,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { initramfs as base, cached, type Kernel, run } from "ringway/vm-image";
+import { initramfs as base, cached, type Kernel, run } from "@ringway/vm-image";
 
 const guest = (name: string): URL => new URL(`../guest/${name}`, import.meta.url);
 const CC = ["-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror"];

@@ -2,7 +2,7 @@
 
 import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { cached, run } from "ringway/vm-image";
+import { cached, run } from "@ringway/vm-image";
 import { makeDisk } from "./disk.ts";
 
 const PARTS_OF_LIBC = /^(ld-linux|libc\.|libm\.|libdl\.|libpthread\.|librt\.)/;

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Cpio } from "ringway/vm-image";
+import { Cpio } from "@ringway/vm-image";
 
 const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const OPT = "opt/ringway";

@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { kernel } from "ringway/vm-image";
+import { kernel } from "@ringway/vm-image";
 import type { TestProject } from "vitest/node";
 import type { Image } from "../machine/machine.ts";
 import { debian } from "./debian.ts";

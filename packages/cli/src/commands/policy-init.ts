@@ -3,7 +3,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { Exit, errorLine, Failure } from "../errors.ts";
-import { policyStart } from "../policy-start.ts";
+import { policyStart } from "./policy-start.ts";
 
 const SCHEMA = "@ringway/monitor/policy.schema.json";
 const STDOUT = "-";

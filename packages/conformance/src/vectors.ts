@@ -1,5 +1,5 @@
 // Vectors: bytes and words, the clauses that they show, and what must come out. They lie as JSON in the package's folder
-// conformance/vectors; docs/conformance.md says what each kind means.
+// vectors; docs/conformance.md says what each kind means.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { type Fields, fromHex } from "./catalogue.ts";
@@ -80,7 +80,7 @@ export interface BellVector extends Common {
 
 export type Vector = MessageVector | FrameVector | SuperblockVector | AttachVector | RingVector | BellVector;
 
-const FOLDER = new URL("../../conformance/vectors/", import.meta.url);
+const FOLDER = new URL("../vectors/", import.meta.url);
 
 /** All vectors, by file. */
 export function loadVectors(): Map<string, Vector[]> {

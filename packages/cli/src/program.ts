@@ -88,7 +88,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     .action(async (options) => {
       if (options.policy === undefined) throw new UsageError("expected --policy FILE: what guests may do");
       const { runMonitor } = await import("./commands/monitor.ts");
-      const { parseVmOption } = await import("./vm-option.ts");
+      const { parseVmOption } = await import("./vm/vm-option.ts");
       const vms = ((options.vm ?? []) as string[]).map((text) => {
         const parsed = parseVmOption(text);
         if (typeof parsed === "string") throw new UsageError(`--vm: ${parsed}`);
@@ -164,8 +164,9 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     });
 
   command(program, "demo", "show everything at work on this machine, in under a minute").action(async () => {
-    const { runDemo } = await import("./demo/demo.ts");
-    ended(await runDemo());
+    const { loadOptional, RINGWAY } = await import("./commands/optional.ts");
+    const { runDemo } = await loadOptional("demo");
+    ended(await runDemo(RINGWAY));
   });
 
   command(program, "bench", "measure: docs/performance.md explains the rows")
@@ -175,8 +176,9 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     .option("--json <file>", "write all figures, each round included")
     .option("--markdown <file>", "put the tables between the markers of this file")
     .action(async (options) => {
-      const { runBench } = await import("./bench/index.ts");
-      ended(await runBench(options));
+      const { loadOptional, RINGWAY } = await import("./commands/optional.ts");
+      const { runBench } = await loadOptional("bench");
+      ended(await runBench({ ...options, ringway: RINGWAY }));
     });
 
   command(program, "conformance", "check a guest against the protocol: docs/conformance.md")
@@ -191,7 +193,7 @@ function build(signals: Signals, ended: (code: number) => void): Command {
     )
     .addHelpText("after", "\nExit codes: 0 nothing failed, 1 something did, 2 wrong usage.")
     .action(async (testee, options) => {
-      const { runConformance } = await import("./conformance/index.ts");
+      const { runConformance } = await import("./commands/conformance.ts");
       ended(await runConformance(testee, options));
     });
   return program;

@@ -9,11 +9,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { busybox } from "../../vm-image/busybox.ts";
-import { cached } from "../../vm-image/cache.ts";
-import { initramfs } from "../../vm-image/initramfs.ts";
-import { kernel } from "../../vm-image/kernel.ts";
-import { run } from "../../vm-image/run.ts";
+import { busybox, cached, initramfs, kernel, run } from "@ringway/vm-image";
 import { findProgram } from "../programs.ts";
 
 export interface Image {
@@ -23,7 +19,7 @@ export interface Image {
   readonly noAgent?: string;
 }
 
-const NATIVE = fileURLToPath(new URL("../../../../../native/", import.meta.url));
+const NATIVE = fileURLToPath(new URL("../../../../native/", import.meta.url));
 const FLAGS = ["-std=c11", "-O2", "-s", "-static", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror"];
 
 const INIT = `#!/bin/busybox sh

@@ -35,6 +35,8 @@ export interface Setting {
 }
 
 export interface SettingOptions {
+  /** Starts the command: its arguments follow. */
+  readonly ringway: readonly string[];
   readonly programs: Programs | undefined;
   readonly fileBytes: number;
   readonly leftOut: string[];
@@ -46,15 +48,13 @@ export const BUSY_POLL_US = 50;
 const SOCAT_BYTES = 262_144;
 const REGION_BYTES: number = 512 * 1024 * 1024;
 
-const CLI = fileURLToPath(new URL("../../bin/ringway.js", import.meta.url));
-
 /** A script of this folder, as compiled. */
 export function script(name: string): string {
   return fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 }
 
 export async function prepare(children: Children, options: SettingOptions): Promise<Setting> {
-  const { programs, leftOut } = options;
+  const { ringway, programs, leftOut } = options;
   const failures: string[] = [];
   const relays = new Map<string, Relay>();
   // In a folder of its own: no root may hold the monitor's policy and sockets.
@@ -87,9 +87,9 @@ export async function prepare(children: Children, options: SettingOptions): Prom
     [" asleep", 0],
   ] as const) {
     const pollOption = ["--busy-poll-us", String(poll)];
-    const ringway = `ringway${suffix}`;
-    const monitor = [process.execPath, CLI, "monitor", "--policy", policy, "--listen", socket(ringway)];
-    await start(ringway, [...monitor, ...pollOption], socket(ringway));
+    const name = `ringway${suffix}`;
+    const monitor = [...ringway, "monitor", "--policy", policy, "--listen", socket(name)];
+    await start(name, [...monitor, ...pollOption], socket(name));
     if (programs === undefined) continue;
     const c = `c${suffix}`;
     const region = ["--region-bytes", String(REGION_BYTES)];

@@ -5,7 +5,6 @@ import * as http from "node:http";
 import { createServer, type Server } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { Failure } from "../errors.ts";
 import { bodyOf } from "./body.ts";
 
 /** As in demo/policy.yaml. */
@@ -63,7 +62,7 @@ async function listen(server: Server, { first, last }: { first: number; last: nu
       },
     };
   }
-  throw new Failure(`no port from ${first} to ${last} is free on 127.0.0.1`);
+  throw new Error(`no port from ${first} to ${last} is free on 127.0.0.1`);
 }
 
 function tryListen(server: Server, port: number): Promise<boolean> {

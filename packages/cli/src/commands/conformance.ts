@@ -1,12 +1,8 @@
 // ringway conformance -- COMMAND: is somebody's guest one? docs/conformance.md says what is asked of it.
 
-import { fileURLToPath } from "node:url";
+import type * as Suite from "@ringway/conformance";
 import { Exit, Failure } from "../errors.ts";
-import { TesteeMissing, TesteeMute } from "./contract.ts";
-import { ProcessTestee } from "./process-testee.ts";
-import { formatReport, makeReport } from "./report.ts";
-import { NothingSelected, runGuest } from "./suite.ts";
-import type { Check } from "./world.ts";
+import { loadOptional } from "./optional.ts";
 
 export interface ConformanceOptions {
   readonly json?: boolean;
@@ -16,31 +12,27 @@ export interface ConformanceOptions {
 
 const DEFAULT_TIMEOUT_MS = 5000;
 
-/** The program that stands for ringway's own guest. */
-export const TYPESCRIPT_TESTEE: readonly string[] = [
-  process.execPath,
-  fileURLToPath(new URL("./testee-typescript.js", import.meta.url)),
-];
-
 export async function runConformance(
   command: readonly string[],
   options: ConformanceOptions,
 ): Promise<number> {
-  const asked = command.length === 0 ? TYPESCRIPT_TESTEE : command;
+  const suite = await loadOptional("conformance");
+  const asked = command.length === 0 ? suite.TYPESCRIPT_TESTEE : command;
   const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const checks = await checksOf(asked, timeoutMs, options.only ?? []);
+  const checks = await checksOf(suite, asked, timeoutMs, options.only ?? []);
   const name = command.length === 0 ? "ringway's own TypeScript guest" : command.join(" ");
-  const report = makeReport(name, checks);
-  console.log(options.json ? JSON.stringify(report, null, 2) : formatReport(report));
+  const report = suite.makeReport(name, checks);
+  console.log(options.json ? JSON.stringify(report, null, 2) : suite.formatReport(report));
   return report.failed === 0 ? Exit.OK : Exit.FAILED;
 }
 
 /** All that was checked. What cannot be run at all was asked wrongly. */
 async function checksOf(
+  { NothingSelected, ProcessTestee, runGuest, TesteeMissing, TesteeMute }: typeof Suite,
   asked: readonly string[],
   timeoutMs: number,
   only: readonly string[],
-): Promise<readonly Check[]> {
+): Promise<readonly Suite.Check[]> {
   try {
     return await runGuest(() => new ProcessTestee(asked, timeoutMs), { only });
   } catch (error) {

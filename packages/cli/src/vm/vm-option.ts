@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { unexpandedPath, type VmOptions } from "@ringway/monitor";
-import { parseMemory } from "./vm/size.ts";
+import { parseMemory } from "./size.ts";
 
 const FORM = "NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]";
 const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;

@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import { Failure } from "../errors.ts";
 
 type Process = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -55,7 +54,7 @@ export class Child {
     const { value, done } = await this.#stdout.next();
     if (!done) return value;
     const status = await this.ended;
-    throw new Failure(`the ${this.name} ended early (${status})${this.#lastWords()}`);
+    throw new Error(`the ${this.name} ended early (${status})${this.#lastWords()}`);
   }
 
   /** The first line of its stderr, there already or to come, that `wanted` accepts. */
@@ -67,7 +66,7 @@ export class Child {
     for (;;) {
       const found = this.stderr.find(wanted);
       if (found !== undefined) return found;
-      if (over) throw new Failure(`the ${this.name} ended early${this.#lastWords()}`);
+      if (over) throw new Error(`the ${this.name} ended early${this.#lastWords()}`);
       await new Promise<void>((resolve) => {
         this.#onLine = resolve;
       });

@@ -10,7 +10,7 @@ import { Progress } from "../progress.ts";
 import { type Image, makeImage } from "./image.ts";
 import { QEMU } from "./machine.ts";
 import { type Measured, runVmRow, type VmRowResult, type VmRunOptions } from "./measure.ts";
-import { GUEST_BUSY_POLL_US, Medium, missingFor, type Ports } from "./media.ts";
+import { GUEST_BUSY_POLL_US, Medium, missingFor, type Ports, type Where } from "./media.ts";
 import { formatVmMarkdown, formatVmTerminal, type VmReport, vmJson } from "./report.ts";
 import { MEDIA, MEDIUM_TITLES, SERVERS, VM_ROWS, type VmRow } from "./rows.ts";
 
@@ -30,7 +30,7 @@ export async function runVmBench(options: BenchOptions): Promise<number> {
     console.error(`ringway bench: no such row; with --vm there are ${names}`);
     return 1;
   }
-  const report = await measure(rows, options.quick ?? false);
+  const report = await measure(rows, options);
   console.log(formatVmTerminal(report));
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(vmJson(report), null, 2)}\n`);
   if (options.markdown !== undefined) {
@@ -39,7 +39,7 @@ export async function runVmBench(options: BenchOptions): Promise<number> {
   return report.failures.length === 0 ? 0 : 1;
 }
 
-async function measure(rows: readonly VmRow[], quick: boolean): Promise<VmReport> {
+async function measure(rows: readonly VmRow[], { ringway, quick = false }: BenchOptions): Promise<VmReport> {
   const start = performance.now();
   const { limitMs, ...amounts } = quick ? QUICK : FULL;
   using children = new Children();
@@ -51,7 +51,7 @@ async function measure(rows: readonly VmRow[], quick: boolean): Promise<VmReport
   if (image !== undefined) {
     const ports = await startServers(children, compiled);
     using progress = new Progress(START_STEPS * MEDIA.length + rows.length * amounts.rounds);
-    const media = await startMedia(children, image, ports, { leftOut, failures, progress });
+    const media = await startMedia({ children, ringway, image, ports }, { leftOut, failures, progress });
     const onRound = (row: VmRow): void => progress.step(row.title);
     const run: VmRunOptions = { ...amounts, ports, deadline: start + limitMs, failures, leftOut, onRound };
     const working: Measured[] = [...media];
@@ -106,20 +106,15 @@ interface Starting {
 }
 
 /** One after the other: each boots faster so. */
-async function startMedia(
-  children: Children,
-  image: Image,
-  ports: Ports,
-  { leftOut, failures, progress }: Starting,
-): Promise<Medium[]> {
+async function startMedia(where: Where, { leftOut, failures, progress }: Starting): Promise<Medium[]> {
   const media: Medium[] = [];
   for (const name of MEDIA) {
-    const missing = missingFor(name, image);
+    const missing = missingFor(name, where.image);
     if (missing !== undefined) {
       leftOut.push(`${missing}: the column ${MEDIUM_TITLES[name]} and its ratios are left out`);
     } else {
       try {
-        media.push(await Medium.start(name, children, image, ports));
+        media.push(await Medium.start(name, where));
       } catch (error) {
         failures.push(firstLine(error));
       }

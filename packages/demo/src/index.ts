@@ -8,7 +8,6 @@ import { cpSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "
 import * as http from "node:http";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Exit, Failure } from "../errors.ts";
 import { bodyOf, newSeed, pageOf, sha256 } from "./body.ts";
 import { type Child, Remains } from "./children.ts";
 import { findIsolation, type Isolation } from "./namespace.ts";
@@ -26,26 +25,26 @@ import { Progress } from "./progress.ts";
 import { formatTable, type Row, say } from "./report.ts";
 import { type Running, startFileServer, startPrivateService } from "./servers.ts";
 
-const DEMO = fileURLToPath(new URL("../../demo/", import.meta.url));
-const RINGWAY = fileURLToPath(new URL("../../bin/ringway.js", import.meta.url));
+const DEMO = fileURLToPath(new URL("../host/", import.meta.url));
 const GUEST = fileURLToPath(new URL("./guest-program.js", import.meta.url));
 
-export async function runDemo(): Promise<number> {
+/** `ringway` starts the command: its arguments follow. Resolves with the exit code. */
+export async function runDemo(ringway: readonly string[]): Promise<number> {
   const start = performance.now();
   const remains = new Remains();
   const servers: Running[] = [];
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new Failure(`the demo did not end within ${TIME_LIMIT_MS / 1000} s`)),
+      () => reject(new Error(`the demo did not end within ${TIME_LIMIT_MS / 1000} s`)),
       TIME_LIMIT_MS,
     );
   });
   try {
-    const rows = await Promise.race([show(remains, servers), tooLate]);
+    const rows = await Promise.race([show(ringway, remains, servers), tooLate]);
     console.log(`\n${formatTable(rows)}\n`);
     console.log(`All of it held, in ${((performance.now() - start) / 1000).toFixed(1)} s.`);
-    return Exit.OK;
+    return 0;
   } finally {
     clearTimeout(timer);
     for (const server of servers) server.close();
@@ -53,7 +52,7 @@ export async function runDemo(): Promise<number> {
   }
 }
 
-async function show(remains: Remains, servers: Running[]): Promise<Row[]> {
+async function show(ringway: readonly string[], remains: Remains, servers: Running[]): Promise<Row[]> {
   console.log("A guest without a network gets what its policy allows, and nothing else.\n");
   const { folder } = remains;
   const policy = makeFolders(folder);
@@ -67,15 +66,7 @@ async function show(remains: Remains, servers: Running[]): Promise<Row[]> {
   );
 
   const socket = join(folder, "attach.sock");
-  const monitor = remains.start("monitor", [
-    process.execPath,
-    RINGWAY,
-    "monitor",
-    "--policy",
-    policy,
-    "--listen",
-    socket,
-  ]);
+  const monitor = remains.start("monitor", [...ringway, "monitor", "--policy", policy, "--listen", socket]);
   await monitor.stderrLine((line) => line.includes('"monitor is ready"'));
   say("monitor", `process ${monitor.pid}, with the policy ${relative("", join(DEMO, "policy.yaml"))}`);
 
@@ -106,7 +97,7 @@ async function show(remains: Remains, servers: Running[]): Promise<Row[]> {
 }
 
 function check(condition: boolean, otherwise: string): asserts condition {
-  if (!condition) throw new Failure(otherwise);
+  if (!condition) throw new Error(otherwise);
 }
 
 /** A copy of the policy and of the folders that it names beside it, and something outside of them. */
@@ -157,7 +148,7 @@ async function checkFetch(guest: Child, seed: Buffer): Promise<Row> {
       const told = JSON.parse(await guest.line()) as GuestEvent;
       if (told.event === "progress") progress.update(told.bytes);
       else if (told.event === "fetched") fetched = told;
-      else throw new Failure(`expected the guest to tell of its fetch; it told of "${told.event}"`);
+      else throw new Error(`expected the guest to tell of its fetch; it told of "${told.event}"`);
     }
   } finally {
     progress.stop();
@@ -177,7 +168,7 @@ async function checkServing(guest: Child): Promise<Row> {
   const paths = Array.from({ length: REQUESTS }, (_, i) => `/page/${i}`);
   // A guest that fails meanwhile leaves requests without an answer.
   const guestFailed = guest.ended.then((status) => {
-    throw new Failure(`the guest ended while it served (${status}): ${guest.stderr.slice(-12).join("\n  ")}`);
+    throw new Error(`the guest ended while it served (${status}): ${guest.stderr.slice(-12).join("\n  ")}`);
   });
   guestFailed.catch(() => {});
   const pages = await Promise.race([Promise.all(paths.map((path) => get(port, path, agent))), guestFailed]);

@@ -3,8 +3,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { Control } from "../src/bench/vm/control.ts";
-import { split, threadTimes } from "../src/bench/vm/cpu.ts";
+import { Cpio } from "../../vm-image/src/cpio.ts";
+import { Control } from "../src/vm/control.ts";
+import { split, threadTimes } from "../src/vm/cpu.ts";
 import {
   bytesFor,
   type Measured,
@@ -13,10 +14,9 @@ import {
   summarize,
   type VmRunOptions,
   type VmSample,
-} from "../src/bench/vm/measure.ts";
-import { formatVmMarkdown, formatVmTerminal, type VmReport, vmJson } from "../src/bench/vm/report.ts";
-import { type MediumName, VM_RATIO_KEYS, VM_ROWS } from "../src/bench/vm/rows.ts";
-import { Cpio } from "../src/vm-image/cpio.ts";
+} from "../src/vm/measure.ts";
+import { formatVmMarkdown, formatVmTerminal, type VmReport, vmJson } from "../src/vm/report.ts";
+import { type MediumName, VM_RATIO_KEYS, VM_ROWS } from "../src/vm/rows.ts";
 
 const MiB = 1024 * 1024;
 const folders: string[] = [];

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, expect, it } from "vitest";
-import { RINGWAY, start } from "./helpers.ts";
+import { RINGWAY, start } from "../../cli/test/helpers.ts";
 
 function folders(): string[] {
   return readdirSync(tmpdir()).filter((name) => name.startsWith("ringway-demo-"));

@@ -7,7 +7,6 @@
 
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type Child, type Children, until } from "../children.ts";
 import { cpuSeconds } from "../proc.ts";
 import { findProgram } from "../programs.ts";
@@ -19,7 +18,6 @@ import { type MediumName, SERVERS, type Server } from "./rows.ts";
 
 export type Ports = Readonly<Record<Server, number>>;
 
-const CLI = fileURLToPath(new URL("../../../bin/ringway.js", import.meta.url));
 const REGION_BYTES: number = 64 * 1024 * 1024;
 const BOOT_MS = 60_000;
 /** How long the guest's library looks for work before it sleeps: see docs/performance.md. */
@@ -31,6 +29,15 @@ const GATEWAY = "10.0.2.2";
 const SLIRP_MTU = 1500;
 const PASST_MTU = 65_520;
 const CARD = "virtio-net-pci,netdev=net,romfile=";
+
+/** What all media share. */
+export interface Where {
+  readonly children: Children;
+  /** Starts the command: its arguments follow. */
+  readonly ringway: readonly string[];
+  readonly image: Image;
+  readonly ports: Ports;
+}
 
 /** Who serves the medium, beside QEMU, and the devices for it. */
 interface Prepared {
@@ -55,12 +62,13 @@ export class Medium implements Disposable {
   }
 
   /** Resolves when the guest has called back. */
-  static async start(name: MediumName, children: Children, image: Image, ports: Ports): Promise<Medium> {
+  static async start(name: MediumName, where: Where): Promise<Medium> {
+    const { children, image, ports } = where;
     const control = await Control.listen(name);
     let server: Child | undefined;
     let machine: Child | undefined;
     try {
-      const prepared = await prepare(name, children, [control.port, ...SERVERS.map((each) => ports[each])]);
+      const prepared = await prepare(name, where, [control.port, ...SERVERS.map((each) => ports[each])]);
       server = prepared.server;
       const host = name === "ringway" || name === "agent" ? "127.0.0.1" : GATEWAY;
       const words = [...prepared.words, `control=${host}:${control.port}`].map((word) => `ringway.${word}`);
@@ -104,16 +112,16 @@ export function missingFor(name: MediumName, image: Image): string | undefined {
   return name === "agent" ? image.noAgent : undefined;
 }
 
-async function prepare(name: MediumName, children: Children, ports: readonly number[]): Promise<Prepared> {
+async function prepare(name: MediumName, where: Where, ports: readonly number[]): Promise<Prepared> {
   switch (name) {
     case "ringway":
-      return await prepareRingway(children, name, ["medium=ringway"]);
+      return await prepareRingway(where, name, ["medium=ringway"]);
     case "agent":
-      return await prepareRingway(children, name, ["medium=agent", `forward=${ports.join(",")}`]);
+      return await prepareRingway(where, name, ["medium=agent", `forward=${ports.join(",")}`]);
     case "slirp":
       return { words: networkWords(SLIRP_MTU), devices: ["-netdev", "user,id=net", "-device", CARD] };
     case "passt":
-      return await preparePasst(children);
+      return await preparePasst(where.children);
   }
 }
 
@@ -122,7 +130,7 @@ function networkWords(mtu: number): string[] {
 }
 
 async function prepareRingway(
-  children: Children,
+  { children, ringway }: Where,
   name: MediumName,
   words: readonly string[],
 ): Promise<Prepared> {
@@ -138,7 +146,7 @@ async function prepareRingway(
   };
   writeFileSync(at("policy.yaml"), JSON.stringify(policy));
   const vm = `${name}:memory=${memory},doorbell=${at("doorbell")}`;
-  const command = [process.execPath, CLI, "monitor", "--policy", at("policy.yaml"), "--vm", vm];
+  const command = [...ringway, "monitor", "--policy", at("policy.yaml"), "--vm", vm];
   const server = children.start([...dying(), ...command, "--log-level", "warn"], `${name}'s monitor`);
   const backend = `memory-backend-file,id=region,mem-path=${memory},size=${REGION_BYTES},share=on`;
   return {

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import {
   type Command,
   type Reply,
@@ -12,6 +13,12 @@ import {
 } from "./contract.ts";
 
 export const UNSUPPORTED_EXIT = 127;
+
+/** The program that stands for ringway's own guest. */
+export const TYPESCRIPT_TESTEE: readonly string[] = [
+  process.execPath,
+  fileURLToPath(new URL("./testee-typescript.js", import.meta.url)),
+];
 
 interface Waiting {
   resolve(reply: Reply): void;

@@ -19,7 +19,7 @@ const PROGRAMS = ["relay", "guest", "plain", "server", "fileread"] as const;
 export type Program = (typeof PROGRAMS)[number];
 export type Programs = Readonly<Record<Program, string>>;
 
-const NATIVE = fileURLToPath(new URL("../../../../native/", import.meta.url));
+const NATIVE = fileURLToPath(new URL("../../../native/", import.meta.url));
 const FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"];
 
 export interface Compiled {

@@ -13,6 +13,8 @@ import { BUSY_POLL_US, prepare, type Setting } from "./setting.ts";
 import { measureVisitors, type VisitorsResult } from "./visitors.ts";
 
 export interface BenchOptions {
+  /** Starts the command that is measured: its arguments follow. */
+  readonly ringway: readonly string[];
   /** Write everything, each round included, to this file. */
   readonly json?: string;
   /** Replace the text between the markers of this Markdown file by the tables. */
@@ -38,7 +40,7 @@ const VISITORS_STEPS = 10;
 export const MARKERS: Markers = { begin: "<!-- bench:begin -->", end: "<!-- bench:end -->" };
 
 /** Runs the benchmarks and prints the tables. 0 when everything ran, whatever the bars say; 1 when something failed. */
-export async function runBench(options: BenchOptions = {}): Promise<number> {
+export async function runBench(options: BenchOptions): Promise<number> {
   if (options.vm) {
     const { runVmBench } = await import("./vm/index.ts");
     return await runVmBench(options);
@@ -50,7 +52,12 @@ export async function runBench(options: BenchOptions = {}): Promise<number> {
   const compiled = compilePrograms(children.folder);
   const leftOut: string[] = [];
   const fileBytes = quick ? FILE_BYTES.quick : FILE_BYTES.full;
-  const setting = await prepare(children, { programs: compiled.programs, fileBytes, leftOut });
+  const setting = await prepare(children, {
+    ringway: options.ringway,
+    programs: compiled.programs,
+    fileBytes,
+    leftOut,
+  });
   const isWanted = (name: string): boolean => options.only?.some((only) => name.startsWith(only)) ?? true;
   const all = rowsOf(setting, quick);
   const wanted = all.filter((row) => isWanted(row.name));
