@@ -1,0 +1,171 @@
+// The commands: what there is to type, and what is loaded when it is typed. One function for each, in the order of help.
+
+import { Argument, type Command, Option } from "commander";
+import { UsageError } from "./errors.ts";
+import { BOUNDS, time, whole } from "./numbers.ts";
+import type { Signals } from "./signals.ts";
+import { command } from "./usage.ts";
+
+/** Adds one command to the program. Its action loads what does the work, and hands the exit code to `ended`. */
+type Declaration = (program: Command, signals: Signals, ended: (code: number) => void) => void;
+
+export const DECLARATIONS: readonly Declaration[] = [monitor, vm, policy, demo, bench, conformance];
+
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
+
+function monitor(program: Command, signals: Signals, ended: (code: number) => void): void {
+  command(program, "monitor", "serve guests: the host's side")
+    .option("--policy <file>", "what guests may do (docs/policy.md); SIGHUP reads it again")
+    .option("--listen <socket>", "path of the Unix socket on which processes attach")
+    .option(
+      "--vm <name:memory=file,doorbell=socket>",
+      "serve a virtual machine (docs/vm.md), size=64M where its memory is to be made; may be given several times (default: the policy's vms)",
+      repeated,
+    )
+    .option(
+      "--busy-poll-us <n>",
+      "how long to look for work before sleeping, in microseconds (default: 50)",
+      whole(BOUNDS.busyPollUs),
+    )
+    .option(
+      "--drain-ms <n>",
+      "how long transfers may go on after SIGTERM or SIGINT (default: 5000)",
+      whole(BOUNDS.drainMs),
+    )
+    .option(
+      "--name-server <address>",
+      "ask this name server, address or address:port; may be given several times (default: those of resolv.conf)",
+      repeated,
+    )
+    .option("--max-guests <n>", "guests at once (default: 256)", whole(BOUNDS.maxGuests))
+    .option("--audit <file>", "append audit lines to this file, not to stderr; SIGHUP opens it anew")
+    .addOption(
+      new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("info"),
+    )
+    .action(async (options) => {
+      if (options.policy === undefined) throw new UsageError("expected --policy FILE: what guests may do");
+      const { runMonitor } = await import("./commands/monitor.ts");
+      const { parseVmOption } = await import("./vm/vm-option.ts");
+      const vms = ((options.vm ?? []) as string[]).map((text) => {
+        const parsed = parseVmOption(text);
+        if (typeof parsed === "string") throw new UsageError(`--vm: ${parsed}`);
+        return parsed;
+      });
+      ended(await runMonitor({ ...options, vms, nameServers: options.nameServer }, signals));
+    });
+}
+
+function vm(program: Command, signals: Signals, ended: (code: number) => void): void {
+  command(program, "vm", "run a virtual machine under QEMU, and serve it (docs/vm.md)")
+    .usage("[options] -- qemu-system-x86_64 [ARGS...]")
+    .argument("<command...>", "QEMU, or a program that passes its arguments on to it")
+    .option("--policy <file>", "what the guest may do (docs/policy.md); without it, nothing")
+    .option("--memory <size>", "of the region, such as 64M: a power of two", "64M")
+    .addOption(new Option("--accel <name>", "how QEMU runs the guest (default: tcg)").choices(["tcg", "kvm"]))
+    .option(
+      "--grace-ms <n>",
+      "how long QEMU may go on after the guest's exit, or after a signal",
+      whole(BOUNDS.graceMs),
+      5000,
+    )
+    .option(
+      "--boot-timeout <time>",
+      "end the run where no guest attaches within this time: 90s, 2m (default: none)",
+      time,
+    )
+    .option("--audit <file>", "append audit lines to this file, not to stderr")
+    .addOption(
+      new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("warn"),
+    )
+    .addHelpText(
+      "after",
+      "\nExit codes: the guest's, or QEMU's; 1 failed, 2 wrong usage, 124 no guest in time, 127 no such program.",
+    )
+    .action(async (words, options) => {
+      const { runVm } = await import("./commands/vm.ts");
+      ended(await runVm(words, options, signals));
+    });
+}
+
+function policy(program: Command, _: Signals, ended: (code: number) => void): void {
+  const policy = command(program, "policy", "write, check and ask policy files");
+  command(policy, "init", "write a policy to begin with: it allows nothing, and has examples in comments")
+    .argument("[file]", "where to; never over a file that is there. - is standard output", "policy.yaml")
+    .action(async (file) => {
+      const { initPolicy } = await import("./commands/policy-init.ts");
+      ended(initPolicy(file));
+    });
+  command(policy, "check", "report every mistake of policy files, with its line and column")
+    .argument("<file...>", "the policy files; - is standard input")
+    .addHelpText("after", "\nExit codes: 0 all are good, 1 one is not, 2 wrong usage.")
+    .action(async (files) => {
+      const { checkPolicies } = await import("./commands/policy.ts");
+      ended(await checkPolicies(files));
+    });
+  command(policy, "explain", "say what a policy decides, by which rule, and why")
+    .argument("<file>", "the policy file; - is standard input")
+    .addArgument(new Argument("<what>", "what a guest would do").choices(["connect", "listen", "file"]))
+    .argument("<target>", "HOST:PORT to connect to, ADDRESS:PORT to listen on, or an absolute path")
+    .option("--write", "file: to write, not only to read")
+    .option("--resolve", "connect: resolve the name here and now, and judge its addresses")
+    .option(
+      "--name-server <address>",
+      "with --resolve: ask this name server, as the monitor's option of that name; may be given several times",
+      repeated,
+    )
+    .option(
+      "--address <address...>",
+      "connect: judge these addresses, as if the name resolved to them; may be given several times",
+    )
+    .option("--json", "print the decision as JSON")
+    .addHelpText("after", "\nExit codes: 0 allowed, 3 refused, 1 the policy cannot be used, 2 wrong usage.")
+    .action(async (file, what, target, options) => {
+      const { explainPolicy } = await import("./commands/policy.ts");
+      ended(await explainPolicy(file, what, target, options));
+    });
+}
+
+function demo(program: Command, _: Signals, ended: (code: number) => void): void {
+  command(program, "demo", "show everything at work on this machine, in under a minute").action(async () => {
+    const { loadOptional, RINGWAY } = await import("./commands/optional.ts");
+    const { runDemo } = await loadOptional("demo");
+    ended(await runDemo(RINGWAY));
+  });
+}
+
+function bench(program: Command, _: Signals, ended: (code: number) => void): void {
+  command(program, "bench", "measure: docs/performance.md explains the rows")
+    .option("--vm", "in virtual machines: against QEMU's user networking and passt")
+    .option("--quick", "small sizes: ends within 45 s, with --vm within 90 s")
+    .option("--only <row...>", "only these rows, or those that begin so")
+    .option("--json <file>", "write all figures, each round included")
+    .option("--markdown <file>", "put the tables between the markers of this file")
+    .action(async (options) => {
+      const { loadOptional, RINGWAY } = await import("./commands/optional.ts");
+      const { runBench } = await loadOptional("bench");
+      ended(await runBench({ ...options, ringway: RINGWAY }));
+    });
+}
+
+function conformance(program: Command, _: Signals, ended: (code: number) => void): void {
+  command(program, "conformance", "check a guest against the protocol: docs/conformance.md")
+    .usage("[options] -- COMMAND [ARGS...]")
+    .argument("[command...]", "a program that speaks the testee contract; without one, ringway's own guest")
+    .option("--only <text...>", "only cases with this in their name, or these clauses")
+    .option("--json", "print the report as JSON")
+    .option(
+      "--timeout-ms <n>",
+      "how long the testee may take for one answer (default: 5000)",
+      whole(BOUNDS.timeoutMs),
+    )
+    .addHelpText("after", "\nExit codes: 0 nothing failed, 1 something did, 2 wrong usage.")
+    .action(async (testee, options) => {
+      const { runConformance } = await import("./commands/conformance.ts");
+      ended(await runConformance(testee, options));
+    });
+}
+
+/** For commander: an option that may be given several times. */
+function repeated(text: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, text];
+}
