@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
-import type { Refusal } from "@ringway/monitor";
+import type { Denial } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   audited,
@@ -94,7 +94,7 @@ describe("a path that leads out", () => {
       expect(await failureOf(guest.openFile(what, READ))).toMatchObject({ rule: "beneath" });
       const found = await attempts(what);
       expect(new Set(Object.values(found)), JSON.stringify(found)).toEqual(new Set([Errno.EXDEV]));
-      const audited = (): Refusal[] => host.refused.filter((refusal) => refusal.what === what);
+      const audited = (): Denial[] => host.refused.filter((refusal) => refusal.what === what);
       await until("audit", () => audited().length === 1 + Object.keys(found).length);
       for (const refusal of audited()) expect(refusal).toMatchObject({ rule: "beneath", errno: Errno.EXDEV });
     },

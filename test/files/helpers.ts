@@ -24,19 +24,13 @@ import {
   Open,
   Opened,
   Protocol,
+  type Refusal,
   Refused,
   regionMemory,
   StreamInfo,
 } from "@ringway/control";
 import { closeFd, connectUnix, receiveWithFds, ringEventfd, SharedMemory } from "@ringway/linux";
-import {
-  type Limits,
-  Monitor,
-  type Policy,
-  parsePolicy,
-  type Refusal,
-  type Violated,
-} from "@ringway/monitor";
+import { type Denial, type Limits, Monitor, type Policy, parsePolicy, type Violated } from "@ringway/monitor";
 
 const POLICY = `version: 1
 files:
@@ -54,7 +48,7 @@ export interface Host extends AsyncDisposable {
   readonly other: string;
   readonly fixed: string;
   readonly policy: Policy;
-  readonly refused: Refusal[];
+  readonly refused: Denial[];
   readonly violations: Violated[];
   readonly failures: Error[];
 }
@@ -87,7 +81,7 @@ export async function startHost({
   const policy: Policy = { ...parsed, files, ...(refusals === undefined ? {} : { refusals }) };
   const socketPath = join(base, "attach.sock");
   const monitor = await Monitor.start({ policy, listen: socketPath });
-  const refused: Refusal[] = [];
+  const refused: Denial[] = [];
   const violations: Violated[] = [];
   const failures: Error[] = [];
   monitor.on("refused", (refusal) => refused.push(refusal));
@@ -123,7 +117,7 @@ export async function until(what: string, holds: () => boolean, timeoutMs = 10_0
 }
 
 /** The audit line for `what`, taken off the list. Those of refusals before may still be coming. */
-export async function audited({ refused }: Host, what: string): Promise<Refusal> {
+export async function audited({ refused }: Host, what: string): Promise<Denial> {
   const index = (): number => refused.findIndex((refusal) => refusal.what === what);
   await until(`the audit line for ${what}`, () => index() >= 0);
   return refused.splice(index(), 1)[0]!;
@@ -139,7 +133,7 @@ export class WireError extends Error {
   readonly errno: number;
   readonly rule: string;
 
-  constructor({ errno, rule, reason }: ErrorReply) {
+  constructor({ errno, rule, reason }: Refusal) {
     super(`errno ${errno}, rule "${rule}": ${reason}`);
     this.errno = errno;
     this.rule = rule;

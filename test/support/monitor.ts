@@ -5,11 +5,11 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type Denial,
   Monitor,
   type MonitorOptions,
   type Policy,
   parsePolicy,
-  type Refusal,
   type Violated,
 } from "@ringway/monitor";
 import { until } from "./wait.ts";
@@ -45,7 +45,7 @@ export interface TestMonitor extends AsyncDisposable {
   readonly path: string;
   readonly folder: string;
   readonly lines: LogLine[];
-  readonly refusals: Refusal[];
+  readonly refusals: Denial[];
   readonly violations: Violated[];
   readonly gone: { guest: string; reason: string }[];
 }
@@ -59,7 +59,7 @@ export async function startMonitor(
   const lines: LogLine[] = [];
   const logger = pino({ level: "debug" }, { write: (line) => void lines.push(JSON.parse(line) as LogLine) });
   const monitor = await Monitor.start({ policy: policyOf(policy), listen: path, logger, ...options });
-  const refusals: Refusal[] = [];
+  const refusals: Denial[] = [];
   const violations: Violated[] = [];
   const gone: { guest: string; reason: string }[] = [];
   monitor.on("refused", (refusal) => void refusals.push(refusal));

@@ -27,6 +27,7 @@ import {
   Opened,
   Protocol,
   parseIp,
+  type Refusal,
   Refused,
   type RegionMemory,
   regionMemory,
@@ -57,7 +58,7 @@ export class Declined extends Error {
   readonly rule: string;
   readonly reason: string;
 
-  constructor({ errno, rule, reason }: ErrorReply) {
+  constructor({ errno, rule, reason }: Refusal) {
     super(`errno ${errno}, rule "${rule}": ${reason}`);
     this.errno = errno;
     this.rule = rule;

@@ -1,7 +1,7 @@
 // What can go wrong, as errors in Node's manner: a stable `code`, a negative `errno`, the `syscall`, and where a policy
 // refused, its rule and its sentence.
 
-import type { ErrorReply } from "@ringway/control";
+import type { Refusal } from "@ringway/control";
 import { Errno, errnoMessage, errnoName } from "@ringway/linux";
 
 /** What a failed operation was about; becomes fields of the error. */
@@ -119,7 +119,7 @@ export function unsupported(syscall: string, why: string, path?: string): Ringwa
 }
 
 /** The error for a Refused or Error frame. */
-export function replyError({ errno, rule, reason }: ErrorReply, context: ErrorContext): RingwayError {
+export function replyError({ errno, rule, reason }: Refusal, context: ErrorContext): RingwayError {
   const code = errnoName(errno);
   // A policy that hides its rules hides its reasons too; a file's permissions come with a reason.
   const refused = rule !== "" || (reason === "" && (code === "EACCES" || code === "EPERM"));

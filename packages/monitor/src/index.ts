@@ -23,4 +23,4 @@ export { LogWriter, type LogWriterEvents } from "./observe/logs/writer.ts";
 export { MONITOR_BOUNDS } from "./options.ts";
 export { HostSurroundings } from "./policy/host-surroundings.ts";
 export * from "./policy/index.ts";
-export type { ReactorMemory, Refusal } from "./thread/messages.ts";
+export type { ReactorMemory } from "./thread/messages.ts";

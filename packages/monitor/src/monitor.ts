@@ -36,17 +36,11 @@ import { LogWriter } from "./observe/logs/writer.ts";
 import { requireOptions, requireWithin } from "./options.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "./policy/defaults.ts";
 import { formatProblem } from "./policy/errors.ts";
+import type { Denial } from "./policy/refusal.ts";
 import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { RegionThread } from "./regions/thread.ts";
-import type {
-  FromReactor,
-  GuestLife,
-  ReactorMemory,
-  ReactorOptions,
-  Refusal,
-  ToReactor,
-} from "./thread/messages.ts";
+import type { FromReactor, GuestLife, ReactorMemory, ReactorOptions, ToReactor } from "./thread/messages.ts";
 import { WORKER_OPTIONS } from "./worker-options.ts";
 
 /** A virtual machine to serve (docs/vm.md). */
@@ -116,7 +110,8 @@ export interface MonitorEvents {
   attached: [{ guest: string }];
   /** A guest is gone, and everything that it held is closed. */
   detached: [{ guest: string; reason: string }];
-  refused: [Refusal];
+  /** A rule denied a guest something. */
+  refused: [Denial];
   violation: [Violated];
   log: [{ guest: string; level: number; text: string }];
   exit: [{ guest: string; code: number }];

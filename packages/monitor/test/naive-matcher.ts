@@ -1,5 +1,6 @@
 // The oracle of the matcher: what docs/policy.md says, rule by rule, in order.
 
+import { Errno } from "@ringway/control";
 import {
   type Address,
   contains,
@@ -18,14 +19,13 @@ import { quoted } from "../src/policy/text.ts";
 import type {
   ConnectRule,
   Decision,
+  Denied,
   FileDecision,
   FilesRule,
   ListenRule,
   NameDecision,
   Policy,
   PortRange,
-  RefusalErrno,
-  Refused,
 } from "../src/policy/types.ts";
 
 interface CompiledConnect {
@@ -71,7 +71,8 @@ export class NaiveMatcher {
   /** Phase 1 of connecting to a name. */
   connectName(name: string, port: number): NameDecision {
     const parsed = normalizeName(name);
-    if ("problem" in parsed) return { ...refused("name", parsed.problem, "EINVAL"), ruleIndex: -1, name: "" };
+    if ("problem" in parsed)
+      return { ...refused("name", parsed.problem, Errno.EINVAL), ruleIndex: -1, name: "" };
     if (!isPort(port, 1)) return { ...badPort(port, 1), ruleIndex: -1, name: parsed.name };
     const asked = `connect to ${parsed.name}:${port}`;
     for (const [ruleIndex, { rule }] of this.#connect.entries()) {
@@ -110,7 +111,7 @@ export class NaiveMatcher {
     const named = this.connectName(name, port);
     if (!named.allowed) return named;
     if (named.ruleIndex !== ruleIndex) {
-      return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, "EAGAIN");
+      return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, Errno.EAGAIN);
     }
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
@@ -191,7 +192,7 @@ export class NaiveMatcher {
           ? refused(
               rule.id,
               `${asked} is denied by rule ${quoted(rule.id)} (${rule.guest} is read-only)`,
-              "EROFS",
+              Errno.EROFS,
             )
           : allowed(rule.id, `${asked} is allowed by rule ${quoted(rule.id)} (${rule.guest})`);
       return { ...decision, ruleIndex, relativePath };
@@ -203,14 +204,18 @@ export class NaiveMatcher {
   #destination(
     address: string,
     port: number,
-  ): { readonly address: Address; readonly text: string } | { readonly refusal: Refused } {
+  ): { readonly address: Address; readonly text: string } | { readonly refusal: Denied } {
     const parsed = parseAddress(address);
     if (parsed === undefined) return { refusal: badAddress(address) };
     if (!isPort(port, 1)) return { refusal: badPort(port, 1) };
     const text = endpoint(parsed, port);
     if (isUnspecified(parsed)) {
       return {
-        refusal: refused("address", `connect to ${text}: the unspecified address names no host`, "EINVAL"),
+        refusal: refused(
+          "address",
+          `connect to ${text}: the unspecified address names no host`,
+          Errno.EINVAL,
+        ),
       };
     }
     return { address: parsed, text };
@@ -233,19 +238,19 @@ function allowed(rule: string, reason: string): Decision {
   return { allowed: true, rule, reason };
 }
 
-function refused(rule: string, reason: string, errno: RefusalErrno = "EACCES"): Refused {
+function refused(rule: string, reason: string, errno: number = Errno.EACCES): Denied {
   return { allowed: false, rule, reason, errno };
 }
 
-function badPort(port: number, lowest: 0 | 1): Refused {
-  return refused("port", `${port} is not a port from ${lowest} to 65535`, "EINVAL");
+function badPort(port: number, lowest: 0 | 1): Denied {
+  return refused("port", `${port} is not a port from ${lowest} to 65535`, Errno.EINVAL);
 }
 
-function badAddress(address: string): Refused {
+function badAddress(address: string): Denied {
   const why = address.includes("%")
     ? "has a zone id, which is not allowed"
     : "is not an IPv4 or IPv6 address";
-  return refused("address", `${quoted(address)} ${why}`, "EINVAL");
+  return refused("address", `${quoted(address)} ${why}`, Errno.EINVAL);
 }
 
 /** Both normalized. */

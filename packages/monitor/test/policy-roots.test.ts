@@ -94,7 +94,7 @@ describe("a folder", () => {
     const place = { tree: 1, root: 0, path: "new", asFolder: false };
     expect(perform({ kind: "mkdir", ...place, mode: 0o755, parents: false })).toMatchObject({
       errno: 30,
-      refusal: { rule: "files[1]" },
+      denied: { rule: "files[1]" },
     });
     expect(existsSync(at("run/new"))).toBe(false);
     change({ kind: "remove-tree", tree: 1 });

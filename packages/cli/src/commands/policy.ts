@@ -1,5 +1,6 @@
 // ringway policy: what a file says, without a monitor. Decisions come from the matcher that the monitor itself asks.
 
+import { errnoName } from "@ringway/linux";
 import {
   canonicalAddress,
   type Decision,
@@ -124,7 +125,7 @@ function print(policy: Policy, what: What, judged: readonly Judged[], note: stri
     // The reason need not name it: where the name's own rule allows, or refuses.
     const about = address === undefined || decision.reason.includes(address) ? "" : ` (${address})`;
     console.log(`${decision.allowed ? "allowed" : "refused"}: ${decision.reason}${about}`);
-    const errno = decision.allowed ? "" : `; a guest gets ${decision.errno}`;
+    const errno = decision.allowed ? "" : `; a guest gets ${errnoName(decision.errno)}`;
     const place = placeOf(policy, what, decision.rule);
     console.log(`  rule ${decision.rule}${place === decision.rule ? "" : ` (${place})`}${errno}`);
   }
@@ -138,7 +139,7 @@ function printJson(policy: Policy, what: What, allowed: boolean, judged: readonl
     rule: decision.rule,
     place: placeOf(policy, what, decision.rule),
     reason: decision.reason,
-    ...(decision.allowed ? {} : { errno: decision.errno }),
+    ...(decision.allowed ? {} : { errno: errnoName(decision.errno) }),
   }));
   console.log(JSON.stringify({ allowed, decisions }, null, 2));
 }

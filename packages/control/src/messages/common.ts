@@ -6,13 +6,17 @@ import { type Field, i64, type Message, message, struct, text, u32, u64 } from "
 export const path: Field<string> = text(PATH_MAX_BYTES);
 export const sentence: Field<string> = text(TEXT_MAX_BYTES);
 
-/** Reply to a request that failed: a Linux errno, the policy rule that refused (or ""), and a sentence (ERR-2). */
-export interface ErrorReply {
+/** Why a guest does not get what it asked for (ERR-2). */
+export interface Refusal {
+  /** A Linux errno, positive: one of Errno, or any other that the host's kernel gave. */
   readonly errno: number;
+  /** The policy rule that says no; "" where none does: a limit, a mistake of the guest's, a failure of the host's. */
   readonly rule: string;
+  /** A sentence for people. */
   readonly reason: string;
 }
-export const ErrorReply: Message<ErrorReply> = message(0x8001, "Error", {
+/** Reply to a request that failed. */
+export const ErrorReply: Message<Refusal> = message(0x8001, "Error", {
   errno: u32,
   rule: sentence,
   reason: sentence,

@@ -1,7 +1,7 @@
 // The first frames of a stream say what it is for (PROTOCOL.md section 10).
 
 import { type Message, message, rest, u32 } from "../wire.ts";
-import { type ErrorReply, sentence } from "./common.ts";
+import { type Refusal, sentence } from "./common.ts";
 
 export const Protocol = { ECHO: 1, TCP_CONNECT: 2, TCP_LISTEN: 3, FILE: 4, FILE_STREAM: 5, FS: 6 } as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
@@ -29,8 +29,7 @@ export interface Opened {
 export const Opened: Message<Opened> = message(0x8201, "Opened", { body: rest });
 
 /** Host's first and last frame where it does not. */
-export type Refused = ErrorReply;
-export const Refused: Message<Refused> = message(0x8202, "Refused", {
+export const Refused: Message<Refusal> = message(0x8202, "Refused", {
   errno: u32,
   rule: sentence,
   reason: sentence,

@@ -15,6 +15,7 @@ import {
   FrameWriter,
   Incoming,
   ProtocolError,
+  type Refusal,
   Violation,
 } from "@ringway/control";
 import { type ErrorContext, replyError, resetError } from "../errors.ts";
@@ -105,7 +106,7 @@ export class Posting {
     return this.#stopping.signal.aborted;
   }
 
-  #onError(requestId: number, reply: ErrorReply): void {
+  #onError(requestId: number, reply: Refusal): void {
     const error = replyError(reply, this.#init.context);
     const posted = this.#posted.get(requestId);
     if (posted !== undefined) {

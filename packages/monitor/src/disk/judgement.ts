@@ -1,6 +1,7 @@
 // What the policy says of a place on the host, once it is found: refused, and by which rule. Where that is sought is in landing.ts and
 // walk.ts.
 
+import type { Refusal } from "@ringway/control";
 import { Errno, type FileStat, fstat, type PathLike } from "@ringway/linux";
 import { kernelFileSystem } from "./file-systems.ts";
 import type { Guard, Tree, TreeRoot } from "./tree.ts";
@@ -16,16 +17,10 @@ export interface Place {
   readonly asFolder: boolean;
 }
 
-/** Why the policy, and not the file system, says no: a rule and the end of a sentence that begins with the path. */
-export interface Refusal {
-  readonly errno: number;
-  readonly rule: string;
-  readonly why: string;
-}
-
 export interface Failed {
   readonly errno: number;
-  readonly refusal?: Refusal;
+  /** Where the policy, and not the file system, says no. The reason is the end of a sentence that begins with the path. */
+  readonly denied?: Refusal;
 }
 
 /** A name in a folder below a root, and what it names where that was opened. */
@@ -45,8 +40,8 @@ export interface Landing {
 
 export const failed = (errno: number): Failed => ({ errno });
 
-export function refused(errno: number, rule: string, why: string): Failed {
-  return { errno, refusal: { errno, rule, why } };
+export function refused(errno: number, rule: string, reason: string): Failed {
+  return { errno, denied: { errno, rule, reason } };
 }
 
 export const escaped = (): Failed => refused(Errno.EXDEV, "beneath", "leads out of the policy's folders");

@@ -23,7 +23,7 @@ import {
   writeAt,
   writeBoth,
 } from "@ringway/linux";
-import type { Place, Refusal } from "./judgement.ts";
+import type { Failed, Place } from "./judgement.ts";
 import { withObject } from "./landing.ts";
 import { list, listMore } from "./list.ts";
 import * as names from "./names.ts";
@@ -83,10 +83,7 @@ export type DiskOperation =
   | ({ readonly kind: "statfs" } & Place);
 
 /** What an operation gave; `errno` 0 and the fields that it has. */
-export interface DiskResult {
-  readonly errno: number;
-  /** Where the policy said no, not the file system. */
-  readonly refusal?: Refusal;
+export interface DiskResult extends Failed {
   /** Names in a folder that is not empty which no guest can use: they are not UTF-8. */
   readonly unusable?: number;
   /** A descriptor, a count of bytes, an offset. */

@@ -10,10 +10,10 @@ import {
   type Args,
   Closed,
   type ControlHandler,
-  type ErrorReply,
   HostSession,
   HostState,
   ProtocolError,
+  type Refusal,
   type RegionMemory,
   regionMemory,
   type Verdict,
@@ -24,6 +24,7 @@ import type { GuestLink, LinkListener } from "../links/link.ts";
 import { GuestLines } from "../observe/lines.ts";
 import { explain } from "../policy/explain.ts";
 import type { PolicyState } from "../policy/in-force.ts";
+import { type Denial, isDenial, shorten, told } from "../policy/refusal.ts";
 import { type BellSource, type Reactor, type Task, TaskQueue } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { OpeningRelay } from "../relays/opening.ts";
@@ -31,7 +32,7 @@ import type { Account } from "./accounts.ts";
 import { type Dropper, Dropping } from "./dropping.ts";
 import type { Host } from "./host.ts";
 import { ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "./quotas.ts";
-import { Stream, shorten } from "./stream.ts";
+import { Stream } from "./stream.ts";
 
 /** Streams looked at in one scan: bounds what one guest can take of a turn. */
 const SCAN_STREAMS = 1024;
@@ -407,9 +408,9 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   }
 
   explain(protocol: number, body: Uint8Array): Verdict {
-    const verdict = explain(this.#policy.matcher, this.host.ownPorts, protocol, body);
-    if (verdict.allowed || this.#policy.policy.refusals === "explain") {
-      return { ...verdict, reason: shorten(verdict.reason) };
+    const { allowed, rule, reason } = explain(this.#policy.matcher, this.host.ownPorts, protocol, body);
+    if (allowed || this.#policy.policy.refusals === "explain") {
+      return { allowed, rule, reason: shorten(reason) };
     }
     return { allowed: false, rule: "", reason: "" };
   }
@@ -443,16 +444,16 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     this.host.counters.values[this.#bytesToGuest]! += bytes;
   }
 
-  /** What a refusal says to the guest; all of it only where the policy lets it know. */
-  refusal(errno: number, rule: string, reason: string): ErrorReply {
-    if (rule !== "" && this.#policy.policy.refusals === "hide") return { errno, rule: "", reason: "" };
-    return { errno, rule: shorten(rule), reason: shorten(reason) };
+  /** What the guest is told of a refusal. A denial is in the audit log before that: there is no other way to tell it. */
+  answer(refusal: Refusal): Refusal {
+    if (isDenial(refusal)) this.audit(refusal);
+    return told(refusal, this.#policy.policy);
   }
 
-  /** One line for the audit log. */
-  audit(protocol: string, what: string, errno: number, rule: string, reason: string): void {
+  /** A line for the audit log alone: of an address that was left out, where others of its name serve. */
+  audit(denial: Denial): void {
     this.host.counters.add("refusals");
-    this.#lines.post({ kind: "refused", guest: this.name, protocol, what, rule, reason, errno });
+    this.#lines.post({ kind: "refused", ...denial });
   }
 
   warn(reason: string): void {

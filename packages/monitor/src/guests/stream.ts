@@ -5,15 +5,13 @@
 
 import {
   Closed,
-  decodeUtf8,
-  type ErrorReply,
-  encodeUtf8,
   FrameReader,
   FrameWriter,
   type HostPipe,
   type Message,
   Opened,
   ProtocolError,
+  type Refusal,
   Refused,
 } from "@ringway/control";
 import type { Task } from "../reactor/reactor.ts";
@@ -35,9 +33,6 @@ export interface Relay {
    */
   dispose(): void;
 }
-
-/** A sentence on the wire: rule ids and reasons fit the smallest ring, whatever they quote. */
-const SENTENCE_MAX_BYTES = 1024;
 
 export class Stream implements Task {
   readonly guest: Attachment;
@@ -146,14 +141,11 @@ export class Stream implements Task {
     this.writer().write(Opened.type, requestId, body, this.signal);
   }
 
-  /** Refused, and the end of the stream (STR-2). */
-  refuse(requestId: number, errno: number, rule: string, reason: string): void {
-    if (!this.#released) this.send(Refused, requestId, this.guest.refusal(errno, rule, reason));
+  /** Refused, and the end of the stream (STR-2). A denial is in the audit log, whether or not somebody is there to be told. */
+  refuse(requestId: number, refusal: Refusal): void {
+    const answer = this.guest.answer(refusal);
+    if (!this.#released) this.send(Refused, requestId, answer);
     this.end();
-  }
-
-  error(errno: number, rule: string, reason: string): ErrorReply {
-    return this.guest.refusal(errno, rule, reason);
   }
 
   /** The relay is through, in order: no more bytes either way. */
@@ -232,15 +224,6 @@ export class Stream implements Task {
     this.#over = true;
     this.guest.release(this);
   }
-}
-
-/** `text` cut to what fits a reply, at a character. */
-export function shorten(text: string): string {
-  const bytes = encodeUtf8(text);
-  if (bytes.length <= SENTENCE_MAX_BYTES) return text;
-  let end = SENTENCE_MAX_BYTES - 3;
-  while ((bytes[end]! & 0xc0) === 0x80) end--;
-  return `${decodeUtf8(bytes.subarray(0, end)) ?? ""}...`;
 }
 
 /** Has the guest given this stream up: reset it, or both ended it and stopped reading? */

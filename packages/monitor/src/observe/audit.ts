@@ -7,7 +7,8 @@
 
 import { errnoName } from "@ringway/linux";
 import type { Logger } from "pino";
-import type { FromReactor, Refusal } from "../thread/messages.ts";
+import type { Denial } from "../policy/refusal.ts";
+import type { FromReactor } from "../thread/messages.ts";
 import { createLogger } from "./logs/logger.ts";
 import type { LogWriter } from "./logs/writer.ts";
 
@@ -57,10 +58,10 @@ export class Audit {
     writer.on("room", () => this.#openUp());
   }
 
-  refused({ kind: _, required, ...refusal }: Extract<FromReactor, { kind: "refused" }>): Refusal {
+  refused({ kind: _, required, ...denial }: Extract<FromReactor, { kind: "refused" }>): Denial {
     this.#isRequired = required ?? false;
-    this.#lines.warn({ audit: "refused", ...refusal, errno: errnoName(refusal.errno) }, refusal.reason);
-    return refusal;
+    this.#lines.warn({ audit: "refused", ...denial, errno: errnoName(denial.errno) }, denial.reason);
+    return denial;
   }
 
   violation({ kind: _, required, ...violated }: Extract<FromReactor, { kind: "violation" }>): Violated {

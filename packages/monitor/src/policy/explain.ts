@@ -14,7 +14,6 @@ import { requireEmpty } from "../relays/empty-body.ts";
 import { canonicalAddress } from "./addresses.ts";
 import type { PolicyMatcher } from "./matcher.ts";
 import type { OwnPorts } from "./own-ports.ts";
-import type { Decision } from "./types.ts";
 
 /** Throws ProtocolError where `body` is not what the protocol's Open carries. */
 export function explain(
@@ -31,27 +30,23 @@ export function explain(
     case Protocol.TCP_CONNECT: {
       const { host, port } = ConnectRequest.decode(body);
       const address = parseIp(canonicalAddress(host) ?? "");
-      if (address === undefined) return verdict(matcher.connectName(host, port));
+      if (address === undefined) return matcher.connectName(host, port);
       const family = address.length === 4 ? 4 : 6;
-      return verdict(ownPorts.judge(matcher.connectAddress(host, port), { family, address, port }));
+      return ownPorts.judge(matcher.connectAddress(host, port), { family, address, port });
     }
     case Protocol.TCP_LISTEN: {
       const { address } = ListenRequest.decode(body);
-      return verdict(matcher.listen(formatIp(address.address), address.port));
+      return matcher.listen(formatIp(address.address), address.port);
     }
     case Protocol.FILE: {
       const { path, flags } = fileMessages.FileOpen.decode(body);
-      return verdict(matcher.file(path, (flags & fileMessages.FileFlags.WRITE) !== 0));
+      return matcher.file(path, (flags & fileMessages.FileFlags.WRITE) !== 0);
     }
     case Protocol.FILE_STREAM: {
       const { path, direction } = fileMessages.FileStreamOpen.decode(body);
-      return verdict(matcher.file(path, direction === fileMessages.FileDirection.WRITE));
+      return matcher.file(path, direction === fileMessages.FileDirection.WRITE);
     }
     default:
       return { allowed: false, rule: "", reason: `the host does not know ${protocolName(protocol)}` };
   }
-}
-
-function verdict({ allowed, rule, reason }: Decision): Verdict {
-  return { allowed, rule, reason };
 }

@@ -3,6 +3,7 @@ export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts"
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { PolicyMatcher } from "./matcher.ts";
 export { parsePolicy, type Warn } from "./parse.ts";
+export type { Denial } from "./refusal.ts";
 export { type KeptPlace, placesOfVm } from "./roots.ts";
 export { formatSize, parseSize } from "./sizes.ts";
 export type { Surroundings } from "./surroundings.ts";
@@ -12,6 +13,7 @@ export {
   BUILT_IN_RULES,
   type ConnectRule,
   type Decision,
+  type Denied,
   type FileDecision,
   type FilesRule,
   type Limits,
@@ -19,8 +21,6 @@ export {
   type NameDecision,
   type Policy,
   type PortRange,
-  type RefusalErrno,
-  type Refused,
   type Timeouts,
   type VmEntry,
 } from "./types.ts";

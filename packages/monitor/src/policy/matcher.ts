@@ -15,6 +15,7 @@
 //
 // The name `localhost` is what its addresses are: where no rule has a pattern for it, a guest that may connect to 127.0.0.1 or ::1 may ask for
 // them by that name. Each address is judged as if the guest had asked for it, so the name opens nothing.
+import { Errno } from "@ringway/control";
 import { type Address, formatAddress, parseAddress } from "./addresses.ts";
 import {
   type CompiledPolicy,
@@ -33,7 +34,7 @@ import { isPort } from "./ports.ts";
 import { isUnspecified, notPublic } from "./special.ts";
 import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
-import type { Decision, FileDecision, NameDecision, Policy, RefusalErrno, Refused } from "./types.ts";
+import type { Decision, Denied, FileDecision, NameDecision, Policy } from "./types.ts";
 
 /** The rule that decides for an address, and what of it has the address. */
 interface Ruling {
@@ -63,7 +64,8 @@ export class PolicyMatcher {
   /** Phase 1 of connecting to a name. */
   connectName(name: string, port: number): NameDecision {
     const parsed = normalizeName(name);
-    if ("problem" in parsed) return { ...refused("name", parsed.problem, "EINVAL"), ruleIndex: -1, name: "" };
+    if ("problem" in parsed)
+      return { ...refused("name", parsed.problem, Errno.EINVAL), ruleIndex: -1, name: "" };
     if (!isPort(port, 1)) return { ...badPort(port, 1), ruleIndex: -1, name: parsed.name };
     const asked = `connect to ${parsed.name}:${port}`;
     const { words, texts, names } = this.#policy;
@@ -96,7 +98,7 @@ export class PolicyMatcher {
     const named = this.connectName(name, port);
     if (!named.allowed) return named;
     if (named.ruleIndex !== ruleIndex) {
-      return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, "EAGAIN");
+      return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, Errno.EAGAIN);
     }
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
@@ -142,7 +144,7 @@ export class PolicyMatcher {
     const asked = `${write ? "write" : "read"} ${quoted(guestPath)}`;
     const decision: Decision =
       write && access === "ro"
-        ? refused(id, `${asked} is denied by rule ${quoted(id)} (${guest} is read-only)`, "EROFS")
+        ? refused(id, `${asked} is denied by rule ${quoted(id)} (${guest} is read-only)`, Errno.EROFS)
         : allowed(id, `${asked} is allowed by rule ${quoted(id)} (${guest})`);
     return { ...decision, ruleIndex, relativePath };
   }
@@ -191,14 +193,18 @@ export class PolicyMatcher {
   #destination(
     address: string,
     port: number,
-  ): { readonly address: Address; readonly text: string } | { readonly refusal: Refused } {
+  ): { readonly address: Address; readonly text: string } | { readonly refusal: Denied } {
     const parsed = parseAddress(address);
     if (parsed === undefined) return { refusal: badAddress(address) };
     if (!isPort(port, 1)) return { refusal: badPort(port, 1) };
     const text = endpoint(parsed, port);
     if (isUnspecified(parsed)) {
       return {
-        refusal: refused("address", `connect to ${text}: the unspecified address names no host`, "EINVAL"),
+        refusal: refused(
+          "address",
+          `connect to ${text}: the unspecified address names no host`,
+          Errno.EINVAL,
+        ),
       };
     }
     return { address: parsed, text };
@@ -224,17 +230,17 @@ function allowed(rule: string, reason: string): Decision {
   return { allowed: true, rule, reason };
 }
 
-function refused(rule: string, reason: string, errno: RefusalErrno = "EACCES"): Refused {
+function refused(rule: string, reason: string, errno: number = Errno.EACCES): Denied {
   return { allowed: false, rule, reason, errno };
 }
 
-function badPort(port: number, lowest: 0 | 1): Refused {
-  return refused("port", `${port} is not a port from ${lowest} to 65535`, "EINVAL");
+function badPort(port: number, lowest: 0 | 1): Denied {
+  return refused("port", `${port} is not a port from ${lowest} to 65535`, Errno.EINVAL);
 }
 
-function badAddress(address: string): Refused {
+function badAddress(address: string): Denied {
   const why = address.includes("%")
     ? "has a zone id, which is not allowed"
     : "is not an IPv4 or IPv6 address";
-  return refused("address", `${quoted(address)} ${why}`, "EINVAL");
+  return refused("address", `${quoted(address)} ${why}`, Errno.EINVAL);
 }

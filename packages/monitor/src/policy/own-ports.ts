@@ -4,7 +4,7 @@
 // Which they are is told: process.debugPort always, where SIGUSR1 or inspector.open() would open the debugger; what the program names.
 // Whether an address is this host's, the kernel is asked (host-surroundings.ts).
 
-import { formatIp } from "@ringway/control";
+import { Errno, formatIp } from "@ringway/control";
 import type { InetAddress } from "@ringway/linux";
 import type { HostSurroundings } from "./host-surroundings.ts";
 import type { Decision } from "./types.ts";
@@ -28,6 +28,6 @@ export class OwnPorts {
       return decision;
     const where = to.family === 4 ? formatIp(to.address) : `[${formatIp(to.address)}]`;
     const reason = `connect to ${where}:${to.port}: the port is the monitor's own, which no guest may reach`;
-    return { allowed: false, rule: "monitor", reason, errno: "EACCES" };
+    return { allowed: false, rule: "monitor", reason, errno: Errno.EACCES };
   }
 }

@@ -2,6 +2,8 @@
 // undefined), and what compilePolicy makes the reactor's tables of. Sizes are numbers of bytes, hosts of files are absolute, names are
 // lower-case, networks are CIDRs in canonical form.
 
+import type { Refusal } from "@ringway/control";
+
 export type Action = "allow" | "deny";
 
 /** Ports first to last, both included. */
@@ -98,12 +100,6 @@ export interface Policy {
   readonly timeouts: Timeouts;
 }
 
-/**
- * EACCES: no rule allows it. EROFS: a write below a read-only rule. EINVAL and ENAMETOOLONG: not a name, address, port
- * or path. EAGAIN: the policy changed between the two phases of connecting to a name.
- */
-export type RefusalErrno = "EACCES" | "EROFS" | "EINVAL" | "ENAMETOOLONG" | "EAGAIN";
-
 export interface Allowed {
   readonly allowed: true;
   /** The rule that decided: its id in the policy, or one of BUILT_IN_RULES. */
@@ -112,14 +108,15 @@ export interface Allowed {
   readonly reason: string;
 }
 
-export interface Refused {
+/**
+ * `rule` is that which decided, `errno` one of Errno. EACCES: no rule allows it. EROFS: a write below a read-only rule. EINVAL and
+ * ENAMETOOLONG: not a name, address, port or path. EAGAIN: the policy changed between the two phases of connecting to a name.
+ */
+export interface Denied extends Refusal {
   readonly allowed: false;
-  readonly rule: string;
-  readonly reason: string;
-  readonly errno: RefusalErrno;
 }
 
-export type Decision = Allowed | Refused;
+export type Decision = Allowed | Denied;
 
 /**
  * ruleIndex is the place in policy.connect, or -1 where a built-in rule decided, or rules for the addresses of localhost; name is the normalized name, which is

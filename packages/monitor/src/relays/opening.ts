@@ -3,6 +3,7 @@
 
 import { Closed, Errno, Open, Protocol, ProtocolError, protocolName, Violation } from "@ringway/control";
 import type { Relay, Stream } from "../guests/stream.ts";
+import { refusal } from "../policy/refusal.ts";
 import { EchoRelay } from "./echo.ts";
 import { requireEmpty } from "./empty-body.ts";
 import { openFile } from "./files/file.ts";
@@ -59,12 +60,12 @@ export class OpeningRelay implements Relay {
     const opener = OPENERS[protocol];
     if (opener === undefined) {
       const reason = `the host does not know ${protocolName(protocol)}`;
-      stream.refuse(frame.requestId, Errno.EPROTONOSUPPORT, "", reason);
+      stream.refuse(frame.requestId, refusal(Errno.EPROTONOSUPPORT, reason));
       return false;
     }
     if (!stream.beginOpen()) {
       const reason = "too many requests wait for their answers, the most that the policy allows";
-      stream.refuse(frame.requestId, Errno.ENOBUFS, "", reason);
+      stream.refuse(frame.requestId, refusal(Errno.ENOBUFS, reason));
       return false;
     }
     opener(stream, frame.requestId, body);

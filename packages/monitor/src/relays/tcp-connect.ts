@@ -15,7 +15,7 @@ import {
   type InetAddress,
   Protocol,
   parseIp,
-  protocolName,
+  type Refusal,
 } from "@ringway/control";
 import {
   closeFd,
@@ -34,7 +34,8 @@ import {
 import { guestGaveUp, type Relay, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
 import { canonicalAddress } from "../policy/addresses.ts";
-import type { Decision } from "../policy/types.ts";
+import { type Denial, denial, refusal } from "../policy/refusal.ts";
+import type { Decision, Denied } from "../policy/types.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { TCP_EVENTS, TcpRelay } from "./splice.ts";
@@ -89,14 +90,14 @@ class TcpConnectRelay implements Relay {
   /** One address at least may be connected to. */
   #allowed = false;
   /** Of an address that may not, until the audit log has it. */
-  #deniedAddress: Decision | undefined;
+  #deniedAddress: Denied | undefined;
   #waiting: InetAddress[] = [];
   #tried = 0;
   #attempts: Attempt[] = [];
   #deadline: Timer | undefined;
   #nextAttempt: Timer | undefined;
   /** Why the last attempt failed: what the guest is told when none succeeds. */
-  #failure: { errno: number; rule: string; reason: string } | undefined;
+  #failure: Refusal | undefined;
   #finished = false;
 
   constructor(stream: Stream, requestId: number, host: string, port: number, timeoutMs: number) {
@@ -119,13 +120,13 @@ class TcpConnectRelay implements Relay {
         ? matcher.connectName(this.#host, this.#port)
         : ownPorts.judge(matcher.connectAddress(this.#host, this.#port), address(literal, this.#port));
     if (!decision.allowed) {
-      this.#denied(decision);
+      this.#refuse(this.#denial(decision));
       return;
     }
     this.#deadline = guest.reactor.after(this.#timeoutMs, () => {
       const what = this.#resolving && !this.#allowed ? "resolve" : "answer";
       const reason = `${this.#what()} did not ${what} within ${this.#timeoutMs} ms`;
-      this.#stream.perform(() => this.#refuse(Errno.ETIMEDOUT, "", reason));
+      this.#stream.perform(() => this.#refuse(refusal(Errno.ETIMEDOUT, reason)));
     });
     if (literal !== undefined) {
       this.#waiting = [address(literal, this.#port)];
@@ -168,17 +169,18 @@ class TcpConnectRelay implements Relay {
     if (this.#finished) return;
     this.#resolving = !ended && errno === 0;
     if (errno !== 0) {
-      this.#refuse(errno, "", `${name}: ${resolveFailure(errno)}`);
+      this.#refuse(refusal(errno, `${name}: ${resolveFailure(errno)}`));
       return;
     }
     this.#judge(name, ruleIndex, addresses);
     if (this.#allowed) {
       // By address (ruleIndex -1), localhost stands for those that the guest may have.
-      if (this.#deniedAddress !== undefined && ruleIndex >= 0) this.#audit(this.#deniedAddress);
+      const denied = this.#deniedAddress;
+      if (denied !== undefined && ruleIndex >= 0) this.#stream.guest.audit(this.#denial(denied));
       this.#deniedAddress = undefined;
       // Otherwise an attempt has just begun, and the next one follows it.
       if (this.#nextAttempt === undefined) this.#attemptNext();
-    } else if (!this.#resolving) this.#denied(this.#deniedAddress!);
+    } else if (!this.#resolving) this.#refuse(this.#denial(this.#deniedAddress!));
   }
 
   #judge(name: string, ruleIndex: number, addresses: readonly string[]): void {
@@ -190,8 +192,8 @@ class TcpConnectRelay implements Relay {
       const to = bytes && address(bytes, this.#port);
       const named = matcher.connectResolved(name, ruleIndex, text, this.#port);
       const decision = to === undefined ? named : host.ownPorts.judge(named, to);
-      if (decision.allowed && to !== undefined) allowed.push(to);
-      else this.#deniedAddress ??= decision;
+      if (!decision.allowed) this.#deniedAddress ??= decision;
+      else if (to !== undefined) allowed.push(to);
     }
     this.#allowed ||= allowed.length > 0;
     this.#waiting = interleave([...this.#waiting, ...allowed]).slice(0, ADDRESSES_MAX - this.#tried);
@@ -216,7 +218,7 @@ class TcpConnectRelay implements Relay {
       );
       return;
     }
-    if (!this.#resolving && this.#attempts.every((attempt) => attempt.done)) this.#refuseFailed();
+    if (!this.#resolving && this.#attempts.every((attempt) => attempt.done)) this.#refuse(this.#failure!);
   }
 
   /** Starts to connect: 0, or the errno with which it failed at once. */
@@ -266,7 +268,7 @@ class TcpConnectRelay implements Relay {
 
   #note(errno: number, to: InetAddress): void {
     const where = to.family === 4 ? formatIp(to.address) : `[${formatIp(to.address)}]`;
-    this.#failure = { errno, rule: "", reason: `connect to ${where}:${to.port}: ${errnoMessage(errno)}` };
+    this.#failure = refusal(errno, `connect to ${where}:${to.port}: ${errnoMessage(errno)}`);
   }
 
   #connected(attempt: Attempt, reset: boolean): void {
@@ -298,24 +300,12 @@ class TcpConnectRelay implements Relay {
     this.#stream.guest.account.attempts--;
   }
 
-  #audit({ rule, reason }: Decision, errno: number = Errno.EACCES): void {
-    this.#stream.guest.audit(protocolName(Protocol.TCP_CONNECT), this.#what(), errno, rule, reason);
+  #denial(denied: Denied): Denial {
+    return denial(this.#stream.guest, Protocol.TCP_CONNECT, this.#what(), denied);
   }
 
-  #denied(decision: Decision): void {
-    const errno = decision.allowed ? Errno.EACCES : Errno[decision.errno];
-    this.#audit(decision, errno);
-    this.#refuse(errno, decision.rule, decision.reason);
-  }
-
-  #refuseFailed(): void {
-    const { errno, rule, reason } = this.#failure!;
-    this.#refuse(errno, rule, reason);
-  }
-
-  #refuse(errno: number, rule: string, reason: string): void {
-    if (this.#finished) return;
-    this.#stream.refuse(this.#requestId, errno, rule, reason);
+  #refuse(refusal: Refusal): void {
+    if (!this.#finished) this.#stream.refuse(this.#requestId, refusal);
   }
 }
 

@@ -16,7 +16,7 @@ import {
   ListenRequest,
   Protocol,
   ProtocolError,
-  protocolName,
+  type Refusal,
   Violation,
 } from "@ringway/control";
 import {
@@ -37,6 +37,7 @@ import {
   tcpSocket,
 } from "@ringway/linux";
 import type { Relay, Stream } from "../guests/stream.ts";
+import { denial, refusal } from "../policy/refusal.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { KEEP_ALIVE, TcpRelay } from "./splice.ts";
@@ -57,16 +58,14 @@ export function openTcpListen(stream: Stream, requestId: number, body: Uint8Arra
   const what = address.family === 4 ? `${text}:${address.port}` : `[${text}]:${address.port}`;
   const decision = guest.policy.matcher.listen(text, address.port);
   if (!decision.allowed) {
-    const errno = Errno[decision.errno];
-    guest.audit(protocolName(Protocol.TCP_LISTEN), what, errno, decision.rule, decision.reason);
-    stream.refuse(requestId, errno, decision.rule, decision.reason);
+    stream.refuse(requestId, denial(guest, Protocol.TCP_LISTEN, what, decision));
     return;
   }
   const fd = guest.mayHaveDescriptor
     ? bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX))
     : -Errno.EMFILE;
   if (fd < 0) {
-    stream.refuse(requestId, -fd, "", `listen on ${what}: ${errnoMessage(-fd)}`);
+    stream.refuse(requestId, refusal(-fd, `listen on ${what}: ${errnoMessage(-fd)}`));
     return;
   }
   let relay: TcpListenRelay;
@@ -75,7 +74,7 @@ export function openTcpListen(stream: Stream, requestId: number, body: Uint8Arra
   } catch (error) {
     closeFd(fd);
     const errno = (error as { errno?: number }).errno ?? Errno.ENOMEM;
-    stream.refuse(requestId, errno, "", `listen on ${what}: ${errnoMessage(errno)}`);
+    stream.refuse(requestId, refusal(errno, `listen on ${what}: ${errnoMessage(errno)}`));
     return;
   }
   // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
@@ -144,8 +143,7 @@ class TcpListenRelay implements Relay, EventSource {
         const { id, generation } = Accept.decode(frame.payload);
         this.#post(id, generation, frame.requestId);
       } else {
-        const { errno, reason } = unknownRequest(frame.type);
-        this.#fail(frame.requestId, errno, reason);
+        this.#fail(frame.requestId, unknownRequest(frame.type));
       }
     }
     return this.#acceptAll();
@@ -178,16 +176,13 @@ class TcpListenRelay implements Relay, EventSource {
     const { guest } = this.#stream;
     const stream = guest.find(id, generation);
     if (stream === undefined) {
-      this.#fail(requestId, Errno.EBADF, `stream ${id} is not open with generation ${generation}`);
+      this.#fail(requestId, refusal(Errno.EBADF, `stream ${id} is not open with generation ${generation}`));
     } else if (stream.relay?.fresh !== true || stream.pipe.toHost.readable() > 0) {
-      this.#fail(requestId, Errno.EINVAL, `stream ${id} is not fresh`);
+      this.#fail(requestId, refusal(Errno.EINVAL, `stream ${id} is not fresh`));
     } else if (guest.postedAccepts >= guest.policy.policy.limits.accepts) {
       guest.host.counters.add("quotaAccepts");
-      this.#fail(
-        requestId,
-        Errno.ENOBUFS,
-        `${guest.postedAccepts} accepts are posted, the most that the policy allows`,
-      );
+      const reason = `${guest.postedAccepts} accepts are posted, the most that the policy allows`;
+      this.#fail(requestId, refusal(Errno.ENOBUFS, reason));
     } else {
       guest.postedAccepts++;
       stream.become(new PostedRelay(stream, this));
@@ -254,7 +249,7 @@ class TcpListenRelay implements Relay, EventSource {
     guest.host.counters.add("acceptFailures");
     const reason = `accept failed, trying again: ${errnoMessage(errno)}`;
     guest.warn(reason);
-    this.#fail(0, errno, reason);
+    this.#fail(0, refusal(errno, reason));
     this.#flush();
     this.#watch(false);
     this.#resting = guest.reactor.after(ACCEPT_RETRY_MS, () => {
@@ -269,10 +264,10 @@ class TcpListenRelay implements Relay, EventSource {
     this.#stream.guest.reactor.modify(this.#fd, on ? EPOLLIN : 0, this.#slot);
   }
 
-  #fail(requestId: number, errno: number, reason: string): void {
+  #fail(requestId: number, refusal: Refusal): void {
     // A report that nobody asked for is not worth holding requests up.
     if (this.#reply !== undefined && requestId === 0) return;
-    this.#reply = { requestId, payload: ErrorReply.encode(this.#stream.error(errno, "", reason)) };
+    this.#reply = { requestId, payload: ErrorReply.encode(this.#stream.guest.answer(refusal)) };
   }
 
   /** Sends the reply that waits. False: there is no room yet. */

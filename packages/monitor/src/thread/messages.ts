@@ -5,6 +5,7 @@ import type { DiskPorts } from "../disk/threads.ts";
 import type { GuestDescriptors } from "../guests/descriptors.ts";
 import type { PolicyInForce } from "../loading/messages.ts";
 import type { Answer } from "../names/resolver.ts";
+import type { Denial } from "../policy/refusal.ts";
 import type { RegionPort } from "../regions/thread.ts";
 
 /** Given to the reactor's Worker when it starts. */
@@ -63,17 +64,6 @@ export interface ReactorMemory {
   readonly external: number;
 }
 
-/** One refusal: what the audit log has a line for. */
-export interface Refusal {
-  readonly guest: string;
-  readonly protocol: string;
-  /** What was asked for: "example.com:443", "/data/x". */
-  readonly what: string;
-  readonly rule: string;
-  readonly reason: string;
-  readonly errno: number;
-}
-
 /** A guest has come, has attached, is gone. */
 export type GuestLife =
   | { readonly kind: "guest"; readonly guest: string; readonly pid: number }
@@ -88,7 +78,7 @@ export type FromReactor =
   /** Several of these, in their order (posts.ts). */
   | { readonly kind: "lives"; readonly lines: readonly GuestLife[] }
   /** `required`, here and below: the line must be written. */
-  | ({ readonly kind: "refused"; readonly required?: boolean } & Refusal)
+  | ({ readonly kind: "refused"; readonly required?: boolean } & Denial)
   | {
       readonly kind: "violation";
       readonly required?: boolean;

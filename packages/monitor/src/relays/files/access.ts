@@ -1,52 +1,40 @@
 // What file, file-stream and fs share: a path is judged and placed below a root, flags are checked, and work goes to the
 // disk pool while the root and the memory that it uses are kept.
 
-import { Errno, fileMessages, PERMISSION_BITS, protocolName } from "@ringway/control";
+import { Errno, fileMessages, PERMISSION_BITS, type Refusal } from "@ringway/control";
 import { errnoMessage, OpenFlags } from "@ringway/linux";
 import type { Place } from "../../disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
 import type { Attachment } from "../../guests/attachment.ts";
 import type { Stream } from "../../guests/stream.ts";
-
-export interface Failure {
-  readonly errno: number;
-  readonly rule: string;
-  readonly reason: string;
-}
+import { denial, refusal } from "../../policy/refusal.ts";
 
 /** Only a folder has a name like that (FILE-1). */
 const ENDS_AS_FOLDER = /\/\.?$/;
 
-/** Where a guest path lies on the host, or why the guest may not have it; a refusal is audited here. */
-export function place(guest: Attachment, protocol: number, path: string, write: boolean): Place | Failure {
+/** Where a guest path lies on the host, or why the guest may not have it. */
+export function place(guest: Attachment, protocol: number, path: string, write: boolean): Place | Refusal {
   const decision = guest.policy.matcher.file(path, write);
-  if (!decision.allowed) {
-    const errno = Errno[decision.errno];
-    guest.audit(protocolName(protocol), path, errno, decision.rule, decision.reason);
-    return { errno, rule: decision.rule, reason: decision.reason };
-  }
+  if (!decision.allowed) return denial(guest, protocol, path, decision);
   const { policy } = guest;
   const root = decision.ruleIndex;
   const { fd, reason } = policy.root(root);
-  if (fd < 0) return { errno: -fd, rule: "", reason: `the folder of rule "${decision.rule}": ${reason}` };
+  if (fd < 0) return refusal(-fd, `the folder of rule "${decision.rule}": ${reason}`);
   return { tree: policy.tree, root, path: decision.relativePath, asFolder: ENDS_AS_FOLDER.test(path) };
 }
 
-/** What to tell the guest of an operation on `path` that failed; where the policy says no, it is audited. */
+/** Why an operation on `path` failed: the policy says no, or the file system. */
 export function explainFailure(
   guest: Attachment,
   protocol: number,
   path: string,
-  { errno, refusal, unusable = 0 }: DiskResult,
-): Failure {
-  if (refusal !== undefined) {
-    const { rule, why } = refusal;
-    const reason = `${path} ${why}`;
-    guest.audit(protocolName(protocol), path, errno, rule, reason);
-    return { errno, rule, reason };
+  { errno, denied, unusable = 0 }: DiskResult,
+): Refusal {
+  if (denied !== undefined) {
+    return denial(guest, protocol, path, { ...denied, reason: `${path} ${denied.reason}` });
   }
   const names = unusable === 0 ? "" : `: ${unusable} of its names are not UTF-8, and no guest can use them`;
-  return { errno, rule: "", reason: `${path}: ${errnoMessage(errno)}${names}` };
+  return refusal(errno, `${path}: ${errnoMessage(errno)}${names}`);
 }
 
 /** Open flags for the kernel, or undefined where the guest's make no sense (FILE-2). */
@@ -70,22 +58,14 @@ export function openFlags(flags: number, mode: number): number | undefined {
   );
 }
 
-const NO_DESCRIPTORS: Failure = {
-  errno: Errno.EMFILE,
-  rule: "",
-  reason: "the monitor has no descriptors left for this guest",
-};
+const NO_DESCRIPTORS: Refusal = refusal(Errno.EMFILE, "the monitor has no descriptors left for this guest");
 
 /** Has the guest as many files open as its policy allows? */
-export function tooManyFiles(guest: Attachment): Failure | undefined {
+export function tooManyFiles(guest: Attachment): Refusal | undefined {
   const { openFiles } = guest.policy.policy.limits;
   if (guest.openFiles < openFiles) return guest.mayHaveDescriptor ? undefined : NO_DESCRIPTORS;
   guest.host.counters.add("quotaOpenFiles");
-  return {
-    errno: Errno.EMFILE,
-    rule: "",
-    reason: `${openFiles} files are open, the most that the policy allows`,
-  };
+  return refusal(Errno.EMFILE, `${openFiles} files are open, the most that the policy allows`);
 }
 
 /** What one write may take of the guest's quota, until it is known how much it did. */
@@ -110,11 +90,7 @@ export function takeWriteQuota({ policy, account, host }: Attachment, bytes: num
   };
 }
 
-export const QUOTA_FAILURE: Failure = {
-  errno: Errno.EDQUOT,
-  rule: "",
-  reason: "the limit of file bytes written is reached",
-};
+export const OVER_QUOTA: Refusal = refusal(Errno.EDQUOT, "the limit of file bytes written is reached");
 
 /** Work on disk that was asked for. */
 export interface DiskWork {

@@ -8,19 +8,12 @@
 //
 // While BUSY, a worker uses the ring's memory by address: the memory is kept, and the positions move afterwards.
 
-import { Closed, Errno, FRAME_HEADER_BYTES, fileMessages, Protocol } from "@ringway/control";
+import { Closed, Errno, FRAME_HEADER_BYTES, fileMessages, Protocol, type Refusal } from "@ringway/control";
 import { errnoMessage, readAtNoWait } from "@ringway/linux";
 import type { DiskOperation } from "../../disk/operations.ts";
 import type { Relay, Stream } from "../../guests/stream.ts";
-import {
-  closeOnDisk,
-  type DiskWork,
-  type Failure,
-  onDisk,
-  QUOTA_FAILURE,
-  takeWriteQuota,
-  type WriteGrant,
-} from "./access.ts";
+import { refusal } from "../../policy/refusal.ts";
+import { closeOnDisk, type DiskWork, OVER_QUOTA, onDisk, takeWriteQuota, type WriteGrant } from "./access.ts";
 import { openForStream } from "./opening.ts";
 
 /** Bytes moved in one step, and at the most in one operation on disk but an append. */
@@ -43,7 +36,7 @@ export function openFileStream(stream: Stream, requestId: number, body: Uint8Arr
   const append = (flags & APPEND) !== 0;
   if (!known || (flags & (READ | WRITE)) !== own || (append && offset !== 0)) {
     const reason = `direction ${direction}, flags ${flags} and offset ${offset} make no sense`;
-    stream.refuse(requestId, Errno.EINVAL, "", reason);
+    stream.refuse(requestId, refusal(Errno.EINVAL, reason));
     return;
   }
   openForStream(stream, requestId, { protocol: Protocol.FILE_STREAM, ...request }, (fd, stat) => {
@@ -213,12 +206,12 @@ class FileWriteRelay extends FileStreamRelay {
       const most = this.#appends ? readable : Math.min(toHost.spanBytes(readable), BUDGET_BYTES);
       const wanted = Math.min(most, this.#left);
       if (this.#left === 0) {
-        this.#failed({ errno: Errno.EFBIG, rule: "", reason: "more bytes than the length named" });
+        this.#failed(refusal(Errno.EFBIG, "more bytes than the length named"));
         return false;
       }
       const grant = takeWriteQuota(stream.guest, wanted);
       if (grant.bytes === 0) {
-        this.#failed(QUOTA_FAILURE);
+        this.#failed(OVER_QUOTA);
         return false;
       }
       this.#grant = grant;
@@ -262,7 +255,7 @@ class FileWriteRelay extends FileStreamRelay {
     // After a short count the next write tells why.
     if (result <= 0) {
       const errno = result === 0 ? Errno.EIO : -result;
-      this.#failed({ errno, rule: "", reason: `writing the file: ${errnoMessage(errno)}` });
+      this.#failed(refusal(errno, `writing the file: ${errnoMessage(errno)}`));
     }
   }
 
@@ -272,9 +265,9 @@ class FileWriteRelay extends FileStreamRelay {
     this.stream.end();
   }
 
-  #failed({ errno, rule, reason }: Failure): void {
+  #failed(refusal: Refusal): void {
     const { WriteFailed } = fileMessages;
-    const failure = { bytes: this.#written, ...this.stream.error(errno, rule, reason) };
+    const failure = { bytes: this.#written, ...this.stream.guest.answer(refusal) };
     if (this.#roomFor(WriteFailed.encode(failure).length))
       this.stream.send(WriteFailed, this.#requestId, failure);
     this.stream.end();

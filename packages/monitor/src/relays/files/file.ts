@@ -17,8 +17,9 @@ import {
 import { errnoMessage, readAtNoWait, type Scratch, SEEK_CUR, SEEK_END, scratch } from "@ringway/linux";
 import type { DiskResult } from "../../disk/operations.ts";
 import type { Stream } from "../../guests/stream.ts";
+import { refusal } from "../../policy/refusal.ts";
 import { unknownRequest } from "../unknown.ts";
-import { closeOnDisk, QUOTA_FAILURE, takeWriteQuota } from "./access.ts";
+import { closeOnDisk, OVER_QUOTA, takeWriteQuota } from "./access.ts";
 import { openForStream } from "./opening.ts";
 import { RequestRelay } from "./requests.ts";
 
@@ -116,7 +117,7 @@ class FileRelay extends RequestRelay {
   }
 
   #succeeded(requestId: number, { errno }: DiskResult): boolean {
-    if (errno !== 0) this.fail(requestId, { errno, rule: "", reason: errnoMessage(errno) });
+    if (errno !== 0) this.fail(requestId, refusal(errno, errnoMessage(errno)));
     return errno === 0;
   }
 
@@ -142,16 +143,12 @@ class FileRelay extends RequestRelay {
 
   #write(requestId: number, data: Uint8Array, offset: number, then: (count: number) => void): void {
     if (data.length > IO_MAX_BYTES) {
-      this.fail(requestId, {
-        errno: Errno.EINVAL,
-        rule: "",
-        reason: `${data.length} bytes are over ${IO_MAX_BYTES}`,
-      });
+      this.fail(requestId, refusal(Errno.EINVAL, `${data.length} bytes are over ${IO_MAX_BYTES}`));
       return;
     }
     const grant = takeWriteQuota(this.stream.guest, data.length);
     if (grant.bytes === 0 && data.length > 0) {
-      this.fail(requestId, QUOTA_FAILURE);
+      this.fail(requestId, OVER_QUOTA);
       return;
     }
     this.disk(
@@ -188,7 +185,7 @@ class FileRelay extends RequestRelay {
   #seek(requestId: number, { whence, offset }: fileMessages.Seek): void {
     const to = (position: number): void => {
       if (position < 0 || !Number.isSafeInteger(position)) {
-        this.fail(requestId, { errno: Errno.EINVAL, rule: "", reason: `position ${position}` });
+        this.fail(requestId, refusal(Errno.EINVAL, `position ${position}`));
         return;
       }
       this.#position = position;
@@ -201,7 +198,7 @@ class FileRelay extends RequestRelay {
       this.disk({ kind: "position", fd: this.#fd, whence: SEEK_END }, (result) => {
         if (this.#succeeded(requestId, result)) to(result.value + offset);
       });
-    } else this.fail(requestId, { errno: Errno.EINVAL, rule: "", reason: `whence ${whence}` });
+    } else this.fail(requestId, refusal(Errno.EINVAL, `whence ${whence}`));
   }
 
   #truncate(requestId: number, bytes: number): void {

@@ -8,12 +8,14 @@ import {
   maxPayload,
   PERMISSION_BITS,
   Protocol,
+  type Refusal,
   StatReply,
 } from "@ringway/control";
 import type { Place } from "../../disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
+import { refusal } from "../../policy/refusal.ts";
 import { unknownRequest } from "../unknown.ts";
-import { closeOnDisk, explainFailure, type Failure, noFile, place, tooManyFiles } from "./access.ts";
+import { closeOnDisk, explainFailure, noFile, place, tooManyFiles } from "./access.ts";
 import { RequestRelay } from "./requests.ts";
 
 /** Largest payload of one Entries frame: all that is held of a listing, however long the folder is. */
@@ -136,11 +138,7 @@ export class FsRelay extends RequestRelay {
   /** Set-id and sticky bits are not a guest's to give (FS-6). */
   #modeAllowed(requestId: number, mode: number): boolean {
     if ((mode & ~PERMISSION_BITS) === 0) return true;
-    this.fail(requestId, {
-      errno: Errno.EPERM,
-      rule: "",
-      reason: `mode 0o${mode.toString(8)} has more than 0o777`,
-    });
+    this.fail(requestId, refusal(Errno.EPERM, `mode 0o${mode.toString(8)} has more than 0o777`));
     return false;
   }
 
@@ -148,7 +146,7 @@ export class FsRelay extends RequestRelay {
   #timesAllowed(requestId: number, ...nanoseconds: number[]): boolean {
     const wrong = nanoseconds.find((value) => value > 999_999_999);
     if (wrong === undefined) return true;
-    this.fail(requestId, { errno: Errno.EINVAL, rule: "", reason: `a time has ${wrong} nanoseconds` });
+    this.fail(requestId, refusal(Errno.EINVAL, `a time has ${wrong} nanoseconds`));
     return false;
   }
 
@@ -168,7 +166,7 @@ export class FsRelay extends RequestRelay {
   }
 
   #place(requestId: number, path: string, write: boolean): Place | undefined {
-    const where: Place | Failure = place(this.stream.guest, Protocol.FS, path, write);
+    const where: Place | Refusal = place(this.stream.guest, Protocol.FS, path, write);
     if (!("errno" in where)) return where;
     this.fail(requestId, where);
     return undefined;

@@ -1,13 +1,13 @@
 // Opening a file, for file and file-stream: the request is judged, the path placed below a root, and the file opened on
 // disk. Meanwhile the stream can only be given up.
 
-import { Errno, fileMessages, type StatReply } from "@ringway/control";
+import { Errno, fileMessages, type Refusal, type StatReply } from "@ringway/control";
 import { guestGaveUp, type Relay, type Stream } from "../../guests/stream.ts";
+import { refusal } from "../../policy/refusal.ts";
 import {
   closeOnDisk,
   type DiskWork,
   explainFailure,
-  type Failure,
   noFile,
   onDisk,
   openFlags,
@@ -39,11 +39,11 @@ export function openForStream(
 ): void {
   const { guest } = stream;
   const { protocol, path, flags, mode } = request;
-  const refuse = ({ errno, rule, reason }: Failure): void => stream.refuse(requestId, errno, rule, reason);
+  const refuse = (refusal: Refusal): void => stream.refuse(requestId, refusal);
   const kernelFlags = openFlags(flags, mode);
   if (kernelFlags === undefined) {
     const reason = `flags ${flags} and mode 0o${mode.toString(8)} make no sense`;
-    refuse({ errno: Errno.EINVAL, rule: "", reason });
+    refuse(refusal(Errno.EINVAL, reason));
     return;
   }
   const where = place(guest, protocol, path, (flags & fileMessages.FileFlags.WRITE) !== 0);

@@ -15,10 +15,12 @@ import {
   fileMessages,
   type Message,
   maxPayload,
+  type Refusal,
 } from "@ringway/control";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
 import type { Relay, Stream } from "../../guests/stream.ts";
-import { type DiskWork, type Failure, onDisk } from "./access.ts";
+import { refusal } from "../../policy/refusal.ts";
+import { type DiskWork, onDisk } from "./access.ts";
 
 /** Requests served in one step before others get their turn. */
 const BUDGET = 32;
@@ -26,11 +28,10 @@ const BUDGET = 32;
 /** Gives back what it holds, so it is served however many requests are under way. */
 const CLOSE = fileMessages.Close.type;
 
-const REQUESTS_FAILURE: Failure = {
-  errno: Errno.ENOBUFS,
-  rule: "",
-  reason: "too many requests wait for their answers, the most that the policy allows",
-};
+const TOO_MANY_REQUESTS: Refusal = refusal(
+  Errno.ENOBUFS,
+  "too many requests wait for their answers, the most that the policy allows",
+);
 
 interface Reply {
   readonly type: number;
@@ -88,7 +89,7 @@ export abstract class RequestRelay implements Relay {
           return false;
         }
         if (frame.type === CLOSE || this.stream.guest.mayRequest) this.serve(frame);
-        else this.fail(frame.requestId, REQUESTS_FAILURE);
+        else this.fail(frame.requestId, TOO_MANY_REQUESTS);
       }
       if (this.#disposed) return false;
     }
@@ -113,12 +114,12 @@ export abstract class RequestRelay implements Relay {
     if (payload.length <= room) this.#waiting = { type, requestId, payload };
     else {
       const reason = `the reply has ${payload.length} bytes, and the ring takes ${room}`;
-      this.fail(requestId, { errno: Errno.EOVERFLOW, rule: "", reason });
+      this.fail(requestId, refusal(Errno.EOVERFLOW, reason));
     }
   }
 
-  protected fail(requestId: number, { errno, rule, reason }: Failure): void {
-    this.reply(ErrorReply, requestId, this.stream.error(errno, rule, reason));
+  protected fail(requestId: number, refusal: Refusal): void {
+    this.reply(ErrorReply, requestId, this.stream.guest.answer(refusal));
   }
 
   /**
