@@ -16,14 +16,14 @@ import {
   within,
 } from "@ringway/linux";
 import { type Logger, pino } from "pino";
-import { DiskThreads } from "./disk/threads.ts";
 import {
   DescriptorRoom,
   type GuestDescriptors,
   guestDescriptors,
   requireDescriptors,
   setGuestDescriptors,
-} from "./guests/descriptors.ts";
+} from "./accounts/descriptors.ts";
+import { DiskThreads } from "./disk/threads.ts";
 import { turnAway } from "./links/process.ts";
 import { mapVmMemory, NotARegionError, VmMemoryError } from "./links/vm-memory.ts";
 import { Loader, letGo } from "./loading/loader.ts";

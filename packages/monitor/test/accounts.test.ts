@@ -1,8 +1,8 @@
 // Accounts: one for each key, kept while it matters, and no more of them than that.
 
 import { describe, expect, test } from "vitest";
-import { Accounts } from "../src/guests/accounts.ts";
-import { SLICE_MS, TimeSlice } from "../src/guests/quotas.ts";
+import { Accounts } from "../src/accounts/accounts.ts";
+import { SLICE_MS, TimeSlice } from "../src/accounts/quotas.ts";
 
 const HOUR_MS = 3_600_000;
 

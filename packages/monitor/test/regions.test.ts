@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { PAGE_BYTES } from "@ringway/control";
 import type { SharedMemory } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Account, Accounts } from "../dist/guests/accounts.js";
+import { type Account, Accounts } from "../dist/accounts/accounts.js";
 // As it is built: the thread is a module of its own.
 import { Counters } from "../dist/observe/counters.js";
 import { Reactor } from "../dist/reactor/reactor.js";

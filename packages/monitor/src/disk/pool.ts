@@ -9,7 +9,8 @@
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { drainEventfd, EPOLLIN } from "@ringway/linux";
-import { OperationQuota } from "../guests/quotas.ts";
+import { OperationQuota } from "../accounts/quotas.ts";
+import { Counter } from "../observe/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { DiskOperation, DiskResult, TreeChange } from "./operations.ts";
 import type { Roots } from "./roots.ts";
@@ -167,7 +168,7 @@ export class DiskPool {
     }
     const nowMs = performance.now();
     if (quota.take(cost, perSecond, nowMs)) return true;
-    this.#reactor.counters.add("quotaDiskOperations");
+    this.#reactor.counters.add(Counter.quotaDiskOperations);
     this.#resting.add(user);
     this.#reactor.after(quota.restMs(nowMs), () => {
       this.#resting.delete(user);

@@ -5,7 +5,7 @@
 
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { closeFd, createEventfd, NativeThread } from "@ringway/linux";
-import type { GuestDescriptors } from "../guests/descriptors.ts";
+import type { GuestDescriptors } from "../accounts/descriptors.ts";
 import { WORKER_OPTIONS } from "../worker-options.ts";
 import type { DiskResult } from "./operations.ts";
 

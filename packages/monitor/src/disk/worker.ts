@@ -11,7 +11,7 @@ import {
   stepBack,
   threadLoaded,
 } from "@ringway/linux";
-import { DescriptorRoom } from "../guests/descriptors.ts";
+import { DescriptorRoom } from "../accounts/descriptors.ts";
 import { takeLookups } from "./lookups.ts";
 import { change, type DiskOperation, perform, type TreeChange } from "./operations.ts";
 import type { DiskAnswer, DiskWorkerData } from "./threads.ts";

@@ -20,7 +20,10 @@ import {
   Violation,
 } from "@ringway/control";
 import { Errno, type SharedMemory } from "@ringway/linux";
+import type { Account } from "../accounts/accounts.ts";
+import { ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "../accounts/quotas.ts";
 import type { GuestLink, LinkListener } from "../links/link.ts";
+import { Counter } from "../observe/counters.ts";
 import { GuestLines } from "../observe/lines.ts";
 import { explain } from "../policy/explain.ts";
 import type { PolicyState } from "../policy/in-force.ts";
@@ -28,10 +31,8 @@ import { type Denial, isDenial, shorten, told } from "../policy/refusal.ts";
 import { type BellSource, type Reactor, type Task, TaskQueue } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { OpeningRelay } from "../relays/opening.ts";
-import type { Account } from "./accounts.ts";
 import { type Dropper, Dropping } from "./dropping.ts";
 import type { Host } from "./host.ts";
-import { ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "./quotas.ts";
 import { Stream } from "./stream.ts";
 
 /** Streams looked at in one scan: bounds what one guest can take of a turn. */
@@ -71,10 +72,6 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   readonly ready: TaskQueue = new TaskQueue();
   #parked = false;
   #bellDue = false;
-  readonly #bytesToHost: number;
-  readonly #bytesToGuest: number;
-  readonly #streamsOpened: number;
-  readonly #bells: number;
 
   /**
    * Greets the guest on `link`, which is this object's from now on. Throws SystemError (EMFILE, ENOMEM), after it has
@@ -94,10 +91,6 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
       () => this.#policy.policy,
       () => this.#goOn(),
     );
-    this.#bytesToHost = host.counters.index("bytesToHost");
-    this.#bytesToGuest = host.counters.index("bytesToGuest");
-    this.#streamsOpened = host.counters.index("streamsOpened");
-    this.#bells = host.counters.index("bells");
     const { limits } = policy.policy;
     this.#link = link;
     this.memory = link.memory;
@@ -273,7 +266,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     const nowMs = performance.now();
     if (this.#looks.take(looks, this.#policy.policy.limits.bells, nowMs)) return;
     this.#parked = true;
-    this.host.counters.add("quotaBells");
+    this.host.counters.add(Counter.quotaBells);
     this.#link.suspendBell();
     this.reactor.after(this.#looks.restMs(nowMs), () => this.#unpark());
   }
@@ -299,7 +292,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   /** May another request be taken from the guest? */
   get mayRequest(): boolean {
     if (this.account.requests < this.#policy.policy.limits.requests) return true;
-    this.host.counters.add("quotaRequests");
+    this.host.counters.add(Counter.quotaRequests);
     return false;
   }
 
@@ -319,8 +312,8 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   }
 
   refusedStream(errno: number): void {
-    if (errno === Errno.EMFILE) this.host.counters.add("quotaStreams");
-    else if (errno === Errno.ENOMEM) this.host.counters.add("quotaPages");
+    if (errno === Errno.EMFILE) this.host.counters.add(Counter.quotaStreams);
+    else if (errno === Errno.ENOMEM) this.host.counters.add(Counter.quotaPages);
   }
 
   scan(): void {
@@ -428,7 +421,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     if (this.#streams[stream.id] !== stream) return;
     this.#streams[stream.id] = undefined;
     this.session.release(stream.pipe);
-    this.host.counters.values[this.host.streamsIndex]!--;
+    this.host.counters.add(Counter.streams, -1);
   }
 
   /** A relay has let go of its stream. */
@@ -437,11 +430,11 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   }
 
   countToHost(bytes: number): void {
-    this.host.counters.values[this.#bytesToHost]! += bytes;
+    this.host.counters.add(Counter.bytesToHost, bytes);
   }
 
   countToGuest(bytes: number): void {
-    this.host.counters.values[this.#bytesToGuest]! += bytes;
+    this.host.counters.add(Counter.bytesToGuest, bytes);
   }
 
   /** What the guest is told of a refusal. A denial is in the audit log before that: there is no other way to tell it. */
@@ -452,7 +445,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
 
   /** A line for the audit log alone: of an address that was left out, where others of its name serve. */
   audit(denial: Denial): void {
-    this.host.counters.add("refusals");
+    this.host.counters.add(Counter.refusals);
     this.#lines.post({ kind: "refused", ...denial });
   }
 
@@ -462,7 +455,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
 
   /** One line for a violation on a stream, or on the guest's own words (stream 0). */
   reportViolation(error: ProtocolError, stream: number): void {
-    this.host.counters.add("violations");
+    this.host.counters.add(Counter.violations);
     const { clause, message: reason } = error;
     this.#lines.post({ kind: "violation", guest: this.name, stream, clause, reason });
     if (stream === 0) return;
@@ -493,8 +486,8 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     const stream = new Stream(this, pipe);
     this.#streams[id] = stream;
     stream.become(new OpeningRelay(stream));
-    this.host.counters.values[this.host.streamsIndex]!++;
-    this.host.counters.values[this.#streamsOpened]!++;
+    this.host.counters.add(Counter.streams);
+    this.host.counters.add(Counter.streamsOpened);
     return stream;
   }
 
@@ -511,7 +504,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   }
 
   onBell(): void {
-    this.host.counters.values[this.#bells]!++;
+    this.host.counters.add(Counter.bells);
     this.#looked(1);
     this.#checkGuest();
     this.reactor.charge(this);
@@ -551,7 +544,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
   #attached(): void {
     this.#state = "attached";
     this.reactor.cancel(this.#attachLimit);
-    this.host.counters.add("guestsAttached");
+    this.host.counters.add(Counter.guestsAttached);
     this.#lines.post({ kind: "attached", guest: this.name });
     this.ready.put(this);
   }
@@ -675,7 +668,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
     this.#epoch++;
     this.pinned(1);
     const drop = (stream: Stream): void => {
-      this.host.counters.values[this.host.streamsIndex]!--;
+      this.host.counters.add(Counter.streams, -1);
       stream.abandon();
     };
     const dropping = new Dropping(this, streams, drop, () => {

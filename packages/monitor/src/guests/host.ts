@@ -1,6 +1,8 @@
 // What all guests of one reactor share: the reactor, the policy in force, lookups of names, the disk pool, and the way to
 // the main thread.
 
+import type { Accounts } from "../accounts/accounts.ts";
+import type { DescriptorRoom } from "../accounts/descriptors.ts";
 import type { DiskPool } from "../disk/pool.ts";
 import type { Lookups } from "../names/lookups.ts";
 import type { AuditGate } from "../observe/audit-gate.ts";
@@ -11,9 +13,7 @@ import type { Reactor } from "../reactor/reactor.ts";
 import type { KeepAlives } from "../relays/keep-alives.ts";
 import type { Partings } from "../relays/partings.ts";
 import type { FromReactor, ReactorOptions } from "../thread/messages.ts";
-import type { Accounts } from "./accounts.ts";
 import type { Attachment } from "./attachment.ts";
-import type { DescriptorRoom } from "./descriptors.ts";
 
 export interface Host {
   readonly reactor: Reactor;
@@ -27,8 +27,6 @@ export interface Host {
   readonly options: ReactorOptions;
   readonly auditGate: AuditGate;
   readonly lingerMs: number;
-  /** The place of the counter of open streams. */
-  readonly streamsIndex: number;
   policy: PolicyState;
   post(message: FromReactor): void;
   readonly lookups: Lookups;

@@ -6,7 +6,7 @@
 //                                   └────── the monitor stops ──▶ turned away
 
 import { Errno } from "@ringway/control";
-import type { Account, Accounts } from "../guests/accounts.ts";
+import type { Account, Accounts } from "../accounts/accounts.ts";
 import type { AuditGate } from "../observe/audit-gate.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Limits } from "../policy/types.ts";

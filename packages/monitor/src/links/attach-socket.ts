@@ -7,7 +7,7 @@
 // all lines are as long as there are places.
 
 import { acceptUnix, closeFd, EPOLLIN, Errno, errnoMessage, peerCredentials } from "@ringway/linux";
-import type { Account, Accounts } from "../guests/accounts.ts";
+import type { Account, Accounts } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import { hasGone, turnAway } from "./process.ts";
 

@@ -3,7 +3,7 @@
 
 import type { Doorbell } from "@ringway/control";
 import type { SharedMemory } from "@ringway/linux";
-import type { Account } from "../guests/accounts.ts";
+import type { Account } from "../accounts/accounts.ts";
 
 export interface LinkListener {
   /** The guest rang; the bell is drained already. */
@@ -11,6 +11,15 @@ export interface LinkListener {
   onHangup(): void;
   /** The guest wrote to the attach socket, which no guest does (HEL-3). */
   onGarbage(): void;
+}
+
+/** A guest that hangs on a link, as the link sees it. */
+export interface LinkedGuest {
+  /** It broke the protocol: its memory says so until a guest attaches anew (ERR-4). */
+  readonly failed: boolean;
+  /** It has so long to ask to be attached; then it is hung up, and that is said. */
+  mustAskWithin(attachMs: number): void;
+  close(reason: string): void;
 }
 
 /** ring() wakes the guest and never waits. */

@@ -18,7 +18,7 @@ import {
   type SharedMemory,
   sendWithFds,
 } from "@ringway/linux";
-import type { Account } from "../guests/accounts.ts";
+import type { Account } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { GuestLink, LinkListener } from "./link.ts";
 

@@ -20,10 +20,9 @@ import {
   ringChannel,
   SharedMemory,
 } from "@ringway/linux";
-import type { Account, Accounts } from "../guests/accounts.ts";
-import type { Attachment } from "../guests/attachment.ts";
+import type { Account, Accounts } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
-import type { GuestLink, LinkListener } from "./link.ts";
+import type { GuestLink, LinkedGuest, LinkListener } from "./link.ts";
 
 /** Pauses between two calls where nobody answers, in milliseconds: the first; each is twice the one before. */
 const CALL_MS_MIN = 10;
@@ -42,7 +41,7 @@ export interface VmHost {
   readonly reactor: Reactor;
   readonly accounts: Accounts;
   /** A guest on this VM; undefined where it could not be served, which was said already. */
-  begin(vm: Vm): Attachment | undefined;
+  begin(vm: Vm): LinkedGuest | undefined;
   warn(vm: Vm, reason: string): void;
   /** Connects to a doorbell in a later turn: to look for it may wait for a file system. `done` gets a descriptor, or -errno. */
   call(path: string, done: (fd: number) => void): void;
@@ -63,7 +62,7 @@ export class Vm implements GuestLink {
   /** Why the last call failed, a negative errno. */
   #callError = 0;
   /** Serving it, or its disk work is still in the memory. */
-  #guest: Attachment | undefined;
+  #guest: LinkedGuest | undefined;
   #listener: LinkListener | undefined;
   #suspended = false;
   #beganMs = Number.NEGATIVE_INFINITY;

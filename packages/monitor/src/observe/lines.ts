@@ -2,9 +2,11 @@
 // is dropped on the way; a guest that causes more than the main thread takes, or than its policy allows in a second, or an audit line
 // that must be written and cannot, is held: nothing of it is stepped until it may go on.
 
-import type { Host } from "../guests/host.ts";
-import type { LineQuota } from "../guests/quotas.ts";
+import type { LineQuota } from "../accounts/quotas.ts";
 import type { Policy } from "../policy/types.ts";
+import type { FromReactor } from "../thread/messages.ts";
+import type { AuditGate } from "./audit-gate.ts";
+import { Counter, type Counters } from "./counters.ts";
 import { type LineMessage, priced } from "./line-cost.ts";
 
 /** Lines that the main thread has not taken yet, and their bytes, before the guest must wait: bounds what it can make us hold. */
@@ -14,8 +16,18 @@ const BYTES_AHEAD = 64 * 1024;
 /** What of a policy is about lines. */
 type LinePolicy = Pick<Policy, "audit" | "limits">;
 
+/** What all guests of a reactor share of this. */
+export interface LinesHost {
+  readonly reactor: { after(delayMs: number, callback: () => void): unknown };
+  readonly counters: Counters;
+  readonly auditGate: AuditGate;
+  post(message: FromReactor): void;
+  /** Calls back once the main thread has taken everything that was posted so far. */
+  whenTaken(callback: () => void): void;
+}
+
 export class GuestLines {
-  readonly #host: Host;
+  readonly #host: LinesHost;
   readonly #policy: () => LinePolicy;
   readonly #goOn: () => void;
   readonly #quota: LineQuota;
@@ -27,7 +39,7 @@ export class GuestLines {
   #held = false;
 
   /** `policy`: as of now. `goOn` is called when the guest is held no more. */
-  constructor(host: Host, quota: LineQuota, policy: () => LinePolicy, goOn: () => void) {
+  constructor(host: LinesHost, quota: LineQuota, policy: () => LinePolicy, goOn: () => void) {
     this.#host = host;
     this.#quota = quota;
     this.#policy = policy;
@@ -78,7 +90,7 @@ export class GuestLines {
   #waitForQuota(): boolean {
     const restMs = this.#quota.restMs(this.#policy().limits, performance.now());
     if (restMs === 0) return false;
-    this.#host.counters.add("quotaLines");
+    this.#host.counters.add(Counter.quotaLines);
     this.#host.reactor.after(restMs, this.#next);
     return true;
   }

@@ -5,7 +5,7 @@
 // Events come before deadlines: a timer fires only when all events that were there after it was due have been handed out. Else a
 // process that was stopped for a while would find a time limit over, and not what has happened within it.
 //
-// Where guests share it, each has a slice of every turn (guests/quotas.ts): what does not fit goes to its own ready queue. Time is charged
+// Where guests share it, each has a slice of every turn (accounts/quotas.ts): what does not fit goes to its own ready queue. Time is charged
 // by marks: whatever works for a guest ends with charge(), and all since the mark before, or since epoll, was that guest's.
 //
 // It never blocks but in epoll, and there only after it has announced its sleep to every guest and looked once more
@@ -13,7 +13,7 @@
 
 import type { BellReceiver } from "@ringway/control";
 import { Epoll, yieldProcessor } from "@ringway/linux";
-import type { Counters } from "../observe/counters.ts";
+import { Counter, type Counters } from "../observe/counters.ts";
 import { Polling } from "./polling.ts";
 import { type Timer, Timers } from "./timers.ts";
 
@@ -105,12 +105,10 @@ export class Reactor {
   #fullBatches = 0;
   #fullSinceMs = 0;
   readonly #polling: Polling = new Polling();
-  readonly #sleepsIndex: number;
 
   constructor(options: { readonly busyPollUs: number; readonly counters: Counters }) {
     this.#busyPollMs = options.busyPollUs / 1000;
     this.counters = options.counters;
-    this.#sleepsIndex = this.counters.index("sleeps");
   }
 
   /** Counts turns of the loop. */
@@ -255,13 +253,13 @@ export class Reactor {
   /** Looks for work for the time allowed. True: there was some. Stops looking for a while when that does not pay. */
   #busyPoll(): boolean {
     if (this.#busyPollMs === 0 || this.#guests.length === 0 || !this.#polling.begin()) return false;
-    this.counters.add("polls");
+    this.counters.add(Counter.polls);
     let nowMs = performance.now();
     const endMs = nowMs + this.#busyPollMs;
     do {
       if (this.#anyPending() || this.#dispatch(nowMs) > 0) {
         this.#polling.hit();
-        this.counters.add("pollHits");
+        this.counters.add(Counter.pollHits);
         return true;
       }
       yieldProcessor();
@@ -277,7 +275,7 @@ export class Reactor {
     for (const guest of guests) {
       if (!guest.parked && !guest.bells.prepareSleep()) mayWait = false;
     }
-    if (mayWait) this.counters.values[this.#sleepsIndex]!++;
+    if (mayWait) this.counters.add(Counter.sleeps);
     const nowMs = performance.now();
     const untilTimerMs = this.#timers.untilNextMs(nowMs);
     const timeoutMs = untilTimerMs === undefined ? -1 : Math.min(Math.ceil(untilTimerMs), 0x7fffffff);

@@ -22,7 +22,7 @@ import {
   type Unmake,
   unmakeMapping,
 } from "@ringway/linux";
-import type { Account } from "../guests/accounts.ts";
+import type { Account } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { RegionPort, UnmadeRegion, UnmakeRegion } from "./thread.ts";
 

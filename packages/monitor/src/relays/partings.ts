@@ -12,7 +12,7 @@
 // at first. An account has as many as it may have streams; beyond that they get their RST at once.
 
 import { closeFd, outq, setLingerZero } from "@ringway/linux";
-import { SHARE_BYTES } from "../guests/socket-budget.ts";
+import { SHARE_BYTES } from "../accounts/socket-budget.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { SocketLoan } from "./socket-loan.ts";

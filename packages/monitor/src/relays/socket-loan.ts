@@ -10,8 +10,8 @@
 // The kernel's own tuning is left alone as long as there is enough: a fixed SO_SNDBUF or SO_RCVBUF would end it for good.
 
 import { outq, recvBuffer, setRecvBuffer } from "@ringway/linux";
-import type { Account } from "../guests/accounts.ts";
-import { type Borrower, SHARE_BYTES, type SocketBudget } from "../guests/socket-budget.ts";
+import type { Account } from "../accounts/accounts.ts";
+import { type Borrower, SHARE_BYTES, type SocketBudget } from "../accounts/socket-budget.ts";
 
 /**
  * Half as much again as the kernel's own bound of a send buffer (tcp_wmem): then a full buffer is what stops a stream of bulk, of whose

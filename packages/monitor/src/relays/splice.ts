@@ -38,7 +38,7 @@ import {
   setLingerZero,
   shutdownWrite,
 } from "@ringway/linux";
-import { SHARE_BYTES } from "../guests/socket-budget.ts";
+import { SHARE_BYTES } from "../accounts/socket-budget.ts";
 import type { Relay, Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";

@@ -33,6 +33,7 @@ import {
 } from "@ringway/linux";
 import { guestGaveUp, type Relay, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
+import { Counter } from "../observe/counters.ts";
 import { canonicalAddress } from "../policy/addresses.ts";
 import { type Denial, denial, refusal } from "../policy/refusal.ts";
 import type { Decision, Denied } from "../policy/types.ts";
@@ -276,7 +277,7 @@ class TcpConnectRelay implements Relay {
     const endpoints = { local: localAddress(attempt.fd), peer: attempt.to };
     this.#over(attempt);
     this.dispose();
-    stream.guest.host.counters.add("connections");
+    stream.guest.host.counters.add(Counter.connections);
     setLingerZero(attempt.fd);
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     const relay = new TcpRelay(stream, attempt.fd, attempt.slot, reset);

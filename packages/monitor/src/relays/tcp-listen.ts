@@ -37,6 +37,7 @@ import {
   tcpSocket,
 } from "@ringway/linux";
 import type { Relay, Stream } from "../guests/stream.ts";
+import { Counter } from "../observe/counters.ts";
 import { denial, refusal } from "../policy/refusal.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
@@ -180,7 +181,7 @@ class TcpListenRelay implements Relay, EventSource {
     } else if (stream.relay?.fresh !== true || stream.pipe.toHost.readable() > 0) {
       this.#fail(requestId, refusal(Errno.EINVAL, `stream ${id} is not fresh`));
     } else if (guest.postedAccepts >= guest.policy.policy.limits.accepts) {
-      guest.host.counters.add("quotaAccepts");
+      guest.host.counters.add(Counter.quotaAccepts);
       const reason = `${guest.postedAccepts} accepts are posted, the most that the policy allows`;
       this.#fail(requestId, refusal(Errno.ENOBUFS, reason));
     } else {
@@ -230,7 +231,7 @@ class TcpListenRelay implements Relay, EventSource {
     const endpoints = { local: localAddress(fd), peer };
     const [stream, requestId] = this.#posted.entries().next().value!;
     this.withdraw(stream);
-    guest.host.counters.add("accepted");
+    guest.host.counters.add(Counter.accepted);
     let relay: TcpRelay;
     try {
       relay = new TcpRelay(stream, fd);
@@ -246,7 +247,7 @@ class TcpListenRelay implements Relay, EventSource {
 
   #rest(errno: number): void {
     const { guest } = this.#stream;
-    guest.host.counters.add("acceptFailures");
+    guest.host.counters.add(Counter.acceptFailures);
     const reason = `accept failed, trying again: ${errnoMessage(errno)}`;
     guest.warn(reason);
     this.#fail(0, refusal(errno, reason));

@@ -4,21 +4,21 @@
 import { getHeapStatistics } from "node:v8";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { drainEventfd, EPOLLIN, Errno, holdIfStopping, inCalls, threadLoaded } from "@ringway/linux";
+import { type Account, Accounts } from "../accounts/accounts.ts";
+import { DescriptorRoom } from "../accounts/descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
 import { closeRoots } from "../disk/roots.ts";
-import { type Account, Accounts } from "../guests/accounts.ts";
 import { Attachment } from "../guests/attachment.ts";
-import { Beginnings } from "../guests/beginnings.ts";
-import { DescriptorRoom } from "../guests/descriptors.ts";
 import type { Host } from "../guests/host.ts";
 import { AttachCalls } from "../links/attach-calls.ts";
 import { AttachSocket, type AttachSocketHost, type NoPlace } from "../links/attach-socket.ts";
+import { Beginnings } from "../links/beginnings.ts";
 import type { GuestLink } from "../links/link.ts";
 import { SocketLink } from "../links/process.ts";
 import { Vm, type VmHost } from "../links/vm.ts";
 import { Lookups } from "../names/lookups.ts";
 import { AuditGate } from "../observe/audit-gate.ts";
-import { Counters } from "../observe/counters.ts";
+import { Counter, Counters } from "../observe/counters.ts";
 import { HostSurroundings } from "../policy/host-surroundings.ts";
 import { PolicyState } from "../policy/in-force.ts";
 import { OwnPorts } from "../policy/own-ports.ts";
@@ -76,7 +76,6 @@ const host: Host = {
   ownPorts: new OwnPorts(options.ownPorts, surroundings),
   options,
   lingerMs: options.lingerMs,
-  streamsIndex: counters.index("streams"),
   policy: new PolicyState(options.policy, disk, surroundings),
   post,
   lookups: new Lookups(post),
@@ -87,7 +86,7 @@ const host: Host = {
   },
   guestGone(guest) {
     guests.delete(guest);
-    counters.add("guests", -1);
+    counters.add(Counter.guests, -1);
   },
 };
 
@@ -155,7 +154,7 @@ function begin(
   try {
     const guest = new Attachment(host, name, link(), policy, ownPolicy);
     guests.add(guest);
-    counters.add("guests");
+    counters.add(Counter.guests);
     guest.announce();
     return guest;
   } catch (error) {

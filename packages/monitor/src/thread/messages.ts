@@ -1,8 +1,8 @@
 // What the main thread and the reactor's thread tell each other. Plain data: it is structured-cloned.
 
 import type { MappingPlace } from "@ringway/linux";
+import type { GuestDescriptors } from "../accounts/descriptors.ts";
 import type { DiskPorts } from "../disk/threads.ts";
-import type { GuestDescriptors } from "../guests/descriptors.ts";
 import type { PolicyInForce } from "../loading/messages.ts";
 import type { Answer } from "../names/resolver.ts";
 import type { Denial } from "../policy/refusal.ts";

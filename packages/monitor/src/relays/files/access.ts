@@ -7,6 +7,7 @@ import type { Place } from "../../disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
 import type { Attachment } from "../../guests/attachment.ts";
 import type { Stream } from "../../guests/stream.ts";
+import { Counter } from "../../observe/counters.ts";
 import { denial, refusal } from "../../policy/refusal.ts";
 
 /** Only a folder has a name like that (FILE-1). */
@@ -64,7 +65,7 @@ const NO_DESCRIPTORS: Refusal = refusal(Errno.EMFILE, "the monitor has no descri
 export function tooManyFiles(guest: Attachment): Refusal | undefined {
   const { openFiles } = guest.policy.policy.limits;
   if (guest.openFiles < openFiles) return guest.mayHaveDescriptor ? undefined : NO_DESCRIPTORS;
-  guest.host.counters.add("quotaOpenFiles");
+  guest.host.counters.add(Counter.quotaOpenFiles);
   return refusal(Errno.EMFILE, `${openFiles} files are open, the most that the policy allows`);
 }
 
@@ -80,12 +81,12 @@ export function takeWriteQuota({ policy, account, host }: Attachment, bytes: num
   const { written } = account;
   const granted = Math.max(0, Math.min(bytes, policy.policy.limits.fileBytesWritten - written.bytes));
   written.bytes += granted;
-  if (granted < bytes) host.counters.add("quotaFileBytes");
+  if (granted < bytes) host.counters.add(Counter.quotaFileBytes);
   return {
     bytes: granted,
     settle(writtenBytes) {
       written.bytes -= granted - writtenBytes;
-      host.counters.add("fileBytesWritten", writtenBytes);
+      host.counters.add(Counter.fileBytesWritten, writtenBytes);
     },
   };
 }
@@ -121,7 +122,7 @@ export function onDisk(
     guest.account.release();
     memory?.[Symbol.dispose]();
   };
-  counters.add("fileOperations");
+  counters.add(Counter.fileOperations);
   const { diskOperations } = policy.policy.limits;
   const job = disk.submit(guest.account, operation, diskOperations, (result) => {
     guest.perform(() => {

@@ -12,6 +12,7 @@ import { Closed, Errno, FRAME_HEADER_BYTES, fileMessages, Protocol, type Refusal
 import { errnoMessage, readAtNoWait } from "@ringway/linux";
 import type { DiskOperation } from "../../disk/operations.ts";
 import type { Relay, Stream } from "../../guests/stream.ts";
+import { Counter } from "../../observe/counters.ts";
 import { refusal } from "../../policy/refusal.ts";
 import { closeOnDisk, type DiskWork, OVER_QUOTA, onDisk, takeWriteQuota, type WriteGrant } from "./access.ts";
 import { openForStream } from "./opening.ts";
@@ -158,7 +159,7 @@ class FileReadRelay extends FileStreamRelay {
   #put(count: number): void {
     this.#offset += count;
     this.#left -= count;
-    this.stream.guest.host.counters.add("fileBytesRead", count);
+    this.stream.guest.host.counters.add(Counter.fileBytesRead, count);
     this.stream.guest.countToGuest(count);
     if (this.stream.pipe.toGuest.advance(count)) {
       this.stream.signal();

@@ -17,6 +17,7 @@ import {
 import { errnoMessage, readAtNoWait, type Scratch, SEEK_CUR, SEEK_END, scratch } from "@ringway/linux";
 import type { DiskResult } from "../../disk/operations.ts";
 import type { Stream } from "../../guests/stream.ts";
+import { Counter } from "../../observe/counters.ts";
 import { refusal } from "../../policy/refusal.ts";
 import { unknownRequest } from "../unknown.ts";
 import { closeOnDisk, OVER_QUOTA, takeWriteQuota } from "./access.ts";
@@ -125,7 +126,7 @@ class FileRelay extends RequestRelay {
     const { counters } = this.stream.guest.host;
     const wanted = Math.min(bytes, this.#dataMax);
     const give = (data: Uint8Array): void => {
-      counters.add("fileBytesRead", data.length);
+      counters.add(Counter.fileBytesRead, data.length);
       then(data.length);
       this.reply(fileMessages.Data, requestId, { data });
     };

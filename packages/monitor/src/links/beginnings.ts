@@ -6,11 +6,11 @@
 
 import { PAGE_BYTES } from "@ringway/control";
 import { closeFd, Errno, type SharedMemory } from "@ringway/linux";
-import { hasGone, turnAway } from "../links/process.ts";
+import type { Account } from "../accounts/accounts.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Regions } from "../regions/regions.ts";
-import type { Account } from "./accounts.ts";
-import type { Attachment } from "./attachment.ts";
+import type { LinkedGuest } from "./link.ts";
+import { hasGone, turnAway } from "./process.ts";
 
 /** A connection, and all that is the beginning's from now on: the socket, and a hold on each of the others. */
 export interface Beginner {
@@ -28,7 +28,7 @@ export interface BeginningsHost {
   /** In force for guests that have none of their own. */
   readonly policy: PolicyState;
   /** Makes the guest, whose socket and memory are its own from now on. Undefined where that failed, which was said. */
-  begin(beginner: Beginner, memory: SharedMemory): Attachment | undefined;
+  begin(beginner: Beginner, memory: SharedMemory): LinkedGuest | undefined;
   warn(guest: string, reason: string): void;
 }
 
