@@ -1,0 +1,28 @@
+// No line passes 120 columns: two files stand side by side on a screen, and a review shows whole lines.
+
+import type { Files } from "./files.ts";
+
+export const COLUMNS = 120;
+
+const READ_BY_PEOPLE = /\.(?:ts|mts|js|mjs|cjs|c|h|sh|md|ya?ml)$|(?:^|\/)(?:Makefile|run)$/;
+
+/** Files that a program writes. */
+const GENERATED = /^(?:pnpm-lock\.yaml|docs\/api\/.*)$/;
+
+export function longLines(files: Files): string[] {
+  const found: string[] = [];
+  for (const [path, text] of files) {
+    if (!READ_BY_PEOPLE.test(path) || GENERATED.test(path)) continue;
+    for (const [i, line] of text.split("\n").entries()) {
+      if (line.length <= COLUMNS) continue;
+      const columns = [...(path.endsWith(".md") ? withoutWhatCannotBreak(line) : line)].length;
+      if (columns > COLUMNS) found.push(`${path}:${i + 1}: ${columns} columns`);
+    }
+  }
+  return found;
+}
+
+/** Markdown has one line for each row of a table, and breaks no link's target. */
+function withoutWhatCannotBreak(line: string): string {
+  return line.startsWith("|") ? "" : line.replaceAll(/\]\([^)]*\)|https?:\/\/\S+/g, "");
+}

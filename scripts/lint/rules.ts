@@ -1,0 +1,170 @@
+// The rules of the house: what may know what. Each is a sentence of docs/architecture.md, and test/lint/rules.test.ts breaks
+// each once in the sources as they are.
+
+import type { Files } from "./files.ts";
+import { circles, type Edge, type Graph, neighbours, wayTo } from "./graph.ts";
+
+export interface Rule {
+  readonly name: string;
+  /** Said with each violation. */
+  readonly why: string;
+  /** A line for each place that breaks it. */
+  check(graph: Graph, files: Files): string[];
+}
+
+const NO_OTHER: readonly string[] = [];
+const CORE = ["control", "linux"];
+const LIBRARIES = ["conformance", "guest", "monitor", ...CORE];
+/** Packages that are not published: the command has them in this repository alone. */
+const PRIVATE = ["bench", "demo", "vm-image"];
+
+/** Folders of packages/, and those that each may import. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  control: NO_OTHER,
+  linux: NO_OTHER,
+  guest: CORE,
+  monitor: CORE,
+  conformance: CORE,
+  cli: LIBRARIES,
+  "vm-image": NO_OTHER,
+  demo: LIBRARIES,
+  bench: [...LIBRARIES, "vm-image"],
+};
+
+/** Folders of native/, and those that each may include. */
+const NATIVE: Readonly<Record<string, readonly string[]>> = {
+  lib: NO_OTHER,
+  posix: ["lib"],
+  tools: ["lib", "posix"],
+  agent: ["lib", "posix", "tools"],
+  bench: ["lib", "posix"],
+};
+
+const MONITOR = "packages/monitor/src";
+/** What a relay may know of guests: the interface that a guest shows it. */
+const RELAY_VIEW = `${MONITOR}/guests/relay.ts`;
+
+export const RULES: readonly Rule[] = [
+  {
+    name: "no-cycle",
+    why: "whoever reads one file of a circle must read all of them; types count, for readers follow them too",
+    check: ({ edges }) => circles(edges).map((circle) => circle.join(" -> ")),
+  },
+  {
+    name: "packages-one-way",
+    why: "packages build on each other in one direction",
+    check: ({ edges }, files) => {
+      const named = packageFolders(files);
+      return edges.flatMap((edge) => {
+        const from = partOf(edge.from, "packages");
+        const to = partOf(edge.to, "packages") ?? named.get(edge.to);
+        if (from === undefined || to === undefined || from === to) return [];
+        if (partOf(edge.to, "packages") !== undefined)
+          return [`${line(edge)}: another package, not by its name`];
+        if (PACKAGES[from]?.includes(to)) return [];
+        // The command loads these when it needs them, and does without where they are not.
+        if (from === "cli" && PRIVATE.includes(to) && edge.onDemand) return [];
+        return [line(edge)];
+      });
+    },
+  },
+  {
+    name: "native-one-way",
+    why: "the library knows no operating system, POSIX no agent; native/ and packages/ share PROTOCOL.md and the vectors alone",
+    check: ({ edges }) =>
+      edges.flatMap((edge) => {
+        const from = partOf(edge.from, "native");
+        if (from === undefined) return [];
+        const to = partOf(edge.to, "native");
+        return to === from || (to !== undefined && NATIVE[from]?.includes(to)) ? [] : [line(edge)];
+      }),
+  },
+  {
+    name: "published-stand-alone",
+    why: "outside of this repository there is nothing beside a package",
+    check: ({ pathTexts }, files) =>
+      pathTexts.flatMap(({ file, path }) => {
+        const folder = partOf(file, "packages")!;
+        if (path.startsWith(`packages/${folder}/`) || manifest(folder, files).private) return [];
+        return [`${file}: ${path}`];
+      }),
+  },
+  {
+    name: "control-is-pure",
+    why: "a kernel, a test and a browser all import it: no I/O, no clock of Node's, no dependency",
+    check: ({ edges }, files) => {
+      const imports = edges.filter(
+        ({ from, to }) => partOf(from, "packages") === "control" && !to.startsWith("packages/"),
+      );
+      const { dependencies = {} } = manifest("control", files);
+      return [
+        ...imports.map(line),
+        ...Object.keys(dependencies).map((name) => `packages/control/package.json: ${name}`),
+      ];
+    },
+  },
+  {
+    name: "relays-know-no-guest",
+    why: `a relay sees what ${RELAY_VIEW} says, never who stands behind it`,
+    check: (graph) =>
+      waysFrom(
+        graph,
+        `${MONITOR}/relays/`,
+        (node) => inMonitor(node, "guests", "thread", "links") && node !== RELAY_VIEW,
+      ),
+  },
+  {
+    name: "reactor-knows-no-guest",
+    why: "the reactor steps tasks and watches descriptors; it serves any relay, link or guest",
+    check: (graph) =>
+      waysFrom(graph, `${MONITOR}/reactor/`, (node) =>
+        inMonitor(node, "guests", "relays", "thread", "links", "policy"),
+      ),
+  },
+];
+
+// ── Places ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** "monitor" of packages/monitor/src/x.ts. */
+function partOf(path: string, top: "packages" | "native"): string | undefined {
+  return path.startsWith(`${top}/`) ? path.split("/")[1] : undefined;
+}
+
+const inMonitor = (node: string, ...rooms: readonly string[]): boolean =>
+  rooms.some((room) => node.startsWith(`${MONITOR}/${room}/`));
+
+const line = ({ from, to }: Edge): string => `${from} -> ${to}`;
+
+/** Ways from files of a folder to what they must not reach, directly or through others. */
+function waysFrom({ nodes, edges }: Graph, folder: string, forbidden: (node: string) => boolean): string[] {
+  const next = neighbours(edges);
+  const starts = [...nodes].filter((node) => node.startsWith(folder));
+  return starts.flatMap((start) => {
+    const way = wayTo(start, next, (node) => !node.startsWith(folder) && forbidden(node));
+    return way === undefined ? [] : [way.join(" -> ")];
+  });
+}
+
+// ── Manifests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Manifest {
+  readonly name: string;
+  readonly private?: boolean;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+function manifest(folder: string, files: Files): Manifest {
+  return JSON.parse(files.get(`packages/${folder}/package.json`)!) as Manifest;
+}
+
+const foldersOf = (files: Files): string[] =>
+  [...files.keys()].flatMap((path) => path.match(/^packages\/([^/]+)\/package\.json$/)?.[1] ?? []);
+
+/** Folders of packages/ by the names of the packages. */
+function packageFolders(files: Files): Map<string, string> {
+  return new Map(foldersOf(files).map((folder) => [manifest(folder, files).name, folder]));
+}
+
+/** Folders of the packages that are published. */
+export const published = (files: Files): string[] =>
+  foldersOf(files).filter((folder) => !manifest(folder, files).private);
