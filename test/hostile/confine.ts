@@ -2,8 +2,8 @@
 // cpu.idle of a cgroup). The monitor shares its own time out among guests; that of the machine is the host's to give.
 
 import { readdirSync } from "node:fs";
-import { check } from "../../packages/linux/src/errno.ts";
 import { outcome, scratch, syscall } from "../../packages/linux/src/libc.ts";
+import { check } from "../../packages/linux/src/system-error.ts";
 
 const SCHED_IDLE = 5;
 const SYS_SCHED_SETSCHEDULER = process.arch === "x64" ? 144 : 119;

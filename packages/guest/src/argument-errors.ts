@@ -1,29 +1,6 @@
-// Bad arguments fail as those of node:fs do: the same class, the same stable `code`, before anything is asked of the host.
+// What arguments may be: bad ones fail as those of node:fs do, before anything is asked of the host.
 
-import { inspect } from "node:util";
-
-export type ArgumentError = (TypeError | RangeError) & { readonly code: string };
-
-function coded(error: TypeError | RangeError, code: string): ArgumentError {
-  return Object.assign(error, { code });
-}
-
-export function invalidType(name: string, expected: string, value: unknown): ArgumentError {
-  const kind = name.includes(".") ? "property" : "argument";
-  const message = `The "${name}" ${kind} must be ${expected}. Received ${inspect(value, { depth: -1 })}`;
-  return coded(new TypeError(message), "ERR_INVALID_ARG_TYPE");
-}
-
-export function invalidValue(name: string, value: unknown, reason = "is invalid"): ArgumentError {
-  const kind = name.includes(".") ? "property" : "argument";
-  const message = `The ${kind} '${name}' ${reason}. Received ${inspect(value, { depth: -1 })}`;
-  return coded(new TypeError(message), "ERR_INVALID_ARG_VALUE");
-}
-
-export function outOfRange(name: string, range: string, value: unknown): ArgumentError {
-  const message = `The value of "${name}" is out of range. It must be ${range}. Received ${String(value)}`;
-  return coded(new RangeError(message), "ERR_OUT_OF_RANGE");
-}
+import { invalidType, invalidValue, outOfRange } from "@ringway/linux";
 
 /** A whole number from `least` to `most`, as node:fs checks them. */
 export function integer(

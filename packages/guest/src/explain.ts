@@ -1,7 +1,7 @@
 // What a program would ask for, as the body of an Open: for explain().
 
 import { ConnectRequest, encodeUtf8, fileMessages, ListenRequest, Protocol, parseIp } from "@ringway/control";
-import { invalidType } from "./argument-errors.ts";
+import { invalidType } from "@ringway/linux";
 import { RingwayError } from "./errors.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./files/paths.ts";
 import { portNumber } from "./net/socket-arguments.ts";

@@ -17,8 +17,9 @@ import {
   TEXT_MAX_BYTES,
   Verdict,
 } from "@ringway/control";
+import { invalidType, invalidValue } from "@ringway/linux";
 import { onAbort, throwIfAborted } from "./abort.ts";
-import { integer, invalidType, invalidValue } from "./argument-errors.ts";
+import { integer } from "./argument-errors.ts";
 import {
   type AttachDescriptor,
   type AttachMemory,

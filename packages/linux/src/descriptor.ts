@@ -1,7 +1,8 @@
 // File descriptors as such: closing, duplicating, their flags.
 
-import { check, Errno } from "./errno.ts";
+import { Errno } from "./errno.ts";
 import { failure, libcCall, outcome, scratch } from "./libc.ts";
+import { check } from "./system-error.ts";
 
 const closeCall = libcCall("close", "int", ["int"]);
 const flockCall = libcCall("flock", "int", ["int", "int"]);

@@ -6,8 +6,9 @@
 // Invariant: events(i), slot(i), tag(i) are those of the last wait(), for i below what it returned.
 
 import { closeFd } from "./descriptor.ts";
-import { check, Errno } from "./errno.ts";
+import { Errno } from "./errno.ts";
 import { failure, isX64, libcCall, outcome, type Scratch, scratch } from "./libc.ts";
+import { check } from "./system-error.ts";
 
 export const EPOLLIN = 0x001;
 export const EPOLLPRI = 0x002;

@@ -8,9 +8,10 @@
 // the kernel ring (as the completion of an asynchronous poll that is ready at once), which never waits.
 
 import { AsyncPoll } from "./aio.ts";
-import { check, Errno } from "./errno.ts";
+import { Errno } from "./errno.ts";
 import { failure, isX64, libcCall, outcome, putI64, scratch, syscall } from "./libc.ts";
 import { POLLOUT } from "./poll.ts";
+import { check } from "./system-error.ts";
 
 const eventfdCall = libcCall("eventfd", "int", ["uint32_t", "int"]);
 const readCall = libcCall("read", "intptr_t", ["int", "uintptr_t", "size_t"]);

@@ -4,12 +4,14 @@
 // something up throw SystemError. libc.ts says how and why.
 
 export * from "./aio.ts";
+export * from "./argument-errors.ts";
 export * from "./capabilities.ts";
 export * from "./channel.ts";
 export * from "./deadline.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
-export * from "./errno.ts";
+export { Errno, type ErrnoName, errnoName } from "./errno.ts";
+export * from "./errno-messages.ts";
 export * from "./eventfd.ts";
 export * from "./files.ts";
 export { type PathLike, type Scratch, scratch } from "./libc.ts";
@@ -28,5 +30,6 @@ export * from "./rlimit.ts";
 export * from "./routes.ts";
 export * from "./scheduler.ts";
 export * from "./sockets.ts";
+export * from "./system-error.ts";
 export * from "./terminal.ts";
 export * from "./unix.ts";

@@ -8,8 +8,8 @@
 // makes memory, or a stack. Pages go out of a mapping without that lock being held for writing, so page faults go on.
 
 import { closeFd, fcntl } from "./descriptor.ts";
-import { check } from "./errno.ts";
 import { libcCall, outcome, pathMax, putPath, scratch } from "./libc.ts";
+import { check } from "./system-error.ts";
 
 const memfdCreateCall = libcCall("memfd_create", "int", ["uintptr_t", "uint32_t"]);
 const ftruncateCall = libcCall("ftruncate", "int", ["int", "int64_t"]);

@@ -27,7 +27,7 @@
 // no system call uses the one that goes with V8's range.
 
 import { closeFd } from "./descriptor.ts";
-import { check, Errno } from "./errno.ts";
+import { Errno } from "./errno.ts";
 import { fstat } from "./files.ts";
 import { addressOf, failure, libcCall, outcome, scratch, u64At, viewOf } from "./libc.ts";
 import {
@@ -41,6 +41,7 @@ import {
   unmakeMapping,
   unmap,
 } from "./mapping.ts";
+import { check } from "./system-error.ts";
 
 const fallocateCall = libcCall("fallocate", "int", ["int", "int", "int64_t", "int64_t"]);
 const fstatfsCall = libcCall("fstatfs", "int", ["int", "uintptr_t"]);

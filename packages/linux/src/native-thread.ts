@@ -12,7 +12,7 @@
 // thread ends by _exit(2).
 
 import { setTimeout as delay } from "node:timers/promises";
-import { Worker, type WorkerOptions, workerData } from "node:worker_threads";
+import { parentPort, Worker, type WorkerOptions, workerData } from "node:worker_threads";
 import { waitWithin } from "./deadline.ts";
 import { libcCall } from "./libc.ts";
 
@@ -40,6 +40,16 @@ export interface NativeThreadOptions extends WorkerOptions {
 }
 
 const threads = new Set<NativeThread>();
+
+/**
+ * Node's options for the threads: this program's, as Workers take them over by themselves; but none where one is
+ * --input-type, which Workers of `node -e` stumble over. (To filter would not do: a Worker refuses options of V8.)
+ */
+const NODE_OPTIONS: { execArgv?: string[] } = process.execArgv.some((option) =>
+  option.startsWith("--input-type"),
+)
+  ? { execArgv: [] }
+  : {};
 
 /** The last thing that this process does: no thread is waited for, nothing is flushed, no handler runs. */
 export function exitNow(code: number): never {
@@ -72,6 +82,7 @@ export class NativeThread extends Worker {
     super(module, {
       stdout: true,
       stderr: true,
+      ...NODE_OPTIONS,
       ...options,
       workerData: { ...options.workerData, state } satisfies ThreadData,
     });
@@ -88,6 +99,22 @@ export class NativeThread extends Worker {
       threads.delete(this);
       if (threads.size === 0) process.off("exit", endAll);
     });
+  }
+
+  /**
+   * Its first message, threadReady()'s: it can work, and from then on keeps the process from nothing. Rejects where it cannot be had
+   * (ERR_WORKER_INIT_FAILED: no descriptors). Whoever waits may do so late: nobody is told of a rejection before.
+   */
+  ready(): Promise<void> {
+    const ready = new Promise<void>((resolve, reject) => {
+      this.once("error", reject);
+      this.once("message", () => {
+        this.unref();
+        resolve();
+      });
+    });
+    ready.catch(() => {});
+    return ready;
   }
 
   /** `failed` is told, once, where the thread ends unasked by an error that nobody caught, or with another code than 0. */
@@ -182,6 +209,11 @@ export function threadLoaded(): void {
   const { state } = workerData as ThreadData;
   Atomics.store(state, 0, State.FREE);
   Atomics.notify(state, 0);
+}
+
+/** Its module has run, for a thread whose ready() somebody waits for. */
+export function threadReady(): void {
+  parentPort!.postMessage("ready");
 }
 
 /** Does `work`, whose system calls may wait: until it is over the thread is not terminated. Does not return when it is to end. */

@@ -1,7 +1,7 @@
 // The limit on open descriptors: each stream of the monitor takes at least one.
 
-import { check } from "./errno.ts";
 import { libcCall, outcome, putI64, scratch, u64At } from "./libc.ts";
+import { check } from "./system-error.ts";
 
 const getrlimitCall = libcCall("getrlimit", "int", ["int", "uintptr_t"]);
 const setrlimitCall = libcCall("setrlimit", "int", ["int", "uintptr_t"]);

@@ -4,9 +4,10 @@
 // return what the kernel took or gave, 0 for end of stream (recv), or -errno; -EAGAIN is a result like any other.
 
 import { closeFd } from "./descriptor.ts";
-import { check, Errno } from "./errno.ts";
+import { Errno } from "./errno.ts";
 import { failure, libcCall, outcome, scratch } from "./libc.ts";
 import { AF_INET, AF_INET6, openSocket, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "./open-socket.ts";
+import { check } from "./system-error.ts";
 
 export { closeFd };
 

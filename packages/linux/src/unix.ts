@@ -6,7 +6,7 @@
 // All sockets made here are non-blocking and close-on-exec; whoever wants to wait gives a time.
 
 import { closeFd, setNonBlocking } from "./descriptor.ts";
-import { check, Errno, SystemError } from "./errno.ts";
+import { Errno } from "./errno.ts";
 import { lstatKind } from "./files.ts";
 import { addressOf, failure, libcCall, outcome, scratch } from "./libc.ts";
 import {
@@ -18,6 +18,7 @@ import {
   SOCK_STREAM,
 } from "./open-socket.ts";
 import { POLLIN, PollSet } from "./poll.ts";
+import { check, SystemError } from "./system-error.ts";
 
 const connectCall = libcCall("connect", "int", ["int", "uintptr_t", "uint32_t"]);
 const bindCall = libcCall("bind", "int", ["int", "uintptr_t", "uint32_t"]);

@@ -41,7 +41,6 @@ import { type KeptPlace, placesOfVm } from "./policy/roots.ts";
 import type { Policy, VmEntry } from "./policy/types.ts";
 import { RegionThread } from "./regions/thread.ts";
 import type { FromReactor, GuestLife, ReactorMemory, ReactorOptions, ToReactor } from "./thread/messages.ts";
-import { WORKER_OPTIONS } from "./worker-options.ts";
 
 /** A virtual machine to serve (docs/vm.md). */
 export interface VmOptions {
@@ -235,7 +234,6 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       workerData,
       transferList: [...disk.ports.ports, regions.port.port],
       wake: () => ringEventfd(this.#wakeFd),
-      ...WORKER_OPTIONS,
     });
     this.#worker.on("message", (message: FromReactor) => this.#onMessage(message));
     this.#worker.onPrint((text) => this.#log.warn(`the reactor's thread: ${text.trimEnd()}`));
@@ -289,7 +287,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       // Who connects nobody anywhere asks nobody anything.
       const atOnce = policy.policy.connect.length > 0;
       const lookup = options.lookup ?? hostLookup(options.names, { found, signal: lookupEnd.signal, atOnce });
-      await Promise.all([disk.loaded, regions.loaded]);
+      await Promise.all([disk.ready, regions.ready]);
       if (options.audit !== undefined) audit = await LogWriter.open(options.audit);
       audit?.on("error", failing("the audit log"));
       const log = options.logger ?? SILENT;

@@ -1,7 +1,7 @@
 // Numbers that a program gives to a monitor: what they may be. One out of its bounds is a mistake that would show much later, as guests that
 // are turned away or as transfers that are cut off, so it is refused at once. Numbers of the policy are the schema's.
 
-import { inspect } from "node:util";
+import { invalidType } from "@ringway/linux";
 
 export type MonitorNumber = "busyPollUs" | "maxGuests" | "lingerMs" | "drainMs" | "ownPorts";
 
@@ -21,13 +21,6 @@ export const MONITOR_OPTIONS: readonly string[] = [
   "names",
   "signal",
 ];
-
-/** As Node's own modules throw it. */
-export function invalidType(name: string, expected: string, value: unknown): TypeError & { code: string } {
-  const kind = name.includes(".") ? "property" : "argument";
-  const message = `The "${name}" ${kind} must be ${expected}. Received ${inspect(value, { depth: -1 })}`;
-  return Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_TYPE" });
-}
 
 /** Throws TypeError with Node's codes for what start() cannot take: it would show later as something else, or not at all. */
 export function requireOptions(options: unknown): void {

@@ -22,7 +22,7 @@ beforeAll(async () => {
   thread = new RegionThread((error) => {
     throw error;
   });
-  await thread.loaded;
+  await thread.ready;
   reactor = new Reactor({ busyPollUs: 0, counters: new Counters() });
   regions = new Regions(reactor, thread.port, () => reactor.pause());
   account = new Accounts().take("uid:1");

@@ -1,8 +1,8 @@
 // cp(): files, folders and symbolic links, as node:fs copies them: what may be copied onto what is decided as there, with its codes.
 
 import { posix } from "node:path";
-import { Errno } from "@ringway/linux";
-import { boolean, invalidType, object } from "../argument-errors.ts";
+import { Errno, invalidType } from "@ringway/linux";
+import { boolean, object } from "../argument-errors.ts";
 import { codeOf, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { copyFile, copyMode } from "./copy-file.ts";

@@ -2,8 +2,8 @@
 
 import { addAbortSignal, finished, Readable, type ReadableOptions, Writable } from "node:stream";
 import { fileMessages } from "@ringway/control";
-import { Errno } from "@ringway/linux";
-import { boolean, integer, invalidValue, outOfRange } from "../argument-errors.ts";
+import { Errno, invalidValue, outOfRange } from "@ringway/linux";
+import { boolean, integer } from "../argument-errors.ts";
 import { type ErrorContext, errnoError, forDestroy, resetError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { ReadPump } from "../stream/read-pump.ts";

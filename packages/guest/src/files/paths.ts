@@ -3,8 +3,8 @@
 import { constants } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { fileMessages, PATH_MAX_BYTES } from "@ringway/control";
-import { Errno } from "@ringway/linux";
-import { integer, invalidType, invalidValue } from "../argument-errors.ts";
+import { Errno, invalidType, invalidValue } from "@ringway/linux";
+import { integer } from "../argument-errors.ts";
 import { type ErrorContext, errnoError } from "../errors.ts";
 
 const { FileFlags } = fileMessages;

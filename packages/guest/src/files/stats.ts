@@ -2,7 +2,7 @@
 
 import { constants } from "node:fs";
 import { FileKind, type StatReply, type Timestamp } from "@ringway/control";
-import { invalidType } from "../argument-errors.ts";
+import { invalidType } from "@ringway/linux";
 import type { AbortOptions } from "./fs.ts";
 
 export interface StatOptions extends AbortOptions {

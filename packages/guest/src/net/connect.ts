@@ -5,8 +5,7 @@
 
 import { isIP, type OnReadOpts } from "node:net";
 import { ConnectReply, ConnectRequest, HOST_MAX_BYTES, Protocol, type TcpEndpoints } from "@ringway/control";
-import { Errno } from "@ringway/linux";
-import { invalidType, outOfRange } from "../argument-errors.ts";
+import { Errno, invalidType, outOfRange } from "@ringway/linux";
 import { type ErrorContext, errnoError, lookupError, unsupported } from "../errors.ts";
 import { nodeError, portNumber, requireFunction, requireNumber } from "./socket-arguments.ts";
 

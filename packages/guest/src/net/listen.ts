@@ -1,7 +1,7 @@
 // What net.createServer() and server.listen() take, and what it means here.
 
 import { type Incoming, ListenRequest, parseIp } from "@ringway/control";
-import { invalidType, invalidValue } from "../argument-errors.ts";
+import { invalidType, invalidValue } from "@ringway/linux";
 import { type ErrorContext, unsupported } from "../errors.ts";
 import { socketAddress } from "./socket.ts";
 import { portNumber, requireNumber, requireSignal } from "./socket-arguments.ts";

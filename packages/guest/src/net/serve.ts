@@ -10,7 +10,7 @@
 // One that listens by itself as well goes on with that until then.
 
 import { Server } from "node:net";
-import { invalidType } from "../argument-errors.ts";
+import { invalidType } from "@ringway/linux";
 import type { ListenOptions, ServerOptions } from "./listen.ts";
 import type { GuestServer } from "./server.ts";
 import type { GuestSocket } from "./socket.ts";

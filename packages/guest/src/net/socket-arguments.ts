@@ -1,7 +1,7 @@
 // What a program passes to sockets and servers, judged as node:net judges it: the same classes of error, codes and sentences.
 
 import { inspect } from "node:util";
-import { invalidType, outOfRange } from "../argument-errors.ts";
+import { invalidType, outOfRange } from "@ringway/linux";
 
 /** The longest time that a timer of Node's takes. */
 const TIMER_MAX_MS = 2 ** 31 - 1;

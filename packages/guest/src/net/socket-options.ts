@@ -2,7 +2,7 @@
 
 import type { OnReadOpts } from "node:net";
 import type { DuplexOptions } from "node:stream";
-import { invalidValue } from "../argument-errors.ts";
+import { invalidValue } from "@ringway/linux";
 import { unsupported } from "../errors.ts";
 import type { StreamOptions } from "./connect.ts";
 import { requireNumber } from "./socket-arguments.ts";

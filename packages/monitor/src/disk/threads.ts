@@ -6,7 +6,6 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { closeFd, createEventfd, NativeThread } from "@ringway/linux";
 import type { GuestDescriptors } from "../accounts/descriptors.ts";
-import { WORKER_OPTIONS } from "../worker-options.ts";
 import type { DiskResult } from "./operations.ts";
 
 const DISK_WORKERS = 4;
@@ -36,39 +35,30 @@ export interface DiskAnswer {
 export class DiskThreads {
   readonly ports: DiskPorts;
   /** All of them can work; rejects where one cannot be had (ERR_WORKER_INIT_FAILED: no descriptors). */
-  readonly loaded: Promise<unknown>;
+  readonly ready: Promise<unknown>;
   readonly #threads: NativeThread[] = [];
 
   /** `failed` is told when one of them ends by itself. */
   constructor(descriptors: GuestDescriptors, failed: (error: Error) => void) {
     const wakeFd = createEventfd();
     const ports: MessagePort[] = [];
-    const loaded: Promise<void>[] = [];
+    const ready: Promise<void>[] = [];
     for (let i = 0; i < DISK_WORKERS; i++) {
       const { port1, port2 } = new MessageChannel();
       const thread = new NativeThread(new URL("./worker.js", import.meta.url), {
         name: `disk-${i}`,
-        ...WORKER_OPTIONS,
         workerData: { port: port1, wakeFd, descriptors } satisfies DiskWorkerData,
         transferList: [port1],
       });
       thread.onFailure(failed);
-      loaded.push(
-        new Promise((resolve, reject) => {
-          thread.once("error", reject);
-          thread.once("message", () => {
-            thread.unref();
-            resolve();
-          });
-        }),
-      );
+      ready.push(thread.ready());
       ports.push(port2);
       this.#threads.push(thread);
     }
     this.ports = { ports, wakeFd };
-    this.loaded = Promise.all(loaded);
+    this.ready = Promise.all(ready);
     // Whoever starts a monitor may have failed before it looks.
-    this.loaded.catch(() => {});
+    this.ready.catch(() => {});
   }
 
   /** Ends them. Returns how many are still in a call after `limitMs`. */

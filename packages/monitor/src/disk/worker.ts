@@ -1,6 +1,6 @@
 // A disk worker's thread: blocks in one operation after another, so that the reactor never does.
 
-import { parentPort, workerData } from "node:worker_threads";
+import { workerData } from "node:worker_threads";
 import {
   Capability,
   dropCapability,
@@ -10,6 +10,7 @@ import {
   SystemError,
   stepBack,
   threadLoaded,
+  threadReady,
 } from "@ringway/linux";
 import { DescriptorRoom } from "../accounts/descriptors.ts";
 import { takeLookups } from "./lookups.ts";
@@ -47,4 +48,4 @@ port.on("message", (message: Message) => {
   port.postMessage({ id, result, lookups: takeLookups() } satisfies DiskAnswer);
   ringEventfd(wakeFd);
 });
-parentPort!.postMessage("loaded");
+threadReady();

@@ -19,7 +19,7 @@ import {
   type Verdict,
   Violation,
 } from "@ringway/control";
-import { Errno, type SharedMemory } from "@ringway/linux";
+import { Errno, errnoOf, type SharedMemory } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
 import { ATTACH_LOOKS, type LookQuota, TimeSlice, VIOLATION_LOOKS } from "../accounts/quotas.ts";
 import type { GuestLink, LinkListener } from "../links/link.ts";
@@ -100,7 +100,7 @@ export class Attachment implements BellSource, ControlHandler, Dropper, LinkList
       this.session = new HostSession(this.region, this.#link, most, (id) => this.signal(id));
       this.#link.greet(this);
     } catch (error) {
-      this.#link.close((error as { errno?: number }).errno ?? Errno.EIO);
+      this.#link.close(errnoOf(error, Errno.EIO));
       throw error;
     }
     policy.retain();

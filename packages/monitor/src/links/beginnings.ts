@@ -5,7 +5,7 @@
 //                        └─ it has hung up meanwhile ──▶ closed
 
 import { PAGE_BYTES } from "@ringway/control";
-import { closeFd, Errno, type SharedMemory } from "@ringway/linux";
+import { closeFd, Errno, errnoOf, type SharedMemory } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Regions } from "../regions/regions.ts";
@@ -71,7 +71,7 @@ export class Beginnings {
     const isWanted = this.#under.has(beginner);
     if (made instanceof Error) {
       if (!isWanted) return;
-      turnAway(fd, (made as { errno?: number }).errno ?? Errno.ENOMEM);
+      turnAway(fd, errnoOf(made, Errno.ENOMEM));
       this.#host.warn(name, `turned away: ${made.message}`);
     } else if (!isWanted) {
       made[Symbol.dispose]();

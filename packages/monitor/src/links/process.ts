@@ -11,7 +11,9 @@ import {
   EPOLLHUP,
   EPOLLIN,
   EPOLLRDHUP,
+  Errno,
   errnoName,
+  errnoOf,
   isReadable,
   peerCredentials,
   ringForeign,
@@ -49,7 +51,7 @@ export class SocketLink implements GuestLink {
     } catch (error) {
       for (const fd of made) closeFd(fd);
       memory[Symbol.dispose]();
-      turnAway(socketFd, (error as { errno: number }).errno);
+      turnAway(socketFd, errnoOf(error, Errno.ENOMEM));
       throw error;
     }
     this.memory = memory;

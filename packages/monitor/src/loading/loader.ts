@@ -16,7 +16,6 @@ import { PolicyError } from "../policy/errors.ts";
 import type { JudgedPolicy } from "../policy/load.ts";
 import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
-import { WORKER_OPTIONS } from "../worker-options.ts";
 import {
   type FromLoader,
   type Listening,
@@ -67,7 +66,6 @@ export class Loader {
   constructor(failed: (error: Error) => void) {
     this.#thread = new NativeThread(new URL("./worker.js", import.meta.url), {
       name: "loader",
-      ...WORKER_OPTIONS,
       workerData: {},
     });
     this.#thread.on("message", (message: FromLoader) => this.#onMessage(message));

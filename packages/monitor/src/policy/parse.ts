@@ -1,7 +1,7 @@
 // A policy's text to a Policy, or to every problem that it has: YAML (source.ts), then structure (schema.ts), then meaning
 // (build.ts). A text that is not YAML goes no further; wrong structure keeps only its own place from the last step.
 import { dirname, resolve } from "node:path";
-import { invalidType } from "../options.ts";
+import { invalidType } from "@ringway/linux";
 import { type BuiltPolicy, buildPolicy, type RawPolicy } from "./build.ts";
 import { PolicyError, type PolicyProblem } from "./errors.ts";
 import { formatPath, isMap, structureProblems } from "./schema.ts";

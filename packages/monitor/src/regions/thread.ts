@@ -3,7 +3,6 @@
 
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { closeFd, createEventfd, type Mapping, NativeThread } from "@ringway/linux";
-import { WORKER_OPTIONS } from "../worker-options.ts";
 
 export interface UnmakeRegion {
   readonly id: number;
@@ -29,7 +28,7 @@ export interface RegionThreadData {
 export class RegionThread {
   readonly port: RegionPort;
   /** It can work; rejects where it cannot be had (ERR_WORKER_INIT_FAILED: no descriptors). */
-  readonly loaded: Promise<void>;
+  readonly ready: Promise<void>;
   readonly #thread: NativeThread;
 
   /** `failed` is told when it ends by itself. */
@@ -39,20 +38,11 @@ export class RegionThread {
     this.port = { port: port2, wakeFd };
     this.#thread = new NativeThread(new URL("./worker.js", import.meta.url), {
       name: "regions",
-      ...WORKER_OPTIONS,
       workerData: { regions: { port: port1, wakeFd } } satisfies RegionThreadData,
       transferList: [port1],
     });
     this.#thread.onFailure(failed);
-    this.loaded = new Promise((resolve, reject) => {
-      this.#thread.once("error", reject);
-      this.#thread.once("message", () => {
-        this.#thread.unref();
-        resolve();
-      });
-    });
-    // Whoever starts a monitor may have failed before it looks.
-    this.loaded.catch(() => {});
+    this.ready = this.#thread.ready();
   }
 
   /** Ends it, after `limitMs` whatever it does: a region that is left then is unmapped when the process ends. */

@@ -1,7 +1,7 @@
 // The regions' thread: unmakes guests' regions, one after the other, so that the reactor never waits for the kernel to free their pages.
 
-import { parentPort, workerData } from "node:worker_threads";
-import { inCalls, ringEventfd, stepBack, threadLoaded, unmakeMapping } from "@ringway/linux";
+import { workerData } from "node:worker_threads";
+import { inCalls, ringEventfd, stepBack, threadLoaded, threadReady, unmakeMapping } from "@ringway/linux";
 import type { RegionThreadData, UnmadeRegion, UnmakeRegion } from "./thread.ts";
 
 threadLoaded();
@@ -15,4 +15,4 @@ port.on("message", ({ id, mapping }: UnmakeRegion) => {
   port.postMessage({ id } satisfies UnmadeRegion);
   ringEventfd(wakeFd);
 });
-parentPort!.postMessage("loaded");
+threadReady();

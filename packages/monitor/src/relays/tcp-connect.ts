@@ -25,6 +25,7 @@ import {
   EPOLLOUT,
   Errno,
   errnoMessage,
+  errnoOf,
   localAddress,
   setLingerZero,
   setNoDelay,
@@ -239,7 +240,7 @@ class TcpConnectRelay implements Relay {
       attempt.slot = reactor.watch(fd, TCP_EVENTS, attempt);
     } catch (error) {
       closeFd(fd);
-      return (error as { errno?: number }).errno ?? Errno.ENOMEM;
+      return errnoOf(error, Errno.ENOMEM);
     }
     this.#attempts.push(attempt);
     guest.account.attempts++;

@@ -27,6 +27,7 @@ import {
   EPOLLIN,
   Errno,
   errnoMessage,
+  errnoOf,
   listen,
   localAddress,
   setIpv6Only,
@@ -74,7 +75,7 @@ export function openTcpListen(stream: Stream, requestId: number, body: Uint8Arra
     relay = new TcpListenRelay(stream, fd);
   } catch (error) {
     closeFd(fd);
-    const errno = (error as { errno?: number }).errno ?? Errno.ENOMEM;
+    const errno = errnoOf(error, Errno.ENOMEM);
     stream.refuse(requestId, refusal(errno, `listen on ${what}: ${errnoMessage(errno)}`));
     return;
   }

@@ -17,7 +17,6 @@ import {
   SystemError,
   within,
 } from "@ringway/linux";
-import { WORKER_OPTIONS } from "../../worker-options.ts";
 import { Commands, LogRing, RING_BYTES, Word } from "./ring.ts";
 import type { FromThread, ThreadOptions } from "./thread.ts";
 
@@ -87,7 +86,6 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
     this.#thread = new NativeThread(new URL("./thread.js", import.meta.url), {
       name: "log",
       workerData: { ...where, memory: this.#ring.memory } satisfies ThreadOptions,
-      ...WORKER_OPTIONS,
     });
     this.#thread.on("message", (message: FromThread) => this.#onMessage(message));
     this.#thread.onFailure((error) => this.#ended(error));
