@@ -1,4 +1,11 @@
-// Internet addresses as the wire carries them, and as people write them.
+// Addresses as the wire carries them, and as people write them: the one place where text becomes an address and an address text, so that
+// what is judged, what is connected to and what the logs say cannot differ.
+//
+//   "10.0.0.1:80" ─ splitHostPort ─▶ "10.0.0.1" ─ parseIp ─▶ 4 or 16 bytes ─ inet ─▶ Endpoint ─ formatEndpoint ─▶ "10.0.0.1:80"
+//
+// - zone ids (fe80::1%eth0) are no addresses: nothing can say what an interface of one side means to the other;
+// - the old IPv4 forms of inet_aton (127.1, 0x7f000001, 010.0.0.1) are none either;
+// - an IPv4-mapped IPv6 address (::ffff:a.b.c.d) stays what it is on the wire; whoever judges takes unmapIp() of it.
 
 import { ProtocolError, Violation } from "./errors.ts";
 import type { Field } from "./wire.ts";
@@ -8,6 +15,14 @@ export interface InetAddress {
   readonly family: 4 | 6;
   readonly port: number;
   readonly address: Uint8Array;
+}
+
+/** Where a connection comes from or goes to. A union that can grow: `family` tells which of its members it is. */
+export type Endpoint = InetAddress;
+
+/** Of 4 or 16 bytes. */
+export function inet(address: Uint8Array, port: number): InetAddress {
+  return { family: address.length === 4 ? 4 : 6, port, address };
 }
 
 /** Family, port, then 16 bytes, of which IPv4 uses the first four and the rest are zero (TCP-2). */
@@ -36,9 +51,9 @@ function malformed(what: string): ProtocolError {
   return new ProtocolError(Violation.FRAME_MALFORMED, "TCP-2", what);
 }
 
-/** "127.0.0.1", or "2001:db8::1" as RFC 5952 writes it. */
+/** "127.0.0.1", or "2001:db8::1" as RFC 5952 writes it, of 4 or 16 bytes. */
 export function formatIp(address: Uint8Array): string {
-  if (address.length === 4) return address.join(".");
+  if (address.length === 4) return `${address[0]}.${address[1]}.${address[2]}.${address[3]}`;
   const groups: number[] = [];
   for (let i = 0; i < 16; i += 2) groups.push((address[i]! << 8) | address[i + 1]!);
   const run = longestZeroRun(groups);
@@ -47,6 +62,7 @@ export function formatIp(address: Uint8Array): string {
   return `${hex(groups.slice(0, run.start))}::${hex(groups.slice(run.start + run.length))}`;
 }
 
+/** The first of the longest runs of zero groups. */
 function longestZeroRun(groups: number[]): { start: number; length: number } {
   let best = { start: 0, length: 0 };
   for (let start = 0; start < 8; start++) {
@@ -55,6 +71,46 @@ function longestZeroRun(groups: number[]): { start: number; length: number } {
     if (length > best.length) best = { start, length };
   }
   return best;
+}
+
+/** "127.0.0.1:80", "[::1]:80". */
+export function formatEndpoint({ address, port }: Endpoint): string {
+  return formatHostPort(formatIp(address), port);
+}
+
+/** "example.com:80"; "[::1]:80" where the host is an IPv6 address. */
+export function formatHostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+const HOST_PORT = /^(?:\[([^[\]]*)\]|([^:[\]]+))(?::([0-9]{1,9}))?$/;
+
+/** Of "host:port", "[host]:port", or either without a port. What host and port are worth is not looked at. */
+export function splitHostPort(
+  text: string,
+): { readonly host: string; readonly port: number | undefined } | undefined {
+  const [, bracketed, bare = "", port] = HOST_PORT.exec(text) ?? [];
+  if (bracketed === undefined && bare === "") return undefined;
+  return { host: bracketed ?? bare, port: port === undefined ? undefined : Number(port) };
+}
+
+/** The IPv4 address that an IPv4-mapped one IS; any other as it stands. */
+export function unmapIp(address: Uint8Array): Uint8Array {
+  if (address.length === 4) return address;
+  for (let i = 0; i < 12; i++) if (address[i] !== (i < 10 ? 0 : 0xff)) return address;
+  return address.slice(12);
+}
+
+/** The endpoint of a literal address, IPv4-mapped as IPv4; undefined where `host` is none. */
+export function parseInet(host: string, port: number): InetAddress | undefined {
+  const address = parseIp(host);
+  return address && inet(unmapIp(address), port);
+}
+
+/** The address in its one canonical form, IPv4-mapped as IPv4; undefined where the text is none. */
+export function canonicalAddress(text: string): string | undefined {
+  const address = parseIp(text);
+  return address && formatIp(unmapIp(address));
 }
 
 const DOT = 46;
@@ -73,16 +129,18 @@ export function parseIp(text: string): Uint8Array | undefined {
   return Uint8Array.from([...left, ...new Array<number>(missing).fill(0), ...right]);
 }
 
+/** Each connect asks, of names too: so by one look at each character, and bytes are made for an address alone. */
 function parseIpv4(text: string): Uint8Array | undefined {
   if (text.length > "255.255.255.255".length) return undefined;
-  const bytes = new Uint8Array(4);
+  let word = 0;
   let numbers = 0;
   let number = -1;
   for (let i = 0; i <= text.length; i++) {
     const character = i < text.length ? text.charCodeAt(i) : DOT;
     if (character === DOT) {
       if (number < 0 || numbers === 4) return undefined;
-      bytes[numbers++] = number;
+      word = (word << 8) | number;
+      numbers++;
       number = -1;
       continue;
     }
@@ -92,7 +150,7 @@ function parseIpv4(text: string): Uint8Array | undefined {
     number = number < 0 ? digit : number * 10 + digit;
     if (number > 255) return undefined;
   }
-  return numbers === 4 ? bytes : undefined;
+  return numbers === 4 ? Uint8Array.of(word >>> 24, word >>> 16, word >>> 8, word) : undefined;
 }
 
 /** Bytes of "a:b:c", whose last group may be an IPv4 address where `last` says that it ends the text. */

@@ -3,7 +3,17 @@
 import { isIP } from "node:net";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatIp, parseIp } from "../src/index.ts";
+import {
+  canonicalAddress,
+  formatEndpoint,
+  formatHostPort,
+  formatIp,
+  inet,
+  parseInet,
+  parseIp,
+  splitHostPort,
+  unmapIp,
+} from "../src/index.ts";
 
 /** How a URL parser writes an IPv6 address: the canonical form. */
 const canonical = (text: string): string => new URL(`http://[${text}]/`).hostname.slice(1, -1);
@@ -110,5 +120,51 @@ describe("text", () => {
     "١.2.3.4",
   ])("%j is no address", (text) => {
     expect(parseIp(text)).toBeUndefined();
+  });
+});
+
+describe("an IPv4-mapped address", () => {
+  test.each(["::ffff:10.1.2.3", "::FFFF:a01:203", "0:0:0:0:0:ffff:10.1.2.3"])(
+    "%s is 10.1.2.3 once it is unmapped",
+    (text) => {
+      expect(parseIp(text)).toHaveLength(16);
+      expect(unmapIp(parseIp(text)!)).toEqual(Uint8Array.of(10, 1, 2, 3));
+      expect(canonicalAddress(text)).toBe("10.1.2.3");
+      expect(parseInet(text, 80)).toEqual({ family: 4, port: 80, address: Uint8Array.of(10, 1, 2, 3) });
+    },
+  );
+
+  test.each(["::10.1.2.3", "::1:ffff:10.1.2.3", "::fffe:10.1.2.3", "10.1.2.3"])("%s is none", (text) => {
+    expect(unmapIp(parseIp(text)!)).toEqual(parseIp(text));
+  });
+});
+
+describe("an endpoint", () => {
+  test.each(["10.0.0.1:80", "[::1]:0", "[2001:db8::1]:65535"])("%s is written as it is read", (text) => {
+    const { host, port } = splitHostPort(text)!;
+    expect(formatEndpoint(inet(parseIp(host)!, port!))).toBe(text);
+    expect(formatHostPort(host, port!)).toBe(text);
+  });
+
+  test.each([
+    ["example.com:443", "example.com", 443],
+    ["example.com", "example.com", undefined],
+    ["[::1]", "::1", undefined],
+    ["[10.0.0.1]:53", "10.0.0.1", 53],
+    ["[]:80", "", 80],
+    ["a:999999999", "a", 999999999],
+  ])("%s has the host %j and the port %s", (text, host, port) => {
+    expect(splitHostPort(text)).toEqual({ host, port });
+  });
+
+  test.each(["", ":80", "::1", "::1:80", "a:", "a:b", "a:-1", "[::1", "[[::1]]:80", "a:1000000000"])(
+    "%j is no host with or without a port",
+    (text) => {
+      expect(splitHostPort(text)).toBeUndefined();
+    },
+  );
+
+  test("of a name is none: it has no address yet", () => {
+    expect(parseInet("example.com", 80)).toBeUndefined();
   });
 });

@@ -1,6 +1,14 @@
 // What a program would ask for, as the body of an Open: for explain().
 
-import { ConnectRequest, encodeUtf8, fileMessages, ListenRequest, Protocol, parseIp } from "@ringway/control";
+import {
+  ConnectRequest,
+  encodeUtf8,
+  fileMessages,
+  inet,
+  ListenRequest,
+  Protocol,
+  parseIp,
+} from "@ringway/control";
 import { invalidType } from "@ringway/linux";
 import { RingwayError } from "./errors.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./files/paths.ts";
@@ -34,8 +42,8 @@ export function explainBody(target: ExplainTarget): { protocol: number; body: Ui
       throw new RingwayError("EINVAL", `a listener needs a literal address, not ${JSON.stringify(host)}`);
     }
     const port = portNumber(target.listen.port, "listen.port");
-    const inet = { family: address.length === 4 ? 4 : 6, port, address } as const;
-    return { protocol: Protocol.TCP_LISTEN, body: ListenRequest.encode({ backlog: 0, address: inet }) };
+    const body = ListenRequest.encode({ backlog: 0, address: inet(address, port) });
+    return { protocol: Protocol.TCP_LISTEN, body };
   }
   if ("open" in target) {
     const open = { flags: fileFlags(target.flags ?? "r"), mode: 0o666, path: guestPath(target.open, "open") };

@@ -1,6 +1,8 @@
 // The oracle of the matcher: what docs/policy.md says, rule by rule, in order.
 
 import { Errno } from "@ringway/control";
+import { normalizeName } from "../src/policy/names.ts";
+import { insideNat64 } from "../src/policy/nat64.ts";
 import {
   type Address,
   contains,
@@ -8,9 +10,7 @@ import {
   type Network,
   networkFrom,
   parseAddress,
-} from "../src/policy/addresses.ts";
-import { normalizeName } from "../src/policy/names.ts";
-import { insideNat64 } from "../src/policy/nat64.ts";
+} from "../src/policy/networks.ts";
 import { splitPath } from "../src/policy/paths.ts";
 import { isPort } from "../src/policy/ports.ts";
 import { isUnspecified, notPublic } from "../src/policy/special.ts";

@@ -1,17 +1,17 @@
 import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { canonicalAddress } from "@ringway/control";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { insideNat64, nat64Prefixes } from "../src/policy/nat64.ts";
 import {
   type Address,
-  canonicalAddress,
   contains,
   formatAddress,
   networkFrom,
   networkOf,
   parseAddress,
   parseNetwork,
-} from "../src/policy/addresses.ts";
-import { insideNat64, nat64Prefixes } from "../src/policy/nat64.ts";
+} from "../src/policy/networks.ts";
 import { notPublic } from "../src/policy/special.ts";
 import { NO_SURROUNDINGS } from "../src/policy/surroundings.ts";
 

@@ -2,7 +2,6 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatAddress, networkFrom, networkOf, parseAddress } from "../src/policy/addresses.ts";
 import { type CompiledPolicy, compilePolicy } from "../src/policy/compiled/compile.ts";
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../src/policy/defaults.ts";
 import {
@@ -12,6 +11,7 @@ import {
   type Policy,
   PolicyMatcher,
 } from "../src/policy/index.ts";
+import { formatAddress, networkFrom, networkOf, parseAddress } from "../src/policy/networks.ts";
 import type { Surroundings } from "../src/policy/surroundings.ts";
 import { NaiveMatcher } from "./naive-matcher.ts";
 

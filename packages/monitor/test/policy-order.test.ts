@@ -2,8 +2,8 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { contains, type Network, networkFrom, networkOf, parseAddress } from "../src/policy/addresses.ts";
 import { type ConnectRule, formatProblem, PolicyError, parsePolicy } from "../src/policy/index.ts";
+import { contains, type Network, networkFrom, networkOf, parseAddress } from "../src/policy/networks.ts";
 import { checkOrder, type OrderedRule, type RuleTarget } from "../src/policy/order.ts";
 import { NaiveMatcher } from "./naive-matcher.ts";
 

@@ -1,8 +1,8 @@
 // Whether an address is this host's, also where the routing tables cannot be asked (a filter of system calls, no descriptor left).
 
 import { expect, test } from "vitest";
-import { parseAddress } from "../src/policy/addresses.ts";
 import { HostSurroundings } from "../src/policy/host-surroundings.ts";
+import { parseAddress } from "../src/policy/networks.ts";
 
 const HERE = ["127.0.0.1", "127.1.2.3", "::1"];
 const ELSEWHERE = ["192.0.2.1", "8.8.8.8", "2001:db8::1"];

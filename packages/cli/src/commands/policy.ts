@@ -1,8 +1,8 @@
 // ringway policy: what a file says, without a monitor. Decisions come from the matcher that the monitor itself asks.
 
+import { canonicalAddress, splitHostPort } from "@ringway/control";
 import { errnoName } from "@ringway/linux";
 import {
-  canonicalAddress,
   type Decision,
   formatProblem,
   HostSurroundings,
@@ -186,8 +186,8 @@ async function lookUp(
 
 /** "example.com:443", "192.0.2.1:80" or "[2001:db8::1]:80". The policy itself judges host and port. */
 function parseEndpoint(what: What, text: string): { host: string; port: number } {
-  const match = /^(?:\[([^[\]]*)\]|([^:[\]]+)):(\d{1,9})$/.exec(text);
-  if (match !== null) return { host: match[1] ?? match[2]!, port: Number(match[3]) };
+  const { host, port } = splitHostPort(text) ?? {};
+  if (host !== undefined && port !== undefined) return { host, port };
   const expected =
     what === "connect"
       ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443"

@@ -1,6 +1,6 @@
 // What net.createServer() and server.listen() take, and what it means here.
 
-import { type Incoming, ListenRequest, parseIp } from "@ringway/control";
+import { type Incoming, inet, ListenRequest, parseIp } from "@ringway/control";
 import { invalidType, invalidValue } from "@ringway/linux";
 import { type ErrorContext, unsupported } from "../errors.ts";
 import { socketAddress } from "./socket.ts";
@@ -82,8 +82,7 @@ export function listenOpen(
   const address = parseIp(host === "localhost" ? "127.0.0.1" : host);
   if (address === undefined) return { context, signal, body: undefined };
   const backlog = Math.min(Math.trunc(Number(options.backlog) || Number(second) || 511), 0xffff);
-  const inet = { family: address.length === 4 ? 4 : 6, port, address } as const;
-  return { context, signal, body: ListenRequest.encode({ backlog, address: inet }) };
+  return { context, signal, body: ListenRequest.encode({ backlog, address: inet(address, port) }) };
 }
 
 /** Forms of listen() that a guest has not. */

@@ -1,6 +1,6 @@
 // hosts(5): each line an address, then the names that it has; "#" begins a comment. A name may stand on several lines.
 
-import { canonicalAddress } from "../policy/addresses.ts";
+import { canonicalAddress } from "@ringway/control";
 import { normalizeName } from "../policy/names.ts";
 
 /** Names as the policy writes them, with their addresses in the order of the lines, each once. */

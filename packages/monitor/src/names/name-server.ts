@@ -6,7 +6,7 @@
 // that it has a reason to collect them.
 
 import { Resolver } from "node:dns/promises";
-import { isIP } from "node:net";
+import { formatHostPort, parseIp, splitHostPort } from "@ringway/control";
 import { Deadline } from "@ringway/linux";
 import { isPort } from "../policy/ports.ts";
 import { quoted } from "../policy/text.ts";
@@ -38,15 +38,13 @@ export class NameServer {
 
   /** `address`, `address:port` or `[address]:port`. Throws NameServerError. */
   constructor(text: string) {
-    const match = /^(?:\[([^[\]]+)\]|([0-9.]+))(?::([0-9]{1,5}))?$/.exec(text);
-    const address = match?.[1] ?? match?.[2] ?? text;
-    const port = Number(match?.[3] ?? 53);
+    const { host = text, port = 53 } = splitHostPort(text) ?? {};
     // Checked in full here: Node aborts the process for some of what is none (port 0), and drops a zone.
-    if (isIP(address) === 0 || address.includes("%") || !isPort(port, 1)) {
+    if (parseIp(host) === undefined || !isPort(port, 1)) {
       const forms = "192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353";
       throw new NameServerError(`expected a name server such as ${forms}; found ${quoted(text)}`);
     }
-    this.#address = isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+    this.#address = formatHostPort(host, port);
   }
 
   /**

@@ -11,9 +11,9 @@
 // it. A name server may lie here as anywhere: prefixes make nothing public (policy/special.ts), they make more be
 // refused.
 
-import { isIPv6 } from "node:net";
-import { parseAddress } from "../policy/addresses.ts";
+import { parseIp } from "@ringway/control";
 import { NAT64_NAME, nat64Prefixes } from "../policy/nat64.ts";
+import { parseAddress } from "../policy/networks.ts";
 import { isAbsence, type NameServer, type TimedAddress } from "./name-server.ts";
 
 export interface Nat64Listener {
@@ -49,7 +49,7 @@ export class Nat64Discovery {
 
   /** Resolves when these addresses may be told, or `signal` says that nobody wants them. */
   async before(addresses: readonly string[], signal: AbortSignal): Promise<void> {
-    if (!addresses.some(isIPv6)) return;
+    if (!addresses.some((address) => parseIp(address)?.length === 16)) return;
     while (!this.#listener.signal.aborted && !signal.aborted) {
       if (performance.now() >= this.#untilMs) this.#begin(RETRY_S);
       if (this.#isKnown || this.#asking === undefined) return;

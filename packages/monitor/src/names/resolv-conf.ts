@@ -1,7 +1,7 @@
 // resolv.conf(5), as far as it says whom to ask and how long. `search` and `domain` have no effect: the name that the policy
 // judged is the name that is looked up, and no other.
 
-import { isIP } from "node:net";
+import { parseIp } from "@ringway/control";
 
 export interface ResolvConf {
   /** Name servers, each `address` or `address:port` (`[address]:port`), in the order in which they are asked. */
@@ -28,8 +28,7 @@ export function parseResolvConf(text: string): ResolvConf {
     if (keyword === "nameserver") {
       // One with a zone (fe80::1%eth0) is left out: Node has no way to name it to c-ares.
       const address = values[0] ?? "";
-      if (isIP(address) !== 0 && !address.includes("%") && servers.length < SERVERS_MAX)
-        servers.push(address);
+      if (parseIp(address) !== undefined && servers.length < SERVERS_MAX) servers.push(address);
     }
     if (keyword !== "options") continue;
     for (const option of values) {

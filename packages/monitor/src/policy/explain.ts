@@ -6,12 +6,11 @@ import {
   formatIp,
   ListenRequest,
   Protocol,
-  parseIp,
+  parseInet,
   protocolName,
   type Verdict,
 } from "@ringway/control";
 import { requireEmpty } from "../relays/empty-body.ts";
-import { canonicalAddress } from "./addresses.ts";
 import type { PolicyMatcher } from "./matcher.ts";
 import type { OwnPorts } from "./own-ports.ts";
 
@@ -29,10 +28,9 @@ export function explain(
       return { allowed: true, rule: "", reason: `${protocolName(protocol)} streams are always allowed` };
     case Protocol.TCP_CONNECT: {
       const { host, port } = ConnectRequest.decode(body);
-      const address = parseIp(canonicalAddress(host) ?? "");
-      if (address === undefined) return matcher.connectName(host, port);
-      const family = address.length === 4 ? 4 : 6;
-      return ownPorts.judge(matcher.connectAddress(host, port), { family, address, port });
+      const literal = parseInet(host, port);
+      if (literal === undefined) return matcher.connectName(host, port);
+      return ownPorts.judge(matcher.connectAddress(host, port), literal);
     }
     case Protocol.TCP_LISTEN: {
       const { address } = ListenRequest.decode(body);

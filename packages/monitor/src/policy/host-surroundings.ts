@@ -5,7 +5,7 @@
 // networks routed to this host. One question costs two system calls, for an address that a name led to and that no rule has.
 
 import { bind, closeFd, Errno, Routes, tcpSocket } from "@ringway/linux";
-import { type Address, addressBytes, type Network, networkFrom } from "./addresses.ts";
+import { type Address, addressBytes, type Network, networkFrom } from "./networks.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 export class HostSurroundings implements Surroundings, Disposable {

@@ -1,4 +1,3 @@
-export { canonicalAddress } from "./addresses.ts";
 export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { PolicyMatcher } from "./matcher.ts";

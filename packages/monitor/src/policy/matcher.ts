@@ -8,15 +8,14 @@
 //   2. connectResolved, for each address it resolved to: rules with a network, in order, and the allowing rule's own
 //      resolvesTo in its place; what none decides must be a public address.
 // So neither DNS rebinding nor a private address behind a public name gets through. The address given to connect()
-// must be the one that phase 2 allowed (canonicalAddress).
+// must be the one that phase 2 allowed (parseInet).
 //
 // An IPv6 address that NAT64 takes for an IPv4 address is both: a rule that denies the one inside denies it, and it is public where both
 // are. A rule that allows the one inside allows nothing: where a translator's 10.0.0.1 is, no policy of this host's can say.
 //
 // The name `localhost` is what its addresses are: where no rule has a pattern for it, a guest that may connect to 127.0.0.1 or ::1 may ask for
 // them by that name. Each address is judged as if the guest had asked for it, so the name opens nothing.
-import { Errno } from "@ringway/control";
-import { type Address, formatAddress, parseAddress } from "./addresses.ts";
+import { Errno, formatHostPort } from "@ringway/control";
 import {
   type CompiledPolicy,
   compilePolicy,
@@ -29,6 +28,7 @@ import { entryForName } from "./compiled/name-table.ts";
 import { entryForAddress } from "./compiled/prefix-tree.ts";
 import { normalizeName } from "./names.ts";
 import { insideNat64 } from "./nat64.ts";
+import { type Address, formatAddress, parseAddress } from "./networks.ts";
 import { splitPath } from "./paths.ts";
 import { isPort } from "./ports.ts";
 import { isUnspecified, notPublic } from "./special.ts";
@@ -212,8 +212,7 @@ export class PolicyMatcher {
 }
 
 function endpoint(address: Address, port: number): string {
-  const text = formatAddress(address);
-  return address.family === 4 ? `${text}:${port}` : `[${text}]:${port}`;
+  return formatHostPort(formatAddress(address), port);
 }
 
 function byRule({ rule, allows, matched }: Entry, asked: string, how = matched): Decision {

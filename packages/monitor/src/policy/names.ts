@@ -2,7 +2,7 @@
 // labels of 1 to 63, at most 253 in all (RFC 1035, RFC 1123). Internationalized names come as their A-labels (xn--).
 // A name never looks like an address: getaddrinfo takes 127.1, 2130706433 and 0x7f.1 for IPv4 addresses, so a name
 // whose last label is a number, decimal or hexadecimal, is refused (the URL standard has the same rule).
-import { parseAddress } from "./addresses.ts";
+import { parseIp } from "@ringway/control";
 import { quoted } from "./text.ts";
 
 export type NameResult = { readonly name: string } | { readonly problem: string };
@@ -15,7 +15,7 @@ const NUMBER = /^(?:[0-9]+|0x[0-9a-f]*)$/;
 /** Lower-case, without the trailing dot. */
 export function normalizeName(text: string): NameResult {
   if (text === "") return { problem: "the name is empty" };
-  if (parseAddress(text) !== undefined) return { problem: `${quoted(text)} is an address, not a name` };
+  if (parseIp(text) !== undefined) return { problem: `${quoted(text)} is an address, not a name` };
   const bare = text.endsWith(".") ? text.slice(0, -1) : text;
   if (bare.length > NAME_LENGTH_MAX) {
     return { problem: `a name of ${bare.length} characters is longer than ${NAME_LENGTH_MAX}` };

@@ -6,7 +6,7 @@
 // 64:ff9b::/96 is everybody's, and nothing but a translator is behind it. A network may have prefixes of its own, which it tells by the
 // addresses of ipv4only.arpa (RFC 7050).
 
-import { type Address, addressBytes, contains, type Network, networkFrom, networkOf } from "./addresses.ts";
+import { type Address, addressBytes, contains, type Network, networkFrom, networkOf } from "./networks.ts";
 
 export const WELL_KNOWN_NAT64: Network = networkFrom("64:ff9b::/96");
 

@@ -9,7 +9,6 @@
 // Found is what one earlier pattern or network has whole, not what several make up together. Each target costs a look at what lies above
 // it (earlier.ts), so 20,000 rules are judged in little more than the time that they take to be read.
 
-import { contains, networkFrom, parseAddress } from "./addresses.ts";
 import {
   areTaken,
   type Cover,
@@ -19,6 +18,7 @@ import {
   firstDecider,
   type Target,
 } from "./earlier.ts";
+import { contains, networkFrom, parseAddress } from "./networks.ts";
 import { joined } from "./port-cover.ts";
 import { formatPath } from "./schema.ts";
 import type { Path } from "./source.ts";

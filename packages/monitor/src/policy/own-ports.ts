@@ -4,8 +4,7 @@
 // Which they are is told: process.debugPort always, where SIGUSR1 or inspector.open() would open the debugger; what the program names.
 // Whether an address is this host's, the kernel is asked (host-surroundings.ts).
 
-import { Errno, formatIp } from "@ringway/control";
-import type { InetAddress } from "@ringway/linux";
+import { type Endpoint, Errno, formatEndpoint } from "@ringway/control";
 import type { HostSurroundings } from "./host-surroundings.ts";
 import type { Decision } from "./types.ts";
 
@@ -23,11 +22,10 @@ export class OwnPorts {
   }
 
   /** What the policy decided of connecting to `to`, unless it is one of these. */
-  judge(decision: Decision, to: InetAddress): Decision {
+  judge(decision: Decision, to: Endpoint): Decision {
     if (!decision.allowed || !this.#ports.has(to.port) || !this.#surroundings.isHere(to.address))
       return decision;
-    const where = to.family === 4 ? formatIp(to.address) : `[${formatIp(to.address)}]`;
-    const reason = `connect to ${where}:${to.port}: the port is the monitor's own, which no guest may reach`;
+    const reason = `connect to ${formatEndpoint(to)}: the port is the monitor's own, which no guest may reach`;
     return { allowed: false, rule: "monitor", reason, errno: Errno.EACCES };
   }
 }

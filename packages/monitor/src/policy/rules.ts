@@ -1,10 +1,10 @@
 // Rules to connect and to listen, from the file's values (build.ts): what each names, in canonical form, and where that stands.
 
-import { isIP } from "node:net";
-import { parseNetwork } from "./addresses.ts";
+import { parseIp } from "@ringway/control";
 import type { BuildContext } from "./build.ts";
 import { ALL_PORTS } from "./defaults.ts";
 import { normalizePattern } from "./names.ts";
+import { parseNetwork } from "./networks.ts";
 import type { OrderedRule, RuleTarget } from "./order.ts";
 import { parsePorts } from "./ports.ts";
 import type { Path } from "./source.ts";
@@ -87,7 +87,7 @@ function parseTarget(text: string): Target {
   if (text.includes("://"))
     return { problem: `${quoted(text)} is a URL: give its host, and its port in ports` };
   if (/^[^:]+:[0-9]+$/.test(text)) return { problem: `${quoted(text)} has a port: give it in ports` };
-  if (text.includes("/") || text.includes(":") || text.includes("%") || isIP(text) !== 0) {
+  if (text.includes("/") || text.includes(":") || text.includes("%") || parseIp(text) !== undefined) {
     const result = parseNetwork(text);
     return "problem" in result ? result : { text: result.network.text, network: result.network };
   }

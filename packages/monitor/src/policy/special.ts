@@ -12,8 +12,9 @@
 // NAT64 goes by the address inside, for the well-known prefix. It alone makes an address public that the registries would not: what it
 // stands for is fixed, and nobody can say otherwise. A prefix that was found, which some name server has told, and the local one of
 // RFC 8215, whose layout is told by nobody, do not: an address below a prefix that was found must be public by itself, and inside.
-import { type Address, contains, formatAddress, type Network, networkFrom } from "./addresses.ts";
+
 import { insideNat64, WELL_KNOWN_NAT64 } from "./nat64.ts";
+import { type Address, contains, formatAddress, type Network, networkFrom } from "./networks.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const SPECIAL: readonly (readonly [network: string, what: string])[] = [

@@ -11,10 +11,11 @@
 import {
   ConnectReply,
   ConnectRequest,
-  formatIp,
+  formatEndpoint,
+  formatHostPort,
   type InetAddress,
   Protocol,
-  parseIp,
+  parseInet,
   type Refusal,
 } from "@ringway/control";
 import {
@@ -35,7 +36,6 @@ import {
 import { guestGaveUp, type Relay, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
 import { Counter } from "../observe/counters.ts";
-import { canonicalAddress } from "../policy/addresses.ts";
 import { type Denial, denial, refusal } from "../policy/refusal.ts";
 import type { Decision, Denied } from "../policy/types.ts";
 import type { EventSource } from "../reactor/reactor.ts";
@@ -116,11 +116,11 @@ class TcpConnectRelay implements Relay {
     const { matcher } = guest.policy;
     const { ownPorts } = guest.host;
     // As the policy reads it: an IPv4-mapped address is the IPv4 address.
-    const literal = parseIp(canonicalAddress(this.#host) ?? "");
+    const literal = parseInet(this.#host, this.#port);
     const decision: Decision & { readonly ruleIndex?: number; readonly name?: string } =
       literal === undefined
         ? matcher.connectName(this.#host, this.#port)
-        : ownPorts.judge(matcher.connectAddress(this.#host, this.#port), address(literal, this.#port));
+        : ownPorts.judge(matcher.connectAddress(this.#host, this.#port), literal);
     if (!decision.allowed) {
       this.#refuse(this.#denial(decision));
       return;
@@ -131,7 +131,7 @@ class TcpConnectRelay implements Relay {
       this.#stream.perform(() => this.#refuse(refusal(Errno.ETIMEDOUT, reason)));
     });
     if (literal !== undefined) {
-      this.#waiting = [address(literal, this.#port)];
+      this.#waiting = [literal];
       this.#attemptNext();
       return;
     }
@@ -164,7 +164,7 @@ class TcpConnectRelay implements Relay {
   }
 
   #what(): string {
-    return this.#host.includes(":") ? `[${this.#host}]:${this.#port}` : `${this.#host}:${this.#port}`;
+    return formatHostPort(this.#host, this.#port);
   }
 
   #resolved(name: string, ruleIndex: number, { addresses, errno, ended }: Answer): void {
@@ -190,8 +190,7 @@ class TcpConnectRelay implements Relay {
     const { matcher } = policy;
     const allowed: InetAddress[] = [];
     for (const text of addresses) {
-      const bytes = parseIp(canonicalAddress(text) ?? "");
-      const to = bytes && address(bytes, this.#port);
+      const to = parseInet(text, this.#port);
       const named = matcher.connectResolved(name, ruleIndex, text, this.#port);
       const decision = to === undefined ? named : host.ownPorts.judge(named, to);
       if (!decision.allowed) this.#deniedAddress ??= decision;
@@ -269,8 +268,7 @@ class TcpConnectRelay implements Relay {
   }
 
   #note(errno: number, to: InetAddress): void {
-    const where = to.family === 4 ? formatIp(to.address) : `[${formatIp(to.address)}]`;
-    this.#failure = refusal(errno, `connect to ${where}:${to.port}: ${errnoMessage(errno)}`);
+    this.#failure = refusal(errno, `connect to ${formatEndpoint(to)}: ${errnoMessage(errno)}`);
   }
 
   #connected(attempt: Attempt, reset: boolean): void {
@@ -313,10 +311,6 @@ class TcpConnectRelay implements Relay {
 
 /** Made as one of a guest's descriptors. */
 const SOCKETS = { 4: () => tcpSocket(4), 6: () => tcpSocket(6) } as const;
-
-function address(bytes: Uint8Array, port: number): InetAddress {
-  return { family: bytes.length === 4 ? 4 : 6, port, address: bytes };
-}
 
 /** IPv6, IPv4, IPv6, ... each in the order of the resolver (RFC 8305, section 4). */
 function interleave(addresses: readonly InetAddress[]): InetAddress[] {

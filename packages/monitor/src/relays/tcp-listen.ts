@@ -9,6 +9,7 @@ import {
   ErrorReply,
   type FrameReader,
   type FrameWriter,
+  formatEndpoint,
   formatIp,
   Incoming,
   type InetAddress,
@@ -56,9 +57,8 @@ const BACKLOG_MAX = 4096;
 export function openTcpListen(stream: Stream, requestId: number, body: Uint8Array): void {
   const { address, backlog } = ListenRequest.decode(body);
   const { guest } = stream;
-  const text = formatIp(address.address);
-  const what = address.family === 4 ? `${text}:${address.port}` : `[${text}]:${address.port}`;
-  const decision = guest.policy.matcher.listen(text, address.port);
+  const what = formatEndpoint(address);
+  const decision = guest.policy.matcher.listen(formatIp(address.address), address.port);
   if (!decision.allowed) {
     stream.refuse(requestId, denial(guest, Protocol.TCP_LISTEN, what, decision));
     return;

@@ -7,8 +7,8 @@
 //             words: rule | text's start | text's length
 //   rule    words: 1 for allow, 0 for deny | id's start | id's length | of resolvesTo: entries | IPv4 root | IPv6 root
 
-import { networkFrom } from "../addresses.ts";
 import { ALL_PORTS } from "../defaults.ts";
+import { networkFrom } from "../networks.ts";
 import type { ConnectRule, ListenRule, Policy, PortRange } from "../types.ts";
 import { type NameTable, writeNameTable } from "./name-table.ts";
 import type { PortEntry } from "./port-map.ts";

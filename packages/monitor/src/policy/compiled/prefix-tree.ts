@@ -2,7 +2,7 @@
 //
 //   node words: 4 words of the prefix (IPv4: the first) | bits of the prefix | port map, or NONE | child for bit 0 | for bit 1
 
-import type { Address, Network } from "../addresses.ts";
+import type { Address, Network } from "../networks.ts";
 import { lower } from "./name-table.ts";
 import { bitAt, type NetworkNode, NetworkTree } from "./network-tree.ts";
 import { entryForPort, type PortEntry, writePortMap } from "./port-map.ts";
