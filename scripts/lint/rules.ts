@@ -161,7 +161,7 @@ const foldersOf = (files: Files): string[] =>
   [...files.keys()].flatMap((path) => path.match(/^packages\/([^/]+)\/package\.json$/)?.[1] ?? []);
 
 /** Folders of packages/ by the names of the packages. */
-function packageFolders(files: Files): Map<string, string> {
+export function packageFolders(files: Files): Map<string, string> {
   return new Map(foldersOf(files).map((folder) => [manifest(folder, files).name, folder]));
 }
 
