@@ -1,5 +1,5 @@
-// Is the JSON of `ringway bench --json`, or of `ringway bench --vm --json`, whole? Every figure there, finite and positive. Judges no
-// speed: machines differ.
+// Is the JSON of `ringway bench --json`, or of `ringway bench --vm --json`, whole? Every figure there, finite and
+// positive. Judges no speed: machines differ.
 import { readFileSync } from "node:fs";
 
 const RATIOS = [

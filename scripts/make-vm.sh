@@ -1,7 +1,7 @@
 #!/bin/sh
-# A Debian machine for `ringway vm`, from Debian's packages: root's console on the serial line, and in it the agent, which starts with
-# the machine, and to which shells, services and apt are set up. Root, with mmdebstrap and e2fsprogs; packages come from where this
-# machine's apt has them.
+# A Debian machine for `ringway vm`, from Debian's packages: root's console on the serial line, and in it the agent,
+# which starts with the machine, and to which shells, services and apt are set up. Root, with mmdebstrap and e2fsprogs;
+# packages come from where this machine's apt has them.
 #
 #   scripts/make-vm.sh FOLDER [PACKAGE...]     makes FOLDER/disk.img, FOLDER/kernel and FOLDER/initrd
 #
@@ -23,8 +23,8 @@ trap 'rm -rf "$work"' EXIT
 
 make -s -C "$here/native" agent
 mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" --skip=output/dev \
-  "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$work/root" $(ls /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
-  /etc/apt/sources.list.d/*.sources 2>/dev/null)
+  "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$work/root" \
+  $(ls /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null)
 
 cd "$work/root"
 install -m 755 "$here/native/build/ringway-agent" usr/local/bin/ringway-agent
@@ -44,7 +44,8 @@ WantedBy=multi-user.target
 END
 ln -s ../ringway-agent.service etc/systemd/system/multi-user.target.wants/
 # Shells and services; apt under sudo as well, which keeps no variables.
-proxies='http_proxy=http://127.0.0.1:3128 https_proxy=http://127.0.0.1:3128 no_proxy=localhost,127.0.0.1,::1 NODE_USE_ENV_PROXY=1'
+proxy=http://127.0.0.1:3128
+proxies="http_proxy=$proxy https_proxy=$proxy no_proxy=localhost,127.0.0.1,::1 NODE_USE_ENV_PROXY=1"
 for each in $proxies; do echo "$each" >> etc/environment; done
 mkdir -p etc/systemd/system.conf.d
 printf '[Manager]\nDefaultEnvironment=%s\n' "$proxies" > etc/systemd/system.conf.d/ringway.conf

@@ -1,5 +1,6 @@
-// Runs tests with another version of Node: `node scripts/test-node.mjs 26 packages/linux test/files`, all of them without names of
-// folders. Node comes from npm, pinned here, and stays in $RINGWAY_CACHE, or `ringway` in $XDG_CACHE_HOME or ~/.cache.
+// Runs tests with another version of Node: `node scripts/test-node.mjs 26 packages/linux test/files`, all of them
+// without names of folders. Node comes from npm, pinned here, and stays in $RINGWAY_CACHE, or `ringway` in
+// $XDG_CACHE_HOME or ~/.cache.
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";

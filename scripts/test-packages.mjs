@@ -1,5 +1,5 @@
-// Packs the packages, installs them outside of the repository and uses them there. Arguments go to vitest. RINGWAY_TEST_JSON names a
-// file for a report.
+// Packs the packages, installs them outside of the repository and uses them there. Arguments go to vitest.
+// RINGWAY_TEST_JSON names a file for a report.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

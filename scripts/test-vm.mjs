@@ -1,4 +1,5 @@
-// Runs the tests in virtual machines. Arguments go to vitest: `npm run test:vm -- busybox`. RINGWAY_TEST_JSON names a file for a report.
+// Runs the tests in virtual machines. Arguments go to vitest: `npm run test:vm -- busybox`. RINGWAY_TEST_JSON names a
+// file for a report.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { installPackages } from "./vm-packages.mjs";

@@ -1,5 +1,5 @@
-// What the tests in virtual machines need of the system, installed where it is missing. The guests' own parts are downloaded and
-// unpacked below the cache, and never installed: test/vm/images.
+// What the tests in virtual machines need of the system, installed where it is missing. The guests' own parts are
+// downloaded and unpacked below the cache, and never installed: test/vm/images.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";

@@ -1,6 +1,6 @@
-// The API report: what each published package exports, as text in docs/api/. A change of it is a change for those who import
-// the package, and this shows it in review. From the declarations that tsc writes: their text without comments and without
-// what is private, sorted by name.
+// The API report: what each published package exports, as text in docs/api/. A change of it is a change for those who
+// import the package, and this shows it in review. From the declarations that tsc writes: their text without comments
+// and without what is private, sorted by name.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join, posix } from "node:path";
@@ -47,7 +47,7 @@ Written by \`npm run api\`. A change here is a change for those who import the p
 
 const HIDDEN = "Named above, and not exported:\n";
 
-// ── Modules ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Modules ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 class Modules {
   readonly #modules = new Map<string, Module>();
@@ -179,7 +179,7 @@ function namesIn({ nodes }: Declaration): Set<string> {
   return names;
 }
 
-// ── Text ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Text ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function print(
   meanings: ReadonlyMap<string, Meaning>,
@@ -207,7 +207,7 @@ function textOf(node: Node, text: string): string[] {
     .filter((line) => line.trim() !== "" && !/^\s+(?:#private;|private (?!constructor))/.test(line));
 }
 
-// ── Comparing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Comparing ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The first place where a report differs from the one that is committed; empty where they are the same. */
 export function firstDifference(file: string, report: string): string[] {

@@ -13,16 +13,20 @@ export function longLines(files: Files): string[] {
   const found: string[] = [];
   for (const [path, text] of files) {
     if (!READ_BY_PEOPLE.test(path) || GENERATED.test(path)) continue;
+    const markdown = path.endsWith(".md");
+    let printed = false;
     for (const [i, line] of text.split("\n").entries()) {
-      if (line.length <= COLUMNS) continue;
-      const columns = [...(path.endsWith(".md") ? withoutWhatCannotBreak(line) : line)].length;
+      // Blocks of text are what a program prints.
+      if (markdown && line.startsWith("```")) printed = line === "```text";
+      if (line.length <= COLUMNS || printed) continue;
+      const columns = [...(markdown ? withoutWhatCannotBreak(line) : line)].length;
       if (columns > COLUMNS) found.push(`${path}:${i + 1}: ${columns} columns`);
     }
   }
   return found;
 }
 
-/** Markdown has one line for each row of a table, and breaks no link's target. */
+/** Markdown has one line for each row of a table, and does not break the target of a link. */
 function withoutWhatCannotBreak(line: string): string {
   return line.startsWith("|") ? "" : line.replaceAll(/\]\([^)]*\)|https?:\/\/\S+/g, "");
 }

@@ -1,8 +1,8 @@
 // Who imports whom: the graph that rules.ts judges and docs/architecture.md draws.
 //
-// A node is a source file of a package, or a module in C: NAME.c and NAME.h together. An edge is an import of any kind (of
-// types, on demand, again as an export, `import("x").T`), or an #include. What is imported by name is a node of its own:
-// "@ringway/linux", "koffi", "node:net".
+// A node is a source file of a package, or a module in C: NAME.c and NAME.h together. An edge is an import of any kind
+// (of types, on demand, again as an export, `import("x").T`), or an #include. What is imported by name is a node of its
+// own: "@ringway/linux", "koffi", "node:net".
 
 import { posix } from "node:path";
 import { parseSync, Visitor } from "oxc-parser";
@@ -102,7 +102,7 @@ function distinct(edges: readonly Edge[]): Edge[] {
   return [...new Map(edges.map((edge) => [`${edge.from} ${edge.to} ${edge.onDemand}`, edge])).values()];
 }
 
-// ── Walks ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Walks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export function neighbours(edges: readonly Edge[]): Map<string, string[]> {
   const next = new Map<string, string[]>();

@@ -1,5 +1,6 @@
-// What Biome and tsc do not check, for `npm run lint`: the rules of the house (rules.ts), the length of lines (columns.ts) and
-// the API reports (api.ts), which `--update` writes. After `tsc -b`: the reports are made from what it writes.
+// What Biome and tsc do not check, for `npm run lint`: the rules of the house (rules.ts), the length of lines
+// (columns.ts) and the API reports (api.ts), which `--update` writes. After `tsc -b`: the reports are made from what it
+// writes.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

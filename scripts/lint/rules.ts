@@ -1,5 +1,5 @@
-// The rules of the house: what may know what. Each is a sentence of docs/architecture.md, and test/lint/rules.test.ts breaks
-// each once in the sources as they are.
+// The rules of the house: what may know what. Each is a sentence of docs/architecture.md, and test/lint/rules.test.ts
+// breaks each once in the sources as they are.
 
 import type { Files } from "./files.ts";
 import { circles, type Edge, type Graph, neighbours, wayTo } from "./graph.ts";
@@ -70,7 +70,7 @@ export const RULES: readonly Rule[] = [
   },
   {
     name: "native-one-way",
-    why: "the library knows no operating system, POSIX no agent; native/ and packages/ share PROTOCOL.md and the vectors alone",
+    why: "the library knows no system, POSIX no agent; native/ shares PROTOCOL.md and vectors with packages/, no code",
     check: ({ edges }) =>
       edges.flatMap((edge) => {
         const from = partOf(edge.from, "native");
@@ -123,7 +123,7 @@ export const RULES: readonly Rule[] = [
   },
 ];
 
-// ── Places ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Places ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** "monitor" of packages/monitor/src/x.ts. */
 function partOf(path: string, top: "packages" | "native"): string | undefined {
@@ -145,7 +145,7 @@ function waysFrom({ nodes, edges }: Graph, folder: string, forbidden: (node: str
   });
 }
 
-// ── Manifests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Manifests ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 interface Manifest {
   readonly name: string;
