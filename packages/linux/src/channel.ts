@@ -4,7 +4,7 @@
 // Invariant: nothing here waits, as long as the descriptor is non-blocking: the guest's devices have no MSG_DONTWAIT.
 
 import { Errno } from "./errno.ts";
-import { write } from "./files.ts";
+import { write } from "./files/bytes.ts";
 import { scratch } from "./libc.ts";
 import { recv, send } from "./sockets.ts";
 

@@ -13,7 +13,12 @@ export * from "./epoll.ts";
 export { Errno, type ErrnoName, errnoName } from "./errno.ts";
 export * from "./errno-messages.ts";
 export * from "./eventfd.ts";
-export * from "./files.ts";
+export * from "./files/attributes.ts";
+export * from "./files/bytes.ts";
+export * from "./files/directory.ts";
+export * from "./files/names.ts";
+export * from "./files/open.ts";
+export * from "./files/stat.ts";
 export { type PathLike, type Scratch, scratch } from "./libc.ts";
 export {
   type Mapping,
@@ -33,3 +38,4 @@ export * from "./sockets.ts";
 export * from "./system-error.ts";
 export * from "./terminal.ts";
 export * from "./unix.ts";
+export * from "./unix-messages.ts";

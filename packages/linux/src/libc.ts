@@ -129,6 +129,17 @@ export function putPath(into: Scratch, path: PathLike): number {
   return into.bytes.indexOf(0) === length ? 0 : -Errno.EINVAL;
 }
 
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A name that a call has put into `bytes`. */
+export function pathFrom(bytes: Uint8Array, start: number, end: number): PathLike {
+  try {
+    return strictDecoder.decode(bytes.subarray(start, end));
+  } catch {
+    return bytes.slice(start, end);
+  }
+}
+
 /** Reads a little-endian u64 as a number; above 2^53 the nearest number. */
 export function u64At(view: DataView, offset: number): number {
   return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;

@@ -28,7 +28,7 @@
 
 import { closeFd } from "./descriptor.ts";
 import { Errno } from "./errno.ts";
-import { fstat } from "./files.ts";
+import { fstat } from "./files/stat.ts";
 import { addressOf, failure, libcCall, outcome, scratch, u64At, viewOf } from "./libc.ts";
 import {
   type Mapping,

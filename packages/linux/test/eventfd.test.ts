@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { write } from "../src/files.ts";
+import { write } from "../src/files/bytes.ts";
 import {
   closeFd,
   createEventfd,
