@@ -155,7 +155,7 @@ export function circles(edges: readonly Edge[]): string[][] {
 }
 
 /** All that `start` reaches and that reaches it. */
-export function knotOf(start: string, next: ReadonlyMap<string, readonly string[]>): string[] {
+function knotOf(start: string, next: ReadonlyMap<string, readonly string[]>): string[] {
   return [...reached(start, next)].filter((node) => reached(node, next).has(start));
 }
 

@@ -53,7 +53,7 @@ const FLAGS = [
   64,
 ] as const;
 
-export function somePath(random: Random, targets: Targets): string {
+function somePath(random: Random, targets: Targets): string {
   const name = random.pick(NAMES);
   switch (random.below(32)) {
     case 0:
@@ -90,7 +90,7 @@ export function somePath(random: Random, targets: Targets): string {
 }
 
 /** Sizes and offsets at the edges. */
-export function someSize(random: Random): number {
+function someSize(random: Random): number {
   return random.pick([
     0,
     1,
@@ -218,7 +218,7 @@ export function someControl(random: Random, targets: Targets, streams: boolean):
   }
 }
 
-export function someRing(random: Random): number {
+function someRing(random: Random): number {
   return random.pick([1, 4096, 4096, 8192, 65_536, 0, 2 ** 24, 2 ** 32 - 1]);
 }
 
@@ -356,14 +356,14 @@ export function wickedFrame(random: Random, original: Uint8Array): Uint8Array {
   return bytes;
 }
 
-export function u32s(...values: number[]): Uint8Array {
+function u32s(...values: number[]): Uint8Array {
   const bytes = new Uint8Array(4 * values.length);
   const view = new DataView(bytes.buffer);
   for (const [index, value] of values.entries()) view.setUint32(4 * index, value, true);
   return bytes;
 }
 
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+function concat(...parts: readonly Uint8Array[]): Uint8Array {
   const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {

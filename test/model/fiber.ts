@@ -43,7 +43,7 @@ function perform(access: Access): number {
 
 /** Objects that all copies of a program share. */
 const shared: WeakSet<object> = new WeakSet();
-export function share<T extends object>(object: T): T {
+function share<T extends object>(object: T): T {
   shared.add(object);
   return object;
 }

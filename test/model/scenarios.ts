@@ -163,7 +163,7 @@ export function oneWay(name: string, bounds: OneWay): Scenario {
 }
 
 /** The guest writes and reads, the host sends back: two rings, one stream's bit for both, in each direction. */
-export function echo(name: string, capacity: number, writer: WriterOptions): Scenario {
+function echo(name: string, capacity: number, writer: WriterOptions): Scenario {
   const build = (production: Production, mistake?: Mistake): System => {
     const region = new Region(production, [{ id: 1, capacity }], [1]);
     const caller = new Caller(
@@ -180,7 +180,7 @@ export function echo(name: string, capacity: number, writer: WriterOptions): Sce
 }
 
 /** Several streams of one byte each, over one pair of bells. */
-export function streams(name: string, ids: readonly number[], room: number, wakesOnce: boolean): Scenario {
+function streams(name: string, ids: readonly number[], room: number, wakesOnce: boolean): Scenario {
   const build = (production: Production, mistake?: Mistake): System => {
     const pipes = ids.map((id) => ({ id, capacity: 1 }));
     const region = new Region(production, pipes, ids);
@@ -235,7 +235,7 @@ export function bells(
 }
 
 /** Whole frames, as on the control pipe: want-data stands for good, want-space is a frame's size. */
-export function frames(name: string, capacity: number, total: number): Scenario {
+function frames(name: string, capacity: number, total: number): Scenario {
   const build = (production: Production, mistake?: Mistake): System => {
     const region = new Region(production, [{ id: 0, capacity }], [0]);
     const producer = region.producer(0, "toHost");

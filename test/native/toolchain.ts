@@ -59,7 +59,7 @@ export function make(...args: readonly string[]): void {
   if (status !== 0) throw new Error(`make ${args.join(" ")}:\n${stdout}${stderr}`);
 }
 
-export const SANITIZED: string = join(NATIVE, "build/sanitized");
+const SANITIZED: string = join(NATIVE, "build/sanitized");
 
 /** Builds everything with AddressSanitizer and UndefinedBehaviourSanitizer, or plainly where there are none. Returns the folder. */
 export function buildForTests(): string {

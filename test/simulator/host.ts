@@ -18,7 +18,7 @@ import { decodeScript, keyOf, NEVER, type Script } from "./content.ts";
 import { Receiving, Sending, Wrong } from "./ends.ts";
 import { Side, type Surroundings } from "./side.ts";
 
-export const LIMITS: HostLimits = { streams: 12, ringBytes: 16 * 1024 };
+const LIMITS: HostLimits = { streams: 12, ringBytes: 16 * 1024 };
 
 const LARGE_ENV: readonly string[] = ["A", "B", "C"].map((name) => `${name}=${"x".repeat(8000)}`);
 

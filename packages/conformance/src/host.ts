@@ -16,7 +16,7 @@ import { encode, type Fields, frameBytes, MESSAGES } from "./catalogue.ts";
 export const PAGE = 4096;
 export const Place = { BELL: 2, CONTROL: 7, HEAP: 16 } as const;
 export const CONTROL_TO_HOST: number = 16384;
-export const CONTROL_TO_GUEST: number = 8192;
+const CONTROL_TO_GUEST: number = 8192;
 
 /** Offsets of section 4.2. */
 export const Sb = {

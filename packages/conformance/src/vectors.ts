@@ -101,7 +101,7 @@ export function hexOf(text: string): string {
   return parts.join("");
 }
 
-export const VIOLATIONS = {
+const VIOLATIONS = {
   SUPERBLOCK: 1,
   RING_POSITION: 2,
   RING_FLAG: 3,

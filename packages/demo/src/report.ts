@@ -16,7 +16,7 @@ export function say(label: string, text: string): void {
   console.log(`  ${label.padEnd(LABEL_WIDTH)}${text}`);
 }
 
-export function formatBytes(bytes: number): string {
+function formatBytes(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(1)} KiB`;
   return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;

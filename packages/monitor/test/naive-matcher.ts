@@ -261,7 +261,7 @@ export function matchesPattern(pattern: string, name: string): boolean {
   return name.length >= pattern.length && name.endsWith(pattern.slice(1));
 }
 
-export function isPrefix(prefix: readonly string[], components: readonly string[]): boolean {
+function isPrefix(prefix: readonly string[], components: readonly string[]): boolean {
   return prefix.length <= components.length && prefix.every((component, i) => component === components[i]);
 }
 

@@ -12,7 +12,7 @@ import { join } from "node:path";
 const KEEP_MS: number = 3 * 24 * 3600_000;
 
 const { RINGWAY_CACHE, XDG_CACHE_HOME } = process.env;
-export const CACHE: string = join(
+const CACHE: string = join(
   RINGWAY_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "ringway"),
   "vm",
 );

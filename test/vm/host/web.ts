@@ -7,7 +7,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { pipeline } from "node:stream";
 import { KiB, MiB, pattern, sha256 } from "../../support/bytes.ts";
 
-export const BLOB: Buffer = pattern(16 * MiB, 3);
+const BLOB: Buffer = pattern(16 * MiB, 3);
 export const BLOB_SUM: string = sha256(BLOB);
 const PART_BYTES = 20 * KiB + 7;
 

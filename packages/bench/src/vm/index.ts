@@ -14,7 +14,7 @@ import { GUEST_BUSY_POLL_US, Medium, missingFor, type Ports, type Where } from "
 import { formatVmMarkdown, formatVmTerminal, type VmReport, vmJson } from "./report.ts";
 import { MEDIA, MEDIUM_TITLES, SERVERS, VM_ROWS, type VmRow } from "./rows.ts";
 
-export const VM_MARKERS: Markers = { begin: "<!-- bench-vm:begin -->", end: "<!-- bench-vm:end -->" };
+const VM_MARKERS: Markers = { begin: "<!-- bench-vm:begin -->", end: "<!-- bench-vm:end -->" };
 
 const FULL = { rounds: 7, seconds: 1, roundTrips: 1000, limitMs: 200_000 } as const;
 const QUICK = { rounds: 5, seconds: 0.25, roundTrips: 300, limitMs: 60_000 } as const;

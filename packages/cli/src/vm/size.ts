@@ -3,7 +3,7 @@
 import { formatSize, isVmMemorySize, parseSize } from "@ringway/monitor";
 
 /** Bytes of 64M, or of the policy's 64MiB: the same text goes to QEMU. Undefined for what is neither. */
-export function parseQemuSize(text: string): number | undefined {
+function parseQemuSize(text: string): number | undefined {
   return parseSize(text.replace(/^([0-9]+)([KMG])$/, "$1$2iB"));
 }
 

@@ -74,7 +74,7 @@ export function isNoRoom(error: unknown): boolean {
 }
 
 /** Pages of the region that a stream takes: its header's, and its rings'. */
-export function pagesOf({ toHostBytes, toGuestBytes }: Rings): number {
+function pagesOf({ toHostBytes, toGuestBytes }: Rings): number {
   return 1 + Math.ceil(toHostBytes / PAGE_BYTES) + Math.ceil(toGuestBytes / PAGE_BYTES);
 }
 

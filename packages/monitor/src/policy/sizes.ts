@@ -1,6 +1,6 @@
 export const KiB = 1024;
 export const MiB: number = 1024 * KiB;
-export const GiB: number = 1024 * MiB;
+const GiB: number = 1024 * MiB;
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, KiB, MiB, GiB };
 

@@ -23,7 +23,7 @@ import type { FromThread, ThreadOptions } from "./thread.ts";
 /** How long a file system may take to open the file. */
 const OPEN_MS = 5000;
 /** How long the end waits for what is to be written still. */
-export const FLUSH_MS = 2000;
+const FLUSH_MS = 2000;
 /** And then for the thread to come back from its system call. */
 const STOP_MS = 100;
 
