@@ -1,4 +1,4 @@
-// The API report: what each published package exports, as text in docs/api/. A change of it is a change for those who
+// The API report: what each published package exports, as text in etc/api/. A change of it is a change for those who
 // import the package, and this shows it in review. From the declarations that tsc writes: their text without comments
 // and without what is private, sorted by name.
 

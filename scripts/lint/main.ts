@@ -29,7 +29,7 @@ for (const { name, why, check } of RULES)
 if (!NOT_YET.has("columns")) fail(`longer than ${COLUMNS} columns:`, longLines(files));
 
 for (const folder of published(files)) {
-  const file = `docs/api/${folder}.md`;
+  const file = `etc/api/${folder}.md`;
   const report = apiReport(join(ROOT, "packages", folder));
   if (process.argv.includes("--update")) writeFileSync(join(ROOT, file), report);
   else if (!NOT_YET.has("api"))
