@@ -28,9 +28,11 @@ describe("ringway conformance", () => {
     expect(stdout).toMatch(/ 0 failed, 0 unsupported\n$/);
   });
 
-  test("exit 127 is unsupported, all of it, and no failure", async () => {
-    const { code, stdout } = await ringway("conformance", "--json", ...testee("absent.mjs"));
-    expect(code).toBe(0);
+  test("exit 127 is unsupported, all of it, and no failure; but nothing was checked, which one line says, and exit code 1", async () => {
+    const command = testee("absent.mjs");
+    const { code, stdout, stderr } = await ringway("conformance", "--json", ...command);
+    const line = `ringway: ${command.slice(1).join(" ")}: nothing was checked, all is unsupported\n`;
+    expect([code, stderr]).toEqual([1, line]);
     const report = JSON.parse(stdout) as Report;
     expect([report.passed, report.failed]).toEqual([0, 0]);
     expect(report.unsupported).toBeGreaterThan(500);
@@ -39,7 +41,7 @@ describe("ringway conformance", () => {
 
   test("a long report comes whole, also where its reader is slow", async () => {
     const command = [RINGWAY, "conformance", "--json", ...testee("absent.mjs")];
-    const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "ignore"] });
     const exited = once(child, "close");
     // Nobody reads until the pipe is full and the command would like to end.
     await sleep(1500);
@@ -47,9 +49,19 @@ describe("ringway conformance", () => {
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
     });
-    expect((await exited)[0]).toBe(0);
+    expect((await exited)[0]).toBe(1);
     expect(text.length).toBeGreaterThan(128 * 1024);
     expect((JSON.parse(text) as Report).failed).toBe(0);
+  });
+
+  test("a testee that supports nothing of what was asked is no success", async () => {
+    const command = testee("partial.mjs");
+    const { code, stdout, stderr } = await ringway("conformance", "--only", "RING-6", ...command);
+    expect(stdout).toMatch(/^ {2}RING-6 +unsupported /m);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/: nothing was checked, all is unsupported\n$/),
+    ]);
   });
 
   test("a testee that knows little passes that, and lacks the rest", async () => {

@@ -158,7 +158,10 @@ function conformance(program: Command, _: Signals, ended: (code: number) => void
       "how long the testee may take for one answer (default: 5000)",
       whole(BOUNDS.timeoutMs),
     )
-    .addHelpText("after", "\nExit codes: 0 nothing failed, 1 something did, 2 wrong usage.")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 nothing failed, 1 something did or nothing was checked, 2 wrong usage.",
+    )
     .action(async (testee, options) => {
       const { runConformance } = await import("./commands/conformance.ts");
       ended(await runConformance(testee, options));

@@ -23,6 +23,9 @@ export async function runConformance(
   const name = command.length === 0 ? "ringway's own TypeScript guest" : command.join(" ");
   const report = suite.makeReport(name, checks);
   console.log(options.json ? JSON.stringify(report, null, 2) : suite.formatReport(report));
+  // A program that is not found by a shell ends with 127, too: that is no guest that conforms.
+  if (report.passed + report.failed === 0)
+    throw new Failure(`${name}: nothing was checked, all is unsupported`);
   return report.failed === 0 ? Exit.OK : Exit.FAILED;
 }
 
