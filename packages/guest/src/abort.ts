@@ -2,6 +2,12 @@
 
 import { AbortError } from "./errors.ts";
 
+/** What every operation takes. */
+export interface AbortOptions {
+  /** Ends the wait with AbortError; what the host has begun, it still does. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Throws AbortError where the signal is aborted already. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AbortError(signal);

@@ -17,9 +17,8 @@ import {
   TEXT_MAX_BYTES,
   Verdict,
 } from "@ringway/control";
-import { invalidType, invalidValue } from "@ringway/linux";
-import { onAbort, throwIfAborted } from "./abort.ts";
-import { integer } from "./argument-errors.ts";
+import { type AbortOptions, onAbort, throwIfAborted } from "./abort.ts";
+import { integer, invalidType, invalidValue } from "./argument-errors.ts";
 import {
   type AttachDescriptor,
   type AttachMemory,
@@ -32,7 +31,6 @@ import {
 import { type AttachIvshmem, attachIvshmem } from "./attach/ivshmem.ts";
 import { codeOf, detachedError, RingwayError } from "./errors.ts";
 import { type ExplainTarget, explainBody } from "./explain.ts";
-import type { AbortOptions } from "./files/fs.ts";
 import { GuestFiles } from "./files/guest-files.ts";
 import type { ConnectOptions, StreamOptions } from "./net/connect.ts";
 import {

@@ -1,6 +1,7 @@
 // @ringway/guest: what a program in a guest imports.
 
 export { ProtocolError } from "@ringway/control";
+export type { AbortOptions } from "./abort.ts";
 export type { AttachDescriptor, AttachMemory } from "./attach/attach.ts";
 export type { BellListener, GuestBell } from "./attach/bell.ts";
 export { ByteChannelBell } from "./attach/byte-channel-bell.ts";
@@ -21,7 +22,7 @@ export {
   type ReadStreamOptions,
   type WriteStreamOptions,
 } from "./files/file-streams.ts";
-export type { AbortOptions, Listing, MkdirOptions, ReaddirOptions } from "./files/fs.ts";
+export type { Listing, MkdirOptions, ReaddirOptions } from "./files/fs.ts";
 export { type EncodingOptions, GuestFiles } from "./files/guest-files.ts";
 export type { OpenFlags, PathLike } from "./files/paths.ts";
 export {

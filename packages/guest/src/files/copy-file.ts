@@ -4,11 +4,12 @@
 
 import { constants } from "node:fs";
 import { Errno } from "@ringway/linux";
+import type { AbortOptions } from "../abort.ts";
 import { integer } from "../argument-errors.ts";
 import { errnoError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { GuestFile } from "./file.ts";
-import type { AbortOptions, GuestFs } from "./fs.ts";
+import type { GuestFs } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import { isOneFile } from "./same-file.ts";
 

@@ -1,12 +1,13 @@
 // cp(): files, folders and symbolic links, as node:fs copies them: what may be copied onto what is decided as there, with its codes.
 
 import { posix } from "node:path";
-import { Errno, invalidType } from "@ringway/linux";
-import { boolean, object } from "../argument-errors.ts";
+import { Errno } from "@ringway/linux";
+import type { AbortOptions } from "../abort.ts";
+import { boolean, invalidType, object } from "../argument-errors.ts";
 import { codeOf, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { copyFile, copyMode } from "./copy-file.ts";
-import type { AbortOptions, GuestFs } from "./fs.ts";
+import type { GuestFs } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import { isOneFile } from "./same-file.ts";
 import type { GuestStats } from "./stats.ts";

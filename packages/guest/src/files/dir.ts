@@ -1,9 +1,10 @@
 // An open folder, in the manner of fs.Dir. Its entries are listed when it is opened, and given out one by one.
 
 import { posix } from "node:path";
+import type { AbortOptions } from "../abort.ts";
 import { encoded, encodingOf, integer, optionsOf } from "../argument-errors.ts";
 import { RingwayError } from "../errors.ts";
-import type { AbortOptions, GuestFs } from "./fs.ts";
+import type { GuestFs } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import { type GuestDirent, named } from "./stats.ts";
 

@@ -1,7 +1,7 @@
 // What writeFile() takes, as bytes. It is looked at before a file is opened: a file that is opened to be written anew is empty.
 
+import type { AbortOptions } from "../abort.ts";
 import { isView, notData } from "./file-arguments.ts";
-import type { AbortOptions } from "./fs.ts";
 
 /** What writeFile() takes. */
 export type FileData =

@@ -5,7 +5,6 @@ import { createReadStream, createWriteStream, type ReadStream, type WriteStream 
 import { createInterface, type Interface } from "node:readline";
 import { ReadableStream } from "node:stream/web";
 import { forDestroy } from "../errors.ts";
-import type { GuestFile } from "./file.ts";
 import type { FileUses } from "./file-uses.ts";
 
 export interface HandleStreamOptions {
@@ -21,6 +20,27 @@ export interface HandleStreamOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a stream asks of its file. */
+interface StreamFile {
+  read(
+    buffer: Bytes,
+    offset: number,
+    length: number,
+    position: number | null,
+  ): Promise<{ readonly bytesRead: number }>;
+  write(
+    buffer: Bytes,
+    offset: number,
+    length: number,
+    position: number | null,
+  ): Promise<{ readonly bytesWritten: number }>;
+  writev(buffers: readonly Bytes[], position: number | null): Promise<{ readonly bytesWritten: number }>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+  on(event: "close", listener: () => void): unknown;
+  off(event: "close", listener: () => void): unknown;
+}
+
 /** A number that no descriptor has: whoever takes it for one gets EBADF. */
 const NO_DESCRIPTOR = 0x7fff_ffff;
 const WEB_CHUNK_BYTES = 16_384;
@@ -30,13 +50,13 @@ type Callback = (error: Error | null, count?: number, data?: unknown) => void;
 
 /** What a stream does with its file, in the manner of node:fs. It uses the file until it is closed. */
 class Operations {
-  readonly #file: GuestFile;
+  readonly #file: StreamFile;
   readonly #uses: FileUses;
   #stream: ReadStream | WriteStream | undefined;
   /** Has the guest left while the stream was at work? */
   #left = false;
 
-  constructor(file: GuestFile, uses: FileUses) {
+  constructor(file: StreamFile, uses: FileUses) {
     this.#file = file;
     this.#uses = uses;
   }
@@ -127,13 +147,17 @@ function over(fs: Operations, options: HandleStreamOptions): never {
   return { ...options, fd: NO_DESCRIPTOR, fs } as never;
 }
 
-export function readStreamOf(file: GuestFile, uses: FileUses, options: HandleStreamOptions = {}): ReadStream {
+export function readStreamOf(
+  file: StreamFile,
+  uses: FileUses,
+  options: HandleStreamOptions = {},
+): ReadStream {
   const operations = new Operations(file, uses);
   return operations.serve(createReadStream("", over(operations, options)));
 }
 
 export function writeStreamOf(
-  file: GuestFile,
+  file: StreamFile,
   uses: FileUses,
   options: HandleStreamOptions = {},
 ): WriteStream {
@@ -141,7 +165,7 @@ export function writeStreamOf(
   return operations.serve(createWriteStream("", over(operations, options)));
 }
 
-export function linesOf(file: GuestFile, uses: FileUses, options: HandleStreamOptions = {}): Interface {
+export function linesOf(file: StreamFile, uses: FileUses, options: HandleStreamOptions = {}): Interface {
   return createInterface({
     input: readStreamOf(file, uses, options),
     crlfDelay: Number.POSITIVE_INFINITY,
@@ -149,7 +173,7 @@ export function linesOf(file: GuestFile, uses: FileUses, options: HandleStreamOp
 }
 
 /** Through at the end of the file, when it is cancelled or fails, and when the file is closed, which waits for it. */
-export function webStreamOf(file: GuestFile, uses: FileUses): ReadableStream<Uint8Array> {
+export function webStreamOf(file: StreamFile, uses: FileUses): ReadableStream<Uint8Array> {
   let isOver = false;
   let onClose = (): void => {};
   const over = (): void => {
@@ -172,7 +196,8 @@ export function webStreamOf(file: GuestFile, uses: FileUses): ReadableStream<Uin
     async pull(controller) {
       const view = controller.byobRequest!.view!;
       try {
-        const { bytesRead } = await file.read(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+        const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+        const { bytesRead } = await file.read(bytes, 0, bytes.length, null);
         const wasOver = isOver;
         if (bytesRead === 0) over();
         if (bytesRead === 0 && !wasOver) controller.close();

@@ -2,6 +2,7 @@
 
 import { Closed, FrameReader, fileMessages, Protocol, ProtocolError, Violation } from "@ringway/control";
 import { Errno } from "@ringway/linux";
+import type { AbortOptions } from "../abort.ts";
 import { fileMode, integer } from "../argument-errors.ts";
 import { type ErrorContext, errnoError, replyError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
@@ -10,7 +11,6 @@ import { type Rings, ringWish, SMALLEST_RING_BYTES } from "../stream/room.ts";
 import type { Stream, StreamUser } from "../stream/stream.ts";
 import { isUnknown } from "../stream/unknown.ts";
 import { WritePump } from "../stream/write-pump.ts";
-import type { AbortOptions } from "./fs.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./paths.ts";
 
 export interface RangeOptions extends AbortOptions {

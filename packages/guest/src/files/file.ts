@@ -6,8 +6,9 @@ import type { ReadStream, WriteStream } from "node:fs";
 import type { Interface } from "node:readline";
 import type { ReadableStream } from "node:stream/web";
 import { Done, fileMessages, Protocol, StatReply } from "@ringway/control";
-import { Errno, invalidValue } from "@ringway/linux";
-import { encodingOf, fileMode, integer, optionsOf } from "../argument-errors.ts";
+import { Errno } from "@ringway/linux";
+import type { AbortOptions } from "../abort.ts";
+import { encodingOf, fileMode, integer, invalidValue, optionsOf } from "../argument-errors.ts";
 import { codeOf, DETACHED, type ErrorContext, errnoError, RingwayError, unsupported } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { openStream } from "../stream/open-stream.ts";
@@ -32,7 +33,7 @@ import {
 } from "./file-handle-streams.ts";
 import { FileRequests, withBytesWritten } from "./file-requests.ts";
 import { FileUses } from "./file-uses.ts";
-import type { AbortOptions, GuestFs } from "./fs.ts";
+import type { GuestFs } from "./fs.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike, syncsWrites } from "./paths.ts";
 import { GuestBigIntStats, GuestStats, type StatOptions, type Time } from "./stats.ts";
 

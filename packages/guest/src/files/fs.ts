@@ -9,21 +9,18 @@ import {
   Protocol,
   StatReply,
 } from "@ringway/control";
-import { throwIfAborted, unlessAborted } from "../abort.ts";
+import { type AbortOptions, throwIfAborted, unlessAborted } from "../abort.ts";
 import { fileMode } from "../argument-errors.ts";
 import type { ErrorContext } from "../errors.ts";
+import { decodeReply } from "../stream/calls.ts";
 import type { Engine } from "../stream/engine.ts";
 import { decodeNothing, openStream } from "../stream/open-stream.ts";
 import { isNoRoom, type Resource, type Rings, ringWish } from "../stream/room.ts";
-import { Rpc, unexpected } from "../stream/rpc.ts";
+import { Rpc } from "../stream/rpc.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
 import { Turns } from "./turns.ts";
 
-/** What every operation takes. An abort stops the wait; what the host has begun, it still does. */
-export interface AbortOptions {
-  readonly signal?: AbortSignal | undefined;
-}
 export interface MkdirOptions extends AbortOptions {
   readonly recursive?: boolean | undefined;
   readonly mode?: number | string | undefined;
@@ -94,15 +91,13 @@ export class GuestFs {
     const found: GuestDirent[] = [];
     let skipped = 0;
     const rpc = await this.#open(options.signal);
-    const onReply = (frame: Frame): boolean => {
-      if (frame.type !== fsMessages.Entries.type) throw unexpected(frame);
-      const part = fsMessages.Entries.decode(frame.payload);
+    const onReply = (frame: Frame): Listing<GuestDirent> | undefined => {
+      const part = decodeReply(frame, fsMessages.Entries);
       for (const { name, kind } of part.entries) found.push(new GuestDirent(name, text, kind));
       skipped += part.skipped;
-      return !part.more;
+      return part.more ? undefined : listing(found, skipped);
     };
-    await rpc.calls(fsMessages.ReadDir, { path: text }, context, options.signal, onReply);
-    return listing(found, skipped);
+    return await rpc.calls(fsMessages.ReadDir, { path: text }, context, options.signal, onReply);
   }
 
   mkdir(path: PathLike, options: MkdirOptions = {}): Promise<void> {

@@ -5,6 +5,7 @@
 import { EventEmitter } from "node:events";
 import { constants } from "node:fs";
 import { posix } from "node:path";
+import type { AbortOptions } from "../abort.ts";
 import { encoded, encodingOf, integer, optionsOf } from "../argument-errors.ts";
 import { RingwayError, unsupported } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
@@ -19,14 +20,7 @@ import {
   type ReadStreamOptions,
   type WriteStreamOptions,
 } from "./file-streams.ts";
-import {
-  type AbortOptions,
-  GuestFs,
-  type Listing,
-  listing,
-  type MkdirOptions,
-  type ReaddirOptions,
-} from "./fs.ts";
+import { GuestFs, type Listing, listing, type MkdirOptions, type ReaddirOptions } from "./fs.ts";
 import { access, makeFolder, makeTemporary, realPath } from "./names.ts";
 import { guestPath, type OpenFlags, type PathLike } from "./paths.ts";
 import {

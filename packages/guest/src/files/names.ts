@@ -4,13 +4,14 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { Explain, Verdict } from "@ringway/control";
 import { Errno } from "@ringway/linux";
+import type { AbortOptions } from "../abort.ts";
 import { boolean, integer } from "../argument-errors.ts";
 import { codeOf, errnoError, replyError } from "../errors.ts";
 import { explainBody } from "../explain.ts";
 import type { Engine } from "../stream/engine.ts";
 import { SMALLEST_RING_BYTES } from "../stream/room.ts";
 import { GuestFile } from "./file.ts";
-import type { AbortOptions, GuestFs, MkdirOptions } from "./fs.ts";
+import type { GuestFs, MkdirOptions } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 
 /** As the kernel has it. */

@@ -4,10 +4,10 @@
 
 import { posix } from "node:path";
 import { Errno } from "@ringway/linux";
-import { delay } from "../abort.ts";
+import { type AbortOptions, delay } from "../abort.ts";
 import { boolean, integer, object } from "../argument-errors.ts";
 import { codeOf, RingwayError } from "../errors.ts";
-import { type AbortOptions, type GuestFs, type Listing, listing } from "./fs.ts";
+import { type GuestFs, type Listing, listing } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import type { GuestDirent } from "./stats.ts";
 

@@ -2,14 +2,14 @@
 
 import { Closed, fileMessages, ProtocolError, Violation } from "@ringway/control";
 import { Errno } from "@ringway/linux";
-import { onAbort, throwIfAborted } from "../abort.ts";
+import { type AbortOptions, onAbort, throwIfAborted } from "../abort.ts";
 import { boolean } from "../argument-errors.ts";
 import { type ErrorContext, errnoError, RingwayError, resetError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { GuestFile } from "./file.ts";
 import { checkData, chunksOf, type FileData, wholeBytes } from "./file-data.ts";
 import { type FileOpened, FileSink, openFileStream, type RangeOptions } from "./file-stream.ts";
-import type { AbortOptions, GuestFs } from "./fs.ts";
+import type { GuestFs } from "./fs.ts";
 import { fileFlags, guestPath, type PathLike, syncsWrites } from "./paths.ts";
 
 export interface ReadFileOptions extends RangeOptions {

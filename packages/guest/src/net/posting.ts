@@ -19,11 +19,13 @@ import {
   Violation,
 } from "@ringway/control";
 import { type ErrorContext, replyError, resetError } from "../errors.ts";
+import type { Engine } from "../stream/engine.ts";
 import { ringWish, STREAM_RINGS } from "../stream/room.ts";
 import type { Stream } from "../stream/stream.ts";
 import { isUnknown } from "../stream/unknown.ts";
 
 export interface PostingInit {
+  readonly engine: Engine;
   /** The listener's own stream. */
   readonly listener: Stream;
   readonly context: ErrorContext;
@@ -142,7 +144,7 @@ export class Posting {
 
   /** Waits for its turn, as every call does. */
   #newStream(): Promise<Stream> {
-    const { control, room } = this.#listener.engine;
+    const { control, room } = this.#init.engine;
     const wish = ringWish(this.#init.ringBytes, STREAM_RINGS);
     const { signal } = this.#stopping;
     return room.run("stream", () => control.newStream(wish, { syscall: "accept" }, signal), signal);

@@ -205,6 +205,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#engine.servers.add(this);
     const { address, port } = socketAddress(bound);
     const posting = new Posting({
+      engine: this.#engine,
       listener: stream,
       context: { syscall: "accept", address, port },
       acceptsAhead: Math.max(1, this.#options.acceptsAhead ?? 16),

@@ -10,14 +10,14 @@ import { yieldProcessor } from "@ringway/linux";
 import type { GuestBell } from "../attach/bell.ts";
 import { detachedError, RingwayError, resetError } from "../errors.ts";
 import { BusyPoll } from "./busy-poll.ts";
-import { ControlClient } from "./control-client.ts";
+import { ControlClient, type ControlEngine } from "./control-client.ts";
 import { type Resource, Room } from "./room.ts";
 import type { Stream } from "./stream.ts";
 
 /** Rounds of take-and-step before Node's loop has its turn. */
 const ROUNDS = 8;
 
-export class Engine {
+export class Engine implements ControlEngine {
   readonly session: GuestSession;
   readonly control: ControlClient;
   readonly room: Room;

@@ -14,6 +14,7 @@ import {
 } from "@ringway/control";
 import { onAbort, throwIfAborted } from "../abort.ts";
 import { type ErrorContext, replyError, resetError } from "../errors.ts";
+import { neverMade } from "./calls.ts";
 import type { Engine } from "./engine.ts";
 import { isNoRoom, type Resource, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
 import type { Stream } from "./stream.ts";
@@ -108,13 +109,7 @@ function openOn<T>(
           if (closed !== Closed.OPEN) fail(resetError(request.context.syscall));
           return;
         }
-        if (frame.requestId !== OPEN_REQUEST_ID) {
-          throw new ProtocolError(
-            Violation.FRAME_TYPE,
-            "FRM-2",
-            `a reply to request ${frame.requestId}, never made`,
-          );
-        }
+        if (frame.requestId !== OPEN_REQUEST_ID) throw neverMade(frame);
         if (frame.type === Opened.type) {
           const opened = decode(Opened.decode(frame.payload).body);
           settle();

@@ -6,8 +6,27 @@
 // has taken them. So the second closed word waits until the host has closed `toHost`, or has stood still for a second.
 
 import { Closed, type GuestPipe } from "@ringway/control";
-import type { Engine } from "./engine.ts";
 import type { Resource, Rings } from "./room.ts";
+
+/** What a stream, and who uses it, asks of its guest's engine. */
+export interface StreamEngine {
+  /** Why the guest is not attached any more; undefined while it is. */
+  readonly ended: Error | undefined;
+  addStream(stream: Stream): void;
+  /** `held`: what of the host's came back with it; nothing: it was a call's try to find room. */
+  removeStream(stream: Stream, held: Resource | undefined): void;
+  /** The host has something to do on this stream. */
+  signal(id: number): void;
+  /** Steps the stream again, after others had their turn. */
+  stepAgain(stream: Stream): void;
+  /** Runs what touches the region, unless the guest is detached; a violation found there ends the guest. */
+  touch(work: () => void): void;
+  /** Something is in progress that keeps the process alive; once for each hold() it is over. */
+  hold(): void;
+  unhold(): void;
+  /** One more, or one less, ends and waits for the host to take its last bytes. */
+  linger(by: 1 | -1): void;
+}
 
 /** What runs over a stream. */
 export interface StreamUser {
@@ -20,7 +39,7 @@ export interface StreamUser {
 const LINGER_MS = 1000;
 
 export class Stream {
-  readonly engine: Engine;
+  readonly engine: StreamEngine;
   readonly pipe: GuestPipe;
   readonly id: number;
   readonly rings: Rings;
@@ -33,7 +52,7 @@ export class Stream {
   #onOver: (() => void) | undefined;
   readonly signal: () => void;
 
-  constructor(engine: Engine, pipe: GuestPipe) {
+  constructor(engine: StreamEngine, pipe: GuestPipe) {
     this.engine = engine;
     this.pipe = pipe;
     this.id = pipe.id;
