@@ -215,7 +215,6 @@ export class Guest extends GuestFiles<GuestEvents> {
     if (signal !== undefined) requireSignal(signal, "options.signal");
     throwIfAborted(signal);
     this.#engine.check();
-    const socket = new GuestSocket(this.#engine, whole);
     const open = {
       protocol: Protocol.ECHO,
       body: encodeUtf8(""),
@@ -223,7 +222,7 @@ export class Guest extends GuestFiles<GuestEvents> {
       ringBytes: options.ringBytes,
       decode: decodeNothing,
     };
-    socket._open(open);
+    const socket = new GuestSocket(this.#engine, whole, { open });
     return await this.#untilConnected(socket, signal);
   }
 

@@ -47,4 +47,5 @@ export {
 } from "./net/http.ts";
 export type { DroppedConnection, ListenOptions, ServerOptions } from "./net/listen.ts";
 export { GuestServer } from "./net/server.ts";
-export { GuestSocket, type SocketAddress } from "./net/socket.ts";
+export { GuestSocket } from "./net/socket.ts";
+export type { SocketAddress } from "./net/socket-address.ts";

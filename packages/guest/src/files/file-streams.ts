@@ -150,7 +150,7 @@ export class FileReadStream extends Readable {
     const context = { ...this.#context, syscall: "read" };
     const target = {
       push: (chunk: Buffer) => this.push(chunk),
-      end: () => {
+      ended: () => {
         if (pump.bytesRead === length) return void this.push(null);
         const cut = new Error(`the file ended after ${pump.bytesRead} of ${length} bytes`);
         this.destroy(errnoError(Errno.EIO, context, cut));

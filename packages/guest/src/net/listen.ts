@@ -3,7 +3,7 @@
 import { type Incoming, inet, ListenRequest, parseIp } from "@ringway/control";
 import { invalidType, invalidValue } from "@ringway/linux";
 import { type ErrorContext, unsupported } from "../errors.ts";
-import { socketAddress } from "./socket.ts";
+import { socketAddress } from "./socket-address.ts";
 import { portNumber, requireNumber, requireSignal } from "./socket-arguments.ts";
 
 export interface ServerOptions {

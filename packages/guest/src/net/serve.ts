@@ -12,7 +12,7 @@
 import { Server } from "node:net";
 import { invalidType } from "@ringway/linux";
 import type { ListenOptions, ServerOptions } from "./listen.ts";
-import type { GuestServer } from "./server.ts";
+import { type GuestServer, LEFT } from "./server.ts";
 import type { GuestSocket } from "./socket.ts";
 import { callArguments, nodeError } from "./socket-arguments.ts";
 
@@ -88,7 +88,7 @@ class Served {
 
   add(listener: GuestServer): void {
     this.#listeners.add(listener);
-    listener._onClose = () => void this.#close();
+    listener.on(LEFT, () => void this.#close());
     listener.once("close", () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) this.#over();

@@ -11,6 +11,7 @@ import { type Incoming, type InetAddress, ListenReply, Protocol } from "@ringway
 import { Errno } from "@ringway/linux";
 import { errnoError, RingwayError, resetError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
+import { Hold } from "../stream/hold.ts";
 import { openStream } from "../stream/open-stream.ts";
 import { type Rings, ringWish } from "../stream/room.ts";
 import type { Stream } from "../stream/stream.ts";
@@ -23,10 +24,15 @@ import {
   serverSettings,
 } from "./listen.ts";
 import { Posting } from "./posting.ts";
-import { GuestSocket, type SocketAddress, socketAddress } from "./socket.ts";
+import { GuestSocket } from "./socket.ts";
+import { type SocketAddress, socketAddress } from "./socket-address.ts";
 import { callArguments, nodeError } from "./socket-arguments.ts";
 
+/** Internal, for serve(): the server does not listen any more, though connections may still be open. */
+export const LEFT: unique symbol = Symbol("left");
+
 interface ServerEvents {
+  [LEFT]: [];
   listening: [];
   connection: [GuestSocket];
   close: [];
@@ -50,8 +56,6 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   keepAlive: boolean;
   keepAliveInitialDelay: number;
   highWaterMark: number | undefined;
-  /** Internal: what else is to close with this. */
-  _onClose: () => void = () => {};
   readonly #engine: Engine;
   readonly #options: ServerOptions;
   #opening: AbortController = new AbortController();
@@ -60,8 +64,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
   #posting: Posting | undefined;
   #bound: InetAddress | undefined;
   #connections = 0;
-  #referenced = true;
-  #held = false;
+  readonly #hold: Hold;
   /** The host has not closed its listener yet. */
   #unbinding = false;
   /** 'close' is to come, unless it listens again before. */
@@ -78,6 +81,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     const [options, listener] = typeof first === "function" ? [{}, first] : [first ?? {}, second];
     const settings = serverSettings(options);
     this.#engine = engine;
+    this.#hold = new Hold(engine);
     this.#options = options;
     this.allowHalfOpen = settings.allowHalfOpen;
     this.pauseOnConnect = settings.pauseOnConnect;
@@ -135,15 +139,14 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     return this;
   }
 
+  /** As net.Server: while it listens, it keeps the process alive, unless it was unreferenced. */
   ref(): this {
-    this.#referenced = true;
-    this.#updateHold();
+    this.#hold.referenced = true;
     return this;
   }
 
   unref(): this {
-    this.#referenced = false;
-    this.#updateHold();
+    this.#hold.referenced = false;
     return this;
   }
 
@@ -158,7 +161,7 @@ export class GuestServer extends EventEmitter<ServerEvents> {
     this.#state = "opening";
     this.#closing = false;
     this.#opening = new AbortController();
-    this.#updateHold();
+    this.#hold.atWork = true;
     if (body === undefined) {
       process.nextTick(() => this.#fail(errnoError(Errno.EINVAL, context)));
       return;
@@ -226,15 +229,15 @@ export class GuestServer extends EventEmitter<ServerEvents> {
       return;
     }
     const { allowHalfOpen, highWaterMark } = this;
-    const socket = new GuestSocket(this.#engine, { allowHalfOpen, highWaterMark });
+    stream.holds = "connection";
+    const accepted = { stream, opened: endpoints };
+    const socket = new GuestSocket(this.#engine, { allowHalfOpen, highWaterMark }, { accepted });
     socket.server = this;
     this.#connections++;
     socket.once("close", () => {
       this.#connections--;
       this.#emitCloseIfDone();
     });
-    stream.holds = "connection";
-    socket._adopt({ stream, opened: endpoints });
     if (this.pauseOnConnect) socket.pause();
     else socket.read(0);
     this.emit("connection", socket);
@@ -273,22 +276,14 @@ export class GuestServer extends EventEmitter<ServerEvents> {
         this.#emitCloseIfDone();
       });
     }
-    this.#updateHold();
-    this._onClose();
+    this.#hold.atWork = false;
+    this.emit(LEFT);
   }
 
   #emitCloseIfDone(): void {
     if (!this.#closing || this.#unbinding || this.#connections > 0) return;
     this.#closing = false;
     process.nextTick(() => this.emit("close"));
-  }
-
-  #updateHold(): void {
-    const hold = this.#referenced && this.#state !== "new";
-    if (hold === this.#held) return;
-    this.#held = hold;
-    if (hold) this.#engine.hold();
-    else this.#engine.unhold();
   }
 }
 

@@ -8,13 +8,13 @@ import type { Stream } from "./stream.ts";
 
 export interface ReadTarget {
   /** Where the next chunk is to lie, if it is the target that says so. */
-  into?(): Uint8Array;
+  into?(): Uint8Array | undefined;
   /** That place holds nothing: no more is read. */
   noBuffer?(): void;
   /** Takes a chunk; false: enough for now. */
   push(chunk: Uint8Array): boolean;
   /** The host ended, and everything before that was pushed. */
-  end(): void;
+  ended(): void;
   /** The host broke the stream, and everything before that was pushed. */
   reset(): void;
 }
@@ -78,7 +78,7 @@ export class ReadPump {
             return;
           }
           this.#ended = true;
-          this.#target.end();
+          this.#target.ended();
           return;
         }
         if (!ring.wantData()) return;
