@@ -1,11 +1,12 @@
 // Whole files, and ranges of them, the fast path: readFile() and writeFile() over a file-stream each.
 
-import { Closed, fileMessages, ProtocolError, Violation } from "@ringway/control";
+import { fileMessages, ProtocolError, Violation } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import { type AbortOptions, onAbort, throwIfAborted } from "../abort.ts";
 import { boolean } from "../argument-errors.ts";
 import { type ErrorContext, errnoError, RingwayError, resetError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
+import { ReadPump } from "../stream/read-pump.ts";
 import { GuestFile } from "./file.ts";
 import { checkData, chunksOf, type FileData, wholeBytes } from "./file-data.ts";
 import { type FileOpened, FileSink, openFileStream, type RangeOptions } from "./file-stream.ts";
@@ -66,46 +67,28 @@ function take(
       const message = `${context.path} has ${opened.length} bytes, more than fit one Buffer`;
       return failed(new RingwayError("ERR_FS_FILE_TOO_LARGE", message, { ...context, cause }));
     }
-    let filled = 0;
-    const ring = stream.pipe.toGuest;
-    const step = (): void => {
-      for (;;) {
-        const readable = ring.readable();
-        if (readable > 0) {
-          const size = Math.min(readable, COPY_BYTES);
-          if (filled + size > buffer.length) {
-            throw new ProtocolError(
-              Violation.STREAM_STATE,
-              "FST-2",
-              "a file-stream carries more than it promised",
-            );
-          }
-          ring.copy(buffer.subarray(filled, filled + size));
-          filled += size;
-          if (ring.advance(size)) stream.signal();
-          continue;
+    const reading = { ...context, syscall: "read" };
+    const pump = new ReadPump(stream, {
+      into: () => buffer.subarray(pump.bytesRead, pump.bytesRead + COPY_BYTES),
+      noBuffer() {
+        const sentence = "a file-stream carries more than it promised";
+        throw new ProtocolError(Violation.STREAM_STATE, "FST-2", sentence);
+      },
+      push: () => true,
+      ended() {
+        if (pump.bytesRead < buffer.length) {
+          const cut = new Error(`the file ended after ${pump.bytesRead} of ${buffer.length} bytes`);
+          return failed(errnoError(Errno.EIO, reading, cut));
         }
-        const closed = ring.peerClosed();
-        if (closed === Closed.RESET) {
-          failed(errnoError(Errno.EIO, { ...context, syscall: "read" }));
-          return;
-        }
-        if (closed === Closed.END && ring.readable() === 0) break;
-        if (!ring.wantData()) return;
-      }
-      if (filled < buffer.length) {
-        const cut = new Error(`the file ended after ${filled} of ${buffer.length} bytes`);
-        failed(errnoError(Errno.EIO, { ...context, syscall: "read" }, cut));
-        return;
-      }
-      stop();
-      stream.finish();
-      engine.unhold();
-      resolve(buffer);
-    };
-    stream.user = { step, lost: failed };
-    engine.touch(step);
-    return undefined;
+        stop();
+        stream.finish();
+        engine.unhold();
+        resolve(buffer);
+      },
+      reset: () => failed(errnoError(Errno.EIO, reading)),
+    });
+    stream.user = { step: () => pump.step(), lost: failed };
+    engine.touch(() => pump.want());
   });
 }
 
