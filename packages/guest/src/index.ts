@@ -11,7 +11,7 @@ export { AbortError, RefusedError, RingwayError } from "./errors.ts";
 export type { ExplainTarget } from "./explain.ts";
 export type { CpOptions } from "./files/copy.ts";
 export { GuestDir, type OpendirOptions } from "./files/dir.ts";
-export { GuestFile, type OpenFileOptions } from "./files/file.ts";
+export { GuestFile } from "./files/file.ts";
 export type { FilePlace, ReadOptions } from "./files/file-arguments.ts";
 export type { FileData, WholeFileOptions } from "./files/file-data.ts";
 export type { HandleStreamOptions } from "./files/file-handle-streams.ts";
@@ -24,6 +24,7 @@ export {
 } from "./files/file-streams.ts";
 export type { Listing, MkdirOptions, ReaddirOptions } from "./files/fs.ts";
 export { type EncodingOptions, GuestFiles } from "./files/guest-files.ts";
+export type { OpenFileOptions } from "./files/open-file.ts";
 export type { OpenFlags, PathLike } from "./files/paths.ts";
 export {
   GuestBigIntStats,

@@ -12,7 +12,7 @@ import type { Engine } from "../stream/engine.ts";
 import { type CpOptions, copy } from "./copy.ts";
 import { copyFile } from "./copy-file.ts";
 import { GuestDir, type OpendirOptions } from "./dir.ts";
-import { GuestFile, type OpenFileOptions } from "./file.ts";
+import { GuestFile } from "./file.ts";
 import type { FileData } from "./file-data.ts";
 import {
   FileReadStream,
@@ -22,6 +22,7 @@ import {
 } from "./file-streams.ts";
 import { GuestFs, type Listing, listing, type MkdirOptions, type ReaddirOptions } from "./fs.ts";
 import { access, makeFolder, makeTemporary, realPath } from "./names.ts";
+import type { OpenFileOptions } from "./open-file.ts";
 import { guestPath, type OpenFlags, type PathLike } from "./paths.ts";
 import {
   GuestBigIntStats,
