@@ -2,11 +2,13 @@
 
 export { ProtocolError } from "@ringway/control";
 export type { AbortOptions } from "./abort.ts";
-export type { AttachDescriptor, AttachMemory } from "./attach/attach.ts";
+export type { AttachDescriptor } from "./attach/attach-socket.ts";
+export type { AttachMemory } from "./attach/attachment.ts";
 export type { BellListener, GuestBell } from "./attach/bell.ts";
 export { ByteChannelBell } from "./attach/byte-channel-bell.ts";
 export { EventfdBell } from "./attach/eventfd-bell.ts";
 export type { AttachIvshmem, IvshmemPlaces } from "./attach/ivshmem.ts";
+export type { AttachTarget } from "./attach/target.ts";
 export { AbortError, RefusedError, RingwayError } from "./errors.ts";
 export type { ExplainTarget } from "./explain.ts";
 export type { CpOptions } from "./files/copy.ts";
@@ -23,7 +25,6 @@ export {
   type WriteStreamOptions,
 } from "./files/file-streams.ts";
 export type { Listing, MkdirOptions, ReaddirOptions } from "./files/fs.ts";
-export { type EncodingOptions, GuestFiles } from "./files/guest-files.ts";
 export type { OpenFileOptions } from "./files/open-file.ts";
 export type { OpenFlags, PathLike } from "./files/paths.ts";
 export {
@@ -37,6 +38,9 @@ export {
 export type { RmOptions } from "./files/tree.ts";
 export type { ReadFileOptions, WriteFileOptions } from "./files/whole-file.ts";
 export { type AttachOptions, Guest, type GuestArgs } from "./guest.ts";
+export { GuestFiles } from "./guest-files.ts";
+export { type EncodingOptions, GuestNames } from "./guest-names.ts";
+export { GuestNetwork } from "./guest-network.ts";
 export type { ConnectOptions, ConnectTarget, StreamOptions } from "./net/connect.ts";
 export {
   type Connector,

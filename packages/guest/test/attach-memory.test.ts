@@ -8,7 +8,7 @@ import { Guest } from "@ringway/guest";
 import { SharedMemory } from "@ringway/linux";
 import { createLogger, Monitor, parsePolicy } from "@ringway/monitor";
 import { expect, test } from "vitest";
-import { attachmentOf } from "../src/attach/attach.ts";
+import { attachmentOf } from "../src/attach/attachment.ts";
 
 const GiB = 2 ** 30;
 const silent = { ring: () => {}, listen: () => {}, close: () => {} };

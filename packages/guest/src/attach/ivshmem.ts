@@ -26,7 +26,7 @@ import {
   SharedMemory,
 } from "@ringway/linux";
 import { RingwayError } from "../errors.ts";
-import { type Attachment, retry } from "./attach.ts";
+import { type Attachment, retry } from "./attachment.ts";
 import { ByteChannelBell } from "./byte-channel-bell.ts";
 
 /** The guest is a virtual machine: where its memory and its channel are, unless they are to be looked for. */

@@ -1,29 +1,18 @@
-// A guest's files: what node:fs/promises has, on the tree that the host's policy gives. Guest is this and the network.
+// A guest's names: what node:fs/promises has to look at names, folders and links and to change them, on the tree that the host's policy
+// gives.
 //
 // What the protocol has no request for fails with ENOSYS and says why; that is a short list, at the end of the class.
 
 import { EventEmitter } from "node:events";
 import { constants } from "node:fs";
 import { posix } from "node:path";
-import type { AbortOptions } from "../abort.ts";
-import { encoded, encodingOf, integer, optionsOf } from "../argument-errors.ts";
-import { RingwayError, unsupported } from "../errors.ts";
-import type { Engine } from "../stream/engine.ts";
-import { type CpOptions, copy } from "./copy.ts";
-import { copyFile } from "./copy-file.ts";
-import { GuestDir, type OpendirOptions } from "./dir.ts";
-import { GuestFile } from "./file.ts";
-import type { FileData } from "./file-data.ts";
-import {
-  FileReadStream,
-  FileWriteStream,
-  type ReadStreamOptions,
-  type WriteStreamOptions,
-} from "./file-streams.ts";
-import { GuestFs, type Listing, listing, type MkdirOptions, type ReaddirOptions } from "./fs.ts";
-import { access, makeFolder, makeTemporary, realPath } from "./names.ts";
-import type { OpenFileOptions } from "./open-file.ts";
-import { guestPath, type OpenFlags, type PathLike } from "./paths.ts";
+import type { AbortOptions } from "./abort.ts";
+import { encoded, encodingOf, integer, optionsOf } from "./argument-errors.ts";
+import { RingwayError, unsupported } from "./errors.ts";
+import { GuestDir, type OpendirOptions } from "./files/dir.ts";
+import { type GuestFs, type Listing, listing, type MkdirOptions, type ReaddirOptions } from "./files/fs.ts";
+import { access, makeFolder, makeTemporary, realPath } from "./files/names.ts";
+import { guestPath, type PathLike } from "./files/paths.ts";
 import {
   GuestBigIntStats,
   type GuestDirent,
@@ -32,9 +21,9 @@ import {
   named,
   type StatOptions,
   type Time,
-} from "./stats.ts";
-import { listTree, type RmOptions, remove } from "./tree.ts";
-import { type ReadFileOptions, readWhole, type WriteFileOptions, writeWhole } from "./whole-file.ts";
+} from "./files/stats.ts";
+import { listTree, type RmOptions, remove } from "./files/tree.ts";
+import type { Engine } from "./stream/engine.ts";
 
 export interface EncodingOptions extends AbortOptions {
   readonly encoding?: BufferEncoding | "buffer" | null | undefined;
@@ -45,7 +34,11 @@ type InBigInts = StatOptions & { readonly bigint: true };
 
 const MAX_ID = 0xffff_ffff;
 
-export abstract class GuestFiles<
+/**
+ * Calls reject with a RingwayError whose `code` is the host's errno (ENOENT, EACCES, ENOTDIR, ...); with a RefusedError where the
+ * policy says no; with AbortError; or, once the guest has left, with ERR_RINGWAY_DETACHED. Arguments are judged as node:fs judges them.
+ */
+export abstract class GuestNames<
   Events extends Record<keyof Events, unknown[]>,
 > extends EventEmitter<Events> {
   /** As fs.constants. */
@@ -53,85 +46,10 @@ export abstract class GuestFiles<
   readonly #engine: Engine;
   readonly #fs: GuestFs;
 
-  protected constructor(engine: Engine) {
+  protected constructor(engine: Engine, fs: GuestFs) {
     super();
     this.#engine = engine;
-    this.#fs = new GuestFs(engine);
-  }
-
-  /** Ends the stream of names. */
-  protected closeFiles(): void {
-    this.#fs.close();
-  }
-
-  /** Opens a file. */
-  async open(
-    path: PathLike,
-    flags?: OpenFlags | null,
-    mode?: number | string | null,
-    options: OpenFileOptions = {},
-  ): Promise<GuestFile> {
-    return await GuestFile.open(this.#engine, this.#fs, path, flags, mode, options);
-  }
-
-  /** Reads a file, an open one from its position on, or a range of one: a Buffer, or text where an encoding is given. */
-  readFile(
-    path: PathLike | GuestFile,
-    options?: (ReadFileOptions & { encoding?: null | undefined }) | null,
-  ): Promise<Buffer>;
-  readFile(
-    path: PathLike | GuestFile,
-    options: BufferEncoding | (ReadFileOptions & { encoding: BufferEncoding }),
-  ): Promise<string>;
-  readFile(
-    path: PathLike | GuestFile,
-    options?: BufferEncoding | ReadFileOptions | null,
-  ): Promise<Buffer | string>;
-  async readFile(
-    path: PathLike | GuestFile,
-    options?: BufferEncoding | ReadFileOptions | null,
-  ): Promise<Buffer | string> {
-    const all = optionsOf<ReadFileOptions>(options);
-    const encoding = encodingOf(options);
-    if (path instanceof GuestFile) return await path.readFile(options);
-    const bytes = await readWhole(this.#engine, this.#fs, path, all as ReadFileOptions);
-    return encoding === undefined ? bytes : bytes.toString(encoding as BufferEncoding);
-  }
-
-  /** Writes a file, an open one from its position on; resolves when all of it is there. */
-  async writeFile(
-    path: PathLike | GuestFile,
-    data: FileData,
-    options?: BufferEncoding | WriteFileOptions | null,
-  ): Promise<void> {
-    const all = optionsOf<WriteFileOptions>(options) as WriteFileOptions;
-    if (path instanceof GuestFile) return await path.writeFile(data, options);
-    await writeWhole(this.#engine, this.#fs, path, data, all, encodingOf(options));
-  }
-
-  /** writeFile() to the end of the file. */
-  async appendFile(
-    path: PathLike | GuestFile,
-    data: FileData,
-    options?: BufferEncoding | WriteFileOptions | null,
-  ): Promise<void> {
-    const all = optionsOf<WriteFileOptions>(options) as WriteFileOptions;
-    if (path instanceof GuestFile) return await path.appendFile(data, options);
-    const flags = all.flags ?? all.flag ?? "a";
-    await writeWhole(this.#engine, this.#fs, path, data, { ...all, flags }, encodingOf(options));
-  }
-
-  /** A file as a Readable. */
-  createReadStream(path: PathLike, options?: BufferEncoding | ReadStreamOptions | null): FileReadStream {
-    this.#engine.check();
-    return new FileReadStream(this.#engine, path, optionsOf<ReadStreamOptions>(options) as ReadStreamOptions);
-  }
-
-  /** A file as a Writable. */
-  createWriteStream(path: PathLike, options?: BufferEncoding | WriteStreamOptions | null): FileWriteStream {
-    this.#engine.check();
-    const all = optionsOf<WriteStreamOptions>(options) as WriteStreamOptions;
-    return new FileWriteStream(this.#engine, this.#fs, path, all);
+    this.#fs = fs;
   }
 
   stat(path: PathLike, options?: InNumbers): Promise<GuestStats>;
@@ -278,21 +196,6 @@ export abstract class GuestFiles<
 
   async rename(from: PathLike, to: PathLike, options?: AbortOptions): Promise<void> {
     await this.#fs.rename(from, to, options);
-  }
-
-  /** Through the guest: its bytes count as written. With COPYFILE_EXCL, EEXIST where there is something. */
-  async copyFile(from: PathLike, to: PathLike, mode?: number | null, options?: AbortOptions): Promise<void> {
-    await copyFile(this.#engine, this.#fs, from, to, mode, options);
-  }
-
-  /** Copies a file, a symbolic link or, with `recursive`, a folder. */
-  async cp(from: PathLike, to: PathLike, options?: CpOptions): Promise<void> {
-    await copy(this.#engine, this.#fs, from, to, options);
-  }
-
-  async truncate(path: PathLike, bytes: number | null = 0, options: OpenFileOptions = {}): Promise<void> {
-    await using file = await this.open(path, "r+", undefined, options);
-    await file.truncate(bytes, options);
   }
 
   /** The target is kept as it is, and judged when it is followed. `type` is node:fs's own, for Windows. */

@@ -1,54 +1,14 @@
-// Getting a region and a bell: through a monitor's attach socket, or from the caller.
+// Getting a region and a bell through a monitor's attach socket.
 
-import {
-  decodeHello,
-  HELLO_BYTES,
-  HELLO_DESCRIPTORS,
-  HelloDescriptor,
-  type RegionMemory,
-  regionMemory,
-} from "@ringway/control";
+import { decodeHello, HELLO_BYTES, HELLO_DESCRIPTORS, HelloDescriptor, regionMemory } from "@ringway/control";
 import { closeFd, connectUnix, Errno, isPollable, receiveWithFds, SharedMemory } from "@ringway/linux";
-import { delay, throwIfAborted } from "../abort.ts";
 import { type ErrorContext, errnoError, resetError } from "../errors.ts";
-import type { GuestBell } from "./bell.ts";
+import { type Attachment, retry } from "./attachment.ts";
 import { EventfdBell } from "./eventfd-bell.ts";
-
-/** A region and a bell that the caller brings: a VM's, or a test's. */
-export interface AttachMemory {
-  readonly memory: ArrayBufferLike | SharedMemory | Uint8Array;
-  readonly doorbell: GuestBell;
-}
 
 /** A connection to a monitor's attach socket that somebody else made: inherited from `ringway run`, for one. It is taken over. */
 export interface AttachDescriptor {
   readonly fd: number;
-}
-
-/** What a guest runs on. */
-export interface Attachment {
-  readonly memory: RegionMemory;
-  readonly bell: GuestBell;
-  /** Lets go of the memory, after the bell. */
-  release(): void;
-  /** A monitor that leaves amid the attach is succeeded by another on the same memory: attach to that. */
-  readonly monitorReturns?: true;
-}
-
-const LONGEST_PAUSE_MS = 16;
-
-export function attachmentOf({ memory, doorbell }: AttachMemory): Attachment {
-  if (memory instanceof SharedMemory) {
-    const hold = memory.retain();
-    return { memory: regionMemory(memory.buffer), bell: doorbell, release: () => hold[Symbol.dispose]() };
-  }
-  return { memory: viewsOf(memory), bell: doorbell, release: () => {} };
-}
-
-function viewsOf(memory: ArrayBufferLike | Uint8Array): RegionMemory {
-  if (!ArrayBuffer.isView(memory)) return regionMemory(memory);
-  const { buffer, byteOffset, byteLength } = memory;
-  return { words: new Int32Array(buffer, byteOffset, Math.floor(byteLength / 4)), bytes: memory };
 }
 
 /** Connects to a monitor and takes what it hands over. */
@@ -130,20 +90,4 @@ function noPlace(errno: number): string | undefined {
       ? "limits.guests of its policy, --max-guests"
       : "limits.regionBytesTotal of its policy";
   return `the monitor has no room for another guest (${limits}, or what its host gives it); its log says which`;
-}
-
-/** Asks again, with growing pauses, until there is a result, the time is over, or the signal aborts. */
-export async function retry<T>(
-  deadline: number,
-  signal: AbortSignal | undefined,
-  context: ErrorContext,
-  attempt: () => T | undefined,
-): Promise<T> {
-  for (let pauseMs = 1; ; pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
-    throwIfAborted(signal);
-    const result = attempt();
-    if (result !== undefined) return result;
-    if (performance.now() >= deadline) throw errnoError(Errno.ETIMEDOUT, context);
-    await delay(pauseMs, signal);
-  }
 }

@@ -1,0 +1,122 @@
+// A guest's files: what node:fs/promises has to open, read, write and copy them.
+
+import type { AbortOptions } from "./abort.ts";
+import { encodingOf, optionsOf } from "./argument-errors.ts";
+import { type CpOptions, copy } from "./files/copy.ts";
+import { copyFile } from "./files/copy-file.ts";
+import { GuestFile } from "./files/file.ts";
+import type { FileData } from "./files/file-data.ts";
+import {
+  FileReadStream,
+  FileWriteStream,
+  type ReadStreamOptions,
+  type WriteStreamOptions,
+} from "./files/file-streams.ts";
+import { GuestFs } from "./files/fs.ts";
+import type { OpenFileOptions } from "./files/open-file.ts";
+import type { OpenFlags, PathLike } from "./files/paths.ts";
+import { type ReadFileOptions, readWhole, type WriteFileOptions, writeWhole } from "./files/whole-file.ts";
+import { GuestNames } from "./guest-names.ts";
+import type { Engine } from "./stream/engine.ts";
+
+export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>> extends GuestNames<Events> {
+  readonly #engine: Engine;
+  readonly #fs: GuestFs;
+
+  protected constructor(engine: Engine) {
+    const fs = new GuestFs(engine);
+    super(engine, fs);
+    this.#engine = engine;
+    this.#fs = fs;
+  }
+
+  /** Ends the stream of names. */
+  protected closeFiles(): void {
+    this.#fs.close();
+  }
+
+  /** Opens a file. */
+  async open(
+    path: PathLike,
+    flags?: OpenFlags | null,
+    mode?: number | string | null,
+    options: OpenFileOptions = {},
+  ): Promise<GuestFile> {
+    return await GuestFile.open(this.#engine, this.#fs, path, flags, mode, options);
+  }
+
+  /** Reads a file, an open one from its position on, or a range of one: a Buffer, or text where an encoding is given. */
+  readFile(
+    path: PathLike | GuestFile,
+    options?: (ReadFileOptions & { encoding?: null | undefined }) | null,
+  ): Promise<Buffer>;
+  readFile(
+    path: PathLike | GuestFile,
+    options: BufferEncoding | (ReadFileOptions & { encoding: BufferEncoding }),
+  ): Promise<string>;
+  readFile(
+    path: PathLike | GuestFile,
+    options?: BufferEncoding | ReadFileOptions | null,
+  ): Promise<Buffer | string>;
+  async readFile(
+    path: PathLike | GuestFile,
+    options?: BufferEncoding | ReadFileOptions | null,
+  ): Promise<Buffer | string> {
+    const all = optionsOf<ReadFileOptions>(options);
+    const encoding = encodingOf(options);
+    if (path instanceof GuestFile) return await path.readFile(options);
+    const bytes = await readWhole(this.#engine, this.#fs, path, all as ReadFileOptions);
+    return encoding === undefined ? bytes : bytes.toString(encoding as BufferEncoding);
+  }
+
+  /** Writes a file, an open one from its position on; resolves when all of it is there. */
+  async writeFile(
+    path: PathLike | GuestFile,
+    data: FileData,
+    options?: BufferEncoding | WriteFileOptions | null,
+  ): Promise<void> {
+    const all = optionsOf<WriteFileOptions>(options) as WriteFileOptions;
+    if (path instanceof GuestFile) return await path.writeFile(data, options);
+    await writeWhole(this.#engine, this.#fs, path, data, all, encodingOf(options));
+  }
+
+  /** writeFile() to the end of the file. */
+  async appendFile(
+    path: PathLike | GuestFile,
+    data: FileData,
+    options?: BufferEncoding | WriteFileOptions | null,
+  ): Promise<void> {
+    const all = optionsOf<WriteFileOptions>(options) as WriteFileOptions;
+    if (path instanceof GuestFile) return await path.appendFile(data, options);
+    const flags = all.flags ?? all.flag ?? "a";
+    await writeWhole(this.#engine, this.#fs, path, data, { ...all, flags }, encodingOf(options));
+  }
+
+  /** A file as a Readable. */
+  createReadStream(path: PathLike, options?: BufferEncoding | ReadStreamOptions | null): FileReadStream {
+    this.#engine.check();
+    return new FileReadStream(this.#engine, path, optionsOf<ReadStreamOptions>(options) as ReadStreamOptions);
+  }
+
+  /** A file as a Writable. */
+  createWriteStream(path: PathLike, options?: BufferEncoding | WriteStreamOptions | null): FileWriteStream {
+    this.#engine.check();
+    const all = optionsOf<WriteStreamOptions>(options) as WriteStreamOptions;
+    return new FileWriteStream(this.#engine, this.#fs, path, all);
+  }
+
+  /** Through the guest: its bytes count as written. With COPYFILE_EXCL, EEXIST where there is something. */
+  async copyFile(from: PathLike, to: PathLike, mode?: number | null, options?: AbortOptions): Promise<void> {
+    await copyFile(this.#engine, this.#fs, from, to, mode, options);
+  }
+
+  /** Copies a file, a symbolic link or, with `recursive`, a folder. */
+  async cp(from: PathLike, to: PathLike, options?: CpOptions): Promise<void> {
+    await copy(this.#engine, this.#fs, from, to, options);
+  }
+
+  async truncate(path: PathLike, bytes: number | null = 0, options: OpenFileOptions = {}): Promise<void> {
+    await using file = await this.open(path, "r+", undefined, options);
+    await file.truncate(bytes, options);
+  }
+}

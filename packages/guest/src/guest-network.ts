@@ -1,0 +1,164 @@
+// A guest's network: connections and servers as node:net has them, and what node:http, node:https and undici take to use them.
+
+import type { Agent, AgentOptions } from "node:http";
+import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
+import type { Server } from "node:net";
+import { encodeUtf8, Protocol } from "@ringway/control";
+import { throwIfAborted } from "./abort.ts";
+import { invalidType } from "./argument-errors.ts";
+import { GuestFiles } from "./guest-files.ts";
+import type { ConnectOptions, StreamOptions } from "./net/connect.ts";
+import {
+  type Connector,
+  type ConnectorInit,
+  createConnector,
+  GuestHttpAgent,
+  GuestHttpsAgent,
+} from "./net/http.ts";
+import type { ListenOptions, ServerOptions } from "./net/listen.ts";
+import { serve } from "./net/serve.ts";
+import { GuestServer } from "./net/server.ts";
+import { GuestSocket } from "./net/socket.ts";
+import { callArguments, requireSignal } from "./net/socket-arguments.ts";
+import { untilConnected, untilListening } from "./net/until.ts";
+import type { Engine } from "./stream/engine.ts";
+import { decodeNothing } from "./stream/open-stream.ts";
+
+export abstract class GuestNetwork<
+  Events extends Record<keyof Events, unknown[]>,
+> extends GuestFiles<Events> {
+  readonly #engine: Engine;
+
+  protected constructor(engine: Engine) {
+    super(engine);
+    this.#engine = engine;
+  }
+
+  /** Connects to a TCP server through the host; resolves once connected. The signal covers the connecting only. */
+  connect(options: ConnectOptions): Promise<GuestSocket>;
+  connect(
+    port: number | string,
+    host?: string,
+    options?: Omit<ConnectOptions, "host" | "port">,
+  ): Promise<GuestSocket>;
+  async connect(
+    first: number | string | ConnectOptions,
+    host?: string,
+    rest?: Omit<ConnectOptions, "host" | "port">,
+  ): Promise<GuestSocket> {
+    const isWhole = typeof first === "object" && first !== null;
+    const { signal, ...whole } = isWhole ? first : { ...rest, host, port: first };
+    if (signal !== undefined) requireSignal(signal, "options.signal");
+    throwIfAborted(signal);
+    this.#engine.check();
+    return await untilConnected(this.createConnection(whole), this.#engine, signal);
+  }
+
+  /**
+   * As net.createConnection(): a socket that is connecting. The signal destroys it whenever it aborts. Without arguments: as
+   * createSocket().
+   */
+  createConnection(options: ConnectOptions, onConnect?: () => void): GuestSocket;
+  createConnection(port: number | string, host?: string, onConnect?: () => void): GuestSocket;
+  createConnection(port: number | string, onConnect?: () => void): GuestSocket;
+  createConnection(): GuestSocket;
+  createConnection(...args: unknown[]): GuestSocket {
+    if (args.length === 0) return this.createSocket();
+    const { options, listener } = callArguments(args);
+    const socket = this.createSocket(options);
+    if (options.timeout) socket.setTimeout(options.timeout as number);
+    return socket.connect(options as unknown as ConnectOptions, listener);
+  }
+
+  /** As `new net.Socket()`: call connect() on the result. For libraries that connect a socket themselves, such as pg. */
+  createSocket(options: StreamOptions = {}): GuestSocket {
+    return new GuestSocket(this.#engine, options);
+  }
+
+  /** A stream on which the monitor sends back what it gets. */
+  async echo(options: StreamOptions = {}): Promise<GuestSocket> {
+    const { signal, ...whole } = options;
+    if (signal !== undefined) requireSignal(signal, "options.signal");
+    throwIfAborted(signal);
+    this.#engine.check();
+    const open = {
+      protocol: Protocol.ECHO,
+      body: encodeUtf8(""),
+      context: { syscall: "echo" },
+      ringBytes: options.ringBytes,
+      decode: decodeNothing,
+    };
+    const socket = new GuestSocket(this.#engine, whole, { open });
+    return await untilConnected(socket, this.#engine, signal);
+  }
+
+  /**
+   * Listens on an address of the host's; resolves once it does. The signal closes the server whenever it aborts. The port is 0 where
+   * none is given: the host picks one.
+   */
+  listen(
+    options: ListenOptions & ServerOptions,
+    onConnection?: (socket: GuestSocket) => void,
+  ): Promise<GuestServer>;
+  listen(port: number | string, onConnection?: (socket: GuestSocket) => void): Promise<GuestServer>;
+  listen(
+    port: number | string,
+    host: string,
+    onConnection?: (socket: GuestSocket) => void,
+  ): Promise<GuestServer>;
+  async listen(...args: unknown[]): Promise<GuestServer> {
+    const [first] = args;
+    const { options, listener } = callArguments(args);
+    if (first == null || typeof first === "function") {
+      throw invalidType("options", "{ port, host }, or a port; { port: 0 } for any", first);
+    }
+    const { signal } = options;
+    if (signal !== undefined) requireSignal(signal, "options.signal");
+    throwIfAborted(signal);
+    const server = this.createServer(options, listener as (socket: GuestSocket) => void);
+    const where = options.path === undefined ? { port: 0, ...options } : options;
+    server.listen(where);
+    return await untilListening(server);
+  }
+
+  /** As net.createServer(): call listen() on the result. */
+  createServer(options?: ServerOptions, onConnection?: (socket: GuestSocket) => void): GuestServer;
+  createServer(onConnection: (socket: GuestSocket) => void): GuestServer;
+  createServer(
+    options: ServerOptions | ((socket: GuestSocket) => void) = {},
+    onConnection?: (socket: GuestSocket) => void,
+  ): GuestServer {
+    this.#engine.check();
+    return new GuestServer(this.#engine, options, onConnection);
+  }
+
+  /**
+   * Listens, and lets a server of node:http, node:https, node:http2, node:tls or node:net serve what comes. Closing either closes the
+   * other, its idle connections as well.
+   */
+  serve(
+    server: Server,
+    options: ListenOptions & ServerOptions,
+    onListening?: () => void,
+  ): Promise<GuestServer>;
+  serve(server: Server, port: number | string, onListening?: () => void): Promise<GuestServer>;
+  serve(server: Server, port: number | string, host: string, onListening?: () => void): Promise<GuestServer>;
+  async serve(server: Server, ...args: unknown[]): Promise<GuestServer> {
+    return await serve(this, server, args);
+  }
+
+  /** An agent for http.request(). */
+  httpAgent(options?: AgentOptions): Agent {
+    return new GuestHttpAgent(this, options);
+  }
+
+  /** An agent for https.request(); TLS runs in the guest. */
+  httpsAgent(options?: HttpsAgentOptions): HttpsAgent {
+    return new GuestHttpsAgent(this, options);
+  }
+
+  /** A connector for undici: `new Agent({ connect: guest.connector() })`, which is also a `dispatcher` for fetch(). */
+  connector(init?: ConnectorInit): Connector {
+    return createConnector(this, init);
+  }
+}
