@@ -1,4 +1,5 @@
-// What arguments may be: bad ones fail as those of node:fs do, before anything is asked of the host.
+// Bad arguments fail as those of node:fs do: the same class, the same stable `code`, before anything is asked of the
+// host.
 
 import { invalidType, invalidValue, outOfRange } from "@ringway/linux";
 
@@ -26,7 +27,9 @@ export function object(value: unknown, name: string): object {
   return value;
 }
 
-/** Permission bits as a number, or as text in octal. Bits that tell a file's kind, as in `stat().mode`, do not count. */
+/**
+ * Permission bits as a number, or as text in octal. Bits that tell a file's kind, as in `stat().mode`, do not count.
+ */
 export function fileMode(value: unknown, name: string, fallback?: number): number {
   let mode = value ?? fallback;
   if (typeof mode === "string") {

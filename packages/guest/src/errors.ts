@@ -56,7 +56,10 @@ export class RingwayError extends Error {
   }
 }
 
-/** The host's policy refused. `rule` and `reason` say which and why; both are "" where the policy keeps them from the guest. */
+/**
+ * The host's policy refused. `rule` and `reason` say which and why; both are "" where the policy keeps them from the
+ * guest.
+ */
 export class RefusedError extends RingwayError {
   override readonly name: string = "RefusedError";
   declare readonly rule: string;
@@ -111,7 +114,9 @@ export function errnoError(
   return new RingwayError(code, message, { ...context, errno: -errno, reason, cause });
 }
 
-/** What no request of the protocol does, as a kernel fails a system call that it lacks: ENOSYS, with why as `reason`. */
+/**
+ * What no request of the protocol does, as a kernel fails a system call that it lacks: ENOSYS, with why as `reason`.
+ */
 export function unsupported(syscall: string, why: string, path?: string): RingwayError {
   const context = { syscall, path };
   const message = `${messageFor("ENOSYS", Errno.ENOSYS, context)}: ${why}`;

@@ -45,7 +45,9 @@ export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>>
     return await GuestFile.open(this.#engine, this.#fs, path, flags, mode, options);
   }
 
-  /** Reads a file, an open one from its position on, or a range of one: a Buffer, or text where an encoding is given. */
+  /**
+   * Reads a file, an open one from its position on, or a range of one: a Buffer, or text where an encoding is given.
+   */
   readFile(
     path: PathLike | GuestFile,
     options?: (ReadFileOptions & { encoding?: null | undefined }) | null,

@@ -1,5 +1,5 @@
-// A guest's names: what node:fs/promises has to look at names, folders and links and to change them, on the tree that the host's policy
-// gives.
+// A guest's names: what node:fs/promises has to look at names, folders and links and to change them, on the tree that
+// the host's policy gives.
 //
 // What the protocol has no request for fails with ENOSYS and says why; that is a short list, at the end of the class.
 
@@ -35,8 +35,9 @@ type InBigInts = StatOptions & { readonly bigint: true };
 const MAX_ID = 0xffff_ffff;
 
 /**
- * Calls reject with a RingwayError whose `code` is the host's errno (ENOENT, EACCES, ENOTDIR, ...); with a RefusedError where the
- * policy says no; with AbortError; or, once the guest has left, with ERR_RINGWAY_DETACHED. Arguments are judged as node:fs judges them.
+ * Calls reject with a RingwayError whose `code` is the host's errno (ENOENT, EACCES, ENOTDIR, ...); with a
+ * RefusedError where the policy says no; with AbortError; or, once the guest has left, with ERR_RINGWAY_DETACHED.
+ * Arguments are judged as node:fs judges them.
  */
 export abstract class GuestNames<
   Events extends Record<keyof Events, unknown[]>,
@@ -66,14 +67,17 @@ export abstract class GuestNames<
     return options.bigint ? new GuestBigIntStats(reply) : new GuestStats(reply);
   }
 
-  /** May the path be read, written, executed (`constants.R_OK | ...`)? Asked without doing it, so the answer may be another by then. */
+  /**
+   * May the path be read, written, executed (`constants.R_OK | ...`)? Asked without doing it, so the answer may be
+   * another by then.
+   */
   async access(path: PathLike, mode?: number | null, options: AbortOptions = {}): Promise<void> {
     await access(this.#engine, this.#fs, path, mode, options);
   }
 
   /**
-   * Names in a folder, in no order; with `withFileTypes`, entries; with `recursive`, of the folders below too. Names that are not UTF-8
-   * are left out: `skipped` of the array says how many.
+   * Names in a folder, in no order; with `withFileTypes`, entries; with `recursive`, of the folders below too. Names
+   * that are not UTF-8 are left out: `skipped` of the array says how many.
    */
   readdir(
     path: PathLike,
@@ -134,7 +138,9 @@ export abstract class GuestNames<
     return (await GuestDir.open(this.#fs, path, options)) as GuestDir | GuestDir<Buffer>;
   }
 
-  /** Makes a folder; with `recursive`, those above it too, and resolves with the first one that was made, if any was. */
+  /**
+   * Makes a folder; with `recursive`, those above it too, and resolves with the first one that was made, if any was.
+   */
   async mkdir(path: PathLike, options?: number | string | MkdirOptions | null): Promise<string | undefined> {
     const all = typeof options === "object" ? (options ?? {}) : { mode: options };
     return await makeFolder(this.#fs, path, all);

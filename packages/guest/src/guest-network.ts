@@ -1,4 +1,5 @@
-// A guest's network: connections and servers as node:net has them, and what node:http, node:https and undici take to use them.
+// A guest's network: connections and servers as node:net has them, and what node:http, node:https and undici take to
+// use them.
 
 import type { Agent, AgentOptions } from "node:http";
 import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
@@ -55,8 +56,8 @@ export abstract class GuestNetwork<
   }
 
   /**
-   * As net.createConnection(): a socket that is connecting. The signal destroys it whenever it aborts. Without arguments: as
-   * createSocket().
+   * As net.createConnection(): a socket that is connecting. The signal destroys it whenever it aborts. Without
+   * arguments: as createSocket().
    */
   createConnection(options: ConnectOptions, onConnect?: () => void): GuestSocket;
   createConnection(port: number | string, host?: string, onConnect?: () => void): GuestSocket;
@@ -70,7 +71,9 @@ export abstract class GuestNetwork<
     return socket.connect(options as unknown as ConnectOptions, listener);
   }
 
-  /** As `new net.Socket()`: call connect() on the result. For libraries that connect a socket themselves, such as pg. */
+  /**
+   * As `new net.Socket()`: call connect() on the result. For libraries that connect a socket themselves, such as pg.
+   */
   createSocket(options: StreamOptions = {}): GuestSocket {
     return new GuestSocket(this.#engine, options);
   }
@@ -93,8 +96,8 @@ export abstract class GuestNetwork<
   }
 
   /**
-   * Listens on an address of the host's; resolves once it does. The signal closes the server whenever it aborts. The port is 0 where
-   * none is given: the host picks one.
+   * Listens on an address of the host's; resolves once it does. The signal closes the server whenever it aborts. The
+   * port is 0 where none is given: the host picks one.
    */
   listen(
     options: ListenOptions & ServerOptions,
@@ -133,8 +136,8 @@ export abstract class GuestNetwork<
   }
 
   /**
-   * Listens, and lets a server of node:http, node:https, node:http2, node:tls or node:net serve what comes. Closing either closes the
-   * other, its idle connections as well.
+   * Listens, and lets a server of node:http, node:https, node:http2, node:tls or node:net serve what comes. Closing
+   * either closes the other, its idle connections as well.
    */
   serve(
     server: Server,

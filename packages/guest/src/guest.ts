@@ -32,8 +32,8 @@ export interface AttachOptions extends AbortOptions {
    */
   readonly busyPollUs?: number | undefined;
   /**
-   * A call for which the host has no room (streams, open files, ...) waits in line behind others. How long, in milliseconds, before
-   * it fails if nothing is given back meanwhile. 0: it fails at once. Default 10 seconds.
+   * A call for which the host has no room (streams, open files, ...) waits in line behind others. How long, in
+   * milliseconds, before it fails if nothing is given back meanwhile. 0: it fails at once. Default 10 seconds.
    */
   readonly roomTimeoutMs?: number | undefined;
 }
@@ -50,7 +50,10 @@ interface GuestEvents {
 }
 
 const ATTACH_TIMEOUT_MS = 10_000;
-/** Measured: a 64-byte round trip takes 28 us with it and 60 without; 100 takes a core from the host that it waits for. */
+/**
+ * Measured: a 64-byte round trip takes 28 us with it and 60 without; 100 takes a core from the host that it waits
+ * for.
+ */
 const BUSY_POLL_US = 50;
 const ROOM_TIMEOUT_MS = 10_000;
 
@@ -68,10 +71,10 @@ export class Guest extends GuestNetwork<GuestEvents> {
   }
 
   /**
-   * Attaches to the monitor that listens at a Unix socket, or over a connection to it, or by memory and a doorbell, or, in a virtual
-   * machine, to the one that serves it, which is waited for. Rejects with AbortError, ETIMEDOUT, what connecting to the socket
-   * gives (ENOENT, ECONNREFUSED, ...), the errno with which the monitor turns the guest away, ProtocolError, or what is wrong with
-   * the machine's devices (ENODEV, EACCES, EBUSY).
+   * Attaches to the monitor that listens at a Unix socket, or over a connection to it, or by memory and a doorbell,
+   * or, in a virtual machine, to the one that serves it, which is waited for. Rejects with AbortError, ETIMEDOUT,
+   * what connecting to the socket gives (ENOENT, ECONNREFUSED, ...), the errno with which the monitor turns the guest
+   * away, ProtocolError, or what is wrong with the machine's devices (ENODEV, EACCES, EBUSY).
    */
   static async attach(to: AttachTarget, options: AttachOptions = {}): Promise<Guest> {
     const { signal } = options;
@@ -188,8 +191,8 @@ export class Guest extends GuestNetwork<GuestEvents> {
   }
 
   /**
-   * Leaves the monitor. Servers stop; bytes that streams which ended still had to send are given time to go out; streams that are open
-   * are destroyed without an error, calls fail with ERR_RINGWAY_DETACHED.
+   * Leaves the monitor. Servers stop; bytes that streams which ended still had to send are given time to go out;
+   * streams that are open are destroyed without an error, calls fail with ERR_RINGWAY_DETACHED.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();

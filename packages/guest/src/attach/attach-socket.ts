@@ -6,8 +6,12 @@ import { type ErrorContext, errnoError, resetError } from "../errors.ts";
 import { type Attachment, retry } from "./attachment.ts";
 import { EventfdBell } from "./eventfd-bell.ts";
 
-/** A connection to a monitor's attach socket that somebody else made: inherited from `ringway run`, for one. It is taken over. */
+/**
+ * A connection to a monitor's attach socket that somebody else made, for instance the program that started this one.
+ * It is taken over, also where attaching fails.
+ */
 export interface AttachDescriptor {
+  /** A descriptor of this process. */
   readonly fd: number;
 }
 

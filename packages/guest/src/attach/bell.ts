@@ -9,8 +9,8 @@ export interface BellListener {
 }
 
 /**
- * A pair of doorbells. For a guest that is a process this is an EventfdBell, made by Guest.attach(socketPath); for a VM a
- * ByteChannelBell, made by Guest.attach({ ivshmem: true }). A test brings its own.
+ * A pair of doorbells. For a guest that is a process this is an EventfdBell, made by Guest.attach(socketPath); for a
+ * VM a ByteChannelBell, made by Guest.attach({ ivshmem: true }). A test brings its own.
  */
 export interface GuestBell {
   /** Wakes the host. Must not block. */

@@ -1,5 +1,6 @@
-// The bell of a guest that is a virtual machine: a byte channel, one byte a ring, whatever it says (PROTOCOL.md BELL-8). The
-// hypervisor carries the bytes to the monitor and back; it hangs up here when the monitor is gone (ATT-9).
+// The bell of a guest that is a virtual machine: a byte channel, one byte a ring, whatever it says (PROTOCOL.md
+// BELL-8). The hypervisor carries the bytes to the monitor and back; it hangs up here when the monitor is gone
+// (ATT-9).
 
 import { ringChannel, ringDevice } from "@ringway/linux";
 import { resetError } from "../errors.ts";

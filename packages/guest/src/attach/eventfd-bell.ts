@@ -1,8 +1,8 @@
-// The bell of a guest that is a process: one eventfd to ring, one to wait on, and the attach socket, whose hang-up means
-// that the monitor is gone.
+// The bell of a guest that is a process: one eventfd to ring, one to wait on, and the attach socket, whose hang-up
+// means that the monitor is gone.
 //
-// The monitor holds both eventfds too: it may make them block, and empty the one while this side is about to read it. So
-// Node's loop never reads that one. The kernel waits for it, and rings an eventfd that nobody else has:
+// The monitor holds both eventfds too: it may make them block, and empty the one while this side is about to read it.
+// So Node's loop never reads that one. The kernel waits for it, and rings an eventfd that nobody else has:
 //
 //   rung by the monitor ─▶ the poll is over: the kernel rings #own ─▶ the loop: drain, poll anew, tell the listener
 //

@@ -1,12 +1,12 @@
-// Getting a region and a bell in a virtual machine: the memory of its ivshmem device, and its doorbell's virtio port. Neither has
-// a driver of ours, and both are root's.
+// Getting a region and a bell in a virtual machine: the memory of its ivshmem device, and its doorbell's virtio port.
+// Neither has a driver of ours, and both are root's.
 //
 //   found ── memory mapped, channel opened ──> waiting ── a monitor is there, with a region ──> an Attachment
 //                                       ↑         │
 //                                       └─────────┘ busy, hung up, or no region in it yet
 //
-// The devices are there from boot on; the monitor comes and goes. So what is missing of the former is an error at once, and the
-// latter is waited for until the deadline, by looking: a port that has hung up cannot be waited for.
+// The devices are there from boot on; the monitor comes and goes. So what is missing of the former is an error at
+// once, and the latter is waited for until the deadline, by looking: a port that has hung up cannot be waited for.
 
 import { readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

@@ -1,12 +1,12 @@
-// A descriptor of any kind in Node's own event loop, which by itself takes pipes, sockets and terminals only. It is given a pipe, and
-// then the pipe's descriptor is made to name what is to be watched (dup2): the loop polls and reads a number, whatever is behind
-// it. So a bell wakes the program with one switch between threads and none of its own.
+// A descriptor of any kind in Node's own event loop, which by itself takes pipes, sockets and terminals only. It is
+// given a pipe, and then the pipe's descriptor is made to name what is to be watched (dup2): the loop polls and reads
+// a number, whatever is behind it. So a bell wakes the program with one switch between threads and none of its own.
 //
-// Invariant: the replacement comes before the loop has seen the number, in the same turn. What cannot be polled, at which the loop
-// would abort the process, is refused before.
+// Invariant: the replacement comes before the loop has seen the number, in the same turn. What cannot be polled, at
+// which the loop would abort the process, is refused before.
 //
-// The loop reads what is ready: it waits there where somebody else shares the descriptor's flags, has made it block, and reads first.
-// So it is given only what this process has opened, or was given by whoever started it.
+// The loop reads what is ready: it waits there where somebody else shares the descriptor's flags, has made it block,
+// and reads first. So it is given only what this process has opened, or was given by whoever started it.
 
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from "node:net";
 import { check, closeFd, createPipe, Errno, isPollable, replaceFd, setNonBlocking } from "@ringway/linux";
@@ -38,8 +38,9 @@ export class LoopWatch {
   }
 
   /**
-   * Reads whatever comes and calls `onBytes` for it; `onEnd` once, at the end, or with the error. Neither is called before this
-   * turn is over, or after close(). Throws RingwayError (EPERM) where the descriptor cannot be waited for, SystemError (EMFILE).
+   * Reads whatever comes and calls `onBytes` for it; `onEnd` once, at the end, or with the error. Neither is called
+   * before this turn is over, or after close(). Throws RingwayError (EPERM) where the descriptor cannot be waited
+   * for, SystemError (EMFILE).
    */
   start(onBytes: () => void, onEnd: (error?: Error) => void): void {
     const fd = this.#fd;

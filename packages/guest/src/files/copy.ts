@@ -1,4 +1,5 @@
-// cp(): files, folders and symbolic links, as node:fs copies them: what may be copied onto what is decided as there, with its codes.
+// cp(): files, folders and symbolic links, as node:fs copies them: what may be copied onto what is decided as there,
+// with its codes.
 
 import { posix } from "node:path";
 import { Errno } from "@ringway/linux";

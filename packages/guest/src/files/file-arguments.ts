@@ -1,6 +1,8 @@
-// What a program means by the arguments of FileHandle's read() and write(), in each of their forms, as node:fs takes them.
+// What a program means by the arguments of FileHandle's read() and write(), in each of their forms, as node:fs takes
+// them.
 //
-// Invariant: what comes out is safe to ask for: bytes that exist, and a position of 0 to 2^53 - 1 or null, the file's own.
+// Invariant: what comes out is safe to ask for: bytes that exist, and a position of 0 to 2^53 - 1 or null, the file's
+// own.
 
 import type { AbortOptions } from "../abort.ts";
 import { integer, invalidType, invalidValue, object, outOfRange } from "../argument-errors.ts";
@@ -66,7 +68,10 @@ export function readWork(first: unknown, second: unknown, third: unknown, fourth
   return { ...work, target, position: readPosition(place.position) };
 }
 
-/** Null and -1: the file position. node:fs of later versions refuses what is no number; that of 20 read at the file position. */
+/**
+ * Null and -1: the file position. node:fs of later versions refuses what is no number; that of 20 read at the file
+ * position.
+ */
 function readPosition(position: unknown): number | null {
   if (position === undefined || position === null) return null;
   if (typeof position === "bigint") {

@@ -1,5 +1,5 @@
-// What is in an open file: reading and writing it, in each of the forms that FileHandle of node:fs/promises has. What they ask of the
-// host is in file-requests.ts.
+// What is in an open file: reading and writing it, in each of the forms that FileHandle of node:fs/promises has. What
+// they ask of the host is in file-requests.ts.
 
 import { EventEmitter } from "node:events";
 import { fileMessages } from "@ringway/control";
@@ -106,8 +106,8 @@ export abstract class FileContents extends EventEmitter<FileEvents> {
   }
 
   /**
-   * Writes at `position` or (null) at the file position. All of it, or an error whose `bytesWritten` says how much of it is in
-   * the file. Text goes with (text, position, encoding), as in node:fs.
+   * Writes at `position` or (null) at the file position. All of it, or an error whose `bytesWritten` says how much of
+   * it is in the file. Text goes with (text, position, encoding), as in node:fs.
    */
   write<B extends NodeJS.ArrayBufferView>(
     buffer: B,

@@ -1,4 +1,5 @@
-// What writeFile() takes, as bytes. It is looked at before a file is opened: a file that is opened to be written anew is empty.
+// What writeFile() takes, as bytes. It is looked at before a file is opened: a file that is opened to be written anew
+// is empty.
 
 import type { AbortOptions } from "../abort.ts";
 import { isView, notData } from "./file-arguments.ts";

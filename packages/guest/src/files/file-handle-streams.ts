@@ -1,5 +1,5 @@
-// Streams over an open file: Node's own ReadStream and WriteStream, with the file's requests in the place of system calls, so that
-// their options and their errors are Node's by themselves.
+// Streams over an open file: Node's own ReadStream and WriteStream, with the file's requests in the place of system
+// calls, so that their options and their errors are Node's by themselves.
 
 import { createReadStream, createWriteStream, type ReadStream, type WriteStream } from "node:fs";
 import { createInterface, type Interface } from "node:readline";

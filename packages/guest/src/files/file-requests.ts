@@ -1,7 +1,7 @@
 // The requests of one open file, pipelined in order: what a read, a write or a seek becomes.
 //
-// Invariant: a read or write at the file position that takes several requests has them next to each other: whatever else uses the
-// position waits until it is over (inOrder). One that takes a single request is sent at once.
+// Invariant: a read or write at the file position that takes several requests has them next to each other: whatever
+// else uses the position waits until it is over (inOrder). One that takes a single request is sent at once.
 
 import { Done, FRAME_HEADER_BYTES, fileMessages, IO_MAX_BYTES } from "@ringway/control";
 import { Errno } from "@ringway/linux";
@@ -204,7 +204,9 @@ function begun<T>(result: Promise<T>): { readonly result: Promise<T>; readonly o
   return { result, over: result.catch(() => {}) };
 }
 
-/** Says how much of a write is in the file, where the host has answered: an error that many calls share is left alone. */
+/**
+ * Says how much of a write is in the file, where the host has answered: an error that many calls share is left alone.
+ */
 export function withBytesWritten(error: unknown, before: number): unknown {
   if (!(error instanceof RingwayError) || error.errno === undefined || error.code === "ECONNRESET")
     return error;

@@ -1,4 +1,5 @@
-// A file-stream, opened: raw bytes out of or into a file, in a stream of its own (PROTOCOL.md section 14), and its writing end.
+// A file-stream, opened: raw bytes out of or into a file, in a stream of its own (PROTOCOL.md section 14), and its
+// writing end.
 
 import { Closed, FrameReader, fileMessages, Protocol, ProtocolError, Violation } from "@ringway/control";
 import { Errno } from "@ringway/linux";
@@ -87,7 +88,10 @@ export class FileSink implements StreamUser {
   #onDone: (() => void) | undefined;
   #bytesWritten = 0;
 
-  /** With APPEND in `flags` no chunk is divided that fits the ring. `onFailed` is called once at most, also after end(). */
+  /**
+   * With APPEND in `flags` no chunk is divided that fits the ring. `onFailed` is called once at most, also after
+   * end().
+   */
   constructor(stream: Stream, context: ErrorContext, flags: number, onFailed: (error: Error) => void) {
     this.#stream = stream;
     this.#context = { ...context, syscall: "write" };

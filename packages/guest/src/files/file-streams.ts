@@ -1,4 +1,5 @@
-// A file as a Node stream, over a file-stream: bytes go between the ring and the program, with no request for each chunk.
+// A file as a Node stream, over a file-stream: bytes go between the ring and the program, with no request for each
+// chunk.
 
 import { addAbortSignal, finished, Readable, type ReadableOptions, Writable } from "node:stream";
 import { fileMessages } from "@ringway/control";

@@ -1,5 +1,5 @@
-// Who uses an open file: calls that are under way, and streams until they are closed. As with Node's FileHandle, the file is closed
-// when the last of them is over, so none of them is cut off; until then others may begin.
+// Who uses an open file: calls that are under way, and streams until they are closed. As with Node's FileHandle, the
+// file is closed when the last of them is over, so none of them is cut off; until then others may begin.
 //
 //   OPEN ─ close(), nobody uses it ─────────────────▶ CLOSED
 //     └─── close() ─▶ CLOSING ─ the last one is over ──▶ CLOSED

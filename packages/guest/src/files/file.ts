@@ -1,5 +1,5 @@
-// An open file of the host's, as FileHandle of node:fs/promises. What is in it is read and written in file-contents.ts; here is what is
-// said of the file itself, its streams, and its end.
+// An open file of the host's, as FileHandle of node:fs/promises. What is in it is read and written in
+// file-contents.ts; here is what is said of the file itself, its streams, and its end.
 
 import type { ReadStream, WriteStream } from "node:fs";
 import type { Interface } from "node:readline";
@@ -24,8 +24,8 @@ import type { OpenFlags, PathLike } from "./paths.ts";
 import { GuestBigIntStats, GuestStats, type StatOptions, type Time } from "./stats.ts";
 
 /**
- * An open file: Guest.open() gives it. Its calls reject with RingwayErrors: EBADF once it is closed, and what the host's system call
- * fails with. An abort ends the wait with AbortError.
+ * An open file: Guest.open() gives it. Its calls reject with RingwayErrors: EBADF once it is closed, and what the
+ * host's system call fails with. An abort ends the wait with AbortError.
  */
 export class GuestFile extends FileContents {
   /** The path that was opened. */

@@ -35,8 +35,8 @@ export interface ReaddirOptions extends AbortOptions {
 }
 
 /**
- * What readdir() found: an array, which also says how many names it left out, because they are not UTF-8 and no guest could use
- * them. A folder that holds nothing else lists as empty, and is not.
+ * What readdir() found: an array, which also says how many names it left out, because they are not UTF-8 and no guest
+ * could use them. A folder that holds nothing else lists as empty, and is not.
  */
 export interface Listing<T> extends Array<T> {
   readonly skipped: number;
@@ -192,7 +192,10 @@ export class GuestFs {
     await this.#withRoom("request", ask, { signal });
   }
 
-  /** Names need no room as a rule, so they do not stand in line; where the host has none (a listing is an open file), they wait their turn. */
+  /**
+   * Names need no room as a rule, so they do not stand in line; where the host has none (a listing is an open file),
+   * they wait their turn.
+   */
   async #withRoom<T>(lacks: Resource, ask: () => Promise<T>, { signal }: AbortOptions): Promise<T> {
     try {
       return await ask();

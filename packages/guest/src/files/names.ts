@@ -41,7 +41,8 @@ export async function makeFolder(
       return undefined;
     }
   }
-  // Where one is missing, those below are: halves of what is left are looked at, since a look costs as many names as it has.
+  // Where one is missing, those below are: halves of what is left are looked at, since a look costs as many names as
+  // it has.
   let there = 0;
   let missing = parts.length;
   while (missing - there > 1) {
@@ -112,8 +113,8 @@ async function linkTarget(fs: GuestFs, path: string, options: AbortOptions): Pro
 }
 
 /**
- * May the path be read, written or executed? A file is opened and closed to see, by the host's own permissions; of a folder the
- * policy is asked whether it may be written, and its permission bits tell the rest.
+ * May the path be read, written or executed? A file is opened and closed to see, by the host's own permissions; of a
+ * folder the policy is asked whether it may be written, and its permission bits tell the rest.
  */
 export async function access(
   engine: Engine,

@@ -17,7 +17,10 @@ import { fileFlags, guestPath, type OpenFlags, type PathLike, syncsWrites } from
 import { GuestStats } from "./stats.ts";
 
 export interface OpenFileOptions extends AbortOptions {
-  /** Size of each of the two rings, in bytes; the host rounds it. Default 256 KiB, less the more of the region is used. */
+  /**
+   * Size of each of the two rings, in bytes; the host rounds it. Default 256 KiB, less the more of the region is
+   * used.
+   */
   readonly ringBytes?: number | undefined;
 }
 

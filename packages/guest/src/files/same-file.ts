@@ -1,8 +1,9 @@
 // Are two names, or two open files, one file?
 //
-// The host does not tell which disk a file is on, and the number of an inode alone is not enough, so all is compared that it says of a
-// file. A writer changes that between two looks: then one file looks like two. So the first is looked at again after the second: where
-// it is as it was, nothing has changed it meanwhile, and a second that differs from it is another.
+// The host does not tell which disk a file is on, and the number of an inode alone is not enough, so all is compared
+// that it says of a file. A writer changes that between two looks: then one file looks like two. So the first is
+// looked at again after the second: where it is as it was, nothing has changed it meanwhile, and a second that
+// differs from it is another.
 
 import { Errno } from "@ringway/linux";
 import { type ErrorContext, errnoError } from "../errors.ts";

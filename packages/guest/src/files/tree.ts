@@ -1,6 +1,7 @@
 // Whole trees: listing and removing them, request by request, over the one stream of names.
 //
-// Folders are taken from a list, not by recursion: a path may have two thousand of them. Symbolic links are not followed.
+// Folders are taken from a list, not by recursion: a path may have two thousand of them. Symbolic links are not
+// followed.
 
 import { posix } from "node:path";
 import { Errno } from "@ringway/linux";

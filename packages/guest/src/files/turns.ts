@@ -3,8 +3,8 @@
 import { onAbort, throwIfAborted } from "../abort.ts";
 
 /**
- * Does the work after `before`, which never rejects. An abort ends the wait; once it has begun, the work ends by itself. `over` says when
- * it is the next one's turn: also after an abort not before `before`.
+ * Does the work after `before`, which never rejects. An abort ends the wait; once it has begun, the work ends by
+ * itself. `over` says when it is the next one's turn: also after an abort not before `before`.
  */
 export function inTurn<T>(
   before: Promise<unknown>,

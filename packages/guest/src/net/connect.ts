@@ -1,7 +1,7 @@
 // What net.connect() takes, and what it means here: where a socket is to go, and how an error of the host's is told.
 //
-// The host resolves names and tries their addresses, so options about that (family, lookup, hints, autoSelectFamily, ...) are passed
-// over. An option that would change what the peer sees, and cannot be had, is an error.
+// The host resolves names and tries their addresses, so options about that (family, lookup, hints, autoSelectFamily,
+// ...) are passed over. An option that would change what the peer sees, and cannot be had, is an error.
 
 import { isIP, type OnReadOpts } from "node:net";
 import { ConnectReply, ConnectRequest, HOST_MAX_BYTES, Protocol, type TcpEndpoints } from "@ringway/control";
@@ -14,8 +14,8 @@ export interface StreamOptions {
   /** False, the default: this side ends as soon as the other has. */
   readonly allowHalfOpen?: boolean | undefined;
   /**
-   * Size of each of the two rings, in bytes; the host rounds it, and may give less. Default 256 KiB, and less the more of the region
-   * is used.
+   * Size of each of the two rings, in bytes; the host rounds it, and may give less. Default 256 KiB, and less the
+   * more of the region is used.
    */
   readonly ringBytes?: number | undefined;
   /** Destroys the stream when it aborts, at any time. */

@@ -4,13 +4,14 @@
 //    └──────────── adopt() ─────────────────▲         ▲
 //                     └─ close(), at any time ────────┘
 //
-// Before it is open, what is written waits here and in the Writable; afterwards it goes into the ring, and from then on a
-// write that has called back is as good as given to a kernel: it goes out, whatever happens to the socket.
+// Before it is open, what is written waits here and in the Writable; afterwards it goes into the ring, and from then
+// on a write that has called back is as good as given to a kernel: it goes out, whatever happens to the socket.
 //
-// A peer that breaks the connection takes nothing back. What it had sent is read to its end, and then comes the error; a
-// write that fails meanwhile waits with it, unless nobody reads:
+// A peer that breaks the connection takes nothing back. What it had sent is read to its end, and then comes the
+// error; a write that fails meanwhile waits with it, unless nobody reads:
 //
-//   open ─ RESET, or nobody takes what is written ─▶ failing ─ all was read, or a write has failed and nobody reads ─▶ closed
+//   open ─ RESET, or nobody takes what is written ─▶ failing ─ all was read ─▶ closed
+//                                                       └─ a write has failed, and nobody reads ─▶ closed
 //
 // Invariant: once it is closed, it neither touches its socket nor the stream.
 

@@ -53,10 +53,10 @@ export class GuestHttpsAgent extends https.Agent {
 }
 
 /**
- * TLS tells whoever has the connection of every error of the stream below it, also when nobody listens any more: after its own
- * first, such as a certificate that it does not trust; and after the program has ended it, when the peer's answer to the last
- * bytes may be a reset, which a socket of the kernel's would not tell either. Unheard, either would end the process. So then
- * the connection closes, and no more.
+ * TLS tells whoever has the connection of every error of the stream below it, also when nobody listens any more:
+ * after its own first, such as a certificate that it does not trust; and after the program has ended it, when the
+ * peer's answer to the last bytes may be a reset, which a socket of the kernel's would not tell either. Unheard,
+ * either would end the process. So then the connection closes, and no more.
  */
 function quietAtTheEnd(connection: Duplex | null | undefined, stream: GuestSocket): void {
   if (connection == null) return;
@@ -86,8 +86,8 @@ export interface ConnectorOptions {
 }
 
 /**
- * A connector for undici: `new Agent({ connect: createConnector(guest) })`. The socket is a GuestSocket, typed as what it
- * behaves like, or a TLSSocket over one.
+ * A connector for undici: `new Agent({ connect: createConnector(guest) })`. The socket is a GuestSocket, typed as
+ * what it behaves like, or a TLSSocket over one.
  */
 export type Connector = (
   options: ConnectorOptions,

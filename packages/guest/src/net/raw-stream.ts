@@ -1,4 +1,5 @@
-// A stream of raw bytes under a socket, from the host's consent on: what is read, what is written, and how it is let go of.
+// A stream of raw bytes under a socket, from the host's consent on: what is read, what is written, and how it is let
+// go of.
 //
 //   open ─ close(), or the guest is detached ─▶ closed
 //
@@ -93,8 +94,9 @@ export class RawStream implements StreamUser {
   }
 
   /**
-   * Lets go of the stream: what the ring has taken still goes out. The peer gets a reset where `resets`, and where bytes wait
-   * that no ring has taken: it must not take those before them for all. Gives the callback of the write that waits.
+   * Lets go of the stream: what the ring has taken still goes out. The peer gets a reset where `resets`, and where
+   * bytes wait that no ring has taken: it must not take those before them for all. Gives the callback of the write
+   * that waits.
    */
   close(resets: boolean): WriteCallback | undefined {
     const callback = this.#callback;

@@ -1,11 +1,11 @@
 // A server of Node's (net, tls, http, https, http2) on listeners of the host's.
 //
-// Such a server takes a connection by its event 'connection', and knows nothing of what listens for it. So while it is served, the
-// calls that are about listening are put over its own, on the object:
+// Such a server takes a connection by its event 'connection', and knows nothing of what listens for it. So while it
+// is served, the calls that are about listening are put over its own, on the object:
 //
-//   as it is ── serve() ──> served ── close() of it, or of one of its listeners ──> closing ── the last listener is closed, and all
-//      ↑                                                                                         connections of it are gone
-//      └──────────────────────────────── its own close(), which emits 'close' ──────────────────────────┘
+//   as it is ── serve() ──> served ── close() of it, or of one of its listeners ──> closing
+//      ↑                                                                               │ the last listener is closed,
+//      └───────────── its own close(), which emits 'close' ────────────────────────────┘ its connections are gone
 //
 // One that listens by itself as well goes on with that until then.
 

@@ -1,7 +1,9 @@
 // A listener on the host, as a server that behaves like net.Server.
 //
-//   new ─ listen() ─▶ opening ─ Opened ─▶ listening ─ close() ─▶ new; 'close' when the host has closed its listener, and all
-//                        └─ refused, close() ─▶ new                   connections have ended
+//   new ─ listen() ─▶ opening ─ Opened ─▶ listening ─ close() ─▶ new
+//                        └─ refused, close() ─▶ new
+//
+// 'close' comes when the host has closed its listener and all connections have ended.
 //
 // What it posts with the host ahead of connections is in posting.ts. What the host cannot accept waits in its kernel's
 // backlog.

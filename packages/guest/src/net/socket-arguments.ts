@@ -1,4 +1,5 @@
-// What a program passes to sockets and servers, judged as node:net judges it: the same classes of error, codes and sentences.
+// What a program passes to sockets and servers, judged as node:net judges it: the same classes of error, codes and
+// sentences.
 
 import { inspect } from "node:util";
 import { invalidType, outOfRange } from "@ringway/linux";
@@ -48,12 +49,15 @@ export function timerDuration(value: unknown, name: string): number {
   requireNumber(value, name);
   if (!(value >= 0 && Number.isFinite(value))) throw outOfRange(name, "a non-negative finite number", value);
   if (value <= TIMER_MAX_MS) return value;
-  const message = `${value} does not fit into a 32-bit signed integer.\nTimer duration was truncated to ${TIMER_MAX_MS}.`;
+  const tooLong = `${value} does not fit into a 32-bit signed integer.`;
+  const message = `${tooLong}\nTimer duration was truncated to ${TIMER_MAX_MS}.`;
   process.emitWarning(message, "TimeoutOverflowWarning");
   return TIMER_MAX_MS;
 }
 
-/** The options and the listener in any of net's forms: (options, listener), (port, host, listener), (path, listener). */
+/**
+ * The options and the listener in any of net's forms: (options, listener), (port, host, listener), (path, listener).
+ */
 export function callArguments(args: readonly unknown[]): {
   options: Record<string, unknown>;
   listener: (() => void) | undefined;

@@ -24,9 +24,10 @@ export type SocketStart =
   | { readonly accepted: OpenedStream<TcpEndpoints | undefined> };
 
 /**
- * A connection through the host, as net.Socket: Guest.connect(), Guest.createConnection() and Guest.createSocket() make it, and a
- * GuestServer gives it. Emits what net.Socket emits: 'connect', 'ready', 'data', 'end', 'timeout', 'close' with hadError, ... Its
- * errors are RingwayErrors: ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT, ENOTFOUND, ...; a RefusedError where the policy says no.
+ * A connection through the host, as net.Socket: Guest.connect(), Guest.createConnection() and Guest.createSocket()
+ * make it, and a GuestServer gives it. Emits what net.Socket emits: 'connect', 'ready', 'data', 'end', 'timeout',
+ * 'close' with hadError, ... Its errors are RingwayErrors: ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT, ENOTFOUND,
+ * ...; a RefusedError where the policy says no.
  */
 export class GuestSocket extends Duplex {
   /** As net.Socket: the time set with setTimeout(), in milliseconds. */
@@ -66,8 +67,8 @@ export class GuestSocket extends Duplex {
   }
 
   /**
-   * Connects as net.Socket does, also a socket that was closed before. Throws what net.Socket throws for arguments, and ENOSYS for
-   * what a guest has not (a path, a local address).
+   * Connects as net.Socket does, also a socket that was closed before. Throws what net.Socket throws for arguments,
+   * and ENOSYS for what a guest has not (a path, a local address).
    */
   connect(options: Omit<ConnectOptions, keyof StreamOptions>, listener?: () => void): this;
   connect(port: number | string, host: string, listener?: () => void): this;
@@ -88,8 +89,8 @@ export class GuestSocket extends Duplex {
 
   /** As it was before it connected. */
   #renew(): void {
-    // As net.Socket does it. Every stream of Node's has this, though no document promises it; there is no other way: pipes, flow,
-    // encoding and listeners belong to this very object, and no other stream could take its place.
+    // As net.Socket does it. Every stream of Node's has this, though no document promises it; there is no other way:
+    // pipes, flow, encoding and listeners belong to this very object, and no other stream could take its place.
     const stream = this as unknown as { _undestroy?(): void };
     if (stream._undestroy === undefined) {
       throw unsupported("connect", "this version of Node cannot use a stream again: make another socket");

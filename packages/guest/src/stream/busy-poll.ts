@@ -1,12 +1,15 @@
 // Whether to look again before sleeping: for a short time after activity, and only while that pays.
 //
-// A window that ends with work found spares a wake-up through the kernel; one that ends without has cost its whole time. The
-// score counts the one against the other; while it is low, only every 16th window is tried.
+// A window that ends with work found spares a wake-up through the kernel; one that ends without has cost its whole
+// time. The score counts the one against the other; while it is low, only every 16th window is tried.
 
 const SCORE_MAX = 32;
 const SCORE_LOW = 8;
 const PROBE_EVERY = 16;
-/** A processor that comes back so much too late has somebody else on it for long: a program that sleeps instead is woken in time. */
+/**
+ * A processor that comes back so much too late has somebody else on it for long: a program that sleeps instead is
+ * woken in time.
+ */
 const LATE_MS = 0.2;
 const LATE_PAUSE_SLEEPS = 256;
 

@@ -7,7 +7,8 @@
 // An abort settles a call at any time. One that is in line then is never sent. One that is sent is not taken back: its
 // replies are still taken, and lead nowhere, or to `onLate`.
 //
-// Invariant: every call keeps the process alive until it is settled, once; `#sent` has those whose last reply is to come.
+// Invariant: every call keeps the process alive until it is settled, once; `#sent` has those whose last reply is to
+// come.
 
 import { ErrorReply, type Frame, type Message, ProtocolError, Violation } from "@ringway/control";
 import { onAbort } from "../abort.ts";

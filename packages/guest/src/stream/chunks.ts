@@ -1,10 +1,10 @@
-// Memory for the chunks that are given to a program. Each has a buffer of its own, as those of net.Socket: a program may keep it, or
-// transfer it to another thread, and no other chunk is the worse for it.
+// Memory for the chunks that are given to a program. Each has a buffer of its own, as those of net.Socket: a program
+// may keep it, or transfer it to another thread, and no other chunk is the worse for it.
 //
-// glibc's allocator gives freed blocks of such a size back to the kernel, and the next chunk's pages are faulted in and cleared
-// anew: a quarter of all that reading bulk costs. Once it was given back a block of the largest size that it maps by itself, it keeps
-// smaller ones, up to twice that much in all (mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD). Hence one such block, dropped at
-// once; nothing touches its pages, so it takes no memory.
+// glibc's allocator gives freed blocks of such a size back to the kernel, and the next chunk's pages are faulted in
+// and cleared anew: a quarter of all that reading bulk costs. Once it was given back a block of the largest size that
+// it maps by itself, it keeps smaller ones, up to twice that much in all (mallopt(3): M_MMAP_THRESHOLD,
+// M_TRIM_THRESHOLD). Hence one such block, dropped at once; nothing touches its pages, so it takes no memory.
 
 /** Below glibc's DEFAULT_MMAP_THRESHOLD_MAX, 32 MiB. */
 const DROPPED_BYTES: number = 31 * 1024 * 1024;

@@ -53,7 +53,10 @@ export class ControlClient {
     this.#calls.post(() => this.#engine.session.send(kind, value));
   }
 
-  /** A fresh stream with rings that fit, smaller ones where the region has no room for them; none under `leastToHostBytes`. */
+  /**
+   * A fresh stream with rings that fit, smaller ones where the region has no room for them; none under
+   * `leastToHostBytes`.
+   */
   async newStream(
     wish: RingWish,
     context: ErrorContext,

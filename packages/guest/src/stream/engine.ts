@@ -1,7 +1,8 @@
-// One attached guest at work: takes what is pending, steps those streams, sleeps; and ends everything when the monitor goes.
+// One attached guest at work: takes what is pending, steps those streams, sleeps; and ends everything when the
+// monitor goes.
 //
-// The host is told that this side sleeps only while it does (BellReceiver.prepareSleep), so a bell comes only then. After activity
-// the engine may look again for a while before it sleeps (busyPollUs).
+// The host is told that this side sleeps only while it does (BellReceiver.prepareSleep), so a bell comes only then.
+// After activity the engine may look again for a while before it sleeps (busyPollUs).
 //
 // Invariant: once #ended is set, no stream is open, no call is pending, and the region is not touched again.
 
@@ -188,7 +189,10 @@ export class Engine implements ControlEngine {
     });
   }
 
-  /** A violation by the host ends the guest; what a listener of the program throws is the program's, and is thrown to it. */
+  /**
+   * A violation by the host ends the guest; what a listener of the program throws is the program's, and is thrown to
+   * it.
+   */
   #guard(work: () => void): void {
     try {
       work();

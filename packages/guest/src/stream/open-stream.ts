@@ -47,8 +47,8 @@ const RESOURCES: Readonly<Record<number, Resource>> = {
 };
 
 /**
- * Opens a stream, when it is this call's turn; `decode` reads the body of Opened. Rejects with the host's refusal, or with
- * AbortError.
+ * Opens a stream, when it is this call's turn; `decode` reads the body of Opened. Rejects with the host's refusal, or
+ * with AbortError.
  */
 export async function openStream<T>(
   engine: Engine,

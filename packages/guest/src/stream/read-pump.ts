@@ -1,6 +1,7 @@
 // Bytes from a toGuest ring into a Readable, one copy each, with its backpressure.
 //
-// Invariant: while the reader wants bytes and the ring has none, want-data is set; while it wants none, want-data is clear.
+// Invariant: while the reader wants bytes and the ring has none, want-data is set; while it wants none, want-data is
+// clear.
 
 import { Closed } from "@ringway/control";
 import { takeChunk } from "./chunks.ts";
@@ -20,8 +21,8 @@ export interface ReadTarget {
 }
 
 /**
- * Largest chunk, what a listener gets at once: a quarter of the ring, so that the host goes on while this side copies, within
- * these bounds. A listener that is called less often costs less.
+ * Largest chunk, what a listener gets at once: a quarter of the ring, so that the host goes on while this side
+ * copies, within these bounds. A listener that is called less often costs less.
  */
 const CHUNK_BYTES_MIN = 64 * 1024;
 const CHUNK_BYTES_MAX = 256 * 1024;

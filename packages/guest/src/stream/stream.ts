@@ -1,6 +1,7 @@
 // One open stream, whatever it carries: a pipe, its signals, and how it ends.
 //
-// Invariant: `pipe` is touched only while `open`; the second closed word is followed by one signal and nothing else (STR-7).
+// Invariant: `pipe` is touched only while `open`; the second closed word is followed by one signal and nothing else
+// (STR-7).
 //
 // A stream that ended well lingers: its bytes wait in the region, and would be lost if this guest left before the host
 // has taken them. So the second closed word waits until the host has closed `toHost`, or has stood still for a second.

@@ -1,10 +1,10 @@
 // Bytes from a Writable into a toHost ring, one copy each, with the ring's backpressure.
 //
-// Invariant: while chunks wait, want-space is set to half of the ring at the least: the host wakes this side for a good part of it,
-// not for a byte.
+// Invariant: while chunks wait, want-space is set to half of the ring at the least: the host wakes this side for a
+// good part of it, not for a byte.
 //
-// Where chunks are records (`whole`), one that fits the ring is put and published in one piece: who takes all that is there takes
-// whole records.
+// Where chunks are records (`whole`), one that fits the ring is put and published in one piece: who takes all that is
+// there takes whole records.
 
 import type { Stream } from "./stream.ts";
 
