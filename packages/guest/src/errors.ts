@@ -141,10 +141,14 @@ export function replyError({ errno, rule, reason }: Refusal, context: ErrorConte
   return refused ? new RefusedError(code, message, init) : new RingwayError(code, message, init);
 }
 
+/** libuv's numbers, which node:dns has in `errno`: no kernel has any for these. */
+const UV_EAI_AGAIN = -3001;
+const UV_EAI_NONAME = -3008;
+
 /** Errors of looking a name up that node:dns has, by those that the host has (TCP-6). */
 const LOOKUP_ERRORS: Readonly<Record<string, { code: string; errno: number }>> = {
-  ENOENT: { code: "ENOTFOUND", errno: -3008 },
-  EAGAIN: { code: "EAI_AGAIN", errno: -3001 },
+  ENOENT: { code: "ENOTFOUND", errno: UV_EAI_NONAME },
+  EAGAIN: { code: "EAI_AGAIN", errno: UV_EAI_AGAIN },
 };
 
 /** A failure to connect to a name, as net.connect() tells it where it is the name that failed. */

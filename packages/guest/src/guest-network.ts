@@ -5,8 +5,8 @@ import type { Agent, AgentOptions } from "node:http";
 import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
 import type { Server } from "node:net";
 import { encodeUtf8, Protocol } from "@ringway/control";
+import { invalidType } from "@ringway/linux";
 import { throwIfAborted } from "./abort.ts";
-import { invalidType } from "./argument-errors.ts";
 import { GuestFiles } from "./guest-files.ts";
 import type { ConnectOptions, StreamOptions } from "./net/connect.ts";
 import {

@@ -13,8 +13,9 @@ import {
   TEXT_MAX_BYTES,
   Verdict,
 } from "@ringway/control";
+import { invalidType, invalidValue } from "@ringway/linux";
 import { type AbortOptions, throwIfAborted } from "./abort.ts";
-import { integer, invalidType, invalidValue } from "./argument-errors.ts";
+import { integer } from "./argument-errors.ts";
 import { type Attachment, retry } from "./attach/attachment.ts";
 import { type AttachTarget, attachmentFor } from "./attach/target.ts";
 import { codeOf, RingwayError } from "./errors.ts";

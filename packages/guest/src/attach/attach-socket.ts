@@ -1,7 +1,15 @@
 // Getting a region and a bell through a monitor's attach socket.
 
 import { decodeHello, HELLO_BYTES, HELLO_DESCRIPTORS, HelloDescriptor, regionMemory } from "@ringway/control";
-import { closeFd, connectUnix, Errno, isPollable, receiveWithFds, SharedMemory } from "@ringway/linux";
+import {
+  closeFd,
+  connectUnix,
+  Errno,
+  isPollable,
+  receiveWithFds,
+  SharedMemory,
+  SystemError,
+} from "@ringway/linux";
 import { type ErrorContext, errnoError, resetError } from "../errors.ts";
 import { type Attachment, retry } from "./attachment.ts";
 import { EventfdBell } from "./eventfd-bell.ts";
@@ -77,12 +85,11 @@ function tryConnect(path: string): number | undefined {
   try {
     return connectUnix(path, 1);
   } catch (error) {
-    const { code, errno } = error as { code?: string; errno?: number };
-    if (code === "ETIMEDOUT") return undefined;
-    if (errno === undefined) throw error;
-    const isAbsent = errno === Errno.ECONNREFUSED || errno === Errno.ENOENT;
+    if (!(error instanceof SystemError)) throw error;
+    if (error.code === "ETIMEDOUT") return undefined;
+    const isAbsent = error.code === "ECONNREFUSED" || error.code === "ENOENT";
     const reason = isAbsent ? "no monitor listens there" : undefined;
-    throw errnoError(errno, { syscall: "connect", path }, error, reason);
+    throw errnoError(-error.errno, { syscall: "connect", path }, error, reason);
   }
 }
 

@@ -1,6 +1,7 @@
 // What a guest is to attach to, and which of the ways that is.
 
-import { integer, invalidType } from "../argument-errors.ts";
+import { invalidType } from "@ringway/linux";
+import { integer } from "../argument-errors.ts";
 import { type AttachDescriptor, attachDescriptor, attachSocket } from "./attach-socket.ts";
 import { type AttachMemory, type Attachment, attachmentOf } from "./attachment.ts";
 import { type AttachIvshmem, attachIvshmem } from "./ivshmem.ts";

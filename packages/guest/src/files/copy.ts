@@ -2,9 +2,9 @@
 // with its codes.
 
 import { posix } from "node:path";
-import { Errno } from "@ringway/linux";
+import { Errno, invalidType } from "@ringway/linux";
 import type { AbortOptions } from "../abort.ts";
-import { boolean, invalidType, object } from "../argument-errors.ts";
+import { boolean, object } from "../argument-errors.ts";
 import { codeOf, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { copyFile, copyMode } from "./copy-file.ts";
@@ -131,7 +131,7 @@ class Copier {
   ): Promise<void> {
     if (!this.#options.recursive) {
       const message = `Path is a directory: cp returned EISDIR (${src} is a directory (not copied)) ${src}`;
-      throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "cp", path: src, errno: Errno.EISDIR });
+      throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "cp", path: src, errno: -Errno.EISDIR });
     }
     if (there === undefined) await this.#fs.mkdir(dest, this.#signal);
     for (const { name } of await this.#fs.readdir(src, this.#signal)) {
@@ -219,5 +219,5 @@ function isWithin(folder: string, path: string): boolean {
 }
 
 function refused(code: string, errno: number, why: string, path: string): RingwayError {
-  return new RingwayError(`ERR_FS_CP_${code}`, `cp: ${why}`, { syscall: "cp", path, errno });
+  return new RingwayError(`ERR_FS_CP_${code}`, `cp: ${why}`, { syscall: "cp", path, errno: -errno });
 }

@@ -4,8 +4,9 @@
 // Invariant: what comes out is safe to ask for: bytes that exist, and a position of 0 to 2^53 - 1 or null, the file's
 // own.
 
+import { invalidType, invalidValue, outOfRange } from "@ringway/linux";
 import type { AbortOptions } from "../abort.ts";
-import { integer, invalidType, invalidValue, object, outOfRange } from "../argument-errors.ts";
+import { integer, object } from "../argument-errors.ts";
 
 /** Where in a buffer, and where in the file. */
 export interface FilePlace extends AbortOptions {

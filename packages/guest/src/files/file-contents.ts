@@ -3,9 +3,9 @@
 
 import { EventEmitter } from "node:events";
 import { fileMessages } from "@ringway/control";
-import { Errno } from "@ringway/linux";
+import { Errno, invalidValue } from "@ringway/linux";
 import type { AbortOptions } from "../abort.ts";
-import { encodingOf, integer, invalidValue, optionsOf } from "../argument-errors.ts";
+import { encodingOf, integer, optionsOf } from "../argument-errors.ts";
 import { type ErrorContext, errnoError, RingwayError } from "../errors.ts";
 import {
   bytesOf,

@@ -2,8 +2,8 @@
 
 import { constants } from "node:fs";
 import { FileKind, type StatReply, type Timestamp } from "@ringway/control";
+import { invalidType } from "@ringway/linux";
 import type { AbortOptions } from "../abort.ts";
-import { invalidType } from "../argument-errors.ts";
 
 export interface StatOptions extends AbortOptions {
   /** Numbers as bigint, and times in nanoseconds as well. */

@@ -67,7 +67,7 @@ export async function remove(fs: GuestFs, path: PathLike, options: RmOptions = {
   }
   if (isFolder && !recursive) {
     const message = `Path is a directory: rm returned EISDIR (is a directory) ${text}`;
-    throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "rm", path: text, errno: Errno.EISDIR });
+    throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "rm", path: text, errno: -Errno.EISDIR });
   }
   for (let retries = 0; ; ) {
     try {
