@@ -45,7 +45,7 @@ export interface GuestArgs {
   readonly env: Record<string, string>;
 }
 
-interface GuestEvents {
+export interface GuestEvents {
   /** The guest is not attached any more: because of an error, or (undefined) by close(). */
   detach: [error: Error | undefined];
 }

@@ -1,6 +1,7 @@
 // @ringway/guest: what a program in a guest imports.
 
-export { ProtocolError } from "@ringway/control";
+export { ProtocolError, type Verdict } from "@ringway/control";
+export { type ArgumentError, type SharedMemory, SystemError } from "@ringway/linux";
 export type { AbortOptions } from "./abort.ts";
 export type { AttachDescriptor } from "./attach/attach-socket.ts";
 export type { AttachMemory } from "./attach/attachment.ts";
@@ -9,12 +10,19 @@ export { ByteChannelBell } from "./attach/byte-channel-bell.ts";
 export { EventfdBell } from "./attach/eventfd-bell.ts";
 export type { AttachIvshmem, IvshmemPlaces } from "./attach/ivshmem.ts";
 export type { AttachTarget } from "./attach/target.ts";
-export { AbortError, RefusedError, RingwayError } from "./errors.ts";
+export {
+  AbortError,
+  type ErrorContext,
+  RefusedError,
+  RingwayError,
+  type RingwayErrorInit,
+} from "./errors.ts";
 export type { ExplainTarget } from "./explain.ts";
 export type { CpOptions } from "./files/copy.ts";
 export { GuestDir, type OpendirOptions } from "./files/dir.ts";
 export { GuestFile } from "./files/file.ts";
 export type { FilePlace, ReadOptions } from "./files/file-arguments.ts";
+export type { FileContents, FileEvents } from "./files/file-contents.ts";
 export type { FileData, WholeFileOptions } from "./files/file-data.ts";
 export type { HandleStreamOptions } from "./files/file-handle-streams.ts";
 export type { RangeOptions } from "./files/file-stream.ts";
@@ -37,10 +45,10 @@ export {
 } from "./files/stats.ts";
 export type { RmOptions } from "./files/tree.ts";
 export type { ReadFileOptions, WriteFileOptions } from "./files/whole-file.ts";
-export { type AttachOptions, Guest, type GuestArgs } from "./guest.ts";
+export { type AttachOptions, Guest, type GuestArgs, type GuestEvents } from "./guest.ts";
 export { GuestFiles } from "./guest-files.ts";
-export { type EncodingOptions, GuestNames } from "./guest-names.ts";
-export { GuestNetwork } from "./guest-network.ts";
+export type { EncodingOptions, GuestNames } from "./guest-names.ts";
+export type { GuestNetwork } from "./guest-network.ts";
 export type { ConnectOptions, ConnectTarget, StreamOptions } from "./net/connect.ts";
 export {
   type Connector,
@@ -51,6 +59,6 @@ export {
   GuestHttpsAgent,
 } from "./net/http.ts";
 export type { DroppedConnection, ListenOptions, ServerOptions } from "./net/listen.ts";
-export { GuestServer } from "./net/server.ts";
+export { GuestServer, type GuestServerEvents } from "./net/server.ts";
 export { GuestSocket } from "./net/socket.ts";
 export type { SocketAddress } from "./net/socket-address.ts";

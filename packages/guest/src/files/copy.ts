@@ -1,5 +1,9 @@
 // cp(): files, folders and symbolic links, as node:fs copies them: what may be copied onto what is decided as there,
 // with its codes.
+//
+// Folders are walked one after the other, in the order of node:fs, and so is the program's filter asked. What else is in
+// them is copied several at a time. A folder gets its permissions when all that is in it is there. The first error ends
+// the walk; it is told when nothing is under way any more.
 
 import { posix } from "node:path";
 import { Errno, invalidType } from "@ringway/linux";
@@ -10,8 +14,9 @@ import type { Engine } from "../stream/engine.ts";
 import { copyFile, copyMode } from "./copy-file.ts";
 import type { GuestFs } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
+import { Places } from "./places.ts";
 import { isOneFile } from "./same-file.ts";
-import type { GuestStats } from "./stats.ts";
+import type { GuestDirent, GuestStats } from "./stats.ts";
 
 export interface CpOptions extends AbortOptions {
   /** Copy what symbolic links lead to. Default false. */
@@ -32,6 +37,9 @@ export interface CpOptions extends AbortOptions {
   readonly verbatimSymlinks?: boolean | undefined;
 }
 
+/** So many of what is no folder at a time. Each takes about ten requests, one after the other. */
+const TOGETHER = 16;
+
 type Copying = Required<Omit<CpOptions, "filter" | "signal">> & Pick<CpOptions, "filter" | "signal">;
 
 export async function copy(
@@ -45,10 +53,10 @@ export async function copy(
   const src = guestPath(from, "cp", "src");
   const dest = guestPath(to, "cp", "dest");
   const copier = new Copier(engine, fs, copying);
+  if (!(await copier.wants(src, dest))) return;
   const target = await copier.check(src, dest);
-  if (target === "skipped") return;
   await copier.makeParent(dest);
-  await copier.copy(src, dest, target);
+  await copier.copy(src, dest, target, new Places(TOGETHER));
 }
 
 function copyingOf(options: CpOptions = {}): Copying {
@@ -83,9 +91,14 @@ class Copier {
     this.#signal = { signal: options.signal };
   }
 
-  /** May `src` become `dest`? What is at `dest` by now, or "skipped". */
-  async check(src: string, dest: string): Promise<GuestStats | undefined | "skipped"> {
-    if (this.#options.filter && !(await this.#options.filter(src, dest))) return "skipped";
+  /** Does the program want it to be copied? */
+  async wants(src: string, dest: string): Promise<boolean> {
+    const { filter } = this.#options;
+    return filter === undefined || Boolean(await filter(src, dest));
+  }
+
+  /** May `src` become `dest`? What is at `dest` by now. */
+  async check(src: string, dest: string): Promise<GuestStats | undefined> {
     const looks = [() => this.#look(src), () => this.#lookIfThere(dest)] as const;
     const [from, to] = await Promise.all([looks[0](), looks[1]()]);
     if (to !== undefined) {
@@ -115,9 +128,10 @@ class Copier {
     }
   }
 
-  async copy(src: string, dest: string, there: GuestStats | undefined): Promise<void> {
+  /** `places`: for what is in it, where it is a folder; nothing: one after the other. */
+  async copy(src: string, dest: string, there: GuestStats | undefined, places?: Places): Promise<void> {
     const from = await this.#look(src);
-    if (from.isDirectory()) await this.#copyFolder(from, src, dest, there);
+    if (from.isDirectory()) await this.#copyFolder(from, src, dest, there, places);
     else if (from.isFile()) await this.#copyFile(from, src, dest, there);
     else if (from.isSymbolicLink()) await this.#copyLink(src, dest, there);
     else throw refused("UNKNOWN", Errno.EINVAL, `cannot copy an unknown file type: ${dest}`, dest);
@@ -128,17 +142,30 @@ class Copier {
     src: string,
     dest: string,
     there: GuestStats | undefined,
+    places: Places | undefined,
   ): Promise<void> {
     if (!this.#options.recursive) {
       const message = `Path is a directory: cp returned EISDIR (${src} is a directory (not copied)) ${src}`;
       throw new RingwayError("ERR_FS_EISDIR", message, { syscall: "cp", path: src, errno: -Errno.EISDIR });
     }
     if (there === undefined) await this.#fs.mkdir(dest, this.#signal);
-    for (const { name } of await this.#fs.readdir(src, this.#signal)) {
-      const [one, other] = [posix.join(src, name), posix.join(dest, name)];
-      const target = await this.check(one, other);
-      if (target !== "skipped") await this.copy(one, other, target);
+    const parts: Promise<void>[] = [];
+    try {
+      for (const entry of await this.#fs.readdir(src, this.#signal)) {
+        const [one, other] = [posix.join(src, entry.name), posix.join(dest, entry.name)];
+        if (!(await this.wants(one, other))) continue;
+        await places?.free();
+        if (places === undefined || this.#mayBeFolder(entry)) {
+          await this.copy(one, other, await this.check(one, other), places);
+        } else {
+          // One that has become a folder meanwhile has no places: it must not wait for one while it takes one.
+          parts.push(places.run(async () => this.copy(one, other, await this.check(one, other))));
+        }
+      }
+    } finally {
+      await Promise.all(parts);
     }
+    places?.check();
     if (there === undefined) await this.#fs.chmod(dest, from.mode & 0o777, this.#signal);
   }
 
@@ -177,6 +204,10 @@ class Copier {
       await this.#fs.unlink(dest, this.#signal);
     }
     await this.#fs.symlink(target, dest, this.#signal);
+  }
+
+  #mayBeFolder(entry: GuestDirent): boolean {
+    return entry.isDirectory() || (this.#options.dereference && !entry.isFile());
   }
 
   #look(path: string): Promise<GuestStats> {

@@ -33,7 +33,8 @@ import { callArguments, nodeError } from "./socket-arguments.ts";
 /** Internal, for serve(): the server does not listen any more, though connections may still be open. */
 export const LEFT: unique symbol = Symbol("left");
 
-interface ServerEvents {
+/** As net.Server's. */
+export interface GuestServerEvents {
   [LEFT]: [];
   listening: [];
   connection: [GuestSocket];
@@ -48,7 +49,7 @@ interface ServerEvents {
 /** Accepts, and what became of some. */
 const LISTENER_RINGS: Rings = { toHostBytes: 16 * 1024, toGuestBytes: 16 * 1024 };
 
-export class GuestServer extends EventEmitter<ServerEvents> {
+export class GuestServer extends EventEmitter<GuestServerEvents> {
   /** As net.Server: connections beyond this many are destroyed at once. */
   maxConnections: number | undefined = undefined;
   /** As net.Server: what connections begin with. */
