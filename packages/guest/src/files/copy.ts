@@ -207,7 +207,7 @@ class Copier {
   }
 
   #mayBeFolder(entry: GuestDirent): boolean {
-    return entry.isDirectory() || (this.#options.dereference && !entry.isFile());
+    return entry.isDirectory() || (!entry.isFile() && this.#options.dereference === true);
   }
 
   #look(path: string): Promise<GuestStats> {

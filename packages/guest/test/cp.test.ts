@@ -1,0 +1,168 @@
+// cp() of a folder copies several files at a time: what comes of it does not depend on which is done first, and a failure leaves nothing
+// under way.
+
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { Guest } from "@ringway/guest";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Places } from "../src/files/places.ts";
+import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+
+let host: TestMonitor;
+let guest: Guest;
+
+beforeAll(async () => {
+  host = await startMonitor();
+  guest = await Guest.attach(host.socketPath);
+});
+afterAll(async () => {
+  await guest.close();
+  await host.stop();
+});
+
+/** Files of many sizes in folders of many modes, and links between them. */
+function plant(root: string): void {
+  for (let folder = 0; folder < 6; folder++) {
+    const at = join(root, ...Array.from({ length: folder }, (_, depth) => `folder-${depth}`));
+    mkdirSync(at, { recursive: true });
+    for (let file = 0; file < 30; file++) {
+      const size = (file * 7919 * (folder + 1)) % 90_000;
+      writeFileSync(join(at, `file-${file}`), Buffer.alloc(size, `${folder}/${file}.`), {
+        mode: 0o600 + file,
+      });
+    }
+    symlinkSync("file-1", join(at, "link"));
+    chmodSync(at, folder % 2 === 0 ? 0o755 : 0o555);
+  }
+}
+
+function harvest(root: string): string[] {
+  const names = readdirSync(root, { recursive: true, encoding: "utf8" }).sort();
+  return names.map((name) => {
+    const found = lstatSync(join(root, name));
+    const content = found.isFile() ? readFileSync(join(root, name), "latin1") : "";
+    return `${name} ${found.mode.toString(8)} ${content}`;
+  });
+}
+
+describe("cp() of a folder", () => {
+  it("gives the tree that node:fs gives, and asks the filter in its order", async () => {
+    const [from, theirs] = [join(host.folder, "from"), join(host.folder, "theirs")];
+    plant(from);
+    const asked: Record<string, string[]> = { theirs: [], ours: [] };
+    let asking = 0;
+    const filter =
+      (whose: string) =>
+      async (src: string): Promise<boolean> => {
+        expect(++asking).toBe(1);
+        asked[whose]!.push(src.replace(host.folder, "/data"));
+        await delay(0);
+        asking--;
+        return !src.endsWith("file-7");
+      };
+    await cp(from, theirs, { recursive: true, verbatimSymlinks: true, filter: filter("theirs") });
+    await guest.cp("/data/from", "/data/ours", {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: filter("ours"),
+    });
+    expect(asked.ours).toEqual(asked.theirs);
+    expect(harvest(join(host.folder, "ours"))).toEqual(harvest(theirs));
+  });
+
+  it("needs no more open files than one copy does", async () => {
+    const small = await startMonitor("limits: { openFiles: 2 }\n");
+    const other = await Guest.attach(small.socketPath);
+    try {
+      plant(join(small.folder, "from"));
+      await other.cp("/data/from", "/data/to", { recursive: true, verbatimSymlinks: true });
+      expect(harvest(join(small.folder, "to"))).toEqual(harvest(join(small.folder, "from")));
+    } finally {
+      await other.close();
+      await small.stop();
+    }
+  });
+
+  it("that fails says what failed first, and leaves nothing under way", async () => {
+    const [from, to] = [join(host.folder, "failing"), join(host.folder, "failed")];
+    mkdirSync(from);
+    for (let file = 0; file < 100; file++) writeFileSync(join(from, `file-${file}`), "x".repeat(50_000));
+    // In the way of a file: a folder.
+    mkdirSync(join(to, "file-50"), { recursive: true });
+    const copied = guest.cp("/data/failing", "/data/failed", { recursive: true });
+    await expect(copied).rejects.toMatchObject({ code: "ERR_FS_CP_NON_DIR_TO_DIR", syscall: "cp" });
+    const left = harvest(to);
+    await delay(100);
+    expect(harvest(to)).toEqual(left);
+    for (const line of left.filter((each) => !each.startsWith("file-50 ")))
+      expect(line).toMatch(/ x{50000}$/);
+  });
+
+  it("that is aborted fails so, and leaves nothing under way", async () => {
+    const from = join(host.folder, "long");
+    mkdirSync(from);
+    for (let file = 0; file < 100; file++) writeFileSync(join(from, `file-${file}`), "x".repeat(50_000));
+    const aborting = new AbortController();
+    let asked = 0;
+    const filter = (): boolean => {
+      if (++asked === 40) aborting.abort();
+      return true;
+    };
+    const copied = guest.cp("/data/long", "/data/cut", { recursive: true, filter, signal: aborting.signal });
+    await expect(copied).rejects.toMatchObject({ code: "ABORT_ERR" });
+    expect(asked).toBeLessThan(100);
+  });
+});
+
+describe("places", () => {
+  it("hold so many at a time at the most, whatever ends first; after one has failed no other begins", async () => {
+    const piece = fc.record({ ticks: fc.integer({ min: 0, max: 5 }), fails: fc.boolean() });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(piece, { maxLength: 20 }),
+        async (most, pieces) => {
+          const places = new Places(most);
+          const begun: Promise<void>[] = [];
+          const errors: Error[] = [];
+          let underWay = 0;
+          const work = async ({ ticks, fails }: (typeof pieces)[number]): Promise<void> => {
+            expect(errors).toEqual([]);
+            expect(++underWay).toBeLessThanOrEqual(most);
+            for (let tick = 0; tick < ticks; tick++) await null;
+            underWay--;
+            if (!fails) return;
+            errors.push(new Error(`after ${ticks}`));
+            throw errors.at(-1);
+          };
+          let failure: unknown;
+          try {
+            for (const each of pieces) {
+              await places.free();
+              begun.push(places.run(() => work(each)));
+            }
+          } catch (error) {
+            failure = error;
+          }
+          await Promise.all(begun);
+          expect(underWay).toBe(0);
+          expect(failure === undefined || failure === errors[0]).toBe(true);
+          if (errors.length === 0) expect(begun).toHaveLength(pieces.length);
+          if (errors.length > 0) expect(() => places.check()).toThrow(errors[0]);
+          else places.check();
+        },
+      ),
+    );
+  });
+});
