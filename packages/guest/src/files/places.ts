@@ -19,8 +19,9 @@ export class Places {
     this.check();
   }
 
-  /** Begins the work, where there is a place. Resolves when it is over, also where it has failed. */
+  /** Begins the work, where there is a place and nothing has failed. Resolves when it is over, also where it fails. */
   async run(work: () => Promise<void>): Promise<void> {
+    if (this.#failure !== undefined) return;
     this.#taken++;
     try {
       await work();
