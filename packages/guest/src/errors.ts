@@ -4,8 +4,9 @@
 import type { Refusal } from "@ringway/control";
 import { Errno, errnoMessage, errnoName } from "@ringway/linux";
 
-/** What a failed operation was about; becomes fields of the error. */
+/** What a failed operation was about; becomes fields of the error, named as Node names them. */
 export interface ErrorContext {
+  /** What was to be done: "connect", "open", "attach", ... */
   readonly syscall: string;
   readonly path?: string | undefined;
   readonly dest?: string | undefined;
@@ -14,6 +15,7 @@ export interface ErrorContext {
   readonly hostname?: string | undefined;
 }
 
+/** The fields of a RingwayError. */
 export interface RingwayErrorInit extends Partial<ErrorContext> {
   readonly errno?: number | undefined;
   readonly rule?: string | undefined;
@@ -21,12 +23,16 @@ export interface RingwayErrorInit extends Partial<ErrorContext> {
   readonly cause?: unknown;
 }
 
-/** An operation failed. `code` is stable and is what to test. */
+/**
+ * An operation failed. `code` is stable and is what to test; which other fields there are depends on the operation.
+ * ProtocolError, AbortError and SystemError are the other classes that a call fails with; for wrong arguments, Node's
+ * own TypeErrors and RangeErrors.
+ */
 export class RingwayError extends Error {
   override readonly name: string = "RingwayError";
   /** "ECONNREFUSED", "ENOENT", ... or one of this package's own, ERR_RINGWAY_... */
   readonly code: string;
-  /** The Linux errno, negative as in node:net and node:fs. */
+  /** The Linux errno, always negative, as in Node's system errors: -111. Of EAI_AGAIN and ENOTFOUND it is libuv's. */
   declare readonly errno?: number;
   declare readonly syscall?: string;
   declare readonly path?: string;

@@ -35,7 +35,10 @@ export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>>
     this.#fs.close();
   }
 
-  /** Opens a file. */
+  /**
+   * Opens a file; close it, or declare it with `await using`. `flags`: as of fs.open(), default "r". `mode`:
+   * permission bits of a file that this creates, default 0o666, less the host's umask.
+   */
   async open(
     path: PathLike,
     flags?: OpenFlags | null,
@@ -94,13 +97,13 @@ export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>>
     await writeWhole(this.#engine, this.#fs, path, data, { ...all, flags }, encodingOf(options));
   }
 
-  /** A file as a Readable. */
+  /** A file, or a range of it, as a Readable. What fails is told by 'error'; wrong options are thrown. */
   createReadStream(path: PathLike, options?: BufferEncoding | ReadStreamOptions | null): FileReadStream {
     this.#engine.check();
     return new FileReadStream(this.#engine, path, optionsOf<ReadStreamOptions>(options) as ReadStreamOptions);
   }
 
-  /** A file as a Writable. */
+  /** A file as a Writable; 'finish' comes when all of it is in the file. As createReadStream() else. */
   createWriteStream(path: PathLike, options?: BufferEncoding | WriteStreamOptions | null): FileWriteStream {
     this.#engine.check();
     const all = optionsOf<WriteStreamOptions>(options) as WriteStreamOptions;
@@ -117,6 +120,7 @@ export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>>
     await copy(this.#engine, this.#fs, from, to, options);
   }
 
+  /** Makes a file `bytes` long: cuts it, or adds zeros. */
   async truncate(path: PathLike, bytes: number | null = 0, options: OpenFileOptions = {}): Promise<void> {
     await using file = await this.open(path, "r+", undefined, options);
     await file.truncate(bytes, options);

@@ -26,6 +26,7 @@ import { listTree, type RmOptions, remove } from "./files/tree.ts";
 import type { Engine } from "./stream/engine.ts";
 
 export interface EncodingOptions extends AbortOptions {
+  /** Of the name in the result; "buffer" gives a Buffer. Default "utf8". */
   readonly encoding?: BufferEncoding | "buffer" | null | undefined;
 }
 
@@ -53,6 +54,7 @@ export abstract class GuestNames<
     this.#fs = fs;
   }
 
+  /** What the name leads to: size in bytes, times, kind and permission bits; symbolic links are followed. */
   stat(path: PathLike, options?: InNumbers): Promise<GuestStats>;
   stat(path: PathLike, options: InBigInts): Promise<GuestBigIntStats>;
   async stat(path: PathLike, options: StatOptions = {}): Promise<GuestStats | GuestBigIntStats> {
@@ -60,6 +62,7 @@ export abstract class GuestNames<
     return options.bigint ? new GuestBigIntStats(reply) : new GuestStats(reply);
   }
 
+  /** stat() of the name itself: of a symbolic link, not of what it leads to. */
   lstat(path: PathLike, options?: InNumbers): Promise<GuestStats>;
   lstat(path: PathLike, options: InBigInts): Promise<GuestBigIntStats>;
   async lstat(path: PathLike, options: StatOptions = {}): Promise<GuestStats | GuestBigIntStats> {
@@ -191,15 +194,18 @@ export abstract class GuestNames<
     await remove(this.#fs, path, options);
   }
 
+  /** Removes an empty folder (ENOTEMPTY where it is not); with `recursive`, as rm(). */
   async rmdir(path: PathLike, options: AbortOptions & Pick<RmOptions, "recursive"> = {}): Promise<void> {
     if (options.recursive && (await this.#fs.stat(path, options)).isDirectory()) await this.rm(path, options);
     else await this.#fs.rmdir(path, options);
   }
 
+  /** Removes a name that is no folder's (EISDIR where it is one). */
   async unlink(path: PathLike, options?: AbortOptions): Promise<void> {
     await this.#fs.unlink(path, options);
   }
 
+  /** Gives a file or folder another name; what had that name before is replaced, as by rename(2). */
   async rename(from: PathLike, to: PathLike, options?: AbortOptions): Promise<void> {
     await this.#fs.rename(from, to, options);
   }
@@ -209,6 +215,7 @@ export abstract class GuestNames<
     await this.#fs.symlink(target, path, typeof type === "object" ? (type ?? {}) : {});
   }
 
+  /** What a symbolic link says (EINVAL where it is none). */
   readlink(
     path: PathLike,
     options?: BufferEncoding | (EncodingOptions & { encoding?: BufferEncoding | null | undefined }) | null,
@@ -223,6 +230,7 @@ export abstract class GuestNames<
     return encoded(await this.#fs.readlink(path, { signal }), encoding);
   }
 
+  /** Sets the permission bits: a number, or text in octal ("644"). */
   async chmod(path: PathLike, mode: number | string, options?: AbortOptions): Promise<void> {
     await this.#fs.chmod(path, mode, options);
   }
@@ -239,6 +247,7 @@ export abstract class GuestNames<
     await this.#fs.utimes(path, accessed, modified, options);
   }
 
+  /** The file system of the host's behind a name: sizes in blocks of `bsize` bytes. */
   statfs(path: PathLike, options?: InNumbers): Promise<GuestStatFs>;
   statfs(path: PathLike, options: InBigInts): Promise<GuestStatFs<bigint>>;
   async statfs(path: PathLike, options: StatOptions = {}): Promise<GuestStatFs | GuestStatFs<bigint>> {

@@ -1,5 +1,5 @@
-// cp() of a folder copies several files at a time: what comes of it does not depend on which is done first, and a failure leaves nothing
-// under way.
+// cp() of a folder copies several files at a time: what comes of it does not depend on which is done first, and a
+// failure leaves nothing under way.
 
 import {
   chmodSync,

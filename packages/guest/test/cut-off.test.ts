@@ -1,4 +1,5 @@
-// A host that ends a stream amid a frame broke the protocol, wherever frames come: the guest fails, with an error (FRM-3).
+// A host that ends a stream amid a frame broke the protocol, wherever frames come: the guest fails, with an error
+// (FRM-3).
 
 import { once } from "node:events";
 import { encodeFrame, fileMessages, type HostPipe, Incoming, Protocol } from "@ringway/control";

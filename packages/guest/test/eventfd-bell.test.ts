@@ -58,7 +58,8 @@ describe("a process's doorbell", () => {
 
   it("that is emptied by the monitor, and made to block, after the loop was told of it, makes nobody wait", () => {
     const at = (module: string): string => JSON.stringify(new URL(module, import.meta.url));
-    // Both are ready in one turn of the loop; the listener of the one that comes first does what a monitor could do meanwhile.
+    // Both are ready in one turn of the loop; the listener of the one that comes first does what a monitor could do
+    // meanwhile.
     const program = `
       const linux = await import(${at("../../linux/dist/index.js")});
       const { EventfdBell } = await import(${at("../dist/eventfd-bell.js")});

@@ -1,5 +1,6 @@
-// An open file beside node:fs/promises' FileHandle: each call is made on both, on files with the same content, and gives the same
-// result or `code`, moves the file position alike and leaves the same content. The title of a case is the call.
+// An open file beside node:fs/promises' FileHandle: each call is made on both, on files with the same content, and
+// gives the same result or `code`, moves the file position alike and leaves the same content. The title of a case is
+// the call.
 
 import { once } from "node:events";
 import {
@@ -226,7 +227,8 @@ describe("read", () => {
     ]),
   )("%s", (_title, call) => alike(call, "r+"));
 
-  // node:fs/promises of Node 20 takes these for "at the file position". Later ones, and fs.read() of all, refuse them or take them.
+  // node:fs/promises of Node 20 takes these for "at the file position". Later ones, and fs.read() of all, refuse them
+  // or take them.
   it.each([
     [1.5, "ERR_OUT_OF_RANGE"],
     [Number.NaN, "ERR_OUT_OF_RANGE"],

@@ -1,5 +1,5 @@
-// A guest's files beside node:fs/promises: each public member is there or fails with a reason, and each call of the table gives the same
-// result or `code` on both, and leaves the same tree. The title of a case is the call.
+// A guest's files beside node:fs/promises: each public member is there or fails with a reason, and each call of the
+// table gives the same result or `code` on both, and leaves the same tree. The title of a case is the call.
 
 import {
   constants,

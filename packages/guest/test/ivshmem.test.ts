@@ -1,5 +1,5 @@
-// A guest in a virtual machine: memory in a file, a byte channel as the bell, and a monitor that comes and goes. The machine is a
-// stand-in; real ones are in test/vm.
+// A guest in a virtual machine: memory in a file, a byte channel as the bell, and a monitor that comes and goes. The
+// machine is a stand-in; real ones are in test/vm.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";

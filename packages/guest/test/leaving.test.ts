@@ -1,4 +1,5 @@
-// The guest leaves, by close(), while streams are open: none of them fails for it. An error that nobody listens for would end the process.
+// The guest leaves, by close(), while streams are open: none of them fails for it. An error that nobody listens for
+// would end the process.
 
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// A machine without a machine: serves the doorbell's socket as QEMU does, and shows the guest a channel and a memory file. What
-// the monitor sends goes to the guest and back; while there is no monitor, nobody listens at the channel.
+// A machine without a machine: serves the doorbell's socket as QEMU does, and shows the guest a channel and a memory
+// file. What the monitor sends goes to the guest and back; while there is no monitor, nobody listens at the channel.
 
 import { once } from "node:events";
 import {

@@ -1,5 +1,5 @@
-// Every call of net.Server on a server of Node's and on one of the guest's, through a real monitor, for the same clients: results, errors
-// and events are the same.
+// Every call of net.Server on a server of Node's and on one of the guest's, through a real monitor, for the same
+// clients: results, errors and events are the same.
 
 import { once } from "node:events";
 import * as net from "node:net";

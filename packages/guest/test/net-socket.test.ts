@@ -1,5 +1,5 @@
-// Every call of net.Socket on a socket of Node's and on one of the guest's, through a real monitor, to the same servers: results, errors
-// and events are the same.
+// Every call of net.Socket on a socket of Node's and on one of the guest's, through a real monitor, to the same
+// servers: results, errors and events are the same.
 
 import { once } from "node:events";
 import { Guest } from "@ringway/guest";

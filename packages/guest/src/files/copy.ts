@@ -1,9 +1,9 @@
 // cp(): files, folders and symbolic links, as node:fs copies them: what may be copied onto what is decided as there,
 // with its codes.
 //
-// Folders are walked one after the other, in the order of node:fs, and so is the program's filter asked. What else is in
-// them is copied several at a time. A folder gets its permissions when all that is in it is there. The first error ends
-// the walk; it is told when nothing is under way any more.
+// Folders are walked one after the other, in the order of node:fs, and so is the program's filter asked. What else is
+// in them is copied several at a time. A folder gets its permissions when all that is in it is there. The first error
+// ends the walk; it is told when nothing is under way any more.
 
 import { posix } from "node:path";
 import { Errno, invalidType } from "@ringway/linux";

@@ -18,6 +18,7 @@ export interface OpendirOptions extends AbortOptions {
 }
 
 export class GuestDir<Name extends string | Buffer = string> implements AsyncDisposable {
+  /** The path that was opened. */
   readonly path: string;
   /** How many names were left out, so far: they are not UTF-8. */
   skipped = 0;
@@ -51,7 +52,7 @@ export class GuestDir<Name extends string | Buffer = string> implements AsyncDis
     return dir;
   }
 
-  /** The next entry, or null after the last. */
+  /** The next entry, or null after the last. Throws ERR_DIR_CLOSED once it is closed. */
   read(): Promise<GuestDirent<Name> | null> {
     if (this.#closed) throw closedError();
     const turn = this.#reading.then(() => this.#read());
@@ -59,6 +60,7 @@ export class GuestDir<Name extends string | Buffer = string> implements AsyncDis
     return turn;
   }
 
+  /** Lets go of it, after the reads that were asked for. Rejects with ERR_DIR_CLOSED where it is closed. */
   async close(): Promise<void> {
     if (this.#closed) throw closedError();
     this.#closed = true;

@@ -12,6 +12,7 @@ export type FileData =
   | AsyncIterable<string | NodeJS.ArrayBufferView>;
 
 export interface WholeFileOptions extends AbortOptions {
+  /** Of text. Default "utf8". */
   readonly encoding?: BufferEncoding | null | undefined;
 }
 

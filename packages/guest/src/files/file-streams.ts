@@ -16,6 +16,7 @@ import { syncFile } from "./whole-file.ts";
 
 /** Those of fs.createReadStream(), and a range as `offset` and `length`. */
 export interface ReadStreamOptions extends RangeOptions {
+  /** Gives text in this encoding; nothing gives Buffers. */
   readonly encoding?: BufferEncoding | null | undefined;
   /** First byte: another name of `offset`. */
   readonly start?: number | undefined;
@@ -23,17 +24,23 @@ export interface ReadStreamOptions extends RangeOptions {
   readonly end?: number | undefined;
   /** Also the most bytes of a chunk. Default 256 KiB. */
   readonly highWaterMark?: number | undefined;
+  /** Default true: the stream is destroyed at its end, or when it fails. */
   readonly autoClose?: boolean | undefined;
+  /** Default true: 'close' is emitted. */
   readonly emitClose?: boolean | undefined;
 }
 
 /** Those of fs.createWriteStream(). */
 export interface WriteStreamOptions extends RangeOptions {
+  /** Of text that is written. Default "utf8". */
   readonly encoding?: BufferEncoding | null | undefined;
   /** First byte: another name of `offset`. */
   readonly start?: number | undefined;
+  /** Bytes that may wait before write() says so. Default 256 KiB. */
   readonly highWaterMark?: number | undefined;
+  /** Default true: the stream is destroyed at its end, or when it fails. */
   readonly autoClose?: boolean | undefined;
+  /** Default true: 'close' is emitted. */
   readonly emitClose?: boolean | undefined;
   /** The data are to be on the disk when 'finish' comes. Default false, but for flags such as "as". */
   readonly flush?: boolean | undefined;
@@ -81,6 +88,7 @@ function endedError(syscall: string, { ended }: Engine): Error | undefined {
 
 /** A file as a Readable. */
 export class FileReadStream extends Readable {
+  /** The path that was given. */
   readonly path: string;
   /** Bytes that this will carry; undefined until the file is open. */
   length: number | undefined = undefined;
@@ -113,6 +121,7 @@ export class FileReadStream extends Readable {
     if (options.signal !== undefined) addAbortSignal(options.signal, this);
   }
 
+  /** Bytes that came so far. */
   get bytesRead(): number {
     return this.#pump?.bytesRead ?? 0;
   }
@@ -170,6 +179,7 @@ export class FileReadStream extends Readable {
 
 /** A file as a Writable; 'finish' comes when all of it is in the file. */
 export class FileWriteStream extends Writable {
+  /** The path that was given. */
   readonly path: string;
   readonly #engine: Engine;
   readonly #fs: GuestFs;

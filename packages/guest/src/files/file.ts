@@ -67,6 +67,7 @@ export class GuestFile extends FileContents {
     throw unsupported("getAsyncId", "a file of the host's is no async resource", this.path);
   }
 
+  /** The file as it is now. */
   stat(options?: StatOptions & { readonly bigint?: false | undefined }): Promise<GuestStats>;
   stat(options: StatOptions & { readonly bigint: true }): Promise<GuestBigIntStats>;
   async stat(options: StatOptions = {}): Promise<GuestStats | GuestBigIntStats> {
@@ -76,6 +77,7 @@ export class GuestFile extends FileContents {
     return options.bigint ? new GuestBigIntStats(reply) : new GuestStats(reply);
   }
 
+  /** Makes it `bytes` long: cuts it, or adds zeros. A negative number counts as 0. */
   async truncate(bytes: number | null = 0, options: AbortOptions = {}): Promise<void> {
     await this.#file.use("ftruncate", async (context) => {
       const request = { bytes: Math.max(0, integer(bytes ?? 0, "len")) };
@@ -83,10 +85,12 @@ export class GuestFile extends FileContents {
     });
   }
 
+  /** Resolves when what was written is on the host's disk. */
   async sync(options: AbortOptions = {}): Promise<void> {
     await this.#file.use("fsync", (context) => this.#file.requests.sync(0, context, options.signal));
   }
 
+  /** sync(), without what reading the data does not need. */
   async datasync(options: AbortOptions = {}): Promise<void> {
     await this.#file.use("fdatasync", (context) => this.#file.requests.sync(1, context, options.signal));
   }

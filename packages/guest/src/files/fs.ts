@@ -22,7 +22,9 @@ import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } fro
 import { Turns } from "./turns.ts";
 
 export interface MkdirOptions extends AbortOptions {
+  /** The folders above it too; one that is there is no error. Default false. */
   readonly recursive?: boolean | undefined;
+  /** Permission bits, as a number or as text in octal. Default 0o777, less the host's umask. */
   readonly mode?: number | string | undefined;
 }
 export interface ReaddirOptions extends AbortOptions {
@@ -39,6 +41,7 @@ export interface ReaddirOptions extends AbortOptions {
  * could use them. A folder that holds nothing else lists as empty, and is not.
  */
 export interface Listing<T> extends Array<T> {
+  /** How many names were left out. */
   readonly skipped: number;
 }
 

@@ -1,5 +1,5 @@
-// Places for work that is done several pieces at a time. Whoever hands it out waits for a place before each piece, and for
-// the pieces at the end.
+// Places for work that is done several pieces at a time. Whoever hands it out waits for a place before each piece,
+// and for the pieces at the end.
 //
 // Invariant: at most `most` pieces are under way; once one has failed, no other begins.
 

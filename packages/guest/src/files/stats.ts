@@ -48,7 +48,10 @@ class Kinded {
   }
 }
 
-/** As fs.Stats. `dev`, `rdev` are 0: the host does not tell. The time of birth is that of the last change. */
+/**
+ * As fs.Stats: `size` in bytes, `blocks` of 512 bytes, times in milliseconds since 1970 and as Dates. `dev`, `rdev`
+ * are 0: the host does not tell. The time of birth is that of the last change.
+ */
 export class GuestStats extends Kinded {
   readonly dev: number = 0;
   readonly rdev: number = 0;
@@ -168,14 +171,21 @@ export function named<Name extends string | Buffer>(entry: GuestDirent, name: Na
   return new GuestDirent(name, entry.parentPath, kind);
 }
 
-/** As fs.StatsFs; `type` is 0. */
+/** As fs.StatsFs: a file system of the host's. */
 export interface GuestStatFs<N extends number | bigint = number> {
+  /** 0: the host does not tell. */
   readonly type: N;
+  /** Bytes of a block. */
   readonly bsize: N;
+  /** All blocks. */
   readonly blocks: N;
+  /** Those that are free. */
   readonly bfree: N;
+  /** Those that are free for who is not root. */
   readonly bavail: N;
+  /** All inodes. */
   readonly files: N;
+  /** Those that are free. */
   readonly ffree: N;
 }
 

@@ -14,10 +14,12 @@ import type { GuestFs } from "./fs.ts";
 import { fileFlags, guestPath, type PathLike, syncsWrites } from "./paths.ts";
 
 export interface ReadFileOptions extends RangeOptions {
+  /** Gives text in this encoding; nothing gives a Buffer. */
   readonly encoding?: BufferEncoding | null | undefined;
 }
 
 export interface WriteFileOptions extends RangeOptions {
+  /** Of text. Default "utf8". */
   readonly encoding?: BufferEncoding | null | undefined;
   /** The data are to be on the disk when it resolves. Default false, but for flags such as "as". */
   readonly flush?: boolean | undefined;

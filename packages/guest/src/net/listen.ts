@@ -11,6 +11,7 @@ export interface ServerOptions {
   readonly allowHalfOpen?: boolean | undefined;
   /** As in net.createServer(): connections start paused. */
   readonly pauseOnConnect?: boolean | undefined;
+  /** Of the connections' streams, in bytes. */
   readonly highWaterMark?: number | undefined;
   /** Accepted: the host's sockets never delay, and are kept alive. */
   readonly noDelay?: boolean | undefined;
@@ -23,16 +24,17 @@ export interface ServerOptions {
 }
 
 export interface ListenOptions {
-  /** 0: the host picks one. */
+  /** 0 to 65,535, also as text; 0: the host picks one. */
   readonly port?: number | string | undefined;
   /** A literal address of the host's. Default "127.0.0.1". */
   readonly host?: string | undefined;
+  /** Connections that may wait in the host's kernel, 0 to 65,535. Default 511. */
   readonly backlog?: number | undefined;
   /** Closes the server when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** As net.Server's 'drop' tells it. */
+/** As net.Server's 'drop' tells it: literal addresses, and families "IPv4" or "IPv6". */
 export interface DroppedConnection {
   readonly localAddress: string;
   readonly localPort: number;

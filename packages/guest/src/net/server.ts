@@ -36,9 +36,12 @@ export const LEFT: unique symbol = Symbol("left");
 /** As net.Server's. */
 export interface GuestServerEvents {
   [LEFT]: [];
+  /** The host listens; address() says where. */
   listening: [];
   connection: [GuestSocket];
+  /** The host has closed its listener, and all connections have ended. */
   close: [];
+  /** It does not listen, or not any more. */
   error: [Error];
   /** A connection beyond maxConnections was closed. */
   drop: [DroppedConnection];
@@ -49,6 +52,11 @@ export interface GuestServerEvents {
 /** Accepts, and what became of some. */
 const LISTENER_RINGS: Rings = { toHostBytes: 16 * 1024, toGuestBytes: 16 * 1024 };
 
+/**
+ * A listener on the host, as net.Server: Guest.listen() and Guest.createServer() make it. Its 'error' is a
+ * RingwayError: EADDRINUSE, EADDRNOTAVAIL, EINVAL (no literal address), ECONNRESET (the monitor went), ...; a
+ * RefusedError where the policy says no.
+ */
 export class GuestServer extends EventEmitter<GuestServerEvents> {
   /** As net.Server: connections beyond this many are destroyed at once. */
   maxConnections: number | undefined = undefined;
@@ -95,6 +103,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     if (typeof listener === "function") this.on("connection", listener);
   }
 
+  /** Does the host listen for it? */
   get listening(): boolean {
     return this.#state === "listening";
   }
@@ -137,6 +146,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     return this.#bound === undefined ? null : socketAddress(this.#bound);
   }
 
+  /** As net.Server: how many connections are open. */
   getConnections(callback: (error: Error | null, count: number) => void): this {
     process.nextTick(callback, null, this.#connections);
     return this;
