@@ -9,7 +9,7 @@ import {
   Protocol,
   parseIp,
 } from "@ringway/control";
-import { invalidType } from "@ringway/linux";
+import { Errno, invalidType } from "@ringway/linux";
 import { RingwayError } from "./errors.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./files/paths.ts";
 import { portNumber } from "./net/socket-arguments.ts";
@@ -39,7 +39,8 @@ export function explainBody(target: ExplainTarget): { protocol: number; body: Ui
     const host = target.listen.host ?? "127.0.0.1";
     const address = parseIp(host);
     if (address === undefined) {
-      throw new RingwayError("EINVAL", `a listener needs a literal address, not ${JSON.stringify(host)}`);
+      const message = `a listener needs a literal address, not ${JSON.stringify(host)}`;
+      throw new RingwayError("EINVAL", message, { errno: -Errno.EINVAL, syscall: "explain" });
     }
     const port = portNumber(target.listen.port, "listen.port");
     const body = ListenRequest.encode({ backlog: 0, address: inet(address, port) });

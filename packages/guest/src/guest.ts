@@ -13,12 +13,12 @@ import {
   TEXT_MAX_BYTES,
   Verdict,
 } from "@ringway/control";
-import { invalidType, invalidValue } from "@ringway/linux";
+import { Errno, invalidType, invalidValue } from "@ringway/linux";
 import { type AbortOptions, throwIfAborted } from "./abort.ts";
 import { integer } from "./argument-errors.ts";
 import { type Attachment, retry } from "./attach/attachment.ts";
 import { type AttachTarget, attachmentFor } from "./attach/target.ts";
-import { codeOf, RingwayError } from "./errors.ts";
+import { codeOf, errnoError } from "./errors.ts";
 import { type ExplainTarget, explainBody } from "./explain.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import { requireSignal, requireTime } from "./net/socket-arguments.ts";
@@ -176,7 +176,11 @@ export class Guest extends GuestNetwork<GuestEvents> {
     const data = encodeUtf8("ringway");
     const pong = await this.#engine.control.request(Ping, { data }, Pong, { syscall: "ping" }, signal);
     if (Buffer.compare(pong.data, data) !== 0)
-      throw new RingwayError("EPROTO", "a pong carries other bytes than its ping");
+      throw errnoError(
+        Errno.EPROTO,
+        { syscall: "ping" },
+        new Error("the pong carries other bytes than its ping"),
+      );
     return performance.now() - start;
   }
 

@@ -275,7 +275,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     this.#state = "new";
     this.#engine.servers.delete(this);
     this.#stopSignal();
-    const reason = new RingwayError("ECANCELED", "the server was closed", { errno: -Errno.ECANCELED });
+    const reason = serverClosed();
     this.#opening.abort(reason);
     this.#posting?.stop(reason);
     this.#posting = undefined;
@@ -298,6 +298,14 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     this.#closing = false;
     process.nextTick(() => this.emit("close"));
   }
+}
+
+/** What a listen() that was under way fails with. */
+export function serverClosed(): RingwayError {
+  return new RingwayError("ECANCELED", "the server was closed", {
+    errno: -Errno.ECANCELED,
+    syscall: "listen",
+  });
 }
 
 /** With events.captureRejections, as net.Server: a listener that is async and fails breaks its connection. */

@@ -2,9 +2,9 @@
 
 import type { EventEmitter } from "node:events";
 import { onAbort } from "../abort.ts";
-import { detachedError, RingwayError } from "../errors.ts";
+import { detachedError } from "../errors.ts";
 import type { StreamEngine } from "../stream/stream.ts";
-import type { GuestServer } from "./server.ts";
+import { type GuestServer, serverClosed } from "./server.ts";
 import type { GuestSocket } from "./socket.ts";
 
 /** An abort destroys the socket. */
@@ -21,7 +21,7 @@ export async function untilConnected(
 
 export async function untilListening(server: GuestServer): Promise<GuestServer> {
   const nothing = (): void => {};
-  await until(server, "listening", nothing, () => new RingwayError("ECANCELED", "the server was closed"));
+  await until(server, "listening", nothing, serverClosed);
   return server;
 }
 
