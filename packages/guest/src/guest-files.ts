@@ -6,12 +6,9 @@ import { type CpOptions, copy } from "./files/copy.ts";
 import { copyFile } from "./files/copy-file.ts";
 import { GuestFile } from "./files/file.ts";
 import type { FileData } from "./files/file-data.ts";
-import {
-  FileReadStream,
-  FileWriteStream,
-  type ReadStreamOptions,
-  type WriteStreamOptions,
-} from "./files/file-streams.ts";
+import { FileReadStream } from "./files/file-read-stream.ts";
+import type { ReadStreamOptions, WriteStreamOptions } from "./files/file-stream-options.ts";
+import { FileWriteStream } from "./files/file-write-stream.ts";
 import { GuestFs } from "./files/fs.ts";
 import type { OpenFileOptions } from "./files/open-file.ts";
 import type { OpenFlags, PathLike } from "./files/paths.ts";

@@ -25,13 +25,10 @@ export type { FilePlace, ReadOptions } from "./files/file-arguments.ts";
 export type { FileContents, FileEvents } from "./files/file-contents.ts";
 export type { FileData, WholeFileOptions } from "./files/file-data.ts";
 export type { HandleStreamOptions } from "./files/file-handle-streams.ts";
+export { FileReadStream } from "./files/file-read-stream.ts";
 export type { RangeOptions } from "./files/file-stream.ts";
-export {
-  FileReadStream,
-  FileWriteStream,
-  type ReadStreamOptions,
-  type WriteStreamOptions,
-} from "./files/file-streams.ts";
+export type { ReadStreamOptions, WriteStreamOptions } from "./files/file-stream-options.ts";
+export { FileWriteStream } from "./files/file-write-stream.ts";
 export type { Listing, MkdirOptions, ReaddirOptions } from "./files/fs.ts";
 export type { OpenFileOptions } from "./files/open-file.ts";
 export type { OpenFlags, PathLike } from "./files/paths.ts";
