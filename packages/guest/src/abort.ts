@@ -1,5 +1,6 @@
 // AbortSignals: one way to listen, which never leaks a listener.
 
+import { setMaxListeners } from "node:events";
 import { AbortError } from "./errors.ts";
 
 /** What every operation takes. */
@@ -19,6 +20,23 @@ export function onAbort(signal: AbortSignal | undefined, listener: (error: Abort
   const handler = (): void => listener(new AbortError(signal));
   signal.addEventListener("abort", handler, { once: true });
   return () => signal.removeEventListener("abort", handler);
+}
+
+/** Does the work with a signal that aborts when this one does: any number may listen to it, and Node warns of none. */
+export async function withOwnSignal<T>(
+  signal: AbortSignal | undefined,
+  work: (own: AbortSignal | undefined) => Promise<T>,
+): Promise<T> {
+  if (signal === undefined) return await work(undefined);
+  throwIfAborted(signal);
+  const own = new AbortController();
+  setMaxListeners(0, own.signal);
+  const stop = onAbort(signal, () => own.abort(signal.reason));
+  try {
+    return await work(own.signal);
+  } finally {
+    stop();
+  }
 }
 
 /** As the promise, which others may wait for too; or AbortError, where the signal aborts before it. */

@@ -7,7 +7,7 @@
 
 import { posix } from "node:path";
 import { Errno, invalidType } from "@ringway/linux";
-import type { AbortOptions } from "../abort.ts";
+import { type AbortOptions, withOwnSignal } from "../abort.ts";
 import { boolean, object } from "../argument-errors.ts";
 import { codeOf, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
@@ -52,11 +52,13 @@ export async function copy(
   const copying = copyingOf(options);
   const src = guestPath(from, "cp", "src");
   const dest = guestPath(to, "cp", "dest");
-  const copier = new Copier(engine, fs, copying);
-  if (!(await copier.wants(src, dest))) return;
-  const target = await copier.check(src, dest);
-  await copier.makeParent(dest);
-  await copier.copy(src, dest, target, new Places(TOGETHER));
+  await withOwnSignal(options?.signal, async (signal) => {
+    const copier = new Copier(engine, fs, { ...copying, signal });
+    if (!(await copier.wants(src, dest))) return;
+    const target = await copier.check(src, dest);
+    await copier.makeParent(dest);
+    await copier.copy(src, dest, target, new Places(TOGETHER));
+  });
 }
 
 function copyingOf(options: CpOptions = {}): Copying {
