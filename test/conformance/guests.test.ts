@@ -5,7 +5,7 @@ import { TYPESCRIPT_TESTEE } from "../../packages/conformance/dist/index.js";
 import { ProcessTestee } from "../../packages/conformance/src/process-testee.ts";
 import { makeReport, type Report } from "../../packages/conformance/src/report.ts";
 import { guestCases, runGuest } from "../../packages/conformance/src/suite.ts";
-import { TypeScriptGuest } from "../../packages/conformance/src/typescript-guest.ts";
+import { TypeScriptGuest } from "../../packages/conformance/src/typescript/guest.ts";
 import { buildLibrary, CGuest } from "./c-guest.ts";
 import { SDK_CASES, SDK_LEAVES_OUT, SdkGuest } from "./sdk-guest.ts";
 

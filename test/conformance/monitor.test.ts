@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { Sb, State } from "../../packages/conformance/src/host.ts";
+import { Sb, State } from "../../packages/conformance/src/host/layout.ts";
 import { makeReport } from "../../packages/conformance/src/report.ts";
 import type { Check } from "../../packages/conformance/src/world.ts";
 import { LOOPBACK, startMonitor } from "../support/monitor.ts";

@@ -4,8 +4,9 @@
 import type { SharedMemory } from "@ringway/linux";
 import { frameBytes } from "../../packages/conformance/src/catalogue.ts";
 import type { Command, Reply } from "../../packages/conformance/src/contract.ts";
-import { Bell, CONTROL_TO_HOST, P, PAGE, Place, Sb, State } from "../../packages/conformance/src/host.ts";
-import { TypeScriptGuest } from "../../packages/conformance/src/typescript-guest.ts";
+import { CONTROL_TO_HOST, Place } from "../../packages/conformance/src/host/host.ts";
+import { Bell, P, PAGE, Sb, State } from "../../packages/conformance/src/host/layout.ts";
+import { TypeScriptGuest } from "../../packages/conformance/src/typescript/guest.ts";
 
 /** What a change can see and do: the region's words, and the guest that is changed. */
 export interface Inside {

@@ -6,7 +6,7 @@ import { type BellListener, Guest, type GuestSocket, ProtocolError } from "@ring
 import type { SharedMemory } from "@ringway/linux";
 import { encode } from "../../packages/conformance/src/catalogue.ts";
 import type { Command, Reply, Testee } from "../../packages/conformance/src/contract.ts";
-import { Sb } from "../../packages/conformance/src/host.ts";
+import { Sb } from "../../packages/conformance/src/host/layout.ts";
 
 /** One attach, and what became of it. */
 interface Attempt {

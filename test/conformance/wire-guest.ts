@@ -15,7 +15,8 @@ import {
   frameBytes,
   MESSAGES,
 } from "../../packages/conformance/src/catalogue.ts";
-import { Bell, type HostFrame, P, PAGE, Sb } from "../../packages/conformance/src/host.ts";
+import { Bell, P, PAGE, Sb } from "../../packages/conformance/src/host/layout.ts";
+import type { HostFrame } from "../../packages/conformance/src/host/pipe.ts";
 import { until } from "../support/wait.ts";
 
 const EAGAIN = -11;

@@ -19,7 +19,8 @@ export { type ClauseResult, formatReport, makeReport, type Report } from "./repo
 export { scenarios } from "./scenarios/index.ts";
 export { guestCases, NothingSelected, type RunOptions, runGuest } from "./suite.ts";
 export { serveTestee } from "./testee-loop.ts";
-export { TypeScriptGuest } from "./typescript-guest.ts";
+export { TypeScriptGuest } from "./typescript/guest.ts";
+export { vectorCases } from "./vector-cases.ts";
 export {
   type AttachVector,
   type BellVector,
@@ -30,6 +31,5 @@ export {
   type RingVector,
   type SuperblockVector,
   type Vector,
-  vectorCases,
 } from "./vectors.ts";
 export type { Case, Check, Outcome, World } from "./world.ts";

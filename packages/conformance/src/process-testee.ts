@@ -17,7 +17,7 @@ export const UNSUPPORTED_EXIT = 127;
 /** The program that stands for ringway's own guest. */
 export const TYPESCRIPT_TESTEE: readonly string[] = [
   process.execPath,
-  fileURLToPath(new URL("./testee-typescript.js", import.meta.url)),
+  fileURLToPath(new URL("./typescript/program.js", import.meta.url)),
 ];
 
 interface Waiting {

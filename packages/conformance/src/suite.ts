@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Testee, TesteeMissing, TesteeMute, TesteeUnsupported } from "./contract.ts";
 import { scenarios } from "./scenarios/index.ts";
-import { vectorCases } from "./vectors.ts";
+import { vectorCases } from "./vector-cases.ts";
 import { type Case, type Check, Stopped, Unsupported, World } from "./world.ts";
 
 /** A testee that breaks the contract more often is not asked again. */

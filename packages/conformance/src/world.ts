@@ -1,7 +1,9 @@
 // What a case works with: the testee, a host on a region of its own, and checks that each name the clause they are about.
 
 import { type Command, type Reply, type Testee, TesteeBroken } from "./contract.ts";
-import { Host, type HostFrame, type HostPipe, Region } from "./host.ts";
+import { Host } from "./host/host.ts";
+import type { HostFrame, HostPipe } from "./host/pipe.ts";
+import { Region } from "./host/region.ts";
 
 /** One thing to check, on a region of its own. */
 export interface Case {

@@ -1,7 +1,8 @@
 // What a case of the monitor works with: a guest by hand, and checks that each name the clause they are about.
 
 import { type Fields, le32 } from "../../../packages/conformance/src/catalogue.ts";
-import { type HostFrame, P, Sb, State } from "../../../packages/conformance/src/host.ts";
+import { P, Sb, State } from "../../../packages/conformance/src/host/layout.ts";
+import type { HostFrame } from "../../../packages/conformance/src/host/pipe.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import type { Check } from "../../../packages/conformance/src/world.ts";
 import type { TestMonitor } from "../../support/monitor.ts";

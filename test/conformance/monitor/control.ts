@@ -1,7 +1,8 @@
 // The control pipe: PROTOCOL.md section 9, and what ends a guest (section 19).
 
 import { encode, type Fields, le32, MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
-import { type HostFrame, P, PAGE, Sb } from "../../../packages/conformance/src/host.ts";
+import { P, PAGE, Sb } from "../../../packages/conformance/src/host/layout.ts";
+import type { HostFrame } from "../../../packages/conformance/src/host/pipe.ts";
 import { startMonitor } from "../../support/monitor.ts";
 import { until } from "../../support/wait.ts";
 import { WireGuest, word } from "../wire-guest.ts";

@@ -3,7 +3,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encode, type Fields, le32, le64 } from "../../../packages/conformance/src/catalogue.ts";
-import { type HostFrame, P } from "../../../packages/conformance/src/host.ts";
+import { P } from "../../../packages/conformance/src/host/layout.ts";
+import type { HostFrame } from "../../../packages/conformance/src/host/pipe.ts";
 import { until } from "../../support/wait.ts";
 import type { WirePipe } from "../wire-guest.ts";
 import {

@@ -3,7 +3,8 @@
 import { chmodSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encode, type Fields } from "../../../packages/conformance/src/catalogue.ts";
-import { type HostFrame, P } from "../../../packages/conformance/src/host.ts";
+import { P } from "../../../packages/conformance/src/host/layout.ts";
+import type { HostFrame } from "../../../packages/conformance/src/host/pipe.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { until } from "../../support/wait.ts";
 import { word } from "../wire-guest.ts";

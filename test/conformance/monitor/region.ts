@@ -2,7 +2,7 @@
 
 import { HostSession, regionMemory } from "@ringway/control";
 import { closeFd, sealsOf } from "@ringway/linux";
-import { PAGE, Sb, State } from "../../../packages/conformance/src/host.ts";
+import { PAGE, Sb, State } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { startMonitor } from "../../support/monitor.ts";
 import { howItEnds, tcpServer } from "../../support/tcp.ts";

@@ -3,7 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { le32 } from "../../../packages/conformance/src/catalogue.ts";
-import { Bell, P, Sb } from "../../../packages/conformance/src/host.ts";
+import { Bell, P, Sb } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { until } from "../../support/wait.ts";
 import {

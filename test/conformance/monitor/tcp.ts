@@ -1,7 +1,7 @@
 // tcp-connect and tcp-listen: PROTOCOL.md sections 11 and 12.
 
 import { encode, type Fields, le32 } from "../../../packages/conformance/src/catalogue.ts";
-import { P } from "../../../packages/conformance/src/host.ts";
+import { P } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { freePort, howItEnds, readAll, tcpClient, tcpServer } from "../../support/tcp.ts";
 import { until } from "../../support/wait.ts";

@@ -3,7 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
-import { P, Sb, State } from "../../../packages/conformance/src/host.ts";
+import { P, Sb, State } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { hexOf, loadVectors, type MessageVector } from "../../../packages/conformance/src/vectors.ts";
 import { until } from "../../support/wait.ts";

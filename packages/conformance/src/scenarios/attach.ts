@@ -1,6 +1,6 @@
 // Attach and epochs: PROTOCOL.md sections 4.2 and 16.
 
-import { PAGE, Sb, State } from "../host.ts";
+import { PAGE, Sb, State } from "../host/layout.ts";
 import type { Case, World } from "../world.ts";
 import { hex, pattern, scenario } from "./scenario.ts";
 

@@ -1,6 +1,7 @@
 // Doorbells: PROTOCOL.md section 6.
 
-import { Bell, PAGE, Place, Sb, State } from "../host.ts";
+import { Place } from "../host/host.ts";
+import { Bell, PAGE, Sb, State } from "../host/layout.ts";
 import type { Case } from "../world.ts";
 import { pattern, scenario } from "./scenario.ts";
 

@@ -1,6 +1,6 @@
 // How streams end: half-close, end of stream, reset, and the last closed word. PROTOCOL.md sections 5 and 10.
 
-import { P } from "../host.ts";
+import { P } from "../host/layout.ts";
 import type { Case } from "../world.ts";
 import { hex, pattern, scenario } from "./scenario.ts";
 

@@ -1,7 +1,7 @@
 // The control pipe: PROTOCOL.md section 9, and frames as such (section 7).
 
 import { encode, frameBytes } from "../catalogue.ts";
-import { P } from "../host.ts";
+import { P } from "../host/layout.ts";
 import type { Case } from "../world.ts";
 import { hex, pattern, scenario } from "./scenario.ts";
 

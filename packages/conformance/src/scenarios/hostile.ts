@@ -2,7 +2,8 @@
 
 import { encode, le32 } from "../catalogue.ts";
 import type { Reply } from "../contract.ts";
-import { type HostPipe, P } from "../host.ts";
+import { P } from "../host/layout.ts";
+import type { HostPipe } from "../host/pipe.ts";
 import type { Case, World } from "../world.ts";
 import { hex, pattern, scenario } from "./scenario.ts";
 

@@ -1,7 +1,7 @@
 // Requests and their replies on a stream, and what ends a file-stream. PROTOCOL.md sections 7 and 13 to 15.
 
 import { encode, frameBytes } from "../catalogue.ts";
-import { P } from "../host.ts";
+import { P } from "../host/layout.ts";
 import type { Case } from "../world.ts";
 import { hex, pattern, scenario, words } from "./scenario.ts";
 

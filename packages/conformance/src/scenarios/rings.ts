@@ -1,6 +1,7 @@
 // Rings over time: full, empty, around the end, around 2^32. PROTOCOL.md section 5.
 
-import { type HostPipe, P } from "../host.ts";
+import { P } from "../host/layout.ts";
+import type { HostPipe } from "../host/pipe.ts";
 import type { Case, World } from "../world.ts";
 import { hex, pattern, scenario } from "./scenario.ts";
 

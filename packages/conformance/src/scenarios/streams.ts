@@ -1,7 +1,7 @@
 // Streams: open, accept, blocks, generations. PROTOCOL.md sections 10 to 12.
 
 import { encode } from "../catalogue.ts";
-import { PAGE } from "../host.ts";
+import { PAGE } from "../host/layout.ts";
 import type { Case } from "../world.ts";
 import { hex, pattern, scenario, words } from "./scenario.ts";
 

@@ -1,6 +1,6 @@
 // Versions and features, and the heartbeat: PROTOCOL.md sections 4.2 and 18.
 
-import { Bell, Sb } from "../host.ts";
+import { Bell, Sb } from "../host/layout.ts";
 import type { Case } from "../world.ts";
 import { pattern, scenario } from "./scenario.ts";
 
