@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { Children } from "../children.ts";
-import type { BenchOptions } from "../index.ts";
+import type { BenchOptions } from "../options.ts";
 import { aboutMachine, checkMarkers, type Markers, replaceBetween } from "../output.ts";
 import { type Compiled, compilePrograms, findProgram } from "../programs.ts";
 import { Progress } from "../progress.ts";

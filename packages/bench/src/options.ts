@@ -1,0 +1,16 @@
+// What `ringway bench` is asked for.
+
+export interface BenchOptions {
+  /** Starts the command that is measured: its arguments follow. */
+  readonly ringway: readonly string[];
+  /** Write everything, each round included, to this file. */
+  readonly json?: string;
+  /** Replace the text between the markers of this Markdown file by the tables. */
+  readonly markdown?: string;
+  /** Small sizes: ends within 45 s. */
+  readonly quick?: boolean;
+  /** Names of rows, or how they begin: only these. */
+  readonly only?: readonly string[];
+  /** Instead: in virtual machines, against QEMU's user networking and passt (./vm). */
+  readonly vm?: boolean;
+}

@@ -1,0 +1,170 @@
+// The rows: those with a bar first, so that a run that is short of time has them.
+
+import { fileReaders, load, many } from "./contenders.ts";
+import type { Bar, Contender, Peer, Row, Work } from "./rows.ts";
+import { BUSY_POLL_US, type ServerName, type Setting, script } from "./setting.ts";
+
+/** At once, in rows of new streams. */
+const RATE_STREAMS = 16;
+const ALL: readonly Peer[] = ["ringway", "c", "socat", "direct"];
+
+export function rowsOf(setting: Setting, quick: boolean): Row[] {
+  const bulkWork: Work = { kind: "bytes", seconds: quick ? 0.2 : 1 };
+  const fileWork: Work = { kind: "passes", seconds: quick ? 0.2 : 1 };
+  const shortTime: Work = { kind: "time", milliseconds: quick ? 120 : 700 };
+  const rttWork: Work = { kind: "iterations", count: quick ? 1500 : 7000 };
+  return [
+    ...bulkRows(setting, bulkWork),
+    ...roundTripRows(setting, rttWork),
+    echoRow(setting, shortTime, 512, ["ringway", "c", "direct"], { least: 0.95 }),
+    fileRow(setting, fileWork),
+    sdkRow(setting, "out", "sink", bulkWork),
+    sdkRow(setting, "in", "source", bulkWork),
+    policyRow(shortTime),
+    echoRow(setting, shortTime, 64, ALL),
+    echoRow(setting, shortTime, 1, ALL, { least: 0.95 }),
+    ...newStreamRows(setting, shortTime),
+  ];
+}
+
+function bulkRows(setting: Setting, work: Work): Row[] {
+  return [
+    {
+      name: "bulk-out",
+      title: "guest → TCP, 64 KiB writes",
+      metric: "throughput",
+      work,
+      contenders: load(setting, "sink", "bulk-out", [], ALL),
+      ratios: [
+        { key: "bulkOutVsC", against: "c", bar: { least: 0.95 } },
+        { key: "bulkOutVsSocat", against: "socat", bar: { least: 1.4 } },
+      ],
+    },
+    {
+      name: "bulk-in",
+      title: "TCP → guest, 64 KiB writes",
+      metric: "throughput",
+      work,
+      contenders: load(setting, "source", "bulk-in", [], ALL),
+      ratios: [
+        { key: "bulkInVsC", against: "c", bar: { least: 0.95 } },
+        { key: "bulkInVsSocat", against: "socat", bar: { least: 1.4 } },
+      ],
+    },
+  ];
+}
+
+function roundTripRows(setting: Setting, work: Work): Row[] {
+  const poll = ["--busy-poll-us", String(BUSY_POLL_US)];
+  return [
+    {
+      name: "rtt",
+      title: "64-byte round trip, both asleep",
+      metric: "latency",
+      work,
+      contenders: load(setting, "echo", "rtt", [], ALL, " asleep"),
+      ratios: [{ key: "rttVsC", against: "c", bar: { most: 1.1 } }],
+    },
+    {
+      name: "rtt-busy-poll",
+      title: "64-byte round trip, both polling",
+      metric: "latency",
+      work,
+      contenders: load(setting, "echo", "rtt", poll, ["ringway", "c", "socat"]),
+      ratios: [
+        { key: "rttBusyPollVsSocat", against: "socat", bar: { most: 0.45 } },
+        { key: "rttBusyPollVsC", against: "c" },
+      ],
+    },
+  ];
+}
+
+function echoRow(setting: Setting, work: Work, streams: number, peers: readonly Peer[], bar?: Bar): Row {
+  return {
+    name: `echo-${streams}`,
+    title: `64-byte echo, ${streams} ${streams === 1 ? "stream" : "streams"}`,
+    metric: "rate",
+    work,
+    contenders: load(setting, "echo", "echo", many(streams), peers),
+    ratios: [{ key: `echo${streams}VsC`, against: "c", ...(bar === undefined ? {} : { bar }) }],
+  };
+}
+
+function fileRow(setting: Setting, work: Work): Row {
+  return {
+    name: "file-read",
+    title: "file-stream read, cached",
+    metric: "throughput",
+    work,
+    contenders: fileReaders(setting),
+    ratios: [{ key: "fileReadVsC", against: "c", bar: { least: 0.9 } }],
+  };
+}
+
+function newStreamRows(setting: Setting, work: Work): Row[] {
+  const streams = many(RATE_STREAMS);
+  return [
+    {
+      name: "streams-tcp",
+      title: "new streams, tcp-connect",
+      metric: "rate",
+      work,
+      contenders: load(setting, "once", "rate", streams, ALL),
+      ratios: [{ key: "streamsTcpVsC", against: "c", bar: { least: 0.85 } }],
+    },
+    {
+      name: "streams-echo",
+      title: "new streams, echo protocol",
+      metric: "rate",
+      work,
+      contenders: load(setting, "once", "rate", [...streams, "--echo-protocol"], ["ringway", "c"]),
+      ratios: [{ key: "streamsEchoVsC", against: "c", bar: { least: 0.3 } }],
+    },
+  ];
+}
+
+/** Node programs on both sides of the comparison: the SDK through the monitor, and net.Socket straight. */
+function sdkRow(setting: Setting, direction: "in" | "out", server: ServerName, work: Work): Row {
+  const node = [process.execPath, script("sdk-child"), "--port", String(setting.ports[server])];
+  const relay = setting.relays.get("ringway");
+  const contenders: Contender[] = [];
+  if (relay !== undefined) {
+    contenders.push({
+      peer: "ringway",
+      mode: direction,
+      command: [...node, "--attach", relay.socket],
+      relay,
+    });
+  }
+  contenders.push({ peer: "direct", mode: direction, command: node, relay: undefined });
+  return {
+    name: `sdk-${direction}`,
+    title: direction === "out" ? "Node SDK → TCP; direct: net.Socket" : "TCP → Node SDK; direct: net.Socket",
+    metric: "throughput",
+    work,
+    contenders,
+    ratios: [
+      {
+        key: direction === "out" ? "sdkOutVsNodeSocket" : "sdkInVsNodeSocket",
+        against: "direct",
+        bar: { least: 1 },
+      },
+    ],
+  };
+}
+
+/** No relay: the matcher alone, with many rules and, as what is direct, with few. */
+function policyRow(work: Work): Row {
+  const contender = (peer: Peer, rules: number): Contender => {
+    const command = [process.execPath, script("policy-child"), "--rules", String(rules)];
+    return { peer, mode: "decide", command, relay: undefined };
+  };
+  return {
+    name: "policy",
+    title: "policy decisions, 20,000 rules; direct: 20",
+    metric: "rate",
+    work,
+    contenders: [contender("ringway", 20_000), contender("direct", 20)],
+    ratios: [{ key: "policyManyVsFew", against: "direct", bar: { least: 0.5 } }],
+  };
+}
