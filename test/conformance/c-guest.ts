@@ -1,4 +1,4 @@
-// The testee on the C guest library, loaded into this process by ffi-rs: it works on the very mapping that the suite's host has.
+// The testee on the C guest library, loaded into this process by ffi-rs: it works on the mapping that the suite has.
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -363,7 +363,8 @@ export class CGuest implements Testee {
     const at = slot * this.#rw.rw_stream_bytes([]);
     const { view } = this.#streams;
     const word = (offset: number): number => view.getUint32(at + offset, true);
-    // user, guest; to_host: data, own, other, capacity, written, read; to_guest: data, own, other, capacity, read, written.
+    // user, guest; to_host: data, own, other, capacity, written, read; to_guest: data, own, other, capacity, read,
+    // written.
     if (word(40) !== command.toHost || word(88) !== command.toGuest) return unsupported;
     for (const offset of [44, 48, 92, 96]) view.setUint32(at + offset, position, true);
     return { status: "ok" };

@@ -28,7 +28,7 @@ describe("ringway conformance", () => {
     expect(stdout).toMatch(/ 0 failed, 0 unsupported\n$/);
   });
 
-  test("exit 127 is unsupported, all of it, and no failure; but nothing was checked, which one line says, and exit code 1", async () => {
+  test("exit 127 is unsupported, all of it; nothing was checked, as one line says, so the exit code is 1", async () => {
     const command = testee("absent.mjs");
     const { code, stdout, stderr } = await ringway("conformance", "--json", ...command);
     const line = `ringway: ${command.slice(1).join(" ")}: nothing was checked, all is unsupported\n`;
@@ -98,7 +98,9 @@ describe("ringway conformance", () => {
   ])("a program that never answers (%s) is one line, soon, and not a thousand failures", async (how, why) => {
     const command = [...testee("broken.mjs"), how];
     const { code, stdout, stderr } = await ringway("conformance", "--timeout-ms", "300", ...command);
-    const line = `ringway: ${command.slice(1).join(" ")}: it never answered, in 3 starts: ${why}; docs/conformance.md says what a testee is\n`;
+    const line =
+      `ringway: ${command.slice(1).join(" ")}: it never answered, in 3 starts: ${why}; ` +
+      "docs/conformance.md says what a testee is\n";
     expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "", stderr: line });
   });
 

@@ -1,5 +1,6 @@
-// The testee on the SDK, @ringway/guest: the same commands, as far as a program of Node's streams can do them. It reads ahead and
-// writes behind, and attaches, opens and waits by itself; what would show only that is left out in SDK_LEAVES_OUT.
+// The testee on the SDK, @ringway/guest: the same commands, as far as a program of Node's streams can do them. It reads
+// ahead and writes behind, and attaches, opens and waits by itself; what would show only that is left out in
+// SDK_LEAVES_OUT.
 
 import { setImmediate as immediate, setTimeout as sleep } from "node:timers/promises";
 import { type BellListener, Guest, type GuestSocket, ProtocolError } from "@ringway/guest";

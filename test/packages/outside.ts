@@ -1,5 +1,5 @@
-// A folder outside of the repository in which the packages are installed, from the tarballs that `npm pack` makes. What they depend
-// on comes from the registry that npm is set up for.
+// A folder outside of the repository in which the packages are installed, from the tarballs that `npm pack` makes. What
+// they depend on comes from the registry that npm is set up for.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";

@@ -103,7 +103,9 @@ describe("a program outside of the repository", () => {
   );
 
   test("imports every entry", () => {
-    const code = `for (const name of ${JSON.stringify(imports)}) if (Object.keys(await import(name)).length === 0) throw name;`;
+    const code = `for (const name of ${JSON.stringify(imports)}) {
+      if (Object.keys(await import(name)).length === 0) throw name;
+    }`;
     run(process.execPath, ["--input-type=module", "--eval", code], outside.app);
   });
 

@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// The packages as they would be published. Not named *.test.ts, since `npm test` runs all of those, and this takes npm's registry.
+// The packages as they would be published. Not named *.test.ts, since `npm test` runs all of those, and this takes
+// npm's registry.
 export default defineConfig({
   test: {
     include: ["test/packages/**/*.pack.ts"],

@@ -98,7 +98,9 @@ export class Children implements Disposable {
     process.on("exit", this.#onExit);
   }
 
-  /** A folder for files that are written to all the time: in memory, where there are so many bytes of it; else `folder`. */
+  /**
+   * A folder for files that are written to all the time: in memory, where there are so many bytes of it; else `folder`.
+   */
   memoryFolder(bytes: number): string {
     try {
       const { bavail, bsize } = statfsSync(MEMORY);

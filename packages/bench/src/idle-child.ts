@@ -1,4 +1,4 @@
-// A monitor in a process of its own, for idle.ts: tells the memory of its reactor whenever it is asked. Ends with stdin.
+// A monitor in a process of its own, for idle.ts: tells its reactor's memory whenever it is asked. Ends with stdin.
 //
 //   node --expose-gc idle-child.js POLICY SOCKET
 

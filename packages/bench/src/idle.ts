@@ -34,8 +34,9 @@ const WARM_UP_STREAMS = 200;
 /** After the last stream has opened: timers of connecting, and the last busy poll. */
 const SETTLE_MS = 500;
 /**
- * What is done once is done by then: each of the monitor's threads collects its garbage once more, when it has been idle for some seconds, and
- * then once again; and keepalive is asked for, which takes 0.1 s for them all, 30 s after the first has connected.
+ * What is done once is done by then: each of the monitor's threads collects its garbage once more, when it has been
+ * idle for some seconds, and then once again; and keepalive is asked for, which takes 0.1 s for them all, 30 s after
+ * the first has connected.
  */
 const DONE_ONCE_MS = 35_000;
 const DESCRIPTORS_SPARE = 200;

@@ -1,5 +1,5 @@
-// What a decision of the policy costs, by how many rules it has: a name that none of them denies, and an address of its own.
-// Prints the line of the load generators.
+// What a decision of the policy costs, by how many rules it has: a name that none of them denies, and an address of its
+// own. Prints the line of the load generators.
 //
 //   node policy-child.js --rules N --milliseconds N decide
 

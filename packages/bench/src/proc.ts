@@ -5,7 +5,9 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 /** USER_HZ, which is 100 on every Linux. */
 const TICKS_PER_SECOND = 100;
 
-/** CPU seconds of all threads so far, to the nanosecond where the kernel counts so; a thread that has ended is left out. */
+/**
+ * CPU seconds of all threads so far, to the nanosecond where the kernel counts so; a thread that has ended is left out.
+ */
 export function cpuSeconds(pid: number): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {

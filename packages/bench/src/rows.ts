@@ -1,4 +1,4 @@
-// What a row of the table is: what is done, by whom, and the bars that are set for it. Names of rows are what --only takes.
+// What a row of the table is: what is done, by whom, and the bars set for it. Names of rows are what --only takes.
 
 import type { Relay } from "./setting.ts";
 

@@ -1,6 +1,8 @@
-// One run: what is wanted of all rows, and then row after row. Where something fails, the run says so and goes on.
+// One run: what is wanted of all rows, and then row after row. What fails is said; the run goes on.
 //
-//   rows with a bar ──> idle streams ──> the other rows ──> visitors        a quick run that is short of time has what counts
+//   rows with a bar ──> idle streams ──> the other rows ──> visitors
+//
+// In this order, so that a quick run that is short of time has what counts.
 
 import type { Children } from "./children.ts";
 import { type IdleReport, measureIdle } from "./idle.ts";
@@ -15,10 +17,10 @@ import { IDLE, type Row, VISITORS } from "./rows.ts";
 import { prepare, type Setting } from "./setting.ts";
 import { measureVisitors, type VisitorsResult } from "./visitors.ts";
 
-/** Many short ones rather than few long: what else the machine does comes in bursts, and the median leaves those rounds out. */
+/** Many short ones rather than few long: what else the machine does comes in bursts, which the median leaves out. */
 const ROUNDS = { full: 11, quick: 5 } as const;
 const FILE_BYTES = { full: 512 * 1024 * 1024, quick: 128 * 1024 * 1024 } as const;
-/** A quick run has a minute, visitors included. Past the first, no row begins another round; past the second, no row begins. */
+/** A quick run has a minute. Past the first no row begins another round, past the second none begins at all. */
 const QUICK_ROUNDS_MS = 32_000;
 const QUICK_ROWS_MS = 39_000;
 /** What the progress bar counts the idle streams and the visitors as, in rounds. */

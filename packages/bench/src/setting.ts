@@ -1,5 +1,5 @@
-// What is there to be measured: servers, the monitor, the C reference relay, socat, a cached file. Everything stays up for
-// the whole run; measuring one peer after the other costs no start of another.
+// What is there to be measured: servers, the monitor, the C reference relay, socat, a cached file. Everything stays up
+// for the whole run; measuring one peer after the other costs no start of another.
 //
 //   guest or plain ──▶ relay ──▶ server        all on 127.0.0.1 and on Unix sockets in the run's own folder
 

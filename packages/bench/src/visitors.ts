@@ -1,7 +1,9 @@
-// Guests that come and go, and what one that stays notices: its 64-byte round trip, undisturbed and then beside them, round after round.
+// Guests that come and go, and what one that stays notices: its 64-byte round trip, undisturbed and then beside them,
+// round after round.
 //
-// Four processes attach and leave, paced, from the same user as the one that stays, so that all of them have one budget. They stay
-// themselves: what is measured is the monitor, and not how programs start. Once they touch nothing of their regions, once 4 MiB.
+// Four processes attach and leave, paced, from the same user as the one that stays, so that all of them have one
+// budget. They stay themselves: what is measured is the monitor, and not how programs start. Once they touch nothing of
+// their regions, once 4 MiB.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Child, Children } from "./children.ts";

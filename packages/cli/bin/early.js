@@ -11,22 +11,22 @@ const SERVING = ["monitor", "vm"];
 /** The last is one that Node has no handler of its own for: once that is caught, all are this program's. */
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"];
 /**
- * SIGUSR1 before this file makes Node open its debugger some time later: at once where JavaScript runs, and again when its loop turns.
- * No guest is there yet.
+ * SIGUSR1 before this file makes Node open its debugger some time later: at once where JavaScript runs, and again when
+ * its loop turns. No guest is there yet.
  */
 const DEBUGGER_LOOKS_MS = [0, 1, 10, 100, 1000];
 /** Long enough for the thread that has seen the signal to ask for it. */
 const DEBUGGER_ASKED_MS = 2;
 
-// A process that ends while V8 compiles on another thread may wait for that thread, and it for a collection by this one, for ever: one of
-// some 800 ends with Node 24 (nodejs/node#54918). Node 20 has this off.
+// A process that ends while V8 compiles on another thread may wait for that thread, and it for a collection by this
+// one, for ever: one of some 800 ends with Node 24 (nodejs/node#54918). Node 20 has this off.
 v8.setFlagsFromString("--no-concurrent-sparkplug");
 
 const isServing = SERVING.includes(process.argv[2]);
 const kept = [];
 let heed = (signal) => kept.push(signal);
 
-// With a handler of the program's Node opens no debugger, through which whoever reaches 127.0.0.1:9229 could run code here.
+// With a handler of the program's Node opens no debugger: whoever reaches 127.0.0.1:9229 could run code through it.
 process.on("SIGUSR1", () => {});
 
 if (isServing) {

@@ -1,6 +1,6 @@
-// process.stdout and process.stderr of a process that serves guests. Node's own set O_NONBLOCK on a pipe as soon as anybody looks at
-// them, which node:assert does, and that flag is everybody's who shares the pipe: QEMU, the shell. What is written here goes out by
-// plain write(2), and once a command serves, to the command.
+// process.stdout and process.stderr of a process that serves guests. Node's own set O_NONBLOCK on a pipe as soon as
+// anybody looks at them, which node:assert does, and that flag is everybody's who shares the pipe: QEMU, the shell.
+// What is written here goes out by plain write(2), and once a command serves, to the command.
 
 "use strict";
 

@@ -1,4 +1,4 @@
-// The commands: what there is to type, and what is loaded when it is typed. One function for each, in the order of help.
+// The commands: what there is to type, and what is loaded when it is typed. One function for each.
 
 import { Argument, type Command, Option } from "commander";
 import { UsageError } from "./errors.ts";
@@ -19,7 +19,8 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
     .option("--listen <socket>", "path of the Unix socket on which processes attach")
     .option(
       "--vm <name:memory=file,doorbell=socket>",
-      "serve a virtual machine (docs/vm.md), size=64M where its memory is to be made; may be given several times (default: the policy's vms)",
+      "serve a virtual machine (docs/vm.md), size=64M where its memory is to be made; may be " +
+        "given several times (default: the policy's vms)",
       repeated,
     )
     .option(

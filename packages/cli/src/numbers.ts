@@ -35,7 +35,7 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h
 /** A boot that takes a day is none. */
 const TIME_MS_MAX = 24 * 3_600_000;
 
-/** For commander: milliseconds of `90`, `90s`, `1500ms`, `2m` or `1h`; seconds where there is no unit, as with timeout(1). */
+/** For commander: milliseconds of `90s`, `1500ms`, `2m` or `1h`; of `90` as seconds, as timeout(1) takes it. */
 export function time(text: string): number {
   const [, digits, unit = "s"] = /^(\d+)(ms|s|m|h)?$/.exec(text) ?? [];
   const ms = Number(digits) * UNIT_MS[unit]!;

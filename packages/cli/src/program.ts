@@ -1,5 +1,5 @@
-// The command line as a function: arguments in, exit code out. Commands are loaded when they run, so that help and usage errors need
-// neither koffi nor the policy's parser.
+// The command line as a function: arguments in, exit code out. Commands are loaded when they run, so that help and
+// usage errors need neither koffi nor the policy's parser.
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";

@@ -1,4 +1,5 @@
-// The signals that a command which serves guests heeds: SIGHUP, SIGTERM, SIGINT. bin/early.js keeps them from the first moment on.
+// The signals that a command which serves guests heeds: SIGHUP, SIGTERM, SIGINT. bin/early.js keeps those that come
+// before it takes them.
 
 /** What bin/early.js gives. */
 export interface Signals {

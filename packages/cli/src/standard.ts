@@ -1,4 +1,4 @@
-// stdout and stderr, for what is printed before a command ends. (Commands that serve guests write by a LogWriter while they do.)
+// stdout and stderr, for what is printed before a command ends. (Commands that serve guests write by a LogWriter.)
 
 const heeded = new Set<string>();
 

@@ -1,4 +1,5 @@
-// What each way of typing a command wrongly is answered with: one line, with what was meant where that can be told, and where to read on.
+// What each way of typing a command wrongly is answered with: one line, with what was meant where that can be told, and
+// where to read on.
 
 import type { Command } from "commander";
 import { standard } from "./standard.ts";

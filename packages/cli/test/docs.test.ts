@@ -1,7 +1,7 @@
-// Runs the examples of the documents as they stand there. In a document's folder: blocks of yaml and js whose first line
-// is a comment with a file's name become files; blocks of sh run one after the other in one shell; a block of text after
-// one of sh is what it prints, but for times, and with /home/you as the folder. The command is where README.md says. A block
-// of sh behind <!-- needs: PROGRAM --> runs where this machine has that program, and lets it do its work.
+// Runs the examples of the documents as they stand there. In a document's folder: blocks of yaml and js whose first
+// line is a comment with a file's name become files; blocks of sh run one after the other in one shell; a block of text
+// after one of sh is what it prints, but for times, and with /home/you as the folder. The command is where README.md
+// says. A block of sh behind <!-- needs: PROGRAM --> runs where this machine has that program, and lets it do its work.
 
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";

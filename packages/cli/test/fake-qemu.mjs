@@ -1,5 +1,5 @@
-// What stands for QEMU and a guest in it: takes the arguments that `ringway vm` adds, serves the doorbell, and attaches to the
-// region as a guest does. argv: what to do, then QEMU's arguments.
+// What stands for QEMU and a guest in it: takes the arguments that `ringway vm` adds, serves the doorbell, and attaches
+// to the region as a guest does. argv: what to do, then QEMU's arguments.
 
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";

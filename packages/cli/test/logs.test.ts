@@ -1,5 +1,5 @@
-// ringway monitor and its logs: whatever stderr and the audit file are and do, guests are served, SIGTERM is heeded, and what was lost is
-// said.
+// ringway monitor and its logs: whatever stderr and the audit file are and do, guests are served, SIGTERM is heeded,
+// and what was lost is said.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -265,27 +265,31 @@ describe("a monitor serves, and exits 0 on SIGTERM, with a stderr", () => {
   });
 });
 
-it("a hundred guests that log control characters as fast as they can stop nobody, and take a bounded memory", async () => {
-  const { to } = channel("pipe");
-  const policy = `${POLICY}limits: { guests: 128, regionBytes: 1MiB }\n`;
-  const monitor = await startMonitor({ stderr: to, policy });
-  const residentMiB = (): number =>
-    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${monitor.child.pid}/status`, "utf8"))![1]) / 1024;
-  const guests = await Promise.all(Array.from({ length: 100 }, monitor.attach));
-  const good = await monitor.attach();
-  const before = residentMiB();
-  const flooding = setInterval(() => {
-    for (const guest of guests) guest.log("\u0001".repeat(8192));
-  }, 20);
-  onTestFinished(() => clearInterval(flooding));
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  await isServed(good);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  await isServed(good);
-  expect(residentMiB() - before).toBeLessThan(200);
-  clearInterval(flooding);
-  expect(await endOf(monitor)).toBe(0);
-});
+it(
+  "a hundred guests that log control characters as fast as they can stop nobody, and take a " +
+    "bounded memory",
+  async () => {
+    const { to } = channel("pipe");
+    const policy = `${POLICY}limits: { guests: 128, regionBytes: 1MiB }\n`;
+    const monitor = await startMonitor({ stderr: to, policy });
+    const residentMiB = (): number =>
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${monitor.child.pid}/status`, "utf8"))![1]) / 1024;
+    const guests = await Promise.all(Array.from({ length: 100 }, monitor.attach));
+    const good = await monitor.attach();
+    const before = residentMiB();
+    const flooding = setInterval(() => {
+      for (const guest of guests) guest.log("\u0001".repeat(8192));
+    }, 20);
+    onTestFinished(() => clearInterval(flooding));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await isServed(good);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await isServed(good);
+    expect(residentMiB() - before).toBeLessThan(200);
+    clearInterval(flooding);
+    expect(await endOf(monitor)).toBe(0);
+  },
+);
 
 it("ringway vm serves its machine and ends with it, with a stderr that is a full pipe", async () => {
   const { to } = channel("pipe");
@@ -503,39 +507,47 @@ describe("audit: required", () => {
     expect(await endOf(monitor)).toBe(0);
   });
 
-  it("keeps nobody from ending: SIGTERM is heeded while guests wait, and lines that were not written are counted", async () => {
+  it(
+    "keeps nobody from ending: SIGTERM is heeded while guests wait, and lines that were not " +
+      "written are counted",
+    async () => {
+      const folder = temporaryFolder();
+      const monitor = await startMonitor({
+        folder,
+        redirect: "2>stderr",
+        args: ["--audit", "/dev/full", "--drain-ms", "200"],
+        policy: REQUIRED,
+      });
+      const guest = await monitor.attach();
+      void refuse(guest).catch(() => {});
+      const said = (): string => readFileSync(join(folder, "stderr"), "utf8");
+      await expect.poll(said, { timeout: 10_000 }).toMatch(/audit lines cannot be written: ENOSPC/);
+      expect(await endOf(monitor)).toBe(0);
+      expect(said()).toMatch(/"msg":"1 audit lines were not written"/);
+    },
+  );
+});
+
+it(
+  "says at the end how many audit lines were not written, all of them: what found no room, " +
+    "and what waited still",
+  async () => {
     const folder = temporaryFolder();
     const monitor = await startMonitor({
       folder,
       redirect: "2>stderr",
       args: ["--audit", "/dev/full", "--drain-ms", "200"],
-      policy: REQUIRED,
+      policy: FLOOD_POLICY,
     });
     const guest = await monitor.attach();
-    void refuse(guest).catch(() => {});
-    const said = (): string => readFileSync(join(folder, "stderr"), "utf8");
-    await expect.poll(said, { timeout: 10_000 }).toMatch(/audit lines cannot be written: ENOSPC/);
+    const REFUSALS = 5500;
+    for (let i = 0; i < REFUSALS; i += 100) {
+      await Promise.all(Array.from({ length: 100 }, () => refuse(guest)));
+    }
     expect(await endOf(monitor)).toBe(0);
-    expect(said()).toMatch(/"msg":"1 audit lines were not written"/);
-  });
-});
-
-it("says at the end how many audit lines were not written, all of them: what found no room, and what waited still", async () => {
-  const folder = temporaryFolder();
-  const monitor = await startMonitor({
-    folder,
-    redirect: "2>stderr",
-    args: ["--audit", "/dev/full", "--drain-ms", "200"],
-    policy: FLOOD_POLICY,
-  });
-  const guest = await monitor.attach();
-  const REFUSALS = 5500;
-  for (let i = 0; i < REFUSALS; i += 100) {
-    await Promise.all(Array.from({ length: 100 }, () => refuse(guest)));
-  }
-  expect(await endOf(monitor)).toBe(0);
-  const said = linesOf(readFileSync(join(folder, "stderr"), "utf8"));
-  expect(said.find(({ msg }) => / audit lines were not written$/.test(msg))).toMatchObject({
-    lines: REFUSALS,
-  });
-});
+    const said = linesOf(readFileSync(join(folder, "stderr"), "utf8"));
+    expect(said.find(({ msg }) => / audit lines were not written$/.test(msg))).toMatchObject({
+      lines: REFUSALS,
+    });
+  },
+);

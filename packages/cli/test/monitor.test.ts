@@ -61,10 +61,13 @@ describe("ringway monitor", () => {
     expect(monitor.process.log.filter(({ level }) => level === "warn").length).toBe(1);
   });
 
-  it("started as README.md says, it gets SIGHUP and SIGTERM that a shell sends to $!, and leaves nothing behind", async () => {
-    const folder = temporaryFolder();
-    writeFileSync(join(folder, "policy.yaml"), "version: 1\n");
-    const script = `${FIND_RINGWAY}
+  it(
+    "started as README.md says, it gets SIGHUP and SIGTERM that a shell sends to $!, and " +
+      "leaves nothing behind",
+    async () => {
+      const folder = temporaryFolder();
+      writeFileSync(join(folder, "policy.yaml"), "version: 1\n");
+      const script = `${FIND_RINGWAY}
       ringway monitor --policy policy.yaml --listen attach.sock 2> log &
       until grep -q 'monitor is ready' log; do sleep 0.05; done
       kill -HUP $!
@@ -73,10 +76,11 @@ describe("ringway monitor", () => {
       wait $!
       echo "exit code $?"
       kill -0 $! || ls`;
-    const { stdout } = await start(["bash", "-c", script], { cwd: folder }).ended;
-    expect(stdout).toBe("exit code 0\nlog\npolicy.yaml\n");
-    expect(readFileSync(join(folder, "log"), "utf8")).toMatch(/"msg":"monitor has stopped"\}\n$/);
-  });
+      const { stdout } = await start(["bash", "-c", script], { cwd: folder }).ended;
+      expect(stdout).toBe("exit code 0\nlog\npolicy.yaml\n");
+      expect(readFileSync(join(folder, "log"), "utf8")).toMatch(/"msg":"monitor has stopped"\}\n$/);
+    },
+  );
 
   it("refuses a bad policy on SIGHUP with its report, keeps the old one and goes on", async () => {
     const monitor = await startMonitor();
@@ -170,7 +174,8 @@ describe("ringway monitor", () => {
     const { code, stderr } = await ringway("monitor", "--policy", monitor.policy, "--listen", monitor.socket);
     expect(code).toBe(1);
     expect(stderr).toBe(
-      `ringway: cannot listen on ${monitor.socket}: another monitor listens there; stop it or choose another path (EADDRINUSE)\n`,
+      `ringway: cannot listen on ${monitor.socket}: another monitor listens there; stop it or ` +
+        "choose another path (EADDRINUSE)\n",
     );
     expect((await (await attach(monitor.socket)).args()).argv).toEqual(["before"]);
   });

@@ -66,9 +66,11 @@ files:
     expect(stdout).toBe("");
     expect(stderr.trimEnd().split("\n")).toEqual([
       `${bad}:4:5: connect[0]: unknown key "prots"; did you mean "ports"?`,
-      `${bad}:5:12: connect[1].allow: expected a name pattern, an address or a CIDR; 10.0.0.1/8 has bits set below its prefix; the network is 10.0.0.0/8`,
+      `${bad}:5:12: connect[1].allow: expected a name pattern, an address or a CIDR; 10.0.0.1/8 ` +
+        "has bits set below its prefix; the network is 10.0.0.0/8",
       `${bad}:6:17: connect[1].ports[1]: expected a port from 1 to 65535, or a range such as 8000-8100; found "http"`,
-      `${bad}:9:11: files[0].host: expected a folder that exists; "${folder}/nowhere": ENOENT: no such file or directory`,
+      `${bad}:9:11: files[0].host: expected a folder that exists; "${folder}/nowhere": ENOENT: ` +
+        "no such file or directory",
     ]);
   });
 
@@ -91,11 +93,15 @@ files:
     expect(code).toBe(1);
     expect(stderr.trimEnd().split("\n")).toEqual([
       `${bad}:3:27: connect[0]: unknown key "prots"; did you mean "ports"?`,
-      `${bad}:5:24: files[0].host: expected a folder that exists; "${folder}/nowhere": ENOENT: no such file or directory`,
-      `${bad}:6:24: files[1].host: expected a folder of the host; "~/b" has "~", which is not expanded: write out what it stands for`,
+      `${bad}:5:24: files[0].host: expected a folder that exists; "${folder}/nowhere": ENOENT: ` +
+        "no such file or directory",
+      `${bad}:6:24: files[1].host: expected a folder of the host; "~/b" has "~", which is not ` +
+        "expanded: write out what it stands for",
       `${bad}:7:40: files[2].access: expected one of ro, rw; found "rx"`,
-      `${bad}:8:24: files[3].host: "${folder}" holds the policy (${bad}), which no guest may reach: put one of the two elsewhere`,
-      `${bad}:9:24: files[4].host: expected a folder of the host; "\${HOME}/e" has "\${HOME}", which is not expanded: write out what it stands for`,
+      `${bad}:8:24: files[3].host: "${folder}" holds the policy (${bad}), which no guest may ` +
+        "reach: put one of the two elsewhere",
+      `${bad}:9:24: files[4].host: expected a folder of the host; "\${HOME}/e" has "\${HOME}", ` +
+        "which is not expanded: write out what it stands for",
     ]);
   });
 
@@ -106,7 +112,9 @@ files:
     writeFileSync(nothing, "version: 1\n");
     expect(await ringway("policy", "check", good, bad, nothing)).toEqual({
       code: 1,
-      stdout: `${good}: ok (4 connect rules, 1 listen rule, 1 files rule)\n${nothing}: ok (0 connect rules, 0 listen rules, 0 files rules)\n`,
+      stdout:
+        `${good}: ok (4 connect rules, 1 listen rule, 1 files rule)\n${nothing}: ok (0 connect ` +
+        "rules, 0 listen rules, 0 files rules)\n",
       stderr: `${bad}:1:10: version: expected 1, found 2\n`,
     });
     expect((await ringway("policy", "check", good, nothing)).code).toBe(0);
@@ -309,7 +317,8 @@ describe("policy explain", () => {
     ],
     [
       ["connect", "a.example.com:443", "--address", "127.0.0.1"],
-      'a.example.com resolves to 127.0.0.1, which is not a public address (loopback, RFC 1122), and no rule allows it (rule "web" could say resolvesTo)',
+      "a.example.com resolves to 127.0.0.1, which is not a public address (loopback, RFC 1122), " +
+        'and no rule allows it (rule "web" could say resolvesTo)',
       "not-public (built in)",
       "EACCES",
     ],
@@ -356,30 +365,36 @@ describe("policy explain", () => {
     });
   });
 
-  it("asks the name server that --name-server names, with --resolve, and judges what --address has as well", async () => {
-    await using dns = await nameServer({
-      "inner.test": ["192.168.1.7"],
-      "a.example.com": ["64:ff9b::a00:1"],
-    });
-    const resolve = ["--resolve", "--name-server", dns.address];
-    const args = ["--json", ...resolve, "--address", "10.0.0.1"];
-    const { code, stdout } = await explain("connect", "inner.test:80", ...args);
-    expect(code).toBe(0);
-    expect(JSON.parse(stdout).decisions.map(({ address }: { address: string }) => address)).toEqual([
-      "10.0.0.1",
-      "192.168.1.7",
-    ]);
-    const translated = await explain("connect", "a.example.com:443", ...resolve);
-    expect(translated).toMatchObject({ code: 3, stdout: expect.stringContaining("NAT64 of 10.0.0.1") });
-    expect(dns.asked).toContain("ipv4only.arpa");
-    expect(await explain("connect", "inner.test:80", "--name-server", dns.address)).toMatchObject({
-      code: 2,
-    });
-    expect(await explain("connect", "inner.test:80", "--resolve", "--name-server", "nowhere")).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("--name-server: expected a name server"),
-    });
-  });
+  it(
+    "asks the name server that --name-server names, with --resolve, and judges what --address " +
+      "has as well",
+    async () => {
+      await using dns = await nameServer({
+        "inner.test": ["192.168.1.7"],
+        "a.example.com": ["64:ff9b::a00:1"],
+      });
+      const resolve = ["--resolve", "--name-server", dns.address];
+      const args = ["--json", ...resolve, "--address", "10.0.0.1"];
+      const { code, stdout } = await explain("connect", "inner.test:80", ...args);
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout).decisions.map(({ address }: { address: string }) => address)).toEqual([
+        "10.0.0.1",
+        "192.168.1.7",
+      ]);
+      const translated = await explain("connect", "a.example.com:443", ...resolve);
+      expect(translated).toMatchObject({ code: 3, stdout: expect.stringContaining("NAT64 of 10.0.0.1") });
+      expect(dns.asked).toContain("ipv4only.arpa");
+      expect(await explain("connect", "inner.test:80", "--name-server", dns.address)).toMatchObject({
+        code: 2,
+      });
+      expect(
+        await explain("connect", "inner.test:80", "--resolve", "--name-server", "nowhere"),
+      ).toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining("--name-server: expected a name server"),
+      });
+    },
+  );
 
   it("knows the host's own addresses", () => {
     const asked = [good, "connect", "a.example.com:443", "--address", "8.8.4.4"];

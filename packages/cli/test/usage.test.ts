@@ -135,7 +135,8 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     ],
     [
       ["monitor", "--log-level", "loud"],
-      "option '--log-level <level>' argument 'loud' is invalid. Allowed choices are trace, debug, info, warn, error, fatal, silent.",
+      "option '--log-level <level>' argument 'loud' is invalid. Allowed choices are trace, " +
+        "debug, info, warn, error, fatal, silent.",
       "ringway monitor",
     ],
     [["policy", "check"], "missing required argument 'file'", "ringway policy check"],
@@ -146,7 +147,8 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     ],
     [
       ["policy", "explain", "x", "conect", "a:1"],
-      "command-argument value 'conect' is invalid for argument 'what'. Allowed choices are connect, listen, file. (Did you mean connect?)",
+      "command-argument value 'conect' is invalid for argument 'what'. Allowed choices are " +
+        "connect, listen, file. (Did you mean connect?)",
       "ringway policy explain",
     ],
     [
@@ -183,7 +185,9 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     const { code, stderr } = await ringway(command!, option!, value);
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: `ringway: option '${option} ${form}' argument '${value}' is invalid. Expected ${expected}\nTry 'ringway ${command} --help'.\n`,
+      stderr:
+        `ringway: option '${option} ${form}' argument '${value}' is invalid. Expected ` +
+        `${expected}\nTry 'ringway ${command} --help'.\n`,
     });
   });
 

@@ -1,5 +1,5 @@
-// ringway vm: with the QEMU that is installed, on machines without a system in them; and with a program that stands for QEMU and a
-// guest. Real guests are in test/vm.
+// ringway vm: with the QEMU that is installed, on machines without a system in them; and with a program that stands for
+// QEMU and a guest. Real guests are in test/vm.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -148,8 +148,9 @@ describe.skipIf(!hasQemu)(`ringway vm with QEMU${withoutQemu}`, () => {
   it("ends a machine whose guest does not attach within --boot-timeout: 124, and a sentence", async () => {
     const { vm } = startVm(["--boot-timeout", "1s", "--grace-ms", "60000"], [QEMU, ...IDLE]);
     const { code, stderr } = await vm.ended;
-    expect(stderr).toMatch(
-      /^ringway: no guest has attached within 1 s \(--boot-timeout\): does it start ringway-agent, or a program that attaches\?$/m,
+    expect(stderr.split("\n")).toContain(
+      "ringway: no guest has attached within 1 s (--boot-timeout): " +
+        "does it start ringway-agent, or a program that attaches?",
     );
     expect(code).toBe(124);
   });
@@ -250,12 +251,16 @@ describe("ringway vm", () => {
     expect((await unlimited.ended).code).toBe(0);
   });
 
-  it("leaves a guest alone that has attached within --boot-timeout, and a QEMU that ended in it its own code", async () => {
-    const { vm } = startVm(["--boot-timeout", "1m", "--grace-ms", "100"], [...FAKE, "exit-and-stay"]);
-    const { vm: other } = startVm(["--boot-timeout", "1m"], [...FAKE, "quit"]);
-    expect((await vm.ended).code).toBe(8);
-    expect((await other.ended).code).toBe(3);
-  });
+  it(
+    "leaves a guest alone that has attached within --boot-timeout, and a QEMU that ended in " +
+      "it its own code",
+    async () => {
+      const { vm } = startVm(["--boot-timeout", "1m", "--grace-ms", "100"], [...FAKE, "exit-and-stay"]);
+      const { vm: other } = startVm(["--boot-timeout", "1m"], [...FAKE, "quit"]);
+      expect((await vm.ended).code).toBe(8);
+      expect((await other.ended).code).toBe(3);
+    },
+  );
 
   it("says what is wrong before anything is started", async () => {
     const folder = temporaryFolder();
@@ -275,7 +280,9 @@ describe("ringway vm", () => {
     expect(await vm("--memory", "48M", "--", ...FAKE)).toEqual({
       code: 2,
       stdout: "",
-      stderr: `ringway: --memory: a PCI device's memory is a power of two, here from 1M to 4G; found "48M"\nTry 'ringway vm --help'.\n`,
+      stderr:
+        "ringway: --memory: a PCI device's memory is a power of two, here from 1M to 4G; found " +
+        `"48M"\nTry 'ringway vm --help'.\n`,
     });
     expect(await vm("--", QEMU, "-smp", "1")).toMatchObject({
       code: 2,

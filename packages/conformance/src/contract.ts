@@ -1,7 +1,8 @@
 // What a testee is asked, and how it answers: docs/conformance.md says it for people who write one.
 //
-// A testee is a guest that does one small thing when asked and says what came of it. It never waits: "again" is an answer. So
-// the suite, which is the host, has every step in its hand: between two commands nothing moves in the region but by itself.
+// A testee is a guest that does one small thing when asked and says what came of it. It never waits: "again" is an
+// answer. So the suite, which is the host, has every step in its hand: between two commands nothing moves in the region
+// but by itself.
 
 import type { SharedMemory } from "@ringway/linux";
 import type { Fields } from "./catalogue.ts";
@@ -85,7 +86,7 @@ export interface Reply {
   readonly why?: string;
 }
 
-/** One guest under test. `memory` comes with an attach that names a file: the same bytes, mapped here, for those in process. */
+/** One guest under test. With an attach that names a file comes `memory`: the same bytes, mapped in this process. */
 export interface Testee extends AsyncDisposable {
   readonly name: string;
   ask(command: Command, memory?: SharedMemory): Promise<Reply>;

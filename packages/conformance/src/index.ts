@@ -1,4 +1,4 @@
-// The conformance suite as a library: `ringway conformance` is a report over it, and test runners can use it as they like.
+// The conformance suite as a library: `ringway conformance` is a report over it, and so is any test runner.
 //
 //   const checks = await runGuest(() => new ProcessTestee(["./my-guest", "--testee"], 5000));
 //   console.log(formatReport(makeReport("my guest", checks)));

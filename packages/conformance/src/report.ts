@@ -95,7 +95,8 @@ export function formatReport(report: Report): string {
   const { passed, failed, unsupported } = report;
   lines.push(
     "",
-    `${report.clauses.length} clauses, ${report.checks} checks: ${passed} passed, ${failed} failed, ${unsupported} unsupported`,
+    `${report.clauses.length} clauses, ${report.checks} checks: ${passed} passed, ${failed} ` +
+      `failed, ${unsupported} unsupported`,
   );
   return lines.join("\n");
 }

@@ -52,8 +52,8 @@ function requireSelection(cases: readonly Case[], only: readonly string[]): void
 }
 
 /**
- * Every check of every case. `start` makes a testee; another is made when one has broken the contract, since nothing can
- * be asked of it any more. Throws TesteeMute where that happens before any answer.
+ * Every check of every case. `start` makes a testee; another is made when one has broken the contract, since nothing
+ * can be asked of it any more. Throws TesteeMute where that happens before any answer.
  */
 export async function runGuest(
   start: () => Promise<Testee> | Testee,

@@ -1,5 +1,5 @@
-// Vectors: bytes and words, the clauses that they show, and what must come out. They lie as JSON in the package's folder
-// vectors; docs/conformance.md says what each kind means.
+// Vectors: bytes and words, the clauses that they show, and what must come out. They lie as JSON in the package's
+// folder vectors; docs/conformance.md says what each kind means.
 
 import { readdirSync, readFileSync } from "node:fs";
 import type { Fields } from "./catalogue.ts";

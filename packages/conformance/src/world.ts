@@ -1,4 +1,4 @@
-// What a case works with: the testee, a host on a region of its own, and checks that each name the clause they are about.
+// What a case works with: the testee, a host on a region of its own, and checks that name their clauses.
 
 import { type Command, type Reply, type Testee, TesteeBroken } from "./contract.ts";
 import { Host } from "./host/host.ts";

@@ -1,5 +1,4 @@
-// The demo's processes and its folder, and that nothing of them stays: not after the end, not after a failure, not after
-// Ctrl-C.
+// The demo's processes and its folder, and that nothing of them stays: not after the end, a failure or Ctrl-C.
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

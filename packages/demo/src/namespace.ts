@@ -1,5 +1,5 @@
-// An empty network namespace for the guest, where the machine permits one. A Unix socket that has a path is reached from
-// there as from anywhere, and so are files; no other network is.
+// An empty network namespace for the guest, where the machine permits one. A Unix socket that has a path is reached
+// from there as from anywhere, and so are files; no other network is.
 
 import { spawnSync } from "node:child_process";
 

@@ -1,5 +1,4 @@
-// Debian's packages as files: downloaded and unpacked by apt, never installed, so no script of theirs runs and root is not
-// needed.
+// Debian's packages as files: apt downloads and unpacks, and installs nothing. No script of theirs runs; no root.
 
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 // Where built things stay, outside of the tree: one folder for each, named by a hash of all that went into it.
 //
-// A folder with its final name is complete: it is built under another and renamed. Two that build at once both build; the second
-// rename fails, and takes the first one's.
+// A folder with its final name is complete: it is built under another and renamed. Two that build at once both build;
+// the second rename fails, and takes the first one's.
 
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";

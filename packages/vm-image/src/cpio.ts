@@ -1,5 +1,5 @@
-// Archives as Linux unpacks them at boot: cpio, "newc". Made here rather than by cpio(1), which takes owners and device nodes from
-// the file system and so needs root. Several of them, one after the other, are one archive to the kernel.
+// Archives as Linux unpacks them at boot: cpio, "newc". Made here rather than by cpio(1), which takes owners and device
+// nodes from the file system and so needs root. Several of them, one after the other, are one archive to the kernel.
 
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join, posix } from "node:path";
@@ -65,7 +65,7 @@ export class Cpio {
   }
 }
 
-// Magic, then thirteen numbers of eight hexadecimal digits, then the name, which ends with NUL and is padded to four bytes.
+// Magic, then thirteen numbers of eight hexadecimal digits, then the name, which ends with NUL, padded to four bytes.
 function header(
   path: string,
   inode: number,

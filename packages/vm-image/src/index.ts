@@ -1,5 +1,5 @@
-// Images of small virtual machines: Debian's kernel and busybox, kept in a cache, and archives to boot from. For `ringway bench --vm`
-// and for the tests in virtual machines.
+// Images of small virtual machines: Debian's kernel and busybox, kept in a cache, and archives to boot from. For
+// `ringway bench --vm` and for the tests in virtual machines.
 
 export { WITHOUT_LOCKS, withLists } from "./apt.ts";
 export { busybox } from "./busybox.ts";

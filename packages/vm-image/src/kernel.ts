@@ -1,7 +1,7 @@
 // Debian's cloud kernel: uncompressed, and modules in the order in which they load.
 //
-// QEMU enters an uncompressed kernel by its PVH note. Debian's file as it is takes longer, since TCG is slow where the kernel
-// unpacks itself over code that ran before.
+// QEMU enters an uncompressed kernel by its PVH note. Debian's file as it is takes longer, since TCG is slow where the
+// kernel unpacks itself over code that ran before.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -50,8 +50,8 @@ export async function kernel(): Promise<Kernel> {
   return { image: join(folder, "image"), modules, order };
 }
 
-// Linux, Documentation/x86/boot.rst: setup_sects at 0x1f1, payload_offset and payload_length at 0x248. The four bytes after what
-// the compressor made are its size.
+// Linux, Documentation/x86/boot.rst: setup_sects at 0x1f1, payload_offset and payload_length at 0x248. The four bytes
+// after what the compressor made are its size.
 function unpack(kernel: Buffer): Buffer {
   const code = (kernel[0x1f1]! + 1) * 512;
   const start = code + kernel.readUInt32LE(0x248);

@@ -1,4 +1,4 @@
-// A testee that breaks the contract, as its argument says, from the first command on; or, with "later", from the second.
+// A testee that breaks the contract, as its argument says, from the first command on; with "later", from the second.
 import { createInterface } from "node:readline";
 
 let isGood = process.argv[3] === "later";

@@ -1,5 +1,5 @@
-// The bench's end of what it tells a guest to do: vmload connects to it through the medium under test, then gets one line
-// after the other and answers each with a line of JSON (native/bench/vmload.c).
+// The bench's end of what it tells a guest to do: vmload connects to it through the medium under test, then gets one
+// line after the other and answers each with a line of JSON (native/bench/vmload.c).
 
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";

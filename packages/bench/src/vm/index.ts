@@ -1,4 +1,5 @@
-// ringway bench --vm: one guest's image under stock QEMU with each way to the host's network in turn (docs/performance.md).
+// ringway bench --vm: one guest's image under stock QEMU with each way to the host's network in turn
+// (docs/performance.md).
 
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";

@@ -28,8 +28,8 @@ export function consoleOf(folder: string, name: string): string {
   return join(folder, `${name}.console`);
 }
 
-// At most one processor runs, but two are possible, or TCG would leave out the locks of locked instructions, by which both sides of a
-// shared memory know of each other. The names of threads tell the guest's time from QEMU's own.
+// At most one processor runs, but two are possible, or TCG would leave out the locks of locked instructions, by which
+// both sides of a shared memory know of each other. The names of threads tell the guest's time from QEMU's own.
 function argumentsOf({ name, image, words, devices }: MachineOptions, folder: string): string[] {
   return [
     ...["-name", `${name},debug-threads=on`],

@@ -1,8 +1,8 @@
-// One row after the other: warm up, settle how much to do, then round after round each medium in turn, so that whatever else the
-// machine does meets all of them alike. Ratios are taken within a round; the median of them is what counts.
+// One row after the other: warm up, settle how much to do, then round after round each medium in turn, so that whatever
+// else the machine does meets all of them alike. Ratios are taken within a round; the median of them is what counts.
 //
-// Each medium moves what it moves in about the same time, not the same bytes: there is an order of magnitude between them, and a
-// transfer that is over in 50 ms would be all beginning.
+// Each medium moves what it moves in about the same time, not the same bytes: there is an order of magnitude between
+// them, and a transfer that is over in 50 ms would be all beginning.
 
 import { median, type Spread, spread } from "../statistics.ts";
 import type { MachineCpu } from "./cpu.ts";

@@ -163,8 +163,8 @@ async function prepareRingway(
 }
 
 /**
- * For one machine, with which it ends, and in the foreground. As root it would become a user who may not write to the run's folder.
- * Given addresses, it asks the host's network for none.
+ * For one machine, with which it ends, and in the foreground. As root it would become a user who may not write to the
+ * run's folder. Given addresses, it asks the host's network for none.
  */
 async function preparePasst(children: Children): Promise<Prepared> {
   const socket = join(children.folder, "passt.socket");

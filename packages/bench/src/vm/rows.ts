@@ -1,4 +1,5 @@
-// The rows of the VM benchmark: what is done in the guest, over which media, and the bars. Names of rows are what --only takes.
+// The rows of the VM benchmark: what is done in the guest, over which media, and the bars. --only takes
+// names of rows.
 
 import type { Bar } from "../rows.ts";
 

@@ -1,5 +1,5 @@
-// Commands that work where a package of theirs is there, and say how to get it where it is not: who runs guests needs neither.
-// @ringway/conformance is for whoever writes a guest; the benchmarks and the demo are in the repository alone.
+// Commands that work where a package of theirs is there, and say how to get it where it is not: who runs guests needs
+// neither. @ringway/conformance is for whoever writes a guest; the benchmarks and the demo are in the repository alone.
 
 import { fileURLToPath } from "node:url";
 import { Exit, Failure } from "../errors.ts";

@@ -43,8 +43,8 @@ function adviceFor(code: string | undefined): string | undefined {
 }
 
 /**
- * Where an editor finds the schema for a file in `folder`: in a node_modules beside it or above, by a path that holds on other machines
- * too; else where this command has it, by a URL. Neither has blanks, at which editors stop reading.
+ * Where an editor finds the schema for a file in `folder`: in a node_modules beside it or above, by a path that holds
+ * on other machines too; else where this command has it, by a URL. Neither has blanks, at which editors stop reading.
  */
 function schemaFor(folder: string): string {
   for (let at = resolve(folder); ; at = dirname(at)) {

@@ -1,5 +1,5 @@
-// What `ringway policy init` writes: a policy that allows nothing, with every kind of rule in comments. A line that begins with "#" and no
-// blank becomes a rule when the "#" is taken away, as in sshd_config.
+// What `ringway policy init` writes: a policy that allows nothing, with every kind of rule in comments. A line that
+// begins with "#" and no blank becomes a rule when the "#" is taken away, as in sshd_config.
 
 /** `schema`: where an editor finds the JSON schema; a path or a URL without blanks. */
 export function policyStart(schema: string): string {

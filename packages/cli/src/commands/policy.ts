@@ -103,7 +103,9 @@ export async function explainPolicy(
       const found = options.resolve ? await lookUp(named.name, options.nameServer, surroundings) : [];
       const addresses = [...new Set([...(options.address ?? []), ...found])];
       if (addresses.length === 0) {
-        note = `the addresses that ${named.name} resolves to are judged as well, before connecting: see --resolve and --address`;
+        note =
+          `the addresses that ${named.name} resolves to are judged as well, before connecting: see ` +
+          "--resolve and --address";
       } else {
         judged = addresses.map((address) => {
           const decision = matcher.connectResolved(host, named.ruleIndex, address, port);

@@ -1,5 +1,5 @@
-// What commands have in common that serve guests for long: stderr belongs to a LogWriter, so that whatever it is and does, a full disk,
-// a pipe that nobody reads, nobody waits for it; and nothing that Node does by itself writes to it.
+// What commands have in common that serve guests for long: stderr belongs to a LogWriter, so that whatever it is and
+// does, a full disk, a pipe that nobody reads, nobody waits for it; and nothing that Node does by itself writes to it.
 
 import { createLogger, LogWriter } from "@ringway/monitor";
 import type { Logger } from "pino";
@@ -18,7 +18,7 @@ export interface Stderr {
   say(lines: string): void;
 }
 
-/** Resolves with the exit code, once what was written is out, or cannot be within two seconds. Throws what is wrong usage. */
+/** Resolves with the exit code, once what was written is out, or cannot be within two seconds. Throws UsageError. */
 export async function serve(logLevel: string, work: (stderr: Stderr) => Promise<number>): Promise<number> {
   const stderr = LogWriter.onDescriptor(STDERR);
   const log = createLogger(logLevel, stderr);

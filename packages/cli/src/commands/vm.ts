@@ -5,8 +5,8 @@
 //                                 ├── no guest within --boot-timeout ── as by a signal, and fails ─────────┤
 //                                 └── SIGTERM, SIGINT, SIGHUP ── QEMU gets SIGTERM, after --grace-ms SIGKILL ──┘
 //
-// Invariant: whichever of the two ends, the other does. The region is a memfd that both hold and nobody else; the doorbell's socket
-// is in a folder of our own.
+// Invariant: whichever of the two ends, the other does. The region is a memfd that both hold and nobody else; the
+// doorbell's socket is in a folder of our own.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -199,7 +199,8 @@ function greeting(memoryBytes: number, hasNetwork: boolean): string {
   const network = hasNetwork
     ? "ringway: the guest has a network of its own, too, which the policy does not govern\n"
     : "";
-  return `${network}ringway: the guest attaches by PCI device 1af4:1110 (resource2, ${formatMemory(memoryBytes)}) and virtio port org.ringway.doorbell:
+  const device = `PCI device 1af4:1110 (resource2, ${formatMemory(memoryBytes)})`;
+  return `${network}ringway: the guest attaches by ${device} and virtio port org.ringway.doorbell:
 ringway:   ringway-agent                     for programs that know nothing of Ringway
 ringway:   Guest.attach({ ivshmem: true })   for Node
 `;

@@ -1,8 +1,9 @@
 // What `ringway vm` adds to a QEMU command line, and which command lines it refuses. Pure: arguments in, arguments out.
 //
-// The atomics. Ringway's memory is shared with the monitor, so the guest's atomic instructions must be atomic for it, too. Under
-// TCG they are only where QEMU itself thinks that another virtual CPU could look: with a thread for each, and more than one
-// possible. Otherwise it emits plain loads and stores, a sleeper's flag goes unseen, and wake-ups are lost, rarely.
+// The atomics. Ringway's memory is shared with the monitor, so the guest's atomic instructions must be atomic for it,
+// too. Under TCG they are only where QEMU itself thinks that another virtual CPU could look: with a thread for each,
+// and more than one possible. Otherwise it emits plain loads and stores, a sleeper's flag goes unseen, and wake-ups are
+// lost, rarely.
 
 import { UsageError } from "../errors.ts";
 import { lastOf, type Property, parseProperties, parseQemuOptions, type QemuOption } from "./qemu-options.ts";
@@ -57,7 +58,8 @@ function deviceArguments({ memoryFd, memoryBytes, doorbell }: Devices): string[]
     ],
     ["-device", `ivshmem-plain,memdev=${ID.MEMORY}`],
     ["-chardev", `socket,id=${ID.DOORBELL},path=${path},server=on,wait=off`],
-    // Without ioeventfd a ring does not wait for another thread of QEMU's: under TCG 173 us instead of 201 for a sleeping guest.
+    // Without ioeventfd a ring does not wait for another thread of QEMU's: under TCG 173 us instead of 201 for a
+    // sleeping guest.
     ["-device", `virtio-serial-pci,id=${ID.SERIAL},ioeventfd=off`],
     ["-device", `virtserialport,bus=${ID.SERIAL}.0,chardev=${ID.DOORBELL},name=${PORT_NAME}`],
   ].flat();
@@ -177,7 +179,7 @@ function topologyOf(name: string, value: string): Property[] {
     .map((property) => ({ key: property.key.slice("smp.".length), value: property.value }));
 }
 
-/** As QEMU counts: maxcpus; without it cpus; without both, all that the topology has room for. A value it would refuse is NaN. */
+/** As QEMU counts: maxcpus; without it cpus; without both, the topology's product. A value it would refuse is NaN. */
 function possibleCpus(topology: readonly Property[]): number {
   const value = (key: string): number => Number(lastOf(topology, key) ?? 0);
   const parts = ["drawers", "books", "sockets", "dies", "clusters", "modules", "cores", "threads"];

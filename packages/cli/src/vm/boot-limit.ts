@@ -3,8 +3,8 @@
 //   QEMU starts ── its doorbell answers ──> a machine ── the guest attaches ──> over, in time
 //        └──────────────── the time is up ────┴──> over, late: what did not come is said
 //
-// Only the first boot counts: a machine that is reset later may take its time. One that ends by itself before that has failed, too:
-// a kernel that panics under -no-reboot ends QEMU with 0.
+// Only the first boot counts: a machine that is reset later may take its time. One that ends by itself before that has
+// failed, too: a kernel that panics under -no-reboot ends QEMU with 0.
 
 import { Deadline } from "@ringway/linux";
 import type { Monitor } from "@ringway/monitor";

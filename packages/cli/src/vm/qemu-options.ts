@@ -1,5 +1,5 @@
-// The options of a QEMU command line, as far as one has to know them to add some: where each begins, and which have a value.
-// What QEMU makes of a value is not judged here.
+// The options of a QEMU command line, as far as one has to know them to add some: where each begins, and which have a
+// value. What QEMU makes of a value is not judged here.
 
 /** `-name value` or `--name value`; `value` is undefined for a switch. */
 export interface QemuOption {
@@ -10,10 +10,10 @@ export interface QemuOption {
 /** QEMU's options without a value, 7.2 and what came since. Every other one has one. */
 const SWITCHES: ReadonlySet<string> = new Set(
   (
-    "S alt-grab audio-help ctrl-grab curses daemonize enable-fips enable-kvm enable-sync-profile full-screen h help mem-prealloc no-acpi " +
-    "no-fd-bootchk no-frame no-hpet no-quit no-reboot no-shutdown no-user-config nodefaults nographic nouserconfig old-param " +
-    "only-migratable portrait preconfig s semihosting show-cursor singlestep snapshot usb version win2k-hack xen-attach " +
-    "xen-domid-restrict one-insn-per-tb sdl"
+    "S alt-grab audio-help ctrl-grab curses daemonize enable-fips enable-kvm enable-sync-profile full-screen h help " +
+    "mem-prealloc no-acpi no-fd-bootchk no-frame no-hpet no-quit no-reboot no-shutdown no-user-config nodefaults " +
+    "nographic nouserconfig old-param only-migratable portrait preconfig s semihosting show-cursor singlestep " +
+    "snapshot usb version win2k-hack xen-attach xen-domid-restrict one-insn-per-tb sdl"
   ).split(" "),
 );
 

@@ -1,4 +1,4 @@
-// QEMU as a child of this process: on its terminal, with the region's memory as one more descriptor, and gone when it is gone.
+// QEMU as a child of this process: on its terminal, with the region's memory as one more descriptor. It ends with it.
 //
 //   running ── by itself ─────────────────────────────────────────────> ended
 //      └─ stop() ──> SIGTERM ── within the grace ─────────────────────────┤
@@ -45,7 +45,10 @@ export class QemuProcess {
   }
 }
 
-/** What to put in front of a command so that it ends even where this process is killed; nothing where there is no such tool. */
+/**
+ * What to put in front of a command so that it ends even where this process is killed; nothing where there is no such
+ * tool.
+ */
 function diesWithParent(): string[] {
   const prefix = ["setpriv", "--pdeathsig", "TERM", "--"];
   const [program, ...args] = [...prefix, "true"];
