@@ -1,4 +1,4 @@
-// Every vector and scenario against the guests that there are: TypeScript and C in this process, TypeScript as a program.
+// Every vector and scenario against the guests there are: TypeScript and C in this process, TypeScript as a program.
 
 import { describe, expect, test } from "vitest";
 import { TYPESCRIPT_TESTEE } from "../../packages/conformance/dist/index.js";
