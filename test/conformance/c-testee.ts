@@ -2,7 +2,8 @@
 
 import { UNSUPPORTED_EXIT } from "../../packages/conformance/src/process-testee.ts";
 import { serveTestee } from "../../packages/conformance/src/testee-loop.ts";
-import { buildLibrary, CGuest } from "./c-guest.ts";
+import { CGuest } from "./c-guest.ts";
+import { buildLibrary } from "./c-library.ts";
 
 const reason = buildLibrary();
 if (reason !== undefined) {

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { RINGWAY, ROOT, ringway, start } from "../../packages/cli/test/helpers.ts";
 import type { Report } from "../../packages/conformance/src/report.ts";
-import { buildLibrary } from "./c-guest.ts";
+import { buildLibrary } from "./c-library.ts";
 
 const noLibrary = buildLibrary();
 

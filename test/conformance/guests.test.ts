@@ -6,7 +6,8 @@ import { ProcessTestee } from "../../packages/conformance/src/process-testee.ts"
 import { makeReport, type Report } from "../../packages/conformance/src/report.ts";
 import { guestCases, runGuest } from "../../packages/conformance/src/suite.ts";
 import { TypeScriptGuest } from "../../packages/conformance/src/typescript/guest.ts";
-import { buildLibrary, CGuest } from "./c-guest.ts";
+import { CGuest } from "./c-guest.ts";
+import { buildLibrary } from "./c-library.ts";
 import { SDK_CASES, SDK_LEAVES_OUT, SdkGuest } from "./sdk-guest.ts";
 
 const reason = buildLibrary();

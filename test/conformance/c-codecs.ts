@@ -1,0 +1,261 @@
+// Messages by the C library's calls: fields in and a payload out, or a payload in and fields out.
+
+import type { Fields } from "../../packages/conformance/src/catalogue.ts";
+import type { Reply } from "../../packages/conformance/src/contract.ts";
+import { type Buffers, type Library, PAYLOAD_MAX, replyOf } from "./c-library.ts";
+
+type Arguments = Record<string, never>;
+/** Where a payload goes: its address and the room there. */
+type To = readonly [number, number];
+/** Bytes of the payload, or a negative status. */
+type Encoder = (rw: Library, to: To, f: Arguments, io: Buffers) => number;
+
+/** A second text or struct of a call lies behind the first. */
+const SECOND = 32_768;
+
+const path: Encoder = (rw, to, f, io) => rw.rw_encode_path([...to, ...io.text(f.path!)]);
+const open: Encoder = (rw, to, f, io) => rw.rw_encode_open([...to, f.protocol!, ...io.put(f.body!)]);
+
+const ENCODERS: Readonly<Record<string, Encoder>> = {
+  NewStream: (rw, to, f) => rw.rw_encode_new_stream([...to, f.toHostBytes!, f.toGuestBytes!]),
+  Log: (rw, to, f, io) => rw.rw_encode_log([...to, f.level!, ...io.text(f.text!)]),
+  Exit: (rw, to, f) => rw.rw_encode_exit([...to, f.code!]),
+  Ping: (rw, to, f, io) => rw.rw_encode_ping([...to, ...io.put(f.data!)]),
+  Open: open,
+  Explain: open,
+  ConnectRequest: (rw, to, f, io) =>
+    rw.rw_encode_connect([...to, f.port!, f.timeoutMs!, ...io.text(f.host!)]),
+  ListenRequest: (rw, to, f, io) => rw.rw_encode_listen([...to, f.backlog!, putInet(io, f.address!)]),
+  FileOpen: (rw, to, f, io) => rw.rw_encode_file([...to, f.flags!, f.mode!, ...io.text(f.path!)]),
+  FileStreamOpen: (rw, to, f, io) => {
+    const numbers = [f.direction!, f.flags!, f.mode!, f.offset!, f.length!];
+    return rw.rw_encode_file_stream([...to, ...numbers, ...io.text(f.path!)]);
+  },
+  Accept: (rw, to, f) => rw.rw_encode_accept([...to, f.id!, f.generation!]),
+  Read: (rw, to, f) => rw.rw_encode_read([...to, f.bytes!]),
+  ReadAt: (rw, to, f) => rw.rw_encode_read_at([...to, f.offset!, f.bytes!]),
+  WriteAt: (rw, to, f) => rw.rw_encode_write_at([...to, f.offset!]),
+  Seek: (rw, to, f) => rw.rw_encode_seek([...to, f.whence!, f.offset!]),
+  Truncate: (rw, to, f) => rw.rw_encode_truncate([...to, f.bytes!]),
+  Sync: (rw, to, f) => rw.rw_encode_sync([...to, f.dataOnly!]),
+  Stat: path,
+  Lstat: path,
+  ReadDir: path,
+  Unlink: path,
+  Rmdir: path,
+  Readlink: path,
+  Statfs: path,
+  Mkdir: (rw, to, f, io) => rw.rw_encode_mkdir([...to, f.mode!, f.parents ? 1 : 0, ...io.text(f.path!)]),
+  Rename: (rw, to, f, io) => rw.rw_encode_two_paths([...to, ...io.text(f.from!), ...io.text(f.to!, SECOND)]),
+  Symlink: (rw, to, f, io) =>
+    rw.rw_encode_two_paths([...to, ...io.text(f.target!), ...io.text(f.path!, SECOND)]),
+  Chmod: (rw, to, f, io) => rw.rw_encode_chmod([...to, f.mode!, ...io.text(f.path!)]),
+  Utimes: (rw, to, f, io) => {
+    const at = putTimes(io, [f.accessed!, f.modified!]);
+    return rw.rw_encode_utimes([...to, at, at + 16, ...io.text(f.path!)]);
+  },
+};
+
+/** Their payload is nothing: there is no call for them. */
+const EMPTY = ["GetArgs", "FileStat", "Close"];
+
+function putInet(io: Buffers, inet: { family: number; port: number; address: string }): number {
+  const bytes = Buffer.alloc(24);
+  bytes.writeUInt32LE(inet.family, 0);
+  bytes.writeUInt32LE(inet.port, 4);
+  bytes.set(Buffer.from(inet.address, "hex"), 8);
+  return io.put(bytes.toString("hex"))[0];
+}
+
+function putTimes(io: Buffers, times: readonly { seconds: number; nanoseconds: number }[]): number {
+  const bytes = Buffer.alloc(32);
+  for (const [i, { seconds, nanoseconds }] of times.entries()) {
+    bytes.writeBigInt64LE(BigInt(seconds), 16 * i);
+    bytes.writeUInt32LE(nanoseconds, 16 * i + 8);
+  }
+  return io.put(bytes.toString("hex"), SECOND)[0];
+}
+
+export function encode(rw: Library, io: Buffers, name: string, fields: Fields): Reply {
+  const f = fields as Arguments;
+  if (EMPTY.includes(name)) return { status: "ok", payload: "" };
+  // The payload is the data itself.
+  if (name === "Write") return { status: "ok", payload: f.data! };
+  const encoder = ENCODERS[name];
+  if (encoder === undefined) return { unsupported: true };
+  const status = encoder(rw, [io.out.address, PAYLOAD_MAX], f, io);
+  if (status < 0) return replyOf(status);
+  // The data follow as they are.
+  return { status: "ok", payload: io.hex(status) + (name === "WriteAt" ? f.data! : "") };
+}
+
+/** Fields of the structs that the library has filled, by their offsets in ringway.h. */
+class Found {
+  readonly rw: Library;
+  readonly io: Buffers;
+
+  constructor(rw: Library, io: Buffers) {
+    this.rw = rw;
+    this.io = io;
+  }
+
+  u32(at: number): number {
+    return this.io.out.view.getUint32(at, true);
+  }
+
+  u64(at: number): number {
+    return Number(this.io.out.view.getBigUint64(at, true));
+  }
+
+  text(at: number): string {
+    const start = this.u64(at) - this.io.in.address;
+    return Buffer.from(this.io.in.bytes.slice(start, start + this.u32(at + 8))).toString();
+  }
+
+  refusal(at: number): Fields {
+    return { errno: this.u32(at), rule: this.text(at + 8), reason: this.text(at + 24) };
+  }
+
+  time(at: number): Fields {
+    return { seconds: Number(this.io.out.view.getBigInt64(at, true)), nanoseconds: this.u32(at + 8) };
+  }
+
+  inet(at: number): Fields {
+    const bytes = this.u32(at) === 4 ? 4 : 16;
+    const address = Buffer.from(this.io.out.bytes.slice(at + 8, at + 8 + bytes)).toString("hex");
+    return { family: this.u32(at), port: this.u32(at + 4), address };
+  }
+
+  stat(at: number): Fields {
+    const numbers = { kind: 0, mode: 4, links: 8, uid: 12, gid: 16 };
+    const longs = { inode: 24, size: 32, blocks: 40 };
+    const times = { accessed: 48, modified: 64, changed: 80 };
+    return {
+      ...Object.fromEntries(Object.entries(numbers).map(([name, offset]) => [name, this.u32(at + offset)])),
+      ...Object.fromEntries(Object.entries(longs).map(([name, offset]) => [name, this.u64(at + offset)])),
+      ...Object.fromEntries(Object.entries(times).map(([name, offset]) => [name, this.time(at + offset)])),
+    };
+  }
+
+  statfs(): Fields {
+    const [blocks, blocksFree, blocksAvailable] = [this.u64(0), this.u64(8), this.u64(16)];
+    const [files, filesFree] = [this.u64(24), this.u64(32)];
+    const [blockBytes, nameMaxBytes] = [this.u32(40), this.u32(44)];
+    return { blocks, blocksFree, blocksAvailable, files, filesFree, blockBytes, nameMaxBytes };
+  }
+
+  streamInfo(): Fields {
+    const [id, generation, page] = [this.u32(0), this.u32(4), this.u32(8)];
+    return { id, generation, page, toHostBytes: this.u32(12), toGuestBytes: this.u32(16) };
+  }
+
+  /** A list's items, each taken to offset 64. */
+  items<T>(next: (item: number) => number, item: () => T): T[] {
+    const found: T[] = [];
+    while (next(this.io.out.address + 64) === 1) found.push(item());
+    return found;
+  }
+
+  texts(list: number): string[] {
+    const at = this.io.out.address + list;
+    return this.items(
+      (item) => this.rw.rw_next_text([at, item]),
+      () => this.text(64),
+    );
+  }
+
+  entries(list: number): Fields[] {
+    const at = this.io.out.address + list;
+    return this.items(
+      (item) => this.rw.rw_next_entry([at, item]),
+      () => ({ kind: this.u32(64), name: this.text(72) }),
+    );
+  }
+}
+
+interface Decoder {
+  /** A negative status where the payload is none of the message's. */
+  call(rw: Library, from: readonly [number, number], to: number): number;
+  fields(found: Found): Fields;
+}
+
+const refusal: Decoder = {
+  call: (rw, from, to) => rw.rw_decode_error([...from, to]),
+  fields: (found) => found.refusal(0),
+};
+const stat: Decoder = {
+  call: (rw, from, to) => rw.rw_decode_stat([...from, to]),
+  fields: (found) => found.stat(0),
+};
+const endpoints: Decoder = {
+  call: (rw, from, to) => rw.rw_decode_endpoints([...from, to]),
+  fields: (found) => ({ local: found.inet(0), peer: found.inet(24) }),
+};
+
+const DECODERS: Readonly<Record<string, Decoder>> = {
+  Done: { call: (rw, from) => rw.rw_decode_empty([...from]), fields: () => ({}) },
+  Error: refusal,
+  Refused: refusal,
+  StatReply: stat,
+  FileOpened: stat,
+  ConnectReply: endpoints,
+  Incoming: endpoints,
+  FileStreamOpened: {
+    call: (rw, from, to) => rw.rw_decode_file_stream([...from, to, to + 8]),
+    fields: (found) => ({ length: found.u64(0), ...found.stat(8) }),
+  },
+  StreamInfo: {
+    call: (rw, from, to) => rw.rw_decode_stream_info([...from, to]),
+    fields: (found) => found.streamInfo(),
+  },
+  Verdict: {
+    call: (rw, from, to) => rw.rw_decode_verdict([...from, to]),
+    fields: (found) => ({ allowed: found.u32(0) === 1, rule: found.text(8), reason: found.text(24) }),
+  },
+  ListenReply: {
+    call: (rw, from, to) => rw.rw_decode_bound([...from, to]),
+    fields: (found) => ({ bound: found.inet(0) }),
+  },
+  Written: {
+    call: (rw, from, to) => rw.rw_decode_u32([...from, to]),
+    fields: (found) => ({ bytes: found.u32(0) }),
+  },
+  Position: {
+    call: (rw, from, to) => rw.rw_decode_u64([...from, to]),
+    fields: (found) => ({ offset: found.u64(0) }),
+  },
+  WriteDone: {
+    call: (rw, from, to) => rw.rw_decode_u64([...from, to]),
+    fields: (found) => ({ bytes: found.u64(0) }),
+  },
+  WriteFailed: {
+    call: (rw, from, to) => rw.rw_decode_write_failed([...from, to]),
+    fields: (found) => ({ bytes: found.u64(0), ...found.refusal(8) }),
+  },
+  Target: {
+    call: (rw, from, to) => rw.rw_decode_target([...from, to]),
+    fields: (found) => ({ target: found.text(0) }),
+  },
+  StatfsReply: {
+    call: (rw, from, to) => rw.rw_decode_statfs([...from, to]),
+    fields: (found) => found.statfs(),
+  },
+  Args: {
+    call: (rw, from, to) => rw.rw_decode_args([...from, to, to + 16]),
+    fields: (found) => ({ argv: found.texts(0), env: found.texts(16) }),
+  },
+  Entries: {
+    call: (rw, from, to) => rw.rw_decode_entries([...from, to, to + 4, to + 16]),
+    fields: (found) => ({ more: found.u32(0) === 1, skipped: found.u32(4), entries: found.entries(16) }),
+  },
+};
+
+export function decode(rw: Library, io: Buffers, name: string, payload: string): Reply {
+  // Raw data: there is nothing to decode, and no call for it.
+  if (name === "Pong" || name === "Data") return { status: "ok", fields: { data: payload } };
+  if (name === "Opened") return { status: "ok", fields: { body: payload } };
+  const decoder = DECODERS[name];
+  if (decoder === undefined) return { unsupported: true };
+  const status = decoder.call(rw, io.put(payload), io.out.address);
+  return status < 0 ? replyOf(status) : { status: "ok", fields: decoder.fields(new Found(rw, io)) };
+}
