@@ -115,6 +115,12 @@ describe("a program outside of the repository", () => {
     expect(JSON.parse(readFileSync(new URL(url), "utf8"))).toHaveProperty("properties");
   });
 
+  test("finds the vectors beside the suite", () => {
+    const code = `console.log(import.meta.resolve("@ringway/conformance/vectors/ring.json"));`;
+    const url = run(process.execPath, ["--input-type=module", "--eval", code], outside.app).trim();
+    expect(JSON.parse(readFileSync(new URL(url), "utf8"))[0]).toHaveProperty("kind", "ring");
+  });
+
   test("has a command that says its version, and a monitor that serves a guest of the SDK", () => {
     expect(run("node_modules/.bin/ringway", ["--version"], outside.app).trim()).toBe(versions.get("ringway"));
     mkdirSync(join(outside.app, "input"));
