@@ -3,15 +3,17 @@
 export { VmMemoryError } from "./links/vm-memory.ts";
 export { NoAnswerError } from "./loading/loader.ts";
 export { loadPolicy, PolicyLoader } from "./loading/policy-loader.ts";
+export type { AttachedGuest, AttachOptions } from "./monitor/coming.ts";
+export type { MonitorEvents } from "./monitor/events.ts";
 export {
-  type AttachedGuest,
   DEFAULT_BUSY_POLL_US,
   DEFAULT_DRAIN_MS,
-  Monitor,
-  type MonitorEvents,
+  MONITOR_BOUNDS,
+  type MonitorNumber,
   type MonitorOptions,
   type VmOptions,
-} from "./monitor.ts";
+} from "./monitor/options.ts";
+export { Monitor } from "./monitor.ts";
 export { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 export { NameServerError } from "./names/name-server.ts";
 export type { Nat64Listener } from "./names/nat64-discovery.ts";
@@ -20,7 +22,6 @@ export { AuditError, type Violated } from "./observe/audit.ts";
 export { COUNTERS, type CounterName, type CounterValues } from "./observe/counters.ts";
 export { createLogger } from "./observe/logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./observe/logs/writer.ts";
-export { MONITOR_BOUNDS } from "./options.ts";
 export { HostSurroundings } from "./policy/host-surroundings.ts";
 export * from "./policy/index.ts";
 export type { ReactorMemory } from "./thread/messages.ts";

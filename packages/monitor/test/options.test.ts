@@ -2,7 +2,7 @@
 
 import { createLogger, Monitor, parsePolicy } from "@ringway/monitor";
 import { expect, it } from "vitest";
-import { MONITOR_BOUNDS, type MonitorNumber, requireWithin } from "../src/options.ts";
+import { MONITOR_BOUNDS, type MonitorNumber, requireWithin } from "../src/monitor/options.ts";
 
 it.each(Object.entries(MONITOR_BOUNDS))("%s takes %j and what is between", (key, [least, most]) => {
   const name = key as MonitorNumber;

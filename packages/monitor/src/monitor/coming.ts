@@ -1,0 +1,71 @@
+// Guests that the program itself brings, by attach(): a socket pair, of which the reactor has one end from now on. A guest with a policy
+// of its own waits for its greeting until that is loaded, or is turned away.
+
+import { Errno, setNonBlocking, unixPair } from "@ringway/linux";
+import { turnAway } from "../links/process.ts";
+import { letGo } from "../loading/loader.ts";
+import type { Policy } from "../policy/types.ts";
+import type { ToReactor } from "../thread/messages.ts";
+import { type Context, requireOpen } from "./context.ts";
+import { requireAudit } from "./parts.ts";
+import { forReactor, type Policies } from "./policies.ts";
+
+export interface AttachOptions {
+  /** What it is called in events and logs. Default: attached-1, ... */
+  readonly name?: string;
+  /** Whose budgets it shares. Default: it has its own. */
+  readonly key?: string;
+  /** Its own, which a reload of the monitor's leaves alone. */
+  readonly policy?: Policy;
+}
+
+/** A guest that attach() made room for. */
+export interface AttachedGuest {
+  readonly name: string;
+  /**
+   * The guest's end of its attach socket (PROTOCOL.md section 17), close-on-exec: pass it to a child process, then close
+   * it. It is the caller's.
+   */
+  readonly fd: number;
+}
+
+type AttachMessage = Extract<ToReactor, { kind: "attach" }>;
+
+export class Coming {
+  readonly #context: Context;
+  readonly #policies: Policies;
+  #next = 1;
+
+  constructor(context: Context, policies: Policies) {
+    this.#context = context;
+    this.#policies = policies;
+  }
+
+  /** Throws AuditError. */
+  attach(options: AttachOptions): AttachedGuest {
+    requireOpen(this.#context);
+    if (options.policy !== undefined) requireAudit(options.policy, this.#context.audit);
+    const name = options.name ?? `attached-${this.#next++}`;
+    const [ours, theirs] = unixPair();
+    setNonBlocking(theirs, false);
+    const attach = { kind: "attach", fd: ours, name, key: options.key, policy: undefined } as const;
+    if (options.policy === undefined) this.#context.reactor.send(attach);
+    else void this.#attachWith(options.policy, attach);
+    return { name, fd: theirs };
+  }
+
+  async #attachWith(policy: Policy, attach: AttachMessage): Promise<void> {
+    try {
+      const loaded = await this.#policies.load(policy);
+      if (!this.#context.isClosing) {
+        this.#context.reactor.send({ ...attach, policy: forReactor(loaded) });
+        return;
+      }
+      letGo(loaded);
+      turnAway(attach.fd, Errno.ESHUTDOWN);
+    } catch (error) {
+      this.#context.log.warn({ guest: attach.name }, `turned away: ${(error as Error).message}`);
+      turnAway(attach.fd, Errno.EACCES);
+    }
+  }
+}

@@ -1,0 +1,24 @@
+// What the parts of a monitor share.
+
+import type { Logger } from "pino";
+import type { Loader } from "../loading/loader.ts";
+import type { KeptPlace } from "../policy/roots.ts";
+import type { ReactorHandle } from "./reactor-handle.ts";
+
+export interface Context {
+  readonly log: Logger;
+  readonly loader: Loader;
+  readonly reactor: ReactorHandle;
+  /** What no folder of any policy may hold, beside what the VMs have. */
+  readonly kept: readonly KeptPlace[];
+  /** Path of the audit file. */
+  readonly audit: string | undefined;
+  /** Nothing new begins. */
+  readonly isClosing: boolean;
+  /** There is another policy, or another VM: guests may have more descriptors, or fewer. */
+  changed(): void;
+}
+
+export function requireOpen({ isClosing }: Pick<Context, "isClosing">): void {
+  if (isClosing) throw new Error("the monitor is closed");
+}

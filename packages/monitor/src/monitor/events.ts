@@ -1,0 +1,123 @@
+// What the reactor's thread says of guests becomes log lines, audit lines, and events of the monitor.
+
+import type { EventEmitter } from "node:events";
+import type { Logger } from "pino";
+import type { Audit, Violated } from "../observe/audit.ts";
+import type { Denial } from "../policy/refusal.ts";
+import type { GuestLife } from "../thread/messages.ts";
+import type { Told } from "./reactor-handle.ts";
+
+export interface MonitorEvents {
+  /** A guest has connected; `pid` is 0 where it cannot be seen. */
+  guest: [{ guest: string; pid: number }];
+  /** A guest has attached to its region. */
+  attached: [{ guest: string }];
+  /** A guest is gone, and everything that it held is closed. */
+  detached: [{ guest: string; reason: string }];
+  /** A rule of the policy denied a guest something. */
+  refused: [Denial];
+  /** A guest broke a clause of PROTOCOL.md. */
+  violation: [Violated];
+  /** A guest's program has written to the host's log. */
+  log: [{ guest: string; level: number; text: string }];
+  /** A guest's program has ended. */
+  exit: [{ guest: string; code: number }];
+  /** A part of the monitor failed: every guest is lost. The monitor is closed. */
+  error: [Error];
+}
+
+/** Of guests, and nothing that anybody must do. */
+export type Report = Extract<
+  Told,
+  {
+    kind:
+      | "guest"
+      | "attached"
+      | "detached"
+      | "lives"
+      | "refused"
+      | "violation"
+      | "bug"
+      | "warning"
+      | "log"
+      | "exit";
+  }
+>;
+
+export class Reports {
+  readonly #log: Logger;
+  readonly #audit: Audit;
+  readonly #events: EventEmitter<MonitorEvents>;
+
+  constructor(log: Logger, audit: Audit, events: EventEmitter<MonitorEvents>) {
+    this.#log = log;
+    this.#audit = audit;
+    this.#events = events;
+  }
+
+  tell(report: Report): void {
+    switch (report.kind) {
+      case "guest":
+      case "attached":
+      case "detached":
+        this.#life(report);
+        return;
+      case "lives":
+        this.#lives(report.lines);
+        return;
+      case "refused":
+        this.#events.emit("refused", this.#audit.refused(report));
+        return;
+      case "violation":
+        this.#events.emit("violation", this.#audit.violation(report));
+        return;
+      case "bug": {
+        const { guest, stack } = report;
+        this.#log.error({ guest, stack }, "internal error while serving a guest; it was ended");
+        return;
+      }
+      case "warning":
+        // Of those that are no guests yet there is no name.
+        this.#log.warn(report.guest === "" ? {} : { guest: report.guest }, report.reason);
+        return;
+      case "log":
+        this.#guestLog(report.guest, report.level, report.text);
+        return;
+      case "exit": {
+        const { guest, code } = report;
+        this.#log.info({ guest, code }, "guest's program has ended");
+        this.#events.emit("exit", { guest, code });
+      }
+    }
+  }
+
+  #life(life: GuestLife): void {
+    const { guest } = life;
+    if (life.kind === "guest") {
+      this.#log.debug({ guest, pid: life.pid }, "guest connected");
+      this.#events.emit("guest", { guest, pid: life.pid });
+    } else if (life.kind === "attached") {
+      this.#log.info({ guest }, "guest attached");
+      this.#events.emit("attached", { guest });
+    } else {
+      this.#log.info({ guest, reason: life.reason }, "guest is gone");
+      this.#events.emit("detached", { guest, reason: life.reason });
+    }
+  }
+
+  /** Each is told, also where somebody who listens throws. */
+  #lives(lines: readonly GuestLife[]): void {
+    let at = 0;
+    try {
+      while (at < lines.length) this.#life(lines[at++]!);
+    } finally {
+      if (at < lines.length) this.#lives(lines.slice(at));
+    }
+  }
+
+  #guestLog(guest: string, level: number, text: string): void {
+    const name = level >= 50 ? "error" : level >= 40 ? "warn" : level >= 30 ? "info" : "debug";
+    this.#log[name]({ guest, from: "guest" }, text);
+    this.#events.emit("log", { guest, level, text });
+  }
+}

@@ -1,0 +1,156 @@
+// What a program gives to a monitor, and what of it cannot be taken: a mistake would show much later, as guests that are turned away or
+// as transfers that are cut off, so it is refused at once. Numbers of the policy are the schema's.
+
+import { invalidType } from "@ringway/linux";
+import type { Logger } from "pino";
+import type { HostLookupOptions } from "../names/host-lookup.ts";
+import type { Lookup } from "../names/resolver.ts";
+import type { KeptPlace } from "../policy/roots.ts";
+import type { Policy } from "../policy/types.ts";
+
+/** A virtual machine to serve (docs/vm.md). */
+export interface VmOptions {
+  /** What its guests are called in events and logs. */
+  readonly name: string;
+  /**
+   * The memory that its ivshmem device shares with the host: a path, made where it does not exist; or a descriptor,
+   * of which the monitor takes a duplicate.
+   */
+  readonly memory: string | number;
+  /** Bytes of a memory that is made: a power of two. One that exists keeps the size that it has. Default 64 MiB. */
+  readonly memoryBytes?: number;
+  /** Path of the socket that its hypervisor serves: one byte, each way, is a ring. It is called until it answers. */
+  readonly doorbell: string;
+}
+
+export interface MonitorOptions {
+  /** What guests may do: a policy, or the path of a policy file. */
+  readonly policy: Policy | string;
+  /** Path of a Unix socket on which process guests attach; without it, guests come by attach() only. */
+  readonly listen?: string;
+  /** Virtual machines to serve, beside those of the policy. */
+  readonly vms?: readonly VmOptions[];
+  /** How long the reactor looks for work before it sleeps, in microseconds; 0 never. Default 50. */
+  readonly busyPollUs?: number;
+  /**
+   * Where log lines go, and audit lines without a file of their own. It must neither wait nor throw (LogWriter).
+   * Default: silent.
+   */
+  readonly logger?: Logger;
+  /**
+   * Files that no folder of a policy may hold, beside those that are known here (the socket, the audit file, the VMs'
+   * memories and doorbells, a policy that is given as a path): the logs, a policy that was read from a file.
+   */
+  readonly kept?: readonly KeptPlace[];
+  /**
+   * Ports of this process that no guest may reach at an address of this host, whatever rules allow: of a metrics or
+   * admin server. Beside process.debugPort, which none ever may.
+   */
+  readonly ownPorts?: readonly number[];
+  /** Path of the file that audit lines are appended to. A policy that says `audit: required` needs one. */
+  readonly audit?: string;
+  /** Where it has aborted before the start is over, no line says that the monitor is ready. Whoever aborted closes it. */
+  readonly signal?: AbortSignal;
+  /** Guests at once. Default 256. */
+  readonly maxGuests?: number;
+  /** How long what a departed guest has ended may take to reach its peer, in milliseconds. Default 500. */
+  readonly lingerMs?: number;
+  /** Resolves names. Default: hostLookup() of `names`. */
+  readonly lookup?: Lookup;
+  /** Name servers and files of the default `lookup`. */
+  readonly names?: HostLookupOptions;
+}
+
+/** The default of busyPollUs: see docs/performance.md for what it buys. */
+export const DEFAULT_BUSY_POLL_US = 50;
+/** The default of maxGuests. */
+export const DEFAULT_MAX_GUESTS = 256;
+/** The default of lingerMs. */
+export const DEFAULT_LINGER_MS = 500;
+/** The default time limit of close(), in milliseconds. */
+export const DEFAULT_DRAIN_MS = 5000;
+
+export type MonitorNumber = "busyPollUs" | "maxGuests" | "lingerMs" | "drainMs" | "ownPorts";
+
+/** Least and most of each, both allowed. */
+export const MONITOR_BOUNDS: Readonly<Record<MonitorNumber, readonly [least: number, most: number]>> = {
+  /** 0: never. Past a second a processor is given away. */
+  busyPollUs: [0, 1_000_000],
+  /** A monitor for nobody is a mistake. */
+  maxGuests: [1, 100_000],
+  /** 0: what a departed guest has ended is cut off. */
+  lingerMs: [0, 3_600_000],
+  /** 0: transfers are cut off. */
+  drainMs: [0, 3_600_000],
+  ownPorts: [1, 65_535],
+};
+
+/** What TypeScript alone looks at. */
+const unchecked = (): void => {};
+const within =
+  (name: MonitorNumber) =>
+  (value: unknown): void =>
+    requireWithin(name, value as number | undefined);
+
+/** Every option that there is, and what looks at it before anything begins. */
+const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: (value: unknown) => void } = {
+  policy: requirePolicy,
+  listen: unchecked,
+  vms: unchecked,
+  busyPollUs: within("busyPollUs"),
+  logger: unchecked,
+  kept: unchecked,
+  ownPorts: (ports) => ((ports ?? []) as readonly unknown[]).forEach(within("ownPorts")),
+  audit: unchecked,
+  maxGuests: within("maxGuests"),
+  lingerMs: within("lingerMs"),
+  lookup: unchecked,
+  names: unchecked,
+  signal: unchecked,
+};
+
+/** Throws TypeError and RangeError, with Node's codes, for what start() cannot take. */
+export function requireOptions(options: unknown): void {
+  if (typeof options !== "object" || options === null) {
+    throw invalidType("options", "an object such as { policy, listen }", options);
+  }
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(CHECKS, name));
+  if (unknown !== undefined) {
+    const known = Object.keys(CHECKS).join(", ");
+    throw wrongValue(`unknown option ${JSON.stringify(unknown)}; expected one of ${known}`);
+  }
+  for (const [name, check] of Object.entries(CHECKS)) check((options as Record<string, unknown>)[name]);
+}
+
+function requirePolicy(policy: unknown): void {
+  const isPolicy = typeof policy === "object" && policy !== null;
+  if (typeof policy !== "string" && !isPolicy) {
+    throw invalidType("options.policy", "the path of a policy file, or what parsePolicy() gives", policy);
+  }
+  if (typeof policy === "string" && policy.includes("\n")) {
+    const found = "expected the path of a policy file, found its text: pass it through parsePolicy()";
+    throw wrongValue(`options.policy: ${found}`);
+  }
+}
+
+function wrongValue(message: string): TypeError {
+  return Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_VALUE" });
+}
+
+/** Throws RangeError with Node's code for a number that is out of its bounds; undefined is the default. */
+export function requireWithin(name: MonitorNumber, value: number | undefined): void {
+  const [least, most] = MONITOR_BOUNDS[name];
+  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
+  throw Object.assign(
+    new RangeError(`${name}: expected a whole number from ${least} to ${most}, found ${String(value)}`),
+    { code: "ERR_OUT_OF_RANGE" as const },
+  );
+}
+
+/** What no folder of a policy may hold, as far as the options tell. VMs come and go: theirs are theirs to tell. */
+export function keptBy({ listen, policy, audit, kept = [] }: MonitorOptions): KeptPlace[] {
+  const socket = listen === undefined ? [] : [{ what: "the attach socket", path: listen }];
+  const file = typeof policy === "string" ? [{ what: "the policy", path: policy }] : [];
+  const lines = audit === undefined ? [] : [{ what: "the audit file", path: audit }];
+  return [...socket, ...file, ...lines, ...kept];
+}

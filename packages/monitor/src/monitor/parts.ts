@@ -1,0 +1,147 @@
+// What a monitor is made of, gathered before there is one. The order says what needs what; where one cannot be had, those before it are
+// let go of in the other order, and start() rejects: nothing is left of the attempt.
+//
+//   threads ─▶ policy, judged, its roots open ─▶ name servers ─▶ audit file ─▶ VMs' memories ─▶ attach socket ─▶ the monitor
+//
+// The socket is last: a start that ends while it waits for a disk leaves none.
+
+import { closeFd } from "@ringway/linux";
+import { pino } from "pino";
+import { type GuestDescriptors, guestDescriptors, requireDescriptors } from "../accounts/descriptors.ts";
+import { DiskThreads } from "../disk/threads.ts";
+import { Loader, letGo } from "../loading/loader.ts";
+import type { Listening, LoadedPolicy } from "../loading/messages.ts";
+import { hostLookup } from "../names/host-lookup.ts";
+import type { Lookup } from "../names/resolver.ts";
+import { AuditError } from "../observe/audit.ts";
+import { LogWriter } from "../observe/logs/writer.ts";
+import { placesOfVm } from "../policy/roots.ts";
+import type { Policy } from "../policy/types.ts";
+import { RegionThread } from "../regions/thread.ts";
+import { keptBy, type MonitorOptions } from "./options.ts";
+import { Early } from "./pending.ts";
+import { freeVms, type OpenVm, openVms } from "./vms.ts";
+
+/** How long a thread may take to end, in milliseconds: it does nothing any more, unless it is stuck. */
+export const THREAD_END_MS = 100;
+
+/** A part is gone for good. */
+export interface PartFailure {
+  readonly part: string;
+  readonly error: Error;
+}
+
+export interface Parts {
+  readonly loader: Loader;
+  readonly disk: DiskThreads;
+  readonly regions: RegionThread;
+  readonly policy: LoadedPolicy;
+  readonly vms: readonly OpenVm[];
+  readonly listening: Listening | undefined;
+  readonly descriptors: GuestDescriptors;
+  readonly lookup: Lookup;
+  /** Ends what that asks for beside the names of guests. */
+  readonly lookupEnd: AbortController;
+  readonly audit: LogWriter | undefined;
+  readonly failures: Early<PartFailure>;
+  /** The network has these prefixes of NAT64: told anew where it learns of others. */
+  readonly nat64: Early<readonly string[]>;
+}
+
+/** What has been had so far, as the ways to let go of it. */
+class Undo {
+  readonly #steps: (() => unknown)[] = [];
+
+  add(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (const step of this.#steps.reverse()) await step();
+  }
+}
+
+/** `make` takes the parts over, unless it throws. Rejects as Monitor.start() does. */
+export async function gather<M>(options: MonitorOptions, make: (parts: Parts) => M): Promise<M> {
+  requireDescriptors();
+  const failures = new Early<PartFailure>();
+  const failing =
+    (part: string) =>
+    (error: Error): void =>
+      failures.tell({ part, error });
+  const descriptors = guestDescriptors();
+  const disk = new DiskThreads(descriptors, failing("a disk worker"));
+  const regions = new RegionThread(failing("the regions' thread"));
+  const loader = new Loader(failing("the loader"));
+  const threads = { descriptors, disk, regions, loader };
+  const undo = new Undo();
+  undo.add(() => Promise.all([loader.close(), disk.stop(THREAD_END_MS), regions.stop(THREAD_END_MS)]));
+  try {
+    const policy = await loadPolicy(loader, options, undo);
+    const names = namesFor(policy.policy, options, undo);
+    await Promise.all([disk.ready, regions.ready]);
+    const audit = options.audit === undefined ? undefined : await LogWriter.open(options.audit);
+    undo.add(() => audit?.close(0));
+    audit?.on("error", failing("the audit log"));
+    const vms = await openAllVms(loader, options, policy.policy, undo);
+    const listening = options.listen === undefined ? undefined : await loader.listen(options.listen);
+    if (listening !== undefined) undo.add(() => stopListening(loader, listening));
+    if (failures.first !== undefined) throw failures.first.error;
+    return make({ ...threads, ...names, policy, audit, vms, listening, failures });
+  } catch (error) {
+    await undo.run();
+    throw error;
+  }
+}
+
+async function loadPolicy(loader: Loader, options: MonitorOptions, undo: Undo): Promise<LoadedPolicy> {
+  const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
+  const policy = await loader.load(options.policy, kept);
+  undo.add(() => letGo(policy));
+  requireAudit(policy.policy, options.audit);
+  return policy;
+}
+
+function namesFor(
+  { connect }: Policy,
+  options: MonitorOptions,
+  undo: Undo,
+): Pick<Parts, "lookup" | "lookupEnd" | "nat64"> {
+  const nat64 = new Early<readonly string[]>();
+  const lookupEnd = new AbortController();
+  undo.add(() => lookupEnd.abort());
+  const found = (prefixes: readonly string[]): void => nat64.tell(prefixes);
+  // Who connects nobody anywhere asks nobody anything.
+  const listener = { found, signal: lookupEnd.signal, atOnce: connect.length > 0 };
+  const lookup = options.lookup ?? hostLookup(options.names, listener);
+  return { lookup, lookupEnd, nat64 };
+}
+
+async function openAllVms(
+  loader: Loader,
+  options: MonitorOptions,
+  policy: Policy,
+  undo: Undo,
+): Promise<OpenVm[]> {
+  const vms: OpenVm[] = [];
+  undo.add(() => freeVms(vms));
+  const log = options.logger ?? pino({ level: "silent" });
+  for (const ofPolicy of [false, true]) {
+    const served = vms.map(({ options: { name } }) => name);
+    const opening = ofPolicy ? policy.vms : (options.vms ?? []);
+    vms.push(...(await openVms(loader, opening, { ofPolicy, served, log })));
+  }
+  return vms;
+}
+
+/** The file first: while it is listened on, no other monitor takes it over. */
+async function stopListening(loader: Loader, listening: Listening): Promise<void> {
+  await loader.unlink(listening).catch(() => {});
+  closeFd(listening.fd);
+}
+
+/** Throws AuditError. */
+export function requireAudit({ audit }: Policy, path: string | undefined): void {
+  if (audit !== "required" || path !== undefined) return;
+  throw new AuditError("the policy says audit: required, and there is no audit file");
+}
