@@ -13,9 +13,10 @@ import {
   parsePolicy,
 } from "../src/policy/index.ts";
 import { readPolicy } from "../src/policy/load.ts";
-import { policySchema } from "../src/policy/schema.ts";
 
 const FILE = "/etc/ringway/policy.yaml";
+const policySchema = (): Record<string, unknown> =>
+  JSON.parse(readFileSync(new URL("../policy.schema.json", import.meta.url), "utf8"));
 const parse = (text: string): ReturnType<typeof parsePolicy> => parsePolicy(text, { file: FILE });
 
 function errorOf(run: () => unknown): PolicyError {

@@ -1,44 +1,23 @@
-// The structure of a policy, from policy.schema.json: the file that editors read is the file that decides. Ajv finds
-// what is wrong; here its errors become sentences at places in the file. What a place expects is said in the schema
-// itself, under the annotation "x-expected".
-import { readFileSync } from "node:fs";
-import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
+// The structure of a policy, from policy.schema.json: the file that editors read is the file that decides. Ajv has made code of it
+// (policy.validator.js, which scripts/policy-validator.ts writes); here its errors become sentences at places in the file. What a
+// place expects is said in the schema itself, under the annotation "x-expected".
+
+import { type SchemaError, validate } from "../../policy.validator.js";
 import type { PolicyProblem } from "./errors.ts";
 import type { Path, Source } from "./source.ts";
 import { expectedFound, nearest, quoted, shown } from "./text.ts";
 import { unexpandedPart } from "./unexpanded.ts";
-
-/** The same number of steps up from src/policy and from dist/policy. */
-const SCHEMA_URL = new URL("../../policy.schema.json", import.meta.url);
 
 /** steps lead to the wrong value or key, so that later checks can stay away from it. */
 export interface StructureProblem extends PolicyProblem {
   readonly steps: Path;
 }
 
-type SchemaError = ErrorObject & {
-  parentSchema?: { "x-expected"?: string; properties?: object };
-};
-
-let validator: ValidateFunction | undefined;
-
-export function policySchema(): Record<string, unknown> {
-  return JSON.parse(readFileSync(SCHEMA_URL, "utf8")) as Record<string, unknown>;
-}
-
 export function structureProblems(source: Source): StructureProblem[] {
-  validator ??= new Ajv2020({
-    allErrors: true,
-    verbose: true,
-    strict: true,
-    strictRequired: false, // "required" stands in a oneOf, away from its "properties"
-    allowUnionTypes: true,
-    keywords: ["x-expected"],
-  }).compile(policySchema());
-  if (validator(source.value)) return [];
+  if (validate(source.value)) return [];
 
   const problems = new Map<string, StructureProblem>();
-  for (const error of (validator.errors ?? []) as SchemaError[]) {
+  for (const error of validate.errors ?? []) {
     const problem = toProblem(error, source);
     // Two keywords of one place often say the same.
     if (problem !== undefined) problems.set(`${problem.path}: ${problem.message}`, problem);
@@ -73,7 +52,7 @@ function toProblem(error: SchemaError, source: Source): StructureProblem | undef
     steps: [...at, key],
   });
   const expected = error.parentSchema?.["x-expected"];
-  const params = error.params as Record<string, unknown>;
+  const { params } = error;
 
   switch (error.keyword) {
     case "additionalProperties": {

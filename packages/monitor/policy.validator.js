@@ -1,0 +1,2268 @@
+// Written by scripts/policy-validator.ts from policy.schema.json, with Ajv 8.20.0 (MIT, Evgeny Poberezkin).
+"use strict";
+export const validate = validate20;
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"connect":{"description":"Where the guest may connect to over TCP. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's TCP sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"]]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses and CIDRs that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false}}}}};
+const schema32 = {"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"};
+const schema47 = {"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
+const schema48 = {"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"};
+const schema50 = {"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"};
+const schema51 = {"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576};
+const schema56 = {"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576};
+const schema61 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
+const func1 = Object.prototype.hasOwnProperty;
+const pattern4 = new RegExp("^[^\\u0000]*$", "u");
+const pattern5 = new RegExp("^[^=\\u0000]+$", "u");
+const pattern7 = new RegExp("^[A-Za-z][A-Za-z0-9._-]{0,63}$", "u");
+const pattern17 = new RegExp("^[^\\u0000]+$", "u");
+const pattern19 = new RegExp("^[0-9]+(KiB|MiB|GiB)?$", "u");
+const pattern24 = new RegExp("^([0-9]+(KiB|MiB|GiB)?|unlimited)$", "u");
+const schema34 = {"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses and CIDRs that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}};
+const schema35 = {"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
+const schema36 = {"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"]]};
+const schema38 = {"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"};
+const schema39 = {"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]};
+const pattern8 = new RegExp("^[0-9]{1,5}(-[0-9]{1,5})?$", "u");
+const func2 = function ucs2length(str) {
+    const len = str.length;
+    let length = 0;
+    let pos = 0;
+    let value;
+    while (pos < len) {
+        length++;
+        value = str.charCodeAt(pos++);
+        if (value >= 0xd800 && value <= 0xdbff && pos < len) {
+            // high surrogate, and there is a next character
+            value = str.charCodeAt(pos);
+            if ((value & 0xfc00) === 0xdc00)
+                pos++; // low surrogate
+        }
+    }
+    return length;
+};
+
+function validate21(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate21.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+const _errs1 = errors;
+let valid0 = false;
+let passing0 = null;
+const _errs2 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.allow === undefined){
+const err0 = {instancePath,schemaPath:"#/oneOf/0/required",keyword:"required",params:{missingProperty: "allow"},message:"must have required property '"+"allow"+"'",schema:schema34.oneOf[0].required,parentSchema:schema34.oneOf[0],data};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var _valid0 = _errs2 === errors;
+if(_valid0){
+valid0 = true;
+passing0 = 0;
+}
+const _errs3 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.deny === undefined){
+const err1 = {instancePath,schemaPath:"#/oneOf/1/required",keyword:"required",params:{missingProperty: "deny"},message:"must have required property '"+"deny"+"'",schema:schema34.oneOf[1].required,parentSchema:schema34.oneOf[1],data};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+var _valid0 = _errs3 === errors;
+if(_valid0 && valid0){
+valid0 = false;
+passing0 = [passing0, 1];
+}
+else {
+if(_valid0){
+valid0 = true;
+passing0 = 1;
+}
+}
+if(!valid0){
+const err2 = {instancePath,schemaPath:"#/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf",schema:schema34.oneOf,parentSchema:schema34,data};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+else {
+errors = _errs1;
+if(vErrors !== null){
+if(_errs1){
+vErrors.length = _errs1;
+}
+else {
+vErrors = null;
+}
+}
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key0 in data){
+if(!(((((key0 === "id") || (key0 === "allow")) || (key0 === "deny")) || (key0 === "ports")) || (key0 === "resolvesTo"))){
+const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema34,data};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.id !== undefined){
+let data0 = data.id;
+if(typeof data0 === "string"){
+if(!pattern7.test(data0)){
+const err4 = {instancePath:instancePath+"/id",schemaPath:"#/$defs/id/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema35,data:data0};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+else {
+const err5 = {instancePath:instancePath+"/id",schemaPath:"#/$defs/id/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema35.type,parentSchema:schema35,data:data0};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+if(data.allow !== undefined){
+let data1 = data.allow;
+if((typeof data1 !== "string") && (!(Array.isArray(data1)))){
+const err6 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/target/type",keyword:"type",params:{type: schema36.type},message:"must be string,array",schema:schema36.type,parentSchema:schema36,data:data1};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+if(typeof data1 === "string"){
+if(func2(data1) < 1){
+const err7 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/target/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema36,data:data1};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+if(Array.isArray(data1)){
+if(data1.length < 1){
+const err8 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/target/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema36,data:data1};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+if(typeof data2 === "string"){
+if(func2(data2) < 1){
+const err9 = {instancePath:instancePath+"/allow/" + i0,schemaPath:"#/$defs/target/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema36.items,data:data2};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+else {
+const err10 = {instancePath:instancePath+"/allow/" + i0,schemaPath:"#/$defs/target/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema36.items.type,parentSchema:schema36.items,data:data2};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+}
+}
+if(data.deny !== undefined){
+let data3 = data.deny;
+if((typeof data3 !== "string") && (!(Array.isArray(data3)))){
+const err11 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/target/type",keyword:"type",params:{type: schema36.type},message:"must be string,array",schema:schema36.type,parentSchema:schema36,data:data3};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+if(typeof data3 === "string"){
+if(func2(data3) < 1){
+const err12 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/target/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema36,data:data3};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+if(Array.isArray(data3)){
+if(data3.length < 1){
+const err13 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/target/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema36,data:data3};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+const len1 = data3.length;
+for(let i1=0; i1<len1; i1++){
+let data4 = data3[i1];
+if(typeof data4 === "string"){
+if(func2(data4) < 1){
+const err14 = {instancePath:instancePath+"/deny/" + i1,schemaPath:"#/$defs/target/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema36.items,data:data4};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+}
+else {
+const err15 = {instancePath:instancePath+"/deny/" + i1,schemaPath:"#/$defs/target/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema36.items.type,parentSchema:schema36.items,data:data4};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+}
+}
+}
+if(data.ports !== undefined){
+let data5 = data.ports;
+if(((!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))) && (typeof data5 !== "string")) && (!(Array.isArray(data5)))){
+const err16 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/type",keyword:"type",params:{type: schema34.properties.ports.type},message:"must be integer,string,array",schema:schema34.properties.ports.type,parentSchema:schema34.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 65535 || isNaN(data5)){
+const err17 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema34.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+if(data5 < 1 || isNaN(data5)){
+const err18 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema34.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+if(typeof data5 === "string"){
+if(!pattern8.test(data5)){
+const err19 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema34.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+if(Array.isArray(data5)){
+if(data5.length < 1){
+const err20 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema34.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+const len2 = data5.length;
+for(let i2=0; i2<len2; i2++){
+let data6 = data5[i2];
+if((!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))) && (typeof data6 !== "string")){
+const err21 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/connectPort/type",keyword:"type",params:{type: schema38.type},message:"must be integer,string",schema:schema38.type,parentSchema:schema38,data:data6};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+if((typeof data6 == "number") && (isFinite(data6))){
+if(data6 > 65535 || isNaN(data6)){
+const err22 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/connectPort/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema38,data:data6};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+if(data6 < 1 || isNaN(data6)){
+const err23 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/connectPort/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema38,data:data6};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+}
+if(typeof data6 === "string"){
+if(!pattern8.test(data6)){
+const err24 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/connectPort/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema38,data:data6};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+}
+}
+}
+if(data.resolvesTo !== undefined){
+let data7 = data.resolvesTo;
+if((typeof data7 !== "string") && (!(Array.isArray(data7)))){
+const err25 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema39.type},message:"must be string,array",schema:schema39.type,parentSchema:schema39,data:data7};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+if(typeof data7 === "string"){
+if(func2(data7) < 1){
+const err26 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39,data:data7};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+}
+if(Array.isArray(data7)){
+if(data7.length < 1){
+const err27 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema39,data:data7};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+}
+const len3 = data7.length;
+for(let i3=0; i3<len3; i3++){
+let data8 = data7[i3];
+if(typeof data8 === "string"){
+if(func2(data8) < 1){
+const err28 = {instancePath:instancePath+"/resolvesTo/" + i3,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39.items,data:data8};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+else {
+const err29 = {instancePath:instancePath+"/resolvesTo/" + i3,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema39.items.type,parentSchema:schema39.items,data:data8};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+}
+}
+}
+if(data.resolvesTo !== undefined){
+if(data.allow === undefined){
+const err30 = {instancePath,schemaPath:"#/dependentRequired",keyword:"dependentRequired",params:{property: "resolvesTo",
+    missingProperty: "allow",
+    depsCount: 1,
+    deps: "allow"},message:"must have property allow when property resolvesTo is present",schema:schema34.dependentRequired,parentSchema:schema34,data};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+}
+}
+}
+else {
+const err31 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema34.type,parentSchema:schema34,data};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+validate21.errors = vErrors;
+return errors === 0;
+}
+validate21.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema40 = {"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}};
+const schema44 = {"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"};
+
+function validate23(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate23.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+const _errs1 = errors;
+let valid0 = false;
+let passing0 = null;
+const _errs2 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.allow === undefined){
+const err0 = {instancePath,schemaPath:"#/oneOf/0/required",keyword:"required",params:{missingProperty: "allow"},message:"must have required property '"+"allow"+"'",schema:schema40.oneOf[0].required,parentSchema:schema40.oneOf[0],data};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var _valid0 = _errs2 === errors;
+if(_valid0){
+valid0 = true;
+passing0 = 0;
+}
+const _errs3 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.deny === undefined){
+const err1 = {instancePath,schemaPath:"#/oneOf/1/required",keyword:"required",params:{missingProperty: "deny"},message:"must have required property '"+"deny"+"'",schema:schema40.oneOf[1].required,parentSchema:schema40.oneOf[1],data};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+var _valid0 = _errs3 === errors;
+if(_valid0 && valid0){
+valid0 = false;
+passing0 = [passing0, 1];
+}
+else {
+if(_valid0){
+valid0 = true;
+passing0 = 1;
+}
+}
+if(!valid0){
+const err2 = {instancePath,schemaPath:"#/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf",schema:schema40.oneOf,parentSchema:schema40,data};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+else {
+errors = _errs1;
+if(vErrors !== null){
+if(_errs1){
+vErrors.length = _errs1;
+}
+else {
+vErrors = null;
+}
+}
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.ports === undefined){
+const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "ports"},message:"must have required property '"+"ports"+"'",schema:schema40.required,parentSchema:schema40,data};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((((key0 === "id") || (key0 === "allow")) || (key0 === "deny")) || (key0 === "ports"))){
+const err4 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema40,data};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+if(data.id !== undefined){
+let data0 = data.id;
+if(typeof data0 === "string"){
+if(!pattern7.test(data0)){
+const err5 = {instancePath:instancePath+"/id",schemaPath:"#/$defs/id/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema35,data:data0};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+else {
+const err6 = {instancePath:instancePath+"/id",schemaPath:"#/$defs/id/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema35.type,parentSchema:schema35,data:data0};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+if(data.allow !== undefined){
+let data1 = data.allow;
+if((typeof data1 !== "string") && (!(Array.isArray(data1)))){
+const err7 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema39.type},message:"must be string,array",schema:schema39.type,parentSchema:schema39,data:data1};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+if(typeof data1 === "string"){
+if(func2(data1) < 1){
+const err8 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39,data:data1};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+}
+if(Array.isArray(data1)){
+if(data1.length < 1){
+const err9 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema39,data:data1};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+const len0 = data1.length;
+for(let i0=0; i0<len0; i0++){
+let data2 = data1[i0];
+if(typeof data2 === "string"){
+if(func2(data2) < 1){
+const err10 = {instancePath:instancePath+"/allow/" + i0,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39.items,data:data2};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+else {
+const err11 = {instancePath:instancePath+"/allow/" + i0,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema39.items.type,parentSchema:schema39.items,data:data2};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+}
+}
+if(data.deny !== undefined){
+let data3 = data.deny;
+if((typeof data3 !== "string") && (!(Array.isArray(data3)))){
+const err12 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema39.type},message:"must be string,array",schema:schema39.type,parentSchema:schema39,data:data3};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+if(typeof data3 === "string"){
+if(func2(data3) < 1){
+const err13 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39,data:data3};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+if(Array.isArray(data3)){
+if(data3.length < 1){
+const err14 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema39,data:data3};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+const len1 = data3.length;
+for(let i1=0; i1<len1; i1++){
+let data4 = data3[i1];
+if(typeof data4 === "string"){
+if(func2(data4) < 1){
+const err15 = {instancePath:instancePath+"/deny/" + i1,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39.items,data:data4};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+}
+else {
+const err16 = {instancePath:instancePath+"/deny/" + i1,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema39.items.type,parentSchema:schema39.items,data:data4};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+}
+}
+if(data.ports !== undefined){
+let data5 = data.ports;
+if(((!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))) && (typeof data5 !== "string")) && (!(Array.isArray(data5)))){
+const err17 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/type",keyword:"type",params:{type: schema40.properties.ports.type},message:"must be integer,string,array",schema:schema40.properties.ports.type,parentSchema:schema40.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 65535 || isNaN(data5)){
+const err18 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema40.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+if(data5 < 0 || isNaN(data5)){
+const err19 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema40.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+if(typeof data5 === "string"){
+if(!pattern8.test(data5)){
+const err20 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema40.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+}
+if(Array.isArray(data5)){
+if(data5.length < 1){
+const err21 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema40.properties.ports,data:data5};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+const len2 = data5.length;
+for(let i2=0; i2<len2; i2++){
+let data6 = data5[i2];
+if((!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))) && (typeof data6 !== "string")){
+const err22 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/listenPort/type",keyword:"type",params:{type: schema44.type},message:"must be integer,string",schema:schema44.type,parentSchema:schema44,data:data6};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+if((typeof data6 == "number") && (isFinite(data6))){
+if(data6 > 65535 || isNaN(data6)){
+const err23 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/listenPort/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema44,data:data6};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+if(data6 < 0 || isNaN(data6)){
+const err24 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/listenPort/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema44,data:data6};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+if(typeof data6 === "string"){
+if(!pattern8.test(data6)){
+const err25 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/listenPort/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema44,data:data6};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+}
+}
+}
+else {
+const err26 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema40.type,parentSchema:schema40,data};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+validate23.errors = vErrors;
+return errors === 0;
+}
+validate23.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema45 = {"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false}}};
+const pattern14 = new RegExp("^/[^\\u0000]*$", "u");
+
+function validate25(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate25.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.guest === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "guest"},message:"must have required property '"+"guest"+"'",schema:schema45.required,parentSchema:schema45,data};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.host === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "host"},message:"must have required property '"+"host"+"'",schema:schema45.required,parentSchema:schema45,data};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.access === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "access"},message:"must have required property '"+"access"+"'",schema:schema45.required,parentSchema:schema45,data};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(((((key0 === "id") || (key0 === "guest")) || (key0 === "host")) || (key0 === "access")) || (key0 === "crossMounts"))){
+const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema45,data};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.id !== undefined){
+let data0 = data.id;
+if(typeof data0 === "string"){
+if(!pattern7.test(data0)){
+const err4 = {instancePath:instancePath+"/id",schemaPath:"#/$defs/id/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema35,data:data0};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+else {
+const err5 = {instancePath:instancePath+"/id",schemaPath:"#/$defs/id/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema35.type,parentSchema:schema35,data:data0};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+if(data.guest !== undefined){
+let data1 = data.guest;
+if(typeof data1 === "string"){
+if(!pattern14.test(data1)){
+const err6 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/pattern",keyword:"pattern",params:{pattern: "^/[^\\u0000]*$"},message:"must match pattern \""+"^/[^\\u0000]*$"+"\"",schema:"^/[^\\u0000]*$",parentSchema:schema45.properties.guest,data:data1};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+else {
+const err7 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema45.properties.guest.type,parentSchema:schema45.properties.guest,data:data1};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+if(data.host !== undefined){
+let data2 = data.host;
+if(typeof data2 === "string"){
+if(func2(data2) < 1){
+const err8 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema45.properties.host,data:data2};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+if(!pattern4.test(data2)){
+const err9 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]*$"},message:"must match pattern \""+"^[^\\u0000]*$"+"\"",schema:"^[^\\u0000]*$",parentSchema:schema45.properties.host,data:data2};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+else {
+const err10 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema45.properties.host.type,parentSchema:schema45.properties.host,data:data2};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+if(data.access !== undefined){
+let data3 = data.access;
+if(!((data3 === "ro") || (data3 === "rw"))){
+const err11 = {instancePath:instancePath+"/access",schemaPath:"#/properties/access/enum",keyword:"enum",params:{allowedValues: schema45.properties.access.enum},message:"must be equal to one of the allowed values",schema:schema45.properties.access.enum,parentSchema:schema45.properties.access,data:data3};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+if(data.crossMounts !== undefined){
+let data4 = data.crossMounts;
+if(typeof data4 !== "boolean"){
+const err12 = {instancePath:instancePath+"/crossMounts",schemaPath:"#/properties/crossMounts/type",keyword:"type",params:{type: "boolean"},message:"must be boolean",schema:schema45.properties.crossMounts.type,parentSchema:schema45.properties.crossMounts,data:data4};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+}
+else {
+const err13 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema45.type,parentSchema:schema45,data};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+validate25.errors = vErrors;
+return errors === 0;
+}
+validate25.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate20(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="urn:ringway:policy:1" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate20.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.version === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "version"},message:"must have required property '"+"version"+"'",schema:schema31.required,parentSchema:schema31,data};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(func1.call(schema31.properties, key0))){
+const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema31,data};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+if(data.version !== undefined){
+let data0 = data.version;
+if(1 !== data0){
+const err2 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/const",keyword:"const",params:{allowedValue: 1},message:"must be equal to constant",schema:1,parentSchema:schema31.properties.version,data:data0};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+if(data.guest !== undefined){
+let data1 = data.guest;
+if(data1 && typeof data1 == "object" && !Array.isArray(data1)){
+for(const key1 in data1){
+if(!((key1 === "argv") || (key1 === "env"))){
+const err3 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.guest,data:data1};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data1.argv !== undefined){
+let data2 = data1.argv;
+if(Array.isArray(data2)){
+if(data2.length > 4096){
+const err4 = {instancePath:instancePath+"/guest/argv",schemaPath:"#/properties/guest/properties/argv/maxItems",keyword:"maxItems",params:{limit: 4096},message:"must NOT have more than 4096 items",schema:4096,parentSchema:schema31.properties.guest.properties.argv,data:data2};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+const len0 = data2.length;
+for(let i0=0; i0<len0; i0++){
+let data3 = data2[i0];
+if(typeof data3 === "string"){
+if(!pattern4.test(data3)){
+const err5 = {instancePath:instancePath+"/guest/argv/" + i0,schemaPath:"#/$defs/text/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]*$"},message:"must match pattern \""+"^[^\\u0000]*$"+"\"",schema:"^[^\\u0000]*$",parentSchema:schema32,data:data3};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+else {
+const err6 = {instancePath:instancePath+"/guest/argv/" + i0,schemaPath:"#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema32.type,parentSchema:schema32,data:data3};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+}
+else {
+const err7 = {instancePath:instancePath+"/guest/argv",schemaPath:"#/properties/guest/properties/argv/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.guest.properties.argv.type,parentSchema:schema31.properties.guest.properties.argv,data:data2};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+if(data1.env !== undefined){
+let data4 = data1.env;
+if(data4 && typeof data4 == "object" && !Array.isArray(data4)){
+if(Object.keys(data4).length > 4096){
+const err8 = {instancePath:instancePath+"/guest/env",schemaPath:"#/properties/guest/properties/env/maxProperties",keyword:"maxProperties",params:{limit: 4096},message:"must NOT have more than 4096 properties",schema:4096,parentSchema:schema31.properties.guest.properties.env,data:data4};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+for(const key2 in data4){
+const _errs13 = errors;
+if(typeof key2 === "string"){
+if(!pattern5.test(key2)){
+const err9 = {instancePath:instancePath+"/guest/env",schemaPath:"#/properties/guest/properties/env/propertyNames/pattern",keyword:"pattern",params:{pattern: "^[^=\\u0000]+$"},message:"must match pattern \""+"^[^=\\u0000]+$"+"\"",schema:"^[^=\\u0000]+$",parentSchema:schema31.properties.guest.properties.env.propertyNames,data:key2,propertyName:key2};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+var valid5 = _errs13 === errors;
+if(!valid5){
+const err10 = {instancePath:instancePath+"/guest/env",schemaPath:"#/properties/guest/properties/env/propertyNames",keyword:"propertyNames",params:{propertyName: key2},message:"property name must be valid",schema:schema31.properties.guest.properties.env.propertyNames,parentSchema:schema31.properties.guest.properties.env,data:data4};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+for(const key3 in data4){
+let data5 = data4[key3];
+if(typeof data5 === "string"){
+if(!pattern4.test(data5)){
+const err11 = {instancePath:instancePath+"/guest/env/" + key3.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/$defs/text/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]*$"},message:"must match pattern \""+"^[^\\u0000]*$"+"\"",schema:"^[^\\u0000]*$",parentSchema:schema32,data:data5};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+else {
+const err12 = {instancePath:instancePath+"/guest/env/" + key3.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/$defs/text/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema32.type,parentSchema:schema32,data:data5};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+}
+else {
+const err13 = {instancePath:instancePath+"/guest/env",schemaPath:"#/properties/guest/properties/env/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.guest.properties.env.type,parentSchema:schema31.properties.guest.properties.env,data:data4};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+else {
+const err14 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.guest.type,parentSchema:schema31.properties.guest,data:data1};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+}
+if(data.refusals !== undefined){
+let data6 = data.refusals;
+if(!((data6 === "explain") || (data6 === "hide"))){
+const err15 = {instancePath:instancePath+"/refusals",schemaPath:"#/properties/refusals/enum",keyword:"enum",params:{allowedValues: schema31.properties.refusals.enum},message:"must be equal to one of the allowed values",schema:schema31.properties.refusals.enum,parentSchema:schema31.properties.refusals,data:data6};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+}
+if(data.audit !== undefined){
+let data7 = data.audit;
+if(!((data7 === "required") || (data7 === "best-effort"))){
+const err16 = {instancePath:instancePath+"/audit",schemaPath:"#/properties/audit/enum",keyword:"enum",params:{allowedValues: schema31.properties.audit.enum},message:"must be equal to one of the allowed values",schema:schema31.properties.audit.enum,parentSchema:schema31.properties.audit,data:data7};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+if(data.connect !== undefined){
+let data8 = data.connect;
+if(Array.isArray(data8)){
+const len1 = data8.length;
+for(let i1=0; i1<len1; i1++){
+if(!(validate21(data8[i1], {instancePath:instancePath+"/connect/" + i1,parentData:data8,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate21.errors : vErrors.concat(validate21.errors);
+errors = vErrors.length;
+}
+}
+}
+else {
+const err17 = {instancePath:instancePath+"/connect",schemaPath:"#/properties/connect/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.connect.type,parentSchema:schema31.properties.connect,data:data8};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+}
+if(data.listen !== undefined){
+let data10 = data.listen;
+if(Array.isArray(data10)){
+const len2 = data10.length;
+for(let i2=0; i2<len2; i2++){
+if(!(validate23(data10[i2], {instancePath:instancePath+"/listen/" + i2,parentData:data10,parentDataProperty:i2,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
+errors = vErrors.length;
+}
+}
+}
+else {
+const err18 = {instancePath:instancePath+"/listen",schemaPath:"#/properties/listen/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.listen.type,parentSchema:schema31.properties.listen,data:data10};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+if(data.files !== undefined){
+let data12 = data.files;
+if(Array.isArray(data12)){
+const len3 = data12.length;
+for(let i3=0; i3<len3; i3++){
+if(!(validate25(data12[i3], {instancePath:instancePath+"/files/" + i3,parentData:data12,parentDataProperty:i3,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate25.errors : vErrors.concat(validate25.errors);
+errors = vErrors.length;
+}
+}
+}
+else {
+const err19 = {instancePath:instancePath+"/files",schemaPath:"#/properties/files/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.files.type,parentSchema:schema31.properties.files,data:data12};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+if(data.vms !== undefined){
+let data14 = data.vms;
+if(Array.isArray(data14)){
+const len4 = data14.length;
+for(let i4=0; i4<len4; i4++){
+let data15 = data14[i4];
+if(data15 && typeof data15 == "object" && !Array.isArray(data15)){
+if(data15.name === undefined){
+const err20 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data15};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+if(data15.memory === undefined){
+const err21 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "memory"},message:"must have required property '"+"memory"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data15};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+if(data15.doorbell === undefined){
+const err22 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "doorbell"},message:"must have required property '"+"doorbell"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data15};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+for(const key4 in data15){
+if(!((((key4 === "name") || (key4 === "memory")) || (key4 === "doorbell")) || (key4 === "size"))){
+const err23 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.vms.items,data:data15};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+}
+if(data15.name !== undefined){
+let data16 = data15.name;
+if(typeof data16 === "string"){
+if(!pattern7.test(data16)){
+const err24 = {instancePath:instancePath+"/vms/" + i4+"/name",schemaPath:"#/$defs/vmName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema47,data:data16};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+else {
+const err25 = {instancePath:instancePath+"/vms/" + i4+"/name",schemaPath:"#/$defs/vmName/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema47.type,parentSchema:schema47,data:data16};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+if(data15.memory !== undefined){
+let data17 = data15.memory;
+if(typeof data17 === "string"){
+if(!pattern17.test(data17)){
+const err26 = {instancePath:instancePath+"/vms/" + i4+"/memory",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema48,data:data17};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+}
+else {
+const err27 = {instancePath:instancePath+"/vms/" + i4+"/memory",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema48.type,parentSchema:schema48,data:data17};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+}
+}
+if(data15.doorbell !== undefined){
+let data18 = data15.doorbell;
+if(typeof data18 === "string"){
+if(!pattern17.test(data18)){
+const err28 = {instancePath:instancePath+"/vms/" + i4+"/doorbell",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema48,data:data18};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+else {
+const err29 = {instancePath:instancePath+"/vms/" + i4+"/doorbell",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema48.type,parentSchema:schema48,data:data18};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+}
+if(data15.size !== undefined){
+let data19 = data15.size;
+if((!(((typeof data19 == "number") && (!(data19 % 1) && !isNaN(data19))) && (isFinite(data19)))) && (typeof data19 !== "string")){
+const err30 = {instancePath:instancePath+"/vms/" + i4+"/size",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data19};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+}
+if((typeof data19 == "number") && (isFinite(data19))){
+if(data19 > 9007199254740991 || isNaN(data19)){
+const err31 = {instancePath:instancePath+"/vms/" + i4+"/size",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data19};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+if(data19 < 0 || isNaN(data19)){
+const err32 = {instancePath:instancePath+"/vms/" + i4+"/size",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data19};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+}
+if(typeof data19 === "string"){
+if(!pattern19.test(data19)){
+const err33 = {instancePath:instancePath+"/vms/" + i4+"/size",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data19};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err34 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.vms.items.type,parentSchema:schema31.properties.vms.items,data:data15};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+else {
+const err35 = {instancePath:instancePath+"/vms",schemaPath:"#/properties/vms/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.vms.type,parentSchema:schema31.properties.vms,data:data14};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+}
+if(data.limits !== undefined){
+let data20 = data.limits;
+if(data20 && typeof data20 == "object" && !Array.isArray(data20)){
+for(const key5 in data20){
+if(!(func1.call(schema31.properties.limits.properties, key5))){
+const err36 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.limits,data:data20};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+}
+}
+if(data20.guests !== undefined){
+let data21 = data20.guests;
+if(!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21)))){
+const err37 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema51.type,parentSchema:schema51,data:data21};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+if((typeof data21 == "number") && (isFinite(data21))){
+if(data21 > 1048576 || isNaN(data21)){
+const err38 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema51,data:data21};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+if(data21 < 1 || isNaN(data21)){
+const err39 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema51,data:data21};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+}
+}
+}
+if(data20.streams !== undefined){
+let data22 = data20.streams;
+if(!(((typeof data22 == "number") && (!(data22 % 1) && !isNaN(data22))) && (isFinite(data22)))){
+const err40 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.streams.type,parentSchema:schema31.properties.limits.properties.streams,data:data22};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+if((typeof data22 == "number") && (isFinite(data22))){
+if(data22 > 32767 || isNaN(data22)){
+const err41 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/maximum",keyword:"maximum",params:{comparison: "<=", limit: 32767},message:"must be <= 32767",schema:32767,parentSchema:schema31.properties.limits.properties.streams,data:data22};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+if(data22 < 1 || isNaN(data22)){
+const err42 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema31.properties.limits.properties.streams,data:data22};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+}
+}
+}
+if(data20.regionBytes !== undefined){
+let data23 = data20.regionBytes;
+if((!(((typeof data23 == "number") && (!(data23 % 1) && !isNaN(data23))) && (isFinite(data23)))) && (typeof data23 !== "string")){
+const err43 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data23};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+if((typeof data23 == "number") && (isFinite(data23))){
+if(data23 > 9007199254740991 || isNaN(data23)){
+const err44 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data23};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+if(data23 < 0 || isNaN(data23)){
+const err45 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data23};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+}
+if(typeof data23 === "string"){
+if(!pattern19.test(data23)){
+const err46 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data23};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+}
+}
+if(data20.regionBytesTotal !== undefined){
+let data24 = data20.regionBytesTotal;
+if((!(((typeof data24 == "number") && (!(data24 % 1) && !isNaN(data24))) && (isFinite(data24)))) && (typeof data24 !== "string")){
+const err47 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data24};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+if((typeof data24 == "number") && (isFinite(data24))){
+if(data24 > 9007199254740991 || isNaN(data24)){
+const err48 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data24};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+if(data24 < 0 || isNaN(data24)){
+const err49 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data24};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+}
+if(typeof data24 === "string"){
+if(!pattern19.test(data24)){
+const err50 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data24};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+}
+}
+}
+if(data20.streamBytes !== undefined){
+let data25 = data20.streamBytes;
+if((!(((typeof data25 == "number") && (!(data25 % 1) && !isNaN(data25))) && (isFinite(data25)))) && (typeof data25 !== "string")){
+const err51 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data25};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+if((typeof data25 == "number") && (isFinite(data25))){
+if(data25 > 9007199254740991 || isNaN(data25)){
+const err52 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data25};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+if(data25 < 0 || isNaN(data25)){
+const err53 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data25};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+}
+if(typeof data25 === "string"){
+if(!pattern19.test(data25)){
+const err54 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data25};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+}
+}
+if(data20.socketBytes !== undefined){
+let data26 = data20.socketBytes;
+if((!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26)))) && (typeof data26 !== "string")){
+const err55 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data26};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+if((typeof data26 == "number") && (isFinite(data26))){
+if(data26 > 9007199254740991 || isNaN(data26)){
+const err56 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data26};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+if(data26 < 0 || isNaN(data26)){
+const err57 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data26};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+}
+if(typeof data26 === "string"){
+if(!pattern19.test(data26)){
+const err58 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data26};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+}
+}
+if(data20.accepts !== undefined){
+let data27 = data20.accepts;
+if(!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27)))){
+const err59 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema56.type,parentSchema:schema56,data:data27};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+if((typeof data27 == "number") && (isFinite(data27))){
+if(data27 > 1048576 || isNaN(data27)){
+const err60 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema56,data:data27};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+if(data27 < 0 || isNaN(data27)){
+const err61 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema56,data:data27};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+}
+}
+}
+if(data20.openFiles !== undefined){
+let data28 = data20.openFiles;
+if(!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28)))){
+const err62 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema56.type,parentSchema:schema56,data:data28};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+}
+if((typeof data28 == "number") && (isFinite(data28))){
+if(data28 > 1048576 || isNaN(data28)){
+const err63 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema56,data:data28};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+if(data28 < 0 || isNaN(data28)){
+const err64 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema56,data:data28};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+}
+}
+if(data20.fileBytesWritten !== undefined){
+let data29 = data20.fileBytesWritten;
+if((!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29)))) && (typeof data29 !== "string")){
+const err65 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/type",keyword:"type",params:{type: schema31.properties.limits.properties.fileBytesWritten.type},message:"must be integer,string",schema:schema31.properties.limits.properties.fileBytesWritten.type,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data29};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+}
+if((typeof data29 == "number") && (isFinite(data29))){
+if(data29 > 9007199254740991 || isNaN(data29)){
+const err66 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data29};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+}
+if(data29 < 0 || isNaN(data29)){
+const err67 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data29};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+}
+if(typeof data29 === "string"){
+if(!pattern24.test(data29)){
+const err68 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data29};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+}
+}
+if(data20.requests !== undefined){
+let data30 = data20.requests;
+if(!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))){
+const err69 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema51.type,parentSchema:schema51,data:data30};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+}
+if((typeof data30 == "number") && (isFinite(data30))){
+if(data30 > 1048576 || isNaN(data30)){
+const err70 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema51,data:data30};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+}
+if(data30 < 1 || isNaN(data30)){
+const err71 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema51,data:data30};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+}
+}
+if(data20.diskOperations !== undefined){
+let data31 = data20.diskOperations;
+if(!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31)))){
+const err72 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.diskOperations.type,parentSchema:schema31.properties.limits.properties.diskOperations,data:data31};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+if((typeof data31 == "number") && (isFinite(data31))){
+if(data31 > 1048576 || isNaN(data31)){
+const err73 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.diskOperations,data:data31};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+}
+if(data31 < 10 || isNaN(data31)){
+const err74 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/minimum",keyword:"minimum",params:{comparison: ">=", limit: 10},message:"must be >= 10",schema:10,parentSchema:schema31.properties.limits.properties.diskOperations,data:data31};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+}
+}
+}
+if(data20.bells !== undefined){
+let data32 = data20.bells;
+if(!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))){
+const err75 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.bells.type,parentSchema:schema31.properties.limits.properties.bells,data:data32};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+if((typeof data32 == "number") && (isFinite(data32))){
+if(data32 > 1048576 || isNaN(data32)){
+const err76 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.bells,data:data32};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+if(data32 < 100 || isNaN(data32)){
+const err77 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/minimum",keyword:"minimum",params:{comparison: ">=", limit: 100},message:"must be >= 100",schema:100,parentSchema:schema31.properties.limits.properties.bells,data:data32};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+}
+}
+}
+if(data20.logLines !== undefined){
+let data33 = data20.logLines;
+if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
+const err78 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema51.type,parentSchema:schema51,data:data33};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+}
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 1048576 || isNaN(data33)){
+const err79 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema51,data:data33};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+if(data33 < 1 || isNaN(data33)){
+const err80 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema51,data:data33};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+}
+}
+if(data20.logBytes !== undefined){
+let data34 = data20.logBytes;
+if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (typeof data34 !== "string")){
+const err81 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data34};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+}
+if((typeof data34 == "number") && (isFinite(data34))){
+if(data34 > 9007199254740991 || isNaN(data34)){
+const err82 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data34};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+}
+if(data34 < 0 || isNaN(data34)){
+const err83 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data34};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+}
+if(typeof data34 === "string"){
+if(!pattern19.test(data34)){
+const err84 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data34};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err85 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.limits.type,parentSchema:schema31.properties.limits,data:data20};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+}
+}
+if(data.timeouts !== undefined){
+let data35 = data.timeouts;
+if(data35 && typeof data35 == "object" && !Array.isArray(data35)){
+for(const key6 in data35){
+if(!(((key6 === "connectMs") || (key6 === "resolveMs")) || (key6 === "attachMs"))){
+const err86 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.timeouts,data:data35};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+}
+}
+if(data35.connectMs !== undefined){
+let data36 = data35.connectMs;
+if(!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))){
+const err87 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema61.type,parentSchema:schema61,data:data36};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+if((typeof data36 == "number") && (isFinite(data36))){
+if(data36 > 3600000 || isNaN(data36)){
+const err88 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema61,data:data36};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+if(data36 < 1 || isNaN(data36)){
+const err89 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema61,data:data36};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+}
+}
+}
+if(data35.resolveMs !== undefined){
+let data37 = data35.resolveMs;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+const err90 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema61.type,parentSchema:schema61,data:data37};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+}
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 3600000 || isNaN(data37)){
+const err91 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema61,data:data37};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+if(data37 < 1 || isNaN(data37)){
+const err92 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema61,data:data37};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+}
+}
+if(data35.attachMs !== undefined){
+let data38 = data35.attachMs;
+if(!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38)))){
+const err93 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema61.type,parentSchema:schema61,data:data38};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+}
+if((typeof data38 == "number") && (isFinite(data38))){
+if(data38 > 3600000 || isNaN(data38)){
+const err94 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema61,data:data38};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+}
+if(data38 < 1 || isNaN(data38)){
+const err95 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema61,data:data38};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err96 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.timeouts.type,parentSchema:schema31.properties.timeouts,data:data35};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+}
+}
+else {
+const err97 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.type,parentSchema:schema31,data};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+validate20.errors = vErrors;
+return errors === 0;
+}
+validate20.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
