@@ -17,7 +17,7 @@ it("Monitor refuses them too: at the start, by a reload, for one guest, for anot
       file: join(base, "etc/policy.yaml"),
     });
   await expect(Monitor.start({ policy: policy("../run"), listen })).rejects.toMatchObject({
-    code: "ERR_POLICY",
+    code: "ERR_RINGWAY_POLICY",
     message: expect.stringContaining("files[0].host"),
   });
   const monitor = await Monitor.start({

@@ -1,8 +1,10 @@
 // @ringway/monitor: the host side of Ringway. `Monitor.start` is where to begin; docs/monitor.md shows how.
 
+export type { Refusal } from "@ringway/control";
+export { SystemError } from "@ringway/linux";
 export { VmMemoryError } from "./links/vm-memory.ts";
 export { NoAnswerError } from "./loading/loader.ts";
-export { loadPolicy, PolicyLoader } from "./loading/policy-loader.ts";
+export { loadPolicy, PolicyLoader, type TextOptions } from "./loading/policy-loader.ts";
 export type { AttachedGuest, AttachOptions } from "./monitor/coming.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
 export {

@@ -1,3 +1,5 @@
+// What is wrong with a policy: where it stands in its file, and a sentence.
+
 /** One thing wrong with a policy file. Lines and columns count from 1. */
 export interface PolicyProblem {
   readonly line: number;
@@ -9,7 +11,8 @@ export interface PolicyProblem {
 
 /** A policy that cannot be used. The message is the first problem; the rest are in problems, in the file's order. */
 export class PolicyError extends Error {
-  readonly code = "ERR_POLICY" as const;
+  override readonly name: string = "PolicyError";
+  readonly code: "ERR_RINGWAY_POLICY" = "ERR_RINGWAY_POLICY";
   readonly file: string;
   readonly line: number;
   readonly column: number;
@@ -22,7 +25,6 @@ export class PolicyError extends Error {
     const first = sorted[0] ?? { line: 1, column: 1, path: "", message: "is not a policy" };
     const more = sorted.length > 1 ? ` (and ${sorted.length - 1} more)` : "";
     super(formatProblem(file, first) + more, options);
-    this.name = "PolicyError";
     this.file = file;
     this.line = first.line;
     this.column = first.column;

@@ -1,6 +1,8 @@
+export type { CompiledPolicy } from "./compiled/compile.ts";
 export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { PolicyMatcher } from "./matcher.ts";
+export type { Address, Network } from "./networks.ts";
 export { parsePolicy, type Warn } from "./parse.ts";
 export type { Denial } from "./refusal.ts";
 export { type KeptPlace, placesOfVm } from "./roots.ts";
