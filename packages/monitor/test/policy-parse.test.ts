@@ -605,7 +605,13 @@ describe("a bad policy", () => {
     (_, text, line, column, message) => {
       const error = errorOf(() => parse(`version: 1\n${text}\n`));
       expect(error.message).toBe(`${FILE}:${line}:${column}: ${message}`);
-      expect(error).toMatchObject({ name: "PolicyError", code: "ERR_RINGWAY_POLICY", file: FILE, line, column });
+      expect(error).toMatchObject({
+        name: "PolicyError",
+        code: "ERR_RINGWAY_POLICY",
+        file: FILE,
+        line,
+        column,
+      });
       expect(error.problems).toHaveLength(1);
     },
   );
