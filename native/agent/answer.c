@@ -8,10 +8,12 @@
 // Only the agent's own answers have a Proxy-Status of a member `ringway`: so a 403 of the host's policy is told from
 // the server's own.
 
-#include "agent.h"
-#include "text.h"
+#include "answer.h"
 
-enum { SHORT_BYTES = 256 }; // of the sentence, in the phrase and the header: programs have short lines for them
+#include "agent.h"
+#include "end.h"
+#include "errors.h"
+#include "text.h"
 
 static const char *phrase(int status) {
   switch (status) {
@@ -30,26 +32,26 @@ static const struct { // types of RFC 9209, 2.3, of Linux numbers (ERR-2)
   uint16_t error, status;
   const char *type;
 } failures[] = {
-    {1, 403, "http_request_denied"},         // EPERM
-    {13, 403, "http_request_denied"},        // EACCES
-    {22, 400, "http_request_error"},         // EINVAL: no name, no address
-    {2, 502, "dns_error"},                   // ENOENT: no such name
-    {11, 502, "dns_error"},                  // EAGAIN: the name could not be resolved
-    {110, 504, "connection_timeout"},        // ETIMEDOUT
-    {111, 502, "connection_refused"},        // ECONNREFUSED
-    {104, 502, "connection_terminated"},     // ECONNRESET
-    {101, 502, "destination_ip_unroutable"}, // ENETUNREACH
-    {113, 502, "destination_ip_unroutable"}, // EHOSTUNREACH
-    {12, 503, "connection_limit_reached"},   // ENOMEM
-    {24, 503, "connection_limit_reached"},   // EMFILE
-    {105, 503, "connection_limit_reached"},  // ENOBUFS
-    {100, 503, "destination_unavailable"},   // ENETDOWN: also, no monitor
-    {108, 503, "destination_unavailable"},   // ESHUTDOWN
+    {LINUX_EPERM, 403, "http_request_denied"},
+    {LINUX_EACCES, 403, "http_request_denied"},
+    {LINUX_EINVAL, 400, "http_request_error"}, // no name, no address
+    {LINUX_ENOENT, 502, "dns_error"}, // no such name
+    {LINUX_EAGAIN, 502, "dns_error"}, // the name could not be resolved
+    {LINUX_ETIMEDOUT, 504, "connection_timeout"},
+    {LINUX_ECONNREFUSED, 502, "connection_refused"},
+    {LINUX_ECONNRESET, 502, "connection_terminated"},
+    {LINUX_ENETUNREACH, 502, "destination_ip_unroutable"},
+    {LINUX_EHOSTUNREACH, 502, "destination_ip_unroutable"},
+    {LINUX_ENOMEM, 503, "connection_limit_reached"},
+    {LINUX_EMFILE, 503, "connection_limit_reached"},
+    {LINUX_ENOBUFS, 503, "connection_limit_reached"},
+    {LINUX_ENETDOWN, 503, "destination_unavailable"}, // also, no monitor
+    {LINUX_ESHUTDOWN, 503, "destination_unavailable"},
 };
 
-// Printable ASCII alone, at most SHORT_BYTES; `quoted` as a string of RFC 9651.
+// Printable ASCII alone, at most REASON_BYTES_MAX; `quoted` as a string of RFC 9651.
 static void put_short(struct text *text, struct rw_text sentence, int quoted) {
-  uint32_t end = sentence.length < SHORT_BYTES ? sentence.length : SHORT_BYTES;
+  uint32_t end = sentence.length < REASON_BYTES_MAX ? sentence.length : REASON_BYTES_MAX;
   for (uint32_t i = 0; i < end; i++) {
     char byte = (char)sentence.bytes[i];
     if ((byte & 0xc0) == 0x80) continue; // the rest of a character of UTF-8
@@ -79,7 +81,7 @@ static void part_with(struct conn *conn, int status, const char *type) {
   put(&text, "\r\n\r\n");
   put_span(&text, (struct span){(const char *)sentence.bytes, sentence.length});
   put(&text, "\n");
-  local_part(conn, text.bytes, text.length);
+  end_with(conn, text.bytes, text.length);
 }
 
 void answer_malformed(struct conn *conn, int status) {

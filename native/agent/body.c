@@ -1,23 +1,29 @@
-// The body of a request, as its framing bounds it (RFC 9112, 6 and 7): nothing, Content-Length bytes, or chunks. It says how many of
-// the bytes at hand belong to the body; they are passed on as they are.
+// The body of a request, as its framing bounds it (RFC 9112, 6 and 7): nothing, Content-Length bytes, or chunks. It
+// says how many of the bytes at hand belong to the body; they are passed on as they are.
 //
 //   left bytes:  DATA ──▶ OVER
 //   chunked:     SIZE ──▶ DIGITS ──▶ PADDING, EXTENSION ──▶ SIZE_LF ──▶ CHUNK ──▶ CHUNK_CR ──▶ CHUNK_LF ──▶ SIZE
 //                                            size 0: SIZE_LF ──▶ LINE ──▶ LAST_LF ──▶ OVER
 //                                          a trailer:            LINE ──▶ NAME ──▶ VALUE ──▶ VALUE_LF ──▶ LINE
 //
-// Strict, so that no server sees another end of the body than this does: lines end with CR LF, and have no other control characters.
+// Strict, so that no server sees another end of the body than this does: lines end with CR LF, and have no other
+// control characters.
+
+#include "body.h"
+
+#include "limits.h"
 
 #include <string.h>
 
-#include "agent.h"
-
-enum { LINE_MAX_BYTES = 4096, TRAILERS_MAX_BYTES = 16 * 1024 };
 enum at {
-  OVER, DATA, SIZE, DIGITS, PADDING, EXTENSION, SIZE_LF, CHUNK, CHUNK_CR, CHUNK_LF, LINE, NAME, VALUE, VALUE_LF, LAST_LF, BAD,
+  OVER, DATA,
+  SIZE, DIGITS, PADDING, EXTENSION, SIZE_LF, CHUNK, CHUNK_CR, CHUNK_LF,
+  LINE, NAME, VALUE, VALUE_LF, LAST_LF, BAD,
 };
 
-void body_length(struct body *body, uint64_t bytes) { *body = (struct body){.left = bytes, .at = bytes ? DATA : OVER}; }
+void body_length(struct body *body, uint64_t bytes) {
+  *body = (struct body){.left = bytes, .at = bytes ? DATA : OVER};
+}
 void body_chunked(struct body *body) { *body = (struct body){.at = SIZE}; }
 int body_is_over(const struct body *body) { return body->at == OVER; }
 
@@ -102,7 +108,7 @@ int32_t body_take(struct body *body, const uint8_t *bytes, uint32_t count) {
     }
     body->at = (uint8_t)next(body, bytes[taken++]);
     if (body->at == BAD) return -1;
-    if (++body->line > (body->at >= LINE || body->at == OVER ? TRAILERS_MAX_BYTES : LINE_MAX_BYTES)) return -1;
+    if (++body->line > (body->at >= LINE || body->at == OVER ? TRAILERS_BYTES_MAX : CHUNK_LINE_BYTES_MAX)) return -1;
   }
   return (int32_t)taken;
 }

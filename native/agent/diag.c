@@ -1,14 +1,15 @@
 // The socket at the other end of a connection over loopback. Both ends are sockets of one kernel, and that tells of the
-// program's what TCP itself does not (NETLINK_SOCK_DIAG): its state, and its inode, which is 0 once no descriptor names it.
-// One socket is asked for, not a list. In another namespace, or under a kernel that has no such thing, nothing is known.
+// program's what TCP itself does not (NETLINK_SOCK_DIAG): its state, and its inode, which is 0 once no descriptor names
+// it. One socket is asked for, not a list. In another namespace, or under a kernel that has no such thing, nothing is
+// known.
 
 #define _GNU_SOURCE
+#include "diag.h"
+
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include "agent.h"
 
 // <linux/inet_diag.h>, which musl-gcc does not find.
 enum {
@@ -57,8 +58,8 @@ static uint16_t put_end(const struct sockaddr_storage *from, uint32_t address[4]
 static int ends_of(int fd, struct question *question) {
   struct sockaddr_storage own, peer;
   socklen_t own_bytes = sizeof own, peer_bytes = sizeof peer;
-  if (getsockname(fd, (struct sockaddr *)&own, &own_bytes) < 0 || getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) < 0)
-    return 0;
+  if (getsockname(fd, (struct sockaddr *)&own, &own_bytes) < 0) return 0;
+  if (getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) < 0) return 0;
   question->family = (uint8_t)own.ss_family;
   question->ends.source_port = put_end(&peer, question->ends.source);
   question->ends.target_port = put_end(&own, question->ends.target);

@@ -3,10 +3,21 @@
 #include <stddef.h>
 
 #include "agent.h"
+#include "carry.h"
+#include "end.h"
+#include "front.h"
+#include "listen.h"
 
-static enum shake forward_shake(struct conn *conn) {
-  (void)conn;
-  return SHAKE_DONE;
+static void forward_listen(void) {
+  for (uint32_t i = 0; i < options.forwards; i++) {
+    const struct route *to = &options.forward[i];
+    if (!listen_tcp(&to->here, &forward_front, i, "--forward")) continue;
+    say(" to ");
+    say(to->host);
+    say(":");
+    say_number(to->port);
+    say_end();
+  }
 }
 
 static int32_t forward_open(struct conn *conn) {
@@ -33,4 +44,12 @@ static void forward_refused(struct conn *conn, const struct rw_error *error) {
   conn_drop(conn, RESET);
 }
 
-const struct front forward_front = {forward_shake, forward_open, forward_opened, forward_refused, RW_RING_BYTES_MAX, NULL};
+const struct front forward_front = {
+    .name = "forward",
+    .side = OUT,
+    .ring_bytes_max = RW_RING_BYTES_MAX,
+    .listen = forward_listen,
+    .open = forward_open,
+    .opened = forward_opened,
+    .refused = forward_refused,
+};

@@ -1,19 +1,33 @@
 // Has the program called close(), or only shutdown(SHUT_WR)?
 //
 // Both send a FIN and nothing else, and the second waits for the answer of a server that may take its time. After the
-// first the answer is for nobody: a connection whose server does not end either would keep its stream until the program's
-// kernel forgets it, a minute and a half later. The kernel knows (diag.c): no descriptor names the socket any more. Where
-// it does not tell, it is waited for as before.
+// first the answer is for nobody: a connection whose server does not end either would keep its stream until the
+// program's kernel forgets it, a minute and a half later. The kernel knows (diag.c): no descriptor names the socket any
+// more. Where it does not tell, it is waited for as before.
 //
 // FIN may come before the descriptor is gone, in the midst of close(): so it is asked a little later, and less and less
 // often.
 
-#include "agent.h"
+#include "gone.h"
+
+#include "diag.h"
 
 enum { STATE_FIN_WAIT1 = 4, STATE_FIN_WAIT2 = 5 };
 
-int gone_is_closed(const struct conn *conn) {
+void gone_watch(struct conn *conn) {
+  conn->look_ms = LOOK_MS_MIN;
+  conn_deadline(conn, conn->look_ms);
+}
+
+static int is_closed(const struct conn *conn) {
   struct far_end end;
-  if (local_is_unix(conn) || !diag_ask(conn->fd, &end)) return 0;
+  if ((conn->flags & UNIX) || !diag_ask(conn->fd, &end)) return 0;
   return (end.state == STATE_FIN_WAIT1 || end.state == STATE_FIN_WAIT2) && end.inode == 0;
+}
+
+int gone_look(struct conn *conn) {
+  if (is_closed(conn)) return 1;
+  if (conn->look_ms < LOOK_MS_MAX) conn->look_ms *= 2;
+  conn_deadline(conn, conn->look_ms);
+  return 0;
 }

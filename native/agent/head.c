@@ -13,6 +13,8 @@
 
 #include <strings.h>
 
+#include "limits.h"
+
 enum { EMPTY_LINES_MAX = 4 }; // before a request; RFC 9112, 2.2 asks for one
 
 // ── Spans ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,7 @@
 #ifndef RINGWAY_AGENT_HEAD_H
 #define RINGWAY_AGENT_HEAD_H
 
-#include "agent.h"
+#include "body.h"
 #include "text.h"
 
 enum {

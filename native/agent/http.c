@@ -5,12 +5,31 @@
 //   the same, with Upgrade                    and after the server's 101 raw bytes (upgrade.c)
 //
 // A connection has one request: the server is told so, and what follows the head goes to the server that it named as
-// far as it is the request's body (body.c, carry.c). The head stays in the socket until all of it, rewritten, is in the
+// far as it is the request's body (body.c). The head stays in the socket until all of it, rewritten, is in the
 // ring; a ring smaller than the head gets it in several parts, and it is rewritten for each.
 
+#include "agent.h"
+#include "answer.h"
+#include "carry.h"
+#include "end.h"
+#include "front.h"
 #include "head.h"
+#include "listen.h"
+#include "local.h"
+#include "refusal.h"
+#include "upgrade.h"
 
-enum { DONE = 1 };
+struct http { // a connection's own
+  struct body body;       // BOUNDED
+  struct upgrade upgrade;
+  uint32_t head_sent;     // AHEAD: bytes of it that are in the ring
+};
+_Static_assert(sizeof(struct http) <= OWN_BYTES, "a connection has room for it");
+static struct http *own(struct conn *conn) { return (struct http *)(void *)conn->own; }
+
+static void http_listen(void) {
+  if (listen_tcp(&options.http, &http_front, 0, "--http PORT|off")) say_end();
+}
 
 static int again(struct conn *conn, struct request *request) {
   const uint8_t *bytes;
@@ -18,22 +37,7 @@ static int again(struct conn *conn, struct request *request) {
   return count > 0 && head_parse(bytes, (uint32_t)count, request) == HEAD_OK;
 }
 
-int32_t http_send_head(struct conn *conn) {
-  static char bytes[2 * PEEK_BYTES]; // any head: a line of two bytes may become one of three, and a few lines are added
-  struct text text = {.bytes = bytes, .room = sizeof bytes};
-  struct request request;
-  if (!again(conn, &request)) return RW_INVALID; // it was there before
-  head_rewrite(&request, &text);
-  while (conn->head_sent < text.length) {
-    int32_t sent = rw_send(conn->stream, text.bytes + conn->head_sent, text.length - conn->head_sent);
-    if (sent < 0) return sent;
-    conn->head_sent += (uint32_t)sent;
-  }
-  local_consume(conn, request.bytes);
-  conn->body = request.body;
-  conn->flags = (uint16_t)((conn->flags & ~HEAD) | FRAMED);
-  return DONE;
-}
+// ── The question ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static enum shake http_shake(struct conn *conn) {
   struct request request;
@@ -72,8 +76,9 @@ static void http_opened(struct conn *conn, const struct rw_frame *frame) {
     }
     local_consume(conn, request.bytes);
   } else {
-    conn->flags |= HEAD;
-    if (request.offers) upgrade_await(&conn->upgrade);
+    conn->flags |= AHEAD;
+    if (request.offers) upgrade_await(&own(conn)->upgrade);
+    if (request.offers) conn->flags |= FOLLOWED;
   }
   carry_begin(conn);
 }
@@ -83,7 +88,7 @@ static void http_refused(struct conn *conn, const struct rw_error *error) {
   struct rw_text authority = {.length = 0};
   if (again(conn, &request))
     authority = (struct rw_text){(const uint8_t *)request.authority.at, request.authority.bytes};
-  refusal_say(conn, "HTTP", authority, error);
+  refusal_say(conn, authority, error);
   answer_refused(conn, authority, error);
 }
 
@@ -92,4 +97,89 @@ static uint32_t http_question(struct conn *conn) {
   return again(conn, &request) && request.is_connect ? request.bytes : 0;
 }
 
-const struct front http_front = {http_shake, http_open, http_opened, http_refused, RW_RING_BYTES_MAX, http_question};
+// ── Its bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static struct body ahead; // the body after what http_most() has looked at, for http_took() behind the same recv()
+
+static int32_t http_ahead(struct conn *conn) {
+  static char bytes[2 * PEEK_BYTES]; // any head: a line of two bytes may become one of three, and a few lines are added
+  struct text text = {.bytes = bytes, .room = sizeof bytes};
+  struct http *http = own(conn);
+  struct request request;
+  if (!again(conn, &request)) return RW_INVALID; // it was there before
+  head_rewrite(&request, &text);
+  while (http->head_sent < text.length) {
+    int32_t sent = rw_send(conn->stream, text.bytes + http->head_sent, text.length - http->head_sent);
+    if (sent < 0) return sent;
+    http->head_sent += (uint32_t)sent;
+  }
+  local_consume(conn, request.bytes);
+  http->body = request.body;
+  conn_clear(conn, AHEAD);
+  conn->flags |= BOUNDED;
+  return RW_OK;
+}
+
+// The request is whole; after an upgrade anything may follow.
+static int http_is_whole(struct conn *conn) {
+  if (!body_is_over(&own(conn)->body)) return 0;
+  if (!upgrade_is_done(&own(conn)->upgrade)) return 1;
+  conn_clear(conn, BOUNDED);
+  return 0;
+}
+
+// All of them data, or looked at.
+static int32_t http_most(struct conn *conn, uint32_t most) {
+  const uint8_t *bytes;
+  uint64_t data = body_data(&own(conn)->body);
+  ahead = own(conn)->body;
+  if (data > 0) return (int32_t)(data < most ? data : most);
+  int32_t count = local_peek(conn, &bytes);
+  if (count == -1) return 0;
+  if (count <= 0) return count == 0 ? (int32_t)most : -1; // recv() says that it is the end
+  return body_take(&ahead, bytes, (uint32_t)count < most ? (uint32_t)count : most);
+}
+
+static int http_took(struct conn *conn, uint32_t got, uint32_t asked) {
+  struct body *body = &own(conn)->body;
+  if (body_data(body) > 0) body_took(body, got);
+  else if (got == asked) *body = ahead;
+  else return 0;
+  return 1;
+}
+
+// Reads along while an answer is awaited; no more bytes are its end. With it the program's next bytes may go on.
+static void http_heard(struct conn *conn, const void *bytes, uint32_t count) {
+  struct upgrade *upgrade = &own(conn)->upgrade;
+  if (count == 0) upgrade_give_up(upgrade);
+  else if (!upgrade_read(upgrade, bytes, count)) return;
+  conn_clear(conn, FOLLOWED);
+  conn_wake(conn);
+}
+
+static void http_unheard(struct conn *conn) {
+  upgrade_give_up(&own(conn)->upgrade);
+  conn_clear(conn, FOLLOWED);
+}
+
+static const struct framing http_framing = {
+    .ahead = http_ahead,
+    .is_whole = http_is_whole,
+    .most = http_most,
+    .took = http_took,
+    .heard = http_heard,
+    .unheard = http_unheard,
+};
+
+const struct front http_front = {
+    .name = "HTTP",
+    .side = OUT,
+    .ring_bytes_max = RW_RING_BYTES_MAX,
+    .listen = http_listen,
+    .shake = http_shake,
+    .open = http_open,
+    .opened = http_opened,
+    .refused = http_refused,
+    .question_bytes = http_question,
+    .framing = &http_framing,
+};

@@ -6,29 +6,28 @@
 //    │  └────────────────────────┘                                 │
 //    └─────────────────────────────────────────────────────────────┘ every connection of the epoch is reset
 //
-// In DOWN it tries again after 10 ms, doubled up to a second, and at once when a device becomes ready. In ATTACHING the request
-// stands in the region until a monitor answers it, whenever that starts (ATT-6); the bell is rung again from time to time, for a
-// device that nobody listened to. A device, and the memory, stay open throughout: the guest's end of a port does not break. Sockets
-// are opened anew.
+// In DOWN it tries again after 10 ms, doubled up to a second, and at once when a device becomes ready. In ATTACHING the
+// request stands in the region until a monitor answers it, whenever that starts (ATT-6); the bell is rung again from
+// time to time, for a device that nobody listened to. A device, and the memory, stay open throughout: the guest's end
+// of a port does not break. Sockets are opened anew.
 //
 // A host that stored FAILED is not asked again before it has begun another epoch (ATT-8).
 
 #define _GNU_SOURCE
+#include "link.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent.h"
-
-enum {
-  BACKOFF_MIN_MS = 10,
-  BACKOFF_MAX_MS = 1000,
-  STEADY_MS = 1000,  // up for so long: the next loss is a new one
-  LOOK_MS = 1000,    // a serial line may lose a bell, and does not hang up
-  HELLO_MS = 1000,
-  SLOTS_AT_ONCE = 256,
-  DEVICE_MS = 60000, // a driver may be loaded late, but not so late
-};
+#include "begin.h"
+#include "end.h"
+#include "front.h"
+#include "host.h"
+#include "listen.h"
+#include "room.h"
+#include "watch.h"
 
 static enum { DOWN, ATTACHING, UP } state;
 static struct rw_posix posix;
@@ -45,10 +44,6 @@ static int was_attached;
 static int no_device;      // neither given nor found
 static int32_t why_status; // why it did not attach, last
 
-int link_is_up(void) { return state == UP; }
-struct rw_guest *link_guest(void) { return &posix.guest; }
-uint32_t link_region_pages(void) { return (uint32_t)(posix.region_bytes / RW_PAGE_BYTES); }
-
 void link_init(void) {
   begun_ms = now_ms();
   slots = options.streams + options.publishes + STREAMS_SPARE;
@@ -62,7 +57,7 @@ void link_init(void) {
 
 static void later(int64_t now) {
   next_ms = now + backoff_ms;
-  backoff_ms = backoff_ms == 0 ? BACKOFF_MIN_MS : backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
+  backoff_ms = backoff_ms == 0 ? BACKOFF_MS_MIN : backoff_ms * 2 > BACKOFF_MS_MAX ? BACKOFF_MS_MAX : backoff_ms * 2;
 }
 
 // ── Waiting for a host that was never there ─────────────────────────────────────────────────────────────────────────
@@ -95,7 +90,7 @@ _Noreturn static void give_up(void) {
   if (state == ATTACHING || why_status == RW_BAD_MAGIC) say("there is no monitor");
   else say_status(&posix, why_status);
   say_end();
-  local_exit();
+  listen_exit();
   exit(1);
 }
 
@@ -121,14 +116,14 @@ static uint32_t end_connections(void) {
   uint32_t ended = 0;
   struct conn *conn;
   for (uint32_t i = 0; (conn = conn_at(i)) != NULL; i++) {
-    int ours = conn->kind == KIND_PUBLISHED || conn->kind == KIND_LISTENER; // publish_up() makes new ones
-    int begun = conn->state == CARRYING || conn->state == BREAKING || conn->state == CONNECTING || conn->state == POSTED;
+    int ours = conn->front->side != OUT; // its front makes new ones
+    int begun = conn->state == CARRYING || conn->state == BREAKING || conn->state == OWN;
     int asked = conn->state == WANTING || conn->state == ASKED || conn->state == OPENING;
     if (conn->state == FREE || conn->state == LEAVING || !(ours || begun || asked)) continue;
     if (conn->state == CARRYING) ended++;
     // Their slots are taken back all at once, by rw_guest_init().
     if (ours || begun) conn_drop(conn, RESET);
-    else stream_leave(conn, RESET), open_wish(conn);
+    else stream_leave(conn, RESET), begin_wish(conn);
   }
   return ended;
 }
@@ -137,6 +132,7 @@ static void down(const char *why, int32_t status) {
   int was_up = state == UP;
   int64_t now = now_ms();
   state = DOWN;
+  host_down();
   if (was_up) {
     uint32_t ended = end_connections();
     say_begin();
@@ -160,15 +156,14 @@ static void down(const char *why, int32_t status) {
     say_begin();
     say("giving up: a new region would not mend what this guest did");
     say_end();
-    local_exit();
+    listen_exit();
     exit(1);
   }
   if (!posix.is_device) shut();
   later(now);
 }
 
-void link_violated(int32_t status) {
-  if (state != UP) return;
+static void violated(int32_t status) {
   if (status <= RW_BAD_SUPERBLOCK) rw_guest_detach(&posix.guest); // ERR-5
   down(NULL, status);
 }
@@ -197,8 +192,8 @@ static int32_t open_all(void) {
   int32_t status = options.socket ? rw_posix_open_socket(&posix, options.socket, HELLO_MS) : open_devices();
   if (status != RW_OK) return status;
   opened = 1;
-  int error = loop_watch(posix.bell, TAG_LINK, 0);
-  if (!error && posix.socket >= 0) error = loop_watch(posix.socket, TAG_LINK, 0);
+  int error = watch_add(posix.bell, TAG_LINK, 0);
+  if (!error && posix.socket >= 0) error = watch_add(posix.socket, TAG_LINK, 0);
   if (!error) return RW_OK;
   shut();
   posix.what = "epoll";
@@ -209,9 +204,10 @@ static int32_t open_all(void) {
 
 static void up(int64_t now) {
   state = UP;
+  host_up(&posix.guest, (uint32_t)(posix.region_bytes / RW_PAGE_BYTES));
   up_since_ms = now;
   was_attached = 1;
-  next_ms = now + LOOK_MS;
+  next_ms = now + BELL_MS;
   posix.busy_poll_us = options.busy_poll_us;
   say_begin();
   say("attached, epoch ");
@@ -219,8 +215,8 @@ static void up(int64_t now) {
   say_end();
   said[0] = 0;
   room_up();
-  publish_up();
-  open_retry();
+  fronts_up();
+  stream_retry();
 }
 
 static void poll_attach(void) {
@@ -250,14 +246,14 @@ static void try_attach(void) {
   if (opened && !posix.is_device) shut();
 }
 
-// While up: a bell that the device did not take rings again; a line that may lose one is not waited for without end. The loop takes
-// what is pending in each of its rounds.
+// While up: a bell that the device did not take rings again; a line that may lose one is not waited for without end.
+// The loop takes what is pending in each of its rounds.
 static int64_t tick_up(int64_t now) {
   if (!posix.is_tty && !posix.unrung) return -1;
-  if (next_ms > now + (posix.unrung ? BACKOFF_MIN_MS : LOOK_MS)) next_ms = now + BACKOFF_MIN_MS;
+  if (next_ms > now + (posix.unrung ? BACKOFF_MS_MIN : BELL_MS)) next_ms = now + BACKOFF_MS_MIN;
   if (now < next_ms) return next_ms;
   if (posix.unrung) rw_posix_ring(&posix);
-  next_ms = now + (posix.unrung ? BACKOFF_MIN_MS : LOOK_MS);
+  next_ms = now + (posix.unrung ? BACKOFF_MS_MIN : BELL_MS);
   return next_ms;
 }
 
@@ -303,7 +299,7 @@ void link_take(void) {
   if (state != UP) return;
   int32_t taken = rw_take_pending(&posix.guest, ready, SLOTS_AT_ONCE);
   if (taken < 0) {
-    link_violated(taken);
+    violated(taken);
     return;
   }
   for (int32_t i = 0; i < taken; i++) {
@@ -314,7 +310,12 @@ void link_take(void) {
     struct conn *conn = rw_stream_at(&posix.guest, ready[i])->user;
     if (conn) conn_wake(conn);
   }
-  if (room) open_retry();
+  if (room) stream_retry();
+}
+
+void link_settle(void) {
+  int32_t status = host_lost_by();
+  if (status != RW_OK) violated(status);
 }
 
 int link_sleep(void) {

@@ -1,36 +1,25 @@
 // The loop: what happened on this side, what the host did, one turn for each connection that has work, sleep.
 //
-// It sleeps only when nothing is queued, nothing is pending after the host was told that it must ring (BELL-5), and until the
-// earliest time limit.
+// It sleeps only when nothing is queued, nothing is pending after the host was told that it must ring (BELL-5), and
+// until the earliest time limit.
 
 #define _GNU_SOURCE
+#include "loop.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "agent.h"
+#include "front.h"
+#include "link.h"
+#include "listen.h"
+#include "room.h"
+#include "turn.h"
+#include "watch.h"
 
-enum { EVENTS = 256 };
-
-static int epoll_fd, signal_fd, stopping;
-
-int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int loop_watch(int fd, enum tag tag, uint32_t index) {
-  uint32_t events = EPOLLIN | EPOLLET;
-  if (tag == TAG_CONN) events |= EPOLLOUT | EPOLLRDHUP;
-  if (tag == TAG_LINK) events |= EPOLLRDHUP;
-  struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
-  return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? errno : 0;
-}
+static int stopping;
 
 void loop_init(void) {
   sigset_t set;
@@ -39,12 +28,13 @@ void loop_init(void) {
   sigaddset(&set, SIGINT);
   sigprocmask(SIG_BLOCK, &set, NULL);
   signal(SIGPIPE, SIG_IGN);
-  signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-  epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (signal_fd >= 0 && epoll_fd >= 0 && loop_watch(signal_fd, TAG_SIGNAL, 0) == 0) return;
+  int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  int error = signal_fd < 0 ? errno : watch_init();
+  if (!error) error = watch_add(signal_fd, TAG_SIGNAL, 0);
+  if (!error) return;
   say_begin();
   say("epoll: ");
-  say_errno((uint32_t)errno);
+  say_errno((uint32_t)error);
   say_end();
   exit(1);
 }
@@ -64,13 +54,12 @@ static void on_conn(uint32_t index, uint32_t events) {
 }
 
 static void dispatch(const struct epoll_event *event) {
-  uint32_t index = (uint32_t)event->data.u64;
-  switch ((enum tag)(event->data.u64 >> 32)) {
+  switch (watch_tag(event)) {
     case TAG_CONN:
-      on_conn(index, event->events);
+      on_conn(watch_index(event), event->events);
       break;
     case TAG_LISTEN:
-      local_ready(index);
+      listen_ready(watch_index(event));
       break;
     case TAG_LINK:
       link_heard();
@@ -81,22 +70,32 @@ static void dispatch(const struct epoll_event *event) {
   }
 }
 
+static void turn(struct conn *conn) {
+  turn_step(conn);
+  link_settle();
+}
+
+static void expired(struct conn *conn) {
+  turn_expired(conn);
+  link_settle();
+}
+
 static int64_t sooner(int64_t a, int64_t b) { return a < 0 ? b : b < 0 || a < b ? a : b; }
 
 void loop_run(void) {
-  static struct epoll_event events[EVENTS];
   while (!stopping) {
+    const struct epoll_event *events;
     int64_t now = now_ms();
-    int64_t next = table_expire(now);
-    next = sooner(next, publish_tick(now));
+    int64_t next = table_expire(now, expired);
+    next = sooner(next, fronts_tick(now));
     next = sooner(next, room_tick(now));
-    next = sooner(next, local_accept());
+    next = sooner(next, listen_accept());
     next = sooner(next, link_tick(now)); // last: what those did may have rung a bell that the device did not take
-    int wait_ms = next < 0 ? -1 : next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);
+    int wait_ms = next < 0 ? -1 : next <= now ? 0 : next - now > ROUND_MS_MAX ? ROUND_MS_MAX : (int)(next - now);
     if (table_busy() || (wait_ms != 0 && !link_sleep())) wait_ms = 0;
-    int ready = epoll_wait(epoll_fd, events, EVENTS, wait_ms);
+    int ready = watch_wait(&events, wait_ms);
     for (int i = 0; i < ready; i++) dispatch(&events[i]);
     link_take();
-    table_run();
+    table_run(turn);
   }
 }

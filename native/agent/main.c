@@ -5,6 +5,11 @@
 
 #include "../tools/programs.h"
 #include "agent.h"
+#include "front.h"
+#include "link.h"
+#include "listen.h"
+#include "loop.h"
+#include "room.h"
 
 static const struct {
   const char *name;
@@ -27,10 +32,11 @@ static int agent_main(int argc, char **argv) {
   loop_init();
   table_init(room_init());
   link_init();
-  local_init();
+  listen_init();
+  fronts_listen();
   loop_run();
   link_leave();
-  local_exit();
+  listen_exit();
   return 0;
 }
 

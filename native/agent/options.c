@@ -1,11 +1,13 @@
 // The command line of the agent.
 
 #define _GNU_SOURCE
+#include "options.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent.h"
+#include "../tools/say.h"
 
 static const char usage[] =
     "usage: ringway-agent [OPTIONS]            proxies, forwards and files for programs in the guest\n"
@@ -201,5 +203,6 @@ void options_parse(int argc, char **argv) {
   }
   const char *socket = getenv("RINGWAY_SOCKET");
   if (socket && *socket && !options.socket && !options.memory && !options.channel) options.socket = socket;
-  if (options.socket && (options.memory || options.channel)) wrong("--socket goes without --memory and --channel", NULL);
+  if (options.socket && (options.memory || options.channel))
+    wrong("--socket goes without --memory and --channel", NULL);
 }

@@ -6,16 +6,17 @@
 // not root) is not found.
 
 #define _GNU_SOURCE
+#include "peer.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "agent.h"
+#include "diag.h"
+#include "limits.h"
 #include "text.h"
-
-enum { PROCESSES_MAX = 2048 };
 
 // Does this process have it open?
 static int has_open(int process, const char *link, uint32_t length, uint32_t *links) {

@@ -3,29 +3,31 @@
 //   listener:      IDLE ──▶ ASKING ──▶ ON ──▶ IDLE         the link went
 //                    ▲         │ EADDRINUSE, no room        every other refusal: OFF until the link is up anew
 //                    └─────────┘ later
-//   connections:   WANTING ──▶ ASKED ──▶ POSTED ── Incoming ──▶ CONNECTING ──▶ CARRYING
+//   connections:   WANTING ──▶ ASKED ──▶ OPENING ── Accept ──▶ OWN, posted ── Incoming ──▶ OWN, connecting ──▶ CARRYING
 //
-// Accepts are posted ahead, each with its stream, so that a connection finds one waiting. Their rings take room of the region,
-// used or not: they are no larger than 64 KiB.
+// Accepts are posted ahead, each with its stream, so that a connection finds one waiting. Their rings take room of the
+// region, used or not: they are no larger than PUBLISHED_RING_BYTES_MAX.
 
 #include <errno.h>
 #include <string.h>
 
 #include "agent.h"
+#include "begin.h"
+#include "carry.h"
+#include "end.h"
+#include "errors.h"
+#include "front.h"
+#include "host.h"
+#include "local.h"
+#include "room.h"
+#include "watch.h"
 
-enum {
-  POSTED_MAX = 32,
-  BACKLOG = 4096,
-  RETRY_MIN_MS = 100,
-  RETRY_MAX_MS = 5000,
-  FAMILIES = 2,
-  PROBE_MS = 250, // none is posted: soon
-  CONNECT_MS = 30000,
-  FRAMES_AT_ONCE = 64, // then others get their turn
-  LINUX_EADDRINUSE = 98,
-  LINUX_ENOMEM = 12,
-  LINUX_EMFILE = 24,
+struct published { // a connection's own; a listener has none
+  uint8_t came;    // it is a client's: no more posted
+  uint8_t tried;   // of families
 };
+_Static_assert(sizeof(struct published) <= OWN_BYTES, "a connection has room for it");
+static struct published *own(struct conn *conn) { return (struct published *)(void *)conn->own; }
 
 static struct publish {
   enum { IDLE, ASKING, ON, OFF } state;
@@ -38,9 +40,13 @@ static struct publish {
 
 static struct publish *publish_of(const struct conn *conn) { return &publishes[conn->route]; }
 
-// All that are posted take a quarter of the connections at most.
+static int is_posted(struct conn *conn) {
+  return conn->front == &published_front && conn->state == OWN && !own(conn)->came;
+}
+
+// All that are posted take their share of the connections at most.
 static uint32_t most_posted(void) {
-  uint32_t share = options.streams / 4 / options.publishes;
+  uint32_t share = options.streams / SHARE / options.publishes;
   return share == 0 ? 1 : share < POSTED_MAX ? share : POSTED_MAX;
 }
 
@@ -53,27 +59,12 @@ static void say_route(const struct conn *conn) {
   say_number(route->port);
 }
 
-void publish_up(void) {
+static void publish_up(void) {
   for (uint32_t i = 0; i < options.publishes; i++)
-    publishes[i] = (struct publish){.state = IDLE, .retry_ms = RETRY_MIN_MS, .told = publishes[i].told};
-}
-
-// Its stream is not needed any more, whether it is on its way or there.
-void publish_left(struct conn *conn) {
-  struct publish *publish = publish_of(conn);
-  if (conn->kind == KIND_LISTENER) {
-    if (publish->listener == conn) publish->listener = NULL;
-  } else if (conn->state < CONNECTING && publish->posted > 0) {
-    publish->posted--;
-  }
+    publishes[i] = (struct publish){.state = IDLE, .retry_ms = RETRY_MS_MIN, .told = publishes[i].told};
 }
 
 // ── The listener ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-static enum shake no_shake(struct conn *conn) {
-  (void)conn;
-  return SHAKE_DONE;
-}
 
 static int32_t listener_open(struct conn *conn) {
   return rw_listen(conn->stream, &options.publish[conn->route].there, BACKLOG);
@@ -83,10 +74,10 @@ static void listener_opened(struct conn *conn, const struct rw_frame *frame) {
   struct publish *publish = publish_of(conn);
   struct rw_inet bound = options.publish[conn->route].there;
   if (frame->payload) rw_decode_bound(frame->payload, frame->bytes, &bound);
-  conn->state = LISTENING;
+  conn->state = OWN; // it listens
   publish->state = ON;
   publish->target = most_posted();
-  publish->retry_ms = RETRY_MIN_MS;
+  publish->retry_ms = RETRY_MS_MIN;
   publish->told = 0;
   say_begin();
   say("publish: the host's ");
@@ -100,7 +91,7 @@ static void listener_opened(struct conn *conn, const struct rw_frame *frame) {
 static void retry(struct publish *publish) {
   publish->state = IDLE;
   publish->next_ms = now_ms() + publish->retry_ms;
-  publish->retry_ms = publish->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : publish->retry_ms * 2;
+  publish->retry_ms = publish->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : publish->retry_ms * 2;
 }
 
 static void listener_refused(struct conn *conn, const struct rw_error *error) {
@@ -119,19 +110,17 @@ static void listener_refused(struct conn *conn, const struct rw_error *error) {
   conn_drop(conn, CLOSE);
 }
 
-const struct front listener_front = {no_shake, listener_open, listener_opened, listener_refused, RW_RING_BYTES_MIN, NULL};
-
 // The host has no stream to spare: those that are posted must do for a while.
 static void fewer(struct publish *publish) {
   publish->target = publish->posted;
-  if (publish->state == ON) publish->next_ms = now_ms() + (publish->target > 0 ? RETRY_MAX_MS : PROBE_MS);
+  if (publish->state == ON) publish->next_ms = now_ms() + (publish->target > 0 ? RETRY_MS_MAX : PROBE_MS);
 }
 
 // An Accept that the host did not take: one fewer is posted from now on.
 static void not_posted(struct conn *listener, uint32_t request) {
   struct conn *conn;
   for (uint32_t i = 0; (conn = conn_at(i)) != NULL; i++) {
-    if (conn->state != POSTED || conn->kind != KIND_PUBLISHED || conn->route != listener->route) continue;
+    if (!is_posted(conn) || conn->route != listener->route) continue;
     if (rw_stream_request(conn->stream) != request) continue;
     struct publish *publish = publish_of(conn);
     rw_accept_failed(conn->stream);
@@ -141,7 +130,7 @@ static void not_posted(struct conn *listener, uint32_t request) {
   }
 }
 
-void publish_listening(struct conn *conn) {
+static void listener_step(struct conn *conn) {
   struct rw_frame frame;
   int32_t status = RW_OK;
   for (int frames = 0; frames < FRAMES_AT_ONCE; frames++) {
@@ -153,7 +142,7 @@ void publish_listening(struct conn *conn) {
   if (status == RW_OK) conn_wake(conn);
   if (status == RW_OK || status == RW_AGAIN) return;
   if (status != RW_END && status != RW_RESET) {
-    link_violated(status);
+    host_over(status);
     return;
   }
   say_route(conn);
@@ -163,23 +152,23 @@ void publish_listening(struct conn *conn) {
   conn_drop(conn, CLOSE);
 }
 
+static void listener_ended(struct conn *conn) {
+  struct publish *publish = publish_of(conn);
+  if (publish->listener == conn) publish->listener = NULL;
+}
+
 // ── Its connections ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int32_t published_open(struct conn *conn) {
   const struct conn *listener = publish_of(conn)->listener;
   struct publish *publish = publish_of(conn);
-  if (!listener || listener->state != LISTENING) return RW_RESET;
+  if (!listener || listener->state != OWN) return RW_RESET;
   int32_t status = rw_accept(listener->stream, conn->stream);
-  if (status == RW_OK) conn->state = POSTED;
+  if (status == RW_OK) conn->state = OWN; // posted
   if (status != RW_AGAIN) return status;
   conn_drop(conn, CLOSE); // the host is behind with those that it has
   fewer(publish);
   return RW_OK;
-}
-
-static void published_opened(struct conn *conn, const struct rw_frame *frame) {
-  (void)frame; // Incoming comes in POSTED
-  conn_drop(conn, RESET);
 }
 
 static void published_refused(struct conn *conn, const struct rw_error *error) {
@@ -189,46 +178,52 @@ static void published_refused(struct conn *conn, const struct rw_error *error) {
   fewer(publish);
 }
 
-const struct front published_front = {no_shake, published_open, published_opened, published_refused, 64 * 1024, NULL};
+// Its stream is not needed any more, whether it is on its way or there.
+static void published_ended(struct conn *conn) {
+  struct publish *publish = publish_of(conn);
+  if (!own(conn)->came && publish->posted > 0) publish->posted--;
+}
 
-// Many a server listens on one of the loopback addresses alone, and which of them is chance (what `localhost` is to it). A port on
-// which nobody listens is a reset to who called the host.
+// Many a server listens on one of the loopback addresses alone, and which of them is chance (what `localhost` is to
+// it). A port on which nobody listens is a reset to who called the host.
 static void connect_next(struct conn *conn) {
-  static const uint8_t families[FAMILIES] = {4, 6};
-  while (conn->step < FAMILIES)
-    if (local_connect(conn, families[conn->step++], options.publish[conn->route].port) == 0) return;
+  static const uint8_t families[] = {4, 6};
+  while (own(conn)->tried < sizeof families)
+    if (local_connect(conn, families[own(conn)->tried++], options.publish[conn->route].port) == 0) return;
   conn_drop(conn, RESET);
 }
 
-void publish_incoming(struct conn *conn) {
+static void incoming(struct conn *conn) {
   int32_t status = rw_opened(conn->stream, NULL, NULL, 0);
   if (status == RW_AGAIN) return;
-  if (status == RW_LOST || status == RW_FAILED || status <= RW_BAD_SUPERBLOCK) {
-    link_violated(status);
-    return;
-  }
+  if (host_lost(status)) return;
   if (status != RW_OK) { // the listener went (LSN-6)
     conn_drop(conn, CLOSE);
     return;
   }
   struct publish *publish = publish_of(conn);
   if (publish->posted > 0) publish->posted--;
-  conn->state = CONNECTING;
+  own(conn)->came = 1;
   conn_deadline(conn, CONNECT_MS);
   connect_next(conn);
 }
 
-void publish_connected(struct conn *conn) {
+static void connected(struct conn *conn) {
   if (!(conn->flags & (WRITABLE | BROKEN | HUP))) return;
   int error = local_error(conn);
-  // It was up, and is broken since: what it has said counts, as in carry_break().
+  // It was up, and is broken since: what it has said counts, as in break.c.
   if (error == ECONNRESET) conn->flags |= TAKEN;
   else if (error != 0) {
     connect_next(conn);
     return;
   }
-  if (error == 0) conn->flags &= (uint16_t)~BROKEN;
+  if (error == 0) conn_clear(conn, BROKEN);
   carry_begin(conn);
+}
+
+static void published_step(struct conn *conn) {
+  if (own(conn)->came) connected(conn);
+  else incoming(conn);
 }
 
 // ── Keeping them posted ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -237,18 +232,18 @@ void publish_connected(struct conn *conn) {
 static void raise_target(struct publish *publish, int64_t now) {
   int probe = publish->target == 0;
   publish->target = probe ? 1 : most_posted();
-  publish->next_ms = now + (probe ? RETRY_MAX_MS : 0);
+  publish->next_ms = now + (probe ? RETRY_MS_MAX : 0);
 }
 
 static void post(uint32_t i) {
   struct publish *publish = &publishes[i];
   while (publish->posted < publish->target && room_may_post(publish->posted)) {
-    struct conn *conn = table_free() > 0 || room_make_slot() ? conn_new(KIND_PUBLISHED, -1) : NULL;
+    struct conn *conn = table_free() > 0 || conn_yields() ? conn_new(&published_front, -1) : NULL;
     if (!conn) return; // with the next one that ends
     conn->route = i;
     room_enter(conn, PLACED);
     publish->posted++;
-    open_wish(conn);
+    begin_wish(conn);
   }
 }
 
@@ -256,36 +251,63 @@ static void post(uint32_t i) {
 static void post_fewer(uint32_t surplus) {
   struct conn *conn;
   for (uint32_t i = 0; surplus > 0 && (conn = conn_at(i)) != NULL; i++) {
-    if (conn->state != POSTED || conn->kind != KIND_PUBLISHED || publish_of(conn)->posted < 2) continue;
+    if (!is_posted(conn) || publish_of(conn)->posted < 2) continue;
     conn_drop(conn, CLOSE);
     surplus--;
   }
 }
 
-int64_t publish_tick(int64_t now) {
+// What is due at one port; when to call again, or -1.
+static int64_t tick(uint32_t i, int64_t now) {
+  struct publish *publish = &publishes[i];
+  if (publish->state == IDLE && now < publish->next_ms) return publish->next_ms;
+  if (publish->state == IDLE) {
+    struct conn *conn = conn_new(&listener_front, -1);
+    if (!conn) return -1; // with the next one that ends
+    conn->route = i;
+    publish->listener = conn;
+    publish->state = ASKING;
+    begin_wish(conn);
+  } else if (publish->state == ON) {
+    if (publish->target < most_posted() && now >= publish->next_ms) raise_target(publish, now);
+    int64_t due = publish->target < most_posted() ? publish->next_ms : -1;
+    post(i);
+    return due;
+  }
+  return -1;
+}
+
+static int64_t publish_tick(int64_t now) {
   int64_t next = -1;
   room_posting();
-  if (!link_is_up() || options.publishes == 0) return -1;
+  if (!host_is_up() || options.publishes == 0) return -1;
   if (room_surplus() > 0) post_fewer(room_surplus());
   for (uint32_t i = 0; i < options.publishes; i++) {
-    struct publish *publish = &publishes[i];
-    int64_t due = -1;
-    if (publish->state == IDLE && now >= publish->next_ms) {
-      struct conn *conn = conn_new(KIND_LISTENER, -1);
-      if (conn) {
-        conn->route = i;
-        publish->listener = conn;
-        publish->state = ASKING;
-        open_wish(conn);
-      }
-    } else if (publish->state == IDLE) {
-      due = publish->next_ms;
-    } else if (publish->state == ON) {
-      if (publish->target < most_posted() && now >= publish->next_ms) raise_target(publish, now);
-      if (publish->target < most_posted()) due = publish->next_ms;
-      post(i);
-    }
+    int64_t due = tick(i, now);
     if (due >= 0 && (next < 0 || due < next)) next = due;
   }
   return next;
 }
+
+const struct front listener_front = {
+    .name = "listener",
+    .side = BESIDE,
+    .ring_bytes_max = RW_RING_BYTES_MIN,
+    .up = publish_up,
+    .tick = publish_tick,
+    .open = listener_open,
+    .opened = listener_opened,
+    .refused = listener_refused,
+    .step = listener_step,
+    .ended = listener_ended,
+};
+
+const struct front published_front = {
+    .name = "publish",
+    .side = IN,
+    .ring_bytes_max = PUBLISHED_RING_BYTES_MAX,
+    .open = published_open,
+    .refused = published_refused,
+    .step = published_step,
+    .ended = published_ended,
+};

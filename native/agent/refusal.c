@@ -3,19 +3,23 @@
 //
 //   ringway-agent: SOCKS5 to intranet:80, for curl (pid 71): Permission denied: ... (rule no-web)
 //
-// A program that asks for ever must not fill the log, nor keep the agent busy with looking for it: each second has a few
-// lines and about 10 ms of search. How many lines were left out stands before the next one.
+// A program that asks for ever must not fill the log, nor keep the agent busy with looking for it: each second has a
+// few lines and about 10 ms of search. How many lines were left out stands before the next one.
+
+#include "refusal.h"
 
 #include "agent.h"
-
-enum { LINES_MAX = 8, LINKS_MAX = 4096, WINDOW_MS = 1000, LINUX_EPERM = 1, LINUX_EACCES = 13 };
+#include "errors.h"
+#include "front.h"
+#include "peer.h"
+#include "watch.h"
 
 static int64_t window_ms; // its begin
 static uint32_t lines, links, untold; // what is left in this window; and what was left out
 
 static int may_say(void) {
   int64_t now = now_ms();
-  if (window_ms == 0 || now - window_ms >= WINDOW_MS) window_ms = now, lines = LINES_MAX, links = LINKS_MAX;
+  if (window_ms == 0 || now - window_ms >= REFUSALS_MS) window_ms = now, lines = REFUSALS_MAX, links = LINKS_MAX;
   if (lines > 0) {
     lines--;
     return 1;
@@ -24,7 +28,7 @@ static int may_say(void) {
   return 0;
 }
 
-void refusal_say(const struct conn *conn, const char *front, struct rw_text to, const struct rw_error *error) {
+void refusal_say(const struct conn *conn, struct rw_text to, const struct rw_error *error) {
   struct peer peer;
   int by_policy = error->rule.length > 0 || error->error == LINUX_EACCES || error->error == LINUX_EPERM;
   if (!by_policy || !may_say()) return;
@@ -36,7 +40,7 @@ void refusal_say(const struct conn *conn, const char *front, struct rw_text to, 
     untold = 0;
   }
   say_begin();
-  say(front);
+  say(conn->front->name);
   say(" to ");
   say_text(to);
   if (peer_find(conn->fd, &links, &peer)) {

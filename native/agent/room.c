@@ -6,32 +6,26 @@
 //   PLACED   has a stream, or asks for one               slot and place  it keeps them
 //   LATE     needs no stream any more, but to hang up    a slot          the oldest goes at once
 //
-// A slot is one of the table, with a descriptor: there are WAITERS more of them than places. A place stands for a stream.
-// There are as many as --streams says, or fewer where the host gives no more: that is learned when it refuses one, and
-// tried anew while somebody waits.
+// A slot is one of the table, with a descriptor: there are WAITERS more of them than places. A place stands for a
+// stream. There are as many as --streams says, or fewer where the host gives no more: that is learned when it refuses
+// one, and tried anew while somebody waits.
 //
-// Programs of the guest (OUT) and published ports (IN) have a quarter of the places each for themselves, so that neither
-// takes all from the other; the rest goes to who comes first. OUT stands in line in the order of its coming. IN, whose
-// clients wait in the host's backlog, posts no more.
+// Programs of the guest (OUT) and published ports (IN) have a quarter of the places each for themselves, so that
+// neither takes all from the other; the rest goes to who comes first. OUT stands in line in the order of its coming.
+// IN, whose clients wait in the host's backlog, posts no more.
 //
-// Invariant: placed[] counts who is in PLACED, by direction, and asking those of them that are ASKED; a place is given
+// Invariant: placed[] counts who is in PLACED, by side, and asking those of them that are ASKED; a place is given
 // to the first in line only. The listeners of published ports have streams beside the places: nothing counts them here.
+
+#include "room.h"
 
 #include <assert.h>
 #include <sys/resource.h>
 
 #include "agent.h"
-
-enum {
-  WAITERS = 1024,
-  WAITERS_MIN = 8,
-  SHARE = 4,         // a quarter
-  EARLY_MS = 1000,   // so long everybody may take for a greeting
-  RAISE_MS = 1000,   // between two tries whether the host gives more
-  SPARE_MS = 4000,   // and so much more where nobody waits for it
-  DESCRIPTORS = 160, // that are no connection's: listeners, the link, and then some
-};
-enum direction { OUT, IN };
+#include "front.h"
+#include "shortage.h"
+#include "watch.h"
 
 static struct {
   uint32_t first, last;
@@ -41,6 +35,7 @@ static uint32_t asking;
 static uint32_t host_most = UINT32_MAX; // streams for connections that the host has, as far as it is known
 static int64_t raise_ms;                // no other try before
 static int starved;                     // a published port has no place at all
+static int for_programs;                // they may come
 
 // ── Slots and places ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -75,24 +70,22 @@ uint32_t room_init(void) {
   return slots + options.publishes;
 }
 
-static enum direction direction_of(const struct conn *conn) { return conn->kind == KIND_PUBLISHED ? IN : OUT; }
-
 static uint32_t limit(void) { return options.streams < host_most ? options.streams : host_most; }
 
-// What a direction has for itself, if anybody may come from there.
-static uint32_t share_of(enum direction direction) {
-  int used = direction == IN ? options.publishes > 0 : local_listens();
+// What a side has for itself, if anybody may come from there.
+static uint32_t share_of(enum side side) {
+  int used = side == IN ? options.publishes > 0 : for_programs;
   return used ? limit() / SHARE : 0;
 }
 
-// Places that are taken, or kept for the other direction.
-static uint32_t taken_for(enum direction direction) {
-  enum direction other = direction == OUT ? IN : OUT;
+// Places that are taken, or kept for the other side.
+static uint32_t taken_for(enum side side) {
+  enum side other = side == OUT ? IN : OUT;
   uint32_t share = share_of(other), taken = placed[OUT] + placed[IN];
   return placed[other] < share ? taken + share - placed[other] : taken;
 }
 
-static int may(enum direction direction) { return taken_for(direction) < limit(); }
+static int may(enum side side) { return taken_for(side) < limit(); }
 
 // ── Lists ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,13 +116,13 @@ static void enter(struct conn *conn, enum list list, int at_front) {
   enum list left = conn->list;
   if (left != NOWHERE) link_out(conn);
   if (list != NOWHERE) link_in(conn, list, at_front);
-  if (list == PLACED) placed[direction_of(conn)]++;
-  if (left == PLACED) placed[direction_of(conn)]--;
+  if (list == PLACED) placed[conn->front->side]++;
+  if (left == PLACED) placed[conn->front->side]--;
   if (left == PLACED || left == IN_LINE) wake_line();
 }
 
 void room_enter(struct conn *conn, enum list list) {
-  if (conn->list != list && conn->kind != KIND_LISTENER) enter(conn, list, 0);
+  if (conn->list != list && conn->front->side != BESIDE) enter(conn, list, 0);
 }
 
 // ── Programs: a place, or to stand in line for it ───────────────────────────────────────────────────────────────────
@@ -154,7 +147,7 @@ static void no_places(void) {
 }
 
 int room_take(struct conn *conn) {
-  if (conn->list == PLACED || conn->kind == KIND_LISTENER) return 1;
+  if (conn->list == PLACED || conn->front->side == BESIDE) return 1;
   room_enter(conn, IN_LINE);
   if (conn == first_of(IN_LINE) && may(OUT)) {
     room_enter(conn, PLACED);
@@ -169,8 +162,8 @@ int room_take(struct conn *conn) {
   return 0;
 }
 
-void room_asks(const struct conn *conn) { asking += conn->kind != KIND_LISTENER; }
-void room_answered(const struct conn *conn) { asking -= conn->kind != KIND_LISTENER; }
+void room_asks(const struct conn *conn) { asking += conn->front->side != BESIDE; }
+void room_answered(const struct conn *conn) { asking -= conn->front->side != BESIDE; }
 
 int room_host_full(struct conn *conn) {
   uint32_t taken = placed[OUT] + placed[IN];
@@ -178,7 +171,7 @@ int room_host_full(struct conn *conn) {
   if (conn->list != PLACED || taken == asking) return 0;
   host_most = taken - asking;
   raise_ms = now_ms() + RAISE_MS;
-  if (direction_of(conn) == IN) return 0; // publish.c posts one fewer
+  if (conn->front->side == IN) return 0; // publish.c posts one fewer
   enter(conn, IN_LINE, 1);
   no_places();
   shortage_waits();
@@ -194,6 +187,8 @@ static void raise_limit(int64_t now) {
   host_most += 1 + host_most / 8;
   raise_ms = now + RAISE_MS;
 }
+
+void room_for_programs(void) { for_programs = 1; }
 
 void room_up(void) {
   host_most = UINT32_MAX;
@@ -221,7 +216,7 @@ uint32_t room_surplus(void) {
 
 // ── Slots for those that come ───────────────────────────────────────────────────────────────────────────────────────
 
-int64_t room_slot_ms(void) {
+int64_t room_yields_ms(void) {
   const struct conn *oldest = first_of(EARLY);
   if (first_of(LATE)) return 0;
   if (!oldest) return -1;
@@ -229,21 +224,16 @@ int64_t room_slot_ms(void) {
   return oldest->deadline_ms - options.handshake_ms + early_ms;
 }
 
-int room_make_slot(void) {
-  int64_t due_ms = room_slot_ms();
-  struct conn *late = first_of(LATE);
-  if (due_ms < 0 || now_ms() < due_ms) return 0;
-  if (late) {
-    conn_drop(late, late->state == PARTING ? CLOSE : RESET);
-    return table_free() > 0;
-  }
+struct conn *room_yields(void) {
+  int64_t due_ms = room_yields_ms();
+  if (due_ms < 0 || now_ms() < due_ms) return NULL;
+  if (first_of(LATE)) return first_of(LATE);
   if (shortage_begins()) {
     say("too many connections that do not say what they want: the oldest are ended");
     say_end();
   }
   shortage_ended();
-  conn_drop(first_of(EARLY), RESET);
-  return table_free() > 0;
+  return first_of(EARLY);
 }
 
 int64_t room_tick(int64_t now) {

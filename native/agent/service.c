@@ -1,27 +1,59 @@
 // The service socket: programs in the guest that speak the protocol, through the agent, which has the only bell.
 //
-// A connection is a stream. The program writes an Open frame, and from there on all bytes pass through both ways as they are: the
-// agent knows nothing of what is asked for. Two first frames are the agent's own business:
+// A connection is a stream. The program writes an Open frame, and from there on all bytes pass through both ways as
+// they are: the agent knows nothing of what is asked for. Two first frames are the agent's own business:
 //
-//   Open of tcp-listen   One connection, as the program has only one: the agent opens the listener, posts one accept, and passes
-//                        Opened on, then Incoming, then the bytes of the connection that came. The listener is closed with that.
+//   Open of tcp-listen   One connection, as the program has only one: the agent opens the listener, posts one accept,
+//                        and passes Opened on, then Incoming, then the bytes of the connection that came. The listener
+//                        is closed with that. OPENING until it is posted, then OWN until a connection comes.
 //   Exit                 goes to the control pipe; the answer is the end.
 //
 // What ends is told by shutdown(); what breaks by a mark (local_reset()).
 
+#include <errno.h>
 #include <string.h>
 
 #include "agent.h"
+#include "begin.h"
+#include "carry.h"
+#include "end.h"
+#include "errors.h"
+#include "front.h"
+#include "host.h"
+#include "listen.h"
+#include "local.h"
+#include "room.h"
 
 enum {
-  FRAMES_AT_ONCE = 64, // then others get their turn
   HEADER = RW_FRAME_HEADER_BYTES,
   PROTOCOL_AT = HEADER,
   LISTEN_BODY = 28, // LSN-1: backlog, inet
   LISTEN_FRAME = HEADER + 4 + LISTEN_BODY,
   EXIT_FRAME = HEADER + 4,
-  LINUX_EPROTO = 71,
 };
+
+struct service { // a connection's own
+  uint32_t request; // id of the program's first frame
+};
+_Static_assert(sizeof(struct service) <= OWN_BYTES, "a connection has room for it");
+static struct service *own(struct conn *conn) { return (struct service *)(void *)conn->own; }
+
+static void service_listen(void) {
+  if (!options.service) return;
+  int error = listen_unix(options.service, &service_front);
+  if (error && options.service_given) listen_failed(options.service, "--service PATH|off", error);
+  say_begin();
+  say(error ? "no service socket: " : "programs of Ringway on ");
+  say(options.service);
+  if (error) say(": ");
+  if (error == EADDRINUSE) {
+    say("another agent has it; --service PATH gives this one its own");
+  } else if (error) {
+    say_errno((uint32_t)error);
+    say("; --service PATH names another place");
+  }
+  say_end();
+}
 
 static uint32_t u32(const uint8_t *at) {
   return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
@@ -52,7 +84,7 @@ static void answer(struct conn *conn, uint32_t type, const uint8_t *payload, uin
   if (payload_bytes > sizeof frame - HEADER) payload_bytes = 0;
   put_u32(frame, payload_bytes);
   put_u32(frame + 4, type);
-  put_u32(frame + 8, conn->request);
+  put_u32(frame + 8, own(conn)->request);
   if (payload_bytes > 0) memcpy(frame + HEADER, payload, payload_bytes);
   if (!local_answer(conn, frame, HEADER + payload_bytes)) conn_drop(conn, RESET);
 }
@@ -60,11 +92,11 @@ static void answer(struct conn *conn, uint32_t type, const uint8_t *payload, uin
 // ── A stream ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static enum shake pass_exit(struct conn *conn, uint32_t code) {
-  int32_t status = link_is_up() ? rw_exit(link_guest(), code) : RW_LOST;
+  int32_t status = host_is_up() ? rw_exit(host_guest(), code) : RW_LOST;
   if ((status == RW_AGAIN || status == RW_LOST) && options.hold_ms > 0) {
-    // open_retry() says when to try again; out of time, the program sees that it failed.
-    if (!(conn->flags & EXITING)) conn_deadline(conn, options.hold_ms);
-    conn->flags |= EXITING;
+    // stream_retry() says when to try again; out of time, the program sees that it failed.
+    if (!(conn->flags & RETRYING)) conn_deadline(conn, options.hold_ms);
+    conn->flags |= RETRYING;
     room_enter(conn, NOWHERE); // it has said all that it must
     return SHAKE_OVER;
   }
@@ -86,33 +118,12 @@ static enum shake service_shake(struct conn *conn) {
       return pass_exit(conn, u32(bytes + HEADER));
     case FIRST_STREAM:
     case FIRST_LISTEN:
-      conn->request = u32(bytes + 8);
+      own(conn)->request = u32(bytes + 8);
       return SHAKE_DONE;
     default:
       conn_drop(conn, RESET);
       return SHAKE_OVER;
   }
-}
-
-static int32_t open_listener(struct conn *conn) {
-  int32_t slot = rw_stream_new(link_guest(), RW_RING_BYTES_MIN, RW_RING_BYTES_MIN);
-  if (slot < 0) return slot == RW_NO_SLOT ? RW_AGAIN : slot;
-  conn->listener = rw_stream_at(link_guest(), (uint32_t)slot);
-  conn->listener->user = conn;
-  return RW_OK;
-}
-
-static int32_t service_open(struct conn *conn) {
-  const uint8_t *bytes;
-  if (first_frame(conn, &bytes) == FIRST_LISTEN) return open_listener(conn);
-  int32_t status = rw_stream_raw(conn->stream);
-  if (status == RW_OK) carry_begin(conn);
-  return status;
-}
-
-static void service_opened(struct conn *conn, const struct rw_frame *frame) {
-  (void)frame; // never in OPENING without a listener
-  conn_drop(conn, RESET);
 }
 
 static void service_refused(struct conn *conn, const struct rw_error *error) {
@@ -127,16 +138,13 @@ static void service_refused(struct conn *conn, const struct rw_error *error) {
     at += 4 + length;
   }
   answer(conn, RW_T_REFUSED, payload, at);
-  if (conn->state != FREE) local_part(conn, "", 0);
+  if (conn->state != FREE) end_with(conn, "", 0);
 }
-
-const struct front service_front = {service_shake, service_open, service_opened, service_refused, RW_RING_BYTES_MAX, NULL};
 
 // ── A listener and its one connection ───────────────────────────────────────────────────────────────────────────────
 
 static void fail(struct conn *conn, int32_t status) {
-  if (status == RW_LOST || status == RW_FAILED || status <= RW_BAD_SUPERBLOCK) link_violated(status);
-  else open_refuse(conn, LINUX_EPROTO, "the listener broke");
+  if (!host_lost(status)) begin_refuse(conn, LINUX_EPROTO, "the listener broke");
 }
 
 static void refused(struct conn *conn, const struct rw_frame *frame) {
@@ -159,7 +167,7 @@ static int32_t post(struct conn *conn, const struct rw_frame *frame) {
   if (bytes > 0) memcpy(opened, frame->payload, bytes);
   int32_t status = rw_accept(conn->listener, conn->stream);
   if (status != RW_OK) return status;
-  conn->state = POSTED;
+  conn->state = OWN; // posted
   local_consume(conn, LISTEN_FRAME);
   answer(conn, RW_T_OPENED, opened, bytes);
   return RW_OK;
@@ -195,7 +203,8 @@ static void await_connection(struct conn *conn) {
     fail(conn, status);
     return;
   }
-  // Of the listener's own messages only the end of the accept matters; that of an accept(2) the host tries again (LSN-5).
+  // Of the listener's own messages only the end of the accept matters; that of an accept(2) the host tries again
+  // (LSN-5).
   for (int frames = 0; frames < FRAMES_AT_ONCE; frames++) {
     status = rw_frame_next(conn->listener, &frame, NULL, 0);
     if (status == RW_AGAIN) return;
@@ -214,8 +223,32 @@ static int is_gone(struct conn *conn) {
   return 1;
 }
 
-void service_step(struct conn *conn) {
-  if (is_gone(conn)) return;
-  if (conn->state == OPENING) listen_and_post(conn);
-  if (conn->state == POSTED) await_connection(conn);
+static void service_step(struct conn *conn) {
+  if (!is_gone(conn)) await_connection(conn);
 }
+
+// Raw bytes at once; or a listener first, beside the stream, which stays FRESH until it is posted.
+static int32_t service_open(struct conn *conn) {
+  const uint8_t *bytes;
+  if (conn->listener) {
+    if (is_gone(conn)) return RW_OK;
+    listen_and_post(conn);
+    if (conn->state == OWN) await_connection(conn);
+    return RW_OK;
+  }
+  if (first_frame(conn, &bytes) == FIRST_LISTEN) return stream_ask(conn, &conn->listener, RW_RING_BYTES_MIN);
+  int32_t status = rw_stream_raw(conn->stream);
+  if (status == RW_OK) carry_begin(conn);
+  return status;
+}
+
+const struct front service_front = {
+    .name = "service",
+    .side = OUT,
+    .ring_bytes_max = RW_RING_BYTES_MAX,
+    .listen = service_listen,
+    .shake = service_shake,
+    .open = service_open,
+    .refused = service_refused,
+    .step = service_step,
+};

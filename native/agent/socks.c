@@ -1,6 +1,6 @@
 // SOCKS5 (RFC 1928): CONNECT. Names go to the host as they are, which resolves them.
 //
-//   METHODS    program: 5, n, n methods                 agent: 5, 0 if 0 is one of them; else 5, 2 if 2 is; else 5, 0xff
+//   METHODS    program: 5, n, n methods                 agent: 5, 0 if 0 is one of them; 5, 2 if 2 is; else 5, 0xff
 //   PASSWORD   program: 1, n, user, n, password         agent: 1, 0: any will do (RFC 1929)
 //   REQUEST    program: 5, 1, 0, type, address, port    agent: 5, reply, 0, type, address, port
 //
@@ -10,9 +10,26 @@
 #include <string.h>
 
 #include "agent.h"
+#include "carry.h"
+#include "end.h"
+#include "errors.h"
+#include "front.h"
+#include "listen.h"
+#include "local.h"
+#include "refusal.h"
 #include "text.h"
 
-enum step { METHODS, PASSWORD, REQUEST }; // conn->step: what the program has to say next
+enum step { METHODS, PASSWORD, REQUEST };
+
+struct socks { // a connection's own
+  uint8_t step; // what the program has to say next
+};
+_Static_assert(sizeof(struct socks) <= OWN_BYTES, "a connection has room for it");
+static struct socks *own(struct conn *conn) { return (struct socks *)(void *)conn->own; }
+
+static void socks_listen(void) {
+  if (listen_tcp(&options.socks, &socks_front, 0, "--socks PORT|off")) say_end();
+}
 enum { VERSION = 5, NO_AUTHENTICATION = 0, USER_AND_PASSWORD = 2, NONE_OF_THESE = 0xff, COMMAND_CONNECT = 1 };
 enum { PASSWORD_VERSION = 1, ACCEPTED = 0, NOT_ACCEPTED = 1 };
 enum { TYPE_IPV4 = 1, TYPE_NAME = 3, TYPE_IPV6 = 4 };
@@ -28,18 +45,18 @@ struct request {
 
 static uint32_t reply_to(uint32_t error) {
   switch (error) { // Linux numbers (ERR-2)
-    case 1:   // EPERM
-    case 13:  // EACCES
+    case LINUX_EPERM:
+    case LINUX_EACCES:
       return NOT_ALLOWED;
-    case 100: // ENETDOWN
-    case 101: // ENETUNREACH
+    case LINUX_ENETDOWN:
+    case LINUX_ENETUNREACH:
       return NETWORK_UNREACHABLE;
-    case 2:   // ENOENT: no such name
-    case 113: // EHOSTUNREACH
+    case LINUX_ENOENT: // no such name
+    case LINUX_EHOSTUNREACH:
       return HOST_UNREACHABLE;
-    case 111: // ECONNREFUSED
+    case LINUX_ECONNREFUSED:
       return REFUSED;
-    case 110: // ETIMEDOUT
+    case LINUX_ETIMEDOUT:
       return TTL_EXPIRED;
     default:
       return FAILURE;
@@ -62,7 +79,7 @@ static uint32_t encode(uint8_t to[22], uint32_t reply, const struct rw_inet *bou
 
 static enum shake part_with(struct conn *conn, uint32_t reply) {
   uint8_t bytes[22];
-  local_part(conn, bytes, encode(bytes, reply, NULL));
+  end_with(conn, bytes, encode(bytes, reply, NULL));
   return SHAKE_OVER;
 }
 
@@ -102,7 +119,7 @@ static enum shake go_on(struct conn *conn, uint32_t said, const uint8_t answer[2
     conn_drop(conn, RESET);
     return SHAKE_OVER;
   }
-  conn->step = (uint8_t)step;
+  own(conn)->step = (uint8_t)step;
   return SHAKE_DONE;
 }
 
@@ -117,14 +134,14 @@ static enum shake greet(struct conn *conn, const uint8_t *bytes, uint32_t count)
   if (memchr(bytes + 2, NO_AUTHENTICATION, bytes[1])) answer[1] = NO_AUTHENTICATION;
   if (answer[1] != NONE_OF_THESE)
     return go_on(conn, 2u + bytes[1], answer, answer[1] == NO_AUTHENTICATION ? REQUEST : PASSWORD);
-  local_part(conn, answer, sizeof answer);
+  end_with(conn, answer, sizeof answer);
   return SHAKE_OVER;
 }
 
 static enum shake authenticate(struct conn *conn, const uint8_t *bytes, uint32_t count) {
   static const uint8_t yes[2] = {PASSWORD_VERSION, ACCEPTED}, no[2] = {PASSWORD_VERSION, NOT_ACCEPTED};
   if (bytes[0] != PASSWORD_VERSION) {
-    local_part(conn, no, sizeof no);
+    end_with(conn, no, sizeof no);
     return SHAKE_OVER;
   }
   uint32_t user = count < 2 ? 0 : 2u + bytes[1];
@@ -144,13 +161,13 @@ static enum shake socks_shake(struct conn *conn) {
     const uint8_t *bytes;
     int32_t count = local_peek(conn, &bytes);
     if (count == 0 || count == -2) {
-      conn_drop(conn, count == 0 && conn->step != METHODS ? CLOSE : RESET); // its last answer is not taken back
+      conn_drop(conn, count == 0 && own(conn)->step != METHODS ? CLOSE : RESET); // its last answer is not taken back
       return SHAKE_OVER;
     }
     if (count < 0) return SHAKE_MORE;
-    if (conn->step == REQUEST) return ask(conn, bytes, (uint32_t)count);
-    enum shake (*step)(struct conn *, const uint8_t *, uint32_t) = conn->step == METHODS ? greet : authenticate;
-    enum shake shook = step(conn, bytes, (uint32_t)count);
+    if (own(conn)->step == REQUEST) return ask(conn, bytes, (uint32_t)count);
+    int greets = own(conn)->step == METHODS;
+    enum shake shook = greets ? greet(conn, bytes, (uint32_t)count) : authenticate(conn, bytes, (uint32_t)count);
     if (shook != SHAKE_DONE) return shook;
   }
 }
@@ -173,7 +190,8 @@ static void socks_opened(struct conn *conn, const struct rw_frame *frame) {
   struct rw_endpoints ends;
   uint8_t bytes[22];
   int known = frame->payload && rw_decode_endpoints(frame->payload, frame->bytes, &ends) == RW_OK;
-  if (again(conn, &request) != RW_OK || !local_answer(conn, bytes, encode(bytes, SUCCEEDED, known ? &ends.local : NULL))) {
+  uint32_t length = encode(bytes, SUCCEEDED, known ? &ends.local : NULL);
+  if (again(conn, &request) != RW_OK || !local_answer(conn, bytes, length)) {
     conn_drop(conn, RESET);
     return;
   }
@@ -191,7 +209,7 @@ static void socks_refused(struct conn *conn, const struct rw_error *error) {
     put(&to, ":");
     put_number(&to, request.port);
   }
-  refusal_say(conn, "SOCKS5", (struct rw_text){(const uint8_t *)to.bytes, to.length}, error);
+  refusal_say(conn, (struct rw_text){(const uint8_t *)to.bytes, to.length}, error);
   part_with(conn, reply_to(error->error));
 }
 
@@ -200,4 +218,14 @@ static uint32_t socks_question(struct conn *conn) {
   return again(conn, &request) == RW_OK ? request.bytes : 0;
 }
 
-const struct front socks_front = {socks_shake, socks_open, socks_opened, socks_refused, RW_RING_BYTES_MAX, socks_question};
+const struct front socks_front = {
+    .name = "SOCKS5",
+    .side = OUT,
+    .ring_bytes_max = RW_RING_BYTES_MAX,
+    .listen = socks_listen,
+    .shake = socks_shake,
+    .open = socks_open,
+    .opened = socks_opened,
+    .refused = socks_refused,
+    .question_bytes = socks_question,
+};

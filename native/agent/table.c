@@ -1,14 +1,15 @@
 // The table of connections: who is free, who has work to do, who is out of time.
 //
-// Invariant: a slot is on the free list or in the run queue, at most once in one of them, so both use its `next`. A connection that
-// is freed while it is queued goes to the free list when its turn comes.
+// Invariant: a slot is on the free list or in the run queue, at most once in one of them, so both use its `next`. A
+// connection that is freed while it is queued goes to the free list when its turn comes.
+
+#include "table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent.h"
-
-enum { TICK_MS = 8 }; // time limits are rounded up to it: so often the table is looked through
+#include "../tools/say.h"
+#include "watch.h"
 
 static struct conn *table;
 static uint32_t size, free_head = CONN_NONE, free_count;
@@ -35,14 +36,14 @@ struct conn *conn_at(uint32_t index) { return index < used ? &table[index] : NUL
 uint32_t conn_index(const struct conn *conn) { return (uint32_t)(conn - table); }
 uint32_t table_free(void) { return free_count; }
 
-struct conn *conn_new(enum kind kind, int fd) {
+struct conn *conn_new(const struct front *front, int fd) {
   if (free_head == CONN_NONE && used == size) return NULL;
   struct conn *conn = &table[free_head == CONN_NONE ? used++ : free_head];
   if (conn_index(conn) == free_head) free_head = conn->next;
   free_count--;
   memset(conn, 0, sizeof *conn);
   conn->fd = fd;
-  conn->kind = (uint8_t)kind;
+  conn->front = front;
   conn->state = HANDSHAKE;
   return conn;
 }
@@ -54,7 +55,6 @@ static void give_back(struct conn *conn) {
 }
 
 void conn_free(struct conn *conn) {
-  room_enter(conn, NOWHERE);
   conn->state = FREE;
   conn->deadline_ms = 0;
   conn->stream = conn->listener = NULL;
@@ -76,15 +76,15 @@ void conn_wake(struct conn *conn) {
 int table_busy(void) { return run_head != CONN_NONE; }
 
 // Who wakes itself or others meanwhile stands behind `last`, and waits for the next round.
-void table_run(void) {
+void table_run(void (*turn)(struct conn *conn)) {
   uint32_t last = run_tail;
   for (uint32_t at = run_head; at != CONN_NONE;) {
     struct conn *conn = &table[at];
     run_head = conn->next;
     if (run_head == CONN_NONE) run_tail = CONN_NONE;
-    conn->flags &= (uint16_t)~QUEUED;
+    conn_clear(conn, QUEUED);
     if (conn->state == FREE) give_back(conn);
-    else conn_step(conn);
+    else turn(conn);
     if (at == last) break;
     at = run_head;
   }
@@ -98,7 +98,7 @@ void conn_deadline(struct conn *conn, uint32_t ms) {
 }
 
 // A look at the whole table, as far as it was ever used, when the earliest may be over.
-int64_t table_expire(int64_t now) {
+int64_t table_expire(int64_t now, void (*expired)(struct conn *conn)) {
   if (next_deadline_ms < 0 || now < next_deadline_ms) return next_deadline_ms;
   next_deadline_ms = -1;
   for (uint32_t i = 0; i < used; i++) {
@@ -106,7 +106,7 @@ int64_t table_expire(int64_t now) {
     if (conn->state == FREE || conn->deadline_ms == 0) continue;
     if (conn->deadline_ms <= now) {
       conn->deadline_ms = 0;
-      conn_expired(conn);
+      expired(conn);
     } else if (next_deadline_ms < 0 || conn->deadline_ms < next_deadline_ms) {
       next_deadline_ms = conn->deadline_ms;
     }

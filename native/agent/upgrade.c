@@ -6,11 +6,11 @@
 //      no HTTP/1 answer, or its end before there was one: KEPT
 //
 // While it is awaited, what the program says behind its request stays in its socket: after SWITCHED it goes on as it
-// is, after KEPT it is another request (carry.c).
+// is, after KEPT it is another request (http.c).
+
+#include "upgrade.h"
 
 #include <string.h>
-
-#include "agent.h"
 
 enum at { UNAWAITED, VERSION, STATUS, LINE, START, START_CR, SWITCHED, KEPT };
 
@@ -18,7 +18,7 @@ static const char version[] = "HTTP/1."; // a digit and a space follow
 
 void upgrade_await(struct upgrade *upgrade) { *upgrade = (struct upgrade){.at = VERSION}; }
 void upgrade_give_up(struct upgrade *upgrade) { upgrade->at = upgrade->at == UNAWAITED ? UNAWAITED : KEPT; }
-int upgrade_is_awaited(const struct upgrade *upgrade) { return upgrade->at != UNAWAITED && upgrade->at < SWITCHED; }
+static int is_awaited(const struct upgrade *upgrade) { return upgrade->at != UNAWAITED && upgrade->at < SWITCHED; }
 int upgrade_is_done(const struct upgrade *upgrade) { return upgrade->at == SWITCHED; }
 
 static int is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
@@ -66,6 +66,6 @@ static enum at next(struct upgrade *upgrade, uint8_t byte) {
 }
 
 int upgrade_read(struct upgrade *upgrade, const uint8_t *bytes, uint32_t count) {
-  for (uint32_t i = 0; i < count && upgrade_is_awaited(upgrade); i++) upgrade->at = (uint8_t)next(upgrade, bytes[i]);
-  return !upgrade_is_awaited(upgrade);
+  for (uint32_t i = 0; i < count && is_awaited(upgrade); i++) upgrade->at = (uint8_t)next(upgrade, bytes[i]);
+  return !is_awaited(upgrade);
 }

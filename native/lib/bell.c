@@ -1,10 +1,11 @@
 // One doorbell for each direction, however many pipes (PROTOCOL.md section 6).
 //
-//   towards the host   leaf bit, then middle bit, then top bit, then: asleep exchanged 1 -> 0? ring        (BELL-3)
-//   towards us         asleep = 1, look at top again, wait, asleep = 0; take top, then middle, then leaf   (BELL-4, BELL-5)
+//   towards the host  leaf bit, then middle bit, then top bit, then: asleep exchanged 1 -> 0? ring (BELL-3)
+//   towards us        asleep = 1, look at top again, wait, asleep = 0 (BELL-5); take top, middle, leaf (BELL-4)
 //
-// Invariant: a bit that was taken from the region and not yet given out is in guest->{top,middle,leaf}_bits. A word below a
-// bit kept there is still in the region: whoever finds its own bit set in it knows that it will be taken (BELL-6).
+// Invariant: a bit that was taken from the region and not yet given out is in guest->{top,middle,leaf}_bits. A word
+// below a bit kept there is still in the region: whoever finds its own bit set in it knows that it will be taken
+// (BELL-6).
 
 #include "internal.h"
 
@@ -44,7 +45,8 @@ static int kept(const struct rw_guest *guest) {
   return (guest->top_bits | guest->middle_bits | guest->leaf_bits) != 0;
 }
 
-// What an earlier call has kept comes first, before anything signalled meanwhile: so ids that are always busy starve none.
+// What an earlier call has kept comes first, before anything signalled meanwhile: so ids that are always busy starve
+// none.
 void rwi_take_begin(struct rw_guest *guest) {
   if (kept(guest) || rwi_load(guest->bell_to_guest, BELL_TOP) == 0) return;
   guest->top_bits = rwi_exchange(guest->bell_to_guest, BELL_TOP, 0);
@@ -138,7 +140,8 @@ static inline void relax(void) {
 #endif
 }
 
-// Each time that pays earns CREDIT_GAIN, each that does not costs 1; without credit only one sleep in SKIP is preceded by it.
+// Each time that pays earns CREDIT_GAIN, each that does not costs 1; without credit only one sleep in SKIP is preceded
+// by it.
 int32_t rw_busy_poll(struct rw_guest *guest, uint32_t us) {
   if (rw_pending(guest)) return 1;
   if (us == 0 || !guest->now_us || guest->state != RW_GUEST_ATTACHED || guest->broken) return 0;

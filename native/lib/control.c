@@ -1,7 +1,8 @@
 // The control pipe, stream 0 (PROTOCOL.md section 9).
 //
-// The host replies in order, so what has no reply yet is a queue: the slots that were asked for, linked from asked_head, and at
-// most one other request (ask_request). The next reply must be for the older of the two; anything else is a violation.
+// The host replies in order, so what has no reply yet is a queue: the slots that were asked for, linked from
+// asked_head, and at most one other request (ask_request). The next reply must be for the older of the two; anything
+// else is a violation.
 
 #include "internal.h"
 

@@ -1,7 +1,8 @@
 // Frames on a ring (PROTOCOL.md section 7): a header of three words, then the payload.
 //
-// Invariant: a frame is taken off the ring whole, or not at all. Its header is copied out and checked before anything else; what
-// is parsed is a private copy (FRM-3, TRU-3). Looking at the same frame again copies and checks its header again.
+// Invariant: a frame is taken off the ring whole, or not at all. Its header is copied out and checked before anything
+// else; what is parsed is a private copy (FRM-3, TRU-3). Looking at the same frame again copies and checks its header
+// again.
 
 #include "internal.h"
 
@@ -40,8 +41,8 @@ int32_t rwi_frame_send(struct rw_guest *guest, uint32_t id, struct rw_producer *
   return RW_OK;
 }
 
-// Is a whole frame at the head of the ring? RW_OK and its header; RW_AGAIN, and the host signals when there is more; RW_END,
-// RW_RESET; or a violation. At most three rounds: armed, END seen, the last look.
+// Is a whole frame at the head of the ring? RW_OK and its header; RW_AGAIN, and the host signals when there is more;
+// RW_END, RW_RESET; or a violation. At most three rounds: armed, END seen, the last look.
 int32_t rwi_frame_peek(struct rw_consumer *ring, struct rw_frame *frame) {
   for (;;) {
     uint32_t ended = ring->ended, armed = ring->want_data;

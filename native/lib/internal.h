@@ -1,7 +1,7 @@
 // Shared words, and what the files of the library share. Not for programs.
 //
-// A shared word is touched by the four functions here and by nothing else: one access each, so it is loaded once (TRU-2),
-// and the orderings of PROTOCOL.md section 2 stand in their names.
+// A shared word is touched by the four functions here and by nothing else: one access each, so it is loaded once
+// (TRU-2), and the orderings of PROTOCOL.md section 2 stand in their names.
 
 #ifndef RINGWAY_INTERNAL_H
 #define RINGWAY_INTERNAL_H
@@ -68,8 +68,8 @@ enum { CLOSED_OPEN, CLOSED_END, CLOSED_RESET };             // RING-6
 #define RWI_LE(x) (x)
 #endif
 
-// Sequentially consistent throughout (section 2 allows it): the loads are plain ones on most machines, and each store below
-// either publishes a position, which is followed by a load that must not pass it, or is rare.
+// Sequentially consistent throughout (section 2 allows it): the loads are plain ones on most machines, and each store
+// below either publishes a position, which is followed by a load that must not pass it, or is rare.
 static inline uint32_t rwi_load(const uint32_t *base, uint32_t offset) {
   return RWI_LE(__atomic_load_n(base + offset / 4, __ATOMIC_SEQ_CST));
 }
@@ -106,25 +106,33 @@ static inline uint32_t rwi_min(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 // ── ring.c ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void rwi_producer_init(struct rw_producer *ring, uint8_t *header, uint8_t *data, uint32_t capacity, uint32_t position);
-int32_t rwi_writable(struct rw_producer *ring);
-int32_t rwi_abandoned(struct rw_producer *ring);
-uint32_t rwi_producer_span(const struct rw_producer *ring, uint32_t writable, uint8_t **at);
-void rwi_put(struct rw_producer *ring, uint32_t ahead, const void *bytes, uint32_t count);
-int32_t rwi_produced(struct rw_producer *ring, uint32_t count);
-int32_t rwi_want_space(struct rw_producer *ring, uint32_t bytes);
-void rwi_unwant_space(struct rw_producer *ring);
-int32_t rwi_producer_close(struct rw_producer *ring, uint32_t closed);
+// How its functions are declared: a program whose work is mostly the ring may compile it into itself, as
+// bench/ring.h does, with `static inline` here.
+#ifndef RWI_RING
+#define RWI_RING
+#endif
 
-void rwi_consumer_init(struct rw_consumer *ring, uint8_t *header, uint8_t *data, uint32_t capacity, uint32_t position);
-int32_t rwi_readable(struct rw_consumer *ring);
-int32_t rwi_peer_closed(struct rw_consumer *ring);
-uint32_t rwi_consumer_span(const struct rw_consumer *ring, uint32_t readable, uint8_t **at);
-void rwi_peek(const struct rw_consumer *ring, uint32_t ahead, void *bytes, uint32_t count);
-int32_t rwi_consumed(struct rw_consumer *ring, uint32_t count);
-int32_t rwi_want_data(struct rw_consumer *ring);
-void rwi_unwant_data(struct rw_consumer *ring);
-int32_t rwi_consumer_close(struct rw_consumer *ring);
+RWI_RING void rwi_producer_init(struct rw_producer *ring, uint8_t *header, uint8_t *data, uint32_t capacity,
+                                uint32_t position);
+RWI_RING int32_t rwi_writable(struct rw_producer *ring);
+RWI_RING int32_t rwi_abandoned(struct rw_producer *ring);
+RWI_RING uint32_t rwi_producer_span(const struct rw_producer *ring, uint32_t writable, uint8_t **at);
+RWI_RING void rwi_put(struct rw_producer *ring, uint32_t ahead, const void *bytes, uint32_t count);
+RWI_RING int32_t rwi_produced(struct rw_producer *ring, uint32_t count);
+RWI_RING int32_t rwi_want_space(struct rw_producer *ring, uint32_t bytes);
+RWI_RING void rwi_unwant_space(struct rw_producer *ring);
+RWI_RING int32_t rwi_producer_close(struct rw_producer *ring, uint32_t closed);
+
+RWI_RING void rwi_consumer_init(struct rw_consumer *ring, uint8_t *header, uint8_t *data, uint32_t capacity,
+                                uint32_t position);
+RWI_RING int32_t rwi_readable(struct rw_consumer *ring);
+RWI_RING int32_t rwi_peer_closed(struct rw_consumer *ring);
+RWI_RING uint32_t rwi_consumer_span(const struct rw_consumer *ring, uint32_t readable, uint8_t **at);
+RWI_RING void rwi_peek(const struct rw_consumer *ring, uint32_t ahead, void *bytes, uint32_t count);
+RWI_RING int32_t rwi_consumed(struct rw_consumer *ring, uint32_t count);
+RWI_RING int32_t rwi_want_data(struct rw_consumer *ring);
+RWI_RING void rwi_unwant_data(struct rw_consumer *ring);
+RWI_RING int32_t rwi_consumer_close(struct rw_consumer *ring);
 
 // ── bell.c ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

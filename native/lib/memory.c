@@ -1,6 +1,6 @@
 // memcpy and memset for programs without a libc: compilers call them for copies that they do not write out. Not part of
-// the library for programs that have a libc. Weak, so that a kernel's own win. The empty asm keeps a compiler from finding
-// memcpy in memcpy.
+// the library for programs that have a libc. Weak, so that a kernel's own win. The empty asm keeps a compiler from
+// finding memcpy in memcpy.
 
 #include "internal.h"
 

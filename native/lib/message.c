@@ -1,5 +1,5 @@
-// Fields and messages (PROTOCOL.md sections 7 to 15). An encoder lists the fields of its message in order, and so does a
-// decoder: every byte accounted for, every bound checked (FRM-5, FRM-6). Both work on private memory.
+// Fields and messages (PROTOCOL.md sections 7 to 15). An encoder lists the fields of its message in order, and so does
+// a decoder: every byte accounted for, every bound checked (FRM-5, FRM-6). Both work on private memory.
 
 #include "internal.h"
 
@@ -83,7 +83,9 @@ static void put_text(struct writer *w, const void *text, uint32_t bytes, uint32_
   put_bytes(w, text, bytes);
 }
 
-static void put_path(struct writer *w, const void *path, uint32_t bytes) { put_text(w, path, bytes, RW_PATH_MAX_BYTES); }
+static void put_path(struct writer *w, const void *path, uint32_t bytes) {
+  put_text(w, path, bytes, RW_PATH_MAX_BYTES);
+}
 
 static int padded(const struct rw_inet *inet) {
   for (uint32_t i = 4; inet->family == 4 && i < 16; i++)

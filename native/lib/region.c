@@ -3,8 +3,8 @@
 //   DETACHED -- rw_guest_attach --> WAITING -- reply, READY --> ATTACHED -- other epoch, RESETTING, ABSENT --> LOST
 //                                   BLAMED <------- FAILED -------┘                          (attach again: WAITING)
 //
-// Invariant: nothing beyond the superblock is touched but in ATTACHED (ATT-1), and every place used was checked to lie in the
-// region (TRU-6). The host writes the lines 0x000, 0x080 and 0x180; this file writes 0x100 and 0x200.
+// Invariant: nothing beyond the superblock is touched but in ATTACHED (ATT-1), and every place used was checked to lie
+// in the region (TRU-6). The host writes the lines 0x000, 0x080 and 0x180; this file writes 0x100 and 0x200.
 
 #include "internal.h"
 
@@ -71,8 +71,8 @@ static int32_t read_layout(struct rw_guest *guest) {
   return rwi_check_place(guest, guest->control_page, guest->control_to_host_bytes, guest->control_to_guest_bytes);
 }
 
-// ATT-2: neither of the two that are found there, and not 0; at most three steps. `largest` is the largest value: tests go
-// through all pairs of a smaller one.
+// ATT-2: neither of the two that are found there, and not 0; at most three steps. `largest` is the largest value: tests
+// go through all pairs of a smaller one.
 uint32_t rwi_next_attach_request(uint32_t request, uint32_t reply, uint32_t largest) {
   uint32_t next = request;
   do next = next == largest ? 1 : next + 1;
@@ -185,7 +185,8 @@ int32_t rw_poll(struct rw_guest *guest) {
     uint32_t host = rwi_load(sb, SB_HOST_STATE);
     if (host > RW_HOST_FAILED) return rwi_check(guest, RW_BAD_SUPERBLOCK);
     if (answered) return poll_waiting(guest, host);
-    // The monitor waits, and may not have heard the ring: a byte channel loses what is sent before it is connected (ATT-4).
+    // The monitor waits, and may not have heard the ring: a byte channel loses what is sent before it is connected
+    // (ATT-4).
     if (host == RW_HOST_RESETTING) rwi_ring(guest);
     return RW_AGAIN;
   }

@@ -5,9 +5,9 @@
 //   ──────#################───────────     readable = write - read (mod 2^32), at most the capacity
 //         consumer takes   producer puts
 //
-// Invariant: this side's position and the capacity are private; of the other side's position the last checked copy is, so
-// 0 <= written - read <= capacity holds whatever the region says (RING-2, RING-4). The part at `own` is written here and
-// nowhere else, the part at `other` by the host.
+// Invariant: this side's position and the capacity are private; of the other side's position the last checked copy is,
+// so 0 <= written - read <= capacity holds whatever the region says (RING-2, RING-4). The part at `own` is written here
+// and nowhere else, the part at `other` by the host.
 //
 // SYNC  write position, stored in rwi_produced()      before   the host's load of it, then its copy out      (RING-3)
 // SYNC  the host's store of it, after its bytes       before   the load in rwi_readable(), then our copy
@@ -18,7 +18,8 @@
 
 // ── Producer ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void rwi_producer_init(struct rw_producer *ring, uint8_t *header, uint8_t *data, uint32_t capacity, uint32_t position) {
+RWI_RING void rwi_producer_init(struct rw_producer *ring, uint8_t *header, uint8_t *data, uint32_t capacity,
+                                uint32_t position) {
   ring->data = data;
   ring->own = (uint32_t *)(void *)(header + PIPE_TO_HOST_PRODUCER);
   ring->other = (uint32_t *)(void *)(header + PIPE_TO_HOST_CONSUMER);
@@ -31,7 +32,7 @@ void rwi_producer_init(struct rw_producer *ring, uint8_t *header, uint8_t *data,
 }
 
 // Free bytes, or RW_BAD_POSITION (RING-4).
-int32_t rwi_writable(struct rw_producer *ring) {
+RWI_RING int32_t rwi_writable(struct rw_producer *ring) {
   uint32_t read = rwi_load(ring->other, PART_POSITION);
   uint32_t used = ring->written - read;
   if (used > ring->written - ring->read) return RW_BAD_POSITION;
@@ -40,7 +41,7 @@ int32_t rwi_writable(struct rw_producer *ring) {
 }
 
 // 1 once the host reads no more (RING-7), or RW_BAD_FLAG (RING-10).
-int32_t rwi_abandoned(struct rw_producer *ring) {
+RWI_RING int32_t rwi_abandoned(struct rw_producer *ring) {
   uint32_t closed = rwi_load(ring->other, PART_CLOSED);
   if (closed > 1 || closed < ring->abandoned) return RW_BAD_FLAG;
   ring->abandoned = closed;
@@ -48,14 +49,14 @@ int32_t rwi_abandoned(struct rw_producer *ring) {
 }
 
 // Of `writable` bytes, those in one piece from *at.
-uint32_t rwi_producer_span(const struct rw_producer *ring, uint32_t writable, uint8_t **at) {
+RWI_RING uint32_t rwi_producer_span(const struct rw_producer *ring, uint32_t writable, uint8_t **at) {
   uint32_t offset = ring->written & (ring->capacity - 1);
   *at = ring->data + offset;
   return rwi_min(writable, ring->capacity - offset);
 }
 
 // Copies in, `ahead` bytes past the write position; the caller has seen that there is room. rwi_produced() publishes.
-void rwi_put(struct rw_producer *ring, uint32_t ahead, const void *bytes, uint32_t count) {
+RWI_RING void rwi_put(struct rw_producer *ring, uint32_t ahead, const void *bytes, uint32_t count) {
   if (count == 0) return;
   uint32_t offset = (ring->written + ahead) & (ring->capacity - 1);
   uint32_t first = rwi_min(count, ring->capacity - offset);
@@ -64,14 +65,14 @@ void rwi_put(struct rw_producer *ring, uint32_t ahead, const void *bytes, uint32
 }
 
 // Producer's steps 3 and 4: 1 where the host waits for data and must be signalled.
-int32_t rwi_produced(struct rw_producer *ring, uint32_t count) {
+RWI_RING int32_t rwi_produced(struct rw_producer *ring, uint32_t count) {
   ring->written += count;
   rwi_store(ring->own, PART_POSITION, ring->written);
   return rwi_load(ring->other, PART_WANT) != 0;
 }
 
 // RING-9: announces, then looks again. 1: that much is free, or the host has closed; 0: wait; or a violation.
-int32_t rwi_want_space(struct rw_producer *ring, uint32_t bytes) {
+RWI_RING int32_t rwi_want_space(struct rw_producer *ring, uint32_t bytes) {
   if (ring->want_space != bytes) {
     ring->want_space = bytes;
     rwi_store(ring->own, PART_WANT, bytes);
@@ -81,14 +82,14 @@ int32_t rwi_want_space(struct rw_producer *ring, uint32_t bytes) {
   return (uint32_t)writable >= bytes ? 1 : rwi_abandoned(ring);
 }
 
-void rwi_unwant_space(struct rw_producer *ring) {
+RWI_RING void rwi_unwant_space(struct rw_producer *ring) {
   if (ring->want_space == 0) return;
   ring->want_space = 0;
   rwi_store(ring->own, PART_WANT, 0);
 }
 
 // 1 where the word was stored: signal, always (RING-6).
-int32_t rwi_producer_close(struct rw_producer *ring, uint32_t closed) {
+RWI_RING int32_t rwi_producer_close(struct rw_producer *ring, uint32_t closed) {
   if (closed <= ring->closed) return 0;
   ring->closed = closed;
   rwi_store(ring->own, PART_CLOSED, closed);
@@ -97,7 +98,8 @@ int32_t rwi_producer_close(struct rw_producer *ring, uint32_t closed) {
 
 // ── Consumer ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void rwi_consumer_init(struct rw_consumer *ring, uint8_t *header, uint8_t *data, uint32_t capacity, uint32_t position) {
+RWI_RING void rwi_consumer_init(struct rw_consumer *ring, uint8_t *header, uint8_t *data, uint32_t capacity,
+                                uint32_t position) {
   ring->data = data;
   ring->own = (uint32_t *)(void *)(header + PIPE_TO_GUEST_CONSUMER);
   ring->other = (uint32_t *)(void *)(header + PIPE_TO_GUEST_PRODUCER);
@@ -111,7 +113,7 @@ void rwi_consumer_init(struct rw_consumer *ring, uint8_t *header, uint8_t *data,
 }
 
 // Bytes to read, or RW_BAD_POSITION (RING-4).
-int32_t rwi_readable(struct rw_consumer *ring) {
+RWI_RING int32_t rwi_readable(struct rw_consumer *ring) {
   if (ring->ended) return (int32_t)(ring->written - ring->read);
   uint32_t written = rwi_load(ring->other, PART_POSITION);
   uint32_t ahead = written - ring->read;
@@ -120,9 +122,9 @@ int32_t rwi_readable(struct rw_consumer *ring) {
   return (int32_t)ahead;
 }
 
-// The host's closed word, or RW_BAD_FLAG (RING-10). END is followed by a last look at the write position: "END seen, THEN
-// the ring seen empty again" (RING-6) is then rwi_readable() == 0, and bytes put after END do not count.
-int32_t rwi_peer_closed(struct rw_consumer *ring) {
+// The host's closed word, or RW_BAD_FLAG (RING-10). END is followed by a last look at the write position: "END seen,
+// THEN the ring seen empty again" (RING-6) is then rwi_readable() == 0, and bytes put after END do not count.
+RWI_RING int32_t rwi_peer_closed(struct rw_consumer *ring) {
   uint32_t closed = rwi_load(ring->other, PART_CLOSED);
   if (closed > CLOSED_RESET || closed < ring->peer_closed) return RW_BAD_FLAG;
   ring->peer_closed = closed;
@@ -134,14 +136,14 @@ int32_t rwi_peer_closed(struct rw_consumer *ring) {
   return (int32_t)closed;
 }
 
-uint32_t rwi_consumer_span(const struct rw_consumer *ring, uint32_t readable, uint8_t **at) {
+RWI_RING uint32_t rwi_consumer_span(const struct rw_consumer *ring, uint32_t readable, uint8_t **at) {
   uint32_t offset = ring->read & (ring->capacity - 1);
   *at = ring->data + offset;
   return rwi_min(readable, ring->capacity - offset);
 }
 
 // Copies out, from `ahead` bytes past the first unread one; the caller has seen that they are there.
-void rwi_peek(const struct rw_consumer *ring, uint32_t ahead, void *bytes, uint32_t count) {
+RWI_RING void rwi_peek(const struct rw_consumer *ring, uint32_t ahead, void *bytes, uint32_t count) {
   if (count == 0) return;
   uint32_t offset = (ring->read + ahead) & (ring->capacity - 1);
   uint32_t first = rwi_min(count, ring->capacity - offset);
@@ -149,9 +151,9 @@ void rwi_peek(const struct rw_consumer *ring, uint32_t ahead, void *bytes, uint3
   if (first < count) rwi_copy((uint8_t *)bytes + first, ring->data, count - first);
 }
 
-// Consumer's steps 3 and 4: 1 where the host waits for space that is there now. The space as this side last saw the producer:
-// it can only seem too large by what was written since, and a host that writes is awake.
-int32_t rwi_consumed(struct rw_consumer *ring, uint32_t count) {
+// Consumer's steps 3 and 4: 1 where the host waits for space that is there now. The space as this side last saw the
+// producer: it can only seem too large by what was written since, and a host that writes is awake.
+RWI_RING int32_t rwi_consumed(struct rw_consumer *ring, uint32_t count) {
   ring->read += count;
   rwi_store(ring->own, PART_POSITION, ring->read);
   uint32_t want = rwi_load(ring->other, PART_WANT);
@@ -159,7 +161,7 @@ int32_t rwi_consumed(struct rw_consumer *ring, uint32_t count) {
 }
 
 // RING-9. 1: there is something, or the host has closed; 0: wait; or a violation.
-int32_t rwi_want_data(struct rw_consumer *ring) {
+RWI_RING int32_t rwi_want_data(struct rw_consumer *ring) {
   if (ring->want_data == 0) {
     ring->want_data = 1;
     rwi_store(ring->own, PART_WANT, 1);
@@ -170,13 +172,13 @@ int32_t rwi_want_data(struct rw_consumer *ring) {
   return closed < 0 ? closed : closed != CLOSED_OPEN;
 }
 
-void rwi_unwant_data(struct rw_consumer *ring) {
+RWI_RING void rwi_unwant_data(struct rw_consumer *ring) {
   if (ring->want_data == 0) return;
   ring->want_data = 0;
   rwi_store(ring->own, PART_WANT, 0);
 }
 
-int32_t rwi_consumer_close(struct rw_consumer *ring) {
+RWI_RING int32_t rwi_consumer_close(struct rw_consumer *ring) {
   if (ring->closed) return 0;
   ring->closed = 1;
   rwi_store(ring->own, PART_CLOSED, 1);

@@ -1,18 +1,19 @@
 // The guest's side of Ringway in C11: attach to a region of shared memory, open streams, move bytes (PROTOCOL.md).
 //
-// Freestanding: no libc, no allocation, no threads, no 64-bit division. The caller hands in the memory, an array of streams,
-// a scratch buffer, a ring() callback and, for busy polling, a clock. The library never waits and never calls back otherwise:
-// every call does what can be done now and says what came of it. One thread at a time may use one guest and its streams.
+// Freestanding: no libc, no allocation, no threads, no 64-bit division. The caller hands in the memory, an array of
+// streams, a scratch buffer, a ring() callback and, for busy polling, a clock. The library never waits and never calls
+// back otherwise: every call does what can be done now and says what came of it. One thread at a time may use one guest
+// and its streams.
 //
-// The host is not trusted (TRU-1). What it wrote is loaded once, checked against private copies, and only then used. What no
-// honest host does gives one of the RW_BAD_* below; the guest then fails as a whole (ERR-5): every later call on it and on
-// its streams returns the same status, until rw_guest_attach() begins anew.
+// The host is not trusted (TRU-1). What it wrote is loaded once, checked against private copies, and only then used.
+// What no honest host does gives one of the RW_BAD_* below; the guest then fails as a whole (ERR-5): every later call
+// on it and on its streams returns the same status, until rw_guest_attach() begins anew.
 //
 // A program's life:
 //
 //   rw_guest_init, rw_guest_bell        the region, and how to ring the host
 //   rw_guest_attach                     asks for an epoch; then after each ring of ours:
-//   rw_take_pending                     looks at the superblock, takes what is pending: slots of streams to look at again
+//   rw_take_pending                     looks at the superblock, takes what is pending: slots of streams to look at
 //   rw_prepare_sleep                    1: wait for a ring;  0: take again
 //
 //   rw_stream_new                       asks for a stream: a slot of the caller's array
@@ -20,8 +21,9 @@
 //   rw_send, rw_recv, rw_frame_*        bytes and frames
 //   rw_end, rw_close, rw_reset          half-close; give the stream back; the same, as a TCP RST
 //
-// RW_AGAIN from any call on a stream means: not now, the host knows that this side waits (RING-9), and the stream's slot will
-// come out of rw_take_pending() when it is worth another try. Nothing else need be armed, and no wake-up is lost.
+// RW_AGAIN from any call on a stream means: not now, the host knows that this side waits (RING-9), and the stream's
+// slot will come out of rw_take_pending() when it is worth another try. Nothing else need be armed, and no wake-up is
+// lost.
 //
 // For FFI: plain functions, fixed-width integers, no varargs, no bit-fields; struct sizes by rw_guest_bytes() and
 // rw_stream_bytes(); ring may be left NULL, and rw_take_rings() asked instead.
@@ -183,8 +185,8 @@ enum rw_whence { RW_SEEK_START = 0, RW_SEEK_CURRENT = 1, RW_SEEK_END = 2 };
 
 struct rw_guest;
 
-// The guest's end of one ring towards the host: RING-1's producer part lies at `own`, the host's consumer part at `other`.
-// Invariant: 0 <= written - read <= capacity (mod 2^32), whatever the region says.
+// The guest's end of one ring towards the host: RING-1's producer part lies at `own`, the host's consumer part at
+// `other`. Invariant: 0 <= written - read <= capacity (mod 2^32), whatever the region says.
 struct rw_producer {
   uint8_t *data;
   uint32_t *own;
@@ -295,9 +297,10 @@ RW_API uint32_t rw_version(void); // major << 16 | minor
 
 // ── The guest ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// Takes a region of which `pages` pages are mapped at `region` (aligned to a page), and checks its superblock (SB-2, VER-1,
-// TRU-6). `streams` are the slots, at most 32767 of use. `scratch` holds one frame at a time: RW_FRAME_PAYLOAD_MAX bytes take any;
-// 128 are the least; reasons and replies that do not fit are dropped, or RW_TOO_LONG.
+// Takes a region of which `pages` pages are mapped at `region` (aligned to a page), and checks its superblock (SB-2,
+// VER-1, TRU-6). `streams` are the slots, at most 32767 of use. `scratch` holds one frame at a time:
+// RW_FRAME_PAYLOAD_MAX bytes take any; 128 are the least; reasons and replies that do not fit are dropped, or
+// RW_TOO_LONG.
 RW_API int32_t rw_guest_init(struct rw_guest *guest, void *region, uint32_t pages, struct rw_stream *streams,
                              uint32_t slots, void *scratch, uint32_t scratch_bytes);
 // How to ring the host: must not block (BELL-8). NULL: rings are counted, and rw_take_rings() says whether to ring.
@@ -306,8 +309,9 @@ RW_API uint32_t rw_take_rings(struct rw_guest *guest);
 // A clock of microseconds that may wrap: for rw_busy_poll().
 RW_API void rw_guest_clock(struct rw_guest *guest, uint32_t (*now_us)(void *context), void *context);
 
-// Asks for a fresh epoch (ATT-2). Streams of before have ended with RW_LOST; close each to have its slot back. RW_BAD_MAGIC or
-// RW_BAD_VERSION, with nothing stored, where another monitor has begun on the region that this guest cannot talk to.
+// Asks for a fresh epoch (ATT-2). Streams of before have ended with RW_LOST; close each to have its slot back.
+// RW_BAD_MAGIC or RW_BAD_VERSION, with nothing stored, where another monitor has begun on the region that this guest
+// cannot talk to.
 RW_API int32_t rw_guest_attach(struct rw_guest *guest);
 // Looks at the superblock: after each ring, before anything else (BELL-7). RW_OK attached, RW_AGAIN not answered yet,
 // RW_LOST, RW_FAILED, RW_STATE where nobody has asked to attach.
@@ -324,19 +328,19 @@ RW_API uint32_t rw_guest_host_version(const void *region);
 
 // ── Pending streams, and sleep ──────────────────────────────────────────────────────────────────────────────────────
 
-// Among slots: the control pipe. A reply waits for rw_control_reply(), there is room again for a request, or a slot is free again whose
-// stream was closed before it came.
+// Among slots: the control pipe. A reply waits for rw_control_reply(), there is room again for a request, or a slot is
+// free again whose stream was closed before it came.
 #define RW_SLOT_CONTROL 0xffffffffu
 
-// rw_poll(), then what is pending: writes up to `most` slots to `slots`; returns how many, or what rw_poll() returned where that
-// is not RW_OK. What did not fit comes with the next call. A slot that comes out may have nothing new.
+// rw_poll(), then what is pending: writes up to `most` slots to `slots`; returns how many, or what rw_poll() returned
+// where that is not RW_OK. What did not fit comes with the next call. A slot that comes out may have nothing new.
 RW_API int32_t rw_take_pending(struct rw_guest *guest, uint32_t *slots, uint32_t most);
 // 1: announced (BELL-5), wait for a ring, then rw_take_pending(). 0: something is there already.
 RW_API int32_t rw_prepare_sleep(struct rw_guest *guest);
 // One load: is something pending?
 RW_API int32_t rw_pending(struct rw_guest *guest);
-// Looks at the pending words for up to `us` microseconds before a sleep (BELL-9): 1 where something came. Looks less often
-// while it seldom pays. 0 without a clock.
+// Looks at the pending words for up to `us` microseconds before a sleep (BELL-9): 1 where something came. Looks less
+// often while it seldom pays. 0 without a clock.
 RW_API int32_t rw_busy_poll(struct rw_guest *guest, uint32_t us);
 
 // ── Control pipe (section 9) ────────────────────────────────────────────────────────────────────────────────────────
@@ -361,8 +365,8 @@ RW_API int32_t rw_control_reply(struct rw_guest *guest, struct rw_frame *frame, 
 
 // ── Streams (section 10) ────────────────────────────────────────────────────────────────────────────────────────────
 
-// Asks for a stream of about these capacities, 0 for the host's default. Returns its slot: rw_stream_at(). Each stream, whatever
-// becomes of it, must be given back with rw_close() or rw_reset().
+// Asks for a stream of about these capacities, 0 for the host's default. Returns its slot: rw_stream_at(). Each stream,
+// whatever becomes of it, must be given back with rw_close() or rw_reset().
 RW_API int32_t rw_stream_new(struct rw_guest *guest, uint32_t to_host_bytes, uint32_t to_guest_bytes);
 RW_API struct rw_stream *rw_stream_at(struct rw_guest *guest, uint32_t slot);
 
@@ -391,24 +395,26 @@ RW_API int32_t rw_file_stream(struct rw_stream *stream, uint32_t flags, uint32_t
                               const void *path, uint32_t path_bytes);
 RW_API int32_t rw_fs(struct rw_stream *stream);
 RW_API int32_t rw_open(struct rw_stream *stream, uint32_t protocol, const void *body, uint32_t body_bytes);
-// For who hands the bytes of others through: they write Open themselves, and read what the host answers. The stream is RUNNING,
-// and carries raw bytes from the first one on.
+// For who hands the bytes of others through: they write Open themselves, and read what the host answers. The stream is
+// RUNNING, and carries raw bytes from the first one on.
 RW_API int32_t rw_stream_raw(struct rw_stream *stream);
 
-// Gives `stream` to `listener`, a stream on which rw_listen() was opened (LSN-2). An Error on the listener with the request id
-// of rw_stream_request() says that it was not taken: rw_accept_failed() makes it FRESH again.
+// Gives `stream` to `listener`, a stream on which rw_listen() was opened (LSN-2). An Error on the listener with the
+// request id of rw_stream_request() says that it was not taken: rw_accept_failed() makes it FRESH again.
 RW_API int32_t rw_accept(struct rw_stream *listener, struct rw_stream *stream);
 RW_API int32_t rw_accept_failed(struct rw_stream *stream);
 
-// The host's first frame: RW_OK and Opened, or Incoming on a stream that was given to a listener; RW_REFUSED and Refused.
-// `answer` may be NULL. The payload is in `buffer`, or in the scratch; one that does not fit is dropped, with payload NULL.
+// The host's first frame: RW_OK and Opened, or Incoming on a stream that was given to a listener; RW_REFUSED and
+// Refused. `answer` may be NULL. The payload is in `buffer`, or in the scratch; one that does not fit is dropped, with
+// payload NULL.
 RW_API int32_t rw_opened(struct rw_stream *stream, struct rw_frame *answer, void *buffer, uint32_t buffer_bytes);
 
-// Raw bytes. Counts above 0, or RW_AGAIN, RW_END, RW_CLOSED, RW_RESET, ... rw_send() may be used as soon as Open is sent (STR-3).
+// Raw bytes. Counts above 0, or RW_AGAIN, RW_END, RW_CLOSED, RW_RESET, ... rw_send() may be used as soon as Open is
+// sent (STR-3).
 RW_API int32_t rw_send(struct rw_stream *stream, const void *bytes, uint32_t count);
 RW_API int32_t rw_recv(struct rw_stream *stream, void *bytes, uint32_t count);
-// Without a copy: how many bytes lie in one piece at *at; then say how many of these were used. The host may change what is
-// there at any time: look at it once, or copy first.
+// Without a copy: how many bytes lie in one piece at *at; then say how many of these were used. The host may change
+// what is there at any time: look at it once, or copy first.
 RW_API int32_t rw_send_span(struct rw_stream *stream, void **at);
 RW_API int32_t rw_send_commit(struct rw_stream *stream, uint32_t count);
 RW_API int32_t rw_recv_span(struct rw_stream *stream, void **at);
@@ -417,11 +423,11 @@ RW_API int32_t rw_recv_commit(struct rw_stream *stream, uint32_t count);
 RW_API int32_t rw_recv_check(struct rw_stream *stream);
 // For who has nothing to send: RW_CLOSED or RW_RESET where the host would not take it (RING-7), else RW_OK.
 RW_API int32_t rw_send_check(struct rw_stream *stream);
-// How many bytes that were sent the host has neither taken nor declined. The stream is pending once there are none: then RESET, which
-// may drop them (RING-8), drops nothing.
+// How many bytes that were sent the host has neither taken nor declined. The stream is pending once there are none:
+// then RESET, which may drop them (RING-8), drops nothing.
 RW_API int32_t rw_unsent(struct rw_stream *stream);
-// While this side could not take bytes anyway the host need not wake it: withdraws what rw_recv() armed. The next RW_AGAIN
-// arms it again.
+// While this side could not take bytes anyway the host need not wake it: withdraws what rw_recv() armed. The next
+// RW_AGAIN arms it again.
 RW_API int32_t rw_recv_pause(struct rw_stream *stream);
 
 // Frames, on streams whose protocol has them (section 7). Returns a request id above 0, or RW_AGAIN with nothing sent.
@@ -429,8 +435,8 @@ RW_API int32_t rw_request(struct rw_stream *stream, uint32_t type, const void *p
 // The same with a payload in two parts: the fields, then data that need not be copied together.
 RW_API int32_t rw_request_with(struct rw_stream *stream, uint32_t type, const void *fields, uint32_t fields_bytes,
                                const void *data, uint32_t data_bytes);
-// The next frame, whole, in `buffer` or, where that is NULL, in the scratch. Messages that nobody asked for and nobody knows are
-// skipped (FRM-7). RW_TOO_LONG leaves it where it is, with frame->bytes saying how much it needs.
+// The next frame, whole, in `buffer` or, where that is NULL, in the scratch. Messages that nobody asked for and nobody
+// knows are skipped (FRM-7). RW_TOO_LONG leaves it where it is, with frame->bytes saying how much it needs.
 RW_API int32_t rw_frame_next(struct rw_stream *stream, struct rw_frame *frame, void *buffer, uint32_t buffer_bytes);
 
 // Half-close: no byte follows (RING-6).
@@ -444,9 +450,9 @@ RW_API int32_t rw_reset(struct rw_stream *stream);
 
 // ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────────────
 //
-// Encoders write a payload to `to` and return its bytes, RW_TOO_LONG, or RW_INVALID for what the wire cannot carry. Decoders
-// take a whole payload and return RW_OK or RW_BAD_PAYLOAD: every byte accounted for, every bound checked (FRM-6). A text
-// points into the payload; it is UTF-8 without NUL, and nothing ends it.
+// Encoders write a payload to `to` and return its bytes, RW_TOO_LONG, or RW_INVALID for what the wire cannot carry.
+// Decoders take a whole payload and return RW_OK or RW_BAD_PAYLOAD: every byte accounted for, every bound checked
+// (FRM-6). A text points into the payload; it is UTF-8 without NUL, and nothing ends it.
 
 struct rw_text {
   const uint8_t *bytes;

@@ -1,13 +1,15 @@
 // Streams (PROTOCOL.md sections 10 to 15): from NewStream to the second closed word.
 //
-//   FREE -- rw_stream_new --> ASKED -- StreamInfo --> FRESH -- rw_open --> OPENING -- Opened --> RUNNING -- rw_close --> FREE
-//                               │ Error                 │ rw_accept         │ Refused             │
-//                               ▼                       ▼                   ▼                     │ (each state: rw_close)
-//                            REFUSED                 POSTED -- Incoming --> RUNNING            REFUSED
+//   FREE ─ rw_stream_new ─▶ ASKED ─ StreamInfo ─▶ FRESH ─ rw_open ─▶ OPENING ─ Opened ─▶ RUNNING
+//                             │ Error               │ rw_accept        │ Refused            ▲
+//                             ▼                     ▼                  ▼                    │
+//                          REFUSED               POSTED             REFUSED                 │
+//                                                   └────────────── Incoming ───────────────┘
+//   each of them ─ rw_close ─▶ FREE; ASKED over DOOMED, until StreamInfo has come
 //
-// Invariant: a slot is found by its id, from StreamInfo until it is free; each id is in one slot. Once both of this side's
-// closed words are stored its block is not touched again, whatever is called (STR-7). A stream whose serial is not the guest's
-// belongs to an epoch that is over; its memory is not touched either.
+// Invariant: a slot is found by its id, from StreamInfo until it is free; each id is in one slot. Once both of this
+// side's closed words are stored its block is not touched again, whatever is called (STR-7). A stream whose serial is
+// not the guest's belongs to an epoch that is over; its memory is not touched either.
 
 #include "internal.h"
 
@@ -38,7 +40,9 @@ void rwi_streams_lost(struct rw_guest *guest) {
   }
 }
 
-static uint32_t *bucket_of(struct rw_guest *guest, uint32_t id) { return &guest->streams[id & guest->hash_mask].bucket; }
+static uint32_t *bucket_of(struct rw_guest *guest, uint32_t id) {
+  return &guest->streams[id & guest->hash_mask].bucket;
+}
 
 // Hosts give ids out densely: a chain is one or two long. No host makes it longer than the number of slots.
 struct rw_stream *rwi_stream_by_id(struct rw_guest *guest, uint32_t id) {
@@ -121,8 +125,8 @@ static int32_t fresh(const struct rw_stream *stream) {
   return stream->state == RW_STREAM_FRESH ? RW_OK : RW_STATE;
 }
 
-static int32_t send(struct rw_stream *stream, uint32_t type, uint32_t *request, const void *fields, uint32_t fields_bytes,
-                    const void *data, uint32_t data_bytes) {
+static int32_t send(struct rw_stream *stream, uint32_t type, uint32_t *request, const void *fields,
+                    uint32_t fields_bytes, const void *data, uint32_t data_bytes) {
   struct rw_guest *guest = stream->guest;
   uint32_t id = rwi_request_id(&guest->next_stream_request);
   int32_t status =
@@ -156,7 +160,8 @@ static int32_t open_scratch(struct rw_stream *stream, uint32_t protocol, int32_t
   return encoded < 0 ? encoded : rw_open(stream, protocol, stream->guest->scratch, (uint32_t)encoded);
 }
 
-int32_t rw_connect(struct rw_stream *stream, const void *host, uint32_t host_bytes, uint32_t port, uint32_t timeout_ms) {
+int32_t rw_connect(struct rw_stream *stream, const void *host, uint32_t host_bytes, uint32_t port,
+                   uint32_t timeout_ms) {
   int32_t status = fresh(stream);
   if (status != RW_OK) return status;
   struct rw_guest *guest = stream->guest;
@@ -187,8 +192,8 @@ int32_t rw_file_stream(struct rw_stream *stream, uint32_t flags, uint32_t mode, 
   struct rw_guest *guest = stream->guest;
   uint32_t direction = flags & RW_FILE_WRITE ? 2 : 1;
   return open_scratch(stream, RW_FILE_STREAM,
-                      rw_encode_file_stream(guest->scratch, guest->scratch_bytes, direction, flags, mode, offset, length,
-                                            path, path_bytes));
+                      rw_encode_file_stream(guest->scratch, guest->scratch_bytes, direction, flags, mode, offset,
+                                            length, path, path_bytes));
 }
 
 int32_t rw_accept(struct rw_stream *listener, struct rw_stream *stream) {

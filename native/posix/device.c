@@ -68,5 +68,6 @@ int rw_posix_find_port(const char *name, char *path, size_t path_bytes) {
     closedir(folder);
   }
   // Where udev names them.
-  return found || (snprintf(path, path_bytes, "/dev/virtio-ports/%s", name) < (int)path_bytes && access(path, F_OK) == 0);
+  if (found) return 1;
+  return snprintf(path, path_bytes, "/dev/virtio-ports/%s", name) < (int)path_bytes && access(path, F_OK) == 0;
 }

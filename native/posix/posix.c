@@ -1,7 +1,8 @@
 // Region, bells and waiting for programs on Linux: see ringway-posix.h.
 //
-// The order of a wait is the protocol's (BELL-5): take what is pending; announce sleep, which looks again; poll; drain the bell;
-// take. A ring that comes between is a count in the eventfd or a byte in the channel, so poll() returns at once.
+// The order of a wait is the protocol's (BELL-5): take what is pending; announce sleep, which looks again; poll; drain
+// the bell; take. A ring that comes between is a count in the eventfd or a byte in the channel, so poll() returns at
+// once.
 
 #define _GNU_SOURCE
 #include "ringway-posix.h"
@@ -62,8 +63,8 @@ static void ring(void *context) {
   errno = saved;
 }
 
-// Empties the bell, to the last byte: there may be no second wake-up for an end behind it. A channel's end is the host's (ATT-9).
-// A host that writes without pause does not keep the guest here.
+// Empties the bell, to the last byte: there may be no second wake-up for an end behind it. A channel's end is the
+// host's (ATT-9). A host that writes without pause does not keep the guest here.
 static void drain(struct rw_posix *posix) {
   uint8_t bytes[256];
   posix->more = 0;
@@ -273,7 +274,8 @@ static int32_t hello(struct rw_posix *posix, int64_t deadline) {
 
   int32_t status = RW_OK;
   if (got == 0) status = RW_LOST;
-  else if (got != 4 * HELLO_WORDS || word(bytes, 0) != 0x474e4952u || word(bytes, 1) != 0x31594157u) status = RW_BAD_MAGIC;
+  else if (got != 4 * HELLO_WORDS) status = RW_BAD_MAGIC;
+  else if (word(bytes, 0) != 0x474e4952u || word(bytes, 1) != 0x31594157u) status = RW_BAD_MAGIC;
   else if (word(bytes, 2) != RW_VERSION_MAJOR) status = RW_BAD_VERSION;
   else if (word(bytes, 4) != 0) status = turned_away(posix, (int)word(bytes, 4));
   else if (count != HELLO_DESCRIPTORS || (message.msg_flags & MSG_CTRUNC)) status = RW_BAD_STATE;

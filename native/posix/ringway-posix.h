@@ -1,4 +1,5 @@
-// A small layer over ringway.h for programs on Linux: where the region and the bells come from, and waiting with poll(2).
+// A small layer over ringway.h for programs on Linux: where the region and the bells come from, and waiting with
+// poll(2).
 //
 //   rw_posix_attach_socket   a process: the monitor's Unix socket hands over a memfd and two eventfds (section 17)
 //   rw_posix_attach_file     a virtual machine: a file or device to map, and a byte channel as the bell (BELL-8)
@@ -46,10 +47,10 @@ struct rw_posix {
   uint8_t scratch[RW_FRAME_PAYLOAD_MAX];
 };
 
-// `streams`: the slots, which the caller keeps for as long as the guest lives. Both wait up to `timeout_ms` (-1: for ever) until
-// the guest is attached; what they opened is closed again where they fail.
-RW_API int32_t rw_posix_attach_socket(struct rw_posix *posix, const char *path, struct rw_stream *streams, uint32_t slots,
-                                      int timeout_ms);
+// `streams`: the slots, which the caller keeps for as long as the guest lives. Both wait up to `timeout_ms` (-1: for
+// ever) until the guest is attached; what they opened is closed again where they fail.
+RW_API int32_t rw_posix_attach_socket(struct rw_posix *posix, const char *path, struct rw_stream *streams,
+                                      uint32_t slots, int timeout_ms);
 // The channel is a character device (/dev/virtio-ports/...), or the path of a Unix stream socket.
 RW_API int32_t rw_posix_attach_file(struct rw_posix *posix, const char *region, const char *channel,
                                     struct rw_stream *streams, uint32_t slots, int timeout_ms);
@@ -57,9 +58,10 @@ RW_API int32_t rw_posix_attach_file(struct rw_posix *posix, const char *region, 
 // The same in steps, for a program that waits by itself:
 //
 //   rw_posix_open_*    the memory and the bell; nothing is asked of the host yet
-//   rw_posix_begin     asks to be attached, at first and after an epoch was lost; then rw_poll() until it is not RW_AGAIN.
-//                      RW_BAD_MAGIC: no monitor has been there yet; try again later
-//   rw_posix_heard     after posix->bell or posix->socket was readable: empties the bell; posix->gone where the host hung up
+//   rw_posix_begin     asks to be attached, at first and after an epoch was lost; then rw_poll() until it is not
+//                      RW_AGAIN. RW_BAD_MAGIC: no monitor has been there yet; try again later
+//   rw_posix_heard     after posix->bell or posix->socket was readable: empties the bell; posix->gone where the host
+//                      hung up
 //   rw_posix_ring      rings the host whatever it says, for a bell that may have been lost
 //   rw_posix_close     lets go of memory and descriptors
 RW_API int32_t rw_posix_open_socket(struct rw_posix *posix, const char *path, int timeout_ms);
@@ -69,13 +71,15 @@ RW_API void rw_posix_heard(struct rw_posix *posix);
 RW_API void rw_posix_ring(struct rw_posix *posix);
 RW_API void rw_posix_close(struct rw_posix *posix);
 
-// In a virtual machine: the path that maps the memory of its ivshmem device, and the virtio port of this name. 1 where there is one.
+// In a virtual machine: the path that maps the memory of its ivshmem device, and the virtio port of this name. 1 where
+// there is one.
 #define RW_POSIX_PORT_NAME "org.ringway.doorbell"
 RW_API int rw_posix_find_region(char *path, size_t path_bytes);
 RW_API int rw_posix_find_port(const char *name, char *path, size_t path_bytes);
 
-// Waits until streams are pending, one of the caller's `fds` is ready, or the time is over (-1: for ever). Returns how many slots
-// it wrote to posix->ready; 0 for the time, or for `fds` alone; below 0 what rw_poll() says, or RW_LOST when the host hung up.
+// Waits until streams are pending, one of the caller's `fds` is ready, or the time is over (-1: for ever). Returns how
+// many slots it wrote to posix->ready; 0 for the time, or for `fds` alone; below 0 what rw_poll() says, or RW_LOST when
+// the host hung up.
 RW_API int32_t rw_posix_wait(struct rw_posix *posix, struct pollfd *fds, uint32_t count, int timeout_ms);
 
 // Leaves, and lets go of memory and descriptors. What was ended before goes out.

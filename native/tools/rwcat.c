@@ -1,7 +1,8 @@
 // rwcat: netcat over Ringway. One stream of a guest, connected to stdin and stdout; a half-close goes through in both
 // directions, as with nc -N.
 //
-// Bytes go from read(2) into the ring and from the ring to write(2), with no copy of our own. Exit: 0 done, 1 failed, 2 usage.
+// Bytes go from read(2) into the ring and from the ring to write(2), with no copy of our own. Exit: 0 done, 1 failed, 2
+// usage.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -87,8 +88,8 @@ _Noreturn static void fail_refused(const char *what, const struct rw_frame *fram
 
 // ── Stdin and stdout ────────────────────────────────────────────────────────────────────────────────────────────────
 //
-// Neither may block: the other direction must go on. A pipe is opened anew, so that its other users keep their flags; a socket
-// has MSG_DONTWAIT; anything else is asked with poll(2) each time.
+// Neither may block: the other direction must go on. A pipe is opened anew, so that its other users keep their flags; a
+// socket has MSG_DONTWAIT; anything else is asked with poll(2) each time.
 
 enum kind { PLAIN, PIPE, SOCKET, REGULAR };
 
@@ -248,7 +249,8 @@ static void pause_for(const char *what) {
 static void open_stream(const char *what, uint32_t protocol, const uint8_t *body, int32_t body_bytes,
                         struct rw_frame *answer) {
   int32_t status = body_bytes;
-  if (status >= 0) status = talk_open(&talk, protocol == RW_TCP_LISTEN ? RW_RING_BYTES_MIN : RING_BYTES, protocol, body, (uint32_t)body_bytes);
+  uint32_t ring_bytes = protocol == RW_TCP_LISTEN ? RW_RING_BYTES_MIN : RING_BYTES;
+  if (status >= 0) status = talk_open(&talk, ring_bytes, protocol, body, (uint32_t)body_bytes);
   if (status == RW_REFUSED) fail_refused(what, NULL);
   if (status == RW_OK)
     while ((status = talk_opened(&talk, answer)) == RW_AGAIN) pause_for(what);
@@ -389,8 +391,9 @@ static void parse(int argc, char **argv) {
     else if (is(argument, NULL, "--get")) value = &options.get;
     else if (is(argument, NULL, "--put")) value = &options.put;
     else {
-      int taken = talk_option(&options.talk, argument, argv[i + 1]);
-      if (taken < 0) say_wrong_usage(argv[i + 1] ? "not a number" : "missing value", argv[i + 1] ? argv[i + 1] : argument);
+      const char *next = argv[i + 1];
+      int taken = talk_option(&options.talk, argument, next);
+      if (taken < 0) say_wrong_usage(next ? "not a number" : "missing value", next ? next : argument);
       if (taken > 0) i++;
       else if (argument[0] == '-' && argument[1] != 0) say_wrong_usage("unknown option", argument);
       else if (count < 3) rest[count++] = argument;

@@ -3,8 +3,8 @@
 //   get, put                    file-stream: raw bytes (section 14)
 //   ls, stat, mkdir, mv, rm     fs: requests and their replies (section 15), in rwfs-tree.c
 //
-// A file is written where it is to be, not beside it and renamed: the host's quota and its permissions then mean what they say.
-// What get has written of a file that it could not finish is removed again. Exit: 0 done, 1 failed, 2 usage.
+// A file is written where it is to be, not beside it and renamed: the host's quota and its permissions then mean what
+// they say. What get has written of a file that it could not finish is removed again. Exit: 0 done, 1 failed, 2 usage.
 
 #define _GNU_SOURCE
 #include <errno.h>

@@ -51,8 +51,8 @@ void say_inet(const struct rw_inet *inet) {
   say_number(inet->port);
 }
 
-// The words of glibc, which are also the monitor's, where another libc has its own: only so can be told what a reason says
-// already.
+// The words of glibc, which are also the monitor's, where another libc has its own: only so can be told what a reason
+// says already.
 static const char *words_of(uint32_t error) {
   static const struct {
     uint32_t error;
@@ -168,7 +168,8 @@ void say_never_wait(void) {
   never_wait = 1;
   struct stat to;
   if (fstat(STDERR_FILENO, &to) < 0 || S_ISREG(to.st_mode)) return;
-  // A description of our own: the flags of stderr's are everybody's who shares it. A socket cannot be opened, and needs none.
+  // A description of our own: the flags of stderr's are everybody's who shares it. A socket cannot be opened, and needs
+  // none.
   own_fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 

@@ -10,8 +10,8 @@
 // The program's name, which begins each line.
 extern const char *say_program;
 
-// For a program that serves others: from now on a stderr that takes nothing stops nobody. Lines are lost then, and the next one that
-// is taken comes behind one that says how many. (Of a file, only the disk can make a line wait.)
+// For a program that serves others: from now on a stderr that takes nothing stops nobody. Lines are lost then, and the
+// next one that is taken comes behind one that says how many. (Of a file, only the disk can make a line wait.)
 void say_never_wait(void);
 
 void say_begin(void);

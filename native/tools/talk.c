@@ -63,7 +63,8 @@ int32_t talk_attach(const struct talk_options *options) {
   if (!path && !options->region && !options->service) path = getenv("RINGWAY_SOCKET");
   if (path && *path == 0 && !options->socket) path = NULL; // of the environment: as good as none
   if (options->region) {
-    status = rw_posix_attach_file(&posix, options->region, options->channel, streams, STREAMS, (int)options->timeout_ms);
+    status = rw_posix_attach_file(&posix, options->region, options->channel, streams, STREAMS,
+                                  (int)options->timeout_ms);
   } else if (path) {
     status = rw_posix_attach_socket(&posix, path, streams, STREAMS, (int)options->timeout_ms);
   } else if (options->service || is_socket(TALK_SERVICE)) {
@@ -141,8 +142,8 @@ static int32_t flush(struct talk *talk) {
   return RW_OK;
 }
 
-// What has come, behind what is there already. A descriptor in the train of a byte is the agent's way to say RESET; the kernel gives
-// the bytes before it in the same piece, and nothing behind it.
+// What has come, behind what is there already. A descriptor in the train of a byte is the agent's way to say RESET; the
+// kernel gives the bytes before it in the same piece, and nothing behind it.
 static int32_t fill(struct talk *talk) {
   if (talk->over != RW_OK) return talk->over;
   uint32_t end = talk->in_at + talk->in_bytes; // never at the end of the buffer: see next_frame()
@@ -157,8 +158,8 @@ static int32_t fill(struct talk *talk) {
   do got = recvmsg(talk->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
   if (got < 0 && errno == EAGAIN) return RW_AGAIN;
-  if (got > 0 && (message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC))) { // the descriptor ends with this program
-    talk->over = RW_RESET;
+  if (got > 0 && (message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC))) {
+    talk->over = RW_RESET; // the descriptor ends with this program
     if (--got == 0) return talk->over;
   }
   if (got <= 0) return talk->over = got == 0 && agent_is_there() ? RW_END : RW_RESET;

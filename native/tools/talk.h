@@ -1,7 +1,8 @@
-// One stream for a program that does one thing: through the agent's service socket where there is one, or as a guest of its own.
+// One stream for a program that does one thing: through the agent's service socket where there is one, or as a guest of
+// its own.
 //
-// Either way the calls are those of ringway.h, with the same results: RW_AGAIN means talk_wait(). Through the agent, a buffer of
-// this side stands for each ring; the bytes are the same ones (docs/agent.md).
+// Either way the calls are those of ringway.h, with the same results: RW_AGAIN means talk_wait(). Through the agent, a
+// buffer of this side stands for each ring; the bytes are the same ones (docs/agent.md).
 
 #ifndef RINGWAY_TALK_H
 #define RINGWAY_TALK_H
@@ -53,7 +54,8 @@ int32_t talk_open(struct talk *talk, uint32_t ring_bytes, uint32_t protocol, con
 // The host's answer, which also lies in `answer`: RW_OK, RW_REFUSED, RW_AGAIN, ...
 int32_t talk_opened(struct talk *talk, struct rw_frame *answer);
 
-// Of one that is opened as a listener: waits for a connection, and becomes that. talk_accepted() is asked like talk_opened().
+// Of one that is opened as a listener: waits for a connection, and becomes that. talk_accepted() is asked like
+// talk_opened().
 int32_t talk_accept(struct talk *talk, uint32_t ring_bytes);
 int32_t talk_accepted(struct talk *talk, struct rw_frame *answer);
 

@@ -1,0 +1,89 @@
+// Every limit of the agent, with its reason or its arithmetic. A number that bounds something stands here and nowhere
+// else; numbers of a wire format stand beside the code that reads it. Units are the last word of a name.
+
+#ifndef RINGWAY_AGENT_LIMITS_H
+#define RINGWAY_AGENT_LIMITS_H
+
+#include "ringway.h"
+
+// ── How many ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+enum {
+  ROUTES_MAX = 64,         // --forward and --publish, each
+  LISTENERS_MAX = ROUTES_MAX + 3, // and SOCKS, HTTP, the service socket
+  STREAMS_DEFAULT = 4096,  // connections at once
+  STREAMS_SPARE = 64,      // for the listeners of programs, one for each `rwcat -l`
+  STREAMS_MAX = RW_MAX_STREAM_ID - ROUTES_MAX - STREAMS_SPARE, // what is left of the ids beside all listeners
+  WAITERS = 1024,          // slots beside those of the streams: for who greets, waits in line, or hangs up
+  WAITERS_MIN = 8,         // of few descriptors
+  DESCRIPTORS = 160,       // that are no connection's: LISTENERS_MAX, the link, /proc, and then some
+  SHARE = 4,               // programs, and published ports, have a quarter of the places each for themselves
+  POSTED_MAX = 32,         // accepts that one published port has posted
+  BACKLOG = 4096,          // of every listener: the kernel's own limit where that is less
+};
+
+// ── How much in one turn, so that others get theirs ─────────────────────────────────────────────────────────────────
+
+enum {
+  EVENTS = 256,            // of epoll, each round
+  SLOTS_AT_ONCE = 256,     // pending streams, each round
+  ACCEPTS_AT_ONCE = 64,    // of one listener, each round
+  FRAMES_AT_ONCE = 64,     // of one listener's stream
+  DRAINS_AT_ONCE = 16,     // reads of what is for nobody: of PEEK_BYTES each
+  TURN_BYTES = 256 * 1024, // each way: the largest ring of a connection once
+};
+
+// ── Bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+enum {
+  PEEK_BYTES = 16 * 1024,     // what a program may say before the host answers: the head of an HTTP request
+  OWN_BYTES = 24,             // of a connection, that its front uses as it likes
+  RINGS_LARGE_BYTES = 256 * 1024, // while the streams that are there take a quarter of the region: see streams.c
+  RINGS_MEDIUM_BYTES = 64 * 1024, // half
+  RINGS_SMALL_BYTES = 16 * 1024,  // five eighths
+  PUBLISHED_RING_BYTES_MAX = RINGS_MEDIUM_BYTES, // posted ahead, used or not
+  CHUNK_LINE_BYTES_MAX = 4096,       // a chunk's size and extensions
+  TRAILERS_BYTES_MAX = PEEK_BYTES,   // as for a head
+  REASON_BYTES_MAX = 256, // of a sentence in a reason phrase or a header: programs have short lines for them
+};
+
+// ── Time ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+enum {
+  TICK_MS = 8,             // time limits are rounded up to it: so often the table is looked through
+  ROUND_MS_MAX = 60000,    // the longest sleep
+
+  // A connection's.
+  EARLY_MS = 1000,         // so long everybody may take for a greeting, however many come
+  PARTING_MS = 2000,       // for a program to read its last words and hang up
+  LEAVING_MS_MIN = 5,      // between two looks whether the program's kernel has all; doubled
+  LEAVING_MS_MAX = 500,
+  STANDSTILL_MS = 1000,    // a host that takes nothing for so long gets RESET at once
+  LOOK_MS_MIN = 16,        // between two looks whether a program has closed its socket; doubled
+  LOOK_MS_MAX = 8192,
+  CONNECT_MS = 30000,      // to a port of the guest
+  ACCEPT_AGAIN_MS = 100,   // after EMFILE and the like
+
+  // The host's.
+  RAISE_MS = 1000,         // between two tries whether the host gives more streams
+  SPARE_MS = 4000,         // and so much more where nobody waits for one
+  RETRY_MS_MIN = 100,      // between two tries to listen on the host; doubled
+  RETRY_MS_MAX = 5000,
+  PROBE_MS = 250,          // no accept is posted: soon
+  BACKOFF_MS_MIN = 10,     // between two tries to attach; doubled
+  BACKOFF_MS_MAX = 1000,
+  STEADY_MS = 1000,        // up for so long: the next loss is a new one
+  BELL_MS = 1000,          // between two looks: a serial line may lose a bell, and does not hang up
+  HELLO_MS = 1000,         // for the attach socket's hello
+  DEVICE_MS = 60000,       // a driver may be loaded late, but not so late
+
+  // The log's.
+  QUIET_MS_MIN = 1000,     // a shortage lasts so long for the log, at least
+  QUIET_MS_MAX = 60000,    // and where the same goes on and on
+  REFUSALS_MS = 1000,      // in so long there are REFUSALS_MAX lines, and LINKS_MAX links of /proc are read:
+  REFUSALS_MAX = 8,
+  LINKS_MAX = 4096,        // 2 us each, so about 10 ms of search
+  PROCESSES_MAX = 2048,    // the youngest
+};
+
+#endif

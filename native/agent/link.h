@@ -1,0 +1,16 @@
+// The link to the host, which comes and goes: see link.c.
+
+#ifndef RINGWAY_AGENT_LINK_H
+#define RINGWAY_AGENT_LINK_H
+
+#include <stdint.h>
+
+void link_init(void);
+int64_t link_tick(int64_t now); // tries what is due; when to call again, or -1
+void link_heard(void);          // a descriptor of the link is ready
+void link_take(void);           // what is pending goes to the run queue
+void link_settle(void);         // after each turn: was the epoch found to be over (host.h)?
+int link_sleep(void);           // 1: nothing is pending, and the host knows that it must ring
+void link_leave(void);
+
+#endif
