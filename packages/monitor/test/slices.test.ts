@@ -6,9 +6,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import { Dropping } from "../src/guests/dropping.ts";
 import type { Stream } from "../src/guests/stream.ts";
 import { Counters } from "../src/observe/counters.ts";
-import { type BellSource, Reactor, TaskQueue } from "../src/reactor/reactor.ts";
+import { Reactor, type Tenant } from "../src/reactor/reactor.ts";
+import { TaskQueue } from "../src/reactor/tasks.ts";
 
-class FakeGuest implements BellSource {
+class FakeGuest implements Tenant {
   readonly bells = { pending: () => false, prepareSleep: () => true, awake: () => {} } as never;
   readonly parked = false;
   readonly ready: TaskQueue = new TaskQueue();
@@ -29,11 +30,11 @@ describe("time", () => {
 
   test("since the last mark is the guest's that work was done for, and counted once; waiting is nobody's", async () => {
     const [one, other] = [new FakeGuest(), new FakeGuest()];
-    reactor.addGuest(one);
+    reactor.add(one);
     reactor.charge(one);
     // A guest that is alone pays nothing: no clock is read for it.
     expect(one.spentMs).toBe(0);
-    reactor.addGuest(other);
+    reactor.add(other);
     // A machine that is busy takes tens of milliseconds between two lines; not a second.
     await delay(1000);
     reactor.charge(one);

@@ -1,101 +1,160 @@
-// One stream of one guest: its pipe, and the relay that serves it. The stream knows the life of the pipe (STR-7), the
-// relay what the bytes mean.
+// One stream of one guest: its pipe, and the relay that serves it. The stream knows the life of the pipe (PROTOCOL.md
+// section 10), the relay what the bytes mean.
 //
-//   opening relay -> (Open) -> the protocol's relay -> done -> closing: waits for the guest's closed words -> released
+//   FRESH ── Open ──▶ OPENING ── Opened ──▶ RUNNING ── both ways over ──▶ CLOSING ── the guest closed it too ──▶ OVER
+//     │                  └─ Refused, reset ───────────────────────────────▶ ▲
+//     ├── Accept ──▶ POSTED ── Incoming ──▶ RUNNING                          │
+//     └── closed, violation ─────────────────────────────────────────────────┘
+//   any ── the guest is gone, or began anew ──▶ OVER
+//
+// Invariant: a pipe is touched only while its stream is not OVER and of the guest's present epoch; after that its block is
+// another stream's, or nobody's.
 
 import {
   Closed,
   FrameReader,
   FrameWriter,
   type HostPipe,
+  Incoming,
   type Message,
   Opened,
   ProtocolError,
   type Refusal,
   Refused,
 } from "@ringway/control";
-import type { Task } from "../reactor/reactor.ts";
-import type { Attachment } from "./attachment.ts";
+import { Counter, type Counters } from "../observe/counters.ts";
+import type { Task } from "../reactor/tasks.ts";
+import type { Life } from "./life.ts";
+import type { Relay, RelayGuest } from "./relay.ts";
+import type { Reports } from "./reports.ts";
+import type { ThreadShare } from "./share.ts";
 
-/** What serves a stream: an explicit state machine. */
-export interface Relay {
-  /** The guest has sent nothing on the stream yet: a listener may have it (LSN-2). */
-  readonly fresh?: true;
-  /** Bytes are under way: a monitor that stops waits for it, within its limit. */
-  readonly transfers?: true;
-  /** The monitor is stopping: take nothing new. */
-  drain?(): void;
-  /** Goes on until it must wait or its budget is used. True: the budget is used; step again. */
-  step(): boolean;
-  /**
-   * The stream ends now, whatever state it is in: close sockets and files, touch the rings no more. Called exactly once,
-   * also after the relay itself has asked for the end.
-   */
-  dispose(): void;
+export const StreamState = { FRESH: 0, POSTED: 1, OPENING: 2, RUNNING: 3, CLOSING: 4, OVER: 5 } as const;
+export type StreamState = (typeof StreamState)[keyof typeof StreamState];
+
+const { FRESH, POSTED, OPENING, RUNNING, CLOSING, OVER } = StreamState;
+
+/** Which way bytes go. */
+export const Direction = { TO_HOST: 0, TO_GUEST: 1 } as const;
+export type Direction = (typeof Direction)[keyof typeof Direction];
+
+/** Where a stream stands among its guest's others. */
+export interface StreamTable {
+  /** Counts what was given up as a whole: a stream of an earlier one is void at once, before its relay has let go. */
+  readonly epoch: number;
+  /** The stream with this id and generation, if it is open. */
+  find(id: number, generation: number): Stream | undefined;
+  /** Its pipe is through: its slot and its pages are free. */
+  release(stream: Stream): void;
+}
+
+/** Its guest, as a stream sees it. */
+export interface StreamOwner extends RelayGuest {
+  readonly life: Life;
+  readonly share: ThreadShare;
+  readonly reports: Reports;
+  readonly streams: StreamTable;
+  readonly counters: Counters;
+  /** It must wait for the main thread: nothing of it is stepped, and everything once it may go on. */
+  readonly held: boolean;
+  /** Marks a stream for the guest, which is rung before this thread waits. */
+  signal(id: number): void;
+  /** Rings for what was marked, now. */
+  flushBell(): void;
+  /** So many more, or fewer, have addresses inside the region. */
+  pinned(change: number): void;
+  /** It broke a clause on a stream. */
+  violated(error: ProtocolError, stream: number): void;
+  /** Something went wrong while it was served. */
+  fail(error: unknown): void;
+  /** A relay has let go of its stream. */
+  streamEnded(stream: Stream): void;
 }
 
 export class Stream implements Task {
-  readonly guest: Attachment;
+  readonly #owner: StreamOwner;
   readonly pipe: HostPipe;
   queued = false;
+  #state: StreamState = FRESH;
   #relay: Relay | undefined;
-  /** Of the guest's epochs. A stream of one before is void: whatever is done to it, its pipe is not touched. */
+  /** Of the guest's epochs. */
   readonly #epoch: number;
-  /** The pipe's block is another stream's by now, or nobody's, or its words are garbage: it must not be looked at. */
-  #over = false;
   #violated = false;
-  /** An Open waits for its answer. */
-  #opening = false;
   /** A disk worker has an address inside the pipe: its pages must not be given to another stream. */
   #pinned = false;
 
-  constructor(guest: Attachment, pipe: HostPipe) {
-    this.guest = guest;
+  /** become() is called next. */
+  constructor(owner: StreamOwner, pipe: HostPipe) {
+    this.#owner = owner;
     this.pipe = pipe;
-    this.#epoch = guest.epoch;
+    this.#epoch = owner.streams.epoch;
   }
 
-  get #released(): boolean {
-    return this.#over || this.#epoch !== this.guest.epoch;
+  get guest(): RelayGuest {
+    return this.#owner;
   }
 
   get id(): number {
     return this.pipe.id;
   }
 
+  get state(): StreamState {
+    return this.#state;
+  }
+
   get relay(): Relay | undefined {
     return this.#relay;
   }
 
-  /** Hands the stream to another relay, without ending the one before: that one has let go by itself. */
-  become(relay: Relay): void {
-    this.#relay = relay;
+  /** Another of the same guest, if it is open. */
+  find(id: number, generation: number): Stream | undefined {
+    return this.#owner.streams.find(id, generation);
   }
+
+  get #released(): boolean {
+    return this.#state === OVER || this.#epoch !== this.#owner.streams.epoch;
+  }
+
+  /** The one place where its state changes. */
+  #enter(next: StreamState): void {
+    if (next === this.#state) return;
+    // An Open that waited for its answer has it, or nobody waits any more.
+    if (this.#state === OPENING) this.#owner.budget.giveRequest();
+    this.#state = next;
+  }
+
+  // ── Turns ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Look at the stream: its rings, its relay. Queues itself again when the relay's budget is used. */
   run(): void {
-    const { guest, pipe } = this;
-    if (this.#released || guest.held) return;
-    if (!guest.mayRun) {
-      guest.ready.put(this);
+    const owner = this.#owner;
+    const { pipe } = this;
+    if (this.#released || owner.held) return;
+    if (!owner.share.mayRun) {
+      this.later();
       return;
     }
     const before = this.#relay;
     const moved = pipe.toHost.position + pipe.toGuest.position;
     try {
       if (before === undefined) this.#releaseWhenThrough();
-      else if (before.step() && this.#relay !== undefined) guest.ready.put(this);
+      else if (before.step() && this.#relay !== undefined) this.later();
     } catch (error) {
       this.failed(error);
     }
     const useful =
       pipe.toHost.position + pipe.toGuest.position !== moved || this.#relay !== before || this.#released;
-    guest.worked(useful);
+    owner.share.worked(useful);
   }
 
-  /** Work on this stream that an event, a timer or an answer calls for: now, or in the guest's turn (Attachment.perform). */
+  /** run(), in the guest's turn. */
+  later(): void {
+    this.#owner.share.ready.put(this);
+  }
+
+  /** Work on this stream that an event, a timer or an answer calls for: now, or in the guest's turn. */
   perform(work: () => void): void {
-    this.guest.perform(() => this.guard(work));
+    this.#owner.share.perform(() => this.guard(work));
   }
 
   /** Runs what touches the rings outside of run(): a violation found there is this stream's. */
@@ -107,8 +166,27 @@ export class Stream implements Task {
     }
   }
 
-  /** Wakes the guest for this stream. */
-  readonly signal = (): void => this.guest.signal(this.pipe.id);
+  /** Wakes the guest for this stream, before this thread waits. */
+  readonly signal = (): void => this.#owner.signal(this.pipe.id);
+
+  /** The same, now: the guest gets to work while this thread goes on. */
+  signalNow(): void {
+    this.signal();
+    this.#owner.flushBell();
+  }
+
+  /**
+   * `bytes` go on their way from `offset` in the region, where they still are or are by now; past the ring's end, they go
+   * on at its beginning. The one hook for whoever counts bytes, or looks at them.
+   */
+  moved(direction: Direction, _offset: number, bytes: number): void {
+    this.#owner.counters.add(
+      direction === Direction.TO_HOST ? Counter.bytesToHost : Counter.bytesToGuest,
+      bytes,
+    );
+  }
+
+  // ── Frames ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   frames(): FrameReader {
     return new FrameReader(this.pipe.toHost);
@@ -123,29 +201,43 @@ export class Stream implements Task {
     return this.writer().send(kind, requestId, value, this.signal);
   }
 
-  /** The guest's Open was taken and will be answered. False: it has too many requests under way. */
-  beginOpen(): boolean {
-    this.#opening = this.guest.beginRequest();
-    return this.#opening;
+  // ── Life ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Hands the stream to another relay, without ending the one before: that one has let go by itself. */
+  become(relay: Relay): void {
+    this.#relay = relay;
   }
 
-  #answered(): void {
-    if (!this.#opening) return;
-    this.#opening = false;
-    this.guest.endRequest();
+  /** The guest's Open was taken and will be answered. False: it has too many requests under way. */
+  beginOpen(): boolean {
+    if (!this.#owner.budget.takeRequest()) return false;
+    this.#enter(OPENING);
+    return true;
   }
 
   opened(requestId: number, body: Uint8Array): void {
-    this.#answered();
+    this.#enter(RUNNING);
     // Opened is its body and nothing else.
     this.writer().write(Opened.type, requestId, body, this.signal);
   }
 
-  /** Refused, and the end of the stream (STR-2). A denial is in the audit log, whether or not somebody is there to be told. */
+  /** Refused, and the end of the stream (STR-2). A denial is in the audit log, also where nobody is there to be told. */
   refuse(requestId: number, refusal: Refusal): void {
-    const answer = this.guest.answer(refusal);
+    const answer = this.#owner.reports.answer(refusal);
     if (!this.#released) this.send(Refused, requestId, answer);
     this.end();
+  }
+
+  /** A listener has it, in the hands of `relay`, until a connection comes (LSN-2). */
+  posted(relay: Relay): void {
+    this.#enter(POSTED);
+    this.become(relay);
+  }
+
+  /** A connection has come for it. */
+  incoming(requestId: number, endpoints: Incoming): void {
+    this.#enter(RUNNING);
+    this.guard(() => void this.send(Incoming, requestId, endpoints));
   }
 
   /** The relay is through, in order: no more bytes either way. */
@@ -171,46 +263,45 @@ export class Stream implements Task {
   /** The guest broke a clause on this stream (STR-8), or serving it failed for a reason that is ours. */
   failed(error: unknown): void {
     if (!(error instanceof ProtocolError)) {
-      this.guest.fail(error);
+      this.#owner.fail(error);
       return;
     }
     // One line for a stream, however often the same word is looked at.
-    if (!this.#violated) this.guest.reportViolation(error, this.id);
+    if (!this.#violated) this.#owner.violated(error, this.id);
     this.#violated = true;
     // Closed already, and yet not to be seen through: the pipe goes with the guest.
-    if (this.#relay === undefined) this.#over = true;
-    else if (!this.guest.gone) this.reset();
+    if (this.#relay === undefined) this.#enter(OVER);
+    else if (!this.#owner.life.over) this.reset();
   }
 
   /** Keeps the pipe's pages from being given out again, whatever becomes of the stream, until unpin(). */
   pin(): void {
     this.#pinned = true;
-    this.guest.pinned(1);
+    this.#owner.pinned(1);
   }
 
   unpin(): void {
     this.#pinned = false;
-    this.guest.pinned(-1);
-    if (this.#relay === undefined && !this.guest.departed) this.run();
+    this.#owner.pinned(-1);
+    if (this.#relay === undefined && !this.#owner.departed) this.run();
   }
 
   /** The guest is gone: the relay lets go, the pipe is void. */
   abandon(): void {
     const relay = this.#relay;
     this.#relay = undefined;
-    this.#over = true;
-    this.#answered();
+    this.#enter(OVER);
     relay?.dispose();
   }
 
   #close(): void {
-    this.#answered();
+    this.#enter(CLOSING);
     this.pipe.toHost.close();
     const relay = this.#relay;
     this.#relay = undefined;
     relay?.dispose();
     this.signal();
-    this.guest.streamEnded(this);
+    this.#owner.streamEnded(this);
     try {
       this.#releaseWhenThrough();
     } catch (error) {
@@ -221,8 +312,8 @@ export class Stream implements Task {
   #releaseWhenThrough(): void {
     // Its guest may have gone with it, and the memory with the guest.
     if (this.#released || this.#pinned || !this.pipe.through()) return;
-    this.#over = true;
-    this.guest.release(this);
+    this.#enter(OVER);
+    this.#owner.streams.release(this);
   }
 }
 

@@ -1,20 +1,22 @@
 // The event loop of the relays, on a thread of its own. One turn:
 //
-//   take pending streams of every guest -> step them -> step the ready queues -> timers -> epoll -> step again
+//   scan every tenant's bells -> step the ready queues -> timers -> epoll -> hand out its events
 //
 // Events come before deadlines: a timer fires only when all events that were there after it was due have been handed out. Else a
 // process that was stopped for a while would find a time limit over, and not what has happened within it.
 //
-// Where guests share it, each has a slice of every turn (accounts/quotas.ts): what does not fit goes to its own ready queue. Time is charged
-// by marks: whatever works for a guest ends with charge(), and all since the mark before, or since epoll, was that guest's.
+// It knows tasks and descriptors, and who shares it. Each tenant has a slice of every turn (accounts/quotas.ts): what does
+// not fit goes to its own ready queue. Time is charged by marks: whatever works for a tenant ends with charge(), and all
+// since the mark before, or since epoll, was that tenant's.
 //
-// It never blocks but in epoll, and there only after it has announced its sleep to every guest and looked once more
+// It never blocks but in epoll, and there only after it has announced its sleep to every tenant and looked once more
 // (PROTOCOL.md BELL-5). Nothing here is asynchronous in JavaScript's sense: this thread's Node loop does not turn.
 
 import type { BellReceiver } from "@ringway/control";
 import { Epoll, yieldProcessor } from "@ringway/linux";
 import { Counter, type Counters } from "../observe/counters.ts";
 import { Polling } from "./polling.ts";
+import type { TaskQueue } from "./tasks.ts";
 import { type Timer, Timers } from "./timers.ts";
 
 /** Whatever has a descriptor in epoll. */
@@ -22,18 +24,12 @@ export interface EventSource {
   onEvents(events: number): void;
 }
 
-/** Whatever can use up its budget and queue itself again. */
-export interface Task {
-  queued: boolean;
-  run(): void;
-}
-
-/** A guest, as the loop sees it. */
-export interface BellSource {
+/** Whoever has a share of the thread: bells, a queue of tasks, and a slice of each turn. */
+export interface Tenant {
   readonly bells: BellReceiver;
-  /** It has used up its bells for now, or is gone: its bells are not looked at, and it is not told that this thread sleeps. */
+  /** Its bells are not looked at, and it is not told that this thread sleeps: it has used them up for now, or is gone. */
   readonly parked: boolean;
-  /** Tasks that go on in a later turn. Each guest has its own: what one has too many of delays no other. */
+  /** Tasks that go on in a later turn. Each tenant has its own: what one has too many of delays no other. */
   readonly ready: TaskQueue;
   /** Has it time left in this turn? */
   readonly mayRun: boolean;
@@ -41,43 +37,9 @@ export interface BellSource {
   spend(ms: number): void;
   /** Takes what is pending and steps it. */
   scan(): void;
-  /** Rings for what was marked since the last time, where the guest sleeps. */
+  /** Rings for what was marked since the last time, where the other side sleeps. */
   flushBell(): void;
 }
-
-/** Tasks in the order in which they were put. */
-export class TaskQueue {
-  #tasks: Task[] = [];
-  #first = 0;
-
-  get length(): number {
-    return this.#tasks.length - this.#first;
-  }
-
-  /** Once, however often it is asked. */
-  put(task: Task): void {
-    if (task.queued) return;
-    task.queued = true;
-    this.#tasks.push(task);
-  }
-
-  runFirst(): void {
-    const task = this.#tasks[this.#first++];
-    if (task === undefined) return;
-    if (this.#first === this.#tasks.length) {
-      this.#tasks.length = 0;
-      this.#first = 0;
-    } else if (this.#first >= TASKS_DONE_KEPT) {
-      this.#tasks.splice(0, this.#first);
-      this.#first = 0;
-    }
-    task.queued = false;
-    task.run();
-  }
-}
-
-/** Tasks that were run and still stand in the queue's array. */
-const TASKS_DONE_KEPT = 4096;
 
 /**
  * Batches of events that are full, one after the other, before deadlines count all the same: epoll hands events out in the order in which
@@ -93,9 +55,9 @@ export class Reactor {
   #sources: (EventSource | undefined)[] = [];
   #tags: number[] = [];
   #freeSlots: number[] = [];
-  #guests: BellSource[] = [];
+  #tenants: Tenant[] = [];
   #turn = 0;
-  #bellsDue: BellSource[] = [];
+  #bellsDue: Tenant[] = [];
   #running = true;
   /** Until this moment, time was charged, or nobody's. */
   #markMs: number = performance.now();
@@ -116,16 +78,16 @@ export class Reactor {
     return this.#turn;
   }
 
-  /** Do several guests share this thread? Then each has its slice of a turn. */
+  /** Do several share this thread? Then each has its slice of a turn. */
   get shared(): boolean {
-    return this.#guests.length > 1;
+    return this.#tenants.length > 1;
   }
 
-  /** All time since the last mark was spent for `guest`. */
-  charge(guest: BellSource): void {
+  /** All time since the last mark was spent for `tenant`. */
+  charge(tenant: Tenant): void {
     if (!this.shared) return;
     const nowMs = performance.now();
-    guest.spend(nowMs - this.#markMs);
+    tenant.spend(nowMs - this.#markMs);
     this.#markMs = nowMs;
   }
 
@@ -178,21 +140,21 @@ export class Reactor {
     this.unwatch(slot);
   }
 
-  addGuest(guest: BellSource): void {
-    this.#guests.push(guest);
+  add(tenant: Tenant): void {
+    this.#tenants.push(tenant);
     this.#markMs = performance.now();
   }
 
-  removeGuest(guest: BellSource): void {
-    this.#guests = this.#guests.filter((other) => other !== guest);
+  remove(tenant: Tenant): void {
+    this.#tenants = this.#tenants.filter((other) => other !== tenant);
   }
 
   /**
-   * `guest` has streams marked: it is rung when those that are ready now have been stepped, or by its own flushBell()
-   * before that. One ring for many streams, and the guest finds them all.
+   * `tenant` has bells to ring: it is rung when those that are ready now have been stepped, or by its own flushBell()
+   * before that. One ring for many streams, and the other side finds them all.
    */
-  bellDue(guest: BellSource): void {
-    this.#bellsDue.push(guest);
+  bellDue(tenant: Tenant): void {
+    this.#bellsDue.push(tenant);
   }
 
   after(delayMs: number, callback: () => void): Timer {
@@ -213,7 +175,7 @@ export class Reactor {
     this.#running = true;
     while (this.#running) {
       this.#turn++;
-      this.#scanGuests();
+      this.#scanTenants();
       this.#runReady();
       this.#timers.run(this.#lookedMs);
       this.#flushBells();
@@ -227,32 +189,32 @@ export class Reactor {
     if (this.#bellsDue.length === 0) return;
     const due = this.#bellsDue;
     this.#bellsDue = [];
-    for (const guest of due) guest.flushBell();
+    for (const tenant of due) tenant.flushBell();
   }
 
-  #scanGuests(): void {
-    for (const guest of this.#guests) if (!guest.parked && guest.bells.pending()) guest.scan();
+  #scanTenants(): void {
+    for (const tenant of this.#tenants) if (!tenant.parked && tenant.bells.pending()) tenant.scan();
   }
 
   #anyPending(): boolean {
-    for (const guest of this.#guests) if (!guest.parked && guest.bells.pending()) return true;
+    for (const tenant of this.#tenants) if (!tenant.parked && tenant.bells.pending()) return true;
     return false;
   }
 
   #anyWork(): boolean {
-    for (const { ready } of this.#guests) if (ready.length > 0) return true;
+    for (const { ready } of this.#tenants) if (ready.length > 0) return true;
     return this.#anyPending();
   }
 
   #runReady(): void {
-    for (const guest of this.#guests) {
-      for (let left = guest.ready.length; left > 0 && guest.mayRun; left--) guest.ready.runFirst();
+    for (const tenant of this.#tenants) {
+      for (let left = tenant.ready.length; left > 0 && tenant.mayRun; left--) tenant.ready.runFirst();
     }
   }
 
   /** Looks for work for the time allowed. True: there was some. Stops looking for a while when that does not pay. */
   #busyPoll(): boolean {
-    if (this.#busyPollMs === 0 || this.#guests.length === 0 || !this.#polling.begin()) return false;
+    if (this.#busyPollMs === 0 || this.#tenants.length === 0 || !this.#polling.begin()) return false;
     this.counters.add(Counter.polls);
     let nowMs = performance.now();
     const endMs = nowMs + this.#busyPollMs;
@@ -270,17 +232,17 @@ export class Reactor {
   }
 
   #sleep(): void {
-    const guests = this.#guests;
+    const tenants = this.#tenants;
     let mayWait = true;
-    for (const guest of guests) {
-      if (!guest.parked && !guest.bells.prepareSleep()) mayWait = false;
+    for (const tenant of tenants) {
+      if (!tenant.parked && !tenant.bells.prepareSleep()) mayWait = false;
     }
     if (mayWait) this.counters.add(Counter.sleeps);
     const nowMs = performance.now();
     const untilTimerMs = this.#timers.untilNextMs(nowMs);
     const timeoutMs = untilTimerMs === undefined ? -1 : Math.min(Math.ceil(untilTimerMs), 0x7fffffff);
     const count = this.epoll.wait(mayWait ? timeoutMs : 0);
-    for (const guest of guests) if (!guest.parked) guest.bells.awake();
+    for (const tenant of tenants) if (!tenant.parked) tenant.bells.awake();
     this.#deliver(count, nowMs);
   }
 

@@ -1,12 +1,28 @@
 // echo: sends back what it gets (STR-9). For tests, and for measuring rings without a socket.
 
-import { Closed } from "@ringway/control";
-import type { Relay, Stream } from "../guests/stream.ts";
+import { Closed, Protocol } from "@ringway/control";
+import type { Relay } from "../guests/relay.ts";
+import { Direction, type Stream } from "../guests/stream.ts";
+import { alwaysAllowed, NOTHING, requireEmpty } from "./empty-body.ts";
+import type { Judged, ProtocolEntry } from "./protocol.ts";
 
 /** Bytes moved in one step before others get their turn. */
 const BUDGET_BYTES = 256 * 1024;
 
-export class EchoRelay implements Relay {
+const ALLOWED: Judged<undefined> = alwaysAllowed(Protocol.ECHO);
+
+export const ECHO: ProtocolEntry<undefined> = {
+  judge(_rules, body) {
+    requireEmpty(body);
+    return ALLOWED;
+  },
+  open(_host, stream, requestId) {
+    stream.opened(requestId, NOTHING);
+    stream.become(new EchoRelay(stream));
+  },
+};
+
+class EchoRelay implements Relay {
   readonly #stream: Stream;
 
   constructor(stream: Stream) {
@@ -46,13 +62,14 @@ export class EchoRelay implements Relay {
       }
       const length = Math.min(toHost.spanBytes(readable), toGuest.spanBytes(writable), budget);
       const from = toHost.spanOffset();
-      memory.copyWithin(toGuest.spanOffset(), from, from + length);
+      const to = toGuest.spanOffset();
+      memory.copyWithin(to, from, from + length);
+      stream.moved(Direction.TO_HOST, from, length);
+      stream.moved(Direction.TO_GUEST, to, length);
       budget -= length;
       const guestWantsSpace = toHost.advance(length);
       const guestWantsData = toGuest.advance(length);
       if (guestWantsSpace || guestWantsData) stream.signal();
-      stream.guest.countToHost(length);
-      stream.guest.countToGuest(length);
     }
   }
 

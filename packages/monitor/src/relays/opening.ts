@@ -1,44 +1,22 @@
-// A fresh stream: waits for the guest's Open and hands the stream to the protocol that it names (PROTOCOL.md section 10),
-// or is given to a listener by Accept, which finds it here (LSN-2).
+// A fresh stream: waits for the guest's Open, has it judged, and hands the stream to the protocol that it names (PROTOCOL.md
+// section 10), or is given to a listener by Accept, which finds it here (LSN-2).
 
-import { Closed, Errno, Open, Protocol, ProtocolError, protocolName, Violation } from "@ringway/control";
-import type { Relay, Stream } from "../guests/stream.ts";
-import { refusal } from "../policy/refusal.ts";
-import { EchoRelay } from "./echo.ts";
-import { requireEmpty } from "./empty-body.ts";
-import { openFile } from "./files/file.ts";
-import { openFileStream } from "./files/file-stream.ts";
-import { FsRelay } from "./files/fs.ts";
-import { openTcpConnect } from "./tcp-connect.ts";
-import { openTcpListen } from "./tcp-listen.ts";
-
-/** Takes a stream over, with the Open's request id and body. Throws ProtocolError for a malformed body. */
-type Opener = (stream: Stream, requestId: number, body: Uint8Array) => void;
-
-const NOTHING = new Uint8Array(0);
-
-const OPENERS: Readonly<Record<number, Opener>> = {
-  [Protocol.ECHO]: (stream, requestId, body) => {
-    requireEmpty(body);
-    stream.opened(requestId, NOTHING);
-    stream.become(new EchoRelay(stream));
-  },
-  [Protocol.FS]: (stream, requestId, body) => {
-    requireEmpty(body);
-    stream.opened(requestId, NOTHING);
-    stream.become(new FsRelay(stream));
-  },
-  [Protocol.TCP_CONNECT]: openTcpConnect,
-  [Protocol.TCP_LISTEN]: openTcpListen,
-  [Protocol.FILE]: openFile,
-  [Protocol.FILE_STREAM]: openFileStream,
-};
+import { Closed, Errno, Open, ProtocolError, protocolName, Violation } from "@ringway/control";
+import { TOO_MANY_REQUESTS } from "../guests/budget.ts";
+import type { Relay } from "../guests/relay.ts";
+import type { Stream } from "../guests/stream.ts";
+import { denial, refusal } from "../policy/refusal.ts";
+import type { RelayHost } from "./host.ts";
+import type { ProtocolEntry } from "./protocol.ts";
 
 export class OpeningRelay implements Relay {
-  readonly fresh = true;
+  readonly #host: RelayHost;
+  readonly #protocols: ReadonlyMap<number, ProtocolEntry<unknown>>;
   readonly #stream: Stream;
 
-  constructor(stream: Stream) {
+  constructor(host: RelayHost, protocols: ReadonlyMap<number, ProtocolEntry<unknown>>, stream: Stream) {
+    this.#host = host;
+    this.#protocols = protocols;
     this.#stream = stream;
   }
 
@@ -57,20 +35,31 @@ export class OpeningRelay implements Relay {
       throw new ProtocolError(Violation.FRAME_TYPE, "STR-1", `a stream began with type ${frame.type}`);
     }
     const { protocol, body } = Open.decode(frame.payload);
-    const opener = OPENERS[protocol];
-    if (opener === undefined) {
-      const reason = `the host does not know ${protocolName(protocol)}`;
-      stream.refuse(frame.requestId, refusal(Errno.EPROTONOSUPPORT, reason));
-      return false;
-    }
-    if (!stream.beginOpen()) {
-      const reason = "too many requests wait for their answers, the most that the policy allows";
-      stream.refuse(frame.requestId, refusal(Errno.ENOBUFS, reason));
-      return false;
-    }
-    opener(stream, frame.requestId, body);
+    this.#open(frame.requestId, protocol, body);
     // What it has sent behind its Open.
     return stream.relay?.step() ?? false;
+  }
+
+  #open(requestId: number, protocol: number, body: Uint8Array): void {
+    const host = this.#host;
+    const stream = this.#stream;
+    const { guest } = stream;
+    const entry = this.#protocols.get(protocol);
+    if (entry === undefined) {
+      const reason = `the host does not know ${protocolName(protocol)}`;
+      stream.refuse(requestId, refusal(Errno.EPROTONOSUPPORT, reason));
+      return;
+    }
+    if (!stream.beginOpen()) {
+      stream.refuse(requestId, TOO_MANY_REQUESTS);
+      return;
+    }
+    const { matcher } = guest.policy;
+    const judged = entry.judge({ matcher, ownPorts: host.ownPorts }, body);
+    const { decision, mistake } = judged;
+    if (mistake !== undefined) stream.refuse(requestId, mistake);
+    else if (decision.allowed) entry.open(host, stream, requestId, judged);
+    else stream.refuse(requestId, denial(guest, protocol, judged.what, decision));
   }
 
   dispose(): void {}

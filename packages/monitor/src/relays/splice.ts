@@ -20,7 +20,7 @@
 // Where the guest has nothing more to send, it signals what comes (RING-9): #outRests. Until then an event that tells of bytes from
 // the peer alone is no reason to look at what the guest sends.
 
-import { Closed } from "@ringway/control";
+import { Closed, IO_MAX_BYTES } from "@ringway/control";
 import {
   closeFd,
   EPOLLERR,
@@ -31,17 +31,17 @@ import {
   EPOLLRDHUP,
   Errno,
   recv,
-  type Scratch,
-  scratch,
   send,
   setKeepAlive,
   setLingerZero,
   shutdownWrite,
 } from "@ringway/linux";
 import { SHARE_BYTES } from "../accounts/socket-budget.ts";
-import type { Relay, Stream } from "../guests/stream.ts";
+import type { Relay } from "../guests/relay.ts";
+import { Direction, type Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
+import type { RelayHost } from "./host.ts";
 import { SocketLoan } from "./socket-loan.ts";
 
 export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -60,12 +60,9 @@ const ASK_MS_MAX = 200;
 /** A peer that says nothing is asked after a minute, then every ten seconds, and is gone after the sixth. */
 export const KEEP_ALIVE = [60, 10, 6] as const;
 
-/** Where bytes go that the guest no longer reads (TCP-5). */
-let sink: Scratch | undefined;
-const SINK_BYTES = 64 * 1024;
-
 export class TcpRelay implements Relay, EventSource {
   readonly transfers = true;
+  readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #fd: number;
   readonly #slot: number;
@@ -99,15 +96,16 @@ export class TcpRelay implements Relay, EventSource {
    *
    * The caller has it linger for no time, and send what is small at once.
    */
-  constructor(stream: Stream, fd: number, slot?: number, errorTaken = false) {
-    const { reactor, account } = stream.guest;
+  constructor(host: RelayHost, stream: Stream, fd: number, slot?: number, errorTaken = false) {
+    const { reactor } = host;
+    this.#host = host;
     this.#stream = stream;
     this.#fd = fd;
     this.#errorTaken = errorTaken;
     this.#receivable = slot === undefined;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
-    this.#loan = new SocketLoan(fd, account, this.#limitBytes);
+    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes);
   }
 
   onEvents(events: number): void {
@@ -153,9 +151,9 @@ export class TcpRelay implements Relay, EventSource {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const { reactor, host, policy } = this.#stream.guest;
+    const { reactor, keepAlives, partings } = this.#host;
     reactor.cancel(this.#asking);
-    host.keepAlives.delete(this.#fd);
+    keepAlives.delete(this.#fd);
     if (this.#gone) {
       reactor.unwatch(this.#slot);
       closeFd(this.#fd);
@@ -164,7 +162,8 @@ export class TcpRelay implements Relay, EventSource {
     }
     // Without a FIN, the peer must not take what it has for all there is.
     const how = this.#outShut ? "end" : "reset";
-    host.partings.add(this.#fd, this.#slot, how, this.#loan, policy.policy.limits.streams);
+    const { streams } = this.#stream.guest.policy.policy.limits;
+    partings.add(this.#fd, this.#slot, how, this.#loan, streams);
   }
 
   keepAlive(): void {
@@ -211,7 +210,8 @@ export class TcpRelay implements Relay, EventSource {
         }
         this.#askMs = ASK_MS_MIN;
       }
-      const sent = send(this.#fd, stream.guest.memory.address + toHost.spanOffset(), length);
+      const offset = toHost.spanOffset();
+      const sent = send(this.#fd, stream.guest.memory.address + offset, length);
       if (sent < 0) {
         if (sent === -Errno.EAGAIN) {
           this.#sendable = false;
@@ -226,7 +226,7 @@ export class TcpRelay implements Relay, EventSource {
       budget -= sent;
       loan.unackedBytes += sent;
       if (sent < length) this.#sendable = false;
-      stream.guest.countToHost(sent);
+      stream.moved(Direction.TO_HOST, offset, sent);
       if (toHost.advance(sent)) this.#signal(sent);
     }
   }
@@ -237,7 +237,7 @@ export class TcpRelay implements Relay, EventSource {
 
   #askAgain(): void {
     if (this.#asking !== undefined) return;
-    this.#asking = this.#stream.guest.reactor.after(this.#askMs, () => {
+    this.#asking = this.#host.reactor.after(this.#askMs, () => {
       this.#asking = undefined;
       this.#stream.run();
     });
@@ -277,12 +277,13 @@ export class TcpRelay implements Relay, EventSource {
     while (this.#receivable) {
       if (budget <= 0) return true;
       let address: number;
+      let offset = 0;
       let length: number;
       const dropping = this.#dropping();
       if (dropping) {
-        sink ??= scratch(SINK_BYTES);
-        address = sink.address;
-        length = SINK_BYTES;
+        // Where bytes go that the guest no longer reads (TCP-5).
+        address = this.#host.scratch.address;
+        length = IO_MAX_BYTES;
       } else {
         const writable = toGuest.writable();
         if (writable === 0) {
@@ -291,7 +292,8 @@ export class TcpRelay implements Relay, EventSource {
           return false;
         }
         toGuest.unwantSpace();
-        address = stream.guest.memory.address + toGuest.spanOffset();
+        offset = toGuest.spanOffset();
+        address = stream.guest.memory.address + offset;
         length = toGuest.spanBytes(writable);
       }
       const got = recv(this.#fd, address, length);
@@ -300,7 +302,7 @@ export class TcpRelay implements Relay, EventSource {
         if (got < length && !this.#hangup) this.#receivable = false;
         if (dropping) continue;
         loan.received(got, this.#limitBytes);
-        stream.guest.countToGuest(got);
+        stream.moved(Direction.TO_GUEST, offset, got);
         if (toGuest.advance(got)) this.#signal(got);
       } else if (got === 0 && !this.#errorTaken) {
         this.#inShut = true;
@@ -320,8 +322,8 @@ export class TcpRelay implements Relay, EventSource {
   }
 
   #signal(bytes: number): void {
-    this.#stream.signal();
-    if (bytes >= RING_AT_ONCE_BYTES) this.#stream.guest.flushBell();
+    if (bytes >= RING_AT_ONCE_BYTES) this.#stream.signalNow();
+    else this.#stream.signal();
   }
 
   /** The guest gets ECONNRESET, the peer, if it is still there, a RST. */

@@ -33,13 +33,16 @@ import {
   socketError,
   tcpSocket,
 } from "@ringway/linux";
-import { guestGaveUp, type Relay, type Stream } from "../guests/stream.ts";
+import type { Relay } from "../guests/relay.ts";
+import { guestGaveUp, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
 import { Counter } from "../observe/counters.ts";
 import { type Denial, denial, refusal } from "../policy/refusal.ts";
-import type { Decision, Denied } from "../policy/types.ts";
+import type { Denied } from "../policy/types.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
+import type { RelayHost } from "./host.ts";
+import type { Judged, ProtocolEntry } from "./protocol.ts";
 import { TCP_EVENTS, TcpRelay } from "./splice.ts";
 
 /** RFC 8305, section 8: Connection Attempt Delay. */
@@ -47,12 +50,38 @@ const ATTEMPT_DELAY_MS = 250;
 /** Addresses tried at the most: a zone with hundreds must not become hundreds of connections. */
 const ADDRESSES_MAX = 16;
 
-export function openTcpConnect(stream: Stream, requestId: number, body: Uint8Array): void {
-  const { host, port, timeoutMs } = ConnectRequest.decode(body);
-  const relay = new TcpConnectRelay(stream, requestId, host, port, timeoutMs);
-  stream.become(relay);
-  relay.start();
+/** A ConnectRequest, as the policy reads it. */
+interface Asked {
+  readonly host: string;
+  readonly port: number;
+  /** 0: the policy's. */
+  readonly timeoutMs: number;
+  /** The address that `host` is, where it is one: an IPv4-mapped address is the IPv4 address. */
+  readonly literal: InetAddress | undefined;
+  /** Else the name to resolve, and the connect rule that allows it; -1: rules for the addresses of localhost do. */
+  readonly name: string;
+  readonly ruleIndex: number;
 }
+
+export const TCP_CONNECT: ProtocolEntry<Asked> = {
+  judge({ matcher, ownPorts }, body): Judged<Asked> {
+    const { host, port, timeoutMs } = ConnectRequest.decode(body);
+    const what = formatHostPort(host, port);
+    const literal = parseInet(host, port);
+    if (literal === undefined) {
+      const decision = matcher.connectName(host, port);
+      const { name, ruleIndex } = decision;
+      return { asked: { host, port, timeoutMs, literal, name, ruleIndex }, decision, what };
+    }
+    const decision = ownPorts.judge(matcher.connectAddress(host, port), literal);
+    return { asked: { host, port, timeoutMs, literal, name: "", ruleIndex: -1 }, decision, what };
+  },
+  open(host, stream, requestId, { asked, what }) {
+    const relay = new TcpConnectRelay(host, stream, requestId, asked, what);
+    stream.become(relay);
+    relay.start();
+  },
+};
 
 class Attempt implements EventSource {
   readonly fd: number;
@@ -80,10 +109,12 @@ const FAILURES = EPOLLERR | EPOLLHUP;
 
 class TcpConnectRelay implements Relay {
   readonly transfers = true;
+  readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #requestId: number;
-  readonly #host: string;
-  readonly #port: number;
+  readonly #asked: Asked;
+  /** For people. */
+  readonly #what: string;
   readonly #timeoutMs: number;
   /** The lookup, until it has ended. */
   #lookup: number | undefined;
@@ -102,43 +133,32 @@ class TcpConnectRelay implements Relay {
   #failure: Refusal | undefined;
   #finished = false;
 
-  constructor(stream: Stream, requestId: number, host: string, port: number, timeoutMs: number) {
+  constructor(host: RelayHost, stream: Stream, requestId: number, asked: Asked, what: string) {
+    this.#host = host;
     this.#stream = stream;
     this.#requestId = requestId;
-    this.#host = host;
-    this.#port = port;
+    this.#asked = asked;
+    this.#what = what;
     const longest = stream.guest.policy.policy.timeouts.connectMs;
-    this.#timeoutMs = timeoutMs === 0 ? longest : Math.min(timeoutMs, longest);
+    this.#timeoutMs = asked.timeoutMs === 0 ? longest : Math.min(asked.timeoutMs, longest);
   }
 
   start(): void {
-    const { guest } = this.#stream;
-    const { matcher } = guest.policy;
-    const { ownPorts } = guest.host;
-    // As the policy reads it: an IPv4-mapped address is the IPv4 address.
-    const literal = parseInet(this.#host, this.#port);
-    const decision: Decision & { readonly ruleIndex?: number; readonly name?: string } =
-      literal === undefined
-        ? matcher.connectName(this.#host, this.#port)
-        : ownPorts.judge(matcher.connectAddress(this.#host, this.#port), literal);
-    if (!decision.allowed) {
-      this.#refuse(this.#denial(decision));
-      return;
-    }
-    this.#deadline = guest.reactor.after(this.#timeoutMs, () => {
-      const what = this.#resolving && !this.#allowed ? "resolve" : "answer";
-      const reason = `${this.#what()} did not ${what} within ${this.#timeoutMs} ms`;
+    const { reactor, lookups } = this.#host;
+    this.#deadline = reactor.after(this.#timeoutMs, () => {
+      const missed = this.#resolving && !this.#allowed ? "resolve" : "answer";
+      const reason = `${this.#what} did not ${missed} within ${this.#timeoutMs} ms`;
       this.#stream.perform(() => this.#refuse(refusal(Errno.ETIMEDOUT, reason)));
     });
+    const { literal, name, ruleIndex } = this.#asked;
     if (literal !== undefined) {
       this.#waiting = [literal];
       this.#attemptNext();
       return;
     }
-    const { name = this.#host, ruleIndex = -1 } = decision;
-    const { resolveMs } = guest.policy.policy.timeouts;
+    const { account, policy } = this.#stream.guest;
     this.#resolving = true;
-    this.#lookup = guest.host.lookups.start(guest.account.key, name, resolveMs, (answer) => {
+    this.#lookup = lookups.start(account.key, name, policy.policy.timeouts.resolveMs, (answer) => {
       if (answer.ended) this.#lookup = undefined;
       this.#stream.perform(() => this.#resolved(name, ruleIndex, answer));
     });
@@ -151,20 +171,17 @@ class TcpConnectRelay implements Relay {
 
   dispose(): void {
     this.#finished = true;
-    const { guest } = this.#stream;
-    guest.reactor.cancel(this.#deadline);
-    guest.reactor.cancel(this.#nextAttempt);
+    const { reactor, lookups } = this.#host;
+    reactor.cancel(this.#deadline);
+    reactor.cancel(this.#nextAttempt);
     if (this.#lookup !== undefined) {
       // The stream's request ends with it; the lookup's goes on, until there is nothing left of it.
-      guest.beginWork();
-      guest.host.lookups.cancel(this.#lookup, () => guest.endRequest());
+      const { budget } = this.#stream.guest;
+      budget.takeWork();
+      lookups.cancel(this.#lookup, () => budget.giveRequest());
       this.#lookup = undefined;
     }
     for (const attempt of this.#attempts) this.#closeAttempt(attempt);
-  }
-
-  #what(): string {
-    return formatHostPort(this.#host, this.#port);
   }
 
   #resolved(name: string, ruleIndex: number, { addresses, errno, ended }: Answer): void {
@@ -178,7 +195,7 @@ class TcpConnectRelay implements Relay {
     if (this.#allowed) {
       // By address (ruleIndex -1), localhost stands for those that the guest may have.
       const denied = this.#deniedAddress;
-      if (denied !== undefined && ruleIndex >= 0) this.#stream.guest.audit(this.#denial(denied));
+      if (denied !== undefined && ruleIndex >= 0) this.#stream.guest.reports.audit(this.#denial(denied));
       this.#deniedAddress = undefined;
       // Otherwise an attempt has just begun, and the next one follows it.
       if (this.#nextAttempt === undefined) this.#attemptNext();
@@ -186,13 +203,14 @@ class TcpConnectRelay implements Relay {
   }
 
   #judge(name: string, ruleIndex: number, addresses: readonly string[]): void {
-    const { host, policy } = this.#stream.guest;
-    const { matcher } = policy;
+    const { ownPorts } = this.#host;
+    const { matcher } = this.#stream.guest.policy;
+    const { port } = this.#asked;
     const allowed: InetAddress[] = [];
     for (const text of addresses) {
-      const to = parseInet(text, this.#port);
-      const named = matcher.connectResolved(name, ruleIndex, text, this.#port);
-      const decision = to === undefined ? named : host.ownPorts.judge(named, to);
+      const to = parseInet(text, port);
+      const named = matcher.connectResolved(name, ruleIndex, text, port);
+      const decision = to === undefined ? named : ownPorts.judge(named, to);
       if (!decision.allowed) this.#deniedAddress ??= decision;
       else if (to !== undefined) allowed.push(to);
     }
@@ -203,7 +221,7 @@ class TcpConnectRelay implements Relay {
   /** Starts the next attempt, and the ones after it where it fails at once. */
   #attemptNext(): void {
     if (this.#finished) return;
-    const { reactor } = this.#stream.guest;
+    const { reactor } = this.#host;
     reactor.cancel(this.#nextAttempt);
     this.#nextAttempt = undefined;
     for (let to = this.#waiting.shift(); to !== undefined; to = this.#waiting.shift()) {
@@ -224,9 +242,8 @@ class TcpConnectRelay implements Relay {
 
   /** Starts to connect: 0, or the errno with which it failed at once. */
   #attempt(to: InetAddress): number {
-    const { guest } = this.#stream;
-    const { reactor } = guest;
-    const fd = guest.makeDescriptor(SOCKETS[to.family]);
+    const { budget } = this.#stream.guest;
+    const fd = budget.makeDescriptor(SOCKETS[to.family]);
     if (fd < 0) return -fd;
     setNoDelay(fd);
     const result = connect(fd, to);
@@ -236,13 +253,13 @@ class TcpConnectRelay implements Relay {
     }
     const attempt = new Attempt(this, fd, to);
     try {
-      attempt.slot = reactor.watch(fd, TCP_EVENTS, attempt);
+      attempt.slot = this.#host.reactor.watch(fd, TCP_EVENTS, attempt);
     } catch (error) {
       closeFd(fd);
       return errnoOf(error, Errno.ENOMEM);
     }
     this.#attempts.push(attempt);
-    guest.account.attempts++;
+    budget.takeAttempt();
     return 0;
   }
 
@@ -276,11 +293,11 @@ class TcpConnectRelay implements Relay {
     const endpoints = { local: localAddress(attempt.fd), peer: attempt.to };
     this.#over(attempt);
     this.dispose();
-    stream.guest.host.counters.add(Counter.connections);
+    this.#host.counters.add(Counter.connections);
     setLingerZero(attempt.fd);
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
-    const relay = new TcpRelay(stream, attempt.fd, attempt.slot, reset);
-    stream.guest.host.keepAlives.add(attempt.fd, relay);
+    const relay = new TcpRelay(this.#host, stream, attempt.fd, attempt.slot, reset);
+    this.#host.keepAlives.add(attempt.fd, relay);
     stream.become(relay);
     stream.opened(this.#requestId, ConnectReply.encode(endpoints));
     // Edges are told once: a peer that has sent and closed already is in these.
@@ -290,18 +307,18 @@ class TcpConnectRelay implements Relay {
   #closeAttempt(attempt: Attempt): void {
     if (attempt.done) return;
     this.#over(attempt);
-    this.#stream.guest.reactor.unwatch(attempt.slot);
+    this.#host.reactor.unwatch(attempt.slot);
     closeFd(attempt.fd);
   }
 
   /** Its socket is no attempt's any more: closed next, or a TcpRelay's. */
   #over(attempt: Attempt): void {
     attempt.done = true;
-    this.#stream.guest.account.attempts--;
+    this.#stream.guest.budget.giveAttempt();
   }
 
   #denial(denied: Denied): Denial {
-    return denial(this.#stream.guest, Protocol.TCP_CONNECT, this.#what(), denied);
+    return denial(this.#stream.guest, Protocol.TCP_CONNECT, this.#what, denied);
   }
 
   #refuse(refusal: Refusal): void {

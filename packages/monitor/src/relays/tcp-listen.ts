@@ -11,11 +11,9 @@ import {
   type FrameWriter,
   formatEndpoint,
   formatIp,
-  Incoming,
   type InetAddress,
   ListenReply,
   ListenRequest,
-  Protocol,
   ProtocolError,
   type Refusal,
   Violation,
@@ -38,11 +36,14 @@ import {
   setReuseAddress,
   tcpSocket,
 } from "@ringway/linux";
-import type { Relay, Stream } from "../guests/stream.ts";
+import type { Relay } from "../guests/relay.ts";
+import { type Stream, StreamState } from "../guests/stream.ts";
 import { Counter } from "../observe/counters.ts";
-import { denial, refusal } from "../policy/refusal.ts";
+import { refusal } from "../policy/refusal.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
+import type { RelayHost } from "./host.ts";
+import type { ProtocolEntry } from "./protocol.ts";
 import { KEEP_ALIVE, TcpRelay } from "./splice.ts";
 import { unknownRequest } from "./unknown.ts";
 
@@ -54,35 +55,36 @@ const ACCEPT_BUDGET = 64;
 const BACKLOG_DEFAULT = 128;
 const BACKLOG_MAX = 4096;
 
-export function openTcpListen(stream: Stream, requestId: number, body: Uint8Array): void {
-  const { address, backlog } = ListenRequest.decode(body);
-  const { guest } = stream;
-  const what = formatEndpoint(address);
-  const decision = guest.policy.matcher.listen(formatIp(address.address), address.port);
-  if (!decision.allowed) {
-    stream.refuse(requestId, denial(guest, Protocol.TCP_LISTEN, what, decision));
-    return;
-  }
-  const fd = guest.mayHaveDescriptor
-    ? bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX))
-    : -Errno.EMFILE;
-  if (fd < 0) {
-    stream.refuse(requestId, refusal(-fd, `listen on ${what}: ${errnoMessage(-fd)}`));
-    return;
-  }
-  let relay: TcpListenRelay;
-  try {
-    relay = new TcpListenRelay(stream, fd);
-  } catch (error) {
-    closeFd(fd);
-    const errno = errnoOf(error, Errno.ENOMEM);
-    stream.refuse(requestId, refusal(errno, `listen on ${what}: ${errnoMessage(errno)}`));
-    return;
-  }
-  // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
-  stream.become(relay);
-  stream.opened(requestId, ListenReply.encode({ bound: localAddress(fd) }));
-}
+export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
+  judge({ matcher }, body) {
+    const asked = ListenRequest.decode(body);
+    const { address } = asked;
+    const decision = matcher.listen(formatIp(address.address), address.port);
+    return { asked, decision, what: formatEndpoint(address) };
+  },
+  open(host, stream, requestId, { asked: { address, backlog }, what }) {
+    const fail = (errno: number): void =>
+      stream.refuse(requestId, refusal(errno, `listen on ${what}: ${errnoMessage(errno)}`));
+    const fd = stream.guest.budget.mayHaveDescriptor
+      ? bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX))
+      : -Errno.EMFILE;
+    if (fd < 0) {
+      fail(-fd);
+      return;
+    }
+    let relay: TcpListenRelay;
+    try {
+      relay = new TcpListenRelay(host, stream, fd);
+    } catch (error) {
+      closeFd(fd);
+      fail(errnoOf(error, Errno.ENOMEM));
+      return;
+    }
+    // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
+    stream.become(relay);
+    stream.opened(requestId, ListenReply.encode({ bound: localAddress(fd) }));
+  },
+};
 
 /** A listening socket, or -errno. */
 function bound(address: InetAddress, backlog: number): number {
@@ -102,6 +104,7 @@ function bound(address: InetAddress, backlog: number): number {
 }
 
 class TcpListenRelay implements Relay, EventSource {
+  readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #fd: number;
   readonly #slot: number;
@@ -115,13 +118,14 @@ class TcpListenRelay implements Relay, EventSource {
   #reply: { requestId: number; payload: Uint8Array } | undefined;
   #disposed = false;
 
-  constructor(stream: Stream, fd: number) {
+  constructor(host: RelayHost, stream: Stream, fd: number) {
+    this.#host = host;
     this.#stream = stream;
     this.#fd = fd;
     this.#requests = stream.frames();
     this.#replies = stream.writer();
-    this.#slot = stream.guest.reactor.watch(fd, 0, this);
-    stream.guest.account.listeners++;
+    this.#slot = host.reactor.watch(fd, 0, this);
+    stream.guest.budget.takeListener();
   }
 
   onEvents(): void {
@@ -154,15 +158,16 @@ class TcpListenRelay implements Relay, EventSource {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#stream.guest.account.listeners--;
-    const { reactor } = this.#stream.guest;
+    const { budget } = this.#stream.guest;
+    budget.giveListener();
+    const { reactor } = this.#host;
     reactor.cancel(this.#resting);
     reactor.unwatch(this.#slot);
     closeFd(this.#fd);
     const posted = [...this.#posted.keys()];
     this.#posted.clear();
-    this.#stream.guest.postedAccepts -= posted.length;
-    for (const stream of posted) if (stream.relay instanceof PostedRelay) stream.reset();
+    budget.giveAccepts(posted.length);
+    for (const stream of posted) if (stream.state === StreamState.POSTED) stream.reset();
   }
 
   drain(): void {
@@ -171,23 +176,22 @@ class TcpListenRelay implements Relay, EventSource {
 
   /** A posted stream that its guest has closed before a connection came (LSN-3). */
   withdraw(stream: Stream): void {
-    if (this.#posted.delete(stream)) this.#stream.guest.postedAccepts--;
+    if (this.#posted.delete(stream)) this.#stream.guest.budget.giveAccepts(1);
   }
 
   #post(id: number, generation: number, requestId: number): void {
-    const { guest } = this.#stream;
-    const stream = guest.find(id, generation);
+    const stream = this.#stream.find(id, generation);
     if (stream === undefined) {
       this.#fail(requestId, refusal(Errno.EBADF, `stream ${id} is not open with generation ${generation}`));
-    } else if (stream.relay?.fresh !== true || stream.pipe.toHost.readable() > 0) {
+    } else if (stream.state !== StreamState.FRESH || stream.pipe.toHost.readable() > 0) {
       this.#fail(requestId, refusal(Errno.EINVAL, `stream ${id} is not fresh`));
-    } else if (guest.postedAccepts >= guest.policy.policy.limits.accepts) {
-      guest.host.counters.add(Counter.quotaAccepts);
-      const reason = `${guest.postedAccepts} accepts are posted, the most that the policy allows`;
-      this.#fail(requestId, refusal(Errno.ENOBUFS, reason));
     } else {
-      guest.postedAccepts++;
-      stream.become(new PostedRelay(stream, this));
+      const tooMany = this.#stream.guest.budget.takeAccept();
+      if (tooMany !== undefined) {
+        this.#fail(requestId, tooMany);
+        return;
+      }
+      stream.posted(new PostedRelay(stream, this));
       this.#posted.set(stream, requestId);
     }
   }
@@ -198,7 +202,7 @@ class TcpListenRelay implements Relay, EventSource {
     const { guest } = this.#stream;
     for (let budget = ACCEPT_BUDGET; this.#anyPosted(); budget--) {
       if (budget === 0) return true;
-      const accepted = guest.mayHaveDescriptor ? accept(this.#fd) : -Errno.EMFILE;
+      const accepted = guest.budget.mayHaveDescriptor ? accept(this.#fd) : -Errno.EMFILE;
       if (accepted === -Errno.EAGAIN) break;
       if (typeof accepted === "number") {
         // ECONNABORTED and its like are the connection's own end; the rest is the host's want of something.
@@ -221,40 +225,38 @@ class TcpListenRelay implements Relay, EventSource {
       });
       if (open) return true;
       // Closing withdraws it from here.
-      if (stream.relay instanceof PostedRelay) stream.end();
+      if (stream.state === StreamState.POSTED) stream.end();
     }
     return false;
   }
 
   /** Also where the peer has broken it meanwhile: what it had sent is the guest's, as it is any server's. */
   #give({ fd, peer }: Accepted): void {
-    const { guest } = this.#stream;
     const endpoints = { local: localAddress(fd), peer };
     const [stream, requestId] = this.#posted.entries().next().value!;
     this.withdraw(stream);
-    guest.host.counters.add(Counter.accepted);
+    this.#host.counters.add(Counter.accepted);
     let relay: TcpRelay;
     try {
-      relay = new TcpRelay(stream, fd);
+      relay = new TcpRelay(this.#host, stream, fd);
     } catch {
       closeFd(fd);
       stream.reset();
       return;
     }
     stream.become(relay);
-    stream.guard(() => void stream.send(Incoming, requestId, endpoints));
-    guest.ready.put(stream);
+    stream.incoming(requestId, endpoints);
+    stream.later();
   }
 
   #rest(errno: number): void {
-    const { guest } = this.#stream;
-    guest.host.counters.add(Counter.acceptFailures);
+    this.#host.counters.add(Counter.acceptFailures);
     const reason = `accept failed, trying again: ${errnoMessage(errno)}`;
-    guest.warn(reason);
+    this.#stream.guest.reports.warn(reason);
     this.#fail(0, refusal(errno, reason));
     this.#flush();
     this.#watch(false);
-    this.#resting = guest.reactor.after(ACCEPT_RETRY_MS, () => {
+    this.#resting = this.#host.reactor.after(ACCEPT_RETRY_MS, () => {
       this.#resting = undefined;
       this.#stream.run();
     });
@@ -263,13 +265,13 @@ class TcpListenRelay implements Relay, EventSource {
   #watch(on: boolean): void {
     if (this.#watching === on) return;
     this.#watching = on;
-    this.#stream.guest.reactor.modify(this.#fd, on ? EPOLLIN : 0, this.#slot);
+    this.#host.reactor.modify(this.#fd, on ? EPOLLIN : 0, this.#slot);
   }
 
   #fail(requestId: number, refusal: Refusal): void {
     // A report that nobody asked for is not worth holding requests up.
     if (this.#reply !== undefined && requestId === 0) return;
-    this.#reply = { requestId, payload: ErrorReply.encode(this.#stream.guest.answer(refusal)) };
+    this.#reply = { requestId, payload: ErrorReply.encode(this.#stream.guest.reports.answer(refusal)) };
   }
 
   /** Sends the reply that waits. False: there is no room yet. */

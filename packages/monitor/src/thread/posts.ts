@@ -3,8 +3,8 @@
 //   a guest comes, attaches, goes ──▶ KEPT ── LATE_MS, or anything else is posted ──▶ one message
 //   anything else ──────────────────────────────────────────────────────────────────▶ a message, at once
 //
-// To post takes some 20 us, and wakes the main thread. A guest that comes and goes is three lines, which nobody waits for: its neighbours
-// pay for one post in some milliseconds, and not for three with each guest.
+// To post takes some 20 us, and wakes the main thread. A guest that comes and goes is three lines, which nobody waits for:
+// its neighbours pay for one post in some milliseconds, and not for three with each guest.
 
 import type { Reactor } from "../reactor/reactor.ts";
 import type { FromReactor, GuestLife } from "./messages.ts";
@@ -16,6 +16,8 @@ export class Posts {
   readonly #reactor: Reactor;
   readonly #send: (message: FromReactor) => void;
   #kept: GuestLife[] = [];
+  readonly #marks: Map<number, () => void> = new Map();
+  #nextMark = 1;
 
   constructor(reactor: Reactor, send: (message: FromReactor) => void) {
     this.#reactor = reactor;
@@ -41,5 +43,19 @@ export class Posts {
     const lines = this.#kept;
     this.#kept = [];
     this.#send({ kind: "lives", lines });
+  }
+
+  /** Calls back once the main thread has taken everything that was posted so far. */
+  whenTaken(callback: () => void): void {
+    const id = this.#nextMark++;
+    this.#marks.set(id, callback);
+    this.post({ kind: "mark", id });
+  }
+
+  /** The main thread has taken that mark. */
+  taken(id: number): void {
+    const callback = this.#marks.get(id);
+    this.#marks.delete(id);
+    callback?.();
   }
 }

@@ -5,28 +5,37 @@ import { Errno, fileMessages, PERMISSION_BITS, type Refusal } from "@ringway/con
 import { errnoMessage, OpenFlags } from "@ringway/linux";
 import type { Place } from "../../disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
-import type { Attachment } from "../../guests/attachment.ts";
+import type { RelayGuest } from "../../guests/relay.ts";
 import type { Stream } from "../../guests/stream.ts";
 import { Counter } from "../../observe/counters.ts";
 import { denial, refusal } from "../../policy/refusal.ts";
+import type { FileDecision } from "../../policy/types.ts";
+import type { RelayHost } from "../host.ts";
 
 /** Only a folder has a name like that (FILE-1). */
 const ENDS_AS_FOLDER = /\/\.?$/;
 
 /** Where a guest path lies on the host, or why the guest may not have it. */
-export function place(guest: Attachment, protocol: number, path: string, write: boolean): Place | Refusal {
+export function place(guest: RelayGuest, protocol: number, path: string, write: boolean): Place | Refusal {
   const decision = guest.policy.matcher.file(path, write);
   if (!decision.allowed) return denial(guest, protocol, path, decision);
-  const { policy } = guest;
-  const root = decision.ruleIndex;
+  return placeOf(guest, path, decision);
+}
+
+/** Where a guest path lies that the policy has allowed just now, or why its folder cannot be had. */
+export function placeOf(
+  { policy }: RelayGuest,
+  path: string,
+  { rule, ruleIndex: root, relativePath }: FileDecision,
+): Place | Refusal {
   const { fd, reason } = policy.root(root);
-  if (fd < 0) return refusal(-fd, `the folder of rule "${decision.rule}": ${reason}`);
-  return { tree: policy.tree, root, path: decision.relativePath, asFolder: ENDS_AS_FOLDER.test(path) };
+  if (fd < 0) return refusal(-fd, `the folder of rule "${rule}": ${reason}`);
+  return { tree: policy.tree, root, path: relativePath, asFolder: ENDS_AS_FOLDER.test(path) };
 }
 
 /** Why an operation on `path` failed: the policy says no, or the file system. */
 export function explainFailure(
-  guest: Attachment,
+  guest: RelayGuest,
   protocol: number,
   path: string,
   { errno, denied, unusable = 0 }: DiskResult,
@@ -59,38 +68,6 @@ export function openFlags(flags: number, mode: number): number | undefined {
   );
 }
 
-const NO_DESCRIPTORS: Refusal = refusal(Errno.EMFILE, "the monitor has no descriptors left for this guest");
-
-/** Has the guest as many files open as its policy allows? */
-export function tooManyFiles(guest: Attachment): Refusal | undefined {
-  const { openFiles } = guest.policy.policy.limits;
-  if (guest.openFiles < openFiles) return guest.mayHaveDescriptor ? undefined : NO_DESCRIPTORS;
-  guest.host.counters.add(Counter.quotaOpenFiles);
-  return refusal(Errno.EMFILE, `${openFiles} files are open, the most that the policy allows`);
-}
-
-/** What one write may take of the guest's quota, until it is known how much it did. */
-export interface WriteGrant {
-  readonly bytes: number;
-  /** The write is over, or was never begun: once. */
-  settle(writtenBytes: number): void;
-}
-
-/** Takes up to `bytes` from what the guest may still write. */
-export function takeWriteQuota({ policy, account, host }: Attachment, bytes: number): WriteGrant {
-  const { written } = account;
-  const granted = Math.max(0, Math.min(bytes, policy.policy.limits.fileBytesWritten - written.bytes));
-  written.bytes += granted;
-  if (granted < bytes) host.counters.add(Counter.quotaFileBytes);
-  return {
-    bytes: granted,
-    settle(writtenBytes) {
-      written.bytes -= granted - writtenBytes;
-      host.counters.add(Counter.fileBytesWritten, writtenBytes);
-    },
-  };
-}
-
 export const OVER_QUOTA: Refusal = refusal(Errno.EDQUOT, "the limit of file bytes written is reached");
 
 /** Work on disk that was asked for. */
@@ -106,13 +83,13 @@ const IN_MEMORY: ReadonlySet<DiskOperation["kind"]> = new Set(["readInto", "writ
  * violation that it finds is the stream's.
  */
 export function onDisk(
+  { disk, counters }: RelayHost,
   stream: Stream,
   operation: DiskOperation,
   done: (result: DiskResult) => void,
 ): DiskWork {
   const { guest } = stream;
   const { policy } = guest;
-  const { disk, counters } = guest.host;
   const inMemory = IN_MEMORY.has(operation.kind);
   const memory = inMemory ? guest.memory.retain() : undefined;
   policy.retain();
@@ -125,7 +102,7 @@ export function onDisk(
   counters.add(Counter.fileOperations);
   const { diskOperations } = policy.policy.limits;
   const job = disk.submit(guest.account, operation, diskOperations, (result) => {
-    guest.perform(() => {
+    guest.share.perform(() => {
       stream.guard(() => done(result));
       release();
     });
@@ -140,14 +117,8 @@ export function onDisk(
 }
 
 /** Gives back a descriptor that counts as one of the guest's open files. */
-export function closeOnDisk(stream: Stream, fd: number): void {
-  const { guest } = stream;
-  guest.fileClosing();
-  onDisk(stream, { kind: "close", fd }, () => guest.fileClosed());
-}
-
-/** No descriptor came of what the guest has asked for, or a worker has closed it by itself. */
-export function noFile(guest: Attachment): void {
-  guest.fileClosing();
-  guest.fileClosed();
+export function closeOnDisk(host: RelayHost, stream: Stream, fd: number): void {
+  const { budget } = stream.guest;
+  budget.closingFile();
+  onDisk(host, stream, { kind: "close", fd }, () => budget.closedFile());
 }

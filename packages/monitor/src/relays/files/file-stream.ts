@@ -11,11 +11,16 @@
 import { Closed, Errno, FRAME_HEADER_BYTES, fileMessages, Protocol, type Refusal } from "@ringway/control";
 import { errnoMessage, readAtNoWait } from "@ringway/linux";
 import type { DiskOperation } from "../../disk/operations.ts";
-import type { Relay, Stream } from "../../guests/stream.ts";
+import type { WriteGrant } from "../../guests/budget.ts";
+import type { Relay } from "../../guests/relay.ts";
+import { Direction, type Stream } from "../../guests/stream.ts";
 import { Counter } from "../../observe/counters.ts";
 import { refusal } from "../../policy/refusal.ts";
-import { closeOnDisk, type DiskWork, OVER_QUOTA, onDisk, takeWriteQuota, type WriteGrant } from "./access.ts";
-import { openForStream } from "./opening.ts";
+import type { FileDecision } from "../../policy/types.ts";
+import type { RelayHost } from "../host.ts";
+import type { ProtocolEntry } from "../protocol.ts";
+import { closeOnDisk, type DiskWork, OVER_QUOTA, onDisk } from "./access.ts";
+import { flagsMistake, openForStream } from "./opening.ts";
 
 /** Bytes moved in one step, and at the most in one operation on disk but an append. */
 const BUDGET_BYTES = 1024 * 1024;
@@ -27,37 +32,58 @@ const CACHED_READ_BYTES = 256 * 1024;
 /** What to wait for on a full ring (RING-9). */
 const WANT_SPACE_SHARE = 2;
 
-export function openFileStream(stream: Stream, requestId: number, body: Uint8Array): void {
-  const request = fileMessages.FileStreamOpen.decode(body);
-  const { direction, flags, offset, length } = request;
+/** The request, and by what its path is allowed. */
+interface Asked {
+  readonly request: fileMessages.FileStreamOpen;
+  readonly decision: FileDecision;
+}
+
+export const FILE_STREAM: ProtocolEntry<Asked> = {
+  judge({ matcher }, body) {
+    const request = fileMessages.FileStreamOpen.decode(body);
+    const { path, direction } = request;
+    const decision = matcher.file(path, direction === fileMessages.FileDirection.WRITE);
+    return { asked: { request, decision }, decision, what: path, mistake: mistakeOf(request) };
+  },
+  open(host, stream, requestId, { asked: { request, decision } }) {
+    const { direction, flags, offset, length } = request;
+    const open = { protocol: Protocol.FILE_STREAM, ...request, decision };
+    const reading = direction === fileMessages.FileDirection.READ;
+    const append = (flags & fileMessages.FileFlags.APPEND) !== 0;
+    openForStream(host, stream, requestId, open, (fd, stat) => {
+      const promised = reading ? Math.max(0, Math.min(length, stat.size - offset)) : 0;
+      const relay = reading
+        ? new FileReadRelay(host, stream, fd, offset, promised)
+        : new FileWriteRelay(host, stream, requestId, fd, append ? -1 : offset, length);
+      return { relay, opened: fileMessages.FileStreamOpened.encode({ length: promised, ...stat }) };
+    });
+  },
+};
+
+/** What makes no sense, with whatever path. */
+function mistakeOf({ direction, flags, offset, mode }: fileMessages.FileStreamOpen): Refusal | undefined {
   const { READ, WRITE, APPEND } = fileMessages.FileFlags;
   const reading = direction === fileMessages.FileDirection.READ;
   const own = reading ? READ : WRITE;
   const known = reading || direction === fileMessages.FileDirection.WRITE;
   const append = (flags & APPEND) !== 0;
-  if (!known || (flags & (READ | WRITE)) !== own || (append && offset !== 0)) {
-    const reason = `direction ${direction}, flags ${flags} and offset ${offset} make no sense`;
-    stream.refuse(requestId, refusal(Errno.EINVAL, reason));
-    return;
-  }
-  openForStream(stream, requestId, { protocol: Protocol.FILE_STREAM, ...request }, (fd, stat) => {
-    const promised = reading ? Math.max(0, Math.min(length, stat.size - offset)) : 0;
-    const relay = reading
-      ? new FileReadRelay(stream, fd, offset, promised)
-      : new FileWriteRelay(stream, requestId, fd, append ? -1 : offset, length);
-    return { relay, opened: fileMessages.FileStreamOpened.encode({ length: promised, ...stat }) };
-  });
+  if (known && (flags & (READ | WRITE)) === own && !(append && offset !== 0))
+    return flagsMistake(flags, mode);
+  const reason = `direction ${direction}, flags ${flags} and offset ${offset} make no sense`;
+  return refusal(Errno.EINVAL, reason);
 }
 
 /** What both directions share: the file, and whether a disk worker has it. */
 abstract class FileStreamRelay implements Relay {
   readonly transfers = true;
+  protected readonly host: RelayHost;
   protected readonly stream: Stream;
   protected readonly fd: number;
   #work: DiskWork | undefined;
   #disposed = false;
 
-  constructor(stream: Stream, fd: number) {
+  constructor(host: RelayHost, stream: Stream, fd: number) {
+    this.host = host;
     this.stream = stream;
     this.fd = fd;
   }
@@ -73,16 +99,16 @@ abstract class FileStreamRelay implements Relay {
     this.#disposed = true;
     // Work in the memory of a guest that stays is waited for: its pages are then still the stream's.
     if (this.stream.guest.departed && this.#work?.cancel()) this.#worked(0);
-    if (!this.busy) closeOnDisk(this.stream, this.fd);
+    if (!this.busy) closeOnDisk(this.host, this.stream, this.fd);
   }
 
   /** Moves bytes between the file and the region's memory on a disk worker; `done` gets a count or -errno. */
   protected onWorker(operation: DiskOperation, done: (result: number) => void): void {
     this.stream.pin();
-    this.#work = onDisk(this.stream, operation, ({ errno, value }) => {
+    this.#work = onDisk(this.host, this.stream, operation, ({ errno, value }) => {
       this.#worked(errno === 0 ? value : 0);
       if (this.#disposed) {
-        closeOnDisk(this.stream, this.fd);
+        closeOnDisk(this.host, this.stream, this.fd);
         return;
       }
       done(errno === 0 ? value : -errno);
@@ -91,11 +117,11 @@ abstract class FileStreamRelay implements Relay {
   }
 
   /** The work is over, and moved so many bytes, whether or not anybody still wants to know. */
-  protected moved(_count: number): void {}
+  protected settle(_count: number): void {}
 
   #worked(count: number): void {
     this.#work = undefined;
-    this.moved(count);
+    this.settle(count);
     this.stream.unpin();
   }
 }
@@ -104,8 +130,8 @@ class FileReadRelay extends FileStreamRelay {
   #offset: number;
   #left: number;
 
-  constructor(stream: Stream, fd: number, offset: number, length: number) {
-    super(stream, fd);
+  constructor(host: RelayHost, stream: Stream, fd: number, offset: number, length: number) {
+    super(host, stream, fd);
     this.#offset = offset;
     this.#left = length;
   }
@@ -151,7 +177,7 @@ class FileReadRelay extends FileStreamRelay {
     if (result > 0) this.#put(result);
     else if (result === 0) this.stream.end();
     else {
-      this.stream.guest.warn(`reading a file failed: ${errnoMessage(-result)}`);
+      this.stream.guest.reports.warn(`reading a file failed: ${errnoMessage(-result)}`);
       this.stream.reset();
     }
   }
@@ -159,12 +185,10 @@ class FileReadRelay extends FileStreamRelay {
   #put(count: number): void {
     this.#offset += count;
     this.#left -= count;
-    this.stream.guest.host.counters.add(Counter.fileBytesRead, count);
-    this.stream.guest.countToGuest(count);
-    if (this.stream.pipe.toGuest.advance(count)) {
-      this.stream.signal();
-      this.stream.guest.flushBell();
-    }
+    const { toGuest } = this.stream.pipe;
+    this.host.counters.add(Counter.fileBytesRead, count);
+    this.stream.moved(Direction.TO_GUEST, toGuest.spanOffset(), count);
+    if (toGuest.advance(count)) this.stream.signalNow();
   }
 }
 
@@ -177,8 +201,15 @@ class FileWriteRelay extends FileStreamRelay {
   #grant: WriteGrant | undefined;
   #written = 0;
 
-  constructor(stream: Stream, requestId: number, fd: number, offset: number, length: number) {
-    super(stream, fd);
+  constructor(
+    host: RelayHost,
+    stream: Stream,
+    requestId: number,
+    fd: number,
+    offset: number,
+    length: number,
+  ) {
+    super(host, stream, fd);
     this.#requestId = requestId;
     this.#offset = offset;
     this.#left = length;
@@ -210,7 +241,7 @@ class FileWriteRelay extends FileStreamRelay {
         this.#failed(refusal(Errno.EFBIG, "more bytes than the length named"));
         return false;
       }
-      const grant = takeWriteQuota(stream.guest, wanted);
+      const grant = stream.guest.budget.takeWrite(wanted);
       if (grant.bytes === 0) {
         this.#failed(OVER_QUOTA);
         return false;
@@ -241,7 +272,7 @@ class FileWriteRelay extends FileStreamRelay {
     return { kind: "appendFrom", fd, spans };
   }
 
-  protected override moved(count: number): void {
+  protected override settle(count: number): void {
     this.#grant?.settle(count);
   }
 
@@ -251,8 +282,9 @@ class FileWriteRelay extends FileStreamRelay {
     this.#written += count;
     this.#left -= count;
     if (!this.#appends) this.#offset += count;
-    stream.guest.countToHost(count);
-    if (count > 0 && stream.pipe.toHost.advance(count)) stream.signal();
+    const { toHost } = stream.pipe;
+    stream.moved(Direction.TO_HOST, toHost.spanOffset(), count);
+    if (count > 0 && toHost.advance(count)) stream.signal();
     // After a short count the next write tells why.
     if (result <= 0) {
       const errno = result === 0 ? Errno.EIO : -result;
@@ -268,7 +300,7 @@ class FileWriteRelay extends FileStreamRelay {
 
   #failed(refusal: Refusal): void {
     const { WriteFailed } = fileMessages;
-    const failure = { bytes: this.#written, ...this.stream.guest.answer(refusal) };
+    const failure = { bytes: this.#written, ...this.stream.guest.reports.answer(refusal) };
     if (this.#roomFor(WriteFailed.encode(failure).length))
       this.stream.send(WriteFailed, this.#requestId, failure);
     this.stream.end();

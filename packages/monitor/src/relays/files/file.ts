@@ -14,26 +14,40 @@ import {
   StatReply,
   Violation,
 } from "@ringway/control";
-import { errnoMessage, readAtNoWait, type Scratch, SEEK_CUR, SEEK_END, scratch } from "@ringway/linux";
+import { errnoMessage, readAtNoWait, SEEK_CUR, SEEK_END } from "@ringway/linux";
 import type { DiskResult } from "../../disk/operations.ts";
 import type { Stream } from "../../guests/stream.ts";
 import { Counter } from "../../observe/counters.ts";
 import { refusal } from "../../policy/refusal.ts";
+import type { FileDecision } from "../../policy/types.ts";
+import type { RelayHost } from "../host.ts";
+import type { ProtocolEntry } from "../protocol.ts";
 import { unknownRequest } from "../unknown.ts";
-import { closeOnDisk, OVER_QUOTA, takeWriteQuota } from "./access.ts";
-import { openForStream } from "./opening.ts";
+import { closeOnDisk, OVER_QUOTA } from "./access.ts";
+import { flagsMistake, openForStream } from "./opening.ts";
 import { RequestRelay } from "./requests.ts";
 
-export function openFile(stream: Stream, requestId: number, body: Uint8Array): void {
-  const request = fileMessages.FileOpen.decode(body);
-  openForStream(stream, requestId, { protocol: Protocol.FILE, ...request }, (fd, stat) => ({
-    relay: new FileRelay(stream, fd, request.flags),
-    opened: fileMessages.FileOpened.encode(stat),
-  }));
+/** The request, and by what its path is allowed. */
+interface Asked {
+  readonly request: fileMessages.FileOpen;
+  readonly decision: FileDecision;
 }
 
-/** This thread's buffer for reads that need not wait. */
-let readBuffer: Scratch | undefined;
+export const FILE: ProtocolEntry<Asked> = {
+  judge({ matcher }, body) {
+    const request = fileMessages.FileOpen.decode(body);
+    const { path, flags, mode } = request;
+    const decision = matcher.file(path, (flags & fileMessages.FileFlags.WRITE) !== 0);
+    return { asked: { request, decision }, decision, what: path, mistake: flagsMistake(flags, mode) };
+  },
+  open(host, stream, requestId, { asked: { request, decision } }) {
+    const open = { protocol: Protocol.FILE, ...request, decision };
+    openForStream(host, stream, requestId, open, (fd, stat) => ({
+      relay: new FileRelay(host, stream, fd, request.flags),
+      opened: fileMessages.FileOpened.encode(stat),
+    }));
+  },
+};
 
 class FileRelay extends RequestRelay {
   readonly #fd: number;
@@ -43,8 +57,8 @@ class FileRelay extends RequestRelay {
   #position = 0;
   #closed = false;
 
-  constructor(stream: Stream, fd: number, flags: number) {
-    super(stream);
+  constructor(host: RelayHost, stream: Stream, fd: number, flags: number) {
+    super(host, stream);
     this.#fd = fd;
     this.#append = (flags & fileMessages.FileFlags.APPEND) !== 0;
     this.#dataMax = Math.min(IO_MAX_BYTES, stream.pipe.toGuest.capacity - 12);
@@ -53,7 +67,7 @@ class FileRelay extends RequestRelay {
   protected letGo(): void {
     if (this.#closed) return;
     this.#closed = true;
-    closeOnDisk(this.stream, this.#fd);
+    closeOnDisk(this.host, this.stream, this.#fd);
   }
 
   protected serve({ type, requestId, payload }: Frame): void {
@@ -123,17 +137,16 @@ class FileRelay extends RequestRelay {
   }
 
   #read(requestId: number, bytes: number, offset: number, then: (count: number) => void): void {
-    const { counters } = this.stream.guest.host;
+    const { counters, scratch } = this.host;
     const wanted = Math.min(bytes, this.#dataMax);
     const give = (data: Uint8Array): void => {
       counters.add(Counter.fileBytesRead, data.length);
       then(data.length);
       this.reply(fileMessages.Data, requestId, { data });
     };
-    readBuffer ??= scratch(IO_MAX_BYTES);
-    const count = readAtNoWait(this.#fd, readBuffer.address, wanted, offset);
+    const count = readAtNoWait(this.#fd, scratch.address, wanted, offset);
     if (count > 0 || (count === 0 && wanted === 0)) {
-      give(readBuffer.bytes.subarray(0, count));
+      give(scratch.bytes.subarray(0, count));
       return;
     }
     // Not in the page cache, or the end, which RWF_NOWAIT does not always tell apart.
@@ -147,7 +160,7 @@ class FileRelay extends RequestRelay {
       this.fail(requestId, refusal(Errno.EINVAL, `${data.length} bytes are over ${IO_MAX_BYTES}`));
       return;
     }
-    const grant = takeWriteQuota(this.stream.guest, data.length);
+    const grant = this.stream.guest.budget.takeWrite(data.length);
     if (grant.bytes === 0 && data.length > 0) {
       this.fail(requestId, OVER_QUOTA);
       return;
@@ -210,15 +223,15 @@ class FileRelay extends RequestRelay {
 
   #close(requestId: number): void {
     this.#closed = true;
-    const { guest } = this.stream;
-    guest.fileClosing();
+    const { budget } = this.stream.guest;
+    budget.closingFile();
     this.disk(
       { kind: "close", fd: this.#fd },
       (result) => {
         if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
         this.afterReplies(() => this.stream.end());
       },
-      () => guest.fileClosed(),
+      () => budget.closedFile(),
     );
   }
 }

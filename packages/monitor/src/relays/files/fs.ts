@@ -14,8 +14,10 @@ import {
 import type { Place } from "../../disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
 import { refusal } from "../../policy/refusal.ts";
+import { alwaysAllowed, NOTHING, requireEmpty } from "../empty-body.ts";
+import type { Judged, ProtocolEntry } from "../protocol.ts";
 import { unknownRequest } from "../unknown.ts";
-import { closeOnDisk, explainFailure, noFile, place, tooManyFiles } from "./access.ts";
+import { closeOnDisk, explainFailure, place } from "./access.ts";
 import { RequestRelay } from "./requests.ts";
 
 /** Largest payload of one Entries frame: all that is held of a listing, however long the folder is. */
@@ -23,7 +25,20 @@ const ENTRIES_BYTES_MAX = 16 * 1024;
 /** Of it, the fields before the entries. */
 const ENTRIES_HEADER_BYTES = 12;
 
-export class FsRelay extends RequestRelay {
+const ALLOWED: Judged<undefined> = alwaysAllowed(Protocol.FS);
+
+export const FS: ProtocolEntry<undefined> = {
+  judge(_rules, body) {
+    requireEmpty(body);
+    return ALLOWED;
+  },
+  open(host, stream, requestId) {
+    stream.opened(requestId, NOTHING);
+    stream.become(new FsRelay(host, stream));
+  },
+};
+
+class FsRelay extends RequestRelay {
   /** A listing is under way: it counts as an open file. */
   #listing = false;
   /** Of the folder that is being listed; -1 before it is open. */
@@ -34,39 +49,26 @@ export class FsRelay extends RequestRelay {
     this.#listing = false;
     // A worker closes the folder at the end of a listing.
     const folder = last === undefined ? this.#folder : (last.folder ?? -1);
-    if (folder >= 0) closeOnDisk(this.stream, folder);
-    else noFile(this.stream.guest);
+    if (folder >= 0) closeOnDisk(this.host, this.stream, folder);
+    else this.stream.guest.budget.giveFile();
   }
 
   protected serve({ type, requestId, payload }: Frame): void {
     const m = fsMessages;
     switch (type) {
       case m.Stat.type:
-      case m.Lstat.type: {
-        const { path } = m.Stat.decode(payload);
-        const follow = type === m.Stat.type;
-        this.#on(
-          requestId,
-          path,
-          false,
-          (where) => ({ kind: "stat", follow, ...where }),
-          (result) => this.reply(StatReply, requestId, result.stat!),
-        );
+      case m.Lstat.type:
+        this.#stat(requestId, m.Stat.decode(payload).path, type === m.Stat.type);
         return;
-      }
-      case m.ReadDir.type: {
-        const { path } = m.ReadDir.decode(payload);
-        const where = this.#place(requestId, path, false);
-        if (where === undefined) return;
-        const full = tooManyFiles(this.stream.guest);
-        if (full !== undefined) this.fail(requestId, full);
-        else {
-          this.#listing = true;
-          this.stream.guest.fileAsked();
-          this.#list(requestId, path, { kind: "list", bytes: this.#listBytes, ...where });
-        }
+      case m.ReadDir.type:
+        this.#readDir(requestId, m.ReadDir.decode(payload).path);
         return;
-      }
+      case m.Readlink.type:
+        this.#readlink(requestId, m.Readlink.decode(payload).path);
+        return;
+      case m.Statfs.type:
+        this.#statfs(requestId, m.Statfs.decode(payload).path);
+        return;
       case m.Mkdir.type: {
         const { path, mode, parents } = m.Mkdir.decode(payload);
         if (!this.#modeAllowed(requestId, mode)) return;
@@ -76,11 +78,8 @@ export class FsRelay extends RequestRelay {
       case m.Unlink.type:
       case m.Rmdir.type: {
         const { path } = m.Unlink.decode(payload);
-        this.#change(requestId, path, (where) => ({
-          kind: "unlink",
-          directory: type === m.Rmdir.type,
-          ...where,
-        }));
+        const directory = type === m.Rmdir.type;
+        this.#change(requestId, path, (where) => ({ kind: "unlink", directory, ...where }));
         return;
       }
       case m.Rename.type:
@@ -89,17 +88,6 @@ export class FsRelay extends RequestRelay {
       case m.Symlink.type: {
         const { path, target } = m.Symlink.decode(payload);
         this.#change(requestId, path, (where) => ({ kind: "symlink", target, ...where }));
-        return;
-      }
-      case m.Readlink.type: {
-        const { path } = m.Readlink.decode(payload);
-        this.#on(
-          requestId,
-          path,
-          false,
-          (where) => ({ kind: "readlink", ...where }),
-          (result) => this.reply(m.Target, requestId, { target: result.text! }),
-        );
         return;
       }
       case m.Chmod.type: {
@@ -114,25 +102,48 @@ export class FsRelay extends RequestRelay {
         this.#change(requestId, path, (where) => ({ kind: "utimes", accessed, modified, ...where }));
         return;
       }
-      case m.Statfs.type: {
-        const { path } = m.Statfs.decode(payload);
-        this.#on(
-          requestId,
-          path,
-          false,
-          (where) => ({ kind: "statfs", ...where }),
-          (result) => {
-            const [blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMaxBytes] =
-              result.numbers as [number, number, number, number, number, number, number];
-            const reply = { blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMaxBytes };
-            this.reply(m.StatfsReply, requestId, reply);
-          },
-        );
-        return;
-      }
       default:
         this.fail(requestId, unknownRequest(type));
     }
+  }
+
+  #stat(requestId: number, path: string, follow: boolean): void {
+    const where = this.#place(requestId, path, false);
+    if (where === undefined) return;
+    this.#perform(requestId, path, { kind: "stat", follow, ...where }, (result) =>
+      this.reply(StatReply, requestId, result.stat!),
+    );
+  }
+
+  #readDir(requestId: number, path: string): void {
+    const where = this.#place(requestId, path, false);
+    if (where === undefined) return;
+    const tooMany = this.stream.guest.budget.takeFile();
+    if (tooMany !== undefined) {
+      this.fail(requestId, tooMany);
+      return;
+    }
+    this.#listing = true;
+    this.#list(requestId, path, { kind: "list", bytes: this.#listBytes, ...where });
+  }
+
+  #readlink(requestId: number, path: string): void {
+    const where = this.#place(requestId, path, false);
+    if (where === undefined) return;
+    this.#perform(requestId, path, { kind: "readlink", ...where }, (result) =>
+      this.reply(fsMessages.Target, requestId, { target: result.text! }),
+    );
+  }
+
+  #statfs(requestId: number, path: string): void {
+    const where = this.#place(requestId, path, false);
+    if (where === undefined) return;
+    this.#perform(requestId, path, { kind: "statfs", ...where }, (result) => {
+      const [blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMaxBytes] =
+        result.numbers as [number, number, number, number, number, number, number];
+      const reply = { blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMaxBytes };
+      this.reply(fsMessages.StatfsReply, requestId, reply);
+    });
   }
 
   /** Set-id and sticky bits are not a guest's to give (FS-6). */
@@ -150,19 +161,10 @@ export class FsRelay extends RequestRelay {
     return false;
   }
 
-  #on(
-    requestId: number,
-    path: string,
-    write: boolean,
-    operation: (where: Place) => DiskOperation,
-    done: (result: DiskResult) => void,
-  ): void {
-    const where = this.#place(requestId, path, write);
-    if (where !== undefined) this.#perform(requestId, path, operation(where), done);
-  }
-
   #change(requestId: number, path: string, operation: (where: Place) => DiskOperation): void {
-    this.#on(requestId, path, true, operation, () => this.reply(Done, requestId, {}));
+    const where = this.#place(requestId, path, true);
+    if (where === undefined) return;
+    this.#perform(requestId, path, operation(where), () => this.reply(Done, requestId, {}));
   }
 
   #place(requestId: number, path: string, write: boolean): Place | undefined {
@@ -206,7 +208,7 @@ export class FsRelay extends RequestRelay {
       this.#folder = folder;
       if (folder < 0) {
         this.#listing = false;
-        noFile(this.stream.guest);
+        this.stream.guest.budget.giveFile();
       }
       if (result.errno !== 0) {
         this.fail(requestId, explainFailure(this.stream.guest, Protocol.FS, path, result));

@@ -1,19 +1,14 @@
-// Opening a file, for file and file-stream: the request is judged, the path placed below a root, and the file opened on
-// disk. Meanwhile the stream can only be given up.
+// Opening a file, for file and file-stream: its path is placed below a root, and the file opened on disk. Meanwhile the
+// stream can only be given up.
 
-import { Errno, fileMessages, type Refusal, type StatReply } from "@ringway/control";
-import { guestGaveUp, type Relay, type Stream } from "../../guests/stream.ts";
+import { Errno, type Refusal, type StatReply } from "@ringway/control";
+import type { DiskResult } from "../../disk/operations.ts";
+import type { Relay } from "../../guests/relay.ts";
+import { guestGaveUp, type Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
-import {
-  closeOnDisk,
-  type DiskWork,
-  explainFailure,
-  noFile,
-  onDisk,
-  openFlags,
-  place,
-  tooManyFiles,
-} from "./access.ts";
+import type { FileDecision } from "../../policy/types.ts";
+import type { RelayHost } from "../host.ts";
+import { closeOnDisk, type DiskWork, explainFailure, onDisk, openFlags, placeOf } from "./access.ts";
 
 export interface FileRequest {
   /** A Protocol, for the audit log. */
@@ -22,6 +17,8 @@ export interface FileRequest {
   /** The guest's, fileMessages.FileFlags. */
   readonly flags: number;
   readonly mode: number;
+  /** By which the path is allowed. */
+  readonly decision: FileDecision;
 }
 
 /** What serves an open file, and the body of Opened. */
@@ -30,45 +27,49 @@ export interface FileServer {
   readonly opened: Uint8Array;
 }
 
-/** Opens the file, or refuses the stream. What `serve` makes owns the descriptor, which counts in guest.openFiles. */
+/** Flags that make no sense, with whatever path (FILE-2). */
+export function flagsMistake(flags: number, mode: number): Refusal | undefined {
+  if (openFlags(flags, mode) !== undefined) return undefined;
+  return refusal(Errno.EINVAL, `flags ${flags} and mode 0o${mode.toString(8)} make no sense`);
+}
+
+/** Opens the file, or refuses the stream. What `serve` makes owns the descriptor, which counts as an open file. */
 export function openForStream(
+  host: RelayHost,
   stream: Stream,
   requestId: number,
   request: FileRequest,
   serve: (fd: number, stat: StatReply) => FileServer,
 ): void {
   const { guest } = stream;
-  const { protocol, path, flags, mode } = request;
-  const refuse = (refusal: Refusal): void => stream.refuse(requestId, refusal);
-  const kernelFlags = openFlags(flags, mode);
-  if (kernelFlags === undefined) {
-    const reason = `flags ${flags} and mode 0o${mode.toString(8)} make no sense`;
-    refuse(refusal(Errno.EINVAL, reason));
+  const { protocol, path, flags, mode, decision } = request;
+  const place = placeOf(guest, path, decision);
+  if ("errno" in place) {
+    stream.refuse(requestId, place);
     return;
   }
-  const where = place(guest, protocol, path, (flags & fileMessages.FileFlags.WRITE) !== 0);
-  const failure = "errno" in where ? where : tooManyFiles(guest);
-  if (failure !== undefined || "errno" in where) {
-    refuse(failure!);
+  const tooMany = guest.budget.takeFile();
+  if (tooMany !== undefined) {
+    stream.refuse(requestId, tooMany);
     return;
   }
-
-  guest.fileAsked();
-  const work = onDisk(stream, { kind: "open", ...where, flags: kernelFlags, mode }, (result) => {
+  const kernelFlags = openFlags(flags, mode)!;
+  const opened = (result: DiskResult): void => {
     if (result.errno !== 0) {
-      noFile(guest);
-      if (!opening.disposed) refuse(explainFailure(guest, protocol, path, result));
+      guest.budget.giveFile();
+      if (!opening.disposed) stream.refuse(requestId, explainFailure(guest, protocol, path, result));
     } else if (opening.disposed) {
-      closeOnDisk(stream, result.value);
+      closeOnDisk(host, stream, result.value);
     } else {
-      const { relay, opened } = serve(result.value, result.stat!);
+      const server = serve(result.value, result.stat!);
       // First the relay, which closes the file, also where the guest's ring turns out to be broken.
-      stream.become(relay);
-      stream.opened(requestId, opened);
+      stream.become(server.relay);
+      stream.opened(requestId, server.opened);
       stream.run();
     }
-  });
-  const opening = new OpeningFileRelay(stream, work);
+  };
+  const operation = { kind: "open", ...place, flags: kernelFlags, mode } as const;
+  const opening = new OpeningFileRelay(stream, onDisk(host, stream, operation, opened));
   stream.become(opening);
 }
 
@@ -92,6 +93,6 @@ class OpeningFileRelay implements Relay {
   dispose(): void {
     if (this.disposed) return;
     this.disposed = true;
-    if (this.#work.cancel()) noFile(this.#stream.guest);
+    if (this.#work.cancel()) this.#stream.guest.budget.giveFile();
   }
 }

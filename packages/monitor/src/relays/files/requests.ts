@@ -18,8 +18,11 @@ import {
   type Refusal,
 } from "@ringway/control";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
-import type { Relay, Stream } from "../../guests/stream.ts";
+import { TOO_MANY_REQUESTS } from "../../guests/budget.ts";
+import type { Relay } from "../../guests/relay.ts";
+import type { Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
+import type { RelayHost } from "../host.ts";
 import { type DiskWork, onDisk } from "./access.ts";
 
 /** Requests served in one step before others get their turn. */
@@ -28,11 +31,6 @@ const BUDGET = 32;
 /** Gives back what it holds, so it is served however many requests are under way. */
 const CLOSE = fileMessages.Close.type;
 
-const TOO_MANY_REQUESTS: Refusal = refusal(
-  Errno.ENOBUFS,
-  "too many requests wait for their answers, the most that the policy allows",
-);
-
 interface Reply {
   readonly type: number;
   readonly requestId: number;
@@ -40,6 +38,7 @@ interface Reply {
 }
 
 export abstract class RequestRelay implements Relay {
+  protected readonly host: RelayHost;
   protected readonly stream: Stream;
   readonly #requests: FrameReader;
   readonly #replies: FrameWriter;
@@ -50,7 +49,8 @@ export abstract class RequestRelay implements Relay {
   #afterReplies: (() => void) | undefined;
   #disposed = false;
 
-  constructor(stream: Stream) {
+  constructor(host: RelayHost, stream: Stream) {
+    this.host = host;
     this.stream = stream;
     this.#requests = stream.frames();
     this.#replies = stream.writer();
@@ -74,7 +74,7 @@ export abstract class RequestRelay implements Relay {
         return false;
       }
       if (this.#work !== undefined || !this.#flush()) return false;
-      if (budget === 0 || !this.stream.guest.mayGoOn()) return true;
+      if (budget === 0 || !this.stream.guest.share.mayGoOn()) return true;
       if (this.#afterReplies !== undefined) {
         const next = this.#afterReplies;
         this.#afterReplies = undefined;
@@ -88,7 +88,7 @@ export abstract class RequestRelay implements Relay {
           }
           return false;
         }
-        if (frame.type === CLOSE || this.stream.guest.mayRequest) this.serve(frame);
+        if (frame.type === CLOSE || this.stream.guest.budget.mayRequest) this.serve(frame);
         else this.fail(frame.requestId, TOO_MANY_REQUESTS);
       }
       if (this.#disposed) return false;
@@ -119,7 +119,7 @@ export abstract class RequestRelay implements Relay {
   }
 
   protected fail(requestId: number, refusal: Refusal): void {
-    this.reply(ErrorReply, requestId, this.stream.guest.answer(refusal));
+    this.reply(ErrorReply, requestId, this.stream.guest.reports.answer(refusal));
   }
 
   /**
@@ -131,9 +131,9 @@ export abstract class RequestRelay implements Relay {
     done: (result: DiskResult) => void,
     over?: (result?: DiskResult) => void,
   ): void {
-    this.stream.guest.beginWork();
+    this.stream.guest.budget.takeWork();
     this.#workOver = over;
-    this.#work = onDisk(this.stream, operation, (result) => {
+    this.#work = onDisk(this.host, this.stream, operation, (result) => {
       this.#worked(result);
       if (this.#disposed) {
         this.letGo(result);
@@ -146,7 +146,7 @@ export abstract class RequestRelay implements Relay {
 
   #worked(result?: DiskResult): void {
     this.#work = undefined;
-    this.stream.guest.endRequest();
+    this.stream.guest.budget.giveRequest();
     this.#workOver?.(result);
   }
 

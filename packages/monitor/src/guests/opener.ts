@@ -1,0 +1,14 @@
+// The protocols, as guests see them: what serves a stream from its beginning, and what an Open would be answered. The
+// thread's main file hands it in (relays/table.ts).
+
+import type { PolicyState } from "../policy/in-force.ts";
+import type { Decision } from "../policy/types.ts";
+import type { Relay } from "./relay.ts";
+import type { Stream } from "./stream.ts";
+
+export interface Opener {
+  /** Waits for the Open of a stream that nothing was sent on yet. */
+  relayFor(stream: Stream): Relay;
+  /** Would an Open be allowed? Throws ProtocolError where `body` is not what the protocol's Open carries (CTL-7). */
+  explain(policy: PolicyState, protocol: number, body: Uint8Array): Decision;
+}

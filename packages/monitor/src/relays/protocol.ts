@@ -1,0 +1,32 @@
+// One protocol of streams: who judges what is asked for, and who serves it. Open and Explain both begin with the judge,
+// so they cannot say different things (table.ts).
+
+import type { Refusal } from "@ringway/control";
+import type { Stream } from "../guests/stream.ts";
+import type { PolicyMatcher } from "../policy/matcher.ts";
+import type { OwnPorts } from "../policy/own-ports.ts";
+import type { Decision } from "../policy/types.ts";
+import type { RelayHost } from "./host.ts";
+
+/** What a judge asks. */
+export interface Rules {
+  readonly matcher: PolicyMatcher;
+  readonly ownPorts: OwnPorts;
+}
+
+/** What an Open asks for, and what the policy says of it. */
+export interface Judged<Asked> {
+  readonly asked: Asked;
+  readonly decision: Decision;
+  /** As the audit log has it: "example.com:443", "/data/x". */
+  readonly what: string;
+  /** It makes no sense, whatever the policy says: no Open comes as far as that, and no Explain looks at it (CTL-7). */
+  readonly mistake?: Refusal | undefined;
+}
+
+export interface ProtocolEntry<Asked> {
+  /** Throws ProtocolError where `body` is not what the protocol's Open carries. */
+  judge(rules: Rules, body: Uint8Array): Judged<Asked>;
+  /** Takes over a stream whose Open is allowed, and waits for its answer. */
+  open(host: RelayHost, stream: Stream, requestId: number, judged: Judged<Asked>): void;
+}

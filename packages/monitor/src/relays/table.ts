@@ -1,0 +1,48 @@
+// All protocols (STR-4). Another one is an entry here: its judge, and who opens it.
+
+import { Errno, Protocol, protocolName } from "@ringway/control";
+import type { Opener } from "../guests/opener.ts";
+import type { Relay } from "../guests/relay.ts";
+import type { Stream } from "../guests/stream.ts";
+import type { PolicyState } from "../policy/in-force.ts";
+import { refusal } from "../policy/refusal.ts";
+import type { Decision } from "../policy/types.ts";
+import { ECHO } from "./echo.ts";
+import { FILE } from "./files/file.ts";
+import { FILE_STREAM } from "./files/file-stream.ts";
+import { FS } from "./files/fs.ts";
+import type { RelayHost } from "./host.ts";
+import { OpeningRelay } from "./opening.ts";
+import type { ProtocolEntry } from "./protocol.ts";
+import { TCP_CONNECT } from "./tcp-connect.ts";
+import { TCP_LISTEN } from "./tcp-listen.ts";
+
+export const PROTOCOLS: ReadonlyMap<number, ProtocolEntry<unknown>> = new Map<number, ProtocolEntry<unknown>>(
+  [
+    [Protocol.ECHO, ECHO],
+    [Protocol.TCP_CONNECT, TCP_CONNECT],
+    [Protocol.TCP_LISTEN, TCP_LISTEN],
+    [Protocol.FILE, FILE],
+    [Protocol.FILE_STREAM, FILE_STREAM],
+    [Protocol.FS, FS],
+  ],
+);
+
+export class Protocols implements Opener {
+  readonly #host: RelayHost;
+
+  constructor(host: RelayHost) {
+    this.#host = host;
+  }
+
+  relayFor(stream: Stream): Relay {
+    return new OpeningRelay(this.#host, PROTOCOLS, stream);
+  }
+
+  explain({ matcher }: PolicyState, protocol: number, body: Uint8Array): Decision {
+    const entry = PROTOCOLS.get(protocol);
+    if (entry !== undefined) return entry.judge({ matcher, ownPorts: this.#host.ownPorts }, body).decision;
+    const reason = `the host does not know ${protocolName(protocol)}`;
+    return { allowed: false, ...refusal(Errno.EPROTONOSUPPORT, reason) };
+  }
+}
