@@ -1,5 +1,5 @@
-// What the roots of a policy are to each other is found out by climbing from each once, however many there are; and what changes in
-// folders that have roots inside costs names that can be counted.
+// What the roots of a policy are to each other is found out by climbing from each once, however many there are; and
+// what changes in folders that have roots inside costs names that can be counted.
 
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
-// Folders that no policy may give to a guest: what holds the monitor's own files, what lies on the kernel's file systems, and one folder
-// under two accesses.
+// Folders that no policy may give to a guest: what holds the monitor's own files, what lies on the kernel's file
+// systems, and one folder under two accesses.
 
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

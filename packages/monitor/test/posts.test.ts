@@ -1,4 +1,5 @@
-// What the reactor's thread tells the main thread: lines of guests' lives together, everything else at once, all in its order.
+// What the reactor's thread tells the main thread: lines of guests' lives together, everything else at once, all in its
+// order.
 
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { Counters } from "../src/observe/counters.ts";

@@ -1,4 +1,5 @@
-// Whether an address is this host's, also where the routing tables cannot be asked (a filter of system calls, no descriptor left).
+// Whether an address is this host's, also where the routing tables cannot be asked (a filter of system calls, no
+// descriptor left).
 
 import { expect, test } from "vitest";
 import { HostSurroundings } from "../src/policy/host-surroundings.ts";

@@ -1,16 +1,16 @@
-// Who attaches, and what is counted of it over all its attachments: another attachment gets around no budget, and neither does
-// leaving and attaching anew.
+// Who attaches, and what is counted of it over all its attachments: another attachment gets around no budget, and
+// neither does leaving and attaching anew.
 //
 //   key            whose account
 //   uid:1000       processes of that user on the attach socket (SO_PEERCRED)
 //   vm:NAME        the guests of a virtual machine
-//   attach:7       a guest that attach() made room for, unless the caller names a key: nobody else's, and forgotten with it
+//   attach:7       a guest that attach() made room for, where the caller names no key: nobody else's, forgotten with it
 //
 //   (none) ── the first attachment ──▶ HELD ── nothing holds it ──▶ KEPT ── an hour, or too many are kept ──▶ (none)
 //                                       ▲─────── attaches again ──────┘
 //
-// An account is held by attachments, and by disk work and sockets that outlive them. A guest has no way to make another key of its own: those who
-// may attach as many users are as many users. All of it is private to the reactor's thread.
+// An account is held by attachments, and by disk work and sockets that outlive them. A guest has no way to make another
+// key of its own: those who may attach as many users are as many users. All of it is private to the reactor's thread.
 
 import { LineQuota, LookQuota, SLICE_MS } from "./quotas.ts";
 import { SocketBudget } from "./socket-budget.ts";
@@ -32,7 +32,10 @@ export class Account {
   readonly sockets: SocketBudget = new SocketBudget();
   /** What counts against limits.fileBytesWritten. */
   written: Written = { bytes: 0 };
-  /** Its guests' regions, and their bytes, from when they are asked for until no disk work is left in them and they are unmade. */
+  /**
+   * Its guests' regions, and their bytes, from when they are asked for until no disk work is left in them and they are
+   * unmade.
+   */
   regions = 0;
   regionBytes = 0;
   /** Of these bytes, those of regions that are being unmade. */
@@ -68,8 +71,9 @@ export class Account {
   }
 
   /**
-   * All descriptors that are there for it. Of a guest's own a region has one; two bells and a socket are the others. Who waits for a
-   * region has no bells yet, but is asked no more before it gets them: many that wait at once would have more than there was room for.
+   * All descriptors that are there for it. Of a guest's own a region has one; two bells and a socket are the others.
+   * Who waits for a region has no bells yet, but is asked no more before it gets them: many that wait at once would
+   * have more than there was room for.
    */
   get descriptors(): number {
     const own = this.waiting + this.regions + 3 * (this.beginning + this.#guests);
@@ -92,7 +96,10 @@ export class Account {
     this.release();
   }
 
-  /** Time of one of its guests in a turn: where several keys want the thread, each has as much as any other, for all its guests. */
+  /**
+   * Time of one of its guests in a turn: where several keys want the thread, each has as much as any other, for all its
+   * guests.
+   */
   get sliceMs(): number {
     return this.#accounts.present > 1 ? SLICE_MS / this.#guests : SLICE_MS;
   }

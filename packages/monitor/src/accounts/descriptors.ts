@@ -1,9 +1,9 @@
-// Who may have the process's last descriptors: not guests. What they ask for is refused with EMFILE while a reserve is left, from which
-// the monitor takes what it needs later: a connection that is turned away, the policy and its folders read again, a name server's
-// socket, a VM's doorbell, a file that is looked at on the way to another.
+// Who may have the process's last descriptors: not guests. What they ask for is refused with EMFILE while a reserve is
+// left, from which the monitor takes what it needs later: a connection that is turned away, the policy and its folders
+// read again, a name server's socket, a VM's doorbell, a file that is looked at on the way to another.
 //
-// The kernel always gives the lowest number that is free. So one that is above the limit says that all below are taken, whoever has
-// them: the program that embeds the monitor counts as well, and nothing is counted here.
+// The kernel always gives the lowest number that is free. So one that is above the limit says that all below are taken,
+// whoever has them: the program that embeds the monitor counts as well, and nothing is counted here.
 
 import { closeFd, duplicateFd, Errno, fileDescriptorLimit, SystemError } from "@ringway/linux";
 import type { Policy } from "../policy/types.ts";
@@ -16,12 +16,16 @@ import type { Policy } from "../policy/types.ts";
  * resolv.conf, a log that is opened again, a connection that is turned away, a module.
  */
 const RESERVE = 16 * 4 + 2 + 4 * 4 + 8;
-/** Guests that the limit must leave room for at the start: a process takes four descriptors, and a connection of its own one. */
+/**
+ * Guests that the limit must leave room for at the start: a process takes four descriptors, and a connection of its own
+ * one.
+ */
 const ROOM_MIN = 8;
 
 /**
- * Its threads and sockets take some 55. Before that its seven threads load, and Node opens the modules that one imports all at once: up to 20
- * in each, and 140 in all were seen. With too few a thread does not start, or cannot even say why.
+ * Its threads and sockets take some 55. Before that its seven threads load, and Node opens the modules that one imports
+ * all at once: up to 20 in each, and 140 in all were seen. With too few a thread does not start, or cannot even say
+ * why.
  */
 const LIMIT_MIN = 55 + 7 * 20;
 
@@ -81,8 +85,8 @@ export class DescriptorRoom {
   }
 
   /**
-   * `make`s another for a key that has `held`, where it may have one: it, or -errno. Of what is made, its own number says whether any
-   * was left.
+   * `make`s another for a key that has `held`, where it may have one: it, or -errno. Of what is made, its own number
+   * says whether any was left.
    */
   makeFor(held: number, make: () => number): number {
     const limit = Atomics.load(this.#limit, 0);

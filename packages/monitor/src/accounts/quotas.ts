@@ -14,8 +14,8 @@ const LOOK_INTERVAL_MS = 100;
 /** What a new epoch costs, in looks: it clears the bells and makes the heap anew. */
 export const ATTACH_LOOKS = 50;
 /**
- * What a violation on a stream costs, in looks: about 300 in a second, which is what a guest could make that is ended after 64 and
- * comes back five times a second. To begin a new epoch after 63 gets around nothing.
+ * What a violation on a stream costs, in looks: about 300 in a second, which is what a guest could make that is ended
+ * after 64 and comes back five times a second. To begin a new epoch after 63 gets around nothing.
  */
 export const VIOLATION_LOOKS = 64;
 /** A look that found something pays for itself and for one in vain: bells may come late, or twice (BELL-8). */
@@ -66,7 +66,10 @@ export class LineQuota {
     this.#bytesLeft -= bytes;
   }
 
-  /** Milliseconds that the guest must wait; 0 where it need not. Then it is to be asked again: a long line may take several seconds' worth. */
+  /**
+   * Milliseconds that the guest must wait; 0 where it need not. Then it is to be asked again: a long line may take
+   * several seconds' worth.
+   */
   restMs(limits: LineLimits, nowMs: number): number {
     this.#grant(limits, nowMs);
     return this.#linesLeft > 0 && this.#bytesLeft > 0 ? 0 : this.#endMs - nowMs;
@@ -89,8 +92,8 @@ export class OperationQuota {
   #endMs = 0;
 
   /**
-   * Takes `cost` of `perSecond`. False: none are left in this interval; nothing is owed for asking, and what is taken beyond the
-   * interval's share stays owed.
+   * Takes `cost` of `perSecond`. False: none are left in this interval; nothing is owed for asking, and what is taken
+   * beyond the interval's share stays owed.
    */
   take(cost: number, perSecond: number, nowMs: number): boolean {
     this.#grant(perSecond, nowMs);
@@ -117,7 +120,10 @@ export class OperationQuota {
   }
 }
 
-/** Time of one key in a turn (accounts.ts). Small beside what a person or a program notices, large beside the cost of a turn. */
+/**
+ * Time of one key in a turn (accounts.ts). Small beside what a person or a program notices, large beside the cost of a
+ * turn.
+ */
 export const SLICE_MS = 0.25;
 
 export class TimeSlice {
@@ -125,8 +131,8 @@ export class TimeSlice {
   #leftMs = 0;
 
   /**
-   * May the guest go on in this turn, of which its share is `sliceMs`? What it took beyond that in earlier ones is taken off; what it
-   * left is gone.
+   * May the guest go on in this turn, of which its share is `sliceMs`? What it took beyond that in earlier ones is
+   * taken off; what it left is gone.
    */
   open(turn: number, sliceMs: number): boolean {
     if (turn !== this.#turn) {

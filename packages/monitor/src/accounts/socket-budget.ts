@@ -1,15 +1,20 @@
 // What the kernel may hold of a guest's bytes, over all of its sockets (limits.socketBytes).
 //
-// A peer that does not read leaves what was sent to it in this host's memory, and a guest that does not read leaves there what its peers
-// send: megabytes for each socket, out of one pool (tcp_mem) that all sockets of the machine share. So the sockets of an account borrow:
+// A peer that does not read leaves what was sent to it in this host's memory, and a guest that does not read leaves
+// there what its peers send: megabytes for each socket, out of one pool (tcp_mem) that all sockets of the machine
+// share. So the sockets of an account borrow:
 //
 //   SHARE_BYTES   each socket has without asking, each way
-//   the rest      is lent to those that move bytes, never more than a quarter of what is left to one: the first gets much, the
-//                 thousandth little, none nothing. Before one gets less than it wants, others give back what they do not use.
+//   the rest      is lent to those that move bytes, never more than a quarter of what is left to one: the first gets
+//                 much, the thousandth little, none nothing. Before one gets less than it wants, others give back what
+//                 they do not use.
 //
 // Invariant: what is lent is at most the limit; what the sockets hold is at most that and two shares for each.
 
-/** 4096 streams have 64 MiB so each way; enough for a request and its answer, and for a window of 16 KiB where all is lent. */
+/**
+ * 4096 streams have 64 MiB so each way; enough for a request and its answer, and for a window of 16 KiB where all is
+ * lent.
+ */
 export const SHARE_BYTES: number = 16 * 1024;
 /** Less is not worth a system call. */
 const GRAIN_BYTES = 4 * 1024;

@@ -1,5 +1,5 @@
-// File systems that are no files but the kernel's own handles on processes, devices and itself. No root lies on one, and none
-// is reached from a root that crosses mounts: /proc/self/mem alone would give a guest the monitor.
+// File systems that are no files but the kernel's own handles on processes, devices and itself. No root lies on one,
+// and none is reached from a root that crosses mounts: /proc/self/mem alone would give a guest the monitor.
 
 import { readFileSync } from "node:fs";
 import { type FileStat, statfs } from "@ringway/linux";

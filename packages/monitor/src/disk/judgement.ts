@@ -1,5 +1,5 @@
-// What the policy says of a place on the host, once it is found: refused, and by which rule. Where that is sought is in landing.ts and
-// walk.ts.
+// What the policy says of a place on the host, once it is found: refused, and by which rule. Where that is sought is in
+// landing.ts and walk.ts.
 
 import type { Refusal } from "@ringway/control";
 import { Errno, type FileStat, fstat, type PathLike } from "@ringway/linux";
@@ -19,7 +19,9 @@ export interface Place {
 
 export interface Failed {
   readonly errno: number;
-  /** Where the policy, and not the file system, says no. The reason is the end of a sentence that begins with the path. */
+  /**
+   * Where the policy, and not the file system, says no. The reason is the end of a sentence that begins with the path.
+   */
   readonly denied?: Refusal;
 }
 

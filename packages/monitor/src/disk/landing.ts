@@ -1,19 +1,21 @@
-// Where a guest's path lands on the host: found here, judged here, and what the operation then works on is a descriptor of that
-// very place. Nothing is done by a path that was judged before, so whoever renames what meanwhile can at most make an operation land
-// elsewhere within the same judgement.
+// Where a guest's path lands on the host: found here, judged here, and what the operation then works on is a descriptor
+// of that very place. Nothing is done by a path that was judged before, so whoever renames what meanwhile can at most
+// make an operation land elsewhere within the same judgement.
 //
-// The guest sees one tree: roots at their guest paths, symbolic links as it would resolve them itself: an absolute one begins at
-// the guest's own "/". Three things hold for each operation:
+// The guest sees one tree: roots at their guest paths, symbolic links as it would resolve them itself: an absolute one
+// begins at the guest's own "/". Three things hold for each operation:
 //
-//   1. It lands below a root: nothing leaves them all ("beneath"), no mount is crossed unless the root's rule says so, and none of
-//      the kernel's own file systems is reached ("mounts").
-//   2. What changes something is allowed by the rule of the path that the guest named (the reactor has seen to that), by the rule
-//      whose root it lands below, and by the deepest root on the way there on the host, known by device and inode: the guard.
+//   1. It lands below a root: nothing leaves them all ("beneath"), no mount is crossed unless the root's rule says so,
+//      and none of the kernel's own file systems is reached ("mounts").
+//   2. What changes something is allowed by the rule of the path that the guest named (the reactor has seen to that), by
+//      the rule whose root it lands below, and by the deepest root on the way there on the host, known by device and
+//      inode: the guard.
 //   3. No root of the host's, and no folder that has one inside, is moved or removed (names.ts).
 //
 // A path without symbolic links lands below the root that its text says, so the kernel takes it there in one step
-// (RESOLVE_BENEATH, NO_SYMLINKS, NO_XDEV), unless its rule says crossMounts, or something is to be changed below a root that may
-// have others inside (roots.ts), or folders are to be made on the way. All else is walked, one component at a time (walk.ts).
+// (RESOLVE_BENEATH, NO_SYMLINKS, NO_XDEV), unless its rule says crossMounts, or something is to be changed below a root
+// that may have others inside (roots.ts), or folders are to be made on the way. All else is walked, one component at a
+// time (walk.ts).
 
 import { closeFd, Errno, OpenFlags, openat2 } from "@ringway/linux";
 import { type Failed, failed, type Landing, mayChange, notOpened, type Place } from "./judgement.ts";
@@ -26,8 +28,8 @@ const { PATH, NO_FOLLOW, DIRECTORY } = OpenFlags;
 type Use<R> = (landing: Landing) => R;
 
 /**
- * Uses the thing that a place names: landing.fd. `follow`: also where a symbolic link at the end leads; `write`: it, or its
- * contents, will be changed.
+ * Uses the thing that a place names: landing.fd. `follow`: also where a symbolic link at the end leads; `write`: it, or
+ * its contents, will be changed.
  */
 export function withObject<R>(place: Place, follow: boolean, write: boolean, use: Use<R>): R | Failed {
   const tree = treeOf(place.tree);
@@ -58,7 +60,10 @@ export function withObject<R>(place: Place, follow: boolean, write: boolean, use
   return walk(new Way(tree, place, end), write, thatIsThere(use));
 }
 
-/** Uses the folder that a place names, or whatever is in its stead; it, and those on the way to it, are made where they are not there. */
+/**
+ * Uses the folder that a place names, or whatever is in its stead; it, and those on the way to it, are made where they
+ * are not there.
+ */
 export function withFolders<R>(place: Place, mode: number, use: Use<R>): R | Failed {
   return walk(new Way(treeOf(place.tree), place, "follow", mode), false, thatIsThere(use));
 }
@@ -97,8 +102,8 @@ export function withName<R>(place: Place, write: boolean, use: Use<R>): R | Fail
 }
 
 /**
- * Uses a place whose last name may be made, and is followed where it is a symbolic link: by the kernel's guard from the root, or
- * after a walk from the last folder. `use` says "link" where a symbolic link was in its way after all.
+ * Uses a place whose last name may be made, and is followed where it is a symbolic link: by the kernel's guard from the
+ * root, or after a walk from the last folder. `use` says "link" where a symbolic link was in its way after all.
  */
 export function withOpening<R>(
   place: Place,

@@ -1,5 +1,5 @@
-// Listing a folder in frames of bounded size: it stays open between them. Names that are not UTF-8, or longer than a guest could
-// use, are counted and left out.
+// Listing a folder in frames of bounded size: it stays open between them. Names that are not UTF-8, or longer than a
+// guest could use, are counted and left out.
 
 import { FileKind, fsMessages } from "@ringway/control";
 import {

@@ -1,5 +1,6 @@
-// What an operation has cost its worker, in names that were looked up: the pool prices it by them, once it is over (pool.ts). A path
-// does not tell beforehand: a short one may lead by links over thousands of names, and the host's folders above a root count too.
+// What an operation has cost its worker, in names that were looked up: the pool prices it by them, once it is over
+// (pool.ts). A path does not tell beforehand: a short one may lead by links over thousands of names, and the host's
+// folders above a root count too.
 //
 // This thread's own: a worker does one operation at a time.
 

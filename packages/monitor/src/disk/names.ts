@@ -1,8 +1,8 @@
-// Changes to names, and to what files and folders say of themselves. Only regular files, folders and symbolic links: a socket, a
-// fifo or a device belongs to somebody on the host.
+// Changes to names, and to what files and folders say of themselves. Only regular files, folders and symbolic links: a
+// socket, a fifo or a device belongs to somebody on the host.
 //
-// A root of the policy, and a folder that has one inside, keep their names: what the policy's file says must still be there when it
-// is read again. So guests never move one, and what was seen of it before a rename still holds in it.
+// A root of the policy, and a folder that has one inside, keep their names: what the policy's file says must still be
+// there when it is read again. So guests never move one, and what was seen of it before a rename still holds in it.
 
 import {
   closeFd,
@@ -129,7 +129,10 @@ function holdsRoot(landing: Landing, moved: FileStat): Failed | undefined {
   return refused(Errno.EACCES, inside.rule, `would move the folder of rule "${inside.rule}"`);
 }
 
-/** How many names keep a folder from being removed that no guest can name: of the first batch, which is enough to say why. */
+/**
+ * How many names keep a folder from being removed that no guest can name: of the first batch, which is enough to say
+ * why.
+ */
 function unusableNames({ folder, name, root }: Landing): number {
   const fd = openat2(
     folder,

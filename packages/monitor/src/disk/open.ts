@@ -1,11 +1,12 @@
-// Opening regular files, and nothing else: opening a fifo or a device may mean something to others, a folder is for ReadDir.
+// Opening regular files, and nothing else: opening a fifo or a device may mean something to others, a folder is for
+// ReadDir.
 //
-// What a name leads to is looked at before (opened as a name only) and after, because the name may have changed hands. So a file
-// is cut to nothing only after it has been looked at: TRUNCATE does not go to the kernel. NON_BLOCKING, so that neither a fifo
-// nor a lease could hold a worker.
+// What a name leads to is looked at before (opened as a name only) and after, because the name may have changed hands.
+// So a file is cut to nothing only after it has been looked at: TRUNCATE does not go to the kernel. NON_BLOCKING, so
+// that neither a fifo nor a lease could hold a worker.
 //
-// A file that has two names may have one of them below a root that the same guest may only read, and a write would change it
-// there: below roots that share a file system with such a root, what is changed has one name ("links").
+// A file that has two names may have one of them below a root that the same guest may only read, and a write would
+// change it there: below roots that share a file system with such a root, what is changed has one name ("links").
 
 import {
   closeFd,

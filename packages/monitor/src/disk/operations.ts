@@ -1,6 +1,6 @@
 // Work on files that may wait on a disk: what can be asked of a disk worker, and how it is done there. Plain data both
-// ways; a result is -errno, or what the operation gives. Names are looked up by landing.ts alone; how they are changed is in
-// names.ts, how files are opened in open.ts.
+// ways; a result is -errno, or what the operation gives. Names are looked up by landing.ts alone; how they are changed
+// is in names.ts, how files are opened in open.ts.
 
 import type { StatReply } from "@ringway/control";
 import {
@@ -58,7 +58,10 @@ export type DiskOperation =
       readonly bytes: number;
       readonly offset: number;
     }
-  /** Writes at the end (O_APPEND), in one go, from memory in two spans that the asker keeps mapped; the second may be empty. */
+  /**
+   * Writes at the end (O_APPEND), in one go, from memory in two spans that the asker keeps mapped; the second may be
+   * empty.
+   */
   | { readonly kind: "appendFrom"; readonly fd: number; readonly spans: readonly [Span, Span] }
   | { readonly kind: "read"; readonly fd: number; readonly bytes: number; readonly offset: number }
   /** offset -1: at the end (O_APPEND). */

@@ -1,8 +1,8 @@
 // The disk workers as the reactor sees them: submit, and be called back in a later turn.
 //
-// Who has used up its operations of a second waits for more (OperationQuota). An operation is paid for before it begins, and once
-// more afterwards for the names that it looked up: a walk over thousands is as much work as hundreds of operations. Closing is free,
-// because it only gives back, and goes before what is paid for, which may wait.
+// Who has used up its operations of a second waits for more (OperationQuota). An operation is paid for before it
+// begins, and once more afterwards for the names that it looked up: a walk over thousands is as much work as hundreds
+// of operations. Closing is free, because it only gives back, and goes before what is paid for, which may wait.
 //
 // Keys take turns for the workers, and none may have all of them: one that waits on a dead disk delays nobody else
 // for good.
@@ -31,7 +31,10 @@ export interface Job {
   readonly done: (result: DiskResult) => void;
 }
 
-/** Names that a worker looks up in about the time that it needs for an operation on a short path, its two messages included. */
+/**
+ * Names that a worker looks up in about the time that it needs for an operation on a short path, its two messages
+ * included.
+ */
 const LOOKUPS_PER_OPERATION = 16;
 
 /** A listing's frame has hundreds of names, which take a worker that much longer than one. */
@@ -76,7 +79,9 @@ export class DiskPool {
   readonly #wakeFd: number;
   #nextId = 1;
 
-  /** The workers' ports, and the eventfd that they ring; both are there before the first guest, and so are the workers. */
+  /**
+   * The workers' ports, and the eventfd that they ring; both are there before the first guest, and so are the workers.
+   */
   constructor(reactor: Reactor, { ports, wakeFd }: DiskPorts) {
     this.#reactor = reactor;
     this.#ports = ports;

@@ -1,13 +1,15 @@
-// The roots of a policy: what each rule's folder is at the moment that the policy comes into force, and how the roots lie to
-// each other on the host. Plain data, given to every disk worker (tree.ts).
+// The roots of a policy: what each rule's folder is at the moment that the policy comes into force, and how the roots
+// lie to each other on the host. Plain data, given to every disk worker (tree.ts).
 //
-// A root is held by its descriptor: whoever renames or replaces its path later changes nothing until the policy is loaded again.
+// A root is held by its descriptor: whoever renames or replaces its path later changes nothing until the policy is
+// loaded again.
 //
-// Roots may lie in each other on the host, whatever they are called in the guest's tree. The deepest root decides: a read-only
-// folder within a read-write one stays as it is, also where a guest comes to it by the outer one's name. Who writes below a root
-// that may have others inside is led there folder by folder, each compared with the roots (landing.ts); who reads, or writes
-// below a root that has none, is led there by the kernel in one step. "May": what two mounts show of one file system is not
-// seen by climbing, and counts as inside. No root is compared with each other one: a policy may have thousands.
+// Roots may lie in each other on the host, whatever they are called in the guest's tree. The deepest root decides: a
+// read-only folder within a read-write one stays as it is, also where a guest comes to it by the outer one's name. Who
+// writes below a root that may have others inside is led there folder by folder, each compared with the roots
+// (landing.ts); who reads, or writes below a root that has none, is led there by the kernel in one step. "May": what
+// two mounts show of one file system is not seen by climbing, and counts as inside. No root is compared with each other
+// one: a policy may have thousands.
 
 import {
   closeFd,
@@ -173,8 +175,8 @@ export function foldersFrom(fd: number): {
 }
 
 /**
- * Is that folder above this one, or the one itself? Where it cannot be climbed to the top, it may be. `climbed`: folders that it has
- * been climbed over before, in vain.
+ * Is that folder above this one, or the one itself? Where it cannot be climbed to the top, it may be. `climbed`:
+ * folders that it has been climbed over before, in vain.
  */
 export function liesBelow(fd: number, folder: Identity, climbed: Set<string> = new Set()): boolean {
   return climb(fd, climbed, (identity) => identity === folder) !== "top";

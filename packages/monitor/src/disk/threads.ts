@@ -1,7 +1,7 @@
 // The disk workers as the main thread sees them: it starts them, before the first guest, and ends them.
 //
-// Invariant: a worker that does not come back from a system call is left where it is, with whatever memory and descriptors it has:
-// nobody else may get those before the process ends.
+// Invariant: a worker that does not come back from a system call is left where it is, with whatever memory and
+// descriptors it has: nobody else may get those before the process ends.
 
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { closeFd, createEventfd, NativeThread } from "@ringway/linux";

@@ -1,5 +1,6 @@
-// The guest's tree, as a disk worker sees it: where in it the roots of a policy lie, and which folders of the host are roots.
-// Made from Roots once for each policy, on each worker; `tree` in an operation is the number that the reactor gave it.
+// The guest's tree, as a disk worker sees it: where in it the roots of a policy lie, and which folders of the host are
+// roots. Made from Roots once for each policy, on each worker; `tree` in an operation is the number that the reactor
+// gave it.
 
 import { ResolveFlags } from "@ringway/linux";
 import type { Identity, Root, Roots } from "./roots.ts";

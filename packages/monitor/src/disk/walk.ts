@@ -3,15 +3,15 @@
 //   a name that leads to a root of the guest's tree ─▶ that root, by its descriptor
 //   else openat2(folder, name, O_PATH | O_NOFOLLOW) ─▶ a folder: compared with the roots, then entered
 //                                                   ─▶ a symbolic link: its text is read from the descriptor and walked
-//                                                   ─▶ nothing, and it is to be made: mkdirat in the folder, and once more
+//                                                   ─▶ nothing, and it is to be made: mkdirat there, and once more
 //                                                   ─▶ anything else: only at the end of the path
 //   ".." ─▶ back to the folder that was come from; above a root, to the guest's folder above it
 //
 // Folders above the roots are names in the guest's tree alone. A walk has at most NAMES_MAX names and LINKS_MAX links.
 //
-// Invariant: of the folders on the way, the last FOLDERS_OPEN are open, and one more thing, which is being looked at. A ".." beyond
-// these begins again at the top, by the names of the folders that it leads to: they count as names of the walk, and are judged anew,
-// whatever has become of them.
+// Invariant: of the folders on the way, the last FOLDERS_OPEN are open, and one more thing, which is being looked at. A
+// ".." beyond these begins again at the top, by the names of the folders that it leads to: they count as names of the
+// walk, and are judged anew, whatever has become of them.
 
 import {
   closeFd,
@@ -41,12 +41,17 @@ import type { Guard, Tree, TreeNode, TreeRoot } from "./tree.ts";
 /** Linux's own bound (MAXSYMLINKS), and one for all names on the way: a path has 2048 at most. */
 const LINKS_MAX = 40;
 const NAMES_MAX = 4096;
-/** The one that the walk is in, and the one above: a link's text seldom goes further up. They come from RESERVE (descriptors.ts). */
+/**
+ * The one that the walk is in, and the one above: a link's text seldom goes further up. They come from RESERVE
+ * (descriptors.ts).
+ */
 const FOLDERS_OPEN = 2;
 
 const { PATH, NO_FOLLOW } = OpenFlags;
 
-/** What to do with the last name: nothing; open what has it; or that, and go where it leads if it is a symbolic link. */
+/**
+ * What to do with the last name: nothing; open what has it; or that, and go where it leads if it is a symbolic link.
+ */
 export type End = "name" | "open" | "follow";
 
 /** A folder on the way: of the host's below a root, or above the roots, in the guest's tree alone. */
@@ -73,7 +78,10 @@ export class Way {
   #guest: PathLike[] = [];
   /** Names to come; the next one is the last. */
   readonly #names: PathLike[];
-  /** Of them, how many the guest itself named; the others, which are walked before, are from links and folders of the way. */
+  /**
+   * Of them, how many the guest itself named; the others, which are walked before, are from links and folders of the
+   * way.
+   */
   #own = 0;
   /** Folders that the guest named and that are not there are made, with this mode; -1: they are not. */
   readonly #makeMode: number;
@@ -281,7 +289,10 @@ function leave({ fd, root }: Folder): void {
 const SLASH = 0x2f;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** The names of a link's target. One that is not UTF-8 stays as bytes: no guest can have made it, but it leads somewhere. */
+/**
+ * The names of a link's target. One that is not UTF-8 stays as bytes: no guest can have made it, but it leads
+ * somewhere.
+ */
 function splitTarget(target: PathLike): { names: PathLike[]; absolute: boolean; asFolder: boolean } {
   const parts: PathLike[] = typeof target === "string" ? target.split("/") : splitBytes(target);
   const end = parts.at(-1)!;

@@ -2,7 +2,7 @@
 //
 //   requests   taken from the guest's rings and not answered yet            } counted for its key
 //   sockets    that connect, and that listen                                }
-//   files      open, as the guest sees them, and their descriptors, which may have to wait for a worker that closes them
+//   files      open, as the guest sees them; and their descriptors, which may wait for a worker that closes them
 //   accepts    posted to its listeners
 //   written    bytes, granted before a write and settled after it             counted for its key
 //

@@ -1,5 +1,5 @@
-// The control pipe of one guest, as a task of its thread: so many requests in a step, behind the streams that are pending,
-// and what each of them asks of the policy and the logs (PROTOCOL.md section 9).
+// The control pipe of one guest, as a task of its thread: so many requests in a step, behind the streams that are
+// pending, and what each of them asks of the policy and the logs (PROTOCOL.md section 9).
 
 import type { Args, ControlHandler, HostSession, Verdict } from "@ringway/control";
 import { Errno } from "@ringway/linux";
@@ -57,8 +57,9 @@ export class ControlPipe implements ControlHandler, Task {
   }
 
   /**
-   * Looks at all that is pending. Streams that could not run in this slice, or have more to do, are in the ready queue, as
-   * those are that waited there before: then the request goes behind them, and is not refused before their turn was (CTL-3).
+   * Looks at all that is pending. Streams that could not run in this slice, or have more to do, are in the ready queue,
+   * as those are that waited there before: then the request goes behind them, and is not refused before their turn was
+   * (CTL-3).
    */
   makeRoom(): boolean {
     const owner = this.#owner;

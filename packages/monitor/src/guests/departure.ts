@@ -1,11 +1,11 @@
-// A guest leaves: what it did before is looked at, then what it has ended in order may still reach its peers for a while;
-// the rest is reset at once.
+// A guest leaves: what it did before is looked at, then what it has ended in order may still reach its peers for a
+// while; the rest is reset at once.
 //
 //   begin() ── it was attached ──▶ LEAVING ── all is looked at, or time over ──▶ LINGERING ── all flushed, or time over
 //      └────── it was not ───────────────────────────────────────────────────────▲                     └──▶ close()
 //
-// LEAVING has a limit, since the guest may have shared its memory with somebody who goes on ringing. Having been held is no
-// fault of what it left behind, so the time begins anew then; but there is an end to that as well.
+// LEAVING has a limit, since the guest may have shared its memory with somebody who goes on ringing. Having been held
+// is no fault of what it left behind, so the time begins anew then; but there is an end to that as well.
 
 import { Closed, type HostSession } from "@ringway/control";
 import type { Reactor } from "../reactor/reactor.ts";

@@ -1,5 +1,5 @@
-// Letting go of many streams at once. Some thousand of them, with their sockets, take milliseconds: that is work like any other, and
-// goes on in the guest's slices.
+// Letting go of many streams at once. Some thousand of them, with their sockets, take milliseconds: that is work like
+// any other, and goes on in the guest's slices.
 
 import type { Task, TaskQueue } from "../reactor/tasks.ts";
 import type { Stream } from "./stream.ts";

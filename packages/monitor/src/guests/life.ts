@@ -1,18 +1,17 @@
 // The life of one guest as the monitor sees it, from its greeting to the last that is let go of.
 //
-//   ATTACHING ── it attached ──▶ ATTACHED ── hang-up, detach ──▶ LEAVING ── what it did before is looked at, or time over
-//       │                            │                              │                                     │
-//       └───────── hang-up ──────────┼──────────────────────────────┼─────────▶ LINGERING ◀───────────────┘
-//                                    ▼                              ▼               │ all flushed, or time over
-//              violation on stream 0, stop, a bug (from any but CLOSED) ──▶ CLOSING ◀
-//                                                                               └── every stream is let go of ──▶ CLOSED
+//   ATTACHING ── it attached ──▶ ATTACHED ── hang-up, detach ──▶ LEAVING
+//       │                                                           │ what it did before is looked at, or time over
+//       └─────── hang-up ───────────────────────────────────▶ LINGERING
+//                                                                   │ all flushed, or time over
+//   any of these ── violation on stream 0, stop, a bug ──────▶ CLOSING ── every stream is let go of ──▶ CLOSED
 //
-//   LEAVING    what the guest did before it left may not have been looked at: it is served, and nobody reads its replies
+//   LEAVING    what it did before it left may not have been looked at: it is served, and nobody reads its replies
 //   LINGERING  what it has ended in order may still reach its peers; everything else is reset (departure.ts)
 //   CLOSING    its streams are void, and their relays let go, in slices (dropping.ts)
 //
-// ATTACHED stays through fresh epochs: a guest that asks for one has been attached, and is a moment later again.
-// Beside this a guest may be held (observe/lines.ts) or parked (share.ts): then nothing of it is stepped, whatever its state.
+// ATTACHED stays through fresh epochs: a guest that asks for one has been attached, and is a moment later again. Beside
+// this a guest may be held (observe/lines.ts) or parked (share.ts): then nothing of it is stepped, whatever its state.
 
 export const LifeState = {
   ATTACHING: 0,

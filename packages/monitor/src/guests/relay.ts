@@ -1,5 +1,5 @@
-// What serves a stream, and what it may ask of the guest whose stream it is. A relay knows this and a Stream, and nothing
-// else of a guest.
+// What serves a stream, and what it may ask of the guest whose stream it is. A relay knows this and a Stream, and
+// nothing else of a guest.
 
 import type { RegionMemory } from "@ringway/control";
 import type { SharedMemory } from "@ringway/linux";
@@ -18,8 +18,8 @@ export interface Relay {
   /** Goes on until it must wait or its budget is used. True: the budget is used; step again. */
   step(): boolean;
   /**
-   * The stream ends now, whatever state it is in: close sockets and files, touch the rings no more. Called exactly once,
-   * also after the relay itself has asked for the end.
+   * The stream ends now, whatever state it is in: close sockets and files, touch the rings no more. Called exactly
+   * once, also after the relay itself has asked for the end.
    */
   dispose(): void;
 }

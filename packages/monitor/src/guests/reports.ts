@@ -23,7 +23,9 @@ export class Reports {
     this.#counters = counters;
   }
 
-  /** What the guest is told of a refusal. A denial is in the audit log before that: there is no other way to tell it. */
+  /**
+   * What the guest is told of a refusal. A denial is in the audit log before that: there is no other way to tell it.
+   */
   answer(refusal: Refusal): Refusal {
     if (isDenial(refusal)) this.audit(refusal);
     return told(refusal, this.#guest.policy.policy);

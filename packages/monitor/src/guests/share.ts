@@ -69,8 +69,8 @@ export class ThreadShare {
   }
 
   /**
-   * Work that somebody else calls for: an event, a timer, an answer. At once where the guest has the time, or else in its
-   * turn and in order, behind what waits already. Nothing that was asked for is left out, also when the guest ends
+   * Work that somebody else calls for: an event, a timer, an answer. At once where the guest has the time, or else in
+   * its turn and in order, behind what waits already. Nothing that was asked for is left out, also when the guest ends
    * meanwhile.
    */
   perform(work: () => void): void {

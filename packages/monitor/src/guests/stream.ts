@@ -7,8 +7,8 @@
 //     └── closed, violation ─────────────────────────────────────────────────┘
 //   any ── the guest is gone, or began anew ──▶ OVER
 //
-// Invariant: a pipe is touched only while its stream is not OVER and of the guest's present epoch; after that its block is
-// another stream's, or nobody's.
+// Invariant: a pipe is touched only while its stream is not OVER and of the guest's present epoch; after that its block
+// is another stream's, or nobody's.
 
 import {
   Closed,
@@ -176,8 +176,8 @@ export class Stream implements Task {
   }
 
   /**
-   * `bytes` go on their way from `offset` in the region, where they still are or are by now; past the ring's end, they go
-   * on at its beginning. The one hook for whoever counts bytes, or looks at them.
+   * `bytes` go on their way from `offset` in the region, where they still are or are by now; past the ring's end, they
+   * go on at its beginning. The one hook for whoever counts bytes, or looks at them.
    */
   moved(direction: Direction, _offset: number, bytes: number): void {
     this.#owner.counters.add(
@@ -221,7 +221,9 @@ export class Stream implements Task {
     this.writer().write(Opened.type, requestId, body, this.signal);
   }
 
-  /** Refused, and the end of the stream (STR-2). A denial is in the audit log, also where nobody is there to be told. */
+  /**
+   * Refused, and the end of the stream (STR-2). A denial is in the audit log, also where nobody is there to be told.
+   */
   refuse(requestId: number, refusal: Refusal): void {
     const answer = this.#owner.reports.answer(refusal);
     if (!this.#released) this.send(Refused, requestId, answer);

@@ -1,5 +1,5 @@
-// The streams of one guest, by their ids: made when the guest's first signal for one is taken, let go of one by one when
-// their pipes are through, or all at once.
+// The streams of one guest, by their ids: made when the guest's first signal for one is taken, let go of one by one
+// when their pipes are through, or all at once.
 //
 // What is let go of at once is void before the first relay lets go (the epoch counts on): one relay may end another's
 // stream, as a listener does with those that are posted to it. The letting go is work in slices (dropping.ts), and the

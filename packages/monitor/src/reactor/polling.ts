@@ -1,8 +1,8 @@
 // When the loop looks for work before it sleeps, and when it does not: counts only, no clock of its own.
 //
-// A poll that finds something spares two switches between threads; one that finds nothing has cost its whole time. And each gives
-// way to whoever else wants this processor (sched_yield), where a thread that computes stays until the kernel's next tick,
-// milliseconds later: one that has yielded is not woken. A thread that sleeps is, and goes first.
+// A poll that finds something spares two switches between threads; one that finds nothing has cost its whole time. And
+// each gives way to whoever else wants this processor (sched_yield), where a thread that computes stays until the
+// kernel's next tick, milliseconds later: one that has yielded is not woken. A thread that sleeps is, and goes first.
 
 /** Polls that find nothing before polling pauses, and how many sleeps it then skips. */
 const MISSES_MAX = 8;

@@ -2,12 +2,12 @@
 //
 //   scan every tenant's bells -> step the ready queues -> timers -> epoll -> hand out its events
 //
-// Events come before deadlines: a timer fires only when all events that were there after it was due have been handed out. Else a
-// process that was stopped for a while would find a time limit over, and not what has happened within it.
+// Events come before deadlines: a timer fires only when all events that were there after it was due have been handed
+// out. Else a process that was stopped for a while would find a time limit over, and not what has happened within it.
 //
-// It knows tasks and descriptors, and who shares it. Each tenant has a slice of every turn (accounts/quotas.ts): what does
-// not fit goes to its own ready queue. Time is charged by marks: whatever works for a tenant ends with charge(), and all
-// since the mark before, or since epoll, was that tenant's.
+// It knows tasks and descriptors, and who shares it. Each tenant has a slice of every turn (accounts/quotas.ts): what
+// does not fit goes to its own ready queue. Time is charged by marks: whatever works for a tenant ends with charge(),
+// and all since the mark before, or since epoll, was that tenant's.
 //
 // It never blocks but in epoll, and there only after it has announced its sleep to every tenant and looked once more
 // (PROTOCOL.md BELL-5). Nothing here is asynchronous in JavaScript's sense: this thread's Node loop does not turn.
@@ -27,7 +27,9 @@ export interface EventSource {
 /** Whoever has a share of the thread: bells, a queue of tasks, and a slice of each turn. */
 export interface Tenant {
   readonly bells: BellReceiver;
-  /** Its bells are not looked at, and it is not told that this thread sleeps: it has used them up for now, or is gone. */
+  /**
+   * Its bells are not looked at, and it is not told that this thread sleeps: it has used them up for now, or is gone.
+   */
   readonly parked: boolean;
   /** Tasks that go on in a later turn. Each tenant has its own: what one has too many of delays no other. */
   readonly ready: TaskQueue;
@@ -42,8 +44,9 @@ export interface Tenant {
 }
 
 /**
- * Batches of events that are full, one after the other, before deadlines count all the same: epoll hands events out in the order in which
- * they came, so after these the older ones have been. More descriptors than this tells of are not always ready.
+ * Batches of events that are full, one after the other, before deadlines count all the same: epoll hands events out in
+ * the order in which they came, so after these the older ones have been. More descriptors than this tells of are not
+ * always ready.
  */
 const FULL_BATCHES_MAX = 128;
 
@@ -134,7 +137,10 @@ export class Reactor {
     this.#freeSlots.push(slot);
   }
 
-  /** As unwatch(), for a descriptor that stays open, or that other processes hold too: closing it would not take it out of epoll. */
+  /**
+   * As unwatch(), for a descriptor that stays open, or that other processes hold too: closing it would not take it out
+   * of epoll.
+   */
   forget(fd: number, slot: number): void {
     this.epoll.delete(fd);
     this.unwatch(slot);
@@ -253,7 +259,9 @@ export class Reactor {
     return count;
   }
 
-  /** A batch of `count` events was asked for at `askedMs`. A full one may not be all; but somebody may keep them full. */
+  /**
+   * A batch of `count` events was asked for at `askedMs`. A full one may not be all; but somebody may keep them full.
+   */
   #look(count: number, askedMs: number): void {
     if (count < this.epoll.maxEvents) {
       this.#lookedMs = askedMs;

@@ -1,15 +1,17 @@
-// The regions of guests that are processes, as the reactor sees them. Each is made for one guest, and unmade after it: none is ever
-// given to another, and it counts for the guest's key from the asking until its pages are free.
+// The regions of guests that are processes, as the reactor sees them. Each is made for one guest, and unmade after it:
+// none is ever given to another, and it counts for the guest's key from the asking until its pages are free.
 //
-//   make() ── those of its key that are being unmade leave room ──▶ a guest's ── its last hold is gone ──┬─ few pages ──▶ gone
-//                                                                                                       └─▶ UNMAKING ──▶ gone
+//   make() ── those of its key that are being unmade leave room ──▶ a guest's ── its last hold is gone
+//                                                                                    ├─ few pages ──▶ gone
+//                                                                                    └─▶ UNMAKING ──▶ gone
 //
-// A region is made here: two mappings in which next to nothing is yet, some 50 us. To post that to a thread takes 20 us, and its answer is
-// another piece of work, which meets another round trip of a neighbour's. The same holds where few pages are to be let go of. All else
-// is let go of by a thread (worker.ts), since 256 MiB that were touched take 90 ms.
+// A region is made here: two mappings in which next to nothing is yet, some 50 us. To post that to a thread takes 20
+// us, and its answer is another piece of work, which meets another round trip of a neighbour's. The same holds where
+// few pages are to be let go of. All else is let go of by a thread (worker.ts), since 256 MiB that were touched take 90
+// ms.
 //
-// Invariant: the buffer of a region lives until zero pages are in its place. So V8 never gives the range to somebody else while the
-// thread still changes mappings there.
+// Invariant: the buffer of a region lives until zero pages are in its place. So V8 never gives the range to somebody
+// else while the thread still changes mappings there.
 
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import {

@@ -1,5 +1,5 @@
-// The regions' thread as the main thread sees it: started before the first guest, ended after the last. And what the reactor and it tell
-// each other: plain data.
+// The regions' thread as the main thread sees it: started before the first guest, ended after the last. And what the
+// reactor and it tell each other: plain data.
 
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { closeFd, createEventfd, type Mapping, NativeThread } from "@ringway/linux";

@@ -1,5 +1,5 @@
-// Keepalive for connections that have lived for a while. The kernel's first probe is a minute off, and most connections are over by
-// then: none of those pays, with four system calls, for what it never gets.
+// Keepalive for connections that have lived for a while. The kernel's first probe is a minute off, and most connections
+// are over by then: none of those pays, with four system calls, for what it never gets.
 //
 //   add ─▶ YOUNG ─ delete: the connection is over ─▶ (none)
 //            └──── a look comes round ─▶ keepAlive(), and (none)

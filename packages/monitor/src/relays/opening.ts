@@ -1,5 +1,5 @@
-// A fresh stream: waits for the guest's Open, has it judged, and hands the stream to the protocol that it names (PROTOCOL.md
-// section 10), or is given to a listener by Accept, which finds it here (LSN-2).
+// A fresh stream: waits for the guest's Open, has it judged, and hands the stream to the protocol that it names
+// (PROTOCOL.md section 10), or is given to a listener by Accept, which finds it here (LSN-2).
 
 import { Closed, Errno, Open, ProtocolError, protocolName, Violation } from "@ringway/control";
 import { TOO_MANY_REQUESTS } from "../guests/budget.ts";

@@ -3,13 +3,14 @@
 //   add ─▶ WAITS ─ all acknowledged ────────────────▶ closed
 //            └──── nothing more for a while ────────▶ closed, with a RST
 //
-// After a FIN the kernel would see to the rest by itself, but nobody would count what it holds for that: a guest that connects to a
-// peer that does not read, sends, ends and begins anew could pin all there is. So the descriptor stays, and what the socket has borrowed.
-// Without a FIN, it ends with a RST, which drops what the kernel has not sent yet. The guest has given it, as a program gives bytes to
-// its kernel before it dies, and other kernels on its way here have said that it had arrived: so the RST waits for it, but not for long.
+// After a FIN the kernel would see to the rest by itself, but nobody would count what it holds for that: a guest that
+// connects to a peer that does not read, sends, ends and begins anew could pin all there is. So the descriptor stays,
+// and what the socket has borrowed. Without a FIN, it ends with a RST, which drops what the kernel has not sent yet.
+// The guest has given it, as a program gives bytes to its kernel before it dies, and other kernels on its way here have
+// said that it had arrived: so the RST waits for it, but not for long.
 //
-// Only the descriptor is kept: the stream, its rings and its slot are free. No event tells of an acknowledgement: it is asked for, soon
-// at first. An account has as many as it may have streams; beyond that they get their RST at once.
+// Only the descriptor is kept: the stream, its rings and its slot are free. No event tells of an acknowledgement: it is
+// asked for, soon at first. An account has as many as it may have streams; beyond that they get their RST at once.
 
 import { closeFd, outq, setLingerZero } from "@ringway/linux";
 import { SHARE_BYTES } from "../accounts/socket-budget.ts";
@@ -41,8 +42,8 @@ export class Partings {
   }
 
   /**
-   * Ends `fd` after what its kernel has for the peer: with a RST, or in order, where its FIN was sent. `slot`: where it is watched;
-   * `most`: how many the account may have.
+   * Ends `fd` after what its kernel has for the peer: with a RST, or in order, where its FIN was sent. `slot`: where it
+   * is watched; `most`: how many the account may have.
    */
   add(fd: number, slot: number, how: "end" | "reset", loan: SocketLoan, most: number): void {
     // What is on its way is the kernel's to see to.

@@ -1,21 +1,23 @@
 // What one socket has borrowed of its guest's kernel memory (socket-budget.ts), and how it is held to that.
 //
-//   sending     send() is given no more than is allowed: `unackedBytes` counts up with each, and is measured (SIOCOUTQ) when it would
-//               pass `allowedBytes`; so one that moves bulk is asked once in some MiB. Who has had bytes acknowledged since the last time,
-//               or has never borrowed, may borrow as much again; a peer that takes nothing keeps what it has.
-//   receiving   while the guest reads, bytes are in the kernel for a moment only. When the ring is full they stay: then what the kernel
-//               may take in (SO_RCVBUF, which it raises by itself for who reads fast) is borrowed, and lowered to what was got. One that was
-//               lowered gets more as it goes on reading.
+//   sending     send() is given no more than is allowed: `unackedBytes` counts up with each, and is measured (SIOCOUTQ)
+//               when it would pass `allowedBytes`; so one that moves bulk is asked once in some MiB. Who has had bytes
+//               acknowledged since the last time, or has never borrowed, may borrow as much again; a peer that takes
+//               nothing keeps what it has.
+//   receiving   while the guest reads, bytes are in the kernel for a moment only. When the ring is full they stay: then
+//               what the kernel may take in (SO_RCVBUF, which it raises by itself for who reads fast) is borrowed, and
+//               lowered to what was got. One that was lowered gets more as it goes on reading.
 //
-// The kernel's own tuning is left alone as long as there is enough: a fixed SO_SNDBUF or SO_RCVBUF would end it for good.
+// The kernel's own tuning is left alone as long as there is enough: a fixed SO_SNDBUF or SO_RCVBUF would end it for
+// good.
 
 import { outq, recvBuffer, setRecvBuffer } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
 import { type Borrower, SHARE_BYTES, type SocketBudget } from "../accounts/socket-budget.ts";
 
 /**
- * Half as much again as the kernel's own bound of a send buffer (tcp_wmem): then a full buffer is what stops a stream of bulk, of whose
- * end there is an event, and never this.
+ * Half as much again as the kernel's own bound of a send buffer (tcp_wmem): then a full buffer is what stops a stream
+ * of bulk, of whose end there is an event, and never this.
  */
 const SEND_BYTES_MAX = 6 * 1024 * 1024;
 /** What the kernel gives a new socket to receive (tcp_rmem), in round figures. */

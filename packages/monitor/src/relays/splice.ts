@@ -6,19 +6,20 @@
 //                          └─── recv fails    ─▶ BROKEN ─ the guest has read all ─▶ RESET
 //   Out over and in SHUT: the stream ends. RESET by the guest: both ways at once (TCP-4).
 //
-// A peer that breaks the connection takes nothing back: the kernel still holds what came before its RST, and as a direct client
-// reads those bytes and then ECONNRESET, so does the guest. Its FIN stays its FIN, whatever follows: END is never made RESET. A
-// pending error is told once, by send() or by recv(); #errorTaken remembers that send() had it.
+// A peer that breaks the connection takes nothing back: the kernel still holds what came before its RST, and as a
+// direct client reads those bytes and then ECONNRESET, so does the guest. Its FIN stays its FIN, whatever follows: END
+// is never made RESET. A pending error is told once, by send() or by recv(); #errorTaken remembers that send() had it.
 //
-// Until the guest's END is sent as a FIN, closing the socket sends a RST: also where the process ends by a signal, or is killed, no peer
-// takes what it has for all there is.
+// Until the guest's END is sent as a FIN, closing the socket sends a RST: also where the process ends by a signal, or
+// is killed, no peer takes what it has for all there is.
 //
 // The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
-// cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else. How many in the
-// kernel, #loan says; who may send no more for now asks again after a while, since no event tells what was acknowledged.
+// cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else.
+// How many in the kernel, #loan says; who may send no more for now asks again after a while, since no event tells what
+// was acknowledged.
 //
-// Where the guest has nothing more to send, it signals what comes (RING-9): #outRests. Until then an event that tells of bytes from
-// the peer alone is no reason to look at what the guest sends.
+// Where the guest has nothing more to send, it signals what comes (RING-9): #outRests. Until then an event that tells
+// of bytes from the peer alone is no reason to look at what the guest sends.
 
 import { Closed, IO_MAX_BYTES } from "@ringway/control";
 import {
@@ -91,8 +92,9 @@ export class TcpRelay implements Relay, EventSource {
 
   /**
    * Takes over `fd`, connected and non-blocking, and the slot at which it is watched for TCP_EVENTS; without one it is
-   * watched now. Throws SystemError (ENOSPC, ENOMEM) where it cannot be; `fd` then stays the caller's. At a slot, onEvents() is to be
-   * told what has happened so far; `errorTaken`: the peer has broken it already, and the caller has taken the error.
+   * watched now. Throws SystemError (ENOSPC, ENOMEM) where it cannot be; `fd` then stays the caller's. At a slot,
+   * onEvents() is to be told what has happened so far; `errorTaken`: the peer has broken it already, and the caller has
+   * taken the error.
    *
    * The caller has it linger for no time, and send what is small at once.
    */

@@ -5,8 +5,8 @@
 //                     └──── more of them may follow ───────┘
 //
 // Several addresses race as RFC 8305 says: interleaved by family, IPv6 first, the next one started when the last has
-// failed or 250 ms have passed; the first to connect wins and the others are closed. Policy is asked for the name before it
-// is resolved and for each address before a socket exists for it (TCP-7, STR-5).
+// failed or 250 ms have passed; the first to connect wins and the others are closed. Policy is asked for the name
+// before it is resolved and for each address before a socket exists for it (TCP-7, STR-5).
 
 import {
   ConnectReply,

@@ -1,7 +1,8 @@
-// tcp-listen: a listening socket, and the streams that the guest has posted for its connections (PROTOCOL.md section 12).
+// tcp-listen: a listening socket, and the streams that the guest has posted for its connections (PROTOCOL.md section
+// 12).
 //
-// Invariant: the listening socket is watched only while a stream is posted, so the host never accepts what it cannot give
-// on (LSN-4). After an accept that failed for want of something it rests for a while and tries again (LSN-5).
+// Invariant: the listening socket is watched only while a stream is posted, so the host never accepts what it cannot
+// give on (LSN-4). After an accept that failed for want of something it rests for a while and tries again (LSN-5).
 
 import {
   Accept,

@@ -1,4 +1,5 @@
-// A request of a type that its stream's protocol does not have: how a guest finds out what this host is too old for (VER-2).
+// A request of a type that its stream's protocol does not have: how a guest finds out what this host is too old for
+// (VER-2).
 
 import { Errno, FROM_HOST, ProtocolError, type Refusal, Violation } from "@ringway/control";
 import { refusal } from "../policy/refusal.ts";

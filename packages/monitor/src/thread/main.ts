@@ -8,7 +8,10 @@ import { ReactorThread } from "./reactor-thread.ts";
 threadLoaded();
 const thread = new ReactorThread(workerData as ReactorOptions, parentPort!);
 
-/** An error that nobody caught, wherever it came from, ends this thread: no peer and no guest is left waiting, or told of an end. */
+/**
+ * An error that nobody caught, wherever it came from, ends this thread: no peer and no guest is left waiting, or told
+ * of an end.
+ */
 process.on("uncaughtExceptionMonitor", () => thread.fail());
 
 function turn(): void {

@@ -3,8 +3,8 @@
 //   a guest comes, attaches, goes ──▶ KEPT ── LATE_MS, or anything else is posted ──▶ one message
 //   anything else ──────────────────────────────────────────────────────────────────▶ a message, at once
 //
-// To post takes some 20 us, and wakes the main thread. A guest that comes and goes is three lines, which nobody waits for:
-// its neighbours pay for one post in some milliseconds, and not for three with each guest.
+// To post takes some 20 us, and wakes the main thread. A guest that comes and goes is three lines, which nobody waits
+// for: its neighbours pay for one post in some milliseconds, and not for three with each guest.
 
 import type { Reactor } from "../reactor/reactor.ts";
 import type { FromReactor, GuestLife } from "./messages.ts";

@@ -1,7 +1,7 @@
 // One reactor and all that lives on its thread: the guests and what they share, the ways in which they come, and the
 // answers to the main thread, which posts a message and rings `wakeFd`, because epoll does not see messages.
 //
-//   RUNS ── stop ──▶ DRAINS ── transfers are over, or the limit ──▶ ENDS ── guests, disk and regions are over ──▶ stopped
+//   RUNS ── stop ──▶ DRAINS ── transfers are over, or time ──▶ ENDS ── guests, disk and regions are over ──▶ stopped
 //
 // Nothing of it is in module variables: a process may have several, and so may a thread that gives each its turns.
 
@@ -39,7 +39,9 @@ import { Posts } from "./posts.ts";
 const DRAIN_CHECK_MS = 20;
 /** How long a stopping monitor waits, when everything else is over, for a disk that has work of a guest's. */
 const DISK_END_MS = 1000;
-/** And for regions to be unmade: some 90 ms for each 256 MiB that were touched. What is left then goes with the process. */
+/**
+ * And for regions to be unmade: some 90 ms for each 256 MiB that were touched. What is left then goes with the process.
+ */
 const REGIONS_END_MS = 2000;
 /** Streams that one guest's scan takes: bounds what it can take of a turn. */
 const SCAN_STREAMS = 1024;

@@ -1,5 +1,5 @@
-// What file, file-stream and fs share: a path is judged and placed below a root, flags are checked, and work goes to the
-// disk pool while the root and the memory that it uses are kept.
+// What file, file-stream and fs share: a path is judged and placed below a root, flags are checked, and work goes to
+// the disk pool while the root and the memory that it uses are kept.
 
 import { Errno, fileMessages, PERMISSION_BITS, type Refusal } from "@ringway/control";
 import { errnoMessage, OpenFlags } from "@ringway/linux";
@@ -79,8 +79,8 @@ export interface DiskWork {
 const IN_MEMORY: ReadonlySet<DiskOperation["kind"]> = new Set(["readInto", "writeFrom", "appendFrom"]);
 
 /**
- * Gives an operation to the disk pool. The policy's roots, and the guest's memory where it is worked in, stay until `done` has returned; a
- * violation that it finds is the stream's.
+ * Gives an operation to the disk pool. The policy's roots, and the guest's memory where it is worked in, stay until
+ * `done` has returned; a violation that it finds is the stream's.
  */
 export function onDisk(
   { disk, counters }: RelayHost,

@@ -4,7 +4,8 @@
 //           all sent, or the file is shorter by now ─▶ END
 //   write   FLOW ─ bytes ─▶ BUSY: a disk worker writes out of the ring ─▶ FLOW;  END and empty ─▶ WriteDone, END
 //
-// An append takes all that the ring holds, around its end, in one call: of a guest that puts whole records they are whole in the file.
+// An append takes all that the ring holds, around its end, in one call: of a guest that puts whole records they are
+// whole in the file.
 //
 // While BUSY, a worker uses the ring's memory by address: the memory is kept, and the positions move afterwards.
 
@@ -25,8 +26,9 @@ import { flagsMistake, openForStream } from "./opening.ts";
 /** Bytes moved in one step, and at the most in one operation on disk but an append. */
 const BUDGET_BYTES = 1024 * 1024;
 /**
- * Bytes of one read from the page cache. It takes some 30 us: a guest that polls (50 us, say) is still awake when they come, and
- * uses them while the next are read. With reads of a whole ring the two take turns, and each turn begins with a wake-up.
+ * Bytes of one read from the page cache. It takes some 30 us: a guest that polls (50 us, say) is still awake when they
+ * come, and uses them while the next are read. With reads of a whole ring the two take turns, and each turn begins with
+ * a wake-up.
  */
 const CACHED_READ_BYTES = 256 * 1024;
 /** What to wait for on a full ring (RING-9). */

@@ -1,7 +1,7 @@
 // file: one open file, its position, and requests in order (PROTOCOL.md section 13).
 //
-// The position is kept here, so that every read and write names its offset. Reads of what the page cache has are done at
-// once (RWF_NOWAIT); whatever may wait on a disk goes to the pool.
+// The position is kept here, so that every read and write names its offset. Reads of what the page cache has are done
+// at once (RWF_NOWAIT); whatever may wait on a disk goes to the pool.
 
 import {
   Done,

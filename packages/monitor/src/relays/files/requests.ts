@@ -1,5 +1,5 @@
-// Requests on a framed stream, one at a time and in order: take a frame, serve it now or on disk, send the reply, go on.
-// Base of the file and fs relays.
+// Requests on a framed stream, one at a time and in order: take a frame, serve it now or on disk, send the reply, go
+// on. Base of the file and fs relays.
 //
 //   IDLE ─ frame ─▶ serve() ─ reply() ─▶ IDLE            BUSY ─ END seen meanwhile: after the reply
 //                     └─ disk() ─▶ BUSY ─ reply() ─▶ IDLE, or what afterReplies() named
@@ -123,8 +123,8 @@ export abstract class RequestRelay implements Relay {
   }
 
   /**
-   * Works on disk; no request is taken until `done` has been called. `over` gives back what was taken for it: it is called once on every way
-   * out, also when the stream is over, and without a result where no worker has begun.
+   * Works on disk; no request is taken until `done` has been called. `over` gives back what was taken for it: it is
+   * called once on every way out, also when the stream is over, and without a result where no worker has begun.
    */
   protected disk(
     operation: DiskOperation,
