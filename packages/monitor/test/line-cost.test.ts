@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import { type LineMessage, priced, TEXT_BYTES_MAX } from "../src/observe/line-cost.ts";
+import { priced, TEXT_BYTES_MAX } from "../src/observe/line-cost.ts";
+import type { LineMessage } from "../src/observe/line-messages.ts";
 
 const NASTY: readonly [string, string][] = [
   ["nothing", ""],

@@ -7,8 +7,8 @@
 //
 //   1. It lands below a root: nothing leaves them all ("beneath"), no mount is crossed unless the root's rule says so,
 //      and none of the kernel's own file systems is reached ("mounts").
-//   2. What changes something is allowed by the rule of the path that the guest named (the reactor has seen to that), by
-//      the rule whose root it lands below, and by the deepest root on the way there on the host, known by device and
+//   2. What changes something is allowed by the rule of the path that the guest named (the reactor has seen to that),
+//      by the rule whose root it lands below, and by the deepest root on the way there on the host, known by device and
 //      inode: the guard.
 //   3. No root of the host's, and no folder that has one inside, is moved or removed (names.ts).
 //

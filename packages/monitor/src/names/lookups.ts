@@ -6,15 +6,27 @@
 // Who cancels pays until `ended`: the main thread's queue is bounded by what guests may have under way, however fast they
 // ask and give up.
 
-import type { FromReactor } from "../thread/messages.ts";
 import type { Answer } from "./resolver.ts";
 
+/** What the main thread is asked. */
+export type LookupMessage =
+  | {
+      readonly kind: "resolve";
+      readonly id: number;
+      /** Who pays for it. */
+      readonly key: string;
+      readonly name: string;
+      readonly timeoutMs: number;
+    }
+  /** Answered by its end, where that is not on its way already. */
+  | { readonly kind: "resolve-cancel"; readonly id: number };
+
 export class Lookups {
-  readonly #post: (message: FromReactor) => void;
+  readonly #post: (message: LookupMessage) => void;
   readonly #asked: Map<number, (answer: Answer) => void> = new Map();
   #next = 1;
 
-  constructor(post: (message: FromReactor) => void) {
+  constructor(post: (message: LookupMessage) => void) {
     this.#post = post;
   }
 

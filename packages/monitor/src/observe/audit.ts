@@ -8,7 +8,7 @@
 import { errnoName } from "@ringway/linux";
 import type { Logger } from "pino";
 import type { Denial } from "../policy/refusal.ts";
-import type { FromReactor } from "../thread/messages.ts";
+import type { AuditMessage } from "./line-messages.ts";
 import { createLogger } from "./logs/logger.ts";
 import type { LogWriter } from "./logs/writer.ts";
 
@@ -58,13 +58,13 @@ export class Audit {
     writer.on("room", () => this.#openUp());
   }
 
-  refused({ kind: _, required, ...denial }: Extract<FromReactor, { kind: "refused" }>): Denial {
+  refused({ kind: _, required, ...denial }: Extract<AuditMessage, { kind: "refused" }>): Denial {
     this.#isRequired = required ?? false;
     this.#lines.warn({ audit: "refused", ...denial, errno: errnoName(denial.errno) }, denial.reason);
     return denial;
   }
 
-  violation({ kind: _, required, ...violated }: Extract<FromReactor, { kind: "violation" }>): Violated {
+  violation({ kind: _, required, ...violated }: Extract<AuditMessage, { kind: "violation" }>): Violated {
     this.#isRequired = required ?? false;
     this.#lines.error({ audit: "violation", ...violated }, violated.reason);
     return violated;

@@ -1,7 +1,7 @@
 // What a line costs the logs, in bytes, told before it is written, and how much of a guest's text goes into one: JSON writes a
 // control character with six bytes, so 8 KiB from a guest would be 48 KiB on the disk.
 
-import type { FromReactor } from "../thread/messages.ts";
+import type { LineMessage } from "./line-messages.ts";
 
 /** Of one text, written: twice the longest that a guest can send for the log, so one that is all quotes still fits. */
 export const TEXT_BYTES_MAX: number = 16 * 1024;
@@ -9,23 +9,6 @@ export const TEXT_BYTES_MAX: number = 16 * 1024;
 const CUT = "... (cut)";
 /** A line without its texts: level, time, the names of its fields, numbers, quotes. */
 const FRAME_BYTES = 256;
-
-/** The messages that become lines. */
-export type LineMessage = Extract<
-  FromReactor,
-  {
-    readonly kind:
-      | "guest"
-      | "attached"
-      | "detached"
-      | "refused"
-      | "violation"
-      | "bug"
-      | "warning"
-      | "log"
-      | "exit";
-  }
->;
 
 /** The message with its texts cut to TEXT_BYTES_MAX, and the most bytes that its line takes. */
 export function priced<M extends LineMessage>(message: M): { readonly message: M; readonly bytes: number } {

@@ -4,10 +4,10 @@
 
 import type { LineQuota } from "../accounts/quotas.ts";
 import type { Policy } from "../policy/types.ts";
-import type { FromReactor } from "../thread/messages.ts";
 import type { AuditGate } from "./audit-gate.ts";
 import { Counter, type Counters } from "./counters.ts";
-import { type LineMessage, priced } from "./line-cost.ts";
+import { priced } from "./line-cost.ts";
+import type { LineMessage } from "./line-messages.ts";
 
 /** Lines that the main thread has not taken yet, and their bytes, before the guest must wait: bounds what it can make us hold. */
 const LINES_AHEAD = 256;
@@ -21,7 +21,7 @@ export interface LinesHost {
   readonly reactor: { after(delayMs: number, callback: () => void): unknown };
   readonly counters: Counters;
   readonly auditGate: AuditGate;
-  post(message: FromReactor): void;
+  post(message: LineMessage): void;
   /** Calls back once the main thread has taken everything that was posted so far. */
   whenTaken(callback: () => void): void;
 }

@@ -4,8 +4,9 @@ import type { MappingPlace } from "@ringway/linux";
 import type { GuestDescriptors } from "../accounts/descriptors.ts";
 import type { DiskPorts } from "../disk/threads.ts";
 import type { PolicyInForce } from "../loading/messages.ts";
+import type { LookupMessage } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
-import type { Denial } from "../policy/refusal.ts";
+import type { GuestLife, LineMessage } from "../observe/line-messages.ts";
 import type { RegionPort } from "../regions/thread.ts";
 
 /** Given to the reactor's Worker when it starts. */
@@ -64,43 +65,14 @@ export interface ReactorMemory {
   readonly external: number;
 }
 
-/** A guest has come, has attached, is gone. */
-export type GuestLife =
-  | { readonly kind: "guest"; readonly guest: string; readonly pid: number }
-  | { readonly kind: "attached"; readonly guest: string }
-  | { readonly kind: "detached"; readonly guest: string; readonly reason: string };
-
 export type FromReactor =
   | { readonly kind: "ready" }
   /** The policy posted last is in force. */
   | { readonly kind: "policy" }
-  | GuestLife
+  | LineMessage
   /** Several of these, in their order (posts.ts). */
   | { readonly kind: "lives"; readonly lines: readonly GuestLife[] }
-  /** `required`, here and below: the line must be written. */
-  | ({ readonly kind: "refused"; readonly required?: boolean } & Denial)
-  | {
-      readonly kind: "violation";
-      readonly required?: boolean;
-      readonly guest: string;
-      readonly stream: number;
-      readonly clause: string;
-      readonly reason: string;
-    }
-  | { readonly kind: "bug"; readonly guest: string; readonly stack: string }
-  | { readonly kind: "warning"; readonly guest: string; readonly reason: string }
-  | { readonly kind: "log"; readonly guest: string; readonly level: number; readonly text: string }
-  | { readonly kind: "exit"; readonly guest: string; readonly code: number }
-  | {
-      readonly kind: "resolve";
-      readonly id: number;
-      /** Who pays for it. */
-      readonly key: string;
-      readonly name: string;
-      readonly timeoutMs: number;
-    }
-  /** Answered by its end, where that is not on its way already. */
-  | { readonly kind: "resolve-cancel"; readonly id: number }
+  | LookupMessage
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
   | { readonly kind: "vm-ended"; readonly name: string }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }

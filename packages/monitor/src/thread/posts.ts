@@ -6,8 +6,9 @@
 // To post takes some 20 us, and wakes the main thread. A guest that comes and goes is three lines, which nobody waits
 // for: its neighbours pay for one post in some milliseconds, and not for three with each guest.
 
+import type { GuestLife } from "../observe/line-messages.ts";
 import type { Reactor } from "../reactor/reactor.ts";
-import type { FromReactor, GuestLife } from "./messages.ts";
+import type { FromReactor } from "./messages.ts";
 
 /** How late a line of a guest's life may be, in milliseconds. */
 const LATE_MS = 10;
