@@ -1,19 +1,12 @@
 // What the loader's thread is asked, and what it answers. Plain data: it is structured-cloned, so errors travel as their parts.
 
 import { SystemError } from "@ringway/linux";
-import type { Roots } from "../disk/roots.ts";
 import { NotARegionError, type OpenMemory, VmMemoryError } from "../links/vm-memory.ts";
-import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import { PolicyError, type PolicyProblem } from "../policy/errors.ts";
+import type { PolicyInForce } from "../policy/in-force.ts";
 import type { JudgedPolicy } from "../policy/load.ts";
 import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
-
-/** What guests are judged by: the rules, compiled, and the roots that they name, opened. */
-export interface PolicyInForce {
-  readonly compiled: CompiledPolicy;
-  readonly roots: Roots;
-}
 
 export interface LoadedPolicy extends PolicyInForce, JudgedPolicy {}
 

@@ -4,7 +4,8 @@
 //                  └───────────────┴─────────────────────┴── throws: the old one stays, and what was opened is let go of
 
 import { letGo } from "../loading/loader.ts";
-import type { LoadedPolicy, PolicyInForce } from "../loading/messages.ts";
+import type { LoadedPolicy } from "../loading/messages.ts";
+import type { PolicyInForce } from "../policy/in-force.ts";
 import { formatProblem } from "../policy/errors.ts";
 import type { Policy } from "../policy/types.ts";
 import { type Context, requireOpen } from "./context.ts";

@@ -4,10 +4,15 @@
 import type { Args } from "@ringway/control";
 import type { DiskPool } from "../disk/pool.ts";
 import { closeRoots, type Root, type Roots } from "../disk/roots.ts";
-import type { PolicyInForce } from "../loading/messages.ts";
-import type { PolicySettings } from "./compiled/compile.ts";
+import type { CompiledPolicy, PolicySettings } from "./compiled/compile.ts";
 import { PolicyMatcher } from "./matcher.ts";
 import type { Surroundings } from "./surroundings.ts";
+
+/** What guests are judged by: the rules, compiled, and the roots that they name, opened. */
+export interface PolicyInForce {
+  readonly compiled: CompiledPolicy;
+  readonly roots: Roots;
+}
 
 export class PolicyState {
   readonly policy: PolicySettings;

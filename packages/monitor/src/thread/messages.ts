@@ -3,10 +3,10 @@
 import type { MappingPlace } from "@ringway/linux";
 import type { GuestDescriptors } from "../accounts/descriptors.ts";
 import type { DiskPorts } from "../disk/threads.ts";
-import type { PolicyInForce } from "../loading/messages.ts";
 import type { LookupMessage } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
 import type { GuestLife, LineMessage } from "../observe/line-messages.ts";
+import type { PolicyInForce } from "../policy/in-force.ts";
 import type { RegionPort } from "../regions/thread.ts";
 
 /** Given to the reactor's Worker when it starts. */
