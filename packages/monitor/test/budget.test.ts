@@ -1,0 +1,111 @@
+// What a guest takes it can give back, and past a limit of its policy it gets no more: with the errno, the sentence and the
+// counter of that limit.
+
+import { Errno } from "@ringway/control";
+import { describe, expect, test } from "vitest";
+import { type Account, Accounts } from "../src/accounts/accounts.ts";
+import type { DescriptorRoom } from "../src/accounts/descriptors.ts";
+import { Budget, TOO_MANY_REQUESTS } from "../src/guests/budget.ts";
+import { Counters, type CounterValues } from "../src/observe/counters.ts";
+import type { PolicyState } from "../src/policy/in-force.ts";
+import type { Limits } from "../src/policy/types.ts";
+
+const LIMITS = { requests: 3, openFiles: 2, accepts: 2, fileBytesWritten: 100 };
+
+function set(account: Account = new Accounts().take("uid:1"), left = true) {
+  const counters = new Counters();
+  const descriptors = { leftFor: () => left } as unknown as DescriptorRoom;
+  const limits = { ...LIMITS } as { -readonly [Name in keyof Limits]: Limits[Name] };
+  const policy = { policy: { limits } } as unknown as PolicyState;
+  const budget = new Budget({ counters, descriptors }, { account, policy });
+  const counted = (): Partial<CounterValues> =>
+    Object.fromEntries(Object.entries(counters.read()).filter(([, value]) => value !== 0));
+  return { account, budget, limits, counted };
+}
+
+describe("requests", () => {
+  test("are counted for the key, over all of its guests", () => {
+    const { account, budget, counted } = set();
+    const other = set(account).budget;
+    expect([budget.takeRequest(), other.takeRequest(), budget.takeRequest()]).toEqual([true, true, true]);
+    expect([budget.takeRequest(), other.mayRequest]).toEqual([false, false]);
+    expect(counted()).toEqual({ quotaRequests: 1 });
+    other.giveRequest();
+    expect(budget.takeRequest()).toBe(true);
+    expect(TOO_MANY_REQUESTS).toMatchObject({ errno: Errno.ENOBUFS, rule: "" });
+  });
+
+  test("that must go on do so past the limit, and count", () => {
+    const { account, budget } = set();
+    for (let i = 0; i < 4; i++) budget.takeWork();
+    expect(budget.mayRequest).toBe(false);
+    for (let i = 0; i < 4; i++) budget.giveRequest();
+    expect(account.requests).toBe(0);
+  });
+});
+
+describe("files", () => {
+  test("are the guest's to count, and their descriptors the key's, until a worker has closed them", () => {
+    const { account, budget, counted } = set();
+    expect([budget.takeFile(), budget.takeFile()]).toEqual([undefined, undefined]);
+    expect(budget.takeFile()).toMatchObject({
+      errno: Errno.EMFILE,
+      reason: expect.stringMatching(/^2 files/),
+    });
+    expect(counted()).toEqual({ quotaOpenFiles: 1 });
+    budget.closingFile();
+    expect(account.openFiles).toBe(2);
+    expect(budget.takeFile()).toBeUndefined();
+    budget.closedFile();
+    budget.giveFile();
+    budget.giveFile();
+    expect(account.openFiles).toBe(0);
+  });
+
+  test("need a descriptor, and take nothing where there is none", () => {
+    const { account, budget, counted } = set(undefined, false);
+    expect(budget.takeFile()).toMatchObject({
+      errno: Errno.EMFILE,
+      reason: expect.stringMatching(/no descriptors/),
+    });
+    expect([account.openFiles, counted()]).toEqual([0, {}]);
+  });
+});
+
+test("accepts are limited by the policy that is in force when they are asked for", () => {
+  const { budget, limits, counted } = set();
+  expect([budget.takeAccept(), budget.takeAccept()]).toEqual([undefined, undefined]);
+  expect(budget.takeAccept()).toMatchObject({
+    errno: Errno.ENOBUFS,
+    reason: expect.stringMatching(/^2 accepts/),
+  });
+  expect(counted()).toEqual({ quotaAccepts: 1 });
+  limits.accepts = 3;
+  expect(budget.takeAccept()).toBeUndefined();
+  budget.giveAccepts(3);
+  limits.accepts = 1;
+  expect(budget.takeAccept()).toBeUndefined();
+});
+
+test("of what a write is granted, the rest comes back when it is over; a machine's next life has its own", () => {
+  const { account, budget, counted } = set();
+  const first = budget.takeWrite(80);
+  const second = budget.takeWrite(80);
+  expect([first.bytes, second.bytes, budget.takeWrite(1).bytes]).toEqual([80, 20, 0]);
+  second.settle(5);
+  expect(account.written.bytes).toBe(85);
+  account.written = { bytes: 0 };
+  first.settle(0);
+  expect(account.written.bytes).toBe(0);
+  expect(counted()).toEqual({ quotaFileBytes: 2, fileBytesWritten: 5 });
+});
+
+test("attempts and listeners are descriptors of the key", () => {
+  const { account, budget } = set();
+  budget.takeAttempt();
+  budget.takeListener();
+  expect(account.descriptors).toBe(2);
+  budget.giveAttempt();
+  budget.giveListener();
+  expect(account.descriptors).toBe(0);
+});
