@@ -105,11 +105,12 @@ export function change(message: TreeChange): void {
 }
 
 export function perform(operation: DiskOperation): DiskResult {
+  return "fd" in operation ? performOn(operation) : performAt(operation);
+}
+
+/** On an open file. */
+function performOn(operation: Extract<DiskOperation, { readonly fd: number }>): DiskResult {
   switch (operation.kind) {
-    case "open": {
-      const opened = open(operation, operation.flags, operation.mode);
-      return "found" in opened ? { errno: 0, value: opened.fd, stat: statReply(opened.found) } : done(opened);
-    }
     case "close":
       return number(closeFd(operation.fd));
     case "readInto":
@@ -144,6 +145,16 @@ export function perform(operation: DiskOperation): DiskResult {
       return number(truncate(operation.fd, operation.bytes));
     case "sync":
       return number(operation.dataOnly ? dataSync(operation.fd) : sync(operation.fd));
+  }
+}
+
+/** By a name, or on an open folder. */
+function performAt(operation: Exclude<DiskOperation, { readonly fd: number }>): DiskResult {
+  switch (operation.kind) {
+    case "open": {
+      const opened = open(operation, operation.flags, operation.mode);
+      return "found" in opened ? { errno: 0, value: opened.fd, stat: statReply(opened.found) } : done(opened);
+    }
     case "stat":
       return done(withObject(operation, operation.follow, false, ({ fd }) => status(fstat(fd))));
     case "list":
@@ -167,16 +178,16 @@ export function perform(operation: DiskOperation): DiskResult {
     case "call":
       return number(connectUnixStream(operation.path));
     case "statfs":
-      return done(
-        withObject(operation, true, false, ({ fd }) => {
-          const found = statfs(fd);
-          if (typeof found === "number") return number(found);
-          const { blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax } = found;
-          const numbers = [blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax];
-          return { errno: 0, value: 0, numbers: numbers.map(clamp) };
-        }),
-      );
+      return done(withObject(operation, true, false, ({ fd }) => capacity(fd)));
   }
+}
+
+function capacity(fd: number): DiskResult {
+  const found = statfs(fd);
+  if (typeof found === "number") return number(found);
+  const { blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax } = found;
+  const numbers = [blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax];
+  return { errno: 0, value: 0, numbers: numbers.map(clamp) };
 }
 
 function number(result: number): DiskResult {
