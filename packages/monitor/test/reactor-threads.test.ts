@@ -54,7 +54,7 @@ class Rig {
       lingerMs: 100,
       listenFd: -1,
     };
-    this.thread = new ReactorThread(options, its);
+    this.thread = new ReactorThread(options, its, () => {});
   }
 
   ask(message: ToReactor): void {

@@ -7,7 +7,7 @@
 
 import { getHeapStatistics } from "node:v8";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { drainEventfd, EPOLLIN, holdIfStopping, type SharedMemory } from "@ringway/linux";
+import { drainEventfd, EPOLLIN, type SharedMemory } from "@ringway/linux";
 import { type Account, Accounts } from "../accounts/accounts.ts";
 import { DescriptorRoom } from "../accounts/descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
@@ -48,6 +48,7 @@ const SCAN_STREAMS = 1024;
 export class ReactorThread {
   readonly #options: ReactorOptions;
   readonly #port: MessagePort;
+  readonly #woken: () => void;
   readonly #reactor: Reactor;
   readonly #posts: Posts;
   readonly #accounts: Accounts = new Accounts();
@@ -73,10 +74,11 @@ export class ReactorThread {
   #stopping = false;
   #stopped = false;
 
-  /** `port` is the main thread's: it is read only when `wakeFd` was rung. */
-  constructor(options: ReactorOptions, port: MessagePort) {
+  /** `port` is the main thread's: it is read only when `wakeFd` was rung, after `woken` has been called. */
+  constructor(options: ReactorOptions, port: MessagePort, woken: () => void) {
     this.#options = options;
     this.#port = port;
+    this.#woken = woken;
     const counters = new Counters(options.counters);
     const reactor = new Reactor({ busyPollUs: options.busyPollUs, counters });
     this.#reactor = reactor;
@@ -262,7 +264,7 @@ export class ReactorThread {
   // ── What the main thread asks ─────────────────────────────────────────────────────────────────────────────────
 
   #receive(): void {
-    holdIfStopping();
+    this.#woken();
     drainEventfd(this.#options.wakeFd);
     for (;;) {
       const received = receiveMessageOnPort(this.#port);
