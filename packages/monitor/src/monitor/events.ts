@@ -3,8 +3,8 @@
 import type { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { Audit, Violated } from "../observe/audit.ts";
-import type { Denial } from "../policy/refusal.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
+import type { Denial } from "../policy/refusal.ts";
 import type { Told } from "./reactor-handle.ts";
 
 export interface MonitorEvents {

@@ -5,8 +5,8 @@
 
 import { letGo } from "../loading/loader.ts";
 import type { LoadedPolicy } from "../loading/messages.ts";
-import type { PolicyInForce } from "../policy/in-force.ts";
 import { formatProblem } from "../policy/errors.ts";
+import type { PolicyInForce } from "../policy/in-force.ts";
 import type { Policy } from "../policy/types.ts";
 import { type Context, requireOpen } from "./context.ts";
 import { requireAudit } from "./parts.ts";
