@@ -5,17 +5,12 @@
 //
 // 'close' comes when the host has closed its listener and all connections have ended.
 //
-// What it posts with the host ahead of connections is in posting.ts. What the host cannot accept waits in its kernel's
-// backlog.
+// Each time that it listens is in listening.ts; here is what net.Server has around it.
 
 import { EventEmitter } from "node:events";
-import { type Incoming, type InetAddress, ListenReply, Protocol } from "@ringway/control";
-import { Errno } from "@ringway/linux";
-import { errnoError, RingwayError, resetError } from "../errors.ts";
+import type { Incoming } from "@ringway/control";
 import type { Engine } from "../stream/engine.ts";
 import { Hold } from "../stream/hold.ts";
-import { openStream } from "../stream/open-stream.ts";
-import { type Rings, ringWish } from "../stream/room.ts";
 import type { Stream } from "../stream/stream.ts";
 import {
   type DroppedConnection,
@@ -25,7 +20,7 @@ import {
   type ServerOptions,
   serverSettings,
 } from "./listen.ts";
-import { Posting } from "./posting.ts";
+import { Listening } from "./listening.ts";
 import { GuestSocket } from "./socket.ts";
 import { type SocketAddress, socketAddress } from "./socket-address.ts";
 import { callArguments, nodeError } from "./socket-arguments.ts";
@@ -49,9 +44,6 @@ export interface GuestServerEvents {
   acceptError: [Error];
 }
 
-/** Accepts, and what became of some. */
-const LISTENER_RINGS: Rings = { toHostBytes: 16 * 1024, toGuestBytes: 16 * 1024 };
-
 /**
  * A listener on the host, as net.Server: Guest.listen() and Guest.createServer() make it. Its 'error' is a
  * RingwayError: EADDRINUSE, EADDRNOTAVAIL, EINVAL (no literal address), ECONNRESET (the monitor went), ...; a
@@ -69,15 +61,12 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
   highWaterMark: number | undefined;
   readonly #engine: Engine;
   readonly #options: ServerOptions;
-  #opening: AbortController = new AbortController();
-  #state: "new" | "opening" | "listening" = "new";
-  #stream: Stream | undefined;
-  #posting: Posting | undefined;
-  #bound: InetAddress | undefined;
+  /** Undefined: it does not listen, nor asks to. */
+  #listening: Listening | undefined;
   #connections = 0;
   readonly #hold: Hold;
-  /** The host has not closed its listener yet. */
-  #unbinding = false;
+  /** Listeners that the host has not closed yet. */
+  #unbinding = 0;
   /** 'close' is to come, unless it listens again before. */
   #closing = false;
   #stopSignal: () => void = () => {};
@@ -105,7 +94,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
 
   /** Does the host listen for it? */
   get listening(): boolean {
-    return this.#state === "listening";
+    return this.#listening?.bound !== undefined;
   }
 
   /** As net.Server, in all of its forms but those with a path or a handle; also after it was closed. */
@@ -116,7 +105,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
   listen(listener?: () => void): this;
   listen(options: ListenOptions, listener?: () => void): this;
   listen(...args: unknown[]): this {
-    if (this.#state !== "new") {
+    if (this.#listening !== undefined) {
       const message = "Listen method has been called more than once without closing.";
       throw nodeError(Error, "ERR_SERVER_ALREADY_LISTEN", message);
     }
@@ -135,7 +124,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
   close(callback?: (error?: Error) => void): this {
     if (typeof callback === "function") {
       const error = nodeError(Error, "ERR_SERVER_NOT_RUNNING", "Server is not running.");
-      this.once("close", this.#state === "new" ? () => callback(error) : callback);
+      this.once("close", this.#listening === undefined ? () => callback(error) : callback);
     }
     this.#close();
     return this;
@@ -143,7 +132,8 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
 
   /** The address really bound, or null. */
   address(): SocketAddress | null {
-    return this.#bound === undefined ? null : socketAddress(this.#bound);
+    const bound = this.#listening?.bound;
+    return bound === undefined ? null : socketAddress(bound);
   }
 
   /** As net.Server: how many connections are open. */
@@ -165,41 +155,29 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
 
   /** Stops listening, and waits for the connections that are open. */
   [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state === "new" && !this.#closing) return Promise.resolve();
+    if (this.#listening === undefined && !this.#closing) return Promise.resolve();
     return new Promise((resolve) => void this.close(() => resolve()));
   }
 
   #listen(options: Record<string, unknown>, second: unknown): void {
     const { context, signal, body } = listenOpen(options, second);
-    this.#state = "opening";
     this.#closing = false;
-    this.#opening = new AbortController();
     this.#hold.atWork = true;
-    if (body === undefined) {
-      process.nextTick(() => this.#fail(errnoError(Errno.EINVAL, context)));
-      return;
-    }
-    this.#closeOn(signal);
-    const opening = this.#opening.signal;
-    openStream(
-      this.#engine,
-      {
-        protocol: Protocol.TCP_LISTEN,
-        body,
-        rings: ringWish(undefined, LISTENER_RINGS),
-        context,
-        signal: opening,
+    this.#listening = new Listening({
+      engine: this.#engine,
+      context,
+      body,
+      acceptsAhead: Math.max(1, this.#options.acceptsAhead ?? 16),
+      ringBytes: this.#options.ringBytes,
+      onListening: () => {
+        this.#engine.servers.add(this);
+        this.emit("listening");
       },
-      (opened) => ListenReply.decode(opened).bound,
-    ).then(
-      ({ stream, opened }) => {
-        if (opening.aborted) stream.finish();
-        else this.#begin(stream, opened);
-      },
-      (error: Error) => {
-        if (!opening.aborted) this.#fail(error);
-      },
-    );
+      onConnection: (stream, endpoints) => this.#connection(stream, endpoints),
+      onAcceptError: (error) => this.emit("acceptError", error),
+      onFailed: (error) => this.#fail(error),
+    });
+    if (body !== undefined) this.#closeOn(signal);
   }
 
   #closeOn(signal: AbortSignal | undefined): void {
@@ -208,31 +186,6 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     if (signal.aborted) process.nextTick(close);
     signal.addEventListener("abort", close, { once: true });
     this.#stopSignal = () => signal.removeEventListener("abort", close);
-  }
-
-  #begin(stream: Stream, bound: InetAddress): void {
-    if (!stream.open) {
-      this.#fail(resetError("listen", this.#engine.ended));
-      return;
-    }
-    this.#state = "listening";
-    this.#bound = bound;
-    this.#stream = stream;
-    this.#engine.servers.add(this);
-    const { address, port } = socketAddress(bound);
-    const posting = new Posting({
-      engine: this.#engine,
-      listener: stream,
-      context: { syscall: "accept", address, port },
-      acceptsAhead: Math.max(1, this.#options.acceptsAhead ?? 16),
-      ringBytes: this.#options.ringBytes,
-      onConnection: (stream, endpoints) => this.#connection(stream, endpoints),
-      onAcceptError: (error) => this.emit("acceptError", error),
-      onOver: (error) => this.#fail(error),
-    });
-    this.#posting = posting;
-    this.emit("listening");
-    this.#engine.touch(() => posting.step());
   }
 
   #connection(stream: Stream, endpoints: Incoming): void {
@@ -258,8 +211,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
 
   /** 'close' follows where it has listened. */
   #fail(error: Error): void {
-    if (this.#state === "new") return;
-    if (this.#state === "listening") this.#close();
+    if (this.listening) this.#close();
     else this.#leave();
     this.emit("error", error);
   }
@@ -267,45 +219,30 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
   /** 'close' comes also where it did not listen, as from net.Server. */
   #close(): void {
     this.#closing = true;
-    if (this.#state !== "new") this.#leave();
+    this.#leave();
     this.#emitCloseIfDone();
   }
 
   #leave(): void {
-    this.#state = "new";
+    const listening = this.#listening;
+    if (listening === undefined) return;
+    this.#listening = undefined;
     this.#engine.servers.delete(this);
     this.#stopSignal();
-    const reason = serverClosed();
-    this.#opening.abort(reason);
-    this.#posting?.stop(reason);
-    this.#posting = undefined;
-    const stream = this.#stream;
-    this.#stream = undefined;
-    this.#bound = undefined;
-    if (stream?.open === true) {
-      this.#unbinding = true;
-      stream.finish(() => {
-        this.#unbinding = false;
-        this.#emitCloseIfDone();
-      });
-    }
+    this.#unbinding++;
+    listening.close(() => {
+      this.#unbinding--;
+      this.#emitCloseIfDone();
+    });
     this.#hold.atWork = false;
     this.emit(LEFT);
   }
 
   #emitCloseIfDone(): void {
-    if (!this.#closing || this.#unbinding || this.#connections > 0) return;
+    if (!this.#closing || this.#unbinding > 0 || this.#connections > 0) return;
     this.#closing = false;
     process.nextTick(() => this.emit("close"));
   }
-}
-
-/** What a listen() that was under way fails with. */
-export function serverClosed(): RingwayError {
-  return new RingwayError("ECANCELED", "the server was closed", {
-    errno: -Errno.ECANCELED,
-    syscall: "listen",
-  });
 }
 
 /** With events.captureRejections, as net.Server: a listener that is async and fails breaks its connection. */

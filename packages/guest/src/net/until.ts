@@ -4,7 +4,8 @@ import type { EventEmitter } from "node:events";
 import { onAbort } from "../abort.ts";
 import { detachedError } from "../errors.ts";
 import type { StreamEngine } from "../stream/stream.ts";
-import { type GuestServer, serverClosed } from "./server.ts";
+import { serverClosed } from "./listening.ts";
+import type { GuestServer } from "./server.ts";
 import type { GuestSocket } from "./socket.ts";
 
 /** An abort destroys the socket. */
