@@ -3,10 +3,12 @@
 // Not a buddy allocator: a block of two equal rings has 2^k + 1 pages, and of each aligned 2^(k+1) pages buddies could
 // use only half for such blocks. Here every free page counts: a request is met whenever enough pages lie side by side.
 //
-// What is given back is most often asked for again in the same size: so the last few blocks are kept as they are, by size. One of
-// exactly the right size is the best fit there is; where there is none, all of them become runs again before anything is looked for.
+// What is given back is most often asked for again in the same size: so the last few blocks are kept as they are, by
+// size. One of exactly the right size is the best fit there is; where there is none, all of them become runs again
+// before anything is looked for.
 //
-// Invariant: free runs never touch each other (neighbours are merged), and each is in all three indexes. Kept blocks are in none.
+// Invariant: free runs never touch each other (neighbours are merged), and each is in all three indexes. Kept blocks
+// are in none.
 
 /** Bounds what one request that finds no kept block has to make runs of. */
 const KEPT_MAX = 64;

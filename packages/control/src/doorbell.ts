@@ -90,9 +90,10 @@ export class BellReceiver {
   }
 
   /**
-   * Takes every pending id and writes it to `ids`; returns how many. Ids beyond the array's room come with the next calls,
-   * before any that is signalled meanwhile: so low ids that are always busy starve no high one. Each word is taken once a
-   * call at most, so whoever fills the bitmap costs no more than 32768 steps; 0 may come back although something was pending.
+   * Takes every pending id and writes it to `ids`; returns how many. Ids beyond the array's room come with the next
+   * calls, before any that is signalled meanwhile: so low ids that are always busy starve no high one. Each word is
+   * taken once a call at most, so whoever fills the bitmap costs no more than 32768 steps; 0 may come back although
+   * something was pending.
    */
   take(ids: Uint16Array): number {
     if (this.kept) return this.#takeKept(ids);
@@ -149,8 +150,8 @@ export class BellReceiver {
 }
 
 /**
- * Zeroes one direction: host only, while the guest may touch nothing but the superblock (ATT-5). What is published after this, by an
- * atomic store, publishes it.
+ * Zeroes one direction: host only, while the guest may touch nothing but the superblock (ATT-5). What is published
+ * after this, by an atomic store, publishes it.
  */
 export function clearBells(memory: RegionMemory, area: number): void {
   const base = area / 4;

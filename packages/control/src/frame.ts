@@ -1,7 +1,7 @@
 // Frames on a ring (PROTOCOL.md section 7): a header of three words, then the payload.
 //
-// A frame must fit its ring whole (FRM-3), so a reader waits until all of it is there and copies it out once: bytes wait
-// in the ring and nowhere else, and what is parsed is a private copy that the other side cannot change.
+// A frame must fit its ring whole (FRM-3), so a reader waits until all of it is there and copies it out once: bytes
+// wait in the ring and nowhere else, and what is parsed is a private copy that the other side cannot change.
 
 import { ProtocolError, Violation } from "./errors.ts";
 import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX } from "./limits.ts";

@@ -8,10 +8,11 @@ import { ProtocolError, Violation } from "./errors.ts";
 import { type Frame, FrameReader, FrameWriter } from "./frame.ts";
 import * as layout from "./layout.ts";
 import { Closed, GuestState, HostState, PAGE_BYTES } from "./layout.ts";
-import { FRAME_HEADER_BYTES, MAX_RING_BYTES, MAX_STREAM_ID, MIN_RING_BYTES } from "./limits.ts";
+import { FRAME_HEADER_BYTES } from "./limits.ts";
 import { loadWord, type RegionMemory, storeWord } from "./memory.ts";
 import type { StreamInfo } from "./messages/control.ts";
-import { GuestPipe, type PipePlace } from "./pipe.ts";
+import { GuestPipe } from "./pipe.ts";
+import { badSuperblock, checkPlace, type RegionLayout, readLayout, requireVersion } from "./superblock.ts";
 import type { Message } from "./wire.ts";
 
 /**
@@ -23,14 +24,6 @@ export function nextAttachRequest(request: number, reply: number, largest = 0xff
   do next = next === largest ? 1 : next + 1;
   while (next === reply);
   return next;
-}
-
-/** What a superblock says of the region: the words that are constant while one monitor serves it (SB-1). */
-interface RegionLayout {
-  readonly regionPages: number;
-  readonly maxStreamId: number;
-  readonly bellPage: number;
-  readonly control: PipePlace;
 }
 
 /**
@@ -111,10 +104,11 @@ export class GuestSession {
     // The reply first: a host stores its state before it, so with the reply comes a state that is no older (ATT-3).
     const answered = loadWord(this.#memory, layout.SB_ATTACH_REPLY) === this.#request;
     const state = loadWord(this.#memory, layout.SB_HOST_STATE);
-    if (state > HostState.FAILED) throw bad("SB-4", `host state ${state}`);
+    if (state > HostState.FAILED) throw badSuperblock("SB-4", `host state ${state}`);
     if (this.#state === "waiting") {
       if (!answered) {
-        // The monitor waits, and may not have heard the ring: a byte channel loses what is sent before it is connected (ATT-4).
+        // The monitor waits, and may not have heard the ring: a byte channel loses what is sent before it is connected
+        // (ATT-4).
         if (state === HostState.RESETTING) this.#doorbell.ring();
         return this.#state;
       }
@@ -154,8 +148,8 @@ export class GuestSession {
   }
 
   /**
-   * Sends a control request; returns its id, or undefined while the ring is full: try again after stream 0 is signalled.
-   * Messages without a reply may use the id all the same.
+   * Sends a control request; returns its id, or undefined while the ring is full: try again after stream 0 is
+   * signalled. Messages without a reply may use the id all the same.
    */
   send<T>(kind: Message<T>, value: T): number | undefined {
     if (this.#control === undefined || this.#requests === undefined)
@@ -171,7 +165,7 @@ export class GuestSession {
     return id;
   }
 
-  /** The next reply on the control pipe, or undefined. Throws ProtocolError where the host has closed the pipe (CTL-1). */
+  /** The next reply on the control pipe, or undefined. Throws ProtocolError where the host closed the pipe (CTL-1). */
   nextReply(): Frame | undefined {
     const frame = this.#replies?.next(this.#signalControl);
     if (frame !== undefined || this.#control === undefined) return frame;
@@ -181,12 +175,16 @@ export class GuestSession {
     return undefined;
   }
 
-  /** Takes up the stream that a StreamInfo describes. Throws ProtocolError where it lies outside the region (TRU-6). */
+  /**
+   * Takes up the stream that a StreamInfo describes. Throws ProtocolError where it cannot be (CTL-3, PIPE-3, TRU-6).
+   */
   openPipe(info: StreamInfo): GuestPipe {
-    if (info.id === 0 || info.id > this.#layout.maxStreamId) throw bad("CTL-3", `stream id ${info.id}`);
-    if (this.#pipes.has(info.id)) throw bad("CTL-3", `stream ${info.id} is open already`);
+    if (info.id === 0 || info.id > this.#layout.maxStreamId)
+      throw badSuperblock("CTL-3", `stream id ${info.id}`);
+    if (this.#pipes.has(info.id)) throw badSuperblock("CTL-3", `stream ${info.id} is open already`);
     const { page, toHostBytes, toGuestBytes } = info;
-    const place = checkPlace({ page, toHostBytes, toGuestBytes }, this.#layout.regionPages);
+    const place = { page, toHostBytes, toGuestBytes };
+    checkPlace(place, this.#layout.regionPages);
     const pipe = new GuestPipe(this.#memory, info.id, info.generation, place);
     this.#pipes.set(info.id, pipe);
     return pipe;
@@ -236,59 +234,4 @@ export class GuestSession {
     this.#replies = undefined;
     this.#requests = undefined;
   }
-}
-
-/** Before anything else of the region is used (SB-2). */
-function requireVersion(memory: RegionMemory): void {
-  const word = (offset: number): number => loadWord(memory, offset);
-  if (word(layout.SB_MAGIC_LOW) !== layout.MAGIC_LOW || word(layout.SB_MAGIC_HIGH) !== layout.MAGIC_HIGH) {
-    throw bad("SB-2", "no magic: this is not a Ringway region");
-  }
-  const major = word(layout.SB_VERSION_MAJOR);
-  if (major !== layout.VERSION_MAJOR) {
-    throw bad("VER-1", `the host speaks version ${major}, this guest ${layout.VERSION_MAJOR}`);
-  }
-}
-
-/** Each word is loaded once, and checked against what is really there. */
-function readLayout(memory: RegionMemory): RegionLayout {
-  const word = (offset: number): number => loadWord(memory, offset);
-  if (memory.bytes.length < PAGE_BYTES) throw bad("SB-2", "the region is smaller than a page");
-  requireVersion(memory);
-  const regionPages = word(layout.SB_REGION_PAGES);
-  if (regionPages * PAGE_BYTES > memory.bytes.length) throw bad("SB-2", "the region is not all there");
-  const bellPage = word(layout.SB_BELL_PAGE);
-  checkPages(bellPage, layout.BELL_AREA_PAGES, regionPages);
-  const control = {
-    page: word(layout.SB_CONTROL_PAGE),
-    toHostBytes: word(layout.SB_CONTROL_TO_HOST_BYTES),
-    toGuestBytes: word(layout.SB_CONTROL_TO_GUEST_BYTES),
-  };
-  return {
-    regionPages,
-    maxStreamId: Math.min(word(layout.SB_MAX_STREAM_ID), MAX_STREAM_ID),
-    bellPage,
-    control: checkPlace(control, regionPages),
-  };
-}
-
-function checkPages(page: number, pages: number, regionPages: number): void {
-  if (page === 0 || page + pages > regionPages) {
-    throw bad("TRU-6", `pages ${page}..${page + pages - 1} are outside the region`);
-  }
-}
-
-function checkPlace(place: PipePlace, regionPages: number): PipePlace {
-  for (const capacity of [place.toHostBytes, place.toGuestBytes]) {
-    const powerOfTwo = capacity > 0 && (capacity & (capacity - 1)) === 0;
-    if (!powerOfTwo || capacity < MIN_RING_BYTES || capacity > MAX_RING_BYTES) {
-      throw bad("PIPE-3", `capacity ${capacity}`);
-    }
-  }
-  checkPages(place.page, layout.pipePages(place.toHostBytes, place.toGuestBytes), regionPages);
-  return place;
-}
-
-function bad(clause: string, what: string): ProtocolError {
-  return new ProtocolError(Violation.SUPERBLOCK, clause, what);
 }

@@ -1,73 +1,33 @@
-// The host's side of one region, as far as it needs no I/O: format and epochs, the heap, stream slots, the control pipe
-// (PROTOCOL.md sections 4, 8, 9 and 16). Relays, sockets, clocks and waiting belong to the monitor.
+// The host's side of one region, as far as it needs no I/O: format, epochs, the guest's words of the superblock,
+// streams and the control pipe (PROTOCOL.md sections 4, 9 and 16). Relays, sockets, clocks and waiting belong to the
+// monitor.
 //
-// Everything that decides anything here is private: the region holds published copies (TRU-1).
+//   host state   RESETTING ── a guest asks to attach ──> READY ── drain() ──> DRAINING, also for guests to come
+//                any ── fail() ──> FAILED ── a guest asks to attach ──> READY
+//                any but FAILED ── leave() ──> ABSENT, for good
+//
+//   epoch        (none) ── request ≠ reply ──> ended ── letGo() ──> awaited ──> attached ──> left
+//                                                ▲                     │            │         │
+//                                                └── request ≠ reply ──┴────────────┴─────────┘
+//
+// Everything that decides anything here is private: the region holds published copies (TRU-1). Between `ended` and
+// `begun` nothing beyond the superblock is used, whatever the guest does to its words meanwhile.
 
-import { PageAllocator } from "./allocator.ts";
+import { type ControlHandler, ControlServer, type StreamOpener } from "./control-server.ts";
 import { BellReceiver, BellSender, clearBells, type Doorbell } from "./doorbell.ts";
 import { Errno, ProtocolError, Violation } from "./errors.ts";
-import { type Frame, FrameReader, FrameWriter, maxPayload } from "./frame.ts";
 import * as layout from "./layout.ts";
-import { Closed, GuestState, HostState, PAGE_BYTES } from "./layout.ts";
-import {
-  CONTROL_RING_BYTES,
-  DEFAULT_RING_BYTES,
-  FRAME_HEADER_BYTES,
-  MAX_RING_BYTES,
-  MAX_STREAM_ID,
-  MIN_RING_BYTES,
-} from "./limits.ts";
+import { GuestState, HostState, PAGE_BYTES } from "./layout.ts";
+import { CONTROL_RING_BYTES, MAX_STREAM_ID, MIN_RING_BYTES } from "./limits.ts";
 import { loadWord, type RegionMemory, storeWord } from "./memory.ts";
-import { ErrorReply } from "./messages/common.ts";
-import {
-  type Args,
-  Args as ArgsMessage,
-  Exit,
-  Explain,
-  GetArgs,
-  Log,
-  NewStream,
-  Ping,
-  Pong,
-  StreamInfo,
-  type Verdict,
-  Verdict as VerdictMessage,
-} from "./messages/control.ts";
-import { HostPipe, initialisePipe, type PipePlace } from "./pipe.ts";
-import type { Message } from "./wire.ts";
-
-/** What a host holds this guest to. */
-export interface HostLimits {
-  /** Streams at once, at most MAX_STREAM_ID. */
-  readonly streams: number;
-  /** Largest capacity of one ring, in bytes. */
-  readonly ringBytes: number;
-}
-
-/** What the control pipe asks of the host program. */
-export interface ControlHandler {
-  /** Encoded once for each object: one that was given is not changed. */
-  getArgs(): Args;
-  log(level: number, text: string): void;
-  exit(code: number): void;
-  explain(protocol: number, body: Uint8Array): Verdict;
-  /**
-   * A NewStream found no room: looks at every stream that is pending, because what the guest closed before it asked makes
-   * room (CTL-3). False: some of them must wait for their turn; the request is served anew by the next stepControl(), which is
-   * not called before that.
-   */
-  makeRoom(): boolean;
-  /** Asked before each request: may it be served now? Where not, stepControl() is to be called again. */
-  mayServe?(): boolean;
-  /** A stream was refused, with this errno (CTL-3): for who counts it. */
-  refusedStream?(errno: number): void;
-}
+import { type HostPipe, initialisePipe, type PipePlace } from "./pipe.ts";
+import { type HostLimits, StreamTable } from "./stream-table.ts";
 
 /** What changed in the guest's words of the superblock. */
 export type GuestEvent = "attached" | "detached" | "reset" | undefined;
 
-/** In the place of a reply: serve it anew when all that was pending has been looked at. */
-const LATER: unique symbol = Symbol("later");
+/** How the guest stands in this epoch. */
+type GuestPhase = "awaited" | "attached" | "left";
 
 const BELL_PAGE = 1;
 const CONTROL_PAGE: number = BELL_PAGE + layout.BELL_AREA_PAGES;
@@ -82,7 +42,7 @@ const HEAP_PAGE: number = CONTROL_PAGE + layout.pipePages(CONTROL_RING_BYTES, CO
 export const MIN_REGION_BYTES: number =
   (HEAP_PAGE + layout.pipePages(MIN_RING_BYTES, MIN_RING_BYTES)) * PAGE_BYTES;
 
-export class HostSession {
+export class HostSession implements StreamOpener {
   readonly bell: BellSender;
   readonly pending: BellReceiver;
   readonly #memory: RegionMemory;
@@ -91,34 +51,20 @@ export class HostSession {
   #state: HostState = HostState.ABSENT;
   #epoch = 0;
   #attachReply = 0;
-  #attached = false;
-  /** It has detached from this epoch. */
-  #left = false;
+  #guest: GuestPhase = "awaited";
   /** The guest has asked for a fresh epoch: this one is over, and the next has not begun. */
   #ended = false;
   #heartbeat = 0;
-
-  #heap!: PageAllocator;
-  /** Slot 0 is the control pipe's and never free. */
-  #pipes: (HostPipe | undefined)[] = [];
-  #freeIds: number[] = [];
-  /** Of the ids that were ever used: most guests use few, and a host may have many guests. */
-  readonly #generations: number[] = [0];
-  #open = 0;
-
-  #control!: HostPipe;
+  readonly #streams: StreamTable;
   readonly #signalControl: () => void;
-  #requests!: FrameReader;
-  #replies!: FrameWriter;
-  /** A reply that waits for room: at most one, because no request is taken while it waits. */
-  #reply: Frame | undefined;
-  /** A NewStream that waits for streams to be looked at. */
-  #again: Frame | undefined;
+  /** Of this epoch; undefined before the first. */
+  #control: ControlServer | undefined;
 
   /**
    * Serves the region in `memory`, fresh (all zero) or used by a monitor before. Gives nothing out until the guest has
-   * attached: it may still be writing into blocks of an old epoch (ATT-6). `doorbell` wakes the guest. `signal` signals a stream, the
-   * control pipe's replies for one; its wake may follow later, with that for other streams. By default it is at once.
+   * attached: it may still be writing into blocks of an old epoch (ATT-6). `doorbell` wakes the guest. `signal` signals
+   * stream 0 for the control pipe's replies; the wake may follow later, with that for other streams. By default it is
+   * at once. Throws RangeError for memory that is not whole pages, or less than MIN_REGION_BYTES.
    */
   constructor(memory: RegionMemory, doorbell: Doorbell, limits: HostLimits, signal?: (id: number) => void) {
     if (memory.bytes.length < MIN_REGION_BYTES || memory.bytes.length % PAGE_BYTES !== 0) {
@@ -136,8 +82,8 @@ export class HostSession {
     // What another monitor left only says where epochs go on; any value is safe, so the guest may scribble on it.
     this.#epoch = loadWord(memory, layout.SB_EPOCH);
     this.#attachReply = loadWord(memory, layout.SB_ATTACH_REPLY);
+    this.#streams = new StreamTable(memory, HEAP_PAGE, this.#regionPages - HEAP_PAGE);
     this.#writeConstants();
-    this.#forgetStreams();
     this.#nextEpoch();
     this.#setState(HostState.RESETTING);
   }
@@ -152,7 +98,7 @@ export class HostSession {
 
   /** Has the guest attached to this epoch? */
   get attached(): boolean {
-    return this.#attached;
+    return this.#guest === "attached";
   }
 
   /** Does the guest ask for a fresh epoch, or wait for one? */
@@ -161,23 +107,25 @@ export class HostSession {
   }
 
   get openStreams(): number {
-    return this.#open;
+    return this.#streams.open;
   }
 
+  /** Pages of the heap that no stream has. */
   get freePages(): number {
-    return this.#heap.freePages;
+    return this.#streams.freePages;
   }
 
-  /** Moves whenever the control pipe does: both of its positions, as one number. */
+  /** Moves whenever the control pipe does: both of its positions, as one number. Only of an epoch that has begun. */
   get controlMoved(): number {
-    return this.#control.toHost.position + this.#control.toGuest.position;
+    return this.#control!.moved;
   }
 
   /** The stream with this id, if it is open. */
   pipe(id: number): HostPipe | undefined {
-    return this.#pipes[id];
+    return this.#streams.pipe(id);
   }
 
+  /** For streams to come. */
   setLimits(limits: HostLimits): void {
     this.#limits = limits;
   }
@@ -192,16 +140,16 @@ export class HostSession {
    * Looks at the guest's words of the superblock: after every ring. "reset": the guest began anew, all its pipes of
    * before are void and a new epoch is ready. Throws ProtocolError for a state or feature that cannot be.
    *
-   * `letGo` is called where the guest asks for a fresh epoch, when the old one is over: nothing of it is served any more, whatever bits
-   * are pending. It ends the host's own work on the old one's memory (ATT-3). False: some goes on, and the new epoch begins at a later
-   * call, whatever the guest has done to its request meanwhile.
+   * `letGo` is called where the guest asks for a fresh epoch, when the old one is over: nothing of it is served any
+   * more, whatever bits are pending. It ends the host's own work on the old one's memory (ATT-3). False: some goes on,
+   * and the new epoch begins at a later call, whatever the guest has done to its request meanwhile.
    */
   checkGuest(letGo: () => boolean = () => true): GuestEvent {
     if (this.#state === HostState.ABSENT) return undefined;
     const request = loadWord(this.#memory, layout.SB_ATTACH_REQUEST);
     const state = loadWord(this.#memory, layout.SB_GUEST_STATE);
     if (this.#ended || request !== this.#attachReply) {
-      if (!this.#ended) this.#forgetStreams();
+      if (!this.#ended) this.#streams.clear();
       this.#ended = true;
       // It may have looked here itself, and begun the next one.
       if (!letGo() || !this.#ended) return undefined;
@@ -209,23 +157,24 @@ export class HostSession {
       return "reset";
     }
     if (this.#state !== HostState.READY && this.#state !== HostState.DRAINING) return undefined;
-    // One that has left already was attached before (ATT-7).
-    const attached = state === GuestState.ATTACHED || (state === GuestState.DETACHED && !this.#left);
-    if (attached && !this.#attached) {
+    if (state > GuestState.ATTACHED) {
+      throw new ProtocolError(Violation.SUPERBLOCK, "SB-5", `guest state ${state}`);
+    }
+    // One that has left before anybody looked was attached all the same (ATT-7).
+    const arrived =
+      (state === GuestState.ATTACHED && this.#guest !== "attached") ||
+      (state === GuestState.DETACHED && this.#guest === "awaited");
+    if (arrived) {
       const accepted = loadWord(this.#memory, layout.SB_FEATURES_ACCEPTED);
       if (accepted !== 0) {
         throw new ProtocolError(Violation.SUPERBLOCK, "VER-3", `features ${accepted} were not offered`);
       }
-      this.#attached = true;
+      this.#guest = "attached";
       return "attached";
     }
-    if (state === GuestState.DETACHED && this.#attached) {
-      this.#attached = false;
-      this.#left = true;
+    if (this.#guest === "attached" && state === GuestState.DETACHED) {
+      this.#guest = "left";
       return "detached";
-    }
-    if (state > GuestState.ATTACHED) {
-      throw new ProtocolError(Violation.SUPERBLOCK, "SB-5", `guest state ${state}`);
     }
     return undefined;
   }
@@ -234,62 +183,23 @@ export class HostSession {
   openStream(toHostBytes: number, toGuestBytes: number): HostPipe | number {
     // In RESETTING the guest may still be writing into blocks of the old epoch (ATT-6).
     if (this.#state !== HostState.READY || this.#ended) return Errno.ESHUTDOWN;
-    if (this.#open >= Math.min(this.#limits.streams, MAX_STREAM_ID)) return Errno.EMFILE;
-    const place = this.#place(toHostBytes, toGuestBytes);
-    if (place === undefined) return Errno.ENOMEM;
-    const id = this.#freeIds.pop() ?? this.#pipes.length;
-    const generation = ((this.#generations[id] ?? 0) + 1) >>> 0;
-    this.#generations[id] = generation;
-    initialisePipe(this.#memory, place.page, id, generation);
-    const pipe = new HostPipe(this.#memory, id, generation, place);
+    const pipe = this.#streams.add(toHostBytes, toGuestBytes, this.#limits);
+    if (typeof pipe === "number") return pipe;
     // The host waits for the first frame from the start, so that the guest signals it (STR-1).
     pipe.toHost.wantData();
-    this.#pipes[id] = pipe;
-    this.#open++;
     return pipe;
   }
 
   /** Takes back a pipe whose two sides are through: pipe.through() was true (STR-7). */
   release(pipe: HostPipe): void {
-    if (this.#pipes[pipe.id] !== pipe) throw new Error(`stream ${pipe.id} is not open`);
-    this.#pipes[pipe.id] = undefined;
-    this.#freeIds.push(pipe.id);
-    this.#open--;
-    const { page, toHostBytes, toGuestBytes } = pipe.place;
-    this.#heap.release(page, layout.pipePages(toHostBytes, toGuestBytes));
+    this.#streams.release(pipe);
   }
 
-  /**
-   * Serves control requests until there are none, `budget` is used, mayServe() says no, a reply waits for room, or makeRoom() says
-   * that a request must. True: there is more to do. Throws ProtocolError for what no guest may send (FRM-7); that ends the guest.
-   */
+  /** Serves control requests of an epoch that has begun: ControlServer.step(). True: there is more to do. */
   stepControl(handler: ControlHandler, budget: number): boolean {
     // Between epochs there is no control pipe, whatever bit a guest sets.
     if (this.#ended || (this.#state !== HostState.READY && this.#state !== HostState.DRAINING)) return false;
-    for (;;) {
-      if (!this.#sendReply()) {
-        if (!this.#control.toGuest.wantSpace(FRAME_HEADER_BYTES + this.#reply!.payload.length)) return false;
-        // A guest that reads no more would never give the space.
-        if (this.#control.toGuest.abandoned()) throw controlClosed();
-        continue;
-      }
-      this.#control.toGuest.unwantSpace();
-      if (budget-- === 0 || handler.mayServe?.() === false) return true;
-      const again = this.#again;
-      this.#again = undefined;
-      const frame = again ?? this.#requests.next(this.#signalControl);
-      if (frame === undefined) break;
-      const reply = this.#serve(frame, handler, again === undefined);
-      if (reply === LATER) {
-        this.#again = frame;
-        return true;
-      }
-      this.#reply = reply;
-    }
-    if (this.#control.toHost.peerClosed() !== Closed.OPEN || this.#control.toGuest.abandoned()) {
-      throw controlClosed();
-    }
-    return false;
+    return this.#control!.step(handler, budget);
   }
 
   /** Open streams go on, new ones are refused (SB-4). */
@@ -315,85 +225,6 @@ export class HostSession {
     this.bell.ring();
   }
 
-  #sendReply(): boolean {
-    const reply = this.#reply;
-    if (reply === undefined) return true;
-    if (!this.#replies.write(reply.type, reply.requestId, reply.payload, this.#signalControl)) return false;
-    this.#reply = undefined;
-    return true;
-  }
-
-  /** The reply, if there is one; or, where it `mayWait`, LATER. */
-  #serve(
-    { type, requestId, payload }: Frame,
-    handler: ControlHandler,
-    mayWait: boolean,
-  ): Frame | typeof LATER | undefined {
-    switch (type) {
-      case NewStream.type: {
-        const { toHostBytes, toGuestBytes } = NewStream.decode(payload);
-        let pipe = this.openStream(toHostBytes, toGuestBytes);
-        if (mayWait && (pipe === Errno.EMFILE || pipe === Errno.ENOMEM)) {
-          if (!handler.makeRoom()) return LATER;
-          pipe = this.openStream(toHostBytes, toGuestBytes);
-        }
-        if (typeof pipe === "number") {
-          handler.refusedStream?.(pipe);
-          return errorFrame(requestId, pipe, newStreamReason(pipe));
-        }
-        const { id, generation, place } = pipe;
-        return { type: StreamInfo.type, requestId, payload: StreamInfo.encode({ id, generation, ...place }) };
-      }
-      case GetArgs.type: {
-        GetArgs.decode(payload);
-        return replyFrame(ArgsMessage, requestId, argsPayload(handler.getArgs()));
-      }
-      case Log.type: {
-        const { level, text } = Log.decode(payload);
-        handler.log(level, text);
-        return undefined;
-      }
-      case Exit.type: {
-        const { code } = Exit.decode(payload);
-        if (code > 255) throw new ProtocolError(Violation.FRAME_MALFORMED, "CTL-5", `exit code ${code}`);
-        handler.exit(code);
-        return undefined;
-      }
-      case Ping.type: {
-        const { data } = Ping.decode(payload);
-        if (data.length > 64)
-          throw new ProtocolError(Violation.FRAME_MALFORMED, "CTL-6", `${data.length} bytes`);
-        return { type: Pong.type, requestId, payload: data };
-      }
-      case Explain.type: {
-        const { protocol, body } = Explain.decode(payload);
-        const verdict = payloadOf(VerdictMessage, handler.explain(protocol, body));
-        return replyFrame(VerdictMessage, requestId, verdict);
-      }
-      default:
-        if ((type & 0x8000) !== 0) {
-          throw new ProtocolError(Violation.FRAME_TYPE, "FRM-4", `a guest sent type ${type}`);
-        }
-        return errorFrame(requestId, Errno.ENOSYS, `the host does not know message type ${type}`);
-    }
-  }
-
-  #place(toHostWanted: number, toGuestWanted: number): PipePlace | undefined {
-    const toHostBytes = this.#capacity(toHostWanted);
-    const toGuestBytes = this.#capacity(toGuestWanted);
-    const page = this.#heap.allocate(layout.pipePages(toHostBytes, toGuestBytes));
-    return page === undefined ? undefined : { page, toHostBytes, toGuestBytes };
-  }
-
-  /** A power of two within the limits that is at least what was asked, where the limits allow. */
-  #capacity(wanted: number): number {
-    const largest = Math.min(MAX_RING_BYTES, this.#limits.ringBytes);
-    const asked = wanted === 0 ? DEFAULT_RING_BYTES : wanted;
-    let capacity: number = MIN_RING_BYTES;
-    while (capacity < asked && capacity * 2 <= largest) capacity *= 2;
-    return capacity;
-  }
-
   #writeConstants(): void {
     const memory = this.#memory;
     storeWord(memory, layout.SB_VERSION_MAJOR, layout.VERSION_MAJOR);
@@ -416,20 +247,13 @@ export class HostSession {
 
   /** The guest touches nothing but the superblock now: a clean epoch, published by its attach reply (ATT-5). */
   #beginEpoch(attachRequest: number): void {
-    this.#attached = false;
-    this.#left = false;
+    this.#guest = "awaited";
     this.#ended = false;
-    this.#reply = undefined;
-    this.#again = undefined;
     const bellArea = BELL_PAGE * PAGE_BYTES;
     clearBells(this.#memory, bellArea + layout.BELL_TO_HOST);
     clearBells(this.#memory, bellArea + layout.BELL_TO_GUEST);
     initialisePipe(this.#memory, CONTROL_PAGE, 0, 0);
-    this.#control = new HostPipe(this.#memory, 0, 0, CONTROL_PLACE);
-    this.#requests = new FrameReader(this.#control.toHost);
-    this.#replies = new FrameWriter(this.#control.toGuest);
-    // Set for good: whenever requests.next() finds no whole frame, the guest already knows that it must signal.
-    this.#control.toHost.wantData();
+    this.#control = new ControlServer(this.#memory, CONTROL_PLACE, this, this.#signalControl);
     this.#nextEpoch();
     storeWord(this.#memory, layout.SB_VIOLATION, 0);
     // The state before the reply: a guest that finds its reply beside RESETTING knows that another monitor gave it.
@@ -439,52 +263,4 @@ export class HostSession {
     storeWord(this.#memory, layout.SB_ATTACH_REPLY, attachRequest);
     this.bell.ring();
   }
-
-  #forgetStreams(): void {
-    // Nothing was given out since.
-    if (this.#pipes.length === 1) return;
-    this.#heap = new PageAllocator(HEAP_PAGE, this.#regionPages - HEAP_PAGE);
-    this.#pipes = [undefined];
-    this.#freeIds = [];
-    this.#open = 0;
-  }
-}
-
-function newStreamReason(errno: number): string {
-  if (errno === Errno.EMFILE) return "the limit of streams is reached";
-  if (errno === Errno.ESHUTDOWN) return "the monitor is stopping";
-  return "the region has no room for a stream of this size";
-}
-
-function controlClosed(): ProtocolError {
-  return new ProtocolError(Violation.STREAM_STATE, "CTL-1", "the control pipe was closed");
-}
-
-/** A reply whose contents come from the host program: what no frame of this ring can carry is told as an error. */
-function replyFrame<T>(kind: Message<T>, requestId: number, payload: Uint8Array | undefined): Frame {
-  if (payload !== undefined) return { type: kind.type, requestId, payload };
-  return errorFrame(requestId, Errno.EOVERFLOW, `the host's ${kind.name} does not fit a frame`);
-}
-
-/** Undefined: it does not fit. */
-function payloadOf<T>(kind: Message<T>, value: T): Uint8Array | undefined {
-  try {
-    const payload = kind.encode(value);
-    return payload.length <= maxPayload(CONTROL_RING_BYTES) ? payload : undefined;
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return undefined;
-  }
-}
-
-/** Of the same Args, the same payload: it may be long, and a guest may ask for it again and again. */
-const argsPayloads: WeakMap<Args, Uint8Array | undefined> = new WeakMap();
-
-function argsPayload(args: Args): Uint8Array | undefined {
-  if (!argsPayloads.has(args)) argsPayloads.set(args, payloadOf(ArgsMessage, args));
-  return argsPayloads.get(args);
-}
-
-function errorFrame(requestId: number, errno: number, reason: string): Frame {
-  return { type: ErrorReply.type, requestId, payload: ErrorReply.encode({ errno, rule: "", reason }) };
 }

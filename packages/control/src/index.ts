@@ -2,6 +2,7 @@
 
 export * from "./address.ts";
 export * from "./allocator.ts";
+export type { ControlHandler } from "./control-server.ts";
 export * from "./doorbell.ts";
 export * from "./errors.ts";
 export * from "./frame.ts";
@@ -20,5 +21,6 @@ export * from "./messages/stream.ts";
 export * from "./messages/tcp.ts";
 export * from "./pipe.ts";
 export * from "./ring.ts";
+export type { HostLimits } from "./stream-table.ts";
 export { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 export { type Body, type Field, type Message, PayloadReader, PayloadWriter } from "./wire.ts";

@@ -279,7 +279,10 @@ export class RingConsumer {
     return free >= want;
   }
 
-  /** Copies target.length bytes out, from `at` bytes past the first unread one; the caller has seen that they are readable. */
+  /**
+   * Copies target.length bytes out, from `at` bytes past the first unread one; the caller has seen that they are
+   * readable.
+   */
   copy(target: Uint8Array, at = 0): void {
     const mask = this.capacity - 1;
     if (target.length <= LOOP_BYTES) {
@@ -304,7 +307,9 @@ export class RingConsumer {
     return value >>> 0;
   }
 
-  /** Is want-data set? Then whoever finds readable() = 0 need not look again: the producer signals what comes (RING-9). */
+  /**
+   * Is want-data set? Then whoever finds readable() = 0 need not look again: the producer signals what comes (RING-9).
+   */
   get wantsData(): boolean {
     return this.#wantData !== 0;
   }

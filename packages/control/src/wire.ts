@@ -60,7 +60,10 @@ export function putU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24;
 }
 
-/** Most payloads are smaller: they are copied out of the writer's own memory, and larger ones are handed over with theirs. */
+/**
+ * Most payloads are smaller: they are copied out of the writer's own memory, and larger ones are handed over with
+ * theirs.
+ */
 const WRITER_BYTES = 256;
 
 /** Collects the fields of one payload after the other. */

@@ -101,7 +101,8 @@ test("one attach is one new epoch, whenever the guest looks for its answer", () 
   const once = (region: Region): void => {
     const { epoch } = region.host;
     comeTogether(region, "one attach");
-    // Two: the monitor's own start, and the guest's attach. A third would be an answer that the guest took for an old one.
+    // Two: the monitor's own start, and the guest's attach. A third would be an answer that the guest took for an old
+    // one.
     expect([epoch <= 2, region.host.epoch]).toEqual([true, 2]);
   };
   atEveryAccess(start, acts["guest looks"]!, acts["host looks"]!, once);

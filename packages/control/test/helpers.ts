@@ -53,7 +53,9 @@ export class Region {
     this.guest = this.startGuest();
   }
 
-  /** A monitor that starts over the same memory. What the guest rings is hostBell; what wakes the guest is guestBell. */
+  /**
+   * A monitor that starts over the same memory. What the guest rings is hostBell; what wakes the guest is guestBell.
+   */
   startHost(limits: HostLimits = defaultLimits): HostSession {
     this.host = new HostSession(this.memory, this.guestBell, limits);
     return this.host;

@@ -1,6 +1,6 @@
-// Every message and body, against a second codec written from PROTOCOL.md alone: here, as a table of field types. What the
-// table says is turned into bytes by naive code; the package must agree on them, both ways, and refuse every variant of
-// them that is malformed. A message without a line in the table fails the test.
+// Every message and body, against a second codec written from PROTOCOL.md alone: here, as a table of field types. What
+// the table says is turned into bytes by naive code; the package must agree on them, both ways, and refuse every
+// variant of them that is malformed. A message without a line in the table fails the test.
 
 import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
@@ -9,7 +9,9 @@ import { type Body, FRAME_PAYLOAD_MAX, type Message, ProtocolError, Violation } 
 
 // ── The naive codec ────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A field: values of it, their bytes, and bytes that no field of this type may have (with what follows cut off or not). */
+/**
+ * A field: values of it, their bytes, and bytes that no field of this type may have (with what follows cut off or not).
+ */
 interface Type {
   readonly values: fc.Arbitrary<unknown>;
   readonly sample: unknown;

@@ -4,7 +4,9 @@
 type AtomicsMethods = "load" | "store" | "exchange" | "or";
 const methods: readonly AtomicsMethods[] = ["load", "store", "exchange", "or"];
 
-/** Calls `action` with `intruder` run once just before its atomic access number `at`, or after it where it made fewer. */
+/**
+ * Calls `action` with `intruder` run once just before its atomic access number `at`, or after it where it made fewer.
+ */
 export function runWithIntruder(action: () => void, intruder: () => void, at: number): void {
   const originals = methods.map((name) => Atomics[name]);
   const target = Atomics as unknown as Record<string, (...args: number[]) => number>;
@@ -51,8 +53,9 @@ function countAccesses(action: () => void): number {
 }
 
 /**
- * For each access: `setUp`, then the two sides interleaved there, then `check`; and once with the intruder after the action.
- * Returns how many accesses there were. Of a loop over hundreds of words only the first and last are tried, and some between.
+ * For each access: `setUp`, then the two sides interleaved there, then `check`; and once with the intruder after the
+ * action. Returns how many accesses there were. Of a loop over hundreds of words only the first and last are tried, and
+ * some between.
  */
 export function atEveryAccess<T>(
   setUp: () => T,

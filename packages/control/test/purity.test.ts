@@ -18,7 +18,10 @@ const sources: string[] = readdirSync(sourceFolder, { recursive: true, encoding:
   name.endsWith(".ts"),
 );
 
-/** Compiles with the language's own library alone: no DOM, no Node, no other types. What the compiler says, and its status. */
+/**
+ * Compiles with the language's own library alone: no DOM, no Node, no other types. What the compiler says, and its
+ * status.
+ */
 function compile(name: string, include: string[]): { status: number | null; output: string } {
   const config = {
     extends: join(packageFolder, "tsconfig.json"),

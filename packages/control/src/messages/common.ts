@@ -29,7 +29,9 @@ export const Done: Message<Done> = message(0x8002, "Done", {});
 export const FileKind = { FILE: 1, DIRECTORY: 2, SYMLINK: 3, OTHER: 4 } as const;
 export type FileKind = (typeof FileKind)[keyof typeof FileKind];
 
-/** All of a mode that a guest sees and gives; set-id and sticky bits are the host's own affair (MSG-3, FILE-2, FS-6). */
+/**
+ * All of a mode that a guest sees and gives; set-id and sticky bits are the host's own affair (MSG-3, FILE-2, FS-6).
+ */
 export const PERMISSION_BITS = 0o777;
 
 /** A point in time since 1970-01-01T00:00:00Z. */

@@ -1,0 +1,242 @@
+// The host's end of the control pipe, for one epoch: takes requests, asks the host program, sends replies in their
+// order (PROTOCOL.md sections 8 and 9).
+//
+//                          ┌── mayServe() says no, budget used, makeRoom() must wait ── step() again
+//   next request ── serve ─┤
+//        ▲                 └── reply ── fits the ring ── next request
+//        │                        └──── does not: waits for space; no request is taken meanwhile
+//
+// So at most one reply waits here, however many requests lie in the ring.
+
+import { Errno, ProtocolError, Violation } from "./errors.ts";
+import { FROM_HOST, type Frame, FrameReader, FrameWriter, maxPayload } from "./frame.ts";
+import { Closed } from "./layout.ts";
+import { CONTROL_RING_BYTES, FRAME_HEADER_BYTES } from "./limits.ts";
+import type { RegionMemory } from "./memory.ts";
+import { ErrorReply } from "./messages/common.ts";
+import {
+  type Args,
+  Args as ArgsMessage,
+  Exit,
+  Explain,
+  GetArgs,
+  Log,
+  NewStream,
+  Ping,
+  Pong,
+  StreamInfo,
+  type Verdict,
+  Verdict as VerdictMessage,
+} from "./messages/control.ts";
+import { HostPipe, type PipePlace } from "./pipe.ts";
+import type { Message } from "./wire.ts";
+
+/** What the control pipe asks of the host program. */
+export interface ControlHandler {
+  /** Encoded once for each object: one that was given is not changed. */
+  getArgs(): Args;
+  log(level: number, text: string): void;
+  exit(code: number): void;
+  explain(protocol: number, body: Uint8Array): Verdict;
+  /**
+   * A NewStream found no room: looks at every stream that is pending, because what the guest closed before it asked
+   * makes room (CTL-3). False: some of them must wait for their turn; the request is served anew by the next
+   * stepControl(), which is not called before that.
+   */
+  makeRoom(): boolean;
+  /** Asked before each request: may it be served now? Where not, stepControl() is to be called again. */
+  mayServe?(): boolean;
+  /** A stream was refused, with this errno (CTL-3): to be counted. */
+  refusedStream?(errno: number): void;
+}
+
+/** Gives out streams: the session. */
+export interface StreamOpener {
+  /** The stream, or the errno that refuses it. */
+  openStream(toHostBytes: number, toGuestBytes: number): HostPipe | number;
+}
+
+/** Most bytes of data in a Ping (CTL-6), and the largest code of an Exit (CTL-5). */
+const PING_BYTES_MAX = 64;
+const EXIT_CODE_MAX = 255;
+
+/** In the place of a reply: serve it anew when all that was pending has been looked at. */
+const LATER: unique symbol = Symbol("later");
+
+export class ControlServer {
+  readonly #pipe: HostPipe;
+  readonly #opener: StreamOpener;
+  /** Signals stream 0. */
+  readonly #signal: () => void;
+  readonly #requests: FrameReader;
+  readonly #replies: FrameWriter;
+  /** A reply that waits for room. */
+  #reply: Frame | undefined;
+  /** A NewStream that waits for streams to be looked at. */
+  #again: Frame | undefined;
+
+  /** On a block that was initialised (PIPE-2). */
+  constructor(memory: RegionMemory, place: PipePlace, opener: StreamOpener, signal: () => void) {
+    this.#pipe = new HostPipe(memory, 0, 0, place);
+    this.#opener = opener;
+    this.#signal = signal;
+    this.#requests = new FrameReader(this.#pipe.toHost);
+    this.#replies = new FrameWriter(this.#pipe.toGuest);
+    // Set for good: whenever requests.next() finds no whole frame, the guest already knows that it must signal.
+    this.#pipe.toHost.wantData();
+  }
+
+  /** Moves whenever the pipe does: both of its positions, as one number. */
+  get moved(): number {
+    return this.#pipe.toHost.position + this.#pipe.toGuest.position;
+  }
+
+  /**
+   * Serves requests until there are none, `budget` of them are served, mayServe() says no, a reply waits for room, or
+   * makeRoom() says that a request must. True: there is more to do. Throws ProtocolError for what no guest may send
+   * (FRM-3, FRM-4, FRM-6, CTL-1, CTL-5, CTL-6); that ends the guest.
+   */
+  step(handler: ControlHandler, budget: number): boolean {
+    const { toHost, toGuest } = this.#pipe;
+    for (;;) {
+      if (!this.#sendReply()) {
+        if (!toGuest.wantSpace(FRAME_HEADER_BYTES + this.#reply!.payload.length)) return false;
+        // A guest that reads no more would never give the space.
+        if (toGuest.abandoned()) throw controlClosed();
+        continue;
+      }
+      toGuest.unwantSpace();
+      if (budget-- === 0 || handler.mayServe?.() === false) return true;
+      const again = this.#again;
+      this.#again = undefined;
+      const frame = again ?? this.#requests.next(this.#signal);
+      if (frame === undefined) break;
+      const reply = this.#serve(frame, handler, again === undefined);
+      if (reply === LATER) {
+        this.#again = frame;
+        return true;
+      }
+      this.#reply = reply;
+    }
+    if (toHost.peerClosed() !== Closed.OPEN || toGuest.abandoned()) throw controlClosed();
+    return false;
+  }
+
+  #sendReply(): boolean {
+    const reply = this.#reply;
+    if (reply === undefined) return true;
+    if (!this.#replies.write(reply.type, reply.requestId, reply.payload, this.#signal)) return false;
+    this.#reply = undefined;
+    return true;
+  }
+
+  /** The reply, if there is one; or, where it `mayWait`, LATER. */
+  #serve(frame: Frame, handler: ControlHandler, mayWait: boolean): Frame | typeof LATER | undefined {
+    const { type, requestId, payload } = frame;
+    switch (type) {
+      case NewStream.type:
+        return this.#newStream(frame, handler, mayWait);
+      case GetArgs.type: {
+        GetArgs.decode(payload);
+        return replyFrame(ArgsMessage, requestId, argsPayload(handler.getArgs()));
+      }
+      case Log.type: {
+        const { level, text } = Log.decode(payload);
+        handler.log(level, text);
+        return undefined;
+      }
+      case Exit.type: {
+        handler.exit(decodeExit(payload));
+        return undefined;
+      }
+      case Ping.type:
+        return { type: Pong.type, requestId, payload: decodePing(payload) };
+      case Explain.type: {
+        const { protocol, body } = Explain.decode(payload);
+        const verdict = payloadOf(VerdictMessage, handler.explain(protocol, body));
+        return replyFrame(VerdictMessage, requestId, verdict);
+      }
+      default:
+        requireFromGuest(type);
+        return errorFrame(requestId, Errno.ENOSYS, `the host does not know message type ${type}`);
+    }
+  }
+
+  #newStream({ requestId, payload }: Frame, handler: ControlHandler, mayWait: boolean): Frame | typeof LATER {
+    const { toHostBytes, toGuestBytes } = NewStream.decode(payload);
+    let pipe = this.#opener.openStream(toHostBytes, toGuestBytes);
+    if (mayWait && (pipe === Errno.EMFILE || pipe === Errno.ENOMEM)) {
+      if (!handler.makeRoom()) return LATER;
+      pipe = this.#opener.openStream(toHostBytes, toGuestBytes);
+    }
+    if (typeof pipe === "number") {
+      handler.refusedStream?.(pipe);
+      return errorFrame(requestId, pipe, newStreamReason(pipe));
+    }
+    const { id, generation, place } = pipe;
+    return { type: StreamInfo.type, requestId, payload: StreamInfo.encode({ id, generation, ...place }) };
+  }
+}
+
+/** The code of an Exit. Throws ProtocolError for one over 255 (CTL-5). */
+export function decodeExit(payload: Uint8Array): number {
+  const { code } = Exit.decode(payload);
+  if (code > EXIT_CODE_MAX) {
+    throw new ProtocolError(Violation.FRAME_MALFORMED, "CTL-5", `exit code ${code}`);
+  }
+  return code;
+}
+
+/** The data of a Ping. Throws ProtocolError where they are more than 64 bytes (CTL-6). */
+export function decodePing(payload: Uint8Array): Uint8Array {
+  const { data } = Ping.decode(payload);
+  if (data.length > PING_BYTES_MAX) {
+    throw new ProtocolError(Violation.FRAME_MALFORMED, "CTL-6", `${data.length} bytes`);
+  }
+  return data;
+}
+
+/** Throws ProtocolError for a type that only a host sends (FRM-4). */
+export function requireFromGuest(type: number): void {
+  if ((type & FROM_HOST) === 0) return;
+  throw new ProtocolError(Violation.FRAME_TYPE, "FRM-4", `a guest sent type ${type}`);
+}
+
+function newStreamReason(errno: number): string {
+  if (errno === Errno.EMFILE) return "the limit of streams is reached";
+  if (errno === Errno.ESHUTDOWN) return "the monitor is stopping";
+  return "the region has no room for a stream of this size";
+}
+
+function controlClosed(): ProtocolError {
+  return new ProtocolError(Violation.STREAM_STATE, "CTL-1", "the control pipe was closed");
+}
+
+/** A reply whose contents come from the host program: what no frame of this ring can carry is told as an error. */
+function replyFrame<T>(kind: Message<T>, requestId: number, payload: Uint8Array | undefined): Frame {
+  if (payload !== undefined) return { type: kind.type, requestId, payload };
+  return errorFrame(requestId, Errno.EOVERFLOW, `the host's ${kind.name} does not fit a frame`);
+}
+
+/** Undefined: it does not fit. */
+function payloadOf<T>(kind: Message<T>, value: T): Uint8Array | undefined {
+  try {
+    const payload = kind.encode(value);
+    return payload.length <= maxPayload(CONTROL_RING_BYTES) ? payload : undefined;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return undefined;
+  }
+}
+
+/** Of the same Args, the same payload: it may be long, and a guest may ask for it again and again. */
+const argsPayloads: WeakMap<Args, Uint8Array | undefined> = new WeakMap();
+
+function argsPayload(args: Args): Uint8Array | undefined {
+  if (!argsPayloads.has(args)) argsPayloads.set(args, payloadOf(ArgsMessage, args));
+  return argsPayloads.get(args);
+}
+
+function errorFrame(requestId: number, errno: number, reason: string): Frame {
+  return { type: ErrorReply.type, requestId, payload: ErrorReply.encode({ errno, rule: "", reason }) };
+}
