@@ -10,10 +10,21 @@
 // Invariant: free runs never touch each other (neighbours are merged), and each is in all three indexes. Kept blocks
 // are in none.
 
+import { invariant } from "./invariant.ts";
+
+/** Free pages side by side: a run, or a block that is kept as it is. */
+interface Free {
+  readonly start: number;
+  readonly pages: number;
+  readonly isRun: boolean;
+}
+
 /** Bounds what one request that finds no kept block has to make runs of. */
 const KEPT_MAX = 64;
 
 export class PageAllocator {
+  readonly #first: number;
+  readonly #pages: number;
   /** Pages of the free run that begins at a page. */
   readonly #pagesAt: Map<number, number> = new Map();
   /** First page of the free run that ends before a page. */
@@ -27,6 +38,8 @@ export class PageAllocator {
 
   /** Manages `pages` pages, the first of which is number `first`. */
   constructor(first: number, pages: number) {
+    this.#first = first;
+    this.#pages = pages;
     this.#freePages = pages;
     if (pages > 0) this.#merge(first, pages);
   }
@@ -64,6 +77,44 @@ export class PageAllocator {
     if (kept === undefined) this.#kept.set(pages, [page]);
     else kept.push(page);
     this.#keptBlocks++;
+  }
+
+  /** Throws BrokenInvariant. Its cost is that of the free runs and kept blocks. */
+  invariants(): void {
+    const free: Free[] = [];
+    for (const [start, pages] of this.#pagesAt) {
+      const starts = this.#bySize[order(pages)]?.get(pages);
+      invariant(this.#startBefore.get(start + pages) === start, "each free run is in the index of ends");
+      invariant(starts?.has(start) === true, "each free run is in the index of sizes");
+      free.push({ start, pages, isRun: true });
+    }
+    invariant(this.#startBefore.size === this.#pagesAt.size, "the index of ends has free runs alone");
+    let bySize = 0;
+    for (const sizes of this.#bySize) for (const starts of sizes?.values() ?? []) bySize += starts.size;
+    invariant(bySize === this.#pagesAt.size, "the index of sizes has free runs alone");
+    let keptBlocks = 0;
+    for (const [pages, blocks] of this.#kept) {
+      keptBlocks += blocks.length;
+      for (const start of blocks) free.push({ start, pages, isRun: false });
+    }
+    invariant(keptBlocks === this.#keptBlocks && keptBlocks <= KEPT_MAX, "kept blocks are counted, and few");
+    this.#requireApart(free);
+  }
+
+  #requireApart(free: Free[]): void {
+    free.sort((a, b) => a.start - b.start);
+    let end = this.#first;
+    let isAfterRun = false;
+    let sum = 0;
+    for (const { start, pages, isRun } of free) {
+      invariant(start >= end, "nothing that is free overlaps, or lies before the heap");
+      invariant(!(isAfterRun && isRun && start === end), "free runs do not touch each other");
+      end = start + pages;
+      isAfterRun = isRun;
+      sum += pages;
+    }
+    invariant(end <= this.#first + this.#pages, "nothing that is free lies behind the heap");
+    invariant(sum === this.#freePages, "free pages are counted");
   }
 
   #mergeKept(): void {

@@ -10,6 +10,7 @@
 
 import { Errno, ProtocolError, Violation } from "./errors.ts";
 import { FROM_HOST, type Frame, FrameReader, FrameWriter, maxPayload } from "./frame.ts";
+import { invariant } from "./invariant.ts";
 import { Closed } from "./layout.ts";
 import { CONTROL_RING_BYTES, FRAME_HEADER_BYTES } from "./limits.ts";
 import type { RegionMemory } from "./memory.ts";
@@ -120,6 +121,20 @@ export class ControlServer {
     }
     if (toHost.peerClosed() !== Closed.OPEN || toGuest.abandoned()) throw controlClosed();
     return false;
+  }
+
+  /** Throws BrokenInvariant. */
+  invariants(): void {
+    this.#pipe.invariants();
+    invariant(
+      this.#reply === undefined || this.#again === undefined,
+      "no request is taken while a reply waits",
+    );
+    invariant(this.#pipe.toHost.wantsData, "the guest always knows that it must signal");
+    invariant(
+      !this.#pipe.toHost.closed && this.#pipe.toGuest.closed === Closed.OPEN,
+      "the control pipe is open",
+    );
   }
 
   #sendReply(): boolean {

@@ -6,6 +6,7 @@
 import { BellReceiver, BellSender, type Doorbell } from "./doorbell.ts";
 import { ProtocolError, Violation } from "./errors.ts";
 import { type Frame, FrameReader, FrameWriter } from "./frame.ts";
+import { invariant } from "./invariant.ts";
 import * as layout from "./layout.ts";
 import { Closed, GuestState, HostState, PAGE_BYTES } from "./layout.ts";
 import { FRAME_HEADER_BYTES } from "./limits.ts";
@@ -193,6 +194,22 @@ export class GuestSession {
   /** Forgets a pipe whose two ends this guest has closed; it must not be touched again (STR-7). */
   forget(pipe: GuestPipe): void {
     if (this.#pipes.get(pipe.id) === pipe) this.#pipes.delete(pipe.id);
+  }
+
+  /** Throws BrokenInvariant: a bug of the guest's, whatever the host does. Its cost is that of the streams. */
+  invariants(): void {
+    const { regionPages, maxStreamId } = this.#layout;
+    invariant((this.#control !== undefined) === (this.#state === "attached"), "an epoch has a control pipe");
+    invariant(this.#state === "attached" || this.#pipes.size === 0, "streams are open in an epoch alone");
+    invariant(this.#nextRequestId > 0, "no request has the id 0");
+    this.#control?.invariants();
+    for (const [id, pipe] of this.#pipes) {
+      invariant(pipe.id === id && id > 0 && id <= maxStreamId, "each stream stands at its id");
+      const { page, toHostBytes, toGuestBytes } = pipe.place;
+      const end = page + layout.pipePages(toHostBytes, toGuestBytes);
+      invariant(page > 0 && end <= regionPages, "each stream lies in the region");
+      pipe.invariants();
+    }
   }
 
   readonly #signalControl = (): void => this.#bell.signal(0);

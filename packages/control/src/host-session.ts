@@ -16,6 +16,7 @@
 import { type ControlHandler, ControlServer, type StreamOpener } from "./control-server.ts";
 import { BellReceiver, BellSender, clearBells, type Doorbell } from "./doorbell.ts";
 import { Errno, ProtocolError, Violation } from "./errors.ts";
+import { invariant } from "./invariant.ts";
 import * as layout from "./layout.ts";
 import { GuestState, HostState, PAGE_BYTES } from "./layout.ts";
 import { CONTROL_RING_BYTES, MAX_STREAM_ID, MIN_RING_BYTES } from "./limits.ts";
@@ -198,8 +199,9 @@ export class HostSession implements StreamOpener {
   /** Serves control requests of an epoch that has begun: ControlServer.step(). True: there is more to do. */
   stepControl(handler: ControlHandler, budget: number): boolean {
     // Between epochs there is no control pipe, whatever bit a guest sets.
-    if (this.#ended || (this.#state !== HostState.READY && this.#state !== HostState.DRAINING)) return false;
-    return this.#control!.step(handler, budget);
+    if (this.#control === undefined || this.#ended) return false;
+    if (this.#state !== HostState.READY && this.#state !== HostState.DRAINING) return false;
+    return this.#control.step(handler, budget);
   }
 
   /** Open streams go on, new ones are refused (SB-4). */
@@ -217,6 +219,20 @@ export class HostSession implements StreamOpener {
   leave(): void {
     if (this.#state === HostState.FAILED) return;
     this.#setState(HostState.ABSENT);
+  }
+
+  /** Throws BrokenInvariant: a bug of the host's, whatever the guest does. Its cost is that of the streams. */
+  invariants(): void {
+    this.#streams.invariants();
+    this.#control?.invariants();
+    const hasBegun = this.#control !== undefined && !this.#ended;
+    invariant(hasBegun || this.#streams.open === 0, "streams are open only in an epoch that has begun");
+    invariant(
+      hasBegun || this.#ended || this.#guest === "awaited",
+      "a guest attaches to an epoch that has begun",
+    );
+    // DRAINING may come before any guest has.
+    invariant(this.#state !== HostState.READY || this.#control !== undefined, "an epoch has a control pipe");
   }
 
   #setState(state: HostState): void {

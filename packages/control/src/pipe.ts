@@ -2,7 +2,6 @@
 
 import {
   Closed,
-  LINE_BYTES,
   PAGE_BYTES,
   PIPE_GENERATION,
   PIPE_ID,
@@ -13,6 +12,9 @@ import {
 } from "./layout.ts";
 import { type RegionMemory, storeWord } from "./memory.ts";
 import { RingConsumer, type RingPlace, RingProducer } from "./ring.ts";
+
+/** Up to and with the last word that has a meaning. */
+const HEADER_WORDS: number = PIPE_GENERATION / 4 + 1;
 
 /** A block's first page, and the capacities of its rings in bytes. */
 export interface PipePlace {
@@ -45,9 +47,10 @@ export function toGuestRing(place: PipePlace): RingPlace {
 /** Host only, before the guest learns of the block: every word as PIPE-2 wants it. */
 export function initialisePipe(memory: RegionMemory, page: number, id: number, generation: number): void {
   const header = page * PAGE_BYTES;
-  // Plain stores: the position that publishes StreamInfo, or the attach reply, releases them (RING-3).
+  // Plain stores: the position that publishes StreamInfo, or the attach reply, releases them (RING-3). From behind, so
+  // that the name of the stream before goes first: whoever looks on takes no half of this header for that stream's.
   const first = header / 4;
-  for (let word = first; word < first + LINE_BYTES; word++) memory.words[word] = 0;
+  for (let word = first + HEADER_WORDS - 1; word >= first; word--) memory.words[word] = 0;
   storeWord(memory, header + PIPE_ID, id);
   storeWord(memory, header + PIPE_GENERATION, generation);
 }
@@ -66,6 +69,12 @@ export class HostPipe {
     this.place = place;
     this.toHost = new RingConsumer(memory, toHostRing(place));
     this.toGuest = new RingProducer(memory, toGuestRing(place));
+  }
+
+  /** Throws BrokenInvariant. */
+  invariants(): void {
+    this.toHost.invariants();
+    this.toGuest.invariants();
   }
 
   /** All four closed flags are set: the block may be taken back (STR-7). */
@@ -93,5 +102,11 @@ export class GuestPipe {
     this.place = place;
     this.toHost = new RingProducer(memory, toHostRing(place));
     this.toGuest = new RingConsumer(memory, toGuestRing(place));
+  }
+
+  /** Throws BrokenInvariant. */
+  invariants(): void {
+    this.toHost.invariants();
+    this.toGuest.invariants();
   }
 }

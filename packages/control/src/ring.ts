@@ -15,6 +15,7 @@
 //   want-x = 1, then re-check position                 pairs with   position, then look at want-x       (Dekker)
 
 import { ProtocolError, Violation } from "./errors.ts";
+import { invariant } from "./invariant.ts";
 import {
   Closed,
   CONSUMER_CLOSED,
@@ -177,6 +178,15 @@ export class RingProducer {
     this.#close(Closed.RESET);
   }
 
+  /** Throws BrokenInvariant. Looks at private state alone: the region may hold anything. */
+  invariants(): void {
+    invariant(
+      (this.#written - this.#read) >>> 0 <= this.capacity,
+      "a producer is at most its capacity ahead",
+    );
+    invariant(this.#wantSpace <= this.capacity, "a producer waits for no more than its capacity");
+  }
+
   #close(closed: Closed): void {
     if (closed <= this.#closed) return;
     this.#closed = closed;
@@ -328,6 +338,14 @@ export class RingConsumer {
     if (this.#wantData === 0) return;
     this.#wantData = 0;
     Atomics.store(this.#words, this.#own + CONSUMER_WANT_DATA / 4, 0);
+  }
+
+  /** Throws BrokenInvariant. Looks at private state alone: the region may hold anything. */
+  invariants(): void {
+    invariant(
+      (this.#written - this.#read) >>> 0 <= this.capacity,
+      "a consumer takes no more than it has seen",
+    );
   }
 
   /** This side reads no more (RING-7). Signal the producer afterwards, always. */

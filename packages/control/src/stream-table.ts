@@ -7,6 +7,7 @@
 
 import { PageAllocator } from "./allocator.ts";
 import { Errno } from "./errors.ts";
+import { invariant } from "./invariant.ts";
 import { pipePages } from "./layout.ts";
 import { DEFAULT_RING_BYTES, MAX_RING_BYTES, MAX_STREAM_ID, MIN_RING_BYTES } from "./limits.ts";
 import type { RegionMemory } from "./memory.ts";
@@ -79,6 +80,47 @@ export class StreamTable {
     this.#open--;
     const { page, toHostBytes, toGuestBytes } = pipe.place;
     this.#heap.release(page, pipePages(toHostBytes, toGuestBytes));
+  }
+
+  /** Throws BrokenInvariant. Its cost is that of the streams, and of the heap's free runs. */
+  invariants(): void {
+    this.#heap.invariants();
+    invariant(this.#pipes[0] === undefined, "no stream has the control pipe's id");
+    const open: HostPipe[] = [];
+    for (const [id, pipe] of this.#pipes.entries()) {
+      if (pipe === undefined) continue;
+      invariant(pipe.id === id, "each open pipe stands at its id");
+      invariant(
+        pipe.generation === this.#generations[id],
+        "each open pipe has the last generation of its id",
+      );
+      pipe.invariants();
+      open.push(pipe);
+    }
+    invariant(open.length === this.#open, "open streams are counted");
+    const isFree = this.#freeIds.every(
+      (id) => id > 0 && id < this.#pipes.length && this.#pipes[id] === undefined,
+    );
+    invariant(
+      isFree && new Set(this.#freeIds).size === this.#freeIds.length,
+      "free ids are free, and each is once",
+    );
+    invariant(open.length + this.#freeIds.length + 1 === this.#pipes.length, "each id is open, free, or 0");
+    this.#requireApart(open);
+  }
+
+  #requireApart(open: HostPipe[]): void {
+    open.sort((a, b) => a.place.page - b.place.page);
+    let end = this.#firstPage;
+    let sum = 0;
+    for (const { place } of open) {
+      const pages = pipePages(place.toHostBytes, place.toGuestBytes);
+      invariant(place.page >= end, "no two blocks overlap, and none lies before the heap");
+      end = place.page + pages;
+      sum += pages;
+    }
+    invariant(end <= this.#firstPage + this.#pages, "no block lies behind the heap");
+    invariant(sum + this.#heap.freePages === this.#pages, "each page of the heap is free or a stream's");
   }
 
   /** The epoch is over: all pipes are void. Generations go on (STR-6). */

@@ -1,0 +1,159 @@
+// What lies in a region, and which clauses of PROTOCOL.md it breaks: bytes in, findings out. For whoever writes a
+// guest.
+//
+//   superblock ── in use? ──> doorbells, control pipe ──> streams ──> superblock again: the same epoch? else all anew
+//        └── no: the superblock alone
+//
+// It looks on while a host and a guest go on writing, and finds nothing wrong where both keep to the protocol: each
+// finding is one word that can never be, or words of one moment that do not go together (source.ts), of a block that
+// was in use at that moment, in an epoch that was the same before and after. What is not broken for certain is a note,
+// or nothing.
+//
+// Nothing that it reads is trusted: places and sizes are checked before they are followed, and no loop is longer than
+// the region, or 1 GiB of it.
+
+import * as layout from "../layout.ts";
+import { Closed, GuestState, HostState, PAGE_BYTES, pipePages } from "../layout.ts";
+import { loadWord, type RegionMemory, regionMemory } from "../memory.ts";
+import type { StreamInfo } from "../messages/control.ts";
+import type { PipePlace } from "../pipe.ts";
+import { lookAtBell } from "./bells.ts";
+import { Findings } from "./findings.ts";
+import { checkPipe, HEADER_BYTES, nameOfPipe, pipePictureOf, ringsOfCopy } from "./pipes.ts";
+import { streamInfosOn } from "./replies.ts";
+import type { PipePicture, RegionReport, SuperblockPicture } from "./report.ts";
+import { checkRequests } from "./requests.ts";
+import { copyInto, NotARegionError, type RegionSource, stillCopyOf } from "./source.ts";
+import { checkOverlaps, extentOf, lookAtStream, searchBlocks } from "./streams.ts";
+import { checkSuperblock, controlPlaceOf, copySuperblock } from "./superblock.ts";
+import { pictureOf } from "./words.ts";
+
+/** Epochs that may begin while one is looked at, before that is given up: each takes a guest that attaches. */
+const EPOCHS_MAX = 100;
+
+/**
+ * Looks at a region. Throws NotARegionError where the bytes are none that this version can read, or end amid what is to
+ * be looked at; what `source.read()` throws passes through.
+ */
+export function inspectRegion(source: RegionSource): RegionReport {
+  for (let tries = 0; tries < EPOCHS_MAX; tries++) {
+    const report = lookOnce(source);
+    if (report !== undefined) return report;
+  }
+  throw new NotARegionError("epochs begin faster than one can be looked at");
+}
+
+/** Undefined: another epoch began meanwhile. */
+function lookOnce(source: RegionSource): RegionReport | undefined {
+  const page = copySuperblock(source);
+  const superblock = pictureOf(page);
+  const findings = new Findings();
+  const isPlaced = checkSuperblock(page, superblock, source.bytes, findings);
+  const unused = isPlaced ? reasonUnused(superblock) : "the superblock names places that are not there";
+  const { bytes } = source;
+  if (unused !== undefined) {
+    return { bytes, superblock, unused, bells: undefined, pipes: [], findings: findings.all, notes: [] };
+  }
+  const seen = lookIntoEpoch(source, superblock, findings);
+  if (!isSameEpoch(superblock, pictureOf(copySuperblock(source)))) return undefined;
+  return { bytes, superblock, unused, ...seen, findings: findings.all };
+}
+
+/** Why nobody may use what lies beyond the superblock now; undefined where an epoch is in use. */
+function reasonUnused({
+  hostState,
+  guestState,
+  attachRequest,
+  attachReply,
+}: SuperblockPicture): string | undefined {
+  if (hostState === HostState.ABSENT)
+    return "no monitor serves the region (ABSENT): what lies in it is of no epoch";
+  if (hostState === HostState.RESETTING)
+    return "a monitor waits for the guest to attach (RESETTING): no epoch has begun";
+  if (attachRequest !== attachReply)
+    return "the guest has asked to attach, and is not answered yet: no epoch has begun";
+  if (guestState === GuestState.DETACHED) return "the guest has left (DETACHED): what it had open is void";
+  return undefined;
+}
+
+/** What differs in another epoch, or where one ends. */
+function isSameEpoch(before: SuperblockPicture, after: SuperblockPicture): boolean {
+  return (
+    before.epoch === after.epoch &&
+    before.attachRequest === after.attachRequest &&
+    before.attachReply === after.attachReply &&
+    before.bellPage === after.bellPage &&
+    before.controlPage === after.controlPage &&
+    reasonUnused(after) === undefined
+  );
+}
+
+function lookIntoEpoch(
+  source: RegionSource,
+  superblock: SuperblockPicture,
+  findings: Findings,
+): Pick<RegionReport, "bells" | "pipes" | "notes"> {
+  const notes: string[] = [];
+  const area = superblock.bellPage * PAGE_BYTES;
+  const bells = {
+    toHost: lookAtBell(source, area + layout.BELL_TO_HOST, "host", findings),
+    toGuest: lookAtBell(source, area + layout.BELL_TO_GUEST, "guest", findings),
+  };
+  const control = lookAtControl(source, controlPlaceOf(superblock), findings);
+  if (!control.picture.still)
+    notes.push("the control pipe moved each time: streams are not known by their StreamInfo");
+  const streams = control.infos.flatMap((info) => lookAtStream(source, info, superblock, findings) ?? []);
+  const fixed = [{ first: superblock.bellPage, pages: layout.BELL_AREA_PAGES }, extentOf(control.picture)];
+  checkOverlaps(source, streams, fixed, findings);
+  const known = [{ first: 0, pages: 1 }, ...fixed, ...streams.map(extentOf)];
+  const { found, isWhole } = searchBlocks(source, superblock, known, new Set(streams.map(({ id }) => id)));
+  if (!isWhole) notes.push("only the first GiB was searched for blocks that no StreamInfo names");
+  for (const { id, page } of found) {
+    notes.push(
+      `page ${page} looks like the block of stream ${id}, perhaps of an earlier epoch: it is not checked`,
+    );
+  }
+  const byId = [...streams, ...found].sort((a, b) => a.id - b.id);
+  return { bells, pipes: [control.picture, ...byId], notes };
+}
+
+/** The control pipe, and the streams that its replies tell of. */
+function lookAtControl(
+  source: RegionSource,
+  place: PipePlace,
+  findings: Findings,
+): { readonly picture: PipePicture; readonly infos: readonly StreamInfo[] } {
+  const block = regionMemory(new ArrayBuffer(pipePages(place.toHostBytes, place.toGuestBytes) * PAGE_BYTES));
+  const offset = place.page * PAGE_BYTES;
+  const { copy, still } = stillCopyOf(source, offset, HEADER_BYTES, (header) => {
+    copyInto(source, offset + PAGE_BYTES, block.bytes.subarray(PAGE_BYTES));
+    block.bytes.set(header.bytes);
+  });
+  const picture = pipePictureOf(copy, place.page, place, "superblock", still);
+  if (!still) return { picture, infos: [] };
+  const { toHost, toGuest } = ringsOfCopy(place);
+  checkPipe(block, place, picture, findings);
+  checkOpen(block, picture, findings);
+  const ring = picture.toHost;
+  if (ring.fill <= toHost.capacity) {
+    const name = `${nameOfPipe(picture)} toHost`;
+    checkRequests({ memory: block, place: toHost, ring, offset: offset + toHost.data, name }, findings);
+  }
+  return { picture, infos: streamInfosOn(block, toGuest, picture.toGuest.written) };
+}
+
+/** Nobody closes the control pipe (CTL-1). Words that no closed word can have are told by checkPipe(). */
+function checkOpen(header: RegionMemory, { page }: PipePicture, findings: Findings): void {
+  const words = [
+    ["guest", "toHost producer", layout.PIPE_TO_HOST_PRODUCER + layout.PRODUCER_CLOSED, Closed.RESET],
+    ["host", "toHost consumer", layout.PIPE_TO_HOST_CONSUMER + layout.CONSUMER_CLOSED, 1],
+    ["host", "toGuest producer", layout.PIPE_TO_GUEST_PRODUCER + layout.PRODUCER_CLOSED, Closed.RESET],
+    ["guest", "toGuest consumer", layout.PIPE_TO_GUEST_CONSUMER + layout.CONSUMER_CLOSED, 1],
+  ] as const;
+  for (const [by, name, at, largest] of words) {
+    const closed = loadWord(header, at);
+    if (closed === 0 || closed > largest) continue;
+    const where = `control pipe ${name} closed`;
+    findings.add("CTL-1", by, page * PAGE_BYTES + at, where, `${closed}: the control pipe is never closed`);
+  }
+}
