@@ -7,7 +7,7 @@
 // What a thread does next depends on nothing but its program's state and that log. So each thread is a finite automaton
 // of such local states; they are found once and shared by all the global states in which the thread stands there.
 
-import { ProtocolError } from "@ringway/control";
+import { BrokenInvariant, ProtocolError } from "@ringway/control";
 
 /** One access to what threads share. A place is a word's index, or -1 - offset for a byte. */
 export type Access =
@@ -109,6 +109,8 @@ export abstract class Program {
   /** Where it stands, for people who read a trace. */
   abstract get doing(): string;
   abstract run(): void;
+  /** Throws BrokenInvariant. Called after every activation. */
+  invariants(): void {}
 }
 
 /** A thread between two accesses. */
@@ -157,9 +159,12 @@ export class Fiber {
       tape = { answers: log, used: 0 };
       try {
         if (!running.done) running.run();
+        running.invariants();
       } catch (error) {
         if (error instanceof Stop) return this.#intern(program, log, error.access, undefined, error);
-        if (!(error instanceof Wrong || error instanceof ProtocolError)) throw error;
+        const isFound =
+          error instanceof Wrong || error instanceof ProtocolError || error instanceof BrokenInvariant;
+        if (!isFound) throw error;
         return this.#intern(program, log, undefined, error.message);
       } finally {
         tape = undefined;

@@ -33,6 +33,11 @@ const imports: Readonly<Record<string, object>> = {
   errors: control,
   limits: control,
   layout: { ...control.layout, BELL_STREAM_IDS: KEPT_IDS },
+  invariant: {
+    invariant(holds: boolean, what: string): void {
+      if (!holds) throw new control.BrokenInvariant(what);
+    },
+  },
   // For encodeFrame(), of which the model makes no use.
   wire: {},
 };

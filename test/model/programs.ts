@@ -30,6 +30,8 @@ export interface Stream {
   readonly id: number;
   /** Through: not looked at any more. */
   over: boolean;
+  /** Its ends. A getter, so that the model does not take them for state twice. */
+  readonly rings: readonly (RingProducer | RingConsumer)[];
   /** Goes on a little. True: go on; false: wait for a signal. */
   step(side: Side): boolean;
 }
@@ -68,6 +70,10 @@ export class Side extends Program {
 
   override get doing(): string {
     return this.streams.map(String).join(", ");
+  }
+
+  override invariants(): void {
+    for (const { rings } of this.streams) for (const ring of rings) ring.invariants();
   }
 
   signal(id: number): void {
@@ -130,6 +136,10 @@ export class Writer implements Stream {
     this.id = id;
     this.ring = ring;
     this.options = options;
+  }
+
+  get rings(): Stream["rings"] {
+    return [this.ring];
   }
 
   step(side: Side): boolean {
@@ -209,6 +219,10 @@ export class Reader implements Stream {
     this.id = id;
     this.ring = ring;
     this.options = options;
+  }
+
+  get rings(): Stream["rings"] {
+    return [this.ring];
   }
 
   step(side: Side): boolean {
@@ -296,6 +310,10 @@ export class Caller implements Stream {
     this.reader = reader;
   }
 
+  get rings(): Stream["rings"] {
+    return [...this.writer.rings, ...this.reader.rings];
+  }
+
   step(side: Side): boolean {
     const end = this.reads ? this.reader : this.writer;
     if (!end.over && end.step(side)) return true;
@@ -321,6 +339,10 @@ export class Echo implements Stream {
     this.id = id;
     this.from = from;
     this.to = to;
+  }
+
+  get rings(): Stream["rings"] {
+    return [this.from, this.to];
   }
 
   step(side: Side): boolean {
@@ -378,6 +400,10 @@ export class FrameSender implements Stream {
     this.total = total;
   }
 
+  get rings(): Stream["rings"] {
+    return [this.ring];
+  }
+
   step(side: Side): boolean {
     if (!this.write(side) && (!this.ring.wantSpace(FRAME_HEADER_BYTES + 1) || !this.write(side)))
       return false;
@@ -408,6 +434,10 @@ export class FrameTaker implements Stream {
     this.id = id;
     this.frames = frames;
     this.total = total;
+  }
+
+  get rings(): Stream["rings"] {
+    return [];
   }
 
   step(side: Side): boolean {
@@ -476,6 +506,10 @@ export class Watched implements Stream {
   constructor(id: number, counts: Watched["counts"]) {
     this.id = id;
     this.counts = counts;
+  }
+
+  get rings(): Stream["rings"] {
+    return [];
   }
 
   step(): boolean {

@@ -54,7 +54,7 @@ interface Request {
 const STREAMS_MAX = 10;
 
 export class SimulatedGuest extends Side {
-  readonly session: GuestSession;
+  override readonly session: GuestSession;
   /** Takes up nothing new. */
   resting = false;
   readonly #memory: RegionMemory;

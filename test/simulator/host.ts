@@ -23,7 +23,7 @@ const LIMITS: HostLimits = { streams: 12, ringBytes: 16 * 1024 };
 const LARGE_ENV: readonly string[] = ["A", "B", "C"].map((name) => `${name}=${"x".repeat(8000)}`);
 
 export class SimulatedHost extends Side {
-  readonly session: HostSession;
+  override readonly session: HostSession;
   /** Pages of the heap when no stream is open. */
   readonly allPages: number;
   readonly #memory: RegionMemory;

@@ -18,6 +18,8 @@ export abstract class Side {
   /** Turns before this one are lost to a stall. */
   stalledUntil = 0;
   asleep = false;
+  /** The production code under test. */
+  abstract readonly session: { invariants(): void };
   protected readonly world: Surroundings;
   protected readonly bell: SimulatedBell;
   protected ready: Set<number> = new Set();

@@ -5,13 +5,17 @@
 // memory, leaves and comes back. Now and then all faults stop; then everything must come to its end, in bounded time, and
 // nothing may be left over.
 //
+// Every so often somebody looks on, in the middle of a turn, and must find nothing wrong with what both sides have written.
+//
 // Invariant at all times: while there is work, somebody is able to go on, or something is under way that makes him so.
 
 import {
   GuestState,
   HostState,
+  inspectRegion,
   layout,
   loadWord,
+  memorySource,
   PAGE_BYTES,
   ProtocolError,
   regionMemory,
@@ -31,7 +35,7 @@ export interface Options {
   readonly sabotage?: "drops bells" | "flips bytes" | "forgets to take back";
 }
 
-export type Report = Record<Outcome | Fault | "epochs" | "settled" | "steps", number>;
+export type Report = Record<Outcome | Fault | "epochs" | "settled" | "steps" | "looks", number>;
 
 const FAULTS = [
   "guest crashes",
@@ -46,6 +50,8 @@ const FAULTS = [
 type Fault = (typeof FAULTS)[number];
 
 const REGION_BYTES = 640 * 1024;
+/** Interleavings for each look of an onlooker, which takes some milliseconds. */
+const LOOKS_EVERY = 200;
 /** Turns in which everything must be through, once faults have stopped. */
 const SETTLE_TURNS_MAX = 100_000;
 const EVENTS_KEPT = 40;
@@ -76,7 +82,7 @@ export class World implements Surroundings {
   constructor(options: Options) {
     this.#options = options;
     this.random = new Random(options.seed);
-    const counts = [...OUTCOMES, ...FAULTS, "epochs", "settled", "steps"] as const;
+    const counts = [...OUTCOMES, ...FAULTS, "epochs", "settled", "steps", "looks"] as const;
     this.report = Object.fromEntries(counts.map((name) => [name, 0])) as Report;
     this.#toHost = new SimulatedBell(this.random, () => this.#now);
     this.#toGuest = new SimulatedBell(this.random, () => this.#now);
@@ -164,6 +170,7 @@ export class World implements Surroundings {
   #guard(side: Side, code: () => void): void {
     try {
       code();
+      side.session.invariants();
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
       this.#bury(side);
@@ -181,7 +188,7 @@ export class World implements Surroundings {
       return;
     }
     this.#interleaver.arm(accesses, () => {
-      this.report.interleavings++;
+      if (++this.report.interleavings % LOOKS_EVERY === 0) this.#lookOn();
       this.#outer = side;
       for (let turns = 1 + random.skewed(12); turns > 0; turns--) {
         this.#faults();
@@ -204,6 +211,15 @@ export class World implements Surroundings {
       }
       this.#outer = undefined;
     });
+  }
+
+  /** Both sides keep to the protocol, at every moment: an onlooker finds nothing (ringway inspect). */
+  #lookOn(): void {
+    // Between a host's first words and its last there is no region yet.
+    if (loadWord(this.#memory, layout.SB_MAGIC_LOW) !== layout.MAGIC_LOW) return;
+    const { findings } = inspectRegion(memorySource(this.#memory.bytes));
+    this.report.looks++;
+    for (const { clause, where, what } of findings) throw new Wrong(`${where}: ${what} (${clause})`);
   }
 
   // ── Faults ────────────────────────────────────────────────────────────────────────────────────────────────────

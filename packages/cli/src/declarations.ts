@@ -9,7 +9,7 @@ import { command } from "./usage.ts";
 /** Adds one command to the program. Its action loads what does the work, and hands the exit code to `ended`. */
 type Declaration = (program: Command, signals: Signals, ended: (code: number) => void) => void;
 
-export const DECLARATIONS: readonly Declaration[] = [monitor, vm, policy, demo, bench, conformance];
+export const DECLARATIONS: readonly Declaration[] = [monitor, vm, policy, inspect, demo, bench, conformance];
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
@@ -123,6 +123,26 @@ function policy(program: Command, _: Signals, ended: (code: number) => void): vo
     .action(async (file, what, target, options) => {
       const { explainPolicy } = await import("./commands/policy.ts");
       ended(await explainPolicy(file, what, target, options));
+    });
+}
+
+function inspect(program: Command, _: Signals, ended: (code: number) => void): void {
+  command(
+    program,
+    "inspect",
+    "say what lies in a region, and what of it breaks the protocol (docs/conformance.md)",
+  )
+    .argument("<file|pid>", "a region's file or a dump of one; or a process, a guest's or a monitor's")
+    .option(
+      "--region <n>",
+      "of a process that has several, which; without it, they are listed",
+      whole(BOUNDS.region),
+    )
+    .option("--json", "print the report as JSON")
+    .addHelpText("after", "\nExit codes: 0 sound, 1 a clause is broken, 2 wrong usage, or no region.")
+    .action(async (target, options) => {
+      const { inspect } = await import("./commands/inspect.ts");
+      ended(inspect(target, options));
     });
 }
 

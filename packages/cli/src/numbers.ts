@@ -6,7 +6,7 @@ export type Bounds = readonly [least: number, most: number];
 
 /** Least and most of each, both allowed. Those of `ringway monitor` are the library's own (MONITOR_BOUNDS). */
 export const BOUNDS: Readonly<
-  Record<"busyPollUs" | "drainMs" | "maxGuests" | "graceMs" | "timeoutMs", Bounds>
+  Record<"busyPollUs" | "drainMs" | "maxGuests" | "graceMs" | "timeoutMs" | "region", Bounds>
 > = {
   /** 0: never. A second and more is a processor given away. */
   busyPollUs: [0, 1_000_000],
@@ -18,6 +18,8 @@ export const BOUNDS: Readonly<
   graceMs: [0, 3_600_000],
   /** No program answers in no time. */
   timeoutMs: [1, 3_600_000],
+  /** A monitor has one for each guest. */
+  region: [1, 100_000],
 };
 
 /** For commander: a whole number within `bounds`. */

@@ -66,6 +66,7 @@ describe.each([
   ["README.md", without, ""],
   ["docs/monitor.md", "", ""],
   ["docs/policy.md", "", ""],
+  ["docs/inspect.md", "", ""],
   ["docs/vm.md", "", forQemu],
 ])("%s%s%s", (document, _, skipped) => {
   it.skipIf(skipped !== "")("has examples that run, and print what it says", async () => {

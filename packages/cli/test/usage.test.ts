@@ -8,7 +8,7 @@ describe("help", () => {
     const { code, stdout, stderr } = await ringway(option);
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const command of ["monitor", "vm", "policy", "demo", "bench", "conformance"])
+    for (const command of ["monitor", "vm", "policy", "inspect", "demo", "bench", "conformance"])
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
     expect(stdout).toContain("Exit codes: 0 done, 1 failed, 2 wrong usage");
   });
@@ -40,6 +40,10 @@ describe("help", () => {
     [
       ["bench", "--help"],
       ["--vm", "--quick", "--only", "--json", "--markdown"],
+    ],
+    [
+      ["inspect", "--help"],
+      ["<file|pid>", "--region <n>", "--json", "0 sound, 1 a clause is broken"],
     ],
     [["demo", "--help"], ["Usage: ringway demo"]],
     [

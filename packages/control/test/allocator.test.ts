@@ -71,6 +71,7 @@ describe("the page allocator", () => {
               row.set(gone!.page, gone!.pages, false);
             }
             expect(allocator.freePages).toBe(row.free);
+            allocator.invariants();
           }
           for (const { page, pages: size } of held) allocator.release(page, size);
           expect(allocator.freePages).toBe(pages);

@@ -1,6 +1,6 @@
 // What several tests need: regions with both sessions on them, and the expectation of a violation.
 
-import { expect } from "vitest";
+import { afterEach, expect } from "vitest";
 import {
   type ControlHandler,
   GuestSession,
@@ -40,6 +40,16 @@ export function expectViolation(violation: Violation, clause: string, action: ()
 
 export const defaultLimits: HostLimits = { streams: 64, ringBytes: 1024 * 1024 };
 
+const regions: Region[] = [];
+
+/** Whatever a test did to a region, what its two sides keep to themselves still agrees with itself. */
+afterEach(() => {
+  for (const { host, guest } of regions.splice(0)) {
+    host.invariants();
+    guest.invariants();
+  }
+});
+
 export class Region {
   readonly memory: RegionMemory;
   readonly hostBell: CountingBell = new CountingBell();
@@ -51,6 +61,7 @@ export class Region {
     this.memory = regionMemory(new SharedArrayBuffer(bytes));
     this.host = this.startHost(limits);
     this.guest = this.startGuest();
+    regions.push(this);
   }
 
   /**

@@ -1,0 +1,116 @@
+// Where a region is: a file, or the memory of a process. It is opened to be read, and read by pread() alone: a file
+// that is cut meanwhile is a short read, where a mapping would be SIGBUS; and nothing can be written through it.
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from "node:fs";
+import { layout, type RegionSource } from "@ringway/control";
+import { Exit, Failure } from "../errors.ts";
+
+/** A region as an open file. */
+export class RegionFile implements RegionSource, Disposable {
+  readonly bytes: number;
+  readonly #fd: number;
+
+  /** Throws the error of open(2); Failure where there is something else than a file. */
+  constructor(path: string) {
+    // Of a FIFO, open() would wait for its other end.
+    this.#fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const stat = fstatSync(this.#fd);
+    this.bytes = stat.size;
+    if (stat.isFile()) return;
+    closeSync(this.#fd);
+    throw new Failure(`${path} is not a file`, { exitCode: Exit.USAGE });
+  }
+
+  read(offset: number, target: Uint8Array): number {
+    let done = 0;
+    while (done < target.length) {
+      const count = readSync(this.#fd, target, done, target.length - done, offset + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  /** Does it begin as a region does? */
+  get hasMagic(): boolean {
+    const magic = new DataView(new ArrayBuffer(8));
+    if (this.read(0, new Uint8Array(magic.buffer)) < 8) return false;
+    return magic.getUint32(0, true) === layout.MAGIC_LOW && magic.getUint32(4, true) === layout.MAGIC_HIGH;
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** A region that a process has. */
+export interface ProcessRegion {
+  /** Opens it. */
+  readonly path: string;
+  /** How the process has it: "fd 31", or "mapped". */
+  readonly held: string;
+  readonly bytes: number;
+}
+
+/**
+ * The regions of a process, a guest's or a monitor's: files that begin with the magic, among those that it has open and
+ * those that it shares by a mapping, whose descriptor it may have closed. Throws Failure where it may not be looked
+ * into.
+ */
+export function regionsOfProcess(pid: number): ProcessRegion[] {
+  const folder = `/proc/${pid}`;
+  const places = [
+    ...namesIn(`${folder}/fd`, pid)
+      .sort((a, b) => Number(a) - Number(b))
+      .map((fd) => ({ path: `${folder}/fd/${fd}`, held: `fd ${fd}` })),
+    ...sharedMappings(folder).map((range) => ({ path: `${folder}/map_files/${range}`, held: "mapped" })),
+  ];
+  const seen = new Set<string>();
+  const regions: ProcessRegion[] = [];
+  for (const place of places) {
+    const bytes = regionBytes(place.path, seen);
+    if (bytes !== undefined) regions.push({ ...place, bytes });
+  }
+  return regions;
+}
+
+function namesIn(folder: string, pid: number): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "there is no such process" : `it may not be looked into (${code})`;
+    throw new Failure(`process ${pid}: ${why}`, { exitCode: Exit.USAGE, cause: error });
+  }
+}
+
+/** Address ranges of mappings that are shared and of a file, as map_files names them. */
+function sharedMappings(folder: string): string[] {
+  const lines = readFileSync(`${folder}/maps`, "utf8").split("\n");
+  return lines.flatMap(
+    (line) => /^0*([\da-f]+)-0*([\da-f]+) ...s \S+ \S+ (?!0 )/.exec(line)?.slice(1, 3).join("-") ?? [],
+  );
+}
+
+/** Its size, where it is a region that was not seen yet; undefined too for what is gone, or may not be opened. */
+function regionBytes(path: string, seen: Set<string>): number | undefined {
+  try {
+    const stat = statSync(path);
+    const identity = `${stat.dev}:${stat.ino}`;
+    if (!stat.isFile() || stat.size < layout.PAGE_BYTES || seen.has(identity)) return undefined;
+    seen.add(identity);
+    using file = new RegionFile(path);
+    return file.hasMagic ? file.bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}
