@@ -1,5 +1,5 @@
-// Addresses as the wire carries them, and as people write them: the one place where text becomes an address and an address text, so that
-// what is judged, what is connected to and what the logs say cannot differ.
+// Addresses as the wire carries them, and as people write them: the one place where text becomes an address and an
+// address text, so that what is judged, what is connected to and what the logs say cannot differ.
 //
 //   "10.0.0.1:80" ─ splitHostPort ─▶ "10.0.0.1" ─ parseIp ─▶ 4 or 16 bytes ─ inet ─▶ Endpoint ─ formatEndpoint ─▶ "10.0.0.1:80"
 //

@@ -22,6 +22,7 @@ interface Free {
 /** Bounds what one request that finds no kept block has to make runs of. */
 const KEPT_MAX = 64;
 
+/** Runs of pages, by number. It never touches the pages themselves. */
 export class PageAllocator {
   readonly #first: number;
   readonly #pages: number;
@@ -44,6 +45,7 @@ export class PageAllocator {
     if (pages > 0) this.#merge(first, pages);
   }
 
+  /** Pages that nobody has, side by side or not. */
   get freePages(): number {
     return this.#freePages;
   }

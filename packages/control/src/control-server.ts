@@ -36,8 +36,11 @@ import type { Message } from "./wire.ts";
 export interface ControlHandler {
   /** Encoded once for each object: one that was given is not changed. */
   getArgs(): Args;
+  /** A line of the guest's: any level (CTL-5), at most 8192 bytes of text. */
   log(level: number, text: string): void;
+  /** The guest's program has ended, with 0 to 255. The region stays in use. */
   exit(code: number): void;
+  /** Would an Open be allowed? May throw ProtocolError for a body that no Open can have (CTL-7). */
   explain(protocol: number, body: Uint8Array): Verdict;
   /**
    * A NewStream found no room: looks at every stream that is pending, because what the guest closed before it asked

@@ -8,6 +8,7 @@ import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX } from "./limits.ts";
 import type { RingConsumer, RingProducer } from "./ring.ts";
 import { type Message, putU32 } from "./wire.ts";
 
+/** One frame, as it was taken off a ring: private bytes. */
 export interface Frame {
   readonly type: number;
   readonly requestId: number;

@@ -36,6 +36,10 @@ export function nextAttachRequest(request: number, reply: number, largest = 0xff
  */
 export type AttachState = "waiting" | "attached" | "lost" | "failed";
 
+/**
+ * The guest's end of a region. The caller maps the memory, rings and waits; it calls poll() after every bell and before
+ * it touches anything else. Methods throw ProtocolError where the host breaks the protocol (ERR-5).
+ */
 export class GuestSession {
   readonly #memory: RegionMemory;
   readonly #doorbell: Doorbell;
@@ -65,14 +69,17 @@ export class GuestSession {
     return this.#bell;
   }
 
+  /** The streams that the host has signalled, of the epoch that the guest is attached to. */
   get pending(): BellReceiver {
     return this.#pending;
   }
 
+  /** As of the last attach(), poll() or detach(). */
   get state(): AttachState {
     return this.#state;
   }
 
+  /** The number of the epoch that it is attached to, or was last. */
   get epoch(): number {
     return this.#epoch;
   }
@@ -140,10 +147,12 @@ export class GuestSession {
     storeWord(this.#memory, layout.SB_GUEST_HEARTBEAT, this.#heartbeat);
   }
 
+  /** The stream with this id, if it is open. */
   pipe(id: number): GuestPipe | undefined {
     return this.#pipes.get(id);
   }
 
+  /** All streams that are open; none when the epoch is over. */
   pipes(): IterableIterator<GuestPipe> {
     return this.#pipes.values();
   }

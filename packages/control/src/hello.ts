@@ -3,18 +3,23 @@
 import { ProtocolError, Violation } from "./errors.ts";
 import { MAGIC_HIGH, MAGIC_LOW, VERSION_MAJOR, VERSION_MINOR } from "./layout.ts";
 
+/** Size of the whole message (HEL-1). */
 export const HELLO_BYTES = 32;
 
 /** Descriptors that come with an accepting hello, in this order (HEL-2). */
 export const HelloDescriptor = { REGION: 0, BELL_TO_HOST: 1, BELL_TO_GUEST: 2 } as const;
+/** How many there are. */
 export const HELLO_DESCRIPTORS = 3;
 
+/** What the message says beside magic and version. */
 export interface Hello {
   /** 0, or the Linux errno with which the monitor turns the guest away; then no descriptors come. */
   readonly errno: number;
+  /** Size of the region, in pages of 4096 bytes; 0 where the guest is turned away. */
   readonly regionPages: number;
 }
 
+/** The message, HELLO_BYTES long. */
 export function encodeHello(hello: Hello): Uint8Array {
   const bytes = new Uint8Array(HELLO_BYTES);
   const view = new DataView(bytes.buffer);

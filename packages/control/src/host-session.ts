@@ -43,8 +43,14 @@ const HEAP_PAGE: number = CONTROL_PAGE + layout.pipePages(CONTROL_RING_BYTES, CO
 export const MIN_REGION_BYTES: number =
   (HEAP_PAGE + layout.pipePages(MIN_RING_BYTES, MIN_RING_BYTES)) * PAGE_BYTES;
 
+/**
+ * The host's end of a region. The caller owns the memory and looks at every event; it calls checkGuest() after every
+ * ring.
+ */
 export class HostSession implements StreamOpener {
+  /** Signals streams to the guest. */
   readonly bell: BellSender;
+  /** The streams that the guest has signalled. */
   readonly pending: BellReceiver;
   readonly #memory: RegionMemory;
   readonly #regionPages: number;
@@ -89,10 +95,12 @@ export class HostSession implements StreamOpener {
     this.#setState(HostState.RESETTING);
   }
 
+  /** The number of the epoch that waits for a guest, or has one. */
   get epoch(): number {
     return this.#epoch;
   }
 
+  /** As the guest sees it in the superblock. */
   get state(): HostState {
     return this.#state;
   }
@@ -107,6 +115,7 @@ export class HostSession implements StreamOpener {
     return this.#ended || loadWord(this.#memory, layout.SB_ATTACH_REQUEST) !== this.#attachReply;
   }
 
+  /** How many streams are open, beside the control pipe. */
   get openStreams(): number {
     return this.#streams.open;
   }

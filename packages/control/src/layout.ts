@@ -4,7 +4,9 @@
 // names. A line is 128 bytes: two cache lines, because adjacent-line prefetchers pair them; words of different writers
 // never share one.
 
+/** Places in the region are counted in these. */
 export const PAGE_BYTES = 4096;
+/** Words of different writers stand at least so far apart. */
 export const LINE_BYTES = 128;
 
 // ── Superblock: page 0 (SB-1) ──────────────────────────────────────────────────────────────────────────────────────

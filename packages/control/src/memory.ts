@@ -1,6 +1,7 @@
 // One region as typed arrays. The two views cover the same bytes from offset 0; words are read and written by
 // Atomics only, bytes by plain copies whose order the position words give (RING-3).
 
+/** A region, or a private copy of a part of one. */
 export interface RegionMemory {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;

@@ -23,6 +23,7 @@ export interface PipePlace {
   readonly toGuestBytes: number;
 }
 
+/** The ring that the guest fills. */
 export function toHostRing(place: PipePlace): RingPlace {
   const header = place.page * PAGE_BYTES;
   return {
@@ -33,6 +34,7 @@ export function toHostRing(place: PipePlace): RingPlace {
   };
 }
 
+/** The ring that the host fills. */
 export function toGuestRing(place: PipePlace): RingPlace {
   const header = place.page * PAGE_BYTES;
   const toHostPages = Math.ceil(place.toHostBytes / PAGE_BYTES);

@@ -21,6 +21,7 @@ export interface HostLimits {
   readonly ringBytes: number;
 }
 
+/** The streams of one region, and its heap of pages. */
 export class StreamTable {
   readonly #memory: RegionMemory;
   readonly #firstPage: number;
@@ -46,6 +47,7 @@ export class StreamTable {
     return this.#open;
   }
 
+  /** Pages of the heap that no stream has. */
   get freePages(): number {
     return this.#heap.freePages;
   }

@@ -76,6 +76,7 @@ export function checkPages(page: number, pages: number, regionPages: number): vo
   }
 }
 
+/** The violation of whoever wrote a superblock, or a place. */
 export function badSuperblock(clause: string, what: string): ProtocolError {
   return new ProtocolError(Violation.SUPERBLOCK, clause, what);
 }

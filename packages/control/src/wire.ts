@@ -11,7 +11,9 @@ function malformed(what: string): ProtocolError {
 
 const NOTHING = new Uint8Array(0);
 
-/** Reads fields from one payload, a private copy. */
+/**
+ * Reads fields from one payload, a private copy. Throws ProtocolError FRAME_MALFORMED where it ends too soon (FRM-6).
+ */
 export class PayloadReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -20,6 +22,7 @@ export class PayloadReader {
     this.#bytes = bytes;
   }
 
+  /** Four bytes, little-endian, 0 to 2^32 - 1. */
   u32(): number {
     const bytes = this.#bytes;
     const at = this.#at;
@@ -28,10 +31,12 @@ export class PayloadReader {
     return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
   }
 
+  /** The same in two's complement. */
   i32(): number {
     return this.u32() | 0;
   }
 
+  /** The next `length` bytes, as a copy. */
   take(length: number): Uint8Array {
     if (this.#at + length > this.#bytes.length) throw malformed("payload is too short");
     const part = this.#bytes.slice(this.#at, this.#at + length);
@@ -39,6 +44,7 @@ export class PayloadReader {
     return part;
   }
 
+  /** All bytes that are left, as a copy. */
   rest(): Uint8Array {
     if (this.#at === this.#bytes.length) return NOTHING;
     return this.take(this.#bytes.length - this.#at);
@@ -84,12 +90,14 @@ export class PayloadWriter {
     this.#bytes = grown;
   }
 
+  /** The low 32 bits of `value`, little-endian. */
   u32(value: number): void {
     this.#reserve(4);
     putU32(this.#bytes, this.#length, value);
     this.#length += 4;
   }
 
+  /** The bytes as they are. */
   put(bytes: Uint8Array): void {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#length);
@@ -107,10 +115,12 @@ export class PayloadWriter {
 
 /** How one field stands in a payload. `write` throws RangeError for a value that the wire cannot carry. */
 export interface Field<T> {
+  /** Throws ProtocolError FRAME_MALFORMED for what its type does not allow (FRM-6). */
   read(from: PayloadReader): T;
   write(to: PayloadWriter, value: T): void;
 }
 
+/** 0 to 2^32 - 1. */
 export const u32: Field<number> = {
   read: (from) => from.u32(),
   write(to, value) {
@@ -229,6 +239,7 @@ export function struct<T extends object>(fields: Fields<T>): Field<T> {
 export interface Message<T> {
   readonly type: number;
   readonly name: string;
+  /** The payload. Throws RangeError for a value that the wire cannot carry. */
   encode(value: T): Uint8Array;
   /** Throws ProtocolError FRAME_MALFORMED when the payload is short, long or out of bounds (FRM-6). */
   decode(payload: Uint8Array): T;
@@ -236,13 +247,16 @@ export interface Message<T> {
 
 /** Payload codec of something that is not a frame of its own: the body of Open and Opened. */
 export interface Body<T> {
+  /** As Message.encode(). */
   encode(value: T): Uint8Array;
+  /** As Message.decode(). */
   decode(payload: Uint8Array): T;
 }
 
 /** One payload at a time is in hand, so one writer serves all of this thread. */
 const writer = new PayloadWriter();
 
+/** The codec of fields one after the other. */
 export function body<T extends object>(fields: Fields<T>): Body<T> {
   const whole = struct(fields);
   return {
@@ -264,6 +278,7 @@ export function body<T extends object>(fields: Fields<T>): Body<T> {
   };
 }
 
+/** The codec of a frame of this type. */
 export function message<T extends object>(type: number, name: string, fields: Fields<T>): Message<T> {
   return { type, name, ...body(fields) };
 }

@@ -26,6 +26,7 @@ export const ErrorReply: Message<Refusal> = message(0x8001, "Error", {
 export type Done = Record<never, never>;
 export const Done: Message<Done> = message(0x8002, "Done", {});
 
+/** What a name stands for (MSG-3). */
 export const FileKind = { FILE: 1, DIRECTORY: 2, SYMLINK: 3, OTHER: 4 } as const;
 export type FileKind = (typeof FileKind)[keyof typeof FileKind];
 

@@ -29,6 +29,7 @@ export const StreamInfo: Message<StreamInfo> = message(0x8101, "StreamInfo", {
   toGuestBytes: u32,
 });
 
+/** Asks for Args. */
 export type GetArgs = Record<never, never>;
 export const GetArgs: Message<GetArgs> = message(0x0102, "GetArgs", {});
 
@@ -40,6 +41,7 @@ export interface Args {
 const sentences: Field<readonly string[]> = list(sentence);
 export const Args: Message<Args> = message(0x8102, "Args", { argv: sentences, env: sentences });
 
+/** What levels mean; any other number is taken for the next below it (CTL-5). */
 export const LogLevel = { DEBUG: 20, INFO: 30, WARN: 40, ERROR: 50 } as const;
 export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel];
 
@@ -70,6 +72,7 @@ export interface Explain {
 }
 export const Explain: Message<Explain> = message(0x0106, "Explain", { protocol: u32, body: rest });
 
+/** What the policy says, by which rule, and why; both texts may be empty (CTL-7). */
 export interface Verdict {
   readonly allowed: boolean;
   readonly rule: string;

@@ -5,6 +5,7 @@ import { path, type StatReply, sentence, statFields } from "./common.ts";
 
 /** Bits of `flags`; any other bit is EINVAL (FILE-2). */
 export const FileFlags = { READ: 1, WRITE: 2, CREATE: 4, EXCLUSIVE: 8, APPEND: 16, TRUNCATE: 32 } as const;
+/** All of them together. */
 export const FILE_FLAGS_ALL = 63;
 
 /** Body of Open for file. `mode` is for a file that this creates. */
@@ -22,6 +23,7 @@ export interface Read {
   readonly bytes: number;
 }
 export const Read: Message<Read> = message(0x0401, "Read", { bytes: u32 });
+/** Bytes of a file, at most IO_MAX_BYTES. */
 export interface Data {
   readonly data: Uint8Array;
 }
@@ -29,6 +31,7 @@ export const Data: Message<Data> = message(0x8401, "Data", { data: rest });
 
 /** At the file position, or at the end where the file was opened with APPEND; answered by Written. */
 export const Write: Message<Data> = message(0x0402, "Write", { data: rest });
+/** How many bytes are in the file now, of those that were to be written. */
 export interface Written {
   readonly bytes: number;
 }
@@ -55,6 +58,7 @@ export interface Seek {
   readonly offset: number;
 }
 export const Seek: Message<Seek> = message(0x0405, "Seek", { whence: u32, offset: i64 });
+/** Where the file position stands now, in bytes. */
 export interface Position {
   readonly offset: number;
 }

@@ -4,6 +4,7 @@ import { PATH_MAX_BYTES } from "../limits.ts";
 import { bool, type Field, list, type Message, message, struct, text, u32, u64 } from "../wire.ts";
 import { path, type Timestamp, timestamp } from "./common.ts";
 
+/** A request about one path. */
 export interface PathRequest {
   readonly path: string;
 }
@@ -15,6 +16,7 @@ export const Lstat: Message<PathRequest> = message(0x0602, "Lstat", { path });
 /** Entries, as many frames as it takes, the last with more = 0. */
 export const ReadDir: Message<PathRequest> = message(0x0603, "ReadDir", { path });
 
+/** One name of a folder. */
 export interface Entry {
   /** A FileKind. */
   readonly kind: number;
@@ -58,6 +60,7 @@ export const Symlink: Message<Symlink> = message(0x0608, "Symlink", { target: te
 
 /** Target. */
 export const Readlink: Message<PathRequest> = message(0x0609, "Readlink", { path });
+/** Where a symlink leads, as it was written. */
 export interface Target {
   readonly target: string;
 }
@@ -84,6 +87,7 @@ export const Utimes: Message<Utimes> = message(0x060b, "Utimes", {
 
 /** StatfsReply: the file system that `path` lies on. */
 export const Statfs: Message<PathRequest> = message(0x060c, "Statfs", { path });
+/** As statfs(2); blocks have `blockBytes`. */
 export interface StatfsReply {
   readonly blockBytes: number;
   readonly blocks: number;

@@ -3,6 +3,7 @@
 import { type Message, message, rest, u32 } from "../wire.ts";
 import { type Refusal, sentence } from "./common.ts";
 
+/** What a stream is for (STR-4). */
 export const Protocol = { ECHO: 1, TCP_CONNECT: 2, TCP_LISTEN: 3, FILE: 4, FILE_STREAM: 5, FS: 6 } as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
 
