@@ -20,6 +20,9 @@ export function keyOf(serial: number, direction: "toHost" | "toGuest"): number {
   return Math.imul(serial * 2 + (direction === "toHost" ? 0 : 1), 0x85ebca6b);
 }
 
+/** Of an Open whose body is a Script: no protocol of Ringway's. */
+export const PROTOCOL = 1000;
+
 /** What the two sides of one stream do; the guest tells the host in its Open. */
 export interface Script {
   /** Different for every stream of the run. */

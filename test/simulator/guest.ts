@@ -21,14 +21,13 @@ import {
   PAGE_BYTES,
   Ping,
   Pong,
-  Protocol,
   pipePages,
   type RegionMemory,
   StreamInfo,
   Verdict,
 } from "@ringway/control";
 import type { SimulatedBell } from "./bell.ts";
-import { encodeScript, keyOf, NEVER, type Script } from "./content.ts";
+import { encodeScript, keyOf, NEVER, PROTOCOL, type Script } from "./content.ts";
 import { Receiving, Sending, Wrong } from "./ends.ts";
 import type { Random } from "./random.ts";
 import { Side, type Surroundings } from "./side.ts";
@@ -222,7 +221,7 @@ export class SimulatedGuest extends Side {
           text: "x".repeat(random.below(this.#deafUntil > 0 ? 8000 : 100)),
         });
       case "explain":
-        return session.send(Explain, { protocol: 1, body: new Uint8Array(random.below(16_000)) });
+        return session.send(Explain, { protocol: PROTOCOL, body: new Uint8Array(random.below(16_000)) });
     }
   }
 
@@ -254,7 +253,7 @@ export class SimulatedGuest extends Side {
         throw new Wrong("the arguments are not the host's");
       }
     } else if (request.kind === "explain") {
-      if (reply.type !== Verdict.type || Verdict.decode(reply.payload).rule !== "rule-1") {
+      if (reply.type !== Verdict.type || Verdict.decode(reply.payload).rule !== `rule-${PROTOCOL}`) {
         throw new Wrong("the verdict is not the host's");
       }
     } else if (reply.type === ErrorReply.type) this.#count("refused");
@@ -337,7 +336,7 @@ class GuestStream {
       const sent = new FrameWriter(this.pipe.toHost).send(
         Open,
         this.#script.serial,
-        { protocol: Protocol.ECHO, body },
+        { protocol: PROTOCOL, body },
         this.#signal,
       );
       if (!sent) throw new Wrong("no room for the first frame of a ring");

@@ -18,13 +18,14 @@ import { loadWord, type RegionMemory, regionMemory } from "../memory.ts";
 import type { StreamInfo } from "../messages/control.ts";
 import type { PipePlace } from "../pipe.ts";
 import { lookAtBell } from "./bells.ts";
+import { type Extent, extentOf } from "./extent.ts";
 import { Findings } from "./findings.ts";
 import { checkPipe, HEADER_BYTES, nameOfPipe, pipePictureOf, ringsOfCopy } from "./pipes.ts";
-import { streamInfosOn } from "./replies.ts";
+import { latestOf, streamInfosOn } from "./replies.ts";
 import type { PipePicture, RegionReport, SuperblockPicture } from "./report.ts";
 import { checkRequests } from "./requests.ts";
 import { copyInto, NotARegionError, type RegionSource, stillCopyOf } from "./source.ts";
-import { checkOverlaps, extentOf, lookAtStream, searchBlocks } from "./streams.ts";
+import { lookAtStream, searchBlocks } from "./streams.ts";
 import { checkSuperblock, controlPlaceOf, copySuperblock } from "./superblock.ts";
 import { pictureOf } from "./words.ts";
 
@@ -99,12 +100,12 @@ function lookIntoEpoch(
     toHost: lookAtBell(source, area + layout.BELL_TO_HOST, "host", findings),
     toGuest: lookAtBell(source, area + layout.BELL_TO_GUEST, "guest", findings),
   };
-  const control = lookAtControl(source, controlPlaceOf(superblock), findings);
-  if (!control.picture.still)
+  const place = controlPlaceOf(superblock);
+  const control = lookAtControl(source, place, findings);
+  if (!control.still)
     notes.push("the control pipe moved each time: streams are not known by their StreamInfo");
-  const streams = control.infos.flatMap((info) => lookAtStream(source, info, superblock, findings) ?? []);
-  const fixed = [{ first: superblock.bellPage, pages: layout.BELL_AREA_PAGES }, extentOf(control.picture)];
-  checkOverlaps(source, streams, fixed, findings);
+  const fixed = [{ first: superblock.bellPage, pages: layout.BELL_AREA_PAGES }, extentOf(control)];
+  const streams = lookAtStreams(source, superblock, fixed, findings);
   const known = [{ first: 0, pages: 1 }, ...fixed, ...streams.map(extentOf)];
   const { found, isWhole } = searchBlocks(source, superblock, known, new Set(streams.map(({ id }) => id)));
   if (!isWhole) notes.push("only the first GiB was searched for blocks that no StreamInfo names");
@@ -114,32 +115,69 @@ function lookIntoEpoch(
     );
   }
   const byId = [...streams, ...found].sort((a, b) => a.id - b.id);
-  return { bells, pipes: [control.picture, ...byId], notes };
+  return { bells, pipes: [control, ...byId], notes };
 }
 
-/** The control pipe, and the streams that its replies tell of. */
-function lookAtControl(
-  source: RegionSource,
-  place: PipePlace,
-  findings: Findings,
-): { readonly picture: PipePicture; readonly infos: readonly StreamInfo[] } {
-  const block = regionMemory(new ArrayBuffer(pipePages(place.toHostBytes, place.toGuestBytes) * PAGE_BYTES));
-  const offset = place.page * PAGE_BYTES;
-  const { copy, still } = stillCopyOf(source, offset, HEADER_BYTES, (header) => {
-    copyInto(source, offset + PAGE_BYTES, block.bytes.subarray(PAGE_BYTES));
-    block.bytes.set(header.bytes);
-  });
-  const picture = pipePictureOf(copy, place.page, place, "superblock", still);
-  if (!still) return { picture, infos: [] };
-  const { toHost, toGuest } = ringsOfCopy(place);
+/** The control pipe and the requests on it. */
+function lookAtControl(source: RegionSource, place: PipePlace, findings: Findings): PipePicture {
+  const { block, still } = copyOfControl(source, place);
+  const picture = pipePictureOf(block, place.page, place, "superblock", still);
+  if (!still) return picture;
   checkPipe(block, place, picture, findings);
   checkOpen(block, picture, findings);
+  const { toHost } = ringsOfCopy(place);
   const ring = picture.toHost;
-  if (ring.fill <= toHost.capacity) {
-    const name = `${nameOfPipe(picture)} toHost`;
-    checkRequests({ memory: block, place: toHost, ring, offset: offset + toHost.data, name }, findings);
-  }
-  return { picture, infos: streamInfosOn(block, toGuest, picture.toGuest.written) };
+  if (ring.fill > toHost.capacity) return picture;
+  const offset = place.page * PAGE_BYTES + toHost.data;
+  checkRequests(
+    { memory: block, place: toHost, ring, offset, name: `${nameOfPipe(picture)} toHost` },
+    findings,
+  );
+  return picture;
+}
+
+/** The control pipe's whole block. Bytes on its rings are of the same moment as its header. */
+function copyOfControl(
+  source: RegionSource,
+  place: PipePlace,
+): { readonly block: RegionMemory; readonly still: boolean } {
+  const block = regionMemory(new ArrayBuffer(pipePages(place.toHostBytes, place.toGuestBytes) * PAGE_BYTES));
+  const offset = place.page * PAGE_BYTES;
+  const { copy, still } = stillCopyOf(source, offset, HEADER_BYTES, () => {
+    copyInto(source, offset + PAGE_BYTES, block.bytes.subarray(PAGE_BYTES));
+  });
+  block.bytes.set(copy.bytes);
+  return { block, still };
+}
+
+/** The streams whose StreamInfo lies on the control pipe, and what they break. */
+function lookAtStreams(
+  source: RegionSource,
+  superblock: SuperblockPicture,
+  fixed: readonly Extent[],
+  findings: Findings,
+): PipePicture[] {
+  const looks = openingsOf(source, superblock).flatMap(
+    (info) => lookAtStream(source, info, superblock, fixed) ?? [],
+  );
+  // A block that was given to another stream before it was looked at has its new StreamInfo here by now.
+  const after = new Set(openingsOf(source, superblock).map(nameOfInfo));
+  const sure = looks.filter(({ info }) => after.has(nameOfInfo(info)));
+  for (const look of sure) findings.all.push(...look.findings.all);
+  return sure.flatMap(({ picture }) => picture ?? []);
+}
+
+/** What the control pipe tells of streams that may be open; nothing, where it moves all the time. */
+function openingsOf(source: RegionSource, superblock: SuperblockPicture): StreamInfo[] {
+  const place = controlPlaceOf(superblock);
+  const { block, still } = copyOfControl(source, place);
+  if (!still) return [];
+  const { written } = pipePictureOf(block, place.page, place, "superblock", still).toGuest;
+  return latestOf(streamInfosOn(block, ringsOfCopy(place).toGuest, written));
+}
+
+function nameOfInfo({ id, generation, page }: StreamInfo): string {
+  return `${id}.${generation} at ${page}`;
 }
 
 /** Nobody closes the control pipe (CTL-1). Words that no closed word can have are told by checkPipe(). */

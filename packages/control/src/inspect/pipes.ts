@@ -7,7 +7,7 @@
 import * as layout from "../layout.ts";
 import { Closed, PAGE_BYTES } from "../layout.ts";
 import { MAX_RING_BYTES } from "../limits.ts";
-import { loadWord, type RegionMemory } from "../memory.ts";
+import { loadWord, type RegionMemory, regionMemory } from "../memory.ts";
 import { type PipePlace, toGuestRing, toHostRing } from "../pipe.ts";
 import { RingConsumer, type RingPlace, RingProducer } from "../ring.ts";
 import type { Findings } from "./findings.ts";
@@ -143,20 +143,30 @@ function checkRing(
   }
 }
 
-/** Could a page that nothing names be the header of a block that is in use? Whoever writes data may write this too. */
-export function looksLikeHeader(page: RegionMemory, maxStreamId: number): boolean {
-  const id = loadWord(page, layout.PIPE_ID);
-  if (id === 0 || id > maxStreamId || loadWord(page, layout.PIPE_GENERATION) === 0) return false;
-  for (let offset = 0; offset < layout.PIPE_ID; offset += 4) {
-    if (offset % layout.LINE_BYTES > layout.PRODUCER_WANT_SPACE && loadWord(page, offset) !== 0) return false;
+/**
+ * What the page at `offset` of `pages` would be, if it is the header of a block in use: it looks like one. Whoever
+ * writes data may write this too. Its capacities are not known.
+ */
+export function lookForHeader(
+  pages: RegionMemory,
+  offset: number,
+  page: number,
+  maxStreamId: number,
+): PipePicture | undefined {
+  const id = loadWord(pages, offset + layout.PIPE_ID);
+  if (id === 0 || id > maxStreamId || loadWord(pages, offset + layout.PIPE_GENERATION) === 0)
+    return undefined;
+  const header = regionMemory(pages.bytes.slice(offset, offset + HEADER_BYTES).buffer);
+  for (let at = 0; at < layout.PIPE_ID; at += 4) {
+    const isNamed = at % layout.LINE_BYTES <= layout.PRODUCER_WANT_SPACE;
+    if (!isNamed && loadWord(header, at) !== 0) return undefined;
   }
-  const { toHost, toGuest } = pipePictureOf(page, 0, undefined, "page", true);
-  return [toHost, toGuest].every(
-    (ring) =>
-      ring.fill <= MAX_RING_BYTES &&
-      ring.producerClosed <= Closed.RESET &&
-      ring.consumerClosed <= 1 &&
-      ring.wantSpace <= MAX_RING_BYTES &&
-      ring.wantData <= 1,
-  );
+  const picture = pipePictureOf(header, page, undefined, "page", true);
+  const isOpen = !isThrough(picture) && couldBe(picture.toHost) && couldBe(picture.toGuest);
+  return isOpen ? picture : undefined;
+}
+
+function couldBe({ fill, producerClosed, consumerClosed, wantSpace, wantData }: RingPicture): boolean {
+  const isBounded = fill <= MAX_RING_BYTES && wantSpace <= MAX_RING_BYTES;
+  return isBounded && producerClosed <= Closed.RESET && consumerClosed <= 1 && wantData <= 1;
 }

@@ -14,11 +14,13 @@
 // follows it is the end of all or the beginning of a frame.
 
 import { maxPayload } from "../frame.ts";
+import { pipePages } from "../layout.ts";
 import { FRAME_HEADER_BYTES } from "../limits.ts";
 import type { RegionMemory } from "../memory.ts";
 import { ErrorReply } from "../messages/common.ts";
 import { Args, Pong, StreamInfo, Verdict } from "../messages/control.ts";
 import { RingConsumer, type RingPlace } from "../ring.ts";
+import { type Extent, overlap } from "./extent.ts";
 
 const REPLIES: ReadonlySet<number> = new Set([
   StreamInfo.type,
@@ -28,8 +30,10 @@ const REPLIES: ReadonlySet<number> = new Set([
   ErrorReply.type,
 ]);
 const STREAM_INFO_BYTES = 20;
+/** More than a ring of 64 KiB holds; bounds what a ring of 16 MiB costs. */
+const INFOS_MAX = 4096;
 
-/** Of each id the last that a StreamInfo tells of, on a copy of the control pipe's toGuest ring. */
+/** All that a StreamInfo tells of on a copy of the control pipe's toGuest ring, the newest first, up to INFOS_MAX. */
 export function streamInfosOn(memory: RegionMemory, place: RingPlace, written: number): StreamInfo[] {
   const { capacity } = place;
   // After 4 GiB of replies, some that are there are not seen until the ring is full again.
@@ -38,8 +42,8 @@ export function streamInfosOn(memory: RegionMemory, place: RingPlace, written: n
   const consumer = new RingConsumer(memory, place, first);
   const isBeginning = new Uint8Array(count + 1);
   isBeginning[count] = 1;
-  const found = new Map<number, StreamInfo>();
-  for (let at = count - FRAME_HEADER_BYTES; at >= 0; at--) {
+  const found: StreamInfo[] = [];
+  for (let at = count - FRAME_HEADER_BYTES; at >= 0 && found.length < INFOS_MAX; at--) {
     const end = at + FRAME_HEADER_BYTES + consumer.u32(at);
     if (end > count || end - at > FRAME_HEADER_BYTES + maxPayload(capacity) || isBeginning[end] === 0)
       continue;
@@ -49,9 +53,23 @@ export function streamInfosOn(memory: RegionMemory, place: RingPlace, written: n
     if (type !== StreamInfo.type || end - at !== FRAME_HEADER_BYTES + STREAM_INFO_BYTES) continue;
     const payload = new Uint8Array(STREAM_INFO_BYTES);
     consumer.copy(payload, at + FRAME_HEADER_BYTES);
-    const info = StreamInfo.decode(payload);
-    // From behind: the first that is found is the last that was sent.
-    if (!found.has(info.id)) found.set(info.id, info);
+    found.push(StreamInfo.decode(payload));
   }
-  return [...found.values()];
+  return found;
+}
+
+/**
+ * Of StreamInfos, the newest first, those whose streams may be open still: no newer one has their id, or pages of
+ * theirs. (What is left of a block's header in the middle of another's data looks like a header, and is none.)
+ */
+export function latestOf(infos: readonly StreamInfo[]): StreamInfo[] {
+  const ids = new Set<number>();
+  const extents: Extent[] = [];
+  return infos.filter((info) => {
+    const extent = { first: info.page, pages: pipePages(info.toHostBytes, info.toGuestBytes) };
+    const isLatest = !ids.has(info.id) && !extents.some((newer) => overlap(newer, extent));
+    ids.add(info.id);
+    extents.push(extent);
+    return isLatest;
+  });
 }

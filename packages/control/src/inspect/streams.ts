@@ -11,12 +11,13 @@ import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX } from "../limits.ts";
 import { loadWord, type RegionMemory, regionMemory } from "../memory.ts";
 import type { StreamInfo } from "../messages/control.ts";
 import { checkPlace } from "../superblock.ts";
-import type { Findings } from "./findings.ts";
+import { type Extent, extentOf, overlap } from "./extent.ts";
+import { Findings } from "./findings.ts";
 import {
   checkPipe,
   HEADER_BYTES,
   isThrough,
-  looksLikeHeader,
+  lookForHeader,
   nameOfPipe,
   pipePictureOf,
   ringsOfCopy,
@@ -25,39 +26,57 @@ import type { PipePicture, SuperblockPicture } from "./report.ts";
 import { checkFirstFrame } from "./requests.ts";
 import { copyInto, copyOf, type RegionSource, stillCopyOf } from "./source.ts";
 
-/** A run of pages that something lies on. */
-export interface Extent {
-  readonly first: number;
-  readonly pages: number;
+/** A stream that is open, and what it breaks. */
+export interface StreamLook {
+  readonly info: StreamInfo;
+  /** Undefined where it has no place in the region. */
+  readonly picture: PipePicture | undefined;
+  readonly findings: Findings;
 }
 
-/** The stream that a StreamInfo tells of, and what it breaks; undefined where it has ended. */
+/** The stream that a StreamInfo tells of; undefined where it has ended. `fixed`: where no block may lie. */
 export function lookAtStream(
   source: RegionSource,
   info: StreamInfo,
   { regionPages, maxStreamId }: SuperblockPicture,
-  findings: Findings,
-): PipePicture | undefined {
+  fixed: readonly Extent[],
+): StreamLook | undefined {
+  const findings = new Findings();
+  const at = info.page * PAGE_BYTES;
   const where = `StreamInfo of stream ${info.id}`;
-  const isThere = findings.check("host", info.page * PAGE_BYTES, where, () => checkPlace(info, regionPages));
   if (info.id === 0 || info.id > maxStreamId) {
-    findings.add("CTL-3", "host", info.page * PAGE_BYTES, where, `the id is not one of 1 to ${maxStreamId}`);
+    findings.add("CTL-3", "host", at, where, `the id is not one of 1 to ${maxStreamId}`);
   }
-  if (!isThere) return undefined;
+  if (!findings.check("host", at, where, () => checkPlace(info, regionPages))) {
+    return { info, picture: undefined, findings };
+  }
   let first: RegionMemory | undefined;
-  const { copy, still } = stillCopyOf(source, info.page * PAGE_BYTES, HEADER_BYTES, (header) => {
+  const { copy, still } = stillCopyOf(source, at, HEADER_BYTES, (header) => {
     first = copyOfFirstFrame(source, header, info);
   });
   const picture = pipePictureOf(copy, info.page, info, "StreamInfo", still);
-  if (!isOf(copy, info) || isThrough(picture)) return undefined;
-  if (!still) return picture;
-  checkPipe(copy, info, picture, findings);
-  if (first === undefined) return picture;
+  const isEnded = !isOf(copy, info) || isThrough(picture);
+  if (isEnded) return findings.all.length === 0 ? undefined : { info, picture: undefined, findings };
+  if (fixed.some((extent) => overlap(extent, extentOf(picture)))) {
+    findings.add("TRU-6", "host", at, where, "the block lies on the doorbell area or the control pipe");
+  }
+  if (still) checkStream(copy, first, info, picture, findings);
+  return { info, picture, findings };
+}
+
+function checkStream(
+  header: RegionMemory,
+  first: RegionMemory | undefined,
+  info: StreamInfo,
+  picture: PipePicture,
+  findings: Findings,
+): void {
+  checkPipe(header, info, picture, findings);
+  if (first === undefined) return;
   const { toHost: place } = ringsOfCopy(info);
-  const name = `${nameOfPipe(picture)} toHost`;
   const offset = info.page * PAGE_BYTES + place.data;
+  const name = `${nameOfPipe(picture)} toHost`;
   checkFirstFrame({ memory: first, place, ring: picture.toHost, offset, name }, findings);
-  return picture;
 }
 
 function isOf(header: RegionMemory, { id, generation }: StreamInfo): boolean {
@@ -86,52 +105,6 @@ function copyOfFirstFrame(
   return memory;
 }
 
-/** Blocks of two streams that are open at one moment and have pages in common: the host's mistake (TRU-6). */
-export function checkOverlaps(
-  source: RegionSource,
-  streams: readonly PipePicture[],
-  fixed: readonly Extent[],
-  findings: Findings,
-): void {
-  const byPage = [...streams].sort((a, b) => a.page - b.page);
-  for (const stream of byPage) {
-    if (fixed.some((extent) => overlap(extent, extentOf(stream)))) {
-      const what = "the block lies on the doorbell area or the control pipe";
-      findings.add("TRU-6", "host", stream.page * PAGE_BYTES, `${nameOfPipe(stream)} block`, what);
-    }
-  }
-  let last: PipePicture | undefined;
-  for (const stream of byPage) {
-    if (last !== undefined && overlap(extentOf(last), extentOf(stream)) && areOpen(source, last, stream)) {
-      const what = `the block lies on that of stream ${last.id}`;
-      findings.add("TRU-6", "host", stream.page * PAGE_BYTES, `${nameOfPipe(stream)} block`, what);
-    }
-    if (last === undefined || endOf(stream) > endOf(last)) last = stream;
-  }
-}
-
-/** Both at one moment: a stream that is open before and after the other is open was so meanwhile. */
-function areOpen(source: RegionSource, one: PipePicture, other: PipePicture): boolean {
-  return [one, other, one].every((stream) => {
-    const { copy, still } = stillCopyOf(source, stream.page * PAGE_BYTES, HEADER_BYTES);
-    const now = pipePictureOf(copy, stream.page, undefined, "StreamInfo", still);
-    return still && now.id === stream.id && now.generation === stream.generation && !isThrough(now);
-  });
-}
-
-export function extentOf({ page, toHost, toGuest }: PipePicture): Extent {
-  return { first: page, pages: layout.pipePages(toHost.capacity ?? 0, toGuest.capacity ?? 0) };
-}
-
-function endOf(stream: PipePicture): number {
-  const { first, pages } = extentOf(stream);
-  return first + pages;
-}
-
-function overlap(one: Extent, other: Extent): boolean {
-  return one.first < other.first + other.pages && other.first < one.first + one.pages;
-}
-
 /**
  * How much is searched for blocks that nothing names: a region may have terabytes, of which most were never touched.
  */
@@ -155,12 +128,9 @@ export function searchBlocks(
     for (let page = first; page < first + pages; page++) {
       while (next < extents.length && extents[next]!.first + extents[next]!.pages <= page) next++;
       if (next < extents.length && extents[next]!.first <= page) continue;
-      const offset = (page - first) * PAGE_BYTES;
-      const header = regionMemory(piece.bytes.slice(offset, offset + HEADER_BYTES).buffer);
-      if (!looksLikeHeader(header, maxStreamId)) continue;
-      const picture = pipePictureOf(header, page, undefined, "page", true);
+      const picture = lookForHeader(piece, (page - first) * PAGE_BYTES, page, maxStreamId);
+      if (picture === undefined || ids.has(picture.id)) continue;
       const other = found.get(picture.id);
-      if (isThrough(picture) || ids.has(picture.id)) continue;
       // Of two, the one that was given out later.
       if (other === undefined || other.generation < picture.generation) found.set(picture.id, picture);
     }
