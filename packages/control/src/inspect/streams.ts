@@ -24,7 +24,7 @@ import {
 } from "./pipes.ts";
 import type { PipePicture, SuperblockPicture } from "./report.ts";
 import { checkFirstFrame } from "./requests.ts";
-import { copyInto, copyOf, type RegionSource, stillCopyOf } from "./source.ts";
+import { copyInto, type RegionSource, stillCopyOf } from "./source.ts";
 
 /** A stream that is open, and what it breaks. */
 export interface StreamLook {
@@ -121,10 +121,11 @@ export function searchBlocks(
   const found = new Map<number, PipePicture>();
   const end = Math.min(regionPages, SEARCH_BYTES_MAX / PAGE_BYTES);
   const extents = [...known].sort((a, b) => a.first - b.first);
+  const piece = regionMemory(new ArrayBuffer(PIECE_PAGES * PAGE_BYTES));
   let next = 0;
   for (let first = 0; first < end; first += PIECE_PAGES) {
     const pages = Math.min(PIECE_PAGES, end - first);
-    const piece = copyOf(source, first * PAGE_BYTES, pages * PAGE_BYTES);
+    copyInto(source, first * PAGE_BYTES, piece.bytes.subarray(0, pages * PAGE_BYTES));
     for (let page = first; page < first + pages; page++) {
       while (next < extents.length && extents[next]!.first + extents[next]!.pages <= page) next++;
       if (next < extents.length && extents[next]!.first <= page) continue;
