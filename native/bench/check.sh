@@ -39,7 +39,13 @@ sink=$(cat "$work/sink") source=$(cat "$work/source") echo=$(cat "$work/echo") o
 
 exercise() { # GENERATOR WHERE VALUE
   generator=$1 by=$2 value=$3
-  where() { if [ "$by" = tcp ]; then echo "--port $1"; elif [ "$by" = unix ]; then echo "--unix $value.$2"; else echo "--attach $value --port $1"; fi; }
+  where() { # PORT MODE
+    case $by in
+      tcp) echo "--port $1" ;;
+      unix) echo "--unix $value.$2" ;;
+      *) echo "--attach $value --port $1" ;;
+    esac
+  }
   for bytes in 0 1 65536 100000007; do
     for ring in 4096 65536 1048576; do
       check "$out/$generator" $(where $sink sink) --verify --ring-bytes $ring --bytes $bytes bulk-out
@@ -51,7 +57,8 @@ exercise() { # GENERATOR WHERE VALUE
     check "$out/$generator" $(where $echo echo) --verify --busy-poll-us $poll --iterations 5000 rtt
     for streams in 1 64 512; do
       [ "$by" = unix ] && [ $streams -gt 64 ] && continue
-      check "$out/$generator" $(where $echo echo) --verify --busy-poll-us $poll --ring-bytes 4096 --streams $streams echo
+      set -- $(where $echo echo) --verify --busy-poll-us $poll --ring-bytes 4096 --streams $streams
+      check "$out/$generator" "$@" echo
     done
     check "$out/$generator" $(where $once once) --verify --busy-poll-us $poll --ring-bytes 4096 --streams 16 rate
   done

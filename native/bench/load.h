@@ -1,5 +1,5 @@
-// What the two load generators share: guest.c works on rings, plain.c on sockets; both take the same options, do the same
-// work, and print one line of JSON.
+// What the two load generators share: guest.c works on rings, plain.c on sockets; both take the same options, do the
+// same work, and print one line of JSON.
 
 #ifndef RINGWAY_BENCH_LOAD_H
 #define RINGWAY_BENCH_LOAD_H

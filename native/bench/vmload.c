@@ -1,11 +1,12 @@
-// The load generator inside a virtual machine, for `ringway bench --vm`. It keeps one stream to the host's bench, through
-// the medium that is measured, and does what the lines on it say; each answer is one line of JSON.
+// The load generator inside a virtual machine, for `ringway bench --vm`. It keeps one stream to the host's bench,
+// through the medium that is measured, and does what the lines on it say; each answer is one line of JSON.
 //
 //   vmload ringway HOST PORT     the Ringway library, on the machine's ivshmem device and virtio port
 //   vmload tcp HOST PORT         TCP sockets
 //
-//   out BYTES PORT    sends them in writes of 64 KiB, ends; done when the sink has confirmed the count. (Its own end, after
-//                     that, is not waited for: passt of 2023 loses the end of a connection whose other half was closed.)
+//   out BYTES PORT    sends them in writes of 64 KiB, ends; done when the sink has confirmed the count. (Its own end,
+//                     after that, is not waited for: passt of 2023 loses the end of a connection whose other half was
+//                     closed.)
 //   in BYTES PORT     asks the source for them, reads in 64 KiB; done at its end
 //   rtt COUNT PORT    64 bytes there and back, so often
 //   set ring-bytes N | busy-poll-us N      of ringway: for what comes after
@@ -36,7 +37,8 @@ static struct rw_stream streams[STREAMS];
 static uint32_t ring_bytes = MIB;
 
 static int32_t check(const char *what, int32_t status) {
-  if (status < 0) FAIL("%s: %s%s%s", what, rw_status_name(status), posix.what ? ": " : "", posix.what ? posix.what : "");
+  const char *of = posix.what ? posix.what : "";
+  if (status < 0) FAIL("%s: %s%s%s", what, rw_status_name(status), *of ? ": " : "", of);
   return status;
 }
 
@@ -135,7 +137,8 @@ static void close_connection(struct connection *c) {
 // ── What is done ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static void answer_bytes(char *answer, uint64_t bytes, uint64_t nanoseconds) {
-  snprintf(answer, LINE_BYTES, "{\"bytes\":%ju,\"microseconds\":%ju}\n", (uintmax_t)bytes, (uintmax_t)nanoseconds / 1000);
+  const uintmax_t microseconds = nanoseconds / 1000;
+  snprintf(answer, LINE_BYTES, "{\"bytes\":%ju,\"microseconds\":%ju}\n", (uintmax_t)bytes, microseconds);
 }
 
 static void bulk_out(uint64_t bytes, uint16_t port, char *answer) {

@@ -40,22 +40,18 @@ export function compilePrograms(scratch: string): Compiled {
   const version = spawnSync(compiler, ["--version"], { encoding: "utf8" }).stdout?.split("\n")[0] ?? compiler;
 
   const hash = createHash("sha256").update(JSON.stringify([version, FLAGS]));
-  for (const file of readdirSync(sources)
-    .filter((name) => /\.[ch]$/.test(name))
-    .sort()) {
-    hash.update(file).update(readFileSync(join(sources, file)));
-  }
+  for (const file of inputs(sources)) hash.update(file).update(readFileSync(file));
   const folder = join(cacheFolder() ?? scratch, `bench-${hash.digest("hex").slice(0, 16)}`);
   if (!existsSync(folder)) {
     // Made aside and then renamed: whoever finds the folder finds all of it.
     const partial = `${folder}.${process.pid}`;
     mkdirSync(partial, { recursive: true });
     for (const program of PROGRAMS) {
-      const args = [...FLAGS, "-o", join(partial, program), join(sources, `${program}.c`)];
+      const args = [...FLAGS, "-o", join(partial, program), ...sourcesOf(sources, program)];
       const { status, stderr, error } = spawnSync(compiler, args, { encoding: "utf8" });
       if (status !== 0) {
         rmSync(partial, { recursive: true });
-        return { problem: `${compiler} does not compile ${program}.c: ${error?.message ?? stderr.trim()}` };
+        return { problem: `${compiler} does not compile ${program}: ${error?.message ?? stderr.trim()}` };
       }
     }
     try {
@@ -67,6 +63,25 @@ export function compilePrograms(scratch: string): Compiled {
   }
   const entries = PROGRAMS.map((program) => [program, join(folder, program)]);
   return { programs: Object.fromEntries(entries) as Programs, compiler: version };
+}
+
+/** Those of a program: a file of its name, or all in a folder of its name. */
+function sourcesOf(folder: string, program: Program): string[] {
+  const parts = join(folder, program);
+  return existsSync(parts) ? filesIn(parts).filter((file) => file.endsWith(".c")) : [`${parts}.c`];
+}
+
+/** Every file that a program is made of: the library's ring is compiled into two of them. */
+function inputs(sources: string): string[] {
+  const folders = PROGRAMS.map((program) => join(sources, program)).filter((path) => existsSync(path));
+  return [sources, ...folders, join(NATIVE, "lib")].flatMap(filesIn);
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((name) => /\.[ch]$/.test(name))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
 function cacheFolder(): string | undefined {
