@@ -1,7 +1,8 @@
 // Addresses as the wire carries them, and as people write them: the one place where text becomes an address and an
 // address text, so that what is judged, what is connected to and what the logs say cannot differ.
 //
-//   "10.0.0.1:80" ─ splitHostPort ─▶ "10.0.0.1" ─ parseIp ─▶ 4 or 16 bytes ─ inet ─▶ Endpoint ─ formatEndpoint ─▶ "10.0.0.1:80"
+//   "10.0.0.1:80" ─ splitHostPort ─▶ "10.0.0.1" ─ parseIp ─▶ 4 or 16 bytes ─ inet ─▶ Endpoint
+//         └────────────────────────────── formatEndpoint ──────────────────────────────┘
 //
 // - zone ids (fe80::1%eth0) are no addresses: nothing can say what an interface of one side means to the other;
 // - the old IPv4 forms of inet_aton (127.1, 0x7f000001, 010.0.0.1) are none either;

@@ -1,8 +1,8 @@
-// Asynchronous polls (io_submit(2), IOCB_CMD_POLL): the kernel waits until a descriptor is ready, and then rings an eventfd by
-// itself. Whatever others who hold the two do to their flags and counters, nobody here waits.
+// Asynchronous polls (io_submit(2), IOCB_CMD_POLL): the kernel waits until a descriptor is ready, and then rings an
+// eventfd by itself. Whatever others who hold the two do to their flags and counters, nobody here waits.
 //
-// Each thread has one context. Invariant: it never runs out of room for completions, which nobody reads: they are thrown away
-// long before.
+// Each thread has one context. Invariant: it never runs out of room for completions, which nobody reads: they are
+// thrown away long before.
 
 import { Errno } from "./errno.ts";
 import { isX64, outcome, putI64, type Scratch, scratch, syscall } from "./libc.ts";
@@ -20,7 +20,9 @@ const SYS = {
 };
 const IOCB_CMD_POLL = 5;
 const IOCB_FLAG_RESFD = 1;
-/** Requests and completions that the kernel keeps for us, and how many are submitted before completions are thrown away. */
+/**
+ * Requests and completions that the kernel keeps for us, and how many are submitted before completions are thrown away.
+ */
 const COMPLETIONS = 64;
 const SUBMITS_PER_REAP = 32;
 
@@ -70,8 +72,9 @@ export class AsyncPoll {
   }
 
   /**
-   * Has `eventfd` rung once, as soon as it is so; the wait before must be over, or cancelled. 0 or -errno: -ENOSYS where there
-   * is no asynchronous I/O, -EAGAIN where too much is under way, -EINVAL for what cannot be polled or rung. Never waits. Hot.
+   * Has `eventfd` rung once, as soon as it is so; the wait before must be over, or cancelled. 0 or -errno: -ENOSYS
+   * where there is no asynchronous I/O, -EAGAIN where too much is under way, -EINVAL for what cannot be polled or rung.
+   * Never waits. Hot.
    */
   submit(eventfd: number): number {
     if (context === undefined) context = createContext();

@@ -1,5 +1,5 @@
-// What a thread may do beyond its user's rights, and how it gives some of that up. Capabilities are a thread's own: the calls go
-// to the kernel directly, since libc would have nothing to say about the other threads.
+// What a thread may do beyond its user's rights, and how it gives some of that up. Capabilities are a thread's own: the
+// calls go to the kernel directly, since libc would have nothing to say about the other threads.
 
 import { isX64, outcome, scratch, syscall } from "./libc.ts";
 
@@ -19,7 +19,10 @@ export const Capability = {
 const header = scratch(8);
 const data = scratch(24);
 
-/** Takes a capability below 32 from the calling thread, for good (its effective, permitted and inheritable sets): 0 or -errno. */
+/**
+ * Takes a capability below 32 from the calling thread, for good (its effective, permitted and inheritable sets): 0 or
+ * -errno.
+ */
 export function dropCapability(capability: number): number {
   header.view.setUint32(0, VERSION, true);
   const found = outcome(capabilityCall(SYS.capget, header.address, data.address));

@@ -1,11 +1,11 @@
-// Time limits of a process that may stand still for a while (SIGSTOP, a suspended machine), and then goes on: what has happened
-// in time counts, however late it is looked at.
+// Time limits of a process that may stand still for a while (SIGSTOP, a suspended machine), and then goes on: what has
+// happened in time counts, however late it is looked at.
 //
 //   timers ── due ──▶ sockets, messages: the answer may come, and cancel ──▶ immediates: over
 //
-// Node's loop runs timers before it looks at sockets: a timer alone would end what has its answer there already. And another thread of
-// this process stood still as well: its answer needs a moment. So time is counted in steps, each of which counts once, however long it
-// took; and where the last of them was late, there is one more.
+// Node's loop runs timers before it looks at sockets: a timer alone would end what has its answer there already. And
+// another thread of this process stood still as well: its answer needs a moment. So time is counted in steps, each of
+// which counts once, however long it took; and where the last of them was late, there is one more.
 
 /** A process that stands still once loses an eighth of its time. */
 const STEPS = 8;

@@ -39,7 +39,10 @@ export function duplicateFd(fd: number): number {
   return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
-/** Makes `number`, which is open, another descriptor (close-on-exec) for what `fd` names: 0 or -errno. What it named is closed. */
+/**
+ * Makes `number`, which is open, another descriptor (close-on-exec) for what `fd` names: 0 or -errno. What it named is
+ * closed.
+ */
 export function replaceFd(fd: number, number: number): number {
   for (;;) {
     const result = outcome(dupCall(fd, number, O_CLOEXEC));
@@ -71,8 +74,8 @@ export function isNonBlocking(fd: number): number {
 }
 
 /**
- * Locks the file for this open file description alone, among those who lock (flock(2)): 0, -EAGAIN where somebody else has,
- * or another -errno. Ends when the last descriptor of the description is closed, however its holders end.
+ * Locks the file for this open file description alone, among those who lock (flock(2)): 0, -EAGAIN where somebody else
+ * has, or another -errno. Ends when the last descriptor of the description is closed, however its holders end.
  */
 export function lockFile(fd: number): number {
   return outcome(flockCall(fd, LOCK_EX | LOCK_NB));

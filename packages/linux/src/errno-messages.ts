@@ -1,5 +1,5 @@
-// What each error number means, in one sentence. The table is ours, not libc's strerror: so a message is the same whether libc is glibc
-// or musl, and whatever the locale.
+// What each error number means, in one sentence. The table is ours, not libc's strerror: so a message is the same
+// whether libc is glibc or musl, and whatever the locale.
 
 import { type ErrnoName, knownErrno } from "./errno.ts";
 

@@ -1,8 +1,9 @@
-// Linux error numbers and their names: those of asm-generic, which x86-64 and arm64 share. What each means is in errno-messages.ts.
+// Linux error numbers and their names: those of asm-generic, which x86-64 and arm64 share. What each means is in
+// errno-messages.ts.
 //
-// One sign. In what a call here returns, and in a SystemError, as in Node's own system errors, an errno is NEGATIVE: it is told from a
-// result by that. As a value of its own (in a message, in a field called errno beside nothing else, on the wire) it is as the kernel's
-// headers have it: POSITIVE. errnoName() and errnoMessage() take either.
+// One sign. In what a call here returns, and in a SystemError, as in Node's own system errors, an errno is NEGATIVE: it
+// is told from a result by that. As a value of its own (in a message, in a field called errno beside nothing else, on
+// the wire) it is as the kernel's headers have it: POSITIVE. errnoName() and errnoMessage() take either.
 
 /** Linux errno numbers by name. The last three are second names for a number that is already there. */
 export const Errno = {

@@ -3,9 +3,10 @@
 // Invariant: a bell that was rung is seen by the next drain or epoll_wait of the other side. A bell carries no data:
 // a full counter (EAGAIN) is a bell that is already ringing.
 //
-// A descriptor that was passed on shares its flags with whoever got it: the other side may clear O_NONBLOCK at any time, and
-// fill or empty the counter between our look and our call. So drainEventfd() asks with RWF_NOWAIT, and ringForeign() has
-// the kernel ring (as the completion of an asynchronous poll that is ready at once), which never waits.
+// A descriptor that was passed on shares its flags with whoever got it: the other side may clear O_NONBLOCK at any
+// time, and fill or empty the counter between our look and our call. So drainEventfd() asks with RWF_NOWAIT, and
+// ringForeign() has the kernel ring (as the completion of an asynchronous poll that is ready at once), which never
+// waits.
 
 import { AsyncPoll } from "./aio.ts";
 import { Errno } from "./errno.ts";

@@ -72,8 +72,9 @@ export interface Scratch {
 }
 
 /**
- * Allocates zeroed scratch memory. Its address is valid only while the object is reachable, and the compiler ends a variable's
- * life with its last use: so a module or an object that outlives the call has it, or the code reads it after the call.
+ * Allocates zeroed scratch memory. Its address is valid only while the object is reachable, and the compiler ends a
+ * variable's life with its last use: so a module or an object that outlives the call has it, or the code reads it after
+ * the call.
  */
 export function scratch(byteLength: number): Scratch {
   // An ArrayBuffer's backing store is outside V8's heap: the collector frees it but never moves it.

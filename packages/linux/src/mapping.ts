@@ -1,11 +1,14 @@
-// The system calls behind shared memory, by numbers alone: any thread of the process can make them for another. Letting go is what takes
-// long: whoever takes the last hold off a memfd frees its pages, and a mapping that was touched has as many entries to clear.
+// The system calls behind shared memory, by numbers alone: any thread of the process can make them for another. Letting
+// go is what takes long: whoever takes the last hold off a memfd frees its pages, and a mapping that was touched has as
+// many entries to clear.
 //
 //   makeMapping     memfd_create, ftruncate, seals, one mapping under a view, one for system calls
-//   unmakeMapping   each mapping: its pages out of it, in pieces; zero pages in its place, in one step; then the memfd is closed
+//   unmakeMapping   each mapping: its pages out of it, in pieces; zero pages in its place,
+//                   in one step; then the memfd is closed
 //
-// In pieces, because what changes the mappings of the process waits for whoever clears entries, and others wait for it: a thread that
-// makes memory, or a stack. Pages go out of a mapping without that lock being held for writing, so page faults go on.
+// In pieces, because what changes the mappings of the process waits for whoever clears entries, and others wait for it:
+// a thread that makes memory, or a stack. Pages go out of a mapping without that lock being held for writing, so page
+// faults go on.
 
 import { closeFd, fcntl } from "./descriptor.ts";
 import { libcCall, outcome, pathMax, putPath, scratch } from "./libc.ts";
@@ -32,8 +35,8 @@ const MADV_POPULATE_WRITE = 23;
 
 export const PAGE_BYTES = 4096;
 /**
- * Of what is made, the first pages are there at once, by one call: of a guest's region those that its monitor writes before anything
- * else (superblock, bells, head of the control pipe). 16 took 20 us more.
+ * Of what is made, the first pages are there at once, by one call: of a guest's region those that its monitor writes
+ * before anything else (superblock, bells, head of the control pipe). 16 took 20 us more.
  */
 const POPULATED_BYTES: number = 6 * PAGE_BYTES;
 /** How much is taken out of a mapping at once: some 50 us where all of it was touched. */
@@ -53,7 +56,10 @@ export function sealsOf(fd: number): number {
   return fcntl(fd, F_GET_SEALS, 0);
 }
 
-/** Seals a memfd against shrinking and growing: 0; -EINVAL where `fd` is none, -EPERM where it takes no more seals; or -errno. */
+/**
+ * Seals a memfd against shrinking and growing: 0; -EINVAL where `fd` is none, -EPERM where it takes no more seals; or
+ * -errno.
+ */
 export function sealSize(fd: number): number {
   return fcntl(fd, F_ADD_SEALS, Seal.SHRINK | Seal.GROW);
 }
@@ -72,8 +78,8 @@ export interface Mapping extends MappingPlace {
 }
 
 /**
- * New memory, all zero, of `bytes`, sealed against shrinking, growing and further seals, mapped somewhere and at `viewAddress`, unless
- * that is 0. Throws SystemError (ENOMEM, EMFILE, EINVAL).
+ * New memory, all zero, of `bytes`, sealed against shrinking, growing and further seals, mapped somewhere and at
+ * `viewAddress`, unless that is 0. Throws SystemError (ENOMEM, EMFILE, EINVAL).
  */
 export function makeMapping(name: string, bytes: number, viewAddress: number): Mapping {
   check(putPath(path, name), "memfd_create", name);
@@ -107,7 +113,10 @@ export function unmakeMapping({ fd, address, viewAddress, bytes }: Mapping): voi
   closeFd(fd);
 }
 
-/** Where even this fails (ENOMEM: too many mappings), the memory stays mapped until unmap(), or until V8 lets go of its range. */
+/**
+ * Where even this fails (ENOMEM: too many mappings), the memory stays mapped until unmap(), or until V8 lets go of its
+ * range.
+ */
 function putZeroPages({ address, bytes }: MappingPlace): void {
   for (let at = 0; at < bytes; at += PIECE_BYTES) {
     madviseCall(address + at, Math.min(PIECE_BYTES, bytes - at), MADV_DONTNEED);

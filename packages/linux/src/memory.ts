@@ -6,25 +6,27 @@
 // a file is SIGBUS, and kills the process. hugetlbfs is refused for the same reason: a hole that the other side punches
 // there can only be filled again while the pool of huge pages lasts.
 //
-// Memory that is made here is mapped twice: once at `address`, for system calls, and once under `buffer`, for JavaScript, in the
-// address range that V8 reserves for a growable SharedArrayBuffer. An external ArrayBuffer (koffi.view) counts in V8's heap with
-// all of its bytes, and 32 MiB or more of that bring about a collection or two each time that a guest comes; shared memory counts
-// nothing. V8 takes such a range from the kernel with mmap() and gives it back with munmap() when no typed array is left on it, so
-// what is mapped there meanwhile is this file's to choose. Memory that comes from elsewhere (fromFd), once in the life of a process
-// or a VM, is mapped once, and seen through koffi.view.
+// Memory that is made here is mapped twice: once at `address`, for system calls, and once under `buffer`, for
+// JavaScript, in the address range that V8 reserves for a growable SharedArrayBuffer. An external ArrayBuffer
+// (koffi.view) counts in V8's heap with all of its bytes, and 32 MiB or more of that bring about a collection or two
+// each time that a guest comes; shared memory counts nothing. V8 takes such a range from the kernel with mmap() and
+// gives it back with munmap() when no typed array is left on it, so what is mapped there meanwhile is this file's to
+// choose. Memory that comes from elsewhere (fromFd), once in the life of a process or a VM, is mapped once, and seen
+// through koffi.view.
 //
 // How a mapping ends. A view from koffi cannot be detached by Node 20: napi marks external buffers untransferable
 // (structuredClone and postMessage copy, or refuse) and there is no ArrayBuffer.prototype.transfer. So the last release
 //  1. detaches the buffer where the runtime can (stale typed arrays then have length 0);
-//  2. puts private zero pages in the place of the region, at the same addresses, in one mmap(MAP_FIXED) for each mapping: at
-//     every instant each address is mapped, and from then on a stale view or address reads and writes memory of nobody's;
+//  2. puts private zero pages in the place of the region, at the same addresses, in one mmap(MAP_FIXED) for each
+//     mapping: at every instant each address is mapped, and from then on a stale view or address reads and writes
+//     memory of nobody's;
 //  3. closes the descriptor: the region's pages are free as soon as the other side lets go of them too;
 //  4. unmaps those zero pages when the buffer, and so every typed array on it, has been collected.
-// 2 and 3 take the time of the pages that were touched, 90 ms for 256 MiB: a thread that must not stand still has another do them
-// (Unmake), and keeps the buffer until that is done, so that V8's range is nobody else's before.
-// The pages of step 2 cost address space only, unless something stale writes to them. At its address, what is never disposed
-// is never unmapped, not even when its thread ends: another one may have been told of it. That is why there are two mappings, and
-// no system call uses the one that goes with V8's range.
+// 2 and 3 take the time of the pages that were touched, 90 ms for 256 MiB: a thread that must not stand still has
+// another do them (Unmake), and keeps the buffer until that is done, so that V8's range is nobody else's before. The
+// pages of step 2 cost address space only, unless something stale writes to them. At its address, what is never
+// disposed is never unmapped, not even when its thread ends: another one may have been told of it. That is why there
+// are two mappings, and no system call uses the one that goes with V8's range.
 
 import { closeFd } from "./descriptor.ts";
 import { Errno } from "./errno.ts";
@@ -96,8 +98,9 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * New memory, all zero, of `bytes` (a multiple of the page size), sealed against shrinking, growing and further seals.
-   * `name` shows in /proc/<pid>/maps and fd; `unmake` does what takes long at its end. Throws SystemError (ENOMEM, EMFILE, EINVAL).
+   * New memory, all zero, of `bytes` (a multiple of the page size), sealed against shrinking, growing and further
+   * seals. `name` shows in /proc/<pid>/maps and fd; `unmake` does what takes long at its end. Throws SystemError
+   * (ENOMEM, EMFILE, EINVAL).
    */
   static create(name: string, bytes: number, unmake: Unmake = unmakeHere): SharedMemory {
     requireSize(bytes);
@@ -133,8 +136,8 @@ export class SharedMemory implements Disposable {
 
   /**
    * A view of a mapping that another thread of this process owns. The owner must keep it (retain) for as long as any
-   * thread uses it: releasing this object releases nothing. A thread that cannot promise that takes a mapping of its own:
-   * `SharedMemory.fromFd(duplicateFd(owner.fd))`.
+   * thread uses it: releasing this object releases nothing. A thread that cannot promise that takes a mapping of its
+   * own: `SharedMemory.fromFd(duplicateFd(owner.fd))`.
    */
   static attachExisting(place: MappingPlace): SharedMemory {
     return new SharedMemory(-1, place, viewOf(place.address, place.bytes), undefined);
@@ -174,8 +177,8 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * Gives the pages of a range back to the kernel: they read as zero from now on, on both sides, and cost no memory until
-   * they are written. Parts of pages are zeroed in place. 0 or -errno (-EINVAL where the range is not inside;
+   * Gives the pages of a range back to the kernel: they read as zero from now on, on both sides, and cost no memory
+   * until they are written. Parts of pages are zeroed in place. 0 or -errno (-EINVAL where the range is not inside;
    * -EBADF for memory that is attached only, or released).
    */
   punchHole(offset: number, bytes: number): number {
@@ -239,8 +242,8 @@ interface GrowableConstructor {
 type Growable = InstanceType<GrowableConstructor>;
 
 /**
- * A buffer that counts nothing in V8's heap, and whose range is its own to map. Undefined where the runtime has none: only a growable
- * one is never part of a larger allocation.
+ * A buffer that counts nothing in V8's heap, and whose range is its own to map. Undefined where the runtime has none:
+ * only a growable one is never part of a larger allocation.
  */
 function reserve(bytes: number): Growable | undefined {
   let buffer: Growable;

@@ -6,10 +6,10 @@
 //
 // Who writes the word: its thread all of it, but ENDING, which stop() and the end of the process put there.
 //
-// Invariants. No thread is terminated, by terminate() or by the end of the process, while it loads koffi: termination makes the calls
-// fail by which a native module registers itself, and koffi then aborts the whole process (SIGABRT). And Node joins every thread
-// before the process ends, so none is joined that waits in a system call: it may never come back (a dead disk). A process with such a
-// thread ends by _exit(2).
+// Invariants. No thread is terminated, by terminate() or by the end of the process, while it loads koffi: termination
+// makes the calls fail by which a native module registers itself, and koffi then aborts the whole process (SIGABRT).
+// And Node joins every thread before the process ends, so none is joined that waits in a system call: it may never come
+// back (a dead disk). A process with such a thread ends by _exit(2).
 
 import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, Worker, type WorkerOptions, workerData } from "node:worker_threads";
@@ -102,8 +102,9 @@ export class NativeThread extends Worker {
   }
 
   /**
-   * Its first message, threadReady()'s: it can work, and from then on keeps the process from nothing. Rejects where it cannot be had
-   * (ERR_WORKER_INIT_FAILED: no descriptors). Whoever waits may do so late: nobody is told of a rejection before.
+   * Its first message, threadReady()'s: it can work, and from then on keeps the process from nothing. Rejects where it
+   * cannot be had (ERR_WORKER_INIT_FAILED: no descriptors). Whoever waits may do so late: nobody is told of a rejection
+   * before.
    */
   ready(): Promise<void> {
     const ready = new Promise<void>((resolve, reject) => {
@@ -117,7 +118,9 @@ export class NativeThread extends Worker {
     return ready;
   }
 
-  /** `failed` is told, once, where the thread ends unasked by an error that nobody caught, or with another code than 0. */
+  /**
+   * `failed` is told, once, where the thread ends unasked by an error that nobody caught, or with another code than 0.
+   */
   onFailure(failed: (error: Error) => void): void {
     const tell = (error: Error): void => {
       if (this.#isAsked) return;
@@ -169,8 +172,8 @@ export class NativeThread extends Worker {
   }
 
   /**
-   * Ends the thread as soon as it is in no call. False where it still is after `limitMs`: it then stays until the process ends, and
-   * keeps that from nothing.
+   * Ends the thread as soon as it is in no call. False where it still is after `limitMs`: it then stays until the
+   * process ends, and keeps that from nothing.
    */
   async stop(limitMs: number): Promise<boolean> {
     this.#isAsked = true;
@@ -216,7 +219,10 @@ export function threadReady(): void {
   parentPort!.postMessage("ready");
 }
 
-/** Does `work`, whose system calls may wait: until it is over the thread is not terminated. Does not return when it is to end. */
+/**
+ * Does `work`, whose system calls may wait: until it is over the thread is not terminated. Does not return when it is
+ * to end.
+ */
 export function inCalls<T>(work: () => T): T {
   const { state } = workerData as ThreadData;
   if (Atomics.compareExchange(state, 0, State.FREE, State.BUSY) !== State.FREE) hold();

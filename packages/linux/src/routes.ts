@@ -1,6 +1,6 @@
-// What the kernel would do with a packet for an address, asked through rtnetlink (RTM_GETROUTE). The answer is that of the routing
-// tables at this moment: addresses that came a microsecond ago, aliases, whole networks routed to this host (`ip route add local`), and
-// rules for the asking user are in it, and nothing is kept that could be old.
+// What the kernel would do with a packet for an address, asked through rtnetlink (RTM_GETROUTE). The answer is that of
+// the routing tables at this moment: addresses that came a microsecond ago, aliases, whole networks routed to this host
+// (`ip route add local`), and rules for the asking user are in it, and nothing is kept that could be old.
 //
 //   request: nlmsghdr (16) length u32 | type u16 | flags u16 | sequence u32 | port u32
 //            rtmsg    (12) family u8 | bits of the destination u8 | 6 bytes | type u8 | flags u32
@@ -46,8 +46,8 @@ export class Routes implements Disposable {
   }
 
   /**
-   * Whether a connection to the address, of 4 or 16 bytes, stays on this host: 1 or 0, or the -errno of who could not be asked. What
-   * is reached by no route does not.
+   * Whether a connection to the address, of 4 or 16 bytes, stays on this host: 1 or 0, or the -errno of who could not
+   * be asked. What is reached by no route does not.
    */
   leadsHere(address: Uint8Array): number {
     if (this.#fd < 0) return this.#fd;

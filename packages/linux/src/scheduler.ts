@@ -1,5 +1,5 @@
-// Giving way to others on the same processor: busy polling must not starve whoever it waits for, and work that can wait must not
-// delay what cannot.
+// Giving way to others on the same processor: busy polling must not starve whoever it waits for, and work that can wait
+// must not delay what cannot.
 
 import { libcCall } from "./libc.ts";
 
@@ -11,7 +11,10 @@ export function yieldProcessor(): void {
   schedYieldCall();
 }
 
-/** This thread, and no other of the process, steps back by so many degrees of nice(2), up to 19. Never fails: it asks for less. */
+/**
+ * This thread, and no other of the process, steps back by so many degrees of nice(2), up to 19. Never fails: it asks
+ * for less.
+ */
 export function stepBack(degrees: number): void {
   niceCall(degrees);
 }

@@ -117,7 +117,10 @@ export function listen(fd: number, backlog: number): number {
   return outcome(listenCall(fd, backlog));
 }
 
-/** A connection taken from a listener. Its peer's address is told here only: getpeername() knows none that is gone already. */
+/**
+ * A connection taken from a listener. Its peer's address is told here only: getpeername() knows none that is gone
+ * already.
+ */
 export interface Accepted {
   readonly fd: number;
   readonly peer: InetAddress;
@@ -137,7 +140,9 @@ export function accept(fd: number): Accepted | number {
   }
 }
 
-/** Sends from memory: how many bytes the kernel took; -EAGAIN, -EPIPE (no signal), -ECONNRESET, ... Never waits. Hot. */
+/**
+ * Sends from memory: how many bytes the kernel took; -EAGAIN, -EPIPE (no signal), -ECONNRESET, ... Never waits. Hot.
+ */
 export function send(fd: number, address: number, length: number): number {
   const count = sendCall(fd, address, length, MSG_NOSIGNAL | MSG_DONTWAIT);
   return count >= 0 ? count : failure();
@@ -190,7 +195,9 @@ export function setKeepAlive(
   );
 }
 
-/** Ends the connection (ETIMEDOUT) when sent bytes stay unacknowledged so long; 0: the system's default. 0 or -errno. */
+/**
+ * Ends the connection (ETIMEDOUT) when sent bytes stay unacknowledged so long; 0: the system's default. 0 or -errno.
+ */
 export function setUserTimeout(fd: number, timeoutMs: number): number {
   return setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, timeoutMs);
 }
@@ -205,7 +212,10 @@ export function setIpv6Only(fd: number, on = true): number {
   return setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, on ? 1 : 0);
 }
 
-/** From now on closing the socket, also by the end of the process, sends RST, and drops what was not sent yet; or FIN again. 0 or -errno. */
+/**
+ * From now on closing the socket, also by the end of the process, sends RST, and drops what was not sent yet; or FIN
+ * again. 0 or -errno.
+ */
 export function setLingerZero(fd: number, on = true): number {
   option.view.setInt32(0, on ? 1 : 0, true);
   option.view.setInt32(4, 0, true);

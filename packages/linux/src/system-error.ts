@@ -1,12 +1,15 @@
 // The one exception type of this package, for calls that set something up.
 //
-// Two conventions, and nothing between them: a call that may run per message or per file operation returns a value `>= 0` or a
-// negative errno; a call that sets something up throws SystemError.
+// Two conventions, and nothing between them: a call that may run per message or per file operation returns a value that
+// is not negative, or a negative errno; a call that sets something up throws SystemError.
 
 import { errnoName } from "./errno.ts";
 import { errnoMessage } from "./errno-messages.ts";
 
-/** A system call failed while something was being set up: shaped as Node's own system errors are. `code` is what to test. */
+/**
+ * A system call failed while something was being set up: shaped as Node's own system errors are. `code` is what to
+ * test.
+ */
 export class SystemError extends Error {
   override readonly name: string = "SystemError";
   /** The errno's name, such as "EADDRINUSE". */
@@ -39,7 +42,10 @@ export function check(result: number, syscall: string, path?: string): number {
   return result;
 }
 
-/** The errno, positive, of what a call threw, for whoever passes it on as a number; `otherwise` where it is no system error. */
+/**
+ * The errno, positive, of what a call threw, for whoever passes it on as a number; `otherwise` where it is no system
+ * error.
+ */
 export function errnoOf(error: unknown, otherwise: number): number {
   const { errno } = error as { readonly errno?: unknown };
   return typeof errno === "number" ? Math.abs(errno) : otherwise;

@@ -1,4 +1,5 @@
-// Messages on a Unix socket of type SEQPACKET, and the descriptors that they carry (SCM_RIGHTS). A message keeps its bounds.
+// Messages on a Unix socket of type SEQPACKET, and the descriptors that they carry (SCM_RIGHTS). A message keeps its
+// bounds.
 //
 // Invariant: a descriptor that came with a message is either in the result or closed: never left open unnamed.
 
@@ -33,7 +34,8 @@ const control = scratch(controlHeaderBytes + maxFdsPerMessage * 4 + 4);
 
 /**
  * Sends one message, of at least one byte, with copies of `fds`: the bytes sent, which are all of them; or -errno
- * (-EAGAIN, -EPIPE, -EMSGSIZE, -EINVAL where there are no bytes or too many descriptors). The caller keeps its own `fds`.
+ * (-EAGAIN, -EPIPE, -EMSGSIZE, -EINVAL where there are no bytes or too many descriptors). The caller keeps its own
+ * `fds`.
  */
 export function sendWithFds(fd: number, bytes: Uint8Array, fds: readonly number[] = []): number {
   // An empty message could not be told from the end.
@@ -79,8 +81,8 @@ export function receiveWithFds(
   if (ready < 0) return ready;
   const payload = new ArrayBuffer(maxBytes);
   const fdRoom = Math.min(maxFds, maxFdsPerMessage);
-  // Not rounded up to the alignment: with room for one more the kernel would give one more. Without room for any it would
-  // say nothing of those it drops, so there is always the header.
+  // Not rounded up to the alignment: with room for one more the kernel would give one more. Without room for any it
+  // would say nothing of those it drops, so there is always the header.
   putHeader(addressOf(payload), maxBytes, controlHeaderBytes + fdRoom * 4);
   let count: number;
   for (;;) {

@@ -1,5 +1,5 @@
-// Unix sockets: made, listened on, connected. Of type SEQPACKET: how a guest gets its region and its doorbells (unix-messages.ts), and
-// how each side notices that the other is gone. Of type STREAM: a VM's bell (channel.ts).
+// Unix sockets: made, listened on, connected. Of type SEQPACKET: how a guest gets its region and its doorbells
+// (unix-messages.ts), and how each side notices that the other is gone. Of type STREAM: a VM's bell (channel.ts).
 //
 // All sockets made here are non-blocking and close-on-exec; whoever wants to wait gives a time.
 
@@ -50,7 +50,10 @@ function putSocketPath(path: string): number {
   return pathOffset + bytes.length + 1;
 }
 
-/** Throws SystemError (ENAMETOOLONG, EINVAL) where no socket can have this path: the bound is odd, and the remedy is not obvious. */
+/**
+ * Throws SystemError (ENAMETOOLONG, EINVAL) where no socket can have this path: the bound is odd, and the remedy is not
+ * obvious.
+ */
 export function checkSocketPath(path: string, syscall: string): number {
   const bytes = putSocketPath(path);
   if (bytes === -Errno.ENAMETOOLONG) {
@@ -146,8 +149,8 @@ export function connectUnix(path: string, timeoutMs = 5000): number {
 }
 
 /**
- * Connects to a stream listener, now or not: a non-blocking descriptor, or -errno: -EAGAIN where its backlog is full; -ENOENT,
- * -ECONNREFUSED, -EACCES, -EPROTOTYPE (the listener is of another type), -ENAMETOOLONG.
+ * Connects to a stream listener, now or not: a non-blocking descriptor, or -errno: -EAGAIN where its backlog is full;
+ * -ENOENT, -ECONNREFUSED, -EACCES, -EPROTOTYPE (the listener is of another type), -ENAMETOOLONG.
  */
 export function connectUnixStream(path: string): number {
   const fd = openSocket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK);

@@ -41,7 +41,7 @@ test("a deadline that is over while the loop stands still comes after what has c
   expect(order).toEqual(["message", "deadline"]);
 });
 
-test("a loop that stands still for longer than a deadline uses up a step of it, and who answers then is in time", async () => {
+test("a loop that stands still for longer than a deadline uses up a step: who answers then is in time", async () => {
   const order: string[] = [];
   const over = new Promise<void>((resolve) => {
     new Deadline(400, () => {

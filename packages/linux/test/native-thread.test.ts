@@ -48,7 +48,8 @@ describe("a thread that loads koffi", () => {
   });
 
   it("whose module throws holds nothing up", async () => {
-    const thread = `new NativeThread(new URL("data:text/javascript,throw 1"), { workerData: {}, execArgv: [] }).on("error", () => {})`;
+    const module = 'new URL("data:text/javascript,throw 1")';
+    const thread = `new NativeThread(${module}, { workerData: {}, execArgv: [] }).on("error", () => {})`;
     const startMs = performance.now();
     expect(await endsAfter(200, thread, "await thread.terminate(); process.exit(0);")).toBe(0);
     expect(performance.now() - startMs).toBeLessThan(3000);

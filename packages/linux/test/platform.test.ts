@@ -1,5 +1,5 @@
-// What we assume of the platform, one small check for each: where one fails, the design is what has to change. Each name is
-// the assumption; the rest of the suite tests our own code.
+// What we assume of the platform, one small check for each: where one fails, the design is what has to change. Each
+// name is the assumption; the rest of the suite tests our own code.
 
 import { spawnSync } from "node:child_process";
 import { readlinkSync } from "node:fs";

@@ -1,7 +1,7 @@
-// The monitor as a program embeds it: the control plane, on the caller's thread. Its parts each have a concern, in monitor/; this class
-// puts them together, and knows in what state the whole is:
+// The monitor as a program embeds it: the control plane, on the caller's thread. Its parts each have a concern, in
+// monitor/; this class puts them together, and knows in what state the whole is:
 //
-//   STARTING ── the reactor takes guests ──> OPEN ── close(), or a part fails ──> CLOSING ── all threads are over, or stuck ──> closed
+//   STARTING ── the reactor takes guests ──> OPEN ── close(), or a part fails ──> CLOSING ── threads over ──> closed
 //       └───────────────── a part fails: start() rejects ───────────────────────────┘
 //
 // Nothing here waits for a disk, a peer or a guest: threads do, and tell.
@@ -127,8 +127,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   /**
    * Starts a monitor; resolves when it takes guests. Throws PolicyError for a bad policy file, SystemError where the
    * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG) or the audit file cannot be opened,
-   * AuditError where the policy needs one and there is none, NoAnswerError where a file system does not answer, TypeError
-   * and RangeError with Node's codes for options that it cannot take (MONITOR_BOUNDS), and what addVm() throws.
+   * AuditError where the policy needs one and there is none, NoAnswerError where a file system does not answer,
+   * TypeError and RangeError with Node's codes for options that it cannot take (MONITOR_BOUNDS), and what addVm()
+   * throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
     requireOptions(options);
@@ -159,9 +160,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
 
   /**
    * Makes room for a guest, with a policy of its own if one is given; its program gets the descriptor. Guests with the
-   * same `key` share the budgets of whoever attaches (docs/security.md): a tenant's name, or `uid:1000` to share with that
-   * user's guests of the attach socket. Without it, the guest has its own. Where a folder of that policy cannot be given
-   * to a guest, it is turned away with EACCES, and the log says why. Throws AuditError, as start().
+   * same `key` share the budgets of whoever attaches (docs/security.md): a tenant's name, or `uid:1000` to share with
+   * that user's guests of the attach socket. Without it, the guest has its own. Where a folder of that policy cannot be
+   * given to a guest, it is turned away with EACCES, and the log says why. Throws AuditError, as start().
    */
   attach(options: AttachOptions = {}): AttachedGuest {
     return this.#coming.attach(options);
@@ -186,27 +187,29 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /**
-   * Serves another virtual machine, from now until removeVm(). Rejects with VmMemoryError where its memory cannot be used
-   * (it is served already, it holds something else, its size is no power of two, a guest could reach it), SystemError
-   * where it cannot be opened, or where the doorbell's path is too long; NoAnswerError where a file system does not answer.
+   * Serves another virtual machine, from now until removeVm(). Rejects with VmMemoryError where its memory cannot be
+   * used (it is served already, it holds something else, its size is no power of two, a guest could reach it),
+   * SystemError where it cannot be opened, or where the doorbell's path is too long; NoAnswerError where a file system
+   * does not answer.
    */
   addVm(options: VmOptions): Promise<void> {
     return this.#changes.run(() => this.#vms.add(options, this.policy));
   }
 
   /**
-   * Serves it no more: its guest is ended now. Resolves when its memory is free for others; at once for a name nobody has.
-   * Rejects where the monitor is closed, or closes, and work on a dead disk, or a reactor that has failed, keeps the memory.
+   * Serves it no more: its guest is ended now. Resolves when its memory is free for others; at once for a name nobody
+   * has. Rejects where the monitor is closed, or closes, and work on a dead disk, or a reactor that has failed, keeps
+   * the memory.
    */
   removeVm(name: string): Promise<void> {
     return this.#vms.remove(name);
   }
 
   /**
-   * Puts another policy in force, for what guests ask afterwards; what is open stays open. Resolves once it is in force.
-   * Rejects with PolicyError for a bad file, AuditError, NoAnswerError where a root's file system does not answer, and what
-   * addVm() throws: then the old policy stays. The policy's VMs that are new are served from now on, those that are gone
-   * no more.
+   * Puts another policy in force, for what guests ask afterwards; what is open stays open. Resolves once it is in
+   * force. Rejects with PolicyError for a bad file, AuditError, NoAnswerError where a root's file system does not
+   * answer, and what addVm() throws: then the old policy stays. The policy's VMs that are new are served from now on,
+   * those that are gone no more.
    */
   reload(policy: Policy | string): Promise<void> {
     return this.#changes.run(() => this.#policies.reload(policy));
@@ -225,7 +228,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     return this.#counters.read();
   }
 
-  /** Memory of the reactor's isolate, in bytes; after a collection where `gc` is true and Node runs with --expose-gc. */
+  /**
+   * Memory of the reactor's isolate, in bytes; after a collection where `gc` is true and Node runs with --expose-gc.
+   */
   async memoryUsage(options: { readonly gc?: boolean } = {}): Promise<ReactorMemory> {
     requireOpen(this.#context);
     return await this.#reactor.memory(options.gc ?? false);
@@ -233,8 +238,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
 
   /**
    * Takes no more guests, streams or connections, lets transfers finish for at most `drainMs`, then ends everything.
-   * Repeated calls wait for the first. There is an end to it, whatever a disk does: work that it does not finish keeps its
-   * thread, and the memory that it reads or writes, until the process ends. Throws RangeError (MONITOR_BOUNDS).
+   * Repeated calls wait for the first. There is an end to it, whatever a disk does: work that it does not finish keeps
+   * its thread, and the memory that it reads or writes, until the process ends. Throws RangeError (MONITOR_BOUNDS).
    */
   async close(options: { readonly drainMs?: number } = {}): Promise<void> {
     requireWithin("drainMs", options.drainMs);
@@ -284,7 +289,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#parts.lookupEnd.abort();
   }
 
-  /** A part is gone for good. Everything is closed, at once; a program that goes on must not count on its descriptors. */
+  /**
+   * A part is gone for good. Everything is closed, at once; a program that goes on must not count on its descriptors.
+   */
   #failed({ part, error }: PartFailure): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;

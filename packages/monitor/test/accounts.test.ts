@@ -49,7 +49,7 @@ describe("an account", () => {
     expect(accounts.take("uid:0")).not.toBe(early);
   });
 
-  test("counts who waits for a region with the descriptors that it has as a guest: nothing asks again before it gets them", () => {
+  test("counts who waits for a region with the descriptors of a guest: nothing asks again before it gets them", () => {
     const account = new Accounts().take("uid:1");
     account.waiting++;
     expect(account.descriptors).toBe(1);

@@ -1,5 +1,5 @@
-// What a guest takes it can give back, and past a limit of its policy it gets no more: with the errno, the sentence and the
-// counter of that limit.
+// What a guest takes it can give back, and past a limit of its policy it gets no more: with the errno, the sentence and
+// the counter of that limit.
 
 import { Errno } from "@ringway/control";
 import { describe, expect, test } from "vitest";

@@ -23,7 +23,7 @@ test("a connection that is over before the look comes round is left alone", () =
   expect(asked).toEqual([3, 5]);
 });
 
-test("a thousand are all taken, each once and a few at a time, and those that come meanwhile with the next look", () => {
+test("a thousand are all taken, each once and a few at a time, those that come meanwhile with the next look", () => {
   const reactor = new Reactor({ busyPollUs: 0, counters: new Counters() });
   const all = new KeepAlives(reactor, 5);
   const turns = new Map<number, number>();

@@ -26,32 +26,38 @@ describe("a rule that an earlier one hides is an error that names both lines", (
     [
       "a name behind the pattern for all",
       ['  - allow: "*"', "  - deny: evil.test"],
-      '4:11: connect[1].deny: never matches, because connect[0] ("*", line 3) stands before it: put the narrower rule first',
+      '4:11: connect[1].deny: never matches, because connect[0] ("*", line 3) stands before it: put ' +
+        "the narrower rule first",
     ],
     [
       "a name behind a pattern above it",
       ['  - allow: "*.test"', "  - deny: a.b.test"],
-      '4:11: connect[1].deny: never matches, because connect[0] ("*.test", line 3) stands before it: put the narrower rule first',
+      '4:11: connect[1].deny: never matches, because connect[0] ("*.test", line 3) stands before it: ' +
+        "put the narrower rule first",
     ],
     [
       "a pattern behind a wider one",
       ['  - deny: ["*.test"]', '  - allow: "*.b.test"'],
-      '4:12: connect[1].allow: never matches, because connect[0] ("*.test", line 3) stands before it: put the narrower rule first',
+      '4:12: connect[1].allow: never matches, because connect[0] ("*.test", line 3) stands before it: ' +
+        "put the narrower rule first",
     ],
     [
       "the metadata service behind everything",
       ["  - allow: 0.0.0.0/0", "  - deny: 169.254.169.254"],
-      "4:11: connect[1].deny: never matches, because connect[0] (0.0.0.0/0, line 3) stands before it: put the narrower rule first",
+      "4:11: connect[1].deny: never matches, because connect[0] (0.0.0.0/0, line 3) stands before it: " +
+        "put the narrower rule first",
     ],
     [
       "an IPv4-mapped network behind the IPv4 network",
       ["  - allow: 10.0.0.0/8", '  - deny: "::ffff:10.1.0.0/112"'],
-      "4:11: connect[1].deny: never matches, because connect[0] (10.0.0.0/8, line 3) stands before it: put the narrower rule first",
+      "4:11: connect[1].deny: never matches, because connect[0] (10.0.0.0/8, line 3) stands before " +
+        "it: put the narrower rule first",
     ],
     [
       "the same again",
       ["  - { allow: A.test., ports: 80 }", "  - { deny: a.test, ports: 80 }"],
-      '4:13: connect[1].deny: never matches, because connect[0] ("a.test", line 3) stands before it: only one of the two can hold',
+      '4:13: connect[1].deny: never matches, because connect[0] ("a.test", line 3) stands before it: ' +
+        "only one of the two can hold",
     ],
     [
       "a list, by two rules and all ports that they have",
@@ -65,12 +71,14 @@ describe("a rule that an earlier one hides is an error that names both lines", (
     [
       "one of a list, by a rule that says otherwise",
       ["  - { allow: '*.a.test', ports: 443 }", "  - { deny: [b.test, x.a.test], ports: [443] }"],
-      '4:22: connect[1].deny[1]: "x.a.test" never matches, because connect[0] ("*.a.test", line 3) stands before it and allows it: put the narrower rule first',
+      '4:22: connect[1].deny[1]: "x.a.test" never matches, because connect[0] ("*.a.test", line 3) ' +
+        "stands before it and allows it: put the narrower rule first",
     ],
     [
       "resolvesTo, by a deny",
       ["  - deny: 10.0.0.0/8", "  - { allow: a.test, resolvesTo: [10.1.0.0/16, 192.168.0.0/16] }"],
-      "4:35: connect[1].resolvesTo[0]: never counts, because connect[0] (10.0.0.0/8, line 3) stands before it and denies it: put this rule first",
+      "4:35: connect[1].resolvesTo[0]: never counts, because connect[0] (10.0.0.0/8, line 3) stands " +
+        "before it and denies it: put this rule first",
     ],
     [
       "the unspecified address",
@@ -94,7 +102,8 @@ describe("a rule that an earlier one hides is an error that names both lines", (
         `  - { deny: 127.0.0.1, ports: ${ports} }`,
       );
     expect(judge(rules("80")).problems).toEqual([
-      "4:13: listen[1].deny: never matches, because listen[0] (127.0.0.0/8, line 3) stands before it: put the narrower rule first",
+      "4:13: listen[1].deny: never matches, because listen[0] (127.0.0.0/8, line 3) stands before it: " +
+        "put the narrower rule first",
     ]);
     expect(judge(rules("[0, 80]")).problems).toEqual([]);
   });
@@ -136,27 +145,32 @@ describe("a warning is", () => {
     [
       "an allow of everything",
       ["  - { allow: 0.0.0.0/0, ports: 443 }"],
-      `3:14: connect[0].allow: allows ${lurking} as well: deny them in front; to allow names at public addresses alone, say "*"`,
+      `3:14: connect[0].allow: allows ${lurking} as well: deny them in front; to allow names at ` +
+        `public addresses alone, say "*"`,
     ],
     [
       "an allow of every IPv6 address, as far as nothing denies it",
       ["  - deny: 'fc00::/7'", "  - allow: [a.test, '::/0']"],
-      '4:21: connect[1].allow[1]: allows ::1 (loopback) as well: deny them in front; to allow names at public addresses alone, say "*"',
+      "4:21: connect[1].allow[1]: allows ::1 (loopback) as well: deny them in front; to allow names " +
+        'at public addresses alone, say "*"',
     ],
     [
       "an allow of half of everything",
       ["  - allow: 128.0.0.0/1"],
-      `3:12: connect[0].allow: allows 169.254.169.254 (a cloud's metadata) as well: deny them in front; to allow names at public addresses alone, say "*"`,
+      `3:12: connect[0].allow: allows 169.254.169.254 (a cloud's metadata) as well: deny them in ` +
+        `front; to allow names at public addresses alone, say "*"`,
     ],
     [
       "resolvesTo of everything",
       ["  - { allow: '*.test', resolvesTo: 0.0.0.0/0 }"],
-      `3:36: connect[0].resolvesTo: lets whoever runs these names lead guests to ${lurking}: say where these names lie; public addresses need no resolvesTo`,
+      `3:36: connect[0].resolvesTo: lets whoever runs these names lead guests to ${lurking}: say ` +
+        `where these names lie; public addresses need no resolvesTo`,
     ],
     [
       "a deny that an allow of more has taken a port from",
       ["  - { allow: '*', ports: 443 }", "  - deny: evil.test"],
-      '4:11: connect[1].deny: does not hold for port 443: connect[0] ("*", line 3) stands before it and allows it; put the narrower rule first',
+      '4:11: connect[1].deny: does not hold for port 443: connect[0] ("*", line 3) stands before it ' +
+        "and allows it; put the narrower rule first",
     ],
   ])("%s", (_, rules, warning) => {
     expect(judge(policy("connect:", ...rules))).toEqual({ problems: [], warnings: [warning] });

@@ -235,7 +235,8 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "__proto__: 1",
     2,
     1,
-    'unknown key "__proto__"; expected one of version, guest, refusals, audit, connect, listen, files, vms, limits, timeouts',
+    'unknown key "__proto__"; expected one of version, guest, refusals, audit, connect, listen, ' +
+      "files, vms, limits, timeouts",
   ],
   ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
   ["connect:", 2, 1, "connect: expected a list of connect rules, found nothing"],
@@ -267,7 +268,8 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "connect:\n  - allow: a\n    ports: []",
     4,
     12,
-    "connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of them; found an empty list",
+    "connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of " +
+      "them; found an empty list",
   ],
   [
     "connect:\n  - allow: a\n    ports: 0",
@@ -330,19 +332,22 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "files:\n  - { guest: /a, host: ~a/b, access: ro }",
     3,
     24,
-    'files[0].host: expected a folder of the host; "~a/b" has "~a", which is not expanded: write out what it stands for; a name that begins so is written ./~a/b',
+    'files[0].host: expected a folder of the host; "~a/b" has "~a", which is not expanded: write ' +
+      "out what it stands for; a name that begins so is written ./~a/b",
   ],
   [
     "files:\n  - { guest: /a, host: /srv/$USER/a, access: ro }",
     3,
     24,
-    'files[0].host: expected a folder of the host; "/srv/$USER/a" has "$USER", which is not expanded: write out what it stands for',
+    'files[0].host: expected a folder of the host; "/srv/$USER/a" has "$USER", which is not ' +
+      "expanded: write out what it stands for",
   ],
   [
     `files:\n  - { guest: '/a-\${X}', host: a, access: ro }`,
     3,
     14,
-    `files[0].guest: expected an absolute path; "/a-\${X}" has "\${X}", which is not expanded: write out what it stands for`,
+    `files[0].guest: expected an absolute path; "/a-\${X}" has "\${X}", which is not expanded: ` +
+      `write out what it stands for`,
   ],
   [
     "files:\n  - { guest: ~/a, host: a, access: ro }",
@@ -354,19 +359,22 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     `connect:\n  - allow: a\n    ports: \${PORT}`,
     4,
     12,
-    `connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of them; found "\${PORT}" ("\${PORT}" is not expanded)`,
+    `connect[0].ports: expected a port from 1 to 65535, a range such as 8000-8100, or a list of ` +
+      `them; found "\${PORT}" ("\${PORT}" is not expanded)`,
   ],
   [
     "vms:\n  - { name: a, memory: $XDG_RUNTIME_DIR/a, doorbell: b }",
     3,
     24,
-    'vms[0].memory: expected a path of the host; "$XDG_RUNTIME_DIR/a" has "$XDG_RUNTIME_DIR", which is not expanded: write out what it stands for',
+    'vms[0].memory: expected a path of the host; "$XDG_RUNTIME_DIR/a" has "$XDG_RUNTIME_DIR", which ' +
+      "is not expanded: write out what it stands for",
   ],
   [
     "vms:\n  - { name: a, memory: b, doorbell: $(pwd)/b }",
     3,
     37,
-    'vms[0].doorbell: expected a path of the host; "$(pwd)/b" has "$(pwd)", which is not expanded: write out what it stands for',
+    'vms[0].doorbell: expected a path of the host; "$(pwd)/b" has "$(pwd)", which is not expanded: ' +
+      "write out what it stands for",
   ],
   ["vms:\n  - { name: a, memory: b }", 3, 5, 'vms[0]: expected the key "doorbell", which is missing'],
   [
@@ -405,13 +413,15 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "limits:\n  regionBytes: 1MB",
     3,
     16,
-    'limits.regionBytes: expected a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB; found "1MB"',
+    "limits.regionBytes: expected a size: a number of bytes, or a number with KiB, MiB or GiB, such " +
+      'as 256MiB; found "1MB"',
   ],
   [
     "limits:\n  fileBytesWritten: none",
     3,
     21,
-    'limits.fileBytesWritten: expected unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB; found "none"',
+    "limits.fileBytesWritten: expected unlimited or a size: a number of bytes, or a number with " +
+      'KiB, MiB or GiB, such as 256MiB; found "none"',
   ],
   [
     "timeouts: { connectMs: 0 }",
@@ -448,13 +458,15 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "connect:\n  - allow: 10.0.0.1/8",
     3,
     12,
-    "connect[0].allow: expected a name pattern, an address or a CIDR; 10.0.0.1/8 has bits set below its prefix; the network is 10.0.0.0/8",
+    "connect[0].allow: expected a name pattern, an address or a CIDR; 10.0.0.1/8 has bits set below " +
+      "its prefix; the network is 10.0.0.0/8",
   ],
   [
     "connect:\n  - allow: [a, 10.0.0.0/33]",
     3,
     16,
-    "connect[0].allow[1]: expected a name pattern, an address or a CIDR; the prefix of 10.0.0.0/33 must be a number from 0 to 32",
+    "connect[0].allow[1]: expected a name pattern, an address or a CIDR; the prefix of 10.0.0.0/33 " +
+      "must be a number from 0 to 32",
   ],
   [
     "connect:\n  - allow: fe80::1%eth0",
@@ -472,19 +484,22 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "connect:\n  - allow: 1.2.3",
     3,
     12,
-    'connect[0].allow: expected a name pattern, an address or a CIDR; "1.2.3" ends in a number, so it reads as an address, but is not a full one',
+    'connect[0].allow: expected a name pattern, an address or a CIDR; "1.2.3" ends in a number, so ' +
+      "it reads as an address, but is not a full one",
   ],
   [
     "connect:\n  - allow: a.*.b",
     3,
     12,
-    'connect[0].allow: expected a name pattern, an address or a CIDR; "a.*.b" has a "*" that is not its whole first label (as in *.example.com)',
+    'connect[0].allow: expected a name pattern, an address or a CIDR; "a.*.b" has a "*" that is not ' +
+      "its whole first label (as in *.example.com)",
   ],
   [
     "connect:\n  - allow: https://a.b/",
     3,
     12,
-    'connect[0].allow: expected a name pattern, an address or a CIDR; "https://a.b/" is a URL: give its host, and its port in ports',
+    'connect[0].allow: expected a name pattern, an address or a CIDR; "https://a.b/" is a URL: give ' +
+      "its host, and its port in ports",
   ],
   [
     "connect:\n  - allow: a.b:80",
@@ -813,7 +828,8 @@ describe("a policy file", () => {
     expect(readPolicy(path, [], () => {}).policy.files[0]!.host).toBe(join(folder, "data"));
 
     write(
-      "version: 1\nfiles:\n  - { guest: /a, host: missing, access: ro }\n  - guest: /b\n    host: plain\n    access: ro\n",
+      "version: 1\nfiles:\n  - { guest: /a, host: missing, access: ro }\n  - guest: /b\n    host: " +
+        "plain\n    access: ro\n",
     );
     const error = errorOf(() => readPolicy(path, [], () => {}));
     expect(error.problems).toEqual([

@@ -53,7 +53,7 @@ describe("a folder", () => {
     expect(complaints(`files:\n${rule("../data")}${rule("../other", "ro")}`)).toEqual([]);
   });
 
-  it("that holds the socket, a log, a VM's memory or doorbell is refused, by whatever name, before they are there", () => {
+  it("that holds the socket, a log, a VM's memory or doorbell is refused by any name, before they are there", () => {
     const kept = [{ what: "the attach socket", path: at("link/deeper/attach.sock") }];
     expect(complaints(`files:\n${rule("../run")}`, kept)[0]).toContain("holds the attach socket");
     expect(complaints(`files:\n${rule("../link", "ro")}`, kept)[0]).toContain("holds the attach socket");

@@ -1,4 +1,5 @@
-// What is in a file, by its descriptor: bytes at an address are read and written, and the file made longer, shorter, safe.
+// What is in a file, by its descriptor: bytes at an address are read and written, and the file made longer, shorter,
+// safe.
 
 import { Errno } from "../errno.ts";
 import { failure, isX64, libcCall, outcome, putI64, scratch, syscall } from "../libc.ts";
@@ -104,7 +105,10 @@ export function truncate(fd: number, bytes: number): number {
   }
 }
 
-/** Gives a part of a file its place on disk, or in memory: 0; -ENOSPC, -EOPNOTSUPP (no such thing there), or another -errno. */
+/**
+ * Gives a part of a file its place on disk, or in memory: 0; -ENOSPC, -EOPNOTSUPP (no such thing there), or another
+ * -errno.
+ */
 export function allocate(fd: number, offset: number, bytes: number): number {
   for (;;) {
     const result = outcome(fallocateCall(fd, 0, offset, bytes));

@@ -25,9 +25,9 @@ const kindByType: Readonly<Record<number, FileKind | "unknown">> = {
 };
 
 /**
- * The next entries of an open directory, without "." and "..", in the file system's order: none at the end, -errno where
- * it fails. At most what fits `maxBytes` of the kernel's records (up to 32 KiB; a record has 24 bytes and the name).
- * seek(fd, 0, SEEK_SET) starts again.
+ * The next entries of an open directory, without "." and "..", in the file system's order: none at the end, -errno
+ * where it fails. At most what fits `maxBytes` of the kernel's records (up to 32 KiB; a record has 24 bytes and the
+ * name). seek(fd, 0, SEEK_SET) starts again.
  */
 export function readDirectoryBatch(fd: number, maxBytes: number = direntBytes): DirectoryEntry[] | number {
   dirents ??= scratch(direntBytes);
@@ -47,7 +47,9 @@ export function readDirectoryBatch(fd: number, maxBytes: number = direntBytes): 
   }
 }
 
-/** All entries of an open directory from where it stands, or -errno; -EOVERFLOW where there are more than `maxEntries`. */
+/**
+ * All entries of an open directory from where it stands, or -errno; -EOVERFLOW where there are more than `maxEntries`.
+ */
 export function readDirectory(
   fd: number,
   maxEntries: number = Number.POSITIVE_INFINITY,

@@ -1,4 +1,5 @@
-// Names in directories: made, removed, moved, linked. Each is relative to a directory's descriptor, and a link at its end is not followed.
+// Names in directories: made, removed, moved, linked. Each is relative to a directory's descriptor, and a link at its
+// end is not followed.
 
 import {
   isX64,
@@ -68,8 +69,8 @@ export function linkat(fromDirfd: number, from: PathLike, toDirfd: number, to: P
 }
 
 /**
- * What a symbolic link holds, as text where it is UTF-8: or -errno (-EINVAL where it is no link). With an empty name, what the
- * descriptor itself holds, a link opened with PATH and NO_FOLLOW.
+ * What a symbolic link holds, as text where it is UTF-8: or -errno (-EINVAL where it is no link). With an empty name,
+ * what the descriptor itself holds, a link opened with PATH and NO_FOLLOW.
  */
 export function readlinkat(dirfd: number, name: PathLike): PathLike | number {
   const put = putPath(path, name);

@@ -1,10 +1,10 @@
-// Opening: a name under a directory's descriptor becomes a descriptor. Everything in files/ returns a value `>= 0` (or a result object) or
-// -errno, and throws nothing: a blocking worker turns errno into the protocol's errors.
+// Opening: a name under a directory's descriptor becomes a descriptor. Everything in files/ returns a value `>= 0` (or
+// a result object) or -errno, and throws nothing: a blocking worker turns errno into the protocol's errors.
 //
 // Invariant: with ResolveFlags.BENEATH nothing outside the directory is opened, whatever the path and the symbolic
 // links say, and whoever renames what meanwhile: the kernel guards it, no check of ours that could be outrun.
 //
-// All calls of files/ may wait for a disk; only readAtNoWait() never does. Offsets and sizes are numbers up to 2^53 - 1.
+// All calls of files/ may wait for a disk; only readAtNoWait() never does. Offsets and sizes are below 2^53.
 
 import { Errno } from "../errno.ts";
 import { failure, isX64, type PathLike, pathMax, putI64, putPath, scratch, syscall } from "../libc.ts";
@@ -60,8 +60,8 @@ const path = scratch(pathMax);
 const openHow = scratch(24);
 
 /**
- * Opens `name` relative to `dirfd` as `resolve` allows: a descriptor, always close-on-exec, or -errno. -EXDEV where it would
- * leave BENEATH; -ELOOP where a link is in the way; -EAGAIN, rarely, where a rename or mount elsewhere kept the
+ * Opens `name` relative to `dirfd` as `resolve` allows: a descriptor, always close-on-exec, or -errno. -EXDEV where it
+ * would leave BENEATH; -ELOOP where a link is in the way; -EAGAIN, rarely, where a rename or mount elsewhere kept the
  * kernel from being sure of "..": this call has then tried four times. `mode` counts only with CREATE or TEMPORARY.
  */
 export function openat2(dirfd: number, name: PathLike, flags: number, mode: number, resolve: number): number {

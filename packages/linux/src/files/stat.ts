@@ -140,7 +140,8 @@ export interface FileSystemStat {
   readonly nameMax: number;
 }
 
-// struct statfs (64-bit), u64 each: type | bsize | blocks | bfree | bavail | files | ffree | fsid | namelen | frsize ...
+// struct statfs (64-bit), u64 each: type | bsize | blocks | bfree | bavail | files | ffree | fsid | namelen | frsize
+// ...
 const fsStat = scratch(120);
 
 /** The room on the file system of an open descriptor, or -errno. */

@@ -1,5 +1,6 @@
-// Guests that the program makes room for (monitor.attach()): each begins at once, or is turned away, like one of the attach socket; while no
-// guest may begin (audit-gate.ts) it waits for its greeting. How many there are is the program's to bound.
+// Guests that the program makes room for (monitor.attach()): each begins at once, or is turned away, like one of the
+// attach socket; while no guest may begin (audit-gate.ts) it waits for its greeting. How many there are is the
+// program's to bound.
 //
 //   attach() ── guests may begin ─────────────────────────▶ a guest, or turned away
 //      └─────── they may not ──▶ WAITING ── they may again ────▲

@@ -1,10 +1,10 @@
 // The attach socket: who connects waits here, in the line of its key, until it may become a guest.
 //
-//   kernel's backlog ── so many a second are looked at ──▶ WAITING ── its key's turn ──▶ a guest, once there is a region for it
-//                                                             └── has hung up, or there is no place for its key ──▶ turned away
+//   kernel's backlog ── so many a second are looked at ──▶ WAITING ── its key's turn ──▶ a guest, once it has a region
+//                                                             └── has hung up, or its key has no place ──▶ turned away
 //
-// Keys take turns, so that one that connects without end delays no other by more than a guest. Each line has as many as its key has places for;
-// all lines are as long as there are places.
+// Keys take turns, so that one that connects without end delays no other by more than a guest. Each line has as many as
+// its key has places for; all lines are as long as there are places.
 
 import { acceptUnix, closeFd, EPOLLIN, Errno, errnoMessage, peerCredentials } from "@ringway/linux";
 import type { Account, Accounts } from "../accounts/accounts.ts";
@@ -13,11 +13,15 @@ import { hasGone, turnAway } from "./process.ts";
 
 /** How long the socket rests after an accept that failed for want of descriptors, in milliseconds. */
 const ACCEPT_RETRY_MS = 100;
-/** Connections looked at in a second: some 30 us each, so 1.5 % of the thread. The backlog of 64 is through in an eighth of a second. */
+/**
+ * Connections looked at in a second: some 30 us each, so 1.5 % of the thread. The backlog of 64 is through in an eighth
+ * of a second.
+ */
 const ACCEPTS_PER_S = 500;
 /**
- * A guest that comes and goes takes some 0.3 ms of this thread, in few pieces: as many guests as there may be may come at once, and after
- * that so many in a second, who have 8 % of it. What takes long, their regions, is another thread's (regions/).
+ * A guest that comes and goes takes some 0.3 ms of this thread, in few pieces: as many guests as there may be may come
+ * at once, and after that so many in a second, who have 8 % of it. What takes long, their regions, is another thread's
+ * (regions/).
  */
 const GUESTS_PER_S = 250;
 /** How often it is looked whether somebody may begin, while nobody may. */
@@ -38,7 +42,9 @@ export interface AttachSocketHost {
   readonly places: number;
   /** False: nobody begins for now (audit-gate.ts). */
   readonly takesGuests: boolean;
-  /** Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs. */
+  /**
+   * Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs.
+   */
   noPlace(account: Account, waitingOfKey: number, waiting: number): NoPlace | undefined;
   /** Makes a guest of the connection: both are its own from now on. */
   begin(socketFd: number, account: Account): void;
@@ -170,7 +176,10 @@ export class AttachSocket {
     account.release();
   }
 
-  /** Makes a guest of one that waits, of each key in its turn; the next one's turn comes after those of the guests that are there. */
+  /**
+   * Makes a guest of one that waits, of each key in its turn; the next one's turn comes after those of the guests that
+   * are there.
+   */
   #admit(): void {
     for (const [account, line] of this.#lines) {
       const fd = line[0]!;

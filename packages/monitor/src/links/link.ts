@@ -1,5 +1,5 @@
-// How one guest hangs on the host: the region's memory, a bell each way, and a sign that the guest is gone. Descriptors and
-// nothing else: what they mean is the attachment's. A process has a SocketLink, a virtual machine a Vm.
+// How one guest hangs on the host: the region's memory, a bell each way, and a sign that the guest is gone. Descriptors
+// and nothing else: what they mean is the attachment's. A process has a SocketLink, a virtual machine a Vm.
 
 import type { Doorbell } from "@ringway/control";
 import type { SharedMemory } from "@ringway/linux";
@@ -39,6 +39,8 @@ export interface GuestLink extends Doorbell {
   hangUp(): void;
   /** This guest is over. A guest that was never greeted is told `errno`. */
   close(errno?: number): void;
-  /** After close(): no disk work has addresses inside the memory any more. Not where the memory keeps itself so long. */
+  /**
+   * After close(): no disk work has addresses inside the memory any more. Not where the memory keeps itself so long.
+   */
   settled?(): void;
 }

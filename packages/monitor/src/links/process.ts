@@ -1,5 +1,5 @@
-// The link of a guest that is a process: a region of its own, an eventfd each way, and the attach socket whose hang-up says
-// that the guest is gone (PROTOCOL.md section 17).
+// The link of a guest that is a process: a region of its own, an eventfd each way, and the attach socket whose hang-up
+// says that the guest is gone (PROTOCOL.md section 17).
 //
 // The bells' descriptors are the guest's as well, flags included: they are only used by calls that cannot wait.
 
@@ -24,7 +24,10 @@ import type { Account } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { GuestLink, LinkListener } from "./link.ts";
 
-/** Edge-triggered: each ring is an event, and the counter need never be read. One that counts already is told of anew by resume(). */
+/**
+ * Edge-triggered: each ring is an event, and the counter need never be read. One that counts already is told of anew by
+ * resume().
+ */
 const BELL_EVENTS = EPOLLIN | EPOLLET;
 
 export class SocketLink implements GuestLink {

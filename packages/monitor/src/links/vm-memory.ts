@@ -1,8 +1,8 @@
-// The memory of a virtual machine: a file that its hypervisor maps too (`memory-backend-file,share=on`), or a memfd. To open it may
-// wait for a file system: that is the loader's. The main thread only maps what it is given.
+// The memory of a virtual machine: a file that its hypervisor maps too (`memory-backend-file,share=on`), or a memfd. To
+// open it may wait for a file system: that is the loader's. The main thread only maps what it is given.
 //
-// Invariant: a file that holds anything but Ringway's own superblock, or zeros, is never written to; and of all monitors
-// only one has it open here.
+// Invariant: a file that holds anything but Ringway's own superblock, or zeros, is never written to; and of all
+// monitors only one has it open here.
 
 import { layout } from "@ringway/control";
 import {
@@ -35,7 +35,9 @@ export class VmMemoryError extends Error {
 /** The file holds something that is no region: a mistake in a path; or its guest has written over the superblock. */
 export class NotARegionError extends VmMemoryError {}
 
-/** Allocated between two signs of life: a disk that writes some 13 MB in a second is alive (the loader's limit is 5 s). */
+/**
+ * Allocated between two signs of life: a disk that writes some 13 MB in a second is alive (the loader's limit is 5 s).
+ */
 const ALLOCATE_BYTES = 64 * 1024 * 1024;
 
 /** Memory with its lock and all of its pages. */
@@ -50,8 +52,9 @@ export function mapVmMemory({ fd, bytes }: OpenMemory): SharedMemory {
 }
 
 /**
- * Opens the memory at `memory`, a path or a descriptor. A file that does not exist, or is empty, gets `bytes`, a power of two; one
- * that exists keeps the size that it has. Says what it is `at`. Throws VmMemoryError; SystemError (EACCES, ENOENT, ENOSPC).
+ * Opens the memory at `memory`, a path or a descriptor. A file that does not exist, or is empty, gets `bytes`, a power
+ * of two; one that exists keeps the size that it has. Says what it is `at`. Throws VmMemoryError; SystemError (EACCES,
+ * ENOENT, ENOSPC).
  */
 export function openVmMemory(memory: string | number, bytes: number, at: (path: string) => void): OpenMemory {
   const what = typeof memory === "string" ? memory : `descriptor ${memory}`;
@@ -73,8 +76,8 @@ export function openVmMemory(memory: string | number, bytes: number, at: (path: 
     if (!isVmMemorySize(size))
       throw new VmMemoryError(`${what} has ${size} bytes: expected ${VM_MEMORY_EXPECTED}`);
     requireOurs(fd, what);
-    // A memfd cannot be truncated any more, and has its pages from the machine's memory. Of a file, its owner promises the first;
-    // pages that its file system no longer has would kill whoever touches them.
+    // A memfd cannot be truncated any more, and has its pages from the machine's memory. Of a file, its owner promises
+    // the first; pages that its file system no longer has would kill whoever touches them.
     const seals = sealsOf(fd);
     if (seals < 0 || (seals & Seal.SHRINK) === 0) allocateAll(fd, size, what, at);
     return { fd, bytes: size };

@@ -1,7 +1,7 @@
 // One virtual machine: memory that it shares with the host, and the byte channel that is its bell, on a socket that its
 // hypervisor serves. Guests come and go on it: with each boot, each agent, each hang-up (PROTOCOL.md section 16).
 //
-//   CALLING ── connected ──> SERVED ── the guest is gone, and its disk work over ──> RESTING ── a while later ──> SERVED
+//   CALLING ── connected ──> SERVED ── the guest is gone, its disk work over ──> RESTING ── a while later ──> SERVED
 //      ↑                                                                                │
 //      └────────────────────────────── the channel has hung up ─────────────────────────┘
 //
@@ -28,8 +28,8 @@ import type { GuestLink, LinkedGuest, LinkListener } from "./link.ts";
 const CALL_MS_MIN = 10;
 const CALL_MS_MAX = 1000;
 /**
- * From one guest's beginning to the next one's on the same VM: what a guest can make the reactor begin anew, it pays for. So
- * long, too, nobody listens to a VM that rings while it has no guest.
+ * From one guest's beginning to the next one's on the same VM: what a guest can make the reactor begin anew, it pays
+ * for. So long, too, nobody listens to a VM that rings while it has no guest.
  */
 const GUEST_MS_MIN = 200;
 /** After a guest could not be begun for want of memory or the like. */
@@ -43,7 +43,10 @@ export interface VmHost {
   /** A guest on this VM; undefined where it could not be served, which was said already. */
   begin(vm: Vm): LinkedGuest | undefined;
   warn(vm: Vm, reason: string): void;
-  /** Connects to a doorbell in a later turn: to look for it may wait for a file system. `done` gets a descriptor, or -errno. */
+  /**
+   * Connects to a doorbell in a later turn: to look for it may wait for a file system. `done` gets a descriptor, or
+   * -errno.
+   */
   call(path: string, done: (fd: number) => void): void;
   /** It was removed, and nothing of this thread uses its memory any more. */
   ended(vm: Vm): void;

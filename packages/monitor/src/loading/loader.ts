@@ -1,13 +1,16 @@
-// What waits for a file system on the way to a policy in force, or to a socket, done on a thread of its own: neither the main thread
-// nor the reactor ever stands still for a dead disk, and there is an end to how long anybody waits for an answer.
+// What waits for a file system on the way to a policy in force, or to a socket, done on a thread of its own: neither
+// the main thread nor the reactor ever stands still for a dead disk, and there is an end to how long anybody waits for
+// an answer.
 //
 //   idle ── a question, and what it looks at first ──> looking ── answer ──> idle
 //                                                        │ ↑ what it looks at next: LOAD_MS begin anew
-//                                                        └─┴── LOAD_MS over ──> stuck ── answer ──> idle (nobody waits for it: what
-//                                                                                                   it opened is closed)
+//                                                        └─┴── LOAD_MS over ──> stuck ── answer ──> idle
 //
-// A disk may be slow, as long as it goes on. What is not a disk has no limit: the thread itself may take long to load, where the machine
-// is busy, and so may a long policy's text. While it is stuck, every question is refused at once: one thread is all that a dead disk can take.
+// Nobody waits for the answer of one that was stuck: what it opened is closed.
+//
+// A disk may be slow, as long as it goes on. What is not a disk has no limit: the thread itself may take long to load,
+// where the machine is busy, and so may a long policy's text. While it is stuck, every question is refused at once: one
+// thread is all that a dead disk can take.
 
 import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
@@ -27,7 +30,10 @@ import {
 } from "./messages.ts";
 import { removeSocketFile } from "./socket-file.ts";
 
-/** How long a file system may take for one thing that it is asked. An automount of a file server that sleeps takes a second or two. */
+/**
+ * How long a file system may take for one thing that it is asked. An automount of a file server that sleeps takes a
+ * second or two.
+ */
 const LOAD_MS = 5000;
 /** How long the end of the process waits for its socket's file to be removed. */
 const UNLINK_NOW_MS = 1000;
@@ -82,13 +88,17 @@ export class Loader {
     return this.#ask({ kind: "check", path, bytes, kept }).catch((error) => rejectFile(path, error));
   }
 
-  /** A policy, or a policy file, and its roots, whose descriptors are the caller's. Throws PolicyError, NoAnswerError. */
+  /**
+   * A policy, or a policy file, and its roots, whose descriptors are the caller's. Throws PolicyError, NoAnswerError.
+   */
   load(policy: Policy | string, kept: readonly KeptPlace[]): Promise<LoadedPolicy> {
     if (typeof policy !== "string") return this.#ask({ kind: "open", policy, kept });
     return this.#ask({ kind: "load", path: policy, kept }).catch((error) => rejectFile(policy, error));
   }
 
-  /** What is wrong with the roots of a policy that is in force, beside other things that are kept. Throws NoAnswerError. */
+  /**
+   * What is wrong with the roots of a policy that is in force, beside other things that are kept. Throws NoAnswerError.
+   */
   judge(policy: Policy, kept: readonly KeptPlace[]): Promise<readonly RootProblem[]> {
     return this.#ask({ kind: "judge", policy, kept });
   }

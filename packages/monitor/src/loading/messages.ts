@@ -1,4 +1,5 @@
-// What the loader's thread is asked, and what it answers. Plain data: it is structured-cloned, so errors travel as their parts.
+// What the loader's thread is asked, and what it answers. Plain data: it is structured-cloned, so errors travel as
+// their parts.
 
 import { SystemError } from "@ringway/linux";
 import { NotARegionError, type OpenMemory, VmMemoryError } from "../links/vm-memory.ts";

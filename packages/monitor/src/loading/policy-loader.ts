@@ -1,6 +1,6 @@
-// Policies for who has no monitor: checked one after the other, as a monitor would when it starts. One thread does for all of them,
-// since its start takes some 300 ms of a processor, most of it for the YAML parser; only one that a dead disk holds is left behind, and the
-// next file has another.
+// Policies for who has no monitor: checked one after the other, as a monitor would when it starts. One thread does for
+// all of them, since its start takes some 300 ms of a processor, most of it for the YAML parser; only one that a dead
+// disk holds is left behind, and the next file has another.
 
 import type { Warn } from "../policy/parse.ts";
 import type { KeptPlace } from "../policy/roots.ts";
@@ -24,14 +24,16 @@ export class PolicyLoader implements AsyncDisposable {
   }
 
   /**
-   * A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. `warn` is told what
-   * may be meant, and seldom is. Throws PolicyError.
+   * A policy from a file, whose hosts of files are folders that exist, and hold neither the file nor what is `kept`.
+   * `warn` is told what may be meant, and seldom is. Throws PolicyError.
    */
   async load(path: string, kept: readonly KeptPlace[] = [], warn?: Warn): Promise<Policy> {
     return await this.#check(path, kept, warn);
   }
 
-  /** The same of a text, UTF-8; `file` is for messages, and its folder for relative hosts of files. Throws PolicyError. */
+  /**
+   * The same of a text, UTF-8; `file` is for messages, and its folder for relative hosts of files. Throws PolicyError.
+   */
   async loadText(bytes: Uint8Array, { file, kept = [], warn }: TextOptions): Promise<Policy> {
     return await this.#check(file, kept, warn, bytes);
   }

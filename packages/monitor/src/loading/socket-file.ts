@@ -10,8 +10,9 @@ export function listenAt(path: string): Listening {
 }
 
 /**
- * Removes the file where it is still the same. Between the look and the removal another could put a file of its own there: for the
- * microseconds between two system calls, and only by removing this one first, since a monitor takes no socket over that is listened on.
+ * Removes the file where it is still the same. Between the look and the removal another could put a file of its own
+ * there: for the microseconds between two system calls, and only by removing this one first, since a monitor takes no
+ * socket over that is listened on.
  */
 export function removeSocketFile({ path, file }: Listening): boolean {
   return file !== undefined && fileAt(path) === file && unlinkat(AT_FDCWD, path, false) === 0;

@@ -1,5 +1,5 @@
-// Guests that the program itself brings, by attach(): a socket pair, of which the reactor has one end from now on. A guest with a policy
-// of its own waits for its greeting until that is loaded, or is turned away.
+// Guests that the program itself brings, by attach(): a socket pair, of which the reactor has one end from now on. A
+// guest with a policy of its own waits for its greeting until that is loaded, or is turned away.
 
 import { Errno, setNonBlocking, unixPair } from "@ringway/linux";
 import { turnAway } from "../links/process.ts";
@@ -23,8 +23,8 @@ export interface AttachOptions {
 export interface AttachedGuest {
   readonly name: string;
   /**
-   * The guest's end of its attach socket (PROTOCOL.md section 17), close-on-exec: pass it to a child process, then close
-   * it. It is the caller's.
+   * The guest's end of its attach socket (PROTOCOL.md section 17), close-on-exec: pass it to a child process, then
+   * close it. It is the caller's.
    */
   readonly fd: number;
 }

@@ -1,5 +1,5 @@
-// What a program gives to a monitor, and what of it cannot be taken: a mistake would show much later, as guests that are turned away or
-// as transfers that are cut off, so it is refused at once. Numbers of the policy are the schema's.
+// What a program gives to a monitor, and what of it cannot be taken: a mistake would show much later, as guests that
+// are turned away or as transfers that are cut off, so it is refused at once. Numbers of the policy are the schema's.
 
 import { invalidType } from "@ringway/linux";
 import type { Logger } from "pino";
@@ -49,7 +49,9 @@ export interface MonitorOptions {
   readonly ownPorts?: readonly number[];
   /** Path of the file that audit lines are appended to. A policy that says `audit: required` needs one. */
   readonly audit?: string;
-  /** Where it has aborted before the start is over, no line says that the monitor is ready. Whoever aborted closes it. */
+  /**
+   * Where it has aborted before the start is over, no line says that the monitor is ready. Whoever aborted closes it.
+   */
   readonly signal?: AbortSignal;
   /** Guests at once. Default 256. */
   readonly maxGuests?: number;

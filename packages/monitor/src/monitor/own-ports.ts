@@ -1,5 +1,6 @@
-// Ports of this process that no guest may reach at an address of this host: those that the program names, and the debugger's, through
-// which a guest would run code in it. How they are judged: policy/own-ports.ts, in the reactor's thread.
+// Ports of this process that no guest may reach at an address of this host: those that the program names, and the
+// debugger's, through which a guest would run code in it. How they are judged: policy/own-ports.ts, in the reactor's
+// thread.
 
 import { url as inspectorUrl } from "node:inspector";
 

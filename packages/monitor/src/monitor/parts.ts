@@ -1,7 +1,7 @@
-// What a monitor is made of, gathered before there is one. The order says what needs what; where one cannot be had, those before it are
-// let go of in the other order, and start() rejects: nothing is left of the attempt.
+// What a monitor is made of, gathered before there is one. The order says what needs what; where one cannot be had,
+// those before it are let go of in the other order, and start() rejects: nothing is left of the attempt.
 //
-//   threads ─▶ policy, judged, its roots open ─▶ name servers ─▶ audit file ─▶ VMs' memories ─▶ attach socket ─▶ the monitor
+//   threads ─▶ policy, its roots open ─▶ name servers ─▶ audit file ─▶ VMs' memories ─▶ attach socket ─▶ the monitor
 //
 // The socket is last: a start that ends while it waits for a disk leaves none.
 

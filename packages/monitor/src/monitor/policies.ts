@@ -1,7 +1,7 @@
 // The policy that guests are judged by, and its changes.
 //
-//   reload() ── its turn ──> loaded, roots open ──> VMs' memories open ──> IN FORCE in the reactor ──> new VMs served, others removed
-//                  └───────────────┴─────────────────────┴── throws: the old one stays, and what was opened is let go of
+//   reload() ── its turn ──> loaded, roots open ──> VMs' memories open ──> IN FORCE ──> new VMs served, others removed
+//                  └───────────────┴─────────────────────┴── throws: the old one stays, and what was opened is closed
 
 import { letGo } from "../loading/loader.ts";
 import type { LoadedPolicy } from "../loading/messages.ts";

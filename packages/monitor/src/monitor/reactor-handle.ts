@@ -1,7 +1,8 @@
-// The reactor's thread as the main thread has it: it is told by messages, and rung for each, since it sleeps in epoll and sees none.
+// The reactor's thread as the main thread has it: it is told by messages, and rung for each, since it sleeps in epoll
+// and sees none.
 //
-//   RUNNING ── stop(): "stop" is told ──> STOPPING ── "stopped", or its time over ──> GONE ── end() ──> the thread has ended, or is
-//      └────────── the thread fails ─────────┴─────────────────────────────────────────┘                stuck in a system call
+//   RUNNING ── stop(): "stop" is told ──> STOPPING ── "stopped", or its time over ──> GONE ── end() ──> over, or stuck
+//      └────────── the thread fails ─────────┴─────────────────────────────────────────┘
 //
 // GONE: nobody is there to be told anything, and the eventfd's number may be another's by now.
 
@@ -87,7 +88,10 @@ export class ReactorHandle {
     return request.promise;
   }
 
-  /** Takes nothing new, and lets transfers finish for at most `drainMs`. Undefined where it did not stop in time, or has failed. */
+  /**
+   * Takes nothing new, and lets transfers finish for at most `drainMs`. Undefined where it did not stop in time, or has
+   * failed.
+   */
   async stop(drainMs: number): Promise<Stopped | undefined> {
     this.send({ kind: "stop", drainMs });
     const stopped = await within(this.#stopped.promise, drainMs + REACTOR_STOP_MS);

@@ -1,5 +1,5 @@
-// The file of the attach socket, from the start of a monitor to its end. Where the process ends with monitors open, the file goes too:
-// removed by the loader's thread, which is waited for, but not for long.
+// The file of the attach socket, from the start of a monitor to its end. Where the process ends with monitors open, the
+// file goes too: removed by the loader's thread, which is waited for, but not for long.
 
 import type { Logger } from "pino";
 import type { Loader } from "../loading/loader.ts";

@@ -1,10 +1,11 @@
-// The virtual machines that a monitor serves, by name, each with its memory, which stays mapped until nothing of the reactor's thread
-// uses it any more.
+// The virtual machines that a monitor serves, by name, each with its memory, which stays mapped until nothing of the
+// reactor's thread uses it any more.
 //
 //   open() ──> mapped ── serve() ──> SERVED ── remove() ──> REMOVED ── "vm-ended" ──> its memory is free
 //                                      └───── the monitor stops ─────────┘
 //
-// Where a dead disk, or a reactor that has failed, keeps the memory, it is kept until the process ends: settle() tells who waits.
+// Where a dead disk, or a reactor that has failed, keeps the memory, it is kept until the process ends: settle() tells
+// who waits.
 
 import { checkSocketPath, type SharedMemory } from "@ringway/linux";
 import type { Logger } from "pino";
@@ -36,8 +37,8 @@ export interface OpenVmsOptions {
   readonly served: readonly string[];
   readonly log: Logger;
   /**
-   * One whose memory holds something else is said, and left out: its guest may have written that, and is nobody else's problem.
-   * Default true.
+   * One whose memory holds something else is said, and left out: its guest may have written that, and is nobody else's
+   * problem. Default true.
    */
   readonly sayOthers?: boolean;
 }

@@ -1,18 +1,19 @@
-// The host's own way from a name to its addresses, without a thread that waits: the hosts file, then localhost, then DNS.
+// The host's own way from a name to its addresses, without a thread that waits: the hosts file, then localhost, then
+// DNS.
 //
 //   name ─ in the hosts file ──────────────────────────────▶ its addresses
 //     ├── localhost, *.localhost (RFC 6761) ───────────────▶ loopback; no server is ever asked
 //     └── DNS: AAAA ┬─ each: server, next server, ... ─────▶ both answered: AAAA, then A
 //               A ──┘                                        one first: below
 //
-// RFC 8305, section 3: AAAA that come first are told at once; A that come first wait 50 ms for AAAA. Then the others follow
-// when they come, so a server that keeps one of the two waiting costs nobody a connection.
+// RFC 8305, section 3: AAAA that come first are told at once; A that come first wait 50 ms for AAAA. Then the others
+// follow when they come, so a server that keeps one of the two waiting costs nobody a connection.
 //
-// A server that fails (SERVFAIL, REFUSED, unreachable, silent) is passed over for the next; one that says that the name, or
-// the type, does not exist is believed. Absolute names only: no search list.
+// A server that fails (SERVFAIL, REFUSED, unreachable, silent) is passed over for the next; one that says that the
+// name, or the type, does not exist is believed. Absolute names only: no search list.
 //
-// Who wants to know of the network's NAT64 prefixes is told before the addresses that may lie below one: AAAA come only then
-// (nat64-discovery.ts).
+// Who wants to know of the network's NAT64 prefixes is told before the addresses that may lie below one: AAAA come only
+// then (nat64-discovery.ts).
 
 import { setTimeout as delay } from "node:timers/promises";
 import { type Hosts, parseHosts } from "./hosts-file.ts";
@@ -36,8 +37,8 @@ const RESOLUTION_DELAY_MS = 50;
 const LOOPBACK = ["::1", "127.0.0.1"];
 
 /**
- * Reads its files again when they change. `nat64` is told the prefixes of the network. Throws NameServerError for a name server that
- * is none.
+ * Reads its files again when they change. `nat64` is told the prefixes of the network. Throws NameServerError for a
+ * name server that is none.
  */
 export function hostLookup(options: HostLookupOptions = {}, nat64?: Nat64Listener): Lookup {
   const hosts = new WatchedFile<Hosts>(options.hostsFile ?? "/etc/hosts", parseHosts);

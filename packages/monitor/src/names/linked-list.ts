@@ -1,5 +1,5 @@
-// A doubly linked list whose entries are their own links: put at the end, taken from the front or from anywhere, each in
-// constant time. An entry is in one list at the most.
+// A doubly linked list whose entries are their own links: put at the end, taken from the front or from anywhere, each
+// in constant time. An entry is in one list at the most.
 
 export class Link {
   previous: Link | undefined;

@@ -3,8 +3,8 @@
 //   asked ── answers ──▶ asked ── the last answer ──▶ forgotten
 //     └── cancel ──▶ cancelled ── the last answer ──▶ `ended` is called, forgotten
 //
-// Who cancels pays until `ended`: the main thread's queue is bounded by what guests may have under way, however fast they
-// ask and give up.
+// Who cancels pays until `ended`: the main thread's queue is bounded by what guests may have under way, however fast
+// they ask and give up.
 
 import type { Answer } from "./resolver.ts";
 

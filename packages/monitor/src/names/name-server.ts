@@ -1,9 +1,10 @@
-// One name server, asked through c-ares (node:dns): UDP, and TCP where the answer did not fit; CNAMEs followed within the answer.
+// One name server, asked through c-ares (node:dns): UDP, and TCP where the answer did not fit; CNAMEs followed within
+// the answer.
 //
-// A c-ares channel serves one question at a time, because its cancel() ends all that are under way on it. A channel has a
-// socket only while it asks, so each question has a port of its own, and descriptors are bounded by the questions at once: two
-// for each (UDP, then TCP). Channels are kept for the next question: they live outside of V8's heap, which would not know
-// that it has a reason to collect them.
+// A c-ares channel serves one question at a time, because its cancel() ends all that are under way on it. A channel has
+// a socket only while it asks, so each question has a port of its own, and descriptors are bounded by the questions at
+// once: two for each (UDP, then TCP). Channels are kept for the next question: they live outside of V8's heap, which
+// would not know that it has a reason to collect them.
 
 import { Resolver } from "node:dns/promises";
 import { formatHostPort, parseIp, splitHostPort } from "@ringway/control";
@@ -48,8 +49,8 @@ export class NameServer {
   }
 
   /**
-   * The addresses of one family. Rejects with c-ares' `code`: ENOTFOUND, ENODATA; ESERVFAIL and its like; ETIMEOUT after
-   * `timeoutMs`; ECANCELLED once `signal` is aborted. When it has settled, nothing of the question is left.
+   * The addresses of one family. Rejects with c-ares' `code`: ENOTFOUND, ENODATA; ESERVFAIL and its like; ETIMEOUT
+   * after `timeoutMs`; ECANCELLED once `signal` is aborted. When it has settled, nothing of the question is left.
    */
   async ask(
     name: string,

@@ -25,7 +25,10 @@ export interface Nat64Listener {
   readonly atOnce?: boolean;
 }
 
-/** For how long an answer counts, whatever its time to live is; and one that says that there is no NAT64, which tells no time. */
+/**
+ * For how long an answer counts, whatever its time to live is; and one that says that there is no NAT64, which tells no
+ * time.
+ */
 const TTL_S = { least: 60, most: 86_400, ofAbsence: 600 };
 /** Nobody answered: the next to ask. */
 const RETRY_S = 60;

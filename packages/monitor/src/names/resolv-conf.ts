@@ -1,5 +1,5 @@
-// resolv.conf(5), as far as it says whom to ask and how long. `search` and `domain` have no effect: the name that the policy
-// judged is the name that is looked up, and no other.
+// resolv.conf(5), as far as it says whom to ask and how long. `search` and `domain` have no effect: the name that the
+// policy judged is the name that is looked up, and no other.
 
 import { parseIp } from "@ringway/control";
 

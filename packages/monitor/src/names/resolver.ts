@@ -1,5 +1,5 @@
-// Names to addresses for the guests, on the main thread: how many at once, for how long, and what became of each. The way from
-// a name to its addresses is a Lookup.
+// Names to addresses for the guests, on the main thread: how many at once, for how long, and what became of each. The
+// way from a name to its addresses is a Lookup.
 //
 //   WAITING ── its turn ──▶ RUNNING ── the lookup's promise settles ──────▶ ENDED
 //      │ cancel,               │ cancel, time over: its signal is aborted     ▲
@@ -7,17 +7,17 @@
 //      │                   ABANDONED ── the promise settles, or 10 s over ────┤
 //      └──────────────────────────────────────────────────────────────────────┘
 //
-// A place among the lookups at once, and the guest's request (docs/security.md), are given back in ENDED and not before: what a
-// guest starts and gives up, again and again, is never more than what it may have under way.
+// A place among the lookups at once, and the guest's request (docs/security.md), are given back in ENDED and not
+// before: what a guest starts and gives up, again and again, is never more than what it may have under way.
 
 import { Errno } from "@ringway/control";
 import { Deadline } from "@ringway/linux";
 import { type Turn, Turns } from "./turns.ts";
 
 /**
- * All addresses of a name, in the order of preference. Rejects with a Node `code` (ENOTFOUND, EAI_AGAIN, ETIMEOUT). What is known
- * before the rest may be told to `early`; the promise then has the rest, which may be empty. When `signal` is aborted, nobody
- * wants to know any more: the promise should settle soon.
+ * All addresses of a name, in the order of preference. Rejects with a Node `code` (ENOTFOUND, EAI_AGAIN, ETIMEOUT).
+ * What is known before the rest may be told to `early`; the promise then has the rest, which may be empty. When
+ * `signal` is aborted, nobody wants to know any more: the promise should settle soon.
  */
 export type Lookup = (
   name: string,
@@ -38,7 +38,10 @@ export interface Answer {
 const LOOKUPS_MAX = 16;
 /** Of these for one key: who has names that nobody answers for leaves room for the others. */
 const LOOKUPS_PER_KEY = 4;
-/** How long a lookup whose signal is aborted is waited for. One that takes longer counts as ended: it must not hold its place for ever. */
+/**
+ * How long a lookup whose signal is aborted is waited for. One that takes longer counts as ended: it must not hold its
+ * place for ever.
+ */
 const ABANDONED_MS = 10_000;
 
 export class Resolver {

@@ -1,5 +1,5 @@
-// Who may look up a name now: so many at once, so many of them for one key, and the keys that wait in turn. Whatever is done,
-// it takes constant time: a key may have as many waiting as it may have requests.
+// Who may look up a name now: so many at once, so many of them for one key, and the keys that wait in turn. Whatever is
+// done, it takes constant time: a key may have as many waiting as it may have requests.
 //
 //   enter ─▶ waiting ── its turn ──▶ running ── leave ──▶ gone
 //               └───────────── leave ────────────────────▶ gone
@@ -43,7 +43,9 @@ export class Turns {
     this.#mostPerKey = mostPerKey;
   }
 
-  /** Calls `go` when it is this one's turn, which may be before this returns; it must not leave() before `go` returns. */
+  /**
+   * Calls `go` when it is this one's turn, which may be before this returns; it must not leave() before `go` returns.
+   */
   enter(key: string, go: () => void): Turn {
     let lane = this.#lanes.get(key);
     if (lane === undefined) {

@@ -1,6 +1,6 @@
-// A small text file of the system's (/etc/hosts, /etc/resolv.conf) as a parsed value, read again when it has changed: a stat
-// for each use, and what was parsed is kept for as long as inode, size and times are the same. A file that is missing, cannot be
-// read or is no regular file counts as empty, which is what the C library makes of it.
+// A small text file of the system's (/etc/hosts, /etc/resolv.conf) as a parsed value, read again when it has changed: a
+// stat for each use, and what was parsed is kept for as long as inode, size and times are the same. A file that is
+// missing, cannot be read or is no regular file counts as empty, which is what the C library makes of it.
 
 import { readFileSync, statSync } from "node:fs";
 

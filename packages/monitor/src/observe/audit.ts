@@ -1,9 +1,10 @@
 // The audit lines: to a file of their own where there is one, otherwise among the other lines.
 //
-//   open ── nothing can be written, or no room ──> shut ── all that waits has found room, and lines are written ──> open
+//   open ── nothing can be written, or no room ──> shut ── what waits has found room, and lines are written ──> open
 //
-// While it is shut, lines that must be written wait here, and the guests that caused them are held (audit-gate.ts): their number is
-// bounded there. Other lines are the LogWriter's, which holds what it can, counts what it cannot, and says so.
+// While it is shut, lines that must be written wait here, and the guests that caused them are held (audit-gate.ts):
+// their number is bounded there. Other lines are the LogWriter's, which holds what it can, counts what it cannot, and
+// says so.
 
 import { errnoName } from "@ringway/linux";
 import type { Logger } from "pino";
@@ -70,12 +71,18 @@ export class Audit {
     return violated;
   }
 
-  /** Its file has been moved: lines go to a new one of its name. Rejects where there cannot be one, and stays with the old. */
+  /**
+   * Its file has been moved: lines go to a new one of its name. Rejects where there cannot be one, and stays with the
+   * old.
+   */
   async reopen(): Promise<void> {
     await this.#writer?.reopen();
   }
 
-  /** Writes what there is still, for a limited time. Says how many lines are not in the file then, of all that there were. */
+  /**
+   * Writes what there is still, for a limited time. Says how many lines are not in the file then, of all that there
+   * were.
+   */
   async close(): Promise<void> {
     if (this.#writer === undefined) return;
     await this.#writer.close();

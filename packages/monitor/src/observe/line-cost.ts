@@ -1,5 +1,5 @@
-// What a line costs the logs, in bytes, told before it is written, and how much of a guest's text goes into one: JSON writes a
-// control character with six bytes, so 8 KiB from a guest would be 48 KiB on the disk.
+// What a line costs the logs, in bytes, told before it is written, and how much of a guest's text goes into one: JSON
+// writes a control character with six bytes, so 8 KiB from a guest would be 48 KiB on the disk.
 
 import type { LineMessage } from "./line-messages.ts";
 

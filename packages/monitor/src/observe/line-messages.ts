@@ -1,4 +1,5 @@
-// What becomes a line of a log, as the reactor's thread says it to the main thread. Plain data: it is structured-cloned.
+// What becomes a line of a log, as the reactor's thread says it to the main thread. Plain data: it is
+// structured-cloned.
 
 import type { Denial } from "../policy/refusal.ts";
 

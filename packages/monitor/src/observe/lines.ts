@@ -1,6 +1,6 @@
-// What is said of one guest to the main thread: its log lines, its refusals and violations, its coming and going. No line
-// is dropped on the way; a guest that causes more than the main thread takes, or than its policy allows in a second, or an audit line
-// that must be written and cannot, is held: nothing of it is stepped until it may go on.
+// What is said of one guest to the main thread: its log lines, its refusals and violations, its coming and going. No
+// line is dropped on the way; a guest that causes more than the main thread takes, or than its policy allows in a
+// second, or an audit line that must be written and cannot, is held: nothing of it is stepped until it may go on.
 
 import type { LineQuota } from "../accounts/quotas.ts";
 import type { Policy } from "../policy/types.ts";
@@ -9,7 +9,10 @@ import { Counter, type Counters } from "./counters.ts";
 import { priced } from "./line-cost.ts";
 import type { LineMessage } from "./line-messages.ts";
 
-/** Lines that the main thread has not taken yet, and their bytes, before the guest must wait: bounds what it can make us hold. */
+/**
+ * Lines that the main thread has not taken yet, and their bytes, before the guest must wait: bounds what it can make us
+ * hold.
+ */
 const LINES_AHEAD = 256;
 const BYTES_AHEAD = 64 * 1024;
 

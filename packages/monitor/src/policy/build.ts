@@ -1,7 +1,7 @@
-// From a value checked by the schema (schema.ts) to a Policy: defaults filled in, text normalized, and everything checked
-// that a JSON schema cannot say. Each complaint names its place. Places that the schema complained of (isBroken) are
-// not looked at again, so that one run finds the problems of all the others; the Policy that comes out then is no good,
-// and the caller drops it.
+// From a value checked by the schema (schema.ts) to a Policy: defaults filled in, text normalized, and everything
+// checked that a JSON schema cannot say. Each complaint names its place. Places that the schema complained of
+// (isBroken) are not looked at again, so that one run finds the problems of all the others; the Policy that comes out
+// then is no good, and the caller drops it.
 
 import { resolve } from "node:path";
 import { MAX_RING_BYTES, MIN_RING_BYTES, PAGE_BYTES, TEXT_MAX_BYTES } from "@ringway/control";

@@ -2,11 +2,14 @@ import { CONTROL_RING_BYTES } from "@ringway/control";
 import { KiB, MiB } from "./sizes.ts";
 import type { Limits, PortRange, Timeouts } from "./types.ts";
 
-/** Limits of a policy that names none. 4096 streams of two 4 KiB rings and a header page each take 48 MiB of the region. */
+/**
+ * Limits of a policy that names none. 4096 streams of two 4 KiB rings and a header page each take 48 MiB of the region.
+ */
 export const DEFAULT_LIMITS: Limits = {
   // A quarter of the 256 places of a monitor: no user alone keeps others out, nor do three.
   guests: 64,
-  // As many regions as guests. They cost memory only where they are touched, and of that the most by the guest's own hand.
+  // As many regions as guests. They cost memory only where they are touched, and of that the most by the guest's own
+  // hand.
   regionBytesTotal: 64 * 256 * MiB,
   streams: 4096,
   regionBytes: 256 * MiB,

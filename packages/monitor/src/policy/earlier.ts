@@ -1,5 +1,6 @@
-// What the rules before one have taken: patterns and networks with the ports that are theirs, found by what would have all of another. A name
-// pattern is had by itself, by "*.x" for each of the labels behind its first, and by "*"; a network by those above it in the tree.
+// What the rules before one have taken: patterns and networks with the ports that are theirs, found by what would have
+// all of another. A name pattern is had by itself, by "*.x" for each of the labels behind its first, and by "*"; a
+// network by those above it in the tree.
 
 import { NetworkTree } from "./compiled/network-tree.ts";
 import type { Network } from "./networks.ts";

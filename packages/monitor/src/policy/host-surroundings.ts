@@ -1,8 +1,9 @@
-// The reactor's view of the host that it runs on (policy/surroundings.ts): the kernel is asked about an address when it is judged, and the
-// main thread tells which NAT64 prefixes it has found.
+// The reactor's view of the host that it runs on (policy/surroundings.ts): the kernel is asked about an address when it
+// is judged, and the main thread tells which NAT64 prefixes it has found.
 //
-// Asked, and not told: a list of addresses that follows the kernel's messages is late by as much as the reactor is busy, and does not know of
-// networks routed to this host. One question costs two system calls, for an address that a name led to and that no rule has.
+// Asked, and not told: a list of addresses that follows the kernel's messages is late by as much as the reactor is
+// busy, and does not know of networks routed to this host. One question costs two system calls, for an address that a
+// name led to and that no rule has.
 
 import { bind, closeFd, Errno, Routes, tcpSocket } from "@ringway/linux";
 import { type Address, addressBytes, type Network, networkFrom } from "./networks.ts";
@@ -37,8 +38,8 @@ export class HostSurroundings implements Surroundings, Disposable {
 }
 
 /**
- * Where netlink is forbidden: a socket can be bound to the host's own addresses alone, unless ip_nonlocal_bind says otherwise. Where it
- * fails for another reason than that the address is not here, it counts as here.
+ * Where netlink is forbidden: a socket can be bound to the host's own addresses alone, unless ip_nonlocal_bind says
+ * otherwise. Where it fails for another reason than that the address is not here, it counts as here.
  */
 function mayBind(address: Uint8Array): boolean {
   const family = address.length === 4 ? 4 : 6;

@@ -1,5 +1,5 @@
-// A policy in force: its matcher, and its roots, which the disk workers know as a tree. Kept for as long as a guest is judged by
-// it or a file operation is under way below one of its roots.
+// A policy in force: its matcher, and its roots, which the disk workers know as a tree. Kept for as long as a guest is
+// judged by it or a file operation is under way below one of its roots.
 
 import type { Args } from "@ringway/control";
 import type { DiskPool } from "../disk/pool.ts";

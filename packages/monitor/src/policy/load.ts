@@ -1,4 +1,5 @@
-// A policy from a file. Everything here may wait for a file system, so it is the loader's thread that does it (loading/).
+// A policy from a file. Everything here may wait for a file system, so it is the loader's thread that does it
+// (loading/).
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { POLICY_FILE_BYTES_MAX } from "./defaults.ts";
@@ -29,7 +30,10 @@ export function readPolicy(path: string, kept: readonly KeptPlace[], at: LooksAt
   return judgePolicy(bytes, path, [{ what: "the policy", path }, ...kept], at);
 }
 
-/** The same of a policy that came some other way than by a file. Every problem of text and folders is in one PolicyError. */
+/**
+ * The same of a policy that came some other way than by a file. Every problem of text and folders is in one
+ * PolicyError.
+ */
 export function judgePolicy(
   bytes: Uint8Array,
   file: string,

@@ -1,7 +1,7 @@
 // Decides every connect, listen and file of a guest against one policy. Deny by default, first match wins, and no host
-// socket or file exists before the answer. Immutable: a reload makes a new matcher. A decision does not walk over rules: names are
-// found by hash, addresses in a tree, paths in a tree, and of what matches the first in the policy decides (compiled/). The only
-// imports are pure, so that a Worker can hold a matcher without loading the YAML parser.
+// socket or file exists before the answer. Immutable: a reload makes a new matcher. A decision does not walk over
+// rules: names are found by hash, addresses in a tree, paths in a tree, and of what matches the first in the policy
+// decides (compiled/). The only imports are pure, so that a Worker can hold a matcher without loading the YAML parser.
 //
 // A connect to a name is decided twice, since the name is in the hands of whoever runs its zone:
 //   1. connectName, before anything is resolved: rules with a matching name pattern and port;
@@ -10,11 +10,13 @@
 // So neither DNS rebinding nor a private address behind a public name gets through. The address given to connect()
 // must be the one that phase 2 allowed (parseInet).
 //
-// An IPv6 address that NAT64 takes for an IPv4 address is both: a rule that denies the one inside denies it, and it is public where both
-// are. A rule that allows the one inside allows nothing: where a translator's 10.0.0.1 is, no policy of this host's can say.
+// An IPv6 address that NAT64 takes for an IPv4 address is both: a rule that denies the one inside denies it, and it is
+// public where both are. A rule that allows the one inside allows nothing: where a translator's 10.0.0.1 is, no policy
+// of this host's can say.
 //
-// The name `localhost` is what its addresses are: where no rule has a pattern for it, a guest that may connect to 127.0.0.1 or ::1 may ask for
-// them by that name. Each address is judged as if the guest had asked for it, so the name opens nothing.
+// The name `localhost` is what its addresses are: where no rule has a pattern for it, a guest that may connect to
+// 127.0.0.1 or ::1 may ask for them by that name. Each address is judged as if the guest had asked for it, so the name
+// opens nothing.
 import { Errno, formatHostPort } from "@ringway/control";
 import {
   type CompiledPolicy,

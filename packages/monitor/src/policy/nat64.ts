@@ -1,10 +1,10 @@
-// NAT64 (RFC 6052): IPv6 addresses that a translator takes for the IPv4 address inside. Where the four bytes are goes by the length
-// of the prefix; byte 8 is left out.
+// NAT64 (RFC 6052): IPv6 addresses that a translator takes for the IPv4 address inside. Where the four bytes are goes
+// by the length of the prefix; byte 8 is left out.
 //
 //   prefix   32: 4-7 | 40: 5-7, 9 | 48: 6-7, 9-10 | 56: 7, 9-11 | 64: 9-12 | 96: 12-15
 //
-// 64:ff9b::/96 is everybody's, and nothing but a translator is behind it. A network may have prefixes of its own, which it tells by the
-// addresses of ipv4only.arpa (RFC 7050).
+// 64:ff9b::/96 is everybody's, and nothing but a translator is behind it. A network may have prefixes of its own, which
+// it tells by the addresses of ipv4only.arpa (RFC 7050).
 
 import { type Address, addressBytes, contains, type Network, networkFrom, networkOf } from "./networks.ts";
 
@@ -26,7 +26,9 @@ const PLACES: ReadonlyMap<number, readonly number[]> = new Map([
   [32, [4, 5, 6, 7]],
 ]);
 
-/** The IPv4 addresses inside, by the well-known prefix and by `prefixes`: none where the address is below none of them. */
+/**
+ * The IPv4 addresses inside, by the well-known prefix and by `prefixes`: none where the address is below none of them.
+ */
 export function insideNat64(address: Address, prefixes: readonly Network[]): Address[] {
   if (address.family === 4) return [];
   return [WELL_KNOWN_NAT64, ...prefixes]

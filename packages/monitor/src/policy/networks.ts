@@ -1,6 +1,6 @@
-// IP addresses and networks as the matcher compares them: big-endian u32 words, one for IPv4, four for IPv6. What text is an address is
-// @ringway/control's to say; here an IPv4-mapped IPv6 address (::ffff:a.b.c.d) IS that IPv4 address, and a network below ::ffff:0:0/96
-// that IPv4 network.
+// IP addresses and networks as the matcher compares them: big-endian u32 words, one for IPv4, four for IPv6. What text
+// is an address control/address.ts says; here an IPv4-mapped IPv6 address (::ffff:a.b.c.d) IS that IPv4 address, and a
+// network below ::ffff:0:0/96 that IPv4 network.
 
 import { formatIp, parseIp, unmapIp } from "@ringway/control";
 

@@ -1,13 +1,15 @@
-// Rules that earlier ones hide, in the lists where the first match decides. A rule goes by its targets, the patterns and networks that it
-// names, each with the rule's ports; a target is hidden where earlier ones that have all of it leave it none of these ports.
+// Rules that earlier ones hide, in the lists where the first match decides. A rule goes by its targets, the patterns
+// and networks that it names, each with the rule's ports; a target is hidden where earlier ones that have all of it
+// leave it none of these ports.
 //
 //   all targets of a rule are hidden             an error: it never decides anything
 //   some, by rules that say otherwise            an error: what the file says there does not hold
 //   some, by rules that say the same             nothing: lists may overlap
 //   a deny, on some ports, by an allow of more   a warning: it may be meant
 //
-// Found is what one earlier pattern or network has whole, not what several make up together. Each target costs a look at what lies above
-// it (earlier.ts), so 20,000 rules are judged in little more than the time that they take to be read.
+// Found is what one earlier pattern or network has whole, not what several make up together. Each target costs a look
+// at what lies above it (earlier.ts), so 20,000 rules are judged in little more than the time that they take to be
+// read.
 
 import {
   areTaken,
@@ -96,7 +98,8 @@ class OrderCheck {
       const says = action === "deny" ? "allows" : "denies";
       this.#context.complain(
         target.path,
-        `${shownTarget(target)} never matches, because ${this.#describe(other)} stands before it and ${says} it: ${advice([target], other)}`,
+        `${shownTarget(target)} never matches, because ${this.#describe(other)} stands before it and ${says} it: ` +
+          advice([target], other),
       );
       return;
     }
@@ -107,7 +110,8 @@ class OrderCheck {
       if (decider === undefined || !isOther(decider)) continue;
       this.#context.warn(
         target.path,
-        `does not hold for port ${port}: ${this.#describe(decider)} stands before it and allows it; put the narrower rule first`,
+        `does not hold for port ${port}: ${this.#describe(decider)} stands before it and allows it; ` +
+          "put the narrower rule first",
       );
       return;
     }

@@ -1,8 +1,9 @@
-// Ports of the monitor's own process, which no guest reaches at an address of this host, whatever rules allow: what listens there is
-// an admin or metrics server of the program that embeds the monitor, or Node's debugger, through which a guest would run code in it.
+// Ports of the monitor's own process, which no guest reaches at an address of this host, whatever rules allow: what
+// listens there is an admin or metrics server of the program that embeds the monitor, or Node's debugger, through which
+// a guest would run code in it.
 //
-// Which they are is told: process.debugPort always, where SIGUSR1 or inspector.open() would open the debugger; what the program names.
-// Whether an address is this host's, the kernel is asked (host-surroundings.ts).
+// Which they are is told: process.debugPort always, where SIGUSR1 or inspector.open() would open the debugger; what the
+// program names. Whether an address is this host's, the kernel is asked (host-surroundings.ts).
 
 import { type Endpoint, Errno, formatEndpoint } from "@ringway/control";
 import type { HostSurroundings } from "./host-surroundings.ts";

@@ -1,5 +1,6 @@
-// A policy's text to a Policy, or to every problem that it has: YAML (source.ts), then structure (schema.ts), then meaning
-// (build.ts). A text that is not YAML goes no further; wrong structure keeps only its own place from the last step.
+// A policy's text to a Policy, or to every problem that it has: YAML (source.ts), then structure (schema.ts), then
+// meaning (build.ts). A text that is not YAML goes no further; wrong structure keeps only its own place from the last
+// step.
 import { dirname, resolve } from "node:path";
 import { invalidType } from "@ringway/linux";
 import { type BuiltPolicy, buildPolicy, type RawPolicy } from "./build.ts";
@@ -19,8 +20,8 @@ export interface ParsedPolicy extends BuiltPolicy {
 }
 
 /**
- * file is for messages, and its folder for relative hosts of files; nothing is read from the disk. `warn` is told what may be meant,
- * and seldom is.
+ * file is for messages, and its folder for relative hosts of files; nothing is read from the disk. `warn` is told what
+ * may be meant, and seldom is.
  */
 export function parsePolicy(text: string, options: { readonly file: string; readonly warn?: Warn }): Policy {
   if (typeof text !== "string") throw invalidType("text", "of type string", text);

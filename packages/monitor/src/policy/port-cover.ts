@@ -1,8 +1,8 @@
-// Ports of one pattern or network that rules have, each with the first rule that has it: what a later rule asks to know whether anything
-// is left for it. Rules are added in their order, so whoever has a port keeps it.
+// Ports of one pattern or network that rules have, each with the first rule that has it: what a later rule asks to know
+// whether anything is left for it. Rules are added in their order, so whoever has a port keeps it.
 //
-// Looking for a port is a binary search, in pieces by rule and in spans, which are the pieces joined where they touch: a rule for all ports
-// that comes after thousands for one each finds the first gap at once.
+// Looking for a port is a binary search, in pieces by rule and in spans, which are the pieces joined where they touch:
+// a rule for all ports that comes after thousands for one each finds the first gap at once.
 
 import type { PortRange } from "./types.ts";
 

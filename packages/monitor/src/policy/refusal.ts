@@ -1,7 +1,9 @@
-// Why a guest does not get what it asked for: one shape, from the judge to the wire. It is made where it is found, and told at one
-// place, the guest's answer(), which writes the audit line of a denial as well: neither can be without the other.
+// Why a guest does not get what it asked for: one shape, from the judge to the wire. It is made where it is found, and
+// told at one place, the guest's answer(), which writes the audit line of a denial as well: neither can be without the
+// other.
 //
-//   Refusal   errno, rule, reason: what the wire carries (ERR-2). Its rule is "": a limit, a mistake of the guest's, the host's want
+//   Refusal   errno, rule, reason: what the wire carries (ERR-2). Its rule is "": a limit, a mistake of the guest's, or
+//             the host's want of something
 //   Denial    a Refusal by a rule of the policy or a built-in one, and of what to whom: the audit log has a line for it
 
 import { decodeUtf8, encodeUtf8, protocolName, type Refusal } from "@ringway/control";

@@ -1,6 +1,7 @@
-// What the folders of `files` may not be, looked at on the disk, when a policy is loaded. A root that holds what the monitor itself
-// lives by would let a guest write its own policy, read another guest's memory or take the socket away: it is refused, whatever the
-// access, as far as a path reaches from the root (not beyond a mount, unless the rule says crossMounts).
+// What the folders of `files` may not be, looked at on the disk, when a policy is loaded. A root that holds what the
+// monitor itself lives by would let a guest write its own policy, read another guest's memory or take the socket away:
+// it is refused, whatever the access, as far as a path reaches from the root (not beyond a mount, unless the rule says
+// crossMounts).
 
 import { lstatSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
@@ -36,8 +37,8 @@ export function requireRoots(policy: Policy, kept: readonly KeptPlace[], at: (pa
 }
 
 /**
- * What is wrong with folders that are there; `kept` beside the files that the policy itself names. May wait for file systems: `at` is
- * told each path before it is looked at.
+ * What is wrong with folders that are there; `kept` beside the files that the policy itself names. May wait for file
+ * systems: `at` is told each path before it is looked at.
  */
 export function rootProblems(
   policy: Pick<Policy, "files" | "vms">,

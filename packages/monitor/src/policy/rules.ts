@@ -1,4 +1,5 @@
-// Rules to connect and to listen, from the file's values (build.ts): what each names, in canonical form, and where that stands.
+// Rules to connect and to listen, from the file's values (build.ts): what each names, in canonical form, and where that
+// stands.
 
 import { parseIp } from "@ringway/control";
 import type { BuildContext } from "./build.ts";

@@ -1,6 +1,6 @@
-// The structure of a policy, from policy.schema.json: the file that editors read is the file that decides. Ajv has made code of it
-// (policy.validator.js, which scripts/policy-validator.ts writes); here its errors become sentences at places in the file. What a
-// place expects is said in the schema itself, under the annotation "x-expected".
+// The structure of a policy, from policy.schema.json: the file that editors read is the file that decides. Ajv has made
+// code of it (policy.validator.js, which scripts/policy-validator.ts writes); here its errors become sentences at
+// places in the file. What a place expects is said in the schema itself, under the annotation "x-expected".
 
 import { type SchemaError, validate } from "../../policy.validator.js";
 import type { PolicyProblem } from "./errors.ts";

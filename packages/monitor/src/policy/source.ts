@@ -56,7 +56,8 @@ export function readSource(text: string): SourceResult {
       // The parser has said it.
       if (alias.source === "") return;
       const quoted = `"*${alias.source}"`;
-      const message = `expected a value, found an alias: quote it, ${quoted} (or, where an alias was meant, write it out)`;
+      const remedy = `quote it, ${quoted} (or, where an alias was meant, write it out)`;
+      const message = `expected a value, found an alias: ${remedy}`;
       problems.push(problemAt(alias.range?.[0] ?? 0, message));
     },
     Scalar: (_, { value, source, range }) => {

@@ -4,14 +4,15 @@
 // updated), "IPv4 Multicast" and "IPv6 Address Space". For IPv6 the test is the other way round: public is what lies in
 // 2000::/3, the one block that IANA gives out as global unicast, less the entries below. Stricter than the registries
 // on purpose: ranges whose addresses embed an IPv4 address (6to4, Teredo) are refused whole, because the embedded
-// address may be a private one and nobody uses them any more, and so are the small anycast exceptions within 192.0.0.0/24
-// and 2001::/23, where no TCP service of a name lives, and the one address of a cloud's platform that looks like anybody's.
-// Entries that the registries call globally reachable and that embed nothing (192.31.196.0/24, 192.52.193.0/24,
-// 192.175.48.0/24, 2620:4f:8000::/48) stay public.
+// address may be a private one and nobody uses them any more, and so are the small anycast exceptions within
+// 192.0.0.0/24 and 2001::/23, where no TCP service of a name lives, and the one address of a cloud's platform that
+// looks like anybody's. Entries that the registries call globally reachable and that embed nothing (192.31.196.0/24,
+// 192.52.193.0/24, 192.175.48.0/24, 2620:4f:8000::/48) stay public.
 //
-// NAT64 goes by the address inside, for the well-known prefix. It alone makes an address public that the registries would not: what it
-// stands for is fixed, and nobody can say otherwise. A prefix that was found, which some name server has told, and the local one of
-// RFC 8215, whose layout is told by nobody, do not: an address below a prefix that was found must be public by itself, and inside.
+// NAT64 goes by the address inside, for the well-known prefix. It alone makes an address public that the registries
+// would not: what it stands for is fixed, and nobody can say otherwise. A prefix that was found, which some name server
+// has told, and the local one of RFC 8215, whose layout is told by nobody, do not: an address below a prefix that was
+// found must be public by itself, and inside.
 
 import { insideNat64, WELL_KNOWN_NAT64 } from "./nat64.ts";
 import { type Address, contains, formatAddress, type Network, networkFrom } from "./networks.ts";
@@ -62,7 +63,9 @@ const NETWORKS: readonly { readonly network: Network; readonly what: string }[] 
 );
 const GLOBAL_UNICAST = networkFrom("2000::/3");
 
-/** Why a name may not lead to the address by itself, or undefined where it may: the address is public, and elsewhere. */
+/**
+ * Why a name may not lead to the address by itself, or undefined where it may: the address is public, and elsewhere.
+ */
 export function notPublic(address: Address, surroundings: Surroundings): string | undefined {
   for (const inside of insideNat64(address, surroundings.nat64)) {
     const why = notPublic(inside, surroundings);

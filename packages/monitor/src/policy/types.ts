@@ -1,6 +1,6 @@
-// The policy as plain data, after every check of the file: what parsePolicy returns (structured-cloneable, no classes, no
-// undefined), and what compilePolicy makes the reactor's tables of. Sizes are numbers of bytes, hosts of files are absolute, names are
-// lower-case, networks are CIDRs in canonical form.
+// The policy as plain data, after every check of the file: what parsePolicy returns (structured-cloneable, no classes,
+// no undefined), and what compilePolicy makes the reactor's tables of. Sizes are numbers of bytes, hosts of files are
+// absolute, names are lower-case, networks are CIDRs in canonical form.
 
 import type { Refusal } from "@ringway/control";
 
@@ -109,8 +109,9 @@ export interface Allowed {
 }
 
 /**
- * `rule` is that which decided, `errno` one of Errno. EACCES: no rule allows it. EROFS: a write below a read-only rule. EINVAL and
- * ENAMETOOLONG: not a name, address, port or path. EAGAIN: the policy changed between the two phases of connecting to a name.
+ * `rule` is that which decided, `errno` one of Errno. EACCES: no rule allows it. EROFS: a write below a read-only rule.
+ * EINVAL and ENAMETOOLONG: not a name, address, port or path. EAGAIN: the policy changed between the two phases of
+ * connecting to a name.
  */
 export interface Denied extends Refusal {
   readonly allowed: false;
@@ -119,8 +120,8 @@ export interface Denied extends Refusal {
 export type Decision = Allowed | Denied;
 
 /**
- * ruleIndex is the place in policy.connect, or -1 where a built-in rule decided, or rules for the addresses of localhost; name is the normalized name, which is
- * the one to resolve ("" where there is none).
+ * ruleIndex is the place in policy.connect, or -1 where a built-in rule decided, or rules for the addresses of
+ * localhost; name is the normalized name, which is the one to resolve ("" where there is none).
  */
 export type NameDecision = Decision & { readonly ruleIndex: number; readonly name: string };
 

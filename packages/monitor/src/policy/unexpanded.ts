@@ -1,9 +1,11 @@
-// Text that a shell would have put something else in the place of. A policy is no shell: a path means the same whoever starts the
-// monitor, so such text is refused where it is not wanted as it stands, and the message says so.
+// Text that a shell would have put something else in the place of. A policy is no shell: a path means the same whoever
+// starts the monitor, so such text is refused where it is not wanted as it stands, and the message says so.
 
 import { quoted } from "./text.ts";
 
-/** A "~" in front; ${NAME} or $(COMMAND) anywhere; $NAME as a whole component, in the capitals of environment variables. */
+/**
+ * A "~" in front; ${NAME} or $(COMMAND) anywhere; $NAME as a whole component, in the capitals of environment variables.
+ */
 const FOR_A_SHELL = /^~[^/]*|\$\{[^}]*\}|\$\([^)]*\)|(?<=^|\/)\$[A-Z_][A-Z0-9_]*(?=\/|$)/;
 
 /** The first such part of a text. */

@@ -39,7 +39,9 @@ const SOCKETS = { 4: () => tcpSocket(4), 6: () => tcpSocket(6) } as const;
 export interface Racer {
   /** More addresses may be added. */
   readonly mayGetMore: boolean;
-  /** The socket and its slot are the racer's from now on; `reset`: the peer has broken it since, and the error is taken. */
+  /**
+   * The socket and its slot are the racer's from now on; `reset`: the peer has broken it since, and the error is taken.
+   */
   connected(won: Attempt, reset: boolean): void;
   /** Why the last attempt failed. */
   lost(failure: Refusal): void;

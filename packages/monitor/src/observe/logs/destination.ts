@@ -2,10 +2,11 @@
 //
 //   a file          write(2), which waits for its disk: nothing else can be had
 //   a socket        send(2) with MSG_DONTWAIT
-//   a pipe, a tty   O_NONBLOCK, but on a description of our own: the flag of the one that we were given is everybody's who shares it.
-//                   Where none can be had (it is another user's), poll(2) comes first
+//   a pipe, a tty   O_NONBLOCK, but on a description of our own: the flag of the one that we were given is everybody's
+//                   who shares it. Where none can be had (it is another user's), poll(2) comes first
 //
-// Nobody else's bytes come between those of a line: to a pipe, whole lines go in pieces of PIPE_BUF, as far as they are shorter.
+// Nobody else's bytes come between those of a line: to a pipe, whole lines go in pieces of PIPE_BUF, as far as they are
+// shorter.
 
 import {
   AT_FDCWD,

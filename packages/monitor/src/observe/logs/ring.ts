@@ -1,12 +1,15 @@
-// Lines on their way to the thread that writes them: a ring of bytes in shared memory, so that what waits is bounded and neither
-// side ever waits for the other.
+// Lines on their way to the thread that writes them: a ring of bytes in shared memory, so that what waits is bounded
+// and neither side ever waits for the other.
 //
-//   words:  WRITE   the producer's: bytes put in so far, mod 2^32        READ   the thread's: bytes that are through, mod 2^32
-//           WAKE    grows with whatever the thread may sleep through     COMMANDS   bits for the thread, which takes them all
+//   words:  WRITE   the producer's: bytes put in so far, mod 2^32
+//           READ    the thread's: bytes that are through, mod 2^32
+//           WAKE    grows with whatever the thread may sleep through
+//           COMMANDS   bits for the thread, which takes them all
 //           ERRNO   the thread's: why the last write did not happen, or 0
 //           WANT_ROOM   1: the producer wants to hear of it when half of the ring is free; the thread puts it back to 0
 //
-// Invariants: 0 <= WRITE - READ <= RING_BYTES; the ring begins and ends with whole lines, except while the thread is amid one.
+// Invariants: 0 <= WRITE - READ <= RING_BYTES; the ring begins and ends with whole lines, except while the thread is
+// amid one.
 
 export const RING_BYTES: number = 1024 * 1024;
 const HEADER_BYTES = 64;
@@ -77,8 +80,8 @@ export class LogRing {
   // ── The thread ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Copies what comes `skip` bytes behind READ: whole lines of up to `piece` bytes, or one that is longer, or as much of that as
-   * fits `into`. Returns how many bytes.
+   * Copies what comes `skip` bytes behind READ: whole lines of up to `piece` bytes, or one that is longer, or as much
+   * of that as fits `into`. Returns how many bytes.
    */
   copy(into: Uint8Array, skip: number, piece: number): number {
     const most = Math.min(into.length, this.used - skip);

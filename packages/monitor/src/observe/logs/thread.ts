@@ -1,10 +1,10 @@
 // The thread that writes lines: whatever their destination does to it, nobody else waits.
 //
 //   sleeping ── lines ──> writing ── through ──> sleeping
-//                           └── it would wait, or failed ──> trying again, from the line's beginning or where it stopped
+//                           └── it would wait, or failed ──> again, from the line's beginning or where it stopped
 //
-// What could not be written stays in the ring and is tried again: a disk has room again, a reader comes back. What finds no room in
-// the ring is the LogWriter's to count.
+// What could not be written stays in the ring and is tried again: a disk has room again, a reader comes back. What
+// finds no room in the ring is the LogWriter's to count.
 
 import { parentPort, workerData } from "node:worker_threads";
 import { Errno, inCalls, scratch, threadLoaded } from "@ringway/linux";

@@ -1,9 +1,11 @@
-// Log lines to a file or a descriptor, for programs that must never wait for it: write() neither waits nor throws, and holds a
-// bounded number of bytes (ring.ts), whatever the disk, the pipe, the reader does (ENOSPC, EAGAIN, EPIPE, EIO). A thread does the writing.
+// Log lines to a file or a descriptor, for programs that must never wait for it: write() neither waits nor throws, and
+// holds a bounded number of bytes (ring.ts), whatever the disk, the pipe, the reader does (ENOSPC, EAGAIN, EPIPE, EIO).
+// A thread does the writing.
 //
-//   taking ── no room ──> losing ── half of the ring is free, or the end ──> taking, after one line that says what was lost
+//   taking ── no room ──> losing ── half of the ring is free, or the end ──> taking, after a line of what was lost
 //
-// Lines that were taken are written in their order, each of them once, unless close() or the end of the process leaves them behind.
+// Lines that were taken are written in their order, each of them once, unless close() or the end of the process leaves
+// them behind.
 
 import { EventEmitter } from "node:events";
 import { resolve } from "node:path";
@@ -99,7 +101,8 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
     const writer = new LogWriter({ path: resolve(path) });
     const opening = new Opening();
     writer.#opening.push(opening);
-    // Until it is open it keeps the process: its limit begins when its thread has loaded, which may take long on a busy machine.
+    // Until it is open it keeps the process: its limit begins when its thread has loaded, which may take long on a busy
+    // machine.
     writer.#thread.ref();
     try {
       await opening.done;
@@ -149,7 +152,10 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
     return false;
   }
 
-  /** Opens its path, where it has one, anew: for who has moved the file. Where that fails it rejects with SystemError, and the old file stays. */
+  /**
+   * Opens its path, where it has one, anew: for who has moved the file. Where that fails it rejects with SystemError,
+   * and the old file stays.
+   */
   reopen(): Promise<void> {
     if (this.#path === undefined) return Promise.resolve();
     const opening = new Opening();
@@ -224,7 +230,10 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
     this.emit("room");
   }
 
-  /** What was lost since the last line that was taken, in the place where it would have been. True: nothing is left to say. */
+  /**
+   * What was lost since the last line that was taken, in the place where it would have been. True: nothing is left to
+   * say.
+   */
   #sayLost(): boolean {
     if (this.#lostLines === 0) return true;
     if (this.#ring.used > RING_BYTES / 2) return false;

@@ -1,9 +1,9 @@
-// A policy as the reactor's thread gets it: rules to connect and to listen in tables that decide without walking over rules, and the
-// rest as it was. The tables are made on the thread that loads policies, and handed over by reference: a policy of 20,000 rules
-// costs the reactor what one of 20 does, also when it comes by a reload.
+// A policy as the reactor's thread gets it: rules to connect and to listen in tables that decide without walking over
+// rules, and the rest as it was. The tables are made on the thread that loads policies, and handed over by reference: a
+// policy of 20,000 rules costs the reactor what one of 20 does, also when it comes by a reload.
 //
-//   entry   a name pattern or a network of a rule. Numbered in the order of the rules, and within a rule as it lists them:
-//           of all entries that match, the lowest is the first match.
+//   entry   a name pattern or a network of a rule. Numbered in the order of the rules, and within a rule as it lists
+//           them: of all entries that match, the lowest is the first match.
 //             words: rule | text's start | text's length
 //   rule    words: 1 for allow, 0 for deny | id's start | id's length | of resolvesTo: entries | IPv4 root | IPv6 root
 

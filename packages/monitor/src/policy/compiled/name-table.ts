@@ -1,8 +1,9 @@
-// Name patterns by hash: `example.com` under that name, `*.example.com` under `.example.com`. A name is looked for once whole, and
-// once from each of its dots: as often as it has labels, however many patterns there are. Hashes run from the end of a name to
-// its front, so that one walk has them all.
+// Name patterns by hash: `example.com` under that name, `*.example.com` under `.example.com`. A name is looked for once
+// whole, and once from each of its dots: as often as it has labels, however many patterns there are. Hashes run from
+// the end of a name to its front, so that one walk has them all.
 //
-//   table words: capacity, a power of two | slots of 4 words: hash | text's start | text's length, 0 where empty | port map
+//   table words: capacity, a power of two | slots of 4 words
+//   slot:        hash | text's start | text's length, 0 where empty | port map
 //
 // Open addressing, at most half full.
 

@@ -1,5 +1,6 @@
-// Networks by their bits: a binary tree in which a node is a prefix, and below it lie the longer ones that begin with it. What is looked
-// for walks down from the root and meets every network that has it, and no other: 33 or 129 nodes at the most, however many there are.
+// Networks by their bits: a binary tree in which a node is a prefix, and below it lie the longer ones that begin with
+// it. What is looked for walks down from the root and meets every network that has it, and no other: 33 or 129 nodes at
+// the most, however many there are.
 
 import type { Network } from "../networks.ts";
 

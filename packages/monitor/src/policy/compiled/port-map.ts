@@ -1,6 +1,9 @@
-// Ports to the entry that decides: for one name pattern, or one network, that several rules may have with different ports.
+// Ports to the entry that decides: for one name pattern, or one network, that several rules may have with different
+// ports.
 //
-//   words: count | first port, entry + 1 | first port, entry + 1 | ...      ascending; each holds up to the next one's first port
+//   words: count | first port, entry + 1 | first port, entry + 1 | ...
+//
+// Ascending; each holds up to the next one's first port.
 //
 // Entries are numbered in the order of the rules, and of what stands in each: the lowest one decides.
 
@@ -23,7 +26,8 @@ export function writePortMap(writer: WordsWriter, entries: readonly PortEntry[])
   const firsts = [...edges].sort((a, b) => a - b);
   const places = new Map(firsts.map((first, i) => [first, i]));
   const owners = new Array<number>(firsts.length).fill(0);
-  // The next segment that has no owner, itself included; with the way shortened at each walk, the work is nearly linear.
+  // The next segment that has no owner, itself included; with the way shortened at each walk, the work is nearly
+  // linear.
   const free = firsts.map((_, i) => i).concat(firsts.length);
   const nextFree = (from: number): number => {
     let end = from;

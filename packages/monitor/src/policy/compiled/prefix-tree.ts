@@ -1,6 +1,7 @@
 // The tree of networks (network-tree.ts) as words, to look for addresses in it.
 //
-//   node words: 4 words of the prefix (IPv4: the first) | bits of the prefix | port map, or NONE | child for bit 0 | for bit 1
+//   node words: 4 words of the prefix (IPv4: the first) | bits of the prefix | port map, or NONE | child for bit 0
+//               | child for bit 1
 
 import type { Address, Network } from "../networks.ts";
 import { lower } from "./name-table.ts";
