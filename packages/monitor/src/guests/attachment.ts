@@ -6,11 +6,10 @@
 //   reports      what is said of it                                       reports.ts, on observe/lines.ts
 //   streams      its pipes, and who serves them                           streams.ts, stream.ts, relay.ts
 //   control      the control pipe                                         control-pipe.ts
+//   epochs       what it says of itself, and who uses its memory          epochs.ts
 //   departure    once it leaves                                           departure.ts
 //
-// How it is attached (memory, bell, liveness) is its GuestLink's. Here are its epochs, its bells, and its end.
-//
-// Invariant: the region's memory goes, and a new epoch begins in it, only when nobody has addresses inside it (#pins).
+// How it is attached (memory, bell, liveness) is its GuestLink's. Here are its bells, its pauses, and its end.
 
 import {
   type BellReceiver,
@@ -23,7 +22,7 @@ import {
 } from "@ringway/control";
 import { Errno, errnoOf, type SharedMemory } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
-import { ATTACH_LOOKS, VIOLATION_LOOKS } from "../accounts/quotas.ts";
+import { VIOLATION_LOOKS } from "../accounts/quotas.ts";
 import type { GuestLink, LinkedGuest, LinkListener } from "../links/link.ts";
 import { Counter, type Counters } from "../observe/counters.ts";
 import { GuestLines, type LinesHost } from "../observe/lines.ts";
@@ -34,6 +33,7 @@ import type { Timer } from "../reactor/timers.ts";
 import { Budget, type BudgetHost } from "./budget.ts";
 import { type ControlOwner, ControlPipe } from "./control-pipe.ts";
 import { Departure, type Leaver } from "./departure.ts";
+import { Epochs, type EpochsOwner } from "./epochs.ts";
 import { Life, LifeState } from "./life.ts";
 import type { Opener } from "./opener.ts";
 import { Reports } from "./reports.ts";
@@ -58,7 +58,9 @@ const IDS_PER_LOOK_LOG2 = 5;
 /** Violations on streams of one epoch before the guest itself is ended (ERR-3). */
 const STREAM_VIOLATIONS_MAX = 64;
 
-export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwner, ControlOwner, Leaver {
+export class Attachment
+  implements LinkListener, LinkedGuest, Sharer, StreamsOwner, ControlOwner, EpochsOwner, Leaver
+{
   readonly name: string;
   readonly memory: SharedMemory;
   readonly region: RegionMemory;
@@ -71,6 +73,7 @@ export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwn
   readonly reports: Reports;
   readonly streams: Streams;
   readonly #control: ControlPipe;
+  readonly #epochs: Epochs;
   #departure: Departure | undefined;
   readonly #host: AttachmentHost;
   readonly #link: GuestLink;
@@ -79,11 +82,8 @@ export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwn
   /** This guest's own policy, which a reload of the monitor's leaves alone. */
   readonly #ownPolicy: boolean;
   #attachLimit: Timer | undefined;
-  #streamViolations = 0;
   /** Streams are marked for it that it has not been rung for. */
   #bellDue = false;
-  /** Who has addresses inside the region: disk workers, and relays that have yet to let go. */
-  #pins = 0;
   /** Why it is over. */
   #reason = "";
 
@@ -109,6 +109,7 @@ export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwn
     this.reports = new Reports(this, this.#lines, host.counters);
     this.streams = new Streams(this, host.opener);
     this.#control = new ControlPipe(this, host.opener);
+    this.#epochs = new Epochs(this);
     this.#link = link;
     this.memory = link.memory;
     const { limits } = policy.policy;
@@ -226,7 +227,7 @@ export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwn
       this.fail(error);
       return;
     }
-    this.#checkGuest();
+    this.#epochs.look();
     this.ready.put(this.#control);
   }
 
@@ -241,7 +242,7 @@ export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwn
       this.#departure.goOn();
       return;
     }
-    this.#checkGuest();
+    this.#epochs.look();
     this.streams.queueAll();
     // Behind the streams (CTL-3).
     this.ready.put(this.#control);
@@ -252,13 +253,13 @@ export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwn
   onBell(): void {
     this.counters.add(Counter.bells);
     this.share.looked(1);
-    this.#checkGuest();
+    this.#epochs.look();
     this.share.charge();
   }
 
   onHangup(): void {
     // Its last bell may still be in the same batch of events.
-    this.#checkGuest();
+    this.#epochs.look();
     this.#depart("the guest hung up");
     this.share.charge();
   }
@@ -267,50 +268,23 @@ export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwn
     this.fail(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
   }
 
-  #checkGuest(): void {
-    if (this.departed || this.held || this.life.state === LifeState.LEAVING) return;
-    try {
-      // A guest that is quick has rung once for several changes: at most these three.
-      for (let changes = 0; changes < 3; changes++) {
-        switch (this.session.checkGuest(this.#letGo)) {
-          case "reset":
-            this.share.looked(ATTACH_LOOKS);
-            this.#streamViolations = 0;
-            continue;
-          case "attached":
-            this.#attached();
-            continue;
-          case "detached":
-            this.#depart("the guest detached");
-            return;
-          case undefined:
-            return;
-        }
-      }
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  /** What an epoch holds goes before the next begins, and all of it: the new one may want the same ports and files. */
-  readonly #letGo = (): boolean => {
-    this.streams.abandonAll();
-    return this.#pins === 0;
-  };
-
-  #attached(): void {
+  attached(): void {
     this.life.enter(LifeState.ATTACHED);
     this.#host.reactor.cancel(this.#attachLimit);
     this.reports.attached();
     this.ready.put(this.#control);
   }
 
+  detached(): void {
+    this.#depart("the guest detached");
+  }
+
   pinned(change: number): void {
-    this.#pins += change;
-    if (this.#pins > 0) return;
-    if (this.life.over) this.#link.settled?.();
-    // A new epoch waited for them: it gives the same pages out anew.
-    if (!this.departed && this.session.attachRequested) this.#checkGuest();
+    this.#epochs.pinned(change);
+  }
+
+  settled(): void {
+    this.#link.settled?.();
   }
 
   // ── Its end ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,7 +292,7 @@ export class Attachment implements LinkListener, LinkedGuest, Sharer, StreamsOwn
   violated(error: ProtocolError, stream: number): void {
     this.reports.violation(error, stream);
     this.share.looked(VIOLATION_LOOKS);
-    if (++this.#streamViolations === STREAM_VIOLATIONS_MAX) {
+    if (++this.#epochs.violations === STREAM_VIOLATIONS_MAX) {
       this.#end(Violation.QUOTA, `${STREAM_VIOLATIONS_MAX} violations on streams`);
     }
   }

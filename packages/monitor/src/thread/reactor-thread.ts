@@ -7,21 +7,15 @@
 
 import { getHeapStatistics } from "node:v8";
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { drainEventfd, EPOLLIN, type SharedMemory } from "@ringway/linux";
-import { type Account, Accounts } from "../accounts/accounts.ts";
+import { drainEventfd, EPOLLIN } from "@ringway/linux";
+import { Accounts } from "../accounts/accounts.ts";
 import { DescriptorRoom } from "../accounts/descriptors.ts";
 import { DiskPool } from "../disk/pool.ts";
 import { closeRoots } from "../disk/roots.ts";
-import { Attachment, type AttachmentHost } from "../guests/attachment.ts";
-import { AttachCalls } from "../links/attach-calls.ts";
-import { AttachSocket } from "../links/attach-socket.ts";
-import { type Beginner, Beginnings } from "../links/beginnings.ts";
-import type { GuestLink } from "../links/link.ts";
-import { SocketLink } from "../links/process.ts";
-import { Vm, type VmHost } from "../links/vm.ts";
+import type { AttachmentHost } from "../guests/attachment.ts";
 import { Lookups } from "../names/lookups.ts";
 import { AuditGate } from "../observe/audit-gate.ts";
-import { Counter, Counters } from "../observe/counters.ts";
+import { Counters } from "../observe/counters.ts";
 import { HostSurroundings } from "../policy/host-surroundings.ts";
 import { type PolicyInForce, PolicyState } from "../policy/in-force.ts";
 import { OwnPorts } from "../policy/own-ports.ts";
@@ -29,9 +23,9 @@ import { Reactor } from "../reactor/reactor.ts";
 import { Regions } from "../regions/regions.ts";
 import { RelayHost } from "../relays/host.ts";
 import { Protocols } from "../relays/table.ts";
+import { Arrivals, type ArrivalsHost } from "./arrivals.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
 import { NodeTurns } from "./node-turns.ts";
-import { Places } from "./places.ts";
 import { Posts } from "./posts.ts";
 
 /** How often a stopping monitor looks whether its transfers are done. */
@@ -51,7 +45,6 @@ export class ReactorThread {
   readonly #woken: () => void;
   readonly #reactor: Reactor;
   readonly #posts: Posts;
-  readonly #accounts: Accounts = new Accounts();
   readonly #auditGate: AuditGate = new AuditGate();
   readonly #surroundings: HostSurroundings = new HostSurroundings();
   readonly #ownPorts: OwnPorts;
@@ -59,18 +52,9 @@ export class ReactorThread {
   readonly #disk: DiskPool;
   readonly #regions: Regions;
   readonly #relays: RelayHost;
-  readonly #guestHost: AttachmentHost;
-  readonly #places: Places;
+  readonly #arrivals: Arrivals;
   /** In force for guests that have none of their own. */
   #policy: PolicyState;
-  readonly #guests: Set<Attachment> = new Set();
-  readonly #beginnings: Beginnings;
-  readonly #attachCalls: AttachCalls;
-  /** Undefined where there is none, or it was closed. */
-  #attachSocket: AttachSocket | undefined;
-  #nextGuest = 1;
-  readonly #vms: Map<string, Vm> = new Map();
-  readonly #vmHost: VmHost;
   #stopping = false;
   #stopped = false;
 
@@ -84,7 +68,6 @@ export class ReactorThread {
     this.#reactor = reactor;
     this.#posts = new Posts(reactor, (message) => port.postMessage(message));
     const post = (message: FromReactor): void => this.#posts.post(message);
-    const descriptors = new DescriptorRoom(options.descriptors, options.wakeFd);
     this.#disk = new DiskPool(reactor, options.disk);
     this.#ownPorts = new OwnPorts(options.ownPorts, this.#surroundings);
     this.#lookups = new Lookups(post);
@@ -98,27 +81,21 @@ export class ReactorThread {
     this.#policy = new PolicyState(options.policy, this.#disk, this.#surroundings);
     const turns = new NodeTurns(reactor);
     this.#regions = new Regions(reactor, options.regions, () => turns.ask());
-    this.#guestHost = {
+    const guestHost: AttachmentHost = {
       reactor,
       counters,
-      descriptors,
+      descriptors: new DescriptorRoom(options.descriptors, options.wakeFd),
       auditGate: this.#auditGate,
       opener: new Protocols(this.#relays),
       lingerMs: options.lingerMs,
       pendingIds: new Uint16Array(SCAN_STREAMS),
       post,
       whenTaken: (callback) => this.#posts.whenTaken(callback),
-      gone: (guest) => {
-        this.#guests.delete(guest);
-        counters.add(Counter.guests, -1);
-      },
+      gone: (guest) => this.#arrivals.gone(guest),
     };
-    this.#places = new Places(options.maxGuests, descriptors, () => this.#processes());
-    this.#beginnings = this.#makeBeginnings();
-    this.#attachCalls = this.#makeAttachCalls();
-    this.#vmHost = this.#makeVmHost();
+    this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
     reactor.watch(options.wakeFd, EPOLLIN, { onEvents: () => this.#receive() });
-    if (options.listenFd >= 0) this.#attachSocket = this.#makeAttachSocket(options.listenFd);
+    if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
     post({ kind: "ready" });
   }
 
@@ -135,7 +112,7 @@ export class ReactorThread {
 
   /** This thread fails: all that guests have is let go of, and what was to be said is said. */
   fail(): void {
-    for (const guest of [...this.#guests]) {
+    for (const guest of [...this.#arrivals.guests]) {
       try {
         guest.closeNow("the monitor failed");
       } catch {
@@ -143,122 +120,22 @@ export class ReactorThread {
       }
     }
     this.#posts.flush();
-    this.#beginnings.close();
+    this.#arrivals.turnAwayBeginners();
     this.#relays.partings.close();
   }
 
-  // ── Guests come ───────────────────────────────────────────────────────────────────────────────────────────────
-
-  #begin(
-    name: string,
-    link: () => GuestLink,
-    policy: PolicyState,
-    ownPolicy: boolean,
-  ): Attachment | undefined {
-    try {
-      const guest = new Attachment(this.#guestHost, name, link(), policy, ownPolicy);
-      this.#guests.add(guest);
-      this.#guestHost.counters.add(Counter.guests);
-      return guest;
-    } catch (error) {
-      this.#warn(name, `turned away: ${(error as Error).message}`);
-      return undefined;
-    }
-  }
-
-  #beginProcess({ fd, name, account, own }: Beginner, memory: SharedMemory): Attachment | undefined {
-    const link = (): GuestLink => new SocketLink(this.#reactor, fd, account, memory);
-    return this.#begin(name, link, own ?? this.#policy, own !== undefined);
-  }
-
-  #warn(guest: string, reason: string): void {
-    this.#posts.post({ kind: "warning", guest, reason });
-  }
-
-  /** Guests that are processes, and those that are about to be. */
-  #processes(): number {
-    let count = this.#guests.size + this.#beginnings.count;
-    for (const vm of this.#vms.values()) if (vm.hasGuest) count--;
-    return count;
-  }
-
-  #makeBeginnings(): Beginnings {
+  #arrivalsHost(): ArrivalsHost {
     const policy = (): PolicyState => this.#policy;
-    return new Beginnings({
-      regions: this.#regions,
-      get policy() {
-        return policy();
-      },
-      begin: (beginner, memory) => this.#beginProcess(beginner, memory),
-      warn: (guest, reason) => this.#warn(guest, reason),
-    });
-  }
-
-  #makeAttachCalls(): AttachCalls {
-    const policy = (): PolicyState => this.#policy;
-    return new AttachCalls({
-      accounts: this.#accounts,
-      auditGate: this.#auditGate,
-      get policy() {
-        return policy();
-      },
-      noPlace: (account, limits) => this.#places.none(account, limits),
-      begin: (fd, name, account, own) =>
-        this.#beginnings.add({ fd, name, account, own, attachMs: undefined }),
-      warn: (guest, reason) => this.#warn(guest, reason),
-    });
-  }
-
-  #makeAttachSocket(listenFd: number): AttachSocket {
-    const auditGate = this.#auditGate;
-    const host = {
-      reactor: this.#reactor,
-      accounts: this.#accounts,
-      places: this.#options.maxGuests,
-      get takesGuests() {
-        return auditGate.takesGuests;
-      },
-      noPlace: (account: Account, waitingOfKey: number, waiting: number) =>
-        this.#places.none(account, this.#policy.policy.limits, waitingOfKey, waiting),
-      begin: (fd: number, account: Account) => {
-        const { attachMs } = this.#policy.policy.timeouts;
-        const name = `guest-${this.#nextGuest++}`;
-        this.#beginnings.add({ fd, name, account, own: undefined, attachMs });
-      },
-      warn: (reason: string) => this.#warn("", reason),
-    };
-    return new AttachSocket(host, listenFd);
-  }
-
-  // ── Virtual machines ──────────────────────────────────────────────────────────────────────────────────────────
-
-  #makeVmHost(): VmHost {
-    // Whose calls those of all doorbells are: a dead folder of theirs leaves guests the half of the disk workers.
-    const doorbells = {};
     return {
-      reactor: this.#reactor,
-      accounts: this.#accounts,
-      // It is tried again.
-      begin: (vm) =>
-        this.#auditGate.takesGuests ? this.#begin(vm.name, () => vm, this.#policy, false) : undefined,
-      warn: (vm, reason) => this.#warn(vm.name, reason),
-      call: (path, done) => {
-        this.#disk.submit(doorbells, { kind: "call", path }, Number.POSITIVE_INFINITY, ({ errno, value }) =>
-          done(errno === 0 ? value : -errno),
-        );
+      accounts: new Accounts(),
+      disk: this.#disk,
+      regions: this.#regions,
+      maxGuests: this.#options.maxGuests,
+      get policy() {
+        return policy();
       },
-      ended: (vm) => this.#posts.post({ kind: "vm-ended", name: vm.name }),
+      vmEnded: (name) => this.#posts.post({ kind: "vm-ended", name }),
     };
-  }
-
-  #addVm({ name, memory, doorbell }: Extract<ToReactor, { kind: "vm" }>): void {
-    if (this.#stopping) this.#posts.post({ kind: "vm-ended", name });
-    else this.#vms.set(name, new Vm(this.#vmHost, name, memory, doorbell));
-  }
-
-  #removeVm(name: string): void {
-    this.#vms.get(name)?.remove();
-    this.#vms.delete(name);
   }
 
   // ── What the main thread asks ─────────────────────────────────────────────────────────────────────────────────
@@ -279,16 +156,16 @@ export class ReactorThread {
         this.#setPolicy(message.policy);
         return;
       case "attach":
-        this.#attachCalls.add(message, message.policy && this.#policyState(message.policy));
+        this.#arrivals.attach(message, message.policy && this.#policyState(message.policy));
         return;
       case "audit":
         this.#auditGate.set(message.isOpen);
         return;
       case "vm":
-        this.#addVm(message);
+        this.#arrivals.addVm(message);
         return;
       case "vm-removed":
-        this.#removeVm(message.name);
+        this.#arrivals.removeVm(message.name);
         return;
       case "resolved":
         this.#lookups.answered(message.id, message);
@@ -320,7 +197,7 @@ export class ReactorThread {
       return;
     }
     const policy = this.#policyState(inForce);
-    for (const guest of this.#guests) guest.setPolicy(policy);
+    for (const guest of this.#arrivals.guests) guest.setPolicy(policy);
     this.#policy.release();
     this.#policy = policy;
     this.#posts.post({ kind: "policy" });
@@ -336,23 +213,19 @@ export class ReactorThread {
 
   #stop(drainMs: number): void {
     this.#stopping = true;
-    this.#attachSocket?.close();
-    this.#attachSocket = undefined;
-    this.#attachCalls.close();
-    this.#beginnings.close();
-    for (const vm of this.#vms.values()) vm.retire();
-    for (const guest of this.#guests) guest.drain();
+    this.#arrivals.close();
+    for (const guest of this.#arrivals.guests) guest.drain();
     this.#drain(performance.now() + drainMs);
   }
 
   #drain(endMs: number): void {
     let transfers = 0;
-    for (const guest of this.#guests) transfers += guest.streams.transfers;
+    for (const guest of this.#arrivals.guests) transfers += guest.streams.transfers;
     if (transfers > 0 && performance.now() < endMs) {
       this.#reactor.after(DRAIN_CHECK_MS, () => this.#drain(endMs));
       return;
     }
-    for (const guest of this.#guests) guest.close("the monitor stops");
+    for (const guest of this.#arrivals.guests) guest.close("the monitor stops");
     this.#policy.release();
     this.#end(transfers, performance.now());
   }
@@ -364,7 +237,7 @@ export class ReactorThread {
   #end(aborted: number, sinceMs: number): void {
     const waitedMs = performance.now() - sinceMs;
     const waits =
-      this.#guests.size > 0 ||
+      this.#arrivals.guests.size > 0 ||
       (this.#disk.load > 0 && waitedMs < DISK_END_MS) ||
       (this.#regions.load > 0 && waitedMs < REGIONS_END_MS);
     if (waits) {

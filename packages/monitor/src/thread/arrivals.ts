@@ -1,0 +1,189 @@
+// How guests come to a reactor, and who is there: over the attach socket, by the program's attach(), and on VMs.
+//
+//   a connection ──▶ its turn (links/attach-socket.ts) ──▶ a region (links/beginnings.ts) ──▶ a guest ──▶ gone()
+//   attach()     ──▶ the audit gate (links/attach-calls.ts) ──▲
+//   a VM         ──▶ its doorbell answers (links/vm.ts) ────────────────────────────────────▶ a guest, again and again
+
+import type { SharedMemory } from "@ringway/linux";
+import type { Account, Accounts } from "../accounts/accounts.ts";
+import type { DiskPool } from "../disk/pool.ts";
+import { Attachment, type AttachmentHost } from "../guests/attachment.ts";
+import { type AttachCall, AttachCalls } from "../links/attach-calls.ts";
+import { AttachSocket, type AttachSocketHost } from "../links/attach-socket.ts";
+import { type Beginner, Beginnings } from "../links/beginnings.ts";
+import type { GuestLink } from "../links/link.ts";
+import { SocketLink } from "../links/process.ts";
+import { Vm, type VmHost } from "../links/vm.ts";
+import { Counter } from "../observe/counters.ts";
+import type { PolicyState } from "../policy/in-force.ts";
+import type { Regions } from "../regions/regions.ts";
+import type { ToReactor } from "./messages.ts";
+import { Places } from "./places.ts";
+
+/** What those that come need of their reactor's thread. */
+export interface ArrivalsHost {
+  readonly accounts: Accounts;
+  readonly disk: DiskPool;
+  readonly regions: Regions;
+  /** Guests at once. */
+  readonly maxGuests: number;
+  /** In force for guests that have none of their own. */
+  readonly policy: PolicyState;
+  /** A VM was removed, and nothing of this thread uses its memory any more. */
+  vmEnded(name: string): void;
+}
+
+export class Arrivals {
+  readonly guests: Set<Attachment> = new Set();
+  readonly #host: ArrivalsHost;
+  readonly #guestHost: AttachmentHost;
+  readonly #places: Places;
+  readonly #beginnings: Beginnings;
+  readonly #attachCalls: AttachCalls;
+  /** Undefined where there is none, or it was closed. */
+  #attachSocket: AttachSocket | undefined;
+  #nextGuest = 1;
+  readonly #vms: Map<string, Vm> = new Map();
+  readonly #vmHost: VmHost;
+  #closed = false;
+
+  constructor(host: ArrivalsHost, guestHost: AttachmentHost) {
+    this.#host = host;
+    this.#guestHost = guestHost;
+    this.#places = new Places(host.maxGuests, guestHost.descriptors, () => this.#processes());
+    const warn = (guest: string, reason: string): void => this.#warn(guest, reason);
+    this.#beginnings = new Beginnings({
+      regions: host.regions,
+      get policy() {
+        return host.policy;
+      },
+      begin: (beginner, memory) => this.#beginProcess(beginner, memory),
+      warn,
+    });
+    this.#attachCalls = new AttachCalls({
+      accounts: host.accounts,
+      auditGate: guestHost.auditGate,
+      get policy() {
+        return host.policy;
+      },
+      noPlace: (account, limits) => this.#places.none(account, limits),
+      begin: (fd, name, account, own) =>
+        this.#beginnings.add({ fd, name, account, own, attachMs: undefined }),
+      warn,
+    });
+    this.#vmHost = this.#makeVmHost();
+  }
+
+  /** Connections of this listening socket are guests. */
+  listen(listenFd: number): void {
+    const { auditGate, reactor } = this.#guestHost;
+    const { accounts, maxGuests } = this.#host;
+    const host: AttachSocketHost = {
+      reactor,
+      accounts,
+      places: maxGuests,
+      get takesGuests() {
+        return auditGate.takesGuests;
+      },
+      noPlace: (account, waitingOfKey, waiting) =>
+        this.#places.none(account, this.#host.policy.policy.limits, waitingOfKey, waiting),
+      begin: (fd, account) => this.#beginConnection(fd, account),
+      warn: (reason) => this.#warn("", reason),
+    };
+    this.#attachSocket = new AttachSocket(host, listenFd);
+  }
+
+  /** `own`: the guest's policy where it has one of its own, held for it by the caller until now. */
+  attach(call: AttachCall, own: PolicyState | undefined): void {
+    this.#attachCalls.add(call, own);
+  }
+
+  addVm({ name, memory, doorbell }: Extract<ToReactor, { kind: "vm" }>): void {
+    if (this.#closed) this.#host.vmEnded(name);
+    else this.#vms.set(name, new Vm(this.#vmHost, name, memory, doorbell));
+  }
+
+  removeVm(name: string): void {
+    this.#vms.get(name)?.remove();
+    this.#vms.delete(name);
+  }
+
+  gone(guest: Attachment): void {
+    this.guests.delete(guest);
+    this.#guestHost.counters.add(Counter.guests, -1);
+  }
+
+  /** Nobody comes any more. */
+  close(): void {
+    this.#closed = true;
+    this.#attachSocket?.close();
+    this.#attachSocket = undefined;
+    this.#attachCalls.close();
+    this.turnAwayBeginners();
+    for (const vm of this.#vms.values()) vm.retire();
+  }
+
+  /** Nobody whose region is being made becomes a guest. */
+  turnAwayBeginners(): void {
+    this.#beginnings.close();
+  }
+
+  #begin(
+    name: string,
+    link: () => GuestLink,
+    policy: PolicyState,
+    ownPolicy: boolean,
+  ): Attachment | undefined {
+    try {
+      const guest = new Attachment(this.#guestHost, name, link(), policy, ownPolicy);
+      this.guests.add(guest);
+      this.#guestHost.counters.add(Counter.guests);
+      return guest;
+    } catch (error) {
+      this.#warn(name, `turned away: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  #beginProcess({ fd, name, account, own }: Beginner, memory: SharedMemory): Attachment | undefined {
+    const link = (): GuestLink => new SocketLink(this.#guestHost.reactor, fd, account, memory);
+    return this.#begin(name, link, own ?? this.#host.policy, own !== undefined);
+  }
+
+  #beginConnection(fd: number, account: Account): void {
+    const { attachMs } = this.#host.policy.policy.timeouts;
+    this.#beginnings.add({ fd, name: `guest-${this.#nextGuest++}`, account, own: undefined, attachMs });
+  }
+
+  #makeVmHost(): VmHost {
+    const { auditGate, reactor } = this.#guestHost;
+    const { accounts, disk } = this.#host;
+    // Whose calls those of all doorbells are: a dead folder of theirs leaves guests the half of the disk workers.
+    const doorbells = {};
+    return {
+      reactor,
+      accounts,
+      // It is tried again.
+      begin: (vm) =>
+        auditGate.takesGuests ? this.#begin(vm.name, () => vm, this.#host.policy, false) : undefined,
+      warn: (vm, reason) => this.#warn(vm.name, reason),
+      call(path, done) {
+        disk.submit(doorbells, { kind: "call", path }, Number.POSITIVE_INFINITY, ({ errno, value }) =>
+          done(errno === 0 ? value : -errno),
+        );
+      },
+      ended: (vm) => this.#host.vmEnded(vm.name),
+    };
+  }
+
+  /** Guests that are processes, and those that are about to be. */
+  #processes(): number {
+    let count = this.guests.size + this.#beginnings.count;
+    for (const vm of this.#vms.values()) if (vm.hasGuest) count--;
+    return count;
+  }
+
+  #warn(guest: string, reason: string): void {
+    this.#guestHost.post({ kind: "warning", guest, reason });
+  }
+}
