@@ -37,7 +37,7 @@ export interface CpOptions extends AbortOptions {
   readonly verbatimSymlinks?: boolean | undefined;
 }
 
-/** So many of what is no folder at a time. Each takes about ten requests, one after the other. */
+/** So many of what is no folder at a time. Each takes about a dozen requests, most of them one after the other. */
 const TOGETHER = 16;
 
 type Copying = Required<Omit<CpOptions, "filter" | "signal">> & Pick<CpOptions, "filter" | "signal">;
@@ -55,9 +55,9 @@ export async function copy(
   await withOwnSignal(options?.signal, async (signal) => {
     const copier = new Copier(engine, fs, { ...copying, signal });
     if (!(await copier.wants(src, dest))) return;
-    const target = await copier.check(src, dest);
+    const found = await copier.check(src, dest);
     await copier.makeParent(dest);
-    await copier.copy(src, dest, target, new Places(TOGETHER));
+    await copier.copy(src, dest, found, new Places(TOGETHER));
   });
 }
 
@@ -80,6 +80,12 @@ function copyingOf(options: CpOptions = {}): Copying {
   return { ...all, mode: copyMode(options.mode) } as Copying;
 }
 
+/** What is at the two names. */
+interface Found {
+  readonly from: GuestStats;
+  readonly there: GuestStats | undefined;
+}
+
 class Copier {
   readonly #engine: Engine;
   readonly #fs: GuestFs;
@@ -99,8 +105,8 @@ class Copier {
     return filter === undefined || Boolean(await filter(src, dest));
   }
 
-  /** May `src` become `dest`? What is at `dest` by now. */
-  async check(src: string, dest: string): Promise<GuestStats | undefined> {
+  /** May `src` become `dest`? Throws where it may not. */
+  async check(src: string, dest: string): Promise<Found> {
     const looks = [() => this.#look(src), () => this.#lookIfThere(dest)] as const;
     const [from, to] = await Promise.all([looks[0](), looks[1]()]);
     if (to !== undefined) {
@@ -117,7 +123,7 @@ class Copier {
     }
     if (from.isDirectory() && (isWithin(src, dest) || (await this.#isAbove(from, src, dest))))
       throw refused("EINVAL", Errno.EINVAL, `cannot copy ${src} to a subdirectory of self ${dest}`, dest);
-    return to;
+    return { from, there: to };
   }
 
   async makeParent(dest: string): Promise<void> {
@@ -131,10 +137,9 @@ class Copier {
   }
 
   /** `places`: for what is in it, where it is a folder; nothing: one after the other. */
-  async copy(src: string, dest: string, there: GuestStats | undefined, places?: Places): Promise<void> {
-    const from = await this.#look(src);
+  async copy(src: string, dest: string, { from, there }: Found, places?: Places): Promise<void> {
     if (from.isDirectory()) await this.#copyFolder(from, src, dest, there, places);
-    else if (from.isFile()) await this.#copyFile(from, src, dest, there);
+    else if (from.isFile()) await this.#copyFile(src, dest, there);
     else if (from.isSymbolicLink()) await this.#copyLink(src, dest, there);
     else throw refused("UNKNOWN", Errno.EINVAL, `cannot copy an unknown file type: ${dest}`, dest);
   }
@@ -171,7 +176,7 @@ class Copier {
     if (there === undefined) await this.#fs.chmod(dest, from.mode & 0o777, this.#signal);
   }
 
-  async #copyFile(from: GuestStats, src: string, dest: string, there: GuestStats | undefined): Promise<void> {
+  async #copyFile(src: string, dest: string, there: GuestStats | undefined): Promise<void> {
     const { errorOnExist, force, mode, preserveTimestamps } = this.#options;
     if (there !== undefined) {
       if (force) await this.#fs.unlink(dest, this.#signal);
@@ -184,7 +189,6 @@ class Copier {
       const { atime, mtime } = await this.#fs.stat(src, this.#signal);
       await this.#fs.utimes(dest, atime, mtime, this.#signal);
     }
-    await this.#fs.chmod(dest, from.mode & 0o777, this.#signal);
   }
 
   async #copyLink(src: string, dest: string, there: GuestStats | undefined): Promise<void> {
