@@ -3,8 +3,9 @@
 // step.
 import { dirname, resolve } from "node:path";
 import { invalidType } from "@ringway/linux";
-import { type BuiltPolicy, buildPolicy, type RawPolicy } from "./build.ts";
+import { type BuiltPolicy, buildPolicy } from "./build.ts";
 import { PolicyError, type PolicyProblem } from "./errors.ts";
+import type { RawPolicy } from "./raw.ts";
 import { formatPath, isMap, structureProblems } from "./schema.ts";
 import { type Path, readSource, type Source } from "./source.ts";
 import type { Policy } from "./types.ts";

@@ -2,25 +2,15 @@
 // stands.
 
 import { parseIp } from "@ringway/control";
-import type { BuildContext } from "./build.ts";
 import { ALL_PORTS } from "./defaults.ts";
 import { normalizePattern } from "./names.ts";
 import { parseNetwork } from "./networks.ts";
 import type { OrderedRule, RuleTarget } from "./order.ts";
 import { parsePorts } from "./ports.ts";
+import type { BuildContext, RawPort, RawRule } from "./raw.ts";
 import type { Path } from "./source.ts";
 import { quoted } from "./text.ts";
 import type { Action, ConnectRule, ListenRule, PortRange } from "./types.ts";
-
-export interface RawRule {
-  readonly id?: string;
-  readonly allow?: string | string[];
-  readonly deny?: string | string[];
-  readonly ports?: Port | Port[];
-  readonly resolvesTo?: string | string[];
-}
-
-type Port = number | string;
 
 /** A rule, and what its place among the others is judged by. */
 export interface Built<Rule> {
@@ -109,7 +99,7 @@ function networkTargets(
   });
 }
 
-function portRanges(ports: readonly Entry<Port>[], lowest: 0 | 1, context: BuildContext): PortRange[] {
+function portRanges(ports: readonly Entry<RawPort>[], lowest: 0 | 1, context: BuildContext): PortRange[] {
   return ports.flatMap(([port, path]) => {
     const result = parsePorts(port, lowest);
     if ("range" in result) return [result.range];

@@ -26,11 +26,8 @@ export function readSource(text: string): SourceResult {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  const problemAt = (offset: number, message: string): PolicyProblem => ({
-    ...positionOf(offset),
-    path: "",
-    message,
-  });
+  const problemAt = (offset: number, message: string): PolicyProblem =>
+    problemOf(positionOf(offset), message);
 
   let document: Document.Parsed;
   try {
@@ -51,6 +48,22 @@ export function readSource(text: string): SourceResult {
   const problems = [...document.errors, ...document.warnings].map((error) =>
     problemAt(error.pos[0], yamlMessage(error.code, error.message)),
   );
+  problems.push(...notPlain(document, positionOf));
+  if (problems.length > 0) return { problems };
+
+  const locate = (path: Path, part: "value" | "key" = "value"): Position =>
+    positionOf(offsetOf(document.contents, path, part));
+  return { source: { value: document.toJS() as unknown, locate } };
+}
+
+function problemOf(position: Position, message: string): PolicyProblem {
+  return { ...position, path: "", message };
+}
+
+/** What YAML allows, and a policy does not. */
+function notPlain(document: Document.Parsed, positionOf: (offset: number) => Position): PolicyProblem[] {
+  const problems: PolicyProblem[] = [];
+  const at = (offset: number, message: string): PolicyProblem => problemOf(positionOf(offset), message);
   visit(document, {
     Alias: (_, alias) => {
       // The parser has said it.
@@ -58,12 +71,12 @@ export function readSource(text: string): SourceResult {
       const quoted = `"*${alias.source}"`;
       const remedy = `quote it, ${quoted} (or, where an alias was meant, write it out)`;
       const message = `expected a value, found an alias: ${remedy}`;
-      problems.push(problemAt(alias.range?.[0] ?? 0, message));
+      problems.push(at(alias.range?.[0] ?? 0, message));
     },
     Scalar: (_, { value, source, range }) => {
       if (value !== null || source !== "~") return;
       problems.push(
-        problemAt(range?.[0] ?? 0, "expected a value, found ~, which is nothing in YAML: write a path out"),
+        at(range?.[0] ?? 0, "expected a value, found ~, which is nothing in YAML: write a path out"),
       );
     },
     Map: (_, { items }) => {
@@ -77,7 +90,7 @@ export function readSource(text: string): SourceResult {
         else {
           const { line } = positionOf(first);
           problems.push(
-            problemAt(offset, `expected each key once, found ${quoted(name)} again (first in line ${line})`),
+            at(offset, `expected each key once, found ${quoted(name)} again (first in line ${line})`),
           );
         }
       }
@@ -85,14 +98,10 @@ export function readSource(text: string): SourceResult {
     Pair: (_, pair) => {
       if (isScalar(pair.key)) return;
       const offset = (pair.key as Node | null)?.range?.[0] ?? 0;
-      problems.push(problemAt(offset, "expected a plain key, found a list or a map as a key"));
+      problems.push(at(offset, "expected a plain key, found a list or a map as a key"));
     },
   });
-  if (problems.length > 0) return { problems };
-
-  const locate = (path: Path, part: "value" | "key" = "value"): Position =>
-    positionOf(offsetOf(document.contents, path, part));
-  return { source: { value: document.toJS() as unknown, locate } };
+  return problems;
 }
 
 function offsetOf(root: Node | null, path: Path, part: "value" | "key"): number {

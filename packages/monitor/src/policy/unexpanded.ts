@@ -1,6 +1,8 @@
 // Text that a shell would have put something else in the place of. A policy is no shell: a path means the same whoever
 // starts the monitor, so such text is refused where it is not wanted as it stands, and the message says so.
 
+import type { BuildContext } from "./raw.ts";
+import type { Path } from "./source.ts";
 import { quoted } from "./text.ts";
 
 /**
@@ -20,4 +22,10 @@ export function unexpandedPath(path: string): string | undefined {
   const asName =
     part.startsWith("~") && part.length > 1 ? `; a name that begins so is written ./${path}` : "";
   return `${quoted(path)} has ${quoted(part)}, which is not expanded: write out what it stands for${asName}`;
+}
+
+/** Complains of a path that somebody takes for one that a shell expands. */
+export function checkExpanded(text: string, expected: string, path: Path, context: BuildContext): void {
+  const problem = unexpandedPath(text);
+  if (problem !== undefined) context.complain(path, `expected ${expected}; ${problem}`);
 }
