@@ -124,7 +124,7 @@ export class Running {
   }
 }
 
-const POLICY = `version: 1
+export const POLICY = `version: 1
 guest: { argv: [before] }
 connect:
   - { id: local, allow: 127.0.0.1 }

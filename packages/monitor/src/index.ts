@@ -24,6 +24,7 @@ export { AuditError, type Violated } from "./observe/audit.ts";
 export { COUNTERS, type CounterName, type CounterValues } from "./observe/counters.ts";
 export { createLogger } from "./observe/logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./observe/logs/writer.ts";
+export { TraceError } from "./observe/trace.ts";
 export { HostSurroundings } from "./policy/host-surroundings.ts";
 export * from "./policy/index.ts";
 export type { ReactorMemory } from "./thread/messages.ts";

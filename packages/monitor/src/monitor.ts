@@ -11,6 +11,7 @@ import { type Logger, pino } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
 import { type AttachedGuest, type AttachOptions, Coming } from "./monitor/coming.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
+import { debugSettings } from "./monitor/debug.ts";
 import { type MonitorEvents, Reports } from "./monitor/events.ts";
 import {
   DEFAULT_BUSY_POLL_US,
@@ -97,6 +98,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       busyPollUs: options.busyPollUs ?? DEFAULT_BUSY_POLL_US,
       maxGuests: options.maxGuests ?? DEFAULT_MAX_GUESTS,
       lingerMs: options.lingerMs ?? DEFAULT_LINGER_MS,
+      ...debugSettings(),
       listenFd: listening?.fd ?? -1,
     };
     return new ReactorHandle(settings, {
@@ -128,11 +130,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * Starts a monitor; resolves when it takes guests. Throws PolicyError for a bad policy file, SystemError where the
    * socket cannot be listened on (EADDRINUSE: somebody does already; ENAMETOOLONG) or the audit file cannot be opened,
    * AuditError where the policy needs one and there is none, NoAnswerError where a file system does not answer,
-   * TypeError and RangeError with Node's codes for options that it cannot take (MONITOR_BOUNDS), and what addVm()
-   * throws.
+   * TypeError and RangeError with Node's codes for options that it cannot take (MONITOR_BOUNDS), TraceError for a word
+   * that RINGWAY_TRACE does not know, and what addVm() throws.
    */
   static async start(options: MonitorOptions): Promise<Monitor> {
     requireOptions(options);
+    debugSettings();
     const monitor = await gather(options, (parts) => new Monitor(options, parts));
     try {
       await monitor.#begin();

@@ -52,6 +52,8 @@ class Rig {
       busyPollUs: 0,
       maxGuests: 1,
       lingerMs: 100,
+      trace: [],
+      invariants: false,
       listenFd: -1,
     };
     this.thread = new ReactorThread(options, its, () => {});

@@ -18,6 +18,7 @@ import {
   NameServerError,
   PolicyError,
   placesOfVm,
+  TraceError,
   type VmOptions,
 } from "@ringway/monitor";
 import type { Logger } from "pino";
@@ -111,6 +112,7 @@ async function begin(options: MonitorCommandOptions, logger: Logger, signal: Abo
   } catch (error) {
     if (error instanceof NameServerError) throw new UsageError(`--name-server: ${error.message}`);
     if (error instanceof PolicyError) throw policyFailure(error);
+    if (error instanceof TraceError) throw new UsageError(error.message);
     const problem = auditFailure(error, audit);
     if (problem !== undefined) throw problem;
     const { name, code, path } = error as SystemError;

@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Deadline, SharedMemory, within } from "@ringway/linux";
-import { formatProblem, Monitor, type Policy, parsePolicy } from "@ringway/monitor";
+import { formatProblem, Monitor, type Policy, parsePolicy, TraceError } from "@ringway/monitor";
 import type { Logger } from "pino";
 import { errorLine, Failure, TIMED_OUT, UsageError } from "../errors.ts";
 import type { Signals } from "../signals.ts";
@@ -105,6 +105,7 @@ async function startMonitor(
   try {
     return await Monitor.start({ policy, logger, vms, ...(audit === undefined ? {} : { audit }) });
   } catch (error) {
+    if (error instanceof TraceError) throw new UsageError(error.message);
     throw auditFailure(error, audit) ?? error;
   }
 }

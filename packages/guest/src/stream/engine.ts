@@ -15,6 +15,8 @@ import { ControlClient, type ControlEngine } from "./control-client.ts";
 import { type Resource, Room } from "./room.ts";
 import type { Stream } from "./stream.ts";
 
+/** RINGWAY_DEBUG=invariants: what heads of files promise of private state is checked after each look at the region. */
+const CHECKS_INVARIANTS: boolean = (process.env.RINGWAY_DEBUG ?? "").split(",").includes("invariants");
 /** Rounds of take-and-step before Node's loop has its turn. */
 const ROUNDS = 8;
 
@@ -124,7 +126,10 @@ export class Engine implements ControlEngine {
   /** Takes and steps until nothing is pending, then sleeps. */
   run(): void {
     if (this.#ended !== undefined) return;
-    this.#guard(() => this.#rounds());
+    this.#guard(() => {
+      this.#rounds();
+      if (CHECKS_INVARIANTS) this.session.invariants();
+    });
   }
 
   #rounds(): void {

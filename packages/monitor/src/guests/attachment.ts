@@ -13,6 +13,7 @@
 
 import {
   type BellReceiver,
+  type Doorbell,
   HostSession,
   HostState,
   ProtocolError,
@@ -26,6 +27,7 @@ import { VIOLATION_LOOKS } from "../accounts/quotas.ts";
 import type { GuestLink, LinkedGuest, LinkListener } from "../links/link.ts";
 import { Counter, type Counters } from "../observe/counters.ts";
 import { GuestLines, type LinesHost } from "../observe/lines.ts";
+import type { Trace } from "../observe/trace.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { TaskQueue } from "../reactor/tasks.ts";
@@ -48,6 +50,11 @@ export interface AttachmentHost extends LinesHost, BudgetHost {
   readonly opener: Opener;
   /** How long what a guest has ended may take to reach its peers after it has left, in milliseconds. */
   readonly lingerMs: number;
+  /** Undefined: not asked for, as nearly always. */
+  readonly traceStreams: Trace | undefined;
+  readonly traceBells: Trace | undefined;
+  /** Are the session's invariants checked after each look? */
+  readonly invariants: boolean;
   /** For the ids of the streams that one guest's scan takes: bounds what it can take of a turn. */
   readonly pendingIds: Uint16Array;
   gone(guest: Attachment): void;
@@ -67,6 +74,8 @@ export class Attachment
   readonly session: HostSession;
   readonly account: Account;
   readonly counters: Counters;
+  /** Of its streams. */
+  readonly trace: Trace | undefined;
   readonly life: Life = new Life();
   readonly share: ThreadShare;
   readonly budget: Budget;
@@ -95,6 +104,7 @@ export class Attachment
     this.#host = host;
     this.name = name;
     this.counters = host.counters;
+    this.trace = host.traceStreams;
     this.#policy = policy;
     this.#ownPolicy = ownPolicy;
     this.account = link.account;
@@ -116,7 +126,8 @@ export class Attachment
     try {
       this.region = regionMemory(this.memory.buffer);
       const most = { streams: limits.streams, ringBytes: limits.streamBytes };
-      this.session = new HostSession(this.region, link, most, (id) => this.signal(id));
+      const bell = host.traceBells === undefined ? link : this.#tracedBell(host.traceBells);
+      this.session = new HostSession(this.region, bell, most, (id) => this.signal(id));
       link.greet(this);
     } catch (error) {
       link.close(errnoOf(error, Errno.EIO));
@@ -184,6 +195,16 @@ export class Attachment
   scan(): void {
     // Last: what was closed makes room for what is asked for (CTL-3). Where it is queued, streams before it still are.
     if (this.runPending() && !this.#control.queued) this.#control.run();
+    if (this.#host.invariants) this.#requireInvariants();
+  }
+
+  #requireInvariants(): void {
+    if (this.life.over) return;
+    try {
+      this.session.invariants();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Takes pending streams, as many as there is room for, and steps them. True: the control pipe is one of them. */
@@ -206,6 +227,16 @@ export class Attachment
     if (!this.session.bell.mark(id) || this.#bellDue) return;
     this.#bellDue = true;
     this.#host.reactor.bellDue(this);
+  }
+
+  /** The link's bell, with a line for each ring. */
+  #tracedBell(trace: Trace): Doorbell {
+    return {
+      ring: () => {
+        trace.note({ trace: "bells", guest: this.name, text: "the host rings" });
+        this.#link.ring();
+      },
+    };
   }
 
   flushBell(): void {
@@ -252,6 +283,7 @@ export class Attachment
 
   onBell(): void {
     this.counters.add(Counter.bells);
+    this.#host.traceBells?.note({ trace: "bells", guest: this.name, text: "the guest rang" });
     this.share.looked(1);
     this.#epochs.look();
     this.share.charge();

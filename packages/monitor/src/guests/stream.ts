@@ -23,6 +23,7 @@ import {
   Refused,
 } from "@ringway/control";
 import { Counter, type Counters } from "../observe/counters.ts";
+import type { Trace } from "../observe/trace.ts";
 import type { Task } from "../reactor/tasks.ts";
 import type { Life } from "./life.ts";
 import type { Relay, RelayGuest } from "./relay.ts";
@@ -55,6 +56,8 @@ export interface StreamOwner extends RelayGuest {
   readonly reports: Reports;
   readonly streams: StreamTable;
   readonly counters: Counters;
+  /** Has a line for each state of a stream; undefined: not asked for. */
+  readonly trace: Trace | undefined;
   /** It must wait for the main thread: nothing of it is stepped, and everything once it may go on. */
   readonly held: boolean;
   /** Marks a stream for the guest, which is rung before this thread waits. */
@@ -88,6 +91,7 @@ export class Stream implements Task {
     this.#owner = owner;
     this.pipe = pipe;
     this.#epoch = owner.streams.epoch;
+    if (owner.trace !== undefined) this.#note(owner.trace, "(none)", FRESH);
   }
 
   get guest(): RelayGuest {
@@ -120,7 +124,22 @@ export class Stream implements Task {
     if (next === this.#state) return;
     // An Open that waited for its answer has it, or nobody waits any more.
     if (this.#state === OPENING) this.#owner.budget.giveRequest();
+    const { trace } = this.#owner;
+    if (trace !== undefined) this.#note(trace, nameOf(this.#state), next);
     this.#state = next;
+  }
+
+  #note(trace: Trace, before: string, next: StreamState): void {
+    const { id, generation, toHost, toGuest } = this.pipe;
+    trace.note({
+      trace: "streams",
+      guest: this.#owner.name,
+      text: `stream ${id} ${before} -> ${nameOf(next)}`,
+      stream: id,
+      generation,
+      toHost: toHost.position,
+      toGuest: toGuest.position,
+    });
   }
 
   // ── Turns ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -317,6 +336,10 @@ export class Stream implements Task {
     this.#enter(OVER);
     this.#owner.streams.release(this);
   }
+}
+
+function nameOf(state: StreamState): string {
+  return Object.entries(StreamState).find(([, value]) => value === state)![0];
 }
 
 /** Has the guest given this stream up: reset it, or both ended it and stopped reading? */

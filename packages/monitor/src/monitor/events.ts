@@ -39,6 +39,7 @@ export type Report = Extract<
       | "violation"
       | "bug"
       | "warning"
+      | "trace"
       | "log"
       | "exit";
   }
@@ -79,6 +80,10 @@ export class Reports {
       case "warning":
         // Of those that are no guests yet there is no name.
         this.#log.warn(report.guest === "" ? {} : { guest: report.guest }, report.reason);
+        return;
+      case "trace":
+        for (const { text, ...fields } of report.lines) this.#log.info(fields, text);
+        if (report.lost > 0) this.#log.warn(`${report.lost} lines of RINGWAY_TRACE were lost`);
         return;
       case "log":
         this.#guestLog(report.guest, report.level, report.text);

@@ -6,6 +6,7 @@ import type { DiskPorts } from "../disk/threads.ts";
 import type { LookupMessage } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
 import type { GuestLife, LineMessage } from "../observe/line-messages.ts";
+import type { TraceMessage, TraceWord } from "../observe/trace.ts";
 import type { PolicyInForce } from "../policy/in-force.ts";
 import type { RegionPort } from "../regions/thread.ts";
 
@@ -25,6 +26,10 @@ export interface ReactorOptions {
   readonly maxGuests: number;
   /** How long what a departed guest has ended may take to reach its peer, in milliseconds. */
   readonly lingerMs: number;
+  /** What RINGWAY_TRACE names. */
+  readonly trace: readonly TraceWord[];
+  /** RINGWAY_DEBUG names "invariants": they are checked after each look at a guest. */
+  readonly invariants: boolean;
   /** A listening SOCK_SEQPACKET socket whose connections are guests, or -1. */
   readonly listenFd: number;
 }
@@ -73,6 +78,7 @@ export type FromReactor =
   /** Several of these, in their order (posts.ts). */
   | { readonly kind: "lives"; readonly lines: readonly GuestLife[] }
   | LookupMessage
+  | TraceMessage
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
   | { readonly kind: "vm-ended"; readonly name: string }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }

@@ -16,6 +16,7 @@ import type { AttachmentHost } from "../guests/attachment.ts";
 import { Lookups } from "../names/lookups.ts";
 import { AuditGate } from "../observe/audit-gate.ts";
 import { Counters } from "../observe/counters.ts";
+import { Trace } from "../observe/trace.ts";
 import { HostSurroundings } from "../policy/host-surroundings.ts";
 import { type PolicyInForce, PolicyState } from "../policy/in-force.ts";
 import { OwnPorts } from "../policy/own-ports.ts";
@@ -45,6 +46,8 @@ export class ReactorThread {
   readonly #woken: () => void;
   readonly #reactor: Reactor;
   readonly #posts: Posts;
+  /** Undefined where nothing is traced. */
+  readonly #trace: Trace | undefined;
   readonly #auditGate: AuditGate = new AuditGate();
   readonly #surroundings: HostSurroundings = new HostSurroundings();
   readonly #ownPorts: OwnPorts;
@@ -68,6 +71,9 @@ export class ReactorThread {
     this.#reactor = reactor;
     this.#posts = new Posts(reactor, (message) => port.postMessage(message));
     const post = (message: FromReactor): void => this.#posts.post(message);
+    const whenTaken = (callback: () => void): void => this.#posts.whenTaken(callback);
+    const after = (delayMs: number, callback: () => void): void => void reactor.after(delayMs, callback);
+    this.#trace = options.trace.length === 0 ? undefined : new Trace({ after, post, whenTaken });
     this.#disk = new DiskPool(reactor, options.disk);
     this.#ownPorts = new OwnPorts(options.ownPorts, this.#surroundings);
     this.#lookups = new Lookups(post);
@@ -88,9 +94,12 @@ export class ReactorThread {
       auditGate: this.#auditGate,
       opener: new Protocols(this.#relays),
       lingerMs: options.lingerMs,
+      traceStreams: options.trace.includes("streams") ? this.#trace : undefined,
+      traceBells: options.trace.includes("bells") ? this.#trace : undefined,
+      invariants: options.invariants,
       pendingIds: new Uint16Array(SCAN_STREAMS),
       post,
-      whenTaken: (callback) => this.#posts.whenTaken(callback),
+      whenTaken,
       gone: (guest) => this.#arrivals.gone(guest),
     };
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
@@ -119,6 +128,7 @@ export class ReactorThread {
         // What is broken may be this guest; the error that ends this thread is the first.
       }
     }
+    this.#trace?.flush();
     this.#posts.flush();
     this.#arrivals.turnAwayBeginners();
     this.#relays.partings.close();
@@ -249,6 +259,7 @@ export class ReactorThread {
     this.#relays.partings.close();
     this.#surroundings[Symbol.dispose]();
     this.#stopped = true;
+    this.#trace?.flush();
     this.#reactor.pause();
     this.#posts.post({ kind: "stopped", aborted, stuck: this.#disk.load });
   }

@@ -1,0 +1,132 @@
+// RINGWAY_TRACE and RINGWAY_DEBUG=invariants, as whoever looks for a mistake has them.
+
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { Guest } from "@ringway/guest";
+import { expect, it, onTestFinished } from "vitest";
+import { type LogLine, POLICY, RINGWAY, type Running, start, temporaryFolder } from "./helpers.ts";
+
+async function startWith(env: NodeJS.ProcessEnv): Promise<{ monitor: Running; socket: string }> {
+  const folder = temporaryFolder();
+  const policy = join(folder, "policy.yaml");
+  const socket = join(folder, "attach.sock");
+  writeFileSync(policy, POLICY);
+  const command = [process.execPath, RINGWAY, "monitor", "--policy", policy, "--listen", socket];
+  const monitor = start(command, { env });
+  return { monitor, socket };
+}
+
+/** A server that sends back what it gets. */
+async function echoPort(): Promise<number> {
+  const server = createServer((socket) => socket.on("error", () => {}).pipe(socket));
+  onTestFinished(() => void server.close());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return (server.address() as { port: number }).port;
+}
+
+/** One connection that is answered, and one that is refused. */
+async function useOnce(socket: string): Promise<void> {
+  const guest = await Guest.attach(socket);
+  const stream = await guest.connect(await echoPort(), "127.0.0.1");
+  stream.end("hello");
+  for await (const chunk of stream) expect(String(chunk)).toBe("hello");
+  await guest.connect(80, "192.0.2.1").catch(() => {});
+  await guest.close();
+}
+
+async function ended(monitor: Running): Promise<LogLine[]> {
+  monitor.kill("SIGTERM");
+  expect((await monitor.ended).code).toBe(0);
+  return monitor.log;
+}
+
+it("RINGWAY_TRACE=streams has a line for each state change of a stream, in order", async () => {
+  const { monitor, socket } = await startWith({ RINGWAY_TRACE: "streams" });
+  await monitor.logged("monitor is ready");
+  await useOnce(socket);
+  const lines = (await ended(monitor)).filter(({ trace }) => trace !== undefined);
+  const ofGeneration = (generation: number): string[] =>
+    lines.filter((each) => each.stream === 1 && each.generation === generation).map(({ msg }) => msg);
+  expect(ofGeneration(1)).toEqual([
+    "stream 1 (none) -> FRESH",
+    "stream 1 FRESH -> OPENING",
+    "stream 1 OPENING -> RUNNING",
+    "stream 1 RUNNING -> CLOSING",
+    "stream 1 CLOSING -> OVER",
+  ]);
+  expect(lines[0]).toMatchObject({
+    level: "info",
+    trace: "streams",
+    guest: "guest-1",
+    toHost: 0,
+    toGuest: 0,
+  });
+  const closing = lines.find(({ msg }) => msg === "stream 1 RUNNING -> CLOSING")!;
+  expect(closing.toHost).toBeGreaterThan("hello".length);
+  const refused = lines.filter(({ msg }) => / OPENING -> CLOSING$/.test(msg));
+  expect(refused).toHaveLength(1);
+  expect(new Set(lines.map(({ trace }) => trace))).toEqual(new Set(["streams"]));
+});
+
+it("RINGWAY_TRACE=bells has a line for each ring and each waking; without it there is none of either", async () => {
+  const { monitor, socket } = await startWith({ RINGWAY_TRACE: "bells" });
+  await monitor.logged("monitor is ready");
+  await useOnce(socket);
+  const lines = (await ended(monitor)).filter(({ trace }) => trace !== undefined);
+  expect(new Set(lines.map(({ msg }) => msg))).toEqual(new Set(["the host rings", "the guest rang"]));
+  const without = await startWith({ RINGWAY_TRACE: "" });
+  await without.monitor.logged("monitor is ready");
+  await useOnce(without.socket);
+  expect((await ended(without.monitor)).filter(({ trace }) => trace !== undefined)).toEqual([]);
+});
+
+it("a word that RINGWAY_TRACE does not know is wrong usage, and those that it knows are named", async () => {
+  const { monitor } = await startWith({ RINGWAY_TRACE: "streams,rings" });
+  const { code, stderr } = await monitor.ended;
+  expect(code).toBe(2);
+  expect(stderr).toContain('RINGWAY_TRACE: unknown word "rings"; known are streams, bells');
+});
+
+it("RINGWAY_DEBUG=invariants finds nothing wrong with a monitor and a guest", async () => {
+  const { monitor, socket } = await startWith({ RINGWAY_DEBUG: "invariants" });
+  await monitor.logged("monitor is ready");
+  const port = await echoPort();
+  const guest = start(guestProgram(socket, port), { env: { RINGWAY_DEBUG: "invariants" } });
+  expect(await guest.ended).toMatchObject({ code: 0, stdout: "hello\n", stderr: "" });
+  const lines = await ended(monitor);
+  expect(lines.filter(({ level }) => level !== "info")).toEqual([]);
+});
+
+/** For the guest's program: its session's books are wrong from the beginning. */
+const BREAK_BOOKS = `
+import { BrokenInvariant, GuestSession } from "@ringway/control";
+GuestSession.prototype.invariants = () => {
+  throw new BrokenInvariant("the books are wrong");
+};
+`;
+
+function guestProgram(socket: string, port: number, before = ""): string[] {
+  const program = `${before}
+import { Guest } from "@ringway/guest";
+const guest = await Guest.attach(${JSON.stringify(socket)});
+const stream = await guest.connect(${port}, "127.0.0.1");
+stream.end("hello");
+for await (const chunk of stream) console.log(String(chunk));
+await guest.close();
+`;
+  return [process.execPath, "--input-type=module", "-e", program];
+}
+
+it("RINGWAY_DEBUG=invariants stops a guest whose books are wrong; without it nobody looks", async () => {
+  const { monitor, socket } = await startWith({});
+  await monitor.logged("monitor is ready");
+  const port = await echoPort();
+  const broken = guestProgram(socket, port, BREAK_BOOKS);
+  const checked = await start(broken, { env: { RINGWAY_DEBUG: "invariants" } }).ended;
+  expect(checked.code).not.toBe(0);
+  expect(checked.stderr).toContain("BrokenInvariant");
+  expect((await start(broken).ended).code).toBe(0);
+});
