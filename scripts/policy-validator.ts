@@ -1,5 +1,6 @@
-// Writes packages/monitor/policy.validator.js: policy.schema.json as code. Ajv compiles a schema at run time otherwise, which
-// takes longer than all else that `ringway policy check` does. A test says when it is no longer what the schema says.
+// Writes packages/monitor/policy.validator.js: policy.schema.json as code. Ajv compiles a schema at run time otherwise,
+// which takes longer than all else that `ringway policy check` does. A test says when it is no longer what the schema
+// says.
 //
 //   npm run build:policy
 
@@ -16,8 +17,8 @@ const { default: standaloneCode } = require("ajv/dist/standalone/index.js") as t
 const { version } = require("ajv/package.json") as { version: string };
 
 const MONITOR = new URL("../packages/monitor/", import.meta.url);
-const HEAD = `// Written by scripts/policy-validator.ts from policy.schema.json, with Ajv ${version} (MIT, Evgeny Poberezkin).
-`;
+const WRITTEN = "Written by scripts/policy-validator.ts from policy.schema.json";
+const HEAD = `// ${WRITTEN}, with Ajv ${version} (MIT, Evgeny Poberezkin).\n`;
 /** Ajv's own helpers come with the code: it needs nothing at run time. */
 const HELPER = /const (\w+) = require\("(ajv\/dist\/runtime\/\w+)"\)\.default;/g;
 

@@ -41,7 +41,9 @@ const NATIVE: Readonly<Record<string, readonly string[]>> = {
 };
 
 const MONITOR = "packages/monitor/src";
-/** What a relay may know of guests: a stream, the interface that a guest shows its relays, and the parts named there. */
+/**
+ * What a relay may know of guests: a stream, the interface that a guest shows its relays, and the parts named there.
+ */
 const RELAY_VIEW: readonly string[] = ["relay", "stream", "opener", "budget", "share", "reports", "life"].map(
   (name) => `${MONITOR}/guests/${name}.ts`,
 );
