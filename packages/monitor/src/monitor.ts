@@ -219,8 +219,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /**
-   * Opens the audit file anew, for who has moved it: lines go to a new one from then on. Rejects with SystemError where
-   * that cannot be opened; they go to the old one then.
+   * Opens the audit file anew, after somebody has moved it: lines go to a new one from then on. Rejects with
+   * SystemError where that cannot be opened; they go to the old one then.
    */
   reopenAudit(): Promise<void> {
     return this.#audit.reopen();

@@ -6,12 +6,11 @@
 //      └─────── they may not ──▶ WAITING ── they may again ────▲
 //                                   └────── the monitor stops ──▶ turned away
 
-import { Errno } from "@ringway/control";
+import { Errno, type Refusal } from "@ringway/control";
 import type { Account, Accounts } from "../accounts/accounts.ts";
 import type { AuditGate } from "../observe/audit-gate.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Limits } from "../policy/types.ts";
-import type { NoPlace } from "./attach-socket.ts";
 import { turnAway } from "./process.ts";
 
 export interface AttachCall {
@@ -28,7 +27,7 @@ export interface AttachCallsHost {
   /** In force for guests that have none of their own. */
   readonly policy: PolicyState;
   /** Why there is no place for another guest of this key. */
-  noPlace(account: Account, limits: Limits): NoPlace | undefined;
+  noPlace(account: Account, limits: Limits): Refusal | undefined;
   /** Makes a guest of the connection: it has the socket, and a hold on each of the others, from now on. */
   begin(fd: number, name: string, account: Account, own: PolicyState | undefined): void;
   warn(guest: string, reason: string): void;

@@ -6,6 +6,7 @@
 // Keys take turns, so that one that connects without end delays no other by more than a guest. Each line has as many as
 // its key has places for; all lines are as long as there are places.
 
+import type { Refusal } from "@ringway/control";
 import { acceptUnix, closeFd, EPOLLIN, Errno, errnoMessage, peerCredentials } from "@ringway/linux";
 import type { Account, Accounts } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
@@ -29,12 +30,6 @@ const BEGIN_RETRY_MS = 100;
 /** One line in the log for those of a key that are turned away, in so many milliseconds. */
 const SAY_AGAIN_MS = 1000;
 
-/** Why a key gets no other guest. */
-export interface NoPlace {
-  readonly errno: number;
-  readonly reason: string;
-}
-
 export interface AttachSocketHost {
   readonly reactor: Reactor;
   readonly accounts: Accounts;
@@ -45,7 +40,7 @@ export interface AttachSocketHost {
   /**
    * Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs.
    */
-  noPlace(account: Account, waitingOfKey: number, waiting: number): NoPlace | undefined;
+  noPlace(account: Account, waitingOfKey: number, waiting: number): Refusal | undefined;
   /** Makes a guest of the connection: both are its own from now on. */
   begin(socketFd: number, account: Account): void;
   warn(reason: string): void;
@@ -213,7 +208,7 @@ export class AttachSocket {
     if (line.length > 0) this.#lines.set(account, line);
   }
 
-  #turnAway(fd: number, account: Account, { errno, reason }: NoPlace): void {
+  #turnAway(fd: number, account: Account, { errno, reason }: Refusal): void {
     turnAway(fd, errno);
     const nowMs = performance.now();
     const said = this.#said.get(account.key);

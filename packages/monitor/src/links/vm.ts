@@ -29,7 +29,7 @@ const CALL_MS_MIN = 10;
 const CALL_MS_MAX = 1000;
 /**
  * From one guest's beginning to the next one's on the same VM: what a guest can make the reactor begin anew, it pays
- * for. So long, too, nobody listens to a VM that rings while it has no guest.
+ * for. A VM that rings while it has no guest is not listened to for the same time.
  */
 const GUEST_MS_MIN = 200;
 /** After a guest could not be begun for want of memory or the like. */

@@ -47,7 +47,7 @@ export type LoaderQuestion =
   | { readonly kind: "judge"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "listen"; readonly path: string }
   | { readonly kind: "open-vm-memory"; readonly memory: string | number; readonly bytes: number }
-  /** Sets a word, where there is one, when it is through: for who cannot wait for an answer. */
+  /** Sets a word, where there is one, when it is through: for a caller that cannot wait for an answer. */
   | { readonly kind: "unlink"; readonly listening: Listening; readonly done?: Int32Array };
 
 export type ToLoader = LoaderQuestion & { readonly id: number };

@@ -1,4 +1,4 @@
-// Policies for who has no monitor: checked one after the other, as a monitor would when it starts. One thread does for
+// Policies without a monitor: checked one after the other, as a monitor would when it starts. One thread does for
 // all of them, since its start takes some 300 ms of a processor, most of it for the YAML parser; only one that a dead
 // disk holds is left behind, and the next file has another.
 

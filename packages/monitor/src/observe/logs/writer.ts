@@ -153,8 +153,8 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   }
 
   /**
-   * Opens its path, where it has one, anew: for who has moved the file. Where that fails it rejects with SystemError,
-   * and the old file stays.
+   * Opens its path, where it has one, anew, after somebody has moved the file. Where that fails it rejects with
+   * SystemError, and the old file stays.
    */
   reopen(): Promise<void> {
     if (this.#path === undefined) return Promise.resolve();
