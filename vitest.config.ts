@@ -1,7 +1,8 @@
 import { defineConfig } from "vitest/config";
 
-// Real sockets, processes and memory: each file runs in a process of its own, three at a time, since most wait more than they work. What
-// measures a neighbour, looks at the whole machine or stops processes runs afterwards, one file at a time.
+// Real sockets, processes and memory: each file runs in a process of its own, three at a time, since most wait more
+// than they work. What measures a neighbour, looks at the whole machine or stops processes runs afterwards, one file at
+// a time.
 const ALONE = [
   "test/hostile/{mixes,floods}.test.ts",
   "test/faults/stopped.test.ts",
