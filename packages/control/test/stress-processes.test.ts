@@ -1,5 +1,5 @@
 // Two processes over one memfd, with eventfds for bells: bytes both ways at once, compared one by one on the other
-// side. The region and the bells are inherited, as `ringway run` gives them to a child.
+// side. The children inherit the region and the bells as descriptors.
 
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
