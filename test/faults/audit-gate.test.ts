@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Errno, fileMessages, Protocol } from "@ringway/control";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Declined } from "../support/declined.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
-import { type Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 
 /** Which audit lines have six times as many bytes. */
 const PATH = `/${"\u0001".repeat(255)}`.repeat(15);

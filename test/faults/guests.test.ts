@@ -8,9 +8,10 @@ import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { Declined } from "../support/declined.ts";
 import { guestsAre, LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { descriptors, guestProgram, MonitorProgram, regionMappings } from "../support/processes.ts";
-import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer, howItEnds, readAll, tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 

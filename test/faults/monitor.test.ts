@@ -10,9 +10,10 @@ import { accept, closeFd, Errno, scratch, send, setLingerZero } from "@ringway/l
 import type { CounterValues, ReactorMemory } from "@ringway/monitor";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { Declined } from "../support/declined.ts";
 import { LOOPBACK } from "../support/monitor.ts";
 import { MonitorProgram, Program } from "../support/processes.ts";
-import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import {
   clientPorts,
   echoServer,

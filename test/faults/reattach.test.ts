@@ -77,7 +77,14 @@ describe("a guest that attaches anew amid its uploads", () => {
     const memory = await hypervisor.map();
     await until("the channel", () => hypervisor.hasHost);
     for (let boot = 0; boot < 10; boot++) {
-      const guest = RawGuest.onMachine(memory, () => hypervisor.ring());
+      const guest = new RawGuest({
+        memory,
+        ...{ socketFd: -1, bellToHostFd: -1, bellToGuestFd: -1 },
+        ring: () => hypervisor.ring(),
+        hungUp: () => !hypervisor.hasHost,
+        fillBell: () => {},
+        vanish: () => {},
+      });
       await guest.attach();
       await uploadAndReattach(guest, 2);
       const last = await openUpload(guest, "/d/last");

@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Compiled, compilePrograms } from "../../packages/bench/src/programs.ts";
+import type { Declined } from "../support/declined.ts";
 import { LOOPBACK, startMonitor } from "../support/monitor.ts";
 import { MonitorProgram, Program, regionMappings } from "../support/processes.ts";
-import { type Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import { until } from "../support/wait.ts";
 
 const RINGWAY = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));

@@ -1,42 +1,38 @@
-// Nothing leaves a root (FS-2, DESIGN: trust, 7): whatever the path says, and whoever moves what meanwhile.
+// Nothing leaves a root (FS-2): whatever the path says, and whoever moves what meanwhile.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
 import type { Denial } from "@ringway/monitor";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  audited,
-  errnoOf,
-  failureOf,
-  type Host,
-  RawGuest,
-  type RawStream,
-  StreamGone,
-  startHost,
-  until,
-} from "./helpers.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { errnoOf, failureOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
+import { StreamGone } from "../support/raw-guest.ts";
+import { until } from "../support/wait.ts";
+import { audited, type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE, TRUNCATE } = fileMessages.FileFlags;
 const { Data, FileDirection } = fileMessages;
 const m = fsMessages;
 const SECRET = "nobody in a guest may read this";
 
+const hold = heldForAll();
 let host: Host;
-let guest: RawGuest;
+let guest: FileGuest;
 let fs: RawStream;
 
 beforeAll(async () => {
-  host = await startHost();
-  guest = await RawGuest.attach(host.socketPath);
+  host = hold(await startHost());
+  guest = hold(await FileGuest.attach(host.path));
   fs = await guest.openFs();
-  writeFileSync(join(host.base, "outside/secret"), SECRET);
-  mkdirSync(join(host.base, "outside/folder"));
+  writeFileSync(join(host.folder, "outside/secret"), SECRET);
+  mkdirSync(join(host.folder, "outside/folder"));
   mkdirSync(join(host.data, "in"));
   writeFileSync(join(host.data, "in/file"), "inside");
   const links: [string, string][] = [
-    ["absolute", join(host.base, "outside/secret")],
+    ["absolute", join(host.folder, "outside/secret")],
     ["root", "/"],
     ["out", "../outside"],
     ["out-and-back", "../data/in"],
@@ -53,10 +49,6 @@ beforeAll(async () => {
   for (let i = 0; i < 50; i++) {
     symlinkSync(i === 0 ? "in" : `chain-${i - 1}`, join(host.data, `chain-${i}`));
   }
-});
-afterAll(async () => {
-  guest.kill();
-  await host[Symbol.asyncDispose]();
 });
 
 async function readFile(path: string): Promise<string> {
@@ -94,7 +86,7 @@ describe("a path that leads out", () => {
       expect(await failureOf(guest.openFile(what, READ))).toMatchObject({ rule: "beneath" });
       const found = await attempts(what);
       expect(new Set(Object.values(found)), JSON.stringify(found)).toEqual(new Set([Errno.EXDEV]));
-      const audited = (): Denial[] => host.refused.filter((refusal) => refusal.what === what);
+      const audited = (): Denial[] => host.refusals.filter((refusal) => refusal.what === what);
       await until("audit", () => audited().length === 1 + Object.keys(found).length);
       for (const refusal of audited()) expect(refusal).toMatchObject({ rule: "beneath", errno: Errno.EXDEV });
     },
@@ -115,7 +107,7 @@ describe("a path that leads out", () => {
     ];
     for (const work of attempted)
       expect(await failureOf(work)).toMatchObject({ errno: Errno.EXDEV, rule: "beneath" });
-    expect(readFileSync(join(host.base, "outside/secret"), "utf8")).toBe(SECRET);
+    expect(readFileSync(join(host.folder, "outside/secret"), "utf8")).toBe(SECRET);
     expect(readFileSync(join(host.data, "in/file"), "utf8")).toBe("inside");
   });
 
@@ -200,7 +192,7 @@ describe("a path that stays", () => {
       [47, 0xff],
       [47, 0xc0, 0xaf],
     ]) {
-      const stream = await guest.newStream();
+      const stream = await guest.stream();
       const body = [4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, path.length, 0, 0, 0, ...path];
       stream.postBytes(0x0201, new Uint8Array(body));
       await expect(stream.next()).rejects.toThrow(StreamGone);
@@ -216,7 +208,7 @@ it("never reads from outside, however fast a folder and a symlink change places"
   const { data } = host;
   mkdirSync(join(data, "swap"));
   writeFileSync(join(data, "swap/secret"), "harmless");
-  symlinkSync(join(host.base, "outside"), join(data, "swap-link"));
+  symlinkSync(join(host.folder, "outside"), join(data, "swap-link"));
   mkdirSync(join(data, "swap-up"));
   // Renames in a loop, on a thread of its own: swap is a folder, a symlink out, nothing, a folder ...
   const script = `
@@ -252,6 +244,6 @@ it("never reads from outside, however fast a folder and a symlink change places"
   expect(seen.get(0)).toBeGreaterThan(10);
   expect((seen.get(Errno.EXDEV) ?? 0) + (seen.get(Errno.ENOENT) ?? 0)).toBeGreaterThan(10);
   for (const errno of seen.keys()) expect([0, Errno.EXDEV, Errno.ENOENT, 17]).toContain(errno);
-  const outside = readdirSync(join(host.base, "outside")).sort();
+  const outside = readdirSync(join(host.folder, "outside")).sort();
   expect(outside).toEqual(["folder", "secret"]);
 }, 20_000);

@@ -6,8 +6,10 @@ import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { Guest, type GuestFile } from "@ringway/guest";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../support/held.ts";
 import { mounted, run, unmount } from "../support/slow-disk.ts";
-import { type Host, startHost, until, withLimits } from "./helpers.ts";
+import { until } from "../support/wait.ts";
+import { type Host, startHost, withLimits } from "./host.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -41,16 +43,13 @@ function failed(stream: Writable): Promise<Failure> {
 const small = mounted((folder) => run("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder));
 
 describe.skipIf(small.missing !== "")(`on a full disk ${small.missing}`, () => {
+  afterAll(() => unmount(small.folder));
+  const hold = heldForAll();
   let host: Host;
   let guest: Guest;
   beforeAll(async () => {
-    host = await startHost({ data: small.folder });
-    guest = await Guest.attach(host.socketPath);
-  });
-  afterAll(async () => {
-    await guest.close();
-    await host[Symbol.asyncDispose]();
-    unmount(small.folder);
+    host = hold(await startHost({ data: small.folder }));
+    guest = hold(await Guest.attach(host.path));
   });
 
   const sizeOf = (name: string): number => statSync(join(small.folder, name)).size;
@@ -108,15 +107,12 @@ describe.skipIf(small.missing !== "")(`on a full disk ${small.missing}`, () => {
 });
 
 describe("with room on the disk", () => {
+  const hold = heldForAll();
   let host: Host;
   let guest: Guest;
   beforeAll(async () => {
-    host = await startHost();
-    guest = await Guest.attach(host.socketPath);
-  });
-  afterAll(async () => {
-    await guest.close();
-    await host[Symbol.asyncDispose]();
+    host = hold(await startHost());
+    guest = hold(await Guest.attach(host.path));
   });
 
   const sizeOf = (name: string): number => statSync(join(host.data, name)).size;
@@ -154,7 +150,7 @@ describe("with room on the disk", () => {
   it("a limit of bytes written is EDQUOT with the count", async () => {
     await using own = await startHost();
     await own.monitor.reload(withLimits(own.policy, { fileBytesWritten: 300_000 }));
-    await using limited = await Guest.attach(own.socketPath);
+    await using limited = await Guest.attach(own.path);
     await using file = await limited.open("/data/file", "w");
     const { error, told } = await fill(file, Buffer.alloc(70_001, "x"));
     expect(error.code).toBe("EDQUOT");

@@ -17,12 +17,15 @@ import {
   StatReply,
 } from "@ringway/control";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { errnoOf, failureOf } from "../support/declined.ts";
 import { LOOPBACK } from "../support/monitor.ts";
 import { MonitorProgram } from "../support/processes.ts";
-import { RawGuest as NetworkGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer } from "../support/tcp.ts";
 import { connectAs, noUsers, openToAll } from "../support/users.ts";
-import { errnoOf, failureOf, RawGuest, type RawStream, startHost, until } from "./helpers.ts";
+import { until } from "../support/wait.ts";
+import { startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ } = fileMessages.FileFlags;
 const m = fsMessages;
@@ -58,8 +61,8 @@ it("of 256 descriptors, a walk over 2000 folders on each worker takes none that 
   using monitor = await MonitorProgram.start(socket, policy, { descriptors: 256 });
   openToAll(socket);
   const as = (uid: number): string | number => (noUsers === "" ? connectAs(uid, socket) : socket);
-  using greedy = await NetworkGuest.attach(as(65534));
-  using modest = await NetworkGuest.attach(as(1));
+  using greedy = await RawGuest.attach(as(65534));
+  using modest = await RawGuest.attach(as(1));
   await using server = await echoServer();
   const streams = await Promise.all(
     Array.from({ length: 4 }, async () => {
@@ -104,10 +107,10 @@ it('".." leads back to where it came from, however far, by names that are judged
   await using host = await startHost({
     files: "  - { id: deep, guest: /data/x/y/deep, host: ./deep, access: rw }\n",
   });
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   const fs = await guest.openFs();
   mkdirSync(join(host.data, "a/b/c/d/e/f"), { recursive: true });
-  mkdirSync(join(host.base, "deep/g/h"), { recursive: true });
+  mkdirSync(join(host.folder, "deep/g/h"), { recursive: true });
   for (const at of ["", "a/", "a/b/", "a/b/c/", "a/b/c/d/"]) writeFileSync(join(host.data, `${at}own`), at);
   for (let levels = 1; levels <= 6; levels++) {
     const up = "../".repeat(levels);
@@ -116,8 +119,8 @@ it('".." leads back to where it came from, however far, by names that are judged
   }
   // Over the guest's top, which is its own parent.
   symlinkSync(`${"../".repeat(60)}data/own`, join(host.data, "a/b/c/d/e/f/over"));
-  symlinkSync("../../../own", join(host.base, "deep/nowhere"));
-  symlinkSync("../../../../../own", join(host.base, "deep/g/h/nowhere"));
+  symlinkSync("../../../own", join(host.folder, "deep/nowhere"));
+  symlinkSync("../../../../../own", join(host.folder, "deep/g/h/nowhere"));
   const inode = async (path: string): Promise<number> => (await stat(fs, path)).inode;
   for (let levels = 2; levels <= 6; levels++) {
     const own = await inode(`/data/${"a/b/c/d/e/".slice(0, 2 * (6 - levels))}own`);
@@ -129,14 +132,13 @@ it('".." leads back to where it came from, however far, by names that are judged
   for (const path of ["nowhere", "g/h/nowhere"]) {
     expect(await errnoOf(stat(fs, `/data/x/y/deep/${path}`)), path).toBe(Errno.ENOENT);
   }
-  guest.kill();
 });
 
 it("folders are made with all their parents in one walk, through links and roots as well", async () => {
   await using host = await startHost({
     files: "  - { id: kept, guest: /kept, host: ./data/kept, access: ro }\n",
   });
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   const fs = await guest.openFs();
   const make = (path: string): Promise<Done> =>
     fs.call(m.Mkdir, { path, mode: 0o755, parents: true }, Done, 10_000);
@@ -159,7 +161,7 @@ it("folders are made with all their parents in one walk, through links and roots
   for (const path of ["/data/file/", "/data/file/x"])
     expect(await errnoOf(make(path)), path).toBe(Errno.ENOTDIR);
   expect(await failureOf(make("/data/to-kept/x/y"))).toMatchObject({ errno: Errno.EROFS, rule: "kept" });
-  guest.kill();
+  guest.vanish();
   spawnSync("rm", ["-rf", host.data]);
 });
 
@@ -168,7 +170,7 @@ it.each([
   ["a short one that leads over thousands by links", "hundreds of", "/data/loop-0", 200],
 ])("%s is paid for as %s operations", async (_name, _cost, path, diskOperations) => {
   await using host = await startHost({ limits: { diskOperations } });
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   const fs = await guest.openFs();
   spawnSync("mkdir", ["-p", join(host.data, DEEP)]);
   plantLoops(host.data);
@@ -176,13 +178,13 @@ it.each([
   expect(host.monitor.counters().quotaDiskOperations).toBe(0);
   await stat(fs, "/data");
   expect(host.monitor.counters().quotaDiskOperations).toBeGreaterThan(5);
-  guest.kill();
+  guest.vanish();
   spawnSync("rm", ["-rf", host.data]);
 });
 
 it("a file is closed before what waits because its guest has used up its operations", async () => {
   await using host = await startHost({ limits: { diskOperations: 20 } });
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   writeFileSync(join(host.data, "f"), "");
   const file = await guest.openFile("/data/f", READ);
   const waiting: RawStream[] = [];
@@ -192,12 +194,11 @@ it("a file is closed before what waits because its guest has used up its operati
   await until("all are taken", () => waiting.every(({ pipe }) => pipe.toHost.writable() === 4096));
   await file.call(fileMessages.Close, {}, Done);
   expect(waiting.at(-1)!.poll()).toBeUndefined();
-  guest.kill();
 });
 
 it("a folder that the policy refuses is no folder too many", async () => {
   await using host = await startHost({ limits: { openFiles: 1 } });
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   writeFileSync(join(host.data, "f"), "");
   await guest.openFile("/data/f", READ);
   const fs = await guest.openFs();
@@ -205,5 +206,4 @@ it("a folder that the policy refuses is no folder too many", async () => {
   expect(host.monitor.counters().quotaOpenFiles).toBe(0);
   expect(await errnoOf(fs.readDir("/data"))).toBe(Errno.EMFILE);
   expect(host.monitor.counters().quotaOpenFiles).toBe(1);
-  guest.kill();
 });

@@ -15,26 +15,22 @@ import {
   StatReply,
 } from "@ringway/control";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { errnoOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
 import { Hypervisor, place } from "../support/hypervisor.ts";
 import { startMonitor } from "../support/monitor.ts";
-import { MonitorProgram } from "../support/processes.ts";
+import { descriptors, MonitorProgram } from "../support/processes.ts";
+import { StreamGone } from "../support/raw-guest.ts";
 import { mounted, run, SlowDisk, unmount } from "../support/slow-disk.ts";
-import {
-  errnoOf,
-  type Host,
-  openDescriptors,
-  RawGuest,
-  type RawStream,
-  StreamGone,
-  startHost,
-  until,
-} from "./helpers.ts";
+import { until } from "../support/wait.ts";
+import { type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE } = fileMessages.FileFlags;
 const { FileDirection, Read, Data, Write, WriteAt, Written, WriteDone, WriteFailed } = fileMessages;
 const MiB = 1024 * 1024;
 
-function openWrite(guest: RawGuest, path: string, ringBytes = 65536): Promise<[RawStream, unknown]> {
+function openWrite(guest: FileGuest, path: string, ringBytes = 65536): Promise<[RawStream, unknown]> {
   const request = { direction: FileDirection.WRITE, flags: WRITE | CREATE, path };
   return guest.openFileStream(request, ringBytes);
 }
@@ -58,7 +54,7 @@ describe.skipIf(small.missing !== "")(`a full disk ${small.missing}`, () => {
 
   it("is ENOSPC with the count of what is in the file; other streams and later writes go on", async () => {
     await using host = await startHost({ data: small.folder });
-    const guest = await RawGuest.attach(host.socketPath);
+    using guest = await FileGuest.attach(host.path);
     const [echo] = await guest.open(Protocol.ECHO, new Uint8Array(0));
     const [stream] = await openWrite(guest, "/data/stream");
     const [elsewhere] = await openWrite(guest, "/other/fine");
@@ -85,12 +81,11 @@ describe.skipIf(small.missing !== "")(`a full disk ${small.missing}`, () => {
     await fs.call(fsMessages.Unlink, { path: "/data/stream" }, Done);
     expect((await file.call(Write, { data: new Uint8Array(100) }, Written)).bytes).toBe(100);
     await file.finish();
-    guest.kill();
   });
 
   it("a write that half fits is short, and the next one tells why", async () => {
     await using host = await startHost({ data: small.folder });
-    const guest = await RawGuest.attach(host.socketPath);
+    using guest = await FileGuest.attach(host.path);
     const file = await guest.openFile("/data/half", WRITE | CREATE, 0o644, 256 * 1024);
     const data = new Uint8Array(60_000);
     let total = 0;
@@ -102,7 +97,6 @@ describe.skipIf(small.missing !== "")(`a full disk ${small.missing}`, () => {
     expect(await errnoOf(file.call(Write, { data }, Written))).toBe(Errno.ENOSPC);
     expect(statSync(join(small.folder, "half")).size).toBe(total);
     await file.finish();
-    guest.kill();
   });
 });
 
@@ -112,24 +106,21 @@ const thaw = (): void => slow.thaw();
 
 // Reading from a file system that is frozen goes on; whatever would change it waits, until it is thawed.
 describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`, () => {
+  afterAll(() => slow.remove());
+  const hold = heldForAll();
   let host: Host;
-  let guest: RawGuest;
+  let guest: FileGuest;
 
   beforeAll(async () => {
-    host = await startHost({ data: slow.folder });
+    host = hold(await startHost({ data: slow.folder }));
     writeFileSync(join(slow.folder, "content"), Buffer.alloc(100_000, "c"));
     writeFileSync(join(host.other, "content"), Buffer.alloc(100_000, "o"));
-    guest = await RawGuest.attach(host.socketPath);
+    guest = hold(await FileGuest.attach(host.path));
   });
   afterEach(thaw);
-  afterAll(async () => {
-    guest.kill();
-    await host[Symbol.asyncDispose]();
-    slow.remove();
-  });
 
   /** Files of a guest whose writes wait for the disk: two of them on workers, the others for these. */
-  async function stuck(which: RawGuest): Promise<RawStream[]> {
+  async function stuck(which: FileGuest): Promise<RawStream[]> {
     const files: RawStream[] = [];
     for (let i = 0; i < 4; i++) files.push(await which.openFile(`/data/stuck-${i}`, WRITE | CREATE));
     freeze();
@@ -141,7 +132,7 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
 
   it("delays no other stream's bytes, and no other guest's files", async () => {
     // With budgets of its own, as of another user.
-    const other = await RawGuest.attach(host.monitor.attach().fd);
+    using other = await FileGuest.attach(host.monitor.attach().fd);
     const [echo] = await guest.open(Protocol.ECHO, new Uint8Array(0));
     const quiet = await roundTrips(echo, 300);
     const files = await stuck(guest);
@@ -167,7 +158,6 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
       await file.finish();
     }
     echo.reset();
-    other.kill();
   });
 
   it("takes back what no worker has begun when the guest gives its stream up", async () => {
@@ -225,8 +215,8 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
   });
 
   it("a guest that is killed meanwhile keeps its memory until the disk is through, then nothing", async () => {
-    const before = openDescriptors();
-    const victim = await RawGuest.attach(host.monitor.attach().fd);
+    const before = descriptors();
+    using victim = await FileGuest.attach(host.monitor.attach().fd);
     const [stream] = await openWrite(victim, "/data/killed");
     const files: RawStream[] = [];
     for (let i = 0; i < 3; i++) files.push(await victim.openFile(`/data/killed-${i}`, WRITE | CREATE));
@@ -238,7 +228,7 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     await sleep(50);
     const gone = new Promise((resolve) => host.monitor.once("detached", resolve));
     const mapped = regions();
-    victim.kill();
+    victim.vanish();
     await gone;
     // The victim's own mapping went; the monitor's stays while a disk worker reads from it.
     expect(regions()).toBe(mapped - 1);
@@ -247,13 +237,13 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     thaw();
     // The monitor's own two: for system calls, and for JavaScript.
     await until("the memory is let go", () => regions() === mapped - 3);
-    await until("the files are closed", () => openDescriptors() <= before);
+    await until("the files are closed", () => descriptors() <= before);
     expect(readFileSync(join(slow.folder, "killed"))).toEqual(Buffer.alloc(30_000, "k"));
     await fs.finish();
   });
 
   it("a guest that attaches anew meanwhile waits until no worker has its pages", async () => {
-    const restless = await RawGuest.attach(host.socketPath);
+    using restless = await FileGuest.attach(host.path);
     const [stream] = await openWrite(restless, "/data/restless");
     freeze();
     await stream.write(Buffer.alloc(30_000, "r"));
@@ -266,7 +256,6 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     const file = await restless.openFile("/data/restless", READ);
     expect((await file.call(Read, { bytes: 100 }, Data)).data).toEqual(new Uint8Array(100).fill(114));
     expect(readFileSync(join(slow.folder, "restless"))).toEqual(Buffer.alloc(30_000, "r"));
-    restless.kill();
   });
 
   it("who removes a VM is told where the monitor closes and a disk keeps its memory", async () => {
@@ -299,8 +288,8 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
   });
 
   it("the monitor stops, once the disk does what was begun", async () => {
-    const stopping = await startHost({ data: slow.folder });
-    const leaving = await RawGuest.attach(stopping.socketPath);
+    await using stopping = await startHost({ data: slow.folder });
+    using leaving = await FileGuest.attach(stopping.path);
     const files: RawStream[] = [];
     for (let i = 0; i < 6; i++) files.push(await leaving.openFile(`/data/stop-${i}`, WRITE | CREATE));
     freeze();
@@ -314,31 +303,30 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     expect(closed).toBe(false);
     thaw();
     await closing;
-    leaving.kill();
   });
 });
 
 describe("a guest that breaks its ring while the disk works", () => {
   const READ_POSITION = 0x180;
+  const hold = heldForAll();
   let host: Host;
 
   beforeAll(async () => {
-    host = await startHost();
+    host = hold(await startHost());
     mkdirSync(join(host.data, "folder"));
     writeFileSync(join(host.data, "f"), "content");
   });
-  afterAll(() => host[Symbol.asyncDispose]());
 
   /** Whatever the host then looks at on this ring is a violation. */
-  function breakRing(guest: RawGuest, stream: RawStream): void {
-    Atomics.store(guest.words, (stream.pipe.place.page * PAGE_BYTES + READ_POSITION) / 4, 0x1234567);
+  function breakRing(guest: FileGuest, stream: RawStream): void {
+    Atomics.store(guest.region.words, (stream.pipe.place.page * PAGE_BYTES + READ_POSITION) / 4, 0x1234567);
   }
 
   it.each([
     [
       "while a file is being opened",
-      async (guest: RawGuest) => {
-        const stream = await guest.newStream();
+      async (guest: FileGuest) => {
+        const stream = await guest.stream();
         breakRing(guest, stream);
         stream
           .open(Protocol.FILE, fileMessages.FileOpen.encode({ path: "/data/f", flags: READ, mode: 0 }))
@@ -348,8 +336,8 @@ describe("a guest that breaks its ring while the disk works", () => {
     ],
     [
       "while a file is not found",
-      async (guest: RawGuest) => {
-        const stream = await guest.newStream();
+      async (guest: FileGuest) => {
+        const stream = await guest.stream();
         breakRing(guest, stream);
         const body = fileMessages.FileOpen.encode({ path: "/data/none", flags: READ, mode: 0 });
         stream.open(Protocol.FILE, body).catch(() => {});
@@ -358,7 +346,7 @@ describe("a guest that breaks its ring while the disk works", () => {
     ],
     [
       "before a write fails",
-      async (guest: RawGuest) => {
+      async (guest: FileGuest) => {
         const offset = Number.MAX_SAFE_INTEGER - 10;
         const request = { direction: FileDirection.WRITE, flags: WRITE | CREATE, path: "/data/far", offset };
         const [stream] = await guest.openFileStream(request);
@@ -369,7 +357,7 @@ describe("a guest that breaks its ring while the disk works", () => {
     ],
     [
       "before a reply",
-      async (guest: RawGuest) => {
+      async (guest: FileGuest) => {
         const stream = await guest.openFs();
         breakRing(guest, stream);
         stream.post(fsMessages.Stat, { path: "/data/f" });
@@ -378,7 +366,7 @@ describe("a guest that breaks its ring while the disk works", () => {
     ],
     [
       "before a listing",
-      async (guest: RawGuest) => {
+      async (guest: FileGuest) => {
         const stream = await guest.openFs();
         breakRing(guest, stream);
         stream.post(fsMessages.ReadDir, { path: "/data" });
@@ -386,17 +374,17 @@ describe("a guest that breaks its ring while the disk works", () => {
       },
     ],
   ])("%s loses that stream, and nothing else breaks", async (_name, misbehave) => {
-    const guest = await RawGuest.attach(host.socketPath);
+    using guest = await FileGuest.attach(host.path);
     const witness = await guest.openFile("/data/f", READ);
-    const before = openDescriptors();
+    const before = descriptors();
     host.violations.length = 0;
     const stream = await misbehave(guest);
     await until("the stream is reset", () => stream.pipe.toGuest.peerClosed() === 2);
     await until("the report", () => host.violations.length === 1);
     expect(host.violations[0]).toMatchObject({ stream: stream.pipe.id, clause: "RING-4" });
     expect((await witness.call(Read, { bytes: 10 }, Data)).data.length).toBe(7);
-    await until("its file is closed", () => openDescriptors() <= before);
-    guest.kill();
+    await until("its file is closed", () => descriptors() <= before);
+    guest.vanish();
     expect(host.failures).toEqual([]);
   });
 });

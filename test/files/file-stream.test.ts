@@ -18,33 +18,26 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Closed, Errno, type Frame, fileMessages } from "@ringway/control";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  errnoOf,
-  failureOf,
-  type Host,
-  RawGuest,
-  type RawStream,
-  StreamGone,
-  startHost,
-  until,
-} from "./helpers.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { errnoOf, failureOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
+import { StreamGone } from "../support/raw-guest.ts";
+import { until } from "../support/wait.ts";
+import { type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE, EXCLUSIVE, APPEND, TRUNCATE } = fileMessages.FileFlags;
 const { FileDirection, WriteDone, WriteFailed } = fileMessages;
 const MiB = 1024 * 1024;
 const ALL = Number.MAX_SAFE_INTEGER;
 
+const hold = heldForAll();
 let host: Host;
-let guest: RawGuest;
+let guest: FileGuest;
 
 beforeAll(async () => {
-  host = await startHost();
-  guest = await RawGuest.attach(host.socketPath);
-});
-afterAll(async () => {
-  guest.kill();
-  await host[Symbol.asyncDispose]();
+  host = hold(await startHost());
+  guest = hold(await FileGuest.attach(host.path));
 });
 
 const onHost = (name: string): string => join(host.data, name);
@@ -269,7 +262,7 @@ describe("writing", () => {
 describe("limits", () => {
   it("a quota of bytes written ends it with EDQUOT and the exact count, and file requests too", async () => {
     await using limited = await startHost({ limits: { fileBytesWritten: 100_000 } });
-    const other = await RawGuest.attach(limited.socketPath);
+    using other = await FileGuest.attach(limited.path);
     const open = (name: string): Promise<[RawStream, unknown]> =>
       other.openFileStream(
         { direction: FileDirection.WRITE, flags: WRITE | CREATE, path: `/data/${name}` },
@@ -289,12 +282,11 @@ describe("limits", () => {
     expect((await nothing).bytes).toBe(0);
     await file.finish();
     // Whoever else the same user attaches has used it up, too.
-    const another = await RawGuest.attach(limited.socketPath);
+    using another = await FileGuest.attach(limited.path);
     const fourth = await another.openFile("/data/fourth", WRITE | CREATE);
     const more = fourth.call(fileMessages.Write, { data: Buffer.alloc(1) }, fileMessages.Written);
     expect(await errnoOf(more)).toBe(Errno.EDQUOT);
-    other.kill();
-    another.kill();
+    other.vanish();
   });
 
   it.each([
@@ -324,7 +316,7 @@ describe("limits", () => {
 
 describe("bulk, by the SDK", () => {
   it("256 MiB into a file and out of it again, unchanged", async () => {
-    const sdk = await Guest.attach(host.socketPath);
+    await using sdk = await Guest.attach(host.path);
     const chunk = randomFillSync(Buffer.alloc(MiB));
     const sent = createHash("sha1");
     async function* chunks(): AsyncGenerator<Buffer> {
@@ -346,11 +338,10 @@ describe("bulk, by the SDK", () => {
     expect(got.digest("hex")).toBe(want);
     const whole = await sdk.readFile("/data/bulk");
     expect(createHash("sha1").update(whole).digest("hex")).toBe(want);
-    await sdk.close();
   }, 60_000);
 
   it("many files at once", async () => {
-    const sdk = await Guest.attach(host.socketPath);
+    await using sdk = await Guest.attach(host.path);
     const names = Array.from({ length: 100 }, (_, i) => `/data/many-${i}`);
     await Promise.all(
       names.map((name, i) => sdk.writeFile(name, pattern(10_000 + i * 777), { ringBytes: 4096 })),
@@ -360,6 +351,5 @@ describe("bulk, by the SDK", () => {
       expect(Buffer.compare(content, pattern(10_000 + i * 777))).toBe(0);
       expect(statSync(onHost(`many-${i}`)).size).toBe(10_000 + i * 777);
     }
-    await sdk.close();
   });
 });

@@ -13,18 +13,13 @@ import {
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, IO_MAX_BYTES, Protocol, StatReply } from "@ringway/control";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  audited,
-  errnoOf,
-  failureOf,
-  type Host,
-  RawGuest,
-  type RawStream,
-  StreamGone,
-  startHost,
-  until,
-} from "./helpers.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { errnoOf, failureOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
+import { StreamGone } from "../support/raw-guest.ts";
+import { until } from "../support/wait.ts";
+import { audited, type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE, EXCLUSIVE, APPEND, TRUNCATE } = fileMessages.FileFlags;
 const {
@@ -44,16 +39,13 @@ const {
 } = fileMessages;
 const EEXIST = 17;
 
+const hold = heldForAll();
 let host: Host;
-let guest: RawGuest;
+let guest: FileGuest;
 
 beforeAll(async () => {
-  host = await startHost();
-  guest = await RawGuest.attach(host.socketPath);
-});
-afterAll(async () => {
-  guest.kill();
-  await host[Symbol.asyncDispose]();
+  host = hold(await startHost());
+  guest = hold(await FileGuest.attach(host.path));
 });
 
 const onHost = (name: string): string => join(host.data, name);
@@ -102,7 +94,7 @@ describe("opening a file", () => {
 
   it("tells what the file is", async () => {
     writeFileSync(onHost("told"), "twelve bytes", { mode: 0o640 });
-    const stream = await guest.newStream();
+    const stream = await guest.stream();
     const opened = fileMessages.FileOpened.decode(
       await stream.open(
         Protocol.FILE,
@@ -381,7 +373,7 @@ it("takes sizes past 2^53, which other guests may leave behind, for 2^53 - 1", a
   // tmpfs has files that large; ext4 has not.
   await using tmpfs = await startHost({ data: "/dev/shm" });
   const name = `ringway-${process.pid}`;
-  const writer = await RawGuest.attach(tmpfs.socketPath);
+  using writer = await FileGuest.attach(tmpfs.path);
   try {
     const file = await writer.openFile(`/data/${name}`, READ | WRITE | CREATE);
     const offset = Number.MAX_SAFE_INTEGER - 1;
@@ -396,6 +388,5 @@ it("takes sizes past 2^53, which other guests may leave behind, for 2^53 - 1", a
     await file.finish();
   } finally {
     execFileSync("rm", ["-f", `/dev/shm/${name}`]);
-    writer.kill();
   }
 });

@@ -15,36 +15,28 @@ import {
 import { join } from "node:path";
 import { Done, Errno, FileKind, fsMessages, StatReply } from "@ringway/control";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  audited,
-  errnoOf,
-  failureOf,
-  type Host,
-  openDescriptors,
-  RawGuest,
-  type RawStream,
-  StreamGone,
-  startHost,
-  until,
-} from "./helpers.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { errnoOf, failureOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
+import { descriptors } from "../support/processes.ts";
+import { StreamGone } from "../support/raw-guest.ts";
+import { until } from "../support/wait.ts";
+import { audited, type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const m = fsMessages;
 const EEXIST = 17;
 const EBUSY = 16;
 
+const hold = heldForAll();
 let host: Host;
-let guest: RawGuest;
+let guest: FileGuest;
 let fs: RawStream;
 
 beforeAll(async () => {
-  host = await startHost();
-  guest = await RawGuest.attach(host.socketPath);
+  host = hold(await startHost());
+  guest = hold(await FileGuest.attach(host.path));
   fs = await guest.openFs();
-});
-afterAll(async () => {
-  guest.kill();
-  await host[Symbol.asyncDispose]();
 });
 
 const onHost = (name: string): string => join(host.data, name);
@@ -117,12 +109,12 @@ describe("ReadDir", () => {
       const names = Array.from({ length: 5000 }, (_, i) => `${i}-`.padEnd(8 + ((i * 31) % 240), "x"));
       for (const name of names) writeFileSync(join(folder, name), "");
       const stream = await guest.openFs(ringBytes);
-      const before = openDescriptors();
+      const before = descriptors();
       const listing = await stream.readDir(`/data/long-${ringBytes}`);
       expect(listing.names.sort()).toEqual(names.sort());
       expect(listing.frames).toBeGreaterThan(30);
       expect(listing.skipped).toBe(0);
-      await until("the folder is closed", () => openDescriptors() <= before);
+      await until("the folder is closed", () => descriptors() <= before);
       await stream.finish();
     },
   );
@@ -142,7 +134,7 @@ describe("ReadDir", () => {
     const folder = onHost("given-up");
     mkdirSync(folder);
     for (let i = 0; i < 500; i++) writeFileSync(join(folder, `${i}-`.padEnd(200, "x")), "");
-    const before = openDescriptors();
+    const before = descriptors();
     for (let i = 0; i < 30; i++) {
       const stream = await guest.openFs(4096);
       stream.post(m.ReadDir, { path: "/data/given-up" });
@@ -151,7 +143,7 @@ describe("ReadDir", () => {
       stream.reset();
     }
     // An open listing counts as an open file, and none is left.
-    await until("all folders are closed", () => openDescriptors() <= before);
+    await until("all folders are closed", () => descriptors() <= before);
     for (let i = 0; i < 20; i++) expect((await fs.readDir("/data/given-up")).names.length).toBe(500);
   });
 
@@ -235,12 +227,12 @@ describe("Unlink, Rmdir and Rename", () => {
   });
 
   it("rename between two roots is EXDEV, and no refusal", async () => {
-    host.refused.length = 0;
+    host.refusals.length = 0;
     writeFileSync(onHost("stays"), "");
     const failure = await failureOf(rename("/data/stays", "/other/stays"));
     expect(failure).toMatchObject({ errno: Errno.EXDEV, rule: "" });
     expect(await errnoOf(rename("/data/stays", "/fixed/stays"))).toBe(Errno.EROFS);
-    expect(host.refused.every(({ errno }) => errno === Errno.EROFS)).toBe(true);
+    expect(host.refusals.every(({ errno }) => errno === Errno.EROFS)).toBe(true);
     expect(existsSync(onHost("stays"))).toBe(true);
   });
 });
@@ -383,7 +375,7 @@ describe("requests", () => {
 
   it("hide the rule and the reason where the policy says so", async () => {
     await using quiet = await startHost({ refusals: "hide" });
-    const other = await RawGuest.attach(quiet.socketPath);
+    using other = await FileGuest.attach(quiet.path);
     const stream = await other.openFs();
     const failure = await failureOf(stream.call(m.Unlink, { path: "/fixed/x" }, Done));
     expect(failure).toMatchObject({
@@ -391,14 +383,13 @@ describe("requests", () => {
       rule: "",
       message: `errno ${Errno.EROFS}, rule "": `,
     });
-    await until("audit", () => quiet.refused.length === 1);
-    expect(quiet.refused[0]!.rule).toBe("fixed");
-    other.kill();
+    await until("audit", () => quiet.refusals.length === 1);
+    expect(quiet.refusals[0]!.rule).toBe("fixed");
   });
 });
 
 it("the SDK's calls do the same as node:fs", async () => {
-  const sdk = await Guest.attach(host.socketPath);
+  await using sdk = await Guest.attach(host.path);
   await sdk.mkdir("/data/sdk/deep", { recursive: true });
   await sdk.writeFile("/data/sdk/a", "text");
   expect(await sdk.readFile("/data/sdk/a", "utf8")).toBe("text");
@@ -416,5 +407,4 @@ it("the SDK's calls do the same as node:fs", async () => {
   await expect(sdk.stat("/data/none")).rejects.toMatchObject({ code: "ENOENT", errno: -2 });
   await sdk.unlink("/data/sdk/c");
   await sdk.rmdir("/data/sdk/deep");
-  await sdk.close();
 });

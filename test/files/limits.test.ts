@@ -5,16 +5,11 @@ import { join } from "node:path";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { expect, it } from "vitest";
-import {
-  errnoOf,
-  failureOf,
-  openDescriptors,
-  RawGuest,
-  type RawStream,
-  startHost,
-  until,
-  withLimits,
-} from "./helpers.ts";
+import { errnoOf, failureOf } from "../support/declined.ts";
+import { descriptors } from "../support/processes.ts";
+import { until } from "../support/wait.ts";
+import { startHost, withLimits } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE } = fileMessages.FileFlags;
 const { Data, FileDirection, Read, Write, Written } = fileMessages;
@@ -34,7 +29,7 @@ function descriptorsOf(path: string): number {
 
 it("a limit of open files is EMFILE past it, whatever they are opened for, and comes back with every close", async () => {
   await using host = await startHost({ limits: { openFiles: 3 } });
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   writeFileSync(join(host.data, "f"), Buffer.alloc(100_000));
   const fs = await guest.openFs();
   const readStream = { direction: FileDirection.READ, flags: READ, path: "/data/f" };
@@ -60,19 +55,17 @@ it("a limit of open files is EMFILE past it, whatever they are opened for, and c
   }
   // Another guest has a limit of its own.
   const full = await Promise.all([0, 1, 2].map(() => guest.openFile("/data/f", READ)));
-  const other = await RawGuest.attach(host.socketPath);
+  using other = await FileGuest.attach(host.path);
   await (await other.openFile("/data/f", READ)).finish();
   for (const file of full) await file.finish();
-  guest.kill();
-  other.kill();
 });
 
 it("opens and closes 10,000 files without keeping a descriptor", async () => {
   await using host = await startHost();
   writeFileSync(join(host.data, "f"), "content");
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   await (await guest.openFile("/data/f", READ)).finish();
-  const before = openDescriptors();
+  const before = descriptors();
   const one = async (turn: number): Promise<void> => {
     switch (turn % 5) {
       case 0: {
@@ -93,7 +86,7 @@ it("opens and closes 10,000 files without keeping a descriptor", async () => {
       }
       case 3: {
         // Given up while it is being opened.
-        const stream = await guest.newStream(4096);
+        const stream = await guest.stream(4096);
         const body = fileMessages.FileOpen.encode({ path: "/data/f", flags: READ, mode: 0 });
         stream.open(4, body).catch(() => {});
         return stream.reset();
@@ -105,16 +98,15 @@ it("opens and closes 10,000 files without keeping a descriptor", async () => {
   for (let turn = 0; turn < 10_000; turn += 50) {
     await Promise.all(Array.from({ length: 50 }, (_, i) => one(turn + i)));
   }
-  await until("descriptors are back", () => openDescriptors() <= before);
+  await until("descriptors are back", () => descriptors() <= before);
   await until("streams are back", () => host.monitor.counters().streams === 0);
-  guest.kill();
 }, 60_000);
 
 it("a reload judges what is asked from now on; what is open stays open; old roots are closed when unused", async () => {
   await using host = await startHost();
   const { monitor } = host;
-  const old = join(host.base, "old");
-  const young = join(host.base, "young");
+  const old = join(host.folder, "old");
+  const young = join(host.folder, "young");
   mkdirSync(old);
   mkdirSync(young);
   writeFileSync(join(old, "f"), "old");
@@ -124,7 +116,7 @@ it("a reload judges what is asked from now on; what is open stays open; old root
     files: [{ id: "data", guest: "/data", host: folder, access: "rw", crossMounts: false }],
   });
   await monitor.reload(root(old));
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   const fs = await guest.openFs();
   const file = await guest.openFile("/data/f", READ | WRITE);
   await until("the first policy's roots are closed", () => descriptorsOf(host.data) === 0);
@@ -145,7 +137,7 @@ it("a reload judges what is asked from now on; what is open stays open; old root
   await file.finish();
   await until("young's root too", () => descriptorsOf(young) === 0);
   // Reloads while requests are under way: no root is closed twice, none is kept.
-  const before = openDescriptors();
+  const before = descriptors();
   const names = Array.from({ length: 300 }, (_, i) => i);
   await Promise.all(
     names.map(async (i) => {
@@ -157,13 +149,12 @@ it("a reload judges what is asked from now on; what is open stays open; old root
     }),
   );
   await monitor.reload({ ...host.policy, files: [] });
-  await until("all roots are closed", () => openDescriptors() <= before);
-  guest.kill();
+  await until("all roots are closed", () => descriptors() <= before);
 });
 
 it("a smaller limit by reload counts what is open already", async () => {
   await using host = await startHost();
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   const files = await Promise.all([0, 1, 2].map((i) => guest.openFile(`/data/${i}`, WRITE | CREATE)));
   await host.monitor.reload(withLimits(host.policy, { openFiles: 2 }));
   const open = (): Promise<RawStream> => guest.openFile("/data/more", WRITE | CREATE);
@@ -171,20 +162,19 @@ it("a smaller limit by reload counts what is open already", async () => {
   expect(await errnoOf(open())).toBe(Errno.EMFILE);
   for (const file of files) await file.finish();
   await (await open()).finish();
-  guest.kill();
 });
 
 it("guests that come, work on files and vanish leave nothing behind", async () => {
   await using host = await startHost();
   writeFileSync(join(host.data, "f"), Buffer.alloc(1_000_000, "f"));
   // Starts the disk workers too, which stay.
-  const first = await Guest.attach(host.socketPath);
+  await using first = await Guest.attach(host.path);
   await first.stat("/data/f");
   await first.close();
   await until("no guest", () => host.monitor.counters().guests === 0);
-  const before = openDescriptors();
+  const before = descriptors();
   for (let round = 0; round < 20; round++) {
-    const guest = await RawGuest.attach(host.socketPath);
+    using guest = await FileGuest.attach(host.path);
     const request = { direction: FileDirection.READ, flags: READ, path: "/data/f" };
     const [reading] = await guest.openFileStream(request, 65536);
     const writes = { direction: FileDirection.WRITE, flags: WRITE | CREATE, path: `/data/out-${round}` };
@@ -195,8 +185,7 @@ it("guests that come, work on files and vanish leave nothing behind", async () =
     const fs = await guest.openFs();
     for (let i = 0; i < 20; i++) fs.post(fsMessages.ReadDir, { path: "/data" });
     if (round % 2 === 0) await reading.read(1);
-    guest.kill();
   }
   await until("no guest", () => host.monitor.counters().guests === 0);
-  await until("descriptors are back", () => openDescriptors() <= before);
+  await until("descriptors are back", () => descriptors() <= before);
 });

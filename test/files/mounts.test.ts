@@ -16,9 +16,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { errnoOf, failureOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
 import { run } from "../support/slow-disk.ts";
-import { audited, errnoOf, failureOf, type Host, RawGuest, type RawStream, startHost } from "./helpers.ts";
+import { audited, type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE } = fileMessages.FileFlags;
 const { Data, FileDirection, Read } = fileMessages;
@@ -43,31 +46,35 @@ const isRoot = process.getuid?.() === 0;
 
 describe.skipIf(!isRoot)("below a root, as root", () => {
   let outer: string;
+  const hold = heldForAll();
   let host: Host;
-  let guest: RawGuest;
+  let guest: FileGuest;
   let fs: RawStream;
   const mounts: string[] = [];
   const kernels: [type: string, file: string][] = [];
 
   beforeAll(async () => {
     outer = mkdtempSync(join(tmpdir(), "ringway-outer-"));
-    host = await startHost({
-      data: outer,
-      files: `
+    host = hold(
+      await startHost({
+        data: outer,
+        files: `
   - { id: cross, guest: /cross, host: ${outer}, access: rw, crossMounts: true }
 `,
-    });
-    guest = await RawGuest.attach(host.socketPath);
+      }),
+    );
+    hold({ [Symbol.dispose]: unmountAll });
+    guest = hold(await FileGuest.attach(host.path));
     fs = await guest.openFs();
-    writeFileSync(join(host.base, "outside/secret"), "secret");
+    writeFileSync(join(host.folder, "outside/secret"), "secret");
     mount("tmp", "-t", "tmpfs", "tmpfs");
     writeFileSync(join(outer, "tmp/file"), "mounted");
-    mount("bound", "--bind", join(host.base, "outside"));
+    mount("bound", "--bind", join(host.folder, "outside"));
     for (const [type, file] of KERNELS) {
       if (mount(type, "-t", type, type)) kernels.push([type, file]);
     }
     closeSync(openSync(join(outer, "file"), "w"));
-    run("mount", "--bind", join(host.base, "outside/secret"), join(outer, "file"));
+    run("mount", "--bind", join(host.folder, "outside/secret"), join(outer, "file"));
     mounts.push("file");
     symlinkSync("tmp/file", join(outer, "link"));
     symlinkSync("proc/self/status", join(outer, "link-proc"));
@@ -86,14 +93,12 @@ describe.skipIf(!isRoot)("below a root, as root", () => {
     return true;
   }
 
-  afterAll(async () => {
-    guest.kill();
+  function unmountAll(): void {
     for (const name of mounts) run("umount", join(outer, name));
     for (const name of mounts) if (name !== "file") rmdirSync(join(outer, name));
     for (const name of ["file", "link", "link-proc"]) unlinkSync(join(outer, name));
     rmdirSync(outer);
-    await host[Symbol.asyncDispose]();
-  });
+  }
 
   function attempts(path: string): [string, () => Promise<unknown>][] {
     const time = { seconds: 0, nanoseconds: 0 };
@@ -126,7 +131,7 @@ describe.skipIf(!isRoot)("below a root, as root", () => {
         expect(failure!.message).toContain("leads onto another mount");
       }
       expect(await audited(host, path)).toMatchObject({ rule: "mounts", errno: Errno.EXDEV });
-      expect(readFileSync(join(host.base, "outside/secret"), "utf8")).toBe("secret");
+      expect(readFileSync(join(host.folder, "outside/secret"), "utf8")).toBe("secret");
     },
   );
 
@@ -168,15 +173,14 @@ describe.skipIf(!isRoot)("below a root, as root", () => {
 
 it("a root that is replaced after the start stays what it was until the policy is loaded again", async () => {
   await using host = await startHost();
-  const guest = await RawGuest.attach(host.socketPath);
+  using guest = await FileGuest.attach(host.path);
   const fs = await guest.openFs();
   writeFileSync(join(host.data, "file"), "");
-  writeFileSync(join(host.base, "outside/secret"), "secret");
+  writeFileSync(join(host.folder, "outside/secret"), "secret");
   renameSync(host.data, `${host.data}-old`);
   symlinkSync("outside", host.data);
   expect((await fs.readDir("/data")).names).toEqual(["file"]);
   expect(await errnoOf(fs.call(m.Stat, { path: "/data/secret" }, StatReply))).toBe(Errno.ENOENT);
   await host.monitor.reload(host.policy);
   expect((await fs.readDir("/data")).names).toEqual(["secret"]);
-  guest.kill();
 });

@@ -14,19 +14,17 @@ import {
 import * as node from "node:fs/promises";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Host, startHost } from "./helpers.ts";
+import { beforeAll, expect, it } from "vitest";
+import { heldForAll } from "../support/held.ts";
+import { type Host, startHost } from "./host.ts";
 
+const hold = heldForAll();
 let host: Host;
 let guest: Guest;
 
 beforeAll(async () => {
-  host = await startHost();
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await host[Symbol.asyncDispose]();
+  host = hold(await startHost());
+  guest = hold(await Guest.attach(host.path));
 });
 
 const NAMES = ["file", "dir", "full", "to-file", "to-dir", "to-nothing", "to-self", "none"];
@@ -127,12 +125,14 @@ it.each(Object.keys(OPERATIONS))("%s gives the codes of node:fs, and leaves the 
   for (const path of PATHS) {
     if (DOT.test(path) && refusesDot) continue;
     plant(join(host.data, "tree"));
-    plant(join(host.base, "outside/tree"));
-    const expected = await codeOf(operation(node, (at) => `${join(host.base, "outside/tree")}/${at}`, path));
+    plant(join(host.folder, "outside/tree"));
+    const expected = await codeOf(
+      operation(node, (at) => `${join(host.folder, "outside/tree")}/${at}`, path),
+    );
     const found = await codeOf(operation(ours, (at) => `/data/tree/${at}`, path));
     if (found !== expected) differing.push(`${path}: ${found}, node:fs ${expected}`);
     else if (
-      harvest(join(host.data, "tree")).join("\n") !== harvest(join(host.base, "outside/tree")).join("\n")
+      harvest(join(host.data, "tree")).join("\n") !== harvest(join(host.folder, "outside/tree")).join("\n")
     )
       differing.push(`${path}: ${found}, but another tree`);
   }

@@ -15,10 +15,13 @@ import {
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../simulator/random.ts";
+import { errnoOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
 import { run } from "../support/slow-disk.ts";
-import { errnoOf, type Host, RawGuest, type RawStream, startHost } from "./helpers.ts";
+import { type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE, TRUNCATE, EXCLUSIVE } = fileMessages.FileFlags;
 const { FileDirection, Write, Written } = fileMessages;
@@ -42,22 +45,19 @@ const FILES = `
 `;
 const NAMES = ["a", "b", "c", "fixed", "f", "g", "l1", "l2", "l3", "l4", "m"];
 
+const hold = heldForAll();
 let host: Host;
-let guest: RawGuest;
+let guest: FileGuest;
 let rules: Rule[];
 let mounts: string[] = [];
 /** What a tree began with, from the host's base folder. */
 let planted: string[] = [];
 
 beforeAll(async () => {
-  host = await startHost({ files: FILES });
-  guest = await RawGuest.attach(host.socketPath);
+  host = hold(await startHost({ files: FILES }));
+  hold({ [Symbol.dispose]: unmountAll });
+  guest = hold(await FileGuest.attach(host.path));
   rules = host.policy.files.map((rule) => ({ ...rule, guest: rule.guest.split("/").slice(1) }));
-});
-afterAll(async () => {
-  guest.kill();
-  unmountAll();
-  await host[Symbol.asyncDispose]();
 });
 
 function unmountAll(): void {
@@ -71,20 +71,20 @@ const ROOTS = ["data", "data/a/b", "data/b", "data/b/c", "data/c", "fixed", "fix
 function plant(random: Random): void {
   unmountAll();
   const clear = (folder: string): void => {
-    for (const name of readdirSync(join(host.base, folder))) {
+    for (const name of readdirSync(join(host.folder, folder))) {
       const path = `${folder}/${name}`;
       if (!ROOTS.some((root) => root === path || root.startsWith(`${path}/`))) {
-        rmSync(join(host.base, path), { recursive: true });
-      } else if (lstatSync(join(host.base, path)).isDirectory()) clear(path);
+        rmSync(join(host.folder, path), { recursive: true });
+      } else if (lstatSync(join(host.folder, path)).isDirectory()) clear(path);
     }
   };
   for (const root of ["data", "fixed", "other", "outside"]) clear(root);
-  for (const root of ROOTS) mkdirSync(join(host.base, root), { recursive: true });
+  for (const root of ROOTS) mkdirSync(join(host.folder, root), { recursive: true });
   const folders = [...ROOTS];
   planted = ROOTS.filter((root) => root !== "outside");
   for (let i = 0; i < 120; i++) {
     const place = join(random.pick(folders), random.pick(NAMES));
-    const path = join(host.base, place);
+    const path = join(host.folder, place);
     try {
       if (random.below(3) === 0) {
         mkdirSync(path);
@@ -98,9 +98,9 @@ function plant(random: Random): void {
   }
   if (process.getuid?.() !== 0) return;
   for (const folder of ["data", "data/b", "other"]) {
-    const at = join(host.base, folder, "mounted");
+    const at = join(host.folder, folder, "mounted");
     mkdirSync(at);
-    run("mount", "--bind", join(host.base, "outside"), at);
+    run("mount", "--bind", join(host.folder, "outside"), at);
     mounts.push(at);
   }
 }
@@ -118,7 +118,7 @@ function target(random: Random): string {
     case 0:
       return `/${[top, ...parts].join("/")}${end}`;
     case 1:
-      return join(host.base, "outside", ...parts);
+      return join(host.folder, "outside", ...parts);
     default:
       return `${[".", ...parts].join("/")}${end}`;
   }
@@ -253,7 +253,7 @@ function untouchable(): string {
       }
     }
   };
-  for (const root of ["outside", "fixed", "data/a/b", "data/b/c", "data/c"]) look(join(host.base, root));
+  for (const root of ["outside", "fixed", "data/a/b", "data/b/c", "data/c"]) look(join(host.folder, root));
   return lines.join("\n");
 }
 
@@ -284,7 +284,7 @@ describe.each(Array.from({ length: ROUNDS }, (_, i) => SEED + i))("seed %i", (se
         const expected = find(path, follow);
         let errno = 0;
         const reply = fs.call(follow ? m.Stat : m.Lstat, { path }, StatReply).then(({ inode }) => {
-          expect(inode, path).toBe(lstatSync(expected.path === "" ? host.base : expected.path).ino);
+          expect(inode, path).toBe(lstatSync(expected.path === "" ? host.folder : expected.path).ino);
         });
         errno = await errnoOf(reply);
         expect(errno, `${follow ? "stat" : "lstat"} ${path}`).toBe(expected.errno);
@@ -307,7 +307,7 @@ describe.each(Array.from({ length: ROUNDS }, (_, i) => SEED + i))("seed %i", (se
     expect(untouchable()).toBe(before);
     expect(seen.get(0)).toBeGreaterThan(50);
     expect(seen.get(Errno.EROFS)).toBeGreaterThan(20);
-    expect(readdirSync(join(host.base, "data"))).toEqual(expect.arrayContaining(["a", "b", "c"]));
+    expect(readdirSync(join(host.folder, "data"))).toEqual(expect.arrayContaining(["a", "b", "c"]));
   });
 
   it("nor while a thread of the host's swaps folders and links", async () => {
@@ -316,7 +316,7 @@ describe.each(Array.from({ length: ROUNDS }, (_, i) => SEED + i))("seed %i", (se
     for (const [name, text] of [
       ["w", "a/b"],
       ["x", "c"],
-      ["y", join(host.base, "outside")],
+      ["y", join(host.folder, "outside")],
       ["z", "/kept"],
     ] as const) {
       mkdirSync(join(host.data, name));

@@ -3,18 +3,19 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Guest, type GuestFile } from "@ringway/guest";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, onTestFinished } from "vitest";
-import { type Host, startHost, withLimits } from "./helpers.ts";
+import { afterEach, beforeAll, beforeEach, expect, it, onTestFinished } from "vitest";
+import { heldForAll } from "../support/held.ts";
+import { type Host, startHost, withLimits } from "./host.ts";
 
+const hold = heldForAll();
 let host: Host;
 let guest: Guest;
 
 beforeAll(async () => {
-  host = await startHost();
+  host = hold(await startHost());
 });
-afterAll(() => host[Symbol.asyncDispose]());
 beforeEach(async () => {
-  guest = await Guest.attach(host.socketPath);
+  guest = await Guest.attach(host.path);
 });
 afterEach(async () => {
   await guest.close();

@@ -14,16 +14,20 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { audited, errnoOf, failureOf, type Host, RawGuest, type RawStream, startHost } from "./helpers.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { errnoOf, failureOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
+import { audited, type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE, TRUNCATE, EXCLUSIVE } = fileMessages.FileFlags;
 const { Data, FileDirection, Read, Write, Written } = fileMessages;
 const m = fsMessages;
 const EBUSY = 16;
 
+const hold = heldForAll();
 let host: Host;
-let guest: RawGuest;
+let guest: FileGuest;
 let fs: RawStream;
 
 const FILES = `
@@ -35,8 +39,8 @@ const FILES = `
 `;
 
 beforeAll(async () => {
-  host = await startHost({ files: FILES });
-  guest = await RawGuest.attach(host.socketPath);
+  host = hold(await startHost({ files: FILES }));
+  guest = hold(await FileGuest.attach(host.path));
   fs = await guest.openFs();
   for (const folder of ["config", "a/secret"]) {
     writeFileSync(onHost(folder, "kept"), "kept", { mode: 0o640 });
@@ -48,10 +52,6 @@ beforeAll(async () => {
   symlinkSync("config/kept", onHost("link-file"));
   symlinkSync("a/../link/folder", onHost("link-crooked"));
   symlinkSync("/secret/kept", onHost("link-secret"));
-});
-afterAll(async () => {
-  guest.kill();
-  await host[Symbol.asyncDispose]();
 });
 
 const onHost = (...names: string[]): string => join(host.data, ...names);
@@ -191,7 +191,7 @@ describe("a symbolic link is followed as the guest sees its tree", () => {
   });
 
   it("to a root that lies deeper in the guest's tree than anything on the host", async () => {
-    writeFileSync(join(host.base, "deep/file"), "deep");
+    writeFileSync(join(host.folder, "deep/file"), "deep");
     symlinkSync("x/y/deep/file", onHost("to-deep"));
     symlinkSync("x/y/deep/../../../own", onHost("through-deep"));
     expect(await readFile("/data/x/y/deep/file")).toBe("deep");
@@ -257,13 +257,12 @@ describe("a file of two names", () => {
       ...plain.policy,
       files: plain.policy.files.filter(({ access }) => access === "rw"),
     });
-    const other = await RawGuest.attach(plain.socketPath);
+    using other = await FileGuest.attach(plain.path);
     writeFileSync(join(plain.data, "one"), "one");
     linkSync(join(plain.data, "one"), join(plain.data, "two"));
     const file = await other.openFile("/data/two", WRITE);
     await file.call(Write, { data: Buffer.from("two") }, Written);
     await file.finish();
     expect(readFileSync(join(plain.data, "one"), "utf8")).toBe("two");
-    other.kill();
   });
 });

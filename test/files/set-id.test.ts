@@ -8,24 +8,24 @@ import { join } from "node:path";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { audited, errnoOf, failureOf, type Host, RawGuest, type RawStream, startHost } from "./helpers.ts";
+import { errnoOf, failureOf } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
+import { audited, type Host, startHost } from "./host.ts";
+import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE, TRUNCATE, APPEND } = fileMessages.FileFlags;
 const { FileDirection, Truncate, Write, WriteAt, Written, WriteDone } = fileMessages;
 const m = fsMessages;
 
+const hold = heldForAll();
 let host: Host;
-let guest: RawGuest;
+let guest: FileGuest;
 let fs: RawStream;
 
 beforeAll(async () => {
-  host = await startHost();
-  guest = await RawGuest.attach(host.socketPath);
+  host = hold(await startHost());
+  guest = hold(await FileGuest.attach(host.path));
   fs = await guest.openFs();
-});
-afterAll(async () => {
-  guest.kill();
-  await host[Symbol.asyncDispose]();
 });
 
 const onHost = (name: string): string => join(host.data, name);
@@ -131,7 +131,7 @@ it("a folder with names that are not UTF-8 lists how many, and ENOTEMPTY says wh
   mkdirSync(onHost("latin1"));
   writeFileSync(Buffer.from(`${onHost("latin1")}/caf\xe9`, "latin1"), "");
   writeFileSync(Buffer.from(`${onHost("latin1")}/\xff\xfe`, "latin1"), "");
-  const sdk = await Guest.attach(host.socketPath);
+  await using sdk = await Guest.attach(host.path);
   const names = await sdk.readdir("/data/latin1");
   expect(names).toEqual([]);
   expect(names.skipped).toBe(2);
@@ -146,5 +146,4 @@ it("a folder with names that are not UTF-8 lists how many, and ENOTEMPTY says wh
   const failure = await failureOf(fs.call(m.Rmdir, { path: "/data/latin1" }, Done));
   expect(failure!.message).not.toContain("UTF-8");
   expect(await errnoOf(fs.call(m.Rmdir, { path: "/data/none" }, Done))).toBe(Errno.ENOENT);
-  await sdk.close();
 });

@@ -19,9 +19,10 @@ import {
   titled,
 } from "../native/toolchain.ts";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { Declined } from "../support/declined.ts";
 import { Hypervisor, place } from "../support/hypervisor.ts";
 import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts";
-import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer } from "../support/tcp.ts";
 
 const GiB = 1024 * MiB;

@@ -6,9 +6,10 @@ import { Errno } from "@ringway/linux";
 import type { Lookup } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KiB } from "../support/bytes.ts";
+import { Declined } from "../support/declined.ts";
 import { type NameServer, nameServer } from "../support/dns.ts";
 import { LOOPBACK, policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
-import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer, silentServer, tcpServer } from "../support/tcp.ts";
 import { until, within } from "../support/wait.ts";
 

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Declined } from "../support/declined.ts";
 import { MonitorProgram, nsenter, Program, unshare } from "../support/processes.ts";
-import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 
 const POLICY = `version: 1
 connect:

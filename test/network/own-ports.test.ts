@@ -5,8 +5,9 @@ import { networkInterfaces } from "node:os";
 import { Errno } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Declined } from "../support/declined.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
-import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import { type TestServer, tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 

@@ -7,8 +7,9 @@ import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import { Monitor, PolicyError } from "@ringway/monitor";
 import { describe, expect, test } from "vitest";
+import { Declined } from "../support/declined.ts";
 import { guestsAre, LOOPBACK, policyOf, startMonitor } from "../support/monitor.ts";
-import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 

@@ -7,8 +7,9 @@ import { Closed, ConnectRequest, ErrorReply, formatIp, type GuestPipe, Protocol 
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { Declined } from "../support/declined.ts";
 import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
-import { Declined, RawGuest } from "../support/raw-guest.ts";
+import { RawGuest } from "../support/raw-guest.ts";
 import {
   echoServer,
   freePort,

@@ -28,8 +28,9 @@ listen:
   - { id: local-listen, allow: [127.0.0.0/8, "::1/128"], ports: [0, 1024-65535] }
 `;
 
-export function policyOf(yaml: string): Policy {
-  return parsePolicy(yaml, { file: join(tmpdir(), "policy.yaml") });
+/** Paths of the host in it are seen from `folder`. */
+export function policyOf(yaml: string, folder: string = tmpdir()): Policy {
+  return parsePolicy(yaml, { file: join(folder, "policy.yaml") });
 }
 
 export interface LogLine {
@@ -50,15 +51,17 @@ export interface TestMonitor extends AsyncDisposable {
   readonly gone: { guest: string; reason: string }[];
 }
 
+/** `policy`: in YAML, or made for the folder that is the monitor's own. */
 export async function startMonitor(
-  policy = LOOPBACK,
+  policy: string | ((folder: string) => Policy) = LOOPBACK,
   options: Omit<Partial<MonitorOptions>, "policy" | "listen"> = {},
 ): Promise<TestMonitor> {
   const folder = mkdtempSync(join(tmpdir(), "ringway-e2e-"));
   const path = join(folder, "attach.sock");
   const lines: LogLine[] = [];
   const logger = pino({ level: "debug" }, { write: (line) => void lines.push(JSON.parse(line) as LogLine) });
-  const monitor = await Monitor.start({ policy: policyOf(policy), listen: path, logger, ...options });
+  const parsed = typeof policy === "string" ? policyOf(policy, folder) : policy(folder);
+  const monitor = await Monitor.start({ policy: parsed, listen: path, logger, ...options });
   const refusals: Denial[] = [];
   const violations: Violated[] = [];
   const gone: { guest: string; reason: string }[] = [];

@@ -7,16 +7,12 @@ import {
   Closed,
   ConnectReply,
   ConnectRequest,
-  decodeHello,
   ErrorReply,
   type Frame,
   FrameReader,
   FrameWriter,
   type GuestPipe,
   GuestSession,
-  HELLO_BYTES,
-  HELLO_DESCRIPTORS,
-  HelloDescriptor,
   Incoming,
   ListenReply,
   ListenRequest,
@@ -35,34 +31,18 @@ import {
   storeWord,
   type TcpEndpoints,
 } from "@ringway/control";
-import {
-  closeFd,
-  connectUnix,
-  drainEventfd,
-  receiveWithFds,
-  ringEventfd,
-  SharedMemory,
-  scratch,
-  setNonBlocking,
-  write,
-} from "@ringway/linux";
+import type { SharedMemory } from "@ringway/linux";
+import { Declined } from "./declined.ts";
+import { connectFooting, type Footing } from "./footing.ts";
 import { until } from "./wait.ts";
 
-/** All that an eventfd can count, less one. */
-const fullBell = scratch(8);
-fullBell.view.setBigUint64(0, 2n ** 64n - 2n, true);
+/** The host reset the stream, or ended it where more was due. */
+export class StreamGone extends Error {
+  readonly closed: Closed;
 
-/** An Error or Refused frame. */
-export class Declined extends Error {
-  readonly errno: number;
-  readonly rule: string;
-  readonly reason: string;
-
-  constructor({ errno, rule, reason }: Refusal) {
-    super(`errno ${errno}, rule "${rule}": ${reason}`);
-    this.errno = errno;
-    this.rule = rule;
-    this.reason = reason;
+  constructor(closed: Closed) {
+    super(closed === Closed.RESET ? "the stream was reset" : "the stream has ended");
+    this.closed = closed;
   }
 }
 
@@ -73,78 +53,64 @@ export interface Received {
 }
 
 export class RawGuest implements Disposable {
-  readonly memory: SharedMemory;
   readonly region: RegionMemory;
   readonly session: GuestSession;
-  readonly socketFd: number;
-  readonly bellToHostFd: number;
-  readonly bellToGuestFd: number;
+  readonly #footing: Footing;
   readonly #replies: Map<number, Frame> = new Map();
-  #closed = false;
+  #gone = false;
 
-  readonly #ring: () => void;
-
-  /** What it has no descriptor for is -1. */
-  private constructor(
-    memory: SharedMemory,
-    [socketFd, bellToHostFd, bellToGuestFd]: readonly [number, number, number],
-    ring: () => void,
-  ) {
-    this.memory = memory;
-    this.socketFd = socketFd;
-    this.bellToHostFd = bellToHostFd;
-    this.bellToGuestFd = bellToGuestFd;
-    this.#ring = ring;
-    this.region = regionMemory(memory.buffer);
-    this.session = new GuestSession(this.region, { ring });
+  constructor(footing: Footing) {
+    this.#footing = footing;
+    this.region = regionMemory(footing.memory.buffer);
+    this.session = new GuestSession(this.region, { ring: () => footing.ring() });
   }
 
-  /** A machine's guest as it boots: on memory that it keeps over its reboots. */
-  static onMachine(memory: SharedMemory, ring: () => void): RawGuest {
-    return new RawGuest(memory, [-1, -1, -1], ring);
-  }
-
-  /** Connects to a monitor and attaches; throws Declined where it is turned away. */
-  static async attach(to: string | number): Promise<RawGuest> {
-    const guest = await RawGuest.connect(to);
+  /** Connects to a monitor (a class of guests of its own: `this`) and attaches; throws Declined where it is turned away. */
+  static async attach<G extends RawGuest>(
+    this: new (
+      footing: Footing,
+    ) => G,
+    to: string | number,
+  ): Promise<G> {
+    const guest = new this(await connectFooting(to));
     await guest.attach();
     return guest;
   }
 
   /** As far as the hello: the guest has its region and has not attached to it. */
   static async connect(to: string | number): Promise<RawGuest> {
-    const socketFd = typeof to === "string" ? connectUnix(to) : to;
-    const received = await until("a hello", () => {
-      const message = receiveWithFds(socketFd, HELLO_BYTES, HELLO_DESCRIPTORS);
-      if (message === -11) return undefined;
-      if (typeof message === "number") throw new Error(`receiving the hello: errno ${-message}`);
-      return message;
-    });
-    const { errno } = decodeHello(received.bytes);
-    if (errno === 0) {
-      const { REGION, BELL_TO_HOST, BELL_TO_GUEST } = HelloDescriptor;
-      const toHost = received.fds[BELL_TO_HOST]!;
-      const fds = [socketFd, toHost, received.fds[BELL_TO_GUEST]!] as const;
-      return new RawGuest(SharedMemory.fromFd(received.fds[REGION]!), fds, () => ringEventfd(toHost));
-    }
-    closeFd(socketFd);
-    throw new Declined({ errno, rule: "", reason: "turned away" });
+    return new RawGuest(await connectFooting(to));
   }
 
+  get memory(): SharedMemory {
+    return this.#footing.memory;
+  }
+
+  get socketFd(): number {
+    return this.#footing.socketFd;
+  }
+
+  get bellToHostFd(): number {
+    return this.#footing.bellToHostFd;
+  }
+
+  get bellToGuestFd(): number {
+    return this.#footing.bellToGuestFd;
+  }
+
+  /** Attaches, or attaches anew: every stream of before is void. */
   async attach(): Promise<void> {
     this.session.attach();
-    await until("the epoch to begin", () => this.session.poll() === "attached");
     await until("the attachment", () => this.session.poll() === "attached");
   }
 
   ring(): void {
-    this.#ring();
+    this.#footing.ring();
   }
 
   /** The monitor has hung up. */
   hungUp(): boolean {
-    const message = receiveWithFds(this.socketFd, 1, 0);
-    return typeof message === "number" ? message !== -11 : message.bytes.length === 0;
+    return this.#footing.hungUp();
   }
 
   // ── Control pipe ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,7 +161,7 @@ export class RawGuest implements Disposable {
       () => {
         const frame = reader.next(() => this.signal(pipe));
         if (frame === undefined && pipe.toGuest.peerClosed() === Closed.RESET) {
-          throw new Error(`stream ${pipe.id} was reset`);
+          throw new StreamGone(Closed.RESET);
         }
         return frame;
       },
@@ -276,7 +242,7 @@ export class RawGuest implements Disposable {
       `bytes on stream ${pipe.id}`,
       () => {
         const closed = pipe.toGuest.peerClosed();
-        if (closed === Closed.RESET) throw new Error(`stream ${pipe.id} was reset`);
+        if (closed === Closed.RESET) throw new StreamGone(closed);
         const readable = Math.min(pipe.toGuest.readable(), most);
         if (readable > 0) {
           const bytes = Buffer.allocUnsafe(readable);
@@ -358,19 +324,15 @@ export class RawGuest implements Disposable {
     this.ring();
   }
 
-  /** As many rings on the host's side of the bell as an eventfd can count. */
+  /** As many rings on the host's side of the bell as it can count. */
   fillBell(): void {
-    setNonBlocking(this.bellToGuestFd, true);
-    drainEventfd(this.bellToGuestFd);
-    write(this.bellToGuestFd, fullBell.address, 8);
+    this.#footing.fillBell();
   }
 
   /** Goes without a word. */
   vanish(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const fd of [this.socketFd, this.bellToHostFd, this.bellToGuestFd]) if (fd >= 0) closeFd(fd);
-    this.memory[Symbol.dispose]();
+    if (!this.#gone) this.#footing.vanish();
+    this.#gone = true;
   }
 
   [Symbol.dispose](): void {

@@ -82,5 +82,5 @@ function onVirtualMachine(build: PluginBuild): void {
   build.onResolve({ filter: /^@ringway\/linux$/ }, ({ importer, path }) =>
     importer.startsWith(here) ? { path, external: true } : { path: join(here, "linux.ts") },
   );
-  build.onResolve({ filter: /\/raw-guest\.ts$/ }, () => ({ path: join(here, "raw-guest.ts") }));
+  build.onResolve({ filter: /\/footing\.ts$/ }, () => ({ path: join(here, "footing.ts") }));
 }
