@@ -1,11 +1,10 @@
 // The agent as a process, with its sanitizers, and the programs in the guest that use it.
 
-import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Ran, type Running, start } from "../native/rwcat-process.ts";
 import { buildForTests, make, NATIVE, noSanitizers, run } from "../native/toolchain.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
 
 export const BUILD_MS = 180_000;
@@ -49,7 +48,7 @@ export async function startAgent(
   where: readonly string[],
   options: readonly string[] = [],
 ): Promise<Agent> {
-  const folder = mkdtempSync(join(tmpdir(), "ringway-agent-"));
+  const folder = temporaryFolder("agent");
   const service = join(folder, "service.sock");
   const args = [...where, "--socks", "0", "--http", "0", "--service", service, ...options];
   const [command, ...words] = [...TIED, program, ...args];
@@ -85,7 +84,6 @@ export async function startAgent(
     },
     async [Symbol.asyncDispose]() {
       const { code, stderr } = await agent.stop();
-      rmSync(folder, { recursive: true, force: true });
       // What the sanitizers found, they say here.
       if (code !== 0 || /Sanitizer|runtime error/.test(stderr)) throw new Error(`agent: ${code}\n${stderr}`);
     },

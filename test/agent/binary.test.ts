@@ -1,13 +1,13 @@
 // The agent's binary: small, static, one file for several programs, and what it says to who calls it wrongly.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type Ran, start } from "../native/rwcat-process.ts";
 import { lacks, make, noClang, noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
 import { startMonitor } from "../support/monitor.ts";
 import { tcpServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { attachedAgent, BUILD_MS, curl, missing } from "./agent.ts";
 
 const SIZE_MAX_BYTES = 300 * 1024;
@@ -16,9 +16,8 @@ const noCurl = missing("curl");
 
 let out: string;
 beforeAll(() => {
-  out = mkdtempSync(join(tmpdir(), "ringway-agent-build-"));
+  out = temporaryFolder("agent-build");
 });
-afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl), () => {
   let binary: string;

@@ -2,8 +2,6 @@
 // superblock, says why, and does not come again (ATT-8, ATT-9). The monitor here is played by hand: no rings but those
 // that the test wants.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeHello, HostSession, PAGE_BYTES, regionMemory, Violation } from "@ringway/control";
 import {
@@ -18,6 +16,7 @@ import {
 import { beforeAll, describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { BUILD_MS, buildAgent } from "./agent.ts";
 
@@ -30,7 +29,7 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent", noCompiler), () =>
   }, BUILD_MS);
 
   test("gives up where the region says FAILED, also when the hang-up comes first", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "ringway-blamed-"));
+    const folder = temporaryFolder("blamed");
     const path = join(folder, "attach.sock");
     const listener = listenUnix(path);
     const memory = SharedMemory.create("blamed", REGION_BYTES);
@@ -77,7 +76,6 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent", noCompiler), () =>
       agent.child.kill("SIGKILL");
       for (const each of [listener, ...bells]) closeFd(each);
       memory[Symbol.dispose]();
-      rmSync(folder, { recursive: true, force: true });
     }
   });
 });

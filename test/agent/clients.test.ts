@@ -1,18 +1,18 @@
 // The table of docs/agent.md: real clients, each with the setting that the document names, through the agent to a server over TLS.
 
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer as createPlain, type RequestListener } from "node:http";
 import { createServer } from "node:https";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { tcpServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing } from "./agent.ts";
 
 const DOCUMENT = readFileSync(join(ROOT, "docs/agent.md"), "utf8");
@@ -176,7 +176,7 @@ function contentOf(path: string, folder: string): string | Buffer | undefined {
 }
 
 describe.skipIf(reason !== undefined)(titled("clients, as docs/agent.md sets them up,", reason), () => {
-  const folder = mkdtempSync(join(tmpdir(), "ringway-clients-"));
+  const folder = temporaryFolder("clients");
   const [ca, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   let host: TestMonitor;
   let agent: Agent;
@@ -237,7 +237,6 @@ describe.skipIf(reason !== undefined)(titled("clients, as docs/agent.md sets the
     web.close();
     await agent?.[Symbol.asyncDispose]();
     await host?.[Symbol.asyncDispose]();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   test("are in the document's table with the setting that is used here", () => {

@@ -1,14 +1,14 @@
 // The examples of docs/agent.md run as they stand, but for the port of the server.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Monitor, parsePolicy } from "@ringway/monitor";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { BUILD_MS, buildAgent, missing } from "./agent.ts";
 
 const noNamespace =
@@ -39,8 +39,7 @@ describe.skipIf(reason !== undefined)(titled("docs/agent.md", reason), () => {
 async function starts(command: string): Promise<void> {
   const example = EXAMPLES.find((text) => text.startsWith(command))!;
   const program = buildAgent();
-  const folder = mkdtempSync(join(tmpdir(), "ringway-docs-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder("docs");
   const server = createServer((_request, response) => response.end("from the host\n")).listen(0, "127.0.0.1");
   onTestFinished(() => void server.close());
   await new Promise((resolve) => server.once("listening", resolve));

@@ -1,9 +1,7 @@
 // More programs than connections, and programs that mean ill or do not know better: who holds what, and who still gets through.
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Monitor } from "@ringway/monitor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -13,6 +11,7 @@ import { MiB, pattern, sha256 } from "../support/bytes.ts";
 import { FdSocket } from "../support/fd-tcp.ts";
 import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { echoServer, readAll, silentServer, type TestServer, tcpClient, tcpServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent, Wire } from "./agent.ts";
 
@@ -257,7 +256,7 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent under pressure", noC
   });
 
   test("published ports that the host has not answered yet are no reason to refuse a program, nor what the log tells", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "ringway-late-"));
+    const folder = temporaryFolder("late");
     const path = join(folder, "ringway.sock");
     await using agent = await startAgent(
       program,
@@ -277,7 +276,6 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent under pressure", noC
     const all = await Promise.all(asked);
     expect(all.map(({ reply }) => reply)).toEqual([0, 0, 0, 0]);
     for (const { wire } of all) wire.socket.destroy();
-    rmSync(folder, { recursive: true });
   });
 
   test("a published port leaves programs their share of what the host gives, too", async () => {

@@ -1,16 +1,16 @@
 // The monitor stops, is killed, and starts again while the agent runs: connections of the old epoch are reset, new ones work.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
 import { FdSocket } from "../support/fd-tcp.ts";
 import { type Place, place } from "../support/hypervisor.ts";
 import { MonitorProgram, Program } from "../support/processes.ts";
 import { echoServer, freePort, howItEnds, readAll, tcpClient, tcpServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent, Wire } from "./agent.ts";
 
@@ -61,10 +61,9 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent, when its monitor", 
 
   beforeAll(() => {
     program = buildAgent();
-    folder = mkdtempSync(join(tmpdir(), "ringway-restart-"));
+    folder = temporaryFolder("restart");
     path = join(folder, "attach.sock");
   }, BUILD_MS);
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   const socksTo = (port: number): Buffer =>
     Buffer.from([5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 255]);

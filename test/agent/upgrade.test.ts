@@ -1,9 +1,6 @@
 // An upgrade through the HTTP proxy (RFC 9110, 7.8): WebSockets of programs that ask their proxy for it with a request in absolute
 // form, and whose bytes are whose.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Client, type Dispatcher, WebSocket } from "undici";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createViteServer } from "vitest/node";
@@ -11,6 +8,7 @@ import { noCompiler, titled } from "../native/toolchain.ts";
 import { pattern } from "../support/bytes.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { freePort } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
 import { type Origin, origin } from "./origin.ts";
@@ -37,7 +35,7 @@ describe.skipIf(noCompiler !== undefined)(
 
     /** Vite's development server, which speaks by WebSocket with the pages that it serves; it says back what it is told. */
     async function vite(): Promise<{ port: number; token: string }> {
-      const root = mkdtempSync(join(tmpdir(), "ringway-vite-"));
+      const root = temporaryFolder("vite");
       const port = await freePort();
       const server = await createViteServer({
         root,
@@ -53,7 +51,6 @@ describe.skipIf(noCompiler !== undefined)(
       await server.listen();
       onTestFinished(async () => {
         await server.close();
-        rmSync(root, { recursive: true, force: true });
       });
       return { port, token: server.config.webSocketToken };
     }

@@ -1,14 +1,14 @@
 // With `audit: required`, while more lines wait to be written than the monitor may hold, no guest begins, by whatever way it comes.
 
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { Errno, fileMessages, Protocol } from "@ringway/control";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Declined } from "../support/declined.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 
 /** Which audit lines have six times as many bytes. */
 const PATH = `/${"\u0001".repeat(255)}`.repeat(15);
@@ -21,7 +21,7 @@ let host: TestMonitor;
 const guests: RawGuest[] = [];
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-gate-"));
+  folder = temporaryFolder("gate");
   const audit = join(folder, "audit");
   execFileSync("mkfifo", [audit]);
   reader = openSync(audit, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -33,7 +33,6 @@ afterEach(async () => {
   for (const guest of guests.splice(0)) guest.vanish();
   await host[Symbol.asyncDispose]();
   closeSync(reader);
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function attach(): Promise<RawGuest> {

@@ -1,8 +1,7 @@
 // Every descriptor that a guest makes the monitor hold counts for its key, from its making until it is closed: whatever one user does, a
 // quarter of those for guests is left to others.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ConnectRequest, fileMessages, type GuestPipe, Protocol } from "@ringway/control";
 import { closeFd } from "@ringway/linux";
@@ -14,6 +13,7 @@ import { LOOPBACK } from "../support/monitor.ts";
 import { MonitorProgram } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer, type SilentServer, silentServer, type TestServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { connectAs, noUsers, openToAll } from "../support/users.ts";
 import { until } from "../support/wait.ts";
 
@@ -33,7 +33,7 @@ describe.skipIf(noUsers !== "")(`a user that takes all descriptors it can get ${
   const guests: RawGuest[] = [];
 
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "ringway-descriptors-"));
+    folder = temporaryFolder("descriptors");
     path = join(folder, "attach.sock");
     mkdirSync(join(folder, "data"));
     dns = await nameServer();
@@ -44,7 +44,6 @@ describe.skipIf(noUsers !== "")(`a user that takes all descriptors it can get ${
     monitor[Symbol.dispose]();
     await server[Symbol.asyncDispose]();
     await dns[Symbol.asyncDispose]();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   async function start(policy: string, more: object = {}): Promise<void> {

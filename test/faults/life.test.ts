@@ -5,7 +5,6 @@ import { execFileSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -13,19 +12,19 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { GuestPipe } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { DyingDisk, noDyingDisk } from "../support/dying-disk.ts";
 import { LOOPBACK, startMonitor } from "../support/monitor.ts";
 import { Program, type ProgramOptions } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer, howItEnds, tcpServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
 
 const RINGWAY = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));
@@ -40,11 +39,10 @@ let path: string;
 let policyFile: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-life-"));
+  folder = temporaryFolder("life");
   path = join(folder, "attach.sock");
   policyFile = join(folder, "policy.yaml");
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function startCli(options: ProgramOptions = {}, ...args: string[]): Program {
   return new Program(

@@ -1,14 +1,13 @@
 // A monitor in a process of its own: starved of descriptors, stopped for a while, watched for leaks, and ended.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { GuestPipe } from "@ringway/control";
 import { ConnectRequest, ErrorReply, Protocol } from "@ringway/control";
 import { accept, closeFd, Errno, scratch, send, setLingerZero } from "@ringway/linux";
 import type { CounterValues, ReactorMemory } from "@ringway/monitor";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
 import { Declined } from "../support/declined.ts";
 import { LOOPBACK } from "../support/monitor.ts";
@@ -23,6 +22,7 @@ import {
   tcpClient,
   tcpServer,
 } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
 let folder: string;
@@ -30,10 +30,9 @@ let path: string;
 const words = scratch(16);
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-faults-"));
+  folder = temporaryFolder("faults");
   path = join(folder, "attach.sock");
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 async function declined(promise: Promise<unknown>): Promise<Declined> {
   const outcome = await promise.then(

@@ -1,9 +1,6 @@
 // A guest that attaches anew while disk workers still use memory of its old epoch: it may, at any time (ATT-2, ATT-3), and what
 // lies in its old rings is then nobody's any more.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   fileMessages,
   type GuestPipe,
@@ -18,6 +15,7 @@ import { Hypervisor, place } from "../support/hypervisor.ts";
 import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { SlowDisk } from "../support/slow-disk.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
 const { FileStreamOpen, FileFlags, FileDirection } = fileMessages;
@@ -55,10 +53,9 @@ describe("a guest that attaches anew amid its uploads", () => {
   let folder: string;
   let policy: string;
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "ringway-reattach-"));
+    folder = temporaryFolder("reattach");
     policy = `${LOOPBACK}files: [{ guest: /d, host: ${folder}, access: rw }]\n`;
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
 
   test("again and again breaks no clause, and is served each time", async () => {
     await using host = await startMonitor(policy);

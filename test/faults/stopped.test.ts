@@ -1,28 +1,27 @@
 // A monitor that was stopped for a while (SIGSTOP, a suspended machine, a host that has no time for it): what has happened
 // meanwhile counts before deadlines that are over meanwhile.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConnectRequest, Protocol } from "@ringway/control";
 import { accept, closeFd } from "@ringway/linux";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { KiB, pattern } from "../support/bytes.ts";
 import { LOOPBACK } from "../support/monitor.ts";
 import { MonitorProgram, Program } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { clientPorts, readAll, silentServer, tcpServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
 let folder: string;
 let path: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-stopped-"));
+  folder = temporaryFolder("stopped");
   path = join(folder, "attach.sock");
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

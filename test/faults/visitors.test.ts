@@ -1,16 +1,16 @@
 // Guests that come and go, many in a second: each has a region of its own, made and unmade beside the reactor, and nothing of it is left.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { beforeAll, beforeEach, expect, test } from "vitest";
 import { type Compiled, compilePrograms } from "../../packages/bench/src/programs.ts";
 import type { Declined } from "../support/declined.ts";
 import { LOOPBACK, startMonitor } from "../support/monitor.ts";
 import { MonitorProgram, Program, regionMappings } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
 const RINGWAY = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));
@@ -25,15 +25,13 @@ let folder: string;
 let path: string;
 
 beforeAll(() => {
-  scratch = mkdtempSync(join(tmpdir(), "ringway-visitors-c-"));
+  scratch = temporaryFolder("visitors-c");
   compiled = compilePrograms(scratch);
 });
-afterAll(() => rmSync(scratch, { recursive: true }));
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-visitors-"));
+  folder = temporaryFolder("visitors");
   path = join(folder, "attach.sock");
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 /** A process that attaches and leaves so many times, as often in a second as it is let. */
 function visitor(times: number, touchedBytes: number): Program {

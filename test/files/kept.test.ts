@@ -1,15 +1,14 @@
 // A monitor gives no guest the files that it lives by itself.
 
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { Monitor, type Policy, parsePolicy, VmMemoryError } from "@ringway/monitor";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
+import { temporaryFolder } from "../support/temporary.ts";
 
 it("Monitor refuses them too: at the start, by a reload, for one guest, for another VM", async () => {
-  const base = mkdtempSync(join(tmpdir(), "ringway-kept-"));
-  onTestFinished(() => rmSync(base, { recursive: true }));
+  const base = temporaryFolder("kept");
   for (const name of ["data", "etc", "run", "other"]) mkdirSync(join(base, name));
   const listen = join(base, "run/attach.sock");
   const policy = (host: string): Policy =>

@@ -4,7 +4,6 @@
 import {
   closeSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readFileSync,
   renameSync,
@@ -13,13 +12,13 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
 import { beforeAll, describe, expect, it } from "vitest";
 import { errnoOf, failureOf } from "../support/declined.ts";
 import { heldForAll } from "../support/held.ts";
 import { run } from "../support/slow-disk.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { audited, type Host, startHost } from "./host.ts";
 import { FileGuest, type RawStream } from "./wire.ts";
 
@@ -54,7 +53,7 @@ describe.skipIf(!isRoot)("below a root, as root", () => {
   const kernels: [type: string, file: string][] = [];
 
   beforeAll(async () => {
-    outer = mkdtempSync(join(tmpdir(), "ringway-outer-"));
+    outer = temporaryFolder("outer");
     host = hold(
       await startHost({
         data: outer,

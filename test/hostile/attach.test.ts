@@ -1,7 +1,5 @@
 // Who connects to the attach socket, and how often: nobody keeps others out of it for good.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Errno, fileMessages, Protocol } from "@ringway/control";
@@ -13,6 +11,7 @@ import { MonitorProgram } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { SlowDisk } from "../support/slow-disk.ts";
 import { echoServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { connectAs, noUsers, openToAll } from "../support/users.ts";
 import { until } from "../support/wait.ts";
 
@@ -166,7 +165,7 @@ test("a guest of attach() is turned away past the limits of its key", async () =
 test.skipIf(noUsers !== "")(
   `a user leaves descriptors to the others, however often he attaches ${noUsers}`,
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), "ringway-attach-"));
+    const folder = temporaryFolder("attach");
     try {
       const path = join(folder, "attach.sock");
       using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: 256 });
@@ -197,7 +196,6 @@ test.skipIf(noUsers !== "")(
       await until("the room", async () => (await streams()) < 50);
       expect(await connected(second)).toBeGreaterThan(50);
     } finally {
-      rmSync(folder, { recursive: true });
     }
   },
 );

@@ -1,7 +1,6 @@
 // One thing without end, as fast as a thread can: the monitor's time for it is bounded, and a guest beside it notices nothing.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { type GuestPipe, Log, Protocol } from "@ringway/control";
@@ -10,6 +9,7 @@ import { duplicateFd } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MonitorProgram } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { connectAs, noUsers, openToAll } from "../support/users.ts";
 import { until, within } from "../support/wait.ts";
 import { cpuSeconds } from "./world.ts";
@@ -27,7 +27,7 @@ let good: Guest;
 let echo: GuestSocket;
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-flood-"));
+  folder = temporaryFolder("flood");
   const path = join(folder, "attach.sock");
   monitor = await MonitorProgram.start(path, "version: 1");
   openToAll(path);
@@ -41,7 +41,6 @@ afterEach(async () => {
   await good.close();
   wicked.vanish();
   monitor[Symbol.dispose]();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const counters = (): Promise<Record<string, number>> => monitor.ask("counters");

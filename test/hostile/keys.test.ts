@@ -1,8 +1,7 @@
 // Budgets belong to who attaches: another attachment of the same user, or the same one again, gets around none of them, and a
 // guest of another user notices nothing.
 
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -23,6 +22,7 @@ import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts"
 import { RawGuest } from "../support/raw-guest.ts";
 import { SlowDisk } from "../support/slow-disk.ts";
 import { silentServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { connectAs, noUsers, openToAll } from "../support/users.ts";
 import { until } from "../support/wait.ts";
 
@@ -38,7 +38,7 @@ let host: TestMonitor;
 let guests: RawGuest[];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-keys-"));
+  folder = temporaryFolder("keys");
   mkdirSync(join(folder, "data"));
   guests = [];
 });
@@ -46,7 +46,6 @@ afterEach(async () => {
   slow.thaw();
   for (const guest of guests) guest.vanish();
   await host[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
 });
 
 async function start(limits = "", options: Parameters<typeof startMonitor>[1] = {}): Promise<void> {

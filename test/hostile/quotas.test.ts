@@ -1,7 +1,6 @@
 // Every quota: its error, its counter, and that it comes back; and that a guest which means well meets none.
 
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   Accept,
@@ -21,10 +20,11 @@ import { afterEach, describe, expect, test } from "vitest";
 import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer, silentServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
 const Errno = { ENOMEM: 12, EMFILE: 24, ENOBUFS: 105, EDQUOT: 122 };
-const files = mkdtempSync(join(tmpdir(), "ringway-quotas-"));
+const files = temporaryFolder("quotas");
 let host: TestMonitor;
 let guest: RawGuest;
 
@@ -34,7 +34,6 @@ afterEach(async () => {
 });
 
 async function start(limits: string): Promise<void> {
-  rmSync(files, { recursive: true, force: true });
   mkdirSync(files);
   writeFileSync(join(files, "f"), "some bytes");
   const policy = `${LOOPBACK}files: [{ id: all, guest: /, host: ${files}, access: rw }]\nlimits: ${limits}\n`;

@@ -1,9 +1,9 @@
 // The library builds without a warning, hosted and freestanding, and asks for nothing that a kernel does not have.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { temporaryFolder } from "../support/temporary.ts";
 import { INCLUDES, lacks, make, NATIVE, noClang, noCompiler, run, titled } from "./toolchain.ts";
 
 const SLOW_MS = 120_000;
@@ -11,9 +11,8 @@ const NO_LIBC = ["-ffreestanding", "-nostdlib", "-Wl,-e,main"];
 let out: string;
 
 beforeAll(() => {
-  out = mkdtempSync(join(tmpdir(), "ringway-native-"));
+  out = temporaryFolder("native");
 });
-afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 /** Symbols that the archive's objects want and none of them has. */
 function undefinedSymbols(archive: string): string[] {

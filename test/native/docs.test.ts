@@ -1,12 +1,12 @@
 // Every program in docs/guest-in-c.md compiles as it stands; those with a main() run.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { start } from "./rwcat-process.ts";
 import { buildForTests, INCLUDES, noCompiler, noSanitizers, ROOT, run, titled } from "./toolchain.ts";
 
@@ -24,12 +24,11 @@ describe.skipIf(noCompiler !== undefined)(titled("docs/guest-in-c.md", noCompile
 
   beforeAll(async () => {
     library = join(buildForTests(), "libringway.a");
-    folder = mkdtempSync(join(tmpdir(), "ringway-docs-"));
+    folder = temporaryFolder("docs");
     host = await startMonitor();
   }, 180_000);
   afterAll(async () => {
     await host?.[Symbol.asyncDispose]();
-    if (folder) rmSync(folder, { recursive: true, force: true });
   });
 
   function source(program: string): string {

@@ -1,11 +1,10 @@
 // Thousands of streams of one C guest through a real monitor: every byte comes back, no wake-up is lost, every stream is given
 // back.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { guestsAre, startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { start } from "./rwcat-process.ts";
 import { buildForTests, INCLUDES, NATIVE, noCompiler, noSanitizers, run, titled } from "./toolchain.ts";
 
@@ -16,7 +15,7 @@ describe.skipIf(noCompiler !== undefined)(titled("a C guest with many streams", 
 
   beforeAll(async () => {
     const library = join(buildForTests(), "libringway.a");
-    folder = mkdtempSync(join(tmpdir(), "ringway-many-"));
+    folder = temporaryFolder("many");
     program = join(folder, "many");
     const source = join(NATIVE, "../test/native/many.c");
     const sanitize = noSanitizers === undefined ? ["-g", "-fsanitize=address,undefined"] : [];
@@ -38,7 +37,6 @@ describe.skipIf(noCompiler !== undefined)(titled("a C guest with many streams", 
   }, 180_000);
   afterAll(async () => {
     await host?.[Symbol.asyncDispose]();
-    if (folder) rmSync(folder, { recursive: true, force: true });
   });
 
   test.each([

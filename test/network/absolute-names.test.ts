@@ -1,13 +1,13 @@
 // From what a guest asks for to the question on the wire: one name, the one that the policy judged, whatever the system would add to it.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type NameServer, nameServer } from "../support/dns.ts";
 import { MonitorProgram, unshare } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 
 const POLICY = `version: 1
 connect:
@@ -21,7 +21,7 @@ let monitor: MonitorProgram;
 let guest: RawGuest;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-absolute-"));
+  folder = temporaryFolder("absolute");
   dns = await nameServer();
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
@@ -47,7 +47,6 @@ afterAll(async () => {
   guest.vanish();
   monitor[Symbol.dispose]();
   await dns[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true, force: true });
 });
 beforeEach(() => {
   dns.asked.length = 0;

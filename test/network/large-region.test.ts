@@ -1,8 +1,7 @@
 // Regions past 2 GiB, where a size in bytes no longer fits a signed word, up to the largest that a policy allows. Their pages
 // cost memory only where they are touched: none of these tests takes more than some MiB.
 
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type GuestPipe, layout } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
@@ -24,6 +23,7 @@ import { Hypervisor, place } from "../support/hypervisor.ts";
 import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 
 const GiB = 1024 * MiB;
 const RING_BYTES_MAX = 16 * MiB;
@@ -97,7 +97,7 @@ describe("a region", () => {
   });
 
   test("of 4 GiB carries connections, echoes and files of the SDK wherever their rings lie", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "ringway-large-"));
+    const folder = temporaryFolder("large");
     try {
       await using host = await monitorWith("4GiB", `files: [{ guest: /d, host: ${folder}, access: rw }]\n`);
       await using server = await echoServer();
@@ -126,7 +126,6 @@ describe("a region", () => {
       await guest.close();
       expect(host.violations).toEqual([]);
     } finally {
-      rmSync(folder, { recursive: true });
     }
   });
 
@@ -148,7 +147,7 @@ describe("a region", () => {
 describe.skipIf(noCompiler !== undefined)(titled("a C guest", noCompiler), () => {
   test("fills a region of 4 GiB with streams of the largest rings, and each carries its bytes", async () => {
     const library = join(buildForTests(), "libringway.a");
-    const folder = mkdtempSync(join(tmpdir(), "ringway-large-"));
+    const folder = temporaryFolder("large");
     try {
       const program = join(folder, "large");
       const sanitize = noSanitizers === undefined ? ["-fsanitize=address,undefined"] : [];
@@ -176,7 +175,6 @@ describe.skipIf(noCompiler !== undefined)(titled("a C guest", noCompiler), () =>
       });
       expect(host.violations).toEqual([]);
     } finally {
-      rmSync(folder, { recursive: true });
     }
   }, 180_000);
 });

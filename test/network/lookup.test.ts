@@ -1,11 +1,11 @@
 // The monitor's own way from a name to its addresses: hosts file, localhost, resolv.conf and real packets (docs/monitor.md).
 
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostLookup, type Lookup, NameServerError } from "@ringway/monitor";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type NameServer, nameServer } from "../support/dns.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
 
 let dns: NameServer;
@@ -18,13 +18,12 @@ afterAll(async () => {
   await dns[Symbol.asyncDispose]();
 });
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-names-"));
+  folder = temporaryFolder("names");
   dns.zone.clear();
   dns.asked.length = 0;
   dns.askedByTcp.length = 0;
   dns.held.clear();
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function file(name: string, text: string): string {
   const path = join(folder, name);

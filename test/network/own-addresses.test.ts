@@ -2,14 +2,14 @@
 // addresses come and go as the test likes.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Errno } from "@ringway/linux";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Declined } from "../support/declined.ts";
 import { MonitorProgram, nsenter, Program, unshare } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 
 const POLICY = `version: 1
 connect:
@@ -51,7 +51,7 @@ function run(...command: string[]): void {
 const ip = (...args: string[]): void => run("ip", ...args);
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-own-"));
+  folder = temporaryFolder("own");
   const hostsFile = join(folder, "hosts");
   writeFileSync(hostsFile, HOSTS);
   const path = join(folder, "attach.sock");
@@ -70,7 +70,6 @@ afterAll(() => {
   guest.vanish();
   server[Symbol.dispose]();
   monitor[Symbol.dispose]();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function declined(name: string): Promise<Declined> {

@@ -1,9 +1,6 @@
 // Requests that this host does not know: a guest of a later version finds out by using them (VER-2), so each place that takes
 // frames answers ENOSYS and goes on (FRM-7). Echoes, connections and file-streams carry raw bytes once they are open.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   Done,
   Errno,
@@ -21,6 +18,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { tcpClient } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
 let folder: string;
@@ -28,14 +26,13 @@ let host: TestMonitor;
 let guest: RawGuest;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "ringway-unknown-"));
+  folder = temporaryFolder("unknown");
   host = await startMonitor(`${LOOPBACK}files: [{ guest: /d, host: ${folder}, access: rw }]\n`);
   guest = await RawGuest.attach(host.path);
 });
 afterAll(async () => {
   guest.vanish();
   await host[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
 });
 
 /** Types of each section that has any, of one that has none yet, and the last one of all. */

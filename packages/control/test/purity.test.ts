@@ -1,17 +1,16 @@
 // @ringway/control is ECMAScript and nothing else: a kernel, a test and a browser all import it.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 
 const packageFolder = fileURLToPath(new URL("..", import.meta.url));
 const sourceFolder = join(packageFolder, "src");
 const compiler = fileURLToPath(new URL("../../../node_modules/typescript/bin/tsc", import.meta.url));
-const scratch = mkdtempSync(join(tmpdir(), "ringway-purity-"));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const scratch = temporaryFolder("purity");
 
 const read = (path: string): string => readFileSync(path, "utf8");
 const sources: string[] = readdirSync(sourceFolder, { recursive: true, encoding: "utf8" }).filter((name) =>

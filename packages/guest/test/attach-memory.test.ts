@@ -1,13 +1,12 @@
 // Memory that a caller brings; what is no place to attach to; and what is said where no monitor takes the guest.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { SharedMemory } from "@ringway/linux";
 import { createLogger, Monitor, parsePolicy } from "@ringway/monitor";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { attachmentOf } from "../src/attach/attachment.ts";
 
 const GiB = 2 ** 30;
@@ -37,7 +36,7 @@ test.each([
 });
 
 test("where no monitor listens, that is said", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "ringway-attach-"));
+  const folder = temporaryFolder("attach");
   const never = join(folder, "never.sock");
   await expect(Guest.attach(never)).rejects.toMatchObject({
     code: "ENOENT",
@@ -51,11 +50,10 @@ test("where no monitor listens, that is said", async () => {
     code: "ECONNREFUSED",
     message: expect.stringContaining("no monitor listens there"),
   });
-  rmSync(folder, { recursive: true });
 });
 
 test("a guest that is turned away learns whose limit it was, and the log has no guest without a name", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "ringway-attach-"));
+  const folder = temporaryFolder("attach");
   const listen = join(folder, "attach.sock");
   const lines: Record<string, unknown>[] = [];
   const logger = createLogger("warn", { write: (line) => lines.push(JSON.parse(line)) });
@@ -69,5 +67,4 @@ test("a guest that is turned away learns whose limit it was, and the log has no 
   expect(lines[0]!.msg).toContain("was turned away: 1 guests of uid:");
   expect(lines[0]).not.toHaveProperty("guest");
   await monitor.close();
-  rmSync(folder, { recursive: true });
 });

@@ -1,8 +1,7 @@
 // A host that is slow, gone, or hostile: every call and stream ends with an error that says so, and none hangs.
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import {
   ErrorReply,
@@ -27,7 +26,8 @@ import {
 } from "@ringway/control";
 import { Guest, type GuestSocket, ProtocolError } from "@ringway/guest";
 import { acceptUnix, closeFd, createEventfd, listenUnix, SharedMemory, sendWithFds } from "@ringway/linux";
-import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { FakeHost, Port } from "./fake-host.ts";
 
 let guest: Guest | undefined;
@@ -312,10 +312,9 @@ describe("attaching by memory", () => {
 });
 
 describe("attaching by a socket", () => {
-  const folder = mkdtempSync(join(tmpdir(), "ringway-attach-"));
+  const folder = temporaryFolder("attach");
   const path = join(folder, "s.sock");
   afterEach(() => rmSync(path, { force: true }));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   /** A monitor that only says `answer` to whoever connects, and then keeps or closes the connection. */
   function pretend(answer: (fd: number) => void, keep: boolean): () => void {

@@ -2,17 +2,17 @@
 
 import { execFileSync } from "node:child_process";
 import { EventEmitter, once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import * as http from "node:http";
 import * as http2 from "node:http2";
 import * as https from "node:https";
 import * as net from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tls from "node:tls";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { Agent, request, fetch as undiciFetch } from "undici";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
 
 let host: TestMonitor;
@@ -20,7 +20,7 @@ let guest: Guest;
 let plain: http.Server;
 let secure: https.Server;
 let certificate: Buffer;
-const folder = mkdtempSync(join(tmpdir(), "ringway-http-"));
+const folder = temporaryFolder("http");
 const body = Buffer.alloc(1_000_000, "0123456789");
 
 async function respond(incoming: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
@@ -57,7 +57,6 @@ afterAll(async () => {
     server.close();
   }
   await host.stop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function get(request: http.ClientRequest): Promise<{ text: string; reused: boolean }> {

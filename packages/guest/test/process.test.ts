@@ -2,12 +2,12 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
 
 let host: TestMonitor;
@@ -140,7 +140,7 @@ console.log(typeof await guest.ping());`;
 
 describe("a monitor that is killed", () => {
   it("fails every pending call and stream within a second, and every later call", async () => {
-    const base = mkdtempSync(join(tmpdir(), "ringway-killed-"));
+    const base = temporaryFolder("killed");
     const socketPath = join(base, "attach.sock");
     // As CommonJS: not every Worker of another package stands an inherited --input-type.
     const monitorScript = `import("@ringway/monitor").then(async ({ Monitor, parsePolicy }) => {
@@ -188,6 +188,5 @@ console.log(JSON.stringify({ codes: [...codes], at, done: Date.now(), later: [
     expect(result.done - killed).toBeLessThan(1000);
     expect(new Set(result.later)).toEqual(new Set(["ERR_RINGWAY_DETACHED"]));
     expect(result.attached).toBe(false);
-    rmSync(base, { recursive: true, force: true });
   });
 });

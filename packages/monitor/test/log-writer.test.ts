@@ -10,18 +10,16 @@ import {
   readFileSync,
   readSync,
   renameSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { closeFd, createPipe, fcntl, isNonBlocking, unixPair } from "@ringway/linux";
 import { LogWriter } from "@ringway/monitor";
-import { afterAll, describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "ringway-logs-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder("logs");
 let files = 0;
 const newPath = (): string => join(folder, `${files++}.log`);
 

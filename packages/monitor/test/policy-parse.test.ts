@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { MAX_STREAM_ID } from "@ringway/control";
 import fc from "fast-check";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import {
   BUILT_IN_RULES,
   DEFAULT_LIMITS,
@@ -805,8 +805,7 @@ describe("the schema", () => {
 });
 
 describe("a policy file", () => {
-  const folder = mkdtempSync(join(tmpdir(), "ringway-policy-"));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder("policy");
   const write = (text: string | Uint8Array): string => {
     const path = join(folder, "policy.yaml");
     writeFileSync(path, text);

@@ -1,10 +1,10 @@
 // Folders that no policy may give to a guest: what holds the monitor's own files, what lies on the kernel's file
 // systems, and one folder under two accesses.
 
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { change, perform } from "../src/disk/operations.ts";
 import { closeRoots, openRoots } from "../src/disk/roots.ts";
 import { type KeptPlace, PolicyError, parsePolicy } from "../src/policy/index.ts";
@@ -13,11 +13,10 @@ import { readPolicy } from "../src/policy/load.ts";
 let base: string;
 
 beforeAll(() => {
-  base = mkdtempSync(join(tmpdir(), "ringway-roots-"));
+  base = temporaryFolder("roots");
   for (const name of ["data", "etc", "run", "other"]) mkdirSync(join(base, name));
   symlinkSync("run", join(base, "link"));
 });
-afterAll(() => rmSync(base, { recursive: true }));
 
 const at = (...names: string[]): string => join(base, ...names);
 
