@@ -2,7 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Limits, Policy, Denial } from "@ringway/monitor";
+import type { Denial, Limits, Policy } from "@ringway/monitor";
 import { policyOf, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { until } from "../support/wait.ts";
 
