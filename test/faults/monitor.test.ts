@@ -1,18 +1,17 @@
-// A monitor in a process of its own: starved of descriptors, stopped for a while, watched for leaks, and ended.
+// A monitor in a process of its own: stopped for a while, watched for leaks, and ended.
 
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { GuestPipe } from "@ringway/control";
-import { ConnectRequest, ErrorReply, Protocol } from "@ringway/control";
+import { ConnectRequest, Protocol } from "@ringway/control";
 import { accept, closeFd, Errno, scratch, send, setLingerZero } from "@ringway/linux";
 import type { CounterValues, ReactorMemory } from "@ringway/monitor";
 import { beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
 import { Declined } from "../support/declined.ts";
 import { LOOPBACK } from "../support/monitor.ts";
-import { MonitorProgram, Program } from "../support/processes.ts";
+import { MonitorProgram } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
+import { Home } from "../support/ringway.ts";
 import {
   clientPorts,
   echoServer,
@@ -32,82 +31,6 @@ const words = scratch(16);
 beforeEach(() => {
   folder = temporaryFolder("faults");
   path = join(folder, "attach.sock");
-});
-
-async function declined(promise: Promise<unknown>): Promise<Declined> {
-  const outcome = await promise.then(
-    () => new Error("it was allowed"),
-    (error: unknown) => error,
-  );
-  if (outcome instanceof Declined) return outcome;
-  throw outcome;
-}
-
-describe("without descriptors", () => {
-  /** Node opens the modules of all threads of a monitor at once: with 128, it could not always load them. */
-  const LIMIT = 256;
-
-  test("connect, listen and attach say EMFILE, and work again when there are some", async () => {
-    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: LIMIT });
-    using guest = await RawGuest.attach(path);
-    await using server = await echoServer();
-    const pipes: GuestPipe[] = [];
-    let refusal: Declined | undefined;
-    while (refusal === undefined) {
-      const outcome = await guest.connect("127.0.0.1", server.port, { ringBytes: 1 }).catch((error) => error);
-      if (outcome instanceof Declined) refusal = outcome;
-      else if (outcome instanceof Error) throw outcome;
-      else pipes.push(outcome.pipe);
-    }
-    expect(refusal.errno).toBe(Errno.EMFILE);
-    expect(pipes.length).toBeGreaterThan(5);
-    expect((await declined(guest.listen())).errno).toBe(Errno.EMFILE);
-    // What is open goes on.
-    await guest.write(pipes[0]!, Buffer.from("still"));
-    expect((await guest.readExactly(pipes[0]!, 5)).toString()).toBe("still");
-    // Somebody else waits, or is turned away, until there is room.
-    const late = RawGuest.attach(path).catch((error: unknown) => error);
-    for (const pipe of pipes) guest.finish(pipe);
-    await until(
-      "sockets to be closed",
-      async () => (await monitor.ask<CounterValues>("counters")).streams === 0,
-    );
-    guest.finish((await guest.connect("127.0.0.1", server.port)).pipe);
-    const outcome = await late;
-    if (outcome instanceof RawGuest) outcome.vanish();
-    else expect(outcome).toMatchObject({ errno: Errno.EMFILE });
-    using after = await RawGuest.attach(path);
-    after.finish((await after.connect("127.0.0.1", server.port)).pipe);
-  });
-
-  test("a listener reports that accept failed (LSN-5), and goes on when it can", async () => {
-    using monitor = await MonitorProgram.start(path, LOOPBACK, { descriptors: LIMIT });
-    using guest = await RawGuest.attach(path);
-    await using server = await tcpServer();
-    const { pipe: listener, port } = await guest.listen();
-    const posted = await guest.newStream(1);
-    await guest.post(listener, posted, 5);
-    const pipes: GuestPipe[] = [];
-    for (;;) {
-      const outcome = await guest.connect("127.0.0.1", server.port, { ringBytes: 1 }).catch((error) => error);
-      if (outcome instanceof Declined) break;
-      pipes.push((outcome as { pipe: GuestPipe }).pipe);
-    }
-    const client = await tcpClient(port);
-    const frame = await guest.frame(listener);
-    expect(frame.requestId).toBe(0);
-    const report = ErrorReply.decode(frame.payload);
-    expect(report.errno).toBe(Errno.EMFILE);
-    expect(report.reason).toContain("accept");
-    expect((await monitor.ask<CounterValues>("counters")).acceptFailures).toBeGreaterThan(0);
-    for (const pipe of pipes) guest.finish(pipe);
-    expect((await guest.incoming(posted)).peer.port).toBe(client.localPort);
-    const received = readAll(client);
-    await guest.write(posted, Buffer.from("recovered"));
-    guest.end(posted);
-    expect((await received).toString()).toBe("recovered");
-    client.destroy();
-  });
 });
 
 test.each(["end", "reset"])(
@@ -197,24 +120,10 @@ test("2,000 streams opened and closed ten times leave no descriptor, no page and
 });
 
 describe("ringway monitor", () => {
-  const ringway = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));
-
-  async function startCli(policy: string, ...options: string[]): Promise<Program> {
-    const file = join(folder, "policy.yaml");
-    writeFileSync(file, policy);
-    const program = new Program(process.execPath, [
-      ringway,
-      "monitor",
-      ...["--policy", file, "--listen", path, ...options],
-    ]);
-    // It takes a second, and several on a busy machine.
-    await until("the monitor to be ready", () => program.errors.includes("monitor is ready"), 20_000);
-    return program;
-  }
-
   test("ended by SIGTERM takes nothing new, lets a transfer finish, and exits with 0", async () => {
-    using monitor = await startCli(LOOPBACK);
-    using guest = await RawGuest.attach(path);
+    await using home = new Home(LOOPBACK);
+    const monitor = await home.ready();
+    using guest = await RawGuest.attach(home.path);
     await using server = await tcpServer();
     const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 64 * KiB });
     const { port } = await guest.listen();
@@ -230,7 +139,7 @@ describe("ringway monitor", () => {
       ),
     );
     await expect(tcpClient(port)).rejects.toThrow();
-    await expect(RawGuest.attach(path)).rejects.toMatchObject({ code: "ENOENT" });
+    await expect(RawGuest.attach(home.path)).rejects.toMatchObject({ code: "ENOENT" });
     // The transfer goes on: another megabyte, and the end both ways.
     const second = pattern(1 * MiB, 72);
     await guest.write(pipe, second);
@@ -245,8 +154,9 @@ describe("ringway monitor", () => {
   });
 
   test("ended by SIGTERM cuts off what takes longer than its limit, and exits with 0", async () => {
-    using monitor = await startCli(LOOPBACK, "--drain-ms", "300");
-    using guest = await RawGuest.attach(path);
+    await using home = new Home(LOOPBACK);
+    const monitor = await home.ready(["--drain-ms", "300"]);
+    using guest = await RawGuest.attach(home.path);
     await using server = await tcpServer();
     await guest.connect("127.0.0.1", server.port);
     const peer = await until("the server's end", () => server.sockets[0]);
@@ -261,8 +171,9 @@ describe("ringway monitor", () => {
   });
 
   test("reads its policy again at SIGHUP, and keeps the old one where the new one is bad", async () => {
-    using monitor = await startCli(LOOPBACK);
-    using guest = await RawGuest.attach(path);
+    await using home = new Home(LOOPBACK);
+    const monitor = await home.ready();
+    using guest = await RawGuest.attach(home.path);
     await using server = await echoServer();
     guest.finish((await guest.connect("127.0.0.1", server.port)).pipe);
     const allowed = (): Promise<boolean> =>
@@ -273,14 +184,14 @@ describe("ringway monitor", () => {
         },
         () => false,
       );
-    writeFileSync(join(folder, "policy.yaml"), "version: 1\n");
+    home.policy = "version: 1\n";
     monitor.child.kill("SIGHUP");
     await until("the new policy", async () => !(await allowed()));
-    writeFileSync(join(folder, "policy.yaml"), "version: 1\nconnect: 5\n");
+    home.policy = "version: 1\nconnect: 5\n";
     monitor.child.kill("SIGHUP");
     await until("the complaint", () => monitor.errors.includes("connect"));
     expect(await allowed()).toBe(false);
-    writeFileSync(join(folder, "policy.yaml"), LOOPBACK);
+    home.policy = LOOPBACK;
     monitor.child.kill("SIGHUP");
     await until("the old policy", allowed);
   });

@@ -1,19 +1,19 @@
 // Guests that come and go, many in a second: each has a region of its own, made and unmade beside the reactor, and nothing of it is left.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { beforeAll, beforeEach, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { type Compiled, compilePrograms } from "../../packages/bench/src/programs.ts";
 import type { Declined } from "../support/declined.ts";
+import { heldForEach } from "../support/held.ts";
 import { LOOPBACK, startMonitor } from "../support/monitor.ts";
 import { MonitorProgram, Program, regionMappings } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
+import { Home } from "../support/ringway.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
-const RINGWAY = fileURLToPath(new URL("../../packages/cli/bin/ringway.js", import.meta.url));
 const ENOMEM = 12;
 const KiB = 1024;
 /** Of a policy that does not say. */
@@ -21,20 +21,15 @@ const REGION_KIB = 256 * KiB;
 
 let scratch: string;
 let compiled: Compiled;
-let folder: string;
-let path: string;
+const hold = heldForEach();
 
 beforeAll(() => {
   scratch = temporaryFolder("visitors-c");
   compiled = compilePrograms(scratch);
 });
-beforeEach(() => {
-  folder = temporaryFolder("visitors");
-  path = join(folder, "attach.sock");
-});
 
 /** A process that attaches and leaves so many times, as often in a second as it is let. */
-function visitor(times: number, touchedBytes: number): Program {
+function visitor(path: string, times: number, touchedBytes: number): Program {
   const options = [
     "--iterations",
     times,
@@ -45,7 +40,7 @@ function visitor(times: number, touchedBytes: number): Program {
     "--milliseconds",
     60_000,
   ];
-  return new Program(compiled.programs!.guest, ["--attach", path, ...options.map(String), "visit"]);
+  return hold(new Program(compiled.programs!.guest, ["--attach", path, ...options.map(String), "visit"]));
 }
 
 async function countOf(program: Program): Promise<number> {
@@ -65,16 +60,17 @@ function spaceOf(pid: number): { mappings: number; regions: number; space: numbe
 }
 
 test("a thousand guests that come and go leave no descriptor, no mapping and no memory", async () => {
+  const path = join(temporaryFolder("visitors"), "attach.sock");
   using monitor = await MonitorProgram.start(path, LOOPBACK);
   const memory = async (): Promise<number> => (await monitor.ask<{ rss: number }>("memory")).rss;
   // Code that is compiled, and tables that have grown, stay.
-  expect(await countOf(visitor(300, 64 * KiB))).toBe(300);
+  expect(await countOf(visitor(path, 300, 64 * KiB))).toBe(300);
   const areUnmade = (): Promise<unknown> =>
     until("the regions to be unmade", () => spaceOf(monitor.pid).regions === 0);
   await areUnmade();
   const before = { descriptors: monitor.descriptors, rss: await memory(), ...spaceOf(monitor.pid) };
   // At five in a second these would take two minutes.
-  const counts = await Promise.all(Array.from({ length: 4 }, () => countOf(visitor(250, 64 * KiB))));
+  const counts = await Promise.all(Array.from({ length: 4 }, () => countOf(visitor(path, 250, 64 * KiB))));
   expect(counts).toEqual([250, 250, 250, 250]);
   await areUnmade();
   expect(monitor.descriptors).toBe(before.descriptors);
@@ -91,15 +87,13 @@ test("a thousand guests that come and go leave no descriptor, no mapping and no 
 }, 60_000);
 
 test("a monitor that is ended while guests come and go ends with 0, and takes the socket along", async () => {
-  const file = join(folder, "policy.yaml");
-  writeFileSync(file, LOOPBACK);
-  using monitor = new Program(process.execPath, [RINGWAY, "monitor", "--policy", file, "--listen", path]);
-  await until("the monitor", () => monitor.errors.includes("monitor is ready"), 20_000);
-  const visitors = Array.from({ length: 3 }, () => visitor(100_000, 1024 * KiB));
+  await using home = new Home(LOOPBACK);
+  const monitor = await home.ready();
+  const visitors = Array.from({ length: 3 }, () => visitor(home.path, 100_000, 1024 * KiB));
   await until("some guests", () => monitor.errors.split("guest is gone").length > 100, 20_000);
   monitor.child.kill("SIGTERM");
   expect(await monitor.exit()).toEqual({ code: 0, signal: null });
-  expect(existsSync(path)).toBe(false);
+  expect(existsSync(home.path)).toBe(false);
   for (const each of visitors) expect((await each.exit()).code).toBe(1);
 });
 
@@ -117,19 +111,17 @@ test("regions that were touched as a whole are free when the monitor has closed,
 });
 
 test("where the process has no address space left a guest is told ENOMEM, the log says why, and others come later", async () => {
-  const file = join(folder, "policy.yaml");
-  writeFileSync(file, LOOPBACK);
-  using monitor = new Program(process.execPath, [RINGWAY, "monitor", "--policy", file, "--listen", path]);
-  await until("the monitor", () => monitor.errors.includes("monitor is ready"), 20_000);
+  await using home = new Home(LOOPBACK);
+  const monitor = await home.ready();
   const limit = (bytes: number | "unlimited"): void => {
     execFileSync("prlimit", [`--pid=${monitor.pid}`, `--as=${bytes}:unlimited`]);
   };
   // Room for some of its own needs, and for no region.
   limit((spaceOf(monitor.pid).space + REGION_KIB / 2) * KiB);
-  const declined = await RawGuest.attach(path).catch((error: Declined) => error);
+  const declined = await RawGuest.attach(home.path).catch((error: Declined) => error);
   expect(declined).toMatchObject({ errno: ENOMEM });
   await until("the line", () => monitor.errors.includes("turned away: mmap: "));
   limit("unlimited");
-  using _guest = await RawGuest.attach(path);
+  using _guest = await RawGuest.attach(home.path);
   expect(spaceOf(monitor.pid).regions).toBe(2);
 });

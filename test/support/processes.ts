@@ -10,12 +10,30 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+export interface Ended {
+  /** Or the signal that it was ended by. */
+  readonly code: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One line of the log that a monitor of the command line writes to stderr. */
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly [key: string]: unknown;
+}
+
 export interface ProgramOptions {
   readonly cwd?: string;
-  readonly input?: Uint8Array;
+  /** All that it reads. */
+  readonly input?: Uint8Array | string;
   /** Beside this process's. */
   readonly env?: NodeJS.ProcessEnv;
 }
+
+/** A monitor's threads load first: some tenths of a second, or seconds on a machine with much else to do. */
+export const LOADED_MS = 20_000;
 
 export class Program implements Disposable {
   readonly child: ChildProcess;
@@ -25,6 +43,7 @@ export class Program implements Disposable {
   errors = "";
   readonly exited: Promise<Exit>;
   #rest = "";
+  #isOver = false;
 
   constructor(command: string, args: readonly string[], options: ProgramOptions = {}) {
     this.child = spawn(command, [...args], {
@@ -45,7 +64,10 @@ export class Program implements Disposable {
     if (options.input !== undefined) this.child.stdin!.end(options.input);
     this.exited = new Promise((resolve, reject) => {
       this.child.once("error", reject);
-      this.child.once("close", (code, signal) => resolve({ code, signal }));
+      this.child.once("close", (code, signal) => {
+        this.#isOver = true;
+        resolve({ code, signal });
+      });
     });
     // A test that does not wait for the end must not fail for it.
     this.exited.catch(() => {});
@@ -68,6 +90,40 @@ export class Program implements Disposable {
       },
       timeoutMs,
     );
+  }
+
+  /** What it has logged so far. */
+  get log(): LogLine[] {
+    const lines = this.errors.split("\n").slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as LogLine);
+  }
+
+  /** The first line of its log whose message begins so, that has come or will. */
+  logged(message: string, timeoutMs = LOADED_MS): Promise<LogLine> {
+    return until(
+      `"${message}" in the log of ${this.child.spawnfile}`,
+      () => {
+        const lines = this.errors.split("\n").slice(0, -1);
+        const found = lines.find((line) => line.includes(`"msg":"${message}`));
+        if (found !== undefined) return JSON.parse(found) as LogLine;
+        if (this.#isOver) throw new Error(`ended without "${message}": ${this.errors}`);
+        return undefined;
+      },
+      timeoutMs,
+    );
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Its end, and all that it said. */
+  get ended(): Promise<Ended> {
+    return this.exited.then(({ code, signal }) => ({
+      code: code ?? signal!,
+      stdout: this.output,
+      stderr: this.errors,
+    }));
   }
 
   async exit(timeoutMs = 10_000): Promise<Exit> {
@@ -112,8 +168,7 @@ export class MonitorProgram extends Program {
     const node = [process.execPath, "--expose-gc", fixture("monitor.mjs")];
     const [command, ...args] = [...under, ...limit, ...node, path, policy, JSON.stringify(options)];
     const monitor = new MonitorProgram(command!, args, { env });
-    // Its threads load first: some tenths of a second, or seconds on a machine with much else to do.
-    await monitor.line("ready", 20_000);
+    await monitor.line("ready", LOADED_MS);
     return monitor;
   }
 

@@ -23,7 +23,6 @@ import {
   Opened,
   Protocol,
   parseIp,
-  type Refusal,
   Refused,
   type RegionMemory,
   regionMemory,
