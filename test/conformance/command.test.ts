@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { RINGWAY, ROOT, ringway, start } from "../../packages/cli/test/helpers.ts";
 import type { Report } from "../../packages/conformance/src/report.ts";
+import { RINGWAY, ROOT, ringway, start } from "../support/ringway.ts";
 import { buildLibrary } from "./c-library.ts";
 
 const noLibrary = buildLibrary();

@@ -1,14 +1,41 @@
 // The real command, as a process: run to its end, or a monitor in a home of its own. What a test starts here ends with it, also
 // when it fails.
 
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { LOADED_MS, Program, type ProgramOptions } from "./processes.ts";
+import { afterEach } from "vitest";
+import { type Ended, LOADED_MS, Program, type ProgramOptions } from "./processes.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
 export const RINGWAY: string = join(ROOT, "packages/cli/bin/ringway.js");
+
+/** What a shell says first, as README.md has it, to find the command. */
+export const FIND_RINGWAY: string = `cd ${ROOT}; ${
+  /^ {4}(export PATH=.*)$/m.exec(readFileSync(join(ROOT, "README.md"), "utf8"))![1]
+}; cd "$OLDPWD"`;
+
+const started: Program[] = [];
+afterEach(() => {
+  for (const program of started.splice(0)) program[Symbol.dispose]();
+});
+
+/** A program that reads nothing, or `input`, in the repository's folder or another; for tests that run one after the other. */
+export function start(
+  [program, ...args]: readonly string[],
+  { env, ...options }: ProgramOptions = {},
+): Program {
+  const own = { cwd: ROOT, input: "", ...options, env: { NODE_OPTIONS: "", ...env } };
+  const running = new Program(program!, args, own);
+  started.push(running);
+  return running;
+}
+
+/** `ringway ARGS`, to its end. */
+export async function ringway(...args: string[]): Promise<Ended> {
+  return await start([process.execPath, RINGWAY, ...args]).ended;
+}
 
 export interface HomeOptions extends ProgramOptions {
   /** A command that runs another: `prlimit --nofile=200`. */

@@ -12,7 +12,7 @@ afterAll(() => {
 });
 
 /** A new one; its name says whose it is. */
-export function temporaryFolder(whose: string): string {
+export function temporaryFolder(whose = "test"): string {
   const folder = mkdtempSync(join(tmpdir(), `ringway-${whose}-`));
   folders.push(folder);
   return folder;

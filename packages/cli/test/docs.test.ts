@@ -9,8 +9,9 @@ import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { type AddressInfo, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { FIND_RINGWAY, ROOT, start } from "../../../test/support/ringway.ts";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { planArguments } from "../src/vm/arguments.ts";
-import { FIND_RINGWAY, ROOT, start, temporaryFolder } from "./helpers.ts";
 
 interface Block {
   readonly needs: string | undefined;

@@ -23,7 +23,9 @@ import { join } from "node:path";
 import { Guest, type RefusedError } from "@ringway/guest";
 import { closeFd, createPipe, isNonBlocking, setNonBlocking, unixPair } from "@ringway/linux";
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
-import { type LogLine, RINGWAY, temporaryFolder } from "./helpers.ts";
+import type { LogLine } from "../../../test/support/processes.ts";
+import { RINGWAY } from "../../../test/support/ringway.ts";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 
 const EXIT_MS = 10_000;
 const POLICY = `version: 1

@@ -1,7 +1,9 @@
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Ended, ROOT, start, temporaryFolder } from "./helpers.ts";
+import type { Ended } from "../../../test/support/processes.ts";
+import { ROOT, start } from "../../../test/support/ringway.ts";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 
 const CLI = join(ROOT, "packages/cli");
 

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { nameServer } from "../../../test/support/dns.ts";
 import { unshare } from "../../../test/support/processes.ts";
-import { RINGWAY, ringway, start, temporaryFolder } from "./helpers.ts";
+import { RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 
 const folder = temporaryFolder();
 const good = join(folder, "good.yaml");

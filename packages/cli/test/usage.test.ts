@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ROOT, ringway, start } from "./helpers.ts";
+import { ROOT, ringway, start } from "../../../test/support/ringway.ts";
 
 describe("help", () => {
   it.each([["--help"], ["-h"], ["help"]])("comes on stdout with %s, and exits 0", async (option) => {

@@ -8,8 +8,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { Program } from "../../../test/support/processes.ts";
+import { RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { parseQemuOptions } from "../src/vm/qemu-options.ts";
-import { RINGWAY, type Running, ringway, start, temporaryFolder } from "./helpers.ts";
 
 const QEMU = "qemu-system-x86_64";
 const has = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0;
@@ -22,7 +24,7 @@ const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}/cmdline`) && 
 const commandLine = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, "utf8");
 
 /** `ringway vm`, with a folder of its own for whatever it leaves behind. */
-function startVm(options: readonly string[], command: readonly string[]): { vm: Running; folder: string } {
+function startVm(options: readonly string[], command: readonly string[]): { vm: Program; folder: string } {
   const folder = temporaryFolder();
   const vm = start([process.execPath, RINGWAY, "vm", ...options, "--", ...command], {
     env: { TMPDIR: folder },
@@ -40,7 +42,7 @@ function startVm(options: readonly string[], command: readonly string[]): { vm: 
 const IDLE = ["-display", "none", "-serial", "none", "-monitor", "none", "-m", "64"];
 
 interface Machine {
-  readonly vm: Running;
+  readonly vm: Program;
   readonly folder: string;
   readonly qemuPid: number;
   /** Asks QEMU. */
@@ -90,7 +92,7 @@ describe.skipIf(!hasQemu)(`ringway vm with QEMU${withoutQemu}`, () => {
     expect((await query<unknown[]>("query-hotpluggable-cpus")).length).toBe(2);
     expect(await query("query-kvm")).toMatchObject({ enabled: false });
     expect(readFileSync(`/proc/${qemuPid}/maps`, "utf8")).toContain("memfd:ringway:vm");
-    expect(vm.lines.filter((line) => line.startsWith("ringway:"))).toEqual([
+    expect(vm.errors.split("\n").filter((line) => line.startsWith("ringway:"))).toEqual([
       "ringway: the guest attaches by PCI device 1af4:1110 (resource2, 16M) and virtio port org.ringway.doorbell:",
       "ringway:   ringway-agent                     for programs that know nothing of Ringway",
       "ringway:   Guest.attach({ ivshmem: true })   for Node",
@@ -113,7 +115,7 @@ describe.skipIf(!hasQemu)(`ringway vm with QEMU${withoutQemu}`, () => {
     const { vm, query } = await startMachine([], ["-nic", "user,model=e1000"]);
     const [bus] = await query<Pci[]>("query-pci");
     expect(bus!.devices.filter(({ class_info }) => class_info.class === ETHERNET)).toHaveLength(1);
-    expect(vm.lines).toContain(
+    expect(vm.errors.split("\n")).toContain(
       "ringway: the guest has a network of its own, too, which the policy does not govern",
     );
   });
@@ -216,7 +218,7 @@ describe("ringway vm", () => {
 
   it("kills a QEMU that does not heed SIGTERM in time", async () => {
     const { vm } = startVm(["--grace-ms", "100"], [...FAKE, "deaf"]);
-    await expect.poll(() => vm.stdout, { timeout: 10_000 }).toBe("ready\n");
+    await expect.poll(() => vm.output, { timeout: 10_000 }).toBe("ready\n");
     vm.kill("SIGTERM");
     const { code, stdout } = await vm.ended;
     expect({ code, stdout }).toEqual({ code: 137, stdout: "ready\nheard SIGTERM\n" });
@@ -224,9 +226,9 @@ describe("ringway vm", () => {
 
   it("kills it at once on a second signal", async () => {
     const { vm } = startVm(["--grace-ms", "60000"], [...FAKE, "deaf"]);
-    await expect.poll(() => vm.stdout, { timeout: 10_000 }).toBe("ready\n");
+    await expect.poll(() => vm.output, { timeout: 10_000 }).toBe("ready\n");
     vm.kill("SIGHUP");
-    await expect.poll(() => vm.stdout, { timeout: 10_000 }).toContain("heard");
+    await expect.poll(() => vm.output, { timeout: 10_000 }).toContain("heard");
     vm.kill("SIGINT");
     expect((await vm.ended).code).toBe(137);
   });

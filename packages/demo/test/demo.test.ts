@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { describe, expect, it } from "vitest";
-import { RINGWAY, start } from "../../cli/test/helpers.ts";
+import { RINGWAY, start } from "../../../test/support/ringway.ts";
 
 function folders(): string[] {
   return readdirSync(tmpdir()).filter((name) => name.startsWith("ringway-demo-"));
@@ -35,8 +35,8 @@ describe("ringway demo", () => {
   it("clears up after Ctrl-C", { timeout: 30_000 }, async () => {
     const before = folders();
     const demo = start([process.execPath, RINGWAY, "demo"]);
-    await expect.poll(() => demo.stdout, { timeout: 20_000, interval: 5 }).toContain("  monitor ");
-    const monitor = Number(/monitor +process (\d+)/.exec(demo.stdout)![1]);
+    await expect.poll(() => demo.output, { timeout: 20_000, interval: 5 }).toContain("  monitor ");
+    const monitor = Number(/monitor +process (\d+)/.exec(demo.output)![1]);
     demo.kill("SIGINT");
     expect(await demo.ended).toMatchObject({ code: 130, stderr: "\nringway: stopped by SIGINT\n" });
     expect(folders()).toEqual(before);
