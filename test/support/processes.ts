@@ -30,6 +30,8 @@ export interface ProgramOptions {
   readonly input?: Uint8Array | string;
   /** Beside this process's. */
   readonly env?: NodeJS.ProcessEnv;
+  /** A descriptor for its errors, which are not kept then. */
+  readonly stderr?: number;
 }
 
 /** A monitor's threads load first: some tenths of a second, or seconds on a machine with much else to do. */
@@ -49,7 +51,7 @@ export class Program implements Disposable {
     this.child = spawn(command, [...args], {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", options.stderr ?? "pipe"],
     });
     this.child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       this.output += text;
@@ -57,7 +59,7 @@ export class Program implements Disposable {
       this.#rest = lines.pop()!;
       this.lines.push(...lines);
     });
-    this.child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.errors += text;
     });
     this.child.stdin!.on("error", () => {});
