@@ -1,12 +1,12 @@
 // A monitor that was stopped for a while (SIGSTOP, a suspended machine, a host that has no time for it): what has happened
-// meanwhile counts before deadlines that are over meanwhile.
+// meanwhile counts before deadlines that are over meanwhile. Each has a monitor of its own, and they wait at the same time.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConnectRequest, Protocol } from "@ringway/control";
 import { accept, closeFd } from "@ringway/linux";
-import { beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { KiB, pattern } from "../support/bytes.ts";
 import { LOOPBACK } from "../support/monitor.ts";
 import { MonitorProgram, Program } from "../support/processes.ts";
@@ -15,17 +15,13 @@ import { clientPorts, readAll, silentServer, tcpServer } from "../support/tcp.ts
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
-let folder: string;
-let path: string;
-
-beforeEach(() => {
-  folder = temporaryFolder("stopped");
-  path = join(folder, "attach.sock");
-});
+/** An attach socket of its own. */
+const place = (): string => join(temporaryFolder("stopped"), "attach.sock");
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-test("a connection that its peer has taken is no timeout, however late the monitor sees it", async () => {
+test.concurrent("a connection that its peer has taken is no timeout, however late the monitor sees it", async () => {
+  const path = place();
   const policy = `${LOOPBACK}timeouts: { connectMs: 3000 }\n`;
   using monitor = await MonitorProgram.start(path, policy, { options: { busyPollUs: 0 } });
   using guest = await RawGuest.attach(path);
@@ -55,7 +51,8 @@ test("a connection that its peer has taken is no timeout, however late the monit
   await guest.opened(pipe);
 });
 
-test("what a guest ended before it left reaches a peer that has read meanwhile", async () => {
+test.concurrent("what a guest ended before it left reaches a peer that has read meanwhile", async () => {
+  const path = place();
   const options = { busyPollUs: 0, lingerMs: 3000 };
   using monitor = await MonitorProgram.start(path, LOOPBACK, { options });
   const guest = await RawGuest.attach(path);
@@ -94,7 +91,9 @@ test("what a guest ended before it left reaches a peer that has read meanwhile",
   expect(got).toBe(sent);
 });
 
-describe("a monitor that stands still while it waits for its own threads, longer than it would wait", () => {
+describe("a monitor that stands still while it waits for its own threads, longer than it would wait", {
+  concurrent: true,
+}, () => {
   const fixture = fileURLToPath(new URL("../fixtures/stops-itself.mjs", import.meta.url));
 
   async function standsStill(listen: string, what: string, ms: number): Promise<string> {
@@ -107,10 +106,11 @@ describe("a monitor that stands still while it waits for its own threads, longer
   }
 
   test("takes the policy that its loader has read", async () => {
-    expect(await standsStill(path, "reload", 5600)).toBe("done");
+    expect(await standsStill(place(), "reload", 5600)).toBe("done");
   });
 
   test("removes its socket at the end", async () => {
+    const path = place();
     expect(await standsStill(path, "close", 5600)).toBe("done");
     expect(existsSync(path)).toBe(false);
   });

@@ -101,12 +101,13 @@ describe("the kernel holds no more for a guest than its policy says", () => {
       expect(sha256((await heard).bytes)).toBe(sha256(pattern(16 * MiB, 72)));
       peer.close();
       expect(toSend).toBeLessThanOrEqual(MOST_BYTES);
-      for (const end of ends.slice(0, 20)) {
+      const arrives = async (end: (typeof ends)[number]): Promise<void> => {
         const all = end.peer.hear(20_000);
         await until("its bytes to be taken", () => end.at === bytes.length, 20_000);
         guest.end(end.pipe);
         expect(sha256((await all).bytes)).toBe(sha256(bytes));
-      }
+      };
+      await Promise.all(ends.slice(0, 20).map(arrives));
     } finally {
       clearInterval(feeding);
       for (const { peer } of ends) peer.close();
@@ -152,11 +153,12 @@ describe("the kernel holds no more for a guest than its policy says", () => {
     const { toSend } = await atRest(server.port);
     expect(toSend).toBeLessThanOrEqual(LIMIT_BYTES + 100 * 32 * KiB);
     // In order, and in full, however late they are read.
-    for (const peer of peers) {
+    const arrives = async (peer: FdSocket): Promise<void> => {
       const { bytes: all, how } = await peer.hear(20_000);
       expect([sha256(all), how]).toEqual([sha256(bytes), "end"]);
       peer.close();
-    }
+    };
+    await Promise.all(peers.map(arrives));
     await streamsAre(host.monitor, 0);
   }, 60_000);
 });

@@ -63,7 +63,7 @@ it("a thread that is held and let go of again and again keeps nothing of that", 
   expect(await endsAfter(100, NATIVE, end)).toBe(0);
 });
 
-describe("a thread that does not come back from a system call", () => {
+describe("a thread that does not come back from a system call", { concurrent: true }, () => {
   const stuck = stuckIn("inCalls(wait)");
 
   it.each([
