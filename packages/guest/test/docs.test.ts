@@ -4,26 +4,27 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
+import { type Host, startHost } from "./host.ts";
 
 const text = readFileSync(new URL("../../../docs/guest.md", import.meta.url), "utf8");
 const programs = [...text.matchAll(/^## (.+?)$[\s\S]*?^```js\n([\s\S]*?)^```$/gm)].map(
   (match): [string, string] => [match[1]!, match[2]!],
 );
 const here = fileURLToPath(new URL(".", import.meta.url));
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 
 beforeAll(async () => {
-  host = await startMonitor();
+  host = hold(await startHost());
 });
-afterAll(() => host.stop());
 
 describe("docs/guest.md", () => {
   it("has programs", () => expect(programs.length).toBeGreaterThanOrEqual(6));
 
   it.each(programs)("%s", async (_title, program) => {
-    const env = { ...process.env, RINGWAY_SOCKET: host.socketPath, NODE_OPTIONS: "" };
+    const env = { ...process.env, RINGWAY_SOCKET: host.path, NODE_OPTIONS: "" };
     const options = { cwd: here, env, timeout: 10_000 };
     const { stdout } = await promisify(execFile)(
       process.execPath,

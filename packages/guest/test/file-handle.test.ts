@@ -15,20 +15,18 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
+import { type Host, startHost } from "./host.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
 
 beforeAll(async () => {
-  host = await startMonitor();
-  mkdirSync(join(host.folder, "node"));
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await host.stop();
+  host = hold(await startHost());
+  mkdirSync(join(host.data, "node"));
+  guest = hold(await Guest.attach(host.path));
 });
 
 // A call that no type allows is what these tests are about.
@@ -64,8 +62,8 @@ async function observed(call: Call, flags: string, file: Loose, onDisk: string):
 }
 
 async function alike(call: Call, flags: string): Promise<void> {
-  const theirs = join(host.folder, "node/file");
-  const ours = join(host.folder, "file");
+  const theirs = join(host.data, "node/file");
+  const ours = join(host.data, "file");
   writeFileSync(theirs, CONTENT);
   writeFileSync(ours, CONTENT);
   const expected = await observed(call, flags, await open(theirs, flags), theirs);
@@ -239,7 +237,7 @@ describe("read", () => {
     [3n, "345"],
     [-1n, "012"],
   ])("at position %s", async (position, expected) => {
-    writeFileSync(join(host.folder, "file"), CONTENT);
+    writeFileSync(join(host.data, "file"), CONTENT);
     await using file: Loose = await guest.open("/data/file");
     const found = await outcome(
       async () => (await file.read(room(3), 0, 3, position)).buffer.toString(),
@@ -395,7 +393,7 @@ describe("the rest", () => {
     "a stream refuses %j as node:fs does",
     async (options: Loose) => {
       await using file = await guest.open("/data/file", "w+");
-      const path = join(host.folder, "file");
+      const path = join(host.data, "file");
       const expected = await outcome(() => createReadStream(path, options), file);
       expect(expected).toHaveProperty("fails");
       expect(await outcome(() => file.createReadStream(options), file)).toEqual(expected);
@@ -483,8 +481,8 @@ describe("begun, then close", () => {
       ] as [Call, string?][]
     ).map(([call, flags = "r+"]) => [call.toString().replaceAll(/\s+/g, " "), call, flags]),
   )("%s", async (_title, call, flags) => {
-    const theirs = join(host.folder, "node/file");
-    const ours = join(host.folder, "file");
+    const theirs = join(host.data, "node/file");
+    const ours = join(host.data, "file");
     writeFileSync(theirs, CONTENT);
     writeFileSync(ours, CONTENT);
     const expected = await amid(call, await open(theirs, flags), theirs);
@@ -515,7 +513,7 @@ describe("begun, then close", () => {
   });
 
   it("a web stream is closed", async () => {
-    writeFileSync(join(host.folder, "file"), CONTENT);
+    writeFileSync(join(host.data, "file"), CONTENT);
     for (const begin of [
       async () => {},
       (reader: Loose) => reader.read(),
@@ -532,7 +530,7 @@ describe("begun, then close", () => {
 });
 
 it("readFile() gives each byte once while somebody appends", async () => {
-  const onDisk = join(host.folder, "file");
+  const onDisk = join(host.data, "file");
   // Enough runs that the file grows between two requests of one readFile().
   for (let run = 0; run < 60; run++) {
     writeFileSync(onDisk, "");
@@ -557,7 +555,7 @@ it("readFile() gives each byte once while somebody appends", async () => {
 });
 
 it("each public member of FileHandle is there", async () => {
-  const theirs: FileHandle = await open(join(host.folder, "file"), "w");
+  const theirs: FileHandle = await open(join(host.data, "file"), "w");
   await using ours = await guest.open("/data/file");
   const names = (value: object): string[] => {
     const found = new Set<string | symbol>();
@@ -578,9 +576,7 @@ it("two that take several requests each, at the file position, do not mix", asyn
   const parts = ["a", "b", "c"].map((letter) => Buffer.alloc(size, letter));
   await Promise.all(parts.flatMap((part) => [file.write(part), file.write("|")]));
   expect(
-    readFileSync(join(host.folder, "file")).equals(
-      Buffer.concat(parts.flatMap((part) => [part, bytes("|")])),
-    ),
+    readFileSync(join(host.data, "file")).equals(Buffer.concat(parts.flatMap((part) => [part, bytes("|")]))),
   ).toBe(true);
   await file.seek(0);
   const [one, other] = await Promise.all([file.read(Buffer.alloc(size)), file.read(Buffer.alloc(size + 1))]);

@@ -5,20 +5,18 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Guest, RefusedError } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
+import { type Host, startHost } from "./host.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
-const onHost = (name: string): string => join(host.folder, name);
+const onHost = (name: string): string => join(host.data, name);
 
 beforeAll(async () => {
-  host = await startMonitor();
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await host.stop();
+  host = hold(await startHost());
+  guest = hold(await Guest.attach(host.path));
 });
 
 function pattern(bytes: number): Buffer {

@@ -18,23 +18,21 @@ import * as node from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
+import { type Host, startHost } from "./host.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
 const ours = "/data/tree";
 let theirs = "";
 
 beforeAll(async () => {
-  host = await startMonitor();
-  theirs = join(host.folder, "node/tree");
-  mkdirSync(join(host.folder, "node"));
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await host.stop();
+  host = hold(await startHost());
+  theirs = join(host.data, "node/tree");
+  mkdirSync(join(host.data, "node"));
+  guest = hold(await Guest.attach(host.path));
 });
 
 // A call that no type allows is what these tests are about.
@@ -91,10 +89,10 @@ const titled = (calls: readonly Call[]): [string, Call][] =>
 
 async function alike(call: Call): Promise<void> {
   plant(theirs);
-  plant(join(host.folder, "tree"));
+  plant(join(host.data, "tree"));
   const expected = await outcome(call, node, theirs);
   expect(await outcome(call, guest, ours)).toEqual(expected);
-  expect(harvest(join(host.folder, "tree"))).toEqual(harvest(theirs));
+  expect(harvest(join(host.data, "tree"))).toEqual(harvest(theirs));
 }
 
 const entries = async (from: AsyncIterable<Loose>): Promise<string[]> => {
@@ -137,7 +135,7 @@ describe("members", () => {
   });
 
   it.each(Object.keys(exceptions))("%s fails with ENOSYS, and why", async (name) => {
-    plant(join(host.folder, "tree"));
+    plant(join(host.data, "tree"));
     const failing = (async () => exceptions[name]!(guest))();
     await expect(failing).rejects.toMatchObject({ code: "ENOSYS", errno: -38, reason: expect.any(String) });
     const documented = readFileSync(new URL("../../../docs/guest.md", import.meta.url), "utf8");
@@ -365,17 +363,17 @@ describe("calls", () => {
       (fs) => fs.realpath(`${ours}/full/..`),
     ]),
   )("%s: a path with .. is refused, and nothing is made", async (_title, call) => {
-    plant(join(host.folder, "tree"));
-    const before = harvest(join(host.folder, "tree"));
+    plant(join(host.data, "tree"));
+    const before = harvest(join(host.data, "tree"));
     const failing = (async () => call(guest, ours))();
     await expect(failing).rejects.toMatchObject({ code: "EACCES", rule: "path" });
-    expect(harvest(join(host.folder, "tree"))).toEqual(before);
+    expect(harvest(join(host.data, "tree"))).toEqual(before);
     const documented = readFileSync(new URL("../../../docs/guest.md", import.meta.url), "utf8");
     expect(documented).toMatch(/a path with `\.\.`[^|]*\|[^|]*EACCES/);
   });
 
   it("mkdtempDisposable() removes its folder at the end of its block", async () => {
-    plant(join(host.folder, "tree"));
+    plant(join(host.data, "tree"));
     let path: string;
     {
       await using made = await guest.mkdtempDisposable(`${ours}/made-`);
@@ -386,7 +384,7 @@ describe("calls", () => {
   });
 
   it("a folder in a folder, two hundred deep, is listed and removed", async () => {
-    plant(join(host.folder, "tree"));
+    plant(join(host.data, "tree"));
     await guest.mkdir(`${ours}/deep${"/d".repeat(200)}`, { recursive: true });
     await guest.writeFile(`${ours}/deep${"/d".repeat(200)}/file`, "");
     expect(await guest.readdir(`${ours}/deep`, { recursive: true })).toHaveLength(201);
@@ -399,7 +397,7 @@ describe("times", () => {
   it.each([0, 1, 999_999, 123_456_789, 999_999_999])(
     "%i ns are told as node:fs tells them",
     async (nanoseconds) => {
-      const path = join(host.folder, "timed");
+      const path = join(host.data, "timed");
       writeFileSync(path, "");
       // A Date rounds to whole milliseconds, as node:fs does; utimes() of Node keeps microseconds.
       utimesSync(path, 1_700_000_000, 1_700_000_000 + nanoseconds / 1e9);
@@ -436,7 +434,7 @@ describe("streams", () => {
       { encoding: "hex" },
       "hex",
     ]) {
-      const expected = await content(createReadStream(join(host.folder, "digits"), options as Loose));
+      const expected = await content(createReadStream(join(host.data, "digits"), options as Loose));
       expect(await content(guest.createReadStream("/data/digits", options as Loose))).toEqual(expected);
     }
     for (const options of [{ start: 5, end: 2 }, { start: -1 }, { end: 1.5 }, { start: "1" }, { fd: 3 }]) {

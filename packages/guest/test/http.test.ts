@@ -11,11 +11,13 @@ import { join } from "node:path";
 import * as tls from "node:tls";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { Agent, request, fetch as undiciFetch } from "undici";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { type Host, startHost } from "./host.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
 let plain: http.Server;
 let secure: https.Server;
@@ -44,20 +46,20 @@ beforeAll(async () => {
     { stdio: "ignore" },
   );
   certificate = readFileSync(cert);
-  host = await startMonitor();
-  guest = await Guest.attach(host.socketPath);
   plain = http.createServer(respond).listen(0, "127.0.0.1");
   secure = https.createServer({ key: readFileSync(key), cert: certificate }, respond).listen(0, "127.0.0.1");
+  hold({ [Symbol.dispose]: closeServers });
   await Promise.all([once(plain, "listening"), once(secure, "listening")]);
+  host = hold(await startHost());
+  guest = hold(await Guest.attach(host.path));
 });
-afterAll(async () => {
-  await guest.close();
+
+function closeServers(): void {
   for (const server of [plain, secure]) {
     server.closeAllConnections();
     server.close();
   }
-  await host.stop();
-});
+}
 
 async function get(request: http.ClientRequest): Promise<{ text: string; reused: boolean }> {
   const [response] = (await once(request, "response")) as [http.IncomingMessage];

@@ -6,17 +6,18 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { beforeAll, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
+import { type Host, startHost } from "./host.ts";
 
 const MUCH = Buffer.alloc(3 * 1024 * 1024, "x");
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 
 beforeAll(async () => {
-  host = await startMonitor();
-  writeFileSync(join(host.folder, "file"), MUCH);
+  host = hold(await startHost());
+  writeFileSync(join(host.data, "file"), MUCH);
 });
-afterAll(() => host.stop());
 
 /** Both are over; what a stream without a listener for errors would have thrown. */
 async function left(guest: Guest, stream: Readable | Writable): Promise<unknown[]> {
@@ -36,8 +37,8 @@ async function left(guest: Guest, stream: Readable | Writable): Promise<unknown[
 it.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])(
   "%i microtasks after the end of a stream over an open file",
   async (microtasks) => {
-    writeFileSync(join(host.folder, "small"), "content");
-    const guest = await Guest.attach(host.socketPath);
+    writeFileSync(join(host.data, "small"), "content");
+    const guest = await Guest.attach(host.path);
     const stream = (await guest.open("/data/small")).createReadStream().resume();
     const thrown = new Promise<unknown[]>((resolve) => {
       stream.on("end", async () => {
@@ -88,12 +89,12 @@ it.each<[string, (guest: Guest) => Promise<Readable | Writable>]>([
     },
   ],
 ])("while %s", async (_title, begin) => {
-  const guest = await Guest.attach(host.socketPath);
+  const guest = await Guest.attach(host.path);
   expect(await left(guest, await begin(guest))).toEqual([]);
 });
 
 it.each([0, 1, 2, 3, 4, 5])("%i turns after the end of a stream that flushes", async (turns) => {
-  const guest = await Guest.attach(host.socketPath);
+  const guest = await Guest.attach(host.path);
   const stream = guest.createWriteStream("/data/new", { flush: true });
   await once(stream, "open");
   stream.end("x");
@@ -102,7 +103,7 @@ it.each([0, 1, 2, 3, 4, 5])("%i turns after the end of a stream that flushes", a
 });
 
 it("a stream that is destroyed before its file is open, is closed at once", async () => {
-  await using guest = await Guest.attach(host.socketPath);
+  await using guest = await Guest.attach(host.path);
   for (const stream of [guest.createWriteStream("/data/new"), guest.createReadStream("/data/file")]) {
     stream.destroy();
     if (!stream.closed) await once(stream, "close");
@@ -111,7 +112,7 @@ it("a stream that is destroyed before its file is open, is closed at once", asyn
 
 it("a close() that is under way then has succeeded", async () => {
   for (const microtasks of [0, 1, 2, 4]) {
-    const guest = await Guest.attach(host.socketPath);
+    const guest = await Guest.attach(host.path);
     const file = await guest.open("/data/file");
     const closed = file.close();
     for (let at = 0; at < microtasks; at++) await undefined;

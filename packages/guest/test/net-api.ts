@@ -77,7 +77,7 @@ export async function closed(emitter: Loose): Promise<void> {
 }
 
 /** Servers of node:net that a guest may connect to. */
-export interface Peers {
+export interface Peers extends AsyncDisposable {
   readonly echo: number;
   /** Says hello and ends; reads on. */
   readonly greeter: number;
@@ -89,7 +89,6 @@ export interface Peers {
   readonly nobody: number;
   /** How the connections of `silent` ended: "end", or the code of an error. */
   readonly ends: string[];
-  stop(): Promise<void>;
 }
 
 export async function startPeers(): Promise<Peers> {
@@ -125,7 +124,7 @@ export async function startPeers(): Promise<Peers> {
     ...ports,
     nobody,
     ends,
-    async stop() {
+    async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
     },

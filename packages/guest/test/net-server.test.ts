@@ -4,21 +4,19 @@
 import { once } from "node:events";
 import * as net from "node:net";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
+import { type Host, startHost } from "./host.ts";
 import { type Api, guestApi, type Loose, nodeApi, outcome, told, trace } from "./net-api.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
 const HOST = "127.0.0.1";
 
 beforeAll(async () => {
-  host = await startMonitor();
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await host.stop();
+  host = hold(await startHost());
+  guest = hold(await Guest.attach(host.path));
 });
 
 type Row = [name: string, run: (api: Api) => unknown];

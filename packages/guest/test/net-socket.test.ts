@@ -3,8 +3,9 @@
 
 import { once } from "node:events";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
+import { type Host, startHost } from "./host.ts";
 import {
   type Api,
   closed,
@@ -18,18 +19,16 @@ import {
   trace,
 } from "./net-api.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
 let peers: Peers;
 const HOST = "127.0.0.1";
 
 beforeAll(async () => {
-  [host, peers] = await Promise.all([startMonitor(), startPeers()]);
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await Promise.all([peers.stop(), host.stop()]);
+  host = hold(await startHost());
+  peers = hold(await startPeers());
+  guest = hold(await Guest.attach(host.path));
 });
 
 type Row = [name: string, run: (api: Api) => unknown];

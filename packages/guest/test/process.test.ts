@@ -6,18 +6,19 @@ import { closeSync, existsSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { type Host, startHost } from "./host.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 const children: ChildProcess[] = [];
 const here = fileURLToPath(new URL(".", import.meta.url));
 
 beforeAll(async () => {
-  host = await startMonitor();
+  host = hold(await startHost());
 });
-afterAll(() => host.stop());
 afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL");
 });
@@ -27,7 +28,7 @@ function run(script: string): ChildProcess {
   const options = ["--no-concurrent-sparkplug", "--input-type=module"];
   const child = spawn(process.execPath, [...options, "-e", script], {
     cwd: here,
-    env: { ...process.env, RINGWAY_SOCKET: host.socketPath, NODE_OPTIONS: "" },
+    env: { ...process.env, RINGWAY_SOCKET: host.path, NODE_OPTIONS: "" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   children.push(child);

@@ -4,21 +4,19 @@ import { linkSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
 import { isOneFile } from "../src/files/same-file.ts";
 import type { GuestStats } from "../src/files/stats.ts";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { type Host, startHost } from "./host.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
 
 beforeAll(async () => {
-  host = await startMonitor();
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await host.stop();
+  host = hold(await startHost());
+  guest = hold(await Guest.attach(host.path));
 });
 
 /** Appends to the file, in bursts, and counts what it has appended, until it is terminated. */
@@ -36,18 +34,18 @@ it.each<[string, string, (name: string) => void, (name: string) => Promise<void>
   [
     "copyFile() onto a hard link",
     "done",
-    (name) => linkSync(join(host.folder, name), join(host.folder, `${name}-2`)),
+    (name) => linkSync(join(host.data, name), join(host.data, `${name}-2`)),
     (name) => guest.copyFile(`/data/${name}`, `/data/${name}-2`),
   ],
   [
     "cp() by way of a symbolic link",
     "ERR_FS_CP_EINVAL",
-    (name) => symlinkSync("/data", join(host.folder, `${name}-2`)),
+    (name) => symlinkSync("/data", join(host.data, `${name}-2`)),
     (name) => guest.cp(`/data/${name}`, `/data/${name}-2/${name}`),
   ],
 ])("%s, while somebody appends", async (title, expected, prepare, copy) => {
   const name = title.slice(0, 2);
-  const path = join(host.folder, name);
+  const path = join(host.data, name);
   writeFileSync(path, "");
   prepare(name);
   const count = new Int32Array(new SharedArrayBuffer(8));
@@ -67,9 +65,9 @@ it.each<[string, string, (name: string) => void, (name: string) => Promise<void>
 });
 
 it("a folder is not copied into itself by another name, while files come and go in it", async () => {
-  mkdirSync(join(host.folder, "folder"));
-  symlinkSync("/data/folder", join(host.folder, "to-folder"));
-  const path = join(host.folder, "folder/file");
+  mkdirSync(join(host.data, "folder"));
+  symlinkSync("/data/folder", join(host.data, "to-folder"));
+  const path = join(host.data, "folder/file");
   const count = new Int32Array(new SharedArrayBuffer(8));
   const writer = new Worker(
     WRITER.replace("appendFileSync(", "rmSync(workerData.path, { force: true }), appendFileSync("),

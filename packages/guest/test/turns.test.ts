@@ -3,20 +3,18 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
 import { Turns } from "../src/files/turns.ts";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { type Host, startHost } from "./host.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
 
 beforeAll(async () => {
-  host = await startMonitor("limits: { openFiles: 2 }\n");
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await host.stop();
+  host = hold(await startHost("limits: { openFiles: 2 }\n"));
+  guest = hold(await Guest.attach(host.path));
 });
 
 const ABORTED = { code: "ABORT_ERR" };
@@ -44,7 +42,7 @@ it("of work that waits, the aborted is left out; the next does not overtake what
 });
 
 it.each(["copyFile", "cp"] as const)("an aborted %s() does not wait for the one before it", async (call) => {
-  writeFileSync(join(host.folder, "file"), "content");
+  writeFileSync(join(host.data, "file"), "content");
   const held = await Promise.all([guest.open("/data/file"), guest.open("/data/file")]);
   // No room for its files.
   let firstIsOver = false;
@@ -62,7 +60,7 @@ it.each(["copyFile", "cp"] as const)("an aborted %s() does not wait for the one 
   expect(firstIsOver).toBe(false);
   for (const file of held) await file.close();
   await first;
-  expect(readFileSync(join(host.folder, "one"), "utf8")).toBe("content");
+  expect(readFileSync(join(host.data, "one"), "utf8")).toBe("content");
 });
 
 it("an aborted write does not wait for the one before it, at the file position", async () => {
@@ -79,6 +77,6 @@ it("an aborted write does not wait for the one before it, at the file position",
   await expect(second).rejects.toMatchObject(ABORTED);
   expect(firstIsOver).toBe(false);
   await Promise.all([first, third]);
-  const written = readFileSync(join(host.folder, "file"));
+  const written = readFileSync(join(host.data, "file"));
   expect([written.length, written.subarray(-6).toString()]).toEqual([much.length + 5, "xthird"]);
 });
