@@ -2,8 +2,11 @@
 
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { beforeAll } from "vitest";
 import { type Ran, type Running, start } from "../native/rwcat-process.ts";
 import { buildForTests, make, NATIVE, noSanitizers, run } from "../native/toolchain.ts";
+import { heldForAll } from "../support/held.ts";
+import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
 
@@ -100,6 +103,23 @@ export async function attachedAgent(
   const agent = await startAgent(program, ["--socket", socket], options);
   await agent.said(/attached, epoch/);
   return agent;
+}
+
+export interface Served {
+  host: TestMonitor;
+  agent: Agent;
+}
+
+/** A host and an agent on it, for all tests of the describe that calls this. */
+export function agentForAll(policy?: string, options?: readonly string[]): Served {
+  const hold = heldForAll();
+  const served = {} as Served;
+  beforeAll(async () => {
+    const program = buildAgent();
+    served.host = hold(await startMonitor(policy));
+    served.agent = hold(await attachedAgent(program, served.host.path, options));
+  }, BUILD_MS);
+  return served;
 }
 
 export function curl(...args: readonly string[]): Promise<Ran> {

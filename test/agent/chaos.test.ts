@@ -2,9 +2,10 @@
 
 import { readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { pattern } from "../support/bytes.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { freePort, type TestServer, tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
@@ -30,33 +31,35 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent among programs", noC
   let server: TestServer;
   let nobody: number;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     const program = buildAgent();
-    host = await startMonitor(`version: 1
+    host = hold(
+      await startMonitor(`version: 1
 connect: [{ deny: 127.0.0.0/8, ports: 81 }, { allow: 127.0.0.0/8 }]
 listen: [{ allow: 127.0.0.0/8, ports: [0, 1024-65535] }]
 limits: { regionBytes: 64MiB }
-`);
+`),
+    );
     // The other side does as it pleases too.
     const pick = random(7);
-    server = await tcpServer((socket) => {
-      const what = pick(8);
-      if (what === 0) socket.resetAndDestroy();
-      else if (what === 1) socket.end(pattern(pick(200_000)));
-      else if (what === 2) socket.pause();
-      else socket.pipe(socket);
-    });
+    server = hold(
+      await tcpServer((socket) => {
+        const what = pick(8);
+        if (what === 0) socket.resetAndDestroy();
+        else if (what === 1) socket.end(pattern(pick(200_000)));
+        else if (what === 2) socket.pause();
+        else socket.pipe(socket);
+      }),
+    );
     nobody = await freePort();
-    agent = await attachedAgent(program, host.path, [
-      ...["--streams", "256", "--handshake-ms", "1000"],
-      ...["--forward", `0:127.0.0.1:${server.port}`, "--publish", `0:${server.port}`],
-    ]);
+    agent = hold(
+      await attachedAgent(program, host.path, [
+        ...["--streams", "256", "--handshake-ms", "1000"],
+        ...["--forward", `0:127.0.0.1:${server.port}`, "--publish", `0:${server.port}`],
+      ]),
+    );
   }, BUILD_MS);
-  afterAll(async () => {
-    await agent?.[Symbol.asyncDispose]();
-    await server?.[Symbol.asyncDispose]();
-    await host?.[Symbol.asyncDispose]();
-  });
 
   /** What one of them says first, to whom. */
   function greeting(

@@ -3,10 +3,10 @@
 
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { noCompiler, titled } from "../native/toolchain.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
-import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
+import { streamsAre } from "../support/monitor.ts";
+import { agentForAll, Wire } from "./agent.ts";
 import { origin } from "./origin.ts";
 
 const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -16,18 +16,7 @@ const CHUNKED = "Transfer-Encoding: chunked\r\n";
 describe.skipIf(noCompiler !== undefined)(
   titled("the end of a request to the HTTP proxy", noCompiler),
   () => {
-    let host: TestMonitor;
-    let agent: Agent;
-
-    beforeAll(async () => {
-      const program = buildAgent();
-      host = await startMonitor();
-      agent = await attachedAgent(program, host.path);
-    }, BUILD_MS);
-    afterAll(async () => {
-      await agent?.[Symbol.asyncDispose]();
-      await host?.[Symbol.asyncDispose]();
-    });
+    const served = agentForAll();
 
     /** The clause of RFC 9112, or of another; the headers; the answer to them. */
     const REFUSED: readonly (readonly [string, string, number])[] = [
@@ -93,7 +82,7 @@ describe.skipIf(noCompiler !== undefined)(
       "%s: %j is answered with %i, and reaches no server",
       async (_clause, headers, status) => {
         await using server = await origin(() => true, ANSWER);
-        using wire = await Wire.open(agent.http);
+        using wire = await Wire.open(served.agent.http);
         const head = `POST http://127.0.0.1:${server.port}/ HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`;
         wire.socket.write(Buffer.from(`${head}4\r\nbody\r\n0\r\n\r\n${SMUGGLED}`, "latin1"));
         const { bytes, how } = await wire.rest();
@@ -107,7 +96,7 @@ describe.skipIf(noCompiler !== undefined)(
 
     test("6.1: chunks in HTTP/1.0 are refused", async () => {
       await using server = await origin(() => true, ANSWER);
-      using wire = await Wire.open(agent.http);
+      using wire = await Wire.open(served.agent.http);
       wire.socket.write(`POST http://127.0.0.1:${server.port}/ HTTP/1.0\r\n${CHUNKED}\r\n0\r\n\r\n`);
       expect((await wire.rest()).bytes.toString()).toMatch(/^HTTP\/1\.1 400 /);
       expect(server.sockets.length).toBe(0);
@@ -148,14 +137,14 @@ describe.skipIf(noCompiler !== undefined)(
       "%s: the server gets none of %j, and both connections are reset",
       async (_clause, body) => {
         await using server = await origin(() => false, ANSWER);
-        using wire = await Wire.open(agent.http);
+        using wire = await Wire.open(served.agent.http);
         const head = `POST http://127.0.0.1:${server.port}/ HTTP/1.1\r\n${CHUNKED}\r\n`;
         wire.socket.write(Buffer.from(`${head}${body}${SMUGGLED}`, "latin1"));
         expect((await wire.rest()).how).toBe("ECONNRESET");
         await server.over();
         expect(server.got).not.toContain("smuggled");
         expect(server.body.length).toBeLessThan(body.length);
-        await streamsAre(host.monitor, 0);
+        await streamsAre(served.host.monitor, 0);
       },
     );
 
@@ -208,7 +197,7 @@ describe.skipIf(noCompiler !== undefined)(
 
     test.each(PASSED)("%s: %j goes on, and what is behind it does not", async (_clause, sent, got) => {
       await using server = await origin((all) => all.endsWith(got), ANSWER);
-      using wire = await Wire.open(agent.http);
+      using wire = await Wire.open(served.agent.http);
       wire.socket.write(`POST http://127.0.0.1:${server.port}/ HTTP/1.1\r\n${sent}`);
       expect((await wire.take(ANSWER.length)).toString()).toBe(ANSWER);
       wire.socket.write(SMUGGLED);
@@ -231,7 +220,7 @@ describe.skipIf(noCompiler !== undefined)(
       await new Promise((resolve) => server.once("listening", resolve));
       const { port } = server.address() as AddressInfo;
       for (const [, sent] of PASSED) {
-        using wire = await Wire.open(agent.http);
+        using wire = await Wire.open(served.agent.http);
         wire.socket.write(`POST http://127.0.0.1:${port}/ HTTP/1.1\r\n${sent}`);
         expect((await wire.rest()).bytes.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
       }
@@ -245,8 +234,8 @@ describe.skipIf(noCompiler !== undefined)(
       ])("%s: passed over, for a request of either kind", async (_what, lines) => {
         await using server = await origin((got) => got.endsWith("\r\n\r\n"), ANSWER);
         const head = "HTTP/1.1\r\nHost: x\r\n\r\n";
-        using plain = await Wire.open(agent.http);
-        using tunnel = await Wire.open(agent.http);
+        using plain = await Wire.open(served.agent.http);
+        using tunnel = await Wire.open(served.agent.http);
         await plain.dribble(Buffer.from(`${lines}GET http://127.0.0.1:${server.port}/a ${head}`));
         expect((await plain.take(ANSWER.length)).toString()).toBe(ANSWER);
         tunnel.socket.write(`${lines}CONNECT 127.0.0.1:${server.port} ${head}behind`);
@@ -263,7 +252,7 @@ describe.skipIf(noCompiler !== undefined)(
         ["a CR alone", "\r"],
         ["a CR too many", "\r\r\n"],
       ])("%s: refused", async (_what, lines) => {
-        using wire = await Wire.open(agent.http);
+        using wire = await Wire.open(served.agent.http);
         wire.socket.write(`${lines}GET http://127.0.0.1:1/ HTTP/1.1\r\n\r\n`);
         expect((await wire.rest()).bytes.toString()).toMatch(/^HTTP\/1\.1 400 /);
       });

@@ -2,10 +2,11 @@
 
 import { readFileSync } from "node:fs";
 import { localAddress } from "@ringway/linux";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { KiB, pattern, sha256 } from "../support/bytes.ts";
 import { FdServer, FdSocket } from "../support/fd-tcp.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { type TestServer, tcpClient, tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
@@ -25,15 +26,12 @@ describe.skipIf(noCompiler !== undefined)(titled("an agent that is killed", noCo
   /** It sends half of its answer. */
   let server: TestServer;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     program = buildAgent();
-    host = await startMonitor();
-    server = await tcpServer((socket) => void socket.write(HALF));
+    host = hold(await startMonitor());
+    server = hold(await tcpServer((socket) => void socket.write(HALF)));
   }, BUILD_MS);
-  afterAll(async () => {
-    await server?.[Symbol.asyncDispose]();
-    await host?.[Symbol.asyncDispose]();
-  });
 
   const agentFor = (...options: readonly string[]): Promise<Agent> =>
     attachedAgent(program, host.path, options);

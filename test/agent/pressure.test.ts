@@ -4,11 +4,12 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import { Monitor } from "@ringway/monitor";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
 import { FdSocket } from "../support/fd-tcp.ts";
+import { heldForAll } from "../support/held.ts";
 import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { echoServer, readAll, silentServer, type TestServer, tcpClient, tcpServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -47,17 +48,13 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent under pressure", noC
   /** It never ends a connection. */
   let holder: TestServer;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     program = buildAgent();
-    host = await startMonitor(POLICY);
-    server = await tcpServer((socket) => void socket.end("hello"));
-    holder = await tcpServer((socket) => void socket.pause());
+    host = hold(await startMonitor(POLICY));
+    server = hold(await tcpServer((socket) => void socket.end("hello")));
+    holder = hold(await tcpServer((socket) => void socket.pause()));
   }, BUILD_MS);
-  afterAll(async () => {
-    await server?.[Symbol.asyncDispose]();
-    await holder?.[Symbol.asyncDispose]();
-    await host?.[Symbol.asyncDispose]();
-  });
 
   /** A whole exchange, by a program that others wrote where there is one. */
   async function works(agent: Agent): Promise<void> {

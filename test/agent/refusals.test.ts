@@ -1,8 +1,9 @@
 // A refusal that people see: in what curl, wget and Python show, in Proxy-Status (RFC 9209), and in the agent's log.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { freePort, silentServer, tcpServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
@@ -26,20 +27,19 @@ describe.skipIf(noCompiler !== undefined)(titled("a refusal", noCompiler), () =>
   let host: TestMonitor;
   let agent: Agent;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     program = buildAgent();
-    host = await startMonitor(POLICY, {
-      lookup: async (name) => {
-        if (name === "private.test") return ["10.0.0.1"];
-        throw Object.assign(new Error(name), { code: name === "broken.test" ? "ESERVFAIL" : "ENOTFOUND" });
-      },
-    });
-    agent = await attachedAgent(program, host.path);
+    host = hold(
+      await startMonitor(POLICY, {
+        lookup: async (name) => {
+          if (name === "private.test") return ["10.0.0.1"];
+          throw Object.assign(new Error(name), { code: name === "broken.test" ? "ESERVFAIL" : "ENOTFOUND" });
+        },
+      }),
+    );
+    agent = hold(await attachedAgent(program, host.path));
   }, BUILD_MS);
-  afterAll(async () => {
-    await agent?.[Symbol.asyncDispose]();
-    await host?.[Symbol.asyncDispose]();
-  });
 
   /** The head of the answer: its line and its Proxy-Status; and the body. */
   async function told(

@@ -2,7 +2,7 @@
 // ECONNRESET, whichever end breaks it. Each claim is made of a direct connection first, and ROUNDS times of one through the agent.
 
 import { setLingerZero } from "@ringway/linux";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { sha256 } from "../support/bytes.ts";
 import {
@@ -16,6 +16,7 @@ import {
   ROUNDS,
   UPLOAD,
 } from "../support/fd-tcp.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { freePort } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
@@ -41,22 +42,21 @@ describe.skipIf(noCompiler !== undefined)(
     let served: number;
     let published: number;
 
+    const hold = heldForAll();
     beforeAll(async () => {
       program = buildAgent();
-      host = await startMonitor(POLICY);
+      host = hold(await startMonitor(POLICY));
       forwarded = await freePort();
       served = await freePort();
-      agent = await attachedAgent(program, host.path, [
-        ...["--forward", `0:127.0.0.1:${forwarded}`],
-        ...["--publish", `0:${served}`],
-      ]);
+      agent = hold(
+        await attachedAgent(program, host.path, [
+          ...["--forward", `0:127.0.0.1:${forwarded}`],
+          ...["--publish", `0:${served}`],
+        ]),
+      );
       const [, port] = await agent.said(/publish: the host's \S+:(\d+) to/);
       published = Number(port);
     }, BUILD_MS);
-    afterAll(async () => {
-      await agent?.[Symbol.asyncDispose]();
-      await host?.[Symbol.asyncDispose]();
-    });
 
     type Cable = () => Promise<{ server: FdServer; near: FdSocket; far: Promise<FdSocket> }>;
 

@@ -4,10 +4,11 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type Running, start } from "../native/rwcat-process.ts";
 import { noCompiler, run, titled } from "../native/toolchain.ts";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { MonitorProgram } from "../support/processes.ts";
 import { echoServer, howItEnds, readAll, tcpClient, tcpServer } from "../support/tcp.ts";
@@ -35,9 +36,10 @@ describe.skipIf(noCompiler !== undefined)(titled("the service socket of the agen
   let data: string;
   const exits: number[] = [];
 
+  const hold = heldForAll();
   beforeAll(async () => {
     program = buildAgent();
-    host = await startMonitor("version: 1\n");
+    host = hold(await startMonitor("version: 1\n"));
     data = join(host.folder, "data");
     mkdirSync(join(data, "fixed"), { recursive: true });
     const { policyOf } = await import("../support/monitor.ts");
@@ -55,12 +57,8 @@ limits: { fileBytesWritten: 40MiB }
 `),
     );
     host.monitor.on("exit", ({ code }) => void exits.push(code));
-    agent = await attachedAgent(program, host.path);
+    agent = hold(await attachedAgent(program, host.path));
   }, BUILD_MS);
-  afterAll(async () => {
-    await agent?.[Symbol.asyncDispose]();
-    await host?.[Symbol.asyncDispose]();
-  });
 
   describe("rwcat", () => {
     test("carries 16 MiB to an echo and back", async () => {

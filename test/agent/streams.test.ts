@@ -3,10 +3,11 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import {
   clientPorts,
@@ -38,11 +39,11 @@ describe.skipIf(noCompiler !== undefined)(titled("streams of the agent", noCompi
   let host: TestMonitor;
   let program: string;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     program = buildAgent();
-    host = await startMonitor(POLICY);
+    host = hold(await startMonitor(POLICY));
   }, BUILD_MS);
-  afterAll(() => host?.[Symbol.asyncDispose]());
 
   interface Cable extends AsyncDisposable {
     readonly agent: Agent;

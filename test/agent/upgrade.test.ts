@@ -2,15 +2,15 @@
 // form, and whose bytes are whose.
 
 import { Client, type Dispatcher, WebSocket } from "undici";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { createViteServer } from "vitest/node";
 import { noCompiler, titled } from "../native/toolchain.ts";
 import { pattern } from "../support/bytes.ts";
-import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { streamsAre } from "../support/monitor.ts";
 import { freePort } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
-import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
+import { agentForAll, Wire } from "./agent.ts";
 import { type Origin, origin } from "./origin.ts";
 
 const SWITCHED = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -20,18 +20,7 @@ const headIsThere = (got: string): boolean => got.includes("\r\n\r\n");
 describe.skipIf(noCompiler !== undefined)(
   titled("an upgrade through the agent's HTTP proxy", noCompiler),
   () => {
-    let host: TestMonitor;
-    let agent: Agent;
-
-    beforeAll(async () => {
-      const program = buildAgent();
-      host = await startMonitor();
-      agent = await attachedAgent(program, host.path);
-    }, BUILD_MS);
-    afterAll(async () => {
-      await agent?.[Symbol.asyncDispose]();
-      await host?.[Symbol.asyncDispose]();
-    });
+    const served = agentForAll();
 
     /** Vite's development server, which speaks by WebSocket with the pages that it serves; it says back what it is told. */
     async function vite(): Promise<{ port: number; token: string }> {
@@ -57,7 +46,7 @@ describe.skipIf(noCompiler !== undefined)(
 
     /** A dispatcher that asks the proxy for each URL as a whole. */
     function throughProxy(): Dispatcher {
-      const client = new Client(`http://127.0.0.1:${agent.http}`);
+      const client = new Client(`http://127.0.0.1:${served.agent.http}`);
       onTestFinished(() => void client.destroy());
       return client.compose(
         (dispatch) => (options, handler) =>
@@ -89,7 +78,7 @@ describe.skipIf(noCompiler !== undefined)(
       });
       expect(await within("the end of a WebSocket", ended)).toBe(true);
       expect(messages).toEqual(["connected", "hello", large]);
-      await streamsAre(host.monitor, 0);
+      await streamsAre(served.host.monitor, 0);
     });
 
     const request = (server: Origin, headers: string, version = "HTTP/1.1", method = "GET"): string =>
@@ -111,7 +100,7 @@ describe.skipIf(noCompiler !== undefined)(
       ],
     ])("offers the server %s", async (_what, headers, got) => {
       await using server = await origin(headIsThere, SWITCHED);
-      using wire = await Wire.open(agent.http);
+      using wire = await Wire.open(served.agent.http);
       wire.socket.write(request(server, headers));
       expect((await wire.take(SWITCHED.length)).toString()).toBe(SWITCHED);
       expect(server.got).toBe(`GET /chat HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\n${got}\r\n`);
@@ -128,7 +117,7 @@ describe.skipIf(noCompiler !== undefined)(
       ["what is no protocol", "Connection: Upgrade\r\nUpgrade: a b, /1, c/\r\n", "HTTP/1.1"],
     ])("does not offer %s", async (_what, headers, version) => {
       await using server = await origin(headIsThere, OK);
-      using wire = await Wire.open(agent.http);
+      using wire = await Wire.open(served.agent.http);
       wire.socket.write(request(server, headers, version));
       expect((await wire.take(OK.length)).toString()).toBe(OK);
       expect(server.got).toBe(
@@ -147,7 +136,7 @@ describe.skipIf(noCompiler !== undefined)(
       "after 101 %s raw bytes go both ways, also those behind either head, and the end",
       async (_what, answer) => {
         await using server = await origin(headIsThere, `${answer}from the server\r\n`, echo);
-        using wire = await Wire.open(agent.http);
+        using wire = await Wire.open(served.agent.http);
         wire.socket.write(`${request(server, OFFER)}GET / HTTP/1.1\r\n`);
         const first = `${answer}from the server\r\nGET / HTTP/1.1\r\n`;
         expect((await wire.take(first.length)).toString()).toBe(first);
@@ -156,13 +145,13 @@ describe.skipIf(noCompiler !== undefined)(
         wire.socket.end();
         expect((await wire.rest()).how).toBe("end");
         expect(server.body).toBe("GET / HTTP/1.1\r\nmore\r\n\r\n");
-        await streamsAre(host.monitor, 0);
+        await streamsAre(served.host.monitor, 0);
       },
     );
 
     test("an answer that comes byte by byte switches as well", async () => {
       await using server = await origin(headIsThere, "H", (piece) => (piece === "!" ? "?" : ""));
-      using wire = await Wire.open(agent.http);
+      using wire = await Wire.open(served.agent.http);
       wire.socket.write(`${request(server, OFFER)}!`);
       await wire.take(1);
       const far = server.sockets[0]!;
@@ -175,7 +164,7 @@ describe.skipIf(noCompiler !== undefined)(
 
     test("the body of the request is counted before what follows it is another protocol's", async () => {
       await using server = await origin((got) => got.endsWith("body"), SWITCHED, echo);
-      using wire = await Wire.open(agent.http);
+      using wire = await Wire.open(served.agent.http);
       wire.socket.write(`${request(server, `${OFFER}Content-Length: 4\r\n`, "HTTP/1.1", "POST")}bodyraw`);
       const all = `${SWITCHED}RAW`;
       expect((await wire.take(all.length)).toString()).toBe(all);
@@ -193,20 +182,20 @@ describe.skipIf(noCompiler !== undefined)(
       "after %s it is an ordinary request: not a byte of the next one reaches its server",
       async (_what, answer) => {
         await using server = await origin(headIsThere, answer);
-        using wire = await Wire.open(agent.http);
+        using wire = await Wire.open(served.agent.http);
         wire.socket.write(request(server, OFFER));
         expect((await wire.take(answer.length)).toString()).toBe(answer);
         wire.socket.write(SECOND);
         expect((await wire.rest()).how).toBe("ECONNRESET");
         await server.over();
         expect(server.body).toBe("");
-        await streamsAre(host.monitor, 0);
+        await streamsAre(served.host.monitor, 0);
       },
     );
 
     test("one in the same segment waits for the answer, and does not reach its server either", async () => {
       await using server = await origin(headIsThere, OK);
-      using wire = await Wire.open(agent.http);
+      using wire = await Wire.open(served.agent.http);
       wire.socket.write(request(server, OFFER) + SECOND);
       expect((await wire.rest()).bytes.toString()).toBe(OK);
       await server.over();
@@ -220,13 +209,13 @@ describe.skipIf(noCompiler !== undefined)(
       "nothing stays where the program %s before the answer, with bytes behind its request",
       async (_what, leave) => {
         await using server = await origin(headIsThere, "");
-        using wire = await Wire.open(agent.http);
+        using wire = await Wire.open(served.agent.http);
         wire.socket.write(request(server, OFFER) + SECOND);
         await until("the request", () => headIsThere(server.got));
         leave(wire);
         await server.over();
         expect(server.body).toBe("");
-        await streamsAre(host.monitor, 0);
+        await streamsAre(served.host.monitor, 0);
       },
     );
   },

@@ -6,9 +6,10 @@ import { readFileSync } from "node:fs";
 import type { GuestPipe } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
 import { Declined } from "../support/declined.ts";
+import { heldForEach } from "../support/held.ts";
 import { guestsAre, LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { descriptors, guestProgram, MonitorProgram, regionMappings } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
@@ -17,11 +18,9 @@ import { until } from "../support/wait.ts";
 
 let host: TestMonitor;
 
+const hold = heldForEach();
 beforeEach(async () => {
-  host = await startMonitor();
-});
-afterEach(async () => {
-  await host[Symbol.asyncDispose]();
+  host = hold(await startMonitor());
 });
 
 /** 16 MiB through a server and back, compared; slow enough that something can happen meanwhile. */

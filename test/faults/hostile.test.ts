@@ -14,8 +14,9 @@ import {
   Protocol,
 } from "@ringway/control";
 import { ringEventfd, sendWithFds } from "@ringway/linux";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
+import { heldForEach } from "../support/held.ts";
 import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { descriptors } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
@@ -26,15 +27,11 @@ let host: TestMonitor;
 let wicked: RawGuest;
 let good: RawGuest;
 
+const hold = heldForEach();
 beforeEach(async () => {
-  host = await startMonitor();
-  wicked = await RawGuest.attach(host.path);
-  good = await RawGuest.attach(host.path);
-});
-afterEach(async () => {
-  wicked.vanish();
-  good.vanish();
-  await host[Symbol.asyncDispose]();
+  host = hold(await startMonitor());
+  wicked = hold(await RawGuest.attach(host.path));
+  good = hold(await RawGuest.attach(host.path));
 });
 
 /** The guest beside the wicked one sends 1 MiB through a server and gets it back. */

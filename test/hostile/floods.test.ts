@@ -6,7 +6,8 @@ import { Worker } from "node:worker_threads";
 import { type GuestPipe, Log, Protocol } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { duplicateFd } from "@ringway/linux";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
+import { heldForEach } from "../support/held.ts";
 import { MonitorProgram } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -26,21 +27,16 @@ let wicked: RawGuest;
 let good: Guest;
 let echo: GuestSocket;
 
+const hold = heldForEach();
 beforeEach(async () => {
   folder = temporaryFolder("flood");
   const path = join(folder, "attach.sock");
-  monitor = await MonitorProgram.start(path, "version: 1");
+  monitor = hold(await MonitorProgram.start(path, "version: 1"));
   openToAll(path);
   // Another user than the one beside it, where that can be: budgets belong to users.
-  wicked = await RawGuest.attach(noUsers === "" ? connectAs(65534, path) : path);
-  good = await Guest.attach(path);
+  wicked = hold(await RawGuest.attach(noUsers === "" ? connectAs(65534, path) : path));
+  good = hold(await Guest.attach(path));
   echo = await good.echo();
-});
-
-afterEach(async () => {
-  await good.close();
-  wicked.vanish();
-  monitor[Symbol.dispose]();
 });
 
 const counters = (): Promise<Record<string, number>> => monitor.ask("counters");

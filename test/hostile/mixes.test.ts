@@ -3,7 +3,8 @@
 // The bars are half as high as promise 8's, and of what is typical, not of the worst in a hundred. Where others keep the machine busy, figures
 // are theirs as much as ours: then it is judged that the guest is served at all. `npm run fuzz` judges by the promise.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
+import { heldForAll } from "../support/held.ts";
 import { P99_TIMES_MAX, THROUGHPUT_SHARE_MIN } from "./fares.ts";
 import { Floods, told } from "./floods.ts";
 import { MIXES } from "./mixes.ts";
@@ -14,12 +15,10 @@ const QUIET = 0.2;
 
 let floods: Floods;
 
+const hold = heldForAll();
 beforeAll(async () => {
-  floods = await Floods.begin();
+  floods = hold(await Floods.begin());
 }, 60_000);
-afterAll(async () => {
-  await floods[Symbol.asyncDispose]();
-});
 
 test.each(MIXES)("$name", { timeout: 60_000 }, async (mix) => {
   const before = await usedByOthers(300);

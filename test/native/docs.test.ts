@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { start } from "./rwcat-process.ts";
@@ -22,14 +23,12 @@ describe.skipIf(noCompiler !== undefined)(titled("docs/guest-in-c.md", noCompile
   let folder: string;
   let library: string;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     library = join(buildForTests(), "libringway.a");
     folder = temporaryFolder("docs");
-    host = await startMonitor();
+    host = hold(await startMonitor());
   }, 180_000);
-  afterAll(async () => {
-    await host?.[Symbol.asyncDispose]();
-  });
 
   function source(program: string): string {
     const file = join(folder, "program.c");

@@ -2,7 +2,8 @@
 // back.
 
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
+import { heldForAll } from "../support/held.ts";
 import { guestsAre, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { start } from "./rwcat-process.ts";
@@ -13,6 +14,7 @@ describe.skipIf(noCompiler !== undefined)(titled("a C guest with many streams", 
   let folder: string;
   let program: string;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     const library = join(buildForTests(), "libringway.a");
     folder = temporaryFolder("many");
@@ -33,11 +35,8 @@ describe.skipIf(noCompiler !== undefined)(titled("a C guest with many streams", 
       program,
     ];
     expect(run("gcc", args)).toEqual({ status: 0, stdout: "", stderr: "" });
-    host = await startMonitor("version: 1\nlimits: { streams: 4000, regionBytes: 64MiB }\n");
+    host = hold(await startMonitor("version: 1\nlimits: { streams: 4000, regionBytes: 64MiB }\n"));
   }, 180_000);
-  afterAll(async () => {
-    await host?.[Symbol.asyncDispose]();
-  });
 
   test.each([
     ["one after the other, four at a time", 4, 200, 40_000],

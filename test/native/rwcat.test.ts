@@ -7,9 +7,10 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { acceptUnix, closeFd, listenUnix, sendWithFds } from "@ringway/linux";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
 import { answerEarly, FdServer, REPLY, ROUNDS, UPLOAD } from "../support/fd-tcp.ts";
+import { heldForAll } from "../support/held.ts";
 import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { echoServer, freePort, howItEnds, readAll, tcpServer } from "../support/tcp.ts";
 import { until, within } from "../support/wait.ts";
@@ -29,9 +30,11 @@ describe.skipIf(noCompiler !== undefined)(titled("rwcat", noCompiler), () => {
   const ran = (args: readonly string[], input: Uint8Array | string = ""): Promise<Ran> =>
     go(args, input).done;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     program = join(buildForTests(), "rwcat");
-    host = await startMonitor(`version: 1
+    host = hold(
+      await startMonitor(`version: 1
 connect:
   - { id: no-web, deny: 127.0.0.0/8, ports: 80 }
   - { id: local, allow: [127.0.0.0/8, "::1/128"] }
@@ -40,9 +43,9 @@ listen:
 files:
   - { id: fixed, guest: /fixed, host: /usr/share, access: ro }
 limits: { regionBytes: 16MiB, fileBytesWritten: 48MiB }
-`);
+`),
+    );
   }, BUILD_MS);
-  afterAll(() => host?.[Symbol.asyncDispose]());
 
   test("carries 64 MiB to an echo and back, unchanged", async () => {
     await using server = await echoServer();
@@ -244,17 +247,19 @@ limits: { regionBytes: 16MiB, fileBytesWritten: 48MiB }
     const fileCat = (args: readonly string[], input: Uint8Array | string = ""): Promise<Ran> =>
       start(program, args, input, { RINGWAY_SOCKET: files.path }).done;
 
+    const hold = heldForAll();
     beforeAll(async () => {
       data = join(host.folder, "data");
       mkdirSync(data);
-      files = await startMonitor(`version: 1
+      files = hold(
+        await startMonitor(`version: 1
 files:
   - { id: fixed, guest: /data/fixed, host: ${data}/fixed, access: ro }
   - { id: data, guest: /data, host: ${data}, access: rw }
 limits: { fileBytesWritten: 64MiB }
-`);
+`),
+      );
     });
-    afterAll(() => files?.[Symbol.asyncDispose]());
 
     test("--put, then --get: what comes out is what went in", async () => {
       const bytes = pattern(24 * MiB + 5, 9);

@@ -3,8 +3,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Errno } from "@ringway/linux";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { beforeAll, beforeEach, expect, test } from "vitest";
 import { type NameServer, nameServer } from "../support/dns.ts";
+import { heldForAll } from "../support/held.ts";
 import { MonitorProgram, unshare } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -17,12 +18,12 @@ connect:
 
 let folder: string;
 let dns: NameServer;
-let monitor: MonitorProgram;
 let guest: RawGuest;
 
+const hold = heldForAll();
 beforeAll(async () => {
   folder = temporaryFolder("absolute");
-  dns = await nameServer();
+  dns = hold(await nameServer());
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text);
     return join(folder, name);
@@ -32,21 +33,18 @@ beforeAll(async () => {
   // The system's own resolv.conf, too: c-ares reads it by itself.
   const mount = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
   const path = join(folder, "attach.sock");
-  monitor = await MonitorProgram.start(path, POLICY, {
-    under: [...unshare("--mount"), "sh", "-c", mount, conf],
-    options: { names: { ...dns.names, hostsFile } },
-    env: {
-      LOCALDOMAIN: "corp.test",
-      RES_OPTIONS: "ndots:15",
-      HOSTALIASES: file("aliases", "www aliased.corp.test\n"),
-    },
-  });
-  guest = await RawGuest.attach(path);
-});
-afterAll(async () => {
-  guest.vanish();
-  monitor[Symbol.dispose]();
-  await dns[Symbol.asyncDispose]();
+  hold(
+    await MonitorProgram.start(path, POLICY, {
+      under: [...unshare("--mount"), "sh", "-c", mount, conf],
+      options: { names: { ...dns.names, hostsFile } },
+      env: {
+        LOCALDOMAIN: "corp.test",
+        RES_OPTIONS: "ndots:15",
+        HOSTALIASES: file("aliases", "www aliased.corp.test\n"),
+      },
+    }),
+  );
+  guest = hold(await RawGuest.attach(path));
 });
 beforeEach(() => {
   dns.asked.length = 0;

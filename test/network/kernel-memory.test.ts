@@ -3,9 +3,10 @@
 
 import { readFileSync } from "node:fs";
 import type { GuestPipe } from "@ringway/control";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
 import { FdServer, type FdSocket } from "../support/fd-tcp.ts";
+import { heldForEach } from "../support/held.ts";
 import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { until } from "../support/wait.ts";
@@ -18,13 +19,10 @@ const MOST_BYTES = LIMIT_BYTES + STREAMS * 32 * KiB;
 let host: TestMonitor;
 let guest: RawGuest;
 
+const hold = heldForEach();
 beforeEach(async () => {
-  host = await startMonitor(`${LOOPBACK}limits: { socketBytes: 4MiB }\n`);
-  guest = await RawGuest.attach(host.path);
-});
-afterEach(async () => {
-  guest.vanish();
-  await host[Symbol.asyncDispose]();
+  host = hold(await startMonitor(`${LOOPBACK}limits: { socketBytes: 4MiB }\n`));
+  guest = hold(await RawGuest.attach(host.path));
 });
 
 interface Held {

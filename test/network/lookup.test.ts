@@ -3,19 +3,18 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostLookup, type Lookup, NameServerError } from "@ringway/monitor";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type NameServer, nameServer } from "../support/dns.ts";
+import { heldForAll } from "../support/held.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until, within } from "../support/wait.ts";
 
 let dns: NameServer;
 let folder: string;
 
+const hold = heldForAll();
 beforeAll(async () => {
-  dns = await nameServer();
-});
-afterAll(async () => {
-  await dns[Symbol.asyncDispose]();
+  dns = hold(await nameServer());
 });
 beforeEach(() => {
   folder = temporaryFolder("names");

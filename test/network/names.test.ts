@@ -4,10 +4,11 @@ import { ConnectRequest, formatIp, type GuestPipe, Protocol } from "@ringway/con
 import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import type { Lookup } from "@ringway/monitor";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { KiB } from "../support/bytes.ts";
 import { Declined } from "../support/declined.ts";
 import { type NameServer, nameServer } from "../support/dns.ts";
+import { heldForAll } from "../support/held.ts";
 import { LOOPBACK, policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer, silentServer, tcpServer } from "../support/tcp.ts";
@@ -19,15 +20,11 @@ let dns: NameServer;
 let host: TestMonitor;
 let guest: RawGuest;
 
+const hold = heldForAll();
 beforeAll(async () => {
-  dns = await nameServer();
-  host = await startMonitor(POLICY, { names: dns.names });
-  guest = await RawGuest.attach(host.path);
-});
-afterAll(async () => {
-  guest.vanish();
-  await host[Symbol.asyncDispose]();
-  await dns[Symbol.asyncDispose]();
+  dns = hold(await nameServer());
+  host = hold(await startMonitor(POLICY, { names: dns.names }));
+  guest = hold(await RawGuest.attach(host.path));
 });
 
 async function declined(promise: Promise<unknown>): Promise<Declined> {

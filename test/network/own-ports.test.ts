@@ -4,8 +4,9 @@ import { close as closeInspector, url as inspectorUrl, open as openInspector } f
 import { networkInterfaces } from "node:os";
 import { Errno } from "@ringway/control";
 import { Guest } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { Declined } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { type TestServer, tcpServer } from "../support/tcp.ts";
@@ -37,19 +38,17 @@ describe("a port of the monitor's own process", () => {
   let served: TestMonitor;
   let guest: RawGuest;
 
+  const hold = heldForAll();
   beforeAll(async () => {
     // On every address of this host, as an admin server may be.
-    server = await tcpServer(() => {}, "::");
-    served = await startMonitor(ALL, {
-      ownPorts: [server.port],
-      lookup: async (name) => (name === "four.test" ? ["127.0.0.1"] : ["::1", "127.0.0.1"]),
-    });
-    guest = await RawGuest.attach(served.path);
-  });
-  afterAll(async () => {
-    guest.vanish();
-    await served[Symbol.asyncDispose]();
-    await server[Symbol.asyncDispose]();
+    server = hold(await tcpServer(() => {}, "::"));
+    served = hold(
+      await startMonitor(ALL, {
+        ownPorts: [server.port],
+        lookup: async (name) => (name === "four.test" ? ["127.0.0.1"] : ["::1", "127.0.0.1"]),
+      }),
+    );
+    guest = hold(await RawGuest.attach(served.path));
   });
 
   test.each([

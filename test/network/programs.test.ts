@@ -8,8 +8,9 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { Guest, type GuestServer, type GuestSocket } from "@ringway/guest";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { Program } from "../support/processes.ts";
 import { freePort, readAll } from "../support/tcp.ts";
@@ -22,16 +23,13 @@ let host: TestMonitor;
 let guest: Guest;
 let file: string;
 
+const hold = heldForAll();
 beforeAll(async () => {
-  host = await startMonitor();
-  guest = await Guest.attach(host.path);
+  host = hold(await startMonitor());
+  guest = hold(await Guest.attach(host.path));
   mkdirSync(join(host.folder, "www"));
   file = join(host.folder, "www", "data.bin");
   writeFileSync(file, SENT);
-});
-afterAll(async () => {
-  await guest.close();
-  await host[Symbol.asyncDispose]();
 });
 
 async function listening(

@@ -8,7 +8,7 @@ import { Writable } from "node:stream";
 import { Closed, type GuestPipe } from "@ringway/control";
 import { Guest, type GuestSocket } from "@ringway/guest";
 import { setLingerZero, shutdownWrite } from "@ringway/linux";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { KiB, MiB, sha256 } from "../support/bytes.ts";
 import {
   acknowledged,
@@ -22,6 +22,7 @@ import {
   ROUNDS,
   UPLOAD,
 } from "../support/fd-tcp.ts";
+import { heldForAll } from "../support/held.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { until } from "../support/wait.ts";
@@ -30,15 +31,11 @@ let host: TestMonitor;
 let raw: RawGuest;
 let guest: Guest;
 
+const hold = heldForAll();
 beforeAll(async () => {
-  host = await startMonitor();
-  raw = await RawGuest.attach(host.path);
-  guest = await Guest.attach(host.path);
-});
-afterAll(async () => {
-  raw.vanish();
-  await guest.close();
-  await host[Symbol.asyncDispose]();
+  host = hold(await startMonitor());
+  raw = hold(await RawGuest.attach(host.path));
+  guest = hold(await Guest.attach(host.path));
 });
 
 /** More than rings and sockets hold. */

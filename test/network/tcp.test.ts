@@ -5,9 +5,10 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { Closed, ConnectRequest, ErrorReply, formatIp, type GuestPipe, Protocol } from "@ringway/control";
 import { Errno } from "@ringway/linux";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
 import { Declined } from "../support/declined.ts";
+import { heldForAll } from "../support/held.ts";
 import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import {
@@ -24,13 +25,10 @@ import { until, within } from "../support/wait.ts";
 let host: TestMonitor;
 let guest: RawGuest;
 
+const hold = heldForAll();
 beforeAll(async () => {
-  host = await startMonitor();
-  guest = await RawGuest.attach(host.path);
-});
-afterAll(async () => {
-  guest.vanish();
-  await host[Symbol.asyncDispose]();
+  host = hold(await startMonitor());
+  guest = hold(await RawGuest.attach(host.path));
 });
 
 /** A connection through the monitor to a server of the test, and the server's end of it. */

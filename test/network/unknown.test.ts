@@ -14,7 +14,8 @@ import {
   Protocol,
   StatReply,
 } from "@ringway/control";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
+import { heldForAll } from "../support/held.ts";
 import { LOOPBACK, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { tcpClient } from "../support/tcp.ts";
@@ -25,14 +26,11 @@ let folder: string;
 let host: TestMonitor;
 let guest: RawGuest;
 
+const hold = heldForAll();
 beforeAll(async () => {
   folder = temporaryFolder("unknown");
-  host = await startMonitor(`${LOOPBACK}files: [{ guest: /d, host: ${folder}, access: rw }]\n`);
-  guest = await RawGuest.attach(host.path);
-});
-afterAll(async () => {
-  guest.vanish();
-  await host[Symbol.asyncDispose]();
+  host = hold(await startMonitor(`${LOOPBACK}files: [{ guest: /d, host: ${folder}, access: rw }]\n`));
+  guest = hold(await RawGuest.attach(host.path));
 });
 
 /** Types of each section that has any, of one that has none yet, and the last one of all. */
