@@ -187,7 +187,7 @@ describe("a peer", () => {
 
   test("that never reads does not keep a guest that has left: the linger has a limit", async () => {
     await using server = await tcpServer((socket) => void socket.pause());
-    const guest = await RawGuest.attach(host.path);
+    using guest = await RawGuest.attach(host.path);
     const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 64 * KiB });
     // Until nothing moves any more: the kernel is given more for a while.
     await guest.write(pipe, pattern(16 * MiB), 1000).catch(() => {});
@@ -207,7 +207,7 @@ describe("a guest that has ended its own direction", () => {
       socket.resume();
     });
     for (let round = 1; round <= 5; round++) {
-      const guest = await RawGuest.attach(host.path);
+      using guest = await RawGuest.attach(host.path);
       const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 4 * KiB });
       guest.end(pipe);
       await until("the FIN", () => server.sockets[round - 1]?.readableEnded);
@@ -269,7 +269,7 @@ describe("limits", () => {
         () => false,
       ),
     );
-    const guest = await Guest.attach(small.path, { roomTimeoutMs: 0 });
+    await using guest = await Guest.attach(small.path, { roomTimeoutMs: 0 });
     const sockets = [await guest.echo(), await guest.echo(), await guest.echo()];
     await expect(guest.echo()).rejects.toMatchObject({ code: "EMFILE" });
     for (const socket of sockets) socket.destroy();

@@ -136,7 +136,7 @@ test("a monitor that stops leaves the socket of its successor alone", async () =
   first.child.kill("SIGTERM");
   await first.succeeds(HANG_MS);
   expect(statSync(home.path).ino).toBe(ino);
-  const guest = await Guest.attach(home.path);
+  await using guest = await Guest.attach(home.path);
   expect((await guest.args()).argv).toEqual(["second"]);
   await guest.close();
   second.child.kill("SIGTERM");

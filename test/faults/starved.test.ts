@@ -148,7 +148,7 @@ describe("a monitor whose descriptors its guests have taken", () => {
     home.policy = filesPolicy(data);
     using monitor = await home.ready();
     const threads = readdirSync(`/proc/${monitor.pid}/task`).length;
-    const guest = await Guest.attach(home.path);
+    await using guest = await Guest.attach(home.path);
     await guest.writeFile("/data/f", "written");
     await guest.close();
     expect(readdirSync(`/proc/${monitor.pid}/task`).length).toBe(threads);

@@ -55,7 +55,7 @@ test.concurrent("what a guest ended before it left reaches a peer that has read 
   const path = place();
   const options = { busyPollUs: 0, lingerMs: 3000 };
   using monitor = await MonitorProgram.start(path, LOOPBACK, { options });
-  const guest = await RawGuest.attach(path);
+  using guest = await RawGuest.attach(path);
   await using server = await tcpServer((socket) => socket.pause());
   const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 64 * KiB });
   const peer = await until("the peer", () => server.sockets[0]);

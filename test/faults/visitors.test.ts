@@ -98,7 +98,7 @@ test("a monitor that is ended while guests come and go ends with 0, and takes th
 });
 
 test("regions that were touched as a whole are free when the monitor has closed, in the program that goes on", async () => {
-  const host = await startMonitor(`${LOOPBACK}limits: { regionBytes: 64MiB }\n`);
+  await using host = await startMonitor(`${LOOPBACK}limits: { regionBytes: 64MiB }\n`);
   const before = regionMappings();
   const guests = await Promise.all(Array.from({ length: 4 }, () => RawGuest.attach(host.path)));
   for (const guest of guests) new Uint8Array(guest.memory.buffer).fill(1, 32 * KiB * KiB);

@@ -42,7 +42,7 @@ describe("a VM", () => {
     using at = place();
     using hypervisor = new Hypervisor(at);
     await using server = await echoServer();
-    const before = await startMonitor(LOOPBACK, { vms: [at.vm] });
+    await using before = await startMonitor(LOOPBACK, { vms: [at.vm] });
     const guest = await hypervisor.boot();
     const stream = await guest.connect({ port: server.port, host: "127.0.0.1" });
     const ended = howItEnds(stream);
@@ -272,7 +272,7 @@ limits: { fileBytesWritten: 100KiB }
 
 it("is not taken up, nor a policy, by a monitor that is closed", async () => {
   using at = place();
-  const served = await startMonitor();
+  await using served = await startMonitor();
   await served[Symbol.asyncDispose]();
   await expect(served.monitor.addVm(at.vm)).rejects.toThrow("closed");
   await expect(served.monitor.reload(policyOf(LOOPBACK))).rejects.toThrow("closed");

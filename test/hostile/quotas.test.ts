@@ -224,7 +224,7 @@ describe("past its quota of", () => {
 test("a guest that means well meets none of them", async () => {
   await start("{}");
   await using server = await echoServer();
-  const sane = await Guest.attach(host.path);
+  await using sane = await Guest.attach(host.path);
   const talk = async (): Promise<void> => {
     const socket = await sane.connect({ host: "127.0.0.1", port: server.port });
     let left = 300_000;

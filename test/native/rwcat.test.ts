@@ -293,7 +293,7 @@ limits: { fileBytesWritten: 64MiB }
   });
 
   test("notices that the monitor is gone", async () => {
-    const other = await startMonitor();
+    await using other = await startMonitor();
     await using server = await tcpServer();
     const it = start(program, ["-v", "127.0.0.1", String(server.port)], undefined, {
       RINGWAY_SOCKET: other.path,

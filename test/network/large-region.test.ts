@@ -68,7 +68,7 @@ async function echoed(socket: GuestSocket, bytes: Buffer): Promise<Buffer> {
 describe("a region", () => {
   test.each(["2GiB", "3GiB", "4GiB"])("of %s takes a guest of the SDK", async (regionBytes) => {
     await using host = await monitorWith(regionBytes);
-    const guest = await Guest.attach(host.path);
+    await using guest = await Guest.attach(host.path);
     const bytes = pattern(100_000, 3);
     expect(sha256(await echoed(await guest.echo(), bytes))).toBe(sha256(bytes));
     await guest.close();
@@ -101,7 +101,7 @@ describe("a region", () => {
     try {
       await using host = await monitorWith("4GiB", `files: [{ guest: /d, host: ${folder}, access: rw }]\n`);
       await using server = await echoServer();
-      const guest = await Guest.attach(host.path);
+      await using guest = await Guest.attach(host.path);
       const sockets: GuestSocket[] = [];
       const largest = { ringBytes: RING_BYTES_MAX };
       for (let i = 0; i < LARGEST_STREAMS - 3; i++) {

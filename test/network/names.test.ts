@@ -263,7 +263,7 @@ describe("lookups that a guest gives up", () => {
   test("by the thousand hold up no other guest's, nor memory, nor the end", async () => {
     await using server = await echoServer();
     await using names = await nameServer({ "mute.test": "silence", "good.test": ["127.0.0.1"] });
-    const other = await startMonitor(PATIENT, { names: names.names });
+    await using other = await startMonitor(PATIENT, { names: names.names });
     using hostile = await RawGuest.attach(other.path);
     using good = await RawGuest.attach(other.path);
     const before = process.memoryUsage().rss;
@@ -445,7 +445,7 @@ describe("localhost", () => {
     // The hosts file of the machine may have one address alone.
     const names = { ...dns.names, hostsFile: "/nonexistent" };
     await using other = await startMonitor(policy, { names });
-    const sdk = await Guest.attach(other.path);
+    await using sdk = await Guest.attach(other.path);
     const socket = await sdk.connect({ port: server.port });
     socket.end("hello");
     expect(String(Buffer.concat(await socket.toArray()))).toBe("hello");

@@ -70,7 +70,7 @@ describe("a port of the monitor's own process", () => {
   });
 
   test("is refused by Explain as well", async () => {
-    const sdk = await Guest.attach(served.path);
+    await using sdk = await Guest.attach(served.path);
     expect(await sdk.explain({ connect: { host: "127.0.0.1", port: server.port } })).toMatchObject({
       allowed: false,
       rule: "monitor",

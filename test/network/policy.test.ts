@@ -126,7 +126,7 @@ describe("Monitor", () => {
     host.monitor.on("log", ({ guest, level, text }) => seen.push(["log", guest, level, text]));
     host.monitor.on("exit", ({ guest, code }) => seen.push(["exit", guest, code]));
     host.monitor.on("detached", ({ guest, reason }) => seen.push(["detached", guest, reason]));
-    const guest = await RawGuest.attach(host.path);
+    using guest = await RawGuest.attach(host.path);
     const args = Args.decode((await guest.reply(await guest.send(GetArgs, {}))).payload);
     expect(args).toEqual({ argv: ["prog", "-v"], env: ["MODE=test"] });
     await guest.send(Log, { level: 30, text: "two\nlines" });
@@ -146,7 +146,7 @@ describe("Monitor", () => {
 
   test("says why a guest with listeners is gone", async () => {
     await using host = await startMonitor();
-    const guest = await RawGuest.attach(host.path);
+    using guest = await RawGuest.attach(host.path);
     const { pipe } = await guest.listen();
     await guest.post(pipe, await guest.newStream(1), 1);
     guest.vanish();
@@ -157,7 +157,7 @@ describe("Monitor", () => {
 
   test("turns a guest away past maxGuests, and takes one when there is room", async () => {
     await using host = await startMonitor(NOTHING, { maxGuests: 2 });
-    const first = await RawGuest.attach(host.path);
+    using first = await RawGuest.attach(host.path);
     using _second = await RawGuest.attach(host.path);
     await expect(RawGuest.attach(host.path)).rejects.toMatchObject({ errno: Errno.EMFILE });
     await expect(Guest.attach(host.path)).rejects.toMatchObject({ code: "EMFILE" });
@@ -199,7 +199,7 @@ describe("Monitor", () => {
     await using server = await echoServer();
     await using monitor = await Monitor.start({ policy: policyOf(LOOPBACK) });
     const { fd } = monitor.attach();
-    const guest = await Guest.attach({ fd });
+    await using guest = await Guest.attach({ fd });
     const socket = await guest.connect(server.port, "127.0.0.1");
     const echoed = new Promise((resolve) => socket.once("data", (data) => resolve(String(data))));
     socket.write("hi");

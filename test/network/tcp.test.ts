@@ -483,7 +483,7 @@ test("a thousand connections at once through one guest", async () => {
 
 test("a guest that ends its stream and goes: the peer gets every byte, then the end", async () => {
   await using server = await tcpServer();
-  const short = await RawGuest.attach(host.path);
+  using short = await RawGuest.attach(host.path);
   const { pipe } = await short.connect("127.0.0.1", server.port, { ringBytes: 256 * KiB });
   const peer = await until("the server's end", () => server.sockets[0]);
   peer.pause();
@@ -496,7 +496,7 @@ test("a guest that ends its stream and goes: the peer gets every byte, then the 
 });
 
 test("a guest that goes while it has a listener's connection: the peer gets a reset, not an end, and was probed till then", async () => {
-  const short = await RawGuest.attach(host.path);
+  using short = await RawGuest.attach(host.path);
   const { pipe: listener, port } = await short.listen("127.0.0.1");
   const posted = await short.newStream();
   await short.post(listener, posted, 9);
@@ -517,7 +517,7 @@ test("a guest that goes while it has a listener's connection: the peer gets a re
 
 test("a guest that goes without ending its stream: the peer gets a reset, not an end", async () => {
   await using server = await tcpServer();
-  const short = await RawGuest.attach(host.path);
+  using short = await RawGuest.attach(host.path);
   const { pipe } = await short.connect("127.0.0.1", server.port);
   await short.write(pipe, Buffer.from("half a sen"));
   const peer = await until("the server's end", () => server.sockets[0]);
