@@ -186,7 +186,7 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent, when its monitor", 
 
   test("lives on when the agent is told to stop: SIGTERM resets what is under way and exits 0", async () => {
     using monitor = await MonitorProgram.start(path, POLICY);
-    const agent = await attachedAgent(program, path);
+    await using agent = await attachedAgent(program, path);
     await using server = await tcpServer();
     using near = await Wire.open(agent.socks);
     near.socket.write(socksTo(server.port));

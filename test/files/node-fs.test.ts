@@ -1,21 +1,13 @@
 // The SDK's file calls beside node:fs, on two trees that are the same: each kind of name, with and without a slash at its end, and as a
 // folder on the way. The same code comes back, and the same tree stays.
 
-import {
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import * as node from "node:fs/promises";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { beforeAll, expect, it } from "vitest";
 import { heldForAll } from "../support/held.ts";
+import { harvest } from "../support/tree.ts";
 import { type Host, startHost } from "./host.ts";
 
 const hold = heldForAll();
@@ -88,18 +80,9 @@ function plant(root: string): void {
   symlinkSync("to-self", join(root, "to-self"));
 }
 
-function harvest(root: string): string[] {
-  return readdirSync(root, { recursive: true, encoding: "utf8" })
-    .sort()
-    .map((name) => {
-      const path = join(root, name);
-      const found = lstatSync(path);
-      const times = found.mtimeMs === 2000 ? "touched" : "";
-      const content = found.isFile() ? readFileSync(path, "utf8") : "";
-      const target = found.isSymbolicLink() ? readlinkSync(path) : "";
-      return [name, found.mode.toString(8), times, content, target].join(" ");
-    });
-}
+const told = { time: (ms: number): string => (ms === 2000 ? "touched" : "") };
+
+const grown = (tree: string): string => harvest(join(host.folder, tree), told).join("\n");
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
@@ -131,9 +114,7 @@ it.each(Object.keys(OPERATIONS))("%s gives the codes of node:fs, and leaves the 
     );
     const found = await codeOf(operation(ours, (at) => `/data/tree/${at}`, path));
     if (found !== expected) differing.push(`${path}: ${found}, node:fs ${expected}`);
-    else if (
-      harvest(join(host.data, "tree")).join("\n") !== harvest(join(host.folder, "outside/tree")).join("\n")
-    )
+    else if (grown("data/tree") !== grown("outside/tree"))
       differing.push(`${path}: ${found}, but another tree`);
   }
   expect(differing).toEqual([]);

@@ -17,6 +17,7 @@ import { text } from "node:stream/consumers";
 import { Guest } from "@ringway/guest";
 import { beforeAll, describe, expect, it } from "vitest";
 import { heldForAll } from "../../../test/support/held.ts";
+import { type Loose, outcome, titled } from "./alike.ts";
 import { type Host, startHost } from "./host.ts";
 
 const hold = heldForAll();
@@ -29,34 +30,14 @@ beforeAll(async () => {
   guest = hold(await Guest.attach(host.path));
 });
 
-// A call that no type allows is what these tests are about.
-// biome-ignore lint/suspicious/noExplicitAny: see above
-type Loose = any;
 type Call = (file: Loose) => unknown;
 
 const CONTENT = "0123456789";
 
-/** What a call gave: what it resolved with, or the code that it failed with. */
-async function outcome(call: Call, file: Loose): Promise<unknown> {
-  try {
-    return plain(await call(file));
-  } catch (error) {
-    return { fails: (error as { code?: string }).code ?? String(error) };
-  }
-}
-
-function plain(value: unknown): unknown {
-  if (ArrayBuffer.isView(value))
-    return `bytes ${Buffer.from(value.buffer, value.byteOffset, value.byteLength)}`;
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)]));
-}
-
 async function observed(call: Call, flags: string, file: Loose, onDisk: string): Promise<unknown> {
-  const result = await outcome(call, file);
+  const result = await outcome(() => call(file));
   const readable = flags.includes("r") || flags.includes("+");
-  const next = readable ? await outcome((each) => each.read(Buffer.alloc(3)), file) : "";
+  const next = readable ? await outcome(() => file.read(Buffer.alloc(3))) : "";
   await file.close();
   return { result, next, content: readFileSync(onDisk, "latin1") };
 }
@@ -69,9 +50,6 @@ async function alike(call: Call, flags: string): Promise<void> {
   const expected = await observed(call, flags, await open(theirs, flags), theirs);
   expect(await observed(call, flags, await guest.open("/data/file", flags), ours)).toEqual(expected);
 }
-
-const titled = (calls: readonly Call[]): [string, Call][] =>
-  calls.map((call) => [call.toString().replaceAll(/\s+/g, " "), call]);
 
 const bytes = (content: string): Buffer => Buffer.from(content);
 const room = (size = 4): Buffer => Buffer.alloc(size, ".");
@@ -239,10 +217,7 @@ describe("read", () => {
   ])("at position %s", async (position, expected) => {
     writeFileSync(join(host.data, "file"), CONTENT);
     await using file: Loose = await guest.open("/data/file");
-    const found = await outcome(
-      async () => (await file.read(room(3), 0, 3, position)).buffer.toString(),
-      file,
-    );
+    const found = await outcome(async () => (await file.read(room(3), 0, 3, position)).buffer.toString());
     expect(found).toEqual(expected.startsWith("ERR_") ? { fails: expected } : expected);
   });
 
@@ -368,7 +343,7 @@ describe("the rest", () => {
       (f) => all(f.createReadStream({ start: 2, end: 5 })),
       (f) => all(f.createReadStream({ start: 2, highWaterMark: 3, encoding: "hex" })),
       async (f) => [await f.read(room(3)), await all(f.createReadStream({ autoClose: false }))],
-      async (f) => [await all(f.createReadStream()), await outcome((each) => each.read(room()), f)],
+      async (f) => [await all(f.createReadStream()), await outcome(() => f.read(room()))],
       (f) => end(f.createWriteStream(), "abc"),
       (f) => end(f.createWriteStream({ start: 4 }), "abc"),
       (f) => end(f.createWriteStream({ start: 4, flush: true }), "abc"),
@@ -394,12 +369,12 @@ describe("the rest", () => {
     async (options: Loose) => {
       await using file = await guest.open("/data/file", "w+");
       const path = join(host.data, "file");
-      const expected = await outcome(() => createReadStream(path, options), file);
+      const expected = await outcome(() => createReadStream(path, options));
       expect(expected).toHaveProperty("fails");
-      expect(await outcome(() => file.createReadStream(options), file)).toEqual(expected);
+      expect(await outcome(() => file.createReadStream(options))).toEqual(expected);
       if (options.end !== undefined) return;
-      expect(await outcome(() => createWriteStream(path, options), file)).toEqual(expected);
-      expect(await outcome(() => file.createWriteStream(options), file)).toEqual(expected);
+      expect(await outcome(() => createWriteStream(path, options))).toEqual(expected);
+      expect(await outcome(() => file.createWriteStream(options))).toEqual(expected);
     },
   );
 
@@ -431,11 +406,11 @@ describe("begun, then close", () => {
     });
 
   async function amid(call: Call, file: Loose, onDisk: string): Promise<unknown> {
-    const begun = outcome(call, file);
-    const closed = outcome((each) => each.close(), file);
-    const whileClosing = outcome((each) => each.stat().then(() => "told"), file);
+    const begun = outcome(() => call(file));
+    const closed = outcome(() => file.close());
+    const whileClosing = outcome(() => file.stat().then(() => "told"));
     const told = { result: await begun, closed: await closed, whileClosing: await whileClosing };
-    const after = await outcome((each) => each.stat(), file);
+    const after = await outcome(() => file.stat());
     return { ...told, after, bytes: readFileSync(onDisk).length };
   }
 

@@ -4,11 +4,8 @@
 import {
   constants,
   createReadStream,
-  lstatSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -20,6 +17,8 @@ import { pathToFileURL } from "node:url";
 import { Guest } from "@ringway/guest";
 import { beforeAll, describe, expect, it } from "vitest";
 import { heldForAll } from "../../../test/support/held.ts";
+import { harvest } from "../../../test/support/tree.ts";
+import { type Loose, outcome, type Telling, titled } from "./alike.ts";
 import { type Host, startHost } from "./host.ts";
 
 const hold = heldForAll();
@@ -35,9 +34,6 @@ beforeAll(async () => {
   guest = hold(await Guest.attach(host.path));
 });
 
-// A call that no type allows is what these tests are about.
-// biome-ignore lint/suspicious/noExplicitAny: see above
-type Loose = any;
 /** A call on one of the two, and the path of the tree that it has. */
 type Call = (fs: Loose, tree: string) => unknown;
 
@@ -54,45 +50,22 @@ function plant(root: string): void {
   utimesSync(join(root, "file"), 1, 1.5);
 }
 
-function harvest(root: string): string[] {
-  return readdirSync(root, { recursive: true, encoding: "utf8" })
-    .sort()
-    .map((name) => {
-      const path = join(root, name);
-      const found = lstatSync(path);
-      const content = found.isFile() ? readFileSync(path, "latin1") : "";
-      const target = found.isSymbolicLink() ? readlinkSync(path).replace(theirs, ours) : "";
-      const times = found.mtimeMs < 10_000 ? found.mtimeMs : "";
-      return [name, found.mode.toString(8), content, target, times].join(" ");
-    });
-}
-
+const shown = {
+  time: (ms: number): unknown => (ms < 10_000 ? ms : ""),
+  target: (target: string): string => target.replace(theirs, ours),
+};
 /** Paths without the place of the tree; names of a listing in order. */
-function plain(value: unknown): unknown {
-  if (typeof value === "string") return value.replaceAll(theirs, "").replaceAll(ours, "");
-  if (Buffer.isBuffer(value)) return `bytes ${plain(value.toString())}`;
-  if (Array.isArray(value)) return value.map(plain).sort();
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, plain(each)]));
-}
-
-async function outcome(call: Call, fs: Loose, tree: string): Promise<unknown> {
-  try {
-    return plain(await call(fs, tree));
-  } catch (error) {
-    return { fails: (error as { code?: string }).code ?? String(error) };
-  }
-}
-
-const titled = (calls: readonly Call[]): [string, Call][] =>
-  calls.map((call) => [call.toString().replaceAll(/\s+/g, " "), call]);
+const telling: Telling = {
+  text: (text) => text.replaceAll(theirs, "").replaceAll(ours, ""),
+  list: (list) => list.sort(),
+};
 
 async function alike(call: Call): Promise<void> {
   plant(theirs);
   plant(join(host.data, "tree"));
-  const expected = await outcome(call, node, theirs);
-  expect(await outcome(call, guest, ours)).toEqual(expected);
-  expect(harvest(join(host.data, "tree"))).toEqual(harvest(theirs));
+  const expected = await outcome(() => call(node, theirs), telling);
+  expect(await outcome(() => call(guest, ours), telling)).toEqual(expected);
+  expect(harvest(join(host.data, "tree"), shown)).toEqual(harvest(theirs, shown));
 }
 
 const entries = async (from: AsyncIterable<Loose>): Promise<string[]> => {
@@ -364,10 +337,10 @@ describe("calls", () => {
     ]),
   )("%s: a path with .. is refused, and nothing is made", async (_title, call) => {
     plant(join(host.data, "tree"));
-    const before = harvest(join(host.data, "tree"));
+    const before = harvest(join(host.data, "tree"), shown);
     const failing = (async () => call(guest, ours))();
     await expect(failing).rejects.toMatchObject({ code: "EACCES", rule: "path" });
-    expect(harvest(join(host.data, "tree"))).toEqual(before);
+    expect(harvest(join(host.data, "tree"), shown)).toEqual(before);
     const documented = readFileSync(new URL("../../../docs/guest.md", import.meta.url), "utf8");
     expect(documented).toMatch(/a path with `\.\.`[^|]*\|[^|]*EACCES/);
   });
