@@ -1,4 +1,5 @@
-// The table of docs/agent.md: real clients, each with the setting that the document names, through the agent to a server over TLS.
+// The table of docs/agent.md: real clients, each with the setting that the document names, through the agent to a
+// server over TLS.
 
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -21,7 +22,10 @@ const HELLO = "from the host\n";
 const undici = createRequire(import.meta.url).resolve("undici");
 const nodeKnowsProxies = Number.parseInt(process.versions.node, 10) >= 24;
 
-/** A client of the document's table. In its command, `{http}` is the proxy's port, `{url}` the server, `{plain}` that without TLS. */
+/**
+ * A client of the document's table. In its command, `{http}` is the proxy's port, `{url}` the server, `{plain}` that
+ * without TLS.
+ */
 interface Client {
   /** As in the table. */
   readonly name: string;

@@ -1,5 +1,5 @@
-// Where a request ends: what RFC 9112 says, what the HTTP proxy answers, and what the server really gets. Two readings of one end
-// are how a request is smuggled behind another (RFC 9112, 11.2): so there is one, or none.
+// Where a request ends: what RFC 9112 says, what the HTTP proxy answers, and what the server really gets. Two readings
+// of one end are how a request is smuggled behind another (RFC 9112, 11.2): so there is one, or none.
 
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -17,7 +17,9 @@ export interface Origin extends AsyncDisposable {
   over(): Promise<unknown>;
 }
 
-/** Answers once, as soon as it is `whole`; it keeps the connection, whatever it is told. Then, to each piece, `more`. */
+/**
+ * Answers once, as soon as it is `whole`; it keeps the connection, whatever it is told. Then, to each piece, `more`.
+ */
 export async function origin(
   whole: (got: string) => boolean,
   answer: string,

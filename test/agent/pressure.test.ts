@@ -1,4 +1,5 @@
-// More programs than connections, and programs that mean ill or do not know better: who holds what, and who still gets through.
+// More programs than connections, and programs that mean ill or do not know better: who holds what, and who still gets
+// through.
 
 import { once } from "node:events";
 import type { Socket } from "node:net";

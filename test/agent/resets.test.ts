@@ -1,5 +1,6 @@
-// Who breaks a connection takes back nothing of what it has said: through the agent, too, its peer reads all of that and then finds
-// ECONNRESET, whichever end breaks it. Each claim is made of a direct connection first, and ROUNDS times of one through the agent.
+// Who breaks a connection takes back nothing of what it has said: through the agent, too, its peer reads all of that
+// and then finds ECONNRESET, whichever end breaks it. Each claim is made of a direct connection first, and ROUNDS times
+// of one through the agent.
 
 import { setLingerZero } from "@ringway/linux";
 import { beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,5 @@
-// The monitor stops, is killed, and starts again while the agent runs: connections of the old epoch are reset, new ones work.
+// The monitor stops, is killed, and starts again while the agent runs: connections of the old epoch are reset, new ones
+// work.
 
 import { existsSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
@@ -86,8 +87,8 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent, when its monitor", 
   }
 
   /**
-   * A transfer without end, and how it ends. Read by descriptor: where bytes and a RST come together, node:net may tell of an end
-   * (libuv takes EPOLLHUP after a short read for one).
+   * A transfer without end, and how it ends. Read by descriptor: where bytes and a RST come together, node:net may tell
+   * of an end (libuv takes EPOLLHUP after a short read for one).
    */
   async function underWay(agent: Agent): Promise<{ ends(): Promise<string> }> {
     const server = await tcpServer((socket) => {

@@ -54,7 +54,10 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent's stderr", noCompile
     }
   }
 
-  /** With a pipe of one page, or a socket, as its stderr; reads until it is attached. Resolves with the ports of its forwards. */
+  /**
+   * With a pipe of one page, or a socket, as its stderr; reads until it is attached. Resolves with the ports of its
+   * forwards.
+   */
   async function start(kind: string, to: number): Promise<{ refused: number; allowed: number }> {
     fds = kind === "socket" ? unixPair() : createPipe();
     const [from, stderr] = fds as [number, number];

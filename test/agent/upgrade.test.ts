@@ -1,5 +1,5 @@
-// An upgrade through the HTTP proxy (RFC 9110, 7.8): WebSockets of programs that ask their proxy for it with a request in absolute
-// form, and whose bytes are whose.
+// An upgrade through the HTTP proxy (RFC 9110, 7.8): WebSockets of programs that ask their proxy for it with a request
+// in absolute form, and whose bytes are whose.
 
 import { Client, type Dispatcher, WebSocket } from "undici";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -22,7 +22,9 @@ describe.skipIf(noCompiler !== undefined)(
   () => {
     const served = agentForAll();
 
-    /** Vite's development server, which speaks by WebSocket with the pages that it serves; it says back what it is told. */
+    /**
+     * Vite's development server, which speaks by WebSocket with the pages that it serves; it says back what it is told.
+     */
     async function vite(): Promise<{ port: number; token: string }> {
       const root = temporaryFolder("vite");
       const port = await freePort();

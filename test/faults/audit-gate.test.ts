@@ -1,4 +1,5 @@
-// With `audit: required`, while more lines wait to be written than the monitor may hold, no guest begins, by whatever way it comes.
+// With `audit: required`, while more lines wait to be written than the monitor may hold, no guest begins, by whatever
+// way it comes.
 
 import { execFileSync } from "node:child_process";
 import { closeSync, constants, openSync, readSync } from "node:fs";
@@ -41,7 +42,10 @@ async function attach(): Promise<RawGuest> {
   return guest;
 }
 
-/** Each guest causes a line and waits behind it, until they are as many as may wait. Resolves with one that is kept waiting. */
+/**
+ * Each guest causes a line and waits behind it, until they are as many as may wait. Resolves with one that is kept
+ * waiting.
+ */
 async function fill(): Promise<{ readonly kept: Promise<RawGuest | Declined> }> {
   for (;;) {
     const next = attach().catch((error: Declined) => error);

@@ -1,5 +1,5 @@
-// Disks that never answer, and threads that take long: a monitor serves and ends all the same, and says what it waited for. Each
-// of these waits for seconds, so they do it at the same time.
+// Disks that never answer, and threads that take long: a monitor serves and ends all the same, and says what it waited
+// for. Each of these waits for seconds, so they do it at the same time.
 
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

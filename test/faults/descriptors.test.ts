@@ -1,5 +1,5 @@
-// Every descriptor that a guest makes the monitor hold counts for its key, from its making until it is closed: whatever one user does, a
-// quarter of those for guests is left to others.
+// Every descriptor that a guest makes the monitor hold counts for its key, from its making until it is closed: whatever
+// one user does, a quarter of those for guests is left to others.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Parts of a monitor that fail: the process ends and says so, or the program that it is in goes on; and what peers of its streams
-// hear of that.
+// Parts of a monitor that fail: the process ends and says so, or the program that it is in goes on; and what peers of
+// its streams hear of that.
 
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,9 @@ import { HANG_MS, INJECT, injected } from "./lives.ts";
 
 const MONITOR = fileURLToPath(new URL("../fixtures/monitor.mjs", import.meta.url));
 
-/** Its Node loop turns when a guest goes, and looks at timers in that turn or in the next: by then it may have failed. */
+/**
+ * Its Node loop turns when a guest goes, and looks at timers in that turn or in the next: by then it may have failed.
+ */
 async function turnReactor(path: string): Promise<void> {
   for (let i = 0; i < 2; i++) (await RawGuest.attach(path).catch(() => undefined))?.vanish();
 }

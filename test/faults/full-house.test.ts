@@ -1,4 +1,5 @@
-// A guest at its limit that closes a stream and asks for the next: what it closed before makes room, every time (CTL-3).
+// A guest at its limit that closes a stream and asks for the next: what it closed before makes room, every time
+// (CTL-3).
 
 import { NewStream, Protocol, StreamInfo } from "@ringway/control";
 import { Guest } from "@ringway/guest";

@@ -1,5 +1,5 @@
-// Guests and peers that die, stall or dawdle: what they held is free within a second, what others do goes on, and memory
-// stays bounded.
+// Guests and peers that die, stall or dawdle: what they held is free within a second, what others do goes on, and
+// memory stays bounded.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// How a monitor's process begins and ends: signals from its first moment on, policies that cannot be read, a socket that has become
-// another's.
+// How a monitor's process begins and ends: signals from its first moment on, policies that cannot be read, a socket
+// that has become another's.
 
 import { execFileSync } from "node:child_process";
 import {

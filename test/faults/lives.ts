@@ -1,5 +1,5 @@
-// What the tests of a monitor's life have in common. A process that is stuck is the failure there, so everything has an end that
-// is seconds away, not minutes.
+// What the tests of a monitor's life have in common. A process that is stuck is the failure there, so everything has an
+// end that is seconds away, not minutes.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// A guest that attaches anew while disk workers still use memory of its old epoch: it may, at any time (ATT-2, ATT-3), and what
-// lies in its old rings is then nobody's any more.
+// A guest that attaches anew while disk workers still use memory of its old epoch: it may, at any time (ATT-2, ATT-3),
+// and what lies in its old rings is then nobody's any more.
 
 import {
   fileMessages,

@@ -1,5 +1,5 @@
-// A monitor without descriptors: who asks for something that needs one is told EMFILE, what is open goes on, and so does all else
-// once there are some.
+// A monitor without descriptors: who asks for something that needs one is told EMFILE, what is open goes on, and so
+// does all else once there are some.
 
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

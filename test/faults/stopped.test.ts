@@ -1,5 +1,6 @@
-// A monitor that was stopped for a while (SIGSTOP, a suspended machine, a host that has no time for it): what has happened
-// meanwhile counts before deadlines that are over meanwhile. Each has a monitor of its own, and they wait at the same time.
+// A monitor that was stopped for a while (SIGSTOP, a suspended machine, a host that has no time for it): what has
+// happened meanwhile counts before deadlines that are over meanwhile. Each has a monitor of its own, and they wait at
+// the same time.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";

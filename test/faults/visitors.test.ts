@@ -1,4 +1,5 @@
-// Guests that come and go, many in a second: each has a region of its own, made and unmade beside the reactor, and nothing of it is left.
+// Guests that come and go, many in a second: each has a region of its own, made and unmade beside the reactor, and
+// nothing of it is left.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

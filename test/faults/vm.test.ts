@@ -1,5 +1,5 @@
-// A virtual machine as the monitor sees it: memory in a file, a byte channel as the bell. The hypervisor is a stand-in; real ones
-// are in test/vm.
+// A virtual machine as the monitor sees it: memory in a file, a byte channel as the bell. The hypervisor is a stand-in;
+// real ones are in test/vm.
 
 import { once } from "node:events";
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";

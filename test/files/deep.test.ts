@@ -1,5 +1,5 @@
-// Paths of thousands of names, and short ones that lead as far by links: what they take is a few descriptors at a time, and they are
-// paid for by the names that were looked up.
+// Paths of thousands of names, and short ones that lead as far by links: what they take is a few descriptors at a time,
+// and they are paid for by the names that were looked up.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";

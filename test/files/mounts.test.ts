@@ -1,5 +1,6 @@
-// Mounts: not crossed unless the rule says so, and the kernel's own file systems never (rule "mounts"). The mounts are made after
-// the policy came into force, below a folder that is no root's to remove: nothing here is removed recursively.
+// Mounts: not crossed unless the rule says so, and the kernel's own file systems never (rule "mounts"). The mounts are
+// made after the policy came into force, below a folder that is no root's to remove: nothing here is removed
+// recursively.
 
 import {
   closeSync,

@@ -1,5 +1,5 @@
-// The SDK's file calls beside node:fs, on two trees that are the same: each kind of name, with and without a slash at its end, and as a
-// folder on the way. The same code comes back, and the same tree stays.
+// The SDK's file calls beside node:fs, on two trees that are the same: each kind of name, with and without a slash at
+// its end, and as a folder on the way. The same code comes back, and the same tree stays.
 
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import * as node from "node:fs/promises";

@@ -1,6 +1,7 @@
-// Random trees, links, mounts and operations beside an oracle that knows nothing of descriptors: it walks the same names on a tree that
-// stands still. Then the same operations while a thread of the host's swaps folders and links: what is outside, and what is
-// read-only, stays as it is to the nanosecond. RINGWAY_FILES_SEED is another tree, RINGWAY_FILES_ROUNDS more of them.
+// Random trees, links, mounts and operations beside an oracle that knows nothing of descriptors: it walks the same
+// names on a tree that stands still. Then the same operations while a thread of the host's swaps folders and links:
+// what is outside, and what is read-only, stays as it is to the nanosecond. RINGWAY_FILES_SEED is another tree,
+// RINGWAY_FILES_ROUNDS more of them.
 
 import {
   lstatSync,
@@ -195,7 +196,10 @@ function find(path: string, follow: boolean): Found {
   return { errno: 0, path: join(rule.host, ...at.slice(rule.guest.length)), rule };
 }
 
-/** May a guest that named `path` change what it found? By the name, by the root it came to, by the deepest root on the host. */
+/**
+ * May a guest that named `path` change what it found? By the name, by the root it came to, by the deepest root on the
+ * host.
+ */
 function mayWrite(path: string, { path: there, rule }: Found): boolean {
   const named = ruleOf(path.split("/").filter((name) => name !== ""))!;
   const below = rules

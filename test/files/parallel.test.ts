@@ -1,4 +1,5 @@
-// Thousands of calls at once, on a fresh guest with the limits that a policy has by default: node:fs does them all, and so does the SDK.
+// Thousands of calls at once, on a fresh guest with the limits that a policy has by default: node:fs does them all, and
+// so does the SDK.
 
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

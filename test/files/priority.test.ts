@@ -1,5 +1,5 @@
-// Disk workers step back for the reactor: what a disk keeps waiting can wait, and four threads beside one would have most of a machine.
-// So does the thread that makes regions and unmakes them.
+// Disk workers step back for the reactor: what a disk keeps waiting can wait, and four threads beside one would have
+// most of a machine. So does the thread that makes regions and unmakes them.
 
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Roots that lie in each other on the host: what a change really lands on decides (FS-2; landing.ts). Nothing below a read-only
-// root is changed, by whatever name a guest comes to it, and no root moves.
+// Roots that lie in each other on the host: what a change really lands on decides (FS-2; landing.ts). Nothing below a
+// read-only root is changed, by whatever name a guest comes to it, and no root moves.
 
 import {
   existsSync,

@@ -1,5 +1,5 @@
-// What a guest may do to a file beside its bytes: set-id bits fall with a write, special files are nobody's to touch, and names that
-// are not UTF-8 are at least counted.
+// What a guest may do to a file beside its bytes: set-id bits fall with a write, special files are nobody's to touch,
+// and names that are not UTF-8 are at least counted.
 
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// The hostile guest's process. argv: options (JSON). Lines on stdin: "go", "pause", "confine", "log", "quit"; on stdout, JSON: its
-// tally twice a second and when it is done, and its last actions when asked.
+// The hostile guest's process. argv: options (JSON). Lines on stdin: "go", "pause", "confine", "log", "quit"; on
+// stdout, JSON: its tally twice a second and when it is done, and its last actions when asked.
 
 import { createInterface } from "node:readline";
 import { Attacker, type AttackerOptions } from "./attacker.ts";

@@ -1,8 +1,9 @@
 // The hostile guest: it keeps to the protocol far enough to reach every state, and in each it writes what it likes.
 //
-// A step is one action, chosen by a generator of its own (seed and number of the step), so a step can be done again without
-// those before it. Every change that the protocol does not allow counts as a mutation; what the second thread flips is counted
-// apart. Replies steer it: a frame whose answer was new is kept, and changed again (coverage, as far as a guest can see it).
+// A step is one action, chosen by a generator of its own (seed and number of the step), so a step can be done again
+// without those before it. Every change that the protocol does not allow counts as a mutation; what the second thread
+// flips is counted apart. Replies steer it: a frame whose answer was new is kept, and changed again (coverage, as far
+// as a guest can see it).
 
 import { Worker } from "node:worker_threads";
 import {

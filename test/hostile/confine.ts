@@ -1,5 +1,6 @@
-// The share of the processor that a hypervisor or a cgroup gives a guest nobody trusts: what others leave (SCHED_IDLE, which is
-// cpu.idle of a cgroup). The monitor shares its own time out among guests; that of the machine is the host's to give.
+// The share of the processor that a hypervisor or a cgroup gives a guest nobody trusts: what others leave (SCHED_IDLE,
+// which is cpu.idle of a cgroup). The monitor shares its own time out among guests; that of the machine is the host's
+// to give.
 
 import { readdirSync } from "node:fs";
 import { outcome, scratch, syscall } from "../../packages/linux/src/libc.ts";

@@ -1,5 +1,5 @@
-// The server that the well-behaved guest talks to, in a process of its own: how fast it answers is nobody else's doing. Prints its
-// port, and ends with its stdin.
+// The server that the well-behaved guest talks to, in a process of its own: how fast it answers is nobody else's doing.
+// Prints its port, and ends with its stdin.
 
 import { createServer } from "node:net";
 

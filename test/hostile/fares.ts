@@ -1,4 +1,5 @@
-// How a well-behaved guest fares beside a hostile one: measured in pairs, undisturbed and disturbed, and judged by the medians.
+// How a well-behaved guest fares beside a hostile one: measured in pairs, undisturbed and disturbed, and judged by the
+// medians.
 
 export interface Fares {
   readonly mibPerS: number;

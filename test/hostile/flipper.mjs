@@ -1,5 +1,5 @@
-// The hostile guest's second thread: it changes words while the monitor is between two looks at them. Commands come by shared
-// memory, because a thread that spins takes no messages.
+// The hostile guest's second thread: it changes words while the monitor is between two looks at them. Commands come by
+// shared memory, because a thread that spins takes no messages.
 
 import { workerData } from "node:worker_threads";
 import { SharedMemory } from "@ringway/linux";

@@ -1,4 +1,5 @@
-// One thing without end, as fast as a thread can: the monitor's time for it is bounded, and a guest beside it notices nothing.
+// One thing without end, as fast as a thread can: the monitor's time for it is bounded, and a guest beside it notices
+// nothing.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

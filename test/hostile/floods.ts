@@ -1,5 +1,5 @@
-// Every mix in turn against one monitor, and how a guest beside it fares: what `npm run fuzz` prints of them, and what floods.test.ts
-// holds them to.
+// Every mix in turn against one monitor, and how a guest beside it fares: what `npm run fuzz` prints of them, and what
+// floods.test.ts holds them to.
 
 import { ANSWER_MS, Child, here, TSX } from "./child.ts";
 import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";

@@ -1,5 +1,5 @@
-// What the hostile guest says when it keeps to the rules, so that its mutations start from every state that a guest can reach:
-// valid frames of every kind, aimed at what the policy allows and at what it must not give.
+// What the hostile guest says when it keeps to the rules, so that its mutations start from every state that a guest can
+// reach: valid frames of every kind, aimed at what the policy allows and at what it must not give.
 
 import {
   ConnectRequest,

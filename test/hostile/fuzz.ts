@@ -1,8 +1,10 @@
-// npm run fuzz -- [--minutes N] [--mutations N] [--seed S] [--from STEP] [--steps N] [--pairs N] [--regression FILE] [--mixes PATTERN]
+// npm run fuzz -- [--minutes N] [--mutations N] [--seed S] [--from STEP] [--steps N] [--pairs N] [--regression FILE]
+// [--mixes PATTERN]
 //
-// One long run against the hostile guest, and then a flood of each kind (mixes.ts), with a line for what it did and how the guest beside
-// it fared; --mixes chooses among these, by a regular expression, and leaves the long run out. What fails in the long run is written as a
-// regression, to be done again with --regression, and to be kept in test/hostile/regressions.
+// One long run against the hostile guest, and then a flood of each kind (mixes.ts), with a line for what it did and how
+// the guest beside it fared; --mixes chooses among these, by a regular expression, and leaves the long run out. What
+// fails in the long run is written as a regression, to be done again with --regression, and to be kept in
+// test/hostile/regressions.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,7 @@
-// The well-behaved guest: one connection that sends without end and checks every byte that comes back, and 64 bytes to and fro
-// on another. argv: attach socket, port of the echo server. Lines on stdin, one line of JSON for each: "measure <ms>" goes as fast as
-// it can for the first half, and looks at round trips in the second; "rest <ms>" goes on slowly, as between these; "quit".
+// The well-behaved guest: one connection that sends without end and checks every byte that comes back, and 64 bytes to
+// and fro on another. argv: attach socket, port of the echo server. Lines on stdin, one line of JSON for each: "measure
+// <ms>" goes as fast as it can for the first half, and looks at round trips in the second; "rest <ms>" goes on slowly,
+// as between these; "quit".
 
 import { once } from "node:events";
 import { createInterface } from "node:readline";

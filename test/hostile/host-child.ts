@@ -1,8 +1,8 @@
 // The other direction: a host that writes what it likes into the region of a guest of the SDK. argv: seed, rounds.
 //
-// Each round is a guest of its own with calls and streams under way while the host breaks words, frames and hello; then the host
-// dies. Everything must have ended by then, or end at once, each with an error that has a code; and this thread's loop must turn
-// all the time. One line of JSON a round, and one at the end.
+// Each round is a guest of its own with calls and streams under way while the host breaks words, frames and hello; then
+// the host dies. Everything must have ended by then, or end at once, each with an error that has a code; and this
+// thread's loop must turn all the time. One line of JSON a round, and one at the end.
 
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";

@@ -1,5 +1,5 @@
-// A hostile host against the SDK: every call and stream ends, with an error that has a code, and the guest's loop turns all the
-// time. In a process of its own, where a loop that does not turn can be seen from outside.
+// A hostile host against the SDK: every call and stream ends, with an error that has a code, and the guest's loop turns
+// all the time. In a process of its own, where a loop that does not turn can be seen from outside.
 
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";

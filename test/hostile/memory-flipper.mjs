@@ -1,4 +1,5 @@
-// The hostile host's second thread: flips words of the region under the SDK, one after the other, until it is told others.
+// The hostile host's second thread: flips words of the region under the SDK, one after the other, until it is told
+// others.
 
 import { workerData } from "node:worker_threads";
 

@@ -1,5 +1,5 @@
-// The process of one flood. argv: options (JSON). Lines on stdin: "go", "pause", "confine", "quit"; on stdout, JSON: "ready" when it has
-// begun, and for each line that it has done, with the answers that it got so far.
+// The process of one flood. argv: options (JSON). Lines on stdin: "go", "pause", "confine", "quit"; on stdout, JSON:
+// "ready" when it has begun, and for each line that it has done, with the answers that it got so far.
 
 import { createInterface } from "node:readline";
 import { RawGuest } from "../support/raw-guest.ts";

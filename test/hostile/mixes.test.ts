@@ -1,7 +1,8 @@
 // Floods of one kind each, by the rules (mixes.ts): the guest beside it keeps its share.
 //
-// The bars are half as high as promise 8's, and of what is typical, not of the worst in a hundred. Where others keep the machine busy, figures
-// are theirs as much as ours: then it is judged that the guest is served at all. `npm run fuzz` judges by the promise.
+// The bars are half as high as promise 8's, and of what is typical, not of the worst in a hundred. Where others keep
+// the machine busy, figures are theirs as much as ours: then it is judged that the guest is served at all. `npm run
+// fuzz` judges by the promise.
 
 import { beforeAll, expect, test } from "vitest";
 import { heldForAll } from "../support/held.ts";

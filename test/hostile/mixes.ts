@@ -1,8 +1,8 @@
-// Floods: one kind of work that a guest may ask for, without end and as fast as it can. Each keeps to the protocol, so that all of it is
-// work for the monitor; what it costs a guest beside it is promise 8 of docs/security.md.
+// Floods: one kind of work that a guest may ask for, without end and as fast as it can. Each keeps to the protocol, so
+// that all of it is work for the monitor; what it costs a guest beside it is promise 8 of docs/security.md.
 //
-// A mix is begun on guests of its own, and then turned: one turn puts in all that there is room for, takes what has come, and never
-// waits. What it returns counts answers, so that a mix that gets nowhere is seen.
+// A mix is begun on guests of its own, and then turned: one turn puts in all that there is room for, takes what has
+// come, and never waits. What it returns counts answers, so that a mix that gets nowhere is seen.
 
 import {
   Closed,
@@ -128,8 +128,8 @@ class Wanted {
 }
 
 /**
- * Streams that are asked for, opened, and given up: once the host has answered, or `atOnce`, while it still works on that. Each that is
- * over makes room for the next.
+ * Streams that are asked for, opened, and given up: once the host has answered, or `atOnce`, while it still works on
+ * that. Each that is over makes room for the next.
  */
 function churn(
   name: string,
@@ -190,7 +190,9 @@ const dropping: Mix = {
   },
 };
 
-/** Peers that never read, and a guest that sends them all that kernels and rings take; once that is all, it begins anew. */
+/**
+ * Peers that never read, and a guest that sends them all that kernels and rings take; once that is all, it begins anew.
+ */
 const deafPeers: Mix = {
   name: "peers that never read",
   guests: 1,

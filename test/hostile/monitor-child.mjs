@@ -1,5 +1,6 @@
-// A monitor in a process of its own for the hostile guests to work on. argv: attach socket, policy file.
-// Answers "counters", "memory", "log" and "close" on stdin with one line of JSON each. Keeps counts of what it logged, not lines.
+// A monitor in a process of its own for the hostile guests to work on. argv: attach socket, policy file. Answers
+// "counters", "memory", "log" and "close" on stdin with one line of JSON each. Keeps counts of what it logged, not
+// lines.
 
 import { createSocket } from "node:dgram";
 import { once } from "node:events";

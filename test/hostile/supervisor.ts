@@ -1,8 +1,8 @@
-// One run against the hostile guest: a monitor, a well-behaved guest and the hostile one, each in a process of its own; and what
-// must hold all the time. How the well-behaved guest fares is measured in pairs, undisturbed and disturbed, and judged by the
-// medians, because a machine with other work on it slows both. The hostile process is confined as a hypervisor or a cgroup would
-// confine it (confine.ts): its own hunger for the processor is not the monitor's doing. The first few pairs are taken before that, to
-// be printed and not judged: what one loses who does not confine it.
+// One run against the hostile guest: a monitor, a well-behaved guest and the hostile one, each in a process of its own;
+// and what must hold all the time. How the well-behaved guest fares is measured in pairs, undisturbed and disturbed,
+// and judged by the medians, because a machine with other work on it slows both. The hostile process is confined as a
+// hypervisor or a cgroup would confine it (confine.ts): its own hunger for the processor is not the monitor's doing.
+// The first few pairs are taken before that, to be printed and not judged: what one loses who does not confine it.
 
 import { until } from "../support/wait.ts";
 import type { Tally } from "./attacker.ts";

@@ -1,5 +1,5 @@
-// What the hostile guest must not reach, and the monitor's process as the kernel shows it: folders, servers, descriptors,
-// sockets, time and memory.
+// What the hostile guest must not reach, and the monitor's process as the kernel shows it: folders, servers,
+// descriptors, sockets, time and memory.
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -199,7 +199,9 @@ export interface Holdings {
   readonly wrong: string[];
 }
 
-/** Every descriptor of the monitor, judged: no file outside the roots, no socket to or at a port that is not allowed. */
+/**
+ * Every descriptor of the monitor, judged: no file outside the roots, no socket to or at a port that is not allowed.
+ */
 export function holdings(pid: number, { folder, targets, quietPort }: World): Holdings {
   const sockets = tcpSockets(pid);
   const wrong: string[] = [];

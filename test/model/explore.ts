@@ -1,8 +1,9 @@
-// Every interleaving of some threads' accesses to shared memory, breadth first: so the first thing found to be wrong comes
-// with a shortest way to it.
+// Every interleaving of some threads' accesses to shared memory, breadth first: so the first thing found to be wrong
+// comes with a shortest way to it.
 //
-// A global state is: where each thread stands, how often each bell has rung, which spurious rings are left, what the memory
-// holds. Memory is sequentially consistent, as Atomics are; plain bytes are stepped one by one like any other access.
+// A global state is: where each thread stands, how often each bell has rung, which spurious rings are left, what the
+// memory holds. Memory is sequentially consistent, as Atomics are; plain bytes are stepped one by one like any other
+// access.
 //
 // What is proved, for all states that can be reached:
 //   - no program sees what must never be (a wrong byte, a false end, an impossible position);

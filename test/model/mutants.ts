@@ -42,8 +42,8 @@ const oneAtATime: Scenario = bells("signals taken one at a time", [[5, 6, 5]], {
 const postingFar: Scenario = bells("signals to two middle words", [[5, 1030, 5]]);
 
 /**
- * Left out, and nothing is lost: closing signals whatever the want words say (RING-6, RING-7), so a look at the closed word
- * only saves a sleep.
+ * Left out, and nothing is lost: closing signals whatever the want words say (RING-6, RING-7), so a look at the closed
+ * word only saves a sleep.
  */
 export const harmless: readonly Pick<Mutant, "name" | "patches" | "scenario">[] = [
   {

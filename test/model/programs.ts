@@ -1,5 +1,6 @@
-// What the threads of the model run: a side's loop as the monitor's reactor and the guest's engine have it, and the ends of
-// a pipe as their relays and pumps have them. Everything that touches shared memory is a call of the production code.
+// What the threads of the model run: a side's loop as the monitor's reactor and the guest's engine have it, and the
+// ends of a pipe as their relays and pumps have them. Everything that touches shared memory is a call of the production
+// code.
 //
 // No private fields in here: the model copies programs and compares them.
 
@@ -196,8 +197,8 @@ export interface ReaderOptions {
   /** Takes any number of bytes that are there, and not all of them. */
   readonly anyLength?: boolean;
   /**
-   * How it looks. "pump": bytes, then closed, then bytes again. "ended": asks ended(). "closed first": closed, then bytes, as
-   * the relays do.
+   * How it looks. "pump": bytes, then closed, then bytes again. "ended": asks ended(). "closed first": closed, then
+   * bytes, as the relays do.
    */
   readonly looks: "pump" | "ended" | "closed first";
   /** Withdraws want-data whenever it is awake. */

@@ -1,5 +1,5 @@
-// Thousands of streams of one C guest through a real monitor: every byte comes back, no wake-up is lost, every stream is given
-// back.
+// Thousands of streams of one C guest through a real monitor: every byte comes back, no wake-up is lost, every stream
+// is given back.
 
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";

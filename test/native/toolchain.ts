@@ -61,7 +61,10 @@ export function make(...args: readonly string[]): void {
 
 const SANITIZED: string = join(NATIVE, "build/sanitized");
 
-/** Builds everything with AddressSanitizer and UndefinedBehaviourSanitizer, or plainly where there are none. Returns the folder. */
+/**
+ * Builds everything with AddressSanitizer and UndefinedBehaviourSanitizer, or plainly where there are none. Returns the
+ * folder.
+ */
 export function buildForTests(): string {
   if (noSanitizers === undefined) {
     make("sanitized");

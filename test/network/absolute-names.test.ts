@@ -1,4 +1,5 @@
-// From what a guest asks for to the question on the wire: one name, the one that the policy judged, whatever the system would add to it.
+// From what a guest asks for to the question on the wire: one name, the one that the policy judged, whatever the system
+// would add to it.
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

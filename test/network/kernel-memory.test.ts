@@ -1,5 +1,6 @@
-// What the kernel holds for a guest's sockets is bounded (limits.socketBytes), whoever does not read: counted from outside, in
-// /proc/net/tcp, of the monitor's ends. And what is held back is not lost: it goes on as soon as somebody reads.
+// What the kernel holds for a guest's sockets is bounded (limits.socketBytes), whoever does not read: counted from
+// outside, in /proc/net/tcp, of the monitor's ends. And what is held back is not lost: it goes on as soon as somebody
+// reads.
 
 import { readFileSync } from "node:fs";
 import type { GuestPipe } from "@ringway/control";

@@ -1,5 +1,5 @@
-// Regions past 2 GiB, where a size in bytes no longer fits a signed word, up to the largest that a policy allows. Their pages
-// cost memory only where they are touched: none of these tests takes more than some MiB.
+// Regions past 2 GiB, where a size in bytes no longer fits a signed word, up to the largest that a policy allows. Their
+// pages cost memory only where they are touched: none of these tests takes more than some MiB.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -131,7 +131,8 @@ describe("a region", () => {
 
   test("of 4 GiB is a VM's too", async () => {
     using at = place();
-    // As a hypervisor does that keeps its machines' memory in memfds: nothing of it is given its place before it is used.
+    // As a hypervisor does that keeps its machines' memory in memfds: nothing of it is given its place before it is
+    // used.
     using memory = SharedMemory.create("vm", 4 * GiB);
     const path = `/proc/${process.pid}/fd/${memory.fd}`;
     await using host = await startMonitor(LOOPBACK, { vms: [{ ...at.vm, memory: memory.fd }] });

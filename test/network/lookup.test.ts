@@ -1,4 +1,5 @@
-// The monitor's own way from a name to its addresses: hosts file, localhost, resolv.conf and real packets (docs/monitor.md).
+// The monitor's own way from a name to its addresses: hosts file, localhost, resolv.conf and real packets
+// (docs/monitor.md).
 
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

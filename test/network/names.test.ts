@@ -394,8 +394,8 @@ timeouts: { resolveMs: 1000 }
 });
 
 describe("NAT64", () => {
-  // Documentation's addresses are not public, and nothing here leads to one that is: a refusal tells what was judged, and an error of
-  // the network's that nothing was.
+  // Documentation's addresses are not public, and nothing here leads to one that is: a refusal tells what was judged,
+  // and an error of the network's that nothing was.
   const PUBLIC = 'version: 1\nconnect: [{ id: private, deny: 10.0.0.0/8 }, { id: web, allow: "*.test" }]\n';
 
   test("is judged by the IPv4 address inside, also below a prefix that the name servers tell", async () => {

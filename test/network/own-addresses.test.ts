@@ -1,5 +1,5 @@
-// Addresses of the host's own are not public, whatever they are: a name that leads there is refused. In a network namespace, where
-// addresses come and go as the test likes.
+// Addresses of the host's own are not public, whatever they are: a name that leads there is refused. In a network
+// namespace, where addresses come and go as the test likes.
 
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";

@@ -1,4 +1,5 @@
-// What listens in the monitor's own process is no guest's, whatever the rules allow and by whatever address or name it is asked for.
+// What listens in the monitor's own process is no guest's, whatever the rules allow and by whatever address or name it
+// is asked for.
 
 import { close as closeInspector, url as inspectorUrl, open as openInspector } from "node:inspector";
 import { networkInterfaces } from "node:os";

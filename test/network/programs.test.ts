@@ -1,5 +1,5 @@
-// Programs that know nothing of Ringway on the other side of a guest of the SDK: curl, socat, python3, iperf3. What they
-// got is compared by its checksum.
+// Programs that know nothing of Ringway on the other side of a guest of the SDK: curl, socat, python3, iperf3. What
+// they got is compared by its checksum.
 
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,4 +1,5 @@
-// What a peer had sent before it broke the connection: a direct client reads all of it and then ECONNRESET, and so does a guest.
+// What a peer had sent before it broke the connection: a direct client reads all of it and then ECONNRESET, and so does
+// a guest.
 //
 // Each claim is made of a direct client first, in the same test, and ROUNDS times of a guest.
 

@@ -1,5 +1,6 @@
-// Requests that this host does not know: a guest of a later version finds out by using them (VER-2), so each place that takes
-// frames answers ENOSYS and goes on (FRM-7). Echoes, connections and file-streams carry raw bytes once they are open.
+// Requests that this host does not know: a guest of a later version finds out by using them (VER-2), so each place that
+// takes frames answers ENOSYS and goes on (FRM-7). Echoes, connections and file-streams carry raw bytes once they are
+// open.
 
 import {
   Done,

@@ -1,5 +1,5 @@
-// What streams carry: bytes that follow from a key and a position, so that either side can check every byte alone. No two
-// streams ever have the same key: a byte of another stream, or of an old epoch, does not pass.
+// What streams carry: bytes that follow from a key and a position, so that either side can check every byte alone. No
+// two streams ever have the same key: a byte of another stream, or of an old epoch, does not pass.
 
 const STEP = 0x9e3779b1;
 

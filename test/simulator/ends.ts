@@ -1,5 +1,5 @@
-// The two ends of one ring as a program has them: writes or reads a stream's bytes, in pieces of any size, looking in any of the
-// orders that RING-6 and RING-9 allow, and now and then pausing. Each call does one thing.
+// The two ends of one ring as a program has them: writes or reads a stream's bytes, in pieces of any size, looking in
+// any of the orders that RING-6 and RING-9 allow, and now and then pausing. Each call does one thing.
 
 import { Closed, type RingConsumer, type RingProducer } from "@ringway/control";
 import { fill, mismatch } from "./content.ts";

@@ -1,5 +1,5 @@
-// The guest of the simulation: the production GuestSession, control requests with their replies in order, and streams that
-// follow random scripts.
+// The guest of the simulation: the production GuestSession, control requests with their replies in order, and streams
+// that follow random scripts.
 
 import {
   Args,

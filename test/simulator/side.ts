@@ -1,5 +1,5 @@
-// What host and guest have in common: a queue of streams to look at, a bell, sleep, and times at which something goes on by
-// itself. A turn does one thing; any number of the other side's turns may come between two, and within one.
+// What host and guest have in common: a queue of streams to look at, a bell, sleep, and times at which something goes
+// on by itself. A turn does one thing; any number of the other side's turns may come between two, and within one.
 
 import type { BellReceiver } from "@ringway/control";
 import type { SimulatedBell } from "./bell.ts";

@@ -1,9 +1,9 @@
 // The simulated world: two sides on one region, time in turns, and everything that may go wrong.
 //
-// Each step gives one side one turn. Within a turn, at any atomic access, the other side may have turns of its own, or this
-// side may crash. Bells come late, merged, or from nowhere. Either side stalls, crashes and starts anew over the same
-// memory, leaves and comes back. Now and then all faults stop; then everything must come to its end, in bounded time, and
-// nothing may be left over.
+// Each step gives one side one turn. Within a turn, at any atomic access, the other side may have turns of its own, or
+// this side may crash. Bells come late, merged, or from nowhere. Either side stalls, crashes and starts anew over the
+// same memory, leaves and comes back. Now and then all faults stop; then everything must come to its end, in bounded
+// time, and nothing may be left over.
 //
 // Every so often somebody looks on, in the middle of a turn, and must find nothing wrong with what both sides have written.
 //

@@ -1,5 +1,5 @@
-// A name server on 127.0.0.1 that says what a test wants: real packets over UDP and TCP, so that the resolver is tested with
-// the rest.
+// A name server on 127.0.0.1 that says what a test wants: real packets over UDP and TCP, so that the resolver is tested
+// with the rest.
 
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
-// TCP by descriptor, for what node:net cannot say: to close with bytes unread, to look at what the kernel holds, to send until it
-// takes no more. Calls never wait; what must be waited for is asked for again.
+// TCP by descriptor, for what node:net cannot say: to close with bytes unread, to look at what the kernel holds, to
+// send until it takes no more. Calls never wait; what must be waited for is asked for again.
 
 import {
   accept,

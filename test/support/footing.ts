@@ -1,5 +1,5 @@
-// What a guest that drives the wire by hand stands on: its memory, its bells, and how it lets go of them. Here it is a process
-// with an attach socket. Where it is a virtual machine, vm/hostile/footing.ts is in the place of this file.
+// What a guest that drives the wire by hand stands on: its memory, its bells, and how it lets go of them. Here it is a
+// process with an attach socket. Where it is a virtual machine, vm/hostile/footing.ts is in the place of this file.
 
 import { decodeHello, HELLO_BYTES, HELLO_DESCRIPTORS, HelloDescriptor } from "@ringway/control";
 import {

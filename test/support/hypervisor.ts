@@ -1,5 +1,5 @@
-// What a hypervisor does for Ringway, without a machine: serves the doorbell's socket, carries its bytes between host and guest,
-// and keeps the memory. Boots, resets, pauses and quits when it is told to.
+// What a hypervisor does for Ringway, without a machine: serves the doorbell's socket, carries its bytes between host
+// and guest, and keeps the memory. Boots, resets, pauses and quits when it is told to.
 
 import { mkdtempSync, openSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";

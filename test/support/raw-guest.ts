@@ -64,7 +64,9 @@ export class RawGuest implements Disposable {
     this.session = new GuestSession(this.region, { ring: () => footing.ring() });
   }
 
-  /** Connects to a monitor (a class of guests of its own: `this`) and attaches; throws Declined where it is turned away. */
+  /**
+   * Connects to a monitor (a class of guests of its own: `this`) and attaches; throws Declined where it is turned away.
+   */
   static async attach<G extends RawGuest>(
     this: new (
       footing: Footing,

@@ -1,5 +1,5 @@
-// The real command, as a process: run to its end, or a monitor in a home of its own. What a test starts here ends with it, also
-// when it fails.
+// The real command, as a process: run to its end, or a monitor in a home of its own. What a test starts here ends with
+// it, also when it fails.
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,10 @@ afterEach(() => {
   for (const program of started.splice(0)) program[Symbol.dispose]();
 });
 
-/** A program that reads nothing, or `input`, in the repository's folder or another; for tests that run one after the other. */
+/**
+ * A program that reads nothing, or `input`, in the repository's folder or another; for tests that run one after the
+ * other.
+ */
 export function start(
   [program, ...args]: readonly string[],
   { env, ...options }: ProgramOptions = {},

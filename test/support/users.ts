@@ -8,7 +8,8 @@ import { isX64, outcome, syscall } from "../../packages/linux/src/libc.ts";
 /** Why there are no other users here, or "". */
 export const noUsers: string = process.geteuid?.() === 0 ? "" : "(skipped: to be another user needs root)";
 
-// Of this thread alone, as the kernel has it: libc's would stop every thread of the process for it, and change them all.
+// Of this thread alone, as the kernel has it: libc's would stop every thread of the process for it, and change them
+// all.
 const setresuidCall = syscall(["intptr_t", "intptr_t", "intptr_t"]);
 const SYS_SETRESUID: number = isX64 ? 117 : 147;
 

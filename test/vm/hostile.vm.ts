@@ -1,4 +1,5 @@
-// The hostile guest of test/hostile inside of a machine, for a minute, while a well-behaved process is a guest of the same monitor.
+// The hostile guest of test/hostile inside of a machine, for a minute, while a well-behaved process is a guest of the
+// same monitor.
 
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -19,8 +19,8 @@ export interface Transfers extends Disposable {
 }
 
 /**
- * Resolves when both have got something. Each fetches `path` of the other's web server. Without one, the transfers end only by
- * what happens: what sockets and rings can hold is a small part of them.
+ * Resolves when both have got something. Each fetches `path` of the other's web server. Without one, the transfers end
+ * only by what happens: what sockets and rings can hold is a small part of them.
  */
 export async function transfersUnderWay(guest: Guest, path = "endless"): Promise<Transfers> {
   const { vm, host } = guest;

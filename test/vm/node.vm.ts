@@ -1,4 +1,5 @@
-// Node in a guest: the agent beside it first, for programs that know nothing of Ringway; then the SDK on the machine's own memory.
+// Node in a guest: the agent beside it first, for programs that know nothing of Ringway; then the SDK on the machine's
+// own memory.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Virtual machines: one file at a time, or they take each other's processors. Not named *.test.ts, since `npm test` runs all of those.
+// Virtual machines: one file at a time, or they take each other's processors. Not named *.test.ts, since `npm test`
+// runs all of those.
 export default defineConfig({
   test: {
     include: ["test/vm/**/*.vm.ts"],

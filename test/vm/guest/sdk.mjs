@@ -1,5 +1,6 @@
-// A guest of the SDK in a virtual machine, without the agent. argv: JSON of SdkOptions (node.vm.ts). Does everything; then fetches
-// slowly until its monitor is gone, attaches to the next one, and does everything again. Says one line of JSON each time.
+// A guest of the SDK in a virtual machine, without the agent. argv: JSON of SdkOptions (node.vm.ts). Does everything;
+// then fetches slowly until its monitor is gone, attaches to the next one, and does everything again. Says one line of
+// JSON each time.
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
-// The host of one virtual machine: a folder, a web server, a policy that allows just these, and `ringway monitor` on it, to be
-// killed and started again.
+// The host of one virtual machine: a folder, a web server, a policy that allows just these, and `ringway monitor` on
+// it, to be killed and started again.
 
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

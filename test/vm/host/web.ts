@@ -1,5 +1,5 @@
-// A web server of the host's, as the guests' clients want it: a large file; one without end; many answers, given only once all are
-// asked for.
+// A web server of the host's, as the guests' clients want it: a large file; one without end; many answers, given only
+// once all are asked for.
 
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";

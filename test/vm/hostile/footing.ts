@@ -1,6 +1,6 @@
-// The hostile guest's footing where it is a virtual machine: in the place of ../../support/footing.ts when its program is bundled.
-// The memory is the ivshmem device's, the bell a virtio port, and neither ever goes away: a guest that vanishes here does so as a
-// crashed agent does, and the next one attaches over what it left.
+// The hostile guest's footing where it is a virtual machine: in the place of ../../support/footing.ts when its program
+// is bundled. The memory is the ivshmem device's, the bell a virtio port, and neither ever goes away: a guest that
+// vanishes here does so as a crashed agent does, and the next one attaches over what it left.
 
 import { constants, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { HostState, layout, loadWord, type RegionMemory, regionMemory } from "@ringway/control";
@@ -59,7 +59,10 @@ export async function connectFooting(): Promise<Footing> {
     bellToHostFd: port,
     bellToGuestFd: port,
     ring,
-    /** The monitor has ended this guest, or it has lived long enough: it does not get over what it has broken of its own. */
+    /**
+     * The monitor has ended this guest, or it has lived long enough: it does not get over what it has broken of its
+     * own.
+     */
     hungUp() {
       if (hungUp(port) || performance.now() - bornMs > LIFE_MS) return true;
       return loadWord(region, layout.SB_HOST_STATE) === HostState.FAILED;

@@ -1,5 +1,5 @@
-// @ringway/linux as the hostile guest uses it, where it is a virtual machine: its bell is a byte channel, and its memory has no seals.
-// In the place of that package when its program is bundled.
+// @ringway/linux as the hostile guest uses it, where it is a virtual machine: its bell is a byte channel, and its
+// memory has no seals. In the place of that package when its program is bundled.
 
 import { readSync } from "node:fs";
 import * as linux from "@ringway/linux";

@@ -1,5 +1,5 @@
-// Debian's packages as files: resolved by apt as for an empty machine, downloaded, unpacked; never installed, so no script of theirs
-// runs and root is not needed.
+// Debian's packages as files: resolved by apt as for an empty machine, downloaded, unpacked; never installed, so no
+// script of theirs runs and root is not needed.
 
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// Debian's own userland on a disk of its own, read-only: what curl, wget and busybox need, and no more. Of the same packages: busybox,
-// with which every guest boots, and curl with its libraries alone, for the guest that has no disk.
+// Debian's own userland on a disk of its own, read-only: what curl, wget and busybox need, and no more. Of the same
+// packages: busybox, with which every guest boots, and curl with its libraries alone, for the guest that has no disk.
 
 import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";

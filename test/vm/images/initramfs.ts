@@ -1,5 +1,5 @@
-// What each guest boots into: the small machine of vm-image, our init and the tests' own program; for the guest without a disk,
-// curl as well.
+// What each guest boots into: the small machine of vm-image, our init and the tests' own program; for the guest without
+// a disk, curl as well.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
-// What is Ringway's in a guest, as it is in this tree now: the agent, the SDK's packages, and the tests' programs on them. Below
-// /opt/ringway; /opt/ringway/bin is in the PATH.
+// What is Ringway's in a guest, as it is in this tree now: the agent, the SDK's packages, and the tests' programs on
+// them. Below /opt/ringway; /opt/ringway/bin is in the PATH.
 
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -49,7 +49,9 @@ export function packages(): Buffer {
   return archive.end();
 }
 
-/** Programs of the tests: modules as they are, and the hostile guest of test/hostile on this machine's memory and bell. */
+/**
+ * Programs of the tests: modules as they are, and the hostile guest of test/hostile on this machine's memory and bell.
+ */
 export async function programs(): Promise<Buffer> {
   const archive = new Cpio();
   const folder = at("test/vm/guest");

@@ -1,4 +1,5 @@
-// Before the first test: the guests' images, and in a folder of this run what each boots into, with the product as it is now.
+// Before the first test: the guests' images, and in a folder of this run what each boots into, with the product as it
+// is now.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
-// What Ringway needs of a QEMU that is started by hand, as docs/vm.md has it: shared memory, a doorbell, no network card; and two
-// processors at least possible, or TCG would emit plain instructions where the guest's are locked.
+// What Ringway needs of a QEMU that is started by hand, as docs/vm.md has it: shared memory, a doorbell, no network
+// card; and two processors at least possible, or TCG would emit plain instructions where the guest's are locked.
 
 export interface Places {
   /** The file that is the shared memory, and its size. */

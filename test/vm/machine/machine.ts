@@ -1,5 +1,5 @@
-// One QEMU: stock, with a port of the tests' own through which they run commands in the guest. Ended by force, and reaped, whatever
-// happens.
+// One QEMU: stock, with a port of the tests' own through which they run commands in the guest. Ended by force, and
+// reaped, whatever happens.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -5,7 +5,9 @@ import { connect, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { until, within } from "../../support/wait.ts";
 
-/** A reset is answered when it is done, which takes seconds where TCG has much to throw away and the machine much to do. */
+/**
+ * A reset is answered when it is done, which takes seconds where TCG has much to throw away and the machine much to do.
+ */
 const ANSWER_MS = 20_000;
 
 interface Waiting {
