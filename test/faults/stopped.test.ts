@@ -10,7 +10,7 @@ import { accept, closeFd } from "@ringway/linux";
 import { describe, expect, test } from "vitest";
 import { KiB, pattern } from "../support/bytes.ts";
 import { LOOPBACK } from "../support/monitor.ts";
-import { MonitorProgram, Program } from "../support/processes.ts";
+import { LOADED_MS, loadedInTurn, MonitorProgram, Program } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { clientPorts, readAll, silentServer, tcpServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -98,8 +98,11 @@ describe("a monitor that stands still while it waits for its own threads, longer
   const fixture = fileURLToPath(new URL("../fixtures/stops-itself.mjs", import.meta.url));
 
   async function standsStill(listen: string, what: string, ms: number): Promise<string> {
-    using program = new Program(process.execPath, [fixture, listen, what]);
-    await program.line("stopping", 20_000);
+    using program = await loadedInTurn(async () => {
+      const loading = new Program(process.execPath, [fixture, listen, what]);
+      await loading.line("stopping", LOADED_MS);
+      return loading;
+    });
     await sleep(ms);
     program.child.kill("SIGCONT");
     await program.succeeds(20_000);

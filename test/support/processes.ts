@@ -37,6 +37,15 @@ export interface ProgramOptions {
 /** A monitor's threads load first: some tenths of a second, or seconds on a machine with much else to do. */
 export const LOADED_MS = 20_000;
 
+let turn: Promise<unknown> = Promise.resolve();
+
+/** One after the other, also in tests that run at the same time: to load is work, and what loads with others takes longer. */
+export function loadedInTurn<T>(load: () => Promise<T>): Promise<T> {
+  const mine = turn.then(load);
+  turn = mine.catch(() => {});
+  return mine;
+}
+
 export class Program implements Disposable {
   readonly child: ChildProcess;
   readonly lines: string[] = [];
@@ -169,9 +178,11 @@ export class MonitorProgram extends Program {
     const limit = descriptors === undefined ? [] : ["prlimit", `--nofile=${descriptors}:${descriptors}`];
     const node = [process.execPath, "--expose-gc", fixture("monitor.mjs")];
     const [command, ...args] = [...under, ...limit, ...node, path, policy, JSON.stringify(options)];
-    const monitor = new MonitorProgram(command!, args, { env });
-    await monitor.line("ready", LOADED_MS);
-    return monitor;
+    return await loadedInTurn(async () => {
+      const monitor = new MonitorProgram(command!, args, { env });
+      await monitor.line("ready", LOADED_MS);
+      return monitor;
+    });
   }
 
   async ask<T>(question: "counters" | "memory"): Promise<T> {

@@ -5,7 +5,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach } from "vitest";
-import { type Ended, LOADED_MS, Program, type ProgramOptions } from "./processes.ts";
+import { type Ended, LOADED_MS, loadedInTurn, Program, type ProgramOptions } from "./processes.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 export const ROOT: string = fileURLToPath(new URL("../../", import.meta.url));
@@ -72,9 +72,11 @@ export class Home implements AsyncDisposable {
 
   /** The same, once it takes guests. */
   async ready(args?: readonly string[], options?: HomeOptions): Promise<Program> {
-    const monitor = this.start(args, options);
-    await monitor.logged("monitor is ready", LOADED_MS);
-    return monitor;
+    return await loadedInTurn(async () => {
+      const monitor = this.start(args, options);
+      await monitor.logged("monitor is ready", LOADED_MS);
+      return monitor;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -12,8 +12,8 @@ export async function until<T>(
     if (result !== undefined && result !== false) return result;
     const waitedMs = performance.now() - start;
     if (waitedMs > timeoutMs) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
-    if (waitedMs < 2) await new Promise((resolve) => setImmediate(resolve));
-    else await new Promise((resolve) => setTimeout(resolve, waitedMs < 50 ? 1 : 5));
+    if (waitedMs < 5) await new Promise((resolve) => setImmediate(resolve));
+    else await new Promise((resolve) => setTimeout(resolve, waitedMs < 200 ? 1 : 5));
   }
 }
 

@@ -5,7 +5,7 @@ import { readFileSync, readSync } from "node:fs";
 import { Guest, type RefusedError } from "@ringway/guest";
 import { setNonBlocking } from "@ringway/linux";
 import { expect } from "vitest";
-import { type Ended, type LogLine, Program } from "../../../test/support/processes.ts";
+import { type Ended, type LogLine, loadedInTurn, Program } from "../../../test/support/processes.ts";
 import { Home, RINGWAY } from "../../../test/support/ringway.ts";
 import { echoServer } from "../../../test/support/tcp.ts";
 import { until } from "../../../test/support/wait.ts";
@@ -44,14 +44,16 @@ export class LoggingHome extends Home {
 
   /** A monitor that takes guests. */
   async serve({ redirect = "", args = [], env = {}, under = [], ...how }: How): Promise<Program> {
-    const monitor = this.start(args, {
-      ...how,
-      cwd: this.folder,
-      env: { NODE_OPTIONS: "", ...env },
-      under: [...under, "sh", "-c", `exec "$@" ${redirect}`, "sh"],
+    return await loadedInTurn(async () => {
+      const monitor = this.start(args, {
+        ...how,
+        cwd: this.folder,
+        env: { NODE_OPTIONS: "", ...env },
+        under: [...under, "sh", "-c", `exec "$@" ${redirect}`, "sh"],
+      });
+      await until("the monitor to listen", () => isListening(this.path), 15_000);
+      return monitor;
     });
-    await until("the monitor to listen", () => isListening(this.path), 15_000);
-    return monitor;
   }
 
   async attach(): Promise<Guest> {
