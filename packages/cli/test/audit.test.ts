@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { LogLine } from "../../../test/support/processes.ts";
 import { echoServer } from "../../../test/support/tcp.ts";
+import { until } from "../../../test/support/wait.ts";
 import { endOf, FLOOD_POLICY, LoggingHome, linesOf, POLICY, readSome, refuse } from "./logging-home.ts";
 
 describe("ringway monitor --audit", { concurrent: true }, () => {
@@ -32,7 +33,7 @@ describe("ringway monitor --audit", { concurrent: true }, () => {
     });
     const guest = await home.attach();
     await refuse(guest);
-    await expect.poll(() => auditLines(audit).length).toBe(1);
+    await until("audit lines", () => auditLines(audit).length === 1);
     expect(auditLines(audit)[0]).toMatchObject({ audit: "refused", what: "192.0.2.1:80", rule: "default" });
     expect(statSync(audit).mode & 0o777).toBe(0o600);
     expect(await endOf(monitor)).toBe(0);
@@ -54,20 +55,21 @@ describe("ringway monitor --audit", { concurrent: true }, () => {
     const said = (): string => readFileSync(join(home.folder, "stderr"), "utf8");
     const guest = await home.attach();
     await refuse(guest);
-    await expect.poll(() => auditLines(audit).length).toBe(1);
+    await until("audit lines", () => auditLines(audit).length === 1);
     renameSync(audit, `${audit}.1`);
     monitor.kill("SIGHUP");
-    await expect.poll(() => existsSync(audit)).toBe(true);
+    await until("the new file", () => existsSync(audit));
     await refuse(guest);
-    await expect.poll(() => auditLines(audit).length).toBe(1);
+    await until("audit lines", () => auditLines(audit).length === 1);
     expect(auditLines(`${audit}.1`)).toHaveLength(1);
-    await expect.poll(said).toContain(`"file":"${audit}","msg":"the audit file was opened anew"`);
+    const anew = `"file":"${audit}","msg":"the audit file was opened anew"`;
+    await until("the line", () => said().includes(anew));
 
     renameSync(logs, `${logs}-moved`);
     monitor.kill("SIGHUP");
-    await expect.poll(said).toMatch(/"level":"error".*the audit file stays as it was: .*ENOENT/);
+    await until("the error", () => /"level":"error".*the audit file stays as it was: .*ENOENT/.test(said()));
     await refuse(guest);
-    await expect.poll(() => auditLines(join(`${logs}-moved`, "audit")).length).toBe(2);
+    await until("audit lines", () => auditLines(join(`${logs}-moved`, "audit")).length === 2);
     expect(await endOf(monitor)).toBe(0);
   });
 
@@ -121,9 +123,12 @@ describe("audit: required", { concurrent: true }, () => {
         await refuse(wicked, `192.0.2.${asked++ % 250}`);
       }
     })();
-    await expect
-      .poll(() => readFileSync(join(home.folder, "stderr"), "utf8"), { timeout: 20_000 })
-      .toMatch(/"level":"error".*audit lines cannot be written: EAGAIN/);
+    const said = (): string => readFileSync(join(home.folder, "stderr"), "utf8");
+    await until(
+      "the error",
+      () => /"level":"error".*audit lines cannot be written: EAGAIN/.test(said()),
+      20_000,
+    );
     await new Promise((resolve) => setTimeout(resolve, 500));
     const heldAt = asked;
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -141,7 +146,7 @@ describe("audit: required", { concurrent: true }, () => {
     expect(lines.map(({ what }) => what)).toEqual(
       Array.from({ length: asked }, (_, i) => `192.0.2.${i % 250}:80`),
     );
-    expect(readFileSync(join(home.folder, "stderr"), "utf8")).toMatch(/audit lines are written again/);
+    expect(said()).toMatch(/audit lines are written again/);
     expect(await endOf(monitor)).toBe(0);
   });
 
@@ -154,7 +159,7 @@ describe("audit: required", { concurrent: true }, () => {
     const guest = await home.attach();
     void refuse(guest).catch(() => {});
     const said = (): string => readFileSync(join(home.folder, "stderr"), "utf8");
-    await expect.poll(said, { timeout: 10_000 }).toMatch(/audit lines cannot be written: ENOSPC/);
+    await until("the error", () => said().includes("audit lines cannot be written: ENOSPC"), 10_000);
     expect(await endOf(monitor)).toBe(0);
     expect(said()).toMatch(/"msg":"1 audit lines were not written"/);
   });

@@ -9,6 +9,7 @@ import { describe, expect, it } from "vitest";
 import { type LogLine, Program } from "../../../test/support/processes.ts";
 import { RINGWAY } from "../../../test/support/ringway.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
+import { until } from "../../../test/support/wait.ts";
 import {
   endOf,
   FLOOD_POLICY,
@@ -112,9 +113,7 @@ describe("a monitor serves, and exits 0 on SIGTERM, with a stderr", { concurrent
     expect(size).toBeLessThan(128 * 1024);
 
     execFileSync("nsenter", ["-t", `${monitor.pid}`, "-m", "mount", "-o", "remount,size=8m", disk]);
-    await expect
-      .poll(() => readFileSync(`${inside}/log`, "utf8"), { timeout: 5000, interval: 50 })
-      .toMatch(/were lost: ENOSPC"}\n/);
+    await until("the line", () => /were lost: ENOSPC"}\n/.test(readFileSync(`${inside}/log`, "utf8")));
     expectAllOrSaid(linesOf(readFileSync(`${inside}/log`, "utf8")), 1300, "ENOSPC");
     expect(await endOf(monitor)).toBe(0);
   });
