@@ -19,6 +19,6 @@ export function harvest(root: string, { time, target = (text) => text }: Told): 
       const found = lstatSync(path);
       const content = found.isFile() ? readFileSync(path, "latin1") : "";
       const to = found.isSymbolicLink() ? target(readlinkSync(path)) : "";
-      return [name, found.mode.toString(8), time(found.mtimeMs), content, to].join(" ");
+      return [name, found.mode.toString(8), time(found.mtimeMs), to, content].join(" ");
     });
 }

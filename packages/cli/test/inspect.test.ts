@@ -16,8 +16,11 @@ import {
 } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { Program } from "../../../test/support/processes.ts";
+import { ringway, start } from "../../../test/support/ringway.ts";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { RegionFile, regionsOfProcess } from "../src/inspect/source.ts";
-import { type Running, ringway, start, startMonitor, temporaryFolder } from "./helpers.ts";
+import { startMonitor } from "./ready-monitor.ts";
 
 /** A dump of a region whose guest has attached. `break_` changes words of it. */
 function dump(break_: (words: Int32Array) => void = () => {}): string {
@@ -150,10 +153,10 @@ async function echoPort(): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
-async function startBusyGuest(socket: string): Promise<Running> {
+async function startBusyGuest(socket: string): Promise<Program> {
   const port = await echoPort();
   const guest = start([process.execPath, "--input-type=module", "-e", BUSY_GUEST, socket, String(port)]);
-  while (!guest.stdout.includes("busy")) await delay(20);
+  while (!guest.output.includes("busy")) await delay(20);
   return guest;
 }
 
@@ -213,7 +216,7 @@ describe("ringway inspect PID", () => {
   it.skipIf(process.getuid!() !== 0)("finds a region that a process has mapped only", async () => {
     const file = dump();
     const child = start(["python3", "-c", MAPS_ONLY, file]);
-    while (!child.stdout.includes("mapped")) await delay(20);
+    while (!child.output.includes("mapped")) await delay(20);
     expect(regionsOfProcess(child.pid)).toMatchObject([{ held: "mapped", bytes: 1024 * 1024 }]);
     const { code, stdout } = await ringway("inspect", String(child.pid));
     expect([code, stdout.startsWith("region ")]).toEqual([0, true]);

@@ -5,29 +5,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { Guest, type RefusedError } from "@ringway/guest";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Program } from "../../../test/support/processes.ts";
-import { FIND_RINGWAY, Home, RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
+import { FIND_RINGWAY, RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
-
-const POLICY = `version: 1
-guest: { argv: [before] }
-connect:
-  - { id: local, allow: 127.0.0.1 }
-`;
-
-interface Started {
-  readonly process: Program;
-  readonly policy: string;
-  readonly socket: string;
-}
-
-/** A monitor that is ready, in a home of its own. */
-async function startMonitor(...args: string[]): Promise<Started> {
-  const home = new Home(POLICY);
-  onTestFinished(() => home[Symbol.asyncDispose]());
-  const process = await home.ready(args, { env: { NODE_OPTIONS: "" } });
-  return { process, policy: home.policyFile, socket: home.path };
-}
+import { startMonitor } from "./ready-monitor.ts";
 
 async function attach(socket: string): Promise<Guest> {
   const guest = await Guest.attach(socket);

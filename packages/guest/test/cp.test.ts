@@ -1,35 +1,26 @@
 // cp() of a folder copies several files at a time: what comes of it does not depend on which is done first, and a
 // failure leaves nothing under way.
 
-import {
-  chmodSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../../../test/support/held.ts";
+import { harvest as harvested } from "../../../test/support/tree.ts";
 import { Places } from "../src/files/places.ts";
-import { startMonitor, type TestMonitor } from "./monitor-helper.ts";
+import { type Host, startHost } from "./host.ts";
 
-let host: TestMonitor;
+const hold = heldForAll();
+let host: Host;
 let guest: Guest;
 
 beforeAll(async () => {
-  host = await startMonitor();
-  guest = await Guest.attach(host.socketPath);
-});
-afterAll(async () => {
-  await guest.close();
-  await host.stop();
+  host = hold(await startHost());
+  guest = hold(await Guest.attach(host.path));
 });
 
 /** Files of many sizes in folders of many modes, and links between them. */
@@ -48,18 +39,11 @@ function plant(root: string): void {
   }
 }
 
-function harvest(root: string): string[] {
-  const names = readdirSync(root, { recursive: true, encoding: "utf8" }).sort();
-  return names.map((name) => {
-    const found = lstatSync(join(root, name));
-    const content = found.isFile() ? readFileSync(join(root, name), "latin1") : "";
-    return `${name} ${found.mode.toString(8)} ${content}`;
-  });
-}
+const harvest = (root: string): string[] => harvested(root, { time: () => "" });
 
 describe("cp() of a folder", () => {
   it("gives the tree that node:fs gives, and asks the filter in its order", async () => {
-    const [from, theirs] = [join(host.folder, "from"), join(host.folder, "theirs")];
+    const [from, theirs] = [join(host.data, "from"), join(host.data, "theirs")];
     plant(from);
     const asked: Record<string, string[]> = { theirs: [], ours: [] };
     let asking = 0;
@@ -67,7 +51,7 @@ describe("cp() of a folder", () => {
       (whose: string) =>
       async (src: string): Promise<boolean> => {
         expect(++asking).toBe(1);
-        asked[whose]!.push(src.replace(host.folder, "/data"));
+        asked[whose]!.push(src.replace(host.data, "/data"));
         await delay(0);
         asking--;
         return !src.endsWith("file-7");
@@ -79,24 +63,19 @@ describe("cp() of a folder", () => {
       filter: filter("ours"),
     });
     expect(asked.ours).toEqual(asked.theirs);
-    expect(harvest(join(host.folder, "ours"))).toEqual(harvest(theirs));
+    expect(harvest(join(host.data, "ours"))).toEqual(harvest(theirs));
   });
 
   it("needs no more open files than one copy does", async () => {
-    const small = await startMonitor("limits: { openFiles: 2 }\n");
-    const other = await Guest.attach(small.socketPath);
-    try {
-      plant(join(small.folder, "from"));
-      await other.cp("/data/from", "/data/to", { recursive: true, verbatimSymlinks: true });
-      expect(harvest(join(small.folder, "to"))).toEqual(harvest(join(small.folder, "from")));
-    } finally {
-      await other.close();
-      await small.stop();
-    }
+    await using small = await startHost("limits: { openFiles: 2 }\n");
+    await using other = await Guest.attach(small.path);
+    plant(join(small.data, "from"));
+    await other.cp("/data/from", "/data/to", { recursive: true, verbatimSymlinks: true });
+    expect(harvest(join(small.data, "to"))).toEqual(harvest(join(small.data, "from")));
   });
 
   it("that fails says what failed first, and leaves nothing under way", async () => {
-    const [from, to] = [join(host.folder, "failing"), join(host.folder, "failed")];
+    const [from, to] = [join(host.data, "failing"), join(host.data, "failed")];
     mkdirSync(from);
     for (let file = 0; file < 60; file++) writeFileSync(join(from, `file-${file}`), "x".repeat(50_000));
     // In the way of a file: a folder.
@@ -111,7 +90,7 @@ describe("cp() of a folder", () => {
   });
 
   it("that is aborted fails so, and leaves nothing under way", async () => {
-    const from = join(host.folder, "long");
+    const from = join(host.data, "long");
     mkdirSync(from);
     for (let file = 0; file < 60; file++) writeFileSync(join(from, `file-${file}`), "x".repeat(50_000));
     const aborting = new AbortController();
