@@ -4,7 +4,7 @@ import { onTestFinished } from "vitest";
 import type { Program } from "../../../test/support/processes.ts";
 import { Home } from "../../../test/support/ringway.ts";
 
-const POLICY = `version: 1
+export const POLICY = `version: 1
 guest: { argv: [before] }
 connect:
   - { id: local, allow: 127.0.0.1 }

@@ -1,21 +1,17 @@
 // RINGWAY_TRACE and RINGWAY_DEBUG=invariants, as whoever looks for a mistake has them.
 
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { expect, it, onTestFinished } from "vitest";
-import { type LogLine, POLICY, RINGWAY, type Running, start, temporaryFolder } from "./helpers.ts";
+import type { LogLine, Program } from "../../../test/support/processes.ts";
+import { Home, start } from "../../../test/support/ringway.ts";
+import { POLICY } from "./ready-monitor.ts";
 
-async function startWith(env: NodeJS.ProcessEnv): Promise<{ monitor: Running; socket: string }> {
-  const folder = temporaryFolder();
-  const policy = join(folder, "policy.yaml");
-  const socket = join(folder, "attach.sock");
-  writeFileSync(policy, POLICY);
-  const command = [process.execPath, RINGWAY, "monitor", "--policy", policy, "--listen", socket];
-  const monitor = start(command, { env });
-  return { monitor, socket };
+async function startWith(env: NodeJS.ProcessEnv): Promise<{ monitor: Program; socket: string }> {
+  const home = new Home(POLICY);
+  onTestFinished(() => home[Symbol.asyncDispose]());
+  return { monitor: home.start([], { env: { NODE_OPTIONS: "", ...env } }), socket: home.path };
 }
 
 /** A server that sends back what it gets. */
@@ -37,7 +33,7 @@ async function useOnce(socket: string): Promise<void> {
   await guest.close();
 }
 
-async function ended(monitor: Running): Promise<LogLine[]> {
+async function ended(monitor: Program): Promise<LogLine[]> {
   monitor.kill("SIGTERM");
   expect((await monitor.ended).code).toBe(0);
   return monitor.log;
