@@ -10,7 +10,7 @@ export interface Telling {
   list?(list: unknown[]): unknown[];
 }
 
-export function plain(value: unknown, telling: Telling = {}): unknown {
+function plain(value: unknown, telling: Telling = {}): unknown {
   const { text = (same) => same, list = (same) => same } = telling;
   if (typeof value === "string") return text(value);
   if (ArrayBuffer.isView(value)) {
