@@ -8,10 +8,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { STREAMS = 2, SMALL_RING_BYTES = 1 << 16, LINUX_ENOMEM = 12, HEADER = RW_FRAME_HEADER_BYTES, ANSWER_MS = 2000 };
+#include "wire.h"
+
+enum { STREAMS = 2, SMALL_RING_BYTES = 1 << 16, LINUX_ENOMEM = 12 };
 
 static struct rw_posix posix;
 static struct rw_stream streams[STREAMS];
@@ -89,147 +90,6 @@ static int32_t failed(const char *what, int error) {
   return RW_SYSTEM;
 }
 
-// ── Through the agent: bytes ────────────────────────────────────────────────────────────────────────────────────────
-
-static int connect_service(void) {
-  struct sockaddr_un to = {.sun_family = AF_UNIX};
-  if (strlen(service) >= sizeof to.sun_path) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  strcpy(to.sun_path, service);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) == 0) return fd;
-  int error = errno;
-  close(fd);
-  errno = error;
-  return -1;
-}
-
-// An agent that is killed ends its connections as one that passes an END on: without a mark. So who sees an end asks
-// whether it is still there. One that is hangs up on a question without words, with a mark; a socket that nobody serves
-// ends, or is not there.
-static int agent_is_there(void) {
-  int fd = connect_service();
-  if (fd < 0) return 0;
-  shutdown(fd, SHUT_WR);
-  char byte;
-  struct pollfd answer = {.fd = fd, .events = POLLIN};
-  int told = poll(&answer, 1, ANSWER_MS); // none in time: it has other things to do
-  int there = told == 0 || (told == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1);
-  close(fd);
-  return there;
-}
-
-// RW_OK when nothing is left of what was to be sent.
-static int32_t flush(struct talk *talk) {
-  while (talk->out_bytes > 0) {
-    ssize_t put = send(talk->fd, talk->out + talk->out_at, talk->out_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0 && errno == EAGAIN) return RW_AGAIN;
-    if (put < 0) { // the host takes no more; why, what it sends tells
-      talk->out_bytes = 0;
-      return errno == EPIPE ? RW_CLOSED : RW_RESET;
-    }
-    talk->out_at += (uint32_t)put;
-    talk->out_bytes -= (uint32_t)put;
-  }
-  talk->out_at = 0;
-  if (talk->ended && !talk->shut) {
-    shutdown(talk->fd, SHUT_WR);
-    talk->shut = 1;
-  }
-  return RW_OK;
-}
-
-// What has come, behind what is there already. A descriptor in the train of a byte is the agent's way to say RESET; the
-// kernel gives the bytes before it in the same piece, and nothing behind it.
-static int32_t fill(struct talk *talk) {
-  if (talk->over != RW_OK) return talk->over;
-  uint32_t end = talk->in_at + talk->in_bytes; // never at the end of the buffer: see next_frame()
-  union {
-    struct cmsghdr align;
-    uint8_t bytes[CMSG_SPACE(sizeof(int))];
-  } control;
-  struct iovec part = {.iov_base = talk->in + end, .iov_len = sizeof talk->in - end};
-  struct msghdr message = {
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-  ssize_t got;
-  do got = recvmsg(talk->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
-  if (got < 0 && errno == EAGAIN) return RW_AGAIN;
-  if (got > 0 && (message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC))) {
-    talk->over = RW_RESET; // the descriptor ends with this program
-    if (--got == 0) return talk->over;
-  }
-  if (got <= 0) return talk->over = got == 0 && agent_is_there() ? RW_END : RW_RESET;
-  talk->in_bytes += (uint32_t)got;
-  return RW_OK;
-}
-
-static void consume(struct talk *talk, uint32_t count) {
-  talk->in_at += count;
-  talk->in_bytes -= count;
-  if (talk->in_bytes == 0) talk->in_at = 0;
-}
-
-static uint32_t u32(const uint8_t *at) {
-  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-static void put_u32(uint8_t *at, uint32_t value) {
-  for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
-}
-
-// ── Through the agent: frames ───────────────────────────────────────────────────────────────────────────────────────
-
-static int32_t send_frame(struct talk *talk, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
-                          uint32_t second_bytes) {
-  int32_t status = flush(talk);
-  if (status != RW_OK) return status;
-  uint32_t bytes = first_bytes + second_bytes;
-  if (bytes > RW_FRAME_PAYLOAD_MAX) return RW_TOO_LONG;
-  put_u32(talk->out, bytes);
-  put_u32(talk->out + 4, type);
-  put_u32(talk->out + 8, ++talk->request);
-  if (first_bytes > 0) memcpy(talk->out + HEADER, first, first_bytes);
-  if (second_bytes > 0) memcpy(talk->out + HEADER + first_bytes, second, second_bytes);
-  talk->out_at = 0;
-  talk->out_bytes = HEADER + bytes;
-  status = flush(talk);
-  return status == RW_OK || status == RW_AGAIN ? (int32_t)talk->request : status;
-}
-
-// The payload stays in the buffer, and is good until the next call.
-static int32_t next_frame(struct talk *talk, struct rw_frame *frame) {
-  for (;;) {
-    const uint8_t *at = talk->in + talk->in_at;
-    if (talk->in_bytes >= HEADER) {
-      frame->bytes = u32(at);
-      frame->type = u32(at + 4);
-      frame->request = u32(at + 8);
-      if (frame->bytes > RW_FRAME_PAYLOAD_MAX) return talk->over = RW_BAD_LENGTH;
-      if (!(frame->type & 0x8000)) return talk->over = RW_BAD_TYPE;
-      if (talk->in_bytes >= HEADER + frame->bytes) {
-        frame->payload = at + HEADER;
-        // Not moved: what was taken is still where it was.
-        talk->in_at += HEADER + frame->bytes;
-        talk->in_bytes -= HEADER + frame->bytes;
-        return RW_OK;
-      }
-    }
-    // Room for a whole frame lies behind in_at, or is made.
-    if (talk->in_bytes == 0) talk->in_at = 0;
-    else if (talk->in_at > sizeof talk->in - HEADER - RW_FRAME_PAYLOAD_MAX) {
-      memmove(talk->in, at, talk->in_bytes);
-      talk->in_at = 0;
-    }
-    int32_t status = fill(talk);
-    if (status == RW_END && talk->in_bytes > 0) return talk->over = RW_BAD_LENGTH; // cut off
-    if (status != RW_OK) return status;
-  }
-}
-
 // ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int32_t new_stream(struct talk *talk, uint32_t ring_bytes) {
@@ -257,11 +117,11 @@ int32_t talk_open(struct talk *talk, uint32_t ring_bytes, uint32_t protocol, con
     int32_t status = new_stream(talk, ring_bytes);
     return status == RW_OK ? rw_open(talk->stream, protocol, body, body_bytes) : status;
   }
-  talk->fd = connect_service();
+  talk->fd = wire_connect(service);
   if (talk->fd < 0) return failed(service, errno);
   uint8_t fields[4];
-  put_u32(fields, protocol);
-  int32_t sent = send_frame(talk, RW_T_OPEN, fields, sizeof fields, body, body_bytes);
+  wire_put_u32(fields, protocol);
+  int32_t sent = wire_send(talk, RW_T_OPEN, fields, sizeof fields, body, body_bytes);
   return sent > 0 ? RW_OK : sent;
 }
 
@@ -278,7 +138,7 @@ int32_t talk_opened(struct talk *talk, struct rw_frame *answer) {
     if (status == RW_REFUSED) talk->error = rw_stream_error(talk->stream);
     return status;
   }
-  int32_t status = next_frame(talk, answer);
+  int32_t status = wire_next(talk, answer);
   if (status == RW_END) return RW_RESET; // the agent went
   if (status != RW_OK) return status;
   if (answer->request != talk->request) return RW_BAD_STATE;
@@ -294,7 +154,7 @@ int32_t talk_accept(struct talk *talk, uint32_t ring_bytes) {
 }
 
 int32_t talk_accepted(struct talk *talk, struct rw_frame *answer) {
-  int32_t status = talk->stream ? rw_opened(talk->stream, answer, NULL, 0) : next_frame(talk, answer);
+  int32_t status = talk->stream ? rw_opened(talk->stream, answer, NULL, 0) : wire_next(talk, answer);
   if (!talk->stream && status == RW_OK && answer->type == RW_T_REFUSED) return refused(talk, answer);
   if (!talk->stream && status == RW_OK) return answer->type == RW_T_INCOMING ? RW_OK : RW_BAD_TYPE;
   if (!talk->stream) return status == RW_END ? RW_RESET : status;
@@ -318,7 +178,7 @@ int32_t talk_accepted(struct talk *talk, struct rw_frame *answer) {
 
 int32_t talk_send_span(struct talk *talk, void **at) {
   if (talk->stream) return rw_send_span(talk->stream, at);
-  int32_t status = flush(talk);
+  int32_t status = wire_flush(talk);
   if (status != RW_OK) return status;
   *at = talk->out;
   return sizeof talk->out;
@@ -328,7 +188,7 @@ int32_t talk_send_commit(struct talk *talk, uint32_t count) {
   if (talk->stream) return rw_send_commit(talk->stream, count);
   talk->out_at = 0;
   talk->out_bytes = count;
-  int32_t status = flush(talk);
+  int32_t status = wire_flush(talk);
   return status == RW_AGAIN || status == RW_OK ? (int32_t)count : status;
 }
 
@@ -336,7 +196,7 @@ int32_t talk_recv_span(struct talk *talk, void **at) {
   if (talk->stream) return rw_recv_span(talk->stream, at);
   if (talk->in_bytes == 0) {
     talk->in_at = 0;
-    int32_t status = fill(talk);
+    int32_t status = wire_fill(talk);
     if (status != RW_OK) return status;
   }
   *at = talk->in + talk->in_at;
@@ -345,7 +205,7 @@ int32_t talk_recv_span(struct talk *talk, void **at) {
 
 int32_t talk_recv_commit(struct talk *talk, uint32_t count) {
   if (talk->stream) return rw_recv_commit(talk->stream, count);
-  consume(talk, count);
+  wire_consume(talk, count);
   return (int32_t)count;
 }
 
@@ -355,18 +215,18 @@ void talk_recv_pause(struct talk *talk) {
 
 int32_t talk_request(struct talk *talk, uint32_t type, const void *payload, uint32_t bytes) {
   if (talk->stream) return rw_request(talk->stream, type, payload, bytes);
-  return send_frame(talk, type, payload, bytes, NULL, 0);
+  return wire_send(talk, type, payload, bytes, NULL, 0);
 }
 
 int32_t talk_frame(struct talk *talk, struct rw_frame *frame) {
   if (talk->stream) return rw_frame_next(talk->stream, frame, NULL, 0);
-  return next_frame(talk, frame);
+  return wire_next(talk, frame);
 }
 
 void talk_end(struct talk *talk) {
   talk->ended = 1;
   if (talk->stream) rw_end(talk->stream);
-  else flush(talk);
+  else wire_flush(talk);
 }
 
 int32_t talk_drain(struct talk *talk) {
@@ -379,7 +239,7 @@ int32_t talk_drain(struct talk *talk) {
 
 int32_t talk_poll(struct talk *talk) {
   if (talk->stream) return rw_poll(&posix.guest);
-  flush(talk);
+  wire_flush(talk);
   return RW_OK;
 }
 
@@ -409,7 +269,7 @@ int32_t talk_wait(struct talk *talk, struct pollfd *fds, uint32_t count, int rec
   int ready = poll(all, count + 1, -1);
   if (ready < 0 && errno != EINTR) return failed("poll", errno);
   for (uint32_t i = 0; i < count; i++) fds[i].revents = ready < 0 ? 0 : all[i + 1].revents;
-  if (all[0].revents != 0) flush(talk);
+  if (all[0].revents != 0) wire_flush(talk);
   return RW_OK;
 }
 
@@ -425,12 +285,12 @@ int32_t talk_exit(uint32_t code) {
   }
   static struct talk talk;
   uint8_t payload[4];
-  put_u32(payload, code);
-  talk.fd = connect_service();
+  wire_put_u32(payload, code);
+  talk.fd = wire_connect(service);
   if (talk.fd < 0) return failed(service, errno);
-  int32_t status = send_frame(&talk, RW_T_EXIT, payload, sizeof payload, NULL, 0);
+  int32_t status = wire_send(&talk, RW_T_EXIT, payload, sizeof payload, NULL, 0);
   if (status < 0) return status;
-  while ((status = fill(&talk)) == RW_AGAIN)
+  while ((status = wire_fill(&talk)) == RW_AGAIN)
     if ((status = talk_wait(&talk, NULL, 0, 1)) != RW_OK) break;
   close(talk.fd);
   return status == RW_END ? RW_OK : status == RW_OK ? RW_BAD_STATE : status;

@@ -1,0 +1,152 @@
+// Through the agent: the bytes and frames of a talk over its service socket. A buffer of this side stands for each ring.
+
+#define _GNU_SOURCE
+#include "wire.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { HEADER = RW_FRAME_HEADER_BYTES, ANSWER_MS = 2000 };
+
+// ── Bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static const char *service;
+
+int wire_connect(const char *path) {
+  service = path;
+  struct sockaddr_un to = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof to.sun_path) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  strcpy(to.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+// An agent that is killed ends its connections as one that passes an END on: without a mark. So who sees an end asks
+// whether it is still there. One that is hangs up on a question without words, with a mark; a socket that nobody serves
+// ends, or is not there.
+static int agent_is_there(void) {
+  int fd = wire_connect(service);
+  if (fd < 0) return 0;
+  shutdown(fd, SHUT_WR);
+  char byte;
+  struct pollfd answer = {.fd = fd, .events = POLLIN};
+  int told = poll(&answer, 1, ANSWER_MS); // none in time: it has other things to do
+  int there = told == 0 || (told == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1);
+  close(fd);
+  return there;
+}
+
+// RW_OK when nothing is left of what was to be sent.
+int32_t wire_flush(struct talk *talk) {
+  while (talk->out_bytes > 0) {
+    ssize_t put = send(talk->fd, talk->out + talk->out_at, talk->out_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0 && errno == EAGAIN) return RW_AGAIN;
+    if (put < 0) { // the host takes no more; why, what it sends tells
+      talk->out_bytes = 0;
+      return errno == EPIPE ? RW_CLOSED : RW_RESET;
+    }
+    talk->out_at += (uint32_t)put;
+    talk->out_bytes -= (uint32_t)put;
+  }
+  talk->out_at = 0;
+  if (talk->ended && !talk->shut) {
+    shutdown(talk->fd, SHUT_WR);
+    talk->shut = 1;
+  }
+  return RW_OK;
+}
+
+// What has come, behind what is there already. A descriptor in the train of a byte is the agent's way to say RESET; the
+// kernel gives the bytes before it in the same piece, and nothing behind it.
+int32_t wire_fill(struct talk *talk) {
+  if (talk->over != RW_OK) return talk->over;
+  uint32_t end = talk->in_at + talk->in_bytes; // never at the end of the buffer: see wire_next()
+  union {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec part = {.iov_base = talk->in + end, .iov_len = sizeof talk->in - end};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t got;
+  do got = recvmsg(talk->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  if (got < 0 && errno == EAGAIN) return RW_AGAIN;
+  if (got > 0 && (message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC))) {
+    talk->over = RW_RESET; // the descriptor ends with this program
+    if (--got == 0) return talk->over;
+  }
+  if (got <= 0) return talk->over = got == 0 && agent_is_there() ? RW_END : RW_RESET;
+  talk->in_bytes += (uint32_t)got;
+  return RW_OK;
+}
+
+void wire_consume(struct talk *talk, uint32_t count) {
+  talk->in_at += count;
+  talk->in_bytes -= count;
+  if (talk->in_bytes == 0) talk->in_at = 0;
+}
+
+// ── Frames ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static uint32_t u32(const uint8_t *at) {
+  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+int32_t wire_send(struct talk *talk, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
+                  uint32_t second_bytes) {
+  int32_t status = wire_flush(talk);
+  if (status != RW_OK) return status;
+  uint32_t bytes = first_bytes + second_bytes;
+  if (bytes > RW_FRAME_PAYLOAD_MAX) return RW_TOO_LONG;
+  wire_put_u32(talk->out, bytes);
+  wire_put_u32(talk->out + 4, type);
+  wire_put_u32(talk->out + 8, ++talk->request);
+  if (first_bytes > 0) memcpy(talk->out + HEADER, first, first_bytes);
+  if (second_bytes > 0) memcpy(talk->out + HEADER + first_bytes, second, second_bytes);
+  talk->out_at = 0;
+  talk->out_bytes = HEADER + bytes;
+  status = wire_flush(talk);
+  return status == RW_OK || status == RW_AGAIN ? (int32_t)talk->request : status;
+}
+
+// The payload stays in the buffer, and is good until the next call.
+int32_t wire_next(struct talk *talk, struct rw_frame *frame) {
+  for (;;) {
+    const uint8_t *at = talk->in + talk->in_at;
+    if (talk->in_bytes >= HEADER) {
+      frame->bytes = u32(at);
+      frame->type = u32(at + 4);
+      frame->request = u32(at + 8);
+      if (frame->bytes > RW_FRAME_PAYLOAD_MAX) return talk->over = RW_BAD_LENGTH;
+      if (!(frame->type & 0x8000)) return talk->over = RW_BAD_TYPE;
+      if (talk->in_bytes >= HEADER + frame->bytes) {
+        frame->payload = at + HEADER;
+        // Not moved: what was taken is still where it was.
+        talk->in_at += HEADER + frame->bytes;
+        talk->in_bytes -= HEADER + frame->bytes;
+        return RW_OK;
+      }
+    }
+    // Room for a whole frame lies behind in_at, or is made.
+    if (talk->in_bytes == 0) talk->in_at = 0;
+    else if (talk->in_at > sizeof talk->in - HEADER - RW_FRAME_PAYLOAD_MAX) {
+      memmove(talk->in, at, talk->in_bytes);
+      talk->in_at = 0;
+    }
+    int32_t status = wire_fill(talk);
+    if (status == RW_END && talk->in_bytes > 0) return talk->over = RW_BAD_LENGTH; // cut off
+    if (status != RW_OK) return status;
+  }
+}
