@@ -11,13 +11,10 @@ import { type Logger, pino } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
 import { type AttachedGuest, type AttachOptions, Coming } from "./monitor/coming.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
-import { debugSettings } from "./monitor/debug.ts";
 import { type MonitorEvents, Reports } from "./monitor/events.ts";
+import { GuestNames } from "./monitor/names.ts";
 import {
-  DEFAULT_BUSY_POLL_US,
   DEFAULT_DRAIN_MS,
-  DEFAULT_LINGER_MS,
-  DEFAULT_MAX_GUESTS,
   keptBy,
   type MonitorOptions,
   requireOptions,
@@ -27,11 +24,11 @@ import {
 import { ReservedPorts } from "./monitor/own-ports.ts";
 import { gather, type PartFailure, type Parts, THREAD_END_MS } from "./monitor/parts.ts";
 import { InTurn, type Pending, pending } from "./monitor/pending.ts";
-import { forReactor, Policies } from "./monitor/policies.ts";
+import { Policies } from "./monitor/policies.ts";
 import { REACTOR_STOP_MS, ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
+import { reactorSettings } from "./monitor/settings.ts";
 import { SocketFile } from "./monitor/socket-file.ts";
 import { ServedVms } from "./monitor/vms.ts";
-import { Resolver } from "./names/resolver.ts";
 import { Audit } from "./observe/audit.ts";
 import { Counters, type CounterValues } from "./observe/counters.ts";
 import type { Policy } from "./policy/types.ts";
@@ -42,7 +39,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #log: Logger;
   readonly #counters: Counters = new Counters();
   readonly #ports: ReservedPorts;
-  readonly #resolver: Resolver;
+  readonly #names: GuestNames;
   readonly #audit: Audit;
   readonly #reports: Reports;
   readonly #reactor: ReactorHandle;
@@ -69,7 +66,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     // A failure before anybody waits for it.
     this.#ready.promise.catch(() => {});
     this.#ports = new ReservedPorts(options.ownPorts ?? []);
-    this.#resolver = new Resolver(parts.lookup);
+    this.#names = new GuestNames(parts.lookup, parts.lookupEnd, (message) => this.#reactor.send(message));
     this.#audit = new Audit(this.#log, parts.audit, (isOpen) =>
       this.#reactor.send({ kind: "audit", isOpen }),
     );
@@ -87,25 +84,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   #startReactor(options: MonitorOptions): ReactorHandle {
-    const { policy, disk, regions, descriptors, listening } = this.#parts;
-    const settings = {
-      policy: forReactor(policy),
-      disk: disk.ports,
-      regions: regions.port,
-      descriptors,
-      ownPorts: this.#ports.now,
-      counters: this.#counters.buffer,
-      busyPollUs: options.busyPollUs ?? DEFAULT_BUSY_POLL_US,
-      maxGuests: options.maxGuests ?? DEFAULT_MAX_GUESTS,
-      lingerMs: options.lingerMs ?? DEFAULT_LINGER_MS,
-      ...debugSettings(),
-      listenFd: listening?.fd ?? -1,
-    };
+    const settings = reactorSettings(options, this.#parts, this.#ports.now, this.#counters.buffer);
     return new ReactorHandle(settings, {
       onMessage: (message) => this.#onMessage(message),
       onPrint: (text) => this.#log.warn(`the reactor's thread: ${text.trimEnd()}`),
       onFailure: (error) => {
-        this.#endLookups();
+        this.#names.end();
         this.#failed({ part: "the reactor", error });
       },
     });
@@ -263,7 +247,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const { disk, regions, loader } = this.#parts;
     await this.#socketFile?.remove(this.#log);
     const stopped = await this.#reactor.stop(drainMs);
-    this.#endLookups();
+    this.#names.end();
     const cut = stopped?.aborted ?? 0;
     if (cut > 0) this.#log.warn({ streams: cut }, "streams were cut off by the time limit");
     const isOver = await this.#reactor.end(THREAD_END_MS);
@@ -286,12 +270,6 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#log.info("monitor has stopped");
   }
 
-  /** Lookups that are still under way must not keep the process, and have nobody to tell of their end. */
-  #endLookups(): void {
-    this.#resolver.close();
-    this.#parts.lookupEnd.abort();
-  }
-
   /**
    * A part is gone for good. Everything is closed, at once; a program that goes on must not count on its descriptors.
    */
@@ -308,15 +286,11 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       case "ready":
         this.#ready.resolve();
         return;
-      case "resolve": {
-        const { id, key, name, timeoutMs } = message;
-        this.#resolver.resolve(id, key, name, timeoutMs, (answer) =>
-          this.#reactor.send({ kind: "resolved", id, ...answer }),
-        );
+      case "resolve":
+        this.#names.resolve(message);
         return;
-      }
       case "resolve-cancel":
-        this.#resolver.cancel(message.id);
+        this.#names.cancel(message.id);
         return;
       case "vm-ended":
         this.#vms.ended(message.name);

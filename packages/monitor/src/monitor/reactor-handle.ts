@@ -18,6 +18,9 @@ type Answer = Extract<FromReactor, { kind: "policy" | "memory" | "mark" | "stopp
 /** What is not an answer to the handle itself. */
 export type Told = Exclude<FromReactor, Answer>;
 
+/** What the thread is given, but for the eventfd, which is the handle's to make. */
+export type ReactorSettings = Omit<ReactorOptions, "wakeFd">;
+
 export interface ReactorListener {
   onMessage(message: Told): void;
   /** What the thread prints: Node's warnings, for one. */
@@ -39,7 +42,7 @@ export class ReactorHandle {
   #gone = false;
 
   /** Takes the ports of `options` over, and its listening socket: the thread closes that at its end. */
-  constructor(options: Omit<ReactorOptions, "wakeFd">, listener: ReactorListener) {
+  constructor(options: ReactorSettings, listener: ReactorListener) {
     this.#listener = listener;
     this.#wakeFd = createEventfd();
     const { disk, regions, listenFd } = options;

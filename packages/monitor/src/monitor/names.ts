@@ -1,0 +1,33 @@
+// Names for the reactor's thread, which asks for their addresses here: until the reactor is gone, and nobody is left to
+// be told.
+
+import { type Lookup, Resolver } from "../names/resolver.ts";
+import type { FromReactor, ToReactor } from "../thread/messages.ts";
+
+export class GuestNames {
+  readonly #resolver: Resolver;
+  /** Ends what the lookup asks for beside the names of guests. */
+  readonly #lookupEnd: AbortController;
+  readonly #send: (message: ToReactor) => void;
+
+  constructor(lookup: Lookup, lookupEnd: AbortController, send: (message: ToReactor) => void) {
+    this.#resolver = new Resolver(lookup);
+    this.#lookupEnd = lookupEnd;
+    this.#send = send;
+  }
+
+  resolve({ id, key, name, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): void {
+    const tell = this.#send;
+    this.#resolver.resolve(id, key, name, timeoutMs, (answer) => tell({ kind: "resolved", id, ...answer }));
+  }
+
+  cancel(id: number): void {
+    this.#resolver.cancel(id);
+  }
+
+  /** Lookups that are still under way must not keep the process, and have nobody to tell of their end. */
+  end(): void {
+    this.#resolver.close();
+    this.#lookupEnd.abort();
+  }
+}

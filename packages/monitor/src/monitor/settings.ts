@@ -1,0 +1,33 @@
+// What the reactor's thread is given when it starts, of the options and the parts of a monitor.
+
+import { debugSettings } from "./debug.ts";
+import {
+  DEFAULT_BUSY_POLL_US,
+  DEFAULT_LINGER_MS,
+  DEFAULT_MAX_GUESTS,
+  type MonitorOptions,
+} from "./options.ts";
+import type { Parts } from "./parts.ts";
+import { forReactor } from "./policies.ts";
+import type { ReactorSettings } from "./reactor-handle.ts";
+
+export function reactorSettings(
+  options: MonitorOptions,
+  { policy, disk, regions, descriptors, listening }: Parts,
+  ownPorts: readonly number[],
+  counters: SharedArrayBuffer,
+): ReactorSettings {
+  return {
+    policy: forReactor(policy),
+    disk: disk.ports,
+    regions: regions.port,
+    descriptors,
+    ownPorts,
+    counters,
+    busyPollUs: options.busyPollUs ?? DEFAULT_BUSY_POLL_US,
+    maxGuests: options.maxGuests ?? DEFAULT_MAX_GUESTS,
+    lingerMs: options.lingerMs ?? DEFAULT_LINGER_MS,
+    ...debugSettings(),
+    listenFd: listening?.fd ?? -1,
+  };
+}
