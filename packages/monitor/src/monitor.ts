@@ -11,6 +11,7 @@ import { type Logger, pino } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
 import { type AttachedGuest, type AttachOptions, Coming } from "./monitor/coming.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
+import { debugSettings } from "./monitor/debug.ts";
 import { type MonitorEvents, Reports } from "./monitor/events.ts";
 import { GuestNames } from "./monitor/names.ts";
 import {
