@@ -1,4 +1,5 @@
-// Through the agent: the bytes and frames of a talk over its service socket. A buffer of this side stands for each ring.
+// Through the agent: the bytes and frames of a talk over its service socket. A buffer of this side stands for each
+// ring.
 
 #define _GNU_SOURCE
 #include "wire.h"

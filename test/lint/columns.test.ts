@@ -24,3 +24,11 @@ test("rows of tables, targets of links, what programs print and generated files 
   expect(longLines(new Map([["etc/api/guest.md", long("")]]))).toEqual([]);
   expect(longLines(new Map([["docs/guest.md", long("")]]))).toEqual(["docs/guest.md:1: 150 columns"]);
 });
+
+test("a text in TypeScript may pass, since it does not break; a comment may not", () => {
+  expect(longLines(new Map([["a.ts", `test("${long("")}", () => {`]]))).toEqual([]);
+  expect(longLines(new Map([["a.ts", `x = \`${long("")}\`;`]]))).toEqual([]);
+  expect(longLines(new Map([["a.ts", `// "${long("")}"`]]))).toEqual(["a.ts:1: 155 columns"]);
+  expect(longLines(new Map([["a.ts", `f("a"); // ${long("")}`]]))).toEqual(["a.ts:1: 160 columns"]);
+  expect(longLines(new Map([["a.c", `say("${long("")}");`]]))).toEqual(["a.c:1: 158 columns"]);
+});

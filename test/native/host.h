@@ -48,8 +48,8 @@ static inline uint32_t word(const struct host *h, uint32_t offset) { return rwi_
 static inline void set(struct host *h, uint32_t offset, uint32_t value) { rwi_store(h->sb, offset, value); }
 
 // The ends of the other side: the parts of a ring lie 0x100 from where the guest's own ring has them.
-static inline void mirror(struct rw_consumer *to_host, struct rw_producer *to_guest, uint8_t *header, uint32_t to_host_bytes,
-                          uint32_t to_guest_bytes) {
+static inline void mirror(struct rw_consumer *to_host, struct rw_producer *to_guest, uint8_t *header,
+                          uint32_t to_host_bytes, uint32_t to_guest_bytes) {
   rwi_consumer_init(to_host, header, header + RW_PAGE_BYTES, to_host_bytes, 0);
   rwi_producer_init(to_guest, header, header + RW_PAGE_BYTES + to_host_bytes, to_guest_bytes, 0);
   to_host->own = (uint32_t *)(void *)(header + PIPE_TO_HOST_CONSUMER);
@@ -155,7 +155,8 @@ static inline uint32_t take_frame(struct rw_consumer *ring, uint32_t *request, u
   return rwi_u32(header + 4);
 }
 
-static inline void info(uint8_t payload[20], uint32_t id, uint32_t generation, uint32_t at, uint32_t to_host, uint32_t to_guest) {
+static inline void info(uint8_t payload[20], uint32_t id, uint32_t generation, uint32_t at, uint32_t to_host,
+                        uint32_t to_guest) {
   rwi_put_u32(payload, id);
   rwi_put_u32(payload + 4, generation);
   rwi_put_u32(payload + 8, at);

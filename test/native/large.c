@@ -1,5 +1,6 @@
-// Echo streams with the largest rings, one beside the other until the region has no room: each sends bytes and gets them back.
-// `large`, with RINGWAY_SOCKET. Prints how many there were, and how far into the region, in MiB, the last byte lay.
+// Echo streams with the largest rings, one beside the other until the region has no room: each sends bytes and gets
+// them back. `large`, with RINGWAY_SOCKET. Prints how many there were, and how far into the region, in MiB, the last
+// byte lay.
 
 #include <stdio.h>
 #include <stdlib.h>

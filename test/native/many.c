@@ -1,5 +1,5 @@
-// Many echo streams of one guest at once, in small rings: each sends bytes of its own, checks what comes back, ends, and is
-// opened again. `many STREAMS ROUNDS BYTES`, with RINGWAY_SOCKET. Prints how many streams it finished.
+// Many echo streams of one guest at once, in small rings: each sends bytes of its own, checks what comes back, ends,
+// and is opened again. `many STREAMS ROUNDS BYTES`, with RINGWAY_SOCKET. Prints how many streams it finished.
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "host.h"
 #include "unit.h"
 
-// ── Superblock and attach ─────────────────────────────────────────────────────────────────────────────────────────────
+// ── Superblock and attach ────────────────────────────────────────────────────────────────────────────────────────────
 
 void a_superblock_that_cannot_be_is_refused(void) {
   static const struct {
@@ -65,7 +65,8 @@ void attach_follows_the_epoch(void) {
   IS(h->rung, 1);
   IS(rw_poll(&h->guest), RW_AGAIN);
   IS(rw_prepare_sleep(&h->guest), 1);
-  IS(rwi_load((uint32_t *)(void *)page(h, BELL_PAGE), BELL_TO_GUEST + BELL_ASLEEP), 0); // the area is the host's (ATT-5)
+  // The area is the host's (ATT-5).
+  IS(rwi_load((uint32_t *)(void *)page(h, BELL_PAGE), BELL_TO_GUEST + BELL_ASLEEP), 0);
   answer_attach(h);
   IS(rw_poll(&h->guest), RW_OK);
   IS(word(h, SB_GUEST_STATE), GUEST_ATTACHED);
@@ -77,7 +78,8 @@ void attach_follows_the_epoch(void) {
   IS(rw_close(rw_stream_at(&h->guest, (uint32_t)asked)), RW_OK); // doomed
   set(h, SB_EPOCH, word(h, SB_EPOCH) + 1);
   set(h, SB_HOST_STATE, RW_HOST_RESETTING);
-  memset(page(h, BELL_PAGE), 0x55, (size_t)(REGION_PAGES - BELL_PAGE) * RW_PAGE_BYTES); // nothing of this is touched (ATT-1)
+  // Nothing of this is touched (ATT-1).
+  memset(page(h, BELL_PAGE), 0x55, (size_t)(REGION_PAGES - BELL_PAGE) * RW_PAGE_BYTES);
   uint8_t *before = malloc((size_t)REGION_PAGES * RW_PAGE_BYTES);
   IS(take_one(h), RW_LOST);
   memcpy(before, h->region, (size_t)REGION_PAGES * RW_PAGE_BYTES);
@@ -205,7 +207,7 @@ void a_guest_that_waits_rings_a_monitor_that_may_not_have_heard_it(void) {
   free_host(h);
 }
 
-// ── Bells ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Bells ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void every_pending_bit_comes_out_once(void) {
   struct host *h = attached();
@@ -285,7 +287,7 @@ void busy_polling_ends_and_adapts(void) {
   free_host(h);
 }
 
-// ── Control pipe ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Control pipe ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void replies_find_who_asked(void) {
   struct host *h = attached();

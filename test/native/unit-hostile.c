@@ -1,4 +1,5 @@
-// A host that breaks every rule, and a guest that does everything that a program could: seeded, so that each run can be had again.
+// A host that breaks every rule, and a guest that does everything that a program could: seeded, so that each run can be
+// had again.
 
 #include "host.h"
 #include "unit.h"
@@ -46,7 +47,8 @@ static void host_moves(struct host *h, uint32_t *seed, uint32_t wickedness) {
   uint8_t payload[64];
   uint32_t id = 1 + draw(seed) % 6, request = 0, bytes = 0;
   if (draw(seed) % 1000 < wickedness) {
-    static const uint32_t super[] = {SB_EPOCH, SB_HOST_STATE, SB_ATTACH_REPLY, SB_VIOLATION, SB_REGION_PAGES, SB_BELL_PAGE};
+    static const uint32_t super[] = {SB_EPOCH,     SB_HOST_STATE,   SB_ATTACH_REPLY,
+                                     SB_VIOLATION, SB_REGION_PAGES, SB_BELL_PAGE};
     uint32_t *header = (uint32_t *)(void *)page(h, draw(seed) & 1 ? CONTROL_PAGE : stream_page(id));
     uint32_t offset = (draw(seed) % 4) * 0x80 + (draw(seed) % 3) * 4;
     switch (draw(seed) % 5) {
@@ -161,7 +163,10 @@ static void guest_moves(struct host *h, uint32_t *seed) {
       break;
     case 16:
       n = rw_send_span(stream, &span);
-      if (n > 0) memset(span, 1, (size_t)n), rw_send_commit(stream, draw(seed) % 8 ? draw(seed) % ((uint32_t)n + 2) : draw(seed));
+      if (n > 0) {
+        memset(span, 1, (size_t)n);
+        rw_send_commit(stream, draw(seed) % 8 ? draw(seed) % ((uint32_t)n + 2) : draw(seed));
+      }
       break;
     case 17:
       n = rw_recv_span(stream, &span);

@@ -4,9 +4,11 @@
 #include "unit.h"
 
 void text_is_utf8_without_nul(void) {
-  static const char *good[] = {"", "plain", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"};
+  static const char *good[] = {"",                 "plain",            "\xc3\xa9",     "\xe2\x82\xac",
+                               "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"};
   static const char *bad[] = {"\x80",         "\xc0\x80",         "\xc1\xbf",         "\xc3",     "\xe0\x9f\xbf",
-                              "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80", "\xff", "\xe2\x82", "a\xe2\x28\xa1"};
+                              "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80",
+                              "\xff",         "\xe2\x82",         "a\xe2\x28\xa1"};
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) IS(rw_is_text(good[i], (uint32_t)strlen(good[i])), 1);
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) IS(rw_is_text(bad[i], (uint32_t)strlen(bad[i])), 0);
   IS(rw_is_text("a\0b", 3), 0);
@@ -67,7 +69,8 @@ static void print(const char *name, const uint8_t *bytes, int32_t count) {
 void encode_all(void) {
   uint8_t to[256];
   const struct rw_inet inet = {.family = 4, .port = 8080, .address = {127, 0, 0, 1}};
-  const struct rw_time accessed = {.seconds = -1, .nanoseconds = 5}, modified = {.seconds = 1700000000123, .nanoseconds = 0};
+  const struct rw_time accessed = {.seconds = -1, .nanoseconds = 5};
+  const struct rw_time modified = {.seconds = 1700000000123, .nanoseconds = 0};
   print("NewStream", to, rw_encode_new_stream(to, sizeof to, 4096, 65536));
   print("Log", to, rw_encode_log(to, sizeof to, 30, "h\xc3\xa9", 3));
   print("Exit", to, rw_encode_exit(to, sizeof to, 255));

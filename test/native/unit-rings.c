@@ -1,4 +1,5 @@
-// One direction of a pipe: against an oracle, through the wrap-around, between two threads, and with words that cannot be.
+// One direction of a pipe: against an oracle, through the wrap-around, between two threads, and with words that cannot
+// be.
 
 #include <pthread.h>
 #include <time.h>

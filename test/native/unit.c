@@ -1,5 +1,5 @@
-// Unit tests of the guest library's core, to be run under sanitizers. `unit` runs all; `unit NAME` one; `unit list` names them;
-// `unit hostile SEED ROUNDS` is a longer attack; `unit encode` prints what the encoders write.
+// Unit tests of the guest library's core, to be run under sanitizers. `unit` runs all; `unit NAME` one; `unit list`
+// names them; `unit hostile SEED ROUNDS` is a longer attack; `unit encode` prints what the encoders write.
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,8 @@
 // same memory, leaves and comes back. Now and then all faults stop; then everything must come to its end, in bounded
 // time, and nothing may be left over.
 //
-// Every so often somebody looks on, in the middle of a turn, and must find nothing wrong with what both sides have written.
+// Every so often somebody looks on, in the middle of a turn, and must find nothing wrong with what both sides have
+// written.
 //
 // Invariant at all times: while there is work, somebody is able to go on, or something is under way that makes him so.
 

@@ -39,7 +39,10 @@ export const LOADED_MS = 20_000;
 
 let turn: Promise<unknown> = Promise.resolve();
 
-/** One after the other, also in tests that run at the same time: to load is work, and what loads with others takes longer. */
+/**
+ * One after the other, also in tests that run at the same time: to load is work, and what loads with others takes
+ * longer.
+ */
 export function loadedInTurn<T>(load: () => Promise<T>): Promise<T> {
   const mine = turn.then(load);
   turn = mine.catch(() => {});

@@ -1,5 +1,6 @@
-// ringway monitor --audit: what is refused is in the audit file, whatever that is and does, and where it must be (audit: required)
-// guests wait for it. Each test has a monitor of its own and waits more than it works, so they run at the same time.
+// ringway monitor --audit: what is refused is in the audit file, whatever that is and does, and where it must be
+// (audit: required) guests wait for it. Each test has a monitor of its own and waits more than it works, so they run at
+// the same time.
 
 import { execFileSync } from "node:child_process";
 import {

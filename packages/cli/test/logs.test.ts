@@ -1,5 +1,5 @@
-// ringway monitor and its stderr: whatever that is and does, guests are served, SIGTERM is heeded, and what was lost is said. Each
-// test has a monitor of its own and waits more than it works, so they run at the same time.
+// ringway monitor and its stderr: whatever that is and does, guests are served, SIGTERM is heeded, and what was lost is
+// said. Each test has a monitor of its own and waits more than it works, so they run at the same time.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";

@@ -175,7 +175,8 @@ const codes = new Set(await Promise.all(pending));
 const at = await start;
 console.log(JSON.stringify({ codes: [...codes], at, done: Date.now(), later: [
   await code(guest.ping()), await code(guest.connect(1)), await code(guest.stat("/")), await code(guest.readFile("/x")),
-  await code(guest.echo()), await code(guest.open("/x")), await code((async () => guest.listen({}))()), await code(guest.writeFile("/x", "")),
+  await code(guest.echo()), await code(guest.open("/x")), await code((async () => guest.listen({}))()),
+  await code(guest.writeFile("/x", "")),
 ] , attached: guest.attached }));`;
     const child = run(script);
     const over = ended(child);

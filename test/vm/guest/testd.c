@@ -1,11 +1,13 @@
-// What the tests talk to inside a guest: process 1 of the VM, at the other end of the virtio port org.ringway.test. It runs
-// commands, several at once, and tells what they print and how they end. No part of Ringway; Ringway has a port of its own.
+// What the tests talk to inside a guest: process 1 of the VM, at the other end of the virtio port org.ringway.test. It
+// runs commands, several at once, and tells what they print and how they end. No part of Ringway; Ringway has a port of
+// its own.
 //
 //     0         4         8         12
 //     | job     | kind    | bytes   | payload ...      each u32 little-endian, both ways
 //
-// From the host: RUN a command of /bin/sh, INPUT for it (empty: the end), SIGNAL its process group. To the host: HELLO once after each
-// boot, OUTPUT, ERRORS, and EXITED, which comes last of its job. A job ends with its first process: what others still print is lost.
+// From the host: RUN a command of /bin/sh, INPUT for it (empty: the end), SIGNAL its process group. To the host: HELLO
+// once after each boot, OUTPUT, ERRORS, and EXITED, which comes last of its job. A job ends with its first process:
+// what others still print is lost.
 
 #define _GNU_SOURCE
 #include <dirent.h>
