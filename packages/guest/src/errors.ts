@@ -1,7 +1,7 @@
 // What can go wrong, as errors in Node's manner: a stable `code`, a negative `errno`, the `syscall`, and where a policy
 // refused, its rule and its sentence.
 
-import type { Refusal } from "@ringway/control";
+import { ProtocolError, type Refusal } from "@ringway/control";
 import { Errno, errnoMessage, errnoName } from "@ringway/linux";
 
 /** What a failed operation was about; becomes fields of the error, named as Node names them. */
@@ -101,6 +101,15 @@ export function forDestroy(error: Error): Error | undefined {
 /** The `code` of whatever was thrown; "" where it has none. */
 export function codeOf(error: unknown): string {
   return (error as { code?: string }).code ?? "";
+}
+
+/**
+ * What a call is told that the guest's end has cut off: why it ended, where the program left or the monitor broke the
+ * protocol.
+ */
+export function cutOffError(syscall: string, ended: Error | undefined): Error {
+  if (ended instanceof ProtocolError) return ended;
+  return ended !== undefined && codeOf(ended) === DETACHED ? ended : resetError(syscall, ended);
 }
 
 /** The stream's other end, or the monitor itself, went away. */

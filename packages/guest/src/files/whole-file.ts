@@ -4,7 +4,7 @@ import { fileMessages, ProtocolError, Violation } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import { type AbortOptions, onAbort, throwIfAborted } from "../abort.ts";
 import { boolean } from "../argument-errors.ts";
-import { type ErrorContext, errnoError, RingwayError, resetError } from "../errors.ts";
+import { cutOffError, type ErrorContext, errnoError, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { ReadPump } from "../stream/read-pump.ts";
 import { GuestFile } from "./file.ts";
@@ -61,7 +61,7 @@ function take(
     };
     engine.hold();
     const stop = onAbort(signal, failed);
-    if (!stream.open) return failed(resetError("read", engine.ended));
+    if (!stream.open) return failed(cutOffError("read", engine.ended));
     let buffer: Buffer;
     try {
       buffer = Buffer.allocUnsafeSlow(opened.length);
@@ -143,7 +143,7 @@ async function put(
   const sink = new FileSink(stream, context, flags, (error) => fail(error));
   try {
     throwIfAborted(signal);
-    if (!stream.open) throw resetError("write", engine.ended);
+    if (!stream.open) throw cutOffError("write", engine.ended);
     for await (const bytes of chunks) {
       await Promise.race([failed, new Promise<void>((resolve) => sink.write([bytes], resolve))]);
     }

@@ -18,7 +18,7 @@
 import type { Duplex } from "node:stream";
 import type { TcpEndpoints } from "@ringway/control";
 import { Errno } from "@ringway/linux";
-import { errnoError, forDestroy, resetError } from "../errors.ts";
+import { cutOffError, errnoError, forDestroy, resetError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import type { Hold } from "../stream/hold.ts";
 import { type OpenedStream, openStream } from "../stream/open-stream.ts";
@@ -103,7 +103,10 @@ export class Connection implements RawTarget {
   adopt(opened: OpenedStream<TcpEndpoints | undefined>): void {
     const { engine, hold } = this.#init;
     this.#connecting = false;
-    if (!opened.stream.open) return void this.#socket.destroy(resetError("read", engine.ended));
+    if (!opened.stream.open) {
+      this.#socket.destroy(forDestroy(cutOffError("read", engine.ended)));
+      return;
+    }
     const raw = new RawStream(opened, this);
     this.#raw = raw;
     hold.atWork = true;

@@ -9,7 +9,7 @@
 
 import { type Incoming, type InetAddress, ListenReply, Protocol } from "@ringway/control";
 import { Errno } from "@ringway/linux";
-import { type ErrorContext, errnoError, RingwayError, resetError } from "../errors.ts";
+import { cutOffError, type ErrorContext, errnoError, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { openStream } from "../stream/open-stream.ts";
 import { type Rings, ringWish } from "../stream/room.ts";
@@ -57,7 +57,7 @@ export class Listening {
     const request = { protocol: Protocol.TCP_LISTEN, body, rings, context, signal };
     openStream(engine, request, (reply) => ListenReply.decode(reply).bound).then(({ stream, opened }) => {
       if (signal.aborted) stream.finish();
-      else if (!stream.open) fail(resetError("listen", engine.ended));
+      else if (!stream.open) fail(cutOffError("listen", engine.ended));
       else this.#begin(stream, opened);
     }, fail);
   }

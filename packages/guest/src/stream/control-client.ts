@@ -68,6 +68,8 @@ export class ControlClient {
     for (let rings = room.fit(wish, least); ; rings = quarter(rings, least)) {
       room.take(rings);
       try {
+        this.#engine.check();
+        throwIfAborted(signal);
         return await this.#newStream(rings, context, signal);
       } catch (error) {
         const noRoom = codeOf(error) === "ENOMEM";
@@ -79,11 +81,9 @@ export class ControlClient {
     }
   }
 
-  async #newStream(rings: Rings, context: ErrorContext, signal: AbortSignal | undefined): Promise<Stream> {
+  #newStream(rings: Rings, context: ErrorContext, signal: AbortSignal | undefined): Promise<Stream> {
     const engine = this.#engine;
-    engine.check();
-    throwIfAborted(signal);
-    return await this.#calls.call({
+    return this.#calls.call({
       context,
       signal,
       send: () => engine.session.send(NewStream, rings),

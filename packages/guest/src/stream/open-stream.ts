@@ -13,7 +13,7 @@ import {
   Violation,
 } from "@ringway/control";
 import { onAbort, throwIfAborted } from "../abort.ts";
-import { type ErrorContext, replyError, resetError } from "../errors.ts";
+import { cutOffError, type ErrorContext, replyError, resetError } from "../errors.ts";
 import { neverMade } from "./calls.ts";
 import type { Engine } from "./engine.ts";
 import { isNoRoom, type Resource, type RingWish, SMALLEST_RING_BYTES } from "./room.ts";
@@ -79,7 +79,7 @@ function openOn<T>(
 ): Promise<OpenedStream<T>> {
   const { engine } = stream;
   return new Promise((resolve, reject) => {
-    if (!stream.open) return reject(resetError(request.context.syscall, engine.ended));
+    if (!stream.open) return reject(cutOffError(request.context.syscall, engine.ended));
     engine.hold();
     const settle = (): void => {
       stop();

@@ -13,7 +13,7 @@ import {
 } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import { throwIfAborted } from "../abort.ts";
-import { type ErrorContext, errnoError, resetError } from "../errors.ts";
+import { cutOffError, type ErrorContext, errnoError, resetError } from "../errors.ts";
 import { Calls, decodeReply } from "./calls.ts";
 import type { Stream, StreamUser } from "./stream.ts";
 
@@ -35,7 +35,7 @@ export class Rpc implements StreamUser {
     this.#writer = new FrameWriter(stream.pipe.toHost);
     this.#calls = new Calls(stream.engine);
     stream.user = this;
-    if (!stream.open) this.#end(resetError("read", stream.engine.ended));
+    if (!stream.open) this.#end(cutOffError("read", stream.engine.ended));
     else stream.engine.touch(() => this.step());
   }
 
