@@ -1,11 +1,16 @@
 // RINGWAY_TRACE and RINGWAY_DEBUG=invariants, as whoever looks for a mistake has them.
 
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { Guest } from "@ringway/guest";
 import { expect, it, onTestFinished } from "vitest";
 import type { LogLine, Program } from "../../../test/support/processes.ts";
 import { Home, start } from "../../../test/support/ringway.ts";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { POLICY } from "./ready-monitor.ts";
 
 async function startWith(env: NodeJS.ProcessEnv): Promise<{ monitor: Program; socket: string }> {
@@ -125,4 +130,25 @@ it("RINGWAY_DEBUG=invariants stops a guest whose books are wrong; without it nob
   expect(checked.code).not.toBe(0);
   expect(checked.stderr).toContain("BrokenInvariant");
   expect((await start(broken).ended).code).toBe(0);
+});
+
+it("RINGWAY_DEBUG=invariants ends a guest for which the monitor's books are wrong, with the stack in the log", async () => {
+  const preload = join(temporaryFolder(), "preload.mjs");
+  const control = pathToFileURL(createRequire(import.meta.url).resolve("@ringway/control")).href;
+  writeFileSync(
+    preload,
+    BREAK_BOOKS.replace("@ringway/control", control).replaceAll("GuestSession", "HostSession"),
+  );
+  for (const RINGWAY_DEBUG of ["invariants", "1"]) {
+    const { monitor, socket } = await startWith({ NODE_OPTIONS: `--import ${preload}`, RINGWAY_DEBUG });
+    await monitor.logged("monitor is ready");
+    const guest = await Guest.attach(socket);
+    const args = await guest.args().catch((error: { code: string }) => error.code);
+    await guest.close().catch(() => {});
+    const bugs = (await ended(monitor)).filter(({ level }) => level === "error");
+    if (RINGWAY_DEBUG === "invariants") {
+      expect([args, bugs]).toEqual(["ECONNRESET", [expect.objectContaining({ guest: "guest-1" })]]);
+      expect(bugs[0]!.stack).toContain("BrokenInvariant: the books are wrong");
+    } else expect([(args as { argv: string[] }).argv, bugs]).toEqual([["before"], []]);
+  }
 });
