@@ -34,7 +34,7 @@ afterEach(async () => {
 });
 
 async function start(limits: string): Promise<void> {
-  mkdirSync(files);
+  mkdirSync(files, { recursive: true });
   writeFileSync(join(files, "f"), "some bytes");
   const policy = `${LOOPBACK}files: [{ id: all, guest: /, host: ${files}, access: rw }]\nlimits: ${limits}\n`;
   host = await startMonitor(policy);
