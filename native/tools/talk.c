@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "wire.h"
-
 enum { STREAMS = 2, SMALL_RING_BYTES = 1 << 16, LINUX_ENOMEM = 12 };
 
 static struct rw_posix posix;
@@ -111,17 +109,17 @@ static int32_t new_stream(struct talk *talk, uint32_t ring_bytes) {
 }
 
 int32_t talk_open(struct talk *talk, uint32_t ring_bytes, uint32_t protocol, const void *body, uint32_t body_bytes) {
-  memset(talk, 0, offsetof(struct talk, in));
-  talk->fd = -1;
+  memset(talk, 0, offsetof(struct talk, wire.in));
+  talk->wire.fd = -1;
   if (!service) {
     int32_t status = new_stream(talk, ring_bytes);
     return status == RW_OK ? rw_open(talk->stream, protocol, body, body_bytes) : status;
   }
-  talk->fd = wire_connect(service);
-  if (talk->fd < 0) return failed(service, errno);
+  talk->wire.fd = wire_connect(service);
+  if (talk->wire.fd < 0) return failed(service, errno);
   uint8_t fields[4];
   wire_put_u32(fields, protocol);
-  int32_t sent = wire_send(talk, RW_T_OPEN, fields, sizeof fields, body, body_bytes);
+  int32_t sent = wire_send(&talk->wire, RW_T_OPEN, fields, sizeof fields, body, body_bytes);
   return sent > 0 ? RW_OK : sent;
 }
 
@@ -138,10 +136,10 @@ int32_t talk_opened(struct talk *talk, struct rw_frame *answer) {
     if (status == RW_REFUSED) talk->error = rw_stream_error(talk->stream);
     return status;
   }
-  int32_t status = wire_next(talk, answer);
+  int32_t status = wire_next(&talk->wire, answer);
   if (status == RW_END) return RW_RESET; // the agent went
   if (status != RW_OK) return status;
-  if (answer->request != talk->request) return RW_BAD_STATE;
+  if (answer->request != talk->wire.request) return RW_BAD_STATE;
   if (answer->type == RW_T_OPENED) return RW_OK;
   return answer->type == RW_T_REFUSED ? refused(talk, answer) : RW_BAD_TYPE;
 }
@@ -154,7 +152,7 @@ int32_t talk_accept(struct talk *talk, uint32_t ring_bytes) {
 }
 
 int32_t talk_accepted(struct talk *talk, struct rw_frame *answer) {
-  int32_t status = talk->stream ? rw_opened(talk->stream, answer, NULL, 0) : wire_next(talk, answer);
+  int32_t status = talk->stream ? rw_opened(talk->stream, answer, NULL, 0) : wire_next(&talk->wire, answer);
   if (!talk->stream && status == RW_OK && answer->type == RW_T_REFUSED) return refused(talk, answer);
   if (!talk->stream && status == RW_OK) return answer->type == RW_T_INCOMING ? RW_OK : RW_BAD_TYPE;
   if (!talk->stream) return status == RW_END ? RW_RESET : status;
@@ -178,34 +176,34 @@ int32_t talk_accepted(struct talk *talk, struct rw_frame *answer) {
 
 int32_t talk_send_span(struct talk *talk, void **at) {
   if (talk->stream) return rw_send_span(talk->stream, at);
-  int32_t status = wire_flush(talk);
+  int32_t status = wire_flush(&talk->wire);
   if (status != RW_OK) return status;
-  *at = talk->out;
-  return sizeof talk->out;
+  *at = talk->wire.out;
+  return sizeof talk->wire.out;
 }
 
 int32_t talk_send_commit(struct talk *talk, uint32_t count) {
   if (talk->stream) return rw_send_commit(talk->stream, count);
-  talk->out_at = 0;
-  talk->out_bytes = count;
-  int32_t status = wire_flush(talk);
+  talk->wire.out_at = 0;
+  talk->wire.out_bytes = count;
+  int32_t status = wire_flush(&talk->wire);
   return status == RW_AGAIN || status == RW_OK ? (int32_t)count : status;
 }
 
 int32_t talk_recv_span(struct talk *talk, void **at) {
   if (talk->stream) return rw_recv_span(talk->stream, at);
-  if (talk->in_bytes == 0) {
-    talk->in_at = 0;
-    int32_t status = wire_fill(talk);
+  if (talk->wire.in_bytes == 0) {
+    talk->wire.in_at = 0;
+    int32_t status = wire_fill(&talk->wire);
     if (status != RW_OK) return status;
   }
-  *at = talk->in + talk->in_at;
-  return (int32_t)talk->in_bytes;
+  *at = talk->wire.in + talk->wire.in_at;
+  return (int32_t)talk->wire.in_bytes;
 }
 
 int32_t talk_recv_commit(struct talk *talk, uint32_t count) {
   if (talk->stream) return rw_recv_commit(talk->stream, count);
-  wire_consume(talk, count);
+  wire_consume(&talk->wire, count);
   return (int32_t)count;
 }
 
@@ -215,22 +213,22 @@ void talk_recv_pause(struct talk *talk) {
 
 int32_t talk_request(struct talk *talk, uint32_t type, const void *payload, uint32_t bytes) {
   if (talk->stream) return rw_request(talk->stream, type, payload, bytes);
-  return wire_send(talk, type, payload, bytes, NULL, 0);
+  return wire_send(&talk->wire, type, payload, bytes, NULL, 0);
 }
 
 int32_t talk_frame(struct talk *talk, struct rw_frame *frame) {
   if (talk->stream) return rw_frame_next(talk->stream, frame, NULL, 0);
-  return wire_next(talk, frame);
+  return wire_next(&talk->wire, frame);
 }
 
 void talk_end(struct talk *talk) {
-  talk->ended = 1;
+  talk->wire.ended = 1;
   if (talk->stream) rw_end(talk->stream);
-  else wire_flush(talk);
+  else wire_flush(&talk->wire);
 }
 
 int32_t talk_drain(struct talk *talk) {
-  while (!talk->stream && talk->out_bytes > 0) {
+  while (!talk->stream && talk->wire.out_bytes > 0) {
     int32_t status = talk_wait(talk, NULL, 0, 0);
     if (status != RW_OK) return status;
   }
@@ -239,7 +237,7 @@ int32_t talk_drain(struct talk *talk) {
 
 int32_t talk_poll(struct talk *talk) {
   if (talk->stream) return rw_poll(&posix.guest);
-  wire_flush(talk);
+  wire_flush(&talk->wire);
   return RW_OK;
 }
 
@@ -247,9 +245,9 @@ void talk_close(struct talk *talk) {
   if (talk->listener) rw_close(talk->listener);
   talk->listener = NULL;
   if (talk->stream) rw_close(talk->stream);
-  else if (talk->fd >= 0) close(talk->fd);
+  else if (talk->wire.fd >= 0) close(talk->wire.fd);
   talk->stream = NULL;
-  talk->fd = -1;
+  talk->wire.fd = -1;
 }
 
 // ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -262,14 +260,14 @@ int32_t talk_wait(struct talk *talk, struct pollfd *fds, uint32_t count, int rec
   struct pollfd all[RW_POSIX_FDS_MAX + 1];
   if (count > RW_POSIX_FDS_MAX) return RW_INVALID;
   if (count > 0) memcpy(all + 1, fds, count * sizeof *fds);
-  all[0] = (struct pollfd){.fd = talk->fd};
+  all[0] = (struct pollfd){.fd = talk->wire.fd};
   if (receives) all[0].events |= POLLIN;
-  if (talk->out_bytes > 0) all[0].events |= POLLOUT;
+  if (talk->wire.out_bytes > 0) all[0].events |= POLLOUT;
   if (all[0].events == 0) all[0].fd = -1; // its hang-up is told when it is read
   int ready = poll(all, count + 1, -1);
   if (ready < 0 && errno != EINTR) return failed("poll", errno);
   for (uint32_t i = 0; i < count; i++) fds[i].revents = ready < 0 ? 0 : all[i + 1].revents;
-  if (all[0].revents != 0) wire_flush(talk);
+  if (all[0].revents != 0) wire_flush(&talk->wire);
   return RW_OK;
 }
 
@@ -286,12 +284,12 @@ int32_t talk_exit(uint32_t code) {
   static struct talk talk;
   uint8_t payload[4];
   wire_put_u32(payload, code);
-  talk.fd = wire_connect(service);
-  if (talk.fd < 0) return failed(service, errno);
-  int32_t status = wire_send(&talk, RW_T_EXIT, payload, sizeof payload, NULL, 0);
+  talk.wire.fd = wire_connect(service);
+  if (talk.wire.fd < 0) return failed(service, errno);
+  int32_t status = wire_send(&talk.wire, RW_T_EXIT, payload, sizeof payload, NULL, 0);
   if (status < 0) return status;
-  while ((status = wire_fill(&talk)) == RW_AGAIN)
+  while ((status = wire_fill(&talk.wire)) == RW_AGAIN)
     if ((status = talk_wait(&talk, NULL, 0, 1)) != RW_OK) break;
-  close(talk.fd);
+  close(talk.wire.fd);
   return status == RW_END ? RW_OK : status == RW_OK ? RW_BAD_STATE : status;
 }

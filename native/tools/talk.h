@@ -8,6 +8,7 @@
 #define RINGWAY_TALK_H
 
 #include "ringway-posix.h"
+#include "wire.h"
 
 #define TALK_SERVICE "/run/ringway.sock"
 
@@ -40,13 +41,8 @@ void talk_leave(void);
 
 struct talk {
   struct rw_stream *stream, *listener; // or NULL: through the agent
-  int fd;
-  uint32_t request; // id of the last one
-  uint32_t error;   // errno of a refusal
-  int ended, shut;  // END is to be passed on; was
-  int over;         // RW_END, or the status that broke it
-  uint32_t in_at, in_bytes, out_at, out_bytes;
-  uint8_t in[128 * 1024], out[72 * 1024]; // any frame, and then some
+  uint32_t error;                      // errno of a refusal
+  struct wire wire;
 };
 
 // A stream of about this capacity, and its Open. Waits for the former. RW_REFUSED: talk->error.

@@ -1,5 +1,4 @@
-// Through the agent: the bytes and frames of a talk over its service socket. A buffer of this side stands for each
-// ring.
+// A stream through the agent: bytes and frames over its service socket. A buffer of this side stands for each ring.
 
 #define _GNU_SOURCE
 #include "wire.h"
@@ -48,55 +47,55 @@ static int agent_is_there(void) {
 }
 
 // RW_OK when nothing is left of what was to be sent.
-int32_t wire_flush(struct talk *talk) {
-  while (talk->out_bytes > 0) {
-    ssize_t put = send(talk->fd, talk->out + talk->out_at, talk->out_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+int32_t wire_flush(struct wire *wire) {
+  while (wire->out_bytes > 0) {
+    ssize_t put = send(wire->fd, wire->out + wire->out_at, wire->out_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0 && errno == EAGAIN) return RW_AGAIN;
     if (put < 0) { // the host takes no more; why, what it sends tells
-      talk->out_bytes = 0;
+      wire->out_bytes = 0;
       return errno == EPIPE ? RW_CLOSED : RW_RESET;
     }
-    talk->out_at += (uint32_t)put;
-    talk->out_bytes -= (uint32_t)put;
+    wire->out_at += (uint32_t)put;
+    wire->out_bytes -= (uint32_t)put;
   }
-  talk->out_at = 0;
-  if (talk->ended && !talk->shut) {
-    shutdown(talk->fd, SHUT_WR);
-    talk->shut = 1;
+  wire->out_at = 0;
+  if (wire->ended && !wire->shut) {
+    shutdown(wire->fd, SHUT_WR);
+    wire->shut = 1;
   }
   return RW_OK;
 }
 
 // What has come, behind what is there already. A descriptor in the train of a byte is the agent's way to say RESET; the
 // kernel gives the bytes before it in the same piece, and nothing behind it.
-int32_t wire_fill(struct talk *talk) {
-  if (talk->over != RW_OK) return talk->over;
-  uint32_t end = talk->in_at + talk->in_bytes; // never at the end of the buffer: see wire_next()
+int32_t wire_fill(struct wire *wire) {
+  if (wire->over != RW_OK) return wire->over;
+  uint32_t end = wire->in_at + wire->in_bytes; // never at the end of the buffer: see wire_next()
   union {
     struct cmsghdr align;
     uint8_t bytes[CMSG_SPACE(sizeof(int))];
   } control;
-  struct iovec part = {.iov_base = talk->in + end, .iov_len = sizeof talk->in - end};
+  struct iovec part = {.iov_base = wire->in + end, .iov_len = sizeof wire->in - end};
   struct msghdr message = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   ssize_t got;
-  do got = recvmsg(talk->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  do got = recvmsg(wire->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (got < 0 && errno == EINTR);
   if (got < 0 && errno == EAGAIN) return RW_AGAIN;
   if (got > 0 && (message.msg_controllen > 0 || (message.msg_flags & MSG_CTRUNC))) {
-    talk->over = RW_RESET; // the descriptor ends with this program
-    if (--got == 0) return talk->over;
+    wire->over = RW_RESET; // the descriptor ends with this program
+    if (--got == 0) return wire->over;
   }
-  if (got <= 0) return talk->over = got == 0 && agent_is_there() ? RW_END : RW_RESET;
-  talk->in_bytes += (uint32_t)got;
+  if (got <= 0) return wire->over = got == 0 && agent_is_there() ? RW_END : RW_RESET;
+  wire->in_bytes += (uint32_t)got;
   return RW_OK;
 }
 
-void wire_consume(struct talk *talk, uint32_t count) {
-  talk->in_at += count;
-  talk->in_bytes -= count;
-  if (talk->in_bytes == 0) talk->in_at = 0;
+void wire_consume(struct wire *wire, uint32_t count) {
+  wire->in_at += count;
+  wire->in_bytes -= count;
+  if (wire->in_bytes == 0) wire->in_at = 0;
 }
 
 // ── Frames ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,49 +104,49 @@ static uint32_t u32(const uint8_t *at) {
   return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-int32_t wire_send(struct talk *talk, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
+int32_t wire_send(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
                   uint32_t second_bytes) {
-  int32_t status = wire_flush(talk);
+  int32_t status = wire_flush(wire);
   if (status != RW_OK) return status;
   uint32_t bytes = first_bytes + second_bytes;
   if (bytes > RW_FRAME_PAYLOAD_MAX) return RW_TOO_LONG;
-  wire_put_u32(talk->out, bytes);
-  wire_put_u32(talk->out + 4, type);
-  wire_put_u32(talk->out + 8, ++talk->request);
-  if (first_bytes > 0) memcpy(talk->out + HEADER, first, first_bytes);
-  if (second_bytes > 0) memcpy(talk->out + HEADER + first_bytes, second, second_bytes);
-  talk->out_at = 0;
-  talk->out_bytes = HEADER + bytes;
-  status = wire_flush(talk);
-  return status == RW_OK || status == RW_AGAIN ? (int32_t)talk->request : status;
+  wire_put_u32(wire->out, bytes);
+  wire_put_u32(wire->out + 4, type);
+  wire_put_u32(wire->out + 8, ++wire->request);
+  if (first_bytes > 0) memcpy(wire->out + HEADER, first, first_bytes);
+  if (second_bytes > 0) memcpy(wire->out + HEADER + first_bytes, second, second_bytes);
+  wire->out_at = 0;
+  wire->out_bytes = HEADER + bytes;
+  status = wire_flush(wire);
+  return status == RW_OK || status == RW_AGAIN ? (int32_t)wire->request : status;
 }
 
 // The payload stays in the buffer, and is good until the next call.
-int32_t wire_next(struct talk *talk, struct rw_frame *frame) {
+int32_t wire_next(struct wire *wire, struct rw_frame *frame) {
   for (;;) {
-    const uint8_t *at = talk->in + talk->in_at;
-    if (talk->in_bytes >= HEADER) {
+    const uint8_t *at = wire->in + wire->in_at;
+    if (wire->in_bytes >= HEADER) {
       frame->bytes = u32(at);
       frame->type = u32(at + 4);
       frame->request = u32(at + 8);
-      if (frame->bytes > RW_FRAME_PAYLOAD_MAX) return talk->over = RW_BAD_LENGTH;
-      if (!(frame->type & 0x8000)) return talk->over = RW_BAD_TYPE;
-      if (talk->in_bytes >= HEADER + frame->bytes) {
+      if (frame->bytes > RW_FRAME_PAYLOAD_MAX) return wire->over = RW_BAD_LENGTH;
+      if (!(frame->type & 0x8000)) return wire->over = RW_BAD_TYPE;
+      if (wire->in_bytes >= HEADER + frame->bytes) {
         frame->payload = at + HEADER;
         // Not moved: what was taken is still where it was.
-        talk->in_at += HEADER + frame->bytes;
-        talk->in_bytes -= HEADER + frame->bytes;
+        wire->in_at += HEADER + frame->bytes;
+        wire->in_bytes -= HEADER + frame->bytes;
         return RW_OK;
       }
     }
     // Room for a whole frame lies behind in_at, or is made.
-    if (talk->in_bytes == 0) talk->in_at = 0;
-    else if (talk->in_at > sizeof talk->in - HEADER - RW_FRAME_PAYLOAD_MAX) {
-      memmove(talk->in, at, talk->in_bytes);
-      talk->in_at = 0;
+    if (wire->in_bytes == 0) wire->in_at = 0;
+    else if (wire->in_at > sizeof wire->in - HEADER - RW_FRAME_PAYLOAD_MAX) {
+      memmove(wire->in, at, wire->in_bytes);
+      wire->in_at = 0;
     }
-    int32_t status = wire_fill(talk);
-    if (status == RW_END && talk->in_bytes > 0) return talk->over = RW_BAD_LENGTH; // cut off
+    int32_t status = wire_fill(wire);
+    if (status == RW_END && wire->in_bytes > 0) return wire->over = RW_BAD_LENGTH; // cut off
     if (status != RW_OK) return status;
   }
 }
