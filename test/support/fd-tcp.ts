@@ -101,16 +101,18 @@ export class FdSocket {
   async hear(timeoutMs = 5000): Promise<Heard> {
     const chunks: Buffer[] = [];
     for (;;) {
-      const got = await until(
+      // Copied at once: others receive into the same memory.
+      const { count, bytes } = await until(
         "bytes, or their end",
         () => {
           const count = recv(this.fd, memory.address, memory.bytes.length);
-          return count === -Errno.EAGAIN ? undefined : count;
+          if (count === -Errno.EAGAIN) return undefined;
+          return { count, bytes: Buffer.from(memory.bytes.subarray(0, Math.max(count, 0))) };
         },
         timeoutMs,
       );
-      if (got > 0) chunks.push(Buffer.from(memory.bytes.subarray(0, got)));
-      else return { bytes: Buffer.concat(chunks), how: got === 0 && !this.#broken ? "end" : "reset" };
+      if (count > 0) chunks.push(bytes);
+      else return { bytes: Buffer.concat(chunks), how: count === 0 && !this.#broken ? "end" : "reset" };
     }
   }
 
