@@ -10,7 +10,8 @@ const ALONE = [
   "packages/linux/test/native-thread.test.ts",
 ];
 
-const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000 } as const;
+// Tests of one file that only wait do it at the same time, three of them: each has a monitor to load first.
+const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000, maxConcurrency: 3 } as const;
 
 export default defineConfig({
   test: {
