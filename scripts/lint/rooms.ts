@@ -10,13 +10,19 @@ export function packageArrows(graph: Graph, folders: ReadonlyMap<string, string>
   return arrows(graph, (node) => folders.get(node) ?? node.match(/^packages\/([^/]+)\//)?.[1]);
 }
 
-/** Folders inside of a package; the files beside them are the room "src". */
+/** The files of a package beside its folders: what those stand in, and no room among them. */
+export const OUTSIDE = "src";
+
+/** Folders inside of a package, and OUTSIDE. */
 export function roomArrows(graph: Graph, src: string): Arrows {
-  return arrows(graph, (node) => {
-    if (!node.startsWith(`${src}/`)) return undefined;
-    const [room, ...inside] = node.slice(src.length + 1).split("/");
-    return inside.length > 0 ? room : "src";
-  });
+  return arrows(graph, (node) => roomOf(node, src));
+}
+
+/** The room inside of a package that a file is in, however deep. */
+export function roomOf(node: string, src: string): string | undefined {
+  if (!node.startsWith(`${src}/`)) return undefined;
+  const [room, ...inside] = node.slice(src.length + 1).split("/");
+  return inside.length > 0 ? room : OUTSIDE;
 }
 
 export function nativeArrows(graph: Graph): Arrows {

@@ -3,6 +3,7 @@
 
 import type { Files } from "./files.ts";
 import { circles, type Edge, type Graph, neighbours, wayTo } from "./graph.ts";
+import { OUTSIDE, roomArrows, roomOf } from "./rooms.ts";
 
 export interface Rule {
   readonly name: string;
@@ -41,6 +42,8 @@ const NATIVE: Readonly<Record<string, readonly string[]>> = {
 };
 
 const MONITOR = "packages/monitor/src";
+/** Packages with rooms inside: docs/architecture.md has a table of each. */
+const ROOMED = [MONITOR, "packages/guest/src"];
 /**
  * What a relay may know of guests: a stream, the interface that a guest shows its relays, and the parts named there.
  */
@@ -53,6 +56,11 @@ export const RULES: readonly Rule[] = [
     name: "no-cycle",
     why: "whoever reads one file of a circle must read all of them; types count, for readers follow them too",
     check: ({ edges }) => circles(edges).map((circle) => circle.join(" -> ")),
+  },
+  {
+    name: "rooms-one-way",
+    why: "rooms build on each other in one direction; a folder and its own subfolders are one room",
+    check: (graph) => ROOMED.flatMap((src) => circlesOfRooms(graph, src)),
   },
   {
     name: "packages-one-way",
@@ -138,6 +146,22 @@ const inMonitor = (node: string, ...rooms: readonly string[]): boolean =>
   rooms.some((room) => node.startsWith(`${MONITOR}/${room}/`));
 
 const line = ({ from, to }: Edge): string => `${from} -> ${to}`;
+
+/** Each circle of rooms, with an import for each of its arrows. */
+function circlesOfRooms(graph: Graph, src: string): string[] {
+  const arrows = [...roomArrows(graph, src)].flatMap(([from, used]) =>
+    used.filter((to) => from !== OUTSIDE && to !== OUTSIDE).map((to) => ({ from, to, onDemand: false })),
+  );
+  return circles(arrows).map((circle) => {
+    const imports = circle.slice(1).map((to, index) => {
+      const from = circle[index]!;
+      return line(
+        graph.edges.find((edge) => roomOf(edge.from, src) === from && roomOf(edge.to, src) === to)!,
+      );
+    });
+    return `${circle.join(" -> ")} (${imports.join(", ")})`;
+  });
+}
 
 /** Ways from files of a folder to what they must not reach, directly or through others. */
 function waysFrom({ nodes, edges }: Graph, folder: string, forbidden: (node: string) => boolean): string[] {

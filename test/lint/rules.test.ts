@@ -43,6 +43,24 @@ const SEEDS: readonly [rule: string, what: string, path: string, more: string][]
   ],
   ["no-cycle", "headers in C that include each other", "native/lib/ringway.h", '#include "../agent/agent.h"'],
   [
+    "rooms-one-way",
+    "the policy names a disk, which knows of the policy",
+    `${MONITOR}/policy/limits.ts`,
+    'import type { Root } from "../disk/roots.ts";',
+  ],
+  [
+    "rooms-one-way",
+    "the reactor comes to the lines that wait on it, by a type named in a folder of theirs",
+    `${MONITOR}/reactor/timers.ts`,
+    'type All = typeof import("../observe/logs/ring.ts");',
+  ],
+  [
+    "rooms-one-way",
+    "a stream of the SDK names a file, which is a stream",
+    "packages/guest/src/stream/chunks.ts",
+    'import type { File } from "../files/file.ts";',
+  ],
+  [
     "packages-one-way",
     "the guest's package imports the monitor's",
     "packages/guest/src/index.ts",

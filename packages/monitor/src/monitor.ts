@@ -22,17 +22,17 @@ import {
   requireWithin,
   type VmOptions,
 } from "./monitor/options.ts";
-import { ReservedPorts } from "./monitor/own-ports.ts";
 import { gather, type PartFailure, type Parts, THREAD_END_MS } from "./monitor/parts.ts";
 import { InTurn, type Pending, pending } from "./monitor/pending.ts";
 import { Policies } from "./monitor/policies.ts";
 import { REACTOR_STOP_MS, ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
+import { ReservedPorts } from "./monitor/reserved-ports.ts";
 import { reactorSettings } from "./monitor/settings.ts";
 import { SocketFile } from "./monitor/socket-file.ts";
 import { ServedVms } from "./monitor/vms.ts";
 import { Audit } from "./observe/audit.ts";
-import { Counters, type CounterValues } from "./observe/counters.ts";
 import type { Policy } from "./policy/types.ts";
+import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type { ReactorMemory } from "./thread/messages.ts";
 
 export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposable {

@@ -6,9 +6,9 @@ import { describe, expect, test } from "vitest";
 import { type Account, Accounts } from "../src/accounts/accounts.ts";
 import type { DescriptorRoom } from "../src/accounts/descriptors.ts";
 import { Budget, TOO_MANY_REQUESTS } from "../src/guests/budget.ts";
-import { Counters, type CounterValues } from "../src/observe/counters.ts";
 import type { PolicyState } from "../src/policy/in-force.ts";
 import type { Limits } from "../src/policy/types.ts";
+import { Counters, type CounterValues } from "../src/reactor/counters.ts";
 
 const LIMITS = { requests: 3, openFiles: 2, accepts: 2, fileBytesWritten: 100 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { COUNTERS, Counter, Counters } from "../src/observe/counters.ts";
+import { COUNTERS, Counter, Counters } from "../src/reactor/counters.ts";
 
 test("every counter has a place of its own, and none is left over", () => {
   expect(Object.values(Counter)).toEqual(COUNTERS.map((_, place) => place));

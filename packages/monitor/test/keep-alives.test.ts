@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Counters } from "../src/observe/counters.ts";
+import { Counters } from "../src/reactor/counters.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
 import { KeepAlives } from "../src/relays/keep-alives.ts";
 

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
+import { readPolicy } from "../src/loading/policy-file.ts";
 import {
   BUILT_IN_RULES,
   DEFAULT_LIMITS,
@@ -12,7 +13,6 @@ import {
   PolicyError,
   parsePolicy,
 } from "../src/policy/index.ts";
-import { readPolicy } from "../src/policy/load.ts";
 
 const FILE = "/etc/ringway/policy.yaml";
 const policySchema = (): Record<string, unknown> =>

@@ -7,8 +7,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { change, perform } from "../src/disk/operations.ts";
 import { closeRoots, openRoots } from "../src/disk/roots.ts";
-import { type KeptPlace, PolicyError, parsePolicy } from "../src/policy/index.ts";
-import { readPolicy } from "../src/policy/load.ts";
+import { readPolicy } from "../src/loading/policy-file.ts";
+import type { KeptPlace } from "../src/loading/root-problems.ts";
+import { PolicyError, parsePolicy } from "../src/policy/index.ts";
 
 let base: string;
 

@@ -2,7 +2,7 @@
 // order.
 
 import { afterAll, beforeEach, expect, test } from "vitest";
-import { Counters } from "../src/observe/counters.ts";
+import { Counters } from "../src/reactor/counters.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
 import type { FromReactor } from "../src/thread/messages.ts";
 import { Posts } from "../src/thread/posts.ts";

@@ -14,7 +14,6 @@ import {
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Stream } from "../src/guests/stream.ts";
-import { HostSurroundings } from "../src/policy/host-surroundings.ts";
 import type { PolicyState } from "../src/policy/in-force.ts";
 import { PolicyMatcher, parsePolicy } from "../src/policy/index.ts";
 import { OwnPorts } from "../src/policy/own-ports.ts";
@@ -23,6 +22,7 @@ import type { RelayHost } from "../src/relays/host.ts";
 import { OpeningRelay } from "../src/relays/opening.ts";
 import type { ProtocolEntry } from "../src/relays/protocol.ts";
 import { PROTOCOLS, Protocols } from "../src/relays/table.ts";
+import { HostSurroundings } from "../src/thread/host-surroundings.ts";
 
 const OWN_PORT = 9229;
 

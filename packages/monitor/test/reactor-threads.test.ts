@@ -5,9 +5,9 @@ import { HELLO_BYTES } from "@ringway/control";
 import { closeFd, createEventfd, receiveWithFds, ringEventfd, unixPair } from "@ringway/linux";
 import { afterEach, expect, test } from "vitest";
 import { guestDescriptors, setGuestDescriptors } from "../src/accounts/descriptors.ts";
-import { Counters } from "../src/observe/counters.ts";
 import { compilePolicy } from "../src/policy/compiled/compile.ts";
 import { parsePolicy } from "../src/policy/index.ts";
+import { Counters } from "../src/reactor/counters.ts";
 import type { FromReactor, ReactorOptions, ToReactor } from "../src/thread/messages.ts";
 import { ReactorThread } from "../src/thread/reactor-thread.ts";
 

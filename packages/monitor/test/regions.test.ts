@@ -6,7 +6,7 @@ import type { SharedMemory } from "@ringway/linux";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Account, Accounts } from "../dist/accounts/accounts.js";
 // As it is built: the thread is a module of its own.
-import { Counters } from "../dist/observe/counters.js";
+import { Counters } from "../dist/reactor/counters.js";
 import { Reactor } from "../dist/reactor/reactor.js";
 import { Regions } from "../dist/regions/regions.js";
 import { RegionThread } from "../dist/regions/thread.js";

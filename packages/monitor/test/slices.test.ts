@@ -5,7 +5,7 @@ import { closeFd, createEventfd, duplicateFd, EPOLLIN, ringEventfd } from "@ring
 import { afterEach, describe, expect, test } from "vitest";
 import { Dropping } from "../src/guests/dropping.ts";
 import type { Stream } from "../src/guests/stream.ts";
-import { Counters } from "../src/observe/counters.ts";
+import { Counters } from "../src/reactor/counters.ts";
 import { Reactor, type Tenant } from "../src/reactor/reactor.ts";
 import { TaskQueue } from "../src/reactor/tasks.ts";
 

@@ -2,8 +2,8 @@
 // descriptor left).
 
 import { expect, test } from "vitest";
-import { HostSurroundings } from "../src/policy/host-surroundings.ts";
 import { parseAddress } from "../src/policy/networks.ts";
+import { HostSurroundings } from "../src/thread/host-surroundings.ts";
 
 const HERE = ["127.0.0.1", "127.1.2.3", "::1"];
 const ELSEWHERE = ["192.0.2.1", "8.8.8.8", "2001:db8::1"];

@@ -10,7 +10,7 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { drainEventfd, EPOLLIN } from "@ringway/linux";
 import { OperationQuota } from "../accounts/quotas.ts";
-import { Counter } from "../observe/counters.ts";
+import { Counter } from "../reactor/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { DiskOperation, DiskResult, TreeChange } from "./operations.ts";
 import type { Roots } from "./roots.ts";

@@ -11,10 +11,10 @@
 import { Errno, type Refusal } from "@ringway/control";
 import type { Account, Written } from "../accounts/accounts.ts";
 import type { DescriptorRoom } from "../accounts/descriptors.ts";
-import { Counter, type Counters } from "../observe/counters.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
 import type { Limits } from "../policy/types.ts";
+import { Counter, type Counters } from "../reactor/counters.ts";
 
 /** What all guests of a reactor share of this. */
 export interface BudgetHost {

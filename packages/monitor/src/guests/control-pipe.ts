@@ -3,9 +3,9 @@
 
 import type { Args, ControlHandler, HostSession, Verdict } from "@ringway/control";
 import { Errno } from "@ringway/linux";
-import { Counter, type Counters } from "../observe/counters.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { shorten } from "../policy/refusal.ts";
+import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Task } from "../reactor/tasks.ts";
 import type { Life } from "./life.ts";
 import type { Opener } from "./opener.ts";

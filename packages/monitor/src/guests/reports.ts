@@ -1,10 +1,10 @@
 // What is said of one guest: to itself of a refusal, to the main thread of everything that becomes a line.
 
 import type { ProtocolError, Refusal } from "@ringway/control";
-import { Counter, type Counters } from "../observe/counters.ts";
 import type { GuestLines } from "../observe/lines.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { type Denial, isDenial, told } from "../policy/refusal.ts";
+import { Counter, type Counters } from "../reactor/counters.ts";
 
 /** Of whom. */
 export interface Reported {

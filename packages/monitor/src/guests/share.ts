@@ -6,8 +6,8 @@
 
 import type { Account } from "../accounts/accounts.ts";
 import { TimeSlice } from "../accounts/quotas.ts";
-import { Counter, type Counters } from "../observe/counters.ts";
 import type { PolicyState } from "../policy/in-force.ts";
+import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Reactor, Tenant } from "../reactor/reactor.ts";
 import { TaskQueue } from "../reactor/tasks.ts";
 import { type Life, LifeState } from "./life.ts";

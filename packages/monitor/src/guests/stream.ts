@@ -22,8 +22,8 @@ import {
   type Refusal,
   Refused,
 } from "@ringway/control";
-import { Counter, type Counters } from "../observe/counters.ts";
 import type { Trace } from "../observe/trace.ts";
+import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Task } from "../reactor/tasks.ts";
 import type { Life } from "./life.ts";
 import type { Relay, RelayGuest } from "./relay.ts";

@@ -6,7 +6,7 @@
 // streams' memory is in use until that is done.
 
 import type { HostSession } from "@ringway/control";
-import { Counter } from "../observe/counters.ts";
+import { Counter } from "../reactor/counters.ts";
 import { Dropping } from "./dropping.ts";
 import type { Opener } from "./opener.ts";
 import { Stream, type StreamOwner, type StreamTable } from "./stream.ts";

@@ -16,9 +16,8 @@ import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
 import type { OpenMemory } from "../links/vm-memory.ts";
 import { PolicyError } from "../policy/errors.ts";
-import type { JudgedPolicy } from "../policy/load.ts";
-import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
+import { removeSocketFile } from "./listening.ts";
 import {
   type FromLoader,
   type Listening,
@@ -28,7 +27,8 @@ import {
   type ToLoader,
   unpackError,
 } from "./messages.ts";
-import { removeSocketFile } from "./socket-file.ts";
+import type { JudgedPolicy } from "./policy-file.ts";
+import type { KeptPlace, RootProblem } from "./root-problems.ts";
 
 /**
  * How long a file system may take for one thing that it is asked. An automount of a file server that sleeps takes a

@@ -2,14 +2,19 @@
 // their parts.
 
 import { SystemError } from "@ringway/linux";
+import type { Roots } from "../disk/roots.ts";
 import { NotARegionError, type OpenMemory, VmMemoryError } from "../links/vm-memory.ts";
+import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import { PolicyError, type PolicyProblem } from "../policy/errors.ts";
-import type { PolicyInForce } from "../policy/in-force.ts";
-import type { JudgedPolicy } from "../policy/load.ts";
-import type { KeptPlace, RootProblem } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
+import type { JudgedPolicy } from "./policy-file.ts";
+import type { KeptPlace, RootProblem } from "./root-problems.ts";
 
-export interface LoadedPolicy extends PolicyInForce, JudgedPolicy {}
+export interface LoadedPolicy extends JudgedPolicy {
+  readonly compiled: CompiledPolicy;
+  /** Opened: whoever has the policy closes them. */
+  readonly roots: Roots;
+}
 
 /** A socket that is listened on, and which file it is: another may have its path by the time that it is removed. */
 export interface Listening {

@@ -3,9 +3,9 @@
 // disk holds is left behind, and the next file has another.
 
 import type { Warn } from "../policy/parse.ts";
-import type { KeptPlace } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
 import { Loader, NoAnswerError } from "./loader.ts";
+import type { KeptPlace } from "./root-problems.ts";
 
 export interface TextOptions {
   readonly file: string;

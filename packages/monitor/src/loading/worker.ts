@@ -5,8 +5,7 @@ import { inCalls, threadLoaded } from "@ringway/linux";
 import { openRoots } from "../disk/roots.ts";
 import { openVmMemory } from "../links/vm-memory.ts";
 import { compilePolicy } from "../policy/compiled/compile.ts";
-import type { JudgedPolicy } from "../policy/load.ts";
-import { requireRoots, rootProblems } from "../policy/roots.ts";
+import { listenAt, removeSocketFile } from "./listening.ts";
 import {
   type FromLoader,
   type LoadedPolicy,
@@ -14,7 +13,8 @@ import {
   packError,
   type ToLoader,
 } from "./messages.ts";
-import { listenAt, removeSocketFile } from "./socket-file.ts";
+import type { JudgedPolicy } from "./policy-file.ts";
+import { requireRoots, rootProblems } from "./root-problems.ts";
 
 const port = parentPort!;
 threadLoaded();
@@ -23,7 +23,7 @@ const post = (message: FromLoader): void => port.postMessage(message);
 const at = (path: string | undefined): void => post({ kind: "at", path });
 
 /** The YAML parser takes 100 ms to load: who brings policies along does without. */
-type Reading = typeof import("../policy/load.ts");
+type Reading = typeof import("./policy-file.ts");
 const readsFile = ({ kind }: LoaderQuestion): boolean => kind === "check" || kind === "load";
 
 function answer(question: LoaderQuestion, reading: Reading | undefined): unknown {
@@ -57,7 +57,7 @@ function open({ policy, warnings }: JudgedPolicy): LoadedPolicy {
 }
 
 port.on("message", async ({ id, ...question }: ToLoader) => {
-  const reading = readsFile(question) ? await import("../policy/load.ts") : undefined;
+  const reading = readsFile(question) ? await import("./policy-file.ts") : undefined;
   inCalls(() => {
     try {
       post({ kind: "done", id, value: answer(question, reading) });

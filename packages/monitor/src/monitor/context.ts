@@ -2,7 +2,7 @@
 
 import type { Logger } from "pino";
 import type { Loader } from "../loading/loader.ts";
-import type { KeptPlace } from "../policy/roots.ts";
+import type { KeptPlace } from "../loading/root-problems.ts";
 import type { ReactorHandle } from "./reactor-handle.ts";
 
 export interface Context {

@@ -3,9 +3,9 @@
 
 import { invalidType } from "@ringway/linux";
 import type { Logger } from "pino";
+import type { KeptPlace } from "../loading/root-problems.ts";
 import type { HostLookupOptions } from "../names/host-lookup.ts";
 import type { Lookup } from "../names/resolver.ts";
-import type { KeptPlace } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
 
 /** A virtual machine to serve (docs/vm.md). */

@@ -11,11 +11,11 @@ import { type GuestDescriptors, guestDescriptors, requireDescriptors } from "../
 import { DiskThreads } from "../disk/threads.ts";
 import { Loader, letGo } from "../loading/loader.ts";
 import type { Listening, LoadedPolicy } from "../loading/messages.ts";
+import { placesOfVm } from "../loading/root-problems.ts";
 import { hostLookup } from "../names/host-lookup.ts";
 import type { Lookup } from "../names/resolver.ts";
 import { AuditError } from "../observe/audit.ts";
 import { LogWriter } from "../observe/logs/writer.ts";
-import { placesOfVm } from "../policy/roots.ts";
 import type { Policy } from "../policy/types.ts";
 import { RegionThread } from "../regions/thread.ts";
 import { keptBy, type MonitorOptions } from "./options.ts";

@@ -6,8 +6,8 @@
 import { letGo } from "../loading/loader.ts";
 import type { LoadedPolicy } from "../loading/messages.ts";
 import { formatProblem } from "../policy/errors.ts";
-import type { PolicyInForce } from "../policy/in-force.ts";
 import type { Policy } from "../policy/types.ts";
+import type { PolicyInForce } from "../thread/messages.ts";
 import { type Context, requireOpen } from "./context.ts";
 import { requireAudit } from "./parts.ts";
 import type { OpenVm, ServedVms } from "./vms.ts";

@@ -4,8 +4,8 @@
 
 import type { LineQuota } from "../accounts/quotas.ts";
 import type { Policy } from "../policy/types.ts";
+import { Counter, type Counters } from "../reactor/counters.ts";
 import type { AuditGate } from "./audit-gate.ts";
-import { Counter, type Counters } from "./counters.ts";
 import { priced } from "./line-cost.ts";
 import type { LineMessage } from "./line-messages.ts";
 

@@ -1,17 +1,18 @@
-// A policy in force: its matcher, and its roots, which the disk workers know as a tree. Kept for as long as a guest is
-// judged by it or a file operation is under way below one of its roots.
+// A policy in force: its matcher, and the folders that it names. Kept for as long as a guest is judged by it or a file
+// operation is under way below one of its folders; what those are on the disk, disk/policy-folders.ts knows.
 
 import type { Args } from "@ringway/control";
-import type { DiskPool } from "../disk/pool.ts";
-import { closeRoots, type Root, type Roots } from "../disk/roots.ts";
 import type { CompiledPolicy, PolicySettings } from "./compiled/compile.ts";
 import { PolicyMatcher } from "./matcher.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-/** What guests are judged by: the rules, compiled, and the roots that they name, opened. */
-export interface PolicyInForce {
-  readonly compiled: CompiledPolicy;
-  readonly roots: Roots;
+/** The hosts of a policy's files, opened. */
+export interface OpenFolders {
+  /** The disk workers' name for them. */
+  readonly tree: number;
+  /** That of files[i]: its descriptor, or -errno where it cannot be had, and why. */
+  root(index: number): { readonly fd: number; readonly reason: string };
+  close(): void;
 }
 
 export class PolicyState {
@@ -19,26 +20,16 @@ export class PolicyState {
   readonly matcher: PolicyMatcher;
   /** What GetArgs is answered with. */
   readonly args: Args;
-  /** The disk workers' name for its roots. */
-  readonly tree: number;
-  readonly #roots: Roots;
-  readonly #disk: DiskPool;
+  readonly folders: OpenFolders;
   #holders = 1;
 
-  /** Takes the roots over: the loader has opened them, since that may wait for a file system. */
-  constructor({ compiled, roots }: PolicyInForce, disk: DiskPool, surroundings: Surroundings) {
+  /** Takes the folders over. */
+  constructor(compiled: CompiledPolicy, folders: OpenFolders, surroundings: Surroundings) {
     this.policy = compiled.settings;
     this.matcher = new PolicyMatcher(compiled, surroundings);
     const { argv, env } = compiled.settings.guest;
     this.args = { argv, env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
-    this.#disk = disk;
-    this.#roots = roots;
-    this.tree = disk.addTree(roots);
-  }
-
-  /** That of files[i]. */
-  root(index: number): Root {
-    return this.#roots.roots[index]!;
+    this.folders = folders;
   }
 
   retain(): void {
@@ -46,8 +37,6 @@ export class PolicyState {
   }
 
   release(): void {
-    if (--this.#holders > 0) return;
-    this.#disk.removeTree(this.tree);
-    closeRoots(this.#roots);
+    if (--this.#holders === 0) this.folders.close();
   }
 }

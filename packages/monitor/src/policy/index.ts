@@ -5,7 +5,6 @@ export { PolicyMatcher } from "./matcher.ts";
 export type { Address, Network } from "./networks.ts";
 export { parsePolicy, type Warn } from "./parse.ts";
 export type { Denial } from "./refusal.ts";
-export { type KeptPlace, placesOfVm } from "./roots.ts";
 export { formatSize, parseSize } from "./sizes.ts";
 export type { Surroundings } from "./surroundings.ts";
 export {

@@ -3,19 +3,23 @@
 // a guest would run code in it.
 //
 // Which they are is told: process.debugPort always, where SIGUSR1 or inspector.open() would open the debugger; what the
-// program names. Whether an address is this host's, the kernel is asked (host-surroundings.ts).
+// program names. Whether an address is this host's, the kernel is asked (thread/host-surroundings.ts).
 
 import { type Endpoint, Errno, formatEndpoint } from "@ringway/control";
-import type { HostSurroundings } from "./host-surroundings.ts";
 import type { Decision } from "./types.ts";
+
+/** Whether an address, of 4 or 16 bytes, is this host's. */
+interface Host {
+  isHere(address: Uint8Array): boolean;
+}
 
 export class OwnPorts {
   #ports: ReadonlySet<number>;
-  readonly #surroundings: HostSurroundings;
+  readonly #host: Host;
 
-  constructor(ports: readonly number[], surroundings: HostSurroundings) {
+  constructor(ports: readonly number[], host: Host) {
     this.#ports = new Set(ports);
-    this.#surroundings = surroundings;
+    this.#host = host;
   }
 
   replace(ports: readonly number[]): void {
@@ -24,8 +28,7 @@ export class OwnPorts {
 
   /** What the policy decided of connecting to `to`, unless it is one of these. */
   judge(decision: Decision, to: Endpoint): Decision {
-    if (!decision.allowed || !this.#ports.has(to.port) || !this.#surroundings.isHere(to.address))
-      return decision;
+    if (!decision.allowed || !this.#ports.has(to.port) || !this.#host.isHere(to.address)) return decision;
     const reason = `connect to ${formatEndpoint(to)}: the port is the monitor's own, which no guest may reach`;
     return { allowed: false, rule: "monitor", reason, errno: Errno.EACCES };
   }

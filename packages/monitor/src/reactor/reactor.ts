@@ -14,7 +14,7 @@
 
 import type { BellReceiver } from "@ringway/control";
 import { Epoll, yieldProcessor } from "@ringway/linux";
-import { Counter, type Counters } from "../observe/counters.ts";
+import { Counter, type Counters } from "./counters.ts";
 import { Polling } from "./polling.ts";
 import type { TaskQueue } from "./tasks.ts";
 import { type Timer, Timers } from "./timers.ts";

@@ -20,9 +20,9 @@ import { Errno, errnoMessage, localAddress, setLingerZero } from "@ringway/linux
 import type { Relay } from "../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
-import { Counter } from "../observe/counters.ts";
 import { type Denial, denial, refusal } from "../policy/refusal.ts";
 import type { Denied } from "../policy/types.ts";
+import { Counter } from "../reactor/counters.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { type Attempt, ConnectionRace, type Racer } from "./connection-race.ts";
 import type { RelayHost } from "./host.ts";

@@ -39,8 +39,8 @@ import {
 } from "@ringway/linux";
 import type { Relay } from "../guests/relay.ts";
 import { type Stream, StreamState } from "../guests/stream.ts";
-import { Counter } from "../observe/counters.ts";
 import { refusal } from "../policy/refusal.ts";
+import { Counter } from "../reactor/counters.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";

@@ -2,13 +2,20 @@
 
 import type { MappingPlace } from "@ringway/linux";
 import type { GuestDescriptors } from "../accounts/descriptors.ts";
+import type { Roots } from "../disk/roots.ts";
 import type { DiskPorts } from "../disk/threads.ts";
 import type { LookupMessage } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
 import type { GuestLife, LineMessage } from "../observe/line-messages.ts";
 import type { TraceMessage, TraceWord } from "../observe/trace.ts";
-import type { PolicyInForce } from "../policy/in-force.ts";
+import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import type { RegionPort } from "../regions/thread.ts";
+
+/** What guests are judged by: the rules, compiled, and the roots that they name, opened. */
+export interface PolicyInForce {
+  readonly compiled: CompiledPolicy;
+  readonly roots: Roots;
+}
 
 /** Given to the reactor's Worker when it starts. */
 export interface ReactorOptions {

@@ -10,22 +10,23 @@ import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { drainEventfd, EPOLLIN } from "@ringway/linux";
 import { Accounts } from "../accounts/accounts.ts";
 import { DescriptorRoom } from "../accounts/descriptors.ts";
+import { PolicyFolders } from "../disk/policy-folders.ts";
 import { DiskPool } from "../disk/pool.ts";
 import { closeRoots } from "../disk/roots.ts";
 import type { AttachmentHost } from "../guests/attachment.ts";
 import { Lookups } from "../names/lookups.ts";
 import { AuditGate } from "../observe/audit-gate.ts";
-import { Counters } from "../observe/counters.ts";
 import { Trace } from "../observe/trace.ts";
-import { HostSurroundings } from "../policy/host-surroundings.ts";
-import { type PolicyInForce, PolicyState } from "../policy/in-force.ts";
+import { PolicyState } from "../policy/in-force.ts";
 import { OwnPorts } from "../policy/own-ports.ts";
+import { Counters } from "../reactor/counters.ts";
 import { Reactor } from "../reactor/reactor.ts";
 import { Regions } from "../regions/regions.ts";
 import { RelayHost } from "../relays/host.ts";
 import { Protocols } from "../relays/table.ts";
 import { Arrivals, type ArrivalsHost } from "./arrivals.ts";
-import type { FromReactor, ReactorOptions, ToReactor } from "./messages.ts";
+import { HostSurroundings } from "./host-surroundings.ts";
+import type { FromReactor, PolicyInForce, ReactorOptions, ToReactor } from "./messages.ts";
 import { NodeTurns } from "./node-turns.ts";
 import { Posts } from "./posts.ts";
 
@@ -84,7 +85,7 @@ export class ReactorThread {
       lookups: this.#lookups,
       ownPorts: this.#ownPorts,
     });
-    this.#policy = new PolicyState(options.policy, this.#disk, this.#surroundings);
+    this.#policy = this.#policyState(options.policy);
     const turns = new NodeTurns(reactor);
     this.#regions = new Regions(reactor, options.regions, () => turns.ask());
     const guestHost: AttachmentHost = {
@@ -197,8 +198,8 @@ export class ReactorThread {
     }
   }
 
-  #policyState(policy: PolicyInForce): PolicyState {
-    return new PolicyState(policy, this.#disk, this.#surroundings);
+  #policyState({ compiled, roots }: PolicyInForce): PolicyState {
+    return new PolicyState(compiled, new PolicyFolders(roots, this.#disk), this.#surroundings);
   }
 
   #setPolicy(inForce: PolicyInForce): void {

@@ -7,9 +7,9 @@ import type { Place } from "../../disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
 import type { RelayGuest } from "../../guests/relay.ts";
 import type { Stream } from "../../guests/stream.ts";
-import { Counter } from "../../observe/counters.ts";
 import { denial, refusal } from "../../policy/refusal.ts";
 import type { FileDecision } from "../../policy/types.ts";
+import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
 
 /** Only a folder has a name like that (FILE-1). */
@@ -28,9 +28,9 @@ export function placeOf(
   path: string,
   { rule, ruleIndex: root, relativePath }: FileDecision,
 ): Place | Refusal {
-  const { fd, reason } = policy.root(root);
+  const { fd, reason } = policy.folders.root(root);
   if (fd < 0) return refusal(-fd, `the folder of rule "${rule}": ${reason}`);
-  return { tree: policy.tree, root, path: relativePath, asFolder: ENDS_AS_FOLDER.test(path) };
+  return { tree: policy.folders.tree, root, path: relativePath, asFolder: ENDS_AS_FOLDER.test(path) };
 }
 
 /** Why an operation on `path` failed: the policy says no, or the file system. */

@@ -17,9 +17,9 @@ import {
 import { errnoMessage, readAtNoWait, SEEK_CUR, SEEK_END } from "@ringway/linux";
 import type { DiskResult } from "../../disk/operations.ts";
 import type { Stream } from "../../guests/stream.ts";
-import { Counter } from "../../observe/counters.ts";
 import { refusal } from "../../policy/refusal.ts";
 import type { FileDecision } from "../../policy/types.ts";
+import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
 import type { ProtocolEntry } from "../protocol.ts";
 import { unknownRequest } from "../unknown.ts";

@@ -6,8 +6,8 @@
 // name led to and that no rule has.
 
 import { bind, closeFd, Errno, Routes, tcpSocket } from "@ringway/linux";
-import { type Address, addressBytes, type Network, networkFrom } from "./networks.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { type Address, addressBytes, type Network, networkFrom } from "../policy/networks.ts";
+import type { Surroundings } from "../policy/surroundings.ts";
 
 export class HostSurroundings implements Surroundings, Disposable {
   readonly #routes: Routes = new Routes();

@@ -2,13 +2,13 @@
 // (loading/).
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
-import { POLICY_FILE_BYTES_MAX } from "./defaults.ts";
-import { PolicyError, type PolicyProblem } from "./errors.ts";
-import { parseWithSource, problemAt } from "./parse.ts";
-import { type KeptPlace, rootProblems } from "./roots.ts";
-import { formatSize } from "./sizes.ts";
-import { quoted } from "./text.ts";
-import type { Policy } from "./types.ts";
+import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
+import { PolicyError, type PolicyProblem } from "../policy/errors.ts";
+import { parseWithSource, problemAt } from "../policy/parse.ts";
+import { formatSize } from "../policy/sizes.ts";
+import { quoted } from "../policy/text.ts";
+import type { Policy } from "../policy/types.ts";
+import { type KeptPlace, rootProblems } from "./root-problems.ts";
 
 export interface JudgedPolicy {
   readonly policy: Policy;

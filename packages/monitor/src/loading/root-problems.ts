@@ -8,9 +8,9 @@ import { dirname } from "node:path";
 import { closeFd, fstat, openDirectory } from "@ringway/linux";
 import { deviceOf } from "../disk/file-systems.ts";
 import { closeRoots, foldersFrom, type Identity, openRoots, type Root } from "../disk/roots.ts";
-import { PolicyError } from "./errors.ts";
-import { quoted } from "./text.ts";
-import type { Policy } from "./types.ts";
+import { PolicyError } from "../policy/errors.ts";
+import { quoted } from "../policy/text.ts";
+import type { Policy } from "../policy/types.ts";
 
 /** A file or socket that no root may hold; it need not be there yet. */
 export interface KeptPlace {

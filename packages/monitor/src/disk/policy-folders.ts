@@ -1,0 +1,28 @@
+// The folders of a policy in force: its roots, and the tree that the disk workers know them by. From its making to
+// close(), which the policy calls when nobody is judged by it and no operation is under way below a root.
+
+import type { OpenFolders } from "../policy/in-force.ts";
+import type { DiskPool } from "./pool.ts";
+import { closeRoots, type Root, type Roots } from "./roots.ts";
+
+export class PolicyFolders implements OpenFolders {
+  readonly tree: number;
+  readonly #roots: Roots;
+  readonly #disk: DiskPool;
+
+  /** Takes the roots over: the loader has opened them, since that may wait for a file system. */
+  constructor(roots: Roots, disk: DiskPool) {
+    this.#roots = roots;
+    this.#disk = disk;
+    this.tree = disk.addTree(roots);
+  }
+
+  root(index: number): Root {
+    return this.#roots.roots[index]!;
+  }
+
+  close(): void {
+    this.#disk.removeTree(this.tree);
+    closeRoots(this.#roots);
+  }
+}
