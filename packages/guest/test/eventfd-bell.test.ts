@@ -62,7 +62,7 @@ describe("a process's doorbell", () => {
     // meanwhile.
     const program = `
       const linux = await import(${at("../../linux/dist/index.js")});
-      const { EventfdBell } = await import(${at("../dist/eventfd-bell.js")});
+      const { EventfdBell } = await import(${at("../dist/attach/eventfd-bell.js")});
       const rungs = [linux.createEventfd(), linux.createEventfd()];
       let taken = 0;
       const bells = rungs.map((rung, index) => {
