@@ -1,9 +1,10 @@
 // The core of all requests and replies, on a wire that is a list: calls and replies in any order, aborts at any time.
 
-import { Done, ErrorReply, type Frame, Pong, Violation } from "@ringway/control";
+import { Done, ErrorReply, type Frame, Pong, ProtocolError, Violation } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import fc from "fast-check";
 import { beforeEach, expect, it } from "vitest";
+import { detachedError } from "../src/errors.ts";
 import { Calls, decodeReply, type Request } from "../src/stream/calls.ts";
 import type { StreamEngine } from "../src/stream/stream.ts";
 
@@ -12,6 +13,7 @@ let wire: { id: number; name: string }[] = [];
 let room = 0;
 let held = 0;
 let late: string[] = [];
+let ended: Error | undefined;
 let calls: Calls;
 
 beforeEach(() => {
@@ -19,10 +21,16 @@ beforeEach(() => {
   room = Number.POSITIVE_INFINITY;
   held = 0;
   late = [];
+  ended = undefined;
   const engine: Partial<StreamEngine> = {
+    get ended() {
+      return ended;
+    },
     hold: () => void held++,
     unhold: () => void held--,
-    touch: (work) => work(),
+    touch(work) {
+      if (ended === undefined) work();
+    },
   };
   calls = new Calls(engine as StreamEngine);
 });
@@ -111,6 +119,46 @@ it("an error of the host's, and the end of the wire, fail what they are about", 
     "gone",
   ]);
   expect(held).toBe(0);
+});
+
+it.each<[string, Error, object]>([
+  ["the monitor went", new Error("hung up"), { code: "ECONNRESET", syscall: "read" }],
+  ["the guest left", detachedError(), { code: "ERR_RINGWAY_DETACHED" }],
+  [
+    "the host broke the protocol",
+    new ProtocolError(Violation.FRAME_TYPE, "FRM-7", "a test"),
+    { violation: Violation.FRAME_TYPE },
+  ],
+])("a call made while the engine ends is sent to nobody and fails: %s", async (_title, why, error) => {
+  ended = why;
+  await expect(calls.call(request("read"))).rejects.toMatchObject(error);
+  expect([sent(), held]).toEqual([[], 0]);
+});
+
+it("a call that ends the engine as it is sent fails", async () => {
+  const ends = (): undefined => {
+    ended = new Error("hung up");
+  };
+  await expect(calls.call({ ...request("read"), send: ends })).rejects.toMatchObject({ code: "ECONNRESET" });
+  expect(held).toBe(0);
+});
+
+it("where the ring fails amid the line, what was sent before is not sent again", async () => {
+  room = 0;
+  const all = ["a", "b"].map((name) => calls.call(request(name)));
+  let fails = true;
+  calls.post(() => {
+    if (!fails) return 1;
+    fails = false;
+    throw new Error("a broken ring");
+  });
+  room = Number.POSITIVE_INFINITY;
+  expect(() => calls.flush()).toThrow("a broken ring");
+  expect([sent(), calls.waiting]).toEqual([["a", "b"], 1]);
+  expect(calls.flush()).toBe(true);
+  expect(sent()).toEqual(["a", "b"]);
+  calls.fail(new Error("over"));
+  await Promise.allSettled(all);
 });
 
 it("a reply of the wrong type is the host's violation, which the call hears too", async () => {

@@ -2,8 +2,9 @@
 
 import { addAbortSignal, Writable } from "node:stream";
 import { fileMessages } from "@ringway/control";
+import { Errno } from "@ringway/linux";
 import { boolean } from "../argument-errors.ts";
-import { type ErrorContext, forDestroy } from "../errors.ts";
+import { type ErrorContext, errnoError, forDestroy } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import type { Stream } from "../stream/stream.ts";
 import { FileSink, openFileStream } from "./file-stream.ts";
@@ -26,6 +27,8 @@ export class FileWriteStream extends Writable {
   readonly #opening: AbortController;
   #sink: FileSink | undefined;
   #constructed: ((error?: Error | null) => void) | undefined;
+  /** Of the write that the ring has not taken whole yet. */
+  #writing: ((error?: Error | null) => void) | undefined;
 
   /** Internal: use Guest.createWriteStream(). */
   constructor(engine: Engine, fs: GuestFs, path: PathLike, options: WriteStreamOptions) {
@@ -86,11 +89,11 @@ export class FileWriteStream extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.#sink!.write([chunk], callback);
+    this.#put([chunk], callback);
   }
 
   override _writev(entries: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
-    this.#sink!.write(
+    this.#put(
       entries.map((entry) => entry.chunk),
       callback,
     );
@@ -109,6 +112,19 @@ export class FileWriteStream extends Writable {
     this.#sink?.abort();
     this.#engine.unhold();
     callback(error);
+    this.#written(error ?? errnoError(Errno.ECANCELED, { ...this.#context, syscall: "write" }));
+  }
+
+  #put(chunks: readonly Uint8Array[], callback: (error?: Error | null) => void): void {
+    this.#writing = callback;
+    this.#sink!.write(chunks, () => this.#written());
+  }
+
+  /** Calls back once: as the ring has taken all, or as this is destroyed. */
+  #written(error?: Error): void {
+    const callback = this.#writing;
+    this.#writing = undefined;
+    callback?.(error);
   }
 
   #begin(stream: Stream): void {

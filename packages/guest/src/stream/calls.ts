@@ -12,7 +12,7 @@
 
 import { ErrorReply, type Frame, type Message, ProtocolError, Violation } from "@ringway/control";
 import { onAbort } from "../abort.ts";
-import { type ErrorContext, replyError } from "../errors.ts";
+import { cutOffError, type ErrorContext, replyError } from "../errors.ts";
 import type { StreamEngine } from "./stream.ts";
 import { isUnknown } from "./unknown.ts";
 
@@ -55,7 +55,7 @@ export class Calls {
     return this.#line.length;
   }
 
-  /** Not once the guest is detached, or the signal aborted: whoever calls has looked. */
+  /** Not once the signal aborted: whoever calls has looked. Fails where the guest is detached, or is just ending. */
   call<R>(request: Request<R>): Promise<R> {
     return new Promise((resolve, reject) => {
       const call = new Call(this.#engine, request, resolve, reject);
@@ -68,6 +68,9 @@ export class Calls {
           if (error instanceof ProtocolError) throw error;
         }
       });
+      // As the engine ends, it tells one user after the other: one that is told may call on another, not told yet.
+      const { ended } = this.#engine;
+      if (ended !== undefined) call.fail(cutOffError(request.context.syscall, ended));
     });
   }
 
@@ -95,11 +98,15 @@ export class Calls {
   /** There may be room in the ring: sends what waits. True: nothing waits any more. */
   flush(): boolean {
     let sent = 0;
-    for (; sent < this.#line.length; sent++) {
-      const { request, call } = this.#line[sent]!;
-      if (!this.#trySend(request, call)) break;
+    try {
+      for (; sent < this.#line.length; sent++) {
+        const { request, call } = this.#line[sent]!;
+        if (!this.#trySend(request, call)) break;
+      }
+    } finally {
+      // Also where the ring breaks the protocol in between: what is sent is sent once.
+      if (sent > 0) this.#line.splice(0, sent);
     }
-    if (sent > 0) this.#line.splice(0, sent);
     return this.#line.length === 0;
   }
 

@@ -30,7 +30,7 @@ export class Engine implements ControlEngine {
   readonly #busy: BusyPoll;
   readonly #streams: (Stream | undefined)[] = [];
   readonly #ids: Uint16Array = new Uint16Array(1024);
-  /** Channels that used up their budget. */
+  /** Streams that used up their budget. */
   readonly #again: Set<Stream> = new Set();
   #asleep = false;
   #scheduled = false;

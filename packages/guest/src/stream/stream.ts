@@ -1,7 +1,7 @@
 // One open stream, whatever it carries: a pipe, its signals, and how it ends.
 //
-// Invariant: `pipe` is touched only while `open`; the second closed word is followed by one signal and nothing else
-// (STR-7).
+// Invariant: `pipe` is touched only while `open`, and not once the engine has ended; the second closed word is followed
+// by one signal and nothing else (STR-7).
 //
 // A stream that ended well lingers: its bytes wait in the region, and would be lost if this guest left before the host
 // has taken them. So the second closed word waits until the host has closed `toHost`, or has stood still for a second.
@@ -74,7 +74,7 @@ export class Stream {
 
   /** No more bytes follow; those that were put still go out. */
   end(): void {
-    if (!this.#open) return;
+    if (!this.#open || this.engine.ended !== undefined) return;
     this.pipe.toHost.unwantSpace();
     this.pipe.toHost.end();
     this.signal();
@@ -104,6 +104,8 @@ export class Stream {
     if (!this.#open) return;
     this.user = undefined;
     this.#stopLinger();
+    // The engine is ending: lost() comes next.
+    if (this.engine.ended !== undefined) return;
     this.pipe.toHost.reset();
     this.#release(makesRoom);
   }
