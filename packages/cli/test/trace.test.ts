@@ -132,23 +132,46 @@ it("RINGWAY_DEBUG=invariants stops a guest whose books are wrong; without it nob
   expect((await start(broken).ended).code).toBe(0);
 });
 
-it("RINGWAY_DEBUG=invariants ends a guest for which the monitor's books are wrong, with the stack in the log", async () => {
-  const preload = join(temporaryFolder(), "preload.mjs");
-  const control = pathToFileURL(createRequire(import.meta.url).resolve("@ringway/control")).href;
-  writeFileSync(
-    preload,
-    BREAK_BOOKS.replace("@ringway/control", control).replaceAll("GuestSession", "HostSession"),
-  );
-  for (const RINGWAY_DEBUG of ["invariants", "1"]) {
-    const { monitor, socket } = await startWith({ NODE_OPTIONS: `--import ${preload}`, RINGWAY_DEBUG });
-    await monitor.logged("monitor is ready");
-    const guest = await Guest.attach(socket);
-    const args = await guest.args().catch((error: { code: string }) => error.code);
-    await guest.close().catch(() => {});
-    const bugs = (await ended(monitor)).filter(({ level }) => level === "error");
-    if (RINGWAY_DEBUG === "invariants") {
-      expect([args, bugs]).toEqual(["ECONNRESET", [expect.objectContaining({ guest: "guest-1" })]]);
-      expect(bugs[0]!.stack).toContain("BrokenInvariant: the books are wrong");
-    } else expect([(args as { argv: string[] }).argv, bugs]).toEqual([["before"], []]);
-  }
-});
+/** For the monitor's threads: in one its sessions' books are wrong, in the other a request is given back twice. */
+const BREAK_MONITOR = [
+  BREAK_BOOKS.replaceAll("GuestSession", "HostSession"),
+  `
+import { Budget } from "@ringway/monitor/budget";
+const { giveRequest } = Budget.prototype;
+Budget.prototype.giveRequest = function () {
+  giveRequest.call(this);
+  giveRequest.call(this);
+};
+`,
+];
+
+it.each([
+  ["session", BREAK_MONITOR[0]!, "BrokenInvariant: the books are wrong"],
+  ["budget", BREAK_MONITOR[1]!, "BrokenInvariant: a guest has -1 + 0 requests, and its key -1"],
+])(
+  "RINGWAY_DEBUG=invariants ends a guest for which the monitor's books are wrong, with the stack in the log: %s",
+  async (_which, broken, stack) => {
+    const { resolve } = createRequire(import.meta.url);
+    const control = pathToFileURL(resolve("@ringway/control"));
+    const budget = new URL("guests/budget.js", pathToFileURL(resolve("@ringway/monitor")));
+    const preload = join(temporaryFolder(), "preload.mjs");
+    const text = broken.replace("@ringway/control", control.href);
+    writeFileSync(preload, text.replace("@ringway/monitor/budget", budget.href));
+    for (const RINGWAY_DEBUG of ["invariants", "1"]) {
+      const { monitor, socket } = await startWith({ NODE_OPTIONS: `--import ${preload}`, RINGWAY_DEBUG });
+      await monitor.logged("monitor is ready");
+      const guest = await Guest.attach(socket);
+      // Refused, or the first to find that the guest is ended.
+      await expect(guest.connect(80, "192.0.2.1")).rejects.toThrow();
+      const args = await guest.args().catch((error: { code: string }) => error.code);
+      await guest.close().catch(() => {});
+      const bugs = (await ended(monitor)).filter(({ level }) => level === "error");
+      if (RINGWAY_DEBUG === "invariants") {
+        // By which of the two calls it found out.
+        expect(["ECONNRESET", "ERR_RINGWAY_DETACHED"]).toContain(args);
+        expect(bugs).toEqual([expect.objectContaining({ guest: "guest-1" })]);
+        expect(bugs[0]!.stack).toContain(stack);
+      } else expect([(args as { argv: string[] }).argv, bugs]).toEqual([["before"], []]);
+    }
+  },
+);

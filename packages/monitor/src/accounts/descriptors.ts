@@ -77,22 +77,18 @@ export class DescriptorRoom {
 
   /** May a key that has `held` have another? A quarter of those for guests is left to others, whatever one key does. */
   leftFor(held: number): boolean {
-    return held < this.#keyMost(Atomics.load(this.#limit, 0)) && this.left;
+    return this.withinShare(held) && this.left;
   }
 
-  #keyMost(limit: number): number {
-    return (limit - this.#first) * KEY_SHARE;
+  /** The same of the key alone, where it is make() that makes the descriptor. */
+  withinShare(held: number): boolean {
+    return held < (Atomics.load(this.#limit, 0) - this.#first) * KEY_SHARE;
   }
 
-  /**
-   * `make`s another for a key that has `held`, where it may have one: it, or -errno. Of what is made, its own number
-   * says whether any was left.
-   */
-  makeFor(held: number, make: () => number): number {
-    const limit = Atomics.load(this.#limit, 0);
-    if (held >= this.#keyMost(limit)) return -Errno.EMFILE;
+  /** `make`s another: it, or -errno. Its own number says whether any was left. */
+  make(make: () => number): number {
     const fd = make();
-    if (fd < limit) return fd;
+    if (fd < Atomics.load(this.#limit, 0)) return fd;
     closeFd(fd);
     return -Errno.EMFILE;
   }

@@ -53,7 +53,7 @@ export interface AttachmentHost extends LinesHost, BudgetHost {
   /** Undefined: not asked for, as nearly always. */
   readonly traceStreams: Trace | undefined;
   readonly traceBells: Trace | undefined;
-  /** Are the session's invariants checked after each look? */
+  /** Are the invariants of a guest's session and budget checked after each look? */
   readonly invariants: boolean;
   /** For the ids of the streams that one guest's scan takes: bounds what it can take of a turn. */
   readonly pendingIds: Uint16Array;
@@ -202,6 +202,7 @@ export class Attachment
     if (this.life.over) return;
     try {
       this.session.invariants();
+      this.budget.invariants();
     } catch (error) {
       this.fail(error);
     }

@@ -1,14 +1,21 @@
 // What one guest holds of the host, against the limits of the policy in force: whoever takes something gives it back.
 //
-//   requests   taken from the guest's rings and not answered yet            } counted for its key
-//   sockets    that connect, and that listen                                }
-//   files      open, as the guest sees them; and their descriptors, which may wait for a worker that closes them
-//   accepts    posted to its listeners
-//   written    bytes, granted before a write and settled after it             counted for its key
+//   request     an Open taken from the guest's rings, and not answered yet                  }  together, for its key
+//   work        of a request that goes on beside or behind the stream: on disk, a lookup    }
+//   attempt     a socket that connects                                                      }  each for its key
+//   listener    a socket that listens                                                       }
+//   file        open, as the guest sees it; and its descriptor, until it is a closing one   }  together, for its key;
+//   closing     a descriptor that waits for a worker that closes it                         }  files also its own
+//   accept      a stream that is posted to one of its listeners                                its own
+//   write       bytes, granted before a write and settled after it                             for its key
 //
-// The counts of a key are its Account's, over all of its guests; the descriptors of all keys, the DescriptorRoom's.
+// takeX() says why there is none, or counts one, which giveX() gives back. Work and closings are never refused: they
+// end what was let in. The counts of a key are its Account's, over all of its guests; the descriptors of all keys, the
+// DescriptorRoom's.
+//
+// Invariant: no count is below 0, and none of the guest's is above its key's.
 
-import { Errno, type Refusal } from "@ringway/control";
+import { BrokenInvariant, Errno, type Refusal } from "@ringway/control";
 import type { Account, Written } from "../accounts/accounts.ts";
 import type { DescriptorRoom } from "../accounts/descriptors.ts";
 import type { PolicyState } from "../policy/in-force.ts";
@@ -30,8 +37,7 @@ export interface BudgetHolder {
 
 const NO_DESCRIPTORS: Refusal = refusal(Errno.EMFILE, "the monitor has no descriptors left for this guest");
 
-/** Why no more are taken from it. */
-export const TOO_MANY_REQUESTS: Refusal = refusal(
+const TOO_MANY_REQUESTS: Refusal = refusal(
   Errno.ENOBUFS,
   "too many requests wait for their answers, the most that the policy allows",
 );
@@ -60,7 +66,12 @@ export class Budget {
   readonly #host: BudgetHost;
   readonly #holder: BudgetHolder;
   readonly #account: Account;
+  #requests = 0;
+  #works = 0;
+  #attempts = 0;
+  #listeners = 0;
   #files = 0;
+  #closings = 0;
   #accepts = 0;
 
   constructor(host: BudgetHost, holder: BudgetHolder) {
@@ -75,87 +86,110 @@ export class Budget {
 
   // ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** May another request be taken from the guest? */
-  get mayRequest(): boolean {
-    if (this.#account.requests < this.#limits.requests) return true;
+  /** Why no other request may be taken from the guest, where that is so. */
+  get tooManyRequests(): Refusal | undefined {
+    if (this.#account.requests < this.#limits.requests) return undefined;
     this.#host.counters.add(Counter.quotaRequests);
-    return false;
+    return TOO_MANY_REQUESTS;
   }
 
-  /** False: the guest has too many. */
-  takeRequest(): boolean {
-    if (!this.mayRequest) return false;
+  takeRequest(): Refusal | undefined {
+    const tooMany = this.tooManyRequests;
+    if (tooMany !== undefined) return tooMany;
+    this.#requests++;
     this.#account.requests++;
-    return true;
-  }
-
-  /** For work of a request that mayRequest let in, or that must go on whatever the limit says. */
-  takeWork(): void {
-    this.#account.requests++;
+    return undefined;
   }
 
   giveRequest(): void {
+    this.#requests--;
     this.#account.requests--;
   }
 
-  // ── Descriptors and sockets ───────────────────────────────────────────────────────────────────────────────────
+  /** For a request that tooManyRequests let in, or that must go on whatever the limit says. */
+  takeWork(): void {
+    this.#works++;
+    this.#account.requests++;
+  }
 
-  /** May it have another socket or file? Of its key, and of all guests, there are only so many. */
-  get mayHaveDescriptor(): boolean {
+  giveWork(): void {
+    this.#works--;
+    this.#account.requests--;
+  }
+
+  // ── Sockets ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** May another connection come to it? Its socket counts by what it borrows (accounts/socket-budget.ts). */
+  get mayHaveConnection(): boolean {
+    return this.#descriptorLeft;
+  }
+
+  /** Of its key, and of all guests, there are only so many. */
+  get #descriptorLeft(): boolean {
     return this.#host.descriptors.leftFor(this.#account.descriptors);
   }
 
-  /** `make`s another, where it may have it: a descriptor, or -errno. */
-  makeDescriptor(make: () => number): number {
-    return this.#host.descriptors.makeFor(this.#account.descriptors, make);
-  }
-
-  takeAttempt(): void {
+  /** For a socket that makeSocket() makes: whether all guests have too many is found out there. */
+  takeAttempt(): Refusal | undefined {
+    if (!this.#host.descriptors.withinShare(this.#account.descriptors)) return NO_DESCRIPTORS;
+    this.#attempts++;
     this.#account.attempts++;
+    return undefined;
   }
 
-  /** Its socket is closed, or a connection's, which counts by what it borrows. */
+  /** The socket of an attempt, which `make` makes, or -errno. */
+  makeSocket(make: () => number): number {
+    return this.#host.descriptors.make(make);
+  }
+
+  /** Its socket is closed, or was never made, or is a connection's, which counts by what it borrows. */
   giveAttempt(): void {
+    this.#attempts--;
     this.#account.attempts--;
   }
 
-  takeListener(): void {
+  takeListener(): Refusal | undefined {
+    if (!this.#descriptorLeft) return NO_DESCRIPTORS;
+    this.#listeners++;
     this.#account.listeners++;
+    return undefined;
   }
 
   giveListener(): void {
+    this.#listeners--;
     this.#account.listeners--;
   }
 
   // ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Another file or listing, whose descriptor counts from now on. Or why there is none. */
+  /** Another file or listing, whose descriptor counts from now on. */
   takeFile(): Refusal | undefined {
     const { openFiles } = this.#limits;
     if (this.#files >= openFiles) {
       this.#host.counters.add(Counter.quotaOpenFiles);
       return refusal(Errno.EMFILE, `${openFiles} files are open, the most that the policy allows`);
     }
-    if (!this.mayHaveDescriptor) return NO_DESCRIPTORS;
+    if (!this.#descriptorLeft) return NO_DESCRIPTORS;
     this.#files++;
     this.#account.openFiles++;
     return undefined;
   }
 
-  /** The file is open no more, as the guest sees it; its descriptor may have to wait for a worker that closes it. */
-  closingFile(): void {
+  /** It has no descriptor: none came of it, a worker has closed it by itself, or it counts as a closing one. */
+  giveFile(): void {
     this.#files--;
-  }
-
-  /** After closingFile(): there is no descriptor any more. */
-  closedFile(): void {
     this.#account.openFiles--;
   }
 
-  /** No descriptor came of it, or a worker has closed it by itself. */
-  giveFile(): void {
-    this.closingFile();
-    this.closedFile();
+  /** The descriptor of a file that is given back next waits for a worker that closes it. */
+  takeClosing(): void {
+    this.#closings++;
+    this.#account.openFiles++;
+  }
+
+  giveClosing(): void {
+    this.#closings--;
+    this.#account.openFiles--;
   }
 
   /** Takes up to `bytes` of what the guest may still write to files. */
@@ -171,7 +205,7 @@ export class Budget {
 
   // ── Accepts ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Another stream is posted to a listener. Or why it cannot be. */
+  /** Another stream is posted to a listener. */
   takeAccept(): Refusal | undefined {
     const { accepts } = this.#limits;
     if (this.#accepts >= accepts) {
@@ -183,7 +217,26 @@ export class Budget {
     return undefined;
   }
 
-  giveAccepts(count: number): void {
-    this.#accepts -= count;
+  giveAccept(): void {
+    this.#accepts--;
   }
+
+  // ── Invariants ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Throws BrokenInvariant where the invariant at the head does not hold. */
+  invariants(): void {
+    const { requests, attempts, listeners, openFiles, written } = this.#account;
+    requireWithin("requests", [this.#requests, this.#works], requests);
+    requireWithin("attempts", [this.#attempts], attempts);
+    requireWithin("listeners", [this.#listeners], listeners);
+    requireWithin("files", [this.#files, this.#closings], openFiles);
+    requireWithin("accepts", [this.#accepts], Number.POSITIVE_INFINITY);
+    requireWithin("bytes written", [], written.bytes);
+  }
+}
+
+function requireWithin(what: string, own: readonly number[], ofKey: number): void {
+  const sum = own.reduce((total, count) => total + count, 0);
+  if (sum <= ofKey && own.every((count) => count >= 0)) return;
+  throw new BrokenInvariant(`a guest has ${own.join(" + ") || 0} ${what}, and its key ${ofKey}`);
 }

@@ -227,11 +227,11 @@ export class Stream implements Task {
     this.#relay = relay;
   }
 
-  /** The guest's Open was taken and will be answered. False: it has too many requests under way. */
-  beginOpen(): boolean {
-    if (!this.#owner.budget.takeRequest()) return false;
-    this.#enter(OPENING);
-    return true;
+  /** The guest's Open was taken and will be answered. Or why it is not served: too many requests are under way. */
+  beginOpen(): Refusal | undefined {
+    const tooMany = this.#owner.budget.takeRequest();
+    if (tooMany === undefined) this.#enter(OPENING);
+    return tooMany;
   }
 
   opened(requestId: number, body: Uint8Array): void {

@@ -122,8 +122,15 @@ export class ConnectionRace {
   /** Starts to connect: 0, or the errno with which it failed at once. */
   #attempt(to: InetAddress): number {
     const { budget } = this.#stream.guest;
-    const fd = budget.makeDescriptor(SOCKETS[to.family]);
-    if (fd < 0) return -fd;
+    const tooMany = budget.takeAttempt();
+    if (tooMany !== undefined) return tooMany.errno;
+    const fd = budget.makeSocket(SOCKETS[to.family]);
+    const errno = fd < 0 ? -fd : this.#connect(fd, to);
+    if (errno !== 0) budget.giveAttempt();
+    return errno;
+  }
+
+  #connect(fd: number, to: InetAddress): number {
     setNoDelay(fd);
     const result = connect(fd, to);
     if (result < 0 && result !== -Errno.EINPROGRESS) {
@@ -138,7 +145,6 @@ export class ConnectionRace {
       return errnoOf(error, Errno.ENOMEM);
     }
     this.#attempts.push(attempt);
-    budget.takeAttempt();
     return 0;
   }
 

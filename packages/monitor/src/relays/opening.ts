@@ -2,7 +2,6 @@
 // (PROTOCOL.md section 10), or is given to a listener by Accept, which finds it here (LSN-2).
 
 import { Closed, Errno, Open, ProtocolError, protocolName, Violation } from "@ringway/control";
-import { TOO_MANY_REQUESTS } from "../guests/budget.ts";
 import type { Relay } from "../guests/relay.ts";
 import type { Stream } from "../guests/stream.ts";
 import { denial, refusal } from "../policy/refusal.ts";
@@ -50,8 +49,9 @@ export class OpeningRelay implements Relay {
       stream.refuse(requestId, refusal(Errno.EPROTONOSUPPORT, reason));
       return;
     }
-    if (!stream.beginOpen()) {
-      stream.refuse(requestId, TOO_MANY_REQUESTS);
+    const tooMany = stream.beginOpen();
+    if (tooMany !== undefined) {
+      stream.refuse(requestId, tooMany);
       return;
     }
     const { matcher } = guest.policy;

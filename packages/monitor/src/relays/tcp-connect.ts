@@ -127,7 +127,7 @@ class TcpConnectRelay implements Relay, Racer {
       // The stream's request ends with it; the lookup's goes on, until there is nothing left of it.
       const { budget } = this.#stream.guest;
       budget.takeWork();
-      lookups.cancel(this.#lookup, () => budget.giveRequest());
+      lookups.cancel(this.#lookup, () => budget.giveWork());
       this.#lookup = undefined;
     }
     this.#race.close();

@@ -66,10 +66,15 @@ export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
   open(host, stream, requestId, { asked: { address, backlog }, what }) {
     const fail = (errno: number): void =>
       stream.refuse(requestId, refusal(errno, `listen on ${what}: ${errnoMessage(errno)}`));
-    const fd = stream.guest.budget.mayHaveDescriptor
-      ? bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX))
-      : -Errno.EMFILE;
+    const { budget } = stream.guest;
+    const tooMany = budget.takeListener();
+    if (tooMany !== undefined) {
+      fail(tooMany.errno);
+      return;
+    }
+    const fd = bound(address, backlog === 0 ? BACKLOG_DEFAULT : Math.min(backlog, BACKLOG_MAX));
     if (fd < 0) {
+      budget.giveListener();
       fail(-fd);
       return;
     }
@@ -78,6 +83,7 @@ export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
       relay = new TcpListenRelay(host, stream, fd);
     } catch (error) {
       closeFd(fd);
+      budget.giveListener();
       fail(errnoOf(error, Errno.ENOMEM));
       return;
     }
@@ -126,7 +132,6 @@ class TcpListenRelay implements Relay, EventSource {
     this.#requests = stream.frames();
     this.#replies = stream.writer();
     this.#slot = host.reactor.watch(fd, 0, this);
-    stream.guest.budget.takeListener();
   }
 
   onEvents(): void {
@@ -167,8 +172,10 @@ class TcpListenRelay implements Relay, EventSource {
     closeFd(this.#fd);
     const posted = [...this.#posted.keys()];
     this.#posted.clear();
-    budget.giveAccepts(posted.length);
-    for (const stream of posted) if (stream.state === StreamState.POSTED) stream.reset();
+    for (const stream of posted) {
+      budget.giveAccept();
+      if (stream.state === StreamState.POSTED) stream.reset();
+    }
   }
 
   drain(): void {
@@ -177,7 +184,7 @@ class TcpListenRelay implements Relay, EventSource {
 
   /** A posted stream that its guest has closed before a connection came (LSN-3). */
   withdraw(stream: Stream): void {
-    if (this.#posted.delete(stream)) this.#stream.guest.budget.giveAccepts(1);
+    if (this.#posted.delete(stream)) this.#stream.guest.budget.giveAccept();
   }
 
   #post(id: number, generation: number, requestId: number): void {
@@ -203,7 +210,7 @@ class TcpListenRelay implements Relay, EventSource {
     const { guest } = this.#stream;
     for (let budget = ACCEPT_BUDGET; this.#anyPosted(); budget--) {
       if (budget === 0) return true;
-      const accepted = guest.budget.mayHaveDescriptor ? accept(this.#fd) : -Errno.EMFILE;
+      const accepted = guest.budget.mayHaveConnection ? accept(this.#fd) : -Errno.EMFILE;
       if (accepted === -Errno.EAGAIN) break;
       if (typeof accepted === "number") {
         // ECONNABORTED and its like are the connection's own end; the rest is the host's want of something.

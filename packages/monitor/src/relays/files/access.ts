@@ -119,6 +119,7 @@ export function onDisk(
 /** Gives back a descriptor that counts as one of the guest's open files. */
 export function closeOnDisk(host: RelayHost, stream: Stream, fd: number): void {
   const { budget } = stream.guest;
-  budget.closingFile();
-  onDisk(host, stream, { kind: "close", fd }, () => budget.closedFile());
+  budget.takeClosing();
+  budget.giveFile();
+  onDisk(host, stream, { kind: "close", fd }, () => budget.giveClosing());
 }

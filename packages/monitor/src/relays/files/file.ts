@@ -224,14 +224,15 @@ class FileRelay extends RequestRelay {
   #close(requestId: number): void {
     this.#closed = true;
     const { budget } = this.stream.guest;
-    budget.closingFile();
+    budget.takeClosing();
+    budget.giveFile();
     this.disk(
       { kind: "close", fd: this.#fd },
       (result) => {
         if (this.#succeeded(requestId, result)) this.reply(Done, requestId, {});
         this.afterReplies(() => this.stream.end());
       },
-      () => budget.closedFile(),
+      () => budget.giveClosing(),
     );
   }
 }

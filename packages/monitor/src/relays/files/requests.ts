@@ -18,7 +18,6 @@ import {
   type Refusal,
 } from "@ringway/control";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
-import { TOO_MANY_REQUESTS } from "../../guests/budget.ts";
 import type { Relay } from "../../guests/relay.ts";
 import type { Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
@@ -88,8 +87,9 @@ export abstract class RequestRelay implements Relay {
           }
           return false;
         }
-        if (frame.type === CLOSE || this.stream.guest.budget.mayRequest) this.serve(frame);
-        else this.fail(frame.requestId, TOO_MANY_REQUESTS);
+        const tooMany = frame.type === CLOSE ? undefined : this.stream.guest.budget.tooManyRequests;
+        if (tooMany === undefined) this.serve(frame);
+        else this.fail(frame.requestId, tooMany);
       }
       if (this.#disposed) return false;
     }
@@ -146,7 +146,7 @@ export abstract class RequestRelay implements Relay {
 
   #worked(result?: DiskResult): void {
     this.#work = undefined;
-    this.stream.guest.budget.giveRequest();
+    this.stream.guest.budget.giveWork();
     this.#workOver?.(result);
   }
 
