@@ -131,7 +131,7 @@ const SEEDS: readonly [rule: string, what: string, path: string, more: string][]
     "reactor-knows-no-guest",
     "the reactor names a relay",
     `${MONITOR}/reactor/reactor.ts`,
-    'import type { x } from "../relays/splice.ts";',
+    'import type { x } from "../relays/tcp-relay.ts";',
   ],
 ];
 

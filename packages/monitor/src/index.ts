@@ -6,7 +6,6 @@ export { VmMemoryError } from "./links/vm-memory.ts";
 export { NoAnswerError } from "./loading/loader.ts";
 export { loadPolicy, PolicyLoader, type TextOptions } from "./loading/policy-loader.ts";
 export { type KeptPlace, placesOfVm } from "./loading/root-problems.ts";
-export type { AttachedGuest, AttachOptions } from "./monitor/coming.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
 export {
   DEFAULT_BUSY_POLL_US,
@@ -16,6 +15,7 @@ export {
   type MonitorOptions,
   type VmOptions,
 } from "./monitor/options.ts";
+export type { AttachedGuest, AttachOptions } from "./monitor/program-guests.ts";
 export { Monitor } from "./monitor.ts";
 export { type HostLookupOptions, hostLookup } from "./names/host-lookup.ts";
 export { NameServerError } from "./names/name-server.ts";

@@ -9,10 +9,9 @@
 import { EventEmitter } from "node:events";
 import { type Logger, pino } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
-import { type AttachedGuest, type AttachOptions, Coming } from "./monitor/coming.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
 import { debugSettings } from "./monitor/debug.ts";
-import { type MonitorEvents, Reports } from "./monitor/events.ts";
+import { type MonitorEvents, ReactorReports } from "./monitor/events.ts";
 import { GuestNames } from "./monitor/names.ts";
 import {
   DEFAULT_DRAIN_MS,
@@ -25,6 +24,7 @@ import {
 import { gather, type PartFailure, type Parts, THREAD_END_MS } from "./monitor/parts.ts";
 import { InTurn, type Pending, pending } from "./monitor/pending.ts";
 import { Policies } from "./monitor/policies.ts";
+import { type AttachedGuest, type AttachOptions, ProgramGuests } from "./monitor/program-guests.ts";
 import { REACTOR_STOP_MS, ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
 import { ReservedPorts } from "./monitor/reserved-ports.ts";
 import { reactorSettings } from "./monitor/settings.ts";
@@ -42,13 +42,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #ports: ReservedPorts;
   readonly #names: GuestNames;
   readonly #audit: Audit;
-  readonly #reports: Reports;
+  readonly #reports: ReactorReports;
   readonly #reactor: ReactorHandle;
   readonly #socketFile: SocketFile | undefined;
   readonly #context: Context;
   readonly #vms: ServedVms;
   readonly #policies: Policies;
-  readonly #coming: Coming;
+  readonly #programGuests: ProgramGuests;
   /** reload() and addVm(). */
   readonly #changes: InTurn = new InTurn();
   /** The reactor takes guests; rejected by what fails before. */
@@ -71,7 +71,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#audit = new Audit(this.#log, parts.audit, (isOpen) =>
       this.#reactor.send({ kind: "audit", isOpen }),
     );
-    this.#reports = new Reports(this.#log, this.#audit, this);
+    this.#reports = new ReactorReports(this.#log, this.#audit, this);
     setGuestDescriptors(parts.descriptors, parts.policy.policy, parts.vms.length);
     this.#reactor = this.#startReactor(options);
     const { listening, loader } = parts;
@@ -79,7 +79,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#context = this.#shared(options);
     this.#vms = new ServedVms(this.#context);
     this.#policies = new Policies(this.#context, this.#vms, parts.policy, options.policy);
-    this.#coming = new Coming(this.#context, this.#policies);
+    this.#programGuests = new ProgramGuests(this.#context, this.#policies);
     parts.failures.listen((failure) => this.#failed(failure));
     parts.nat64.listen((prefixes) => this.#reactor.send({ kind: "nat64", prefixes }));
   }
@@ -153,7 +153,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * given to a guest, it is turned away with EACCES, and the log says why. Throws AuditError, as start().
    */
   attach(options: AttachOptions = {}): AttachedGuest {
-    return this.#coming.attach(options);
+    return this.#programGuests.attach(options);
   }
 
   /**

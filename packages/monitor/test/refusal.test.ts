@@ -1,6 +1,6 @@
 // What a guest is told of a refusal, and what the audit log has of it.
 
-import { Errno, encodeUtf8, Protocol } from "@ringway/control";
+import { Errno, encodeUtf8, Protocol, type Refusal } from "@ringway/control";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { denial, isDenial, refusal, shorten, told } from "../src/policy/refusal.ts";
@@ -12,8 +12,9 @@ describe("a denial", () => {
   it("says what was denied to whom, in the order of an audit line", () => {
     const entry = denial(GUEST, Protocol.TCP_CONNECT, "169.254.169.254:80", DENIED);
     expect(isDenial(entry)).toBe(true);
-    expect(Object.keys(entry)).toEqual(["guest", "protocol", "what", "rule", "reason", "errno"]);
+    expect(Object.keys(entry)).toEqual(["kind", "guest", "protocol", "what", "rule", "reason", "errno"]);
     expect(entry).toEqual({
+      kind: "refused",
       guest: "worker",
       protocol: "tcp-connect",
       what: "169.254.169.254:80",
@@ -23,7 +24,7 @@ describe("a denial", () => {
 
   it("takes nothing else along of what decided", () => {
     const decision = { allowed: false, ruleIndex: 3, name: "a.test", ...DENIED } as const;
-    expect(Object.keys(denial(GUEST, Protocol.FS, "/data", decision))).toHaveLength(6);
+    expect(Object.keys(denial(GUEST, Protocol.FS, "/data", decision))).toHaveLength(7);
   });
 
   it("is told with its rule and its reason, or with its errno alone where the policy hides them", () => {
@@ -37,6 +38,7 @@ describe("a refusal by no rule", () => {
   it("is no denial, and is told also where the policy hides its rules", () => {
     const limit = refusal(Errno.EMFILE, "64 files are open, the most that the policy allows");
     expect(isDenial(limit)).toBe(false);
+    expect(isDenial({ ...limit, guest: "worker" } as Refusal)).toBe(false);
     for (const refusals of ["explain", "hide"] as const) expect(told(limit, { refusals })).toEqual(limit);
   });
 });

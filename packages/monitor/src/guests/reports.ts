@@ -3,7 +3,7 @@
 import type { ProtocolError, Refusal } from "@ringway/control";
 import type { GuestLines } from "../observe/lines.ts";
 import type { PolicyState } from "../policy/in-force.ts";
-import { type Denial, isDenial, told } from "../policy/refusal.ts";
+import { type AuditedDenial, isDenial, told } from "../policy/refusal.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 
 /** Of whom. */
@@ -32,9 +32,9 @@ export class Reports {
   }
 
   /** A line for the audit log alone: of an address that was left out, where others of its name serve. */
-  audit(denial: Denial): void {
+  audit(denial: AuditedDenial): void {
     this.#counters.add(Counter.refusals);
-    this.#lines.post({ kind: "refused", ...denial });
+    this.#lines.post(denial);
   }
 
   warn(reason: string): void {

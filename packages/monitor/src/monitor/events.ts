@@ -45,7 +45,7 @@ export type Report = Extract<
   }
 >;
 
-export class Reports {
+export class ReactorReports {
   readonly #log: Logger;
   readonly #audit: Audit;
   readonly #events: EventEmitter<MonitorEvents>;

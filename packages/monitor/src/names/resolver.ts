@@ -133,7 +133,7 @@ class Resolution {
       const addresses = await lookup();
       this.#end(addresses, addresses.length === 0 ? Errno.ENOENT : 0);
     } catch (error) {
-      this.#end([], errnoOf((error as NodeJS.ErrnoException).code));
+      this.#end([], errnoOfLookup((error as NodeJS.ErrnoException).code));
     }
   }
 
@@ -157,7 +157,7 @@ class Resolution {
 const NOTHING_MORE: Answer = { addresses: [], errno: 0, ended: true };
 
 /** Codes of c-ares (node:dns) and of getaddrinfo, which a lookup of the program's own may use. */
-function errnoOf(code: string | undefined): number {
+function errnoOfLookup(code: string | undefined): number {
   switch (code) {
     case "ENOTFOUND":
     case "ENODATA":

@@ -1,7 +1,7 @@
 // What becomes a line of a log, as the reactor's thread says it to the main thread. Plain data: it is
 // structured-cloned.
 
-import type { Denial } from "../policy/refusal.ts";
+import type { AuditedDenial } from "../policy/refusal.ts";
 
 /** A guest has come, has attached, is gone. */
 export type GuestLife =
@@ -11,7 +11,7 @@ export type GuestLife =
 
 /** What the audit log has. `required`: the line must be written. */
 export type AuditMessage =
-  | ({ readonly kind: "refused"; readonly required?: boolean } & Denial)
+  | (AuditedDenial & { readonly required?: boolean })
   | {
       readonly kind: "violation";
       readonly required?: boolean;

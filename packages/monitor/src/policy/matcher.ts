@@ -36,7 +36,7 @@ import { isPort } from "./ports.ts";
 import { isUnspecified, notPublic } from "./special.ts";
 import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
-import type { Decision, Denied, FileDecision, NameDecision, Policy } from "./types.ts";
+import type { Decision, FileDecision, NameDecision, NotAllowed, Policy } from "./types.ts";
 
 /** The rule that decides for an address, and what of it has the address. */
 interface Ruling {
@@ -195,7 +195,7 @@ export class PolicyMatcher {
   #destination(
     address: string,
     port: number,
-  ): { readonly address: Address; readonly text: string } | { readonly refusal: Denied } {
+  ): { readonly address: Address; readonly text: string } | { readonly refusal: NotAllowed } {
     const parsed = parseAddress(address);
     if (parsed === undefined) return { refusal: badAddress(address) };
     if (!isPort(port, 1)) return { refusal: badPort(port, 1) };
@@ -231,15 +231,15 @@ function allowed(rule: string, reason: string): Decision {
   return { allowed: true, rule, reason };
 }
 
-function refused(rule: string, reason: string, errno: number = Errno.EACCES): Denied {
+function refused(rule: string, reason: string, errno: number = Errno.EACCES): NotAllowed {
   return { allowed: false, rule, reason, errno };
 }
 
-function badPort(port: number, lowest: 0 | 1): Denied {
+function badPort(port: number, lowest: 0 | 1): NotAllowed {
   return refused("port", `${port} is not a port from ${lowest} to 65535`, Errno.EINVAL);
 }
 
-function badAddress(address: string): Denied {
+function badAddress(address: string): NotAllowed {
   const why = address.includes("%")
     ? "has a zone id, which is not allowed"
     : "is not an IPv4 or IPv6 address";

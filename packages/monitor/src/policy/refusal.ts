@@ -18,6 +18,11 @@ export interface Denial extends Refusal {
   readonly what: string;
 }
 
+/** On its way to the audit log: its kind says that a line is due, and is that of the message which brings it there. */
+export interface AuditedDenial extends Denial {
+  readonly kind: "refused";
+}
+
 /** A sentence on the wire: rule ids and reasons fit the smallest ring, whatever they quote. */
 const SENTENCE_MAX_BYTES = 1024;
 
@@ -32,12 +37,12 @@ export function denial(
   protocol: number,
   what: string,
   { rule, reason, errno }: Refusal,
-): Denial {
-  return { guest, protocol: protocolName(protocol), what, rule, reason, errno };
+): AuditedDenial {
+  return { kind: "refused", guest, protocol: protocolName(protocol), what, rule, reason, errno };
 }
 
-export function isDenial(refusal: Refusal): refusal is Denial {
-  return "guest" in refusal;
+export function isDenial(refusal: Refusal): refusal is AuditedDenial {
+  return (refusal as Partial<AuditedDenial>).kind === "refused";
 }
 
 /** What the guest is told of it; which rule it was, and why, only where the policy lets it know. */

@@ -113,11 +113,11 @@ export interface Allowed {
  * EINVAL and ENAMETOOLONG: not a name, address, port or path. EAGAIN: the policy changed between the two phases of
  * connecting to a name.
  */
-export interface Denied extends Refusal {
+export interface NotAllowed extends Refusal {
   readonly allowed: false;
 }
 
-export type Decision = Allowed | Denied;
+export type Decision = Allowed | NotAllowed;
 
 /**
  * ruleIndex is the place in policy.connect, or -1 where a built-in rule decided, or rules for the addresses of

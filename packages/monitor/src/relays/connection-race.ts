@@ -23,7 +23,7 @@ import { refusal } from "../policy/refusal.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
-import { TCP_EVENTS } from "./splice.ts";
+import { TCP_EVENTS } from "./tcp-relay.ts";
 
 /** RFC 8305, section 8: Connection Attempt Delay. */
 const ATTEMPT_DELAY_MS = 250;

@@ -20,14 +20,14 @@ import { Errno, errnoMessage, localAddress, setLingerZero } from "@ringway/linux
 import type { Relay } from "../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
-import { type Denial, denial, refusal } from "../policy/refusal.ts";
-import type { Denied } from "../policy/types.ts";
+import { type AuditedDenial, denial, refusal } from "../policy/refusal.ts";
+import type { NotAllowed } from "../policy/types.ts";
 import { Counter } from "../reactor/counters.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { type Attempt, ConnectionRace, type Racer } from "./connection-race.ts";
 import type { RelayHost } from "./host.ts";
 import type { Judged, ProtocolEntry } from "./protocol.ts";
-import { TcpRelay } from "./splice.ts";
+import { TcpRelay } from "./tcp-relay.ts";
 
 /** A ConnectRequest, as the policy reads it. */
 interface Asked {
@@ -79,7 +79,7 @@ class TcpConnectRelay implements Relay, Racer {
   /** One address at least may be connected to. */
   #allowed = false;
   /** Of an address that may not, until the audit log has it. */
-  #deniedAddress: Denied | undefined;
+  #deniedAddress: NotAllowed | undefined;
   #deadline: Timer | undefined;
   #finished = false;
 
@@ -194,7 +194,7 @@ class TcpConnectRelay implements Relay, Racer {
     this.#refuse(failure);
   }
 
-  #denial(denied: Denied): Denial {
+  #denial(denied: NotAllowed): AuditedDenial {
     return denial(this.#stream.guest, Protocol.TCP_CONNECT, this.#what, denied);
   }
 

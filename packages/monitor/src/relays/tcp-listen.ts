@@ -45,7 +45,7 @@ import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
 import type { ProtocolEntry } from "./protocol.ts";
-import { KEEP_ALIVE, TcpRelay } from "./splice.ts";
+import { KEEP_ALIVE, TcpRelay } from "./tcp-relay.ts";
 import { unknownRequest } from "./unknown.ts";
 
 /** How long a listener rests after an accept that failed on the host, in milliseconds. */

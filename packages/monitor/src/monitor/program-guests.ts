@@ -31,7 +31,7 @@ export interface AttachedGuest {
 
 type AttachMessage = Extract<ToReactor, { kind: "attach" }>;
 
-export class Coming {
+export class ProgramGuests {
   readonly #context: Context;
   readonly #policies: Policies;
   #next = 1;
