@@ -20,6 +20,7 @@ export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>>
   readonly #engine: Engine;
   readonly #fs: GuestFs;
 
+  /** @internal */
   protected constructor(engine: Engine) {
     const fs = new GuestFs(engine);
     super(engine, fs);
@@ -27,7 +28,7 @@ export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>>
     this.#fs = fs;
   }
 
-  /** Ends the stream of names. */
+  /** @internal Ends the stream of names. */
   protected closeFiles(): void {
     this.#fs.close();
   }
@@ -97,14 +98,18 @@ export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>>
   /** A file, or a range of it, as a Readable. What fails is told by 'error'; wrong options are thrown. */
   createReadStream(path: PathLike, options?: BufferEncoding | ReadStreamOptions | null): FileReadStream {
     this.#engine.check();
-    return new FileReadStream(this.#engine, path, optionsOf<ReadStreamOptions>(options) as ReadStreamOptions);
+    return FileReadStream.make(
+      this.#engine,
+      path,
+      optionsOf<ReadStreamOptions>(options) as ReadStreamOptions,
+    );
   }
 
   /** A file as a Writable; 'finish' comes when all of it is in the file. As createReadStream() else. */
   createWriteStream(path: PathLike, options?: BufferEncoding | WriteStreamOptions | null): FileWriteStream {
     this.#engine.check();
     const all = optionsOf<WriteStreamOptions>(options) as WriteStreamOptions;
-    return new FileWriteStream(this.#engine, this.#fs, path, all);
+    return FileWriteStream.make(this.#engine, this.#fs, path, all);
   }
 
   /** Through the guest: its bytes count as written. With COPYFILE_EXCL, EEXIST where there is something. */

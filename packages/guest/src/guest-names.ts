@@ -48,6 +48,7 @@ export abstract class GuestNames<
   readonly #engine: Engine;
   readonly #fs: GuestFs;
 
+  /** @internal */
   protected constructor(engine: Engine, fs: GuestFs) {
     super();
     this.#engine = engine;

@@ -30,6 +30,7 @@ export abstract class GuestNetwork<
 > extends GuestFiles<Events> {
   readonly #engine: Engine;
 
+  /** @internal */
   protected constructor(engine: Engine) {
     super(engine);
     this.#engine = engine;
@@ -75,7 +76,7 @@ export abstract class GuestNetwork<
    * As `new net.Socket()`: call connect() on the result. For libraries that connect a socket themselves, such as pg.
    */
   createSocket(options: StreamOptions = {}): GuestSocket {
-    return new GuestSocket(this.#engine, options);
+    return GuestSocket.make(this.#engine, options);
   }
 
   /** A stream on which the monitor sends back what it gets. */
@@ -91,7 +92,7 @@ export abstract class GuestNetwork<
       ringBytes: options.ringBytes,
       decode: decodeNothing,
     };
-    const socket = new GuestSocket(this.#engine, whole, { open });
+    const socket = GuestSocket.make(this.#engine, whole, { open });
     return await untilConnected(socket, this.#engine, signal);
   }
 
@@ -132,7 +133,7 @@ export abstract class GuestNetwork<
     onConnection?: (socket: GuestSocket) => void,
   ): GuestServer {
     this.#engine.check();
-    return new GuestServer(this.#engine, options, onConnection);
+    return GuestServer.make(this.#engine, options, onConnection);
   }
 
   /**

@@ -322,6 +322,16 @@ describe("a listener on the host", () => {
     await expect.poll(() => server.listening).toBe(false);
   });
 
+  it("has no listeners on what it serves with but the one for connections", async () => {
+    const web = http.createServer();
+    const listener = await guest.serve(web, 0);
+    expect(listener.eventNames()).toEqual(["connection"]);
+    const closed = once(listener, "close");
+    listener.close();
+    await closed;
+    expect([listener.eventNames(), web.listening]).toEqual([["connection"], false]);
+  });
+
   it("serves on a port that is told as listen() is told it, and says what it takes where it is told nothing", async () => {
     const free = net.createServer().listen(0, "127.0.0.1");
     await once(free, "listening");

@@ -212,7 +212,7 @@ describe("what it says when it cannot", () => {
   const isRoot = process.getuid?.() === 0;
   const asNobody = `${isRoot ? "" : " (skipped: only root can become somebody else)"}`;
 
-  it.skipIf(!isRoot)(`to who is not root: EACCES${asNobody}`, async () => {
+  it.skipIf(!isRoot)(`to others than root: EACCES${asNobody}`, async () => {
     chmodSync(machine.folder, 0o755);
     const { memory, channel } = machine;
     const { message, code } = await attachAsNobody({ memory, channel });

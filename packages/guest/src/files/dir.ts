@@ -39,7 +39,7 @@ export class GuestDir<Name extends string | Buffer = string> implements AsyncDis
     this.#encoding = encodingOf(options);
   }
 
-  /** Internal: use Guest.opendir(). */
+  /** @internal Use Guest.opendir(). */
   static async open<Name extends string | Buffer>(
     fs: GuestFs,
     path: PathLike,

@@ -28,6 +28,7 @@ export interface FileEvents {
 export abstract class FileContents extends EventEmitter<FileEvents> {
   readonly #file: OpenFile;
 
+  /** @internal */
   protected constructor(file: OpenFile) {
     super();
     this.#file = file;

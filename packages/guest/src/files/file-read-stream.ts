@@ -27,8 +27,12 @@ export class FileReadStream extends Readable {
   #pump: ReadPump | undefined;
   #wanted = false;
 
-  /** Internal: use Guest.createReadStream(). */
-  constructor(engine: Engine, path: PathLike, options: ReadStreamOptions) {
+  /** @internal Use Guest.createReadStream(). */
+  static make(engine: Engine, path: PathLike, options: ReadStreamOptions): FileReadStream {
+    return new FileReadStream(engine, path, options);
+  }
+
+  private constructor(engine: Engine, path: PathLike, options: ReadStreamOptions) {
     const opening = new AbortController();
     const { promise, context } = openFileStream(engine, path, FileDirection.READ, {
       ...rangeOf(options),

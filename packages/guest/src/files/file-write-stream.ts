@@ -30,8 +30,12 @@ export class FileWriteStream extends Writable {
   /** Of the write that the ring has not taken whole yet. */
   #writing: ((error?: Error | null) => void) | undefined;
 
-  /** Internal: use Guest.createWriteStream(). */
-  constructor(engine: Engine, fs: GuestFs, path: PathLike, options: WriteStreamOptions) {
+  /** @internal Use Guest.createWriteStream(). */
+  static make(engine: Engine, fs: GuestFs, path: PathLike, options: WriteStreamOptions): FileWriteStream {
+    return new FileWriteStream(engine, fs, path, options);
+  }
+
+  private constructor(engine: Engine, fs: GuestFs, path: PathLike, options: WriteStreamOptions) {
     const opening = new AbortController();
     const flush = boolean(options.flush ?? syncsWrites(options.flags ?? options.flag), "options.flush");
     const { promise, context, flags } = openFileStream(engine, path, FileDirection.WRITE, {

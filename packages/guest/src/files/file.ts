@@ -44,7 +44,7 @@ export class GuestFile extends FileContents {
     this.#fs = fs;
   }
 
-  /** Internal: use Guest.open(). */
+  /** @internal Use Guest.open(). */
   static async open(
     engine: Engine,
     fs: GuestFs,

@@ -181,7 +181,7 @@ export interface GuestStatFs<N extends number | bigint = number> {
   readonly blocks: N;
   /** Those that are free. */
   readonly bfree: N;
-  /** Those that are free for who is not root. */
+  /** Those that are free for others than root. */
   readonly bavail: N;
   /** All inodes. */
   readonly files: N;

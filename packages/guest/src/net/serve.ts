@@ -12,7 +12,7 @@
 import { Server } from "node:net";
 import { invalidType } from "@ringway/linux";
 import type { ListenOptions, ServerOptions } from "./listen.ts";
-import { type GuestServer, LEFT } from "./server.ts";
+import { GuestServer } from "./server.ts";
 import type { GuestSocket } from "./socket.ts";
 import { callArguments, nodeError } from "./socket-arguments.ts";
 
@@ -88,10 +88,12 @@ class Served {
 
   add(listener: GuestServer): void {
     this.#listeners.add(listener);
-    listener.on(LEFT, () => void this.#close());
-    listener.once("close", () => {
-      this.#listeners.delete(listener);
-      if (this.#listeners.size === 0) this.#over();
+    GuestServer.watch(listener, {
+      left: () => void this.#close(),
+      closed: () => {
+        this.#listeners.delete(listener);
+        if (this.#listeners.size === 0) this.#over();
+      },
     });
   }
 

@@ -25,12 +25,16 @@ import { GuestSocket } from "./socket.ts";
 import { type SocketAddress, socketAddress } from "./socket-address.ts";
 import { callArguments, nodeError } from "./socket-arguments.ts";
 
-/** Internal, for serve(): the server does not listen any more, though connections may still be open. */
-export const LEFT: unique symbol = Symbol("left");
+/** What serve() is told of a server: by no event, so that its listeners are the program's alone. */
+export interface ServerWatch {
+  /** It does not listen any more, though connections may still be open. */
+  left(): void;
+  /** 'close' comes next. */
+  closed(): void;
+}
 
 /** As net.Server's. */
 export interface GuestServerEvents {
-  [LEFT]: [];
   /** The host listens; address() says where. */
   listening: [];
   connection: [GuestSocket];
@@ -70,9 +74,24 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
   /** 'close' is to come, unless it listens again before. */
   #closing = false;
   #stopSignal: () => void = () => {};
+  /** Until it is closed. */
+  #watch: ServerWatch | undefined;
 
-  /** Internal: use Guest.listen() or Guest.createServer(). */
-  constructor(
+  /** @internal Use Guest.listen() or Guest.createServer(). */
+  static make(
+    engine: Engine,
+    first?: ServerOptions | ((socket: GuestSocket) => void) | null,
+    second?: (socket: GuestSocket) => void,
+  ): GuestServer {
+    return new GuestServer(engine, first, second);
+  }
+
+  /** @internal For serve(). */
+  static watch(server: GuestServer, watch: ServerWatch): void {
+    server.#watch = watch;
+  }
+
+  private constructor(
     engine: Engine,
     first: ServerOptions | ((socket: GuestSocket) => void) | null = {},
     second?: (socket: GuestSocket) => void,
@@ -197,7 +216,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     const { allowHalfOpen, highWaterMark } = this;
     stream.holds = "connection";
     const accepted = { stream, opened: endpoints };
-    const socket = new GuestSocket(this.#engine, { allowHalfOpen, highWaterMark }, { accepted });
+    const socket = GuestSocket.make(this.#engine, { allowHalfOpen, highWaterMark }, { accepted });
     socket.server = this;
     this.#connections++;
     socket.once("close", () => {
@@ -235,13 +254,18 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
       this.#emitCloseIfDone();
     });
     this.#hold.atWork = false;
-    this.emit(LEFT);
+    this.#watch?.left();
   }
 
   #emitCloseIfDone(): void {
     if (!this.#closing || this.#unbinding > 0 || this.#connections > 0) return;
     this.#closing = false;
-    process.nextTick(() => this.emit("close"));
+    process.nextTick(() => {
+      const watch = this.#watch;
+      this.#watch = undefined;
+      watch?.closed();
+      this.emit("close");
+    });
   }
 }
 

@@ -18,7 +18,7 @@ import { type SocketAddress, socketAddress } from "./socket-address.ts";
 import { callArguments, nodeError, requireFunction, timerDuration } from "./socket-arguments.ts";
 import { duplexOptions, OnRead } from "./socket-options.ts";
 
-/** How a socket comes to its stream, if not by connect(). Internal. */
+/** How a socket comes to its stream, if not by connect(). */
 export type SocketStart =
   | { readonly open: SocketOpen }
   | { readonly accepted: OpenedStream<TcpEndpoints | undefined> };
@@ -43,8 +43,12 @@ export class GuestSocket extends Duplex {
   #resetting = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Internal: use Guest.connect(), Guest.createConnection() or Guest.createSocket(). */
-  constructor(engine: Engine, options: StreamOptions = {}, start?: SocketStart) {
+  /** @internal Use Guest.connect(), Guest.createConnection() or Guest.createSocket(). */
+  static make(engine: Engine, options?: StreamOptions, start?: SocketStart): GuestSocket {
+    return new GuestSocket(engine, options, start);
+  }
+
+  private constructor(engine: Engine, options: StreamOptions = {}, start?: SocketStart) {
     super(duplexOptions(options));
     this.#ringBytes = options.ringBytes;
     this.#hold = new Hold(engine);
