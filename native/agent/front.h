@@ -18,7 +18,8 @@ enum side { // who begins a connection, and whose places it takes: room.c
 
 enum shake { SHAKE_MORE, SHAKE_DONE, SHAKE_OVER }; // OVER: the connection was given other things to do, or is gone
 
-// What a front does with the bytes of a CARRYING connection, each while the flag is set. None: bytes as they are.
+// What a front does with the bytes of a CARRYING connection: each while its flag is set, but `unheard`, which is told
+// whatever flags there are. None: bytes as they are.
 struct framing {
   int32_t (*ahead)(struct conn *conn);               // AHEAD: RW_OK once its bytes are in the ring, and AHEAD is clear
   int (*is_whole)(struct conn *conn);                // BOUNDED: all is said that may go to the host

@@ -181,7 +181,7 @@ static int next_protocol(struct span *list, struct span *protocol) {
   return 0;
 }
 
-// Many a server takes one for the other: Content_Length is a length for who makes variables of headers.
+// Many a server takes one for the other: Content_Length is a length for one that makes variables of headers.
 static int looks_like_framing(struct span name) { return is(name, "Content_Length") || is(name, "Transfer_Encoding"); }
 
 static int read_headers(struct request *request) {

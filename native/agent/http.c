@@ -101,6 +101,12 @@ static uint32_t http_question(struct conn *conn) {
 
 static struct body ahead; // the body after what http_most() has looked at, for http_took() behind the same recv()
 
+// Behind a request that is whole, and the answer that the server changes protocols, anything may follow. Asked wherever
+// one of the two has come: the answer may be there first.
+static void unbind_after_upgrade(struct conn *conn) {
+  if (body_is_over(&own(conn)->body) && upgrade_is_done(&own(conn)->upgrade)) conn_clear(conn, BOUNDED);
+}
+
 static int32_t http_ahead(struct conn *conn) {
   static char bytes[2 * PEEK_BYTES]; // any head: a line of two bytes may become one of three, and a few lines are added
   struct text text = {.bytes = bytes, .room = sizeof bytes};
@@ -117,16 +123,12 @@ static int32_t http_ahead(struct conn *conn) {
   http->body = request.body;
   conn_clear(conn, AHEAD);
   conn->flags |= BOUNDED;
+  unbind_after_upgrade(conn);
   return RW_OK;
 }
 
-// The request is whole; after an upgrade anything may follow.
-static int http_is_whole(struct conn *conn) {
-  if (!body_is_over(&own(conn)->body)) return 0;
-  if (!upgrade_is_done(&own(conn)->upgrade)) return 1;
-  conn_clear(conn, BOUNDED);
-  return 0;
-}
+// While there is a bound, no upgrade lets more follow: then there is none (see unbind_after_upgrade()).
+static int http_is_whole(struct conn *conn) { return body_is_over(&own(conn)->body); }
 
 // All of them data, or looked at.
 static int32_t http_most(struct conn *conn, uint32_t most) {
@@ -145,6 +147,7 @@ static int http_took(struct conn *conn, uint32_t got, uint32_t asked) {
   if (body_data(body) > 0) body_took(body, got);
   else if (got == asked) *body = ahead;
   else return 0;
+  unbind_after_upgrade(conn);
   return 1;
 }
 
@@ -153,6 +156,7 @@ static void http_heard(struct conn *conn, const void *bytes, uint32_t count) {
   struct upgrade *upgrade = &own(conn)->upgrade;
   if (count == 0) upgrade_give_up(upgrade);
   else if (!upgrade_read(upgrade, bytes, count)) return;
+  unbind_after_upgrade(conn);
   conn_clear(conn, FOLLOWED);
   conn_wake(conn);
 }

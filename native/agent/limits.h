@@ -14,7 +14,7 @@ enum {
   STREAMS_DEFAULT = 4096,  // connections at once
   STREAMS_SPARE = 64,      // for the listeners of programs, one for each `rwcat -l`
   STREAMS_MAX = RW_MAX_STREAM_ID - ROUTES_MAX - STREAMS_SPARE, // what is left of the ids beside all listeners
-  WAITERS = 1024,          // slots beside those of the streams: for who greets, waits in line, or hangs up
+  WAITERS = 1024,          // slots beside those of the streams: for those that greet, wait in line, or hang up
   WAITERS_MIN = 8,         // of few descriptors
   DESCRIPTORS = 160,       // that are no connection's: LISTENERS_MAX, the link, /proc, and then some
   SHARE = 4,               // programs, and published ports, have a quarter of the places each for themselves

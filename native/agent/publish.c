@@ -185,7 +185,7 @@ static void published_ended(struct conn *conn) {
 }
 
 // Many a server listens on one of the loopback addresses alone, and which of them is chance (what `localhost` is to
-// it). A port on which nobody listens is a reset to who called the host.
+// it). A port on which nobody listens is a reset to whoever called the host.
 static void connect_next(struct conn *conn) {
   static const uint8_t families[] = {4, 6};
   while (own(conn)->tried < sizeof families)

@@ -11,7 +11,7 @@
 // one, and tried anew while somebody waits.
 //
 // Programs of the guest (OUT) and published ports (IN) have a quarter of the places each for themselves, so that
-// neither takes all from the other; the rest goes to who comes first. OUT stands in line in the order of its coming.
+// neither takes all from the other; the rest goes to the first to come. OUT stands in line in the order of its coming.
 // IN, whose clients wait in the host's backlog, posts no more.
 //
 // Invariant: placed[] counts who is in PLACED, by side, and asking those of them that are ASKED; a place is given
