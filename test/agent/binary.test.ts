@@ -1,4 +1,4 @@
-// The agent's binary: small, static, one file for several programs, and what it says to who calls it wrongly.
+// The agent's binary: small, static, one file for several programs, and what it says to whoever calls it wrongly.
 
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";

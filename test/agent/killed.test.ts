@@ -80,7 +80,7 @@ describe.skipIf(noCompiler !== undefined)(titled("an agent that is killed", noCo
     far.close();
   });
 
-  test("an answer that had ended before is whole, also for who reads it afterwards", async () => {
+  test("an answer that had ended before is whole, also for a program that reads it afterwards", async () => {
     await using whole = await tcpServer((socket) => void socket.end(HALF));
     const agent = await agentFor("--forward", `0:127.0.0.1:${whole.port}`);
     const near = await FdSocket.connect(agent.forwards[0]!);

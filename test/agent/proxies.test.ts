@@ -235,7 +235,7 @@ connect:
       expect(bytes.subarray(-6).toString()).toBe("behind");
     });
 
-    test("none is asked of who offers both, whatever the order", async () => {
+    test("none is asked of whoever offers both, whatever the order", async () => {
       for (const methods of [
         [0, 2],
         [2, 0],

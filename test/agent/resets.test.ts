@@ -147,7 +147,7 @@ describe.skipIf(noCompiler !== undefined)(
       ["--forward", forward],
       ["--publish", publish],
     ] as const)(
-      "%s: a RST behind full buffers comes after all that was acknowledged to who broke it",
+      "%s: a RST behind full buffers comes after all that was acknowledged to whoever broke it",
       async (_kind, lay) => {
         for (const breaks of ["far", "near"] as const) {
           const cable = await lay();

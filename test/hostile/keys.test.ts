@@ -1,5 +1,5 @@
-// Budgets belong to who attaches: another attachment of the same user, or the same one again, gets around none of them,
-// and a guest of another user notices nothing.
+// Budgets belong to whoever attaches: another attachment of the same user, or the same one again, gets around none of
+// them, and a guest of another user notices nothing.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";

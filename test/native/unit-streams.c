@@ -210,7 +210,7 @@ void a_reset_is_seen_before_the_bytes_are_taken(void) {
   IS(rw_recv_check(stream), RW_OK);
   rwi_producer_close(out, CLOSED_RESET);
   IS(rw_recv_check(stream), RW_RESET);
-  IS(rw_recv(stream, bytes, sizeof bytes), 6); // for who wants them still
+  IS(rw_recv(stream, bytes, sizeof bytes), 6); // whoever wants them still has them
   rwi_store(out->own, PART_CLOSED, 3);
   IS(rw_recv_check(stream), RW_BAD_FLAG);
   free_host(h);

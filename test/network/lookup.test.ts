@@ -297,7 +297,7 @@ describe("NAT64 prefixes of the network (RFC 7050)", () => {
     expect(told).toEqual([["2001:db8:64::/96"]]);
   });
 
-  test("are asked for at once by who says so; what fails then is asked again by the first IPv6 address", async () => {
+  test("are asked for at once by whoever says so; what fails then is asked again by the first IPv6 address", async () => {
     dns.zone.set("six.test", ["2001:db8::1"]);
     for (const [first, questions] of [
       [["2001:db8:64::c000:aa"], 1],

@@ -439,7 +439,7 @@ describe("NAT64", () => {
 });
 
 describe("localhost", () => {
-  test("is reached by who may connect to 127.0.0.1 and no more, without a line about ::1", async () => {
+  test("is reached by whoever may connect to 127.0.0.1 and no more, without a line about ::1", async () => {
     await using server = await echoServer("127.0.0.1");
     const policy = `version: 1\nconnect: [{ allow: 127.0.0.1, ports: ${server.port} }]\n`;
     // The hosts file of the machine may have one address alone.

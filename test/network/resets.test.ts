@@ -201,7 +201,7 @@ test("a program of the SDK that only writes fails with EPIPE, or ECONNRESET, tho
 });
 
 describe("a server that ends in order, and breaks the connection afterwards", () => {
-  /** FIN, and then RST: to who still sends. */
+  /** FIN, and then RST: to whoever still sends. */
   async function endThenReset(socket: FdSocket): Promise<void> {
     await socket.readExactly(HEAD_BYTES);
     await socket.send(REPLY);
@@ -279,7 +279,7 @@ describe("a client that sends and breaks the connection", () => {
   });
 });
 
-test("a RST behind a full ring comes after all that was acknowledged to who sent it", async () => {
+test("a RST behind a full ring comes after all that was acknowledged to whoever sent it", async () => {
   using server = new FdServer();
   const { pipe } = await raw.connect("127.0.0.1", server.port, { ringBytes: 4 * KiB });
   const peer = await server.accept();

@@ -46,8 +46,8 @@ export class Routes implements Disposable {
   }
 
   /**
-   * Whether a connection to the address, of 4 or 16 bytes, stays on this host: 1 or 0, or the -errno of who could not
-   * be asked. What is reached by no route does not.
+   * Whether a connection to the address, of 4 or 16 bytes, stays on this host: 1 or 0, or -errno where the kernel could
+   * not be asked. What is reached by no route does not.
    */
   leadsHere(address: Uint8Array): number {
     if (this.#fd < 0) return this.#fd;

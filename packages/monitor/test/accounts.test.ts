@@ -15,7 +15,7 @@ describe("an account", () => {
     expect(accounts.takeOwn("uid:1")).not.toBe(first);
   });
 
-  test("is there again for who leaves and comes back within an hour, with its counts", () => {
+  test("is there again, with its counts, for a user that leaves and comes back within an hour", () => {
     let nowMs = 0;
     const accounts = new Accounts(() => nowMs);
     const first = accounts.take("uid:1");

@@ -326,7 +326,7 @@ describe("connect to a name, after it is resolved", () => {
 });
 
 describe("localhost", () => {
-  it("may be asked for by who may connect to loopback, and is judged by its addresses", () => {
+  it("may be asked for by whoever may connect to loopback, and is judged by its addresses", () => {
     const policy = matcher("connect:", "  - { id: local, allow: [127.0.0.1, 10.0.0.1], ports: 8000-8999 }");
     expect(policy.connectName("LocalHost.", 8080)).toEqual({
       allowed: true,

@@ -89,7 +89,7 @@ export function streamWord(
     const { pipe: beside } = await guest.open(1);
     await pipe.put(pattern(40));
     await pipe.takeExactly(40);
-    // The read position matters to who writes: bytes to echo make the host look.
+    // The read position matters to whoever writes: bytes to echo make the host look.
     if (at >= 0x180) {
       pipe.set(at, value(pipe));
       pipe.push(pattern(5));

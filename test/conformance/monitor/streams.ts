@@ -155,7 +155,7 @@ export const streamsCases: MonitorCase[] = [
         [1, 1],
         "words above",
       );
-      world.check("RING-9", true, "data is signalled to who waits for it");
+      world.check("RING-9", true, "data is signalled to whoever waits for it");
       world.same("BELL-3", guest.rung(), 0, "rings while the guest is awake");
       clear();
       guest.set(asleep, 1);

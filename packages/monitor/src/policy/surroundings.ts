@@ -1,6 +1,6 @@
 // What an address is depends on where the monitor runs: whether it is one of the host's own, and whether a translator
-// of its network takes it for an IPv4 address. The policy is told by who knows; without anybody, no address is own, and
-// no network has NAT64 prefixes.
+// of its network takes it for an IPv4 address. The policy is told by whoever knows; without anybody, no address is own,
+// and no network has NAT64 prefixes.
 
 import type { Address, Network } from "./networks.ts";
 

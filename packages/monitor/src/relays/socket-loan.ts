@@ -5,8 +5,8 @@
 //               acknowledged since the last time, or has never borrowed, may borrow as much again; a peer that takes
 //               nothing keeps what it has.
 //   receiving   while the guest reads, bytes are in the kernel for a moment only. When the ring is full they stay: then
-//               what the kernel may take in (SO_RCVBUF, which it raises by itself for who reads fast) is borrowed, and
-//               lowered to what was got. One that was lowered gets more as it goes on reading.
+//               what the kernel may take in (SO_RCVBUF, which it raises by itself for one that reads fast) is borrowed,
+//               and lowered to what was got. One that was lowered gets more as it goes on reading.
 //
 // The kernel's own tuning is left alone as long as there is enough: a fixed SO_SNDBUF or SO_RCVBUF would end it for
 // good.
