@@ -13,10 +13,10 @@ import { GuestFs } from "./files/fs.ts";
 import type { OpenFileOptions } from "./files/open-file.ts";
 import type { OpenFlags, PathLike } from "./files/paths.ts";
 import { type ReadFileOptions, readWhole, type WriteFileOptions, writeWhole } from "./files/whole-file.ts";
-import { GuestNames } from "./guest-names.ts";
+import { GuestPaths } from "./guest-paths.ts";
 import type { Engine } from "./stream/engine.ts";
 
-export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>> extends GuestNames<Events> {
+export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>> extends GuestPaths<Events> {
   readonly #engine: Engine;
   readonly #fs: GuestFs;
 

@@ -44,8 +44,8 @@ export type { RmOptions } from "./files/tree.ts";
 export type { ReadFileOptions, WriteFileOptions } from "./files/whole-file.ts";
 export { type AttachOptions, Guest, type GuestArgs, type GuestEvents } from "./guest.ts";
 export { GuestFiles } from "./guest-files.ts";
-export type { EncodingOptions, GuestNames } from "./guest-names.ts";
 export type { GuestNetwork } from "./guest-network.ts";
+export type { EncodingOptions, GuestPaths } from "./guest-paths.ts";
 export type { ConnectOptions, ConnectTarget, StreamOptions } from "./net/connect.ts";
 export {
   type Connector,

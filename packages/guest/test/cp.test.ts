@@ -11,7 +11,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { heldForAll } from "../../../test/support/held.ts";
 import { harvest as harvested } from "../../../test/support/tree.ts";
-import { Places } from "../src/files/places.ts";
+import { Lanes } from "../src/files/lanes.ts";
 import { type Host, startHost } from "./host.ts";
 
 const hold = heldForAll();
@@ -111,7 +111,7 @@ describe("cp() of a folder", () => {
   });
 });
 
-describe("places", () => {
+describe("lanes", () => {
   it("hold so many at a time at the most, whatever ends first; after one has failed no other begins", async () => {
     const piece = fc.record({ ticks: fc.integer({ min: 0, max: 5 }), fails: fc.boolean() });
     await fc.assert(
@@ -119,12 +119,12 @@ describe("places", () => {
         fc.integer({ min: 1, max: 4 }),
         fc.array(piece, { maxLength: 20 }),
         async (most, pieces) => {
-          const places = new Places(most);
+          const lanes = new Lanes(most);
           const begun: Promise<void>[] = [];
           const errors: Error[] = [];
           let underWay = 0;
           const work = async ({ ticks, fails }: (typeof pieces)[number]): Promise<void> => {
-            places.check();
+            lanes.check();
             expect(++underWay).toBeLessThanOrEqual(most);
             for (let tick = 0; tick < ticks; tick++) await null;
             underWay--;
@@ -135,8 +135,8 @@ describe("places", () => {
           let failure: unknown;
           try {
             for (const each of pieces) {
-              await places.free();
-              begun.push(places.run(() => work(each)));
+              await lanes.free();
+              begun.push(lanes.run(() => work(each)));
             }
           } catch (error) {
             failure = error;
@@ -145,8 +145,8 @@ describe("places", () => {
           expect(underWay).toBe(0);
           expect(failure === undefined || failure === errors[0]).toBe(true);
           if (errors.length === 0) expect(begun).toHaveLength(pieces.length);
-          if (errors.length > 0) expect(() => places.check()).toThrow(errors[0]);
-          else places.check();
+          if (errors.length > 0) expect(() => lanes.check()).toThrow(errors[0]);
+          else lanes.check();
         },
       ),
     );

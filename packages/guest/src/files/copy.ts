@@ -13,8 +13,8 @@ import { codeOf, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { copyFile, copyMode } from "./copy-file.ts";
 import type { GuestFs } from "./fs.ts";
+import { Lanes } from "./lanes.ts";
 import { guestPath, type PathLike } from "./paths.ts";
-import { Places } from "./places.ts";
 import { isOneFile } from "./same-file.ts";
 import type { GuestDirent, GuestStats } from "./stats.ts";
 
@@ -57,7 +57,7 @@ export async function copy(
     if (!(await copier.wants(src, dest))) return;
     const found = await copier.check(src, dest);
     await copier.makeParent(dest);
-    await copier.copy(src, dest, found, new Places(TOGETHER));
+    await copier.copy(src, dest, found, new Lanes(TOGETHER));
   });
 }
 
@@ -136,9 +136,9 @@ class Copier {
     }
   }
 
-  /** `places`: for what is in it, where it is a folder; nothing: one after the other. */
-  async copy(src: string, dest: string, { from, there }: Found, places?: Places): Promise<void> {
-    if (from.isDirectory()) await this.#copyFolder(from, src, dest, there, places);
+  /** `lanes`: for what is in it, where it is a folder; nothing: one after the other. */
+  async copy(src: string, dest: string, { from, there }: Found, lanes?: Lanes): Promise<void> {
+    if (from.isDirectory()) await this.#copyFolder(from, src, dest, there, lanes);
     else if (from.isFile()) await this.#copyFile(src, dest, there);
     else if (from.isSymbolicLink()) await this.#copyLink(src, dest, there);
     else throw refused("UNKNOWN", Errno.EINVAL, `cannot copy an unknown file type: ${dest}`, dest);
@@ -149,7 +149,7 @@ class Copier {
     src: string,
     dest: string,
     there: GuestStats | undefined,
-    places: Places | undefined,
+    lanes: Lanes | undefined,
   ): Promise<void> {
     if (!this.#options.recursive) {
       const message = `Path is a directory: cp returned EISDIR (${src} is a directory (not copied)) ${src}`;
@@ -161,18 +161,18 @@ class Copier {
       for (const entry of await this.#fs.readdir(src, this.#signal)) {
         const [one, other] = [posix.join(src, entry.name), posix.join(dest, entry.name)];
         if (!(await this.wants(one, other))) continue;
-        await places?.free();
-        if (places === undefined || this.#mayBeFolder(entry)) {
-          await this.copy(one, other, await this.check(one, other), places);
+        await lanes?.free();
+        if (lanes === undefined || this.#mayBeFolder(entry)) {
+          await this.copy(one, other, await this.check(one, other), lanes);
         } else {
-          // One that has become a folder meanwhile has no places: it must not wait for one while it takes one.
-          parts.push(places.run(async () => this.copy(one, other, await this.check(one, other))));
+          // One that has become a folder meanwhile has no lanes: it must not wait for one while it is in one.
+          parts.push(lanes.run(async () => this.copy(one, other, await this.check(one, other))));
         }
       }
     } finally {
       await Promise.all(parts);
     }
-    places?.check();
+    lanes?.check();
     if (there === undefined) await this.#fs.chmod(dest, from.mode & 0o777, this.#signal);
   }
 

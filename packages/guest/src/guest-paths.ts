@@ -1,4 +1,4 @@
-// A guest's names: what node:fs/promises has to look at names, folders and links and to change them, on the tree that
+// A guest's paths: what node:fs/promises has to look at names, folders and links and to change them, on the tree that
 // the host's policy gives.
 //
 // What the protocol has no request for fails with ENOSYS and says why; that is a short list, at the end of the class.
@@ -40,7 +40,7 @@ const MAX_ID = 0xffff_ffff;
  * RefusedError where the policy says no; with AbortError; or, once the guest has left, with ERR_RINGWAY_DETACHED.
  * Arguments are judged as node:fs judges them.
  */
-export abstract class GuestNames<
+export abstract class GuestPaths<
   Events extends Record<keyof Events, unknown[]>,
 > extends EventEmitter<Events> {
   /** As fs.constants. */
