@@ -100,8 +100,13 @@ export class Departure implements Task {
     this.#sorting = true;
     const sort = (stream: Stream): void => {
       if (stream.relay === undefined || life.over) return;
-      if (endedInOrder(stream)) this.#lingering.add(stream);
-      else stream.abandon();
+      if (!endedInOrder(stream)) {
+        stream.abandon();
+        return;
+      }
+      this.#lingering.add(stream);
+      // Something may have come for it while the guest was held, and goOn() was before this.
+      stream.later();
     };
     new Dropping(share, streams.list(), sort, () => {
       this.#sorting = false;
