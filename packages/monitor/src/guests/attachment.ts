@@ -35,7 +35,7 @@ import type { Timer } from "../reactor/timers.ts";
 import { Budget, type BudgetHost } from "./budget.ts";
 import { type ControlOwner, ControlPipe } from "./control-pipe.ts";
 import { Departure, type Leaver } from "./departure.ts";
-import { Epochs, type EpochsOwner } from "./epochs.ts";
+import { Epochs, type EpochsOwner, STREAM_VIOLATIONS_MAX } from "./epochs.ts";
 import { Life, LifeState } from "./life.ts";
 import type { Opener } from "./opener.ts";
 import { Reports } from "./reports.ts";
@@ -62,8 +62,6 @@ export interface AttachmentHost extends LinesHost, BudgetHost {
 
 /** A look at this many streams, as a power of two, costs about as much as a look. */
 const IDS_PER_LOOK_LOG2 = 5;
-/** Violations on streams of one epoch before the guest itself is ended (ERR-3). */
-const STREAM_VIOLATIONS_MAX = 64;
 
 export class Attachment
   implements LinkListener, LinkedGuest, Sharer, StreamsOwner, ControlOwner, EpochsOwner, Leaver
@@ -325,7 +323,7 @@ export class Attachment
   violated(error: ProtocolError, stream: number): void {
     this.reports.violation(error, stream);
     this.share.looked(VIOLATION_LOOKS);
-    if (++this.#epochs.violations === STREAM_VIOLATIONS_MAX) {
+    if (this.#epochs.violated()) {
       this.#end(Violation.QUOTA, `${STREAM_VIOLATIONS_MAX} violations on streams`);
     }
   }

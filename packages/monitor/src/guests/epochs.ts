@@ -27,12 +27,14 @@ export interface EpochsOwner {
   fail(error: unknown): void;
 }
 
+/** Violations on streams of one epoch before the guest itself is ended (ERR-3). */
+export const STREAM_VIOLATIONS_MAX = 64;
 /** A guest that is quick has rung once for several changes: at most "reset", "attached" and "detached". */
 const CHANGES_MAX = 3;
 
 export class Epochs {
-  /** Violations on streams of this epoch. */
-  violations = 0;
+  /** On streams of this epoch. */
+  #violations = 0;
   readonly #owner: EpochsOwner;
   #pins = 0;
 
@@ -49,7 +51,7 @@ export class Epochs {
         switch (owner.session.checkGuest(this.#letGo)) {
           case "reset":
             owner.share.looked(ATTACH_LOOKS);
-            this.violations = 0;
+            this.#violations = 0;
             continue;
           case "attached":
             owner.attached();
@@ -64,6 +66,11 @@ export class Epochs {
     } catch (error) {
       owner.fail(error);
     }
+  }
+
+  /** A stream was violated. True: that is the last straw of this epoch, and the guest is to be ended (ERR-3). */
+  violated(): boolean {
+    return ++this.#violations === STREAM_VIOLATIONS_MAX;
   }
 
   /** What an epoch holds goes before the next begins, and all of it: the new one may want the same ports and files. */
