@@ -150,7 +150,13 @@ class TcpConnectRelay implements Relay, Racer {
       if (denied !== undefined && ruleIndex >= 0) this.#stream.guest.reports.audit(this.#denial(denied));
       this.#deniedAddress = undefined;
       this.#race.add(allowed);
-    } else if (!this.#resolving) this.#refuse(this.#denial(this.#deniedAddress!));
+    } else if (!this.#resolving) this.#refuse(this.#noneAllowed(name));
+  }
+
+  /** Why there is no address to connect to: the first that was denied, or there was none at all. */
+  #noneAllowed(name: string): Refusal {
+    if (this.#deniedAddress !== undefined) return this.#denial(this.#deniedAddress);
+    return refusal(Errno.ENOENT, `${name}: ${resolveFailure(Errno.ENOENT)}`);
   }
 
   /** Those that the guest may have. */
