@@ -20,6 +20,7 @@ import type { Policy } from "../policy/types.ts";
 import { RegionThread } from "../regions/thread.ts";
 import { keptBy, type MonitorOptions } from "./options.ts";
 import { Early } from "./pending.ts";
+import { Undo } from "./undo.ts";
 import { freeVms, type OpenVm, openVms } from "./vms.ts";
 
 /** How long a thread may take to end, in milliseconds: it does nothing any more, unless it is stuck. */
@@ -46,19 +47,6 @@ export interface Parts {
   readonly failures: Early<PartFailure>;
   /** The network has these prefixes of NAT64: told anew where it learns of others. */
   readonly nat64: Early<readonly string[]>;
-}
-
-/** What has been had so far, as the ways to let go of it. */
-class Undo {
-  readonly #steps: (() => unknown)[] = [];
-
-  add(step: () => unknown): void {
-    this.#steps.push(step);
-  }
-
-  async run(): Promise<void> {
-    for (const step of this.#steps.reverse()) await step();
-  }
 }
 
 /** `make` takes the parts over, unless it throws. Rejects as Monitor.start() does. */
@@ -89,7 +77,10 @@ export async function gather<M>(options: MonitorOptions, make: (parts: Parts) =>
     if (failures.first !== undefined) throw failures.first.error;
     return make({ ...threads, ...names, policy, audit, vms, listening, failures });
   } catch (error) {
-    await undo.run();
+    // What is thrown is why it does not start, whatever cannot be let go of.
+    await undo.run().catch((left: Error) => {
+      options.logger?.error(`something of a start that failed is left: ${left.message}`);
+    });
     throw error;
   }
 }
