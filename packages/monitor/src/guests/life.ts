@@ -44,8 +44,11 @@ export class Life {
 
   /** The one place where it changes. */
   enter(next: LifeState): void {
-    if (NEXT[this.#state]!.includes(next)) this.#state = next;
-    else throw new Error(`a guest's life goes from ${nameOf(this.#state)} to ${nameOf(next)}`);
+    if (!NEXT[this.#state]!.includes(next)) {
+      const [before, after] = [this.#state, next].map((state) => stateName(LifeState, state));
+      throw new Error(`a guest's life goes from ${before} to ${after}`);
+    }
+    this.#state = next;
   }
 
   /** Its control pipe is served. */
@@ -64,6 +67,7 @@ export class Life {
   }
 }
 
-function nameOf(state: LifeState): string {
-  return Object.keys(LifeState)[state]!;
+/** The name of a state, for people: of a guest's life, or of a stream. */
+export function stateName(states: Readonly<Record<string, number>>, state: number): string {
+  return Object.keys(states).find((name) => states[name] === state)!;
 }

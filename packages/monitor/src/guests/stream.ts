@@ -25,7 +25,7 @@ import {
 import type { Trace } from "../observe/trace.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Task } from "../reactor/tasks.ts";
-import type { Life } from "./life.ts";
+import { type Life, stateName } from "./life.ts";
 import type { Relay, RelayGuest } from "./relay.ts";
 import type { Reports } from "./reports.ts";
 import type { ThreadShare } from "./share.ts";
@@ -125,7 +125,7 @@ export class Stream implements Task {
     // An Open that waited for its answer has it, or nobody waits any more.
     if (this.#state === OPENING) this.#owner.budget.giveRequest();
     const { trace } = this.#owner;
-    if (trace !== undefined) this.#note(trace, nameOf(this.#state), next);
+    if (trace !== undefined) this.#note(trace, stateName(StreamState, this.#state), next);
     this.#state = next;
   }
 
@@ -134,7 +134,7 @@ export class Stream implements Task {
     trace.note({
       trace: "streams",
       guest: this.#owner.name,
-      text: `stream ${id} ${before} -> ${nameOf(next)}`,
+      text: `stream ${id} ${before} -> ${stateName(StreamState, next)}`,
       stream: id,
       generation,
       toHost: toHost.position,
@@ -196,7 +196,8 @@ export class Stream implements Task {
 
   /**
    * `bytes` go on their way from `offset` in the region, where they still are or are by now; past the ring's end, they
-   * go on at its beginning. The one hook for whoever counts bytes, or looks at them.
+   * go on at its beginning. The one hook for whoever counts the bytes of raw streams (splice.ts, echo.ts,
+   * file-stream.ts), or looks at them. Frames are no such bytes: what frames() and writer() carry is told to nobody.
    */
   moved(direction: Direction, _offset: number, bytes: number): void {
     this.#owner.counters.add(
@@ -336,10 +337,6 @@ export class Stream implements Task {
     this.#enter(OVER);
     this.#owner.streams.release(this);
   }
-}
-
-function nameOf(state: StreamState): string {
-  return Object.entries(StreamState).find(([, value]) => value === state)![0];
 }
 
 /** Has the guest given this stream up: reset it, or both ended it and stopped reading? */

@@ -7,7 +7,7 @@ export class Undo {
     this.#steps.push(step);
   }
 
-  /** Runs all steps, the last first. Where some fail, the others are run all the same; then this rejects as the first. */
+  /** Runs all steps, the last first; one that fails keeps no other from running. Rejects as the first that failed. */
   async run(): Promise<void> {
     let failed: { readonly error: unknown } | undefined;
     for (const step of this.#steps.reverse()) {

@@ -1,10 +1,11 @@
 // echo: sends back what it gets (STR-9). For tests, and for measuring rings without a socket.
 
-import { Closed, Protocol } from "@ringway/control";
+import { Protocol } from "@ringway/control";
 import type { Relay } from "../guests/relay.ts";
 import { Direction, type Stream } from "../guests/stream.ts";
 import { alwaysAllowed, NOTHING, requireEmpty } from "./empty-body.ts";
 import type { Judged, ProtocolEntry } from "./protocol.ts";
+import { Waiting, waitingBytes } from "./waiting-bytes.ts";
 
 /** Bytes moved in one step before others get their turn. */
 const BUDGET_BYTES = 256 * 1024;
@@ -35,18 +36,10 @@ class EchoRelay implements Relay {
     const memory = stream.guest.region.bytes;
     let budget = BUDGET_BYTES;
     for (;;) {
-      const closed = toHost.peerClosed();
-      if (closed === Closed.RESET) {
-        stream.reset();
-        return false;
-      }
-      const readable = toHost.readable();
-      if (readable === 0) {
-        if (closed === Closed.END) {
-          stream.end();
-          return false;
-        }
-        if (toHost.wantData()) continue;
+      const readable = waitingBytes(toHost);
+      if (readable <= 0) {
+        if (readable === Waiting.RESET) stream.reset();
+        else if (readable === Waiting.END) stream.end();
         return false;
       }
       if (budget <= 0) return true;

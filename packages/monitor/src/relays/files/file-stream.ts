@@ -16,12 +16,12 @@ import type { WriteGrant } from "../../guests/budget.ts";
 import type { Relay } from "../../guests/relay.ts";
 import { Direction, type Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
-import type { FileDecision } from "../../policy/types.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
 import type { ProtocolEntry } from "../protocol.ts";
+import { Waiting, waitingBytes } from "../waiting-bytes.ts";
 import { closeOnDisk, type DiskWork, OVER_QUOTA, onDisk } from "./access.ts";
-import { flagsMistake, openForStream } from "./opening.ts";
+import { type AskedFile, flagsMistake, judgedFile, openForStream } from "./opening.ts";
 
 /** Bytes moved in one step, and at the most in one operation on disk but an append. */
 const BUDGET_BYTES = 1024 * 1024;
@@ -34,18 +34,12 @@ const CACHED_READ_BYTES = 256 * 1024;
 /** What to wait for on a full ring (RING-9). */
 const WANT_SPACE_SHARE = 2;
 
-/** The request, and by what its path is allowed. */
-interface Asked {
-  readonly request: fileMessages.FileStreamOpen;
-  readonly decision: FileDecision;
-}
-
-export const FILE_STREAM: ProtocolEntry<Asked> = {
+export const FILE_STREAM: ProtocolEntry<AskedFile<fileMessages.FileStreamOpen>> = {
   judge({ matcher }, body) {
     const request = fileMessages.FileStreamOpen.decode(body);
     const { path, direction } = request;
     const decision = matcher.file(path, direction === fileMessages.FileDirection.WRITE);
-    return { asked: { request, decision }, decision, what: path, mistake: mistakeOf(request) };
+    return judgedFile(request, decision, mistakeOf(request));
   },
   open(host, stream, requestId, { asked: { request, decision } }) {
     const { direction, flags, offset, length } = request;
@@ -221,37 +215,26 @@ class FileWriteRelay extends FileStreamRelay {
     const { stream } = this;
     const { toHost } = stream.pipe;
     if (this.busy) return false;
-    for (;;) {
-      const closed = toHost.peerClosed();
-      if (closed === Closed.RESET) {
-        stream.reset();
-        return false;
-      }
-      const readable = toHost.readable();
-      if (readable === 0) {
-        if (closed === Closed.END) {
-          this.#done();
-          return false;
-        }
-        if (toHost.wantData()) continue;
-        return false;
-      }
-      // All that may be written is, however the guest cut it into pieces: the count in WriteFailed is the limit's.
-      const most = this.#appends ? readable : Math.min(toHost.spanBytes(readable), BUDGET_BYTES);
-      const wanted = Math.min(most, this.#left);
-      if (this.#left === 0) {
-        this.#failed(refusal(Errno.EFBIG, "more bytes than the length named"));
-        return false;
-      }
-      const grant = stream.guest.budget.takeWrite(wanted);
-      if (grant.bytes === 0) {
-        this.#failed(OVER_QUOTA);
-        return false;
-      }
-      this.#grant = grant;
-      this.onWorker(this.#writing(grant.bytes), (result) => this.#wrote(result));
+    const readable = waitingBytes(toHost);
+    if (readable <= 0) {
+      if (readable === Waiting.RESET) stream.reset();
+      else if (readable === Waiting.END) this.#done();
       return false;
     }
+    if (this.#left === 0) {
+      this.#failed(refusal(Errno.EFBIG, "more bytes than the length named"));
+      return false;
+    }
+    // All that may be written is, however the guest cut it into pieces: the count in WriteFailed is the limit's.
+    const most = this.#appends ? readable : Math.min(toHost.spanBytes(readable), BUDGET_BYTES);
+    const grant = stream.guest.budget.takeWrite(Math.min(most, this.#left));
+    if (grant.bytes === 0) {
+      this.#failed(OVER_QUOTA);
+      return false;
+    }
+    this.#grant = grant;
+    this.onWorker(this.#writing(grant.bytes), (result) => this.#wrote(result));
+    return false;
   }
 
   get #appends(): boolean {

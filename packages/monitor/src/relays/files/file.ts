@@ -18,27 +18,20 @@ import { errnoMessage, readAtNoWait, SEEK_CUR, SEEK_END } from "@ringway/linux";
 import type { DiskResult } from "../../disk/operations.ts";
 import type { Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
-import type { FileDecision } from "../../policy/types.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
 import type { ProtocolEntry } from "../protocol.ts";
 import { unknownRequest } from "../unknown.ts";
 import { closeOnDisk, OVER_QUOTA } from "./access.ts";
-import { flagsMistake, openForStream } from "./opening.ts";
+import { type AskedFile, flagsMistake, judgedFile, openForStream } from "./opening.ts";
 import { RequestRelay } from "./requests.ts";
 
-/** The request, and by what its path is allowed. */
-interface Asked {
-  readonly request: fileMessages.FileOpen;
-  readonly decision: FileDecision;
-}
-
-export const FILE: ProtocolEntry<Asked> = {
+export const FILE: ProtocolEntry<AskedFile<fileMessages.FileOpen>> = {
   judge({ matcher }, body) {
     const request = fileMessages.FileOpen.decode(body);
     const { path, flags, mode } = request;
     const decision = matcher.file(path, (flags & fileMessages.FileFlags.WRITE) !== 0);
-    return { asked: { request, decision }, decision, what: path, mistake: flagsMistake(flags, mode) };
+    return judgedFile(request, decision, flagsMistake(flags, mode));
   },
   open(host, stream, requestId, { asked: { request, decision } }) {
     const open = { protocol: Protocol.FILE, ...request, decision };

@@ -8,7 +8,22 @@ import { guestGaveUp, type Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
 import type { FileDecision } from "../../policy/types.ts";
 import type { RelayHost } from "../host.ts";
+import type { Judged } from "../protocol.ts";
 import { closeOnDisk, type DiskWork, explainFailure, onDisk, openFlags, placeOf } from "./access.ts";
+
+/** The request of an Open, and by what its path is allowed. */
+export interface AskedFile<Request> {
+  readonly request: Request;
+  readonly decision: FileDecision;
+}
+
+export function judgedFile<Request extends { readonly path: string }>(
+  request: Request,
+  decision: FileDecision,
+  mistake: Refusal | undefined,
+): Judged<AskedFile<Request>> {
+  return { asked: { request, decision }, decision, what: request.path, mistake };
+}
 
 export interface FileRequest {
   /** A Protocol, for the audit log. */
