@@ -70,7 +70,7 @@ function take(
       return failed(new RingwayError("ERR_FS_FILE_TOO_LARGE", message, { ...context, cause }));
     }
     const reading = { ...context, syscall: "read" };
-    const pump = new ReadPump(stream, {
+    const pump: ReadPump = new ReadPump(stream, {
       into: () => buffer.subarray(pump.bytesRead, pump.bytesRead + COPY_BYTES),
       noBuffer() {
         const sentence = "a file-stream carries more than it promised";
