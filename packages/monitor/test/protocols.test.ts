@@ -62,7 +62,7 @@ function open(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Outco
     pipe: { toHost: { peerClosed: () => 0 } },
     guest: { name: "guest-1", policy: { matcher } },
     frames: () => ({ next: () => frame }),
-    beginOpen: () => true,
+    beginOpen: () => undefined,
     refuse(requestId: number, refusal: Refusal) {
       expect(requestId).toBe(7);
       outcome = refusal;
