@@ -130,7 +130,7 @@ function inspect(program: Command, _: Signals, ended: (code: number) => void): v
   command(
     program,
     "inspect",
-    "say what lies in a region, and what of it breaks the protocol (docs/conformance.md)",
+    "say what lies in a region, and what of it breaks the protocol (docs/inspect.md)",
   )
     .argument("<file|pid>", "a region's file or a dump of one; or a process, a guest's or a monitor's")
     .option(
