@@ -167,6 +167,8 @@ export class HostSession implements StreamOpener {
       return "reset";
     }
     if (this.#state !== HostState.READY && this.#state !== HostState.DRAINING) return undefined;
+    // A host drains also before its first epoch: then there is nothing that a guest could be attached to (ATT-2).
+    if (this.#control === undefined) return undefined;
     if (state > GuestState.ATTACHED) {
       throw new ProtocolError(Violation.SUPERBLOCK, "SB-5", `guest state ${state}`);
     }
