@@ -30,19 +30,22 @@ import { entryForName } from "./compiled/name-table.ts";
 import { entryForAddress } from "./compiled/prefix-tree.ts";
 import { normalizeName } from "./names.ts";
 import { insideNat64 } from "./nat64.ts";
-import { type Address, formatAddress, parseAddress } from "./networks.ts";
+import { type Address, addressOf, formatAddress, parseAddress } from "./networks.ts";
 import { splitPath } from "./paths.ts";
 import { isPort } from "./ports.ts";
 import { isUnspecified, notPublic } from "./special.ts";
 import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
-import type { Decision, FileDecision, NameDecision, NotAllowed, Policy } from "./types.ts";
+import type { Allowed, Decision, FileDecision, NameDecision, NotAllowed, Policy } from "./types.ts";
 
 /** The rule that decides for an address, and what of it has the address. */
 interface Ruling {
   readonly entry: Entry;
   readonly how: string;
 }
+
+/** The beginning of a reason, made when it is wanted. */
+type Sentence = () => string;
 
 const LOCALHOST = "localhost";
 const LOOPBACK = ["127.0.0.1", "::1"];
@@ -74,7 +77,8 @@ export class PolicyMatcher {
     const found = entryForName(words, texts, names, parsed.name, port);
     if (found >= 0) {
       const entry = new Entry(this.#policy, names, found);
-      return { ...byRule(entry, asked), ruleIndex: entry.ruleIndex, name: parsed.name };
+      const decision = plain(byRule(entry, () => asked));
+      return { ...decision, ruleIndex: entry.ruleIndex, name: parsed.name };
     }
     const byAddress = parsed.name === LOCALHOST ? this.#localhost(port, asked) : undefined;
     if (byAddress !== undefined) return { ...byAddress, ruleIndex: -1, name: parsed.name };
@@ -82,13 +86,13 @@ export class PolicyMatcher {
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
   }
 
-  /** Connecting to a literal address. */
-  connectAddress(address: string, port: number): Decision {
+  /** Connecting to a literal address: its text, or its 4 or 16 bytes. */
+  connectAddress(address: string | Uint8Array, port: number): Decision {
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
-    const ruling = this.#ruling(parsed.address, port);
-    if (ruling === undefined) return refused("default", `no connect rule allows ${parsed.text}`);
-    return this.#byRuling(ruling, parsed.address, port, `connect to ${parsed.text}`);
+    const ruling = this.#ruling(parsed, port);
+    if (ruling === undefined) return refused("default", `no connect rule allows ${endpoint(parsed, port)}`);
+    return this.#byRuling(ruling, parsed, port, () => `connect to ${endpoint(parsed, port)}`);
   }
 
   /**
@@ -105,15 +109,17 @@ export class PolicyMatcher {
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
 
-    const shown = formatAddress(parsed.address);
-    const asked = `connect to ${named.name}:${port}, which resolves to ${shown},`;
-    const ruling = this.#ruling(parsed.address, port, ruleIndex);
-    if (ruling !== undefined) return this.#byRuling(ruling, parsed.address, port, asked, ruleIndex);
-    if (ruleIndex < 0) return refused("default", `no connect rule allows ${parsed.text} (${named.name})`);
-    const denied = this.#deniedInside(parsed.address, port, asked, ruleIndex);
+    const shown = formatAddress(parsed);
+    const asked = (): string => `connect to ${named.name}:${port}, which resolves to ${shown},`;
+    const ruling = this.#ruling(parsed, port, ruleIndex);
+    if (ruling !== undefined) return this.#byRuling(ruling, parsed, port, asked, ruleIndex);
+    if (ruleIndex < 0) {
+      return refused("default", `no connect rule allows ${endpoint(parsed, port)} (${named.name})`);
+    }
+    const denied = this.#deniedInside(parsed, port, asked, ruleIndex);
     if (denied !== undefined) return denied;
 
-    const purpose = notPublic(parsed.address, this.#surroundings);
+    const purpose = notPublic(parsed, this.#surroundings);
     if (purpose === undefined) return { allowed: true, rule: named.rule, reason: named.reason };
     const reason =
       `${named.name} resolves to ${shown}, which is not a public address (${purpose}), ` +
@@ -128,7 +134,7 @@ export class PolicyMatcher {
     if (!isPort(port, 0)) return badPort(port, 0);
     const text = endpoint(parsed, port);
     const entry = this.#forAddress(this.#policy.listen, parsed, port);
-    if (entry !== undefined) return byRule(entry, `listen on ${text}`);
+    if (entry !== undefined) return byRule(entry, () => `listen on ${text}`);
     return refused("default", `no listen rule allows ${text}`);
   }
 
@@ -171,13 +177,19 @@ export class PolicyMatcher {
     return entry && { entry, how: entry.matched };
   }
 
-  #byRuling({ entry, how }: Ruling, address: Address, port: number, asked: string, ruleIndex = -1): Decision {
+  #byRuling(
+    { entry, how }: Ruling,
+    address: Address,
+    port: number,
+    asked: Sentence,
+    ruleIndex = -1,
+  ): Decision {
     const denied = entry.allows ? this.#deniedInside(address, port, asked, ruleIndex) : undefined;
     return denied ?? byRule(entry, asked, how);
   }
 
   /** The refusal of a rule that has an IPv4 address which NAT64 finds inside. */
-  #deniedInside(address: Address, port: number, asked: string, ruleIndex: number): Decision | undefined {
+  #deniedInside(address: Address, port: number, asked: Sentence, ruleIndex: number): Decision | undefined {
     for (const inside of insideNat64(address, this.#surroundings.nat64)) {
       const ruling = this.#ruling(inside, port, ruleIndex);
       if (ruling === undefined || ruling.entry.allows) continue;
@@ -192,24 +204,13 @@ export class PolicyMatcher {
   }
 
   /** What may be connected to at all: not the unspecified address, which Linux takes for loopback. */
-  #destination(
-    address: string,
-    port: number,
-  ): { readonly address: Address; readonly text: string } | { readonly refusal: NotAllowed } {
-    const parsed = parseAddress(address);
-    if (parsed === undefined) return { refusal: badAddress(address) };
+  #destination(address: string | Uint8Array, port: number): Address | { readonly refusal: NotAllowed } {
+    const parsed = typeof address === "string" ? parseAddress(address) : addressOf(address);
+    if (parsed === undefined) return { refusal: badAddress(address as string) };
     if (!isPort(port, 1)) return { refusal: badPort(port, 1) };
-    const text = endpoint(parsed, port);
-    if (isUnspecified(parsed)) {
-      return {
-        refusal: refused(
-          "address",
-          `connect to ${text}: the unspecified address names no host`,
-          Errno.EINVAL,
-        ),
-      };
-    }
-    return { address: parsed, text };
+    if (!isUnspecified(parsed)) return parsed;
+    const reason = `connect to ${endpoint(parsed, port)}: the unspecified address names no host`;
+    return { refusal: refused("address", reason, Errno.EINVAL) };
   }
 }
 
@@ -217,9 +218,36 @@ function endpoint(address: Address, port: number): string {
   return formatHostPort(formatAddress(address), port);
 }
 
-function byRule({ rule, allows, matched }: Entry, asked: string, how = matched): Decision {
-  const by = `by rule ${quoted(rule)} (${how})`;
-  return allows ? allowed(rule, `${asked} is allowed ${by}`) : refused(rule, `${asked} is denied ${by}`);
+function byRule({ rule, allows, matched }: Entry, asked: Sentence, how = matched): Decision {
+  if (allows) return new AllowedBy(rule, asked, how);
+  return refused(rule, `${asked()} is denied ${by(rule, how)}`);
+}
+
+function by(rule: string, how: string): string {
+  return `by rule ${quoted(rule)} (${how})`;
+}
+
+/** Of nearly all that is allowed nobody asks why: the sentence is made for who does. */
+class AllowedBy implements Allowed {
+  readonly allowed = true;
+  readonly rule: string;
+  readonly #asked: Sentence;
+  readonly #how: string;
+
+  constructor(rule: string, asked: Sentence, how: string) {
+    this.rule = rule;
+    this.#asked = asked;
+    this.#how = how;
+  }
+
+  get reason(): string {
+    return `${this.#asked()} is allowed ${by(this.rule, this.#how)}`;
+  }
+}
+
+/** With its reason made, as an object that can be spread. */
+function plain(decision: Decision): Decision {
+  return decision.allowed ? allowed(decision.rule, decision.reason) : decision;
 }
 
 /** Components of a normalized path. */

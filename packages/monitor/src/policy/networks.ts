@@ -22,10 +22,12 @@ export type NetworkResult = { readonly network: Network } | { readonly problem: 
 
 export function parseAddress(text: string): Address | undefined {
   const bytes = parseIp(text);
-  return bytes && addressOf(unmapIp(bytes));
+  return bytes && addressOf(bytes);
 }
 
-function addressOf(bytes: Uint8Array): Address {
+/** Of 4 or 16 bytes, in network order. */
+export function addressOf(address: Uint8Array): Address {
+  const bytes = unmapIp(address);
   const words: number[] = [];
   for (let i = 0; i < bytes.length; i += 4) {
     words.push(((bytes[i]! << 24) | (bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!) >>> 0);
@@ -41,8 +43,7 @@ export function formatAddress(address: Address): string {
 /** In network order: 4 bytes or 16. */
 export function addressBytes({ words }: Address): Uint8Array {
   const bytes = new Uint8Array(4 * words.length);
-  const view = new DataView(bytes.buffer);
-  for (const [i, word] of words.entries()) view.setUint32(4 * i, word);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = words[i >> 2]! >>> (24 - 8 * (i & 3));
   return bytes;
 }
 

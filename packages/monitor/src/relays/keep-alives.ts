@@ -4,7 +4,8 @@
 //   add ─▶ YOUNG ─ delete: the connection is over ─▶ (none)
 //            └──── a look comes round ─▶ keepAlive(), and (none)
 //
-// A look takes those that are young then, a few at a time: ten thousand of them delay nobody.
+// A look takes those that are young then, a few at a time: ten thousand of them delay nobody. One that comes in the
+// place of another, meanwhile, may be taken too.
 
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
@@ -23,10 +24,15 @@ export interface Connection {
 export class KeepAlives {
   readonly #reactor: Reactor;
   readonly #lookMs: number;
-  /** By descriptor, in the order in which they came. */
-  readonly #young: Map<number, Connection> = new Map();
-  /** Of a look that is under way, those that it has yet to take. */
-  #left = 0;
+  /**
+   * By descriptor. No Map: V8 makes the tables of one in which entries come and go anew all the time, each old one
+   * refers to the next, and one that has grown old before it died keeps all that followed from being collected.
+   */
+  readonly #young: (Connection | undefined)[] = [];
+  #count = 0;
+  /** What a look that is under way has yet to take. */
+  #at = 0;
+  #end = 0;
   #timer: Timer | undefined;
 
   constructor(reactor: Reactor, lookMs: number = LOOK_MS) {
@@ -35,25 +41,27 @@ export class KeepAlives {
   }
 
   add(fd: number, connection: Connection): void {
-    this.#young.set(fd, connection);
+    this.#young[fd] = connection;
+    this.#count++;
     this.#timer ??= this.#reactor.after(this.#lookMs, this.#look);
   }
 
   delete(fd: number): void {
-    this.#young.delete(fd);
+    if (this.#young[fd] === undefined) return;
+    this.#young[fd] = undefined;
+    this.#count--;
   }
 
   readonly #look = (): void => {
-    if (this.#left === 0) this.#left = this.#young.size;
-    let budget = AT_ONCE;
-    for (const [fd, connection] of this.#young) {
-      if (this.#left === 0 || budget-- === 0) break;
-      this.#left--;
-      this.#young.delete(fd);
+    if (this.#at === this.#end) [this.#at, this.#end] = [0, this.#young.length];
+    for (let budget = AT_ONCE; budget > 0 && this.#at < this.#end; this.#at++) {
+      const connection = this.#young[this.#at];
+      if (connection === undefined) continue;
+      budget--;
+      this.delete(this.#at);
       connection.keepAlive();
     }
-    this.#left = Math.min(this.#left, this.#young.size);
-    const waitMs = this.#left > 0 ? PAUSE_MS : this.#lookMs;
-    this.#timer = this.#young.size === 0 ? undefined : this.#reactor.after(waitMs, this.#look);
+    const waitMs = this.#at < this.#end ? PAUSE_MS : this.#lookMs;
+    this.#timer = this.#count === 0 ? undefined : this.#reactor.after(waitMs, this.#look);
   };
 }

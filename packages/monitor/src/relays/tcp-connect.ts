@@ -52,7 +52,7 @@ export const TCP_CONNECT: ProtocolEntry<Asked> = {
       const { name, ruleIndex } = decision;
       return { asked: { host, port, timeoutMs, literal, name, ruleIndex }, decision, what };
     }
-    const decision = ownPorts.judge(matcher.connectAddress(host, port), literal);
+    const decision = ownPorts.judge(matcher.connectAddress(literal.address, port), literal);
     return { asked: { host, port, timeoutMs, literal, name: "", ruleIndex: -1 }, decision, what };
   },
   open(host, stream, requestId, { asked, what }) {
