@@ -46,6 +46,7 @@ export class RingProducer {
   readonly #own: number;
   readonly #other: number;
   readonly #data: number;
+  readonly #dataWord: number;
   #written: number;
   /** The last checked copy of the consumer's read position. */
   #read: number;
@@ -60,6 +61,7 @@ export class RingProducer {
     this.#own = place.producer / 4;
     this.#other = place.consumer / 4;
     this.#data = place.data;
+    this.#dataWord = place.data / 4;
     this.capacity = place.capacity;
     this.#written = position >>> 0;
     this.#read = position >>> 0;
@@ -144,8 +146,14 @@ export class RingProducer {
 
   /** put() of a little-endian u32. */
   putU32(value: number, at: number): void {
-    const bytes = this.#bytes;
     const mask = this.capacity - 1;
+    const offset = (this.#written + at) & mask;
+    // Data and capacities are multiples of 4: such a word does not go around the end.
+    if ((offset & 3) === 0) {
+      this.#words[this.#dataWord + (offset >>> 2)] = value;
+      return;
+    }
+    const bytes = this.#bytes;
     for (let i = 0; i < 4; i++) bytes[this.#data + ((this.#written + at + i) & mask)] = value >>> (8 * i);
   }
 
@@ -202,6 +210,7 @@ export class RingConsumer {
   readonly #own: number;
   readonly #other: number;
   readonly #data: number;
+  readonly #dataWord: number;
   #read: number;
   /** The last checked copy of the producer's write position. */
   #written: number;
@@ -215,6 +224,7 @@ export class RingConsumer {
     this.#own = place.consumer / 4;
     this.#other = place.producer / 4;
     this.#data = place.data;
+    this.#dataWord = place.data / 4;
     this.capacity = place.capacity;
     this.#read = position >>> 0;
     this.#written = position >>> 0;
@@ -310,8 +320,11 @@ export class RingConsumer {
 
   /** copy() of a little-endian u32: each of its bytes is loaded once. */
   u32(at: number): number {
-    const bytes = this.#bytes;
     const mask = this.capacity - 1;
+    const offset = (this.#read + at) & mask;
+    // Data and capacities are multiples of 4: such a word does not go around the end.
+    if ((offset & 3) === 0) return this.#words[this.#dataWord + (offset >>> 2)]! >>> 0;
+    const bytes = this.#bytes;
     let value = 0;
     for (let i = 0; i < 4; i++) value |= bytes[this.#data + ((this.#read + at + i) & mask)]! << (8 * i);
     return value >>> 0;
