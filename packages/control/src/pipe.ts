@@ -49,11 +49,11 @@ export function toGuestRing(place: PipePlace): RingPlace {
 /** Host only, before the guest learns of the block: every word as PIPE-2 wants it. */
 export function initialisePipe(memory: RegionMemory, page: number, id: number, generation: number): void {
   const header = page * PAGE_BYTES;
-  // The name of the stream before goes first: whoever looks on takes no half of this header for that stream's.
-  storeWord(memory, header + PIPE_GENERATION, 0);
-  storeWord(memory, header + PIPE_ID, 0);
-  // Plain stores: the position that publishes StreamInfo, or the attach reply, releases them (RING-3).
-  memory.words.fill(0, header / 4, header / 4 + HEADER_WORDS);
+  const { words } = memory;
+  // Plain stores: the position that publishes StreamInfo, or the attach reply, releases them (RING-3). The name of the
+  // stream before goes first: whoever looks on takes no half of this header for that stream's.
+  words[(header + PIPE_ID) / 4] = 0;
+  words.fill(0, header / 4, header / 4 + HEADER_WORDS);
   storeWord(memory, header + PIPE_ID, id);
   storeWord(memory, header + PIPE_GENERATION, generation);
 }

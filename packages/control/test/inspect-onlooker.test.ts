@@ -88,36 +88,45 @@ describe("finds nothing wrong with sides that keep to the protocol", () => {
     expect([findings, pipes.map((pipe) => pipe.id)]).toEqual([[], [0, 1]]);
   });
 
-  test("at any store of a header that is made in the place of another", () => {
-    const region = attachedRegion(REGION_BYTES);
-    newStream(region, 4096, 4096);
-    region.guest.pipe(1)!.toHost.advance(4000);
-    region.host.pipe(1)!.toHost.advance(region.host.pipe(1)!.toHost.readable());
-    const { page } = region.host.pipe(1)!.place;
-    close(region, 1);
-    const before = region.memory.bytes.slice();
-    class Stopped extends Error {}
-    let stores = 0;
-    for (let at = 0, stopped = true; stopped; at++) {
-      region.memory.bytes.set(before);
-      stores = 0;
-      const words = new Proxy(region.memory.words, {
-        set(target, index, value) {
+  // In which order fill() stores is its own affair.
+  test.each(["upwards", "downwards"])(
+    "at any store of a header that is made in the place of another, %s",
+    (way) => {
+      const region = attachedRegion(REGION_BYTES);
+      newStream(region, 4096, 4096);
+      region.guest.pipe(1)!.toHost.advance(4000);
+      region.host.pipe(1)!.toHost.advance(region.host.pipe(1)!.toHost.readable());
+      const { page } = region.host.pipe(1)!.place;
+      close(region, 1);
+      const before = region.memory.bytes.slice();
+      class Stopped extends Error {}
+      let stores = 0;
+      for (let at = 0, stopped = true; stopped; at++) {
+        region.memory.bytes.set(before);
+        stores = 0;
+        const store = (index: number, value: number): true => {
           if (stores++ === at) throw new Stopped();
-          target[Number(index)] = value;
+          region.memory.words[index] = value;
           return true;
-        },
-      });
-      try {
-        initialisePipe({ ...region.memory, words }, page, 1, 2);
-      } catch (error) {
-        // Once all plain stores are made, Atomics refuse the proxy.
-        stopped = error instanceof Stopped;
+        };
+        const fill = (value: number, first: number, end: number): void => {
+          for (let i = 0; i < end - first; i++) store(way === "upwards" ? first + i : end - 1 - i, value);
+        };
+        const words = new Proxy(region.memory.words, {
+          set: (_, index, value) => store(Number(index), value),
+          get: (target, name) => (name === "fill" ? fill : Reflect.get(target, name)),
+        });
+        try {
+          initialisePipe({ ...region.memory, words }, page, 1, 2);
+        } catch (error) {
+          // Once all plain stores are made, Atomics refuse the proxy.
+          stopped = error instanceof Stopped;
+        }
+        expect(look(region).findings).toEqual([]);
       }
-      expect(look(region).findings).toEqual([]);
-    }
-    expect(stores).toBe(130);
-  });
+      expect(stores).toBe(131);
+    },
+  );
 
   test("while a ring moves at every look, and says that it does", () => {
     const region = busyRegion();
