@@ -6,6 +6,10 @@
 //
 // Several addresses race (connection-race.ts). Policy is asked for the name before it is resolved and for each address
 // before a socket exists for it (TCP-7, STR-5).
+//
+// Of the addresses that are denied the first has an audit line, and no other: one Open has one line at the most, in
+// whatever parts the answers come. It is written as soon as another address is allowed, or else at the end, whatever
+// that is: a refusal, the time limit, a reset, or the guest gone.
 
 import {
   ConnectReply,
@@ -78,8 +82,9 @@ class TcpConnectRelay implements Relay, Racer {
   #resolving = false;
   /** One address at least may be connected to. */
   #allowed = false;
-  /** Of an address that may not, until the audit log has it. */
+  /** Of the first address that may not; and whether that is told. */
   #deniedAddress: NotAllowed | undefined;
+  #isDenialTold = false;
   #deadline: Timer | undefined;
   #finished = false;
 
@@ -97,9 +102,7 @@ class TcpConnectRelay implements Relay, Racer {
   start(): void {
     const { reactor, lookups } = this.#host;
     this.#deadline = reactor.after(this.#timeoutMs, () => {
-      const missed = this.#resolving && !this.#allowed ? "resolve" : "answer";
-      const reason = `${this.#what} did not ${missed} within ${this.#timeoutMs} ms`;
-      this.#stream.perform(() => this.#refuse(refusal(Errno.ETIMEDOUT, reason)));
+      this.#stream.perform(() => this.#refuse(this.#late()));
     });
     const { literal, name, ruleIndex } = this.#asked;
     if (literal !== undefined) {
@@ -131,6 +134,7 @@ class TcpConnectRelay implements Relay, Racer {
       this.#lookup = undefined;
     }
     this.#race.close();
+    this.#auditDenied();
   }
 
   // ── Names ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,18 +149,35 @@ class TcpConnectRelay implements Relay, Racer {
     const allowed = this.#judge(name, ruleIndex, addresses);
     this.#allowed ||= allowed.length > 0;
     if (this.#allowed) {
-      // By address (ruleIndex -1), localhost stands for those that the guest may have.
-      const denied = this.#deniedAddress;
-      if (denied !== undefined && ruleIndex >= 0) this.#stream.guest.reports.audit(this.#denial(denied));
-      this.#deniedAddress = undefined;
+      this.#auditDenied();
       this.#race.add(allowed);
-    } else if (!this.#resolving) this.#refuse(this.#noneAllowed(name));
+    } else if (!this.#resolving) {
+      this.#refuse(this.#denied() ?? refusal(Errno.ENOENT, `${name}: ${resolveFailure(Errno.ENOENT)}`));
+    }
   }
 
-  /** Why there is no address to connect to: the first that was denied, or there was none at all. */
-  #noneAllowed(name: string): Refusal {
-    if (this.#deniedAddress !== undefined) return this.#denial(this.#deniedAddress);
-    return refusal(Errno.ENOENT, `${name}: ${resolveFailure(Errno.ENOENT)}`);
+  /** Why it is refused when its time is over: no address that is known is allowed, or nobody has answered. */
+  #late(): Refusal {
+    const denied = this.#allowed ? undefined : this.#denied();
+    if (denied !== undefined) return denied;
+    const missed = this.#resolving && !this.#allowed ? "resolve" : "answer";
+    return refusal(Errno.ETIMEDOUT, `${this.#what} did not ${missed} within ${this.#timeoutMs} ms`);
+  }
+
+  /** Of the first address that was denied; once, for who gets it tells it. */
+  #denied(): AuditedDenial | undefined {
+    const denied = this.#deniedAddress;
+    if (denied === undefined || this.#isDenialTold) return undefined;
+    this.#isDenialTold = true;
+    return denial(this.#stream.guest, Protocol.TCP_CONNECT, this.#what, denied);
+  }
+
+  /** The guest is not told of it: other addresses of the name serve, or something else has ended the stream. */
+  #auditDenied(): void {
+    // By address (ruleIndex -1), localhost stands for those that the guest may have.
+    if (this.#allowed && this.#asked.ruleIndex < 0) return;
+    const denied = this.#denied();
+    if (denied !== undefined) this.#stream.guest.reports.audit(denied);
   }
 
   /** Those that the guest may have. */
@@ -198,10 +219,6 @@ class TcpConnectRelay implements Relay, Racer {
 
   lost(failure: Refusal): void {
     this.#refuse(failure);
-  }
-
-  #denial(denied: NotAllowed): AuditedDenial {
-    return denial(this.#stream.guest, Protocol.TCP_CONNECT, this.#what, denied);
   }
 
   #refuse(refusal: Refusal): void {

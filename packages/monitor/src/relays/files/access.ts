@@ -7,7 +7,7 @@ import type { Place } from "../../disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
 import type { RelayGuest } from "../../guests/relay.ts";
 import type { Stream } from "../../guests/stream.ts";
-import { denial, refusal } from "../../policy/refusal.ts";
+import { denial, isDenial, refusal } from "../../policy/refusal.ts";
 import type { FileDecision } from "../../policy/types.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
@@ -45,6 +45,13 @@ export function explainFailure(
   }
   const names = unusable === 0 ? "" : `: ${unusable} of its names are not UTF-8, and no guest can use them`;
   return refusal(errno, `${path}: ${errnoMessage(errno)}${names}`);
+}
+
+/** The same where nobody is left to be told: a denial is in the audit log all the same. */
+export function auditFailure(guest: RelayGuest, protocol: number, path: string, result: DiskResult): void {
+  if (result.denied === undefined) return;
+  const failure = explainFailure(guest, protocol, path, result);
+  if (isDenial(failure)) guest.reports.audit(failure);
 }
 
 /** Open flags for the kernel, or undefined where the guest's make no sense (FILE-2). */

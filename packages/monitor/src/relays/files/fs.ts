@@ -17,7 +17,7 @@ import { refusal } from "../../policy/refusal.ts";
 import { alwaysAllowed, NOTHING, requireEmpty } from "../empty-body.ts";
 import type { Judged, ProtocolEntry } from "../protocol.ts";
 import { unknownRequest } from "../unknown.ts";
-import { closeOnDisk, explainFailure, place } from "./access.ts";
+import { auditFailure, closeOnDisk, explainFailure, place } from "./access.ts";
 import { RequestRelay } from "./requests.ts";
 
 /** Largest payload of one Entries frame: all that is held of a listing, however long the folder is. */
@@ -180,9 +180,16 @@ class FsRelay extends RequestRelay {
     operation: DiskOperation,
     done: (result: DiskResult) => void,
   ): void {
-    this.disk(operation, (result) => {
+    this.#onDisk(path, operation, (result) => {
       if (result.errno === 0) done(result);
       else this.fail(requestId, explainFailure(this.stream.guest, Protocol.FS, path, result));
+    });
+  }
+
+  /** Where the stream is over before the answer, its denial is still told. */
+  #onDisk(path: string, operation: DiskOperation, done: (result: DiskResult) => void): void {
+    this.disk(operation, done, (result) => {
+      if (result !== undefined && this.isOver) auditFailure(this.stream.guest, Protocol.FS, path, result);
     });
   }
 
@@ -203,7 +210,7 @@ class FsRelay extends RequestRelay {
 
   /** One frame, and on to the next once it is sent; the last has more = 0 (FS-4). */
   #list(requestId: number, path: string, operation: DiskOperation): void {
-    this.disk(operation, (result) => {
+    this.#onDisk(path, operation, (result) => {
       const { folder = -1 } = result;
       this.#folder = folder;
       if (folder < 0) {

@@ -9,7 +9,15 @@ import { refusal } from "../../policy/refusal.ts";
 import type { FileDecision } from "../../policy/types.ts";
 import type { RelayHost } from "../host.ts";
 import type { Judged } from "../protocol.ts";
-import { closeOnDisk, type DiskWork, explainFailure, onDisk, openFlags, placeOf } from "./access.ts";
+import {
+  auditFailure,
+  closeOnDisk,
+  type DiskWork,
+  explainFailure,
+  onDisk,
+  openFlags,
+  placeOf,
+} from "./access.ts";
 
 /** The request of an Open, and by what its path is allowed. */
 export interface AskedFile<Request> {
@@ -72,7 +80,8 @@ export function openForStream(
   const opened = (result: DiskResult): void => {
     if (result.errno !== 0) {
       guest.budget.giveFile();
-      if (!opening.disposed) stream.refuse(requestId, explainFailure(guest, protocol, path, result));
+      if (opening.disposed) auditFailure(guest, protocol, path, result);
+      else stream.refuse(requestId, explainFailure(guest, protocol, path, result));
     } else if (opening.disposed) {
       closeOnDisk(host, stream, result.value);
     } else {

@@ -105,6 +105,11 @@ export abstract class RequestRelay implements Relay {
     }
   }
 
+  /** The stream is over: nobody reads a reply. */
+  protected get isOver(): boolean {
+    return this.#disposed;
+  }
+
   protected reply<T>(kind: Message<T>, requestId: number, value: T): void {
     this.replyEncoded(kind.type, requestId, kind.encode(value));
   }
