@@ -175,7 +175,7 @@ export class Attachment
   }
 
   get parked(): boolean {
-    return this.share.parked || this.life.over;
+    return this.share.parked || this.life.departed;
   }
 
   get ready(): TaskQueue {
@@ -258,7 +258,9 @@ export class Attachment
       return;
     }
     this.#epochs.look();
-    this.ready.put(this.#control);
+    if (this.#departure !== undefined) this.#departure.resumed();
+    else this.ready.put(this.#control);
+    this.share.charge();
   }
 
   get held(): boolean {
@@ -276,6 +278,7 @@ export class Attachment
     this.streams.queueAll();
     // Behind the streams (CTL-3).
     this.ready.put(this.#control);
+    this.share.charge();
   }
 
   // ── As its link's listener: epochs ────────────────────────────────────────────────────────────────────────────
@@ -395,6 +398,7 @@ export class Attachment
     if (this.life.state !== LifeState.CLOSING || this.streams.dropping) return;
     this.life.enter(LifeState.CLOSED);
     this.#host.reactor.cancel(this.#attachLimit);
+    this.#departure?.end();
     // Answers that wait for their turn: what they hold is given back.
     this.share.finish();
     this.#host.reactor.remove(this);
