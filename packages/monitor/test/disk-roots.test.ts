@@ -52,7 +52,7 @@ test("a root has others inside where their paths say so, whatever their order", 
 test("a folder that is renamed is looked for above each root, over what they have in common once", () => {
   const roots = open(["data", ...Array.from({ length: 100 }, (_, i) => `data/a/b/c/d/e/f/g/h/${i}`)]);
   mkdirSync(join(base, "data/free"));
-  change({ kind: "add-tree", tree: 1, roots });
+  change({ kind: "add-tree", tree: 1, roots, hides: false });
   const at = (path: string): { tree: number; root: number; path: string; asFolder: boolean } => ({
     tree: 1,
     root: 0,
@@ -72,7 +72,7 @@ test("a folder that is renamed is looked for above each root, over what they hav
 test("a folder with all its parents is made in one walk", () => {
   const names = 500;
   const roots = open(["data", "data/inner"], (i) => (i === 1 ? "ro" : "rw"));
-  change({ kind: "add-tree", tree: 1, roots });
+  change({ kind: "add-tree", tree: 1, roots, hides: false });
   const path = Array(names).fill("a").join("/");
   takeLookups();
   const place = { tree: 1, root: 0, path, asFolder: false };

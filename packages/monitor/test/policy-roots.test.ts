@@ -90,7 +90,7 @@ describe("a folder", () => {
     // Should it become one after that, read-only holds.
     const text = `version: 1\nfiles:\n${rule("run")}${rule("link", "ro")}`;
     const roots = openRoots(parsePolicy(text, { file: at("policy.yaml") }).files, () => {});
-    change({ kind: "add-tree", tree: 1, roots });
+    change({ kind: "add-tree", tree: 1, roots, hides: false });
     const place = { tree: 1, root: 0, path: "new", asFolder: false };
     expect(perform({ kind: "mkdir", ...place, mode: 0o755, parents: false })).toMatchObject({
       errno: 30,

@@ -34,7 +34,7 @@ import { addTree, removeTree } from "./tree.ts";
 
 /** What a worker is told of, beside its operations: the trees that they are about. */
 export type TreeChange =
-  | { readonly kind: "add-tree"; readonly tree: number; readonly roots: Roots }
+  | { readonly kind: "add-tree"; readonly tree: number; readonly roots: Roots; readonly hides: boolean }
   | { readonly kind: "remove-tree"; readonly tree: number };
 
 export type DiskOperation =
@@ -100,7 +100,7 @@ export interface DiskResult extends Failed {
 }
 
 export function change(message: TreeChange): void {
-  if (message.kind === "add-tree") addTree(message.tree, message.roots);
+  if (message.kind === "add-tree") addTree(message.tree, message.roots, message.hides);
   else removeTree(message.tree);
 }
 

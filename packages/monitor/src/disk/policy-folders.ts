@@ -10,11 +10,14 @@ export class PolicyFolders implements OpenFolders {
   readonly #roots: Roots;
   readonly #disk: DiskPool;
 
-  /** Takes the roots over: the loader has opened them, since that may wait for a file system. */
-  constructor(roots: Roots, disk: DiskPool) {
+  /**
+   * Takes the roots over: the loader has opened them, since that may wait for a file system. `hides`: the policy hides
+   * its rules from guests.
+   */
+  constructor(roots: Roots, disk: DiskPool, hides: boolean) {
     this.#roots = roots;
     this.#disk = disk;
-    this.tree = disk.addTree(roots);
+    this.tree = disk.addTree(roots, hides);
   }
 
   root(index: number): Root {

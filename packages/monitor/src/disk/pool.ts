@@ -122,10 +122,13 @@ export class DiskPool {
     return true;
   }
 
-  /** Every worker knows these roots from now on, as `tree` of what is submitted, until removeTree(). */
-  addTree(roots: Roots): number {
+  /**
+   * Every worker knows these roots from now on, as `tree` of what is submitted, until removeTree(). `hides`: guests
+   * learn nothing of those that cannot be had.
+   */
+  addTree(roots: Roots, hides: boolean): number {
     const tree = this.#nextTree++;
-    this.#tell({ kind: "add-tree", tree, roots });
+    this.#tell({ kind: "add-tree", tree, roots, hides });
     return tree;
   }
 

@@ -29,12 +29,14 @@ export interface Tree {
   readonly top: TreeNode;
   readonly guards: ReadonlyMap<Identity, Guard>;
   readonly nodeSystems: readonly string[];
+  /** The guest is to learn nothing of rules: neither of those whose folders cannot be had. */
+  readonly hides: boolean;
 }
 
 const trees: Map<number, Tree> = new Map();
 
-export function addTree(id: number, roots: Roots): void {
-  trees.set(id, compile(roots));
+export function addTree(id: number, roots: Roots, hides: boolean): void {
+  trees.set(id, compile(roots, hides));
 }
 
 export function removeTree(id: number): void {
@@ -45,7 +47,7 @@ export function treeOf(id: number): Tree {
   return trees.get(id)!;
 }
 
-function compile({ roots, nodeSystems }: Roots): Tree {
+function compile({ roots, nodeSystems }: Roots, hides: boolean): Tree {
   const guards = new Map<Identity, Guard>();
   for (const { fd, identity, access, rule } of roots) {
     if (fd < 0 || guards.get(identity)?.writable === false) continue;
@@ -57,7 +59,15 @@ function compile({ roots, nodeSystems }: Roots): Tree {
     const { BENEATH, NO_SYMLINKS, NO_MAGIC_LINKS } = ResolveFlags;
     return { ...root, guard, resolve: BENEATH | NO_SYMLINKS | NO_MAGIC_LINKS | mounts };
   });
-  return { roots: compiled, top: branch(compiled, 0), guards, nodeSystems };
+  // One that lies within another's tree keeps its place: what that other has there is not the rule's.
+  const isPlaced = (root: TreeRoot): boolean =>
+    !hides || root.fd >= 0 || compiled.some((other) => other.fd >= 0 && liesWithin(root, other));
+  return { roots: compiled, top: branch(compiled.filter(isPlaced), 0), guards, nodeSystems, hides };
+}
+
+/** In the guest's tree. */
+function liesWithin({ guest }: TreeRoot, outer: TreeRoot): boolean {
+  return guest.length > outer.guest.length && outer.guest.every((name, depth) => guest[depth] === name);
 }
 
 /** The nodes below a path that all these roots have in common. */

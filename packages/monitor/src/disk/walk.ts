@@ -32,6 +32,7 @@ import {
   mayChange,
   notOpened,
   type Place,
+  refused,
   served,
 } from "./judgement.ts";
 import { lookedUp } from "./lookups.ts";
@@ -217,7 +218,13 @@ export class Way {
     this.#guest.push(name, ...ahead);
     this.#folders.push(rootFolder(found.root, found.node, this.#guest.length));
     this.#keep(FOLDERS_OPEN);
-    return found.root.fd < 0 ? failed(-found.root.fd) : "entered";
+    return found.root.fd < 0 ? this.#missing(found.root) : "entered";
+  }
+
+  /** Its folder cannot be had: a guest that learns nothing of rules has come to no folder at all. */
+  #missing({ fd, rule, reason }: TreeRoot): Failed {
+    if (!this.#tree.hides) return failed(-fd);
+    return refused(Errno.EXDEV, rule, `leads to the folder of rule "${rule}": ${reason}`);
   }
 
   #up(): undefined {

@@ -1,10 +1,12 @@
 // A policy in force: its matcher, and the folders that it names. Kept for as long as a guest is judged by it or a file
 // operation is under way below one of its folders; what those are on the disk, disk/policy-folders.ts knows.
 
-import type { Args } from "@ringway/control";
+import { type Args, Errno } from "@ringway/control";
 import type { CompiledPolicy, PolicySettings } from "./compiled/compile.ts";
 import { PolicyMatcher } from "./matcher.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { quoted } from "./text.ts";
+import type { FileDecision } from "./types.ts";
 
 /** The hosts of a policy's files, opened. */
 export interface OpenFolders {
@@ -13,6 +15,29 @@ export interface OpenFolders {
   /** That of files[i]: its descriptor, or -errno where it cannot be had, and why. */
   root(index: number): { readonly fd: number; readonly reason: string };
   close(): void;
+}
+
+/**
+ * Where the policy hides its rules: a path whose folder cannot be had is refused as one that no rule covers. Else the
+ * folder's error would tell of the rule.
+ */
+class HidingMatcher extends PolicyMatcher {
+  readonly #folders: OpenFolders;
+
+  constructor(compiled: CompiledPolicy, surroundings: Surroundings, folders: OpenFolders) {
+    super(compiled, surroundings);
+    this.#folders = folders;
+  }
+
+  override file(guestPath: string, write: boolean): FileDecision {
+    const decision = super.file(guestPath, write);
+    const { ruleIndex, relativePath, rule } = decision;
+    if (ruleIndex < 0) return decision;
+    const { fd, reason: why } = this.#folders.root(ruleIndex);
+    if (fd >= 0) return decision;
+    const reason = `${quoted(guestPath)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
+    return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex, relativePath };
+  }
 }
 
 export class PolicyState {
@@ -26,7 +51,10 @@ export class PolicyState {
   /** Takes the folders over. */
   constructor(compiled: CompiledPolicy, folders: OpenFolders, surroundings: Surroundings) {
     this.policy = compiled.settings;
-    this.matcher = new PolicyMatcher(compiled, surroundings);
+    const hides = compiled.settings.refusals === "hide";
+    this.matcher = hides
+      ? new HidingMatcher(compiled, surroundings, folders)
+      : new PolicyMatcher(compiled, surroundings);
     const { argv, env } = compiled.settings.guest;
     this.args = { argv, env: Object.entries(env).map(([name, value]) => `${name}=${value}`) };
     this.folders = folders;

@@ -199,7 +199,8 @@ export class ReactorThread {
   }
 
   #policyState({ compiled, roots }: PolicyInForce): PolicyState {
-    return new PolicyState(compiled, new PolicyFolders(roots, this.#disk), this.#surroundings);
+    const hides = compiled.settings.refusals === "hide";
+    return new PolicyState(compiled, new PolicyFolders(roots, this.#disk, hides), this.#surroundings);
   }
 
   #setPolicy(inForce: PolicyInForce): void {
