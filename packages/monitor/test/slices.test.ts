@@ -1,7 +1,7 @@
 // Who pays for the reactor's time, and what a guest past its slice has to wait with.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { closeFd, createEventfd, duplicateFd, EPOLLIN, ringEventfd } from "@ringway/linux";
+import { closeFd, createEventfd, duplicateFd, EPOLLET, EPOLLIN, ringEventfd } from "@ringway/linux";
 import { afterEach, describe, expect, test } from "vitest";
 import { Dropping } from "../src/guests/dropping.ts";
 import type { Stream } from "../src/guests/stream.ts";
@@ -46,6 +46,45 @@ describe("time", () => {
     reactor.run();
     reactor.charge(one);
     expect(one.spentMs - before).toBeLessThan(500);
+  });
+});
+
+describe("time of work that no guest has asked for", () => {
+  const burn = (ms: number): void => {
+    const endMs = performance.now() + ms;
+    while (performance.now() < endMs);
+  };
+
+  test("before a guest's own in the same turn is not that guest's: of timers, and of an event", () => {
+    const reactor = new Reactor({ busyPollUs: 0, counters: new Counters() });
+    const [one, other] = [new FakeGuest(), new FakeGuest()];
+    reactor.add(one);
+    reactor.add(other);
+    const [first, second] = [createEventfd(), createEventfd()];
+    for (const fd of [first, second]) ringEventfd(fd);
+    let events = 0;
+    reactor.watch(first, EPOLLIN | EPOLLET, {
+      onEvents() {
+        burn(50);
+        reactor.pass();
+      },
+    });
+    reactor.watch(second, EPOLLIN | EPOLLET, {
+      onEvents() {
+        events++;
+        reactor.charge(one);
+      },
+    });
+    // Both are due at once.
+    reactor.after(0, () => burn(50));
+    reactor.after(0, () => reactor.charge(other));
+    reactor.after(100, () => reactor.pause());
+    reactor.run();
+    expect(events).toBe(1);
+    expect(one.spentMs).toBeLessThan(25);
+    expect(other.spentMs).toBeLessThan(25);
+    for (const fd of [first, second]) closeFd(fd);
+    reactor.epoll.close();
   });
 });
 

@@ -87,7 +87,12 @@ export class DiskPool {
     this.#ports = ports;
     this.#idle = [...ports];
     this.#wakeFd = wakeFd;
-    reactor.watch(wakeFd, EPOLLIN, { onEvents: () => this.#collect() });
+    reactor.watch(wakeFd, EPOLLIN, {
+      onEvents: () => {
+        this.#collect();
+        reactor.pass();
+      },
+    });
   }
 
   /** Operations under way or waiting. */

@@ -7,7 +7,8 @@
 //
 // It knows tasks and descriptors, and who shares it. Each tenant has a slice of every turn (accounts/quotas.ts): what
 // does not fit goes to its own ready queue. Time is charged by marks: whatever works for a tenant ends with charge(),
-// and all since the mark before, or since epoll, was that tenant's.
+// and all since the mark before, or since epoll, was that tenant's. Whatever works for nobody, or for somebody who is
+// gone, ends with pass(): else the next tenant would pay for it.
 //
 // It never blocks but in epoll, and there only after it has announced its sleep to every tenant and looked once more
 // (PROTOCOL.md BELL-5). Nothing here is asynchronous in JavaScript's sense: this thread's Node loop does not turn.
@@ -93,6 +94,11 @@ export class Reactor {
     tenant.spend(nowMs - this.#markMs);
     this.#markMs = nowMs;
   }
+
+  /** All time since the last mark was nobody's. */
+  readonly pass = (): void => {
+    if (this.shared) this.#markMs = performance.now();
+  };
 
   /** Watches `fd`; returns the slot that names it in modify() and unwatch(). Throws SystemError (ENOSPC, ENOMEM). */
   watch(fd: number, events: number, source: EventSource): number {
@@ -183,7 +189,7 @@ export class Reactor {
       this.#turn++;
       this.#scanTenants();
       this.#runReady();
-      this.#timers.run(this.#lookedMs);
+      this.#timers.run(this.#lookedMs, this.pass);
       this.#flushBells();
       // A task or a timer may have called pause(): then it must not sleep first.
       if (!this.#running || this.#anyWork()) this.#dispatch(performance.now());
@@ -279,7 +285,7 @@ export class Reactor {
     const { epoll } = this;
     this.#look(count, askedMs);
     // Waiting was nobody's.
-    if (this.shared) this.#markMs = performance.now();
+    this.pass();
     for (let i = 0; i < count; i++) {
       const slot = epoll.slot(i);
       if (this.#tags[slot] === epoll.tag(i)) this.#sources[slot]?.onEvents(epoll.events(i));

@@ -38,8 +38,8 @@ export class Timers {
     return first === undefined ? undefined : Math.max(0, first.dueMs - nowMs);
   }
 
-  /** Fires what is due. */
-  run(nowMs: number): void {
+  /** Fires what is due; `fired` is called after each. */
+  run(nowMs: number, fired: () => void = () => {}): void {
     for (;;) {
       this.#dropCancelled();
       const first = this.#heap[0];
@@ -48,6 +48,7 @@ export class Timers {
       first.callback = undefined;
       this.#pop();
       callback();
+      fired();
     }
   }
 

@@ -59,7 +59,12 @@ export class Regions {
     this.#port = port;
     this.#wakeFd = wakeFd;
     this.#unmade = unmade;
-    reactor.watch(wakeFd, EPOLLIN, { onEvents: () => this.#collect() });
+    reactor.watch(wakeFd, EPOLLIN, {
+      onEvents: () => {
+        this.#collect();
+        reactor.pass();
+      },
+    });
   }
 
   /** Regions that are asked for, or being unmade. */

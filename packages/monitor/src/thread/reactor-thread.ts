@@ -104,7 +104,12 @@ export class ReactorThread {
       gone: (guest) => this.#arrivals.gone(guest),
     };
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
-    reactor.watch(options.wakeFd, EPOLLIN, { onEvents: () => this.#receive() });
+    reactor.watch(options.wakeFd, EPOLLIN, {
+      onEvents: () => {
+        this.#receive();
+        reactor.pass();
+      },
+    });
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
     post({ kind: "ready" });
   }
