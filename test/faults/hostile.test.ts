@@ -3,6 +3,7 @@
 import {
   Closed,
   ConnectRequest,
+  ErrorReply,
   Exit,
   FrameWriter,
   type GuestPipe,
@@ -204,6 +205,22 @@ describe("a frame that cannot be resets its stream", () => {
     wicked.signal(posted);
     await streamViolation(posted, "LSN-3");
     wicked.finish(echo);
+  });
+
+  test("an impossible position on a stream that is given to a listener, which stays what it was", async () => {
+    const { pipe: listener, port } = await wicked.listen();
+    const [bad, next] = [await wicked.newStream(4 * KiB), await wicked.newStream(4 * KiB)];
+    const word = (bad.place.page * layout.PAGE_BYTES + layout.PIPE_TO_HOST_PRODUCER) / 4;
+    Atomics.store(wicked.region.words, word, 0x7fff_0000);
+    await wicked.post(listener, bad, 7);
+    const reply = await wicked.frame(listener);
+    expect(ErrorReply.decode(reply.payload)).toMatchObject({ errno: 22 });
+    expect(reply.requestId).toBe(7);
+    await streamViolation(bad, "RING-4");
+    await wicked.post(listener, next, 8);
+    const client = await tcpClient(port);
+    expect((await wicked.incoming(next)).requestId).toBe(8);
+    client.destroy();
   });
 
   test("an unknown protocol is no violation but EPROTONOSUPPORT", async () => {

@@ -154,6 +154,8 @@ class TcpListenRelay implements Relay, EventSource {
       if (frame.type === Accept.type) {
         const { id, generation } = Accept.decode(frame.payload);
         this.#post(id, generation, frame.requestId);
+        // What was found on the other stream may have been the guest's end.
+        if (this.#disposed) return false;
       } else {
         this.#fail(frame.requestId, unknownRequest(frame.type));
       }
@@ -191,7 +193,7 @@ class TcpListenRelay implements Relay, EventSource {
     const stream = this.#stream.find(id, generation);
     if (stream === undefined) {
       this.#fail(requestId, refusal(Errno.EBADF, `stream ${id} is not open with generation ${generation}`));
-    } else if (stream.state !== StreamState.FRESH || stream.pipe.toHost.readable() > 0) {
+    } else if (!isFresh(stream)) {
       this.#fail(requestId, refusal(Errno.EINVAL, `stream ${id} is not fresh`));
     } else {
       const tooMany = this.#stream.guest.budget.takeAccept();
@@ -296,6 +298,15 @@ class TcpListenRelay implements Relay, EventSource {
     this.#reply = undefined;
     return true;
   }
+}
+
+/** Is it one that nothing was put on? A violation that is found there is that stream's, and not its listener's. */
+function isFresh(stream: Stream): boolean {
+  let fresh = false;
+  stream.guard(() => {
+    fresh = stream.state === StreamState.FRESH && stream.pipe.toHost.readable() === 0;
+  });
+  return fresh;
 }
 
 /** A stream that waits for a connection: the guest may do nothing with it but close it (STR: POSTED). */
