@@ -92,3 +92,53 @@ describe("whatever the bytes are, it says what they are or that they are no regi
     );
   });
 });
+
+describe("whoever keeps a region moving keeps nobody for long:", () => {
+  const MiB = 1024 * 1024;
+  /** The headers of these pages change with each read, and so does an epoch where `epochs` says so. */
+  function moving(bytes: Uint8Array, pages: readonly number[], epochs = false) {
+    const memory = regionMemory(bytes.buffer as ArrayBuffer);
+    const whole = memorySource(bytes);
+    let read = 0;
+    let copies = 0;
+    return {
+      bytes: whole.bytes,
+      get read() {
+        return (offset: number, target: Uint8Array): number => {
+          read += target.length;
+          copies++;
+          for (const page of pages) storeWord(memory, page * layout.PAGE_BYTES, copies);
+          if (epochs && offset > 0) storeWord(memory, layout.SB_EPOCH, copies);
+          // What large copies hold is of no interest here.
+          return target.length > MiB ? target.length : whole.read(offset, target);
+        };
+      },
+      get total() {
+        return read;
+      },
+    };
+  }
+
+  /** The control pipe has the largest rings that there are. */
+  function largeControl(): Uint8Array {
+    const region = busyRegion(64 * MiB);
+    const copy = regionMemory(region.memory.bytes.slice().buffer);
+    storeWord(copy, layout.SB_CONTROL_TO_HOST_BYTES, 16 * MiB);
+    storeWord(copy, layout.SB_CONTROL_TO_GUEST_BYTES, 16 * MiB);
+    return copy.bytes;
+  }
+
+  test("a control pipe of 32 MiB that never rests", () => {
+    const source = moving(largeControl(), [CONTROL / layout.PAGE_BYTES]);
+    const { pipes, notes } = inspectRegion(source);
+    expect(pipes[0]).toMatchObject({ from: "superblock", still: false });
+    expect(notes).toContainEqual(expect.stringContaining("more than is looked at"));
+    expect(source.total).toBeLessThan(2048 * MiB);
+  });
+
+  test("epochs that begin without end", () => {
+    const source = moving(largeControl(), [CONTROL / layout.PAGE_BYTES], true);
+    expect(() => inspectRegion(source)).toThrow(NotARegionError);
+    expect(source.total).toBeLessThan(3072 * MiB);
+  });
+});

@@ -9,8 +9,8 @@
 // was in use at that moment, in an epoch that was the same before and after. What is not broken for certain is a note,
 // or nothing.
 //
-// Nothing that it reads is trusted: places and sizes are checked before they are followed, and no loop is longer than
-// the region, or 1 GiB of it.
+// Nothing that it reads is trusted: places and sizes are checked before they are followed, no loop is longer than the
+// region, or 1 GiB of it, and all that is read has a bound (source.ts).
 
 import * as layout from "../layout.ts";
 import { Closed, GuestState, HostState, PAGE_BYTES, pipePages } from "../layout.ts";
@@ -24,7 +24,7 @@ import { checkPipe, HEADER_BYTES, nameOfPipe, pipePictureOf, ringsOfCopy } from 
 import { latestOf, streamInfosOn } from "./replies.ts";
 import type { PipePicture, RegionReport, SuperblockPicture } from "./report.ts";
 import { checkRequests } from "./requests.ts";
-import { copyInto, NotARegionError, type RegionSource, stillCopyOf } from "./source.ts";
+import { BoundedSource, copyInto, NotARegionError, type RegionSource, stillCopyOf } from "./source.ts";
 import { lookAtStream, searchBlocks } from "./streams.ts";
 import { checkSuperblock, controlPlaceOf, copySuperblock } from "./superblock.ts";
 import { pictureOf } from "./words.ts";
@@ -37,15 +37,16 @@ const EPOCHS_MAX = 100;
  * be looked at; what `source.read()` throws passes through.
  */
 export function inspectRegion(source: RegionSource): RegionReport {
-  for (let tries = 0; tries < EPOCHS_MAX; tries++) {
-    const report = lookOnce(source);
+  const bounded = new BoundedSource(source);
+  for (let tries = 0; tries < EPOCHS_MAX && !bounded.isSpent; tries++) {
+    const report = lookOnce(bounded);
     if (report !== undefined) return report;
   }
   throw new NotARegionError("epochs begin faster than one can be looked at");
 }
 
 /** Undefined: another epoch began meanwhile. */
-function lookOnce(source: RegionSource): RegionReport | undefined {
+function lookOnce(source: BoundedSource): RegionReport | undefined {
   const page = copySuperblock(source);
   const superblock = pictureOf(page);
   const findings = new Findings();
@@ -90,7 +91,7 @@ function isSameEpoch(before: SuperblockPicture, after: SuperblockPicture): boole
 }
 
 function lookIntoEpoch(
-  source: RegionSource,
+  source: BoundedSource,
   superblock: SuperblockPicture,
   findings: Findings,
 ): Pick<RegionReport, "bells" | "pipes" | "notes"> {
@@ -108,6 +109,8 @@ function lookIntoEpoch(
   const streams = lookAtStreams(source, superblock, fixed, findings);
   const known = [{ first: 0, pages: 1 }, ...fixed, ...streams.map(extentOf)];
   const { found, isWhole } = searchBlocks(source, superblock, known, new Set(streams.map(({ id }) => id)));
+  if (source.isSpent)
+    notes.push("it held or changed more than is looked at: not all streams' first frames are checked");
   if (!isWhole) notes.push("only the first GiB was searched for blocks that no StreamInfo names");
   for (const { id, page } of found) {
     notes.push(
@@ -119,7 +122,7 @@ function lookIntoEpoch(
 }
 
 /** The control pipe and the requests on it. */
-function lookAtControl(source: RegionSource, place: PipePlace, findings: Findings): PipePicture {
+function lookAtControl(source: BoundedSource, place: PipePlace, findings: Findings): PipePicture {
   const { block, still } = copyOfControl(source, place);
   const picture = pipePictureOf(block, place.page, place, "superblock", still);
   if (!still) return picture;
@@ -138,7 +141,7 @@ function lookAtControl(source: RegionSource, place: PipePlace, findings: Finding
 
 /** The control pipe's whole block. Bytes on its rings are of the same moment as its header. */
 function copyOfControl(
-  source: RegionSource,
+  source: BoundedSource,
   place: PipePlace,
 ): { readonly block: RegionMemory; readonly still: boolean } {
   const block = regionMemory(new ArrayBuffer(pipePages(place.toHostBytes, place.toGuestBytes) * PAGE_BYTES));
@@ -152,7 +155,7 @@ function copyOfControl(
 
 /** The streams whose StreamInfo lies on the control pipe, and what they break. */
 function lookAtStreams(
-  source: RegionSource,
+  source: BoundedSource,
   superblock: SuperblockPicture,
   fixed: readonly Extent[],
   findings: Findings,
@@ -168,7 +171,7 @@ function lookAtStreams(
 }
 
 /** What the control pipe tells of streams that may be open; nothing, where it moves all the time. */
-function openingsOf(source: RegionSource, superblock: SuperblockPicture): StreamInfo[] {
+function openingsOf(source: BoundedSource, superblock: SuperblockPicture): StreamInfo[] {
   const place = controlPlaceOf(superblock);
   const { block, still } = copyOfControl(source, place);
   if (!still) return [];

@@ -7,6 +7,9 @@
 //
 // The same holds for a copy that tears words: what is torn is not torn twice to the same value while its writer goes
 // on.
+//
+// Whoever writes the region may keep it moving, and name places of any size in it. So there is an end to all that is
+// read of it (BoundedSource): after that no copy is tried more than once.
 
 import { loadWord, type RegionMemory, regionMemory } from "../memory.ts";
 
@@ -36,6 +39,38 @@ export function memorySource(bytes: Uint8Array): RegionSource {
   };
 }
 
+/** How much of a region is looked at in search of what nothing names: it may have terabytes, most never touched. */
+export const SEARCH_BYTES_MAX: number = 1024 * 1024 * 1024;
+/** Read of one region again and again, beside a search of it: seconds. A control pipe that never rests takes half. */
+const READ_BYTES_MAX: number = 1024 * 1024 * 1024;
+/** Epochs that may begin in the midst of a search. */
+const SEARCHES_MAX = 4;
+
+/** A source that counts what is read. */
+export class BoundedSource implements RegionSource {
+  readonly #source: RegionSource;
+  #left: number;
+
+  constructor(source: RegionSource) {
+    this.#source = source;
+    this.#left = READ_BYTES_MAX + SEARCHES_MAX * Math.min(source.bytes, SEARCH_BYTES_MAX);
+  }
+
+  get bytes(): number {
+    return this.#source.bytes;
+  }
+
+  /** So much was read that nothing is worth another try. */
+  get isSpent(): boolean {
+    return this.#left <= 0;
+  }
+
+  read(offset: number, target: Uint8Array): number {
+    this.#left -= target.length;
+    return this.#source.read(offset, target);
+  }
+}
+
 /** A private copy of `length` bytes (a multiple of 4). Throws NotARegionError where they are not there. */
 export function copyOf(source: RegionSource, offset: number, length: number): RegionMemory {
   const memory = regionMemory(new ArrayBuffer(length));
@@ -56,17 +91,18 @@ export function copyInto(source: RegionSource, offset: number, target: Uint8Arra
 const TRIES_MAX = 1000;
 
 /**
- * A copy of `length` bytes as they were at one moment; or the last of many copies, `still` false. `between` copies what
- * belongs to those bytes: what it got is of the same moment as far as nobody writes it while they stay as they are.
+ * A copy of `length` bytes as they were at one moment; or the last of many copies (of two, once the source is spent),
+ * `still` false. `between` copies what belongs to those bytes: what it got is of the same moment as far as nobody
+ * writes it while they stay as they are.
  */
 export function stillCopyOf(
-  source: RegionSource,
+  source: BoundedSource,
   offset: number,
   length: number,
   between: (copy: RegionMemory) => void = () => {},
 ): { readonly copy: RegionMemory; readonly still: boolean } {
   let copy = copyOf(source, offset, length);
-  for (let tries = 0; tries < TRIES_MAX; tries++) {
+  for (let tries = 0; tries < TRIES_MAX && (tries === 0 || !source.isSpent); tries++) {
     between(copy);
     const again = copyOf(source, offset, length);
     if (areEqual(copy, again)) return { copy, still: true };

@@ -24,7 +24,7 @@ import {
 } from "./pipes.ts";
 import type { PipePicture, SuperblockPicture } from "./report.ts";
 import { checkFirstFrame } from "./requests.ts";
-import { copyInto, type RegionSource, stillCopyOf } from "./source.ts";
+import { type BoundedSource, copyInto, type RegionSource, SEARCH_BYTES_MAX, stillCopyOf } from "./source.ts";
 
 /** A stream that is open, and what it breaks. */
 export interface StreamLook {
@@ -36,7 +36,7 @@ export interface StreamLook {
 
 /** The stream that a StreamInfo tells of; undefined where it has ended. `fixed`: where no block may lie. */
 export function lookAtStream(
-  source: RegionSource,
+  source: BoundedSource,
   info: StreamInfo,
   { regionPages, maxStreamId }: SuperblockPicture,
   fixed: readonly Extent[],
@@ -86,14 +86,15 @@ function isOf(header: RegionMemory, { id, generation }: StreamInfo): boolean {
 /**
  * The block from its header to the end of its first frame, where the host has not taken that yet: it has neither read
  * nor written on the stream. (Nor has one by which 4 GiB went each way and not a byte more; no protocol has such a
- * moment, since what the two directions begin with is not of the same size.)
+ * moment, since what the two directions begin with is not of the same size.) Of a source that is spent, it is not
+ * copied.
  */
 function copyOfFirstFrame(
-  source: RegionSource,
+  source: BoundedSource,
   header: RegionMemory,
   info: StreamInfo,
 ): RegionMemory | undefined {
-  if (!isOf(header, info)) return undefined;
+  if (source.isSpent || !isOf(header, info)) return undefined;
   const { toHost, toGuest } = pipePictureOf(header, info.page, info, "StreamInfo", true);
   if (toHost.read !== 0 || toGuest.written !== 0 || toGuest.producerClosed !== 0) return undefined;
   if (toHost.fill === 0 || toHost.fill > info.toHostBytes) return undefined;
@@ -105,10 +106,6 @@ function copyOfFirstFrame(
   return memory;
 }
 
-/**
- * How much is searched for blocks that nothing names: a region may have terabytes, of which most were never touched.
- */
-const SEARCH_BYTES_MAX: number = 1024 * 1024 * 1024;
 const PIECE_PAGES = 256;
 
 /** Pages outside of `known` that look like the header of an open stream: nothing is certain of them. */

@@ -8,7 +8,7 @@ import type { PipePlace } from "../pipe.ts";
 import { checkPages, checkPlace, requireVersion } from "../superblock.ts";
 import type { Findings } from "./findings.ts";
 import type { SuperblockPicture } from "./report.ts";
-import { copyInto, copyOf, NotARegionError, type RegionSource, stillCopyOf } from "./source.ts";
+import { type BoundedSource, copyInto, copyOf, NotARegionError, stillCopyOf } from "./source.ts";
 import { hasMeaning } from "./words.ts";
 
 /** The words that go together stand before the first heartbeat; heartbeats never stand still. */
@@ -17,7 +17,7 @@ const STILL_BYTES: number = layout.SB_HOST_HEARTBEAT;
 /**
  * A copy of page 0 at one moment, but for heartbeats. Throws NotARegionError where it is none, or never stands still.
  */
-export function copySuperblock(source: RegionSource): RegionMemory {
+export function copySuperblock(source: BoundedSource): RegionMemory {
   if (source.bytes < PAGE_BYTES) {
     throw new NotARegionError(`${source.bytes} bytes are less than a superblock's page`);
   }
