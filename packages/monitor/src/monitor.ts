@@ -11,6 +11,7 @@ import { type Logger, pino } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
 import { debugSettings } from "./monitor/debug.ts";
+import { end } from "./monitor/ending.ts";
 import { type MonitorEvents, ReactorReports } from "./monitor/events.ts";
 import { GuestNames } from "./monitor/names.ts";
 import {
@@ -21,11 +22,11 @@ import {
   requireWithin,
   type VmOptions,
 } from "./monitor/options.ts";
-import { gather, type PartFailure, type Parts, THREAD_END_MS } from "./monitor/parts.ts";
+import { gather, type PartFailure, type Parts } from "./monitor/parts.ts";
 import { InTurn, type Pending, pending } from "./monitor/pending.ts";
 import { Policies } from "./monitor/policies.ts";
 import { type AttachedGuest, type AttachOptions, ProgramGuests } from "./monitor/program-guests.ts";
-import { REACTOR_STOP_MS, ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
+import { ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
 import { ReservedPorts } from "./monitor/reserved-ports.ts";
 import { reactorSettings } from "./monitor/settings.ts";
 import { SocketFile } from "./monitor/socket-file.ts";
@@ -125,7 +126,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     try {
       await monitor.#begin();
     } catch (error) {
-      await monitor.close({ drainMs: 0 });
+      // What is thrown is why it does not start, whatever cannot be let go of.
+      await monitor.close({ drainMs: 0 }).catch((left: Error) => {
+        monitor.#log.error(`something of a start that failed is left: ${left.message}`);
+      });
       throw error;
     }
     if (options.signal?.aborted !== true) monitor.#log.info({ listen: options.listen }, "monitor is ready");
@@ -239,36 +243,22 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   #close(drainMs: number): Promise<void> {
-    this.#closed ??= this.#stop(drainMs);
+    this.#closed ??= this.#end(drainMs);
     return this.#closed;
   }
 
-  /** The reactor first, since it uses all the others; the audit last, since each of them may cause a line. */
-  async #stop(drainMs: number): Promise<void> {
-    const { disk, regions, loader } = this.#parts;
-    await this.#socketFile?.remove(this.#log);
-    const stopped = await this.#reactor.stop(drainMs);
-    this.#names.end();
-    const cut = stopped?.aborted ?? 0;
-    if (cut > 0) this.#log.warn({ streams: cut }, "streams were cut off by the time limit");
-    const isOver = await this.#reactor.end(THREAD_END_MS);
-    const stuck = await disk.stop(THREAD_END_MS);
-    await regions.stop(THREAD_END_MS);
-    await loader.close();
-    if (stuck > 0) {
-      const operations = stopped?.stuck ?? stuck;
-      const what = "a disk does not answer: its operations keep their memory until the process ends";
-      this.#log.warn({ operations }, what);
-    }
-    this.#vms.settle(isOver && stuck === 0);
-    this.#reactor.settle();
-    await this.#audit.close();
-    if (stopped === undefined && this.#failure === undefined) {
-      const error = new Error(`the reactor did not stop within ${drainMs + REACTOR_STOP_MS} ms`);
-      this.#log.fatal({ err: error }, "the reactor failed");
-      throw error;
-    }
-    this.#log.info("monitor has stopped");
+  #end(drainMs: number): Promise<void> {
+    const ending = {
+      ...this.#parts,
+      log: this.#log,
+      socketFile: this.#socketFile,
+      reactor: this.#reactor,
+      names: this.#names,
+      vms: this.#vms,
+      audit: this.#audit,
+      hasFailed: () => this.#failure !== undefined,
+    };
+    return end(ending, drainMs);
   }
 
   /**

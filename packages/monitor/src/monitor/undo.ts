@@ -1,4 +1,5 @@
-// What has been had so far, as the ways to let go of it, for an attempt that may fail halfway.
+// Letting go of several things, each of which may fail. Undo: of what has been had so far by an attempt that may fail
+// halfway.
 
 export class Undo {
   readonly #steps: (() => unknown)[] = [];
@@ -7,16 +8,21 @@ export class Undo {
     this.#steps.push(step);
   }
 
-  /** Runs all steps, the last first; one that fails keeps no other from running. Rejects as the first that failed. */
+  /** Runs all steps, the last first, as runAll(). */
   async run(): Promise<void> {
-    let failed: { readonly error: unknown } | undefined;
-    for (const step of this.#steps.reverse()) {
-      try {
-        await step();
-      } catch (error) {
-        failed ??= { error };
-      }
-    }
-    if (failed !== undefined) throw failed.error;
+    await runAll(this.#steps.reverse());
   }
+}
+
+/** One step after the other; one that fails keeps no other from running. Rejects as the first that failed. */
+export async function runAll(steps: Iterable<() => unknown>): Promise<void> {
+  let failed: { readonly error: unknown } | undefined;
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      failed ??= { error };
+    }
+  }
+  if (failed !== undefined) throw failed.error;
 }
