@@ -23,12 +23,6 @@ static int32_t ready(const struct rw_guest *guest) {
   return guest->state == RW_GUEST_BLAMED ? RW_FAILED : RW_STATE;
 }
 
-uint32_t rwi_request_id(uint32_t *next) {
-  uint32_t id = *next;
-  *next = id + 1 == 0 ? 1 : id + 1;
-  return id;
-}
-
 // Returns the request id in *request where it was sent.
 static int32_t send(struct rw_guest *guest, uint32_t type, uint32_t *request, const void *fields, uint32_t fields_bytes,
                     const void *data, uint32_t data_bytes) {

@@ -10,6 +10,13 @@ static uint32_t payload_max(uint32_t capacity) {
   return rwi_min(RW_FRAME_PAYLOAD_MAX, capacity - RW_FRAME_HEADER_BYTES);
 }
 
+// 1, 2, ... and past the largest 1 again: 0 is no id.
+uint32_t rwi_request_id(uint32_t *next) {
+  uint32_t id = *next;
+  *next = id + 1 == 0 ? 1 : id + 1;
+  return id;
+}
+
 // Sends header, fields and data as one, or nothing. RW_AGAIN: the host signals `id` when there is room.
 int32_t rwi_frame_send(struct rw_guest *guest, uint32_t id, struct rw_producer *ring, uint32_t type, uint32_t request,
                        const void *fields, uint32_t fields_bytes, const void *data, uint32_t data_bytes) {

@@ -134,10 +134,22 @@ RWI_RING int32_t rwi_want_data(struct rw_consumer *ring);
 RWI_RING void rwi_unwant_data(struct rw_consumer *ring);
 RWI_RING int32_t rwi_consumer_close(struct rw_consumer *ring);
 
-// ── bell.c ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── status.c, layout.c ──────────────────────────────────────────────────────────────────────────────────────────────
+
+// Remembers the first violation of the host's (ERR-5); passes other statuses through.
+int32_t rwi_check(struct rw_guest *guest, int32_t status);
+
+int32_t rwi_check_version(const struct rw_guest *guest);
+int32_t rwi_read_layout(struct rw_guest *guest);
+int32_t rwi_check_place(const struct rw_guest *guest, uint32_t page, uint32_t to_host_bytes, uint32_t to_guest_bytes);
+void rwi_pipe_init(struct rw_guest *guest, struct rw_producer *to_host, struct rw_consumer *to_guest, uint32_t page,
+                   uint32_t to_host_bytes, uint32_t to_guest_bytes);
+
+// ── bell.c, pending.c ───────────────────────────────────────────────────────────────────────────────────────────────
 
 void rwi_ring(struct rw_guest *guest);
 void rwi_signal(struct rw_guest *guest, uint32_t id);
+
 void rwi_awake(struct rw_guest *guest);
 // The next pending id, or RWI_NONE. Each call of rwi_take_begin() allows one look at top.
 void rwi_take_begin(struct rw_guest *guest);
@@ -145,6 +157,7 @@ uint32_t rwi_take_next(struct rw_guest *guest);
 
 // ── frame.c ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+uint32_t rwi_request_id(uint32_t *next);
 int32_t rwi_frame_send(struct rw_guest *guest, uint32_t id, struct rw_producer *ring, uint32_t type, uint32_t request,
                        const void *fields, uint32_t fields_bytes, const void *data, uint32_t data_bytes);
 int32_t rwi_frame_peek(struct rw_consumer *ring, struct rw_frame *frame);
@@ -155,25 +168,20 @@ int32_t rwi_known_type(uint32_t type);
 int32_t rwi_frame_error(const struct rw_consumer *ring, struct rw_frame *frame, uint8_t *buffer, uint32_t buffer_bytes,
                         uint32_t *error);
 
-// ── region.c, control.c, stream.c ───────────────────────────────────────────────────────────────────────────────────
-
-// Remembers the first violation of the host's (ERR-5); passes other statuses through.
-int32_t rwi_check(struct rw_guest *guest, int32_t status);
-uint32_t rwi_next_attach_request(uint32_t request, uint32_t reply, uint32_t largest);
-int32_t rwi_check_place(const struct rw_guest *guest, uint32_t page, uint32_t to_host_bytes, uint32_t to_guest_bytes);
-void rwi_pipe_init(struct rw_guest *guest, struct rw_producer *to_host, struct rw_consumer *to_guest, uint32_t page,
-                   uint32_t to_host_bytes, uint32_t to_guest_bytes);
-
-void rwi_control_begin(struct rw_guest *guest);
-int32_t rwi_control_step(struct rw_guest *guest, uint32_t *slots, uint32_t most);
+// ── slots.c, stream.c ───────────────────────────────────────────────────────────────────────────────────────────────
 
 void rwi_streams_init(struct rw_guest *guest);
 void rwi_streams_lost(struct rw_guest *guest);
-uint32_t rwi_request_id(uint32_t *next);
 struct rw_stream *rwi_stream_by_id(struct rw_guest *guest, uint32_t id);
 void rwi_stream_link(struct rw_stream *stream);
 void rwi_stream_free(struct rw_stream *stream);
-void rwi_stream_shut(struct rw_stream *stream, uint32_t closed);
 void rwi_stream_due(struct rw_stream *stream);
+void rwi_stream_shut(struct rw_stream *stream, uint32_t closed);
+
+// ── control.c, region.c ─────────────────────────────────────────────────────────────────────────────────────────────
+
+void rwi_control_begin(struct rw_guest *guest);
+int32_t rwi_control_step(struct rw_guest *guest, uint32_t *slots, uint32_t most);
+uint32_t rwi_next_attach_request(uint32_t request, uint32_t reply, uint32_t largest);
 
 #endif
