@@ -57,18 +57,18 @@ static int new_stream(struct guest *g, uint32_t to_host_wanted, uint32_t to_gues
   return 0;
 }
 
-void step_control(struct guest *g) {
+const char *step_control(struct guest *g) {
   for (;;) {
     // A request is taken only while its reply has room.
     while (rwi_writable(&g->replies) < REPLY_BYTES) {
       const int32_t wanted = rwi_want_space(&g->replies, REPLY_BYTES);
-      if (wanted < 0) end_guest(g, "RING-4");
-      if (wanted != 1) return;
+      if (wanted < 0) return "RING-4";
+      if (wanted != 1) return NULL;
     }
     rwi_unwant_space(&g->replies);
     const int32_t got = frame_peek(&g->requests, &frame);
-    if (got < 0) end_guest(g, "a bad frame on the control pipe");
-    if (got != 1) return;
+    if (got < 0) return "a bad frame on the control pipe";
+    if (got != 1) return NULL;
     int32_t signal = rwi_consumed(&g->requests, FRAME_HEADER + frame.bytes);
     struct payload body = {0};
     uint32_t type = RW_T_ERROR;

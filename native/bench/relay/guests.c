@@ -75,7 +75,8 @@ void take_pending(struct guest *g) {
   for (uint32_t i = 0; i < count && !g->gone; i++) {
     struct stream *s = g->streams[ids[i]];
     if (ids[i] == 0) {
-      step_control(g);
+      const char *broken = step_control(g);
+      if (broken != NULL) end_guest(g, broken);
     } else if (s != NULL) {
       step(s);
     }

@@ -10,8 +10,9 @@
 //   relay --listen PATH [--busy-poll-us N] [--region-bytes N] [--ring-bytes N]
 //
 //   main.c     the loop                        control.c    the control pipe: streams are given out
-//   guests.c   attach, epochs, end             streams.c    one stream: opened, stepped, closed
-//                                              pump.c       its bytes
+//   guests.c   attach, epochs, end             streams.c    one stream: opened, stepped, released
+//   watch.c    what epoll watches              pump.c       its bytes
+//                                              closing.c    its closed words
 
 #include "relay.h"
 
@@ -21,13 +22,6 @@
 #include <sys/resource.h>
 
 struct relay_options options = {.region_bytes = 256 * MIB, .ring_bytes = MIB};
-
-static int epoll;
-
-void watch(int fd, uint32_t events, struct source *source) {
-  struct epoll_event event = {.events = events | EPOLLET, .data.ptr = source};
-  if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl");
-}
 
 // ── The loop ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,7 +74,7 @@ static int busy_poll(struct epoll_event *events) {
   if (options.busy_poll_ns == 0 || (score == 0 && ++skipped % 16 != 0)) return -1;
   const uint64_t end = now_ns() + options.busy_poll_ns;
   do {
-    const int count = any_pending() ? 0 : epoll_wait(epoll, events, EVENTS, 0);
+    const int count = any_pending() ? 0 : epoll_wait(epoll_fd, events, EVENTS, 0);
     if (count > 0 || any_pending()) {
       if (score < 16) score++;
       return count;
@@ -100,9 +94,9 @@ static void serve(int listener) {
     run_queue();
     int count = -1;
     if (has_queue() || any_pending()) {
-      count = epoll_wait(epoll, events, EVENTS, 0);
+      count = epoll_wait(epoll_fd, events, EVENTS, 0);
     } else if ((count = busy_poll(events)) < 0) {
-      count = epoll_wait(epoll, events, EVENTS, prepare_sleep() ? -1 : 0);
+      count = epoll_wait(epoll_fd, events, EVENTS, prepare_sleep() ? -1 : 0);
       for (struct guest *g = guests; g != NULL; g = g->next) bell_awake(&g->to_host);
     }
     for (int i = 0; i < count; i++) handle(&events[i], listener);
@@ -137,7 +131,7 @@ int main(int argc, char **argv) {
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
-  epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (epoll < 0) die("epoll_create1");
+  epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd < 0) die("epoll_create1");
   serve(listen_at(options.path));
 }

@@ -77,7 +77,8 @@ struct relay_options {
 extern struct relay_options options;
 extern struct frame frame;  // the one that is looked at
 
-// main.c
+// watch.c
+extern int epoll_fd;
 void watch(int fd, uint32_t events, struct source *source);
 
 // guests.c
@@ -90,16 +91,18 @@ void remove_gone_guests(void);
 
 // control.c
 void write_header(struct guest *g, uint32_t page, uint32_t id, uint32_t generation);
-void step_control(struct guest *g);
+const char *step_control(struct guest *g);  // NULL, or what clause the guest broke
 
 // streams.c
-void close_in(struct stream *s);
-void close_out(struct stream *s, uint32_t how);
 void forget_stream(struct stream *s);
 void step(struct stream *s);
 bool has_queue(void);
 void run_queue(void);
 void free_released(void);
+
+// closing.c
+void close_in(struct stream *s);
+void close_out(struct stream *s, uint32_t how);
 
 // pump.c: what it tells its stream.
 enum result { WAITING, BUDGET_USED, BROKEN };

@@ -10,16 +10,6 @@ static struct stream *released;  // freed once no event of this batch can name t
 
 // ── Closing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-void close_in(struct stream *s) {
-  if (rwi_consumer_close(&s->in)) bell_signal(&s->guest->to_guest, s->id);  // RING-7: always
-}
-
-void close_out(struct stream *s, uint32_t how) {
-  if (s->out.closed) return;
-  rwi_producer_close(&s->out, how);
-  bell_signal(&s->guest->to_guest, s->id);  // RING-6: always
-}
-
 static void close_socket(struct stream *s) {
   if (s->socket >= 0) close(s->socket);
   s->socket = -1;
