@@ -1,5 +1,5 @@
-// Messages of the guest's (PROTOCOL.md sections 7 to 15): an encoder lists the fields of its message in order, and every
-// bound is checked (FRM-5). On private memory.
+// Messages of the guest's (PROTOCOL.md sections 7 to 15): an encoder lists the fields of its message in order, and
+// every bound is checked (FRM-5). On private memory.
 
 #include "fields.h"
 

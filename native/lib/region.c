@@ -3,7 +3,8 @@
 //   DETACHED -- rw_guest_attach --> WAITING -- reply, READY --> ATTACHED -- other epoch, RESETTING, ABSENT --> LOST
 //                                   BLAMED <------- FAILED -------┘                          (attach again: WAITING)
 //
-// Invariant: nothing beyond the superblock is touched but in ATTACHED (ATT-1). The host writes the lines 0x000, 0x080 and 0x180; this file writes 0x100 and 0x200.
+// Invariant: nothing beyond the superblock is touched but in ATTACHED (ATT-1). The host writes the lines 0x000, 0x080
+// and 0x180; this file writes 0x100 and 0x200.
 
 #include "internal.h"
 

@@ -8,7 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "rwfs.h"
+#include "rwfs-ask.h"
+#include "rwfs-tree.h"
 
 // ── ls and stat ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -51,7 +52,7 @@ static void stat_reply(const char *what, struct rw_stat *stat_of) {
   struct rw_frame frame;
   rwfs_next_frame(what, &frame);
   if (frame.type != RW_T_STAT_REPLY || rw_decode_stat(frame.payload, frame.bytes, stat_of) != RW_OK)
-    rwfs_fail(what, RW_BAD_PAYLOAD);
+    job_fail(what, RW_BAD_PAYLOAD);
 }
 
 // The names of a folder, each ended by NUL: what a listing was is not overtaken by the requests that follow it.
@@ -64,7 +65,7 @@ static void keep(struct list *list, const struct rw_entry *entry) {
   if (list->length + entry->name.length + 1 > list->room) {
     list->room = 2 * list->room + 1024;
     list->bytes = realloc(list->bytes, list->room);
-    if (!list->bytes) rwfs_fail_errno("names of a folder", ENOMEM);
+    if (!list->bytes) job_fail_errno("names of a folder", ENOMEM);
   }
   memcpy(list->bytes + list->length, entry->name.bytes, entry->name.length);
   list->length += entry->name.length;
@@ -82,7 +83,7 @@ static uint32_t read_folder(const char *path, struct list *list) {
     rwfs_next_frame(path, &frame);
     if (frame.type != RW_T_ENTRIES ||
         rw_decode_entries(frame.payload, frame.bytes, &more, &skipped_now, &entries) != RW_OK)
-      rwfs_fail(path, RW_BAD_PAYLOAD);
+      job_fail(path, RW_BAD_PAYLOAD);
     while (rw_next_entry(&entries, &entry) == 1) keep(list, &entry);
     skipped += skipped_now;
   }
@@ -98,7 +99,7 @@ void rwfs_list(const char *path, int in_full) {
   size_t count = 0;
   for (size_t at = 0; at < list.length; at += strlen(list.bytes + at) + 1) count++;
   const char **names = malloc((count + 1) * sizeof *names);
-  if (!names) rwfs_fail_errno("ls", ENOMEM);
+  if (!names) job_fail_errno("ls", ENOMEM);
   count = 0;
   for (size_t at = 0; at < list.length; at += strlen(list.bytes + at) + 1) names[count++] = list.bytes + at;
   qsort(names, count, sizeof *names, by_name);
@@ -117,7 +118,7 @@ void rwfs_list(const char *path, int in_full) {
     }
   }
   if (skipped > 0) {
-    rwfs_begin(path);
+    job_begin(path);
     say_number(skipped);
     say(" names that are not UTF-8 are not shown");
     say_end();
@@ -159,18 +160,18 @@ void rwfs_move(const char *from, const char *to) {
       rw_encode_two_paths(rwfs_body, sizeof rwfs_body, from, (uint32_t)strlen(from), to, (uint32_t)strlen(to)));
   rwfs_any_frame(from, &frame);
   if (frame.type == RW_T_DONE) return;
-  if (frame.type != RW_T_ERROR || !frame.payload || frame.bytes > sizeof refusal) rwfs_fail(from, RW_BAD_TYPE);
+  if (frame.type != RW_T_ERROR || !frame.payload || frame.bytes > sizeof refusal) job_fail(from, RW_BAD_TYPE);
   memcpy(refusal, frame.payload, frame.bytes); // until the next frame has come
   frame.payload = refusal;
-  if (rw_decode_error(refusal, frame.bytes, &error) != RW_OK) rwfs_fail(from, RW_BAD_PAYLOAD);
+  if (rw_decode_error(refusal, frame.bytes, &error) != RW_OK) job_fail(from, RW_BAD_PAYLOAD);
   snprintf(both, sizeof both, "%s to %s", from, to);
-  if (error.rule.length > 0 || !is_about_target(error.error)) rwfs_fail_frame(both, &frame, EPROTO);
+  if (error.rule.length > 0 || !is_about_target(error.error)) job_fail_frame(both, &frame, EPROTO);
   struct rw_stat stat_of;
   rwfs_ask(from, RW_T_LSTAT, rwfs_path(from));
   stat_reply(from, &stat_of); // or it ends here
-  rwfs_begin(to);
+  job_begin(to);
   say_errno(error.error); // the reason names both
-  rwfs_fail_line();
+  job_fail_line();
 }
 
 static void delete(const char *path, uint32_t type) {
@@ -193,7 +194,7 @@ static void delete_tree(const char *path) {
   for (size_t at = 0; at < names.length; at += strlen(names.bytes + at) + 1) {
     size_t bytes = strlen(path) + strlen(names.bytes + at) + 2;
     char *full = malloc(bytes);
-    if (!full) rwfs_fail_errno("rm", ENOMEM);
+    if (!full) job_fail_errno("rm", ENOMEM);
     snprintf(full, bytes, "%s/%s", path, names.bytes + at);
     delete_tree(full);
     free(full);

@@ -1,11 +1,12 @@
 // Who imports whom: the graph that rules.ts judges and docs/architecture.md draws.
 //
 // A node is a source file of a package, or a module in C: NAME.c and NAME.h together. An edge is an import of any kind
-// (of types, on demand, again as an export, `import("x").T`), or an #include. What is imported by name is a node of its
-// own: "@ringway/linux", "koffi", "node:net".
+// (of types, on demand, again as an export, `import("x").T`), an #include, or a call from one file in C to another of
+// its folder (calls.ts). What is imported by name is a node of its own: "@ringway/linux", "koffi", "node:net".
 
 import { posix } from "node:path";
 import { parseSync, Visitor } from "oxc-parser";
+import { calledInC, type Definitions, definitionsInC } from "./calls.ts";
 import type { Files } from "./files.ts";
 
 export interface Edge {
@@ -35,6 +36,7 @@ export function graphOf(files: Files, paths: Iterable<string> = files.keys()): G
   const nodes = new Set<string>();
   const edges: Edge[] = [];
   const pathTexts: PathText[] = [];
+  const definitions = definitionsInC(files);
   for (const path of paths) {
     const text = files.get(path)!;
     if (SOURCE.test(path)) {
@@ -42,7 +44,7 @@ export function graphOf(files: Files, paths: Iterable<string> = files.keys()): G
       readSource(path, text, edges, pathTexts);
     } else if (NATIVE.test(path)) {
       nodes.add(moduleInC(path));
-      readNative(path, text, files, edges);
+      readNative(path, text, files, definitions, edges);
     }
   }
   return { nodes, edges: distinct(edges), pathTexts };
@@ -81,13 +83,16 @@ function packageName(specifier: string): string {
   return specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
 }
 
-function readNative(path: string, text: string, files: Files, edges: Edge[]): void {
+function readNative(path: string, text: string, files: Files, definitions: Definitions, edges: Edge[]): void {
   const from = moduleInC(path);
+  const add = (to: string): void => {
+    if (to !== from) edges.push({ from, to, onDemand: false });
+  };
   for (const [, name] of text.matchAll(/^[ \t]*#[ \t]*include[ \t]+"([^"]+)"/gm)) {
     const beside = posix.normalize(`${posix.dirname(path)}/${name}`);
-    const to = moduleInC(files.has(beside) ? beside : foundByName(name!, files));
-    if (to !== from) edges.push({ from, to, onDemand: false });
+    add(moduleInC(files.has(beside) ? beside : foundByName(name!, files)));
   }
+  for (const called of calledInC(path, text, definitions)) add(moduleInC(called));
 }
 
 /** A header that -I finds: the only one of that name. */

@@ -43,6 +43,18 @@ const SEEDS: readonly [rule: string, what: string, path: string, more: string][]
   ],
   ["no-cycle", "headers in C that include each other", "native/lib/ringway.h", '#include "../agent/agent.h"'],
   [
+    "no-cycle",
+    "files in C behind one header that call each other",
+    "native/lib/frame.c",
+    "int32_t rwi_frame_step(struct rw_guest *guest) { return rwi_control_step(guest, 0, 0); }",
+  ],
+  [
+    "no-cycle",
+    "two parts of the relay that call each other",
+    "native/bench/relay/control.c",
+    "void step_twice(struct guest *g) { take_pending(g); }",
+  ],
+  [
     "rooms-one-way",
     "the policy names a disk, which knows of the policy",
     `${MONITOR}/policy/limits.ts`,
