@@ -28,24 +28,28 @@ interface Module {
 /** What stands behind an exported name. */
 type Meaning = Declaration | { readonly package: string; readonly name: string } | Map<string, Meaning>;
 
-/** The report of the package in `folder`, whose declarations are in `folder`/dist. */
-export function apiReport(folder: string): string {
+export interface Api {
+  /** The report. */
+  readonly text: string;
+  /** Types of the package that what it exports names, and that nobody can import: a line for each. */
+  readonly hidden: readonly string[];
+}
+
+/** Of the package in `folder`, whose declarations are in `folder`/dist. */
+export function apiOf(folder: string): Api {
   const { name } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name: string };
   const modules = new Modules();
   const lines: string[] = [];
   const shown = new Set<Declaration>();
   print(modules.exportsOf(join(folder, "dist/index.d.ts")), "", lines, shown);
   const hidden = new Set([...shown].flatMap((declaration) => modules.hiddenIn(declaration, shown)));
-  const tail = hidden.size === 0 ? [] : ["", HIDDEN, ...[...hidden].sort().map((line) => `- ${line}`)];
-  return [HEAD(name), "```ts", ...lines, "```", ...tail, ""].join("\n");
+  return { text: [HEAD(name), "```ts", ...lines, "```", ""].join("\n"), hidden: [...hidden].sort() };
 }
 
 const HEAD = (name: string): string => `# What ${name} exports
 
 Written by \`npm run api\`. A change here is a change for those who import the package.
 `;
-
-const HIDDEN = "Named above, and not exported:\n";
 
 // ── Modules ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,7 +84,7 @@ class Modules {
     for (const name of namesIn(declaration)) {
       const known = module.declared.get(name) ?? this.#imported(module, name);
       if (known === undefined || !("nodes" in known) || shown.has(known)) continue;
-      hidden.push(`\`${known.name}\`, in \`${declaration.name}\``);
+      hidden.push(`${known.name}, in ${declaration.name}`);
     }
     return hidden;
   }

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { apiReport, firstDifference } from "../../scripts/lint/api.ts";
+import { type Api, apiOf, firstDifference } from "../../scripts/lint/api.ts";
 
 /** A package with these declarations. */
 function packageOf(declarations: Readonly<Record<string, string>>): string {
@@ -17,7 +17,7 @@ function packageOf(declarations: Readonly<Record<string, string>>): string {
   return folder;
 }
 
-const body = (report: string): string[] => report.split("```")[1]!.split("\n").slice(1, -1);
+const body = ({ text }: Api): string[] => text.split("```")[1]!.split("\n").slice(1, -1);
 
 test("the report has what is exported, by name, without comments and without what is private", () => {
   const folder = packageOf({
@@ -27,7 +27,7 @@ test("the report has what is exported, by name, without comments and without wha
       "    y(): void;\n}\nexport declare function b(n: number): void;\nexport declare function b(s: string): void;\n",
     "c.d.ts": "export declare const c = 1;\ndeclare const hidden = 2;\n",
   });
-  expect(body(apiReport(folder))).toEqual([
+  expect(body(apiOf(folder))).toEqual([
     "// A as Z",
     "class A {",
     "    private constructor();",
@@ -44,7 +44,7 @@ test("it says where a name comes from that another package declares", () => {
     "index.d.ts": 'export { E } from "other";\nexport * as all from "./all.ts";\n',
     "all.d.ts": "export interface I {}\n",
   });
-  expect(body(apiReport(folder))).toEqual(['export { E } from "other";', "// all.I", "interface I {}"]);
+  expect(body(apiOf(folder))).toEqual(['export { E } from "other";', "// all.I", "interface I {}"]);
 });
 
 test("it names each type that a caller meets and cannot import", () => {
@@ -56,18 +56,18 @@ test("it names each type that a caller meets and cannot import", () => {
     ].join("\n"),
     "h.d.ts": "export interface H {}\n",
   });
-  expect(apiReport(folder).split("not exported:\n\n")[1]).toBe("- `H`, in `A`\n- `Own`, in `A`\n");
+  expect(apiOf(folder).hidden).toEqual(["H, in A", "Own, in A"]);
 });
 
 test("a change is shown at its first line, and none where there is none", () => {
   const folder = packageOf({ "index.d.ts": "export declare const a = 1;\nexport declare const b = 2;\n" });
   const file = join(folder, "report.md");
   expect(firstDifference(file, "x\n")).toEqual(["line 1", "- (nothing)", "+ x"]);
-  writeFileSync(file, apiReport(folder));
-  expect(firstDifference(file, apiReport(folder))).toEqual([]);
+  writeFileSync(file, apiOf(folder).text);
+  expect(firstDifference(file, apiOf(folder).text)).toEqual([]);
   writeFileSync(
     join(folder, "dist/index.d.ts"),
     "export declare const a = 1;\nexport declare const b = 3;\n",
   );
-  expect(firstDifference(file, apiReport(folder))).toEqual(["line 7", "- const b = 2;", "+ const b = 3;"]);
+  expect(firstDifference(file, apiOf(folder).text)).toEqual(["line 7", "- const b = 2;", "+ const b = 3;"]);
 });

@@ -14,6 +14,9 @@ export {
   TesteeMute,
   TesteeUnsupported,
 } from "./contract.ts";
+export type { Host } from "./host/host.ts";
+export type { HostFrame, HostPipe, PipeOwner } from "./host/pipe.ts";
+export type { Region } from "./host/region.ts";
 export { ProcessTestee, TYPESCRIPT_TESTEE, UNSUPPORTED_EXIT } from "./process-testee.ts";
 export { type ClauseResult, formatReport, makeReport, type Report } from "./report.ts";
 export { scenarios } from "./scenarios/index.ts";
@@ -22,6 +25,7 @@ export { serveTestee } from "./testee-loop.ts";
 export { TypeScriptGuest } from "./typescript/guest.ts";
 export { vectorCases } from "./vector-cases.ts";
 export {
+  type AnyVector,
   type AttachVector,
   type BellVector,
   type FrameVector,
@@ -32,4 +36,4 @@ export {
   type SuperblockVector,
   type Vector,
 } from "./vectors.ts";
-export type { Case, Check, Outcome, World } from "./world.ts";
+export type { Case, Check, Outcome, StreamOptions, World } from "./world.ts";

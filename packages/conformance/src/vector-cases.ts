@@ -5,9 +5,9 @@ import type { Reply } from "./contract.ts";
 import { PAGE, Sb, State } from "./host/layout.ts";
 import type { HostPipe } from "./host/pipe.ts";
 import {
+  type AnyVector,
   type AttachVector,
   type BellVector,
-  type Common,
   type FrameVector,
   hexOf,
   loadVectors,
@@ -67,12 +67,12 @@ async function run(world: World, vector: Vector): Promise<void> {
   }
 }
 
-function same(world: World, { clauses }: Common, actual: unknown, expected: unknown, what: string): void {
+function same(world: World, { clauses }: AnyVector, actual: unknown, expected: unknown, what: string): void {
   for (const clause of clauses) world.same(clause, actual, expected, what);
 }
 
 /** A violation with the number that it has on the wire, where the testee gives one. */
-function violated(world: World, vector: Common, reply: Reply, what: string): void {
+function violated(world: World, vector: AnyVector, reply: Reply, what: string): void {
   const { status, violation = numberOf(vector.violation!) } = reply;
   same(world, vector, [status, violation], ["violation", numberOf(vector.violation!)], what);
 }

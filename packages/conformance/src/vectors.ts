@@ -6,7 +6,7 @@ import type { Fields } from "./catalogue.ts";
 import type { Reply } from "./contract.ts";
 
 /** What vectors of all kinds have. */
-export interface Common {
+export interface AnyVector {
   readonly name: string;
   readonly clauses: readonly string[];
   /** What must be found instead of anything else: a name of ERR-4. */
@@ -14,7 +14,7 @@ export interface Common {
 }
 
 /** A payload and its fields; or bytes that are none, or fields that no payload can carry. */
-export interface MessageVector extends Common {
+export interface MessageVector extends AnyVector {
   readonly kind: "message";
   readonly message: string;
   readonly from: "guest" | "host";
@@ -24,7 +24,7 @@ export interface MessageVector extends Common {
 }
 
 /** Bytes that the host puts on a ring to the guest, and the frames that the guest takes from it. */
-export interface FrameVector extends Common {
+export interface FrameVector extends AnyVector {
   readonly kind: "frame";
   readonly ring: number;
   readonly bytes: string;
@@ -36,7 +36,7 @@ export interface FrameVector extends Common {
 }
 
 /** Words of a superblock that is otherwise as it should be. */
-export interface SuperblockVector extends Common {
+export interface SuperblockVector extends AnyVector {
   readonly kind: "superblock";
   readonly pages: number;
   readonly words: Readonly<Record<string, number>>;
@@ -44,7 +44,7 @@ export interface SuperblockVector extends Common {
 }
 
 /** Words of the superblock as a guest finds them when it attaches, and what it may ask with. */
-export interface AttachVector extends Common {
+export interface AttachVector extends AnyVector {
   readonly kind: "attach";
   readonly words: Readonly<Record<string, number>>;
   /** After the guest asked: words that the host stores, and what poll answers then. */
@@ -53,7 +53,7 @@ export interface AttachVector extends Common {
 }
 
 /** Words of a pipe's header and bytes of a ring, one command, the reply, and words as they must be afterwards. */
-export interface RingVector extends Common {
+export interface RingVector extends AnyVector {
   readonly kind: "ring";
   readonly toHost: number;
   readonly toGuest: number;
@@ -70,7 +70,7 @@ export interface RingVector extends Common {
 }
 
 /** A stream's id, and the words of the doorbell area that stand for it. */
-export interface BellVector extends Common {
+export interface BellVector extends AnyVector {
   readonly kind: "bell";
   readonly id: number;
   /** Words from the start of a direction's two pages. */

@@ -14,10 +14,12 @@ import { type GuestFs, type Listing, listing, type MkdirOptions, type ReaddirOpt
 import { access, makeFolder, makeTemporary, realPath } from "./files/names.ts";
 import { guestPath, type PathLike } from "./files/paths.ts";
 import {
+  type BigIntStatOptions,
   GuestBigIntStats,
   type GuestDirent,
   type GuestStatFs,
   GuestStats,
+  type NumberStatOptions,
   named,
   type StatOptions,
   type Time,
@@ -29,9 +31,6 @@ export interface EncodingOptions extends AbortOptions {
   /** Of the name in the result; "buffer" gives a Buffer. Default "utf8". */
   readonly encoding?: BufferEncoding | "buffer" | null | undefined;
 }
-
-type InNumbers = StatOptions & { readonly bigint?: false | undefined };
-type InBigInts = StatOptions & { readonly bigint: true };
 
 const MAX_ID = 0xffff_ffff;
 
@@ -56,16 +55,16 @@ export abstract class GuestPaths<
   }
 
   /** What the name leads to: size in bytes, times, kind and permission bits; symbolic links are followed. */
-  stat(path: PathLike, options?: InNumbers): Promise<GuestStats>;
-  stat(path: PathLike, options: InBigInts): Promise<GuestBigIntStats>;
+  stat(path: PathLike, options?: NumberStatOptions): Promise<GuestStats>;
+  stat(path: PathLike, options: BigIntStatOptions): Promise<GuestBigIntStats>;
   async stat(path: PathLike, options: StatOptions = {}): Promise<GuestStats | GuestBigIntStats> {
     const reply = await this.#fs.statReply(path, options);
     return options.bigint ? new GuestBigIntStats(reply) : new GuestStats(reply);
   }
 
   /** stat() of the name itself: of a symbolic link, not of what it leads to. */
-  lstat(path: PathLike, options?: InNumbers): Promise<GuestStats>;
-  lstat(path: PathLike, options: InBigInts): Promise<GuestBigIntStats>;
+  lstat(path: PathLike, options?: NumberStatOptions): Promise<GuestStats>;
+  lstat(path: PathLike, options: BigIntStatOptions): Promise<GuestBigIntStats>;
   async lstat(path: PathLike, options: StatOptions = {}): Promise<GuestStats | GuestBigIntStats> {
     const reply = await this.#fs.lstatReply(path, options);
     return options.bigint ? new GuestBigIntStats(reply) : new GuestStats(reply);
@@ -249,8 +248,8 @@ export abstract class GuestPaths<
   }
 
   /** The file system of the host's behind a name: sizes in blocks of `bsize` bytes. */
-  statfs(path: PathLike, options?: InNumbers): Promise<GuestStatFs>;
-  statfs(path: PathLike, options: InBigInts): Promise<GuestStatFs<bigint>>;
+  statfs(path: PathLike, options?: NumberStatOptions): Promise<GuestStatFs>;
+  statfs(path: PathLike, options: BigIntStatOptions): Promise<GuestStatFs<bigint>>;
   async statfs(path: PathLike, options: StatOptions = {}): Promise<GuestStatFs | GuestStatFs<bigint>> {
     const found = await this.#fs.statfs(path, options);
     if (!options.bigint) return found;

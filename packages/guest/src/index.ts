@@ -33,10 +33,13 @@ export type { Listing, MkdirOptions, ReaddirOptions } from "./files/fs.ts";
 export type { OpenFileOptions } from "./files/open-file.ts";
 export type { OpenFlags, PathLike } from "./files/paths.ts";
 export {
+  type BigIntStatOptions,
   GuestBigIntStats,
   GuestDirent,
   type GuestStatFs,
   GuestStats,
+  type Kinded,
+  type NumberStatOptions,
   type StatOptions,
   type Time,
 } from "./files/stats.ts";
@@ -51,11 +54,14 @@ export {
   type Connector,
   type ConnectorInit,
   type ConnectorOptions,
+  type Connects,
   createConnector,
   GuestHttpAgent,
   GuestHttpsAgent,
+  type OnSocket,
 } from "./net/http.ts";
 export type { DroppedConnection, ListenOptions, ServerOptions } from "./net/listen.ts";
+export type { WriteCallback } from "./net/raw-stream.ts";
 export { GuestServer, type GuestServerEvents } from "./net/server.ts";
 export { GuestSocket } from "./net/socket.ts";
 export type { SocketAddress } from "./net/socket-address.ts";

@@ -4,7 +4,8 @@ export type { Refusal } from "@ringway/control";
 export { SystemError } from "@ringway/linux";
 export { VmMemoryError } from "./links/vm-memory.ts";
 export { NoAnswerError } from "./loading/loader.ts";
-export { loadPolicy, PolicyLoader, type TextOptions } from "./loading/policy-loader.ts";
+export type { JudgedPolicy } from "./loading/policy-file.ts";
+export { loadPolicy, type PolicyChecker, PolicyLoader, type TextOptions } from "./loading/policy-loader.ts";
 export { type KeptPlace, placesOfVm } from "./loading/root-problems.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
 export {
@@ -26,6 +27,6 @@ export { createLogger } from "./observe/logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./observe/logs/writer.ts";
 export { TraceError } from "./observe/trace.ts";
 export * from "./policy/index.ts";
-export { COUNTERS, type CounterName, type CounterValues } from "./reactor/counters.ts";
+export { COUNTERS, Counter, type CounterName, type CounterValues } from "./reactor/counters.ts";
 export { HostSurroundings } from "./thread/host-surroundings.ts";
 export type { ReactorMemory } from "./thread/messages.ts";

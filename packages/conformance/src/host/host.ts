@@ -16,6 +16,7 @@ export const Place = { BELL: 2, CONTROL: 7, HEAP: 16 } as const;
 export const CONTROL_TO_HOST: number = 16384;
 const CONTROL_TO_GUEST: number = 8192;
 
+/** The host's side of a region, step by step, as a case has it: it checks nothing and does nothing by itself. */
 export class Host {
   readonly region: Region;
   control: HostPipe;

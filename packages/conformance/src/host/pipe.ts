@@ -4,6 +4,7 @@ import { encode, type Fields, frameBytes, MESSAGES } from "../catalogue.ts";
 import { P, PAGE } from "./layout.ts";
 import type { Region } from "./region.ts";
 
+/** A frame that the guest sent. */
 export interface HostFrame {
   readonly type: number;
   readonly request: number;
@@ -11,7 +12,7 @@ export interface HostFrame {
 }
 
 /** What a pipe has of its host. */
-interface Owner {
+export interface PipeOwner {
   readonly region: Region;
   /** Signals the guest: true where its bell would be rung. */
   signal(id: number): boolean;
@@ -19,7 +20,7 @@ interface Owner {
 
 /** One block: the host's ends of its rings, positions private. */
 export class HostPipe {
-  readonly host: Owner;
+  readonly host: PipeOwner;
   readonly id: number;
   readonly generation: number;
   readonly page: number;
@@ -28,7 +29,14 @@ export class HostPipe {
   read = 0;
   written = 0;
 
-  constructor(host: Owner, id: number, generation: number, page: number, toHost: number, toGuest: number) {
+  constructor(
+    host: PipeOwner,
+    id: number,
+    generation: number,
+    page: number,
+    toHost: number,
+    toGuest: number,
+  ) {
     this.host = host;
     this.id = id;
     this.generation = generation;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { SharedMemory } from "@ringway/linux";
 import { PAGE } from "./layout.ts";
 
+/** The memory that the testee maps; words are read and stored at byte offsets. */
 export class Region implements Disposable {
   readonly path: string;
   readonly memory: SharedMemory;

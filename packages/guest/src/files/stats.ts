@@ -10,6 +10,11 @@ export interface StatOptions extends AbortOptions {
   readonly bigint?: boolean | undefined;
 }
 
+/** Options of a call that answers in numbers. */
+export type NumberStatOptions = StatOptions & { readonly bigint?: false | undefined };
+/** Options of a call that answers in bigints. */
+export type BigIntStatOptions = StatOptions & { readonly bigint: true };
+
 /** As fs.utimes() takes it: seconds since 1970, also as text, or a Date. */
 export type Time = number | string | Date;
 
@@ -19,7 +24,8 @@ const kindBits: Readonly<Record<number, number>> = {
   [FileKind.SYMLINK]: constants.S_IFLNK,
 };
 
-class Kinded {
+/** Of which kind a file is: what GuestStats, GuestBigIntStats and GuestDirent tell alike. */
+export class Kinded {
   readonly #kind: number;
   constructor(kind: number) {
     this.#kind = kind;

@@ -10,12 +10,13 @@ import * as tls from "node:tls";
 import type { ConnectOptions, ConnectTarget } from "./connect.ts";
 import type { GuestSocket } from "./socket.ts";
 
-/** What the agents need of a guest. */
+/** What the agents and the connector need of a guest: a Guest, or what makes its connections otherwise. */
 export interface Connects {
   createConnection(options: ConnectOptions): GuestSocket;
 }
 
-type OnSocket = (error: Error | null, socket: Duplex) => void;
+/** How node:http hears of a connection that is not there at once. */
+export type OnSocket = (error: Error | null, socket: Duplex) => void;
 
 /** An http.Agent whose connections go through the host. */
 export class GuestHttpAgent extends http.Agent {

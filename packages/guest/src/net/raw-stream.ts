@@ -13,6 +13,7 @@ import { ReadPump, type ReadTarget } from "../stream/read-pump.ts";
 import type { Stream, StreamUser } from "../stream/stream.ts";
 import { WritePump } from "../stream/write-pump.ts";
 
+/** What a Writable of node:stream is told by: written, or why not. */
 export type WriteCallback = (error?: Error | null) => void;
 
 /** What the stream tells its socket. */

@@ -10,6 +10,7 @@ import { quoted } from "../policy/text.ts";
 import type { Policy } from "../policy/types.ts";
 import { type KeptPlace, rootProblems } from "./root-problems.ts";
 
+/** A policy that may be used, and what was said of it all the same. */
 export interface JudgedPolicy {
   readonly policy: Policy;
   readonly warnings: readonly PolicyProblem[];

@@ -5,6 +5,7 @@
 import type { Warn } from "../policy/parse.ts";
 import type { Policy } from "../policy/types.ts";
 import { Loader, NoAnswerError } from "./loader.ts";
+import type { JudgedPolicy } from "./policy-file.ts";
 import type { KeptPlace } from "./root-problems.ts";
 
 export interface TextOptions {
@@ -13,13 +14,17 @@ export interface TextOptions {
   readonly warn?: Warn | undefined;
 }
 
-type Checks = Pick<Loader, "check" | "close">;
+/** Who reads and judges the policies: a thread, where nobody gives another. */
+export interface PolicyChecker {
+  check(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<JudgedPolicy>;
+  close(): Promise<void>;
+}
 
 export class PolicyLoader implements AsyncDisposable {
-  readonly #make: () => Checks;
-  #loader: Checks | undefined;
+  readonly #make: () => PolicyChecker;
+  #loader: PolicyChecker | undefined;
 
-  constructor(make: () => Checks = () => new Loader(() => {})) {
+  constructor(make: () => PolicyChecker = () => new Loader(() => {})) {
     this.#make = make;
   }
 

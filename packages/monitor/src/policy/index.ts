@@ -1,4 +1,13 @@
-export type { CompiledPolicy } from "./compiled/compile.ts";
+export type {
+  CompiledPolicy,
+  Entries,
+  NameEntries,
+  NetworkEntries,
+  PolicySettings,
+} from "./compiled/compile.ts";
+export type { NameTable } from "./compiled/name-table.ts";
+export type { PrefixTree } from "./compiled/prefix-tree.ts";
+export type { Place } from "./compiled/words.ts";
 export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { PolicyMatcher } from "./matcher.ts";

@@ -15,9 +15,10 @@ import type { PortEntry } from "./port-map.ts";
 import { type PrefixTree, PrefixTreeBuilder } from "./prefix-tree.ts";
 import { type Place, TextsWriter, WordsWriter } from "./words.ts";
 
+/** A policy without its rules to connect and to listen. */
 export type PolicySettings = Omit<Policy, "connect" | "listen">;
 
-/** Plain data: it is structured-cloned, but for the words, which are shared. */
+/** A policy in tables. Plain data: it is structured-cloned, but for the words, which are shared. */
 export interface CompiledPolicy {
   readonly settings: PolicySettings;
   readonly words: Uint32Array;
@@ -33,7 +34,9 @@ export interface Entries {
   readonly entries: Place;
 }
 
+/** Entries that are names, and how one is found. */
 export type NameEntries = Entries & NameTable;
+/** Entries that are networks, and how one is found. */
 export type NetworkEntries = Entries & PrefixTree;
 
 export function compilePolicy(policy: Policy): CompiledPolicy {

@@ -13,6 +13,7 @@ import { NONE, type Place, type TextsWriter, type WordsWriter } from "./words.ts
 const SLOT_WORDS = 4;
 const DOT = 0x2e;
 
+/** Where the names of a policy stand in its words. */
 export interface NameTable {
   readonly table: Place;
   /** Port map of the pattern `*`, or NONE. */

@@ -1,6 +1,7 @@
 // The one array of u32 words that all tables of compiled rules live in, so that another thread gets them whole, by
 // reference. A place is an index into it; place 0 holds nothing, and means "none".
 
+/** An index into the words of a compiled policy; 0 is none. */
 export type Place = number;
 export const NONE: Place = 0;
 
