@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { removeStale } from "./stale.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
@@ -22,4 +23,5 @@ if (!installed) {
   run("npx", ["--yes", packageManager, "install", "--frozen-lockfile"]);
   writeFileSync(stampFile, lock);
 }
+removeStale(root);
 run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
