@@ -14,6 +14,8 @@ const wake = () => {
 parentPort.postMessage("spinning");
 for (let n = 1; ; n++) {
   switch (what) {
+    case "nothing":
+      break;
     case "bits behind which there is nothing":
       Atomics.store(words, top, -1);
       wake();

@@ -188,7 +188,7 @@ export class MonitorProgram extends Program {
     });
   }
 
-  async ask<T>(question: "counters" | "memory"): Promise<T> {
+  async ask<T>(question: "counters" | "memory" | `bells ${number}`): Promise<T> {
     const at = this.lines.length;
     this.child.stdin!.write(`${question}\n`);
     return JSON.parse(await until(`an answer to ${question}`, () => this.lines[at])) as T;
