@@ -188,8 +188,7 @@ void rw_posix_heard(struct rw_posix *posix) {
 
 void rw_posix_ring(struct rw_posix *posix) { ring(posix); }
 
-// From a region and bells to an attached guest.
-static int32_t attach(struct rw_posix *posix, struct rw_stream *streams, uint32_t slots, int64_t deadline) {
+static int32_t begin_and_wait(struct rw_posix *posix, struct rw_stream *streams, uint32_t slots, int64_t deadline) {
   struct rw_guest *guest = &posix->guest;
   int32_t status = rw_posix_begin(posix, streams, slots);
   while (status == RW_OK && (status = rw_poll(guest)) == RW_AGAIN) {
@@ -200,6 +199,15 @@ static int32_t attach(struct rw_posix *posix, struct rw_stream *streams, uint32_
     if (posix->gone) return RW_LOST;
     status = RW_OK;
   }
+  return status;
+}
+
+// From a region and bells, if `status` says that they are there, to an attached guest; or all is closed again.
+static int32_t attach(struct rw_posix *posix, int32_t status, struct rw_stream *streams, uint32_t slots,
+                      int64_t deadline) {
+  if (status != RW_OK) return status;
+  status = begin_and_wait(posix, streams, slots, deadline);
+  if (status != RW_OK) rw_posix_close(posix);
   return status;
 }
 
@@ -309,11 +317,7 @@ int32_t rw_posix_open_socket(struct rw_posix *posix, const char *path, int timeo
 int32_t rw_posix_attach_socket(struct rw_posix *posix, const char *path, struct rw_stream *streams, uint32_t slots,
                                int timeout_ms) {
   int64_t deadline = deadline_of(timeout_ms);
-  int32_t status = rw_posix_open_socket(posix, path, timeout_ms);
-  if (status != RW_OK) return status;
-  status = attach(posix, streams, slots, deadline);
-  if (status != RW_OK) rw_posix_close(posix);
-  return status;
+  return attach(posix, rw_posix_open_socket(posix, path, timeout_ms), streams, slots, deadline);
 }
 
 // ── A file and a byte channel ───────────────────────────────────────────────────────────────────────────────────────
@@ -371,11 +375,7 @@ int32_t rw_posix_open_file(struct rw_posix *posix, const char *region, const cha
 int32_t rw_posix_attach_file(struct rw_posix *posix, const char *region, const char *channel, struct rw_stream *streams,
                              uint32_t slots, int timeout_ms) {
   int64_t deadline = deadline_of(timeout_ms);
-  int32_t status = rw_posix_open_file(posix, region, channel);
-  if (status != RW_OK) return status;
-  status = attach(posix, streams, slots, deadline);
-  if (status != RW_OK) rw_posix_close(posix);
-  return status;
+  return attach(posix, rw_posix_open_file(posix, region, channel), streams, slots, deadline);
 }
 
 void rw_posix_detach(struct rw_posix *posix) {

@@ -20,7 +20,7 @@
 import { closeFd, Errno, OpenFlags, openat2 } from "@ringway/linux";
 import { type Failed, failed, type Landing, mayChange, notOpened, type Place } from "./judgement.ts";
 import { lookedUpAtOnce } from "./lookups.ts";
-import { type TreeRoot, treeOf } from "./tree.ts";
+import { type Tree, type TreeRoot, treeOf } from "./tree.ts";
 import { type End, Way } from "./walk.ts";
 
 const { PATH, NO_FOLLOW, DIRECTORY } = OpenFlags;
@@ -39,17 +39,8 @@ export function withObject<R>(place: Place, follow: boolean, write: boolean, use
     lookedUpAtOnce(place.path);
     const fd = openat2(root.fd, place.path, flags, 0, root.resolve);
     if (fd >= 0) {
-      const landing = {
-        root,
-        tree,
-        guard: root.guard,
-        folder: root.fd,
-        name: place.path,
-        fd,
-        asFolder: place.asFolder,
-      };
       try {
-        return (write ? mayChange(landing) : undefined) ?? use(landing);
+        return judged(landingIn(tree, place, root.fd, place.path, fd), write, use);
       } finally {
         closeFd(fd);
       }
@@ -76,7 +67,6 @@ function thatIsThere<R>(use: Use<R>): Use<R | Failed> {
 export function withName<R>(place: Place, write: boolean, use: Use<R>): R | Failed {
   const tree = treeOf(place.tree);
   const root = tree.roots[place.root]!;
-  const { asFolder } = place;
   if (!mustWalk(root, write)) {
     lookedUpAtOnce(place.path);
     const cut = place.path.lastIndexOf("/");
@@ -88,10 +78,8 @@ export function withName<R>(place: Place, write: boolean, use: Use<R>): R | Fail
       root.resolve,
     );
     if (folder >= 0) {
-      const name = place.path.slice(cut + 1);
-      const landing = { root, tree, guard: root.guard, folder, name, fd: -1, asFolder };
       try {
-        return (write ? mayChange(landing) : undefined) ?? use(landing);
+        return judged(landingIn(tree, place, folder, place.path.slice(cut + 1), -1), write, use);
       } finally {
         closeFd(folder);
       }
@@ -114,15 +102,7 @@ export function withOpening<R>(
   const tree = treeOf(place.tree);
   const root = tree.roots[place.root]!;
   if (!mustWalk(root, write)) {
-    const landing = {
-      root,
-      tree,
-      guard: root.guard,
-      folder: root.fd,
-      name: place.path,
-      fd: -1,
-      asFolder: place.asFolder,
-    };
+    const landing = landingIn(tree, place, root.fd, place.path, -1);
     const refusal = write ? mayChange(landing) : undefined;
     if (refusal !== undefined) return refusal;
     lookedUpAtOnce(place.path);
@@ -137,6 +117,16 @@ export function withOpening<R>(
   return failed(Errno.ELOOP);
 }
 
+/** Where the kernel takes a place in one step: below the root that its text says. */
+function landingIn(tree: Tree, place: Place, folder: number, name: string, fd: number): Landing {
+  const root = tree.roots[place.root]!;
+  return { root, tree, guard: root.guard, folder, name, fd, asFolder: place.asFolder };
+}
+
+function judged<R>(landing: Landing, write: boolean, use: Use<R>): R | Failed {
+  return (write ? mayChange(landing) : undefined) ?? use(landing);
+}
+
 function mustWalk(root: TreeRoot, write: boolean): boolean {
   return root.crossMounts || (write && root.access === "rw" && root.holdsOthers);
 }
@@ -145,7 +135,7 @@ function walk<R>(way: Way, write: boolean, use: Use<R>): R | Failed {
   try {
     const landing = way.find();
     if ("errno" in landing) return landing;
-    return (write ? mayChange(landing) : undefined) ?? use(landing);
+    return judged(landing, write, use);
   } finally {
     way.close();
   }
