@@ -1,4 +1,4 @@
-// The link to the host, which comes and goes while the guest runs (section 16).
+// The link to the host, which comes and goes while the guest runs (section 20).
 //
 //             open, begin                      attached
 //   DOWN ──────────────────▶ ATTACHING ─────────────────────────▶ UP

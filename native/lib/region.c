@@ -1,4 +1,4 @@
-// The superblock, attach and epochs (PROTOCOL.md sections 4.2, 16, 18).
+// The superblock, attach and epochs (PROTOCOL.md sections 4.2, 20, 22).
 //
 //   DETACHED -- rw_guest_attach --> WAITING -- reply, READY --> ATTACHED -- other epoch, RESETTING, ABSENT --> LOST
 //                                   BLAMED <------- FAILED -------┘                          (attach again: WAITING)

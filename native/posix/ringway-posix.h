@@ -1,7 +1,7 @@
 // A small layer over ringway.h for programs on Linux: where the region and the bells come from, and waiting with
 // poll(2).
 //
-//   rw_posix_attach_socket   a process: the monitor's Unix socket hands over a memfd and two eventfds (section 17)
+//   rw_posix_attach_socket   a process: the monitor's Unix socket hands over a memfd and two eventfds (section 21)
 //   rw_posix_attach_file     a virtual machine: a file or device to map, and a byte channel as the bell (BELL-8)
 //
 // After either the guest is attached, and the program loops:

@@ -1,4 +1,4 @@
-// Attached to a monitor, and waiting for its doorbell (PROTOCOL.md sections 17, 16 and 6).
+// Attached to a monitor, and waiting for its doorbell (PROTOCOL.md sections 21, 20 and 6).
 
 #include "guest.h"
 

@@ -4,7 +4,7 @@
 //
 //   guest --attach SOCKET [options] bulk-out | bulk-in | rtt | echo | rate | idle | visit | file
 //
-// PROTOCOL.md: section 17 (attach socket), 16 (attach), 9 (NewStream), 10 and 11 (Open, tcp-connect), 14 (file-stream).
+// PROTOCOL.md: section 21 (attach socket), 20 (attach), 9 (NewStream), 10 and 11 (Open, tcp-connect), 14 (file-stream).
 //
 //   main.c     modes that come and stay        bulk.c       modes that move many bytes
 //   attach.c   attaching, the doorbell         messages.c   modes that move messages

@@ -1,4 +1,4 @@
-// Guests: the attach socket's hello (section 17), epochs (section 16), what is pending, and the end.
+// Guests: the attach socket's hello (section 21), epochs (section 20), what is pending, and the end.
 
 #include "relay.h"
 

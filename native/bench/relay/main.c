@@ -1,5 +1,5 @@
 // The C reference relay: what a small C program can do with Ringway's rings, for the TypeScript monitor to be measured
-// against. It serves the attach socket (section 17), the control pipe's NewStream and Ping (section 9), and the
+// against. It serves the attach socket (section 21), the control pipe's NewStream and Ping (section 9), and the
 // protocols echo and tcp-connect with numeric IPv4 addresses (sections 10 and 11). No policy: never run it for a guest
 // that is not a benchmark.
 //

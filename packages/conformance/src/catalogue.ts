@@ -1,4 +1,4 @@
-// The messages of PROTOCOL.md sections 7 to 17 as tables of fields, and a naive encoder. Written from that text alone:
+// The messages of PROTOCOL.md sections 7 to 21 as tables of fields, and a naive encoder. Written from that text alone:
 // what the packages have of their own is checked against it.
 //
 // Values are JSON: bytes are hex, addresses { family, port, address }.

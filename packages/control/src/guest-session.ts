@@ -1,5 +1,5 @@
 // The guest's side of one region, as far as it needs no I/O: attach, epochs, the control pipe, streams (PROTOCOL.md
-// sections 8, 9 and 16). Waiting and promises belong to the SDK.
+// sections 8, 9 and 20). Waiting and promises belong to the SDK.
 //
 // The host is checked as well: what it wrote is loaded once, tested against the region's true size, and only then used.
 

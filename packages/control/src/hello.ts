@@ -1,4 +1,4 @@
-// The one message of the attach socket (PROTOCOL.md section 17): the monitor hands a process its region and bells.
+// The one message of the attach socket (PROTOCOL.md section 21): the monitor hands a process its region and bells.
 
 import { ProtocolError, Violation } from "./errors.ts";
 import { MAGIC_HIGH, MAGIC_LOW, VERSION_MAJOR, VERSION_MINOR } from "./layout.ts";

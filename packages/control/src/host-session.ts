@@ -1,5 +1,5 @@
 // The host's side of one region, as far as it needs no I/O: format, epochs, the guest's words of the superblock,
-// streams and the control pipe (PROTOCOL.md sections 4, 9 and 16). Relays, sockets, clocks and waiting belong to the
+// streams and the control pipe (PROTOCOL.md sections 4, 9 and 20). Relays, sockets, clocks and waiting belong to the
 // monitor.
 //
 //   host state   RESETTING ── a guest asks to attach ──> READY ── drain() ──> DRAINING, also for guests to come

@@ -1,4 +1,4 @@
-// What a superblock says of its region, as whoever did not write it reads it (PROTOCOL.md sections 4.2 and 18, TRU-6).
+// What a superblock says of its region, as whoever did not write it reads it (PROTOCOL.md sections 4.2 and 22, TRU-6).
 //
 // Each word is loaded once, tested against what is really there, and only then used. All errors are ProtocolError with
 // Violation.SUPERBLOCK.

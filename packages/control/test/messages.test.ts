@@ -198,7 +198,7 @@ function struct(fields: Fields): Type {
   };
 }
 
-// ── The catalogue, from PROTOCOL.md sections 8 to 15 ──────────────────────────────────────────────────────────────
+// ── The catalogue, from PROTOCOL.md sections 8 to 19 ──────────────────────────────────────────────────────────────
 
 const time = struct({ seconds: i64, nanoseconds: u32 });
 const stat: Fields = {

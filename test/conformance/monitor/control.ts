@@ -1,4 +1,4 @@
-// The control pipe: PROTOCOL.md section 9, and what ends a guest (section 19).
+// The control pipe: PROTOCOL.md section 9, and what ends a guest (section 23).
 
 import { encode, type Fields, le32, MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
 import { P, PAGE, Sb } from "../../../packages/conformance/src/host/layout.ts";

@@ -1,4 +1,4 @@
-// Requests whose fields have the right type and the wrong value, row by row of PROTOCOL.md section 19.1 (ERR-6).
+// Requests whose fields have the right type and the wrong value, row by row of PROTOCOL.md section 23.1 (ERR-6).
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The attach socket, the superblock, epochs: PROTOCOL.md sections 4, 16, 17 and 18.
+// The attach socket, the superblock, epochs: PROTOCOL.md sections 4, 20, 21 and 22.
 
 import { HostSession, regionMemory } from "@ringway/control";
 import { closeFd, sealsOf } from "@ringway/linux";

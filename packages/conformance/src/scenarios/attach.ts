@@ -1,4 +1,4 @@
-// Attach and epochs: PROTOCOL.md sections 4.2 and 16.
+// Attach and epochs: PROTOCOL.md sections 4.2 and 20.
 
 import { PAGE, Sb, State } from "../host/layout.ts";
 import type { Case, World } from "../world.ts";

@@ -1,4 +1,4 @@
-// Hosts that break the protocol: the guest fails, with an error and no hang. PROTOCOL.md sections 19 and 21.
+// Hosts that break the protocol: the guest fails, with an error and no hang. PROTOCOL.md sections 23 and 25.
 
 import { encode, le32 } from "../catalogue.ts";
 import type { Reply } from "../contract.ts";

@@ -1,4 +1,4 @@
-// Versions and features, and the heartbeat: PROTOCOL.md sections 4.2 and 18.
+// Versions and features, and the heartbeat: PROTOCOL.md sections 4.2 and 22.
 
 import { Bell, Sb } from "../host/layout.ts";
 import type { Case } from "../world.ts";

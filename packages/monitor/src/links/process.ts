@@ -1,5 +1,5 @@
 // The link of a guest that is a process: a region of its own, an eventfd each way, and the attach socket whose hang-up
-// says that the guest is gone (PROTOCOL.md section 17).
+// says that the guest is gone (PROTOCOL.md section 21).
 //
 // The bells' descriptors are the guest's as well, flags included: they are only used by calls that cannot wait.
 

@@ -1,5 +1,5 @@
 // One virtual machine: memory that it shares with the host, and the byte channel that is its bell, on a socket that its
-// hypervisor serves. Guests come and go on it: with each boot, each agent, each hang-up (PROTOCOL.md section 16).
+// hypervisor serves. Guests come and go on it: with each boot, each agent, each hang-up (PROTOCOL.md section 20).
 //
 //   CALLING ── connected ──> SERVED ── the guest is gone, its disk work over ──> RESTING ── a while later ──> SERVED
 //      ↑                                                                                │

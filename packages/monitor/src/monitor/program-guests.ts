@@ -23,7 +23,7 @@ export interface AttachOptions {
 export interface AttachedGuest {
   readonly name: string;
   /**
-   * The guest's end of its attach socket (PROTOCOL.md section 17), close-on-exec: pass it to a child process, then
+   * The guest's end of its attach socket (PROTOCOL.md section 21), close-on-exec: pass it to a child process, then
    * close it. It is the caller's.
    */
   readonly fd: number;
