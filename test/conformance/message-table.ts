@@ -12,7 +12,7 @@ import {
 } from "../../packages/conformance/src/catalogue.ts";
 
 function typeName(type: Type): string {
-  if (type.kind === "text") return `text ≤ ${type.max}`;
+  if (type.kind === "text" || type.kind === "bytes") return `${type.kind} ≤ ${type.max}`;
   if (type.kind === "list") return `list of ${typeName(type.of)}`;
   return type.kind === "struct" ? structName(type.fields) : type.kind;
 }

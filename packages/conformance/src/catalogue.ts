@@ -9,7 +9,7 @@ export type Value = number | boolean | string | readonly Value[] | { readonly [n
 
 export type Type =
   | { readonly kind: "u32" | "bool" | "u64" | "i64" | "rest" | "inet" }
-  | { readonly kind: "text"; readonly max: number }
+  | { readonly kind: "text" | "bytes"; readonly max: number }
   | { readonly kind: "list"; readonly of: Type }
   | { readonly kind: "struct"; readonly fields: Layout };
 
@@ -31,10 +31,13 @@ const i64: Type = { kind: "i64" };
 const rest: Type = { kind: "rest" };
 const inet: Type = { kind: "inet" };
 const text = (max: number): Type => ({ kind: "text", max });
+const bytes = (max: number): Type => ({ kind: "bytes", max });
 const list = (of: Type): Type => ({ kind: "list", of });
 const struct = (fields: Layout): Type => ({ kind: "struct", fields });
 
 const path = text(4095);
+const pathBytes = bytes(4095);
+const nameBytes = bytes(255);
 const sentence = text(8192);
 const time = struct({ seconds: i64, nanoseconds: u32 });
 const refusal: Layout = { errno: u32, rule: sentence, reason: sentence };
@@ -51,6 +54,23 @@ const stat: Layout = {
   accessed: time,
   modified: time,
   changed: time,
+};
+
+const attributes: Layout = {
+  kind: u32,
+  mode: u32,
+  links: u32,
+  uid: u32,
+  gid: u32,
+  device: u32,
+  inodeLow: u32,
+  inodeHigh: u32,
+  size: u64,
+  blocks: u64,
+  accessed: time,
+  modified: time,
+  changed: time,
+  created: time,
 };
 
 const guest = (type: number | undefined, clauses: string, fields: Layout): Shape => ({
@@ -131,6 +151,94 @@ export const MESSAGES: Readonly<Record<string, Shape>> = {
     filesFree: u64,
     nameMaxBytes: u32,
   }),
+  UdpSend: guest(0x0701, "UDP-4 UDP-5", { segment: u32, data: rest }),
+  UdpReceived: host(0x8701, "UDP-4 UDP-5", { segment: u32, data: rest }),
+  UdpSendTo: guest(0x0702, "UDP-4 UDP-5", { segment: u32, peer: inet, data: rest }),
+  UdpReceivedFrom: host(0x8702, "UDP-4 UDP-5", { segment: u32, peer: inet, data: rest }),
+  UdpLookup: guest(0x0703, "UDP-8", { port: u32, host: text(253) }),
+  UdpPeer: host(0x8703, "UDP-8", { peer: inet }),
+  UdpSet: guest(0x0704, "UDP-12", { option: u32, value: u32 }),
+  UdpInterface: guest(0x0705, "UDP-12", { interface: inet }),
+  UdpJoin: guest(0x0706, "UDP-13", { group: inet, source: inet, interface: inet }),
+  UdpLeave: guest(0x0707, "UDP-13", { group: inet, source: inet, interface: inet }),
+  UdpError: host(0x8708, "UDP-9", { errno: u32, peer: inet, rule: sentence, reason: sentence }),
+  UdpLost: host(0x8709, "UDP-10", { datagrams: u32 }),
+  Resolve: guest(0x0801, "RSL-2", { family: u32, name: text(253) }),
+  Addresses: host(0x8801, "RSL-2", { ttlSeconds: u32, addresses: list(inet) }),
+  Reverse: guest(0x0802, "RSL-3", { address: inet }),
+  Names: host(0x8802, "RSL-3", { ttlSeconds: u32, names: list(text(253)) }),
+  UnixSend: guest(0x0901, "UNX-5", { data: rest }),
+  UnixReceived: host(0x8901, "UNX-5", { data: rest }),
+  UnixIncoming: host(0x8902, "UNX-3", { pid: u32, uid: u32, gid: u32 }),
+  MountOpen: guest(0x0a01, "MNT-7 MNT-2", { at: u32, flags: u32, mode: u32, path: pathBytes }),
+  MountHandle: host(0x8a01, "MNT-7 MNT-5", { handle: u32, ...attributes }),
+  MountRelease: guest(0x0a02, "MNT-8", { handle: u32 }),
+  MountRead: guest(0x0a03, "MNT-9", { handle: u32, offset: u64, bytes: u32 }),
+  MountWrite: guest(0x0a04, "MNT-10", { handle: u32, flags: u32, offset: u64, data: rest }),
+  MountFlush: guest(0x0a05, "MNT-11", { handle: u32 }),
+  MountFsync: guest(0x0a06, "MNT-11", { handle: u32, dataOnly: bool }),
+  MountFallocate: guest(0x0a07, "MNT-12", { handle: u32, mode: u32, offset: u64, bytes: u64 }),
+  MountCopyRange: guest(0x0a08, "MNT-12", { from: u32, to: u32, fromOffset: u64, toOffset: u64, bytes: u64 }),
+  MountSeek: guest(0x0a09, "MNT-12", { handle: u32, whence: u32, offset: u64 }),
+  MountLock: guest(0x0a0a, "MNT-18", { handle: u32, kind: u32, wait: bool, start: u64, bytes: u64 }),
+  MountTestLock: guest(0x0a0b, "MNT-18", { handle: u32, kind: u32, start: u64, bytes: u64 }),
+  MountLockFound: host(0x8a0b, "MNT-18", { kind: u32, start: u64, bytes: u64 }),
+  MountStat: guest(0x0a0c, "MNT-13 MNT-2", { at: u32, follow: bool, path: pathBytes }),
+  MountAttributes: host(0x8a0c, "MNT-13 MNT-5", attributes),
+  MountSetAttr: guest(0x0a0d, "MNT-13", {
+    at: u32,
+    follow: bool,
+    valid: u32,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    size: u64,
+    accessed: time,
+    modified: time,
+    path: pathBytes,
+  }),
+  MountReadDir: guest(0x0a0e, "MNT-14", { handle: u32, cookieLow: u32, cookieHigh: u32, entries: u32 }),
+  MountNames: host(0x8a0e, "MNT-14", {
+    entries: list(
+      struct({ cookieLow: u32, cookieHigh: u32, kind: u32, inodeLow: u32, inodeHigh: u32, name: nameBytes }),
+    ),
+  }),
+  MountReadDirPlus: guest(0x0a0f, "MNT-14", { handle: u32, cookieLow: u32, cookieHigh: u32, entries: u32 }),
+  MountEntries: host(0x8a0f, "MNT-14 MNT-5", {
+    entries: list(struct({ cookieLow: u32, cookieHigh: u32, ...attributes, name: nameBytes })),
+  }),
+  MountMkdir: guest(0x0a10, "MNT-15", { at: u32, mode: u32, path: pathBytes }),
+  MountMknod: guest(0x0a11, "MNT-15", { at: u32, mode: u32, path: pathBytes }),
+  MountSymlink: guest(0x0a12, "MNT-15", { at: u32, target: pathBytes, path: pathBytes }),
+  MountLink: guest(0x0a13, "MNT-15", { fromAt: u32, toAt: u32, from: pathBytes, to: pathBytes }),
+  MountReadlink: guest(0x0a14, "MNT-16", { at: u32, path: pathBytes }),
+  MountUnlink: guest(0x0a15, "MNT-16", { at: u32, path: pathBytes }),
+  MountRmdir: guest(0x0a16, "MNT-16", { at: u32, path: pathBytes }),
+  MountRename: guest(0x0a17, "MNT-16", {
+    fromAt: u32,
+    toAt: u32,
+    flags: u32,
+    from: pathBytes,
+    to: pathBytes,
+  }),
+  MountStatfs: guest(0x0a18, "MNT-16", { at: u32, path: pathBytes }),
+  MountGetXattr: guest(0x0a19, "MNT-17", { at: u32, follow: bool, name: nameBytes, path: pathBytes }),
+  MountSetXattr: guest(0x0a1a, "MNT-17", {
+    at: u32,
+    follow: bool,
+    flags: u32,
+    name: nameBytes,
+    path: pathBytes,
+    value: rest,
+  }),
+  MountListXattr: guest(0x0a1b, "MNT-17", { at: u32, follow: bool, path: pathBytes }),
+  MountXattrs: host(0x8a1b, "MNT-17", { names: list(nameBytes) }),
+  MountRemoveXattr: guest(0x0a1c, "MNT-17", { at: u32, follow: bool, name: nameBytes, path: pathBytes }),
+  MountWatch: guest(0x0a1d, "MNT-20", { at: u32, flags: u32, path: pathBytes }),
+  MountWatching: host(0x8a1d, "MNT-20", { watch: u32 }),
+  MountUnwatch: guest(0x0a1e, "MNT-20", { watch: u32 }),
+  MountEvent: host(0x8a1f, "MNT-21", { watch: u32, events: u32, cookie: u32, path: pathBytes }),
+  MountCancel: guest(0x0a20, "MNT-19", { id: u32 }),
 };
 
 /** Bodies of Open and Opened. */
@@ -150,6 +258,12 @@ export const BODIES: Readonly<Record<string, Shape>> = {
     path,
   }),
   FileStreamOpened: host(undefined, "FST-2", { length: u64, ...stat }),
+  UdpBindRequest: guest(undefined, "UDP-2", { flags: u32, address: inet }),
+  UnixConnectRequest: guest(undefined, "UNX-1", { kind: u32, timeoutMs: u32, path }),
+  UnixConnectReply: host(undefined, "UNX-1", { pid: u32, uid: u32, gid: u32 }),
+  UnixListenRequest: guest(undefined, "UNX-2", { kind: u32, mode: u32, backlog: u32, path }),
+  MountRequest: guest(undefined, "MNT-1", { path: pathBytes }),
+  MountReply: host(undefined, "MNT-1 MNT-5", { handles: u32, requests: u32, ...attributes }),
 };
 
 export const SHAPES: Readonly<Record<string, Shape>> = { ...MESSAGES, ...BODIES };
@@ -180,6 +294,10 @@ export function encodeValue(type: Type, value: Value): number[] {
     case "text": {
       const bytes = [...new TextEncoder().encode(value as string)];
       return [...le32(bytes.length), ...bytes];
+    }
+    case "bytes": {
+      const raw = fromHex(value as string);
+      return [...le32(raw.length), ...raw];
     }
     case "inet": {
       const { family, port, address } = value as { family: number; port: number; address: string };

@@ -22,7 +22,7 @@ export const MAGIC_LOW = 0x474e4952;
 /** "WAY1", as the bytes stand in memory. */
 export const MAGIC_HIGH = 0x31594157;
 export const VERSION_MAJOR = 1;
-export const VERSION_MINOR = 0;
+export const VERSION_MINOR = 1;
 
 export const SB_MAGIC_LOW = 0x000;
 export const SB_MAGIC_HIGH = 0x004;

@@ -23,9 +23,19 @@ export const IO_MAX_BYTES: number = 64 * 1024;
 
 /** Linux PATH_MAX without its NUL. */
 export const PATH_MAX_BYTES = 4095;
+/** Linux NAME_MAX: a name in a folder, and the name of an extended attribute. */
+export const NAME_MAX_BYTES = 255;
 /** A DNS name in text form (RFC 1035, section 2.3.4). */
 export const HOST_MAX_BYTES = 253;
 /** A log line, a reason, an argument: what a person reads or a program passes. */
 export const TEXT_MAX_BYTES = 8192;
+/** Largest datagram over IPv4: 65,535 bytes less the headers of IP and UDP (UDP-6). */
+export const UDP_IPV4_MAX_BYTES = 65_507;
+/** Largest datagram over IPv6, whose length does not count its own header. */
+export const UDP_IPV6_MAX_BYTES = 65_527;
+/** Most datagrams in a train: what Linux sends as one (UDP_MAX_SEGMENTS of its first versions). */
+export const UDP_TRAIN_MAX = 64;
+/** Most bytes in a record of a Unix socket (UNX-6): as in a write, so that its frame is in bounds. */
+export const RECORD_MAX_BYTES: number = IO_MAX_BYTES;
 /** Arguments, environment entries, directory entries in one frame. */
 export const LIST_MAX = 4096;

@@ -192,6 +192,22 @@ export function text(maxBytes: number): Field<string> {
   };
 }
 
+/** A byte count, then that many bytes of any value, at most `maxBytes`; read as a copy. */
+export function bytes(maxBytes: number): Field<Uint8Array> {
+  return {
+    read(from) {
+      const length = from.u32();
+      if (length > maxBytes) throw malformed(`${length} bytes are over ${maxBytes}`);
+      return from.take(length);
+    },
+    write(to, value) {
+      if (value.length > maxBytes) throw new RangeError(`${value.length} bytes are over ${maxBytes}`);
+      to.u32(value.length);
+      to.put(value);
+    },
+  };
+}
+
 /** All that is left of the payload. */
 export const rest: Field<Uint8Array> = {
   read: (from) => from.rest(),

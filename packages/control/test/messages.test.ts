@@ -5,7 +5,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Body, FRAME_PAYLOAD_MAX, type Message, ProtocolError, Violation } from "../src/index.ts";
+import {
+  type Body,
+  FRAME_PAYLOAD_MAX,
+  type Message,
+  ProtocolError,
+  RECORD_MAX_BYTES,
+  UDP_IPV6_MAX_BYTES,
+  udpMessages,
+  Violation,
+} from "../src/index.ts";
 
 // ── The naive codec ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,6 +114,28 @@ function text(max: number): Type {
 
 const path = text(4095);
 const sentence = text(8192);
+
+function blob(max: number): Type {
+  const bytes = (value: ArrayLike<number>) => [...le32(value.length), ...Array.from(value)];
+  return {
+    values: fc.oneof(
+      fc.uint8Array({ maxLength: Math.min(max, 60) }),
+      fc.constant(new Uint8Array(max).fill(0x2f)),
+      fc.constant(new Uint8Array(0)),
+    ),
+    sample: Uint8Array.of(0, 0x2f, 0xc3, 0x28, 0xff),
+    bytes,
+    malformed: [
+      [`${max + 1} bytes`, bytes(new Uint8Array(max + 1))],
+      ["2^32 - 1 bytes", le32(2 ** 32 - 1)],
+      ["2^31 bytes", le32(2 ** 31)],
+    ],
+    unencodable: [new Uint8Array(max + 1)],
+  };
+}
+
+const pathBytes = blob(4095);
+const nameBytes = blob(255);
 
 const rest: Type = {
   values: fc.uint8Array({ maxLength: 300 }),
@@ -214,6 +245,22 @@ const stat: Fields = {
   modified: time,
   changed: time,
 };
+const attributes: Fields = {
+  kind: u32,
+  mode: u32,
+  links: u32,
+  uid: u32,
+  gid: u32,
+  device: u32,
+  inodeLow: u32,
+  inodeHigh: u32,
+  size: u64,
+  blocks: u64,
+  accessed: time,
+  modified: time,
+  changed: time,
+  created: time,
+};
 const refusal: Fields = { errno: u32, rule: sentence, reason: sentence };
 const endpoints: Fields = { local: inet, peer: inet };
 
@@ -276,6 +323,98 @@ const messages: Readonly<Record<string, readonly [type: number, fields: Fields]>
       nameMaxBytes: u32,
     },
   ],
+  UdpSend: [0x0701, { segment: u32, data: rest }],
+  UdpReceived: [0x8701, { segment: u32, data: rest }],
+  UdpSendTo: [0x0702, { segment: u32, peer: inet, data: rest }],
+  UdpReceivedFrom: [0x8702, { segment: u32, peer: inet, data: rest }],
+  UdpLookup: [0x0703, { port: u32, host: text(253) }],
+  UdpPeer: [0x8703, { peer: inet }],
+  UdpSet: [0x0704, { option: u32, value: u32 }],
+  UdpInterface: [0x0705, { interface: inet }],
+  UdpJoin: [0x0706, { group: inet, source: inet, interface: inet }],
+  UdpLeave: [0x0707, { group: inet, source: inet, interface: inet }],
+  UdpError: [0x8708, { errno: u32, peer: inet, rule: sentence, reason: sentence }],
+  UdpLost: [0x8709, { datagrams: u32 }],
+  Resolve: [0x0801, { family: u32, name: text(253) }],
+  Addresses: [0x8801, { ttlSeconds: u32, addresses: list(inet) }],
+  Reverse: [0x0802, { address: inet }],
+  Names: [0x8802, { ttlSeconds: u32, names: list(text(253)) }],
+  UnixSend: [0x0901, { data: rest }],
+  UnixReceived: [0x8901, { data: rest }],
+  UnixIncoming: [0x8902, { pid: u32, uid: u32, gid: u32 }],
+  MountOpen: [0x0a01, { at: u32, flags: u32, mode: u32, path: pathBytes }],
+  MountHandle: [0x8a01, { handle: u32, ...attributes }],
+  MountRelease: [0x0a02, { handle: u32 }],
+  MountRead: [0x0a03, { handle: u32, offset: u64, bytes: u32 }],
+  MountWrite: [0x0a04, { handle: u32, flags: u32, offset: u64, data: rest }],
+  MountFlush: [0x0a05, { handle: u32 }],
+  MountFsync: [0x0a06, { handle: u32, dataOnly: bool }],
+  MountFallocate: [0x0a07, { handle: u32, mode: u32, offset: u64, bytes: u64 }],
+  MountCopyRange: [0x0a08, { from: u32, to: u32, fromOffset: u64, toOffset: u64, bytes: u64 }],
+  MountSeek: [0x0a09, { handle: u32, whence: u32, offset: u64 }],
+  MountLock: [0x0a0a, { handle: u32, kind: u32, wait: bool, start: u64, bytes: u64 }],
+  MountTestLock: [0x0a0b, { handle: u32, kind: u32, start: u64, bytes: u64 }],
+  MountLockFound: [0x8a0b, { kind: u32, start: u64, bytes: u64 }],
+  MountStat: [0x0a0c, { at: u32, follow: bool, path: pathBytes }],
+  MountAttributes: [0x8a0c, attributes],
+  MountSetAttr: [
+    0x0a0d,
+    {
+      at: u32,
+      follow: bool,
+      valid: u32,
+      mode: u32,
+      uid: u32,
+      gid: u32,
+      size: u64,
+      accessed: time,
+      modified: time,
+      path: pathBytes,
+    },
+  ],
+  MountReadDir: [0x0a0e, { handle: u32, cookieLow: u32, cookieHigh: u32, entries: u32 }],
+  MountNames: [
+    0x8a0e,
+    {
+      entries: list(
+        struct({
+          cookieLow: u32,
+          cookieHigh: u32,
+          kind: u32,
+          inodeLow: u32,
+          inodeHigh: u32,
+          name: nameBytes,
+        }),
+      ),
+    },
+  ],
+  MountReadDirPlus: [0x0a0f, { handle: u32, cookieLow: u32, cookieHigh: u32, entries: u32 }],
+  MountEntries: [
+    0x8a0f,
+    { entries: list(struct({ cookieLow: u32, cookieHigh: u32, ...attributes, name: nameBytes })) },
+  ],
+  MountMkdir: [0x0a10, { at: u32, mode: u32, path: pathBytes }],
+  MountMknod: [0x0a11, { at: u32, mode: u32, path: pathBytes }],
+  MountSymlink: [0x0a12, { at: u32, target: pathBytes, path: pathBytes }],
+  MountLink: [0x0a13, { fromAt: u32, toAt: u32, from: pathBytes, to: pathBytes }],
+  MountReadlink: [0x0a14, { at: u32, path: pathBytes }],
+  MountUnlink: [0x0a15, { at: u32, path: pathBytes }],
+  MountRmdir: [0x0a16, { at: u32, path: pathBytes }],
+  MountRename: [0x0a17, { fromAt: u32, toAt: u32, flags: u32, from: pathBytes, to: pathBytes }],
+  MountStatfs: [0x0a18, { at: u32, path: pathBytes }],
+  MountGetXattr: [0x0a19, { at: u32, follow: bool, name: nameBytes, path: pathBytes }],
+  MountSetXattr: [
+    0x0a1a,
+    { at: u32, follow: bool, flags: u32, name: nameBytes, path: pathBytes, value: rest },
+  ],
+  MountListXattr: [0x0a1b, { at: u32, follow: bool, path: pathBytes }],
+  MountXattrs: [0x8a1b, { names: list(nameBytes) }],
+  MountRemoveXattr: [0x0a1c, { at: u32, follow: bool, name: nameBytes, path: pathBytes }],
+  MountWatch: [0x0a1d, { at: u32, flags: u32, path: pathBytes }],
+  MountWatching: [0x8a1d, { watch: u32 }],
+  MountUnwatch: [0x0a1e, { watch: u32 }],
+  MountEvent: [0x8a1f, { watch: u32, events: u32, cookie: u32, path: pathBytes }],
+  MountCancel: [0x0a20, { id: u32 }],
 };
 
 const bodies: Readonly<Record<string, Fields>> = {
@@ -287,6 +426,12 @@ const bodies: Readonly<Record<string, Fields>> = {
   FileOpened: stat,
   FileStreamOpen: { direction: u32, flags: u32, mode: u32, offset: u64, length: u64, path },
   FileStreamOpened: { length: u64, ...stat },
+  UdpBindRequest: { flags: u32, address: inet },
+  UnixConnectRequest: { kind: u32, timeoutMs: u32, path },
+  UnixConnectReply: { pid: u32, uid: u32, gid: u32 },
+  UnixListenRequest: { kind: u32, mode: u32, backlog: u32, path },
+  MountRequest: { path: pathBytes },
+  MountReply: { handles: u32, requests: u32, ...attributes },
 };
 
 // ── What the package has ───────────────────────────────────────────────────────────────────────────────────────────
@@ -361,6 +506,25 @@ describe("the catalogue", () => {
         "Incoming",
       ],
       ...["Data", "Written", "Position", "WriteDone", "WriteFailed", "Entries", "Target", "StatfsReply"],
+      ...[
+        "UdpReceived",
+        "UdpReceivedFrom",
+        "UdpPeer",
+        "UdpError",
+        "UdpLost",
+        "Addresses",
+        "Names",
+        "UnixReceived",
+        "UnixIncoming",
+        "MountHandle",
+        "MountLockFound",
+        "MountAttributes",
+        "MountNames",
+        "MountEntries",
+        "MountXattrs",
+        "MountWatching",
+        "MountEvent",
+      ],
     ];
     for (const [name, { type }] of found.messages) {
       expect([name, (type & 0x8000) !== 0]).toEqual([name, fromHost.includes(name)]);
@@ -476,5 +640,43 @@ describe("a payload as a whole", () => {
   test("has room for the data of one write of 65,536 bytes with its offset", () => {
     const write = found.messages.get("WriteAt")!;
     expect(write.encode({ offset: 0, data: new Uint8Array(65_536) })).toHaveLength(65_544);
+    const mountWrite = found.messages.get("MountWrite")!;
+    const at = { handle: 1, flags: 0, offset: 0 };
+    expect(mountWrite.encode({ ...at, data: new Uint8Array(65_536) })).toHaveLength(65_552);
+  });
+
+  test("has room for the largest datagram with its peer, and for the largest record", () => {
+    const peer = { family: 6, port: 53, address: new Uint8Array(16) };
+    const sendTo = found.messages.get("UdpSendTo")!;
+    expect(sendTo.encode({ segment: 0, peer, data: new Uint8Array(UDP_IPV6_MAX_BYTES) })).toHaveLength(
+      65_555,
+    );
+    const record = found.messages.get("UnixSend")!;
+    expect(record.encode({ data: new Uint8Array(RECORD_MAX_BYTES) })).toHaveLength(65_536);
+  });
+});
+
+describe("datagramsOf", () => {
+  test.each([
+    [0, 0, 1],
+    [0, 65_507, 1],
+    [1, 2, 2],
+    [1, 64, 64],
+    [1400, 1401, 2],
+    [1400, 64 * 1400, 64],
+    [32_754, 65_507, 2],
+  ])("a segment of %i and %i bytes: %i", (segment, bytes, count) => {
+    expect(udpMessages.datagramsOf(segment, bytes)).toBe(count);
+  });
+
+  test.each([
+    [1, 0],
+    [1, 1],
+    [1, 65],
+    [1400, 1400],
+    [1400, 64 * 1400 + 1],
+    [0xffff_ffff, 65_507],
+  ])("a segment of %i and %i bytes are no train", (segment, bytes) => {
+    expect(udpMessages.datagramsOf(segment, bytes)).toBeUndefined();
   });
 });

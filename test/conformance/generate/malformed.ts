@@ -35,6 +35,11 @@ function malformed(type: Type): (readonly [string, readonly number[]])[] {
         ["a text with a surrogate", text([0xed, 0xa0, 0x80])],
         ["a text beyond U+10FFFF", text([0xf4, 0x90, 0x80, 0x80])],
       ];
+    case "bytes":
+      return [
+        [`${type.max + 1} bytes`, text(new Array<number>(type.max + 1).fill(0x61))],
+        ["bytes that say they are 2^32 - 1", le32(0xffff_ffff)],
+      ];
     case "inet": {
       const inet = (family: number, port: number, address: number[]) => [
         ...le32(family),
@@ -70,6 +75,13 @@ function malformed(type: Type): (readonly [string, readonly number[]])[] {
 /** Types whose whole list some message has shown: those that follow show a part. */
 const shown = new Set<string>();
 
+/** Is this the first time that something is shown? For what would be long if each message showed it. */
+export function isFirst(what: string): boolean {
+  if (shown.has(what)) return false;
+  shown.add(what);
+  return true;
+}
+
 /** Begins anew: no message has shown anything. */
 export function forgetShown(): void {
   shown.clear();
@@ -101,6 +113,8 @@ export function unencodable(type: Type): readonly Value[] {
   switch (type.kind) {
     case "text":
       return ["x".repeat(type.max + 1), "a\0b"];
+    case "bytes":
+      return ["61".repeat(type.max + 1)];
     case "u64":
       return [2 ** 53];
     case "i64":

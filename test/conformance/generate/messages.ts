@@ -3,7 +3,7 @@
 import { encodeFields, type Fields, type Shape } from "../../../packages/conformance/src/catalogue.ts";
 import type { MessageVector } from "../../../packages/conformance/src/vectors.ts";
 import { hexParts } from "./hex.ts";
-import { malformedStruct, unencodable } from "./malformed.ts";
+import { isFirst, malformedStruct, unencodable } from "./malformed.ts";
 import { values } from "./values.ts";
 
 export function messageVectors(name: string, { from, clauses, fields }: Shape): MessageVector[] {
@@ -29,6 +29,9 @@ export function messageVectors(name: string, { from, clauses, fields }: Shape): 
   for (const [field, type] of Object.entries(fields)) {
     if (type.kind === "text" && field !== "reason") {
       valid(`${field} of ${type.max} bytes`, { ...usual, [field]: "x".repeat(type.max) }, "LIM-1");
+    }
+    if (type.kind === "bytes" && isFirst(`the most of ${type.max}`)) {
+      valid(`${field} of ${type.max} bytes`, { ...usual, [field]: "78".repeat(type.max) }, "LIM-1");
     }
   }
   const violation = "FRAME_MALFORMED";
@@ -56,9 +59,11 @@ export function messageVectors(name: string, { from, clauses, fields }: Shape): 
   for (const [field, type] of Object.entries(fields)) {
     if (refused.has(type.kind) || from === "host") continue;
     refused.add(type.kind);
+    if (type.kind === "bytes" && !isFirst(`too much for ${type.max}`)) continue;
     for (const value of unencodable(type)) {
-      const what =
-        typeof value === "string" ? (value.length > 10 ? `${value.length} bytes` : "NUL in it") : `${value}`;
+      const bytes = type.kind === "bytes" ? `${type.max + 1} bytes` : undefined;
+      const text = typeof value === "string" && value.length > 10 ? `${value.length} bytes` : "NUL in it";
+      const what = bytes ?? (typeof value === "string" ? text : `${value}`);
       add(`${field} cannot be sent with ${what}`, "FRM-5", {
         fields: { ...usual, [field]: value },
         invalid: true,

@@ -47,6 +47,8 @@ export function values(type: Type, name: string): readonly [Value, Value, Value]
         type.max > 4000 ? "" : "n",
         `/${"é".repeat(Math.floor(Math.min(type.max, 255) / 2))}`,
       ];
+    case "bytes":
+      return ["6e2fc328ff00", "", "ff".repeat(Math.min(type.max, 300))];
     case "inet":
       return [
         { family: 4, port: 80, address: "7f000001" },

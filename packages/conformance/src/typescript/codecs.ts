@@ -15,14 +15,18 @@ import {
   ListenReply,
   ListenRequest,
   type Message,
+  mountMessages,
   NewStream,
   Open,
   Opened,
   Refused,
+  resolveMessages,
   StatReply,
   StreamInfo,
+  udpMessages,
+  unixMessages,
 } from "@ringway/control";
-import type { Fields } from "../catalogue.ts";
+import { type Fields, type Layout, SHAPES, type Type } from "../catalogue.ts";
 import type { Reply } from "../contract.ts";
 
 type AnyBody = Body<Record<string, unknown>>;
@@ -34,6 +38,7 @@ const messages = [
   ...[control.Ping, control.Pong, control.Explain, control.Verdict],
   ...Object.values(fileMessages),
   ...Object.values(fsMessages),
+  ...[udpMessages, resolveMessages, unixMessages, mountMessages].flatMap((each) => Object.values(each)),
 ].filter((each) => typeof each === "object" && "type" in each) as unknown as AnyMessage[];
 
 /** By name. */
@@ -45,18 +50,42 @@ export const codecs: ReadonlyMap<string, AnyBody> = new Map<string, AnyBody>([
   ...(["FileOpen", "FileOpened", "FileStreamOpen", "FileStreamOpened"] as const).map(
     (name) => [name, fileMessages[name] as unknown as AnyBody] as const,
   ),
+  ["UdpBindRequest", udpMessages.UdpBindRequest as unknown as AnyBody],
+  ...(["UnixConnectRequest", "UnixConnectReply", "UnixListenRequest"] as const).map(
+    (name) => [name, unixMessages[name] as unknown as AnyBody] as const,
+  ),
+  ...(["MountRequest", "MountReply"] as const).map(
+    (name) => [name, mountMessages[name] as unknown as AnyBody] as const,
+  ),
 ]);
 /** Frames, by their type. */
 export const byType: ReadonlyMap<number, AnyMessage> = new Map(messages.map((each) => [each.type, each]));
 
 export const bytesOf = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex, "hex"));
 
-/** Fields as control has them: bytes for hex. */
-export function controlValue(value: unknown, name = ""): unknown {
-  if (typeof value === "string") return ["data", "body", "address"].includes(name) ? bytesOf(value) : value;
-  if (Array.isArray(value)) return value.map((item) => controlValue(item));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, controlValue(each, key)]));
+/** A field as control has it: bytes for hex. */
+function controlValue(type: Type, value: unknown): unknown {
+  switch (type.kind) {
+    case "bytes":
+    case "rest":
+      return bytesOf(value as string);
+    case "inet": {
+      const inet = value as { readonly address: string };
+      return { ...inet, address: bytesOf(inet.address) };
+    }
+    case "list":
+      return (value as readonly unknown[]).map((item) => controlValue(type.of, item));
+    case "struct":
+      return controlFields(type.fields, value as Fields);
+    default:
+      return value;
+  }
+}
+
+function controlFields(layout: Layout, fields: Fields): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(layout).map(([name, type]) => [name, controlValue(type, fields[name])]),
+  );
 }
 
 function fieldsOf(value: unknown): unknown {
@@ -66,11 +95,16 @@ function fieldsOf(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fieldsOf(each)]));
 }
 
+/** Fields of this message as control has them. */
+export function controlMessage(name: string, fields: Fields): Record<string, unknown> {
+  return controlFields(SHAPES[name]!.fields, fields);
+}
+
 export function encode(name: string, fields: Fields): Reply {
   const codec = codecs.get(name);
   if (codec === undefined) return { unsupported: true };
   try {
-    const payload = codec.encode(controlValue(fields) as Record<string, unknown>);
+    const payload = codec.encode(controlMessage(name, fields));
     return { status: "ok", payload: Buffer.from(payload).toString("hex") };
   } catch (error) {
     if (error instanceof RangeError) return { status: "invalid" };

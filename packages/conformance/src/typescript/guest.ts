@@ -18,7 +18,7 @@ import {
 import type { SharedMemory } from "@ringway/linux";
 import type { Fields } from "../catalogue.ts";
 import type { Command, Reply, Testee } from "../contract.ts";
-import { type AnyMessage, bytesOf, codecs, controlValue, decode, encode } from "./codecs.ts";
+import { type AnyMessage, bytesOf, codecs, controlMessage, decode, encode } from "./codecs.ts";
 import { type First, frameReply, Stream } from "./stream.ts";
 
 export class TypeScriptGuest implements Testee {
@@ -152,7 +152,7 @@ export class TypeScriptGuest implements Testee {
     if (kind === undefined) return { unsupported: true };
     let request: number | undefined;
     try {
-      request = session.send(kind, controlValue(fields) as Record<string, unknown>);
+      request = session.send(kind, controlMessage(kind.name, fields));
     } catch (error) {
       if (error instanceof RangeError) return { status: "invalid" };
       throw error;

@@ -11,8 +11,11 @@ import { Closed } from "../layout.ts";
 import type { RegionMemory } from "../memory.ts";
 import { Exit, Explain, GetArgs, Log, NewStream, Ping } from "../messages/control.ts";
 import { FileOpen, FileStreamOpen } from "../messages/file.ts";
+import { MountRequest } from "../messages/mount.ts";
 import { Open, Protocol } from "../messages/stream.ts";
 import { ConnectRequest, ListenRequest } from "../messages/tcp.ts";
+import { UdpBindRequest } from "../messages/udp.ts";
+import { UnixConnectRequest, UnixListenRequest } from "../messages/unix.ts";
 import { RingConsumer, type RingPlace } from "../ring.ts";
 import { type Body, body } from "../wire.ts";
 import type { Findings } from "./findings.ts";
@@ -28,6 +31,12 @@ const OPEN_BODIES: ReadonlyMap<number, Body<object>> = new Map<number, Body<obje
   [Protocol.FILE, FileOpen],
   [Protocol.FILE_STREAM, FileStreamOpen],
   [Protocol.FS, NO_BODY],
+  [Protocol.UDP_CONNECT, ConnectRequest],
+  [Protocol.UDP_BIND, UdpBindRequest],
+  [Protocol.RESOLVE, NO_BODY],
+  [Protocol.UNIX_CONNECT, UnixConnectRequest],
+  [Protocol.UNIX_LISTEN, UnixListenRequest],
+  [Protocol.MOUNT, MountRequest],
 ]);
 
 /** A ring with what lies on it, copied: its place is within the copy, `offset` that of its data in the region. */

@@ -73,7 +73,7 @@ function checkConstants(superblock: SuperblockPicture, bytes: number, findings: 
   if (maxStreamId > MAX_STREAM_ID) {
     findings.word("SB-1", layout.SB_MAX_STREAM_ID, `${maxStreamId} is over ${MAX_STREAM_ID}`);
   }
-  if (versionMinor === layout.VERSION_MINOR && featuresOffered !== 0) {
+  if (versionMinor <= layout.VERSION_MINOR && featuresOffered !== 0) {
     const what = `version ${layout.VERSION_MAJOR}.${versionMinor} has no features; found ${featuresOffered}`;
     findings.word("VER-3", layout.SB_FEATURES_OFFERED, what);
   }

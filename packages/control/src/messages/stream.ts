@@ -4,7 +4,21 @@ import { type Message, message, rest, u32 } from "../wire.ts";
 import { type Refusal, sentence } from "./common.ts";
 
 /** What a stream is for (STR-4). */
-export const Protocol = { ECHO: 1, TCP_CONNECT: 2, TCP_LISTEN: 3, FILE: 4, FILE_STREAM: 5, FS: 6 } as const;
+export const Protocol = {
+  ECHO: 1,
+  TCP_CONNECT: 2,
+  TCP_LISTEN: 3,
+  FILE: 4,
+  FILE_STREAM: 5,
+  FS: 6,
+  // Since version 1.1.
+  UDP_CONNECT: 7,
+  UDP_BIND: 8,
+  RESOLVE: 9,
+  UNIX_CONNECT: 10,
+  UNIX_LISTEN: 11,
+  MOUNT: 12,
+} as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
 
 /** The name of a protocol, for people: "tcp-connect". */
