@@ -1,5 +1,5 @@
-// mount: a tree of files with handles (PROTOCOL.md section 19). What is asked of handles;
-// what is asked of names is in mount-names.ts. Each request is answered by the reply named beside it, or Error, in any order.
+// mount: a tree of files with handles (PROTOCOL.md section 19). What is asked of handles is here, of names in
+// mount-names.ts. Each request is answered by the reply named beside it, or Error, in any order.
 //
 // Paths, names and targets are bytes. `at` and `path`: relative to a folder's handle, or to the mount's root (0); an
 // empty path is what `at` stands for (MNT-2).
