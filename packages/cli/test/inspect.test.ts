@@ -41,7 +41,7 @@ describe("ringway inspect FILE", () => {
   it("exits 0 for a region that is sound, and says what lies there", async () => {
     const { code, stdout, stderr } = await ringway("inspect", dump());
     expect([code, stderr]).toEqual([0, ""]);
-    expect(stdout).toMatch(/^region {4}version 1\.0, 256 pages/);
+    expect(stdout).toMatch(/^region {4}version 1\.1, 256 pages/);
     expect(stdout).toMatch(/^control +5 +toHost +65536 +0 /m);
     expect(stdout).toMatch(/\nsound: it breaks no clause\n$/);
   });

@@ -8,7 +8,7 @@ describe("a hello", () => {
   test("is 32 bytes: magic, version, errno, pages, and two words of zero", () => {
     const bytes = encodeHello({ errno: 13, regionPages: 0x01020304 });
     const expected = [..."RINGWAY1"].map((character) => character.charCodeAt(0));
-    expected.push(1, 0, 0, 0, 0, 0, 0, 0, 13, 0, 0, 0, 4, 3, 2, 1, ...new Array<number>(8).fill(0));
+    expected.push(1, 0, 0, 0, 1, 0, 0, 0, 13, 0, 0, 0, 4, 3, 2, 1, ...new Array<number>(8).fill(0));
     expect([...bytes]).toEqual(expected);
     expect(bytes).toHaveLength(HELLO_BYTES);
   });

@@ -38,7 +38,7 @@ const SEEDS: readonly Seed[] = [
     (_, store) => store(layout.SB_MAX_STREAM_ID, 32768),
   ],
   ["SB-2", "host", "more pages than there are", (_, store) => store(layout.SB_REGION_PAGES, 257)],
-  ["VER-3", "host", "features offered in version 1.0", (_, store) => store(layout.SB_FEATURES_OFFERED, 2)],
+  ["VER-3", "host", "features offered in version 1.1", (_, store) => store(layout.SB_FEATURES_OFFERED, 2)],
   [
     "VER-3",
     "guest",
