@@ -20,7 +20,7 @@ const NAMED: Readonly<Record<string, readonly [Value, Value, Value]>> = {
 
 export function values(type: Type, name: string): readonly [Value, Value, Value] {
   const named = NAMED[name];
-  if (named !== undefined) return named;
+  if (named !== undefined && type.kind !== "bool") return named;
   switch (type.kind) {
     case "u32":
       // Another one for each name, so that no two fields can be swapped unseen.
