@@ -1,6 +1,7 @@
 // AbortSignals: one way to listen, which never leaks a listener.
 
 import { setMaxListeners } from "node:events";
+import { requireSignal } from "@ringway/linux";
 import { AbortError } from "./errors.ts";
 
 /** What every operation takes. */
@@ -9,9 +10,11 @@ export interface AbortOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Throws AbortError where the signal is aborted already. */
+/** Throws AbortError where the signal is aborted already, and TypeError where it is none. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new AbortError(signal);
+  if (signal === undefined) return;
+  requireSignal(signal, "options.signal");
+  if (signal.aborted) throw new AbortError(signal);
 }
 
 /** Calls `listener` once when the signal aborts, until the result is called. */

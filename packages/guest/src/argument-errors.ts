@@ -1,7 +1,7 @@
 // Bad arguments fail as those of node:fs do: the same class, the same stable `code`, before anything is asked of the
 // host.
 
-import { invalidType, invalidValue, outOfRange } from "@ringway/linux";
+import { invalidType, invalidValue, isThenable, outOfRange, requireSignal } from "@ringway/linux";
 
 /** A whole number from `least` to `most`, as node:fs checks them. */
 export function integer(
@@ -18,12 +18,6 @@ export function integer(
 
 export function boolean(value: unknown, name: string): boolean {
   if (typeof value !== "boolean") throw invalidType(name, "of type boolean", value);
-  return value;
-}
-
-export function object(value: unknown, name: string): object {
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw invalidType(name, "of type object", value);
   return value;
 }
 
@@ -57,12 +51,10 @@ export function optionsOf<T extends object>(
 ): Partial<T> & { encoding?: string } {
   if (options === undefined || options === null) return {};
   if (typeof options === "string") return { encoding: options } as Partial<T> & { encoding: string };
-  if (typeof options !== "object")
+  if (typeof options !== "object" || isThenable(options))
     throw invalidType("options", "of type string or an instance of Object", options);
   const { signal } = options as { signal?: unknown };
-  if (signal !== undefined && !(typeof signal === "object" && signal !== null && "aborted" in signal)) {
-    throw invalidType("options.signal", "an instance of AbortSignal", signal);
-  }
+  if (signal !== undefined) requireSignal(signal, "options.signal");
   return options;
 }
 

@@ -9,7 +9,8 @@ import {
   Protocol,
   parseIp,
 } from "@ringway/control";
-import { Errno, invalidType } from "@ringway/linux";
+import { Errno, invalidType, requireObject } from "@ringway/linux";
+import { integer } from "./argument-errors.ts";
 import { RingwayError } from "./errors.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./files/paths.ts";
 import { portNumber } from "./net/socket-arguments.ts";
@@ -30,13 +31,16 @@ export function explainBody(target: ExplainTarget): { protocol: number; body: Ui
     throw invalidType("target", what, target);
   }
   if ("connect" in target) {
+    requireObject(target.connect, "target.connect", "{ host, port }");
     const { host } = target.connect;
     if (typeof host !== "string") throw invalidType("connect.host", "of type string", host);
     const port = portNumber(target.connect.port, "connect.port");
     return { protocol: Protocol.TCP_CONNECT, body: ConnectRequest.encode({ host, port, timeoutMs: 0 }) };
   }
   if ("listen" in target) {
+    requireObject(target.listen, "target.listen", "{ host, port }");
     const host = target.listen.host ?? "127.0.0.1";
+    if (typeof host !== "string") throw invalidType("listen.host", "of type string", host);
     const address = parseIp(host);
     if (address === undefined) {
       const message = `a listener needs a literal address, not ${JSON.stringify(host)}`;
@@ -50,5 +54,8 @@ export function explainBody(target: ExplainTarget): { protocol: number; body: Ui
     const open = { flags: fileFlags(target.flags ?? "r"), mode: 0o666, path: guestPath(target.open, "open") };
     return { protocol: Protocol.FILE, body: fileMessages.FileOpen.encode(open) };
   }
-  return { protocol: target.protocol, body: target.body ?? encodeUtf8("") };
+  const { protocol, body = encodeUtf8("") } = target;
+  integer(protocol, "target.protocol", 0, 0xffff_ffff);
+  if (!(body instanceof Uint8Array)) throw invalidType("target.body", "an instance of Uint8Array", body);
+  return { protocol, body };
 }

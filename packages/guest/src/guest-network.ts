@@ -5,7 +5,7 @@ import type { Agent, AgentOptions } from "node:http";
 import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
 import type { Server } from "node:net";
 import { encodeUtf8, Protocol } from "@ringway/control";
-import { invalidType } from "@ringway/linux";
+import { invalidType, isThenable, requireObject } from "@ringway/linux";
 import { throwIfAborted } from "./abort.ts";
 import { GuestFiles } from "./guest-files.ts";
 import type { ConnectOptions, StreamOptions } from "./net/connect.ts";
@@ -20,7 +20,7 @@ import type { ListenOptions, ServerOptions } from "./net/listen.ts";
 import { serve } from "./net/serve.ts";
 import { GuestServer } from "./net/server.ts";
 import { GuestSocket } from "./net/socket.ts";
-import { callArguments, requireSignal } from "./net/socket-arguments.ts";
+import { callArguments } from "./net/socket-arguments.ts";
 import { untilConnected, untilListening } from "./net/until.ts";
 import type { Engine } from "./stream/engine.ts";
 import { decodeNothing } from "./stream/open-stream.ts";
@@ -48,9 +48,9 @@ export abstract class GuestNetwork<
     host?: string,
     rest?: Omit<ConnectOptions, "host" | "port">,
   ): Promise<GuestSocket> {
+    if (isThenable(first)) throw invalidType("options", "{ port, host }, or a port", first);
     const isWhole = typeof first === "object" && first !== null;
     const { signal, ...whole } = isWhole ? first : { ...rest, host, port: first };
-    if (signal !== undefined) requireSignal(signal, "options.signal");
     throwIfAborted(signal);
     this.#engine.check();
     return await untilConnected(this.createConnection(whole), this.#engine, signal);
@@ -76,13 +76,14 @@ export abstract class GuestNetwork<
    * As `new net.Socket()`: call connect() on the result. For libraries that connect a socket themselves, such as pg.
    */
   createSocket(options: StreamOptions = {}): GuestSocket {
+    if (isThenable(options)) throw invalidType("options", "of type object", options);
     return GuestSocket.make(this.#engine, options);
   }
 
   /** A stream on which the monitor sends back what it gets. */
   async echo(options: StreamOptions = {}): Promise<GuestSocket> {
+    requireObject(options, "options");
     const { signal, ...whole } = options;
-    if (signal !== undefined) requireSignal(signal, "options.signal");
     throwIfAborted(signal);
     this.#engine.check();
     const open = {
@@ -117,8 +118,7 @@ export abstract class GuestNetwork<
       throw invalidType("options", "{ port, host }, or a port; { port: 0 } for any", first);
     }
     const { signal } = options;
-    if (signal !== undefined) requireSignal(signal, "options.signal");
-    throwIfAborted(signal);
+    throwIfAborted(signal as AbortSignal | undefined);
     const server = this.createServer(options, listener as (socket: GuestSocket) => void);
     const where = options.path === undefined ? { port: 0, ...options } : options;
     server.listen(where);

@@ -6,6 +6,7 @@
 import { EventEmitter } from "node:events";
 import { constants } from "node:fs";
 import { posix } from "node:path";
+import { requireObject } from "@ringway/linux";
 import type { AbortOptions } from "./abort.ts";
 import { encoded, encodingOf, integer, optionsOf } from "./argument-errors.ts";
 import { RingwayError, unsupported } from "./errors.ts";
@@ -145,6 +146,7 @@ export abstract class GuestPaths<
    * Makes a folder; with `recursive`, those above it too, and resolves with the first one that was made, if any was.
    */
   async mkdir(path: PathLike, options?: number | string | MkdirOptions | null): Promise<string | undefined> {
+    if (typeof options === "object" && options !== null) requireObject(options, "options");
     const all = typeof options === "object" ? (options ?? {}) : { mode: options };
     return await makeFolder(this.#fs, path, all);
   }

@@ -13,7 +13,7 @@ import {
   TEXT_MAX_BYTES,
   Verdict,
 } from "@ringway/control";
-import { Errno, invalidType, invalidValue } from "@ringway/linux";
+import { Errno, invalidType, invalidValue, requireObject } from "@ringway/linux";
 import { type AbortOptions, throwIfAborted } from "./abort.ts";
 import { integer } from "./argument-errors.ts";
 import { type Attachment, retry } from "./attach/attachment.ts";
@@ -21,7 +21,7 @@ import { type AttachTarget, attachmentFor } from "./attach/target.ts";
 import { codeOf, errnoError } from "./errors.ts";
 import { type ExplainTarget, explainBody } from "./explain.ts";
 import { GuestNetwork } from "./guest-network.ts";
-import { requireSignal, requireTime } from "./net/socket-arguments.ts";
+import { requireTime } from "./net/socket-arguments.ts";
 import { Engine } from "./stream/engine.ts";
 
 export interface AttachOptions extends AbortOptions {
@@ -78,12 +78,12 @@ export class Guest extends GuestNetwork<GuestEvents> {
    * away, ProtocolError, or what is wrong with the machine's devices (ENODEV, EACCES, EBUSY).
    */
   static async attach(to: AttachTarget, options: AttachOptions = {}): Promise<Guest> {
+    requireObject(options, "options", "an object such as { timeoutMs }");
     const { signal } = options;
-    if (signal !== undefined) requireSignal(signal, "options.signal");
+    throwIfAborted(signal);
     for (const name of ["timeoutMs", "busyPollUs", "roomTimeoutMs"] as const) {
       if (options[name] !== undefined) requireTime(options[name], `options.${name}`);
     }
-    throwIfAborted(signal);
     const deadline = performance.now() + (options.timeoutMs ?? ATTACH_TIMEOUT_MS);
     for (;;) {
       const attachment = await attachmentFor(to, deadline, signal);

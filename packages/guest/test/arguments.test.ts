@@ -1,5 +1,6 @@
 // What a program passes to the calls that Node has no like of: each fails with a code, and says what to pass.
 
+import { createServer } from "node:http";
 import { Guest } from "@ringway/guest";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { FakeHost } from "./fake-host.ts";
@@ -85,4 +86,78 @@ it.each(rows)("%s", async (_call, run, code, says) => {
   const error = (await (async () => run(guest))().catch((error: unknown) => error)) as Error;
   expect(error).toMatchObject({ code });
   expect(error.message).toContain(says);
+});
+
+/** In place of each of these, one at a time, a promise is passed. */
+const calls: [call: string, run: (guest: Loose, promise: unknown) => unknown][] = [
+  ["Guest.attach", (_, promise) => Guest.attach(promise as Loose)],
+  ["attach: options", (_, promise) => Guest.attach("/x", promise as Loose)],
+  ["attach: signal", (_, promise) => Guest.attach("/x", { signal: promise } as Loose)],
+  ["attach: timeoutMs", (_, promise) => Guest.attach("/x", { timeoutMs: promise } as Loose)],
+  ["attach: fd", (_, promise) => Guest.attach({ fd: promise } as Loose)],
+  ["attach: ivshmem", (_, promise) => Guest.attach({ ivshmem: promise } as Loose)],
+  ["attach: ivshmem.channel", (_, promise) => Guest.attach({ ivshmem: { channel: promise } } as Loose)],
+  ["attach: memory", (_, promise) => Guest.attach({ memory: promise, doorbell: {} } as Loose)],
+  [
+    "attach: doorbell",
+    (_, promise) => Guest.attach({ memory: new ArrayBuffer(8), doorbell: promise } as Loose),
+  ],
+  ["connect", (guest, promise) => guest.connect(promise)],
+  ["connect: port", (guest, promise) => guest.connect({ port: promise })],
+  ["connect: host", (guest, promise) => guest.connect({ port: 1, host: promise })],
+  ["connect: signal", (guest, promise) => guest.connect({ port: 1, signal: promise })],
+  ["connect: timeoutMs", (guest, promise) => guest.connect({ port: 1, timeoutMs: promise })],
+  ["connect: ringBytes", (guest, promise) => guest.connect({ port: 1, ringBytes: promise })],
+  ["createConnection", (guest, promise) => guest.createConnection(promise)],
+  ["createSocket", (guest, promise) => guest.createSocket(promise)],
+  ["echo", (guest, promise) => guest.echo(promise)],
+  ["listen", (guest, promise) => guest.listen(promise)],
+  ["listen: host", (guest, promise) => guest.listen({ port: 0, host: promise })],
+  ["listen: signal", (guest, promise) => guest.listen({ port: 0, signal: promise })],
+  ["listen: acceptsAhead", (guest, promise) => guest.listen({ port: 0, acceptsAhead: promise })],
+  ["listen: ringBytes", (guest, promise) => guest.listen({ port: 0, ringBytes: promise })],
+  ["createServer", (guest, promise) => guest.createServer(promise)],
+  ["serve", (guest, promise) => guest.serve(promise, 0)],
+  ["serve: options", (guest, promise) => guest.serve(createServer(), promise)],
+  ["connector", (guest, promise) => guest.connector(promise)],
+  ["connector: timeoutMs", (guest, promise) => guest.connector({ timeoutMs: promise })],
+  ["args: signal", (guest, promise) => guest.args({ signal: promise })],
+  ["ping: signal", (guest, promise) => guest.ping({ signal: promise })],
+  ["log", (guest, promise) => guest.log(promise)],
+  ["exit", (guest, promise) => guest.exit(promise)],
+  ["explain", (guest, promise) => guest.explain(promise)],
+  ["explain: connect", (guest, promise) => guest.explain({ connect: promise })],
+  ["explain: listen", (guest, promise) => guest.explain({ listen: promise })],
+  ["explain: listen.host", (guest, promise) => guest.explain({ listen: { port: 0, host: promise } })],
+  ["explain: open", (guest, promise) => guest.explain({ open: promise })],
+  ["explain: protocol", (guest, promise) => guest.explain({ protocol: promise })],
+  ["explain: body", (guest, promise) => guest.explain({ protocol: 1, body: promise })],
+  ["stat", (guest, promise) => guest.stat(promise)],
+  ["stat: signal", (guest, promise) => guest.stat("/a", { signal: promise })],
+  ["readFile", (guest, promise) => guest.readFile(promise)],
+  ["readFile: options", (guest, promise) => guest.readFile("/a", promise)],
+  ["writeFile: data", (guest, promise) => guest.writeFile("/a", promise)],
+  ["writeFile: options", (guest, promise) => guest.writeFile("/a", "", promise)],
+  ["appendFile: data", (guest, promise) => guest.appendFile("/a", promise)],
+  ["open", (guest, promise) => guest.open(promise)],
+  ["open: mode", (guest, promise) => guest.open("/a", "w", promise)],
+  ["createReadStream", (guest, promise) => guest.createReadStream(promise)],
+  ["createReadStream: start", (guest, promise) => guest.createReadStream("/a", { start: promise })],
+  ["createWriteStream: options", (guest, promise) => guest.createWriteStream("/a", promise)],
+  ["copyFile", (guest, promise) => guest.copyFile("/a", promise)],
+  ["cp: options", (guest, promise) => guest.cp("/a", "/b", promise)],
+  ["truncate: bytes", (guest, promise) => guest.truncate("/a", promise)],
+  ["mkdir: options", (guest, promise) => guest.mkdir("/a", promise)],
+  ["readdir: options", (guest, promise) => guest.readdir("/a", promise)],
+  ["rm: options", (guest, promise) => guest.rm("/a", promise)],
+  ["rename", (guest, promise) => guest.rename("/a", promise)],
+  ["symlink", (guest, promise) => guest.symlink(promise, "/a")],
+  ["chmod: mode", (guest, promise) => guest.chmod("/a", promise)],
+  ["utimes: accessed", (guest, promise) => guest.utimes("/a", promise, 0)],
+];
+
+it.each(calls)("%s says that a promise is to be awaited", async (_call, run) => {
+  const error = await (async () => run(guest, Promise.resolve()))().catch((error: unknown) => error);
+  expect(error).toMatchObject({ name: "TypeError", code: "ERR_INVALID_ARG_TYPE" });
+  expect((error as Error).message).toMatch(/await it first$/);
 });

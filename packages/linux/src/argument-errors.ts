@@ -8,11 +8,29 @@ function coded(error: TypeError | RangeError, code: string): ArgumentError {
   return Object.assign(error, { code });
 }
 
-/** ERR_INVALID_ARG_TYPE. `name` is the argument's, "options.host" for a property; `expected` ends "must be ...". */
+/** A promise, of any kind: where a value is wanted, somebody has forgotten to await it. */
+export function isThenable(value: unknown): boolean {
+  return (
+    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+  );
+}
+
+/**
+ * ERR_INVALID_ARG_TYPE. `name` is the argument's, "options.host" for a property; `expected` ends "must be ...". One who
+ * passes a promise is told to await it.
+ */
 export function invalidType(name: string, expected: string, value: unknown): ArgumentError {
   const kind = name.includes(".") ? "property" : "argument";
-  const message = `The "${name}" ${kind} must be ${expected}. Received ${inspect(value, { depth: -1 })}`;
+  const hint = isThenable(value) ? ": await it first" : "";
+  const received = `${inspect(value, { depth: -1 })}${hint}`;
+  const message = `The "${name}" ${kind} must be ${expected}. Received ${received}`;
   return coded(new TypeError(message), "ERR_INVALID_ARG_TYPE");
+}
+
+/** Throws unless it is an object that may hold options: no array, and no promise. */
+export function requireObject(value: unknown, name: string, expected: string = "of type object"): void {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject || isThenable(value)) throw invalidType(name, expected, value);
 }
 
 /** ERR_INVALID_ARG_VALUE. */
@@ -26,4 +44,29 @@ export function invalidValue(name: string, value: unknown, reason = "is invalid"
 export function outOfRange(name: string, range: string, value: unknown): ArgumentError {
   const message = `The value of "${name}" is out of range. It must be ${range}. Received ${String(value)}`;
   return coded(new RangeError(message), "ERR_OUT_OF_RANGE");
+}
+
+export function requireText(value: unknown, name: string): asserts value is string {
+  if (typeof value !== "string") throw invalidType(name, "of type string", value);
+  if (value.includes("\0")) throw invalidValue(name, value, "must be a string without null bytes");
+}
+
+export function requireFunction(value: unknown, name: string): void {
+  if (typeof value !== "function") throw invalidType(name, "of type function", value);
+}
+
+/** As Node has it: whatever says whether it has aborted. */
+export function requireSignal(value: unknown, name: string): asserts value is AbortSignal {
+  if (typeof value === "object" && value !== null && "aborted" in value) return;
+  throw invalidType(name, "an instance of AbortSignal", value);
+}
+
+/** An array; `entry` looks at each, which it is told as `name[0]` and so on. */
+export function requireList(
+  value: unknown,
+  name: string,
+  entry: (value: unknown, name: string) => void,
+): void {
+  if (!Array.isArray(value)) throw invalidType(name, "an instance of Array", value);
+  for (const [i, each] of value.entries()) entry(each, `${name}[${i}]`);
 }

@@ -7,8 +7,10 @@
 // Nothing here waits for a disk, a peer or a guest: threads do, and tell.
 
 import { EventEmitter } from "node:events";
+import { requireObject, requireText } from "@ringway/linux";
 import { type Logger, pino } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
+import { requirePolicy, requireVm } from "./monitor/arguments.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
 import { debugSettings } from "./monitor/debug.ts";
 import { end } from "./monitor/ending.ts";
@@ -19,6 +21,7 @@ import {
   keptBy,
   type MonitorOptions,
   requireOptions,
+  requirePort,
   requireWithin,
   type VmOptions,
 } from "./monitor/options.ts";
@@ -166,7 +169,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    */
   reservePort(port: number): void {
     requireOpen(this.#context);
-    requireWithin("ownPorts", port);
+    requirePort(port);
     this.#ports.reserve(port);
     this.#reactor.send({ kind: "own-ports", ports: this.#ports.now });
   }
@@ -174,6 +177,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   /** It listens there no more. */
   releasePort(port: number): void {
     requireOpen(this.#context);
+    requirePort(port);
     this.#ports.release(port);
     this.#reactor.send({ kind: "own-ports", ports: this.#ports.now });
   }
@@ -184,8 +188,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * SystemError where it cannot be opened, or where the doorbell's path is too long; NoAnswerError where a file system
    * does not answer.
    */
-  addVm(options: VmOptions): Promise<void> {
-    return this.#changes.run(() => this.#vms.add(options, this.policy));
+  async addVm(options: VmOptions): Promise<void> {
+    requireVm(options, "options");
+    await this.#changes.run(() => this.#vms.add(options, this.policy));
   }
 
   /**
@@ -194,6 +199,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * the memory.
    */
   removeVm(name: string): Promise<void> {
+    requireText(name, "name");
     return this.#vms.remove(name);
   }
 
@@ -203,8 +209,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * answer, and what addVm() throws: then the old policy stays. The policy's VMs that are new are served from now on,
    * those that are gone no more.
    */
-  reload(policy: Policy | string): Promise<void> {
-    return this.#changes.run(() => this.#policies.reload(policy));
+  async reload(policy: Policy | string): Promise<void> {
+    requirePolicy(policy, "policy", { orPath: true });
+    await this.#changes.run(() => this.#policies.reload(policy));
   }
 
   /**
@@ -225,6 +232,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    */
   async memoryUsage(options: { readonly gc?: boolean } = {}): Promise<ReactorMemory> {
     requireOpen(this.#context);
+    requireObject(options, "options", "an object such as { gc: true }");
     return await this.#reactor.memory(options.gc ?? false);
   }
 
@@ -234,6 +242,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * its thread, and the memory that it reads or writes, until the process ends. Throws RangeError (MONITOR_BOUNDS).
    */
   async close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    requireObject(options, "options", "an object such as { drainMs: 1000 }");
     requireWithin("drainMs", options.drainMs);
     await this.#close(options.drainMs ?? DEFAULT_DRAIN_MS);
   }

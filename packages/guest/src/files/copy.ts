@@ -6,9 +6,9 @@
 // ends the walk; it is told when nothing is under way any more.
 
 import { posix } from "node:path";
-import { Errno, invalidType } from "@ringway/linux";
+import { Errno, invalidType, requireObject } from "@ringway/linux";
 import { type AbortOptions, withOwnSignal } from "../abort.ts";
-import { boolean, object } from "../argument-errors.ts";
+import { boolean } from "../argument-errors.ts";
 import { codeOf, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { copyFile, copyMode } from "./copy-file.ts";
@@ -62,7 +62,7 @@ export async function copy(
 }
 
 function copyingOf(options: CpOptions = {}): Copying {
-  object(options, "options");
+  requireObject(options, "options");
   const all = {
     ...{ dereference: false, errorOnExist: false, force: true, preserveTimestamps: false },
     ...{ recursive: false, verbatimSymlinks: false },

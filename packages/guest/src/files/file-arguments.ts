@@ -4,9 +4,9 @@
 // Invariant: what comes out is safe to ask for: bytes that exist, and a position of 0 to 2^53 - 1 or null, the file's
 // own.
 
-import { invalidType, invalidValue, outOfRange } from "@ringway/linux";
+import { invalidType, invalidValue, outOfRange, requireObject } from "@ringway/linux";
 import type { AbortOptions } from "../abort.ts";
-import { integer, object } from "../argument-errors.ts";
+import { integer } from "../argument-errors.ts";
 
 /** Where in a buffer, and where in the file. */
 export interface FilePlace extends AbortOptions {
@@ -51,7 +51,7 @@ export function readWork(first: unknown, second: unknown, third: unknown, fourth
   let buffer = first;
   let place: FilePlace = { offset: second, length: third, position: fourth } as FilePlace;
   if (!isView(buffer)) {
-    if (first !== undefined && first !== null) object(first, "options");
+    if (first !== undefined && first !== null) requireObject(first, "options");
     place = (first ?? {}) as FilePlace;
     buffer = (place as ReadOptions).buffer ?? Buffer.alloc(DEFAULT_READ_BYTES);
     if (!isView(buffer))

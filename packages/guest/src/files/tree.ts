@@ -4,9 +4,9 @@
 // followed.
 
 import { posix } from "node:path";
-import { Errno } from "@ringway/linux";
+import { Errno, requireObject } from "@ringway/linux";
 import { type AbortOptions, delay } from "../abort.ts";
-import { boolean, integer, object } from "../argument-errors.ts";
+import { boolean, integer } from "../argument-errors.ts";
 import { codeOf, RingwayError } from "../errors.ts";
 import { type GuestFs, type Listing, listing } from "./fs.ts";
 import { guestPath, type PathLike } from "./paths.ts";
@@ -50,7 +50,7 @@ export async function listTree(
 }
 
 export async function remove(fs: GuestFs, path: PathLike, options: RmOptions = {}): Promise<void> {
-  object(options, "options");
+  requireObject(options, "options");
   const { recursive = false, force = false, maxRetries = 0, retryDelay = 100 } = options;
   boolean(recursive, "options.recursive");
   boolean(force, "options.force");

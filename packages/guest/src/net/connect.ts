@@ -5,9 +5,9 @@
 
 import { isIP, type OnReadOpts } from "node:net";
 import { ConnectReply, ConnectRequest, HOST_MAX_BYTES, Protocol, type TcpEndpoints } from "@ringway/control";
-import { Errno, invalidType, outOfRange } from "@ringway/linux";
+import { Errno, invalidType, outOfRange, requireFunction } from "@ringway/linux";
 import { type ErrorContext, errnoError, lookupError, unsupported } from "../errors.ts";
-import { nodeError, portNumber, requireFunction, requireNumber } from "./socket-arguments.ts";
+import { nodeError, portNumber, requireNumber } from "./socket-arguments.ts";
 
 /** Options of every raw stream, named as node:net names them. */
 export interface StreamOptions {

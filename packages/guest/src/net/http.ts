@@ -7,8 +7,10 @@ import * as https from "node:https";
 import { isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import * as tls from "node:tls";
+import { requireObject } from "@ringway/linux";
 import type { ConnectOptions, ConnectTarget } from "./connect.ts";
 import type { GuestSocket } from "./socket.ts";
+import { requireTime } from "./socket-arguments.ts";
 
 /** What the agents and the connector need of a guest: a Guest, or what makes its connections otherwise. */
 export interface Connects {
@@ -104,7 +106,9 @@ export interface ConnectorInit {
 
 /** Makes a connector, for undici's Agent and Client, and through `dispatcher` for fetch. */
 export function createConnector(guest: Connects, init: ConnectorInit = {}): Connector {
+  requireObject(init, "init", "an object such as { tls, timeoutMs }");
   const timeoutMs = init.timeoutMs ?? 10_000;
+  requireTime(timeoutMs, "init.timeoutMs");
   return (options, callback) => {
     const secure = options.protocol === "https:";
     const host = unbracket(options.hostname);

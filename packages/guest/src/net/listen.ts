@@ -1,10 +1,11 @@
 // What net.createServer() and server.listen() take, and what it means here.
 
 import { type Incoming, inet, ListenRequest, parseIp } from "@ringway/control";
-import { invalidType, invalidValue } from "@ringway/linux";
+import { invalidType, invalidValue, isThenable, requireSignal } from "@ringway/linux";
+import { integer } from "../argument-errors.ts";
 import { type ErrorContext, unsupported } from "../errors.ts";
 import { socketAddress } from "./socket-address.ts";
-import { portNumber, requireNumber, requireSignal } from "./socket-arguments.ts";
+import { portNumber, requireNumber } from "./socket-arguments.ts";
 
 export interface ServerOptions {
   /** As in net.createServer(). */
@@ -56,10 +57,13 @@ interface ServerSettings {
 }
 
 export function serverSettings(options: ServerOptions): ServerSettings {
-  if (typeof options !== "object") throw invalidType("options", "of type object", options);
-  const { keepAliveInitialDelay = 0, highWaterMark } = options;
+  if (typeof options !== "object" || isThenable(options))
+    throw invalidType("options", "of type object", options);
+  const { keepAliveInitialDelay = 0, highWaterMark, acceptsAhead, ringBytes } = options;
   requireNumber(keepAliveInitialDelay, "options.keepAliveInitialDelay");
   if (highWaterMark !== undefined) requireNumber(highWaterMark, "options.highWaterMark");
+  if (acceptsAhead !== undefined) integer(acceptsAhead, "options.acceptsAhead", 0);
+  if (ringBytes !== undefined) integer(ringBytes, "options.ringBytes", 0);
   return {
     allowHalfOpen: options.allowHalfOpen ?? false,
     pauseOnConnect: Boolean(options.pauseOnConnect),

@@ -180,14 +180,15 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
 
   #listen(options: Record<string, unknown>, second: unknown): void {
     const { context, signal, body } = listenOpen(options, second);
+    const { acceptsAhead = 16, ringBytes } = this.#options;
     this.#closing = false;
     this.#hold.atWork = true;
     this.#listening = new Listening({
       engine: this.#engine,
       context,
       body,
-      acceptsAhead: Math.max(1, this.#options.acceptsAhead ?? 16),
-      ringBytes: this.#options.ringBytes,
+      acceptsAhead: Math.max(1, acceptsAhead),
+      ringBytes,
       onListening: () => {
         this.#engine.servers.add(this);
         this.emit("listening");

@@ -2,7 +2,7 @@
 // sentences.
 
 import { inspect } from "node:util";
-import { invalidType, outOfRange } from "@ringway/linux";
+import { invalidType, isThenable, outOfRange } from "@ringway/linux";
 
 /** The longest time that a timer of Node's takes. */
 const TIMER_MAX_MS = 2 ** 31 - 1;
@@ -25,17 +25,8 @@ export function portNumber(value: unknown, name: string): number {
   throw nodeError(RangeError, "ERR_SOCKET_BAD_PORT", message);
 }
 
-export function requireFunction(value: unknown, name: string): void {
-  if (typeof value !== "function") throw invalidType(name, "of type function", value);
-}
-
 export function requireNumber(value: unknown, name: string): asserts value is number {
   if (typeof value !== "number") throw invalidType(name, "of type number", value);
-}
-
-export function requireSignal(value: unknown, name: string): asserts value is AbortSignal {
-  if (typeof value === "object" && value !== null && "aborted" in value) return;
-  throw invalidType(name, "an instance of AbortSignal", value);
 }
 
 /** A time of any unit; Infinity is for ever. */
@@ -65,6 +56,7 @@ export function callArguments(args: readonly unknown[]): {
   const [first, second] = args;
   const last = args.at(-1);
   const listener = typeof last === "function" ? (last as () => void) : undefined;
+  if (isThenable(first)) throw invalidType("options", "{ port, host }, or a port", first);
   if (typeof first === "object" && first !== null) return { options: { ...first }, listener };
   if (args.length === 0) return { options: {}, listener };
   if (isPath(first)) return { options: { path: first }, listener };

@@ -6,7 +6,7 @@
 
 import { addAbortSignal, Duplex } from "node:stream";
 import type { TcpEndpoints } from "@ringway/control";
-import { Errno } from "@ringway/linux";
+import { Errno, requireFunction } from "@ringway/linux";
 import { errnoError, unsupported } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { Hold } from "../stream/hold.ts";
@@ -15,7 +15,7 @@ import { type ConnectOptions, connectOpen, type SocketOpen, type StreamOptions }
 import { Connection, type ConnectionInit } from "./connection.ts";
 import type { WriteCallback } from "./raw-stream.ts";
 import { type SocketAddress, socketAddress } from "./socket-address.ts";
-import { callArguments, nodeError, requireFunction, timerDuration } from "./socket-arguments.ts";
+import { callArguments, nodeError, timerDuration } from "./socket-arguments.ts";
 import { duplexOptions, OnRead } from "./socket-options.ts";
 
 /** How a socket comes to its stream, if not by connect(). */

@@ -2,11 +2,12 @@
 // all of them, since its start takes some 300 ms of a processor, most of it for the YAML parser; only one that a dead
 // disk holds is left behind, and the next file has another.
 
+import { invalidType, requireFunction, requireList, requireObject, requireText } from "@ringway/linux";
 import type { Warn } from "../policy/parse.ts";
 import type { Policy } from "../policy/types.ts";
 import { Loader, NoAnswerError } from "./loader.ts";
 import type { JudgedPolicy } from "./policy-file.ts";
-import type { KeptPlace } from "./root-problems.ts";
+import { type KeptPlace, requirePlace } from "./root-problems.ts";
 
 export interface TextOptions {
   readonly file: string;
@@ -33,13 +34,18 @@ export class PolicyLoader implements AsyncDisposable {
    * `warn` is told what may be meant, and seldom is. Throws PolicyError.
    */
   async load(path: string, kept: readonly KeptPlace[] = [], warn?: Warn): Promise<Policy> {
+    requireText(path, "path");
     return await this.#check(path, kept, warn);
   }
 
   /**
    * The same of a text, UTF-8; `file` is for messages, and its folder for relative hosts of files. Throws PolicyError.
    */
-  async loadText(bytes: Uint8Array, { file, kept = [], warn }: TextOptions): Promise<Policy> {
+  async loadText(bytes: Uint8Array, options: TextOptions): Promise<Policy> {
+    if (!(bytes instanceof Uint8Array)) throw invalidType("bytes", "an instance of Uint8Array", bytes);
+    requireObject(options, "options", "an object such as { file }");
+    const { file, kept = [], warn } = options;
+    requireText(file, "options.file");
     return await this.#check(file, kept, warn, bytes);
   }
 
@@ -59,6 +65,8 @@ export class PolicyLoader implements AsyncDisposable {
     warn: Warn = () => {},
     bytes?: Uint8Array,
   ): Promise<Policy> {
+    requireList(kept, "kept", requirePlace);
+    requireFunction(warn, "warn");
     this.#loader ??= this.#make();
     try {
       const { policy, warnings } = await this.#loader.check(path, kept, bytes);

@@ -5,7 +5,7 @@
 
 import { lstatSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { closeFd, fstat, openDirectory } from "@ringway/linux";
+import { closeFd, fstat, openDirectory, requireObject, requireText } from "@ringway/linux";
 import { deviceOf } from "../disk/file-systems.ts";
 import { closeRoots, foldersFrom, type Identity, openRoots, type Root } from "../disk/roots.ts";
 import { PolicyError } from "../policy/errors.ts";
@@ -17,6 +17,14 @@ export interface KeptPlace {
   /** "the attach socket": with its article. */
   readonly what: string;
   readonly path: string;
+}
+
+/** Throws TypeError with Node's code for what is no such place. */
+export function requirePlace(value: unknown, name: string): void {
+  requireObject(value, name, "an object { what, path }");
+  const { what, path } = value as Record<string, unknown>;
+  requireText(what, `${name}.what`);
+  requireText(path, `${name}.path`);
 }
 
 export interface RootProblem {

@@ -1,12 +1,20 @@
 // What a program gives to a monitor, and what of it cannot be taken: a mistake would show much later, as guests that
 // are turned away or as transfers that are cut off, so it is refused at once. Numbers of the policy are the schema's.
 
-import { invalidType } from "@ringway/linux";
+import {
+  invalidType,
+  requireFunction,
+  requireList,
+  requireObject,
+  requireSignal,
+  requireText,
+} from "@ringway/linux";
 import type { Logger } from "pino";
-import type { KeptPlace } from "../loading/root-problems.ts";
-import type { HostLookupOptions } from "../names/host-lookup.ts";
+import { type KeptPlace, requirePlace } from "../loading/root-problems.ts";
+import { type HostLookupOptions, requireNames } from "../names/host-lookup.ts";
 import type { Lookup } from "../names/resolver.ts";
 import type { Policy } from "../policy/types.ts";
+import { requireLogger, requirePolicy, requireVm } from "./arguments.ts";
 
 /** A virtual machine to serve (docs/vm.md). */
 export interface VmOptions {
@@ -87,66 +95,66 @@ export const MONITOR_BOUNDS: Readonly<Record<MonitorNumber, readonly [least: num
   ownPorts: [1, 65_535],
 };
 
-/** What TypeScript alone looks at. */
-const unchecked = (): void => {};
+/** What looks at an option that is there, by the name that it has in errors. */
+type Check = (value: unknown, name: string) => void;
+
+/** For numbers, the name is that of their bounds. */
 const within =
-  (name: MonitorNumber) =>
-  (value: unknown): void =>
-    requireWithin(name, value as number | undefined);
+  (name: MonitorNumber): Check =>
+  (value) =>
+    requireWithin(name, value);
 
 /** Every option that there is, and what looks at it before anything begins. */
-const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: (value: unknown) => void } = {
-  policy: requirePolicy,
-  listen: unchecked,
-  vms: unchecked,
+const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: Check } = {
+  policy: (value, name) => requirePolicy(value, name, { orPath: true }),
+  listen: requireText,
+  vms: (value, name) => requireList(value, name, requireVm),
   busyPollUs: within("busyPollUs"),
-  logger: unchecked,
-  kept: unchecked,
-  ownPorts: (ports) => ((ports ?? []) as readonly unknown[]).forEach(within("ownPorts")),
-  audit: unchecked,
+  logger: requireLogger,
+  kept: (value, name) => requireList(value, name, requirePlace),
+  ownPorts: (value, name) => requireList(value, name, within("ownPorts")),
+  audit: requireText,
   maxGuests: within("maxGuests"),
   lingerMs: within("lingerMs"),
-  lookup: unchecked,
-  names: unchecked,
-  signal: unchecked,
+  lookup: requireFunction,
+  names: requireNames,
+  signal: requireSignal,
 };
 
 /** Throws TypeError and RangeError, with Node's codes, for what start() cannot take. */
 export function requireOptions(options: unknown): void {
-  if (typeof options !== "object" || options === null) {
-    throw invalidType("options", "an object such as { policy, listen }", options);
-  }
-  const unknown = Object.keys(options).find((name) => !Object.hasOwn(CHECKS, name));
+  requireObject(options, "options", "an object such as { policy, listen }");
+  const given = options as Record<string, unknown>;
+  const unknown = Object.keys(given).find((name) => !Object.hasOwn(CHECKS, name));
   if (unknown !== undefined) {
     const known = Object.keys(CHECKS).join(", ");
-    throw wrongValue(`unknown option ${JSON.stringify(unknown)}; expected one of ${known}`);
+    const message = `unknown option ${JSON.stringify(unknown)}; expected one of ${known}`;
+    throw Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_VALUE" });
   }
-  for (const [name, check] of Object.entries(CHECKS)) check((options as Record<string, unknown>)[name]);
-}
-
-function requirePolicy(policy: unknown): void {
-  const isPolicy = typeof policy === "object" && policy !== null;
-  if (typeof policy !== "string" && !isPolicy) {
-    throw invalidType("options.policy", "the path of a policy file, or what parsePolicy() gives", policy);
-  }
-  if (typeof policy === "string" && policy.includes("\n")) {
-    const found = "expected the path of a policy file, found its text: pass it through parsePolicy()";
-    throw wrongValue(`options.policy: ${found}`);
+  for (const [name, check] of Object.entries(CHECKS)) {
+    const isThere = given[name] !== undefined || name === "policy";
+    if (isThere) check(given[name], `options.${name}`);
   }
 }
 
-function wrongValue(message: string): TypeError {
-  return Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_VALUE" });
-}
-
-/** Throws RangeError with Node's code for a number that is out of its bounds; undefined is the default. */
-export function requireWithin(name: MonitorNumber, value: number | undefined): void {
+/**
+ * Throws RangeError with Node's code for a number that is out of its bounds; undefined is the default. TypeError for an
+ * object, such as a promise.
+ */
+export function requireWithin(name: MonitorNumber, value: unknown): void {
   const [least, most] = MONITOR_BOUNDS[name];
-  if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
-  throw Object.assign(
-    new RangeError(`${name}: expected a whole number from ${least} to ${most}, found ${String(value)}`),
-    { code: "ERR_OUT_OF_RANGE" as const },
-  );
+  const isWhole = typeof value === "number" && Number.isInteger(value);
+  if (value === undefined || (isWhole && value >= least && value <= most)) return;
+  const expected = `a whole number from ${least} to ${most}`;
+  if (typeof value === "object" && value !== null) throw invalidType(name, expected, value);
+  const message = `${name}: expected ${expected}, found ${String(value)}`;
+  throw Object.assign(new RangeError(message), { code: "ERR_OUT_OF_RANGE" as const });
+}
+
+/** A port of this process. */
+export function requirePort(port: unknown): void {
+  if (port === undefined) throw invalidType("port", "of type number", port);
+  requireWithin("ownPorts", port);
 }
 
 /** What no folder of a policy may hold, as far as the options tell. VMs come and go: theirs are theirs to tell. */

@@ -1,11 +1,12 @@
 // Guests that the program itself brings, by attach(): a socket pair, of which the reactor has one end from now on. A
 // guest with a policy of its own waits for its greeting until that is loaded, or is turned away.
 
-import { Errno, setNonBlocking, unixPair } from "@ringway/linux";
+import { Errno, requireObject, requireText, setNonBlocking, unixPair } from "@ringway/linux";
 import { turnAway } from "../links/process.ts";
 import { letGo } from "../loading/loader.ts";
 import type { Policy } from "../policy/types.ts";
 import type { ToReactor } from "../thread/messages.ts";
+import { requirePolicy } from "./arguments.ts";
 import { type Context, requireOpen } from "./context.ts";
 import { requireAudit } from "./parts.ts";
 import { forReactor, type Policies } from "./policies.ts";
@@ -41,9 +42,10 @@ export class ProgramGuests {
     this.#policies = policies;
   }
 
-  /** Throws AuditError. */
+  /** Throws AuditError, and TypeError for options of wrong types. */
   attach(options: AttachOptions): AttachedGuest {
     requireOpen(this.#context);
+    requireAttachOptions(options);
     if (options.policy !== undefined) requireAudit(options.policy, this.#context.audit);
     const name = options.name ?? `attached-${this.#next++}`;
     const [ours, theirs] = unixPair();
@@ -68,4 +70,12 @@ export class ProgramGuests {
       turnAway(attach.fd, Errno.EACCES);
     }
   }
+}
+
+function requireAttachOptions(options: AttachOptions): void {
+  requireObject(options, "options", "an object such as { name, policy }");
+  const { name, key, policy } = options;
+  if (name !== undefined) requireText(name, "options.name");
+  if (key !== undefined) requireText(key, "options.key");
+  if (policy !== undefined) requirePolicy(policy, "options.policy", { orPath: false });
 }

@@ -16,6 +16,7 @@
 // then (nat64-discovery.ts).
 
 import { setTimeout as delay } from "node:timers/promises";
+import { requireList, requireObject, requireText } from "@ringway/linux";
 import { type Hosts, parseHosts } from "./hosts-file.ts";
 import { type Family, isAbsence, NameServer } from "./name-server.ts";
 import { Nat64Discovery, type Nat64Listener } from "./nat64-discovery.ts";
@@ -32,6 +33,15 @@ export interface HostLookupOptions {
   readonly resolvConf?: string;
 }
 
+/** Throws TypeError with Node's code for what are no options of hostLookup(). */
+export function requireNames(value: unknown, name: string): void {
+  requireObject(value, name, "an object such as { nameServers }");
+  const { nameServers, hostsFile, resolvConf } = value as Record<string, unknown>;
+  if (nameServers !== undefined) requireList(nameServers, `${name}.nameServers`, requireText);
+  if (hostsFile !== undefined) requireText(hostsFile, `${name}.hostsFile`);
+  if (resolvConf !== undefined) requireText(resolvConf, `${name}.resolvConf`);
+}
+
 /** RFC 8305, section 8: Resolution Delay. */
 const RESOLUTION_DELAY_MS = 50;
 const LOOPBACK = ["::1", "127.0.0.1"];
@@ -41,6 +51,7 @@ const LOOPBACK = ["::1", "127.0.0.1"];
  * name server that is none.
  */
 export function hostLookup(options: HostLookupOptions = {}, nat64?: Nat64Listener): Lookup {
+  requireNames(options, "options");
   const hosts = new WatchedFile<Hosts>(options.hostsFile ?? "/etc/hosts", parseHosts);
   const conf = new WatchedFile(options.resolvConf ?? "/etc/resolv.conf", (text) => {
     const parsed = parseResolvConf(text);

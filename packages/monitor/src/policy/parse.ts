@@ -2,7 +2,7 @@
 // meaning (build.ts). A text that is not YAML goes no further; wrong structure keeps only its own place from the last
 // step.
 import { dirname, resolve } from "node:path";
-import { invalidType } from "@ringway/linux";
+import { invalidType, requireFunction } from "@ringway/linux";
 import { type BuiltPolicy, buildPolicy } from "./build.ts";
 import { PolicyError, type PolicyProblem } from "./errors.ts";
 import type { RawPolicy } from "./raw.ts";
@@ -28,6 +28,7 @@ export function parsePolicy(text: string, options: { readonly file: string; read
   if (typeof text !== "string") throw invalidType("text", "of type string", text);
   if (typeof options?.file !== "string") throw invalidType("options.file", "of type string", options?.file);
   const { file, warn } = options;
+  if (warn !== undefined) requireFunction(warn, "options.warn");
   const { policy, problems, warnings } = parseWithSource(text, file);
   if (problems.length > 0) throw new PolicyError(file, problems);
   for (const warning of warnings) warn?.(warning);

@@ -15,7 +15,9 @@ import {
   duplicateFd,
   Errno,
   errnoName,
+  invalidType,
   NativeThread,
+  requireText,
   SystemError,
   within,
 } from "@ringway/linux";
@@ -98,6 +100,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
 
   /** Appends to a file, made (0600) where it is not there. Rejects with SystemError where it cannot be opened. */
   static async open(path: string): Promise<LogWriter> {
+    requireText(path, "path");
     const writer = new LogWriter({ path: resolve(path) });
     const opening = new Opening();
     writer.#opening.push(opening);
@@ -117,6 +120,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
 
   /** Writes to what `fd` names; the descriptor stays the caller's. Throws SystemError (EBADF, EMFILE). */
   static onDescriptor(fd: number): LogWriter {
+    if (!Number.isInteger(fd)) throw invalidType("fd", "a descriptor, a whole number", fd);
     return new LogWriter({ fd: check(duplicateFd(fd), "dup") });
   }
 
@@ -145,6 +149,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
 
   /** Takes whole lines; false where there is no room for them: "room" says when there is. */
   offer(lines: string): boolean {
+    if (typeof lines !== "string") throw invalidType("lines", "of type string", lines);
     // Not before what was lost is said.
     if (this.#lostLines > 0 && !this.#sayLost()) return false;
     if (this.#ring.put(Buffer.from(lines))) return true;
@@ -167,6 +172,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
 
   /** Ends once all is written, or after `flushMs`: what is left then is lost. */
   close(flushMs: number = FLUSH_MS): Promise<void> {
+    if (typeof flushMs !== "number") throw invalidType("flushMs", "of type number", flushMs);
     this.#closing ??= this.#close(flushMs);
     return this.#closing;
   }
