@@ -1,13 +1,12 @@
-// The examples of docs/agent.md run as they stand, but for the port of the server.
+// The examples of docs/agent.md run as they stand: the block that starts a monitor and a server, then each way to start
+// the agent for processes. In a network of their own, since the document names the server's port.
 
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { Monitor, parsePolicy } from "@ringway/monitor";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
 import { noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
+import { FIND_RINGWAY } from "../support/ringway.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { BUILD_MS, buildAgent, missing } from "./agent.ts";
 
@@ -15,16 +14,18 @@ const noNamespace =
   run("unshare", ["--user", "--map-root-user", "--net", "true"]).status === 0
     ? undefined
     : "no namespaces for this user";
-const reason = noCompiler ?? noNamespace ?? missing("curl");
-
-/** The blocks of sh: each starts the agent in its way, fetches a page and lists a folder. */
-const EXAMPLES = [
-  ...readFileSync(join(ROOT, "docs/agent.md"), "utf8").matchAll(/^```sh\n([\s\S]*?)^```$/gm),
-].map(([, text]) => text!);
+const reason = noCompiler ?? noNamespace ?? missing("curl") ?? missing("ip");
 const noBubblewrap =
   run("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status === 0
     ? undefined
     : "no bwrap, or not allowed";
+
+/** The blocks of sh, each with what it prints. */
+const EXAMPLES = [
+  ...readFileSync(join(ROOT, "docs/agent.md"), "utf8").matchAll(
+    /^```sh\n([\s\S]*?)^```\n\n```text\n([\s\S]*?)^```$/gm,
+  ),
+].map(([, text, prints]) => ({ text: text!, prints: prints! }));
 
 describe.skipIf(reason !== undefined)(titled("docs/agent.md", reason), () => {
   test.skipIf(noBubblewrap !== undefined)(
@@ -37,24 +38,26 @@ describe.skipIf(reason !== undefined)(titled("docs/agent.md", reason), () => {
 });
 
 async function starts(command: string): Promise<void> {
-  const example = EXAMPLES.find((text) => text.startsWith(command))!;
+  const setUp = EXAMPLES.find(({ text }) => text.includes("ringway monitor"))!;
+  const example = EXAMPLES.find(({ text }) => text.startsWith(command))!;
   const program = buildAgent();
   const folder = temporaryFolder("docs");
-  const server = createServer((_request, response) => response.end("from the host\n")).listen(0, "127.0.0.1");
-  onTestFinished(() => void server.close());
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  mkdirSync(join(folder, "data"));
-  writeFileSync(join(folder, "data/greeting"), "");
+  const here = join(folder, "empty");
+  mkdirSync(here);
   for (const name of ["ringway-agent", "rwfs"]) symlinkSync(program, join(folder, name));
-  const text = `version: 1
-connect: [{ allow: 127.0.0.1, ports: ${port} }]
-files: [{ guest: /data, host: ./data, access: ro }]
-`;
-  const policy = parsePolicy(text, { file: join(folder, "policy.yaml") });
-  await using _monitor = await Monitor.start({ policy, listen: join(folder, "ringway.sock") });
-  const script = `cd ${folder}; ${example.replace(":8000/", `:${port}/`)}`;
-  const env = { PATH: `${folder}:${process.env.PATH}` };
-  const { stdout, stderr } = await start("sh", ["-c", script], "", env).done;
-  expect(stdout.toString(), stderr).toBe("from the host\ngreeting\n");
+  const script = [
+    "set -eu",
+    "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT",
+    "ip link set lo up",
+    FIND_RINGWAY,
+    `cd ${here}`,
+    setUp.text,
+    // As a reader may have it who has read on.
+    "export no_proxy=localhost,127.0.0.1",
+    example.text,
+  ].join("\n");
+  const user = process.getuid!() === 0 ? [] : ["--user", "--map-root-user"];
+  const env = { PATH: `${folder}:${process.env.PATH}`, NODE_OPTIONS: "" };
+  const { stdout, stderr } = await start("unshare", [...user, "--net", "bash", "-c", script], "", env).done;
+  expect(stdout.toString(), stderr).toBe(setUp.prints + example.prints);
 }
