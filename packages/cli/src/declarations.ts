@@ -13,6 +13,12 @@ export const DECLARATIONS: readonly Declaration[] = [monitor, vm, policy, inspec
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
+/** What the environment of a command that serves guests may say (docs/monitor.md). */
+const TRACING = `
+Environment, for whoever looks for a mistake in a guest:
+  RINGWAY_TRACE=streams,bells  a log line for each state change of a stream, each ring and each waking
+  RINGWAY_DEBUG=invariants     the monitor checks its own books as it goes; a guest whose books are wrong is ended`;
+
 function monitor(program: Command, signals: Signals, ended: (code: number) => void): void {
   command(program, "monitor", "serve guests: the host's side")
     .option("--policy <file>", "what guests may do (docs/policy.md); SIGHUP reads it again")
@@ -43,6 +49,7 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
     .addOption(
       new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("info"),
     )
+    .addHelpText("after", `${TRACING}\n\nExit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.`)
     .action(async (options) => {
       if (options.policy === undefined) throw new UsageError("expected --policy FILE: what guests may do");
       const { runMonitor } = await import("./commands/monitor.ts");
@@ -80,7 +87,7 @@ function vm(program: Command, signals: Signals, ended: (code: number) => void): 
     )
     .addHelpText(
       "after",
-      "\nExit codes: the guest's, or QEMU's; 1 failed, 2 wrong usage, 124 no guest in time, 127 no such program.",
+      `${TRACING}\n\nExit codes: the guest's, or QEMU's; 1 failed, 2 wrong usage, 124 no guest in time, 127 no such program.`,
     )
     .action(async (words, options) => {
       const { runVm } = await import("./commands/vm.ts");
@@ -161,6 +168,10 @@ function bench(program: Command, _: Signals, ended: (code: number) => void): voi
     .option("--only <row...>", "only these rows, or those that begin so")
     .option("--json <file>", "write all figures, each round included")
     .option("--markdown <file>", "put the tables between the markers of this file")
+    .addHelpText(
+      "after",
+      "\nEnvironment: CC, the C compiler; RINGWAY_CACHE, where --vm keeps its images (default: ~/.cache/ringway).",
+    )
     .action(async (options) => {
       const { loadOptional, RINGWAY } = await import("./commands/optional.ts");
       const { runBench } = await loadOptional("bench");

@@ -17,6 +17,8 @@ Examples:
   ringway monitor --policy policy.yaml --listen /run/ringway.sock
   ringway vm --policy policy.yaml -- qemu-system-x86_64 -m 512 -nographic disk.img
 
+Environment: RINGWAY_DEBUG=1 shows the stack where a command fails unexpectedly; others: see each command's help.
+
 Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused; vm: the guest's or QEMU's.`;
 
 /** Runs one command; resolves with its exit code and throws nothing. */

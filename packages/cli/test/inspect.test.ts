@@ -46,6 +46,20 @@ describe("ringway inspect FILE", () => {
     expect(stdout).toMatch(/\nsound: it breaks no clause\n$/);
   });
 
+  it("names the control pipe and the streams that are pending", async () => {
+    const pending = async (leaf: number): Promise<string | undefined> => {
+      const file = dump((words) => {
+        words[(layout.PAGE_BYTES + layout.BELL_TO_HOST + layout.BELL_LEAF) / 4] = leaf;
+      });
+      const { stdout } = await ringway("inspect", file);
+      return /^doorbell {2}to the host: awake, ([^;]*);/m.exec(stdout)?.[1];
+    };
+    expect(await pending(0)).toBe("nothing pending");
+    expect(await pending(0b1)).toBe("pending: control pipe");
+    expect(await pending(0b1000)).toBe("pending: stream 3");
+    expect(await pending(0b10_1001)).toBe("pending: control pipe, stream 3, 5");
+  });
+
   it("exits 1 for one that breaks a clause, and names it, the writer, the place and the value", async () => {
     const file = dump((words) => {
       words[layout.SB_GUEST_STATE / 4] = 3;
@@ -169,7 +183,7 @@ describe("ringway inspect PID", () => {
   it("finds nothing wrong beside a busy monitor and a busy guest, however often it looks", async () => {
     const monitor = await startMonitor();
     const guest = await startBusyGuest(monitor.socket);
-    const [region] = regionsOfProcess(guest.pid);
+    const [region] = regionsOfProcess(guest.pid).regions;
     const positions = new Set<number>();
     const ids = new Set<string>();
     let still = 0;
@@ -217,14 +231,14 @@ describe("ringway inspect PID", () => {
     const file = dump();
     const child = start(["python3", "-c", MAPS_ONLY, file]);
     while (!child.output.includes("mapped")) await delay(20);
-    expect(regionsOfProcess(child.pid)).toMatchObject([{ held: "mapped", bytes: 1024 * 1024 }]);
+    expect(regionsOfProcess(child.pid).regions).toMatchObject([{ held: "mapped", bytes: 1024 * 1024 }]);
     const { code, stdout } = await ringway("inspect", String(child.pid));
     expect([code, stdout.startsWith("region ")]).toEqual([0, true]);
   });
 
   it("exits 2 for a process that has none, or that there is not", async () => {
     const none = await ringway("inspect", String(process.ppid));
-    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining("no region is among its files")]);
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining("it has no region")]);
     const nobody = await ringway("inspect", "4194305");
     expect([nobody.code, nobody.stderr]).toEqual([2, expect.stringContaining("there is no such process")]);
   });

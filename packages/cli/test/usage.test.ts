@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT, ringway, start } from "../../../test/support/ringway.ts";
@@ -16,7 +16,16 @@ describe("help", () => {
   it.each([
     [
       ["monitor", "--help"],
-      ["--policy <file>", "--listen <socket>", "--busy-poll-us <n>", "--drain-ms <n>", "--log-level <level>"],
+      [
+        ...[
+          "--policy <file>",
+          "--listen <socket>",
+          "--busy-poll-us <n>",
+          "--drain-ms <n>",
+          "--log-level <level>",
+        ],
+        ...["RINGWAY_TRACE=streams,bells", "0 stopped by a signal"],
+      ],
     ],
     [
       ["vm", "--help"],
@@ -54,6 +63,25 @@ describe("help", () => {
     const { code, stdout } = await ringway(...args);
     expect(code).toBe(0);
     for (const text of texts) expect(stdout).toContain(text);
+  });
+
+  it("names every environment variable of ours that a command reads", async () => {
+    const helps = [["monitor"], ["vm"], ["bench"], []].map((command) => ringway(...command, "--help"));
+    const told = (await Promise.all(helps)).map(({ stdout }) => stdout).join();
+    const sources = readdirSync(join(ROOT, "packages"))
+      .map((name) => join(ROOT, "packages", name, "src"))
+      .flatMap((src) =>
+        readdirSync(src, { recursive: true, encoding: "utf8" }).map((file) => join(src, file)),
+      )
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => readFileSync(file, "utf8"));
+    const read = sources.flatMap((text) => [
+      ...text.matchAll(/\benv(?:ironment)?\.(\w+)|\{ ([\w, ]+) \} = process\.env/g),
+    ]);
+    const names = read.flatMap(([, one, several]) => one ?? several!.split(", "));
+    const ours = new Set(names.filter((name) => name.startsWith("RINGWAY_")));
+    expect([...ours].sort()).toEqual(["RINGWAY_CACHE", "RINGWAY_DEBUG", "RINGWAY_TRACE"]);
+    for (const name of ours) expect(told).toContain(name);
   });
 
   it("shows what --vm is by default, and not an empty list", async () => {

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { Closed, encodeFrame, GuestState, HostState, layout, Open } from "../src/index.ts";
 import { attachedRegion, Region } from "./helpers.ts";
-import { busyRegion, close, INFO_BYTES, look, newStream, pingOnce, REGION_BYTES } from "./inspected.ts";
+import { busyRegion, close, INFO_BYTES, look, newStream, pingOnce, put, REGION_BYTES } from "./inspected.ts";
 
 describe("inspectRegion()", () => {
   test("tells of the superblock, the doorbells and each ring what stands there", () => {
@@ -67,6 +67,59 @@ describe("inspectRegion()", () => {
     region.attach();
     const { pipes } = look(region);
     expect(pipes.filter(({ from }) => from !== "page").map(({ id }) => id)).toEqual([0]);
+  });
+
+  describe("of who sleeps and waits", () => {
+    /** Stream 1; both sides have taken what was pending. The host waits for data, and sleeps. */
+    function sleepingHost(): Region {
+      const region = attachedRegion(REGION_BYTES);
+      newStream(region);
+      const ids = new Uint16Array(8);
+      region.host.pending.take(ids);
+      region.guest.pending.take(ids);
+      region.host.pipe(1)!.toHost.wantData();
+      expect(region.host.pending.prepareSleep()).toBe(true);
+      return region;
+    }
+    const forgotten = "if it stays so, the guest has not signalled (BELL-3)";
+
+    test("notes bytes that are there, and were not signalled", () => {
+      const region = sleepingHost();
+      expect(look(region).notes).toEqual([]);
+      put(region, 1, new Uint8Array(18));
+      const what = "data, and 18 bytes are there (of a frame, perhaps not all)";
+      expect(look(region)).toMatchObject({
+        findings: [],
+        notes: [`stream 1 toHost: the host sleeps and waits for ${what}: ${forgotten}`],
+      });
+      region.guest.bell.signal(1);
+      expect(look(region).notes).toEqual([]);
+    });
+
+    test("notes space that is there, and was not signalled", () => {
+      const region = sleepingHost();
+      const [host, guest] = [region.host.pipe(1)!.toGuest, region.guest.pipe(1)!.toGuest];
+      host.put(new Uint8Array(host.capacity));
+      host.advance(host.capacity);
+      host.wantSpace(100);
+      expect(look(region).notes).toEqual([]);
+      expect(guest.readable()).toBe(host.capacity);
+      guest.advance(128);
+      const what = "100 bytes of space, and 128 are there";
+      expect(look(region).notes).toEqual([
+        `stream 1 toGuest: the host sleeps and waits for ${what}: ${forgotten}`,
+      ]);
+    });
+
+    test("notes a bit that is set, and a sleeper that was not woken", () => {
+      const region = sleepingHost();
+      region.guest.bell.mark(1);
+      expect(look(region).notes).toEqual([
+        "the host sleeps though stream 1 is pending: if it stays so, the guest has not woken it (BELL-3)",
+      ]);
+      region.guest.bell.wake();
+      expect(look(region).notes).toEqual([]);
+    });
   });
 
   test("says why it looks at the superblock alone where no epoch is in use", () => {

@@ -1,5 +1,5 @@
 // ringway inspect FILE|PID: what lies in a region, and which clauses of PROTOCOL.md it breaks. For whoever writes a
-// guest: docs/conformance.md.
+// guest: docs/inspect.md.
 
 import { inspectRegion, NotARegionError, type RegionReport } from "@ringway/control";
 import { Exit, Failure, UsageError } from "../errors.ts";
@@ -38,10 +38,13 @@ function pathOf(target: string, number: number | undefined): string {
 }
 
 function chosen(pid: number, number: number | undefined): ProcessRegion {
-  const regions = regionsOfProcess(pid);
+  const { regions, hidden } = regionsOfProcess(pid);
   if (regions.length === 0) {
-    const hint = "no region is among its files; one that it has only mapped is seen by root alone";
-    throw new Failure(`process ${pid}: ${hint}`, { exitCode: Exit.USAGE });
+    const why =
+      hidden === undefined
+        ? "it has no region, open or mapped: is it the process of a guest or of a monitor?"
+        : `it has no region open, and what it has mapped may not be seen (${hidden}): look at its monitor, which has it open`;
+    throw new Failure(`process ${pid}: ${why}`, { exitCode: Exit.USAGE });
   }
   const region = regions[(number ?? 1) - 1];
   if (region !== undefined && (number !== undefined || regions.length === 1)) return region;

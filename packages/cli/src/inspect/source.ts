@@ -52,13 +52,22 @@ export class RegionFile implements RegionSource, Disposable {
   }
 }
 
+const MAPPED = "mapped";
+
 /** A region that a process has. */
 export interface ProcessRegion {
   /** Opens it. */
   readonly path: string;
-  /** How the process has it: "fd 31", or "mapped". */
+  /** How the process has it: "fd 31", or MAPPED. */
   readonly held: string;
   readonly bytes: number;
+}
+
+/** What a process has. */
+export interface Found {
+  readonly regions: readonly ProcessRegion[];
+  /** The errno's name, where some of what it has mapped may not be seen: it may have closed the descriptor. */
+  readonly hidden: string | undefined;
 }
 
 /**
@@ -66,21 +75,23 @@ export interface ProcessRegion {
  * those that it shares by a mapping, whose descriptor it may have closed. Throws Failure where it may not be looked
  * into.
  */
-export function regionsOfProcess(pid: number): ProcessRegion[] {
+export function regionsOfProcess(pid: number): Found {
   const folder = `/proc/${pid}`;
   const places = [
     ...namesIn(`${folder}/fd`, pid)
       .sort((a, b) => Number(a) - Number(b))
       .map((fd) => ({ path: `${folder}/fd/${fd}`, held: `fd ${fd}` })),
-    ...sharedMappings(folder).map((range) => ({ path: `${folder}/map_files/${range}`, held: "mapped" })),
+    ...sharedMappings(folder).map((range) => ({ path: `${folder}/map_files/${range}`, held: MAPPED })),
   ];
   const seen = new Set<string>();
   const regions: ProcessRegion[] = [];
+  let hidden: string | undefined;
   for (const place of places) {
     const bytes = regionBytes(place.path, seen);
-    if (bytes !== undefined) regions.push({ ...place, bytes });
+    if (typeof bytes === "number") regions.push({ ...place, bytes });
+    else if (place.held === MAPPED && (bytes === "EPERM" || bytes === "EACCES")) hidden = bytes;
   }
-  return regions;
+  return { regions, hidden };
 }
 
 function namesIn(folder: string, pid: number): string[] {
@@ -101,8 +112,8 @@ function sharedMappings(folder: string): string[] {
   );
 }
 
-/** Its size, where it is a region that was not seen yet; undefined too for what is gone, or may not be opened. */
-function regionBytes(path: string, seen: Set<string>): number | undefined {
+/** Its size, where it is a region that was not seen yet; an errno's name for what is gone, or may not be opened. */
+function regionBytes(path: string, seen: Set<string>): number | string | undefined {
   try {
     const stat = statSync(path);
     const identity = `${stat.dev}:${stat.ino}`;
@@ -110,7 +121,7 @@ function regionBytes(path: string, seen: Set<string>): number | undefined {
     seen.add(identity);
     using file = new RegionFile(path);
     return file.hasMagic ? file.bytes : undefined;
-  } catch {
-    return undefined;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
   }
 }

@@ -48,9 +48,11 @@ function nameOf(states: Readonly<Record<string, number>>, value: number): string
 
 function bellLine({ asleep, pending }: NonNullable<RegionReport["bells"]>["toHost"]): string {
   const sleep = asleep === 1 ? "asleep" : asleep === 0 ? "awake" : `asleep ${asleep}`;
-  const shown = pending.slice(0, PENDING_SHOWN).join(" ");
-  const more = pending.length > PENDING_SHOWN ? ` and ${pending.length - PENDING_SHOWN} more` : "";
-  return `${sleep}, ${pending.length === 0 ? "nothing pending" : `pending: ${shown}${more}`}`;
+  const streams = pending.filter((id) => id !== 0);
+  const more = streams.length > PENDING_SHOWN ? ` and ${streams.length - PENDING_SHOWN} more` : "";
+  const shown = `stream ${streams.slice(0, PENDING_SHOWN).join(", ")}${more}`;
+  const all = [...(pending.includes(0) ? ["control pipe"] : []), ...(streams.length > 0 ? [shown] : [])];
+  return `${sleep}, ${all.length === 0 ? "nothing pending" : `pending: ${all.join(", ")}`}`;
 }
 
 const HEAD: Row = [

@@ -27,6 +27,7 @@ import { checkRequests } from "./requests.ts";
 import { BoundedSource, copyInto, NotARegionError, type RegionSource, stillCopyOf } from "./source.ts";
 import { lookAtStream, searchBlocks } from "./streams.ts";
 import { checkSuperblock, controlPlaceOf, copySuperblock } from "./superblock.ts";
+import { notesOfWaiting } from "./waiting.ts";
 import { pictureOf } from "./words.ts";
 
 /** Epochs that may begin while one is looked at, before that is given up: each takes a guest that attaches. */
@@ -97,10 +98,11 @@ function lookIntoEpoch(
 ): Pick<RegionReport, "bells" | "pipes" | "notes"> {
   const notes: string[] = [];
   const area = superblock.bellPage * PAGE_BYTES;
-  const bells = {
+  const lookAtBells = (findings: Findings): NonNullable<RegionReport["bells"]> => ({
     toHost: lookAtBell(source, area + layout.BELL_TO_HOST, "host", findings),
     toGuest: lookAtBell(source, area + layout.BELL_TO_GUEST, "guest", findings),
-  };
+  });
+  const bells = lookAtBells(findings);
   const place = controlPlaceOf(superblock);
   const control = lookAtControl(source, place, findings);
   if (!control.still)
@@ -117,6 +119,7 @@ function lookIntoEpoch(
       `page ${page} looks like the block of stream ${id}, perhaps of an earlier epoch: it is not checked`,
     );
   }
+  notes.push(...notesOfWaiting(source, bells, lookAtBells(new Findings()), [control, ...streams]));
   const byId = [...streams, ...found].sort((a, b) => a.id - b.id);
   return { bells, pipes: [control, ...byId], notes };
 }
