@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { runGuest, type Testee } from "@ringway/conformance";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../packages/conformance/src/report.ts";
 import { RINGWAY, ROOT, ringway, start } from "../support/ringway.ts";
@@ -104,6 +105,48 @@ describe("ringway conformance", () => {
       `ringway: ${command.slice(1).join(" ")}: it never answered, in 3 starts: ${why}; ` +
       "docs/conformance.md says what a testee is\n";
     expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "", stderr: line });
+  });
+
+  test("what each start of a testee says on stderr again is shown once", async () => {
+    const { code, stderr } = await ringway("conformance", ...testee("broken.mjs"), "throws");
+    expect(code).toBe(1);
+    expect(stderr.split("Error: the guest's own mistake").length - 1).toBe(1);
+    expect(stderr).toMatch(/ at file:.*broken\.mjs/);
+    expect(stderr).toMatch(/\nringway: .*: it never answered, in 3 starts: .*\n$/);
+  });
+
+  test("a program that does not stand behind -- is hinted at", async () => {
+    const option = await ringway("conformance", "./my-guest", "--testee");
+    expect([option.code, option.stderr.split("\n", 1)[0]]).toEqual([
+      2,
+      "ringway: unknown option '--testee'; the program and its options stand behind --: " +
+        "ringway conformance -- COMMAND [ARGS...]",
+    ]);
+    const only = await ringway("conformance", "--only", "ATT-2", "./my-guest");
+    expect(only.code).toBe(2);
+    expect(only.stderr).toMatch(/is called "\.\/my-guest"; .*; a program to check stands behind --, as in: /);
+    const machine = await ringway("vm", "qemu-system-x86_64", "-m", "512");
+    expect([machine.code, machine.stderr.split("\n", 1)[0]]).toEqual([
+      2,
+      "ringway: unknown option '-m'; the program and its options stand behind --: " +
+        "ringway vm -- qemu-system-x86_64 [ARGS...]",
+    ]);
+  });
+
+  test("where a guest wrote what it must not is told: the word's place, and both values", async () => {
+    const scribbler: Testee = {
+      name: "scribbler",
+      ask: async (_, memory) => {
+        if (memory !== undefined) new Int32Array(memory.buffer)[0x104 / 4] = 1;
+        return { status: "violation" };
+      },
+      [Symbol.asyncDispose]: async () => {},
+    };
+    const checks = await runGuest(() => scribbler, { only: ["VER-1", "SB-2"] });
+    const whys = checks.flatMap(({ outcome, why }) => (outcome === "failed" ? [why] : []));
+    const change = "the word at 0x104 of the region was 0x0 and is 0x1";
+    expect(whys).toContain(`touched the region of another version: ${change}`);
+    expect(whys).toContain(`the region is as it was: ${change}`);
   });
 
   test.skipIf(noLibrary !== undefined)(

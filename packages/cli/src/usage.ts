@@ -22,9 +22,16 @@ export function polish(made: Command): void {
         .trim()
         .replace(/^error: /, "")
         .split("\n");
-      write(`ringway: ${lines.join(" ")}\n${seeHelp(made)}`);
+      write(`ringway: ${lines.join(" ")}${behindDashes(made, text)}\n${seeHelp(made)}`);
     },
   });
+}
+
+/** An option of the program that the command starts, where nobody has said that it is not the command's. */
+function behindDashes(made: Command, text: string): string {
+  const program = / -- (.*)$/.exec(made.usage())?.[1];
+  if (program === undefined || !text.includes("unknown option")) return "";
+  return `; the program and its options stand behind --: ${fullName(made)} -- ${program}`;
 }
 
 /** A choice that was meant, which commander tells of options and commands alone. */

@@ -14,9 +14,10 @@ export {
   TesteeMute,
   TesteeUnsupported,
 } from "./contract.ts";
+export { ErrorsOnce } from "./errors-once.ts";
 export type { Host } from "./host/host.ts";
 export type { HostFrame, HostPipe, PipeOwner } from "./host/pipe.ts";
-export type { Region } from "./host/region.ts";
+export type { Region, Snapshot } from "./host/region.ts";
 export { ProcessTestee, TYPESCRIPT_TESTEE, UNSUPPORTED_EXIT } from "./process-testee.ts";
 export { type ClauseResult, formatReport, makeReport, type Report } from "./report.ts";
 export { scenarios } from "./scenarios/index.ts";

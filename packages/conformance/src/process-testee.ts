@@ -11,6 +11,7 @@ import {
   TesteeMissing,
   TesteeUnsupported,
 } from "./contract.ts";
+import type { ErrorsOnce } from "./errors-once.ts";
 
 export const UNSUPPORTED_EXIT = 127;
 
@@ -33,11 +34,13 @@ export class ProcessTestee implements Testee {
   #waiting: Waiting | undefined;
   #broken: Error | undefined;
 
-  constructor(command: readonly string[], timeoutMs: number) {
+  /** `errors` shows its standard error; without it, that is this process's. */
+  constructor(command: readonly string[], timeoutMs: number, errors?: ErrorsOnce) {
     this.name = command.join(" ");
     this.#timeoutMs = timeoutMs;
     const [program, ...args] = command;
-    this.#child = spawn(program!, args, { stdio: ["pipe", "pipe", "inherit"] });
+    this.#child = spawn(program!, args, { stdio: ["pipe", "pipe", errors ? "pipe" : "inherit"] });
+    errors?.follow(this.#child.stderr!);
     // What is written after its end is told by its end.
     this.#child.stdin!.on("error", () => {});
     createInterface({ input: this.#child.stdout! }).on("line", (line) => this.#line(line));

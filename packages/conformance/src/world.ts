@@ -2,8 +2,9 @@
 
 import { type Command, type Reply, type Testee, TesteeBroken } from "./contract.ts";
 import { Host } from "./host/host.ts";
+import { PAGE } from "./host/layout.ts";
 import type { HostFrame, HostPipe } from "./host/pipe.ts";
-import { Region } from "./host/region.ts";
+import { Region, type Snapshot } from "./host/region.ts";
 
 /** One thing to check, on a region of its own. */
 export interface Case {
@@ -82,6 +83,12 @@ export class World implements Disposable {
     const found = JSON.stringify(actual);
     const wanted = JSON.stringify(expected);
     return this.check(clause, found === wanted, `${what}: expected ${wanted}, found ${found}`);
+  }
+
+  /** Nobody has written there since. A failure tells the first word that is another. */
+  unchanged(clause: string, before: Snapshot, what: string): boolean {
+    const change = this.region.changeSince(before);
+    return this.check(clause, change === undefined, `${what}: ${change}`);
   }
 
   /** same(), without which nothing that follows makes sense. */
@@ -179,8 +186,8 @@ export class World implements Disposable {
   }
 
   /** Everything but the superblock. */
-  beyondSuperblock(): Buffer {
-    return Buffer.from(this.region.bytes.slice(4096));
+  beyondSuperblock(): Snapshot {
+    return this.region.snapshot(PAGE);
   }
 
   #expect(reply: Reply, status: string, what: string): void {

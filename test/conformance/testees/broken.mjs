@@ -1,6 +1,7 @@
 // A testee that breaks the contract, as its argument says, from the first command on; with "later", from the second.
 import { createInterface } from "node:readline";
 
+if (process.argv[2] === "throws") throw new Error("the guest's own mistake");
 let isGood = process.argv[3] === "later";
 for await (const _ of createInterface({ input: process.stdin })) {
   if (isGood) {

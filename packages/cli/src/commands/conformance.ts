@@ -2,6 +2,7 @@
 
 import type * as Suite from "@ringway/conformance";
 import { Exit, Failure } from "../errors.ts";
+import { standard } from "../standard.ts";
 import { loadOptional } from "./optional.ts";
 
 export interface ConformanceOptions {
@@ -31,17 +32,29 @@ export async function runConformance(
 
 /** All that was checked. What cannot be run at all was asked wrongly. */
 async function checksOf(
-  { NothingSelected, ProcessTestee, runGuest, TesteeMissing, TesteeMute }: typeof Suite,
+  {
+    ErrorsOnce,
+    NothingSelected,
+    ProcessTestee,
+    runGuest,
+    TesteeMissing,
+    TesteeMute,
+    TYPESCRIPT_TESTEE,
+  }: typeof Suite,
   asked: readonly string[],
   timeoutMs: number,
   only: readonly string[],
 ): Promise<readonly Suite.Check[]> {
+  const errors = new ErrorsOnce((bytes) => void standard("stderr").write(bytes));
   try {
-    return await runGuest(() => new ProcessTestee(asked, timeoutMs), { only });
+    return await runGuest(() => new ProcessTestee(asked, timeoutMs, errors), { only });
   } catch (error) {
     if (error instanceof TesteeMute)
       throw new Failure(`${asked.join(" ")}: ${error.message}`, { cause: error });
     if (!(error instanceof TesteeMissing || error instanceof NothingSelected)) throw error;
-    throw new Failure(error.message, { cause: error, exitCode: Exit.USAGE });
+    // --only takes all words up to the next option.
+    const isMeant = error instanceof NothingSelected && asked === TYPESCRIPT_TESTEE;
+    const hint = isMeant ? "; a program to check stands behind --, as in: --only RING -- ./my-guest" : "";
+    throw new Failure(error.message + hint, { cause: error, exitCode: Exit.USAGE });
   }
 }

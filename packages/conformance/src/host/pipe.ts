@@ -2,7 +2,7 @@
 
 import { encode, type Fields, frameBytes, MESSAGES } from "../catalogue.ts";
 import { P, PAGE } from "./layout.ts";
-import type { Region } from "./region.ts";
+import type { Region, Snapshot } from "./region.ts";
 
 /** A frame that the guest sent. */
 export interface HostFrame {
@@ -146,8 +146,8 @@ export class HostPipe {
   }
 
   /** The block as it stands, data and all. */
-  snapshot(): Buffer {
+  snapshot(): Snapshot {
     const bytes = PAGE + this.toHost + this.toGuest;
-    return Buffer.from(this.host.region.bytes.slice(this.page * PAGE, this.page * PAGE + bytes));
+    return this.host.region.snapshot(this.page * PAGE, this.page * PAGE + bytes);
   }
 }

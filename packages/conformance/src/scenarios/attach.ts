@@ -1,15 +1,14 @@
 // Attach and epochs: PROTOCOL.md sections 4.2 and 20.
 
 import { PAGE, Sb, State } from "../host/layout.ts";
+import type { Snapshot } from "../host/region.ts";
 import type { Case, World } from "../world.ts";
 import { hex, pattern, scenario } from "./scenario.ts";
 
 /** The lines of the superblock that the host writes, and those that nobody does. */
-function notGuests(world: World): string {
-  const bytes = Buffer.from(world.region.bytes.slice(0, 4096));
-  for (const at of [Sb.REQUEST, Sb.GUEST_STATE, Sb.ACCEPTED, Sb.GUEST_MINOR, Sb.GUEST_BEAT])
-    bytes.writeUInt32LE(0, at);
-  return bytes.toString("hex");
+function notGuests({ region }: World): Snapshot {
+  const guests = [Sb.REQUEST, Sb.GUEST_STATE, Sb.ACCEPTED, Sb.GUEST_MINOR, Sb.GUEST_BEAT];
+  return region.snapshot(0, PAGE, guests);
 }
 
 const rang = (reply: { rings?: number }): boolean => (reply.rings ?? 0) > 0;
@@ -29,7 +28,7 @@ async function untouched(world: World, clause: string, stream: string): Promise<
     world.check(clause, reply.status !== undefined, "an answer");
   }
   await world.poll();
-  world.check(clause, before.equals(world.beyondSuperblock()), "the guest touched more than the superblock");
+  world.unchanged(clause, before, "the guest touched more than the superblock");
 }
 
 export const attachScenarios: readonly Case[] = [
@@ -48,20 +47,16 @@ export const attachScenarios: readonly Case[] = [
       world.check("ATT-2", request !== 0 && request !== region.get(Sb.REPLY), `request ${request} is new`);
       world.same("SB-5", region.get(Sb.GUEST_STATE), 1, "guest state");
       world.same("ATT-4", (await world.poll()).status, "waiting", "poll before the answer");
-      world.check(
-        "ATT-1",
-        before.beyond.equals(world.beyondSuperblock()),
-        "touched more than the superblock",
-      );
-      world.same("SB-3", notGuests(world), before.others, "words that are not the guest's");
+      world.unchanged("ATT-1", before.beyond, "touched more than the superblock");
+      world.unchanged("SB-3", before.others, "words that are not the guest's");
       host.answer();
       const others = notGuests(world);
       const attached = await world.poll();
       world.must("ATT-4", attached.status, "attached", "poll after the answer");
       world.same("ATT-4", region.get(Sb.GUEST_STATE), 2, "guest state");
       world.check("BELL-7", rang(attached), "a change of guest state rings");
-      world.check("ATT-5", !before.beyond.equals(world.beyondSuperblock()), "the control pipe is armed");
-      world.same("SB-3", notGuests(world), others, "words that are not the guest's");
+      world.check("ATT-5", region.changeSince(before.beyond) !== undefined, "the control pipe is armed");
+      world.unchanged("SB-3", others, "words that are not the guest's");
       world.same("SB-1", [region.get(0x110), region.get(0x204)], [0, 0], "reserved words");
     },
   ),
@@ -91,7 +86,7 @@ export const attachScenarios: readonly Case[] = [
     await world.ask({ do: "open", stream: "early", protocol: 1, body: "", toHost: 4096, toGuest: 4096 });
     await world.poll();
     await world.ask({ do: "sleep" });
-    world.check("ATT-1", before.equals(world.beyondSuperblock()), "touched more than the superblock");
+    world.unchanged("ATT-1", before, "touched more than the superblock");
   }),
   scenario("attach: reserved bytes are ignored", "SB-1", async (world) => {
     world.host.start();
@@ -134,7 +129,7 @@ export const attachScenarios: readonly Case[] = [
     if (!asked) await world.ask({ do: "attach" });
     const second = region.get(Sb.REQUEST);
     world.check("ATT-4", second !== first && second !== region.get(Sb.REPLY), `request ${second} is new`);
-    world.check("ATT-6", before.equals(world.beyondSuperblock()), "touched more than the superblock");
+    world.unchanged("ATT-6", before, "touched more than the superblock");
     host.answer();
     world.same("ATT-4", (await world.poll()).status, "attached", "poll");
   }),
@@ -151,13 +146,12 @@ export const attachScenarios: readonly Case[] = [
       world.must("ATT-4", (await world.poll()).status, "lost", "poll");
       await world.ask({ do: "attach" });
       host.answer();
-      const before = Buffer.from(world.region.bytes.slice(old, old + 4 * PAGE));
+      const before = world.region.snapshot(old, old + 4 * PAGE);
       world.must("ATT-4", (await world.poll()).status, "attached", "poll in the new epoch");
       const frame = await world.asked("new");
       world.same("REG-2", frame.type, 0x0101, `a frame on page ${host.control.page}`);
       world.check("SB-1", host.takeSignals().includes(0), "a bit in the doorbells of the new monitor");
-      const after = Buffer.from(world.region.bytes.slice(old, old + 4 * PAGE));
-      world.check("SB-1", before.equals(after), "touched the doorbells of the monitor before");
+      world.unchanged("SB-1", before, "touched the doorbells of the monitor before");
     },
   ),
   scenario("attach: a largest stream id above 32767 counts as 32767", "SB-1 LIM-1", async (world) => {
@@ -251,7 +245,7 @@ export const attachScenarios: readonly Case[] = [
       world.same("ATT-8", world.region.get(Sb.REQUEST), request, "attach request");
       const { status: recv } = await world.recv("s");
       world.check("ATT-8", isOver(recv), `recv: ${recv}`);
-      world.check("SB-4", before.equals(world.beyondSuperblock()), "touched more than the superblock");
+      world.unchanged("SB-4", before, "touched more than the superblock");
     },
   ),
   scenario("detach: the guest says so, rings, and touches nothing more", "ATT-7 BELL-7", async (world) => {
@@ -260,10 +254,10 @@ export const attachScenarios: readonly Case[] = [
     const reply = await world.ask({ do: "detach" });
     world.same("ATT-7", world.region.get(Sb.GUEST_STATE), 0, "guest state");
     world.check("BELL-7", rang(reply), "leaving rings");
-    const before = Buffer.from(world.region.bytes);
+    const before = world.region.snapshot();
     await world.send("s", pattern(3));
     await world.poll();
-    world.check("ATT-7", before.equals(world.region.bytes), "touched the region after it left");
+    world.unchanged("ATT-7", before, "touched the region after it left");
   }),
   scenario("superblock: a host state that cannot be", "SB-4 ERR-5", async (world) => {
     await world.attached();
