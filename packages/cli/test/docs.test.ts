@@ -1,7 +1,8 @@
-// Runs the examples of the documents as they stand there. In a document's folder: blocks of yaml and js whose first
-// line is a comment with a file's name become files; blocks of sh run one after the other in one shell; a block of text
-// after one of sh is what it prints, but for times, and with /home/you as the folder. The command is where README.md
-// says. A block of sh behind <!-- needs: PROGRAM --> runs where this machine has that program, and lets it do its work.
+// Runs the examples of the documents, and of the packages' READMEs, as they stand there. In a document's folder: blocks
+// of yaml and js whose first line is a comment with a file's name become files; blocks of sh run one after the other in
+// one shell; a block of text after one of sh is what it prints, but for times, and with /home/you as the folder. The
+// command is where README.md says. A block of sh behind <!-- needs: PROGRAM --> runs where this machine has that
+// program, and lets it do its work.
 
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -25,6 +26,9 @@ function blocksOf(document: string): Block[] {
   const found = readFileSync(join(ROOT, document), "utf8").matchAll(BLOCK);
   return [...found].map(([, needs, language, text]) => ({ needs, language: language!, text: text! }));
 }
+
+/** Those of packages. */
+const READMES = readdirSync(join(ROOT, "packages")).map((name) => `packages/${name}/README.md`);
 
 const withoutTimes = (text: string): string => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME");
 
@@ -63,12 +67,17 @@ const absent = Object.keys(works).filter((program) => !works[program]);
 const without =
   absent.length === 0 ? "" : ` (what needs ${absent.join(", ")} is left out: not here, or not allowed)`;
 
-describe.each([
+describe.each<[document: string, without: string, skipped: string]>([
   ["README.md", without, ""],
   ["docs/monitor.md", "", ""],
   ["docs/policy.md", "", ""],
   ["docs/inspect.md", "", ""],
   ["docs/vm.md", "", forQemu],
+  ...READMES.filter((name) => blocksOf(name).length > 0).map((name): [string, string, string] => [
+    name,
+    "",
+    "",
+  ]),
 ])("%s%s%s", (document, _, skipped) => {
   it.skipIf(skipped !== "")("has examples that run, and print what it says", async () => {
     const left = blocksOf(document).filter(({ language }) => language !== "xml");
@@ -106,7 +115,32 @@ const documents = [
   ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`),
 ];
 
-describe.each(documents)("%s", (document) => {
+describe("the READMEs of packages", () => {
+  it("of those that are published with code to try, each has a block that runs", () => {
+    const run = READMES.filter((name) => blocksOf(name).some(({ language }) => language === "sh"));
+    expect(run).toEqual(
+      ["cli", "conformance", "guest", "monitor"].map((name) => `packages/${name}/README.md`),
+    );
+  });
+
+  it("install what is published", () => {
+    const manifests = readdirSync(join(ROOT, "packages")).map(
+      (name) =>
+        JSON.parse(readFileSync(join(ROOT, "packages", name, "package.json"), "utf8")) as Record<
+          string,
+          unknown
+        >,
+    );
+    const published = manifests.flatMap(({ name, private: isPrivate }) => (isPrivate ? [] : [name]));
+    for (const readme of READMES) {
+      const text = readFileSync(join(ROOT, readme), "utf8");
+      const named = [...text.matchAll(/^ {4}npm install (.*)$/gm)].flatMap(([, names]) => names!.split(" "));
+      expect(published, readme).toEqual(expect.arrayContaining(named));
+    }
+  });
+});
+
+describe.each([...documents, ...READMES])("%s", (document) => {
   const text = readFileSync(join(ROOT, document), "utf8");
 
   it("names files that are there", () => {
