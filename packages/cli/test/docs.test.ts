@@ -111,6 +111,7 @@ describe.each<[document: string, without: string, skipped: string]>([
 
 const documents = [
   "README.md",
+  "CONTRIBUTING.md",
   "SECURITY.md",
   ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`),
 ];
@@ -190,6 +191,17 @@ describe("README.md", () => {
   it("leads to every document", () => {
     const text = readFileSync(join(ROOT, "README.md"), "utf8");
     expect(documents.filter((name) => name !== "README.md" && !text.includes(`](${name}`))).toEqual([]);
+  });
+});
+
+describe("CONTRIBUTING.md", () => {
+  it("names the packages that .ci/run installs", () => {
+    const text = readFileSync(join(ROOT, "CONTRIBUTING.md"), "utf8");
+    const told = /^ {4}apt-get install ((?:.*\\\n)*.*)$/m.exec(text)![1]!.split(/[\s\\]+/);
+    const gate = readFileSync(join(ROOT, ".ci/run"), "utf8");
+    const pairs = /^for pair in ([\s\S]*?); do$/m.exec(gate)![1]!.split(/[\s\\]+/);
+    const alone = [...gate.matchAll(/missing\+=\(([\w.-]+)\)/g)].map(([, name]) => name!);
+    expect(told.sort()).toEqual([...pairs.map((pair) => pair.split(":")[1]!), ...alone].sort());
   });
 });
 
