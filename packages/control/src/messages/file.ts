@@ -88,8 +88,8 @@ export const Close: Message<Close> = message(0x0409, "Close", {});
 export const FileDirection = { READ: 1, WRITE: 2 } as const;
 
 /**
- * Body of Open for file-stream. `flags` as for file (READ or WRITE follows from the direction and must agree); at most
- * `length` bytes from `offset`; 2^53 - 1 means to the end, and no limit.
+ * Body of Open for file-stream (FST-1). `flags` as for file (READ or WRITE follows from the direction and must agree);
+ * at most `length` bytes from `offset`; 2^53 - 1 means to the end, and no limit.
  */
 export interface FileStreamOpen {
   readonly direction: number;

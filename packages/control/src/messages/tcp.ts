@@ -23,7 +23,7 @@ export interface TcpEndpoints {
 }
 export const ConnectReply: Body<TcpEndpoints> = body({ local: inetAddress, peer: inetAddress });
 
-/** Body of Open. Port 0: the host picks one. */
+/** Body of Open (LSN-1). Port 0: the host picks one. */
 export interface ListenRequest {
   readonly backlog: number;
   readonly address: InetAddress;
