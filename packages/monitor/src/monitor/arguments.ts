@@ -4,7 +4,7 @@
 
 import { invalidType, invalidValue, isThenable, requireObject, requireText } from "@ringway/linux";
 
-export function requireDescriptor(value: unknown, name: string): void {
+function requireDescriptor(value: unknown, name: string): void {
   const isOne = typeof value === "number" && Number.isInteger(value) && value >= 0;
   if (!isOne) throw invalidType(name, "a descriptor, a whole number from 0", value);
 }
