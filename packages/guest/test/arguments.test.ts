@@ -146,7 +146,6 @@ const calls: [call: string, run: (guest: Loose, promise: unknown) => unknown][] 
   ["createWriteStream: options", (guest, promise) => guest.createWriteStream("/a", promise)],
   ["copyFile", (guest, promise) => guest.copyFile("/a", promise)],
   ["cp: options", (guest, promise) => guest.cp("/a", "/b", promise)],
-  ["truncate: bytes", (guest, promise) => guest.truncate("/a", promise)],
   ["mkdir: options", (guest, promise) => guest.mkdir("/a", promise)],
   ["readdir: options", (guest, promise) => guest.readdir("/a", promise)],
   ["rm: options", (guest, promise) => guest.rm("/a", promise)],

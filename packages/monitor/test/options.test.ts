@@ -61,7 +61,7 @@ it("Monitor.start() and parsePolicy() say what they cannot take, with a code", a
     [{ policy: "version: 1\n" }, "ERR_INVALID_ARG_VALUE", "found its text"],
     [{ policy: "a\0b" }, "ERR_INVALID_ARG_VALUE", "null bytes"],
     [{ policy: {} }, "ERR_INVALID_ARG_TYPE", "`await loadPolicy()`"],
-    [{ policy: loadPolicy("nowhere.yaml") }, "ERR_INVALID_ARG_TYPE", "Received [Promise]: await it first"],
+    [{ policy: Promise.resolve(policy) }, "ERR_INVALID_ARG_TYPE", "Received [Promise]: await it first"],
     [{ policy, listen: 5 }, "ERR_INVALID_ARG_TYPE", "options.listen"],
     [{ policy, vms: {} }, "ERR_INVALID_ARG_TYPE", "options.vms"],
     [{ policy, vms: [5] }, "ERR_INVALID_ARG_TYPE", "options.vms[0]"],

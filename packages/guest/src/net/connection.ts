@@ -80,6 +80,8 @@ export class Connection implements RawTarget {
 
   /** Asks the host for a stream. */
   open({ protocol, body, context, ringBytes, failure, decode, explain }: SocketOpen): void {
+    // What it throws for is not begun.
+    const rings = ringWish(ringBytes, STREAM_RINGS);
     this.#connecting = true;
     this.#init.hold.atWork = true;
     const { engine } = this.#init;
@@ -91,7 +93,7 @@ export class Connection implements RawTarget {
       process.nextTick(fail, failure);
       return;
     }
-    const request = { protocol, body, rings: ringWish(ringBytes, STREAM_RINGS), context, signal };
+    const request = { protocol, body, rings, context, signal };
     openStream(engine, request, decode).then((opened) => {
       if (signal.aborted) return opened.stream.abort();
       this.adopt(opened);
