@@ -3,7 +3,16 @@
 import { describe, expect, test } from "vitest";
 import { Closed, encodeFrame, GuestState, HostState, layout, Open } from "../src/index.ts";
 import { attachedRegion, Region } from "./helpers.ts";
-import { busyRegion, close, INFO_BYTES, look, newStream, pingOnce, put, REGION_BYTES } from "./inspected.ts";
+import {
+  busyRegion,
+  close,
+  INFO_BYTES,
+  look,
+  newStream,
+  pingOnce,
+  putOpen,
+  REGION_BYTES,
+} from "./inspected.ts";
 
 describe("inspectRegion()", () => {
   test("tells of the superblock, the doorbells and each ring what stands there", () => {
@@ -86,8 +95,8 @@ describe("inspectRegion()", () => {
     test("notes bytes that are there, and were not signalled", () => {
       const region = sleepingHost();
       expect(look(region).notes).toEqual([]);
-      put(region, 1, new Uint8Array(18));
-      const what = "data, and 18 bytes are there (of a frame, perhaps not all)";
+      putOpen(region, 1);
+      const what = "data, and 16 bytes are there (of a frame, perhaps not all)";
       expect(look(region)).toMatchObject({
         findings: [],
         notes: [`stream 1 toHost: the host sleeps and waits for ${what}: ${forgotten}`],
