@@ -1,4 +1,4 @@
-// resolve: names to addresses and back (PROTOCOL.md section 17). Open and Opened have an empty body; requests are
+// resolve: names to addresses and back (PROTOCOL.md section 17). Open and Opened have an empty body (RSL-1); requests are
 // answered as they finish.
 
 import { type InetAddress, inetAddress } from "../address.ts";
