@@ -1,5 +1,5 @@
-// resolve: names to addresses and back (PROTOCOL.md section 17). Open and Opened have an empty body (RSL-1); requests are
-// answered as they finish.
+// resolve: names to addresses and back (PROTOCOL.md section 17). Open and Opened have an empty body (RSL-1); requests
+// are answered as they finish.
 
 import { type InetAddress, inetAddress } from "../address.ts";
 import { HOST_MAX_BYTES } from "../limits.ts";
