@@ -1,5 +1,6 @@
-// One region as typed arrays. The two views cover the same bytes from offset 0; words are read and written by
-// Atomics only, bytes by plain copies whose order the position words give (RING-3).
+// One region as typed arrays. The two views cover the same bytes from offset 0. Words with a meaning of their own are
+// read and written by Atomics only; the bytes of a ring's data, and a pipe's header before the guest learns of it, by
+// plain copies and words, whose order the position words give (RING-3).
 
 /** A region, or a private copy of a part of one. */
 export interface RegionMemory {

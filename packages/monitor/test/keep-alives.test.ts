@@ -43,3 +43,18 @@ test("a thousand are all taken, each once and a few at a time, those that come m
   expect(asked.size).toBe(2000);
   expect(Math.max(...turns.values())).toBeLessThan(50);
 });
+
+test("the first look after one that found nobody left, half-way, takes all", () => {
+  const due: (() => void)[] = [];
+  const reactor = { after: (_: number, look: () => void) => due.push(look) } as unknown as Reactor;
+  const all = new KeepAlives(reactor, 5);
+  const asked: number[] = [];
+  const add = (fd: number): void => all.add(fd, { keepAlive: () => asked.push(fd) });
+  for (let fd = 20; fd < 200; fd++) add(fd);
+  for (let fd = 36; fd < 200; fd++) all.delete(fd);
+  due.shift()!();
+  expect([asked.length, due.length]).toEqual([16, 0]);
+  add(20);
+  due.shift()!();
+  expect(asked.slice(16)).toEqual([20]);
+});

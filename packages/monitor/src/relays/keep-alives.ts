@@ -4,8 +4,8 @@
 //   add ─▶ YOUNG ─ delete: the connection is over ─▶ (none)
 //            └──── a look comes round ─▶ keepAlive(), and (none)
 //
-// A look takes those that are young then, a few at a time: ten thousand of them delay nobody. One that comes in the
-// place of another, meanwhile, may be taken too.
+// A look takes those that are young then, a few at a time: ten thousand of them delay nobody. A new connection that gets
+// a descriptor which the look has yet to come to is taken as well.
 
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
@@ -61,6 +61,8 @@ export class KeepAlives {
       this.delete(this.#at);
       connection.keepAlive();
     }
+    // Nobody is left, maybe amid a look: the next connection's is one of its own.
+    if (this.#count === 0) this.#at = this.#end;
     const waitMs = this.#at < this.#end ? PAUSE_MS : this.#lookMs;
     this.#timer = this.#count === 0 ? undefined : this.#reactor.after(waitMs, this.#look);
   };
