@@ -4,8 +4,8 @@
 //   add ─▶ YOUNG ─ delete: the connection is over ─▶ (none)
 //            └──── a look comes round ─▶ keepAlive(), and (none)
 //
-// A look takes those that are young then, a few at a time: ten thousand of them delay nobody. A new connection that gets
-// a descriptor which the look has yet to come to is taken as well.
+// A look takes those that are young then, a few at a time: ten thousand of them delay nobody. A new connection whose
+// descriptor the look has yet to come to is taken as well.
 
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
