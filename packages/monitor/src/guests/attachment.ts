@@ -300,6 +300,7 @@ export class Attachment
 
   onGarbage(): void {
     this.fail(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
+    this.share.charge();
   }
 
   attached(): void {

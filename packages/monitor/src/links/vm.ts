@@ -215,14 +215,17 @@ export class Vm implements GuestLink {
   }
 
   #onEvents(): void {
-    if (drainChannel(this.#channel) >= 0) {
-      if (this.#listener !== undefined) this.#listener.onBell();
-      else this.#rest();
+    const isRing = drainChannel(this.#channel) >= 0;
+    if (!isRing) this.#hungUp();
+    const listener = this.#listener;
+    if (listener !== undefined) {
+      if (isRing) listener.onBell();
+      else listener.onHangup();
       return;
     }
-    this.#hungUp();
-    if (this.#listener !== undefined) this.#listener.onHangup();
+    if (isRing) this.#rest();
     else this.#goOn();
+    this.#host.reactor.pass();
   }
 
   /** It rings, and nobody listens: not a look for a while, or until its last guest is over. */
