@@ -19,7 +19,11 @@ test("the monitor keeps every clause that a guest can see", { timeout: 60_000 },
   const folder = mkdtempSync(join(tmpdir(), "ringway-conformance-"));
   const data = join(folder, "data");
   mkdirSync(data);
-  const policy = `${LOOPBACK}files:\n  - { id: data, guest: /data, host: ${data}, access: rw }\n`;
+  const socket = (name: string, access: string): string =>
+    `  - { guest: /run/${name}, host: ${join(folder, name)}, access: ${access} }\n`;
+  const sockets = socket("stream", "connect") + socket("records", "connect") + socket("app", "listen");
+  const files = `files:\n  - { id: data, guest: /data, host: ${data}, access: rw }\n`;
+  const policy = `${LOOPBACK}${files}sockets:\n${sockets}`;
   const checks: Check[] = [];
   try {
     await using host = await startMonitor(policy);

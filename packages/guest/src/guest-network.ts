@@ -8,7 +8,7 @@ import { encodeUtf8, Protocol } from "@ringway/control";
 import { invalidType, isThenable, requireObject } from "@ringway/linux";
 import { throwIfAborted } from "./abort.ts";
 import { GuestFiles } from "./guest-files.ts";
-import type { ConnectOptions, StreamOptions } from "./net/connect.ts";
+import type { ConnectOptions, ConnectTarget, StreamOptions } from "./net/connect.ts";
 import {
   type Connector,
   type ConnectorInit,
@@ -20,10 +20,15 @@ import type { ListenOptions, ServerOptions } from "./net/listen.ts";
 import { serve } from "./net/serve.ts";
 import { GuestServer } from "./net/server.ts";
 import { GuestSocket } from "./net/socket.ts";
-import { callArguments } from "./net/socket-arguments.ts";
+import { callArguments, isPath } from "./net/socket-arguments.ts";
 import { untilConnected, untilListening } from "./net/until.ts";
 import type { Engine } from "./stream/engine.ts";
 import { decodeNothing } from "./stream/open-stream.ts";
+
+/** Text that says no port is a path, as for net.connect(). */
+function targetOf(first: number | string, host: string | undefined): ConnectTarget {
+  return isPath(first) ? { path: first } : { host, port: first };
+}
 
 export abstract class GuestNetwork<
   Events extends Record<keyof Events, unknown[]>,
@@ -36,21 +41,24 @@ export abstract class GuestNetwork<
     this.#engine = engine;
   }
 
-  /** Connects to a TCP server through the host; resolves once connected. The signal covers the connecting only. */
+  /**
+   * Connects through the host, to a TCP server, or to a Unix socket by its path; resolves once connected. The signal
+   * covers the connecting only.
+   */
   connect(options: ConnectOptions): Promise<GuestSocket>;
   connect(
     port: number | string,
     host?: string,
-    options?: Omit<ConnectOptions, "host" | "port">,
+    options?: StreamOptions & { readonly timeout?: number; readonly timeoutMs?: number },
   ): Promise<GuestSocket>;
   async connect(
     first: number | string | ConnectOptions,
     host?: string,
-    rest?: Omit<ConnectOptions, "host" | "port">,
+    rest?: StreamOptions & { readonly timeout?: number; readonly timeoutMs?: number },
   ): Promise<GuestSocket> {
     if (isThenable(first)) throw invalidType("options", "{ port, host }, or a port", first);
     const isWhole = typeof first === "object" && first !== null;
-    const { signal, ...whole } = isWhole ? first : { ...rest, host, port: first };
+    const { signal, ...whole }: ConnectOptions = isWhole ? first : { ...rest, ...targetOf(first, host) };
     throwIfAborted(signal);
     this.#engine.check();
     return await untilConnected(this.createConnection(whole), this.#engine, signal);
@@ -63,6 +71,7 @@ export abstract class GuestNetwork<
   createConnection(options: ConnectOptions, onConnect?: () => void): GuestSocket;
   createConnection(port: number | string, host?: string, onConnect?: () => void): GuestSocket;
   createConnection(port: number | string, onConnect?: () => void): GuestSocket;
+  createConnection(path: string, onConnect?: () => void): GuestSocket;
   createConnection(): GuestSocket;
   createConnection(...args: unknown[]): GuestSocket {
     if (args.length === 0) return this.createSocket();
@@ -98,14 +107,15 @@ export abstract class GuestNetwork<
   }
 
   /**
-   * Listens on an address of the host's; resolves once it does. The signal closes the server whenever it aborts. The
-   * port is 0 where none is given: the host picks one.
+   * Listens on an address of the host's, or on a Unix socket by its path; resolves once it does. The signal closes the
+   * server whenever it aborts. The port is 0 where none is given: the host picks one.
    */
   listen(
     options: ListenOptions & ServerOptions,
     onConnection?: (socket: GuestSocket) => void,
   ): Promise<GuestServer>;
   listen(port: number | string, onConnection?: (socket: GuestSocket) => void): Promise<GuestServer>;
+  listen(path: string, onConnection?: (socket: GuestSocket) => void): Promise<GuestServer>;
   listen(
     port: number | string,
     host: string,
@@ -115,12 +125,12 @@ export abstract class GuestNetwork<
     const [first] = args;
     const { options, listener } = callArguments(args);
     if (first == null || typeof first === "function") {
-      throw invalidType("options", "{ port, host }, or a port; { port: 0 } for any", first);
+      throw invalidType("options", "{ port, host }, { path }, a port or a path; { port: 0 } for any", first);
     }
     const { signal } = options;
     throwIfAborted(signal as AbortSignal | undefined);
     const server = this.createServer(options, listener as (socket: GuestSocket) => void);
-    const where = options.path === undefined ? { port: 0, ...options } : options;
+    const where = options.path == null ? { port: 0, ...options } : options;
     server.listen(where);
     return await untilListening(server);
   }
@@ -138,7 +148,7 @@ export abstract class GuestNetwork<
 
   /**
    * Listens, and lets a server of node:http, node:https, node:http2, node:tls or node:net serve what comes. Closing
-   * either closes the other, its idle connections as well.
+   * either closes the other, its idle connections as well. A port, or a path, as for listen().
    */
   serve(
     server: Server,

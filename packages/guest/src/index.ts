@@ -49,7 +49,7 @@ export { type AttachOptions, Guest, type GuestArgs, type GuestEvents } from "./g
 export { GuestFiles } from "./guest-files.ts";
 export type { GuestNetwork } from "./guest-network.ts";
 export type { EncodingOptions, GuestPaths } from "./guest-paths.ts";
-export type { ConnectOptions, ConnectTarget, StreamOptions } from "./net/connect.ts";
+export type { ConnectOptions, ConnectTarget, PathTarget, StreamOptions, TcpTarget } from "./net/connect.ts";
 export {
   type Connector,
   type ConnectorInit,
@@ -65,3 +65,4 @@ export type { WriteCallback } from "./net/raw-stream.ts";
 export { GuestServer, type GuestServerEvents } from "./net/server.ts";
 export { GuestSocket } from "./net/socket.ts";
 export type { SocketAddress } from "./net/socket-address.ts";
+export type { ListenPathOptions, PeerCredentials } from "./net/unix.ts";

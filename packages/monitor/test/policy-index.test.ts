@@ -25,6 +25,7 @@ function policyOf(rules: Partial<Pick<Policy, "connect" | "listen" | "files">>):
     connect: [],
     listen: [],
     files: [],
+    sockets: [],
     vms: [],
     limits: DEFAULT_LIMITS,
     timeouts: DEFAULT_TIMEOUTS,

@@ -111,6 +111,7 @@ describe("a good policy", () => {
       files: [
         { id: "files[0]", guest: "/data", host: "/etc/ringway/data", access: "rw", crossMounts: false },
       ],
+      sockets: [],
       vms: [],
       limits: {
         guests: 64,
@@ -141,6 +142,7 @@ describe("a good policy", () => {
       connect: [],
       listen: [],
       files: [],
+      sockets: [],
       vms: [],
       limits: DEFAULT_LIMITS,
       timeouts: DEFAULT_TIMEOUTS,
@@ -227,7 +229,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "<<: { refusals: hide }",
     2,
     1,
-    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, vms, limits, timeouts',
+    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, sockets, vms, limits, timeouts',
   ],
   // Structure
   ["refusal: hide", 2, 1, 'unknown key "refusal"; did you mean "refusals"?'],
@@ -573,6 +575,56 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     14,
     "files[1].guest: never matches, because files[0] (/a) stands before it: put the deeper path first",
   ],
+  [
+    "sockets:\n  - { guest: run/x, host: x, access: connect }",
+    3,
+    14,
+    'sockets[0].guest: expected an absolute path, found "run/x"',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x/, host: x, access: connect }",
+    3,
+    14,
+    'sockets[0].guest: expected the path of a socket; "/run/x/" is that of a folder',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: run/.., access: connect }",
+    3,
+    28,
+    'sockets[0].host: expected the path of a socket; "run/.." is that of a folder',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: ~/x, access: connect }",
+    3,
+    28,
+    'sockets[0].host: expected a socket of the host; "~/x" has "~", which is not expanded: write out what it stands for',
+  ],
+  [
+    `sockets:\n  - { guest: /run/x, host: ${"n".repeat(86)}, access: connect }`,
+    3,
+    28,
+    "sockets[0].host: expected a name of at most 85 bytes, found 86: a socket's path has little room",
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: x, access: rw }",
+    3,
+    39,
+    'sockets[0].access: expected one of connect, listen; found "rw"',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: x }",
+    3,
+    5,
+    'sockets[0]: expected the key "access", which is missing',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: x, access: connect }\n  - { guest: /run/x, host: x, access: listen }\n" +
+      "  - { guest: /run//./x, host: y, access: connect }",
+    5,
+    14,
+    "sockets[2].guest: never matches, because sockets[0] (line 3) has this path already, for connect: " +
+      "only one of the two can hold",
+  ],
   ["limits:\n  logBytes: 1KiB", 3, 13, 'limits.logBytes: expected a size from 64KiB to 1GiB, found "1KiB"'],
   [
     "limits:\n  regionBytes: 1KiB",
@@ -738,6 +790,7 @@ describe("a bad policy", () => {
         connect: value,
         listen: value,
         files: value,
+        sockets: value,
         limits: value,
         timeouts: value,
       },

@@ -7,6 +7,7 @@ import { filesCases } from "./files.ts";
 import { regionCases } from "./region.ts";
 import { streamsCases } from "./streams.ts";
 import { tcpCases } from "./tcp.ts";
+import { unixCases } from "./unix.ts";
 import { vectorCases } from "./vectors.ts";
 
 /** All that is asked of a host. */
@@ -16,6 +17,7 @@ export function monitorCases(): MonitorCase[] {
     ...controlCases,
     ...streamsCases,
     ...tcpCases,
+    ...unixCases,
     ...filesCases,
     ...fieldCases,
     ...vectorCases(),

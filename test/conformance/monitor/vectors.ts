@@ -6,21 +6,29 @@ import { MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
 import { P, Sb, State } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { hexOf, loadVectors, type MessageVector } from "../../../packages/conformance/src/vectors.ts";
+import { recordEcho } from "../../support/unix.ts";
 import { until } from "../../support/wait.ts";
 import { NOT_IN_MONITOR } from "../later.ts";
 import type { WirePipe } from "../wire-guest.ts";
 import { header, inet, type MonitorCase, type MonitorWorld } from "./case.ts";
+import { socketOf } from "./unix.ts";
 
 const BODY_OF: Readonly<Record<string, number>> = {
   ConnectRequest: 2,
   ListenRequest: 3,
   FileOpen: 4,
   FileStreamOpen: 5,
+  UnixConnectRequest: 10,
+  UnixListenRequest: 11,
 };
 
 /** A stream on which this vector's message is a request, Opened already taken. */
 async function carrier(world: MonitorWorld, type: number): Promise<WirePipe> {
   const ringBytes = 1 << 17;
+  if (type >= 0x0900) {
+    const request = { kind: 2, timeoutMs: 0, path: "/run/records" };
+    return (await world.guest.open(10, "UnixConnectRequest", request, ringBytes)).pipe;
+  }
   if (type >= 0x0600) return (await world.guest.open(6, undefined, {}, ringBytes)).pipe;
   if (type >= 0x0400) {
     writeFileSync(join(world.data, "vector"), pattern(100));
@@ -58,6 +66,8 @@ async function sendVector(world: MonitorWorld, vector: MessageVector): Promise<v
     if (type !== 0x0103 && type !== 0x0104) await guest.control.frame();
     return same((await guest.control.ask("Ping", { data: "" })).type, 0x8105, "a Ping after it");
   }
+  // What answers records.
+  using _ = type >= 0x0900 ? recordEcho(socketOf(world, "records")) : undefined;
   let pipe: WirePipe;
   if (protocol !== undefined) pipe = await guest.opening(protocol, payload, 1 << 17);
   else if (vector.message === "Open") {

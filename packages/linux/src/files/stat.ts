@@ -87,6 +87,11 @@ export function lstatKind(name: PathLike): FileKind | "socket" | undefined {
   return type === S_IFSOCK ? "socket" : kindOf(type);
 }
 
+/** Is an open descriptor, also one opened with PATH, a Unix socket's file? */
+export function isSocketFile(fd: number): boolean {
+  return callStatx(fd, "", AT_EMPTY_PATH) >= 0 && (statx.view.getUint16(28, true) & S_IFMT) === S_IFSOCK;
+}
+
 function callStatx(dirfd: number, name: PathLike, flags: number): number {
   const put = putPath(path, name);
   if (put < 0) return put;

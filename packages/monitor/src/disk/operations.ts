@@ -10,6 +10,7 @@ import {
   Errno,
   type FileStat,
   fstat,
+  type PeerCredentials,
   readAt,
   readlinkat,
   type Scratch,
@@ -29,6 +30,14 @@ import { list, listMore } from "./list.ts";
 import * as names from "./names.ts";
 import { open } from "./open.ts";
 import type { Roots } from "./roots.ts";
+import {
+  type ConnectSocket,
+  connectSocket,
+  type EndListener,
+  endListener,
+  type ListenAtSocket,
+  listenAtSocket,
+} from "./sockets.ts";
 import { clamp, statReply, type Time } from "./status.ts";
 import { addTree, removeTree } from "./tree.ts";
 
@@ -83,7 +92,10 @@ export type DiskOperation =
   | ({ readonly kind: "readlink" } & Place)
   | ({ readonly kind: "chmod"; readonly mode: number } & Place)
   | ({ readonly kind: "utimes"; readonly accessed: Time; readonly modified: Time } & Place)
-  | ({ readonly kind: "statfs" } & Place);
+  | ({ readonly kind: "statfs" } & Place)
+  | ConnectSocket
+  | ListenAtSocket
+  | EndListener;
 
 /** What an operation gave; `errno` 0 and the fields that it has. */
 export interface DiskResult extends Failed {
@@ -97,6 +109,8 @@ export interface DiskResult extends Failed {
   /** Descriptor of a folder that has more entries. */
   readonly folder?: number;
   readonly numbers?: readonly number[];
+  /** Who is at the other end of a socket. */
+  readonly peer?: PeerCredentials;
 }
 
 export function change(message: TreeChange): void {
@@ -177,6 +191,12 @@ function performAt(operation: Exclude<DiskOperation, { readonly fd: number }>): 
       return done(names.utimes(operation, operation.accessed, operation.modified));
     case "call":
       return number(connectUnixStream(operation.path));
+    case "connectSocket":
+      return done(connectSocket(operation));
+    case "listenAtSocket":
+      return done(listenAtSocket(operation));
+    case "endListener":
+      return done(endListener(operation));
     case "statfs":
       return done(withObject(operation, true, false, ({ fd }) => capacity(fd)));
   }

@@ -3,7 +3,7 @@
 
 import type { OpenFolders } from "../policy/in-force.ts";
 import type { DiskPool } from "./pool.ts";
-import { closeRoots, type Root, type Roots } from "./roots.ts";
+import { closeRoots, type Root, type Roots, type SocketFolder } from "./roots.ts";
 
 export class PolicyFolders implements OpenFolders {
   readonly tree: number;
@@ -22,6 +22,10 @@ export class PolicyFolders implements OpenFolders {
 
   root(index: number): Root {
     return this.#roots.roots[index]!;
+  }
+
+  socketFolder(index: number): SocketFolder {
+    return this.#roots.sockets[index]!;
   }
 
   close(): void {

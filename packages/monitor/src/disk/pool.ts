@@ -44,6 +44,7 @@ const LISTING_COST = 8;
 function costOf({ kind }: DiskOperation): number {
   switch (kind) {
     case "close":
+    case "endListener":
       return 0;
     case "list":
     case "listMore":

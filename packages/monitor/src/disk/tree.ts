@@ -3,7 +3,7 @@
 // gave it.
 
 import { ResolveFlags } from "@ringway/linux";
-import type { Identity, Root, Roots } from "./roots.ts";
+import type { Identity, Root, Roots, SocketFolder } from "./roots.ts";
 
 /** A place in the guest's tree that is a root, or lies above one. */
 export interface TreeNode {
@@ -31,6 +31,7 @@ export interface Tree {
   readonly nodeSystems: readonly string[];
   /** The guest is to learn nothing of rules: neither of those whose folders cannot be had. */
   readonly hides: boolean;
+  readonly sockets: readonly SocketFolder[];
 }
 
 const trees: Map<number, Tree> = new Map();
@@ -47,7 +48,7 @@ export function treeOf(id: number): Tree {
   return trees.get(id)!;
 }
 
-function compile({ roots, nodeSystems }: Roots, hides: boolean): Tree {
+function compile({ roots, nodeSystems, sockets }: Roots, hides: boolean): Tree {
   const guards = new Map<Identity, Guard>();
   for (const { fd, identity, access, rule } of roots) {
     if (fd < 0 || guards.get(identity)?.writable === false) continue;
@@ -62,7 +63,7 @@ function compile({ roots, nodeSystems }: Roots, hides: boolean): Tree {
   // One that lies within another's tree keeps its place: what that other has there is not the rule's.
   const isPlaced = (root: TreeRoot): boolean =>
     !hides || root.fd >= 0 || compiled.some((other) => other.fd >= 0 && liesWithin(root, other));
-  return { roots: compiled, top: branch(compiled.filter(isPlaced), 0), guards, nodeSystems, hides };
+  return { roots: compiled, top: branch(compiled.filter(isPlaced), 0), guards, nodeSystems, sockets, hides };
 }
 
 /** In the guest's tree. */

@@ -28,8 +28,15 @@ const { port, wakeFd, descriptors } = workerData as DiskWorkerData;
 const room = new DescriptorRoom(descriptors, wakeFd);
 
 /** What is open when the operation is over is a guest's. */
+const TAKES_ONE: ReadonlySet<DiskOperation["kind"]> = new Set([
+  "open",
+  "list",
+  "connectSocket",
+  "listenAtSocket",
+]);
+
 function mayBegin({ kind }: DiskOperation): boolean {
-  return (kind !== "open" && kind !== "list") || room.left;
+  return !TAKES_ONE.has(kind) || room.left;
 }
 
 type Message =

@@ -42,19 +42,27 @@ export function judgePolicy(
   at: LooksAt,
 ): JudgedPolicy {
   at(undefined);
-  const { policy, folders, source, warnings, problems: ofText } = parseWithSource(decode(bytes, file), file);
-  const problems = [...ofText];
-  const complain = (index: number, message: string): void => {
-    problems.push(problemAt(source, ["files", index, "host"], message));
+  const parsed = parseWithSource(decode(bytes, file), file);
+  const { policy, source, warnings } = parsed;
+  const problems = [...parsed.problems];
+  const complain = (list: "files" | "sockets", index: number, message: string): void => {
+    problems.push(problemAt(source, [list, index, "host"], message));
   };
-  for (const { index, rule } of folders) {
-    at(rule.host);
-    const problem = folderProblem(rule.host);
-    if (problem !== undefined) complain(index, problem);
-  }
-  const files = folders.map(({ rule }) => rule);
-  for (const { index, message } of rootProblems({ files, vms: policy.vms }, kept, at)) {
-    complain(folders[index]!.index, message);
+  const lookAt = (list: "files" | "sockets", index: number, folder: string): void => {
+    at(folder);
+    const problem = folderProblem(folder);
+    if (problem !== undefined) complain(list, index, problem);
+  };
+  const looked = { files: parsed.folders, sockets: parsed.sockets };
+  for (const { index, rule } of looked.files) lookAt("files", index, rule.host);
+  for (const { index, rule } of looked.sockets) lookAt("sockets", index, rule.folder);
+  const rules = {
+    files: looked.files.map(({ rule }) => rule),
+    sockets: looked.sockets.map(({ rule }) => rule),
+    vms: policy.vms,
+  };
+  for (const { list, index, message } of rootProblems(rules, kept, at)) {
+    complain(list, looked[list][index]!.index, message);
   }
   if (problems.length > 0) throw new PolicyError(file, problems);
   return { policy, warnings };

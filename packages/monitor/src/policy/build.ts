@@ -10,11 +10,12 @@ import * as defaults from "./defaults.ts";
 import { buildLimits } from "./limits.ts";
 import { checkOrder } from "./order.ts";
 import { splitPath } from "./paths.ts";
-import type { BuildContext, RawFiles, RawPolicy, RawRule } from "./raw.ts";
+import type { BuildContext, RawFiles, RawPolicy, RawRule, RawSocket } from "./raw.ts";
 import { connectRule, listenRule } from "./rules.ts";
+import { checkHiddenSockets, socketsRule } from "./sockets.ts";
 import type { Path } from "./source.ts";
 import { quoted } from "./text.ts";
-import { BUILT_IN_RULES, type FilesRule, type Policy } from "./types.ts";
+import { BUILT_IN_RULES, type FilesRule, type Policy, type SocketsRule } from "./types.ts";
 import { checkExpanded, unexpandedPath } from "./unexpanded.ts";
 import { buildVms } from "./vms.ts";
 
@@ -22,6 +23,8 @@ export interface BuiltPolicy {
   readonly policy: Policy;
   /** Rules of policy.files whose folders may be looked at, also where others are wrong. */
   readonly folders: readonly FolderToCheck[];
+  /** The same of policy.sockets, and the folders of their sockets. */
+  readonly sockets: readonly SocketToCheck[];
 }
 
 export interface FolderToCheck {
@@ -30,10 +33,15 @@ export interface FolderToCheck {
   readonly rule: FilesRule;
 }
 
+export interface SocketToCheck {
+  readonly index: number;
+  readonly rule: SocketsRule;
+}
+
 export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy {
   const ids = new Map<string, Path>();
   const rules = <Raw extends { readonly id?: string }, Rule>(
-    list: "connect" | "listen" | "files",
+    list: "connect" | "listen" | "files" | "sockets",
     build: (raw: Raw, id: string, path: Path) => Rule,
   ): Rule[] => {
     if (context.isBroken([list])) return [];
@@ -61,8 +69,16 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
     }
     return built;
   });
+  const socketsToCheck: SocketToCheck[] = [];
+  const sockets = rules("sockets", (rule: RawSocket, id, path) => {
+    const built = socketsRule(rule, id, path, context);
+    const isRight = !context.isBroken([...path, "host"]) && unexpandedPath(rule.host) === undefined;
+    if (isRight) socketsToCheck.push({ index: Number(path[1]), rule: built });
+    return built;
+  });
   checkGuest(raw.guest, context);
   checkShadows(raw.files ?? [], context);
+  checkHiddenSockets(raw.sockets ?? [], context);
 
   const policy: Policy = {
     version: 1,
@@ -72,11 +88,12 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
     connect: connect.map(({ rule }) => rule),
     listen: listen.map(({ rule }) => rule),
     files,
+    sockets,
     vms: buildVms(raw.vms ?? [], context),
     limits: buildLimits(raw.limits ?? {}, context),
     timeouts: { ...defaults.DEFAULT_TIMEOUTS, ...raw.timeouts },
   };
-  return { policy, folders };
+  return { policy, folders, sockets: socketsToCheck };
 }
 
 /** Each text, and all together, must fit the frame that carries them. */

@@ -6,14 +6,16 @@ import type { CompiledPolicy, PolicySettings } from "./compiled/compile.ts";
 import { PolicyMatcher } from "./matcher.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
-import type { FileDecision } from "./types.ts";
+import type { FileDecision, SocketDecision, SocketsRule } from "./types.ts";
 
-/** The hosts of a policy's files, opened. */
+/** The hosts of a policy's files, and the folders of its sockets, opened. */
 export interface OpenFolders {
   /** The disk workers' name for them. */
   readonly tree: number;
   /** That of files[i]: its descriptor, or -errno where it cannot be had, and why. */
   root(index: number): { readonly fd: number; readonly reason: string };
+  /** The folder of sockets[i]'s socket, as a root. */
+  socketFolder(index: number): { readonly fd: number; readonly reason: string };
   close(): void;
 }
 
@@ -37,6 +39,16 @@ class HidingMatcher extends PolicyMatcher {
     if (fd >= 0) return decision;
     const reason = `${quoted(guestPath)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
     return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex, relativePath };
+  }
+
+  override socket(guestPath: string, access: SocketsRule["access"]): SocketDecision {
+    const decision = super.socket(guestPath, access);
+    const { ruleIndex, rule } = decision;
+    if (ruleIndex < 0) return decision;
+    const { fd, reason: why } = this.#folders.socketFolder(ruleIndex);
+    if (fd >= 0) return decision;
+    const reason = `${quoted(guestPath)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
+    return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex };
   }
 }
 

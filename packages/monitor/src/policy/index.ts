@@ -30,6 +30,8 @@ export {
   type NotAllowed,
   type Policy,
   type PortRange,
+  type SocketDecision,
+  type SocketsRule,
   type Timeouts,
   type VmEntry,
 } from "./types.ts";

@@ -1,7 +1,8 @@
-// Decides every connect, listen and file of a guest against one policy. Deny by default, first match wins, and no host
-// socket or file exists before the answer. Immutable: a reload makes a new matcher. A decision does not walk over
-// rules: names are found by hash, addresses in a tree, paths in a tree, and of what matches the first in the policy
-// decides (compiled/). The only imports are pure, so that a Worker can hold a matcher without loading the YAML parser.
+// Decides every connect, listen, file and Unix socket of a guest against one policy. Deny by default, first match wins,
+// and no host socket or file exists before the answer. Immutable: a reload makes a new matcher. A decision does not
+// walk over rules: names and sockets are found by hash, addresses in a tree, paths in a tree, and of what matches the
+// first in the policy decides (compiled/). The only imports are pure, so that a Worker can hold a matcher without
+// loading the YAML parser.
 //
 // A connect to a name is decided twice, since the name is in the hands of whoever runs its zone:
 //   1. connectName, before anything is resolved: rules with a matching name pattern and port;
@@ -31,12 +32,21 @@ import { entryForAddress } from "./compiled/prefix-tree.ts";
 import { normalizeName } from "./names.ts";
 import { insideNat64 } from "./nat64.ts";
 import { type Address, addressOf, formatAddress, parseAddress } from "./networks.ts";
-import { splitPath } from "./paths.ts";
+import { socketKey, splitPath } from "./paths.ts";
 import { isPort } from "./ports.ts";
 import { isUnspecified, notPublic } from "./special.ts";
 import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
-import type { Allowed, Decision, FileDecision, NameDecision, NotAllowed, Policy } from "./types.ts";
+import type {
+  Allowed,
+  Decision,
+  FileDecision,
+  NameDecision,
+  NotAllowed,
+  Policy,
+  SocketDecision,
+  SocketsRule,
+} from "./types.ts";
 
 /** The rule that decides for an address, and what of it has the address. */
 interface Ruling {
@@ -54,6 +64,8 @@ export class PolicyMatcher {
   readonly #policy: CompiledPolicy;
   readonly #surroundings: Surroundings;
   readonly #folders: FolderTree = new FolderTree();
+  /** By socketKey(). */
+  readonly #sockets: Map<string, number> = new Map();
 
   /** Of a policy, or of one that was compiled on another thread. */
   constructor(policy: Policy | CompiledPolicy, surroundings: Surroundings = NO_SURROUNDINGS) {
@@ -63,6 +75,12 @@ export class PolicyMatcher {
       const path = splitPath(guest);
       if ("problem" in path) throw new TypeError(path.problem);
       this.#folders.add(path.components, index);
+    }
+    for (const [index, { guest, access }] of this.#policy.settings.sockets.entries()) {
+      const path = splitPath(guest);
+      if ("problem" in path) throw new TypeError(path.problem);
+      const key = socketKey(access, path.components);
+      if (!this.#sockets.has(key)) this.#sockets.set(key, index);
     }
   }
 
@@ -155,6 +173,19 @@ export class PolicyMatcher {
         ? refused(id, `${asked} is denied by rule ${quoted(id)} (${guest} is read-only)`, Errno.EROFS)
         : allowed(id, `${asked} is allowed by rule ${quoted(id)} (${guest})`);
     return { ...decision, ruleIndex, relativePath };
+  }
+
+  /** Connecting to a Unix socket, or listening at its path. */
+  socket(guestPath: string, access: SocketsRule["access"]): SocketDecision {
+    const path = splitPath(guestPath);
+    if ("problem" in path) return { ...refused("path", path.problem, path.errno), ruleIndex: -1 };
+    const asked = `${access === "connect" ? "connect to" : "listen at"} ${quoted(guestPath)}`;
+    const ruleIndex = this.#sockets.get(socketKey(access, path.components));
+    if (ruleIndex === undefined) {
+      return { ...refused("default", `no sockets rule allows to ${asked}`), ruleIndex: -1 };
+    }
+    const { id } = this.#policy.settings.sockets[ruleIndex]!;
+    return { ...allowed(id, `${asked} is allowed by rule ${quoted(id)}`), ruleIndex };
   }
 
   /** Where no pattern decides: allowed if one of its addresses is. */

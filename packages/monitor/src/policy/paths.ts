@@ -12,6 +12,11 @@ export type PathResult =
   | { readonly components: readonly string[] }
   | { readonly problem: string; readonly errno: number };
 
+/** A guest path as the rules for sockets are looked up by it: for one of the two, since it may be both. */
+export function socketKey(access: "connect" | "listen", components: readonly string[]): string {
+  return `${access} /${components.join("/")}`;
+}
+
 export function splitPath(path: string): PathResult {
   if (path.includes("\0")) return { problem: `the path ${quoted(path)} has a NUL`, errno: Errno.EINVAL };
   if (!path.startsWith("/"))

@@ -11,6 +11,7 @@ export interface RawPolicy {
   readonly connect?: RawRule[];
   readonly listen?: RawRule[];
   readonly files?: RawFiles[];
+  readonly sockets?: RawSocket[];
   readonly vms?: RawVm[];
   readonly limits?: Partial<Record<keyof Limits, number | string>>;
   readonly timeouts?: {
@@ -26,6 +27,13 @@ export interface RawFiles {
   readonly host: string;
   readonly access: "ro" | "rw";
   readonly crossMounts?: boolean;
+}
+
+export interface RawSocket {
+  readonly id?: string;
+  readonly guest: string;
+  readonly host: string;
+  readonly access: "connect" | "listen";
 }
 
 export interface RawVm {

@@ -41,6 +41,17 @@ export interface FilesRule {
   readonly crossMounts: boolean;
 }
 
+/** A Unix socket of the host. */
+export interface SocketsRule {
+  readonly id: string;
+  /** Absolute, normalized: the one path that it covers. */
+  readonly guest: string;
+  /** Absolute: the folder that holds the socket, and its name there. */
+  readonly folder: string;
+  readonly name: string;
+  readonly access: "connect" | "listen";
+}
+
 /** A virtual machine that this policy's monitor serves. */
 export interface VmEntry {
   /** What its guests are called in logs. */
@@ -95,6 +106,7 @@ export interface Policy {
   readonly connect: readonly ConnectRule[];
   readonly listen: readonly ListenRule[];
   readonly files: readonly FilesRule[];
+  readonly sockets: readonly SocketsRule[];
   readonly vms: readonly VmEntry[];
   readonly limits: Limits;
   readonly timeouts: Timeouts;
@@ -130,6 +142,9 @@ export type NameDecision = Decision & { readonly ruleIndex: number; readonly nam
  * -1 and "" where a built-in rule refused.
  */
 export type FileDecision = Decision & { readonly ruleIndex: number; readonly relativePath: string };
+
+/** ruleIndex is the place in policy.sockets; -1 where a built-in rule refused. */
+export type SocketDecision = Decision & { readonly ruleIndex: number };
 
 /** Ids that no rule of a policy may take. docs/policy.md says when each refuses. */
 export const BUILT_IN_RULES: readonly string[] = [

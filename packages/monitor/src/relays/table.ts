@@ -16,6 +16,8 @@ import { OpeningRelay } from "./opening.ts";
 import type { ProtocolEntry } from "./protocol.ts";
 import { TCP_CONNECT } from "./tcp-connect.ts";
 import { TCP_LISTEN } from "./tcp-listen.ts";
+import { UNIX_CONNECT } from "./unix-connect.ts";
+import { UNIX_LISTEN } from "./unix-listen.ts";
 
 export const PROTOCOLS: ReadonlyMap<number, ProtocolEntry<unknown>> = new Map<number, ProtocolEntry<unknown>>(
   [
@@ -25,6 +27,8 @@ export const PROTOCOLS: ReadonlyMap<number, ProtocolEntry<unknown>> = new Map<nu
     [Protocol.FILE, FILE],
     [Protocol.FILE_STREAM, FILE_STREAM],
     [Protocol.FS, FS],
+    [Protocol.UNIX_CONNECT, UNIX_CONNECT],
+    [Protocol.UNIX_LISTEN, UNIX_LISTEN],
   ],
 );
 

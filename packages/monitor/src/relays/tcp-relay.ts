@@ -1,4 +1,5 @@
-// A connected TCP socket and a pipe: bytes go from the ring straight to send() and from recv() straight into the ring.
+// A connected socket, of TCP or a Unix stream, and a pipe: bytes go from the ring straight to send() and from recv()
+// straight into the ring.
 //
 //   out: guest -> peer   FLOW ─ END and empty ─▶ SHUT (FIN sent)
 //                          └─── the peer is gone ─▶ GONE (toHost closed: the guest's writer learns of it at once)
@@ -18,6 +19,10 @@
 // How many in the kernel, #loan says; who may send no more for now asks again after a while, since no event tells what
 // was acknowledged.
 //
+// A Unix stream is the same with three differences. It has no RST: closing it with bytes unread is one, and without any
+// its peer sees an end. A short recv() does not say that it is empty: one ends where a descriptor came along, which the
+// kernel closes. And what the peer has not read stays in the kernel whatever happens to this end: partings.ts waits.
+//
 // Where the guest has nothing more to send, it signals what comes (RING-9): #outRests. Until then an event that tells
 // of bytes from the peer alone is no reason to look at what the guest sends.
 
@@ -31,10 +36,12 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
   Errno,
+  inq,
   recv,
   send,
   setKeepAlive,
   setLingerZero,
+  shutdownBoth,
   shutdownWrite,
 } from "@ringway/linux";
 import { SHARE_BYTES } from "../accounts/socket-budget.ts";
@@ -66,6 +73,7 @@ export class TcpRelay implements Relay, EventSource {
   readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #fd: number;
+  readonly #isTcp: boolean;
   readonly #slot: number;
   #sendable = true;
   #receivable: boolean;
@@ -98,11 +106,12 @@ export class TcpRelay implements Relay, EventSource {
    *
    * The caller has it linger for no time, and send what is small at once.
    */
-  constructor(host: RelayHost, stream: Stream, fd: number, slot?: number, errorTaken = false) {
+  constructor(host: RelayHost, stream: Stream, fd: number, slot?: number, errorTaken = false, isTcp = true) {
     const { reactor } = host;
     this.#host = host;
     this.#stream = stream;
     this.#fd = fd;
+    this.#isTcp = isTcp;
     this.#errorTaken = errorTaken;
     this.#receivable = slot === undefined;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
@@ -156,6 +165,11 @@ export class TcpRelay implements Relay, EventSource {
     const { reactor, keepAlives, partings } = this.#host;
     reactor.cancel(this.#asking);
     keepAlives.delete(this.#fd);
+    const { streams } = this.#stream.guest.policy.policy.limits;
+    if (!this.#isTcp) {
+      this.#partUnix(streams);
+      return;
+    }
     if (this.#gone) {
       reactor.unwatch(this.#slot);
       closeFd(this.#fd);
@@ -164,8 +178,19 @@ export class TcpRelay implements Relay, EventSource {
     }
     // Without a FIN, the peer must not take what it has for all there is.
     const how = this.#outShut ? "end" : "reset";
-    const { streams } = this.#stream.guest.policy.policy.limits;
     partings.add(this.#fd, this.#slot, how, this.#loan, streams);
+  }
+
+  /** As close(2) does it: with bytes unread, the peer is to see that. */
+  #partUnix(streams: number): void {
+    if (this.#outShut || inq(this.#fd) === 0) {
+      shutdownBoth(this.#fd);
+      this.#host.partings.add(this.#fd, this.#slot, "unread", this.#loan, streams);
+      return;
+    }
+    this.#host.reactor.unwatch(this.#slot);
+    closeFd(this.#fd);
+    this.#loan.end();
   }
 
   keepAlive(): void {
@@ -249,7 +274,7 @@ export class TcpRelay implements Relay, EventSource {
   #shutOut(): void {
     this.#outShut = true;
     this.#outOver = true;
-    setLingerZero(this.#fd, false);
+    if (this.#isTcp) setLingerZero(this.#fd, false);
     // Both ways are over then, and closing it sends the FIN.
     if (this.#inShut && this.#loan.unackedBytes <= SHARE_BYTES) return;
     // ENOTCONN: the peer is gone, which recv() tells.
@@ -301,7 +326,7 @@ export class TcpRelay implements Relay, EventSource {
       const got = recv(this.#fd, address, length);
       if (got > 0) {
         budget -= got;
-        if (got < length && !this.#hangup) this.#receivable = false;
+        if (got < length && this.#isTcp && !this.#hangup) this.#receivable = false;
         if (dropping) continue;
         loan.received(got, this.#limitBytes);
         stream.moved(Direction.TO_GUEST, offset, got);

@@ -13,7 +13,7 @@ import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
 
 /** Only a folder has a name like that (FILE-1). */
-const ENDS_AS_FOLDER = /\/\.?$/;
+export const ENDS_AS_FOLDER: RegExp = /\/\.?$/;
 
 /** Where a guest path lies on the host, or why the guest may not have it. */
 export function place(guest: RelayGuest, protocol: number, path: string, write: boolean): Place | Refusal {
