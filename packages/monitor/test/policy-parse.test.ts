@@ -238,7 +238,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     2,
     1,
     'unknown key "__proto__"; expected one of version, guest, refusals, audit, connect, listen, ' +
-      "files, vms, limits, timeouts",
+      "files, sockets, vms, limits, timeouts",
   ],
   ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
   ["connect:", 2, 1, "connect: expected a list of connect rules, found nothing"],
