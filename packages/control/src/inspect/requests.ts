@@ -11,7 +11,7 @@ import { Closed } from "../layout.ts";
 import type { RegionMemory } from "../memory.ts";
 import { Exit, Explain, GetArgs, Log, NewStream, Ping } from "../messages/control.ts";
 import { FileOpen, FileStreamOpen } from "../messages/file.ts";
-import { MountRequest } from "../messages/mount.ts";
+import { MountRequest } from "../messages/mount/handles.ts";
 import { Open, Protocol } from "../messages/stream.ts";
 import { ConnectRequest, ListenRequest } from "../messages/tcp.ts";
 import { UdpBindRequest } from "../messages/udp.ts";

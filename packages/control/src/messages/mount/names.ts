@@ -1,11 +1,8 @@
 // mount: what is asked of names (PROTOCOL.md section 19): attributes, folders, extended attributes, watches.
 
-import { NAME_MAX_BYTES } from "../limits.ts";
-import { bool, bytes, type Field, list, type Message, message, rest, struct, u32, u64 } from "../wire.ts";
-import { type Timestamp, timestamp } from "./common.ts";
-import { type Attributes, attributes, path } from "./mount.ts";
-
-const name: Field<Uint8Array> = bytes(NAME_MAX_BYTES);
+import { bool, list, type Message, message, rest, struct, u32, u64 } from "../../wire.ts";
+import { type Timestamp, timestamp } from "../common.ts";
+import { type Attributes, attributes, name, path } from "./fields.ts";
 
 /** A request about one name. */
 export interface AtRequest {

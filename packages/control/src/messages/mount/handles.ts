@@ -1,45 +1,8 @@
-// mount: a tree of files with handles (PROTOCOL.md section 19). What is asked of handles is here, of names in
-// mount-names.ts. Each request is answered by the reply named beside it, or Error, in any order.
-//
-// Paths, names and targets are bytes. `at` and `path`: relative to a folder's handle, or to the mount's root (0); an
-// empty path is what `at` stands for (MNT-2).
+// mount: what is asked of handles (PROTOCOL.md section 19), and the bodies of Open and Opened. Each request is answered
+// by the reply named beside it, or Error, in any order.
 
-import { PATH_MAX_BYTES } from "../limits.ts";
-import { type Body, body, bool, bytes, type Field, type Message, message, rest, u32, u64 } from "../wire.ts";
-import { type Timestamp, timestamp } from "./common.ts";
-
-export const path: Field<Uint8Array> = bytes(PATH_MAX_BYTES);
-
-/** What statx(2) tells (MNT-5). Device and both inode words together tell files apart, and say nothing else. */
-export interface Attributes {
-  /** A FileKind; 0 where an entry's is not known. */
-  readonly kind: number;
-  readonly mode: number;
-  readonly links: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly device: number;
-  readonly inodeLow: number;
-  readonly inodeHigh: number;
-  readonly size: number;
-  readonly blocks: number;
-  readonly accessed: Timestamp;
-  readonly modified: Timestamp;
-  readonly changed: Timestamp;
-  /** All 0 where the host does not know it. */
-  readonly created: Timestamp;
-}
-export const attributes: { readonly [K in keyof Attributes]: Field<Attributes[K]> } = {
-  ...{ kind: u32, mode: u32, links: u32, uid: u32, gid: u32, device: u32, inodeLow: u32, inodeHigh: u32 },
-  ...{
-    size: u64,
-    blocks: u64,
-    accessed: timestamp,
-    modified: timestamp,
-    changed: timestamp,
-    created: timestamp,
-  },
-};
+import { type Body, body, bool, type Message, message, rest, u32, u64 } from "../../wire.ts";
+import { type Attributes, attributes, path } from "./fields.ts";
 
 /** Body of Open: the folder that becomes the mount's root, absolute. */
 export interface MountRequest {

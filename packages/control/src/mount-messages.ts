@@ -1,4 +1,0 @@
-// All messages of mount, under one name.
-
-export * from "./messages/mount.ts";
-export * from "./messages/mount-names.ts";
