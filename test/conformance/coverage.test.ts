@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { scenarios } from "../../packages/conformance/src/scenarios/index.ts";
 import { loadVectors } from "../../packages/conformance/src/vectors.ts";
-import { coverage, notTestable, protocolClauses } from "./clauses.ts";
+import { coverage, notTestable, protocolClauses, protocolSections } from "./clauses.ts";
 import { generate } from "./generate.ts";
 import { NOT_COVERED } from "./later.ts";
 import { messageTable } from "./message-table.ts";
@@ -74,6 +74,51 @@ describe("the clauses of PROTOCOL.md", () => {
       }
     }
     expect(unknown).toEqual([]);
+  });
+});
+
+describe("the sections of PROTOCOL.md", () => {
+  const sections = protocolSections();
+  const numbers = /(?:PROTOCOL\.md,? )sections? ((?:\d+(?:\.\d+)*(?:, and |, | and | to )?)+)/g;
+
+  /** "4.2, 9 to 11": 4, 9, 10, 11. */
+  function inWhole(list: string): number[] {
+    return [...list.matchAll(/(\d+)(?:\.\d+)*(?: to (\d+))?/g)].flatMap(([, from, to = from]) =>
+      Array.from({ length: Number(to) - Number(from) + 1 }, (_, i) => Number(from) + i),
+    );
+  }
+
+  test("are all that documents and comments name", () => {
+    const unknown: string[] = [];
+    for (const file of ["packages", "native", "docs", "test"].flatMap(sources)) {
+      if (/\/dist\//.test(file)) continue;
+      for (const [, list] of readFileSync(new URL(file, root), "utf8").matchAll(numbers)) {
+        for (const number of list!.match(/\d+(?:\.\d+)*/g)!)
+          if (!sections.has(number)) unknown.push(`${file}: ${number}`);
+      }
+    }
+    expect(unknown).toEqual([]);
+  });
+
+  test("of a C file are the same in docs/guest-in-c.md as at its head", () => {
+    const table = readFileSync(new URL("docs/guest-in-c.md", root), "utf8").matchAll(
+      /^\| (`\S+\.[ch]`.*) \| .* \| (\d.*) \|$/gm,
+    );
+    const rows = [...table].map(([, files, list]) => {
+      const heads = [...files!.matchAll(/`(\S+)`/g)].map(([, file]) =>
+        readFileSync(new URL(`native/${file}`, root), "utf8")
+          .split("\n", 12)
+          .join("\n"),
+      );
+      const named = heads.flatMap(
+        (head) => /\bsections? ([\d., ]+(?:(?:to|and) [\d.]+)?)/.exec(head)?.[1] ?? [],
+      );
+      const ofHeads = [...new Set(named.flatMap(inWhole))].sort((a, b) => a - b);
+      return { files, ofHeads, ofTable: inWhole(list!) };
+    });
+    expect(rows.length).toBeGreaterThan(5);
+    for (const { files, ofHeads, ofTable } of rows)
+      expect({ files, sections: ofTable }).toEqual({ files, sections: ofHeads });
   });
 });
 

@@ -7,13 +7,17 @@ export const NOT_IN_MONITOR: readonly string[] = ["udp", "resolve", "mount"];
 /** Files of vectors whose messages the C library does not have yet. */
 export const NOT_IN_C: readonly string[] = ["udp", "resolve", "unix", "mount"];
 
-/** Clauses that no vector and no scenario covers yet. */
+/** Clauses that no vector and no scenario covers yet; vectors of NOT_IN_MONITOR do not count. */
 export const NOT_COVERED: readonly string[] = [
-  ...["UDP-1", "UDP-3", "UDP-6", "UDP-7", "UDP-11", "UDP-14", "UDP-15"],
-  ...["RSL-1", "RSL-4", "RSL-5", "RSL-6", "RSL-7"],
-  ...["MNT-3", "MNT-4", "MNT-6", "MNT-22"],
+  ...upTo("UDP", 15),
+  ...upTo("RSL", 7),
+  ...upTo("MNT", 22),
   ...["LIM-2", "LIM-3"],
 ];
+
+function upTo(prefix: string, last: number): string[] {
+  return Array.from({ length: last }, (_, i) => `${prefix}-${i + 1}`);
+}
 
 /** Is a case one of a vector in these files? */
 export function isIn(files: readonly string[], name: string): boolean {

@@ -1,4 +1,4 @@
-// The epochs of one guest: what its words in the superblock say, looked at after every ring (PROTOCOL.md section 8),
+// The epochs of one guest: what its words in the superblock say, looked at after every ring (PROTOCOL.md section 20),
 // and who has addresses inside the region.
 //
 //   a fresh epoch is asked for ──▶ its streams are let go of ──▶ nobody has addresses inside ──▶ the next begins
