@@ -7,6 +7,8 @@ import {
   fileMessages as file,
   fsMessages as fs,
   GetArgs,
+  type InetAddress,
+  inet,
   ListenRequest,
   Log,
   type Message,
@@ -15,6 +17,7 @@ import {
   Ping,
   Protocol,
   parseIp,
+  udpMessages as udp,
 } from "@ringway/control";
 import type { Random } from "../simulator/random.ts";
 
@@ -24,6 +27,8 @@ export interface Targets {
   readonly echoPort: number;
   /** A server that never reads; floods alone may connect to it. */
   readonly deafPort: number;
+  /** Where guests may send datagrams to: they come back. */
+  readonly udpPort: number;
   /** Servers that nobody may reach. */
   readonly forbiddenPorts: readonly number[];
   /** First of the ports that guests may listen on and connect to. */
@@ -34,7 +39,17 @@ export interface Targets {
 }
 
 /** What a stream is, as far as its guest knows. */
-export type StreamKind = "fresh" | "posted" | "raw" | "listen" | "file" | "file-read" | "file-write" | "fs";
+export type StreamKind =
+  | "fresh"
+  | "posted"
+  | "raw"
+  | "listen"
+  | "file"
+  | "file-read"
+  | "file-write"
+  | "fs"
+  | "udp"
+  | "udp-bound";
 
 const NAMES = ["a", "b", "c", "d", "deep/x", "deep/er/y", "link", "new"] as const;
 const { READ, WRITE, CREATE, EXCLUSIVE, APPEND, TRUNCATE } = file.FileFlags;
@@ -117,7 +132,11 @@ export interface SomeOpen {
 }
 
 export function someOpen(random: Random, targets: Targets): SomeOpen {
-  switch (random.below(10)) {
+  switch (random.below(12)) {
+    case 10:
+      return { kind: "udp", protocol: Protocol.UDP_CONNECT, body: someUdpConnect(random, targets) };
+    case 11:
+      return { kind: "udp-bound", protocol: Protocol.UDP_BIND, body: someUdpBind(random, targets) };
     case 0:
     case 1:
       return { kind: "raw", protocol: Protocol.ECHO, body: new Uint8Array(0) };
@@ -189,6 +208,80 @@ export function someOpen(random: Random, targets: Targets): SomeOpen {
   }
 }
 
+function someUdpPort(random: Random, { udpPort, forbiddenPorts }: Targets): number {
+  return random.pick([udpPort, udpPort, udpPort, random.pick(forbiddenPorts), random.below(65_536)]);
+}
+
+function someUdpConnect(random: Random, targets: Targets): Uint8Array {
+  const host = random.pick([
+    "127.0.0.1",
+    "127.0.0.1",
+    "127.0.0.2",
+    "::1",
+    "localhost",
+    "239.1.2.3",
+    "0.0.0.0",
+  ]);
+  const timeoutMs = random.pick([0, 1, 2 ** 32 - 1]);
+  return ConnectRequest.encode({ host, port: someUdpPort(random, targets), timeoutMs });
+}
+
+function someUdpBind(random: Random, targets: Targets): Uint8Array {
+  const flags = random.pick([0, 0, 1, 2, 3, random.u32()]);
+  const address = someInet(random, targets, random.pick([0, 0, someUdpPort(random, targets)]));
+  return udp.UdpBindRequest.encode({ flags, address });
+}
+
+function someInet(random: Random, targets: Targets, port = someUdpPort(random, targets)): InetAddress {
+  const texts = [
+    "127.0.0.1",
+    "127.0.0.1",
+    "0.0.0.0",
+    "127.0.0.2",
+    "239.1.2.3",
+    "255.255.255.255",
+    "::1",
+    "::",
+  ];
+  return inet(parseIp(random.pick(texts))!, port);
+}
+
+/** A train, or what is none. */
+function someSegment(random: Random): number {
+  return random.pick([0, 0, 0, 1, 700, random.below(2000), 2 ** 32 - 1]);
+}
+
+/** A request, or datagrams, of a UDP socket. */
+function someDatagram(random: Random, kind: StreamKind, targets: Targets, id: number): Uint8Array {
+  const data = someBytes(random, 3000);
+  const membership = {
+    group: someInet(random, targets, random.pick([0, 0, 5])),
+    source: inet(parseIp(random.pick(["0.0.0.0", "127.0.0.1"]))!, 0),
+    interface: inet(parseIp(random.pick(["0.0.0.0", "127.0.0.1", "10.9.8.7"]))!, 0),
+  };
+  switch (random.below(12)) {
+    case 0:
+      return frame(udp.UdpSet, id, {
+        option: random.below(6),
+        value: random.pick([0, 1, 255, random.u32()]),
+      });
+    case 1:
+      return frame(udp.UdpInterface, id, { interface: membership.interface });
+    case 2:
+      return frame(udp.UdpJoin, id, membership);
+    case 3:
+      return frame(udp.UdpLeave, id, membership);
+    case 4: {
+      const host = random.pick(["localhost", "nowhere.invalid", "a.silent.test", "127.0.0.1", ""]);
+      return frame(udp.UdpLookup, id, { port: someUdpPort(random, targets), host });
+    }
+    default:
+      return kind === "udp"
+        ? frame(udp.UdpSend, 0, { segment: someSegment(random), data })
+        : frame(udp.UdpSendTo, 0, { segment: someSegment(random), peer: someInet(random, targets), data });
+  }
+}
+
 export function openFrame(random: Random, { protocol, body }: SomeOpen): Uint8Array {
   return frame(Open, random.below(1000), { protocol, body });
 }
@@ -226,6 +319,7 @@ function someRing(random: Random): number {
 export function someRequest(random: Random, kind: StreamKind, targets: Targets): Uint8Array | undefined {
   const id = random.u32();
   const path = somePath(random, targets);
+  if (kind === "udp" || kind === "udp-bound") return someDatagram(random, kind, targets, id);
   if (kind === "file") {
     switch (random.below(9)) {
       case 0:

@@ -3,6 +3,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import {
   existsSync,
@@ -39,6 +40,17 @@ async function listening(server: Server, host: string): Promise<number> {
   server.listen(0, host);
   await once(server, "listening");
   return (server.address() as { port: number }).port;
+}
+
+/** Its port; 0 where somebody has that one already. */
+async function bound(socket: Socket, port = 0): Promise<number> {
+  socket.bind(port, "127.0.0.1");
+  try {
+    await once(socket, "listening");
+    return socket.address().port;
+  } catch {
+    return 0;
+  }
 }
 
 /** Ports that nobody has now, below those that the kernel gives out by itself. */
@@ -104,8 +116,12 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
   });
   const deafPort = await listening(deaf, "127.0.0.1");
   const reached: string[] = [];
+  const udp = createSocket("udp4", (data, from) => udp.send(data, from.port, from.address));
+  udp.on("error", () => {});
+  const udpPort = await bound(udp);
   const forbidden: Server[] = [];
   const forbiddenPorts: number[] = [];
+  const forbiddenUdp: Socket[] = [];
   for (const host of ["127.0.0.1", "0.0.0.0", "127.0.0.1"].slice(0, FORBIDDEN_SERVERS)) {
     const server = createServer((socket) => {
       reached.push(`a forbidden server was reached on port ${socket.localPort}`);
@@ -113,6 +129,10 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
     });
     forbidden.push(server);
     forbiddenPorts.push(await listening(server, host));
+    const datagrams = createSocket("udp4", () => reached.push("a forbidden socket got a datagram"));
+    datagrams.on("error", () => {});
+    forbiddenUdp.push(datagrams);
+    await bound(datagrams, forbiddenPorts.at(-1)!);
   }
   const listenPort = await freeRange(LISTEN_PORTS);
   const last = listenPort + LISTEN_PORTS - 1;
@@ -129,7 +149,9 @@ connect:
   - { id: denied, deny: [${denied.join(", ")}] }
   - { id: echo, allow: [127.0.0.1], ports: [${echoPort}, ${quietPort}${flooded ? `, ${deafPort}` : ""}, ${listenPort}-${last}] }
   - { id: by-name, allow: [localhost, "*.silent.test"], ports: [${echoPort}], resolvesTo: [127.0.0.0/8] }
+  - { id: udp, allow: [127.0.0.1], ports: [${udpPort}], protocols: udp }
 listen:
+  - { id: few-datagrams, allow: [127.0.0.1], ports: [0, ${listenPort}-${last}], protocols: udp }
   - { id: few, allow: [127.0.0.1], ports: [${listenPort}-${last}] }
 files:
   - { id: rw, guest: /rw, host: ./rw, access: rw }
@@ -139,7 +161,15 @@ limits: ${limits}
 timeouts: { connectMs: 300, resolveMs: 300 }
 `,
   );
-  const targets = { echoPort, deafPort, forbiddenPorts, listenPort, listenPorts: LISTEN_PORTS, outside };
+  const targets = {
+    echoPort,
+    deafPort,
+    udpPort,
+    forbiddenPorts,
+    listenPort,
+    listenPorts: LISTEN_PORTS,
+    outside,
+  };
   const print = (): string => ["ro", "outside"].map((name) => fingerprint(join(folder, name))).join();
   const before = print();
   const beside = readdirSync(folder).sort().join();
@@ -161,6 +191,7 @@ timeouts: { connectMs: 300, resolveMs: 300 }
       quiet.kill("SIGKILL");
       for (const server of [echo, deaf, ...forbidden]) server.close();
       for (const socket of sockets) socket.destroy();
+      for (const socket of [udp, ...forbiddenUdp]) socket.close();
       // Not rmSync: the hostile guest nests folders deeper than its recursion goes.
       spawnSync("rm", ["-rf", folder]);
     },

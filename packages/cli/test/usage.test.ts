@@ -44,7 +44,7 @@ describe("help", () => {
     ],
     [
       ["policy", "explain", "--help"],
-      ["--write", "--resolve", "--name-server", "--address", "0 allowed, 3 refused"],
+      ["--write", "--udp", "--resolve", "--name-server", "--address", "0 allowed, 3 refused"],
     ],
     [
       ["bench", "--help"],

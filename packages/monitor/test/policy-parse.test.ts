@@ -72,6 +72,7 @@ describe("a good policy", () => {
         {
           id: "web",
           action: "allow",
+          protocols: ["tcp"],
           names: ["*.example.com"],
           networks: [],
           ports: [
@@ -83,6 +84,7 @@ describe("a good policy", () => {
         {
           id: "connect[1]",
           action: "allow",
+          protocols: ["tcp"],
           names: ["internal.test"],
           networks: ["10.0.0.0/8", "192.0.2.0/24"],
           ports: [{ first: 80, last: 80 }],
@@ -91,6 +93,7 @@ describe("a good policy", () => {
         {
           id: "connect[2]",
           action: "deny",
+          protocols: ["tcp", "udp"],
           names: [],
           networks: ["10.0.0.0/8", "fd00::/8"],
           ports: [{ first: 1, last: 65535 }],
@@ -101,6 +104,7 @@ describe("a good policy", () => {
         {
           id: "listen[0]",
           action: "allow",
+          protocols: ["tcp"],
           networks: ["127.0.0.1"],
           ports: [
             { first: 0, last: 0 },
@@ -129,7 +133,7 @@ describe("a good policy", () => {
         logLines: 1000,
         logBytes: 256 * 1024,
       },
-      timeouts: { connectMs: 1000, resolveMs: 10_000, attachMs: 10_000 },
+      timeouts: { connectMs: 1000, resolveMs: 10_000, attachMs: 10_000, udpIdleMs: 120_000 },
     });
   });
 
@@ -252,7 +256,19 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "connect:\n  - allow: a\n    # what\n    comment: b",
     5,
     5,
-    'connect[0]: unknown key "comment"; expected one of id, allow, deny, ports, resolvesTo',
+    'connect[0]: unknown key "comment"; expected one of id, allow, deny, protocols, ports, resolvesTo',
+  ],
+  [
+    "connect:\n  - allow: a\n    protocols: sctp",
+    4,
+    16,
+    'connect[0].protocols: expected tcp, udp, or a list of them; found "sctp"',
+  ],
+  [
+    "listen:\n  - allow: 127.0.0.1\n    ports: 1\n    protocols: [udp, sctp]",
+    5,
+    22,
+    'listen[0].protocols[1]: expected tcp or udp, found "sctp"',
   ],
   [
     "connect:\n  - allow: a\n    ports: http",

@@ -4,12 +4,14 @@ import {
   ConnectRequest,
   Errno,
   fileMessages,
+  inet,
   ListenRequest,
   Open,
   Protocol,
   ProtocolError,
   protocolName,
   type Refusal,
+  udpMessages,
   unixMessages,
 } from "@ringway/control";
 import fc from "fast-check";
@@ -33,9 +35,9 @@ const policies = [
     "version: 1",
     "connect:",
     "  - { id: no, deny: ['10.1.0.0/16', 'bad.example'] }",
-    "  - { id: yes, allow: ['10.0.0.0/8', '*.example', '127.0.0.1'], ports: [80, 443, 9229] }",
+    "  - { id: yes, allow: ['10.0.0.0/8', '*.example', '127.0.0.1'], ports: [80, 443, 9229], protocols: [tcp, udp] }",
     "listen:",
-    "  - { id: here, allow: 127.0.0.1, ports: 8000-8100 }",
+    "  - { id: here, allow: 127.0.0.1, ports: 8000-8100, protocols: [tcp, udp] }",
     "files:",
     "  - { id: doc, guest: /data/doc, host: /usr/share/doc, access: ro }",
     "  - { id: data, guest: /data, host: /srv/data, access: rw }",
@@ -119,6 +121,18 @@ const bodies: Readonly<Record<number, fc.Arbitrary<Uint8Array>>> = {
         address: { family, port, address: Uint8Array.from(address) },
       });
     }),
+  [Protocol.UDP_CONNECT]: fc
+    .record({ port: ports, timeoutMs: sizes, host: hosts })
+    .map((request) => ConnectRequest.encode(request)),
+  [Protocol.UDP_BIND]: fc
+    .record({
+      port: ports,
+      flags: fc.constantFrom(0, 0, 0, 1, 2, 4),
+      address: fc.constantFrom([127, 0, 0, 1], [0, 0, 0, 0], [10, 0, 0, 1], Array<number>(16).fill(0)),
+    })
+    .map(({ flags, port, address }) =>
+      udpMessages.UdpBindRequest.encode({ flags, address: inet(Uint8Array.from(address), port) }),
+    ),
   [Protocol.UNIX_CONNECT]: fc
     .record({ kind: fc.nat(3), timeoutMs: sizes, path: sockets })
     .map((request) => unixMessages.UnixConnectRequest.encode(request)),
@@ -140,9 +154,9 @@ const bodies: Readonly<Record<number, fc.Arbitrary<Uint8Array>>> = {
     .map((request) => FileStreamOpen.encode(request)),
 };
 
-/** Those whose Open can make no sense with whatever path. */
-const { FILE, FILE_STREAM, UNIX_CONNECT, UNIX_LISTEN } = Protocol;
-const WITH_MISTAKES: readonly number[] = [FILE, FILE_STREAM, UNIX_CONNECT, UNIX_LISTEN];
+/** Those whose Open can make no sense, whatever the policy says. */
+const { FILE, FILE_STREAM, UDP_BIND, UNIX_CONNECT, UNIX_LISTEN } = Protocol;
+const WITH_MISTAKES: readonly number[] = [FILE, FILE_STREAM, UDP_BIND, UNIX_CONNECT, UNIX_LISTEN];
 
 describe.each(Object.entries(Protocol).filter(([, protocol]) => PROTOCOLS.has(protocol)))(
   "%s",

@@ -7,6 +7,7 @@ import { filesCases } from "./files.ts";
 import { regionCases } from "./region.ts";
 import { streamsCases } from "./streams.ts";
 import { tcpCases } from "./tcp.ts";
+import { udpCases } from "./udp.ts";
 import { unixCases } from "./unix.ts";
 import { vectorCases } from "./vectors.ts";
 
@@ -17,6 +18,7 @@ export function monitorCases(): MonitorCase[] {
     ...controlCases,
     ...streamsCases,
     ...tcpCases,
+    ...udpCases,
     ...unixCases,
     ...filesCases,
     ...fieldCases,

@@ -6,11 +6,12 @@ import { MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
 import { P, Sb, State } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { hexOf, loadVectors, type MessageVector } from "../../../packages/conformance/src/vectors.ts";
+import { freeUdpPort } from "../../support/udp.ts";
 import { recordEcho } from "../../support/unix.ts";
 import { until } from "../../support/wait.ts";
 import { NOT_IN_MONITOR } from "../later.ts";
 import type { WirePipe } from "../wire-guest.ts";
-import { header, inet, type MonitorCase, type MonitorWorld } from "./case.ts";
+import { connect, header, inet, type MonitorCase, type MonitorWorld } from "./case.ts";
 import { socketOf } from "./unix.ts";
 
 const BODY_OF: Readonly<Record<string, number>> = {
@@ -18,9 +19,12 @@ const BODY_OF: Readonly<Record<string, number>> = {
   ListenRequest: 3,
   FileOpen: 4,
   FileStreamOpen: 5,
+  UdpBindRequest: 8,
   UnixConnectRequest: 10,
   UnixListenRequest: 11,
 };
+
+const UDP_SEND = 0x0701;
 
 /** A stream on which this vector's message is a request, Opened already taken. */
 async function carrier(world: MonitorWorld, type: number): Promise<WirePipe> {
@@ -28,6 +32,12 @@ async function carrier(world: MonitorWorld, type: number): Promise<WirePipe> {
   if (type >= 0x0900) {
     const request = { kind: 2, timeoutMs: 0, path: "/run/records" };
     return (await world.guest.open(10, "UnixConnectRequest", request, ringBytes)).pipe;
+  }
+  // To where nobody is: each datagram of a connected socket has an answer, which says so.
+  if (type === UDP_SEND)
+    return (await world.guest.open(7, "ConnectRequest", connect(await freeUdpPort()), ringBytes)).pipe;
+  if (type >= 0x0700 && type < 0x0800) {
+    return (await world.guest.open(8, "UdpBindRequest", { flags: 0, address: inet(0) }, ringBytes)).pipe;
   }
   if (type >= 0x0600) return (await world.guest.open(6, undefined, {}, ringBytes)).pipe;
   if (type >= 0x0400) {

@@ -18,6 +18,7 @@ import { loadOnce, nameOf, STDIN } from "./load.ts";
 
 export interface ExplainOptions {
   readonly write?: boolean;
+  readonly udp?: boolean;
   readonly resolve?: boolean;
   readonly nameServer?: readonly string[];
   readonly address?: readonly string[];
@@ -76,6 +77,7 @@ export async function explainPolicy(
   options: ExplainOptions,
 ): Promise<number> {
   if (options.write && what !== "file") throw new UsageError("--write goes with file only");
+  if (options.udp && what === "file") throw new UsageError("--udp goes with connect and listen only");
   if ((options.resolve || options.nameServer || options.address) && what !== "connect") {
     throw new UsageError("--resolve, --name-server and --address go with connect only");
   }
@@ -89,6 +91,8 @@ export async function explainPolicy(
   if (isSocket && (options.resolve || options.address)) {
     throw new UsageError(`--resolve and --address go with a name; ${target} is a path`);
   }
+  if (isSocket && options.udp) throw new UsageError(`--udp goes with an address; ${target} is a path`);
+  const transport = options.udp ? "udp" : "tcp";
   const endpoint = what === "file" || isSocket ? undefined : parseEndpoint(what, target);
   await using loader = new PolicyLoader();
   const policy = await loadOnce(file, loader);
@@ -98,15 +102,16 @@ export async function explainPolicy(
   let note: string | undefined;
   if (isSocket) judged = [{ decision: matcher.socket(target, what) }];
   else if (endpoint === undefined) judged = [{ decision: matcher.file(target, options.write ?? false) }];
-  else if (what === "listen") judged = [{ decision: matcher.listen(endpoint.host, endpoint.port) }];
+  else if (what === "listen")
+    judged = [{ decision: matcher.listen(endpoint.host, endpoint.port, transport) }];
   else if (canonicalAddress(endpoint.host) !== undefined) {
     if (options.resolve || options.address) {
       throw new UsageError(`--resolve and --address go with a name; ${endpoint.host} is an address`);
     }
-    judged = [{ decision: matcher.connectAddress(endpoint.host, endpoint.port) }];
+    judged = [{ decision: matcher.connectAddress(endpoint.host, endpoint.port, transport) }];
   } else {
     const { host, port } = endpoint;
-    const named = matcher.connectName(host, port);
+    const named = matcher.connectName(host, port, transport);
     judged = [{ decision: named }];
     if (named.allowed) {
       const found = options.resolve ? await lookUp(named.name, options.nameServer, surroundings) : [];
@@ -117,7 +122,7 @@ export async function explainPolicy(
           "--resolve and --address";
       } else {
         judged = addresses.map((address) => {
-          const decision = matcher.connectResolved(host, named.ruleIndex, address, port);
+          const decision = matcher.connectResolved(host, named.ruleIndex, address, port, transport);
           return { address, decision };
         });
         note = noteOf(named.name, judged);

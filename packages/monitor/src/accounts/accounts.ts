@@ -48,6 +48,8 @@ export class Account {
   /** Sockets that connect, and that listen. */
   attempts = 0;
   listeners = 0;
+  /** Peers that its bound UDP sockets know. */
+  udpPeers = 0;
   /** Requests of its guests that wait for their answers. */
   requests = 0;
   readonly #accounts: Accounts;

@@ -41,7 +41,17 @@ export const LOG_BYTES_MAX: number = 1024 * MiB;
 /** Of a VM's memory that does not exist yet. */
 export const DEFAULT_VM_MEMORY_BYTES: number = 64 * MiB;
 
-export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 30_000, resolveMs: 10_000, attachMs: 10_000 };
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  connectMs: 30_000,
+  resolveMs: 10_000,
+  attachMs: 10_000,
+  // What RFC 4787 asks of a NAT at the least.
+  udpIdleMs: 120_000,
+};
+
+/** The same for a name server's port, at the most: a question has its answer long before. */
+export const DNS_IDLE_MS = 30_000;
+export const DNS_PORT = 53;
 
 export const ALL_PORTS: readonly PortRange[] = [{ first: 1, last: 65535 }];
 

@@ -33,6 +33,7 @@ export {
   type SocketDecision,
   type SocketsRule,
   type Timeouts,
+  type Transport,
   type VmEntry,
 } from "./types.ts";
 export { unexpandedPath } from "./unexpanded.ts";

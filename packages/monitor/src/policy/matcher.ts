@@ -15,6 +15,9 @@
 // public where both are. A rule that allows the one inside allows nothing: where a translator's 10.0.0.1 is, no policy
 // of this host's can say.
 //
+// Datagrams are judged by the rules that hold for UDP. One to a group, or to everybody of a network, is more than one
+// to an address: a rule allows that only where it names the address, or has nothing but groups.
+//
 // The name `localhost` is what its addresses are: where no rule has a pattern for it, a guest that may connect to
 // 127.0.0.1 or ::1 may ask for them by that name. Each address is judged as if the guest had asked for it, so the name
 // opens nothing.
@@ -31,12 +34,13 @@ import { entryForName } from "./compiled/name-table.ts";
 import { entryForAddress } from "./compiled/prefix-tree.ts";
 import { normalizeName } from "./names.ts";
 import { insideNat64 } from "./nat64.ts";
-import { type Address, addressOf, formatAddress, parseAddress } from "./networks.ts";
+import { type Address, addressOf, formatAddress, networkFrom, parseAddress } from "./networks.ts";
 import { socketKey, splitPath } from "./paths.ts";
 import { isPort } from "./ports.ts";
-import { isUnspecified, notPublic } from "./special.ts";
+import { isUnspecified, namingBits, notPublic } from "./special.ts";
 import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
+import { portIn } from "./transports.ts";
 import type {
   Allowed,
   Decision,
@@ -46,6 +50,7 @@ import type {
   Policy,
   SocketDecision,
   SocketsRule,
+  Transport,
 } from "./types.ts";
 
 /** The rule that decides for an address, and what of it has the address. */
@@ -84,33 +89,39 @@ export class PolicyMatcher {
     }
   }
 
+  /** May datagrams be sent to anybody at all? */
+  get sendsDatagrams(): boolean {
+    return this.#policy.sendsDatagrams;
+  }
+
   /** Phase 1 of connecting to a name. */
-  connectName(name: string, port: number): NameDecision {
+  connectName(name: string, port: number, transport: Transport = "tcp"): NameDecision {
     const parsed = normalizeName(name);
     if ("problem" in parsed)
       return { ...refused("name", parsed.problem, Errno.EINVAL), ruleIndex: -1, name: "" };
     if (!isPort(port, 1)) return { ...badPort(port, 1), ruleIndex: -1, name: parsed.name };
-    const asked = `connect to ${parsed.name}:${port}`;
+    const asked = `${VERBS[transport]} ${parsed.name}:${port}`;
     const { words, texts, names } = this.#policy;
-    const found = entryForName(words, texts, names, parsed.name, port);
+    const found = entryForName(words, texts, names, parsed.name, portIn(transport, port));
     if (found >= 0) {
       const entry = new Entry(this.#policy, names, found);
       const decision = plain(byRule(entry, () => asked));
       return { ...decision, ruleIndex: entry.ruleIndex, name: parsed.name };
     }
-    const byAddress = parsed.name === LOCALHOST ? this.#localhost(port, asked) : undefined;
+    const byAddress = parsed.name === LOCALHOST ? this.#localhost(port, asked, transport) : undefined;
     if (byAddress !== undefined) return { ...byAddress, ruleIndex: -1, name: parsed.name };
-    const reason = `no connect rule allows ${parsed.name}:${port}`;
+    const reason = noRule("connect", `${parsed.name}:${port}`, transport);
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
   }
 
   /** Connecting to a literal address: its text, or its 4 or 16 bytes. */
-  connectAddress(address: string | Uint8Array, port: number): Decision {
-    const parsed = this.#destination(address, port);
+  connectAddress(address: string | Uint8Array, port: number, transport: Transport = "tcp"): Decision {
+    const parsed = this.#destination(address, port, transport);
     if ("refusal" in parsed) return parsed.refusal;
-    const ruling = this.#ruling(parsed, port);
-    if (ruling === undefined) return refused("default", `no connect rule allows ${endpoint(parsed, port)}`);
-    return this.#byRuling(ruling, parsed, port, () => `connect to ${endpoint(parsed, port)}`);
+    const ruling = this.#ruling(parsed, port, transport);
+    if (ruling === undefined) return refused("default", noRule("connect", endpoint(parsed, port), transport));
+    const asked = (): string => `${VERBS[transport]} ${endpoint(parsed, port)}`;
+    return this.#byRuling(ruling, parsed, port, transport, asked);
   }
 
   /**
@@ -118,23 +129,29 @@ export class PolicyMatcher {
    * decided again, so that a policy reloaded between the phases decides for itself and an index of the old one counts
    * for nothing.
    */
-  connectResolved(name: string, ruleIndex: number, address: string, port: number): Decision {
-    const named = this.connectName(name, port);
+  connectResolved(
+    name: string,
+    ruleIndex: number,
+    address: string,
+    port: number,
+    transport: Transport = "tcp",
+  ): Decision {
+    const named = this.connectName(name, port, transport);
     if (!named.allowed) return named;
     if (named.ruleIndex !== ruleIndex) {
       return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, Errno.EAGAIN);
     }
-    const parsed = this.#destination(address, port);
+    const parsed = this.#destination(address, port, transport);
     if ("refusal" in parsed) return parsed.refusal;
 
     const shown = formatAddress(parsed);
-    const asked = (): string => `connect to ${named.name}:${port}, which resolves to ${shown},`;
-    const ruling = this.#ruling(parsed, port, ruleIndex);
-    if (ruling !== undefined) return this.#byRuling(ruling, parsed, port, asked, ruleIndex);
+    const asked = (): string => `${VERBS[transport]} ${named.name}:${port}, which resolves to ${shown},`;
+    const ruling = this.#ruling(parsed, port, transport, ruleIndex);
+    if (ruling !== undefined) return this.#byRuling(ruling, parsed, port, transport, asked, ruleIndex);
     if (ruleIndex < 0) {
-      return refused("default", `no connect rule allows ${endpoint(parsed, port)} (${named.name})`);
+      return refused("default", noRule("connect", `${endpoint(parsed, port)} (${named.name})`, transport));
     }
-    const denied = this.#deniedInside(parsed, port, asked, ruleIndex);
+    const denied = this.#deniedInside(parsed, port, transport, asked, ruleIndex);
     if (denied !== undefined) return denied;
 
     const purpose = notPublic(parsed, this.#surroundings);
@@ -146,14 +163,15 @@ export class PolicyMatcher {
   }
 
   /** Listening on an address of the host; port 0 asks the host to pick one. */
-  listen(address: string, port: number): Decision {
+  listen(address: string, port: number, transport: Transport = "tcp"): Decision {
     const parsed = parseAddress(address);
     if (parsed === undefined) return badAddress(address);
     if (!isPort(port, 0)) return badPort(port, 0);
     const text = endpoint(parsed, port);
-    const entry = this.#forAddress(this.#policy.listen, parsed, port);
-    if (entry !== undefined) return byRule(entry, () => `listen on ${text}`);
-    return refused("default", `no listen rule allows ${text}`);
+    const entry = this.#forAddress(this.#policy.listen, parsed, port, transport);
+    if (entry === undefined) return refused("default", noRule("listen", text, transport));
+    const asked = (): string => `${transport === "tcp" ? "listen on" : "take datagrams at"} ${text}`;
+    return this.#tooWide(entry, parsed, transport, asked) ?? byRule(entry, asked);
   }
 
   /** Any use of a guest path; write is whether it would change anything. */
@@ -189,20 +207,20 @@ export class PolicyMatcher {
   }
 
   /** Where no pattern decides: allowed if one of its addresses is. */
-  #localhost(port: number, asked: string): Decision | undefined {
+  #localhost(port: number, asked: string, transport: Transport): Decision | undefined {
     for (const address of LOOPBACK) {
-      const { allowed: isAllowed, rule } = this.connectAddress(address, port);
+      const { allowed: isAllowed, rule } = this.connectAddress(address, port, transport);
       if (isAllowed) return allowed(rule, `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`);
     }
     return undefined;
   }
 
   /** At its own place in the order, the rule that allowed the name counts its resolvesTo first. */
-  #ruling(address: Address, port: number, ruleIndex = -1): Ruling | undefined {
+  #ruling(address: Address, port: number, transport: Transport, ruleIndex = -1): Ruling | undefined {
     const { connect } = this.#policy;
-    const entry = this.#forAddress(connect, address, port);
+    const entry = this.#forAddress(connect, address, port, transport);
     if (ruleIndex >= 0 && (entry === undefined || entry.ruleIndex >= ruleIndex)) {
-      const own = this.#forAddress(resolvesTo(this.#policy, connect, ruleIndex), address, port);
+      const own = this.#forAddress(resolvesTo(this.#policy, connect, ruleIndex), address, port, transport);
       if (own !== undefined) return { entry: own, how: `resolvesTo ${own.matched}` };
     }
     return entry && { entry, how: entry.matched };
@@ -212,37 +230,71 @@ export class PolicyMatcher {
     { entry, how }: Ruling,
     address: Address,
     port: number,
+    transport: Transport,
     asked: Sentence,
     ruleIndex = -1,
   ): Decision {
-    const denied = entry.allows ? this.#deniedInside(address, port, asked, ruleIndex) : undefined;
-    return denied ?? byRule(entry, asked, how);
+    const denied = entry.allows ? this.#deniedInside(address, port, transport, asked, ruleIndex) : undefined;
+    return denied ?? this.#tooWide(entry, address, transport, asked) ?? byRule(entry, asked, how);
+  }
+
+  /** The refusal of many takers, where the rule that allows the address allows single hosts as well. */
+  #tooWide(entry: Entry, address: Address, transport: Transport, asked: Sentence): Decision | undefined {
+    if (transport === "tcp" || !entry.allows) return undefined;
+    if (networkFrom(entry.matched).prefix >= namingBits(address, this.#surroundings)) return undefined;
+    const rule = `rule ${quoted(entry.rule)} (${entry.matched})`;
+    return refused(
+      "default",
+      `${asked()}: many get a datagram to this address, and ${rule}, which allows it, does not name it`,
+    );
   }
 
   /** The refusal of a rule that has an IPv4 address which NAT64 finds inside. */
-  #deniedInside(address: Address, port: number, asked: Sentence, ruleIndex: number): Decision | undefined {
+  #deniedInside(
+    address: Address,
+    port: number,
+    transport: Transport,
+    asked: Sentence,
+    ruleIndex: number,
+  ): Decision | undefined {
     for (const inside of insideNat64(address, this.#surroundings.nat64)) {
-      const ruling = this.#ruling(inside, port, ruleIndex);
+      const ruling = this.#ruling(inside, port, transport, ruleIndex);
       if (ruling === undefined || ruling.entry.allows) continue;
       return byRule(ruling.entry, asked, `${ruling.how}, NAT64 of ${formatAddress(inside)}`);
     }
     return undefined;
   }
 
-  #forAddress(entries: NetworkEntries, address: Address, port: number): Entry | undefined {
-    const found = entryForAddress(this.#policy.words, entries, address, port);
+  #forAddress(
+    entries: NetworkEntries,
+    address: Address,
+    port: number,
+    transport: Transport,
+  ): Entry | undefined {
+    const found = entryForAddress(this.#policy.words, entries, address, portIn(transport, port));
     return found < 0 ? undefined : new Entry(this.#policy, entries, found);
   }
 
   /** What may be connected to at all: not the unspecified address, which Linux takes for loopback. */
-  #destination(address: string | Uint8Array, port: number): Address | { readonly refusal: NotAllowed } {
+  #destination(
+    address: string | Uint8Array,
+    port: number,
+    transport: Transport,
+  ): Address | { readonly refusal: NotAllowed } {
     const parsed = typeof address === "string" ? parseAddress(address) : addressOf(address);
     if (parsed === undefined) return { refusal: badAddress(address as string) };
     if (!isPort(port, 1)) return { refusal: badPort(port, 1) };
     if (!isUnspecified(parsed)) return parsed;
-    const reason = `connect to ${endpoint(parsed, port)}: the unspecified address names no host`;
+    const reason = `${VERBS[transport]} ${endpoint(parsed, port)}: the unspecified address names no host`;
     return { refusal: refused("address", reason, Errno.EINVAL) };
   }
+}
+
+const VERBS = { tcp: "connect to", udp: "send datagrams to" } as const;
+
+function noRule(list: "connect" | "listen", what: string, transport: Transport): string {
+  if (transport === "tcp") return `no ${list} rule allows ${what}`;
+  return `no ${list} rule allows UDP with ${what} (an allow holds for TCP alone unless it has protocols)`;
 }
 
 function endpoint(address: Address, port: number): string {

@@ -2,7 +2,7 @@
 // anything.
 
 import type { Path } from "./source.ts";
-import type { Limits } from "./types.ts";
+import type { Limits, Transport } from "./types.ts";
 
 export interface RawPolicy {
   readonly guest?: { readonly argv?: string[]; readonly env?: Record<string, string> };
@@ -18,6 +18,7 @@ export interface RawPolicy {
     readonly connectMs?: number;
     readonly resolveMs?: number;
     readonly attachMs?: number;
+    readonly udpIdleMs?: number;
   };
 }
 
@@ -47,6 +48,7 @@ export interface RawRule {
   readonly id?: string;
   readonly allow?: string | string[];
   readonly deny?: string | string[];
+  readonly protocols?: Transport | Transport[];
   readonly ports?: RawPort | RawPort[];
   readonly resolvesTo?: string | string[];
 }

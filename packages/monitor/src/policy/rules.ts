@@ -10,7 +10,8 @@ import { parsePorts } from "./ports.ts";
 import type { BuildContext, RawPort, RawRule } from "./raw.ts";
 import type { Path } from "./source.ts";
 import { quoted } from "./text.ts";
-import type { Action, ConnectRule, ListenRule, PortRange } from "./types.ts";
+import { portsIn, TRANSPORTS } from "./transports.ts";
+import type { Action, ConnectRule, ListenRule, PortRange, Transport } from "./types.ts";
 
 /** A rule, and what its place among the others is judged by. */
 export interface Built<Rule> {
@@ -46,11 +47,12 @@ export function connectRule(
     rule.ports === undefined
       ? ALL_PORTS
       : portRanges(entries(rule.ports, [...path, "ports"], context), 1, context);
+  const protocols = transports(rule, action, path, context);
   const resolvesTo = networkTargets(rule.resolvesTo, [...path, "resolvesTo"], context);
   if (action === "allow") for (const target of [...targets, ...resolvesTo]) checkNamesHost(target, context);
   return {
-    rule: { id, action, names, networks, ports, resolvesTo: resolvesTo.map(({ text }) => text) },
-    ordered: { path, action, targets, ports, resolvesTo },
+    rule: { id, action, protocols, names, networks, ports, resolvesTo: resolvesTo.map(({ text }) => text) },
+    ordered: { path, action, targets, resolvesTo, ...portsOf(rule, protocols, ports) },
   };
 }
 
@@ -58,10 +60,33 @@ export function listenRule(rule: RawRule, id: string, path: Path, context: Build
   const action: Action = rule.allow === undefined ? "deny" : "allow";
   const targets = networkTargets(rule[action], [...path, action], context);
   const ports = portRanges(entries(rule.ports ?? [], [...path, "ports"], context), 0, context);
+  const protocols = transports(rule, action, path, context);
   return {
-    rule: { id, action, networks: targets.map(({ text }) => text), ports },
-    ordered: { path, action, targets, ports, resolvesTo: [] },
+    rule: { id, action, protocols, networks: targets.map(({ text }) => text), ports },
+    ordered: { path, action, targets, resolvesTo: [], ...portsOf(rule, protocols, ports) },
   };
+}
+
+/** An allow that does not say allows TCP alone, and a deny denies all: what is added here opens nothing by itself. */
+function transports(
+  { protocols }: RawRule,
+  action: Action,
+  path: Path,
+  context: BuildContext,
+): readonly Transport[] {
+  if (protocols === undefined) return action === "allow" ? ["tcp"] : TRANSPORTS;
+  const named = entries(protocols, [...path, "protocols"], context).map(([protocol]) => protocol);
+  return TRANSPORTS.filter((transport) => named.includes(transport));
+}
+
+/** A deny that does not say is there for TCP: whether it is hidden is seen by that. */
+function portsOf(
+  rule: RawRule,
+  protocols: readonly Transport[],
+  ports: readonly PortRange[],
+): Pick<OrderedRule, "ports" | "taken"> {
+  const taken = portsIn(protocols, ports);
+  return { ports: rule.protocols === undefined ? portsIn(["tcp"], ports) : taken, taken };
 }
 
 /** The built-in rule `address` is before every rule of the file. */

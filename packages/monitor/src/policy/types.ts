@@ -12,9 +12,13 @@ export interface PortRange {
   readonly last: number;
 }
 
+export type Transport = "tcp" | "udp";
+
 export interface ConnectRule {
   readonly id: string;
   readonly action: Action;
+  /** What it holds for: one at least. */
+  readonly protocols: readonly Transport[];
   /** Name patterns: `example.com`, `*.example.com` or `*`. */
   readonly names: readonly string[];
   readonly networks: readonly string[];
@@ -26,6 +30,7 @@ export interface ConnectRule {
 export interface ListenRule {
   readonly id: string;
   readonly action: Action;
+  readonly protocols: readonly Transport[];
   readonly networks: readonly string[];
   /** 0 appears only as a range of its own. */
   readonly ports: readonly PortRange[];
@@ -95,6 +100,8 @@ export interface Timeouts {
   readonly resolveMs: number;
   /** From the greeting to the attach request. */
   readonly attachMs: number;
+  /** Without a datagram either way, until what is kept of a peer is forgotten. */
+  readonly udpIdleMs: number;
 }
 
 export interface Policy {

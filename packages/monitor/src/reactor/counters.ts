@@ -31,6 +31,10 @@ export const Counter = {
   sleeps: 24,
   polls: 25,
   pollHits: 26,
+  udpSockets: 27,
+  datagramsToHost: 28,
+  datagramsToGuest: 29,
+  datagramsLost: 30,
 } as const;
 
 export type CounterName = keyof typeof Counter;

@@ -1,7 +1,7 @@
 // What all relays of one thread share of the host.
 
 import { IO_MAX_BYTES } from "@ringway/control";
-import { type Scratch, scratch } from "@ringway/linux";
+import { DatagramBatch, DatagramInbox, type Scratch, scratch } from "@ringway/linux";
 import type { DiskPool } from "../disk/pool.ts";
 import type { Lookups } from "../names/lookups.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
@@ -30,6 +30,7 @@ export class RelayHost {
   readonly partings: Partings;
   readonly keepAlives: KeepAlives;
   #scratch: Scratch | undefined;
+  #datagrams: { readonly batch: DatagramBatch; readonly inbox: DatagramInbox } | undefined;
 
   constructor({ reactor, counters, disk, lookups, ownPorts, ownSockets }: RelayHostParts) {
     this.reactor = reactor;
@@ -46,5 +47,11 @@ export class RelayHost {
   get scratch(): Scratch {
     this.#scratch ??= scratch(IO_MAX_BYTES);
     return this.#scratch;
+  }
+
+  /** Datagrams on their way, within one step of one relay. */
+  get datagrams(): { readonly batch: DatagramBatch; readonly inbox: DatagramInbox } {
+    this.#datagrams ??= { batch: new DatagramBatch(), inbox: new DatagramInbox() };
+    return this.#datagrams;
   }
 }

@@ -16,6 +16,8 @@ import { OpeningRelay } from "./opening.ts";
 import type { ProtocolEntry } from "./protocol.ts";
 import { TCP_CONNECT } from "./tcp-connect.ts";
 import { TCP_LISTEN } from "./tcp-listen.ts";
+import { UDP_BIND } from "./udp/bind.ts";
+import { UDP_CONNECT } from "./udp/connect.ts";
 import { UNIX_CONNECT } from "./unix-connect.ts";
 import { UNIX_LISTEN } from "./unix-listen.ts";
 
@@ -27,6 +29,8 @@ export const PROTOCOLS: ReadonlyMap<number, ProtocolEntry<unknown>> = new Map<nu
     [Protocol.FILE, FILE],
     [Protocol.FILE_STREAM, FILE_STREAM],
     [Protocol.FS, FS],
+    [Protocol.UDP_CONNECT, UDP_CONNECT],
+    [Protocol.UDP_BIND, UDP_BIND],
     [Protocol.UNIX_CONNECT, UNIX_CONNECT],
     [Protocol.UNIX_LISTEN, UNIX_LISTEN],
   ],

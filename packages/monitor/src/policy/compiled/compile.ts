@@ -5,11 +5,14 @@
 //   entry   a name pattern or a network of a rule. Numbered in the order of the rules, and within a rule as it lists
 //           them: of all entries that match, the lowest is the first match.
 //             words: rule | text's start | text's length
+// Ports are those of the row that transports.ts has.
+//
 //   rule    words: 1 for allow, 0 for deny | id's start | id's length | of resolvesTo: entries | IPv4 root | IPv6 root
 
 import { ALL_PORTS } from "../defaults.ts";
 import { networkFrom } from "../networks.ts";
-import type { ConnectRule, ListenRule, Policy, PortRange } from "../types.ts";
+import { portsIn, TRANSPORTS } from "../transports.ts";
+import type { ConnectRule, ListenRule, Policy, PortRange, Transport } from "../types.ts";
 import { type NameTable, writeNameTable } from "./name-table.ts";
 import type { PortEntry } from "./port-map.ts";
 import { type PrefixTree, PrefixTreeBuilder } from "./prefix-tree.ts";
@@ -21,6 +24,8 @@ export type PolicySettings = Omit<Policy, "connect" | "listen">;
 /** A policy in tables. Plain data: it is structured-cloned, but for the words, which are shared. */
 export interface CompiledPolicy {
   readonly settings: PolicySettings;
+  /** Does any rule allow datagrams to anybody? */
+  readonly sendsDatagrams: boolean;
   readonly words: Uint32Array;
   readonly texts: string;
   readonly names: NameEntries;
@@ -50,7 +55,10 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
     connect: { rules: connectRules, ...writeNetworks(writer, texts, connect) },
     listen: { rules: listenRules, ...writeNetworks(writer, texts, listen) },
   };
-  return { settings, words: writer.finish(), texts: texts.finish(), ...tables };
+  const sendsDatagrams = connect.some(
+    ({ action, protocols }) => action === "allow" && protocols.includes("udp"),
+  );
+  return { settings, sendsDatagrams, words: writer.finish(), texts: texts.finish(), ...tables };
 }
 
 const RULE_WORDS = 6;
@@ -65,7 +73,12 @@ function writeRules(
   const words: number[] = [];
   for (const [index, rule] of rules.entries()) {
     const networks = "resolvesTo" in rule ? rule.resolvesTo : [];
-    const { entries, four, six } = writeNetworks(writer, texts, [{ networks, ports: ALL_PORTS }], index);
+    const { entries, four, six } = writeNetworks(
+      writer,
+      texts,
+      [{ networks, protocols: TRANSPORTS, ports: ALL_PORTS }],
+      index,
+    );
     words.push(rule.action === "allow" ? 1 : 0, ...texts.add(rule.id), entries, four, six);
   }
   return writer.append(words);
@@ -78,7 +91,8 @@ function writeNames(
 ): NameTable & { entries: Place } {
   const patterns = new Map<string, PortEntry[]>();
   const words: number[] = [];
-  for (const [rule, { names, ports }] of connect.entries()) {
+  for (const [rule, { names, protocols, ports: own }] of connect.entries()) {
+    const ports = portsIn(protocols, own);
     for (const pattern of names) {
       const entry = { entry: words.length / ENTRY_WORDS, ports };
       const same = patterns.get(pattern);
@@ -94,12 +108,17 @@ function writeNames(
 function writeNetworks(
   writer: WordsWriter,
   texts: TextsWriter,
-  rules: readonly { readonly networks: readonly string[]; readonly ports: readonly PortRange[] }[],
+  rules: readonly {
+    readonly networks: readonly string[];
+    readonly protocols: readonly Transport[];
+    readonly ports: readonly PortRange[];
+  }[],
   firstRule = 0,
 ): PrefixTree & { entries: Place } {
   const tree = new PrefixTreeBuilder();
   const words: number[] = [];
-  for (const [index, { networks, ports }] of rules.entries()) {
+  for (const [index, { networks, protocols, ports: own }] of rules.entries()) {
+    const ports = portsIn(protocols, own);
     for (const text of networks) {
       tree.add(networkFrom(text), { entry: words.length / ENTRY_WORDS, ports });
       words.push(firstRule + index, ...texts.add(text));
