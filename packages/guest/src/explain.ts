@@ -8,6 +8,7 @@ import {
   ListenRequest,
   Protocol,
   parseIp,
+  udpMessages,
   unixMessages,
 } from "@ringway/control";
 import { Errno, invalidType, requireObject } from "@ringway/linux";
@@ -18,9 +19,15 @@ import { portNumber } from "./net/socket-arguments.ts";
 
 /** One thing to ask the policy about. */
 export type ExplainTarget =
-  | { readonly connect: { readonly host: string; readonly port: number | string } }
+  | { readonly connect: { readonly host: string; readonly port: number | string; readonly udp?: boolean } }
   | { readonly connect: { readonly path: string } }
-  | { readonly listen: { readonly host?: string | undefined; readonly port: number | string } }
+  | {
+      readonly listen: {
+        readonly host?: string | undefined;
+        readonly port: number | string;
+        readonly udp?: boolean;
+      };
+    }
   | { readonly listen: { readonly path: string } }
   | { readonly open: PathLike; readonly flags?: OpenFlags | undefined }
   | { readonly protocol: number; readonly body?: Uint8Array | undefined };
@@ -64,6 +71,11 @@ function listenBody(at: ListenTarget): { protocol: number; body: Uint8Array } {
     throw new RingwayError("EINVAL", message, { errno: -Errno.EINVAL, syscall: "explain" });
   }
   const port = portNumber(at.port, "listen.port");
+  if (at.udp) {
+    const flags = address.length === 16 ? udpMessages.UdpBindFlags.ONLY_IPV6 : 0;
+    const bind = { flags, address: inet(address, port) };
+    return { protocol: Protocol.UDP_BIND, body: udpMessages.UdpBindRequest.encode(bind) };
+  }
   const body = ListenRequest.encode({ backlog: 0, address: inet(address, port) });
   return { protocol: Protocol.TCP_LISTEN, body };
 }
@@ -79,5 +91,6 @@ function connectBody(to: ConnectTarget): { protocol: number; body: Uint8Array } 
   const { host } = to;
   if (typeof host !== "string") throw invalidType("connect.host", "of type string", host);
   const port = portNumber(to.port, "connect.port");
-  return { protocol: Protocol.TCP_CONNECT, body: ConnectRequest.encode({ host, port, timeoutMs: 0 }) };
+  const protocol = to.udp ? Protocol.UDP_CONNECT : Protocol.TCP_CONNECT;
+  return { protocol, body: ConnectRequest.encode({ host, port, timeoutMs: 0 }) };
 }

@@ -21,6 +21,8 @@ import { serve } from "./net/serve.ts";
 import { GuestServer } from "./net/server.ts";
 import { GuestSocket } from "./net/socket.ts";
 import { callArguments, isPath } from "./net/socket-arguments.ts";
+import { GuestUdpSocket, type UdpRemote } from "./net/udp.ts";
+import type { UdpSocketOptions, UdpType } from "./net/udp-arguments.ts";
 import { untilConnected, untilListening } from "./net/until.ts";
 import type { Engine } from "./stream/engine.ts";
 import { decodeNothing } from "./stream/open-stream.ts";
@@ -133,6 +135,17 @@ export abstract class GuestNetwork<
     const where = options.path == null ? { port: 0, ...options } : options;
     server.listen(where);
     return await untilListening(server);
+  }
+
+  /**
+   * As dgram.createSocket(): a UDP socket, "udp4" where nothing is said. The signal closes it whenever it aborts.
+   */
+  udp(
+    options: UdpType | UdpSocketOptions = "udp4",
+    onMessage?: (data: Buffer, remote: UdpRemote) => void,
+  ): GuestUdpSocket {
+    this.#engine.check();
+    return GuestUdpSocket.make(this.#engine, options, onMessage);
   }
 
   /** As net.createServer(): call listen() on the result. */

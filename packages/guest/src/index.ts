@@ -65,4 +65,7 @@ export type { WriteCallback } from "./net/raw-stream.ts";
 export { GuestServer, type GuestServerEvents } from "./net/server.ts";
 export { GuestSocket } from "./net/socket.ts";
 export type { SocketAddress } from "./net/socket-address.ts";
+export { type GuestUdpEvents, GuestUdpSocket, type UdpPiece, type UdpRemote } from "./net/udp.ts";
+export type { UdpBindOptions, UdpSocketOptions, UdpType } from "./net/udp-arguments.ts";
+export type { UdpSendCallback } from "./net/udp-channel.ts";
 export type { ListenPathOptions, PeerCredentials } from "./net/unix.ts";

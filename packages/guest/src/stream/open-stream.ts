@@ -41,6 +41,8 @@ const OPEN_REQUEST_ID = 1;
 const RESOURCES: Readonly<Record<number, Resource>> = {
   [Protocol.TCP_CONNECT]: "connection",
   [Protocol.TCP_LISTEN]: "listener",
+  [Protocol.UDP_CONNECT]: "connection",
+  [Protocol.UDP_BIND]: "connection",
   [Protocol.UNIX_CONNECT]: "connection",
   [Protocol.UNIX_LISTEN]: "listener",
   [Protocol.FS]: "request",
