@@ -17,7 +17,7 @@ import { refusal } from "../../policy/refusal.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
 import type { Answers } from "./answers.ts";
-import type { Peers } from "./peers.ts";
+import type { Peer, Peers } from "./peers.ts";
 import type { UdpSocket } from "./socket.ts";
 
 const { UdpReceived, UdpReceivedFrom } = udpMessages;
@@ -48,7 +48,7 @@ export class Incoming {
   readonly #headBytes: number;
   /** Of those lately, the largest frame. */
   #guessBytes = FIRST_GUESS_BYTES;
-  #kept: Uint8Array[] = [];
+  #kept: { readonly frame: Uint8Array; readonly peer: Peer | undefined }[] = [];
   #keptBytes = 0;
   /** How many the kernel has dropped, as far as it is counted. */
   #drops = 0;
@@ -129,7 +129,8 @@ export class Incoming {
       const bytes = inbox.length(i);
       cost += bytes + DATAGRAM_COST_BYTES;
       largest = Math.max(largest, bytes);
-      if (this.#isForGuest(inbox, i, nowMs)) this.#give(inbox, i, bytes);
+      const peer = this.#peerOf(inbox, i, nowMs);
+      if (peer !== false) this.#give(inbox, i, bytes, peer);
     }
     this.#guessBytes = Math.max(largest + FRAME_HEADER_BYTES + this.#headBytes, this.#guessBytes >>> 1, 64);
     this.#socket.received(cost, nowMs);
@@ -151,10 +152,10 @@ export class Incoming {
     this.#host.counters.add(Counter.datagramsLost, datagrams);
   }
 
-  /** Notes who has sent; a client's own socket hears those alone that it has sent to (UDP-3). */
-  #isForGuest(inbox: DatagramInbox, i: number, nowMs: number): boolean {
+  /** Who has sent; false: a client's own socket hears those alone that it has sent to (UDP-3). */
+  #peerOf(inbox: DatagramInbox, i: number, nowMs: number): Peer | undefined | false {
     const peers = this.#peers;
-    if (peers === undefined) return true;
+    if (peers === undefined) return undefined;
     const port = inbox.port(i);
     const a = inbox.addressWord(i, 0);
     const isFour = this.#socket.family === 4;
@@ -163,22 +164,21 @@ export class Incoming {
     const d = isFour ? 0 : inbox.addressWord(i, 3);
     const peer = this.#socket.isOwn ? peers.find(port, a, b, c, d) : peers.know(port, a, b, c, d);
     if (peer === undefined || (this.#socket.isOwn && !peers.isAwaited(peer, nowMs))) return false;
-    peer.heardMs = nowMs;
-    return true;
+    return peer;
   }
 
   /** One message of the kernel's: a datagram, or a train, which may have to be more than one. */
-  #give(inbox: DatagramInbox, i: number, bytes: number): void {
+  #give(inbox: DatagramInbox, i: number, bytes: number, peer: Peer | undefined): void {
     const segment = inbox.segments[i]!;
     if (segment === 0 || bytes <= segment) {
-      this.#put(inbox, i, 0, 0, bytes, 1);
+      this.#put(inbox, i, 0, 0, bytes, 1, peer);
       return;
     }
     const most = segment * UDP_TRAIN_MAX;
     for (let from = 0; from < bytes; from += most) {
       const part = Math.min(most, bytes - from);
       const count = Math.ceil(part / segment);
-      this.#put(inbox, i, count === 1 ? 0 : segment, from, part, count);
+      this.#put(inbox, i, count === 1 ? 0 : segment, from, part, count, peer);
     }
   }
 
@@ -189,6 +189,7 @@ export class Incoming {
     from: number,
     bytes: number,
     datagrams: number,
+    peer: Peer | undefined,
   ): void {
     const { toGuest } = this.#stream.pipe;
     const head = FRAME_HEADER_BYTES + this.#headBytes;
@@ -209,10 +210,10 @@ export class Incoming {
     if (fits) {
       this.#putHead(inbox, i, segment, bytes);
       toGuest.put(data, head);
-      this.#published(whole);
+      this.#published(whole, peer);
       return;
     }
-    this.#kept.push(this.#encode(inbox, i, segment, data));
+    this.#kept.push({ frame: this.#encode(inbox, i, segment, data), peer });
     this.#keptBytes += whole;
   }
 
@@ -242,7 +243,9 @@ export class Incoming {
     return encodeFrame(UdpReceivedFrom.type, 0, UdpReceivedFrom.encode({ segment, peer, data }));
   }
 
-  #published(whole: number): void {
+  #published(whole: number, peer: Peer | undefined): void {
+    // Whom the guest has heard it may answer (UDP-7).
+    if (peer !== undefined) peer.heardMs = performance.now();
     const { toGuest } = this.#stream.pipe;
     const head = FRAME_HEADER_BYTES + this.#headBytes;
     const isAround = head >= toGuest.spanBytes(toGuest.capacity);
@@ -255,7 +258,7 @@ export class Incoming {
   #flushKept(): boolean {
     const { toGuest } = this.#stream.pipe;
     while (this.#kept.length > 0) {
-      const frame = this.#kept[0]!;
+      const { frame, peer } = this.#kept[0]!;
       if (toGuest.abandoned()) {
         this.#kept = [];
         this.#keptBytes = 0;
@@ -267,7 +270,7 @@ export class Incoming {
         return false;
       }
       toGuest.put(frame);
-      this.#published(frame.length);
+      this.#published(frame.length, peer);
       this.#kept.shift();
       this.#keptBytes -= frame.length;
     }

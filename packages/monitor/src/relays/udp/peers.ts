@@ -2,21 +2,21 @@
 //
 //   (none) ── UdpSendTo, UdpLookup, a datagram of theirs ──▶ KNOWN ── too many are, and this is the oldest ──▶ (none)
 //
-// A peer may be sent to if a connect rule allows it, if it has sent to this socket within the idle time, or if the
-// guest was told its address by name (UDP-7, UDP-8). A client's own socket takes datagrams of those alone that the
-// guest has sent to (UDP-3). What is used is put to the end, so the first of the map is the one that was used longest
-// ago.
+// A peer may be sent to if a connect rule allows it, also by a name that the guest was told its address for (UDP-8), or
+// if a datagram of it has come into the ring within the idle time, but on a client's own socket (UDP-7). A client's own
+// socket takes datagrams of those alone that the guest has sent to (UDP-3). What is used is put to the end, so the
+// first of the map is the one that was used longest ago.
 //
 // Invariant: no more peers than PEERS_MAX; past PEERS_OF_ACCOUNT_MAX of an account no more than PEERS_KEPT.
 
-import { type InetAddress, inet, type Refusal, unmapIp } from "@ringway/control";
+import { formatIp, type InetAddress, inet, type Refusal, unmapIp } from "@ringway/control";
 import { type DatagramPeer, datagramPeer } from "@ringway/linux";
 import type { Stream } from "../../guests/stream.ts";
 import { DNS_IDLE_MS, DNS_PORT } from "../../policy/defaults.ts";
 import type { PolicyState } from "../../policy/in-force.ts";
 import type { NotAllowed } from "../../policy/types.ts";
 import type { RelayHost } from "../host.ts";
-import { judgeAddress } from "../name-lookup.ts";
+import { judgeAddress, judgeAddresses } from "../name-lookup.ts";
 
 const PEERS_MAX = 4096;
 /** About 500 bytes each. */
@@ -38,8 +38,8 @@ export class Peer implements DatagramPeer {
   readonly key: number | string;
   heardMs: number = Number.NEGATIVE_INFINITY;
   sentMs: number = Number.NEGATIVE_INFINITY;
-  /** An address that UdpLookup told. */
-  told = false;
+  /** Names that it counts as: UdpLookup told it for them. */
+  readonly names: string[] = [];
   /** By which policy it was judged, and what that said. */
   judgedBy: PolicyState | undefined;
   denied: NotAllowed | undefined;
@@ -57,11 +57,14 @@ export class Peers {
   readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #family: 4 | 6;
+  readonly #isOwn: boolean;
   readonly #peers: Map<number | string, Peer> = new Map();
   #told = 0;
   #last: Peer | undefined;
 
-  constructor(host: RelayHost, stream: Stream, family: 4 | 6) {
+  /** `isOwn`: of a client's own socket, which answers nobody that it may not send to by itself. */
+  constructor(host: RelayHost, stream: Stream, family: 4 | 6, isOwn: boolean) {
+    this.#isOwn = isOwn;
     this.#host = host;
     this.#stream = stream;
     this.#family = family;
@@ -96,28 +99,45 @@ export class Peers {
   }
 
   /** An address that the guest asked for by name: undefined where it was told as many as it may be. */
-  tell({ port, address }: InetAddress): Peer | undefined {
+  tell(name: string, { port, address }: InetAddress): Peer | undefined {
     if (this.#told >= TOLD_MAX) return undefined;
     const words = new Uint32Array(4);
     words.set(new Uint32Array(new Uint8Array(address).buffer));
     const peer = this.know(port, words[0]!, words[1]!, words[2]!, words[3]!);
-    if (!peer.told) this.#told++;
-    peer.told = true;
+    if (peer.names.includes(name)) return peer;
+    this.#told++;
+    peer.names.push(name);
+    peer.judgedBy = undefined;
     return peer;
   }
 
   /** Why the guest may not send to it; `isNew`: nobody was told before. */
   refusal(peer: Peer, nowMs: number): { readonly denied: Refusal; readonly isNew: boolean } | undefined {
     const { guest } = this.#stream;
-    if (peer.told || nowMs - peer.heardMs < idleMs(guest.policy, peer.endpoint.port)) return undefined;
+    const isAnswer = !this.#isOwn && nowMs - peer.heardMs < idleMs(guest.policy, peer.endpoint.port);
+    if (isAnswer) return undefined;
     const isNew = peer.judgedBy !== guest.policy;
     if (isNew) {
-      const { address, port } = peer.endpoint;
-      const decision = judgeAddress(this.#host, guest, inet(unmapIp(address), port), "udp");
       peer.judgedBy = guest.policy;
-      peer.denied = decision.allowed ? undefined : decision;
+      peer.denied = this.#judge(peer);
     }
     return peer.denied && { denied: peer.denied, isNew };
+  }
+
+  /** The address by itself, and else as each of the names that it was told for. */
+  #judge({ endpoint, names }: Peer): NotAllowed | undefined {
+    const { guest } = this.#stream;
+    const { matcher } = guest.policy;
+    const to = inet(unmapIp(endpoint.address), endpoint.port);
+    const decision = judgeAddress(this.#host, guest, to, "udp");
+    if (decision.allowed) return undefined;
+    for (const name of names) {
+      const { ruleIndex } = matcher.connectName(name, to.port, "udp");
+      const asked = { name, ruleIndex, port: to.port, transport: "udp" } as const;
+      if (judgeAddresses(this.#host, guest, asked, [formatIp(to.address)]).allowed.length > 0)
+        return undefined;
+    }
+    return decision;
   }
 
   /** May a client's own socket take what this peer sends? */
@@ -141,7 +161,7 @@ export class Peers {
     const most = account.udpPeers < PEERS_OF_ACCOUNT_MAX ? PEERS_MAX : PEERS_KEPT;
     for (const [key, peer] of this.#peers) {
       if (this.#peers.size < most + this.#told) return;
-      if (peer.told) continue;
+      if (peer.names.length > 0) continue;
       this.#peers.delete(key);
       account.udpPeers--;
     }

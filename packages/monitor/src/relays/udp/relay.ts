@@ -57,6 +57,9 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
   readonly #incoming: Incoming;
   readonly #requests: UdpRequests;
   #idle: Timer | undefined;
+  /** An error that ends the stream waits for room, or is in the ring; the socket is closed. */
+  #isOver = false;
+  #isClosed = false;
   #disposed = false;
 
   /** Throws SystemError (ENOSPC, ENOMEM) where the socket cannot be watched; `fd` then stays the caller's. */
@@ -73,7 +76,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     this.#slot = host.reactor.watch(fd, EVENTS, this);
     this.#loan = new UdpLoan(fd, stream.guest.account, this.#limitBytes);
     this.#answers = new Answers(stream);
-    this.#peers = endpoint === undefined ? new Peers(host, stream, family) : undefined;
+    this.#peers = endpoint === undefined ? new Peers(host, stream, family, isOwn) : undefined;
     this.#outgoing = new Outgoing(host, stream, this, this.#answers, this.#peers);
     this.#incoming = new Incoming(host, stream, this, this.#answers, this.#peers);
     this.#requests = new UdpRequests(host, stream, this, this.#answers, this.#peers);
@@ -96,6 +99,10 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     for (let left = REQUESTS_BUDGET; ; left--) {
       if (toHost.peerClosed() === Closed.RESET) {
         this.#stream.reset();
+        return false;
+      }
+      if (this.#isOver) {
+        if (this.#answers.flush()) this.#stream.end();
         return false;
       }
       // Nothing is taken while an answer waits for room.
@@ -124,13 +131,18 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const { reactor } = this.#host;
-    reactor.cancel(this.#idle);
-    reactor.unwatch(this.#slot);
-    closeFd(this.fd);
-    this.#loan.end();
+    this.#host.reactor.cancel(this.#idle);
+    this.#closeSocket();
     this.#requests.end();
     this.#peers?.end();
+  }
+
+  #closeSocket(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#host.reactor.unwatch(this.#slot);
+    closeFd(this.fd);
+    this.#loan.end();
   }
 
   // ── The socket ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,7 +182,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     const restMs = this.usedMs + limitMs - performance.now();
     this.#idle = this.#host.reactor.after(Math.max(1, restMs), () => {
       this.#stream.perform(() => {
-        if (this.#disposed) return;
+        if (this.#disposed || this.#isOver) return;
         // By the policy that is in force now.
         const ms = idleMs(this.#stream.guest.policy, endpoint.port);
         if (performance.now() < this.usedMs + ms) {
@@ -179,8 +191,9 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
         }
         const reason = `no datagram went to or came from ${formatEndpoint(endpoint)} for ${ms} ms`;
         this.#answers.error(endpoint, refusal(Errno.ETIMEDOUT, reason));
-        this.#answers.flush();
-        this.#stream.end();
+        this.#isOver = true;
+        this.#closeSocket();
+        this.#stream.run();
       });
     });
   }

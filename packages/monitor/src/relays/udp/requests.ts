@@ -267,7 +267,7 @@ export class UdpRequests {
     asked.lookup?.cancel();
     this.#auditDenied(asked);
     if ("errno" in result) this.#answers.fail(asked.requestId, result);
-    else if (this.#peers!.tell(result) === undefined) {
+    else if (this.#peers!.tell(asked.allowed.name, result) === undefined) {
       const reason = "the socket may send to no more names";
       this.#answers.fail(asked.requestId, refusal(Errno.ENOBUFS, reason));
     } else this.#answers.reply(UdpPeer, asked.requestId, { peer: result });
