@@ -18,6 +18,7 @@ import {
   Protocol,
   parseIp,
   udpMessages as udp,
+  unixMessages,
 } from "@ringway/control";
 import type { Random } from "../simulator/random.ts";
 
@@ -43,6 +44,7 @@ export type StreamKind =
   | "fresh"
   | "posted"
   | "raw"
+  | "records"
   | "listen"
   | "file"
   | "file-read"
@@ -105,6 +107,13 @@ function somePath(random: Random, targets: Targets): string {
 }
 
 /** Sizes and offsets at the edges. */
+function someSocket(random: Random): string {
+  return random.pick([
+    ...["/run/echo", "/run/records", "/run/app", "/run/app", "/run/none", "/run/linked"],
+    ...["/run/forbidden", "/run/echo/", "/run/../run/echo", "run/echo", "", "/", "/rw/a"],
+  ]);
+}
+
 function someSize(random: Random): number {
   return random.pick([
     0,
@@ -132,10 +141,10 @@ export interface SomeOpen {
 }
 
 export function someOpen(random: Random, targets: Targets): SomeOpen {
-  switch (random.below(12)) {
-    case 10:
+  switch (random.below(14)) {
+    case 12:
       return { kind: "udp", protocol: Protocol.UDP_CONNECT, body: someUdpConnect(random, targets) };
-    case 11:
+    case 13:
       return { kind: "udp-bound", protocol: Protocol.UDP_BIND, body: someUdpBind(random, targets) };
     case 0:
     case 1:
@@ -202,6 +211,26 @@ export function someOpen(random: Random, targets: Targets): SomeOpen {
         path: somePath(random, targets),
       });
       return { kind: direction === 1 ? "file-read" : "file-write", protocol: Protocol.FILE_STREAM, body };
+    }
+    case 9: {
+      const isStream = random.once(2);
+      const { STREAM, SEQPACKET } = unixMessages.UnixKind;
+      const kind = random.once(16) ? random.below(5) : isStream ? STREAM : SEQPACKET;
+      const path = random.once(4) ? someSocket(random) : isStream ? "/run/echo" : "/run/records";
+      const body = unixMessages.UnixConnectRequest.encode({
+        kind,
+        timeoutMs: random.pick([0, 1, 200]),
+        path,
+      });
+      return { kind: isStream ? "raw" : "records", protocol: Protocol.UNIX_CONNECT, body };
+    }
+    case 10: {
+      const kind = random.once(16) ? random.below(5) : 1 + random.below(2);
+      const mode = random.pick([0, 0o600, 0o777, 0o7777]);
+      const path = random.once(4) ? someSocket(random) : "/run/app";
+      const backlog = random.pick([0, 1, 2 ** 32 - 1]);
+      const body = unixMessages.UnixListenRequest.encode({ kind, mode, backlog, path });
+      return { kind: "listen", protocol: Protocol.UNIX_LISTEN, body };
     }
     default:
       return { kind: "fs", protocol: Protocol.FS, body: new Uint8Array(0) };
@@ -345,6 +374,7 @@ export function someRequest(random: Random, kind: StreamKind, targets: Targets):
         return frame(file.Close, id, {});
     }
   }
+  if (kind === "records") return frame(unixMessages.UnixSend, 0, { data: someBytes(random, 3000) });
   if (kind === "fs") {
     const time = { seconds: random.below(2 ** 31), nanoseconds: random.below(2_000_000_000) };
     switch (random.below(12)) {

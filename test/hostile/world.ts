@@ -20,6 +20,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { recordEcho, unixServer } from "../support/unix.ts";
 import type { Targets } from "./frames.ts";
 
 export interface World extends AsyncDisposable {
@@ -81,7 +82,7 @@ export const DEEP: string = Array(2000).fill("n").join("/");
 /** `flooded`: with what the mixes need (mixes.ts), and limits at which they are not over at once. */
 export async function makeWorld({ flooded = false } = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "ringway-hostile-"));
-  for (const name of ["rw", "ro", "many", "outside"]) mkdirSync(join(folder, name));
+  for (const name of ["rw", "ro", "many", "outside", "run"]) mkdirSync(join(folder, name));
   const entries = flooded ? MANY_ENTRIES : 10;
   for (let i = 0; i < entries; i++) writeFileSync(join(folder, "many", `name-${i}`), "");
   mkdirSync(join(folder, "rw", "deep", "er"), { recursive: true });
@@ -134,6 +135,13 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
     forbiddenUdp.push(datagrams);
     await bound(datagrams, forbiddenPorts.at(-1)!);
   }
+  const inRun = (name: string): string => join(folder, "run", name);
+  const unixEcho = await unixServer(inRun("echo"), (socket) => void socket.pipe(socket));
+  const unixForbidden = await unixServer(inRun("forbidden"), () => {
+    reached.push("a forbidden Unix socket was reached");
+  });
+  symlinkSync("forbidden", inRun("linked"));
+  const records = recordEcho(inRun("records"));
   const listenPort = await freeRange(LISTEN_PORTS);
   const last = listenPort + LISTEN_PORTS - 1;
   const policyFile = join(folder, "policy.yaml");
@@ -157,6 +165,13 @@ files:
   - { id: rw, guest: /rw, host: ./rw, access: rw }
   - { id: ro, guest: /ro, host: ./ro, access: ro }
   - { id: many, guest: /many, host: ./many, access: ro }
+sockets:
+  - { id: unix-echo, guest: /run/echo, host: ./run/echo, access: connect }
+  - { id: unix-records, guest: /run/records, host: ./run/records, access: connect }
+  - { id: unix-linked, guest: /run/linked, host: ./run/linked, access: connect }
+  - { id: unix-none, guest: /run/none, host: ./run/none, access: connect }
+  - { id: unix-app, guest: /run/app, host: ./run/app, access: connect }
+  - { id: unix-own, guest: /run/app, host: ./run/app, access: listen }
 limits: ${limits}
 timeouts: { connectMs: 300, resolveMs: 300 }
 `,
@@ -190,6 +205,8 @@ timeouts: { connectMs: 300, resolveMs: 300 }
     async [Symbol.asyncDispose]() {
       quiet.kill("SIGKILL");
       for (const server of [echo, deaf, ...forbidden]) server.close();
+      records[Symbol.dispose]();
+      for (const server of [unixEcho, unixForbidden]) await server[Symbol.asyncDispose]();
       for (const socket of sockets) socket.destroy();
       for (const socket of [udp, ...forbiddenUdp]) socket.close();
       // Not rmSync: the hostile guest nests folders deeper than its recursion goes.
@@ -247,7 +264,10 @@ export function holdings(pid: number, { folder, targets, quietPort }: World): Ho
       continue;
     }
     const path = link.replace(/ \(deleted\)$/, "");
-    if (path.startsWith(folder) && !["/rw", "/ro", "/many"].some((root) => path.startsWith(folder + root)))
+    if (
+      path.startsWith(folder) &&
+      !["/rw", "/ro", "/many", "/run"].some((root) => path.startsWith(folder + root))
+    )
       wrong.push(link);
     if (path.startsWith("/etc") || (path.startsWith("/proc") && /mem|environ/.test(path))) wrong.push(link);
     const socket = sockets.get(link);
