@@ -918,7 +918,7 @@ describe("a policy file", () => {
 
   it("says why a file cannot be read", () => {
     const error = errorOf(() => readPolicy(join(folder, "none.yaml"), [], () => {}));
-    expect(error.message).toBe(`${folder}/none.yaml:1:1: cannot be read: ENOENT: no such file or directory`);
+    expect(error.message).toBe(`${folder}/none.yaml: cannot be read: ENOENT: no such file or directory`);
     expect(error.cause).toMatchObject({ code: "ENOENT" });
   });
 

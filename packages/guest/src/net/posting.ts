@@ -17,6 +17,7 @@ import {
   type Message,
   ProtocolError,
   type Refusal,
+  typeName,
   unixMessages,
   Violation,
 } from "@ringway/control";
@@ -104,7 +105,7 @@ export class Posting {
       if (frame === undefined) break;
       if (isUnknown(frame, ErrorReply.type)) continue;
       if (frame.type !== ErrorReply.type) {
-        throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${frame.type} on a listener`);
+        throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${typeName(frame.type)} on a listener`);
       }
       this.#onError(frame.requestId, ErrorReply.decode(frame.payload));
       if (this.#stopped) return;
@@ -209,7 +210,11 @@ export class Posting {
           return;
         }
         if (frame.type !== message.type) {
-          throw new ProtocolError(Violation.FRAME_TYPE, clause, `type ${frame.type} on a posted stream`);
+          throw new ProtocolError(
+            Violation.FRAME_TYPE,
+            clause,
+            `type ${typeName(frame.type)} on a posted stream`,
+          );
         }
         const endpoints = message.decode(frame.payload);
         this.#posted.delete(requestId);

@@ -10,6 +10,7 @@ import {
   Protocol,
   ProtocolError,
   Refused,
+  typeName,
   Violation,
 } from "@ringway/control";
 import { onAbort, throwIfAborted } from "../abort.ts";
@@ -121,7 +122,11 @@ function openOn<T>(
         } else if (frame.type === Refused.type) {
           fail(replyError(Refused.decode(frame.payload), request.context));
         } else {
-          throw new ProtocolError(Violation.FRAME_TYPE, "STR-2", `type ${frame.type} answers an Open`);
+          throw new ProtocolError(
+            Violation.FRAME_TYPE,
+            "STR-2",
+            `type ${typeName(frame.type)} answers an Open`,
+          );
         }
       },
     };

@@ -3,7 +3,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
-import { PolicyError, type PolicyProblem } from "../policy/errors.ts";
+import { PolicyError, type PolicyProblem, unreadable } from "../policy/errors.ts";
 import { parseWithSource, problemAt } from "../policy/parse.ts";
 import { formatSize } from "../policy/sizes.ts";
 import { quoted } from "../policy/text.ts";
@@ -26,7 +26,7 @@ export function readPolicy(path: string, kept: readonly KeptPlace[], at: LooksAt
   try {
     bytes = readStart(path, POLICY_FILE_BYTES_MAX + 1);
   } catch (error) {
-    throw wholeFile(path, `cannot be read: ${systemMessage(error)}`, { cause: error });
+    throw unreadable(path, systemMessage(error), error);
   }
   return judgePolicy(bytes, path, [{ what: "the policy", path }, ...kept], at);
 }
@@ -109,8 +109,8 @@ function folderProblem(host: string): string | undefined {
   return stats.isDirectory() ? undefined : `expected a folder; ${quoted(host)} is not one`;
 }
 
-function wholeFile(path: string, message: string, options?: ErrorOptions): PolicyError {
-  return new PolicyError(path, [{ line: 1, column: 1, path: "", message }], options);
+function wholeFile(path: string, message: string): PolicyError {
+  return new PolicyError(path, [{ line: 1, column: 1, path: "", message }]);
 }
 
 /** "ENOENT: no such file or directory" of "ENOENT: no such file or directory, open 'x'". */

@@ -1,7 +1,7 @@
 // A fresh stream: waits for the guest's Open, has it judged, and hands the stream to the protocol that it names
 // (PROTOCOL.md section 10), or is given to a listener by Accept, which finds it here (LSN-2).
 
-import { Closed, Errno, Open, ProtocolError, protocolName, Violation } from "@ringway/control";
+import { Closed, Errno, Open, ProtocolError, protocolName, typeName, Violation } from "@ringway/control";
 import type { Relay } from "../guests/relay.ts";
 import type { Stream } from "../guests/stream.ts";
 import { denial, refusal } from "../policy/refusal.ts";
@@ -31,7 +31,11 @@ export class OpeningRelay implements Relay {
       return false;
     }
     if (frame.type !== Open.type) {
-      throw new ProtocolError(Violation.FRAME_TYPE, "STR-1", `a stream began with type ${frame.type}`);
+      throw new ProtocolError(
+        Violation.FRAME_TYPE,
+        "STR-1",
+        `a stream began with type ${typeName(frame.type)}`,
+      );
     }
     const { protocol, body } = Open.decode(frame.payload);
     this.#open(frame.requestId, protocol, body);
