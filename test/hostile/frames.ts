@@ -12,6 +12,7 @@ import {
   ListenRequest,
   Log,
   type Message,
+  mountMessages as mount,
   NewStream,
   Open,
   Ping,
@@ -51,7 +52,8 @@ export type StreamKind =
   | "file-write"
   | "fs"
   | "udp"
-  | "udp-bound";
+  | "udp-bound"
+  | "mount";
 
 const NAMES = ["a", "b", "c", "d", "deep/x", "deep/er/y", "link", "new"] as const;
 const { READ, WRITE, CREATE, EXCLUSIVE, APPEND, TRUNCATE } = file.FileFlags;
@@ -141,7 +143,7 @@ export interface SomeOpen {
 }
 
 export function someOpen(random: Random, targets: Targets): SomeOpen {
-  switch (random.below(14)) {
+  switch (random.below(15)) {
     case 12:
       return { kind: "udp", protocol: Protocol.UDP_CONNECT, body: someUdpConnect(random, targets) };
     case 13:
@@ -231,6 +233,11 @@ export function someOpen(random: Random, targets: Targets): SomeOpen {
       const backlog = random.pick([0, 1, 2 ** 32 - 1]);
       const body = unixMessages.UnixListenRequest.encode({ kind, mode, backlog, path });
       return { kind: "listen", protocol: Protocol.UNIX_LISTEN, body };
+    }
+    case 11: {
+      const path = random.pick(["/", "/rw", "/rw", "/ro", "/rw/deep", somePath(random, targets)]);
+      const body = mount.MountRequest.encode({ path: Buffer.from(path) });
+      return { kind: "mount", protocol: Protocol.MOUNT, body };
     }
     default:
       return { kind: "fs", protocol: Protocol.FS, body: new Uint8Array(0) };
@@ -375,6 +382,7 @@ export function someRequest(random: Random, kind: StreamKind, targets: Targets):
     }
   }
   if (kind === "records") return frame(unixMessages.UnixSend, 0, { data: someBytes(random, 3000) });
+  if (kind === "mount") return someMountRequest(random, id, targets);
   if (kind === "fs") {
     const time = { seconds: random.below(2 ** 31), nanoseconds: random.below(2_000_000_000) };
     switch (random.below(12)) {
@@ -414,6 +422,85 @@ export function someRequest(random: Random, kind: StreamKind, targets: Targets):
     }
   }
   return undefined;
+}
+
+/** From a mount's root or one of its first handles, with names that are not UTF-8 among them. */
+function someMountRequest(random: Random, id: number, targets: Targets): Uint8Array {
+  const handle = random.below(6);
+  const name = (): Uint8Array => {
+    const text = random.pick([
+      somePath(random, targets).replace(/^\/(rw\/)?/, ""),
+      "",
+      "rw",
+      "rw/deep",
+      "..",
+    ]);
+    return random.once(6) ? Uint8Array.of(0xff, 1 + random.below(255), 0x2f, 0x61) : Buffer.from(text);
+  };
+  const at = { at: random.pick([0, 0, 0, handle]), path: name() };
+  const two = { fromAt: 0, toAt: handle, from: name(), to: name() };
+  const offset = someSize(random);
+  const count = someSize(random);
+  const time = { seconds: random.below(2 ** 31), nanoseconds: random.below(2_000_000_000) };
+  const follow = random.once(2);
+  const attribute = { ...at, follow, name: Buffer.from(random.pick(["user.x", "user.y", "trusted.x", ""])) };
+  const range = { handle, kind: random.below(4), start: offset, bytes: count };
+  const cookie = {
+    cookieLow: random.pick([0, 0, random.u32()]),
+    cookieHigh: random.pick([0, 0, random.u32()]),
+  };
+  const listing = { handle, ...cookie, entries: random.pick([1, 10, 4096, 0]) };
+  const mode = random.pick([0o600, 0o755, 0o4755]);
+  const data = someBytes(random, 3000);
+  const makers: readonly (() => Uint8Array)[] = [
+    () => frame(mount.MountOpen, id, { ...at, flags: random.pick([...FLAGS, 129, 129, 193, 65]), mode }),
+    () => frame(mount.MountOpen, id, { ...at, flags: random.pick([1, 3, 7, 129]), mode: 0o600 }),
+    () => frame(mount.MountRelease, id, { handle }),
+    () => frame(mount.MountRead, id, { handle, offset, bytes: count % 2 ** 32 }),
+    () => frame(mount.MountWrite, id, { handle, flags: random.below(3), offset, data }),
+    () => frame(mount.MountFlush, id, { handle }),
+    () => frame(mount.MountFsync, id, { handle, dataOnly: follow }),
+    () =>
+      frame(mount.MountFallocate, id, { handle, mode: random.below(20), offset, bytes: count % 1_000_000 }),
+    () =>
+      frame(mount.MountCopyRange, id, {
+        from: handle,
+        to: random.below(6),
+        ...{ fromOffset: offset, toOffset: 0, bytes: count },
+      }),
+    () => frame(mount.MountSeek, id, { handle, whence: random.below(6), offset }),
+    () => frame(mount.MountLock, id, { ...range, wait: follow }),
+    () => frame(mount.MountTestLock, id, range),
+    () => frame(mount.MountStat, id, { ...at, follow }),
+    () =>
+      frame(mount.MountSetAttr, id, {
+        ...{ ...at, follow, valid: random.below(260), mode, uid: random.below(3), gid: 0 },
+        ...{ size: offset % 1_000_000, accessed: time, modified: time },
+      }),
+    () => frame(mount.MountReadDir, id, listing),
+    () => frame(mount.MountReadDirPlus, id, listing),
+    () => frame(mount.MountMkdir, id, { ...at, mode }),
+    () => frame(mount.MountMknod, id, { ...at, mode }),
+    () =>
+      frame(mount.MountSymlink, id, {
+        ...at,
+        target: Buffer.from(random.pick([targets.outside, "../outside", "a"])),
+      }),
+    () => frame(mount.MountLink, id, two),
+    () => frame(mount.MountReadlink, id, at),
+    () => frame(mount.MountUnlink, id, at),
+    () => frame(mount.MountRmdir, id, at),
+    () => frame(mount.MountRename, id, { ...two, flags: random.below(4) }),
+    () => frame(mount.MountStatfs, id, at),
+    () => frame(mount.MountGetXattr, id, attribute),
+    () => frame(mount.MountSetXattr, id, { ...attribute, flags: random.below(4), value: data }),
+    () => frame(mount.MountListXattr, id, { ...at, follow }),
+    () => frame(mount.MountRemoveXattr, id, attribute),
+    () => frame(mount.MountWatch, id, { ...at, flags: random.below(3) }),
+    () => frame(mount.MountUnwatch, id, { watch: random.below(4) }),
+    () => frame(mount.MountCancel, id, { id: random.pick([id, random.u32()]) }),
+  ];
+  return random.pick(makers)();
 }
 
 const EDGES = [

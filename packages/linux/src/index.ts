@@ -17,9 +17,12 @@ export * from "./eventfd.ts";
 export * from "./files/attributes.ts";
 export * from "./files/bytes.ts";
 export * from "./files/directory.ts";
+export * from "./files/inotify.ts";
 export * from "./files/names.ts";
 export * from "./files/open.ts";
+export * from "./files/ranges.ts";
 export * from "./files/stat.ts";
+export * from "./files/xattrs.ts";
 export { type PathLike, type Scratch, scratch } from "./libc.ts";
 export {
   type Mapping,

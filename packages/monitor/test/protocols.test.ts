@@ -6,6 +6,7 @@ import {
   fileMessages,
   inet,
   ListenRequest,
+  mountMessages,
   Open,
   Protocol,
   ProtocolError,
@@ -152,11 +153,12 @@ const bodies: Readonly<Record<number, fc.Arbitrary<Uint8Array>>> = {
       path: paths,
     })
     .map((request) => FileStreamOpen.encode(request)),
+  [Protocol.MOUNT]: paths.map((path) => mountMessages.MountRequest.encode({ path: Buffer.from(path) })),
 };
 
 /** Those whose Open can make no sense, whatever the policy says. */
-const { FILE, FILE_STREAM, UDP_BIND, UNIX_CONNECT, UNIX_LISTEN } = Protocol;
-const WITH_MISTAKES: readonly number[] = [FILE, FILE_STREAM, UDP_BIND, UNIX_CONNECT, UNIX_LISTEN];
+const { FILE, FILE_STREAM, MOUNT, UDP_BIND, UNIX_CONNECT, UNIX_LISTEN } = Protocol;
+const WITH_MISTAKES: readonly number[] = [FILE, FILE_STREAM, MOUNT, UDP_BIND, UNIX_CONNECT, UNIX_LISTEN];
 
 describe.each(Object.entries(Protocol).filter(([, protocol]) => PROTOCOLS.has(protocol)))(
   "%s",

@@ -4,6 +4,7 @@ import type { MonitorCase } from "./case.ts";
 import { controlCases } from "./control.ts";
 import { fieldCases } from "./fields.ts";
 import { filesCases } from "./files.ts";
+import { mountCases } from "./mount.ts";
 import { regionCases } from "./region.ts";
 import { streamsCases } from "./streams.ts";
 import { tcpCases } from "./tcp.ts";
@@ -21,6 +22,7 @@ export function monitorCases(): MonitorCase[] {
     ...udpCases,
     ...unixCases,
     ...filesCases,
+    ...mountCases,
     ...fieldCases,
     ...vectorCases(),
   ];

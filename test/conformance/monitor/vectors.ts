@@ -22,6 +22,7 @@ const BODY_OF: Readonly<Record<string, number>> = {
   UdpBindRequest: 8,
   UnixConnectRequest: 10,
   UnixListenRequest: 11,
+  MountRequest: 12,
 };
 
 const UDP_SEND = 0x0701;
@@ -29,6 +30,8 @@ const UDP_SEND = 0x0701;
 /** A stream on which this vector's message is a request, Opened already taken. */
 async function carrier(world: MonitorWorld, type: number): Promise<WirePipe> {
   const ringBytes = 1 << 17;
+  if (type >= 0x0a00)
+    return (await world.guest.open(12, "MountRequest", { path: "2f64617461" }, ringBytes)).pipe;
   if (type >= 0x0900) {
     const request = { kind: 2, timeoutMs: 0, path: "/run/records" };
     return (await world.guest.open(10, "UnixConnectRequest", request, ringBytes)).pipe;

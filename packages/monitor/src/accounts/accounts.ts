@@ -45,6 +45,9 @@ export class Account {
   beginning = 0;
   /** Files and folders, from when they are asked for until a worker has closed them. */
   openFiles = 0;
+  /** Instances of inotify, and folders that they watch. */
+  watchers = 0;
+  watches = 0;
   /** Sockets that connect, and that listen. */
   attempts = 0;
   listeners = 0;

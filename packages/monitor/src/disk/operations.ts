@@ -24,9 +24,10 @@ import {
   writeAt,
   writeBoth,
 } from "@ringway/linux";
-import type { Failed, Place } from "./judgement.ts";
+import type { Place } from "./judgement.ts";
 import { withObject } from "./landing.ts";
 import { list, listMore } from "./list.ts";
+import { type MountOperation, type MountResult, performMount } from "./mount/operations.ts";
 import * as names from "./names.ts";
 import { open } from "./open.ts";
 import type { Roots } from "./roots.ts";
@@ -95,16 +96,16 @@ export type DiskOperation =
   | ({ readonly kind: "statfs" } & Place)
   | ConnectSocket
   | ListenAtSocket
-  | EndListener;
+  | EndListener
+  | { readonly kind: "mount"; readonly mount: MountOperation };
 
 /** What an operation gave; `errno` 0 and the fields that it has. */
-export interface DiskResult extends Failed {
+export interface DiskResult extends MountResult {
   /** Names in a folder that is not empty which no guest can use: they are not UTF-8. */
   readonly unusable?: number;
   /** A descriptor, a count of bytes, an offset. */
   readonly value: number;
   readonly stat?: StatReply;
-  readonly data?: Uint8Array;
   readonly text?: string;
   /** Descriptor of a folder that has more entries. */
   readonly folder?: number;
@@ -197,6 +198,8 @@ function performAt(operation: Exclude<DiskOperation, { readonly fd: number }>): 
       return done(listenAtSocket(operation));
     case "endListener":
       return done(endListener(operation));
+    case "mount":
+      return done(performMount(operation.mount));
     case "statfs":
       return done(withObject(operation, true, false, ({ fd }) => capacity(fd)));
   }

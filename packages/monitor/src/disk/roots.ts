@@ -206,7 +206,7 @@ export function liesBelow(fd: number, folder: Identity, climbed: Set<string> = n
 }
 
 /** Tells of each folder from this one up, until `found` says so, or at one of those in `climbed`, to which it adds. */
-function climb(
+export function climb(
   fd: number,
   climbed: Set<string>,
   found: (folder: Identity) => boolean,

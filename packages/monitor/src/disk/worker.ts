@@ -35,8 +35,10 @@ const TAKES_ONE: ReadonlySet<DiskOperation["kind"]> = new Set([
   "listenAtSocket",
 ]);
 
-function mayBegin({ kind }: DiskOperation): boolean {
-  return !TAKES_ONE.has(kind) || room.left;
+function mayBegin(operation: DiskOperation): boolean {
+  const opens =
+    operation.kind === "mount" ? operation.mount.kind === "mount-open" : TAKES_ONE.has(operation.kind);
+  return !opens || room.left;
 }
 
 type Message =

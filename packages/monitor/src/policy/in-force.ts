@@ -4,9 +4,10 @@
 import { type Args, Errno } from "@ringway/control";
 import type { CompiledPolicy, PolicySettings } from "./compiled/compile.ts";
 import { PolicyMatcher } from "./matcher.ts";
+import type { GuestName } from "./paths.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
-import type { FileDecision, SocketDecision, SocketsRule } from "./types.ts";
+import type { NamedFileDecision, SocketDecision, SocketsRule } from "./types.ts";
 
 /** The hosts of a policy's files, and the folders of its sockets, opened. */
 export interface OpenFolders {
@@ -31,14 +32,21 @@ class HidingMatcher extends PolicyMatcher {
     this.#folders = folders;
   }
 
-  override file(guestPath: string, write: boolean): FileDecision {
-    const decision = super.file(guestPath, write);
-    const { ruleIndex, relativePath, rule } = decision;
+  override fileAt(names: readonly GuestName[], shown: string, write: boolean): NamedFileDecision {
+    const decision = super.fileAt(names, shown, write);
+    const { ruleIndex, depth, rule } = decision;
     if (ruleIndex < 0) return decision;
     const { fd, reason: why } = this.#folders.root(ruleIndex);
     if (fd >= 0) return decision;
-    const reason = `${quoted(guestPath)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
-    return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex, relativePath };
+    const reason = `${quoted(shown)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
+    return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex, depth };
+  }
+
+  override namesBelow(names: readonly GuestName[]): readonly string[] {
+    return super.namesBelow(names).filter((name) => {
+      const next = [...names, name];
+      return this.fileAt(next, name, false).allowed || this.namesBelow(next).length > 0;
+    });
   }
 
   override socket(guestPath: string, access: SocketsRule["access"]): SocketDecision {

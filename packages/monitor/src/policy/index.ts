@@ -13,6 +13,7 @@ export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { PolicyMatcher } from "./matcher.ts";
 export type { Address, Network } from "./networks.ts";
 export { parsePolicy, type Warn } from "./parse.ts";
+export type { GuestName } from "./paths.ts";
 export type { Denial } from "./refusal.ts";
 export { formatSize, parseSize } from "./sizes.ts";
 export type { Surroundings } from "./surroundings.ts";
@@ -27,6 +28,7 @@ export {
   type Limits,
   type ListenRule,
   type NameDecision,
+  type NamedFileDecision,
   type NotAllowed,
   type Policy,
   type PortRange,

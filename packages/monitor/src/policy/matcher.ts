@@ -35,7 +35,7 @@ import { entryForAddress } from "./compiled/prefix-tree.ts";
 import { normalizeName } from "./names.ts";
 import { insideNat64 } from "./nat64.ts";
 import { type Address, addressOf, formatAddress, networkFrom, parseAddress } from "./networks.ts";
-import { socketKey, splitPath } from "./paths.ts";
+import { type GuestName, socketKey, splitPath } from "./paths.ts";
 import { isPort } from "./ports.ts";
 import { isUnspecified, namingBits, notPublic } from "./special.ts";
 import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
@@ -46,6 +46,7 @@ import type {
   Decision,
   FileDecision,
   NameDecision,
+  NamedFileDecision,
   NotAllowed,
   Policy,
   SocketDecision,
@@ -179,18 +180,29 @@ export class PolicyMatcher {
     const nowhere = { ruleIndex: -1, relativePath: "" };
     const path = splitPath(guestPath);
     if ("problem" in path) return { ...refused("path", path.problem, path.errno), ...nowhere };
-    const ruleIndex = this.#folders.find(path.components);
+    const { depth, ...decision } = this.fileAt(path.components, guestPath, write);
+    const relativePath = decision.ruleIndex < 0 ? "" : path.components.slice(depth).join("/") || ".";
+    return { ...decision, relativePath };
+  }
+
+  /** The same of a path by its components, some of which may be bytes; `shown` is for people. */
+  fileAt(names: readonly GuestName[], shown: string, write: boolean): NamedFileDecision {
+    const ruleIndex = this.#folders.find(names);
     if (ruleIndex === undefined) {
-      return { ...refused("default", `no files rule covers ${quoted(guestPath)}`), ...nowhere };
+      return { ...refused("default", `no files rule covers ${quoted(shown)}`), ruleIndex: -1, depth: 0 };
     }
     const { id, guest, access } = this.#policy.settings.files[ruleIndex]!;
-    const relativePath = path.components.slice(depthOf(guest)).join("/") || ".";
-    const asked = `${write ? "write" : "read"} ${quoted(guestPath)}`;
+    const asked = `${write ? "write" : "read"} ${quoted(shown)}`;
     const decision: Decision =
       write && access === "ro"
         ? refused(id, `${asked} is denied by rule ${quoted(id)} (${guest} is read-only)`, Errno.EROFS)
         : allowed(id, `${asked} is allowed by rule ${quoted(id)} (${guest})`);
-    return { ...decision, ruleIndex, relativePath };
+    return { ...decision, ruleIndex, depth: depthOf(guest) };
+  }
+
+  /** Names that lead from a path that no rule covers to those that one does (MNT-4). */
+  namesBelow(names: readonly GuestName[]): readonly string[] {
+    return this.#folders.below(names);
   }
 
   /** Connecting to a Unix socket, or listening at its path. */

@@ -153,6 +153,9 @@ export type FileDecision = Decision & { readonly ruleIndex: number; readonly rel
 /** ruleIndex is the place in policy.sockets; -1 where a built-in rule refused. */
 export type SocketDecision = Decision & { readonly ruleIndex: number };
 
+/** As FileDecision; of the path's components, `depth` are the rule's folder. */
+export type NamedFileDecision = Decision & { readonly ruleIndex: number; readonly depth: number };
+
 /** Ids that no rule of a policy may take. docs/policy.md says when each refuses. */
 export const BUILT_IN_RULES: readonly string[] = [
   "address",

@@ -35,6 +35,8 @@ export const Counter = {
   datagramsToHost: 28,
   datagramsToGuest: 29,
   datagramsLost: 30,
+  quotaLocks: 31,
+  quotaWatches: 32,
 } as const;
 
 export type CounterName = keyof typeof Counter;

@@ -11,6 +11,7 @@ import { ECHO } from "./echo.ts";
 import { FILE } from "./files/file.ts";
 import { FILE_STREAM } from "./files/file-stream.ts";
 import { FS } from "./files/fs.ts";
+import { MOUNT } from "./files/mount/mount.ts";
 import type { RelayHost } from "./host.ts";
 import { OpeningRelay } from "./opening.ts";
 import type { ProtocolEntry } from "./protocol.ts";
@@ -33,6 +34,7 @@ export const PROTOCOLS: ReadonlyMap<number, ProtocolEntry<unknown>> = new Map<nu
     [Protocol.UDP_BIND, UDP_BIND],
     [Protocol.UNIX_CONNECT, UNIX_CONNECT],
     [Protocol.UNIX_LISTEN, UNIX_LISTEN],
+    [Protocol.MOUNT, MOUNT],
   ],
 );
 

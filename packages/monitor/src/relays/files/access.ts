@@ -123,10 +123,13 @@ export function onDisk(
   };
 }
 
-/** Gives back a descriptor that counts as one of the guest's open files. */
-export function closeOnDisk(host: RelayHost, stream: Stream, fd: number): void {
+/** Gives back a descriptor that counts as one of the guest's open files; `closed` is called when it is. */
+export function closeOnDisk(host: RelayHost, stream: Stream, fd: number, closed?: () => void): void {
   const { budget } = stream.guest;
   budget.takeClosing();
   budget.giveFile();
-  onDisk(host, stream, { kind: "close", fd }, () => budget.giveClosing());
+  onDisk(host, stream, { kind: "close", fd }, () => {
+    budget.giveClosing();
+    closed?.();
+  });
 }
