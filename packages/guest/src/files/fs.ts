@@ -15,8 +15,9 @@ import type { ErrorContext } from "../errors.ts";
 import { decodeReply } from "../stream/calls.ts";
 import type { Engine } from "../stream/engine.ts";
 import { decodeNothing, openStream } from "../stream/open-stream.ts";
-import { isNoRoom, type Resource, type Rings, ringWish } from "../stream/room.ts";
+import { type Rings, ringWish } from "../stream/room.ts";
 import { Rpc } from "../stream/rpc.ts";
+import { withRoom } from "../stream/with-room.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
 import { Turns } from "./turns.ts";
@@ -87,7 +88,12 @@ export class GuestFs {
     syscall = "scandir",
   ): Promise<Listing<GuestDirent>> {
     const text = guestPath(path, syscall);
-    return await this.#withRoom("file", () => this.#list(text, { syscall, path: text }, options), options);
+    return await withRoom(
+      this.#engine,
+      "file",
+      () => this.#list(text, { syscall, path: text }, options),
+      options.signal,
+    );
   }
 
   async #list(text: string, context: ErrorContext, options: AbortOptions): Promise<Listing<GuestDirent>> {
@@ -179,7 +185,7 @@ export class GuestFs {
       const rpc = await this.#open(signal);
       return await rpc.call(kind, { path: text }, reply, context, signal);
     };
-    return await this.#withRoom("request", ask, { signal });
+    return await withRoom(this.#engine, "request", ask, signal);
   }
 
   async #done<T>(
@@ -192,24 +198,7 @@ export class GuestFs {
       const rpc = await this.#open(signal);
       await rpc.call(kind, request, Done, context, signal);
     };
-    await this.#withRoom("request", ask, { signal });
-  }
-
-  /**
-   * Names need no room as a rule, so they do not stand in line; where the host has none (a listing is an open file),
-   * they wait their turn.
-   */
-  async #withRoom<T>(lacks: Resource, ask: () => Promise<T>, { signal }: AbortOptions): Promise<T> {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isNoRoom(error)) throw error;
-    }
-    const attempt = (hasStream: () => void): Promise<T> => {
-      hasStream();
-      return ask();
-    };
-    return await this.#engine.room.run(lacks, attempt, signal);
+    await withRoom(this.#engine, "request", ask, signal);
   }
 
   /** The stream, opened if it is not there. One caller's abort does not take it from the others. */

@@ -47,6 +47,7 @@ const RESOURCES: Readonly<Record<number, Resource>> = {
   [Protocol.UNIX_CONNECT]: "connection",
   [Protocol.UNIX_LISTEN]: "listener",
   [Protocol.FS]: "request",
+  [Protocol.MOUNT]: "request",
   [Protocol.FILE]: "file",
   [Protocol.FILE_STREAM]: "file",
 };
