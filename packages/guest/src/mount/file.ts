@@ -13,6 +13,7 @@ import { type Time, toTimestamp } from "../files/stats.ts";
 import type { MountStream } from "./connection.ts";
 import {
   type FoundLock,
+  LateLocks,
   type LockOptions,
   type LockRange,
   lock,
@@ -35,6 +36,7 @@ export class MountFile implements AsyncDisposable {
   readonly opened: MountStats;
   readonly #stream: MountStream;
   readonly #handle: number;
+  readonly #lateLocks: LateLocks = new LateLocks();
   readonly #appends: boolean;
   readonly #dataMax: number;
   #position = 0;
@@ -319,7 +321,7 @@ export class MountFile implements AsyncDisposable {
 
   /** Locks a range, or all: exclusive needs a file that is open for writing, shared one for reading. */
   async lock(options: LockOptions = {}): Promise<void> {
-    await lock(this.#stream, this.#handle, this.#context("lock"), options);
+    await lock(this.#stream, this.#handle, this.#context("lock"), options, this.#lateLocks);
   }
 
   async unlock(range: LockRange = {}): Promise<void> {

@@ -37,23 +37,38 @@ function kindOf({ exclusive = true }: Pick<LockOptions, "exclusive">): number {
   return exclusive ? EXCLUSIVE : SHARED;
 }
 
+/** Of one handle. */
+export class LateLocks {
+  /** No lock that was given up is on its way to be had, or to be given back. */
+  settled: Promise<unknown> = Promise.resolve();
+}
+
 export async function lock(
   stream: MountStream,
   handle: number,
   context: ErrorContext,
   options: LockOptions,
+  late: LateLocks,
 ): Promise<void> {
   const { wait = true, signal } = options;
   boolean(wait, "wait");
   const range = rangeOf(options);
   const request = { handle, kind: kindOf(options), wait, ...range };
+  // A handle's locks are all the same: what is given back late must not be one that was asked for since.
+  await late.settled;
   throwIfAborted(signal);
   let sent: number | undefined;
-  // A request that waits is taken back; where it was too late for that, what it locked is given back.
+  let givenBack: Promise<unknown> = Promise.resolve();
+  // A request that waits is taken back; where it was too late for that, what it locked is given back. That it was too
+  // late is known before the answer to the cancel (MNT-19).
   const stop = onAbort(signal, () => {
-    if (sent !== undefined) void ignored(stream.call(m.MountCancel, { id: sent }, Done, context));
+    if (sent === undefined) return;
+    const cancelled = ignored(stream.call(m.MountCancel, { id: sent }, Done, context));
+    late.settled = cancelled.then(() => givenBack);
   });
-  const onLate = (): void => void ignored(unlock(stream, handle, context, range));
+  const onLate = (): void => {
+    givenBack = ignored(unlock(stream, handle, context, range));
+  };
   const onSent = (id: number): void => {
     sent = id;
   };
