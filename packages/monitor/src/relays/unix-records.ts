@@ -69,6 +69,8 @@ export class RecordsRelay implements Relay, EventSource {
   #outOver = false;
   #inShut = false;
   #inBroken = false;
+  /** The peer went with records unread. The kernel tells it once, and before what the peer had sent. */
+  #failed = false;
   #disposed = false;
 
   /** As TcpRelay's: throws SystemError where `fd` cannot be taken over, and it stays the caller's. */
@@ -199,7 +201,7 @@ export class RecordsRelay implements Relay, EventSource {
     else {
       this.#gone = true;
       // EPIPE is no end of what the peer had sent: recv() tells.
-      if (sent !== -Errno.EPIPE) this.#inBroken = inq(this.#fd) === 0;
+      if (sent !== -Errno.EPIPE) this.#failed = true;
       this.#closeOut();
     }
     return false;
@@ -263,7 +265,7 @@ export class RecordsRelay implements Relay, EventSource {
         this.#stream.moved(Direction.TO_GUEST, toGuest.spanOffset(), got);
         const payload = scratch.bytes.subarray(0, got);
         this.#writer.write(UnixReceived.type, 0, payload, this.#stream.signal);
-      } else if (got === NO_MORE_RECORDS) {
+      } else if (got === NO_MORE_RECORDS && !this.#failed) {
         this.#inShut = true;
         toGuest.end();
         this.#stream.signal();
@@ -273,6 +275,8 @@ export class RecordsRelay implements Relay, EventSource {
       } else if (got === -Errno.EMSGSIZE && !dropping) {
         this.#stream.reset();
         return false;
+      } else if (got !== NO_MORE_RECORDS && got !== -Errno.EMSGSIZE && !this.#failed) {
+        this.#failed = true;
       } else if (got !== -Errno.EMSGSIZE) {
         this.#inBroken = true;
         this.#gone = true;
