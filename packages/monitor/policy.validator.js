@@ -1,29 +1,17 @@
 // Written by scripts/policy-validator.ts from policy.schema.json, with Ajv 8.20.0 (MIT, Evgeny Poberezkin).
 "use strict";
 export const validate = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"connect":{"description":"Where the guest may connect to, or send datagrams to. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"sockets":{"description":"Unix sockets of the host, each by its own rule: the guest connects to it, or listens there. A path that no rule names is refused.","type":"array","x-expected":"a list of sockets rules","items":{"$ref":"#/$defs/socketsRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000},"udpIdleMs":{"description":"Milliseconds without a datagram either way until a connected UDP socket ends, and until a bound one forgets a peer. At most 30000 for peers at port 53.","$ref":"#/$defs/milliseconds","default":120000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"]]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"protocols":{"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses and CIDRs that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false}}},"socketsRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"connect":{"description":"Where the guest may connect to, or send datagrams to. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"sockets":{"description":"Unix sockets of the host, each by its own rule: the guest connects to it, or listens there. A path that no rule names is refused.","type":"array","x-expected":"a list of sockets rules","items":{"$ref":"#/$defs/socketsRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"hosts":{"description":"Names to which the host gives addresses of its own choosing, before anything else is asked for them. host.ringway is the host's own loopback, unless it stands here.","type":"object","x-expected":"a map of names to addresses, at most 4096","maxProperties":4096,"additionalProperties":{"type":["string","array"],"x-expected":"an address, or a list of them, at most 16","minLength":1,"minItems":1,"maxItems":16,"items":{"type":"string","x-expected":"an address","minLength":1}},"default":{},"examples":[{"db.internal":"10.1.2.3"}]},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"networkBytes":{"description":"Bytes that all guests of one user may send and receive over the network: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"}}},"rates":{"description":"How fast the guests of one user may use the network, all together. At its rate a guest waits, and nothing is refused.","type":"object","x-expected":"a map of rates","additionalProperties":false,"properties":{"bytesToHost":{"description":"Bytes in a second from guests to the network, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToHostBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"bytesToGuest":{"description":"Bytes in a second from the network to guests, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToGuestBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"connections":{"description":"New connections in a second, made by guests and come to them; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"datagrams":{"description":"Datagrams in a second, both ways together; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"lookups":{"description":"Names and addresses looked up in a second for guests that ask for no connection; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000},"udpIdleMs":{"description":"Milliseconds without a datagram either way until a connected UDP socket ends, and until a bound one forgets a peer. At most 30000 for peers at port 53.","$ref":"#/$defs/milliseconds","default":120000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"amount":{"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},"rate":{"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"protocols":{"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false}}},"socketsRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}}}};
 const schema32 = {"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"};
 const schema51 = {"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
 const schema52 = {"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"};
 const schema54 = {"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"};
 const schema55 = {"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576};
 const schema60 = {"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576};
-const schema65 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
+const schema62 = {"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"};
+const schema71 = {"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"};
+const schema74 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
 const func1 = Object.prototype.hasOwnProperty;
-const pattern4 = new RegExp("^[^\\u0000]*$", "u");
-const pattern5 = new RegExp("^[^=\\u0000]+$", "u");
-const pattern7 = new RegExp("^[A-Za-z][A-Za-z0-9._-]{0,63}$", "u");
-const pattern24 = new RegExp("^[^\\u0000]+$", "u");
-const pattern26 = new RegExp("^[0-9]+(KiB|MiB|GiB)?$", "u");
-const pattern31 = new RegExp("^([0-9]+(KiB|MiB|GiB)?|unlimited)$", "u");
-const schema34 = {"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses and CIDRs that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}};
-const schema35 = {"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
-const schema36 = {"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"]]};
-const schema38 = {"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]};
-const schema39 = {"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"};
-const schema40 = {"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]};
-const pattern8 = new RegExp("^(tcp|udp)$", "u");
-const pattern10 = new RegExp("^[0-9]{1,5}(-[0-9]{1,5})?$", "u");
 const func2 = function ucs2length(str) {
     const len = str.length;
     let length = 0;
@@ -41,6 +29,21 @@ const func2 = function ucs2length(str) {
     }
     return length;
 };
+const pattern4 = new RegExp("^[^\\u0000]*$", "u");
+const pattern5 = new RegExp("^[^=\\u0000]+$", "u");
+const pattern7 = new RegExp("^[A-Za-z][A-Za-z0-9._-]{0,63}$", "u");
+const pattern24 = new RegExp("^[^\\u0000]+$", "u");
+const pattern26 = new RegExp("^[0-9]+(KiB|MiB|GiB)?$", "u");
+const pattern31 = new RegExp("^([0-9]+(KiB|MiB|GiB)?|unlimited)$", "u");
+const pattern38 = new RegExp("^unlimited$", "u");
+const schema34 = {"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}};
+const schema35 = {"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
+const schema36 = {"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]};
+const schema38 = {"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]};
+const schema39 = {"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"};
+const schema40 = {"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]};
+const pattern8 = new RegExp("^(tcp|udp)$", "u");
+const pattern10 = new RegExp("^[0-9]{1,5}(-[0-9]{1,5})?$", "u");
 
 function validate21(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1848,12 +1851,11 @@ vErrors.push(err36);
 errors++;
 }
 }
-if(data.limits !== undefined){
-let data22 = data.limits;
+if(data.hosts !== undefined){
+let data22 = data.hosts;
 if(data22 && typeof data22 == "object" && !Array.isArray(data22)){
-for(const key5 in data22){
-if(!(func1.call(schema31.properties.limits.properties, key5))){
-const err37 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.limits,data:data22};
+if(Object.keys(data22).length > 4096){
+const err37 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/maxProperties",keyword:"maxProperties",params:{limit: 4096},message:"must NOT have more than 4096 properties",schema:4096,parentSchema:schema31.properties.hosts,data:data22};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -1862,11 +1864,10 @@ vErrors.push(err37);
 }
 errors++;
 }
-}
-if(data22.guests !== undefined){
-let data23 = data22.guests;
-if(!(((typeof data23 == "number") && (!(data23 % 1) && !isNaN(data23))) && (isFinite(data23)))){
-const err38 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data23};
+for(const key5 in data22){
+let data23 = data22[key5];
+if((typeof data23 !== "string") && (!(Array.isArray(data23)))){
+const err38 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/type",keyword:"type",params:{type: schema31.properties.hosts.additionalProperties.type},message:"must be string,array",schema:schema31.properties.hosts.additionalProperties.type,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -1875,9 +1876,9 @@ vErrors.push(err38);
 }
 errors++;
 }
-if((typeof data23 == "number") && (isFinite(data23))){
-if(data23 > 1048576 || isNaN(data23)){
-const err39 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data23};
+if(typeof data23 === "string"){
+if(func2(data23) < 1){
+const err39 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -1886,8 +1887,10 @@ vErrors.push(err39);
 }
 errors++;
 }
-if(data23 < 1 || isNaN(data23)){
-const err40 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data23};
+}
+if(Array.isArray(data23)){
+if(data23.length > 16){
+const err40 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items",schema:16,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -1896,12 +1899,8 @@ vErrors.push(err40);
 }
 errors++;
 }
-}
-}
-if(data22.streams !== undefined){
-let data24 = data22.streams;
-if(!(((typeof data24 == "number") && (!(data24 % 1) && !isNaN(data24))) && (isFinite(data24)))){
-const err41 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.streams.type,parentSchema:schema31.properties.limits.properties.streams,data:data24};
+if(data23.length < 1){
+const err41 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -1910,9 +1909,12 @@ vErrors.push(err41);
 }
 errors++;
 }
-if((typeof data24 == "number") && (isFinite(data24))){
-if(data24 > 32767 || isNaN(data24)){
-const err42 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/maximum",keyword:"maximum",params:{comparison: "<=", limit: 32767},message:"must be <= 32767",schema:32767,parentSchema:schema31.properties.limits.properties.streams,data:data24};
+const len6 = data23.length;
+for(let i6=0; i6<len6; i6++){
+let data24 = data23[i6];
+if(typeof data24 === "string"){
+if(func2(data24) < 1){
+const err42 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i6,schemaPath:"#/properties/hosts/additionalProperties/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema31.properties.hosts.additionalProperties.items,data:data24};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -1921,8 +1923,9 @@ vErrors.push(err42);
 }
 errors++;
 }
-if(data24 < 1 || isNaN(data24)){
-const err43 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema31.properties.limits.properties.streams,data:data24};
+}
+else {
+const err43 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i6,schemaPath:"#/properties/hosts/additionalProperties/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema31.properties.hosts.additionalProperties.items.type,parentSchema:schema31.properties.hosts.additionalProperties.items,data:data24};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -1933,10 +1936,10 @@ errors++;
 }
 }
 }
-if(data22.regionBytes !== undefined){
-let data25 = data22.regionBytes;
-if((!(((typeof data25 == "number") && (!(data25 % 1) && !isNaN(data25))) && (isFinite(data25)))) && (typeof data25 !== "string")){
-const err44 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data25};
+}
+}
+else {
+const err44 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.hosts.type,parentSchema:schema31.properties.hosts,data:data22};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -1945,9 +1948,13 @@ vErrors.push(err44);
 }
 errors++;
 }
-if((typeof data25 == "number") && (isFinite(data25))){
-if(data25 > 9007199254740991 || isNaN(data25)){
-const err45 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data25};
+}
+if(data.limits !== undefined){
+let data25 = data.limits;
+if(data25 && typeof data25 == "object" && !Array.isArray(data25)){
+for(const key6 in data25){
+if(!(func1.call(schema31.properties.limits.properties, key6))){
+const err45 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.limits,data:data25};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -1956,8 +1963,11 @@ vErrors.push(err45);
 }
 errors++;
 }
-if(data25 < 0 || isNaN(data25)){
-const err46 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data25};
+}
+if(data25.guests !== undefined){
+let data26 = data25.guests;
+if(!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26)))){
+const err46 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data26};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -1966,10 +1976,9 @@ vErrors.push(err46);
 }
 errors++;
 }
-}
-if(typeof data25 === "string"){
-if(!pattern26.test(data25)){
-const err47 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data25};
+if((typeof data26 == "number") && (isFinite(data26))){
+if(data26 > 1048576 || isNaN(data26)){
+const err47 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data26};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -1978,12 +1987,8 @@ vErrors.push(err47);
 }
 errors++;
 }
-}
-}
-if(data22.regionBytesTotal !== undefined){
-let data26 = data22.regionBytesTotal;
-if((!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26)))) && (typeof data26 !== "string")){
-const err48 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data26};
+if(data26 < 1 || isNaN(data26)){
+const err48 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data26};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -1992,9 +1997,12 @@ vErrors.push(err48);
 }
 errors++;
 }
-if((typeof data26 == "number") && (isFinite(data26))){
-if(data26 > 9007199254740991 || isNaN(data26)){
-const err49 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data26};
+}
+}
+if(data25.streams !== undefined){
+let data27 = data25.streams;
+if(!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27)))){
+const err49 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.streams.type,parentSchema:schema31.properties.limits.properties.streams,data:data27};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -2003,8 +2011,9 @@ vErrors.push(err49);
 }
 errors++;
 }
-if(data26 < 0 || isNaN(data26)){
-const err50 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data26};
+if((typeof data27 == "number") && (isFinite(data27))){
+if(data27 > 32767 || isNaN(data27)){
+const err50 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/maximum",keyword:"maximum",params:{comparison: "<=", limit: 32767},message:"must be <= 32767",schema:32767,parentSchema:schema31.properties.limits.properties.streams,data:data27};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -2013,10 +2022,8 @@ vErrors.push(err50);
 }
 errors++;
 }
-}
-if(typeof data26 === "string"){
-if(!pattern26.test(data26)){
-const err51 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data26};
+if(data27 < 1 || isNaN(data27)){
+const err51 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema31.properties.limits.properties.streams,data:data27};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -2027,10 +2034,10 @@ errors++;
 }
 }
 }
-if(data22.streamBytes !== undefined){
-let data27 = data22.streamBytes;
-if((!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27)))) && (typeof data27 !== "string")){
-const err52 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data27};
+if(data25.regionBytes !== undefined){
+let data28 = data25.regionBytes;
+if((!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28)))) && (typeof data28 !== "string")){
+const err52 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data28};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -2039,9 +2046,9 @@ vErrors.push(err52);
 }
 errors++;
 }
-if((typeof data27 == "number") && (isFinite(data27))){
-if(data27 > 9007199254740991 || isNaN(data27)){
-const err53 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data27};
+if((typeof data28 == "number") && (isFinite(data28))){
+if(data28 > 9007199254740991 || isNaN(data28)){
+const err53 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data28};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -2050,8 +2057,8 @@ vErrors.push(err53);
 }
 errors++;
 }
-if(data27 < 0 || isNaN(data27)){
-const err54 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data27};
+if(data28 < 0 || isNaN(data28)){
+const err54 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data28};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -2061,9 +2068,9 @@ vErrors.push(err54);
 errors++;
 }
 }
-if(typeof data27 === "string"){
-if(!pattern26.test(data27)){
-const err55 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data27};
+if(typeof data28 === "string"){
+if(!pattern26.test(data28)){
+const err55 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data28};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -2074,10 +2081,10 @@ errors++;
 }
 }
 }
-if(data22.socketBytes !== undefined){
-let data28 = data22.socketBytes;
-if((!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28)))) && (typeof data28 !== "string")){
-const err56 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data28};
+if(data25.regionBytesTotal !== undefined){
+let data29 = data25.regionBytesTotal;
+if((!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29)))) && (typeof data29 !== "string")){
+const err56 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data29};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -2086,9 +2093,9 @@ vErrors.push(err56);
 }
 errors++;
 }
-if((typeof data28 == "number") && (isFinite(data28))){
-if(data28 > 9007199254740991 || isNaN(data28)){
-const err57 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data28};
+if((typeof data29 == "number") && (isFinite(data29))){
+if(data29 > 9007199254740991 || isNaN(data29)){
+const err57 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data29};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -2097,8 +2104,8 @@ vErrors.push(err57);
 }
 errors++;
 }
-if(data28 < 0 || isNaN(data28)){
-const err58 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data28};
+if(data29 < 0 || isNaN(data29)){
+const err58 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data29};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -2108,9 +2115,9 @@ vErrors.push(err58);
 errors++;
 }
 }
-if(typeof data28 === "string"){
-if(!pattern26.test(data28)){
-const err59 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data28};
+if(typeof data29 === "string"){
+if(!pattern26.test(data29)){
+const err59 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data29};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -2121,10 +2128,10 @@ errors++;
 }
 }
 }
-if(data22.accepts !== undefined){
-let data29 = data22.accepts;
-if(!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29)))){
-const err60 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema60.type,parentSchema:schema60,data:data29};
+if(data25.streamBytes !== undefined){
+let data30 = data25.streamBytes;
+if((!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))) && (typeof data30 !== "string")){
+const err60 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data30};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -2133,9 +2140,9 @@ vErrors.push(err60);
 }
 errors++;
 }
-if((typeof data29 == "number") && (isFinite(data29))){
-if(data29 > 1048576 || isNaN(data29)){
-const err61 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema60,data:data29};
+if((typeof data30 == "number") && (isFinite(data30))){
+if(data30 > 9007199254740991 || isNaN(data30)){
+const err61 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data30};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -2144,8 +2151,8 @@ vErrors.push(err61);
 }
 errors++;
 }
-if(data29 < 0 || isNaN(data29)){
-const err62 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema60,data:data29};
+if(data30 < 0 || isNaN(data30)){
+const err62 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data30};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -2155,11 +2162,9 @@ vErrors.push(err62);
 errors++;
 }
 }
-}
-if(data22.openFiles !== undefined){
-let data30 = data22.openFiles;
-if(!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))){
-const err63 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema60.type,parentSchema:schema60,data:data30};
+if(typeof data30 === "string"){
+if(!pattern26.test(data30)){
+const err63 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data30};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -2168,9 +2173,12 @@ vErrors.push(err63);
 }
 errors++;
 }
-if((typeof data30 == "number") && (isFinite(data30))){
-if(data30 > 1048576 || isNaN(data30)){
-const err64 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema60,data:data30};
+}
+}
+if(data25.socketBytes !== undefined){
+let data31 = data25.socketBytes;
+if((!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31)))) && (typeof data31 !== "string")){
+const err64 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data31};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -2179,8 +2187,9 @@ vErrors.push(err64);
 }
 errors++;
 }
-if(data30 < 0 || isNaN(data30)){
-const err65 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema60,data:data30};
+if((typeof data31 == "number") && (isFinite(data31))){
+if(data31 > 9007199254740991 || isNaN(data31)){
+const err65 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data31};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -2189,12 +2198,8 @@ vErrors.push(err65);
 }
 errors++;
 }
-}
-}
-if(data22.fileBytesWritten !== undefined){
-let data31 = data22.fileBytesWritten;
-if((!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31)))) && (typeof data31 !== "string")){
-const err66 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/type",keyword:"type",params:{type: schema31.properties.limits.properties.fileBytesWritten.type},message:"must be integer,string",schema:schema31.properties.limits.properties.fileBytesWritten.type,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data31};
+if(data31 < 0 || isNaN(data31)){
+const err66 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data31};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -2203,9 +2208,10 @@ vErrors.push(err66);
 }
 errors++;
 }
-if((typeof data31 == "number") && (isFinite(data31))){
-if(data31 > 9007199254740991 || isNaN(data31)){
-const err67 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data31};
+}
+if(typeof data31 === "string"){
+if(!pattern26.test(data31)){
+const err67 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data31};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -2214,8 +2220,12 @@ vErrors.push(err67);
 }
 errors++;
 }
-if(data31 < 0 || isNaN(data31)){
-const err68 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data31};
+}
+}
+if(data25.accepts !== undefined){
+let data32 = data25.accepts;
+if(!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))){
+const err68 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema60.type,parentSchema:schema60,data:data32};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -2224,10 +2234,9 @@ vErrors.push(err68);
 }
 errors++;
 }
-}
-if(typeof data31 === "string"){
-if(!pattern31.test(data31)){
-const err69 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data31};
+if((typeof data32 == "number") && (isFinite(data32))){
+if(data32 > 1048576 || isNaN(data32)){
+const err69 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema60,data:data32};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -2236,12 +2245,8 @@ vErrors.push(err69);
 }
 errors++;
 }
-}
-}
-if(data22.requests !== undefined){
-let data32 = data22.requests;
-if(!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))){
-const err70 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data32};
+if(data32 < 0 || isNaN(data32)){
+const err70 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema60,data:data32};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -2250,9 +2255,12 @@ vErrors.push(err70);
 }
 errors++;
 }
-if((typeof data32 == "number") && (isFinite(data32))){
-if(data32 > 1048576 || isNaN(data32)){
-const err71 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data32};
+}
+}
+if(data25.openFiles !== undefined){
+let data33 = data25.openFiles;
+if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
+const err71 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema60.type,parentSchema:schema60,data:data33};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -2261,8 +2269,9 @@ vErrors.push(err71);
 }
 errors++;
 }
-if(data32 < 1 || isNaN(data32)){
-const err72 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data32};
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 1048576 || isNaN(data33)){
+const err72 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema60,data:data33};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -2271,12 +2280,8 @@ vErrors.push(err72);
 }
 errors++;
 }
-}
-}
-if(data22.diskOperations !== undefined){
-let data33 = data22.diskOperations;
-if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
-const err73 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.diskOperations.type,parentSchema:schema31.properties.limits.properties.diskOperations,data:data33};
+if(data33 < 0 || isNaN(data33)){
+const err73 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema60,data:data33};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -2285,9 +2290,12 @@ vErrors.push(err73);
 }
 errors++;
 }
-if((typeof data33 == "number") && (isFinite(data33))){
-if(data33 > 1048576 || isNaN(data33)){
-const err74 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.diskOperations,data:data33};
+}
+}
+if(data25.fileBytesWritten !== undefined){
+let data34 = data25.fileBytesWritten;
+if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (typeof data34 !== "string")){
+const err74 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema62.type},message:"must be integer,string",schema:schema62.type,parentSchema:schema62,data:data34};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -2296,8 +2304,9 @@ vErrors.push(err74);
 }
 errors++;
 }
-if(data33 < 10 || isNaN(data33)){
-const err75 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/minimum",keyword:"minimum",params:{comparison: ">=", limit: 10},message:"must be >= 10",schema:10,parentSchema:schema31.properties.limits.properties.diskOperations,data:data33};
+if((typeof data34 == "number") && (isFinite(data34))){
+if(data34 > 9007199254740991 || isNaN(data34)){
+const err75 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema62,data:data34};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -2306,12 +2315,8 @@ vErrors.push(err75);
 }
 errors++;
 }
-}
-}
-if(data22.bells !== undefined){
-let data34 = data22.bells;
-if(!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))){
-const err76 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.bells.type,parentSchema:schema31.properties.limits.properties.bells,data:data34};
+if(data34 < 0 || isNaN(data34)){
+const err76 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema62,data:data34};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -2320,9 +2325,10 @@ vErrors.push(err76);
 }
 errors++;
 }
-if((typeof data34 == "number") && (isFinite(data34))){
-if(data34 > 1048576 || isNaN(data34)){
-const err77 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.bells,data:data34};
+}
+if(typeof data34 === "string"){
+if(!pattern31.test(data34)){
+const err77 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema62,data:data34};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -2331,8 +2337,12 @@ vErrors.push(err77);
 }
 errors++;
 }
-if(data34 < 100 || isNaN(data34)){
-const err78 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/minimum",keyword:"minimum",params:{comparison: ">=", limit: 100},message:"must be >= 100",schema:100,parentSchema:schema31.properties.limits.properties.bells,data:data34};
+}
+}
+if(data25.networkBytes !== undefined){
+let data35 = data25.networkBytes;
+if((!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))) && (typeof data35 !== "string")){
+const err78 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema62.type},message:"must be integer,string",schema:schema62.type,parentSchema:schema62,data:data35};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -2341,12 +2351,9 @@ vErrors.push(err78);
 }
 errors++;
 }
-}
-}
-if(data22.logLines !== undefined){
-let data35 = data22.logLines;
-if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
-const err79 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data35};
+if((typeof data35 == "number") && (isFinite(data35))){
+if(data35 > 9007199254740991 || isNaN(data35)){
+const err79 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema62,data:data35};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -2355,9 +2362,8 @@ vErrors.push(err79);
 }
 errors++;
 }
-if((typeof data35 == "number") && (isFinite(data35))){
-if(data35 > 1048576 || isNaN(data35)){
-const err80 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data35};
+if(data35 < 0 || isNaN(data35)){
+const err80 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema62,data:data35};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -2366,8 +2372,10 @@ vErrors.push(err80);
 }
 errors++;
 }
-if(data35 < 1 || isNaN(data35)){
-const err81 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data35};
+}
+if(typeof data35 === "string"){
+if(!pattern31.test(data35)){
+const err81 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema62,data:data35};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -2378,10 +2386,10 @@ errors++;
 }
 }
 }
-if(data22.logBytes !== undefined){
-let data36 = data22.logBytes;
-if((!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))) && (typeof data36 !== "string")){
-const err82 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data36};
+if(data25.requests !== undefined){
+let data36 = data25.requests;
+if(!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))){
+const err82 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data36};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -2391,8 +2399,8 @@ vErrors.push(err82);
 errors++;
 }
 if((typeof data36 == "number") && (isFinite(data36))){
-if(data36 > 9007199254740991 || isNaN(data36)){
-const err83 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data36};
+if(data36 > 1048576 || isNaN(data36)){
+const err83 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data36};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -2401,8 +2409,8 @@ vErrors.push(err83);
 }
 errors++;
 }
-if(data36 < 0 || isNaN(data36)){
-const err84 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data36};
+if(data36 < 1 || isNaN(data36)){
+const err84 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data36};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -2412,9 +2420,11 @@ vErrors.push(err84);
 errors++;
 }
 }
-if(typeof data36 === "string"){
-if(!pattern26.test(data36)){
-const err85 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data36};
+}
+if(data25.diskOperations !== undefined){
+let data37 = data25.diskOperations;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+const err85 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.diskOperations.type,parentSchema:schema31.properties.limits.properties.diskOperations,data:data37};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -2423,11 +2433,9 @@ vErrors.push(err85);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err86 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.limits.type,parentSchema:schema31.properties.limits,data:data22};
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 1048576 || isNaN(data37)){
+const err86 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.diskOperations,data:data37};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -2436,13 +2444,8 @@ vErrors.push(err86);
 }
 errors++;
 }
-}
-if(data.timeouts !== undefined){
-let data37 = data.timeouts;
-if(data37 && typeof data37 == "object" && !Array.isArray(data37)){
-for(const key6 in data37){
-if(!((((key6 === "connectMs") || (key6 === "resolveMs")) || (key6 === "attachMs")) || (key6 === "udpIdleMs"))){
-const err87 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.timeouts,data:data37};
+if(data37 < 10 || isNaN(data37)){
+const err87 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/minimum",keyword:"minimum",params:{comparison: ">=", limit: 10},message:"must be >= 10",schema:10,parentSchema:schema31.properties.limits.properties.diskOperations,data:data37};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -2452,10 +2455,11 @@ vErrors.push(err87);
 errors++;
 }
 }
-if(data37.connectMs !== undefined){
-let data38 = data37.connectMs;
+}
+if(data25.bells !== undefined){
+let data38 = data25.bells;
 if(!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38)))){
-const err88 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema65.type,parentSchema:schema65,data:data38};
+const err88 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.bells.type,parentSchema:schema31.properties.limits.properties.bells,data:data38};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -2465,8 +2469,8 @@ vErrors.push(err88);
 errors++;
 }
 if((typeof data38 == "number") && (isFinite(data38))){
-if(data38 > 3600000 || isNaN(data38)){
-const err89 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema65,data:data38};
+if(data38 > 1048576 || isNaN(data38)){
+const err89 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.bells,data:data38};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -2475,8 +2479,8 @@ vErrors.push(err89);
 }
 errors++;
 }
-if(data38 < 1 || isNaN(data38)){
-const err90 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema65,data:data38};
+if(data38 < 100 || isNaN(data38)){
+const err90 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/minimum",keyword:"minimum",params:{comparison: ">=", limit: 100},message:"must be >= 100",schema:100,parentSchema:schema31.properties.limits.properties.bells,data:data38};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -2487,10 +2491,10 @@ errors++;
 }
 }
 }
-if(data37.resolveMs !== undefined){
-let data39 = data37.resolveMs;
+if(data25.logLines !== undefined){
+let data39 = data25.logLines;
 if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
-const err91 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema65.type,parentSchema:schema65,data:data39};
+const err91 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data39};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -2500,8 +2504,8 @@ vErrors.push(err91);
 errors++;
 }
 if((typeof data39 == "number") && (isFinite(data39))){
-if(data39 > 3600000 || isNaN(data39)){
-const err92 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema65,data:data39};
+if(data39 > 1048576 || isNaN(data39)){
+const err92 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data39};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -2511,7 +2515,7 @@ vErrors.push(err92);
 errors++;
 }
 if(data39 < 1 || isNaN(data39)){
-const err93 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema65,data:data39};
+const err93 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data39};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -2522,10 +2526,10 @@ errors++;
 }
 }
 }
-if(data37.attachMs !== undefined){
-let data40 = data37.attachMs;
-if(!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))){
-const err94 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema65.type,parentSchema:schema65,data:data40};
+if(data25.logBytes !== undefined){
+let data40 = data25.logBytes;
+if((!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))) && (typeof data40 !== "string")){
+const err94 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data40};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -2535,8 +2539,8 @@ vErrors.push(err94);
 errors++;
 }
 if((typeof data40 == "number") && (isFinite(data40))){
-if(data40 > 3600000 || isNaN(data40)){
-const err95 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema65,data:data40};
+if(data40 > 9007199254740991 || isNaN(data40)){
+const err95 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data40};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -2545,8 +2549,8 @@ vErrors.push(err95);
 }
 errors++;
 }
-if(data40 < 1 || isNaN(data40)){
-const err96 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema65,data:data40};
+if(data40 < 0 || isNaN(data40)){
+const err96 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data40};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -2556,11 +2560,9 @@ vErrors.push(err96);
 errors++;
 }
 }
-}
-if(data37.udpIdleMs !== undefined){
-let data41 = data37.udpIdleMs;
-if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
-const err97 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema65.type,parentSchema:schema65,data:data41};
+if(typeof data40 === "string"){
+if(!pattern26.test(data40)){
+const err97 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data40};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -2569,9 +2571,11 @@ vErrors.push(err97);
 }
 errors++;
 }
-if((typeof data41 == "number") && (isFinite(data41))){
-if(data41 > 3600000 || isNaN(data41)){
-const err98 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema65,data:data41};
+}
+}
+}
+else {
+const err98 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.limits.type,parentSchema:schema31.properties.limits,data:data25};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -2580,8 +2584,13 @@ vErrors.push(err98);
 }
 errors++;
 }
-if(data41 < 1 || isNaN(data41)){
-const err99 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema65,data:data41};
+}
+if(data.rates !== undefined){
+let data41 = data.rates;
+if(data41 && typeof data41 == "object" && !Array.isArray(data41)){
+for(const key7 in data41){
+if(!(((((((key7 === "bytesToHost") || (key7 === "bytesToHostBurst")) || (key7 === "bytesToGuest")) || (key7 === "bytesToGuestBurst")) || (key7 === "connections")) || (key7 === "datagrams")) || (key7 === "lookups"))){
+const err99 = {instancePath:instancePath+"/rates",schemaPath:"#/properties/rates/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.rates,data:data41};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -2591,10 +2600,10 @@ vErrors.push(err99);
 errors++;
 }
 }
-}
-}
-else {
-const err100 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.timeouts.type,parentSchema:schema31.properties.timeouts,data:data37};
+if(data41.bytesToHost !== undefined){
+let data42 = data41.bytesToHost;
+if((!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42)))) && (typeof data42 !== "string")){
+const err100 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema62.type},message:"must be integer,string",schema:schema62.type,parentSchema:schema62,data:data42};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -2603,15 +2612,510 @@ vErrors.push(err100);
 }
 errors++;
 }
-}
-}
-else {
-const err101 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.type,parentSchema:schema31,data};
+if((typeof data42 == "number") && (isFinite(data42))){
+if(data42 > 9007199254740991 || isNaN(data42)){
+const err101 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema62,data:data42};
 if(vErrors === null){
 vErrors = [err101];
 }
 else {
 vErrors.push(err101);
+}
+errors++;
+}
+if(data42 < 0 || isNaN(data42)){
+const err102 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema62,data:data42};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+}
+if(typeof data42 === "string"){
+if(!pattern31.test(data42)){
+const err103 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema62,data:data42};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+}
+}
+if(data41.bytesToHostBurst !== undefined){
+let data43 = data41.bytesToHostBurst;
+if((!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))) && (typeof data43 !== "string")){
+const err104 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data43};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+if((typeof data43 == "number") && (isFinite(data43))){
+if(data43 > 9007199254740991 || isNaN(data43)){
+const err105 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data43};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+if(data43 < 0 || isNaN(data43)){
+const err106 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data43};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+}
+if(typeof data43 === "string"){
+if(!pattern26.test(data43)){
+const err107 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data43};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+}
+}
+if(data41.bytesToGuest !== undefined){
+let data44 = data41.bytesToGuest;
+if((!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44)))) && (typeof data44 !== "string")){
+const err108 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema62.type},message:"must be integer,string",schema:schema62.type,parentSchema:schema62,data:data44};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+if((typeof data44 == "number") && (isFinite(data44))){
+if(data44 > 9007199254740991 || isNaN(data44)){
+const err109 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema62,data:data44};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+if(data44 < 0 || isNaN(data44)){
+const err110 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema62,data:data44};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+}
+if(typeof data44 === "string"){
+if(!pattern31.test(data44)){
+const err111 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema62,data:data44};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+}
+}
+if(data41.bytesToGuestBurst !== undefined){
+let data45 = data41.bytesToGuestBurst;
+if((!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))) && (typeof data45 !== "string")){
+const err112 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data45};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+if((typeof data45 == "number") && (isFinite(data45))){
+if(data45 > 9007199254740991 || isNaN(data45)){
+const err113 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data45};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+if(data45 < 0 || isNaN(data45)){
+const err114 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data45};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+}
+if(typeof data45 === "string"){
+if(!pattern26.test(data45)){
+const err115 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data45};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+}
+}
+if(data41.connections !== undefined){
+let data46 = data41.connections;
+if((!(((typeof data46 == "number") && (!(data46 % 1) && !isNaN(data46))) && (isFinite(data46)))) && (typeof data46 !== "string")){
+const err116 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema71.type},message:"must be integer,string",schema:schema71.type,parentSchema:schema71,data:data46};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+if((typeof data46 == "number") && (isFinite(data46))){
+if(data46 > 1048576 || isNaN(data46)){
+const err117 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema71,data:data46};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+}
+if(data46 < 1 || isNaN(data46)){
+const err118 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema71,data:data46};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+}
+if(typeof data46 === "string"){
+if(!pattern38.test(data46)){
+const err119 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema71,data:data46};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+}
+}
+if(data41.datagrams !== undefined){
+let data47 = data41.datagrams;
+if((!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))) && (typeof data47 !== "string")){
+const err120 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema71.type},message:"must be integer,string",schema:schema71.type,parentSchema:schema71,data:data47};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+if((typeof data47 == "number") && (isFinite(data47))){
+if(data47 > 1048576 || isNaN(data47)){
+const err121 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema71,data:data47};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+}
+if(data47 < 1 || isNaN(data47)){
+const err122 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema71,data:data47};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+}
+if(typeof data47 === "string"){
+if(!pattern38.test(data47)){
+const err123 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema71,data:data47};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+}
+}
+if(data41.lookups !== undefined){
+let data48 = data41.lookups;
+if((!(((typeof data48 == "number") && (!(data48 % 1) && !isNaN(data48))) && (isFinite(data48)))) && (typeof data48 !== "string")){
+const err124 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema71.type},message:"must be integer,string",schema:schema71.type,parentSchema:schema71,data:data48};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+if((typeof data48 == "number") && (isFinite(data48))){
+if(data48 > 1048576 || isNaN(data48)){
+const err125 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema71,data:data48};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+}
+if(data48 < 1 || isNaN(data48)){
+const err126 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema71,data:data48};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+}
+if(typeof data48 === "string"){
+if(!pattern38.test(data48)){
+const err127 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema71,data:data48};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err128 = {instancePath:instancePath+"/rates",schemaPath:"#/properties/rates/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.rates.type,parentSchema:schema31.properties.rates,data:data41};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+}
+if(data.timeouts !== undefined){
+let data49 = data.timeouts;
+if(data49 && typeof data49 == "object" && !Array.isArray(data49)){
+for(const key8 in data49){
+if(!((((key8 === "connectMs") || (key8 === "resolveMs")) || (key8 === "attachMs")) || (key8 === "udpIdleMs"))){
+const err129 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.timeouts,data:data49};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+}
+}
+if(data49.connectMs !== undefined){
+let data50 = data49.connectMs;
+if(!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50)))){
+const err130 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema74.type,parentSchema:schema74,data:data50};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+}
+if((typeof data50 == "number") && (isFinite(data50))){
+if(data50 > 3600000 || isNaN(data50)){
+const err131 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema74,data:data50};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+if(data50 < 1 || isNaN(data50)){
+const err132 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data50};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+}
+}
+if(data49.resolveMs !== undefined){
+let data51 = data49.resolveMs;
+if(!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51)))){
+const err133 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema74.type,parentSchema:schema74,data:data51};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+}
+if((typeof data51 == "number") && (isFinite(data51))){
+if(data51 > 3600000 || isNaN(data51)){
+const err134 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema74,data:data51};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+}
+if(data51 < 1 || isNaN(data51)){
+const err135 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data51};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+}
+}
+if(data49.attachMs !== undefined){
+let data52 = data49.attachMs;
+if(!(((typeof data52 == "number") && (!(data52 % 1) && !isNaN(data52))) && (isFinite(data52)))){
+const err136 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema74.type,parentSchema:schema74,data:data52};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+if((typeof data52 == "number") && (isFinite(data52))){
+if(data52 > 3600000 || isNaN(data52)){
+const err137 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema74,data:data52};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+}
+if(data52 < 1 || isNaN(data52)){
+const err138 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data52};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+}
+}
+}
+if(data49.udpIdleMs !== undefined){
+let data53 = data49.udpIdleMs;
+if(!(((typeof data53 == "number") && (!(data53 % 1) && !isNaN(data53))) && (isFinite(data53)))){
+const err139 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema74.type,parentSchema:schema74,data:data53};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+if((typeof data53 == "number") && (isFinite(data53))){
+if(data53 > 3600000 || isNaN(data53)){
+const err140 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema74,data:data53};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
+}
+if(data53 < 1 || isNaN(data53)){
+const err141 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data53};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err142 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.timeouts.type,parentSchema:schema31.properties.timeouts,data:data49};
+if(vErrors === null){
+vErrors = [err142];
+}
+else {
+vErrors.push(err142);
+}
+errors++;
+}
+}
+}
+else {
+const err143 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.type,parentSchema:schema31,data};
+if(vErrors === null){
+vErrors = [err143];
+}
+else {
+vErrors.push(err143);
 }
 errors++;
 }

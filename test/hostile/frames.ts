@@ -14,6 +14,7 @@ import {
   type Message,
   mountMessages as mount,
   NewStream,
+  resolveMessages as names,
   Open,
   Ping,
   Protocol,
@@ -53,7 +54,8 @@ export type StreamKind =
   | "fs"
   | "udp"
   | "udp-bound"
-  | "mount";
+  | "mount"
+  | "resolve";
 
 const NAMES = ["a", "b", "c", "d", "deep/x", "deep/er/y", "link", "new"] as const;
 const { READ, WRITE, CREATE, EXCLUSIVE, APPEND, TRUNCATE } = file.FileFlags;
@@ -143,11 +145,13 @@ export interface SomeOpen {
 }
 
 export function someOpen(random: Random, targets: Targets): SomeOpen {
-  switch (random.below(15)) {
+  switch (random.below(16)) {
     case 12:
       return { kind: "udp", protocol: Protocol.UDP_CONNECT, body: someUdpConnect(random, targets) };
     case 13:
       return { kind: "udp-bound", protocol: Protocol.UDP_BIND, body: someUdpBind(random, targets) };
+    case 14:
+      return { kind: "resolve", protocol: Protocol.RESOLVE, body: new Uint8Array(0) };
     case 0:
     case 1:
       return { kind: "raw", protocol: Protocol.ECHO, body: new Uint8Array(0) };
@@ -383,6 +387,17 @@ export function someRequest(random: Random, kind: StreamKind, targets: Targets):
   }
   if (kind === "records") return frame(unixMessages.UnixSend, 0, { data: someBytes(random, 3000) });
   if (kind === "mount") return someMountRequest(random, id, targets);
+  if (kind === "resolve") {
+    if (random.once(3)) {
+      const address = inet(parseIp(random.pick(["127.0.0.1", "::1", "8.8.8.8", "::", "0.0.0.0"]))!, 0);
+      return frame(names.Reverse, id, { address: random.once(4) ? { ...address, port: 1 } : address });
+    }
+    const name = random.pick([
+      ...["localhost", "LOCALHOST.", "host.ringway", "a.localhost", "nowhere.invalid", "secret.evil.example"],
+      ...["127.0.0.1", "127.1", "", ".", "a..b", "x".repeat(random.below(254))],
+    ]);
+    return frame(names.Resolve, id, { family: random.pick([0, 4, 6, 4, 5, random.u32()]), name });
+  }
   if (kind === "fs") {
     const time = { seconds: random.below(2 ** 31), nanoseconds: random.below(2_000_000_000) };
     switch (random.below(12)) {

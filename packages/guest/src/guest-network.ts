@@ -3,10 +3,10 @@
 
 import type { Agent, AgentOptions } from "node:http";
 import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
-import type { Server } from "node:net";
+import { isIP, type Server } from "node:net";
 import { encodeUtf8, Protocol } from "@ringway/control";
-import { invalidType, isThenable, requireObject } from "@ringway/linux";
-import { throwIfAborted } from "./abort.ts";
+import { invalidType, invalidValue, isThenable, requireObject } from "@ringway/linux";
+import { type AbortOptions, throwIfAborted } from "./abort.ts";
 import { GuestFiles } from "./guest-files.ts";
 import type { ConnectOptions, ConnectTarget, StreamOptions } from "./net/connect.ts";
 import {
@@ -17,6 +17,8 @@ import {
   GuestHttpsAgent,
 } from "./net/http.ts";
 import type { ListenOptions, ServerOptions } from "./net/listen.ts";
+import { type GuestLookup, lookupOver } from "./net/lookup.ts";
+import { GuestNames } from "./net/names.ts";
 import { serve } from "./net/serve.ts";
 import { GuestServer } from "./net/server.ts";
 import { GuestSocket } from "./net/socket.ts";
@@ -36,11 +38,32 @@ export abstract class GuestNetwork<
   Events extends Record<keyof Events, unknown[]>,
 > extends GuestFiles<Events> {
   readonly #engine: Engine;
+  readonly #names: GuestNames;
+  /**
+   * As dns.lookup(), by the host, and of names that its policy lets this guest reach: the `lookup` of net.connect(),
+   * http.request() and undici. A program that connects to an address that it got here is judged as one that connects
+   * to the name. Fails with ENOTFOUND, EAI_AGAIN, ETIMEDOUT, or a RefusedError.
+   */
+  readonly lookup: GuestLookup;
 
   /** @internal */
   protected constructor(engine: Engine) {
     super(engine);
     this.#engine = engine;
+    this.#names = new GuestNames(engine);
+    this.lookup = lookupOver(this.#names);
+  }
+
+  /** @internal Ends the stream of names. */
+  protected closeNames(): void {
+    this.#names.close();
+  }
+
+  /** As dns.promises.reverse(), by the host: the names of an address that its policy lets this guest reach. */
+  async reverse(address: string, { signal }: AbortOptions = {}): Promise<string[]> {
+    if (typeof address !== "string") throw invalidType("address", "of type string", address);
+    if (isIP(address) === 0) throw invalidValue("address", address, "must be an IP address");
+    return await this.#names.reverse(address, signal);
   }
 
   /**

@@ -66,6 +66,8 @@ export {
   type OnSocket,
 } from "./net/http.ts";
 export type { DroppedConnection, ListenOptions, ServerOptions } from "./net/listen.ts";
+export type { GuestLookup, OnAddress, OnAddresses, OnLookup } from "./net/lookup.ts";
+export type { NameAddress } from "./net/names.ts";
 export type { WriteCallback } from "./net/raw-stream.ts";
 export { GuestServer, type GuestServerEvents } from "./net/server.ts";
 export { GuestSocket } from "./net/socket.ts";

@@ -1,16 +1,10 @@
 // The oracle of the matcher: what docs/policy.md says, rule by rule, in order.
 
 import { Errno } from "@ringway/control";
+import { groupNamed, groupOf } from "../src/policy/groups.ts";
 import { normalizeName } from "../src/policy/names.ts";
 import { insideNat64 } from "../src/policy/nat64.ts";
-import {
-  type Address,
-  contains,
-  formatAddress,
-  type Network,
-  networkFrom,
-  parseAddress,
-} from "../src/policy/networks.ts";
+import { type Address, contains, formatAddress, networkFrom, parseAddress } from "../src/policy/networks.ts";
 import { splitPath } from "../src/policy/paths.ts";
 import { isPort } from "../src/policy/ports.ts";
 import { isUnspecified, notPublic } from "../src/policy/special.ts";
@@ -29,15 +23,23 @@ import type {
   Transport,
 } from "../src/policy/types.ts";
 
+/** A network, or a group. */
+interface Region {
+  readonly text: string;
+  /** 0 of a group. */
+  readonly prefix: number;
+  has(address: Address): boolean;
+}
+
 interface CompiledConnect {
   readonly rule: ConnectRule;
-  readonly networks: readonly Network[];
-  readonly resolvesTo: readonly Network[];
+  readonly networks: readonly Region[];
+  readonly resolvesTo: readonly Region[];
 }
 
 interface CompiledListen {
   readonly rule: ListenRule;
-  readonly networks: readonly Network[];
+  readonly networks: readonly Region[];
 }
 
 interface CompiledFiles {
@@ -58,15 +60,26 @@ export class NaiveMatcher {
     this.#surroundings = surroundings;
     this.#connect = policy.connect.map((rule) => ({
       rule,
-      networks: rule.networks.map(networkFrom),
-      resolvesTo: rule.resolvesTo.map(networkFrom),
+      networks: rule.networks.map((text) => this.#region(text)),
+      resolvesTo: rule.resolvesTo.map((text) => this.#region(text)),
     }));
-    this.#listen = policy.listen.map((rule) => ({ rule, networks: rule.networks.map(networkFrom) }));
+    this.#listen = policy.listen.map((rule) => ({
+      rule,
+      networks: rule.networks.map((text) => this.#region(text)),
+    }));
     this.#files = policy.files.map((rule) => {
       const path = splitPath(rule.guest);
       if ("problem" in path) throw new TypeError(path.problem);
       return { rule, components: path.components };
     });
+  }
+
+  #region(text: string): Region {
+    const group = groupNamed(text);
+    if (group !== undefined)
+      return { text, prefix: 0, has: (address) => groupOf(address, this.#surroundings) === group };
+    const network = networkFrom(text);
+    return { text: network.text, prefix: network.prefix, has: (address) => contains(network, address) };
   }
 
   /** Phase 1 of connecting to a name. */
@@ -81,13 +94,12 @@ export class NaiveMatcher {
       const pattern = rule.names.find((candidate) => matchesPattern(candidate, parsed.name));
       if (pattern !== undefined) return { ...byRule(rule, asked, pattern), ruleIndex, name: parsed.name };
     }
-    if (parsed.name === "localhost") {
-      for (const address of ["127.0.0.1", "::1"]) {
-        const { allowed: isAllowed, rule } = this.connectAddress(address, port, transport);
-        if (!isAllowed) continue;
-        const reason = `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`;
-        return { ...allowed(rule, reason), ruleIndex: -1, name: parsed.name };
-      }
+    const fixed = parsed.name === "localhost" ? ["127.0.0.1", "::1"] : (this.policy.hosts[parsed.name] ?? []);
+    for (const address of fixed) {
+      const { allowed: isAllowed, rule } = this.connectAddress(address, port, transport);
+      if (!isAllowed) continue;
+      const reason = `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`;
+      return { ...allowed(rule, reason), ruleIndex: -1, name: parsed.name };
     }
     const reason = noRule("connect", `${parsed.name}:${port}`, transport);
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
@@ -150,14 +162,13 @@ export class NaiveMatcher {
     ruleIndex = -1,
     detail = "",
   ): Decision | undefined {
-    const decide = (rule: ConnectRule, network: Network, how: string): Decision =>
+    const decide = (rule: ConnectRule, network: Region, how: string): Decision =>
       this.#tooWide(rule, network, address, transport, asked) ?? byRule(rule, asked, how);
     for (const [index, { rule, networks, resolvesTo }] of this.#connect.entries()) {
-      const own =
-        index === ruleIndex ? resolvesTo.find((candidate) => contains(candidate, address)) : undefined;
+      const own = index === ruleIndex ? resolvesTo.find((candidate) => candidate.has(address)) : undefined;
       if (own !== undefined) return decide(rule, own, `resolvesTo ${own.text}${detail}`);
       if (!holds(rule, port, transport)) continue;
-      const network = networks.find((candidate) => contains(candidate, address));
+      const network = networks.find((candidate) => candidate.has(address));
       if (network !== undefined) return decide(rule, network, `${network.text}${detail}`);
     }
     return undefined;
@@ -165,7 +176,7 @@ export class NaiveMatcher {
 
   #tooWide(
     rule: ConnectRule | ListenRule,
-    network: Network,
+    network: Region,
     address: Address,
     transport: Transport,
     asked: string,
@@ -209,7 +220,7 @@ export class NaiveMatcher {
     const asked = `${transport === "tcp" ? "listen on" : "take datagrams at"} ${text}`;
     for (const { rule, networks } of this.#listen) {
       if (!holds(rule, port, transport)) continue;
-      const network = networks.find((candidate) => contains(candidate, parsed));
+      const network = networks.find((candidate) => candidate.has(parsed));
       if (network === undefined) continue;
       return this.#tooWide(rule, network, parsed, transport, asked) ?? byRule(rule, asked, network.text);
     }

@@ -3,7 +3,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type CompiledPolicy, compilePolicy } from "../src/policy/compiled/compile.ts";
-import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../src/policy/defaults.ts";
+import { DEFAULT_LIMITS, DEFAULT_RATES, DEFAULT_TIMEOUTS } from "../src/policy/defaults.ts";
+import { GROUPS } from "../src/policy/groups.ts";
 import {
   type ConnectRule,
   type Decision,
@@ -28,7 +29,9 @@ function policyOf(rules: Partial<Pick<Policy, "connect" | "listen" | "files">>):
     files: [],
     sockets: [],
     vms: [],
+    hosts: { "a.b": ["127.0.0.1", "10.0.1.1", "fd00::1"], www: ["93.1.0.1"] },
     limits: DEFAULT_LIMITS,
+    rates: DEFAULT_RATES,
     timeouts: DEFAULT_TIMEOUTS,
     ...rules,
   };
@@ -84,14 +87,19 @@ const protocols = fc.constantFrom(["tcp"], ["udp"], ["tcp", "udp"]) as fc.Arbitr
 const transport = fc.constantFrom("tcp" as const, "udp" as const);
 const few = <T>(of: fc.Arbitrary<T>, maxLength = 4): fc.Arbitrary<T[]> => fc.array(of, { maxLength });
 
+/** Networks and groups; groups behind the networks, as entries are numbered. */
+const regions = fc
+  .tuple(few(network, 3), fc.subarray([...GROUPS], { maxLength: 2 }))
+  .map(([networks, groups]) => [...networks, ...groups]);
+
 const connectRules = few(
   fc.record({
     action,
     protocols,
     names: few(pattern),
-    networks: few(network),
+    networks: regions,
     ports: few(range, 3),
-    resolvesTo: few(network, 3),
+    resolvesTo: regions,
   }),
   12,
 ).map((rules) =>

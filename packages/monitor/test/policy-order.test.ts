@@ -183,20 +183,20 @@ describe("a warning is", () => {
     [
       "an allow of everything",
       ["  - { allow: 0.0.0.0/0, ports: 443 }"],
-      `3:14: connect[0].allow: allows ${lurking} as well: deny them in front; to allow names at ` +
-        `public addresses alone, say "*"`,
+      `3:14: connect[0].allow: allows ${lurking} as well: deny them in front; to allow public ` +
+        `addresses alone, say public, and "*" for names at them`,
     ],
     [
       "an allow of every IPv6 address, as far as nothing denies it",
       ["  - deny: 'fc00::/7'", "  - allow: [a.test, '::/0']"],
-      "4:21: connect[1].allow[1]: allows ::1 (loopback) as well: deny them in front; to allow names " +
-        'at public addresses alone, say "*"',
+      "4:21: connect[1].allow[1]: allows ::1 (loopback) as well: deny them in front; to allow public " +
+        'addresses alone, say public, and "*" for names at them',
     ],
     [
       "an allow of half of everything",
       ["  - allow: 128.0.0.0/1"],
       `3:12: connect[0].allow: allows 169.254.169.254 (a cloud's metadata) as well: deny them in ` +
-        `front; to allow names at public addresses alone, say "*"`,
+        `front; to allow public addresses alone, say public, and "*" for names at them`,
     ],
     [
       "resolvesTo of everything",

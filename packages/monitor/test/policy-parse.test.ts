@@ -9,6 +9,7 @@ import { readPolicy } from "../src/loading/policy-file.ts";
 import {
   BUILT_IN_RULES,
   DEFAULT_LIMITS,
+  DEFAULT_RATES,
   DEFAULT_TIMEOUTS,
   PolicyError,
   parsePolicy,
@@ -117,6 +118,7 @@ describe("a good policy", () => {
       ],
       sockets: [],
       vms: [],
+      hosts: { "host.ringway": ["127.0.0.1", "::1"] },
       limits: {
         guests: 64,
         regionBytesTotal: 64 * 64 * 2 ** 20,
@@ -127,12 +129,14 @@ describe("a good policy", () => {
         accepts: 0,
         openFiles: 1,
         fileBytesWritten: 2 * 2 ** 30,
+        networkBytes: Number.MAX_SAFE_INTEGER,
         requests: 1024,
         diskOperations: 10_000,
         bells: 20_000,
         logLines: 1000,
         logBytes: 256 * 1024,
       },
+      rates: DEFAULT_RATES,
       timeouts: { connectMs: 1000, resolveMs: 10_000, attachMs: 10_000, udpIdleMs: 120_000 },
     });
   });
@@ -148,9 +152,35 @@ describe("a good policy", () => {
       files: [],
       sockets: [],
       vms: [],
+      hosts: { "host.ringway": ["127.0.0.1", "::1"] },
       limits: DEFAULT_LIMITS,
+      rates: DEFAULT_RATES,
       timeouts: DEFAULT_TIMEOUTS,
     });
+  });
+
+  it("has rates, each with its burst, and a budget of bytes", () => {
+    const { rates, limits } = parse(`version: 1
+limits: { networkBytes: 1GiB }
+rates: { bytesToHost: 1MiB, bytesToHostBurst: 64KiB, bytesToGuest: 4096, connections: 5, datagrams: unlimited }
+`);
+    expect(limits.networkBytes).toBe(2 ** 30);
+    expect(rates).toEqual({
+      ...DEFAULT_RATES,
+      bytesToHost: { perSecond: 2 ** 20, burst: 65_536 },
+      bytesToGuest: { perSecond: 4096, burst: 4096 },
+      connections: { perSecond: 5, burst: 5 },
+    });
+  });
+
+  it.each([
+    ["bytesToHost: 1KiB", 'rates.bytesToHost: expected a size from 2KiB to 1024GiB, found "1KiB"'],
+    ["bytesToHostBurst: 4KiB", 'rates.bytesToHostBurst: goes only with a limit in "bytesToHost"'],
+    ["connections: 0", "rates.connections: expected unlimited or a whole number from 1 to 1048576, found 0"],
+    ["lookups: many", 'rates.lookups: expected unlimited or a whole number from 1 to 1048576, found "many"'],
+    ["packets: 5", 'rates: unknown key "packets"; expected one of bytesToHost, '],
+  ])("has no rate of %s", (text, message) => {
+    expect(() => parse(`version: 1\nrates: { ${text} }`)).toThrow(message);
   });
 
   it("names VMs, relative to its folder", () => {
@@ -233,7 +263,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "<<: { refusals: hide }",
     2,
     1,
-    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, sockets, vms, limits, timeouts',
+    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, sockets, vms, hosts, limits, rates, timeouts',
   ],
   // Structure
   ["refusal: hide", 2, 1, 'unknown key "refusal"; did you mean "refusals"?'],
@@ -242,7 +272,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     2,
     1,
     'unknown key "__proto__"; expected one of version, guest, refusals, audit, connect, listen, ' +
-      "files, sockets, vms, limits, timeouts",
+      "files, sockets, vms, hosts, limits, rates, timeouts",
   ],
   ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
   ["connect:", 2, 1, "connect: expected a list of connect rules, found nothing"],
@@ -767,6 +797,9 @@ describe("a bad policy", () => {
       "host",
       "limits",
       "regionBytes",
+      "rates",
+      "bytesToHost",
+      "hosts",
       "resolvesTo",
       "access",
       "id",

@@ -20,6 +20,7 @@ import { describe, expect, it } from "vitest";
 import type { Stream } from "../src/guests/stream.ts";
 import type { PolicyState } from "../src/policy/in-force.ts";
 import { PolicyMatcher, parsePolicy } from "../src/policy/index.ts";
+import { KnownNames } from "../src/policy/known-names.ts";
 import { OwnPorts } from "../src/policy/own-ports.ts";
 import { isDenial } from "../src/policy/refusal.ts";
 import type { RelayHost } from "../src/relays/host.ts";
@@ -67,7 +68,12 @@ function open(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Outco
   const frame = { type: Open.type, requestId: 7, payload: Open.encode({ protocol, body }) };
   const stream = {
     pipe: { toHost: { peerClosed: () => 0 } },
-    guest: { name: "guest-1", policy: { matcher } },
+    guest: {
+      name: "guest-1",
+      policy: { matcher },
+      names: new KnownNames(),
+      budget: { network: { limited: false } },
+    },
     frames: () => ({ next: () => frame }),
     beginOpen: () => undefined,
     refuse(requestId: number, refusal: Refusal) {
@@ -80,7 +86,11 @@ function open(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Outco
 }
 
 function explain(matcher: PolicyMatcher, protocol: number, body: Uint8Array) {
-  return new Protocols(host).explain({ matcher } as PolicyState, protocol, body);
+  return new Protocols(host).explain(
+    { policy: { matcher } as PolicyState, names: new KnownNames() },
+    protocol,
+    body,
+  );
 }
 
 const { FileDirection, FileFlags, FileOpen, FileStreamOpen } = fileMessages;
@@ -107,6 +117,7 @@ const sockets = fc.constantFrom(
 const bodies: Readonly<Record<number, fc.Arbitrary<Uint8Array>>> = {
   [Protocol.ECHO]: fc.constant(new Uint8Array(0)),
   [Protocol.FS]: fc.constant(new Uint8Array(0)),
+  [Protocol.RESOLVE]: fc.constant(new Uint8Array(0)),
   [Protocol.TCP_CONNECT]: fc
     .record({ port: ports, timeoutMs: sizes, host: hosts })
     .map((request) => ConnectRequest.encode(request)),

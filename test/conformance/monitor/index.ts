@@ -6,6 +6,7 @@ import { fieldCases } from "./fields.ts";
 import { filesCases } from "./files.ts";
 import { mountCases } from "./mount.ts";
 import { regionCases } from "./region.ts";
+import { resolveCases } from "./resolve.ts";
 import { streamsCases } from "./streams.ts";
 import { tcpCases } from "./tcp.ts";
 import { udpCases } from "./udp.ts";
@@ -23,6 +24,7 @@ export function monitorCases(): MonitorCase[] {
     ...unixCases,
     ...filesCases,
     ...mountCases,
+    ...resolveCases,
     ...fieldCases,
     ...vectorCases(),
   ];

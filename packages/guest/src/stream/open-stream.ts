@@ -48,6 +48,7 @@ const RESOURCES: Readonly<Record<number, Resource>> = {
   [Protocol.UNIX_LISTEN]: "listener",
   [Protocol.FS]: "request",
   [Protocol.MOUNT]: "request",
+  [Protocol.RESOLVE]: "request",
   [Protocol.FILE]: "file",
   [Protocol.FILE_STREAM]: "file",
 };

@@ -10,6 +10,7 @@
 //   watch       a folder that it watches                                                    }
 //   accept      a stream that is posted to one of its listeners                                its own
 //   write       bytes, granted before a write and settled after it                             for its key
+//   network     how fast, and how much in all (network-budget.ts)                              for its key
 //
 // takeX() says why there is none, or counts one, which giveX() gives back. Work and closings are never refused: they
 // end what was let in. The counts of a key are its Account's, over all of its guests; the descriptors of all keys, the
@@ -24,10 +25,10 @@ import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
 import type { Limits } from "../policy/types.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
+import { NetworkBudget, type NetworkHost } from "./network-budget.ts";
 
 /** What all guests of a reactor share of this. */
-export interface BudgetHost {
-  readonly counters: Counters;
+export interface BudgetHost extends NetworkHost {
   readonly descriptors: DescriptorRoom;
 }
 
@@ -73,6 +74,7 @@ export class Budget {
   readonly #host: BudgetHost;
   readonly #holder: BudgetHolder;
   readonly #account: Account;
+  readonly network: NetworkBudget;
   #requests = 0;
   #works = 0;
   #attempts = 0;
@@ -87,6 +89,7 @@ export class Budget {
     this.#host = host;
     this.#holder = holder;
     this.#account = holder.account;
+    this.network = new NetworkBudget(host, holder);
   }
 
   get #limits(): Limits {

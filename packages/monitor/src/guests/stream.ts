@@ -312,11 +312,19 @@ export class Stream implements Task {
     const relay = this.#relay;
     this.#relay = undefined;
     this.#enter(OVER);
+    this.#waitsNoMore();
     relay?.dispose();
+  }
+
+  /** For a rate. */
+  #waitsNoMore(): void {
+    const { network } = this.#owner.budget;
+    if (network.limited) network.forget(this);
   }
 
   #close(): void {
     this.#enter(CLOSING);
+    this.#waitsNoMore();
     this.pipe.toHost.close();
     const relay = this.#relay;
     this.#relay = undefined;

@@ -18,25 +18,29 @@
 // Datagrams are judged by the rules that hold for UDP. One to a group, or to everybody of a network, is more than one
 // to an address: a rule allows that only where it names the address, or has nothing but groups.
 //
-// The name `localhost` is what its addresses are: where no rule has a pattern for it, a guest that may connect to
-// 127.0.0.1 or ::1 may ask for them by that name. Each address is judged as if the guest had asked for it, so the name
-// opens nothing.
+// The name `localhost`, and those to which the policy itself gives addresses (`hosts`), are what their addresses are:
+// where no rule has a pattern for one, a guest that may connect to one of its addresses may ask for it by that name.
+// Each address is judged as if the guest had asked for it, so the name opens nothing.
 import { Errno, formatHostPort } from "@ringway/control";
 import {
   type CompiledPolicy,
   compilePolicy,
   Entry,
+  entryForGroup,
   type NetworkEntries,
   resolvesTo,
 } from "./compiled/compile.ts";
 import { FolderTree } from "./compiled/folders.ts";
-import { entryForName } from "./compiled/name-table.ts";
+import { entryForName, lower } from "./compiled/name-table.ts";
 import { entryForAddress } from "./compiled/prefix-tree.ts";
+import { NONE } from "./compiled/words.ts";
+import { GROUPS, groupNamed, groupOf } from "./groups.ts";
 import { normalizeName } from "./names.ts";
 import { insideNat64 } from "./nat64.ts";
 import { type Address, addressOf, formatAddress, networkFrom, parseAddress } from "./networks.ts";
 import { type GuestName, socketKey, splitPath } from "./paths.ts";
 import { isPort } from "./ports.ts";
+import { Reach } from "./reach.ts";
 import { isUnspecified, namingBits, notPublic } from "./special.ts";
 import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
@@ -72,11 +76,14 @@ export class PolicyMatcher {
   readonly #folders: FolderTree = new FolderTree();
   /** By socketKey(). */
   readonly #sockets: Map<string, number> = new Map();
+  readonly #hosts: ReadonlyMap<string, readonly string[]>;
+  #reach: Reach | undefined;
 
   /** Of a policy, or of one that was compiled on another thread. */
   constructor(policy: Policy | CompiledPolicy, surroundings: Surroundings = NO_SURROUNDINGS) {
     this.#surroundings = surroundings;
     this.#policy = "words" in policy ? policy : compilePolicy(policy);
+    this.#hosts = new Map(Object.entries(this.#policy.settings.hosts));
     for (const [index, { guest }] of this.#policy.settings.files.entries()) {
       const path = splitPath(guest);
       if ("problem" in path) throw new TypeError(path.problem);
@@ -95,6 +102,22 @@ export class PolicyMatcher {
     return this.#policy.sendsDatagrams;
   }
 
+  /** The addresses that the policy gives a name, which is normalized; undefined where it gives none. */
+  hostsOf(name: string): readonly string[] | undefined {
+    return this.#hosts.get(name);
+  }
+
+  /** The addresses that a name, which is normalized, has whatever anybody else says. */
+  fixedAddresses(name: string): readonly string[] {
+    return this.hostsOf(name) ?? (name === LOCALHOST ? LOOPBACK : []);
+  }
+
+  /** The same decisions for a port that is not known yet. */
+  get reach(): Reach {
+    this.#reach ??= new Reach(this.#policy, this, this.#surroundings);
+    return this.#reach;
+  }
+
   /** Phase 1 of connecting to a name. */
   connectName(name: string, port: number, transport: Transport = "tcp"): NameDecision {
     const parsed = normalizeName(name);
@@ -109,7 +132,7 @@ export class PolicyMatcher {
       const decision = plain(byRule(entry, () => asked));
       return { ...decision, ruleIndex: entry.ruleIndex, name: parsed.name };
     }
-    const byAddress = parsed.name === LOCALHOST ? this.#localhost(port, asked, transport) : undefined;
+    const byAddress = this.#byAddresses(this.fixedAddresses(parsed.name), port, asked, transport);
     if (byAddress !== undefined) return { ...byAddress, ruleIndex: -1, name: parsed.name };
     const reason = noRule("connect", `${parsed.name}:${port}`, transport);
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
@@ -218,9 +241,14 @@ export class PolicyMatcher {
     return { ...allowed(id, `${asked} is allowed by rule ${quoted(id)}`), ruleIndex };
   }
 
-  /** Where no pattern decides: allowed if one of its addresses is. */
-  #localhost(port: number, asked: string, transport: Transport): Decision | undefined {
-    for (const address of LOOPBACK) {
+  /** Where no pattern decides: allowed if one of the addresses is. */
+  #byAddresses(
+    addresses: readonly string[],
+    port: number,
+    asked: string,
+    transport: Transport,
+  ): Decision | undefined {
+    for (const address of addresses) {
       const { allowed: isAllowed, rule } = this.connectAddress(address, port, transport);
       if (isAllowed) return allowed(rule, `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`);
     }
@@ -253,7 +281,9 @@ export class PolicyMatcher {
   /** The refusal of many takers, where the rule that allows the address allows single hosts as well. */
   #tooWide(entry: Entry, address: Address, transport: Transport, asked: Sentence): Decision | undefined {
     if (transport === "tcp" || !entry.allows) return undefined;
-    if (networkFrom(entry.matched).prefix >= namingBits(address, this.#surroundings)) return undefined;
+    // The word of a group names no address.
+    const bits = groupNamed(entry.matched) === undefined ? networkFrom(entry.matched).prefix : 0;
+    if (bits >= namingBits(address, this.#surroundings)) return undefined;
     const rule = `rule ${quoted(entry.rule)} (${entry.matched})`;
     return refused(
       "default",
@@ -283,8 +313,20 @@ export class PolicyMatcher {
     port: number,
     transport: Transport,
   ): Entry | undefined {
-    const found = entryForAddress(this.#policy.words, entries, address, portIn(transport, port));
+    const at = portIn(transport, port);
+    let found = entryForAddress(this.#policy.words, entries, address, at);
+    if (entries.groups !== NONE) found = lower(found, this.#forGroup(entries, address, at, found));
     return found < 0 ? undefined : new Entry(this.#policy, entries, found);
+  }
+
+  /** The entry of the address's group, if it comes before `found`; or -1. */
+  #forGroup(entries: NetworkEntries, address: Address, port: number, found: number): number {
+    const mayDecide = GROUPS.some((group) => {
+      const entry = entryForGroup(this.#policy, entries, group, port);
+      return entry >= 0 && (found < 0 || entry < found);
+    });
+    const group = mayDecide ? groupOf(address, this.#surroundings) : undefined;
+    return group === undefined ? -1 : entryForGroup(this.#policy, entries, group, port);
   }
 
   /** What may be connected to at all: not the unspecified address, which Linux takes for loopback. */

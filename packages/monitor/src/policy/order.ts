@@ -1,6 +1,6 @@
-// Rules that earlier ones hide, in the lists where the first match decides. A rule goes by its targets, the patterns
-// and networks that it names, each with the rule's ports; a target is hidden where earlier ones that have all of it
-// leave it none of these ports.
+// Rules that earlier ones hide, in the lists where the first match decides. A rule goes by its targets, the patterns,
+// networks and groups that it names, each with the rule's ports; a target is hidden where earlier ones that have all of
+// it leave it none of these ports.
 //
 //   all targets of a rule are hidden             an error: it never decides anything
 //   some, by rules that say otherwise            an error: what the file says there does not hold
@@ -143,7 +143,7 @@ class OrderCheck {
     for (const target of targets) {
       const open = lurkingIn(target).filter(isOpen);
       if (open.length === 0) continue;
-      const instead = 'to allow names at public addresses alone, say "*"';
+      const instead = 'to allow public addresses alone, say public, and "*" for names at them';
       this.#context.warn(target.path, `allows ${listed(open)} as well: deny them in front; ${instead}`);
     }
     for (const target of resolvesTo) {
@@ -170,8 +170,8 @@ function advice(targets: readonly Target[], { text }: Decider): string {
   return isSame ? "only one of the two can hold" : "put the narrower rule first";
 }
 
-function shownTarget({ text, network }: Target): string {
-  return network === undefined ? quoted(text) : text;
+function shownTarget({ text, network, group }: Target): string {
+  return network === undefined && group === undefined ? quoted(text) : text;
 }
 
 interface Lurking {

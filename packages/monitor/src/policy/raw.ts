@@ -2,7 +2,7 @@
 // anything.
 
 import type { Path } from "./source.ts";
-import type { Limits, Transport } from "./types.ts";
+import type { Limits, Rates, Transport } from "./types.ts";
 
 export interface RawPolicy {
   readonly guest?: { readonly argv?: string[]; readonly env?: Record<string, string> };
@@ -13,7 +13,9 @@ export interface RawPolicy {
   readonly files?: RawFiles[];
   readonly sockets?: RawSocket[];
   readonly vms?: RawVm[];
+  readonly hosts?: Readonly<Record<string, string | string[]>>;
   readonly limits?: Partial<Record<keyof Limits, number | string>>;
+  readonly rates?: Partial<Record<keyof Rates | "bytesToHostBurst" | "bytesToGuestBurst", number | string>>;
   readonly timeouts?: {
     readonly connectMs?: number;
     readonly resolveMs?: number;

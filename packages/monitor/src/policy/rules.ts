@@ -3,6 +3,7 @@
 
 import { parseIp } from "@ringway/control";
 import { ALL_PORTS } from "./defaults.ts";
+import { groupNamed } from "./groups.ts";
 import { normalizePattern } from "./names.ts";
 import { parseNetwork } from "./networks.ts";
 import type { OrderedRule, RuleTarget } from "./order.ts";
@@ -38,8 +39,9 @@ export function connectRule(
       context.complain(place, `expected a name pattern, an address or a CIDR; ${target.problem}`);
     } else targets.push({ ...target, path: place });
   }
-  const names = targets.filter(({ network }) => network === undefined).map(({ text }) => text);
-  const networks = targets.filter(({ network }) => network !== undefined).map(({ text }) => text);
+  const isName = ({ network, group }: RuleTarget): boolean => network === undefined && group === undefined;
+  const names = targets.filter(isName).map(({ text }) => text);
+  const networks = targets.filter((target) => !isName(target)).map(({ text }) => text);
   if (rule.resolvesTo !== undefined && action === "allow" && names.length === 0 && targetsAreRight) {
     context.complain([...path, "resolvesTo"], "goes only with names, and this rule allows none");
   }
@@ -48,7 +50,7 @@ export function connectRule(
       ? ALL_PORTS
       : portRanges(entries(rule.ports, [...path, "ports"], context), 1, context);
   const protocols = transports(rule, action, path, context);
-  const resolvesTo = networkTargets(rule.resolvesTo, [...path, "resolvesTo"], context);
+  const resolvesTo = networkTargets(rule.resolvesTo, [...path, "resolvesTo"], context, true);
   if (action === "allow") for (const target of [...targets, ...resolvesTo]) checkNamesHost(target, context);
   return {
     rule: { id, action, protocols, names, networks, ports, resolvesTo: resolvesTo.map(({ text }) => text) },
@@ -107,6 +109,8 @@ function parseTarget(text: string): Target {
     const result = parseNetwork(text);
     return "problem" in result ? result : { text: result.network.text, network: result.network };
   }
+  const group = groupNamed(text);
+  if (group !== undefined) return { text: group, network: undefined, group };
   const result = normalizePattern(text);
   return "problem" in result ? result : { text: result.name, network: undefined };
 }
@@ -115,8 +119,11 @@ function networkTargets(
   value: string | string[] | undefined,
   path: Path,
   context: BuildContext,
+  mayBeGroups = false,
 ): RuleTarget[] {
-  return entries(value ?? [], path, context).flatMap(([text, place]) => {
+  return entries(value ?? [], path, context).flatMap(([text, place]): RuleTarget[] => {
+    const group = mayBeGroups ? groupNamed(text) : undefined;
+    if (group !== undefined) return [{ text: group, network: undefined, group, path: place }];
     const result = parseNetwork(text);
     if ("network" in result) return [{ text: result.network.text, network: result.network, path: place }];
     context.complain(place, `expected an address or a CIDR; ${result.problem}`);

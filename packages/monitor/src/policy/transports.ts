@@ -13,6 +13,14 @@ export function portIn(transport: Transport, port: number): number {
   return transport === "udp" ? UDP_FIRST + port : port;
 }
 
+/** The port that a number of the row is, and whose; behind the row, nobody's. */
+export function placeIn(number: number): {
+  readonly port: number;
+  readonly transport: Transport | undefined;
+} {
+  return { port: number % UDP_FIRST, transport: TRANSPORTS[Math.floor(number / UDP_FIRST)] };
+}
+
 /** Those of all ports of these transports. */
 export function portsIn(transports: readonly Transport[], ports: readonly PortRange[]): PortRange[] {
   return transports.flatMap((transport) =>

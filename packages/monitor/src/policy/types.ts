@@ -21,9 +21,10 @@ export interface ConnectRule {
   readonly protocols: readonly Transport[];
   /** Name patterns: `example.com`, `*.example.com` or `*`. */
   readonly names: readonly string[];
+  /** CIDRs, and words of groups: `public`, `private`, `loopback`, `host`. */
   readonly networks: readonly string[];
   readonly ports: readonly PortRange[];
-  /** Networks that the names may resolve to although they are not public; empty unless action is allow. */
+  /** Networks and groups that the names may resolve to although they are not public; empty unless action is allow. */
   readonly resolvesTo: readonly string[];
 }
 
@@ -83,6 +84,8 @@ export interface Limits {
   readonly openFiles: number;
   /** Number.MAX_SAFE_INTEGER where unlimited. */
   readonly fileBytesWritten: number;
+  /** Over the network, both ways; UNLIMITED. */
+  readonly networkBytes: number;
   /** Taken from the guest's rings and not answered yet. */
   readonly requests: number;
   /** Given to the disk workers, in a second. */
@@ -93,6 +96,28 @@ export interface Limits {
   readonly logLines: number;
   /** Their bytes, in a second. */
   readonly logBytes: number;
+}
+
+/** A rate or an amount that nothing limits. */
+export const UNLIMITED: number = Number.MAX_SAFE_INTEGER;
+
+/** So much in a second, and so much at once; UNLIMITED. */
+export interface RateLimit {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** Of all guests of a key together. */
+export interface Rates {
+  /** From guests to the network. */
+  readonly bytesToHost: RateLimit;
+  readonly bytesToGuest: RateLimit;
+  /** Those that guests make, and those that come to them. */
+  readonly connections: RateLimit;
+  /** Both ways. */
+  readonly datagrams: RateLimit;
+  /** Of names and addresses, by the protocol resolve. */
+  readonly lookups: RateLimit;
 }
 
 export interface Timeouts {
@@ -115,7 +140,10 @@ export interface Policy {
   readonly files: readonly FilesRule[];
   readonly sockets: readonly SocketsRule[];
   readonly vms: readonly VmEntry[];
+  /** Addresses of names that the host gives them, whatever else knows of these names. */
+  readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly limits: Limits;
+  readonly rates: Rates;
   readonly timeouts: Timeouts;
 }
 

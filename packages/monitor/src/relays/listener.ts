@@ -163,9 +163,16 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   #acceptAll(): boolean {
     if (this.#resting !== undefined) return false;
     const { guest } = this.stream;
+    const { network } = guest.budget;
     for (let budget = ACCEPT_BUDGET; this.#anyPosted(); budget--) {
       if (budget === 0) return true;
+      if (network.limited && !network.takeConnection(this.stream)) {
+        // They wait in the backlog.
+        this.#watch(false);
+        return false;
+      }
       const accepted = guest.budget.mayHaveConnection ? this.accept() : -Errno.EMFILE;
+      if (network.limited && typeof accepted === "number") network.giveConnection();
       if (accepted === -Errno.EAGAIN) break;
       if (typeof accepted === "number") {
         // ECONNABORTED and its like are the connection's own end; the rest is the host's want of something.

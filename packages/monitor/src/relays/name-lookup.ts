@@ -29,6 +29,11 @@ export class NameLookup {
     this.#stream = stream;
     const { account, policy } = stream.guest;
     const { resolveMs } = policy.policy.timeouts;
+    const listed = policy.matcher.hostsOf(name);
+    if (listed !== undefined) {
+      stream.perform(() => tell({ addresses: listed, errno: 0, ended: true }));
+      return;
+    }
     this.#id = host.lookups.start(account.key, name, resolveMs, (answer) => {
       if (answer.ended) this.#id = undefined;
       stream.perform(() => tell(answer));
@@ -73,9 +78,9 @@ export function resolveFailure(errno: number): string {
 /** A literal address, judged. */
 export function judgeAddress(
   { ownPorts }: Pick<RelayHost, "ownPorts">,
-  { policy: { matcher } }: Pick<RelayGuest, "policy">,
+  { policy: { matcher }, names }: Pick<RelayGuest, "policy" | "names">,
   to: InetAddress,
   transport: Transport,
 ): ReturnType<typeof ownPorts.judge> {
-  return ownPorts.judge(matcher.connectAddress(to.address, to.port, transport), to);
+  return ownPorts.judge(names.connect(matcher, to.address, to.port, transport), to);
 }

@@ -1,6 +1,6 @@
 // tcp-connect: policy, name, connection; then TcpRelay takes the stream over (PROTOCOL.md section 11).
 //
-//   Open ─ literal address ─────────────────────▶ CONNECTING ─ first that connects ─▶ TcpRelay
+//   Open ─ literal address, name of `hosts` ────▶ CONNECTING ─ first that connects ─▶ TcpRelay
 //     └── name ─▶ RESOLVING ─ addresses, judged ──▶    └─ none, or time over ─▶ Refused
 //                     └──── more of them may follow ───────┘
 //
@@ -48,7 +48,8 @@ interface Asked {
 }
 
 export const TCP_CONNECT: ProtocolEntry<Asked> = {
-  judge({ matcher, ownPorts }, body): Judged<Asked> {
+  network: "connects",
+  judge({ matcher, ownPorts, names }, body): Judged<Asked> {
     const { host, port, timeoutMs } = ConnectRequest.decode(body);
     const what = formatHostPort(host, port);
     const literal = parseInet(host, port);
@@ -57,7 +58,7 @@ export const TCP_CONNECT: ProtocolEntry<Asked> = {
       const { name, ruleIndex } = decision;
       return { asked: { host, port, timeoutMs, literal, name, ruleIndex }, decision, what };
     }
-    const decision = ownPorts.judge(matcher.connectAddress(literal.address, port), literal);
+    const decision = ownPorts.judge(names.connect(matcher, literal.address, port), literal);
     return { asked: { host, port, timeoutMs, literal, name: "", ruleIndex: -1 }, decision, what };
   },
   open(host, stream, requestId, { asked, what }) {

@@ -32,6 +32,7 @@ import type { ProtocolEntry } from "./protocol.ts";
 import { KEEP_ALIVE, TcpRelay } from "./tcp-relay.ts";
 
 export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
+  network: "carries",
   judge({ matcher }, body) {
     const asked = ListenRequest.decode(body);
     const { address } = asked;

@@ -17,7 +17,8 @@
 // The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
 // cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else.
 // How many in the kernel, #loan says; who may send no more for now asks again after a while, since no event tells what
-// was acknowledged.
+// was acknowledged. Where the policy limits rates, what goes on is asked for first (guests/network-budget.ts): at its
+// rate it waits in the ring, or in the kernel, until the stream is run; with its bytes used up it is reset (LIM-3).
 //
 // A Unix stream is the same with three differences. It has no RST: closing it with bytes unread is one, and without any
 // its peer sees an end. A short recv() does not say that it is empty: one ends where a descriptor came along, which the
@@ -45,6 +46,7 @@ import {
   shutdownWrite,
 } from "@ringway/linux";
 import { SHARE_BYTES } from "../accounts/socket-budget.ts";
+import { USED_UP } from "../guests/network-budget.ts";
 import type { Relay } from "../guests/relay.ts";
 import { Direction, type Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
@@ -204,6 +206,7 @@ export class TcpRelay implements Relay, EventSource {
     const stream = this.#stream;
     const { toHost } = stream.pipe;
     const loan = this.#loan;
+    const { network } = stream.guest.budget;
     let budget = BUDGET_BYTES;
     this.#outRests = false;
     for (;;) {
@@ -237,8 +240,17 @@ export class TcpRelay implements Relay, EventSource {
         }
         this.#askMs = ASK_MS_MIN;
       }
+      if (network.limited) {
+        length = network.takeBytes(Direction.TO_HOST, length, stream);
+        if (length <= 0) {
+          toHost.unwantData();
+          if (length === USED_UP) this.#reset();
+          return false;
+        }
+      }
       const offset = toHost.spanOffset();
       const sent = send(this.#fd, stream.guest.memory.address + offset, length);
+      if (network.limited && sent < length) network.giveBytes(Direction.TO_HOST, length - Math.max(0, sent));
       if (sent < 0) {
         if (sent === -Errno.EAGAIN) {
           this.#sendable = false;
@@ -300,6 +312,7 @@ export class TcpRelay implements Relay, EventSource {
     const stream = this.#stream;
     const { toGuest } = stream.pipe;
     const loan = this.#loan;
+    const { network } = stream.guest.budget;
     let budget = BUDGET_BYTES;
     while (this.#receivable) {
       if (budget <= 0) return true;
@@ -323,7 +336,17 @@ export class TcpRelay implements Relay, EventSource {
         address = stream.guest.memory.address + offset;
         length = toGuest.spanBytes(writable);
       }
+      if (network.limited) {
+        length = network.takeBytes(Direction.TO_GUEST, length, stream);
+        if (length <= 0) {
+          // As behind a full ring: what comes meanwhile stays in the kernel.
+          loan.stalled(this.#limitBytes);
+          if (length === USED_UP) this.#reset();
+          return false;
+        }
+      }
       const got = recv(this.#fd, address, length);
+      if (network.limited && got < length) network.giveBytes(Direction.TO_GUEST, length - Math.max(0, got));
       if (got > 0) {
         budget -= got;
         if (got < length && this.#isTcp && !this.#hangup) this.#receivable = false;

@@ -34,6 +34,7 @@ const AGAIN_MS_MAX = 100;
 type Asked = SocketAsked<unixMessages.UnixConnectRequest>;
 
 export const UNIX_CONNECT: ProtocolEntry<Asked> = {
+  network: "connects",
   judge({ matcher }, body) {
     const request = unixMessages.UnixConnectRequest.decode(body);
     const { kind, path } = request;

@@ -40,6 +40,7 @@ const MODE_MAX = 0o777;
 type Asked = SocketAsked<unixMessages.UnixListenRequest>;
 
 export const UNIX_LISTEN: ProtocolEntry<Asked> = {
+  network: "carries",
   judge({ matcher }, body) {
     const request = unixMessages.UnixListenRequest.decode(body);
     const { kind, mode, path } = request;

@@ -95,6 +95,7 @@ export class ReactorThread {
     const guestHost: AttachmentHost = {
       reactor,
       counters,
+      after,
       descriptors: new DescriptorRoom(options.descriptors, options.wakeFd),
       auditGate: this.#auditGate,
       opener: new Protocols(this.#relays),
