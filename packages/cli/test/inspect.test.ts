@@ -2,7 +2,15 @@
 // must find nothing.
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -44,6 +52,24 @@ describe("ringway inspect FILE", () => {
     expect(stdout).toMatch(/^region {4}version 1\.1, 256 pages/);
     expect(stdout).toMatch(/^control +5 +toHost +65536 +0 /m);
     expect(stdout).toMatch(/\nsound: it breaks no clause\n$/);
+  });
+
+  it("tells of as many streams as a hostile file can have", async () => {
+    const sound = readFileSync(dump((words) => void (words[layout.SB_MAX_STREAM_ID / 4] = 0xffffffff)));
+    const pages = 70_000;
+    const file = join(temporaryFolder(), "many.bin");
+    writeFileSync(file, sound);
+    truncateSync(file, pages * layout.PAGE_BYTES);
+    const fd = openSync(file, "r+");
+    writeSync(fd, Uint32Array.of(pages), 0, 4, layout.SB_REGION_PAGES);
+    for (let page = sound.length / layout.PAGE_BYTES; page < pages; page++) {
+      writeSync(fd, Uint32Array.of(page, 1), 0, 8, page * layout.PAGE_BYTES + layout.PIPE_ID);
+    }
+    closeSync(fd);
+    const { code, stdout, stderr } = await ringway("inspect", file);
+    expect([code, stderr]).toEqual([1, ""]);
+    expect(stdout).toContain("SB-1");
+    expect(stdout.split("\n").length).toBeGreaterThan(1000);
   });
 
   it("names the control pipe and the streams that are pending", async () => {

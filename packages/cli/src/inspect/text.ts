@@ -99,7 +99,8 @@ function ringCells(ring: RingPicture): Row {
 
 /** Columns as wide as they must be; numbers stand on the right. */
 function table(rows: readonly Row[]): string[] {
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  // Row by row: there may be more of them than a call takes arguments.
+  const widths = HEAD.map((_, column) => rows.reduce((most, row) => Math.max(most, row[column]!.length), 0));
   return rows.map((row) =>
     row
       .map((cell, i) => (/^\d+$/.test(rows[1]![i]!) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))

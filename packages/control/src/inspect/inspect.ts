@@ -169,7 +169,7 @@ function lookAtStreams(
   // A block that was given to another stream before it was looked at has its new StreamInfo here by now.
   const after = new Set(openingsOf(source, superblock).map(nameOfInfo));
   const sure = looks.filter(({ info }) => after.has(nameOfInfo(info)));
-  for (const look of sure) findings.all.push(...look.findings.all);
+  for (const look of sure) for (const finding of look.findings.all) findings.all.push(finding);
   return sure.flatMap(({ picture }) => picture ?? []);
 }
 

@@ -6,7 +6,7 @@
 
 import * as layout from "../layout.ts";
 import { Closed, PAGE_BYTES } from "../layout.ts";
-import { MAX_RING_BYTES } from "../limits.ts";
+import { MAX_RING_BYTES, MAX_STREAM_ID } from "../limits.ts";
 import { loadWord, type RegionMemory, regionMemory } from "../memory.ts";
 import { type PipePlace, toGuestRing, toHostRing } from "../pipe.ts";
 import { RingConsumer, type RingPlace, RingProducer } from "../ring.ts";
@@ -154,7 +154,11 @@ export function lookForHeader(
   maxStreamId: number,
 ): PipePicture | undefined {
   const id = loadWord(pages, offset + layout.PIPE_ID);
-  if (id === 0 || id > maxStreamId || loadWord(pages, offset + layout.PIPE_GENERATION) === 0)
+  if (
+    id === 0 ||
+    id > Math.min(maxStreamId, MAX_STREAM_ID) ||
+    loadWord(pages, offset + layout.PIPE_GENERATION) === 0
+  )
     return undefined;
   const header = regionMemory(pages.bytes.slice(offset, offset + HEADER_BYTES).buffer);
   for (let at = 0; at < layout.PIPE_ID; at += 4) {
