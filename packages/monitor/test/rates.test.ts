@@ -163,7 +163,6 @@ describe("a guest's budget of the network", () => {
       bytesToHost: each(5000),
       bytesToGuest: each(6000),
       connections: each(2),
-      datagrams: each(3),
       lookups: each(1),
     });
     const other = budgetOf({ connections: each(2) }, UNLIMITED, account);
@@ -173,13 +172,11 @@ describe("a guest's budget of the network", () => {
     expect(budget.takeBytes(1, 1, nobody)).toBe(0);
     expect([budget.takeConnection(nobody), other.budget.takeConnection(nobody)]).toEqual([true, true]);
     expect([budget.takeConnection(nobody), other.budget.takeConnection(nobody)]).toEqual([false, false]);
-    expect([budget.takeDatagrams(64, nobody), budget.takeDatagrams(1, nobody)]).toEqual([3, 0]);
     expect([budget.takeLookup(nobody), budget.takeLookup(nobody)]).toEqual([true, false]);
     const waits = {
       rateBytesToHost: 1,
       rateBytesToGuest: 1,
       rateConnections: 1,
-      rateDatagrams: 1,
       rateLookups: 1,
     };
     expect(counted()).toEqual(waits);

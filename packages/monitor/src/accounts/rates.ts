@@ -145,7 +145,6 @@ export class NetworkUse {
   /** By Direction. */
   readonly bytes: readonly [toHost: Rate, toGuest: Rate] = [new Rate(BYTES_GRAIN), new Rate(BYTES_GRAIN)];
   readonly connections: Rate = new Rate(1);
-  readonly datagrams: Rate = new Rate(1);
   readonly lookups: Rate = new Rate(1);
   /** What counts against limits.networkBytes. */
   usedBytes = 0;

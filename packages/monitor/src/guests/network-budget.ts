@@ -114,16 +114,6 @@ export class NetworkBudget {
     if (this.#rates.connections.perSecond !== UNLIMITED) this.#account.network.connections.give(1);
   }
 
-  /** Up to `wanted` datagrams, either way; 0: `waiter` waits. */
-  takeDatagrams(wanted: number, waiter: Waiter): number {
-    const { datagrams } = this.#account.network;
-    return this.#take(datagrams, this.#rates.datagrams, wanted, waiter, Counter.rateDatagrams);
-  }
-
-  giveDatagrams(datagrams: number): void {
-    if (this.#rates.datagrams.perSecond !== UNLIMITED) this.#account.network.datagrams.give(datagrams);
-  }
-
   /** Another name or address is looked up. False: `waiter` waits. */
   takeLookup(waiter: Waiter): boolean {
     const { lookups } = this.#account.network;
@@ -132,8 +122,8 @@ export class NetworkBudget {
 
   /** It is over, and waits for nothing. */
   forget(waiter: Waiter): void {
-    const { bytes, connections, datagrams, lookups } = this.#account.network;
-    for (const rate of [...bytes, connections, datagrams, lookups]) rate.forget(waiter);
+    const { bytes, connections, lookups } = this.#account.network;
+    for (const rate of [...bytes, connections, lookups]) rate.forget(waiter);
   }
 
   #take(rate: Rate, limit: RateLimit, wanted: number, waiter: Waiter, counter: Counter): number {

@@ -44,7 +44,6 @@ export const DEFAULT_RATES: Rates = {
   bytesToHost: NO_RATE,
   bytesToGuest: NO_RATE,
   connections: NO_RATE,
-  datagrams: NO_RATE,
   lookups: NO_RATE,
 };
 

@@ -41,10 +41,9 @@ export const Counter = {
   rateBytesToHost: 34,
   rateBytesToGuest: 35,
   rateConnections: 36,
-  rateDatagrams: 37,
-  rateLookups: 38,
-  lookups: 39,
-  addressesLeftOut: 40,
+  rateLookups: 37,
+  lookups: 38,
+  addressesLeftOut: 39,
 } as const;
 
 export type CounterName = keyof typeof Counter;
