@@ -9,10 +9,12 @@
 // The guest has given it, as a program gives bytes to its kernel before it dies, and other kernels on its way here have
 // said that it had arrived: so the RST waits for it, but not for long.
 //
-// A Unix socket has no RST, and nothing drops what its peer has not read: it waits for that.
+// A Unix socket has no RST, and nothing drops what its peer has not read: it waits for that as long as for TCP's end.
+// Then it is closed, as one beyond the bound is at once, and its peer can still read all of it.
 //
 // Only the descriptor is kept: the stream, its rings and its slot are free. No event tells of an acknowledgement: it is
-// asked for, soon at first. An account has as many as it may have streams; beyond that they get their RST at once.
+// asked for, soon at first. An account has as many as it may have streams, of TCP and of Unix sockets each; beyond that
+// TCP's get their RST at once.
 
 import { closeFd, outq, setLingerZero } from "@ringway/linux";
 import { SHARE_BYTES } from "../accounts/socket-budget.ts";
@@ -23,7 +25,7 @@ import type { SocketLoan } from "./socket-loan.ts";
 const LOOK_MS_MIN = 2;
 /**
  * In order, or with a RST. Or "unread": a Unix socket that is shut both ways. What its peer has not read the kernel
- * keeps until that reads it, or ends; so it is waited for, however long.
+ * keeps until that reads it, or ends.
  */
 type How = "end" | "reset" | "unread";
 const LOOK_MS_MAX: Readonly<Record<How, number>> = { end: 200, reset: 200, unread: 5000 };
@@ -31,7 +33,7 @@ const LOOK_MS_MAX: Readonly<Record<How, number>> = { end: 200, reset: 200, unrea
 const STANDSTILL_MS: Readonly<Record<How, number>> = {
   end: 60_000,
   reset: 1000,
-  unread: Number.POSITIVE_INFINITY,
+  unread: 60_000,
 };
 
 interface Parting {
@@ -59,8 +61,8 @@ export class Partings {
   add(fd: number, slot: number, how: How, loan: SocketLoan, most: number): void {
     // What is on its way is the kernel's to see to.
     const mayBeLeft = how === "end" ? SHARE_BYTES : 0;
-    const left = loan.unackedBytes <= mayBeLeft ? 0 : outq(fd);
-    if (left <= mayBeLeft || (loan.partings >= most && how !== "unread")) {
+    const left = how !== "unread" && loan.unackedBytes <= mayBeLeft ? 0 : outq(fd);
+    if (left <= mayBeLeft || loan.partings >= most) {
       this.#reactor.unwatch(slot);
       close(fd, left <= SHARE_BYTES || how === "unread" ? how : "reset");
       loan.end();

@@ -52,7 +52,7 @@ import { Direction, type Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
-import { SocketLoan } from "./socket-loan.ts";
+import { SocketLoan, UNIX_PIECE_BYTES } from "./socket-loan.ts";
 
 export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
@@ -118,7 +118,7 @@ export class TcpRelay implements Relay, EventSource {
     this.#receivable = slot === undefined;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
-    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes);
+    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes, isTcp);
   }
 
   onEvents(events: number): void {
@@ -263,7 +263,7 @@ export class TcpRelay implements Relay, EventSource {
         return false;
       }
       budget -= sent;
-      loan.unackedBytes += sent;
+      loan.unackedBytes += this.#isTcp ? sent : sent + UNIX_PIECE_BYTES;
       if (sent < length) this.#sendable = false;
       stream.moved(Direction.TO_HOST, offset, sent);
       if (toHost.advance(sent)) this.#signal(sent);

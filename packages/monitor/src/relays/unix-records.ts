@@ -34,7 +34,7 @@ import { Direction, type Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
-import { SocketLoan } from "./socket-loan.ts";
+import { SocketLoan, UNIX_PIECE_BYTES } from "./socket-loan.ts";
 import { TCP_EVENTS } from "./tcp-relay.ts";
 import { unknownRequest } from "./unknown.ts";
 
@@ -84,7 +84,7 @@ export class RecordsRelay implements Relay, EventSource {
     const told = tellRecords(fd);
     if (told < 0) throw new SystemError(-told, "setsockopt");
     this.#slot = host.reactor.watch(fd, TCP_EVENTS, this);
-    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes);
+    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes, false);
   }
 
   onEvents(events: number): void {
@@ -184,7 +184,8 @@ export class RecordsRelay implements Relay, EventSource {
   #flush(): boolean {
     const record = this.#waiting;
     if (record === undefined) return true;
-    if (!this.#sendable || this.#asking !== undefined || !this.#mayLend(record.length)) return false;
+    if (!this.#sendable || this.#asking !== undefined || !this.#mayLend(record.length + UNIX_PIECE_BYTES))
+      return false;
     const { scratch } = this.#host;
     scratch.bytes.set(record);
     const sent = send(this.#fd, scratch.address, record.length);
@@ -194,7 +195,7 @@ export class RecordsRelay implements Relay, EventSource {
     }
     this.#waiting = undefined;
     if (sent >= 0) {
-      this.#loan.unackedBytes += sent;
+      this.#loan.unackedBytes += sent + UNIX_PIECE_BYTES;
       return true;
     }
     if (sent === -Errno.EMSGSIZE) this.#stream.reset();
