@@ -42,7 +42,7 @@ let folder: string;
 let host: TestMonitor;
 let guest: RawGuest;
 
-const NAMES = ["peer", "socat"];
+const NAMES = ["peer", "socat", "flood"];
 
 beforeAll(async () => {
   folder = temporaryFolder("unix-records");
@@ -244,6 +244,60 @@ test("a peer that goes with records unread resets the stream, after those that i
   closeFd(fd);
   expect(String(await take(pipe))).toBe("last words");
   expect(await take(pipe)).toBe("reset");
+});
+
+test("an Error that waits for room when the peer goes comes all the same, and what is behind it", async () => {
+  const { pipe, fd } = await connected(4 * KiB);
+  await sendRecord(fd, pattern(4 * KiB - 12));
+  await until("the ring is full", () => pipe.toGuest.readable() === 4 * KiB);
+  await sendRecord(fd, Buffer.from("last words"));
+  new FrameWriter(pipe.toHost).write(0x0302, 77, new Uint8Array(3), () => guest.signal(pipe));
+  await until("it is taken", () => pipe.toHost.writable() === 4 * KiB);
+  closeFd(fd);
+  await until("the peer is gone", () => pipe.toHost.abandoned());
+  expect(sameAs(await take(pipe), 4 * KiB - 12)).toBe(true);
+  const frame = await guest.frame(pipe);
+  expect([frame.type, frame.requestId]).toEqual([ErrorReply.type, 77]);
+  expect(String(await take(pipe))).toBe("last words");
+  expect(await take(pipe)).toBe("end");
+});
+
+const FLOOD = `
+import os, socket, sys, time
+peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+peer.bind(sys.argv[1])
+peer.listen(5)
+print("listening", flush=True)
+peer = peer.accept()[0]
+for _ in range(3):
+    if os.fork() == 0: break
+ends = time.time() + 2
+try:
+    while time.time() < ends: peer.send(bytes(65537))
+except BrokenPipeError: pass
+os._exit(0)
+`;
+
+test("a peer that floods records that are too long, and that nobody reads, keeps no other stream waiting", async () => {
+  const flood = spawn("python3", ["-c", FLOOD, join(folder, "flood")], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const over = once(flood, "exit");
+  await once(flood.stdout, "data");
+  const echo = await guest.echo(4 * KiB);
+  const pipe = await connect("/run/flood", 16 * KiB);
+  guest.stopReading(pipe);
+  let worstMs = 0;
+  for (const endMs = performance.now() + 1500; performance.now() < endMs; ) {
+    const fromMs = performance.now();
+    await guest.write(echo, Buffer.from("x"));
+    await guest.readExactly(echo, 1);
+    worstMs = Math.max(worstMs, performance.now() - fromMs);
+  }
+  expect(worstMs).toBeLessThan(500);
+  guest.finish(echo);
+  guest.finish(pipe);
+  await over;
 });
 
 test("a guest listens for records, and socat sends them", async () => {

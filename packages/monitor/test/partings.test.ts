@@ -35,7 +35,7 @@ function set() {
 /** A socket whose peer has not read what was sent; the peer. */
 function unread(account: Account): { fd: number; peer: number; loan: SocketLoan } {
   const [fd, peer] = unixPair();
-  onTestFinished(() => closeFd(peer));
+  onTestFinished(() => void closeFd(peer));
   const loan = new SocketLoan(fd, account, LIMIT_BYTES, false);
   expect(send(fd, room.address, 1)).toBe(1);
   return { fd, peer, loan };

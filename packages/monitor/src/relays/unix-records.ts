@@ -256,8 +256,8 @@ export class RecordsRelay implements Relay, EventSource {
     for (let budget = BUDGET_BYTES; this.#receivable; ) {
       if (budget <= 0) return true;
       const dropping = this.#dropping();
-      // An Error that waits goes first: what it answers came before.
-      if (!dropping && (this.#reply !== undefined || !this.#roomForNext())) return false;
+      // An Error that waits goes first: what it answers came before. Once nothing goes out, only here.
+      if (!dropping && !(this.#flushReply() && this.#roomForNext())) return false;
       const got = receiveRecord(this.#fd, scratch.address, dropping ? RECORD_MAX_BYTES : this.#mostIn);
       if (got >= 0) {
         budget -= Math.max(got, RECORD_COST_BYTES);
@@ -273,12 +273,15 @@ export class RecordsRelay implements Relay, EventSource {
         return false;
       } else if (got === -Errno.EAGAIN) {
         this.#receivable = false;
-      } else if (got === -Errno.EMSGSIZE && !dropping) {
-        this.#stream.reset();
-        return false;
-      } else if (got !== NO_MORE_RECORDS && got !== -Errno.EMSGSIZE && !this.#failed) {
+      } else if (got === -Errno.EMSGSIZE) {
+        if (!dropping) {
+          this.#stream.reset();
+          return false;
+        }
+        budget -= RECORD_MAX_BYTES;
+      } else if (got !== NO_MORE_RECORDS && !this.#failed) {
         this.#failed = true;
-      } else if (got !== -Errno.EMSGSIZE) {
+      } else {
         this.#inBroken = true;
         this.#gone = true;
         if (!this.#outOver) this.#closeOut();
@@ -293,8 +296,18 @@ export class RecordsRelay implements Relay, EventSource {
     const { toGuest } = this.#stream.pipe;
     for (;;) {
       if (toGuest.writable() >= this.#mostIn + FRAME_HEADER_BYTES) break;
-      const bytes = Math.min(Math.max(nextRecordBytes(this.#fd), 0), this.#mostIn);
-      const needed = bytes + FRAME_HEADER_BYTES;
+      const next = nextRecordBytes(this.#fd);
+      if (next === -Errno.EAGAIN) {
+        // One that comes from here on may be longer than the room: it has an event of its own.
+        this.#receivable = false;
+        return false;
+      }
+      if (next < 0 && !this.#failed) {
+        // Told once, and told here.
+        this.#failed = true;
+        continue;
+      }
+      const needed = Math.min(Math.max(next, 0), this.#mostIn) + FRAME_HEADER_BYTES;
       if (toGuest.writable() >= needed) break;
       if (toGuest.wantSpace(needed)) continue;
       this.#loan.stalled(this.#limitBytes);
