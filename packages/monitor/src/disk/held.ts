@@ -29,6 +29,7 @@ export interface Start {
 /** `write`: something of it will be changed. */
 export function begin(place: Place, write: boolean): Start | Failed {
   const tree = treeOf(place.tree);
+  if (tree === undefined) return failed(Errno.ESTALE);
   const root = tree.roots[place.root]!;
   const { from } = place;
   if (from === undefined) return { tree, root, guard: root.guard, folder: root.fd };

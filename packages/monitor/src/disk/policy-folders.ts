@@ -9,6 +9,7 @@ export class PolicyFolders implements OpenFolders {
   readonly tree: number;
   readonly #roots: Roots;
   readonly #disk: DiskPool;
+  #closed = false;
 
   /**
    * Takes the roots over: the loader has opened them, since that may wait for a file system. `hides`: the policy hides
@@ -28,7 +29,13 @@ export class PolicyFolders implements OpenFolders {
     return this.#roots.sockets[index]!;
   }
 
+  /**
+   * Once, however often it is called: what a guest that is gone has left to be closed is done under its last policy,
+   * which may be over already. The descriptors may be another's by then.
+   */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#disk.removeTree(this.tree);
     closeRoots(this.#roots);
   }

@@ -81,10 +81,12 @@ interface Made extends Failed {
 const { BENEATH, NO_SYMLINKS, NO_MAGIC_LINKS, NO_CROSS_DEVICE } = ResolveFlags;
 const GUARD = BENEATH | NO_SYMLINKS | NO_MAGIC_LINKS | NO_CROSS_DEVICE;
 
-const folderOf = ({ tree, socket }: SocketPlace): SocketFolder => treeOf(tree).sockets[socket]!;
+/** Undefined: its policy is gone. */
+const folderOf = ({ tree, socket }: SocketPlace): SocketFolder | undefined => treeOf(tree)?.sockets[socket];
 
 export function connectSocket(operation: ConnectSocket): Made | Failed {
   const folder = folderOf(operation);
+  if (folder === undefined) return failed(Errno.ESTALE);
   return withFile(folder, (file, found) => {
     // Opened as a name only, a link is what it is.
     if (found.kind === "symlink") return failed(Errno.ELOOP);
@@ -98,6 +100,7 @@ export function connectSocket(operation: ConnectSocket): Made | Failed {
 
 export function listenAtSocket(operation: ListenAtSocket): Made | Failed {
   const folder = folderOf(operation);
+  if (folder === undefined) return failed(Errno.ESTALE);
   const { own, type, mode, backlog } = operation;
   const mine = isOwn(own, folder, undefined);
   if (mine !== undefined) return mine;
@@ -118,9 +121,10 @@ export function listenAtSocket(operation: ListenAtSocket): Made | Failed {
 }
 
 export function endListener(operation: EndListener): Failed {
-  removeFile(folderOf(operation), operation.file);
+  const folder = folderOf(operation);
+  if (folder !== undefined) removeFile(folder, operation.file);
   closeFd(operation.listener);
-  return failed(0);
+  return failed(folder === undefined ? Errno.ESTALE : 0);
 }
 
 /** Between the look and the removal another could put a file of its own there: for microseconds. */

@@ -48,8 +48,9 @@ export function removeTree(id: number): void {
   trees.delete(id);
 }
 
-export function treeOf(id: number): Tree {
-  return trees.get(id)!;
+/** Undefined: its policy is gone, or was never there. */
+export function treeOf(id: number): Tree | undefined {
+  return trees.get(id);
 }
 
 function compile({ roots, nodeSystems, sockets }: Roots, hides: boolean): Tree {

@@ -5,13 +5,16 @@
 //             │ ↑ └─ it cannot be had, or time over ─▶ Refused
 //             │ └─ a while ─┐
 //             └─ the server's backlog is full ─▶ RESTING
+//
+// While a worker is asked, the policy that has allowed it stays (onDisk). While it rests none is held: if there is
+// another by then, that one judges it before it is tried again.
 
 import { Errno, Protocol, type Refusal, unixMessages } from "@ringway/control";
 import { closeFd, errnoMessage, errnoOf, type UnixType } from "@ringway/linux";
 import type { DiskResult } from "../disk/operations.ts";
 import type { Relay } from "../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../guests/stream.ts";
-import { refusal } from "../policy/refusal.ts";
+import { denial, refusal } from "../policy/refusal.ts";
 import { Counter } from "../reactor/counters.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { auditFailure, type DiskWork, onDisk } from "./files/access.ts";
@@ -67,9 +70,11 @@ class UnixConnectRelay implements Relay {
   readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #requestId: number;
+  readonly #request: unixMessages.UnixConnectRequest;
   readonly #path: string;
   readonly #type: UnixType;
-  readonly #place: SocketPlace;
+  /** Of the policy that has allowed it last. */
+  #place: SocketPlace;
   readonly #timeoutMs: number;
   #deadline: Timer | undefined;
   #resting: Timer | undefined;
@@ -81,12 +86,14 @@ class UnixConnectRelay implements Relay {
     host: RelayHost,
     stream: Stream,
     requestId: number,
-    { kind, path, timeoutMs }: unixMessages.UnixConnectRequest,
+    request: unixMessages.UnixConnectRequest,
     place: SocketPlace,
   ) {
+    const { kind, path, timeoutMs } = request;
     this.#host = host;
     this.#stream = stream;
     this.#requestId = requestId;
+    this.#request = request;
     this.#path = path;
     this.#type = unixType(kind);
     this.#place = place;
@@ -141,9 +148,29 @@ class UnixConnectRelay implements Relay {
     this.#resting = this.#host.reactor.after(this.#againMs, () => {
       this.#againMs = Math.min(2 * this.#againMs, AGAIN_MS_MAX);
       this.#stream.perform(() => {
-        if (!this.#finished) this.#ask();
+        if (!this.#finished) this.#askAgain();
       });
     });
+  }
+
+  /** A policy that has come meanwhile judges it anew: where the one before had its socket, nobody may look any more. */
+  #askAgain(): void {
+    const { guest } = this.#stream;
+    const { matcher, folders } = guest.policy;
+    if (folders.tree !== this.#place.tree) {
+      const decision = matcher.socket(this.#path, "connect");
+      if (!decision.allowed) {
+        this.#refuse(denial(guest, Protocol.UNIX_CONNECT, this.#path, decision));
+        return;
+      }
+      const place = placeOfSocket(guest, { request: this.#request, decision });
+      if ("errno" in place) {
+        this.#refuse(place);
+        return;
+      }
+      this.#place = place;
+    }
+    this.#ask();
   }
 
   #connected(fd: number, peer: unixMessages.UnixPeer): void {

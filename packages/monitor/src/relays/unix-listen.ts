@@ -5,6 +5,9 @@
 //              │                  └─ its guest is gone, or begins anew ─▶ a worker removes its name
 //              └─ it cannot be ─▶ Refused
 //
+// The policy that has allowed it stays until its name is removed, whatever is in force by then: the folder is that
+// one's.
+//
 // The stream of a listener ends when its name is free: who listens there again finds nobody in the way.
 
 import { Errno, Protocol, unixMessages } from "@ringway/control";
@@ -19,6 +22,7 @@ import {
 import type { DiskResult } from "../disk/operations.ts";
 import type { Relay } from "../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../guests/stream.ts";
+import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
 import { auditFailure, type DiskWork, onDisk } from "./files/access.ts";
 import type { RelayHost } from "./host.ts";
@@ -61,6 +65,7 @@ export const UNIX_LISTEN: ProtocolEntry<Asked> = {
       stream.refuse(requestId, tooMany);
       return;
     }
+    const { policy } = guest;
     const { kind, mode, backlog } = asked.request;
     const operation = {
       kind: "listenAtSocket",
@@ -73,7 +78,7 @@ export const UNIX_LISTEN: ProtocolEntry<Asked> = {
     const opening = new OpeningListenRelay(
       stream,
       onDisk(host, stream, operation, (result) =>
-        opened(host, stream, requestId, asked, place, opening, result),
+        opened(host, stream, requestId, asked, { ...place, policy }, opening, result),
       ),
     );
     stream.become(opening);
@@ -85,7 +90,7 @@ function opened(
   stream: Stream,
   requestId: number,
   { request: { kind, path } }: Asked,
-  place: SocketPlace,
+  place: PolicyPlace,
   opening: OpeningListenRelay,
   result: DiskResult,
 ): void {
@@ -96,6 +101,8 @@ function opened(
     else stream.refuse(requestId, socketFailure(guest, Protocol.UNIX_LISTEN, path, result));
     return;
   }
+  // The operation has kept it until now; endListener() gives it back.
+  place.policy.retain();
   const made = {
     ...place,
     listener: result.value,
@@ -121,24 +128,30 @@ function opened(
   stream.run();
 }
 
-/** A socket that listens, and whose file it is. */
-interface Made extends SocketPlace {
+/** The policy whose place it is. */
+interface PolicyPlace extends SocketPlace {
+  readonly policy: PolicyState;
+}
+
+/** A socket that listens, and whose file it is; its policy is retained. */
+interface Made extends PolicyPlace {
   readonly listener: number;
   readonly file: string;
   readonly isStream: boolean;
 }
 
-/** Its descriptor counts until a worker has closed it. */
+/** Called once for each. Its descriptor counts until a worker has closed it, and its policy stays until then. */
 function endListener(
   host: RelayHost,
   stream: Stream,
-  { isStream: _, ...made }: Made,
+  { tree, socket, listener, file, policy }: Made,
   done: () => void,
 ): void {
   const { budget } = stream.guest;
   budget.takeClosing();
-  onDisk(host, stream, { kind: "endListener", ...made }, () => {
+  onDisk(host, stream, { kind: "endListener", tree, socket, listener, file }, () => {
     budget.giveClosing();
+    policy.release();
     done();
   });
 }
