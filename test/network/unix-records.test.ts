@@ -271,10 +271,11 @@ print("listening", flush=True)
 peer = peer.accept()[0]
 for _ in range(3):
     if os.fork() == 0: break
+record = bytes(65537)
 ends = time.time() + 2
 try:
-    while time.time() < ends: peer.send(bytes(65537))
-except BrokenPipeError: pass
+    while time.time() < ends: peer.send(record)
+except OSError: pass
 os._exit(0)
 `;
 
@@ -285,8 +286,11 @@ test("a peer that floods records that are too long, and that nobody reads, keeps
   const over = once(flood, "exit");
   await once(flood.stdout, "data");
   const echo = await guest.echo(4 * KiB);
-  const pipe = await connect("/run/flood", 16 * KiB);
+  const pipe = await guest.newStream(16 * KiB);
+  // Before the first of them comes, which would reset the stream.
   guest.stopReading(pipe);
+  const request = { kind: UnixKind.SEQPACKET, timeoutMs: 0, path: "/run/flood" };
+  guest.sendOpen(pipe, Protocol.UNIX_CONNECT, UnixConnectRequest.encode(request));
   let worstMs = 0;
   for (const endMs = performance.now() + 1500; performance.now() < endMs; ) {
     const fromMs = performance.now();
