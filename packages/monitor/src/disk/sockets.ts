@@ -108,16 +108,19 @@ export function listenAtSocket(operation: ListenAtSocket): Made | Failed {
   const fd = bindUnixName(folder.fd, folder.name, type, mode);
   if (fd < 0) return failed(-fd);
   const made = withFile(folder, (file, found): Made | Failed => {
-    // What the umask took is given back, to a socket, and only if it is as it was made: never to what another put here.
+    // Not as it was made: another has the name by now, and keeps it.
     const isAsMade = isSocketFile(file) && found.uid === process.geteuid!() && (found.mode & ~mode) === 0;
-    const result = isAsMade && found.mode !== mode ? chmodOpen(file, mode) : 0;
+    if (!isAsMade) return failed(Errno.EADDRINUSE);
+    // What the umask took is given back.
+    const result = found.mode !== mode ? chmodOpen(file, mode) : 0;
     const listening = result < 0 ? result : listen(fd, backlog);
     if (listening >= 0) return { errno: 0, value: fd, text: identityOf(found) };
     removeFile(folder, identityOf(found));
     return failed(-listening);
   });
   if (made.errno !== 0) closeFd(fd);
-  return made;
+  // Made a moment ago, and gone: somebody races for the name.
+  return made.errno === Errno.ENOENT ? failed(Errno.EADDRINUSE) : made;
 }
 
 export function endListener(operation: EndListener): Failed {
