@@ -18,7 +18,6 @@ import { loadOnce, nameOf, STDIN } from "./load.ts";
 
 export interface ExplainOptions {
   readonly write?: boolean;
-  readonly udp?: boolean;
   readonly resolve?: boolean;
   readonly nameServer?: readonly string[];
   readonly address?: readonly string[];
@@ -26,8 +25,6 @@ export interface ExplainOptions {
 }
 
 type What = "connect" | "listen" | "file";
-/** Of rules. */
-type List = "connect" | "listen" | "files" | "sockets";
 
 /** Each file by itself: what is good on stdout, what is not on stderr. */
 export async function checkPolicies(files: readonly string[]): Promise<number> {
@@ -52,12 +49,11 @@ async function checkPolicy(file: string, loader: PolicyLoader): Promise<void> {
   const warn = ({ message, ...place }: PolicyProblem): void => {
     console.error(formatProblem(nameOf(file), { ...place, message: `warning: ${message}` }));
   };
-  const { connect, listen, files, sockets, audit } = await loadOnce(file, loader, warn);
+  const { connect, listen, files, audit } = await loadOnce(file, loader, warn);
   const counts = [
     plural(connect.length, "connect rule"),
     plural(listen.length, "listen rule"),
     plural(files.length, "files rule"),
-    ...(sockets.length === 0 ? [] : [plural(sockets.length, "sockets rule")]),
   ];
   console.log(`${nameOf(file)}: ok (${counts.join(", ")})`);
   if (audit === "required") console.log("  note: `audit: required` needs a monitor with --audit FILE");
@@ -77,7 +73,6 @@ export async function explainPolicy(
   options: ExplainOptions,
 ): Promise<number> {
   if (options.write && what !== "file") throw new UsageError("--write goes with file only");
-  if (options.udp && what === "file") throw new UsageError("--udp goes with connect and listen only");
   if ((options.resolve || options.nameServer || options.address) && what !== "connect") {
     throw new UsageError("--resolve, --name-server and --address go with connect only");
   }
@@ -86,32 +81,23 @@ export async function explainPolicy(
     if (canonicalAddress(address) !== undefined) continue;
     throw new UsageError(`--address: expected an IPv4 or IPv6 address; found ${JSON.stringify(address)}`);
   }
-  // A path, where an address would be: a Unix socket.
-  const isSocket = what !== "file" && target.startsWith("/");
-  if (isSocket && (options.resolve || options.address)) {
-    throw new UsageError(`--resolve and --address go with a name; ${target} is a path`);
-  }
-  if (isSocket && options.udp) throw new UsageError(`--udp goes with an address; ${target} is a path`);
-  const transport = options.udp ? "udp" : "tcp";
-  const endpoint = what === "file" || isSocket ? undefined : parseEndpoint(what, target);
+  const endpoint = what === "file" ? undefined : parseEndpoint(what, target);
   await using loader = new PolicyLoader();
   const policy = await loadOnce(file, loader);
   using surroundings = new HostSurroundings();
   const matcher = new PolicyMatcher(policy, surroundings);
   let judged: Judged[];
   let note: string | undefined;
-  if (isSocket) judged = [{ decision: matcher.socket(target, what) }];
-  else if (endpoint === undefined) judged = [{ decision: matcher.file(target, options.write ?? false) }];
-  else if (what === "listen")
-    judged = [{ decision: matcher.listen(endpoint.host, endpoint.port, transport) }];
+  if (endpoint === undefined) judged = [{ decision: matcher.file(target, options.write ?? false) }];
+  else if (what === "listen") judged = [{ decision: matcher.listen(endpoint.host, endpoint.port) }];
   else if (canonicalAddress(endpoint.host) !== undefined) {
     if (options.resolve || options.address) {
       throw new UsageError(`--resolve and --address go with a name; ${endpoint.host} is an address`);
     }
-    judged = [{ decision: matcher.connectAddress(endpoint.host, endpoint.port, transport) }];
+    judged = [{ decision: matcher.connectAddress(endpoint.host, endpoint.port) }];
   } else {
     const { host, port } = endpoint;
-    const named = matcher.connectName(host, port, transport);
+    const named = matcher.connectName(host, port);
     judged = [{ decision: named }];
     if (named.allowed) {
       const found = options.resolve ? await lookUp(named.name, options.nameServer, surroundings) : [];
@@ -122,7 +108,7 @@ export async function explainPolicy(
           "--resolve and --address";
       } else {
         judged = addresses.map((address) => {
-          const decision = matcher.connectResolved(host, named.ruleIndex, address, port, transport);
+          const decision = matcher.connectResolved(host, named.ruleIndex, address, port);
           return { address, decision };
         });
         note = noteOf(named.name, judged);
@@ -131,30 +117,29 @@ export async function explainPolicy(
   }
   // The monitor connects to those addresses of a name that are allowed, if there are any.
   const allowed = judged.some(({ decision }) => decision.allowed);
-  const list = what === "file" ? "files" : isSocket ? "sockets" : what;
-  if (options.json) printJson(policy, list, allowed, judged);
-  else print(policy, list, judged, note);
+  if (options.json) printJson(policy, what, allowed, judged);
+  else print(policy, what, judged, note);
   return allowed ? Exit.OK : Exit.REFUSED;
 }
 
-function print(policy: Policy, list: List, judged: readonly Judged[], note: string | undefined): void {
+function print(policy: Policy, what: What, judged: readonly Judged[], note: string | undefined): void {
   for (const { address, decision } of judged) {
     // The reason need not name it: where the name's own rule allows, or refuses.
     const about = address === undefined || decision.reason.includes(address) ? "" : ` (${address})`;
     console.log(`${decision.allowed ? "allowed" : "refused"}: ${decision.reason}${about}`);
     const errno = decision.allowed ? "" : `; a guest gets ${errnoName(decision.errno)}`;
-    const place = placeOf(policy, list, decision.rule);
+    const place = placeOf(policy, what, decision.rule);
     console.log(`  rule ${decision.rule}${place === decision.rule ? "" : ` (${place})`}${errno}`);
   }
   if (note !== undefined) console.log(`  note: ${note}`);
 }
 
-function printJson(policy: Policy, list: List, allowed: boolean, judged: readonly Judged[]): void {
+function printJson(policy: Policy, what: What, allowed: boolean, judged: readonly Judged[]): void {
   const decisions = judged.map(({ address, decision }) => ({
     ...(address === undefined ? {} : { address }),
     allowed: decision.allowed,
     rule: decision.rule,
-    place: placeOf(policy, list, decision.rule),
+    place: placeOf(policy, what, decision.rule),
     reason: decision.reason,
     ...(decision.allowed ? {} : { errno: errnoName(decision.errno) }),
   }));
@@ -162,7 +147,8 @@ function printJson(policy: Policy, list: List, allowed: boolean, judged: readonl
 }
 
 /** Where in the file a rule stands. */
-function placeOf(policy: Policy, list: List, id: string): string {
+function placeOf(policy: Policy, what: What, id: string): string {
+  const list = what === "file" ? "files" : what;
   const index = policy[list].findIndex((rule) => rule.id === id);
   return index < 0 ? "built in" : `${list}[${index}]`;
 }
@@ -206,8 +192,8 @@ function parseEndpoint(what: What, text: string): { host: string; port: number }
   if (host !== undefined && port !== undefined) return { host, port };
   const expected =
     what === "connect"
-      ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443, or the path of a socket"
-      : "ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000, or the path of a socket";
+      ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443"
+      : "ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000";
   throw new UsageError(`expected ${expected}; found ${JSON.stringify(text)}`);
 }
 

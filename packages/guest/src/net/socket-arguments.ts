@@ -65,6 +65,6 @@ export function callArguments(args: readonly unknown[]): {
 }
 
 /** Text that says no number. */
-export function isPath(value: unknown): value is string {
+function isPath(value: unknown): boolean {
   return typeof value === "string" && !(Number(value) >= 0);
 }

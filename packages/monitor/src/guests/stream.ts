@@ -15,6 +15,7 @@ import {
   FrameReader,
   FrameWriter,
   type HostPipe,
+  Incoming,
   type Message,
   Opened,
   ProtocolError,
@@ -256,9 +257,9 @@ export class Stream implements Task {
   }
 
   /** A connection has come for it. */
-  incoming<T>(kind: Message<T>, requestId: number, said: T): void {
+  incoming(requestId: number, endpoints: Incoming): void {
     this.#enter(RUNNING);
-    this.guard(() => void this.send(kind, requestId, said));
+    this.guard(() => void this.send(Incoming, requestId, endpoints));
   }
 
   /** The relay is through, in order: no more bytes either way. */
@@ -312,19 +313,11 @@ export class Stream implements Task {
     const relay = this.#relay;
     this.#relay = undefined;
     this.#enter(OVER);
-    this.#waitsNoMore();
     relay?.dispose();
-  }
-
-  /** For a rate. */
-  #waitsNoMore(): void {
-    const { network } = this.#owner.budget;
-    if (network.limited) network.forget(this);
   }
 
   #close(): void {
     this.#enter(CLOSING);
-    this.#waitsNoMore();
     this.pipe.toHost.close();
     const relay = this.#relay;
     this.#relay = undefined;

@@ -1,21 +1,13 @@
-// What the folders of `files`, and the sockets of `sockets`, may not be, looked at on the disk when a policy is loaded.
-// A root that holds what the monitor itself lives by would let a guest write its own policy, read another guest's
-// memory or take the socket away: it is refused, whatever the access, as far as a path reaches from the root (not
-// beyond a mount, unless the rule says crossMounts). So is a socket that is one of these.
+// What the folders of `files` may not be, looked at on the disk, when a policy is loaded. A root that holds what the
+// monitor itself lives by would let a guest write its own policy, read another guest's memory or take the socket away:
+// it is refused, whatever the access, as far as a path reaches from the root (not beyond a mount, unless the rule says
+// crossMounts).
 
 import { lstatSync, realpathSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { closeFd, fstat, openDirectory, requireObject, requireText } from "@ringway/linux";
 import { deviceOf } from "../disk/file-systems.ts";
-import {
-  closeRoots,
-  foldersFrom,
-  type Identity,
-  identityOf,
-  openRoots,
-  type Root,
-  type SocketFolder,
-} from "../disk/roots.ts";
+import { closeRoots, foldersFrom, type Identity, openRoots, type Root } from "../disk/roots.ts";
 import { PolicyError } from "../policy/errors.ts";
 import { quoted } from "../policy/text.ts";
 import type { Policy } from "../policy/types.ts";
@@ -36,18 +28,17 @@ export function requirePlace(value: unknown, name: string): void {
 }
 
 export interface RootProblem {
-  /** Whose rule it is, and its place there. */
-  readonly list: "files" | "sockets";
+  /** Of policy.files. */
   readonly index: number;
   readonly message: string;
 }
 
 /** Throws PolicyError for a policy that was made elsewhere: it has no lines to point at. */
 export function requireRoots(policy: Policy, kept: readonly KeptPlace[], at: (path: string) => void): void {
-  const problems = rootProblems(policy, kept, at).map(({ list, index, message }) => ({
+  const problems = rootProblems(policy, kept, at).map(({ index, message }) => ({
     line: 1,
     column: 1,
-    path: `${list}[${index}].host`,
+    path: `files[${index}].host`,
     message,
   }));
   if (problems.length > 0) throw new PolicyError("policy", problems);
@@ -58,27 +49,20 @@ export function requireRoots(policy: Policy, kept: readonly KeptPlace[], at: (pa
  * systems: `at` is told each path before it is looked at.
  */
 export function rootProblems(
-  policy: Pick<Policy, "files" | "sockets" | "vms">,
+  policy: Pick<Policy, "files" | "vms">,
   kept: readonly KeptPlace[],
   at: (path: string) => void,
 ): RootProblem[] {
-  if (policy.files.length + policy.sockets.length === 0) return [];
-  const opened = openRoots(policy.files, at, policy.sockets);
+  if (policy.files.length === 0) return [];
+  const opened = openRoots(policy.files, at);
   try {
     const twice = foldersOfTwoAccesses(opened.roots);
-    const places = [...kept, ...policy.vms.flatMap(placesOfVm)];
-    const held = heldPlaces(places, at);
-    const ofFiles = opened.roots.flatMap((root, index): RootProblem[] => {
+    const held = heldPlaces([...kept, ...policy.vms.flatMap(placesOfVm)], at);
+    return opened.roots.flatMap((root, index) => {
       const { host } = policy.files[index]!;
       const message = unreachable(root, host) ?? twice.get(index) ?? holds(root, host, held);
-      return message === undefined ? [] : [{ list: "files", index, message }];
+      return message === undefined ? [] : [{ index, message }];
     });
-    const own = policy.sockets.length === 0 ? new Map() : ownPlaces(places, at);
-    const ofSockets = opened.sockets.flatMap((folder, index): RootProblem[] => {
-      const message = unreachable(folder, policy.sockets[index]!.folder) ?? isOwn(folder, own);
-      return message === undefined ? [] : [{ list: "sockets", index, message }];
-    });
-    return [...ofFiles, ...ofSockets];
   } finally {
     closeRoots(opened);
   }
@@ -95,7 +79,7 @@ export function placesOfVm(vm: {
   return [{ what: `the memory of VM ${vm.name}`, path: vm.memory }, doorbell];
 }
 
-function unreachable({ system }: Pick<Root, "system">, host: string): string | undefined {
+function unreachable({ system }: Root, host: string): string | undefined {
   return system === ""
     ? undefined
     : `expected a folder of files; ${quoted(host)} lies on ${system}, which no guest may reach`;
@@ -160,29 +144,6 @@ function holds(root: Root, host: string, { near, any, anywhere }: Held): string 
     held &&
     `${quoted(host)} holds ${held.what} (${held.path}), which no guest may reach: put one of the two elsewhere`
   );
-}
-
-const placeIn = (folder: Identity, name: string): string => `${folder}/${name}`;
-
-/** By placeIn(), under all their names. */
-function ownPlaces(places: readonly KeptPlace[], at: (path: string) => void): ReadonlyMap<string, KeptPlace> {
-  const own: Map<string, KeptPlace> = new Map();
-  for (const place of places) {
-    at(place.path);
-    for (const name of namesOf(place.path)) {
-      const folder = openDirectory(dirname(name));
-      if (folder < 0) continue;
-      const found = fstat(folder);
-      if (typeof found !== "number") own.set(placeIn(identityOf(found), basename(name)), place);
-      closeFd(folder);
-    }
-  }
-  return own;
-}
-
-function isOwn(folder: SocketFolder, own: ReadonlyMap<string, KeptPlace>): string | undefined {
-  const place = folder.fd < 0 ? undefined : own.get(placeIn(folder.identity, folder.name));
-  return place && `is ${place.what} (${place.path}), which no guest may reach`;
 }
 
 /** The path, and where it leads to if it is a symbolic link. */

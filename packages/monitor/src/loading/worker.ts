@@ -53,8 +53,7 @@ function answer(question: LoaderQuestion, reading: Reading | undefined): unknown
 }
 
 function open({ policy, warnings }: JudgedPolicy): LoadedPolicy {
-  const roots = openRoots(policy.files, at, policy.sockets);
-  return { policy, warnings, compiled: compilePolicy(policy), roots };
+  return { policy, warnings, compiled: compilePolicy(policy), roots: openRoots(policy.files, at) };
 }
 
 port.on("message", async ({ id, ...question }: ToLoader) => {

@@ -1,11 +1,10 @@
 // What all relays of one thread share of the host.
 
 import { IO_MAX_BYTES } from "@ringway/control";
-import { DatagramBatch, DatagramInbox, type Scratch, scratch } from "@ringway/linux";
+import { type Scratch, scratch } from "@ringway/linux";
 import type { DiskPool } from "../disk/pool.ts";
 import type { Lookups } from "../names/lookups.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
-import type { OwnSockets } from "../policy/own-sockets.ts";
 import type { Counters } from "../reactor/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import { KeepAlives } from "./keep-alives.ts";
@@ -17,7 +16,6 @@ export interface RelayHostParts {
   readonly disk: DiskPool;
   readonly lookups: Lookups;
   readonly ownPorts: OwnPorts;
-  readonly ownSockets: OwnSockets;
 }
 
 export class RelayHost {
@@ -26,19 +24,16 @@ export class RelayHost {
   readonly disk: DiskPool;
   readonly lookups: Lookups;
   readonly ownPorts: OwnPorts;
-  readonly ownSockets: OwnSockets;
   readonly partings: Partings;
   readonly keepAlives: KeepAlives;
   #scratch: Scratch | undefined;
-  #datagrams: { readonly batch: DatagramBatch; readonly inbox: DatagramInbox } | undefined;
 
-  constructor({ reactor, counters, disk, lookups, ownPorts, ownSockets }: RelayHostParts) {
+  constructor({ reactor, counters, disk, lookups, ownPorts }: RelayHostParts) {
     this.reactor = reactor;
     this.counters = counters;
     this.disk = disk;
     this.lookups = lookups;
     this.ownPorts = ownPorts;
-    this.ownSockets = ownSockets;
     this.partings = new Partings(reactor);
     this.keepAlives = new KeepAlives(reactor);
   }
@@ -47,11 +42,5 @@ export class RelayHost {
   get scratch(): Scratch {
     this.#scratch ??= scratch(IO_MAX_BYTES);
     return this.#scratch;
-  }
-
-  /** Datagrams on their way, within one step of one relay. */
-  get datagrams(): { readonly batch: DatagramBatch; readonly inbox: DatagramInbox } {
-    this.#datagrams ??= { batch: new DatagramBatch(), inbox: new DatagramInbox() };
-    return this.#datagrams;
   }
 }

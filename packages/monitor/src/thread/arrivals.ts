@@ -15,7 +15,6 @@ import type { GuestLink } from "../links/link.ts";
 import { SocketLink } from "../links/process.ts";
 import { Vm, type VmHost } from "../links/vm.ts";
 import type { PolicyState } from "../policy/in-force.ts";
-import type { OwnSockets } from "../policy/own-sockets.ts";
 import { Counter } from "../reactor/counters.ts";
 import type { Regions } from "../regions/regions.ts";
 import type { ToReactor } from "./messages.ts";
@@ -26,7 +25,6 @@ export interface ArrivalsHost {
   readonly accounts: Accounts;
   readonly disk: DiskPool;
   readonly regions: Regions;
-  readonly ownSockets: OwnSockets;
   /** Guests at once. */
   readonly maxGuests: number;
   /** In force for guests that have none of their own. */
@@ -101,16 +99,11 @@ export class Arrivals {
   }
 
   addVm({ name, memory, doorbell }: Extract<ToReactor, { kind: "vm" }>): void {
-    if (this.#closed) {
-      this.#host.vmEnded(name);
-      return;
-    }
-    this.#host.ownSockets.addDoorbell(name, doorbell);
-    this.#vms.set(name, new Vm(this.#vmHost, name, memory, doorbell));
+    if (this.#closed) this.#host.vmEnded(name);
+    else this.#vms.set(name, new Vm(this.#vmHost, name, memory, doorbell));
   }
 
   removeVm(name: string): void {
-    this.#host.ownSockets.removeDoorbell(name);
     this.#vms.get(name)?.remove();
     this.#vms.delete(name);
   }
