@@ -87,12 +87,7 @@ export class DiskPool {
     this.#ports = ports;
     this.#idle = [...ports];
     this.#wakeFd = wakeFd;
-    reactor.watch(wakeFd, EPOLLIN, {
-      onEvents: () => {
-        this.#collect();
-        reactor.pass();
-      },
-    });
+    reactor.watchForNobody(wakeFd, EPOLLIN, () => this.#collect());
   }
 
   /** Operations under way or waiting. */

@@ -93,12 +93,7 @@ export class AttachSocket {
     this.#fd = fd;
     this.#accepts = new Rate(ACCEPTS_PER_S, host.places);
     this.#guests = new Rate(GUESTS_PER_S, host.places);
-    this.#slot = host.reactor.watch(fd, EPOLLIN, {
-      onEvents: () => {
-        this.#accept();
-        host.reactor.pass();
-      },
-    });
+    this.#slot = host.reactor.watchForNobody(fd, EPOLLIN, () => this.#accept());
   }
 
   close(): void {

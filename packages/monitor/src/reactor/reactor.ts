@@ -117,6 +117,15 @@ export class Reactor {
     return slot;
   }
 
+  /** watch() for what is no tenant's: the time of `work` is nobody's. */
+  watchForNobody(fd: number, events: number, work: () => void): number {
+    const onEvents = (): void => {
+      work();
+      this.pass();
+    };
+    return this.watch(fd, events, { onEvents });
+  }
+
   modify(fd: number, events: number, slot: number): void {
     this.epoll.modify(fd, events, slot, this.#tags[slot]!);
   }

@@ -59,12 +59,7 @@ export class Regions {
     this.#port = port;
     this.#wakeFd = wakeFd;
     this.#unmade = unmade;
-    reactor.watch(wakeFd, EPOLLIN, {
-      onEvents: () => {
-        this.#collect();
-        reactor.pass();
-      },
-    });
+    reactor.watchForNobody(wakeFd, EPOLLIN, () => this.#collect());
   }
 
   /** Regions that are asked for, or being unmade. */

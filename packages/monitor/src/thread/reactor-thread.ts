@@ -104,12 +104,7 @@ export class ReactorThread {
       gone: (guest) => this.#arrivals.gone(guest),
     };
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
-    reactor.watch(options.wakeFd, EPOLLIN, {
-      onEvents: () => {
-        this.#receive();
-        reactor.pass();
-      },
-    });
+    reactor.watchForNobody(options.wakeFd, EPOLLIN, () => this.#receive());
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
     post({ kind: "ready" });
   }
