@@ -1,9 +1,10 @@
-// A guest that leaves while it is held: no event of its streams is lost, though they are looked at in slices.
+// A guest that leaves: held, no event of its streams is lost, though they are looked at in slices; with its looks used
+// up, it is looked at a few times more.
 
 import { Closed } from "@ringway/control";
 import { expect, test } from "vitest";
 import { Departure, type Leaver } from "../src/guests/departure.ts";
-import { Life } from "../src/guests/life.ts";
+import { Life, LifeState } from "../src/guests/life.ts";
 import type { Reactor } from "../src/reactor/reactor.ts";
 import type { Task } from "../src/reactor/tasks.ts";
 
@@ -31,4 +32,27 @@ test("streams that are looked at after a held guest goes on are queued like thos
   expect(sorted).toBeLessThan(100);
   for (let task = queue.shift(); task !== undefined; task = queue.shift()) task.run();
   expect(queued).toBe(100);
+});
+
+test.each([
+  [false, 500],
+  [true, 16],
+])("streams that somebody goes on marking, parked: %s: looked at %i times of 500", (parked, expected) => {
+  const queue: Task[] = [];
+  let looks = 0;
+  const guest = {
+    life: new Life(),
+    share: { parked, ready: { length: 0, put: (task: Task) => queue.push(task) }, mayGoOn: () => true },
+    session: { pending: { pending: () => true } },
+    streams: { list: () => [] },
+    held: false,
+    lookAgain: () => looks++,
+    close: () => guest.life.enter(LifeState.CLOSING),
+  };
+  guest.life.enter(LifeState.ATTACHED);
+  const reactor = { cancel: () => {}, after: () => {} } as unknown as Reactor;
+  new Departure(guest as unknown as Leaver, reactor, 1000, "the guest hung up").begin();
+  for (let turn = 1; turn < 500; turn++) queue.shift()?.run();
+  expect(looks).toBe(expected);
+  expect(guest.life.state).toBe(parked ? LifeState.CLOSING : LifeState.LEAVING);
 });

@@ -4,8 +4,9 @@
 //   begin() ── it was attached ──▶ LEAVING ── all is looked at, or time over ──▶ LINGERING ── all flushed, or time over
 //      └────── it was not ───────────────────────────────────────────────────────▲                     └──▶ close()
 //
-// LEAVING has a limit, since the guest may have shared its memory with somebody who goes on ringing. Having been held
-// is no fault of what it left behind, so the time begins anew then; but there is an end to that as well.
+// LEAVING has a limit, since the guest may have shared its memory with somebody who goes on ringing; with the looks of
+// its key used up it is looked at a few times more, and then no longer. Having been held is no fault of what it left
+// behind, so the time begins anew then; but there is an end to that as well.
 
 import { Closed, type HostSession } from "@ringway/control";
 import type { Reactor } from "../reactor/reactor.ts";
@@ -19,6 +20,8 @@ import type { Streams } from "./streams.ts";
 
 /** How long what a guest did before it left is looked at, with all the time that it was held. */
 const LEAVING_MS_MAX = 10_000;
+/** One look finds all that was done before it. Others of its key may have used the looks up. */
+const UNPAID_LOOKS_MAX = 16;
 
 /** Who leaves. */
 export interface Leaver {
@@ -41,6 +44,7 @@ export class Departure implements Task {
   readonly #leftMs: number = performance.now();
   #limit: Timer | undefined;
   #timeIsOver = false;
+  #unpaidLooks = 0;
   /** Streams that it has ended in order, and that still flow. */
   readonly #lingering: Set<Stream> = new Set();
   /** Not all of its streams have been looked at for that. */
@@ -85,7 +89,8 @@ export class Departure implements Task {
   run(): void {
     const { life, share, session } = this.#guest;
     if (life.state !== LifeState.LEAVING || this.#guest.held) return;
-    this.#guest.lookAgain();
+    if (share.parked && ++this.#unpaidLooks > UNPAID_LOOKS_MAX) this.#timeIsOver = true;
+    else this.#guest.lookAgain();
     if (life.over || this.#guest.held) return;
     const more = share.ready.length > 0 || session.pending.pending();
     if (more && !this.#timeIsOver) share.ready.put(this);
