@@ -28,6 +28,7 @@ import type { GuestLink, LinkedGuest, LinkListener } from "../links/link.ts";
 import { GuestLines, type LinesHost } from "../observe/lines.ts";
 import type { Trace } from "../observe/trace.ts";
 import type { PolicyState } from "../policy/in-force.ts";
+import { KnownNames } from "../policy/known-names.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { TaskQueue } from "../reactor/tasks.ts";
@@ -77,6 +78,7 @@ export class Attachment
   readonly life: Life = new Life();
   readonly share: ThreadShare;
   readonly budget: Budget;
+  readonly names: KnownNames = new KnownNames();
   readonly reports: Reports;
   readonly streams: Streams;
   readonly #control: ControlPipe;
@@ -149,6 +151,7 @@ export class Attachment
     this.#policy = policy;
     const { limits } = policy.policy;
     this.session.setLimits({ streams: limits.streams, ringBytes: limits.streamBytes });
+    this.budget.network.policyChanged();
   }
 
   get departed(): boolean {
@@ -175,7 +178,7 @@ export class Attachment
   }
 
   get parked(): boolean {
-    return this.share.parked || this.life.over;
+    return this.share.parked || this.life.departed;
   }
 
   get ready(): TaskQueue {
@@ -258,7 +261,9 @@ export class Attachment
       return;
     }
     this.#epochs.look();
-    this.ready.put(this.#control);
+    if (this.#departure !== undefined) this.#departure.resumed();
+    else this.ready.put(this.#control);
+    this.share.charge();
   }
 
   get held(): boolean {
@@ -276,6 +281,7 @@ export class Attachment
     this.streams.queueAll();
     // Behind the streams (CTL-3).
     this.ready.put(this.#control);
+    this.share.charge();
   }
 
   // ── As its link's listener: epochs ────────────────────────────────────────────────────────────────────────────
@@ -396,6 +402,7 @@ export class Attachment
     if (this.life.state !== LifeState.CLOSING || this.streams.dropping) return;
     this.life.enter(LifeState.CLOSED);
     this.#host.reactor.cancel(this.#attachLimit);
+    this.#departure?.end();
     // Answers that wait for their turn: what they hold is given back.
     this.share.finish();
     this.#host.reactor.remove(this);
