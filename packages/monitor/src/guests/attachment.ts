@@ -178,7 +178,7 @@ export class Attachment
   }
 
   get parked(): boolean {
-    return this.share.parked || this.life.departed;
+    return this.share.parked || this.life.over;
   }
 
   get ready(): TaskQueue {
@@ -261,9 +261,7 @@ export class Attachment
       return;
     }
     this.#epochs.look();
-    if (this.#departure !== undefined) this.#departure.resumed();
-    else this.ready.put(this.#control);
-    this.share.charge();
+    this.ready.put(this.#control);
   }
 
   get held(): boolean {
@@ -281,7 +279,6 @@ export class Attachment
     this.streams.queueAll();
     // Behind the streams (CTL-3).
     this.ready.put(this.#control);
-    this.share.charge();
   }
 
   // ── As its link's listener: epochs ────────────────────────────────────────────────────────────────────────────
@@ -402,7 +399,6 @@ export class Attachment
     if (this.life.state !== LifeState.CLOSING || this.streams.dropping) return;
     this.life.enter(LifeState.CLOSED);
     this.#host.reactor.cancel(this.#attachLimit);
-    this.#departure?.end();
     // Answers that wait for their turn: what they hold is given back.
     this.share.finish();
     this.#host.reactor.remove(this);

@@ -4,10 +4,8 @@
 //   begin() ── it was attached ──▶ LEAVING ── all is looked at, or time over ──▶ LINGERING ── all flushed, or time over
 //      └────── it was not ───────────────────────────────────────────────────────▲                     └──▶ close()
 //
-// LEAVING has a limit, since the guest may have shared its memory with somebody who goes on ringing. These looks are
-// paid for like all others: past its quota the guest is parked here too, and when the limit comes it is looked at no
-// more. Having been held is no fault of what it left behind, so the time begins anew then; but there is an end to that
-// as well. LINGERING looks at nothing of the guest's.
+// LEAVING has a limit, since the guest may have shared its memory with somebody who goes on ringing. Having been held
+// is no fault of what it left behind, so the time begins anew then; but there is an end to that as well.
 
 import { Closed, type HostSession } from "@ringway/control";
 import type { Reactor } from "../reactor/reactor.ts";
@@ -41,7 +39,6 @@ export class Departure implements Task {
   readonly #lingerMs: number;
   readonly #reason: string;
   readonly #leftMs: number = performance.now();
-  /** Of LEAVING, then of LINGERING. */
   #limit: Timer | undefined;
   #timeIsOver = false;
   /** Streams that it has ended in order, and that still flow. */
@@ -75,24 +72,12 @@ export class Departure implements Task {
     } else for (const stream of this.#lingering) stream.later();
   }
 
-  /** The guest was parked, and is no more. */
-  resumed(): void {
-    this.run();
-  }
-
-  /** The guest is over. */
-  end(): void {
-    this.#reactor.cancel(this.#limit);
-  }
-
   /** From now on, for lingerMs and no longer than `mostMs`. */
   #limitLeaving(mostMs: number): void {
     this.#reactor.cancel(this.#limit);
     this.#timeIsOver = false;
     this.#limit = this.#reactor.after(Math.min(this.#lingerMs, mostMs), () => {
       this.#timeIsOver = true;
-      // One that is parked has no other turn.
-      this.#guest.share.perform(() => this.run());
     });
   }
 
@@ -100,29 +85,22 @@ export class Departure implements Task {
   run(): void {
     const { life, share, session } = this.#guest;
     if (life.state !== LifeState.LEAVING || this.#guest.held) return;
-    if (!share.parked) {
-      this.#guest.lookAgain();
-      if (life.over || this.#guest.held) return;
-    }
-    const more = share.parked || share.ready.length > 0 || session.pending.pending();
-    if (!more || this.#timeIsOver) this.#linger();
-    else if (!share.parked) share.ready.put(this);
+    this.#guest.lookAgain();
+    if (life.over || this.#guest.held) return;
+    const more = share.ready.length > 0 || session.pending.pending();
+    if (more && !this.#timeIsOver) share.ready.put(this);
+    else this.#linger();
   }
 
   #linger(): void {
     const { life, share, streams } = this.#guest;
     life.enter(LifeState.LINGERING);
     this.#reactor.cancel(this.#limit);
-    this.#limit = this.#reactor.after(this.#lingerMs, () =>
-      share.perform(() => this.#guest.close(this.#reason)),
-    );
+    this.#reactor.after(this.#lingerMs, () => share.perform(() => this.#guest.close(this.#reason)));
     this.#sorting = true;
     const sort = (stream: Stream): void => {
       if (stream.relay === undefined || life.over) return;
-      const inOrder = endedInOrder(stream);
-      // A violation there may have been the guest's last.
-      if (life.over) return;
-      if (!inOrder) {
+      if (!endedInOrder(stream)) {
         stream.abandon();
         return;
       }
@@ -147,9 +125,9 @@ export class Departure implements Task {
 }
 
 function endedInOrder(stream: Stream): boolean {
-  let inOrder = false;
-  stream.guard(() => {
-    inOrder = stream.pipe.toHost.peerClosed() === Closed.END;
-  });
-  return inOrder;
+  try {
+    return stream.pipe.toHost.peerClosed() === Closed.END;
+  } catch {
+    return false;
+  }
 }

@@ -91,15 +91,12 @@ export class ThreadShare {
     while (this.ready.length > 0) this.ready.runFirst();
   }
 
-  /**
-   * The guest made this thread look at it. Past its quota of looks in vain it is not looked at for a while; what was
-   * begun before, and is found then, it owes.
-   */
+  /** The guest made this thread look at it. Past its quota of looks in vain it is not looked at for a while. */
   looked(looks: number): void {
     const { life, account } = this.#sharer;
-    if (life.over) return;
+    if (this.#parked || life.over) return;
     const nowMs = performance.now();
-    if (account.looks.take(looks, this.#looksPerSecond, nowMs) || this.#parked) return;
+    if (account.looks.take(looks, this.#looksPerSecond, nowMs)) return;
     this.#parked = true;
     this.#counters.add(Counter.quotaBells);
     this.#sharer.suspend();
