@@ -150,12 +150,17 @@ export class RecordsRelay implements Relay, EventSource {
       // Before the ring: what was put before END is there once END is seen (RING-6).
       const closed = toHost.peerClosed();
       const offset = toHost.spanOffset();
+      const readable = toHost.readable();
       const frame = this.#frames.next(this.#stream.signal);
       if (frame === undefined) {
         if (closed === Closed.END) {
           this.#frames.end();
           this.#shutOut();
-        } else if (toHost.wantData()) continue;
+          return false;
+        }
+        // A part of a frame stays: only what is new by now is a reason to look again.
+        toHost.wantData();
+        if (toHost.readable() !== readable || toHost.peerClosed() !== closed) continue;
         return false;
       }
       budget -= Math.max(frame.payload.length, RECORD_COST_BYTES);
@@ -309,6 +314,8 @@ export class RecordsRelay implements Relay, EventSource {
       }
       const needed = Math.min(Math.max(next, 0), this.#mostIn) + FRAME_HEADER_BYTES;
       if (toGuest.writable() >= needed) break;
+      // Whoever reads no more needs no room.
+      if (toGuest.abandoned()) break;
       if (toGuest.wantSpace(needed)) continue;
       this.#loan.stalled(this.#limitBytes);
       return false;

@@ -90,8 +90,10 @@ export class Incoming {
       toGuest.unwantSpace();
       const most = Math.max(1, Math.min(inbox.capacity, Math.floor(writable / each)));
       const count = inbox.receive(this.#socket.fd, most);
-      if (count < 0) this.#nothing(-count);
-      else budget -= this.#take(inbox, count, most, nowMs);
+      if (count < 0) {
+        budget -= DATAGRAM_COST_BYTES;
+        this.#nothing(-count);
+      } else budget -= this.#take(inbox, count, most, nowMs);
       if (!this.#answers.flush() || this.#kept.length > 0) return false;
     }
     return false;
