@@ -97,6 +97,8 @@ export class DatagramBatch {
   #lastPeer: DatagramPeer | undefined;
   /** Why flush() took no more: 0, or -errno of the datagram that comes next. */
   error = 0;
+  /** Of the datagrams that the last flush() handed over, the bytes. */
+  sentBytes = 0;
   /** After an error: the size of the datagrams that the kernel does not take as one; 0: it was a single one. */
   joined = 0;
 
@@ -170,6 +172,7 @@ export class DatagramBatch {
    */
   flush(fd: number): number {
     this.error = 0;
+    this.sentBytes = 0;
     let sent = 0;
     let datagrams = 0;
     while (sent < this.#used) {
@@ -183,7 +186,10 @@ export class DatagramBatch {
         this.joined = this.#counts[sent]! > 1 && NOT_AS_ONE.has(error) ? this.#segments[sent]! : 0;
         return datagrams;
       }
-      for (let i = 0; i < count; i++) datagrams += this.#counts[sent++]!;
+      for (let i = 0; i < count; i++, sent++) {
+        datagrams += this.#counts[sent]!;
+        this.sentBytes += this.#bytes[sent]!;
+      }
     }
     return datagrams;
   }

@@ -162,7 +162,7 @@ describe("a good policy", () => {
   it("has rates, each with its burst, and a budget of bytes", () => {
     const { rates, limits } = parse(`version: 1
 limits: { networkBytes: 1GiB }
-rates: { bytesToHost: 1MiB, bytesToHostBurst: 64KiB, bytesToGuest: 4096, connections: 5, lookups: unlimited }
+rates: { bytesToHost: 1MiB, bytesToHostBurst: 64KiB, bytesToGuest: 4096, connections: 5, datagrams: unlimited }
 `);
     expect(limits.networkBytes).toBe(2 ** 30);
     expect(rates).toEqual({

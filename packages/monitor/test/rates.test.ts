@@ -125,15 +125,43 @@ describe("a rate", () => {
     expect([first.runs, second.runs, vi.getTimerCount()]).toEqual([1, 1, 0]);
   });
 
-  test("what is owed is paid before anything goes", () => {
+  test("what is whole goes where there is any room, and what it owes is paid before anything goes", () => {
     const limit = { perSecond: 1000, burst: 1000 };
     const rate = new Rate(1024);
-    expect(rate.take(1000, limit, nobody, after)).toBe(1000);
-    rate.owe(4000);
+    expect(rate.room(limit, nobody, after)).toBe(1000);
+    rate.spend(5000);
     vi.advanceTimersByTime(4500);
     expect(rate.take(1000, limit, nobody, after)).toBe(0);
+    expect(rate.room(limit, nobody, after)).toBe(0);
     vi.advanceTimersByTime(600);
     expect(rate.take(1000, limit, nobody, after)).toBe(1000);
+  });
+
+  test("who owes much is woken when it is paid, and not before", () => {
+    const limit = { perSecond: 2048, burst: 4096 };
+    const rate = new Rate(1024);
+    const found: number[] = [];
+    const waiter = { run: () => void found.push(rate.room(limit, waiter, after)) };
+    expect(rate.room(limit, waiter, after)).toBe(4096);
+    rate.spend(65_507);
+    expect(rate.room(limit, waiter, after)).toBe(0);
+    vi.advanceTimersByTime(30_000);
+    expect(found).toEqual([]);
+    vi.advanceTimersByTime(1000);
+    expect(found.length).toBe(1);
+    expect(found[0]).toBeGreaterThan(1000);
+  });
+
+  test("who asks again before its turn keeps its place in the row", () => {
+    const limit = { perSecond: 100, burst: 1 };
+    const rate = new Rate(1);
+    const order: string[] = [];
+    const named = (name: string): Waiter => ({ run: () => void order.push(name) });
+    const [first, second] = [named("first"), named("second")];
+    expect(rate.take(1, limit, nobody, after)).toBe(1);
+    for (const waiter of [first, second, first]) expect(rate.take(1, limit, waiter, after)).toBe(0);
+    vi.advanceTimersByTime(1000);
+    expect(order).toEqual(["first", "second"]);
   });
 });
 
@@ -163,6 +191,7 @@ describe("a guest's budget of the network", () => {
       bytesToHost: each(5000),
       bytesToGuest: each(6000),
       connections: each(2),
+      datagrams: each(3),
       lookups: each(1),
     });
     const other = budgetOf({ connections: each(2) }, UNLIMITED, account);
@@ -172,11 +201,16 @@ describe("a guest's budget of the network", () => {
     expect(budget.takeBytes(1, 1, nobody)).toBe(0);
     expect([budget.takeConnection(nobody), other.budget.takeConnection(nobody)]).toEqual([true, true]);
     expect([budget.takeConnection(nobody), other.budget.takeConnection(nobody)]).toEqual([false, false]);
+    expect(budget.roomForDatagrams(nobody)).toBe(3);
+    budget.spent(0, 0, 3);
+    expect(other.budget.roomForDatagrams(nobody)).toBe(UNLIMITED);
+    expect(budget.roomForDatagrams(nobody)).toBe(0);
     expect([budget.takeLookup(nobody), budget.takeLookup(nobody)]).toEqual([true, false]);
     const waits = {
       rateBytesToHost: 1,
       rateBytesToGuest: 1,
       rateConnections: 1,
+      rateDatagrams: 1,
       rateLookups: 1,
     };
     expect(counted()).toEqual(waits);
@@ -194,10 +228,14 @@ describe("a guest's budget of the network", () => {
     budget.giveBytes(1, 100);
     expect(budget.usedUp).toBeUndefined();
     expect(budget.takeBytes(0, 600, nobody)).toBe(100);
-    budget.oweBytes(0, 50);
+    budget.giveBytes(0, 10);
+    // What is whole goes while any of it is left.
+    expect(budget.roomForWhole(0, nobody)).toBe(10);
+    budget.spent(0, 60);
     expect(account.network.usedBytes).toBe(1050);
     expect(budget.takeBytes(0, 600, nobody)).toBe(USED_UP);
-    expect(counted()).toEqual({ quotaNetworkBytes: 3 });
+    expect(budget.roomForWhole(1, nobody)).toBe(USED_UP);
+    expect(counted()).toEqual({ quotaNetworkBytes: 4 });
   });
 
   test("follows the policy that is in force", () => {

@@ -7,7 +7,8 @@
 //   may go ── too little ──▶ WAITS ── the timer ──▶ looks again: goes, or stands at the end of the row
 //                              └── over ──▶ gone
 //
-// What is large and whole (a train of datagrams) may be owed: it goes while there is anything at all, and the bucket is
+// What can be parted takes what there is (take()). What is whole, a datagram or a record, goes where there is room() at
+// all, and is told when it has gone (spend()): where it is larger than what there was, it is owed, and the bucket is
 // below nothing for a while. All of it is a clock and counts of this thread's own; who has no rate set pays nothing.
 
 import type { RateLimit } from "../policy/types.ts";
@@ -68,29 +69,33 @@ export class Rate {
    * part of what there is stays for them.
    */
   take(wanted: number, limit: RateLimit, waiter: Waiter, after: After): number {
+    const taken = Math.min(wanted, this.room(limit, waiter, after, wanted));
+    this.spend(taken);
+    return taken;
+  }
+
+  /** What `waiter` may take, where it wants at least `least`; 0: too little is there, and it is run later. */
+  room(limit: RateLimit, waiter: Waiter, after: After, least: number = this.#grain): number {
     const level = this.#bucket.level(limit, performance.now());
-    const least = Math.min(this.#grain, wanted, limit.burst);
+    const enough = Math.min(this.#grain, least, limit.burst);
     const isTurn = this.#turn === waiter;
     const most = isTurn ? Math.min(level, this.#turnLeft) : level;
-    if (most < least) {
+    if (most < enough) {
       this.#wait(limit, waiter, after);
       return 0;
     }
-    const share = isTurn ? most : Math.max(least, most / (1 + this.#row.size));
-    const taken = Math.min(wanted, Math.floor(share));
-    this.#turnLeft -= taken;
-    this.#bucket.add(-taken);
-    return taken;
+    return Math.floor(isTurn ? most : Math.max(enough, most / (1 + this.#row.size)));
+  }
+
+  /** So much has gone, where there was room(); what is beyond that is owed. */
+  spend(amount: number): void {
+    this.#turnLeft -= amount;
+    this.#bucket.add(-amount);
   }
 
   /** Of what was taken, that which was not needed. */
   give(amount: number): void {
     this.#bucket.add(amount);
-  }
-
-  /** What went beyond what was taken. */
-  owe(amount: number): void {
-    this.#bucket.add(-amount);
   }
 
   /** It waits no more. */
@@ -99,7 +104,7 @@ export class Rate {
   }
 
   #wait(limit: RateLimit, waiter: Waiter, after: After): void {
-    this.#row.delete(waiter);
+    // Who is there already keeps its place.
     this.#row.add(waiter);
     this.#arm(limit, after);
   }
@@ -145,6 +150,7 @@ export class NetworkUse {
   /** By Direction. */
   readonly bytes: readonly [toHost: Rate, toGuest: Rate] = [new Rate(BYTES_GRAIN), new Rate(BYTES_GRAIN)];
   readonly connections: Rate = new Rate(1);
+  readonly datagrams: Rate = new Rate(1);
   readonly lookups: Rate = new Rate(1);
   /** What counts against limits.networkBytes. */
   usedBytes = 0;

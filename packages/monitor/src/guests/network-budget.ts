@@ -5,6 +5,9 @@
 //      ├────── 0 ────────────▶ the stream waits, and is run when it may ask again
 //      └────── USED_UP ──────▶ bytes alone: the budget is over (LIM-3)
 //
+// Datagrams and records are whole: roomForX() in place of takeX(), and spent() when they have gone. The last of them
+// may be larger than what there was.
+//
 // A stream that ends while it waits is forgotten (Stream).
 
 import { Errno, type Refusal } from "@ringway/control";
@@ -26,10 +29,10 @@ export interface NetworkHolder {
   readonly policy: PolicyState;
 }
 
-/** The answer of takeBytes() where no byte goes any more. */
+/** The answer of takeBytes() and roomForWhole() where no byte goes any more. */
 export const USED_UP = -1;
 
-const ALL_USED: Refusal = refusal(
+export const ALL_USED: Refusal = refusal(
   Errno.EDQUOT,
   "the guest has used up all the bytes over the network that the policy gives it",
 );
@@ -78,11 +81,8 @@ export class NetworkBudget {
   /** Up to `wanted` bytes, in a Direction; 0: `waiter` waits; USED_UP. */
   takeBytes(direction: 0 | 1, wanted: number, waiter: Waiter): number {
     const { network } = this.#account;
-    const left = this.#mostBytes - network.usedBytes;
-    if (left <= 0) {
-      this.#host.counters.add(Counter.quotaNetworkBytes);
-      return USED_UP;
-    }
+    const left = this.#bytesLeft();
+    if (left === USED_UP) return USED_UP;
     const limit = this.#bytes[direction];
     const most = Math.min(wanted, left);
     const taken = this.#take(network.bytes[direction], limit, most, waiter, BYTES_WAITED[direction]);
@@ -96,11 +96,26 @@ export class NetworkBudget {
     if (this.#bytes[direction].perSecond !== UNLIMITED) network.bytes[direction].give(bytes);
   }
 
-  /** What is whole, and larger than what was taken for it, has gone. */
-  oweBytes(direction: 0 | 1, bytes: number): void {
+  /** Bytes within which something whole may begin to go, in a Direction; 0: `waiter` waits; USED_UP. */
+  roomForWhole(direction: 0 | 1, waiter: Waiter): number {
+    const left = this.#bytesLeft();
+    if (left === USED_UP) return USED_UP;
+    const rate = this.#account.network.bytes[direction];
+    return Math.min(left, this.#room(rate, this.#bytes[direction], waiter, BYTES_WAITED[direction]));
+  }
+
+  /** How many datagrams may go, either way; 0: `waiter` waits. */
+  roomForDatagrams(waiter: Waiter): number {
+    const { datagrams } = this.#account.network;
+    return this.#room(datagrams, this.#rates.datagrams, waiter, Counter.rateDatagrams);
+  }
+
+  /** So much has gone, whole, in a Direction. */
+  spent(direction: 0 | 1, bytes: number, datagrams = 0): void {
     const { network } = this.#account;
     network.usedBytes += bytes;
-    if (this.#bytes[direction].perSecond !== UNLIMITED) network.bytes[direction].owe(bytes);
+    if (this.#bytes[direction].perSecond !== UNLIMITED) network.bytes[direction].spend(bytes);
+    if (this.#rates.datagrams.perSecond !== UNLIMITED) network.datagrams.spend(datagrams);
   }
 
   /** Another connection: one that the guest asks for, or that comes to it. False: `waiter` waits. */
@@ -122,8 +137,22 @@ export class NetworkBudget {
 
   /** It is over, and waits for nothing. */
   forget(waiter: Waiter): void {
-    const { bytes, connections, lookups } = this.#account.network;
-    for (const rate of [...bytes, connections, lookups]) rate.forget(waiter);
+    const { bytes, connections, datagrams, lookups } = this.#account.network;
+    for (const rate of [...bytes, connections, datagrams, lookups]) rate.forget(waiter);
+  }
+
+  #bytesLeft(): number {
+    const left = this.#mostBytes - this.#account.network.usedBytes;
+    if (left > 0) return left;
+    this.#host.counters.add(Counter.quotaNetworkBytes);
+    return USED_UP;
+  }
+
+  #room(rate: Rate, limit: RateLimit, waiter: Waiter, counter: Counter): number {
+    if (limit.perSecond === UNLIMITED) return UNLIMITED;
+    const room = rate.room(limit, waiter, this.#host.after);
+    if (room === 0) this.#host.counters.add(counter);
+    return room;
   }
 
   #take(rate: Rate, limit: RateLimit, wanted: number, waiter: Waiter, counter: Counter): number {

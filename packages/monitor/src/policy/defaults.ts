@@ -44,6 +44,7 @@ export const DEFAULT_RATES: Rates = {
   bytesToHost: NO_RATE,
   bytesToGuest: NO_RATE,
   connections: NO_RATE,
+  datagrams: NO_RATE,
   lookups: NO_RATE,
 };
 

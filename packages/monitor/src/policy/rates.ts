@@ -27,7 +27,7 @@ export function buildRates(raw: RawRates, context: BuildContext): Rates {
     }
     return { perSecond, burst: size(burstKey) };
   };
-  const count = (key: "connections" | "lookups"): RateLimit => {
+  const count = (key: "connections" | "datagrams" | "lookups"): RateLimit => {
     const value = raw[key];
     const isNumber = typeof value === "number" && !context.isBroken(["rates", key]);
     const perSecond = isNumber ? value : UNLIMITED;
@@ -37,6 +37,7 @@ export function buildRates(raw: RawRates, context: BuildContext): Rates {
     bytesToHost: bytes("bytesToHost"),
     bytesToGuest: bytes("bytesToGuest"),
     connections: count("connections"),
+    datagrams: count("datagrams"),
     lookups: count("lookups"),
   };
 }

@@ -114,6 +114,8 @@ export interface Rates {
   readonly bytesToGuest: RateLimit;
   /** Those that guests make, and those that come to them. */
   readonly connections: RateLimit;
+  /** Both ways. */
+  readonly datagrams: RateLimit;
   /** Of names and addresses, by the protocol resolve. */
   readonly lookups: RateLimit;
 }

@@ -41,9 +41,10 @@ export const Counter = {
   rateBytesToHost: 34,
   rateBytesToGuest: 35,
   rateConnections: 36,
-  rateLookups: 37,
-  lookups: 38,
-  addressesLeftOut: 39,
+  rateDatagrams: 37,
+  rateLookups: 38,
+  lookups: 39,
+  addressesLeftOut: 40,
 } as const;
 
 export type CounterName = keyof typeof Counter;

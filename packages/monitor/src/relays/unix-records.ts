@@ -7,7 +7,8 @@
 //   Out over and in SHUT: the stream ends. A record that is too long either way: RESET at once.
 //
 // As TcpRelay has it, whose edges and loan these are as well. One record at the most waits here, which the kernel did
-// not take; a record of the peer's stays in the kernel until the ring has room for all of it.
+// not take; a record of the peer's stays in the kernel until the ring has room for all of it. Where the policy limits
+// rates it waits in the same places, and with the guest's bytes used up the stream is reset (LIM-2, LIM-3).
 
 import { Closed, ErrorReply, FRAME_HEADER_BYTES, type Frame, unixMessages } from "@ringway/control";
 import {
@@ -29,6 +30,7 @@ import {
   shutdownWrite,
   tellRecords,
 } from "@ringway/linux";
+import { type NetworkBudget, USED_UP } from "../guests/network-budget.ts";
 import type { Relay } from "../guests/relay.ts";
 import { Direction, type Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
@@ -191,9 +193,12 @@ export class RecordsRelay implements Relay, EventSource {
     if (record === undefined) return true;
     if (!this.#sendable || this.#asking !== undefined || !this.#mayLend(record.length + UNIX_PIECE_BYTES))
       return false;
+    const { network } = this.#stream.guest.budget;
+    if (network.limited && !this.#mayGo(network, Direction.TO_HOST)) return false;
     const { scratch } = this.#host;
     scratch.bytes.set(record);
     const sent = send(this.#fd, scratch.address, record.length);
+    if (network.limited && sent > 0) network.spent(Direction.TO_HOST, sent);
     if (sent === -Errno.EAGAIN) {
       this.#sendable = false;
       return false;
@@ -211,6 +216,13 @@ export class RecordsRelay implements Relay, EventSource {
       this.#closeOut();
     }
     return false;
+  }
+
+  /** By the rate and the budget of bytes of the guest. False: it waits, or the stream is reset. */
+  #mayGo(network: NetworkBudget, direction: Direction): boolean {
+    const room = network.roomForWhole(direction, this.#stream);
+    if (room === USED_UP) this.#stream.reset();
+    return room > 0;
   }
 
   /** A record goes whole: where nothing is under way it always may. */
@@ -258,12 +270,19 @@ export class RecordsRelay implements Relay, EventSource {
   #stepIn(): boolean {
     const { toGuest } = this.#stream.pipe;
     const { scratch } = this.#host;
+    const { network } = this.#stream.guest.budget;
     for (let budget = BUDGET_BYTES; this.#receivable; ) {
       if (budget <= 0) return true;
       const dropping = this.#dropping();
       // An Error that waits goes first: what it answers came before. Once nothing goes out, only here.
       if (!dropping && !(this.#flushReply() && this.#roomForNext())) return false;
+      if (network.limited && !this.#mayGo(network, Direction.TO_GUEST)) {
+        // As behind a full ring: what comes meanwhile stays in the kernel.
+        if (!this.#disposed) this.#loan.stalled(this.#limitBytes);
+        return false;
+      }
       const got = receiveRecord(this.#fd, scratch.address, dropping ? RECORD_MAX_BYTES : this.#mostIn);
+      if (network.limited && got > 0) network.spent(Direction.TO_GUEST, got);
       if (got >= 0) {
         budget -= Math.max(got, RECORD_COST_BYTES);
         if (dropping) continue;

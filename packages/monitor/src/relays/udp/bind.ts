@@ -38,6 +38,7 @@ interface Asked extends udpMessages.UdpBindRequest {
 const ANY_IPV4 = "0.0.0.0";
 
 export const UDP_BIND: ProtocolEntry<Asked> = {
+  network: "carries",
   judge({ matcher }, body): Judged<Asked> {
     const { flags, address } = UdpBindRequest.decode(body);
     const what = formatEndpoint(address);

@@ -43,6 +43,7 @@ interface Asked {
 }
 
 export const UDP_CONNECT: ProtocolEntry<Asked> = {
+  network: "connects",
   judge({ matcher, ownPorts }, body): Judged<Asked> {
     const { host, port, timeoutMs } = ConnectRequest.decode(body);
     const what = formatHostPort(host, port);

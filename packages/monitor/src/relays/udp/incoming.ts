@@ -2,16 +2,21 @@
 //
 //   TAKING ── the ring is full ──▶ WAITING ── the guest has read ──▶ TAKING      what comes waits in the kernel
 // (UDP-10)
+//      └── the guest is at a rate ──▶ WAITING ── its stream is run ──▶ TAKING      (LIM-2)
 //
 // How large the next datagram is nobody knows before it is taken. So no more are taken than fit if they are as large as
 // those lately; what does not fit all the same is kept here, in order, KEPT_BYTES_MAX at the most, and what is past
 // that is lost. So is what the kernel drops, and one that never fits. Loss is told before the datagram that came after
 // it.
 //
+// Nor what the next one adds to a rate: where there is one no more are taken than it has room for at their largest, and
+// one at least, which is owed.
+//
 // Invariant: while anything is kept, nothing is taken from the kernel.
 
 import { encodeFrame, FRAME_HEADER_BYTES, UDP_TRAIN_MAX, udpMessages } from "@ringway/control";
 import { type DatagramInbox, droppedDatagrams, Errno, errnoMessage } from "@ringway/linux";
+import { type NetworkBudget, USED_UP } from "../../guests/network-budget.ts";
 import { Direction, type Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
 import { Counter } from "../../reactor/counters.ts";
@@ -33,6 +38,8 @@ const FIRST_GUESS_BYTES = 2048;
 const RING_AT_ONCE_BYTES = 32 * 1024;
 /** What to wait for on a full ring: a good part of it. */
 const WANT_SPACE_SHARE = 4;
+/** As large as the kernel makes a train, or more. */
+const TRAIN_MAX_BYTES = 64 * 1024;
 /** For UdpLost, which may have to stand before a datagram. */
 const LOST_BYTES: number = FRAME_HEADER_BYTES + 4;
 
@@ -40,6 +47,8 @@ export class Incoming {
   receivable = true;
   /** An error was announced: a short count is not the end of what there is to know. */
   failed = false;
+  /** The guest is at a rate. */
+  waits = false;
   readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #socket: UdpSocket;
@@ -74,6 +83,7 @@ export class Incoming {
   step(nowMs: number): boolean {
     const { toGuest } = this.#stream.pipe;
     const { inbox } = this.#host.datagrams;
+    const { network } = this.#stream.guest.budget;
     let budget = BUDGET_BYTES;
     if (!this.#flushKept()) return false;
     while (this.receivable) {
@@ -88,7 +98,11 @@ export class Incoming {
         return false;
       }
       toGuest.unwantSpace();
-      const most = Math.max(1, Math.min(inbox.capacity, Math.floor(writable / each)));
+      let most = Math.max(1, Math.min(inbox.capacity, Math.floor(writable / each)));
+      if (network.limited || this.waits) {
+        most = Math.min(most, this.#mayTake(network));
+        if (most === 0) return false;
+      }
       const count = inbox.receive(this.#socket.fd, most);
       if (count < 0) {
         budget -= DATAGRAM_COST_BYTES;
@@ -97,6 +111,18 @@ export class Incoming {
       if (!this.#answers.flush() || this.#kept.length > 0) return false;
     }
     return false;
+  }
+
+  /** Of the kernel's messages, by the rates and the budget of bytes of the guest: each is a train at its largest. */
+  #mayTake(network: NetworkBudget): number {
+    const bytes = network.roomForWhole(Direction.TO_GUEST, this.#stream);
+    const datagrams = bytes > 0 ? network.roomForDatagrams(this.#stream) : 0;
+    this.waits = datagrams === 0;
+    // Taken a few at a time, a queue that is full does not show: what the kernel has dropped is always asked for.
+    this.#waited = true;
+    if (bytes === USED_UP) this.#socket.usedUp();
+    if (this.waits) return 0;
+    return Math.max(1, Math.floor(Math.min(bytes / TRAIN_MAX_BYTES, datagrams / UDP_TRAIN_MAX)));
   }
 
   /** The kernel has given none. */
@@ -205,8 +231,9 @@ export class Incoming {
       this.#lost(datagrams);
       return;
     }
-    const { counters } = this.#host;
-    counters.add(Counter.datagramsToGuest, datagrams);
+    const { network } = this.#stream.guest.budget;
+    if (network.limited) network.spent(Direction.TO_GUEST, bytes, datagrams);
+    this.#host.counters.add(Counter.datagramsToGuest, datagrams);
     const start = inbox.dataOffset(i) + from;
     const data = inbox.data.subarray(start, start + bytes);
     if (fits) {

@@ -1,6 +1,7 @@
 // Guest to peers: datagrams from the ring straight to sendmmsg(), as many at a time as there are.
 //
 //   TAKING ── the kernel takes no more ──▶ BLOCKED ── EPOLLOUT ──▶ TAKING        what is put waits in the ring (UDP-11)
+//      ├── the guest is at a rate ──▶ WAITS ── its stream is run ──▶ TAKING       (LIM-2)
 //      └── a request ──▶ the relay's, after the datagrams before it
 //
 // A datagram that the kernel refuses is told and passed over. One that fails because an earlier one came back (ICMP)
@@ -12,7 +13,6 @@ import {
   Closed,
   FRAME_HEADER_BYTES,
   type InetAddress,
-  inet,
   maxPayload,
   ProtocolError,
   type Refusal,
@@ -22,13 +22,14 @@ import {
   Violation,
 } from "@ringway/control";
 import { type DatagramBatch, Errno, errnoMessage } from "@ringway/linux";
+import { type NetworkBudget, USED_UP } from "../../guests/network-budget.ts";
 import { Direction, type Stream } from "../../guests/stream.ts";
 import { denial, refusal } from "../../policy/refusal.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
 import type { Answers } from "./answers.ts";
 import type { Peer, Peers } from "./peers.ts";
-import type { UdpSocket } from "./socket.ts";
+import { nobody, type UdpSocket } from "./socket.ts";
 
 const { UdpSend, UdpSendTo, datagramsOf } = udpMessages;
 
@@ -67,6 +68,8 @@ const CAME_BACK: ReadonlySet<number> = new Set([
 
 export class Outgoing {
   sendable = true;
+  /** The guest is at a rate. */
+  waits = false;
   readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #socket: UdpSocket;
@@ -79,6 +82,10 @@ export class Outgoing {
   /** Datagrams below this size may go as one message. */
   #joinBytes = ANY_SIZE;
   #done = 0;
+  /** How many datagrams a batch may have, and how many bytes: as many datagrams as begin within them. */
+  #mostDatagrams: number;
+  #mostBytes = Number.POSITIVE_INFINITY;
+  #wasLimited = false;
   #retried = false;
   /** The frame that is first by then is passed over. */
   #bad: Refusal | undefined;
@@ -105,10 +112,12 @@ export class Outgoing {
     this.#type = peers === undefined ? UdpSend.type : UdpSendTo.type;
     this.#headBytes = peers === undefined ? 4 : 28;
     this.#maxPayload = maxPayload(stream.pipe.toHost.capacity);
+    this.#mostDatagrams = host.datagrams.batch.capacity;
   }
 
   step(nowMs: number): Taken {
     const { toHost } = this.#stream.pipe;
+    const { network } = this.#stream.guest.budget;
     let budget = BUDGET_BYTES;
     for (;;) {
       // Before the ring: what was put before END is there once END is seen (RING-6).
@@ -124,6 +133,10 @@ export class Outgoing {
         return Taken.ALL;
       }
       if (budget <= 0) return Taken.BUDGET;
+      if ((network.limited || this.#wasLimited) && !this.#mayGo(network)) {
+        toHost.unwantData();
+        return Taken.ALL;
+      }
       const front = this.#gather(readable, nowMs);
       if (front === Front.REQUEST) return Taken.REQUEST;
       if (front === Front.PART) {
@@ -137,13 +150,25 @@ export class Outgoing {
     }
   }
 
+  /** By the rates and the budget of bytes of the guest. */
+  #mayGo(network: NetworkBudget): boolean {
+    const bytes = network.roomForWhole(Direction.TO_HOST, this.#stream);
+    const datagrams = bytes > 0 ? network.roomForDatagrams(this.#stream) : 0;
+    this.waits = datagrams === 0;
+    this.#wasLimited = network.limited;
+    this.#mostBytes = bytes;
+    this.#mostDatagrams = Math.min(datagrams, this.#host.datagrams.batch.capacity);
+    if (bytes === USED_UP) this.#socket.usedUp();
+    return !this.waits;
+  }
+
   /** What is at the front of the ring; datagrams are in the batch then, as many as it takes. */
   #gather(readable: number, nowMs: number): Front {
     const { batch } = this.#host.datagrams;
     const { toHost } = this.#stream.pipe;
     batch.begin();
     this.#frames = 0;
-    for (let at = 0; batch.added < batch.capacity; ) {
+    for (let at = 0; batch.added < this.#mostDatagrams && this.#mostBytes > 0; ) {
       const whole = this.#wholeFrame(at, readable);
       if (whole === 0) return this.#frames > 0 ? Front.DATAGRAMS : Front.PART;
       if (toHost.u32(at + 4) !== this.#type) return this.#frames > 0 ? Front.DATAGRAMS : Front.REQUEST;
@@ -217,9 +242,7 @@ export class Outgoing {
   #pass(why: Refusal, peer: Peer | undefined | false, whole: number): void {
     this.#bad = undefined;
     this.#done = 0;
-    const { endpoint, family } = this.#socket;
-    const unspecified = inet(new Uint8Array(family === 4 ? 4 : 16), 0);
-    this.#answers.error((peer === false ? undefined : peer?.endpoint) ?? endpoint ?? unspecified, why);
+    this.#answers.error((peer === false ? undefined : peer?.endpoint) ?? nobody(this.#socket), why);
     this.#advance(whole);
   }
 
@@ -228,14 +251,14 @@ export class Outgoing {
     const index = this.#frames++;
     const count = datagramsOf(segment, bytes)!;
     const first = index === 0 ? this.#done : 0;
-    const end = Math.min(count, first + batch.capacity - batch.added);
+    const most = Math.min(count, first + this.#mostDatagrams - batch.added);
     const data = at + whole - bytes;
-    if (segment === 0) this.#add(batch, data, bytes, peer);
-    else {
-      for (let i = first; i < end; i++) {
-        const from = i * segment;
-        this.#add(batch, data + from, Math.min(segment, bytes - from), peer);
-      }
+    let end = first;
+    for (; end < most && this.#mostBytes > 0; end++) {
+      const from = end * segment;
+      const size = segment === 0 ? bytes : Math.min(segment, bytes - from);
+      this.#mostBytes -= size;
+      this.#add(batch, data + from, size, peer);
     }
     this.#bytes[index] = whole;
     this.#counts[index] = count;
@@ -266,6 +289,8 @@ export class Outgoing {
     const { batch } = this.#host.datagrams;
     const sent = batch.flush(socket.fd);
     const error = -batch.error;
+    const { network } = this.#stream.guest.budget;
+    if (network.limited) network.spent(Direction.TO_HOST, batch.sentBytes, sent);
     this.#host.counters.add(Counter.datagramsToHost, sent);
     if (sent > 0) {
       this.#retried = false;

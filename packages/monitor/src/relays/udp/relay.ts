@@ -2,13 +2,22 @@
 //
 //   OPEN ── the guest's END, and all before it is taken and answered ──▶ over, in order
 //    ├───── RESET ──▶ over at once
-//    └───── a connected one that nobody used for a while ──▶ UdpError ETIMEDOUT, over in order (UDP-14)
+//    ├───── a connected one that nobody used for a while ──▶ UdpError ETIMEDOUT, over in order (UDP-14)
+//    └───── the guest's bytes are used up ──▶ UdpError EDQUOT, over in order (LIM-3)
 //
 // The socket is watched edge-triggered, for what comes; for room to send only while it has none, since UDP tells of
 // that with every datagram that has left. What is remembered of an edge is cleared by EAGAIN alone, or a short count.
 
-import { Closed, type FrameReader, formatEndpoint, type InetAddress, Protocol } from "@ringway/control";
+import {
+  Closed,
+  type FrameReader,
+  formatEndpoint,
+  type InetAddress,
+  Protocol,
+  type Refusal,
+} from "@ringway/control";
 import { closeFd, EPOLLERR, EPOLLET, EPOLLIN, EPOLLOUT, Errno } from "@ringway/linux";
+import { ALL_USED } from "../../guests/network-budget.ts";
 import type { Relay } from "../../guests/relay.ts";
 import type { Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
@@ -21,7 +30,7 @@ import { UdpLoan } from "./loan.ts";
 import { Outgoing, Taken } from "./outgoing.ts";
 import { idleMs, Peers } from "./peers.ts";
 import { UdpRequests } from "./requests.ts";
-import type { UdpSocket } from "./socket.ts";
+import { nobody, type UdpSocket } from "./socket.ts";
 
 const EVENTS: number = EPOLLIN | EPOLLET;
 /** Requests taken in one step before others get their turn. */
@@ -107,11 +116,12 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
       }
       // Nothing is taken while an answer waits for room.
       if (!this.#answers.flush()) {
-        if (!this.#answers.waiting) return this.#outgoing.step(nowMs) === Taken.BUDGET;
+        if (!this.#answers.waiting) return this.#stepOut(nowMs) === Taken.BUDGET;
         toHost.unwantData();
         return false;
       }
-      const taken = this.#outgoing.step(nowMs);
+      const taken = this.#stepOut(nowMs);
+      if (this.#isOver) continue;
       if (taken === Taken.REQUEST && left > 0) {
         const frame = this.frames.next(this.#stream.signal);
         if (frame !== undefined) this.#requests.take(frame);
@@ -120,8 +130,16 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
       if (!this.#answers.flush()) return taken === Taken.BUDGET;
       if (taken === Taken.END) return this.#end();
       const more = this.#incoming.step(nowMs);
+      if (this.#isOver) continue;
       return more || taken !== Taken.ALL;
     }
+  }
+
+  #stepOut(nowMs: number): Taken {
+    if (this.#requests.mayTake()) return this.#outgoing.step(nowMs);
+    // What is behind it in the ring waits as well.
+    this.#stream.pipe.toHost.unwantData();
+    return Taken.ALL;
   }
 
   drain(): void {
@@ -156,6 +174,10 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     this.#loan.received(bytes, this.#limitBytes);
   }
 
+  usedUp(): void {
+    this.#finish(nobody(this), ALL_USED);
+  }
+
   describe(peer: InetAddress | undefined): string {
     return peer === undefined ? `udp port ${this.port}` : formatEndpoint(peer);
   }
@@ -177,12 +199,21 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     return false;
   }
 
+  /** With an error that is the last (UDP-9). */
+  #finish(peer: InetAddress, why: Refusal): void {
+    this.#answers.error(peer, why);
+    this.#isOver = true;
+    this.#closeSocket();
+  }
+
   #endWhenIdle(endpoint: InetAddress): void {
     const limitMs = idleMs(this.#stream.guest.policy, endpoint.port);
     const restMs = this.usedMs + limitMs - performance.now();
     this.#idle = this.#host.reactor.after(Math.max(1, restMs), () => {
       this.#stream.perform(() => {
         if (this.#disposed || this.#isOver) return;
+        // Who waits for a rate is not idle.
+        if (this.#outgoing.waits || this.#incoming.waits) this.usedMs = performance.now();
         // By the policy that is in force now.
         const ms = idleMs(this.#stream.guest.policy, endpoint.port);
         if (performance.now() < this.usedMs + ms) {
@@ -190,9 +221,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
           return;
         }
         const reason = `no datagram went to or came from ${formatEndpoint(endpoint)} for ${ms} ms`;
-        this.#answers.error(endpoint, refusal(Errno.ETIMEDOUT, reason));
-        this.#isOver = true;
-        this.#closeSocket();
+        this.#finish(endpoint, refusal(Errno.ETIMEDOUT, reason));
         this.#stream.run();
       });
     });

@@ -1,7 +1,8 @@
 // What a guest asks of its socket beside datagrams: options, the interface of groups, groups, and names (UDP-8, UDP-12,
 // UDP-13).
 //
-// Invariant: as many lookups are under way as #lookups has, LOOKUPS_MAX at the most, and each pays as a request.
+// Invariant: as many lookups are under way as #lookups has, LOOKUPS_MAX at the most, and each pays as a request. One
+// that waits for its rate (LIM-2) is not under way, and nothing of the guest's is taken behind it.
 
 import {
   type Frame,
@@ -33,7 +34,7 @@ import { type AllowedName, judgeAddresses, NameLookup, resolveFailure } from "..
 import { unknownRequest } from "../unknown.ts";
 import type { Answers } from "./answers.ts";
 import type { Peers } from "./peers.ts";
-import type { UdpSocket } from "./socket.ts";
+import { nobody, type UdpSocket } from "./socket.ts";
 
 const { UdpInterface, UdpJoin, UdpLeave, UdpLookup, UdpOption, UdpPeer, UdpSend, UdpSendTo, UdpSet } =
   udpMessages;
@@ -65,6 +66,8 @@ export class UdpRequests {
   readonly #peers: Peers | undefined;
   readonly #lookups: Set<Asked> = new Set();
   #groups = 0;
+  /** A UdpLookup that waits for its rate. */
+  #held: Frame | undefined;
 
   constructor(
     host: RelayHost,
@@ -85,7 +88,17 @@ export class UdpRequests {
     return this.#lookups.size > 0;
   }
 
-  take({ type, requestId, payload }: Frame): void {
+  /** Does none wait for a rate? */
+  mayTake(): boolean {
+    const held = this.#held;
+    if (held === undefined) return true;
+    this.#held = undefined;
+    this.take(held);
+    return this.#held === undefined;
+  }
+
+  take(frame: Frame): void {
+    const { type, requestId, payload } = frame;
     switch (type) {
       case UdpSet.type:
         this.#answer(requestId, this.#set(UdpSet.decode(payload)));
@@ -100,16 +113,13 @@ export class UdpRequests {
         this.#answer(requestId, this.#change(UdpLeave.decode(payload), false));
         return;
       case UdpLookup.type:
-        this.#look(requestId, UdpLookup.decode(payload));
+        this.#look(frame, UdpLookup.decode(payload));
         return;
       case UdpSend.type:
-      case UdpSendTo.type: {
+      case UdpSendTo.type:
         // The frame of the other protocol.
-        const { endpoint, family } = this.#socket;
-        const nobody = inet(new Uint8Array(family === 4 ? 4 : 16), 0);
-        this.#answers.error(endpoint ?? nobody, unknownRequest(type));
+        this.#answers.error(nobody(this.#socket), unknownRequest(type));
         return;
-      }
       default:
         this.#answers.fail(requestId, unknownRequest(type));
     }
@@ -187,8 +197,9 @@ export class UdpRequests {
 
   // ── Names ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #look(requestId: number, { host, port }: udpMessages.UdpLookup): void {
+  #look(frame: Frame, { host, port }: udpMessages.UdpLookup): void {
     const { guest } = this.#stream;
+    const { requestId } = frame;
     const why = this.#mayNotLook(host, port);
     if (why !== undefined) {
       this.#answers.fail(requestId, why);
@@ -198,6 +209,11 @@ export class UdpRequests {
     const decision = guest.policy.matcher.connectName(host, port, "udp");
     if (!decision.allowed) {
       this.#answers.fail(requestId, denial(guest, this.#socket.protocol, what, decision));
+      return;
+    }
+    const { network } = guest.budget;
+    if (network.limited && !network.takeLookup(this.#stream)) {
+      this.#held = frame;
       return;
     }
     const { name, ruleIndex } = decision;

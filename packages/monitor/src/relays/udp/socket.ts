@@ -1,6 +1,6 @@
 // A UDP socket of the host, as the two directions of its relay (outgoing.ts, incoming.ts) and its requests see it.
 
-import type { FrameReader, InetAddress } from "@ringway/control";
+import { type FrameReader, type InetAddress, inet } from "@ringway/control";
 
 export interface UdpSocket {
   readonly fd: number;
@@ -21,6 +21,13 @@ export interface UdpSocket {
   awaitSpace(): void;
   /** So much came. */
   received(bytes: number, nowMs: number): void;
+  /** The guest has used up its bytes: the stream ends, and the socket is closed by now (LIM-3). */
+  usedUp(): void;
   /** For people: what was to be done, and with whom. */
   describe(peer: InetAddress | undefined): string;
+}
+
+/** Whom an error is told of that concerns no peer (UDP-9). */
+export function nobody({ endpoint, family }: Pick<UdpSocket, "endpoint" | "family">): InetAddress {
+  return endpoint ?? inet(new Uint8Array(family === 4 ? 4 : 16), 0);
 }
