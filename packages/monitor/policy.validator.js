@@ -1,27 +1,17 @@
 // Written by scripts/policy-validator.ts from policy.schema.json, with Ajv 8.20.0 (MIT, Evgeny Poberezkin).
 "use strict";
 export const validate = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"connect":{"description":"Where the guest may connect to over TCP. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's TCP sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"]]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses and CIDRs that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"connect":{"description":"Where the guest may connect to, or send datagrams to. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"sockets":{"description":"Unix sockets of the host, each by its own rule: the guest connects to it, or listens there. A path that no rule names is refused.","type":"array","x-expected":"a list of sockets rules","items":{"$ref":"#/$defs/socketsRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"hosts":{"description":"Names to which the host gives addresses of its own choosing, before anything else is asked for them. host.ringway is the host's own loopback, unless it stands here.","type":"object","x-expected":"a map of names to addresses, at most 4096","maxProperties":4096,"additionalProperties":{"type":["string","array"],"x-expected":"an address, or a list of them, at most 16","minLength":1,"minItems":1,"maxItems":16,"items":{"type":"string","x-expected":"an address","minLength":1}},"default":{},"examples":[{"db.internal":"10.1.2.3"}]},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"networkBytes":{"description":"Bytes that all guests of one user may send and receive over the network: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"}}},"rates":{"description":"How fast the guests of one user may use the network, all together. At its rate a guest waits, and nothing is refused.","type":"object","x-expected":"a map of rates","additionalProperties":false,"properties":{"bytesToHost":{"description":"Bytes in a second from guests to the network, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToHostBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"bytesToGuest":{"description":"Bytes in a second from the network to guests, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToGuestBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"connections":{"description":"New connections in a second, made by guests, connected UDP sockets among them, and come to them; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"datagrams":{"description":"Datagrams in a second, both ways together; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"lookups":{"description":"Names and addresses looked up in a second for guests that ask for no connection; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000},"udpIdleMs":{"description":"Milliseconds without a datagram either way until a connected UDP socket ends, and until a bound one forgets a peer. At most 30000 for peers at port 53.","$ref":"#/$defs/milliseconds","default":120000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"amount":{"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},"rate":{"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"protocols":{"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false}}},"socketsRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}}}};
 const schema32 = {"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"};
-const schema47 = {"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
-const schema48 = {"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"};
-const schema50 = {"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"};
-const schema51 = {"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576};
-const schema56 = {"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576};
-const schema61 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
+const schema51 = {"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
+const schema52 = {"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"};
+const schema54 = {"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"};
+const schema55 = {"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576};
+const schema60 = {"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576};
+const schema62 = {"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"};
+const schema71 = {"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"};
+const schema74 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
 const func1 = Object.prototype.hasOwnProperty;
-const pattern4 = new RegExp("^[^\\u0000]*$", "u");
-const pattern5 = new RegExp("^[^=\\u0000]+$", "u");
-const pattern7 = new RegExp("^[A-Za-z][A-Za-z0-9._-]{0,63}$", "u");
-const pattern17 = new RegExp("^[^\\u0000]+$", "u");
-const pattern19 = new RegExp("^[0-9]+(KiB|MiB|GiB)?$", "u");
-const pattern24 = new RegExp("^([0-9]+(KiB|MiB|GiB)?|unlimited)$", "u");
-const schema34 = {"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses and CIDRs that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}};
-const schema35 = {"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
-const schema36 = {"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"]]};
-const schema38 = {"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"};
-const schema39 = {"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]};
-const pattern8 = new RegExp("^[0-9]{1,5}(-[0-9]{1,5})?$", "u");
 const func2 = function ucs2length(str) {
     const len = str.length;
     let length = 0;
@@ -39,6 +29,21 @@ const func2 = function ucs2length(str) {
     }
     return length;
 };
+const pattern4 = new RegExp("^[^\\u0000]*$", "u");
+const pattern5 = new RegExp("^[^=\\u0000]+$", "u");
+const pattern7 = new RegExp("^[A-Za-z][A-Za-z0-9._-]{0,63}$", "u");
+const pattern24 = new RegExp("^[^\\u0000]+$", "u");
+const pattern26 = new RegExp("^[0-9]+(KiB|MiB|GiB)?$", "u");
+const pattern31 = new RegExp("^([0-9]+(KiB|MiB|GiB)?|unlimited)$", "u");
+const pattern38 = new RegExp("^unlimited$", "u");
+const schema34 = {"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}};
+const schema35 = {"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
+const schema36 = {"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]};
+const schema38 = {"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]};
+const schema39 = {"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"};
+const schema40 = {"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]};
+const pattern8 = new RegExp("^(tcp|udp)$", "u");
+const pattern10 = new RegExp("^[0-9]{1,5}(-[0-9]{1,5})?$", "u");
 
 function validate21(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -118,7 +123,7 @@ vErrors = null;
 }
 if(data && typeof data == "object" && !Array.isArray(data)){
 for(const key0 in data){
-if(!(((((key0 === "id") || (key0 === "allow")) || (key0 === "deny")) || (key0 === "ports")) || (key0 === "resolvesTo"))){
+if(!((((((key0 === "id") || (key0 === "allow")) || (key0 === "deny")) || (key0 === "protocols")) || (key0 === "ports")) || (key0 === "resolvesTo"))){
 const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema34,data};
 if(vErrors === null){
 vErrors = [err3];
@@ -280,10 +285,10 @@ errors++;
 }
 }
 }
-if(data.ports !== undefined){
-let data5 = data.ports;
-if(((!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))) && (typeof data5 !== "string")) && (!(Array.isArray(data5)))){
-const err16 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/type",keyword:"type",params:{type: schema34.properties.ports.type},message:"must be integer,string,array",schema:schema34.properties.ports.type,parentSchema:schema34.properties.ports,data:data5};
+if(data.protocols !== undefined){
+let data5 = data.protocols;
+if((typeof data5 !== "string") && (!(Array.isArray(data5)))){
+const err16 = {instancePath:instancePath+"/protocols",schemaPath:"#/$defs/protocols/type",keyword:"type",params:{type: schema38.type},message:"must be string,array",schema:schema38.type,parentSchema:schema38,data:data5};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -292,9 +297,9 @@ vErrors.push(err16);
 }
 errors++;
 }
-if((typeof data5 == "number") && (isFinite(data5))){
-if(data5 > 65535 || isNaN(data5)){
-const err17 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema34.properties.ports,data:data5};
+if(typeof data5 === "string"){
+if(!pattern8.test(data5)){
+const err17 = {instancePath:instancePath+"/protocols",schemaPath:"#/$defs/protocols/pattern",keyword:"pattern",params:{pattern: "^(tcp|udp)$"},message:"must match pattern \""+"^(tcp|udp)$"+"\"",schema:"^(tcp|udp)$",parentSchema:schema38,data:data5};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -303,8 +308,10 @@ vErrors.push(err17);
 }
 errors++;
 }
-if(data5 < 1 || isNaN(data5)){
-const err18 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema34.properties.ports,data:data5};
+}
+if(Array.isArray(data5)){
+if(data5.length < 1){
+const err18 = {instancePath:instancePath+"/protocols",schemaPath:"#/$defs/protocols/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema38,data:data5};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -313,10 +320,12 @@ vErrors.push(err18);
 }
 errors++;
 }
-}
-if(typeof data5 === "string"){
-if(!pattern8.test(data5)){
-const err19 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema34.properties.ports,data:data5};
+const len2 = data5.length;
+for(let i2=0; i2<len2; i2++){
+let data6 = data5[i2];
+if(typeof data6 === "string"){
+if(!pattern8.test(data6)){
+const err19 = {instancePath:instancePath+"/protocols/" + i2,schemaPath:"#/$defs/protocols/items/pattern",keyword:"pattern",params:{pattern: "^(tcp|udp)$"},message:"must match pattern \""+"^(tcp|udp)$"+"\"",schema:"^(tcp|udp)$",parentSchema:schema38.items,data:data6};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -326,9 +335,8 @@ vErrors.push(err19);
 errors++;
 }
 }
-if(Array.isArray(data5)){
-if(data5.length < 1){
-const err20 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema34.properties.ports,data:data5};
+else {
+const err20 = {instancePath:instancePath+"/protocols/" + i2,schemaPath:"#/$defs/protocols/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema38.items.type,parentSchema:schema38.items,data:data6};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -337,11 +345,13 @@ vErrors.push(err20);
 }
 errors++;
 }
-const len2 = data5.length;
-for(let i2=0; i2<len2; i2++){
-let data6 = data5[i2];
-if((!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))) && (typeof data6 !== "string")){
-const err21 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/connectPort/type",keyword:"type",params:{type: schema38.type},message:"must be integer,string",schema:schema38.type,parentSchema:schema38,data:data6};
+}
+}
+}
+if(data.ports !== undefined){
+let data7 = data.ports;
+if(((!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))) && (typeof data7 !== "string")) && (!(Array.isArray(data7)))){
+const err21 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/type",keyword:"type",params:{type: schema34.properties.ports.type},message:"must be integer,string,array",schema:schema34.properties.ports.type,parentSchema:schema34.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -350,9 +360,9 @@ vErrors.push(err21);
 }
 errors++;
 }
-if((typeof data6 == "number") && (isFinite(data6))){
-if(data6 > 65535 || isNaN(data6)){
-const err22 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/connectPort/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema38,data:data6};
+if((typeof data7 == "number") && (isFinite(data7))){
+if(data7 > 65535 || isNaN(data7)){
+const err22 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema34.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -361,8 +371,8 @@ vErrors.push(err22);
 }
 errors++;
 }
-if(data6 < 1 || isNaN(data6)){
-const err23 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/connectPort/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema38,data:data6};
+if(data7 < 1 || isNaN(data7)){
+const err23 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema34.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -372,9 +382,9 @@ vErrors.push(err23);
 errors++;
 }
 }
-if(typeof data6 === "string"){
-if(!pattern8.test(data6)){
-const err24 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/connectPort/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema38,data:data6};
+if(typeof data7 === "string"){
+if(!pattern10.test(data7)){
+const err24 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema34.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -384,13 +394,9 @@ vErrors.push(err24);
 errors++;
 }
 }
-}
-}
-}
-if(data.resolvesTo !== undefined){
-let data7 = data.resolvesTo;
-if((typeof data7 !== "string") && (!(Array.isArray(data7)))){
-const err25 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema39.type},message:"must be string,array",schema:schema39.type,parentSchema:schema39,data:data7};
+if(Array.isArray(data7)){
+if(data7.length < 1){
+const err25 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema34.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -399,9 +405,11 @@ vErrors.push(err25);
 }
 errors++;
 }
-if(typeof data7 === "string"){
-if(func2(data7) < 1){
-const err26 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39,data:data7};
+const len3 = data7.length;
+for(let i3=0; i3<len3; i3++){
+let data8 = data7[i3];
+if((!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))) && (typeof data8 !== "string")){
+const err26 = {instancePath:instancePath+"/ports/" + i3,schemaPath:"#/$defs/connectPort/type",keyword:"type",params:{type: schema39.type},message:"must be integer,string",schema:schema39.type,parentSchema:schema39,data:data8};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -410,10 +418,9 @@ vErrors.push(err26);
 }
 errors++;
 }
-}
-if(Array.isArray(data7)){
-if(data7.length < 1){
-const err27 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema39,data:data7};
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 > 65535 || isNaN(data8)){
+const err27 = {instancePath:instancePath+"/ports/" + i3,schemaPath:"#/$defs/connectPort/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema39,data:data8};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -422,12 +429,8 @@ vErrors.push(err27);
 }
 errors++;
 }
-const len3 = data7.length;
-for(let i3=0; i3<len3; i3++){
-let data8 = data7[i3];
-if(typeof data8 === "string"){
-if(func2(data8) < 1){
-const err28 = {instancePath:instancePath+"/resolvesTo/" + i3,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39.items,data:data8};
+if(data8 < 1 || isNaN(data8)){
+const err28 = {instancePath:instancePath+"/ports/" + i3,schemaPath:"#/$defs/connectPort/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema39,data:data8};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -437,8 +440,9 @@ vErrors.push(err28);
 errors++;
 }
 }
-else {
-const err29 = {instancePath:instancePath+"/resolvesTo/" + i3,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema39.items.type,parentSchema:schema39.items,data:data8};
+if(typeof data8 === "string"){
+if(!pattern10.test(data8)){
+const err29 = {instancePath:instancePath+"/ports/" + i3,schemaPath:"#/$defs/connectPort/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema39,data:data8};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -450,12 +454,11 @@ errors++;
 }
 }
 }
+}
 if(data.resolvesTo !== undefined){
-if(data.allow === undefined){
-const err30 = {instancePath,schemaPath:"#/dependentRequired",keyword:"dependentRequired",params:{property: "resolvesTo",
-    missingProperty: "allow",
-    depsCount: 1,
-    deps: "allow"},message:"must have property allow when property resolvesTo is present",schema:schema34.dependentRequired,parentSchema:schema34,data};
+let data9 = data.resolvesTo;
+if((typeof data9 !== "string") && (!(Array.isArray(data9)))){
+const err30 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema40.type},message:"must be string,array",schema:schema40.type,parentSchema:schema40,data:data9};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -464,10 +467,9 @@ vErrors.push(err30);
 }
 errors++;
 }
-}
-}
-else {
-const err31 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema34.type,parentSchema:schema34,data};
+if(typeof data9 === "string"){
+if(func2(data9) < 1){
+const err31 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema40,data:data9};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -476,13 +478,79 @@ vErrors.push(err31);
 }
 errors++;
 }
+}
+if(Array.isArray(data9)){
+if(data9.length < 1){
+const err32 = {instancePath:instancePath+"/resolvesTo",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema40,data:data9};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+const len4 = data9.length;
+for(let i4=0; i4<len4; i4++){
+let data10 = data9[i4];
+if(typeof data10 === "string"){
+if(func2(data10) < 1){
+const err33 = {instancePath:instancePath+"/resolvesTo/" + i4,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema40.items,data:data10};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+}
+}
+else {
+const err34 = {instancePath:instancePath+"/resolvesTo/" + i4,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema40.items.type,parentSchema:schema40.items,data:data10};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+}
+}
+if(data.resolvesTo !== undefined){
+if(data.allow === undefined){
+const err35 = {instancePath,schemaPath:"#/dependentRequired",keyword:"dependentRequired",params:{property: "resolvesTo",
+    missingProperty: "allow",
+    depsCount: 1,
+    deps: "allow"},message:"must have property allow when property resolvesTo is present",schema:schema34.dependentRequired,parentSchema:schema34,data};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+}
+}
+else {
+const err36 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema34.type,parentSchema:schema34,data};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+}
 validate21.errors = vErrors;
 return errors === 0;
 }
 validate21.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema40 = {"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}};
-const schema44 = {"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"};
+const schema41 = {"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}};
+const schema46 = {"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"};
 
 function validate23(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -500,7 +568,7 @@ let passing0 = null;
 const _errs2 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.allow === undefined){
-const err0 = {instancePath,schemaPath:"#/oneOf/0/required",keyword:"required",params:{missingProperty: "allow"},message:"must have required property '"+"allow"+"'",schema:schema40.oneOf[0].required,parentSchema:schema40.oneOf[0],data};
+const err0 = {instancePath,schemaPath:"#/oneOf/0/required",keyword:"required",params:{missingProperty: "allow"},message:"must have required property '"+"allow"+"'",schema:schema41.oneOf[0].required,parentSchema:schema41.oneOf[0],data};
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -518,7 +586,7 @@ passing0 = 0;
 const _errs3 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.deny === undefined){
-const err1 = {instancePath,schemaPath:"#/oneOf/1/required",keyword:"required",params:{missingProperty: "deny"},message:"must have required property '"+"deny"+"'",schema:schema40.oneOf[1].required,parentSchema:schema40.oneOf[1],data};
+const err1 = {instancePath,schemaPath:"#/oneOf/1/required",keyword:"required",params:{missingProperty: "deny"},message:"must have required property '"+"deny"+"'",schema:schema41.oneOf[1].required,parentSchema:schema41.oneOf[1],data};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -540,7 +608,7 @@ passing0 = 1;
 }
 }
 if(!valid0){
-const err2 = {instancePath,schemaPath:"#/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf",schema:schema40.oneOf,parentSchema:schema40,data};
+const err2 = {instancePath,schemaPath:"#/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf",schema:schema41.oneOf,parentSchema:schema41,data};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -562,7 +630,7 @@ vErrors = null;
 }
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.ports === undefined){
-const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "ports"},message:"must have required property '"+"ports"+"'",schema:schema40.required,parentSchema:schema40,data};
+const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "ports"},message:"must have required property '"+"ports"+"'",schema:schema41.required,parentSchema:schema41,data};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -572,8 +640,8 @@ vErrors.push(err3);
 errors++;
 }
 for(const key0 in data){
-if(!((((key0 === "id") || (key0 === "allow")) || (key0 === "deny")) || (key0 === "ports"))){
-const err4 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema40,data};
+if(!(((((key0 === "id") || (key0 === "allow")) || (key0 === "deny")) || (key0 === "protocols")) || (key0 === "ports"))){
+const err4 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema41,data};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -611,7 +679,7 @@ errors++;
 if(data.allow !== undefined){
 let data1 = data.allow;
 if((typeof data1 !== "string") && (!(Array.isArray(data1)))){
-const err7 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema39.type},message:"must be string,array",schema:schema39.type,parentSchema:schema39,data:data1};
+const err7 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema40.type},message:"must be string,array",schema:schema40.type,parentSchema:schema40,data:data1};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -622,7 +690,7 @@ errors++;
 }
 if(typeof data1 === "string"){
 if(func2(data1) < 1){
-const err8 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39,data:data1};
+const err8 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema40,data:data1};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -634,7 +702,7 @@ errors++;
 }
 if(Array.isArray(data1)){
 if(data1.length < 1){
-const err9 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema39,data:data1};
+const err9 = {instancePath:instancePath+"/allow",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema40,data:data1};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -648,7 +716,7 @@ for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 if(typeof data2 === "string"){
 if(func2(data2) < 1){
-const err10 = {instancePath:instancePath+"/allow/" + i0,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39.items,data:data2};
+const err10 = {instancePath:instancePath+"/allow/" + i0,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema40.items,data:data2};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -659,7 +727,7 @@ errors++;
 }
 }
 else {
-const err11 = {instancePath:instancePath+"/allow/" + i0,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema39.items.type,parentSchema:schema39.items,data:data2};
+const err11 = {instancePath:instancePath+"/allow/" + i0,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema40.items.type,parentSchema:schema40.items,data:data2};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -674,7 +742,7 @@ errors++;
 if(data.deny !== undefined){
 let data3 = data.deny;
 if((typeof data3 !== "string") && (!(Array.isArray(data3)))){
-const err12 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema39.type},message:"must be string,array",schema:schema39.type,parentSchema:schema39,data:data3};
+const err12 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/type",keyword:"type",params:{type: schema40.type},message:"must be string,array",schema:schema40.type,parentSchema:schema40,data:data3};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -685,7 +753,7 @@ errors++;
 }
 if(typeof data3 === "string"){
 if(func2(data3) < 1){
-const err13 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39,data:data3};
+const err13 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema40,data:data3};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -697,7 +765,7 @@ errors++;
 }
 if(Array.isArray(data3)){
 if(data3.length < 1){
-const err14 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema39,data:data3};
+const err14 = {instancePath:instancePath+"/deny",schemaPath:"#/$defs/networks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema40,data:data3};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -711,7 +779,7 @@ for(let i1=0; i1<len1; i1++){
 let data4 = data3[i1];
 if(typeof data4 === "string"){
 if(func2(data4) < 1){
-const err15 = {instancePath:instancePath+"/deny/" + i1,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema39.items,data:data4};
+const err15 = {instancePath:instancePath+"/deny/" + i1,schemaPath:"#/$defs/networks/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema40.items,data:data4};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -722,7 +790,7 @@ errors++;
 }
 }
 else {
-const err16 = {instancePath:instancePath+"/deny/" + i1,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema39.items.type,parentSchema:schema39.items,data:data4};
+const err16 = {instancePath:instancePath+"/deny/" + i1,schemaPath:"#/$defs/networks/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema40.items.type,parentSchema:schema40.items,data:data4};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -734,10 +802,10 @@ errors++;
 }
 }
 }
-if(data.ports !== undefined){
-let data5 = data.ports;
-if(((!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))) && (typeof data5 !== "string")) && (!(Array.isArray(data5)))){
-const err17 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/type",keyword:"type",params:{type: schema40.properties.ports.type},message:"must be integer,string,array",schema:schema40.properties.ports.type,parentSchema:schema40.properties.ports,data:data5};
+if(data.protocols !== undefined){
+let data5 = data.protocols;
+if((typeof data5 !== "string") && (!(Array.isArray(data5)))){
+const err17 = {instancePath:instancePath+"/protocols",schemaPath:"#/$defs/protocols/type",keyword:"type",params:{type: schema38.type},message:"must be string,array",schema:schema38.type,parentSchema:schema38,data:data5};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -746,9 +814,9 @@ vErrors.push(err17);
 }
 errors++;
 }
-if((typeof data5 == "number") && (isFinite(data5))){
-if(data5 > 65535 || isNaN(data5)){
-const err18 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema40.properties.ports,data:data5};
+if(typeof data5 === "string"){
+if(!pattern8.test(data5)){
+const err18 = {instancePath:instancePath+"/protocols",schemaPath:"#/$defs/protocols/pattern",keyword:"pattern",params:{pattern: "^(tcp|udp)$"},message:"must match pattern \""+"^(tcp|udp)$"+"\"",schema:"^(tcp|udp)$",parentSchema:schema38,data:data5};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -757,8 +825,10 @@ vErrors.push(err18);
 }
 errors++;
 }
-if(data5 < 0 || isNaN(data5)){
-const err19 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema40.properties.ports,data:data5};
+}
+if(Array.isArray(data5)){
+if(data5.length < 1){
+const err19 = {instancePath:instancePath+"/protocols",schemaPath:"#/$defs/protocols/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema38,data:data5};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -767,10 +837,12 @@ vErrors.push(err19);
 }
 errors++;
 }
-}
-if(typeof data5 === "string"){
-if(!pattern8.test(data5)){
-const err20 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema40.properties.ports,data:data5};
+const len2 = data5.length;
+for(let i2=0; i2<len2; i2++){
+let data6 = data5[i2];
+if(typeof data6 === "string"){
+if(!pattern8.test(data6)){
+const err20 = {instancePath:instancePath+"/protocols/" + i2,schemaPath:"#/$defs/protocols/items/pattern",keyword:"pattern",params:{pattern: "^(tcp|udp)$"},message:"must match pattern \""+"^(tcp|udp)$"+"\"",schema:"^(tcp|udp)$",parentSchema:schema38.items,data:data6};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -780,9 +852,8 @@ vErrors.push(err20);
 errors++;
 }
 }
-if(Array.isArray(data5)){
-if(data5.length < 1){
-const err21 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema40.properties.ports,data:data5};
+else {
+const err21 = {instancePath:instancePath+"/protocols/" + i2,schemaPath:"#/$defs/protocols/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema38.items.type,parentSchema:schema38.items,data:data6};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -791,11 +862,13 @@ vErrors.push(err21);
 }
 errors++;
 }
-const len2 = data5.length;
-for(let i2=0; i2<len2; i2++){
-let data6 = data5[i2];
-if((!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))) && (typeof data6 !== "string")){
-const err22 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/listenPort/type",keyword:"type",params:{type: schema44.type},message:"must be integer,string",schema:schema44.type,parentSchema:schema44,data:data6};
+}
+}
+}
+if(data.ports !== undefined){
+let data7 = data.ports;
+if(((!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))) && (typeof data7 !== "string")) && (!(Array.isArray(data7)))){
+const err22 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/type",keyword:"type",params:{type: schema41.properties.ports.type},message:"must be integer,string,array",schema:schema41.properties.ports.type,parentSchema:schema41.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -804,9 +877,9 @@ vErrors.push(err22);
 }
 errors++;
 }
-if((typeof data6 == "number") && (isFinite(data6))){
-if(data6 > 65535 || isNaN(data6)){
-const err23 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/listenPort/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema44,data:data6};
+if((typeof data7 == "number") && (isFinite(data7))){
+if(data7 > 65535 || isNaN(data7)){
+const err23 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema41.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -815,8 +888,8 @@ vErrors.push(err23);
 }
 errors++;
 }
-if(data6 < 0 || isNaN(data6)){
-const err24 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/listenPort/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema44,data:data6};
+if(data7 < 0 || isNaN(data7)){
+const err24 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema41.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -826,9 +899,9 @@ vErrors.push(err24);
 errors++;
 }
 }
-if(typeof data6 === "string"){
-if(!pattern8.test(data6)){
-const err25 = {instancePath:instancePath+"/ports/" + i2,schemaPath:"#/$defs/listenPort/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema44,data:data6};
+if(typeof data7 === "string"){
+if(!pattern10.test(data7)){
+const err25 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema41.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -838,12 +911,9 @@ vErrors.push(err25);
 errors++;
 }
 }
-}
-}
-}
-}
-else {
-const err26 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema40.type,parentSchema:schema40,data};
+if(Array.isArray(data7)){
+if(data7.length < 1){
+const err26 = {instancePath:instancePath+"/ports",schemaPath:"#/properties/ports/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema41.properties.ports,data:data7};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -852,13 +922,74 @@ vErrors.push(err26);
 }
 errors++;
 }
+const len3 = data7.length;
+for(let i3=0; i3<len3; i3++){
+let data8 = data7[i3];
+if((!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))) && (typeof data8 !== "string")){
+const err27 = {instancePath:instancePath+"/ports/" + i3,schemaPath:"#/$defs/listenPort/type",keyword:"type",params:{type: schema46.type},message:"must be integer,string",schema:schema46.type,parentSchema:schema46,data:data8};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+}
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 > 65535 || isNaN(data8)){
+const err28 = {instancePath:instancePath+"/ports/" + i3,schemaPath:"#/$defs/listenPort/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535},message:"must be <= 65535",schema:65535,parentSchema:schema46,data:data8};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+if(data8 < 0 || isNaN(data8)){
+const err29 = {instancePath:instancePath+"/ports/" + i3,schemaPath:"#/$defs/listenPort/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema46,data:data8};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+}
+if(typeof data8 === "string"){
+if(!pattern10.test(data8)){
+const err30 = {instancePath:instancePath+"/ports/" + i3,schemaPath:"#/$defs/listenPort/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,5}(-[0-9]{1,5})?$"},message:"must match pattern \""+"^[0-9]{1,5}(-[0-9]{1,5})?$"+"\"",schema:"^[0-9]{1,5}(-[0-9]{1,5})?$",parentSchema:schema46,data:data8};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+}
+}
+}
+}
+}
+}
+else {
+const err31 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema41.type,parentSchema:schema41,data};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
 validate23.errors = vErrors;
 return errors === 0;
 }
 validate23.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema45 = {"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false}}};
-const pattern14 = new RegExp("^/[^\\u0000]*$", "u");
+const schema47 = {"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false}}};
+const pattern18 = new RegExp("^/[^\\u0000]*$", "u");
 
 function validate25(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -872,7 +1003,7 @@ evaluated0.items = undefined;
 }
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.guest === undefined){
-const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "guest"},message:"must have required property '"+"guest"+"'",schema:schema45.required,parentSchema:schema45,data};
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "guest"},message:"must have required property '"+"guest"+"'",schema:schema47.required,parentSchema:schema47,data};
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -882,7 +1013,7 @@ vErrors.push(err0);
 errors++;
 }
 if(data.host === undefined){
-const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "host"},message:"must have required property '"+"host"+"'",schema:schema45.required,parentSchema:schema45,data};
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "host"},message:"must have required property '"+"host"+"'",schema:schema47.required,parentSchema:schema47,data};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -892,7 +1023,7 @@ vErrors.push(err1);
 errors++;
 }
 if(data.access === undefined){
-const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "access"},message:"must have required property '"+"access"+"'",schema:schema45.required,parentSchema:schema45,data};
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "access"},message:"must have required property '"+"access"+"'",schema:schema47.required,parentSchema:schema47,data};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -903,7 +1034,7 @@ errors++;
 }
 for(const key0 in data){
 if(!(((((key0 === "id") || (key0 === "guest")) || (key0 === "host")) || (key0 === "access")) || (key0 === "crossMounts"))){
-const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema45,data};
+const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema47,data};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -941,8 +1072,8 @@ errors++;
 if(data.guest !== undefined){
 let data1 = data.guest;
 if(typeof data1 === "string"){
-if(!pattern14.test(data1)){
-const err6 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/pattern",keyword:"pattern",params:{pattern: "^/[^\\u0000]*$"},message:"must match pattern \""+"^/[^\\u0000]*$"+"\"",schema:"^/[^\\u0000]*$",parentSchema:schema45.properties.guest,data:data1};
+if(!pattern18.test(data1)){
+const err6 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/pattern",keyword:"pattern",params:{pattern: "^/[^\\u0000]*$"},message:"must match pattern \""+"^/[^\\u0000]*$"+"\"",schema:"^/[^\\u0000]*$",parentSchema:schema47.properties.guest,data:data1};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -953,7 +1084,7 @@ errors++;
 }
 }
 else {
-const err7 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema45.properties.guest.type,parentSchema:schema45.properties.guest,data:data1};
+const err7 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema47.properties.guest.type,parentSchema:schema47.properties.guest,data:data1};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -967,7 +1098,7 @@ if(data.host !== undefined){
 let data2 = data.host;
 if(typeof data2 === "string"){
 if(func2(data2) < 1){
-const err8 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema45.properties.host,data:data2};
+const err8 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema47.properties.host,data:data2};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -977,7 +1108,7 @@ vErrors.push(err8);
 errors++;
 }
 if(!pattern4.test(data2)){
-const err9 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]*$"},message:"must match pattern \""+"^[^\\u0000]*$"+"\"",schema:"^[^\\u0000]*$",parentSchema:schema45.properties.host,data:data2};
+const err9 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]*$"},message:"must match pattern \""+"^[^\\u0000]*$"+"\"",schema:"^[^\\u0000]*$",parentSchema:schema47.properties.host,data:data2};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -988,7 +1119,7 @@ errors++;
 }
 }
 else {
-const err10 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema45.properties.host.type,parentSchema:schema45.properties.host,data:data2};
+const err10 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema47.properties.host.type,parentSchema:schema47.properties.host,data:data2};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -1001,7 +1132,7 @@ errors++;
 if(data.access !== undefined){
 let data3 = data.access;
 if(!((data3 === "ro") || (data3 === "rw"))){
-const err11 = {instancePath:instancePath+"/access",schemaPath:"#/properties/access/enum",keyword:"enum",params:{allowedValues: schema45.properties.access.enum},message:"must be equal to one of the allowed values",schema:schema45.properties.access.enum,parentSchema:schema45.properties.access,data:data3};
+const err11 = {instancePath:instancePath+"/access",schemaPath:"#/properties/access/enum",keyword:"enum",params:{allowedValues: schema47.properties.access.enum},message:"must be equal to one of the allowed values",schema:schema47.properties.access.enum,parentSchema:schema47.properties.access,data:data3};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -1014,7 +1145,7 @@ errors++;
 if(data.crossMounts !== undefined){
 let data4 = data.crossMounts;
 if(typeof data4 !== "boolean"){
-const err12 = {instancePath:instancePath+"/crossMounts",schemaPath:"#/properties/crossMounts/type",keyword:"type",params:{type: "boolean"},message:"must be boolean",schema:schema45.properties.crossMounts.type,parentSchema:schema45.properties.crossMounts,data:data4};
+const err12 = {instancePath:instancePath+"/crossMounts",schemaPath:"#/properties/crossMounts/type",keyword:"type",params:{type: "boolean"},message:"must be boolean",schema:schema47.properties.crossMounts.type,parentSchema:schema47.properties.crossMounts,data:data4};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -1026,7 +1157,7 @@ errors++;
 }
 }
 else {
-const err13 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema45.type,parentSchema:schema45,data};
+const err13 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema47.type,parentSchema:schema47,data};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -1039,6 +1170,175 @@ validate25.errors = vErrors;
 return errors === 0;
 }
 validate25.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema49 = {"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}};
+
+function validate27(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate27.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.guest === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "guest"},message:"must have required property '"+"guest"+"'",schema:schema49.required,parentSchema:schema49,data};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.host === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "host"},message:"must have required property '"+"host"+"'",schema:schema49.required,parentSchema:schema49,data};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.access === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "access"},message:"must have required property '"+"access"+"'",schema:schema49.required,parentSchema:schema49,data};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((((key0 === "id") || (key0 === "guest")) || (key0 === "host")) || (key0 === "access"))){
+const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema49,data};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.id !== undefined){
+let data0 = data.id;
+if(typeof data0 === "string"){
+if(!pattern7.test(data0)){
+const err4 = {instancePath:instancePath+"/id",schemaPath:"#/$defs/id/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema35,data:data0};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+else {
+const err5 = {instancePath:instancePath+"/id",schemaPath:"#/$defs/id/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema35.type,parentSchema:schema35,data:data0};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+if(data.guest !== undefined){
+let data1 = data.guest;
+if(typeof data1 === "string"){
+if(!pattern18.test(data1)){
+const err6 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/pattern",keyword:"pattern",params:{pattern: "^/[^\\u0000]*$"},message:"must match pattern \""+"^/[^\\u0000]*$"+"\"",schema:"^/[^\\u0000]*$",parentSchema:schema49.properties.guest,data:data1};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+else {
+const err7 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema49.properties.guest.type,parentSchema:schema49.properties.guest,data:data1};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+if(data.host !== undefined){
+let data2 = data.host;
+if(typeof data2 === "string"){
+if(func2(data2) < 1){
+const err8 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema49.properties.host,data:data2};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+if(!pattern4.test(data2)){
+const err9 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]*$"},message:"must match pattern \""+"^[^\\u0000]*$"+"\"",schema:"^[^\\u0000]*$",parentSchema:schema49.properties.host,data:data2};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+else {
+const err10 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema49.properties.host.type,parentSchema:schema49.properties.host,data:data2};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+if(data.access !== undefined){
+let data3 = data.access;
+if(!((data3 === "connect") || (data3 === "listen"))){
+const err11 = {instancePath:instancePath+"/access",schemaPath:"#/properties/access/enum",keyword:"enum",params:{allowedValues: schema49.properties.access.enum},message:"must be equal to one of the allowed values",schema:schema49.properties.access.enum,parentSchema:schema49.properties.access,data:data3};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+}
+else {
+const err12 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema49.type,parentSchema:schema49,data};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+validate27.errors = vErrors;
+return errors === 0;
+}
+validate27.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
 function validate20(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -1334,15 +1634,19 @@ vErrors.push(err19);
 errors++;
 }
 }
-if(data.vms !== undefined){
-let data14 = data.vms;
+if(data.sockets !== undefined){
+let data14 = data.sockets;
 if(Array.isArray(data14)){
 const len4 = data14.length;
 for(let i4=0; i4<len4; i4++){
-let data15 = data14[i4];
-if(data15 && typeof data15 == "object" && !Array.isArray(data15)){
-if(data15.name === undefined){
-const err20 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data15};
+if(!(validate27(data14[i4], {instancePath:instancePath+"/sockets/" + i4,parentData:data14,parentDataProperty:i4,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+errors = vErrors.length;
+}
+}
+}
+else {
+const err20 = {instancePath:instancePath+"/sockets",schemaPath:"#/properties/sockets/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.sockets.type,parentSchema:schema31.properties.sockets,data:data14};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -1351,8 +1655,16 @@ vErrors.push(err20);
 }
 errors++;
 }
-if(data15.memory === undefined){
-const err21 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "memory"},message:"must have required property '"+"memory"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data15};
+}
+if(data.vms !== undefined){
+let data16 = data.vms;
+if(Array.isArray(data16)){
+const len5 = data16.length;
+for(let i5=0; i5<len5; i5++){
+let data17 = data16[i5];
+if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
+if(data17.name === undefined){
+const err21 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data17};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -1361,8 +1673,8 @@ vErrors.push(err21);
 }
 errors++;
 }
-if(data15.doorbell === undefined){
-const err22 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "doorbell"},message:"must have required property '"+"doorbell"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data15};
+if(data17.memory === undefined){
+const err22 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "memory"},message:"must have required property '"+"memory"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data17};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -1371,9 +1683,8 @@ vErrors.push(err22);
 }
 errors++;
 }
-for(const key4 in data15){
-if(!((((key4 === "name") || (key4 === "memory")) || (key4 === "doorbell")) || (key4 === "size"))){
-const err23 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.vms.items,data:data15};
+if(data17.doorbell === undefined){
+const err23 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "doorbell"},message:"must have required property '"+"doorbell"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data17};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -1382,12 +1693,9 @@ vErrors.push(err23);
 }
 errors++;
 }
-}
-if(data15.name !== undefined){
-let data16 = data15.name;
-if(typeof data16 === "string"){
-if(!pattern7.test(data16)){
-const err24 = {instancePath:instancePath+"/vms/" + i4+"/name",schemaPath:"#/$defs/vmName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema47,data:data16};
+for(const key4 in data17){
+if(!((((key4 === "name") || (key4 === "memory")) || (key4 === "doorbell")) || (key4 === "size"))){
+const err24 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.vms.items,data:data17};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -1397,8 +1705,11 @@ vErrors.push(err24);
 errors++;
 }
 }
-else {
-const err25 = {instancePath:instancePath+"/vms/" + i4+"/name",schemaPath:"#/$defs/vmName/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema47.type,parentSchema:schema47,data:data16};
+if(data17.name !== undefined){
+let data18 = data17.name;
+if(typeof data18 === "string"){
+if(!pattern7.test(data18)){
+const err25 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema51,data:data18};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -1408,11 +1719,8 @@ vErrors.push(err25);
 errors++;
 }
 }
-if(data15.memory !== undefined){
-let data17 = data15.memory;
-if(typeof data17 === "string"){
-if(!pattern17.test(data17)){
-const err26 = {instancePath:instancePath+"/vms/" + i4+"/memory",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema48,data:data17};
+else {
+const err26 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema51.type,parentSchema:schema51,data:data18};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -1422,8 +1730,11 @@ vErrors.push(err26);
 errors++;
 }
 }
-else {
-const err27 = {instancePath:instancePath+"/vms/" + i4+"/memory",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema48.type,parentSchema:schema48,data:data17};
+if(data17.memory !== undefined){
+let data19 = data17.memory;
+if(typeof data19 === "string"){
+if(!pattern24.test(data19)){
+const err27 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema52,data:data19};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -1433,11 +1744,8 @@ vErrors.push(err27);
 errors++;
 }
 }
-if(data15.doorbell !== undefined){
-let data18 = data15.doorbell;
-if(typeof data18 === "string"){
-if(!pattern17.test(data18)){
-const err28 = {instancePath:instancePath+"/vms/" + i4+"/doorbell",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema48,data:data18};
+else {
+const err28 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema52.type,parentSchema:schema52,data:data19};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -1447,8 +1755,11 @@ vErrors.push(err28);
 errors++;
 }
 }
-else {
-const err29 = {instancePath:instancePath+"/vms/" + i4+"/doorbell",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema48.type,parentSchema:schema48,data:data18};
+if(data17.doorbell !== undefined){
+let data20 = data17.doorbell;
+if(typeof data20 === "string"){
+if(!pattern24.test(data20)){
+const err29 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema52,data:data20};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -1458,10 +1769,8 @@ vErrors.push(err29);
 errors++;
 }
 }
-if(data15.size !== undefined){
-let data19 = data15.size;
-if((!(((typeof data19 == "number") && (!(data19 % 1) && !isNaN(data19))) && (isFinite(data19)))) && (typeof data19 !== "string")){
-const err30 = {instancePath:instancePath+"/vms/" + i4+"/size",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data19};
+else {
+const err30 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema52.type,parentSchema:schema52,data:data20};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -1470,9 +1779,11 @@ vErrors.push(err30);
 }
 errors++;
 }
-if((typeof data19 == "number") && (isFinite(data19))){
-if(data19 > 9007199254740991 || isNaN(data19)){
-const err31 = {instancePath:instancePath+"/vms/" + i4+"/size",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data19};
+}
+if(data17.size !== undefined){
+let data21 = data17.size;
+if((!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21)))) && (typeof data21 !== "string")){
+const err31 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data21};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -1481,8 +1792,9 @@ vErrors.push(err31);
 }
 errors++;
 }
-if(data19 < 0 || isNaN(data19)){
-const err32 = {instancePath:instancePath+"/vms/" + i4+"/size",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data19};
+if((typeof data21 == "number") && (isFinite(data21))){
+if(data21 > 9007199254740991 || isNaN(data21)){
+const err32 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data21};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -1491,10 +1803,8 @@ vErrors.push(err32);
 }
 errors++;
 }
-}
-if(typeof data19 === "string"){
-if(!pattern19.test(data19)){
-const err33 = {instancePath:instancePath+"/vms/" + i4+"/size",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data19};
+if(data21 < 0 || isNaN(data21)){
+const err33 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data21};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -1504,10 +1814,9 @@ vErrors.push(err33);
 errors++;
 }
 }
-}
-}
-else {
-const err34 = {instancePath:instancePath+"/vms/" + i4,schemaPath:"#/properties/vms/items/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.vms.items.type,parentSchema:schema31.properties.vms.items,data:data15};
+if(typeof data21 === "string"){
+if(!pattern26.test(data21)){
+const err34 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data21};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -1518,8 +1827,9 @@ errors++;
 }
 }
 }
+}
 else {
-const err35 = {instancePath:instancePath+"/vms",schemaPath:"#/properties/vms/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.vms.type,parentSchema:schema31.properties.vms,data:data14};
+const err35 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.vms.items.type,parentSchema:schema31.properties.vms.items,data:data17};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -1529,12 +1839,9 @@ vErrors.push(err35);
 errors++;
 }
 }
-if(data.limits !== undefined){
-let data20 = data.limits;
-if(data20 && typeof data20 == "object" && !Array.isArray(data20)){
-for(const key5 in data20){
-if(!(func1.call(schema31.properties.limits.properties, key5))){
-const err36 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key5},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.limits,data:data20};
+}
+else {
+const err36 = {instancePath:instancePath+"/vms",schemaPath:"#/properties/vms/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.vms.type,parentSchema:schema31.properties.vms,data:data16};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -1544,10 +1851,11 @@ vErrors.push(err36);
 errors++;
 }
 }
-if(data20.guests !== undefined){
-let data21 = data20.guests;
-if(!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21)))){
-const err37 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema51.type,parentSchema:schema51,data:data21};
+if(data.hosts !== undefined){
+let data22 = data.hosts;
+if(data22 && typeof data22 == "object" && !Array.isArray(data22)){
+if(Object.keys(data22).length > 4096){
+const err37 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/maxProperties",keyword:"maxProperties",params:{limit: 4096},message:"must NOT have more than 4096 properties",schema:4096,parentSchema:schema31.properties.hosts,data:data22};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -1556,9 +1864,10 @@ vErrors.push(err37);
 }
 errors++;
 }
-if((typeof data21 == "number") && (isFinite(data21))){
-if(data21 > 1048576 || isNaN(data21)){
-const err38 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema51,data:data21};
+for(const key5 in data22){
+let data23 = data22[key5];
+if((typeof data23 !== "string") && (!(Array.isArray(data23)))){
+const err38 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/type",keyword:"type",params:{type: schema31.properties.hosts.additionalProperties.type},message:"must be string,array",schema:schema31.properties.hosts.additionalProperties.type,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -1567,8 +1876,9 @@ vErrors.push(err38);
 }
 errors++;
 }
-if(data21 < 1 || isNaN(data21)){
-const err39 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema51,data:data21};
+if(typeof data23 === "string"){
+if(func2(data23) < 1){
+const err39 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -1578,11 +1888,9 @@ vErrors.push(err39);
 errors++;
 }
 }
-}
-if(data20.streams !== undefined){
-let data22 = data20.streams;
-if(!(((typeof data22 == "number") && (!(data22 % 1) && !isNaN(data22))) && (isFinite(data22)))){
-const err40 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.streams.type,parentSchema:schema31.properties.limits.properties.streams,data:data22};
+if(Array.isArray(data23)){
+if(data23.length > 16){
+const err40 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items",schema:16,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -1591,9 +1899,8 @@ vErrors.push(err40);
 }
 errors++;
 }
-if((typeof data22 == "number") && (isFinite(data22))){
-if(data22 > 32767 || isNaN(data22)){
-const err41 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/maximum",keyword:"maximum",params:{comparison: "<=", limit: 32767},message:"must be <= 32767",schema:32767,parentSchema:schema31.properties.limits.properties.streams,data:data22};
+if(data23.length < 1){
+const err41 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -1602,8 +1909,12 @@ vErrors.push(err41);
 }
 errors++;
 }
-if(data22 < 1 || isNaN(data22)){
-const err42 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema31.properties.limits.properties.streams,data:data22};
+const len6 = data23.length;
+for(let i6=0; i6<len6; i6++){
+let data24 = data23[i6];
+if(typeof data24 === "string"){
+if(func2(data24) < 1){
+const err42 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i6,schemaPath:"#/properties/hosts/additionalProperties/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema31.properties.hosts.additionalProperties.items,data:data24};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -1613,11 +1924,8 @@ vErrors.push(err42);
 errors++;
 }
 }
-}
-if(data20.regionBytes !== undefined){
-let data23 = data20.regionBytes;
-if((!(((typeof data23 == "number") && (!(data23 % 1) && !isNaN(data23))) && (isFinite(data23)))) && (typeof data23 !== "string")){
-const err43 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data23};
+else {
+const err43 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i6,schemaPath:"#/properties/hosts/additionalProperties/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema31.properties.hosts.additionalProperties.items.type,parentSchema:schema31.properties.hosts.additionalProperties.items,data:data24};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -1626,9 +1934,12 @@ vErrors.push(err43);
 }
 errors++;
 }
-if((typeof data23 == "number") && (isFinite(data23))){
-if(data23 > 9007199254740991 || isNaN(data23)){
-const err44 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data23};
+}
+}
+}
+}
+else {
+const err44 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.hosts.type,parentSchema:schema31.properties.hosts,data:data22};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -1637,8 +1948,13 @@ vErrors.push(err44);
 }
 errors++;
 }
-if(data23 < 0 || isNaN(data23)){
-const err45 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data23};
+}
+if(data.limits !== undefined){
+let data25 = data.limits;
+if(data25 && typeof data25 == "object" && !Array.isArray(data25)){
+for(const key6 in data25){
+if(!(func1.call(schema31.properties.limits.properties, key6))){
+const err45 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.limits,data:data25};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -1648,9 +1964,10 @@ vErrors.push(err45);
 errors++;
 }
 }
-if(typeof data23 === "string"){
-if(!pattern19.test(data23)){
-const err46 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data23};
+if(data25.guests !== undefined){
+let data26 = data25.guests;
+if(!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26)))){
+const err46 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data26};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -1659,12 +1976,9 @@ vErrors.push(err46);
 }
 errors++;
 }
-}
-}
-if(data20.regionBytesTotal !== undefined){
-let data24 = data20.regionBytesTotal;
-if((!(((typeof data24 == "number") && (!(data24 % 1) && !isNaN(data24))) && (isFinite(data24)))) && (typeof data24 !== "string")){
-const err47 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data24};
+if((typeof data26 == "number") && (isFinite(data26))){
+if(data26 > 1048576 || isNaN(data26)){
+const err47 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data26};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -1673,9 +1987,8 @@ vErrors.push(err47);
 }
 errors++;
 }
-if((typeof data24 == "number") && (isFinite(data24))){
-if(data24 > 9007199254740991 || isNaN(data24)){
-const err48 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data24};
+if(data26 < 1 || isNaN(data26)){
+const err48 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data26};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -1684,8 +1997,12 @@ vErrors.push(err48);
 }
 errors++;
 }
-if(data24 < 0 || isNaN(data24)){
-const err49 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data24};
+}
+}
+if(data25.streams !== undefined){
+let data27 = data25.streams;
+if(!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27)))){
+const err49 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.streams.type,parentSchema:schema31.properties.limits.properties.streams,data:data27};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -1694,10 +2011,9 @@ vErrors.push(err49);
 }
 errors++;
 }
-}
-if(typeof data24 === "string"){
-if(!pattern19.test(data24)){
-const err50 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data24};
+if((typeof data27 == "number") && (isFinite(data27))){
+if(data27 > 32767 || isNaN(data27)){
+const err50 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/maximum",keyword:"maximum",params:{comparison: "<=", limit: 32767},message:"must be <= 32767",schema:32767,parentSchema:schema31.properties.limits.properties.streams,data:data27};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -1706,12 +2022,8 @@ vErrors.push(err50);
 }
 errors++;
 }
-}
-}
-if(data20.streamBytes !== undefined){
-let data25 = data20.streamBytes;
-if((!(((typeof data25 == "number") && (!(data25 % 1) && !isNaN(data25))) && (isFinite(data25)))) && (typeof data25 !== "string")){
-const err51 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data25};
+if(data27 < 1 || isNaN(data27)){
+const err51 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema31.properties.limits.properties.streams,data:data27};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -1720,9 +2032,12 @@ vErrors.push(err51);
 }
 errors++;
 }
-if((typeof data25 == "number") && (isFinite(data25))){
-if(data25 > 9007199254740991 || isNaN(data25)){
-const err52 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data25};
+}
+}
+if(data25.regionBytes !== undefined){
+let data28 = data25.regionBytes;
+if((!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28)))) && (typeof data28 !== "string")){
+const err52 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data28};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -1731,8 +2046,9 @@ vErrors.push(err52);
 }
 errors++;
 }
-if(data25 < 0 || isNaN(data25)){
-const err53 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data25};
+if((typeof data28 == "number") && (isFinite(data28))){
+if(data28 > 9007199254740991 || isNaN(data28)){
+const err53 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data28};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -1741,10 +2057,8 @@ vErrors.push(err53);
 }
 errors++;
 }
-}
-if(typeof data25 === "string"){
-if(!pattern19.test(data25)){
-const err54 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data25};
+if(data28 < 0 || isNaN(data28)){
+const err54 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data28};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -1754,11 +2068,9 @@ vErrors.push(err54);
 errors++;
 }
 }
-}
-if(data20.socketBytes !== undefined){
-let data26 = data20.socketBytes;
-if((!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26)))) && (typeof data26 !== "string")){
-const err55 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data26};
+if(typeof data28 === "string"){
+if(!pattern26.test(data28)){
+const err55 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data28};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -1767,9 +2079,12 @@ vErrors.push(err55);
 }
 errors++;
 }
-if((typeof data26 == "number") && (isFinite(data26))){
-if(data26 > 9007199254740991 || isNaN(data26)){
-const err56 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data26};
+}
+}
+if(data25.regionBytesTotal !== undefined){
+let data29 = data25.regionBytesTotal;
+if((!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29)))) && (typeof data29 !== "string")){
+const err56 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data29};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -1778,8 +2093,9 @@ vErrors.push(err56);
 }
 errors++;
 }
-if(data26 < 0 || isNaN(data26)){
-const err57 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data26};
+if((typeof data29 == "number") && (isFinite(data29))){
+if(data29 > 9007199254740991 || isNaN(data29)){
+const err57 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data29};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -1788,10 +2104,8 @@ vErrors.push(err57);
 }
 errors++;
 }
-}
-if(typeof data26 === "string"){
-if(!pattern19.test(data26)){
-const err58 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data26};
+if(data29 < 0 || isNaN(data29)){
+const err58 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data29};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -1801,11 +2115,9 @@ vErrors.push(err58);
 errors++;
 }
 }
-}
-if(data20.accepts !== undefined){
-let data27 = data20.accepts;
-if(!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27)))){
-const err59 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema56.type,parentSchema:schema56,data:data27};
+if(typeof data29 === "string"){
+if(!pattern26.test(data29)){
+const err59 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data29};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -1814,9 +2126,12 @@ vErrors.push(err59);
 }
 errors++;
 }
-if((typeof data27 == "number") && (isFinite(data27))){
-if(data27 > 1048576 || isNaN(data27)){
-const err60 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema56,data:data27};
+}
+}
+if(data25.streamBytes !== undefined){
+let data30 = data25.streamBytes;
+if((!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))) && (typeof data30 !== "string")){
+const err60 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data30};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -1825,8 +2140,9 @@ vErrors.push(err60);
 }
 errors++;
 }
-if(data27 < 0 || isNaN(data27)){
-const err61 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema56,data:data27};
+if((typeof data30 == "number") && (isFinite(data30))){
+if(data30 > 9007199254740991 || isNaN(data30)){
+const err61 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data30};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -1835,12 +2151,8 @@ vErrors.push(err61);
 }
 errors++;
 }
-}
-}
-if(data20.openFiles !== undefined){
-let data28 = data20.openFiles;
-if(!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28)))){
-const err62 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema56.type,parentSchema:schema56,data:data28};
+if(data30 < 0 || isNaN(data30)){
+const err62 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data30};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -1849,9 +2161,10 @@ vErrors.push(err62);
 }
 errors++;
 }
-if((typeof data28 == "number") && (isFinite(data28))){
-if(data28 > 1048576 || isNaN(data28)){
-const err63 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema56,data:data28};
+}
+if(typeof data30 === "string"){
+if(!pattern26.test(data30)){
+const err63 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data30};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -1860,8 +2173,12 @@ vErrors.push(err63);
 }
 errors++;
 }
-if(data28 < 0 || isNaN(data28)){
-const err64 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema56,data:data28};
+}
+}
+if(data25.socketBytes !== undefined){
+let data31 = data25.socketBytes;
+if((!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31)))) && (typeof data31 !== "string")){
+const err64 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data31};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -1870,12 +2187,9 @@ vErrors.push(err64);
 }
 errors++;
 }
-}
-}
-if(data20.fileBytesWritten !== undefined){
-let data29 = data20.fileBytesWritten;
-if((!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29)))) && (typeof data29 !== "string")){
-const err65 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/type",keyword:"type",params:{type: schema31.properties.limits.properties.fileBytesWritten.type},message:"must be integer,string",schema:schema31.properties.limits.properties.fileBytesWritten.type,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data29};
+if((typeof data31 == "number") && (isFinite(data31))){
+if(data31 > 9007199254740991 || isNaN(data31)){
+const err65 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data31};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -1884,9 +2198,8 @@ vErrors.push(err65);
 }
 errors++;
 }
-if((typeof data29 == "number") && (isFinite(data29))){
-if(data29 > 9007199254740991 || isNaN(data29)){
-const err66 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data29};
+if(data31 < 0 || isNaN(data31)){
+const err66 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data31};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -1895,8 +2208,10 @@ vErrors.push(err66);
 }
 errors++;
 }
-if(data29 < 0 || isNaN(data29)){
-const err67 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data29};
+}
+if(typeof data31 === "string"){
+if(!pattern26.test(data31)){
+const err67 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data31};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -1906,9 +2221,11 @@ vErrors.push(err67);
 errors++;
 }
 }
-if(typeof data29 === "string"){
-if(!pattern24.test(data29)){
-const err68 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/properties/limits/properties/fileBytesWritten/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema31.properties.limits.properties.fileBytesWritten,data:data29};
+}
+if(data25.accepts !== undefined){
+let data32 = data25.accepts;
+if(!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))){
+const err68 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema60.type,parentSchema:schema60,data:data32};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -1917,12 +2234,9 @@ vErrors.push(err68);
 }
 errors++;
 }
-}
-}
-if(data20.requests !== undefined){
-let data30 = data20.requests;
-if(!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))){
-const err69 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema51.type,parentSchema:schema51,data:data30};
+if((typeof data32 == "number") && (isFinite(data32))){
+if(data32 > 1048576 || isNaN(data32)){
+const err69 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema60,data:data32};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -1931,9 +2245,8 @@ vErrors.push(err69);
 }
 errors++;
 }
-if((typeof data30 == "number") && (isFinite(data30))){
-if(data30 > 1048576 || isNaN(data30)){
-const err70 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema51,data:data30};
+if(data32 < 0 || isNaN(data32)){
+const err70 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema60,data:data32};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -1942,8 +2255,12 @@ vErrors.push(err70);
 }
 errors++;
 }
-if(data30 < 1 || isNaN(data30)){
-const err71 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema51,data:data30};
+}
+}
+if(data25.openFiles !== undefined){
+let data33 = data25.openFiles;
+if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
+const err71 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema60.type,parentSchema:schema60,data:data33};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -1952,12 +2269,9 @@ vErrors.push(err71);
 }
 errors++;
 }
-}
-}
-if(data20.diskOperations !== undefined){
-let data31 = data20.diskOperations;
-if(!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31)))){
-const err72 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.diskOperations.type,parentSchema:schema31.properties.limits.properties.diskOperations,data:data31};
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 1048576 || isNaN(data33)){
+const err72 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema60,data:data33};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -1966,9 +2280,8 @@ vErrors.push(err72);
 }
 errors++;
 }
-if((typeof data31 == "number") && (isFinite(data31))){
-if(data31 > 1048576 || isNaN(data31)){
-const err73 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.diskOperations,data:data31};
+if(data33 < 0 || isNaN(data33)){
+const err73 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema60,data:data33};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -1977,8 +2290,12 @@ vErrors.push(err73);
 }
 errors++;
 }
-if(data31 < 10 || isNaN(data31)){
-const err74 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/minimum",keyword:"minimum",params:{comparison: ">=", limit: 10},message:"must be >= 10",schema:10,parentSchema:schema31.properties.limits.properties.diskOperations,data:data31};
+}
+}
+if(data25.fileBytesWritten !== undefined){
+let data34 = data25.fileBytesWritten;
+if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (typeof data34 !== "string")){
+const err74 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema62.type},message:"must be integer,string",schema:schema62.type,parentSchema:schema62,data:data34};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -1987,12 +2304,9 @@ vErrors.push(err74);
 }
 errors++;
 }
-}
-}
-if(data20.bells !== undefined){
-let data32 = data20.bells;
-if(!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))){
-const err75 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.bells.type,parentSchema:schema31.properties.limits.properties.bells,data:data32};
+if((typeof data34 == "number") && (isFinite(data34))){
+if(data34 > 9007199254740991 || isNaN(data34)){
+const err75 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema62,data:data34};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -2001,9 +2315,8 @@ vErrors.push(err75);
 }
 errors++;
 }
-if((typeof data32 == "number") && (isFinite(data32))){
-if(data32 > 1048576 || isNaN(data32)){
-const err76 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.bells,data:data32};
+if(data34 < 0 || isNaN(data34)){
+const err76 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema62,data:data34};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -2012,8 +2325,10 @@ vErrors.push(err76);
 }
 errors++;
 }
-if(data32 < 100 || isNaN(data32)){
-const err77 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/minimum",keyword:"minimum",params:{comparison: ">=", limit: 100},message:"must be >= 100",schema:100,parentSchema:schema31.properties.limits.properties.bells,data:data32};
+}
+if(typeof data34 === "string"){
+if(!pattern31.test(data34)){
+const err77 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema62,data:data34};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -2024,10 +2339,10 @@ errors++;
 }
 }
 }
-if(data20.logLines !== undefined){
-let data33 = data20.logLines;
-if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
-const err78 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema51.type,parentSchema:schema51,data:data33};
+if(data25.networkBytes !== undefined){
+let data35 = data25.networkBytes;
+if((!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))) && (typeof data35 !== "string")){
+const err78 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema62.type},message:"must be integer,string",schema:schema62.type,parentSchema:schema62,data:data35};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -2036,9 +2351,9 @@ vErrors.push(err78);
 }
 errors++;
 }
-if((typeof data33 == "number") && (isFinite(data33))){
-if(data33 > 1048576 || isNaN(data33)){
-const err79 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema51,data:data33};
+if((typeof data35 == "number") && (isFinite(data35))){
+if(data35 > 9007199254740991 || isNaN(data35)){
+const err79 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema62,data:data35};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -2047,8 +2362,8 @@ vErrors.push(err79);
 }
 errors++;
 }
-if(data33 < 1 || isNaN(data33)){
-const err80 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema51,data:data33};
+if(data35 < 0 || isNaN(data35)){
+const err80 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema62,data:data35};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -2058,11 +2373,9 @@ vErrors.push(err80);
 errors++;
 }
 }
-}
-if(data20.logBytes !== undefined){
-let data34 = data20.logBytes;
-if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (typeof data34 !== "string")){
-const err81 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema50.type},message:"must be integer,string",schema:schema50.type,parentSchema:schema50,data:data34};
+if(typeof data35 === "string"){
+if(!pattern31.test(data35)){
+const err81 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema62,data:data35};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -2071,9 +2384,12 @@ vErrors.push(err81);
 }
 errors++;
 }
-if((typeof data34 == "number") && (isFinite(data34))){
-if(data34 > 9007199254740991 || isNaN(data34)){
-const err82 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema50,data:data34};
+}
+}
+if(data25.requests !== undefined){
+let data36 = data25.requests;
+if(!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))){
+const err82 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data36};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -2082,8 +2398,9 @@ vErrors.push(err82);
 }
 errors++;
 }
-if(data34 < 0 || isNaN(data34)){
-const err83 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data34};
+if((typeof data36 == "number") && (isFinite(data36))){
+if(data36 > 1048576 || isNaN(data36)){
+const err83 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data36};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -2092,10 +2409,8 @@ vErrors.push(err83);
 }
 errors++;
 }
-}
-if(typeof data34 === "string"){
-if(!pattern19.test(data34)){
-const err84 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema50,data:data34};
+if(data36 < 1 || isNaN(data36)){
+const err84 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data36};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -2106,9 +2421,10 @@ errors++;
 }
 }
 }
-}
-else {
-const err85 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.limits.type,parentSchema:schema31.properties.limits,data:data20};
+if(data25.diskOperations !== undefined){
+let data37 = data25.diskOperations;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+const err85 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.diskOperations.type,parentSchema:schema31.properties.limits.properties.diskOperations,data:data37};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -2117,13 +2433,9 @@ vErrors.push(err85);
 }
 errors++;
 }
-}
-if(data.timeouts !== undefined){
-let data35 = data.timeouts;
-if(data35 && typeof data35 == "object" && !Array.isArray(data35)){
-for(const key6 in data35){
-if(!(((key6 === "connectMs") || (key6 === "resolveMs")) || (key6 === "attachMs"))){
-const err86 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.timeouts,data:data35};
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 1048576 || isNaN(data37)){
+const err86 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.diskOperations,data:data37};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -2132,11 +2444,8 @@ vErrors.push(err86);
 }
 errors++;
 }
-}
-if(data35.connectMs !== undefined){
-let data36 = data35.connectMs;
-if(!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))){
-const err87 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema61.type,parentSchema:schema61,data:data36};
+if(data37 < 10 || isNaN(data37)){
+const err87 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/minimum",keyword:"minimum",params:{comparison: ">=", limit: 10},message:"must be >= 10",schema:10,parentSchema:schema31.properties.limits.properties.diskOperations,data:data37};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -2145,9 +2454,12 @@ vErrors.push(err87);
 }
 errors++;
 }
-if((typeof data36 == "number") && (isFinite(data36))){
-if(data36 > 3600000 || isNaN(data36)){
-const err88 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema61,data:data36};
+}
+}
+if(data25.bells !== undefined){
+let data38 = data25.bells;
+if(!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38)))){
+const err88 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.bells.type,parentSchema:schema31.properties.limits.properties.bells,data:data38};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -2156,8 +2468,9 @@ vErrors.push(err88);
 }
 errors++;
 }
-if(data36 < 1 || isNaN(data36)){
-const err89 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema61,data:data36};
+if((typeof data38 == "number") && (isFinite(data38))){
+if(data38 > 1048576 || isNaN(data38)){
+const err89 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.bells,data:data38};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -2166,12 +2479,8 @@ vErrors.push(err89);
 }
 errors++;
 }
-}
-}
-if(data35.resolveMs !== undefined){
-let data37 = data35.resolveMs;
-if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
-const err90 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema61.type,parentSchema:schema61,data:data37};
+if(data38 < 100 || isNaN(data38)){
+const err90 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/minimum",keyword:"minimum",params:{comparison: ">=", limit: 100},message:"must be >= 100",schema:100,parentSchema:schema31.properties.limits.properties.bells,data:data38};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -2180,9 +2489,12 @@ vErrors.push(err90);
 }
 errors++;
 }
-if((typeof data37 == "number") && (isFinite(data37))){
-if(data37 > 3600000 || isNaN(data37)){
-const err91 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema61,data:data37};
+}
+}
+if(data25.logLines !== undefined){
+let data39 = data25.logLines;
+if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
+const err91 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema55.type,parentSchema:schema55,data:data39};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -2191,8 +2503,9 @@ vErrors.push(err91);
 }
 errors++;
 }
-if(data37 < 1 || isNaN(data37)){
-const err92 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema61,data:data37};
+if((typeof data39 == "number") && (isFinite(data39))){
+if(data39 > 1048576 || isNaN(data39)){
+const err92 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema55,data:data39};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -2201,12 +2514,8 @@ vErrors.push(err92);
 }
 errors++;
 }
-}
-}
-if(data35.attachMs !== undefined){
-let data38 = data35.attachMs;
-if(!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38)))){
-const err93 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema61.type,parentSchema:schema61,data:data38};
+if(data39 < 1 || isNaN(data39)){
+const err93 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema55,data:data39};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -2215,9 +2524,12 @@ vErrors.push(err93);
 }
 errors++;
 }
-if((typeof data38 == "number") && (isFinite(data38))){
-if(data38 > 3600000 || isNaN(data38)){
-const err94 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema61,data:data38};
+}
+}
+if(data25.logBytes !== undefined){
+let data40 = data25.logBytes;
+if((!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))) && (typeof data40 !== "string")){
+const err94 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data40};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -2226,8 +2538,9 @@ vErrors.push(err94);
 }
 errors++;
 }
-if(data38 < 1 || isNaN(data38)){
-const err95 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema61,data:data38};
+if((typeof data40 == "number") && (isFinite(data40))){
+if(data40 > 9007199254740991 || isNaN(data40)){
+const err95 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data40};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -2236,11 +2549,8 @@ vErrors.push(err95);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err96 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.timeouts.type,parentSchema:schema31.properties.timeouts,data:data35};
+if(data40 < 0 || isNaN(data40)){
+const err96 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data40};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -2250,14 +2560,562 @@ vErrors.push(err96);
 errors++;
 }
 }
-}
-else {
-const err97 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.type,parentSchema:schema31,data};
+if(typeof data40 === "string"){
+if(!pattern26.test(data40)){
+const err97 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data40};
 if(vErrors === null){
 vErrors = [err97];
 }
 else {
 vErrors.push(err97);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err98 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.limits.type,parentSchema:schema31.properties.limits,data:data25};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+}
+if(data.rates !== undefined){
+let data41 = data.rates;
+if(data41 && typeof data41 == "object" && !Array.isArray(data41)){
+for(const key7 in data41){
+if(!(((((((key7 === "bytesToHost") || (key7 === "bytesToHostBurst")) || (key7 === "bytesToGuest")) || (key7 === "bytesToGuestBurst")) || (key7 === "connections")) || (key7 === "datagrams")) || (key7 === "lookups"))){
+const err99 = {instancePath:instancePath+"/rates",schemaPath:"#/properties/rates/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.rates,data:data41};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+}
+if(data41.bytesToHost !== undefined){
+let data42 = data41.bytesToHost;
+if((!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42)))) && (typeof data42 !== "string")){
+const err100 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema62.type},message:"must be integer,string",schema:schema62.type,parentSchema:schema62,data:data42};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+if((typeof data42 == "number") && (isFinite(data42))){
+if(data42 > 9007199254740991 || isNaN(data42)){
+const err101 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema62,data:data42};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+if(data42 < 0 || isNaN(data42)){
+const err102 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema62,data:data42};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+}
+if(typeof data42 === "string"){
+if(!pattern31.test(data42)){
+const err103 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema62,data:data42};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+}
+}
+if(data41.bytesToHostBurst !== undefined){
+let data43 = data41.bytesToHostBurst;
+if((!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))) && (typeof data43 !== "string")){
+const err104 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data43};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+if((typeof data43 == "number") && (isFinite(data43))){
+if(data43 > 9007199254740991 || isNaN(data43)){
+const err105 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data43};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+}
+if(data43 < 0 || isNaN(data43)){
+const err106 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data43};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+}
+if(typeof data43 === "string"){
+if(!pattern26.test(data43)){
+const err107 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data43};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+}
+}
+if(data41.bytesToGuest !== undefined){
+let data44 = data41.bytesToGuest;
+if((!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44)))) && (typeof data44 !== "string")){
+const err108 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema62.type},message:"must be integer,string",schema:schema62.type,parentSchema:schema62,data:data44};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+if((typeof data44 == "number") && (isFinite(data44))){
+if(data44 > 9007199254740991 || isNaN(data44)){
+const err109 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema62,data:data44};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+if(data44 < 0 || isNaN(data44)){
+const err110 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema62,data:data44};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+}
+if(typeof data44 === "string"){
+if(!pattern31.test(data44)){
+const err111 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema62,data:data44};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+}
+}
+if(data41.bytesToGuestBurst !== undefined){
+let data45 = data41.bytesToGuestBurst;
+if((!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))) && (typeof data45 !== "string")){
+const err112 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema54.type},message:"must be integer,string",schema:schema54.type,parentSchema:schema54,data:data45};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+if((typeof data45 == "number") && (isFinite(data45))){
+if(data45 > 9007199254740991 || isNaN(data45)){
+const err113 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema54,data:data45};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+if(data45 < 0 || isNaN(data45)){
+const err114 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema54,data:data45};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+}
+if(typeof data45 === "string"){
+if(!pattern26.test(data45)){
+const err115 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema54,data:data45};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+}
+}
+if(data41.connections !== undefined){
+let data46 = data41.connections;
+if((!(((typeof data46 == "number") && (!(data46 % 1) && !isNaN(data46))) && (isFinite(data46)))) && (typeof data46 !== "string")){
+const err116 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema71.type},message:"must be integer,string",schema:schema71.type,parentSchema:schema71,data:data46};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+if((typeof data46 == "number") && (isFinite(data46))){
+if(data46 > 1048576 || isNaN(data46)){
+const err117 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema71,data:data46};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+}
+if(data46 < 1 || isNaN(data46)){
+const err118 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema71,data:data46};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+}
+if(typeof data46 === "string"){
+if(!pattern38.test(data46)){
+const err119 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema71,data:data46};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+}
+}
+if(data41.datagrams !== undefined){
+let data47 = data41.datagrams;
+if((!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))) && (typeof data47 !== "string")){
+const err120 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema71.type},message:"must be integer,string",schema:schema71.type,parentSchema:schema71,data:data47};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+if((typeof data47 == "number") && (isFinite(data47))){
+if(data47 > 1048576 || isNaN(data47)){
+const err121 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema71,data:data47};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+}
+if(data47 < 1 || isNaN(data47)){
+const err122 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema71,data:data47};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+}
+if(typeof data47 === "string"){
+if(!pattern38.test(data47)){
+const err123 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema71,data:data47};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+}
+}
+if(data41.lookups !== undefined){
+let data48 = data41.lookups;
+if((!(((typeof data48 == "number") && (!(data48 % 1) && !isNaN(data48))) && (isFinite(data48)))) && (typeof data48 !== "string")){
+const err124 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema71.type},message:"must be integer,string",schema:schema71.type,parentSchema:schema71,data:data48};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+if((typeof data48 == "number") && (isFinite(data48))){
+if(data48 > 1048576 || isNaN(data48)){
+const err125 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema71,data:data48};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+}
+if(data48 < 1 || isNaN(data48)){
+const err126 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema71,data:data48};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+}
+if(typeof data48 === "string"){
+if(!pattern38.test(data48)){
+const err127 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema71,data:data48};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err128 = {instancePath:instancePath+"/rates",schemaPath:"#/properties/rates/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.rates.type,parentSchema:schema31.properties.rates,data:data41};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+}
+if(data.timeouts !== undefined){
+let data49 = data.timeouts;
+if(data49 && typeof data49 == "object" && !Array.isArray(data49)){
+for(const key8 in data49){
+if(!((((key8 === "connectMs") || (key8 === "resolveMs")) || (key8 === "attachMs")) || (key8 === "udpIdleMs"))){
+const err129 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.timeouts,data:data49};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+}
+}
+if(data49.connectMs !== undefined){
+let data50 = data49.connectMs;
+if(!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50)))){
+const err130 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema74.type,parentSchema:schema74,data:data50};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+}
+if((typeof data50 == "number") && (isFinite(data50))){
+if(data50 > 3600000 || isNaN(data50)){
+const err131 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema74,data:data50};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+if(data50 < 1 || isNaN(data50)){
+const err132 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data50};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+}
+}
+if(data49.resolveMs !== undefined){
+let data51 = data49.resolveMs;
+if(!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51)))){
+const err133 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema74.type,parentSchema:schema74,data:data51};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+}
+if((typeof data51 == "number") && (isFinite(data51))){
+if(data51 > 3600000 || isNaN(data51)){
+const err134 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema74,data:data51};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+}
+if(data51 < 1 || isNaN(data51)){
+const err135 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data51};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+}
+}
+if(data49.attachMs !== undefined){
+let data52 = data49.attachMs;
+if(!(((typeof data52 == "number") && (!(data52 % 1) && !isNaN(data52))) && (isFinite(data52)))){
+const err136 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema74.type,parentSchema:schema74,data:data52};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+if((typeof data52 == "number") && (isFinite(data52))){
+if(data52 > 3600000 || isNaN(data52)){
+const err137 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema74,data:data52};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+}
+if(data52 < 1 || isNaN(data52)){
+const err138 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data52};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+}
+}
+}
+if(data49.udpIdleMs !== undefined){
+let data53 = data49.udpIdleMs;
+if(!(((typeof data53 == "number") && (!(data53 % 1) && !isNaN(data53))) && (isFinite(data53)))){
+const err139 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema74.type,parentSchema:schema74,data:data53};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+if((typeof data53 == "number") && (isFinite(data53))){
+if(data53 > 3600000 || isNaN(data53)){
+const err140 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema74,data:data53};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
+}
+if(data53 < 1 || isNaN(data53)){
+const err141 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data53};
+if(vErrors === null){
+vErrors = [err141];
+}
+else {
+vErrors.push(err141);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err142 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.timeouts.type,parentSchema:schema31.properties.timeouts,data:data49};
+if(vErrors === null){
+vErrors = [err142];
+}
+else {
+vErrors.push(err142);
+}
+errors++;
+}
+}
+}
+else {
+const err143 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.type,parentSchema:schema31,data};
+if(vErrors === null){
+vErrors = [err143];
+}
+else {
+vErrors.push(err143);
 }
 errors++;
 }

@@ -47,9 +47,16 @@ const ROOMED = [MONITOR, "packages/guest/src"];
 /**
  * What a relay may know of guests: a stream, the interface that a guest shows its relays, and the parts named there.
  */
-const RELAY_VIEW: readonly string[] = ["relay", "stream", "opener", "budget", "share", "reports", "life"].map(
-  (name) => `${MONITOR}/guests/${name}.ts`,
-);
+const RELAY_VIEW: readonly string[] = [
+  "relay",
+  "stream",
+  "opener",
+  "budget",
+  "network-budget",
+  "share",
+  "reports",
+  "life",
+].map((name) => `${MONITOR}/guests/${name}.ts`);
 
 export const RULES: readonly Rule[] = [
   {

@@ -14,12 +14,19 @@ import { monitorCases } from "./monitor/index.ts";
 import { WireGuest } from "./wire-guest.ts";
 
 const MOST_USES = 40;
+const UDP_CONNECT = "  - { id: udp, allow: 127.0.0.1, protocols: udp }\n";
+const UDP_LISTEN = "  - { id: udp-listen, allow: 127.0.0.1, ports: [0, 1024-65535], protocols: udp }\n";
 
 test("the monitor keeps every clause that a guest can see", { timeout: 60_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "ringway-conformance-"));
   const data = join(folder, "data");
   mkdirSync(data);
-  const policy = `${LOOPBACK}files:\n  - { id: data, guest: /data, host: ${data}, access: rw }\n`;
+  const socket = (name: string, access: string): string =>
+    `  - { guest: /run/${name}, host: ${join(folder, name)}, access: ${access} }\n`;
+  const sockets = socket("stream", "connect") + socket("records", "connect") + socket("app", "listen");
+  const files = `files:\n  - { id: data, guest: /data, host: ${data}, access: rw }\n`;
+  const rules = LOOPBACK.replace("listen:", `${UDP_CONNECT}listen:`) + UDP_LISTEN;
+  const policy = `${rules}${files}sockets:\n${sockets}`;
   const checks: Check[] = [];
   try {
     await using host = await startMonitor(policy);

@@ -7,14 +7,20 @@ import {
   fileMessages as file,
   fsMessages as fs,
   GetArgs,
+  type InetAddress,
+  inet,
   ListenRequest,
   Log,
   type Message,
+  mountMessages as mount,
   NewStream,
+  resolveMessages as names,
   Open,
   Ping,
   Protocol,
   parseIp,
+  udpMessages as udp,
+  unixMessages,
 } from "@ringway/control";
 import type { Random } from "../simulator/random.ts";
 
@@ -24,6 +30,8 @@ export interface Targets {
   readonly echoPort: number;
   /** A server that never reads; floods alone may connect to it. */
   readonly deafPort: number;
+  /** Where guests may send datagrams to: they come back. */
+  readonly udpPort: number;
   /** Servers that nobody may reach. */
   readonly forbiddenPorts: readonly number[];
   /** First of the ports that guests may listen on and connect to. */
@@ -34,7 +42,20 @@ export interface Targets {
 }
 
 /** What a stream is, as far as its guest knows. */
-export type StreamKind = "fresh" | "posted" | "raw" | "listen" | "file" | "file-read" | "file-write" | "fs";
+export type StreamKind =
+  | "fresh"
+  | "posted"
+  | "raw"
+  | "records"
+  | "listen"
+  | "file"
+  | "file-read"
+  | "file-write"
+  | "fs"
+  | "udp"
+  | "udp-bound"
+  | "mount"
+  | "resolve";
 
 const NAMES = ["a", "b", "c", "d", "deep/x", "deep/er/y", "link", "new"] as const;
 const { READ, WRITE, CREATE, EXCLUSIVE, APPEND, TRUNCATE } = file.FileFlags;
@@ -90,6 +111,13 @@ function somePath(random: Random, targets: Targets): string {
 }
 
 /** Sizes and offsets at the edges. */
+function someSocket(random: Random): string {
+  return random.pick([
+    ...["/run/echo", "/run/records", "/run/app", "/run/app", "/run/none", "/run/linked"],
+    ...["/run/forbidden", "/run/echo/", "/run/../run/echo", "run/echo", "", "/", "/rw/a"],
+  ]);
+}
+
 function someSize(random: Random): number {
   return random.pick([
     0,
@@ -117,7 +145,13 @@ export interface SomeOpen {
 }
 
 export function someOpen(random: Random, targets: Targets): SomeOpen {
-  switch (random.below(10)) {
+  switch (random.below(16)) {
+    case 12:
+      return { kind: "udp", protocol: Protocol.UDP_CONNECT, body: someUdpConnect(random, targets) };
+    case 13:
+      return { kind: "udp-bound", protocol: Protocol.UDP_BIND, body: someUdpBind(random, targets) };
+    case 14:
+      return { kind: "resolve", protocol: Protocol.RESOLVE, body: new Uint8Array(0) };
     case 0:
     case 1:
       return { kind: "raw", protocol: Protocol.ECHO, body: new Uint8Array(0) };
@@ -184,8 +218,107 @@ export function someOpen(random: Random, targets: Targets): SomeOpen {
       });
       return { kind: direction === 1 ? "file-read" : "file-write", protocol: Protocol.FILE_STREAM, body };
     }
+    case 9: {
+      const isStream = random.once(2);
+      const { STREAM, SEQPACKET } = unixMessages.UnixKind;
+      const kind = random.once(16) ? random.below(5) : isStream ? STREAM : SEQPACKET;
+      const path = random.once(4) ? someSocket(random) : isStream ? "/run/echo" : "/run/records";
+      const body = unixMessages.UnixConnectRequest.encode({
+        kind,
+        timeoutMs: random.pick([0, 1, 200]),
+        path,
+      });
+      return { kind: isStream ? "raw" : "records", protocol: Protocol.UNIX_CONNECT, body };
+    }
+    case 10: {
+      const kind = random.once(16) ? random.below(5) : 1 + random.below(2);
+      const mode = random.pick([0, 0o600, 0o777, 0o7777]);
+      const path = random.once(4) ? someSocket(random) : "/run/app";
+      const backlog = random.pick([0, 1, 2 ** 32 - 1]);
+      const body = unixMessages.UnixListenRequest.encode({ kind, mode, backlog, path });
+      return { kind: "listen", protocol: Protocol.UNIX_LISTEN, body };
+    }
+    case 11: {
+      const path = random.pick(["/", "/rw", "/rw", "/ro", "/rw/deep", somePath(random, targets)]);
+      const body = mount.MountRequest.encode({ path: Buffer.from(path) });
+      return { kind: "mount", protocol: Protocol.MOUNT, body };
+    }
     default:
       return { kind: "fs", protocol: Protocol.FS, body: new Uint8Array(0) };
+  }
+}
+
+function someUdpPort(random: Random, { udpPort, forbiddenPorts }: Targets): number {
+  return random.pick([udpPort, udpPort, udpPort, random.pick(forbiddenPorts), random.below(65_536)]);
+}
+
+function someUdpConnect(random: Random, targets: Targets): Uint8Array {
+  const host = random.pick([
+    "127.0.0.1",
+    "127.0.0.1",
+    "127.0.0.2",
+    "::1",
+    "localhost",
+    "239.1.2.3",
+    "0.0.0.0",
+  ]);
+  const timeoutMs = random.pick([0, 1, 2 ** 32 - 1]);
+  return ConnectRequest.encode({ host, port: someUdpPort(random, targets), timeoutMs });
+}
+
+function someUdpBind(random: Random, targets: Targets): Uint8Array {
+  const flags = random.pick([0, 0, 1, 2, 3, random.u32()]);
+  const address = someInet(random, targets, random.pick([0, 0, someUdpPort(random, targets)]));
+  return udp.UdpBindRequest.encode({ flags, address });
+}
+
+function someInet(random: Random, targets: Targets, port = someUdpPort(random, targets)): InetAddress {
+  const texts = [
+    "127.0.0.1",
+    "127.0.0.1",
+    "0.0.0.0",
+    "127.0.0.2",
+    "239.1.2.3",
+    "255.255.255.255",
+    "::1",
+    "::",
+  ];
+  return inet(parseIp(random.pick(texts))!, port);
+}
+
+/** A train, or what is none. */
+function someSegment(random: Random): number {
+  return random.pick([0, 0, 0, 1, 700, random.below(2000), 2 ** 32 - 1]);
+}
+
+/** A request, or datagrams, of a UDP socket. */
+function someDatagram(random: Random, kind: StreamKind, targets: Targets, id: number): Uint8Array {
+  const data = someBytes(random, 3000);
+  const membership = {
+    group: someInet(random, targets, random.pick([0, 0, 5])),
+    source: inet(parseIp(random.pick(["0.0.0.0", "127.0.0.1"]))!, 0),
+    interface: inet(parseIp(random.pick(["0.0.0.0", "127.0.0.1", "10.9.8.7"]))!, 0),
+  };
+  switch (random.below(12)) {
+    case 0:
+      return frame(udp.UdpSet, id, {
+        option: random.below(6),
+        value: random.pick([0, 1, 255, random.u32()]),
+      });
+    case 1:
+      return frame(udp.UdpInterface, id, { interface: membership.interface });
+    case 2:
+      return frame(udp.UdpJoin, id, membership);
+    case 3:
+      return frame(udp.UdpLeave, id, membership);
+    case 4: {
+      const host = random.pick(["localhost", "nowhere.invalid", "a.silent.test", "127.0.0.1", ""]);
+      return frame(udp.UdpLookup, id, { port: someUdpPort(random, targets), host });
+    }
+    default:
+      return kind === "udp"
+        ? frame(udp.UdpSend, 0, { segment: someSegment(random), data })
+        : frame(udp.UdpSendTo, 0, { segment: someSegment(random), peer: someInet(random, targets), data });
   }
 }
 
@@ -226,6 +359,7 @@ function someRing(random: Random): number {
 export function someRequest(random: Random, kind: StreamKind, targets: Targets): Uint8Array | undefined {
   const id = random.u32();
   const path = somePath(random, targets);
+  if (kind === "udp" || kind === "udp-bound") return someDatagram(random, kind, targets, id);
   if (kind === "file") {
     switch (random.below(9)) {
       case 0:
@@ -250,6 +384,19 @@ export function someRequest(random: Random, kind: StreamKind, targets: Targets):
       default:
         return frame(file.Close, id, {});
     }
+  }
+  if (kind === "records") return frame(unixMessages.UnixSend, 0, { data: someBytes(random, 3000) });
+  if (kind === "mount") return someMountRequest(random, id, targets);
+  if (kind === "resolve") {
+    if (random.once(3)) {
+      const address = inet(parseIp(random.pick(["127.0.0.1", "::1", "8.8.8.8", "::", "0.0.0.0"]))!, 0);
+      return frame(names.Reverse, id, { address: random.once(4) ? { ...address, port: 1 } : address });
+    }
+    const name = random.pick([
+      ...["localhost", "LOCALHOST.", "host.ringway", "a.localhost", "nowhere.invalid", "secret.evil.example"],
+      ...["127.0.0.1", "127.1", "", ".", "a..b", "x".repeat(random.below(254))],
+    ]);
+    return frame(names.Resolve, id, { family: random.pick([0, 4, 6, 4, 5, random.u32()]), name });
   }
   if (kind === "fs") {
     const time = { seconds: random.below(2 ** 31), nanoseconds: random.below(2_000_000_000) };
@@ -290,6 +437,85 @@ export function someRequest(random: Random, kind: StreamKind, targets: Targets):
     }
   }
   return undefined;
+}
+
+/** From a mount's root or one of its first handles, with names that are not UTF-8 among them. */
+function someMountRequest(random: Random, id: number, targets: Targets): Uint8Array {
+  const handle = random.below(6);
+  const name = (): Uint8Array => {
+    const text = random.pick([
+      somePath(random, targets).replace(/^\/(rw\/)?/, ""),
+      "",
+      "rw",
+      "rw/deep",
+      "..",
+    ]);
+    return random.once(6) ? Uint8Array.of(0xff, 1 + random.below(255), 0x2f, 0x61) : Buffer.from(text);
+  };
+  const at = { at: random.pick([0, 0, 0, handle]), path: name() };
+  const two = { fromAt: 0, toAt: handle, from: name(), to: name() };
+  const offset = someSize(random);
+  const count = someSize(random);
+  const time = { seconds: random.below(2 ** 31), nanoseconds: random.below(2_000_000_000) };
+  const follow = random.once(2);
+  const attribute = { ...at, follow, name: Buffer.from(random.pick(["user.x", "user.y", "trusted.x", ""])) };
+  const range = { handle, kind: random.below(4), start: offset, bytes: count };
+  const cookie = {
+    cookieLow: random.pick([0, 0, random.u32()]),
+    cookieHigh: random.pick([0, 0, random.u32()]),
+  };
+  const listing = { handle, ...cookie, entries: random.pick([1, 10, 4096, 0]) };
+  const mode = random.pick([0o600, 0o755, 0o4755]);
+  const data = someBytes(random, 3000);
+  const makers: readonly (() => Uint8Array)[] = [
+    () => frame(mount.MountOpen, id, { ...at, flags: random.pick([...FLAGS, 129, 129, 193, 65]), mode }),
+    () => frame(mount.MountOpen, id, { ...at, flags: random.pick([1, 3, 7, 129]), mode: 0o600 }),
+    () => frame(mount.MountRelease, id, { handle }),
+    () => frame(mount.MountRead, id, { handle, offset, bytes: count % 2 ** 32 }),
+    () => frame(mount.MountWrite, id, { handle, flags: random.below(3), offset, data }),
+    () => frame(mount.MountFlush, id, { handle }),
+    () => frame(mount.MountFsync, id, { handle, dataOnly: follow }),
+    () =>
+      frame(mount.MountFallocate, id, { handle, mode: random.below(20), offset, bytes: count % 1_000_000 }),
+    () =>
+      frame(mount.MountCopyRange, id, {
+        from: handle,
+        to: random.below(6),
+        ...{ fromOffset: offset, toOffset: 0, bytes: count },
+      }),
+    () => frame(mount.MountSeek, id, { handle, whence: random.below(6), offset }),
+    () => frame(mount.MountLock, id, { ...range, wait: follow }),
+    () => frame(mount.MountTestLock, id, range),
+    () => frame(mount.MountStat, id, { ...at, follow }),
+    () =>
+      frame(mount.MountSetAttr, id, {
+        ...{ ...at, follow, valid: random.below(260), mode, uid: random.below(3), gid: 0 },
+        ...{ size: offset % 1_000_000, accessed: time, modified: time },
+      }),
+    () => frame(mount.MountReadDir, id, listing),
+    () => frame(mount.MountReadDirPlus, id, listing),
+    () => frame(mount.MountMkdir, id, { ...at, mode }),
+    () => frame(mount.MountMknod, id, { ...at, mode }),
+    () =>
+      frame(mount.MountSymlink, id, {
+        ...at,
+        target: Buffer.from(random.pick([targets.outside, "../outside", "a"])),
+      }),
+    () => frame(mount.MountLink, id, two),
+    () => frame(mount.MountReadlink, id, at),
+    () => frame(mount.MountUnlink, id, at),
+    () => frame(mount.MountRmdir, id, at),
+    () => frame(mount.MountRename, id, { ...two, flags: random.below(4) }),
+    () => frame(mount.MountStatfs, id, at),
+    () => frame(mount.MountGetXattr, id, attribute),
+    () => frame(mount.MountSetXattr, id, { ...attribute, flags: random.below(4), value: data }),
+    () => frame(mount.MountListXattr, id, { ...at, follow }),
+    () => frame(mount.MountRemoveXattr, id, attribute),
+    () => frame(mount.MountWatch, id, { ...at, flags: random.below(3) }),
+    () => frame(mount.MountUnwatch, id, { watch: random.below(4) }),
+    () => frame(mount.MountCancel, id, { id: random.pick([id, random.u32()]) }),
+  ];
+  return random.pick(makers)();
 }
 
 const EDGES = [

@@ -3,6 +3,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import {
   existsSync,
@@ -19,6 +20,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { recordEcho, unixServer } from "../support/unix.ts";
 import type { Targets } from "./frames.ts";
 
 export interface World extends AsyncDisposable {
@@ -39,6 +41,17 @@ async function listening(server: Server, host: string): Promise<number> {
   server.listen(0, host);
   await once(server, "listening");
   return (server.address() as { port: number }).port;
+}
+
+/** Its port; 0 where somebody has that one already. */
+async function bound(socket: Socket, port = 0): Promise<number> {
+  socket.bind(port, "127.0.0.1");
+  try {
+    await once(socket, "listening");
+    return socket.address().port;
+  } catch {
+    return 0;
+  }
 }
 
 /** Ports that nobody has now, below those that the kernel gives out by itself. */
@@ -69,7 +82,7 @@ export const DEEP: string = Array(2000).fill("n").join("/");
 /** `flooded`: with what the mixes need (mixes.ts), and limits at which they are not over at once. */
 export async function makeWorld({ flooded = false } = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "ringway-hostile-"));
-  for (const name of ["rw", "ro", "many", "outside"]) mkdirSync(join(folder, name));
+  for (const name of ["rw", "ro", "many", "outside", "run"]) mkdirSync(join(folder, name));
   const entries = flooded ? MANY_ENTRIES : 10;
   for (let i = 0; i < entries; i++) writeFileSync(join(folder, "many", `name-${i}`), "");
   mkdirSync(join(folder, "rw", "deep", "er"), { recursive: true });
@@ -104,8 +117,12 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
   });
   const deafPort = await listening(deaf, "127.0.0.1");
   const reached: string[] = [];
+  const udp = createSocket("udp4", (data, from) => udp.send(data, from.port, from.address));
+  udp.on("error", () => {});
+  const udpPort = await bound(udp);
   const forbidden: Server[] = [];
   const forbiddenPorts: number[] = [];
+  const forbiddenUdp: Socket[] = [];
   for (const host of ["127.0.0.1", "0.0.0.0", "127.0.0.1"].slice(0, FORBIDDEN_SERVERS)) {
     const server = createServer((socket) => {
       reached.push(`a forbidden server was reached on port ${socket.localPort}`);
@@ -113,7 +130,18 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
     });
     forbidden.push(server);
     forbiddenPorts.push(await listening(server, host));
+    const datagrams = createSocket("udp4", () => reached.push("a forbidden socket got a datagram"));
+    datagrams.on("error", () => {});
+    forbiddenUdp.push(datagrams);
+    await bound(datagrams, forbiddenPorts.at(-1)!);
   }
+  const inRun = (name: string): string => join(folder, "run", name);
+  const unixEcho = await unixServer(inRun("echo"), (socket) => void socket.pipe(socket));
+  const unixForbidden = await unixServer(inRun("forbidden"), () => {
+    reached.push("a forbidden Unix socket was reached");
+  });
+  symlinkSync("forbidden", inRun("linked"));
+  const records = recordEcho(inRun("records"));
   const listenPort = await freeRange(LISTEN_PORTS);
   const last = listenPort + LISTEN_PORTS - 1;
   const policyFile = join(folder, "policy.yaml");
@@ -129,17 +157,34 @@ connect:
   - { id: denied, deny: [${denied.join(", ")}] }
   - { id: echo, allow: [127.0.0.1], ports: [${echoPort}, ${quietPort}${flooded ? `, ${deafPort}` : ""}, ${listenPort}-${last}] }
   - { id: by-name, allow: [localhost, "*.silent.test"], ports: [${echoPort}], resolvesTo: [127.0.0.0/8] }
+  - { id: udp, allow: [127.0.0.1], ports: [${udpPort}], protocols: udp }
 listen:
+  - { id: few-datagrams, allow: [127.0.0.1], ports: [0, ${listenPort}-${last}], protocols: udp }
   - { id: few, allow: [127.0.0.1], ports: [${listenPort}-${last}] }
 files:
   - { id: rw, guest: /rw, host: ./rw, access: rw }
   - { id: ro, guest: /ro, host: ./ro, access: ro }
   - { id: many, guest: /many, host: ./many, access: ro }
+sockets:
+  - { id: unix-echo, guest: /run/echo, host: ./run/echo, access: connect }
+  - { id: unix-records, guest: /run/records, host: ./run/records, access: connect }
+  - { id: unix-linked, guest: /run/linked, host: ./run/linked, access: connect }
+  - { id: unix-none, guest: /run/none, host: ./run/none, access: connect }
+  - { id: unix-app, guest: /run/app, host: ./run/app, access: connect }
+  - { id: unix-own, guest: /run/app, host: ./run/app, access: listen }
 limits: ${limits}
 timeouts: { connectMs: 300, resolveMs: 300 }
 `,
   );
-  const targets = { echoPort, deafPort, forbiddenPorts, listenPort, listenPorts: LISTEN_PORTS, outside };
+  const targets = {
+    echoPort,
+    deafPort,
+    udpPort,
+    forbiddenPorts,
+    listenPort,
+    listenPorts: LISTEN_PORTS,
+    outside,
+  };
   const print = (): string => ["ro", "outside"].map((name) => fingerprint(join(folder, name))).join();
   const before = print();
   const beside = readdirSync(folder).sort().join();
@@ -160,7 +205,10 @@ timeouts: { connectMs: 300, resolveMs: 300 }
     async [Symbol.asyncDispose]() {
       quiet.kill("SIGKILL");
       for (const server of [echo, deaf, ...forbidden]) server.close();
+      records[Symbol.dispose]();
+      for (const server of [unixEcho, unixForbidden]) await server[Symbol.asyncDispose]();
       for (const socket of sockets) socket.destroy();
+      for (const socket of [udp, ...forbiddenUdp]) socket.close();
       // Not rmSync: the hostile guest nests folders deeper than its recursion goes.
       spawnSync("rm", ["-rf", folder]);
     },
@@ -216,7 +264,10 @@ export function holdings(pid: number, { folder, targets, quietPort }: World): Ho
       continue;
     }
     const path = link.replace(/ \(deleted\)$/, "");
-    if (path.startsWith(folder) && !["/rw", "/ro", "/many"].some((root) => path.startsWith(folder + root)))
+    if (
+      path.startsWith(folder) &&
+      !["/rw", "/ro", "/many", "/run"].some((root) => path.startsWith(folder + root))
+    )
       wrong.push(link);
     if (path.startsWith("/etc") || (path.startsWith("/proc") && /mem|environ/.test(path))) wrong.push(link);
     const socket = sockets.get(link);

@@ -8,7 +8,12 @@ import { parseIp } from "@ringway/control";
 import type { HostLookupOptions } from "@ringway/monitor";
 
 /** Addresses of both families in the order of the answer, or how not to answer. */
-export type Answer = readonly string[] | Alias | "nxdomain" | "servfail" | "refused" | "silence";
+export type Answer = readonly string[] | Alias | Pointer | "nxdomain" | "servfail" | "refused" | "silence";
+
+/** Names of the address whose name under in-addr.arpa or ip6.arpa this is. */
+export interface Pointer {
+  readonly names: readonly string[];
+}
 
 /** The name is another one, which has the addresses. */
 export interface Alias {
@@ -29,6 +34,8 @@ export interface NameServer extends AsyncDisposable {
   readonly names: HostLookupOptions;
   /** The zone: change it as the test goes on. Names that it lacks do not exist. */
   readonly zone: Map<string, Answer | ByType>;
+  /** Times to live, in seconds, of names' answers; 0 where none stands here. */
+  readonly ttls: Map<string, number>;
   /** Names asked for as they were written, once for each question. */
   readonly asked: string[];
   /** Names asked for over TCP, once for each question. */
@@ -39,6 +46,7 @@ export interface NameServer extends AsyncDisposable {
 
 const TYPE_A = 1;
 const TYPE_CNAME = 5;
+const TYPE_PTR = 12;
 const TYPE_AAAA = 28;
 const RESPONSE = 0x8180;
 const TRUNCATED = 0x0200;
@@ -48,6 +56,7 @@ const UDP_BYTES_MAX = 512;
 
 export async function nameServer(zone: Record<string, Answer | ByType> = {}): Promise<NameServer> {
   const answers = new Map(Object.entries(zone));
+  const ttls = new Map<string, number>();
   const asked: string[] = [];
   const askedByTcp: string[] = [];
   const held = new Map<string, Promise<void>>();
@@ -59,7 +68,9 @@ export async function nameServer(zone: Record<string, Answer | ByType> = {}): Pr
     const found = answers.get(name.toLowerCase()) ?? "nxdomain";
     const answer =
       typeof found === "object" && "a" in found ? (type === TYPE_A ? found.a : found.aaaa) : found;
-    return answer === "silence" ? undefined : reply(query.subarray(0, end), type, answer);
+    return answer === "silence"
+      ? undefined
+      : reply(query.subarray(0, end), type, answer, ttls.get(name.toLowerCase()) ?? 0);
   };
   udp.on("message", async (query, from) => {
     const message = replyTo(query, asked);
@@ -97,6 +108,7 @@ export async function nameServer(zone: Record<string, Answer | ByType> = {}): Pr
     address,
     names: { nameServers: [address] },
     zone: answers,
+    ttls,
     asked,
     askedByTcp,
     held,
@@ -137,17 +149,20 @@ function question(query: Buffer): { name: string; type: number; end: number } {
   return { name: labels.join("."), type: query.readUInt16BE(at + 1), end: at + 5 };
 }
 
-function reply(head: Buffer, type: number, answer: Exclude<Answer, "silence">): Buffer {
+function reply(head: Buffer, type: number, answer: Exclude<Answer, "silence">, ttl: number): Buffer {
   const code = typeof answer === "string" ? CODES[answer] : 0;
   const records: Buffer[] = [];
-  if (typeof answer === "object") {
+  if (typeof answer === "object" && "names" in answer) {
+    if (type === TYPE_PTR)
+      records.push(...answer.names.map((name) => record(QUESTION_NAME, type, nameBytes(name), ttl)));
+  } else if (typeof answer === "object") {
     const bytes = type === TYPE_A ? 4 : type === TYPE_AAAA ? 16 : 0;
     const isAlias = "alias" in answer;
     const owner = isAlias ? nameBytes(answer.alias) : QUESTION_NAME;
-    if (isAlias) records.push(record(QUESTION_NAME, TYPE_CNAME, owner));
+    if (isAlias) records.push(record(QUESTION_NAME, TYPE_CNAME, owner, ttl));
     for (const text of isAlias ? answer.addresses : answer) {
       const address = parseIp(text)!;
-      if (address.length === bytes) records.push(record(owner, type, address));
+      if (address.length === bytes) records.push(record(owner, type, address, ttl));
     }
   }
   const message = Buffer.concat([head, ...records]);
@@ -161,11 +176,12 @@ function reply(head: Buffer, type: number, answer: Exclude<Answer, "silence">): 
 /** A pointer to the name of the question. */
 const QUESTION_NAME = Buffer.from([0xc0, 0x0c]);
 
-/** Name | type | class IN | time to live 0 | length | data */
-function record(name: Buffer, type: number, data: Uint8Array): Buffer {
+/** Name | type | class IN | time to live | length | data */
+function record(name: Buffer, type: number, data: Uint8Array, ttl: number): Buffer {
   const fields = Buffer.alloc(10);
   fields.writeUInt16BE(type, 0);
   fields.writeUInt16BE(1, 2);
+  fields.writeUInt32BE(ttl, 4);
   fields.writeUInt16BE(data.length, 8);
   return Buffer.concat([name, fields, data]);
 }

@@ -15,7 +15,15 @@ const { values } = parseArgs({
 });
 const ports = [{ first: 1, last: 65535 }];
 const rule = (i: number, rest: Partial<ConnectRule>): ConnectRule => ({
-  ...{ id: `connect[${i}]`, action: "deny", names: [], networks: [], ports, resolvesTo: [] },
+  ...{
+    id: `connect[${i}]`,
+    action: "deny",
+    protocols: ["tcp"],
+    names: [],
+    networks: [],
+    ports,
+    resolvesTo: [],
+  },
   ...rest,
 });
 const denied = Array.from({ length: Number(values.rules) }, (_, i) =>

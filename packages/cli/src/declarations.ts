@@ -115,6 +115,7 @@ function policy(program: Command, _: Signals, ended: (code: number) => void): vo
     .addArgument(new Argument("<what>", "what a guest would do").choices(["connect", "listen", "file"]))
     .argument("<target>", "HOST:PORT to connect to, ADDRESS:PORT to listen on, or an absolute path")
     .option("--write", "file: to write, not only to read")
+    .option("--udp", "connect, listen: as for datagrams, and not for TCP")
     .option("--resolve", "connect: resolve the name here and now, and judge its addresses")
     .option(
       "--name-server <address>",

@@ -161,7 +161,7 @@ files:
     expect(await ringway("policy", "check", missing)).toEqual({
       code: 1,
       stdout: "",
-      stderr: `${missing}:1:1: cannot be read: ENOENT: no such file or directory\n`,
+      stderr: `${missing}: cannot be read: ENOENT: no such file or directory\n`,
     });
   });
 

@@ -30,7 +30,7 @@ import {
   Verdict as VerdictMessage,
 } from "./messages/control.ts";
 import { HostPipe, type PipePlace } from "./pipe.ts";
-import type { Message } from "./wire.ts";
+import { type Message, typeName } from "./wire.ts";
 
 /** What the control pipe asks of the host program. */
 export interface ControlHandler {
@@ -176,7 +176,7 @@ export class ControlServer {
       }
       default:
         requireFromGuest(type);
-        return errorFrame(requestId, Errno.ENOSYS, `the host does not know message type ${type}`);
+        return errorFrame(requestId, Errno.ENOSYS, `the host does not know message type ${typeName(type)}`);
     }
   }
 
@@ -217,7 +217,7 @@ export function decodePing(payload: Uint8Array): Uint8Array {
 /** Throws ProtocolError for a type that only a host sends (FRM-4). */
 export function requireFromGuest(type: number): void {
   if ((type & FROM_HOST) === 0) return;
-  throw new ProtocolError(Violation.FRAME_TYPE, "FRM-4", `a guest sent type ${type}`);
+  throw new ProtocolError(Violation.FRAME_TYPE, "FRM-4", `a guest sent type ${typeName(type)}`);
 }
 
 function newStreamReason(errno: number): string {

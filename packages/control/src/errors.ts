@@ -29,11 +29,18 @@ export class ProtocolError extends Error {
   readonly violation: Violation;
   /** The clause that was broken: "RING-4". */
   readonly clause: string;
+  readonly #what: string;
 
   constructor(violation: Violation, clause: string, what: string) {
     super(`${what} (${clause})`);
     this.violation = violation;
     this.clause = clause;
+    this.#what = what;
+  }
+
+  /** The same, and where: "NewStream.toHostBytes: payload is too short (FRM-6)". */
+  within(place: string): ProtocolError {
+    return new ProtocolError(this.violation, this.clause, `${place}: ${this.#what}`);
   }
 }
 

@@ -31,4 +31,4 @@ export * from "./pipe.ts";
 export * from "./ring.ts";
 export type { HostLimits } from "./stream-table.ts";
 export { decodeUtf8, encodeUtf8 } from "./utf8.ts";
-export { type Body, type Field, type Message, PayloadReader, PayloadWriter } from "./wire.ts";
+export { type Body, type Field, type Message, PayloadReader, PayloadWriter, typeName } from "./wire.ts";

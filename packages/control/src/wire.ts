@@ -272,8 +272,8 @@ export interface Body<T> {
 /** One payload at a time is in hand, so one writer serves all of this thread. */
 const writer = new PayloadWriter();
 
-/** The codec of fields one after the other. */
-export function body<T extends object>(fields: Fields<T>): Body<T> {
+/** The codec of fields one after the other. `name`, where it has one, is for people. */
+export function body<T extends object>(fields: Fields<T>, name?: string): Body<T> {
   const whole = struct(fields);
   return {
     encode(value) {
@@ -286,15 +286,49 @@ export function body<T extends object>(fields: Fields<T>): Body<T> {
       return payload;
     },
     decode(payload) {
-      const from = new PayloadReader(payload);
-      const value = whole.read(from);
-      from.end();
-      return value;
+      try {
+        const from = new PayloadReader(payload);
+        const value = whole.read(from);
+        from.end();
+        return value;
+      } catch (error) {
+        throw placed(error, fields, payload, name);
+      }
     },
   };
 }
 
+/** The error with the field, found by reading once more: what is sound pays nothing for it. */
+function placed<T>(
+  error: unknown,
+  fields: Fields<T>,
+  payload: Uint8Array,
+  name: string | undefined,
+): unknown {
+  if (!(error instanceof ProtocolError)) return error;
+  const from = new PayloadReader(payload);
+  for (const [field, kind] of Object.entries(fields) as [string, Field<unknown>][]) {
+    try {
+      kind.read(from);
+    } catch {
+      return error.within(name === undefined ? field : `${name}.${field}`);
+    }
+  }
+  return name === undefined ? error : error.within(name);
+}
+
+/** Of all messages, by type: two of one type carry the same. */
+const names = new Map<number, string>();
+
+/** "NewStream (0x0101)" for people; the number alone of a type that there is not. */
+export function typeName(type: number): string {
+  const hex = `0x${type.toString(16).padStart(4, "0")}`;
+  const name = names.get(type);
+  return name === undefined ? hex : `${name} (${hex})`;
+}
+
 /** The codec of a frame of this type. */
 export function message<T extends object>(type: number, name: string, fields: Fields<T>): Message<T> {
-  return { type, name, ...body(fields) };
+  names.set(type, name);
+  return { type, name, ...body(fields, name) };
 }

@@ -7,10 +7,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type Body,
+  ConnectRequest,
   FRAME_PAYLOAD_MAX,
   type Message,
+  NewStream,
   ProtocolError,
   RECORD_MAX_BYTES,
+  typeName,
   UDP_IPV6_MAX_BYTES,
   udpMessages,
   Violation,
@@ -654,6 +657,32 @@ describe("a payload as a whole", () => {
     );
     const record = found.messages.get("UnixSend")!;
     expect(record.encode({ data: new Uint8Array(RECORD_MAX_BYTES) })).toHaveLength(65_536);
+  });
+});
+
+describe("for people", () => {
+  test("a malformed payload is told with its message and its field", () => {
+    const told = (decode: () => unknown): string => {
+      try {
+        decode();
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return "";
+    };
+    expect(told(() => NewStream.decode(new Uint8Array(4)))).toBe(
+      "NewStream.toGuestBytes: payload is too short (FRM-6)",
+    );
+    expect(told(() => NewStream.decode(new Uint8Array(9)))).toBe(
+      "NewStream: payload has 1 bytes too many (FRM-6)",
+    );
+    expect(told(() => ConnectRequest.decode(new Uint8Array(0)))).toMatch(
+      /^\w+: payload is too short \(FRM-6\)$/,
+    );
+  });
+
+  test("a type is told in hex, with its name where it has one", () => {
+    expect([typeName(0x0101), typeName(0x0999)]).toEqual(["NewStream (0x0101)", "0x0999"]);
   });
 });
 

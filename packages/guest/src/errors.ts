@@ -145,8 +145,8 @@ export function replyError({ errno, rule, reason }: Refusal, context: ErrorConte
   const refused = rule !== "" || (reason === "" && (code === "EACCES" || code === "EPERM"));
   let message = messageFor(code, errno, context);
   // "connect to 127.0.0.1:80: Connection refused" says nothing that the message does not.
-  if (reason !== "" && !reason.endsWith(errnoMessage(errno))) message += `: ${reason}`;
-  if (rule !== "") message += ` (rule ${rule})`;
+  if (reason !== "" && !reason.endsWith(errnoMessage(errno))) message += `: ${shortened(reason, context)}`;
+  if (rule !== "" && !reason.includes(`rule "${rule}"`)) message += ` (rule ${rule})`;
   const init = {
     ...context,
     errno: -errno,
@@ -154,6 +154,12 @@ export function replyError({ errno, rule, reason }: Refusal, context: ErrorConte
     reason: reason === "" ? undefined : reason,
   };
   return refused ? new RefusedError(code, message, init) : new RingwayError(code, message, init);
+}
+
+/** "denied by rule ..." of "connect to 10.1.2.3:80 is denied by rule ...", where the message has named that already. */
+function shortened(reason: string, { address, port }: ErrorContext): string {
+  const asked = /^(?:connect to|listen on) (\S+) is /.exec(reason);
+  return asked?.[1] === `${address}:${port}` ? reason.slice(asked[0].length) : reason;
 }
 
 /** libuv's numbers, which node:dns has in `errno`: no kernel has any for these. */

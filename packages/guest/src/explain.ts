@@ -8,6 +8,8 @@ import {
   ListenRequest,
   Protocol,
   parseIp,
+  udpMessages,
+  unixMessages,
 } from "@ringway/control";
 import { Errno, invalidType, requireObject } from "@ringway/linux";
 import { integer } from "./argument-errors.ts";
@@ -17,39 +19,32 @@ import { portNumber } from "./net/socket-arguments.ts";
 
 /** One thing to ask the policy about. */
 export type ExplainTarget =
-  | { readonly connect: { readonly host: string; readonly port: number | string } }
-  | { readonly listen: { readonly host?: string | undefined; readonly port: number | string } }
+  | { readonly connect: { readonly host: string; readonly port: number | string; readonly udp?: boolean } }
+  | { readonly connect: { readonly path: string } }
+  | {
+      readonly listen: {
+        readonly host?: string | undefined;
+        readonly port: number | string;
+        readonly udp?: boolean;
+      };
+    }
+  | { readonly listen: { readonly path: string } }
   | { readonly open: PathLike; readonly flags?: OpenFlags | undefined }
   | { readonly protocol: number; readonly body?: Uint8Array | undefined };
+
+type ConnectTarget = Extract<ExplainTarget, { readonly connect: unknown }>["connect"];
+type ListenTarget = Extract<ExplainTarget, { readonly listen: unknown }>["listen"];
 
 const KINDS = ["connect", "listen", "open", "protocol"];
 
 export function explainBody(target: ExplainTarget): { protocol: number; body: Uint8Array } {
   if (typeof target !== "object" || target === null || !KINDS.some((kind) => kind in target)) {
     const what =
-      "{ connect: { host, port } }, { listen: { host, port } }, { open: path } or { protocol, body }";
+      "{ connect: { host, port } }, { connect: { path } }, { listen: { host, port } }, { listen: { path } }, { open: path } or { protocol, body }";
     throw invalidType("target", what, target);
   }
-  if ("connect" in target) {
-    requireObject(target.connect, "target.connect", "{ host, port }");
-    const { host } = target.connect;
-    if (typeof host !== "string") throw invalidType("connect.host", "of type string", host);
-    const port = portNumber(target.connect.port, "connect.port");
-    return { protocol: Protocol.TCP_CONNECT, body: ConnectRequest.encode({ host, port, timeoutMs: 0 }) };
-  }
-  if ("listen" in target) {
-    requireObject(target.listen, "target.listen", "{ host, port }");
-    const host = target.listen.host ?? "127.0.0.1";
-    if (typeof host !== "string") throw invalidType("listen.host", "of type string", host);
-    const address = parseIp(host);
-    if (address === undefined) {
-      const message = `a listener needs a literal address, not ${JSON.stringify(host)}`;
-      throw new RingwayError("EINVAL", message, { errno: -Errno.EINVAL, syscall: "explain" });
-    }
-    const port = portNumber(target.listen.port, "listen.port");
-    const body = ListenRequest.encode({ backlog: 0, address: inet(address, port) });
-    return { protocol: Protocol.TCP_LISTEN, body };
-  }
+  if ("connect" in target) return connectBody(target.connect);
+  if ("listen" in target) return listenBody(target.listen);
   if ("open" in target) {
     const open = { flags: fileFlags(target.flags ?? "r"), mode: 0o666, path: guestPath(target.open, "open") };
     return { protocol: Protocol.FILE, body: fileMessages.FileOpen.encode(open) };
@@ -58,4 +53,44 @@ export function explainBody(target: ExplainTarget): { protocol: number; body: Ui
   integer(protocol, "target.protocol", 0, 0xffff_ffff);
   if (!(body instanceof Uint8Array)) throw invalidType("target.body", "an instance of Uint8Array", body);
   return { protocol, body };
+}
+
+function listenBody(at: ListenTarget): { protocol: number; body: Uint8Array } {
+  requireObject(at, "target.listen", "{ host, port } or { path }");
+  if ("path" in at) {
+    const { STREAM: kind } = unixMessages.UnixKind;
+    const path = guestPath(at.path, "explain", "listen.path");
+    const body = unixMessages.UnixListenRequest.encode({ kind, mode: 0o755, backlog: 0, path });
+    return { protocol: Protocol.UNIX_LISTEN, body };
+  }
+  const host = at.host ?? "127.0.0.1";
+  if (typeof host !== "string") throw invalidType("listen.host", "of type string", host);
+  const address = parseIp(host);
+  if (address === undefined) {
+    const message = `a listener needs a literal address, not ${JSON.stringify(host)}`;
+    throw new RingwayError("EINVAL", message, { errno: -Errno.EINVAL, syscall: "explain" });
+  }
+  const port = portNumber(at.port, "listen.port");
+  if (at.udp) {
+    const flags = address.length === 16 ? udpMessages.UdpBindFlags.ONLY_IPV6 : 0;
+    const bind = { flags, address: inet(address, port) };
+    return { protocol: Protocol.UDP_BIND, body: udpMessages.UdpBindRequest.encode(bind) };
+  }
+  const body = ListenRequest.encode({ backlog: 0, address: inet(address, port) });
+  return { protocol: Protocol.TCP_LISTEN, body };
+}
+
+function connectBody(to: ConnectTarget): { protocol: number; body: Uint8Array } {
+  requireObject(to, "target.connect", "{ host, port } or { path }");
+  if ("path" in to) {
+    const { STREAM: kind } = unixMessages.UnixKind;
+    const path = guestPath(to.path, "explain", "connect.path");
+    const body = unixMessages.UnixConnectRequest.encode({ kind, timeoutMs: 0, path });
+    return { protocol: Protocol.UNIX_CONNECT, body };
+  }
+  const { host } = to;
+  if (typeof host !== "string") throw invalidType("connect.host", "of type string", host);
+  const port = portNumber(to.port, "connect.port");
+  const protocol = to.udp ? Protocol.UDP_CONNECT : Protocol.TCP_CONNECT;
+  return { protocol, body: ConnectRequest.encode({ host, port, timeoutMs: 0 }) };
 }

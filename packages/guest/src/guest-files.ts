@@ -14,9 +14,12 @@ import type { OpenFileOptions } from "./files/open-file.ts";
 import type { OpenFlags, PathLike } from "./files/paths.ts";
 import { type ReadFileOptions, readWhole, type WriteFileOptions, writeWhole } from "./files/whole-file.ts";
 import { GuestPaths } from "./guest-paths.ts";
+import { MountFs } from "./mount/fs.ts";
 import type { Engine } from "./stream/engine.ts";
 
 export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>> extends GuestPaths<Events> {
+  /** The same files with handles, bytes for names, locks, extended attributes and watching: a mount of "/". */
+  readonly fs: MountFs;
   readonly #engine: Engine;
   readonly #fs: GuestFs;
 
@@ -26,11 +29,13 @@ export abstract class GuestFiles<Events extends Record<keyof Events, unknown[]>>
     super(engine, fs);
     this.#engine = engine;
     this.#fs = fs;
+    this.fs = new MountFs(engine);
   }
 
-  /** @internal Ends the stream of names. */
+  /** @internal Ends the streams of names. */
   protected closeFiles(): void {
     this.#fs.close();
+    this.fs.close();
   }
 
   /**

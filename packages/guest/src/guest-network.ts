@@ -3,12 +3,12 @@
 
 import type { Agent, AgentOptions } from "node:http";
 import type { Agent as HttpsAgent, AgentOptions as HttpsAgentOptions } from "node:https";
-import type { Server } from "node:net";
+import { isIP, type Server } from "node:net";
 import { encodeUtf8, Protocol } from "@ringway/control";
-import { invalidType, isThenable, requireObject } from "@ringway/linux";
-import { throwIfAborted } from "./abort.ts";
+import { invalidType, invalidValue, isThenable, requireObject } from "@ringway/linux";
+import { type AbortOptions, throwIfAborted } from "./abort.ts";
 import { GuestFiles } from "./guest-files.ts";
-import type { ConnectOptions, StreamOptions } from "./net/connect.ts";
+import type { ConnectOptions, ConnectTarget, StreamOptions } from "./net/connect.ts";
 import {
   type Connector,
   type ConnectorInit,
@@ -17,40 +17,73 @@ import {
   GuestHttpsAgent,
 } from "./net/http.ts";
 import type { ListenOptions, ServerOptions } from "./net/listen.ts";
+import { type GuestLookup, lookupOver } from "./net/lookup.ts";
+import { GuestNames } from "./net/names.ts";
 import { serve } from "./net/serve.ts";
 import { GuestServer } from "./net/server.ts";
 import { GuestSocket } from "./net/socket.ts";
-import { callArguments } from "./net/socket-arguments.ts";
+import { callArguments, isPath } from "./net/socket-arguments.ts";
+import { GuestUdpSocket, type UdpRemote } from "./net/udp.ts";
+import type { UdpSocketOptions, UdpType } from "./net/udp-arguments.ts";
 import { untilConnected, untilListening } from "./net/until.ts";
 import type { Engine } from "./stream/engine.ts";
 import { decodeNothing } from "./stream/open-stream.ts";
+
+/** Text that says no port is a path, as for net.connect(). */
+function targetOf(first: number | string, host: string | undefined): ConnectTarget {
+  return isPath(first) ? { path: first } : { host, port: first };
+}
 
 export abstract class GuestNetwork<
   Events extends Record<keyof Events, unknown[]>,
 > extends GuestFiles<Events> {
   readonly #engine: Engine;
+  readonly #names: GuestNames;
+  /**
+   * As dns.lookup(), by the host, and of names that its policy lets this guest reach: the `lookup` of net.connect(),
+   * http.request() and undici. A program that connects to an address that it got here is judged as one that connects
+   * to the name. Fails with ENOTFOUND, EAI_AGAIN, ETIMEDOUT, or a RefusedError.
+   */
+  readonly lookup: GuestLookup;
 
   /** @internal */
   protected constructor(engine: Engine) {
     super(engine);
     this.#engine = engine;
+    this.#names = new GuestNames(engine);
+    this.lookup = lookupOver(this.#names);
   }
 
-  /** Connects to a TCP server through the host; resolves once connected. The signal covers the connecting only. */
+  /** @internal Ends the stream of names. */
+  protected closeNames(): void {
+    this.#names.close();
+  }
+
+  /** As dns.promises.reverse(), by the host: the names of an address that its policy lets this guest reach. */
+  async reverse(address: string, { signal }: AbortOptions = {}): Promise<string[]> {
+    if (typeof address !== "string") throw invalidType("address", "of type string", address);
+    if (isIP(address) === 0) throw invalidValue("address", address, "must be an IP address");
+    return await this.#names.reverse(address, signal);
+  }
+
+  /**
+   * Connects through the host, to a TCP server, or to a Unix socket by its path; resolves once connected. The signal
+   * covers the connecting only.
+   */
   connect(options: ConnectOptions): Promise<GuestSocket>;
   connect(
     port: number | string,
     host?: string,
-    options?: Omit<ConnectOptions, "host" | "port">,
+    options?: StreamOptions & { readonly timeout?: number; readonly timeoutMs?: number },
   ): Promise<GuestSocket>;
   async connect(
     first: number | string | ConnectOptions,
     host?: string,
-    rest?: Omit<ConnectOptions, "host" | "port">,
+    rest?: StreamOptions & { readonly timeout?: number; readonly timeoutMs?: number },
   ): Promise<GuestSocket> {
     if (isThenable(first)) throw invalidType("options", "{ port, host }, or a port", first);
     const isWhole = typeof first === "object" && first !== null;
-    const { signal, ...whole } = isWhole ? first : { ...rest, host, port: first };
+    const { signal, ...whole }: ConnectOptions = isWhole ? first : { ...rest, ...targetOf(first, host) };
     throwIfAborted(signal);
     this.#engine.check();
     return await untilConnected(this.createConnection(whole), this.#engine, signal);
@@ -63,6 +96,7 @@ export abstract class GuestNetwork<
   createConnection(options: ConnectOptions, onConnect?: () => void): GuestSocket;
   createConnection(port: number | string, host?: string, onConnect?: () => void): GuestSocket;
   createConnection(port: number | string, onConnect?: () => void): GuestSocket;
+  createConnection(path: string, onConnect?: () => void): GuestSocket;
   createConnection(): GuestSocket;
   createConnection(...args: unknown[]): GuestSocket {
     if (args.length === 0) return this.createSocket();
@@ -98,14 +132,15 @@ export abstract class GuestNetwork<
   }
 
   /**
-   * Listens on an address of the host's; resolves once it does. The signal closes the server whenever it aborts. The
-   * port is 0 where none is given: the host picks one.
+   * Listens on an address of the host's, or on a Unix socket by its path; resolves once it does. The signal closes the
+   * server whenever it aborts. The port is 0 where none is given: the host picks one.
    */
   listen(
     options: ListenOptions & ServerOptions,
     onConnection?: (socket: GuestSocket) => void,
   ): Promise<GuestServer>;
   listen(port: number | string, onConnection?: (socket: GuestSocket) => void): Promise<GuestServer>;
+  listen(path: string, onConnection?: (socket: GuestSocket) => void): Promise<GuestServer>;
   listen(
     port: number | string,
     host: string,
@@ -115,14 +150,25 @@ export abstract class GuestNetwork<
     const [first] = args;
     const { options, listener } = callArguments(args);
     if (first == null || typeof first === "function") {
-      throw invalidType("options", "{ port, host }, or a port; { port: 0 } for any", first);
+      throw invalidType("options", "{ port, host }, { path }, a port or a path; { port: 0 } for any", first);
     }
     const { signal } = options;
     throwIfAborted(signal as AbortSignal | undefined);
     const server = this.createServer(options, listener as (socket: GuestSocket) => void);
-    const where = options.path === undefined ? { port: 0, ...options } : options;
+    const where = options.path == null ? { port: 0, ...options } : options;
     server.listen(where);
     return await untilListening(server);
+  }
+
+  /**
+   * As dgram.createSocket(): a UDP socket, "udp4" where nothing is said. The signal closes it whenever it aborts.
+   */
+  udp(
+    options: UdpType | UdpSocketOptions = "udp4",
+    onMessage?: (data: Buffer, remote: UdpRemote) => void,
+  ): GuestUdpSocket {
+    this.#engine.check();
+    return GuestUdpSocket.make(this.#engine, options, onMessage);
   }
 
   /** As net.createServer(): call listen() on the result. */
@@ -138,7 +184,7 @@ export abstract class GuestNetwork<
 
   /**
    * Listens, and lets a server of node:http, node:https, node:http2, node:tls or node:net serve what comes. Closing
-   * either closes the other, its idle connections as well.
+   * either closes the other, its idle connections as well. A port, or a path, as for listen().
    */
   serve(
     server: Server,

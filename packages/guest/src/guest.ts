@@ -212,6 +212,7 @@ export class Guest extends GuestNetwork<GuestEvents> {
     if (this.#engine.ended === undefined) {
       for (const server of this.#engine.servers) server.close();
       this.closeFiles();
+      this.closeNames();
       await this.#engine.quiet();
       this.#engine.detach();
     }

@@ -49,7 +49,12 @@ export { type AttachOptions, Guest, type GuestArgs, type GuestEvents } from "./g
 export { GuestFiles } from "./guest-files.ts";
 export type { GuestNetwork } from "./guest-network.ts";
 export type { EncodingOptions, GuestPaths } from "./guest-paths.ts";
-export type { ConnectOptions, ConnectTarget, StreamOptions } from "./net/connect.ts";
+export { MountFile } from "./mount/file.ts";
+export { type MountBufferOptions, MountFs, type MountTextOptions } from "./mount/fs.ts";
+export type { FoundLock, LockOptions, LockRange } from "./mount/locks.ts";
+export { MountStats } from "./mount/stats.ts";
+export type { MountChange, MountChangeKind } from "./mount/watcher.ts";
+export type { ConnectOptions, ConnectTarget, PathTarget, StreamOptions, TcpTarget } from "./net/connect.ts";
 export {
   type Connector,
   type ConnectorInit,
@@ -61,7 +66,13 @@ export {
   type OnSocket,
 } from "./net/http.ts";
 export type { DroppedConnection, ListenOptions, ServerOptions } from "./net/listen.ts";
+export type { GuestLookup, OnAddress, OnAddresses, OnLookup } from "./net/lookup.ts";
+export type { NameAddress } from "./net/names.ts";
 export type { WriteCallback } from "./net/raw-stream.ts";
 export { GuestServer, type GuestServerEvents } from "./net/server.ts";
 export { GuestSocket } from "./net/socket.ts";
 export type { SocketAddress } from "./net/socket-address.ts";
+export { type GuestUdpEvents, GuestUdpSocket, type UdpPiece, type UdpRemote } from "./net/udp.ts";
+export type { UdpBindOptions, UdpSocketOptions, UdpType } from "./net/udp-arguments.ts";
+export type { UdpSendCallback } from "./net/udp-channel.ts";
+export type { ListenPathOptions, PeerCredentials } from "./net/unix.ts";

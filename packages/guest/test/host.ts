@@ -12,10 +12,10 @@ export interface Host extends TestMonitor {
 const POLICY = `version: 1
 guest: { argv: [prog], env: { MODE: test } }
 connect:
-  - { id: local, allow: [127.0.0.0/8, "::1/128"] }
+  - { id: local, allow: [127.0.0.0/8, "::1/128"], protocols: [tcp, udp] }
   - { id: by-name, allow: localhost, resolvesTo: [127.0.0.0/8, "::1/128"] }
 listen:
-  - { id: local-listen, allow: 127.0.0.1, ports: [0, 1024-65535] }
+  - { id: local-listen, allow: 127.0.0.1, ports: [0, 1024-65535], protocols: [tcp, udp] }
 files:
   - { id: data, guest: /data, host: ./data, access: rw }
 `;

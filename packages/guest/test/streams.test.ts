@@ -238,6 +238,29 @@ describe("a socket", () => {
     });
   });
 
+  it("says address and rule once where the reason names them", async () => {
+    await attach();
+    const reasons = [
+      'connect to 10.1.2.3:80 is denied by rule "ten" (10.0.0.0/8)',
+      "no connect rule allows 10.1.2.3:80",
+    ];
+    const said = [
+      'connect EACCES 10.1.2.3:80: denied by rule "ten" (10.0.0.0/8)',
+      "connect EACCES 10.1.2.3:80: no connect rule allows 10.1.2.3:80 (rule ten)",
+    ];
+    for (const [i, reason] of reasons.entries()) {
+      host.onOpen = (pipe, _open, { requestId }) => {
+        host.refuse(pipe, requestId, 13, "ten", reason);
+        return true;
+      };
+      await expect(guest.connect(80, "10.1.2.3")).rejects.toMatchObject({
+        message: said[i],
+        reason,
+        rule: "ten",
+      });
+    }
+  });
+
   it("is refused with a rule that is text, also where the policy keeps it to itself", async () => {
     await attach();
     host.onOpen = (pipe, _open, { requestId }) => {

@@ -7,6 +7,7 @@ export * from "./aio.ts";
 export * from "./argument-errors.ts";
 export * from "./capabilities.ts";
 export * from "./channel.ts";
+export * from "./datagrams.ts";
 export * from "./deadline.ts";
 export * from "./descriptor.ts";
 export * from "./epoll.ts";
@@ -16,9 +17,12 @@ export * from "./eventfd.ts";
 export * from "./files/attributes.ts";
 export * from "./files/bytes.ts";
 export * from "./files/directory.ts";
+export * from "./files/inotify.ts";
 export * from "./files/names.ts";
 export * from "./files/open.ts";
+export * from "./files/ranges.ts";
 export * from "./files/stat.ts";
+export * from "./files/xattrs.ts";
 export { type PathLike, type Scratch, scratch } from "./libc.ts";
 export {
   type Mapping,
@@ -37,5 +41,6 @@ export * from "./scheduler.ts";
 export * from "./sockets.ts";
 export * from "./system-error.ts";
 export * from "./terminal.ts";
+export * from "./udp.ts";
 export * from "./unix.ts";
 export * from "./unix-messages.ts";

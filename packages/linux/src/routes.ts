@@ -30,6 +30,8 @@ const ROUTE_TYPE = 7;
 /** Types of routes (RTN_*) that lead to this host itself. */
 const RTN_LOCAL = 2;
 const RTN_ANYCAST = 4;
+/** To everybody of a network that this host is in. */
+const RTN_BROADCAST = 3;
 
 const request = scratch(HEADER_BYTES + ROUTE_BYTES + ATTRIBUTE_BYTES + 16);
 /** The start of an answer is enough: what does not fit is dropped with the datagram. */
@@ -50,6 +52,18 @@ export class Routes implements Disposable {
    * not be asked. What is reached by no route does not.
    */
   leadsHere(address: Uint8Array): number {
+    const type = this.#typeOf(address);
+    if (type < 0) return type;
+    return type === RTN_LOCAL || type === RTN_ANYCAST ? 1 : 0;
+  }
+
+  /** Whether the address is a network's broadcast address. False where the kernel could not be asked. */
+  isBroadcast(address: Uint8Array): boolean {
+    return this.#typeOf(address) === RTN_BROADCAST;
+  }
+
+  /** The type of the route, 0 where there is none; or -errno where the kernel could not be asked. */
+  #typeOf(address: Uint8Array): number {
     if (this.#fd < 0) return this.#fd;
     const bytes = this.#putRequest(address);
     const sent = send(this.#fd, request.address, bytes);
@@ -63,8 +77,7 @@ export class Routes implements Disposable {
       const type = answer.view.getUint16(4, true);
       if (type === NLMSG_ERROR) return withoutRoute(-answer.view.getInt32(HEADER_BYTES, true));
       if (type !== RTM_NEWROUTE || received < HEADER_BYTES + ROUTE_BYTES) return -Errno.EPROTO;
-      const route = answer.bytes[HEADER_BYTES + ROUTE_TYPE]!;
-      return route === RTN_LOCAL || route === RTN_ANYCAST ? 1 : 0;
+      return answer.bytes[HEADER_BYTES + ROUTE_TYPE]!;
     }
   }
 

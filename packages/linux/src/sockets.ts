@@ -26,6 +26,7 @@ const ioctlCall = libcCall("ioctl", "int", ["int", "uintptr_t", "uintptr_t"]);
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const SHUT_WR = 1;
+const SHUT_RDWR = 2;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_ERROR = 4;
@@ -157,6 +158,11 @@ export function recv(fd: number, address: number, length: number): number {
 /** Ends what this side sends (FIN): 0 or -errno (-ENOTCONN). */
 export function shutdownWrite(fd: number): number {
   return outcome(shutdownCall(fd, SHUT_WR));
+}
+
+/** Ends both directions, and keeps the socket: 0 or -errno (-ENOTCONN). */
+export function shutdownBoth(fd: number): number {
+  return outcome(shutdownCall(fd, SHUT_RDWR));
 }
 
 /** Takes the socket's pending error: 0, or the negative errno that connecting or the connection ended with. */

@@ -9,10 +9,14 @@ import { addressOf, failure, libcCall, scratch } from "./libc.ts";
 import { POLLIN, PollSet } from "./poll.ts";
 
 const sendmsgCall = libcCall("sendmsg", "intptr_t", ["int", "uintptr_t", "int"]);
+const recvCall = libcCall("recv", "intptr_t", ["int", "uintptr_t", "size_t", "int"]);
+const setsockoptCall = libcCall("setsockopt", "int", ["int", "int", "int", "uintptr_t", "uint32_t"]);
 const recvmsgCall = libcCall("recvmsg", "intptr_t", ["int", "uintptr_t", "int"]);
 
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
+const SO_PASSCRED = 16;
+const MSG_PEEK = 0x02;
 const MSG_CTRUNC = 0x08;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
@@ -26,6 +30,7 @@ const MSG_CMSG_CLOEXEC = 0x40000000;
 // musl has 32-bit lengths with padding in these places, which in little-endian is the same.
 const header = scratch(56 + 16);
 const iovecOffset = 56;
+const passCredentials = scratch(4);
 const controlHeaderBytes = 16;
 
 /** The most descriptors in one message: Linux's SCM_MAX_FD. */
@@ -98,6 +103,41 @@ export function receiveWithFds(
     return -Errno.EMSGSIZE;
   }
   return { bytes: new Uint8Array(payload, 0, count), fds };
+}
+
+/** What receiveRecord() gives where there is none any more. */
+export const NO_MORE_RECORDS = -1_000_000;
+
+/**
+ * Has each record told from the end, for receiveRecord(): of a socket that is connected. 0 or -errno.
+ */
+export function tellRecords(fd: number): number {
+  passCredentials.view.setInt32(0, 1, true);
+  const count = setsockoptCall(fd, SOL_SOCKET, SO_PASSCRED, passCredentials.address, 4);
+  return count >= 0 ? count : failure();
+}
+
+/**
+ * Receives one record into memory, of a socket that tellRecords() has seen: its bytes, 0 as well; NO_MORE_RECORDS;
+ * -EMSGSIZE where it is longer, and lost; -EAGAIN, -ECONNRESET, ... Descriptors that come along are closed by the
+ * kernel. Never waits.
+ *
+ * An empty record and the end are both 0 bytes. With a record the kernel has credentials to give, and says so where
+ * there is no room for them.
+ */
+export function receiveRecord(fd: number, address: number, maxBytes: number): number {
+  putHeader(address, maxBytes, 0);
+  const count = recvmsgCall(fd, header.address, MSG_DONTWAIT);
+  if (count < 0) return failure();
+  const flags = header.view.getInt32(48, true);
+  if ((flags & MSG_TRUNC) !== 0) return -Errno.EMSGSIZE;
+  return count === 0 && (flags & MSG_CTRUNC) === 0 ? NO_MORE_RECORDS : count;
+}
+
+/** How many bytes the next record has, which stays; 0 where there is none; or -errno. Never waits. */
+export function nextRecordBytes(fd: number): number {
+  const count = recvCall(fd, 0, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+  return count >= 0 ? count : failure();
 }
 
 /** Waits until there is something to receive: 0, -EAGAIN when the time is over, or another -errno. */

@@ -1,5 +1,6 @@
 // Unix sockets: made, listened on, connected. Of type SEQPACKET: how a guest gets its region and its doorbells
-// (unix-messages.ts), and how each side notices that the other is gone. Of type STREAM: a VM's bell (channel.ts).
+// (unix-messages.ts), and how each side notices that the other is gone. Of type STREAM: a VM's bell (channel.ts). Of
+// both, by the descriptor of their place: the sockets of a policy.
 //
 // All sockets made here are non-blocking and close-on-exec; whoever wants to wait gives a time.
 
@@ -66,6 +67,13 @@ export function checkSocketPath(path: string, syscall: string): number {
   }
   return check(bytes, syscall, path);
 }
+
+/** The two types that connect. */
+export type UnixType = "stream" | "seqpacket";
+const TYPES: Readonly<Record<UnixType, number>> = { stream: SOCK_STREAM, seqpacket: SOCK_SEQPACKET };
+
+/** A place that is open, as a path: whatever becomes of its names. */
+const openPlace = (fd: number): string => `/proc/self/fd/${fd}`;
 
 function unixSocket(flags: number): number {
   return check(openSocket(AF_UNIX, SOCK_SEQPACKET | flags), "socket");
@@ -153,7 +161,43 @@ export function connectUnix(path: string, timeoutMs = 5000): number {
  * -ENOENT, -ECONNREFUSED, -EACCES, -EPROTOTYPE (the listener is of another type), -ENAMETOOLONG.
  */
 export function connectUnixStream(path: string): number {
-  const fd = openSocket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK);
+  return connectUnixType(path, "stream");
+}
+
+/**
+ * The same, and of either type, by the descriptor of the socket's file, opened as a name only (PATH): what that is, is
+ * connected to. -ENOSYS where there is no procfs.
+ */
+export function connectUnixFile(file: number, type: UnixType): number {
+  const result = connectUnixType(openPlace(file), type);
+  return result === -Errno.ENOENT ? -Errno.ENOSYS : result;
+}
+
+/**
+ * Binds a socket to a new name in an open folder: a descriptor that does not listen yet, or -errno: -EADDRINUSE where
+ * anything has that name; -ENAMETOOLONG past some 85 bytes; -ENOSYS where there is no procfs. The file is open to no
+ * more than `mode` says, and to less where the umask takes some.
+ */
+export function bindUnixName(folder: number, name: string, type: UnixType, mode: number): number {
+  const bytes = putSocketPath(`${openPlace(folder)}/${name}`);
+  if (bytes < 0) return bytes;
+  const fd = openSocket(AF_UNIX, TYPES[type] | SOCK_NONBLOCK);
+  if (fd < 0) return fd;
+  let result = outcome(fchmodCall(fd, mode));
+  if (result >= 0) result = outcome(bindCall(fd, sockaddr.address, bytes));
+  if (result >= 0) return fd;
+  closeFd(fd);
+  return result === -Errno.ENOENT ? -Errno.ENOSYS : result;
+}
+
+/** Gives an open file these permissions, also one that was opened as a name only: 0 or -errno. */
+export function chmodOpen(file: number, mode: number): number {
+  const bytes = putSocketPath(openPlace(file));
+  return bytes < 0 ? bytes : outcome(chmodCall(sockaddrPath, mode));
+}
+
+function connectUnixType(path: string, type: UnixType): number {
+  const fd = openSocket(AF_UNIX, TYPES[type] | SOCK_NONBLOCK);
   if (fd < 0) return fd;
   const bytes = putSocketPath(path);
   let result = bytes;

@@ -71,7 +71,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     // A failure before anybody waits for it.
     this.#ready.promise.catch(() => {});
     this.#ports = new ReservedPorts(options.ownPorts ?? []);
-    this.#names = new GuestNames(parts.lookup, parts.lookupEnd, (message) => this.#reactor.send(message));
+    this.#names = new GuestNames(parts.lookup, parts.reverse, parts.lookupEnd, (message) =>
+      this.#reactor.send(message),
+    );
     this.#audit = new Audit(this.#log, parts.audit, (isOpen) =>
       this.#reactor.send({ kind: "audit", isOpen }),
     );
@@ -288,6 +290,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         return;
       case "resolve":
         this.#names.resolve(message);
+        return;
+      case "reverse":
+        this.#names.reverse(message);
         return;
       case "resolve-cancel":
         this.#names.cancel(message.id);

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { type Account, Accounts } from "../src/accounts/accounts.ts";
 import type { DescriptorRoom } from "../src/accounts/descriptors.ts";
 import { Budget } from "../src/guests/budget.ts";
+import { DEFAULT_RATES } from "../src/policy/defaults.ts";
 import type { PolicyState } from "../src/policy/in-force.ts";
 import type { Limits } from "../src/policy/types.ts";
 import { Counters, type CounterValues } from "../src/reactor/counters.ts";
@@ -16,8 +17,11 @@ function set(account: Account = new Accounts().take("uid:1"), left = true) {
   const counters = new Counters();
   const descriptors = { leftFor: () => left, withinShare: () => left } as unknown as DescriptorRoom;
   const limits = { ...LIMITS } as { -readonly [Name in keyof Limits]: Limits[Name] };
-  const policy = { policy: { limits } } as unknown as PolicyState;
-  const budget = new Budget({ counters, descriptors }, { account, policy });
+  const policy = { policy: { limits, rates: DEFAULT_RATES } } as unknown as PolicyState;
+  const after = (): never => {
+    throw new Error("nothing has a rate here");
+  };
+  const budget = new Budget({ counters, descriptors, after }, { account, policy });
   const counted = (): Partial<CounterValues> =>
     Object.fromEntries(Object.entries(counters.read()).filter(([, value]) => value !== 0));
   return { account, budget, limits, counted };

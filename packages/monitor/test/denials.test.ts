@@ -58,7 +58,7 @@ class Rig {
         cancel: () => false,
       },
     } as unknown as RelayHost;
-    const judged = entry.judge({ matcher, ownPorts: undefined as never }, body);
+    const judged = entry.judge({ matcher, ownPorts: undefined as never, names: undefined as never }, body);
     entry.open(host, this.#stream(guest), 1, judged);
   }
 

@@ -46,7 +46,7 @@ test("a root has others inside where their paths say so, whatever their order", 
     expect(root.holdsOthers, folders[i]).toBe(holds);
     expect(root.sharesReadOnly).toBe(true);
   }
-  closeRoots({ roots, nodeSystems: [] });
+  closeRoots({ roots, sockets: [], nodeSystems: [] });
 });
 
 test("a folder that is renamed is looked for above each root, over what they have in common once", () => {

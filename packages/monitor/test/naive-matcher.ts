@@ -1,16 +1,10 @@
 // The oracle of the matcher: what docs/policy.md says, rule by rule, in order.
 
 import { Errno } from "@ringway/control";
+import { groupNamed, groupOf } from "../src/policy/groups.ts";
 import { normalizeName } from "../src/policy/names.ts";
 import { insideNat64 } from "../src/policy/nat64.ts";
-import {
-  type Address,
-  contains,
-  formatAddress,
-  type Network,
-  networkFrom,
-  parseAddress,
-} from "../src/policy/networks.ts";
+import { type Address, contains, formatAddress, networkFrom, parseAddress } from "../src/policy/networks.ts";
 import { splitPath } from "../src/policy/paths.ts";
 import { isPort } from "../src/policy/ports.ts";
 import { isUnspecified, notPublic } from "../src/policy/special.ts";
@@ -26,17 +20,26 @@ import type {
   NotAllowed,
   Policy,
   PortRange,
+  Transport,
 } from "../src/policy/types.ts";
+
+/** A network, or a group. */
+interface Region {
+  readonly text: string;
+  /** 0 of a group. */
+  readonly prefix: number;
+  has(address: Address): boolean;
+}
 
 interface CompiledConnect {
   readonly rule: ConnectRule;
-  readonly networks: readonly Network[];
-  readonly resolvesTo: readonly Network[];
+  readonly networks: readonly Region[];
+  readonly resolvesTo: readonly Region[];
 }
 
 interface CompiledListen {
   readonly rule: ListenRule;
-  readonly networks: readonly Network[];
+  readonly networks: readonly Region[];
 }
 
 interface CompiledFiles {
@@ -57,10 +60,13 @@ export class NaiveMatcher {
     this.#surroundings = surroundings;
     this.#connect = policy.connect.map((rule) => ({
       rule,
-      networks: rule.networks.map(networkFrom),
-      resolvesTo: rule.resolvesTo.map(networkFrom),
+      networks: rule.networks.map((text) => this.#region(text)),
+      resolvesTo: rule.resolvesTo.map((text) => this.#region(text)),
     }));
-    this.#listen = policy.listen.map((rule) => ({ rule, networks: rule.networks.map(networkFrom) }));
+    this.#listen = policy.listen.map((rule) => ({
+      rule,
+      networks: rule.networks.map((text) => this.#region(text)),
+    }));
     this.#files = policy.files.map((rule) => {
       const path = splitPath(rule.guest);
       if ("problem" in path) throw new TypeError(path.problem);
@@ -68,38 +74,45 @@ export class NaiveMatcher {
     });
   }
 
+  #region(text: string): Region {
+    const group = groupNamed(text);
+    if (group !== undefined)
+      return { text, prefix: 0, has: (address) => groupOf(address, this.#surroundings) === group };
+    const network = networkFrom(text);
+    return { text: network.text, prefix: network.prefix, has: (address) => contains(network, address) };
+  }
+
   /** Phase 1 of connecting to a name. */
-  connectName(name: string, port: number): NameDecision {
+  connectName(name: string, port: number, transport: Transport = "tcp"): NameDecision {
     const parsed = normalizeName(name);
     if ("problem" in parsed)
       return { ...refused("name", parsed.problem, Errno.EINVAL), ruleIndex: -1, name: "" };
     if (!isPort(port, 1)) return { ...badPort(port, 1), ruleIndex: -1, name: parsed.name };
-    const asked = `connect to ${parsed.name}:${port}`;
+    const asked = `${verb(transport)} ${parsed.name}:${port}`;
     for (const [ruleIndex, { rule }] of this.#connect.entries()) {
-      if (!includesPort(rule.ports, port)) continue;
+      if (!holds(rule, port, transport)) continue;
       const pattern = rule.names.find((candidate) => matchesPattern(candidate, parsed.name));
       if (pattern !== undefined) return { ...byRule(rule, asked, pattern), ruleIndex, name: parsed.name };
     }
-    if (parsed.name === "localhost") {
-      for (const address of ["127.0.0.1", "::1"]) {
-        const { allowed: isAllowed, rule } = this.connectAddress(address, port);
-        if (!isAllowed) continue;
-        const reason = `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`;
-        return { ...allowed(rule, reason), ruleIndex: -1, name: parsed.name };
-      }
+    const fixed = parsed.name === "localhost" ? ["127.0.0.1", "::1"] : (this.policy.hosts[parsed.name] ?? []);
+    for (const address of fixed) {
+      const { allowed: isAllowed, rule } = this.connectAddress(address, port, transport);
+      if (!isAllowed) continue;
+      const reason = `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`;
+      return { ...allowed(rule, reason), ruleIndex: -1, name: parsed.name };
     }
-    const reason = `no connect rule allows ${parsed.name}:${port}`;
+    const reason = noRule("connect", `${parsed.name}:${port}`, transport);
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
   }
 
   /** Connecting to a literal address. */
-  connectAddress(address: string, port: number): Decision {
-    const parsed = this.#destination(address, port);
+  connectAddress(address: string, port: number, transport: Transport = "tcp"): Decision {
+    const parsed = this.#destination(address, port, transport);
     if ("refusal" in parsed) return parsed.refusal;
-    const asked = `connect to ${parsed.text}`;
-    const decision = this.#byRules(parsed.address, port, asked);
-    if (decision === undefined) return refused("default", `no connect rule allows ${parsed.text}`);
-    return this.#deniedInside(decision, parsed.address, port, asked) ?? decision;
+    const asked = `${verb(transport)} ${parsed.text}`;
+    const decision = this.#byRules(parsed.address, port, transport, asked);
+    if (decision === undefined) return refused("default", noRule("connect", parsed.text, transport));
+    return this.#deniedInside(decision, parsed.address, port, transport, asked) ?? decision;
   }
 
   /**
@@ -107,22 +120,28 @@ export class NaiveMatcher {
    * decided again, so that a policy reloaded between the phases decides for itself and an index of the old one counts
    * for nothing.
    */
-  connectResolved(name: string, ruleIndex: number, address: string, port: number): Decision {
-    const named = this.connectName(name, port);
+  connectResolved(
+    name: string,
+    ruleIndex: number,
+    address: string,
+    port: number,
+    transport: Transport = "tcp",
+  ): Decision {
+    const named = this.connectName(name, port, transport);
     if (!named.allowed) return named;
     if (named.ruleIndex !== ruleIndex) {
       return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, Errno.EAGAIN);
     }
-    const parsed = this.#destination(address, port);
+    const parsed = this.#destination(address, port, transport);
     if ("refusal" in parsed) return parsed.refusal;
 
     const shown = formatAddress(parsed.address);
-    const asked = `connect to ${named.name}:${port}, which resolves to ${shown},`;
-    const decision = this.#byRules(parsed.address, port, asked, ruleIndex);
+    const asked = `${verb(transport)} ${named.name}:${port}, which resolves to ${shown},`;
+    const decision = this.#byRules(parsed.address, port, transport, asked, ruleIndex);
     if (decision === undefined && ruleIndex < 0) {
-      return refused("default", `no connect rule allows ${parsed.text} (${named.name})`);
+      return refused("default", noRule("connect", `${parsed.text} (${named.name})`, transport));
     }
-    const denied = this.#deniedInside(decision, parsed.address, port, asked, ruleIndex);
+    const denied = this.#deniedInside(decision, parsed.address, port, transport, asked, ruleIndex);
     if (denied !== undefined) return denied;
     if (decision !== undefined) return decision;
 
@@ -135,16 +154,43 @@ export class NaiveMatcher {
   }
 
   /** The first rule that has the address; the allowing one's resolvesTo first, at its place. */
-  #byRules(address: Address, port: number, asked: string, ruleIndex = -1, detail = ""): Decision | undefined {
+  #byRules(
+    address: Address,
+    port: number,
+    transport: Transport,
+    asked: string,
+    ruleIndex = -1,
+    detail = "",
+  ): Decision | undefined {
+    const decide = (rule: ConnectRule, network: Region, how: string): Decision =>
+      this.#tooWide(rule, network, address, transport, asked) ?? byRule(rule, asked, how);
     for (const [index, { rule, networks, resolvesTo }] of this.#connect.entries()) {
-      const own =
-        index === ruleIndex ? resolvesTo.find((candidate) => contains(candidate, address)) : undefined;
-      if (own !== undefined) return byRule(rule, asked, `resolvesTo ${own.text}${detail}`);
-      if (!includesPort(rule.ports, port)) continue;
-      const network = networks.find((candidate) => contains(candidate, address));
-      if (network !== undefined) return byRule(rule, asked, `${network.text}${detail}`);
+      const own = index === ruleIndex ? resolvesTo.find((candidate) => candidate.has(address)) : undefined;
+      if (own !== undefined) return decide(rule, own, `resolvesTo ${own.text}${detail}`);
+      if (!holds(rule, port, transport)) continue;
+      const network = networks.find((candidate) => candidate.has(address));
+      if (network !== undefined) return decide(rule, network, `${network.text}${detail}`);
     }
     return undefined;
+  }
+
+  #tooWide(
+    rule: ConnectRule | ListenRule,
+    network: Region,
+    address: Address,
+    transport: Transport,
+    asked: string,
+  ): Decision | undefined {
+    if (transport === "tcp" || rule.action === "deny") return undefined;
+    const isGroup = address.family === 4 ? address.words[0]! >>> 28 === 14 : address.words[0]! >>> 24 === 255;
+    const toAll = formatAddress(address) === "255.255.255.255" || this.#surroundings.isBroadcast(address);
+    const bits = isGroup ? (address.family === 4 ? 4 : 8) : toAll ? 32 : 0;
+    if (network.prefix >= bits) return undefined;
+    const by = `rule ${quoted(rule.id)} (${network.text})`;
+    return refused(
+      "default",
+      `${asked}: many get a datagram to this address, and ${by}, which allows it, does not name it`,
+    );
   }
 
   /** What is not denied by itself may be by the IPv4 address inside. */
@@ -152,30 +198,33 @@ export class NaiveMatcher {
     decision: Decision | undefined,
     address: Address,
     port: number,
+    transport: Transport,
     asked: string,
     ruleIndex = -1,
   ): Decision | undefined {
     if (decision?.allowed === false) return undefined;
     for (const inside of insideNat64(address, this.#surroundings.nat64)) {
       const detail = `, NAT64 of ${formatAddress(inside)}`;
-      const other = this.#byRules(inside, port, asked, ruleIndex, detail);
-      if (other?.allowed === false) return other;
+      const other = this.#byRules(inside, port, transport, asked, ruleIndex, detail);
+      if (other?.allowed === false && other.rule !== "default") return other;
     }
     return undefined;
   }
 
   /** Listening on an address of the host; port 0 asks the host to pick one. */
-  listen(address: string, port: number): Decision {
+  listen(address: string, port: number, transport: Transport = "tcp"): Decision {
     const parsed = parseAddress(address);
     if (parsed === undefined) return badAddress(address);
     if (!isPort(port, 0)) return badPort(port, 0);
     const text = endpoint(parsed, port);
+    const asked = `${transport === "tcp" ? "listen on" : "take datagrams at"} ${text}`;
     for (const { rule, networks } of this.#listen) {
-      if (!includesPort(rule.ports, port)) continue;
-      const network = networks.find((candidate) => contains(candidate, parsed));
-      if (network !== undefined) return byRule(rule, `listen on ${text}`, network.text);
+      if (!holds(rule, port, transport)) continue;
+      const network = networks.find((candidate) => candidate.has(parsed));
+      if (network === undefined) continue;
+      return this.#tooWide(rule, network, parsed, transport, asked) ?? byRule(rule, asked, network.text);
     }
-    return refused("default", `no listen rule allows ${text}`);
+    return refused("default", noRule("listen", text, transport));
   }
 
   /** Any use of a guest path; write is whether it would change anything. */
@@ -204,6 +253,7 @@ export class NaiveMatcher {
   #destination(
     address: string,
     port: number,
+    transport: Transport,
   ): { readonly address: Address; readonly text: string } | { readonly refusal: NotAllowed } {
     const parsed = parseAddress(address);
     if (parsed === undefined) return { refusal: badAddress(address) };
@@ -213,13 +263,26 @@ export class NaiveMatcher {
       return {
         refusal: refused(
           "address",
-          `connect to ${text}: the unspecified address names no host`,
+          `${verb(transport)} ${text}: the unspecified address names no host`,
           Errno.EINVAL,
         ),
       };
     }
     return { address: parsed, text };
   }
+}
+
+function verb(transport: Transport): string {
+  return transport === "tcp" ? "connect to" : "send datagrams to";
+}
+
+function noRule(list: string, what: string, transport: Transport): string {
+  if (transport === "tcp") return `no ${list} rule allows ${what}`;
+  return `no ${list} rule allows UDP with ${what} (an allow holds for TCP alone unless it has protocols)`;
+}
+
+function holds(rule: ConnectRule | ListenRule, port: number, transport: Transport): boolean {
+  return rule.protocols.includes(transport) && includesPort(rule.ports, port);
 }
 
 function endpoint(address: Address, port: number): string {

@@ -264,6 +264,7 @@ describe("public addresses", () => {
     const surroundings = {
       ...NO_SURROUNDINGS,
       isOwn: (address: Address) => own.includes(formatAddress(address)),
+      isBroadcast: () => false,
     };
     for (const text of own) expect(why(text, surroundings)).toBe("an address of this host");
     expect(why("64:ff9b::808:404", surroundings)).toBe("NAT64 of 8.8.4.4: an address of this host");

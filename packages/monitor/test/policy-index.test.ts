@@ -3,7 +3,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type CompiledPolicy, compilePolicy } from "../src/policy/compiled/compile.ts";
-import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../src/policy/defaults.ts";
+import { DEFAULT_LIMITS, DEFAULT_RATES, DEFAULT_TIMEOUTS } from "../src/policy/defaults.ts";
+import { GROUPS } from "../src/policy/groups.ts";
 import {
   type ConnectRule,
   type Decision,
@@ -11,6 +12,7 @@ import {
   type ListenRule,
   type Policy,
   PolicyMatcher,
+  type Transport,
 } from "../src/policy/index.ts";
 import { formatAddress, networkFrom, networkOf, parseAddress } from "../src/policy/networks.ts";
 import type { Surroundings } from "../src/policy/surroundings.ts";
@@ -25,8 +27,11 @@ function policyOf(rules: Partial<Pick<Policy, "connect" | "listen" | "files">>):
     connect: [],
     listen: [],
     files: [],
+    sockets: [],
     vms: [],
+    hosts: { "a.b": ["127.0.0.1", "10.0.1.1", "fd00::1"], www: ["93.1.0.1"] },
     limits: DEFAULT_LIMITS,
+    rates: DEFAULT_RATES,
     timeouts: DEFAULT_TIMEOUTS,
     ...rules,
   };
@@ -58,11 +63,13 @@ const address = fc.oneof(
     )
     .map(([head, a, b]) => `${head}${a}.${b}.1.1`),
   fc.constantFrom("127.0.0.1", "::1"),
+  fc.constantFrom("239.1.2.3", "224.0.0.0", "255.255.255.255", "ff02::fb", "10.1.2.255"),
   fc.ipV4(),
   fc.ipV6(),
 );
 const surroundings: Surroundings = {
   isOwn: ({ words }) => words.at(-1)! % 2 === 0,
+  isBroadcast: ({ family, words }) => family === 4 && words[0]! % 256 === 255,
   nat64: [networkFrom("2600:64::/96")],
 };
 const network = fc.tuple(address, fc.nat(128)).map(([text, prefix]) => {
@@ -76,15 +83,23 @@ const range = fc.oneof(
   port.map((only) => ({ first: only, last: only })),
 );
 const action = fc.constantFrom("allow" as const, "deny" as const);
+const protocols = fc.constantFrom(["tcp"], ["udp"], ["tcp", "udp"]) as fc.Arbitrary<Transport[]>;
+const transport = fc.constantFrom("tcp" as const, "udp" as const);
 const few = <T>(of: fc.Arbitrary<T>, maxLength = 4): fc.Arbitrary<T[]> => fc.array(of, { maxLength });
+
+/** Networks and groups; groups behind the networks, as entries are numbered. */
+const regions = fc
+  .tuple(few(network, 3), fc.subarray([...GROUPS], { maxLength: 2 }))
+  .map(([networks, groups]) => [...networks, ...groups]);
 
 const connectRules = few(
   fc.record({
     action,
+    protocols,
     names: few(pattern),
-    networks: few(network),
+    networks: regions,
     ports: few(range, 3),
-    resolvesTo: few(network, 3),
+    resolvesTo: regions,
   }),
   12,
 ).map((rules) =>
@@ -97,9 +112,10 @@ const connectRules = few(
   ),
 );
 const listenPort = fc.oneof(range, fc.constant({ first: 0, last: 0 }));
-const listenRules = few(fc.record({ action, networks: few(network), ports: few(listenPort, 3) }), 8).map(
-  (rules) => rules.map((rule, i): ListenRule => ({ id: `listen[${i}]`, ...rule })),
-);
+const listenRules = few(
+  fc.record({ action, protocols, networks: few(network), ports: few(listenPort, 3) }),
+  8,
+).map((rules) => rules.map((rule, i): ListenRule => ({ id: `listen[${i}]`, ...rule })));
 const path = fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 4 }).map((parts) => `/${parts.join("/")}`);
 const filesRules = few(
   fc.record({ guest: path, access: fc.constantFrom("ro" as const, "rw" as const) }),
@@ -118,18 +134,18 @@ describe("every decision is the oracle's: the same rule, the same sentence, the 
 
   test("connecting to names, and to what they resolve to", () => {
     fc.assert(
-      fc.property(connectRules, few(fc.tuple(asked, port, address), 20), (connect, questions) => {
+      fc.property(connectRules, few(fc.tuple(asked, port, address, transport), 20), (connect, questions) => {
         const policy = policyOf({ connect });
         const [matcher, oracle] = [
           new PolicyMatcher(policy, surroundings),
           new NaiveMatcher(policy, surroundings),
         ];
-        for (const [host, to, resolved] of questions) {
-          const named = matcher.connectName(host, to);
-          expect(named).toEqual(oracle.connectName(host, to));
+        for (const [host, to, resolved, by] of questions) {
+          const named = matcher.connectName(host, to, by);
+          expect(named).toEqual(oracle.connectName(host, to, by));
           for (const index of [named.ruleIndex, 0])
-            expect(told(matcher.connectResolved(host, index, resolved, to))).toEqual(
-              oracle.connectResolved(host, index, resolved, to),
+            expect(told(matcher.connectResolved(host, index, resolved, to, by))).toEqual(
+              oracle.connectResolved(host, index, resolved, to, by),
             );
         }
       }),
@@ -142,16 +158,16 @@ describe("every decision is the oracle's: the same rule, the same sentence, the 
       fc.property(
         connectRules,
         listenRules,
-        few(fc.tuple(address, fc.oneof(port, fc.constant(0))), 20),
+        few(fc.tuple(address, fc.oneof(port, fc.constant(0)), transport), 20),
         (connect, listen, questions) => {
           const policy = policyOf({ connect, listen });
           const [matcher, oracle] = [
             new PolicyMatcher(policy, surroundings),
             new NaiveMatcher(policy, surroundings),
           ];
-          for (const [text, at] of questions) {
-            expect(told(matcher.connectAddress(text, at))).toEqual(oracle.connectAddress(text, at));
-            expect(told(matcher.listen(text, at))).toEqual(oracle.listen(text, at));
+          for (const [text, at, by] of questions) {
+            expect(told(matcher.connectAddress(text, at, by))).toEqual(oracle.connectAddress(text, at, by));
+            expect(told(matcher.listen(text, at, by))).toEqual(oracle.listen(text, at, by));
           }
         },
       ),
@@ -181,6 +197,7 @@ describe("every decision is the oracle's: the same rule, the same sentence, the 
           (text, i): ConnectRule => ({
             id: `r${i}`,
             action: "deny",
+            protocols: ["tcp"],
             names: [],
             networks: [text],
             ports: [{ first: 1, last: 65535 }],
@@ -213,6 +230,7 @@ describe("a decision among 20,000 rules", () => {
   const rule = (i: number, rest: Partial<ConnectRule>): ConnectRule => ({
     id: `r${i}`,
     action: "deny",
+    protocols: ["tcp"],
     names: [],
     networks: [],
     ports: ALL,
@@ -287,6 +305,7 @@ test("compiled rules cross to another thread by reference, and decide the same t
     {
       id: "web",
       action: "allow",
+      protocols: ["tcp"],
       names: ["*.example.com"],
       networks: ["10.0.0.0/8"],
       ports: [{ first: 443, last: 443 }],

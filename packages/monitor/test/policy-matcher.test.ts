@@ -28,6 +28,57 @@ function connect(
   return of.connectResolved(name, named.ruleIndex, address, port);
 }
 
+describe("protocols", () => {
+  const matcher = (...lines: string[]): PolicyMatcher =>
+    new PolicyMatcher(parsePolicy(["version: 1", ...lines].join("\n"), { file: "policy.yaml" }));
+
+  it("an allow holds for TCP alone unless it says otherwise, a deny for both", () => {
+    const rules = matcher(
+      "connect:",
+      "  - { id: none, deny: 10.9.0.0/16 }",
+      "  - { id: dns, allow: [10.0.0.0/8, '*.test'], ports: 53, protocols: [udp, tcp] }",
+      "  - { id: web, allow: [10.0.0.0/8, '*.test'], ports: 80 }",
+      "listen:",
+      "  - { id: serve, allow: 10.0.0.1, ports: [0, 80] }",
+      "  - { id: take, allow: 10.0.0.1, ports: [0, 53], protocols: udp }",
+    );
+    const said = (allowed: boolean, rule: string) => expect.objectContaining({ allowed, rule });
+    expect(rules.connectAddress("10.0.0.1", 53, "udp")).toEqual(said(true, "dns"));
+    expect(rules.connectAddress("10.0.0.1", 53)).toEqual(said(true, "dns"));
+    expect(rules.connectAddress("10.0.0.1", 80, "udp")).toEqual(said(false, "default"));
+    expect(rules.connectAddress("10.0.0.1", 80)).toEqual(said(true, "web"));
+    expect(rules.connectAddress("10.9.0.1", 53, "udp")).toEqual(said(false, "none"));
+    expect(rules.connectName("a.test", 53, "udp")).toEqual(said(true, "dns"));
+    expect(rules.connectName("a.test", 80, "udp")).toEqual(said(false, "default"));
+    expect(rules.listen("10.0.0.1", 0, "udp")).toEqual(said(true, "take"));
+    expect(rules.listen("10.0.0.1", 80, "udp")).toEqual(said(false, "default"));
+    expect(rules.listen("10.0.0.1", 53)).toEqual(said(false, "default"));
+    expect([rules.sendsDatagrams, matcher("connect: [{ allow: '*' }]").sendsDatagrams]).toEqual([
+      true,
+      false,
+    ]);
+  });
+
+  it("what has many takers is allowed by a rule that names it alone", () => {
+    const rules = matcher(
+      "connect:",
+      "  - { id: one, allow: 239.1.2.3, protocols: udp }",
+      "  - { id: groups, allow: [224.0.0.0/8, 'ff02::/16'], protocols: udp }",
+      "  - { id: all, allow: 255.255.255.255, ports: 67, protocols: udp }",
+      "  - { id: any, allow: [0.0.0.0/0, '::/0'], protocols: [tcp, udp] }",
+    );
+    const by = (address: string, port = 5353): string => rules.connectAddress(address, port, "udp").rule;
+    expect(["239.1.2.3", "224.0.0.251", "ff02::fb", "8.8.8.8"].map((to) => by(to))).toEqual([
+      ...["one", "groups", "groups", "any"],
+    ]);
+    expect(["239.1.2.4", "ff05::1", "255.255.255.255"].map((to) => by(to))).toEqual([
+      ...["default", "default", "default"],
+    ]);
+    expect(by("255.255.255.255", 67)).toBe("all");
+    expect(rules.connectAddress("239.1.2.4", 80).rule).toBe("any");
+  });
+});
+
 describe("connect to an address", () => {
   const policy = matcher(
     "connect:",
@@ -112,7 +163,8 @@ describe("connect to an address", () => {
             const networks = [`192.0.2.${low(base, prefix)}/${prefix}`];
             const ports = [{ first, last: first + more }];
             const action = allow ? "allow" : "deny";
-            return { id: `connect[${i}]`, action, names: [], networks, ports, resolvesTo: [] };
+            const protocols = ["tcp"] as const;
+            return { id: `connect[${i}]`, action, protocols, names: [], networks, ports, resolvesTo: [] };
           });
           const expected = rules.findIndex(
             ({ base, prefix, first, more }) =>

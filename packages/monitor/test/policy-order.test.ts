@@ -21,6 +21,44 @@ function judge(text: string): { problems: string[]; warnings: string[] } {
 
 const policy = (...lines: string[]): string => ["version: 1", ...lines].join("\n");
 
+describe("rules for datagrams", () => {
+  test("hide none of those for TCP, and none of theirs hides them", () => {
+    const rules = [
+      "connect:",
+      "  - { allow: 10.0.0.0/8 }",
+      "  - { allow: 10.0.0.0/8, protocols: udp }",
+      "  - { deny: 10.1.0.0/16, protocols: udp, ports: 53 }",
+    ];
+    const where = "connect[1] (10.0.0.0/8, line 4) stands before it: put the narrower rule first";
+    expect(judge(policy(...rules))).toEqual({
+      problems: [`5:13: connect[2].deny: never matches, because ${where}`],
+      warnings: [],
+    });
+  });
+
+  test("for many takers, behind one that has them and does not name them, are hidden", () => {
+    const rules = [
+      "connect:",
+      "  - { deny: 10.0.0.1 }",
+      "  - { allow: 0.0.0.0/4, protocols: [udp] }",
+      "  - { allow: 224.0.0.0/4, protocols: udp }",
+      "  - { allow: 239.1.2.3, protocols: udp }",
+    ];
+    const where = "connect[2] (224.0.0.0/4, line 5) stands before it: put the narrower rule first";
+    const { problems } = judge(policy(...rules));
+    expect(problems).toEqual([`6:14: connect[3].allow: never matches, because ${where}`]);
+  });
+
+  test("that a deny without protocols has, are hidden behind it", () => {
+    const rules = [
+      "listen:",
+      "  - { deny: 127.0.0.1, ports: 53 }",
+      "  - { allow: 127.0.0.1, ports: 53, protocols: udp }",
+    ];
+    expect(judge(policy(...rules)).problems).toHaveLength(1);
+  });
+});
+
 describe("a rule that an earlier one hides is an error that names both lines", () => {
   test.each([
     [
@@ -145,20 +183,20 @@ describe("a warning is", () => {
     [
       "an allow of everything",
       ["  - { allow: 0.0.0.0/0, ports: 443 }"],
-      `3:14: connect[0].allow: allows ${lurking} as well: deny them in front; to allow names at ` +
-        `public addresses alone, say "*"`,
+      `3:14: connect[0].allow: allows ${lurking} as well: deny them in front; to allow public ` +
+        `addresses alone, say public, and "*" for names at them`,
     ],
     [
       "an allow of every IPv6 address, as far as nothing denies it",
       ["  - deny: 'fc00::/7'", "  - allow: [a.test, '::/0']"],
-      "4:21: connect[1].allow[1]: allows ::1 (loopback) as well: deny them in front; to allow names " +
-        'at public addresses alone, say "*"',
+      "4:21: connect[1].allow[1]: allows ::1 (loopback) as well: deny them in front; to allow public " +
+        'addresses alone, say public, and "*" for names at them',
     ],
     [
       "an allow of half of everything",
       ["  - allow: 128.0.0.0/1"],
       `3:12: connect[0].allow: allows 169.254.169.254 (a cloud's metadata) as well: deny them in ` +
-        `front; to allow names at public addresses alone, say "*"`,
+        `front; to allow public addresses alone, say public, and "*" for names at them`,
     ],
     [
       "resolvesTo of everything",
@@ -232,6 +270,7 @@ describe("against the oracle", () => {
         ({ action, targets, ports }, i): ConnectRule => ({
           id: `connect[${i}]`,
           action,
+          protocols: ["tcp"],
           names: targets.filter((text) => !isNetwork(text)),
           networks: targets.filter(isNetwork),
           ports,
@@ -343,6 +382,7 @@ describe("20,000 rules", () => {
         action: "deny",
         targets: [target(text)],
         ports,
+        taken: ports,
         resolvesTo: [],
       };
       return new Proxy(rule, {

@@ -9,6 +9,7 @@ import { readPolicy } from "../src/loading/policy-file.ts";
 import {
   BUILT_IN_RULES,
   DEFAULT_LIMITS,
+  DEFAULT_RATES,
   DEFAULT_TIMEOUTS,
   PolicyError,
   parsePolicy,
@@ -72,6 +73,7 @@ describe("a good policy", () => {
         {
           id: "web",
           action: "allow",
+          protocols: ["tcp"],
           names: ["*.example.com"],
           networks: [],
           ports: [
@@ -83,6 +85,7 @@ describe("a good policy", () => {
         {
           id: "connect[1]",
           action: "allow",
+          protocols: ["tcp"],
           names: ["internal.test"],
           networks: ["10.0.0.0/8", "192.0.2.0/24"],
           ports: [{ first: 80, last: 80 }],
@@ -91,6 +94,7 @@ describe("a good policy", () => {
         {
           id: "connect[2]",
           action: "deny",
+          protocols: ["tcp", "udp"],
           names: [],
           networks: ["10.0.0.0/8", "fd00::/8"],
           ports: [{ first: 1, last: 65535 }],
@@ -101,6 +105,7 @@ describe("a good policy", () => {
         {
           id: "listen[0]",
           action: "allow",
+          protocols: ["tcp"],
           networks: ["127.0.0.1"],
           ports: [
             { first: 0, last: 0 },
@@ -111,7 +116,9 @@ describe("a good policy", () => {
       files: [
         { id: "files[0]", guest: "/data", host: "/etc/ringway/data", access: "rw", crossMounts: false },
       ],
+      sockets: [],
       vms: [],
+      hosts: { "host.ringway": ["127.0.0.1", "::1"] },
       limits: {
         guests: 64,
         regionBytesTotal: 64 * 64 * 2 ** 20,
@@ -122,13 +129,15 @@ describe("a good policy", () => {
         accepts: 0,
         openFiles: 1,
         fileBytesWritten: 2 * 2 ** 30,
+        networkBytes: Number.MAX_SAFE_INTEGER,
         requests: 1024,
         diskOperations: 10_000,
         bells: 20_000,
         logLines: 1000,
         logBytes: 256 * 1024,
       },
-      timeouts: { connectMs: 1000, resolveMs: 10_000, attachMs: 10_000 },
+      rates: DEFAULT_RATES,
+      timeouts: { connectMs: 1000, resolveMs: 10_000, attachMs: 10_000, udpIdleMs: 120_000 },
     });
   });
 
@@ -141,10 +150,37 @@ describe("a good policy", () => {
       connect: [],
       listen: [],
       files: [],
+      sockets: [],
       vms: [],
+      hosts: { "host.ringway": ["127.0.0.1", "::1"] },
       limits: DEFAULT_LIMITS,
+      rates: DEFAULT_RATES,
       timeouts: DEFAULT_TIMEOUTS,
     });
+  });
+
+  it("has rates, each with its burst, and a budget of bytes", () => {
+    const { rates, limits } = parse(`version: 1
+limits: { networkBytes: 1GiB }
+rates: { bytesToHost: 1MiB, bytesToHostBurst: 64KiB, bytesToGuest: 4096, connections: 5, datagrams: unlimited }
+`);
+    expect(limits.networkBytes).toBe(2 ** 30);
+    expect(rates).toEqual({
+      ...DEFAULT_RATES,
+      bytesToHost: { perSecond: 2 ** 20, burst: 65_536 },
+      bytesToGuest: { perSecond: 4096, burst: 4096 },
+      connections: { perSecond: 5, burst: 5 },
+    });
+  });
+
+  it.each([
+    ["bytesToHost: 1KiB", 'rates.bytesToHost: expected a size from 2KiB to 1024GiB, found "1KiB"'],
+    ["bytesToHostBurst: 4KiB", 'rates.bytesToHostBurst: goes only with a limit in "bytesToHost"'],
+    ["connections: 0", "rates.connections: expected unlimited or a whole number from 1 to 1048576, found 0"],
+    ["lookups: many", 'rates.lookups: expected unlimited or a whole number from 1 to 1048576, found "many"'],
+    ["packets: 5", 'rates: unknown key "packets"; expected one of bytesToHost, '],
+  ])("has no rate of %s", (text, message) => {
+    expect(() => parse(`version: 1\nrates: { ${text} }`)).toThrow(message);
   });
 
   it("names VMs, relative to its folder", () => {
@@ -227,7 +263,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "<<: { refusals: hide }",
     2,
     1,
-    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, vms, limits, timeouts',
+    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, sockets, vms, hosts, limits, rates, timeouts',
   ],
   // Structure
   ["refusal: hide", 2, 1, 'unknown key "refusal"; did you mean "refusals"?'],
@@ -236,7 +272,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     2,
     1,
     'unknown key "__proto__"; expected one of version, guest, refusals, audit, connect, listen, ' +
-      "files, vms, limits, timeouts",
+      "files, sockets, vms, hosts, limits, rates, timeouts",
   ],
   ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
   ["connect:", 2, 1, "connect: expected a list of connect rules, found nothing"],
@@ -250,7 +286,19 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "connect:\n  - allow: a\n    # what\n    comment: b",
     5,
     5,
-    'connect[0]: unknown key "comment"; expected one of id, allow, deny, ports, resolvesTo',
+    'connect[0]: unknown key "comment"; expected one of id, allow, deny, protocols, ports, resolvesTo',
+  ],
+  [
+    "connect:\n  - allow: a\n    protocols: sctp",
+    4,
+    16,
+    'connect[0].protocols: expected tcp, udp, or a list of them; found "sctp"',
+  ],
+  [
+    "listen:\n  - allow: 127.0.0.1\n    ports: 1\n    protocols: [udp, sctp]",
+    5,
+    22,
+    'listen[0].protocols[1]: expected tcp or udp, found "sctp"',
   ],
   [
     "connect:\n  - allow: a\n    ports: http",
@@ -573,6 +621,56 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     14,
     "files[1].guest: never matches, because files[0] (/a) stands before it: put the deeper path first",
   ],
+  [
+    "sockets:\n  - { guest: run/x, host: x, access: connect }",
+    3,
+    14,
+    'sockets[0].guest: expected an absolute path, found "run/x"',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x/, host: x, access: connect }",
+    3,
+    14,
+    'sockets[0].guest: expected the path of a socket; "/run/x/" is that of a folder',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: run/.., access: connect }",
+    3,
+    28,
+    'sockets[0].host: expected the path of a socket; "run/.." is that of a folder',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: ~/x, access: connect }",
+    3,
+    28,
+    'sockets[0].host: expected a socket of the host; "~/x" has "~", which is not expanded: write out what it stands for',
+  ],
+  [
+    `sockets:\n  - { guest: /run/x, host: ${"n".repeat(86)}, access: connect }`,
+    3,
+    28,
+    "sockets[0].host: expected a name of at most 85 bytes, found 86: a socket's path has little room",
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: x, access: rw }",
+    3,
+    39,
+    'sockets[0].access: expected one of connect, listen; found "rw"',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: x }",
+    3,
+    5,
+    'sockets[0]: expected the key "access", which is missing',
+  ],
+  [
+    "sockets:\n  - { guest: /run/x, host: x, access: connect }\n  - { guest: /run/x, host: x, access: listen }\n" +
+      "  - { guest: /run//./x, host: y, access: connect }",
+    5,
+    14,
+    "sockets[2].guest: never matches, because sockets[0] (line 3) has this path already, for connect: " +
+      "only one of the two can hold",
+  ],
   ["limits:\n  logBytes: 1KiB", 3, 13, 'limits.logBytes: expected a size from 64KiB to 1GiB, found "1KiB"'],
   [
     "limits:\n  regionBytes: 1KiB",
@@ -699,6 +797,9 @@ describe("a bad policy", () => {
       "host",
       "limits",
       "regionBytes",
+      "rates",
+      "bytesToHost",
+      "hosts",
       "resolvesTo",
       "access",
       "id",
@@ -738,6 +839,7 @@ describe("a bad policy", () => {
         connect: value,
         listen: value,
         files: value,
+        sockets: value,
         limits: value,
         timeouts: value,
       },
@@ -849,7 +951,7 @@ describe("a policy file", () => {
 
   it("says why a file cannot be read", () => {
     const error = errorOf(() => readPolicy(join(folder, "none.yaml"), [], () => {}));
-    expect(error.message).toBe(`${folder}/none.yaml:1:1: cannot be read: ENOENT: no such file or directory`);
+    expect(error.message).toBe(`${folder}/none.yaml: cannot be read: ENOENT: no such file or directory`);
     expect(error.cause).toMatchObject({ code: "ENOENT" });
   });
 

@@ -4,18 +4,23 @@ import {
   ConnectRequest,
   Errno,
   fileMessages,
+  inet,
   ListenRequest,
+  mountMessages,
   Open,
   Protocol,
   ProtocolError,
   protocolName,
   type Refusal,
+  udpMessages,
+  unixMessages,
 } from "@ringway/control";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Stream } from "../src/guests/stream.ts";
 import type { PolicyState } from "../src/policy/in-force.ts";
 import { PolicyMatcher, parsePolicy } from "../src/policy/index.ts";
+import { KnownNames } from "../src/policy/known-names.ts";
 import { OwnPorts } from "../src/policy/own-ports.ts";
 import { isDenial } from "../src/policy/refusal.ts";
 import type { RelayHost } from "../src/relays/host.ts";
@@ -32,12 +37,15 @@ const policies = [
     "version: 1",
     "connect:",
     "  - { id: no, deny: ['10.1.0.0/16', 'bad.example'] }",
-    "  - { id: yes, allow: ['10.0.0.0/8', '*.example', '127.0.0.1'], ports: [80, 443, 9229] }",
+    "  - { id: yes, allow: ['10.0.0.0/8', '*.example', '127.0.0.1'], ports: [80, 443, 9229], protocols: [tcp, udp] }",
     "listen:",
-    "  - { id: here, allow: 127.0.0.1, ports: 8000-8100 }",
+    "  - { id: here, allow: 127.0.0.1, ports: 8000-8100, protocols: [tcp, udp] }",
     "files:",
     "  - { id: doc, guest: /data/doc, host: /usr/share/doc, access: ro }",
     "  - { id: data, guest: /data, host: /srv/data, access: rw }",
+    "sockets:",
+    "  - { id: agent, guest: /run/a, host: /run/agent, access: connect }",
+    "  - { id: app, guest: /run/b, host: /run/app, access: listen }",
   ],
 ].map((lines) => new PolicyMatcher(parsePolicy(lines.join("\n"), { file: "/etc/ringway/policy.yaml" })));
 
@@ -60,7 +68,12 @@ function open(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Outco
   const frame = { type: Open.type, requestId: 7, payload: Open.encode({ protocol, body }) };
   const stream = {
     pipe: { toHost: { peerClosed: () => 0 } },
-    guest: { name: "guest-1", policy: { matcher } },
+    guest: {
+      name: "guest-1",
+      policy: { matcher },
+      names: new KnownNames(),
+      budget: { network: { limited: false } },
+    },
     frames: () => ({ next: () => frame }),
     beginOpen: () => undefined,
     refuse(requestId: number, refusal: Refusal) {
@@ -73,7 +86,11 @@ function open(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Outco
 }
 
 function explain(matcher: PolicyMatcher, protocol: number, body: Uint8Array) {
-  return new Protocols(host).explain({ matcher } as PolicyState, protocol, body);
+  return new Protocols(host).explain(
+    { policy: { matcher } as PolicyState, names: new KnownNames() },
+    protocol,
+    body,
+  );
 }
 
 const { FileDirection, FileFlags, FileOpen, FileStreamOpen } = fileMessages;
@@ -86,10 +103,21 @@ const paths = fc.constantFrom(
   ...["/", "/data", "/data/", "/data/x", "/data/doc/x", "/data/../etc/passwd", "/etc/passwd", "data/x", ""],
 );
 const sizes = fc.constantFrom(0, 1, 4096);
+const sockets = fc.constantFrom(
+  "/run/a",
+  "/run//a",
+  "/run/b",
+  "/run/c",
+  "/run/a/",
+  "/run/../run/a",
+  "run/a",
+  "/",
+);
 
 const bodies: Readonly<Record<number, fc.Arbitrary<Uint8Array>>> = {
   [Protocol.ECHO]: fc.constant(new Uint8Array(0)),
   [Protocol.FS]: fc.constant(new Uint8Array(0)),
+  [Protocol.RESOLVE]: fc.constant(new Uint8Array(0)),
   [Protocol.TCP_CONNECT]: fc
     .record({ port: ports, timeoutMs: sizes, host: hosts })
     .map((request) => ConnectRequest.encode(request)),
@@ -105,6 +133,24 @@ const bodies: Readonly<Record<number, fc.Arbitrary<Uint8Array>>> = {
         address: { family, port, address: Uint8Array.from(address) },
       });
     }),
+  [Protocol.UDP_CONNECT]: fc
+    .record({ port: ports, timeoutMs: sizes, host: hosts })
+    .map((request) => ConnectRequest.encode(request)),
+  [Protocol.UDP_BIND]: fc
+    .record({
+      port: ports,
+      flags: fc.constantFrom(0, 0, 0, 1, 2, 4),
+      address: fc.constantFrom([127, 0, 0, 1], [0, 0, 0, 0], [10, 0, 0, 1], Array<number>(16).fill(0)),
+    })
+    .map(({ flags, port, address }) =>
+      udpMessages.UdpBindRequest.encode({ flags, address: inet(Uint8Array.from(address), port) }),
+    ),
+  [Protocol.UNIX_CONNECT]: fc
+    .record({ kind: fc.nat(3), timeoutMs: sizes, path: sockets })
+    .map((request) => unixMessages.UnixConnectRequest.encode(request)),
+  [Protocol.UNIX_LISTEN]: fc
+    .record({ kind: fc.nat(3), mode: fc.constantFrom(0o600, 0o1777), backlog: sizes, path: sockets })
+    .map((request) => unixMessages.UnixListenRequest.encode(request)),
   [Protocol.FILE]: fc
     .record({ flags: fc.nat(127), mode: fc.constantFrom(0o644, 0o4755), path: paths })
     .map((request) => FileOpen.encode(request)),
@@ -118,7 +164,12 @@ const bodies: Readonly<Record<number, fc.Arbitrary<Uint8Array>>> = {
       path: paths,
     })
     .map((request) => FileStreamOpen.encode(request)),
+  [Protocol.MOUNT]: paths.map((path) => mountMessages.MountRequest.encode({ path: Buffer.from(path) })),
 };
+
+/** Those whose Open can make no sense, whatever the policy says. */
+const { FILE, FILE_STREAM, MOUNT, UDP_BIND, UNIX_CONNECT, UNIX_LISTEN } = Protocol;
+const WITH_MISTAKES: readonly number[] = [FILE, FILE_STREAM, MOUNT, UDP_BIND, UNIX_CONNECT, UNIX_LISTEN];
 
 describe.each(Object.entries(Protocol).filter(([, protocol]) => PROTOCOLS.has(protocol)))(
   "%s",
@@ -138,7 +189,7 @@ describe.each(Object.entries(Protocol).filter(([, protocol]) => PROTOCOLS.has(pr
             expect(said).toMatchObject({ allowed: false, rule, reason, errno });
           } else {
             // Of what makes no sense with any path, Explain says what the policy says of the path.
-            expect([Protocol.FILE, Protocol.FILE_STREAM]).toContain(protocol);
+            expect(WITH_MISTAKES).toContain(protocol);
             expect(outcome).toMatchObject({ errno: Errno.EINVAL, rule: "" });
           }
         }),

@@ -42,10 +42,11 @@ class Rig {
     const descriptors = guestDescriptors();
     setGuestDescriptors(descriptors, policy, 0);
     const options: ReactorOptions = {
-      policy: { compiled: compilePolicy(policy), roots: { roots: [], nodeSystems: [] } },
+      policy: { compiled: compilePolicy(policy), roots: { roots: [], sockets: [], nodeSystems: [] } },
       disk: { ports: [], wakeFd: eventfd() },
       regions: { port: channel()[1], wakeFd: eventfd() },
       descriptors,
+      attachSocket: undefined,
       ownPorts: [],
       wakeFd: this.#wakeFd,
       counters: this.counters.buffer,

@@ -6,6 +6,7 @@ import type { Relay } from "../src/guests/relay.ts";
 import type { Stream } from "../src/guests/stream.ts";
 import type { Answer } from "../src/names/resolver.ts";
 import { PolicyMatcher, parsePolicy } from "../src/policy/index.ts";
+import { KnownNames } from "../src/policy/known-names.ts";
 import { OwnPorts } from "../src/policy/own-ports.ts";
 import { type AuditedDenial, isDenial, refusal } from "../src/policy/refusal.ts";
 import type { RelayHost } from "../src/relays/host.ts";
@@ -27,7 +28,7 @@ class Asking {
     const matcher = new PolicyMatcher(policy);
     const ownPorts = new OwnPorts([], new HostSurroundings());
     const body = ConnectRequest.encode({ host, port: 443, timeoutMs: 0 });
-    const judged = TCP_CONNECT.judge({ matcher, ownPorts }, body);
+    const judged = TCP_CONNECT.judge({ matcher, ownPorts, names: new KnownNames() }, body);
     TCP_CONNECT.open(this.#host(ownPorts), this.#stream(policy, matcher), 1, judged);
   }
 

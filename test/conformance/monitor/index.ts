@@ -4,9 +4,13 @@ import type { MonitorCase } from "./case.ts";
 import { controlCases } from "./control.ts";
 import { fieldCases } from "./fields.ts";
 import { filesCases } from "./files.ts";
+import { mountCases } from "./mount.ts";
 import { regionCases } from "./region.ts";
+import { resolveCases } from "./resolve.ts";
 import { streamsCases } from "./streams.ts";
 import { tcpCases } from "./tcp.ts";
+import { udpCases } from "./udp.ts";
+import { unixCases } from "./unix.ts";
 import { vectorCases } from "./vectors.ts";
 
 /** All that is asked of a host. */
@@ -16,7 +20,11 @@ export function monitorCases(): MonitorCase[] {
     ...controlCases,
     ...streamsCases,
     ...tcpCases,
+    ...udpCases,
+    ...unixCases,
     ...filesCases,
+    ...mountCases,
+    ...resolveCases,
     ...fieldCases,
     ...vectorCases(),
   ];

@@ -18,6 +18,7 @@ import { loadOnce, nameOf, STDIN } from "./load.ts";
 
 export interface ExplainOptions {
   readonly write?: boolean;
+  readonly udp?: boolean;
   readonly resolve?: boolean;
   readonly nameServer?: readonly string[];
   readonly address?: readonly string[];
@@ -25,6 +26,8 @@ export interface ExplainOptions {
 }
 
 type What = "connect" | "listen" | "file";
+/** Of rules. */
+type List = "connect" | "listen" | "files" | "sockets";
 
 /** Each file by itself: what is good on stdout, what is not on stderr. */
 export async function checkPolicies(files: readonly string[]): Promise<number> {
@@ -49,11 +52,12 @@ async function checkPolicy(file: string, loader: PolicyLoader): Promise<void> {
   const warn = ({ message, ...place }: PolicyProblem): void => {
     console.error(formatProblem(nameOf(file), { ...place, message: `warning: ${message}` }));
   };
-  const { connect, listen, files, audit } = await loadOnce(file, loader, warn);
+  const { connect, listen, files, sockets, audit } = await loadOnce(file, loader, warn);
   const counts = [
     plural(connect.length, "connect rule"),
     plural(listen.length, "listen rule"),
     plural(files.length, "files rule"),
+    ...(sockets.length === 0 ? [] : [plural(sockets.length, "sockets rule")]),
   ];
   console.log(`${nameOf(file)}: ok (${counts.join(", ")})`);
   if (audit === "required") console.log("  note: `audit: required` needs a monitor with --audit FILE");
@@ -73,6 +77,7 @@ export async function explainPolicy(
   options: ExplainOptions,
 ): Promise<number> {
   if (options.write && what !== "file") throw new UsageError("--write goes with file only");
+  if (options.udp && what === "file") throw new UsageError("--udp goes with connect and listen only");
   if ((options.resolve || options.nameServer || options.address) && what !== "connect") {
     throw new UsageError("--resolve, --name-server and --address go with connect only");
   }
@@ -81,23 +86,32 @@ export async function explainPolicy(
     if (canonicalAddress(address) !== undefined) continue;
     throw new UsageError(`--address: expected an IPv4 or IPv6 address; found ${JSON.stringify(address)}`);
   }
-  const endpoint = what === "file" ? undefined : parseEndpoint(what, target);
+  // A path, where an address would be: a Unix socket.
+  const isSocket = what !== "file" && target.startsWith("/");
+  if (isSocket && (options.resolve || options.address)) {
+    throw new UsageError(`--resolve and --address go with a name; ${target} is a path`);
+  }
+  if (isSocket && options.udp) throw new UsageError(`--udp goes with an address; ${target} is a path`);
+  const transport = options.udp ? "udp" : "tcp";
+  const endpoint = what === "file" || isSocket ? undefined : parseEndpoint(what, target);
   await using loader = new PolicyLoader();
   const policy = await loadOnce(file, loader);
   using surroundings = new HostSurroundings();
   const matcher = new PolicyMatcher(policy, surroundings);
   let judged: Judged[];
   let note: string | undefined;
-  if (endpoint === undefined) judged = [{ decision: matcher.file(target, options.write ?? false) }];
-  else if (what === "listen") judged = [{ decision: matcher.listen(endpoint.host, endpoint.port) }];
+  if (isSocket) judged = [{ decision: matcher.socket(target, what) }];
+  else if (endpoint === undefined) judged = [{ decision: matcher.file(target, options.write ?? false) }];
+  else if (what === "listen")
+    judged = [{ decision: matcher.listen(endpoint.host, endpoint.port, transport) }];
   else if (canonicalAddress(endpoint.host) !== undefined) {
     if (options.resolve || options.address) {
       throw new UsageError(`--resolve and --address go with a name; ${endpoint.host} is an address`);
     }
-    judged = [{ decision: matcher.connectAddress(endpoint.host, endpoint.port) }];
+    judged = [{ decision: matcher.connectAddress(endpoint.host, endpoint.port, transport) }];
   } else {
     const { host, port } = endpoint;
-    const named = matcher.connectName(host, port);
+    const named = matcher.connectName(host, port, transport);
     judged = [{ decision: named }];
     if (named.allowed) {
       const found = options.resolve ? await lookUp(named.name, options.nameServer, surroundings) : [];
@@ -108,7 +122,7 @@ export async function explainPolicy(
           "--resolve and --address";
       } else {
         judged = addresses.map((address) => {
-          const decision = matcher.connectResolved(host, named.ruleIndex, address, port);
+          const decision = matcher.connectResolved(host, named.ruleIndex, address, port, transport);
           return { address, decision };
         });
         note = noteOf(named.name, judged);
@@ -117,29 +131,30 @@ export async function explainPolicy(
   }
   // The monitor connects to those addresses of a name that are allowed, if there are any.
   const allowed = judged.some(({ decision }) => decision.allowed);
-  if (options.json) printJson(policy, what, allowed, judged);
-  else print(policy, what, judged, note);
+  const list = what === "file" ? "files" : isSocket ? "sockets" : what;
+  if (options.json) printJson(policy, list, allowed, judged);
+  else print(policy, list, judged, note);
   return allowed ? Exit.OK : Exit.REFUSED;
 }
 
-function print(policy: Policy, what: What, judged: readonly Judged[], note: string | undefined): void {
+function print(policy: Policy, list: List, judged: readonly Judged[], note: string | undefined): void {
   for (const { address, decision } of judged) {
     // The reason need not name it: where the name's own rule allows, or refuses.
     const about = address === undefined || decision.reason.includes(address) ? "" : ` (${address})`;
     console.log(`${decision.allowed ? "allowed" : "refused"}: ${decision.reason}${about}`);
     const errno = decision.allowed ? "" : `; a guest gets ${errnoName(decision.errno)}`;
-    const place = placeOf(policy, what, decision.rule);
+    const place = placeOf(policy, list, decision.rule);
     console.log(`  rule ${decision.rule}${place === decision.rule ? "" : ` (${place})`}${errno}`);
   }
   if (note !== undefined) console.log(`  note: ${note}`);
 }
 
-function printJson(policy: Policy, what: What, allowed: boolean, judged: readonly Judged[]): void {
+function printJson(policy: Policy, list: List, allowed: boolean, judged: readonly Judged[]): void {
   const decisions = judged.map(({ address, decision }) => ({
     ...(address === undefined ? {} : { address }),
     allowed: decision.allowed,
     rule: decision.rule,
-    place: placeOf(policy, what, decision.rule),
+    place: placeOf(policy, list, decision.rule),
     reason: decision.reason,
     ...(decision.allowed ? {} : { errno: errnoName(decision.errno) }),
   }));
@@ -147,8 +162,7 @@ function printJson(policy: Policy, what: What, allowed: boolean, judged: readonl
 }
 
 /** Where in the file a rule stands. */
-function placeOf(policy: Policy, what: What, id: string): string {
-  const list = what === "file" ? "files" : what;
+function placeOf(policy: Policy, list: List, id: string): string {
   const index = policy[list].findIndex((rule) => rule.id === id);
   return index < 0 ? "built in" : `${list}[${index}]`;
 }
@@ -192,8 +206,8 @@ function parseEndpoint(what: What, text: string): { host: string; port: number }
   if (host !== undefined && port !== undefined) return { host, port };
   const expected =
     what === "connect"
-      ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443"
-      : "ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000";
+      ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443, or the path of a socket"
+      : "ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000, or the path of a socket";
   throw new UsageError(`expected ${expected}; found ${JSON.stringify(text)}`);
 }
 

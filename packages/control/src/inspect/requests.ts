@@ -17,7 +17,7 @@ import { ConnectRequest, ListenRequest } from "../messages/tcp.ts";
 import { UdpBindRequest } from "../messages/udp.ts";
 import { UnixConnectRequest, UnixListenRequest } from "../messages/unix.ts";
 import { RingConsumer, type RingPlace } from "../ring.ts";
-import { type Body, body } from "../wire.ts";
+import { type Body, body, typeName } from "../wire.ts";
 import type { Findings } from "./findings.ts";
 import type { RingPicture } from "./report.ts";
 
@@ -75,7 +75,7 @@ export function checkFirstFrame(copy: RingCopy, findings: Findings): void {
   const isWhole = forEachFrame(copy, findings, (frame) => {
     taken = true;
     if (frame.type !== Open.type) {
-      const what = `a stream begins with a frame of type 0x${frame.type.toString(16)}`;
+      const what = `a stream begins with a frame of type ${typeName(frame.type)}`;
       throw new ProtocolError(Violation.FRAME_TYPE, "STR-1", what);
     }
     requireRequestId(frame);

@@ -1,6 +1,7 @@
 // unix-connect and unix-listen (PROTOCOL.md section 18). Opened of unix-listen has an empty body; it takes Accept, as
 // tcp-listen does. A STREAM carries raw bytes, a SEQPACKET one record in a frame, request id 0.
 
+import { IO_MAX_BYTES } from "../limits.ts";
 import { type Body, body, type Field, type Message, message, rest, u32 } from "../wire.ts";
 import { path } from "./common.ts";
 
@@ -37,6 +38,9 @@ export interface UnixListenRequest {
   readonly path: string;
 }
 export const UnixListenRequest: Body<UnixListenRequest> = body({ kind: u32, mode: u32, backlog: u32, path });
+
+/** The longest record (UNX-6). */
+export const RECORD_MAX_BYTES: number = IO_MAX_BYTES;
 
 /** One record of a SEQPACKET; of no bytes as well (UNX-5). */
 export interface UnixRecord {

@@ -1,7 +1,15 @@
 // A file-stream, opened: raw bytes out of or into a file, in a stream of its own (PROTOCOL.md section 14), and its
 // writing end.
 
-import { Closed, FrameReader, fileMessages, Protocol, ProtocolError, Violation } from "@ringway/control";
+import {
+  Closed,
+  FrameReader,
+  fileMessages,
+  Protocol,
+  ProtocolError,
+  typeName,
+  Violation,
+} from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import type { AbortOptions } from "../abort.ts";
 import { fileMode, integer } from "../argument-errors.ts";
@@ -150,7 +158,7 @@ export class FileSink implements StreamUser {
       this.#bytesWritten = failed.bytes;
       this.#fail(Object.assign(replyError(failed, this.#context), { cause, bytesWritten: failed.bytes }));
     } else {
-      throw new ProtocolError(Violation.FRAME_TYPE, "FST-4", `type ${frame.type} on a file-stream`);
+      throw new ProtocolError(Violation.FRAME_TYPE, "FST-4", `type ${typeName(frame.type)} on a file-stream`);
     }
   }
 

@@ -1,22 +1,13 @@
 // File names: stat, readdir, mkdir and so on, all over one stream that is opened when it is first needed and then kept.
 
-import {
-  Done,
-  encodeUtf8,
-  type Frame,
-  fsMessages,
-  type Message,
-  Protocol,
-  StatReply,
-} from "@ringway/control";
-import { type AbortOptions, throwIfAborted, unlessAborted } from "../abort.ts";
+import { Done, type Frame, fsMessages, type Message, Protocol, StatReply } from "@ringway/control";
+import type { AbortOptions } from "../abort.ts";
 import { fileMode } from "../argument-errors.ts";
 import type { ErrorContext } from "../errors.ts";
 import { decodeReply } from "../stream/calls.ts";
 import type { Engine } from "../stream/engine.ts";
-import { decodeNothing, openStream } from "../stream/open-stream.ts";
-import { isNoRoom, type Resource, type Rings, ringWish } from "../stream/room.ts";
-import { Rpc } from "../stream/rpc.ts";
+import { KeptRpc } from "../stream/kept-rpc.ts";
+import type { Rings } from "../stream/room.ts";
 import { guestPath, type PathLike } from "./paths.ts";
 import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
 import { Turns } from "./turns.ts";
@@ -56,12 +47,10 @@ const RINGS: Rings = { toHostBytes: 64 * 1024, toGuestBytes: 64 * 1024 };
 export class GuestFs {
   /** Calls that hold a file while they open a second. */
   readonly pairs: Turns = new Turns();
-  readonly #engine: Engine;
-  #rpc: Rpc | undefined;
-  #opening: Promise<Rpc> | undefined;
+  readonly #kept: KeptRpc;
 
   constructor(engine: Engine) {
-    this.#engine = engine;
+    this.#kept = new KeptRpc(engine, Protocol.FS, RINGS, "fs");
   }
 
   /** `syscall`: what the program asked for, where this is a part of it. */
@@ -87,13 +76,17 @@ export class GuestFs {
     syscall = "scandir",
   ): Promise<Listing<GuestDirent>> {
     const text = guestPath(path, syscall);
-    return await this.#withRoom("file", () => this.#list(text, { syscall, path: text }, options), options);
+    return await this.#kept.withRoom(
+      "file",
+      () => this.#list(text, { syscall, path: text }, options),
+      options.signal,
+    );
   }
 
   async #list(text: string, context: ErrorContext, options: AbortOptions): Promise<Listing<GuestDirent>> {
     const found: GuestDirent[] = [];
     let skipped = 0;
-    const rpc = await this.#open(options.signal);
+    const rpc = await this.#kept.open(options.signal);
     const onReply = (frame: Frame): Listing<GuestDirent> | undefined => {
       const part = decodeReply(frame, fsMessages.Entries);
       for (const { name, kind } of part.entries) found.push(new GuestDirent(name, text, kind));
@@ -163,7 +156,7 @@ export class GuestFs {
 
   /** Ends the stream, if there is one. */
   close(): void {
-    this.#rpc?.close();
+    this.#kept.close();
   }
 
   async #path<R>(
@@ -176,10 +169,10 @@ export class GuestFs {
     const text = guestPath(path, syscall);
     const context = { syscall, path: text };
     const ask = async (): Promise<R> => {
-      const rpc = await this.#open(signal);
+      const rpc = await this.#kept.open(signal);
       return await rpc.call(kind, { path: text }, reply, context, signal);
     };
-    return await this.#withRoom("request", ask, { signal });
+    return await this.#kept.withRoom("request", ask, signal);
   }
 
   async #done<T>(
@@ -189,52 +182,9 @@ export class GuestFs {
     { signal }: AbortOptions,
   ): Promise<void> {
     const ask = async (): Promise<void> => {
-      const rpc = await this.#open(signal);
+      const rpc = await this.#kept.open(signal);
       await rpc.call(kind, request, Done, context, signal);
     };
-    await this.#withRoom("request", ask, { signal });
-  }
-
-  /**
-   * Names need no room as a rule, so they do not stand in line; where the host has none (a listing is an open file),
-   * they wait their turn.
-   */
-  async #withRoom<T>(lacks: Resource, ask: () => Promise<T>, { signal }: AbortOptions): Promise<T> {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isNoRoom(error)) throw error;
-    }
-    const attempt = (hasStream: () => void): Promise<T> => {
-      hasStream();
-      return ask();
-    };
-    return await this.#engine.room.run(lacks, attempt, signal);
-  }
-
-  /** The stream, opened if it is not there. One caller's abort does not take it from the others. */
-  async #open(signal: AbortSignal | undefined): Promise<Rpc> {
-    this.#engine.check();
-    throwIfAborted(signal);
-    if (this.#rpc !== undefined) return this.#rpc;
-    this.#opening ??= this.#connect().finally(() => {
-      this.#opening = undefined;
-    });
-    return await unlessAborted(this.#opening, signal);
-  }
-
-  async #connect(): Promise<Rpc> {
-    const request = {
-      protocol: Protocol.FS,
-      body: encodeUtf8(""),
-      rings: ringWish(undefined, RINGS),
-      context: { syscall: "fs" },
-    };
-    const { stream } = await openStream(this.#engine, request, decodeNothing);
-    const rpc = new Rpc(stream, (ended) => {
-      if (this.#rpc === ended) this.#rpc = undefined;
-    });
-    this.#rpc = rpc.ended ? undefined : rpc;
-    return rpc;
+    await this.#kept.withRoom("request", ask, signal);
   }
 }

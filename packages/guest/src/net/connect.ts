@@ -4,10 +4,12 @@
 // ...) are passed over. An option that would change what the peer sees, and cannot be had, is an error.
 
 import { isIP, type OnReadOpts } from "node:net";
-import { ConnectReply, ConnectRequest, HOST_MAX_BYTES, Protocol, type TcpEndpoints } from "@ringway/control";
+import { ConnectReply, ConnectRequest, HOST_MAX_BYTES, Protocol } from "@ringway/control";
 import { Errno, invalidType, outOfRange, requireFunction } from "@ringway/linux";
-import { type ErrorContext, errnoError, lookupError, unsupported } from "../errors.ts";
+import { errnoError, lookupError, unsupported } from "../errors.ts";
 import { nodeError, portNumber, requireNumber } from "./socket-arguments.ts";
+import type { SocketOpen } from "./socket-open.ts";
+import { connectPathOpen } from "./unix.ts";
 
 /** Options of every raw stream, named as node:net names them. */
 export interface StreamOptions {
@@ -31,32 +33,31 @@ export interface StreamOptions {
   readonly keepAliveInitialDelay?: number | undefined;
 }
 
-/** Where a connection goes. */
-export interface ConnectTarget {
+/** Where a connection goes: to a port by TCP, or to a Unix socket of the host. */
+export type ConnectTarget = TcpTarget | PathTarget;
+
+export interface TcpTarget {
   /** A name, which the host resolves, or a literal address. Default "localhost". */
   readonly host?: string | undefined;
   readonly port: number | string;
+  readonly path?: undefined;
   /** The host's time limit of connecting, in milliseconds; 0, the default, leaves it to the host. */
   readonly timeoutMs?: number | undefined;
 }
 
-export interface ConnectOptions extends StreamOptions, ConnectTarget {
-  /** As in net.connect(): calls setTimeout() of the socket. */
-  readonly timeout?: number | undefined;
+export interface PathTarget {
+  /** As the policy names it: absolute, and as a file's in the guest's tree. */
+  readonly path: string;
+  /** The host's time limit of connecting, in milliseconds; 0, the default, leaves it to the host. */
+  readonly timeoutMs?: number | undefined;
 }
 
-/** How a socket gets its stream. Internal. */
-export interface SocketOpen {
-  readonly protocol: number;
-  readonly body: Uint8Array;
-  readonly context: ErrorContext;
-  readonly ringBytes: number | undefined;
-  decode(body: Uint8Array): TcpEndpoints | undefined;
-  /** What went wrong, as the program is to hear it. */
-  explain?(error: Error): Error;
-  /** It cannot be asked for at all. */
-  readonly failure?: Error | undefined;
-}
+/** As in net.connect(). */
+export type ConnectOptions = StreamOptions &
+  ConnectTarget & {
+    /** As in net.connect(): calls setTimeout() of the socket. */
+    readonly timeout?: number | undefined;
+  };
 
 /** Throws as net.Socket's connect() does. */
 export function connectOpen(options: Record<string, unknown>, ringBytes: number | undefined): SocketOpen {
@@ -64,6 +65,10 @@ export function connectOpen(options: Record<string, unknown>, ringBytes: number 
   if (options.port === undefined && options.path == null) {
     const message = 'The "options" or "port" or "path" argument must be specified';
     throw nodeError(TypeError, "ERR_MISSING_ARGS", message);
+  }
+  if (options.path) {
+    requireTimeout(timeoutMs);
+    return connectPathOpen(options.path, Math.ceil(timeoutMs), ringBytes);
   }
   refuse(options);
   if (typeof options.port !== "number" && typeof options.port !== "string") {
@@ -73,10 +78,7 @@ export function connectOpen(options: Record<string, unknown>, ringBytes: number 
   const host = named || "localhost";
   if (typeof host !== "string") throw invalidType("options.host", "of type string", host);
   if (options.lookup != null && !isIP(host)) requireFunction(options.lookup, "options.lookup");
-  requireNumber(timeoutMs, "options.timeoutMs");
-  if (!(timeoutMs >= 0 && timeoutMs <= 0xffffffff)) {
-    throw outOfRange("options.timeoutMs", ">= 0 && <= 4294967295", timeoutMs);
-  }
+  requireTimeout(timeoutMs);
   const context = { syscall: "connect", address: host, port };
   const common = { protocol: Protocol.TCP_CONNECT, context, ringBytes, decode: ConnectReply.decode };
   const explain = (error: Error): Error => (isIP(host) ? error : lookupError(error, host));
@@ -93,14 +95,13 @@ export function connectOpen(options: Record<string, unknown>, ringBytes: number 
   return { ...common, body, explain };
 }
 
-function refuse({ path, localAddress, localPort }: Record<string, unknown>): void {
-  if (path != null) {
-    throw unsupported(
-      "connect",
-      "a guest connects by TCP: pass { host, port } instead of a path",
-      String(path),
-    );
-  }
+function requireTimeout(timeoutMs: unknown): asserts timeoutMs is number {
+  requireNumber(timeoutMs, "options.timeoutMs");
+  if (timeoutMs >= 0 && timeoutMs <= 0xffffffff) return;
+  throw outOfRange("options.timeoutMs", ">= 0 && <= 4294967295", timeoutMs);
+}
+
+function refuse({ localAddress, localPort }: Record<string, unknown>): void {
   if (localAddress || localPort) {
     const which = localAddress ? "localAddress" : "localPort";
     throw unsupported("bind", `the host picks where a connection comes from: leave out options.${which}`);

@@ -16,16 +16,15 @@
 // Invariant: once it is closed, it neither touches its socket nor the stream.
 
 import type { Duplex } from "node:stream";
-import type { TcpEndpoints } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import { cutOffError, errnoError, forDestroy, resetError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import type { Hold } from "../stream/hold.ts";
 import { type OpenedStream, openStream } from "../stream/open-stream.ts";
 import { ringWish, STREAM_RINGS } from "../stream/room.ts";
-import type { SocketOpen } from "./connect.ts";
-import { RawStream, type RawTarget, type WriteCallback } from "./raw-stream.ts";
+import { type RawOpened, RawStream, type RawTarget, type WriteCallback } from "./raw-stream.ts";
 import { nodeError } from "./socket-arguments.ts";
+import type { SocketOpen } from "./socket-open.ts";
 import type { OnRead } from "./socket-options.ts";
 
 /** Up to Node 20, what is ended before connect() was called waits for that. */
@@ -102,7 +101,7 @@ export class Connection implements RawTarget {
   }
 
   /** Runs over a stream that the host has agreed to. */
-  adopt(opened: OpenedStream<TcpEndpoints | undefined>): void {
+  adopt(opened: OpenedStream<RawOpened>): void {
     const { engine, hold } = this.#init;
     this.#connecting = false;
     if (!opened.stream.open) {

@@ -71,12 +71,13 @@ function quietAtTheEnd(connection: Duplex | null | undefined, stream: GuestSocke
   });
 }
 
-/** With what createConnection() refuses, if it is there. */
+/** With what createConnection() refuses, if it is there. A socketPath goes before host and port, as in node:http. */
 function target(options: http.ClientRequestArgs, defaultPort: number): ConnectTarget {
   const { localAddress, localPort, socketPath } = options as http.ClientRequestArgs & { localPort?: number };
   const host = options.host ?? options.hostname ?? "localhost";
   const port = Number(options.port ?? options.defaultPort ?? defaultPort);
-  return { ...{ localAddress, localPort, path: socketPath }, host: unbracket(host), port };
+  if (socketPath) return { path: socketPath };
+  return { ...{ localAddress, localPort }, host: unbracket(host), port };
 }
 
 /** What undici passes to a connector. */

@@ -1,11 +1,14 @@
 // What net.createServer() and server.listen() take, and what it means here.
 
-import { type Incoming, inet, ListenRequest, parseIp } from "@ringway/control";
-import { invalidType, invalidValue, isThenable, requireSignal } from "@ringway/linux";
+import { type Incoming, inet, ListenReply, ListenRequest, Protocol, parseIp } from "@ringway/control";
+import { Errno, invalidType, invalidValue, isThenable, requireSignal } from "@ringway/linux";
 import { integer } from "../argument-errors.ts";
-import { type ErrorContext, unsupported } from "../errors.ts";
-import { socketAddress } from "./socket-address.ts";
+import { type ErrorContext, errnoError, unsupported } from "../errors.ts";
+import { decodeNothing } from "../stream/open-stream.ts";
+import type { RawOpened } from "./raw-stream.ts";
+import { type SocketAddress, socketAddress } from "./socket-address.ts";
 import { portNumber, requireNumber } from "./socket-arguments.ts";
+import { type ListenPathOptions, listenPathBody } from "./unix.ts";
 
 export interface ServerOptions {
   /** As in net.createServer(). */
@@ -24,7 +27,12 @@ export interface ServerOptions {
   readonly ringBytes?: number | undefined;
 }
 
-export interface ListenOptions {
+export interface ListenOptions extends ListenPathOptions {
+  /**
+   * Of a Unix socket, as the policy names it: absolute, and as a file's in the guest's tree. As for net.Server, a port
+   * goes before it.
+   */
+  readonly path?: string | undefined;
   /** 0 to 65,535, also as text; 0: the host picks one. */
   readonly port?: number | string | undefined;
   /** A literal address of the host's. Default "127.0.0.1". */
@@ -74,21 +82,43 @@ export function serverSettings(options: ServerOptions): ServerSettings {
   };
 }
 
-/** Throws as net.Server's listen() does. `body` is of an Open; undefined: no host has such an address. */
-export function listenOpen(
-  options: Record<string, unknown>,
-  second: unknown,
-): { context: ErrorContext; signal: AbortSignal | undefined; body: Uint8Array | undefined } {
+/** Where a server listens, once it does. */
+export type Bound = SocketAddress | string;
+
+/** How a server asks to listen. */
+export interface ListenOpen {
+  readonly protocol: number;
+  readonly context: ErrorContext;
+  readonly signal: AbortSignal | undefined;
+  /** Of the Open; or why no host has such an address. */
+  readonly body: Uint8Array | Error;
+  /** Reads the body of Opened. */
+  bound(reply: Uint8Array): Bound;
+}
+
+/** Throws as net.Server's listen() does. */
+export function listenOpen(options: Record<string, unknown>, second: unknown): ListenOpen {
   const { host = "127.0.0.1", signal } = options;
   if (signal !== undefined) requireSignal(signal, "options.signal");
   refuse(options);
+  const backlog = Math.min(Math.trunc(Number(options.backlog) || Number(second) || 511), 0xffff);
+  if (typeof options.port !== "number" && typeof options.port !== "string") {
+    const path = options.path as string;
+    const context = { syscall: "listen", address: path };
+    const bound = (reply: Uint8Array): Bound => decodeNothing(reply) ?? path;
+    const body = listenPathBody(path, backlog, options, context);
+    return { protocol: Protocol.UNIX_LISTEN, context, signal, body, bound };
+  }
   const port = portNumber(options.port, "options.port");
   if (typeof host !== "string") throw invalidType("options.host", "of type string", host);
   const context = { syscall: "listen", address: host, port };
   const address = parseIp(host === "localhost" ? "127.0.0.1" : host);
-  if (address === undefined) return { context, signal, body: undefined };
-  const backlog = Math.min(Math.trunc(Number(options.backlog) || Number(second) || 511), 0xffff);
-  return { context, signal, body: ListenRequest.encode({ backlog, address: inet(address, port) }) };
+  const body =
+    address === undefined
+      ? errnoError(Errno.EINVAL, context)
+      : ListenRequest.encode({ backlog, address: inet(address, port) });
+  const bound = (reply: Uint8Array): Bound => socketAddress(ListenReply.decode(reply).bound);
+  return { protocol: Protocol.TCP_LISTEN, context, signal, body, bound };
 }
 
 /** Forms of listen() that a guest has not. */
@@ -96,22 +126,19 @@ function refuse(options: Record<string, unknown>): void {
   if (typeof options.fd === "number" || options.handle !== undefined) {
     throw unsupported(
       "listen",
-      "a guest listens through its host: pass { port, host } instead of a descriptor or handle",
+      "a guest listens through its host: pass { port, host } or { path } instead of a descriptor or handle",
     );
   }
   if (typeof options.port === "number" || typeof options.port === "string") return;
-  if (typeof options.path === "string") {
-    throw unsupported(
-      "listen",
-      "a guest listens by TCP: pass { port, host } instead of a path",
-      options.path,
-    );
-  }
+  if (typeof options.path === "string" && options.path !== "") return;
   const isNamed = "port" in options || "path" in options;
   throw invalidValue("options", options, isNamed ? "is invalid" : 'must have the property "port" or "path"');
 }
 
-export function dropped({ local, peer }: Incoming): DroppedConnection {
+/** As net.Server's: of a Unix socket's connection there is nothing to tell. */
+export function dropped(opened: RawOpened): DroppedConnection | undefined {
+  if (opened === undefined || !("local" in opened)) return undefined;
+  const { local, peer }: Incoming = opened;
   const [here, there] = [socketAddress(local), socketAddress(peer)];
   return {
     localAddress: here.address,

@@ -7,27 +7,26 @@
 // What is posted with the host ahead of connections is in posting.ts. What the host cannot accept waits in its kernel's
 // backlog.
 
-import { type Incoming, type InetAddress, ListenReply, Protocol } from "@ringway/control";
+import { Protocol } from "@ringway/control";
 import { Errno } from "@ringway/linux";
-import { cutOffError, type ErrorContext, errnoError, RingwayError } from "../errors.ts";
+import { cutOffError, RingwayError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { openStream } from "../stream/open-stream.ts";
 import { type Rings, ringWish } from "../stream/room.ts";
 import type { Stream } from "../stream/stream.ts";
-import { Posting } from "./posting.ts";
-import { socketAddress } from "./socket-address.ts";
+import type { Bound, ListenOpen } from "./listen.ts";
+import { INCOMING, Posting, UNIX_INCOMING } from "./posting.ts";
+import type { RawOpened } from "./raw-stream.ts";
 
 export interface ListeningInit {
   readonly engine: Engine;
-  readonly context: ErrorContext;
-  /** Of the Open; undefined: no host has such an address. */
-  readonly body: Uint8Array | undefined;
+  readonly open: ListenOpen;
   /** Streams wanted ahead of connections, and the size of their rings. */
   readonly acceptsAhead: number;
   readonly ringBytes: number | undefined;
   onListening(): void;
   /** Takes the stream over. */
-  onConnection(stream: Stream, endpoints: Incoming): void;
+  onConnection(stream: Stream, endpoints: RawOpened): void;
   /** An accept failed, or a stream could not be made; others are. */
   onAcceptError(error: Error): void;
   /** It does not listen, or not any more. Not told after close(). */
@@ -42,20 +41,21 @@ export class Listening {
   readonly #opening: AbortController = new AbortController();
   #stream: Stream | undefined;
   #posting: Posting | undefined;
-  #bound: InetAddress | undefined;
+  #bound: Bound | undefined;
 
   constructor(init: ListeningInit) {
     this.#init = init;
-    const { engine, context, body } = init;
+    const { engine } = init;
+    const { protocol, context, body, bound } = init.open;
     const { signal } = this.#opening;
     const fail = (error: Error): void => this.#fail(error);
-    if (body === undefined) {
-      process.nextTick(fail, errnoError(Errno.EINVAL, context));
+    if (body instanceof Error) {
+      process.nextTick(fail, body);
       return;
     }
     const rings = ringWish(undefined, LISTENER_RINGS);
-    const request = { protocol: Protocol.TCP_LISTEN, body, rings, context, signal };
-    openStream(engine, request, (reply) => ListenReply.decode(reply).bound).then(({ stream, opened }) => {
+    const request = { protocol, body, rings, context, signal };
+    openStream(engine, request, bound).then(({ stream, opened }) => {
       if (signal.aborted) stream.finish();
       else if (!stream.open) fail(cutOffError("listen", engine.ended));
       else this.#begin(stream, opened);
@@ -63,7 +63,7 @@ export class Listening {
   }
 
   /** The address really bound, while it is open. */
-  get bound(): InetAddress | undefined {
+  get bound(): Bound | undefined {
     return this.#bound;
   }
 
@@ -77,15 +77,18 @@ export class Listening {
     else onClosed();
   }
 
-  #begin(stream: Stream, bound: InetAddress): void {
-    const { engine, acceptsAhead, ringBytes } = this.#init;
-    const { address, port } = socketAddress(bound);
+  #begin(stream: Stream, bound: Bound): void {
+    const { engine, acceptsAhead, ringBytes, open } = this.#init;
+    const isPath = open.protocol === Protocol.UNIX_LISTEN;
+    const where =
+      typeof bound === "string" ? { address: bound } : { address: bound.address, port: bound.port };
     this.#stream = stream;
     this.#bound = bound;
     const posting = new Posting({
       engine,
       listener: stream,
-      context: { syscall: "accept", address, port },
+      context: { syscall: "accept", ...where },
+      incoming: isPath ? UNIX_INCOMING : INCOMING,
       acceptsAhead,
       ringBytes,
       onConnection: (accepted, endpoints) => this.#init.onConnection(accepted, endpoints),

@@ -14,8 +14,11 @@ import {
   FrameReader,
   FrameWriter,
   Incoming,
+  type Message,
   ProtocolError,
   type Refusal,
+  typeName,
+  unixMessages,
   Violation,
 } from "@ringway/control";
 import { type ErrorContext, replyError, resetError } from "../errors.ts";
@@ -23,17 +26,28 @@ import type { Engine } from "../stream/engine.ts";
 import { ringWish, STREAM_RINGS } from "../stream/room.ts";
 import type { Stream } from "../stream/stream.ts";
 import { isUnknown } from "../stream/unknown.ts";
+import type { RawOpened } from "./raw-stream.ts";
+
+/** The first frame of a connection: its type, and the clause that asks for it. */
+export interface IncomingKind {
+  readonly message: Pick<Message<unknown>, "type"> & { decode(payload: Uint8Array): RawOpened };
+  readonly clause: string;
+}
+export const INCOMING: IncomingKind = { message: Incoming, clause: "LSN-3" };
+export const UNIX_INCOMING: IncomingKind = { message: unixMessages.UnixIncoming, clause: "UNX-3" };
 
 export interface PostingInit {
   readonly engine: Engine;
   /** The listener's own stream. */
   readonly listener: Stream;
   readonly context: ErrorContext;
+  /** What the host sends when a connection comes. */
+  readonly incoming: IncomingKind;
   /** Streams wanted ahead. */
   readonly acceptsAhead: number;
   readonly ringBytes: number | undefined;
   /** Takes the stream over. */
-  onConnection(stream: Stream, endpoints: Incoming): void;
+  onConnection(stream: Stream, endpoints: RawOpened): void;
   /** An accept failed, or a stream could not be made; others are. */
   onAcceptError(error: Error): void;
   /** The host listens no more. May call stop(). */
@@ -91,7 +105,7 @@ export class Posting {
       if (frame === undefined) break;
       if (isUnknown(frame, ErrorReply.type)) continue;
       if (frame.type !== ErrorReply.type) {
-        throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${frame.type} on a listener`);
+        throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${typeName(frame.type)} on a listener`);
       }
       this.#onError(frame.requestId, ErrorReply.decode(frame.payload));
       if (this.#stopped) return;
@@ -180,12 +194,13 @@ export class Posting {
 
   #expect(stream: Stream, requestId: number): void {
     const reader = new FrameReader(stream.pipe.toGuest);
+    const { message, clause } = this.#init.incoming;
     stream.user = {
       lost: () => this.#posted.delete(requestId),
       step: () => {
         const closed = stream.pipe.toGuest.peerClosed();
         let frame = reader.next(stream.signal);
-        while (frame !== undefined && isUnknown(frame, Incoming.type)) frame = reader.next(stream.signal);
+        while (frame !== undefined && isUnknown(frame, message.type)) frame = reader.next(stream.signal);
         if (frame === undefined) {
           if (closed === Closed.OPEN) return;
           if (closed === Closed.END) reader.end();
@@ -194,10 +209,14 @@ export class Posting {
           this.#retryLater();
           return;
         }
-        if (frame.type !== Incoming.type) {
-          throw new ProtocolError(Violation.FRAME_TYPE, "LSN-3", `type ${frame.type} on a posted stream`);
+        if (frame.type !== message.type) {
+          throw new ProtocolError(
+            Violation.FRAME_TYPE,
+            clause,
+            `type ${typeName(frame.type)} on a posted stream`,
+          );
         }
-        const endpoints = Incoming.decode(frame.payload);
+        const endpoints = message.decode(frame.payload);
         this.#posted.delete(requestId);
         this.#fillUp();
         this.#init.onConnection(stream, endpoints);

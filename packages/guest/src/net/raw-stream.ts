@@ -5,7 +5,7 @@
 //
 // Invariant: while it is open, at most one write waits, and its callback is called once: here, or by whoever closes.
 
-import { Closed, type TcpEndpoints } from "@ringway/control";
+import { Closed, type TcpEndpoints, type unixMessages } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import { errnoError, resetError } from "../errors.ts";
 import type { OpenedStream } from "../stream/open-stream.ts";
@@ -15,6 +15,9 @@ import { WritePump } from "../stream/write-pump.ts";
 
 /** What a Writable of node:stream is told by: written, or why not. */
 export type WriteCallback = (error?: Error | null) => void;
+
+/** What the host says of a stream that it opens, or gives: undefined where the protocol says nothing. */
+export type RawOpened = TcpEndpoints | unixMessages.UnixPeer | undefined;
 
 /** What the stream tells its socket. */
 export interface RawTarget extends ReadTarget {
@@ -29,6 +32,8 @@ export interface RawTarget extends ReadTarget {
 export class RawStream implements StreamUser {
   /** Undefined where the protocol has none. */
   readonly endpoints: TcpEndpoints | undefined;
+  /** Of a Unix socket: who is at its other end. */
+  readonly peer: unixMessages.UnixPeer | undefined;
   readonly #stream: Stream;
   readonly #target: RawTarget;
   readonly #reader: ReadPump;
@@ -39,8 +44,9 @@ export class RawStream implements StreamUser {
   #writtenBefore = 0;
 
   /** Takes over a stream that is open. */
-  constructor({ stream, opened }: OpenedStream<TcpEndpoints | undefined>, target: RawTarget) {
-    this.endpoints = opened;
+  constructor({ stream, opened }: OpenedStream<RawOpened>, target: RawTarget) {
+    this.endpoints = opened !== undefined && "local" in opened ? opened : undefined;
+    this.peer = opened !== undefined && "pid" in opened ? opened : undefined;
     this.#stream = stream;
     this.#target = target;
     this.#reader = new ReadPump(stream, target);

@@ -8,7 +8,6 @@
 // Each time that it listens is in listening.ts; here is what net.Server has around it.
 
 import { EventEmitter } from "node:events";
-import type { Incoming } from "@ringway/control";
 import type { Engine } from "../stream/engine.ts";
 import { Hold } from "../stream/hold.ts";
 import type { Stream } from "../stream/stream.ts";
@@ -21,8 +20,9 @@ import {
   serverSettings,
 } from "./listen.ts";
 import { Listening } from "./listening.ts";
+import type { RawOpened } from "./raw-stream.ts";
 import { GuestSocket } from "./socket.ts";
-import { type SocketAddress, socketAddress } from "./socket-address.ts";
+import type { SocketAddress } from "./socket-address.ts";
 import { callArguments, nodeError } from "./socket-arguments.ts";
 
 /** What serve() is told of a server: by no event, so that its listeners are the program's alone. */
@@ -42,8 +42,8 @@ export interface GuestServerEvents {
   close: [];
   /** It does not listen, or not any more. */
   error: [Error];
-  /** A connection beyond maxConnections was closed. */
-  drop: [DroppedConnection];
+  /** A connection beyond maxConnections was closed; of a Unix socket there is nothing to tell. */
+  drop: [DroppedConnection | undefined];
   /** An accept failed on the host (EMFILE, ...), or a stream could not be posted; the server goes on. */
   acceptError: [Error];
 }
@@ -116,11 +116,13 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     return this.#listening?.bound !== undefined;
   }
 
-  /** As net.Server, in all of its forms but those with a path or a handle; also after it was closed. */
+  /** As net.Server, in all of its forms but those with a handle; also after it was closed. */
   listen(port?: number | string, host?: string, backlog?: number, listener?: () => void): this;
   listen(port?: number | string, host?: string, listener?: () => void): this;
   listen(port?: number | string, backlog?: number, listener?: () => void): this;
   listen(port?: number | string, listener?: () => void): this;
+  listen(path: string, backlog?: number, listener?: () => void): this;
+  listen(path: string, listener?: () => void): this;
   listen(listener?: () => void): this;
   listen(options: ListenOptions, listener?: () => void): this;
   listen(...args: unknown[]): this {
@@ -149,10 +151,9 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     return this;
   }
 
-  /** The address really bound, or null. */
-  address(): SocketAddress | null {
-    const bound = this.#listening?.bound;
-    return bound === undefined ? null : socketAddress(bound);
+  /** The address really bound, or null: of a Unix socket its path, which is text. */
+  address<Address extends SocketAddress | string = SocketAddress>(): Address | null {
+    return (this.#listening?.bound ?? null) as Address | null;
   }
 
   /** As net.Server: how many connections are open. */
@@ -179,14 +180,13 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
   }
 
   #listen(options: Record<string, unknown>, second: unknown): void {
-    const { context, signal, body } = listenOpen(options, second);
+    const open = listenOpen(options, second);
     const { acceptsAhead = 16, ringBytes } = this.#options;
     this.#closing = false;
     this.#hold.atWork = true;
     this.#listening = new Listening({
       engine: this.#engine,
-      context,
-      body,
+      open,
       acceptsAhead: Math.max(1, acceptsAhead),
       ringBytes,
       onListening: () => {
@@ -197,7 +197,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
       onAcceptError: (error) => this.emit("acceptError", error),
       onFailed: (error) => this.#fail(error),
     });
-    if (body !== undefined) this.#closeOn(signal);
+    if (!(open.body instanceof Error)) this.#closeOn(open.signal);
   }
 
   #closeOn(signal: AbortSignal | undefined): void {
@@ -208,7 +208,7 @@ export class GuestServer extends EventEmitter<GuestServerEvents> {
     this.#stopSignal = () => signal.removeEventListener("abort", close);
   }
 
-  #connection(stream: Stream, endpoints: Incoming): void {
+  #connection(stream: Stream, endpoints: RawOpened): void {
     if (this.maxConnections && this.#connections >= this.maxConnections) {
       stream.finish();
       this.emit("drop", dropped(endpoints));

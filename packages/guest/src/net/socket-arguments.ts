@@ -65,6 +65,6 @@ export function callArguments(args: readonly unknown[]): {
 }
 
 /** Text that says no number. */
-function isPath(value: unknown): boolean {
+export function isPath(value: unknown): value is string {
   return typeof value === "string" && !(Number(value) >= 0);
 }

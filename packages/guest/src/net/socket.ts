@@ -5,23 +5,22 @@
 // What happens between connect() and the end is in connection.ts; here is what net.Socket has around it.
 
 import { addAbortSignal, Duplex } from "node:stream";
-import type { TcpEndpoints } from "@ringway/control";
 import { Errno, requireFunction } from "@ringway/linux";
 import { errnoError, unsupported } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { Hold } from "../stream/hold.ts";
 import type { OpenedStream } from "../stream/open-stream.ts";
-import { type ConnectOptions, connectOpen, type SocketOpen, type StreamOptions } from "./connect.ts";
+import { type ConnectOptions, connectOpen, type StreamOptions } from "./connect.ts";
 import { Connection, type ConnectionInit } from "./connection.ts";
-import type { WriteCallback } from "./raw-stream.ts";
+import type { RawOpened, WriteCallback } from "./raw-stream.ts";
 import { type SocketAddress, socketAddress } from "./socket-address.ts";
 import { callArguments, nodeError, timerDuration } from "./socket-arguments.ts";
+import type { SocketOpen } from "./socket-open.ts";
 import { duplexOptions, OnRead } from "./socket-options.ts";
+import { type PeerCredentials, peerCredentials } from "./unix.ts";
 
 /** How a socket comes to its stream, if not by connect(). */
-export type SocketStart =
-  | { readonly open: SocketOpen }
-  | { readonly accepted: OpenedStream<TcpEndpoints | undefined> };
+export type SocketStart = { readonly open: SocketOpen } | { readonly accepted: OpenedStream<RawOpened> };
 
 /**
  * A connection through the host, as net.Socket: Guest.connect(), Guest.createConnection() and Guest.createSocket()
@@ -72,11 +71,12 @@ export class GuestSocket extends Duplex {
 
   /**
    * Connects as net.Socket does, also a socket that was closed before. Throws what net.Socket throws for arguments,
-   * and ENOSYS for what a guest has not (a path, a local address).
+   * and ENOSYS for what a guest has not (a local address).
    */
-  connect(options: Omit<ConnectOptions, keyof StreamOptions>, listener?: () => void): this;
+  connect(options: ConnectOptions, listener?: () => void): this;
   connect(port: number | string, host: string, listener?: () => void): this;
   connect(port: number | string, listener?: () => void): this;
+  connect(path: string, listener?: () => void): this;
   connect(...args: unknown[]): this {
     const { options, listener } = callArguments(args);
     if (listener !== undefined) this.once("connect", listener);
@@ -161,6 +161,12 @@ export class GuestSocket extends Duplex {
   get #peer(): SocketAddress | undefined {
     const peer = this.#connection.raw?.endpoints?.peer;
     return peer && socketAddress(peer);
+  }
+
+  /** Of a Unix socket, once it is connected: who is at its other end, as the host's kernel knows it (SO_PEERCRED). */
+  get peerCredentials(): PeerCredentials | undefined {
+    const peer = this.#connection.raw?.peer;
+    return peer && peerCredentials(peer);
   }
 
   /** The local address, or {} while there is none. */

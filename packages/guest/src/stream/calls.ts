@@ -10,7 +10,7 @@
 // Invariant: every call keeps the process alive until it is settled, once; `#sent` has those whose last reply is to
 // come.
 
-import { ErrorReply, type Frame, type Message, ProtocolError, Violation } from "@ringway/control";
+import { ErrorReply, type Frame, type Message, ProtocolError, typeName, Violation } from "@ringway/control";
 import { onAbort } from "../abort.ts";
 import { cutOffError, type ErrorContext, replyError } from "../errors.ts";
 import type { StreamEngine } from "./stream.ts";
@@ -188,8 +188,8 @@ class Call<R> implements Pending {
 /** The reply as the only kind that fits its request. */
 export function decodeReply<R>(frame: Frame, reply: Message<R>): R {
   if (frame.type === reply.type) return reply.decode(frame.payload);
-  const type = `0x${frame.type.toString(16)}`;
-  throw new ProtocolError(Violation.FRAME_TYPE, "FRM-7", `a reply of type ${type} fits no request`);
+  const what = `a reply of type ${typeName(frame.type)} fits no request`;
+  throw new ProtocolError(Violation.FRAME_TYPE, "FRM-7", what);
 }
 
 /** A reply to a request that nobody waits for. */

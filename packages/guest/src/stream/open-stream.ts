@@ -10,6 +10,7 @@ import {
   Protocol,
   ProtocolError,
   Refused,
+  typeName,
   Violation,
 } from "@ringway/control";
 import { onAbort, throwIfAborted } from "../abort.ts";
@@ -41,7 +42,13 @@ const OPEN_REQUEST_ID = 1;
 const RESOURCES: Readonly<Record<number, Resource>> = {
   [Protocol.TCP_CONNECT]: "connection",
   [Protocol.TCP_LISTEN]: "listener",
+  [Protocol.UDP_CONNECT]: "connection",
+  [Protocol.UDP_BIND]: "connection",
+  [Protocol.UNIX_CONNECT]: "connection",
+  [Protocol.UNIX_LISTEN]: "listener",
   [Protocol.FS]: "request",
+  [Protocol.MOUNT]: "request",
+  [Protocol.RESOLVE]: "request",
   [Protocol.FILE]: "file",
   [Protocol.FILE_STREAM]: "file",
 };
@@ -117,7 +124,11 @@ function openOn<T>(
         } else if (frame.type === Refused.type) {
           fail(replyError(Refused.decode(frame.payload), request.context));
         } else {
-          throw new ProtocolError(Violation.FRAME_TYPE, "STR-2", `type ${frame.type} answers an Open`);
+          throw new ProtocolError(
+            Violation.FRAME_TYPE,
+            "STR-2",
+            `type ${typeName(frame.type)} answers an Open`,
+          );
         }
       },
     };

@@ -17,20 +17,33 @@ import { cutOffError, type ErrorContext, errnoError, resetError } from "../error
 import { Calls, decodeReply } from "./calls.ts";
 import type { Stream, StreamUser } from "./stream.ts";
 
+/** More of one call. */
+export interface CallExtras<R> {
+  /** It is in the ring, as the request with this id. */
+  onSent?(id: number): void;
+  /** The result came after an abort. */
+  onLate?(result: R): void;
+}
+
 export class Rpc implements StreamUser {
   readonly stream: Stream;
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   readonly #calls: Calls;
   readonly #onEnded: (rpc: Rpc) => void;
+  readonly #onEvent: ((frame: Frame) => void) | undefined;
   /** 1 was the Open's. */
   #nextId = 2;
   #ended: Error | undefined;
 
-  /** Takes the stream over. `onEnded` is called when no more calls can be made: it may be before this returns. */
-  constructor(stream: Stream, onEnded: (rpc: Rpc) => void) {
+  /**
+   * Takes the stream over. `onEnded` is called when no more calls can be made: it may be before this returns; `onEvent`
+   * for what the host says on its own account, request id 0.
+   */
+  constructor(stream: Stream, onEnded: (rpc: Rpc) => void, onEvent?: (frame: Frame) => void) {
     this.stream = stream;
     this.#onEnded = onEnded;
+    this.#onEvent = onEvent;
     this.#reader = new FrameReader(stream.pipe.toGuest);
     this.#writer = new FrameWriter(stream.pipe.toHost);
     this.#calls = new Calls(stream.engine);
@@ -61,6 +74,7 @@ export class Rpc implements StreamUser {
     context: ErrorContext,
     signal: AbortSignal | undefined,
     onReply: (frame: Frame) => R | undefined,
+    { onSent, onLate }: CallExtras<R> = {},
   ): Promise<R> {
     throwIfAborted(signal);
     if (this.#ended !== undefined) throw this.#ended;
@@ -68,8 +82,12 @@ export class Rpc implements StreamUser {
     if (payload.length > maxPayload(this.stream.pipe.toHost.capacity)) {
       throw errnoError(Errno.ENAMETOOLONG, context);
     }
-    const send = (): number | undefined => this.#send(kind.type, payload);
-    return await this.#calls.call({ context, signal, send, onReply });
+    const send = (): number | undefined => {
+      const id = this.#send(kind.type, payload);
+      if (id !== undefined) onSent?.(id);
+      return id;
+    };
+    return await this.#calls.call({ context, signal, send, onReply, ...(onLate && { onLate }) });
   }
 
   step(): void {
@@ -79,7 +97,8 @@ export class Rpc implements StreamUser {
       for (;;) {
         const frame = this.#reader.next(this.stream.signal);
         if (frame === undefined) break;
-        this.#calls.take(frame);
+        if (frame.requestId === 0 && this.#onEvent !== undefined) this.#onEvent(frame);
+        else this.#calls.take(frame);
       }
       if (closed !== Closed.OPEN) {
         if (closed === Closed.END) this.#reader.end();

@@ -1,5 +1,5 @@
 // What is in a file, by its descriptor: bytes at an address are read and written, and the file made longer, shorter,
-// safe.
+// safe. Ranges as such are in ranges.ts.
 
 import { Errno } from "../errno.ts";
 import { failure, isX64, libcCall, outcome, putI64, scratch, syscall } from "../libc.ts";
@@ -15,9 +15,12 @@ const fsyncCall = libcCall("fsync", "int", ["int"]);
 const fdatasyncCall = libcCall("fdatasync", "int", ["int"]);
 
 const SYS_PREADV2 = isX64 ? 327 : 286;
+const SYS_PWRITEV2 = isX64 ? 328 : 287;
 // descriptor, iovec, how many, offset (all of it in the first half on 64-bit), its second half, flags
 const preadv2Call = syscall(["int", "uintptr_t", "size_t", "int64_t", "intptr_t", "int"]);
+const pwritev2Call = syscall(["int", "uintptr_t", "size_t", "int64_t", "intptr_t", "int"]);
 const RWF_NOWAIT = 8;
+const RWF_APPEND = 16;
 
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
@@ -72,6 +75,18 @@ export function readAt(fd: number, address: number, length: number, offset: numb
 export function writeAt(fd: number, address: number, length: number, offset: number): number {
   for (;;) {
     const count = pwriteCall(fd, address, length, offset);
+    if (count >= 0) return count;
+    const error = failure();
+    if (error !== -Errno.EINTR) return error;
+  }
+}
+
+/** Writes at the end, wherever that is, whatever the flags of the descriptor say: bytes or -errno (Linux 4.16). */
+export function append(fd: number, address: number, length: number): number {
+  putI64(iovec.view, 0, address);
+  putI64(iovec.view, 8, length);
+  for (;;) {
+    const count = pwritev2Call(SYS_PWRITEV2, fd, iovec.address, 1, 0, 0, RWF_APPEND);
     if (count >= 0) return count;
     const error = failure();
     if (error !== -Errno.EINTR) return error;

@@ -47,6 +47,44 @@ export function readDirectoryBatch(fd: number, maxBytes: number = direntBytes): 
   }
 }
 
+/** An entry as the kernel has it: for whoever goes on from any of them. */
+export interface DirectoryRecord {
+  readonly name: Uint8Array;
+  readonly kind: FileKind | "unknown";
+  readonly inodeLow: number;
+  readonly inodeHigh: number;
+  /** What brings seekCookie() behind it. */
+  readonly cookieLow: number;
+  readonly cookieHigh: number;
+}
+
+const DOT = 0x2e;
+
+/** As readDirectoryBatch(), with what goes on from each. */
+export function readDirectoryRecords(fd: number, maxBytes: number): DirectoryRecord[] | number {
+  dirents ??= scratch(direntBytes);
+  const { address, bytes, view } = dirents;
+  for (;;) {
+    const end = outcome(getdents64Call(SYS_GETDENTS64, fd, address, Math.min(maxBytes, direntBytes)));
+    if (end < 0) return end;
+    const records: DirectoryRecord[] = [];
+    for (let at = 0; at < end; at += view.getUint16(at + 16, true)) {
+      const start = at + 19;
+      const name = bytes.slice(start, bytes.indexOf(0, start));
+      if (name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT))) continue;
+      records.push({
+        name,
+        kind: kindByType[bytes[at + 18]!] ?? "other",
+        inodeLow: view.getUint32(at, true),
+        inodeHigh: view.getUint32(at + 4, true),
+        cookieLow: view.getUint32(at + 8, true),
+        cookieHigh: view.getUint32(at + 12, true),
+      });
+    }
+    if (records.length > 0 || end === 0) return records;
+  }
+}
+
 /**
  * All entries of an open directory from where it stands, or -errno; -EOVERFLOW where there are more than `maxEntries`.
  */

@@ -41,6 +41,9 @@ export interface FileStat {
   readonly gid: number;
   /** Its lower 53 bits: above them some file systems (overlayfs, xino) name the layer. */
   readonly inode: number;
+  /** All of it. */
+  readonly inodeLow: number;
+  readonly inodeHigh: number;
   readonly deviceMajor: number;
   readonly deviceMinor: number;
   /** Of the mount that it was reached by; 0 where the kernel does not tell (before 5.8). */
@@ -52,6 +55,8 @@ export interface FileStat {
   readonly accessed: FileTime;
   readonly modified: FileTime;
   readonly changed: FileTime;
+  /** All 0 where the file system does not know. */
+  readonly created: FileTime;
 }
 
 // struct statx, 256 bytes: mask u32 0 | blksize u32 4 | attributes u64 8 | nlink u32 16 | uid u32 20 | gid u32 24 |
@@ -59,8 +64,9 @@ export interface FileStat {
 // dev major u32 136 | dev minor u32 140 | mnt id u64 144;  a time is seconds i64, nanoseconds u32, in 16 bytes
 const statx = scratch(256);
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
 const STATX_MNT_ID = 0x1000;
-const STATX_WANTED = STATX_BASIC_STATS | STATX_MNT_ID;
+const STATX_WANTED = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
 
 const S_IFMT = 0o170000;
 const S_IFSOCK = 0o140000;
@@ -87,6 +93,11 @@ export function lstatKind(name: PathLike): FileKind | "socket" | undefined {
   return type === S_IFSOCK ? "socket" : kindOf(type);
 }
 
+/** Is an open descriptor, also one opened with PATH, a Unix socket's file? */
+export function isSocketFile(fd: number): boolean {
+  return callStatx(fd, "", AT_EMPTY_PATH) >= 0 && (statx.view.getUint16(28, true) & S_IFMT) === S_IFSOCK;
+}
+
 function callStatx(dirfd: number, name: PathLike, flags: number): number {
   const put = putPath(path, name);
   if (put < 0) return put;
@@ -104,6 +115,8 @@ function takeStat(): FileStat {
     links: view.getUint32(16, true),
     uid: view.getUint32(20, true),
     gid: view.getUint32(24, true),
+    inodeLow: view.getUint32(32, true),
+    inodeHigh: view.getUint32(36, true),
     inode: view.getUint32(32, true) + (view.getUint32(36, true) & 0x1fffff) * 2 ** 32,
     deviceMajor: view.getUint32(136, true),
     deviceMinor: view.getUint32(140, true),
@@ -113,8 +126,11 @@ function takeStat(): FileStat {
     accessed: timeAt(64),
     modified: timeAt(112),
     changed: timeAt(96),
+    created: (view.getUint32(0, true) & STATX_BTIME) === 0 ? NO_TIME : timeAt(80),
   };
 }
+
+const NO_TIME: FileTime = { seconds: 0, nanoseconds: 0 };
 
 function timeAt(offset: number): FileTime {
   return { seconds: i64At(statx.view, offset), nanoseconds: statx.view.getUint32(offset + 8, true) };

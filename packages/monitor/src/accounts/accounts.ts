@@ -13,6 +13,7 @@
 // key of its own: those who may attach as many users are as many users. All of it is private to the reactor's thread.
 
 import { LineQuota, LookQuota, SLICE_MS } from "./quotas.ts";
+import { NetworkUse } from "./rates.ts";
 import { SocketBudget } from "./socket-budget.ts";
 
 /** How long the counts of a key that nobody uses are kept, in milliseconds. */
@@ -30,6 +31,7 @@ export class Account {
   readonly looks: LookQuota = new LookQuota();
   readonly lines: LineQuota = new LineQuota();
   readonly sockets: SocketBudget = new SocketBudget();
+  readonly network: NetworkUse = new NetworkUse();
   /** What counts against limits.fileBytesWritten. */
   written: Written = { bytes: 0 };
   /**
@@ -45,9 +47,14 @@ export class Account {
   beginning = 0;
   /** Files and folders, from when they are asked for until a worker has closed them. */
   openFiles = 0;
+  /** Instances of inotify, and folders that they watch. */
+  watchers = 0;
+  watches = 0;
   /** Sockets that connect, and that listen. */
   attempts = 0;
   listeners = 0;
+  /** Peers that its bound UDP sockets know. */
+  udpPeers = 0;
   /** Requests of its guests that wait for their answers. */
   requests = 0;
   readonly #accounts: Accounts;

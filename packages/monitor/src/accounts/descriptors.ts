@@ -54,7 +54,8 @@ export function guestDescriptors(): GuestDescriptors {
 /** Each root, and each VM's doorbell, may have to be opened anew beside those that are open. */
 export function setGuestDescriptors(limit: GuestDescriptors, policy: Policy, vms: number): void {
   const { soft } = fileDescriptorLimit();
-  Atomics.store(limit, 0, Math.min(soft, 0x7fffffff) - RESERVE - policy.files.length - vms);
+  const folders = policy.files.length + policy.sockets.length;
+  Atomics.store(limit, 0, Math.min(soft, 0x7fffffff) - RESERVE - folders - vms);
 }
 
 export class DescriptorRoom {

@@ -29,8 +29,10 @@ export interface Borrower {
 export class SocketBudget {
   /** Sockets that may borrow, those included whose streams are over. */
   sockets = 0;
-  /** Those of them whose streams are over (relays/partings.ts). */
+  /** The Unix sockets of them whose streams are over (relays/partings.ts). */
   partings = 0;
+  /** And those of TCP: what a Unix socket's peer does not read is no reason to cut one of these short. */
+  tcpPartings = 0;
   #lentBytes = 0;
   /** Who has borrowed, in the order in which they are asked to give back. */
   readonly #borrowers: Set<Borrower> = new Set();

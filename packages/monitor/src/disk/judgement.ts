@@ -6,15 +6,29 @@ import { Errno, type FileStat, fstat, type PathLike } from "@ringway/linux";
 import { kernelFileSystem } from "./file-systems.ts";
 import type { Guard, Tree, TreeRoot } from "./tree.ts";
 
-/** What a guest named: a path below the root that its text says. */
+/** What a guest named: a path below the root that its text says, or from something that it has open. */
 export interface Place {
   readonly tree: number;
   /** Index of the root. */
   readonly root: number;
-  /** From the root, "." for the root itself; no component is "..". */
-  readonly path: string;
+  /** From the root, or from `from`; "." for that itself; no component is "..". */
+  readonly path: PathLike;
   /** It ended in a slash: what it names must be a folder. */
   readonly asFolder: boolean;
+  readonly from?: Held | undefined;
+}
+
+/** A file or folder that a guest has open, and how it was judged then (held.ts). */
+export interface Held {
+  readonly fd: number;
+  readonly isFolder: boolean;
+  /** The tree that it was judged by, and in it the index of the root that it landed below. */
+  readonly tree: number;
+  readonly root: number;
+  /** Who decides over it: of a folder, over what is in it. */
+  readonly guard: Guard;
+  /** Its guest path. */
+  readonly guest: readonly PathLike[];
 }
 
 export interface Failed {
@@ -47,7 +61,7 @@ export function refused(errno: number, rule: string, reason: string): Failed {
 }
 
 export const escaped = (): Failed => refused(Errno.EXDEV, "beneath", "leads out of the policy's folders");
-const crossing = (): Failed =>
+export const crossing = (): Failed =>
   refused(Errno.EXDEV, "mounts", "leads onto another mount, and its rule does not say crossMounts");
 
 /** May anything below here be changed? */

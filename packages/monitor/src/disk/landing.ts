@@ -18,9 +18,11 @@
 // time (walk.ts).
 
 import { closeFd, Errno, OpenFlags, openat2 } from "@ringway/linux";
+import { begin, type Start } from "./held.ts";
 import { type Failed, failed, type Landing, mayChange, notOpened, type Place } from "./judgement.ts";
 import { lookedUpAtOnce } from "./lookups.ts";
-import { type Tree, type TreeRoot, treeOf } from "./tree.ts";
+import { cutLast } from "./paths.ts";
+import type { TreeRoot } from "./tree.ts";
 import { type End, Way } from "./walk.ts";
 
 const { PATH, NO_FOLLOW, DIRECTORY } = OpenFlags;
@@ -32,15 +34,21 @@ type Use<R> = (landing: Landing) => R;
  * its contents, will be changed.
  */
 export function withObject<R>(place: Place, follow: boolean, write: boolean, use: Use<R>): R | Failed {
-  const tree = treeOf(place.tree);
-  const root = tree.roots[place.root]!;
+  const start = begin(place, write);
+  if ("errno" in start) return start;
+  const { root, folder } = start;
+  const { path: name, asFolder, from } = place;
+  if (from !== undefined && name === ".") {
+    if (asFolder && !from.isFolder) return failed(Errno.ENOTDIR);
+    return judged({ ...start, name, fd: from.fd, asFolder }, write, use);
+  }
   if (!mustWalk(root, write)) {
-    const flags = PATH | (follow || place.asFolder ? 0 : NO_FOLLOW) | (place.asFolder ? DIRECTORY : 0);
-    lookedUpAtOnce(place.path);
-    const fd = openat2(root.fd, place.path, flags, 0, root.resolve);
+    const flags = PATH | (follow || asFolder ? 0 : NO_FOLLOW) | (asFolder ? DIRECTORY : 0);
+    lookedUpAtOnce(name);
+    const fd = openat2(folder, name, flags, 0, root.resolve);
     if (fd >= 0) {
       try {
-        return judged(landingIn(tree, place, root.fd, place.path, fd), write, use);
+        return judged({ ...start, name, fd, asFolder }, write, use);
       } finally {
         closeFd(fd);
       }
@@ -48,7 +56,7 @@ export function withObject<R>(place: Place, follow: boolean, write: boolean, use
     if (fd !== -Errno.ELOOP) return notOpened(fd);
   }
   const end: End = follow || place.asFolder ? "follow" : "open";
-  return walk(new Way(tree, place, end), write, thatIsThere(use));
+  return walk(place, start, end, write, thatIsThere(use));
 }
 
 /**
@@ -56,7 +64,8 @@ export function withObject<R>(place: Place, follow: boolean, write: boolean, use
  * are not there.
  */
 export function withFolders<R>(place: Place, mode: number, use: Use<R>): R | Failed {
-  return walk(new Way(treeOf(place.tree), place, "follow", mode), false, thatIsThere(use));
+  const start = begin(place, true);
+  return "errno" in start ? start : walk(place, start, "follow", false, thatIsThere(use), mode);
 }
 
 function thatIsThere<R>(use: Use<R>): Use<R | Failed> {
@@ -65,44 +74,43 @@ function thatIsThere<R>(use: Use<R>): Use<R | Failed> {
 
 /** Uses the folder that holds the last name of a place, and that name, which need not be there, and is not followed. */
 export function withName<R>(place: Place, write: boolean, use: Use<R>): R | Failed {
-  const tree = treeOf(place.tree);
-  const root = tree.roots[place.root]!;
+  const start = begin(place, write);
+  if ("errno" in start) return start;
+  const { root } = start;
+  const { asFolder } = place;
   if (!mustWalk(root, write)) {
     lookedUpAtOnce(place.path);
-    const cut = place.path.lastIndexOf("/");
-    const folder = openat2(
-      root.fd,
-      cut < 0 ? "." : place.path.slice(0, cut),
-      PATH | DIRECTORY,
-      0,
-      root.resolve,
-    );
+    const [above, name] = cutLast(place.path);
+    const folder = openat2(start.folder, above, PATH | DIRECTORY, 0, root.resolve);
     if (folder >= 0) {
       try {
-        return judged(landingIn(tree, place, folder, place.path.slice(cut + 1), -1), write, use);
+        return judged({ ...start, folder, name, fd: -1, asFolder }, write, use);
       } finally {
         closeFd(folder);
       }
     }
     if (folder !== -Errno.ELOOP) return notOpened(folder);
   }
-  return walk(new Way(tree, place, "name"), write, use);
+  return walk(place, start, "name", write, use);
 }
 
 /**
  * Uses a place whose last name may be made, and is followed where it is a symbolic link: by the kernel's guard from the
  * root, or after a walk from the last folder. `use` says "link" where a symbolic link was in its way after all.
+ * `exact`: the guard is that of the very folder, also where nothing is to be changed.
  */
 export function withOpening<R>(
   place: Place,
   follow: boolean,
   write: boolean,
   use: Use<R | "link">,
+  exact: boolean = write,
 ): R | Failed {
-  const tree = treeOf(place.tree);
-  const root = tree.roots[place.root]!;
-  if (!mustWalk(root, write)) {
-    const landing = landingIn(tree, place, root.fd, place.path, -1);
+  const start = begin(place, write);
+  if ("errno" in start) return start;
+  const { root } = start;
+  if (!mustWalk(root, exact)) {
+    const landing = { ...start, name: place.path, fd: -1, asFolder: place.asFolder };
     const refusal = write ? mayChange(landing) : undefined;
     if (refusal !== undefined) return refusal;
     lookedUpAtOnce(place.path);
@@ -111,16 +119,10 @@ export function withOpening<R>(
   }
   // A name that becomes a link between the walk and the opening is walked again, a few times.
   for (let attempt = 0; attempt < 4; attempt++) {
-    const result = walk(new Way(tree, place, follow ? "follow" : "name"), write, use);
+    const result = walk(place, start, follow ? "follow" : "name", write, use);
     if (result !== "link") return result;
   }
   return failed(Errno.ELOOP);
-}
-
-/** Where the kernel takes a place in one step: below the root that its text says. */
-function landingIn(tree: Tree, place: Place, folder: number, name: string, fd: number): Landing {
-  const root = tree.roots[place.root]!;
-  return { root, tree, guard: root.guard, folder, name, fd, asFolder: place.asFolder };
 }
 
 function judged<R>(landing: Landing, write: boolean, use: Use<R>): R | Failed {
@@ -131,8 +133,18 @@ function mustWalk(root: TreeRoot, write: boolean): boolean {
   return root.crossMounts || (write && root.access === "rw" && root.holdsOthers);
 }
 
-function walk<R>(way: Way, write: boolean, use: Use<R>): R | Failed {
+function walk<R>(
+  place: Place,
+  start: Start,
+  end: End,
+  write: boolean,
+  use: Use<R>,
+  makeMode = -1,
+): R | Failed {
+  const way = new Way(start.tree, place, end, makeMode);
   try {
+    const wrong = place.from === undefined ? undefined : way.beginIn(start, place.from.guest);
+    if (wrong !== undefined) return wrong;
     const landing = way.find();
     if ("errno" in landing) return landing;
     return judged(landing, write, use);

@@ -4,8 +4,12 @@
 //
 // This thread's own: a worker does one operation at a time.
 
+import type { PathLike } from "@ringway/linux";
+
 /** Names on a path that the kernel takes at once, in about the time of one that is opened and looked at here. */
 const AT_ONCE = 16;
+
+const SLASH = 0x2f;
 
 let lookups = 0;
 
@@ -21,8 +25,10 @@ export function takeLookups(): number {
 }
 
 /** For a path that the kernel takes in one step. */
-export function lookedUpAtOnce(path: string): void {
+export function lookedUpAtOnce(path: PathLike): void {
   let names = 1;
-  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) names++;
+  if (typeof path === "string") {
+    for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) names++;
+  } else for (const byte of path) if (byte === SLASH) names++;
   lookups += names / AT_ONCE;
 }

@@ -10,9 +10,12 @@ import {
   type FileStat,
   fchmod,
   fstat,
+  linkat,
   mkdirat,
   OpenFlags,
   openat2,
+  type PathLike,
+  RENAME_EXCHANGE,
   renameat,
   setTimes,
   stat,
@@ -51,7 +54,8 @@ export function unlink(place: Place, directory: boolean): Changed {
   });
 }
 
-export function rename(from: Place, to: Place): Changed {
+/** `flags`: those of renameat2(2). */
+export function rename(from: Place, to: Place, flags = 0): Changed {
   return change(from, (source) =>
     change(to, (target) => {
       if (source.root.rule !== target.root.rule) return failed(Errno.EXDEV);
@@ -61,14 +65,32 @@ export function rename(from: Place, to: Place): Changed {
       const wrong =
         special(moved) ??
         holdsRoot(source, moved) ??
-        (typeof replaced === "number" ? undefined : (special(replaced) ?? aRoot(target, replaced)));
+        (typeof replaced === "number" ? undefined : (special(replaced) ?? aRoot(target, replaced))) ??
+        // Exchanged, it is moved as well.
+        (typeof replaced === "number" || flags !== RENAME_EXCHANGE ? undefined : holdsRoot(target, replaced));
       if (wrong !== undefined) return wrong;
-      return outcome(renameat(source.folder, kernelName(source), target.folder, kernelName(target)));
+      const [old, next] = [kernelName(source), kernelName(target)];
+      return outcome(renameat(source.folder, old, target.folder, next, flags));
     }),
   );
 }
 
-export function symlink(target: string, place: Place): Changed {
+/** Another name for a file, or for a symbolic link. */
+export function link(from: Place, to: Place): Changed {
+  return change(from, (source) =>
+    change(to, (target) => {
+      if (source.root.rule !== target.root.rule) return failed(Errno.EXDEV);
+      const found = stat(source.folder, source.name, false);
+      if (typeof found === "number") return failed(-found);
+      if (found.kind === "directory") return failed(Errno.EPERM);
+      const wrong = special(found);
+      if (wrong !== undefined) return wrong;
+      return outcome(linkat(source.folder, kernelName(source), target.folder, kernelName(target)));
+    }),
+  );
+}
+
+export function symlink(target: PathLike, place: Place): Changed {
   return change(place, (landing) => outcome(symlinkat(target, landing.folder, kernelName(landing))));
 }
 
@@ -98,8 +120,9 @@ export function utimes(place: Place, accessed: Time, modified: Time): Changed {
   return modify(place, (fd) => outcome(setTimes(fd, accessed, modified)));
 }
 
-function modify(place: Place, use: (fd: number, found: FileStat) => Changed): Changed {
-  return withObject(place, true, true, (landing) => {
+/** With what a place names, where it may be changed. */
+export function modify(place: Place, use: (fd: number, found: FileStat) => Changed, follow = true): Changed {
+  return withObject(place, follow, true, (landing) => {
     const found = fstat(landing.fd);
     if (typeof found === "number") return failed(-found);
     return special(found) ?? severalNames(landing, found) ?? use(landing.fd, found);

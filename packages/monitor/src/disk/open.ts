@@ -20,22 +20,27 @@ import {
 } from "@ringway/linux";
 import { type Failed, failed, type Landing, notOpened, type Place, refused, served } from "./judgement.ts";
 import { withName, withOpening } from "./landing.ts";
+import type { Guard } from "./tree.ts";
 
 export interface OpenedFile {
   readonly fd: number;
   readonly found: FileStat;
+  /** The index of the root that it landed below, and who decides over it. */
+  readonly root: number;
+  readonly guard: Guard;
 }
 
-const { CREATE, EXCLUSIVE, NON_BLOCKING, NO_CONTROLLING_TERMINAL, PATH, READ_WRITE, TRUNCATE, WRITE_ONLY } =
-  OpenFlags;
+const { CREATE, EXCLUSIVE, NON_BLOCKING, NO_CONTROLLING_TERMINAL, NO_FOLLOW, PATH } = OpenFlags;
+const { READ_WRITE, TRUNCATE, WRITE_ONLY } = OpenFlags;
 
-export function open(place: Place, flags: number, mode: number): OpenedFile | Failed {
+/** With `exact` the guard is right, also where nothing is to be changed. NO_FOLLOW: a link at the end is ELOOP. */
+export function open(place: Place, flags: number, mode: number, exact?: boolean): OpenedFile | Failed {
   const write = (flags & (WRITE_ONLY | READ_WRITE)) !== 0;
   // As open(2): whatever has that name, it is not to be made.
   const asFolder = place.asFolder && place.path !== ".";
   if (asFolder && (flags & CREATE) !== 0) return withName(place, write, () => failed(Errno.EISDIR));
-  const follow = (flags & EXCLUSIVE) === 0;
-  return withOpening(place, follow, write, (landing) => openAt(landing, flags, mode, write));
+  const follow = (flags & (EXCLUSIVE | NO_FOLLOW)) === 0;
+  return withOpening(place, follow, write, (landing) => openAt(landing, flags, mode, write), exact);
 }
 
 function openAt(landing: Landing, flags: number, mode: number, write: boolean): OpenedFile | Failed | "link" {
@@ -61,13 +66,13 @@ function openAt(landing: Landing, flags: number, mode: number, write: boolean): 
     const after = cut < 0 ? cut : fstat(fd);
     found = typeof after === "number" ? failed(-after) : after;
   }
-  if (!("errno" in found)) return { fd, found };
+  if (!("errno" in found)) return { fd, found, root: root.index, guard: landing.guard };
   closeFd(fd);
   return found;
 }
 
 /** What a descriptor is; or why a guest may not open it. */
-function unfit(landing: Landing, fd: number, write: boolean): FileStat | Failed {
+export function unfit(landing: Landing, fd: number, write: boolean): FileStat | Failed {
   const found = fstat(fd);
   if (typeof found === "number") return failed(-found);
   const wrong = served(landing, fd, found);

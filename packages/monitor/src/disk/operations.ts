@@ -10,6 +10,7 @@ import {
   Errno,
   type FileStat,
   fstat,
+  type PeerCredentials,
   readAt,
   readlinkat,
   type Scratch,
@@ -23,12 +24,21 @@ import {
   writeAt,
   writeBoth,
 } from "@ringway/linux";
-import type { Failed, Place } from "./judgement.ts";
+import type { Place } from "./judgement.ts";
 import { withObject } from "./landing.ts";
 import { list, listMore } from "./list.ts";
+import { type MountOperation, type MountResult, performMount } from "./mount/operations.ts";
 import * as names from "./names.ts";
 import { open } from "./open.ts";
 import type { Roots } from "./roots.ts";
+import {
+  type ConnectSocket,
+  connectSocket,
+  type EndListener,
+  endListener,
+  type ListenAtSocket,
+  listenAtSocket,
+} from "./sockets.ts";
 import { clamp, statReply, type Time } from "./status.ts";
 import { addTree, removeTree } from "./tree.ts";
 
@@ -83,20 +93,25 @@ export type DiskOperation =
   | ({ readonly kind: "readlink" } & Place)
   | ({ readonly kind: "chmod"; readonly mode: number } & Place)
   | ({ readonly kind: "utimes"; readonly accessed: Time; readonly modified: Time } & Place)
-  | ({ readonly kind: "statfs" } & Place);
+  | ({ readonly kind: "statfs" } & Place)
+  | ConnectSocket
+  | ListenAtSocket
+  | EndListener
+  | { readonly kind: "mount"; readonly mount: MountOperation };
 
 /** What an operation gave; `errno` 0 and the fields that it has. */
-export interface DiskResult extends Failed {
+export interface DiskResult extends MountResult {
   /** Names in a folder that is not empty which no guest can use: they are not UTF-8. */
   readonly unusable?: number;
   /** A descriptor, a count of bytes, an offset. */
   readonly value: number;
   readonly stat?: StatReply;
-  readonly data?: Uint8Array;
   readonly text?: string;
   /** Descriptor of a folder that has more entries. */
   readonly folder?: number;
   readonly numbers?: readonly number[];
+  /** Who is at the other end of a socket. */
+  readonly peer?: PeerCredentials;
 }
 
 export function change(message: TreeChange): void {
@@ -177,6 +192,14 @@ function performAt(operation: Exclude<DiskOperation, { readonly fd: number }>): 
       return done(names.utimes(operation, operation.accessed, operation.modified));
     case "call":
       return number(connectUnixStream(operation.path));
+    case "connectSocket":
+      return done(connectSocket(operation));
+    case "listenAtSocket":
+      return done(listenAtSocket(operation));
+    case "endListener":
+      return done(endListener(operation));
+    case "mount":
+      return done(performMount(operation.mount));
     case "statfs":
       return done(withObject(operation, true, false, ({ fd }) => capacity(fd)));
   }

@@ -41,13 +41,16 @@ const LOOKUPS_PER_OPERATION = 16;
 const LISTING_COST = 8;
 
 /** In operations, of the quota. */
-function costOf({ kind }: DiskOperation): number {
-  switch (kind) {
+function costOf(operation: DiskOperation): number {
+  switch (operation.kind) {
     case "close":
+    case "endListener":
       return 0;
     case "list":
     case "listMore":
       return LISTING_COST;
+    case "mount":
+      return operation.mount.kind === "mount-list" ? LISTING_COST : 1;
     default:
       return 1;
   }

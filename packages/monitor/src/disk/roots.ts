@@ -22,7 +22,7 @@ import {
   openDirectory,
 } from "@ringway/linux";
 import { splitPath } from "../policy/paths.ts";
-import type { FilesRule } from "../policy/types.ts";
+import type { FilesRule, SocketsRule } from "../policy/types.ts";
 import { deviceNodeSystems, deviceOf, hasSubvolumes, kernelFileSystem } from "./file-systems.ts";
 import { lookedUp } from "./lookups.ts";
 
@@ -53,18 +53,41 @@ export interface Root {
   readonly sharesReadOnly: boolean;
 }
 
+/** The folder that holds the socket of a rule, held as a root is. */
+export interface SocketFolder {
+  /** The rule's id. */
+  readonly rule: string;
+  /** Of the socket in the folder. */
+  readonly name: string;
+  /** As a root's. */
+  readonly fd: number;
+  readonly reason: string;
+  readonly system: string;
+  readonly identity: Identity;
+}
+
 export interface Roots {
   readonly roots: readonly Root[];
+  readonly sockets: readonly SocketFolder[];
   /** Devices of file systems that hold device nodes. */
   readonly nodeSystems: readonly string[];
 }
 
 /** May wait for file systems. `at` is told each path before it is looked at. */
-export function openRoots(rules: readonly FilesRule[], at: (path: string) => void): Roots {
-  const nodeSystems = rules.length === 0 ? [] : deviceNodeSystems();
-  const opened = rules.map((rule) => {
+export function openRoots(
+  files: readonly FilesRule[],
+  at: (path: string) => void,
+  sockets: readonly SocketsRule[] = [],
+): Roots {
+  const nodeSystems = files.length + sockets.length === 0 ? [] : deviceNodeSystems();
+  const opened = files.map((rule) => {
     at(rule.host);
     return openRoot(rule, nodeSystems);
+  });
+  const folders = sockets.map((rule): SocketFolder => {
+    at(rule.folder);
+    const { fd, reason, system, identity } = openFolder(rule.folder, nodeSystems);
+    return { rule: rule.id, name: rule.name, fd, reason, system, identity };
   });
   const held = holdings(opened);
   const readOnly = opened.filter(({ fd, access }) => fd >= 0 && access === "ro");
@@ -78,11 +101,11 @@ export function openRoots(rules: readonly FilesRule[], at: (path: string) => voi
         readOnlyCrosses || (root.crossMounts && readOnly.length > 0) || readOnlyDevices.has(device(root)),
     }),
   );
-  return { roots, nodeSystems };
+  return { roots, sockets: folders, nodeSystems };
 }
 
-export function closeRoots({ roots }: Roots): void {
-  for (const { fd } of roots) if (fd >= 0) closeFd(fd);
+export function closeRoots({ roots, sockets }: Roots): void {
+  for (const { fd } of [...roots, ...sockets]) if (fd >= 0) closeFd(fd);
 }
 
 type OpenedRoot = Omit<Root, "holdsOthers" | "sharesReadOnly">;
@@ -91,23 +114,23 @@ function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
   const path = splitPath(rule.guest);
   if ("problem" in path) throw new TypeError(path.problem);
   const { id, access, crossMounts } = rule;
-  const base = {
-    rule: id,
-    system: "",
-    guest: path.components,
-    access,
-    crossMounts,
-    identity: "",
-    mount: 0,
-    subvolumes: false,
-  };
-  const fd = openDirectory(rule.host);
+  const folder = openFolder(rule.host, nodeSystems);
+  const subvolumes = folder.fd >= 0 && hasSubvolumes(folder.fd);
+  return { rule: id, guest: path.components, access, crossMounts, subvolumes, ...folder };
+}
+
+/** A folder of files, opened as a name only; or why a guest cannot have it. */
+function openFolder(
+  host: string,
+  nodeSystems: readonly string[],
+): Pick<Root, "fd" | "reason" | "system" | "identity" | "mount"> {
+  const base = { system: "", identity: "", mount: 0 };
+  const fd = openDirectory(host);
   if (fd < 0) return { ...base, fd, reason: errnoMessage(-fd) };
   const found = fstat(fd);
   const system = typeof found === "number" ? found : kernelFileSystem(fd, found, nodeSystems);
   if (typeof found !== "number" && system === "") {
-    const subvolumes = hasSubvolumes(fd);
-    return { ...base, fd, reason: "", identity: identityOf(found), mount: found.mount, subvolumes };
+    return { ...base, fd, reason: "", identity: identityOf(found), mount: found.mount };
   }
   closeFd(fd);
   if (typeof system === "number") return { ...base, fd: system, reason: errnoMessage(-system) };
@@ -183,7 +206,7 @@ export function liesBelow(fd: number, folder: Identity, climbed: Set<string> = n
 }
 
 /** Tells of each folder from this one up, until `found` says so, or at one of those in `climbed`, to which it adds. */
-function climb(
+export function climb(
   fd: number,
   climbed: Set<string>,
   found: (folder: Identity) => boolean,

@@ -1,7 +1,7 @@
 // What a guest is told of a file.
 
-import { FileKind, PERMISSION_BITS, type StatReply } from "@ringway/control";
-import type { FileStat } from "@ringway/linux";
+import { FileKind, fsMessages, PERMISSION_BITS, type StatReply } from "@ringway/control";
+import type { FileStat, FileSystemStat } from "@ringway/linux";
 
 /** A time since 1970: nanoseconds are never negative. */
 export interface Time {
@@ -16,6 +16,18 @@ export function clamp(value: number): number {
 
 function clampTime({ seconds, nanoseconds }: Time): Time {
   return { seconds: clamp(seconds), nanoseconds };
+}
+
+/** StatfsReply, encoded. */
+export function capacityOf(found: FileSystemStat): Uint8Array {
+  const { blockBytes, blocks, blocksFree, blocksAvailable, files, filesFree, nameMax: nameMaxBytes } = found;
+  const sizes = { blocks, blocksFree, blocksAvailable, files, filesFree };
+  for (const [name, value] of Object.entries(sizes)) sizes[name as keyof typeof sizes] = clamp(value);
+  return fsMessages.StatfsReply.encode({
+    ...sizes,
+    blockBytes: Math.min(blockBytes, 0xffffffff),
+    nameMaxBytes,
+  });
 }
 
 export const KINDS: Readonly<Record<FileStat["kind"], number>> = {

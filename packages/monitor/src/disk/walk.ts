@@ -24,6 +24,7 @@ import {
   type PathLike,
   readlinkat,
 } from "@ringway/linux";
+import type { Start } from "./held.ts";
 import {
   escaped,
   type Failed,
@@ -36,8 +37,9 @@ import {
   served,
 } from "./judgement.ts";
 import { lookedUp } from "./lookups.ts";
+import { namesOf, partsOf } from "./paths.ts";
 import { identityOf } from "./roots.ts";
-import type { Guard, Tree, TreeNode, TreeRoot } from "./tree.ts";
+import { type Guard, nodeAt, type Tree, type TreeNode, type TreeRoot } from "./tree.ts";
 
 /** Linux's own bound (MAXSYMLINKS), and one for all names on the way: a path has 2048 at most. */
 const LINKS_MAX = 40;
@@ -66,6 +68,8 @@ interface Folder {
   readonly node: TreeNode | undefined;
   /** Components of its guest path. */
   readonly depth: number;
+  /** The guest has it open: it stays so. */
+  readonly isHeld?: boolean;
 }
 
 const NOBODY: Guard = { writable: false, rule: "default" };
@@ -96,10 +100,20 @@ export class Way {
     this.#last = last;
     this.#makeMode = makeMode;
     this.#asFolder = place.asFolder;
-    this.#names = place.path === "." ? [] : place.path.split("/").reverse();
+    this.#names = namesOf(place.path).reverse();
     this.#own = this.#names.length;
     // By the root's guest path, as a guest would come there.
-    this.#fromTop(tree.roots[place.root]!.guest);
+    if (place.from === undefined) this.#fromTop(tree.roots[place.root]!.guest);
+  }
+
+  /** Begins in a folder that the guest has open. */
+  beginIn({ folder: fd, root, guard }: Start, guest: readonly PathLike[]): Failed | undefined {
+    const found = fstat(fd);
+    if (typeof found === "number") return failed(-found);
+    const node = nodeAt(this.#tree, guest);
+    this.#guest = [...guest];
+    this.#folders = [{ fd, root, guard, mount: found.mount, node, depth: guest.length, isHeld: true }];
+    return undefined;
   }
 
   close(): void {
@@ -288,40 +302,21 @@ function rootFolder(root: TreeRoot, node: TreeNode, depth: number): Folder {
   return { fd: root.fd, root, guard: root.guard, mount: root.mount, node, depth };
 }
 
-/** Roots stay open; so does nothing else. */
-function leave({ fd, root }: Folder): void {
-  if (fd >= 0 && fd !== root?.fd) closeFd(fd);
+/** Roots stay open, and what the guest has open; nothing else does. */
+function leave({ fd, root, isHeld }: Folder): void {
+  if (fd >= 0 && fd !== root?.fd && !isHeld) closeFd(fd);
 }
-
-const SLASH = 0x2f;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * The names of a link's target. One that is not UTF-8 stays as bytes: no guest can have made it, but it leads
  * somewhere.
  */
 function splitTarget(target: PathLike): { names: PathLike[]; absolute: boolean; asFolder: boolean } {
-  const parts: PathLike[] = typeof target === "string" ? target.split("/") : splitBytes(target);
+  const parts = partsOf(target);
   const end = parts.at(-1)!;
   return {
     names: parts.filter((part) => part.length > 0 && part !== "."),
     absolute: parts.length > 1 && parts[0]!.length === 0,
     asFolder: end.length === 0 || end === "." || end === "..",
   };
-}
-
-function splitBytes(target: Uint8Array): PathLike[] {
-  const parts: PathLike[] = [];
-  for (let start = 0; start <= target.length; ) {
-    const slash = target.indexOf(SLASH, start);
-    const end = slash < 0 ? target.length : slash;
-    const bytes = target.slice(start, end);
-    try {
-      parts.push(decoder.decode(bytes));
-    } catch {
-      parts.push(bytes);
-    }
-    start = end + 1;
-  }
-  return parts;
 }

@@ -28,8 +28,17 @@ const { port, wakeFd, descriptors } = workerData as DiskWorkerData;
 const room = new DescriptorRoom(descriptors, wakeFd);
 
 /** What is open when the operation is over is a guest's. */
-function mayBegin({ kind }: DiskOperation): boolean {
-  return (kind !== "open" && kind !== "list") || room.left;
+const TAKES_ONE: ReadonlySet<DiskOperation["kind"]> = new Set([
+  "open",
+  "list",
+  "connectSocket",
+  "listenAtSocket",
+]);
+
+function mayBegin(operation: DiskOperation): boolean {
+  const opens =
+    operation.kind === "mount" ? operation.mount.kind === "mount-open" : TAKES_ONE.has(operation.kind);
+  return !opens || room.left;
 }
 
 type Message =

@@ -28,6 +28,7 @@ import type { GuestLink, LinkedGuest, LinkListener } from "../links/link.ts";
 import { GuestLines, type LinesHost } from "../observe/lines.ts";
 import type { Trace } from "../observe/trace.ts";
 import type { PolicyState } from "../policy/in-force.ts";
+import { KnownNames } from "../policy/known-names.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { TaskQueue } from "../reactor/tasks.ts";
@@ -77,6 +78,7 @@ export class Attachment
   readonly life: Life = new Life();
   readonly share: ThreadShare;
   readonly budget: Budget;
+  readonly names: KnownNames = new KnownNames();
   readonly reports: Reports;
   readonly streams: Streams;
   readonly #control: ControlPipe;
@@ -149,6 +151,7 @@ export class Attachment
     this.#policy = policy;
     const { limits } = policy.policy;
     this.session.setLimits({ streams: limits.streams, ringBytes: limits.streamBytes });
+    this.budget.network.policyChanged();
   }
 
   get departed(): boolean {

@@ -6,8 +6,11 @@
 //   listener    a socket that listens                                                       }
 //   file        open, as the guest sees it; and its descriptor, until it is a closing one   }  together, for its key;
 //   closing     a descriptor that waits for a worker that closes it                         }  files also its own
+//   watcher     an instance of inotify, an open file as well                                }  each for its key
+//   watch       a folder that it watches                                                    }
 //   accept      a stream that is posted to one of its listeners                                its own
 //   write       bytes, granted before a write and settled after it                             for its key
+//   network     how fast, and how much in all (network-budget.ts)                              for its key
 //
 // takeX() says why there is none, or counts one, which giveX() gives back. Work and closings are never refused: they
 // end what was let in. The counts of a key are its Account's, over all of its guests; the descriptors of all keys, the
@@ -22,10 +25,10 @@ import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
 import type { Limits } from "../policy/types.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
+import { NetworkBudget, type NetworkHost } from "./network-budget.ts";
 
 /** What all guests of a reactor share of this. */
-export interface BudgetHost {
-  readonly counters: Counters;
+export interface BudgetHost extends NetworkHost {
   readonly descriptors: DescriptorRoom;
 }
 
@@ -41,6 +44,11 @@ const TOO_MANY_REQUESTS: Refusal = refusal(
   Errno.ENOBUFS,
   "too many requests wait for their answers, the most that the policy allows",
 );
+
+/** Of those that a user of the host may have (fs.inotify): 128 instances by default, and 8192 folders or more. */
+const WATCHERS_MAX = 8;
+const WATCHES_MAX = 2048;
+const NO_WATCHES: Refusal = refusal(Errno.ENOSPC, "as many folders are watched as a guest may");
 
 /** What one write may take of the guest's quota, until it is known how much it did. */
 export class WriteGrant {
@@ -66,18 +74,22 @@ export class Budget {
   readonly #host: BudgetHost;
   readonly #holder: BudgetHolder;
   readonly #account: Account;
+  readonly network: NetworkBudget;
   #requests = 0;
   #works = 0;
   #attempts = 0;
   #listeners = 0;
   #files = 0;
   #closings = 0;
+  #watchers = 0;
+  #watches = 0;
   #accepts = 0;
 
   constructor(host: BudgetHost, holder: BudgetHolder) {
     this.#host = host;
     this.#holder = holder;
     this.#account = holder.account;
+    this.network = new NetworkBudget(host, holder);
   }
 
   get #limits(): Limits {
@@ -192,6 +204,38 @@ export class Budget {
     this.#account.openFiles--;
   }
 
+  /** An instance of inotify, which counts as an open file too: closeOnDisk() gives that back. */
+  takeWatcher(): Refusal | undefined {
+    if (this.#account.watchers >= WATCHERS_MAX) return this.#noWatches();
+    const tooMany = this.takeFile();
+    if (tooMany !== undefined) return tooMany;
+    this.#watchers++;
+    this.#account.watchers++;
+    return undefined;
+  }
+
+  giveWatcher(): void {
+    this.#watchers--;
+    this.#account.watchers--;
+  }
+
+  takeWatch(): Refusal | undefined {
+    if (this.#account.watches >= WATCHES_MAX) return this.#noWatches();
+    this.#watches++;
+    this.#account.watches++;
+    return undefined;
+  }
+
+  #noWatches(): Refusal {
+    this.#host.counters.add(Counter.quotaWatches);
+    return NO_WATCHES;
+  }
+
+  giveWatch(): void {
+    this.#watches--;
+    this.#account.watches--;
+  }
+
   /** Takes up to `bytes` of what the guest may still write to files. */
   takeWrite(bytes: number): WriteGrant {
     const { counters } = this.#host;
@@ -225,11 +269,13 @@ export class Budget {
 
   /** Throws BrokenInvariant where the invariant at the head does not hold. */
   invariants(): void {
-    const { requests, attempts, listeners, openFiles, written } = this.#account;
+    const { requests, attempts, listeners, openFiles, watchers, watches, written } = this.#account;
     requireWithin("requests", [this.#requests, this.#works], requests);
     requireWithin("attempts", [this.#attempts], attempts);
     requireWithin("listeners", [this.#listeners], listeners);
     requireWithin("files", [this.#files, this.#closings], openFiles);
+    requireWithin("watchers", [this.#watchers], watchers);
+    requireWithin("watches", [this.#watches], watches);
     requireWithin("accepts", [this.#accepts], Number.POSITIVE_INFINITY);
     requireWithin("bytes written", [], written.bytes);
   }

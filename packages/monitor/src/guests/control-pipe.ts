@@ -4,6 +4,7 @@
 import type { Args, ControlHandler, HostSession, Verdict } from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import type { PolicyState } from "../policy/in-force.ts";
+import type { KnownNames } from "../policy/known-names.ts";
 import { shorten } from "../policy/refusal.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Task } from "../reactor/tasks.ts";
@@ -23,6 +24,7 @@ export interface ControlOwner {
   readonly reports: Reports;
   readonly counters: Counters;
   readonly policy: PolicyState;
+  readonly names: KnownNames;
   readonly held: boolean;
   /** Takes streams that are pending, and steps them. */
   runPending(): boolean;
@@ -92,7 +94,7 @@ export class ControlPipe implements ControlHandler, Task {
 
   explain(protocol: number, body: Uint8Array): Verdict {
     const { policy } = this.#owner;
-    const { allowed, rule, reason } = this.#opener.explain(policy, protocol, body);
+    const { allowed, rule, reason } = this.#opener.explain(this.#owner, protocol, body);
     if (allowed || policy.policy.refusals === "explain") return { allowed, rule, reason: shorten(reason) };
     return { allowed: false, rule: "", reason: "" };
   }

@@ -2,13 +2,20 @@
 // thread's main file hands it in (relays/table.ts).
 
 import type { PolicyState } from "../policy/in-force.ts";
+import type { KnownNames } from "../policy/known-names.ts";
 import type { Decision } from "../policy/types.ts";
 import type { Relay } from "./relay.ts";
 import type { Stream } from "./stream.ts";
+
+/** What an answer depends on beside the question. */
+export interface Explained {
+  readonly policy: PolicyState;
+  readonly names: KnownNames;
+}
 
 export interface Opener {
   /** Waits for the Open of a stream that nothing was sent on yet. */
   relayFor(stream: Stream): Relay;
   /** Would an Open be allowed? Throws ProtocolError where `body` is not what the protocol's Open carries (CTL-7). */
-  explain(policy: PolicyState, protocol: number, body: Uint8Array): Decision;
+  explain(guest: Explained, protocol: number, body: Uint8Array): Decision;
 }

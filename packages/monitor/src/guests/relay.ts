@@ -5,6 +5,7 @@ import type { RegionMemory } from "@ringway/control";
 import type { SharedMemory } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
 import type { PolicyState } from "../policy/in-force.ts";
+import type { KnownNames } from "../policy/known-names.ts";
 import type { Budget } from "./budget.ts";
 import type { Reports } from "./reports.ts";
 import type { ThreadShare } from "./share.ts";
@@ -35,6 +36,8 @@ export interface RelayGuest {
   readonly policy: PolicyState;
   /** Who pays for it. */
   readonly account: Account;
+  /** Names that it was told addresses of. */
+  readonly names: KnownNames;
   /** What it holds: take and give. */
   readonly budget: Budget;
   /** Time on this thread. */

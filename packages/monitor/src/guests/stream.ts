@@ -15,7 +15,6 @@ import {
   FrameReader,
   FrameWriter,
   type HostPipe,
-  Incoming,
   type Message,
   Opened,
   ProtocolError,
@@ -257,9 +256,9 @@ export class Stream implements Task {
   }
 
   /** A connection has come for it. */
-  incoming(requestId: number, endpoints: Incoming): void {
+  incoming<T>(kind: Message<T>, requestId: number, said: T): void {
     this.#enter(RUNNING);
-    this.guard(() => void this.send(Incoming, requestId, endpoints));
+    this.guard(() => void this.send(kind, requestId, said));
   }
 
   /** The relay is through, in order: no more bytes either way. */
@@ -313,11 +312,19 @@ export class Stream implements Task {
     const relay = this.#relay;
     this.#relay = undefined;
     this.#enter(OVER);
+    this.#waitsNoMore();
     relay?.dispose();
+  }
+
+  /** For a rate. */
+  #waitsNoMore(): void {
+    const { network } = this.#owner.budget;
+    if (network.limited) network.forget(this);
   }
 
   #close(): void {
     this.#enter(CLOSING);
+    this.#waitsNoMore();
     this.pipe.toHost.close();
     const relay = this.#relay;
     this.#relay = undefined;

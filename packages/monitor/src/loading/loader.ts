@@ -15,7 +15,7 @@
 import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
 import type { OpenMemory } from "../links/vm-memory.ts";
-import { PolicyError } from "../policy/errors.ts";
+import { unreadable } from "../policy/errors.ts";
 import type { Policy } from "../policy/types.ts";
 import { removeSocketFile } from "./listening.ts";
 import {
@@ -218,6 +218,5 @@ export function letGo(answer: unknown): void {
 
 function rejectFile(file: string, error: unknown): never {
   if (!(error instanceof NoAnswerError)) throw error;
-  const problem = { line: 1, column: 1, path: "", message: `cannot be read: ${error.message}` };
-  throw new PolicyError(file, [problem], { cause: error });
+  throw unreadable(file, error.message, error);
 }

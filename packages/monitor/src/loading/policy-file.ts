@@ -3,7 +3,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
 import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
-import { PolicyError, type PolicyProblem } from "../policy/errors.ts";
+import { PolicyError, type PolicyProblem, unreadable } from "../policy/errors.ts";
 import { parseWithSource, problemAt } from "../policy/parse.ts";
 import { formatSize } from "../policy/sizes.ts";
 import { quoted } from "../policy/text.ts";
@@ -26,7 +26,7 @@ export function readPolicy(path: string, kept: readonly KeptPlace[], at: LooksAt
   try {
     bytes = readStart(path, POLICY_FILE_BYTES_MAX + 1);
   } catch (error) {
-    throw wholeFile(path, `cannot be read: ${systemMessage(error)}`, { cause: error });
+    throw unreadable(path, systemMessage(error), error);
   }
   return judgePolicy(bytes, path, [{ what: "the policy", path }, ...kept], at);
 }
@@ -42,19 +42,27 @@ export function judgePolicy(
   at: LooksAt,
 ): JudgedPolicy {
   at(undefined);
-  const { policy, folders, source, warnings, problems: ofText } = parseWithSource(decode(bytes, file), file);
-  const problems = [...ofText];
-  const complain = (index: number, message: string): void => {
-    problems.push(problemAt(source, ["files", index, "host"], message));
+  const parsed = parseWithSource(decode(bytes, file), file);
+  const { policy, source, warnings } = parsed;
+  const problems = [...parsed.problems];
+  const complain = (list: "files" | "sockets", index: number, message: string): void => {
+    problems.push(problemAt(source, [list, index, "host"], message));
   };
-  for (const { index, rule } of folders) {
-    at(rule.host);
-    const problem = folderProblem(rule.host);
-    if (problem !== undefined) complain(index, problem);
-  }
-  const files = folders.map(({ rule }) => rule);
-  for (const { index, message } of rootProblems({ files, vms: policy.vms }, kept, at)) {
-    complain(folders[index]!.index, message);
+  const lookAt = (list: "files" | "sockets", index: number, folder: string): void => {
+    at(folder);
+    const problem = folderProblem(folder);
+    if (problem !== undefined) complain(list, index, problem);
+  };
+  const looked = { files: parsed.folders, sockets: parsed.sockets };
+  for (const { index, rule } of looked.files) lookAt("files", index, rule.host);
+  for (const { index, rule } of looked.sockets) lookAt("sockets", index, rule.folder);
+  const rules = {
+    files: looked.files.map(({ rule }) => rule),
+    sockets: looked.sockets.map(({ rule }) => rule),
+    vms: policy.vms,
+  };
+  for (const { list, index, message } of rootProblems(rules, kept, at)) {
+    complain(list, looked[list][index]!.index, message);
   }
   if (problems.length > 0) throw new PolicyError(file, problems);
   return { policy, warnings };
@@ -101,8 +109,8 @@ function folderProblem(host: string): string | undefined {
   return stats.isDirectory() ? undefined : `expected a folder; ${quoted(host)} is not one`;
 }
 
-function wholeFile(path: string, message: string, options?: ErrorOptions): PolicyError {
-  return new PolicyError(path, [{ line: 1, column: 1, path: "", message }], options);
+function wholeFile(path: string, message: string): PolicyError {
+  return new PolicyError(path, [{ line: 1, column: 1, path: "", message }]);
 }
 
 /** "ENOENT: no such file or directory" of "ENOENT: no such file or directory, open 'x'". */

@@ -1,13 +1,21 @@
-// What the folders of `files` may not be, looked at on the disk, when a policy is loaded. A root that holds what the
-// monitor itself lives by would let a guest write its own policy, read another guest's memory or take the socket away:
-// it is refused, whatever the access, as far as a path reaches from the root (not beyond a mount, unless the rule says
-// crossMounts).
+// What the folders of `files`, and the sockets of `sockets`, may not be, looked at on the disk when a policy is loaded.
+// A root that holds what the monitor itself lives by would let a guest write its own policy, read another guest's
+// memory or take the socket away: it is refused, whatever the access, as far as a path reaches from the root (not
+// beyond a mount, unless the rule says crossMounts). So is a socket that is one of these.
 
 import { lstatSync, realpathSync } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { closeFd, fstat, openDirectory, requireObject, requireText } from "@ringway/linux";
 import { deviceOf } from "../disk/file-systems.ts";
-import { closeRoots, foldersFrom, type Identity, openRoots, type Root } from "../disk/roots.ts";
+import {
+  closeRoots,
+  foldersFrom,
+  type Identity,
+  identityOf,
+  openRoots,
+  type Root,
+  type SocketFolder,
+} from "../disk/roots.ts";
 import { PolicyError } from "../policy/errors.ts";
 import { quoted } from "../policy/text.ts";
 import type { Policy } from "../policy/types.ts";
@@ -28,17 +36,18 @@ export function requirePlace(value: unknown, name: string): void {
 }
 
 export interface RootProblem {
-  /** Of policy.files. */
+  /** Whose rule it is, and its place there. */
+  readonly list: "files" | "sockets";
   readonly index: number;
   readonly message: string;
 }
 
 /** Throws PolicyError for a policy that was made elsewhere: it has no lines to point at. */
 export function requireRoots(policy: Policy, kept: readonly KeptPlace[], at: (path: string) => void): void {
-  const problems = rootProblems(policy, kept, at).map(({ index, message }) => ({
+  const problems = rootProblems(policy, kept, at).map(({ list, index, message }) => ({
     line: 1,
     column: 1,
-    path: `files[${index}].host`,
+    path: `${list}[${index}].host`,
     message,
   }));
   if (problems.length > 0) throw new PolicyError("policy", problems);
@@ -49,20 +58,27 @@ export function requireRoots(policy: Policy, kept: readonly KeptPlace[], at: (pa
  * systems: `at` is told each path before it is looked at.
  */
 export function rootProblems(
-  policy: Pick<Policy, "files" | "vms">,
+  policy: Pick<Policy, "files" | "sockets" | "vms">,
   kept: readonly KeptPlace[],
   at: (path: string) => void,
 ): RootProblem[] {
-  if (policy.files.length === 0) return [];
-  const opened = openRoots(policy.files, at);
+  if (policy.files.length + policy.sockets.length === 0) return [];
+  const opened = openRoots(policy.files, at, policy.sockets);
   try {
     const twice = foldersOfTwoAccesses(opened.roots);
-    const held = heldPlaces([...kept, ...policy.vms.flatMap(placesOfVm)], at);
-    return opened.roots.flatMap((root, index) => {
+    const places = [...kept, ...policy.vms.flatMap(placesOfVm)];
+    const held = heldPlaces(places, at);
+    const ofFiles = opened.roots.flatMap((root, index): RootProblem[] => {
       const { host } = policy.files[index]!;
       const message = unreachable(root, host) ?? twice.get(index) ?? holds(root, host, held);
-      return message === undefined ? [] : [{ index, message }];
+      return message === undefined ? [] : [{ list: "files", index, message }];
     });
+    const own = policy.sockets.length === 0 ? new Map() : ownPlaces(places, at);
+    const ofSockets = opened.sockets.flatMap((folder, index): RootProblem[] => {
+      const message = unreachable(folder, policy.sockets[index]!.folder) ?? isOwn(folder, own);
+      return message === undefined ? [] : [{ list: "sockets", index, message }];
+    });
+    return [...ofFiles, ...ofSockets];
   } finally {
     closeRoots(opened);
   }
@@ -79,7 +95,7 @@ export function placesOfVm(vm: {
   return [{ what: `the memory of VM ${vm.name}`, path: vm.memory }, doorbell];
 }
 
-function unreachable({ system }: Root, host: string): string | undefined {
+function unreachable({ system }: Pick<Root, "system">, host: string): string | undefined {
   return system === ""
     ? undefined
     : `expected a folder of files; ${quoted(host)} lies on ${system}, which no guest may reach`;
@@ -144,6 +160,29 @@ function holds(root: Root, host: string, { near, any, anywhere }: Held): string 
     held &&
     `${quoted(host)} holds ${held.what} (${held.path}), which no guest may reach: put one of the two elsewhere`
   );
+}
+
+const placeIn = (folder: Identity, name: string): string => `${folder}/${name}`;
+
+/** By placeIn(), under all their names. */
+function ownPlaces(places: readonly KeptPlace[], at: (path: string) => void): ReadonlyMap<string, KeptPlace> {
+  const own: Map<string, KeptPlace> = new Map();
+  for (const place of places) {
+    at(place.path);
+    for (const name of namesOf(place.path)) {
+      const folder = openDirectory(dirname(name));
+      if (folder < 0) continue;
+      const found = fstat(folder);
+      if (typeof found !== "number") own.set(placeIn(identityOf(found), basename(name)), place);
+      closeFd(folder);
+    }
+  }
+  return own;
+}
+
+function isOwn(folder: SocketFolder, own: ReadonlyMap<string, KeptPlace>): string | undefined {
+  const place = folder.fd < 0 ? undefined : own.get(placeIn(folder.identity, folder.name));
+  return place && `is ${place.what} (${place.path}), which no guest may reach`;
 }
 
 /** The path, and where it leads to if it is a symbolic link. */

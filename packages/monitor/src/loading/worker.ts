@@ -53,7 +53,8 @@ function answer(question: LoaderQuestion, reading: Reading | undefined): unknown
 }
 
 function open({ policy, warnings }: JudgedPolicy): LoadedPolicy {
-  return { policy, warnings, compiled: compilePolicy(policy), roots: openRoots(policy.files, at) };
+  const roots = openRoots(policy.files, at, policy.sockets);
+  return { policy, warnings, compiled: compilePolicy(policy), roots };
 }
 
 port.on("message", async ({ id, ...question }: ToLoader) => {

@@ -34,8 +34,8 @@ export function requirePolicy(value: unknown, name: string, { orPath }: { readon
     requireText(value, name);
     return;
   }
-  const { connect, listen, files, vms } = Object(value) as Record<string, unknown>;
-  if ([connect, listen, files, vms].every(Array.isArray)) return;
+  const { connect, listen, files, sockets, vms } = Object(value) as Record<string, unknown>;
+  if ([connect, listen, files, sockets, vms].every(Array.isArray)) return;
   const given = "what parsePolicy() or `await loadPolicy()` gives";
   throw invalidType(name, orPath ? `the path of a policy file, or ${given}` : given, value);
 }

@@ -1,7 +1,7 @@
 // Names for the reactor's thread, which asks for their addresses here: until the reactor is gone, and nobody is left to
 // be told.
 
-import { type Lookup, Resolver } from "../names/resolver.ts";
+import { type Answer, type Lookup, Resolver, type ReverseLookup } from "../names/resolver.ts";
 import type { FromReactor, ToReactor } from "../thread/messages.ts";
 
 export class GuestNames {
@@ -10,15 +10,27 @@ export class GuestNames {
   readonly #lookupEnd: AbortController;
   readonly #send: (message: ToReactor) => void;
 
-  constructor(lookup: Lookup, lookupEnd: AbortController, send: (message: ToReactor) => void) {
-    this.#resolver = new Resolver(lookup);
+  constructor(
+    lookup: Lookup,
+    reverse: ReverseLookup,
+    lookupEnd: AbortController,
+    send: (message: ToReactor) => void,
+  ) {
+    this.#resolver = new Resolver(lookup, reverse);
     this.#lookupEnd = lookupEnd;
     this.#send = send;
   }
 
-  resolve({ id, key, name, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): void {
-    const tell = this.#send;
-    this.#resolver.resolve(id, key, name, timeoutMs, (answer) => tell({ kind: "resolved", id, ...answer }));
+  resolve({ id, key, name, family, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): void {
+    this.#resolver.resolve(id, key, name, timeoutMs, this.#tell(id), family);
+  }
+
+  reverse({ id, key, address, timeoutMs }: Extract<FromReactor, { kind: "reverse" }>): void {
+    this.#resolver.reverse(id, key, address, timeoutMs, this.#tell(id));
+  }
+
+  #tell(id: number): (answer: Answer) => void {
+    return (answer) => this.#send({ kind: "resolved", id, ...answer });
   }
 
   cancel(id: number): void {

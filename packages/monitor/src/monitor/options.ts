@@ -12,7 +12,7 @@ import {
 import type { Logger } from "pino";
 import { type KeptPlace, requirePlace } from "../loading/root-problems.ts";
 import { type HostLookupOptions, requireNames } from "../names/host-lookup.ts";
-import type { Lookup } from "../names/resolver.ts";
+import type { Lookup, ReverseLookup } from "../names/resolver.ts";
 import type { Policy } from "../policy/types.ts";
 import { requireLogger, requirePolicy, requireVm } from "./arguments.ts";
 
@@ -67,6 +67,8 @@ export interface MonitorOptions {
   readonly lingerMs?: number;
   /** Resolves names. Default: hostLookup() of `names`. */
   readonly lookup?: Lookup;
+  /** Names of addresses. Default: hostReverse() of `names`; where `lookup` is another one, no address has names. */
+  readonly reverse?: ReverseLookup;
   /** Name servers and files of the default `lookup`. */
   readonly names?: HostLookupOptions;
 }
@@ -117,6 +119,7 @@ const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: Check } = {
   maxGuests: within("maxGuests"),
   lingerMs: within("lingerMs"),
   lookup: requireFunction,
+  reverse: requireFunction,
   names: requireNames,
   signal: requireSignal,
 };

@@ -12,8 +12,8 @@ import { DiskThreads } from "../disk/threads.ts";
 import { Loader, letGo } from "../loading/loader.ts";
 import type { Listening, LoadedPolicy } from "../loading/messages.ts";
 import { placesOfVm } from "../loading/root-problems.ts";
-import { hostLookup } from "../names/host-lookup.ts";
-import type { Lookup } from "../names/resolver.ts";
+import { hostLookup, hostReverse } from "../names/host-lookup.ts";
+import type { Lookup, ReverseLookup } from "../names/resolver.ts";
 import { AuditError } from "../observe/audit.ts";
 import { LogWriter } from "../observe/logs/writer.ts";
 import type { Policy } from "../policy/types.ts";
@@ -41,6 +41,7 @@ export interface Parts {
   readonly listening: Listening | undefined;
   readonly descriptors: GuestDescriptors;
   readonly lookup: Lookup;
+  readonly reverse: ReverseLookup;
   /** Ends what that asks for beside the names of guests. */
   readonly lookupEnd: AbortController;
   readonly audit: LogWriter | undefined;
@@ -97,7 +98,7 @@ function namesFor(
   { connect }: Policy,
   options: MonitorOptions,
   undo: Undo,
-): Pick<Parts, "lookup" | "lookupEnd" | "nat64"> {
+): Pick<Parts, "lookup" | "reverse" | "lookupEnd" | "nat64"> {
   const nat64 = new Early<readonly string[]>();
   const lookupEnd = new AbortController();
   undo.add(() => lookupEnd.abort());
@@ -105,7 +106,8 @@ function namesFor(
   // Who connects nobody anywhere asks nobody anything.
   const listener = { found, signal: lookupEnd.signal, atOnce: connect.length > 0 };
   const lookup = options.lookup ?? hostLookup(options.names, listener);
-  return { lookup, lookupEnd, nat64 };
+  const ofHost = options.lookup === undefined ? hostReverse(options.names) : async () => [];
+  return { lookup, reverse: options.reverse ?? ofHost, lookupEnd, nat64 };
 }
 
 async function openAllVms(

@@ -29,5 +29,6 @@ export function reactorSettings(
     lingerMs: options.lingerMs ?? DEFAULT_LINGER_MS,
     ...debugSettings(),
     listenFd: listening?.fd ?? -1,
+    attachSocket: listening && { path: listening.path, file: listening.file },
   };
 }

@@ -21,7 +21,7 @@ import { type Hosts, parseHosts } from "./hosts-file.ts";
 import { type Family, isAbsence, NameServer } from "./name-server.ts";
 import { Nat64Discovery, type Nat64Listener } from "./nat64-discovery.ts";
 import { parseResolvConf, type ResolvConf } from "./resolv-conf.ts";
-import type { Lookup } from "./resolver.ts";
+import type { Lookup, LookupDetails, ReverseLookup } from "./resolver.ts";
 import { WatchedFile } from "./watched-file.ts";
 
 export interface HostLookupOptions {
@@ -45,6 +45,8 @@ export function requireNames(value: unknown, name: string): void {
 /** RFC 8305, section 8: Resolution Delay. */
 const RESOLUTION_DELAY_MS = 50;
 const LOOPBACK = ["::1", "127.0.0.1"];
+/** No answer holds for longer than a day, whatever it says. */
+const TTL_MAX_S = 86_400;
 
 /**
  * Reads its files again when they change. `nat64` is told the prefixes of the network. Throws NameServerError for a
@@ -59,18 +61,51 @@ export function hostLookup(options: HostLookupOptions = {}, nat64?: Nat64Listene
   });
   // A wrong option is told now, and not at the first lookup.
   conf.value;
-  return async (name, signal, early) => {
+  return async (name, signal, early, details) => {
     const listed = hosts.value.get(name);
     if (listed !== undefined) return listed;
     if (name === "localhost" || name.endsWith(".localhost")) return LOOPBACK;
-    return await conf.value.lookup(name, signal, early);
+    return await conf.value.lookup(name, signal, early, details);
   };
+}
+
+/** Names of addresses, from the same files and servers. */
+export function hostReverse(options: HostLookupOptions = {}): ReverseLookup {
+  requireNames(options, "options");
+  const hosts = new WatchedFile(options.hostsFile ?? "/etc/hosts", (text) => namesIn(parseHosts(text)));
+  const conf = new WatchedFile(options.resolvConf ?? "/etc/resolv.conf", (text) => {
+    const parsed = parseResolvConf(text);
+    return new Dns({ ...parsed, servers: options.nameServers ?? parsed.servers }, undefined);
+  });
+  conf.value;
+  return async (address, signal) => {
+    const listed = hosts.value.get(address);
+    if (listed !== undefined) return listed;
+    // As with localhost: nobody outside is asked about this host's own.
+    if (LOOPBACK.includes(address)) return ["localhost"];
+    return await conf.value.names(address, signal);
+  };
+}
+
+/** The names of each address, in the order of the lines. */
+function namesIn(hosts: Hosts): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, string[]>();
+  for (const [name, addresses] of hosts) {
+    for (const address of addresses) {
+      const known = names.get(address);
+      if (known === undefined) names.set(address, [name]);
+      else known.push(name);
+    }
+  }
+  return names;
 }
 
 /** What became of the question for one family. */
 interface Outcome {
   readonly family: Family;
   readonly addresses: readonly string[];
+  /** For how long they hold. */
+  readonly ttlSeconds: number;
   /** Why there are none. */
   readonly error: unknown;
 }
@@ -86,19 +121,43 @@ class Dns {
     this.#nat64 = nat64 && new Nat64Discovery(this.#servers, conf.timeoutMs, nat64);
   }
 
-  readonly lookup: Lookup = async (name, signal, early) => {
+  readonly lookup: Lookup = async (name, signal, early, details) => {
+    if (details !== undefined && details.family !== 0) return await this.#one(name, signal, details);
+    const tell = ({ addresses, ttlSeconds }: Outcome): void => {
+      if (addresses.length > 0) details?.ttl(ttlSeconds);
+    };
     const six = this.#six(name, signal);
     const four = this.#family(name, 4, signal);
     let first = await Promise.race([six, four]);
     if (first.family === 4 && first.addresses.length > 0) {
       first = await Promise.race([six, delay(RESOLUTION_DELAY_MS, first, { ref: false })]);
     }
+    tell(first);
     if (first.addresses.length > 0) early?.(first.addresses);
     const second = await (first.family === 6 ? four : six);
+    tell(second);
     if (first.addresses.length > 0 || second.addresses.length > 0) return second.addresses;
     // A failure says more than an absence: the name may have addresses.
     throw isAbsence(first.error) ? second.error : first.error;
   };
+
+  async #one(name: string, signal: AbortSignal, { family, ttl }: LookupDetails): Promise<readonly string[]> {
+    const { addresses, error, ttlSeconds } = await (family === 6
+      ? this.#six(name, signal)
+      : this.#family(name, 4, signal));
+    if (addresses.length === 0) throw error;
+    ttl(ttlSeconds);
+    return addresses;
+  }
+
+  /** Of an address. */
+  async names(address: string, signal: AbortSignal): Promise<readonly string[]> {
+    const { found, error } = await this.#ask(signal, (server, timeoutMs) =>
+      server.askNames(address, timeoutMs, signal),
+    );
+    if (found === undefined) throw error;
+    return found;
+  }
 
   async #six(name: string, signal: AbortSignal): Promise<Outcome> {
     const outcome = await this.#family(name, 6, signal);
@@ -108,18 +167,30 @@ class Dns {
 
   /** Never rejects, and settles when nothing of it is left. */
   async #family(name: string, family: Family, signal: AbortSignal): Promise<Outcome> {
+    const { found = [], error } = await this.#ask(signal, (server, timeoutMs) =>
+      server.askTimed(name, family, timeoutMs, signal),
+    );
+    const addresses = found.map(({ address }) => address);
+    const ttlSeconds = Math.min(TTL_MAX_S, ...found.map(({ ttl }) => ttl));
+    return { family, addresses, ttlSeconds, error };
+  }
+
+  /** One server after the other, until one has answered. */
+  async #ask<T>(
+    signal: AbortSignal,
+    question: (server: NameServer, timeoutMs: number) => Promise<T>,
+  ): Promise<{ readonly found?: T; readonly error: unknown }> {
     let error: unknown;
     for (let attempt = 0; attempt < this.#conf.attempts; attempt++) {
       for (const server of this.#servers) {
         try {
-          const addresses = await server.ask(name, family, this.#conf.timeoutMs, signal);
-          return { family, addresses, error: undefined };
+          return { found: await question(server, this.#conf.timeoutMs), error: undefined };
         } catch (cause) {
           error = cause;
-          if (signal.aborted || isAbsence(cause)) return { family, addresses: [], error };
+          if (signal.aborted || isAbsence(cause)) return { error };
         }
       }
     }
-    return { family, addresses: [], error };
+    return { error };
   }
 }

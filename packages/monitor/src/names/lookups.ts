@@ -16,6 +16,14 @@ export type LookupMessage =
       /** Who pays for it. */
       readonly key: string;
       readonly name: string;
+      readonly family: 0 | 4 | 6;
+      readonly timeoutMs: number;
+    }
+  | {
+      readonly kind: "reverse";
+      readonly id: number;
+      readonly key: string;
+      readonly address: string;
       readonly timeoutMs: number;
     }
   /** Answered by its end, where that is not on its way already. */
@@ -31,10 +39,24 @@ export class Lookups {
   }
 
   /** Returns a number for cancel(). `tell` is called until an answer has `ended`. */
-  start(key: string, name: string, timeoutMs: number, tell: (answer: Answer) => void): number {
+  start(
+    key: string,
+    name: string,
+    timeoutMs: number,
+    tell: (answer: Answer) => void,
+    family: 0 | 4 | 6 = 0,
+  ): number {
     const id = this.#next++;
     this.#asked.set(id, tell);
-    this.#post({ kind: "resolve", id, key, name, timeoutMs });
+    this.#post({ kind: "resolve", id, key, name, family, timeoutMs });
+    return id;
+  }
+
+  /** The same for the names of an address. */
+  startReverse(key: string, address: string, timeoutMs: number, tell: (answer: Answer) => void): number {
+    const id = this.#next++;
+    this.#asked.set(id, tell);
+    this.#post({ kind: "reverse", id, key, address, timeoutMs });
     return id;
   }
 

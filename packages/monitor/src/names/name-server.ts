@@ -61,13 +61,30 @@ export class NameServer {
     return (await this.askTimed(name, family, timeoutMs, signal)).map(({ address }) => address);
   }
 
-  /** The same, each with its time to live. */
+  /** The names of an address; else as ask(). No time to live is told of them. */
+  async askNames(address: string, timeoutMs: number, signal: AbortSignal): Promise<readonly string[]> {
+    const question = reverseName(parseIp(address)!);
+    const names = await this.#ask((channel) => channel.resolvePtr(question), timeoutMs, signal);
+    return names.slice(0, ADDRESSES_MAX);
+  }
+
+  /** The same as ask(), each with its time to live. */
   async askTimed(
     name: string,
     family: Family,
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<readonly TimedAddress[]> {
+    const question = (channel: Resolver): Promise<TimedAddress[]> =>
+      family === 4 ? channel.resolve4(name, TIMED) : channel.resolve6(name, TIMED);
+    return (await this.#ask(question, timeoutMs, signal)).slice(0, ADDRESSES_MAX);
+  }
+
+  async #ask<T>(
+    question: (channel: Resolver) => Promise<T>,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<T> {
     const channel = this.#idle.pop() ?? this.#channel();
     let late = false;
     const cancel = (): void => channel.cancel();
@@ -77,9 +94,9 @@ export class NameServer {
     });
     signal.addEventListener("abort", cancel);
     try {
-      const addresses = family === 4 ? channel.resolve4(name, TIMED) : channel.resolve6(name, TIMED);
+      const answer = question(channel);
       if (signal.aborted) cancel();
-      return (await addresses).slice(0, ADDRESSES_MAX);
+      return await answer;
     } catch (error) {
       if (!late || signal.aborted) throw error;
       throw Object.assign(new Error(`${this.#address} did not answer`, { cause: error }), {
@@ -97,6 +114,14 @@ export class NameServer {
     channel.setServers([this.#address]);
     return channel;
   }
+}
+
+/** The name that a server is asked about an address by (RFC 1035, RFC 3596). */
+function reverseName(address: Uint8Array): string {
+  const parts = [...address].flatMap((byte) =>
+    address.length === 4 ? [String(byte)] : [(byte >> 4).toString(16), (byte & 15).toString(16)],
+  );
+  return `${parts.reverse().join(".")}.${address.length === 4 ? "in-addr" : "ip6"}.arpa`;
 }
 
 /** Whether a server has said that there is no such name, or no address of the family. */

@@ -23,16 +23,36 @@ export type Lookup = (
   name: string,
   signal: AbortSignal,
   early?: (addresses: readonly string[]) => void,
+  details?: LookupDetails,
 ) => Promise<readonly string[]>;
 
-/** What is told of a lookup: addresses, once or several times, or why there are none. */
+/** What a lookup may make use of, or pass over. */
+export interface LookupDetails {
+  /** Addresses of the other family are of no use; 0: both are. */
+  readonly family: 0 | 4 | 6;
+  /** What is told next holds for so long. */
+  ttl(seconds: number): void;
+}
+
+/** All names of an address; else as Lookup. */
+export type ReverseLookup = (
+  address: string,
+  signal: AbortSignal,
+  details?: Pick<LookupDetails, "ttl">,
+) => Promise<readonly string[]>;
+
+/** What is told of a lookup: addresses, or an address's names, once or several times; or why there are none. */
 export interface Answer {
   readonly addresses: readonly string[];
   /** 0, or the Linux errno for the guest (TCP-6): there are no addresses, and none will come. */
   readonly errno: number;
   /** The lookup has ended: nothing more is told. */
   readonly ended: boolean;
+  /** All that was told so far holds for so long, where the lookup has said so. */
+  readonly ttlSeconds?: number;
 }
+
+const NO_NAMES: ReverseLookup = async () => [];
 
 /** Lookups at once: with c-ares, at most four descriptors each. */
 const LOOKUPS_MAX = 16;
@@ -46,23 +66,39 @@ const ABANDONED_MS = 10_000;
 
 export class Resolver {
   readonly #lookup: Lookup;
+  readonly #reverse: ReverseLookup;
   readonly #turns: Turns = new Turns(LOOKUPS_MAX, LOOKUPS_PER_KEY);
   readonly #resolutions: Map<number, Resolution> = new Map();
 
-  constructor(lookup: Lookup) {
+  constructor(lookup: Lookup, reverse: ReverseLookup = NO_NAMES) {
     this.#lookup = lookup;
+    this.#reverse = reverse;
   }
 
   /** Calls `tell` until an answer says `ended`. The time limit covers the wait for a turn too. `id` is the caller's. */
-  resolve(id: number, key: string, name: string, timeoutMs: number, tell: (answer: Answer) => void): void {
-    const resolution = new Resolution(
-      (signal, early) => this.#lookup(name, signal, early),
-      this.#turns,
-      (answer) => {
-        if (answer.ended) this.#resolutions.delete(id);
-        tell(answer);
-      },
-    );
+  resolve(
+    id: number,
+    key: string,
+    name: string,
+    timeoutMs: number,
+    tell: (answer: Answer) => void,
+    family: 0 | 4 | 6 = 0,
+  ): void {
+    const lookup: Running = (signal, early, ttl) => this.#lookup(name, signal, early, { family, ttl });
+    this.#start(id, key, lookup, timeoutMs, tell);
+  }
+
+  /** The same for the names of an address. */
+  reverse(id: number, key: string, address: string, timeoutMs: number, tell: (answer: Answer) => void): void {
+    const lookup: Running = (signal, _, ttl) => this.#reverse(address, signal, { ttl });
+    this.#start(id, key, lookup, timeoutMs, tell);
+  }
+
+  #start(id: number, key: string, lookup: Running, timeoutMs: number, tell: (answer: Answer) => void): void {
+    const resolution = new Resolution(lookup, this.#turns, (answer) => {
+      if (answer.ended) this.#resolutions.delete(id);
+      tell(answer);
+    });
     this.#resolutions.set(id, resolution);
     resolution.start(key, timeoutMs);
   }
@@ -81,6 +117,7 @@ export class Resolver {
 type Running = (
   signal: AbortSignal,
   early: (addresses: readonly string[]) => void,
+  ttl: (seconds: number) => void,
 ) => Promise<readonly string[]>;
 
 class Resolution {
@@ -94,6 +131,8 @@ class Resolution {
   /** Aborts the lookup; there from when it runs. */
   #abort: AbortController | undefined;
   #found = false;
+  /** The least that was told. */
+  #ttlSeconds: number | undefined;
   /** Given up: only the end is still to be told. */
   #abandoned = false;
   #ended = false;
@@ -128,7 +167,13 @@ class Resolution {
     this.#abort = abort;
     // A lookup that throws at once rejects like any other.
     const lookup = async (): Promise<readonly string[]> =>
-      await this.#lookup(abort.signal, (known) => this.#early(known));
+      await this.#lookup(
+        abort.signal,
+        (known) => this.#early(known),
+        (seconds) => {
+          this.#ttlSeconds = Math.min(this.#ttlSeconds ?? seconds, seconds);
+        },
+      );
     try {
       const addresses = await lookup();
       this.#end(addresses, addresses.length === 0 ? Errno.ENOENT : 0);
@@ -137,10 +182,14 @@ class Resolution {
     }
   }
 
+  get #ttl(): Pick<Answer, "ttlSeconds"> {
+    return this.#ttlSeconds === undefined ? {} : { ttlSeconds: this.#ttlSeconds };
+  }
+
   #early(addresses: readonly string[]): void {
     if (this.#abandoned || this.#ended || addresses.length === 0) return;
     this.#found = true;
-    this.#tell({ addresses, errno: 0, ended: false });
+    this.#tell({ addresses, errno: 0, ended: false, ...this.#ttl });
   }
 
   #end(addresses: readonly string[], errno: number): void {
@@ -148,7 +197,8 @@ class Resolution {
     this.#ended = true;
     this.#limit?.cancel();
     clearTimeout(this.#timer);
-    this.#tell(this.#abandoned ? NOTHING_MORE : { addresses, errno: this.#found ? 0 : errno, ended: true });
+    const answer = { addresses, errno: this.#found ? 0 : errno, ended: true, ...this.#ttl };
+    this.#tell(this.#abandoned ? NOTHING_MORE : answer);
     // Last: the next one's turn begins within.
     this.#turns.leave(this.#turn!);
   }

@@ -7,14 +7,20 @@ import { resolve } from "node:path";
 import { TEXT_MAX_BYTES } from "@ringway/control";
 import { FolderTree } from "./compiled/folders.ts";
 import * as defaults from "./defaults.ts";
+import { buildHosts } from "./hosts.ts";
 import { buildLimits } from "./limits.ts";
+import { PolicyMatcher } from "./matcher.ts";
+import { normalizeName } from "./names.ts";
 import { checkOrder } from "./order.ts";
 import { splitPath } from "./paths.ts";
-import type { BuildContext, RawFiles, RawPolicy, RawRule } from "./raw.ts";
+import { buildRates } from "./rates.ts";
+import type { BuildContext, RawFiles, RawPolicy, RawRule, RawSocket } from "./raw.ts";
 import { connectRule, listenRule } from "./rules.ts";
+import { checkHiddenSockets, socketsRule } from "./sockets.ts";
 import type { Path } from "./source.ts";
+import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
-import { BUILT_IN_RULES, type FilesRule, type Policy } from "./types.ts";
+import { BUILT_IN_RULES, type FilesRule, type Policy, type SocketsRule } from "./types.ts";
 import { checkExpanded, unexpandedPath } from "./unexpanded.ts";
 import { buildVms } from "./vms.ts";
 
@@ -22,6 +28,8 @@ export interface BuiltPolicy {
   readonly policy: Policy;
   /** Rules of policy.files whose folders may be looked at, also where others are wrong. */
   readonly folders: readonly FolderToCheck[];
+  /** The same of policy.sockets, and the folders of their sockets. */
+  readonly sockets: readonly SocketToCheck[];
 }
 
 export interface FolderToCheck {
@@ -30,10 +38,15 @@ export interface FolderToCheck {
   readonly rule: FilesRule;
 }
 
+export interface SocketToCheck {
+  readonly index: number;
+  readonly rule: SocketsRule;
+}
+
 export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy {
   const ids = new Map<string, Path>();
   const rules = <Raw extends { readonly id?: string }, Rule>(
-    list: "connect" | "listen" | "files",
+    list: "connect" | "listen" | "files" | "sockets",
     build: (raw: Raw, id: string, path: Path) => Rule,
   ): Rule[] => {
     if (context.isBroken([list])) return [];
@@ -61,8 +74,16 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
     }
     return built;
   });
+  const socketsToCheck: SocketToCheck[] = [];
+  const sockets = rules("sockets", (rule: RawSocket, id, path) => {
+    const built = socketsRule(rule, id, path, context);
+    const isRight = !context.isBroken([...path, "host"]) && unexpandedPath(rule.host) === undefined;
+    if (isRight) socketsToCheck.push({ index: Number(path[1]), rule: built });
+    return built;
+  });
   checkGuest(raw.guest, context);
   checkShadows(raw.files ?? [], context);
+  checkHiddenSockets(raw.sockets ?? [], context);
 
   const policy: Policy = {
     version: 1,
@@ -72,11 +93,34 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
     connect: connect.map(({ rule }) => rule),
     listen: listen.map(({ rule }) => rule),
     files,
+    sockets,
     vms: buildVms(raw.vms ?? [], context),
+    hosts: buildHosts(raw.hosts ?? {}, context),
     limits: buildLimits(raw.limits ?? {}, context),
+    rates: buildRates(raw.rates ?? {}, context),
     timeouts: { ...defaults.DEFAULT_TIMEOUTS, ...raw.timeouts },
   };
-  return { policy, folders };
+  checkHosts(policy, raw.hosts ?? {}, context);
+  return { policy, folders, sockets: socketsToCheck };
+}
+
+/** A name of hosts leads nowhere where no rule allows one of its addresses, whether that is the host's own or not. */
+function checkHosts(policy: Policy, raw: NonNullable<RawPolicy["hosts"]>, context: BuildContext): void {
+  const given = context.isBroken(["hosts"]) ? [] : Object.keys(raw);
+  if (given.length === 0) return;
+  const somewhere: Surroundings = { ...NO_SURROUNDINGS, isOwn: () => true };
+  const matchers = [NO_SURROUNDINGS, somewhere].map((each) => new PolicyMatcher(policy, each));
+  for (const text of given) {
+    const parsed = normalizeName(text);
+    const addresses = "name" in parsed ? (policy.hosts[parsed.name] ?? []) : [];
+    if ("problem" in parsed || context.isBroken(["hosts", text]) || addresses.length === 0) continue;
+    const { name } = parsed;
+    const leads = addresses.some((address) =>
+      matchers.some(({ reach }) => reach.resolved(name, address).allowed),
+    );
+    if (!leads)
+      context.warn(["hosts", text], `leads nowhere: no connect rule lets ${name} be at its address`);
+  }
 }
 
 /** Each text, and all together, must fit the frame that carries them. */

@@ -1,6 +1,13 @@
 import { CONTROL_RING_BYTES } from "@ringway/control";
 import { KiB, MiB } from "./sizes.ts";
-import type { Limits, PortRange, Timeouts } from "./types.ts";
+import {
+  type Limits,
+  type PortRange,
+  type RateLimit,
+  type Rates,
+  type Timeouts,
+  UNLIMITED,
+} from "./types.ts";
 
 /**
  * Limits of a policy that names none. 4096 streams of two 4 KiB rings and a header page each take 48 MiB of the region.
@@ -18,7 +25,8 @@ export const DEFAULT_LIMITS: Limits = {
   socketBytes: 64 * MiB,
   accepts: 1024,
   openFiles: 256,
-  fileBytesWritten: Number.MAX_SAFE_INTEGER,
+  fileBytesWritten: UNLIMITED,
+  networkBytes: UNLIMITED,
   // One for each file that may be open, and as many connections in the making three times over.
   requests: 1024,
   // Some 50 us of the reactor's thread each, to hand it to a worker, take the answer and reply: half of it at the most.
@@ -29,6 +37,20 @@ export const DEFAULT_LIMITS: Limits = {
   // 256 for each of these lines; at this rate a guest that means ill fills some 20 GB of a disk in a day.
   logBytes: 256 * KiB,
 };
+
+const NO_RATE: RateLimit = { perSecond: UNLIMITED, burst: UNLIMITED };
+/** Rates of a policy that names none. */
+export const DEFAULT_RATES: Rates = {
+  bytesToHost: NO_RATE,
+  bytesToGuest: NO_RATE,
+  connections: NO_RATE,
+  datagrams: NO_RATE,
+  lookups: NO_RATE,
+};
+
+/** Less in a second, or at once, is less than one packet. */
+export const RATE_BYTES_MIN: number = 2 * KiB;
+export const RATE_BYTES_MAX: number = 1024 * 1024 * MiB;
 
 /** A quarter of it is what a stream of bulk needs on a short way. */
 export const SOCKET_BYTES_MIN: number = 1 * MiB;
@@ -41,7 +63,17 @@ export const LOG_BYTES_MAX: number = 1024 * MiB;
 /** Of a VM's memory that does not exist yet. */
 export const DEFAULT_VM_MEMORY_BYTES: number = 64 * MiB;
 
-export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 30_000, resolveMs: 10_000, attachMs: 10_000 };
+export const DEFAULT_TIMEOUTS: Timeouts = {
+  connectMs: 30_000,
+  resolveMs: 10_000,
+  attachMs: 10_000,
+  // What RFC 4787 asks of a NAT at the least.
+  udpIdleMs: 120_000,
+};
+
+/** The same for a name server's port, at the most: a question has its answer long before. */
+export const DNS_IDLE_MS = 30_000;
+export const DNS_PORT = 53;
 
 export const ALL_PORTS: readonly PortRange[] = [{ first: 1, last: 65535 }];
 

@@ -1,20 +1,23 @@
-// What the rules before one have taken: patterns and networks with the ports that are theirs, found by what would have
-// all of another. A name pattern is had by itself, by "*.x" for each of the labels behind its first, and by "*"; a
-// network by those above it in the tree.
+// What the rules before one have taken: patterns, networks and groups with the ports that are theirs, found by what
+// would have all of another. A name pattern is had by itself, by "*.x" for each of the labels behind its first, and by
+// "*"; a network by those above it in the tree, and one of loopback addresses by that group; a group by itself: of the
+// others no network is sure to have all, or none, as long as the host's own addresses are not known.
 
 import { NetworkTree } from "./compiled/network-tree.ts";
+import { type Group, isLoopback } from "./groups.ts";
 import type { Network } from "./networks.ts";
 import { PortCover } from "./port-cover.ts";
 import type { PortRange } from "./types.ts";
 
-/** A pattern or a network, in canonical form. */
+/** A pattern, a network or a group, in canonical form. */
 export interface Target {
   readonly text: string;
-  /** Undefined for a pattern. */
+  /** Undefined for a pattern, and a group. */
   readonly network: Network | undefined;
+  readonly group?: Group | undefined;
 }
 
-/** Ports that rules have of one pattern or network. */
+/** Ports that rules have of one pattern, network or group. */
 export interface Cover {
   readonly text: string;
   readonly ports: PortCover;
@@ -31,6 +34,7 @@ export interface Decider {
 
 export class EarlierRules {
   readonly #names: Map<string, Cover> = new Map();
+  readonly #groups: Map<string, Cover> = new Map();
   readonly #networks: NetworkTree<Cover> = new NetworkTree();
 
   /** In the order of the rules: all targets of one are looked at before the first is added. */
@@ -41,16 +45,25 @@ export class EarlierRules {
   }
 
   /** Of all that has the whole target, the target itself included. */
-  over({ text, network }: Target): Cover[] {
-    return network === undefined ? this.#overName(text) : this.#networks.above(network);
+  over({ text, network, group }: Target): Cover[] {
+    if (group !== undefined) return this.#ofGroup(group);
+    if (network === undefined) return this.#overName(text);
+    const above = this.#networks.above(network);
+    return isLoopback(network) && network.prefix >= 8 ? [...above, ...this.#ofGroup("loopback")] : above;
   }
 
-  #own({ text, network }: Target): Cover {
+  #ofGroup(group: Group): Cover[] {
+    const cover = this.#groups.get(group);
+    return cover === undefined ? [] : [cover];
+  }
+
+  #own({ text, network, group }: Target): Cover {
     const node = network === undefined ? undefined : this.#networks.node(network);
-    const found = node === undefined ? this.#names.get(text) : node.value;
+    const texts = group === undefined ? this.#names : this.#groups;
+    const found = node === undefined ? texts.get(text) : node.value;
     if (found !== undefined) return found;
     const made: Cover = { text, ports: new PortCover(), allowed: new PortCover() };
-    if (node === undefined) this.#names.set(text, made);
+    if (node === undefined) texts.set(text, made);
     else node.value = made;
     return made;
   }

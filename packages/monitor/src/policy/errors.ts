@@ -1,6 +1,6 @@
 // What is wrong with a policy: where it stands in its file, and a sentence.
 
-/** One thing wrong with a policy file. Lines and columns count from 1. */
+/** One thing wrong with a policy file. Lines and columns count from 1; both are 0 where nothing could be read. */
 export interface PolicyProblem {
   readonly line: number;
   readonly column: number;
@@ -39,5 +39,13 @@ export class PolicyError extends Error {
 
 export function formatProblem(file: string, problem: PolicyProblem): string {
   const path = problem.path === "" ? "" : `${problem.path}: `;
-  return `${file}:${problem.line}:${problem.column}: ${path}${problem.message}`;
+  const place = problem.line === 0 ? "" : `:${problem.line}:${problem.column}`;
+  return `${file}${place}: ${path}${problem.message}`;
+}
+
+/** A policy whose text is not there: no line of it is to blame. */
+export function unreadable(file: string, why: string, cause: unknown): PolicyError {
+  return new PolicyError(file, [{ line: 0, column: 0, path: "", message: `cannot be read: ${why}` }], {
+    cause,
+  });
 }

@@ -4,16 +4,19 @@
 import { type Args, Errno } from "@ringway/control";
 import type { CompiledPolicy, PolicySettings } from "./compiled/compile.ts";
 import { PolicyMatcher } from "./matcher.ts";
+import type { GuestName } from "./paths.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
-import type { FileDecision } from "./types.ts";
+import type { NamedFileDecision, SocketDecision, SocketsRule } from "./types.ts";
 
-/** The hosts of a policy's files, opened. */
+/** The hosts of a policy's files, and the folders of its sockets, opened. */
 export interface OpenFolders {
   /** The disk workers' name for them. */
   readonly tree: number;
   /** That of files[i]: its descriptor, or -errno where it cannot be had, and why. */
   root(index: number): { readonly fd: number; readonly reason: string };
+  /** The folder of sockets[i]'s socket, as a root. */
+  socketFolder(index: number): { readonly fd: number; readonly reason: string };
   close(): void;
 }
 
@@ -29,14 +32,31 @@ class HidingMatcher extends PolicyMatcher {
     this.#folders = folders;
   }
 
-  override file(guestPath: string, write: boolean): FileDecision {
-    const decision = super.file(guestPath, write);
-    const { ruleIndex, relativePath, rule } = decision;
+  override fileAt(names: readonly GuestName[], shown: string, write: boolean): NamedFileDecision {
+    const decision = super.fileAt(names, shown, write);
+    const { ruleIndex, depth, rule } = decision;
     if (ruleIndex < 0) return decision;
     const { fd, reason: why } = this.#folders.root(ruleIndex);
     if (fd >= 0) return decision;
+    const reason = `${quoted(shown)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
+    return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex, depth };
+  }
+
+  override namesBelow(names: readonly GuestName[]): readonly string[] {
+    return super.namesBelow(names).filter((name) => {
+      const next = [...names, name];
+      return this.fileAt(next, name, false).allowed || this.namesBelow(next).length > 0;
+    });
+  }
+
+  override socket(guestPath: string, access: SocketsRule["access"]): SocketDecision {
+    const decision = super.socket(guestPath, access);
+    const { ruleIndex, rule } = decision;
+    if (ruleIndex < 0) return decision;
+    const { fd, reason: why } = this.#folders.socketFolder(ruleIndex);
+    if (fd >= 0) return decision;
     const reason = `${quoted(guestPath)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
-    return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex, relativePath };
+    return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex };
   }
 }
 

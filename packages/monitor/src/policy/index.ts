@@ -8,11 +8,13 @@ export type {
 export type { NameTable } from "./compiled/name-table.ts";
 export type { PrefixTree } from "./compiled/prefix-tree.ts";
 export type { Place } from "./compiled/words.ts";
-export { DEFAULT_LIMITS, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
+export { DEFAULT_LIMITS, DEFAULT_RATES, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { PolicyMatcher } from "./matcher.ts";
 export type { Address, Network } from "./networks.ts";
 export { parsePolicy, type Warn } from "./parse.ts";
+export type { GuestName } from "./paths.ts";
+export type { PortJudge, Reach } from "./reach.ts";
 export type { Denial } from "./refusal.ts";
 export { formatSize, parseSize } from "./sizes.ts";
 export type { Surroundings } from "./surroundings.ts";
@@ -27,10 +29,16 @@ export {
   type Limits,
   type ListenRule,
   type NameDecision,
+  type NamedFileDecision,
   type NotAllowed,
   type Policy,
   type PortRange,
+  type RateLimit,
+  type Rates,
+  type SocketDecision,
+  type SocketsRule,
   type Timeouts,
+  type Transport,
   type VmEntry,
 } from "./types.ts";
 export { unexpandedPath } from "./unexpanded.ts";

@@ -5,14 +5,13 @@ import * as defaults from "./defaults.ts";
 import type { BuildContext, RawPolicy } from "./raw.ts";
 import { formatSize, parseSize } from "./sizes.ts";
 import { expectedFound, shown } from "./text.ts";
-import type { Limits } from "./types.ts";
+import { type Limits, UNLIMITED } from "./types.ts";
+
+type SizeKey = "regionBytes" | "regionBytesTotal" | "streamBytes" | "socketBytes" | AmountKey | "logBytes";
+type AmountKey = "fileBytesWritten" | "networkBytes";
 
 export function buildLimits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): Limits {
-  const size = (
-    key: "regionBytes" | "regionBytesTotal" | "streamBytes" | "socketBytes" | "fileBytesWritten" | "logBytes",
-    least: number,
-    most: number,
-  ): number => {
+  const size = (key: SizeKey, least: number, most: number): number => {
     const value = raw[key];
     if (value === undefined || context.isBroken(["limits", key])) return defaults.DEFAULT_LIMITS[key];
     const bytes = parseSize(value);
@@ -42,10 +41,8 @@ export function buildLimits(raw: NonNullable<RawPolicy["limits"]>, context: Buil
       );
     }
   }
-  const fileBytesWritten =
-    raw.fileBytesWritten === "unlimited"
-      ? Number.MAX_SAFE_INTEGER
-      : size("fileBytesWritten", 0, Number.MAX_SAFE_INTEGER);
+  const amount = (key: AmountKey): number =>
+    raw[key] === "unlimited" ? UNLIMITED : size(key, 0, Number.MAX_SAFE_INTEGER);
   const guests = Number(raw.guests ?? defaults.DEFAULT_LIMITS.guests);
   const regionBytesTotal =
     raw.regionBytesTotal === undefined
@@ -60,7 +57,8 @@ export function buildLimits(raw: NonNullable<RawPolicy["limits"]>, context: Buil
     socketBytes: size("socketBytes", defaults.SOCKET_BYTES_MIN, defaults.SOCKET_BYTES_MAX),
     accepts: Number(raw.accepts ?? defaults.DEFAULT_LIMITS.accepts),
     openFiles: Number(raw.openFiles ?? defaults.DEFAULT_LIMITS.openFiles),
-    fileBytesWritten,
+    fileBytesWritten: amount("fileBytesWritten"),
+    networkBytes: amount("networkBytes"),
     requests: Number(raw.requests ?? defaults.DEFAULT_LIMITS.requests),
     diskOperations: Number(raw.diskOperations ?? defaults.DEFAULT_LIMITS.diskOperations),
     bells: Number(raw.bells ?? defaults.DEFAULT_LIMITS.bells),

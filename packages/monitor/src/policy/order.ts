@@ -1,6 +1,6 @@
-// Rules that earlier ones hide, in the lists where the first match decides. A rule goes by its targets, the patterns
-// and networks that it names, each with the rule's ports; a target is hidden where earlier ones that have all of it
-// leave it none of these ports.
+// Rules that earlier ones hide, in the lists where the first match decides. A rule goes by its targets, the patterns,
+// networks and groups that it names, each with the rule's ports; a target is hidden where earlier ones that have all of
+// it leave it none of these ports.
 //
 //   all targets of a rule are hidden             an error: it never decides anything
 //   some, by rules that say otherwise            an error: what the file says there does not hold
@@ -25,6 +25,7 @@ import { joined } from "./port-cover.ts";
 import { formatPath } from "./schema.ts";
 import type { Path } from "./source.ts";
 import { quoted } from "./text.ts";
+import { shownPort } from "./transports.ts";
 import type { Action, PortRange } from "./types.ts";
 
 export interface RuleTarget extends Target {
@@ -37,7 +38,10 @@ export interface OrderedRule {
   readonly path: Path;
   readonly action: Action;
   readonly targets: readonly RuleTarget[];
+  /** By which it is judged whether the rule is hidden; of the row that transports.ts has. */
   readonly ports: readonly PortRange[];
+  /** All that it takes from those behind it. */
+  readonly taken: readonly PortRange[];
   /** Empty for a rule that listens. */
   readonly resolvesTo: readonly RuleTarget[];
 }
@@ -71,7 +75,8 @@ class OrderCheck {
     else for (const [i, target] of rule.targets.entries()) this.#checkTarget(rule, target, ports, covers[i]!);
     for (const target of rule.resolvesTo) this.#checkResolvesTo(target, ports);
     this.#checkEverything(rule, ports);
-    for (const target of rule.targets) this.#earlier.add(target, ports, index, rule.action === "allow");
+    const taken = joined(rule.taken);
+    for (const target of rule.targets) this.#earlier.add(target, taken, index, rule.action === "allow");
   }
 
   #hidden({ path, targets }: OrderedRule, ports: readonly PortRange[], covers: readonly Cover[][]): void {
@@ -110,7 +115,7 @@ class OrderCheck {
       if (decider === undefined || !isOther(decider)) continue;
       this.#context.warn(
         target.path,
-        `does not hold for port ${port}: ${this.#describe(decider)} stands before it and allows it; ` +
+        `does not hold for ${shownPort(port)}: ${this.#describe(decider)} stands before it and allows it; ` +
           "put the narrower rule first",
       );
       return;
@@ -138,7 +143,7 @@ class OrderCheck {
     for (const target of targets) {
       const open = lurkingIn(target).filter(isOpen);
       if (open.length === 0) continue;
-      const instead = 'to allow names at public addresses alone, say "*"';
+      const instead = 'to allow public addresses alone, say public, and "*" for names at them';
       this.#context.warn(target.path, `allows ${listed(open)} as well: deny them in front; ${instead}`);
     }
     for (const target of resolvesTo) {
@@ -165,8 +170,8 @@ function advice(targets: readonly Target[], { text }: Decider): string {
   return isSame ? "only one of the two can hold" : "put the narrower rule first";
 }
 
-function shownTarget({ text, network }: Target): string {
-  return network === undefined ? quoted(text) : text;
+function shownTarget({ text, network, group }: Target): string {
+  return network === undefined && group === undefined ? quoted(text) : text;
 }
 
 interface Lurking {

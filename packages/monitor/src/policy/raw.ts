@@ -2,7 +2,7 @@
 // anything.
 
 import type { Path } from "./source.ts";
-import type { Limits } from "./types.ts";
+import type { Limits, Rates, Transport } from "./types.ts";
 
 export interface RawPolicy {
   readonly guest?: { readonly argv?: string[]; readonly env?: Record<string, string> };
@@ -11,12 +11,16 @@ export interface RawPolicy {
   readonly connect?: RawRule[];
   readonly listen?: RawRule[];
   readonly files?: RawFiles[];
+  readonly sockets?: RawSocket[];
   readonly vms?: RawVm[];
+  readonly hosts?: Readonly<Record<string, string | string[]>>;
   readonly limits?: Partial<Record<keyof Limits, number | string>>;
+  readonly rates?: Partial<Record<keyof Rates | "bytesToHostBurst" | "bytesToGuestBurst", number | string>>;
   readonly timeouts?: {
     readonly connectMs?: number;
     readonly resolveMs?: number;
     readonly attachMs?: number;
+    readonly udpIdleMs?: number;
   };
 }
 
@@ -26,6 +30,13 @@ export interface RawFiles {
   readonly host: string;
   readonly access: "ro" | "rw";
   readonly crossMounts?: boolean;
+}
+
+export interface RawSocket {
+  readonly id?: string;
+  readonly guest: string;
+  readonly host: string;
+  readonly access: "connect" | "listen";
 }
 
 export interface RawVm {
@@ -39,6 +50,7 @@ export interface RawRule {
   readonly id?: string;
   readonly allow?: string | string[];
   readonly deny?: string | string[];
+  readonly protocols?: Transport | Transport[];
   readonly ports?: RawPort | RawPort[];
   readonly resolvesTo?: string | string[];
 }

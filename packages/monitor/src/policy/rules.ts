@@ -3,6 +3,7 @@
 
 import { parseIp } from "@ringway/control";
 import { ALL_PORTS } from "./defaults.ts";
+import { groupNamed } from "./groups.ts";
 import { normalizePattern } from "./names.ts";
 import { parseNetwork } from "./networks.ts";
 import type { OrderedRule, RuleTarget } from "./order.ts";
@@ -10,7 +11,8 @@ import { parsePorts } from "./ports.ts";
 import type { BuildContext, RawPort, RawRule } from "./raw.ts";
 import type { Path } from "./source.ts";
 import { quoted } from "./text.ts";
-import type { Action, ConnectRule, ListenRule, PortRange } from "./types.ts";
+import { portsIn, TRANSPORTS } from "./transports.ts";
+import type { Action, ConnectRule, ListenRule, PortRange, Transport } from "./types.ts";
 
 /** A rule, and what its place among the others is judged by. */
 export interface Built<Rule> {
@@ -37,8 +39,9 @@ export function connectRule(
       context.complain(place, `expected a name pattern, an address or a CIDR; ${target.problem}`);
     } else targets.push({ ...target, path: place });
   }
-  const names = targets.filter(({ network }) => network === undefined).map(({ text }) => text);
-  const networks = targets.filter(({ network }) => network !== undefined).map(({ text }) => text);
+  const isName = ({ network, group }: RuleTarget): boolean => network === undefined && group === undefined;
+  const names = targets.filter(isName).map(({ text }) => text);
+  const networks = targets.filter((target) => !isName(target)).map(({ text }) => text);
   if (rule.resolvesTo !== undefined && action === "allow" && names.length === 0 && targetsAreRight) {
     context.complain([...path, "resolvesTo"], "goes only with names, and this rule allows none");
   }
@@ -46,11 +49,12 @@ export function connectRule(
     rule.ports === undefined
       ? ALL_PORTS
       : portRanges(entries(rule.ports, [...path, "ports"], context), 1, context);
-  const resolvesTo = networkTargets(rule.resolvesTo, [...path, "resolvesTo"], context);
+  const protocols = transports(rule, action, path, context);
+  const resolvesTo = networkTargets(rule.resolvesTo, [...path, "resolvesTo"], context, true);
   if (action === "allow") for (const target of [...targets, ...resolvesTo]) checkNamesHost(target, context);
   return {
-    rule: { id, action, names, networks, ports, resolvesTo: resolvesTo.map(({ text }) => text) },
-    ordered: { path, action, targets, ports, resolvesTo },
+    rule: { id, action, protocols, names, networks, ports, resolvesTo: resolvesTo.map(({ text }) => text) },
+    ordered: { path, action, targets, resolvesTo, ...portsOf(rule, protocols, ports) },
   };
 }
 
@@ -58,10 +62,33 @@ export function listenRule(rule: RawRule, id: string, path: Path, context: Build
   const action: Action = rule.allow === undefined ? "deny" : "allow";
   const targets = networkTargets(rule[action], [...path, action], context);
   const ports = portRanges(entries(rule.ports ?? [], [...path, "ports"], context), 0, context);
+  const protocols = transports(rule, action, path, context);
   return {
-    rule: { id, action, networks: targets.map(({ text }) => text), ports },
-    ordered: { path, action, targets, ports, resolvesTo: [] },
+    rule: { id, action, protocols, networks: targets.map(({ text }) => text), ports },
+    ordered: { path, action, targets, resolvesTo: [], ...portsOf(rule, protocols, ports) },
   };
+}
+
+/** An allow that does not say allows TCP alone, and a deny denies all: what is added here opens nothing by itself. */
+function transports(
+  { protocols }: RawRule,
+  action: Action,
+  path: Path,
+  context: BuildContext,
+): readonly Transport[] {
+  if (protocols === undefined) return action === "allow" ? ["tcp"] : TRANSPORTS;
+  const named = entries(protocols, [...path, "protocols"], context).map(([protocol]) => protocol);
+  return TRANSPORTS.filter((transport) => named.includes(transport));
+}
+
+/** A deny that does not say is there for TCP: whether it is hidden is seen by that. */
+function portsOf(
+  rule: RawRule,
+  protocols: readonly Transport[],
+  ports: readonly PortRange[],
+): Pick<OrderedRule, "ports" | "taken"> {
+  const taken = portsIn(protocols, ports);
+  return { ports: rule.protocols === undefined ? portsIn(["tcp"], ports) : taken, taken };
 }
 
 /** The built-in rule `address` is before every rule of the file. */
@@ -82,6 +109,8 @@ function parseTarget(text: string): Target {
     const result = parseNetwork(text);
     return "problem" in result ? result : { text: result.network.text, network: result.network };
   }
+  const group = groupNamed(text);
+  if (group !== undefined) return { text: group, network: undefined, group };
   const result = normalizePattern(text);
   return "problem" in result ? result : { text: result.name, network: undefined };
 }
@@ -90,8 +119,11 @@ function networkTargets(
   value: string | string[] | undefined,
   path: Path,
   context: BuildContext,
+  mayBeGroups = false,
 ): RuleTarget[] {
-  return entries(value ?? [], path, context).flatMap(([text, place]) => {
+  return entries(value ?? [], path, context).flatMap(([text, place]): RuleTarget[] => {
+    const group = mayBeGroups ? groupNamed(text) : undefined;
+    if (group !== undefined) return [{ text: group, network: undefined, group, path: place }];
     const result = parseNetwork(text);
     if ("network" in result) return [{ text: result.network.text, network: result.network, path: place }];
     context.complain(place, `expected an address or a CIDR; ${result.problem}`);

@@ -82,6 +82,18 @@ function specialPurpose(address: Address): string | undefined {
   return undefined;
 }
 
+const GROUPS = [networkFrom("224.0.0.0/4"), networkFrom("ff00::/8")] as const;
+const BROADCAST = networkFrom("255.255.255.255/32");
+
+/**
+ * How many bits a network must have to name the address, where a datagram to it has many takers: as many as the one of
+ * all groups, or all for a broadcast address. 0: it goes to one host.
+ */
+export function namingBits(address: Address, surroundings: Surroundings): number {
+  for (const group of GROUPS) if (contains(group, address)) return group.prefix;
+  return contains(BROADCAST, address) || surroundings.isBroadcast(address) ? BROADCAST.prefix : 0;
+}
+
 /** 0.0.0.0 and :: name no host, but Linux connects them to the loopback interface. */
 export function isUnspecified(address: Address): boolean {
   return address.words.every((word) => word === 0);

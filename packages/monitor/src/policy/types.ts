@@ -12,20 +12,26 @@ export interface PortRange {
   readonly last: number;
 }
 
+export type Transport = "tcp" | "udp";
+
 export interface ConnectRule {
   readonly id: string;
   readonly action: Action;
+  /** What it holds for: one at least. */
+  readonly protocols: readonly Transport[];
   /** Name patterns: `example.com`, `*.example.com` or `*`. */
   readonly names: readonly string[];
+  /** CIDRs, and words of groups: `public`, `private`, `loopback`, `host`. */
   readonly networks: readonly string[];
   readonly ports: readonly PortRange[];
-  /** Networks that the names may resolve to although they are not public; empty unless action is allow. */
+  /** Networks and groups that the names may resolve to although they are not public; empty unless action is allow. */
   readonly resolvesTo: readonly string[];
 }
 
 export interface ListenRule {
   readonly id: string;
   readonly action: Action;
+  readonly protocols: readonly Transport[];
   readonly networks: readonly string[];
   /** 0 appears only as a range of its own. */
   readonly ports: readonly PortRange[];
@@ -39,6 +45,17 @@ export interface FilesRule {
   readonly access: "ro" | "rw";
   /** Guests reach what is mounted below the host's folder. */
   readonly crossMounts: boolean;
+}
+
+/** A Unix socket of the host. */
+export interface SocketsRule {
+  readonly id: string;
+  /** Absolute, normalized: the one path that it covers. */
+  readonly guest: string;
+  /** Absolute: the folder that holds the socket, and its name there. */
+  readonly folder: string;
+  readonly name: string;
+  readonly access: "connect" | "listen";
 }
 
 /** A virtual machine that this policy's monitor serves. */
@@ -67,6 +84,8 @@ export interface Limits {
   readonly openFiles: number;
   /** Number.MAX_SAFE_INTEGER where unlimited. */
   readonly fileBytesWritten: number;
+  /** Over the network, both ways; UNLIMITED. */
+  readonly networkBytes: number;
   /** Taken from the guest's rings and not answered yet. */
   readonly requests: number;
   /** Given to the disk workers, in a second. */
@@ -79,11 +98,35 @@ export interface Limits {
   readonly logBytes: number;
 }
 
+/** A rate or an amount that nothing limits. */
+export const UNLIMITED: number = Number.MAX_SAFE_INTEGER;
+
+/** So much in a second, and so much at once; UNLIMITED. */
+export interface RateLimit {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** Of all guests of a key together. */
+export interface Rates {
+  /** From guests to the network. */
+  readonly bytesToHost: RateLimit;
+  readonly bytesToGuest: RateLimit;
+  /** Those that guests make, and those that come to them. */
+  readonly connections: RateLimit;
+  /** Both ways. */
+  readonly datagrams: RateLimit;
+  /** Of names and addresses, by the protocol resolve. */
+  readonly lookups: RateLimit;
+}
+
 export interface Timeouts {
   readonly connectMs: number;
   readonly resolveMs: number;
   /** From the greeting to the attach request. */
   readonly attachMs: number;
+  /** Without a datagram either way, until what is kept of a peer is forgotten. */
+  readonly udpIdleMs: number;
 }
 
 export interface Policy {
@@ -95,8 +138,12 @@ export interface Policy {
   readonly connect: readonly ConnectRule[];
   readonly listen: readonly ListenRule[];
   readonly files: readonly FilesRule[];
+  readonly sockets: readonly SocketsRule[];
   readonly vms: readonly VmEntry[];
+  /** Addresses of names that the host gives them, whatever else knows of these names. */
+  readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly limits: Limits;
+  readonly rates: Rates;
   readonly timeouts: Timeouts;
 }
 
@@ -130,6 +177,12 @@ export type NameDecision = Decision & { readonly ruleIndex: number; readonly nam
  * -1 and "" where a built-in rule refused.
  */
 export type FileDecision = Decision & { readonly ruleIndex: number; readonly relativePath: string };
+
+/** ruleIndex is the place in policy.sockets; -1 where a built-in rule refused. */
+export type SocketDecision = Decision & { readonly ruleIndex: number };
+
+/** As FileDecision; of the path's components, `depth` are the rule's folder. */
+export type NamedFileDecision = Decision & { readonly ruleIndex: number; readonly depth: number };
 
 /** Ids that no rule of a policy may take. docs/policy.md says when each refuses. */
 export const BUILT_IN_RULES: readonly string[] = [

@@ -31,6 +31,20 @@ export const Counter = {
   sleeps: 24,
   polls: 25,
   pollHits: 26,
+  udpSockets: 27,
+  datagramsToHost: 28,
+  datagramsToGuest: 29,
+  datagramsLost: 30,
+  quotaLocks: 31,
+  quotaWatches: 32,
+  quotaNetworkBytes: 33,
+  rateBytesToHost: 34,
+  rateBytesToGuest: 35,
+  rateConnections: 36,
+  rateDatagrams: 37,
+  rateLookups: 38,
+  lookups: 39,
+  addressesLeftOut: 40,
 } as const;
 
 export type CounterName = keyof typeof Counter;

@@ -189,7 +189,7 @@ export class ConnectionRace {
 }
 
 /** IPv6, IPv4, IPv6, ... each in the order of the resolver (RFC 8305, section 4). */
-function interleave(addresses: InetAddress[]): InetAddress[] {
+export function interleave(addresses: InetAddress[]): InetAddress[] {
   // Each connect to a literal address comes here, with that one.
   if (addresses.length === 1) return addresses;
   const six = addresses.filter(({ family }) => family === 6);

@@ -1,10 +1,11 @@
 // What all relays of one thread share of the host.
 
 import { IO_MAX_BYTES } from "@ringway/control";
-import { type Scratch, scratch } from "@ringway/linux";
+import { DatagramBatch, DatagramInbox, type Scratch, scratch } from "@ringway/linux";
 import type { DiskPool } from "../disk/pool.ts";
 import type { Lookups } from "../names/lookups.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
+import type { OwnSockets } from "../policy/own-sockets.ts";
 import type { Counters } from "../reactor/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import { KeepAlives } from "./keep-alives.ts";
@@ -16,6 +17,7 @@ export interface RelayHostParts {
   readonly disk: DiskPool;
   readonly lookups: Lookups;
   readonly ownPorts: OwnPorts;
+  readonly ownSockets: OwnSockets;
 }
 
 export class RelayHost {
@@ -24,16 +26,19 @@ export class RelayHost {
   readonly disk: DiskPool;
   readonly lookups: Lookups;
   readonly ownPorts: OwnPorts;
+  readonly ownSockets: OwnSockets;
   readonly partings: Partings;
   readonly keepAlives: KeepAlives;
   #scratch: Scratch | undefined;
+  #datagrams: { readonly batch: DatagramBatch; readonly inbox: DatagramInbox } | undefined;
 
-  constructor({ reactor, counters, disk, lookups, ownPorts }: RelayHostParts) {
+  constructor({ reactor, counters, disk, lookups, ownPorts, ownSockets }: RelayHostParts) {
     this.reactor = reactor;
     this.counters = counters;
     this.disk = disk;
     this.lookups = lookups;
     this.ownPorts = ownPorts;
+    this.ownSockets = ownSockets;
     this.partings = new Partings(reactor);
     this.keepAlives = new KeepAlives(reactor);
   }
@@ -42,5 +47,11 @@ export class RelayHost {
   get scratch(): Scratch {
     this.#scratch ??= scratch(IO_MAX_BYTES);
     return this.#scratch;
+  }
+
+  /** Datagrams on their way, within one step of one relay. */
+  get datagrams(): { readonly batch: DatagramBatch; readonly inbox: DatagramInbox } {
+    this.#datagrams ??= { batch: new DatagramBatch(), inbox: new DatagramInbox() };
+    return this.#datagrams;
   }
 }

@@ -9,8 +9,12 @@
 // The guest has given it, as a program gives bytes to its kernel before it dies, and other kernels on its way here have
 // said that it had arrived: so the RST waits for it, but not for long.
 //
+// A Unix socket has no RST, and nothing drops what its peer has not read: it waits for that as long as for TCP's end.
+// Then it is closed, as one beyond the bound is at once, and its peer can still read all of it.
+//
 // Only the descriptor is kept: the stream, its rings and its slot are free. No event tells of an acknowledgement: it is
-// asked for, soon at first. An account has as many as it may have streams; beyond that they get their RST at once.
+// asked for, soon at first. An account has as many as it may have streams, of TCP and of Unix sockets each; beyond that
+// TCP's get their RST at once.
 
 import { closeFd, outq, setLingerZero } from "@ringway/linux";
 import { SHARE_BYTES } from "../accounts/socket-budget.ts";
@@ -19,13 +23,22 @@ import type { Timer } from "../reactor/timers.ts";
 import type { SocketLoan } from "./socket-loan.ts";
 
 const LOOK_MS_MIN = 2;
-const LOOK_MS_MAX = 200;
+/**
+ * In order, or with a RST. Or "unread": a Unix socket that is shut both ways. What its peer has not read the kernel
+ * keeps until that reads it, or ends.
+ */
+type How = "end" | "reset" | "unread";
+const LOOK_MS_MAX: Readonly<Record<How, number>> = { end: 200, reset: 200, unread: 5000 };
 /** How long nothing may be acknowledged: the kernel's own patience is some minutes for the first. */
-const STANDSTILL_MS = { end: 60_000, reset: 1000 };
+const STANDSTILL_MS: Readonly<Record<How, number>> = {
+  end: 60_000,
+  reset: 1000,
+  unread: 60_000,
+};
 
 interface Parting {
   readonly fd: number;
-  readonly how: "end" | "reset";
+  readonly how: How;
   readonly loan: SocketLoan;
   left: number;
   lookMs: number;
@@ -45,13 +58,13 @@ export class Partings {
    * Ends `fd` after what its kernel has for the peer: with a RST, or in order, where its FIN was sent. `slot`: where it
    * is watched; `most`: how many the account may have.
    */
-  add(fd: number, slot: number, how: "end" | "reset", loan: SocketLoan, most: number): void {
+  add(fd: number, slot: number, how: How, loan: SocketLoan, most: number): void {
     // What is on its way is the kernel's to see to.
     const mayBeLeft = how === "end" ? SHARE_BYTES : 0;
-    const left = loan.unackedBytes <= mayBeLeft ? 0 : outq(fd);
+    const left = how !== "unread" && loan.unackedBytes <= mayBeLeft ? 0 : outq(fd);
     if (left <= mayBeLeft || loan.partings >= most) {
       this.#reactor.unwatch(slot);
-      close(fd, left <= SHARE_BYTES ? how : "reset");
+      close(fd, left <= SHARE_BYTES || how === "unread" ? how : "reset");
       loan.end();
       return;
     }
@@ -82,17 +95,17 @@ export class Partings {
     parting.left = left;
     if (left > 0 && parting.stillMs < STANDSTILL_MS[how]) {
       loan.part(left);
-      parting.lookMs = Math.min(2 * parting.lookMs, LOOK_MS_MAX);
+      parting.lookMs = Math.min(2 * parting.lookMs, LOOK_MS_MAX[how]);
       this.#wait(parting);
       return;
     }
     this.#all.delete(parting);
-    close(fd, left > 0 ? "reset" : how);
+    close(fd, left > 0 && how !== "unread" ? "reset" : how);
     loan.end();
   }
 }
 
-function close(fd: number, how: "end" | "reset"): void {
+function close(fd: number, how: How): void {
   if (how === "reset") setLingerZero(fd);
   closeFd(fd);
 }

@@ -3,6 +3,7 @@
 
 import type { Refusal } from "@ringway/control";
 import type { Stream } from "../guests/stream.ts";
+import type { KnownNames } from "../policy/known-names.ts";
 import type { PolicyMatcher } from "../policy/matcher.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
 import type { Decision } from "../policy/types.ts";
@@ -12,6 +13,8 @@ import type { RelayHost } from "./host.ts";
 export interface Rules {
   readonly matcher: PolicyMatcher;
   readonly ownPorts: OwnPorts;
+  /** Of the guest that asks. */
+  readonly names: KnownNames;
 }
 
 /** What an Open asks for, and what the policy says of it. */
@@ -25,6 +28,11 @@ export interface Judged<Asked> {
 }
 
 export interface ProtocolEntry<Asked> {
+  /**
+   * It carries bytes over the network: none is opened once those are used up (LIM-3). "connects": each Open counts as a
+   * new connection (LIM-2).
+   */
+  readonly network?: "connects" | "carries";
   /** Throws ProtocolError where `body` is not what the protocol's Open carries. */
   judge(rules: Rules, body: Uint8Array): Judged<Asked>;
   /** Takes over a stream whose Open is allowed, and waits for its answer. */

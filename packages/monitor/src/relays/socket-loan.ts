@@ -23,6 +23,12 @@ const SEND_BYTES_MAX = 6 * 1024 * 1024;
 /** What the kernel gives a new socket to receive (tcp_rmem), in round figures. */
 const FRESH_RECEIVE_BYTES = 128 * 1024;
 
+/**
+ * What the kernel charges a Unix socket for each piece sent, beside its bytes: a buffer's head and its smallest body.
+ * Without it a record of no bytes would cost nothing here.
+ */
+export const UNIX_PIECE_BYTES = 768;
+
 export class SocketLoan implements Borrower {
   /** Sent and not acknowledged, at the most. */
   unackedBytes = 0;
@@ -31,6 +37,7 @@ export class SocketLoan implements Borrower {
   #receivedBytes = 0;
   readonly #fd: number;
   readonly #account: Account;
+  readonly #isTcp: boolean;
   #receiveLent = 0;
   /** SO_RCVBUF was lowered: the kernel does not raise it any more. */
   #lowered = false;
@@ -38,9 +45,10 @@ export class SocketLoan implements Borrower {
   #stalled = false;
   #parting = false;
 
-  constructor(fd: number, account: Account, limitBytes: number) {
+  constructor(fd: number, account: Account, limitBytes: number, isTcp: boolean) {
     this.#fd = fd;
     this.#account = account;
+    this.#isTcp = isTcp;
     const { sockets } = account;
     sockets.sockets++;
     // So many that their fresh buffers alone are too much: those of the ones that come now are small from the start.
@@ -86,16 +94,16 @@ export class SocketLoan implements Borrower {
     }
   }
 
-  /** How many sockets of the account are parting. */
+  /** How many sockets of the account are parting, of this one's kind. */
   get partings(): number {
-    return this.#budget.partings;
+    return this.#isTcp ? this.#budget.tcpPartings : this.#budget.partings;
   }
 
   /** Its stream is over, and so many bytes are not acknowledged yet: keeps what it needs for them. */
   part(heldBytes: number): void {
     if (!this.#parting) {
       this.#parting = true;
-      this.#budget.partings++;
+      this.#countParting(1);
       // It may outlive the guest.
       this.#account.retain();
     }
@@ -108,7 +116,7 @@ export class SocketLoan implements Borrower {
     this.#keepSend(0);
     this.#budget.sockets--;
     if (!this.#parting) return;
-    this.#budget.partings--;
+    this.#countParting(-1);
     this.#account.release();
   }
 
@@ -130,6 +138,11 @@ export class SocketLoan implements Borrower {
     const got = this.#budget.borrow(this, wanted, limitBytes);
     this.#receiveLent += got;
     if (got < wanted || this.#lowered) this.#lower(has + got);
+  }
+
+  #countParting(by: 1 | -1): void {
+    if (this.#isTcp) this.#budget.tcpPartings += by;
+    else this.#budget.partings += by;
   }
 
   /** The kernel doubles what it is told. */

@@ -1,21 +1,26 @@
 // All protocols (STR-4). Another one is an entry here: its judge, and who opens it.
 
 import { Errno, Protocol, protocolName } from "@ringway/control";
-import type { Opener } from "../guests/opener.ts";
+import type { Explained, Opener } from "../guests/opener.ts";
 import type { Relay } from "../guests/relay.ts";
 import type { Stream } from "../guests/stream.ts";
-import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
 import type { Decision } from "../policy/types.ts";
 import { ECHO } from "./echo.ts";
 import { FILE } from "./files/file.ts";
 import { FILE_STREAM } from "./files/file-stream.ts";
 import { FS } from "./files/fs.ts";
+import { MOUNT } from "./files/mount/mount.ts";
 import type { RelayHost } from "./host.ts";
 import { OpeningRelay } from "./opening.ts";
 import type { ProtocolEntry } from "./protocol.ts";
+import { RESOLVE } from "./resolve.ts";
 import { TCP_CONNECT } from "./tcp-connect.ts";
 import { TCP_LISTEN } from "./tcp-listen.ts";
+import { UDP_BIND } from "./udp/bind.ts";
+import { UDP_CONNECT } from "./udp/connect.ts";
+import { UNIX_CONNECT } from "./unix-connect.ts";
+import { UNIX_LISTEN } from "./unix-listen.ts";
 
 export const PROTOCOLS: ReadonlyMap<number, ProtocolEntry<unknown>> = new Map<number, ProtocolEntry<unknown>>(
   [
@@ -25,6 +30,12 @@ export const PROTOCOLS: ReadonlyMap<number, ProtocolEntry<unknown>> = new Map<nu
     [Protocol.FILE, FILE],
     [Protocol.FILE_STREAM, FILE_STREAM],
     [Protocol.FS, FS],
+    [Protocol.UDP_CONNECT, UDP_CONNECT],
+    [Protocol.UDP_BIND, UDP_BIND],
+    [Protocol.RESOLVE, RESOLVE],
+    [Protocol.UNIX_CONNECT, UNIX_CONNECT],
+    [Protocol.UNIX_LISTEN, UNIX_LISTEN],
+    [Protocol.MOUNT, MOUNT],
   ],
 );
 
@@ -39,9 +50,10 @@ export class Protocols implements Opener {
     return new OpeningRelay(this.#host, PROTOCOLS, stream);
   }
 
-  explain({ matcher }: PolicyState, protocol: number, body: Uint8Array): Decision {
+  explain({ policy: { matcher }, names }: Explained, protocol: number, body: Uint8Array): Decision {
     const entry = PROTOCOLS.get(protocol);
-    if (entry !== undefined) return entry.judge({ matcher, ownPorts: this.#host.ownPorts }, body).decision;
+    const rules = { matcher, ownPorts: this.#host.ownPorts, names };
+    if (entry !== undefined) return entry.judge(rules, body).decision;
     const reason = `the host does not know ${protocolName(protocol)}`;
     return { allowed: false, ...refusal(Errno.EPROTONOSUPPORT, reason) };
   }

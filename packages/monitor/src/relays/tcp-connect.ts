@@ -1,6 +1,6 @@
 // tcp-connect: policy, name, connection; then TcpRelay takes the stream over (PROTOCOL.md section 11).
 //
-//   Open ─ literal address ─────────────────────▶ CONNECTING ─ first that connects ─▶ TcpRelay
+//   Open ─ literal address, name of `hosts` ────▶ CONNECTING ─ first that connects ─▶ TcpRelay
 //     └── name ─▶ RESOLVING ─ addresses, judged ──▶    └─ none, or time over ─▶ Refused
 //                     └──── more of them may follow ───────┘
 //
@@ -20,7 +20,7 @@ import {
   parseInet,
   type Refusal,
 } from "@ringway/control";
-import { Errno, errnoMessage, localAddress, setLingerZero } from "@ringway/linux";
+import { Errno, localAddress, setLingerZero } from "@ringway/linux";
 import type { Relay } from "../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
@@ -30,6 +30,7 @@ import { Counter } from "../reactor/counters.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { type Attempt, ConnectionRace, type Racer } from "./connection-race.ts";
 import type { RelayHost } from "./host.ts";
+import { judgeAddresses, NameLookup, resolveFailure } from "./name-lookup.ts";
 import type { Judged, ProtocolEntry } from "./protocol.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 
@@ -47,7 +48,8 @@ interface Asked {
 }
 
 export const TCP_CONNECT: ProtocolEntry<Asked> = {
-  judge({ matcher, ownPorts }, body): Judged<Asked> {
+  network: "connects",
+  judge({ matcher, ownPorts, names }, body): Judged<Asked> {
     const { host, port, timeoutMs } = ConnectRequest.decode(body);
     const what = formatHostPort(host, port);
     const literal = parseInet(host, port);
@@ -56,7 +58,7 @@ export const TCP_CONNECT: ProtocolEntry<Asked> = {
       const { name, ruleIndex } = decision;
       return { asked: { host, port, timeoutMs, literal, name, ruleIndex }, decision, what };
     }
-    const decision = ownPorts.judge(matcher.connectAddress(literal.address, port), literal);
+    const decision = ownPorts.judge(names.connect(matcher, literal.address, port), literal);
     return { asked: { host, port, timeoutMs, literal, name: "", ruleIndex: -1 }, decision, what };
   },
   open(host, stream, requestId, { asked, what }) {
@@ -76,8 +78,7 @@ class TcpConnectRelay implements Relay, Racer {
   readonly #what: string;
   readonly #timeoutMs: number;
   readonly #race: ConnectionRace;
-  /** The lookup, until it has ended. */
-  #lookup: number | undefined;
+  #lookup: NameLookup | undefined;
   /** Addresses may still come. */
   #resolving = false;
   /** One address at least may be connected to. */
@@ -100,7 +101,7 @@ class TcpConnectRelay implements Relay, Racer {
   }
 
   start(): void {
-    const { reactor, lookups } = this.#host;
+    const { reactor } = this.#host;
     this.#deadline = reactor.after(this.#timeoutMs, () => {
       this.#stream.perform(() => this.#refuse(this.#late()));
     });
@@ -109,12 +110,10 @@ class TcpConnectRelay implements Relay, Racer {
       this.#race.add([literal]);
       return;
     }
-    const { account, policy } = this.#stream.guest;
     this.#resolving = true;
-    this.#lookup = lookups.start(account.key, name, policy.policy.timeouts.resolveMs, (answer) => {
-      if (answer.ended) this.#lookup = undefined;
-      this.#stream.perform(() => this.#resolved(name, ruleIndex, answer));
-    });
+    this.#lookup = new NameLookup(this.#host, this.#stream, name, (answer) =>
+      this.#resolved(name, ruleIndex, answer),
+    );
   }
 
   step(): boolean {
@@ -124,15 +123,8 @@ class TcpConnectRelay implements Relay, Racer {
 
   dispose(): void {
     this.#finished = true;
-    const { reactor, lookups } = this.#host;
-    reactor.cancel(this.#deadline);
-    if (this.#lookup !== undefined) {
-      // The stream's request ends with it; the lookup's goes on, until there is nothing left of it.
-      const { budget } = this.#stream.guest;
-      budget.takeWork();
-      lookups.cancel(this.#lookup, () => budget.giveWork());
-      this.#lookup = undefined;
-    }
+    this.#host.reactor.cancel(this.#deadline);
+    this.#lookup?.cancel();
     this.#race.close();
     this.#auditDenied();
   }
@@ -146,7 +138,9 @@ class TcpConnectRelay implements Relay, Racer {
       this.#refuse(refusal(errno, `${name}: ${resolveFailure(errno)}`));
       return;
     }
-    const allowed = this.#judge(name, ruleIndex, addresses);
+    const asked = { name, ruleIndex, port: this.#asked.port, transport: "tcp" } as const;
+    const { allowed, denied } = judgeAddresses(this.#host, this.#stream.guest, asked, addresses);
+    this.#deniedAddress ??= denied;
     this.#allowed ||= allowed.length > 0;
     if (this.#allowed) {
       this.#auditDenied();
@@ -180,22 +174,6 @@ class TcpConnectRelay implements Relay, Racer {
     if (denied !== undefined) this.#stream.guest.reports.audit(denied);
   }
 
-  /** Those that the guest may have. */
-  #judge(name: string, ruleIndex: number, addresses: readonly string[]): InetAddress[] {
-    const { ownPorts } = this.#host;
-    const { matcher } = this.#stream.guest.policy;
-    const { port } = this.#asked;
-    const allowed: InetAddress[] = [];
-    for (const text of addresses) {
-      const to = parseInet(text, port);
-      const named = matcher.connectResolved(name, ruleIndex, text, port);
-      const decision = to === undefined ? named : ownPorts.judge(named, to);
-      if (!decision.allowed) this.#deniedAddress ??= decision;
-      else if (to !== undefined) allowed.push(to);
-    }
-    return allowed;
-  }
-
   // ── The race ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   get mayGetMore(): boolean {
@@ -224,10 +202,4 @@ class TcpConnectRelay implements Relay, Racer {
   #refuse(refusal: Refusal): void {
     if (!this.#finished) this.#stream.refuse(this.#requestId, refusal);
   }
-}
-
-function resolveFailure(errno: number): string {
-  if (errno === Errno.ENOENT) return "the name does not exist";
-  if (errno === Errno.ETIMEDOUT) return "the name server did not answer in time";
-  return `the name could not be resolved (${errnoMessage(errno)})`;
 }

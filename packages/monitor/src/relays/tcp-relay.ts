@@ -1,4 +1,5 @@
-// A connected TCP socket and a pipe: bytes go from the ring straight to send() and from recv() straight into the ring.
+// A connected socket, of TCP or a Unix stream, and a pipe: bytes go from the ring straight to send() and from recv()
+// straight into the ring.
 //
 //   out: guest -> peer   FLOW ─ END and empty ─▶ SHUT (FIN sent)
 //                          └─── the peer is gone ─▶ GONE (toHost closed: the guest's writer learns of it at once)
@@ -16,7 +17,12 @@
 // The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
 // cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else.
 // How many in the kernel, #loan says; who may send no more for now asks again after a while, since no event tells what
-// was acknowledged.
+// was acknowledged. Where the policy limits rates, what goes on is asked for first (guests/network-budget.ts): at its
+// rate it waits in the ring, or in the kernel, until the stream is run; with its bytes used up it is reset (LIM-3).
+//
+// A Unix stream is the same with three differences. It has no RST: closing it with bytes unread is one, and without any
+// its peer sees an end. A short recv() does not say that it is empty: one ends where a descriptor came along, which the
+// kernel closes. And what the peer has not read stays in the kernel whatever happens to this end: partings.ts waits.
 //
 // Where the guest has nothing more to send, it signals what comes (RING-9): #outRests. Until then an event that tells
 // of bytes from the peer alone is no reason to look at what the guest sends.
@@ -31,19 +37,22 @@ import {
   EPOLLOUT,
   EPOLLRDHUP,
   Errno,
+  inq,
   recv,
   send,
   setKeepAlive,
   setLingerZero,
+  shutdownBoth,
   shutdownWrite,
 } from "@ringway/linux";
 import { SHARE_BYTES } from "../accounts/socket-budget.ts";
+import { USED_UP } from "../guests/network-budget.ts";
 import type { Relay } from "../guests/relay.ts";
 import { Direction, type Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
-import { SocketLoan } from "./socket-loan.ts";
+import { SocketLoan, UNIX_PIECE_BYTES } from "./socket-loan.ts";
 
 export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
@@ -66,6 +75,7 @@ export class TcpRelay implements Relay, EventSource {
   readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #fd: number;
+  readonly #isTcp: boolean;
   readonly #slot: number;
   #sendable = true;
   #receivable: boolean;
@@ -98,16 +108,17 @@ export class TcpRelay implements Relay, EventSource {
    *
    * The caller has it linger for no time, and send what is small at once.
    */
-  constructor(host: RelayHost, stream: Stream, fd: number, slot?: number, errorTaken = false) {
+  constructor(host: RelayHost, stream: Stream, fd: number, slot?: number, errorTaken = false, isTcp = true) {
     const { reactor } = host;
     this.#host = host;
     this.#stream = stream;
     this.#fd = fd;
+    this.#isTcp = isTcp;
     this.#errorTaken = errorTaken;
     this.#receivable = slot === undefined;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
-    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes);
+    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes, isTcp);
   }
 
   onEvents(events: number): void {
@@ -156,6 +167,11 @@ export class TcpRelay implements Relay, EventSource {
     const { reactor, keepAlives, partings } = this.#host;
     reactor.cancel(this.#asking);
     keepAlives.delete(this.#fd);
+    const { streams } = this.#stream.guest.policy.policy.limits;
+    if (!this.#isTcp) {
+      this.#partUnix(streams);
+      return;
+    }
     if (this.#gone) {
       reactor.unwatch(this.#slot);
       closeFd(this.#fd);
@@ -164,8 +180,19 @@ export class TcpRelay implements Relay, EventSource {
     }
     // Without a FIN, the peer must not take what it has for all there is.
     const how = this.#outShut ? "end" : "reset";
-    const { streams } = this.#stream.guest.policy.policy.limits;
     partings.add(this.#fd, this.#slot, how, this.#loan, streams);
+  }
+
+  /** As close(2) does it: with bytes unread, the peer is to see that. */
+  #partUnix(streams: number): void {
+    if (this.#outShut || inq(this.#fd) === 0) {
+      shutdownBoth(this.#fd);
+      this.#host.partings.add(this.#fd, this.#slot, "unread", this.#loan, streams);
+      return;
+    }
+    this.#host.reactor.unwatch(this.#slot);
+    closeFd(this.#fd);
+    this.#loan.end();
   }
 
   keepAlive(): void {
@@ -179,6 +206,7 @@ export class TcpRelay implements Relay, EventSource {
     const stream = this.#stream;
     const { toHost } = stream.pipe;
     const loan = this.#loan;
+    const { network } = stream.guest.budget;
     let budget = BUDGET_BYTES;
     this.#outRests = false;
     for (;;) {
@@ -212,8 +240,17 @@ export class TcpRelay implements Relay, EventSource {
         }
         this.#askMs = ASK_MS_MIN;
       }
+      if (network.limited) {
+        length = network.takeBytes(Direction.TO_HOST, length, stream);
+        if (length <= 0) {
+          toHost.unwantData();
+          if (length === USED_UP) this.#reset();
+          return false;
+        }
+      }
       const offset = toHost.spanOffset();
       const sent = send(this.#fd, stream.guest.memory.address + offset, length);
+      if (network.limited && sent < length) network.giveBytes(Direction.TO_HOST, length - Math.max(0, sent));
       if (sent < 0) {
         if (sent === -Errno.EAGAIN) {
           this.#sendable = false;
@@ -226,7 +263,7 @@ export class TcpRelay implements Relay, EventSource {
         return false;
       }
       budget -= sent;
-      loan.unackedBytes += sent;
+      loan.unackedBytes += this.#isTcp ? sent : sent + UNIX_PIECE_BYTES;
       if (sent < length) this.#sendable = false;
       stream.moved(Direction.TO_HOST, offset, sent);
       if (toHost.advance(sent)) this.#signal(sent);
@@ -249,7 +286,7 @@ export class TcpRelay implements Relay, EventSource {
   #shutOut(): void {
     this.#outShut = true;
     this.#outOver = true;
-    setLingerZero(this.#fd, false);
+    if (this.#isTcp) setLingerZero(this.#fd, false);
     // Both ways are over then, and closing it sends the FIN.
     if (this.#inShut && this.#loan.unackedBytes <= SHARE_BYTES) return;
     // ENOTCONN: the peer is gone, which recv() tells.
@@ -275,6 +312,7 @@ export class TcpRelay implements Relay, EventSource {
     const stream = this.#stream;
     const { toGuest } = stream.pipe;
     const loan = this.#loan;
+    const { network } = stream.guest.budget;
     let budget = BUDGET_BYTES;
     while (this.#receivable) {
       if (budget <= 0) return true;
@@ -298,10 +336,20 @@ export class TcpRelay implements Relay, EventSource {
         address = stream.guest.memory.address + offset;
         length = toGuest.spanBytes(writable);
       }
+      if (network.limited) {
+        length = network.takeBytes(Direction.TO_GUEST, length, stream);
+        if (length <= 0) {
+          // As behind a full ring: what comes meanwhile stays in the kernel.
+          loan.stalled(this.#limitBytes);
+          if (length === USED_UP) this.#reset();
+          return false;
+        }
+      }
       const got = recv(this.#fd, address, length);
+      if (network.limited && got < length) network.giveBytes(Direction.TO_GUEST, length - Math.max(0, got));
       if (got > 0) {
         budget -= got;
-        if (got < length && !this.#hangup) this.#receivable = false;
+        if (got < length && this.#isTcp && !this.#hangup) this.#receivable = false;
         if (dropping) continue;
         loan.received(got, this.#limitBytes);
         stream.moved(Direction.TO_GUEST, offset, got);

@@ -15,6 +15,7 @@ import type { GuestLink } from "../links/link.ts";
 import { SocketLink } from "../links/process.ts";
 import { Vm, type VmHost } from "../links/vm.ts";
 import type { PolicyState } from "../policy/in-force.ts";
+import type { OwnSockets } from "../policy/own-sockets.ts";
 import { Counter } from "../reactor/counters.ts";
 import type { Regions } from "../regions/regions.ts";
 import type { ToReactor } from "./messages.ts";
@@ -25,6 +26,7 @@ export interface ArrivalsHost {
   readonly accounts: Accounts;
   readonly disk: DiskPool;
   readonly regions: Regions;
+  readonly ownSockets: OwnSockets;
   /** Guests at once. */
   readonly maxGuests: number;
   /** In force for guests that have none of their own. */
@@ -99,11 +101,16 @@ export class Arrivals {
   }
 
   addVm({ name, memory, doorbell }: Extract<ToReactor, { kind: "vm" }>): void {
-    if (this.#closed) this.#host.vmEnded(name);
-    else this.#vms.set(name, new Vm(this.#vmHost, name, memory, doorbell));
+    if (this.#closed) {
+      this.#host.vmEnded(name);
+      return;
+    }
+    this.#host.ownSockets.addDoorbell(name, doorbell);
+    this.#vms.set(name, new Vm(this.#vmHost, name, memory, doorbell));
   }
 
   removeVm(name: string): void {
+    this.#host.ownSockets.removeDoorbell(name);
     this.#vms.get(name)?.remove();
     this.#vms.delete(name);
   }

@@ -26,7 +26,11 @@ export class HostSurroundings implements Surroundings, Disposable {
     return this.isHere(addressBytes(address));
   }
 
-  /** The same for 4 or 16 bytes. */
+  isBroadcast(address: Address): boolean {
+    return address.family === 4 && this.#routes.isBroadcast(addressBytes(address));
+  }
+
+  /** isOwn() for 4 or 16 bytes. */
   isHere(address: Uint8Array): boolean {
     const answer = this.#routes.leadsHere(address);
     return answer < 0 ? mayBind(address) : answer === 1;

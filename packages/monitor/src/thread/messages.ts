@@ -9,6 +9,7 @@ import type { Answer } from "../names/resolver.ts";
 import type { GuestLife, LineMessage } from "../observe/line-messages.ts";
 import type { TraceMessage, TraceWord } from "../observe/trace.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
+import type { AttachSocketFile } from "../policy/own-sockets.ts";
 import type { RegionPort } from "../regions/thread.ts";
 
 /** What guests are judged by: the rules, compiled, and the roots that they name, opened. */
@@ -39,6 +40,8 @@ export interface ReactorOptions {
   readonly invariants: boolean;
   /** A listening SOCK_SEQPACKET socket whose connections are guests, or -1. */
   readonly listenFd: number;
+  /** Its file. */
+  readonly attachSocket: AttachSocketFile | undefined;
 }
 
 export type ToReactor =

@@ -19,6 +19,7 @@ import { AuditGate } from "../observe/audit-gate.ts";
 import { Trace } from "../observe/trace.ts";
 import { PolicyState } from "../policy/in-force.ts";
 import { OwnPorts } from "../policy/own-ports.ts";
+import { OwnSockets } from "../policy/own-sockets.ts";
 import { Counters } from "../reactor/counters.ts";
 import { Reactor } from "../reactor/reactor.ts";
 import { Regions } from "../regions/regions.ts";
@@ -52,6 +53,7 @@ export class ReactorThread {
   readonly #auditGate: AuditGate = new AuditGate();
   readonly #surroundings: HostSurroundings = new HostSurroundings();
   readonly #ownPorts: OwnPorts;
+  readonly #ownSockets: OwnSockets;
   readonly #lookups: Lookups;
   readonly #disk: DiskPool;
   readonly #regions: Regions;
@@ -77,6 +79,7 @@ export class ReactorThread {
     this.#trace = options.trace.length === 0 ? undefined : new Trace({ after, post, whenTaken });
     this.#disk = new DiskPool(reactor, options.disk);
     this.#ownPorts = new OwnPorts(options.ownPorts, this.#surroundings);
+    this.#ownSockets = new OwnSockets(options.attachSocket);
     this.#lookups = new Lookups(post);
     this.#relays = new RelayHost({
       reactor,
@@ -84,6 +87,7 @@ export class ReactorThread {
       disk: this.#disk,
       lookups: this.#lookups,
       ownPorts: this.#ownPorts,
+      ownSockets: this.#ownSockets,
     });
     this.#policy = this.#policyState(options.policy);
     const turns = new NodeTurns(reactor);
@@ -91,6 +95,7 @@ export class ReactorThread {
     const guestHost: AttachmentHost = {
       reactor,
       counters,
+      after,
       descriptors: new DescriptorRoom(options.descriptors, options.wakeFd),
       auditGate: this.#auditGate,
       opener: new Protocols(this.#relays),
@@ -141,6 +146,7 @@ export class ReactorThread {
       accounts: new Accounts(),
       disk: this.#disk,
       regions: this.#regions,
+      ownSockets: this.#ownSockets,
       maxGuests: this.#options.maxGuests,
       get policy() {
         return policy();

@@ -1,5 +1,7 @@
 // Guest folders to the first rule that covers a path: a tree of names, walked as deep as the path goes.
 
+import type { GuestName } from "../paths.ts";
+
 export class FolderTree {
   #rule: number | undefined;
   readonly #below: Map<string, FolderTree> = new Map();
@@ -18,12 +20,22 @@ export class FolderTree {
     folder.#rule ??= rule;
   }
 
+  /** Names that lead to rules from a path that none of them covers; none where nothing leads on from there. */
+  below(components: readonly GuestName[]): readonly string[] {
+    let folder: FolderTree | undefined = this;
+    for (const component of components) {
+      folder = typeof component === "string" ? folder.#below.get(component) : undefined;
+      if (folder === undefined) return [];
+    }
+    return [...folder.#below.keys()];
+  }
+
   /** The lowest rule whose folder is the path, or above it. */
-  find(components: readonly string[]): number | undefined {
+  find(components: readonly GuestName[]): number | undefined {
     let best = this.#rule;
     let folder: FolderTree | undefined = this;
     for (const component of components) {
-      folder = folder.#below.get(component);
+      folder = typeof component === "string" ? folder.#below.get(component) : undefined;
       if (folder === undefined) break;
       if (folder.#rule !== undefined && (best === undefined || folder.#rule < best)) best = folder.#rule;
     }

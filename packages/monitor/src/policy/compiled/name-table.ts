@@ -68,6 +68,23 @@ export function entryForName(
   return best;
 }
 
+/** The port maps of all patterns that the name has. */
+export function mapsForName(
+  words: Uint32Array,
+  texts: string,
+  { table, any }: NameTable,
+  name: string,
+): Place[] {
+  const maps = [any];
+  let hash = HASH_SEED;
+  for (let i = name.length - 1; i >= 0; i--) {
+    const code = name.charCodeAt(i);
+    hash = hashed(hash, code);
+    if (code === DOT || i === 0) maps.push(find(words, texts, table, hash, name, i));
+  }
+  return maps.filter((map) => map !== NONE);
+}
+
 /** The port map of the pattern whose key is the name from `from` on, or NONE. */
 function find(
   words: Uint32Array,

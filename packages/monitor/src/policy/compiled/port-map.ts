@@ -53,6 +53,11 @@ export function writePortMap(writer: WordsWriter, entries: readonly PortEntry[])
   return writer.append([segments.length / 2, ...segments]);
 }
 
+/** Adds the ports at which another entry, or none, begins to decide. */
+export function addStarts(words: Uint32Array, map: Place, starts: Set<number>): void {
+  for (let i = 0; i < words[map]!; i++) starts.add(words[map + 1 + 2 * i]!);
+}
+
 /** The entry that decides, or -1. */
 export function entryForPort(words: Uint32Array, map: Place, port: number): number {
   let low = 0;

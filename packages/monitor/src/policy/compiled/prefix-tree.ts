@@ -69,6 +69,20 @@ export function entryForAddress(
   return best;
 }
 
+/** The port maps of all networks that have the address. */
+export function mapsForAddress(words: Uint32Array, { four, six }: PrefixTree, address: Address): Place[] {
+  const maps: Place[] = [];
+  let node = address.family === 4 ? four : six;
+  while (node !== NONE) {
+    const prefix = words[node + PREFIX]!;
+    if (!begins(words, node, address.words, prefix)) break;
+    maps.push(words[node + MAP]!);
+    if (prefix === 32 * address.words.length) break;
+    node = words[node + CHILD + bitAt(address.words, prefix)]!;
+  }
+  return maps.filter((map) => map !== NONE);
+}
+
 /** Does the address begin with the node's prefix? */
 function begins(words: Uint32Array, node: Place, address: readonly number[], prefix: number): boolean {
   for (let i = 0, left = prefix; left > 0; i++, left -= 32) {

@@ -13,7 +13,7 @@ import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
 
 /** Only a folder has a name like that (FILE-1). */
-const ENDS_AS_FOLDER = /\/\.?$/;
+export const ENDS_AS_FOLDER: RegExp = /\/\.?$/;
 
 /** Where a guest path lies on the host, or why the guest may not have it. */
 export function place(guest: RelayGuest, protocol: number, path: string, write: boolean): Place | Refusal {
@@ -123,10 +123,13 @@ export function onDisk(
   };
 }
 
-/** Gives back a descriptor that counts as one of the guest's open files. */
-export function closeOnDisk(host: RelayHost, stream: Stream, fd: number): void {
+/** Gives back a descriptor that counts as one of the guest's open files; `closed` is called when it is. */
+export function closeOnDisk(host: RelayHost, stream: Stream, fd: number, closed?: () => void): void {
   const { budget } = stream.guest;
   budget.takeClosing();
   budget.giveFile();
-  onDisk(host, stream, { kind: "close", fd }, () => budget.giveClosing());
+  onDisk(host, stream, { kind: "close", fd }, () => {
+    budget.giveClosing();
+    closed?.();
+  });
 }

@@ -1,0 +1,116 @@
+// One folder, or one file, more that is watched (MNT-20); with what is in it, for a watch of all below.
+//
+// First the watch, then the look: what comes in between is told twice, and nothing is missed.
+
+import { Errno } from "@ringway/control";
+import {
+  addWatch,
+  closeFd,
+  fstat,
+  OpenFlags,
+  openat2,
+  type PathLike,
+  readDirectoryRecords,
+  stat,
+  WatchBits,
+} from "@ringway/linux";
+import { type Failed, failed, type Landing, notOpened, type Place, served } from "../judgement.ts";
+import { withObject } from "../landing.ts";
+import { lookedUp } from "../lookups.ts";
+import { identityOf } from "../roots.ts";
+
+export interface Watching {
+  readonly inotify: number;
+  /** What the place was when the watch began; "" for its beginning. */
+  readonly identity: string;
+  /** The folder below it that has appeared; "." for itself. */
+  readonly below: PathLike;
+  /** Also what is in it. */
+  readonly deep: boolean;
+}
+
+/** What is in a folder that is watched. */
+export interface WatchedEntry {
+  readonly name: Uint8Array;
+  readonly isFolder: boolean;
+}
+
+export interface Watched {
+  /** inotify's number. */
+  readonly watch: number;
+  readonly identity: string;
+  readonly isFolder: boolean;
+  readonly entries: readonly WatchedEntry[];
+  /** There are more than anybody is told of. */
+  readonly more: boolean;
+}
+
+interface WatchResult extends Failed {
+  /** None: there is nothing to watch. */
+  readonly watched?: Watched;
+}
+
+const { ATTRIBUTES, CLOSED_WRITE, CREATED, MODIFIED, MOVED_FROM, MOVED_TO, REMOVED, REMOVED_SELF } =
+  WatchBits;
+const EVENTS =
+  ATTRIBUTES | CLOSED_WRITE | CREATED | MODIFIED | MOVED_FROM | MOVED_TO | REMOVED | REMOVED_SELF;
+
+/** Entries of one folder that are told of, at the most: past them, it is OVERFLOW. */
+const ENTRIES_MAX = 4096;
+
+const { PATH, NO_FOLLOW, DIRECTORY, READ_ONLY } = OpenFlags;
+
+export function watchFolder(place: Place, watching: Watching): WatchResult {
+  const { identity, below } = watching;
+  return withObject<WatchResult>(place, true, false, (landing) => {
+    const found = fstat(landing.fd);
+    if (typeof found === "number") return failed(-found);
+    if (found.kind === "other") return failed(Errno.EACCES);
+    // Another is called so by now: what was watched cannot be found any more.
+    if (identity !== "" && identityOf(found) !== identity) return failed(Errno.EAGAIN);
+    if (below === ".")
+      return watched(landing, landing.fd, identityOf(found), found.kind === "directory", watching);
+    const fd = openat2(landing.fd, below, PATH | DIRECTORY | NO_FOLLOW, 0, landing.root.resolve);
+    // It is gone again, or leads elsewhere.
+    if (fd < 0) return failed(0);
+    const result =
+      served(landing, fd) === undefined ? watched(landing, fd, identity, true, watching) : failed(0);
+    closeFd(fd);
+    return result;
+  });
+}
+
+function watched(
+  landing: Landing,
+  fd: number,
+  identity: string,
+  isFolder: boolean,
+  { inotify, deep }: Watching,
+): WatchResult {
+  const watch = addWatch(inotify, fd, EVENTS);
+  if (watch < 0) return failed(-watch);
+  const none = { watch, identity, isFolder, entries: [], more: false };
+  if (!deep || !isFolder) return { errno: 0, watched: none };
+  const folder = openat2(fd, ".", READ_ONLY | DIRECTORY, 0, landing.root.resolve);
+  if (folder < 0) return notOpened(folder);
+  const entries: WatchedEntry[] = [];
+  let more = false;
+  for (;;) {
+    const batch = readDirectoryRecords(folder, 32 * 1024);
+    more ||= typeof batch === "number" || entries.length + batch.length > ENTRIES_MAX;
+    if (typeof batch === "number" || batch.length === 0) break;
+    for (const { name, kind } of batch) {
+      const isFolder = kind === "unknown" ? isDirectory(folder, name) : kind === "directory";
+      // Of what is too much, folders are still watched.
+      if (isFolder || !more) entries.push({ name, isFolder });
+    }
+  }
+  closeFd(folder);
+  lookedUp(entries.length / 8);
+  return { errno: 0, watched: { ...none, entries, more } };
+}
+
+function isDirectory(folder: number, name: Uint8Array): boolean {
+  const found = stat(folder, name, false);
+  return typeof found !== "number" && found.kind === "directory";
+}

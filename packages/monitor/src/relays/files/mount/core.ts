@@ -1,0 +1,196 @@
+// What the parts of a mount's relay share: handles, places, and requests that are under way, answered as they finish.
+
+import {
+  Done,
+  Errno,
+  ErrorReply,
+  type Message,
+  maxPayload,
+  mountMessages,
+  Protocol,
+  type Refusal,
+} from "@ringway/control";
+import type { MountOperation } from "../../../disk/mount/operations.ts";
+import type { DiskResult } from "../../../disk/operations.ts";
+import type { Stream } from "../../../guests/stream.ts";
+import type { GuestName } from "../../../policy/paths.ts";
+import { refusal } from "../../../policy/refusal.ts";
+import type { RelayHost } from "../../host.ts";
+import { auditFailure, closeOnDisk, type DiskWork, explainFailure, onDisk } from "../access.ts";
+import { type Handle, Handles } from "./handles.ts";
+import { Places, type Target } from "./places.ts";
+
+/** One that waits, for a worker or for something else. */
+export interface Waiting {
+  readonly requestId: number;
+  /** Takes it back: false where it goes its way. What answers it is the caller's. */
+  cancel(): boolean;
+}
+
+interface Reply {
+  readonly type: number;
+  readonly requestId: number;
+  readonly payload: Uint8Array;
+}
+
+/** How a request is carried out on disk. */
+export interface Work {
+  readonly requestId: number;
+  /** For people, and the audit log. */
+  readonly shown: string;
+  /** In use until it is over. */
+  readonly handles?: readonly (Handle | undefined)[];
+  /** Its answer; what is told comes encoded. Done where there is none. */
+  readonly reply?: { readonly type: number };
+  /** In place of an answer, where it succeeded. */
+  readonly done?: (result: DiskResult) => void;
+  /** In place of an answer, whatever became of it. */
+  readonly settle?: (result: DiskResult) => void;
+  /** Gives back what was taken for it: once, also where no worker has begun it, and then without a result. */
+  readonly over?: (result?: DiskResult) => void;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class MountCore {
+  readonly host: RelayHost;
+  readonly stream: Stream;
+  readonly handles: Handles = new Handles();
+  readonly places: Places;
+  /** Ranges that all handles have locked. */
+  readonly locked: { count: number } = { count: 0 };
+  /** Requests that wait, each once. */
+  readonly waiting: Set<Waiting> = new Set();
+  /** Replies that wait for room, and events: of requests under way, so bounded with them. */
+  readonly replies: Reply[] = [];
+  /** Requests under way, which count (MNT-3). */
+  underWay = 0;
+  /** Handles that are being given back for a MountRelease: these do not count. */
+  releasing = 0;
+  /** The guest has ended: nothing is begun any more, and nothing waits but for a disk. */
+  isEnding = false;
+  /** The stream is over: what comes is nobody's any more. */
+  isOver = false;
+
+  constructor(host: RelayHost, stream: Stream, root: readonly GuestName[]) {
+    this.host = host;
+    this.stream = stream;
+    this.places = new Places(stream.guest, root, this.handles);
+  }
+
+  reply<T>(kind: Message<T>, requestId: number, value: T): void {
+    this.put(kind.type, requestId, kind.encode(value));
+  }
+
+  put(type: number, requestId: number, payload: Uint8Array): void {
+    const room = maxPayload(this.stream.pipe.toGuest.capacity);
+    if (payload.length <= room) this.replies.push({ type, requestId, payload });
+    else {
+      const reason = `the reply has ${payload.length} bytes, and the ring takes ${room}`;
+      this.fail(requestId, refusal(Errno.EOVERFLOW, reason));
+    }
+  }
+
+  fail(requestId: number, refusal: Refusal): void {
+    this.reply(ErrorReply, requestId, this.stream.guest.reports.answer(refusal));
+  }
+
+  done(requestId: number): void {
+    this.put(Done.type, requestId, NOTHING);
+  }
+
+  /** What a request names; undefined where it is refused, and answered. */
+  find(requestId: number, at: number, path: Uint8Array, write: boolean): Target | undefined {
+    const target = this.places.find(at, path, write);
+    if (!("errno" in target)) return target;
+    this.fail(requestId, target);
+    return undefined;
+  }
+
+  /** The handle of a request; undefined where it is refused, and answered. */
+  handle(requestId: number, id: number): Handle | undefined {
+    const handle = this.handles.get(id);
+    if (handle === undefined) {
+      this.fail(requestId, refusal(Errno.EBADF, `${id} is no open handle`));
+      return undefined;
+    }
+    const wrong = this.places.stillAllowed(handle);
+    if (wrong === undefined) return handle;
+    this.fail(requestId, wrong);
+    return undefined;
+  }
+
+  /** Gives an operation to a disk worker; its request is answered when it is over. */
+  perform(operation: MountOperation, work: Work): void {
+    this.onWorker({ kind: "mount", mount: operation }, work);
+  }
+
+  onWorker(operation: Parameters<typeof onDisk>[2], work: Work): void {
+    const { requestId, handles = [] } = work;
+    const { budget } = this.stream.guest;
+    budget.takeWork();
+    this.underWay++;
+    for (const handle of handles) if (handle !== undefined) handle.uses++;
+    const waiting: Waiting = {
+      requestId,
+      cancel: () => {
+        if (!job.cancel()) return false;
+        over();
+        return true;
+      },
+    };
+    const over = (result?: DiskResult): void => {
+      this.waiting.delete(waiting);
+      budget.giveWork();
+      this.underWay--;
+      work.over?.(result);
+      for (const handle of handles) if (handle !== undefined) this.used(handle);
+    };
+    const job: DiskWork = onDisk(this.host, this.stream, operation, (result) => {
+      if (!this.isOver) this.#answer(work, result);
+      else if (result.errno !== 0) auditFailure(this.stream.guest, Protocol.MOUNT, work.shown, result);
+      over(result);
+      if (!this.isOver) this.stream.run();
+    });
+    this.waiting.add(waiting);
+  }
+
+  #answer({ requestId, shown, reply, done, settle }: Work, result: DiskResult): void {
+    if (settle !== undefined) settle(result);
+    else if (result.errno !== 0) {
+      this.fail(requestId, explainFailure(this.stream.guest, Protocol.MOUNT, shown, result));
+    } else if (done !== undefined) done(result);
+    else this.put(reply?.type ?? Done.type, requestId, result.data ?? NOTHING);
+  }
+
+  /** A request with this handle is over. */
+  used(handle: Handle): void {
+    handle.uses--;
+    if (handle.uses === 0) handle.over?.();
+  }
+
+  event(event: mountMessages.MountEvent): void {
+    this.reply(mountMessages.MountEvent, 0, event);
+  }
+
+  /** Answers a request that waited, and does so no more. */
+  cancelled(requestId: number): void {
+    this.fail(requestId, refusal(Errno.ECANCELED, "it was taken back"));
+  }
+
+  /** Gives a handle back when nothing uses it; then `closed`. */
+  release(handle: Handle, closed: () => void): void {
+    handle.over = () => {
+      handle.over = NEVER;
+      this.handles.delete(handle);
+      handle.locks.clear();
+      if (handle.fd < 0) {
+        this.stream.guest.budget.giveFile();
+        closed();
+      } else closeOnDisk(this.host, this.stream, handle.fd, closed);
+    };
+    if (handle.uses === 0) handle.over();
+  }
+}
+
+const NEVER = (): void => {};

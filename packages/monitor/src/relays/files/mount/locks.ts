@@ -1,0 +1,204 @@
+// Locks of a mount's handles (MNT-18): open file description locks of the host, one range after the other asked for
+// without waiting. A request that waits holds no worker: it asks again after a while, and at once where this mount has
+// let go of a range.
+//
+//   ASKED ── free ──▶ Done            ASKED ── not free, `wait` ──▶ WAITING ── after a while ──▶ ASKED
+//                                     WAITING ── MountCancel, MountRelease, END ──▶ ECANCELED
+//
+// Bounded: ranges that a mount has locked, and requests that wait.
+
+import { Errno, type Frame, mountMessages as m, type Refusal } from "@ringway/control";
+import type { DiskResult } from "../../../disk/operations.ts";
+import { refusal } from "../../../policy/refusal.ts";
+import { Counter } from "../../../reactor/counters.ts";
+import type { Timer } from "../../../reactor/timers.ts";
+import type { MountCore, Waiting } from "./core.ts";
+import type { Handle } from "./handles.ts";
+import { shownNames } from "./places.ts";
+
+const RANGES_MAX = 1024;
+const WAITING_MAX = 64;
+/** How soon it is asked again: soon at first, as most locks are short. */
+const AGAIN_MIN_MS = 2;
+const AGAIN_MAX_MS = 100;
+
+const TOO_MANY: Refusal = refusal(
+  Errno.ENOLCK,
+  `${RANGES_MAX} ranges are locked, or ${WAITING_MAX} are waited for`,
+);
+
+/** A lock that is not free yet. */
+interface Patient extends Waiting {
+  readonly handle: Handle;
+  readonly request: m.MountLock;
+  againMs: number;
+  timer: Timer | undefined;
+}
+
+/** One that a worker asks for. */
+interface Asking {
+  readonly requestId: number;
+  /** It is not to be waited for: what to do when it is answered. */
+  cancelled: (() => void) | undefined;
+}
+
+export class MountLocks {
+  readonly #core: MountCore;
+  readonly #patients: Set<Patient> = new Set();
+  readonly #asking: Set<Asking> = new Set();
+
+  constructor(core: MountCore) {
+    this.#core = core;
+  }
+
+  serve({ type, requestId, payload }: Frame): boolean {
+    switch (type) {
+      case m.MountLock.type: {
+        const request = m.MountLock.decode(payload);
+        const handle = this.#checked(requestId, request);
+        if (handle !== undefined) this.#ask(requestId, handle, request, AGAIN_MIN_MS);
+        return true;
+      }
+      case m.MountTestLock.type: {
+        const request = m.MountTestLock.decode(payload);
+        if (request.kind === m.MountLockKind.NONE) {
+          this.#core.fail(requestId, refusal(Errno.EINVAL, "kind 0 is in nobody's way"));
+          return true;
+        }
+        const handle = this.#checked(requestId, request);
+        if (handle === undefined) return true;
+        const { kind: lock, start, bytes } = request;
+        const work = {
+          requestId,
+          shown: shownNames(handle.names),
+          handles: [handle],
+          reply: m.MountLockFound,
+        };
+        this.#core.perform({ kind: "mount-test-lock", fd: handle.fd, lock, start, bytes }, work);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /** Its handle; undefined where it is refused, and answered. */
+  #checked(requestId: number, { handle: id, kind, start, bytes }: m.MountTestLock): Handle | undefined {
+    const handle = this.#core.handle(requestId, id);
+    if (handle === undefined) return undefined;
+    const { NONE, SHARED, EXCLUSIVE } = m.MountLockKind;
+    const errno =
+      kind > EXCLUSIVE || !Number.isSafeInteger(start + bytes)
+        ? Errno.EINVAL
+        : handle.isFolder || (kind === SHARED && !handle.mayRead) || (kind === EXCLUSIVE && !handle.mayWrite)
+          ? Errno.EBADF
+          : 0;
+    if (errno !== 0) {
+      this.#core.fail(requestId, refusal(errno, `kind ${kind} of ${bytes} bytes from ${start}`));
+      return undefined;
+    }
+    if (kind !== NONE && this.#core.locked.count >= RANGES_MAX) {
+      this.#tooMany(requestId);
+      return undefined;
+    }
+    return handle;
+  }
+
+  #tooMany(requestId: number): void {
+    this.#core.host.counters.add(Counter.quotaLocks);
+    this.#core.fail(requestId, TOO_MANY);
+  }
+
+  #ask(requestId: number, handle: Handle, request: m.MountLock, againMs: number): void {
+    const core = this.#core;
+    const { kind: lock, start, bytes, wait } = request;
+    const asking: Asking = { requestId, cancelled: undefined };
+    this.#asking.add(asking);
+    const settle = (result: DiskResult): void => {
+      if (result.errno === 0) {
+        handle.locks.set(lock, start, bytes);
+        core.done(requestId);
+        if (lock === m.MountLockKind.NONE) this.hurry();
+      } else if (result.errno === Errno.EAGAIN && asking.cancelled !== undefined) core.cancelled(requestId);
+      else if (result.errno !== Errno.EAGAIN || !wait) {
+        core.fail(requestId, refusal(result.errno, "the range is not free"));
+      } else this.#waitFor(requestId, handle, request, againMs);
+    };
+    core.perform(
+      { kind: "mount-lock", fd: handle.fd, lock, start, bytes },
+      {
+        requestId,
+        shown: shownNames(handle.names),
+        handles: [handle],
+        settle: (result) => {
+          settle(result);
+          asking.cancelled?.();
+        },
+        over: () => this.#asking.delete(asking),
+      },
+    );
+  }
+
+  /** A request that a worker just asks for is not waited for any more; `then` when it is answered. */
+  cancelAsking(requestId: number, then: () => void): boolean {
+    for (const asking of this.#asking) {
+      if (asking.requestId !== requestId) continue;
+      asking.cancelled = then;
+      return true;
+    }
+    return false;
+  }
+
+  #waitFor(requestId: number, handle: Handle, request: m.MountLock, againMs: number): void {
+    const core = this.#core;
+    // It was given back, or the stream ends, while it was asked for.
+    if (handle.over !== undefined || core.isEnding) {
+      core.cancelled(requestId);
+      return;
+    }
+    if (this.#patients.size >= WAITING_MAX) {
+      this.#tooMany(requestId);
+      return;
+    }
+    const patient: Patient = {
+      requestId,
+      handle,
+      request,
+      againMs,
+      timer: undefined,
+      cancel: () => {
+        core.host.reactor.cancel(patient.timer);
+        this.#patients.delete(patient);
+        core.waiting.delete(patient);
+        return true;
+      },
+    };
+    patient.timer = core.host.reactor.after(againMs, () => core.stream.perform(() => this.#again(patient)));
+    this.#patients.add(patient);
+    core.waiting.add(patient);
+  }
+
+  #again(patient: Patient): void {
+    if (!this.#patients.has(patient)) return;
+    const { requestId, handle, request, againMs } = patient;
+    patient.cancel();
+    this.#ask(requestId, handle, request, Math.min(2 * againMs, AGAIN_MAX_MS));
+  }
+
+  /** A range may be free now: who waits asks again at once. */
+  hurry(): void {
+    for (const patient of [...this.#patients]) {
+      patient.againMs = AGAIN_MIN_MS;
+      this.#again(patient);
+    }
+  }
+
+  /** Of a handle that is given back, or all. */
+  cancelAll(handle?: Handle): void {
+    for (const patient of [...this.#patients]) {
+      if (handle !== undefined && patient.handle !== handle) continue;
+      patient.cancel();
+      if (!this.#core.isOver) this.#core.cancelled(patient.requestId);
+    }
+  }
+}

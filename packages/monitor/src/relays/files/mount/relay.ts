@@ -1,0 +1,153 @@
+// The relay of a mount (PROTOCOL.md section 19): requests are taken in order, carried out at the same time, and
+// answered as they finish.
+//
+//   RUNNING ── END, and all before it taken ──▶ ENDING ── nothing under way, all answered ──▶ over
+//      └────────────── RESET, a violation, the guest gone ──────────────▶ over: what is under way goes on unanswered
+//
+// Invariant: while a reply waits for room in the ring no request is taken; so replies are as many as were under way,
+// and events no more than one batch.
+
+import { Closed, FRAME_HEADER_BYTES, type Frame, mountMessages as m } from "@ringway/control";
+import type { Relay } from "../../../guests/relay.ts";
+import type { Stream } from "../../../guests/stream.ts";
+import type { GuestName } from "../../../policy/paths.ts";
+import type { RelayHost } from "../../host.ts";
+import { unknownRequest } from "../../unknown.ts";
+import { MountAttributesPart } from "./attributes.ts";
+import { MountContents } from "./contents.ts";
+import { MountCore } from "./core.ts";
+import { MountLocks } from "./locks.ts";
+import { MountNames } from "./names.ts";
+import { MountWatches } from "./watches.ts";
+
+/** Requests under way at once, as Opened says. */
+export const REQUESTS_MAX = 64;
+/** Requests served in one step before others get their turn. */
+const BUDGET = 32;
+
+/** These give back, so they are served however many requests are under way. */
+const GIVE_BACK: ReadonlySet<number> = new Set([
+  m.MountRelease.type,
+  m.MountCancel.type,
+  m.MountUnwatch.type,
+]);
+
+interface Part {
+  /** False where it is no request of its. */
+  serve(frame: Frame): boolean;
+}
+
+export class MountRelay implements Relay {
+  readonly #stream: Stream;
+  readonly #core: MountCore;
+  readonly #locks: MountLocks;
+  readonly #watches: MountWatches;
+  readonly #parts: readonly Part[];
+  readonly #requests;
+  readonly #writer;
+
+  constructor(host: RelayHost, stream: Stream, root: readonly GuestName[]) {
+    this.#stream = stream;
+    this.#core = new MountCore(host, stream, root);
+    this.#locks = new MountLocks(this.#core);
+    this.#watches = new MountWatches(this.#core);
+    this.#parts = [
+      new MountContents(this.#core),
+      new MountAttributesPart(this.#core, this.#locks),
+      new MountNames(this.#core),
+      this.#locks,
+      this.#watches,
+    ];
+    this.#requests = stream.frames();
+    this.#writer = stream.writer();
+  }
+
+  step(): boolean {
+    const core = this.#core;
+    const { toHost } = this.#stream.pipe;
+    for (let budget = BUDGET; ; budget--) {
+      // Before the ring: what was put before END is there once END is seen (RING-6).
+      const closed = toHost.peerClosed();
+      if (closed === Closed.RESET) {
+        this.#stream.reset();
+        return false;
+      }
+      if (!this.#flush()) return false;
+      if (core.isEnding) {
+        if (core.underWay + core.releasing === 0) this.#stream.end();
+        return false;
+      }
+      if (budget === 0 || !this.#stream.guest.share.mayGoOn()) return true;
+      if (this.#watches.pump()) continue;
+      if (core.underWay >= REQUESTS_MAX && !this.#givesBack()) return false;
+      const frame = this.#requests.next(this.#stream.signal);
+      if (frame !== undefined) this.#serve(frame);
+      else if (closed === Closed.END) {
+        this.#requests.end();
+        core.isEnding = true;
+        this.#locks.cancelAll();
+      } else if (core.replies.length === 0) return false;
+      if (core.isOver) return false;
+    }
+  }
+
+  /** Is the next request in the ring one that is taken however many are under way (MNT-3)? */
+  #givesBack(): boolean {
+    const { toHost } = this.#stream.pipe;
+    return toHost.readable() >= FRAME_HEADER_BYTES && GIVE_BACK.has(toHost.u32(4));
+  }
+
+  #serve(frame: Frame): void {
+    const { type, requestId } = frame;
+    const { budget } = this.#stream.guest;
+    const tooMany = GIVE_BACK.has(type) ? undefined : budget.tooManyRequests;
+    if (tooMany !== undefined) this.#core.fail(requestId, tooMany);
+    else if (type === m.MountCancel.type) this.#cancel(requestId, m.MountCancel.decode(frame.payload).id);
+    else if (!this.#parts.some((part) => part.serve(frame))) {
+      this.#core.fail(requestId, unknownRequest(type));
+    }
+  }
+
+  /** What waits is answered before the Done; a lock that is just asked for, when that is known. */
+  #cancel(requestId: number, id: number): void {
+    const core = this.#core;
+    for (const waiting of core.waiting) {
+      if (waiting.requestId !== id || !waiting.cancel()) continue;
+      core.cancelled(id);
+      core.done(requestId);
+      return;
+    }
+    if (!this.#locks.cancelAsking(id, () => core.done(requestId))) core.done(requestId);
+  }
+
+  /** False: replies wait for room. */
+  #flush(): boolean {
+    const { replies } = this.#core;
+    if (replies.length === 0) return true;
+    const { toGuest } = this.#stream.pipe;
+    let sent = 0;
+    try {
+      for (const { type, requestId, payload } of replies) {
+        while (!toGuest.abandoned() && !this.#writer.write(type, requestId, payload, this.#stream.signal)) {
+          if (!toGuest.wantSpace(payload.length + FRAME_HEADER_BYTES)) return false;
+        }
+        sent++;
+      }
+    } finally {
+      replies.splice(0, sent);
+    }
+    toGuest.unwantSpace();
+    return true;
+  }
+
+  dispose(): void {
+    const core = this.#core;
+    if (core.isOver) return;
+    core.isOver = true;
+    core.replies.length = 0;
+    this.#watches.dispose();
+    this.#locks.cancelAll();
+    for (const waiting of [...core.waiting]) waiting.cancel();
+    for (const handle of core.handles.all()) if (handle.over === undefined) core.release(handle, () => {});
+  }
+}

@@ -1,0 +1,345 @@
+// A connected Unix socket of type SEQPACKET and a pipe: each record is a frame on the ring (PROTOCOL.md UNX-5).
+//
+//   out: guest -> peer   FLOW ─ END and empty ─▶ SHUT
+//                          └─── the peer is gone ─▶ GONE (toHost closed: the guest's writer learns of it at once)
+//   in:  peer -> guest   FLOW ─ no more records ─▶ SHUT (END set)
+//                          └─── recv fails      ─▶ BROKEN ─ the guest has read all ─▶ RESET
+//   Out over and in SHUT: the stream ends. A record that is too long either way: RESET at once.
+//
+// As TcpRelay has it, whose edges and loan these are as well. One record at the most waits here, which the kernel did
+// not take; a record of the peer's stays in the kernel until the ring has room for all of it. Where the policy limits
+// rates it waits in the same places, and with the guest's bytes used up the stream is reset (LIM-2, LIM-3).
+
+import { Closed, ErrorReply, FRAME_HEADER_BYTES, type Frame, unixMessages } from "@ringway/control";
+import {
+  closeFd,
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  Errno,
+  inq,
+  NO_MORE_RECORDS,
+  nextRecordBytes,
+  outq,
+  receiveRecord,
+  SystemError,
+  send,
+  shutdownBoth,
+  shutdownWrite,
+  tellRecords,
+} from "@ringway/linux";
+import { type NetworkBudget, USED_UP } from "../guests/network-budget.ts";
+import type { Relay } from "../guests/relay.ts";
+import { Direction, type Stream } from "../guests/stream.ts";
+import type { EventSource } from "../reactor/reactor.ts";
+import type { Timer } from "../reactor/timers.ts";
+import type { RelayHost } from "./host.ts";
+import { SocketLoan, UNIX_PIECE_BYTES } from "./socket-loan.ts";
+import { TCP_EVENTS } from "./tcp-relay.ts";
+import { unknownRequest } from "./unknown.ts";
+
+const { RECORD_MAX_BYTES, UnixReceived, UnixSend } = unixMessages;
+
+/** Moved each way in one step before others get their turn: a record counts as so many bytes at least. */
+const BUDGET_BYTES = 1024 * 1024;
+const RECORD_COST_BYTES = 4 * 1024;
+/** How long until a socket that may send no more for now is asked what its peer has read. */
+const ASK_MS = 5;
+
+export class RecordsRelay implements Relay, EventSource {
+  readonly transfers = true;
+  readonly #host: RelayHost;
+  readonly #stream: Stream;
+  readonly #fd: number;
+  readonly #slot: number;
+  readonly #frames: ReturnType<Stream["frames"]>;
+  readonly #writer: ReturnType<Stream["writer"]>;
+  readonly #loan: SocketLoan;
+  /** The longest record that its frame has room for. */
+  readonly #mostIn: number;
+  /** A record that the kernel has not taken yet. */
+  #waiting: Uint8Array | undefined;
+  /** An Error that waits for room, and keeps what comes behind its request waiting. */
+  #reply: { readonly requestId: number; readonly payload: Uint8Array } | undefined;
+  #asking: Timer | undefined;
+  #sendable = true;
+  #receivable = true;
+  #gone = false;
+  #outShut = false;
+  #outOver = false;
+  #inShut = false;
+  #inBroken = false;
+  /** The peer went with records unread. The kernel tells it once, and before what the peer had sent. */
+  #failed = false;
+  #disposed = false;
+
+  /** As TcpRelay's: throws SystemError where `fd` cannot be taken over, and it stays the caller's. */
+  constructor(host: RelayHost, stream: Stream, fd: number) {
+    this.#host = host;
+    this.#stream = stream;
+    this.#fd = fd;
+    this.#frames = stream.frames();
+    this.#writer = stream.writer();
+    this.#mostIn = Math.min(RECORD_MAX_BYTES, stream.pipe.toGuest.capacity - FRAME_HEADER_BYTES);
+    const told = tellRecords(fd);
+    if (told < 0) throw new SystemError(-told, "setsockopt");
+    this.#slot = host.reactor.watch(fd, TCP_EVENTS, this);
+    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes, false);
+  }
+
+  onEvents(events: number): void {
+    if ((events & EPOLLOUT) !== 0) this.#sendable = true;
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#receivable = true;
+    if ((events & EPOLLHUP) !== 0) this.#gone = true;
+    this.#stream.run();
+  }
+
+  step(): boolean {
+    const { toHost, toGuest } = this.#stream.pipe;
+    if (toHost.peerClosed() === Closed.RESET) {
+      this.#stream.reset();
+      return false;
+    }
+    if (this.#gone && !this.#outOver) this.#closeOut();
+    const outMore = this.#outOver ? false : this.#stepOut();
+    if (this.#disposed) return false;
+    const inMore = this.#inShut || this.#inBroken ? false : this.#stepIn();
+    if (this.#disposed) return false;
+    const dropping = this.#dropping();
+    if (this.#inBroken || (this.#gone && dropping && !this.#inShut)) {
+      if (dropping || toGuest.wantSpace(toGuest.capacity)) this.#stream.reset();
+      return false;
+    }
+    if (this.#outOver && (this.#inShut || dropping)) {
+      this.#stream.end();
+      return false;
+    }
+    return outMore || inMore;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    const { reactor, partings } = this.#host;
+    reactor.cancel(this.#asking);
+    if (this.#outShut || inq(this.#fd) === 0) {
+      shutdownBoth(this.#fd);
+      const { streams } = this.#stream.guest.policy.policy.limits;
+      partings.add(this.#fd, this.#slot, "unread", this.#loan, streams);
+      return;
+    }
+    reactor.unwatch(this.#slot);
+    closeFd(this.#fd);
+    this.#loan.end();
+  }
+
+  get #limitBytes(): number {
+    return this.#stream.guest.policy.policy.limits.socketBytes;
+  }
+
+  /** Does nobody read what the peer sends (TCP-5)? */
+  #dropping(): boolean {
+    return this.#stream.pipe.toGuest.abandoned() || this.#stream.guest.departed;
+  }
+
+  /** Guest to peer. True: the budget is used. */
+  #stepOut(): boolean {
+    const { toHost } = this.#stream.pipe;
+    for (let budget = BUDGET_BYTES; this.#flushReply() && this.#flush(); ) {
+      if (budget <= 0) return true;
+      // Before the ring: what was put before END is there once END is seen (RING-6).
+      const closed = toHost.peerClosed();
+      const offset = toHost.spanOffset();
+      const readable = toHost.readable();
+      const frame = this.#frames.next(this.#stream.signal);
+      if (frame === undefined) {
+        if (closed === Closed.END) {
+          this.#frames.end();
+          this.#shutOut();
+          return false;
+        }
+        // A part of a frame stays: only what is new by now is a reason to look again.
+        toHost.wantData();
+        if (toHost.readable() !== readable || toHost.peerClosed() !== closed) continue;
+        return false;
+      }
+      budget -= Math.max(frame.payload.length, RECORD_COST_BYTES);
+      this.#take(frame, offset);
+      if (this.#disposed) return false;
+    }
+    return false;
+  }
+
+  #take({ type, requestId, payload }: Frame, offset: number): void {
+    if (type !== UnixSend.type) {
+      const answer = this.#stream.guest.reports.answer(unknownRequest(type));
+      this.#reply = { requestId, payload: ErrorReply.encode(answer) };
+      return;
+    }
+    const { data } = UnixSend.decode(payload);
+    if (data.length > RECORD_MAX_BYTES) {
+      this.#stream.reset();
+      return;
+    }
+    this.#stream.moved(Direction.TO_HOST, offset, data.length);
+    this.#waiting = data;
+  }
+
+  /** Gives the kernel the record that waits. False: it does not take it now, or not any more. */
+  #flush(): boolean {
+    const record = this.#waiting;
+    if (record === undefined) return true;
+    if (!this.#sendable || this.#asking !== undefined || !this.#mayLend(record.length + UNIX_PIECE_BYTES))
+      return false;
+    const { network } = this.#stream.guest.budget;
+    if (network.limited && !this.#mayGo(network, Direction.TO_HOST)) return false;
+    const { scratch } = this.#host;
+    scratch.bytes.set(record);
+    const sent = send(this.#fd, scratch.address, record.length);
+    if (network.limited && sent > 0) network.spent(Direction.TO_HOST, sent);
+    if (sent === -Errno.EAGAIN) {
+      this.#sendable = false;
+      return false;
+    }
+    this.#waiting = undefined;
+    if (sent >= 0) {
+      this.#loan.unackedBytes += sent + UNIX_PIECE_BYTES;
+      return true;
+    }
+    if (sent === -Errno.EMSGSIZE) this.#stream.reset();
+    else {
+      this.#gone = true;
+      // EPIPE is no end of what the peer had sent: recv() tells.
+      if (sent !== -Errno.EPIPE) this.#failed = true;
+      this.#closeOut();
+    }
+    return false;
+  }
+
+  /** By the rate and the budget of bytes of the guest. False: it waits, or the stream is reset. */
+  #mayGo(network: NetworkBudget, direction: Direction): boolean {
+    const room = network.roomForWhole(direction, this.#stream);
+    if (room === USED_UP) this.#stream.reset();
+    return room > 0;
+  }
+
+  /** A record goes whole: where nothing is under way it always may. */
+  #mayLend(bytes: number): boolean {
+    const loan = this.#loan;
+    if (loan.unackedBytes + bytes <= loan.allowedBytes || loan.allow(bytes, this.#limitBytes) >= bytes)
+      return true;
+    if (outq(this.#fd) === 0) return true;
+    this.#asking = this.#host.reactor.after(ASK_MS, () => {
+      this.#asking = undefined;
+      this.#stream.run();
+    });
+    return false;
+  }
+
+  /** Sends the Error that waits. False: there is no room yet. */
+  #flushReply(): boolean {
+    const reply = this.#reply;
+    if (reply === undefined) return true;
+    const { toGuest } = this.#stream.pipe;
+    while (!this.#writer.write(ErrorReply.type, reply.requestId, reply.payload, this.#stream.signal)) {
+      if (toGuest.abandoned() || this.#inShut) break;
+      if (!toGuest.wantSpace(reply.payload.length + FRAME_HEADER_BYTES)) return false;
+    }
+    this.#reply = undefined;
+    return true;
+  }
+
+  #shutOut(): void {
+    this.#outShut = true;
+    this.#outOver = true;
+    // ENOTCONN: the peer is gone, which recv() tells.
+    shutdownWrite(this.#fd);
+  }
+
+  /** The peer takes no more: the guest's next write fails, while it still reads (RING-7). */
+  #closeOut(): void {
+    this.#outOver = true;
+    this.#receivable = true;
+    this.#stream.pipe.toHost.close();
+    this.#stream.signal();
+  }
+
+  /** Peer to guest. True: the budget is used. */
+  #stepIn(): boolean {
+    const { toGuest } = this.#stream.pipe;
+    const { scratch } = this.#host;
+    const { network } = this.#stream.guest.budget;
+    for (let budget = BUDGET_BYTES; this.#receivable; ) {
+      if (budget <= 0) return true;
+      const dropping = this.#dropping();
+      // An Error that waits goes first: what it answers came before. Once nothing goes out, only here.
+      if (!dropping && !(this.#flushReply() && this.#roomForNext())) return false;
+      if (network.limited && !this.#mayGo(network, Direction.TO_GUEST)) {
+        // As behind a full ring: what comes meanwhile stays in the kernel.
+        if (!this.#disposed) this.#loan.stalled(this.#limitBytes);
+        return false;
+      }
+      const got = receiveRecord(this.#fd, scratch.address, dropping ? RECORD_MAX_BYTES : this.#mostIn);
+      if (network.limited && got > 0) network.spent(Direction.TO_GUEST, got);
+      if (got >= 0) {
+        budget -= Math.max(got, RECORD_COST_BYTES);
+        if (dropping) continue;
+        this.#loan.received(got, this.#limitBytes);
+        this.#stream.moved(Direction.TO_GUEST, toGuest.spanOffset(), got);
+        const payload = scratch.bytes.subarray(0, got);
+        this.#writer.write(UnixReceived.type, 0, payload, this.#stream.signal);
+      } else if (got === NO_MORE_RECORDS && !this.#failed) {
+        this.#inShut = true;
+        toGuest.end();
+        this.#stream.signal();
+        return false;
+      } else if (got === -Errno.EAGAIN) {
+        this.#receivable = false;
+      } else if (got === -Errno.EMSGSIZE) {
+        if (!dropping) {
+          this.#stream.reset();
+          return false;
+        }
+        budget -= RECORD_MAX_BYTES;
+      } else if (got !== NO_MORE_RECORDS && !this.#failed) {
+        this.#failed = true;
+      } else {
+        this.#inBroken = true;
+        this.#gone = true;
+        if (!this.#outOver) this.#closeOut();
+        return false;
+      }
+    }
+    return false;
+  }
+
+  /** Has the ring room for the next record? Where it has not for the longest, the next one's length decides. */
+  #roomForNext(): boolean {
+    const { toGuest } = this.#stream.pipe;
+    for (;;) {
+      if (toGuest.writable() >= this.#mostIn + FRAME_HEADER_BYTES) break;
+      const next = nextRecordBytes(this.#fd);
+      if (next === -Errno.EAGAIN) {
+        // One that comes from here on may be longer than the room: it has an event of its own.
+        this.#receivable = false;
+        return false;
+      }
+      if (next < 0 && !this.#failed) {
+        // Told once, and told here.
+        this.#failed = true;
+        continue;
+      }
+      const needed = Math.min(Math.max(next, 0), this.#mostIn) + FRAME_HEADER_BYTES;
+      if (toGuest.writable() >= needed) break;
+      // Whoever reads no more needs no room.
+      if (toGuest.abandoned()) break;
+      if (toGuest.wantSpace(needed)) continue;
+      this.#loan.stalled(this.#limitBytes);
+      return false;
+    }
+    toGuest.unwantSpace();
+    return true;
+  }
+}

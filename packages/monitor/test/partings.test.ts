@@ -1,0 +1,68 @@
+// Sockets whose streams are over: real ones, on a clock of the test's.
+
+import { closeFd, scratch, send, unixPair } from "@ringway/linux";
+import { expect, onTestFinished, test } from "vitest";
+import { type Account, Accounts } from "../src/accounts/accounts.ts";
+import type { Reactor } from "../src/reactor/reactor.ts";
+import { Timers } from "../src/reactor/timers.ts";
+import { Partings } from "../src/relays/partings.ts";
+import { SocketLoan } from "../src/relays/socket-loan.ts";
+
+const LIMIT_BYTES = 1024 * 1024;
+const room = scratch(4096);
+
+function set() {
+  const timers = new Timers();
+  let nowMs = 0;
+  const reactor = {
+    after: (ms: number, callback: () => void) => timers.add(nowMs + ms, callback),
+    cancel: (timer: Parameters<Timers["cancel"]>[0]) => timers.cancel(timer),
+    forget: () => {},
+    unwatch: () => {},
+  } as unknown as Reactor;
+  const pass = (ms: number): void => {
+    for (const endMs = nowMs + ms; ; ) {
+      const next = timers.untilNextMs(nowMs);
+      nowMs = next === undefined ? endMs : Math.min(endMs, nowMs + next);
+      if (nowMs === endMs) break;
+      timers.run(nowMs);
+    }
+    timers.run(nowMs);
+  };
+  return { partings: new Partings(reactor), account: new Accounts().take("uid:1"), pass };
+}
+
+/** A socket whose peer has not read what was sent; the peer. */
+function unread(account: Account): { fd: number; peer: number; loan: SocketLoan } {
+  const [fd, peer] = unixPair();
+  onTestFinished(() => void closeFd(peer));
+  const loan = new SocketLoan(fd, account, LIMIT_BYTES, false);
+  expect(send(fd, room.address, 1)).toBe(1);
+  return { fd, peer, loan };
+}
+
+/** Only close() makes this fail: nobody has shut the other end down here. */
+const isClosed = (peer: number): boolean => send(peer, room.address, 1) < 0;
+
+test("a Unix socket whose peer reads nothing is let go after a minute", () => {
+  const { partings, account, pass } = set();
+  const { fd, peer, loan } = unread(account);
+  partings.add(fd, 0, "unread", loan, 4);
+  pass(55_000);
+  expect([account.sockets.partings, isClosed(peer)]).toEqual([1, false]);
+  pass(15_000);
+  expect([account.sockets.partings, account.sockets.sockets, isClosed(peer)]).toEqual([0, 0, true]);
+});
+
+test("past their limit Unix sockets are closed at once, and are not counted with TCP's", () => {
+  const { partings, account } = set();
+  const peers = Array.from({ length: 3 }, () => {
+    const { fd, peer, loan } = unread(account);
+    partings.add(fd, 0, "unread", loan, 2);
+    return peer;
+  });
+  expect(peers.map(isClosed)).toEqual([false, false, true]);
+  const { partings: unix, tcpPartings } = account.sockets;
+  expect([unix, tcpPartings]).toEqual([2, 0]);
+  partings.close();
+});

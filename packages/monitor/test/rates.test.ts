@@ -1,0 +1,251 @@
+// Rates: what a bucket gives, who is woken when, and what a guest's budget of the network says and counts.
+
+import { Errno } from "@ringway/control";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Account, Accounts } from "../src/accounts/accounts.ts";
+import { Rate, type Waiter } from "../src/accounts/rates.ts";
+import { NetworkBudget, USED_UP } from "../src/guests/network-budget.ts";
+import { DEFAULT_LIMITS, DEFAULT_RATES } from "../src/policy/defaults.ts";
+import type { PolicyState } from "../src/policy/in-force.ts";
+import { type RateLimit, type Rates, UNLIMITED } from "../src/policy/types.ts";
+import { Counters, type CounterValues } from "../src/reactor/counters.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const after = (delayMs: number, callback: () => void): unknown => setTimeout(callback, delayMs);
+const nobody: Waiter = { run: () => {} };
+
+/** Takes as much as it gets, whenever it is run. */
+class Taker implements Waiter {
+  taken = 0;
+  runs = 0;
+  readonly #rate: Rate;
+  readonly #limit: RateLimit;
+  readonly #wanted: number;
+
+  constructor(rate: Rate, limit: RateLimit, wanted: number) {
+    this.#rate = rate;
+    this.#limit = limit;
+    this.#wanted = wanted;
+  }
+
+  run(): void {
+    this.runs++;
+    for (;;) {
+      const got = this.#rate.take(this.#wanted, this.#limit, this, after);
+      if (got === 0) return;
+      this.taken += got;
+    }
+  }
+}
+
+describe("a rate", () => {
+  test("gives its burst at once, and then so much in a second", () => {
+    const limit = { perSecond: 100_000, burst: 30_000 };
+    const taker = new Taker(new Rate(1024), limit, 1_000_000);
+    taker.run();
+    expect(taker.taken).toBe(30_000);
+    vi.advanceTimersByTime(10_000);
+    expect(taker.taken).toBeGreaterThan(1_020_000);
+    expect(taker.taken).toBeLessThanOrEqual(1_030_000);
+    // By timers alone: some hundred times a second, and not more.
+    expect(taker.runs).toBeLessThan(1100);
+  });
+
+  test("is never passed, whoever takes whatever when", () => {
+    const step = fc.record({
+      ms: fc.nat(500),
+      wanted: fc.integer({ min: 1, max: 50_000 }),
+      back: fc.nat(50_000),
+    });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 100_000 }),
+        fc.integer({ min: 1, max: 100_000 }),
+        fc.array(step, { maxLength: 50 }),
+        (perSecond, burst, steps) => {
+          const rate = new Rate(1024);
+          let taken = 0;
+          let passedMs = 0;
+          for (const { ms, wanted, back } of steps) {
+            vi.advanceTimersByTime(ms);
+            passedMs += ms;
+            const got = rate.take(wanted, { perSecond, burst }, nobody, after);
+            expect(got).toBeLessThanOrEqual(wanted);
+            const given = Math.min(got, back);
+            rate.give(given);
+            taken += got - given;
+            expect(taken).toBeLessThanOrEqual(burst + (passedMs * perSecond) / 1000 + 1e-6);
+          }
+        },
+      ),
+    );
+  });
+
+  test("goes to all who wait, one after the other", () => {
+    const limit = { perSecond: 1_000_000, burst: 100_000 };
+    const rate = new Rate(1024);
+    const takers = Array.from({ length: 100 }, () => new Taker(rate, limit, 65_536));
+    for (const taker of takers) taker.run();
+    vi.advanceTimersByTime(5000);
+    const all = takers.map(({ taken }) => taken);
+    expect(all.reduce((sum, taken) => sum + taken, 0)).toBeGreaterThan(5_000_000);
+    expect(Math.max(...all) - Math.min(...all)).toBeLessThan(250_000);
+    expect(Math.min(...all)).toBeGreaterThan(10_000);
+  });
+
+  test("of one in a second wakes nobody before", () => {
+    const limit = { perSecond: 1, burst: 1 };
+    const taker = new Taker(new Rate(1), limit, 1);
+    taker.run();
+    expect(taker).toMatchObject({ taken: 1, runs: 1 });
+    vi.advanceTimersByTime(990);
+    expect(taker).toMatchObject({ taken: 1, runs: 1 });
+    vi.advanceTimersByTime(10_000);
+    expect(taker.taken).toBeGreaterThanOrEqual(10);
+    expect(taker.runs).toBeLessThanOrEqual(13);
+  });
+
+  test("runs nobody who is forgotten, and leaves no timer behind", () => {
+    const limit = { perSecond: 10, burst: 1 };
+    const rate = new Rate(1);
+    const [first, second] = [new Taker(rate, limit, 1), new Taker(rate, limit, 1)];
+    first.run();
+    second.run();
+    expect(rate.waiting).toBe(2);
+    rate.forget(second);
+    rate.forget(first);
+    vi.advanceTimersByTime(1000);
+    expect([first.runs, second.runs, vi.getTimerCount()]).toEqual([1, 1, 0]);
+  });
+
+  test("what is whole goes where there is any room, and what it owes is paid before anything goes", () => {
+    const limit = { perSecond: 1000, burst: 1000 };
+    const rate = new Rate(1024);
+    expect(rate.room(limit, nobody, after)).toBe(1000);
+    rate.spend(5000);
+    vi.advanceTimersByTime(4500);
+    expect(rate.take(1000, limit, nobody, after)).toBe(0);
+    expect(rate.room(limit, nobody, after)).toBe(0);
+    vi.advanceTimersByTime(600);
+    expect(rate.take(1000, limit, nobody, after)).toBe(1000);
+  });
+
+  test("who owes much is woken when it is paid, and not before", () => {
+    const limit = { perSecond: 2048, burst: 4096 };
+    const rate = new Rate(1024);
+    const found: number[] = [];
+    const waiter = { run: () => void found.push(rate.room(limit, waiter, after)) };
+    expect(rate.room(limit, waiter, after)).toBe(4096);
+    rate.spend(65_507);
+    expect(rate.room(limit, waiter, after)).toBe(0);
+    vi.advanceTimersByTime(30_000);
+    expect(found).toEqual([]);
+    vi.advanceTimersByTime(1000);
+    expect(found.length).toBe(1);
+    expect(found[0]).toBeGreaterThan(1000);
+  });
+
+  test("who asks again before its turn keeps its place in the row", () => {
+    const limit = { perSecond: 100, burst: 1 };
+    const rate = new Rate(1);
+    const order: string[] = [];
+    const named = (name: string): Waiter => ({ run: () => void order.push(name) });
+    const [first, second] = [named("first"), named("second")];
+    expect(rate.take(1, limit, nobody, after)).toBe(1);
+    for (const waiter of [first, second, first]) expect(rate.take(1, limit, waiter, after)).toBe(0);
+    vi.advanceTimersByTime(1000);
+    expect(order).toEqual(["first", "second"]);
+  });
+});
+
+describe("a guest's budget of the network", () => {
+  const each = (perSecond: number): RateLimit => ({ perSecond, burst: perSecond });
+
+  function budgetOf(rates: Partial<Rates>, networkBytes = UNLIMITED, account = new Accounts().take("uid:1")) {
+    const counters = new Counters();
+    const settings = { limits: { ...DEFAULT_LIMITS, networkBytes }, rates: { ...DEFAULT_RATES, ...rates } };
+    const policy = { policy: settings } as unknown as PolicyState;
+    const holder: { account: Account; policy: PolicyState } = { account, policy };
+    const budget = new NetworkBudget({ counters, after }, holder);
+    const counted = (): Partial<CounterValues> =>
+      Object.fromEntries(Object.entries(counters.read()).filter(([, value]) => value !== 0));
+    return { account, budget, counted, settings };
+  }
+
+  test("has nothing to ask where the policy limits nothing", () => {
+    expect(budgetOf({}).budget.limited).toBe(false);
+    for (const key of Object.keys(DEFAULT_RATES))
+      expect(budgetOf({ [key]: each(10) }).budget.limited).toBe(true);
+    expect(budgetOf({}, 10).budget.limited).toBe(true);
+  });
+
+  test("counts for the key, over all of its guests, and by what had to wait", () => {
+    const { account, budget, counted } = budgetOf({
+      bytesToHost: each(5000),
+      bytesToGuest: each(6000),
+      connections: each(2),
+      datagrams: each(3),
+      lookups: each(1),
+    });
+    const other = budgetOf({ connections: each(2) }, UNLIMITED, account);
+    expect(budget.takeBytes(0, 100_000, nobody)).toBe(5000);
+    expect(budget.takeBytes(0, 100_000, nobody)).toBe(0);
+    expect(budget.takeBytes(1, 6000, nobody)).toBe(6000);
+    expect(budget.takeBytes(1, 1, nobody)).toBe(0);
+    expect([budget.takeConnection(nobody), other.budget.takeConnection(nobody)]).toEqual([true, true]);
+    expect([budget.takeConnection(nobody), other.budget.takeConnection(nobody)]).toEqual([false, false]);
+    expect(budget.roomForDatagrams(nobody)).toBe(3);
+    budget.spent(0, 0, 3);
+    expect(other.budget.roomForDatagrams(nobody)).toBe(UNLIMITED);
+    expect(budget.roomForDatagrams(nobody)).toBe(0);
+    expect([budget.takeLookup(nobody), budget.takeLookup(nobody)]).toEqual([true, false]);
+    const waits = {
+      rateBytesToHost: 1,
+      rateBytesToGuest: 1,
+      rateConnections: 1,
+      rateDatagrams: 1,
+      rateLookups: 1,
+    };
+    expect(counted()).toEqual(waits);
+    expect(other.counted()).toEqual({ rateConnections: 1 });
+    budget.giveConnection();
+    expect(other.budget.takeConnection(nobody)).toBe(true);
+  });
+
+  test("ends, both ways together, with EDQUOT; what was given back is there again", () => {
+    const { account, budget, counted } = budgetOf({}, 1000);
+    expect(budget.takeBytes(0, 600, nobody)).toBe(600);
+    expect(budget.takeBytes(1, 600, nobody)).toBe(400);
+    expect(budget.takeBytes(1, 600, nobody)).toBe(USED_UP);
+    expect(budget.usedUp).toMatchObject({ errno: Errno.EDQUOT, rule: "" });
+    budget.giveBytes(1, 100);
+    expect(budget.usedUp).toBeUndefined();
+    expect(budget.takeBytes(0, 600, nobody)).toBe(100);
+    budget.giveBytes(0, 10);
+    // What is whole goes while any of it is left.
+    expect(budget.roomForWhole(0, nobody)).toBe(10);
+    budget.spent(0, 60);
+    expect(account.network.usedBytes).toBe(1050);
+    expect(budget.takeBytes(0, 600, nobody)).toBe(USED_UP);
+    expect(budget.roomForWhole(1, nobody)).toBe(USED_UP);
+    expect(counted()).toEqual({ quotaNetworkBytes: 4 });
+  });
+
+  test("follows the policy that is in force", () => {
+    const { budget, settings } = budgetOf({});
+    settings.rates = { ...DEFAULT_RATES, connections: each(1) };
+    budget.policyChanged();
+    expect(budget.limited).toBe(true);
+    expect([budget.takeConnection(nobody), budget.takeConnection(nobody)]).toEqual([true, false]);
+    settings.rates = DEFAULT_RATES;
+    budget.policyChanged();
+    expect([budget.limited, budget.takeConnection(nobody)]).toEqual([false, true]);
+  });
+});
