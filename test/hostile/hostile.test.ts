@@ -34,12 +34,12 @@ function tell({
   );
 }
 
-test(`${MUTATIONS} mutations harm nobody`, { timeout: 300_000 }, async () => {
+test(`${MUTATIONS} mutations harm nobody`, { timeout: 360_000 }, async () => {
   const report = await run({
     seed: SEED,
     mutations: MUTATIONS,
     steps: 0,
-    minutes: 3,
+    minutes: 4,
     from: 0,
     pairs: 7,
     windowMs: 800,
