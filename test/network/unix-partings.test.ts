@@ -1,10 +1,10 @@
 // What Unix peers do not read: counted, bounded, and no other's loss.
 
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, connect as netConnect } from "node:net";
 import { join } from "node:path";
-import { FrameWriter, type GuestPipe, Protocol, unixMessages } from "@ringway/control";
-import { acceptUnix, closeFd, listenUnix, receiveRecord, scratch, tellRecords } from "@ringway/linux";
+import { ErrorReply, FrameWriter, type GuestPipe, Protocol, unixMessages } from "@ringway/control";
+import { acceptUnix, closeFd, Errno, listenUnix, receiveRecord, scratch, tellRecords } from "@ringway/linux";
 import { expect, onTestFinished, test } from "vitest";
 import { KiB, MiB } from "../support/bytes.ts";
 import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
@@ -12,12 +12,13 @@ import { RawGuest } from "../support/raw-guest.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
-const { UnixConnectRequest, UnixKind, UnixSend } = unixMessages;
+const { UnixConnectRequest, UnixKind, UnixListenRequest, UnixSend } = unixMessages;
 
 interface Footing {
   readonly host: TestMonitor;
   readonly guest: RawGuest;
   readonly listener: number;
+  readonly folder: string;
 }
 
 async function footing(limits: string): Promise<Footing> {
@@ -27,6 +28,7 @@ connect:
   - { allow: 127.0.0.1 }
 sockets:
   - { guest: /run/app, host: ${join(folder, "app")}, access: connect }
+  - { guest: /run/own, host: ${join(folder, "own")}, access: listen }
 limits: ${limits}
 `;
   const listener = listenUnix(join(folder, "app"), { backlog: 4096 });
@@ -37,7 +39,7 @@ limits: ${limits}
     await host[Symbol.asyncDispose]();
     closeFd(listener);
   });
-  return { host, guest, listener };
+  return { host, guest, listener, folder };
 }
 
 async function connect(guest: RawGuest): Promise<GuestPipe> {
@@ -59,7 +61,7 @@ function putRecords(guest: RawGuest, pipe: GuestPipe, count: number, bytes: numb
 const taken = (pipe: GuestPipe) =>
   until("the host has taken all", () => pipe.toHost.writable() === pipe.toHost.capacity);
 
-/** Streams that are over, whose peer never accepts. */
+/** Streams that are over, whose peer has not accepted them. */
 async function leave(guest: RawGuest, count: number, bytes: number): Promise<void> {
   for (let i = 0; i < count; i++) {
     const pipe = await connect(guest);
@@ -127,3 +129,40 @@ test("a socket that leaves nothing but an empty record unread is counted when it
   await streamsAre(host.monitor, 0);
   await expect(connect(guest)).rejects.toThrow();
 });
+
+test("with as many as streams there are no new Unix sockets, until peers have read", async () => {
+  const { host, guest, listener } = await footing("{ streams: 2 }");
+  await leave(guest, 2, 100);
+  await streamsAre(host.monitor, 0);
+  await expect(connect(guest)).rejects.toMatchObject({ errno: Errno.ENOBUFS });
+  const peers = [acceptUnix(listener), acceptUnix(listener)];
+  const room = scratch(KiB);
+  for (const fd of peers) expect(receiveRecord(fd, room.address, KiB)).toBe(100);
+  // They are looked at every five seconds.
+  const pipe = await until("one may be opened again", () => connect(guest).catch(() => undefined), 15_000);
+  guest.finish(pipe);
+  for (const fd of peers) closeFd(fd);
+}, 40_000);
+
+test("a listener takes nobody while there are as many, and goes on when a peer has read", async () => {
+  const { host, guest, folder, listener } = await footing("{ streams: 3 }");
+  await leave(guest, 3, 100);
+  await streamsAre(host.monitor, 0);
+  const listening = await guest.newStream(4 * KiB);
+  const request = { kind: UnixKind.STREAM, mode: 0o600, backlog: 0, path: "/run/own" };
+  guest.sendOpen(listening, Protocol.UNIX_LISTEN, UnixListenRequest.encode(request));
+  await guest.opened(listening);
+  await guest.post(listening, await guest.newStream(4 * KiB), 1);
+  const client = netConnect(join(folder, "own")).on("error", () => {});
+  onTestFinished(() => void client.destroy());
+  await once(client, "connect");
+  const { payload } = await guest.frame(listening);
+  expect(ErrorReply.decode(payload).errno).toBe(Errno.ENOBUFS);
+  expect(host.monitor.counters().accepted).toBe(0);
+  const room = scratch(KiB);
+  const fd = acceptUnix(listener);
+  expect(receiveRecord(fd, room.address, KiB)).toBe(100);
+  // It is looked at every five seconds.
+  await until("the connection", () => host.monitor.counters().accepted === 1, 15_000);
+  closeFd(fd);
+}, 40_000);

@@ -87,6 +87,11 @@ export class Account {
     return own + this.sockets.sockets + this.attempts + this.listeners + this.openFiles;
   }
 
+  /** Can it be attached to again, by its key? */
+  get isKnown(): boolean {
+    return this.#accounts.has(this);
+  }
+
   /** Its guests that are served. */
   get guests(): number {
     return this.#guests;
@@ -144,6 +149,10 @@ export class Accounts {
     return account;
   }
 
+  has(account: Account): boolean {
+    return this.#accounts.get(account.key) === account;
+  }
+
   /** Accounts that are known by their keys. */
   get size(): number {
     return this.#accounts.size;
@@ -151,7 +160,7 @@ export class Accounts {
 
   /** Nothing holds it: for Account alone. */
   idle(account: Account): void {
-    if (this.#accounts.get(account.key) !== account) return;
+    if (!this.has(account)) return;
     this.#kept.set(account, this.#nowMs());
     this.#forgetOld();
   }

@@ -1,7 +1,7 @@
 // Sockets whose streams are over, while their peers have not acknowledged all that was sent to them.
 //
 //   add ─▶ WAITS ─ all acknowledged ────────────────▶ closed
-//            └──── nothing more for a while ────────▶ closed, with a RST
+//            └──── nothing more for a while ────────▶ closed, with a RST; a Unix socket WAITS on
 //
 // After a FIN the kernel would see to the rest by itself, but nobody would count what it holds for that: a guest that
 // connects to a peer that does not read, sends, ends and begins anew could pin all there is. So the descriptor stays,
@@ -9,12 +9,14 @@
 // The guest has given it, as a program gives bytes to its kernel before it dies, and other kernels on its way here have
 // said that it had arrived: so the RST waits for it, but not for long.
 //
-// A Unix socket has no RST, and nothing drops what its peer has not read: it waits for that as long as for TCP's end.
-// Then it is closed, as one beyond the bound is at once, and its peer can still read all of it.
+// A Unix socket has no RST, and nothing drops what its peer has not read; closed, nobody could see how long that stays.
+// So it stays and counts until its peer has read all or is gone, however long. Only where nobody will ever attach to
+// the account again, whom the count would bound, it is closed after a while: its peer can still read all of it.
 //
 // Only the descriptor is kept: the stream, its rings and its slot are free. No event tells of an acknowledgement: it is
-// asked for, soon at first. An account has as many as it may have streams, of TCP and of Unix sockets each; beyond that
-// TCP's get their RST at once.
+// asked for, soon at first. An account has as many as it may have streams, of TCP and of Unix sockets each. Beyond that
+// TCP's get their RST at once, and there are no new Unix sockets (unix-sockets.ts): each of those that there are may
+// still come here.
 
 import { closeFd, outq, setLingerZero } from "@ringway/linux";
 import { SHARE_BYTES } from "../accounts/socket-budget.ts";
@@ -56,15 +58,15 @@ export class Partings {
 
   /**
    * Ends `fd` after what its kernel has for the peer: with a RST, or in order, where its FIN was sent. `slot`: where it
-   * is watched; `most`: how many the account may have.
+   * is watched; `most`: how many the account may have of TCP.
    */
   add(fd: number, slot: number, how: How, loan: SocketLoan, most: number): void {
     // What is on its way is the kernel's to see to.
     const mayBeLeft = how === "end" ? SHARE_BYTES : 0;
     const left = how !== "unread" && loan.unackedBytes <= mayBeLeft ? 0 : outq(fd);
-    if (left <= mayBeLeft || loan.partings >= most) {
+    if (left <= mayBeLeft || (how !== "unread" && loan.tcpPartings >= most)) {
       this.#reactor.unwatch(slot);
-      close(fd, left <= SHARE_BYTES || how === "unread" ? how : "reset");
+      close(fd, left <= SHARE_BYTES ? how : "reset");
       loan.end();
       return;
     }
@@ -93,7 +95,8 @@ export class Partings {
     const left = outq(fd);
     parting.stillMs = left < parting.left ? 0 : parting.stillMs + parting.lookMs;
     parting.left = left;
-    if (left > 0 && parting.stillMs < STANDSTILL_MS[how]) {
+    const counts = how === "unread" && loan.countsForSomebody;
+    if (left > 0 && (counts || parting.stillMs < STANDSTILL_MS[how])) {
       loan.part(left);
       parting.lookMs = Math.min(2 * parting.lookMs, LOOK_MS_MAX[how]);
       this.#wait(parting);

@@ -94,9 +94,14 @@ export class SocketLoan implements Borrower {
     }
   }
 
-  /** How many sockets of the account are parting, of this one's kind. */
-  get partings(): number {
-    return this.#isTcp ? this.#budget.tcpPartings : this.#budget.partings;
+  /** How many sockets of TCP of the account are parting. */
+  get tcpPartings(): number {
+    return this.#budget.tcpPartings;
+  }
+
+  /** There is a guest that what is counted here bounds, or there may be one again. */
+  get countsForSomebody(): boolean {
+    return this.#account.guests > 0 || this.#account.isKnown;
   }
 
   /** Its stream is over, and so many bytes are not acknowledged yet: keeps what it needs for them. */

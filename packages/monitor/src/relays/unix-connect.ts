@@ -26,6 +26,7 @@ import {
   type SocketAsked,
   type SocketPlace,
   socketFailure,
+  tooManyUnread,
   unixRelay,
   unixType,
 } from "./unix-sockets.ts";
@@ -46,9 +47,13 @@ export const UNIX_CONNECT: ProtocolEntry<Asked> = {
   },
   open(host, stream, requestId, { asked }) {
     const place = placeOfSocket(stream.guest, asked);
-    const tooMany = "errno" in place ? place : takeAttempt(stream);
-    if ("errno" in place || tooMany !== undefined) {
-      stream.refuse(requestId, tooMany!);
+    if ("errno" in place) {
+      stream.refuse(requestId, place);
+      return;
+    }
+    const tooMany = tooManyUnread(stream.guest) ?? stream.guest.budget.takeAttempt();
+    if (tooMany !== undefined) {
+      stream.refuse(requestId, tooMany);
       return;
     }
     const relay = new UnixConnectRelay(host, stream, requestId, asked.request, place);
@@ -56,14 +61,6 @@ export const UNIX_CONNECT: ProtocolEntry<Asked> = {
     relay.start();
   },
 };
-
-/** An attempt, unless too many sockets whose streams are over hold what their peers have not read. */
-function takeAttempt({ guest }: Stream): Refusal | undefined {
-  const { partings } = guest.account.sockets;
-  if (partings < guest.policy.policy.limits.streams) return guest.budget.takeAttempt();
-  const reason = `${partings} sockets that are over hold bytes that nobody has read, the most that the policy allows`;
-  return refusal(Errno.ENOBUFS, reason);
-}
 
 class UnixConnectRelay implements Relay {
   readonly transfers = true;

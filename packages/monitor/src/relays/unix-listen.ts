@@ -34,6 +34,7 @@ import {
   type SocketAsked,
   type SocketPlace,
   socketFailure,
+  tooManyUnread,
   unixRelay,
   unixType,
 } from "./unix-sockets.ts";
@@ -194,6 +195,7 @@ class UnixListenRelay extends ListenRelay<Connection> {
   }
 
   protected override accept(): Connection | number {
+    if (tooManyUnread(this.stream.guest) !== undefined) return -Errno.ENOBUFS;
     const fd = acceptUnix(this.fd);
     return fd < 0 ? fd : { fd };
   }

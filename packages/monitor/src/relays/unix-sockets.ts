@@ -45,6 +45,14 @@ export function placeOfSocket<Request extends { readonly path: string }>(
   return fd < 0 ? refusal(-fd, `the folder of rule "${rule}": ${reason}`) : { tree, socket };
 }
 
+/** Why there is no new socket: those that are over and hold what their peers have not read are too many. */
+export function tooManyUnread({ account, policy }: RelayGuest): Refusal | undefined {
+  const { partings } = account.sockets;
+  if (partings < policy.policy.limits.streams) return undefined;
+  const reason = `${partings} sockets that are over hold bytes that nobody has read, the most that the policy allows`;
+  return refusal(Errno.ENOBUFS, reason);
+}
+
 /**
  * Takes over `fd`, connected and non-blocking. Throws SystemError (ENOSPC, ENOMEM) where it cannot be watched; `fd`
  * then stays the caller's.
