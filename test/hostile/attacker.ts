@@ -198,7 +198,8 @@ export class Attacker {
     else if (chance < 500) this.#accept(false);
     // From here on, what no guest may do.
     else if (chance < 640) this.#sendWicked();
-    else if (chance < 760) this.#pipeWord();
+    else if (chance < 735) this.#pipeWord();
+    else if (chance < 760) this.#part();
     else if (chance < 820) this.#ringBytes();
     else if (chance < 860) this.#bells();
     else if (chance < 900) this.#replay();
@@ -343,6 +344,18 @@ export class Attacker {
     if (random.once(4) && this.#corpus.length > 0) bytes = random.pick(this.#corpus).bytes;
     this.tally.mutations++;
     this.#put(to, wickedFrame(random, bytes));
+  }
+
+  /** A frame that is cut off: what is put next goes on where it ended. */
+  #part(): void {
+    const open = this.#pickUsed() ?? this.#victim();
+    if (open === undefined) return;
+    const random = this.#random;
+    const isFresh = open.kind === "fresh";
+    const some = isFresh ? undefined : someRequest(random, open.kind, this.#targets);
+    const bytes = some ?? openFrame(random, someOpen(random, this.#targets));
+    this.tally.mutations++;
+    this.#put(open, bytes.subarray(0, 1 + random.below(bytes.length - 1)));
   }
 
   #replay(): void {

@@ -48,8 +48,8 @@ test(`${MUTATIONS} mutations harm nobody`, { timeout: 360_000 }, async () => {
   expect(report.tally.mutations).toBeGreaterThanOrEqual(MUTATIONS);
   // It got somewhere: every kind of relay was at work for it.
   expect(report.counters.accepted).toBeGreaterThan(0);
-  expect(report.counters.fileOperations).toBeGreaterThan(100);
-  expect(report.counters.connections).toBeGreaterThan(100);
+  expect(report.counters.fileOperations).toBeGreaterThan(50);
+  expect(report.counters.connections).toBeGreaterThan(40);
   expect(Object.keys(report.logged.violations).length).toBeGreaterThan(8);
 });
 
