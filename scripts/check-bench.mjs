@@ -15,6 +15,18 @@ const RATIOS = [
   "sdkOutVsNodeSocket",
   "sdkInVsNodeSocket",
   "policyManyVsFew",
+  "udpOut64VsC",
+  "udpOut64VsSocat",
+  "udpIn64VsC",
+  "udpIn64VsSocat",
+  "udpOut1400VsC",
+  "udpOut1400VsSocat",
+  "udpIn1400VsC",
+  "udpIn1400VsSocat",
+  "udpRttVsC",
+  "unixOutVsSocat",
+  "unixInVsSocat",
+  "mountRandom16VsPreadv",
 ];
 const VM_RATIOS = [
   "bulkOutVsSlirp",

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Byte-exact checks of the benchmarks' own C against each other, and of a monitor where its socket is given:
+# Byte-exact checks of the benchmarks' own C against each other, and of a monitor where its socket is given; its policy
+# lets the guest have 127.0.0.1 by TCP and UDP:
 #
 #   ./check.sh OUT-DIR [ATTACH-SOCKET [GUEST-PATH-OF-A-FILE]]
 #
@@ -35,6 +36,9 @@ check() { # COMMAND...
 for mode in sink source; do start $mode "$out/server" --verify $mode; done
 for mode in echo once; do start $mode "$out/server" $mode; done
 for mode in sink source echo once; do await "$work/$mode"; done
+start udp "$out/udpserver" --verify
+await "$work/udp"
+udp=$(cat "$work/udp")
 sink=$(cat "$work/sink") source=$(cat "$work/source") echo=$(cat "$work/echo") once=$(cat "$work/once")
 
 exercise() { # GENERATOR WHERE VALUE
@@ -64,14 +68,40 @@ exercise() { # GENERATOR WHERE VALUE
   done
 }
 
+# Datagrams may be lost, but none is changed.
+exercise_udp() { # GENERATOR OPTIONS...
+  for bytes in 64 1400 8192; do
+    for mode in udp-out udp-in; do
+      check "$@" --verify --datagram-bytes $bytes --milliseconds 100 $mode
+    done
+  done
+  for poll in 0 50; do
+    check "$@" --verify --busy-poll-us $poll --datagram-bytes 64 --iterations 2000 udp-rtt
+  done
+}
+
 if [ -n "$attach" ]; then
   exercise guest attach "$attach"
+  exercise_udp "$out/guest" --attach "$attach" --port "$udp"
   check "$out/guest" --attach "$attach" --verify --echo-protocol --ring-bytes 4096 --streams 16 rate
   check "$out/guest" --attach "$attach" --verify --echo-protocol --ring-bytes 4096 --streams 512 echo
   check "$out/guest" --attach "$attach" --port "$echo" --ring-bytes 4096 --streams 4000 idle </dev/null
-  [ -z "${3-}" ] || check "$out/guest" --attach "$attach" --path "$3" --passes 3 file
+  if [ -n "${3-}" ]; then
+    check "$out/guest" --attach "$attach" --path "$3" --passes 3 file
+    for depth in 1 16; do
+      check "$out/guest" --attach "$attach" --path "$3" --read-bytes 4096 --depth $depth mount-read
+    done
+    check "$out/guest" --attach "$attach" --path "$3" --read-bytes 1048576 --sequential mount-read
+  fi
 else
   exercise plain tcp ""
+  exercise_udp "$out/udpplain" --port "$udp"
+  for mode in sink source; do
+    start unix-$mode "$out/server" --verify --unix "$work/unix.$mode" $mode
+    await "$work/unix-$mode"
+  done
+  check "$out/plain" --unix "$work/unix.sink" --verify bulk-out
+  check "$out/plain" --unix "$work/unix.source" --verify bulk-in
   if command -v socat >/dev/null; then
     for mode in sink source echo once; do
       eval port=\$$mode

@@ -5,16 +5,19 @@
 #define RINGWAY_BENCH_LOAD_H
 
 #include <getopt.h>
+#include <limits.h>
 
 #include "common.h"
 
 struct load {
   const char *attach, *unix_path, *path;  // where: a monitor, a Unix socket, a file of the host's
-  uint16_t port;                          // where: a TCP port of 127.0.0.1
+  uint16_t port;                          // where: a port of 127.0.0.1
   const char *mode;
   uint64_t bytes, milliseconds, busy_poll_ns;
   uint32_t iterations, streams, ring_bytes, passes, per_second;
-  bool echo_protocol, verify;
+  uint32_t datagram_bytes;     // UDP: of each
+  uint32_t read_bytes, depth;  // mount-read: of each, and how many at a time
+  bool sequential, echo_protocol, verify;
 };
 
 static inline struct load parse_load(int argc, char **argv) {
@@ -29,6 +32,10 @@ static inline struct load parse_load(int argc, char **argv) {
                                         {"ring-bytes", required_argument, NULL, 'r'},
                                         {"passes", required_argument, NULL, 'n'},
                                         {"per-second", required_argument, NULL, 'q'},
+                                        {"datagram-bytes", required_argument, NULL, 'd'},
+                                        {"read-bytes", required_argument, NULL, 'c'},
+                                        {"depth", required_argument, NULL, 'k'},
+                                        {"sequential", no_argument, NULL, 'l'},
                                         {"busy-poll-us", required_argument, NULL, 'w'},
                                         {"echo-protocol", no_argument, NULL, 'e'},
                                         {"verify", no_argument, NULL, 'v'},
@@ -40,7 +47,8 @@ static inline struct load parse_load(int argc, char **argv) {
                       .streams = 1,
                       .ring_bytes = MIB,
                       .passes = 1,
-                      .per_second = 50};
+                      .per_second = 50,
+                      .depth = 1};
   uint32_t timeout = 120;
   for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
     switch (name) {
@@ -55,6 +63,10 @@ static inline struct load parse_load(int argc, char **argv) {
       case 'r': load.ring_bytes = (uint32_t)parse_number(optarg); break;
       case 'n': load.passes = (uint32_t)parse_number(optarg); break;
       case 'q': load.per_second = (uint32_t)parse_number(optarg); break;
+      case 'd': load.datagram_bytes = (uint32_t)parse_number(optarg); break;
+      case 'c': load.read_bytes = (uint32_t)parse_number(optarg); break;
+      case 'k': load.depth = (uint32_t)parse_number(optarg); break;
+      case 'l': load.sequential = true; break;
       case 'w': load.busy_poll_ns = 1000 * parse_number(optarg); break;
       case 'e': load.echo_protocol = true; break;
       case 'v': load.verify = true; break;
@@ -62,12 +74,18 @@ static inline struct load parse_load(int argc, char **argv) {
       default: exit(2);
     }
   }
-  if (optind + 1 != argc) FAIL("give one mode: bulk-out, bulk-in, rtt, echo, rate, idle, visit or file");
+  if (optind + 1 != argc) FAIL("give one mode");
   load.mode = argv[optind];
   if (load.streams == 0 || load.iterations == 0 || load.per_second == 0) FAIL("nothing to do");
   die_with_parent();
   alarm(timeout);  // nothing hangs: SIGALRM ends the program
   return load;
+}
+
+// Of a path, what comes after the last slash.
+static inline const char *file_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash == NULL ? path : slash + 1;
 }
 
 static inline bool mode_is(const struct load *load, const char *mode) { return strcmp(load->mode, mode) == 0; }

@@ -1,6 +1,7 @@
-// The TCP servers behind the relays, on 127.0.0.1 at a port that the kernel picks and this prints. One thread, epoll.
+// The servers of streams behind the relays: TCP on 127.0.0.1, at a port that the kernel picks and this prints; or, at
+// PATH, which it prints, a Unix socket. One thread, epoll.
 //
-//   server [--verify] MODE
+//   server [--verify] [--unix PATH] MODE
 //     sink    takes bytes until END, answers with their count (u64, little-endian), ends
 //     source  reads a count (u64), sends that many bytes, ends
 //     echo    sends back what it gets, ends when the other side ends
@@ -27,7 +28,7 @@ struct connection {
 };
 
 static enum mode mode;
-static bool verify;
+static bool verify, is_unix;
 static int epoll;
 static uint8_t buffer[BUFFER_BYTES];
 
@@ -129,7 +130,7 @@ static void accept_all(int listener) {
   for (int socket; (socket = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0;) {
     struct connection *c = allocate(sizeof *c);
     c->socket = socket;
-    set_no_delay(socket);
+    if (!is_unix) set_no_delay(socket);
     if (mode == ECHO || mode == ONCE) c->buffer = malloc(ECHO_BYTES);  // untouched pages cost nothing
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) != 0) die("epoll_ctl");
@@ -147,10 +148,23 @@ static int listen_on_any_port(void) {
   return listener;
 }
 
+static int listen_at(const char *path) {
+  const struct sockaddr_un address = unix_address(path);
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (bind(listener, (const struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 4096) != 0) {
+    die("cannot listen at %s", path);
+  }
+  printf("%s\n", path);
+  fflush(stdout);
+  return listener;
+}
+
 int main(int argc, char **argv) {
   static const char *const modes[] = {"sink", "source", "echo", "once"};
-  verify = argc == 3 && strcmp(argv[1], "--verify") == 0;
-  if (argc != (verify ? 3 : 2)) FAIL("usage: server [--verify] sink|source|echo|once");
+  verify = argc > 2 && strcmp(argv[1], "--verify") == 0;
+  const int first = verify ? 2 : 1;
+  is_unix = argc == first + 3 && strcmp(argv[first], "--unix") == 0;
+  if (argc != first + (is_unix ? 3 : 1)) FAIL("usage: server [--verify] [--unix PATH] sink|source|echo|once");
   for (mode = SINK; mode <= ONCE && strcmp(argv[argc - 1], modes[mode]) != 0;) mode++;
   if (mode > ONCE) FAIL("no such mode: %s", argv[argc - 1]);
   die_with_parent();
@@ -159,7 +173,7 @@ int main(int argc, char **argv) {
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   epoll = epoll_create1(EPOLL_CLOEXEC);
-  const int listener = listen_on_any_port();
+  const int listener = is_unix ? listen_at(argv[first + 1]) : listen_on_any_port();
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) != 0) die("epoll_ctl");
   for (;;) {

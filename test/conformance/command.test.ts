@@ -22,11 +22,30 @@ const testee = (name: string): string[] => [
 
 describe("ringway conformance", () => {
   test("reports by clause, and exits 0 where nothing failed", async () => {
-    const { code, stdout } = await ringway("conformance", "--only", "ATT-2", "CTL-6");
+    const { code, stdout } = await ringway("conformance", "--only", "ATT-8", "CTL-6", "UdpLost");
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^16 Attach, epochs, crash and restart$/m);
-    expect(stdout).toMatch(/^ {2}ATT-2 +passed +\d+ passed$/m);
+    expect(stdout).toMatch(/^16 udp-connect and udp-bind$/m);
+    expect(stdout).toMatch(/^ {2}UDP-10 +passed +\d+ passed$/m);
+    expect(stdout).toMatch(/^20 Attach, epochs, crash and restart$/m);
+    expect(stdout).toMatch(/^ {2}ATT-8 +passed +\d+ passed$/m);
     expect(stdout).toMatch(/ 0 failed, 0 unsupported\n$/);
+  });
+
+  test("a clause of which a part cannot be seen is reported as partly, with what that is, and never as passed", async () => {
+    const { code, stdout } = await ringway("conformance", "--only", "RING-9");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ {2}RING-9 +partly +\d+ passed$/m);
+    expect(stdout).toMatch(
+      /^Partly: .*\n(?: {2}.*\n)* {2}RING-9 +whether it looks again after it has set the word/m,
+    );
+    const json = await ringway("conformance", "--only", "RING-9", "--json");
+    const { clauses, failed } = JSON.parse(json.stdout) as Report;
+    expect(failed).toBe(0);
+    const ring9 = clauses.find(({ clause }) => clause === "RING-9");
+    expect(ring9).toMatchObject({
+      verdict: "partly",
+      unseen: expect.stringMatching(/^whether it looks again/),
+    });
   });
 
   test("exit 127 is unsupported, all of it; nothing was checked, as one line says, so the exit code is 1", async () => {

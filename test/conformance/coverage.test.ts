@@ -2,7 +2,9 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { SECTIONS, UNSEEN } from "../../packages/conformance/src/clauses.ts";
 import { scenarios } from "../../packages/conformance/src/scenarios/index.ts";
+import { guestCases } from "../../packages/conformance/src/suite.ts";
 import { loadVectors } from "../../packages/conformance/src/vectors.ts";
 import { coverage, notTestable, protocolClauses, protocolSections } from "./clauses.ts";
 import { generate } from "./generate.ts";
@@ -47,6 +49,23 @@ describe("the clauses of PROTOCOL.md", () => {
 
   test("are all that vectors and scenarios name", () => {
     expect([...covered.keys()].filter((clause) => !clauses.includes(clause))).toEqual([]);
+  });
+
+  test("stand in the sections that a report names", () => {
+    const text = readFileSync(new URL("PROTOCOL.md", root), "utf8");
+    const found = text.split(/^## /m).flatMap((section) => {
+      const [, number, title] = /^(\d+)\. (.*)\n/.exec(section) ?? [];
+      const prefixes = [...section.matchAll(/^- \*\*([A-Z]+)-\d+\*\*/gm)].map(([, prefix]) => prefix!);
+      return [...new Set(prefixes)].map((prefix) => [prefix, `${number} ${title}`]);
+    });
+    expect(SECTIONS.map(([prefix, title]) => [prefix, title.split(":")[0]])).toEqual(found);
+  });
+
+  test("of which a part is said to be unseen are checked in a guest, in order, each with what that is", () => {
+    const checked = new Set(guestCases().flatMap((each) => each.clauses));
+    const unseen = Object.keys(UNSEEN);
+    expect(unseen.filter((clause) => !checked.has(clause) || clause in notTestable())).toEqual([]);
+    expect(unseen).toEqual(clauses.filter((clause) => clause in UNSEEN));
   });
 
   test("are all that the code cites", () => {

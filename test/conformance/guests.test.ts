@@ -9,6 +9,7 @@ import { TypeScriptGuest } from "../../packages/conformance/src/typescript/guest
 import { CGuest } from "./c-guest.ts";
 import { buildLibrary } from "./c-library.ts";
 import { isIn, NOT_IN_C } from "./later.ts";
+import { loadGuest } from "./mistakes/load.ts";
 import { SDK_CASES, SDK_LEAVES_OUT, SdkGuest } from "./sdk-guest.ts";
 
 const reason = buildLibrary();
@@ -32,6 +33,31 @@ describe("the TypeScript guest", () => {
 
   test("as a program, over the testee contract", async () => {
     passes(makeReport("TypeScript", await runGuest(() => new ProcessTestee(TYPESCRIPT_TESTEE, 5000))));
+  });
+});
+
+describe("a guest of version 1.0, which knows nothing of what 1.1 adds", () => {
+  /** Files of vectors, and names of cases, of version 1.1. */
+  const ADDED = ["udp", "resolve", "unix", "mount"];
+  const codecs = (replace: string) => ({ module: "typescript/codecs", replace, by: "" });
+
+  test("keeps all of it against a host of 1.1, and lacks what was added", async () => {
+    const Guest = loadGuest([
+      { module: "layout", replace: "VERSION_MINOR = 1;", by: "VERSION_MINOR = 0;" },
+      codecs(
+        "...[udpMessages, resolveMessages, unixMessages, mountMessages].flatMap((each) => Object.values(each)),",
+      ),
+      codecs('["UdpBindRequest", udpMessages.UdpBindRequest],'),
+      codecs(
+        '...["UnixConnectRequest", "UnixConnectReply", "UnixListenRequest"].map((name) => [name, unixMessages[name]]),',
+      ),
+      codecs('...["MountRequest", "MountReply"].map((name) => [name, mountMessages[name]]),'),
+    ]);
+    const report = makeReport("1.0", await runGuest(() => new Guest()));
+    expect(report.failures).toEqual([]);
+    expect(report.missing.filter((check) => !isIn(ADDED, check.case))).toEqual([]);
+    expect(report.missing.length).toBeGreaterThan(300);
+    expect(report.passed).toBeGreaterThan(2000);
   });
 });
 

@@ -228,13 +228,13 @@ export class WireGuest implements Disposable {
     return drainEventfd(this.fds[2]!);
   }
 
-  /** ATT-2 and ATT-4. */
-  async attach(): Promise<void> {
+  /** ATT-2 and ATT-4, as a guest of this minor version. */
+  async attach(minor = 0): Promise<void> {
     let request = this.get(Sb.REQUEST);
     do request = (request + 1) >>> 0 || 1;
     while (request === this.get(Sb.REPLY));
     this.set(Sb.GUEST_STATE, 1);
-    this.set(Sb.GUEST_MINOR, 0);
+    this.set(Sb.GUEST_MINOR, minor);
     this.set(Sb.ACCEPTED, 0);
     this.set(Sb.REQUEST, request);
     this.ring();

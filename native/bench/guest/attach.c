@@ -25,16 +25,17 @@ static void store_superblock(uint32_t offset, uint32_t value) { rwi_store(words_
 
 // ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// One wait for the doorbell, or for the attach socket's hang-up (ATT-9).
-static void wait_bell(void) {
+// One wait for the doorbell, or for the attach socket's hang-up (ATT-9); -1: however long.
+static void wait_bell(int milliseconds) {
   struct epoll_event event;
-  const int count = epoll_wait(epoll, &event, 1, -1);
+  const int count = epoll_wait(epoll, &event, 1, milliseconds);
   if (count < 0 && errno != EINTR) die("epoll_wait");
   if (count == 1 && event.data.fd == attach_socket) FAIL("the monitor hung up");
 }
 
-// Waits until streams are pending; returns how many of `ids`. May return 0.
-uint32_t wait_pending(void) {
+uint32_t wait_pending(void) { return wait_pending_for(-1); }
+
+uint32_t wait_pending_for(int milliseconds) {
   uint32_t count = bell_take(&to_guest, ids);
   if (count > 0) return count;
   if (load.busy_poll_ns > 0) {
@@ -45,7 +46,7 @@ uint32_t wait_pending(void) {
     } while (now_ns() < end);
   }
   if (bell_prepare_sleep(&to_guest)) {
-    wait_bell();
+    wait_bell(milliseconds);
     bell_awake(&to_guest);
     const uint32_t state = superblock(SB_HOST_STATE);  // BELL-7
     if (superblock(SB_EPOCH) != epoch || (state != RW_HOST_READY && state != RW_HOST_DRAINING)) {
@@ -133,7 +134,7 @@ void attach(void) {
   store_superblock(SB_GUEST_VERSION_MINOR, RW_VERSION_MINOR);
   store_superblock(SB_ATTACH_REQUEST, request);
   bell_ring(&to_host);
-  while (superblock(SB_ATTACH_REPLY) != request || superblock(SB_HOST_STATE) != RW_HOST_READY) wait_bell();
+  while (superblock(SB_ATTACH_REPLY) != request || superblock(SB_HOST_STATE) != RW_HOST_READY) wait_bell(-1);
   epoch = superblock(SB_EPOCH);
   guest_rings(&requests, &replies, region, &control);
   checked(rwi_want_data(&replies));  // left set for good: RING-9

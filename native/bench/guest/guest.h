@@ -40,6 +40,7 @@ void detach(void);  // ATT-7
 void leave(void);   // lets go of all that it has of the attachment
 void check_place(const struct place *place);
 uint32_t wait_pending(void);  // until streams are pending; how many of `ids`. May return 0
+uint32_t wait_pending_for(int milliseconds);  // no longer than that
 
 // streams.c
 void request_stream(uint32_t slot);
@@ -54,12 +55,14 @@ void take_bytes(struct stream *s, void *target, uint32_t bytes);
 void take_exactly(struct stream *s, void *target, uint32_t bytes);
 void put_message(struct stream *s, const void *source, uint32_t bytes);
 
-// bulk.c, messages.c: the modes
+// bulk.c, messages.c, udp.c, mount.c: the modes
 void bulk_out(struct stream *s);
 void bulk_in(struct stream *s);
 void file(void);
 void rtt(struct stream *s);
 void echo(struct stream *streams);
 void rate(struct stream *streams);
+void udp(struct stream *s);
+void mount_read(struct stream *s);
 
 #endif

@@ -3,12 +3,15 @@
 // be what is measured.
 //
 //   guest --attach SOCKET [options] bulk-out | bulk-in | rtt | echo | rate | idle | visit | file
+//   guest --attach SOCKET [options] udp-out | udp-in | udp-rtt | mount-read
 //
-// PROTOCOL.md: section 21 (attach socket), 20 (attach), 9 (NewStream), 10 and 11 (Open, tcp-connect), 14 (file-stream).
+// PROTOCOL.md: section 21 (attach socket), 20 (attach), 9 (NewStream), 10 and 11 (Open, tcp-connect), 14 (file-stream),
+// 16 (udp-connect), 18 (unix-connect), 19 (mount).
 //
 //   main.c     modes that come and stay        bulk.c       modes that move many bytes
 //   attach.c   attaching, the doorbell         messages.c   modes that move messages
-//   streams.c  streams
+//   streams.c  streams                         udp.c        modes of datagrams
+//                                              mount.c      the mode that reads a file at random
 
 #include "guest.h"
 
@@ -62,6 +65,7 @@ int main(int argc, char **argv) {
     detach();
     return 0;
   }
+  if (load.read_bytes > 0 && load.path == NULL) FAIL("--path FILE is missing");
   struct stream *streams = allocate(load.streams * sizeof *streams);
   if (mode_is(&load, "rate")) {
     rate(streams);
@@ -78,6 +82,10 @@ int main(int argc, char **argv) {
     rtt(streams);
   } else if (mode_is(&load, "echo")) {
     echo(streams);
+  } else if (load.datagram_bytes > 0) {
+    udp(streams);
+  } else if (mode_is(&load, "mount-read")) {
+    mount_read(streams);
   } else if (mode_is(&load, "idle")) {
     idle(seconds_since(start));
   } else {

@@ -1,4 +1,4 @@
-// Streams of a guest: asked for (section 9), opened (sections 10, 11 and 14), and their bytes.
+// Streams of a guest: asked for (section 9), opened (sections 10, 11, 14, 16, 18 and 19), and their bytes.
 
 #include "guest.h"
 
@@ -37,7 +37,12 @@ struct stream *next_stream(struct stream *streams, uint32_t count) {
 }
 
 static void put_open_body(struct payload *body) {
-  if (load.path != NULL) {  // FST-1
+  if (load.read_bytes > 0) {  // MNT-1: the folder of the file
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", (int)(file_name(load.path) - load.path), load.path);
+    put_u32(body, MOUNT);
+    put_text(body, folder);
+  } else if (load.path != NULL) {  // FST-1
     put_u32(body, RW_FILE_STREAM);
     put_u32(body, 1);  // read
     put_u32(body, 1);  // READ
@@ -47,8 +52,13 @@ static void put_open_body(struct payload *body) {
     put_text(body, load.path);
   } else if (load.echo_protocol) {  // STR-9
     put_u32(body, RW_ECHO);
-  } else {  // TCP-1
-    put_u32(body, RW_TCP_CONNECT);
+  } else if (load.unix_path != NULL) {  // UNX-1
+    put_u32(body, UNIX_CONNECT);
+    put_u32(body, 1);  // STREAM
+    put_u32(body, 0);
+    put_text(body, load.unix_path);
+  } else {  // TCP-1, UDP-1
+    put_u32(body, load.datagram_bytes > 0 ? UDP_CONNECT : RW_TCP_CONNECT);
     put_u32(body, load.port);
     put_u32(body, 0);
     put_text(body, "127.0.0.1");

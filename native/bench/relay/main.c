@@ -1,7 +1,7 @@
 // The C reference relay: what a small C program can do with Ringway's rings, for the TypeScript monitor to be measured
 // against. It serves the attach socket (section 21), the control pipe's NewStream and Ping (section 9), and the
-// protocols echo and tcp-connect with numeric IPv4 addresses (sections 10 and 11). No policy: never run it for a guest
-// that is not a benchmark.
+// protocols echo, tcp-connect and udp-connect with numeric IPv4 addresses (sections 10, 11 and 16). No policy: never
+// run it for a guest that is not a benchmark.
 //
 // One thread: take the pending words, step those streams, wait in epoll_wait(), step the streams whose sockets are
 // ready. Sockets are edge-triggered: a stream remembers that its socket is readable or writable until a call says
@@ -12,6 +12,7 @@
 //   main.c     the loop                        control.c    the control pipe: streams are given out
 //   guests.c   attach, epochs, end             streams.c    one stream: opened, stepped, released
 //   watch.c    what epoll watches              pump.c       its bytes
+//                                              udp.c        its datagrams
 //                                              closing.c    its closed words
 
 #include "relay.h"

@@ -15,6 +15,8 @@ enum {
   CONTROL_RING_BYTES = 64 * KIB,
   DEFAULT_RING_BYTES = 256 * KIB,
   REPLY_BYTES = 128,
+  // udp-connect takes datagrams only while the largest fits, and waits for half the ring.
+  UDP_RING_BYTES_MIN = 256 * KIB,
 };
 
 // Page 0 is the superblock.
@@ -28,8 +30,9 @@ struct source {
   void *owner;
 };
 
-// FRESH: no Open yet. CONNECTING: Open seen, connect() under way. ECHO, TCP: running. OVER: this side has closed both.
-enum state { FRESH, CONNECTING, ECHO, TCP, OVER };
+// FRESH: no Open yet. CONNECTING: Open seen, connect() under way. ECHO, TCP, UDP: running. OVER: this side has closed
+// both.
+enum state { FRESH, CONNECTING, ECHO, TCP, UDP, OVER };
 
 struct stream {
   struct source source;
@@ -42,6 +45,8 @@ struct stream {
   int socket;
   bool readable, writable, hung_up;
   bool queued, released;
+  bool blocked;         // UDP: room to send is watched for, which tells of every datagram that has left
+  uint32_t drops;       // UDP: of the kernel's, as far as they are told
   struct stream *next;  // in the run queue, or among the released
 };
 
@@ -80,6 +85,7 @@ extern struct frame frame;  // the one that is looked at
 // watch.c
 extern int epoll_fd;
 void watch(int fd, uint32_t events, struct source *source);
+void rewatch(int fd, uint32_t events, struct source *source);
 
 // guests.c
 extern struct guest *guests;
@@ -104,10 +110,13 @@ void free_released(void);
 void close_in(struct stream *s);
 void close_out(struct stream *s, uint32_t how);
 
-// pump.c: what it tells its stream.
+// pump.c and udp.c: what they tell their stream.
 enum result { WAITING, BUDGET_USED, BROKEN };
 enum result pump_out(struct stream *s);
 enum result pump_in(struct stream *s);
 enum result pump_echo(struct stream *s);
+enum result send_datagrams(struct stream *s);
+enum result receive_datagrams(struct stream *s);
+int open_datagrams(const struct sockaddr_in *address);  // a socket, connected; below 0: errno
 
 #endif

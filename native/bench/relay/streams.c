@@ -73,17 +73,8 @@ static void refuse(struct stream *s, int error) {
   s->state = OVER;
 }
 
-// TCP-2.
-static void put_inet(struct payload *body, const struct sockaddr_in *address) {
-  const uint8_t rest[12] = {0};
-  put_u32(body, 4);
-  put_u32(body, ntohs(address->sin_port));
-  put_bytes(body, &address->sin_addr, 4);
-  put_bytes(body, rest, sizeof rest);
-}
-
 // connect() has come to an end: tell the guest how.
-static void connected(struct stream *s) {
+static void connected(struct stream *s, enum state running) {
   int error = 0;
   socklen_t length = sizeof error;
   getsockopt(s->socket, SOL_SOCKET, SO_ERROR, &error, &length);
@@ -99,27 +90,21 @@ static void connected(struct stream *s) {
   put_inet(&body, &local);
   put_inet(&body, &peer);
   reply(s, RW_T_OPENED, &body);
-  s->state = TCP;
+  s->state = running;
 }
 
-// TCP-1: {port u32, timeout ms u32, host text}.
-static void open_tcp(struct stream *s, const uint8_t *body, uint32_t bytes) {
+// TCP-1: {port u32, timeout ms u32, host text}. 0, or what to refuse with, or below 0: FRM-6.
+static int parse_target(const uint8_t *body, uint32_t bytes, struct sockaddr_in *address) {
   char host[INET_ADDRSTRLEN] = {0};
-  if (bytes < 12 || rwi_u32(body + 8) != bytes - 12) {
-    reset_stream(s);  // FRM-6
-    return;
-  }
+  if (bytes < 12 || rwi_u32(body + 8) != bytes - 12) return -1;
   const uint32_t port = rwi_u32(body), host_bytes = bytes - 12;
-  struct sockaddr_in address = loopback((uint16_t)port);
-  if (port == 0 || port > 65535) {
-    refuse(s, EINVAL);
-    return;
-  }
+  *address = loopback((uint16_t)port);
+  if (port == 0 || port > 65535) return EINVAL;
   if (host_bytes < sizeof host) memcpy(host, body + 12, host_bytes);
-  if (inet_pton(AF_INET, host, &address.sin_addr) != 1) {
-    refuse(s, ENOENT);
-    return;
-  }
+  return inet_pton(AF_INET, host, &address->sin_addr) == 1 ? 0 : ENOENT;
+}
+
+static void open_tcp(struct stream *s, struct sockaddr_in address) {
   s->socket = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (s->socket < 0) {
     refuse(s, errno);
@@ -132,6 +117,32 @@ static void open_tcp(struct stream *s, const uint8_t *body, uint32_t bytes) {
     return;
   }
   watch(s->socket, EPOLLIN | EPOLLOUT | EPOLLRDHUP, &s->source);
+}
+
+static void open_udp(struct stream *s, struct sockaddr_in address) {
+  const uint32_t least = min_u32(s->place.to_host_bytes, s->place.to_guest_bytes);
+  s->socket = least < UDP_RING_BYTES_MIN ? -1 : open_datagrams(&address);
+  if (s->socket < 0) {
+    refuse(s, least < UDP_RING_BYTES_MIN ? EINVAL : errno);
+    return;
+  }
+  s->writable = true;
+  connected(s, UDP);
+  if (s->state == UDP) watch(s->socket, EPOLLIN, &s->source);
+}
+
+static void open_connection(struct stream *s, uint32_t protocol, const uint8_t *body, uint32_t bytes) {
+  struct sockaddr_in address;
+  const int error = parse_target(body, bytes, &address);
+  if (error < 0) {
+    reset_stream(s);
+  } else if (error > 0) {
+    refuse(s, error);
+  } else if (protocol == UDP_CONNECT) {
+    open_udp(s, address);
+  } else {
+    open_tcp(s, address);
+  }
 }
 
 static void step_fresh(struct stream *s) {
@@ -152,8 +163,8 @@ static void step_fresh(struct stream *s) {
   if (rwi_consumed(&s->in, FRAME_HEADER + frame.bytes)) bell_signal(&s->guest->to_guest, s->id);
   s->open_request = frame.request;
   const uint32_t protocol = rwi_u32(frame.payload);
-  if (protocol == RW_TCP_CONNECT) {
-    open_tcp(s, frame.payload + 4, frame.bytes - 4);
+  if (protocol == RW_TCP_CONNECT || protocol == UDP_CONNECT) {
+    open_connection(s, protocol, frame.payload + 4, frame.bytes - 4);
   } else if (protocol == RW_ECHO) {
     reply(s, RW_T_OPENED, &(struct payload){0});
     s->state = ECHO;
@@ -164,7 +175,7 @@ static void step_fresh(struct stream *s) {
 
 // ── A turn ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// TCP-5: the guest reads no more, so what the peer sends is dropped.
+// TCP-5, UDP-15: the guest reads no more, so what the peer sends is dropped.
 static void drop_input(struct stream *s) {
   while (s->readable) {
     const ssize_t got = recv(s->socket, NULL, MIB, MSG_TRUNC);
@@ -180,24 +191,32 @@ static void enqueue(struct stream *s) {
   queue_tail = &s->next;
 }
 
+static enum result pump_to_host(struct stream *s) {
+  return s->state == TCP ? pump_out(s) : s->state == UDP ? send_datagrams(s) : pump_echo(s);
+}
+
+static enum result pump_to_guest(struct stream *s) {
+  return s->state == TCP ? pump_in(s) : s->state == UDP ? receive_datagrams(s) : WAITING;
+}
+
 // Progress until the rings are empty or full, the socket would block, or the budget is used.
 void step(struct stream *s) {
   if (s->state == FRESH) step_fresh(s);
-  if (s->state == CONNECTING && (s->writable || s->hung_up)) connected(s);
-  if (s->state == TCP || s->state == ECHO) {
+  if (s->state == CONNECTING && (s->writable || s->hung_up)) connected(s, TCP);
+  if (s->state == TCP || s->state == UDP || s->state == ECHO) {
     if (!s->out.closed && rwi_load(s->out.other, PART_CLOSED) != CLOSED_OPEN) close_out(s, CLOSED_END);
-    const enum result out = s->state == TCP ? pump_out(s) : pump_echo(s);
-    const enum result in = s->state == TCP && out != BROKEN ? pump_in(s) : WAITING;
+    const enum result out = pump_to_host(s);
+    const enum result in = out != BROKEN ? pump_to_guest(s) : WAITING;
     if (out == BROKEN || in == BROKEN) {
       reset_stream(s);
     } else if (out == BUDGET_USED || in == BUDGET_USED) {
       enqueue(s);
     }
     if (s->out.closed && !s->in.closed) {
-      if (s->state == TCP) {
-        drop_input(s);
-      } else {
+      if (s->state == ECHO) {
         close_in(s);  // nobody reads the echo
+      } else {
+        drop_input(s);
       }
     }
   }

@@ -1,7 +1,7 @@
 // Who competes in a row: the C load generators through each relay that is there, and straight.
 
-import type { Contender, Peer } from "./rows.ts";
-import { BUSY_POLL_US, type ServerName, type Setting } from "./setting.ts";
+import { type Contender, PEERS, type Peer } from "./rows.ts";
+import { BUSY_POLL_US, type ServerName, type Setting, type UnixServerName } from "./setting.ts";
 
 /** Rings of rows with many streams: the messages are small. */
 const SMALL_RINGS = ["--ring-bytes", "4096"];
@@ -30,6 +30,64 @@ export function load(
         : [programs.guest, "--attach", relay.socket, "--port", String(ports[server])];
     return [{ peer, mode, command: [...where, ...options], relay }];
   });
+}
+
+/** The same with datagrams: over UDP, or by a stream of udp-connect. */
+export function datagrams(
+  { programs, relays, udpPort }: Setting,
+  mode: string,
+  bytes: number,
+  suffix = "",
+): Contender[] {
+  if (programs === undefined || udpPort === undefined) return [];
+  const size = ["--datagram-bytes", String(bytes)];
+  return PEERS.flatMap((peer): Contender[] => {
+    if (peer === "direct") {
+      const command = [programs.udpplain, "--port", String(udpPort), ...size];
+      return [{ peer, mode, command, relay: undefined }];
+    }
+    const relay = relays.get(peer === "socat" ? "socat udp" : `${peer}${suffix}`);
+    if (relay === undefined) return [];
+    const where =
+      peer === "socat"
+        ? [programs.udpplain, "--port", relay.socket]
+        : [programs.guest, "--attach", relay.socket, "--port", String(udpPort)];
+    return [{ peer, mode, command: [...where, ...size], relay }];
+  });
+}
+
+/** Bulk between Unix sockets: the guest's is one of the policy's. */
+export function unixStreams(setting: Setting, server: UnixServerName, mode: string): Contender[] {
+  const { programs, relays, unixSockets } = setting;
+  if (programs === undefined) return [];
+  const { guest, host } = unixSockets[server];
+  const ringway = relays.get("ringway");
+  const socat = relays.get(`socat unix ${server}`);
+  const contenders: Contender[] = [];
+  if (ringway !== undefined) {
+    const command = [programs.guest, "--attach", ringway.socket, "--unix", guest];
+    contenders.push({ peer: "ringway", mode, command, relay: ringway });
+  }
+  if (socat !== undefined) {
+    contenders.push({ peer: "socat", mode, command: [programs.plain, "--unix", socat.socket], relay: socat });
+  }
+  contenders.push({ peer: "direct", mode, command: [programs.plain, "--unix", host], relay: undefined });
+  return contenders;
+}
+
+/** Reads of the cached file: by a mount, and by preadv() in as many threads as there are reads under way. */
+export function mountReaders({ programs, relays, file }: Setting, options: readonly string[]): Contender[] {
+  if (programs === undefined) return [];
+  const relay = relays.get("ringway");
+  const mode = "mount-read";
+  const contenders: Contender[] = [];
+  if (relay !== undefined) {
+    const command = [programs.guest, "--attach", relay.socket, "--path", file.guest, ...options];
+    contenders.push({ peer: "ringway", mode, command, relay });
+  }
+  const command = [programs.preadv, "--path", file.host, ...options];
+  contenders.push({ peer: "direct", mode, command, relay: undefined });
+  return contenders;
 }
 
 export function many(streams: number): string[] {

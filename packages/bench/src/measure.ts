@@ -21,6 +21,8 @@ export interface Sample {
   readonly value: number;
   readonly p99Us?: number;
   readonly bytes?: number;
+  /** Of the datagrams that were sent, those that did not arrive: 0 to 1. */
+  readonly lost?: number;
   readonly cpuSeconds?: number;
   readonly memory?: Memory;
 }
@@ -29,6 +31,7 @@ export interface PeerResult {
   readonly peer: Peer;
   readonly value: Spread;
   readonly p99Us?: number;
+  readonly lost?: number;
   readonly cpuSecondsPerGiB?: number;
   /** Of one core, while the row ran. */
   readonly cpuPercent?: number;
@@ -161,6 +164,7 @@ interface Output {
   readonly seconds: number;
   readonly p50Us?: number;
   readonly p99Us?: number;
+  readonly lost?: number;
 }
 
 async function runOnce(
@@ -192,6 +196,7 @@ async function runOnce(
     value,
     ...(output.p99Us === undefined ? {} : { p99Us: output.p99Us }),
     ...(output.bytes === undefined ? {} : { bytes: output.bytes }),
+    ...(output.lost === undefined ? {} : { lost: output.lost / (output.lost + output.count!) }),
     ...(relay === undefined ? {} : { cpuSeconds: cpu() - before }),
     ...(memory === undefined ? {} : { memory }),
   };
@@ -235,11 +240,13 @@ function summarize(peer: Peer, rounds: readonly Sample[]): PeerResult {
     rounds.flatMap((sample) => (sample[key] === undefined ? [] : [sample[key]!])) as NonNullable<Sample[K]>[];
   const memories = all("memory");
   const p99 = all("p99Us");
+  const lost = all("lost");
   const withCpu = rounds.filter((sample) => sample.cpuSeconds !== undefined && sample.bytes !== undefined);
   return {
     peer,
     value: spread(all("value")),
     ...(p99.length === 0 ? {} : { p99Us: median(p99) }),
+    ...(lost.length === 0 ? {} : { lost: median(lost) }),
     ...(withCpu.length === 0
       ? {}
       : {

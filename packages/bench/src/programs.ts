@@ -15,12 +15,21 @@ import {
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const PROGRAMS = ["relay", "guest", "plain", "server", "fileread"] as const;
+const PROGRAMS = [
+  "relay",
+  "guest",
+  "plain",
+  "server",
+  "fileread",
+  "udpplain",
+  "udpserver",
+  "preadv",
+] as const;
 export type Program = (typeof PROGRAMS)[number];
 export type Programs = Readonly<Record<Program, string>>;
 
 const NATIVE = fileURLToPath(new URL("../../../native/", import.meta.url));
-const FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"];
+const FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-pthread", "-Wall", "-Wextra", "-Werror"];
 
 export interface Compiled {
   /** Undefined where nothing could be compiled; `problem` says why. */

@@ -169,13 +169,15 @@ export function barText(bar: Bar | undefined): string {
   return bar?.most === undefined ? "" : `≤ ${bar.most}`;
 }
 
-function speedCell(row: RowResult, { value, p99Us }: PeerResult): string {
+function speedCell(row: RowResult, { value, p99Us, lost }: PeerResult): string {
   const { median, min, max } = value;
   if (row.metric === "latency") {
     return `${digits(median)} µs (p99 ${digits(p99Us ?? 0)})\n${digits(min)} to ${digits(max)}`;
   }
   const [scale, unit] = row.metric === "throughput" ? [1e6, "MB/s"] : [1e3, "k/s"];
-  return `${digits(median / scale)} ${unit}\n${digits(min / scale)} to ${digits(max / scale)}`;
+  const range = `${digits(min / scale)} to ${digits(max / scale)}`;
+  const told = lost === undefined ? "" : `\n${digits(100 * lost)} % lost`;
+  return `${digits(median / scale)} ${unit}\n${range}${told}`;
 }
 
 function costCell(row: RowResult, peer: (typeof PEERS)[number]): string {

@@ -1,6 +1,6 @@
 // The rows: those with a bar first, so that a run that is short of time has them.
 
-import { fileReaders, load, many } from "./contenders.ts";
+import { datagrams, fileReaders, load, many, mountReaders, unixStreams } from "./contenders.ts";
 import type { Bar, Contender, Peer, Row, Work } from "./rows.ts";
 import { BUSY_POLL_US, type ServerName, type Setting, script } from "./setting.ts";
 
@@ -24,6 +24,9 @@ export function rowsOf(setting: Setting, quick: boolean): Row[] {
     echoRow(setting, shortTime, 64, ALL),
     echoRow(setting, shortTime, 1, ALL, { least: 0.95 }),
     ...newStreamRows(setting, shortTime),
+    ...datagramRows(setting, quick),
+    ...unixRows(setting, { kind: "bytes", seconds: quick ? 0.05 : 0.2 }),
+    ...mountRows(setting, { kind: "time", milliseconds: quick ? 50 : 150 }),
   ];
 }
 
@@ -167,4 +170,77 @@ function policyRow(work: Work): Row {
     contenders: [contender("ringway", 20_000), contender("direct", 20)],
     ratios: [{ key: "policyManyVsFew", against: "direct", bar: { least: 0.5 } }],
   };
+}
+
+/** Short rounds: there are many of these rows, and what a second would show, a tenth of one does. */
+function datagramRows(setting: Setting, quick: boolean): Row[] {
+  const work: Work = { kind: "time", milliseconds: quick ? 50 : 150 };
+  const rows = [64, 1400].flatMap((bytes) =>
+    (["out", "in"] as const).map((way): Row => {
+      const title =
+        way === "out" ? `guest → UDP, datagrams of ${bytes} bytes` : `UDP → guest, of ${bytes} bytes`;
+      const key = `udp${way === "out" ? "Out" : "In"}${bytes}`;
+      return {
+        name: `udp-${way}-${bytes}`,
+        title,
+        metric: "rate",
+        work,
+        contenders: datagrams(setting, `udp-${way}`, bytes),
+        ratios: [
+          { key: `${key}VsC`, against: "c", bar: { least: 0.8 } },
+          { key: `${key}VsSocat`, against: "socat", bar: { least: 2 } },
+        ],
+      };
+    }),
+  );
+  return [
+    ...rows,
+    {
+      name: "udp-rtt",
+      title: "64-byte datagram there and back, both asleep",
+      metric: "latency",
+      work: { kind: "iterations", count: quick ? 500 : 2000 },
+      contenders: datagrams(setting, "udp-rtt", 64, " asleep"),
+      ratios: [{ key: "udpRttVsC", against: "c", bar: { most: 1.15 } }],
+    },
+  ];
+}
+
+function unixRows(setting: Setting, work: Work): Row[] {
+  return [
+    {
+      name: "unix-out",
+      title: "guest → Unix socket, 64 KiB writes",
+      metric: "throughput",
+      work,
+      contenders: unixStreams(setting, "sink", "bulk-out"),
+      ratios: [{ key: "unixOutVsSocat", against: "socat", bar: { least: 1.4 } }],
+    },
+    {
+      name: "unix-in",
+      title: "Unix socket → guest, 64 KiB writes",
+      metric: "throughput",
+      work,
+      contenders: unixStreams(setting, "source", "bulk-in"),
+      ratios: [{ key: "unixInVsSocat", against: "socat", bar: { least: 1.4 } }],
+    },
+  ];
+}
+
+function mountRows(setting: Setting, work: Work): Row[] {
+  const row = (name: string, key: string, what: string, options: readonly string[], bar?: Bar): Row => ({
+    name: `mount-${name}`,
+    title: `mount, ${what}; direct: preadv()`,
+    metric: "throughput",
+    work,
+    contenders: mountReaders(setting, options),
+    ratios: [{ key: `mount${key}VsPreadv`, against: "direct", ...(bar === undefined ? {} : { bar }) }],
+  });
+  const random = (depth: number): string[] => ["--read-bytes", "4096", "--depth", String(depth)];
+  const sequential = ["--read-bytes", String(1024 * 1024), "--sequential"];
+  return [
+    row("random-16", "Random16", "4 KiB at random, 16 at a time", random(16), { least: 0.5 }),
+    row("random-1", "Random1", "4 KiB at random", random(1)),
+    row("sequential", "Sequential", "1 MiB at a time, in order", sequential),
+  ];
 }

@@ -70,6 +70,20 @@ export const RATIO_KEYS = [
   "policyManyVsFew",
   "streamsTcpVsC",
   "streamsEchoVsC",
+  "udpOut64VsC",
+  "udpOut64VsSocat",
+  "udpIn64VsC",
+  "udpIn64VsSocat",
+  "udpOut1400VsC",
+  "udpOut1400VsSocat",
+  "udpIn1400VsC",
+  "udpIn1400VsSocat",
+  "udpRttVsC",
+  "unixOutVsSocat",
+  "unixInVsSocat",
+  "mountRandom1VsPreadv",
+  "mountRandom16VsPreadv",
+  "mountSequentialVsPreadv",
 ] as const;
 
 export const CPU_BAR: Bar = { most: 0.75 };

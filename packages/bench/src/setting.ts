@@ -4,6 +4,7 @@
 //   guest or plain ──▶ relay ──▶ server        all on 127.0.0.1 and on Unix sockets in the run's own folder
 
 import { randomFillSync } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,11 +13,13 @@ import { findProgram, type Program, type Programs } from "./programs.ts";
 
 export const SERVERS = ["sink", "source", "echo", "once"] as const;
 export type ServerName = (typeof SERVERS)[number];
+export const UNIX_SERVERS = ["sink", "source"] as const;
+export type UnixServerName = (typeof UNIX_SERVERS)[number];
 
 /** Something between a guest and a server. */
 export interface Relay {
   readonly pid: number;
-  /** Where guests or clients find it. */
+  /** Where guests or clients find it: a path, or socat's port for UDP. */
   readonly socket: string;
   /** It serves each connection in a child. */
   readonly forks: boolean;
@@ -25,7 +28,14 @@ export interface Relay {
 export interface Setting {
   readonly programs: Programs | undefined;
   readonly ports: Readonly<Record<ServerName, number>>;
-  /** Relays by their name: "ringway", "ringway asleep", "c", "c asleep", and "socat sink" and so on. */
+  /** Of the UDP server, which is in C. */
+  readonly udpPort: number | undefined;
+  /** Of the servers on Unix sockets, as the host and as the guest name them. */
+  readonly unixSockets: Readonly<Record<UnixServerName, { readonly host: string; readonly guest: string }>>;
+  /**
+   * Relays by their name: "ringway", "ringway asleep", "c", "c asleep", "socat sink" and so on, "socat unix sink", and
+   * "socat udp".
+   */
   readonly relays: ReadonlyMap<string, Relay>;
   /** A cached file, as the host and as the guest name it. */
   readonly file: { readonly host: string; readonly guest: string; readonly bytes: number };
@@ -63,8 +73,17 @@ export async function prepare(children: Children, options: SettingOptions): Prom
   const file = { host: join(root, "file"), guest: "/bench/file", bytes: options.fileBytes };
   writeFile(file.host, file.bytes);
   const policy = join(children.folder, "policy.yaml");
-  writeFileSync(policy, JSON.stringify(policyFor(root)));
+  const unixSockets = socketsIn(children.folder);
+  writeFileSync(policy, JSON.stringify(policyFor(root, unixSockets)));
   const ports = await startServers(children, programs);
+  const udpPort =
+    programs && Number(await children.start([programs.udpserver], "server of datagrams").line());
+  if (programs !== undefined) {
+    for (const server of UNIX_SERVERS) {
+      const command = [programs.server, "--unix", unixSockets[server].host, server];
+      await children.start(command, `server ${server}`).line();
+    }
+  }
 
   const start = async (
     name: string,
@@ -105,8 +124,15 @@ export async function prepare(children: Children, options: SettingOptions): Prom
       const to = `TCP:127.0.0.1:${ports[server]},nodelay`;
       await start(name, [socat, "-b", String(SOCAT_BYTES), from, to], socket(name), true);
     }
+    for (const server of UNIX_SERVERS) {
+      const name = `socat unix ${server}`;
+      const from = `UNIX-LISTEN:${socket(name)},fork,backlog=512`;
+      const to = `UNIX-CONNECT:${unixSockets[server].host}`;
+      await start(name, [socat, "-b", String(SOCAT_BYTES), from, to], socket(name), true);
+    }
+    relays.set("socat udp", await startSocatUdp(children, socat, udpPort!));
   }
-  return { programs, ports, relays, file, policy, leftOut, failures };
+  return { programs, ports, udpPort, unixSockets, relays, file, policy, leftOut, failures };
 }
 
 async function startServers(
@@ -122,10 +148,35 @@ async function startServers(
   return ports as Record<ServerName, number>;
 }
 
-function policyFor(root: string): object {
+/** One child for each client, until it sends an empty datagram. */
+async function startSocatUdp(children: Children, socat: string, udpPort: number): Promise<Relay> {
+  const port = await freeUdpPort();
+  const from = `UDP4-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,null-eof`;
+  const command = [socat, "-b", String(SOCAT_BYTES), "-t", "0.05", from, `UDP4:127.0.0.1:${udpPort}`];
+  const { pid } = children.start(command, "socat udp");
+  return { pid, socket: String(port), forks: true };
+}
+
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(resolve));
+  return port;
+}
+
+function socketsIn(folder: string): Setting["unixSockets"] {
+  const parent = join(folder, "sockets");
+  mkdirSync(parent);
+  const socket = (server: UnixServerName) => ({ host: join(parent, server), guest: `/bench/${server}.sock` });
+  return { sink: socket("sink"), source: socket("source") };
+}
+
+function policyFor(root: string, sockets: Setting["unixSockets"]): object {
   return {
     version: 1,
-    connect: [{ id: "loopback", allow: "127.0.0.1" }],
+    connect: [{ id: "loopback", allow: "127.0.0.1", protocols: ["tcp", "udp"] }],
+    sockets: Object.values(sockets).map((socket) => ({ ...socket, access: "connect" })),
     files: [{ id: "bench", guest: "/bench", host: root, access: "ro" }],
     limits: { streams: 20_000, regionBytes: REGION_BYTES, streamBytes: "4MiB" },
   };

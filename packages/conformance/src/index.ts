@@ -19,7 +19,7 @@ export type { Host } from "./host/host.ts";
 export type { HostFrame, HostPipe, PipeOwner } from "./host/pipe.ts";
 export type { Region, Snapshot } from "./host/region.ts";
 export { ProcessTestee, TYPESCRIPT_TESTEE, UNSUPPORTED_EXIT } from "./process-testee.ts";
-export { type ClauseResult, formatReport, makeReport, type Report } from "./report.ts";
+export { type ClauseResult, formatReport, makeReport, type Report, type Verdict } from "./report.ts";
 export { scenarios } from "./scenarios/index.ts";
 export { guestCases, NothingSelected, type RunOptions, runGuest } from "./suite.ts";
 export { serveTestee } from "./testee-loop.ts";

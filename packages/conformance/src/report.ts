@@ -1,9 +1,16 @@
 // The report: one line for each clause, and what went wrong.
 
+import { rank, SECTIONS, UNSEEN } from "./clauses.ts";
 import type { Check } from "./world.ts";
+
+/** "partly": what can be seen step by step passed, and the clause asks for more than that. */
+export type Verdict = "passed" | "partly" | "failed" | "unsupported";
 
 export interface ClauseResult {
   readonly clause: string;
+  readonly verdict: Verdict;
+  /** Of "partly": what no check has seen. */
+  readonly unseen?: string;
   readonly passed: number;
   readonly failed: number;
   readonly unsupported: number;
@@ -20,39 +27,7 @@ export interface Report {
   readonly missing: readonly Check[];
 }
 
-/** Sections of PROTOCOL.md in order, by the clauses' prefix. */
-const SECTIONS: readonly (readonly [prefix: string, title: string])[] = [
-  ["REG", "4 Memory: the region"],
-  ["SB", "4 Memory: the superblock"],
-  ["PIPE", "4 Memory: pipe blocks"],
-  ["RING", "5 Rings"],
-  ["BELL", "6 Doorbells"],
-  ["FRM", "7 Frames"],
-  ["MSG", "8 Common messages"],
-  ["CTL", "9 The control pipe"],
-  ["STR", "10 Streams"],
-  ["TCP", "11 tcp-connect"],
-  ["LSN", "12 tcp-listen"],
-  ["FILE", "13 file"],
-  ["FST", "14 file-stream"],
-  ["FS", "15 fs"],
-  ["ATT", "16 Attach, epochs, crash and restart"],
-  ["HEL", "17 The attach socket"],
-  ["VER", "18 Versions and features"],
-  ["ERR", "19 Errors and violations"],
-  ["LIM", "20 Limits"],
-  ["TRU", "21 Trust"],
-  ["CON", "22 Conformance"],
-];
-
-function rank(clause: string): number {
-  const [prefix, number] = clause.split("-");
-  return SECTIONS.findIndex(([each]) => each === prefix) * 1000 + Number(number);
-}
-
 export function makeReport(testee: string, checks: readonly Check[]): Report {
-  const count = (of: readonly Check[], outcome: Check["outcome"]): number =>
-    of.filter((check) => check.outcome === outcome).length;
   const clauses = [...new Set(checks.map(({ clause }) => clause))].sort((a, b) => rank(a) - rank(b));
   return {
     testee,
@@ -60,18 +35,27 @@ export function makeReport(testee: string, checks: readonly Check[]): Report {
     passed: count(checks, "passed"),
     failed: count(checks, "failed"),
     unsupported: count(checks, "unsupported"),
-    clauses: clauses.map((clause) => {
-      const of = checks.filter((check) => check.clause === clause);
-      return {
-        clause,
-        passed: count(of, "passed"),
-        failed: count(of, "failed"),
-        unsupported: count(of, "unsupported"),
-      };
-    }),
+    clauses: clauses.map((clause) => clauseResult(clause, checks)),
     failures: checks.filter(({ outcome }) => outcome === "failed"),
     missing: checks.filter(({ outcome }) => outcome === "unsupported"),
   };
+}
+
+function count(of: readonly Check[], outcome: Check["outcome"]): number {
+  return of.filter((check) => check.outcome === outcome).length;
+}
+
+function clauseResult(clause: string, checks: readonly Check[]): ClauseResult {
+  const of = checks.filter((check) => check.clause === clause);
+  const passed = count(of, "passed");
+  const failed = count(of, "failed");
+  const unsupported = count(of, "unsupported");
+  const counts = { passed, failed, unsupported };
+  if (failed > 0) return { clause, verdict: "failed", ...counts };
+  if (passed === 0) return { clause, verdict: "unsupported", ...counts };
+  const unseen = UNSEEN[clause];
+  if (unseen === undefined) return { clause, verdict: "passed", ...counts };
+  return { clause, verdict: "partly", unseen, ...counts };
 }
 
 const MOST_LINES = 50;
@@ -82,13 +66,18 @@ export function formatReport(report: Report): string {
     const of = report.clauses.filter(({ clause }) => clause.startsWith(`${prefix}-`));
     if (of.length === 0) continue;
     lines.push(title);
-    for (const { clause, passed, failed, unsupported } of of) {
-      const verdict = failed > 0 ? "FAILED" : passed > 0 ? "passed" : "unsupported";
+    for (const { clause, verdict, passed, failed, unsupported } of of) {
       const parts = [`${passed} passed`];
       if (failed > 0) parts.push(`${failed} failed`);
       if (unsupported > 0) parts.push(`${unsupported} unsupported`);
-      lines.push(`  ${clause.padEnd(8)} ${verdict.padEnd(12)} ${parts.join(", ")}`);
+      const shown = verdict === "failed" ? "FAILED" : verdict;
+      lines.push(`  ${clause.padEnd(8)} ${shown.padEnd(12)} ${parts.join(", ")}`);
     }
+  }
+  const partly = report.clauses.filter(({ verdict }) => verdict === "partly");
+  if (partly.length > 0) {
+    lines.push("", "Partly: all that can be seen step by step passed. Not seen:");
+    lines.push(...partly.map(({ clause, unseen }) => `  ${clause.padEnd(8)} ${unseen}`));
   }
   if (report.failures.length > 0) lines.push("", "Failures:", ...listed(report.failures));
   if (report.missing.length > 0) lines.push("", "Unsupported:", ...listed(report.missing));

@@ -64,6 +64,18 @@ export async function runGuest(
   const cases = all
     .filter(({ name }) => !except.includes(name))
     .filter((each) => only.length === 0 || only.some((text) => selects(each, text)));
+  return await runCases(start, cases, (_, index) => {
+    onCase?.(index, cases.length);
+    return true;
+  });
+}
+
+/** runGuest() of these cases, for as long as `goesOn` says so before each, with the checks until then. */
+export async function runCases(
+  start: () => Promise<Testee> | Testee,
+  cases: readonly Case[],
+  goesOn: (checks: readonly Check[], index: number) => boolean,
+): Promise<Check[]> {
   const folder = mkdtempSync(join(tmpdir(), "ringway-conformance-"));
   const checks: Check[] = [];
   let testee: Testee | undefined;
@@ -75,7 +87,7 @@ export async function runGuest(
   let absent: TesteeUnsupported | undefined;
   try {
     for (const [index, each] of cases.entries()) {
-      onCase?.(index, cases.length);
+      if (!goesOn(checks, index)) break;
       if (absent !== undefined) {
         checks.push(...every(each, "unsupported", absent));
         continue;

@@ -12,12 +12,14 @@ import { tcpCases } from "./tcp.ts";
 import { udpCases } from "./udp.ts";
 import { unixCases } from "./unix.ts";
 import { vectorCases } from "./vectors.ts";
+import { versionCases } from "./versions.ts";
 
 /** All that is asked of a host. */
 export function monitorCases(): MonitorCase[] {
   return [
     ...regionCases,
     ...controlCases,
+    ...versionCases,
     ...streamsCases,
     ...tcpCases,
     ...udpCases,

@@ -36,7 +36,7 @@ export class Host {
       [Sb.MAGIC_LOW, 0x474e4952],
       [Sb.MAGIC_HIGH, 0x31594157],
       [Sb.MAJOR, 1],
-      [Sb.MINOR, 0],
+      [Sb.MINOR, 1],
       [Sb.PAGES, region.pages],
       [Sb.FEATURES, 0],
       [Sb.BELL, this.bellPage],

@@ -1,6 +1,7 @@
 // One pipe as the suite's host has it: bytes and frames in, bytes and frames out, and the four closed words.
 
 import { encode, type Fields, frameBytes, MESSAGES } from "../catalogue.ts";
+import { TesteeBroken } from "../contract.ts";
 import { P, PAGE } from "./layout.ts";
 import type { Region, Snapshot } from "./region.ts";
 
@@ -86,9 +87,11 @@ export class HostPipe {
     this.frame(MESSAGES[name]!.type!, request, encode(name, fields));
   }
 
-  /** Bytes that the guest has published and the host not taken. */
+  /** Bytes that the guest has published and the host not taken. Throws TesteeBroken where they are none (RING-4). */
   readable(): number {
-    return (this.get(P.TO_HOST_WRITTEN) - this.read) >>> 0;
+    const bytes = (this.get(P.TO_HOST_WRITTEN) - this.read) >>> 0;
+    if (bytes <= this.toHost) return bytes;
+    throw new TesteeBroken(`the guest's write position is ${bytes} ahead in a ring of ${this.toHost} bytes`);
   }
 
   /** Free bytes towards the guest, as the guest says. */

@@ -48,6 +48,7 @@ export const attachScenarios: readonly Case[] = [
       world.same("SB-5", region.get(Sb.GUEST_STATE), 1, "guest state");
       world.same("ATT-4", (await world.poll()).status, "waiting", "poll before the answer");
       world.unchanged("ATT-1", before.beyond, "touched more than the superblock");
+      world.unchanged("ATT-5", before.beyond, "touched what the host may be clearing");
       world.unchanged("SB-3", before.others, "words that are not the guest's");
       host.answer();
       const others = notGuests(world);
@@ -55,7 +56,6 @@ export const attachScenarios: readonly Case[] = [
       world.must("ATT-4", attached.status, "attached", "poll after the answer");
       world.same("ATT-4", region.get(Sb.GUEST_STATE), 2, "guest state");
       world.check("BELL-7", rang(attached), "a change of guest state rings");
-      world.check("ATT-5", region.changeSince(before.beyond) !== undefined, "the control pipe is armed");
       world.unchanged("SB-3", others, "words that are not the guest's");
       world.same("SB-1", [region.get(0x110), region.get(0x204)], [0, 0], "reserved words");
     },
@@ -114,6 +114,26 @@ export const attachScenarios: readonly Case[] = [
     world.region.set(Sb.HOST_STATE, State.READY);
     world.same("SB-4", (await world.poll()).status, "attached", "poll when it is ready again");
   }),
+  scenario(
+    "attach: a host that begins to drain keeps its streams, and gives no new ones",
+    "SB-4 CTL-3",
+    async (world) => {
+      await world.attached();
+      const pipe = await world.running("s");
+      world.region.set(Sb.HOST_STATE, State.DRAINING);
+      world.must("SB-4", (await world.poll()).status, "attached", "poll while the host drains");
+      await world.send("s", pattern(20));
+      world.same("SB-4", hex(pipe.take()), hex(pattern(20)), "bytes on a stream that is open");
+      pipe.put(pattern(10));
+      await world.poll();
+      world.same("SB-4", (await world.recv("s")).data, hex(pattern(10)), "bytes back");
+      const { request } = await world.asked("new");
+      world.host.control.message("Error", request, { errno: 108, rule: "", reason: "the monitor stops" });
+      await world.poll();
+      const { status, errno } = await world.on("new", "opened");
+      world.same("CTL-3", [status, errno], ["refused", 108], "a new stream");
+    },
+  ),
   scenario("attach: a monitor that answered and was replaced is asked anew", "ATT-4 ATT-6", async (world) => {
     const { host, region } = world;
     host.start();

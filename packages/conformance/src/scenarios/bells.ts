@@ -22,6 +22,19 @@ export const bellScenarios: readonly Case[] = [
       host.takeSignals();
     }
   }),
+  scenario("bell: signals of several streams add up, each way", "BELL-3 BELL-4", async (world) => {
+    await world.attached();
+    // Two of one leaf word, one of another, one below another middle word.
+    const ids = [1, 2, 40, 2000];
+    const pipes = [];
+    for (const id of ids) pipes.push(await world.running(`s${id}`, { id }));
+    for (const id of ids) await world.send(`s${id}`, pattern(3));
+    world.same("BELL-3", world.host.takeSignals(), ids, "signals to the host, taken together");
+    await world.poll();
+    for (const pipe of pipes) pipe.put(pattern(3));
+    const pending = await world.pending();
+    world.same("BELL-4", [...pending].sort(), ids.map((id) => `s${id}`).sort(), "streams found pending");
+  }),
   scenario("bell: the guest sleeps only when nothing is pending", "BELL-5", async (world) => {
     await world.attached();
     const pipe = await world.running("s");

@@ -82,6 +82,17 @@ export const controlScenarios: readonly Case[] = [
       "frames",
     );
   }),
+  scenario(
+    "control: who sleeps until a reply comes has said that it waits for data",
+    "RING-9",
+    async (world) => {
+      await world.attached();
+      await world.asked("s");
+      await world.poll();
+      world.must("RING-9", (await world.ask({ do: "sleep" })).asleep, true, "it sleeps");
+      world.same("RING-9", world.host.control.get(P.TO_GUEST_WANT_DATA), 1, "want-data of the control pipe");
+    },
+  ),
   scenario("control: a stream that the host does not give", "CTL-3", async (world) => {
     await world.attached();
     for (const errno of [24, 12, 108]) {

@@ -126,6 +126,23 @@ export const hostileScenarios: readonly Case[] = [
   word("a write position that goes back", "RING-4", 2, "recv", (pipe) =>
     pipe.set(P.TO_GUEST_WRITTEN, pipe.written - 1),
   ),
+  scenario("hostile: a write position that goes back over bytes that were seen", "RING-4", async (world) => {
+    await world.attached();
+    const pipe = await world.running("s");
+    pipe.put(pattern(100));
+    await world.poll();
+    world.must(
+      "RING-4",
+      (await world.recv("s", 40)).data,
+      hex(pattern(100).slice(0, 40)),
+      "of 100 bytes, 40",
+    );
+    pipe.set(P.TO_GUEST_WRITTEN, pipe.written - 10);
+    world.host.signal(1);
+    const polled = await world.poll();
+    const { status } = polled.status === "violation" ? polled : await world.recv("s");
+    world.same("RING-4", status, "violation", "recv: 50 bytes, where 60 were seen");
+  }),
   word("a write position half of 2^32 away", "RING-4", 2, "recv", (pipe) =>
     pipe.set(P.TO_GUEST_WRITTEN, pipe.written + 0x8000_0000),
   ),
@@ -240,6 +257,19 @@ export const hostileScenarios: readonly Case[] = [
   ),
   ...PLACES.map(([name, clauses, change]) =>
     control(`a block ${name}`, clauses, undefined, (world, request) => info(world, request, change)),
+  ),
+  scenario(
+    "hostile: a ring of 32 MiB that lies in the region",
+    "PIPE-3 LIM-1",
+    async (world) => {
+      await world.attached();
+      const { request } = await world.asked("s");
+      info(world, request, { toGuestBytes: 32 * 1024 * 1024 });
+      const { status } = await world.poll();
+      world.same("PIPE-3", status, "violation", "poll");
+      world.same("LIM-1", status, "violation", "poll");
+    },
+    8300,
   ),
   control("stream id 0", "CTL-3", undefined, (world, request) => info(world, request, { id: 0 })),
   control("a stream id above the largest", "CTL-3 LIM-1", undefined, (world, request) =>

@@ -6,6 +6,7 @@ import { bellScenarios } from "./bells.ts";
 import { closingScenarios } from "./closing.ts";
 import { controlScenarios } from "./control.ts";
 import { hostileScenarios } from "./hostile.ts";
+import { minorScenarios } from "./minors.ts";
 import { requestScenarios } from "./requests.ts";
 import { ringScenarios } from "./rings.ts";
 import { streamScenarios } from "./streams.ts";
@@ -14,6 +15,7 @@ import { versionScenarios } from "./versions.ts";
 export const scenarios: readonly Case[] = [
   ...attachScenarios,
   ...versionScenarios,
+  ...minorScenarios,
   ...controlScenarios,
   ...streamScenarios,
   ...closingScenarios,

@@ -18,6 +18,7 @@ async function churn(world: World, pipe: HostPipe, clause: string, total: number
   let [sent, received, turn] = [0, 0, 0];
   while (sent < total || received < total) {
     const chunk = chunks[turn++ % chunks.length]!;
+    const moved = sent + received;
     const { bytes = 0 } = await world.send("s", out.slice(sent, sent + chunk));
     world.must(
       clause,
@@ -37,6 +38,7 @@ async function churn(world: World, pipe: HostPipe, clause: string, total: number
     }
     world.must(clause, got, hex(part), `bytes ${received} on, to the guest`);
     received += part.length;
+    if (sent + received === moved) world.must(clause, moved, 2 * total, "bytes moved, and no more move");
   }
 }
 

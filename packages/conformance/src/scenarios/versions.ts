@@ -18,7 +18,7 @@ export const versionScenarios: readonly Case[] = [
     host.start({ [Sb.MINOR]: 7, [Sb.FEATURES]: 0xffffffff });
     world.same("VER-2", (await world.take()).status, "ok", "attach");
     const minor = region.get(Sb.GUEST_MINOR);
-    // Version 1.0 has none to accept.
+    // Versions 1.0 and 1.1 have none to accept.
     world.same("VER-3", region.get(Sb.ACCEPTED), 0, "features accepted");
     host.answer();
     world.same("VER-2", (await world.poll()).status, "attached", "poll");
@@ -35,6 +35,8 @@ export const versionScenarios: readonly Case[] = [
     }
   }),
   scenario("version: no features offered, none accepted", "VER-3", async (world) => {
+    // Of a guest before this one.
+    world.region.set(Sb.ACCEPTED, 0x55);
     await world.attached();
     const accepted = world.region.get(Sb.ACCEPTED);
     world.same("VER-3", accepted, 0, "features accepted");
