@@ -2,8 +2,8 @@
 // that some program shows: the reason phrase (wget, pip, apt), Proxy-Status (RFC 9209; curl -v), the body (curl,
 // browsers, for http:).
 //
-//   HTTP/1.1 403 Forbidden: intranet:80: Permission denied: ... (rule no-web)
-//   Proxy-Status: ringway; error=http_request_denied; details="intranet:80: Permission denied: ... (rule no-web)"
+//   HTTP/1.1 403 Forbidden: intranet:80: Permission denied: ... (rule default)
+//   Proxy-Status: ringway; error=http_request_denied; details="intranet:80: Permission denied: ... (rule default)"
 //
 // Only the agent's own answers have a Proxy-Status of a member `ringway`: so a 403 of the host's policy is told from
 // the server's own.

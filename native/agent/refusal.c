@@ -1,7 +1,7 @@
 // What the policy refused, for people: one line in the agent's log. A program is told by a number (SOCKS), or by what
 // most programs do not show (the answer to CONNECT), and then says "connection failed" alone.
 //
-//   ringway-agent: SOCKS5 to intranet:80, for curl (pid 71): Permission denied: ... (rule no-web)
+//   ringway-agent: SOCKS5 to intranet:80, for curl (pid 71): Permission denied: ... (rule default)
 //
 // A program that asks for ever must not fill the log, nor keep the agent busy with looking for it: each second has a
 // few lines and about 10 ms of search. How many lines were left out stands before the next one.
@@ -18,7 +18,7 @@ static int64_t window_ms; // its begin
 static uint32_t lines, links, untold; // what is left in this window; and what was left out
 
 static int may_say(void) {
-  int64_t now = now_ms();
+  int64_t now = rw_posix_now_ms();
   if (window_ms == 0 || now - window_ms >= REFUSALS_MS) window_ms = now, lines = REFUSALS_MAX, links = LINKS_MAX;
   if (lines > 0) {
     lines--;

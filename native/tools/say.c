@@ -126,6 +126,20 @@ static int is_said(const uint8_t *head, size_t length) {
   return same == length || same == line.length || memchr(head + length - same, ' ', same - 1) != NULL;
 }
 
+// Does the reason name the rule by itself: `connect to ... is denied by rule "no-web" (127.0.0.0/8)`?
+static int names_rule(struct rw_text reason, struct rw_text rule) {
+  static const char before[] = "rule \"";
+  const size_t lead = sizeof before - 1;
+  if (reason.length == 0) return 0;
+  const uint8_t *at = reason.bytes, *end = at + reason.length;
+  while ((at = memmem(at, (size_t)(end - at), before, lead))) {
+    at += lead;
+    size_t left = (size_t)(end - at);
+    if (left > rule.length && memcmp(at, rule.bytes, rule.length) == 0 && at[rule.length] == '"') return 1;
+  }
+  return 0;
+}
+
 void say_error(const struct rw_error *error) {
   struct rw_text reason = error->reason;
   const char *words = words_of(error->error);
@@ -141,7 +155,7 @@ void say_error(const struct rw_error *error) {
     reason.bytes = at;
   }
   say_text(reason);
-  if (error->rule.length > 0) {
+  if (error->rule.length > 0 && !names_rule(error->reason, error->rule)) {
     say(" (rule ");
     say_text(error->rule);
     say(")");

@@ -20,7 +20,7 @@ connect:
   - { id: by-name, allow: "*.test" }
 timeouts: { connectMs: 300 }
 `;
-const NO_WEB = `127.0.0.1:81: Permission denied: connect to 127.0.0.1:81 is denied by rule "no-web" (127.0.0.0/8) (rule no-web)`;
+const NO_WEB = `127.0.0.1:81: Permission denied: connect to 127.0.0.1:81 is denied by rule "no-web" (127.0.0.0/8)`;
 
 describe.skipIf(noCompiler !== undefined)(titled("a refusal", noCompiler), () => {
   let program: string;
@@ -57,7 +57,7 @@ describe.skipIf(noCompiler !== undefined)(titled("a refusal", noCompiler), () =>
   }
 
   test.each([
-    ["of a rule", "127.0.0.1:81", "403 Forbidden", "http_request_denied", "rule no-web"],
+    ["of a rule", "127.0.0.1:81", "403 Forbidden", "http_request_denied", 'rule "no-web"'],
     ["of no rule", "example.com:80", "403 Forbidden", "http_request_denied", "rule default"],
     [
       "of an address that is not public",

@@ -127,7 +127,7 @@ limits: { fileBytesWritten: 40MiB }
       expect({ code, stderr }).toEqual({
         code: 1,
         stderr: expect.stringMatching(
-          /^rwcat: connect to 127\.0\.0\.1:81: Permission denied: .+ \(rule no-web\)\n$/,
+          /^rwcat: connect to 127\.0\.0\.1:81: Permission denied: .+ is denied by rule "no-web" \(\S+\)\n$/,
         ),
       });
     });

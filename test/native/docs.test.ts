@@ -65,7 +65,8 @@ describe.skipIf(noCompiler !== undefined)(titled("docs/guest-in-c.md", noCompile
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout.toString().split("\r\n\r\n")[1]).toBe(page);
       const refused = await start(binary, ["192.0.2.1", "80"], "", env).done;
-      expect(refused).toMatchObject({ code: 1, stderr: "connected: RW_REFUSED\n" });
+      const reason = /^the policy refuses .*: `(refused: .*)`\.$/m.exec(text)![1];
+      expect(refused).toMatchObject({ code: 1, stderr: `${reason}\n` });
       const unset = await start(binary, ["127.0.0.1", String(port)], "").done;
       expect(unset).toMatchObject({ code: 1, stderr: "set RINGWAY_SOCKET: the monitor's socket\n" });
     } finally {

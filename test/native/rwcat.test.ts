@@ -126,7 +126,7 @@ limits: { regionBytes: 16MiB, fileBytesWritten: 48MiB }
     expect(await ran(["127.0.0.1", "80"])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /^rwcat: connect to 127\.0\.0\.1:80: Permission denied: .+ \(rule no-web\)\n$/,
+        /^rwcat: connect to 127\.0\.0\.1:80: Permission denied: .+ is denied by rule "no-web" \(\S+\)\n$/,
       ),
     });
     expect(await ran(["example.com", "443"])).toMatchObject({
