@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { runGuest, type Testee } from "@ringway/conformance";
+import { type Check, formatReport, makeReport, runGuest, type Testee } from "@ringway/conformance";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../packages/conformance/src/report.ts";
 import { RINGWAY, ROOT, ringway, start } from "../support/ringway.ts";
@@ -46,6 +46,49 @@ describe("ringway conformance", () => {
       verdict: "partly",
       unseen: expect.stringMatching(/^whether it looks again/),
     });
+  });
+
+  test("tells each reason once, and failures last, before the totals", () => {
+    const check = (outcome: "failed" | "unsupported", clause: string, name: string, why: string): Check => {
+      return { clause, case: name, outcome, why };
+    };
+    const lacks = ["a", "b", "c", "d", "e"].map((name) => check("unsupported", "FS-3", name, "no files"));
+    const checks: Check[] = [
+      check("failed", "RING-6", "an end", "the tail is lost"),
+      check("failed", "RING-7", "an end", "the tail is lost"),
+      ...lacks,
+      check("failed", "BELL-5", "sleep", "it did not look again"),
+      check("failed", "BELL-5", "sleep, later", "it did not look again"),
+      { clause: "UDP-2", case: "bind", outcome: "passed" },
+    ];
+    expect(formatReport(makeReport("mine", checks)).split("\n")).toEqual([
+      "Testee: mine",
+      "",
+      "5 Rings",
+      "  RING-6   FAILED       0 passed, 1 failed",
+      "  RING-7   FAILED       0 passed, 1 failed",
+      "6 Doorbells",
+      "  BELL-5   FAILED       0 passed, 2 failed",
+      "15 fs",
+      "  FS-3     unsupported  0 passed, 5 unsupported",
+      "16 udp-connect and udp-bind",
+      "  UDP-2    passed       1 passed",
+      "",
+      "Unsupported:",
+      "  no files: 5 cases",
+      "    FS-3  a",
+      "    FS-3  b",
+      "    FS-3  c",
+      "    and 2 more: see --json",
+      "",
+      "Failures:",
+      "  RING-6, RING-7  an end: the tail is lost",
+      "  it did not look again: 2 cases",
+      "    BELL-5  sleep",
+      "    BELL-5  sleep, later",
+      "",
+      "5 clauses, 10 checks: 1 passed, 4 failed, 5 unsupported",
+    ]);
   });
 
   test("exit 127 is unsupported, all of it; nothing was checked, as one line says, so the exit code is 1", async () => {

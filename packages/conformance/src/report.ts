@@ -1,4 +1,4 @@
-// The report: one line for each clause, and what went wrong.
+// The report: one line for each clause, then what the testee lacks, then what went wrong, each reason once.
 
 import { rank, SECTIONS, UNSEEN } from "./clauses.ts";
 import type { Check } from "./world.ts";
@@ -58,29 +58,20 @@ function clauseResult(clause: string, checks: readonly Check[]): ClauseResult {
   return { clause, verdict: "partly", unseen, ...counts };
 }
 
-const MOST_LINES = 50;
-
 export function formatReport(report: Report): string {
   const lines: string[] = [`Testee: ${report.testee}`, ""];
   for (const [prefix, title] of SECTIONS) {
     const of = report.clauses.filter(({ clause }) => clause.startsWith(`${prefix}-`));
-    if (of.length === 0) continue;
-    lines.push(title);
-    for (const { clause, verdict, passed, failed, unsupported } of of) {
-      const parts = [`${passed} passed`];
-      if (failed > 0) parts.push(`${failed} failed`);
-      if (unsupported > 0) parts.push(`${unsupported} unsupported`);
-      const shown = verdict === "failed" ? "FAILED" : verdict;
-      lines.push(`  ${clause.padEnd(8)} ${shown.padEnd(12)} ${parts.join(", ")}`);
-    }
+    if (of.length > 0) lines.push(title, ...of.map(clauseLine));
   }
   const partly = report.clauses.filter(({ verdict }) => verdict === "partly");
   if (partly.length > 0) {
     lines.push("", "Partly: all that can be seen step by step passed. Not seen:");
     lines.push(...partly.map(({ clause, unseen }) => `  ${clause.padEnd(8)} ${unseen}`));
   }
-  if (report.failures.length > 0) lines.push("", "Failures:", ...listed(report.failures));
   if (report.missing.length > 0) lines.push("", "Unsupported:", ...listed(report.missing));
+  // Last, where who reads a terminal looks first.
+  if (report.failures.length > 0) lines.push("", "Failures:", ...listed(report.failures));
   const { passed, failed, unsupported } = report;
   lines.push(
     "",
@@ -90,10 +81,46 @@ export function formatReport(report: Report): string {
   return lines.join("\n");
 }
 
+function clauseLine({ clause, verdict, passed, failed, unsupported }: ClauseResult): string {
+  const parts = [`${passed} passed`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (unsupported > 0) parts.push(`${unsupported} unsupported`);
+  const shown = verdict === "failed" ? "FAILED" : verdict;
+  return `  ${clause.padEnd(8)} ${shown.padEnd(12)} ${parts.join(", ")}`;
+}
+
+const MOST_REASONS = 20;
+/** Of one reason. */
+const MOST_CASES = 3;
+
+/** Each reason once, with the cases that it holds for, and their clauses. */
 function listed(checks: readonly Check[]): string[] {
-  const lines = checks
-    .slice(0, MOST_LINES)
-    .map(({ clause, case: name, why }) => `  ${clause}  ${name}: ${why ?? ""}`);
-  const left = checks.length - lines.length;
-  return left > 0 ? [...lines, `  and ${left} more: see --json`] : lines;
+  const reasons = [...grouped(checks, ({ why = "" }) => why)];
+  const left = reasons.slice(MOST_REASONS).reduce((sum, [, of]) => sum + of.length, 0);
+  const lines = reasons.slice(0, MOST_REASONS).flatMap(([why, of]) => reasonLines(why, of));
+  return left > 0 ? [...lines, `  and ${left} more checks: see --json`] : lines;
+}
+
+function reasonLines(why: string, checks: readonly Check[]): string[] {
+  const cases = [...grouped(checks, (check) => check.case)].map(
+    ([name, of]) => `${[...new Set(of.map(({ clause }) => clause))].join(", ")}  ${name}`,
+  );
+  if (cases.length === 1) return [`  ${cases[0]!}: ${why}`];
+  const left = cases.length - MOST_CASES;
+  return [
+    `  ${why}: ${cases.length} cases`,
+    ...cases.slice(0, MOST_CASES).map((each) => `    ${each}`),
+    ...(left > 0 ? [`    and ${left} more: see --json`] : []),
+  ];
+}
+
+/** In the order in which each key comes first. */
+function grouped(checks: readonly Check[], keyOf: (check: Check) => string): Map<string, Check[]> {
+  const groups = new Map<string, Check[]>();
+  for (const check of checks) {
+    const group = groups.get(keyOf(check));
+    if (group === undefined) groups.set(keyOf(check), [check]);
+    else group.push(check);
+  }
+  return groups;
 }
