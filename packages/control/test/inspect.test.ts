@@ -78,6 +78,23 @@ describe("inspectRegion()", () => {
     expect(pipes.filter(({ from }) => from !== "page").map(({ id }) => id)).toEqual([0]);
   });
 
+  test("notes each stream that the host has reset, until the guest has closed it", () => {
+    const region = busyRegion();
+    region.host.pipe(1)!.toGuest.reset();
+    const stands = "stream 1 toGuest: the host has reset the stream (RING-8)";
+    const why = "the region does not tell why; where it was a violation (STR-8), the monitor's log does";
+    expect(look(region)).toMatchObject({ findings: [], notes: [`${stands}: ${why}`] });
+    close(region, 1);
+    expect(look(region).notes).toEqual([]);
+  });
+
+  test("notes no stream that the guest has reset, or that the host has ended", () => {
+    const region = busyRegion();
+    region.guest.pipe(1)!.toHost.reset();
+    region.host.pipe(2)!.toGuest.end();
+    expect(look(region).notes).toEqual([]);
+  });
+
   describe("of who sleeps and waits", () => {
     /** Stream 1; both sides have taken what was pending. The host waits for data, and sleeps. */
     function sleepingHost(): Region {

@@ -24,6 +24,7 @@ import { checkPipe, HEADER_BYTES, nameOfPipe, pipePictureOf, ringsOfCopy } from 
 import { latestOf, streamInfosOn } from "./replies.ts";
 import type { PipePicture, RegionReport, SuperblockPicture } from "./report.ts";
 import { checkRequests } from "./requests.ts";
+import { notesOfResets } from "./resets.ts";
 import { BoundedSource, copyInto, NotARegionError, type RegionSource, stillCopyOf } from "./source.ts";
 import { lookAtStream, searchBlocks } from "./streams.ts";
 import { checkSuperblock, controlPlaceOf, copySuperblock } from "./superblock.ts";
@@ -119,6 +120,7 @@ function lookIntoEpoch(
       `page ${page} looks like the block of stream ${id}, perhaps of an earlier epoch: it is not checked`,
     );
   }
+  notes.push(...notesOfResets(streams));
   notes.push(...notesOfWaiting(source, bells, lookAtBells(new Findings()), [control, ...streams]));
   const byId = [...streams, ...found].sort((a, b) => a.id - b.id);
   return { bells, pipes: [control, ...byId], notes };
