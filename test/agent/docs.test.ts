@@ -1,5 +1,6 @@
 // The examples of docs/agent.md run as they stand: the block that starts a monitor and a server, then each way to start
-// the agent for processes. In a network of their own, since the document names the server's port.
+// the agent for processes, and what it answers to a request that the policy refuses. In a network of their own, since
+// the document names the server's port.
 
 import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -35,11 +36,13 @@ describe.skipIf(reason !== undefined)(titled("docs/agent.md", reason), () => {
   );
 
   test("starts the agent for processes in an empty network namespace", () => starts("unshare"), BUILD_MS);
+
+  test("has the body of a 403", () => starts("unshare", "http://intranet/"), BUILD_MS);
 });
 
-async function starts(command: string): Promise<void> {
+async function starts(command: string, words = ""): Promise<void> {
   const setUp = EXAMPLES.find(({ text }) => text.includes("ringway monitor"))!;
-  const example = EXAMPLES.find(({ text }) => text.startsWith(command))!;
+  const example = EXAMPLES.find(({ text }) => text.startsWith(command) && text.includes(words))!;
   const program = buildAgent();
   const folder = temporaryFolder("docs");
   const here = join(folder, "empty");
