@@ -7,36 +7,33 @@
 //   streams      its pipes, and who serves them                           streams.ts, stream.ts, relay.ts
 //   control      the control pipe                                         control-pipe.ts
 //   epochs       what it says of itself, and who uses its memory          epochs.ts
-//   departure    once it leaves                                           departure.ts
+//   ending       why and how it ends                                      ending.ts, departure.ts
 //
-// How it is attached (memory, bell, liveness) is its GuestLink's. Here are its bells, its pauses, and its end.
+// How it is attached (memory, bell, liveness) is its GuestLink's. Here are its bells and its pauses.
 
 import {
   type BellReceiver,
-  type Doorbell,
   HostSession,
   HostState,
-  ProtocolError,
+  type ProtocolError,
   type RegionMemory,
   regionMemory,
-  Violation,
 } from "@ringway/control";
 import { Errno, errnoOf, type SharedMemory } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
-import { VIOLATION_LOOKS } from "../accounts/quotas.ts";
-import type { GuestLink, LinkedGuest, LinkListener } from "../links/link.ts";
+import type { GuestLink, LinkedGuest } from "../links/link.ts";
 import { GuestLines, type LinesHost } from "../observe/lines.ts";
-import type { Trace } from "../observe/trace.ts";
+import { type Trace, tracedBell } from "../observe/trace.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { KnownNames } from "../policy/known-names.ts";
-import { Counter, type Counters } from "../reactor/counters.ts";
+import type { Counters } from "../reactor/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { TaskQueue } from "../reactor/tasks.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { Budget, type BudgetHost } from "./budget.ts";
 import { type ControlOwner, ControlPipe } from "./control-pipe.ts";
-import { Departure, type Leaver } from "./departure.ts";
-import { Epochs, type EpochsOwner, STREAM_VIOLATIONS_MAX } from "./epochs.ts";
+import { Ending, type EndingOwner } from "./ending.ts";
+import { Epochs, type EpochsOwner } from "./epochs.ts";
 import { Life, LifeState } from "./life.ts";
 import type { Opener } from "./opener.ts";
 import { Reports } from "./reports.ts";
@@ -64,9 +61,7 @@ export interface AttachmentHost extends LinesHost, BudgetHost {
 /** A look at this many streams, as a power of two, costs about as much as a look. */
 const IDS_PER_LOOK_LOG2 = 5;
 
-export class Attachment
-  implements LinkListener, LinkedGuest, Sharer, StreamsOwner, ControlOwner, EpochsOwner, Leaver
-{
+export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwner, EpochsOwner, EndingOwner {
   readonly name: string;
   readonly memory: SharedMemory;
   readonly region: RegionMemory;
@@ -75,6 +70,7 @@ export class Attachment
   readonly counters: Counters;
   /** Of its streams. */
   readonly trace: Trace | undefined;
+  readonly traceBells: Trace | undefined;
   readonly life: Life = new Life();
   readonly share: ThreadShare;
   readonly budget: Budget;
@@ -83,7 +79,7 @@ export class Attachment
   readonly streams: Streams;
   readonly #control: ControlPipe;
   readonly #epochs: Epochs;
-  #departure: Departure | undefined;
+  readonly #ending: Ending;
   readonly #host: AttachmentHost;
   readonly #link: GuestLink;
   readonly #lines: GuestLines;
@@ -93,8 +89,6 @@ export class Attachment
   #attachLimit: Timer | undefined;
   /** Streams are marked for it that it has not been rung for. */
   #bellDue = false;
-  /** Why it is over. */
-  #reason = "";
 
   /**
    * Greets the guest on `link`, which is this object's from now on. Throws SystemError (EMFILE, ENOMEM), after it has
@@ -105,6 +99,7 @@ export class Attachment
     this.name = name;
     this.counters = host.counters;
     this.trace = host.traceStreams;
+    this.traceBells = host.traceBells;
     this.#policy = policy;
     this.#ownPolicy = ownPolicy;
     this.account = link.account;
@@ -121,14 +116,15 @@ export class Attachment
     this.#control = new ControlPipe(this, host.opener);
     this.#epochs = new Epochs(this);
     this.#link = link;
+    this.#ending = new Ending(this, link, this.#epochs, host.reactor, host.lingerMs);
     this.memory = link.memory;
     const { limits } = policy.policy;
     try {
       this.region = regionMemory(this.memory.buffer);
       const most = { streams: limits.streams, ringBytes: limits.streamBytes };
-      const bell = host.traceBells === undefined ? link : this.#tracedBell(host.traceBells);
+      const bell = host.traceBells === undefined ? link : tracedBell(host.traceBells, name, link);
       this.session = new HostSession(this.region, bell, most, (id) => this.signal(id));
-      link.greet(this);
+      link.greet(this.#epochs);
     } catch (error) {
       link.close(errnoOf(error, Errno.EIO));
       throw error;
@@ -231,16 +227,6 @@ export class Attachment
     this.#host.reactor.bellDue(this);
   }
 
-  /** The link's bell, with a line for each ring. */
-  #tracedBell(trace: Trace): Doorbell {
-    return {
-      ring: () => {
-        trace.note({ trace: "bells", guest: this.name, text: "the host rings" });
-        this.#link.ring();
-      },
-    };
-  }
-
   flushBell(): void {
     if (!this.#bellDue) return;
     this.#bellDue = false;
@@ -271,8 +257,9 @@ export class Attachment
   /** It was held, and is no more. */
   #goOn(): void {
     if (this.life.over) return;
-    if (this.#departure !== undefined) {
-      this.#departure.goOn();
+    const { departure } = this.#ending;
+    if (departure !== undefined) {
+      departure.goOn();
       return;
     }
     this.#epochs.look();
@@ -281,37 +268,13 @@ export class Attachment
     this.ready.put(this.#control);
   }
 
-  // ── As its link's listener: epochs ────────────────────────────────────────────────────────────────────────────
-
-  onBell(): void {
-    this.counters.add(Counter.bells);
-    this.#host.traceBells?.note({ trace: "bells", guest: this.name, text: "the guest rang" });
-    this.share.looked(1);
-    this.#epochs.look();
-    this.share.charge();
-  }
-
-  onHangup(): void {
-    // Its last bell may still be in the same batch of events.
-    this.#epochs.look();
-    this.#depart("the guest hung up");
-    this.share.charge();
-  }
-
-  onGarbage(): void {
-    this.fail(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", "the guest wrote to the attach socket"));
-    this.share.charge();
-  }
+  // ── Epochs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   attached(): void {
     this.life.enter(LifeState.ATTACHED);
     this.#host.reactor.cancel(this.#attachLimit);
     this.reports.attached();
     this.ready.put(this.#control);
-  }
-
-  detached(): void {
-    this.#depart("the guest detached");
   }
 
   pinned(change: number): void {
@@ -325,38 +288,15 @@ export class Attachment
   // ── Its end ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   violated(error: ProtocolError, stream: number): void {
-    this.reports.violation(error, stream);
-    this.share.looked(VIOLATION_LOOKS);
-    if (this.#epochs.violated()) {
-      this.#end(Violation.QUOTA, `${STREAM_VIOLATIONS_MAX} violations on streams`);
-    }
+    this.#ending.violated(error, stream);
   }
 
-  /** Something went wrong while it was served: its own violation, or a bug of ours that must not hurt others. */
   fail(error: unknown): void {
-    if (this.life.over) return;
-    if (error instanceof ProtocolError) {
-      this.reports.violation(error, 0);
-      this.#end(error.violation, error.message);
-    } else {
-      this.reports.bug(error);
-      this.close("internal error");
-    }
+    this.#ending.fail(error);
   }
 
-  /** Ends the guest for what it did (ERR-4). */
-  #end(violation: Violation, reason: string): void {
-    if (this.life.over) return;
-    this.session.fail(violation);
-    this.close(`protocol violation: ${reason}`);
-  }
-
-  #depart(reason: string): void {
-    if (this.life.over || this.#departure !== undefined) return;
-    this.#link.hangUp();
-    const { reactor, lingerMs } = this.#host;
-    this.#departure = new Departure(this, reactor, lingerMs, reason);
-    this.#departure.begin();
+  depart(reason: string): void {
+    this.#ending.depart(reason);
   }
 
   lookAgain(): void {
@@ -365,7 +305,11 @@ export class Attachment
   }
 
   streamEnded(stream: Stream): void {
-    this.#departure?.streamEnded(stream);
+    this.#ending.streamEnded(stream);
+  }
+
+  dropped(): void {
+    this.#ending.dropped();
   }
 
   /** The monitor is stopping: what is open may finish, nothing new begins. */
@@ -375,39 +319,26 @@ export class Attachment
     this.streams.drain();
   }
 
-  /** Ends the guest: every socket and file of it is closed, its memory goes when no disk work is left in it. */
   close(reason: string): void {
-    if (this.life.over) return;
-    this.life.enter(LifeState.CLOSING);
-    this.#reason = reason;
-    // Settled at the end, whatever disk work is given up on the way.
-    this.pinned(1);
-    this.streams.abandonAll();
-    this.dropped();
+    this.#ending.close(reason);
   }
 
-  /** The same where this thread fails, and there are no later turns: all of its streams are let go of. */
+  /** close(), where this thread fails, and there are no later turns. */
   closeNow(reason: string): void {
-    try {
-      this.close(reason);
-    } finally {
-      this.streams.finishDropping();
-    }
+    this.#ending.closeNow(reason);
   }
 
-  dropped(): void {
-    if (this.life.state !== LifeState.CLOSING || this.streams.dropping) return;
-    this.life.enter(LifeState.CLOSED);
-    this.#host.reactor.cancel(this.#attachLimit);
+  closed(reason: string): void {
+    const { reactor } = this.#host;
+    reactor.cancel(this.#attachLimit);
     // Answers that wait for their turn: what they hold is given back.
     this.share.finish();
-    this.#host.reactor.remove(this);
+    reactor.remove(this);
     this.account.leave();
     this.session.leave();
     this.#link.close();
     this.#policy.release();
     this.#host.gone(this);
-    this.reports.gone(this.#reason);
-    this.pinned(-1);
+    this.reports.gone(reason);
   }
 }

@@ -1,19 +1,26 @@
-// The epochs of one guest: what its words in the superblock say, looked at after every ring (PROTOCOL.md section 20),
-// and who has addresses inside the region.
+// The epochs of one guest: what its link tells, what its words in the superblock say, looked at after every ring
+// (PROTOCOL.md section 20), and who has addresses inside the region.
 //
 //   a fresh epoch is asked for ──▶ its streams are let go of ──▶ nobody has addresses inside ──▶ the next begins
 //
 // Invariant: a new epoch gives the same pages out anew, and a guest that is over gives up its memory, only when nobody
 // has addresses inside the region: disk workers, and relays that have yet to let go.
 
-import type { HostSession } from "@ringway/control";
+import { type HostSession, ProtocolError, Violation } from "@ringway/control";
 import { ATTACH_LOOKS } from "../accounts/quotas.ts";
+import type { LinkListener } from "../links/link.ts";
+import type { Trace } from "../observe/trace.ts";
+import { Counter, type Counters } from "../reactor/counters.ts";
 import { type Life, LifeState } from "./life.ts";
 import type { ThreadShare } from "./share.ts";
 import type { Streams } from "./streams.ts";
 
 /** Whose they are. */
 export interface EpochsOwner {
+  readonly name: string;
+  readonly counters: Counters;
+  /** Has a line for each ring; undefined: not asked for. */
+  readonly traceBells: Trace | undefined;
   readonly session: HostSession;
   readonly life: Life;
   readonly share: ThreadShare;
@@ -21,7 +28,8 @@ export interface EpochsOwner {
   readonly held: boolean;
   /** It has attached to the epoch that was ready. */
   attached(): void;
-  detached(): void;
+  /** It has left. */
+  depart(reason: string): void;
   /** It is over, and nobody has addresses inside its region any more. */
   settled(): void;
   fail(error: unknown): void;
@@ -32,7 +40,7 @@ export const STREAM_VIOLATIONS_MAX = 64;
 /** A guest that is quick has rung once for several changes: at most "reset", "attached" and "detached". */
 const CHANGES_MAX = 3;
 
-export class Epochs {
+export class Epochs implements LinkListener {
   /** On streams of this epoch. */
   #violations = 0;
   readonly #owner: EpochsOwner;
@@ -40,6 +48,28 @@ export class Epochs {
 
   constructor(owner: EpochsOwner) {
     this.#owner = owner;
+  }
+
+  onBell(): void {
+    const { counters, traceBells, name, share } = this.#owner;
+    counters.add(Counter.bells);
+    traceBells?.note({ trace: "bells", guest: name, text: "the guest rang" });
+    share.looked(1);
+    this.look();
+    share.charge();
+  }
+
+  onHangup(): void {
+    // Its last bell may still be in the same batch of events.
+    this.look();
+    this.#owner.depart("the guest hung up");
+    this.#owner.share.charge();
+  }
+
+  onGarbage(): void {
+    const why = "the guest wrote to the attach socket";
+    this.#owner.fail(new ProtocolError(Violation.SUPERBLOCK, "HEL-3", why));
+    this.#owner.share.charge();
   }
 
   /** Looks at what the guest's words say. */
@@ -57,7 +87,7 @@ export class Epochs {
             owner.attached();
             continue;
           case "detached":
-            owner.detached();
+            owner.depart("the guest detached");
             return;
           case undefined:
             return;

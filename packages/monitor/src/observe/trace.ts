@@ -6,6 +6,8 @@
 // Off, there is no Trace, and a place that would note something tests a field for undefined. On, it holds nobody up:
 // lines that the main thread does not take in time are lost, and counted.
 
+import type { Doorbell } from "@ringway/control";
+
 const WORDS = ["streams", "bells"] as const;
 export type TraceWord = (typeof WORDS)[number];
 
@@ -97,5 +99,15 @@ export class Trace {
   readonly #taken = (): void => {
     if (this.#lines.length > 0) this.#host.after(LATE_MS, this.#post);
     else this.#isDue = false;
+  };
+}
+
+/** The bell towards a guest, with a line for each ring. */
+export function tracedBell(trace: Trace, guest: string, bell: Doorbell): Doorbell {
+  return {
+    ring: () => {
+      trace.note({ trace: "bells", guest, text: "the host rings" });
+      bell.ring();
+    },
   };
 }
