@@ -1,7 +1,7 @@
 // Addresses as the wire carries them, and as people write them: the one place where text becomes an address and an
 // address text, so that what is judged, what is connected to and what the logs say cannot differ.
 //
-//   "10.0.0.1:80" ─ splitHostPort ─▶ "10.0.0.1" ─ parseIp ─▶ 4 or 16 bytes ─ inet ─▶ Endpoint
+//   "10.0.0.1:80" ─ splitHostPort ─▶ "10.0.0.1" ─ parseIp ─▶ 4 or 16 bytes ─ inet ─▶ InetAddress
 //         └────────────────────────────── formatEndpoint ──────────────────────────────┘
 //
 // - zone ids (fe80::1%eth0) are no addresses: nothing can say what an interface of one side means to the other;
@@ -17,9 +17,6 @@ export interface InetAddress {
   readonly port: number;
   readonly address: Uint8Array;
 }
-
-/** Where a connection comes from or goes to. A union that can grow: `family` tells which of its members it is. */
-export type Endpoint = InetAddress;
 
 /** Of 4 or 16 bytes. */
 export function inet(address: Uint8Array, port: number): InetAddress {
@@ -75,7 +72,7 @@ function longestZeroRun(groups: number[]): { start: number; length: number } {
 }
 
 /** "127.0.0.1:80", "[::1]:80". */
-export function formatEndpoint({ address, port }: Endpoint): string {
+export function formatEndpoint({ address, port }: InetAddress): string {
   return formatHostPort(formatIp(address), port);
 }
 

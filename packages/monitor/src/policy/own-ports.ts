@@ -5,7 +5,7 @@
 // Which they are is told: process.debugPort always, where SIGUSR1 or inspector.open() would open the debugger; what the
 // program names. Whether an address is this host's, the kernel is asked (thread/host-surroundings.ts).
 
-import { type Endpoint, Errno, formatEndpoint } from "@ringway/control";
+import { Errno, formatEndpoint, type InetAddress } from "@ringway/control";
 import type { Decision } from "./types.ts";
 
 /** Whether an address, of 4 or 16 bytes, is this host's. */
@@ -27,7 +27,7 @@ export class OwnPorts {
   }
 
   /** What the policy decided of connecting to `to`, unless it is one of these. */
-  judge(decision: Decision, to: Endpoint): Decision {
+  judge(decision: Decision, to: InetAddress): Decision {
     if (!decision.allowed || !this.#ports.has(to.port) || !this.#host.isHere(to.address)) return decision;
     const reason = `connect to ${formatEndpoint(to)}: the port is the monitor's own, which no guest may reach`;
     return { allowed: false, rule: "monitor", reason, errno: Errno.EACCES };
