@@ -9,8 +9,8 @@ import type { RegionThread } from "../regions/thread.ts";
 import type { GuestNames } from "./names.ts";
 import { THREAD_END_MS } from "./parts.ts";
 import { REACTOR_STOP_MS, type ReactorHandle, type Stopped } from "./reactor-handle.ts";
+import { runAll } from "./run-all.ts";
 import type { SocketFile } from "./socket-file.ts";
-import { runAll } from "./undo.ts";
 import type { ServedVms } from "./vms.ts";
 
 /** What ends. */

@@ -1,5 +1,6 @@
-// Letting go of several things, each of which may fail. Undo: of what has been had so far by an attempt that may fail
-// halfway.
+// Letting go of what has been had so far by an attempt that may fail halfway.
+
+import { runAll } from "./run-all.ts";
 
 export class Undo {
   readonly #steps: (() => unknown)[] = [];
@@ -12,17 +13,4 @@ export class Undo {
   async run(): Promise<void> {
     await runAll(this.#steps.reverse());
   }
-}
-
-/** One step after the other; one that fails keeps no other from running. Rejects as the first that failed. */
-export async function runAll(steps: Iterable<() => unknown>): Promise<void> {
-  let failed: { readonly error: unknown } | undefined;
-  for (const step of steps) {
-    try {
-      await step();
-    } catch (error) {
-      failed ??= { error };
-    }
-  }
-  if (failed !== undefined) throw failed.error;
 }
