@@ -37,7 +37,7 @@
 //   local.c, refusal.c       the socket of a connection; what was refused, for people
 //   host.c, table.c          what is known of the host; connections
 //   shortage.c, peer.c       the log of a shortage; which program it is
-//   watch.c, diag.c          epoll and the clock; the kernel's word on a socket
+//   watch.c, diag.c          epoll; the kernel's word on a socket
 //   options.c                the command line
 //
 // Headers alone: limits.h has every number that bounds something, errors.h those of errors in frames, text.h puts a

@@ -45,7 +45,7 @@ static int no_device;      // neither given nor found
 static int32_t why_status; // why it did not attach, last
 
 void link_init(void) {
-  begun_ms = now_ms();
+  begun_ms = rw_posix_now_ms();
   slots = options.streams + options.publishes + STREAMS_SPARE;
   streams = calloc(slots, sizeof *streams);
   if (streams) return;
@@ -130,7 +130,7 @@ static uint32_t end_connections(void) {
 
 static void down(const char *why, int32_t status) {
   int was_up = state == UP;
-  int64_t now = now_ms();
+  int64_t now = rw_posix_now_ms();
   state = DOWN;
   host_down();
   if (was_up) {
@@ -221,7 +221,7 @@ static void up(int64_t now) {
 
 static void poll_attach(void) {
   int32_t status = rw_poll(&posix.guest);
-  if (status == RW_OK) up(now_ms());
+  if (status == RW_OK) up(rw_posix_now_ms());
   else if (status != RW_AGAIN) down(NULL, status);
 }
 

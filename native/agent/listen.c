@@ -185,7 +185,7 @@ static int accept_one(struct listener *listener) {
   int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
     if (errno == EAGAIN) listener->waiting = 0;
-    else if (errno != ECONNABORTED && errno != EINTR) again_ms = now_ms() + ACCEPT_AGAIN_MS;
+    else if (errno != ECONNABORTED && errno != EINTR) again_ms = rw_posix_now_ms() + ACCEPT_AGAIN_MS;
     return 0;
   }
   struct conn *conn = conn_new(listener->front, fd);
@@ -201,7 +201,7 @@ static int accept_one(struct listener *listener) {
 
 int64_t listen_accept(void) {
   int64_t next_ms = -1;
-  if (again_ms != 0 && now_ms() < again_ms) return again_ms;
+  if (again_ms != 0 && rw_posix_now_ms() < again_ms) return again_ms;
   again_ms = 0;
   for (uint32_t i = 0; i < count; i++) {
     struct listener *listener = &listeners[i];

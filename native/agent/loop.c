@@ -85,7 +85,7 @@ static int64_t sooner(int64_t a, int64_t b) { return a < 0 ? b : b < 0 || a < b 
 void loop_run(void) {
   while (!stopping) {
     const struct epoll_event *events;
-    int64_t now = now_ms();
+    int64_t now = rw_posix_now_ms();
     int64_t next = table_expire(now, expired);
     next = sooner(next, fronts_tick(now));
     next = sooner(next, room_tick(now));

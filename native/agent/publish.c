@@ -90,7 +90,7 @@ static void listener_opened(struct conn *conn, const struct rw_frame *frame) {
 
 static void retry(struct publish *publish) {
   publish->state = IDLE;
-  publish->next_ms = now_ms() + publish->retry_ms;
+  publish->next_ms = rw_posix_now_ms() + publish->retry_ms;
   publish->retry_ms = publish->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : publish->retry_ms * 2;
 }
 
@@ -113,7 +113,7 @@ static void listener_refused(struct conn *conn, const struct rw_error *error) {
 // The host has no stream to spare: those that are posted must do for a while.
 static void fewer(struct publish *publish) {
   publish->target = publish->posted;
-  if (publish->state == ON) publish->next_ms = now_ms() + (publish->target > 0 ? RETRY_MS_MAX : PROBE_MS);
+  if (publish->state == ON) publish->next_ms = rw_posix_now_ms() + (publish->target > 0 ? RETRY_MS_MAX : PROBE_MS);
 }
 
 // An Accept that the host did not take: one fewer is posted from now on.

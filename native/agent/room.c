@@ -170,7 +170,7 @@ int room_host_full(struct conn *conn) {
   assert(asking <= taken);
   if (conn->list != PLACED || taken == asking) return 0;
   host_most = taken - asking;
-  raise_ms = now_ms() + RAISE_MS;
+  raise_ms = rw_posix_now_ms() + RAISE_MS;
   if (conn->front->side == IN) return 0; // publish.c posts one fewer
   enter(conn, IN_LINE, 1);
   no_places();
@@ -201,7 +201,7 @@ void room_posting(void) { starved = 0; }
 
 // While programs wait, published ports have no more than their share.
 int room_may_post(uint32_t posted) {
-  if (host_is_limit() && now_ms() >= raise_ms + SPARE_MS) raise_limit(now_ms());
+  if (host_is_limit() && rw_posix_now_ms() >= raise_ms + SPARE_MS) raise_limit(rw_posix_now_ms());
   if (may(IN) && (!first_of(IN_LINE) || placed[IN] < share_of(IN))) return 1;
   if (posted > 0) return 0;
   starved = 1;
@@ -226,7 +226,7 @@ int64_t room_yields_ms(void) {
 
 struct conn *room_yields(void) {
   int64_t due_ms = room_yields_ms();
-  if (due_ms < 0 || now_ms() < due_ms) return NULL;
+  if (due_ms < 0 || rw_posix_now_ms() < due_ms) return NULL;
   if (first_of(LATE)) return first_of(LATE);
   if (shortage_begins()) {
     say("too many connections that do not say what they want: the oldest are ended");

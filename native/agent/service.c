@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../tools/words.h"
 #include "agent.h"
 #include "begin.h"
 #include "carry.h"
@@ -55,26 +56,18 @@ static void service_listen(void) {
   say_end();
 }
 
-static uint32_t u32(const uint8_t *at) {
-  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-static void put_u32(uint8_t *at, uint32_t value) {
-  for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
-}
-
 enum first { FIRST_MORE, FIRST_STREAM, FIRST_LISTEN, FIRST_EXIT, FIRST_WRONG, FIRST_GONE };
 
 static enum first first_frame(struct conn *conn, const uint8_t **bytes) {
   int32_t count = local_peek(conn, bytes);
   if (count == 0 || count == -2) return FIRST_GONE;
   if (count < HEADER) return FIRST_MORE;
-  uint32_t type = u32(*bytes + 4);
+  uint32_t type = word_at(*bytes + 4);
   if (type == RW_T_EXIT) return count >= EXIT_FRAME ? FIRST_EXIT : FIRST_MORE;
   if (type != RW_T_OPEN) return FIRST_WRONG;
   if (count < HEADER + 4) return FIRST_MORE;
-  if (u32(*bytes + PROTOCOL_AT) != RW_TCP_LISTEN) return FIRST_STREAM;
-  if (u32(*bytes) != LISTEN_FRAME - HEADER) return FIRST_WRONG;
+  if (word_at(*bytes + PROTOCOL_AT) != RW_TCP_LISTEN) return FIRST_STREAM;
+  if (word_at(*bytes) != LISTEN_FRAME - HEADER) return FIRST_WRONG;
   return count >= LISTEN_FRAME ? FIRST_LISTEN : FIRST_MORE;
 }
 
@@ -82,9 +75,9 @@ static enum first first_frame(struct conn *conn, const uint8_t **bytes) {
 static void answer(struct conn *conn, uint32_t type, const uint8_t *payload, uint32_t payload_bytes) {
   static uint8_t frame[HEADER + 64 + 2 * RW_TEXT_MAX_BYTES];
   if (payload_bytes > sizeof frame - HEADER) payload_bytes = 0;
-  put_u32(frame, payload_bytes);
-  put_u32(frame + 4, type);
-  put_u32(frame + 8, own(conn)->request);
+  put_word(frame, payload_bytes);
+  put_word(frame + 4, type);
+  put_word(frame + 8, own(conn)->request);
   if (payload_bytes > 0) memcpy(frame + HEADER, payload, payload_bytes);
   if (!local_answer(conn, frame, HEADER + payload_bytes)) conn_drop(conn, RESET);
 }
@@ -115,10 +108,10 @@ static enum shake service_shake(struct conn *conn) {
     case FIRST_MORE:
       return SHAKE_MORE;
     case FIRST_EXIT:
-      return pass_exit(conn, u32(bytes + HEADER));
+      return pass_exit(conn, word_at(bytes + HEADER));
     case FIRST_STREAM:
     case FIRST_LISTEN:
-      own(conn)->request = u32(bytes + 8);
+      own(conn)->request = word_at(bytes + 8);
       return SHAKE_DONE;
     default:
       conn_drop(conn, RESET);
@@ -129,11 +122,11 @@ static enum shake service_shake(struct conn *conn) {
 static void service_refused(struct conn *conn, const struct rw_error *error) {
   uint8_t payload[12 + 2 * RW_TEXT_MAX_BYTES];
   uint32_t at = 4;
-  put_u32(payload, error->error == 0 ? LINUX_EPROTO : error->error);
+  put_word(payload, error->error == 0 ? LINUX_EPROTO : error->error);
   const struct rw_text texts[] = {error->rule, error->reason};
   for (int i = 0; i < 2; i++) {
     uint32_t length = texts[i].length > RW_TEXT_MAX_BYTES ? 0 : texts[i].length;
-    put_u32(payload + at, length);
+    put_word(payload + at, length);
     if (length > 0) memcpy(payload + at + 4, texts[i].bytes, length);
     at += 4 + length;
   }

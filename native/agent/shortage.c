@@ -20,7 +20,7 @@ static struct {
 
 int shortage_begins(void) {
   if (shortage.since_ms != 0) return 0;
-  int64_t now = now_ms();
+  int64_t now = rw_posix_now_ms();
   uint32_t quiet_ms = QUIET_MS_MIN;
   int soon = shortage.over_ms != 0 && now - shortage.over_ms < SOON * (int64_t)shortage.quiet_ms;
   if (soon) quiet_ms = 4 * shortage.quiet_ms;
@@ -36,7 +36,7 @@ void shortage_refused(void) { shortage.refused++; }
 
 void shortage_ended(void) {
   shortage.ended++;
-  shortage.last_ms = now_ms();
+  shortage.last_ms = rw_posix_now_ms();
 }
 
 static void say_over(int64_t now) {

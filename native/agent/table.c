@@ -93,7 +93,7 @@ void table_run(void (*turn)(struct conn *conn)) {
 // ── Time limits ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void conn_deadline(struct conn *conn, uint32_t ms) {
-  conn->deadline_ms = ms == 0 ? 0 : (now_ms() + ms + TICK_MS - 1) / TICK_MS * TICK_MS;
+  conn->deadline_ms = ms == 0 ? 0 : (rw_posix_now_ms() + ms + TICK_MS - 1) / TICK_MS * TICK_MS;
   if (ms != 0 && (next_deadline_ms < 0 || conn->deadline_ms < next_deadline_ms)) next_deadline_ms = conn->deadline_ms;
 }
 

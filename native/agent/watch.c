@@ -1,4 +1,4 @@
-// epoll and the clock.
+// epoll.
 //
 // Descriptors are watched edge-triggered, once and for all: nothing is armed again. close() ends it.
 
@@ -6,17 +6,10 @@
 #include "watch.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "limits.h"
 
 static int epoll_fd;
-
-int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 int watch_init(void) {
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);

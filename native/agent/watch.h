@@ -15,6 +15,4 @@ int watch_wait(const struct epoll_event **events, int wait_ms); // how many ther
 static inline enum tag watch_tag(const struct epoll_event *event) { return (enum tag)(event->data.u64 >> 32); }
 static inline uint32_t watch_index(const struct epoll_event *event) { return (uint32_t)event->data.u64; }
 
-int64_t now_ms(void);
-
 #endif

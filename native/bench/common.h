@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,6 +44,13 @@ __attribute__((noreturn, format(printf, 1, 2))) static inline void die(const cha
 
 // Dies with whoever started it, so that a benchmark that is killed leaves nothing behind.
 static inline void die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+static inline void raise_descriptor_limit(void) {
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
 
 static inline uint64_t now_ns(void) {
   struct timespec time;

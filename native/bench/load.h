@@ -88,6 +88,12 @@ static inline const char *file_name(const char *path) {
   return slash == NULL ? path : slash + 1;
 }
 
+// How much of what is left the next write takes; under --verify, of no constant size.
+static inline uint32_t next_write(const struct load *load, uint64_t left) {
+  const uint32_t most = load->verify ? 1 + random_below(WRITE_BYTES) : WRITE_BYTES;
+  return (uint32_t)min_u64(left, most);
+}
+
 static inline bool mode_is(const struct load *load, const char *mode) { return strcmp(load->mode, mode) == 0; }
 
 // Message number `sequence` of stream `index`; under --verify its echo must be the same.

@@ -62,15 +62,10 @@ static void read_exactly(int fd, void *target, size_t bytes) {
   }
 }
 
-static uint32_t next_write(uint64_t left) {
-  const uint32_t most = load.verify ? 1 + random_below(WRITE_BYTES) : WRITE_BYTES;
-  return (uint32_t)min_u64(left, most);
-}
-
 static void bulk_out(int fd) {
   const uint64_t start = now_ns();
   for (uint64_t sent = 0; sent < load.bytes;) {
-    const uint32_t bytes = next_write(load.bytes - sent);
+    const uint32_t bytes = next_write(&load, load.bytes - sent);
     if (load.verify) pattern_fill(scratch, sent, bytes);
     write_all(fd, scratch, bytes);
     sent += bytes;
@@ -87,7 +82,7 @@ static void bulk_in(int fd) {
   const uint64_t start = now_ns();
   uint64_t got = 0;
   write_all(fd, &load.bytes, sizeof load.bytes);
-  for (size_t bytes; (bytes = read_some(fd, scratch, next_write(WRITE_BYTES))) > 0; got += bytes) {
+  for (size_t bytes; (bytes = read_some(fd, scratch, next_write(&load, WRITE_BYTES))) > 0; got += bytes) {
     if (load.verify && !pattern_holds(scratch, got, bytes)) FAIL("bytes differ near %ju", (uintmax_t)got);
   }
   if (got != load.bytes) FAIL("%ju bytes of %ju came", (uintmax_t)got, (uintmax_t)load.bytes);

@@ -10,7 +10,6 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include "common.h"
 
@@ -168,10 +167,7 @@ int main(int argc, char **argv) {
   for (mode = SINK; mode <= ONCE && strcmp(argv[argc - 1], modes[mode]) != 0;) mode++;
   if (mode > ONCE) FAIL("no such mode: %s", argv[argc - 1]);
   die_with_parent();
-  struct rlimit files;
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  raise_descriptor_limit();
   epoll = epoll_create1(EPOLL_CLOEXEC);
   const int listener = is_unix ? listen_at(argv[first + 1]) : listen_on_any_port();
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};

@@ -30,7 +30,7 @@ static int32_t failed(struct rw_posix *posix, const char *what, int error) {
   return RW_SYSTEM;
 }
 
-static int64_t now_ms(void) {
+int64_t rw_posix_now_ms(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
@@ -105,7 +105,7 @@ static int32_t sleep_on(struct rw_posix *posix, struct pollfd *fds, uint32_t cou
 
 int32_t rw_posix_wait(struct rw_posix *posix, struct pollfd *fds, uint32_t count, int timeout_ms) {
   if (count > RW_POSIX_FDS_MAX) return RW_INVALID;
-  int64_t deadline = timeout_ms < 0 ? 0 : now_ms() + timeout_ms;
+  int64_t deadline = timeout_ms < 0 ? 0 : rw_posix_now_ms() + timeout_ms;
   posix->count = 0;
   for (;;) {
     int32_t taken = rw_take_pending(&posix->guest, posix->ready, RW_POSIX_SLOTS);
@@ -113,7 +113,7 @@ int32_t rw_posix_wait(struct rw_posix *posix, struct pollfd *fds, uint32_t count
     if (posix->gone && taken <= 0) return RW_LOST;
     int left = timeout_ms;
     if (timeout_ms > 0) {
-      int64_t until = deadline - now_ms();
+      int64_t until = deadline - rw_posix_now_ms();
       left = until < 0 ? 0 : (int)until;
     }
     // Also when streams are pending already the caller's descriptors get their look.
@@ -192,7 +192,7 @@ static int32_t begin_and_wait(struct rw_posix *posix, struct rw_stream *streams,
   struct rw_guest *guest = &posix->guest;
   int32_t status = rw_posix_begin(posix, streams, slots);
   while (status == RW_OK && (status = rw_poll(guest)) == RW_AGAIN) {
-    int64_t left = deadline < 0 ? -1 : deadline - now_ms();
+    int64_t left = deadline < 0 ? -1 : deadline - rw_posix_now_ms();
     if (deadline >= 0 && left <= 0) return failed(posix, "attach", ETIMEDOUT);
     status = sleep_on(posix, NULL, 0, (int)left);
     if (status < 0) return status;
@@ -211,7 +211,7 @@ static int32_t attach(struct rw_posix *posix, int32_t status, struct rw_stream *
   return status;
 }
 
-static int64_t deadline_of(int timeout_ms) { return timeout_ms < 0 ? -1 : now_ms() + timeout_ms; }
+static int64_t deadline_of(int timeout_ms) { return timeout_ms < 0 ? -1 : rw_posix_now_ms() + timeout_ms; }
 
 // A backlog that is full makes connect() wait: not for ever.
 static int connect_unix(const char *path, int type, int64_t timeout_ms) {
@@ -250,7 +250,7 @@ static int32_t turned_away(struct rw_posix *posix, int error) {
 // HEL-1 to HEL-3: one message, with three descriptors where the monitor takes us.
 static int32_t hello(struct rw_posix *posix, int64_t deadline) {
   struct pollfd readable = {.fd = posix->socket, .events = POLLIN};
-  int64_t left = deadline < 0 ? -1 : deadline - now_ms();
+  int64_t left = deadline < 0 ? -1 : deadline - rw_posix_now_ms();
   int ready = poll(&readable, 1, left < 0 ? (deadline < 0 ? -1 : 0) : (int)left);
   if (ready <= 0) return failed(posix, "the monitor's hello", ready < 0 ? errno : ETIMEDOUT);
 

@@ -85,6 +85,9 @@ RW_API int32_t rw_posix_wait(struct rw_posix *posix, struct pollfd *fds, uint32_
 // Leaves, and lets go of memory and descriptors. What was ended before goes out.
 RW_API void rw_posix_detach(struct rw_posix *posix);
 
+// The clock of all that waits here: it never goes back.
+RW_API int64_t rw_posix_now_ms(void);
+
 // Bytes of struct rw_posix, for FFI.
 RW_API uint32_t rw_posix_bytes(void);
 

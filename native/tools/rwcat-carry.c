@@ -33,14 +33,18 @@ static struct rwcat_end end_of(int fd, int flags, const char *path, const char *
   return end;
 }
 
+// A call that moved nothing: -1, not now; errors end the program.
+static ssize_t end_waits(struct rwcat_end *end) {
+  if (errno != EAGAIN && errno != EINTR) job_fail_errno(end->name, errno);
+  if (errno == EAGAIN) end->ready = 0;
+  return -1;
+}
+
 // Bytes moved, 0 at the end of the file, -1 not now; other errors end the program.
 static ssize_t end_read(struct rwcat_end *end, void *at, size_t bytes) {
   ssize_t got = end->kind == SOCKET ? recv(end->fd, at, bytes, MSG_DONTWAIT) : read(end->fd, at, bytes);
   if (end->kind == PLAIN) end->ready = 0;
-  if (got >= 0) return got;
-  if (errno != EAGAIN && errno != EINTR) job_fail_errno(end->name, errno);
-  if (errno == EAGAIN) end->ready = 0;
-  return -1;
+  return got >= 0 ? got : end_waits(end);
 }
 
 static ssize_t end_write(struct rwcat_end *end, const void *at, size_t bytes) {
@@ -48,10 +52,7 @@ static ssize_t end_write(struct rwcat_end *end, const void *at, size_t bytes) {
   if (end->kind == PLAIN && bytes > 4096) bytes = 4096;
   ssize_t put = end->kind == SOCKET ? send(end->fd, at, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) : write(end->fd, at, bytes);
   if (end->kind == PLAIN) end->ready = 0;
-  if (put >= 0) return put;
-  if (errno != EAGAIN && errno != EINTR) job_fail_errno(end->name, errno);
-  if (errno == EAGAIN) end->ready = 0;
-  return -1;
+  return put >= 0 ? put : end_waits(end);
 }
 
 // Whoever reads hears that there is no more, while our other direction goes on.

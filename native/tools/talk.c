@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "words.h"
+
 enum { STREAMS = 2, SMALL_RING_BYTES = 1 << 16, LINUX_ENOMEM = 12 };
 
 static struct rw_posix posix;
@@ -118,7 +120,7 @@ int32_t talk_open(struct talk *talk, uint32_t ring_bytes, uint32_t protocol, con
   talk->wire.fd = wire_connect(service);
   if (talk->wire.fd < 0) return failed(service, errno);
   uint8_t fields[4];
-  wire_put_u32(fields, protocol);
+  put_word(fields, protocol);
   int32_t sent = wire_send(&talk->wire, RW_T_OPEN, fields, sizeof fields, body, body_bytes);
   return sent > 0 ? RW_OK : sent;
 }
@@ -283,7 +285,7 @@ int32_t talk_exit(uint32_t code) {
   }
   static struct talk talk;
   uint8_t payload[4];
-  wire_put_u32(payload, code);
+  put_word(payload, code);
   talk.wire.fd = wire_connect(service);
   if (talk.wire.fd < 0) return failed(service, errno);
   int32_t status = wire_send(&talk.wire, RW_T_EXIT, payload, sizeof payload, NULL, 0);

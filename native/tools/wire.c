@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "words.h"
+
 enum { HEADER = RW_FRAME_HEADER_BYTES, ANSWER_MS = 2000 };
 
 // ── Bytes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,19 +102,15 @@ void wire_consume(struct wire *wire, uint32_t count) {
 
 // ── Frames ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static uint32_t u32(const uint8_t *at) {
-  return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
 int32_t wire_send(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
                   uint32_t second_bytes) {
   int32_t status = wire_flush(wire);
   if (status != RW_OK) return status;
   uint32_t bytes = first_bytes + second_bytes;
   if (bytes > RW_FRAME_PAYLOAD_MAX) return RW_TOO_LONG;
-  wire_put_u32(wire->out, bytes);
-  wire_put_u32(wire->out + 4, type);
-  wire_put_u32(wire->out + 8, ++wire->request);
+  put_word(wire->out, bytes);
+  put_word(wire->out + 4, type);
+  put_word(wire->out + 8, ++wire->request);
   if (first_bytes > 0) memcpy(wire->out + HEADER, first, first_bytes);
   if (second_bytes > 0) memcpy(wire->out + HEADER + first_bytes, second, second_bytes);
   wire->out_at = 0;
@@ -126,9 +124,9 @@ int32_t wire_next(struct wire *wire, struct rw_frame *frame) {
   for (;;) {
     const uint8_t *at = wire->in + wire->in_at;
     if (wire->in_bytes >= HEADER) {
-      frame->bytes = u32(at);
-      frame->type = u32(at + 4);
-      frame->request = u32(at + 8);
+      frame->bytes = word_at(at);
+      frame->type = word_at(at + 4);
+      frame->request = word_at(at + 8);
       if (frame->bytes > RW_FRAME_PAYLOAD_MAX) return wire->over = RW_BAD_LENGTH;
       if (!(frame->type & 0x8000)) return wire->over = RW_BAD_TYPE;
       if (wire->in_bytes >= HEADER + frame->bytes) {

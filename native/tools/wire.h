@@ -24,8 +24,4 @@ int32_t wire_send(struct wire *wire, uint32_t type, const void *first, uint32_t 
 // The payload stays in the buffer, and is good until the next call.
 int32_t wire_next(struct wire *wire, struct rw_frame *frame);
 
-static inline void wire_put_u32(uint8_t *at, uint32_t value) {
-  for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
-}
-
 #endif

@@ -4,15 +4,10 @@
 
 static uint8_t scratch[WRITE_BYTES];
 
-static uint32_t next_write(uint64_t left) {
-  const uint32_t most = load.verify ? 1 + random_below(WRITE_BYTES) : WRITE_BYTES;
-  return (uint32_t)min_u64(left, most);
-}
-
 void bulk_out(struct stream *s) {
   const uint64_t start = now_ns();
   for (uint64_t sent = 0; sent < load.bytes;) {
-    const uint32_t bytes = min_u32(next_write(load.bytes - sent), s->out.capacity);
+    const uint32_t bytes = min_u32(next_write(&load, load.bytes - sent), s->out.capacity);
     if (load.verify) pattern_fill(scratch, sent, bytes);
     while (checked(rwi_writable(&s->out)) < bytes) {
       const uint32_t good_part = s->out.capacity / 2;
@@ -41,7 +36,7 @@ static uint64_t drain(struct stream *s, bool in_place) {
       got += readable;
       continue;
     }
-    const uint32_t bytes = min_u32(readable, next_write(WRITE_BYTES));
+    const uint32_t bytes = min_u32(readable, next_write(&load, WRITE_BYTES));
     take_bytes(s, scratch, bytes);
     if (load.verify && !pattern_holds(scratch, got, bytes)) FAIL("bytes differ near %ju", (uintmax_t)got);
     got += bytes;

@@ -20,7 +20,6 @@
 #include <getopt.h>
 #include <sched.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 struct relay_options options = {.region_bytes = 256 * MIB, .ring_bytes = MIB};
 
@@ -128,10 +127,7 @@ int main(int argc, char **argv) {
   if (options.path == NULL) FAIL("--listen PATH is missing");
   die_with_parent();
   signal(SIGPIPE, SIG_IGN);
-  struct rlimit files;
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  raise_descriptor_limit();
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0) die("epoll_create1");
   serve(listen_at(options.path));
