@@ -118,6 +118,31 @@ describe("a handle", () => {
     }
   });
 
+  it("reads all that is asked for at each place of the ring: around its end, too, and where it is full", async () => {
+    const content = Buffer.from(Array.from({ length: 50_000 }, (_, i) => (i * 7) % 251));
+    writeFileSync(join(host.data, "file"), content);
+    const small = await RawMount.open(guest, "/data", 8192);
+    const file = await small.handle("file");
+    for (let round = 0; round < 8; round++) {
+      const reads: [number, number, number][] = [];
+      for (let i = 0; i < 40; i++) {
+        // Of odd sizes, so that the answers come to lie everywhere.
+        const offset = (round * 5003 + i * 997) % 45_000;
+        const count = i === 20 ? 0 : ((round * 40 + i) * 379) % 3001;
+        reads.push([
+          offset,
+          count,
+          await small.stream.send(m.MountRead, { handle: file, offset, bytes: count }),
+        ]);
+      }
+      for (const [offset, count, id] of reads) {
+        const { data } = await small.reply(fileMessages.Data, id);
+        expect(Buffer.from(data).equals(content.subarray(offset, offset + count))).toBe(true);
+      }
+    }
+    await small.stream.finish();
+  });
+
   it("appends in one piece wherever the end is", async () => {
     writeFileSync(join(host.data, "log"), "one");
     const file = await mount.handle("log", WRITE);
