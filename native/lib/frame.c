@@ -124,6 +124,11 @@ int32_t rwi_known_type(uint32_t type) {
     case RW_T_ENTRIES:
     case RW_T_TARGET:
     case RW_T_STATFS_REPLY:
+    case RW_T_UDP_RECEIVED:
+    case RW_T_UDP_RECEIVED_FROM:
+    case RW_T_UDP_PEER:
+    case RW_T_UDP_ERROR:
+    case RW_T_UDP_LOST:
       return 1;
     default:
       return 0;

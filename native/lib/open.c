@@ -11,14 +11,15 @@ static int32_t fresh(const struct rw_stream *stream) {
   return stream->state == RW_STREAM_FRESH ? RW_OK : RW_STATE;
 }
 
+// Without an id where `request` is NULL.
 static int32_t send(struct rw_stream *stream, uint32_t type, uint32_t *request, const void *fields,
                     uint32_t fields_bytes, const void *data, uint32_t data_bytes) {
   struct rw_guest *guest = stream->guest;
-  uint32_t id = rwi_request_id(&guest->next_stream_request);
+  uint32_t id = request ? rwi_request_id(&guest->next_stream_request) : 0;
   int32_t status =
       rwi_frame_send(guest, stream->id, &stream->to_host, type, id, fields, fields_bytes, data, data_bytes);
   if (status == RW_CLOSED) return stream->to_host.closed ? RW_CLOSED : why_closed(stream);
-  if (status == RW_OK) *request = id;
+  if (status == RW_OK && request) *request = id;
   return status;
 }
 
@@ -28,8 +29,10 @@ int32_t rw_open(struct rw_stream *stream, uint32_t protocol, const void *body, u
   uint8_t fields[4];
   rwi_put_u32(fields, protocol);
   status = send(stream, RW_T_OPEN, &stream->request, fields, sizeof fields, body, body_bytes);
-  if (status == RW_OK) stream->state = RW_STREAM_OPENING;
-  return status;
+  if (status != RW_OK) return status;
+  stream->state = RW_STREAM_OPENING;
+  stream->protocol = protocol;
+  return RW_OK;
 }
 
 int32_t rw_stream_raw(struct rw_stream *stream) {
@@ -95,8 +98,10 @@ int32_t rw_accept(struct rw_stream *listener, struct rw_stream *stream) {
   status = rwi_want_data(&stream->to_guest);
   if (status < 0) return checked(stream, status);
   status = send(listener, RW_T_ACCEPT, &stream->request, fields, sizeof fields, 0, 0);
-  if (status == RW_OK) stream->state = RW_STREAM_POSTED;
-  return status;
+  if (status != RW_OK) return status;
+  stream->state = RW_STREAM_POSTED;
+  stream->protocol = listener->protocol;
+  return RW_OK;
 }
 
 int32_t rw_accept_failed(struct rw_stream *stream) {
@@ -160,16 +165,26 @@ int32_t rw_opened(struct rw_stream *stream, struct rw_frame *answer, void *buffe
   return RW_OK;
 }
 
-int32_t rw_request_with(struct rw_stream *stream, uint32_t type, const void *fields, uint32_t fields_bytes,
-                        const void *data, uint32_t data_bytes) {
+// May a frame of this type be sent now?
+static int32_t may_send(const struct rw_stream *stream, uint32_t type) {
   int32_t status = given(stream);
   if (status != RW_OK) return status;
   if (stream->state != RW_STREAM_OPENING && stream->state != RW_STREAM_RUNNING) return RW_STATE;
-  if (type & ~0x7fffu) return RW_INVALID; // FRM-4
+  return type & ~0x7fffu ? RW_INVALID : RW_OK; // FRM-4
+}
+
+int32_t rw_request_with(struct rw_stream *stream, uint32_t type, const void *fields, uint32_t fields_bytes,
+                        const void *data, uint32_t data_bytes) {
   uint32_t request = 0;
-  status = send(stream, type, &request, fields, fields_bytes, data, data_bytes);
-  if (status != RW_OK) return status;
-  return (int32_t)request;
+  int32_t status = may_send(stream, type);
+  if (status == RW_OK) status = send(stream, type, &request, fields, fields_bytes, data, data_bytes);
+  return status == RW_OK ? (int32_t)request : status;
+}
+
+int32_t rw_tell(struct rw_stream *stream, uint32_t type, const void *fields, uint32_t fields_bytes, const void *data,
+                uint32_t data_bytes) {
+  int32_t status = may_send(stream, type);
+  return status == RW_OK ? send(stream, type, 0, fields, fields_bytes, data, data_bytes) : status;
 }
 
 int32_t rw_request(struct rw_stream *stream, uint32_t type, const void *payload, uint32_t bytes) {

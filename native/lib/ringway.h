@@ -113,6 +113,8 @@ enum rw_protocol { // STR-4
   RW_FILE = 4,
   RW_FILE_STREAM = 5,
   RW_FS = 6,
+  RW_UDP_CONNECT = 7, // ringway-udp.h
+  RW_UDP_BIND = 8,
 };
 
 enum rw_type { // section 7, the catalogue
@@ -145,6 +147,13 @@ enum rw_type { // section 7, the catalogue
   RW_T_CHMOD = 0x060a,
   RW_T_UTIMES = 0x060b,
   RW_T_STATFS = 0x060c,
+  RW_T_UDP_SEND = 0x0701,
+  RW_T_UDP_SEND_TO = 0x0702,
+  RW_T_UDP_LOOKUP = 0x0703,
+  RW_T_UDP_SET = 0x0704,
+  RW_T_UDP_INTERFACE = 0x0705,
+  RW_T_UDP_JOIN = 0x0706,
+  RW_T_UDP_LEAVE = 0x0707,
 
   RW_T_ERROR = 0x8001,
   RW_T_DONE = 0x8002,
@@ -164,6 +173,11 @@ enum rw_type { // section 7, the catalogue
   RW_T_ENTRIES = 0x8603,
   RW_T_TARGET = 0x8609,
   RW_T_STATFS_REPLY = 0x860c,
+  RW_T_UDP_RECEIVED = 0x8701,
+  RW_T_UDP_RECEIVED_FROM = 0x8702,
+  RW_T_UDP_PEER = 0x8703,
+  RW_T_UDP_ERROR = 0x8708,
+  RW_T_UDP_LOST = 0x8709,
 };
 
 enum rw_file_flag { // FILE-2
@@ -234,6 +248,7 @@ struct rw_stream {
   uint32_t generation;
   uint32_t serial;  // of the attach that it belongs to
   uint32_t request; // id of the NewStream, Open or Accept that has no answer yet
+  uint32_t protocol; // of its Open, or of the listener that it was given to; 0 before, and where others write Open
   uint32_t error;   // errno of a refusal
   uint32_t due;     // must come out of rw_take_pending() without a bell
   uint32_t next;    // in the list of free slots, or of those whose NewStream has no answer
@@ -435,6 +450,9 @@ RW_API int32_t rw_request(struct rw_stream *stream, uint32_t type, const void *p
 // The same with a payload in two parts: the fields, then data that need not be copied together.
 RW_API int32_t rw_request_with(struct rw_stream *stream, uint32_t type, const void *fields, uint32_t fields_bytes,
                                const void *data, uint32_t data_bytes);
+// A message that nobody answers, of those that have request id 0 (UDP-4): RW_OK, or RW_AGAIN with nothing sent.
+RW_API int32_t rw_tell(struct rw_stream *stream, uint32_t type, const void *fields, uint32_t fields_bytes,
+                       const void *data, uint32_t data_bytes);
 // The next frame, whole, in `buffer` or, where that is NULL, in the scratch. Messages that nobody asked for and nobody
 // knows are skipped (FRM-7). RW_TOO_LONG leaves it where it is, with frame->bytes saying how much it needs.
 RW_API int32_t rw_frame_next(struct rw_stream *stream, struct rw_frame *frame, void *buffer, uint32_t buffer_bytes);
@@ -455,6 +473,11 @@ RW_API int32_t rw_reset(struct rw_stream *stream);
 // (FRM-6). A text points into the payload; it is UTF-8 without NUL, and nothing ends it.
 
 struct rw_text {
+  const uint8_t *bytes;
+  uint32_t length;
+};
+// The same of any bytes.
+struct rw_bytes {
   const uint8_t *bytes;
   uint32_t length;
 };
@@ -497,6 +520,8 @@ RW_API int32_t rw_encode_two_paths(uint8_t *to, uint32_t room, const void *first
 RW_API int32_t rw_encode_chmod(uint8_t *to, uint32_t room, uint32_t mode, const void *path, uint32_t path_bytes);
 RW_API int32_t rw_encode_utimes(uint8_t *to, uint32_t room, const struct rw_time *accessed,
                                 const struct rw_time *modified, const void *path, uint32_t path_bytes);
+// Section 16. UdpInterface has an address and nothing else; the others stand in ringway-udp.h.
+RW_API int32_t rw_encode_inet(uint8_t *to, uint32_t room, const struct rw_inet *inet);
 
 // Error and Refused (MSG-1, STR-2).
 struct rw_error {

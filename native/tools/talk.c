@@ -216,6 +216,12 @@ int32_t talk_request(struct talk *talk, uint32_t type, const void *payload, uint
   return wire_send(&talk->wire, type, payload, bytes, NULL, 0);
 }
 
+int32_t talk_tell(struct talk *talk, uint32_t type, const void *fields, uint32_t fields_bytes, const void *data,
+                  uint32_t data_bytes) {
+  if (talk->stream) return rw_tell(talk->stream, type, fields, fields_bytes, data, data_bytes);
+  return wire_tell(&talk->wire, type, fields, fields_bytes, data, data_bytes);
+}
+
 int32_t talk_frame(struct talk *talk, struct rw_frame *frame) {
   if (talk->stream) return rw_frame_next(talk->stream, frame, NULL, 0);
   return wire_next(&talk->wire, frame);

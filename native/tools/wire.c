@@ -104,21 +104,32 @@ static uint32_t u32(const uint8_t *at) {
   return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-int32_t wire_send(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
-                  uint32_t second_bytes) {
+static int32_t put(struct wire *wire, uint32_t type, uint32_t request, const void *first, uint32_t first_bytes,
+                   const void *second, uint32_t second_bytes) {
   int32_t status = wire_flush(wire);
   if (status != RW_OK) return status;
   uint32_t bytes = first_bytes + second_bytes;
   if (bytes > RW_FRAME_PAYLOAD_MAX) return RW_TOO_LONG;
   wire_put_u32(wire->out, bytes);
   wire_put_u32(wire->out + 4, type);
-  wire_put_u32(wire->out + 8, ++wire->request);
+  wire_put_u32(wire->out + 8, request);
   if (first_bytes > 0) memcpy(wire->out + HEADER, first, first_bytes);
   if (second_bytes > 0) memcpy(wire->out + HEADER + first_bytes, second, second_bytes);
   wire->out_at = 0;
   wire->out_bytes = HEADER + bytes;
   status = wire_flush(wire);
-  return status == RW_OK || status == RW_AGAIN ? (int32_t)wire->request : status;
+  return status == RW_AGAIN ? RW_OK : status;
+}
+
+int32_t wire_send(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
+                  uint32_t second_bytes) {
+  int32_t status = put(wire, type, wire->request + 1, first, first_bytes, second, second_bytes);
+  return status == RW_OK ? (int32_t)++wire->request : status;
+}
+
+int32_t wire_tell(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
+                  uint32_t second_bytes) {
+  return put(wire, type, 0, first, first_bytes, second, second_bytes);
 }
 
 // The payload stays in the buffer, and is good until the next call.

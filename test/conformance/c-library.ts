@@ -80,6 +80,13 @@ const SIGNATURES = {
   rw_encode_two_paths: [I32, PTR, U32, PTR, U32, PTR, U32],
   rw_encode_chmod: [I32, PTR, U32, U32, PTR, U32],
   rw_encode_utimes: [I32, PTR, U32, PTR, PTR, PTR, U32],
+  rw_encode_inet: [I32, PTR, U32, PTR],
+  rw_encode_udp_bind: [I32, PTR, U32, U32, PTR],
+  rw_encode_udp_send: [I32, PTR, U32, U32],
+  rw_encode_udp_send_to: [I32, PTR, U32, U32, PTR],
+  rw_encode_udp_lookup: [I32, PTR, U32, U32, PTR, U32],
+  rw_encode_udp_set: [I32, PTR, U32, U32, U32],
+  rw_encode_udp_group: [I32, PTR, U32, PTR, PTR, PTR],
   rw_decode_empty: [I32, PTR, U32],
   rw_decode_error: [I32, PTR, U32, PTR],
   rw_decode_stat: [I32, PTR, U32, PTR],
@@ -97,6 +104,9 @@ const SIGNATURES = {
   rw_next_text: [I32, PTR, PTR],
   rw_decode_entries: [I32, PTR, U32, PTR, PTR, PTR],
   rw_next_entry: [I32, PTR, PTR],
+  rw_decode_udp_received: [I32, PTR, U32, PTR],
+  rw_decode_udp_received_from: [I32, PTR, U32, PTR, PTR],
+  rw_decode_udp_error: [I32, PTR, U32, PTR, PTR],
 } as const;
 
 export type Library = { readonly [K in keyof typeof SIGNATURES]: (args: number[]) => number };

@@ -1,93 +1,8 @@
-// Messages by the C library's calls: fields in and a payload out, or a payload in and fields out.
+// Messages of the host's by the C library's calls: a payload in and fields out.
 
 import type { Fields } from "../../packages/conformance/src/catalogue.ts";
 import type { Reply } from "../../packages/conformance/src/contract.ts";
-import { type Buffers, type Library, PAYLOAD_MAX, replyOf } from "./c-library.ts";
-
-type Arguments = Record<string, never>;
-/** Where a payload goes: its address and the room there. */
-type To = readonly [number, number];
-/** Bytes of the payload, or a negative status. */
-type Encoder = (rw: Library, to: To, f: Arguments, io: Buffers) => number;
-
-/** A second text or struct of a call lies behind the first. */
-const SECOND = 32_768;
-
-const path: Encoder = (rw, to, f, io) => rw.rw_encode_path([...to, ...io.text(f.path!)]);
-const open: Encoder = (rw, to, f, io) => rw.rw_encode_open([...to, f.protocol!, ...io.put(f.body!)]);
-
-const ENCODERS: Readonly<Record<string, Encoder>> = {
-  NewStream: (rw, to, f) => rw.rw_encode_new_stream([...to, f.toHostBytes!, f.toGuestBytes!]),
-  Log: (rw, to, f, io) => rw.rw_encode_log([...to, f.level!, ...io.text(f.text!)]),
-  Exit: (rw, to, f) => rw.rw_encode_exit([...to, f.code!]),
-  Ping: (rw, to, f, io) => rw.rw_encode_ping([...to, ...io.put(f.data!)]),
-  Open: open,
-  Explain: open,
-  ConnectRequest: (rw, to, f, io) =>
-    rw.rw_encode_connect([...to, f.port!, f.timeoutMs!, ...io.text(f.host!)]),
-  ListenRequest: (rw, to, f, io) => rw.rw_encode_listen([...to, f.backlog!, putInet(io, f.address!)]),
-  FileOpen: (rw, to, f, io) => rw.rw_encode_file([...to, f.flags!, f.mode!, ...io.text(f.path!)]),
-  FileStreamOpen: (rw, to, f, io) => {
-    const numbers = [f.direction!, f.flags!, f.mode!, f.offset!, f.length!];
-    return rw.rw_encode_file_stream([...to, ...numbers, ...io.text(f.path!)]);
-  },
-  Accept: (rw, to, f) => rw.rw_encode_accept([...to, f.id!, f.generation!]),
-  Read: (rw, to, f) => rw.rw_encode_read([...to, f.bytes!]),
-  ReadAt: (rw, to, f) => rw.rw_encode_read_at([...to, f.offset!, f.bytes!]),
-  WriteAt: (rw, to, f) => rw.rw_encode_write_at([...to, f.offset!]),
-  Seek: (rw, to, f) => rw.rw_encode_seek([...to, f.whence!, f.offset!]),
-  Truncate: (rw, to, f) => rw.rw_encode_truncate([...to, f.bytes!]),
-  Sync: (rw, to, f) => rw.rw_encode_sync([...to, f.dataOnly!]),
-  Stat: path,
-  Lstat: path,
-  ReadDir: path,
-  Unlink: path,
-  Rmdir: path,
-  Readlink: path,
-  Statfs: path,
-  Mkdir: (rw, to, f, io) => rw.rw_encode_mkdir([...to, f.mode!, f.parents ? 1 : 0, ...io.text(f.path!)]),
-  Rename: (rw, to, f, io) => rw.rw_encode_two_paths([...to, ...io.text(f.from!), ...io.text(f.to!, SECOND)]),
-  Symlink: (rw, to, f, io) =>
-    rw.rw_encode_two_paths([...to, ...io.text(f.target!), ...io.text(f.path!, SECOND)]),
-  Chmod: (rw, to, f, io) => rw.rw_encode_chmod([...to, f.mode!, ...io.text(f.path!)]),
-  Utimes: (rw, to, f, io) => {
-    const at = putTimes(io, [f.accessed!, f.modified!]);
-    return rw.rw_encode_utimes([...to, at, at + 16, ...io.text(f.path!)]);
-  },
-};
-
-/** Their payload is nothing: there is no call for them. */
-const EMPTY = ["GetArgs", "FileStat", "Close"];
-
-function putInet(io: Buffers, inet: { family: number; port: number; address: string }): number {
-  const bytes = Buffer.alloc(24);
-  bytes.writeUInt32LE(inet.family, 0);
-  bytes.writeUInt32LE(inet.port, 4);
-  bytes.set(Buffer.from(inet.address, "hex"), 8);
-  return io.put(bytes.toString("hex"))[0];
-}
-
-function putTimes(io: Buffers, times: readonly { seconds: number; nanoseconds: number }[]): number {
-  const bytes = Buffer.alloc(32);
-  for (const [i, { seconds, nanoseconds }] of times.entries()) {
-    bytes.writeBigInt64LE(BigInt(seconds), 16 * i);
-    bytes.writeUInt32LE(nanoseconds, 16 * i + 8);
-  }
-  return io.put(bytes.toString("hex"), SECOND)[0];
-}
-
-export function encode(rw: Library, io: Buffers, name: string, fields: Fields): Reply {
-  const f = fields as Arguments;
-  if (EMPTY.includes(name)) return { status: "ok", payload: "" };
-  // The payload is the data itself.
-  if (name === "Write") return { status: "ok", payload: f.data! };
-  const encoder = ENCODERS[name];
-  if (encoder === undefined) return { unsupported: true };
-  const status = encoder(rw, [io.out.address, PAYLOAD_MAX], f, io);
-  if (status < 0) return replyOf(status);
-  // The data follow as they are.
-  return { status: "ok", payload: io.hex(status) + (name === "WriteAt" ? f.data! : "") };
-}
+import { type Buffers, type Library, replyOf } from "./c-library.ts";
 
 /** Fields of the structs that the library has filled, by their offsets in ringway.h. */
 class Found {
@@ -110,6 +25,12 @@ class Found {
   text(at: number): string {
     const start = this.u64(at) - this.io.in.address;
     return Buffer.from(this.io.in.bytes.slice(start, start + this.u32(at + 8))).toString();
+  }
+
+  /** Bytes that a struct of an address and a length says lie in the payload. */
+  bytes(at: number): string {
+    const start = this.u64(at) - this.io.in.address;
+    return Buffer.from(this.io.in.bytes.slice(start, start + this.u32(at + 8))).toString("hex");
   }
 
   refusal(at: number): Fields {
@@ -243,6 +164,29 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
   Args: {
     call: (rw, from, to) => rw.rw_decode_args([...from, to, to + 16]),
     fields: (found) => ({ argv: found.texts(0), env: found.texts(16) }),
+  },
+  UdpReceived: {
+    call: (rw, from, to) => rw.rw_decode_udp_received([...from, to]),
+    fields: (found) => ({ segment: found.u32(12), data: found.bytes(0) }),
+  },
+  UdpReceivedFrom: {
+    call: (rw, from, to) => rw.rw_decode_udp_received_from([...from, to, to + 24]),
+    fields: (found) => ({ segment: found.u32(36), peer: found.inet(0), data: found.bytes(24) }),
+  },
+  UdpPeer: {
+    call: (rw, from, to) => rw.rw_decode_bound([...from, to]),
+    fields: (found) => ({ peer: found.inet(0) }),
+  },
+  UdpError: {
+    call: (rw, from, to) => rw.rw_decode_udp_error([...from, to, to + 24]),
+    fields: (found) => {
+      const { errno, ...texts } = found.refusal(24);
+      return { errno: errno!, peer: found.inet(0), ...texts };
+    },
+  },
+  UdpLost: {
+    call: (rw, from, to) => rw.rw_decode_u32([...from, to]),
+    fields: (found) => ({ datagrams: found.u32(0) }),
   },
   Entries: {
     call: (rw, from, to) => rw.rw_decode_entries([...from, to, to + 4, to + 16]),
