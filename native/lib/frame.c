@@ -129,6 +129,8 @@ int32_t rwi_known_type(uint32_t type) {
     case RW_T_UDP_PEER:
     case RW_T_UDP_ERROR:
     case RW_T_UDP_LOST:
+    case RW_T_ADDRESSES:
+    case RW_T_NAMES:
       return 1;
     default:
       return 0;

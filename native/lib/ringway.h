@@ -115,6 +115,7 @@ enum rw_protocol { // STR-4
   RW_FS = 6,
   RW_UDP_CONNECT = 7, // ringway-udp.h
   RW_UDP_BIND = 8,
+  RW_RESOLVE = 9, // ringway-resolve.h
 };
 
 enum rw_type { // section 7, the catalogue
@@ -154,6 +155,8 @@ enum rw_type { // section 7, the catalogue
   RW_T_UDP_INTERFACE = 0x0705,
   RW_T_UDP_JOIN = 0x0706,
   RW_T_UDP_LEAVE = 0x0707,
+  RW_T_RESOLVE = 0x0801,
+  RW_T_REVERSE = 0x0802,
 
   RW_T_ERROR = 0x8001,
   RW_T_DONE = 0x8002,
@@ -178,6 +181,8 @@ enum rw_type { // section 7, the catalogue
   RW_T_UDP_PEER = 0x8703,
   RW_T_UDP_ERROR = 0x8708,
   RW_T_UDP_LOST = 0x8709,
+  RW_T_ADDRESSES = 0x8801,
+  RW_T_NAMES = 0x8802,
 };
 
 enum rw_file_flag { // FILE-2
@@ -520,7 +525,7 @@ RW_API int32_t rw_encode_two_paths(uint8_t *to, uint32_t room, const void *first
 RW_API int32_t rw_encode_chmod(uint8_t *to, uint32_t room, uint32_t mode, const void *path, uint32_t path_bytes);
 RW_API int32_t rw_encode_utimes(uint8_t *to, uint32_t room, const struct rw_time *accessed,
                                 const struct rw_time *modified, const void *path, uint32_t path_bytes);
-// Section 16. UdpInterface has an address and nothing else; the others stand in ringway-udp.h.
+// UdpInterface and Reverse have an address and nothing else; the others of version 1.1 stand in headers of their own.
 RW_API int32_t rw_encode_inet(uint8_t *to, uint32_t room, const struct rw_inet *inet);
 
 // Error and Refused (MSG-1, STR-2).

@@ -85,6 +85,14 @@ class Found {
     );
   }
 
+  inets(list: number): Fields[] {
+    const at = this.io.out.address + list;
+    return this.items(
+      (item) => this.rw.rw_next_inet([at, item]),
+      () => this.inet(64),
+    );
+  }
+
   entries(list: number): Fields[] {
     const at = this.io.out.address + list;
     return this.items(
@@ -187,6 +195,14 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
   UdpLost: {
     call: (rw, from, to) => rw.rw_decode_u32([...from, to]),
     fields: (found) => ({ datagrams: found.u32(0) }),
+  },
+  Addresses: {
+    call: (rw, from, to) => rw.rw_decode_addresses([...from, to, to + 16]),
+    fields: (found) => ({ ttlSeconds: found.u32(0), addresses: found.inets(16) }),
+  },
+  Names: {
+    call: (rw, from, to) => rw.rw_decode_names([...from, to, to + 16]),
+    fields: (found) => ({ ttlSeconds: found.u32(0), names: found.texts(16) }),
   },
   Entries: {
     call: (rw, from, to) => rw.rw_decode_entries([...from, to, to + 4, to + 16]),

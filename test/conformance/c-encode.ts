@@ -67,6 +67,8 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
   UdpInterface: (rw, to, f, io) => rw.rw_encode_inet([...to, putInet(io, f.interface!)]),
   UdpJoin: udpGroup,
   UdpLeave: udpGroup,
+  Resolve: (rw, to, f, io) => rw.rw_encode_resolve([...to, f.family!, ...io.text(f.name!)]),
+  Reverse: (rw, to, f, io) => rw.rw_encode_inet([...to, putInet(io, f.address!)]),
 };
 
 /** Behind whose fields the data follow as they are. */

@@ -87,6 +87,7 @@ const SIGNATURES = {
   rw_encode_udp_lookup: [I32, PTR, U32, U32, PTR, U32],
   rw_encode_udp_set: [I32, PTR, U32, U32, U32],
   rw_encode_udp_group: [I32, PTR, U32, PTR, PTR, PTR],
+  rw_encode_resolve: [I32, PTR, U32, U32, PTR, U32],
   rw_decode_empty: [I32, PTR, U32],
   rw_decode_error: [I32, PTR, U32, PTR],
   rw_decode_stat: [I32, PTR, U32, PTR],
@@ -107,6 +108,9 @@ const SIGNATURES = {
   rw_decode_udp_received: [I32, PTR, U32, PTR],
   rw_decode_udp_received_from: [I32, PTR, U32, PTR, PTR],
   rw_decode_udp_error: [I32, PTR, U32, PTR, PTR],
+  rw_decode_addresses: [I32, PTR, U32, PTR, PTR],
+  rw_next_inet: [I32, PTR, PTR],
+  rw_decode_names: [I32, PTR, U32, PTR, PTR],
 } as const;
 
 export type Library = { readonly [K in keyof typeof SIGNATURES]: (args: number[]) => number };

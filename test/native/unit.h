@@ -44,6 +44,7 @@
   X(datagrams_are_sent_whole_and_without_an_id) \
   X(errors_and_losses_of_datagrams_are_told) \
   X(what_no_socket_can_send_is_a_violation) \
+  X(names_are_asked_for_and_answers_walked) \
   X(text_is_utf8_without_nul) \
   X(payloads_are_accounted_for_to_the_byte) \
   X(lists_are_walked) \
