@@ -131,6 +131,8 @@ int32_t rwi_known_type(uint32_t type) {
     case RW_T_UDP_LOST:
     case RW_T_ADDRESSES:
     case RW_T_NAMES:
+    case RW_T_UNIX_RECEIVED:
+    case RW_T_UNIX_INCOMING:
       return 1;
     default:
       return 0;

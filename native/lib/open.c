@@ -5,7 +5,7 @@
 
 // ── Open ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static int32_t fresh(const struct rw_stream *stream) {
+int32_t rwi_fresh(const struct rw_stream *stream) {
   int32_t status = given(stream);
   if (status != RW_OK) return status;
   return stream->state == RW_STREAM_FRESH ? RW_OK : RW_STATE;
@@ -24,7 +24,7 @@ static int32_t send(struct rw_stream *stream, uint32_t type, uint32_t *request, 
 }
 
 int32_t rw_open(struct rw_stream *stream, uint32_t protocol, const void *body, uint32_t body_bytes) {
-  int32_t status = fresh(stream);
+  int32_t status = rwi_fresh(stream);
   if (status != RW_OK) return status;
   uint8_t fields[4];
   rwi_put_u32(fields, protocol);
@@ -36,7 +36,7 @@ int32_t rw_open(struct rw_stream *stream, uint32_t protocol, const void *body, u
 }
 
 int32_t rw_stream_raw(struct rw_stream *stream) {
-  int32_t status = fresh(stream);
+  int32_t status = rwi_fresh(stream);
   if (status == RW_OK) stream->state = RW_STREAM_RUNNING;
   return status;
 }
@@ -44,49 +44,49 @@ int32_t rw_stream_raw(struct rw_stream *stream) {
 int32_t rw_echo(struct rw_stream *stream) { return rw_open(stream, RW_ECHO, 0, 0); }
 int32_t rw_fs(struct rw_stream *stream) { return rw_open(stream, RW_FS, 0, 0); }
 
-// `encoded`: a body in the scratch, or a status.
-static int32_t open_scratch(struct rw_stream *stream, uint32_t protocol, int32_t encoded) {
+int32_t rwi_open_scratch(struct rw_stream *stream, uint32_t protocol, int32_t encoded) {
   return encoded < 0 ? encoded : rw_open(stream, protocol, stream->guest->scratch, (uint32_t)encoded);
 }
 
 int32_t rw_connect(struct rw_stream *stream, const void *host, uint32_t host_bytes, uint32_t port,
                    uint32_t timeout_ms) {
-  int32_t status = fresh(stream);
+  int32_t status = rwi_fresh(stream);
   if (status != RW_OK) return status;
   struct rw_guest *guest = stream->guest;
-  return open_scratch(stream, RW_TCP_CONNECT, rw_encode_connect(guest->scratch, guest->scratch_bytes, port, timeout_ms,
-                                                                host, host_bytes));
+  return rwi_open_scratch(stream, RW_TCP_CONNECT, rw_encode_connect(guest->scratch, guest->scratch_bytes, port,
+                                                                    timeout_ms, host, host_bytes));
 }
 
 int32_t rw_listen(struct rw_stream *stream, const struct rw_inet *address, uint32_t backlog) {
-  int32_t status = fresh(stream);
+  int32_t status = rwi_fresh(stream);
   if (status != RW_OK) return status;
   struct rw_guest *guest = stream->guest;
-  return open_scratch(stream, RW_TCP_LISTEN, rw_encode_listen(guest->scratch, guest->scratch_bytes, backlog, address));
+  return rwi_open_scratch(stream, RW_TCP_LISTEN,
+                          rw_encode_listen(guest->scratch, guest->scratch_bytes, backlog, address));
 }
 
 int32_t rw_file(struct rw_stream *stream, uint32_t flags, uint32_t mode, const void *path, uint32_t path_bytes) {
-  int32_t status = fresh(stream);
+  int32_t status = rwi_fresh(stream);
   if (status != RW_OK) return status;
   struct rw_guest *guest = stream->guest;
-  return open_scratch(stream, RW_FILE,
-                      rw_encode_file(guest->scratch, guest->scratch_bytes, flags, mode, path, path_bytes));
+  return rwi_open_scratch(stream, RW_FILE,
+                          rw_encode_file(guest->scratch, guest->scratch_bytes, flags, mode, path, path_bytes));
 }
 
 // The direction follows from the flags (FST-1).
 int32_t rw_file_stream(struct rw_stream *stream, uint32_t flags, uint32_t mode, uint64_t offset, uint64_t length,
                        const void *path, uint32_t path_bytes) {
-  int32_t status = fresh(stream);
+  int32_t status = rwi_fresh(stream);
   if (status != RW_OK) return status;
   struct rw_guest *guest = stream->guest;
   uint32_t direction = flags & RW_FILE_WRITE ? 2 : 1;
-  return open_scratch(stream, RW_FILE_STREAM,
-                      rw_encode_file_stream(guest->scratch, guest->scratch_bytes, direction, flags, mode, offset,
-                                            length, path, path_bytes));
+  return rwi_open_scratch(stream, RW_FILE_STREAM,
+                          rw_encode_file_stream(guest->scratch, guest->scratch_bytes, direction, flags, mode, offset,
+                                                length, path, path_bytes));
 }
 
 int32_t rw_accept(struct rw_stream *listener, struct rw_stream *stream) {
-  int32_t status = fresh(stream);
+  int32_t status = rwi_fresh(stream);
   if (status != RW_OK) return status;
   status = given(listener);
   if (status != RW_OK) return status;
@@ -109,6 +109,7 @@ int32_t rw_accept_failed(struct rw_stream *stream) {
   if (status != RW_OK) return status;
   if (stream->state != RW_STREAM_POSTED) return RW_STATE;
   stream->state = RW_STREAM_FRESH;
+  stream->protocol = 0;
   return RW_OK;
 }
 
@@ -137,6 +138,12 @@ static int32_t refused(struct rw_stream *stream, struct rw_frame *frame, void *b
   return RW_REFUSED;
 }
 
+// Of the frame that makes it RUNNING.
+static uint32_t first_type(const struct rw_stream *stream) {
+  if (stream->state == RW_STREAM_OPENING) return RW_T_OPENED;
+  return stream->protocol == RW_UNIX_LISTEN ? RW_T_UNIX_INCOMING : RW_T_INCOMING; // UNX-3
+}
+
 int32_t rw_opened(struct rw_stream *stream, struct rw_frame *answer, void *buffer, uint32_t buffer_bytes) {
   int32_t status = given(stream);
   if (status != RW_OK) return status;
@@ -154,8 +161,7 @@ int32_t rw_opened(struct rw_stream *stream, struct rw_frame *answer, void *buffe
   if (answer->request != stream->request) return checked(stream, RW_BAD_STATE);
   if (stream->state == RW_STREAM_OPENING && answer->type == RW_T_REFUSED)
     return refused(stream, answer, buffer, buffer_bytes);
-  if (answer->type != (stream->state == RW_STREAM_OPENING ? RW_T_OPENED : RW_T_INCOMING))
-    return checked(stream, RW_BAD_TYPE);
+  if (answer->type != first_type(stream)) return checked(stream, RW_BAD_TYPE);
   if (answer->bytes <= buffer_bytes) {
     rwi_frame_copy(&stream->to_guest, answer, buffer, answer->bytes);
     answer->payload = buffer;

@@ -113,9 +113,11 @@ enum rw_protocol { // STR-4
   RW_FILE = 4,
   RW_FILE_STREAM = 5,
   RW_FS = 6,
-  RW_UDP_CONNECT = 7, // ringway-udp.h
+  RW_UDP_CONNECT = 7,   // ringway-udp.h
   RW_UDP_BIND = 8,
-  RW_RESOLVE = 9, // ringway-resolve.h
+  RW_RESOLVE = 9,       // ringway-resolve.h
+  RW_UNIX_CONNECT = 10, // ringway-unix.h
+  RW_UNIX_LISTEN = 11,
 };
 
 enum rw_type { // section 7, the catalogue
@@ -157,6 +159,7 @@ enum rw_type { // section 7, the catalogue
   RW_T_UDP_LEAVE = 0x0707,
   RW_T_RESOLVE = 0x0801,
   RW_T_REVERSE = 0x0802,
+  RW_T_UNIX_SEND = 0x0901,
 
   RW_T_ERROR = 0x8001,
   RW_T_DONE = 0x8002,
@@ -183,6 +186,8 @@ enum rw_type { // section 7, the catalogue
   RW_T_UDP_LOST = 0x8709,
   RW_T_ADDRESSES = 0x8801,
   RW_T_NAMES = 0x8802,
+  RW_T_UNIX_RECEIVED = 0x8901,
+  RW_T_UNIX_INCOMING = 0x8902,
 };
 
 enum rw_file_flag { // FILE-2
@@ -419,14 +424,15 @@ RW_API int32_t rw_open(struct rw_stream *stream, uint32_t protocol, const void *
 // RUNNING, and carries raw bytes from the first one on.
 RW_API int32_t rw_stream_raw(struct rw_stream *stream);
 
-// Gives `stream` to `listener`, a stream on which rw_listen() was opened (LSN-2). An Error on the listener with the
-// request id of rw_stream_request() says that it was not taken: rw_accept_failed() makes it FRESH again.
+// Gives `stream` to `listener`, a stream on which rw_listen() or rw_unix_listen() was opened (LSN-2). An Error on the
+// listener with the request id of rw_stream_request() says that it was not taken: rw_accept_failed() makes it FRESH
+// again.
 RW_API int32_t rw_accept(struct rw_stream *listener, struct rw_stream *stream);
 RW_API int32_t rw_accept_failed(struct rw_stream *stream);
 
-// The host's first frame: RW_OK and Opened, or Incoming on a stream that was given to a listener; RW_REFUSED and
-// Refused. `answer` may be NULL. The payload is in `buffer`, or in the scratch; one that does not fit is dropped, with
-// payload NULL.
+// The host's first frame: RW_OK and Opened, or Incoming (UnixIncoming) on a stream that was given to a listener;
+// RW_REFUSED and Refused. `answer` may be NULL. The payload is in `buffer`, or in the scratch; one that does not fit is
+// dropped, with payload NULL.
 RW_API int32_t rw_opened(struct rw_stream *stream, struct rw_frame *answer, void *buffer, uint32_t buffer_bytes);
 
 // Raw bytes. Counts above 0, or RW_AGAIN, RW_END, RW_CLOSED, RW_RESET, ... rw_send() may be used as soon as Open is

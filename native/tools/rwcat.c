@@ -14,6 +14,7 @@
 
 #include "programs.h"
 #include "ringway-udp.h"
+#include "ringway-unix.h"
 #include "rwcat-carry.h"
 #include "rwcat-udp.h"
 
@@ -22,6 +23,7 @@ static const char usage[] =
     "       rwcat [OPTIONS] -l [ADDRESS] PORT     wait for one connection; ADDRESS is 127.0.0.1 if not given\n"
     "       rwcat [OPTIONS] -u HOST PORT          UDP: what one read of stdin gives is a datagram\n"
     "       rwcat [OPTIONS] -u -l [ADDRESS] PORT  UDP with the first that sends\n"
+    "       rwcat [OPTIONS] -U PATH               connect to a Unix socket of the host\n"
     "       rwcat [OPTIONS] --get PATH            a file to stdout\n"
     "       rwcat [OPTIONS] --put PATH            stdin to a file, which is made or replaced\n"
     "\n"
@@ -38,7 +40,7 @@ static struct {
   struct talk_options talk;
   const char *host; // or the address to listen on
   const char *get, *put;
-  const char *wait;
+  const char *unix_path, *wait;
   uint32_t port, wait_seconds;
   int listen, udp, verbose;
 } options = {.talk = TALK_OPTIONS};
@@ -76,6 +78,25 @@ static void connect_and_carry(void) {
   uint64_t received = 0;
   if (options.udp) rwcat_udp(0, options.wait_seconds, options.verbose);
   else rwcat_carry(0, 0, &received);
+}
+
+static void connect_unix_and_carry(void) {
+  const char *path = options.unix_path;
+  static uint8_t body[RW_PATH_MAX_BYTES + 64];
+  struct rw_frame answer;
+  struct rw_unix_peer peer;
+  int32_t bytes = rw_encode_unix_connect(body, sizeof body, RW_UNIX_STREAM, options.talk.timeout_ms, path,
+                                         (uint32_t)strlen(path));
+  job_open(path, RING_BYTES, RW_UNIX_CONNECT, body, bytes, &answer);
+  if (rw_decode_unix_peer(answer.payload, answer.bytes, &peer) != RW_OK) job_fail(path, RW_BAD_PAYLOAD);
+  if (options.verbose) {
+    say_begin();
+    say("connected to ");
+    say(path);
+    say_end();
+  }
+  uint64_t received = 0;
+  rwcat_carry(0, 0, &received);
 }
 
 static void bind_and_carry(void) {
@@ -196,6 +217,7 @@ static void parse(int argc, char **argv) {
     else if (is(argument, "-u", "--udp")) options.udp = 1;
     else if (is(argument, "-w", "--wait")) value = &options.wait;
     else if (is(argument, "-v", "--verbose")) options.verbose = 1;
+    else if (is(argument, "-U", "--unix")) value = &options.unix_path;
     else if (is(argument, NULL, "--get")) value = &options.get;
     else if (is(argument, NULL, "--put")) value = &options.put;
     else {
@@ -214,9 +236,9 @@ static void parse(int argc, char **argv) {
   if (wrong) say_wrong_usage(wrong, NULL);
   if (options.wait && !options.udp) say_wrong_usage("-w goes with -u", NULL);
   if (options.wait) options.wait_seconds = number_of(options.wait, 1, "not a number of seconds");
-  if (options.get || options.put) {
-    if (count != 0 || options.listen || options.udp || (options.get && options.put))
-      say_wrong_usage("too many things to do", NULL);
+  int paths = (options.get != NULL) + (options.put != NULL) + (options.unix_path != NULL);
+  if (paths > 0) {
+    if (paths > 1 || count != 0 || options.listen || options.udp) say_wrong_usage("too many things to do", NULL);
   } else if (options.listen) {
     if (count < 1 || count > 2) say_wrong_usage("-l wants [ADDRESS] PORT", NULL);
     options.host = count == 2 ? rest[0] : "127.0.0.1";
@@ -234,6 +256,7 @@ int rwcat_main(int argc, char **argv) {
   job_attach(&options.talk);
   if (options.get) get_file();
   else if (options.put) put_file();
+  else if (options.unix_path) connect_unix_and_carry();
   else if (options.listen && options.udp) bind_and_carry();
   else if (options.listen) listen_and_carry();
   else connect_and_carry();

@@ -121,6 +121,14 @@ const endpoints: Decoder = {
   fields: (found) => ({ local: found.inet(0), peer: found.inet(24) }),
 };
 
+const unixPeer: Decoder = {
+  call: (rw, from, to) => rw.rw_decode_unix_peer([...from, to]),
+  fields: (found) => ({ pid: found.u32(0), uid: found.u32(4), gid: found.u32(8) }),
+};
+
+/** Raw data: there is nothing to decode, and no call for it. */
+const RAW = ["Pong", "Data", "UnixReceived"];
+
 const DECODERS: Readonly<Record<string, Decoder>> = {
   Done: { call: (rw, from) => rw.rw_decode_empty([...from]), fields: () => ({}) },
   Error: refusal,
@@ -204,6 +212,8 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
     call: (rw, from, to) => rw.rw_decode_names([...from, to, to + 16]),
     fields: (found) => ({ ttlSeconds: found.u32(0), names: found.texts(16) }),
   },
+  UnixConnectReply: unixPeer,
+  UnixIncoming: unixPeer,
   Entries: {
     call: (rw, from, to) => rw.rw_decode_entries([...from, to, to + 4, to + 16]),
     fields: (found) => ({ more: found.u32(0) === 1, skipped: found.u32(4), entries: found.entries(16) }),
@@ -211,8 +221,7 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
 };
 
 export function decode(rw: Library, io: Buffers, name: string, payload: string): Reply {
-  // Raw data: there is nothing to decode, and no call for it.
-  if (name === "Pong" || name === "Data") return { status: "ok", fields: { data: payload } };
+  if (RAW.includes(name)) return { status: "ok", fields: { data: payload } };
   if (name === "Opened") return { status: "ok", fields: { body: payload } };
   const decoder = DECODERS[name];
   if (decoder === undefined) return { unsupported: true };

@@ -69,6 +69,10 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
   UdpLeave: udpGroup,
   Resolve: (rw, to, f, io) => rw.rw_encode_resolve([...to, f.family!, ...io.text(f.name!)]),
   Reverse: (rw, to, f, io) => rw.rw_encode_inet([...to, putInet(io, f.address!)]),
+  UnixConnectRequest: (rw, to, f, io) =>
+    rw.rw_encode_unix_connect([...to, f.kind!, f.timeoutMs!, ...io.text(f.path!)]),
+  UnixListenRequest: (rw, to, f, io) =>
+    rw.rw_encode_unix_listen([...to, f.kind!, f.mode!, f.backlog!, ...io.text(f.path!)]),
 };
 
 /** Behind whose fields the data follow as they are. */
@@ -98,7 +102,7 @@ export function encode(rw: Library, io: Buffers, name: string, fields: Fields): 
   const f = fields as Arguments;
   if (EMPTY.includes(name)) return { status: "ok", payload: "" };
   // The payload is the data itself.
-  if (name === "Write") return { status: "ok", payload: f.data! };
+  if (name === "Write" || name === "UnixSend") return { status: "ok", payload: f.data! };
   const encoder = ENCODERS[name];
   if (encoder === undefined) return { unsupported: true };
   const status = encoder(rw, [io.out.address, PAYLOAD_MAX], f, io);

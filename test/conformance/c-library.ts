@@ -88,6 +88,8 @@ const SIGNATURES = {
   rw_encode_udp_set: [I32, PTR, U32, U32, U32],
   rw_encode_udp_group: [I32, PTR, U32, PTR, PTR, PTR],
   rw_encode_resolve: [I32, PTR, U32, U32, PTR, U32],
+  rw_encode_unix_connect: [I32, PTR, U32, U32, U32, PTR, U32],
+  rw_encode_unix_listen: [I32, PTR, U32, U32, U32, U32, PTR, U32],
   rw_decode_empty: [I32, PTR, U32],
   rw_decode_error: [I32, PTR, U32, PTR],
   rw_decode_stat: [I32, PTR, U32, PTR],
@@ -111,6 +113,7 @@ const SIGNATURES = {
   rw_decode_addresses: [I32, PTR, U32, PTR, PTR],
   rw_next_inet: [I32, PTR, PTR],
   rw_decode_names: [I32, PTR, U32, PTR, PTR],
+  rw_decode_unix_peer: [I32, PTR, U32, PTR],
 } as const;
 
 export type Library = { readonly [K in keyof typeof SIGNATURES]: (args: number[]) => number };

@@ -45,6 +45,9 @@
   X(errors_and_losses_of_datagrams_are_told) \
   X(what_no_socket_can_send_is_a_violation) \
   X(names_are_asked_for_and_answers_walked) \
+  X(a_unix_socket_tells_who_is_at_its_other_end) \
+  X(a_unix_listener_gets_what_was_posted) \
+  X(records_stay_whole_and_apart) \
   X(text_is_utf8_without_nul) \
   X(payloads_are_accounted_for_to_the_byte) \
   X(lists_are_walked) \
