@@ -64,6 +64,16 @@ void rwi_add_path(struct rwi_writer *w, const void *path, uint32_t bytes) {
   rwi_add_text(w, path, bytes, RW_PATH_MAX_BYTES);
 }
 
+// The type `bytes`.
+void rwi_add_raw(struct rwi_writer *w, const void *bytes, uint32_t count, uint32_t most) {
+  if (count > most) {
+    rwi_invalid(w);
+    return;
+  }
+  rwi_add_u32(w, count);
+  rwi_add_bytes(w, bytes, count);
+}
+
 void rwi_add_inet(struct rwi_writer *w, const struct rw_inet *inet) {
   if (bad_inet(inet)) rwi_invalid(w);
   rwi_add_u32(w, inet->family);
@@ -110,6 +120,14 @@ struct rw_text rwi_get_text(struct rwi_reader *r, uint32_t most) {
     text.length = 0;
   }
   return text;
+}
+
+struct rw_bytes rwi_get_raw(struct rwi_reader *r, uint32_t most) {
+  struct rw_bytes raw = {0, rwi_get_u32(r)};
+  if (raw.length > most) rwi_malformed(r);
+  raw.bytes = rwi_get_bytes(r, raw.length);
+  if (!raw.bytes) raw.length = 0;
+  return raw;
 }
 
 struct rw_bytes rwi_get_rest(struct rwi_reader *r) {

@@ -33,6 +33,7 @@ void rwi_add_u64(struct rwi_writer *w, uint64_t value);
 void rwi_add_i64(struct rwi_writer *w, int64_t value);
 void rwi_add_text(struct rwi_writer *w, const void *text, uint32_t bytes, uint32_t most);
 void rwi_add_path(struct rwi_writer *w, const void *path, uint32_t bytes);
+void rwi_add_raw(struct rwi_writer *w, const void *bytes, uint32_t count, uint32_t most);
 void rwi_add_inet(struct rwi_writer *w, const struct rw_inet *inet);
 void rwi_add_time(struct rwi_writer *w, const struct rw_time *time);
 
@@ -73,6 +74,7 @@ uint32_t rwi_get_bool(struct rwi_reader *r);
 uint64_t rwi_get_u64(struct rwi_reader *r);
 int64_t rwi_get_i64(struct rwi_reader *r);
 struct rw_text rwi_get_text(struct rwi_reader *r, uint32_t most);
+struct rw_bytes rwi_get_raw(struct rwi_reader *r, uint32_t most);
 struct rw_bytes rwi_get_rest(struct rwi_reader *r);
 void rwi_get_inet(struct rwi_reader *r, struct rw_inet *inet);
 void rwi_get_time(struct rwi_reader *r, struct rw_time *time);

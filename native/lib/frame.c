@@ -133,6 +133,14 @@ int32_t rwi_known_type(uint32_t type) {
     case RW_T_NAMES:
     case RW_T_UNIX_RECEIVED:
     case RW_T_UNIX_INCOMING:
+    case RW_T_MOUNT_HANDLE:
+    case RW_T_MOUNT_LOCK_FOUND:
+    case RW_T_MOUNT_ATTRIBUTES:
+    case RW_T_MOUNT_NAMES:
+    case RW_T_MOUNT_ENTRIES:
+    case RW_T_MOUNT_XATTRS:
+    case RW_T_MOUNT_WATCHING:
+    case RW_T_MOUNT_EVENT:
       return 1;
     default:
       return 0;

@@ -118,6 +118,7 @@ enum rw_protocol { // STR-4
   RW_RESOLVE = 9,       // ringway-resolve.h
   RW_UNIX_CONNECT = 10, // ringway-unix.h
   RW_UNIX_LISTEN = 11,
+  RW_MOUNT = 12, // ringway-mount.h
 };
 
 enum rw_type { // section 7, the catalogue
@@ -160,6 +161,37 @@ enum rw_type { // section 7, the catalogue
   RW_T_RESOLVE = 0x0801,
   RW_T_REVERSE = 0x0802,
   RW_T_UNIX_SEND = 0x0901,
+  RW_T_MOUNT_OPEN = 0x0a01,
+  RW_T_MOUNT_RELEASE = 0x0a02,
+  RW_T_MOUNT_READ = 0x0a03,
+  RW_T_MOUNT_WRITE = 0x0a04,
+  RW_T_MOUNT_FLUSH = 0x0a05,
+  RW_T_MOUNT_FSYNC = 0x0a06,
+  RW_T_MOUNT_FALLOCATE = 0x0a07,
+  RW_T_MOUNT_COPY_RANGE = 0x0a08,
+  RW_T_MOUNT_SEEK = 0x0a09,
+  RW_T_MOUNT_LOCK = 0x0a0a,
+  RW_T_MOUNT_TEST_LOCK = 0x0a0b,
+  RW_T_MOUNT_STAT = 0x0a0c,
+  RW_T_MOUNT_SET_ATTR = 0x0a0d,
+  RW_T_MOUNT_READ_DIR = 0x0a0e,
+  RW_T_MOUNT_READ_DIR_PLUS = 0x0a0f,
+  RW_T_MOUNT_MKDIR = 0x0a10,
+  RW_T_MOUNT_MKNOD = 0x0a11,
+  RW_T_MOUNT_SYMLINK = 0x0a12,
+  RW_T_MOUNT_LINK = 0x0a13,
+  RW_T_MOUNT_READLINK = 0x0a14,
+  RW_T_MOUNT_UNLINK = 0x0a15,
+  RW_T_MOUNT_RMDIR = 0x0a16,
+  RW_T_MOUNT_RENAME = 0x0a17,
+  RW_T_MOUNT_STATFS = 0x0a18,
+  RW_T_MOUNT_GET_XATTR = 0x0a19,
+  RW_T_MOUNT_SET_XATTR = 0x0a1a,
+  RW_T_MOUNT_LIST_XATTR = 0x0a1b,
+  RW_T_MOUNT_REMOVE_XATTR = 0x0a1c,
+  RW_T_MOUNT_WATCH = 0x0a1d,
+  RW_T_MOUNT_UNWATCH = 0x0a1e,
+  RW_T_MOUNT_CANCEL = 0x0a20,
 
   RW_T_ERROR = 0x8001,
   RW_T_DONE = 0x8002,
@@ -188,6 +220,14 @@ enum rw_type { // section 7, the catalogue
   RW_T_NAMES = 0x8802,
   RW_T_UNIX_RECEIVED = 0x8901,
   RW_T_UNIX_INCOMING = 0x8902,
+  RW_T_MOUNT_HANDLE = 0x8a01,
+  RW_T_MOUNT_LOCK_FOUND = 0x8a0b,
+  RW_T_MOUNT_ATTRIBUTES = 0x8a0c,
+  RW_T_MOUNT_NAMES = 0x8a0e,
+  RW_T_MOUNT_ENTRIES = 0x8a0f,
+  RW_T_MOUNT_XATTRS = 0x8a1b,
+  RW_T_MOUNT_WATCHING = 0x8a1d,
+  RW_T_MOUNT_EVENT = 0x8a1f,
 };
 
 enum rw_file_flag { // FILE-2

@@ -2,16 +2,16 @@
 
 import type { Fields } from "../../packages/conformance/src/catalogue.ts";
 import type { Reply } from "../../packages/conformance/src/contract.ts";
-import { type Buffers, type Library, PAYLOAD_MAX, replyOf } from "./c-library.ts";
-
-type Arguments = Record<string, never>;
-/** Where a payload goes: its address and the room there. */
-type To = readonly [number, number];
-/** Bytes of the payload, or a negative status. */
-type Encoder = (rw: Library, to: To, f: Arguments, io: Buffers) => number;
-
-/** A second text or struct of a call lies behind the first. */
-const SECOND = 32_768;
+import {
+  type Arguments,
+  type Buffers,
+  type Encoder,
+  type Library,
+  PAYLOAD_MAX,
+  replyOf,
+  SECOND,
+} from "./c-library.ts";
+import { MOUNT_ENCODERS } from "./c-mount.ts";
 
 const path: Encoder = (rw, to, f, io) => rw.rw_encode_path([...to, ...io.text(f.path!)]);
 const open: Encoder = (rw, to, f, io) => rw.rw_encode_open([...to, f.protocol!, ...io.put(f.body!)]);
@@ -56,7 +56,7 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
     rw.rw_encode_two_paths([...to, ...io.text(f.target!), ...io.text(f.path!, SECOND)]),
   Chmod: (rw, to, f, io) => rw.rw_encode_chmod([...to, f.mode!, ...io.text(f.path!)]),
   Utimes: (rw, to, f, io) => {
-    const at = putTimes(io, [f.accessed!, f.modified!]);
+    const at = io.times([f.accessed!, f.modified!], SECOND);
     return rw.rw_encode_utimes([...to, at, at + 16, ...io.text(f.path!)]);
   },
   UdpBindRequest: (rw, to, f, io) => rw.rw_encode_udp_bind([...to, f.flags!, putInet(io, f.address!)]),
@@ -73,10 +73,11 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
     rw.rw_encode_unix_connect([...to, f.kind!, f.timeoutMs!, ...io.text(f.path!)]),
   UnixListenRequest: (rw, to, f, io) =>
     rw.rw_encode_unix_listen([...to, f.kind!, f.mode!, f.backlog!, ...io.text(f.path!)]),
+  ...MOUNT_ENCODERS,
 };
 
 /** Behind whose fields the data follow as they are. */
-const BEFORE_DATA = ["WriteAt", "UdpSend", "UdpSendTo"];
+const BEFORE_DATA = ["WriteAt", "UdpSend", "UdpSendTo", "MountWrite", "MountSetXattr"];
 
 /** Their payload is nothing: there is no call for them. */
 const EMPTY = ["GetArgs", "FileStat", "Close"];
@@ -89,15 +90,6 @@ function putInet(io: Buffers, inet: { family: number; port: number; address: str
   return io.put(bytes.toString("hex"), at)[0];
 }
 
-function putTimes(io: Buffers, times: readonly { seconds: number; nanoseconds: number }[]): number {
-  const bytes = Buffer.alloc(32);
-  for (const [i, { seconds, nanoseconds }] of times.entries()) {
-    bytes.writeBigInt64LE(BigInt(seconds), 16 * i);
-    bytes.writeUInt32LE(nanoseconds, 16 * i + 8);
-  }
-  return io.put(bytes.toString("hex"), SECOND)[0];
-}
-
 export function encode(rw: Library, io: Buffers, name: string, fields: Fields): Reply {
   const f = fields as Arguments;
   if (EMPTY.includes(name)) return { status: "ok", payload: "" };
@@ -107,5 +99,5 @@ export function encode(rw: Library, io: Buffers, name: string, fields: Fields): 
   if (encoder === undefined) return { unsupported: true };
   const status = encoder(rw, [io.out.address, PAYLOAD_MAX], f, io);
   if (status < 0) return replyOf(status);
-  return { status: "ok", payload: io.hex(status) + (BEFORE_DATA.includes(name) ? f.data! : "") };
+  return { status: "ok", payload: io.hex(status) + (BEFORE_DATA.includes(name) ? (f.data ?? f.value!) : "") };
 }
