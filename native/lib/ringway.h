@@ -40,7 +40,7 @@ extern "C" {
 #define RW_API __attribute__((visibility("default")))
 
 #define RW_VERSION_MAJOR 1u
-#define RW_VERSION_MINOR 0u
+#define RW_VERSION_MINOR 1u
 
 // ── Statuses ────────────────────────────────────────────────────────────────────────────────────────────────────────
 //
