@@ -23,7 +23,7 @@ static const char usage[] =
     "       rwcat [OPTIONS] -l [ADDRESS] PORT     wait for one connection; ADDRESS is 127.0.0.1 if not given\n"
     "       rwcat [OPTIONS] -u HOST PORT          UDP: what one read of stdin gives is a datagram\n"
     "       rwcat [OPTIONS] -u -l [ADDRESS] PORT  UDP with the first that sends\n"
-    "       rwcat [OPTIONS] -U PATH               connect to a Unix socket of the host\n"
+    "       rwcat [OPTIONS] -U PATH               connect to a Unix socket of the host; -l: wait for one connection\n"
     "       rwcat [OPTIONS] --get PATH            a file to stdout\n"
     "       rwcat [OPTIONS] --put PATH            stdin to a file, which is made or replaced\n"
     "\n"
@@ -55,6 +55,16 @@ static void tell(const char *what, const struct rw_inet *inet) {
   say_end();
 }
 
+static void tell_path(const char *what, const char *path) {
+  if (!options.verbose) return;
+  say_begin();
+  say(what);
+  say(path);
+  say_end();
+}
+
+static uint8_t unix_body[RW_PATH_MAX_BYTES + 64];
+
 // The literal address to listen on.
 static struct rw_inet local_address(void) {
   struct rw_inet address = {.family = 4, .port = options.port};
@@ -82,19 +92,13 @@ static void connect_and_carry(void) {
 
 static void connect_unix_and_carry(void) {
   const char *path = options.unix_path;
-  static uint8_t body[RW_PATH_MAX_BYTES + 64];
   struct rw_frame answer;
   struct rw_unix_peer peer;
-  int32_t bytes = rw_encode_unix_connect(body, sizeof body, RW_UNIX_STREAM, options.talk.timeout_ms, path,
+  int32_t bytes = rw_encode_unix_connect(unix_body, sizeof unix_body, RW_UNIX_STREAM, options.talk.timeout_ms, path,
                                          (uint32_t)strlen(path));
-  job_open(path, RING_BYTES, RW_UNIX_CONNECT, body, bytes, &answer);
+  job_open(path, RING_BYTES, RW_UNIX_CONNECT, unix_body, bytes, &answer);
   if (rw_decode_unix_peer(answer.payload, answer.bytes, &peer) != RW_OK) job_fail(path, RW_BAD_PAYLOAD);
-  if (options.verbose) {
-    say_begin();
-    say("connected to ");
-    say(path);
-    say_end();
-  }
+  tell_path("connected to ", path);
   uint64_t received = 0;
   rwcat_carry(0, 0, &received);
 }
@@ -110,6 +114,19 @@ static void bind_and_carry(void) {
   rwcat_udp(1, options.wait_seconds, options.verbose);
 }
 
+// Posted first, and then told: who is told that it listens may be connected to at once. Then waits for the connection.
+static void post(const char *what) {
+  int32_t status = talk_accept(&job_talk, RING_BYTES);
+  if (status != RW_OK) job_fail(what, status);
+}
+
+static void await_connection(const char *what, struct rw_frame *answer) {
+  int32_t status;
+  while ((status = talk_accepted(&job_talk, answer)) == RW_AGAIN) job_wait(what);
+  if (status == RW_REFUSED) job_fail_frame(what, answer, job_talk.error);
+  if (status != RW_OK) job_fail(what, status);
+}
+
 static void listen_and_carry(void) {
   const char *what = "listen";
   struct rw_inet address = local_address();
@@ -117,16 +134,31 @@ static void listen_and_carry(void) {
   struct rw_frame answer;
   job_open(what, RW_RING_BYTES_MIN, RW_TCP_LISTEN, body, rw_encode_listen(body, sizeof body, 1, &address), &answer);
   if (rw_decode_bound(answer.payload, answer.bytes, &address) != RW_OK) job_fail(what, RW_BAD_PAYLOAD);
-  int32_t status = talk_accept(&job_talk, RING_BYTES);
-  if (status != RW_OK) job_fail(what, status);
+  post(what);
   tell("listening on ", &address);
-  while ((status = talk_accepted(&job_talk, &answer)) == RW_AGAIN) job_wait(what);
-  if (status == RW_REFUSED) job_fail_frame(what, &answer, job_talk.error);
-  if (status != RW_OK) job_fail(what, status);
+  await_connection(what, &answer);
   struct rw_endpoints ends;
   if (!answer.payload || rw_decode_endpoints(answer.payload, answer.bytes, &ends) != RW_OK)
     job_fail(what, RW_BAD_PAYLOAD);
   tell("connection from ", &ends.peer);
+  uint64_t received = 0;
+  rwcat_carry(0, 0, &received);
+}
+
+// As nc -lU, but for others of the same user alone.
+static void listen_unix_and_carry(void) {
+  const char *path = options.unix_path;
+  struct rw_frame answer;
+  struct rw_unix_peer peer;
+  int32_t bytes = rw_encode_unix_listen(unix_body, sizeof unix_body, RW_UNIX_STREAM, 0600, 1, path,
+                                        (uint32_t)strlen(path));
+  job_open(path, RW_RING_BYTES_MIN, RW_UNIX_LISTEN, unix_body, bytes, &answer);
+  post(path);
+  tell_path("listening on ", path);
+  await_connection(path, &answer);
+  if (!answer.payload || rw_decode_unix_peer(answer.payload, answer.bytes, &peer) != RW_OK)
+    job_fail(path, RW_BAD_PAYLOAD);
+  tell_path("connection on ", path);
   uint64_t received = 0;
   rwcat_carry(0, 0, &received);
 }
@@ -238,7 +270,8 @@ static void parse(int argc, char **argv) {
   if (options.wait) options.wait_seconds = number_of(options.wait, 1, "not a number of seconds");
   int paths = (options.get != NULL) + (options.put != NULL) + (options.unix_path != NULL);
   if (paths > 0) {
-    if (paths > 1 || count != 0 || options.listen || options.udp) say_wrong_usage("too many things to do", NULL);
+    if (paths > 1 || count != 0 || (options.listen && !options.unix_path) || options.udp)
+      say_wrong_usage("too many things to do", NULL);
   } else if (options.listen) {
     if (count < 1 || count > 2) say_wrong_usage("-l wants [ADDRESS] PORT", NULL);
     options.host = count == 2 ? rest[0] : "127.0.0.1";
@@ -256,6 +289,7 @@ int rwcat_main(int argc, char **argv) {
   job_attach(&options.talk);
   if (options.get) get_file();
   else if (options.put) put_file();
+  else if (options.unix_path && options.listen) listen_unix_and_carry();
   else if (options.unix_path) connect_unix_and_carry();
   else if (options.listen && options.udp) bind_and_carry();
   else if (options.listen) listen_and_carry();

@@ -154,7 +154,8 @@ int32_t talk_accept(struct talk *talk, uint32_t ring_bytes) {
 int32_t talk_accepted(struct talk *talk, struct rw_frame *answer) {
   int32_t status = talk->stream ? rw_opened(talk->stream, answer, NULL, 0) : wire_next(&talk->wire, answer);
   if (!talk->stream && status == RW_OK && answer->type == RW_T_REFUSED) return refused(talk, answer);
-  if (!talk->stream && status == RW_OK) return answer->type == RW_T_INCOMING ? RW_OK : RW_BAD_TYPE;
+  if (!talk->stream && status == RW_OK)
+    return answer->type == RW_T_INCOMING || answer->type == RW_T_UNIX_INCOMING ? RW_OK : RW_BAD_TYPE;
   if (!talk->stream) return status == RW_END ? RW_RESET : status;
   if (status == RW_OK) {
     rw_close(talk->listener);

@@ -1,7 +1,7 @@
 // rwcat -u and rwcat -U through the agent, which knows of neither: frames and bytes pass as they are.
 
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { noCompiler, titled } from "../native/toolchain.ts";
@@ -26,6 +26,7 @@ connect:
   - { allow: 127.0.0.0/8, protocols: [tcp, udp] }
 sockets:
   - { id: node, guest: /run/node, host: ${folder}/node, access: connect }
+  - { id: mine, guest: /run/mine, host: ${folder}/mine, access: listen }
 `;
     host = hold(await startMonitor(() => policyOf(policy, folder)));
     agent = hold(await attachedAgent(buildAgent(), host.path));
@@ -57,5 +58,15 @@ sockets:
     const { code, stdout } = await agent.tool(["rwcat", "-U", "/run/node"], bytes);
     expect({ code, answer: stdout.toString() }).toEqual({ code: 0, answer: sha256(bytes) });
     server.close();
+  });
+
+  test("-U -l: takes one connection", async () => {
+    const it = agent.startTool(["rwcat", "-v", "-l", "-U", "/run/mine"], "an answer");
+    await it.said(/listening on \/run\/mine\n/);
+    const client = connect(join(folder, "mine"));
+    client.end("a question");
+    expect((await readAll(client)).toString()).toBe("an answer");
+    const { code, stdout } = await it.done;
+    expect({ code, stdout: stdout.toString() }).toEqual({ code: 0, stdout: "a question" });
   });
 });

@@ -1,6 +1,7 @@
 // rwcat -U, built with sanitizers, against a real monitor and Unix sockets of the host.
 
 import { once } from "node:events";
+import { existsSync, statSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -14,7 +15,10 @@ import { until } from "../support/wait.ts";
 import { type Ran, type Running, start } from "./rwcat-process.ts";
 import { buildForTests, noCompiler, titled } from "./toolchain.ts";
 
-async function listening(path: string, onSocket: (socket: Socket) => void): Promise<Server & AsyncDisposable> {
+async function listening(
+  path: string,
+  onSocket: (socket: Socket) => void,
+): Promise<Server & AsyncDisposable> {
   const server = createServer({ allowHalfOpen: true }, onSocket).listen(path);
   await once(server, "listening");
   return server;
@@ -35,7 +39,11 @@ describe.skipIf(noCompiler !== undefined)(titled("rwcat -U", noCompiler), () => 
     folder = temporaryFolder("rwcat-unix");
     const rule = (name: string): string =>
       `  - { id: ${name}, guest: /run/${name}, host: ${folder}/${name}, access: connect }\n`;
-    const policy = `version: 1\nsockets:\n${["node", "socat", "none"].map(rule).join("")}`;
+    const policy = `version: 1
+sockets:
+${["node", "socat", "none"].map(rule).join("")}
+  - { id: mine, guest: /run/mine, host: ${folder}/mine, access: listen }
+`;
     host = hold(await startMonitor(() => policyOf(policy, folder)));
   }, 180_000);
 
@@ -53,18 +61,30 @@ describe.skipIf(noCompiler !== undefined)(titled("rwcat -U", noCompiler), () => 
     await streamsAre(host.monitor, 0);
   });
 
-  test("gives socat 4 MiB and takes them back, unchanged", async () => {
+  test("gives socat 4 MiB, and prints what it makes of them", async () => {
     const path = join(folder, "socat");
-    using server = new Program("socat", [`UNIX-LISTEN:${path}`, "PIPE"]);
+    using server = new Program("socat", ["-dd", "-t10", `UNIX-LISTEN:${path}`, "SYSTEM:sha256sum"]);
+    await until("socat", () => server.errors.includes("listening on"));
     const bytes = pattern(4 * MiB, 5);
-    let last: Ran | undefined;
-    await until("socat", async () => {
-      last = await ran(["-U", "/run/socat"], bytes);
-      return !/No such file|refused/.test(last.stderr);
-    });
-    expect({ code: last!.code, stderr: last!.stderr }).toEqual({ code: 0, stderr: "" });
-    expect(sha256(last!.stdout)).toBe(sha256(bytes));
+    const { code, stdout, stderr } = await ran(["-U", "/run/socat"], bytes);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.toString().split(" ")[0]).toBe(sha256(bytes));
     expect((await server.exited).code).toBe(0);
+  });
+
+  test("-l: takes one connection of socat, and the name goes with the listener", async () => {
+    const it = go(["-v", "-l", "-U", "/run/mine"], "an answer");
+    await it.said(/listening on \/run\/mine\n/);
+    expect(statSync(join(folder, "mine")).mode & 0o777).toBe(0o600);
+    using client = new Program("socat", ["-t5", "-", `UNIX-CONNECT:${join(folder, "mine")}`], {
+      input: "a question",
+    });
+    await client.exited;
+    const { code, stdout, stderr } = await it.done;
+    expect({ code, stdout: stdout.toString() }).toEqual({ code: 0, stdout: "a question" });
+    expect(stderr).toBe("rwcat: listening on /run/mine\nrwcat: connection on /run/mine\n");
+    expect(client.output).toBe("an answer");
+    await until("the name to be gone", () => !existsSync(join(folder, "mine")));
   });
 
   test("says why it may not, and that nobody listens", async () => {
@@ -78,7 +98,7 @@ describe.skipIf(noCompiler !== undefined)(titled("rwcat -U", noCompiler), () => 
     });
   });
 
-  test.each([[["-U"]], [["-U", "/a", "80"]], [["-U", "/a", "-l"]], [["-U", "/a", "--get", "/b"]]])(
+  test.each([[["-U"]], [["-U", "/a", "80"]], [["-U", "/a", "-u"]], [["-U", "/a", "--get", "/b"]]])(
     "calls %j wrong usage, and exits 2",
     async (args) => {
       const { code, stderr } = await ran(args);
