@@ -3,9 +3,10 @@
 // A connection is a stream. The program writes an Open frame, and from there on all bytes pass through both ways as
 // they are: the agent knows nothing of what is asked for. Two first frames are the agent's own business:
 //
-//   Open of tcp-listen   One connection, as the program has only one: the agent opens the listener, posts one accept,
-//                        and passes Opened on, then Incoming, then the bytes of the connection that came. The listener
-//                        is closed with that. OPENING until it is posted, then OWN until a connection comes.
+//   Open of a listener   (tcp-listen, unix-listen) One connection, as the program has only one: the agent opens the
+//                        listener, posts one accept, and passes Opened on, then Incoming, then the bytes of the
+//                        connection that came. The listener is closed with that. OPENING until it is posted, then OWN
+//                        until a connection comes.
 //   Exit                 goes to the control pipe; the answer is the end.
 //
 // What ends is told by shutdown(); what breaks by a mark (local_reset()).
@@ -28,8 +29,8 @@
 enum {
   HEADER = RW_FRAME_HEADER_BYTES,
   PROTOCOL_AT = HEADER,
-  LISTEN_BODY = 28, // LSN-1: backlog, inet
-  LISTEN_FRAME = HEADER + 4 + LISTEN_BODY,
+  TCP_LISTEN_PAYLOAD = 4 + 28,                           // LSN-1: backlog, inet
+  UNIX_LISTEN_PAYLOAD_MAX = 4 + 16 + RW_PATH_MAX_BYTES, // UNX-2: kind, mode, backlog, path
   EXIT_FRAME = HEADER + 4,
 };
 
@@ -66,9 +67,11 @@ static enum first first_frame(struct conn *conn, const uint8_t **bytes) {
   if (type == RW_T_EXIT) return count >= EXIT_FRAME ? FIRST_EXIT : FIRST_MORE;
   if (type != RW_T_OPEN) return FIRST_WRONG;
   if (count < HEADER + 4) return FIRST_MORE;
-  if (word_at(*bytes + PROTOCOL_AT) != RW_TCP_LISTEN) return FIRST_STREAM;
-  if (word_at(*bytes) != LISTEN_FRAME - HEADER) return FIRST_WRONG;
-  return count >= LISTEN_FRAME ? FIRST_LISTEN : FIRST_MORE;
+  uint32_t payload = word_at(*bytes), protocol = word_at(*bytes + PROTOCOL_AT);
+  if (protocol != RW_TCP_LISTEN && protocol != RW_UNIX_LISTEN) return FIRST_STREAM;
+  if (payload < 4 || payload > UNIX_LISTEN_PAYLOAD_MAX) return FIRST_WRONG;
+  if (protocol == RW_TCP_LISTEN && payload != TCP_LISTEN_PAYLOAD) return FIRST_WRONG;
+  return (uint32_t)count >= HEADER + payload ? FIRST_LISTEN : FIRST_MORE;
 }
 
 // A frame to the program, with the request id of its first.
@@ -150,7 +153,7 @@ static void refused(struct conn *conn, const struct rw_frame *frame) {
 static int32_t send_open(struct conn *conn) {
   const uint8_t *bytes;
   if (first_frame(conn, &bytes) != FIRST_LISTEN) return RW_INVALID;
-  return rw_open(conn->listener, RW_TCP_LISTEN, bytes + HEADER + 4, LISTEN_BODY);
+  return rw_open(conn->listener, word_at(bytes + PROTOCOL_AT), bytes + HEADER + 4, word_at(bytes) - 4);
 }
 
 // Posted first, and then told: who is told that it listens may be connected to at once.
@@ -158,10 +161,12 @@ static int32_t post(struct conn *conn, const struct rw_frame *frame) {
   static uint8_t opened[64]; // the frame is in the library's scratch
   uint32_t bytes = frame->payload && frame->bytes <= sizeof opened ? frame->bytes : 0;
   if (bytes > 0) memcpy(opened, frame->payload, bytes);
+  const uint8_t *open;
+  if (first_frame(conn, &open) != FIRST_LISTEN) return RW_INVALID;
   int32_t status = rw_accept(conn->listener, conn->stream);
   if (status != RW_OK) return status;
   conn->state = OWN; // posted
-  local_consume(conn, LISTEN_FRAME);
+  local_consume(conn, HEADER + word_at(open));
   answer(conn, RW_T_OPENED, opened, bytes);
   return RW_OK;
 }
@@ -186,7 +191,7 @@ static void await_connection(struct conn *conn) {
   struct rw_frame frame;
   int32_t status = rw_opened(conn->stream, &frame, NULL, 0);
   if (status == RW_OK) {
-    answer(conn, RW_T_INCOMING, frame.payload, frame.payload ? frame.bytes : 0);
+    answer(conn, frame.type, frame.payload, frame.payload ? frame.bytes : 0);
     if (conn->state == FREE) return;
     listener_leave(conn, CLOSE);
     carry_begin(conn);

@@ -101,7 +101,7 @@ int32_t rw_stream_new(struct rw_guest *guest, uint32_t to_host_bytes, uint32_t t
   stream->state = RW_STREAM_ASKED;
   stream->serial = guest->serial;
   stream->request = request;
-  stream->id = stream->generation = stream->error = stream->due = 0;
+  stream->id = stream->generation = stream->protocol = stream->error = stream->due = 0;
   if (guest->asked_head == RWI_NONE) guest->asked_head = slot;
   else guest->streams[guest->asked_tail].next = slot;
   guest->asked_tail = slot;

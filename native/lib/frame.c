@@ -124,6 +124,23 @@ int32_t rwi_known_type(uint32_t type) {
     case RW_T_ENTRIES:
     case RW_T_TARGET:
     case RW_T_STATFS_REPLY:
+    case RW_T_UDP_RECEIVED:
+    case RW_T_UDP_RECEIVED_FROM:
+    case RW_T_UDP_PEER:
+    case RW_T_UDP_ERROR:
+    case RW_T_UDP_LOST:
+    case RW_T_ADDRESSES:
+    case RW_T_NAMES:
+    case RW_T_UNIX_RECEIVED:
+    case RW_T_UNIX_INCOMING:
+    case RW_T_MOUNT_HANDLE:
+    case RW_T_MOUNT_LOCK_FOUND:
+    case RW_T_MOUNT_ATTRIBUTES:
+    case RW_T_MOUNT_NAMES:
+    case RW_T_MOUNT_ENTRIES:
+    case RW_T_MOUNT_XATTRS:
+    case RW_T_MOUNT_WATCHING:
+    case RW_T_MOUNT_EVENT:
       return 1;
     default:
       return 0;

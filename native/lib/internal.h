@@ -168,6 +168,13 @@ int32_t rwi_known_type(uint32_t type);
 int32_t rwi_frame_error(const struct rw_consumer *ring, struct rw_frame *frame, uint8_t *buffer, uint32_t buffer_bytes,
                         uint32_t *error);
 
+// ── open.c ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+// RW_OK where Open may be sent.
+int32_t rwi_fresh(const struct rw_stream *stream);
+// Open. `encoded`: a body in the scratch, or a status.
+int32_t rwi_open_scratch(struct rw_stream *stream, uint32_t protocol, int32_t encoded);
+
 // ── slots.c, stream.c ───────────────────────────────────────────────────────────────────────────────────────────────
 
 void rwi_streams_init(struct rw_guest *guest);

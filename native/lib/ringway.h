@@ -40,7 +40,7 @@ extern "C" {
 #define RW_API __attribute__((visibility("default")))
 
 #define RW_VERSION_MAJOR 1u
-#define RW_VERSION_MINOR 0u
+#define RW_VERSION_MINOR 1u
 
 // ── Statuses ────────────────────────────────────────────────────────────────────────────────────────────────────────
 //
@@ -113,6 +113,12 @@ enum rw_protocol { // STR-4
   RW_FILE = 4,
   RW_FILE_STREAM = 5,
   RW_FS = 6,
+  RW_UDP_CONNECT = 7,   // ringway-udp.h
+  RW_UDP_BIND = 8,
+  RW_RESOLVE = 9,       // ringway-resolve.h
+  RW_UNIX_CONNECT = 10, // ringway-unix.h
+  RW_UNIX_LISTEN = 11,
+  RW_MOUNT = 12, // ringway-mount.h
 };
 
 enum rw_type { // section 7, the catalogue
@@ -145,6 +151,47 @@ enum rw_type { // section 7, the catalogue
   RW_T_CHMOD = 0x060a,
   RW_T_UTIMES = 0x060b,
   RW_T_STATFS = 0x060c,
+  RW_T_UDP_SEND = 0x0701,
+  RW_T_UDP_SEND_TO = 0x0702,
+  RW_T_UDP_LOOKUP = 0x0703,
+  RW_T_UDP_SET = 0x0704,
+  RW_T_UDP_INTERFACE = 0x0705,
+  RW_T_UDP_JOIN = 0x0706,
+  RW_T_UDP_LEAVE = 0x0707,
+  RW_T_RESOLVE = 0x0801,
+  RW_T_REVERSE = 0x0802,
+  RW_T_UNIX_SEND = 0x0901,
+  RW_T_MOUNT_OPEN = 0x0a01,
+  RW_T_MOUNT_RELEASE = 0x0a02,
+  RW_T_MOUNT_READ = 0x0a03,
+  RW_T_MOUNT_WRITE = 0x0a04,
+  RW_T_MOUNT_FLUSH = 0x0a05,
+  RW_T_MOUNT_FSYNC = 0x0a06,
+  RW_T_MOUNT_FALLOCATE = 0x0a07,
+  RW_T_MOUNT_COPY_RANGE = 0x0a08,
+  RW_T_MOUNT_SEEK = 0x0a09,
+  RW_T_MOUNT_LOCK = 0x0a0a,
+  RW_T_MOUNT_TEST_LOCK = 0x0a0b,
+  RW_T_MOUNT_STAT = 0x0a0c,
+  RW_T_MOUNT_SET_ATTR = 0x0a0d,
+  RW_T_MOUNT_READ_DIR = 0x0a0e,
+  RW_T_MOUNT_READ_DIR_PLUS = 0x0a0f,
+  RW_T_MOUNT_MKDIR = 0x0a10,
+  RW_T_MOUNT_MKNOD = 0x0a11,
+  RW_T_MOUNT_SYMLINK = 0x0a12,
+  RW_T_MOUNT_LINK = 0x0a13,
+  RW_T_MOUNT_READLINK = 0x0a14,
+  RW_T_MOUNT_UNLINK = 0x0a15,
+  RW_T_MOUNT_RMDIR = 0x0a16,
+  RW_T_MOUNT_RENAME = 0x0a17,
+  RW_T_MOUNT_STATFS = 0x0a18,
+  RW_T_MOUNT_GET_XATTR = 0x0a19,
+  RW_T_MOUNT_SET_XATTR = 0x0a1a,
+  RW_T_MOUNT_LIST_XATTR = 0x0a1b,
+  RW_T_MOUNT_REMOVE_XATTR = 0x0a1c,
+  RW_T_MOUNT_WATCH = 0x0a1d,
+  RW_T_MOUNT_UNWATCH = 0x0a1e,
+  RW_T_MOUNT_CANCEL = 0x0a20,
 
   RW_T_ERROR = 0x8001,
   RW_T_DONE = 0x8002,
@@ -164,6 +211,23 @@ enum rw_type { // section 7, the catalogue
   RW_T_ENTRIES = 0x8603,
   RW_T_TARGET = 0x8609,
   RW_T_STATFS_REPLY = 0x860c,
+  RW_T_UDP_RECEIVED = 0x8701,
+  RW_T_UDP_RECEIVED_FROM = 0x8702,
+  RW_T_UDP_PEER = 0x8703,
+  RW_T_UDP_ERROR = 0x8708,
+  RW_T_UDP_LOST = 0x8709,
+  RW_T_ADDRESSES = 0x8801,
+  RW_T_NAMES = 0x8802,
+  RW_T_UNIX_RECEIVED = 0x8901,
+  RW_T_UNIX_INCOMING = 0x8902,
+  RW_T_MOUNT_HANDLE = 0x8a01,
+  RW_T_MOUNT_LOCK_FOUND = 0x8a0b,
+  RW_T_MOUNT_ATTRIBUTES = 0x8a0c,
+  RW_T_MOUNT_NAMES = 0x8a0e,
+  RW_T_MOUNT_ENTRIES = 0x8a0f,
+  RW_T_MOUNT_XATTRS = 0x8a1b,
+  RW_T_MOUNT_WATCHING = 0x8a1d,
+  RW_T_MOUNT_EVENT = 0x8a1f,
 };
 
 enum rw_file_flag { // FILE-2
@@ -234,6 +298,7 @@ struct rw_stream {
   uint32_t generation;
   uint32_t serial;  // of the attach that it belongs to
   uint32_t request; // id of the NewStream, Open or Accept that has no answer yet
+  uint32_t protocol; // of its Open, or of the listener that it was given to; 0 before, and where others write Open
   uint32_t error;   // errno of a refusal
   uint32_t due;     // must come out of rw_take_pending() without a bell
   uint32_t next;    // in the list of free slots, or of those whose NewStream has no answer
@@ -399,14 +464,15 @@ RW_API int32_t rw_open(struct rw_stream *stream, uint32_t protocol, const void *
 // RUNNING, and carries raw bytes from the first one on.
 RW_API int32_t rw_stream_raw(struct rw_stream *stream);
 
-// Gives `stream` to `listener`, a stream on which rw_listen() was opened (LSN-2). An Error on the listener with the
-// request id of rw_stream_request() says that it was not taken: rw_accept_failed() makes it FRESH again.
+// Gives `stream` to `listener`, a stream on which rw_listen() or rw_unix_listen() was opened (LSN-2). An Error on the
+// listener with the request id of rw_stream_request() says that it was not taken: rw_accept_failed() makes it FRESH
+// again.
 RW_API int32_t rw_accept(struct rw_stream *listener, struct rw_stream *stream);
 RW_API int32_t rw_accept_failed(struct rw_stream *stream);
 
-// The host's first frame: RW_OK and Opened, or Incoming on a stream that was given to a listener; RW_REFUSED and
-// Refused. `answer` may be NULL. The payload is in `buffer`, or in the scratch; one that does not fit is dropped, with
-// payload NULL.
+// The host's first frame: RW_OK and Opened, or Incoming (UnixIncoming) on a stream that was given to a listener;
+// RW_REFUSED and Refused. `answer` may be NULL. The payload is in `buffer`, or in the scratch; one that does not fit is
+// dropped, with payload NULL.
 RW_API int32_t rw_opened(struct rw_stream *stream, struct rw_frame *answer, void *buffer, uint32_t buffer_bytes);
 
 // Raw bytes. Counts above 0, or RW_AGAIN, RW_END, RW_CLOSED, RW_RESET, ... rw_send() may be used as soon as Open is
@@ -435,6 +501,9 @@ RW_API int32_t rw_request(struct rw_stream *stream, uint32_t type, const void *p
 // The same with a payload in two parts: the fields, then data that need not be copied together.
 RW_API int32_t rw_request_with(struct rw_stream *stream, uint32_t type, const void *fields, uint32_t fields_bytes,
                                const void *data, uint32_t data_bytes);
+// A message that nobody answers, of those that have request id 0 (UDP-4): RW_OK, or RW_AGAIN with nothing sent.
+RW_API int32_t rw_tell(struct rw_stream *stream, uint32_t type, const void *fields, uint32_t fields_bytes,
+                       const void *data, uint32_t data_bytes);
 // The next frame, whole, in `buffer` or, where that is NULL, in the scratch. Messages that nobody asked for and nobody
 // knows are skipped (FRM-7). RW_TOO_LONG leaves it where it is, with frame->bytes saying how much it needs.
 RW_API int32_t rw_frame_next(struct rw_stream *stream, struct rw_frame *frame, void *buffer, uint32_t buffer_bytes);
@@ -455,6 +524,11 @@ RW_API int32_t rw_reset(struct rw_stream *stream);
 // (FRM-6). A text points into the payload; it is UTF-8 without NUL, and nothing ends it.
 
 struct rw_text {
+  const uint8_t *bytes;
+  uint32_t length;
+};
+// The same of any bytes.
+struct rw_bytes {
   const uint8_t *bytes;
   uint32_t length;
 };
@@ -497,6 +571,8 @@ RW_API int32_t rw_encode_two_paths(uint8_t *to, uint32_t room, const void *first
 RW_API int32_t rw_encode_chmod(uint8_t *to, uint32_t room, uint32_t mode, const void *path, uint32_t path_bytes);
 RW_API int32_t rw_encode_utimes(uint8_t *to, uint32_t room, const struct rw_time *accessed,
                                 const struct rw_time *modified, const void *path, uint32_t path_bytes);
+// UdpInterface and Reverse have an address and nothing else; the others of version 1.1 stand in headers of their own.
+RW_API int32_t rw_encode_inet(uint8_t *to, uint32_t room, const struct rw_inet *inet);
 
 // Error and Refused (MSG-1, STR-2).
 struct rw_error {

@@ -41,13 +41,13 @@ static ssize_t end_waits(struct rwcat_end *end) {
 }
 
 // Bytes moved, 0 at the end of the file, -1 not now; other errors end the program.
-static ssize_t end_read(struct rwcat_end *end, void *at, size_t bytes) {
+ssize_t rwcat_read(struct rwcat_end *end, void *at, size_t bytes) {
   ssize_t got = end->kind == SOCKET ? recv(end->fd, at, bytes, MSG_DONTWAIT) : read(end->fd, at, bytes);
   if (end->kind == PLAIN) end->ready = 0;
   return got >= 0 ? got : end_waits(end);
 }
 
-static ssize_t end_write(struct rwcat_end *end, const void *at, size_t bytes) {
+ssize_t rwcat_write(struct rwcat_end *end, const void *at, size_t bytes) {
   // A blocking one that poll(2) calls writable takes at least this much.
   if (end->kind == PLAIN && bytes > 4096) bytes = 4096;
   ssize_t put = end->kind == SOCKET ? send(end->fd, at, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) : write(end->fd, at, bytes);
@@ -77,7 +77,7 @@ int rwcat_step_in(struct rwcat_end *in, uint64_t *total) {
   if (room == RW_CLOSED || room == RW_RESET) return FINISHED;
   if (room < 0) job_fail("sending", room);
   if (!in->ready) return WAITS_FOR_END;
-  ssize_t got = end_read(in, at, (size_t)room);
+  ssize_t got = rwcat_read(in, at, (size_t)room);
   if (got < 0) return in->ready ? MOVED : WAITS_FOR_END;
   if (got == 0) {
     talk_end(&job_talk);
@@ -101,7 +101,7 @@ static int step_out(struct rwcat_end *out, uint64_t *total) {
     talk_recv_pause(&job_talk);
     return WAITS_FOR_END;
   }
-  ssize_t put = end_write(out, at, (size_t)bytes);
+  ssize_t put = rwcat_write(out, at, (size_t)bytes);
   if (put < 0) return out->ready ? MOVED : WAITS_FOR_END;
   int32_t status = talk_recv_commit(&job_talk, (uint32_t)put);
   if (status < 0) job_fail("receiving", status);
@@ -129,11 +129,12 @@ void rwcat_wait_for(struct rwcat_end *in, struct rwcat_end *out, int receives) {
 }
 
 struct rwcat_end rwcat_from_stdin(void) { return end_of(STDIN_FILENO, O_RDONLY, "/proc/self/fd/0", "stdin"); }
+struct rwcat_end rwcat_to_stdout(void) { return end_of(STDOUT_FILENO, O_WRONLY, "/proc/self/fd/1", "stdout"); }
 
 // Both ways, until both have ended.
 void rwcat_carry(int in_state, int out_state, uint64_t *received) {
   struct rwcat_end in = rwcat_from_stdin();
-  struct rwcat_end out = end_of(STDOUT_FILENO, O_WRONLY, "/proc/self/fd/1", "stdout");
+  struct rwcat_end out = rwcat_to_stdout();
   uint64_t sent = 0;
   while (in_state != FINISHED || out_state != FINISHED) {
     rwcat_check_epoch("carrying bytes");

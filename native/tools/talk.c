@@ -156,7 +156,8 @@ int32_t talk_accept(struct talk *talk, uint32_t ring_bytes) {
 int32_t talk_accepted(struct talk *talk, struct rw_frame *answer) {
   int32_t status = talk->stream ? rw_opened(talk->stream, answer, NULL, 0) : wire_next(&talk->wire, answer);
   if (!talk->stream && status == RW_OK && answer->type == RW_T_REFUSED) return refused(talk, answer);
-  if (!talk->stream && status == RW_OK) return answer->type == RW_T_INCOMING ? RW_OK : RW_BAD_TYPE;
+  if (!talk->stream && status == RW_OK)
+    return answer->type == RW_T_INCOMING || answer->type == RW_T_UNIX_INCOMING ? RW_OK : RW_BAD_TYPE;
   if (!talk->stream) return status == RW_END ? RW_RESET : status;
   if (status == RW_OK) {
     rw_close(talk->listener);
@@ -216,6 +217,12 @@ void talk_recv_pause(struct talk *talk) {
 int32_t talk_request(struct talk *talk, uint32_t type, const void *payload, uint32_t bytes) {
   if (talk->stream) return rw_request(talk->stream, type, payload, bytes);
   return wire_send(&talk->wire, type, payload, bytes, NULL, 0);
+}
+
+int32_t talk_tell(struct talk *talk, uint32_t type, const void *fields, uint32_t fields_bytes, const void *data,
+                  uint32_t data_bytes) {
+  if (talk->stream) return rw_tell(talk->stream, type, fields, fields_bytes, data, data_bytes);
+  return wire_tell(&talk->wire, type, fields, fields_bytes, data, data_bytes);
 }
 
 int32_t talk_frame(struct talk *talk, struct rw_frame *frame) {

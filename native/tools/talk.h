@@ -61,6 +61,8 @@ int32_t talk_recv_span(struct talk *talk, void **at);
 int32_t talk_recv_commit(struct talk *talk, uint32_t count);
 void talk_recv_pause(struct talk *talk);
 int32_t talk_request(struct talk *talk, uint32_t type, const void *payload, uint32_t bytes); // an id above 0
+int32_t talk_tell(struct talk *talk, uint32_t type, const void *fields, uint32_t fields_bytes, const void *data,
+                  uint32_t data_bytes);
 int32_t talk_frame(struct talk *talk, struct rw_frame *frame);
 void talk_end(struct talk *talk);
 int32_t talk_drain(struct talk *talk); // waits until what was sent is on its way

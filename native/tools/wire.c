@@ -102,21 +102,32 @@ void wire_consume(struct wire *wire, uint32_t count) {
 
 // ── Frames ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-int32_t wire_send(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
-                  uint32_t second_bytes) {
+static int32_t put(struct wire *wire, uint32_t type, uint32_t request, const void *first, uint32_t first_bytes,
+                   const void *second, uint32_t second_bytes) {
   int32_t status = wire_flush(wire);
   if (status != RW_OK) return status;
   uint32_t bytes = first_bytes + second_bytes;
   if (bytes > RW_FRAME_PAYLOAD_MAX) return RW_TOO_LONG;
   put_word(wire->out, bytes);
   put_word(wire->out + 4, type);
-  put_word(wire->out + 8, ++wire->request);
+  put_word(wire->out + 8, request);
   if (first_bytes > 0) memcpy(wire->out + HEADER, first, first_bytes);
   if (second_bytes > 0) memcpy(wire->out + HEADER + first_bytes, second, second_bytes);
   wire->out_at = 0;
   wire->out_bytes = HEADER + bytes;
   status = wire_flush(wire);
-  return status == RW_OK || status == RW_AGAIN ? (int32_t)wire->request : status;
+  return status == RW_AGAIN ? RW_OK : status;
+}
+
+int32_t wire_send(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
+                  uint32_t second_bytes) {
+  int32_t status = put(wire, type, wire->request + 1, first, first_bytes, second, second_bytes);
+  return status == RW_OK ? (int32_t)++wire->request : status;
+}
+
+int32_t wire_tell(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
+                  uint32_t second_bytes) {
+  return put(wire, type, 0, first, first_bytes, second, second_bytes);
 }
 
 // The payload stays in the buffer, and is good until the next call.

@@ -21,6 +21,9 @@ void wire_consume(struct wire *wire, uint32_t count);
 // A frame, its payload in two parts; its id.
 int32_t wire_send(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
                   uint32_t second_bytes);
+// One that nobody answers, with id 0: RW_OK.
+int32_t wire_tell(struct wire *wire, uint32_t type, const void *first, uint32_t first_bytes, const void *second,
+                  uint32_t second_bytes);
 // The payload stays in the buffer, and is good until the next call.
 int32_t wire_next(struct wire *wire, struct rw_frame *frame);
 

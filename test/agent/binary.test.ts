@@ -110,7 +110,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     ] as const) {
       const { code, stdout, stderr } = await ran(...args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout.toString()).toBe(`${name} ${version}, protocol 1.0\n`);
+      expect(stdout.toString()).toBe(`${name} ${version}, protocol 1.1\n`);
     }
     expect((await ran("exit", "--help")).stdout.toString()).toMatch(/^usage: ringway-agent exit /);
   });

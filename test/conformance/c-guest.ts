@@ -3,7 +3,8 @@
 import { type Scratch, type SharedMemory, scratch } from "@ringway/linux";
 import { close } from "ffi-rs";
 import type { Command, Reply, Testee } from "../../packages/conformance/src/contract.ts";
-import { decode, encode } from "./c-codecs.ts";
+import { decode } from "./c-decode.ts";
+import { encode } from "./c-encode.ts";
 import { Buffers, type Library, load, PAYLOAD_MAX, replyOf } from "./c-library.ts";
 
 const unsupported: Reply = { unsupported: true };

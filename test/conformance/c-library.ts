@@ -80,6 +80,37 @@ const SIGNATURES = {
   rw_encode_two_paths: [I32, PTR, U32, PTR, U32, PTR, U32],
   rw_encode_chmod: [I32, PTR, U32, U32, PTR, U32],
   rw_encode_utimes: [I32, PTR, U32, PTR, PTR, PTR, U32],
+  rw_encode_inet: [I32, PTR, U32, PTR],
+  rw_encode_udp_bind: [I32, PTR, U32, U32, PTR],
+  rw_encode_udp_send: [I32, PTR, U32, U32],
+  rw_encode_udp_send_to: [I32, PTR, U32, U32, PTR],
+  rw_encode_udp_lookup: [I32, PTR, U32, U32, PTR, U32],
+  rw_encode_udp_set: [I32, PTR, U32, U32, U32],
+  rw_encode_udp_group: [I32, PTR, U32, PTR, PTR, PTR],
+  rw_encode_resolve: [I32, PTR, U32, U32, PTR, U32],
+  rw_encode_unix_connect: [I32, PTR, U32, U32, U32, PTR, U32],
+  rw_encode_unix_listen: [I32, PTR, U32, U32, U32, U32, PTR, U32],
+  rw_encode_mount: [I32, PTR, U32, PTR, U32],
+  rw_encode_mount_open: [I32, PTR, U32, U32, U32, U32, PTR, U32],
+  rw_encode_mount_read: [I32, PTR, U32, U32, U64, U32],
+  rw_encode_mount_write: [I32, PTR, U32, U32, U32, U64],
+  rw_encode_mount_fsync: [I32, PTR, U32, U32, U32],
+  rw_encode_mount_fallocate: [I32, PTR, U32, U32, U32, U64, U64],
+  rw_encode_mount_copy_range: [I32, PTR, U32, U32, U32, U64, U64, U64],
+  rw_encode_mount_seek: [I32, PTR, U32, U32, U32, U64],
+  rw_encode_mount_lock: [I32, PTR, U32, U32, U32, U32, U64, U64],
+  rw_encode_mount_test_lock: [I32, PTR, U32, U32, U32, U64, U64],
+  rw_encode_mount_stat: [I32, PTR, U32, U32, U32, PTR, U32],
+  rw_encode_mount_read_dir: [I32, PTR, U32, U32, U32, U32, U32],
+  rw_encode_mount_make: [I32, PTR, U32, U32, U32, PTR, U32],
+  rw_encode_mount_symlink: [I32, PTR, U32, U32, PTR, U32, PTR, U32],
+  rw_encode_mount_link: [I32, PTR, U32, U32, U32, PTR, U32, PTR, U32],
+  rw_encode_mount_path: [I32, PTR, U32, U32, PTR, U32],
+  rw_encode_mount_rename: [I32, PTR, U32, U32, U32, U32, PTR, U32, PTR, U32],
+  rw_encode_mount_xattr: [I32, PTR, U32, U32, U32, PTR, U32, PTR, U32],
+  rw_encode_mount_set_xattr: [I32, PTR, U32, U32, U32, U32, PTR, U32, PTR, U32],
+  rw_encode_mount_set_attr: [I32, PTR, U32, U32, U32, PTR, PTR, U32],
+  rw_encode_u32: [I32, PTR, U32, U32],
   rw_decode_empty: [I32, PTR, U32],
   rw_decode_error: [I32, PTR, U32, PTR],
   rw_decode_stat: [I32, PTR, U32, PTR],
@@ -97,6 +128,24 @@ const SIGNATURES = {
   rw_next_text: [I32, PTR, PTR],
   rw_decode_entries: [I32, PTR, U32, PTR, PTR, PTR],
   rw_next_entry: [I32, PTR, PTR],
+  rw_decode_udp_received: [I32, PTR, U32, PTR],
+  rw_decode_udp_received_from: [I32, PTR, U32, PTR, PTR],
+  rw_decode_udp_error: [I32, PTR, U32, PTR, PTR],
+  rw_decode_addresses: [I32, PTR, U32, PTR, PTR],
+  rw_next_inet: [I32, PTR, PTR],
+  rw_decode_names: [I32, PTR, U32, PTR, PTR],
+  rw_decode_unix_peer: [I32, PTR, U32, PTR],
+  rw_decode_mount: [I32, PTR, U32, PTR, PTR, PTR],
+  rw_decode_mount_handle: [I32, PTR, U32, PTR, PTR],
+  rw_decode_mount_attributes: [I32, PTR, U32, PTR],
+  rw_decode_mount_lock: [I32, PTR, U32, PTR],
+  rw_decode_mount_names: [I32, PTR, U32, PTR],
+  rw_next_mount_name: [I32, PTR, PTR],
+  rw_decode_mount_entries: [I32, PTR, U32, PTR],
+  rw_next_mount_entry: [I32, PTR, PTR],
+  rw_decode_mount_xattrs: [I32, PTR, U32, PTR],
+  rw_next_mount_xattr: [I32, PTR, PTR],
+  rw_decode_mount_event: [I32, PTR, U32, PTR],
 } as const;
 
 export type Library = { readonly [K in keyof typeof SIGNATURES]: (args: number[]) => number };
@@ -133,6 +182,16 @@ export function replyOf(status: number): Reply {
 
 export const PAYLOAD_MAX = 65_600;
 
+/** A message's fields, whose types its encoder knows. */
+export type Arguments = Record<string, never>;
+/** Where a payload goes: its address and the room there. */
+export type To = readonly [number, number];
+/** Bytes of the payload, or a negative status. */
+export type Encoder = (rw: Library, to: To, f: Arguments, io: Buffers) => number;
+
+/** A second text or struct of a call lies behind the first. */
+export const SECOND = 32_768;
+
 /** Memory that the library reads arguments from and writes answers to. */
 export class Buffers {
   readonly in: Scratch = scratch(1 << 17);
@@ -143,6 +202,16 @@ export class Buffers {
     const bytes = Buffer.from(hex, "hex");
     this.in.bytes.set(bytes, at);
     return [this.in.address + at, bytes.length];
+  }
+
+  /** Times one after the other: their address. */
+  times(times: readonly { seconds: number; nanoseconds: number }[], at: number): number {
+    const bytes = Buffer.alloc(16 * times.length);
+    for (const [i, { seconds, nanoseconds }] of times.entries()) {
+      bytes.writeBigInt64LE(BigInt(seconds), 16 * i);
+      bytes.writeUInt32LE(nanoseconds, 16 * i + 8);
+    }
+    return this.put(bytes.toString("hex"), at)[0];
   }
 
   text(text: string, at = 0): [address: number, bytes: number] {

@@ -1,12 +1,13 @@
 // The library builds without a warning, hosted and freestanding, and asks for nothing that a kernel does not have.
 
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/temporary.ts";
 import { INCLUDES, lacks, make, NATIVE, noClang, noCompiler, run, titled } from "./toolchain.ts";
 
 const SLOW_MS = 120_000;
+const HEADERS = readdirSync(`${NATIVE}lib`).filter((name) => /^ringway.*\.h$/.test(name));
 const NO_LIBC = ["-ffreestanding", "-nostdlib", "-Wl,-e,main"];
 let out: string;
 
@@ -47,15 +48,16 @@ describe.skipIf(noCompiler !== undefined)(titled("with gcc", noCompiler), () => 
 
   test("the shared library shows every function of its headers", () => {
     const { stdout: shown } = run("nm", ["-D", "--defined-only", join(out, "gcc/libringway.so")]);
-    const { stdout: declared } = run("gcc", ["-E", "-P", ...INCLUDES, "posix/ringway-posix.h"]);
+    const also = HEADERS.flatMap((header) => ["-include", header]);
+    const { stdout: declared } = run("gcc", ["-E", "-P", ...INCLUDES, ...also, "posix/ringway-posix.h"]);
     const names = [...declared.matchAll(/\b(rw_\w+)\s*\(/g)].map((match) => match[1]!);
     expect(names.length).toBeGreaterThan(100);
     expect(names.filter((name) => !new RegExp(` ${name}$`, "m").test(shown))).toEqual([]);
   });
 
-  test("the header is plain C11 by itself, without a libc", () => {
+  test.each(HEADERS)("%s is plain C11 by itself, without a libc", (header) => {
     const source = join(out, "header.c");
-    writeFileSync(source, `#include "ringway.h"\nint main(void) { return (int)rw_version(); }\n`);
+    writeFileSync(source, `#include "${header}"\nint main(void) { return (int)rw_version(); }\n`);
     const flags = ["-std=c11", "-pedantic", "-ffreestanding", "-Wall", "-Wextra", "-Werror", "-nostdinc"];
     const builtin = run("gcc", ["-print-file-name=include"]).stdout.trim();
     const { stderr } = run("gcc", [

@@ -40,6 +40,14 @@
   X(a_block_is_not_touched_after_its_second_closed_word) \
   X(a_listener_gets_what_was_posted) \
   X(slots_with_the_same_hash_are_told_apart) \
+  X(datagrams_come_one_by_one_each_with_its_peer) \
+  X(datagrams_are_sent_whole_and_without_an_id) \
+  X(errors_and_losses_of_datagrams_are_told) \
+  X(what_no_socket_can_send_is_a_violation) \
+  X(names_are_asked_for_and_answers_walked) \
+  X(a_unix_socket_tells_who_is_at_its_other_end) \
+  X(a_unix_listener_gets_what_was_posted) \
+  X(records_stay_whole_and_apart) \
   X(text_is_utf8_without_nul) \
   X(payloads_are_accounted_for_to_the_byte) \
   X(lists_are_walked) \

@@ -40,7 +40,7 @@ export interface NameServer extends AsyncDisposable {
   readonly asked: string[];
   /** Names asked for over TCP, once for each question. */
   readonly askedByTcp: string[];
-  /** Names whose answers by UDP wait until this settles. */
+  /** Names whose answers by UDP wait until this settles; of "name AAAA" that one's alone. */
   readonly held: Map<string, Promise<void>>;
 }
 
@@ -74,7 +74,9 @@ export async function nameServer(zone: Record<string, Answer | ByType> = {}): Pr
   };
   udp.on("message", async (query, from) => {
     const message = replyTo(query, asked);
-    await held.get(question(query).name.toLowerCase());
+    const { name, type } = question(query);
+    await held.get(name.toLowerCase());
+    if (type === TYPE_AAAA) await held.get(`${name.toLowerCase()} AAAA`);
     if (message === undefined) return;
     if (message.length <= UDP_BYTES_MAX) udp.send(message, from.port, from.address);
     else {

@@ -2,7 +2,7 @@
 
 import { type Command, type Reply, type Testee, TesteeBroken } from "./contract.ts";
 import { Host } from "./host/host.ts";
-import { PAGE } from "./host/layout.ts";
+import { PAGE, Sb } from "./host/layout.ts";
 import type { HostFrame, HostPipe } from "./host/pipe.ts";
 import { Region, type Snapshot } from "./host/region.ts";
 
@@ -183,6 +183,11 @@ export class World implements Disposable {
     pipe.read = pipe.written = position >>> 0;
     this.#expect(await this.ask({ do: "position", stream, position }), "ok", "position");
     return pipe;
+  }
+
+  /** For what a minor version has added: a guest that is attached and says that it is of an older one lacks it. */
+  needsMinor(minor: number): void {
+    if (this.region.get(Sb.GUEST_MINOR) < minor) throw new Unsupported(`the guest is older than 1.${minor}`);
   }
 
   /** Everything but the superblock. */

@@ -127,7 +127,7 @@ export const FRAME_MISTAKES: readonly Mistake[] = [
   stream(
     "takes any type for Opened",
     "STR-2",
-    'if (frame.type !== ("protocol" in first ? Opened.type : Incoming.type)) {',
+    'if (frame.type !== ("protocol" in first ? Opened.type : first.incoming)) {',
     "if (false) {",
   ),
   stream(
@@ -135,7 +135,7 @@ export const FRAME_MISTAKES: readonly Mistake[] = [
     "STR-2",
     'if (frame.type === Refused.type && "protocol" in first) {',
     "if (false) {",
-    'if (frame.type !== ("protocol" in first ? Opened.type : Incoming.type)) {',
+    'if (frame.type !== ("protocol" in first ? Opened.type : first.incoming)) {',
     "if (false) {",
   ),
   stream(
@@ -162,8 +162,14 @@ export const FRAME_MISTAKES: readonly Mistake[] = [
   stream(
     "takes the answer on a posted stream for an Opened",
     "LSN-3",
-    '("protocol" in first ? Opened.type : Incoming.type)',
+    '("protocol" in first ? Opened.type : first.incoming)',
     "Opened.type",
+  ),
+  guest(
+    "waits for a Unix listener's connections as for those of TCP",
+    "UNX-3",
+    "isUnix ? unixMessages.UnixIncoming.type : Incoming.type",
+    "Incoming.type",
   ),
   // ── Ends ──
   stream(

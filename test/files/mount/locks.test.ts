@@ -167,6 +167,25 @@ describe("locks", () => {
     for (const id of waiting) if ((await errnoOf(mount.reply(Done, id))) === 0) granted++;
     expect(granted).toBe(64);
   });
+
+  it("are no more of them by unlocking in the middle, one piece after the other", async () => {
+    writeFileSync(join(host.data, "file"), "");
+    const file = await mount.handle("file", READ | WRITE);
+    await lock(file, EXCLUSIVE);
+    let done = 0;
+    for (let i = 0; i < 1200; i += 40) {
+      const ids: number[] = [];
+      for (let j = i; j < i + 40; j++)
+        ids.push(await mount.stream.send(m.MountLock, lockRequest(file, NONE, false, 2 * j + 1, 1)));
+      for (const id of ids) if ((await errnoOf(mount.reply(Done, id))) === 0) done++;
+    }
+    expect(done).toBeGreaterThanOrEqual(1023);
+    expect(done).toBeLessThan(1024 + 64);
+    // What takes none off the list still goes, and all of it.
+    await lock(file, NONE, 4000, 0);
+    await lock(file, NONE);
+    await lock(file, EXCLUSIVE);
+  });
 });
 
 const { CREATED, REMOVED, MODIFIED, ATTRIBUTES, MOVED_FROM, MOVED_TO, CLOSED, FOLDER, GONE, OVERFLOW } =
@@ -273,6 +292,30 @@ describe("watches", () => {
       return small.events.some(({ path }) => Buffer.from(path).toString() === "late/file");
     });
   }, 60_000);
+
+  it("of more folders than a guest may watch, which appear at once, say OVERFLOW and not one for each", async () => {
+    await watch("", true);
+    for (let i = 0; i < 6000; i++) mkdirSync(join(host.other, `big/${i}`), { recursive: true });
+    renameSync(join(host.other, "big"), join(host.data, "big"));
+    await mount.event(({ events }) => (events & OVERFLOW) !== 0);
+    await mount.stat("");
+    await sleep(100);
+    mount.poll();
+    expect(mount.events.filter(({ events }) => (events & OVERFLOW) !== 0).length).toBeLessThan(10);
+  }, 60_000);
+
+  it("that are asked for before END are answered, whatever is still looked for", async () => {
+    await watch("", true);
+    mkdirSync(join(host.other, "tree"));
+    for (let i = 0; i < 100; i++) mkdirSync(join(host.other, `tree/${i}/x`), { recursive: true });
+    renameSync(join(host.other, "tree"), join(host.data, "tree"));
+    await mount.event(({ text }) => text.startsWith("tree/"));
+    const request = { at: 0, flags: 0, path: bytes("") };
+    const asked = await mount.stream.send(m.MountWatch, request);
+    mount.stream.end();
+    await mount.reply(m.MountWatching, asked);
+    await until("the host ends", () => mount.stream.hostIsThrough());
+  });
 
   it("are bounded, and given back with the stream", async () => {
     const before = descriptors();

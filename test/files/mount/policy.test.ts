@@ -49,6 +49,24 @@ describe("a change of the policy", () => {
     });
   });
 
+  it("that takes a folder away holds for a watch that is just begun", async () => {
+    const slow = hold(await startHost({ limits: { diskOperations: 20 } }));
+    const other = hold(await FileGuest.attach(slow.path));
+    const mount = await RawMount.open(other);
+    const stat = { at: 0, follow: true, path: bytes("") };
+    for (let i = 0; i < 30; i++) await mount.stream.send(m.MountStat, stat);
+    const asked = await mount.stream.send(m.MountWatch, { at: 0, flags: 0, path: bytes("") });
+    await other.echo();
+    const files = slow.policy.files.filter(({ id }) => id !== "data");
+    await slow.monitor.reload({ ...slow.policy, files });
+    await failureOf(mount.reply(m.MountWatching, asked));
+    await sleep(50);
+    writeFileSync(join(slow.data, "secret"), "");
+    await sleep(100);
+    mount.poll();
+    expect(mount.events.map(({ path }) => Buffer.from(path).toString())).not.toContain("secret");
+  });
+
   it("that makes a folder read-only, or takes it away, holds for what is open too", async () => {
     const mount = await RawMount.open(guest);
     writeFileSync(join(host.data, "file"), "content");

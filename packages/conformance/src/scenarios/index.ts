@@ -1,6 +1,7 @@
 // All scenarios for a guest: what it does over time, and against a host that misbehaves.
 
 import type { Case } from "../world.ts";
+import { additionScenarios } from "./additions.ts";
 import { attachScenarios } from "./attach.ts";
 import { bellScenarios } from "./bells.ts";
 import { closingScenarios } from "./closing.ts";
@@ -23,4 +24,5 @@ export const scenarios: readonly Case[] = [
   ...ringScenarios,
   ...bellScenarios,
   ...hostileScenarios,
+  ...additionScenarios,
 ];

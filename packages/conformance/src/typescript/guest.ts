@@ -7,12 +7,15 @@ import {
   type Frame,
   FrameWriter,
   GuestSession,
+  Incoming,
   NewStream,
   Open,
+  Protocol,
   ProtocolError,
   type RegionMemory,
   regionMemory,
   StreamInfo,
+  unixMessages,
   Violation,
 } from "@ringway/control";
 import type { SharedMemory } from "@ringway/linux";
@@ -81,7 +84,10 @@ export class TypeScriptGuest implements Testee {
         return this.#open(session, command, { protocol, body: bytesOf(body) });
       }
       case "accept":
-        return this.#open(session, command, { listener: command.listener });
+        return this.#open(session, command, {
+          listener: command.listener,
+          incoming: this.#incoming(command),
+        });
       default:
         return this.#onStream(session, command);
     }
@@ -179,6 +185,13 @@ export class TypeScriptGuest implements Testee {
     this.#streams.set(stream.name, stream);
     this.#advance(session, stream);
     return { status: "ok" };
+  }
+
+  /** What answers an Accept (LSN-3, UNX-3). */
+  #incoming({ listener }: Extract<Command, { do: "accept" }>): number {
+    const first = this.#streams.get(listener)?.first;
+    const isUnix = first !== undefined && "protocol" in first && first.protocol === Protocol.UNIX_LISTEN;
+    return isUnix ? unixMessages.UnixIncoming.type : Incoming.type;
   }
 
   /** NewStream, then the first frame, as soon as there is room for each. */

@@ -11,7 +11,6 @@ import {
   FrameReader,
   FrameWriter,
   type GuestPipe,
-  Incoming,
   loadWord,
   maxPayload,
   Opened,
@@ -29,8 +28,10 @@ import type { Command, Reply } from "../contract.ts";
 import { P } from "../host/layout.ts";
 import { byType, bytesOf } from "./codecs.ts";
 
-/** What is sent once the block is there: Open on it, or Accept on a listener. */
-export type First = { readonly protocol: number; readonly body: Uint8Array } | { readonly listener: string };
+/** What is sent once the block is there: Open on it; or Accept on a listener, which is answered by this type. */
+export type First =
+  | { readonly protocol: number; readonly body: Uint8Array }
+  | { readonly listener: string; readonly incoming: number };
 
 /** What a command on a stream needs of the guest. */
 export interface Around {
@@ -156,7 +157,7 @@ export class Stream {
       this.refused = Refused.decode(frame.payload).errno;
       return { status: "refused", errno: this.refused, ...found };
     }
-    if (frame.type !== ("protocol" in first ? Opened.type : Incoming.type)) {
+    if (frame.type !== ("protocol" in first ? Opened.type : first.incoming)) {
       throw new ProtocolError(Violation.FRAME_TYPE, "STR-2", `type ${frame.type} answers an Open`);
     }
     return { ...frameReply(frame), ...found };

@@ -16,8 +16,12 @@ export class KnownNames {
   /** By address, in canonical form: names, and until when each counts. In the order in which they were told. */
   readonly #addresses: Map<string, Map<string, number>> = new Map();
 
+  /** Counts what was told: who was judged before may be judged otherwise. */
+  told = 0;
+
   /** The guest was told that the name has the address. */
   tell(name: string, address: string, untilMs: number): void {
+    this.told++;
     const names = this.#addresses.get(address) ?? new Map<string, number>();
     const before = names.get(name) ?? 0;
     names.delete(name);

@@ -162,6 +162,8 @@ export class RecordsRelay implements Relay, EventSource {
         }
         // A part of a frame stays: only what is new by now is a reason to look again.
         toHost.wantData();
+        // Whoever puts it byte by byte uses up the step.
+        budget -= RECORD_COST_BYTES;
         if (toHost.readable() !== readable || toHost.peerClosed() !== closed) continue;
         return false;
       }
@@ -243,8 +245,12 @@ export class RecordsRelay implements Relay, EventSource {
     const reply = this.#reply;
     if (reply === undefined) return true;
     const { toGuest } = this.#stream.pipe;
-    while (!this.#writer.write(ErrorReply.type, reply.requestId, reply.payload, this.#stream.signal)) {
-      if (toGuest.abandoned() || this.#inShut) break;
+    // Nothing follows END.
+    while (
+      !this.#inShut &&
+      !this.#writer.write(ErrorReply.type, reply.requestId, reply.payload, this.#stream.signal)
+    ) {
+      if (toGuest.abandoned()) break;
       if (!toGuest.wantSpace(reply.payload.length + FRAME_HEADER_BYTES)) return false;
     }
     this.#reply = undefined;

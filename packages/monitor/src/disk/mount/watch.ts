@@ -57,6 +57,8 @@ const EVENTS =
 
 /** Entries of one folder that are told of, at the most: past them, it is OVERFLOW. */
 const ENTRIES_MAX = 4096;
+/** And folders that are named beyond them: one more than a guest may watch (guests/budget.ts). */
+const FOLDERS_MAX = 2049;
 
 const { PATH, NO_FOLLOW, DIRECTORY, READ_ONLY } = OpenFlags;
 
@@ -94,15 +96,18 @@ function watched(
   const folder = openat2(fd, ".", READ_ONLY | DIRECTORY, 0, landing.root.resolve);
   if (folder < 0) return notOpened(folder);
   const entries: WatchedEntry[] = [];
+  let folders = 0;
   let more = false;
-  for (;;) {
+  while (folders < FOLDERS_MAX) {
     const batch = readDirectoryRecords(folder, 32 * 1024);
     more ||= typeof batch === "number" || entries.length + batch.length > ENTRIES_MAX;
     if (typeof batch === "number" || batch.length === 0) break;
     for (const { name, kind } of batch) {
       const isFolder = kind === "unknown" ? isDirectory(folder, name) : kind === "directory";
       // Of what is too much, folders are still watched.
-      if (isFolder || !more) entries.push({ name, isFolder });
+      if (!isFolder && more) continue;
+      entries.push({ name, isFolder });
+      if (isFolder) folders++;
     }
   }
   closeFd(folder);

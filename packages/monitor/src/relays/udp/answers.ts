@@ -16,6 +16,9 @@ import type { Stream } from "../../guests/stream.ts";
 
 const { UdpError, UdpLost } = udpMessages;
 
+/** Of UdpLost, which may have to stand before a datagram. */
+export const LOST_BYTES: number = FRAME_HEADER_BYTES + 4;
+
 interface Waiting {
   readonly type: number;
   readonly requestId: number;
@@ -75,10 +78,25 @@ export class Answers {
       this.#error = undefined;
     }
     if (this.#lost !== this.#toldLost) {
-      const payload = UdpLost.encode({ datagrams: this.#lost });
-      if (!this.#put({ type: UdpLost.type, requestId: 0, payload })) return false;
+      if (!this.#putLost()) return false;
       this.#toldLost = this.#lost;
     }
+    return true;
+  }
+
+  /** UdpLost. Where more comes than the guest reads, one stands before almost every datagram: no object is made. */
+  #putLost(): boolean {
+    const { toGuest } = this.#stream.pipe;
+    for (;;) {
+      if (toGuest.abandoned()) return true;
+      if (toGuest.writable() >= LOST_BYTES) break;
+      if (!toGuest.wantSpace(LOST_BYTES)) return false;
+    }
+    toGuest.putU32(LOST_BYTES - FRAME_HEADER_BYTES, 0);
+    toGuest.putU32(UdpLost.type, 4);
+    toGuest.putU32(0, 8);
+    toGuest.putU32(this.#lost, FRAME_HEADER_BYTES);
+    if (toGuest.advance(LOST_BYTES)) this.#stream.signal();
     return true;
   }
 

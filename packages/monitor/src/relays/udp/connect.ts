@@ -44,7 +44,7 @@ interface Asked {
 
 export const UDP_CONNECT: ProtocolEntry<Asked> = {
   network: "connects",
-  judge({ matcher, ownPorts }, body): Judged<Asked> {
+  judge({ matcher, ownPorts, names }, body): Judged<Asked> {
     const { host, port, timeoutMs } = ConnectRequest.decode(body);
     const what = formatHostPort(host, port);
     const literal = parseInet(host, port);
@@ -54,7 +54,7 @@ export const UDP_CONNECT: ProtocolEntry<Asked> = {
       const to = { name, ruleIndex, port, transport: "udp" } as const;
       return { asked: { timeoutMs, to }, decision, what };
     }
-    const decision = ownPorts.judge(matcher.connectAddress(literal.address, port, "udp"), literal);
+    const decision = ownPorts.judge(names.connect(matcher, literal.address, port, "udp"), literal);
     return { asked: { timeoutMs, to: literal }, decision, what };
   },
   open(host, stream, requestId, { asked: { to, timeoutMs }, what }) {
@@ -84,8 +84,8 @@ class Opening {
     this.what = what;
   }
 
-  /** Undefined: the stream is another relay's now. Or why it cannot be. */
-  tryAddress(to: InetAddress): Refusal | undefined {
+  /** Undefined: the stream is another relay's now, after `letGo`. Or why it cannot be. */
+  tryAddress(to: InetAddress, letGo?: () => void): Refusal | undefined {
     const { family } = to;
     const fail = (errno: number): Refusal => refusal(errno, `${this.what}: ${errnoMessage(errno)}`);
     const { budget } = this.#stream.guest;
@@ -107,6 +107,8 @@ class Opening {
       return fail(errnoOf(error, Errno.ENOMEM));
     }
     this.#host.counters.add(Counter.udpSockets);
+    // Whoever waits for more addresses before that: what is found broken there ends the stream.
+    letGo?.();
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     this.#stream.become(relay);
     this.#stream.opened(this.requestId, ConnectReply.encode({ local, peer: to }));
@@ -176,12 +178,11 @@ class UdpConnectRelay implements Relay {
     const { allowed, denied } = judgeAddresses(this.#host, this.#stream.guest, this.#name, addresses);
     this.#denied ??= denied;
     for (const to of allowed) {
-      const failure = this.#opening.tryAddress(to);
-      if (failure === undefined) {
+      const failure = this.#opening.tryAddress(to, () => {
         this.#isOpened = true;
         this.dispose();
-        return;
-      }
+      });
+      if (failure === undefined) return;
       this.#failure ??= failure;
     }
     if (ended) this.#refuse(this.#none());

@@ -21,7 +21,7 @@ import { Direction, type Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
-import type { Answers } from "./answers.ts";
+import { type Answers, LOST_BYTES } from "./answers.ts";
 import type { Peer, Peers } from "./peers.ts";
 import type { UdpSocket } from "./socket.ts";
 
@@ -40,8 +40,6 @@ const RING_AT_ONCE_BYTES = 32 * 1024;
 const WANT_SPACE_SHARE = 4;
 /** As large as the kernel makes a train, or more. */
 const TRAIN_MAX_BYTES = 64 * 1024;
-/** For UdpLost, which may have to stand before a datagram. */
-const LOST_BYTES: number = FRAME_HEADER_BYTES + 4;
 
 export class Incoming {
   receivable = true;

@@ -87,8 +87,6 @@ export class Outgoing {
   #mostBytes = Number.POSITIVE_INFINITY;
   #wasLimited = false;
   #retried = false;
-  /** The frame that is first by then is passed over. */
-  #bad: Refusal | undefined;
   // The frames of the batch: their bytes in the ring, their datagrams, up to which of them it has, and whose they are.
   #frames = 0;
   readonly #bytes: number[] = [];
@@ -142,6 +140,8 @@ export class Outgoing {
       if (front === Front.PART) {
         if (closed === Closed.END) this.#socket.frames.end();
         toHost.wantData();
+        // Whoever puts it byte by byte uses up the step.
+        budget -= DATAGRAM_COST_BYTES;
         if (toHost.readable() !== readable || toHost.peerClosed() !== closed) continue;
         return Taken.ALL;
       }
@@ -176,10 +176,11 @@ export class Outgoing {
       if (bytes < 0) throw malformed("FRM-6", "payload is too short");
       const segment = toHost.u32(at + FRAME_HEADER_BYTES);
       const peer = this.#peerAt(at + FRAME_HEADER_BYTES + 4);
-      this.#bad ??= this.#mistake(segment, bytes, peer, nowMs);
-      if (this.#bad !== undefined) {
+      const bad = this.#mistake(segment, bytes, peer, nowMs);
+      if (bad !== undefined) {
+        // Looked at again when it is the first: those before it may have to stay.
         if (this.#frames > 0) return Front.DATAGRAMS;
-        this.#pass(this.#bad, peer, whole);
+        this.#pass(bad, peer, whole);
         return Front.PASSED;
       }
       if (typeof peer === "object") peer.sentMs = nowMs;
@@ -234,13 +235,16 @@ export class Outgoing {
     const refused = peer && this.#peers!.refusal(peer, nowMs);
     if (refused === undefined) return undefined;
     const { denied, isNew } = refused;
-    if (!isNew) return denied;
-    return denial(this.#stream.guest, this.#socket.protocol, this.#socket.describe(peer!.endpoint), denied);
+    if (isNew) {
+      const { guest } = this.#stream;
+      const what = this.#socket.describe(peer!.endpoint);
+      guest.reports.audit(denial(guest, this.#socket.protocol, what, denied));
+    }
+    return denied;
   }
 
   /** Tells of the first frame, and takes it. */
   #pass(why: Refusal, peer: Peer | undefined | false, whole: number): void {
-    this.#bad = undefined;
     this.#done = 0;
     this.#answers.error((peer === false ? undefined : peer?.endpoint) ?? nobody(this.#socket), why);
     this.#advance(whole);
@@ -250,6 +254,8 @@ export class Outgoing {
     const { batch } = this.#host.datagrams;
     const index = this.#frames++;
     const count = datagramsOf(segment, bytes)!;
+    // The guest may have put another frame in the place of one that was begun.
+    if (index === 0 && this.#done >= count) this.#done = 0;
     const first = index === 0 ? this.#done : 0;
     const most = Math.min(count, first + this.#mostDatagrams - batch.added);
     const data = at + whole - bytes;

@@ -22,7 +22,9 @@ const PEERS_MAX = 4096;
 /** About 500 bytes each. */
 const PEERS_OF_ACCOUNT_MAX = 64 * 1024;
 const PEERS_KEPT = 16;
-/** Names whose addresses a guest may have told for as long as the stream lives. */
+/** For so long a peer counts as a name that resolve has told, until that is looked at again (RSL-5). */
+const KNOWN_AGAIN_MS = 1000;
+/** Names whose addresses a guest may have told for as long as the stream lives; past the above, PEERS_KEPT. */
 const TOLD_MAX = 256;
 
 /** How long nothing may come or go until what is known of a peer at this port is forgotten. */
@@ -43,6 +45,9 @@ export class Peer implements DatagramPeer {
   /** By which policy it was judged, and what that said. */
   judgedBy: PolicyState | undefined;
   denied: NotAllowed | undefined;
+  /** How much was told of names by then (KnownNames), and when names hold no more that it was allowed for. */
+  judgedAfter = 0;
+  holdsUntilMs: number = Number.POSITIVE_INFINITY;
 
   constructor(key: number | string, endpoint: InetAddress) {
     this.key = key;
@@ -100,7 +105,8 @@ export class Peers {
 
   /** An address that the guest asked for by name: undefined where it was told as many as it may be. */
   tell(name: string, { port, address }: InetAddress): Peer | undefined {
-    if (this.#told >= TOLD_MAX) return undefined;
+    const isFull = this.#stream.guest.account.udpPeers >= PEERS_OF_ACCOUNT_MAX;
+    if (this.#told >= (isFull ? PEERS_KEPT : TOLD_MAX)) return undefined;
     const words = new Uint32Array(4);
     words.set(new Uint32Array(new Uint8Array(address).buffer));
     const peer = this.know(port, words[0]!, words[1]!, words[2]!, words[3]!);
@@ -116,28 +122,35 @@ export class Peers {
     const { guest } = this.#stream;
     const isAnswer = !this.#isOwn && nowMs - peer.heardMs < idleMs(guest.policy, peer.endpoint.port);
     if (isAnswer) return undefined;
-    const isNew = peer.judgedBy !== guest.policy;
-    if (isNew) {
+    const isJudged = peer.judgedBy === guest.policy;
+    const wasDenied = isJudged && peer.denied !== undefined;
+    if (!isJudged || peer.judgedAfter !== guest.names.told || nowMs >= peer.holdsUntilMs) {
       peer.judgedBy = guest.policy;
-      peer.denied = this.#judge(peer);
+      peer.judgedAfter = guest.names.told;
+      peer.holdsUntilMs = Number.POSITIVE_INFINITY;
+      peer.denied = this.#judge(peer, nowMs);
     }
-    return peer.denied && { denied: peer.denied, isNew };
+    return peer.denied && { denied: peer.denied, isNew: !wasDenied };
   }
 
-  /** The address by itself, and else as each of the names that it was told for. */
-  #judge({ endpoint, names }: Peer): NotAllowed | undefined {
+  /** The address by itself, or as each of the names that it was told for; else as those that resolve has told. */
+  #judge(peer: Peer, nowMs: number): NotAllowed | undefined {
+    const { endpoint, names } = peer;
     const { guest } = this.#stream;
     const { matcher } = guest.policy;
     const to = inet(unmapIp(endpoint.address), endpoint.port);
-    const decision = judgeAddress(this.#host, guest, to, "udp");
-    if (decision.allowed) return undefined;
+    const byItself = this.#host.ownPorts.judge(matcher.connectAddress(to.address, to.port, "udp"), to);
+    if (byItself.allowed) return undefined;
     for (const name of names) {
       const { ruleIndex } = matcher.connectName(name, to.port, "udp");
       const asked = { name, ruleIndex, port: to.port, transport: "udp" } as const;
       if (judgeAddresses(this.#host, guest, asked, [formatIp(to.address)]).allowed.length > 0)
         return undefined;
     }
-    return decision;
+    const decision = judgeAddress(this.#host, guest, to, "udp");
+    if (!decision.allowed) return decision;
+    peer.holdsUntilMs = nowMs + KNOWN_AGAIN_MS;
+    return undefined;
   }
 
   /** May a client's own socket take what this peer sends? */

@@ -122,7 +122,8 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
       }
       const taken = this.#stepOut(nowMs);
       if (this.#isOver) continue;
-      if (taken === Taken.REQUEST && left > 0) {
+      // Each may have a step's datagrams before it.
+      if (taken === Taken.REQUEST && left > 0 && this.#stream.guest.share.mayGoOn()) {
         const frame = this.frames.next(this.#stream.signal);
         if (frame !== undefined) this.#requests.take(frame);
         continue;
@@ -159,8 +160,9 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#host.reactor.unwatch(this.#slot);
-    closeFd(this.fd);
+    // Before it is closed: the number may be another's socket by then.
     this.#loan.end();
+    closeFd(this.fd);
   }
 
   // ── The socket ────────────────────────────────────────────────────────────────────────────────────────────────

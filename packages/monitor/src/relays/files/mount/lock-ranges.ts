@@ -23,6 +23,12 @@ export class LockRanges {
     return this.#ranges.length;
   }
 
+  /** Does a range go on at both sides of these bytes? Then there is one more without them. `bytes` 0: to the end. */
+  splits(start: number, bytes: number): boolean {
+    if (bytes === 0) return false;
+    return this.#ranges.some((range) => range.start < start && range.end > start + bytes);
+  }
+
   /** As the kernel has done it: what was there is replaced. `bytes` 0: to the end. Kind 0 unlocks. */
   set(kind: number, start: number, bytes: number): void {
     const end = bytes === 0 ? Number.POSITIVE_INFINITY : start + bytes;

@@ -97,7 +97,9 @@ export class MountLocks {
       this.#core.fail(requestId, refusal(errno, `kind ${kind} of ${bytes} bytes from ${start}`));
       return undefined;
     }
-    if (kind !== NONE && this.#core.locked.count >= RANGES_MAX) {
+    // One that is unlocked in the middle is two.
+    const mayBeMore = kind !== NONE || handle.locks.splits(start, bytes);
+    if (mayBeMore && this.#core.locked.count >= RANGES_MAX) {
       this.#tooMany(requestId);
       return undefined;
     }
@@ -143,7 +145,11 @@ export class MountLocks {
   cancelAsking(requestId: number, then: () => void): boolean {
     for (const asking of this.#asking) {
       if (asking.requestId !== requestId) continue;
-      asking.cancelled = then;
+      const before = asking.cancelled;
+      asking.cancelled = () => {
+        before?.();
+        then();
+      };
       return true;
     }
     return false;

@@ -143,7 +143,7 @@ export class MountWatches {
     // Under way until all is watched.
     core.underWay++;
     this.#looks.push({ watch, path: ITSELF, tell: false, target });
-    this.#lookOn();
+    this.lookOn();
   }
 
   #tooMany(): Refusal {
@@ -177,7 +177,8 @@ export class MountWatches {
 
   // ── Looking at folders ──────────────────────────────────────────────────────────────────────────────────────────
 
-  #lookOn(): void {
+  /** Looks at the next folder, where there is one, and room for what is told of it. */
+  lookOn(): void {
     while (!this.#isLooking) {
       const look = this.#looks[0];
       // What it finds is told: not before there is room for what was told.
@@ -217,7 +218,7 @@ export class MountWatches {
         this.#isLooking = false;
         if (core.isOver || result === undefined) this.#looked(look, undefined);
         if (core.isOver) this.#close();
-        else this.#lookOn();
+        else this.lookOn();
       },
     });
   }
@@ -277,23 +278,24 @@ export class MountWatches {
       else uses.push({ watch, path });
     }
     for (const { name, isFolder } of entries) {
-      if (watch.isOver) return;
       const entry = below(path, name);
       if (tell) this.#tell(watch, isFolder ? CREATED | FOLDER : CREATED, 0, entry);
-      if (isFolder) this.#appeared(watch, entry, tell);
+      // Where one is too many they all are, and OVERFLOW stands for the rest.
+      if (isFolder && !this.#appeared(watch, entry, tell)) return;
     }
     if (more && tell) this.#tell(watch, OVERFLOW, 0, ITSELF);
   }
 
-  /** A folder is there that is to be watched too. */
-  #appeared(watch: Watch, path: Uint8Array, tell: boolean): void {
+  /** A folder is there that is to be watched too. False: it cannot be, and that is told. */
+  #appeared(watch: Watch, path: Uint8Array, tell: boolean): boolean {
     const tooMany = path.length > PATH_MAX_BYTES ? NO_ROOM : this.#core.stream.guest.budget.takeWatch();
     if (tooMany !== undefined) {
       this.#failed(watch, { errno: Errno.ENOSPC, value: 0 });
-      return;
+      return false;
     }
     watch.looking++;
     this.#looks.push({ watch, path, tell, target: undefined });
+    return true;
   }
 
   // ── Events ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -301,7 +303,7 @@ export class MountWatches {
   /** Takes some events, where there may be any and nothing waits for room. True: there were some. */
   pump(): boolean {
     this.#judgeAnew();
-    this.#lookOn();
+    this.lookOn();
     // Those of a watch that is just begun come after its answer.
     if (!this.#isReady || this.#starting > 0) return false;
     const events = readWatchEvents(this.#inotify);
@@ -368,10 +370,11 @@ export class MountWatches {
   /** After a change of the policy, what it does not allow is watched no more. */
   #judgeAnew(): void {
     const { matcher, folders } = this.#core.stream.guest.policy;
-    if (folders.tree === this.#tree) return;
+    // One that is just begun is judged as soon as it is watched: before that no event is told of any.
+    if (folders.tree === this.#tree || this.#starting > 0) return;
     this.#tree = folders.tree;
     for (const watch of [...this.#watches.values()]) {
-      if (decide(matcher, watch.names, false).allowed || watch.requestId !== undefined) continue;
+      if (decide(matcher, watch.names, false).allowed) continue;
       this.#tell(watch, GONE, 0, ITSELF);
       this.#end(watch);
     }

@@ -1,0 +1,72 @@
+// rwcat -u and rwcat -U through the agent, which knows of neither: frames and bytes pass as they are.
+
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { noCompiler, titled } from "../native/toolchain.ts";
+import { MiB, pattern, sha256 } from "../support/bytes.ts";
+import { heldForAll } from "../support/held.ts";
+import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { readAll } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+import { freeUdpPort, udpServer } from "../support/udp.ts";
+import { type Agent, attachedAgent, BUILD_MS, buildAgent } from "./agent.ts";
+
+describe.skipIf(noCompiler !== undefined)(titled("rwcat through the agent", noCompiler), () => {
+  let folder: string;
+  let host: TestMonitor;
+  let agent: Agent;
+
+  const hold = heldForAll();
+  beforeAll(async () => {
+    folder = temporaryFolder("agent-datagrams");
+    const policy = `version: 1
+connect:
+  - { allow: 127.0.0.0/8, protocols: [tcp, udp] }
+sockets:
+  - { id: node, guest: /run/node, host: ${folder}/node, access: connect }
+  - { id: mine, guest: /run/mine, host: ${folder}/mine, access: listen }
+`;
+    host = hold(await startMonitor(() => policyOf(policy, folder)));
+    agent = hold(await attachedAgent(buildAgent(), host.path));
+  }, BUILD_MS);
+
+  test("-u: datagrams go and come, each whole", async () => {
+    await using server = await udpServer({ type: "udp4", echoes: true });
+    const args = ["rwcat", "-u", "-w", "1", "127.0.0.1", String(server.port)];
+    const { code, stdout, stderr } = await agent.tool(args, "a question");
+    expect({ code, stderr, out: stdout.toString() }).toEqual({ code: 0, stderr: "", out: "a question" });
+    expect(server.received.map(({ data }) => data.toString())).toEqual(["a question"]);
+    await streamsAre(host.monitor, 0);
+  });
+
+  test("-u: tells that nobody listens there", async () => {
+    const port = await freeUdpPort();
+    expect(await agent.tool(["rwcat", "-u", "127.0.0.1", String(port)], "anybody?")).toMatchObject({
+      code: 1,
+      stderr: `rwcat: 127.0.0.1:${port}: Connection refused\n`,
+    });
+  });
+
+  test("-U: half-closes in both directions", async () => {
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      void readAll(socket).then((question) => socket.end(sha256(question)));
+    }).listen(join(folder, "node"));
+    await once(server, "listening");
+    const bytes = pattern(MiB);
+    const { code, stdout } = await agent.tool(["rwcat", "-U", "/run/node"], bytes);
+    expect({ code, answer: stdout.toString() }).toEqual({ code: 0, answer: sha256(bytes) });
+    server.close();
+  });
+
+  test("-U -l: takes one connection", async () => {
+    const it = agent.startTool(["rwcat", "-v", "-l", "-U", "/run/mine"], "an answer");
+    await it.said(/listening on \/run\/mine\n/);
+    const client = connect(join(folder, "mine"));
+    client.end("a question");
+    expect((await readAll(client)).toString()).toBe("an answer");
+    const { code, stdout } = await it.done;
+    expect({ code, stdout: stdout.toString() }).toEqual({ code: 0, stdout: "a question" });
+  });
+});
