@@ -195,9 +195,9 @@ export class Stream implements Task {
 
   /**
    * `bytes` go on their way from `offset` in the region, where they still are or are by now; past the ring's end, they
-   * go on at its beginning. The one hook for whoever counts the raw bytes of streams (tcp-relay.ts, echo.ts,
-   * file-stream.ts), or looks at them. Frames do not pass it: who looked at their place in the ring, which is the
-   * guest's to change, could be shown another frame than the one that was served. Their hook is frames() and writer().
+   * go on at its beginning. The one hook for whoever counts what relays carry (raw bytes, datagrams, records), or looks
+   * at it. Requests and replies do not pass it: who looked at their place in the ring, which is the guest's to change,
+   * could be shown another request than the one that was served. Their hook is frames() and writer().
    */
   moved(direction: Direction, _offset: number, bytes: number): void {
     this.#owner.counters.add(
@@ -208,7 +208,7 @@ export class Stream implements Task {
 
   // ── Frames ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Every frame that is taken off the stream's ring comes from here, as a private copy; writer() puts every other. */
+  /** Every request comes from here, as a private copy; every reply goes through writer(). */
   frames(): FrameReader {
     return new FrameReader(this.pipe.toHost);
   }
