@@ -113,7 +113,10 @@ function policy(program: Command, _: Signals, ended: (code: number) => void): vo
   command(policy, "explain", "say what a policy decides, by which rule, and why")
     .argument("<file>", "the policy file; - is standard input")
     .addArgument(new Argument("<what>", "what a guest would do").choices(["connect", "listen", "file"]))
-    .argument("<target>", "HOST:PORT to connect to, ADDRESS:PORT to listen on, or an absolute path")
+    .argument(
+      "<target>",
+      "HOST:PORT to connect to, ADDRESS:PORT to listen on, or the path of a Unix socket or a file",
+    )
     .option("--write", "file: to write, not only to read")
     .option("--udp", "connect, listen: as for datagrams, and not for TCP")
     .option("--resolve", "connect: resolve the name here and now, and judge its addresses")

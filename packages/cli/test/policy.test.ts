@@ -228,7 +228,7 @@ describe("policy init", () => {
     for (const name of ["input", "output"]) mkdirSync(join(cwd, name));
     expect(await ringway("policy", "check", file)).toEqual({
       code: 0,
-      stdout: `${file}: ok (3 connect rules, 1 listen rule, 2 files rules)\n`,
+      stdout: `${file}: ok (4 connect rules, 1 listen rule, 2 files rules, 1 sockets rule)\n`,
       stderr: "",
     });
   });
@@ -411,6 +411,22 @@ describe("policy explain", () => {
     const { code, stdout } = await ringway("policy", "explain", any, "connect", "localhost:80", "--resolve");
     expect(code).toBe(3);
     expect(stdout).toContain("rule not-public (built in)");
+  });
+
+  it("takes the addresses that the policy gives a name for those of --resolve", async () => {
+    const given = join(folder, "given.yaml");
+    const rule = "{ id: net, allow: 10.1.2.3 }";
+    writeFileSync(given, `version: 1\nconnect: [${rule}]\nhosts: { db.internal: [10.1.2.3, 10.1.2.4] }\n`);
+    const asked = ["explain", given, "connect", "DB.internal:5432", "--resolve", "--json"];
+    const { code, stdout } = await ringway("policy", ...asked);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      allowed: true,
+      decisions: [
+        { address: "10.1.2.3", allowed: true, rule: "net" },
+        { address: "10.1.2.4", allowed: false },
+      ],
+    });
   });
 
   it("exits 1 with the report where the policy is bad", async () => {

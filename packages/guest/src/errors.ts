@@ -100,7 +100,7 @@ export function forDestroy(error: Error): Error | undefined {
 
 /** The `code` of whatever was thrown; "" where it has none. */
 export function codeOf(error: unknown): string {
-  return (error as { code?: string }).code ?? "";
+  return (error as { code?: string } | null | undefined)?.code ?? "";
 }
 
 /**
@@ -172,12 +172,11 @@ const LOOKUP_ERRORS: Readonly<Record<string, { code: string; errno: number }>> =
   EAGAIN: { code: "EAI_AGAIN", errno: UV_EAI_AGAIN },
 };
 
-/** A failure to connect to a name, as net.connect() tells it where it is the name that failed. */
-export function lookupError(error: Error, hostname: string): Error {
+/** A failure to connect to a name, as net.connect() tells it where it is the name that failed; or to look one up. */
+export function lookupError(error: Error, hostname: string, syscall = "getaddrinfo"): Error {
   const { code = "", reason } = error as Partial<RingwayError>;
   const known = error instanceof RingwayError ? LOOKUP_ERRORS[code] : undefined;
   if (known === undefined) return error;
-  const syscall = "getaddrinfo";
   // "the name does not exist" is what ENOTFOUND says.
   const why = reason === undefined || known.code === "ENOTFOUND" ? "" : `: ${reason}`;
   const message = `${syscall} ${known.code} ${hostname}${why}`;

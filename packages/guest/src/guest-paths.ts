@@ -1,7 +1,8 @@
 // A guest's paths: what node:fs/promises has to look at names, folders and links and to change them, on the tree that
 // the host's policy gives.
 //
-// What the protocol has no request for fails with ENOSYS and says why; that is a short list, at the end of the class.
+// What these requests of the protocol have not fails with ENOSYS and says why, or what has it; that is a short list, at
+// the end of the class.
 
 import { EventEmitter } from "node:events";
 import { constants } from "node:fs";
@@ -242,10 +243,14 @@ export abstract class GuestPaths<
     await this.#fs.utimes(path, accessed, modified, options);
   }
 
-  /** utimes() of what is no symbolic link: the times of a link itself cannot be set (ENOSYS). */
+  /** utimes() of what is no symbolic link: those of a link itself `guest.fs` sets (here: ENOSYS). */
   async lutimes(path: PathLike, accessed: Time, modified: Time, options?: AbortOptions): Promise<void> {
     if ((await this.#fs.lstat(path, options, "lutime")).isSymbolicLink())
-      throw unsupported("lutime", "the protocol sets no times of symbolic links", guestPath(path, "lutime"));
+      throw unsupported(
+        "lutime",
+        "guest.fs.lutimes() sets those of symbolic links",
+        guestPath(path, "lutime"),
+      );
     await this.#fs.utimes(path, accessed, modified, options);
   }
 
@@ -259,14 +264,14 @@ export abstract class GuestPaths<
     return Object.fromEntries(entries) as GuestStatFs<bigint>;
   }
 
-  // ---- what the protocol has no request for
+  // ---- what these requests have not
 
-  /** ENOSYS: the protocol makes no hard links. */
+  /** ENOSYS: `guest.fs` has it. */
   async link(existing: PathLike, path: PathLike): Promise<never> {
     guestPath(path, "link", "newPath");
     throw unsupported(
       "link",
-      "the protocol makes no hard links",
+      "guest.fs.link() makes hard links",
       guestPath(existing, "link", "existingPath"),
     );
   }
@@ -286,9 +291,9 @@ export abstract class GuestPaths<
     throw new RingwayError("ERR_METHOD_NOT_IMPLEMENTED", "The lchmod() method is not implemented");
   }
 
-  /** ENOSYS: the protocol tells of no changes. */
+  /** ENOSYS: `guest.fs` has it. */
   watch(path: PathLike): never {
-    throw unsupported("watch", "the protocol tells of no changes", guestPath(path, "watch", "filename"));
+    throw unsupported("watch", "guest.fs.watch() tells of changes", guestPath(path, "watch", "filename"));
   }
 
   /** ENOSYS: list with readdir({ recursive: true }), and match its paths. */

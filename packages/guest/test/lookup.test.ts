@@ -230,6 +230,7 @@ describe("guest.reverse()", () => {
     await expect(guest.reverse("192.0.2.2")).rejects.toMatchObject({
       code: "ENOTFOUND",
       syscall: "getHostByAddr",
+      message: "getHostByAddr ENOTFOUND 192.0.2.2",
     });
     await expect(guest.reverse("8.8.8.8")).rejects.toMatchObject({ code: "EACCES", rule: "default" });
     await expect(guest.reverse("nonsense")).rejects.toThrow(TypeError);

@@ -395,6 +395,24 @@ describe("a guest's socket", () => {
     socket.close();
   });
 
+  it("whose bytes are used up fails with EDQUOT and closes, and the guest goes on", async () => {
+    await using host = await startMonitor(`${POLICY}limits: { networkBytes: 1000 }\n`);
+    await using spender = await Guest.attach(host.path);
+    await using peer = await udpServer();
+    const socket = spender.udp();
+    socket.send(Buffer.alloc(2000), peer.port, "127.0.0.1");
+    await until("the datagram that went whole", () => peer.received.length === 1);
+    const closed = new Promise<void>((resolve) => socket.once("close", resolve));
+    const failed = once(socket, "error");
+    socket.send("more", peer.port, "127.0.0.1");
+    const [error] = (await failed) as [Loose];
+    expect(error.message).toMatch(/^send EDQUOT: the guest has used up /);
+    // No peer was to blame: there is none to name.
+    expect([error.code, error.address, error.port]).toEqual(["EDQUOT", undefined, undefined]);
+    await closed;
+    expect(await spender.ping()).toBeGreaterThan(0);
+  });
+
   it("counts what is lost", async () => {
     await using peer = await udpServer();
     const socket = guest.udp({ type: "udp4", ringBytes: 4096 });

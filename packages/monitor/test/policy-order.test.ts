@@ -210,6 +210,11 @@ describe("a warning is", () => {
       '4:11: connect[1].deny: does not hold for port 443: connect[0] ("*", line 3) stands before it ' +
         "and allows it; put the narrower rule first",
     ],
+    [
+      "a name that is nearly a group's",
+      ["  - deny: privat", "  - allow: [example, private., post.]"],
+      '3:11: connect[0].deny: is the name "privat"; did you mean the group private? If not, write "privat."',
+    ],
   ])("%s", (_, rules, warning) => {
     expect(judge(policy("connect:", ...rules))).toEqual({ problems: [], warnings: [warning] });
   });

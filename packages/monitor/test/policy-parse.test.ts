@@ -583,7 +583,8 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "connect:\n  - allow: a\n    resolvesTo: b",
     4,
     17,
-    'connect[0].resolvesTo: expected an address or a CIDR; "b" is not an IPv4 or IPv6 address',
+    "connect[0].resolvesTo: expected an address, a CIDR or a group (public, private, loopback, host); " +
+      '"b" is not an IPv4 or IPv6 address',
   ],
   [
     "connect:\n  - { id: a, allow: a }\nlisten:\n  - { id: a, allow: '::1', ports: 1 }",

@@ -8,7 +8,7 @@ export function policyStart(schema: string): string {
 # To use a rule, take the "#" at the beginning of its lines away, then: ringway policy check FILE
 version: 1
 
-# Where the guest may connect to, over TCP.
+# Where the guest may connect to: over TCP, and where the rule says so with datagrams (UDP).
 #connect:
 # A name, or a pattern in quotes. The host resolves it; its addresses must be public.
 #  - id: web
@@ -23,6 +23,11 @@ version: 1
 #  - id: local
 #    allow: 127.0.0.1
 #    ports: [8080, 9000-9099]
+# A name server. Without protocols an allow holds for TCP alone.
+#  - id: dns
+#    allow: 192.0.2.53
+#    ports: 53
+#    protocols: [tcp, udp]
 
 # Where the guest may listen, at addresses of the host.
 #listen:
@@ -41,6 +46,17 @@ version: 1
 #    host: ./output
 #    access: rw
 
+# Unix sockets of the host. Their folders must exist.
+#sockets:
+#  - id: app
+#    guest: /run/app.sock # as the guest names it
+#    host: ./app.sock
+#    access: connect # connect: to whoever listens there; listen: the guest itself does
+
+# Names that get these addresses, whatever name servers say. The rules above judge the addresses.
+#hosts:
+#  dns.internal: 192.0.2.53
+
 # What the guest's program gets as its arguments, where it asks for them.
 #guest:
 #  argv: [--once]
@@ -52,6 +68,10 @@ version: 1
 #  regionBytes: 256MiB # shared memory
 #  openFiles: 256
 #  fileBytesWritten: unlimited
+#  networkBytes: unlimited
+#rates: # in a second; at its rate a guest waits
+#  bytesToHost: unlimited
+#  bytesToGuest: unlimited
 #timeouts:
 #  connectMs: 30000
 `;

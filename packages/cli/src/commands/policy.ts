@@ -114,7 +114,10 @@ export async function explainPolicy(
     const named = matcher.connectName(host, port, transport);
     judged = [{ decision: named }];
     if (named.allowed) {
-      const found = options.resolve ? await lookUp(named.name, options.nameServer, surroundings) : [];
+      // A name that the policy gives addresses is looked up nowhere else.
+      const resolve = async () =>
+        matcher.hostsOf(named.name) ?? (await lookUp(named.name, options.nameServer, surroundings));
+      const found = options.resolve ? await resolve() : [];
       const addresses = [...new Set([...(options.address ?? []), ...found])];
       if (addresses.length === 0) {
         note =

@@ -11,7 +11,7 @@ import {
   resolveMessages,
 } from "@ringway/control";
 import { Errno } from "@ringway/linux";
-import { codeOf, type ErrorContext, errnoError, lookupError, type RingwayError } from "../errors.ts";
+import { codeOf, type ErrorContext, errnoError, lookupError } from "../errors.ts";
 import type { Engine } from "../stream/engine.ts";
 import { KeptRpc } from "../stream/kept-rpc.ts";
 import type { Rings } from "../stream/room.ts";
@@ -67,7 +67,7 @@ export class GuestNames {
       );
       return [...names];
     } catch (error) {
-      throw Object.assign(lookupError(error as RingwayError, text), { syscall: context.syscall });
+      throw lookupError(error as Error, text, context.syscall);
     }
   }
 

@@ -632,7 +632,8 @@ export class GuestUdpSocket extends EventEmitter<GuestUdpEvents> implements Asyn
     // The socket is idle: no error of the program's, which sends again when it likes.
     if (this.#isHostConnected && errno === Errno.ETIMEDOUT) return;
     const cameBack = this.#isHostConnected && CAME_BACK.has(errnoName(errno));
-    const to = { address: formatIp(peer.address), port: peer.port };
+    // Port 0: it concerns no peer (UDP-9).
+    const to = peer.port === 0 ? {} : { address: formatIp(peer.address), port: peer.port };
     this.emit(
       "error",
       replyError({ errno, rule, reason }, { syscall: cameBack ? "recvmsg" : "send", ...to }),

@@ -3,14 +3,14 @@
 
 import { parseIp } from "@ringway/control";
 import { ALL_PORTS } from "./defaults.ts";
-import { groupNamed } from "./groups.ts";
+import { GROUPS, groupNamed } from "./groups.ts";
 import { normalizePattern } from "./names.ts";
 import { parseNetwork } from "./networks.ts";
 import type { OrderedRule, RuleTarget } from "./order.ts";
 import { parsePorts } from "./ports.ts";
 import type { BuildContext, RawPort, RawRule } from "./raw.ts";
 import type { Path } from "./source.ts";
-import { quoted } from "./text.ts";
+import { nearest, quoted } from "./text.ts";
 import { portsIn, TRANSPORTS } from "./transports.ts";
 import type { Action, ConnectRule, ListenRule, PortRange, Transport } from "./types.ts";
 
@@ -37,7 +37,10 @@ export function connectRule(
     if ("problem" in target) {
       targetsAreRight = false;
       context.complain(place, `expected a name pattern, an address or a CIDR; ${target.problem}`);
-    } else targets.push({ ...target, path: place });
+    } else {
+      targets.push({ ...target, path: place });
+      checkMeansName(text, place, context);
+    }
   }
   const isName = ({ network, group }: RuleTarget): boolean => network === undefined && group === undefined;
   const names = targets.filter(isName).map(({ text }) => text);
@@ -98,6 +101,15 @@ function checkNamesHost({ text, network, path }: RuleTarget, context: BuildConte
   context.complain(path, `never matches, because ${text} names no host; every ${all}`);
 }
 
+/** A group with a slip of the pen is a name: a deny of it would deny nothing, and no error would tell. */
+function checkMeansName(text: string, place: Path, context: BuildContext): void {
+  if (text.includes(".") || groupNamed(text) !== undefined) return;
+  const meant = nearest(text, GROUPS);
+  if (meant === undefined) return;
+  const otherwise = `did you mean the group ${meant}? If not, write ${quoted(`${text}.`)}`;
+  context.warn(place, `is the name ${quoted(text)}; ${otherwise}`);
+}
+
 type Target = Omit<RuleTarget, "path"> | { readonly problem: string };
 
 /** What was meant is told by the characters: "/" and ":" are in no name. */
@@ -126,7 +138,10 @@ function networkTargets(
     if (group !== undefined) return [{ text: group, network: undefined, group, path: place }];
     const result = parseNetwork(text);
     if ("network" in result) return [{ text: result.network.text, network: result.network, path: place }];
-    context.complain(place, `expected an address or a CIDR; ${result.problem}`);
+    const expected = mayBeGroups
+      ? `an address, a CIDR or a group (${GROUPS.join(", ")})`
+      : "an address or a CIDR";
+    context.complain(place, `expected ${expected}; ${result.problem}`);
     return [];
   });
 }
