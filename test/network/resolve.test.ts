@@ -176,6 +176,19 @@ describe("an address", () => {
     expect(await refusal(names("10.1.0.6"))).toMatchObject({ errno: Errno.ENOENT, rule: "" });
   });
 
+  test("with more names than a small ring has room for has as many of the first as fit (RSL-3)", async () => {
+    const all = Array.from({ length: 16 }, (_, i) => {
+      const labels = [60, 60, 60, 60].map((length) => "n".repeat(length));
+      return `${labels.join(".")}${String(i).padStart(2, "0")}.example`;
+    });
+    dns.zone.set("7.0.1.10.in-addr.arpa", { names: all });
+    const small = await opened(guest, 4096);
+    const address = inet(parseIp("10.1.0.7")!, 0);
+    const told = await small.call(Reverse, { address }, Names);
+    expect(told.names).toEqual(all.slice(0, 15));
+    guest.finish(small.pipe);
+  });
+
   test("that the guest was told by name has them, too", async () => {
     dns.zone.set("told.test", ["127.0.0.77"]);
     dns.zone.set("77.0.0.127.in-addr.arpa", { names: ["told.test"] });

@@ -19,6 +19,7 @@ import {
   formatIp,
   type InetAddress,
   type Message,
+  maxPayload,
   Protocol,
   parseInet,
   type Refusal,
@@ -46,6 +47,8 @@ const { Addresses, Names, Resolve, Reverse } = resolveMessages;
 const BUDGET = 32;
 /** Addresses of a name, and names of an address, at the most: as many as a connection would try. */
 const FOUND_MAX = 16;
+/** Of Names, what comes before the first: the time, and how many. Addresses fit whatever ring there is. */
+const NAMES_HEAD_BYTES = 8;
 /** Where nobody has said how long an answer holds. */
 const TTL_S = 60;
 /** Told addresses count as their name for as long as the answer holds, and for this at least (RSL-5). */
@@ -291,7 +294,12 @@ class ResolveRelay implements Relay {
       return;
     }
     const parsed = found.texts.map(normalizeName).flatMap((each) => ("name" in each ? [each.name] : []));
-    const names = [...new Set(parsed)].slice(0, FOUND_MAX);
+    // As many of the first as a frame on the ring has room for: each has its length before it.
+    let room = maxPayload(this.#stream.pipe.toGuest.capacity) - NAMES_HEAD_BYTES;
+    const names = [...new Set(parsed)].slice(0, FOUND_MAX).filter((name) => {
+      room -= 4 + name.length;
+      return room >= 0;
+    });
     if (names.length > 0) this.#reply(Names, requestId, { ttlSeconds: found.ttlSeconds, names }, ofWork);
     else this.#fail(requestId, refusal(Errno.ENOENT, `${address} has no name`), ofWork);
   }
