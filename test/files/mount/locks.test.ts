@@ -156,6 +156,9 @@ describe("locks", () => {
     expect([...errnos.keys()].sort()).toEqual([0, Errno.ENOLCK]);
     expect(errnos.get(0)).toBeGreaterThanOrEqual(1024);
     expect(errnos.get(0)).toBeLessThan(1024 + 64);
+    // To look locks nothing.
+    const look = { handle: b, kind: EXCLUSIVE, start: 0, bytes: 1 };
+    expect(await mount.call(m.MountTestLock, look, m.MountLockFound)).toMatchObject({ kind: EXCLUSIVE });
     await lock(a, NONE);
     await lock(a, EXCLUSIVE);
     const waiting: number[] = [];

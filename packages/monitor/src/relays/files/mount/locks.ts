@@ -56,7 +56,9 @@ export class MountLocks {
       case m.MountLock.type: {
         const request = m.MountLock.decode(payload);
         const handle = this.#checked(requestId, request);
-        if (handle !== undefined) this.#ask(requestId, handle, request, AGAIN_MIN_MS);
+        if (handle === undefined) return true;
+        if (this.#isPastBound(handle, request)) this.#tooMany(requestId);
+        else this.#ask(requestId, handle, request, AGAIN_MIN_MS);
         return true;
       }
       case m.MountTestLock.type: {
@@ -86,7 +88,7 @@ export class MountLocks {
   #checked(requestId: number, { handle: id, kind, start, bytes }: m.MountTestLock): Handle | undefined {
     const handle = this.#core.handle(requestId, id);
     if (handle === undefined) return undefined;
-    const { NONE, SHARED, EXCLUSIVE } = m.MountLockKind;
+    const { SHARED, EXCLUSIVE } = m.MountLockKind;
     const errno =
       kind > EXCLUSIVE || !Number.isSafeInteger(start + bytes)
         ? Errno.EINVAL
@@ -97,13 +99,13 @@ export class MountLocks {
       this.#core.fail(requestId, refusal(errno, `kind ${kind} of ${bytes} bytes from ${start}`));
       return undefined;
     }
-    // One that is unlocked in the middle is two.
-    const mayBeMore = kind !== NONE || handle.locks.splits(start, bytes);
-    if (mayBeMore && this.#core.locked.count >= RANGES_MAX) {
-      this.#tooMany(requestId);
-      return undefined;
-    }
     return handle;
+  }
+
+  /** Would there be more ranges than a mount may have locked? One that is unlocked in the middle is two. */
+  #isPastBound({ locks }: Handle, { kind, start, bytes }: m.MountLock): boolean {
+    if (this.#core.locked.count < RANGES_MAX) return false;
+    return kind !== m.MountLockKind.NONE || locks.splits(start, bytes);
   }
 
   #tooMany(requestId: number): void {
