@@ -175,6 +175,8 @@ describe("a handle", () => {
     ["a flag that is none", "file", READ | 16, Errno.EINVAL],
     ["CREATE without WRITE", "file", READ | CREATE, Errno.EINVAL],
     ["a link with NO FOLLOW", "link", READ | NO_FOLLOW, Errno.ELOOP],
+    ["a link to a folder with NO FOLLOW and FOLDER", "folder-link", READ | FOLDER | NO_FOLLOW, Errno.ELOOP],
+    ["a file with NO FOLLOW and FOLDER", "file", READ | FOLDER | NO_FOLLOW, Errno.ENOTDIR],
     ["a name that is there with EXCLUSIVE", "file", WRITE | CREATE | EXCLUSIVE, Errno.EEXIST],
     ["a name that is not there", "absent", READ, Errno.ENOENT],
     ["a path that begins with a slash", "/file", READ, Errno.EINVAL],
@@ -185,6 +187,7 @@ describe("a handle", () => {
   ])("is refused: %s", async (_what, path, flags, errno) => {
     writeFileSync(join(host.data, "file"), "hello");
     symlinkSync("file", join(host.data, "link"));
+    symlinkSync(".", join(host.data, "folder-link"));
     expect(await errnoOf(mount.openAt(0, path, flags))).toBe(errno);
   });
 

@@ -3,7 +3,7 @@
 import { mountMessages } from "@ringway/control";
 import { AT_FDCWD, closeFd, Errno, fstat, OpenFlags, openat2, truncate } from "@ringway/linux";
 import { begin } from "../held.ts";
-import { type Failed, failed, mayChange, notOpened, type Place, served } from "../judgement.ts";
+import { type Failed, failed, type Landing, mayChange, notOpened, type Place, served } from "../judgement.ts";
 import { withOpening } from "../landing.ts";
 import { kernelName, type OpenedFile, open, unfit } from "../open.ts";
 import { identityOf } from "../roots.ts";
@@ -18,7 +18,7 @@ export interface OpenedHandle extends Told {
 }
 
 const { CREATE, DIRECTORY, EXCLUSIVE, NO_CONTROLLING_TERMINAL, NO_FOLLOW, NON_BLOCKING } = OpenFlags;
-const { READ_ONLY, READ_WRITE, TRUNCATE, WRITE_ONLY } = OpenFlags;
+const { PATH, READ_ONLY, READ_WRITE, TRUNCATE, WRITE_ONLY } = OpenFlags;
 
 /** `handle`: the number that it will have. */
 export function openHandle(place: Place, flags: number, mode: number, handle: number): OpenedHandle {
@@ -44,6 +44,7 @@ function openFolder(place: Place, follow: boolean): OpenedFile | Failed {
       const how = READ_ONLY | DIRECTORY | NON_BLOCKING | (follow ? 0 : NO_FOLLOW);
       const fd = openat2(landing.folder, kernelName(landing), how, 0, landing.root.resolve);
       if (fd === -Errno.ELOOP) return "link";
+      if (fd === -Errno.ENOTDIR && !follow && isLink(landing)) return failed(Errno.ELOOP);
       if (fd < 0) return notOpened(fd);
       const found = fstat(fd);
       const wrong = typeof found === "number" ? failed(-found) : served(landing, fd, found);
@@ -56,6 +57,15 @@ function openFolder(place: Place, follow: boolean): OpenedFile | Failed {
     },
     true,
   );
+}
+
+/** Of a link that is not followed the kernel says that it is no folder, where one is asked for. */
+function isLink(landing: Landing): boolean {
+  const fd = openat2(landing.folder, kernelName(landing), PATH | NO_FOLLOW, 0, landing.root.resolve);
+  if (fd < 0) return false;
+  const found = fstat(fd);
+  closeFd(fd);
+  return typeof found !== "number" && found.kind === "symlink";
 }
 
 /** What is open already, with other flags: by its descriptor, so it is the same file. */
