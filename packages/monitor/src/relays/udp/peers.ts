@@ -7,7 +7,8 @@
 // socket takes datagrams of those alone that the guest has sent to (UDP-3). What is used is put to the end, so the
 // first of the map is the one that was used longest ago.
 //
-// Invariant: no more peers than PEERS_MAX; past PEERS_OF_ACCOUNT_MAX of an account no more than PEERS_KEPT.
+// Invariant: no more peers than PEERS_MAX, and past PEERS_OF_ACCOUNT_MAX of an account than PEERS_KEPT; beside those
+// that UdpLookup told, TOLD_MAX at the most, which are not forgotten.
 
 import { formatIp, type InetAddress, inet, type Refusal, unmapIp } from "@ringway/control";
 import { type DatagramPeer, datagramPeer } from "@ringway/linux";
@@ -156,11 +157,6 @@ export class Peers {
   /** May a client's own socket take what this peer sends? */
   isAwaited(peer: Peer, nowMs: number): boolean {
     return nowMs - peer.sentMs < idleMs(this.#stream.guest.policy, peer.endpoint.port);
-  }
-
-  /** What is broadcast is judged anew. */
-  judgeAnew(): void {
-    for (const peer of this.#peers.values()) peer.judgedBy = undefined;
   }
 
   end(): void {
