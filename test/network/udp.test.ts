@@ -173,6 +173,7 @@ describe("a connected socket", () => {
       await until("the host to take it", () => host.monitor.counters().datagramsToGuest - before > i);
     }
     expect(await udp.receiveAll(sent.length)).toEqual(sent);
+    guest.finish(udp.pipe);
   });
 
   test("END closes it after what was sent before; RESET at once", async () => {
