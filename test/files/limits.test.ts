@@ -113,7 +113,7 @@ it("a reload judges what is asked from now on; what is open stays open; old root
   writeFileSync(join(young, "f"), "young");
   const root = (folder: string): typeof host.policy => ({
     ...host.policy,
-    files: [{ id: "data", guest: "/data", host: folder, access: "rw", crossMounts: false }],
+    files: [{ id: "data", guest: "/data", host: folder, access: "rw", crossMounts: false, xattrs: [] }],
   });
   await monitor.reload(root(old));
   using guest = await FileGuest.attach(host.path);

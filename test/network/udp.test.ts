@@ -162,6 +162,20 @@ describe("a connected socket", () => {
     guest.finish(udp.pipe);
   });
 
+  test("a large one for which the ring has no room comes when the guest has read", async () => {
+    await using server = await udpServer();
+    const udp = await guest.udpConnect("127.0.0.1", server.port, 64 * 1024);
+    const sent = [...Array.from({ length: 40 }, (_, i) => filled(1000, i)), filled(40_000, 7)];
+    const before = host.monitor.counters().datagramsToGuest;
+    for (const [i, data] of sent.entries()) {
+      await new Promise((resolve) => server.socket.send(data, udp.local.port, "127.0.0.1", resolve));
+      // The host has it in its hands, also the last one: it guesses from those before how large that is.
+      await until("the host to take it", () => host.monitor.counters().datagramsToGuest - before > i);
+    }
+    expect(await udp.receiveAll(sent.length)).toEqual(sent);
+    guest.finish(udp.pipe);
+  });
+
   test("END closes it after what was sent before; RESET at once", async () => {
     await using server = await udpServer();
     for (const how of ["end", "reset"] as const) {

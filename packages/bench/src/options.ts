@@ -7,7 +7,7 @@ export interface BenchOptions {
   readonly json?: string;
   /** Replace the text between the markers of this Markdown file by the tables. */
   readonly markdown?: string;
-  /** Small sizes: ends within 75 s. */
+  /** Small sizes: ends within 90 s. */
   readonly quick?: boolean;
   /** Names of rows, or how they begin: only these. */
   readonly only?: readonly string[];

@@ -20,9 +20,9 @@ import { measureVisitors, type VisitorsResult } from "./visitors.ts";
 /** Many short ones rather than few long: what else the machine does comes in bursts, which the median leaves out. */
 const ROUNDS = { full: 11, quick: 5 } as const;
 const FILE_BYTES = { full: 512 * 1024 * 1024, quick: 128 * 1024 * 1024 } as const;
-/** A quick run has 75 s. Past the first no row begins another round, past the second none begins at all. */
+/** A quick run has 90 s. Past the first no row begins another round, past the second none begins at all. */
 const QUICK_ROUNDS_MS = 45_000;
-const QUICK_ROWS_MS = 55_000;
+const QUICK_ROWS_MS = 65_000;
 /** What the progress bar counts the idle streams and the visitors as, in rounds. */
 const IDLE_STEPS = 5;
 const VISITORS_STEPS = 10;

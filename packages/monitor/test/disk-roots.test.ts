@@ -21,7 +21,7 @@ function open(folders: readonly string[], access = (_: number): "ro" | "rw" => "
   const rules = folders.map((folder, i): FilesRule => {
     const host = join(base, folder);
     mkdirSync(host, { recursive: true });
-    return { id: `rule-${i}`, guest: `/r/${i}`, host, access: access(i), crossMounts: false };
+    return { id: `rule-${i}`, guest: `/r/${i}`, host, access: access(i), crossMounts: false, xattrs: [] };
   });
   return openRoots(rules, () => {});
 }

@@ -13,7 +13,7 @@ test("they are closed once, and whoever has their descriptors then keeps them", 
   const host = mkdtempSync(join(tmpdir(), "ringway-folders-"));
   const removed: number[] = [];
   const disk = { addTree: () => 7, removeTree: (tree: number) => void removed.push(tree) };
-  const rule = { id: "r", guest: "/r", host, access: "rw", crossMounts: false } as const;
+  const rule = { id: "r", guest: "/r", host, access: "rw", crossMounts: false, xattrs: [] } as const;
   const folders = new PolicyFolders(
     openRoots([rule], () => {}),
     disk as unknown as DiskPool,

@@ -121,7 +121,9 @@ const filesRules = few(
   fc.record({ guest: path, access: fc.constantFrom("ro" as const, "rw" as const) }),
   8,
 ).map((rules) =>
-  rules.map((rule, i): FilesRule => ({ id: `files[${i}]`, host: "/srv", crossMounts: false, ...rule })),
+  rules.map(
+    (rule, i): FilesRule => ({ id: `files[${i}]`, host: "/srv", crossMounts: false, xattrs: [], ...rule }),
+  ),
 );
 
 /** With the reason, which some decisions make only when it is asked for. */

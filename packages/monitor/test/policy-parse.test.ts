@@ -114,7 +114,14 @@ describe("a good policy", () => {
         },
       ],
       files: [
-        { id: "files[0]", guest: "/data", host: "/etc/ringway/data", access: "rw", crossMounts: false },
+        {
+          id: "files[0]",
+          guest: "/data",
+          host: "/etc/ringway/data",
+          access: "rw",
+          crossMounts: false,
+          xattrs: [],
+        },
       ],
       sockets: [],
       vms: [],

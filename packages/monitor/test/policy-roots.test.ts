@@ -105,6 +105,18 @@ describe("a folder", () => {
     expect(complaints(`files:\n${rule("../data/inner")}${rule("../data", "ro")}`)).toEqual([]);
   });
 
+  it("xattrs are names with a dot, or what they begin with and a *", () => {
+    const text = `version: 1\nfiles:\n${rule("/x", "rw", ', xattrs: [security.selinux, "trusted.a.*"]')}`;
+    expect(parsePolicy(text, { file: "p.yaml" }).files[0]!.xattrs).toEqual([
+      "security.selinux",
+      "trusted.a.*",
+    ]);
+    for (const wrong of ["'*'", "selinux", "'a.*b'", "'a*.b'", "7"]) {
+      const [complaint] = complaints(`files:\n${rule("../data", "rw", `, xattrs: [${wrong}]`)}`);
+      expect(complaint).toContain("a name with a dot, or what it begins with and a *");
+    }
+  });
+
   it("crossMounts is true or false", () => {
     expect(complaints(`files:\n${rule("../data", "rw", ", crossMounts: yes please")}`)[0]).toContain(
       "crossMounts",

@@ -19,6 +19,8 @@ import { Done, Errno, fileMessages, fsMessages, type Message, mountMessages as m
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { errnoOf, failureOf } from "../../support/declined.ts";
 import { heldForAll, heldForEach } from "../../support/held.ts";
+import { policyOf, startMonitor } from "../../support/monitor.ts";
+import { temporaryFolder } from "../../support/temporary.ts";
 import { type Host, startHost } from "../host.ts";
 import { FileGuest } from "../wire.ts";
 import { bytes, CREATE, emptyFolders, RawMount, READ, WRITE } from "./wire.ts";
@@ -260,6 +262,44 @@ describe("extended attributes", () => {
     expect(await errnoOf(set("user.x", "x", 3))).toBe(Errno.EINVAL);
     const python = `import os; print(os.getxattr(${JSON.stringify(join(host.data, "file"))}, "user.two").decode()[:3])`;
     expect(execFileSync("python3", ["-c", python], { encoding: "utf8" })).toBe("xxx\n");
+  });
+
+  it("that the rule names are the guest's as well, as far as the kernel lets the monitor", async () => {
+    const folder = temporaryFolder("xattrs");
+    writeFileSync(join(folder, "file"), "");
+    const xattrs = `[system.posix_acl_access, "trusted.mine.*"]`;
+    const rules = `version: 1\nfiles: [{ guest: /own, host: ${folder}, access: rw, xattrs: ${xattrs} }]\n`;
+    await using named = await startMonitor(() => policyOf(rules, folder));
+    using by = await FileGuest.attach(named.path);
+    const own = await RawMount.open(by, "/own");
+    const name = bytes("system.posix_acl_access");
+    // Its owner, one other user, its group, the mask, all others: tag, permissions, who.
+    const acl = Buffer.alloc(44);
+    acl.writeUInt32LE(2);
+    const entries = [
+      [1, 6, -1],
+      [2, 4, 1234],
+      [4, 4, -1],
+      [16, 4, -1],
+      [32, 0, -1],
+    ] as const;
+    for (const [i, [tag, permissions, who]] of entries.entries()) {
+      acl.writeUInt16LE(tag, 4 + 8 * i);
+      acl.writeUInt16LE(permissions, 6 + 8 * i);
+      acl.writeInt32LE(who, 8 + 8 * i);
+    }
+    await own.call(m.MountSetXattr, { ...at, flags: 0, name, value: acl }, Done);
+    const { data } = await own.call(m.MountGetXattr, { ...at, name }, fileMessages.Data);
+    expect(Buffer.from(data)).toEqual(acl);
+    expect(await own.call(m.MountListXattr, at, m.MountXattrs)).toEqual({ names: [new Uint8Array(name)] });
+    await own.call(m.MountRemoveXattr, { ...at, name }, Done);
+    expect(await own.call(m.MountListXattr, at, m.MountXattrs)).toEqual({ names: [] });
+    const askFor = (other: string) =>
+      errnoOf(own.call(m.MountGetXattr, { ...at, name: bytes(other) }, fileMessages.Data));
+    expect(await askFor("trusted.mine.x")).toBe(Errno.ENODATA);
+    for (const other of ["trusted.x", "trusted.mine", "system.posix_acl_default", "security.capability"]) {
+      expect(await askFor(other)).toBe(Errno.EOPNOTSUPP);
+    }
   });
 
   it("below a folder that is read-only are told, and not set", async () => {

@@ -121,11 +121,15 @@ export function utimes(place: Place, accessed: Time, modified: Time): Changed {
 }
 
 /** With what a place names, where it may be changed. */
-export function modify(place: Place, use: (fd: number, found: FileStat) => Changed, follow = true): Changed {
+export function modify(
+  place: Place,
+  use: (fd: number, found: FileStat, landing: Landing) => Changed,
+  follow = true,
+): Changed {
   return withObject(place, follow, true, (landing) => {
     const found = fstat(landing.fd);
     if (typeof found === "number") return failed(-found);
-    return special(found) ?? severalNames(landing, found) ?? use(landing.fd, found);
+    return special(found) ?? severalNames(landing, found) ?? use(landing.fd, found, landing);
   });
 }
 

@@ -38,6 +38,7 @@ export interface Root {
   readonly guest: readonly string[];
   readonly access: "ro" | "rw";
   readonly crossMounts: boolean;
+  readonly xattrs: readonly string[];
   /** The folder, opened as a name only; -errno where it cannot be had, and why. */
   readonly fd: number;
   readonly reason: string;
@@ -113,10 +114,10 @@ type OpenedRoot = Omit<Root, "holdsOthers" | "sharesReadOnly">;
 function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
   const path = splitPath(rule.guest);
   if ("problem" in path) throw new TypeError(path.problem);
-  const { id, access, crossMounts } = rule;
+  const { id, access, crossMounts, xattrs } = rule;
   const folder = openFolder(rule.host, nodeSystems);
   const subvolumes = folder.fd >= 0 && hasSubvolumes(folder.fd);
-  return { rule: id, guest: path.components, access, crossMounts, subvolumes, ...folder };
+  return { rule: id, guest: path.components, access, crossMounts, xattrs, subvolumes, ...folder };
 }
 
 /** A folder of files, opened as a name only; or why a guest cannot have it. */

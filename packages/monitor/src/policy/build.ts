@@ -179,6 +179,7 @@ function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext
     host: resolve(context.folder, isKnown("host") ? rule.host : "."),
     access: rule.access,
     crossMounts: rule.crossMounts ?? false,
+    xattrs: isKnown("xattrs") ? (rule.xattrs ?? []) : [],
   };
 }
 

@@ -30,6 +30,7 @@ export interface RawFiles {
   readonly host: string;
   readonly access: "ro" | "rw";
   readonly crossMounts?: boolean;
+  readonly xattrs?: string[];
 }
 
 export interface RawSocket {

@@ -45,6 +45,8 @@ export interface FilesRule {
   readonly access: "ro" | "rw";
   /** Guests reach what is mounted below the host's folder. */
   readonly crossMounts: boolean;
+  /** Extended attributes that guests may have beside user.*: names, or their beginnings and a `*`. */
+  readonly xattrs: readonly string[];
 }
 
 /** A Unix socket of the host. */

@@ -5,6 +5,7 @@ import { mountMessages } from "@ringway/control";
 import {
   closeFd,
   Errno,
+  type FileStat,
   getXattr,
   listXattrs,
   mkdirat,
@@ -69,21 +70,32 @@ export function readlink(place: Place): Told {
 
 const done = (result: number): Failed => failed(Math.max(0, -result));
 
+/** Is it every guest's, or one that the rule names? The others belong to programs of the host. */
+function isShown({ root }: Landing, name: Uint8Array): boolean {
+  const text = Buffer.from(name).toString();
+  if (text.startsWith("user.")) return true;
+  return root.xattrs.some((shown) =>
+    shown.endsWith("*") ? text.startsWith(shown.slice(0, -1)) : text === shown,
+  );
+}
+
 export function getAttribute(place: Place, follow: boolean, name: Uint8Array): Told {
-  return withObject<Told>(place, follow, false, ({ fd }) => {
-    const value = getXattr(fd, name);
+  return withObject<Told>(place, follow, false, (landing) => {
+    if (!isShown(landing, name)) return failed(Errno.EOPNOTSUPP);
+    const value = getXattr(landing.fd, name);
     return typeof value === "number" ? failed(-value) : { errno: 0, data: value };
   });
 }
 
-export function listAttributes(place: Place, follow: boolean, shown: (name: Uint8Array) => boolean): Told {
-  return withObject<Told>(place, follow, false, ({ fd }) => {
-    const found = listXattrs(fd);
+export function listAttributes(place: Place, follow: boolean): Told {
+  return withObject<Told>(place, follow, false, (landing) => {
+    const found = listXattrs(landing.fd);
     // A file system without them has none.
     if (found === -Errno.EOPNOTSUPP) return { errno: 0, data: MountXattrs.encode({ names: [] }) };
     if (typeof found === "number") return failed(-found);
     try {
-      return { errno: 0, data: MountXattrs.encode({ names: found.filter(shown) }) };
+      const shown = found.filter((name) => isShown(landing, name));
+      return { errno: 0, data: MountXattrs.encode({ names: shown }) };
     } catch (error) {
       if (error instanceof RangeError) return failed(Errno.EOVERFLOW);
       throw error;
@@ -98,9 +110,20 @@ export function setAttribute(
   value: Uint8Array,
   flags: number,
 ): Told {
-  return names.modify(place, (fd) => done(setXattr(fd, name, value, flags)), follow);
+  return changeAttribute(place, follow, name, (fd) => setXattr(fd, name, value, flags));
 }
 
 export function removeAttribute(place: Place, follow: boolean, name: Uint8Array): Told {
-  return names.modify(place, (fd) => done(removeXattr(fd, name)), follow);
+  return changeAttribute(place, follow, name, (fd) => removeXattr(fd, name));
+}
+
+function changeAttribute(
+  place: Place,
+  follow: boolean,
+  name: Uint8Array,
+  change: (fd: number) => number,
+): Told {
+  const checked = (fd: number, _: FileStat, landing: Landing): Failed =>
+    isShown(landing, name) ? done(change(fd)) : failed(Errno.EOPNOTSUPP);
+  return names.modify(place, checked, follow);
 }

@@ -73,10 +73,6 @@ export type MountOperation =
   | (OnPlace & { readonly place: Place })
   | { readonly kind: "mount-describe"; readonly places: readonly Place[] };
 
-/** Attributes that every guest may have; the others belong to programs of the host. */
-const USER = Buffer.from("user.");
-export const isUserAttribute = (name: Uint8Array): boolean => USER.equals(name.subarray(0, USER.length));
-
 export interface MountResult extends Told {
   readonly value?: number;
   readonly root?: number;
@@ -149,7 +145,7 @@ function onPlace(operation: OnPlace, place: Place): MountResult {
     case "mount-set-xattr":
       return made.setAttribute(place, operation.follow, operation.name, operation.value, operation.flags);
     case "mount-list-xattr":
-      return made.listAttributes(place, operation.follow, isUserAttribute);
+      return made.listAttributes(place, operation.follow);
     case "mount-watch":
       return watchFolder(place, operation);
   }

@@ -106,7 +106,8 @@ export class Incoming {
         budget -= DATAGRAM_COST_BYTES;
         this.#nothing(-count);
       } else budget -= this.#take(inbox, count, most, nowMs);
-      if (!this.#answers.flush() || this.#kept.length > 0) return false;
+      // What was kept meanwhile waits for its room as well.
+      if (!this.#answers.flush() || !this.#flushKept()) return false;
     }
     return false;
   }

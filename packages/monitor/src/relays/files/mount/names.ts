@@ -9,7 +9,7 @@ import {
   mountMessages as m,
   PERMISSION_BITS,
 } from "@ringway/control";
-import { isUserAttribute, type MountOperation } from "../../../disk/mount/operations.ts";
+import type { MountOperation } from "../../../disk/mount/operations.ts";
 import { refusal } from "../../../policy/refusal.ts";
 import { OVER_QUOTA } from "../access.ts";
 import type { MountCore } from "./core.ts";
@@ -70,7 +70,7 @@ export class MountNames {
     switch (type) {
       case m.MountGetXattr.type: {
         const { name, follow, ...at } = m.MountGetXattr.decode(payload);
-        if (!this.#nameAllowed(requestId, name)) return true;
+        if (!this.#isName(requestId, name)) return true;
         this.#look(requestId, at, fileMessages.Data, { kind: "mount-get-xattr", name, follow });
         return true;
       }
@@ -84,7 +84,7 @@ export class MountNames {
         return true;
       case m.MountRemoveXattr.type: {
         const { name, follow, ...at } = m.MountRemoveXattr.decode(payload);
-        if (!this.#nameAllowed(requestId, name)) return true;
+        if (!this.#isName(requestId, name)) return true;
         this.#change(requestId, at, Done, { kind: "mount-remove-xattr", name, follow }, true);
         return true;
       }
@@ -196,7 +196,7 @@ export class MountNames {
   }
 
   #setXattr(requestId: number, { flags, name, value, follow, ...at }: m.MountSetXattr): void {
-    if (!this.#nameAllowed(requestId, name)) return;
+    if (!this.#isName(requestId, name)) return;
     const core = this.#core;
     if (flags > m.MountXattrFlags.REPLACE) {
       core.fail(requestId, refusal(Errno.EINVAL, `flags ${flags}`));
@@ -213,12 +213,10 @@ export class MountNames {
     this.#change(requestId, at, Done, doing, true, (errno) => grant.settle(errno === 0 ? grant.bytes : 0));
   }
 
-  #nameAllowed(requestId: number, name: Uint8Array): boolean {
-    const errno =
-      name.length === 0 || name.includes(0) ? Errno.EINVAL : isUserAttribute(name) ? 0 : Errno.EOPNOTSUPP;
-    if (errno === 0) return true;
-    const shown = Buffer.from(name).toString();
-    this.#core.fail(requestId, refusal(errno, `${JSON.stringify(shown)}: only user.* is for guests`));
+  #isName(requestId: number, name: Uint8Array): boolean {
+    if (name.length > 0 && !name.includes(0)) return true;
+    const shown = JSON.stringify(Buffer.from(name).toString());
+    this.#core.fail(requestId, refusal(Errno.EINVAL, `${shown} is no name of an attribute`));
     return false;
   }
 }
