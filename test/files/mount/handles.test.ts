@@ -312,6 +312,13 @@ describe("attributes", () => {
     expect(await of("a")).not.toEqual(await of("b"));
   });
 
+  it("number its file system as this monitor alone does: nobody can go back from that to the host's devices", async () => {
+    const others = hold(await startHost({ data: host.data }));
+    const theirs = await RawMount.open(hold(await FileGuest.attach(others.path)));
+    expect(theirs.opened.inodeLow).toBe(mount.opened.inodeLow);
+    expect(theirs.opened.device).not.toBe(mount.opened.device);
+  });
+
   it("of a symbolic link are its own where it is not followed", async () => {
     writeFileSync(join(host.data, "file"), "hello");
     symlinkSync("file", join(host.data, "link"));

@@ -309,6 +309,21 @@ describe("watches", () => {
     await until("the host ends", () => mount.stream.hostIsThrough());
   });
 
+  it("keep no more than some paths for a folder that appears: the rest is OVERFLOW, once", async () => {
+    await watch("", true);
+    const deep = join(host.other, "tree", ...Array.from({ length: 10 }, () => "d".repeat(200)));
+    mkdirSync(deep, { recursive: true });
+    for (let i = 0; i < 1000; i++) writeFileSync(join(deep, String(i)), "");
+    renameSync(join(host.other, "tree"), join(host.data, "tree"));
+    const overflow = await mount.event(({ events }) => (events & OVERFLOW) !== 0);
+    expect(overflow.path).toHaveLength(0);
+    // What comes after that is told again.
+    await mount.stat("");
+    writeFileSync(join(host.data, "last"), "");
+    await mount.event(({ text, events }) => text === "last" && (events & CREATED) !== 0);
+    expect(mount.events.filter(({ events }) => (events & OVERFLOW) !== 0)).toEqual([]);
+  });
+
   it("are bounded, and given back with the stream", async () => {
     const before = descriptors();
     for (let i = 0; i < 64; i++) await watch("");

@@ -3,6 +3,7 @@
 // Invariant: a worker that does not come back from a system call is left where it is, with whatever memory and
 // descriptors it has: nobody else may get those before the process ends.
 
+import { randomInt } from "node:crypto";
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { closeFd, createEventfd, NativeThread } from "@ringway/linux";
 import type { GuestDescriptors } from "../accounts/descriptors.ts";
@@ -22,6 +23,8 @@ export interface DiskWorkerData {
   readonly port: MessagePort;
   readonly wakeFd: number;
   readonly descriptors: GuestDescriptors;
+  /** The same for all of them, and odd (mount/attributes.ts). */
+  readonly deviceKey: number;
 }
 
 /** What a worker says of an operation. */
@@ -41,13 +44,14 @@ export class DiskThreads {
   /** `failed` is told when one of them ends by itself. */
   constructor(descriptors: GuestDescriptors, failed: (error: Error) => void) {
     const wakeFd = createEventfd();
+    const deviceKey = 2 * randomInt(2 ** 31) + 1;
     const ports: MessagePort[] = [];
     const ready: Promise<void>[] = [];
     for (let i = 0; i < DISK_WORKERS; i++) {
       const { port1, port2 } = new MessageChannel();
       const thread = new NativeThread(new URL("./worker.js", import.meta.url), {
         name: `disk-${i}`,
-        workerData: { port: port1, wakeFd, descriptors } satisfies DiskWorkerData,
+        workerData: { port: port1, wakeFd, descriptors, deviceKey } satisfies DiskWorkerData,
         transferList: [port1],
       });
       thread.onFailure(failed);

@@ -14,6 +14,7 @@ import {
 } from "@ringway/linux";
 import { DescriptorRoom } from "../accounts/descriptors.ts";
 import { takeLookups } from "./lookups.ts";
+import { setDeviceKey } from "./mount/attributes.ts";
 import { change, type DiskOperation, perform, type TreeChange } from "./operations.ts";
 import type { DiskAnswer, DiskWorkerData } from "./threads.ts";
 
@@ -24,7 +25,8 @@ stepBack(5);
 const dropped = dropCapability(Capability.KEEP_SET_ID);
 if (dropped < 0) throw new SystemError(-dropped, "capset");
 
-const { port, wakeFd, descriptors } = workerData as DiskWorkerData;
+const { port, wakeFd, descriptors, deviceKey } = workerData as DiskWorkerData;
+setDeviceKey(deviceKey);
 const room = new DescriptorRoom(descriptors, wakeFd);
 
 /** What is open when the operation is over is a guest's. */

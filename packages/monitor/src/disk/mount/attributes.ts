@@ -20,12 +20,15 @@ import { clamp, KINDS, type Time } from "../status.ts";
 
 const { MountAttributes } = mountMessages;
 
-/** Any odd number: no two devices become one, and 0 stays 0. */
-const MIX = 0x9e3779b1;
+/** Odd, so no two devices become one, and 0 stays 0; nobody else's, or a guest could go back to the host's numbers. */
+let deviceKey = 1;
+export function setDeviceKey(key: number): void {
+  deviceKey = key;
+}
 
 /** A number for a file system that says nothing of the host's devices. */
 function deviceNumber({ deviceMajor, deviceMinor }: FileStat): number {
-  return Math.imul((deviceMajor << 20) ^ deviceMinor, MIX) >>> 0;
+  return Math.imul((deviceMajor << 20) ^ deviceMinor, deviceKey) >>> 0;
 }
 
 const time = ({ seconds, nanoseconds }: Time): Time => ({ seconds: clamp(seconds), nanoseconds });

@@ -68,6 +68,11 @@ export function list(place: Place, { cookieLow, cookieHigh, entries, bytes, plus
     if (found.length > 0 || batch.length === 0) {
       return { errno: 0, data: mountMessages.MountEntries.encode({ entries: found }) };
     }
+    // All that was taken is gone by now. What was read behind it was not looked at yet.
+    const last = taken.at(-1);
+    if (taken.length === batch.length || last === undefined) continue;
+    const back = seekCookie(fd, last.cookieLow, last.cookieHigh);
+    if (back < 0) return failed(-back);
   }
 }
 

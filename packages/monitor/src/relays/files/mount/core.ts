@@ -4,6 +4,7 @@ import {
   Done,
   Errno,
   ErrorReply,
+  FRAME_HEADER_BYTES,
   type Message,
   maxPayload,
   mountMessages,
@@ -63,6 +64,9 @@ export class MountCore {
   readonly waiting: Set<Waiting> = new Set();
   /** Replies that wait for room, and events: of requests under way, so bounded with them. */
   readonly replies: Reply[] = [];
+  /** Bytes of the events among them, and how often all of them have gone. */
+  eventBytes = 0;
+  flushes = 0;
   /** Requests under way, which count (MNT-3). */
   underWay = 0;
   /** Handles that are being given back for a MountRelease: these do not count. */
@@ -170,7 +174,14 @@ export class MountCore {
   }
 
   event(event: mountMessages.MountEvent): void {
+    this.eventBytes += FRAME_HEADER_BYTES + event.path.length;
     this.reply(mountMessages.MountEvent, 0, event);
+  }
+
+  /** All that waited for room is in the ring. */
+  flushed(): void {
+    this.eventBytes = 0;
+    this.flushes++;
   }
 
   /** Answers a request that waited, and does so no more. */

@@ -140,6 +140,7 @@ export class MountRelay implements Relay {
       replies.splice(0, sent);
     }
     toGuest.unwantSpace();
+    this.#core.flushed();
     return true;
   }
 

@@ -7,7 +7,10 @@
 // Events stay in the kernel while replies wait for room in the ring: past its queue it says OVERFLOW itself, and then
 // all folders are looked for again. Folders are looked at one at a time. Bounded: folders that are watched, by key.
 //
-//   epoll: ready ─▶ taken out of epoll ─▶ read, as the ring has room ─▶ empty: back into epoll
+//   epoll: ready ─▶ not watched ─▶ read, as the ring has room ─▶ empty: watched again
+//
+// Of one batch of the kernel's, and of one folder, EVENT_BYTES_MAX wait for room here; what is past that is OVERFLOW of
+// its watch, once.
 
 import {
   Errno,
@@ -20,6 +23,7 @@ import {
 import {
   createInotify,
   EPOLLIN,
+  errnoOf,
   readWatchEvents,
   removeWatch,
   WatchBits,
@@ -40,6 +44,8 @@ const { CREATED, FOLDER, GONE, OVERFLOW } = m.MountEventBits;
 const NO_ROOM: Refusal = refusal(Errno.ENOSPC, "as many folders are watched as a guest may");
 /** MountWatch may be asked so often at once: each event is told to each of them. */
 const WATCHES_MAX = 64;
+/** A folder that appears has up to 4096 entries, and each of them a path. */
+const EVENT_BYTES_MAX = 1024 * 1024;
 /** No request's id: none takes it back. */
 const NOBODY = -1;
 const ITSELF = new Uint8Array(0);
@@ -58,6 +64,8 @@ interface Watch {
   /** The request that is answered when all are; undefined once it is. */
   requestId: number | undefined;
   isOver: boolean;
+  /** MountCore.flushes when OVERFLOW was told last. */
+  overflowAt: number;
 }
 
 /** A folder that is to be watched. */
@@ -79,7 +87,7 @@ export class MountWatches {
   readonly #core: MountCore;
   #inotify = -1;
   #slot = -1;
-  /** There may be events: it is not in epoll meanwhile. */
+  /** There may be events: it is not watched meanwhile. */
   #isReady = false;
   readonly #watches: Map<number, Watch> = new Map();
   readonly #uses: Map<number, Use[]> = new Map();
@@ -136,7 +144,7 @@ export class MountWatches {
     const { names, shown } = target;
     const watch: Watch = {
       ...{ id: this.#next++, names, shown, deep: flags === m.MOUNT_WATCH_RECURSIVE, identity: "" },
-      ...{ folders: new Map<string, number>(), looking: 1, requestId, isOver: false },
+      ...{ folders: new Map<string, number>(), looking: 1, requestId, isOver: false, overflowAt: -1 },
     };
     this.#watches.set(watch.id, watch);
     this.#starting++;
@@ -164,14 +172,20 @@ export class MountWatches {
       budget.giveFile();
       return refusal(fd === -Errno.EMFILE ? Errno.ENOSPC : -fd, "the host has no more watches to give");
     }
+    try {
+      this.#slot = host.reactor.watch(fd, EPOLLIN, { onEvents: () => this.#ready() });
+    } catch (error) {
+      budget.giveWatcher();
+      closeOnDisk(host, stream, fd);
+      return refusal(errnoOf(error, Errno.ENOMEM), "the host has no more watches to give");
+    }
     this.#inotify = fd;
-    this.#slot = host.reactor.watch(fd, EPOLLIN, { onEvents: () => this.#ready() });
     return undefined;
   }
 
   #ready(): void {
     this.#isReady = true;
-    this.#core.host.reactor.suspend(this.#inotify);
+    this.#core.host.reactor.modify(this.#inotify, 0, this.#slot);
     this.#core.stream.perform(() => this.#core.stream.run());
   }
 
@@ -310,7 +324,7 @@ export class MountWatches {
     if (typeof events === "number") throw new Error(`reading inotify failed: ${events}`);
     if (events.length === 0) {
       this.#isReady = false;
-      this.#core.host.reactor.resume(this.#inotify, EPOLLIN, this.#slot);
+      this.#core.host.reactor.modify(this.#inotify, EPOLLIN, this.#slot);
       return false;
     }
     for (const event of events) this.#event(event);
@@ -360,9 +374,13 @@ export class MountWatches {
   }
 
   #tell(watch: Watch, events: number, cookie: number, path: Uint8Array): void {
-    const tellable = path.length <= PATH_MAX_BYTES;
-    const told = tellable ? { events, cookie, path } : { events: OVERFLOW, cookie: 0, path: ITSELF };
-    this.#core.event({ watch: watch.id, ...told });
+    const core = this.#core;
+    const isTooMuch = core.eventBytes > EVENT_BYTES_MAX && (events & (GONE | OVERFLOW)) === 0;
+    if (isTooMuch && watch.overflowAt === core.flushes) return;
+    const isTold = !isTooMuch && path.length <= PATH_MAX_BYTES;
+    const told = isTold ? { events, cookie, path } : { events: OVERFLOW, cookie: 0, path: ITSELF };
+    if (told.events === OVERFLOW) watch.overflowAt = core.flushes;
+    core.event({ watch: watch.id, ...told });
   }
 
   // ── Ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -421,8 +439,7 @@ export class MountWatches {
     const { host, stream } = this.#core;
     const fd = this.#inotify;
     this.#inotify = -1;
-    if (this.#isReady) host.reactor.unwatch(this.#slot);
-    else host.reactor.forget(fd, this.#slot);
+    host.reactor.forget(fd, this.#slot);
     stream.guest.budget.giveWatcher();
     closeOnDisk(host, stream, fd);
   }
