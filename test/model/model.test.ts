@@ -1,6 +1,6 @@
 // No bell is lost, no byte, and no end is false; no datagram is split, merged, or lost in silence: proved for small
-// bounds, by every interleaving (PROTOCOL.md RING-9, RING-6, BELL-6, UDP-5, UDP-10). The threads run the production code
-// of @ringway/control, and of the monitor for datagrams; see explore.ts for what is proved and fiber.ts for how.
+// bounds, by every interleaving (PROTOCOL.md RING-9, RING-6, BELL-6, UDP-5, UDP-10). The threads run the production
+// code of @ringway/control, and of the monitor for datagrams; see explore.ts for what is proved and fiber.ts for how.
 //
 // RINGWAY_MODEL=verbose prints the size of each state space, and the schedule that gives each mutant away.
 
