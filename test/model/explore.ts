@@ -19,6 +19,11 @@ export interface System {
   readonly spurious: number;
   /** What memory holds that is not 0 at first, by place. */
   readonly memory: ReadonlyMap<number, number>;
+  /**
+   * Bytes that a thread accesses one after the other are one step. Right where nothing but a position that was loaded
+   * or is yet to be stored says whose they are: that the production's rings keep to this, scenarios without it prove.
+   */
+  readonly bytesAtOnce?: boolean;
   /** Every place that the threads may access, and its name for traces. */
   readonly places: ReadonlyMap<number, string>;
   /** Everybody is done: what is wrong with the outcome, if anything? */
@@ -133,25 +138,32 @@ class Explorer {
       }
       return true;
     }
+    if (access.kind === "wait" && from[this.#bells + access.place] === 0) return false;
     const to = from.slice();
-    let answer = 0;
-    if (access.kind === "wait" || access.kind === "ring") {
-      const bell = this.#bells + access.place;
-      if (access.kind === "wait" && from[bell] === 0) return false;
-      // Rings that were not yet taken merge.
-      to[bell] = access.kind === "ring" ? 1 : 0;
-    } else {
-      const slot = this.#slots.get(access.place);
-      if (slot === undefined) throw new Error(`the scenario names no place ${access.place}`);
-      const before = from[this.#memory + slot]!;
-      // What a store answers is its value in JavaScript, and nothing that matters.
-      answer = access.kind === "store" || access.kind === "write" ? 0 : before;
-      if (access.kind === "or") to[this.#memory + slot] = before | access.value;
-      else if ("value" in access) to[this.#memory + slot] = access.value;
+    to[thread] = fiber.after(local, this.#perform(to, access));
+    while (this.#system.bytesAtOnce && isByte(access)) {
+      const next = fiber.locals[to[thread]!]!.access;
+      if (next === undefined || !isByte(next)) break;
+      to[thread] = fiber.after(to[thread]!, this.#perform(to, next));
     }
-    to[thread] = fiber.after(local, answer);
     this.#reach(state, to, thread);
     return true;
+  }
+
+  /** Changes the state as the access does; what it answers. */
+  #perform(to: Int32Array, access: Shared): number {
+    if (access.kind === "wait" || access.kind === "ring") {
+      // Rings that were not yet taken merge.
+      to[this.#bells + access.place] = access.kind === "ring" ? 1 : 0;
+      return 0;
+    }
+    const slot = this.#slots.get(access.place);
+    if (slot === undefined) throw new Error(`the scenario names no place ${access.place}`);
+    const before = to[this.#memory + slot]!;
+    if (access.kind === "or") to[this.#memory + slot] = before | access.value;
+    else if ("value" in access) to[this.#memory + slot] = access.value;
+    // What a store answers is its value in JavaScript, and nothing that matters.
+    return access.kind === "store" || access.kind === "write" ? 0 : before;
   }
 
   #reach(from: number, to: Int32Array, move: number): void {
@@ -230,6 +242,13 @@ class Explorer {
       ? `${verb} ${name} = ${value}`
       : `${verb} ${name} ${access.kind === "or" ? "|" : ""}= ${value}, was ${was}`;
   }
+}
+
+/** An access to what threads share. */
+type Shared = Exclude<Access, { readonly kind: "choose" }>;
+
+function isByte(access: Access): access is Shared {
+  return access.kind === "read" || access.kind === "write";
 }
 
 /** Numbers in one growing typed array. */

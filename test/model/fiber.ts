@@ -48,15 +48,33 @@ function share<T extends object>(object: T): T {
   return object;
 }
 
-/** Atomics, and at once the Int32Array that they are given. */
-export const words = share({
+const atomics = {
   load: (_: unknown, place: number): number => perform({ kind: "load", place }),
   store: (_: unknown, place: number, value: number): number =>
     perform({ kind: "store", place, value: value | 0 }),
   exchange: (_: unknown, place: number, value: number): number =>
     perform({ kind: "exchange", place, value: value | 0 }),
   or: (_: unknown, place: number, value: number): number => perform({ kind: "or", place, value: value | 0 }),
-});
+};
+
+/** Atomics, and at once the Int32Array that they are given: its plain accesses are those of the four bytes. */
+export const words = share(
+  new Proxy(atomics, {
+    get(target, key) {
+      if (key in target) return target[key as keyof typeof target];
+      let word = 0;
+      for (let i = 0; i < 4; i++)
+        word |= perform({ kind: "read", place: -1 - (4 * Number(key) + i) }) << (8 * i);
+      return word;
+    },
+    set(_, key, value: number) {
+      for (let i = 0; i < 4; i++) {
+        perform({ kind: "write", place: -1 - (4 * Number(key) + i), value: (value >>> (8 * i)) & 0xff });
+      }
+      return true;
+    },
+  }),
+);
 
 const wholeBytes = {
   set(source: Uint8Array, at: number): void {

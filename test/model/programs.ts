@@ -35,6 +35,8 @@ export interface Stream {
   readonly rings: readonly (RingProducer | RingConsumer)[];
   /** Goes on a little. True: go on; false: wait for a signal. */
   step(side: Side): boolean;
+  /** The ring may have been for something else that it waits for. */
+  woken?(): void;
 }
 
 /** One side: take what is pending, step those streams, sleep. */
@@ -89,7 +91,10 @@ export class Side extends Program {
     else {
       waitFor(this.ownBell);
       this.receiver.awake();
-      this.phase = "take";
+      const heard = this.streams.filter(({ woken }) => woken !== undefined);
+      for (const stream of heard) stream.woken!();
+      this.ready = heard.map(({ id }) => id);
+      this.phase = heard.length > 0 ? "step" : "take";
     }
   }
 

@@ -1,9 +1,8 @@
 // What the model explores: small systems, each for one claim, with its bounds.
 
-import { layout, PAGE_BYTES, type RingPlace, toGuestRing, toHostRing } from "@ringway/control";
 import type { System } from "./explore.ts";
-import { doorbell, type Program } from "./fiber.ts";
-import { type Production, sharedMemory } from "./production.ts";
+import type { Program } from "./fiber.ts";
+import type { Production } from "./production.ts";
 import {
   Caller,
   Echo,
@@ -13,122 +12,16 @@ import {
   Poster,
   Reader,
   type ReaderOptions,
-  Side,
-  type Stream,
+  type Side,
   Watched,
   Writer,
   type WriterOptions,
 } from "./programs.ts";
+import { COUNTS, Region } from "./region.ts";
 
 export interface Scenario {
   readonly name: string;
   build(production: Production, mistake?: Mistake): System;
-}
-
-/** Positions start here: two bytes on, they wrap around. */
-const START = 2 ** 32 - 2;
-const BELL_AREA: number = PAGE_BYTES;
-const FIRST_PIPE_PAGE = 8;
-const PIPE_PAGES = 3;
-/** Words of the model's own. */
-const COUNTS = 0;
-
-const HOST_BELL = 0;
-const GUEST_BELL = 1;
-
-type Way = "toHost" | "toGuest";
-
-interface Pipe {
-  readonly id: number;
-  readonly capacity: number;
-}
-
-/** Memory with bells and pipes, in the layout of the wire, and what its places are called. */
-class Region {
-  readonly places: Map<number, string> = new Map();
-  readonly memory: Map<number, number> = new Map();
-  readonly #production: Production;
-  readonly #pipes: readonly Pipe[];
-
-  constructor(production: Production, pipes: readonly Pipe[], ids: readonly number[]) {
-    this.#production = production;
-    this.#pipes = pipes;
-    for (const way of ["toHost", "toGuest"] as const) {
-      const area = BELL_AREA + (way === "toHost" ? layout.BELL_TO_HOST : layout.BELL_TO_GUEST);
-      this.#name(area + layout.BELL_ASLEEP, `${way === "toHost" ? "host" : "guest"}.asleep`);
-      this.#name(area + layout.BELL_TOP, `${way}.top`);
-      for (const id of ids) {
-        this.#name(area + layout.BELL_MIDDLE + 4 * (id >>> 10), `${way}.middle[${id >>> 10}]`);
-        this.#name(area + layout.BELL_LEAF + 4 * (id >>> 5), `${way}.leaf[${id >>> 5}]`);
-      }
-    }
-  }
-
-  producer(id: number, way: Way): InstanceType<Production["RingProducer"]> {
-    return new this.#production.RingProducer(sharedMemory, this.#ring(id, way), START);
-  }
-
-  consumer(id: number, way: Way): InstanceType<Production["RingConsumer"]> {
-    return new this.#production.RingConsumer(sharedMemory, this.#ring(id, way), START);
-  }
-
-  sender(to: "host" | "guest"): InstanceType<Production["BellSender"]> {
-    const bell = to === "host" ? HOST_BELL : GUEST_BELL;
-    const area = BELL_AREA + (to === "host" ? layout.BELL_TO_HOST : layout.BELL_TO_GUEST);
-    return new this.#production.BellSender(sharedMemory, area, doorbell(bell));
-  }
-
-  /** The consumer has set want-data before the producer knows of the ring. */
-  wantsData(id: number, way: Way): void {
-    this.memory.set((this.#ring(id, way).consumer + layout.CONSUMER_WANT_DATA) / 4, 1);
-  }
-
-  side(
-    which: "host" | "guest",
-    streams: readonly Stream[],
-    mistake: Mistake | undefined,
-    { room = 2, wakesOnce = false }: { room?: number; wakesOnce?: boolean } = {},
-  ): { name: string; program: Program } {
-    const area = BELL_AREA + (which === "host" ? layout.BELL_TO_HOST : layout.BELL_TO_GUEST);
-    const bell = {
-      sender: this.sender(which === "host" ? "guest" : "host"),
-      receiver: new this.#production.BellReceiver(sharedMemory, area),
-      own: which === "host" ? HOST_BELL : GUEST_BELL,
-    };
-    return { name: which, program: new Side(streams, bell, { room, wakesOnce, mistake }) };
-  }
-
-  system(threads: System["threads"], spurious: number, check: System["check"] = () => undefined): System {
-    const { places, memory } = this;
-    return { threads, bells: ["the host's bell", "the guest's bell"], spurious, places, memory, check };
-  }
-
-  /** Where a ring lies; its places are part of the state from now on. */
-  #ring(id: number, way: Way): RingPlace {
-    const index = this.#pipes.findIndex((pipe) => pipe.id === id);
-    const { capacity } = this.#pipes[index]!;
-    const place = {
-      page: FIRST_PIPE_PAGE + index * PIPE_PAGES,
-      toHostBytes: capacity,
-      toGuestBytes: capacity,
-    };
-    const ring = way === "toHost" ? toHostRing(place) : toGuestRing(place);
-    const name = this.#pipes.length === 1 ? way : `${way}[${id}]`;
-    this.#name(ring.producer + layout.PRODUCER_POSITION, `${name}.written`);
-    this.#name(ring.producer + layout.PRODUCER_CLOSED, `${name}.ended`);
-    this.#name(ring.producer + layout.PRODUCER_WANT_SPACE, `${name}.wantSpace`);
-    this.#name(ring.consumer + layout.CONSUMER_POSITION, `${name}.read`);
-    this.#name(ring.consumer + layout.CONSUMER_CLOSED, `${name}.abandoned`);
-    this.#name(ring.consumer + layout.CONSUMER_WANT_DATA, `${name}.wantData`);
-    for (let i = 0; i < capacity; i++) this.places.set(-1 - (ring.data + i), `${name}.data[${i}]`);
-    this.memory.set((ring.producer + layout.PRODUCER_POSITION) / 4, START | 0);
-    this.memory.set((ring.consumer + layout.CONSUMER_POSITION) / 4, START | 0);
-    return ring;
-  }
-
-  #name(offset: number, name: string): void {
-    this.places.set(offset / 4, name);
-  }
 }
 
 export interface OneWay {
@@ -150,14 +43,15 @@ export function oneWay(name: string, bounds: OneWay): Scenario {
       region.side("guest", [from], mistake, { wakesOnce }),
       region.side("host", [to], mistake, { wakesOnce }),
     ];
-    return region.system(threads, spurious, (programs) => {
+    const check = (programs: readonly Program[]): string | undefined => {
       const [sent, got] = programs.map((program) => (program as Side).streams[0]) as [Writer, Reader];
       if (reader.closesAfter !== undefined) return undefined;
       // The writer is done, so it has seen the reader close: the reader has seen one of its closed words.
       const seen = { end: 1, reset: 2, closed: 0, "none yet": 0 }[got.outcome];
       if (seen === sent.closed || (writer.how === "end, then reset" && seen === 1)) return undefined;
       return `the writer closed with ${sent.closed}, the reader saw ${got.outcome}`;
-    });
+    };
+    return region.system(threads, spurious, { check });
   };
   return { name, build };
 }

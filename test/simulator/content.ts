@@ -31,10 +31,12 @@ export interface Script {
   readonly echo: boolean;
   readonly toHostBytes: number;
   readonly toGuestBytes: number;
+  /** The host sends so many messages of datagrams in place of bytes, and the guest nothing; 0: bytes. */
+  readonly messages: number;
   /** After so many bytes sent, the side breaks the stream. NEVER: it does not. */
   readonly guestResetsAt: number;
   readonly hostResetsAt: number;
-  /** After so many bytes got, the side reads no more. */
+  /** After so many bytes or datagrams got, the side reads no more. */
   readonly guestStopsAt: number;
   readonly hostStopsAt: number;
 }
@@ -45,6 +47,7 @@ const FIELDS = [
   "serial",
   "toHostBytes",
   "toGuestBytes",
+  "messages",
   "guestResetsAt",
   "hostResetsAt",
   "guestStopsAt",

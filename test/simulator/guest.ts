@@ -28,6 +28,7 @@ import {
 } from "@ringway/control";
 import type { SimulatedBell } from "./bell.ts";
 import { encodeScript, keyOf, NEVER, PROTOCOL, type Script } from "./content.ts";
+import { TakingDatagrams } from "./datagrams.ts";
 import { Receiving, Sending, Wrong } from "./ends.ts";
 import type { Random } from "./random.ts";
 import { Side, type Surroundings } from "./side.ts";
@@ -40,6 +41,8 @@ export const OUTCOMES = [
   "given up",
   "refused",
   "answered",
+  "datagrams",
+  "datagrams lost",
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
@@ -282,19 +285,21 @@ function overlap(one: Place, two: Place): boolean {
 
 function randomScript(random: Random, serial: number): Script {
   const bytes = (): number => random.skewed(random.pick([10, 1000, 20_000]));
-  const echo = random.once(3);
+  const messages = random.once(6) ? 1 + random.skewed(40) : 0;
+  const echo = messages === 0 && random.once(3);
   const at = (times: number, total: number): number => (random.once(times) ? random.below(total + 1) : NEVER);
-  const toHostBytes = bytes();
+  const toHostBytes = messages > 0 ? 0 : bytes();
   const toGuestBytes = echo ? toHostBytes : bytes();
   return {
     serial,
     echo,
     toHostBytes,
     toGuestBytes,
+    messages,
     guestResetsAt: at(8, toHostBytes),
-    hostResetsAt: echo ? NEVER : at(8, toGuestBytes),
-    guestStopsAt: at(8, toGuestBytes),
-    hostStopsAt: echo ? NEVER : at(8, toHostBytes),
+    hostResetsAt: echo || messages > 0 ? NEVER : at(8, toGuestBytes),
+    guestStopsAt: at(8, messages > 0 ? messages : toGuestBytes),
+    hostStopsAt: echo || messages > 0 ? NEVER : at(8, toHostBytes),
   };
 }
 
@@ -306,6 +311,7 @@ class GuestStream {
   readonly #script: Script;
   readonly #sending: Sending;
   readonly #receiving: Receiving;
+  readonly #datagrams: TakingDatagrams | undefined;
   #asked = false;
   #opened = false;
   #how: Outcome = "ended";
@@ -319,6 +325,7 @@ class GuestStream {
     this.#sending = new Sending(pipe.toHost, keyOf(serial, "toHost"), toHostBytes, guestResetsAt, random);
     const key = keyOf(serial, echo ? "toHost" : "toGuest");
     this.#receiving = new Receiving(pipe.toGuest, key, guestStopsAt, random);
+    if (script.messages > 0) this.#datagrams = new TakingDatagrams(pipe.toGuest, script, random);
   }
 
   toString(): string {
@@ -350,8 +357,11 @@ class GuestStream {
   readonly #signal = (): void => this.#guest.session.bell.signal(this.pipe.id);
 
   #send(): boolean {
-    const { toHost } = this.pipe;
+    const { toHost, toGuest } = this.pipe;
     if (toHost.closed !== Closed.OPEN) return false;
+    // Its end closes the socket (UDP-15): it comes when all datagrams have.
+    if (this.#datagrams !== undefined && !toGuest.closed && this.#script.guestResetsAt === NEVER)
+      return false;
     switch (this.#sending.step(this.#signal)) {
       case "again":
         return true;
@@ -374,7 +384,7 @@ class GuestStream {
     const { toGuest } = this.pipe;
     if (toGuest.closed) return false;
     if (!this.#opened) return this.#receiveOpened();
-    switch (this.#receiving.step(this.#signal)) {
+    switch ((this.#datagrams ?? this.#receiving).step(this.#signal)) {
       case "again":
         return true;
       case "pause":
@@ -383,20 +393,25 @@ class GuestStream {
       case "reset":
         return this.#wasReset();
       case "end":
-        if (this.#receiving.got !== this.#script.toGuestBytes) {
+        if (this.#datagrams !== undefined || this.#receiving.got !== this.#script.toGuestBytes) {
           throw new Wrong(`false end: the guest, ${this}`);
         }
         toGuest.close();
         this.#over();
         return true;
       case "enough":
-        this.#how = "given up";
+        this.#how = this.#outcomeOfEnough();
         toGuest.close();
         this.#over();
         return true;
       default:
         return false;
     }
+  }
+
+  #outcomeOfEnough(): Outcome {
+    if (this.#datagrams === undefined || this.#script.guestStopsAt !== NEVER) return "given up";
+    return this.#datagrams.lost > 0 ? "datagrams lost" : "datagrams";
   }
 
   #receiveOpened(): boolean {

@@ -15,6 +15,7 @@ import {
 } from "@ringway/control";
 import type { SimulatedBell } from "./bell.ts";
 import { decodeScript, keyOf, NEVER, type Script } from "./content.ts";
+import { GivingDatagrams } from "./datagrams.ts";
 import { Receiving, Sending, Wrong } from "./ends.ts";
 import { Side, type Surroundings } from "./side.ts";
 
@@ -97,9 +98,12 @@ export class SimulatedHost extends Side {
     else if (this.session.bell.mark(id)) this.#due = true;
   }
 
-  pause(id: number, pipe: HostPipe): void {
+  /** After some turns, if the stream is still there, and steps it. */
+  later(pipe: HostPipe, then: () => void = () => {}): void {
     this.after(1 + this.world.random.below(200), () => {
-      if (this.session.pipe(id) === pipe) this.ready.add(id);
+      if (this.session.pipe(pipe.id) !== pipe) return;
+      then();
+      this.ready.add(pipe.id);
     });
   }
 
@@ -116,6 +120,7 @@ class Relay {
   #script: Script | undefined;
   #sending: Sending | undefined;
   #receiving: Receiving | undefined;
+  #datagrams: GivingDatagrams | undefined;
 
   constructor(host: SimulatedHost, pipe: HostPipe, memory: RegionMemory) {
     this.#host = host;
@@ -131,6 +136,10 @@ class Relay {
     }
     if (this.#script === undefined) return this.#open();
     if (this.#script.echo) return this.#echo(this.#script);
+    if (this.#datagrams !== undefined) {
+      const closed = toHost.peerClosed();
+      return closed === Closed.OPEN ? this.#datagrams.step() : this.#close(closed === Closed.RESET);
+    }
     // Both directions: the signal may have meant either.
     const sends = this.#send();
     return this.#receive(this.#script) || sends;
@@ -159,7 +168,18 @@ class Relay {
     const toGuestKey = keyOf(script.serial, "toGuest");
     this.#sending = new Sending(toGuest, toGuestKey, script.toGuestBytes, script.hostResetsAt, random);
     this.#receiving = new Receiving(toHost, keyOf(script.serial, "toHost"), script.hostStopsAt, random);
+    if (script.messages > 0) {
+      this.#datagrams = new GivingDatagrams(this.#pipe, script, this.#signal, random);
+      this.#arriveLater(this.#datagrams);
+    }
     return true;
+  }
+
+  #arriveLater(datagrams: GivingDatagrams): void {
+    this.#host.later(this.#pipe, () => {
+      datagrams.arrive();
+      if (!datagrams.isThrough) this.#arriveLater(datagrams);
+    });
   }
 
   #send(): boolean {
@@ -187,7 +207,7 @@ class Relay {
       case "again":
         return true;
       case "pause":
-        this.#host.pause(this.#pipe.id, this.#pipe);
+        this.#host.later(this.#pipe);
         return false;
       case "reset":
         if (script.guestResetsAt === NEVER) throw new Wrong("the guest never reset this stream");

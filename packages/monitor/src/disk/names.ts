@@ -1,8 +1,9 @@
 // Changes to names, and to what files and folders say of themselves. Only regular files, folders and symbolic links: a
 // socket, a fifo or a device belongs to somebody on the host.
 //
-// A root of the policy, and a folder that has one inside, keep their names: what the policy's file says must still be
-// there when it is read again. So guests never move one, and what was seen of it before a rename still holds in it.
+// A root of the policy, the folder of a socket, and a folder that has one inside, keep their names: what the policy's
+// file says must still be there when it is read again. So guests never move one, and what was seen of it before a
+// rename still holds in it.
 
 import {
   closeFd,
@@ -27,8 +28,9 @@ import { withFolders, withName, withObject } from "./landing.ts";
 import { nextEntries } from "./list.ts";
 import { lookedUp } from "./lookups.ts";
 import { kernelName, refusedKind, severalNames } from "./open.ts";
-import { identityOf, liesBelow, mayLieIn } from "./roots.ts";
+import { type Identity, identityOf, liesBelow, mayLieIn, type SocketFolder } from "./roots.ts";
 import type { Time } from "./status.ts";
+import type { TreeRoot } from "./tree.ts";
 
 export interface Changed extends Failed {
   /** Names in a folder that was to be empty, and has no others than these: no guest can use them. */
@@ -138,20 +140,33 @@ function special({ kind }: FileStat): Failed | undefined {
 }
 
 function aRoot({ tree }: Landing, found: FileStat): Failed | undefined {
-  const guard = found.kind === "directory" ? tree.guards.get(identityOf(found)) : undefined;
-  return guard && refused(Errno.EACCES, guard.rule, `is the folder of rule "${guard.rule}"`);
+  if (found.kind !== "directory") return undefined;
+  const identity = identityOf(found);
+  const of = tree.guards.get(identity) ?? tree.sockets.find((folder) => folder.identity === identity);
+  return of && refused(Errno.EACCES, of.rule, `is the folder of rule "${of.rule}"`);
 }
 
-/** The root that would move with a folder. */
+/** May a root have the folder of a socket inside? */
+function mayHold(
+  { crossMounts, subvolumes, identity }: TreeRoot,
+  { fd, identity: other }: SocketFolder,
+): boolean {
+  const device = (of: Identity): string => of.slice(0, of.lastIndexOf(":"));
+  return fd >= 0 && (crossMounts || subvolumes || device(identity) === device(other));
+}
+
+/** The root, or the folder of a socket, that would move with a folder. */
 function holdsRoot(landing: Landing, moved: FileStat): Failed | undefined {
   if (moved.kind !== "directory") return undefined;
   const { root, tree } = landing;
   const identity = identityOf(moved);
   // Of folders that have several of the roots below, each is climbed over once.
   const climbed: Set<string> = new Set();
-  const inside = root.holdsOthers
-    ? tree.roots.find((other) => mayLieIn(root, other) && liesBelow(other.fd, identity, climbed))
-    : undefined;
+  const inside =
+    (root.holdsOthers
+      ? tree.roots.find((other) => mayLieIn(root, other) && liesBelow(other.fd, identity, climbed))
+      : undefined) ??
+    tree.sockets.find((folder) => mayHold(root, folder) && liesBelow(folder.fd, identity, climbed));
   if (inside === undefined) return aRoot(landing, moved);
   return refused(Errno.EACCES, inside.rule, `would move the folder of rule "${inside.rule}"`);
 }
