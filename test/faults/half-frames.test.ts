@@ -30,6 +30,9 @@ let neighbour: RawGuest;
 
 const { UnixConnectRequest, UnixKind, UnixListenRequest } = unixMessages;
 const NOTHING = new Uint8Array(0);
+/** Of sockets: each is somebody's until a worker has removed it. */
+const NAMES = Array.from({ length: 9 }, (_, i) => `app-${i}`);
+let used = 0;
 const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 
 beforeAll(async () => {
@@ -44,7 +47,7 @@ files:
   - { guest: /rw, host: ., access: rw }
 sockets:
   - { guest: /run/records, host: ./records, access: connect }
-  - { guest: /run/app, host: ./app, access: listen }
+${NAMES.map((name) => `  - { guest: /run/${name}, host: ./${name}, access: listen }`).join("\n")}
 `;
   host = hold(await startMonitor(() => policyOf(policy, folder)));
   guest = hold(await RawGuest.attach(host.path));
@@ -71,7 +74,13 @@ const OPENS: readonly (readonly [keyof typeof Protocol, () => Uint8Array])[] = [
   ],
   [
     "UNIX_LISTEN",
-    () => UnixListenRequest.encode({ kind: UnixKind.STREAM, mode: 0o600, backlog: 0, path: "/run/app" }),
+    () =>
+      UnixListenRequest.encode({
+        kind: UnixKind.STREAM,
+        mode: 0o600,
+        backlog: 0,
+        path: `/run/${NAMES[used++]}`,
+      }),
   ],
   ["MOUNT", () => mountMessages.MountRequest.encode({ path: new TextEncoder().encode("/") })],
 ];

@@ -93,6 +93,8 @@ class ResolveRelay implements Relay {
   readonly #writer: FrameWriter;
   /** Under way, by the number of each lookup. */
   readonly #asked: Map<number, Asked> = new Map();
+  /** Answers that have come, and wait for the guest's turn. */
+  #telling = 0;
   #replies: Reply[] = [];
   /** A request that waits for its rate. */
   #held: Frame | undefined;
@@ -122,7 +124,7 @@ class ResolveRelay implements Relay {
       if (frame === undefined) {
         if (closed !== Closed.END) return false;
         this.#requests.end();
-        if (this.#asked.size === 0) stream.end();
+        if (this.#asked.size + this.#telling === 0) stream.end();
         return false;
       }
       this.#serve(frame);
@@ -229,7 +231,11 @@ class ResolveRelay implements Relay {
     const id = start((told) => {
       // Those that are given up end by cancel()'s own way.
       if (told.ended) this.#asked.delete(id);
-      this.#stream.perform(() => this.#told(asked, what, told, answer));
+      this.#telling++;
+      this.#stream.perform(() => {
+        this.#telling--;
+        this.#told(asked, what, told, answer);
+      });
     });
     this.#asked.set(id, asked);
   }

@@ -93,6 +93,8 @@ export class MountWatches {
   readonly #uses: Map<number, Use[]> = new Map();
   readonly #looks: Look[] = [];
   #isLooking = false;
+  /** Of inotify's numbers, those that are nobody's, once no folder is looked at. */
+  readonly #toDrop: number[] = [];
   #starting = 0;
   #next = 1;
   #tree: number;
@@ -230,6 +232,7 @@ export class MountWatches {
       settle: (result) => this.#looked(look, result),
       over: (result) => {
         this.#isLooking = false;
+        for (const number of this.#toDrop.splice(0)) this.#drop(number);
         if (core.isOver || result === undefined) this.#looked(look, undefined);
         if (core.isOver) this.#close();
         else this.lookOn();
@@ -421,9 +424,10 @@ export class MountWatches {
     }
   }
 
-  /** Nobody is told of it any more. */
+  /** Nobody is told of it any more. Not while a folder is looked at: it may be the number that is given for that. */
   #drop(number: number): void {
-    if (!this.#uses.has(number) && !this.#core.isOver) removeWatch(this.#inotify, number);
+    if (this.#isLooking) this.#toDrop.push(number);
+    else if (!this.#uses.has(number) && !this.#core.isOver) removeWatch(this.#inotify, number);
   }
 
   /** The stream is over. */
