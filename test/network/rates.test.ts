@@ -154,6 +154,11 @@ describe("bytes over the network", () => {
     await expect(guest.listen({ host: "127.0.0.1", port: 0 })).rejects.toMatchObject({ code: "EDQUOT" });
     expect(counted.bytes).toBe(100_000);
     expect(host.monitor.counters().quotaNetworkBytes).toBeGreaterThan(2);
+    // The operator is told, once.
+    const told = (): unknown[] =>
+      host.lines.filter((line) => JSON.stringify(line).includes("networkBytes, 100000"));
+    await until("a line in the log", () => told().length > 0);
+    expect(told()).toHaveLength(1);
     // Another key has its own.
     const other = await guestOf(host);
     (await other.connect(port)).end("hello");

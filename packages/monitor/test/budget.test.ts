@@ -21,7 +21,10 @@ function set(account: Account = new Accounts().take("uid:1"), left = true) {
   const after = (): never => {
     throw new Error("nothing has a rate here");
   };
-  const budget = new Budget({ counters, descriptors, after }, { account, policy });
+  const budget = new Budget(
+    { counters, descriptors, after },
+    { account, policy, reports: { warn: () => {} } },
+  );
   const counted = (): Partial<CounterValues> =>
     Object.fromEntries(Object.entries(counters.read()).filter(([, value]) => value !== 0));
   return { account, budget, limits, counted };

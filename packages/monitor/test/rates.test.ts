@@ -3,7 +3,7 @@
 import { Errno } from "@ringway/control";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Account, Accounts } from "../src/accounts/accounts.ts";
+import { Accounts } from "../src/accounts/accounts.ts";
 import { Rate, type Waiter } from "../src/accounts/rates.ts";
 import { NetworkBudget, USED_UP } from "../src/guests/network-budget.ts";
 import { DEFAULT_LIMITS, DEFAULT_RATES } from "../src/policy/defaults.ts";
@@ -172,7 +172,7 @@ describe("a guest's budget of the network", () => {
     const counters = new Counters();
     const settings = { limits: { ...DEFAULT_LIMITS, networkBytes }, rates: { ...DEFAULT_RATES, ...rates } };
     const policy = { policy: settings } as unknown as PolicyState;
-    const holder: { account: Account; policy: PolicyState } = { account, policy };
+    const holder = { account, policy, reports: { warn: () => {} } };
     const budget = new NetworkBudget({ counters, after }, holder);
     const counted = (): Partial<CounterValues> =>
       Object.fromEntries(Object.entries(counters.read()).filter(([, value]) => value !== 0));

@@ -78,10 +78,13 @@ export interface Found {
 export function regionsOfProcess(pid: number): Found {
   const folder = `/proc/${pid}`;
   const places = [
-    ...namesIn(`${folder}/fd`, pid)
+    ...lookInto(pid, () => readdirSync(`${folder}/fd`))
       .sort((a, b) => Number(a) - Number(b))
       .map((fd) => ({ path: `${folder}/fd/${fd}`, held: `fd ${fd}` })),
-    ...sharedMappings(folder).map((range) => ({ path: `${folder}/map_files/${range}`, held: MAPPED })),
+    ...lookInto(pid, () => sharedMappings(folder)).map((range) => ({
+      path: `${folder}/map_files/${range}`,
+      held: MAPPED,
+    })),
   ];
   const seen = new Set<string>();
   const regions: ProcessRegion[] = [];
@@ -94,9 +97,10 @@ export function regionsOfProcess(pid: number): Found {
   return { regions, hidden };
 }
 
-function namesIn(folder: string, pid: number): string[] {
+/** What /proc says of a process; a Failure where there is none, or it may not be looked into. */
+function lookInto<T>(pid: number, look: () => T): T {
   try {
-    return readdirSync(folder);
+    return look();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const why = code === "ENOENT" ? "there is no such process" : `it may not be looked into (${code})`;

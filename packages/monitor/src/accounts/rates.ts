@@ -154,4 +154,6 @@ export class NetworkUse {
   readonly lookups: Rate = new Rate(1);
   /** What counts against limits.networkBytes. */
   usedBytes = 0;
+  /** The limit that was said to be reached. */
+  toldMost: number = Number.NaN;
 }

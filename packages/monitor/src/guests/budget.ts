@@ -36,6 +36,7 @@ export interface BudgetHost extends NetworkHost {
 export interface BudgetHolder {
   readonly account: Account;
   readonly policy: PolicyState;
+  readonly reports: { warn(reason: string): void };
 }
 
 const NO_DESCRIPTORS: Refusal = refusal(Errno.EMFILE, "the monitor has no descriptors left for this guest");

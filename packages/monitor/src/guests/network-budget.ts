@@ -27,6 +27,7 @@ export interface NetworkHost {
 export interface NetworkHolder {
   readonly account: Account;
   readonly policy: PolicyState;
+  readonly reports: { warn(reason: string): void };
 }
 
 /** The answer of takeBytes() and roomForWhole() where no byte goes any more. */
@@ -34,7 +35,7 @@ export const USED_UP = -1;
 
 export const ALL_USED: Refusal = refusal(
   Errno.EDQUOT,
-  "the guest has used up all the bytes over the network that the policy gives it",
+  "the guest has used up all the bytes over the network that the policy gives it (networkBytes)",
 );
 
 const BYTES_WAITED: readonly [Counter, Counter] = [Counter.rateBytesToHost, Counter.rateBytesToGuest];
@@ -74,8 +75,19 @@ export class NetworkBudget {
   /** Why nothing new may be begun, where the bytes are used up. */
   get usedUp(): Refusal | undefined {
     if (this.#account.network.usedBytes < this.#mostBytes) return undefined;
-    this.#host.counters.add(Counter.quotaNetworkBytes);
+    this.#over();
     return ALL_USED;
+  }
+
+  /** One line for the operator: streams that are reset for it say nothing in the log. */
+  #over(): void {
+    this.#host.counters.add(Counter.quotaNetworkBytes);
+    const { network } = this.#account;
+    if (network.toldMost === this.#mostBytes) return;
+    network.toldMost = this.#mostBytes;
+    this.#holder.reports.warn(
+      `the guest's limit of bytes over the network is reached: networkBytes, ${this.#mostBytes}`,
+    );
   }
 
   /** Up to `wanted` bytes, in a Direction; 0: `waiter` waits; USED_UP. */
@@ -144,7 +156,7 @@ export class NetworkBudget {
   #bytesLeft(): number {
     const left = this.#mostBytes - this.#account.network.usedBytes;
     if (left > 0) return left;
-    this.#host.counters.add(Counter.quotaNetworkBytes);
+    this.#over();
     return USED_UP;
   }
 

@@ -212,6 +212,7 @@ export class Vm implements GuestLink {
     // Another life of the machine, which is its host's to begin.
     this.account.written = { bytes: 0 };
     this.account.network.usedBytes = 0;
+    this.account.network.toldMost = Number.NaN;
     this.#goOn();
   }
 

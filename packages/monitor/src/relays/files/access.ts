@@ -75,7 +75,10 @@ export function openFlags(flags: number, mode: number): number | undefined {
   );
 }
 
-export const OVER_QUOTA: Refusal = refusal(Errno.EDQUOT, "the limit of file bytes written is reached");
+export const OVER_QUOTA: Refusal = refusal(
+  Errno.EDQUOT,
+  "the limit of file bytes written is reached (fileBytesWritten)",
+);
 
 /** Work on disk that was asked for. */
 export interface DiskWork {
