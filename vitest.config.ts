@@ -4,12 +4,12 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 // Real sockets, processes and memory: each file runs in a process of its own, three at a time, since most wait more
 // than they work. What measures a neighbour or looks at the whole machine runs afterwards, one file at a time; and what
 // stops processes, or a thread of its own, for seconds last of all: it waits, and two files do that at the same time.
-const ALONE = ["test/hostile/{mixes,floods}.test.ts", "test/network/kernel-memory.test.ts"];
+const ALONE = ["test/hostile/{hostile,mixes,floods}.test.ts", "test/network/kernel-memory.test.ts"];
 const STOPPING = ["test/faults/stopped.test.ts", "packages/linux/test/native-thread.test.ts"];
 
 // Small files that take long. On a machine that has run none of them yet vitest begins with large files, and these
 // would be the last, beside nothing.
-const LONG = ["test/hostile/hostile.test.ts", "test/native/build.test.ts", "packages/cli/test/logs.test.ts"];
+const LONG = ["test/native/build.test.ts", "packages/cli/test/logs.test.ts"];
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

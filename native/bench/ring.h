@@ -157,20 +157,6 @@ static inline void put_inet(struct payload *payload, const struct sockaddr_in *a
   put_bytes(payload, rest, sizeof rest);
 }
 
-// ── Since version 1.1, which the library does not have ──────────────────────────────────────────────────────────────
-
-enum { UDP_CONNECT = 7, UNIX_CONNECT = 10, MOUNT = 12 };  // STR-4
-
-enum {
-  T_UDP_SEND = 0x0701,
-  T_UDP_RECEIVED = 0x8701,
-  T_UDP_ERROR = 0x8708,
-  T_UDP_LOST = 0x8709,
-  T_MOUNT_OPEN = 0x0a01,
-  T_MOUNT_HANDLE = 0x8a01,
-  T_MOUNT_READ = 0x0a03,
-};
-
 // The hello of the attach socket, HEL-1.
 enum { HELLO_WORDS = 8, HELLO_DESCRIPTORS = 3 };
 

@@ -103,7 +103,7 @@ describe.skipIf(noCompiler !== undefined)(titled("rwcat -u", noCompiler), () => 
     expect(await ran(["127.0.0.1", "53"])).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(
-        /^rwcat: connect to 127\.0\.0\.1:53: Permission denied: .+ \(rule no-dns\)\n$/,
+        /^rwcat: connect to 127\.0\.0\.1:53: Permission denied: .+ is denied by rule "no-dns" \(\S+\)\n$/,
       ),
     });
   });

@@ -1,7 +1,10 @@
-// Programs that know nothing of Ringway on both sides of a guest of the SDK, over UDP: dig and dnsmasq, socat, iperf3.
+// Programs that know nothing of Ringway on both sides of a guest of the SDK, over UDP: dig and dnsmasq, socat, iperf3,
+// and openssl, which speaks DTLS.
 
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { Guest, type GuestUdpSocket, type UdpRemote } from "@ringway/guest";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -132,15 +135,22 @@ describe("iperf3 -u", () => {
     const port = await freeUdpPort();
     using server = new Program("iperf3", ["-s", "-1", "--forceflush", "-p", String(port), "-B", "127.0.0.1"]);
     await server.line("listening");
-    await using front = await forwarder(port);
     // Its control connection is TCP, to the same port: straight to the server.
-    const { createServer, connect } = await import("node:net");
     const control = createServer((inner) => {
       const outer = connect(port, "127.0.0.1");
       inner.on("error", () => outer.destroy()).pipe(outer);
       outer.on("error", () => inner.destroy()).pipe(inner);
-    }).listen(front.port, "127.0.0.1");
-    await once(control, "listening");
+    });
+    // A port that is free for UDP may be taken for TCP.
+    await using front = await until("a port for both", async () => {
+      const one = await forwarder(port);
+      const listening = await new Promise<boolean>((resolve) => {
+        control.once("error", () => resolve(false)).listen(one.port, "127.0.0.1", () => resolve(true));
+      });
+      if (listening) return one;
+      await one[Symbol.asyncDispose]();
+      return undefined;
+    });
     const args = [
       "-c",
       "127.0.0.1",
@@ -164,5 +174,36 @@ describe("iperf3 -u", () => {
     expect(error).toBe(undefined);
     expect(sum.packets).toBeGreaterThan(100);
     expect(sum.lost_packets).toBeLessThan(sum.packets / 2);
+  });
+});
+
+describe("openssl", () => {
+  test("shakes hands over DTLS through a guest, and each side hears the other", async () => {
+    const [key, certificate] = [join(host.folder, "dtls.key"), join(host.folder, "dtls.crt")];
+    const elliptic = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    const request = [
+      "req",
+      "-x509",
+      ...elliptic,
+      "-subj",
+      "/CN=localhost",
+      "-keyout",
+      key,
+      "-out",
+      certificate,
+    ];
+    execFileSync("openssl", request, { stdio: "ignore" });
+    const port = await freeUdpPort();
+    const at = ["-accept", `127.0.0.1:${port}`, "-cert", certificate, "-key", key];
+    using server = new Program("openssl", ["s_server", "-dtls1_2", ...at]);
+    await server.line("ACCEPT");
+    await using front = await forwarder(port);
+    const to = ["-connect", `127.0.0.1:${front.port}`, "-CAfile", certificate];
+    using client = new Program("openssl", ["s_client", "-dtls1_2", ...to]);
+    await client.line("Verify return code: 0 (ok)");
+    client.child.stdin!.write("from the client\n");
+    await server.line("from the client");
+    server.child.stdin!.write("from the server\n");
+    await client.line("from the server");
   });
 });

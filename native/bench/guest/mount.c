@@ -36,9 +36,10 @@ static uint64_t open_file(struct stream *s) {
   put_u32(&body, 1);  // READ
   put_u32(&body, 0);
   put_text(&body, file_name(load.path));
-  if (rwi_produced(&s->out, frame_put(&s->out, T_MOUNT_OPEN, 1, body.bytes, body.length))) bell_signal(&to_host, s->id);
+  const uint32_t bytes_put = frame_put(&s->out, RW_T_MOUNT_OPEN, 1, body.bytes, body.length);
+  if (rwi_produced(&s->out, bytes_put)) bell_signal(&to_host, s->id);
   await_frame(s);
-  if (frame.type != T_MOUNT_HANDLE || frame.bytes < 4 + ATTRIBUTES_SIZE + 8) FAIL("a frame of type %x", frame.type);
+  if (frame.type != RW_T_MOUNT_HANDLE || frame.bytes < 4 + ATTRIBUTES_SIZE + 8) FAIL("a frame of type %x", frame.type);
   handle = rwi_u32(frame.payload);
   uint64_t bytes;
   memcpy(&bytes, frame.payload + 4 + ATTRIBUTES_SIZE, sizeof bytes);
@@ -56,7 +57,7 @@ static void begin_read(struct stream *s, uint32_t number, uint64_t offset) {
   for (uint32_t part = 0; part < parts; part++) {
     const uint64_t from = offset + (uint64_t)part * PART_BYTES;
     // READS_MAX of them fit the smallest ring.
-    const uint32_t request[] = {16, T_MOUNT_READ, number * READS_MAX + part, handle, (uint32_t)from,
+    const uint32_t request[] = {16, RW_T_MOUNT_READ, number * READS_MAX + part, handle, (uint32_t)from,
                                 (uint32_t)(from >> 32), part_bytes(part)};
     rwi_put(&s->out, bytes, request, sizeof request);
     bytes += sizeof request;

@@ -40,7 +40,7 @@ static void put_open_body(struct payload *body) {
   if (load.read_bytes > 0) {  // MNT-1: the folder of the file
     char folder[PATH_MAX];
     snprintf(folder, sizeof folder, "%.*s", (int)(file_name(load.path) - load.path), load.path);
-    put_u32(body, MOUNT);
+    put_u32(body, RW_MOUNT);
     put_text(body, folder);
   } else if (load.path != NULL) {  // FST-1
     put_u32(body, RW_FILE_STREAM);
@@ -53,12 +53,12 @@ static void put_open_body(struct payload *body) {
   } else if (load.echo_protocol) {  // STR-9
     put_u32(body, RW_ECHO);
   } else if (load.unix_path != NULL) {  // UNX-1
-    put_u32(body, UNIX_CONNECT);
+    put_u32(body, RW_UNIX_CONNECT);
     put_u32(body, 1);  // STREAM
     put_u32(body, 0);
     put_text(body, load.unix_path);
   } else {  // TCP-1, UDP-1
-    put_u32(body, load.datagram_bytes > 0 ? UDP_CONNECT : RW_TCP_CONNECT);
+    put_u32(body, load.datagram_bytes > 0 ? RW_UDP_CONNECT : RW_TCP_CONNECT);
     put_u32(body, load.port);
     put_u32(body, 0);
     put_text(body, "127.0.0.1");

@@ -19,7 +19,7 @@ static void send_datagrams(const uint8_t *data, uint32_t bytes, uint32_t count) 
     rwi_unwant_space(&s->out);
     if (checked(rwi_abandoned(&s->out)) != 0) FAIL("the relay closed the socket");
   }
-  const uint32_t head[4] = {4 + bytes, T_UDP_SEND, 0, 0};
+  const uint32_t head[4] = {4 + bytes, RW_T_UDP_SEND, 0, 0};
   for (uint32_t i = 0; i < count; i++) {
     rwi_put(&s->out, i * whole, head, HEAD_BYTES);
     rwi_put(&s->out, i * whole + HEAD_BYTES, data + i * bytes, bytes);
@@ -37,8 +37,8 @@ static uint32_t receive_datagrams(const uint8_t **data, uint32_t *segment) {
       continue;
     }
     if (rwi_consumed(&s->in, FRAME_HEADER + received.bytes)) bell_signal(&to_host, s->id);
-    if (received.type == T_UDP_LOST) continue;  // the server's count says as much
-    if (received.type != T_UDP_RECEIVED || received.bytes < 4) FAIL("a frame of type %x", received.type);
+    if (received.type == RW_T_UDP_LOST) continue;  // the server's count says as much
+    if (received.type != RW_T_UDP_RECEIVED || received.bytes < 4) FAIL("a frame of type %x", received.type);
     const uint32_t bytes = received.bytes - 4, size = rwi_u32(received.payload);
     *data = received.payload + 4;
     *segment = size == 0 ? bytes : size;

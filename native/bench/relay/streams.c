@@ -138,7 +138,7 @@ static void open_connection(struct stream *s, uint32_t protocol, const uint8_t *
     reset_stream(s);
   } else if (error > 0) {
     refuse(s, error);
-  } else if (protocol == UDP_CONNECT) {
+  } else if (protocol == RW_UDP_CONNECT) {
     open_udp(s, address);
   } else {
     open_tcp(s, address);
@@ -163,7 +163,7 @@ static void step_fresh(struct stream *s) {
   if (rwi_consumed(&s->in, FRAME_HEADER + frame.bytes)) bell_signal(&s->guest->to_guest, s->id);
   s->open_request = frame.request;
   const uint32_t protocol = rwi_u32(frame.payload);
-  if (protocol == RW_TCP_CONNECT || protocol == UDP_CONNECT) {
+  if (protocol == RW_TCP_CONNECT || protocol == RW_UDP_CONNECT) {
     open_connection(s, protocol, frame.payload + 4, frame.bytes - 4);
   } else if (protocol == RW_ECHO) {
     reply(s, RW_T_OPENED, &(struct payload){0});

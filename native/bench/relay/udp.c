@@ -67,7 +67,7 @@ static void tell_error(struct stream *s, int error) {
   put_text(&body, "");
   put_text(&body, strerror(error));
   if (rwi_writable(&s->out) < (int32_t)(FRAME_HEADER + body.length)) return;
-  if (rwi_produced(&s->out, frame_put(&s->out, T_UDP_ERROR, 0, body.bytes, body.length))) {
+  if (rwi_produced(&s->out, frame_put(&s->out, RW_T_UDP_ERROR, 0, body.bytes, body.length))) {
     bell_signal(&s->guest->to_guest, s->id);
   }
 }
@@ -124,7 +124,7 @@ static bool gather(struct stream *s, uint32_t readable) {
     rwi_peek(&s->in, at, head, FRAME_HEADER);
     if (head[0] > RW_FRAME_PAYLOAD_MAX || head[0] + FRAME_HEADER > s->in.capacity) return false;
     if (readable - at < FRAME_HEADER + head[0]) break;
-    if (head[1] != T_UDP_SEND || head[0] < 4) return false;
+    if (head[1] != RW_T_UDP_SEND || head[0] < 4) return false;
     rwi_peek(&s->in, at + FRAME_HEADER, &head[3], 4);
     const uint32_t bytes = head[0] - 4, segment = head[3];
     if (segment != 0 && (bytes <= segment || (bytes - 1) / segment >= TRAIN_MAX)) return false;  // UDP-5
@@ -218,7 +218,7 @@ static uint32_t put_received(struct stream *s, uint32_t i, uint32_t ahead) {
     if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) memcpy(&drops, CMSG_DATA(c), sizeof drops);
   }
   if (drops != s->drops) {
-    const uint32_t lost[4] = {4, T_UDP_LOST, 0, drops};
+    const uint32_t lost[4] = {4, RW_T_UDP_LOST, 0, drops};
     s->drops = drops;
     rwi_put(&s->out, ahead, lost, HEAD_BYTES);
     ahead += HEAD_BYTES;
@@ -227,7 +227,7 @@ static uint32_t put_received(struct stream *s, uint32_t i, uint32_t ahead) {
   uint32_t from = 0;
   do {
     const uint32_t part = min_u32(bytes - from, most);
-    const uint32_t head[4] = {4 + part, T_UDP_RECEIVED, 0, part > segment ? segment : 0};
+    const uint32_t head[4] = {4 + part, RW_T_UDP_RECEIVED, 0, part > segment ? segment : 0};
     rwi_put(&s->out, ahead, head, HEAD_BYTES);
     rwi_put(&s->out, ahead + HEAD_BYTES, inbox.data + i * SLOT_STRIDE + from, part);
     ahead += HEAD_BYTES + part;
