@@ -153,11 +153,11 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
 
   test("finds its host by RINGWAY_SOCKET, and stays when that goes, whatever --wait-ms says", async () => {
     let host = await startMonitor();
-    const running = start(binary, [...ALONE, "--wait-ms", "100"], undefined, { RINGWAY_SOCKET: host.path });
+    const running = start(binary, [...ALONE, "--wait-ms", "2000"], undefined, { RINGWAY_SOCKET: host.path });
     await running.said(/attached, epoch \d+\n$/);
     await host[Symbol.asyncDispose]();
     await running.said(/No such file or directory: no monitor listens there: waiting\n$/);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await new Promise((resolve) => setTimeout(resolve, 2100));
     expect(running.child.exitCode).toBe(null);
     running.child.kill("SIGINT");
     expect((await running.done).code).toBe(0);

@@ -1,10 +1,13 @@
 // Waiting for something that another thread or process does: bounded, and with a message that says what did not come.
 
+/** Only a test that fails waits for as long: generous, for a machine whose processor others have. */
+const LIMIT_MS = 15_000;
+
 /** Resolves with the first result of `probe` that is neither undefined nor false; looks often at first. */
 export async function until<T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 5000,
+  timeoutMs = LIMIT_MS,
 ): Promise<T> {
   const start = performance.now();
   for (;;) {
@@ -18,7 +21,7 @@ export async function until<T>(
 }
 
 /** `promise`, or an error that names what it did not do in time. */
-export function within<T>(what: string, promise: Promise<T>, timeoutMs = 5000): Promise<T> {
+export function within<T>(what: string, promise: Promise<T>, timeoutMs = LIMIT_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${timeoutMs} ms in vain for ${what}`)), timeoutMs);
