@@ -20,7 +20,7 @@ class LongFirst extends BaseSequencer {
 }
 
 // Tests of one file that only wait do it at the same time, three of them: each has a monitor to load first.
-const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000, maxConcurrency: 3 } as const;
+const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000, maxConcurrency: 3 } as const;
 
 export default defineConfig({
   test: {

@@ -51,7 +51,7 @@ test.each(["reactor", "disk", "regions", "loader"])(
     using monitor = home.start([], {
       env: { NODE_OPTIONS: `--require=${INJECT}`, FAIL_PART: part, FAIL_FILE: "" },
     });
-    expect(await monitor.exit(HANG_MS)).toEqual({ code: 1, signal: null });
+    expect(await monitor.exit(HANG_MS), monitor.errors).toEqual({ code: 1, signal: null });
     expect(monitor.errors).toContain(`injected into ${part}`);
     expect(existsSync(home.path)).toBe(false);
   },

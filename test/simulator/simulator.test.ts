@@ -14,7 +14,7 @@ test(`two sides come through ${steps} turns of late, merged and spurious bells, 
   expect(report.steps).toBeGreaterThanOrEqual(steps);
   // All of it happened.
   if (steps >= 1_000_000) expect(Object.values(report).every((count) => count > 0)).toBe(true);
-}, 120_000);
+}, 240_000);
 
 test("the same seed is the same run", () => {
   const run = () => new World({ seed: 7, steps: 20_000 }).run();
