@@ -334,7 +334,8 @@ it.each(
 
 it("has each public member of dgram.Socket", () => {
   const members = Object.getOwnPropertyNames(dgram.Socket.prototype).filter((name) => !name.startsWith("_"));
-  const exceptions = ["constructor", "sendto"];
+  // Those of newer versions that do not wait: nothing here is done before the host has answered.
+  const exceptions = ["constructor", "sendto", "bindSync", "connectSync"];
   const socket = guest.udp();
   expect(socket).toBeInstanceOf(GuestUdpSocket);
   expect(members.filter((name) => !(name in socket) && !exceptions.includes(name))).toEqual([]);
