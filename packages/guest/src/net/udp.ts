@@ -424,7 +424,7 @@ export class GuestUdpSocket extends EventEmitter<GuestUdpEvents> implements Asyn
           opened(cutOffError(request.context.syscall, engine.ended));
           return;
         }
-        const channel = new UdpChannel(
+        const channel: UdpChannel = new UdpChannel(
           stream,
           this.#family,
           peer === undefined,
