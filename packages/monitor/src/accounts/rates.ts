@@ -156,4 +156,10 @@ export class NetworkUse {
   usedBytes = 0;
   /** The limit that was said to be reached. */
   toldMost: number = Number.NaN;
+
+  /** Nothing of the budget of bytes is used. */
+  beginAnew(): void {
+    this.usedBytes = 0;
+    this.toldMost = Number.NaN;
+  }
 }

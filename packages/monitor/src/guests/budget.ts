@@ -21,22 +21,14 @@
 import { BrokenInvariant, Errno, type Refusal } from "@ringway/control";
 import type { Account, Written } from "../accounts/accounts.ts";
 import type { DescriptorRoom } from "../accounts/descriptors.ts";
-import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
 import type { Limits } from "../policy/types.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
-import { NetworkBudget, type NetworkHost } from "./network-budget.ts";
+import { NetworkBudget, type NetworkHolder, type NetworkHost } from "./network-budget.ts";
 
 /** What all guests of a reactor share of this. */
 export interface BudgetHost extends NetworkHost {
   readonly descriptors: DescriptorRoom;
-}
-
-/** Whose budget it is. */
-export interface BudgetHolder {
-  readonly account: Account;
-  readonly policy: PolicyState;
-  readonly reports: { warn(reason: string): void };
 }
 
 const NO_DESCRIPTORS: Refusal = refusal(Errno.EMFILE, "the monitor has no descriptors left for this guest");
@@ -73,7 +65,7 @@ export class WriteGrant {
 
 export class Budget {
   readonly #host: BudgetHost;
-  readonly #holder: BudgetHolder;
+  readonly #holder: NetworkHolder;
   readonly #account: Account;
   readonly network: NetworkBudget;
   #requests = 0;
@@ -86,7 +78,7 @@ export class Budget {
   #watches = 0;
   #accepts = 0;
 
-  constructor(host: BudgetHost, holder: BudgetHolder) {
+  constructor(host: BudgetHost, holder: NetworkHolder) {
     this.#host = host;
     this.#holder = holder;
     this.#account = holder.account;

@@ -211,8 +211,7 @@ export class Vm implements GuestLink {
     this.#callMs = CALL_MS_MIN;
     // Another life of the machine, which is its host's to begin.
     this.account.written = { bytes: 0 };
-    this.account.network.usedBytes = 0;
-    this.account.network.toldMost = Number.NaN;
+    this.account.network.beginAnew();
     this.#goOn();
   }
 
