@@ -75,6 +75,7 @@ export class Vm implements GuestLink {
   /** The doorbell is being called. */
   #calling = false;
   #closed = false;
+  #over = false;
 
   /** The main thread keeps the memory mapped until ended(). Calls `doorbell` from now on, until it answers. */
   constructor(host: VmHost, name: string, memory: MappingPlace, doorbell: string) {
@@ -137,10 +138,10 @@ export class Vm implements GuestLink {
     else this.#goOn();
   }
 
-  /** Nobody begins on it any more; it ends with the guest that is there. */
+  /** Nobody begins on it any more; it ends with the guest that is there, and with the call that is under way. */
   retire(): void {
     this.#closed = true;
-    if (this.#guest === undefined) this.#end();
+    this.#end();
   }
 
   remove(): void {
@@ -188,6 +189,7 @@ export class Vm implements GuestLink {
     this.#calling = false;
     if (this.#closed) {
       if (fd >= 0) closeFd(fd);
+      this.#end();
       return;
     }
     if (fd < 0) {
@@ -259,7 +261,13 @@ export class Vm implements GuestLink {
     );
   }
 
+  /**
+   * A call under way is waited for: its channel would be its hypervisor's only one, taken and closed at once, when
+   * whoever removed this VM may have given its doorbell to the next.
+   */
   #end(): void {
+    if (this.#over || this.#guest !== undefined || this.#calling) return;
+    this.#over = true;
     if (this.#channel >= 0) this.#hungUp();
     this.memory[Symbol.dispose]();
     this.account.release();
