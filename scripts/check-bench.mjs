@@ -44,7 +44,8 @@ const problems = vm === undefined ? missingOf("ratios", RATIOS, ratios) : missin
 if (vm === undefined) {
   problems.push(...missingOf("idle", ["streams", "heapBytesPerStream"], idle));
   if (!(idle?.cpuPercent >= 0)) problems.push("idle.cpuPercent");
-  for (const result of visitors) problems.push(...missingOf("visitors", ["perSecond", "p99Ratio"], result));
+  for (const result of visitors)
+    problems.push(...missingOf("visitors", ["perSecond", "p99Ratio", "p99VsElsewhere"], result));
   if (visitors.length === 0) problems.push("visitors");
 }
 for (const problem of problems) console.error(`missing or not a figure: ${problem}`);
