@@ -27,7 +27,7 @@ function set() {
 /** A descriptor of a channel, and its hypervisor's end. */
 function channel(): [number, number] {
   const pair = unixPair();
-  onTestFinished(() => closeFd(pair[1]));
+  onTestFinished(() => void closeFd(pair[1]));
   return pair;
 }
 
