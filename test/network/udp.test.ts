@@ -90,6 +90,28 @@ describe.each(["udp4", "udp6"] as const)("a connected socket, %s", (type) => {
     guest.finish(udp.pipe);
   });
 
+  test("single ones and trains of all sizes come in order, around the ring's end, and past one that is refused", async () => {
+    await using server = await udpServer({ type });
+    const udp = await guest.udpConnect(loopback, server.port, 4096);
+    const expected: Buffer[] = [];
+    for (let round = 0; round < 40; round++) {
+      for (const bytes of [64, 64, 64, 0, 65, round, 1, 500, 500, 499, 500]) {
+        expected.push(filled(bytes, expected.length));
+        await udp.send(expected.at(-1)!);
+      }
+      const train = filled(3 * 200 + round, round);
+      await udp.send(train, 200);
+      for (let at = 0; at < train.length; at += 200) expected.push(train.subarray(at, at + 200));
+      // No train: nothing of it goes.
+      await udp.send(filled(100, round), 100);
+      expect((await udp.error()).errno).toBe(Errno.EINVAL);
+      await received(server, expected.length);
+    }
+    expect(Buffer.concat(server.received.map(({ data }) => data)).equals(Buffer.concat(expected))).toBe(true);
+    expect(server.received.map(({ data }) => data.length)).toEqual(expected.map(({ length }) => length));
+    guest.finish(udp.pipe);
+  });
+
   test("nobody at the port: the guest is told as a direct client is, and goes on", async () => {
     const port = await freeUdpPort();
     const udp = await guest.udpConnect(loopback, port);

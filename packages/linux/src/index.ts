@@ -7,6 +7,7 @@ export * from "./aio.ts";
 export * from "./argument-errors.ts";
 export * from "./capabilities.ts";
 export * from "./channel.ts";
+export * from "./datagram-inbox.ts";
 export * from "./datagrams.ts";
 export * from "./deadline.ts";
 export * from "./descriptor.ts";

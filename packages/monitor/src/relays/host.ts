@@ -10,6 +10,7 @@ import type { Counters } from "../reactor/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import { KeepAlives } from "./keep-alives.ts";
 import { Partings } from "./partings.ts";
+import { BatchFrames } from "./udp/frames.ts";
 
 export interface RelayHostParts {
   readonly reactor: Reactor;
@@ -18,6 +19,14 @@ export interface RelayHostParts {
   readonly lookups: Lookups;
   readonly ownPorts: OwnPorts;
   readonly ownSockets: OwnSockets;
+}
+
+/** Datagrams on their way, within one step of one relay. */
+export interface Datagrams {
+  readonly batch: DatagramBatch;
+  /** Where those of the batch are in their ring. */
+  readonly frames: BatchFrames;
+  readonly inbox: DatagramInbox;
 }
 
 export class RelayHost {
@@ -30,7 +39,7 @@ export class RelayHost {
   readonly partings: Partings;
   readonly keepAlives: KeepAlives;
   #scratch: Scratch | undefined;
-  #datagrams: { readonly batch: DatagramBatch; readonly inbox: DatagramInbox } | undefined;
+  #datagrams: Datagrams | undefined;
 
   constructor({ reactor, counters, disk, lookups, ownPorts, ownSockets }: RelayHostParts) {
     this.reactor = reactor;
@@ -49,9 +58,11 @@ export class RelayHost {
     return this.#scratch;
   }
 
-  /** Datagrams on their way, within one step of one relay. */
-  get datagrams(): { readonly batch: DatagramBatch; readonly inbox: DatagramInbox } {
-    this.#datagrams ??= { batch: new DatagramBatch(), inbox: new DatagramInbox() };
+  get datagrams(): Datagrams {
+    if (this.#datagrams === undefined) {
+      const batch = new DatagramBatch();
+      this.#datagrams = { batch, frames: new BatchFrames(batch.capacity), inbox: new DatagramInbox() };
+    }
     return this.#datagrams;
   }
 }

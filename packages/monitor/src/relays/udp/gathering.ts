@@ -1,0 +1,272 @@
+// What lies at the front of a guest's ring of datagrams: those go into the thread's batch, straight from where they
+// are, as many as it takes.
+//
+// Invariant: of the first frame in the ring #done datagrams are sent, of all others none.
+
+import {
+  FRAME_HEADER_BYTES,
+  type InetAddress,
+  maxPayload,
+  ProtocolError,
+  type Refusal,
+  UDP_IPV4_MAX_BYTES,
+  UDP_IPV6_MAX_BYTES,
+  udpMessages,
+  Violation,
+} from "@ringway/control";
+import { type DatagramBatch, Errno } from "@ringway/linux";
+import type { Stream } from "../../guests/stream.ts";
+import { denial, refusal } from "../../policy/refusal.ts";
+import type { RelayHost } from "../host.ts";
+import type { Answers } from "./answers.ts";
+import type { BatchFrames } from "./frames.ts";
+import type { Peer, Peers } from "./peers.ts";
+import { nobody, type UdpSocket } from "./socket.ts";
+
+const { UdpSend, UdpSendTo, datagramsOf } = udpMessages;
+
+/** Above all sizes. */
+const ANY_SIZE = 0x10000;
+/** Before the datagrams of a frame: their size, and where they go. */
+const SEGMENT_BYTES = 4;
+const ADDRESS_BYTES = 24;
+const SINGLE_HEAD_BYTES: number = FRAME_HEADER_BYTES + SEGMENT_BYTES;
+
+/** What lies at the front of the ring. */
+export const Front = {
+  /** No whole frame. */
+  PART: 0,
+  /** A request. */
+  REQUEST: 1,
+  /** Datagrams that do not go: they were told of, and are taken. */
+  PASSED: 2,
+  /** Datagrams, which the batch has. */
+  DATAGRAMS: 3,
+} as const;
+export type Front = (typeof Front)[keyof typeof Front];
+
+export class Gathering {
+  /** Datagrams below this size may go as one message. */
+  joinBytes: number = ANY_SIZE;
+  /** How many datagrams a batch may have, and how many bytes: as many datagrams as begin within them. */
+  mostDatagrams: number;
+  mostBytes: number = Number.POSITIVE_INFINITY;
+  readonly #stream: Stream;
+  readonly #socket: UdpSocket;
+  readonly #answers: Answers;
+  readonly #peers: Peers | undefined;
+  readonly #batch: DatagramBatch;
+  readonly #frames: BatchFrames;
+  readonly #type: number;
+  /** Of a payload, what comes before the datagrams. */
+  readonly #headBytes: number;
+  readonly #maxPayload: number;
+  /** The largest datagram that can be sent. */
+  readonly #mostSize: number;
+  #done = 0;
+
+  /** `peers`: those of a bound socket. */
+  constructor(
+    host: RelayHost,
+    stream: Stream,
+    socket: UdpSocket,
+    answers: Answers,
+    peers: Peers | undefined,
+  ) {
+    this.#stream = stream;
+    this.#socket = socket;
+    this.#answers = answers;
+    this.#peers = peers;
+    this.#batch = host.datagrams.batch;
+    this.#frames = host.datagrams.frames;
+    this.#type = peers === undefined ? UdpSend.type : UdpSendTo.type;
+    this.#headBytes = peers === undefined ? SEGMENT_BYTES : SEGMENT_BYTES + ADDRESS_BYTES;
+    this.#maxPayload = maxPayload(stream.pipe.toHost.capacity);
+    this.#mostSize = socket.family === 4 ? UDP_IPV4_MAX_BYTES : UDP_IPV6_MAX_BYTES;
+    this.mostDatagrams = this.#batch.capacity;
+  }
+
+  /** What is at the front of the ring; datagrams are in the batch then, as many as it takes. */
+  gather(readable: number, nowMs: number): Front {
+    const batch = this.#batch;
+    const frames = this.#frames;
+    const { toHost } = this.#stream.pipe;
+    batch.begin();
+    frames.begin();
+    let at = this.#peers === undefined && this.#done === 0 ? this.#gatherSingles(readable) : 0;
+    while (batch.added < this.mostDatagrams && this.mostBytes > 0) {
+      const whole = this.#wholeFrame(at, readable);
+      if (whole === 0) return frames.count > 0 ? Front.DATAGRAMS : Front.PART;
+      if (toHost.u32(at + 4) !== this.#type) return frames.count > 0 ? Front.DATAGRAMS : Front.REQUEST;
+      const bytes = whole - FRAME_HEADER_BYTES - this.#headBytes;
+      if (bytes < 0) throw malformed("FRM-6", "payload is too short");
+      const segment = toHost.u32(at + FRAME_HEADER_BYTES);
+      const peer = this.#peerAt(at + FRAME_HEADER_BYTES + 4);
+      const bad = this.#mistake(segment, bytes, peer, nowMs);
+      if (bad !== undefined) {
+        // Looked at again when it is the first: those before it may have to stay.
+        if (frames.count > 0) return Front.DATAGRAMS;
+        this.#pass(bad, peer, whole);
+        return Front.PASSED;
+      }
+      if (typeof peer === "object") peer.sentMs = nowMs;
+      this.#addFrame(at, whole, segment, bytes, peer as Peer | undefined);
+      at += whole;
+    }
+    return Front.DATAGRAMS;
+  }
+
+  /**
+   * The single datagrams at the front of a connected socket's ring: nobody is looked up or judged for them. How many
+   * bytes they are; what comes behind them, and all that is wrong, is gather()'s. Hot.
+   */
+  #gatherSingles(readable: number): number {
+    const { pipe, guest } = this.#stream;
+    const { toHost } = pipe;
+    const { capacity } = toHost;
+    const batch = this.#batch;
+    const frames = this.#frames;
+    const most = this.mostDatagrams;
+    const mostSize = Math.min(this.#mostSize, this.#maxPayload - SEGMENT_BYTES);
+    const joinBytes = this.joinBytes;
+    const first = toHost.spanOffset();
+    const toEnd = toHost.spanBytes(capacity);
+    const start = guest.memory.address + first;
+    let left = this.mostBytes;
+    let at = 0;
+    for (let i = 0; i < most && left > 0 && readable - at >= SINGLE_HEAD_BYTES; i++) {
+      const bytes = toHost.u32(at) - SEGMENT_BYTES;
+      const data = at + SINGLE_HEAD_BYTES;
+      if (bytes < 0 || bytes > mostSize || readable - data < bytes) break;
+      if (toHost.u32(at + 4) !== UdpSend.type || toHost.u32(at + FRAME_HEADER_BYTES) !== 0) break;
+      const around = data < toEnd ? 0 : capacity;
+      const inFront = data < toEnd ? Math.min(bytes, toEnd - data) : bytes;
+      const next = start + toEnd - capacity;
+      batch.add(start + data - around, inFront, next, bytes - inFront, undefined, joinBytes);
+      frames.add(SINGLE_HEAD_BYTES + bytes, first + data - around, 1, 1, undefined);
+      left -= bytes;
+      at = data + bytes;
+    }
+    this.mostBytes = left;
+    return at;
+  }
+
+  /** Bytes of the frame there, or 0 while it is not all there. */
+  #wholeFrame(at: number, readable: number): number {
+    if (readable - at < FRAME_HEADER_BYTES) return 0;
+    const length = this.#stream.pipe.toHost.u32(at);
+    if (length > this.#maxPayload) {
+      const text = `a frame's payload of ${length} bytes is over ${this.#maxPayload}`;
+      throw new ProtocolError(Violation.FRAME_LENGTH, "FRM-3", text);
+    }
+    const whole = FRAME_HEADER_BYTES + length;
+    return readable - at < whole ? 0 : whole;
+  }
+
+  /** The peer of a bound socket's frame; false: nobody can be that. */
+  #peerAt(at: number): Peer | undefined | false {
+    const peers = this.#peers;
+    if (peers === undefined) return undefined;
+    const { toHost } = this.#stream.pipe;
+    const family = toHost.u32(at);
+    const port = toHost.u32(at + 4);
+    const a = toHost.u32(at + 8);
+    const b = toHost.u32(at + 12);
+    const c = toHost.u32(at + 16);
+    const d = toHost.u32(at + 20);
+    if ((family !== 4 && family !== 6) || port > 0xffff) throw malformed("TCP-2", "not an address");
+    if (family === 4 && (b | c | d) !== 0) throw malformed("TCP-2", "padding is not zero");
+    if (family !== this.#socket.family || port === 0 || (a | b | c | d) === 0) return false;
+    return peers.know(port, a, b, c, d);
+  }
+
+  /** Why a frame's datagrams are not sent. */
+  #mistake(
+    segment: number,
+    bytes: number,
+    peer: Peer | undefined | false,
+    nowMs: number,
+  ): Refusal | undefined {
+    if (peer === false) return refusal(Errno.EINVAL, "no datagram can go to this address");
+    const most = this.#mostSize;
+    if (bytes > most) return refusal(Errno.EMSGSIZE, `a datagram has at most ${most} bytes`);
+    if (datagramsOf(segment, bytes) === undefined) {
+      return refusal(Errno.EINVAL, `${bytes} bytes are no train of datagrams of ${segment}`);
+    }
+    const refused = peer && this.#peers!.refusal(peer, nowMs);
+    if (refused === undefined) return undefined;
+    const { denied, isNew } = refused;
+    if (isNew) {
+      const { guest } = this.#stream;
+      const what = this.#socket.describe(peer!.endpoint);
+      guest.reports.audit(denial(guest, this.#socket.protocol, what, denied));
+    }
+    return denied;
+  }
+
+  /** Tells of the first frame, and takes it. */
+  #pass(why: Refusal, peer: Peer | undefined | false, whole: number): void {
+    this.#done = 0;
+    this.#answers.error((peer === false ? undefined : peer?.endpoint) ?? nobody(this.#socket), why);
+    this.#advance(whole);
+  }
+
+  #addFrame(at: number, whole: number, segment: number, bytes: number, peer: Peer | undefined): void {
+    const batch = this.#batch;
+    const frames = this.#frames;
+    const count = datagramsOf(segment, bytes)!;
+    const isFirst = frames.count === 0;
+    // The guest may have put another frame in the place of one that was begun.
+    if (isFirst && this.#done >= count) this.#done = 0;
+    const first = isFirst ? this.#done : 0;
+    const most = Math.min(count, first + this.mostDatagrams - batch.added);
+    const data = at + whole - bytes;
+    let end = first;
+    for (; end < most && this.mostBytes > 0; end++) {
+      const from = end * segment;
+      const size = segment === 0 ? bytes : Math.min(segment, bytes - from);
+      this.mostBytes -= size;
+      this.#add(batch, data + from, size, peer);
+    }
+    frames.add(whole, this.#offsetAt(data), count, end, peer?.endpoint);
+  }
+
+  #add(batch: DatagramBatch, at: number, bytes: number, peer: Peer | undefined): void {
+    const { pipe, guest } = this.#stream;
+    const { toHost } = pipe;
+    const { address } = guest.memory;
+    const toEnd = toHost.spanBytes(toHost.capacity);
+    const first = at < toEnd ? Math.min(bytes, toEnd - at) : bytes;
+    const around = address + toHost.spanOffset() + toEnd - toHost.capacity;
+    batch.add(address + this.#offsetAt(at), first, around, bytes - first, peer, this.joinBytes);
+  }
+
+  /** Where in the region the byte is that lies so far behind the first unread one. */
+  #offsetAt(at: number): number {
+    const { toHost } = this.#stream.pipe;
+    const isAround = at >= toHost.spanBytes(toHost.capacity);
+    return toHost.spanOffset() + at - (isAround ? toHost.capacity : 0);
+  }
+
+  /** Whom the batch's datagram with this number is for. */
+  endpointOf(datagram: number): InetAddress {
+    return this.#frames.endpointOf(this.#done + datagram) ?? this.#socket.endpoint!;
+  }
+
+  /** Takes so many of the batch's datagrams off the ring; how many bytes that was. */
+  take(datagrams: number): number {
+    const frames = this.#frames;
+    const bytes = frames.take(this.#stream, this.#done + datagrams, FRAME_HEADER_BYTES + this.#headBytes);
+    this.#done = frames.begun;
+    if (bytes > 0) this.#advance(bytes);
+    return bytes;
+  }
+
+  #advance(bytes: number): void {
+    if (this.#stream.pipe.toHost.advance(bytes)) this.#stream.signal();
+  }
+}
+
+function malformed(clause: string, what: string): ProtocolError {
+  return new ProtocolError(Violation.FRAME_MALFORMED, clause, what);
+}
