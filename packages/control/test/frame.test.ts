@@ -114,6 +114,52 @@ describe("frames arrive whole and in order", () => {
   });
 });
 
+describe("a frame of a kind that is known", () => {
+  test("is found where it lies, read word by word and taken, at each place of the ring", () => {
+    for (let position = TOP - 70; position <= TOP; position++) {
+      const { consumer, writer, reader } = ring(64, position % TOP);
+      const payload = Uint8Array.of(1, 0, 0, 0, 0, 2, 0, 0, 0xff, 0xff, 0xff, 0xff);
+      for (const requestId of [7, 0xffffffff]) {
+        writer.write(5, requestId, payload, nothing);
+        expect([reader.nextIs(5, 12), reader.nextIs(5, 11), reader.nextIs(6, 12)]).toEqual([
+          true,
+          false,
+          false,
+        ]);
+        expect([reader.requestId(), reader.word(0), reader.word(1), reader.word(2)]).toEqual([
+          ...[requestId, 1, 512, 0xffffffff],
+        ]);
+        expect(consumer.readable()).toBe(24);
+        reader.skip(12, nothing);
+        expect(consumer.readable()).toBe(0);
+      }
+      expect(reader.nextIs(5, 12)).toBe(false);
+    }
+  });
+
+  test("is none while a byte of it is missing", () => {
+    const bytes = encodeFrame(7, 9, Uint8Array.of(1, 2, 3, 4));
+    const { producer, reader } = ring(16, TOP - 5);
+    for (const byte of bytes) {
+      expect(reader.nextIs(7, 4)).toBe(false);
+      producer.put(Uint8Array.of(byte));
+      producer.advance(1);
+    }
+    expect(reader.nextIs(7, 4)).toBe(true);
+    expect(plain(reader.next(nothing)!)).toEqual({ type: 7, requestId: 9, payload: [1, 2, 3, 4] });
+  });
+
+  test("is published around a payload that is in its place already", () => {
+    for (let position = TOP - 70; position <= TOP; position++) {
+      const { producer, writer, reader } = ring(64, position % TOP);
+      producer.put(Uint8Array.of(1, 2, 3, 4, 5), FRAME_HEADER_BYTES);
+      expect(reader.next(nothing)).toBeUndefined();
+      writer.publish(3, 4, 5, nothing);
+      expect(plain(reader.next(nothing)!)).toEqual({ type: 3, requestId: 4, payload: [1, 2, 3, 4, 5] });
+    }
+  });
+});
+
 describe("half a frame", () => {
   test("is waited for at every length, and nothing is taken off the ring", () => {
     const bytes = encodeFrame(7, 9, Uint8Array.of(1, 2, 3, 4));

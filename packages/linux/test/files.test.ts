@@ -180,6 +180,8 @@ describe("bytes of a file", () => {
       expect(count).toBe(6);
       expect(into.bytes.toString("utf8", 0, 6)).toBe("cached");
       expect(readAtNoWait(fd, into.address, 10, 6)).toBe(0);
+      expect(readAtNoWait(fd, into.address + 8, 2, 1, into.address, 3)).toBe(5);
+      expect(into.bytes.toString("utf8", 0, 10)).toBe("hedhed\0\0ac");
     }
     expect(readAtNoWait(root, into.address, 10, 0)).toBe(-Errno.EBADF);
     const proc = openat2(AT_FDCWD, "/proc/self/mounts", READ_ONLY, 0, 0);

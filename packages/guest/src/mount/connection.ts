@@ -1,7 +1,7 @@
 // The stream of guest.fs: a mount of "/", opened when it is first needed, and again when it is gone. Handles and
 // watches are a stream's own and end with it.
 
-import { Done, type Frame, type Message, mountMessages as m, Protocol } from "@ringway/control";
+import { Done, type Frame, fileMessages, type Message, mountMessages as m, Protocol } from "@ringway/control";
 import { throwIfAborted, unlessAborted } from "../abort.ts";
 import type { ErrorContext } from "../errors.ts";
 import { decodeReply } from "../stream/calls.ts";
@@ -11,6 +11,8 @@ import { type Resource, ringWish, STREAM_RINGS } from "../stream/room.ts";
 import { type CallExtras, Rpc } from "../stream/rpc.ts";
 import { isUnknown } from "../stream/unknown.ts";
 import { withRoom } from "../stream/with-room.ts";
+
+const { Data } = fileMessages;
 
 /** Whoever is told of what happens to what it watches; and that nothing more will come. */
 export interface WatchUser {
@@ -54,6 +56,11 @@ export class MountStream {
     return this.rpc.calls(m.MountWatch, request, context, signal, onReply, extras);
   }
 
+  /** What is there, at the most so many bytes, in memory of its own: the answer's payload is nothing else. */
+  read(request: m.MountRead, context: ErrorContext, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    return this.rpc.calls(m.MountRead, request, context, signal, dataOf);
+  }
+
   async unwatch(watch: number): Promise<void> {
     if (!this.watches.delete(watch)) return;
     // Where the stream is gone, or what was watched, there is nothing to end.
@@ -70,6 +77,10 @@ export class MountStream {
   ): Promise<R> {
     return this.rpc.calls(kind, value, context, signal, (frame) => decodeReply(frame, reply), extras);
   }
+}
+
+function dataOf(frame: Frame): Uint8Array {
+  return frame.type === Data.type ? frame.payload : decodeReply(frame, Data).data;
 }
 
 export class MountConnection {

@@ -134,15 +134,13 @@ export class MountFile implements AsyncDisposable {
     return encoding === undefined ? bytes : bytes.toString(encoding as BufferEncoding);
   }
 
-  async #piece(
+  #piece(
     offset: number,
     bytes: number,
     context: ErrorContext,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array> {
-    const request = { handle: this.#handle, offset, bytes };
-    const { data } = await this.#stream.call(m.MountRead, request, fileMessages.Data, context, signal);
-    return data;
+    return this.#stream.read({ handle: this.#handle, offset, bytes }, context, signal);
   }
 
   async #readAt(
@@ -151,6 +149,11 @@ export class MountFile implements AsyncDisposable {
     context: ErrorContext,
     signal: AbortSignal | undefined,
   ): Promise<number> {
+    if (target.length > 0 && target.length <= this.#dataMax) {
+      const data = await this.#piece(at, target.length, context, signal);
+      target.set(data);
+      return data.length;
+    }
     const asked: Promise<Uint8Array>[] = [];
     for (let done = 0; done < target.length; done += this.#dataMax) {
       asked.push(this.#piece(at + done, Math.min(this.#dataMax, target.length - done), context, signal));

@@ -30,6 +30,8 @@ export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
 const iovec = scratch(32);
+/** The same as words: an address is two of them. */
+const iovecWords = new Uint32Array(iovec.bytes.buffer);
 
 /** Writes at the file's own position, or at its end with APPEND: bytes, perhaps fewer than asked, or -errno. */
 export function write(fd: number, address: number, length: number): number {
@@ -94,13 +96,26 @@ export function append(fd: number, address: number, length: number): number {
 }
 
 /**
- * Reads at `offset` what the page cache has: bytes, perhaps fewer than asked because only the first pages are there;
- * 0 at the end; -EAGAIN where it would have to wait; -EOPNOTSUPP where the file system cannot tell. Never waits. Hot.
+ * Reads at `offset` what the page cache has, into one piece of memory or into two (`length2` is 0 where it is one):
+ * bytes, perhaps fewer than asked because only the first pages are there; 0 at the end, and on Linux 5.9 and 5.10
+ * perhaps elsewhere; -EAGAIN where it would have to wait; -EOPNOTSUPP where the file system cannot tell. Whether it
+ * does not wait all the same is the file system's word. Hot.
  */
-export function readAtNoWait(fd: number, address: number, length: number, offset: number): number {
-  putI64(iovec.view, 0, address);
-  putI64(iovec.view, 8, length);
-  const count = preadv2Call(SYS_PREADV2, fd, iovec.address, 1, offset, 0, RWF_NOWAIT);
+export function readAtNoWait(
+  fd: number,
+  address: number,
+  length: number,
+  offset: number,
+  address2 = 0,
+  length2 = 0,
+): number {
+  iovecWords[0] = address;
+  iovecWords[1] = address / 2 ** 32;
+  iovecWords[2] = length;
+  iovecWords[4] = address2;
+  iovecWords[5] = address2 / 2 ** 32;
+  iovecWords[6] = length2;
+  const count = preadv2Call(SYS_PREADV2, fd, iovec.address, length2 > 0 ? 2 : 1, offset, 0, RWF_NOWAIT);
   if (count >= 0) return count;
   const error = failure();
   if (error === -Errno.EINTR) return -Errno.EAGAIN;

@@ -45,6 +45,14 @@ const KERNEL_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
 
 const BTRFS = 0x9123683e;
 
+/**
+ * File systems on a disk of this machine whose reads with RWF_NOWAIT look at memory alone: ext4 (and its elders, which
+ * have no such reads), XFS, btrfs, F2FS. That a file system takes the flag is not enough for a thread that must never
+ * wait: one in user space, or over a network, may ask its server how large the file is now before it looks at what is
+ * cached, and the server may be anybody's. Those without such reads (tmpfs, overlayfs) are not asked in vain.
+ */
+const READ_AT_ONCE: ReadonlySet<number> = new Set([0xef53, 0x58465342, BTRFS, 0xf2f52010]);
+
 export const deviceOf = ({ deviceMajor, deviceMinor }: FileStat): string => `${deviceMajor}:${deviceMinor}`;
 
 /** Where device nodes are: /dev is a tmpfs by its number, so the list of mounts tells. */
@@ -69,6 +77,12 @@ export function kernelFileSystem(
   const system = statfs(fd);
   if (typeof system === "number") return system;
   return KERNEL_FILE_SYSTEMS.get(system.type) ?? (nodeSystems.includes(deviceOf(found)) ? "devtmpfs" : "");
+}
+
+/** May a thread that must not wait ask files of this file system for what is cached of them (readAtNoWait())? */
+export function readsAtOnce(fd: number): boolean {
+  const system = statfs(fd);
+  return typeof system !== "number" && READ_AT_ONCE.has(system.type);
 }
 
 /** One mount of a btrfs shows many devices, and one of its subvolumes may be seen in several mounts. */

@@ -18,9 +18,10 @@ import {
   type PathLike,
   truncate,
 } from "@ringway/linux";
+import { readsAtOnce } from "./file-systems.ts";
 import { type Failed, failed, type Landing, notOpened, type Place, refused, served } from "./judgement.ts";
 import { withName, withOpening } from "./landing.ts";
-import type { Guard } from "./tree.ts";
+import type { Guard, TreeRoot } from "./tree.ts";
 
 export interface OpenedFile {
   readonly fd: number;
@@ -28,6 +29,8 @@ export interface OpenedFile {
   /** The index of the root that it landed below, and who decides over it. */
   readonly root: number;
   readonly guard: Guard;
+  /** What is cached of it may be read without a worker (file-systems.ts). */
+  readonly readsAtOnce: boolean;
 }
 
 const { CREATE, EXCLUSIVE, NON_BLOCKING, NO_CONTROLLING_TERMINAL, NO_FOLLOW, PATH } = OpenFlags;
@@ -66,9 +69,17 @@ function openAt(landing: Landing, flags: number, mode: number, write: boolean): 
     const after = cut < 0 ? cut : fstat(fd);
     found = typeof after === "number" ? failed(-after) : after;
   }
-  if (!("errno" in found)) return { fd, found, root: root.index, guard: landing.guard };
+  if (!("errno" in found)) {
+    const { guard } = landing;
+    return { fd, found, root: root.index, guard, readsAtOnce: mayReadAtOnce(root, fd) };
+  }
   closeFd(fd);
   return found;
+}
+
+/** Its root's file system was looked at when the policy came into force; another, just now (served()). */
+function mayReadAtOnce(root: TreeRoot, fd: number): boolean {
+  return root.crossMounts ? readsAtOnce(fd) : root.readsAtOnce;
 }
 
 /** What a descriptor is; or why a guest may not open it. */

@@ -168,7 +168,9 @@ function performAt(operation: Exclude<DiskOperation, { readonly fd: number }>): 
   switch (operation.kind) {
     case "open": {
       const opened = open(operation, operation.flags, operation.mode);
-      return "found" in opened ? { errno: 0, value: opened.fd, stat: statReply(opened.found) } : done(opened);
+      if (!("found" in opened)) return done(opened);
+      const { fd, found, readsAtOnce } = opened;
+      return { errno: 0, value: fd, stat: statReply(found), readsAtOnce };
     }
     case "stat":
       return done(withObject(operation, operation.follow, false, ({ fd }) => status(fstat(fd))));

@@ -23,7 +23,7 @@ import {
 } from "@ringway/linux";
 import { splitPath } from "../policy/paths.ts";
 import type { FilesRule, SocketsRule } from "../policy/types.ts";
-import { deviceNodeSystems, deviceOf, hasSubvolumes, kernelFileSystem } from "./file-systems.ts";
+import { deviceNodeSystems, deviceOf, hasSubvolumes, kernelFileSystem, readsAtOnce } from "./file-systems.ts";
 import { lookedUp } from "./lookups.ts";
 
 /** Device and inode: what a folder is, by whatever name it is reached. */
@@ -48,6 +48,8 @@ export interface Root {
   readonly mount: number;
   /** Its file system may show parts of itself under several devices, or in several mounts. */
   readonly subvolumes: boolean;
+  /** What is cached of its files may be read without a worker. */
+  readonly readsAtOnce: boolean;
   /** Another root may lie inside this one. */
   readonly holdsOthers: boolean;
   /** A root that is read-only has files of this file system: one that has two names may have one of them there. */
@@ -116,8 +118,11 @@ function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
   if ("problem" in path) throw new TypeError(path.problem);
   const { id, access, crossMounts, xattrs } = rule;
   const folder = openFolder(rule.host, nodeSystems);
-  const subvolumes = folder.fd >= 0 && hasSubvolumes(folder.fd);
-  return { rule: id, guest: path.components, access, crossMounts, xattrs, subvolumes, ...folder };
+  const kind =
+    folder.fd < 0
+      ? { subvolumes: false, readsAtOnce: false }
+      : { subvolumes: hasSubvolumes(folder.fd), readsAtOnce: readsAtOnce(folder.fd) };
+  return { rule: id, guest: path.components, access, crossMounts, xattrs, ...kind, ...folder };
 }
 
 /** A folder of files, opened as a name only; or why a guest cannot have it. */

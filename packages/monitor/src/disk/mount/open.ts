@@ -2,6 +2,7 @@
 
 import { mountMessages } from "@ringway/control";
 import { AT_FDCWD, closeFd, Errno, fstat, OpenFlags, openat2, truncate } from "@ringway/linux";
+import { readsAtOnce } from "../file-systems.ts";
 import { begin } from "../held.ts";
 import { type Failed, failed, type Landing, mayChange, notOpened, type Place, served } from "../judgement.ts";
 import { withOpening } from "../landing.ts";
@@ -15,6 +16,7 @@ export interface OpenedHandle extends Told {
   readonly value?: number;
   readonly root?: number;
   readonly guard?: Guard;
+  readonly readsAtOnce?: boolean;
 }
 
 const { CREATE, DIRECTORY, EXCLUSIVE, NO_CONTROLLING_TERMINAL, NO_FOLLOW, NON_BLOCKING } = OpenFlags;
@@ -26,7 +28,7 @@ export function openHandle(place: Place, flags: number, mode: number, handle: nu
   if ("errno" in opened) return opened;
   const { fd, found, root, guard } = opened;
   const data = mountMessages.MountHandle.encode({ handle, ...attributesOf(found) });
-  return { errno: 0, value: fd, root, guard, data };
+  return { errno: 0, value: fd, root, guard, data, readsAtOnce: opened.readsAtOnce };
 }
 
 function openAny(place: Place, flags: number, mode: number): OpenedFile | Failed {
@@ -53,7 +55,7 @@ function openFolder(place: Place, follow: boolean): OpenedFile | Failed {
         return wrong!;
       }
       const guard = landing.tree.guards.get(identityOf(found)) ?? landing.guard;
-      return { fd, found, root: landing.root.index, guard };
+      return { fd, found, root: landing.root.index, guard, readsAtOnce: false };
     },
     true,
   );
@@ -84,7 +86,11 @@ function openAgain(place: Place, flags: number): OpenedFile | Failed {
   if (fd < 0) return failed(-fd);
   const cut = (flags & TRUNCATE) === 0 ? 0 : truncate(fd, 0);
   const found = cut < 0 ? cut : fstat(fd);
-  if (typeof found !== "number") return { fd, found, root: start.root.index, guard: start.guard };
+  if (typeof found !== "number") {
+    const { root, guard } = start;
+    // The root is the path's, which another policy may have given to another file system.
+    return { fd, found, root: root.index, guard, readsAtOnce: readsAtOnce(fd) };
+  }
   closeFd(fd);
   return failed(-found);
 }

@@ -77,6 +77,8 @@ export interface MountResult extends Told {
   readonly value?: number;
   readonly root?: number;
   readonly guard?: Guard;
+  /** Of what was opened: what is cached of it may be read without a worker (file-systems.ts). */
+  readonly readsAtOnce?: boolean;
   readonly described?: readonly (mountMessages.Attributes | undefined)[];
   readonly watched?: Watched;
 }

@@ -46,10 +46,10 @@ export const FILE_STREAM: ProtocolEntry<AskedFile<fileMessages.FileStreamOpen>> 
     const open = { protocol: Protocol.FILE_STREAM, ...request, decision };
     const reading = direction === fileMessages.FileDirection.READ;
     const append = (flags & fileMessages.FileFlags.APPEND) !== 0;
-    openForStream(host, stream, requestId, open, (fd, stat) => {
+    openForStream(host, stream, requestId, open, (fd, stat, readsAtOnce) => {
       const promised = reading ? Math.max(0, Math.min(length, stat.size - offset)) : 0;
       const relay = reading
-        ? new FileReadRelay(host, stream, fd, offset, promised)
+        ? new FileReadRelay(host, stream, fd, readsAtOnce, offset, promised)
         : new FileWriteRelay(host, stream, requestId, fd, append ? -1 : offset, length);
       return { relay, opened: fileMessages.FileStreamOpened.encode({ length: promised, ...stat }) };
     });
@@ -123,11 +123,21 @@ abstract class FileStreamRelay implements Relay {
 }
 
 class FileReadRelay extends FileStreamRelay {
+  /** What is cached is read here (disk/file-systems.ts). */
+  readonly #readsAtOnce: boolean;
   #offset: number;
   #left: number;
 
-  constructor(host: RelayHost, stream: Stream, fd: number, offset: number, length: number) {
+  constructor(
+    host: RelayHost,
+    stream: Stream,
+    fd: number,
+    readsAtOnce: boolean,
+    offset: number,
+    length: number,
+  ) {
     super(host, stream, fd);
+    this.#readsAtOnce = readsAtOnce;
     this.#offset = offset;
     this.#left = length;
   }
@@ -155,12 +165,13 @@ class FileReadRelay extends FileStreamRelay {
       const at = toGuest.spanOffset();
       const wanted = Math.min(toGuest.spanBytes(writable), this.#left, budget);
       const address = this.stream.guest.memory.address + at;
-      const count = readAtNoWait(this.fd, address, Math.min(wanted, CACHED_READ_BYTES), this.#offset);
+      const most = Math.min(wanted, CACHED_READ_BYTES);
+      const count = this.#readsAtOnce ? readAtNoWait(this.fd, address, most, this.#offset) : 0;
       if (count > 0) {
         budget -= count;
         this.#put(count);
       } else {
-        // Not in the page cache, or the end, which RWF_NOWAIT does not always tell apart.
+        // Not in the page cache, as far as that is known; or the end, which RWF_NOWAIT does not always tell apart.
         const { fd } = this;
         const operation = { kind: "readInto", fd, address, bytes: wanted, offset: this.#offset } as const;
         this.onWorker(operation, (result) => this.#read(result));

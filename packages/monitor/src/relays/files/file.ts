@@ -35,8 +35,8 @@ export const FILE: ProtocolEntry<AskedFile<fileMessages.FileOpen>> = {
   },
   open(host, stream, requestId, { asked: { request, decision } }) {
     const open = { protocol: Protocol.FILE, ...request, decision };
-    openForStream(host, stream, requestId, open, (fd, stat) => ({
-      relay: new FileRelay(host, stream, fd, request.flags),
+    openForStream(host, stream, requestId, open, (fd, stat, readsAtOnce) => ({
+      relay: new FileRelay(host, stream, fd, readsAtOnce, request.flags),
       opened: fileMessages.FileOpened.encode(stat),
     }));
   },
@@ -44,15 +44,18 @@ export const FILE: ProtocolEntry<AskedFile<fileMessages.FileOpen>> = {
 
 class FileRelay extends RequestRelay {
   readonly #fd: number;
+  /** What is cached is read here (disk/file-systems.ts). */
+  readonly #readsAtOnce: boolean;
   readonly #append: boolean;
   readonly #dataMax: number;
   /** NaN after an append: where it ended only the descriptor knows. */
   #position = 0;
   #closed = false;
 
-  constructor(host: RelayHost, stream: Stream, fd: number, flags: number) {
+  constructor(host: RelayHost, stream: Stream, fd: number, readsAtOnce: boolean, flags: number) {
     super(host, stream);
     this.#fd = fd;
+    this.#readsAtOnce = readsAtOnce;
     this.#append = (flags & fileMessages.FileFlags.APPEND) !== 0;
     this.#dataMax = Math.min(IO_MAX_BYTES, stream.pipe.toGuest.capacity - 12);
   }
@@ -137,12 +140,12 @@ class FileRelay extends RequestRelay {
       then(data.length);
       this.reply(fileMessages.Data, requestId, { data });
     };
-    const count = readAtNoWait(this.#fd, scratch.address, wanted, offset);
+    const count = this.#readsAtOnce ? readAtNoWait(this.#fd, scratch.address, wanted, offset) : -1;
     if (count > 0 || (count === 0 && wanted === 0)) {
       give(scratch.bytes.subarray(0, count));
       return;
     }
-    // Not in the page cache, or the end, which RWF_NOWAIT does not always tell apart.
+    // Not in the page cache, as far as that is known; or the end, which RWF_NOWAIT does not always tell apart.
     this.disk({ kind: "read", fd: this.#fd, bytes: wanted, offset }, (result) => {
       if (this.#succeeded(requestId, result)) give(result.data!);
     });

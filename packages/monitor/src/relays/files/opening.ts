@@ -56,13 +56,16 @@ export function flagsMistake(flags: number, mode: number): Refusal | undefined {
   return refusal(Errno.EINVAL, `flags ${flags} and mode 0o${mode.toString(8)} make no sense`);
 }
 
-/** Opens the file, or refuses the stream. What `serve` makes owns the descriptor, which counts as an open file. */
+/**
+ * Opens the file, or refuses the stream. What `serve` makes owns the descriptor, which counts as an open file. With
+ * `readsAtOnce`, what is cached of it may be read without a worker.
+ */
 export function openForStream(
   host: RelayHost,
   stream: Stream,
   requestId: number,
   request: FileRequest,
-  serve: (fd: number, stat: StatReply) => FileServer,
+  serve: (fd: number, stat: StatReply, readsAtOnce: boolean) => FileServer,
 ): void {
   const { guest } = stream;
   const { protocol, path, flags, mode, decision } = request;
@@ -85,7 +88,7 @@ export function openForStream(
     } else if (opening.disposed) {
       closeOnDisk(host, stream, result.value);
     } else {
-      const server = serve(result.value, result.stat!);
+      const server = serve(result.value, result.stat!, result.readsAtOnce!);
       // First the relay, which closes the file, also where the guest's ring turns out to be broken.
       stream.become(server.relay);
       stream.opened(requestId, server.opened);

@@ -141,6 +141,7 @@ export class MountAttributesPart {
     const handle: Handle = {
       ...{ id, fd, isFolder, names, held, tree, uses: 0, over: undefined, listings: [], isListing: false },
       mayRead: (flags & READ) !== 0,
+      readsAtOnce: (flags & READ) !== 0 && result?.readsAtOnce === true,
       mayWrite: (flags & WRITE) !== 0,
       locks: new LockRanges(this.#core.locked),
     };

@@ -1,18 +1,15 @@
-// What a mount asks of its handles' contents (MNT-9 to MNT-12). What the page cache has is read at once; whatever
-// may wait on a disk goes to the pool.
+// What a mount asks of its handles' contents (MNT-9 to MNT-12), each on a disk worker: it may have to wait. Reads of
+// what the page cache has do not come here (cached-reads.ts).
 
 import {
   Done,
   Errno,
-  FRAME_HEADER_BYTES,
   type Frame,
   fileMessages,
   IO_MAX_BYTES,
   mountMessages as m,
-  maxPayload,
   type Refusal,
 } from "@ringway/control";
-import { readAtNoWait } from "@ringway/linux";
 import { refusal } from "../../../policy/refusal.ts";
 import { Counter } from "../../../reactor/counters.ts";
 import { OVER_QUOTA } from "../access.ts";
@@ -34,11 +31,9 @@ const within = (offset: number, bytes: number): boolean => Number.isSafeInteger(
 
 export class MountContents {
   readonly #core: MountCore;
-  readonly #dataMax: number;
 
   constructor(core: MountCore) {
     this.#core = core;
-    this.#dataMax = Math.min(IO_MAX_BYTES, maxPayload(core.stream.pipe.toGuest.capacity));
   }
 
   /** False where it is no request of these. */
@@ -88,48 +83,15 @@ export class MountContents {
     return undefined;
   }
 
-  /**
-   * Answers with what the page cache has: straight into the ring where it has room for that, and no reply waits. False:
-   * it does not have all of it.
-   */
-  #readAtOnce(requestId: number, fd: number, bytes: number, offset: number): boolean {
-    const core = this.#core;
-    const { pipe, guest, signal } = core.stream;
-    const { toGuest } = pipe;
-    const { scratch } = core.host;
-    const whole = FRAME_HEADER_BYTES + bytes;
-    const fits = core.replies.length === 0 && toGuest.writable() >= whole;
-    const inOnePiece = fits && toGuest.spanBytes(whole) === whole;
-    const target = inOnePiece
-      ? guest.memory.address + toGuest.spanOffset() + FRAME_HEADER_BYTES
-      : scratch.address;
-    if (readAtNoWait(fd, target, bytes, offset) !== bytes) return false;
-    if (!fits) {
-      core.put(Data.type, requestId, scratch.bytes.slice(0, bytes));
-      return true;
-    }
-    toGuest.putU32(bytes, 0);
-    toGuest.putU32(Data.type, 4);
-    toGuest.putU32(requestId, 8);
-    if (!inOnePiece) toGuest.put(scratch.bytes.subarray(0, bytes), FRAME_HEADER_BYTES);
-    if (toGuest.advance(whole)) signal();
-    return true;
-  }
-
   #read(requestId: number, { handle: id, offset, bytes }: m.MountRead): void {
     const core = this.#core;
     const handle = this.#file(requestId, id, "mayRead");
     if (handle === undefined) return;
-    if (bytes > this.#dataMax || !within(offset, bytes)) {
-      core.fail(requestId, refusal(Errno.EINVAL, `${bytes} bytes are over ${this.#dataMax}`));
+    if (bytes > core.dataMax || !within(offset, bytes)) {
+      core.fail(requestId, refusal(Errno.EINVAL, `${bytes} bytes are over ${core.dataMax}`));
       return;
     }
     const { counters } = core.host;
-    if (this.#readAtOnce(requestId, handle.fd, bytes, offset)) {
-      counters.add(Counter.fileBytesRead, bytes);
-      return;
-    }
-    // Not all of it is in the page cache, or the file ends: which of them a read that does not wait cannot tell.
     core.perform(
       { kind: "mount-read", fd: handle.fd, bytes, offset },
       {

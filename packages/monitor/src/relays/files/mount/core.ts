@@ -5,6 +5,7 @@ import {
   Errno,
   ErrorReply,
   FRAME_HEADER_BYTES,
+  IO_MAX_BYTES,
   type Message,
   maxPayload,
   mountMessages,
@@ -56,6 +57,8 @@ const NOTHING = new Uint8Array(0);
 export class MountCore {
   readonly host: RelayHost;
   readonly stream: Stream;
+  /** What one MountRead may ask for: what fits a frame of this ring. */
+  readonly dataMax: number;
   readonly handles: Handles = new Handles();
   readonly places: Places;
   /** Ranges that all handles have locked. */
@@ -79,6 +82,7 @@ export class MountCore {
   constructor(host: RelayHost, stream: Stream, root: readonly GuestName[]) {
     this.host = host;
     this.stream = stream;
+    this.dataMax = Math.min(IO_MAX_BYTES, maxPayload(stream.pipe.toGuest.capacity));
     this.places = new Places(stream.guest, root, this.handles);
   }
 

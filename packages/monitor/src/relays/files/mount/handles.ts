@@ -16,6 +16,8 @@ export interface Handle {
   readonly fd: number;
   readonly isFolder: boolean;
   readonly mayRead: boolean;
+  /** It is a file that may be read, and what is cached of it without a worker (disk/file-systems.ts). */
+  readonly readsAtOnce: boolean;
   readonly mayWrite: boolean;
   /** Its guest path. */
   readonly names: readonly GuestName[];

@@ -14,6 +14,7 @@ import type { GuestName } from "../../../policy/paths.ts";
 import type { RelayHost } from "../../host.ts";
 import { unknownRequest } from "../../unknown.ts";
 import { MountAttributesPart } from "./attributes.ts";
+import { CachedReads, Read } from "./cached-reads.ts";
 import { MountContents } from "./contents.ts";
 import { MountCore } from "./core.ts";
 import { MountLocks } from "./locks.ts";
@@ -42,6 +43,7 @@ export class MountRelay implements Relay {
   readonly #core: MountCore;
   readonly #locks: MountLocks;
   readonly #watches: MountWatches;
+  readonly #reads: CachedReads;
   readonly #parts: readonly Part[];
   readonly #requests;
   readonly #writer;
@@ -60,6 +62,7 @@ export class MountRelay implements Relay {
     ];
     this.#requests = stream.frames();
     this.#writer = stream.writer();
+    this.#reads = new CachedReads(this.#core, this.#requests, this.#writer);
   }
 
   step(): boolean {
@@ -83,6 +86,9 @@ export class MountRelay implements Relay {
       if (budget === 0 || !this.#stream.guest.share.mayGoOn()) return true;
       if (this.#watches.pump()) continue;
       if (core.underWay >= REQUESTS_MAX && !this.#givesBack()) return false;
+      const read = this.#reads.next();
+      if (read === Read.ANSWERED) continue;
+      if (read === Read.WAITS) return false;
       const frame = this.#requests.next(this.#stream.signal);
       if (frame !== undefined) this.#serve(frame);
       else if (closed === Closed.END) {

@@ -1,0 +1,192 @@
+// What a mount reads, whether the page cache has it or a disk worker must: the same bytes (PROTOCOL.md MNT-9).
+
+import { execFileSync } from "node:child_process";
+import { statfsSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Errno, fileMessages, mountMessages as m } from "@ringway/control";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { errnoOf } from "../../support/declined.ts";
+import { DyingDisk, noDyingDisk } from "../../support/dying-disk.ts";
+import { heldForAll, heldForEach } from "../../support/held.ts";
+import { type Host, startHost } from "../host.ts";
+import { FileGuest } from "../wire.ts";
+import { CREATE, emptyFolders, RawMount, READ, WRITE } from "./wire.ts";
+
+const holdForAll = heldForAll();
+const hold = heldForEach();
+let host: Host;
+let guest: FileGuest;
+let mount: RawMount;
+
+beforeAll(async () => {
+  host = holdForAll(await startHost());
+});
+beforeEach(async () => {
+  emptyFolders(host);
+  guest = hold(await FileGuest.attach(host.path));
+  mount = await RawMount.open(guest);
+});
+
+const pattern = (bytes: number, step = 7): Buffer =>
+  Buffer.from(Array.from({ length: bytes }, (_, i) => (i * step) % 251));
+
+/** ext4, XFS, btrfs, F2FS: what is cached of these needs no worker. */
+const readsAtOnce = (folder: string): boolean =>
+  [0xef53, 0x58465342, 0x9123683e, 0xf2f52010].includes(statfsSync(folder).type);
+
+/** The kernel lets go of what it has of it in memory. */
+function dropFromCache(path: string): void {
+  execFileSync("dd", [`if=${path}`, "iflag=nocache", "count=0", "status=none"]);
+}
+
+describe("a read of a mount", () => {
+  it("of what is cached takes no worker, on file systems of a disk of this machine's", async () => {
+    writeFileSync(join(host.data, "file"), pattern(100_000));
+    const file = await mount.handle("file");
+    const before = host.monitor.counters();
+    for (let at = 0; at < 96_000; at += 4000) {
+      expect((await mount.read(file, at, 4000)).equals(pattern(100_000).subarray(at, at + 4000))).toBe(true);
+    }
+    const after = host.monitor.counters();
+    expect(after.fileBytesRead - before.fileBytesRead).toBe(96_000);
+    expect(after.fileOperations - before.fileOperations).toBe(readsAtOnce(host.data) ? 0 : 24);
+  });
+
+  it("of what is not cached gives the same, also where some of it is", async () => {
+    const content = pattern(1_000_000);
+    const path = join(host.data, "file");
+    writeFileSync(path, content, { flush: true });
+    const file = await mount.handle("file");
+    for (let round = 0; round < 4; round++) {
+      dropFromCache(path);
+      const reads: [number, number][] = [];
+      for (let i = 0; i < 40; i++) {
+        const at = ((round * 40 + i) * 77_777) % 950_000;
+        reads.push([at, await mount.stream.send(m.MountRead, { handle: file, offset: at, bytes: 5000 })]);
+      }
+      for (const [at, id] of reads) {
+        const { data } = await mount.reply(fileMessages.Data, id);
+        expect(Buffer.from(data).equals(content.subarray(at, at + 5000))).toBe(true);
+      }
+    }
+  });
+
+  it("ends where the file does, and gives nothing behind that, nor where it asks for nothing", async () => {
+    writeFileSync(join(host.data, "file"), pattern(10_000));
+    const file = await mount.handle("file");
+    expect((await mount.read(file, 8000, 4000)).equals(pattern(10_000).subarray(8000))).toBe(true);
+    expect((await mount.read(file, 0, 65_536)).equals(pattern(10_000))).toBe(true);
+    for (const offset of [10_000, 10_001, 2 ** 40])
+      expect(await mount.read(file, offset, 100)).toHaveLength(0);
+    expect(await mount.read(file, 5, 0)).toHaveLength(0);
+    const last = Number.MAX_SAFE_INTEGER;
+    expect(await mount.read(file, last - 10, 10)).toHaveLength(0);
+    expect(await errnoOf(mount.read(file, last, 1))).toBe(Errno.EINVAL);
+    expect(await errnoOf(mount.read(file, 0, 65_537))).toBe(Errno.EINVAL);
+    expect(await mount.read(file, 9999, 1)).toHaveLength(1);
+  });
+
+  it("of a hole gives zeros, and of a file that grew or was cut what is there now", async () => {
+    const path = join(host.data, "file");
+    writeFileSync(path, "begin");
+    truncateSync(path, 100_000);
+    const file = await mount.handle("file");
+    const begin = Buffer.alloc(60_000);
+    begin.write("begin");
+    expect((await mount.read(file, 0, 60_000)).equals(begin)).toBe(true);
+    expect((await mount.read(file, 50_000, 60_000)).equals(Buffer.alloc(50_000))).toBe(true);
+    truncateSync(path, 3);
+    expect((await mount.read(file, 0, 60_000)).toString()).toBe("beg");
+    writeFileSync(path, "in and more", { flag: "a" });
+    expect((await mount.read(file, 0, 60_000)).toString()).toBe("begin and more");
+  });
+
+  it("after a write's answer gives what was written, and behind it in the ring one or the other", async () => {
+    const file = await mount.handle("file", READ | WRITE | CREATE);
+    for (let i = 0; i < 100; i++) {
+      await mount.write(file, 0, Buffer.alloc(4096, i));
+      const write = { handle: file, flags: 0, offset: 0, data: Buffer.alloc(4096, i + 100) };
+      const written = await mount.stream.send(m.MountWrite, write);
+      const read = await mount.stream.send(m.MountRead, { handle: file, offset: 0, bytes: 4096 });
+      expect([i, i + 100]).toContain((await mount.reply(fileMessages.Data, read)).data[4095]);
+      await mount.reply(fileMessages.Written, written);
+      expect((await mount.read(file, 0, 4096)).equals(Buffer.alloc(4096, i + 100))).toBe(true);
+    }
+  });
+
+  it("waits until its answer has room, and so does what is behind it; none is lost", async () => {
+    writeFileSync(join(host.data, "file"), pattern(65_000));
+    const small = await RawMount.open(guest, "/data", 8192);
+    const file = await small.handle("file");
+    // One byte short of the ring, so that each next answer begins at another place of it.
+    const sizes = [8000, 180, 8180, 1, 8179, 4096, 4072, 12, 8180, 8000, 8180];
+    for (let round = 0; round < 3; round++) {
+      const reads: [number, number][] = [];
+      for (const bytes of sizes) {
+        reads.push([bytes, await small.stream.send(m.MountRead, { handle: file, offset: bytes, bytes })]);
+      }
+      const stat = await small.stream.send(m.MountStat, { at: file, follow: true, path: Buffer.alloc(0) });
+      expect(small.stream.pipe.toGuest.readable()).toBeLessThanOrEqual(8192);
+      for (const [bytes, id] of reads) {
+        const { data } = await small.reply(fileMessages.Data, id);
+        expect(Buffer.from(data).equals(pattern(65_000).subarray(bytes, 2 * bytes))).toBe(true);
+      }
+      expect((await small.reply(m.MountAttributes, stat)).size).toBe(65_000);
+    }
+    await small.stream.finish();
+  });
+
+  it("ends with its stream where nobody reads the answer: after a RESET, and where the ring is closed", async () => {
+    writeFileSync(join(host.data, "file"), pattern(65_000));
+    for (const how of ["reset", "close"] as const) {
+      const small = await RawMount.open(guest, "/data", 8192);
+      const file = await small.handle("file");
+      for (let i = 0; i < 20; i++) {
+        small.stream.post(m.MountRead, { handle: file, offset: i, bytes: 8000 });
+      }
+      if (how === "reset") small.stream.reset();
+      else {
+        small.stream.pipe.toGuest.close();
+        small.stream.signal();
+        await small.stream.finish();
+      }
+    }
+    expect((await mount.read(await mount.handle("file"), 0, 10)).equals(pattern(10))).toBe(true);
+  });
+});
+
+describe.skipIf(noDyingDisk !== "")(`on a disk that does not answer ${noDyingDisk}`, () => {
+  it.each(["mount", "file", "file-stream"])(
+    "a read by %s leaves the guest's other streams alone",
+    async (how) => {
+      using disk = await DyingDisk.mount("dying");
+      const dying = hold(await startHost({ data: disk.folder }));
+      writeFileSync(join(dying.other, "file"), "alive");
+      const other = hold(await FileGuest.attach(dying.path));
+      const beside = await RawMount.open(other, "/other");
+      const file = await beside.handle("file");
+      await ask(other, how);
+      await disk.dies();
+      for (let i = 0; i < 20; i++) expect((await beside.read(file, 0, 5)).toString()).toBe("alive");
+    },
+  );
+});
+
+/** A read of its file "f" is on its way when this returns, or its file being opened, which is the last that it does. */
+async function ask(other: FileGuest, how: string): Promise<void> {
+  if (how === "mount") {
+    const dying = await RawMount.open(other, "/data");
+    const file = await dying.handle("f");
+    dying.stream.post(m.MountRead, { handle: file, offset: 0, bytes: 10 });
+  } else if (how === "file") {
+    const file = await other.openFile("/data/f", fileMessages.FileFlags.READ);
+    file.post(fileMessages.Read, { bytes: 10 });
+  } else {
+    const request = {
+      path: "/data/f",
+      direction: fileMessages.FileDirection.READ,
+      flags: fileMessages.FileFlags.READ,
+    };
+    await other.openFileStream(request);
+  }
+}
