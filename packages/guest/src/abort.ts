@@ -1,13 +1,20 @@
 // AbortSignals: one way to listen, which never leaks a listener.
 
 import { setMaxListeners } from "node:events";
-import { requireSignal } from "@ringway/linux";
+import { requireKeys, requireObject, requireSignal } from "@ringway/linux";
 import { AbortError } from "./errors.ts";
 
 /** What every operation takes. */
 export interface AbortOptions {
   /** Ends the wait with AbortError; what the host has begun, it still does. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Of a call that Node has no like of, and that takes nothing else. */
+export function signalOf(options: AbortOptions = {}): AbortSignal | undefined {
+  requireObject(options, "options");
+  requireKeys(options, "option", ["signal"]);
+  return options.signal;
 }
 
 /** Throws AbortError where the signal is aborted already, and TypeError where it is none. */

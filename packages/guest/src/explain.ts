@@ -11,7 +11,7 @@ import {
   udpMessages,
   unixMessages,
 } from "@ringway/control";
-import { Errno, invalidType, requireObject } from "@ringway/linux";
+import { Errno, invalidType, requireKeys, requireObject } from "@ringway/linux";
 import { integer } from "./argument-errors.ts";
 import { RingwayError } from "./errors.ts";
 import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./files/paths.ts";
@@ -35,14 +35,25 @@ export type ExplainTarget =
 type ConnectTarget = Extract<ExplainTarget, { readonly connect: unknown }>["connect"];
 type ListenTarget = Extract<ExplainTarget, { readonly listen: unknown }>["listen"];
 
-const KINDS = ["connect", "listen", "open", "protocol"];
+/** Beside which each may have others. */
+const KINDS: readonly (readonly string[])[] = [
+  ["connect"],
+  ["listen"],
+  ["open", "flags"],
+  ["protocol", "body"],
+];
+/** Of what is connected to, and listened at. */
+const INET_KEYS = ["host", "port", "udp"];
+const PATH_KEYS = ["path"];
 
 export function explainBody(target: ExplainTarget): { protocol: number; body: Uint8Array } {
-  if (typeof target !== "object" || target === null || !KINDS.some((kind) => kind in target)) {
+  const kind = typeof target === "object" && target !== null && KINDS.find(([key]) => key! in target);
+  if (!kind) {
     const what =
       "{ connect: { host, port } }, { connect: { path } }, { listen: { host, port } }, { listen: { path } }, { open: path } or { protocol, body }";
     throw invalidType("target", what, target);
   }
+  requireKeys(target, "key of target", kind);
   if ("connect" in target) return connectBody(target.connect);
   if ("listen" in target) return listenBody(target.listen);
   if ("open" in target) {
@@ -57,6 +68,7 @@ export function explainBody(target: ExplainTarget): { protocol: number; body: Ui
 
 function listenBody(at: ListenTarget): { protocol: number; body: Uint8Array } {
   requireObject(at, "target.listen", "{ host, port } or { path }");
+  requireKeys(at, "key of target.listen", "path" in at ? PATH_KEYS : INET_KEYS);
   if ("path" in at) {
     const { STREAM: kind } = unixMessages.UnixKind;
     const path = guestPath(at.path, "explain", "listen.path");
@@ -82,6 +94,7 @@ function listenBody(at: ListenTarget): { protocol: number; body: Uint8Array } {
 
 function connectBody(to: ConnectTarget): { protocol: number; body: Uint8Array } {
   requireObject(to, "target.connect", "{ host, port } or { path }");
+  requireKeys(to, "key of target.connect", "path" in to ? PATH_KEYS : INET_KEYS);
   if ("path" in to) {
     const { STREAM: kind } = unixMessages.UnixKind;
     const path = guestPath(to.path, "explain", "connect.path");

@@ -13,8 +13,8 @@ import {
   TEXT_MAX_BYTES,
   Verdict,
 } from "@ringway/control";
-import { Errno, invalidType, invalidValue, requireObject } from "@ringway/linux";
-import { type AbortOptions, throwIfAborted } from "./abort.ts";
+import { Errno, invalidType, invalidValue, requireKeys, requireObject } from "@ringway/linux";
+import { type AbortOptions, signalOf, throwIfAborted } from "./abort.ts";
 import { integer } from "./argument-errors.ts";
 import { type Attachment, retry } from "./attach/attachment.ts";
 import { type AttachTarget, attachmentFor } from "./attach/target.ts";
@@ -51,6 +51,8 @@ export interface GuestEvents {
 }
 
 const ATTACH_TIMEOUT_MS = 10_000;
+/** Of AttachOptions. */
+const TIMES = ["timeoutMs", "busyPollUs", "roomTimeoutMs"] as const;
 /**
  * Measured: a 64-byte round trip takes 28 us with it and 60 without; 100 takes a core from the host that it waits
  * for.
@@ -79,9 +81,10 @@ export class Guest extends GuestNetwork<GuestEvents> {
    */
   static async attach(to: AttachTarget, options: AttachOptions = {}): Promise<Guest> {
     requireObject(options, "options", "an object such as { timeoutMs }");
+    requireKeys(options, "option", [...TIMES, "signal"]);
     const { signal } = options;
     throwIfAborted(signal);
-    for (const name of ["timeoutMs", "busyPollUs", "roomTimeoutMs"] as const) {
+    for (const name of TIMES) {
       if (options[name] !== undefined) requireTime(options[name], `options.${name}`);
     }
     const deadline = performance.now() + (options.timeoutMs ?? ATTACH_TIMEOUT_MS);
@@ -143,7 +146,8 @@ export class Guest extends GuestNetwork<GuestEvents> {
   }
 
   /** Arguments and environment that the host has for this guest. */
-  async args({ signal }: AbortOptions = {}): Promise<GuestArgs> {
+  async args(options?: AbortOptions): Promise<GuestArgs> {
+    const signal = signalOf(options);
     const { argv, env } = await this.#engine.control.request(GetArgs, {}, Args, { syscall: "args" }, signal);
     const pairs = env.map((entry): [string, string] => {
       const at = entry.indexOf("=");
@@ -165,13 +169,15 @@ export class Guest extends GuestNetwork<GuestEvents> {
   /** Tells the host that this guest's program has ended with `code`, 0 to 255; resolves when the host has read it. */
   async exit(code: number, options?: AbortOptions): Promise<void> {
     integer(code, "code", 0, 255);
+    signalOf(options);
     this.#engine.check();
     this.#engine.control.post(Exit, { code }, false);
     await this.ping(options);
   }
 
   /** A round trip over the control pipe: its time in milliseconds. */
-  async ping({ signal }: AbortOptions = {}): Promise<number> {
+  async ping(options?: AbortOptions): Promise<number> {
+    const signal = signalOf(options);
     const start = performance.now();
     const data = encodeUtf8("ringway");
     const pong = await this.#engine.control.request(Ping, { data }, Pong, { syscall: "ping" }, signal);
@@ -185,14 +191,10 @@ export class Guest extends GuestNetwork<GuestEvents> {
   }
 
   /** Would the policy allow this? Nothing is opened. */
-  async explain(target: ExplainTarget, { signal }: AbortOptions = {}): Promise<Verdict> {
-    return await this.#engine.control.request(
-      Explain,
-      explainBody(target),
-      Verdict,
-      { syscall: "explain" },
-      signal,
-    );
+  async explain(target: ExplainTarget, options?: AbortOptions): Promise<Verdict> {
+    const signal = signalOf(options);
+    const asked = explainBody(target);
+    return await this.#engine.control.request(Explain, asked, Verdict, { syscall: "explain" }, signal);
   }
 
   /**

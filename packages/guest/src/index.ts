@@ -50,7 +50,12 @@ export { GuestFiles } from "./guest-files.ts";
 export type { GuestNetwork } from "./guest-network.ts";
 export type { EncodingOptions, GuestPaths } from "./guest-paths.ts";
 export { MountFile } from "./mount/file.ts";
-export { type MountBufferOptions, MountFs, type MountTextOptions } from "./mount/fs.ts";
+export {
+  type MountBufferOptions,
+  MountFs,
+  type MountTextOptions,
+  type MountWriteOptions,
+} from "./mount/fs.ts";
 export type { FoundLock, LockOptions, LockRange } from "./mount/locks.ts";
 export { MountStats } from "./mount/stats.ts";
 export type { MountChange, MountChangeKind } from "./mount/watcher.ts";

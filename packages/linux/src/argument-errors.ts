@@ -33,6 +33,17 @@ export function requireObject(value: unknown, name: string, expected: string = "
   if (!isObject || isThenable(value)) throw invalidType(name, expected, value);
 }
 
+/**
+ * Throws for a key that is none of `known`, of an object that Node has no like of: passed over, it would be a wish that
+ * nobody hears. `what` is a word for a key: "option", "key of target".
+ */
+export function requireKeys(given: object, what: string, known: readonly string[]): void {
+  const unknown = Object.keys(given).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
+  const message = `unknown ${what} ${JSON.stringify(unknown)}; expected one of ${known.join(", ")}`;
+  throw coded(new TypeError(message), "ERR_INVALID_ARG_VALUE");
+}
+
 /** ERR_INVALID_ARG_VALUE. */
 export function invalidValue(name: string, value: unknown, reason = "is invalid"): ArgumentError {
   const kind = name.includes(".") ? "property" : "argument";

@@ -1,8 +1,9 @@
 // guest.fs: a mount in the shape of node:fs/promises, with a monitor of the SDK's kind behind it.
 
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Guest } from "@ringway/guest";
@@ -56,6 +57,19 @@ describe("guest.fs", () => {
     expect(await codeOf(file.stat())).toBe("EBADF");
   });
 
+  it("says how much of a file was written where the limit of bytes ends it, and takes text in other encodings", async () => {
+    await guest.fs.writeFile("/data/hex", "00ff", "hex");
+    expect(readFileSync(join(host.data, "hex"))).toEqual(Buffer.from([0, 255]));
+    expect(await codeOf(guest.fs.writeFile("/data/hex", 5 as never))).toBe("ERR_INVALID_ARG_TYPE");
+    expect(statSync(join(host.data, "hex")).size).toBe(2);
+    await using limited = await startHost({ limits: { fileBytesWritten: 100_000 } });
+    await using writer = await Guest.attach(limited.path);
+    const work = writer.fs.writeFile("/data/big", Buffer.alloc(300_000));
+    const failure = await work.catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: "EDQUOT", bytesWritten: statSync(join(limited.data, "big")).size });
+    expect(statSync(join(limited.data, "big")).size).toBeGreaterThan(0);
+  });
+
   it("takes and gives names that are not UTF-8", async () => {
     await guest.fs.writeFile(odd, "odd");
     expect((await guest.fs.readFile(odd)).toString()).toBe("odd");
@@ -91,6 +105,66 @@ describe("guest.fs", () => {
     const { birthtimeMs, dev } = await guest.fs.stat("/data/a/file");
     expect(Math.abs(birthtimeMs - statSync(join(host.data, "a/file")).birthtimeMs)).toBeLessThan(1);
     expect(dev).toBeGreaterThan(0);
+  });
+
+  it("lists and makes folders with all that is below and above, as node:fs/promises does with entries", async () => {
+    const node = (path: string): string => join(host.data, path);
+    mkdirSync(node("a/b/c"), { recursive: true });
+    for (const path of ["x", "a/x", "a/b/y", "a/b/c/z"]) writeFileSync(node(path), path);
+    symlinkSync("a", node("to-a"));
+    symlinkSync("..", node("a/b/up"));
+    const sorted = (names: readonly string[]): string[] => [...names].sort();
+    const options = { recursive: true, withFileTypes: true } as const;
+    // Node's names alone, without entries, go into symbolic links.
+    const below = async (top: string): Promise<string[]> =>
+      (await readdir(top, options)).map(({ parentPath, name }) => relative(top, join(parentPath, name)));
+    const all = await below(host.data);
+    expect(sorted(await guest.fs.readdir("/data", { recursive: true }))).toEqual(sorted(all));
+    expect(sorted(await guest.fs.readdir("/data/", { recursive: true }))).toEqual(sorted(all));
+    expect(sorted(await guest.fs.readdir("/data", { recursive: false }))).toEqual(["a", "to-a", "x"]);
+    // The program's own path may be a link.
+    expect(sorted(await guest.fs.readdir("/data/to-a", { recursive: true }))).toEqual(
+      sorted(await below(node("to-a"))),
+    );
+    const buffers = await guest.fs.readdir("/data", { recursive: true, encoding: "buffer" });
+    expect(sorted(buffers.map(String))).toEqual(sorted(all));
+    const shown = (
+      entries: readonly { name: string; parentPath: string; isDirectory(): boolean }[],
+      top: string,
+    ) =>
+      sorted(entries.map((each) => `${each.parentPath.replace(top, "")} ${each.name} ${each.isDirectory()}`));
+    expect(shown(await guest.fs.readdir("/data", options), "/data")).toEqual(
+      shown(await readdir(host.data, options), host.data),
+    );
+    for (const path of ["new/b/c", "new/b/c", "new/d", "new/e/"]) {
+      const here = await mkdir(node(`node-${path}`), { recursive: true });
+      const first = await guest.fs.mkdir(`/data/${path}`, { recursive: true });
+      expect(first, path).toBe(here?.replace(`${host.data}/node-`, "/data/").replace(/\/$/, ""));
+    }
+    expect(await guest.fs.mkdir("/data/alone", 0o700)).toBeUndefined();
+    expect((await guest.fs.stat("/data/alone")).mode & 0o777).toBe(0o700);
+  });
+
+  it("lists names below that are not UTF-8, and as many folders as there are", async () => {
+    const name = Buffer.from([0x66, 0xfe]);
+    await guest.fs.mkdir(Buffer.concat([odd, Buffer.from("/in")]), { recursive: true });
+    await guest.fs.writeFile(Buffer.concat([odd, Buffer.from("/"), name]), "x");
+    for (let i = 0; i < 100; i++) mkdirSync(join(host.data, `${i}/below`), { recursive: true });
+    const found = await guest.fs.readdir("/data", { recursive: true, encoding: "buffer" });
+    expect(found.length).toBe(203);
+    const below = Buffer.concat([odd.subarray(6), Buffer.from("/"), name]);
+    expect(found.some((each) => each.equals(below))).toBe(true);
+    const warnings: string[] = [];
+    const onWarning = ({ message }: Error): void => void warnings.push(message);
+    process.on("warning", onWarning);
+    const controller = new AbortController();
+    const { signal } = controller;
+    expect((await guest.fs.readdir("/data", { recursive: true, signal })).length).toBe(203);
+    const given = guest.fs.readdir("/data", { recursive: true, signal });
+    controller.abort();
+    expect(await codeOf(given)).toBe("ABORT_ERR");
+    process.off("warning", onWarning);
+    expect(warnings).toEqual([]);
   });
 
   it("has extended attributes, extents and copies", async () => {

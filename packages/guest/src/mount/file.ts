@@ -4,7 +4,7 @@
 // Invariant: no request names the handle once it is given back; the host gives it back after those before.
 
 import { Done, fileMessages, IO_MAX_BYTES, mountMessages as m, maxPayload } from "@ringway/control";
-import { Errno } from "@ringway/linux";
+import { Errno, requireKeys } from "@ringway/linux";
 import type { AbortOptions } from "../abort.ts";
 import { encodingOf, fileMode, integer } from "../argument-errors.ts";
 import { type ErrorContext, errnoError, unsupported } from "../errors.ts";
@@ -246,6 +246,7 @@ export class MountFile implements AsyncDisposable {
     length: number,
     options: AbortOptions & { keepSize?: boolean } = {},
   ): Promise<void> {
+    requireKeys(options, "option", ["keepSize", "signal"]);
     const { ALLOCATE, ALLOCATE_KEEP_SIZE } = m.MountFallocateMode;
     await this.#allocate(options.keepSize ? ALLOCATE_KEEP_SIZE : ALLOCATE, start, length, options.signal);
   }

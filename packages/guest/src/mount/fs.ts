@@ -2,14 +2,20 @@
 // the shape of node:fs/promises. All of it goes over one stream, a mount of "/".
 
 import { Done, fileMessages, fsMessages, type Message, mountMessages as m } from "@ringway/control";
-import type { AbortOptions } from "../abort.ts";
+import { requireKeys, requireObject } from "@ringway/linux";
+import { type AbortOptions, withOwnSignal } from "../abort.ts";
 import { boolean, encodingOf, fileMode, integer, optionsOf } from "../argument-errors.ts";
 import { codeOf, type ErrorContext } from "../errors.ts";
+import { isView, notData } from "../files/file-arguments.ts";
+import { type WholeFileOptions, wholeBytes } from "../files/file-data.ts";
+import { withBytesWritten } from "../files/file-requests.ts";
+import type { MkdirOptions, ReaddirOptions } from "../files/fs.ts";
 import { fileFlags, type OpenFlags, type PathLike } from "../files/paths.ts";
 import { GuestDirent, type GuestStatFs, type Time, toTimestamp } from "../files/stats.ts";
 import type { Engine } from "../stream/engine.ts";
 import { MountConnection } from "./connection.ts";
 import { MountFile } from "./file.ts";
+import { type Found, foldersOf, listed, placeOf } from "./folders.ts";
 import { attributeName, type MountPath, mountPath, nameAs, pathBytes } from "./path.ts";
 import { nothingSet } from "./set-attr.ts";
 import { MountStats } from "./stats.ts";
@@ -21,11 +27,16 @@ type Encoded = AbortOptions & { readonly encoding?: Encoding | null | undefined 
 export type MountTextOptions = AbortOptions & { readonly encoding?: BufferEncoding | null | undefined };
 /** Names come as Buffers. */
 export type MountBufferOptions = AbortOptions & { readonly encoding: "buffer" };
+/** As fs.writeFile()'s. */
+export interface MountWriteOptions extends WholeFileOptions {
+  /** Default "w". */
+  readonly flag?: OpenFlags | undefined;
+  /** Permission bits of a file that this creates. Default 0o666, less the host's umask. */
+  readonly mode?: number | string | undefined;
+}
 
 const { APPEND } = fileMessages.FileFlags;
-const { FOLDER, READ } = m.MountFlags;
 const { MODE, SIZE, ACCESSED, MODIFIED } = m.MountValid;
-const LISTING_ENTRIES = 4096;
 
 export class MountFs {
   readonly #connection: MountConnection;
@@ -77,18 +88,22 @@ export class MountFs {
     return await file.readFile(options as BufferEncoding);
   }
 
+  /** Of an error that the host tells, `bytesWritten` says how much is in the file. */
   async writeFile(
     path: PathLike,
     data: string | NodeJS.ArrayBufferView,
-    options: AbortOptions & { readonly flag?: OpenFlags; readonly mode?: number | string } = {},
+    options?: BufferEncoding | MountWriteOptions | null,
   ): Promise<void> {
-    await using file = await this.open(path, options.flag ?? "w", options.mode, options);
-    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    const { flag, mode, signal } = optionsOf<MountWriteOptions>(options);
+    if (typeof data !== "string" && !isView(data)) throw notData("data", data);
+    const bytes = wholeBytes(data, encodingOf(options))!;
+    await using file = await this.open(path, flag ?? "w", mode, { signal });
     let at = 0;
-    // What was short fails when it goes on.
-    while (at < bytes.byteLength) {
-      const place = { offset: at, ...(options.signal && { signal: options.signal }) };
-      at += (await file.write(bytes, place)).bytesWritten;
+    try {
+      // What was short fails when it goes on.
+      while (at < bytes.length) at += (await file.write(bytes, { offset: at, signal })).bytesWritten;
+    } catch (error) {
+      throw withBytesWritten(error, at);
     }
   }
 
@@ -108,84 +123,77 @@ export class MountFs {
     return new MountStats(await this.#call(m.MountStat, request, m.MountAttributes, syscall, found, options));
   }
 
-  /** Names in a folder, in no order: as text, or as Buffers (`encoding: "buffer"`), also those that are not UTF-8. */
+  /**
+   * Names in a folder, in no order: as text, or as Buffers (`encoding: "buffer"`), also those that are not UTF-8. With
+   * `withFileTypes`, entries; with `recursive`, of the folders below too, as paths from this one. Symbolic links are
+   * not followed.
+   */
   readdir(
     path: PathLike,
-    options?: BufferEncoding | (MountTextOptions & { readonly withFileTypes?: false | undefined }) | null,
+    options?:
+      | BufferEncoding
+      | (ReaddirOptions & { withFileTypes?: false | undefined; encoding?: BufferEncoding | null | undefined })
+      | null,
   ): Promise<string[]>;
   readdir(
     path: PathLike,
-    options: "buffer" | (MountBufferOptions & { readonly withFileTypes?: false | undefined }),
+    options: "buffer" | (ReaddirOptions & { withFileTypes?: false | undefined; encoding: "buffer" }),
   ): Promise<Buffer[]>;
   readdir(
     path: PathLike,
-    options: MountTextOptions & { readonly withFileTypes: true },
+    options: ReaddirOptions & { withFileTypes: true; encoding?: BufferEncoding | null | undefined },
   ): Promise<GuestDirent[]>;
   readdir(
     path: PathLike,
-    options: MountBufferOptions & { readonly withFileTypes: true },
+    options: ReaddirOptions & { withFileTypes: true; encoding: "buffer" },
   ): Promise<GuestDirent<Buffer>[]>;
   async readdir(
     path: PathLike,
-    options?: Encoding | (Encoded & { readonly withFileTypes?: boolean | undefined }) | null,
+    options?: Encoding | ReaddirOptions | null,
   ): Promise<string[] | Buffer[] | GuestDirent[] | GuestDirent<Buffer>[]> {
-    const all = optionsOf<Encoded & { readonly withFileTypes?: boolean | undefined }>(options);
+    const all = optionsOf<ReaddirOptions>(options);
     const encoding = encodingOf(options);
-    const found = mountPath(path, "scandir");
-    const entries = await this.#list(found, all.signal);
-    const names = entries.map(({ name, kind }) => ({ name: nameAs(name, encoding), kind }));
-    if (!all.withFileTypes) return names.map(({ name }) => name) as string[];
-    return names.map(({ name, kind }) => new GuestDirent(name, found.text, kind)) as GuestDirent[];
+    const top = mountPath(path, "scandir");
+    const { recursive = false } = all;
+    const list = (signal: AbortSignal | undefined): Promise<Found[]> =>
+      listed(this.#connection, top, recursive, signal);
+    const entries = recursive ? await withOwnSignal(all.signal, list) : await list(all.signal);
+    if (!all.withFileTypes) return entries.map((entry) => nameAs(placeOf(entry), encoding)) as string[];
+    return entries.map(
+      ({ folder, name, kind }) => new GuestDirent(nameAs(name, encoding), folder.path.text, kind),
+    ) as GuestDirent[];
   }
 
-  async #list({ bytes, text }: MountPath, signal: AbortSignal | undefined): Promise<m.MountName[]> {
-    const context = { syscall: "scandir", path: text };
-    return await this.#connection.use("file", signal, async (stream) => {
-      const request = { at: 0, flags: READ | FOLDER, mode: 0, path: bytes };
-      const release = (handle: number): Promise<unknown> =>
-        stream.call(m.MountRelease, { handle }, Done, context).catch(() => {});
-      const extras = { onLate: ({ handle }: m.MountHandle): void => void release(handle) };
-      const { handle } = await stream.call(m.MountOpen, request, m.MountHandle, context, signal, extras);
-      try {
-        const all: m.MountName[] = [];
-        for (let from = { cookieLow: 0, cookieHigh: 0 }; ; ) {
-          const next = { handle, ...from, entries: LISTING_ENTRIES };
-          const { entries } = await stream.call(m.MountReadDir, next, m.MountNames, context, signal);
-          const last = entries.at(-1);
-          if (last === undefined) return all;
-          for (const entry of entries) all.push(entry);
-          from = { cookieLow: last.cookieLow, cookieHigh: last.cookieHigh };
-        }
-      } finally {
-        await release(handle);
-      }
-    });
-  }
-
-  /** Makes a folder; with `recursive`, those above it too, and one that is there is no error. */
-  async mkdir(
-    path: PathLike,
-    options: AbortOptions & { readonly recursive?: boolean; readonly mode?: number | string } = {},
-  ): Promise<void> {
+  /**
+   * Makes a folder; with `recursive`, those above it too, one that is there is no error, and it resolves with the first
+   * that was made, if any was.
+   */
+  async mkdir(path: PathLike, options?: number | string | MkdirOptions | null): Promise<string | undefined> {
+    if (typeof options === "object" && options !== null) requireObject(options, "options");
+    const all: MkdirOptions = typeof options === "object" ? (options ?? {}) : { mode: options };
     const found = mountPath(path, "mkdir");
-    const mode = fileMode(options.mode, "mode", 0o777);
-    boolean(options.recursive ?? false, "options.recursive");
+    const mode = fileMode(all.mode, "mode", 0o777);
+    boolean(all.recursive ?? false, "options.recursive");
     const make = (part: Uint8Array): Promise<unknown> =>
-      this.#call(m.MountMkdir, { at: 0, mode, path: part }, m.MountAttributes, "mkdir", found, options);
-    if (!options.recursive) {
+      this.#call(m.MountMkdir, { at: 0, mode, path: part }, m.MountAttributes, "mkdir", found, all);
+    if (!all.recursive) {
       await make(found.bytes);
-      return;
+      return undefined;
     }
-    for (const part of foldersOf(found.bytes)) {
+    const parts = foldersOf(found.bytes);
+    let first: string | undefined;
+    for (const part of parts) {
       try {
         await make(part);
+        first ??= `/${Buffer.from(part)}`;
       } catch (error) {
         // Above the roots nobody makes anything, and nothing is missing.
-        if (part.length === found.bytes.length || !["EEXIST", "EROFS", "EACCES"].includes(codeOf(error))) {
-          if (codeOf(error) !== "EEXIST" || !(await this.stat(path, options)).isDirectory()) throw error;
+        if (part === parts.at(-1) || !["EEXIST", "EROFS", "EACCES"].includes(codeOf(error))) {
+          if (codeOf(error) !== "EEXIST" || !(await this.stat(path, all)).isDirectory()) throw error;
         }
       }
     }
+    return first;
   }
 
   async rmdir(path: PathLike, options?: AbortOptions): Promise<void> {
@@ -213,6 +221,7 @@ export class MountFs {
     options: AbortOptions & { readonly noReplace?: boolean; readonly exchange?: boolean } = {},
   ): Promise<void> {
     const { NO_REPLACE, EXCHANGE } = m.MountRenameFlags;
+    requireKeys(options, "option", ["noReplace", "exchange", "signal"]);
     const flags = (options.noReplace ? NO_REPLACE : 0) | (options.exchange ? EXCHANGE : 0);
     const [old, next] = [mountPath(from, "rename", "oldPath"), mountPath(to, "rename", "newPath")];
     const request = { fromAt: 0, toAt: 0, flags, from: old.bytes, to: next.bytes };
@@ -310,6 +319,7 @@ export class MountFs {
     options: AbortOptions & { readonly create?: boolean; readonly replace?: boolean } = {},
   ): Promise<void> {
     const found = mountPath(path, "setxattr");
+    requireKeys(options, "option", ["create", "replace", "signal"]);
     const { CREATE, REPLACE } = m.MountXattrFlags;
     const flags = (options.create ? CREATE : 0) | (options.replace ? REPLACE : 0);
     const bytes = typeof value === "string" ? Buffer.from(value) : value;
@@ -375,14 +385,3 @@ function timesOf(accessed: Time, modified: Time): Partial<m.MountSetAttr> {
   const times = { accessed: toTimestamp(accessed, "atime"), modified: toTimestamp(modified, "mtime") };
   return { valid: ACCESSED | MODIFIED, ...times };
 }
-
-/** The folders on a path, from the first to the last. */
-function foldersOf(path: Uint8Array): Uint8Array[] {
-  const folders: Uint8Array[] = [];
-  for (let slash = path.indexOf(SLASH); slash >= 0; slash = path.indexOf(SLASH, slash + 1)) {
-    if (slash < path.length - 1) folders.push(path.subarray(0, slash));
-  }
-  return [...folders, path];
-}
-
-const SLASH = 0x2f;

@@ -1,6 +1,7 @@
 // Locks of an open file of guest.fs: open file description locks of the host, which whoever locks there meets too.
 
 import { Done, mountMessages as m } from "@ringway/control";
+import { requireKeys } from "@ringway/linux";
 import type { AbortOptions } from "../abort.ts";
 import { onAbort, throwIfAborted } from "../abort.ts";
 import { boolean, integer } from "../argument-errors.ts";
@@ -28,7 +29,12 @@ export interface FoundLock {
 
 const { NONE, SHARED, EXCLUSIVE } = m.MountLockKind;
 
-function rangeOf({ start, length }: LockRange): { start: number; bytes: number } {
+/** All three calls take what lock() takes. */
+const KEYS = ["start", "length", "exclusive", "wait", "signal"];
+
+function rangeOf(range: LockRange): { start: number; bytes: number } {
+  requireKeys(range, "option", KEYS);
+  const { start, length } = range;
   return { start: integer(start ?? 0, "start", 0), bytes: integer(length ?? 0, "length", 0) };
 }
 

@@ -4,6 +4,7 @@
 import {
   invalidType,
   requireFunction,
+  requireKeys,
   requireList,
   requireObject,
   requireSignal,
@@ -128,12 +129,7 @@ const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: Check } = {
 export function requireOptions(options: unknown): void {
   requireObject(options, "options", "an object such as { policy, listen }");
   const given = options as Record<string, unknown>;
-  const unknown = Object.keys(given).find((name) => !Object.hasOwn(CHECKS, name));
-  if (unknown !== undefined) {
-    const known = Object.keys(CHECKS).join(", ");
-    const message = `unknown option ${JSON.stringify(unknown)}; expected one of ${known}`;
-    throw Object.assign(new TypeError(message), { code: "ERR_INVALID_ARG_VALUE" });
-  }
+  requireKeys(given, "option", Object.keys(CHECKS));
   for (const [name, check] of Object.entries(CHECKS)) {
     const isThere = given[name] !== undefined || name === "policy";
     if (isThere) check(given[name], `options.${name}`);
