@@ -235,6 +235,15 @@ static int is(const char *argument, const char *brief, const char *full) {
   return (brief && strcmp(argument, brief) == 0) || strcmp(argument, full) == 0;
 }
 
+// Ends where something does not go with the path of --get, --put or -U; `other` is the first word that is no option.
+static void check_path(const char *other) {
+  if ((options.get != NULL) + (options.put != NULL) + (options.unix_path != NULL) > 1)
+    say_wrong_usage("only one of -U, --get and --put at a time", NULL);
+  if (options.udp) say_wrong_usage("-u goes with HOST and PORT, not with a path", NULL);
+  if (options.listen && !options.unix_path) say_wrong_usage("-l goes with PORT, or with -U", NULL);
+  if (other) say_wrong_usage("nothing else goes with -U, --get and --put", other);
+}
+
 static void parse(int argc, char **argv) {
   const char *rest[3];
   int count = 0;
@@ -268,10 +277,8 @@ static void parse(int argc, char **argv) {
   if (wrong) say_wrong_usage(wrong, NULL);
   if (options.wait && !options.udp) say_wrong_usage("-w goes with -u", NULL);
   if (options.wait) options.wait_seconds = number_of(options.wait, 1, "not a number of seconds");
-  int paths = (options.get != NULL) + (options.put != NULL) + (options.unix_path != NULL);
-  if (paths > 0) {
-    if (paths > 1 || count != 0 || (options.listen && !options.unix_path) || options.udp)
-      say_wrong_usage("too many things to do", NULL);
+  if (options.get || options.put || options.unix_path) {
+    check_path(count > 0 ? rest[0] : NULL);
   } else if (options.listen) {
     if (count < 1 || count > 2) say_wrong_usage("-l wants [ADDRESS] PORT", NULL);
     options.host = count == 2 ? rest[0] : "127.0.0.1";

@@ -151,6 +151,22 @@ describe("answers are judged (RSL-4)", () => {
     expect(host.refusals).toMatchObject([{ protocol: "resolve", what: "mixed.test", rule: "not-public" }]);
   });
 
+  test("of a name that the host gives addresses those that are left out have no line, unless nothing is left", async () => {
+    const rules =
+      "version: 1\nconnect: [{ id: db, allow: 127.0.0.1, ports: 5432 }]\nhosts: { far.example: 10.9.9.9 }\n";
+    const own = hold(await startMonitor(rules, { names: dns.names }));
+    using asking = await FrameGuest.attach(own.path);
+    const asked = await opened(asking);
+    const reply = await asked.call(Resolve, { family: 0, name: "host.ringway" }, Addresses);
+    expect(reply.addresses.map(({ address }) => formatIp(address))).toEqual(["127.0.0.1"]);
+    expect(own.monitor.counters()).toMatchObject({ addressesLeftOut: 1 });
+    expect(await refusal(asked.call(Resolve, { family: 0, name: "far.example" }, Addresses))).toMatchObject({
+      rule: "default",
+    });
+    await until("the line", () => own.refusals.length > 0);
+    expect(own.refusals.map(({ what }) => what)).toEqual(["far.example"]);
+  });
+
   test("where nothing is left the name is refused", async () => {
     dns.zone.set("rebound.test", ["10.0.0.1", "169.254.169.254"]);
     expect(await refusal(addresses("rebound.test"))).toMatchObject({

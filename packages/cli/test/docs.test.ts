@@ -188,6 +188,18 @@ describe("README.md", () => {
     },
   );
 
+  it("says how a program elsewhere has the packages", async () => {
+    const text = readFileSync(join(ROOT, "README.md"), "utf8");
+    const lines = /^ {4}mkdir -p node_modules\/@ringway\n {4}ln -s .*$/m.exec(text)![0];
+    const program = `
+      import { Guest } from "@ringway/guest";
+      import { Monitor } from "@ringway/monitor";
+      console.log(typeof Guest.attach, typeof Monitor.start);`;
+    const script = `set -e\n${lines.replaceAll("/path/to/ringway", ROOT)}\nnode --input-type=module -e '${program}'`;
+    const { code, stdout, stderr } = await start(["bash", "-c", script], { cwd: temporaryFolder() }).ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: "function function\n", stderr: "" });
+  });
+
   it("leads to every document", () => {
     const text = readFileSync(join(ROOT, "README.md"), "utf8");
     expect(documents.filter((name) => name !== "README.md" && !text.includes(`](${name}`))).toEqual([]);

@@ -413,20 +413,26 @@ describe("policy explain", () => {
     expect(stdout).toContain("rule not-public (built in)");
   });
 
-  it("takes the addresses that the policy gives a name for those of --resolve", async () => {
+  it("judges the addresses that the policy gives a name, also without --resolve", async () => {
     const given = join(folder, "given.yaml");
     const rule = "{ id: net, allow: 10.1.2.3 }";
     writeFileSync(given, `version: 1\nconnect: [${rule}]\nhosts: { db.internal: [10.1.2.3, 10.1.2.4] }\n`);
-    const asked = ["explain", given, "connect", "DB.internal:5432", "--resolve", "--json"];
-    const { code, stdout } = await ringway("policy", ...asked);
-    expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({
-      allowed: true,
-      decisions: [
-        { address: "10.1.2.3", allowed: true, rule: "net" },
-        { address: "10.1.2.4", allowed: false },
-      ],
-    });
+    for (const how of [["--resolve"], []]) {
+      const asked = ["explain", given, "connect", "DB.internal:5432", ...how, "--json"];
+      const { code, stdout } = await ringway("policy", ...asked);
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({
+        allowed: true,
+        decisions: [
+          { address: "10.1.2.3", allowed: true, rule: "net" },
+          { address: "10.1.2.4", allowed: false },
+        ],
+      });
+    }
+    const other = ["explain", given, "connect", "db.internal:5432", "--address", "10.1.2.4"];
+    const refused = await ringway("policy", ...other);
+    expect(refused.code).toBe(3);
+    expect(refused.stdout).not.toContain("10.1.2.3");
   });
 
   it("exits 1 with the report where the policy is bad", async () => {

@@ -65,6 +65,10 @@ it("RINGWAY_TRACE=streams has a line for each state change of a stream, in order
     toHost: 0,
     toGuest: 0,
   });
+  expect(lines[0]).not.toHaveProperty("protocol");
+  for (const line of lines.slice(1)) {
+    if (!line.msg.endsWith("-> FRESH")) expect(line).toMatchObject({ protocol: "tcp-connect" });
+  }
   const closing = lines.find(({ msg }) => msg === "stream 1 RUNNING -> CLOSING")!;
   expect(closing.toHost).toBeGreaterThan("hello".length);
   const refused = lines.filter(({ msg }) => / OPENING -> CLOSING$/.test(msg));

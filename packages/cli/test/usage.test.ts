@@ -185,12 +185,12 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     ],
     [
       ["policy", "explain", "x", "connect", "example.com"],
-      'expected HOST:PORT, such as example.com:443 or [2001:db8::1]:443, or the path of a socket; found "example.com"',
+      'expected HOST:PORT, such as example.com:443 or [2001:db8::1]:443, or the path of a socket, such as /run/app.sock; found "example.com"',
       "ringway policy explain",
     ],
     [
       ["policy", "explain", "x", "listen", "::1:80"],
-      'expected ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000, or the path of a socket; found "::1:80"',
+      'expected ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000, or the path of a socket, such as /run/app.sock; found "::1:80"',
       "ringway policy explain",
     ],
     [

@@ -101,7 +101,8 @@ export class NaiveMatcher {
       const reason = `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`;
       return { ...allowed(rule, reason), ruleIndex: -1, name: parsed.name };
     }
-    const reason = noRule("connect", `${parsed.name}:${port}`, transport);
+    const isForTcp = transport === "udp" && this.connectName(name, port).allowed;
+    const reason = noRule("connect", `${parsed.name}:${port}`, transport, isForTcp);
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
   }
 
@@ -111,7 +112,10 @@ export class NaiveMatcher {
     if ("refusal" in parsed) return parsed.refusal;
     const asked = `${verb(transport)} ${parsed.text}`;
     const decision = this.#byRules(parsed.address, port, transport, asked);
-    if (decision === undefined) return refused("default", noRule("connect", parsed.text, transport));
+    if (decision === undefined) {
+      const isForTcp = transport === "udp" && this.connectAddress(address, port).allowed;
+      return refused("default", noRule("connect", parsed.text, transport, isForTcp));
+    }
     return this.#deniedInside(decision, parsed.address, port, transport, asked) ?? decision;
   }
 
@@ -139,7 +143,8 @@ export class NaiveMatcher {
     const asked = `${verb(transport)} ${named.name}:${port}, which resolves to ${shown},`;
     const decision = this.#byRules(parsed.address, port, transport, asked, ruleIndex);
     if (decision === undefined && ruleIndex < 0) {
-      return refused("default", noRule("connect", `${parsed.text} (${named.name})`, transport));
+      const isForTcp = transport === "udp" && this.connectAddress(address, port).allowed;
+      return refused("default", noRule("connect", `${parsed.text} (${named.name})`, transport, isForTcp));
     }
     const denied = this.#deniedInside(decision, parsed.address, port, transport, asked, ruleIndex);
     if (denied !== undefined) return denied;
@@ -224,7 +229,8 @@ export class NaiveMatcher {
       if (network === undefined) continue;
       return this.#tooWide(rule, network, parsed, transport, asked) ?? byRule(rule, asked, network.text);
     }
-    return refused("default", noRule("listen", text, transport));
+    const isForTcp = transport === "udp" && this.listen(address, port).allowed;
+    return refused("default", noRule("listen", text, transport, isForTcp));
   }
 
   /** Any use of a guest path; write is whether it would change anything. */
@@ -276,9 +282,10 @@ function verb(transport: Transport): string {
   return transport === "tcp" ? "connect to" : "send datagrams to";
 }
 
-function noRule(list: string, what: string, transport: Transport): string {
+function noRule(list: string, what: string, transport: Transport, isForTcp: boolean): string {
   if (transport === "tcp") return `no ${list} rule allows ${what}`;
-  return `no ${list} rule allows UDP with ${what} (an allow holds for TCP alone unless it has protocols)`;
+  const hint = isForTcp ? " (over TCP it is allowed: a rule holds for UDP where its protocols say so)" : "";
+  return `no ${list} rule allows UDP ${list === "connect" ? "to" : "at"} ${what}${hint}`;
 }
 
 function holds(rule: ConnectRule | ListenRule, port: number, transport: Transport): boolean {

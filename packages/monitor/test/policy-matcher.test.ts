@@ -53,6 +53,21 @@ describe("protocols", () => {
     expect(rules.listen("10.0.0.1", 0, "udp")).toEqual(said(true, "take"));
     expect(rules.listen("10.0.0.1", 80, "udp")).toEqual(said(false, "default"));
     expect(rules.listen("10.0.0.1", 53)).toEqual(said(false, "default"));
+    const hint = " (over TCP it is allowed: a rule holds for UDP where its protocols say so)";
+    const reasons = [
+      rules.connectAddress("10.0.0.1", 80, "udp"),
+      rules.connectName("a.test", 80, "udp"),
+      rules.connectAddress("10.0.0.1", 81, "udp"),
+      rules.listen("10.0.0.1", 80, "udp"),
+      rules.listen("10.0.0.2", 80, "udp"),
+    ].map(({ reason }) => reason);
+    expect(reasons).toEqual([
+      `no connect rule allows UDP to 10.0.0.1:80${hint}`,
+      `no connect rule allows UDP to a.test:80${hint}`,
+      "no connect rule allows UDP to 10.0.0.1:81",
+      `no listen rule allows UDP at 10.0.0.1:80${hint}`,
+      "no listen rule allows UDP at 10.0.0.2:80",
+    ]);
     expect([rules.sendsDatagrams, matcher("connect: [{ allow: '*' }]").sendsDatagrams]).toEqual([
       true,
       false,
@@ -478,7 +493,7 @@ describe("files", () => {
     ["/srv", false, "default", "EACCES", 'no files rule covers "/srv"'],
     ["/Data", false, "default", "EACCES", 'no files rule covers "/Data"'],
     ["/data/../etc", false, "path", "EACCES", 'the path "/data/../etc" has a ".."'],
-    ["data", false, "path", "EINVAL", 'the path "data" is not absolute'],
+    ["data", false, "path", "EINVAL", 'the path "data" does not begin with "/"'],
     ["/data/\0", false, "path", "EINVAL", 'the path "/data/\\u{0}" has a NUL'],
   ])("%j (write: %s) is refused by %s with %s", (path, write, rule, errno, reason) => {
     expect(policy.file(path, write)).toMatchObject({

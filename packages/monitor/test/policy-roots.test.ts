@@ -77,6 +77,12 @@ describe("a folder", () => {
         expect.stringContaining('"/sys/kernel" lies on sysfs, which no guest may reach'),
       ],
     );
+    const socket = "  - { guest: /run/a, host: /proc/a.sock, access: connect }\n";
+    expect(complaints(`sockets:\n${socket}`)).toEqual([
+      expect.stringContaining(
+        'expected a socket in a folder of files; "/proc" lies on procfs, which no guest may reach',
+      ),
+    ]);
     const { files } = parsePolicy(`version: 1\nfiles:\n${rule("/proc/self")}`, { file: at("p.yaml") });
     const opened = openRoots(files, () => {});
     expect(opened.roots[0]).toMatchObject({ fd: -13, system: "procfs" });

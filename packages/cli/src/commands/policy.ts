@@ -114,11 +114,7 @@ export async function explainPolicy(
     const named = matcher.connectName(host, port, transport);
     judged = [{ decision: named }];
     if (named.allowed) {
-      // A name that the policy gives addresses is looked up nowhere else.
-      const resolve = async () =>
-        matcher.hostsOf(named.name) ?? (await lookUp(named.name, options.nameServer, surroundings));
-      const found = options.resolve ? await resolve() : [];
-      const addresses = [...new Set([...(options.address ?? []), ...found])];
+      const addresses = await addressesOf(named.name, options, matcher, surroundings);
       if (addresses.length === 0) {
         note =
           `the addresses that ${named.name} resolves to are judged as well, before connecting: see ` +
@@ -178,6 +174,19 @@ function noteOf(name: string, judged: readonly Judged[]): string | undefined {
   return `a connect to ${name} uses the addresses that are allowed, ${those}, and no other`;
 }
 
+/** The addresses of a name that are to be judged: those that are given, and those that it has. */
+async function addressesOf(
+  name: string,
+  { address: given = [], resolve, nameServer }: ExplainOptions,
+  matcher: PolicyMatcher,
+  surroundings: HostSurroundings,
+): Promise<readonly string[]> {
+  // A name that the policy gives addresses is looked up nowhere: it has these.
+  const listed = given.length === 0 || resolve ? matcher.hostsOf(name) : undefined;
+  const found = listed ?? (resolve ? await lookUp(name, nameServer, surroundings) : []);
+  return [...new Set([...given, ...found])];
+}
+
 async function lookUp(
   name: string,
   nameServers: readonly string[] | undefined,
@@ -209,8 +218,8 @@ function parseEndpoint(what: What, text: string): { host: string; port: number }
   if (host !== undefined && port !== undefined) return { host, port };
   const expected =
     what === "connect"
-      ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443, or the path of a socket"
-      : "ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000, or the path of a socket";
+      ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443, or the path of a socket, such as /run/app.sock"
+      : "ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000, or the path of a socket, such as /run/app.sock";
   throw new UsageError(`expected ${expected}; found ${JSON.stringify(text)}`);
 }
 

@@ -18,7 +18,7 @@ const SLASH = 0x2f;
 export function mountPath(path: PathLike, syscall: string, name = "path"): MountPath {
   const bytes = pathBytes(path, syscall, name);
   const text = Buffer.from(bytes).toString();
-  if (bytes[0] !== SLASH) throw invalidValue(name, text, "must be an absolute path of the guest's tree");
+  if (bytes[0] !== SLASH) throw invalidValue(name, text, 'must be an absolute path, which begins with "/"');
   let start = 0;
   while (bytes[start] === SLASH) start++;
   return { bytes: bytes.subarray(start), text };

@@ -18,6 +18,7 @@ import {
   type Message,
   Opened,
   ProtocolError,
+  protocolName,
   type Refusal,
   Refused,
 } from "@ringway/control";
@@ -79,6 +80,8 @@ export class Stream implements Task {
   queued = false;
   #state: StreamState = FRESH;
   #relay: Relay | undefined;
+  /** A Protocol, once it is known. */
+  #protocol = 0;
   /** Of the guest's epochs. */
   readonly #epoch: number;
   #violated = false;
@@ -136,6 +139,7 @@ export class Stream implements Task {
       text: `stream ${id} ${before} -> ${stateName(StreamState, next)}`,
       stream: id,
       generation,
+      ...(this.#protocol !== 0 && { protocol: protocolName(this.#protocol) }),
       toHost: toHost.position,
       toGuest: toGuest.position,
     });
@@ -230,7 +234,8 @@ export class Stream implements Task {
   }
 
   /** The guest's Open was taken and will be answered. Or why it is not served: too many requests are under way. */
-  beginOpen(): Refusal | undefined {
+  beginOpen(protocol: number): Refusal | undefined {
+    this.#protocol = protocol;
     const tooMany = this.#owner.budget.takeRequest();
     if (tooMany === undefined) this.#enter(OPENING);
     return tooMany;
@@ -252,7 +257,8 @@ export class Stream implements Task {
   }
 
   /** A listener has it, in the hands of `relay`, until a connection comes (LSN-2). */
-  posted(relay: Relay): void {
+  posted(relay: Relay, listener: Stream): void {
+    this.#protocol = listener.#protocol;
     this.#enter(POSTED);
     this.become(relay);
   }

@@ -70,12 +70,14 @@ export function rootProblems(
     const held = heldPlaces(places, at);
     const ofFiles = opened.roots.flatMap((root, index): RootProblem[] => {
       const { host } = policy.files[index]!;
-      const message = unreachable(root, host) ?? twice.get(index) ?? holds(root, host, held);
+      const message =
+        unreachable(root, "a folder of files", host) ?? twice.get(index) ?? holds(root, host, held);
       return message === undefined ? [] : [{ list: "files", index, message }];
     });
     const own = policy.sockets.length === 0 ? new Map() : ownPlaces(places, at);
     const ofSockets = opened.sockets.flatMap((folder, index): RootProblem[] => {
-      const message = unreachable(folder, policy.sockets[index]!.folder) ?? isOwn(folder, own);
+      const { folder: host } = policy.sockets[index]!;
+      const message = unreachable(folder, "a socket in a folder of files", host) ?? isOwn(folder, own);
       return message === undefined ? [] : [{ list: "sockets", index, message }];
     });
     return [...ofFiles, ...ofSockets];
@@ -95,10 +97,10 @@ export function placesOfVm(vm: {
   return [{ what: `the memory of VM ${vm.name}`, path: vm.memory }, doorbell];
 }
 
-function unreachable({ system }: Pick<Root, "system">, host: string): string | undefined {
+function unreachable({ system }: Pick<Root, "system">, expected: string, host: string): string | undefined {
   return system === ""
     ? undefined
-    : `expected a folder of files; ${quoted(host)} lies on ${system}, which no guest may reach`;
+    : `expected ${expected}; ${quoted(host)} lies on ${system}, which no guest may reach`;
 }
 
 /** By the index of the later rule. */

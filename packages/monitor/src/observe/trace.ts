@@ -18,6 +18,8 @@ export interface TraceLine {
   readonly text: string;
   readonly stream?: number;
   readonly generation?: number;
+  /** Which its Open has named, or its listener's; none before. */
+  readonly protocol?: string;
   /** Positions of the host's ends: bytes taken, and bytes put, modulo 2^32. */
   readonly toHost?: number;
   readonly toGuest?: number;

@@ -134,7 +134,8 @@ export class PolicyMatcher {
     }
     const byAddress = this.#byAddresses(this.fixedAddresses(parsed.name), port, asked, transport);
     if (byAddress !== undefined) return { ...byAddress, ruleIndex: -1, name: parsed.name };
-    const reason = noRule("connect", `${parsed.name}:${port}`, transport);
+    const isForTcp = transport !== "tcp" && this.connectName(name, port).allowed;
+    const reason = noRule("connect", `${parsed.name}:${port}`, transport, isForTcp);
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
   }
 
@@ -143,7 +144,10 @@ export class PolicyMatcher {
     const parsed = this.#destination(address, port, transport);
     if ("refusal" in parsed) return parsed.refusal;
     const ruling = this.#ruling(parsed, port, transport);
-    if (ruling === undefined) return refused("default", noRule("connect", endpoint(parsed, port), transport));
+    if (ruling === undefined) {
+      const isForTcp = transport !== "tcp" && this.connectAddress(address, port).allowed;
+      return refused("default", noRule("connect", endpoint(parsed, port), transport, isForTcp));
+    }
     const asked = (): string => `${VERBS[transport]} ${endpoint(parsed, port)}`;
     return this.#byRuling(ruling, parsed, port, transport, asked);
   }
@@ -173,7 +177,9 @@ export class PolicyMatcher {
     const ruling = this.#ruling(parsed, port, transport, ruleIndex);
     if (ruling !== undefined) return this.#byRuling(ruling, parsed, port, transport, asked, ruleIndex);
     if (ruleIndex < 0) {
-      return refused("default", noRule("connect", `${endpoint(parsed, port)} (${named.name})`, transport));
+      const isForTcp = transport !== "tcp" && this.connectAddress(address, port).allowed;
+      const what = `${endpoint(parsed, port)} (${named.name})`;
+      return refused("default", noRule("connect", what, transport, isForTcp));
     }
     const denied = this.#deniedInside(parsed, port, transport, asked, ruleIndex);
     if (denied !== undefined) return denied;
@@ -193,7 +199,10 @@ export class PolicyMatcher {
     if (!isPort(port, 0)) return badPort(port, 0);
     const text = endpoint(parsed, port);
     const entry = this.#forAddress(this.#policy.listen, parsed, port, transport);
-    if (entry === undefined) return refused("default", noRule("listen", text, transport));
+    if (entry === undefined) {
+      const isForTcp = transport !== "tcp" && this.listen(address, port).allowed;
+      return refused("default", noRule("listen", text, transport, isForTcp));
+    }
     const asked = (): string => `${transport === "tcp" ? "listen on" : "take datagrams at"} ${text}`;
     return this.#tooWide(entry, parsed, transport, asked) ?? byRule(entry, asked);
   }
@@ -346,9 +355,11 @@ export class PolicyMatcher {
 
 const VERBS = { tcp: "connect to", udp: "send datagrams to" } as const;
 
-function noRule(list: "connect" | "listen", what: string, transport: Transport): string {
+/** `isForTcp`: the same is allowed, over TCP. */
+function noRule(list: "connect" | "listen", what: string, transport: Transport, isForTcp: boolean): string {
   if (transport === "tcp") return `no ${list} rule allows ${what}`;
-  return `no ${list} rule allows UDP with ${what} (an allow holds for TCP alone unless it has protocols)`;
+  const hint = isForTcp ? " (over TCP it is allowed: a rule holds for UDP where its protocols say so)" : "";
+  return `no ${list} rule allows UDP ${list === "connect" ? "to" : "at"} ${what}${hint}`;
 }
 
 function endpoint(address: Address, port: number): string {

@@ -70,7 +70,7 @@ export function shownPath(names: readonly GuestName[]): string {
 export function splitPath(path: string): PathResult {
   if (path.includes("\0")) return { problem: `the path ${quoted(path)} has a NUL`, errno: Errno.EINVAL };
   if (!path.startsWith("/"))
-    return { problem: `the path ${quoted(path)} is not absolute`, errno: Errno.EINVAL };
+    return { problem: `the path ${quoted(path)} does not begin with "/"`, errno: Errno.EINVAL };
   if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
     return {
       problem: `the path ${quoted(path)} is longer than ${PATH_BYTES_MAX} bytes`,

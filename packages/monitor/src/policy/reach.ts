@@ -60,6 +60,13 @@ export class Reach {
     });
   }
 
+  /** Has the name, which is normalized, addresses whatever anybody else says, and no rule a pattern for it? */
+  isByAddress(name: string): boolean {
+    if (this.#judge.fixedAddresses(name).length === 0) return false;
+    const { words, texts, names } = this.#policy;
+    return mapsForName(words, texts, names, name).length === 0;
+  }
+
   /** Whether some rule allows the address. */
   address(address: string): Decision {
     const starts = this.#startsOf(undefined, [address]);

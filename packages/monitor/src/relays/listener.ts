@@ -154,7 +154,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
         this.#fail(requestId, tooMany);
         return;
       }
-      stream.posted(new PostedRelay(stream, this));
+      stream.posted(new PostedRelay(stream, this), this.stream);
       this.#posted.set(stream, requestId);
     }
   }

@@ -63,7 +63,7 @@ export class OpeningRelay implements Relay {
       stream.refuse(requestId, refusal(Errno.EPROTONOSUPPORT, reason));
       return;
     }
-    const tooMany = stream.beginOpen();
+    const tooMany = stream.beginOpen(protocol);
     if (tooMany !== undefined) {
       stream.refuse(requestId, tooMany);
       return;

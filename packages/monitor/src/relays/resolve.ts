@@ -286,7 +286,8 @@ class ResolveRelay implements Relay {
       this.#fail(requestId, refused ?? absent, ofWork);
       return;
     }
-    if (refused !== undefined) guest.reports.audit(refused);
+    // A name that is judged by its addresses alone stands for those of them that the guest may have.
+    if (refused !== undefined && !guest.policy.matcher.reach.isByAddress(name)) guest.reports.audit(refused);
     const { ttlSeconds } = found;
     const untilMs = performance.now() + Math.max(KNOWN_MS_MIN, 1000 * ttlSeconds);
     for (const { address } of addresses) guest.names.tell(name, formatIp(address), untilMs);

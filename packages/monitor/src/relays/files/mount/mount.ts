@@ -34,7 +34,7 @@ export const MOUNT: ProtocolEntry<AskedMount> = {
     const mistake =
       path[0] === SLASH
         ? undefined
-        : refusal(Errno.EINVAL, `the path ${JSON.stringify(shownPath([path]))} is not absolute`);
+        : refusal(Errno.EINVAL, `the path ${JSON.stringify(shownPath([path]))} does not begin with "/"`);
     if (mistake !== undefined) return wrong(path, mistake, mistake);
     if ("problem" in split) {
       const denied = { errno: split.errno, rule: "path", reason: split.problem };
