@@ -5,16 +5,7 @@
 // Invariant: the listening socket is watched only while a stream is posted, so the host never accepts what it cannot
 // give on (LSN-4). After an accept that failed for want of something it rests for a while and tries again (LSN-5).
 
-import {
-  Accept,
-  Closed,
-  ErrorReply,
-  type FrameReader,
-  type FrameWriter,
-  ProtocolError,
-  type Refusal,
-  Violation,
-} from "@ringway/control";
+import { Accept, Closed, type FrameReader, ProtocolError, type Refusal, Violation } from "@ringway/control";
 import { EPOLLIN, Errno, errnoMessage } from "@ringway/linux";
 import type { Relay } from "../guests/relay.ts";
 import { type Stream, StreamState } from "../guests/stream.ts";
@@ -23,6 +14,7 @@ import { Counter } from "../reactor/counters.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
+import { Replies } from "./replies.ts";
 import { unknownRequest } from "./unknown.ts";
 
 /** How long a listener rests after an accept that failed on the host, in milliseconds. */
@@ -45,13 +37,12 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   protected readonly fd: number;
   readonly #slot: number;
   readonly #requests: FrameReader;
-  readonly #replies: FrameWriter;
+  /** One at the most: no request is taken while it waits. */
+  readonly #replies: Replies;
   /** In the order in which they are served, with the request id of each one's Accept. */
   readonly #posted: Map<Stream, number> = new Map();
   #watching = false;
   #resting: Timer | undefined;
-  /** An Error frame that waits for room on the ring; no request is taken while it waits. */
-  #reply: { requestId: number; payload: Uint8Array } | undefined;
   #ending = false;
   #disposed = false;
 
@@ -61,7 +52,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
     this.stream = stream;
     this.fd = fd;
     this.#requests = stream.frames();
-    this.#replies = stream.writer();
+    this.#replies = new Replies(stream);
     this.#slot = host.reactor.watch(fd, 0, this);
   }
 
@@ -81,7 +72,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   step(): boolean {
     if (this.#ending) return false;
     const { pipe } = this.stream;
-    for (let budget = ACCEPT_BUDGET; this.#flush(); budget--) {
+    for (let budget = ACCEPT_BUDGET; this.#replies.flush(); budget--) {
       if (budget === 0) return true;
       // Before the ring: what was put before END is there once END is seen (RING-6).
       const closed = pipe.toHost.peerClosed();
@@ -212,7 +203,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
     const reason = `accept failed, trying again: ${errnoMessage(errno)}`;
     this.stream.guest.reports.warn(reason);
     this.#fail(0, refusal(errno, reason));
-    this.#flush();
+    this.#replies.flush();
     this.#watch(false);
     this.#resting = this.host.reactor.after(ACCEPT_RETRY_MS, () => {
       this.#resting = undefined;
@@ -228,23 +219,8 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
 
   #fail(requestId: number, refusal: Refusal): void {
     // A report that nobody asked for is not worth holding requests up.
-    if (this.#reply !== undefined && requestId === 0) return;
-    this.#reply = { requestId, payload: ErrorReply.encode(this.stream.guest.reports.answer(refusal)) };
-  }
-
-  /** Sends the reply that waits. False: there is no room yet. */
-  #flush(): boolean {
-    const reply = this.#reply;
-    if (reply === undefined) return true;
-    const { toGuest } = this.stream.pipe;
-    for (;;) {
-      if (this.#replies.write(ErrorReply.type, reply.requestId, reply.payload, this.stream.signal)) break;
-      if (toGuest.abandoned()) break;
-      if (!toGuest.wantSpace(reply.payload.length + 12)) return false;
-    }
-    toGuest.unwantSpace();
-    this.#reply = undefined;
-    return true;
+    if (this.#replies.length > 0 && requestId === 0) return;
+    this.#replies.fail(requestId, refusal);
   }
 }
 

@@ -11,11 +11,8 @@
 
 import {
   Closed,
-  ErrorReply,
-  FRAME_HEADER_BYTES,
   type Frame,
   type FrameReader,
-  type FrameWriter,
   formatIp,
   type InetAddress,
   type Message,
@@ -39,6 +36,7 @@ import { alwaysAllowed, NOTHING, requireEmpty } from "./empty-body.ts";
 import type { RelayHost } from "./host.ts";
 import { resolveFailure } from "./name-lookup.ts";
 import type { Judged, ProtocolEntry } from "./protocol.ts";
+import { Replies } from "./replies.ts";
 import { unknownRequest } from "./unknown.ts";
 
 const { Addresses, Names, Resolve, Reverse } = resolveMessages;
@@ -67,14 +65,6 @@ export const RESOLVE: ProtocolEntry<undefined> = {
   },
 };
 
-interface Reply {
-  readonly type: number;
-  readonly requestId: number;
-  readonly payload: Uint8Array;
-  /** It ends work of the guest's. */
-  readonly ofWork: boolean;
-}
-
 /** One lookup, until it has ended. */
 interface Asked {
   readonly requestId: number;
@@ -90,12 +80,13 @@ class ResolveRelay implements Relay {
   readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #requests: FrameReader;
-  readonly #writer: FrameWriter;
+  readonly #replies: Replies;
+  /** A reply that ends work of the guest's is over. */
+  readonly #giveWork: () => void;
   /** Under way, by the number of each lookup. */
   readonly #asked: Map<number, Asked> = new Map();
   /** Answers that have come, and wait for the guest's turn. */
   #telling = 0;
-  #replies: Reply[] = [];
   /** A request that waits for its rate. */
   #held: Frame | undefined;
   #disposed = false;
@@ -104,7 +95,9 @@ class ResolveRelay implements Relay {
     this.#host = host;
     this.#stream = stream;
     this.#requests = stream.frames();
-    this.#writer = stream.writer();
+    this.#replies = new Replies(stream);
+    const { budget } = stream.guest;
+    this.#giveWork = () => budget.giveWork();
   }
 
   step(): boolean {
@@ -117,7 +110,7 @@ class ResolveRelay implements Relay {
         stream.reset();
         return false;
       }
-      if (!this.#flush()) return false;
+      if (!this.#replies.flush()) return false;
       if (budget === 0 || !stream.guest.share.mayGoOn()) return true;
       const frame = this.#held ?? this.#requests.next(stream.signal);
       this.#held = undefined;
@@ -137,8 +130,7 @@ class ResolveRelay implements Relay {
     const { budget } = this.#stream.guest;
     for (const id of this.#asked.keys()) this.#host.lookups.cancel(id, () => budget.giveWork());
     this.#asked.clear();
-    for (const { ofWork } of this.#replies) if (ofWork) budget.giveWork();
-    this.#replies = [];
+    this.#replies.drop();
   }
 
   // ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -311,31 +303,12 @@ class ResolveRelay implements Relay {
     else this.#fail(requestId, refusal(Errno.ENOENT, `${address} has no name`), ofWork);
   }
 
+  /** `ofWork`: it ends work of the guest's. */
   #fail(requestId: number, why: Refusal, ofWork = false): void {
-    this.#reply(ErrorReply, requestId, this.#stream.guest.reports.answer(why), ofWork);
+    this.#replies.fail(requestId, why, ofWork ? this.#giveWork : undefined);
   }
 
   #reply<T>(kind: Message<T>, requestId: number, value: T, ofWork: boolean): void {
-    this.#replies.push({ type: kind.type, requestId, payload: kind.encode(value), ofWork });
-  }
-
-  /** False: a reply waits for room. */
-  #flush(): boolean {
-    if (this.#replies.length === 0) return true;
-    const stream = this.#stream;
-    const { toGuest } = stream.pipe;
-    let sent = 0;
-    for (const { type, requestId, payload, ofWork } of this.#replies) {
-      while (!toGuest.abandoned() && !this.#writer.write(type, requestId, payload, stream.signal)) {
-        if (toGuest.wantSpace(payload.length + FRAME_HEADER_BYTES)) continue;
-        this.#replies.splice(0, sent);
-        return false;
-      }
-      sent++;
-      if (ofWork) stream.guest.budget.giveWork();
-    }
-    toGuest.unwantSpace();
-    this.#replies = [];
-    return true;
+    this.#replies.reply(kind, requestId, value, ofWork ? this.#giveWork : undefined);
   }
 }

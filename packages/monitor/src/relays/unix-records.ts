@@ -10,7 +10,7 @@
 // not take; a record of the peer's stays in the kernel until the ring has room for all of it. Where the policy limits
 // rates it waits in the same places, and with the guest's bytes used up the stream is reset (LIM-2, LIM-3).
 
-import { Closed, ErrorReply, FRAME_HEADER_BYTES, type Frame, unixMessages } from "@ringway/control";
+import { Closed, FRAME_HEADER_BYTES, type Frame, unixMessages } from "@ringway/control";
 import {
   closeFd,
   EPOLLERR,
@@ -36,6 +36,7 @@ import { Direction, type Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
+import { Replies } from "./replies.ts";
 import { SocketLoan, UNIX_PIECE_BYTES } from "./socket-loan.ts";
 import { TCP_EVENTS } from "./tcp-relay.ts";
 import { unknownRequest } from "./unknown.ts";
@@ -56,13 +57,13 @@ export class RecordsRelay implements Relay, EventSource {
   readonly #slot: number;
   readonly #frames: ReturnType<Stream["frames"]>;
   readonly #writer: ReturnType<Stream["writer"]>;
+  /** An Error at the most: what comes behind its request waits for it. */
+  readonly #replies: Replies;
   readonly #loan: SocketLoan;
   /** The longest record that its frame has room for. */
   readonly #mostIn: number;
   /** A record that the kernel has not taken yet. */
   #waiting: Uint8Array | undefined;
-  /** An Error that waits for room, and keeps what comes behind its request waiting. */
-  #reply: { readonly requestId: number; readonly payload: Uint8Array } | undefined;
   #asking: Timer | undefined;
   #sendable = true;
   #receivable = true;
@@ -82,6 +83,7 @@ export class RecordsRelay implements Relay, EventSource {
     this.#fd = fd;
     this.#frames = stream.frames();
     this.#writer = stream.writer();
+    this.#replies = new Replies(stream);
     this.#mostIn = Math.min(RECORD_MAX_BYTES, stream.pipe.toGuest.capacity - FRAME_HEADER_BYTES);
     const told = tellRecords(fd);
     if (told < 0) throw new SystemError(-told, "setsockopt");
@@ -176,8 +178,7 @@ export class RecordsRelay implements Relay, EventSource {
 
   #take({ type, requestId, payload }: Frame, offset: number): void {
     if (type !== UnixSend.type) {
-      const answer = this.#stream.guest.reports.answer(unknownRequest(type));
-      this.#reply = { requestId, payload: ErrorReply.encode(answer) };
+      this.#replies.fail(requestId, unknownRequest(type));
       return;
     }
     const { data } = UnixSend.decode(payload);
@@ -242,19 +243,9 @@ export class RecordsRelay implements Relay, EventSource {
 
   /** Sends the Error that waits. False: there is no room yet. */
   #flushReply(): boolean {
-    const reply = this.#reply;
-    if (reply === undefined) return true;
-    const { toGuest } = this.#stream.pipe;
     // Nothing follows END.
-    while (
-      !this.#inShut &&
-      !this.#writer.write(ErrorReply.type, reply.requestId, reply.payload, this.#stream.signal)
-    ) {
-      if (toGuest.abandoned()) break;
-      if (!toGuest.wantSpace(reply.payload.length + FRAME_HEADER_BYTES)) return false;
-    }
-    this.#reply = undefined;
-    return true;
+    if (this.#inShut) this.#replies.drop();
+    return this.#replies.flush();
   }
 
   #shutOut(): void {

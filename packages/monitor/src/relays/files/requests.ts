@@ -6,22 +6,17 @@
 
 import {
   Closed,
-  Errno,
-  ErrorReply,
-  FRAME_HEADER_BYTES,
   type Frame,
   type FrameReader,
-  type FrameWriter,
   fileMessages,
   type Message,
-  maxPayload,
   type Refusal,
 } from "@ringway/control";
 import type { DiskOperation, DiskResult } from "../../disk/operations.ts";
 import type { Relay } from "../../guests/relay.ts";
 import type { Stream } from "../../guests/stream.ts";
-import { refusal } from "../../policy/refusal.ts";
 import type { RelayHost } from "../host.ts";
+import { Replies } from "../replies.ts";
 import { type DiskWork, onDisk } from "./access.ts";
 
 /** Requests served in one step before others get their turn. */
@@ -30,19 +25,12 @@ const BUDGET = 32;
 /** Gives back what it holds, so it is served however many requests are under way. */
 const CLOSE = fileMessages.Close.type;
 
-interface Reply {
-  readonly type: number;
-  readonly requestId: number;
-  readonly payload: Uint8Array;
-}
-
 export abstract class RequestRelay implements Relay {
   protected readonly host: RelayHost;
   protected readonly stream: Stream;
   readonly #requests: FrameReader;
-  readonly #replies: FrameWriter;
-  /** A reply that waits for room: at most one, because nothing else is begun meanwhile. */
-  #waiting: Reply | undefined;
+  /** One at the most, because nothing else is begun while it waits. */
+  readonly #replies: Replies;
   #work: DiskWork | undefined;
   #workOver: ((result?: DiskResult) => void) | undefined;
   #afterReplies: (() => void) | undefined;
@@ -52,7 +40,7 @@ export abstract class RequestRelay implements Relay {
     this.host = host;
     this.stream = stream;
     this.#requests = stream.frames();
-    this.#replies = stream.writer();
+    this.#replies = new Replies(stream);
   }
 
   /** Serves one request: by reply(), fail(), or disk() whose callback does. */
@@ -72,7 +60,7 @@ export abstract class RequestRelay implements Relay {
         this.stream.reset();
         return false;
       }
-      if (this.#work !== undefined || !this.#flush()) return false;
+      if (this.#work !== undefined || !this.#replies.flush()) return false;
       if (budget === 0 || !this.stream.guest.share.mayGoOn()) return true;
       if (this.#afterReplies !== undefined) {
         const next = this.#afterReplies;
@@ -111,20 +99,15 @@ export abstract class RequestRelay implements Relay {
   }
 
   protected reply<T>(kind: Message<T>, requestId: number, value: T): void {
-    this.replyEncoded(kind.type, requestId, kind.encode(value));
+    this.#replies.reply(kind, requestId, value);
   }
 
   protected replyEncoded(type: number, requestId: number, payload: Uint8Array): void {
-    const room = maxPayload(this.stream.pipe.toGuest.capacity);
-    if (payload.length <= room) this.#waiting = { type, requestId, payload };
-    else {
-      const reason = `the reply has ${payload.length} bytes, and the ring takes ${room}`;
-      this.fail(requestId, refusal(Errno.EOVERFLOW, reason));
-    }
+    this.#replies.put(type, requestId, payload);
   }
 
   protected fail(requestId: number, refusal: Refusal): void {
-    this.reply(ErrorReply, requestId, this.stream.guest.reports.answer(refusal));
+    this.#replies.fail(requestId, refusal);
   }
 
   /**
@@ -158,17 +141,5 @@ export abstract class RequestRelay implements Relay {
   /** What to do, before the next request is taken, once the replies so far are sent. */
   protected afterReplies(next: () => void): void {
     this.#afterReplies = next;
-  }
-
-  #flush(): boolean {
-    if (this.#waiting === undefined) return true;
-    const { toGuest } = this.stream.pipe;
-    const { type, requestId, payload } = this.#waiting;
-    while (!toGuest.abandoned() && !this.#replies.write(type, requestId, payload, this.stream.signal)) {
-      if (!toGuest.wantSpace(payload.length + FRAME_HEADER_BYTES)) return false;
-    }
-    toGuest.unwantSpace();
-    this.#waiting = undefined;
-    return true;
   }
 }

@@ -5,7 +5,6 @@
 
 import {
   Done,
-  ErrorReply,
   FRAME_HEADER_BYTES,
   type InetAddress,
   type Message,
@@ -13,30 +12,25 @@ import {
   udpMessages,
 } from "@ringway/control";
 import type { Stream } from "../../guests/stream.ts";
+import { Replies } from "../replies.ts";
 
 const { UdpError, UdpLost } = udpMessages;
 
 /** Of UdpLost, which may have to stand before a datagram. */
 export const LOST_BYTES: number = FRAME_HEADER_BYTES + 4;
 
-interface Waiting {
-  readonly type: number;
-  readonly requestId: number;
-  readonly payload: Uint8Array;
-}
-
 export class Answers {
   readonly #stream: Stream;
-  readonly #writer: ReturnType<Stream["writer"]>;
-  #replies: Waiting[] = [];
-  #error: Waiting | undefined;
+  readonly #replies: Replies;
+  /** The payload of a UdpError. */
+  #error: Uint8Array | undefined;
   /** Datagrams lost since the stream was opened, and how many of them the guest knows of. */
   #lost = 0;
   #toldLost = 0;
 
   constructor(stream: Stream) {
     this.#stream = stream;
-    this.#writer = stream.writer();
+    this.#replies = new Replies(stream);
   }
 
   /** Does a reply wait? */
@@ -45,7 +39,7 @@ export class Answers {
   }
 
   reply<T>(kind: Message<T>, requestId: number, value: T): void {
-    this.#replies.push({ type: kind.type, requestId, payload: kind.encode(value) });
+    this.#replies.reply(kind, requestId, value);
   }
 
   done(requestId: number): void {
@@ -53,14 +47,13 @@ export class Answers {
   }
 
   fail(requestId: number, refusal: Refusal): void {
-    this.reply(ErrorReply, requestId, this.#stream.guest.reports.answer(refusal));
+    this.#replies.fail(requestId, refusal);
   }
 
   /** A datagram to this peer was not sent, or came back. */
   error(peer: InetAddress, refusal: Refusal): void {
     const { errno, rule, reason } = this.#stream.guest.reports.answer(refusal);
-    const payload = UdpError.encode({ errno, peer, rule, reason });
-    this.#error = { type: UdpError.type, requestId: 0, payload };
+    this.#error = UdpError.encode({ errno, peer, rule, reason });
   }
 
   lost(datagrams: number): void {
@@ -69,12 +62,9 @@ export class Answers {
 
   /** Puts what waits. False: there is no room yet, and the guest rings when there is. */
   flush(): boolean {
-    while (this.#replies.length > 0) {
-      if (!this.#put(this.#replies[0]!)) return false;
-      this.#replies.shift();
-    }
+    if (!this.#replies.flush()) return false;
     if (this.#error !== undefined) {
-      if (!this.#put(this.#error)) return false;
+      if (!this.#replies.offer(UdpError.type, 0, this.#error)) return false;
       this.#error = undefined;
     }
     if (this.#lost !== this.#toldLost) {
@@ -87,25 +77,13 @@ export class Answers {
   /** UdpLost. Where more comes than the guest reads, one stands before almost every datagram: no object is made. */
   #putLost(): boolean {
     const { toGuest } = this.#stream.pipe;
-    for (;;) {
-      if (toGuest.abandoned()) return true;
-      if (toGuest.writable() >= LOST_BYTES) break;
-      if (!toGuest.wantSpace(LOST_BYTES)) return false;
-    }
+    if (!this.#replies.hasRoom(LOST_BYTES)) return false;
+    if (toGuest.abandoned()) return true;
     toGuest.putU32(LOST_BYTES - FRAME_HEADER_BYTES, 0);
     toGuest.putU32(UdpLost.type, 4);
     toGuest.putU32(0, 8);
     toGuest.putU32(this.#lost, FRAME_HEADER_BYTES);
     if (toGuest.advance(LOST_BYTES)) this.#stream.signal();
     return true;
-  }
-
-  #put({ type, requestId, payload }: Waiting): boolean {
-    const { toGuest } = this.#stream.pipe;
-    for (;;) {
-      if (toGuest.abandoned()) return true;
-      if (this.#writer.write(type, requestId, payload, this.#stream.signal)) return true;
-      if (!toGuest.wantSpace(FRAME_HEADER_BYTES + payload.length)) return false;
-    }
   }
 }

@@ -3,7 +3,6 @@
 import {
   Done,
   Errno,
-  ErrorReply,
   FRAME_HEADER_BYTES,
   IO_MAX_BYTES,
   type Message,
@@ -17,7 +16,9 @@ import type { DiskResult } from "../../../disk/operations.ts";
 import type { Stream } from "../../../guests/stream.ts";
 import type { GuestName } from "../../../policy/paths.ts";
 import { refusal } from "../../../policy/refusal.ts";
+import { NOTHING } from "../../empty-body.ts";
 import type { RelayHost } from "../../host.ts";
+import { Replies } from "../../replies.ts";
 import { auditFailure, closeOnDisk, type DiskWork, explainFailure, onDisk } from "../access.ts";
 import { type Handle, Handles } from "./handles.ts";
 import { Places, type Target } from "./places.ts";
@@ -27,12 +28,6 @@ export interface Waiting {
   readonly requestId: number;
   /** Takes it back: false where it goes its way. What answers it is the caller's. */
   cancel(): boolean;
-}
-
-interface Reply {
-  readonly type: number;
-  readonly requestId: number;
-  readonly payload: Uint8Array;
 }
 
 /** How a request is carried out on disk. */
@@ -52,8 +47,6 @@ export interface Work {
   readonly over?: (result?: DiskResult) => void;
 }
 
-const NOTHING = new Uint8Array(0);
-
 export class MountCore {
   readonly host: RelayHost;
   readonly stream: Stream;
@@ -66,7 +59,7 @@ export class MountCore {
   /** Requests that wait, each once. */
   readonly waiting: Set<Waiting> = new Set();
   /** Replies that wait for room, and events: of requests under way, so bounded with them. */
-  readonly replies: Reply[] = [];
+  readonly replies: Replies;
   /** Bytes of the events among them, and how often all of them have gone. */
   eventBytes = 0;
   flushes = 0;
@@ -83,24 +76,20 @@ export class MountCore {
     this.host = host;
     this.stream = stream;
     this.dataMax = Math.min(IO_MAX_BYTES, maxPayload(stream.pipe.toGuest.capacity));
+    this.replies = new Replies(stream);
     this.places = new Places(stream.guest, root, this.handles);
   }
 
   reply<T>(kind: Message<T>, requestId: number, value: T): void {
-    this.put(kind.type, requestId, kind.encode(value));
+    this.replies.reply(kind, requestId, value);
   }
 
   put(type: number, requestId: number, payload: Uint8Array): void {
-    const room = maxPayload(this.stream.pipe.toGuest.capacity);
-    if (payload.length <= room) this.replies.push({ type, requestId, payload });
-    else {
-      const reason = `the reply has ${payload.length} bytes, and the ring takes ${room}`;
-      this.fail(requestId, refusal(Errno.EOVERFLOW, reason));
-    }
+    this.replies.put(type, requestId, payload);
   }
 
   fail(requestId: number, refusal: Refusal): void {
-    this.reply(ErrorReply, requestId, this.stream.guest.reports.answer(refusal));
+    this.replies.fail(requestId, refusal);
   }
 
   done(requestId: number): void {

@@ -46,7 +46,6 @@ export class MountRelay implements Relay {
   readonly #reads: CachedReads;
   readonly #parts: readonly Part[];
   readonly #requests;
-  readonly #writer;
 
   constructor(host: RelayHost, stream: Stream, root: readonly GuestName[]) {
     this.#stream = stream;
@@ -61,8 +60,7 @@ export class MountRelay implements Relay {
       this.#watches,
     ];
     this.#requests = stream.frames();
-    this.#writer = stream.writer();
-    this.#reads = new CachedReads(this.#core, this.#requests, this.#writer);
+    this.#reads = new CachedReads(this.#core, this.#requests, stream.writer());
   }
 
   step(): boolean {
@@ -133,19 +131,7 @@ export class MountRelay implements Relay {
   #flush(): boolean {
     const { replies } = this.#core;
     if (replies.length === 0) return true;
-    const { toGuest } = this.#stream.pipe;
-    let sent = 0;
-    try {
-      for (const { type, requestId, payload } of replies) {
-        while (!toGuest.abandoned() && !this.#writer.write(type, requestId, payload, this.#stream.signal)) {
-          if (!toGuest.wantSpace(payload.length + FRAME_HEADER_BYTES)) return false;
-        }
-        sent++;
-      }
-    } finally {
-      replies.splice(0, sent);
-    }
-    toGuest.unwantSpace();
+    if (!replies.flush()) return false;
     this.#core.flushed();
     return true;
   }
@@ -154,7 +140,7 @@ export class MountRelay implements Relay {
     const core = this.#core;
     if (core.isOver) return;
     core.isOver = true;
-    core.replies.length = 0;
+    core.replies.drop();
     this.#watches.dispose();
     this.#locks.cancelAll();
     for (const waiting of [...core.waiting]) waiting.cancel();
