@@ -187,7 +187,8 @@ function canonical(address: string): string {
   return new URL(`http://[${address}]`).hostname;
 }
 
-function isUnspecified(address: Uint8Array): boolean {
+/** 0.0.0.0 or ::, as bytes. */
+export function isUnspecified(address: Uint8Array): boolean {
   return address.every((byte) => byte === 0);
 }
 

@@ -6,6 +6,7 @@ import { Errno, errnoMessage } from "@ringway/linux";
 import type { RelayGuest } from "../guests/relay.ts";
 import type { Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
+import { type AuditedDenial, denial } from "../policy/refusal.ts";
 import type { NotAllowed, Transport } from "../policy/types.ts";
 import type { RelayHost } from "./host.ts";
 
@@ -47,6 +48,42 @@ export class NameLookup {
     budget.takeWork();
     this.#host.lookups.cancel(this.#id, () => budget.giveWork());
     this.#id = undefined;
+  }
+}
+
+/**
+ * What is denied of the addresses of one request, in whatever parts they come: the first that is denied is told, to the
+ * guest or to the audit log alone, and no other.
+ */
+export class DeniedAddress {
+  readonly #guest: RelayGuest;
+  /** A Protocol, and what was asked for. */
+  readonly #protocol: number;
+  readonly #what: string;
+  #first: NotAllowed | undefined;
+  #isTold = false;
+
+  constructor(guest: RelayGuest, protocol: number, what: string) {
+    this.#guest = guest;
+    this.#protocol = protocol;
+    this.#what = what;
+  }
+
+  note(denied: NotAllowed | undefined): void {
+    this.#first ??= denied;
+  }
+
+  /** Once: who gets it tells it. */
+  take(): AuditedDenial | undefined {
+    if (this.#first === undefined || this.#isTold) return undefined;
+    this.#isTold = true;
+    return denial(this.#guest, this.#protocol, this.#what, this.#first);
+  }
+
+  /** The guest is not told of it: other addresses of the name serve, or something else has ended the request. */
+  audit(): void {
+    const denied = this.take();
+    if (denied !== undefined) this.#guest.reports.audit(denied);
   }
 }
 

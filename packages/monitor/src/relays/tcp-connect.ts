@@ -24,13 +24,12 @@ import { Errno, localAddress, setLingerZero } from "@ringway/linux";
 import type { Relay } from "../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
-import { type AuditedDenial, denial, refusal } from "../policy/refusal.ts";
-import type { NotAllowed } from "../policy/types.ts";
+import { refusal } from "../policy/refusal.ts";
 import { Counter } from "../reactor/counters.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { type Attempt, ConnectionRace, type Racer } from "./connection-race.ts";
 import type { RelayHost } from "./host.ts";
-import { judgeAddresses, NameLookup, resolveFailure } from "./name-lookup.ts";
+import { DeniedAddress, judgeAddresses, NameLookup, resolveFailure } from "./name-lookup.ts";
 import type { Judged, ProtocolEntry } from "./protocol.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 
@@ -83,9 +82,8 @@ class TcpConnectRelay implements Relay, Racer {
   #resolving = false;
   /** One address at least may be connected to. */
   #allowed = false;
-  /** Of the first address that may not; and whether that is told. */
-  #deniedAddress: NotAllowed | undefined;
-  #isDenialTold = false;
+  /** Of a name. */
+  #denied: DeniedAddress | undefined;
   #deadline: Timer | undefined;
   #finished = false;
 
@@ -111,6 +109,7 @@ class TcpConnectRelay implements Relay, Racer {
       return;
     }
     this.#resolving = true;
+    this.#denied = new DeniedAddress(this.#stream.guest, Protocol.TCP_CONNECT, this.#what);
     this.#lookup = new NameLookup(this.#host, this.#stream, name, (answer) =>
       this.#resolved(name, ruleIndex, answer),
     );
@@ -140,38 +139,27 @@ class TcpConnectRelay implements Relay, Racer {
     }
     const asked = { name, ruleIndex, port: this.#asked.port, transport: "tcp" } as const;
     const { allowed, denied } = judgeAddresses(this.#host, this.#stream.guest, asked, addresses);
-    this.#deniedAddress ??= denied;
+    this.#denied?.note(denied);
     this.#allowed ||= allowed.length > 0;
     if (this.#allowed) {
       this.#auditDenied();
       this.#race.add(allowed);
     } else if (!this.#resolving) {
-      this.#refuse(this.#denied() ?? refusal(Errno.ENOENT, `${name}: ${resolveFailure(Errno.ENOENT)}`));
+      this.#refuse(this.#denied?.take() ?? refusal(Errno.ENOENT, `${name}: ${resolveFailure(Errno.ENOENT)}`));
     }
   }
 
   /** Why it is refused when its time is over: no address that is known is allowed, or nobody has answered. */
   #late(): Refusal {
-    const denied = this.#allowed ? undefined : this.#denied();
+    const denied = this.#allowed ? undefined : this.#denied?.take();
     if (denied !== undefined) return denied;
     const missed = this.#resolving && !this.#allowed ? "resolve" : "answer";
     return refusal(Errno.ETIMEDOUT, `${this.#what} did not ${missed} within ${this.#timeoutMs} ms`);
   }
 
-  /** Of the first address that was denied; once, for who gets it tells it. */
-  #denied(): AuditedDenial | undefined {
-    const denied = this.#deniedAddress;
-    if (denied === undefined || this.#isDenialTold) return undefined;
-    this.#isDenialTold = true;
-    return denial(this.#stream.guest, Protocol.TCP_CONNECT, this.#what, denied);
-  }
-
-  /** The guest is not told of it: other addresses of the name serve, or something else has ended the stream. */
   #auditDenied(): void {
     // By address (ruleIndex -1), localhost stands for those that the guest may have.
-    if (this.#allowed && this.#asked.ruleIndex < 0) return;
-    const denied = this.#denied();
-    if (denied !== undefined) this.#stream.guest.reports.audit(denied);
+    if (!this.#allowed || this.#asked.ruleIndex >= 0) this.#denied?.audit();
   }
 
   // ── The race ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,10 +21,11 @@ import {
 } from "@ringway/linux";
 import type { DiskResult } from "../disk/operations.ts";
 import type { Relay } from "../guests/relay.ts";
-import { guestGaveUp, type Stream } from "../guests/stream.ts";
+import type { Stream } from "../guests/stream.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
-import { auditFailure, type DiskWork, onDisk } from "./files/access.ts";
+import { auditFailure, onDisk } from "./files/access.ts";
+import { PendingRelay } from "./files/pending.ts";
 import type { RelayHost } from "./host.ts";
 import { backlogFor, ListenRelay } from "./listener.ts";
 import type { ProtocolEntry } from "./protocol.ts";
@@ -76,12 +77,10 @@ export const UNIX_LISTEN: ProtocolEntry<Asked> = {
       backlog: backlogFor(backlog),
       own: host.ownSockets.now,
     } as const;
-    const opening = new OpeningListenRelay(
-      stream,
-      onDisk(host, stream, operation, (result) =>
-        opened(host, stream, requestId, asked, { ...place, policy }, opening, result),
-      ),
+    const work = onDisk(host, stream, operation, (result) =>
+      opened(host, stream, requestId, asked, { ...place, policy }, opening, result),
     );
+    const opening: PendingRelay = new PendingRelay(stream, work, () => guest.budget.giveListener(), true);
     stream.become(opening);
   },
 };
@@ -92,7 +91,7 @@ function opened(
   requestId: number,
   { request: { kind, path } }: Asked,
   place: PolicyPlace,
-  opening: OpeningListenRelay,
+  opening: PendingRelay,
   result: DiskResult,
 ): void {
   const { guest } = stream;
@@ -155,30 +154,6 @@ function endListener(
     policy.release();
     done();
   });
-}
-
-class OpeningListenRelay implements Relay {
-  readonly transfers = true;
-  readonly #stream: Stream;
-  readonly #work: DiskWork;
-  /** The guest gave up, or is gone: what was made is to be removed. */
-  disposed = false;
-
-  constructor(stream: Stream, work: DiskWork) {
-    this.#stream = stream;
-    this.#work = work;
-  }
-
-  step(): boolean {
-    if (guestGaveUp(this.#stream.pipe)) this.#stream.reset();
-    return false;
-  }
-
-  dispose(): void {
-    if (this.disposed) return;
-    this.disposed = true;
-    if (this.#work.cancel()) this.#stream.guest.budget.giveListener();
-  }
 }
 
 interface Connection {

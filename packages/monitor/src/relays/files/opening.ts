@@ -4,20 +4,13 @@
 import { Errno, type Refusal, type StatReply } from "@ringway/control";
 import type { DiskResult } from "../../disk/operations.ts";
 import type { Relay } from "../../guests/relay.ts";
-import { guestGaveUp, type Stream } from "../../guests/stream.ts";
+import type { Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
 import type { FileDecision } from "../../policy/types.ts";
 import type { RelayHost } from "../host.ts";
 import type { Judged } from "../protocol.ts";
-import {
-  auditFailure,
-  closeOnDisk,
-  type DiskWork,
-  explainFailure,
-  onDisk,
-  openFlags,
-  placeOf,
-} from "./access.ts";
+import { auditFailure, closeOnDisk, explainFailure, onDisk, openFlags, placeOf } from "./access.ts";
+import { PendingRelay } from "./pending.ts";
 
 /** The request of an Open, and by what its path is allowed. */
 export interface AskedFile<Request> {
@@ -96,30 +89,7 @@ export function openForStream(
     }
   };
   const operation = { kind: "open", ...place, flags: kernelFlags, mode } as const;
-  const opening = new OpeningFileRelay(stream, onDisk(host, stream, operation, opened));
+  const giveBack = (): void => guest.budget.giveFile();
+  const opening = new PendingRelay(stream, onDisk(host, stream, operation, opened), giveBack, true);
   stream.become(opening);
-}
-
-class OpeningFileRelay implements Relay {
-  readonly transfers = true;
-  readonly #stream: Stream;
-  readonly #work: DiskWork;
-  /** The guest gave up, or is gone: what was opened is to be closed. */
-  disposed = false;
-
-  constructor(stream: Stream, work: DiskWork) {
-    this.#stream = stream;
-    this.#work = work;
-  }
-
-  step(): boolean {
-    if (guestGaveUp(this.#stream.pipe)) this.#stream.reset();
-    return false;
-  }
-
-  dispose(): void {
-    if (this.disposed) return;
-    this.disposed = true;
-    if (this.#work.cancel()) this.#stream.guest.budget.giveFile();
-  }
 }

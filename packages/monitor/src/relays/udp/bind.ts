@@ -14,6 +14,7 @@ import {
   Errno,
   errnoMessage,
   errnoOf,
+  isUnspecified,
   localAddress,
   setIpv6Only,
   setReuseAddress,
@@ -44,7 +45,7 @@ export const UDP_BIND: ProtocolEntry<Asked> = {
     const what = formatEndpoint(address);
     const listens = judgeListen(matcher, flags, address);
     const mayBeOwn =
-      !listens.allowed && address.port === 0 && isUnspecified(address) && matcher.sendsDatagrams;
+      !listens.allowed && address.port === 0 && isUnspecified(address.address) && matcher.sendsDatagrams;
     const reason = `a socket of the guest's own, for datagrams to whom it may send them`;
     const decision = mayBeOwn ? ({ allowed: true, rule: "", reason } as const) : listens;
     return { asked: { flags, address, isOwn: mayBeOwn }, decision, what, mistake: mistakeIn(flags, address) };
@@ -79,7 +80,8 @@ export const UDP_BIND: ProtocolEntry<Asked> = {
 /** The unspecified IPv6 address stands for IPv4's too, unless it is told not to: then both are asked for. */
 function judgeListen(matcher: PolicyMatcher, flags: number, address: InetAddress): Decision {
   const decision = matcher.listen(formatIp(address.address), address.port, "udp");
-  const isBoth = address.family === 6 && isUnspecified(address) && (flags & UdpBindFlags.ONLY_IPV6) === 0;
+  const isBoth =
+    address.family === 6 && isUnspecified(address.address) && (flags & UdpBindFlags.ONLY_IPV6) === 0;
   if (!decision.allowed || !isBoth) return decision;
   const four = matcher.listen(ANY_IPV4, address.port, "udp");
   return four.allowed ? decision : four;
@@ -106,8 +108,4 @@ function bound(flags: number, address: InetAddress): number {
   if (result >= 0) return fd;
   closeFd(fd);
   return result;
-}
-
-function isUnspecified({ address }: InetAddress): boolean {
-  return address.every((byte) => byte === 0);
 }

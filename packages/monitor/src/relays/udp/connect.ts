@@ -26,12 +26,17 @@ import {
 import type { Relay } from "../../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../../guests/stream.ts";
 import type { Answer } from "../../names/resolver.ts";
-import { type AuditedDenial, denial, refusal } from "../../policy/refusal.ts";
-import type { NotAllowed } from "../../policy/types.ts";
+import { refusal } from "../../policy/refusal.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { Timer } from "../../reactor/timers.ts";
 import type { RelayHost } from "../host.ts";
-import { type AllowedName, judgeAddresses, NameLookup, resolveFailure } from "../name-lookup.ts";
+import {
+  type AllowedName,
+  DeniedAddress,
+  judgeAddresses,
+  NameLookup,
+  resolveFailure,
+} from "../name-lookup.ts";
 import type { Judged, ProtocolEntry } from "../protocol.ts";
 import { UdpRelay } from "./relay.ts";
 
@@ -129,7 +134,7 @@ class UdpConnectRelay implements Relay {
   #lookup: NameLookup | undefined;
   #deadline: Timer | undefined;
   #failure: Refusal | undefined;
-  #denied: NotAllowed | undefined;
+  readonly #denied: DeniedAddress;
   #isOpened = false;
   #finished = false;
 
@@ -138,6 +143,7 @@ class UdpConnectRelay implements Relay {
     this.#stream = stream;
     this.#opening = opening;
     this.#name = name;
+    this.#denied = new DeniedAddress(stream.guest, Protocol.UDP_CONNECT, opening.what);
     const { connectMs } = stream.guest.policy.policy.timeouts;
     this.#timeoutMs = timeoutMs === 0 ? connectMs : Math.min(timeoutMs, connectMs);
   }
@@ -146,7 +152,7 @@ class UdpConnectRelay implements Relay {
     this.#deadline = this.#host.reactor.after(this.#timeoutMs, () => {
       const reason = `${this.#opening.what} did not resolve within ${this.#timeoutMs} ms`;
       this.#stream.perform(() => {
-        if (!this.#finished) this.#refuse(this.#takeDenied() ?? refusal(Errno.ETIMEDOUT, reason));
+        if (!this.#finished) this.#refuse(this.#denied.take() ?? refusal(Errno.ETIMEDOUT, reason));
       });
     });
     const { name } = this.#name;
@@ -162,10 +168,8 @@ class UdpConnectRelay implements Relay {
     this.#finished = true;
     this.#host.reactor.cancel(this.#deadline);
     this.#lookup?.cancel();
-    // The guest is not told of it: another address of the name serves, or something else has ended the stream.
-    if (this.#isOpened && this.#name.ruleIndex < 0) return;
-    const denied = this.#takeDenied();
-    if (denied !== undefined) this.#stream.guest.reports.audit(denied);
+    // By address (ruleIndex -1), localhost stands for those that the guest may have.
+    if (!this.#isOpened || this.#name.ruleIndex >= 0) this.#denied.audit();
   }
 
   #resolved({ addresses, errno, ended }: Answer): void {
@@ -176,7 +180,7 @@ class UdpConnectRelay implements Relay {
       return;
     }
     const { allowed, denied } = judgeAddresses(this.#host, this.#stream.guest, this.#name, addresses);
-    this.#denied ??= denied;
+    this.#denied.note(denied);
     for (const to of allowed) {
       const failure = this.#opening.tryAddress(to, () => {
         this.#isOpened = true;
@@ -190,14 +194,9 @@ class UdpConnectRelay implements Relay {
 
   #none(): Refusal {
     if (this.#failure !== undefined) return this.#failure;
-    return this.#takeDenied() ?? refusal(Errno.ENOENT, `${this.#name.name}: ${resolveFailure(Errno.ENOENT)}`);
-  }
-
-  /** Of the first address that was denied; once, for who gets it tells it. */
-  #takeDenied(): AuditedDenial | undefined {
-    const denied = this.#denied;
-    this.#denied = undefined;
-    return denied && denial(this.#stream.guest, Protocol.UDP_CONNECT, this.#opening.what, denied);
+    return (
+      this.#denied.take() ?? refusal(Errno.ENOENT, `${this.#name.name}: ${resolveFailure(Errno.ENOENT)}`)
+    );
   }
 
   #refuse(why: Refusal): void {

@@ -27,10 +27,15 @@ import {
 } from "@ringway/linux";
 import type { Stream } from "../../guests/stream.ts";
 import type { Answer } from "../../names/resolver.ts";
-import { type AuditedDenial, denial, refusal } from "../../policy/refusal.ts";
-import type { NotAllowed } from "../../policy/types.ts";
+import { denial, refusal } from "../../policy/refusal.ts";
 import type { RelayHost } from "../host.ts";
-import { type AllowedName, judgeAddresses, NameLookup, resolveFailure } from "../name-lookup.ts";
+import {
+  type AllowedName,
+  DeniedAddress,
+  judgeAddresses,
+  NameLookup,
+  resolveFailure,
+} from "../name-lookup.ts";
 import { unknownRequest } from "../unknown.ts";
 import type { Answers } from "./answers.ts";
 import type { Peers } from "./peers.ts";
@@ -51,9 +56,8 @@ const NOT_CONNECTED: Refusal = refusal(Errno.ENOSYS, "a connected socket has one
 interface Asked {
   readonly requestId: number;
   readonly allowed: AllowedName;
-  readonly what: string;
+  readonly denied: DeniedAddress;
   lookup: NameLookup | undefined;
-  denied: NotAllowed | undefined;
   /** It has an address of another family. */
   other: boolean;
 }
@@ -218,10 +222,8 @@ export class UdpRequests {
     }
     const { name, ruleIndex } = decision;
     const allowed = { name, ruleIndex, port, transport: "udp" } as const;
-    const asked: Asked = {
-      ...{ requestId, allowed, what },
-      ...{ lookup: undefined, denied: undefined, other: false },
-    };
+    const denied = new DeniedAddress(guest, this.#socket.protocol, what);
+    const asked: Asked = { requestId, allowed, denied, lookup: undefined, other: false };
     guest.budget.takeWork();
     this.#lookups.add(asked);
     asked.lookup = new NameLookup(this.#host, this.#stream, name, (answer) => this.#looked(asked, answer));
@@ -248,7 +250,7 @@ export class UdpRequests {
       return;
     }
     const { allowed, denied } = judgeAddresses(this.#host, guest, asked.allowed, addresses);
-    asked.denied ??= denied;
+    asked.denied.note(denied);
     const fitting = allowed.find(({ family }) => family === this.#socket.family);
     asked.other ||= allowed.length > 0;
     if (fitting !== undefined) this.#settle(asked, fitting);
@@ -258,23 +260,12 @@ export class UdpRequests {
   #none(asked: Asked): Refusal {
     const { name } = asked.allowed;
     if (asked.other) return refusal(Errno.EAFNOSUPPORT, `${name} has no address of the socket's family`);
-    const denied = this.#takeDenied(asked);
-    if (denied !== undefined) return denied;
-    return refusal(Errno.ENOENT, `${name}: ${resolveFailure(Errno.ENOENT)}`);
+    return asked.denied.take() ?? refusal(Errno.ENOENT, `${name}: ${resolveFailure(Errno.ENOENT)}`);
   }
 
-  /** Of the first address that was denied; once, for who gets it tells it. */
-  #takeDenied(asked: Asked): AuditedDenial | undefined {
-    const { denied, what } = asked;
-    asked.denied = undefined;
-    return denied && denial(this.#stream.guest, this.#socket.protocol, what, denied);
-  }
-
-  /** The guest is not told of it: by address (ruleIndex -1), localhost stands for those that the guest may have. */
-  #auditDenied(asked: Asked): void {
-    if (asked.other && asked.allowed.ruleIndex < 0) return;
-    const denied = this.#takeDenied(asked);
-    if (denied !== undefined) this.#stream.guest.reports.audit(denied);
+  #auditDenied({ other, allowed, denied }: Asked): void {
+    // By address (ruleIndex -1), localhost stands for those that the guest may have.
+    if (!other || allowed.ruleIndex >= 0) denied.audit();
   }
 
   #settle(asked: Asked, result: InetAddress | Refusal): void {

@@ -4,14 +4,14 @@
 import { Errno, mountMessages, Protocol, type Refusal } from "@ringway/control";
 import type { DiskResult } from "../../../disk/operations.ts";
 import { joined } from "../../../disk/paths.ts";
-import type { Relay } from "../../../guests/relay.ts";
-import { guestGaveUp, type Stream } from "../../../guests/stream.ts";
+import type { Stream } from "../../../guests/stream.ts";
 import { type GuestName, shownPath, splitBytes } from "../../../policy/paths.ts";
 import { refusal } from "../../../policy/refusal.ts";
 import type { Decision, NamedFileDecision } from "../../../policy/types.ts";
 import type { RelayHost } from "../../host.ts";
 import type { Judged, ProtocolEntry } from "../../protocol.ts";
-import { type DiskWork, explainFailure, onDisk } from "../access.ts";
+import { explainFailure, onDisk } from "../access.ts";
+import { PendingRelay } from "../pending.ts";
 import { decide, folderAttributes, shownNames } from "./places.ts";
 import { MountRelay, REQUESTS_MAX } from "./relay.ts";
 
@@ -72,7 +72,7 @@ export const MOUNT: ProtocolEntry<AskedMount> = {
       if (attributes.kind === FOLDER) serve(host, stream, requestId, names, attributes);
       else stream.refuse(requestId, refusal(Errno.ENOTDIR, `${shownNames(names)} is no folder`));
     };
-    const opening = new OpeningMountRelay(stream, onDisk(host, stream, operation, opened));
+    const opening = new PendingRelay(stream, onDisk(host, stream, operation, opened), () => {}, false);
     stream.become(opening);
   },
 };
@@ -93,25 +93,4 @@ function serve(
   stream.become(new MountRelay(host, stream, names));
   stream.opened(requestId, MountReply.encode({ handles, requests: REQUESTS_MAX, ...attributes }));
   stream.run();
-}
-
-class OpeningMountRelay implements Relay {
-  readonly #stream: Stream;
-  readonly #work: DiskWork;
-  disposed = false;
-
-  constructor(stream: Stream, work: DiskWork) {
-    this.#stream = stream;
-    this.#work = work;
-  }
-
-  step(): boolean {
-    if (guestGaveUp(this.#stream.pipe)) this.#stream.reset();
-    return false;
-  }
-
-  dispose(): void {
-    this.disposed = true;
-    this.#work.cancel();
-  }
 }
