@@ -2,8 +2,8 @@
 
 import { formatIp, inet, parseIp, type udpMessages } from "@ringway/control";
 import { Errno, invalidType } from "@ringway/linux";
-import { errnoError } from "../errors.ts";
-import { nodeError } from "./socket-arguments.ts";
+import { errnoError } from "../../errors.ts";
+import { nodeError } from "../socket-arguments.ts";
 
 /** A request to join or leave, and what tells this membership from others. Throws as dgram does. */
 export function groupRequest(

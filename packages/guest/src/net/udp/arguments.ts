@@ -2,8 +2,8 @@
 // sentences.
 
 import { invalidType, requireFunction, requireSignal } from "@ringway/linux";
-import { nodeError, portNumber } from "./socket-arguments.ts";
-import type { UdpSendCallback } from "./udp-channel.ts";
+import { nodeError, portNumber } from "../socket-arguments.ts";
+import type { UdpSendCallback } from "./channel.ts";
 
 export type UdpType = "udp4" | "udp6";
 
@@ -45,6 +45,26 @@ export function socketOptions(given: UdpType | UdpSocketOptions | null | undefin
   return options;
 }
 
+/** In any of bind()'s forms. As dgram takes them: what is no port is 0, and what is no address says nothing. */
+export function bindArguments(args: readonly unknown[]): {
+  readonly port: number;
+  readonly address: string | undefined;
+  readonly callback: (() => void) | undefined;
+} {
+  const [first, second] = args;
+  const last = args.at(-1);
+  const callback = typeof last === "function" ? (last as () => void) : undefined;
+  const isWhole = typeof first === "object" && first !== null;
+  const named = isWhole ? (first as UdpBindOptions).address : second;
+  const port = isWhole ? (first as UdpBindOptions).port : first;
+  const address = typeof named === "string" && named !== "" ? named : undefined;
+  return { port: typeof port === "function" ? 0 : bindPort(port), address, callback };
+}
+
+function bindPort(port: unknown): number {
+  return typeof port === "number" && port >= 0 && port <= 0xffff ? Math.trunc(port) : Number(port) || 0;
+}
+
 const KINDS = "of type string or an instance of Buffer, TypedArray, or DataView";
 
 /** What send() is called with. */
@@ -67,7 +87,7 @@ export function sendArguments(args: readonly unknown[], connected: boolean): Sen
       buffer = slice(buffer, offset, length);
       if (typeof port === "function") [callback, port] = [port, null];
     } else callback = offset;
-    if (port || address) throw nodeError(Error, "ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected");
+    if (port || address) throw alreadyConnected();
   }
   const pieces = listOf(buffer);
   const to = connected ? 0 : sendPort(port);
@@ -116,4 +136,12 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Arra
 
 function outOfBounds(name: string): RangeError {
   return nodeError(RangeError, "ERR_BUFFER_OUT_OF_BOUNDS", `"${name}" is outside of buffer bounds`);
+}
+
+export function alreadyConnected(): Error {
+  return nodeError(Error, "ERR_SOCKET_DGRAM_IS_CONNECTED", "Already connected");
+}
+
+export function notConnected(): Error {
+  return nodeError(Error, "ERR_SOCKET_DGRAM_NOT_CONNECTED", "Not connected");
 }

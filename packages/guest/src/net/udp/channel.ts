@@ -21,9 +21,9 @@ import {
   Violation,
 } from "@ringway/control";
 import { Errno } from "@ringway/linux";
-import { type ErrorContext, errnoError, resetError } from "../errors.ts";
-import { Calls, decodeReply } from "../stream/calls.ts";
-import type { Stream, StreamUser } from "../stream/stream.ts";
+import { type ErrorContext, errnoError, resetError } from "../../errors.ts";
+import { Calls, decodeReply } from "../../stream/calls.ts";
+import type { Stream, StreamUser } from "../../stream/stream.ts";
 
 const { UdpError, UdpLost, UdpReceived, UdpReceivedFrom, UdpSend, UdpSendTo, datagramsOf } = udpMessages;
 
