@@ -18,7 +18,7 @@ export const UNSUPPORTED_EXIT = 127;
 /** The program that stands for ringway's own guest. */
 export const TYPESCRIPT_TESTEE: readonly string[] = [
   process.execPath,
-  fileURLToPath(new URL("./typescript/program.js", import.meta.url)),
+  fileURLToPath(new URL("./testee-main.js", import.meta.url)),
 ];
 
 interface Waiting {

@@ -2,7 +2,7 @@
 // step throws where something does not hold, so that reaching the end means that all of it did.
 //
 //   this process: file server, private service, HTTP client
-//   ringway monitor ──attach socket──> the guest (guest-program.ts), in an empty network namespace
+//   ringway monitor ──attach socket──> the guest (guest-main.ts), in an empty network namespace
 
 import { cpSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import * as http from "node:http";
@@ -26,7 +26,7 @@ import { formatTable, type Row, say } from "./report.ts";
 import { type Running, startFileServer, startPrivateService } from "./servers.ts";
 
 const DEMO = fileURLToPath(new URL("../host/", import.meta.url));
-const GUEST = fileURLToPath(new URL("./guest-program.js", import.meta.url));
+const GUEST = fileURLToPath(new URL("./guest-main.js", import.meta.url));
 
 /** `ringway` starts the command: its arguments follow. Resolves with the exit code. */
 export async function runDemo(ringway: readonly string[]): Promise<number> {

@@ -49,7 +49,7 @@ export class DiskThreads {
     const ready: Promise<void>[] = [];
     for (let i = 0; i < DISK_WORKERS; i++) {
       const { port1, port2 } = new MessageChannel();
-      const thread = new NativeThread(new URL("./worker.js", import.meta.url), {
+      const thread = new NativeThread(new URL("./disk-main.js", import.meta.url), {
         name: `disk-${i}`,
         workerData: { port: port1, wakeFd, descriptors, deviceKey } satisfies DiskWorkerData,
         transferList: [port1],

@@ -70,7 +70,7 @@ export class Loader {
 
   /** `failed` is told when the thread ends by itself. */
   constructor(failed: (error: Error) => void) {
-    this.#thread = new NativeThread(new URL("./worker.js", import.meta.url), {
+    this.#thread = new NativeThread(new URL("./loader-main.js", import.meta.url), {
       name: "loader",
       workerData: {},
     });

@@ -7,7 +7,13 @@
 // GONE: nobody is there to be told anything, and the eventfd's number may be another's by now.
 
 import { closeFd, createEventfd, NativeThread, ringEventfd, within } from "@ringway/linux";
-import type { FromReactor, ReactorMemory, ReactorOptions, ToReactor } from "../thread/messages.ts";
+import {
+  type FromReactor,
+  REACTOR_MODULE,
+  type ReactorMemory,
+  type ReactorOptions,
+  type ToReactor,
+} from "../thread/messages.ts";
 import { type Pending, pending } from "./pending.ts";
 
 /** How long the reactor may take to stop, beyond the time to drain: it waits a second for disks itself. */
@@ -46,7 +52,7 @@ export class ReactorHandle {
     this.#listener = listener;
     this.#wakeFd = createEventfd();
     const { disk, regions, listenFd } = options;
-    this.#thread = new NativeThread(new URL("../thread/main.js", import.meta.url), {
+    this.#thread = new NativeThread(REACTOR_MODULE, {
       name: "reactor",
       workerData: { ...options, wakeFd: this.#wakeFd } satisfies ReactorOptions,
       transferList: [...disk.ports, regions.port],

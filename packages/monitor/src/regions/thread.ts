@@ -36,7 +36,7 @@ export class RegionThread {
     const wakeFd = createEventfd();
     const { port1, port2 } = new MessageChannel();
     this.port = { port: port2, wakeFd };
-    this.#thread = new NativeThread(new URL("./worker.js", import.meta.url), {
+    this.#thread = new NativeThread(new URL("./regions-main.js", import.meta.url), {
       name: "regions",
       workerData: { regions: { port: port1, wakeFd } } satisfies RegionThreadData,
       transferList: [port1],

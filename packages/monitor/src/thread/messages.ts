@@ -12,6 +12,9 @@ import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import type { AttachSocketFile } from "../policy/own-sockets.ts";
 import type { RegionPort } from "../regions/thread.ts";
 
+/** What the reactor's thread runs. */
+export const REACTOR_MODULE: URL = new URL("./reactor-main.js", import.meta.url);
+
 /** What guests are judged by: the rules, compiled, and the roots that they name, opened. */
 export interface PolicyInForce {
   readonly compiled: CompiledPolicy;

@@ -21,8 +21,8 @@ import {
   SystemError,
   within,
 } from "@ringway/linux";
+import type { FromThread, ThreadOptions } from "./log-main.ts";
 import { Commands, LogRing, RING_BYTES, Word } from "./ring.ts";
-import type { FromThread, ThreadOptions } from "./thread.ts";
 
 /** How long a file system may take to open the file. */
 const OPEN_MS = 5000;
@@ -87,7 +87,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   private constructor(where: { readonly path: string } | { readonly fd: number }) {
     super();
     this.#path = "path" in where ? where.path : undefined;
-    this.#thread = new NativeThread(new URL("./thread.js", import.meta.url), {
+    this.#thread = new NativeThread(new URL("./log-main.js", import.meta.url), {
       name: "log",
       workerData: { ...where, memory: this.#ring.memory } satisfies ThreadOptions,
     });
