@@ -24,6 +24,7 @@ const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000, maxCon
 
 export default defineConfig({
   test: {
+    globalSetup: "scripts/bundle.mjs",
     sequence: { sequencer: LongFirst },
     projects: [
       {

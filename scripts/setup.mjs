@@ -25,3 +25,4 @@ if (!installed) {
 }
 removeStale(root);
 run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
+run(process.execPath, ["scripts/bundle.mjs"]);

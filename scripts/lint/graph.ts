@@ -71,11 +71,11 @@ function readSource(path: string, text: string, edges: Edge[], pathTexts: PathTe
   }).visit(program);
 }
 
-/** The node that a specifier names: what was built, dist/x.js, counts as its source. */
+/** The node that a specifier names: what was built, dist/x.js or lib/x.js, counts as its source. */
 function resolve(from: string, specifier: string): string {
   if (!specifier.startsWith(".")) return specifier.startsWith("node:") ? specifier : packageName(specifier);
   const path = posix.normalize(`${posix.dirname(from)}/${specifier}`);
-  return path.replace(/^(packages\/[^/]+)\/dist\/(.*)\.js$/, "$1/src/$2.ts");
+  return path.replace(/^(packages\/[^/]+)\/(?:dist|lib)\/(.*)\.js$/, "$1/src/$2.ts");
 }
 
 /** "@ringway/control/x" is of "@ringway/control", "koffi/y" of "koffi". */

@@ -1,7 +1,7 @@
 // Every vector and scenario against the guests there are: TypeScript and C in this process, TypeScript as a program.
 
+import { TYPESCRIPT_TESTEE } from "@ringway/conformance";
 import { describe, expect, test } from "vitest";
-import { TYPESCRIPT_TESTEE } from "../../packages/conformance/dist/index.js";
 import { ProcessTestee } from "../../packages/conformance/src/process-testee.ts";
 import { makeReport, type Report } from "../../packages/conformance/src/report.ts";
 import { guestCases, runGuest } from "../../packages/conformance/src/suite.ts";

@@ -1,7 +1,7 @@
 // A monitor without descriptors: who asks for something that needs one is told EMFILE, what is open goes on, and so
 // does all else once there are some.
 
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ErrorReply, type GuestPipe } from "@ringway/control";
 import { Guest } from "@ringway/guest";
@@ -12,14 +12,16 @@ import { Declined } from "../support/declined.ts";
 import { LOOPBACK } from "../support/monitor.ts";
 import { MonitorProgram } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
-import { Home } from "../support/ringway.ts";
+import { Home, ROOT } from "../support/ringway.ts";
 import { echoServer, readAll, tcpClient, tcpServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { filesPolicy, HANG_MS } from "./lives.ts";
 
-/** Enough for Node to open the modules of all threads of a monitor at once: with 128, it could not always load them. */
+/** Enough for a monitor and some streams. */
 const LIMIT = 256;
+/** Enough for Node to load a monitor's main thread, and to say that there are too few for the others. */
+const FEW = 100;
 const withDescriptors = (limit: number): string[] => ["prlimit", `--nofile=${limit}:${limit}`];
 
 async function declined(promise: Promise<unknown>): Promise<Declined> {
@@ -155,12 +157,35 @@ describe("a monitor whose descriptors its guests have taken", () => {
     monitor.child.kill("SIGTERM");
     await monitor.succeeds(HANG_MS);
   });
+});
 
-  test("does not start where there is no room for any: exit 1, and what is needed", async () => {
+describe("the least limit on descriptors", () => {
+  /** What a monitor says that it needs, which has fewer and does not start. */
+  async function neededBy(limit: number): Promise<number> {
     await using home = new Home("version: 1\n");
-    using monitor = home.start([], { under: withDescriptors(194) });
+    using monitor = home.start([], { under: withDescriptors(limit) });
     expect((await monitor.exit(HANG_MS)).code).toBe(1);
-    expect(monitor.errors).toContain("RLIMIT_NOFILE, is 194; at least 195 are needed");
     expect(existsSync(home.path)).toBe(false);
+    const said = new RegExp(`RLIMIT_NOFILE, is ${limit}; at least (\\d+) are needed`).exec(monitor.errors);
+    if (said === null) throw new Error(monitor.errors);
+    return Number(said[1]);
+  }
+
+  test("is what a monitor says that has fewer, and docs/monitor.md", async () => {
+    const needed = await neededBy(FEW);
+    expect(await neededBy(needed - 1)).toBe(needed);
+    expect(readFileSync(join(ROOT, "docs/monitor.md"), "utf8")).toContain(`It needs at least ${needed}.`);
+  });
+
+  test("is enough each time, also where several start at once", async () => {
+    const needed = await neededBy(FEW);
+    const start = async (): Promise<void> => {
+      await using home = new Home("version: 1\n");
+      using monitor = home.start([], { under: withDescriptors(needed) });
+      await monitor.logged("monitor is ready");
+      monitor.child.kill("SIGTERM");
+      await monitor.succeeds(HANG_MS);
+    };
+    for (let round = 0; round < 3; round++) await Promise.all([start(), start(), start(), start()]);
   });
 });

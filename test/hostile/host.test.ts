@@ -25,7 +25,7 @@ test(`${ROUNDS} guests of a host that writes what it likes`, { timeout: 180_000 
     await until(
       `round ${seen + 1} of seed ${SEED}`,
       () => {
-        if (program.child.exitCode !== null && program.lines.length === seen) throw new Error(program.errors);
+        if (program.isOver && program.lines.length === seen) throw new Error(program.errors);
         return program.lines.length > Math.max(seen, 0);
       },
       ROUND_MS,

@@ -1,13 +1,18 @@
 // The production rings, doorbells and frames, as built, but with every access to shared memory handed to the model.
 //
-// Their text is loaded as it stands in @ringway/control, with three changes: `Atomics` is the model's, private fields
+// Their text is loaded as tsc writes it, with three changes: `Atomics` is the model's, private fields
 // become ordinary ones (so that the model can copy and compare an object's state), and a mutant's mistake, if one is
 // asked for, is put in.
 
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import * as control from "@ringway/control";
-import { compile, type Exports, type Replacement, readBuilt, replaceOnce } from "../support/built.ts";
+import {
+  builtFolder,
+  compile,
+  type Exports,
+  type Replacement,
+  readBuilt,
+  replaceOnce,
+} from "../support/built.ts";
 import { bytes, words } from "./fiber.ts";
 
 export interface Production {
@@ -49,8 +54,7 @@ export function loadProduction(patches: readonly Patch[] = []): Production {
 }
 
 function read(module: string): string {
-  const index = createRequire(import.meta.url).resolve("@ringway/control");
-  return readBuilt(new URL(`${module}.js`, pathToFileURL(index)));
+  return readBuilt(new URL(`${module}.js`, builtFolder("control")));
 }
 
 function evaluate(text: string): Exports {

@@ -1,4 +1,4 @@
-// Code as it was built, evaluated once more: with a mistake put in, with other Atomics, or with other modules around
+// Code as tsc compiles it, evaluated once more: with a mistake put in, with other Atomics, or with other modules around
 // it. Nothing of its logic is written down a second time for a test.
 //
 // No loader of Node's evaluates one file twice, so a module becomes a function here: as tsc writes them, each import
@@ -14,6 +14,11 @@ export type Evaluate = (require: (name: string) => Exports, atomics: unknown) =>
 export interface Replacement {
   readonly replace: string;
   readonly by: string;
+}
+
+/** Where tsc has put the modules of a package: packages/NAME/dist. */
+export function builtFolder(name: string): URL {
+  return new URL(`../../packages/${name}/dist/`, import.meta.url);
 }
 
 /** A module's text without comments that fill a line, so that a mistake's may go over one. */

@@ -4,10 +4,8 @@
 //   a test ── arrive() ──▶ KernelSocket ── receive() ──▶ Incoming, Answers ──▶ a ring ──▶ a guest of the test's
 //                               └── full: the newest is dropped, and counted
 
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import * as control from "@ringway/control";
-import { compile, type Exports, type Replacement, readBuilt, replaceOnce } from "./built.ts";
+import { builtFolder, compile, type Exports, type Replacement, readBuilt, replaceOnce } from "./built.ts";
 
 const EAGAIN = 11;
 
@@ -183,10 +181,10 @@ export function loadDatagrams(
   patches: readonly DatagramPatch[] = [],
   edit: (text: string) => string = (text) => text,
 ): Make {
-  const index = pathToFileURL(createRequire(import.meta.url).resolve("@ringway/monitor"));
+  const folder = new URL("relays/udp/", builtFolder("monitor"));
   const load = (module: DatagramPatch["module"], beside: Exports = {}): Exports => {
     const mine = patches.filter((patch) => patch.module === module);
-    const text = readBuilt(new URL(`relays/udp/${module}.js`, index));
+    const text = readBuilt(new URL(`${module}.js`, folder));
     const edited = edit(mine.reduce((was, patch) => replaceOnce(was, module, patch), text));
     return compile(edited)((name) => (name === "./answers.js" ? beside : imports[name]!), Atomics);
   };

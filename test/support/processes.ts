@@ -91,13 +91,18 @@ export class Program implements Disposable {
     return this.child.pid!;
   }
 
+  /** It has ended, and all that it said has come. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** The first line with `text` in it, that has come or will. */
   line(text: string, timeoutMs?: number): Promise<string> {
     return until(
       `"${text}" from ${this.child.spawnfile}`,
       () => {
         const found = this.lines.find((line) => line.includes(text));
-        if (found === undefined && this.child.exitCode !== null) {
+        if (found === undefined && this.#isOver) {
           throw new Error(`${this.child.spawnfile} ended without "${text}": ${this.errors}`);
         }
         return found;
@@ -191,7 +196,12 @@ export class MonitorProgram extends Program {
   async ask<T>(question: "counters" | "memory" | `bells ${number}`): Promise<T> {
     const at = this.lines.length;
     this.child.stdin!.write(`${question}\n`);
-    return JSON.parse(await until(`an answer to ${question}`, () => this.lines[at])) as T;
+    const answer = await until(`an answer to ${question}`, () => {
+      if (this.lines[at] === undefined && this.isOver)
+        throw new Error(`ended without an answer: ${this.errors}`);
+      return this.lines[at];
+    });
+    return JSON.parse(answer) as T;
   }
 
   get descriptors(): number {

@@ -35,7 +35,7 @@ export async function transfersUnderWay(guest: Guest, path = "endless"): Promise
     "transfers to be under way",
     async () => {
       if (inGuest.exitCode !== undefined) throw inGuest.failure("ended early");
-      if (onHost.child.exitCode !== null) throw new Error(`the host's curl ended early: ${onHost.errors}`);
+      if (onHost.isOver) throw new Error(`the host's curl ended early: ${onHost.errors}`);
       const { stdout } = await vm.run("stat -c %s /tmp/partial");
       const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
       return Number(stdout) >= UNDER_WAY_BYTES && size >= UNDER_WAY_BYTES;

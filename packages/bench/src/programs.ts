@@ -28,7 +28,8 @@ const PROGRAMS = [
 export type Program = (typeof PROGRAMS)[number];
 export type Programs = Readonly<Record<Program, string>>;
 
-const NATIVE = fileURLToPath(new URL("../../../native/", import.meta.url));
+/** The repository's folder of C. */
+export const NATIVE: string = fileURLToPath(new URL("../../../native/", import.meta.url));
 const FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-pthread", "-Wall", "-Wextra", "-Werror"];
 
 export interface Compiled {

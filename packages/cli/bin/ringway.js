@@ -4,10 +4,10 @@ const { debuggerAsked, signals } = require("./early.js");
 
 const asked = debuggerAsked();
 if (asked === undefined) {
-  import("../dist/main.js")
+  import("../lib/main.js")
     .then(({ main }) => main(process.argv.slice(2), signals))
     .catch((error) => {
-      const unbuilt = error.code === "ERR_MODULE_NOT_FOUND" && /\/dist\/main\.js'/.test(error.message);
+      const unbuilt = error.code === "ERR_MODULE_NOT_FOUND" && /\/lib\/main\.js'/.test(error.message);
       console.error(unbuilt ? "ringway: not built yet: run 'npm run setup' in the workspace" : error);
       process.exitCode = 1;
     });

@@ -3,6 +3,7 @@
 import { Argument, type Command, Option } from "commander";
 import { UsageError } from "./errors.ts";
 import { BOUNDS, time, whole } from "./numbers.ts";
+import { RINGWAY } from "./place.ts";
 import type { Signals } from "./signals.ts";
 import { command } from "./usage.ts";
 
@@ -159,7 +160,7 @@ function inspect(program: Command, _: Signals, ended: (code: number) => void): v
 
 function demo(program: Command, _: Signals, ended: (code: number) => void): void {
   command(program, "demo", "show everything at work on this machine, in under a minute").action(async () => {
-    const { loadOptional, RINGWAY } = await import("./commands/optional.ts");
+    const { loadOptional } = await import("./commands/optional.ts");
     const { runDemo } = await loadOptional("demo");
     ended(await runDemo(RINGWAY));
   });
@@ -177,7 +178,7 @@ function bench(program: Command, _: Signals, ended: (code: number) => void): voi
       "\nEnvironment: CC, the C compiler; RINGWAY_CACHE, where --vm keeps its images (default: ~/.cache/ringway).",
     )
     .action(async (options) => {
-      const { loadOptional, RINGWAY } = await import("./commands/optional.ts");
+      const { loadOptional } = await import("./commands/optional.ts");
       const { runBench } = await loadOptional("bench");
       ended(await runBench({ ...options, ringway: RINGWAY }));
     });

@@ -1,10 +1,10 @@
 // The command line as a function: arguments in, exit code out. Commands are loaded when they run, so that help and
 // usage errors need neither koffi nor the policy's parser.
 
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { DECLARATIONS } from "./declarations.ts";
 import { Exit, failureOf, UsageError } from "./errors.ts";
+import { version } from "./place.ts";
 import { NO_SIGNALS, type Signals } from "./signals.ts";
 import { standard } from "./standard.ts";
 import { polish, seeHelp } from "./usage.ts";
@@ -60,9 +60,4 @@ function build(signals: Signals, ended: (code: number) => void): Command {
 
   for (const declare of DECLARATIONS) declare(program, signals, ended);
   return program;
-}
-
-function version(): string {
-  const file = new URL("../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }

@@ -12,7 +12,7 @@ describe("ringway installed alone, without the packages that some commands are i
   beforeAll(() => {
     app = temporaryFolder();
     const installed = join(app, "node_modules/ringway");
-    for (const each of ["bin", "dist", "package.json"]) {
+    for (const each of ["bin", "lib", "package.json"]) {
       cpSync(join(CLI, each), join(installed, each), { recursive: true });
     }
     const { dependencies } = JSON.parse(readFileSync(join(CLI, "package.json"), "utf8")) as {

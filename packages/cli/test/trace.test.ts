@@ -136,31 +136,29 @@ it("RINGWAY_DEBUG=invariants stops a guest whose books are wrong; without it nob
   expect((await start(broken).ended).code).toBe(0);
 });
 
-/** For the monitor's threads: in one its sessions' books are wrong, in the other a request is given back twice. */
-const BREAK_MONITOR = [
-  BREAK_BOOKS.replaceAll("GuestSession", "HostSession"),
-  `
-import { Budget } from "@ringway/monitor/budget";
-const { giveRequest } = Budget.prototype;
-Budget.prototype.giveRequest = function () {
-  giveRequest.call(this);
-  giveRequest.call(this);
-};
-`,
-];
+/** For the monitor's threads: its sessions' books are wrong. */
+const BREAK_SESSION = BREAK_BOOKS.replaceAll("GuestSession", "HostSession");
+/** The same: a request is given back twice. The reactor's module has this to itself, and is another as it is loaded. */
+const BREAK_BUDGET = `
+import { register } from "node:module";
+const hooks = \`export async function load(url, context, next) {
+  const loaded = await next(url, context);
+  if (!url.endsWith("/reactor-main.js")) return loaded;
+  const twice = "giveRequest() { this.giveOnce(); this.giveOnce(); } giveOnce() {";
+  return { ...loaded, source: String(loaded.source).replace("giveRequest() {", twice) };
+}\`;
+register("data:text/javascript," + encodeURIComponent(hooks));
+`;
 
 it.each([
-  ["session", BREAK_MONITOR[0]!, "BrokenInvariant: the books are wrong"],
-  ["budget", BREAK_MONITOR[1]!, "BrokenInvariant: a guest has -1 + 0 requests, and its key -1"],
+  ["session", BREAK_SESSION, "BrokenInvariant: the books are wrong"],
+  ["budget", BREAK_BUDGET, "BrokenInvariant: a guest has -1 + 0 requests, and its key -1"],
 ])(
   "RINGWAY_DEBUG=invariants ends a guest for which the monitor's books are wrong, with the stack in the log: %s",
   async (_which, broken, stack) => {
-    const { resolve } = createRequire(import.meta.url);
-    const control = pathToFileURL(resolve("@ringway/control"));
-    const budget = new URL("guests/budget.js", pathToFileURL(resolve("@ringway/monitor")));
+    const control = pathToFileURL(createRequire(import.meta.url).resolve("@ringway/control"));
     const preload = join(temporaryFolder(), "preload.mjs");
-    const text = broken.replace("@ringway/control", control.href);
-    writeFileSync(preload, text.replace("@ringway/monitor/budget", budget.href));
+    writeFileSync(preload, broken.replace("@ringway/control", control.href));
     for (const RINGWAY_DEBUG of ["invariants", "1"]) {
       const { monitor, socket } = await startWith({ NODE_OPTIONS: `--import ${preload}`, RINGWAY_DEBUG });
       await monitor.logged("monitor is ready");

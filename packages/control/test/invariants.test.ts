@@ -1,15 +1,14 @@
-// Invariants that are asserted must bite: each is broken by a mistake that is put into the built package's text, and
-// found by what a test does anyway.
+// Invariants that are asserted must bite: each is broken by a mistake that is put into a module's text, as tsc writes
+// it, and found by what a test does anyway.
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import type * as Control from "../src/index.ts";
 
-const built = dirname(createRequire(import.meta.url).resolve("@ringway/control"));
+const built = fileURLToPath(new URL("../dist/", import.meta.url));
 const scratch = mkdtempSync(join(tmpdir(), "ringway-invariants-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 writeFileSync(join(scratch, "package.json"), '{"type":"module"}');

@@ -61,7 +61,7 @@ describe("a process's doorbell", () => {
     // Both are ready in one turn of the loop; the listener of the one that comes first does what a monitor could do
     // meanwhile.
     const program = `
-      const linux = await import(${at("../../linux/dist/index.js")});
+      const linux = await import(${at("../../linux/lib/index.js")});
       const { EventfdBell } = await import(${at("../dist/attach/eventfd-bell.js")});
       const rungs = [linux.createEventfd(), linux.createEventfd()];
       let taken = 0;

@@ -22,7 +22,7 @@ async function endsAfter(delayMs: number, thread: string, end: string, module = 
   return signal ?? code;
 }
 
-const linux = JSON.stringify(new URL("../dist/index.js", import.meta.url).href);
+const linux = JSON.stringify(new URL("../lib/index.js", import.meta.url).href);
 const MODULE = `import { threadLoaded } from ${linux}; threadLoaded(); setInterval(() => {}, 1000);`;
 const NATIVE = `new NativeThread(module, { workerData: {}, execArgv: [] })`;
 

@@ -3,10 +3,9 @@
 // All modules that the testee is made of, its own and those of @ringway/control, are evaluated once more for each
 // mistake.
 
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import type { TypeScriptGuest } from "../../../packages/conformance/src/typescript/guest.ts";
 import {
+  builtFolder,
   compile,
   type Evaluate,
   type Exports,
@@ -20,9 +19,8 @@ export interface Patch extends Replacement {
   readonly module: string;
 }
 
-const require = createRequire(import.meta.url);
-const CONTROL: string = new URL(".", pathToFileURL(require.resolve("@ringway/control"))).href;
-const CONFORMANCE: string = new URL(".", pathToFileURL(require.resolve("@ringway/conformance"))).href;
+const CONTROL: string = builtFolder("control").href;
+const CONFORMANCE: string = builtFolder("conformance").href;
 
 /** Compiled once, those without a mistake. */
 const sound: Map<string, Evaluate> = new Map();

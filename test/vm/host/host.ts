@@ -97,7 +97,7 @@ files:
     await until(
       "the monitor to be ready",
       () => {
-        if (monitor.child.exitCode !== null) throw new Error(`the monitor ended: ${monitor.errors}`);
+        if (monitor.isOver) throw new Error(`the monitor ended: ${monitor.errors}`);
         return monitor.errors.includes("monitor is ready");
       },
       10_000,

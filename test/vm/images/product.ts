@@ -6,21 +6,10 @@ import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Cpio } from "@ringway/vm-image";
+import { build, type PluginBuild } from "esbuild";
 
 const at = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const OPT = "opt/ringway";
-
-/** The part of esbuild that is used here. It is tsx's dependency, not the workspace's. */
-interface Esbuild {
-  build(options: object): Promise<{ outputFiles: { path: string; contents: Uint8Array }[] }>;
-}
-interface PluginBuild {
-  onResolve(
-    options: { filter: RegExp },
-    resolve: (asked: { importer: string; path: string }) => { path: string; external?: boolean },
-  ): void;
-}
-const esbuild = createRequire(createRequire(import.meta.url).resolve("tsx"))("esbuild") as Esbuild;
 
 /** ringway-agent and its other names. */
 export function agent(): Buffer {
@@ -40,7 +29,7 @@ export function packages(): Buffer {
     for (const file of files) archive.tree(`${OPT}/node_modules/${name}/${file}`, join(from, file));
   };
   for (const name of ["control", "guest", "linux"])
-    add(`@ringway/${name}`, at(`packages/${name}`), ["package.json", "dist"]);
+    add(`@ringway/${name}`, at(`packages/${name}`), ["package.json", "lib"]);
   const koffi = realpathSync(at("packages/linux/node_modules/koffi"));
   add("koffi", koffi, ["package.json", "index.js", "src"]);
   const native = "@koromix/koffi-linux-x64";
@@ -63,7 +52,7 @@ export async function programs(): Promise<Buffer> {
 }
 
 async function hostile(): Promise<[name: string, bytes: Uint8Array][]> {
-  const { outputFiles } = await esbuild.build({
+  const { outputFiles } = await build({
     entryPoints: { hostile: at("test/hostile/attacker-child.ts"), flipper: at("test/hostile/flipper.mjs") },
     outExtension: { ".js": ".mjs" },
     outdir: "/",
@@ -79,10 +68,10 @@ async function hostile(): Promise<[name: string, bytes: Uint8Array][]> {
 }
 
 /** The hostile guest's own imports, of what is another thing in a machine. */
-function onVirtualMachine(build: PluginBuild): void {
+function onVirtualMachine({ onResolve }: PluginBuild): void {
   const here = at("test/vm/hostile");
-  build.onResolve({ filter: /^@ringway\/linux$/ }, ({ importer, path }) =>
+  onResolve({ filter: /^@ringway\/linux$/ }, ({ importer, path }) =>
     importer.startsWith(here) ? { path, external: true } : { path: join(here, "linux.ts") },
   );
-  build.onResolve({ filter: /\/footing\.ts$/ }, () => ({ path: join(here, "footing.ts") }));
+  onResolve({ filter: /\/footing\.ts$/ }, () => ({ path: join(here, "footing.ts") }));
 }

@@ -8,9 +8,8 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { busybox, cached, initramfs, kernel, run } from "@ringway/vm-image";
-import { findProgram } from "../programs.ts";
+import { findProgram, NATIVE } from "../programs.ts";
 
 export interface Image {
   readonly kernel: string;
@@ -19,7 +18,6 @@ export interface Image {
   readonly noAgent?: string;
 }
 
-const NATIVE = fileURLToPath(new URL("../../../../native/", import.meta.url));
 const FLAGS = ["-std=c11", "-O2", "-s", "-static", "-fno-strict-aliasing", "-Wall", "-Wextra", "-Werror"];
 
 const INIT = `#!/bin/busybox sh

@@ -1,7 +1,6 @@
 // Commands that work where a package of theirs is there, and say how to get it where it is not: who runs guests needs
 // neither. @ringway/conformance is for whoever writes a guest; the benchmarks and the demo are in the repository alone.
 
-import { fileURLToPath } from "node:url";
 import { Exit, Failure } from "../errors.ts";
 
 interface Packages {
@@ -32,12 +31,6 @@ const PACKAGES: {
     missing: "it is in the repository: git clone https://github.com/ringway/ringway, and there npm start",
   },
 };
-
-/** This very command, for packages that start it: arguments follow. */
-export const RINGWAY: readonly string[] = [
-  process.execPath,
-  fileURLToPath(new URL("../../bin/ringway.js", import.meta.url)),
-];
 
 /** Throws Failure, with what to do, where the package of the command `name` is not there. */
 export async function loadOptional<N extends Name>(name: N): Promise<Packages[N]> {

@@ -23,11 +23,11 @@ const RESERVE = 16 * 4 + 2 + 4 * 4 + 8;
 const ROOM_MIN = 8;
 
 /**
- * Its threads and sockets take some 55. Before that its seven threads load, and Node opens the modules that one imports
- * all at once: up to 20 in each, and 140 in all were seen. With too few a thread does not start, or cannot even say
- * why.
+ * Its threads and sockets take some 57. While the threads load, each has a few modules open at once, before it has all
+ * of its own: few, since a thread's modules are a few files (scripts/bundle.mjs).
  */
-const LIMIT_MIN = 55 + 7 * 20;
+const OWN = 64;
+const LIMIT_MIN = OWN + RESERVE + ROOM_MIN;
 
 /** Throws SystemError (EMFILE) where no monitor can work with the limit on descriptors. */
 export function requireDescriptors(): void {

@@ -7,8 +7,8 @@
 //
 // A region is made here: two mappings in which next to nothing is yet, some 50 us. To post that to a thread takes 20
 // us, and its answer is another piece of work, which meets another round trip of a neighbour's. The same holds where
-// few pages are to be let go of. All else is let go of by a thread (regions-main.ts), since 256 MiB that were touched take 90
-// ms.
+// few pages are to be let go of. All else is let go of by a thread (regions-main.ts), since 256 MiB that were touched
+// take 90 ms.
 //
 // Invariant: the buffer of a region lives until zero pages are in its place. So V8 never gives the range to somebody
 // else while the thread still changes mappings there.

@@ -1,0 +1,107 @@
+// Puts the packages together: of what tsc has compiled, file by file, into packages/NAME/dist, it makes the few files
+// in packages/NAME/lib that run and are published. Node opens all modules of one level of the imports at once, and each
+// thread does so for itself: single files are most of the time that a monitor takes to start, and hundreds of
+// descriptors.
+//
+//   index.js                      what importers get         ╮
+//   main.js, NAME-main.js         threads and programs       ├─▶  each one file of lib; what it imports on demand has
+//   NAME-child.js                 programs of benchmarks     ╯    files of its own
+//
+// All of a package's code is copied into each of its files that needs it, other packages' is not. lib has no folders: a
+// URL that is made of import.meta.url must be right from there, and this checks that there is something.
+//
+//   node scripts/bundle.mjs [ROOT]
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** What something other than an import of its package begins with. */
+const ENTRY = /^(?:index|main)\.ts$|-(?:main|child)\.ts$/;
+const WRITTEN = /\.js(?:\.map)?$/;
+
+/** As vitest calls it: a test never runs older code than tsc has compiled last. */
+export async function setup() {
+  await bundlePackages(ROOT);
+}
+
+/** Writes what has changed. Throws where something cannot be put together. */
+async function bundlePackages(root) {
+  const folders = readdirSync(join(root, "packages")).map((name) => join(root, "packages", name));
+  const made = folders.filter((folder) => existsSync(join(folder, "package.json"))).map(bundlePackage);
+  await Promise.all(made);
+}
+
+async function bundlePackage(folder) {
+  const entries = readdirSync(join(folder, "src"), { recursive: true, encoding: "utf8" })
+    .filter((path) => ENTRY.test(path))
+    .map((path) => ({ in: join(folder, "dist", path.replace(/\.ts$/, ".js")), out: basename(path, ".ts") }));
+  const names = entries.map(({ out }) => out);
+  if (new Set(names).size < names.length) throw new Error(`${folder}: two of ${names} have one name`);
+  const lib = join(folder, "lib");
+  const outputs = await Promise.all(entries.map((entry) => bundle(entry, lib)));
+  const files = new Map(outputs.flat());
+  for (const [path, bytes] of files) requireTargets(path, bytes, files);
+  writeAll(lib, files);
+}
+
+/** Paths and contents of what is made of one entry. */
+async function bundle(entry, lib) {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    outdir: lib,
+    chunkNames: "[name]-[hash]",
+    write: false,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    charset: "utf8",
+    // To src, which is published as well.
+    sourcemap: true,
+    sourcesContent: false,
+    logLevel: "warning",
+  });
+  return outputFiles.map(({ path, contents }) => {
+    const bytes = Buffer.from(contents);
+    return [path, path.endsWith(".js") ? Buffer.from(withOwnNames(bytes.toString())) : bytes];
+  });
+}
+
+/** A class that names itself is `var Name = class _Name` to esbuild, and so _Name in stacks and where it is printed. */
+function withOwnNames(text) {
+  const names = [...text.matchAll(/^var (\w+) = class _\1\b/gm)].map(([, name]) => name);
+  return names.length === 0
+    ? text
+    : text.replaceAll(new RegExp(`(?<![.#\\w])_(${names.join("|")})\\b`, "g"), "$1");
+}
+
+/** Throws where the code names a file by a URL, as a thread's or a folder, that is not there. */
+function requireTargets(path, bytes, files) {
+  if (!path.endsWith(".js")) return;
+  for (const [, named] of bytes.toString().matchAll(/new URL\("(\.[^"]+)", import\.meta\.url\)/g)) {
+    const target = fileURLToPath(new URL(named, pathToFileURL(path)));
+    const isThere = dirname(target) === dirname(path) ? files.has(target) : existsSync(target);
+    if (!isThere) throw new Error(`${path} names ${named}, and there is none`);
+  }
+}
+
+/** Leaves the same alone, so that nobody who loads it just now finds half of it. */
+function writeAll(lib, files) {
+  mkdirSync(lib, { recursive: true });
+  for (const [path, bytes] of files) {
+    if (existsSync(path) && readFileSync(path).equals(bytes)) continue;
+    const fresh = `${path}.${process.pid}`;
+    writeFileSync(fresh, bytes);
+    renameSync(fresh, path);
+  }
+  for (const name of readdirSync(lib)) {
+    if (WRITTEN.test(name) && !files.has(join(lib, name))) rmSync(join(lib, name));
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await bundlePackages(process.argv[2] ?? ROOT);
