@@ -1,6 +1,8 @@
 // The agent in the guest: programs that know nothing of Ringway talk to its sockets, and it talks to the host.
 //
 //   program ── SOCKS5, HTTP, --forward, service socket ──▶ connection ── stream ──▶ host
+//   program ── connect() anywhere, by --transparent ─────▶ connection ── stream ──▶ host
+//   program ── port 53 ──▶ questions ── one stream ──▶ host
 //   program ◀── connect() ── connection ◀── posted accept ── --publish's listener ◀── host
 //
 // One thread, one epoll, one table of connections, allocated once. A connection is a descriptor of this side, a stream
@@ -25,16 +27,21 @@
 //   turn.c                   which file has a connection's state
 //   link.c                   the host comes and goes: DOWN, ATTACHING, UP
 //   fronts.c                 the table of fronts
-//   socks.c, http.c, forward.c, service.c, publish.c    a front each
+//   socks.c, http.c, forward.c, service.c, publish.c, transparent.c, resolver.c    a front each
 //   answer.c, head.c, body.c, upgrade.c                  what HTTP is
 //   listen.c                 sockets that programs connect to, and accept()
 //   begin.c                  HANDSHAKE to OPENING: from a wish to an open stream
 //   carry.c, break.c         CARRYING; BREAKING
 //   pump.c                   bytes between the socket and the rings
+//   reply.c                  answers of the resolver
 //   end.c                    LEAVING, PARTING, FREE: every way to an end
 //   streams.c                the stream of a connection: asked for, given back
 //   gone.c, room.c           has a program closed its socket?; who may have a connection
 //   local.c, refusal.c       the socket of a connection; what was refused, for people
+//   syn.c, queries.c         SYNs, and questions, that wait for the host
+//   dns.c, names.c           what DNS is; addresses that stand for names
+//   network.c, packet.c      --transparent takes the network over; packets off lo and onto it
+//   nftables.c, routes.c, netlink.c    what it has the kernel do
 //   host.c, table.c          what is known of the host; connections
 //   shortage.c, peer.c       the log of a shortage; which program it is
 //   watch.c, diag.c          epoll; the kernel's word on a socket
@@ -55,8 +62,8 @@
 // 1. A file of its own, NAME.c, with one `const struct front NAME_front` at its end; a line in front.h and in fronts.c,
 //    its option in options.c, its numbers in limits.h, its name in the Makefile. Nothing else names it.
 // 2. `listen` makes its sockets, with listen_tcp() or listen_unix(). Where no program connect()s (held SYNs, datagrams,
-//    a mounted file system) its descriptor waits among the others of listen.c all the same; accept_one() there, which
-//    makes a connection of what has come, is then the one thing that the front must do itself.
+//    a mounted file system) its descriptor waits among the others of listen.c all the same, by listen_own(); `come`
+//    then makes a connection of what has come.
 // 3. A connection keeps what it must in `own` (OWN_BYTES); else it is read again from the socket.
 // 4. `open` sends Open. `opened` says so to the program and calls carry_begin() where raw bytes follow; what is no
 //    byte stream (datagrams, requests and replies) sets its state to OWN instead, and `step` does the rest, in turns of

@@ -157,7 +157,8 @@ static void opening(struct conn *conn) {
 
 // The program waits for the answer to a question, and has ended: the question is all that it has said.
 static int only_asks(struct conn *conn) {
-  if (!(conn->flags & RDHUP) || conn->fd < 0 || !conn->front->question_bytes) return 0;
+  if (conn->fd < 0) return conn->front->far_end != NULL;
+  if (!(conn->flags & RDHUP) || !conn->front->question_bytes) return 0;
   uint32_t bytes = conn->front->question_bytes(conn);
   return bytes > 0 && local_unread(conn) == bytes;
 }

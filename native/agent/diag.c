@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "diag.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,7 +16,9 @@
 enum {
   NETLINK_SOCK_DIAG = 4,
   NLM_F_REQUEST = 1,
+  NLMSG_ERROR = 2,
   SOCK_DIAG_BY_FAMILY = 20,
+  ORIGINAL_TARGET = 80, // SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST
 };
 
 struct header { // nlmsghdr
@@ -43,54 +46,88 @@ struct answer { // inet_diag_msg
   uint32_t expires, to_read, to_write, user, inode;
 };
 
-static uint16_t put_end(const struct sockaddr_storage *from, uint32_t address[4]) {
+// ── Both ends ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void read_end(const struct sockaddr_storage *from, struct rw_inet *to) {
+  memset(to, 0, sizeof *to);
   if (from->ss_family == AF_INET6) {
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
-    memcpy(address, &in6->sin6_addr, 16);
-    return in6->sin6_port;
+    to->family = 6;
+    to->port = ntohs(in6->sin6_port);
+    memcpy(to->address, &in6->sin6_addr, 16);
+  } else {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)from;
+    to->family = 4;
+    to->port = ntohs(in->sin_port);
+    memcpy(to->address, &in->sin_addr, 4);
   }
-  const struct sockaddr_in *in = (const struct sockaddr_in *)from;
-  memcpy(address, &in->sin_addr, 4);
-  return in->sin_port;
 }
 
-// The program's end of it: what is our peer is its own address.
-static int ends_of(int fd, struct question *question) {
+// Of a connection that was redirected the program knows another address than ours: the one that it asked for.
+int diag_ends(int fd, struct rw_inet *program, struct rw_inet *asked) {
   struct sockaddr_storage own, peer;
   socklen_t own_bytes = sizeof own, peer_bytes = sizeof peer;
   if (getsockname(fd, (struct sockaddr *)&own, &own_bytes) < 0) return 0;
   if (getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) < 0) return 0;
-  question->family = (uint8_t)own.ss_family;
-  question->ends.source_port = put_end(&peer, question->ends.source);
-  question->ends.target_port = put_end(&own, question->ends.target);
+  struct sockaddr_storage original;
+  socklen_t original_bytes = sizeof original;
+  int level = own.ss_family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+  read_end(&peer, program);
+  read_end(&own, asked);
+  if (getsockopt(fd, level, ORIGINAL_TARGET, &original, &original_bytes) < 0) return 1;
+  struct rw_inet redirected;
+  read_end(&original, &redirected);
+  // Of a connection that is ours, to the program, it is the program's end.
+  if (memcmp(&redirected, program, sizeof redirected) != 0) *asked = redirected;
   return 1;
 }
+
+// ── Asking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int netlink = -1; // there is none
 
 void diag_init(void) { netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG); }
 
-// The kernel answers within send().
-static int ask(struct question *question, struct answer *answer) {
+// The kernel answers within send(). That it knows no such socket counts once it has known one: without a module for TCP
+// it says the same of all.
+static enum far ask(struct question *question, struct answer *answer) {
   static uint32_t sequence;
-  if (netlink < 0) return 0;
+  static int has_known;
+  if (netlink < 0) return FAR_UNKNOWN;
   question->header.sequence = ++sequence;
-  if (send(netlink, question, sizeof *question, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof *question) return 0;
+  if (send(netlink, question, sizeof *question, MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof *question) return FAR_UNKNOWN;
   ssize_t got; // attributes follow, which are not wanted
   do got = recv(netlink, answer, sizeof *answer, MSG_DONTWAIT);
   while (got >= (ssize_t)sizeof answer->header && answer->header.sequence != sequence);
-  return got == sizeof *answer && answer->header.type == SOCK_DIAG_BY_FAMILY;
+  if (got == sizeof *answer && answer->header.type == SOCK_DIAG_BY_FAMILY) {
+    has_known = 1;
+    return FAR_THERE;
+  }
+  int32_t error = 0;
+  if (got >= (ssize_t)(sizeof answer->header + sizeof error) && answer->header.type == NLMSG_ERROR)
+    memcpy(&error, (const uint8_t *)answer + sizeof answer->header, sizeof error);
+  return error == -ENOENT && has_known ? FAR_GONE : FAR_UNKNOWN;
 }
 
-int diag_ask(int fd, struct far_end *end) {
+enum far diag_look(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end) {
   struct question question = {
       .header = {.bytes = sizeof question, .type = SOCK_DIAG_BY_FAMILY, .flags = NLM_F_REQUEST},
+      .family = program->family == 6 ? AF_INET6 : AF_INET,
       .protocol = IPPROTO_TCP,
       .states = UINT32_MAX,
       .ends.cookie = {UINT32_MAX, UINT32_MAX},
+      .ends.source_port = htons((uint16_t)program->port),
+      .ends.target_port = htons((uint16_t)asked->port),
   };
   struct answer answer;
-  if (!ends_of(fd, &question) || !ask(&question, &answer)) return 0;
-  *end = (struct far_end){.state = answer.state, .inode = answer.inode};
-  return 1;
+  memcpy(question.ends.source, program->address, sizeof question.ends.source);
+  memcpy(question.ends.target, asked->address, sizeof question.ends.target);
+  enum far far = ask(&question, &answer);
+  if (far == FAR_THERE) *end = (struct far_end){.state = answer.state, .inode = answer.inode};
+  return far;
+}
+
+int diag_ask(int fd, struct far_end *end) {
+  struct rw_inet program, asked;
+  return diag_ends(fd, &program, &asked) && diag_look(&program, &asked, end) == FAR_THERE;
 }

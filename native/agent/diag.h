@@ -3,13 +3,17 @@
 #ifndef RINGWAY_AGENT_DIAG_H
 #define RINGWAY_AGENT_DIAG_H
 
-#include <stdint.h>
+#include "ringway.h"
 
 struct far_end {
   uint8_t state;  // of TCP
   uint32_t inode; // 0: nobody has it open
 };
+enum far { FAR_UNKNOWN, FAR_GONE, FAR_THERE }; // UNKNOWN: the kernel does not tell
+
 void diag_init(void);
-int diag_ask(int fd, struct far_end *end); // 0: it does not tell
+int diag_ends(int fd, struct rw_inet *program, struct rw_inet *asked); // 0: it is not connected
+enum far diag_look(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end);
+int diag_ask(int fd, struct far_end *end); // of a connected socket of ours; 0: the kernel does not tell
 
 #endif

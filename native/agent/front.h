@@ -8,6 +8,7 @@
 #ifndef RINGWAY_AGENT_FRONT_H
 #define RINGWAY_AGENT_FRONT_H
 
+#include "diag.h"
 #include "table.h"
 
 enum side { // who begins a connection, and whose places it takes: room.c
@@ -38,6 +39,8 @@ struct front {
   void (*listen)(void);          // before the loop: its sockets in the guest
   void (*up)(void);              // an epoch begins
   int64_t (*tick)(int64_t now);  // each round; when to call again, or -1
+  int (*come)(int fd);           // takes one thing that has come by listen_own(); 0: there is nothing
+  void (*accepted)(int fd);      // what becomes of one that was accepted. NULL: a connection in HANDSHAKE
 
   // A connection.
   enum shake (*shake)(struct conn *conn); // HANDSHAKE: looks at what the program has said. NULL: it need say nothing
@@ -48,11 +51,13 @@ struct front {
   void (*ended)(struct conn *conn);       // it goes, for whatever reason. NULL: nobody need know
   // Bytes of the question, of one that is answered before the program says more; 0 where what it says is to be sent on.
   uint32_t (*question_bytes)(struct conn *conn); // or NULL
+  enum far (*far_end)(struct conn *conn, struct far_end *end); // which program it is, while fd is -1; or NULL
   const struct framing *framing;          // or NULL
 };
 
 // fronts.c
 extern const struct front socks_front, http_front, forward_front, service_front, published_front, listener_front;
+extern const struct front transparent_front, resolver_front, resolver_tcp_front;
 void fronts_listen(void);
 void fronts_up(void);
 int64_t fronts_tick(int64_t now);

@@ -10,7 +10,7 @@
 
 enum {
   ROUTES_MAX = 64,         // --forward and --publish, each
-  LISTENERS_MAX = ROUTES_MAX + 3, // and SOCKS, HTTP, the service socket
+  LISTENERS_MAX = ROUTES_MAX + 10, // and SOCKS, HTTP, service; of --transparent 1, and 3 of each family
   STREAMS_DEFAULT = 4096,  // connections at once
   STREAMS_SPARE = 64,      // for the listeners of programs, one for each `rwcat -l`
   STREAMS_MAX = RW_MAX_STREAM_ID - ROUTES_MAX - STREAMS_SPARE, // what is left of the ids beside all listeners
@@ -20,6 +20,9 @@ enum {
   SHARE = 4,               // programs, and published ports, have a quarter of the places each for themselves
   POSTED_MAX = 32,         // accepts that one published port has posted
   BACKLOG = 4096,          // of every listener: the kernel's own limit where that is less
+  HELD_MAX = 4096,         // SYNs that wait for the host: as many as connections by default; 200 bytes each
+  QUERIES_MAX = 512,       // questions for names that wait for the host: 800 bytes each, looked through for each answer
+  NAMES_MAX = 4096,        // names with an address of their own: a power of two; 280 bytes each
 };
 
 // ── How much in one turn, so that others get theirs ─────────────────────────────────────────────────────────────────
@@ -44,6 +47,10 @@ enum {
   PUBLISHED_RING_BYTES_MAX = RINGS_MEDIUM_BYTES, // posted ahead, used or not
   CHUNK_LINE_BYTES_MAX = 4096,       // a chunk's size and extensions
   TRAILERS_BYTES_MAX = PEEK_BYTES,   // as for a head
+  SYN_BYTES_MAX = 100,    // the longest headers: IPv6's 40, TCP's 60
+  WIRE_BYTES = 1024 * 1024, // of SYNs that were not looked at yet: about 1000, where the kernel allows it
+  DNS_BYTES_MAX = 4096,   // of a message: on lo none is fragmented
+  NETLINK_BYTES = 12 * 1024, // of requests that go together: all of the table's take half of it
   REASON_BYTES_MAX = 256, // of a sentence in a reason phrase or a header: programs have short lines for them
 };
 
@@ -62,7 +69,11 @@ enum {
   LOOK_MS_MIN = 16,        // between two looks whether a program has closed its socket; doubled
   LOOK_MS_MAX = 8192,
   CONNECT_MS = 30000,      // to a port of the guest
+  PUT_BACK_MS = 3000,      // for a SYN that was put back to become a connection: at once, or when it is sent again
   ACCEPT_AGAIN_MS = 100,   // after EMFILE and the like
+
+  QUERY_MS = 10000,        // a question waits for the host: longer than those who ask
+  NAME_TTL_S = 60,         // in seconds: so long programs may keep what a name's address is
 
   // The host's.
   RAISE_MS = 1000,         // between two tries whether the host gives more streams

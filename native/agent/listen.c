@@ -1,7 +1,8 @@
 // Listening sockets in the guest, and who connects to them.
 //
 // A front asks for its sockets before the loop begins; a connection that is accepted is handed to it in HANDSHAKE.
-// While the table is full, connections wait in the kernel's backlog.
+// While the table is full, connections wait in the kernel's backlog. A front to which programs do not connect() has a
+// descriptor of its own among them, and takes from that what has come.
 
 #define _GNU_SOURCE
 #include "listen.h"
@@ -23,12 +24,14 @@
 #include "room.h"
 #include "watch.h"
 
+enum kind { INET, UNIX_PATH, OWN_FD };
+
 static struct listener {
   int fd;
   const struct front *front;
   uint32_t route;
-  int is_unix;
-  int waiting; // connections may wait
+  enum kind kind;
+  int waiting; // something may wait
 } listeners[LISTENERS_MAX];
 static uint32_t count;
 static int64_t again_ms; // no accept before; 0: at once
@@ -56,8 +59,8 @@ _Noreturn void listen_failed(const char *where, const char *option, int error) {
   exit(1);
 }
 
-static void add_listener(int fd, const struct front *front, uint32_t route, int is_unix) {
-  listeners[count] = (struct listener){.fd = fd, .front = front, .route = route, .is_unix = is_unix};
+static void add_listener(int fd, const struct front *front, uint32_t route, enum kind kind) {
+  listeners[count] = (struct listener){.fd = fd, .front = front, .route = route, .kind = kind};
   int error = watch_add(fd, TAG_LISTEN, count++);
   if (error) cannot("epoll", error);
   room_for_programs();
@@ -123,7 +126,7 @@ int listen_tcp(const struct address *address, const struct front *front, uint32_
   if (bind(fd, (struct sockaddr *)&at, bytes) < 0 || listen(fd, BACKLOG) < 0)
     listen_failed(address->text, option, errno);
   getsockname(fd, (struct sockaddr *)&at, &bytes);
-  add_listener(fd, front, route, 0);
+  add_listener(fd, front, route, INET);
   struct rw_inet bound = inet_of(&at);
   say_begin();
   say(front->name);
@@ -131,6 +134,18 @@ int listen_tcp(const struct address *address, const struct front *front, uint32_
   say_inet(&bound);
   return 1;
 }
+
+uint16_t listen_port(const struct front *front, uint32_t route) {
+  struct sockaddr_storage at = {.ss_family = 0};
+  socklen_t bytes = sizeof at;
+  for (uint32_t i = 0; i < count; i++)
+    if (listeners[i].front == front && listeners[i].route == route && listeners[i].kind == INET &&
+        getsockname(listeners[i].fd, (struct sockaddr *)&at, &bytes) == 0)
+      return (uint16_t)inet_of(&at).port;
+  return 0;
+}
+
+void listen_own(int fd, const struct front *front) { add_listener(fd, front, 0, OWN_FD); }
 
 // Which file the Unix socket is: whoever removes it may put another in its place, a second agent's for one.
 static struct stat service_file;
@@ -164,7 +179,7 @@ int listen_unix(const char *path, const struct front *front) {
     return error;
   }
   service_path = path;
-  add_listener(fd, front, 0, 1);
+  add_listener(fd, front, 0, UNIX_PATH);
   return 0;
 }
 
@@ -181,6 +196,18 @@ void listen_ready(uint32_t index) {
   if (index < count) listeners[index].waiting = 1;
 }
 
+static void begin(const struct listener *listener, int fd) {
+  int is_unix = listener->kind == UNIX_PATH;
+  struct conn *conn = conn_new(listener->front, fd);
+  if (!is_unix) local_tune(fd);
+  conn->route = listener->route;
+  conn->flags = is_unix ? READABLE | WRITABLE | UNIX : READABLE | WRITABLE;
+  room_enter(conn, EARLY);
+  conn_deadline(conn, options.handshake_ms);
+  if (watch_add(fd, TAG_CONN, conn_index(conn)) != 0) conn_drop(conn, RESET);
+  else conn_wake(conn);
+}
+
 static int accept_one(struct listener *listener) {
   int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
@@ -188,15 +215,24 @@ static int accept_one(struct listener *listener) {
     else if (errno != ECONNABORTED && errno != EINTR) again_ms = rw_posix_now_ms() + ACCEPT_AGAIN_MS;
     return 0;
   }
-  struct conn *conn = conn_new(listener->front, fd);
-  if (!listener->is_unix) local_tune(fd);
-  conn->route = listener->route;
-  conn->flags = listener->is_unix ? READABLE | WRITABLE | UNIX : READABLE | WRITABLE;
-  room_enter(conn, EARLY);
-  conn_deadline(conn, options.handshake_ms);
-  if (watch_add(fd, TAG_CONN, conn_index(conn)) != 0) conn_drop(conn, RESET);
-  else conn_wake(conn);
+  if (listener->front->accepted) listener->front->accepted(fd);
+  else begin(listener, fd);
   return 1;
+}
+
+static int take_one(struct listener *listener) {
+  if (listener->kind != OWN_FD) return accept_one(listener);
+  listener->waiting = listener->front->come(listener->fd);
+  return listener->waiting;
+}
+
+// Its connection has a slot already, or it finds one itself.
+static int needs_slot(const struct listener *listener) {
+  return listener->kind != OWN_FD && !listener->front->accepted;
+}
+
+static int has_slot(const struct listener *listener) {
+  return !needs_slot(listener) || table_free() > 0 || conn_yields();
 }
 
 int64_t listen_accept(void) {
@@ -205,10 +241,12 @@ int64_t listen_accept(void) {
   again_ms = 0;
   for (uint32_t i = 0; i < count; i++) {
     struct listener *listener = &listeners[i];
-    for (int n = 0; listener->waiting && n < ACCEPTS_AT_ONCE && (table_free() > 0 || conn_yields()); n++)
-      if (!accept_one(listener) && again_ms != 0) return again_ms;
+    for (int n = 0; listener->waiting && n < ACCEPTS_AT_ONCE && has_slot(listener); n++)
+      if (!take_one(listener) && again_ms != 0) return again_ms;
+    if (!listener->waiting) continue;
     // There are more: the next round, without sleep. A full table is emptied by something that happens, or by room.c.
-    if (listener->waiting) next_ms = table_free() > 0 ? 0 : room_yields_ms();
+    int64_t due_ms = !needs_slot(listener) || table_free() > 0 ? 0 : room_yields_ms();
+    if (due_ms >= 0 && (next_ms < 0 || due_ms < next_ms)) next_ms = due_ms;
   }
   return next_ms;
 }

@@ -30,6 +30,10 @@ static const char usage[] =
     "      --http PORT|off        an HTTP proxy; 3128 if not given\n"
     "      --forward PORT:HOST:HOSTPORT        a port of the guest, to an address that the host reaches\n"
     "      --publish [HOSTADDR:]HOSTPORT:PORT  a port of the host, to a port of the guest\n"
+    "      --transparent          every address of TCP: programs need not know of any of this. Wants CAP_NET_ADMIN\n"
+    "                             and CAP_NET_RAW in a network that has nothing but lo\n"
+    "      --names own|real|off   its resolver, on port 53 of loopback, gives each name an address of its own, or\n"
+    "                             the true ones; own if not given\n"
     "      --service PATH|off     the socket of rwcat and rwfs; /run/ringway.sock if not given\n"
     "\n"
     "      --streams N            connections at once; 4096 if not given. More wait for their turn\n"
@@ -167,14 +171,26 @@ static void add_publish(const char *text) {
   free(copy);
 }
 
+static enum names names_of(const char *option, const char *text) {
+  static const char *const words[] = {[NAMES_OWN] = "own", [NAMES_REAL] = "real", [NAMES_OFF] = "off"};
+  for (int i = NAMES_OWN; i <= NAMES_OFF; i++)
+    if (strcmp(text, words[i]) == 0) return (enum names)i;
+  wrong(option, text);
+}
+
 void options_parse(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     const char *option = argv[i];
     if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) say_help(usage);
     if (strcmp(option, "-V") == 0 || strcmp(option, "--version") == 0) say_version();
+    if (strcmp(option, "--transparent") == 0) {
+      options.transparent = 1;
+      continue;
+    }
     static const char *const known[] = {"--memory",  "--channel", "--tty",     "--socket",       "--socks",
                                         "--http",    "--forward", "--publish", "--service",      "--streams",
-                                        "--hold-ms", "--handshake-ms", "--turn-ms", "--wait-ms",      "--busy-poll-us"};
+                                        "--hold-ms", "--handshake-ms", "--turn-ms", "--wait-ms",      "--names",
+                                        "--busy-poll-us"};
     size_t which = 0;
     while (which < sizeof known / sizeof known[0] && strcmp(option, known[which]) != 0) which++;
     if (which == sizeof known / sizeof known[0]) wrong("unknown option", option);
@@ -198,6 +214,7 @@ void options_parse(int argc, char **argv) {
       case 11: options.handshake_ms = number(option, value, 1, 3600000); break;
       case 12: options.turn_ms = number(option, value, 1, 3600000); break;
       case 13: options.wait_ms = number(option, value, 0, 86400000); break;
+      case 14: options.names = names_of(option, value); break;
       default: options.busy_poll_us = number(option, value, 0, 1000000); break;
     }
   }

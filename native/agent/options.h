@@ -20,6 +20,8 @@ struct route {
   uint16_t port;         // of the host's end (forward), in the guest (publish)
 };
 
+enum names { NAMES_OWN, NAMES_REAL, NAMES_OFF };
+
 struct options {
   const char *memory, *channel; // or neither: the devices are looked for
   const char *socket;           // or the monitor's attach socket
@@ -28,6 +30,8 @@ struct options {
   struct address socks, http;
   struct route forward[ROUTES_MAX], publish[ROUTES_MAX];
   uint32_t forwards, publishes;
+  int transparent;
+  enum names names;             // of --transparent: what its resolver says
   uint32_t streams, busy_poll_us, hold_ms, handshake_ms, turn_ms;
   uint32_t wait_ms; // 0: for ever; WAIT_AS_IT_IS: as long as it makes sense where the host is
 };

@@ -1,5 +1,5 @@
 // Which program is at the other end of a connection on loopback. TCP has no SO_PEERCRED, so it takes two steps: the
-// kernel tells the inode of the socket at that end (diag.c), and /proc/PID/fd who has it open.
+// kernel tells the inode of the socket at that end (diag.c), and here /proc/PID/fd who has it open.
 //
 // It is for people, in a line that is rare (refusal.c): nothing is decided by it. The caller says how many links may be
 // read, about 2 us each. A program that hides behind more descriptors, ends, or is another user's (for an agent that is
@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "diag.h"
 #include "limits.h"
 #include "text.h"
 
@@ -72,15 +71,14 @@ static int search(DIR *processes, const struct text *link, uint32_t *links, stru
   return 0;
 }
 
-int peer_find(int fd, uint32_t *links, struct peer *peer) {
+int peer_find(uint32_t inode, uint32_t *links, struct peer *peer) {
   char bytes[32];
   struct text link = {.bytes = bytes, .room = sizeof bytes};
-  struct far_end end;
-  if (*links == 0 || !diag_ask(fd, &end) || end.inode == 0) return 0;
+  if (*links == 0 || inode == 0) return 0;
   DIR *processes = opendir("/proc");
   if (!processes) return 0;
   put(&link, "socket:[");
-  put_number(&link, end.inode);
+  put_number(&link, inode);
   put(&link, "]");
   int found = search(processes, &link, links, peer);
   closedir(processes);

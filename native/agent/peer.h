@@ -9,6 +9,7 @@ struct peer {
   uint32_t pid, name_bytes;
   char name[16];
 };
-int peer_find(int fd, uint32_t *links, struct peer *peer); // reads at most so many links; what is left of them
+// Who has the socket of this inode open? Reads at most so many links; what is left of them.
+int peer_find(uint32_t inode, uint32_t *links, struct peer *peer);
 
 #endif

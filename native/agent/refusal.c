@@ -28,7 +28,13 @@ static int may_say(void) {
   return 0;
 }
 
-void refusal_say(const struct conn *conn, struct rw_text to, const struct rw_error *error) {
+static uint32_t inode_of(struct conn *conn) {
+  struct far_end end = {.inode = 0};
+  if (conn->fd >= 0) return diag_ask(conn->fd, &end) ? end.inode : 0;
+  return conn->front->far_end && conn->front->far_end(conn, &end) == FAR_THERE ? end.inode : 0;
+}
+
+void refusal_say(struct conn *conn, struct rw_text to, const struct rw_error *error) {
   struct peer peer;
   int by_policy = error->rule.length > 0 || error->error == LINUX_EACCES || error->error == LINUX_EPERM;
   if (!by_policy || !may_say()) return;
@@ -43,7 +49,7 @@ void refusal_say(const struct conn *conn, struct rw_text to, const struct rw_err
   say(conn->front->name);
   say(" to ");
   say_text(to);
-  if (peer_find(conn->fd, &links, &peer)) {
+  if (peer_find(links > 0 ? inode_of(conn) : 0, &links, &peer)) {
     say(", for ");
     say_text((struct rw_text){(const uint8_t *)peer.name, peer.name_bytes});
     say(" (pid ");

@@ -5,6 +5,6 @@
 
 #include "table.h"
 
-void refusal_say(const struct conn *conn, struct rw_text to, const struct rw_error *error);
+void refusal_say(struct conn *conn, struct rw_text to, const struct rw_error *error);
 
 #endif

@@ -45,16 +45,17 @@ export interface Agent extends AsyncDisposable {
   stop(): Promise<Ran>;
 }
 
-/** Starts it with ports of its own; `where` says where the host is. */
+/** Starts it with ports of its own; `where` says where the host is, and `under` runs it in another network. */
 export async function startAgent(
   program: string,
   where: readonly string[],
   options: readonly string[] = [],
+  under: readonly string[] = [],
 ): Promise<Agent> {
   const folder = temporaryFolder("agent");
   const service = join(folder, "service.sock");
   const args = [...where, "--socks", "0", "--http", "0", "--service", service, ...options];
-  const [command, ...words] = [...TIED, program, ...args];
+  const [command, ...words] = [...under, ...TIED, program, ...args];
   const running = start(command!, words, undefined, {}, AGENT_MS);
   const port = async (what: string): Promise<number> =>
     Number((await running.said(new RegExp(`${what} on \\S+:(\\d+)\n`)))[1]);
@@ -99,8 +100,9 @@ export async function attachedAgent(
   program: string,
   socket: string,
   options: readonly string[] = [],
+  under: readonly string[] = [],
 ): Promise<Agent> {
-  const agent = await startAgent(program, ["--socket", socket], options);
+  const agent = await startAgent(program, ["--socket", socket], options, under);
   await agent.said(/attached, epoch/);
   return agent;
 }

@@ -37,6 +37,8 @@ describe.skipIf(reason !== undefined)(titled("docs/agent.md", reason), () => {
 
   test("starts the agent for processes in an empty network namespace", () => starts("unshare"), BUILD_MS);
 
+  test("lets programs connect anywhere, by name", () => starts("unshare", "--transparent"), BUILD_MS);
+
   test("has the body of a 403", () => starts("unshare", "http://intranet/"), BUILD_MS);
 });
 

@@ -1,0 +1,114 @@
+// A name has an address of its own, out of 198.18.0.0/15, which is nobody's (RFC 2544): a program resolves the name,
+// connects to the address, and the host connects to the name.
+//
+//   place i of the table, given the n-th time ──▶ number (n mod CYCLES) * NAMES_MAX + i, counted from 198.18.0.0
+//
+// So an address comes to mean another name only when its place was given CYCLES times: a program that keeps an address
+// too long finds nobody there, and not somebody else. The place that was used longest ago is given next, but none that
+// a connection goes to.
+//
+// Invariant: a place that was given stands in one chain of the hash; in the order of use where it has no users.
+
+#include "names.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum { CYCLES = (1 << 17) / NAMES_MAX, CHAINS = 4096, FIRST_HIGH = 198, FIRST_LOW = 18 };
+#define NONE 0xffffffffu
+_Static_assert(CYCLES > 1 && CYCLES * NAMES_MAX == 1 << 17, "the table's places share 198.18.0.0/15");
+
+static struct named places[NAMES_MAX]; // a page of it takes memory when it is first used
+static uint32_t chains[CHAINS], oldest = NONE, newest = NONE;
+static uint32_t used = 1; // 198.18.0.0 looks like the network
+
+void names_init(void) {
+  for (uint32_t i = 0; i < CHAINS; i++) chains[i] = NONE;
+}
+
+static uint32_t index_of(const struct named *named) { return (uint32_t)(named - places); }
+
+static uint32_t *chain_of(const char *name, uint32_t bytes) {
+  uint32_t hash = 0x811c9dc5u;
+  for (uint32_t i = 0; i < bytes; i++) hash = (hash ^ (uint8_t)name[i]) * 0x01000193u;
+  return &chains[(hash ^ hash >> 16) % CHAINS];
+}
+
+// ── The order of use ────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void link_out(struct named *named) {
+  *(named->before == NONE ? &oldest : &places[named->before].after) = named->after;
+  *(named->after == NONE ? &newest : &places[named->after].before) = named->before;
+}
+
+static void link_in(struct named *named) {
+  named->before = newest;
+  named->after = NONE;
+  *(newest == NONE ? &oldest : &places[newest].after) = index_of(named);
+  newest = index_of(named);
+}
+
+void names_take(struct named *named) {
+  if (named->users++ == 0) link_out(named);
+}
+
+void names_leave(struct named *named) {
+  if (--named->users == 0) link_in(named);
+}
+
+// ── Giving ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void forget(struct named *named) {
+  uint32_t *at = chain_of(named->name, named->bytes);
+  while (*at != index_of(named)) at = &places[*at].chain;
+  *at = named->chain;
+  link_out(named);
+  named->cycle++;
+}
+
+static struct named *place_for(const char *name, uint32_t bytes) {
+  uint32_t *chain = chain_of(name, bytes);
+  for (uint32_t at = *chain; at != NONE; at = places[at].chain)
+    if (places[at].bytes == bytes && memcmp(places[at].name, name, bytes) == 0) return &places[at];
+  if (used == NAMES_MAX && oldest == NONE) return NULL;
+  struct named *named = &places[used < NAMES_MAX ? used : oldest];
+  if (used < NAMES_MAX) used++;
+  else forget(named);
+  named->bytes = bytes;
+  memcpy(named->name, name, bytes);
+  named->chain = *chain;
+  *chain = index_of(named);
+  link_in(named);
+  return named;
+}
+
+int names_give(const char *name, uint32_t bytes, struct rw_inet *address) {
+  struct named *named = place_for(name, bytes);
+  if (!named) return 0;
+  if (named->users == 0) { // used just now
+    link_out(named);
+    link_in(named);
+  }
+  uint32_t number = named->cycle % CYCLES * NAMES_MAX + index_of(named);
+  *address = (struct rw_inet){.family = 4};
+  address->address[0] = FIRST_HIGH;
+  address->address[1] = (uint8_t)(FIRST_LOW + (number >> 16));
+  address->address[2] = (uint8_t)(number >> 8);
+  address->address[3] = (uint8_t)number;
+  return 1;
+}
+
+// ── Finding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+int names_has(const struct rw_inet *address) {
+  return address->family == 4 && address->address[0] == FIRST_HIGH && (address->address[1] & 0xfe) == FIRST_LOW;
+}
+
+struct named *names_find(const struct rw_inet *address) {
+  if (!names_has(address)) return NULL;
+  const uint8_t *bytes = address->address;
+  uint32_t number = (uint32_t)(bytes[1] & 1) << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+  uint32_t index = number % NAMES_MAX;
+  if (index == 0 || index >= used || places[index].cycle % CYCLES != number / NAMES_MAX) return NULL;
+  return &places[index];
+}

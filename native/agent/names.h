@@ -1,0 +1,25 @@
+// Addresses that stand for names: see names.c.
+
+#ifndef RINGWAY_AGENT_NAMES_H
+#define RINGWAY_AGENT_NAMES_H
+
+#include "limits.h"
+
+struct named {
+  uint32_t users;         // connections to it
+  uint32_t cycle;         // how often its place was given to another name
+  uint32_t chain;         // the next with the same hash
+  uint32_t before, after; // in the order of use
+  uint32_t bytes;
+  char name[RW_HOST_MAX_BYTES];
+};
+
+void names_init(void);
+// The address of this name, its old one or a new one. 0: all are in use.
+int names_give(const char *name, uint32_t bytes, struct rw_inet *address);
+int names_has(const struct rw_inet *address);            // one of those that are given
+struct named *names_find(const struct rw_inet *address); // NULL: it stands for no name now
+void names_take(struct named *named);                    // a connection to it begins
+void names_leave(struct named *named);                   // and ends
+
+#endif

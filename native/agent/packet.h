@@ -1,0 +1,27 @@
+// Packets of TCP's beginning, off the wire of lo and onto it: see packet.c.
+
+#ifndef RINGWAY_AGENT_PACKET_H
+#define RINGWAY_AGENT_PACKET_H
+
+#include "limits.h"
+
+#define PACKET_MARK 0x72776179u // of what the agent puts on lo; programs may set none (CAP_NET_ADMIN, CAP_NET_RAW)
+
+struct syn {
+  struct rw_inet source, target; // the program, and whom it asks for
+  uint32_t sequence;
+  uint32_t bytes;                // of `packet`
+  uint8_t packet[SYN_BYTES_MAX]; // its headers, as they were
+};
+
+// What ICMP says of a target. A program sees: ENETUNREACH; EHOSTUNREACH; over IPv6 EACCES, over IPv4 EHOSTUNREACH.
+enum unreachable { NO_NETWORK, NO_HOST, NOT_ALLOWED };
+
+int packet_init(int ipv6, const char **what); // a descriptor that has SYNs; or minus an errno
+enum packet { PACKET_NONE, PACKET_OTHER, PACKET_SYN };
+enum packet packet_next(int fd, struct syn *syn);
+int packet_put_back(const struct syn *syn); // with the mark. 0: it could not be
+void packet_refuse(const struct syn *syn);  // RST: nobody listens there
+void packet_unreachable(const struct syn *syn, enum unreachable why);
+
+#endif

@@ -1,0 +1,73 @@
+// Questions of programs, from when they come until they are answered.
+//
+//            the stream is there, and has room             the host has answered
+//   WAITING ──────────────────────────────────▶ ASKED ──────────────────────────▶ FREE
+//      ▲                                          │
+//      └────────── the epoch is over ─────────────┘         both ── QUERY_MS ──▶ FREE, unanswered
+//
+// There are QUERIES_MAX at most; more are dropped as they come, and asked again by those who want to know.
+
+#include "queries.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static struct query all[QUERIES_MAX]; // a page of it takes memory when it is first used
+static uint32_t waiting;
+
+struct query *query_at(uint32_t index) { return index < QUERIES_MAX ? &all[index] : NULL; }
+uint32_t queries_waiting(void) { return waiting; }
+
+struct query *query_new(int64_t now) {
+  for (uint32_t i = 0; i < QUERIES_MAX; i++) {
+    if (all[i].state != QUERY_FREE) continue;
+    memset(&all[i], 0, sizeof all[i]);
+    all[i].state = QUERY_WAITING;
+    all[i].conn = QUERY_NO_CONN;
+    all[i].deadline_ms = now + QUERY_MS;
+    waiting++;
+    return &all[i];
+  }
+  return NULL;
+}
+
+void query_free(struct query *query) {
+  if (query->state == QUERY_WAITING) waiting--;
+  query->state = QUERY_FREE;
+}
+
+void query_is_asked(struct query *query, uint32_t request) {
+  query->state = QUERY_ASKED;
+  query->request = request;
+  waiting--;
+}
+
+void queries_unasked(void) {
+  for (uint32_t i = 0; i < QUERIES_MAX; i++) {
+    if (all[i].state != QUERY_ASKED) continue;
+    all[i].state = QUERY_WAITING;
+    waiting++;
+  }
+}
+
+struct query *query_asked(uint32_t request) {
+  for (uint32_t i = 0; i < QUERIES_MAX; i++)
+    if (all[i].state == QUERY_ASKED && all[i].request == request) return &all[i];
+  return NULL;
+}
+
+struct query *query_of_conn(uint32_t conn) {
+  for (uint32_t i = 0; i < QUERIES_MAX; i++)
+    if (all[i].state != QUERY_FREE && all[i].conn == conn) return &all[i];
+  return NULL;
+}
+
+int64_t queries_expire(int64_t now, void (*expired)(struct query *query)) {
+  int64_t next = -1;
+  for (uint32_t i = 0; i < QUERIES_MAX; i++) {
+    if (all[i].state == QUERY_FREE) continue;
+    if (all[i].deadline_ms <= now) expired(&all[i]);
+    else if (next < 0 || all[i].deadline_ms < next) next = all[i].deadline_ms;
+  }
+  return next;
+}

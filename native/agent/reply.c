@@ -1,0 +1,136 @@
+// What a question is answered with, by what the host says (resolver.c has the table), and on its way back.
+
+#define _GNU_SOURCE
+#include "reply.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "agent.h"
+#include "end.h"
+#include "errors.h"
+#include "names.h"
+#include "refusal.h"
+#include "ringway-resolve.h"
+
+enum { LENGTH = REPLY_LENGTH_BYTES };
+
+// ── Answering ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void send_reply(struct query *query, struct dns_answer *answer) {
+  struct conn *conn = query->conn == QUERY_NO_CONN ? NULL : conn_at(query->conn);
+  if (conn) {
+    static uint8_t framed[LENGTH + DNS_BYTES_MAX];
+    framed[0] = (uint8_t)(answer->length >> 8);
+    framed[1] = (uint8_t)answer->length;
+    memcpy(framed + LENGTH, answer->bytes, answer->length);
+    query_free(query);
+    end_with(conn, framed, LENGTH + answer->length);
+    return;
+  }
+  ssize_t sent = sendto(query->fd, answer->bytes, answer->length, MSG_DONTWAIT | MSG_NOSIGNAL,
+                        (const struct sockaddr *)&query->from, query->from_bytes);
+  (void)sent; // who has not heard asks again
+  query_free(query);
+}
+
+static void reply_code(struct query *query, enum dns_code code, enum dns_why why, struct rw_text reason) {
+  static struct dns_answer answer;
+  dns_begin(&answer, &query->question, code, query->conn != QUERY_NO_CONN);
+  dns_end(&answer, &query->question, code, why, reason);
+  send_reply(query, &answer);
+}
+
+void reply_plain(struct query *query, enum dns_code code) {
+  reply_code(query, code, DNS_NO_REASON, (struct rw_text){.length = 0});
+}
+
+void reply_address(struct query *query, const struct rw_inet *address) {
+  static struct dns_answer answer;
+  dns_begin(&answer, &query->question, DNS_OK, query->conn != QUERY_NO_CONN);
+  dns_add_address(&answer, address, NAME_TTL_S);
+  dns_end(&answer, &query->question, DNS_OK, DNS_NO_REASON, (struct rw_text){.length = 0});
+  send_reply(query, &answer);
+}
+
+void reply_name(struct query *query, struct rw_text name) {
+  static struct dns_answer answer;
+  dns_begin(&answer, &query->question, DNS_OK, query->conn != QUERY_NO_CONN);
+  dns_add_name(&answer, name, NAME_TTL_S);
+  dns_end(&answer, &query->question, DNS_OK, DNS_NO_REASON, (struct rw_text){.length = 0});
+  send_reply(query, &answer);
+}
+
+// ── What the host says ──────────────────────────────────────────────────────────────────────────────────────────────
+
+static void on_error(struct conn *stream, struct query *query, const struct rw_frame *frame) {
+  struct rw_error error;
+  if (rw_decode_error(frame->payload, frame->bytes, &error) != RW_OK) error = (struct rw_error){.error = LINUX_EPROTO};
+  const struct rw_text name = {(const uint8_t *)query->question.name, query->question.name_bytes};
+  switch (error.error) {
+    case LINUX_ENOENT:
+    case LINUX_EINVAL: // not a name
+      reply_plain(query, DNS_NO_NAME);
+      break;
+    case LINUX_EACCES:
+    case LINUX_EPERM: {
+      refusal_say(stream, name, &error);
+      say_begin_text();
+      say_error(&error);
+      reply_code(query, DNS_REFUSED, DNS_BLOCKED, say_so_far());
+      break;
+    }
+    default:
+      say_begin_text();
+      say_error(&error);
+      reply_code(query, DNS_FAILED, DNS_NETWORK, say_so_far());
+  }
+}
+
+// The name exists: it gets an address of its own. Over IPv6 it has none.
+static void own_address(struct query *query) {
+  struct rw_inet address;
+  if (query->question.type == DNS_AAAA) reply_plain(query, DNS_OK);
+  else if (names_give(query->question.name, query->question.name_bytes, &address)) reply_address(query, &address);
+  else reply_plain(query, DNS_FAILED);
+}
+
+static void on_addresses(struct query *query, const struct rw_frame *frame) {
+  static struct dns_answer answer;
+  struct rw_list addresses;
+  struct rw_inet address;
+  uint32_t ttl_seconds, family = query->question.type == DNS_AAAA ? 6 : 4;
+  if (query->question.type == DNS_PTR ||
+      rw_decode_addresses(frame->payload, frame->bytes, &ttl_seconds, &addresses) != RW_OK) {
+    reply_plain(query, DNS_FAILED);
+    return;
+  }
+  if (options.names == NAMES_OWN) {
+    own_address(query);
+    return;
+  }
+  dns_begin(&answer, &query->question, DNS_OK, query->conn != QUERY_NO_CONN);
+  while (rw_next_inet(&addresses, &address) == 1)
+    if (address.family == family) dns_add_address(&answer, &address, ttl_seconds);
+  dns_end(&answer, &query->question, DNS_OK, DNS_NO_REASON, (struct rw_text){.length = 0});
+  send_reply(query, &answer);
+}
+
+static void on_names(struct query *query, const struct rw_frame *frame) {
+  struct rw_list names;
+  struct rw_text name;
+  uint32_t ttl_seconds;
+  int is_one = query->question.type == DNS_PTR &&
+               rw_decode_names(frame->payload, frame->bytes, &ttl_seconds, &names) == RW_OK &&
+               rw_next_text(&names, &name) == 1;
+  if (is_one) reply_name(query, name);
+  else reply_plain(query, DNS_FAILED);
+}
+
+void reply_frame(struct conn *stream, const struct rw_frame *frame) {
+  struct query *query = query_asked(frame->request);
+  if (!query) return; // it was given up
+  if (frame->type == RW_T_ADDRESSES) on_addresses(query, frame);
+  else if (frame->type == RW_T_NAMES) on_names(query, frame);
+  else if (frame->type == RW_T_ERROR) on_error(stream, query, frame);
+}
