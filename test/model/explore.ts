@@ -56,6 +56,8 @@ class Explorer {
   readonly #memory: number;
   readonly #width: number;
   readonly #states: States;
+  /** The state after a move, until it is added: one array for all of them. */
+  readonly #next: Int32Array;
   /** How each state was first reached. */
   readonly #parents: Numbers = new Numbers();
   readonly #moves: Numbers = new Numbers();
@@ -72,6 +74,7 @@ class Explorer {
     this.#memory = this.#spurious + system.bells.length;
     this.#width = this.#memory + system.places.size;
     this.#states = new States(this.#width);
+    this.#next = new Int32Array(this.#width);
   }
 
   run(): Exploration {
@@ -104,8 +107,8 @@ class Explorer {
     const from = this.#states.get(state);
     let able = false;
     let done = true;
-    for (const [thread, fiber] of this.#fibers.entries()) {
-      const local = fiber.locals[from[thread]!]!;
+    for (let thread = 0; thread < this.#fibers.length; thread++) {
+      const local = this.#fibers[thread]!.locals[from[thread]!]!;
       if (local.wrong !== undefined) return this.#trace(state, local.wrong);
       if (local.access === undefined) continue;
       done = false;
@@ -118,7 +121,7 @@ class Explorer {
     } else if (!able) return this.#trace(state, this.#stuck(from));
     for (let bell = 0; bell < this.#system.bells.length && !done; bell++) {
       if (from[this.#spurious + bell]! === 0) continue;
-      const to = from.slice();
+      const to = this.#after(from);
       to[this.#spurious + bell]!--;
       to[this.#bells + bell] = 1;
       this.#reach(state, to, this.#fibers.length + bell);
@@ -132,14 +135,14 @@ class Explorer {
     const local = from[thread]!;
     if (access.kind === "choose") {
       for (let way = 0; way < access.ways; way++) {
-        const to = from.slice();
+        const to = this.#after(from);
         to[thread] = fiber.after(local, way);
         this.#reach(state, to, thread);
       }
       return true;
     }
     if (access.kind === "wait" && from[this.#bells + access.place] === 0) return false;
-    const to = from.slice();
+    const to = this.#after(from);
     to[thread] = fiber.after(local, this.#perform(to, access));
     while (this.#system.bytesAtOnce && isByte(access)) {
       const next = fiber.locals[to[thread]!]!.access;
@@ -148,6 +151,12 @@ class Explorer {
     }
     this.#reach(state, to, thread);
     return true;
+  }
+
+  /** A copy of a state, to be changed. */
+  #after(from: Int32Array): Int32Array {
+    this.#next.set(from);
+    return this.#next;
   }
 
   /** Changes the state as the access does; what it answers. */
@@ -220,8 +229,10 @@ class Explorer {
   #line(before: Int32Array, after: Int32Array, move: number): string {
     const bell = this.#system.bells[move - this.#fibers.length];
     if (bell !== undefined) return `${"(nobody)".padEnd(10)}${"".padEnd(26)}a spurious ring of ${bell}`;
-    const { access, where } = this.#fibers[move]!.locals[before[move]!]!;
+    const fiber = this.#fibers[move]!;
+    const { access } = fiber.locals[before[move]!]!;
     const name = this.#system.threads[move]!.name;
+    const where = fiber.where(before[move]!);
     return `${name.padEnd(10)}${where.padEnd(26)}${this.#what(access!, before, after, move)}`;
   }
 

@@ -20,14 +20,18 @@ export type Access =
 interface Tape {
   readonly answers: readonly number[];
   used: number;
+  /** Where the code stopped, for who asks for that; undefined: nobody does. */
+  stack: string | undefined;
 }
 let tape: Tape | undefined;
 
-/** Thrown out of an activation at its first access without an answer. Nothing may catch it on the way. */
-class Stop extends Error {
+/**
+ * Thrown out of an activation at its first access without an answer. Nothing may catch it on the way. No Error: to take
+ * its stack, which nobody reads, would be most of the work.
+ */
+class Stop {
   readonly access: Access;
   constructor(access: Access) {
-    super("a thread of the model stopped at an access; this is not an error");
     this.access = access;
   }
 }
@@ -38,6 +42,7 @@ export class Wrong extends Error {}
 function perform(access: Access): number {
   if (tape === undefined) throw new Error("an access outside of a thread");
   if (tape.used < tape.answers.length) return tape.answers[tape.used++]!;
+  if (tape.stack !== undefined) tape.stack = new Error().stack;
   throw new Stop(access);
 }
 
@@ -139,8 +144,6 @@ export interface Local {
   /** The next access; undefined where the thread is done, or has seen what must never be. */
   readonly access: Access | undefined;
   readonly wrong: string | undefined;
-  /** Which call of the production code makes the access. */
-  readonly where: string;
   /** Local states by answer. */
   readonly next: Map<number, number>;
 }
@@ -169,24 +172,22 @@ export class Fiber {
     return to;
   }
 
+  /** Which call of the production code makes the access of a local state: done once more, to be looked at. */
+  where(id: number): string {
+    const { program, log } = this.locals[id]!;
+    const looked: Tape = { answers: log, used: 0, stack: "" };
+    activate(copy(program), looked);
+    return callOf(looked.stack ?? "");
+  }
+
   #enter(from: Program, answers: readonly number[]): number {
     let program = from;
     let log = answers;
     for (let silent = 0; silent < SILENT_MAX; silent++) {
       const running = copy(program);
-      tape = { answers: log, used: 0 };
-      try {
-        if (!running.done) running.run();
-        running.invariants();
-      } catch (error) {
-        if (error instanceof Stop) return this.#intern(program, log, error.access, undefined, error);
-        const isFound =
-          error instanceof Wrong || error instanceof ProtocolError || error instanceof BrokenInvariant;
-        if (!isFound) throw error;
-        return this.#intern(program, log, undefined, error.message);
-      } finally {
-        tape = undefined;
-      }
+      const outcome = activate(running, { answers: log, used: 0, stack: undefined });
+      if (outcome instanceof Stop) return this.#intern(program, log, outcome.access, undefined);
+      if (outcome !== undefined) return this.#intern(program, log, undefined, outcome);
       program = running;
       log = [];
       if (program.done) return this.#intern(program, log, undefined, undefined);
@@ -199,7 +200,6 @@ export class Fiber {
     log: readonly number[],
     access: Access | undefined,
     wrong: string | undefined,
-    stop?: Error,
   ): number {
     const state = describe(from);
     const key = `${state}|${log.join()}|${wrong ?? ""}`;
@@ -211,15 +211,33 @@ export class Fiber {
       this.#programs.set(state, program);
     }
     const id = this.locals.length;
-    this.locals.push({ program, log, access, wrong, where: callOf(stop), next: new Map() });
+    this.locals.push({ program, log, access, wrong, next: new Map() });
     this.#ids.set(key, id);
     return id;
   }
 }
 
+/** Goes on to the first access without an answer, and returns it; or what was found to be wrong; or to the end. */
+function activate(program: Program, answers: Tape): Stop | string | undefined {
+  tape = answers;
+  try {
+    if (!program.done) program.run();
+    program.invariants();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Stop) return error;
+    const isFound =
+      error instanceof Wrong || error instanceof ProtocolError || error instanceof BrokenInvariant;
+    if (!isFound) throw error;
+    return error.message;
+  } finally {
+    tape = undefined;
+  }
+}
+
 /** The outermost call of control's in a stack: "RingConsumer.wantData". */
-function callOf(stop: Error | undefined): string {
-  const calls = [...(stop?.stack ?? "").matchAll(/at (?:get )?((?:Ring|Bell)\w+)\.\$?(\w+)/g)];
+function callOf(stack: string): string {
+  const calls = [...stack.matchAll(/at (?:get )?((?:Ring|Bell)\w+)\.\$?(\w+)/g)];
   const last = calls.at(-1);
   return last === undefined ? "" : `${last[1]}.${last[2]}`;
 }
