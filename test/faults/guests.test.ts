@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { GuestPipe } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { Errno } from "@ringway/linux";
@@ -14,14 +15,17 @@ import { guestsAre, LOOPBACK, startMonitor, streamsAre, type TestMonitor } from 
 import { descriptors, guestProgram, MonitorProgram, regionMappings } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { echoServer, howItEnds, readAll, tcpServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
 let host: TestMonitor;
 
 const hold = heldForEach();
-beforeEach(async () => {
+
+/** For tests that have no monitor of another kind. */
+async function startHost(): Promise<void> {
   host = hold(await startMonitor());
-});
+}
 
 /** 16 MiB through a server and back, compared; slow enough that something can happen meanwhile. */
 async function transfer(guest: RawGuest, port: number): Promise<void> {
@@ -35,6 +39,8 @@ async function transfer(guest: RawGuest, port: number): Promise<void> {
 }
 
 describe("a guest process", () => {
+  beforeEach(startHost);
+
   test("killed in mid-transfer: its peer, its memory and its descriptors are free within a second", async () => {
     await using server = await tcpServer((socket) => void socket.resume());
     await using echo = await echoServer();
@@ -68,9 +74,11 @@ describe("a guest process", () => {
     await program.succeeds();
     await guestsAre(host.monitor, 0);
   });
+});
 
-  test.each(["kill", "close"])("gets an error within a second when its monitor goes (%s)", async (how) => {
-    const path = `${host.folder}/other.sock`;
+describe("a guest process whose monitor goes", () => {
+  test.each(["kill", "close"])("gets an error within a second (%s)", async (how) => {
+    const path = join(temporaryFolder("guests"), "attach.sock");
     using monitor = await MonitorProgram.start(path, LOOPBACK);
     await using server = await tcpServer();
     using guest = guestProgram(path, "wait", server.port);
@@ -96,6 +104,8 @@ describe("a guest process", () => {
 });
 
 describe("memory stays bounded", () => {
+  beforeEach(startHost);
+
   const rss = (): number =>
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) / KiB;
 
@@ -159,6 +169,8 @@ describe("memory stays bounded", () => {
 });
 
 describe("a peer", () => {
+  beforeEach(startHost);
+
   test("that sends one byte at a time is served, and so is one that reads so", async () => {
     const sent = pattern(3000, 51);
     await using server = await tcpServer((socket) => {
@@ -201,6 +213,8 @@ describe("a peer", () => {
 });
 
 describe("a guest that has ended its own direction", () => {
+  beforeEach(startHost);
+
   test("and vanishes while its peer still sends is gone, and has broken nothing", async () => {
     await using server = await tcpServer((socket) => {
       socket.write("and more to come");

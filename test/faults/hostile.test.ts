@@ -17,7 +17,7 @@ import {
 import { ringEventfd, sendWithFds } from "@ringway/linux";
 import { beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
-import { heldForEach } from "../support/held.ts";
+import { heldForAll, heldForEach } from "../support/held.ts";
 import { guestsAre, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { descriptors } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
@@ -28,12 +28,36 @@ let host: TestMonitor;
 let wicked: RawGuest;
 let good: RawGuest;
 
+let shared: TestMonitor | undefined;
+/** Guests of the shared monitor of which it has not yet told that they are gone. */
+let guests = 0;
+
+const holdForAll = heldForAll();
 const hold = heldForEach();
-beforeEach(async () => {
+
+/** The one monitor for all guests that break nothing but what is theirs; all that it told of those before is taken. */
+async function shareHost(): Promise<void> {
+  shared ??= holdForAll(await startMonitor());
+  host = shared;
+  await until("the guests before to be gone", () => host.gone.length === guests);
+  for (const told of [host.lines, host.violations, host.gone]) told.length = 0;
+  await attach();
+  guests = 2;
+}
+
+/** A monitor of its own. */
+async function ownHost(): Promise<void> {
   host = hold(await startMonitor());
+  await attach();
+}
+
+async function attach(): Promise<void> {
   wicked = hold(await RawGuest.attach(host.path));
   good = hold(await RawGuest.attach(host.path));
-});
+}
+
+/** What the monitor calls the wicked guest: it came first. */
+const wickedName = (): string | undefined => host.lines.find(({ msg }) => msg === "guest connected")?.guest;
 
 /** The guest beside the wicked one sends 1 MiB through a server and gets it back. */
 async function goodIsServed(): Promise<void> {
@@ -50,11 +74,11 @@ async function goodIsServed(): Promise<void> {
 async function streamViolation(pipe: GuestPipe, clause: string): Promise<void> {
   await until("the violation", () => host.violations.length > 0);
   expect(host.violations).toEqual([
-    { guest: "guest-1", stream: pipe.id, clause, reason: expect.stringContaining(clause) },
+    { guest: wickedName(), stream: pipe.id, clause, reason: expect.stringContaining(clause) },
   ]);
   await until("the reset", () => layoutWord(pipe, layout.PIPE_TO_GUEST_PRODUCER + 4) === Closed.RESET);
   expect(host.lines.filter(({ audit }) => audit === "violation")).toMatchObject([
-    { guest: "guest-1", stream: pipe.id, clause },
+    { guest: wickedName(), stream: pipe.id, clause },
   ]);
   // The guest itself goes on.
   const echo = await wicked.echo(1);
@@ -70,7 +94,7 @@ function layoutWord(pipe: GuestPipe, offset: number): number {
 async function guestViolation(clause: string, number: number): Promise<void> {
   await until("the guest to be gone", () => host.gone.length > 0);
   expect(host.violations).toEqual([
-    { guest: "guest-1", stream: 0, clause, reason: expect.stringContaining(clause) },
+    { guest: wickedName(), stream: 0, clause, reason: expect.stringContaining(clause) },
   ]);
   expect(host.gone[0]!.reason).toMatch(/^protocol violation: /);
   expect(wicked.region.words[layout.SB_HOST_STATE / 4]).toBe(HostState.FAILED);
@@ -80,6 +104,8 @@ async function guestViolation(clause: string, number: number): Promise<void> {
 }
 
 describe("a word of a stream that cannot be resets that stream", () => {
+  beforeEach(shareHost);
+
   const WORDS = [
     ["write position past the ring", 0x000, 8 * KiB, "RING-4"],
     ["write position that goes back", 0x000, 0xffff_fff0, "RING-4"],
@@ -165,6 +191,8 @@ describe("a word of a stream that cannot be resets that stream", () => {
 });
 
 describe("a frame that cannot be resets its stream", () => {
+  beforeEach(shareHost);
+
   test("a length over the bound", async () => {
     const pipe = await wicked.newStream(256 * KiB);
     const header = Buffer.alloc(12);
@@ -232,6 +260,8 @@ describe("a frame that cannot be resets its stream", () => {
 });
 
 describe("a violation on the control pipe or the superblock ends the guest", () => {
+  beforeEach(shareHost);
+
   const control = (): number => layout.SB_CONTROL_PAGE / 4;
   const scribbleControl = (offset: number, value: number): void => {
     const page = wicked.region.words[control()]!;
@@ -267,6 +297,7 @@ describe("a violation on the control pipe or the superblock ends the guest", () 
 
   test("features that were not offered", async () => {
     const late = await RawGuest.connect(host.path);
+    guests++;
     late.session.attach();
     await until("the reply", () => late.region.words[layout.SB_ATTACH_REPLY / 4] !== 0);
     Atomics.store(late.region.words, layout.SB_FEATURES_ACCEPTED / 4, 1);
@@ -282,10 +313,11 @@ describe("a violation on the control pipe or the superblock ends the guest", () 
   });
 
   test("violations on 64 streams", async () => {
-    for (let i = 0; i < 64; i++) {
+    const { violations } = host.monitor.counters();
+    for (let i = 1; i <= 64; i++) {
       const pipe = await wicked.newStream(4 * KiB);
       wicked.scribble(pipe, 0x000, 0x7000_0000);
-      await until("the violation", () => host.monitor.counters().violations === i + 1);
+      await until("the violation", () => host.monitor.counters().violations === violations + i);
     }
     await until("the guest to be gone", () => host.gone.length === 1);
     expect(host.gone[0]!.reason).toContain("64 violations on streams");
@@ -295,6 +327,8 @@ describe("a violation on the control pipe or the superblock ends the guest", () 
 });
 
 describe("noise", () => {
+  beforeEach(ownHost);
+
   test("pending bits for every stream there could be, open or not, disturb nobody", async () => {
     const echo = await wicked.echo(4 * KiB);
     for (let round = 0; round < 20; round++) {
@@ -398,6 +432,8 @@ describe("noise", () => {
 });
 
 describe("a guest that attaches again", () => {
+  beforeEach(ownHost);
+
   test("has its old sockets closed, and begins anew", async () => {
     await using server = await tcpServer();
     const { pipe: listener, port } = await wicked.listen();

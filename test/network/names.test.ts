@@ -325,28 +325,38 @@ connect: [{ id: web, allow: "*.test" }]
 timeouts: { resolveMs: 1000 }
 `;
 
-  test.each([
-    "127.0.0.1",
-    "10.0.0.1",
-    "169.254.169.254",
-    "192.168.1.1",
-    "::1",
-    "fd00::1",
-    "::ffff:127.0.0.1",
-  ])("is refused with rule not-public for %s, and nothing is connected", async (address) => {
-    await using strict = await startMonitor(PUBLIC, { lookup: async () => [address] });
-    using other = await RawGuest.attach(strict.path);
-    await using server = await tcpServer(undefined, "::");
-    const refusal = await declined(other.connect("evil.test", server.port));
-    expect(refusal).toMatchObject({ errno: Errno.EACCES, rule: "not-public" });
-    await until("the audit line", () => strict.refusals.length === 1);
-    expect(strict.refusals[0]).toMatchObject({
-      protocol: "tcp-connect",
-      what: `evil.test:${server.port}`,
-      rule: "not-public",
-    });
-    expect(server.sockets).toEqual([]);
+  const ELSEWHERE = {
+    "evil-0.test": "127.0.0.1",
+    "evil-1.test": "10.0.0.1",
+    "evil-2.test": "169.254.169.254",
+    "evil-3.test": "192.168.1.1",
+    "evil-4.test": "::1",
+    "evil-5.test": "fd00::1",
+    "evil-6.test": "::ffff:127.0.0.1",
+  } as const;
+  let strict: TestMonitor;
+  beforeAll(async () => {
+    const lookup: Lookup = async (name) => [ELSEWHERE[name as keyof typeof ELSEWHERE]];
+    strict = hold(await startMonitor(PUBLIC, { lookup }));
   });
+
+  test.each(Object.entries(ELSEWHERE))(
+    "is refused with rule not-public: %s for %s, and nothing is connected",
+    async (name) => {
+      strict.refusals.length = 0;
+      using other = await RawGuest.attach(strict.path);
+      await using server = await tcpServer(undefined, "::");
+      const refusal = await declined(other.connect(name, server.port));
+      expect(refusal).toMatchObject({ errno: Errno.EACCES, rule: "not-public" });
+      await until("the audit line", () => strict.refusals.length === 1);
+      expect(strict.refusals[0]).toMatchObject({
+        protocol: "tcp-connect",
+        what: `${name}:${server.port}`,
+        rule: "not-public",
+      });
+      expect(server.sockets).toEqual([]);
+    },
+  );
 
   test("is judged at each connect anew", async () => {
     await using server = await echoServer();

@@ -5,9 +5,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { Guest, type RefusedError } from "@ringway/guest";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { FIND_RINGWAY, RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
+import { FIND_RINGWAY, Home, RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
-import { startMonitor } from "./ready-monitor.ts";
+import { POLICY, startMonitor } from "./ready-monitor.ts";
 
 async function attach(socket: string): Promise<Guest> {
   const guest = await Guest.attach(socket);
@@ -171,8 +171,11 @@ describe("ringway monitor", () => {
     expect((await monitor.process.ended).code).toBe("SIGINT");
   });
 
-  it("leaves a socket to the monitor that has it: one line, exit 1", async () => {
+  it("raises its limit on open descriptors to the hard one, and leaves a socket to the monitor that has it", async () => {
     const monitor = await startMonitor();
+    const limits = readFileSync(`/proc/${monitor.process.pid}/limits`, "utf8");
+    const [, soft, hard] = /^Max open files +(\S+) +(\S+)/m.exec(limits)!;
+    expect(soft).toBe(hard);
     const { code, stderr } = await ringway("monitor", "--policy", monitor.policy, "--listen", monitor.socket);
     expect(code).toBe(1);
     expect(stderr).toBe(
@@ -238,30 +241,12 @@ describe("ringway monitor", () => {
   });
 
   it("is silent with --log-level silent", async () => {
-    const monitor = await startMonitor();
-    const socket = `${monitor.socket}2`;
-    const silent = start([
-      process.execPath,
-      RINGWAY,
-      "monitor",
-      "--policy",
-      monitor.policy,
-      "--listen",
-      socket,
-      "--log-level",
-      "silent",
-    ]);
-    await expect.poll(() => existsSync(socket), { timeout: 10_000 }).toBe(true);
-    await (await Guest.attach(socket)).close();
+    await using home = new Home(POLICY);
+    const silent = home.start(["--log-level", "silent"], { env: { NODE_OPTIONS: "" } });
+    await expect.poll(() => existsSync(home.path), { timeout: 10_000 }).toBe(true);
+    await (await Guest.attach(home.path)).close();
     silent.kill("SIGTERM");
     expect(await silent.ended).toEqual({ code: 0, stdout: "", stderr: "" });
-  });
-
-  it("raises its limit on open descriptors to the hard one", async () => {
-    const monitor = await startMonitor();
-    const limits = readFileSync(`/proc/${monitor.process.pid}/limits`, "utf8");
-    const [, soft, hard] = /^Max open files +(\S+) +(\S+)/m.exec(limits)!;
-    expect(soft).toBe(hard);
   });
 
   it("asks the name server that it is given, and stops at once while that is silent", async () => {

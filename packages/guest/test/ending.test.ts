@@ -8,13 +8,23 @@ import type { Writable } from "node:stream";
 import type { GuestPipe } from "@ringway/control";
 import { Guest, type GuestFile, type GuestSocket } from "@ringway/guest";
 import { expect, it } from "vitest";
-import { heldForEach } from "../../../test/support/held.ts";
+import { heldForAll, heldForEach } from "../../../test/support/held.ts";
 import { tcpServer } from "../../../test/support/tcp.ts";
 import { Stream, type StreamEngine } from "../src/stream/stream.ts";
 import { type Host, startHost } from "./host.ts";
 
 const MUCH = Buffer.alloc(64 * 1024 * 1024);
+const holdForAll = heldForAll();
 const hold = heldForEach();
+
+let shared: Host | undefined;
+
+/** A monitor that goes is the test's own; guests leave one that all share. */
+async function hostFor(end: string): Promise<Host> {
+  if (end === "the monitor goes") return hold(await startHost());
+  shared ??= holdForAll(await startHost());
+  return shared;
+}
 
 interface UnderWay {
   readonly guest: Guest;
@@ -40,7 +50,7 @@ const ENDS: Record<string, [code: RegExp, end: (guest: Guest, gone: () => Promis
 const CASES = Object.keys(ENDS).flatMap((end) => Object.keys(WORK).map((work) => [end, work] as const));
 
 it.each(CASES)("%s, and the callback of a write that waits %s", async (end, work) => {
-  const host = hold(await startHost());
+  const host = await hostFor(end);
   writeFileSync(join(host.data, "file"), "content");
   const server = hold(await tcpServer((socket) => void socket.pause()));
   const guest = hold(await Guest.attach(host.path));
@@ -72,8 +82,8 @@ it.each<[string, RegExp, (host: Host, guest: Guest, stream: Writable) => unknown
 ])(
   "a write that waits in a stream over a file calls back when %s, and so do those behind it",
   async (...row) => {
-    const [, code, end] = row;
-    const host = hold(await startHost());
+    const [what, code, end] = row;
+    const host = await hostFor(what);
     const guest = hold(await Guest.attach(host.path));
     const stream = guest.createWriteStream("/data/new");
     stream.on("error", () => {});
