@@ -4,7 +4,17 @@ import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Ran, start } from "../native/rwcat-process.ts";
-import { lacks, make, noClang, noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
+import {
+  buildWith,
+  lacks,
+  make,
+  NATIVE,
+  noClang,
+  noCompiler,
+  ROOT,
+  run,
+  titled,
+} from "../native/toolchain.ts";
 import { startMonitor } from "../support/monitor.ts";
 import { tcpServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -24,8 +34,8 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
   const ran = (...args: readonly string[]): Promise<Ran> => start(binary, args, "").done;
 
   beforeAll(() => {
-    make("agent", `OUT=${out}`);
-    binary = join(out, "ringway-agent");
+    make("agent");
+    binary = join(NATIVE, "build/ringway-agent");
   }, BUILD_MS);
 
   test("is one static program of less than 300 KiB", () => {
@@ -212,8 +222,8 @@ describe.skipIf(noCompiler !== undefined)(titled("ringway-agent, with another li
     "%s has nothing to warn of",
     (compiler, lacking) => {
       if (lacking !== undefined) return;
-      make(`${out}/${compiler}/ringway-agent-dynamic`, `CC=${compiler}`, `OUT=${out}/${compiler}`);
-      expect(run(join(out, compiler, "ringway-agent-dynamic"), ["--help"]).status).toBe(0);
+      const folder = buildWith(compiler, "ringway-agent-dynamic");
+      expect(run(join(folder, "ringway-agent-dynamic"), ["--help"]).status).toBe(0);
     },
     BUILD_MS,
   );

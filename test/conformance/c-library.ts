@@ -1,24 +1,17 @@
 // The C guest library as ffi-rs calls it: its functions, what they return, and the buffers that are handed to them.
 
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { type Scratch, scratch } from "@ringway/linux";
 import { DataType, define, open } from "ffi-rs";
 import type { Reply, Status } from "../../packages/conformance/src/contract.ts";
+import { buildWith, noCompiler } from "../native/toolchain.ts";
 
-const NATIVE = fileURLToPath(new URL("../../native/", import.meta.url));
-const LIBRARY = `${NATIVE}build/libringway.so`;
+let library = "";
 
 /** Builds the library; why it cannot be used here, or undefined. */
 export function buildLibrary(): string | undefined {
-  for (const tool of ["make", "gcc"]) {
-    if (spawnSync(tool, ["--version"]).status !== 0) return `there is no ${tool} here`;
-  }
-  const { status, stderr } = spawnSync("make", ["-s", "-C", NATIVE, "build/libringway.so"], {
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(`the C library does not build:\n${stderr}`);
-  return undefined;
+  if (noCompiler === undefined) library = join(buildWith("gcc", "libringway.so"), "libringway.so");
+  return noCompiler;
 }
 
 // Pointers are integers of their size: addresses of our own, and of the region.
@@ -151,7 +144,7 @@ const SIGNATURES = {
 export type Library = { readonly [K in keyof typeof SIGNATURES]: (args: number[]) => number };
 
 export function load(): Library {
-  open({ library: "ringway", path: LIBRARY });
+  open({ library: "ringway", path: library });
   const functions = Object.entries(SIGNATURES).map(([name, [retType, ...paramsType]]) => [
     name,
     { library: "ringway", retType, paramsType: [...paramsType] },

@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../support/temporary.ts";
-import { INCLUDES, lacks, make, NATIVE, noClang, noCompiler, run, titled } from "./toolchain.ts";
+import { buildWith, INCLUDES, lacks, make, NATIVE, noClang, noCompiler, run, titled } from "./toolchain.ts";
 
 const SLOW_MS = 120_000;
 const HEADERS = readdirSync(`${NATIVE}lib`).filter((name) => /^ringway.*\.h$/.test(name));
@@ -27,8 +27,7 @@ function undefinedSymbols(archive: string): string[] {
 }
 
 function buildsEverything(compiler: string): void {
-  const folder = join(out, compiler);
-  make("all", "freestanding", "static", `CC=${compiler}`, `OUT=${folder}`);
+  const folder = buildWith(compiler, "all", "freestanding", "static");
   expect(undefinedSymbols(join(folder, "freestanding/libringway.a"))).toEqual([]);
   expect(run(join(folder, "rwcat"), ["--help"]).stdout).toContain("usage: rwcat");
 }
@@ -37,7 +36,7 @@ describe.skipIf(noCompiler !== undefined)(titled("with gcc", noCompiler), () => 
   test("everything builds, and the core wants nothing", () => buildsEverything("gcc"), SLOW_MS);
 
   test("the shared library shows rw_ functions and nothing else", () => {
-    const { stdout } = run("nm", ["-D", "--defined-only", join(out, "gcc/libringway.so")]);
+    const { stdout } = run("nm", ["-D", "--defined-only", join(NATIVE, "build/gcc/libringway.so")]);
     const names = stdout
       .trim()
       .split("\n")
@@ -47,7 +46,7 @@ describe.skipIf(noCompiler !== undefined)(titled("with gcc", noCompiler), () => 
   });
 
   test("the shared library shows every function of its headers", () => {
-    const { stdout: shown } = run("nm", ["-D", "--defined-only", join(out, "gcc/libringway.so")]);
+    const { stdout: shown } = run("nm", ["-D", "--defined-only", join(NATIVE, "build/gcc/libringway.so")]);
     const also = HEADERS.flatMap((header) => ["-include", header]);
     const { stdout: declared } = run("gcc", ["-E", "-P", ...INCLUDES, ...also, "posix/ringway-posix.h"]);
     const names = [...declared.matchAll(/\b(rw_\w+)\s*\(/g)].map((match) => match[1]!);
@@ -77,8 +76,8 @@ describe.skipIf(noCompiler !== undefined)(titled("with gcc", noCompiler), () => 
   test.skipIf(no32 !== undefined)(
     titled("on 32 bits the core wants nothing either, not even a division", no32),
     () => {
-      make("freestanding", `OUT=${out}/m32`, "CFLAGS=-O2 -m32 -fno-pie -no-pie");
-      expect(undefinedSymbols(join(out, "m32/freestanding/libringway.a"))).toEqual([]);
+      make("freestanding", "OUT=build/m32", "CFLAGS=-O2 -m32 -fno-pie -no-pie");
+      expect(undefinedSymbols(join(NATIVE, "build/m32/freestanding/libringway.a"))).toEqual([]);
     },
     SLOW_MS,
   );

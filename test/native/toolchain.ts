@@ -2,7 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const NATIVE: string = fileURLToPath(new URL("../../native/", import.meta.url));
@@ -50,13 +50,29 @@ export function titled(title: string, lacking: string | undefined): string {
   return lacking === undefined ? title : `${title} (skipped: ${lacking})`;
 }
 
-/** Runs make in native/; throws with what the compiler said. Two test runs of one checkout wait for each other. */
+/**
+ * Runs make in native/; throws with what the compiler said. Two that build into one folder wait for each other: files
+ * of one test run, or two runs of one checkout.
+ */
 export function make(...args: readonly string[]): void {
-  mkdirSync(join(NATIVE, "build"), { recursive: true });
-  const command = ["make", "-s", "-C", NATIVE, ...args];
-  const locked = run("flock", [join(NATIVE, "build/.lock"), ...command]);
+  const out = args.find((arg) => arg.startsWith("OUT="))?.slice("OUT=".length) ?? "build";
+  const folder = resolve(NATIVE, out);
+  mkdirSync(folder, { recursive: true });
+  const command = ["make", "-s", "-j2", "-Otarget", "-C", NATIVE, ...args];
+  const locked = run("flock", [join(folder, ".lock"), ...command]);
   const { status, stdout, stderr } = locked.status === 127 ? run(command[0]!, command.slice(1)) : locked;
   if (status !== 0) throw new Error(`make ${args.join(" ")}:\n${stdout}${stderr}`);
+}
+
+/**
+ * Builds `targets` with a compiler, and returns the folder: all tests share one for each, and what is there already was
+ * built without a warning, or it would not be there.
+ */
+export function buildWith(compiler: string, ...targets: readonly string[]): string {
+  const out = `build/${compiler}`;
+  const files = targets.map((target) => (/[.-]/.test(target) ? `${out}/${target}` : target));
+  make(...files, `CC=${compiler}`, `OUT=${out}`);
+  return join(NATIVE, out);
 }
 
 const SANITIZED: string = join(NATIVE, "build/sanitized");
