@@ -24,9 +24,12 @@ const SEEDED = [
   ...FIELD_MISTAKES,
 ];
 
+/** Read once, and not for each mistake. */
+const CASES = guestCases();
+
 /** Cases of the clause, until one finds the mistake: that a check of this clause fails. */
 async function isFound(start: () => Testee, clause: string): Promise<boolean> {
-  const cases = guestCases().filter(({ clauses }) => clauses.includes(clause));
+  const cases = CASES.filter(({ clauses }) => clauses.includes(clause));
   const failed = (checks: readonly Check[]): boolean =>
     checks.some((check) => check.clause === clause && check.outcome === "failed");
   return failed(await runCases(start, cases, (checks) => !failed(checks)));
