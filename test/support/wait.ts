@@ -3,6 +3,9 @@
 /** Only a test that fails waits for as long: generous, for a machine whose processor others have. */
 const LIMIT_MS = 15_000;
 
+/** So long until() looks without a pause: what is waited for may need this processor. */
+const SPIN_MS = 1;
+
 /** Resolves with the first result of `probe` that is neither undefined nor false; looks often at first. */
 export async function until<T>(
   what: string,
@@ -15,7 +18,7 @@ export async function until<T>(
     if (result !== undefined && result !== false) return result;
     const waitedMs = performance.now() - start;
     if (waitedMs > timeoutMs) throw new Error(`waited ${timeoutMs} ms in vain for ${what}`);
-    if (waitedMs < 5) await new Promise((resolve) => setImmediate(resolve));
+    if (waitedMs < SPIN_MS) await new Promise((resolve) => setImmediate(resolve));
     else await new Promise((resolve) => setTimeout(resolve, waitedMs < 200 ? 1 : 5));
   }
 }
