@@ -3,7 +3,7 @@
 
 import { ANSWER_MS, Child, here, TSX } from "./child.ts";
 import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
-import type { Mix } from "./mixes.ts";
+import { MIXES, type Mix } from "./mixes.ts";
 import { makeWorld, type World } from "./world.ts";
 
 export interface FloodOptions {
@@ -25,6 +25,8 @@ export class Floods implements AsyncDisposable {
   readonly #world: World;
   readonly #monitor: Child;
   readonly #good: Child;
+  /** Processes of mixes that have not begun, by name: they load two at a time, and then wait, for nothing. */
+  readonly #loaded: Map<string, Child> = new Map();
 
   private constructor(world: World, monitor: Child, good: Child) {
     this.#world = world;
@@ -60,14 +62,8 @@ export class Floods implements AsyncDisposable {
   }
 
   async run(mix: Mix, { pairs, unconfinedPairs, windowMs }: FloodOptions): Promise<Flooded> {
-    const { socket: path, targets } = this.#world;
-    using child = new Child(process.execPath, [
-      "--import",
-      TSX,
-      here("mix-child.ts"),
-      JSON.stringify({ path, mix: mix.name, targets }),
-    ]);
-    await child.ask("", 3 * ANSWER_MS);
+    using child = await this.#load(mix);
+    await child.ask("begin", 3 * ANSWER_MS);
     const measure = async (count: number): Promise<Judged> => {
       const measured: Pair[] = [];
       for (let i = 0; i < count; i++) {
@@ -93,6 +89,22 @@ export class Floods implements AsyncDisposable {
     return { mix: mix.name, answers, confined, unconfined };
   }
 
+  /** A mix's process; the next mix's is loaded with it, so that both processors have something to do. */
+  async #load(mix: Mix): Promise<Child> {
+    if (!this.#loaded.has(mix.name)) {
+      const both = MIXES.slice(MIXES.indexOf(mix), MIXES.indexOf(mix) + 2);
+      const { socket: path, targets } = this.#world;
+      for (const { name } of both) {
+        const options = JSON.stringify({ path, mix: name, targets });
+        this.#loaded.set(name, new Child(process.execPath, ["--import", TSX, here("mix-child.ts"), options]));
+      }
+      await Promise.all(both.map(({ name }) => this.#loaded.get(name)!.ask("", 3 * ANSWER_MS)));
+    }
+    const child = this.#loaded.get(mix.name)!;
+    this.#loaded.delete(mix.name);
+    return child;
+  }
+
   #measure(ms: number): Promise<Fares> {
     return this.#good.ask<Fares>(`measure ${ms}`, ms + 3 * ANSWER_MS);
   }
@@ -102,8 +114,7 @@ export class Floods implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#good[Symbol.dispose]();
-    this.#monitor[Symbol.dispose]();
+    for (const child of [...this.#loaded.values(), this.#good, this.#monitor]) child[Symbol.dispose]();
     await this.#world[Symbol.asyncDispose]();
   }
 }

@@ -1,11 +1,12 @@
-// The process of one flood. argv: options (JSON). Lines on stdin: "go", "pause", "confine", "quit"; on stdout, JSON:
-// "ready" when it has begun, and for each line that it has done, with the answers that it got so far.
+// The process of one flood. argv: options (JSON). Lines on stdin: "begin", which attaches, and then "go", "pause",
+// "confine", "quit"; on stdout, JSON: one line when it has loaded, and one for each line that it has done, with the
+// answers that it got so far.
 
 import { createInterface } from "node:readline";
 import { RawGuest } from "../support/raw-guest.ts";
 import { confine } from "./confine.ts";
 import type { Targets } from "./frames.ts";
-import { MIXES } from "./mixes.ts";
+import { MIXES, type Turn } from "./mixes.ts";
 
 export interface MixOptions {
   readonly path: string;
@@ -15,13 +16,16 @@ export interface MixOptions {
 
 const { path, mix: wanted, targets } = JSON.parse(process.argv[2]!) as MixOptions;
 const mix = MIXES.find(({ name }) => name === wanted)!;
-const guests: RawGuest[] = [];
-for (let i = 0; i < mix.guests; i++) guests.push(await RawGuest.attach(path));
-const turn = await mix.begin(guests, targets, path);
-
+let turn: Turn;
 let going = false;
 let answers = 0;
 const say = (then?: () => void): void => void process.stdout.write(`${JSON.stringify({ answers })}\n`, then);
+
+async function begin(): Promise<void> {
+  const guests: RawGuest[] = [];
+  for (let i = 0; i < mix.guests; i++) guests.push(await RawGuest.attach(path));
+  turn = await mix.begin(guests, targets, path);
+}
 
 async function flood(): Promise<void> {
   while (going) {
@@ -32,7 +36,8 @@ async function flood(): Promise<void> {
 
 let over = Promise.resolve();
 createInterface({ input: process.stdin }).on("line", async (line) => {
-  if (line === "go") {
+  if (line === "begin") await begin();
+  else if (line === "go") {
     going = true;
     over = flood();
   } else if (line === "confine") confine();
