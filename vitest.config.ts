@@ -2,25 +2,70 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 // Real sockets, processes and memory: each file runs in a process of its own, three at a time, since most wait more
-// than they work. What measures a neighbour or looks at the whole machine runs afterwards, one file at a time; and what
-// stops processes, or a thread of its own, for seconds last of all: it waits, and two files do that at the same time.
-const ALONE = ["test/hostile/{hostile,mixes,floods}.test.ts", "test/network/kernel-memory.test.ts"];
-const STOPPING = ["test/faults/stopped.test.ts", "packages/linux/test/native-thread.test.ts"];
+// than they work. What measures a neighbour or looks at the whole machine runs afterwards, one file at a time. Last of
+// all comes what stops processes, or a thread of its own, for seconds, or fills the kernel's buffers: much of that
+// waits, and two files do it at the same time.
+const ALONE = ["test/hostile/{hostile,mixes,floods}.test.ts"];
+const STOPPING = [
+  "test/faults/stopped.test.ts",
+  "packages/linux/test/native-thread.test.ts",
+  "test/network/kernel-memory.test.ts",
+];
 
-// Small files that take long. On a machine that has run none of them yet vitest begins with large files, and these
-// would be the last, beside nothing.
-const LONG = ["test/native/build.test.ts", "packages/cli/test/logs.test.ts"];
+// What computes, or looks at things that it has made itself: it leaves nothing behind in its process, so that files
+// follow each other in one, and what they import is loaded once. No file whose imports have hooks of their own: those
+// would be the first file's alone.
+const PURE = [
+  "packages/bench/test/*.test.ts",
+  "packages/cli/test/{numbers,vm-arguments}.test.ts",
+  "packages/control/test/{address,allocator,inspect-hostile,messages,readme,utf8}.test.ts",
+  "packages/guest/test/{busy-poll,chunks,mount-locks}.test.ts",
+  "packages/monitor/test/{accounts,audit-gate,budget,counters,denials,departure,ending,keep-alives,life}.test.ts",
+  "packages/monitor/test/{line-cost,names-resolv-conf,names-resolver,polling,posts,protocols,rates,refusal}.test.ts",
+  "packages/monitor/test/{surroundings,tcp-connect,trace,undo}.test.ts",
+  "packages/monitor/test/policy-{addresses,groups,index,matcher,names,order,validator}.test.ts",
+  "packages/vm-image/test/*.test.ts",
+  "test/lint/{api,architecture,columns,rules}.test.ts",
+];
+
+// Files that take long, and are small: on a machine that has run none of them yet vitest begins with large files, and
+// these would be the last, beside nothing. The longest first.
+const LONG = [
+  "test/model/model.test.ts",
+  "test/simulator/simulator.test.ts",
+  "test/native/build.test.ts",
+  "test/agent/binary.test.ts",
+  "test/conformance/monitor.test.ts",
+  "test/faults/full-house.test.ts",
+  "packages/demo/test/demo.test.ts",
+  "test/files/parallel.test.ts",
+  "test/conformance/mutants.test.ts",
+  "packages/cli/test/logs.test.ts",
+  "packages/guest/test/docs.test.ts",
+  "packages/linux/test/native-thread.test.ts",
+];
 
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLong = ({ moduleId }: TestSpecification): boolean => LONG.some((path) => moduleId.endsWith(path));
-    const sorted = await super.sort(files);
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+    const rank = ({ moduleId, project }: TestSpecification): number => {
+      // Behind all others: those that share a process must follow each other, and they are short.
+      if (project.name === "pure") return LONG.length + 1;
+      const at = LONG.findIndex((path) => moduleId.endsWith(path));
+      return at < 0 ? LONG.length : at;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
   }
 }
 
-// Tests of one file that only wait do it at the same time, three of them: each has a monitor to load first.
-const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000, maxConcurrency: 3 } as const;
+// Tests of one file that only wait do it at the same time, three of them: each has a monitor to load first. What is
+// built is loaded by Node itself: vitest would transform it, and evaluate it module by module, for each file.
+const shared = {
+  pool: "forks",
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  maxConcurrency: 3,
+  server: { deps: { external: [/\/packages\/[\w-]+\/(dist|lib)\//] } },
+} as const;
 
 export default defineConfig({
   test: {
@@ -32,7 +77,17 @@ export default defineConfig({
           ...shared,
           name: "beside",
           include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: [...ALONE, ...STOPPING, "**/node_modules/**"],
+          exclude: [...ALONE, ...STOPPING, ...PURE, "**/node_modules/**"],
+          maxWorkers: 3,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "pure",
+          include: PURE,
+          isolate: false,
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
