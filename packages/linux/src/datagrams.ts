@@ -109,7 +109,7 @@ export class DatagramBatch {
   /** After an error: the size of the datagrams that the kernel does not take as one; 0: it was a single one. */
   joined = 0;
 
-  constructor(capacity = 64) {
+  constructor(capacity = 128) {
     this.capacity = capacity;
     this.#messages = scratch(capacity * MESSAGE_BYTES);
     this.#iovecs = scratch(2 * capacity * IOVEC_BYTES);
