@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
-import { noCompiler, titled } from "../native/toolchain.ts";
+import { noCompiler, run, titled } from "../native/toolchain.ts";
 import { heldForAll } from "../support/held.ts";
 import { MonitorProgram, Program } from "../support/processes.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -47,6 +47,12 @@ const IPV6 = {
   own: "fd00::15",
 };
 const FAMILIES = [IPV4, IPV6];
+
+/** An interface of whichever kind the kernel has. */
+const A_CARD = `ip link add card type bridge || ip link add card type ifb || ip link add card type veth
+ip link set card up`;
+const noCard =
+  run("unshare", ["-Urn", "sh", "-ec", A_CARD]).status === 0 ? undefined : "no other interfaces here";
 
 type Ports = Record<"http" | "count" | "reset" | "heard" | "echo" | "silent" | "closed", number>;
 
@@ -380,6 +386,15 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
         "ringway-agent: --transparent wants a table of its own (Linux 5.12): another agent has one in this network",
       );
       expect(await says(guest, "errors", [["203.0.113.1", ports.echo]])).toEqual([["ok", "ok"]]);
+    });
+
+    test.skipIf(noCard !== undefined)(titled("where an interface besides lo is up", noCard), async () => {
+      using network = await Network.make(`ip link set lo up; ${A_CARD}`, host);
+      expect(await fails(network.under)).toBe(
+        "ringway-agent: --transparent takes every address, and card is up: it is for guests with nothing but lo",
+      );
+      expect(await says(network, "tables")).toBe(0);
+      expect(await network.run("ip", "addr", "show", "dev", "lo")).not.toContain("10.0.2.15");
     });
 
     test("without the right to", async () => {
