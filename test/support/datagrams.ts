@@ -1,5 +1,6 @@
-// What carries datagrams to a guest in the monitor (packages/monitor/src/relays/udp: incoming.ts and answers.ts), as
-// built, for the model and the simulator: on a kernel's socket that a test plays, and with the Atomics that it gives.
+// What carries datagrams to a guest in the monitor (packages/monitor/src/relays: udp/incoming.ts and udp/answers.ts, on
+// replies.ts), as built, for the model and the simulator: on a kernel's socket that a test plays, and with the Atomics
+// that it gives.
 //
 //   a test ── arrive() ──▶ KernelSocket ── receive() ──▶ Incoming, Answers ──▶ a ring ──▶ a guest of the test's
 //                               └── full: the newest is dropped, and counted
@@ -174,6 +175,8 @@ const imports: Readonly<Record<string, Exports>> = {
   "../../guests/stream.js": { Direction: {} },
   "../../policy/refusal.js": {},
   "../../reactor/counters.js": { Counter: {} },
+  "../policy/refusal.js": {},
+  "./empty-body.js": { NOTHING: new Uint8Array(0) },
 };
 
 /** `edit`: of the text, before it is evaluated. */
@@ -182,14 +185,15 @@ export function loadDatagrams(
   edit: (text: string) => string = (text) => text,
 ): Make {
   const folder = new URL("relays/udp/", builtFolder("monitor"));
-  const load = (module: DatagramPatch["module"], beside: Exports = {}): Exports => {
+  const load = (module: DatagramPatch["module"] | "../replies", below: Record<string, Exports>): Exports => {
     const mine = patches.filter((patch) => patch.module === module);
     const text = readBuilt(new URL(`${module}.js`, folder));
     const edited = edit(mine.reduce((was, patch) => replaceOnce(was, module, patch), text));
-    return compile(edited)((name) => (name === "./answers.js" ? beside : imports[name]!), Atomics);
+    return compile(edited)((name) => below[name] ?? imports[name]!, Atomics);
   };
-  const answering = load("answers");
-  const { Answers, Incoming } = { ...answering, ...load("incoming", answering) } as unknown as Classes;
+  const answering = load("answers", { "../replies.js": load("../replies", {}) });
+  const receiving = load("incoming", { "./answers.js": answering });
+  const { Answers, Incoming } = { ...answering, ...receiving } as unknown as Classes;
   return (socket, stream, inbox) => {
     const answers = new Answers(stream);
     const incoming = new Incoming(
