@@ -13,7 +13,7 @@ import {
   packError,
   type ToLoader,
 } from "./messages.ts";
-import type { JudgedPolicy } from "./policy-file.ts";
+import { type JudgedPolicy, judgePolicy, readPolicy } from "./policy-file.ts";
 import { requireRoots, rootProblems } from "./root-problems.ts";
 
 const port = parentPort!;
@@ -22,20 +22,14 @@ threadLoaded();
 const post = (message: FromLoader): void => port.postMessage(message);
 const at = (path: string | undefined): void => post({ kind: "at", path });
 
-/** The YAML parser takes 100 ms to load: who brings policies along does without. */
-type Reading = typeof import("./policy-file.ts");
-const readsFile = ({ kind }: LoaderQuestion): boolean => kind === "check" || kind === "load";
-
-function answer(question: LoaderQuestion, reading: Reading | undefined): unknown {
+function answer(question: LoaderQuestion): unknown {
   switch (question.kind) {
     case "check": {
       const { path, bytes, kept } = question;
-      return bytes === undefined
-        ? reading!.readPolicy(path, kept, at)
-        : reading!.judgePolicy(bytes, path, kept, at);
+      return bytes === undefined ? readPolicy(path, kept, at) : judgePolicy(bytes, path, kept, at);
     }
     case "load":
-      return open(reading!.readPolicy(question.path, question.kept, at));
+      return open(readPolicy(question.path, question.kept, at));
     case "open":
       requireRoots(question.policy, question.kept, at);
       return open({ policy: question.policy, warnings: [] });
@@ -57,11 +51,10 @@ function open({ policy, warnings }: JudgedPolicy): LoadedPolicy {
   return { policy, warnings, compiled: compilePolicy(policy), roots };
 }
 
-port.on("message", async ({ id, ...question }: ToLoader) => {
-  const reading = readsFile(question) ? await import("./policy-file.ts") : undefined;
+port.on("message", ({ id, ...question }: ToLoader) => {
   inCalls(() => {
     try {
-      post({ kind: "done", id, value: answer(question, reading) });
+      post({ kind: "done", id, value: answer(question) });
     } catch (error) {
       post({ kind: "failed", id, error: packError(error) });
     }

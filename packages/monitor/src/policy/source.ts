@@ -1,9 +1,23 @@
 // A YAML text as a plain value, with the line and column of everything in it. Plain YAML 1.2 only: one document, no
 // aliases (a policy says what it means where it stands, and nothing can be multiplied), no tags, no merge keys, keys
 // that are scalars. Whatever the parser only warns of is a problem here.
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from "yaml";
+//
+// The parser is 80 files, 50 ms of work. It is loaded with the first text: a monitor's main thread, which has another
+// read policies, does without.
+
+import { createRequire } from "node:module";
+import type * as Yaml from "yaml";
+import type { Document, Node } from "yaml";
 import type { PolicyProblem } from "./errors.ts";
 import { quoted } from "./text.ts";
+
+const require = createRequire(import.meta.url);
+let parser: typeof Yaml | undefined;
+
+function yaml(): typeof Yaml {
+  parser ??= require("yaml") as typeof Yaml;
+  return parser;
+}
 
 export type Path = readonly (string | number)[];
 
@@ -21,6 +35,7 @@ export interface Source {
 export type SourceResult = { readonly source: Source } | { readonly problems: readonly PolicyProblem[] };
 
 export function readSource(text: string): SourceResult {
+  const { LineCounter, parseDocument } = yaml();
   const lines = new LineCounter();
   const positionOf = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
@@ -62,6 +77,7 @@ function problemOf(position: Position, message: string): PolicyProblem {
 
 /** What YAML allows, and a policy does not. */
 function notPlain(document: Document.Parsed, positionOf: (offset: number) => Position): PolicyProblem[] {
+  const { isScalar, visit } = yaml();
   const problems: PolicyProblem[] = [];
   const at = (offset: number, message: string): PolicyProblem => problemOf(positionOf(offset), message);
   visit(document, {
@@ -105,6 +121,7 @@ function notPlain(document: Document.Parsed, positionOf: (offset: number) => Pos
 }
 
 function offsetOf(root: Node | null, path: Path, part: "value" | "key"): number {
+  const { isMap, isScalar, isSeq } = yaml();
   let node: Node | null = root;
   let offset = start(root) ?? 0;
   for (const [depth, step] of path.entries()) {
