@@ -58,13 +58,14 @@ class LongFirst extends BaseSequencer {
 }
 
 // Tests of one file that only wait do it at the same time, three of them: each has a monitor to load first. What is
-// built is loaded by Node itself: vitest would transform it, and evaluate it module by module, for each file.
+// built is loaded by Node itself, and so are a test's copies of it: vitest would transform it, and evaluate it module
+// by module, for each file.
 const shared = {
   pool: "forks",
   testTimeout: 60_000,
   hookTimeout: 60_000,
   maxConcurrency: 3,
-  server: { deps: { external: [/\/packages\/[\w-]+\/(dist|lib)\//] } },
+  server: { deps: { external: [/\/packages\/[\w-]+\/(dist|lib)\//, /\/ringway-invariants-\w+\//] } },
 } as const;
 
 export default defineConfig({
