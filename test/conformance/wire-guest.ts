@@ -91,10 +91,10 @@ export class WirePipe {
     return bytes;
   }
 
-  async takeExactly(count: number): Promise<Buffer> {
+  async takeExactly(count: number, timeoutMs?: number): Promise<Buffer> {
     const parts: Buffer[] = [];
     for (let left = count; left > 0; ) {
-      await until(`${left} bytes on stream ${this.id}`, () => this.readable() > 0);
+      await until(`${left} bytes on stream ${this.id}`, () => this.readable() > 0, timeoutMs);
       const part = this.take(Math.min(left, this.readable()));
       parts.push(part);
       left -= part.length;
@@ -114,9 +114,9 @@ export class WirePipe {
     }
   }
 
-  async frame(): Promise<HostFrame> {
-    const header = await this.takeExactly(12);
-    const payload = await this.takeExactly(header.readUInt32LE(0));
+  async frame(timeoutMs?: number): Promise<HostFrame> {
+    const header = await this.takeExactly(12, timeoutMs);
+    const payload = await this.takeExactly(header.readUInt32LE(0), timeoutMs);
     return { type: header.readUInt32LE(4), request: header.readUInt32LE(8), payload };
   }
 

@@ -51,17 +51,18 @@ export interface TestMonitor extends AsyncDisposable {
   readonly gone: { guest: string; reason: string }[];
 }
 
-/** `policy`: in YAML, or made for the folder that is the monitor's own. */
+/** `policy`: in YAML, or made for the folder that is the monitor's own. `Of`: another build of it. */
 export async function startMonitor(
   policy: string | ((folder: string) => Policy) = LOOPBACK,
   options: Omit<Partial<MonitorOptions>, "policy" | "listen"> = {},
+  Of: typeof Monitor = Monitor,
 ): Promise<TestMonitor> {
   const folder = mkdtempSync(join(tmpdir(), "ringway-e2e-"));
   const path = join(folder, "attach.sock");
   const lines: LogLine[] = [];
   const logger = pino({ level: "debug" }, { write: (line) => void lines.push(JSON.parse(line) as LogLine) });
   const parsed = typeof policy === "string" ? policyOf(policy, folder) : policy(folder);
-  const monitor = await Monitor.start({ policy: parsed, listen: path, logger, ...options });
+  const monitor = await Of.start({ policy: parsed, listen: path, logger, ...options });
   const refusals: Denial[] = [];
   const violations: Violated[] = [];
   const gone: { guest: string; reason: string }[] = [];

@@ -5,7 +5,7 @@ import { P, Sb, State } from "../../../packages/conformance/src/host/layout.ts";
 import type { HostFrame } from "../../../packages/conformance/src/host/pipe.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import type { Check } from "../../../packages/conformance/src/world.ts";
-import type { TestMonitor } from "../../support/monitor.ts";
+import type { startMonitor, TestMonitor } from "../../support/monitor.ts";
 import { until } from "../../support/wait.ts";
 import { type WireGuest, type WirePipe, word } from "../wire-guest.ts";
 
@@ -17,8 +17,13 @@ export interface MonitorCase {
   run(world: MonitorWorld): Promise<void>;
 }
 
+/** How a monitor is started. */
+export type StartMonitor = typeof startMonitor;
+
 /** One case: a guest of its own, on the monitor that all share. */
 export class MonitorWorld {
+  /** For a case that wants a monitor of its own. */
+  readonly start: StartMonitor;
   readonly host: TestMonitor;
   readonly guest: WireGuest;
   /** The host's folder behind /data. */
@@ -26,7 +31,8 @@ export class MonitorWorld {
   readonly checks: Check[] = [];
   readonly #case: MonitorCase;
 
-  constructor(host: TestMonitor, guest: WireGuest, data: string, each: MonitorCase) {
+  constructor(start: StartMonitor, host: TestMonitor, guest: WireGuest, data: string, each: MonitorCase) {
+    this.start = start;
     this.host = host;
     this.guest = guest;
     this.data = data;

@@ -3,7 +3,6 @@
 import { encode, type Fields, le32, MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
 import { P, PAGE, Sb } from "../../../packages/conformance/src/host/layout.ts";
 import type { HostFrame } from "../../../packages/conformance/src/host/pipe.ts";
-import { startMonitor } from "../../support/monitor.ts";
 import { until } from "../../support/wait.ts";
 import { WireGuest, word } from "../wire-guest.ts";
 import { connect, ERROR, fatal, frameOf, header, type MonitorCase, of } from "./case.ts";
@@ -108,7 +107,7 @@ export const controlCases: MonitorCase[] = [
     },
   ),
   of("too many streams, and no room", "CTL-3 LIM-1 TRU-5", async (world) => {
-    await using host = await startMonitor(
+    await using host = await world.start(
       "version: 1\nlimits: { streams: 10, regionBytes: 1MiB, streamBytes: 64KiB }\n",
     );
     using guest = await WireGuest.attached(host.path);

@@ -4,6 +4,7 @@ import type { MonitorCase } from "./case.ts";
 import { controlCases } from "./control.ts";
 import { fieldCases } from "./fields.ts";
 import { filesCases } from "./files.ts";
+import { limitCases } from "./limits.ts";
 import { mountCases } from "./mount.ts";
 import { regionCases } from "./region.ts";
 import { resolveCases } from "./resolve.ts";
@@ -27,6 +28,7 @@ export function monitorCases(): MonitorCase[] {
     ...filesCases,
     ...mountCases,
     ...resolveCases,
+    ...limitCases,
     ...fieldCases,
     ...vectorCases(),
   ];

@@ -4,7 +4,6 @@ import { HostSession, regionMemory } from "@ringway/control";
 import { closeFd, sealsOf } from "@ringway/linux";
 import { PAGE, Sb, State } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
-import { startMonitor } from "../../support/monitor.ts";
 import { howItEnds, tcpServer } from "../../support/tcp.ts";
 import { until } from "../../support/wait.ts";
 import { WireGuest, word } from "../wire-guest.ts";
@@ -23,7 +22,7 @@ export const regionCases: MonitorCase[] = [
     for (const fd of [socket, ...fds]) closeFd(fd);
   }),
   of("a guest too many is turned away with an errno", "HEL-2 HEL-4", async (world) => {
-    await using small = await startMonitor(undefined, { maxGuests: 1 });
+    await using small = await world.start(undefined, { maxGuests: 1 });
     using first = await WireGuest.attached(small.path);
     const { socket, bytes, fds } = await WireGuest.hello(small.path);
     world.check(
@@ -133,7 +132,7 @@ export const regionCases: MonitorCase[] = [
     world.check("HEL-4", true, "it is gone");
   }),
   of("draining: open streams go on, new ones are refused", "SB-4 CTL-3", async (world) => {
-    await using host = await startMonitor();
+    await using host = await world.start();
     using guest = await WireGuest.attached(host.path);
     await using server = await tcpServer((socket) => void socket.pipe(socket));
     const { pipe } = await guest.open(2, "ConnectRequest", connect(server.port));

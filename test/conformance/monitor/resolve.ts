@@ -4,7 +4,6 @@ import { encode, type Fields } from "../../../packages/conformance/src/catalogue
 import { P } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { nameServer } from "../../support/dns.ts";
-import { startMonitor } from "../../support/monitor.ts";
 import { tcpServer } from "../../support/tcp.ts";
 import { until } from "../../support/wait.ts";
 import { WireGuest, word } from "../wire-guest.ts";
@@ -72,7 +71,7 @@ export const resolveCases: MonitorCase[] = [
   }),
   of("names, rates and a budget of bytes", "RSL-4 RSL-5 RSL-6 LIM-2 LIM-3", async (world) => {
     await using dns = await nameServer({ "a.test": ["127.0.0.9", "10.0.0.1"], "b.test": ["10.0.0.1"] });
-    await using host = await startMonitor(OWN_POLICY, { names: dns.names });
+    await using host = await world.start(OWN_POLICY, { names: dns.names });
     using guest = await WireGuest.attached(host.path);
     await toldByName(world, guest);
     await atItsRates(world, guest);

@@ -3,16 +3,15 @@
 import { encode, type Fields, frameBytes, MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
 import type { HostFrame } from "../../../packages/conformance/src/host/pipe.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
-import { startMonitor } from "../../support/monitor.ts";
 import { freeUdpPort, type UdpServer, udpServer } from "../../support/udp.ts";
 import { until } from "../../support/wait.ts";
 import { WireGuest, type WirePipe, word } from "../wire-guest.ts";
 import { connect, ERROR, inet, type MonitorCase, OPENED, of, REFUSED } from "./case.ts";
 
 /** As large as the largest datagram needs (UDP-6). */
-const RINGS = 1 << 17;
-const UDP_ERROR = 0x8708;
-const UDP_LOST = 0x8709;
+export const RINGS = 1 << 17;
+export const UDP_ERROR = 0x8708;
+export const UDP_LOST = 0x8709;
 const [EACCES, EINVAL, ENOSYS, EMSGSIZE, ETIMEDOUT, ECONNREFUSED] = [13, 22, 38, 90, 110, 111];
 
 async function put(pipe: WirePipe, name: string, fields: Fields): Promise<void> {
@@ -20,18 +19,18 @@ async function put(pipe: WirePipe, name: string, fields: Fields): Promise<void> 
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-const send = (pipe: WirePipe, data: Uint8Array, segment = 0): Promise<void> =>
+export const send = (pipe: WirePipe, data: Uint8Array, segment = 0): Promise<void> =>
   put(pipe, "UdpSend", { segment, data: hex(data) });
 const sendTo = (pipe: WirePipe, peer: Fields, data: Uint8Array): Promise<void> =>
   put(pipe, "UdpSendTo", { segment: 0, peer, data: hex(data) });
 
-async function came(server: UdpServer, count: number): Promise<string[]> {
+export async function came(server: UdpServer, count: number): Promise<string[]> {
   await until(`${count} datagrams`, () => server.received.length >= count);
   return server.received.map(({ data }) => hex(data));
 }
 
 /** Type and errno of an Error or UdpError. */
-const told = ({ type, payload }: HostFrame): [number, number] => [type, word(payload)];
+export const told = ({ type, payload }: HostFrame): [number, number] => [type, word(payload)];
 
 export const udpCases: MonitorCase[] = [
   of(
@@ -177,7 +176,7 @@ export const udpCases: MonitorCase[] = [
     pipe.finish();
   }),
   of("udp-connect: one that nobody uses ends", "UDP-14", async (world) => {
-    await using host = await startMonitor(
+    await using host = await world.start(
       "version: 1\nconnect: [{ allow: 127.0.0.1, protocols: udp }]\ntimeouts: { udpIdleMs: 100 }\n",
     );
     using guest = await WireGuest.attached(host.path);
