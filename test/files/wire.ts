@@ -59,6 +59,7 @@ export class RawStream {
   readonly #reader: FrameReader;
   readonly #writer: FrameWriter;
   #nextId = 1;
+  #isHeld = false;
   /** Its pages may be another stream's already: who still waits for a frame looks no more. */
   #isLet = false;
   #calls: Promise<unknown> = Promise.resolve();
@@ -70,7 +71,20 @@ export class RawStream {
     this.#writer = new FrameWriter(pipe.toHost);
   }
 
-  readonly signal = (): void => this.guest.signal(this.pipe);
+  readonly signal = (): void => {
+    if (!this.#isHeld) this.guest.signal(this.pipe);
+  };
+
+  /** What is posted in it the host finds at once: it is told when all of it is there. */
+  together<T>(post: () => T): T {
+    this.#isHeld = true;
+    try {
+      return post();
+    } finally {
+      this.#isHeld = false;
+      this.signal();
+    }
+  }
 
   /** Sends a frame without waiting for room: there must be some. */
   post<T>(kind: Message<T>, value: T): number {

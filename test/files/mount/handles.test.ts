@@ -400,6 +400,25 @@ describe("a listing", () => {
     expect(stats).toBeGreaterThan(1);
   }, 120_000);
 
+  it("that waits its turn is taken back by MountCancel, and holds nothing then", async () => {
+    for (let i = 0; i < 100; i++) writeFileSync(join(host.data, `${i}`), "");
+    const folder = await mount.folder("");
+    const listing = { handle: folder, cookieLow: 0, cookieHigh: 0, entries: 4096 };
+    const { stream } = mount;
+    const [first, second, third, cancel] = stream.together(() => {
+      const ids = [1, 2, 3].map(() => stream.post(m.MountReadDir, listing));
+      return [...ids, stream.post(m.MountCancel, { id: ids[1]! })] as [number, number, number, number];
+    });
+    expect(await errnoOf(mount.reply(m.MountNames, second))).toBe(Errno.ECANCELED);
+    await mount.reply(Done, cancel);
+    for (const id of [first, third]) {
+      expect((await mount.reply(m.MountNames, id)).entries.length).toBe(100);
+    }
+    await mount.release(folder);
+    stream.end();
+    await until("the host ends", () => stream.hostIsThrough());
+  });
+
   it("names that are not UTF-8 are opened and told of like others", async () => {
     const file = await mount.handle(odd, READ | WRITE | CREATE);
     await mount.write(file, 0, "content");

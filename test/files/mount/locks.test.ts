@@ -309,6 +309,39 @@ describe("watches", () => {
     await until("the host ends", () => mount.stream.hostIsThrough());
   });
 
+  it("that wait to be begun are taken back by MountCancel, behind another watch and behind busy workers", async () => {
+    for (let i = 0; i < 50; i++) mkdirSync(join(host.data, `${i}`));
+    const { stream } = mount;
+    const request = { at: 0, flags: 1, path: bytes("") };
+    const takenBack = async (before: () => void): Promise<void> => {
+      const [asked, cancel] = stream.together(() => {
+        before();
+        const id = stream.post(m.MountWatch, request);
+        return [id, stream.post(m.MountCancel, { id })];
+      });
+      expect(await errnoOf(mount.reply(m.MountWatching, asked!))).toBe(Errno.ECANCELED);
+      await mount.reply(Done, cancel!);
+    };
+    let first = 0;
+    await takenBack(() => {
+      first = stream.post(m.MountWatch, request);
+    });
+    const { watch: id } = await mount.reply(m.MountWatching, first);
+    writeFileSync(join(host.data, "0/file"), "");
+    await mount.event(({ watch, text }) => watch === id && text === "0/file");
+    // A key has two workers.
+    const folders = [await mount.folder(""), await mount.folder("")];
+    const listings: number[] = [];
+    await takenBack(() => {
+      const listing = { cookieLow: 0, cookieHigh: 0, entries: 4096 };
+      for (const handle of folders) listings.push(stream.post(m.MountReadDirPlus, { ...listing, handle }));
+    });
+    for (const listing of listings) await mount.reply(m.MountEntries, listing);
+    // They hold nothing: of 64 watches one is there.
+    for (let i = 1; i < 64; i++) await watch("");
+    expect(await errnoOf(watch(""))).toBe(Errno.ENOSPC);
+  });
+
   it("keep no more than some paths for a folder that appears: the rest is OVERFLOW, once", async () => {
     await watch("", true);
     const deep = join(host.other, "tree", ...Array.from({ length: 10 }, () => "d".repeat(200)));

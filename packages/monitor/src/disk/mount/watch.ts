@@ -1,6 +1,7 @@
 // One folder, or one file, more that is watched (MNT-20); with what is in it, for a watch of all below.
 //
-// First the watch, then the look: what comes in between is told twice, and nothing is missed.
+// First the watch, then the look: what comes in between is told twice, and nothing is missed. Where it fails nothing is
+// watched.
 
 import { Errno } from "@ringway/control";
 import {
@@ -60,6 +61,9 @@ const ENTRIES_MAX = 4096;
 /** And folders that are named beyond them: one more than a guest may watch (guests/budget.ts). */
 const FOLDERS_MAX = 2049;
 
+/** What appeared is gone again, or leads elsewhere: nothing is missed. */
+const IS_GONE: ReadonlySet<number> = new Set([Errno.ENOENT, Errno.ENOTDIR, Errno.ELOOP, Errno.EXDEV]);
+
 const { PATH, NO_FOLLOW, DIRECTORY, READ_ONLY } = OpenFlags;
 
 export function watchFolder(place: Place, watching: Watching): WatchResult {
@@ -73,8 +77,7 @@ export function watchFolder(place: Place, watching: Watching): WatchResult {
     if (below === ".")
       return watched(landing, landing.fd, identityOf(found), found.kind === "directory", watching);
     const fd = openat2(landing.fd, below, PATH | DIRECTORY | NO_FOLLOW, 0, landing.root.resolve);
-    // It is gone again, or leads elsewhere.
-    if (fd < 0) return failed(0);
+    if (fd < 0) return failed(IS_GONE.has(-fd) ? 0 : -fd);
     const result =
       served(landing, fd) === undefined ? watched(landing, fd, identity, true, watching) : failed(0);
     closeFd(fd);
@@ -89,12 +92,22 @@ function watched(
   isFolder: boolean,
   { inotify, deep }: Watching,
 ): WatchResult {
-  const watch = addWatch(inotify, fd, EVENTS);
-  if (watch < 0) return failed(-watch);
-  const none = { watch, identity, isFolder, entries: [], more: false };
-  if (!deep || !isFolder) return { errno: 0, watched: none };
+  if (!deep || !isFolder) {
+    const watch = addWatch(inotify, fd, EVENTS);
+    if (watch < 0) return failed(-watch);
+    return { errno: 0, watched: { watch, identity, isFolder, entries: [], more: false } };
+  }
+  // Opened first: of a watch whose folder cannot be looked at nobody would know.
   const folder = openat2(fd, ".", READ_ONLY | DIRECTORY, 0, landing.root.resolve);
   if (folder < 0) return notOpened(folder);
+  const watch = addWatch(inotify, fd, EVENTS);
+  const result =
+    watch < 0 ? failed(-watch) : { errno: 0, watched: { watch, identity, isFolder, ...entriesOf(folder) } };
+  closeFd(folder);
+  return result;
+}
+
+function entriesOf(folder: number): Pick<Watched, "entries" | "more"> {
   const entries: WatchedEntry[] = [];
   let folders = 0;
   let more = false;
@@ -110,9 +123,8 @@ function watched(
       if (isFolder) folders++;
     }
   }
-  closeFd(folder);
   lookedUp(entries.length / 8);
-  return { errno: 0, watched: { ...none, entries, more } };
+  return { entries, more };
 }
 
 function isDirectory(folder: number, name: Uint8Array): boolean {

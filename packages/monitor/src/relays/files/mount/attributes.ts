@@ -13,7 +13,7 @@ import { UNKNOWN } from "../../../disk/mount/list.ts";
 import type { DiskResult } from "../../../disk/operations.ts";
 import { refusal } from "../../../policy/refusal.ts";
 import { closeOnDisk } from "../access.ts";
-import type { MountCore } from "./core.ts";
+import type { MountCore, Waiting } from "./core.ts";
 import type { Handle } from "./handles.ts";
 import { LockRanges } from "./lock-ranges.ts";
 import type { MountLocks } from "./locks.ts";
@@ -236,7 +236,7 @@ export class MountAttributesPart {
     const { tree } = folders;
     const place = { tree, root, path: ".", asFolder: true, from: handle.held };
     const listing = { cookieLow, cookieHigh, entries, bytes: this.#listingMax, plus };
-    this.#inTurn(handle, () =>
+    this.#inTurn(requestId, handle, () =>
       core.perform(
         { kind: "mount-list", place, listing },
         {
@@ -253,8 +253,8 @@ export class MountAttributesPart {
     );
   }
 
-  /** One listing of a folder at a time: they share its position. */
-  #inTurn(handle: Handle, list: () => void): void {
+  /** One listing of a folder at a time: they share its position. One that waits its turn may be taken back. */
+  #inTurn(requestId: number, handle: Handle, list: () => void): void {
     const core = this.#core;
     if (!handle.isListing) {
       handle.isListing = true;
@@ -264,15 +264,31 @@ export class MountAttributesPart {
     // Under way as one that a worker has.
     core.underWay++;
     handle.uses++;
-    handle.listings.push(() => {
+    const over = (): void => {
+      core.waiting.delete(waiting);
       core.underWay--;
+      core.used(handle);
+    };
+    const turn = (): void => {
       if (core.isOver) handle.listings.shift()?.();
       else {
         handle.isListing = true;
         list();
       }
-      core.used(handle);
-    });
+      over();
+    };
+    const waiting: Waiting = {
+      requestId,
+      cancel: () => {
+        const at = handle.listings.indexOf(turn);
+        if (at < 0) return false;
+        handle.listings.splice(at, 1);
+        over();
+        return true;
+      },
+    };
+    handle.listings.push(turn);
+    core.waiting.add(waiting);
   }
 
   /** Of a folder that is in the guest's tree alone; cookies count its names. */

@@ -118,13 +118,15 @@ export class MountRelay implements Relay {
   /** What waits is answered before the Done; a lock that is just asked for, when that is known. */
   #cancel(requestId: number, id: number): void {
     const core = this.#core;
-    for (const waiting of core.waiting) {
-      if (waiting.requestId !== id || !waiting.cancel()) continue;
+    if (this.#takeBack(id)) {
       core.cancelled(id);
       core.done(requestId);
-      return;
-    }
-    if (!this.#locks.cancelAsking(id, () => core.done(requestId))) core.done(requestId);
+    } else if (!this.#locks.cancelAsking(id, () => core.done(requestId))) core.done(requestId);
+  }
+
+  #takeBack(id: number): boolean {
+    for (const waiting of this.#core.waiting) if (waiting.requestId === id && waiting.cancel()) return true;
+    return this.#watches.cancel(id);
   }
 
   /** False: replies wait for room. */

@@ -46,7 +46,7 @@ const NO_ROOM: Refusal = refusal(Errno.ENOSPC, "as many folders are watched as a
 const WATCHES_MAX = 64;
 /** A folder that appears has up to 4096 entries, and each of them a path. */
 const EVENT_BYTES_MAX = 1024 * 1024;
-/** No request's id: none takes it back. */
+/** No request's id: none takes it back. So it is once the first folder of a MountWatch has been looked at. */
 const NOBODY = -1;
 const ITSELF = new Uint8Array(0);
 
@@ -74,6 +74,7 @@ interface Look {
   readonly path: Uint8Array;
   /** Found in something that has appeared: what is in it is told. */
   readonly tell: boolean;
+  /** Of the first look of a MountWatch. */
   readonly target: Target | undefined;
 }
 
@@ -191,6 +192,17 @@ export class MountWatches {
     this.#core.stream.perform(() => this.#core.stream.run());
   }
 
+  /** Takes a MountWatch back that waits for its turn to be looked at. */
+  cancel(requestId: number): boolean {
+    const at = this.#looks.findIndex(({ watch, target }) => target && watch.requestId === requestId);
+    const look = this.#looks[at];
+    if (look === undefined) return false;
+    this.#looks.splice(at, 1);
+    this.#end(look.watch);
+    this.#looked(look, undefined);
+    return true;
+  }
+
   // ── Looking at folders ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** Looks at the next folder, where there is one, and room for what is told of it. */
@@ -226,13 +238,15 @@ export class MountWatches {
       deep,
     } as const;
     core.perform(operation, {
-      requestId: NOBODY,
+      requestId: target === undefined ? NOBODY : watch.requestId!,
       shown: watch.shown,
       handles: [handle],
       settle: (result) => this.#looked(look, result),
       over: (result) => {
         this.#isLooking = false;
         for (const number of this.#toDrop.splice(0)) this.#drop(number);
+        // No worker had begun it: it was taken back, or the stream is over.
+        if (result === undefined) this.#end(watch);
         if (core.isOver || result === undefined) this.#looked(look, undefined);
         if (core.isOver) this.#close();
         else this.lookOn();
