@@ -97,6 +97,24 @@ describe("datagrams to the host", () => {
     expect(host.monitor.counters().sleeps - sleeps).toBeLessThan(100);
   });
 
+  test.each([
+    ["raised", "rates: { bytesToHost: 16MiB }\n"],
+    ["lifted", ""],
+  ])("go on at once where a reload has %s their rate", async (_, rates) => {
+    const { host, guest } = await hostOf("rates: { bytesToHost: 4KiB }\n");
+    await using server = await udpServer();
+    const udp = await guest.udpConnect("127.0.0.1", server.port);
+    await udp.send(Buffer.alloc(60_000));
+    await udp.send("after it");
+    await until("the first", () => server.received.length === 1);
+    await until("the other waits", () => host.monitor.counters().rateBytesToHost > 0);
+    const startMs = performance.now();
+    await host.monitor.reload(policyOf(RULES + rates));
+    await until("the one that waited", () => server.received.length === 2);
+    // At the old rate, 14 seconds.
+    expect(seconds(startMs)).toBeLessThan(7);
+  });
+
   test("that wait are no idle time", async () => {
     const rest = "rates: { bytesToHost: 4KiB }\ntimeouts: { udpIdleMs: 300 }\n";
     const { guest } = await hostOf(rest);

@@ -165,6 +165,69 @@ describe("a rate", () => {
   });
 });
 
+describe("a rate whose limit is another now", () => {
+  const low = { perSecond: 1000, burst: 1000 };
+
+  /** Somebody who owes 60,000 at 1000 in a second, and what it finds when it is run. */
+  function owing(): { rate: Rate; found: number[]; go: (limit: RateLimit) => void } {
+    const rate = new Rate(1024);
+    const found: number[] = [];
+    let limit = low;
+    const waiter = { run: () => void found.push(rate.room(limit, waiter, after)) };
+    rate.room(low, waiter, after);
+    rate.spend(60_000);
+    expect(rate.room(low, waiter, after)).toBe(0);
+    vi.advanceTimersByTime(100);
+    const go = (next: RateLimit): void => {
+      limit = next;
+      rate.limitChanged(next, after);
+    };
+    return { rate, found, go };
+  }
+
+  test("lets who waits go on as soon as that one allows it, and once", () => {
+    const { found, go } = owing();
+    go({ perSecond: 1_000_000, burst: 1_000_000 });
+    vi.advanceTimersByTime(100);
+    expect(found).toEqual([expect.any(Number)]);
+    expect(found[0]).toBeGreaterThan(1000);
+    vi.advanceTimersByTime(100_000);
+    expect(found.length).toBe(1);
+  });
+
+  test("or is none any more: all go on at once", () => {
+    const { found, go } = owing();
+    go({ perSecond: UNLIMITED, burst: UNLIMITED });
+    vi.advanceTimersByTime(2);
+    expect(found.length).toBe(1);
+    vi.advanceTimersByTime(100_000);
+    expect(found.length).toBe(1);
+  });
+
+  test("makes who waits wait for longer where it is lower", () => {
+    const { found, go } = owing();
+    go({ perSecond: 100, burst: 1000 });
+    vi.advanceTimersByTime(500_000);
+    expect(found).toEqual([]);
+    vi.advanceTimersByTime(200_000);
+    expect(found.length).toBeGreaterThan(0);
+  });
+
+  test("keeps nobody waiting who came after the change", () => {
+    const rate = new Rate(1);
+    const [gone, second] = [new Taker(rate, low, 100_000), { run: vi.fn() }];
+    rate.spend(30_000);
+    gone.run();
+    rate.forget(gone);
+    const high = { perSecond: 1_000_000, burst: 10 };
+    rate.limitChanged(high, after);
+    rate.spend(20);
+    expect(rate.take(10, high, second, after)).toBe(0);
+    vi.advanceTimersByTime(100);
+    expect(second.run).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe("a guest's budget of the network", () => {
   const each = (perSecond: number): RateLimit => ({ perSecond, burst: perSecond });
 
@@ -248,4 +311,33 @@ describe("a guest's budget of the network", () => {
     budget.policyChanged();
     expect([budget.limited, budget.takeConnection(nobody)]).toEqual([false, true]);
   });
+
+  test.each(["bytesToHost", "bytesToGuest", "connections", "datagrams", "lookups"] as const)(
+    "runs who waits for %s when a policy raises that, and nobody else",
+    (key) => {
+      const low = Object.fromEntries(Object.keys(DEFAULT_RATES).map((name) => [name, each(1)]));
+      const { budget, settings } = budgetOf(low as unknown as Rates);
+      const waiters = {
+        bytesToHost: { run: vi.fn() },
+        bytesToGuest: { run: vi.fn() },
+        connections: { run: vi.fn() },
+        datagrams: { run: vi.fn() },
+        lookups: { run: vi.fn() },
+      };
+      budget.spent(0, 1000, 1000);
+      budget.spent(1, 1000);
+      expect(budget.roomForWhole(0, waiters.bytesToHost)).toBe(0);
+      expect(budget.roomForWhole(1, waiters.bytesToGuest)).toBe(0);
+      expect(budget.roomForDatagrams(waiters.datagrams)).toBe(0);
+      for (const take of ["takeConnection", "takeLookup"] as const) {
+        const waiter = take === "takeLookup" ? waiters.lookups : waiters.connections;
+        expect([budget[take](nobody), budget[take](waiter)]).toEqual([true, false]);
+      }
+      settings.rates = { ...settings.rates, [key]: each(1_000_000) };
+      budget.policyChanged();
+      vi.advanceTimersByTime(20);
+      const run = Object.entries(waiters).filter(([, waiter]) => waiter.run.mock.calls.length > 0);
+      expect(run.map(([name]) => name)).toEqual([key]);
+    },
+  );
 });

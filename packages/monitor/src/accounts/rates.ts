@@ -7,11 +7,13 @@
 //   may go ── too little ──▶ WAITS ── the timer ──▶ looks again: goes, or stands at the end of the row
 //                              └── over ──▶ gone
 //
+// Where a reload gives another limit, the timer is one for that.
+//
 // What can be parted takes what there is (take()). What is whole, a datagram or a record, goes where there is room() at
 // all, and is told when it has gone (spend()): where it is larger than what there was, it is owed, and the bucket is
 // below nothing for a while. All of it is a clock and counts of this thread's own; who has no rate set pays nothing.
 
-import type { RateLimit } from "../policy/types.ts";
+import { type RateLimit, UNLIMITED } from "../policy/types.ts";
 
 /** Whoever waits for a rate: a stream. */
 export interface Waiter {
@@ -50,7 +52,9 @@ export class Rate {
   /** The least that is worth while. */
   readonly #grain: number;
   readonly #row: Set<Waiter> = new Set();
-  #armed = false;
+  /** The timer that counts, of those that were begun; 0: none. */
+  #timer = 0;
+  #timers = 0;
   /** Who was just woken, and what is left of its part: it takes no other's. */
   #turn: Waiter | undefined;
   #turnLeft = 0;
@@ -103,6 +107,12 @@ export class Rate {
     this.#row.delete(waiter);
   }
 
+  /** There is another limit, by which who waits looks again as soon as it allows that. */
+  limitChanged(limit: RateLimit, after: After): void {
+    this.#timer = 0;
+    if (this.#row.size > 0) this.#arm(limit, after);
+  }
+
   #wait(limit: RateLimit, waiter: Waiter, after: After): void {
     // Who is there already keeps its place.
     this.#row.add(waiter);
@@ -110,15 +120,30 @@ export class Rate {
   }
 
   #arm(limit: RateLimit, after: After): void {
-    if (this.#armed) return;
-    this.#armed = true;
+    if (this.#timer !== 0) return;
+    const timer = ++this.#timers;
+    this.#timer = timer;
+    after(this.#restMs(limit), () => {
+      if (this.#timer !== timer) return;
+      this.#timer = 0;
+      if (limit.perSecond === UNLIMITED) this.#wakeAll();
+      else this.#wake(limit, after);
+    });
+  }
+
+  /** Until there is enough to wake somebody for. */
+  #restMs(limit: RateLimit): number {
     const { perSecond, burst } = limit;
+    if (perSecond === UNLIMITED) return 1;
     const enough = Math.min(burst, Math.max(this.#grain, (perSecond * WAKE_MS) / 1000));
     const missing = enough - this.#bucket.level(limit, performance.now());
-    after(Math.max(1, Math.ceil((missing * 1000) / perSecond)), () => {
-      this.#armed = false;
-      this.#wake(limit, after);
-    });
+    return Math.max(1, Math.ceil((missing * 1000) / perSecond));
+  }
+
+  #wakeAll(): void {
+    const woken = [...this.#row];
+    this.#row.clear();
+    for (const waiter of woken) waiter.run();
   }
 
   #wake(limit: RateLimit, after: After): void {

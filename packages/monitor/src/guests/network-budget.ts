@@ -15,7 +15,7 @@ import type { Account } from "../accounts/accounts.ts";
 import type { After, Rate, Waiter } from "../accounts/rates.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { refusal } from "../policy/refusal.ts";
-import { type RateLimit, type Rates, UNLIMITED } from "../policy/types.ts";
+import { type Limits, type RateLimit, type Rates, UNLIMITED } from "../policy/types.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 
 export interface NetworkHost {
@@ -40,6 +40,11 @@ export const ALL_USED: Refusal = refusal(
 
 const BYTES_WAITED: readonly [Counter, Counter] = [Counter.rateBytesToHost, Counter.rateBytesToGuest];
 
+/** Is there anything of it that the policy limits? */
+function isLimited(rates: Rates, { networkBytes }: Limits): boolean {
+  return networkBytes !== UNLIMITED || Object.values(rates).some(({ perSecond }) => perSecond !== UNLIMITED);
+}
+
 export class NetworkBudget {
   readonly #host: NetworkHost;
   readonly #holder: NetworkHolder;
@@ -59,17 +64,24 @@ export class NetworkBudget {
     this.#rates = rates;
     this.#mostBytes = limits.networkBytes;
     this.#bytes = [rates.bytesToHost, rates.bytesToGuest];
-    this.policyChanged();
+    this.limited = isLimited(rates, limits);
   }
 
-  /** Another policy is in force for the guest. */
+  /** Another policy is in force for the guest. Who waits for a rate that is another now goes by that one. */
   policyChanged(): void {
     const { rates, limits } = this.#holder.policy.policy;
+    const before = this.#rates;
     this.#rates = rates;
     this.#mostBytes = limits.networkBytes;
     this.#bytes = [rates.bytesToHost, rates.bytesToGuest];
-    const isLimited = Object.values(rates).some(({ perSecond }) => perSecond !== UNLIMITED);
-    this.limited = isLimited || this.#mostBytes !== UNLIMITED;
+    this.limited = isLimited(rates, limits);
+    const { bytes, connections, datagrams, lookups } = this.#account.network;
+    const of = { bytesToHost: bytes[0], bytesToGuest: bytes[1], connections, datagrams, lookups };
+    for (const key of Object.keys(of) as (keyof Rates)[]) {
+      const [was, is] = [before[key], rates[key]];
+      const isSame = was.perSecond === is.perSecond && was.burst === is.burst;
+      if (!isSame) of[key].limitChanged(is, this.#host.after);
+    }
   }
 
   /** Why nothing new may be begun, where the bytes are used up. */
