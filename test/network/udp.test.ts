@@ -445,6 +445,25 @@ describe("groups", () => {
     guest.finish(udp.pipe);
   });
 
+  test("that are left for all senders are left for each of them, and count no more", async () => {
+    const udp = await guest.udpBind("0.0.0.0");
+    const there = { group: address("239.7.7.7"), interface: loopback };
+    const ask = async (kind: typeof UdpJoin, source: string): Promise<number> => {
+      const { type, payload } = await udp.ask(kind, { ...there, source: address(source) });
+      return type === Done.type ? 0 : ErrorReply.decode(payload).errno;
+    };
+    for (let i = 0; i < 15; i++) {
+      expect([await ask(UdpJoin, "127.0.0.2"), await ask(UdpJoin, "127.0.0.3")]).toEqual([0, 0]);
+      if (i % 2 === 0) expect(await ask(UdpLeave, "127.0.0.2")).toBe(0);
+      expect(await ask(UdpLeave, "0.0.0.0")).toBe(0);
+      expect(await ask(UdpLeave, "127.0.0.3")).toBe(Errno.EADDRNOTAVAIL);
+    }
+    // Of all senders, and then of one: that is the same group.
+    expect([await ask(UdpJoin, "0.0.0.0"), await ask(UdpJoin, "127.0.0.2")]).toEqual([0, Errno.EADDRINUSE]);
+    expect(await ask(UdpLeave, "0.0.0.0")).toBe(0);
+    guest.finish(udp.pipe);
+  });
+
   test("what others on this host have joined does not come", async () => {
     await using joined = await udpServer({ type: "udp4", address: "0.0.0.0", reuseAddr: true });
     joined.socket.addMembership("239.7.7.9", "127.0.0.1");

@@ -422,6 +422,26 @@ describe("a guest's socket", () => {
     peer.socket.send(Buffer.alloc(6000), socket.address().port, "127.0.0.1");
     expect(await once(socket, "lost")).toEqual([1]);
     expect(socket.lost).toBe(1);
+    // Also where the host's socket is another one by then.
+    socket.disconnect();
+    socket.connect(peer.port, "127.0.0.1");
+    await once(socket, "connect");
+    socket.send("it hears whom it has sent to");
+    await until("that", () => peer.received.length === 1);
+    peer.socket.send(Buffer.alloc(6000), socket.address().port, "127.0.0.1");
+    expect(await once(socket, "lost")).toEqual([2]);
+    expect(socket.lost).toBe(2);
+    socket.close();
+  });
+
+  it("is in no group where the host gave it no socket", async () => {
+    await using closed = await startMonitor("version: 1\n");
+    await using other = await Guest.attach(closed.path);
+    const socket = other.udp();
+    for (let i = 0; i < 2; i++) {
+      socket.addMembership("239.1.2.3");
+      expect(await once(socket, "error")).toEqual([expect.objectContaining({ code: "EACCES" })]);
+    }
     socket.close();
   });
 

@@ -70,8 +70,9 @@ export class UdpIncoming {
     this.#socket.emit("error", replyError({ errno, rule, reason }, context));
   }
 
+  /** So many more were lost. */
   losses(datagrams: number): void {
-    this.#lost = datagrams;
-    this.#socket.emit("lost", datagrams);
+    this.#lost += datagrams;
+    this.#socket.emit("lost", this.#lost);
   }
 }

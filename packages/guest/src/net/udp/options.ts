@@ -16,8 +16,6 @@ const { UdpInterface, UdpJoin, UdpLeave, UdpSet } = udpMessages;
 export class UdpOptions {
   readonly #state: UdpState;
   readonly #socket: EventEmitter<GuestUdpEvents>;
-  /** Memberships that it has, or has asked for. */
-  readonly #groups: Set<string> = new Set();
 
   constructor(state: UdpState, socket: EventEmitter<GuestUdpEvents>) {
     this.#state = state;
@@ -57,16 +55,17 @@ export class UdpOptions {
     state.check();
     const joins = syscall.startsWith("add");
     const { request, key } = groupRequest(syscall, state.family, source, group, through);
-    const isIn = this.#groups.has(key);
+    const { groups } = state;
+    const isIn = groups.has(key);
     if (joins && isIn) throw errnoError(Errno.EADDRINUSE, { syscall });
     if (!joins && !isIn) throw errnoError(Errno.EADDRNOTAVAIL, { syscall });
-    if (joins) this.#groups.add(key);
-    else this.#groups.delete(key);
+    if (joins) groups.add(key);
+    else groups.delete(key);
     state.bindAnywhere();
     state.whenOpen(() => {
       const context = { syscall, address: group };
       this.#request(state.channel!, joins ? UdpJoin : UdpLeave, request, context, () => {
-        if (joins) this.#groups.delete(key);
+        if (joins) groups.delete(key);
       });
     });
   }

@@ -41,6 +41,8 @@ export class UdpState {
   #isHostConnected = false;
   /** Where it was connected to, in the program's words. */
   #target: { readonly port: number; readonly address: string } | undefined;
+  /** Groups that the host's socket is in, or was asked to join: another one is in none. */
+  #groups: Set<string> = new Set();
   #line: (() => void)[] = [];
   /** It is to be closed once it is open, or not. */
   #closing = false;
@@ -67,6 +69,10 @@ export class UdpState {
   /** The host's socket, while there is one. */
   get channel(): UdpChannel | undefined {
     return this.#channel;
+  }
+
+  get groups(): Set<string> {
+    return this.#groups;
   }
 
   /** The address that it has, or had last. */
@@ -142,6 +148,7 @@ export class UdpState {
     this.#isHostConnected = false;
     this.#channel?.close();
     this.#channel = undefined;
+    this.#groups = new Set();
     this.#state = "new";
     this.bindAnywhere();
   }
@@ -156,6 +163,7 @@ export class UdpState {
     this.#begin();
     const fail = (error: Error): void => {
       this.#state = "new";
+      this.#groups = new Set();
       this.hold.atWork = false;
       done(isIP(address) ? error : lookupError(error, address));
       this.#runLine();
@@ -196,8 +204,9 @@ export class UdpState {
   #failed(error: Error): void {
     this.#state = "new";
     this.hold.atWork = false;
-    // What was to be sent is dropped, as dgram does.
+    // What was to be sent is dropped, as dgram does; and what was to be joined.
     this.#line = [];
+    this.#groups = new Set();
     if (this.#closing) this.#close();
     this.#socket.emit("error", error);
   }
@@ -239,6 +248,7 @@ export class UdpState {
 
   #targetOf(channel: () => UdpChannel): UdpTarget {
     const { incoming } = this;
+    let lost = 0;
     return {
       message: (data, from) => {
         if (channel() !== this.#channel) return;
@@ -248,7 +258,11 @@ export class UdpState {
       error: (error) => {
         if (channel() === this.#channel) incoming.error(error, this.#isHostConnected);
       },
-      lost: (datagrams) => incoming.losses(datagrams),
+      lost: (datagrams) => {
+        // Of this socket of the host's, modulo 2^32 (UDP-10): there may have been others before it.
+        incoming.losses((datagrams - lost) >>> 0);
+        lost = datagrams;
+      },
       ended: (error) => {
         if (channel() === this.#channel) this.#ended(error);
       },

@@ -1,24 +1,12 @@
-// What a guest asks of its socket beside datagrams: options, the interface of groups, groups, and names (UDP-8, UDP-12,
-// UDP-13).
+// What a guest asks of its socket beside datagrams: options, the interface of groups, groups (groups.ts), and names
+// (UDP-8, UDP-12).
 //
 // Invariant: as many lookups are under way as #lookups has, LOOKUPS_MAX at the most, and each pays as a request. One
 // that waits for its rate (LIM-2) is not under way, and nothing of the guest's is taken behind it.
 
-import {
-  type Frame,
-  formatEndpoint,
-  formatIp,
-  type InetAddress,
-  inet,
-  parseIp,
-  type Refusal,
-  udpMessages,
-} from "@ringway/control";
+import { type Frame, type InetAddress, parseIp, type Refusal, udpMessages } from "@ringway/control";
 import {
   Errno,
-  errnoMessage,
-  joinGroup,
-  leaveGroup,
   setBroadcast,
   setMulticastInterface,
   setMulticastLoop,
@@ -38,6 +26,7 @@ import {
 } from "../name-lookup.ts";
 import { unknownRequest } from "../unknown.ts";
 import type { Answers } from "./answers.ts";
+import { failed, UdpGroups } from "./groups.ts";
 import type { Peers } from "./peers.ts";
 import { nobody, type UdpSocket } from "./socket.ts";
 
@@ -46,8 +35,6 @@ const { UdpInterface, UdpJoin, UdpLeave, UdpLookup, UdpOption, UdpPeer, UdpSend,
 
 /** Lookups under way for one socket. */
 const LOOKUPS_MAX = 64;
-/** Groups that one socket is in: as many as Linux lets it be in of IPv4's. */
-const GROUPS_MAX = 20;
 
 const INVALID: Refusal = refusal(Errno.EINVAL, "the host knows no such option, or no such value");
 const NOT_CONNECTED: Refusal = refusal(Errno.ENOSYS, "a connected socket has one peer, and no groups");
@@ -69,7 +56,8 @@ export class UdpRequests {
   readonly #answers: Answers;
   readonly #peers: Peers | undefined;
   readonly #lookups: Set<Asked> = new Set();
-  #groups = 0;
+  /** Of a bound socket. */
+  readonly #groups: UdpGroups | undefined;
   /** A UdpLookup that waits for its rate. */
   #held: Frame | undefined;
 
@@ -85,6 +73,7 @@ export class UdpRequests {
     this.#socket = socket;
     this.#answers = answers;
     this.#peers = peers;
+    this.#groups = peers && new UdpGroups(stream, socket);
   }
 
   /** Are answers to come, of what was asked for? */
@@ -110,12 +99,16 @@ export class UdpRequests {
       case UdpInterface.type:
         this.#answer(requestId, this.#interface(UdpInterface.decode(payload).interface));
         return;
-      case UdpJoin.type:
-        this.#answer(requestId, this.#change(UdpJoin.decode(payload), true));
+      case UdpJoin.type: {
+        const asked = UdpJoin.decode(payload);
+        this.#answer(requestId, this.#groups === undefined ? NOT_CONNECTED : this.#groups.join(asked));
         return;
-      case UdpLeave.type:
-        this.#answer(requestId, this.#change(UdpLeave.decode(payload), false));
+      }
+      case UdpLeave.type: {
+        const asked = UdpLeave.decode(payload);
+        this.#answer(requestId, this.#groups === undefined ? NOT_CONNECTED : this.#groups.leave(asked));
         return;
+      }
       case UdpLookup.type:
         this.#look(frame, UdpLookup.decode(payload));
         return;
@@ -163,40 +156,6 @@ export class UdpRequests {
   #interface({ family, port, address }: InetAddress): Refusal | undefined {
     if (family !== this.#socket.family || port !== 0) return INVALID;
     return failed(setMulticastInterface(this.#socket.fd, address));
-  }
-
-  // ── Groups ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #change({ group, source, interface: through }: udpMessages.UdpJoin, joins: boolean): Refusal | undefined {
-    if (this.#peers === undefined) return NOT_CONNECTED;
-    const { fd, family } = this.#socket;
-    const all = [group, source, through];
-    if (!isGroup(group.address) || all.some((each) => each.family !== family || each.port !== 0)) {
-      return refusal(Errno.EINVAL, `${formatEndpoint(group)} is no group of this socket's`);
-    }
-    const membership = { group: group.address, source: source.address, interface: through.address };
-    if (!joins) {
-      const why = failed(leaveGroup(fd, membership));
-      if (why === undefined) this.#groups--;
-      return why;
-    }
-    const denied = this.#mayJoin(group);
-    if (denied !== undefined) return denied;
-    if (this.#groups >= GROUPS_MAX) {
-      return refusal(Errno.ENOBUFS, `the socket is in ${GROUPS_MAX} groups, the most that it may be in`);
-    }
-    const why = failed(joinGroup(fd, membership));
-    if (why === undefined) this.#groups++;
-    return why;
-  }
-
-  #mayJoin({ address }: InetAddress): Refusal | undefined {
-    const { guest } = this.#stream;
-    const { port, protocol } = this.#socket;
-    const group = inet(address, port);
-    const decision = guest.policy.matcher.listen(formatIp(address), port, "udp");
-    if (decision.allowed) return undefined;
-    return denial(guest, protocol, `join ${formatEndpoint(group)}`, decision);
   }
 
   // ── Names ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -280,15 +239,4 @@ export class UdpRequests {
     } else this.#answers.reply(UdpPeer, asked.requestId, { peer: result });
     this.#stream.later();
   }
-}
-
-/** A call's result as a refusal. */
-function failed(result: number): Refusal | undefined {
-  if (result >= 0) return undefined;
-  const errno = result === -Errno.ENODEV ? Errno.EADDRNOTAVAIL : -result;
-  return refusal(errno, errnoMessage(errno));
-}
-
-function isGroup(address: Uint8Array): boolean {
-  return address.length === 4 ? address[0]! >>> 4 === 14 : address[0] === 0xff;
 }
