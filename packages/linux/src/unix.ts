@@ -26,12 +26,14 @@ const socketpairCall = libcCall("socketpair", "int", ["int", "int", "int", "uint
 const getsockoptCall = libcCall("getsockopt", "int", ["int", "int", "int", "uintptr_t", "uintptr_t"]);
 const setsockoptCall = libcCall("setsockopt", "int", ["int", "int", "int", "uintptr_t", "uint32_t"]);
 const fchmodCall = libcCall("fchmod", "int", ["int", "uint32_t"]);
+const ioctlCall = libcCall("ioctl", "int", ["int", "uintptr_t", "uintptr_t"]);
 const chmodCall = libcCall("chmod", "int", ["uintptr_t", "uint32_t"]);
 const unlinkCall = libcCall("unlink", "int", ["uintptr_t"]);
 
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const SO_SNDTIMEO = 21;
+const SIOCUNIXFILE = 0x89e0;
 
 // struct sockaddr_un: family u16 | path 108, its NUL included
 const pathOffset = 2;
@@ -188,6 +190,14 @@ export function bindUnixName(folder: number, name: string, type: UnixType, mode:
   if (result >= 0) return fd;
   closeFd(fd);
   return result === -Errno.ENOENT ? -Errno.ENOSYS : result;
+}
+
+/**
+ * The very file that a bound socket has made, opened as a name only, whatever has its name by now: a descriptor, or
+ * -errno (-EPERM: without CAP_NET_ADMIN).
+ */
+export function openUnixFile(fd: number): number {
+  return outcome(ioctlCall(fd, SIOCUNIXFILE, 0));
 }
 
 /** Gives an open file these permissions, also one that was opened as a name only: 0 or -errno. */

@@ -24,6 +24,7 @@ import {
   listen,
   OpenFlags,
   openat2,
+  openUnixFile,
   type PeerCredentials,
   peerCredentials,
   ResolveFlags,
@@ -108,9 +109,8 @@ export function listenAtSocket(operation: ListenAtSocket): Made | Failed {
   const fd = bindUnixName(folder.fd, folder.name, type, mode);
   if (fd < 0) return failed(-fd);
   const made = withFile(folder, (file, found): Made | Failed => {
-    // Not as it was made: another has the name by now, and keeps it.
-    const isAsMade = isSocketFile(file) && found.uid === process.geteuid!() && (found.mode & ~mode) === 0;
-    if (!isAsMade) return failed(Errno.EADDRINUSE);
+    // Another has the name by now, and keeps it.
+    if (!isSocketFile(file) || !isMade(fd, found, mode)) return failed(Errno.EADDRINUSE);
     // What the umask took is given back.
     const result = found.mode !== mode ? chmodOpen(file, mode) : 0;
     const listening = result < 0 ? result : listen(fd, backlog);
@@ -121,6 +121,18 @@ export function listenAtSocket(operation: ListenAtSocket): Made | Failed {
   if (made.errno !== 0) closeFd(fd);
   // Made a moment ago, and gone: somebody races for the name.
   return made.errno === Errno.ENOENT ? failed(Errno.EADDRINUSE) : made;
+}
+
+/**
+ * Is it the file that the socket has made? The kernel tells, but for who lacks CAP_NET_ADMIN: for them it is one of the
+ * same user, and open to no more. That says nothing of root's on a file server that gives it to another user.
+ */
+function isMade(fd: number, found: FileStat, mode: number): boolean {
+  const file = openUnixFile(fd);
+  if (file < 0) return found.uid === process.geteuid!() && (found.mode & ~mode) === 0;
+  const made = fstat(file);
+  closeFd(file);
+  return typeof made !== "number" && identityOf(made) === identityOf(found);
 }
 
 export function endListener(operation: EndListener): Failed {
