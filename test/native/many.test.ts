@@ -1,40 +1,20 @@
 // Thousands of streams of one C guest through a real monitor: every byte comes back, no wake-up is lost, every stream
 // is given back.
 
-import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { heldForAll } from "../support/held.ts";
 import { guestsAre, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { start } from "./rwcat-process.ts";
-import { buildForTests, INCLUDES, NATIVE, noCompiler, noSanitizers, run, titled } from "./toolchain.ts";
+import { buildProgram, noCompiler, titled } from "./toolchain.ts";
 
 describe.skipIf(noCompiler !== undefined)(titled("a C guest with many streams", noCompiler), () => {
   let host: TestMonitor;
-  let folder: string;
   let program: string;
 
   const hold = heldForAll();
   beforeAll(async () => {
-    const library = join(buildForTests(), "libringway.a");
-    folder = temporaryFolder("many");
-    program = join(folder, "many");
-    const source = join(NATIVE, "../test/native/many.c");
-    const sanitize = noSanitizers === undefined ? ["-g", "-fsanitize=address,undefined"] : [];
-    const args = [
-      "-std=c11",
-      "-O1",
-      "-Wall",
-      "-Wextra",
-      "-Werror",
-      ...sanitize,
-      ...INCLUDES,
-      source,
-      library,
-      "-o",
-      program,
-    ];
-    expect(run("gcc", args)).toEqual({ status: 0, stdout: "", stderr: "" });
+    program = buildProgram(temporaryFolder("many"), "many", "many.c");
     host = hold(await startMonitor("version: 1\nlimits: { streams: 4000, regionBytes: 64MiB }\n"));
   }, 180_000);
 

@@ -89,3 +89,19 @@ export function buildForTests(): string {
   make("all", "build/unit");
   return join(NATIVE, "build");
 }
+
+/**
+ * Builds a program of these sources in test/native with the library, and with sanitizers where there are any. Returns
+ * its path, in `folder`.
+ */
+export function buildProgram(folder: string, name: string, ...sources: readonly string[]): string {
+  const library = join(buildForTests(), "libringway.a");
+  const program = join(folder, name);
+  const sanitize = noSanitizers === undefined ? ["-g", "-fsanitize=address,undefined"] : [];
+  const warnings = ["-Wall", "-Wextra", "-Werror"];
+  const files = sources.map((source) => join(NATIVE, "../test/native", source));
+  const args = ["-std=c11", "-O1", ...warnings, ...sanitize, ...INCLUDES, ...files, library, "-o", program];
+  const { status, stderr } = run("gcc", args);
+  if (status !== 0) throw new Error(`gcc ${sources.join(" ")}:\n${stderr}`);
+  return program;
+}

@@ -8,15 +8,7 @@ import { Guest, type GuestSocket } from "@ringway/guest";
 import { SharedMemory } from "@ringway/linux";
 import { describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
-import {
-  buildForTests,
-  INCLUDES,
-  NATIVE,
-  noCompiler,
-  noSanitizers,
-  run,
-  titled,
-} from "../native/toolchain.ts";
+import { buildProgram, noCompiler, titled } from "../native/toolchain.ts";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
 import { Declined } from "../support/declined.ts";
 import { Hypervisor, place } from "../support/hypervisor.ts";
@@ -147,36 +139,15 @@ describe("a region", () => {
 
 describe.skipIf(noCompiler !== undefined)(titled("a C guest", noCompiler), () => {
   test("fills a region of 4 GiB with streams of the largest rings, and each carries its bytes", async () => {
-    const library = join(buildForTests(), "libringway.a");
-    const folder = temporaryFolder("large");
-    try {
-      const program = join(folder, "large");
-      const sanitize = noSanitizers === undefined ? ["-fsanitize=address,undefined"] : [];
-      const warnings = ["-Wall", "-Wextra", "-Werror"];
-      const source = join(NATIVE, "../test/native/large.c");
-      const args = [
-        "-std=c11",
-        "-g",
-        "-O1",
-        ...warnings,
-        ...sanitize,
-        ...INCLUDES,
-        source,
-        library,
-        "-o",
-        program,
-      ];
-      expect(run("gcc", args)).toEqual({ status: 0, stdout: "", stderr: "" });
-      await using host = await monitorWith("4GiB");
-      const { code, stdout, stderr } = await start(program, [], "", { RINGWAY_SOCKET: host.path }).done;
-      expect({ code, stdout: stdout.toString(), stderr }).toEqual({
-        code: 0,
-        stdout: `${LARGEST_STREAMS} streams, ${furthestMiB()} MiB\n`,
-        stderr: "",
-      });
-      expect(host.violations).toEqual([]);
-    } finally {
-    }
+    const program = buildProgram(temporaryFolder("large"), "large", "large.c");
+    await using host = await monitorWith("4GiB");
+    const { code, stdout, stderr } = await start(program, [], "", { RINGWAY_SOCKET: host.path }).done;
+    expect({ code, stdout: stdout.toString(), stderr }).toEqual({
+      code: 0,
+      stdout: `${LARGEST_STREAMS} streams, ${furthestMiB()} MiB\n`,
+      stderr: "",
+    });
+    expect(host.violations).toEqual([]);
   }, 180_000);
 });
 
