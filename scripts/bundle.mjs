@@ -12,7 +12,16 @@
 //
 //   node scripts/bundle.mjs [ROOT]
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
@@ -44,7 +53,7 @@ async function bundlePackage(folder) {
   const outputs = await Promise.all(entries.map((entry) => bundle(entry, lib)));
   const files = new Map(outputs.flat());
   for (const [path, bytes] of files) requireTargets(path, bytes, files);
-  writeAll(lib, files);
+  writeAll(lib, files, names);
 }
 
 /** Paths and contents of what is made of one entry. */
@@ -90,17 +99,28 @@ function requireTargets(path, bytes, files) {
   }
 }
 
-/** Leaves the same alone, so that nobody who loads it just now finds half of it. */
-function writeAll(lib, files) {
+/**
+ * Leaves the same alone, so that nobody who loads it just now finds half of it: what others import is there before
+ * them, and what nobody imports any more goes last. Two that write at once write the same, unless the code has changed.
+ */
+function writeAll(lib, files, entries) {
   mkdirSync(lib, { recursive: true });
-  for (const [path, bytes] of files) {
-    if (existsSync(path) && readFileSync(path).equals(bytes)) continue;
-    const fresh = `${path}.${process.pid}`;
-    writeFileSync(fresh, bytes);
-    renameSync(fresh, path);
+  const changed = [...files].filter(
+    ([path, bytes]) => !existsSync(path) || !readFileSync(path).equals(bytes),
+  );
+  const isEntry = ([path]) => entries.includes(basename(path).replace(WRITTEN, ""));
+  // Not in lib, of which all is published, should this be killed.
+  const fresh = mkdtempSync(join(lib, "..", "dist", ".fresh-"));
+  try {
+    for (const [path, bytes] of [...changed.filter((file) => !isEntry(file)), ...changed.filter(isEntry)]) {
+      writeFileSync(join(fresh, basename(path)), bytes);
+      renameSync(join(fresh, basename(path)), path);
+    }
+  } finally {
+    rmSync(fresh, { recursive: true });
   }
   for (const name of readdirSync(lib)) {
-    if (WRITTEN.test(name) && !files.has(join(lib, name))) rmSync(join(lib, name));
+    if (WRITTEN.test(name) && !files.has(join(lib, name))) rmSync(join(lib, name), { force: true });
   }
 }
 

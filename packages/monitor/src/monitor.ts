@@ -196,9 +196,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   }
 
   /**
-   * Serves it no more: its guest is ended now. Resolves when its memory is free for others; at once for a name nobody
-   * has. Rejects where the monitor is closed, or closes, and work on a dead disk, or a reactor that has failed, keeps
-   * the memory.
+   * Serves it no more: its guest is ended now. Resolves when its memory and its doorbell are free for others; at once
+   * for a name nobody has. Rejects where the monitor is closed, or closes, and work on a dead disk, its doorbell's
+   * included, or a reactor that has failed, keeps the memory.
    */
   removeVm(name: string): Promise<void> {
     requireText(name, "name");

@@ -8,7 +8,8 @@ import { Vm, type VmHost } from "../src/links/vm.ts";
 import { Counters } from "../src/reactor/counters.ts";
 import { Reactor } from "../src/reactor/reactor.ts";
 
-function set() {
+/** `begun`: a call is under way at once, and cannot be taken back. */
+function set({ begun = true } = {}) {
   const calls: ((fd: number) => void)[] = [];
   const ended: string[] = [];
   const host: VmHost = {
@@ -16,7 +17,10 @@ function set() {
     accounts: new Accounts(),
     begin: () => undefined,
     warn: () => {},
-    call: (_path, done) => calls.push(done),
+    call(_path, done) {
+      calls.push(done);
+      return () => !begun;
+    },
     ended: ({ name }) => ended.push(name),
   };
   const memory = SharedMemory.create("vm", 65_536);
@@ -38,6 +42,12 @@ test("a VM that is removed amid a call to its doorbell is over when the call is,
   const [fd] = channel();
   calls[0]!(fd);
   expect(existsSync(`/proc/self/fd/${fd}`)).toBe(false);
+  expect(ended).toEqual(["one"]);
+});
+
+test("a VM is removed at once whose call waits behind those of others", () => {
+  const { vm, ended } = set({ begun: false });
+  vm.remove();
   expect(ended).toEqual(["one"]);
 });
 

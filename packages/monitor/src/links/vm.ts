@@ -45,9 +45,9 @@ export interface VmHost {
   warn(vm: Vm, reason: string): void;
   /**
    * Connects to a doorbell in a later turn: to look for it may wait for a file system. `done` gets a descriptor, or
-   * -errno.
+   * -errno. Returns what takes it back; that gives false where it has begun, and `done` is still to be called.
    */
-  call(path: string, done: (fd: number) => void): void;
+  call(path: string, done: (fd: number) => void): () => boolean;
   /** It was removed, and nothing of this thread uses its memory any more. */
   ended(vm: Vm): void;
 }
@@ -72,8 +72,8 @@ export class Vm implements GuestLink {
   /** The last guest broke the protocol; its successor is the one that asks to attach (ATT-8). */
   #failed = false;
   #timer = false;
-  /** The doorbell is being called. */
-  #calling = false;
+  /** The doorbell is being called; this takes it back. */
+  #cancelCall: (() => boolean) | undefined;
   #closed = false;
   #over = false;
 
@@ -151,10 +151,9 @@ export class Vm implements GuestLink {
 
   /** Takes the next step that there is to take; called whenever one may have become possible. */
   #goOn(): void {
-    if (this.#closed || this.#guest !== undefined || this.#timer || this.#calling) return;
+    if (this.#closed || this.#guest !== undefined || this.#timer || this.#cancelCall !== undefined) return;
     if (this.#channel < 0) {
-      this.#calling = true;
-      this.#host.call(this.#doorbell, (fd) => this.#called(fd));
+      this.#cancelCall = this.#host.call(this.#doorbell, (fd) => this.#called(fd));
       return;
     }
     const restMs = this.#beganMs + GUEST_MS_MIN - performance.now();
@@ -186,7 +185,7 @@ export class Vm implements GuestLink {
 
   /** A channel, or a negative errno. */
   #called(fd: number): void {
-    this.#calling = false;
+    this.#cancelCall = undefined;
     if (this.#closed) {
       if (fd >= 0) closeFd(fd);
       this.#end();
@@ -262,11 +261,14 @@ export class Vm implements GuestLink {
   }
 
   /**
-   * A call under way is waited for: its channel would be its hypervisor's only one, taken and closed at once, when
-   * whoever removed this VM may have given its doorbell to the next.
+   * A call that has begun is waited for: its channel would be its hypervisor's only one, taken and closed at once, when
+   * whoever removed this VM may have given its doorbell to the next. One that waits behind other doorbells, whose file
+   * systems may be dead, is taken back.
    */
   #end(): void {
-    if (this.#over || this.#guest !== undefined || this.#calling) return;
+    if (this.#over || this.#guest !== undefined) return;
+    if (this.#cancelCall !== undefined && !this.#cancelCall()) return;
+    this.#cancelCall = undefined;
     this.#over = true;
     if (this.#channel >= 0) this.#hungUp();
     this.memory[Symbol.dispose]();

@@ -175,9 +175,11 @@ export class Arrivals {
         auditGate.takesGuests ? this.#begin(vm.name, () => vm, this.#host.policy, false) : undefined,
       warn: (vm, reason) => this.#warn(vm.name, reason),
       call(path, done) {
-        disk.submit(doorbells, { kind: "call", path }, Number.POSITIVE_INFINITY, ({ errno, value }) =>
+        const perSecond = Number.POSITIVE_INFINITY;
+        const job = disk.submit(doorbells, { kind: "call", path }, perSecond, ({ errno, value }) =>
           done(errno === 0 ? value : -errno),
         );
+        return () => disk.cancel(job);
       },
       ended: (vm) => this.#host.vmEnded(vm.name),
     };
