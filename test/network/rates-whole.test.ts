@@ -130,11 +130,12 @@ describe("datagrams to the host", () => {
   });
 
   test("new connected sockets wait as connections do", async () => {
-    const { host, guest } = await hostOf("rates: { connections: 10 }\n");
+    // Two at once, then one each half second: also a busy machine opens them faster.
+    const { host, guest } = await hostOf("rates: { connections: 2 }\n");
     await using server = await udpServer();
     const startMs = performance.now();
-    for (let i = 0; i < 15; i++) guest.finish((await guest.udpConnect("127.0.0.1", server.port)).pipe);
-    expect(seconds(startMs)).toBeGreaterThan(0.4);
+    for (let i = 0; i < 6; i++) guest.finish((await guest.udpConnect("127.0.0.1", server.port)).pipe);
+    expect(seconds(startMs)).toBeGreaterThan(1.5);
     expect(host.monitor.counters().rateConnections).toBeGreaterThan(0);
   });
 });
