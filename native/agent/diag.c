@@ -18,7 +18,6 @@ enum {
   NLM_F_REQUEST = 1,
   NLMSG_ERROR = 2,
   SOCK_DIAG_BY_FAMILY = 20,
-  ORIGINAL_TARGET = 80, // SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST
 };
 
 struct header { // nlmsghdr
@@ -63,22 +62,13 @@ static void read_end(const struct sockaddr_storage *from, struct rw_inet *to) {
   }
 }
 
-// Of a connection that was redirected the program knows another address than ours: the one that it asked for.
 int diag_ends(int fd, struct rw_inet *program, struct rw_inet *asked) {
   struct sockaddr_storage own, peer;
   socklen_t own_bytes = sizeof own, peer_bytes = sizeof peer;
   if (getsockname(fd, (struct sockaddr *)&own, &own_bytes) < 0) return 0;
   if (getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) < 0) return 0;
-  struct sockaddr_storage original;
-  socklen_t original_bytes = sizeof original;
-  int level = own.ss_family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
   read_end(&peer, program);
   read_end(&own, asked);
-  if (getsockopt(fd, level, ORIGINAL_TARGET, &original, &original_bytes) < 0) return 1;
-  struct rw_inet redirected;
-  read_end(&original, &redirected);
-  // Of a connection that is ours, to the program, it is the program's end.
-  if (memcmp(&redirected, program, sizeof redirected) != 0) *asked = redirected;
   return 1;
 }
 

@@ -135,14 +135,17 @@ int listen_tcp(const struct address *address, const struct front *front, uint32_
   return 1;
 }
 
+int listen_fd(const struct front *front, uint32_t route) {
+  for (uint32_t i = 0; i < count; i++)
+    if (listeners[i].front == front && listeners[i].route == route && listeners[i].kind == INET) return listeners[i].fd;
+  return -1;
+}
+
 uint16_t listen_port(const struct front *front, uint32_t route) {
   struct sockaddr_storage at = {.ss_family = 0};
   socklen_t bytes = sizeof at;
-  for (uint32_t i = 0; i < count; i++)
-    if (listeners[i].front == front && listeners[i].route == route && listeners[i].kind == INET &&
-        getsockname(listeners[i].fd, (struct sockaddr *)&at, &bytes) == 0)
-      return (uint16_t)inet_of(&at).port;
-  return 0;
+  if (getsockname(listen_fd(front, route), (struct sockaddr *)&at, &bytes) < 0) return 0;
+  return (uint16_t)inet_of(&at).port;
 }
 
 void listen_own(int fd, const struct front *front) { add_listener(fd, front, 0, OWN_FD); }

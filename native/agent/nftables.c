@@ -2,26 +2,25 @@
 //
 //   table inet ringway {
 //     flags owner
-//     chain passes {                                            # what is not the agent's to hold
-//       meta l4proto != tcp accept
-//       tcp flags & (syn | ack) != syn accept
-//       meta mark MARK accept
+//     chain own {                                               # what is for the guest itself
 //       ip daddr 127.0.0.0/8 accept
 //       ip daddr OWN accept
 //       ip6 daddr ::1 accept
 //       ip6 daddr OWN accept
 //     }
-//     chain out  { type filter hook output priority -300; jump passes; notrack }
-//     chain held { type filter hook prerouting priority -300; jump passes; drop }
-//     chain back { type nat hook output priority -100
-//       meta mark MARK meta nfproto ipv4 meta l4proto tcp redirect to :PORT
-//       meta mark MARK meta nfproto ipv6 meta l4proto tcp redirect to :PORT
+//     chain held { type filter hook prerouting priority -300
+//       meta l4proto != tcp accept
+//       tcp flags & (syn | ack) != syn accept
+//       meta mark MARK meta nfproto ipv4 tproxy ip to 127.0.0.1:PORT accept
+//       meta mark MARK meta nfproto ipv6 tproxy ip6 to [::1]:PORT accept
+//       jump own
+//       drop
 //     }
 //   }
 //
-// A program's SYN leaves no trace in conntrack (`out`), is seen on lo by packet.c, and goes no further (`held`): else
-// its entry would say "as it is", and the same SYN could not be redirected later. Put back with the mark it is tracked,
-// and turned to the agent's listener (`back`).
+// A program's SYN is seen on lo by packet.c, and goes no further. Put back with the mark it comes to the agent's
+// listener as it is: the socket there has the address that the program asked for as its own. There is no NAT, which
+// would have to tell connections from one port to two servers apart, and nothing that keeps track of connections.
 //
 // The table is owned by the socket that made it (Linux 5.12): it goes when the agent does, killed or not, and a second
 // agent in the same network cannot make it. What is in it is one batch: all of that is there, or nothing.
@@ -39,22 +38,22 @@
 // <linux/netfilter/nfnetlink.h> and nf_tables.h, which musl-gcc does not find.
 enum { BATCH_BEGIN = 16, BATCH_END = 17, SUBSYSTEM = 10, NEW_TABLE = 0, NEW_CHAIN = 3, NEW_RULE = 6 };
 enum { FAMILY_INET = 1, FAMILY_IPV4 = 2, FAMILY_IPV6 = 10 };
-enum { HOOK_PREROUTING = 0, HOOK_OUTPUT = 3, PRIORITY_RAW = -300, PRIORITY_NAT = -100 };
+enum { HOOK_PREROUTING = 0, PRIORITY_RAW = -300 };
 enum { TABLE_NAME = 1, TABLE_FLAGS = 2, TABLE_IS_OWNED = 2 };
 enum { CHAIN_TABLE = 1, CHAIN_NAME = 3, CHAIN_HOOK = 4, CHAIN_TYPE = 7, HOOK_NUMBER = 1, HOOK_PRIORITY = 2 };
 enum { RULE_TABLE = 1, RULE_CHAIN = 2, RULE_EXPRESSIONS = 4, LIST_ELEMENT = 1 };
 enum { EXPRESSION_NAME = 1, EXPRESSION_DATA = 2 };
 enum { DATA_VALUE = 1, DATA_VERDICT = 2, VERDICT_CODE = 1, VERDICT_CHAIN = 2 };
-enum { VERDICT = 0, REGISTER = 1 }; // the registers: that of verdicts, and the one that is used here
+enum { VERDICT = 0, REGISTER = 1, REGISTER_2 = 2 }; // that of verdicts, and those that are used here
 enum { META_REGISTER = 1, META_KEY = 2, KEY_MARK = 3, KEY_FAMILY = 15, KEY_PROTOCOL = 16 };
 enum { PAYLOAD_REGISTER = 1, PAYLOAD_BASE = 2, PAYLOAD_OFFSET = 3, PAYLOAD_BYTES = 4 };
 enum { OF_NETWORK = 1, OF_TRANSPORT = 2 };
 enum { BITS_FROM = 1, BITS_TO = 2, BITS_BYTES = 3, BITS_MASK = 4, BITS_XOR = 5 };
 enum { COMPARE_REGISTER = 1, COMPARE_HOW = 2, COMPARE_DATA = 3, IS = 0, IS_NOT = 1 };
-enum { IMMEDIATE_REGISTER = 1, IMMEDIATE_DATA = 2, REDIRECT_PORT = 1, REDIRECT_FLAGS = 3, PORT_IS_GIVEN = 2 };
+enum { IMMEDIATE_REGISTER = 1, IMMEDIATE_DATA = 2, TPROXY_FAMILY = 1, TPROXY_ADDRESS = 2, TPROXY_PORT = 3 };
 enum { DROP = 0, ACCEPT = 1, JUMP = -3 };
 
-static const char table_name[] = "ringway", passes[] = "passes";
+static const char table_name[] = "ringway", own[] = "own", held[] = "held";
 static int owner = -1; // the table is there for as long as this socket is
 
 struct head { // nfgenmsg
@@ -134,21 +133,27 @@ static void verdict(struct netlink *to, int32_t code, const char *chain) {
   done(to, open);
 }
 
-static void redirect(struct netlink *to, uint16_t port) {
-  uint16_t wire = htons(port);
+static void load(struct netlink *to, uint32_t into, const void *bytes, uint32_t count) {
   struct open open = expression(to, "immediate");
-  netlink_put_be32(to, IMMEDIATE_REGISTER, REGISTER);
-  put_value(to, IMMEDIATE_DATA, &wire, sizeof wire);
+  netlink_put_be32(to, IMMEDIATE_REGISTER, into);
+  put_value(to, IMMEDIATE_DATA, bytes, count);
   done(to, open);
-  open = expression(to, "redir");
-  netlink_put_be32(to, REDIRECT_PORT, REGISTER);
-  netlink_put_be32(to, REDIRECT_FLAGS, PORT_IS_GIVEN);
+}
+
+static void to_listener(struct netlink *to, uint8_t family, const uint8_t *address, uint16_t port) {
+  uint16_t wire = htons(port);
+  load(to, REGISTER, &wire, sizeof wire);
+  load(to, REGISTER_2, address, family == FAMILY_IPV6 ? 16 : 4);
+  struct open open = expression(to, "tproxy");
+  netlink_put_be32(to, TPROXY_FAMILY, family);
+  netlink_put_be32(to, TPROXY_ADDRESS, REGISTER_2);
+  netlink_put_be32(to, TPROXY_PORT, REGISTER);
   done(to, open);
 }
 
 // ── Table, chains, rules ────────────────────────────────────────────────────────────────────────────────────────────
 
-enum { PIECES_MAX = 24 };
+enum { PIECES_MAX = 40 };
 
 static struct { // a batch
   struct netlink requests;
@@ -172,7 +177,7 @@ static void make_table(void) {
 // `type` NULL: one that others jump to.
 static void make_chain(const char *name, const char *type, uint32_t hook, int32_t priority) {
   struct netlink *to = &making.requests;
-  make(NEW_CHAIN, 0, type && strcmp(type, "nat") == 0 ? "a chain of type nat (nft_chain_nat)" : "a chain");
+  make(NEW_CHAIN, 0, "a chain");
   netlink_put_text(to, CHAIN_TABLE, table_name);
   netlink_put_text(to, CHAIN_NAME, name);
   if (!type) return;
@@ -194,8 +199,8 @@ static struct netlink *begin_rule(const char *chain, const char *piece) {
 
 static void end_rule(void) { netlink_nested(&making.requests, making.rule); }
 
-static void pass_to(uint8_t family, uint32_t offset, const uint8_t *address, uint32_t bytes) {
-  struct netlink *to = begin_rule(passes, "a rule");
+static void accept_to(uint8_t family, uint32_t offset, const uint8_t *address, uint32_t bytes) {
+  struct netlink *to = begin_rule(own, "a rule");
   load_meta(to, KEY_FAMILY);
   compare_byte(to, IS, family);
   load_payload(to, OF_NETWORK, offset, bytes);
@@ -204,58 +209,50 @@ static void pass_to(uint8_t family, uint32_t offset, const uint8_t *address, uin
   end_rule();
 }
 
-static void make_passes(const struct nftables *wish) {
-  static const uint8_t loopback_ipv4 = 127, loopback_ipv6[16] = {[15] = 1}, syn_ack = 0x12, syn = 0x02;
-  enum { TO_IPV4 = 16, TO_IPV6 = 24, TCP_FLAGS = 13 }; // where they stand in their headers
-  make_chain(passes, NULL, 0, 0);
-  struct netlink *to = begin_rule(passes, "a rule");
+static const uint8_t loopback_ipv4[4] = {127, 0, 0, 1}, loopback_ipv6[16] = {[15] = 1};
+
+static void make_own(const struct nftables *wish) {
+  enum { TO_IPV4 = 16, TO_IPV6 = 24 }; // where they stand in their headers
+  make_chain(own, NULL, 0, 0);
+  accept_to(FAMILY_IPV4, TO_IPV4, loopback_ipv4, 1);
+  accept_to(FAMILY_IPV4, TO_IPV4, wish->own_ipv4, 4);
+  accept_to(FAMILY_IPV6, TO_IPV6, loopback_ipv6, 16);
+  accept_to(FAMILY_IPV6, TO_IPV6, wish->own_ipv6, 16);
+}
+
+static void make_back(uint32_t mark, uint8_t family, const uint8_t *address, uint16_t port) {
+  struct netlink *to = begin_rule(held, "a rule with tproxy (nft_tproxy)");
+  load_meta(to, KEY_MARK);
+  compare(to, IS, &mark, sizeof mark);
+  load_meta(to, KEY_FAMILY);
+  compare_byte(to, IS, family);
+  to_listener(to, family, address, port);
+  verdict(to, ACCEPT, NULL);
+  end_rule();
+}
+
+static void make_held(const struct nftables *wish) {
+  static const uint8_t syn_ack = 0x12, syn = 0x02;
+  enum { TCP_FLAGS = 13 };
+  make_chain(held, "filter", HOOK_PREROUTING, PRIORITY_RAW);
+  struct netlink *to = begin_rule(held, "a rule");
   load_meta(to, KEY_PROTOCOL);
   compare_byte(to, IS_NOT, IPPROTO_TCP);
   verdict(to, ACCEPT, NULL);
   end_rule();
-  begin_rule(passes, "a rule");
+  begin_rule(held, "a rule");
   load_payload(to, OF_TRANSPORT, TCP_FLAGS, 1);
   mask(to, &syn_ack, 1);
   compare_byte(to, IS_NOT, syn);
   verdict(to, ACCEPT, NULL);
   end_rule();
-  begin_rule(passes, "a rule");
-  load_meta(to, KEY_MARK);
-  compare(to, IS, &wish->mark, sizeof wish->mark);
-  verdict(to, ACCEPT, NULL);
+  make_back(wish->mark, FAMILY_IPV4, loopback_ipv4, wish->port_ipv4);
+  if (wish->port_ipv6 != 0) make_back(wish->mark, FAMILY_IPV6, loopback_ipv6, wish->port_ipv6);
+  begin_rule(held, "a rule");
+  verdict(to, JUMP, own);
   end_rule();
-  pass_to(FAMILY_IPV4, TO_IPV4, &loopback_ipv4, 1);
-  pass_to(FAMILY_IPV4, TO_IPV4, wish->own_ipv4, 4);
-  pass_to(FAMILY_IPV6, TO_IPV6, loopback_ipv6, 16);
-  pass_to(FAMILY_IPV6, TO_IPV6, wish->own_ipv6, 16);
-}
-
-static void make_hold(void) {
-  make_chain("out", "filter", HOOK_OUTPUT, PRIORITY_RAW);
-  struct netlink *to = begin_rule("out", "a rule");
-  verdict(to, JUMP, passes);
-  end_rule();
-  begin_rule("out", "a rule with notrack (nft_ct)");
-  done(to, expression(to, "notrack"));
-  end_rule();
-  make_chain("held", "filter", HOOK_PREROUTING, PRIORITY_RAW);
-  begin_rule("held", "a rule");
-  verdict(to, JUMP, passes);
-  end_rule();
-  begin_rule("held", "a rule");
+  begin_rule(held, "a rule");
   verdict(to, DROP, NULL);
-  end_rule();
-}
-
-static void make_redirect(uint32_t mark, uint8_t family, uint16_t port) {
-  struct netlink *to = begin_rule("back", "a rule with redirect (nft_redir)");
-  load_meta(to, KEY_MARK);
-  compare(to, IS, &mark, sizeof mark);
-  load_meta(to, KEY_FAMILY);
-  compare_byte(to, IS, family);
-  load_meta(to, KEY_PROTOCOL);
-  compare_byte(to, IS, IPPROTO_TCP);
-  redirect(to, port);
   end_rule();
 }
 
@@ -290,11 +287,8 @@ int nftables_claim(const char **what) {
 
 int nftables_make(const struct nftables *wish, const char **what) {
   begin_batch();
-  make_passes(wish);
-  make_hold();
-  make_chain("back", "nat", HOOK_OUTPUT, PRIORITY_NAT);
-  make_redirect(wish->mark, FAMILY_IPV4, wish->port_ipv4);
-  if (wish->port_ipv6 != 0) make_redirect(wish->mark, FAMILY_IPV6, wish->port_ipv6);
+  make_own(wish);
+  make_held(wish);
   return end_batch(what);
 }
 

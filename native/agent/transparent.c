@@ -1,8 +1,9 @@
 // --transparent: programs that know nothing of Ringway connect to whatever they like, and have the host's answer.
 //
 // Every address is this guest's own (routes.c). A program's SYN is held (syn.c) until the host has connected to the
-// same address; then it is put back, redirected to a listener of ours (nftables.c), and the connection accepted there
-// is joined to the stream that waits. So connect() says exactly what the host was told:
+// same address; then it is put back and comes to a listener of ours (nftables.c), and the connection accepted there,
+// whose own address is the one that was asked for, is joined to the stream that waits. So connect() says exactly what
+// the host was told:
 //
 //   the host has connected          the SYN is put back: connect() is done
 //   ECONNREFUSED, ECONNRESET        RST                                          ECONNREFUSED
@@ -18,6 +19,8 @@
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -58,10 +61,22 @@ static void release(struct conn *conn) {
 
 // ── Setting up ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+// It answers from every address (IP_TRANSPARENT), with the mark of what is the agent's.
+static void take_all(int fd, int is_ipv6) {
+  enum { TRANSPARENT_IPV4 = 19, TRANSPARENT_IPV6 = 75 }; // <linux/in.h>, <linux/in6.h>
+  int one = 1;
+  uint32_t mark = PACKET_MARK;
+  int level = is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, option = is_ipv6 ? TRANSPARENT_IPV6 : TRANSPARENT_IPV4;
+  if (setsockopt(fd, level, option, &one, sizeof one) < 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0)
+    network_cannot("a transparent socket (CAP_NET_ADMIN)", errno);
+}
+
 static uint16_t listen_for(const struct address *address, uint32_t route) {
   if (!listen_tcp(address, &transparent_front, route, "--transparent")) return 0;
   say(route == ROUTE_IPV6 ? ", for all of IPv6" : ", for all of IPv4");
   say_end();
+  take_all(listen_fd(&transparent_front, route), route == ROUTE_IPV6);
   return listen_port(&transparent_front, route);
 }
 

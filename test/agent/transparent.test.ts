@@ -28,13 +28,16 @@ timeouts: { connectMs: 400 }
 `;
 const HOST = `ip link set lo up
 ip addr add 203.0.113.1/32 dev lo
+ip addr add 203.0.113.2/32 dev lo
 ip addr add 2001:db8::1/128 dev lo nodad
+ip addr add 2001:db8::2/128 dev lo nodad
 ip route add unreachable 198.51.100.0/24
 ip -6 route add unreachable 2001:db8:5::/48`;
 /** Of each family: an address with servers, one without a route, one that a route says is unreachable. */
 const IPV4 = {
   name: "IPv4",
   server: "203.0.113.1",
+  second: "203.0.113.2",
   lost: "192.0.2.1",
   far: "198.51.100.1",
   own: "10.0.2.15",
@@ -42,6 +45,7 @@ const IPV4 = {
 const IPV6 = {
   name: "IPv6",
   server: "2001:db8::1",
+  second: "2001:db8::2",
   lost: "2001:db9::1",
   far: "2001:db8:5::1",
   own: "fd00::15",
@@ -149,6 +153,15 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
         owns: [own],
         echoed: 200,
       });
+    },
+  );
+
+  test.each(FAMILIES)(
+    "over $name one port of a program's has a connection to each of two servers",
+    async ({ server, second }) => {
+      const targets = [server, second].map((address) => [address, ports.echo]);
+      for (let turn = 0; turn < 5; turn++)
+        expect(await says(guest, "same", targets)).toEqual(["00000", "00001"]);
     },
   );
 
