@@ -1,7 +1,8 @@
 // Frames on a ring (PROTOCOL.md section 7): a header of three words, then the payload.
 //
 // A frame must fit its ring whole (FRM-3), so a reader waits until all of it is there and copies it out once: bytes
-// wait in the ring and nowhere else, and what is parsed is a private copy that the other side cannot change.
+// wait in the ring and nowhere else, and what is parsed is a private copy that the other side cannot change. A small
+// request on a hot path may be read where it lies instead, each word loaded once (nextIs()).
 
 import { ProtocolError, Violation } from "./errors.ts";
 import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX } from "./limits.ts";
@@ -45,9 +46,10 @@ export class FrameReader {
 
   /**
    * The next frame, or undefined while it is not all there. Throws ProtocolError for a length over the bound, before
-   * anything is kept. `onSpace` is called when the producer waits for the space that this gave back.
+   * anything is kept. `onSpace` is called when the producer waits for the space that this gave back. With `only`, a
+   * frame of another type stays where it is; the type that is looked at is the frame's.
    */
-  next(onSpace: () => void): Frame | undefined {
+  next(onSpace: () => void, only?: ReadonlySet<number>): Frame | undefined {
     const readable = this.#ring.readable();
     if (readable < FRAME_HEADER_BYTES) return undefined;
     const length = this.#ring.u32(0);
@@ -60,6 +62,7 @@ export class FrameReader {
     }
     if (readable < FRAME_HEADER_BYTES + length) return undefined;
     const type = this.#ring.u32(4);
+    if (only !== undefined && !only.has(type)) return undefined;
     const requestId = this.#ring.u32(8);
     const payload = new Uint8Array(length);
     this.#ring.copy(payload, FRAME_HEADER_BYTES);

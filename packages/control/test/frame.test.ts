@@ -115,6 +115,15 @@ describe("frames arrive whole and in order", () => {
 });
 
 describe("a frame of a kind that is known", () => {
+  test("is taken alone where no other is asked for, and the others stay where they are", () => {
+    const { consumer, writer, reader } = ring(64, TOP - 20);
+    for (const type of [5, 6]) writer.write(type, 7, Uint8Array.of(1, 2, 3, 4), nothing);
+    expect(reader.next(nothing, new Set([6]))).toBeUndefined();
+    expect(consumer.readable()).toBe(32);
+    expect(reader.next(nothing, new Set([4, 5]))).toMatchObject({ type: 5, requestId: 7 });
+    expect(reader.next(nothing)).toMatchObject({ type: 6 });
+  });
+
   test("is found where it lies, read word by word and taken, at each place of the ring", () => {
     for (let position = TOP - 70; position <= TOP; position++) {
       const { consumer, writer, reader } = ring(64, position % TOP);

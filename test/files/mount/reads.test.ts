@@ -3,11 +3,12 @@
 import { execFileSync } from "node:child_process";
 import { statfsSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Errno, fileMessages, mountMessages as m } from "@ringway/control";
+import { Done, Errno, fileMessages, mountMessages as m } from "@ringway/control";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { errnoOf } from "../../support/declined.ts";
 import { DyingDisk, noDyingDisk } from "../../support/dying-disk.ts";
 import { heldForAll, heldForEach } from "../../support/held.ts";
+import { until } from "../../support/wait.ts";
 import { type Host, startHost } from "../host.ts";
 import { FileGuest } from "../wire.ts";
 import { CREATE, emptyFolders, RawMount, READ, WRITE } from "./wire.ts";
@@ -134,6 +135,24 @@ describe("a read of a mount", () => {
       expect((await small.reply(m.MountAttributes, stat)).size).toBe(65_000);
     }
     await small.stream.finish();
+  });
+
+  it("of less than was asked for needs no more room than it has bytes, nor does what is behind it", async () => {
+    writeFileSync(join(host.data, "file"), pattern(8000));
+    writeFileSync(join(host.data, "short"), "0123456789");
+    const small = await RawMount.open(guest, "/data", 8192);
+    const [file, short] = [await small.handle("file"), await small.handle("short")];
+    const { stream } = small;
+    const ids = stream.together(() => [
+      stream.post(m.MountRead, { handle: file, offset: 0, bytes: 8000 }),
+      stream.post(m.MountRead, { handle: short, offset: 0, bytes: 8000 }),
+      stream.post(m.MountRelease, { handle: short }),
+    ]);
+    // Nothing is read meanwhile.
+    await until("all three are answered", () => stream.pipe.toGuest.readable() === 3 * 12 + 8000 + 10);
+    expect(await small.reply(fileMessages.Data, ids[0]!)).toMatchObject({ data: { length: 8000 } });
+    expect(String(Buffer.from((await small.reply(fileMessages.Data, ids[1]!)).data))).toBe("0123456789");
+    await small.reply(Done, ids[2]!);
   });
 
   it("ends with its stream where nobody reads the answer: after a RESET, and where the ring is closed", async () => {

@@ -201,7 +201,9 @@ export class Stream implements Task {
    * `bytes` go on their way from `offset` in the region, where they still are or are by now; past the ring's end, they
    * go on at its beginning. The one hook for whoever counts what relays carry (raw bytes, datagrams, records), or looks
    * at it. Requests and replies do not pass it: who looked at their place in the ring, which is the guest's to change,
-   * could be shown another request than the one that was served. Their hook is frames() and writer().
+   * could be shown another request than the one that was served. Their hook is frames() and writer(), but for what
+   * reads requests word by word where they lie (FrameReader.nextIs()), and writes their answers in place: a mount's
+   * reads of what is cached.
    */
   moved(direction: Direction, _offset: number, bytes: number): void {
     this.#owner.counters.add(
@@ -212,7 +214,10 @@ export class Stream implements Task {
 
   // ── Frames ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Every request comes from here, as a private copy; every reply goes through writer(). */
+  /**
+   * Every request comes from here: as a private copy, or word by word, each loaded once (FrameReader.nextIs()). Every
+   * reply goes through writer().
+   */
   frames(): FrameReader {
     return new FrameReader(this.pipe.toHost);
   }

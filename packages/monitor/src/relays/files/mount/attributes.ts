@@ -139,7 +139,18 @@ export class MountAttributesPart {
     const { root = 0, guard } = result ?? {};
     const held = guard && { fd, isFolder, tree, root, guard, guest: names };
     const handle: Handle = {
-      ...{ id, fd, isFolder, names, held, tree, uses: 0, over: undefined, listings: [], isListing: false },
+      ...{
+        id,
+        fd,
+        isFolder,
+        names,
+        held,
+        tree,
+        uses: 0,
+        over: undefined,
+        listings: new Set(),
+        isListing: false,
+      },
       mayRead: (flags & READ) !== 0,
       readsAtOnce: (flags & READ) !== 0 && result?.readsAtOnce === true,
       mayWrite: (flags & WRITE) !== 0,
@@ -215,7 +226,7 @@ export class MountAttributesPart {
 
   #readDir(requestId: number, request: m.MountReadDir, plus: boolean): void {
     const core = this.#core;
-    const { handle: id, cookieLow, cookieHigh, entries } = request;
+    const { handle: id, entries } = request;
     const handle = core.handle(requestId, id);
     if (handle === undefined) return;
     const wrong = !handle.isFolder
@@ -227,67 +238,73 @@ export class MountAttributesPart {
       core.fail(requestId, wrong);
       return;
     }
+    if (handle.isListing) this.#inTurn(requestId, handle, request, plus);
+    else this.#list(requestId, handle, request, plus);
+  }
+
+  #list(requestId: number, handle: Handle, request: m.MountReadDir, plus: boolean): void {
+    const core = this.#core;
+    const { cookieLow, cookieHigh, entries } = request;
     const { matcher, folders } = core.stream.guest.policy;
     const { ruleIndex: root } = decide(matcher, handle.names, false);
     if (handle.held === undefined || root < 0) {
       this.#listNames(requestId, handle, cookieLow, entries, plus);
       return;
     }
-    const { tree } = folders;
-    const place = { tree, root, path: ".", asFolder: true, from: handle.held };
+    const place = { tree: folders.tree, root, path: ".", asFolder: true, from: handle.held };
     const listing = { cookieLow, cookieHigh, entries, bytes: this.#listingMax, plus };
-    this.#inTurn(requestId, handle, () =>
-      core.perform(
-        { kind: "mount-list", place, listing },
-        {
-          requestId,
-          shown: shownNames(handle.names),
-          handles: [handle],
-          reply: plus ? m.MountEntries : m.MountNames,
-          over: () => {
-            handle.isListing = false;
-            handle.listings.shift()?.();
-          },
+    handle.isListing = true;
+    core.perform(
+      { kind: "mount-list", place, listing },
+      {
+        requestId,
+        shown: shownNames(handle.names),
+        handles: [handle],
+        reply: plus ? m.MountEntries : m.MountNames,
+        over: () => {
+          handle.isListing = false;
+          for (const turn of handle.listings) {
+            if (handle.isListing) break;
+            turn();
+          }
         },
-      ),
+      },
     );
   }
 
-  /** One listing of a folder at a time: they share its position. One that waits its turn may be taken back. */
-  #inTurn(requestId: number, handle: Handle, list: () => void): void {
+  /**
+   * One listing of a folder at a time: they share its position. One that waits its turn is judged when it comes, and
+   * may be taken back before.
+   */
+  #inTurn(requestId: number, handle: Handle, request: m.MountReadDir, plus: boolean): void {
     const core = this.#core;
-    if (!handle.isListing) {
-      handle.isListing = true;
-      list();
-      return;
-    }
+    const { budget } = core.stream.guest;
     // Under way as one that a worker has.
+    budget.takeWork();
     core.underWay++;
     handle.uses++;
     const over = (): void => {
+      handle.listings.delete(turn);
       core.waiting.delete(waiting);
+      budget.giveWork();
       core.underWay--;
       core.used(handle);
     };
     const turn = (): void => {
-      if (core.isOver) handle.listings.shift()?.();
-      else {
-        handle.isListing = true;
-        list();
-      }
+      const wrong = core.isOver ? undefined : core.places.stillAllowed(handle);
+      if (wrong !== undefined) core.fail(requestId, wrong);
+      else if (!core.isOver) this.#list(requestId, handle, request, plus);
       over();
     };
     const waiting: Waiting = {
       requestId,
       cancel: () => {
-        const at = handle.listings.indexOf(turn);
-        if (at < 0) return false;
-        handle.listings.splice(at, 1);
+        if (!handle.listings.has(turn)) return false;
         over();
         return true;
       },
     };
-    handle.listings.push(turn);
+    handle.listings.add(turn);
     core.waiting.add(waiting);
   }
 

@@ -2,7 +2,7 @@
 // the other ring, with one system call, no copy and no object.
 //
 //   next request ── a read, and all of it is cached ──▶ ANSWERED
-//      ├── a read that the ring has no room for ──▶ WAITS there, and what is behind it as well
+//      ├── a read up to a byte that is cached, and no room for its answer ──▶ WAITS there, and so does all behind it
 //      └── anything else: not a read, not cached, the file's end, a mistake ──▶ OTHER, served as every request
 //
 // A read that fails to be one here has changed nothing: it is looked at again from its first word. None of these is
@@ -59,6 +59,10 @@ export class CachedReads {
     const whole = FRAME_HEADER_BYTES + bytes;
     const { toGuest } = pipe;
     if (toGuest.writable() < whole) {
+      if (!this.#reaches(handle.fd, offset + bytes - 1)) {
+        toGuest.unwantSpace();
+        return Read.OTHER;
+      }
       if (!toGuest.wantSpace(whole)) return Read.WAITS;
       // Nobody reads the answer.
       if (toGuest.abandoned()) return Read.OTHER;
@@ -72,6 +76,11 @@ export class CachedReads {
     this.#answeredBytes += bytes;
     this.#replies.publish(fileMessages.Data.type, requestId, bytes, this.#ring);
     return Read.ANSWERED;
+  }
+
+  /** Is there a byte, and cached? Then the answer has all before it too, and needs its room whoever reads it. */
+  #reaches(fd: number, last: number): boolean {
+    return readAtNoWait(fd, this.#core.host.scratch.address, 1, last) === 1;
   }
 
   /** Into the place of the next answer's payload, which may go around the ring's end. */

@@ -30,7 +30,7 @@ export interface Handle {
   /** It is given back when nothing uses it: what to do then. */
   over: (() => void) | undefined;
   /** A listing is under way: the descriptor's position is its own. The others wait. */
-  readonly listings: (() => void)[];
+  readonly listings: Set<() => void>;
   isListing: boolean;
   readonly locks: LockRanges;
 }

@@ -104,6 +104,18 @@ export class Places {
     return { ...target, place: { tree, root, path: joined(names.slice(depth)), asFolder } };
   }
 
+  /** What was found, to be read, before it could be begun: the policy may have changed since. */
+  anew(target: Target): Target | Refusal {
+    const { names, place, handle, isItself } = target;
+    if (place === undefined || place.tree === this.#guest.policy.folders.tree) return target;
+    const found = this.named(names, false, place.asFolder);
+    if ("errno" in found) return found;
+    const { from, path } = place;
+    const isBelow = from !== undefined && handle !== undefined && found.depth <= handle.names.length;
+    if (found.place === undefined || !isBelow) return { ...found, handle, isItself };
+    return { ...found, handle, isItself, place: { ...found.place, path, from } };
+  }
+
   /** May what is open still be used, after a change of the policy? */
   stillAllowed(handle: Handle): Refusal | undefined {
     const { matcher, folders } = this.#guest.policy;

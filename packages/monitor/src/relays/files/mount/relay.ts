@@ -7,7 +7,7 @@
 // Invariant: while a reply waits for room in the ring no request is taken; so replies are as many as were under way,
 // and events no more than one batch.
 
-import { Closed, FRAME_HEADER_BYTES, type Frame, mountMessages as m } from "@ringway/control";
+import { Closed, type Frame, mountMessages as m } from "@ringway/control";
 import type { Relay } from "../../../guests/relay.ts";
 import type { Stream } from "../../../guests/stream.ts";
 import type { GuestName } from "../../../policy/paths.ts";
@@ -83,25 +83,20 @@ export class MountRelay implements Relay {
       }
       if (budget === 0 || !this.#stream.guest.share.mayGoOn()) return true;
       if (this.#watches.pump()) continue;
-      if (core.underWay >= REQUESTS_MAX && !this.#givesBack()) return false;
-      const read = this.#reads.next();
+      const isFull = core.underWay >= REQUESTS_MAX;
+      const read = isFull ? Read.OTHER : this.#reads.next();
       if (read === Read.ANSWERED) continue;
       if (read === Read.WAITS) return false;
-      const frame = this.#requests.next(this.#stream.signal);
+      // Past the number all but these wait in the ring (MNT-3).
+      const frame = this.#requests.next(this.#stream.signal, isFull ? GIVE_BACK : undefined);
       if (frame !== undefined) this.#serve(frame);
-      else if (closed === Closed.END) {
+      else if (closed === Closed.END && !isFull) {
         this.#requests.end();
         core.isEnding = true;
         this.#locks.cancelAll();
       } else if (core.replies.length === 0) return false;
       if (core.isOver) return false;
     }
-  }
-
-  /** Is the next request in the ring one that is taken however many are under way (MNT-3)? */
-  #givesBack(): boolean {
-    const { toHost } = this.#stream.pipe;
-    return toHost.readable() >= FRAME_HEADER_BYTES && GIVE_BACK.has(toHost.u32(4));
   }
 
   #serve(frame: Frame): void {

@@ -74,7 +74,7 @@ interface Look {
   readonly path: Uint8Array;
   /** Found in something that has appeared: what is in it is told. */
   readonly tell: boolean;
-  /** Of the first look of a MountWatch. */
+  /** Of the first look of a MountWatch: its handle is in use until then. */
   readonly target: Target | undefined;
 }
 
@@ -153,6 +153,7 @@ export class MountWatches {
     this.#starting++;
     // Under way until all is watched.
     core.underWay++;
+    if (target.handle !== undefined) target.handle.uses++;
     this.#looks.push({ watch, path: ITSELF, tell: false, target });
     this.lookOn();
   }
@@ -220,7 +221,15 @@ export class MountWatches {
   #look(look: Look): void {
     const core = this.#core;
     const { watch, path, target } = look;
-    const found = target ?? core.places.named(watch.names, false, false);
+    const { places } = core;
+    const found = target === undefined ? places.named(watch.names, false, false) : places.anew(target);
+    if ("errno" in found && target !== undefined) {
+      const requestId = watch.requestId!;
+      this.#end(watch);
+      core.fail(requestId, found);
+      this.#looked(look, undefined);
+      return;
+    }
     if ("errno" in found || found.place === undefined) {
       this.#looked(look, { errno: Errno.EACCES, value: 0 });
       return;
@@ -256,9 +265,10 @@ export class MountWatches {
 
   /** Without a result: nobody wants to know any more. */
   #looked(look: Look, result: DiskResult | undefined): void {
-    const { watch } = look;
+    const { watch, target } = look;
     const { budget } = this.#core.stream.guest;
     watch.looking--;
+    if (target?.handle !== undefined) this.#core.used(target.handle);
     const watched = result?.watched;
     if (watch.isOver || watched === undefined) budget.giveWatch();
     else this.#add(look, watched);
