@@ -2,25 +2,39 @@
 //
 //   table inet ringway {
 //     flags owner
-//     chain own {                                               # what is for the guest itself
+//     chain to_own {                                            # what is for the guest itself
 //       ip daddr 127.0.0.0/8 accept
 //       ip daddr OWN accept
 //       ip6 daddr ::1 accept
 //       ip6 daddr OWN accept
 //     }
+//     chain from_own { the same, of saddr }
+//     chain out { type filter hook output priority -300         # what says that it comes from elsewhere
+//       meta mark MARK accept
+//       jump from_own
+//       meta l4proto icmp accept
+//       meta l4proto ipv6-icmp accept
+//       meta l4proto tcp tcp flags & rst == rst accept
+//       drop
+//     }
 //     chain held { type filter hook prerouting priority -300
-//       meta l4proto != tcp accept
-//       tcp flags & (syn | ack) != syn accept
+//       meta l4proto tcp tcp flags & (syn | ack) != syn accept
 //       meta mark MARK meta nfproto ipv4 tproxy ip to 127.0.0.1:PORT accept
 //       meta mark MARK meta nfproto ipv6 tproxy ip6 to [::1]:PORT accept
-//       jump own
-//       drop
+//       jump to_own
+//       meta l4proto tcp drop
+//       meta l4proto icmp accept
+//       meta l4proto ipv6-icmp accept
+//       reject with icmpx port-unreachable
 //     }
 //   }
 //
 // A program's SYN is seen on lo by packet.c, and goes no further. Put back with the mark it comes to the agent's
 // listener as it is: the socket there has the address that the program asked for as its own. There is no NAT, which
 // would have to tell connections from one port to two servers apart, and nothing that keeps track of connections.
+//
+// Since every address is local any program may bind() to one, and pose as a server to the guest's other programs (`out`;
+// a RST is the kernel's, where the agent's socket is gone already). UDP is not carried, so nobody is there (`held`).
 //
 // The table is owned by the socket that made it (Linux 5.12): it goes when the agent does, killed or not, and a second
 // agent in the same network cannot make it. What is in it is one batch: all of that is there, or nothing.
@@ -38,7 +52,7 @@
 // <linux/netfilter/nfnetlink.h> and nf_tables.h, which musl-gcc does not find.
 enum { BATCH_BEGIN = 16, BATCH_END = 17, SUBSYSTEM = 10, NEW_TABLE = 0, NEW_CHAIN = 3, NEW_RULE = 6 };
 enum { FAMILY_INET = 1, FAMILY_IPV4 = 2, FAMILY_IPV6 = 10 };
-enum { HOOK_PREROUTING = 0, PRIORITY_RAW = -300 };
+enum { HOOK_PREROUTING = 0, HOOK_OUTPUT = 3, PRIORITY_RAW = -300 };
 enum { TABLE_NAME = 1, TABLE_FLAGS = 2, TABLE_IS_OWNED = 2 };
 enum { CHAIN_TABLE = 1, CHAIN_NAME = 3, CHAIN_HOOK = 4, CHAIN_TYPE = 7, HOOK_NUMBER = 1, HOOK_PRIORITY = 2 };
 enum { RULE_TABLE = 1, RULE_CHAIN = 2, RULE_EXPRESSIONS = 4, LIST_ELEMENT = 1 };
@@ -51,9 +65,10 @@ enum { OF_NETWORK = 1, OF_TRANSPORT = 2 };
 enum { BITS_FROM = 1, BITS_TO = 2, BITS_BYTES = 3, BITS_MASK = 4, BITS_XOR = 5 };
 enum { COMPARE_REGISTER = 1, COMPARE_HOW = 2, COMPARE_DATA = 3, IS = 0, IS_NOT = 1 };
 enum { IMMEDIATE_REGISTER = 1, IMMEDIATE_DATA = 2, TPROXY_FAMILY = 1, TPROXY_ADDRESS = 2, TPROXY_PORT = 3 };
+enum { REJECT_TYPE = 1, REJECT_CODE = 2, OF_BOTH_FAMILIES = 2, PORT_UNREACHABLE = 1 };
 enum { DROP = 0, ACCEPT = 1, JUMP = -3 };
 
-static const char table_name[] = "ringway", own[] = "own", held[] = "held";
+static const char table_name[] = "ringway", to_own[] = "to_own", from_own[] = "from_own", out[] = "out", held[] = "held";
 static int owner = -1; // the table is there for as long as this socket is
 
 struct head { // nfgenmsg
@@ -151,9 +166,17 @@ static void to_listener(struct netlink *to, uint8_t family, const uint8_t *addre
   done(to, open);
 }
 
+static void reject(struct netlink *to) {
+  static const uint8_t code = PORT_UNREACHABLE;
+  struct open open = expression(to, "reject");
+  netlink_put_be32(to, REJECT_TYPE, OF_BOTH_FAMILIES);
+  netlink_put(to, REJECT_CODE, &code, sizeof code);
+  done(to, open);
+}
+
 // ── Table, chains, rules ────────────────────────────────────────────────────────────────────────────────────────────
 
-enum { PIECES_MAX = 40 };
+enum { PIECES_MAX = 40, SYN = 0x02, RST = 0x04, ACK = 0x10 };
 
 static struct { // a batch
   struct netlink requests;
@@ -199,8 +222,10 @@ static struct netlink *begin_rule(const char *chain, const char *piece) {
 
 static void end_rule(void) { netlink_nested(&making.requests, making.rule); }
 
-static void accept_to(uint8_t family, uint32_t offset, const uint8_t *address, uint32_t bytes) {
-  struct netlink *to = begin_rule(own, "a rule");
+static const uint8_t loopback_ipv4[4] = {127, 0, 0, 1}, loopback_ipv6[16] = {[15] = 1};
+
+static void accept_own(const char *chain, uint8_t family, uint32_t offset, const uint8_t *address, uint32_t bytes) {
+  struct netlink *to = begin_rule(chain, "a rule");
   load_meta(to, KEY_FAMILY);
   compare_byte(to, IS, family);
   load_payload(to, OF_NETWORK, offset, bytes);
@@ -209,15 +234,54 @@ static void accept_to(uint8_t family, uint32_t offset, const uint8_t *address, u
   end_rule();
 }
 
-static const uint8_t loopback_ipv4[4] = {127, 0, 0, 1}, loopback_ipv6[16] = {[15] = 1};
+// Where the address stands in the headers of IPv4 and IPv6.
+static void make_own(const char *chain, const struct nftables *wish, uint32_t in_ipv4, uint32_t in_ipv6) {
+  make_chain(chain, NULL, 0, 0);
+  accept_own(chain, FAMILY_IPV4, in_ipv4, loopback_ipv4, 1);
+  accept_own(chain, FAMILY_IPV4, in_ipv4, wish->own_ipv4, 4);
+  accept_own(chain, FAMILY_IPV6, in_ipv6, loopback_ipv6, 16);
+  accept_own(chain, FAMILY_IPV6, in_ipv6, wish->own_ipv6, 16);
+}
 
-static void make_own(const struct nftables *wish) {
-  enum { TO_IPV4 = 16, TO_IPV6 = 24 }; // where they stand in their headers
-  make_chain(own, NULL, 0, 0);
-  accept_to(FAMILY_IPV4, TO_IPV4, loopback_ipv4, 1);
-  accept_to(FAMILY_IPV4, TO_IPV4, wish->own_ipv4, 4);
-  accept_to(FAMILY_IPV6, TO_IPV6, loopback_ipv6, 16);
-  accept_to(FAMILY_IPV6, TO_IPV6, wish->own_ipv6, 16);
+static void make_verdict(const char *chain, int32_t code, const char *to_chain) {
+  struct netlink *to = begin_rule(chain, "a rule");
+  verdict(to, code, to_chain);
+  end_rule();
+}
+
+static void make_protocol(const char *chain, uint8_t protocol, int32_t code) {
+  struct netlink *to = begin_rule(chain, "a rule");
+  load_meta(to, KEY_PROTOCOL);
+  compare_byte(to, IS, protocol);
+  verdict(to, code, NULL);
+  end_rule();
+}
+
+// Of TCP: where these flags are as they should be, or are not.
+static void make_flags(const char *chain, uint8_t flags, uint32_t how, uint8_t as) {
+  enum { TCP_FLAGS = 13 };
+  struct netlink *to = begin_rule(chain, "a rule");
+  load_meta(to, KEY_PROTOCOL);
+  compare_byte(to, IS, IPPROTO_TCP);
+  load_payload(to, OF_TRANSPORT, TCP_FLAGS, 1);
+  mask(to, &flags, 1);
+  compare_byte(to, how, as);
+  verdict(to, ACCEPT, NULL);
+  end_rule();
+}
+
+static void make_out(const struct nftables *wish) {
+  make_chain(out, "filter", HOOK_OUTPUT, PRIORITY_RAW);
+  struct netlink *to = begin_rule(out, "a rule");
+  load_meta(to, KEY_MARK);
+  compare(to, IS, &wish->mark, sizeof wish->mark);
+  verdict(to, ACCEPT, NULL);
+  end_rule();
+  make_verdict(out, JUMP, from_own);
+  make_protocol(out, IPPROTO_ICMP, ACCEPT);
+  make_protocol(out, IPPROTO_ICMPV6, ACCEPT);
+  make_flags(out, RST, IS, RST);
+  make_verdict(out, DROP, NULL);
 }
 
 static void make_back(uint32_t mark, uint8_t family, const uint8_t *address, uint16_t port) {
@@ -232,27 +296,15 @@ static void make_back(uint32_t mark, uint8_t family, const uint8_t *address, uin
 }
 
 static void make_held(const struct nftables *wish) {
-  static const uint8_t syn_ack = 0x12, syn = 0x02;
-  enum { TCP_FLAGS = 13 };
   make_chain(held, "filter", HOOK_PREROUTING, PRIORITY_RAW);
-  struct netlink *to = begin_rule(held, "a rule");
-  load_meta(to, KEY_PROTOCOL);
-  compare_byte(to, IS_NOT, IPPROTO_TCP);
-  verdict(to, ACCEPT, NULL);
-  end_rule();
-  begin_rule(held, "a rule");
-  load_payload(to, OF_TRANSPORT, TCP_FLAGS, 1);
-  mask(to, &syn_ack, 1);
-  compare_byte(to, IS_NOT, syn);
-  verdict(to, ACCEPT, NULL);
-  end_rule();
+  make_flags(held, SYN | ACK, IS_NOT, SYN);
   make_back(wish->mark, FAMILY_IPV4, loopback_ipv4, wish->port_ipv4);
   if (wish->port_ipv6 != 0) make_back(wish->mark, FAMILY_IPV6, loopback_ipv6, wish->port_ipv6);
-  begin_rule(held, "a rule");
-  verdict(to, JUMP, own);
-  end_rule();
-  begin_rule(held, "a rule");
-  verdict(to, DROP, NULL);
+  make_verdict(held, JUMP, to_own);
+  make_protocol(held, IPPROTO_TCP, DROP);
+  make_protocol(held, IPPROTO_ICMP, ACCEPT);
+  make_protocol(held, IPPROTO_ICMPV6, ACCEPT);
+  reject(begin_rule(held, "a rule with reject (nft_reject_inet)"));
   end_rule();
 }
 
@@ -286,8 +338,11 @@ int nftables_claim(const char **what) {
 }
 
 int nftables_make(const struct nftables *wish, const char **what) {
+  enum { FROM_IPV4 = 12, TO_IPV4 = 16, FROM_IPV6 = 8, TO_IPV6 = 24 };
   begin_batch();
-  make_own(wish);
+  make_own(to_own, wish, TO_IPV4, TO_IPV6);
+  make_own(from_own, wish, FROM_IPV4, FROM_IPV6);
+  make_out(wish);
   make_held(wish);
   return end_batch(what);
 }

@@ -165,6 +165,15 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     },
   );
 
+  test.each(FAMILIES)("over $name no program of the guest is taken for a server", async ({ server }) => {
+    expect(await says(guest, "pose", server, ports.silent)).toEqual({
+      tcp: "nothing",
+      question: "nothing",
+      told: "ECONNREFUSED",
+      answer: "nothing",
+    });
+  });
+
   test("a program of the guest reaches the guest's own servers, at loopback and at its own address", async () => {
     const [command, ...words] = [...guest.under, "python3", fixture("tcp-servers.py")];
     using inside = new Program(command!, words);
