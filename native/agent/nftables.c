@@ -33,8 +33,9 @@
 // listener as it is: the socket there has the address that the program asked for as its own. There is no NAT, which
 // would have to tell connections from one port to two servers apart, and nothing that keeps track of connections.
 //
-// Since every address is local any program may bind() to one, and pose as a server to the guest's other programs (`out`;
-// a RST is the kernel's, where the agent's socket is gone already). UDP is not carried, so nobody is there (`held`).
+// Since every address is local any program may bind() to one, and pose as a server to the guest's other programs
+// (`out`; a RST is the kernel's, where the agent's socket is gone already). UDP is not carried, so nobody is there
+// (`held`).
 //
 // The table is owned by the socket that made it (Linux 5.12): it goes when the agent does, killed or not, and a second
 // agent in the same network cannot make it. What is in it is one batch: all of that is there, or nothing.
@@ -68,7 +69,8 @@ enum { IMMEDIATE_REGISTER = 1, IMMEDIATE_DATA = 2, TPROXY_FAMILY = 1, TPROXY_ADD
 enum { REJECT_TYPE = 1, REJECT_CODE = 2, OF_BOTH_FAMILIES = 2, PORT_UNREACHABLE = 1 };
 enum { DROP = 0, ACCEPT = 1, JUMP = -3 };
 
-static const char table_name[] = "ringway", to_own[] = "to_own", from_own[] = "from_own", out[] = "out", held[] = "held";
+static const char table_name[] = "ringway";
+static const char to_own[] = "to_own", from_own[] = "from_own", out[] = "out", held[] = "held";
 static int owner = -1; // the table is there for as long as this socket is
 
 struct head { // nfgenmsg
