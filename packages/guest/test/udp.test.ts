@@ -7,7 +7,7 @@ import { Guest, GuestUdpSocket, RefusedError } from "@ringway/guest";
 import { beforeAll, describe, expect, it } from "vitest";
 import { nameServer } from "../../../test/support/dns.ts";
 import { heldForAll } from "../../../test/support/held.ts";
-import { startMonitor } from "../../../test/support/monitor.ts";
+import { policyOf, startMonitor, streamsAre } from "../../../test/support/monitor.ts";
 import { freeUdpPort, udpServer } from "../../../test/support/udp.ts";
 import { until } from "../../../test/support/wait.ts";
 import { type Loose, outcome, titled } from "./alike.ts";
@@ -394,6 +394,78 @@ describe("a guest's socket", () => {
     expect(peer.received.length).toBe(before + 1);
     expect(errors).toEqual([]);
     socket.close();
+  });
+
+  describe("that is disconnected while it is connected again", () => {
+    /** One whose stream the host has ended; those after it live on. */
+    async function idledSocket(name: string, port: number) {
+      const dns = hold(await nameServer({ "old.test": ["127.0.0.1"] }));
+      const short = `${POLICY}timeouts: { udpIdleMs: 200 }\n`;
+      const host = hold(await startMonitor(short, { names: dns.names }));
+      const idler = hold(await Guest.attach(host.path));
+      const socket = idler.udp();
+      const errors: Error[] = [];
+      socket.on("error", (error) => errors.push(error));
+      socket.connect(port, name);
+      await once(socket, "connect");
+      await streamsAre(host.monitor, 0);
+      await host.monitor.reload(policyOf(POLICY, host.folder));
+      return { dns, host, socket, errors };
+    }
+
+    function isOpen(socket: GuestUdpSocket): boolean {
+      try {
+        return socket.getSendBufferSize() > 0;
+      } catch {
+        return false;
+      }
+    }
+
+    it("sends nothing to its old peer, where that answer comes last", async () => {
+      await using old = await udpServer();
+      await using other = await udpServer();
+      const { dns, host, socket, errors } = await idledSocket("old.test", old.port);
+      let release!: () => void;
+      dns.held.set("old.test", new Promise((resolve) => (release = resolve)));
+      const asked = dns.asked.length;
+      const dropped = new Promise<Loose>((resolve) => socket.send("to the old one", resolve));
+      await until("the question", () => dns.asked.length > asked);
+      socket.disconnect();
+      expect((await dropped).code).toBe("ECANCELED");
+      await until("the bound one", () => isOpen(socket));
+      const { port } = socket.address();
+      await streamsAre(host.monitor, 2);
+      release();
+      await streamsAre(host.monitor, 1);
+      socket.send("to another", other.port, "127.0.0.1");
+      await until("it", () => other.received.length === 1);
+      expect([String(other.received[0]!.data), other.received[0]!.from.port]).toEqual(["to another", port]);
+      expect(old.received).toEqual([]);
+      expect(errors).toEqual([]);
+      socket.close();
+    });
+
+    it("leaves no other stream, where that answer comes first", async () => {
+      await using old = await udpServer();
+      await using other = await udpServer();
+      const { host, socket, errors } = await idledSocket("127.0.0.1", old.port);
+      socket.send("to the old one");
+      socket.disconnect();
+      await until("the bound one", () => isOpen(socket));
+      await streamsAre(host.monitor, 1);
+      // It is bound, and stays: what connects it is not the host's socket.
+      const { port } = socket.address();
+      socket.connect(other.port, "127.0.0.1");
+      await once(socket, "connect");
+      socket.disconnect();
+      expect([isOpen(socket), socket.address().port]).toEqual([true, port]);
+      expect(old.received).toEqual([]);
+      expect(errors).toEqual([]);
+      socket.connect(other.port, "127.0.0.1");
+      await once(socket, "connect");
+      socket.close();
+      expect(await outcome(() => socket.disconnect())).toEqual({ fails: "ERR_SOCKET_DGRAM_NOT_RUNNING" });
+    });
   });
 
   it("whose bytes are used up fails with EDQUOT and closes, and the guest goes on", async () => {

@@ -27,7 +27,13 @@ export class UdpSending {
     state.check();
     state.open();
     if (state.phase === "bound") this.#put(sending);
-    else state.whenOpen(() => this.#put(sending));
+    else {
+      const error = (): Error => errnoError(Errno.ECANCELED, { syscall: "send" });
+      state.whenOpen(
+        () => this.#put(sending),
+        () => this.#failed(error(), sending.callback),
+      );
+    }
   }
 
   #put({ pieces, port, address, callback }: Sending): void {

@@ -6,7 +6,8 @@
 //
 // What is sent, or asked for, while it opens waits in line. A socket that is bound first and connects then keeps its
 // own socket of the host's, and passes over what others send. One that was connected from the start, and that the host
-// has ended because nobody used it, gets another one with the next send(), as through any NAT.
+// has ended because nobody used it, gets another one with the next send(), as through any NAT. Where disconnect() comes
+// before that one, nothing of it counts any more: its stream is closed as soon as it is open.
 
 import type { EventEmitter } from "node:events";
 import { isIP } from "node:net";
@@ -23,6 +24,12 @@ import { bindRequest, connectRequest, openUdp, type UdpRequest } from "./opening
 import { findPeer, isSame, loopback, unspecified } from "./peer.ts";
 
 type Callback = ((error?: Error) => void) | undefined;
+
+/** What waits for the socket to open, and what is told where disconnect() takes that away. */
+interface Waiting {
+  readonly work: () => void;
+  readonly dropped: () => void;
+}
 
 export class UdpState {
   readonly family: 4 | 6;
@@ -43,7 +50,9 @@ export class UdpState {
   #target: { readonly port: number; readonly address: string } | undefined;
   /** Groups that the host's socket is in, or was asked to join: another one is in none. */
   #groups: Set<string> = new Set();
-  #line: (() => void)[] = [];
+  #line: Waiting[] = [];
+  /** Of the opening under way, or the last: what comes of one before it is nobody's. */
+  #opening = 0;
   /** It is to be closed once it is open, or not. */
   #closing = false;
   #hasListened = false;
@@ -120,9 +129,9 @@ export class UdpState {
     else this.#openConnected((error) => error !== undefined && this.#socket.emit("error", error));
   }
 
-  /** Now, or once it is open; never where that fails. */
-  whenOpen(work: () => void): void {
-    if (this.#state === "opening") this.#line.push(work);
+  /** Now, or once it is open; never where that fails. `dropped`: nor where it is disconnected before. */
+  whenOpen(work: () => void, dropped: () => void = () => {}): void {
+    if (this.#state === "opening") this.#line.push({ work, dropped });
     else work();
   }
 
@@ -140,6 +149,7 @@ export class UdpState {
 
   disconnect(): void {
     if (this.#connect !== "connected") throw notConnected();
+    this.check();
     this.#connect = "no";
     this.#peer = undefined;
     this.#target = undefined;
@@ -150,6 +160,8 @@ export class UdpState {
     this.#channel = undefined;
     this.#groups = new Set();
     this.#state = "new";
+    // It was for the peer, or for a socket that is none.
+    for (const { dropped } of this.#line.splice(0)) dropped();
     this.bindAnywhere();
   }
 
@@ -176,7 +188,15 @@ export class UdpState {
   /** `opened` is told why not, or nothing once the socket is bound. */
   #open(request: UdpRequest, opened: (error?: Error) => void): void {
     const engine = this.#engine;
+    const opening = ++this.#opening;
+    const failed = (error: Error): void => {
+      if (opening === this.#opening) opened(error);
+    };
     openUdp(engine, this.#options.ringBytes, request).then(({ stream, opened: { local, peer } }) => {
+      if (opening !== this.#opening) {
+        stream.finish();
+        return;
+      }
       if (!stream.open) {
         opened(cutOffError(request.context.syscall, engine.ended));
         return;
@@ -197,7 +217,7 @@ export class UdpState {
       opened();
       this.#runLine();
       engine.touch(() => channel.step());
-    }, opened);
+    }, failed);
   }
 
   /** It is not bound: as dgram, it may be bound again, and what waits finds that out. */
@@ -213,7 +233,7 @@ export class UdpState {
 
   #runLine(): void {
     const line = this.#line.splice(0);
-    for (const each of line) if (this.#channel !== undefined) each();
+    for (const { work } of line) if (this.#channel !== undefined) work();
     if (this.#closing && this.#state !== "closed") this.#close();
   }
 
