@@ -180,7 +180,7 @@ describe("a rate whose limit is another now", () => {
     vi.advanceTimersByTime(100);
     const go = (next: RateLimit): void => {
       limit = next;
-      rate.limitChanged(next, after);
+      rate.limitChanged(low, next, after);
     };
     return { rate, found, go };
   }
@@ -220,7 +220,7 @@ describe("a rate whose limit is another now", () => {
     gone.run();
     rate.forget(gone);
     const high = { perSecond: 1_000_000, burst: 10 };
-    rate.limitChanged(high, after);
+    rate.limitChanged(low, high, after);
     rate.spend(20);
     expect(rate.take(10, high, second, after)).toBe(0);
     vi.advanceTimersByTime(100);
@@ -310,6 +310,29 @@ describe("a guest's budget of the network", () => {
     settings.rates = DEFAULT_RATES;
     budget.policyChanged();
     expect([budget.limited, budget.takeConnection(nobody)]).toEqual([false, true]);
+  });
+
+  test("whose policy lowers a rate keeps no guest of its key waiting that has its own", () => {
+    const { account, budget, settings } = budgetOf({ connections: each(1) });
+    const other = budgetOf({ connections: each(100) }, UNLIMITED, account);
+    const slow = { run: vi.fn() };
+    const fast = { run: vi.fn(() => account.network.connections.spend(1)) };
+    while (other.budget.takeConnection(fast));
+    expect(budget.takeConnection(slow)).toBe(false);
+    settings.rates = { ...DEFAULT_RATES, connections: { perSecond: 0.01, burst: 1 } };
+    budget.policyChanged();
+    vi.advanceTimersByTime(100);
+    expect([slow.run.mock.calls.length, fast.run.mock.calls.length]).toEqual([0, 1]);
+  });
+
+  test("of a higher rate does not wait for a guest of its key that has a lower one", () => {
+    const { account, budget } = budgetOf({ connections: { perSecond: 0.01, burst: 1 } });
+    const other = budgetOf({ connections: each(100) }, UNLIMITED, account);
+    const [slow, fast] = [{ run: vi.fn() }, { run: vi.fn() }];
+    while (budget.takeConnection(slow));
+    expect(other.budget.takeConnection(fast)).toBe(false);
+    vi.advanceTimersByTime(100);
+    expect(fast.run).toHaveBeenCalled();
   });
 
   test.each(["bytesToHost", "bytesToGuest", "connections", "datagrams", "lookups"] as const)(

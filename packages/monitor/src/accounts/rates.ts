@@ -7,7 +7,8 @@
 //   may go ── too little ──▶ WAITS ── the timer ──▶ looks again: goes, or stands at the end of the row
 //                              └── over ──▶ gone
 //
-// Where a reload gives another limit, the timer is one for that.
+// Guests of a key may have policies of their own: each waits by its own limit, and the timer is for the fastest of
+// those. Where a reload gives another limit, who waited by the one before waits by that.
 //
 // What can be parted takes what there is (take()). What is whole, a datagram or a record, goes where there is room() at
 // all, and is told when it has gone (spend()): where it is larger than what there was, it is owed, and the bucket is
@@ -51,10 +52,16 @@ export class Rate {
   readonly #bucket: Bucket = new Bucket();
   /** The least that is worth while. */
   readonly #grain: number;
-  readonly #row: Set<Waiter> = new Set();
+  /** Each with its limit, the one object of its policy. */
+  readonly #row: Map<Waiter, RateLimit> = new Map();
+  /** The limit of the first who stood in the row, and whether others have another. */
+  #first: RateLimit | undefined;
+  #isMixed = false;
   /** The timer that counts, of those that were begun; 0: none. */
   #timer = 0;
   #timers = 0;
+  /** What that timer is for. */
+  #perSecond = 0;
   /** Who was just woken, and what is left of its part: it takes no other's. */
   #turn: Waiter | undefined;
   #turnLeft = 0;
@@ -107,28 +114,45 @@ export class Rate {
     this.#row.delete(waiter);
   }
 
-  /** There is another limit, by which who waits looks again as soon as it allows that. */
-  limitChanged(limit: RateLimit, after: After): void {
+  /** Who waits by the limit `was` waits by `limit` from now on, and looks again as soon as that one allows it. */
+  limitChanged(was: RateLimit, limit: RateLimit, after: After): void {
+    if (was === limit) return;
+    for (const [waiter, its] of this.#row) if (its === was) this.#row.set(waiter, limit);
+    if (this.#first === was) this.#first = limit;
+    if (was.perSecond === limit.perSecond && was.burst === limit.burst) return;
     this.#timer = 0;
-    if (this.#row.size > 0) this.#arm(limit, after);
+    if (this.#row.size > 0) this.#arm(after);
   }
 
   #wait(limit: RateLimit, waiter: Waiter, after: After): void {
+    if (this.#row.size === 0) {
+      this.#first = limit;
+      this.#isMixed = false;
+    } else if (limit !== this.#first) this.#isMixed = true;
     // Who is there already keeps its place.
-    this.#row.add(waiter);
-    this.#arm(limit, after);
+    this.#row.set(waiter, limit);
+    if (limit.perSecond > this.#perSecond) this.#timer = 0;
+    this.#arm(after);
   }
 
-  #arm(limit: RateLimit, after: After): void {
+  #arm(after: After): void {
     if (this.#timer !== 0) return;
+    const limit = this.#fastest();
     const timer = ++this.#timers;
     this.#timer = timer;
+    this.#perSecond = limit.perSecond;
     after(this.#restMs(limit), () => {
       if (this.#timer !== timer) return;
       this.#timer = 0;
-      if (limit.perSecond === UNLIMITED) this.#wakeAll();
+      if (limit.perSecond === UNLIMITED) this.#wakeUnlimited(after);
       else this.#wake(limit, after);
     });
+  }
+
+  /** Of those who wait: there is somebody. */
+  #fastest(): RateLimit {
+    if (!this.#isMixed) return this.#first!;
+    return [...this.#row.values()].reduce((one, other) => (other.perSecond > one.perSecond ? other : one));
   }
 
   /** Until there is enough to wake somebody for. */
@@ -140,10 +164,12 @@ export class Rate {
     return Math.max(1, Math.ceil((missing * 1000) / perSecond));
   }
 
-  #wakeAll(): void {
-    const woken = [...this.#row];
-    this.#row.clear();
+  #wakeUnlimited(after: After): void {
+    const woken: Waiter[] = [];
+    for (const [waiter, { perSecond }] of this.#row) if (perSecond === UNLIMITED) woken.push(waiter);
+    for (const waiter of woken) this.#row.delete(waiter);
     for (const waiter of woken) waiter.run();
+    if (this.#row.size > 0) this.#arm(after);
   }
 
   #wake(limit: RateLimit, after: After): void {
@@ -152,7 +178,7 @@ export class Rate {
     const most = Math.max(1, Math.floor(level / each));
     // Those who stand there now: who takes its part and wants more is behind them.
     const woken: Waiter[] = [];
-    for (const waiter of this.#row) {
+    for (const waiter of this.#row.keys()) {
       if (woken.length === most) break;
       woken.push(waiter);
     }
@@ -163,7 +189,7 @@ export class Rate {
       waiter.run();
     }
     this.#turn = undefined;
-    if (this.#row.size > 0) this.#arm(limit, after);
+    if (this.#row.size > 0) this.#arm(after);
   }
 }
 

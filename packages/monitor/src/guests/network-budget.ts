@@ -78,9 +78,7 @@ export class NetworkBudget {
     const { bytes, connections, datagrams, lookups } = this.#account.network;
     const of = { bytesToHost: bytes[0], bytesToGuest: bytes[1], connections, datagrams, lookups };
     for (const key of Object.keys(of) as (keyof Rates)[]) {
-      const [was, is] = [before[key], rates[key]];
-      const isSame = was.perSecond === is.perSecond && was.burst === is.burst;
-      if (!isSame) of[key].limitChanged(is, this.#host.after);
+      of[key].limitChanged(before[key], rates[key], this.#host.after);
     }
   }
 
