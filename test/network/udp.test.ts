@@ -18,10 +18,10 @@ connect:
   - { id: not-9, deny: [127.0.0.9, "bad.test"], protocols: [tcp, udp] }
   - { id: datagrams, allow: [127.0.0.0/8, "::1"], protocols: udp }
   - { id: by-name, allow: "*.test", protocols: udp, resolvesTo: [127.0.0.0/8, "::1/128"] }
-  - { id: group, allow: 239.7.7.7, protocols: udp }
+  - { id: group, allow: [239.7.7.7, "ff15::7"], protocols: udp }
 listen:
   - { id: here, allow: [127.0.0.1, "::1"], ports: [0, 1024-65535], protocols: udp }
-  - { id: joins, allow: [0.0.0.0, 239.7.7.7], ports: [0, 1024-65535], protocols: udp }
+  - { id: joins, allow: [0.0.0.0, 239.7.7.7, "ff15::7"], ports: [0, 1024-65535], protocols: udp }
 `;
 
 let host: TestMonitor;
@@ -461,6 +461,24 @@ describe("groups", () => {
     // Of all senders, and then of one: that is the same group.
     expect([await ask(UdpJoin, "0.0.0.0"), await ask(UdpJoin, "127.0.0.2")]).toEqual([0, Errno.EADDRINUSE]);
     expect(await ask(UdpLeave, "0.0.0.0")).toBe(0);
+    guest.finish(udp.pipe);
+  });
+
+  test("without an interface's name the last of IPv6 is left, and may be joined again", async ({ skip }) => {
+    const udp = await guest.udpBind("::1");
+    const ask = async (kind: typeof UdpJoin, through: string): Promise<number> => {
+      const asked = { group: address("ff15::7"), source: address("::"), interface: address(through) };
+      const { type, payload } = await udp.ask(kind, asked);
+      return type === Done.type ? 0 : ErrorReply.decode(payload).errno;
+    };
+    // Where the group's route leads to the loopback interface, or nowhere, there are no two to choose from.
+    if ((await ask(UdpJoin, "::")) !== 0 || (await ask(UdpJoin, "::1")) !== 0) {
+      guest.finish(udp.pipe);
+      skip();
+    }
+    expect(await ask(UdpLeave, "::")).toBe(0);
+    expect(await ask(UdpLeave, "::1")).toBe(Errno.EADDRNOTAVAIL);
+    expect(await ask(UdpJoin, "::1")).toBe(0);
     guest.finish(udp.pipe);
   });
 

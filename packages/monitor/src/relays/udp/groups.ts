@@ -13,7 +13,7 @@ import {
   type Refusal,
   type udpMessages,
 } from "@ringway/control";
-import { Errno, errnoMessage, joinGroup, leaveGroup } from "@ringway/linux";
+import { Errno, errnoMessage, isUnspecified, joinGroup, leaveGroup } from "@ringway/linux";
 import type { Stream } from "../../guests/stream.ts";
 import { denial, refusal } from "../../policy/refusal.ts";
 import type { UdpSocket } from "./socket.ts";
@@ -65,11 +65,15 @@ export class UdpGroups {
     return failed(result === -Errno.EINVAL ? -Errno.EADDRNOTAVAIL : result);
   }
 
-  /** The kernel says so. Whoever names no interface means the one that the kernel takes: it may have been named. */
+  /**
+   * The kernel says so. Whoever names no interface means the one that the kernel takes, which may have been named: that
+   * of IPv6's last membership, and with IPv4 that where the group's route leads.
+   */
   #left(asked: udpMessages.UdpJoin): void {
     const { group, through, source } = joined(asked);
     const there = this.#joined.filter((each) => each.group === group && (!source || each.source === source));
-    const one = there.find((each) => each.through === through) ?? there[0];
+    const isLast = asked.group.family === 6 && isUnspecified(asked.interface.address);
+    const one = (isLast ? undefined : there.findLast((each) => each.through === through)) ?? there.at(-1);
     const over = source ? [one] : there.filter((each) => each.through === one?.through);
     this.#joined = this.#joined.filter((each) => !over.includes(each));
   }
@@ -96,11 +100,10 @@ function membership({ group, source, interface: through }: udpMessages.UdpJoin) 
 }
 
 function joined({ group, source, interface: through }: udpMessages.UdpJoin): Joined {
-  const isAll = source.address.every((byte) => byte === 0);
   return {
     group: formatIp(group.address),
     through: formatIp(through.address),
-    source: isAll ? "" : formatIp(source.address),
+    source: isUnspecified(source.address) ? "" : formatIp(source.address),
   };
 }
 
