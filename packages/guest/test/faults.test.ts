@@ -8,11 +8,13 @@ import {
   encodeFrame,
   encodeHello,
   encodeUtf8,
+  fileMessages,
   type HostPipe,
   HostSession,
   Incoming,
   layout,
   loadWord,
+  mountMessages as m,
   Opened,
   Pong,
   Protocol,
@@ -28,7 +30,7 @@ import { Guest, type GuestSocket, ProtocolError } from "@ringway/guest";
 import { acceptUnix, closeFd, createEventfd, listenUnix, SharedMemory, sendWithFds } from "@ringway/linux";
 import { afterEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
-import { FakeHost, Port } from "./fake-host.ts";
+import { FakeHost, Port, send } from "./fake-host.ts";
 
 let guest: Guest | undefined;
 afterEach(async () => {
@@ -210,6 +212,34 @@ describe("a host that breaks the protocol", () => {
     };
     const guest = await attached(host);
     await expect(guest.stat("/x")).rejects.toBeInstanceOf(ProtocolError);
+  });
+
+  it("by more bytes than a read asked for, is a violation", async () => {
+    const host = new FakeHost();
+    const time = { seconds: 0, nanoseconds: 0 };
+    const owner = { kind: 1, mode: 0o644, links: 1, uid: 0, gid: 0, device: 1, inodeLow: 1, inodeHigh: 0 };
+    const times = { accessed: time, modified: time, changed: time, created: time };
+    const attributes = { ...owner, size: 9, blocks: 1, ...times };
+    host.onOpen = (pipe, _open, { requestId }) => {
+      const body = m.MountReply.encode({ handles: 9, requests: 9, ...attributes });
+      send(host, pipe, encodeFrame(Opened.type, requestId, Opened.encode({ body })));
+      const stream = host.streams.get(pipe.id)!;
+      stream.relay = (_, signal) => {
+        for (;;) {
+          const asked = stream.reader.next(signal);
+          if (asked === undefined) break;
+          const [type, payload] =
+            asked.type === m.MountRead.type
+              ? [fileMessages.Data.type, new Uint8Array(m.MountRead.decode(asked.payload).bytes + 1)]
+              : [m.MountHandle.type, m.MountHandle.encode({ handle: 1, ...attributes })];
+          send(host, pipe, encodeFrame(type, asked.requestId, payload));
+        }
+        pipe.toHost.wantData();
+      };
+      return true;
+    };
+    const file = await (await attached(host)).fs.open("/x");
+    await expect(file.read(Buffer.alloc(3))).rejects.toBeInstanceOf(ProtocolError);
   });
 
   it("by a reset or an end instead of an answer, fails that stream only", async () => {

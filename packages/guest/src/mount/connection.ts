@@ -1,7 +1,16 @@
 // The stream of guest.fs: a mount of "/", opened when it is first needed, and again when it is gone. Handles and
 // watches are a stream's own and end with it.
 
-import { Done, type Frame, fileMessages, type Message, mountMessages as m, Protocol } from "@ringway/control";
+import {
+  Done,
+  type Frame,
+  fileMessages,
+  type Message,
+  mountMessages as m,
+  Protocol,
+  ProtocolError,
+  Violation,
+} from "@ringway/control";
 import { throwIfAborted, unlessAborted } from "../abort.ts";
 import type { ErrorContext } from "../errors.ts";
 import { decodeReply } from "../stream/calls.ts";
@@ -58,7 +67,7 @@ export class MountStream {
 
   /** What is there, at the most so many bytes, in memory of its own: the answer's payload is nothing else. */
   read(request: m.MountRead, context: ErrorContext, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    return this.rpc.calls(m.MountRead, request, context, signal, dataOf);
+    return this.rpc.calls(m.MountRead, request, context, signal, (frame) => dataOf(frame, request.bytes));
   }
 
   async unwatch(watch: number): Promise<void> {
@@ -79,8 +88,11 @@ export class MountStream {
   }
 }
 
-function dataOf(frame: Frame): Uint8Array {
-  return frame.type === Data.type ? frame.payload : decodeReply(frame, Data).data;
+function dataOf(frame: Frame, asked: number): Uint8Array {
+  const data = frame.type === Data.type ? frame.payload : decodeReply(frame, Data).data;
+  if (data.length <= asked) return data;
+  const text = `${data.length} bytes where ${asked} were asked for`;
+  throw new ProtocolError(Violation.FRAME_MALFORMED, "MNT-9", text);
 }
 
 export class MountConnection {
