@@ -17,6 +17,16 @@ function become(uid: number): void {
   check(outcome(setresuidCall(SYS_SETRESUID, -1, uid, -1)), "setresuid");
 }
 
+/** Does it as that user, without capabilities: what this thread asks of the kernel. */
+export function asUser<T>(uid: number, what: () => T): T {
+  become(uid);
+  try {
+    return what();
+  } finally {
+    become(0);
+  }
+}
+
 /** Lets every user connect. */
 export function openToAll(socketPath: string): void {
   chmodSync(dirname(socketPath), 0o711);
@@ -25,10 +35,5 @@ export function openToAll(socketPath: string): void {
 
 /** A connection to an attach socket, made as that user: for RawGuest.attach(), or Guest.attach({ fd }). */
 export function connectAs(uid: number, socketPath: string): number {
-  become(uid);
-  try {
-    return connectUnix(socketPath);
-  } finally {
-    become(0);
-  }
+  return asUser(uid, () => connectUnix(socketPath));
 }

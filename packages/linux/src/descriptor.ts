@@ -14,6 +14,7 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const O_NONBLOCK = 0o4000;
+const O_NOATIME = 0o1000000;
 const O_CLOEXEC = 0o2000000;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
@@ -65,6 +66,15 @@ export function setNonBlocking(fd: number, on: boolean): number {
   const flags = fcntl(fd, F_GETFL, 0);
   if (flags < 0) return flags;
   return fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+/**
+ * Reads by this open file description no longer change when the file was last accessed (O_NOATIME): 0; -EPERM where
+ * the file is neither this user's nor under CAP_FOWNER; or another -errno.
+ */
+export function keepAccessTime(fd: number): number {
+  const flags = fcntl(fd, F_GETFL, 0);
+  return flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NOATIME);
 }
 
 /** Whether O_NONBLOCK is set: 0, 1 or -errno. */

@@ -1,10 +1,11 @@
 // What a mount reads, whether the page cache has it or a disk worker must: the same bytes (PROTOCOL.md MNT-9).
 
 import { execFileSync } from "node:child_process";
-import { statfsSync, truncateSync, writeFileSync } from "node:fs";
+import { statfsSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, mountMessages as m } from "@ringway/control";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { READS_AFTER_MISS } from "../../../packages/monitor/src/relays/files/at-once.ts";
 import { errnoOf } from "../../support/declined.ts";
 import { DyingDisk, noDyingDisk } from "../../support/dying-disk.ts";
 import { heldForAll, heldForEach } from "../../support/held.ts";
@@ -70,6 +71,32 @@ describe("a read of a mount", () => {
         expect(Buffer.from(data).equals(content.subarray(at, at + 5000))).toBe(true);
       }
     }
+  });
+
+  it("that missed is followed by reads that a worker answers, before what is cached is read at once", async (ctx) => {
+    ctx.skip(!readsAtOnce(host.data), "no disk's file system here reads at once");
+    const content = pattern(1_000_000);
+    const path = join(host.data, "file");
+    writeFileSync(path, content, { flush: true });
+    const file = await mount.handle("file");
+    const operations = async (reads: number): Promise<number> => {
+      const before = host.monitor.counters().fileOperations;
+      for (let i = 0; i < reads; i++) {
+        expect((await mount.read(file, 0, 100)).equals(content.subarray(0, 100))).toBe(true);
+      }
+      return host.monitor.counters().fileOperations - before;
+    };
+    expect(await operations(10)).toBe(0);
+    // The file's end is no miss, where it is not a page's.
+    expect(await mount.read(file, 999_990, 100)).toHaveLength(10);
+    expect(await operations(10)).toBe(0);
+    let ofWorkers = 0;
+    // The kernel may have a reason to keep it.
+    for (let i = 0; i < 10 && ofWorkers === 0; i++) {
+      dropFromCache(path);
+      ofWorkers = await operations(10);
+    }
+    expect(ofWorkers).toBe(READS_AFTER_MISS);
   });
 
   it("ends where the file does, and gives nothing behind that, nor where it asks for nothing", async () => {
@@ -171,6 +198,35 @@ describe("a read of a mount", () => {
       }
     }
     expect((await mount.read(await mount.handle("file"), 0, 10)).equals(pattern(10))).toBe(true);
+  });
+});
+
+describe("when a file was last accessed", () => {
+  const { READ: read } = fileMessages.FileFlags;
+  const ways: [string, (path: string) => Promise<Uint8Array>][] = [
+    ["mount", async (path) => mount.read(await mount.handle(path.slice("/data/".length)), 0, 10)],
+    [
+      "file",
+      async (path) => {
+        const file = await guest.openFile(path, read);
+        return (await file.call(fileMessages.Read, { bytes: 10 }, fileMessages.Data)).data;
+      },
+    ],
+    [
+      "file-stream",
+      async (path) => {
+        const request = { path, direction: fileMessages.FileDirection.READ, flags: read };
+        return (await guest.openFileStream(request))[0].read();
+      },
+    ],
+  ];
+  it.each(ways)("is not changed by a read by %s", async (_, way) => {
+    const path = join(host.data, "file");
+    writeFileSync(path, "0123456789");
+    const long = new Date("2001-02-03T04:05:06Z");
+    utimesSync(path, long, new Date());
+    expect(Buffer.from(await way("/data/file")).toString()).toBe("0123456789");
+    if (readsAtOnce(host.data)) expect(statSync(path).atime).toEqual(long);
   });
 });
 

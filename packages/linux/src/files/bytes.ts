@@ -99,7 +99,9 @@ export function append(fd: number, address: number, length: number): number {
  * Reads at `offset` what the page cache has, into one piece of memory or into two (`length2` is 0 where it is one):
  * bytes, perhaps fewer than asked because only the first pages are there; 0 at the end, and on Linux 5.9 and 5.10
  * perhaps elsewhere; -EAGAIN where it would have to wait; -EOPNOTSUPP where the file system cannot tell. Whether it
- * does not wait all the same is the file system's word. Hot.
+ * does not wait all the same is the file system's word; and the kernel's own part may in two places, whatever the flag:
+ * it notes when the file was accessed (not after keepAccessTime()), and where pages are missing it begins to read
+ * ahead, for which the file system may have to read where they are. Hot.
  */
 export function readAtNoWait(
   fd: number,

@@ -4,7 +4,8 @@
 // Invariant: with ResolveFlags.BENEATH nothing outside the directory is opened, whatever the path and the symbolic
 // links say, and whoever renames what meanwhile: the kernel guards it, no check of ours that could be outrun.
 //
-// All calls of files/ may wait for a disk; only readAtNoWait() never does. Offsets and sizes are below 2^53.
+// All calls of files/ may wait for a disk; only readAtNoWait() waits for no data of it. Offsets and sizes are below
+// 2^53.
 
 import { Errno } from "../errno.ts";
 import { failure, isX64, type PathLike, pathMax, putI64, putPath, scratch, syscall } from "../libc.ts";

@@ -154,10 +154,14 @@ export interface FileSystemStat {
   readonly filesFree: number;
   /** The longest name, in bytes. */
   readonly nameMax: number;
+  /** The mount that the descriptor came by leaves access times as they are: it is noatime, or read-only. */
+  readonly keepsAccessTimes: boolean;
 }
 
 // struct statfs (64-bit), u64 each: type | bsize | blocks | bfree | bavail | files | ffree | fsid | namelen | frsize
-// ...
+// | flags (of the mount)
+const ST_RDONLY = 0x1;
+const ST_NOATIME = 0x400;
 const fsStat = scratch(120);
 
 /** The room on the file system of an open descriptor, or -errno. */
@@ -174,5 +178,6 @@ export function statfs(fd: number): FileSystemStat | number {
     files: word(5),
     filesFree: word(6),
     nameMax: word(8),
+    keepsAccessTimes: (word(10) & (ST_RDONLY | ST_NOATIME)) !== 0,
   };
 }

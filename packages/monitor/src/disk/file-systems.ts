@@ -2,7 +2,7 @@
 // and none is reached from a root that crosses mounts: /proc/self/mem alone would give a guest the monitor.
 
 import { readFileSync } from "node:fs";
-import { type FileStat, statfs } from "@ringway/linux";
+import { Errno, type FileStat, keepAccessTime, OpenFlags, statfs } from "@ringway/linux";
 
 /** Of statfs(2), linux/magic.h and the file systems' own sources. */
 const KERNEL_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -46,10 +46,11 @@ const KERNEL_FILE_SYSTEMS: ReadonlyMap<number, string> = new Map([
 const BTRFS = 0x9123683e;
 
 /**
- * File systems on a disk of this machine whose reads with RWF_NOWAIT look at memory alone: ext4 (and its elders, which
- * have no such reads), XFS, btrfs, F2FS. That a file system takes the flag is not enough for a thread that must never
- * wait: one in user space, or over a network, may ask its server how large the file is now before it looks at what is
- * cached, and the server may be anybody's. Those without such reads (tmpfs, overlayfs) are not asked in vain.
+ * File systems on a disk of this machine whose reads with RWF_NOWAIT take their bytes from memory alone: ext4 (and its
+ * elders, which have no such reads), XFS, btrfs, F2FS. That a file system takes the flag is not enough for a thread
+ * that must never wait: one in user space, or over a network, may ask its server how large the file is now before it
+ * looks at what is cached, and the server may be anybody's. Those without such reads (tmpfs, overlayfs) are not asked
+ * in vain.
  */
 const READ_AT_ONCE: ReadonlySet<number> = new Set([0xef53, 0x58465342, BTRFS, 0xf2f52010]);
 
@@ -79,10 +80,24 @@ export function kernelFileSystem(
   return KERNEL_FILE_SYSTEMS.get(system.type) ?? (nodeSystems.includes(deviceOf(found)) ? "devtmpfs" : "");
 }
 
-/** May a thread that must not wait ask files of this file system for what is cached of them (readAtNoWait())? */
-export function readsAtOnce(fd: number): boolean {
+/** Are files of this file system such that readAtNoWait() finds what is cached of them, and asks nobody? */
+export function systemReadsAtOnce(fd: number): boolean {
   const system = statfs(fd);
   return typeof system !== "number" && READ_AT_ONCE.has(system.type);
+}
+
+/**
+ * May a thread that must not wait read what is cached of this file, just opened with these flags, on such a file
+ * system? Only where that is no access to be noted: the kernel notes it in the read, whatever RWF_NOWAIT says, and
+ * for that waits for the file system's journal, which waits for the disk. So reads of it, a worker's too, leave its
+ * access time as it is. Of another user's file the kernel does not allow that (EPERM).
+ */
+export function fileReadsAtOnce(fd: number, flags: number): boolean {
+  if ((flags & OpenFlags.WRITE_ONLY) !== 0) return false;
+  const kept = keepAccessTime(fd);
+  if (kept !== -Errno.EPERM) return kept === 0;
+  const system = statfs(fd);
+  return typeof system !== "number" && system.keepsAccessTimes;
 }
 
 /** One mount of a btrfs shows many devices, and one of its subvolumes may be seen in several mounts. */

@@ -18,7 +18,7 @@ import {
   type PathLike,
   truncate,
 } from "@ringway/linux";
-import { readsAtOnce } from "./file-systems.ts";
+import { fileReadsAtOnce, systemReadsAtOnce } from "./file-systems.ts";
 import { type Failed, failed, type Landing, notOpened, type Place, refused, served } from "./judgement.ts";
 import { withName, withOpening } from "./landing.ts";
 import type { Guard, TreeRoot } from "./tree.ts";
@@ -71,15 +71,16 @@ function openAt(landing: Landing, flags: number, mode: number, write: boolean): 
   }
   if (!("errno" in found)) {
     const { guard } = landing;
-    return { fd, found, root: root.index, guard, readsAtOnce: mayReadAtOnce(root, fd) };
+    return { fd, found, root: root.index, guard, readsAtOnce: mayReadAtOnce(root, fd, flags) };
   }
   closeFd(fd);
   return found;
 }
 
 /** Its root's file system was looked at when the policy came into force; another, just now (served()). */
-function mayReadAtOnce(root: TreeRoot, fd: number): boolean {
-  return root.crossMounts ? readsAtOnce(fd) : root.readsAtOnce;
+function mayReadAtOnce(root: TreeRoot, fd: number, flags: number): boolean {
+  const systemDoes = root.crossMounts ? systemReadsAtOnce(fd) : root.readsAtOnce;
+  return systemDoes && fileReadsAtOnce(fd, flags);
 }
 
 /** What a descriptor is; or why a guest may not open it. */

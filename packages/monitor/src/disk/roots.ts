@@ -23,7 +23,13 @@ import {
 } from "@ringway/linux";
 import { splitPath } from "../policy/paths.ts";
 import type { FilesRule, SocketsRule } from "../policy/types.ts";
-import { deviceNodeSystems, deviceOf, hasSubvolumes, kernelFileSystem, readsAtOnce } from "./file-systems.ts";
+import {
+  deviceNodeSystems,
+  deviceOf,
+  hasSubvolumes,
+  kernelFileSystem,
+  systemReadsAtOnce,
+} from "./file-systems.ts";
 import { lookedUp } from "./lookups.ts";
 
 /** Device and inode: what a folder is, by whatever name it is reached. */
@@ -48,7 +54,7 @@ export interface Root {
   readonly mount: number;
   /** Its file system may show parts of itself under several devices, or in several mounts. */
   readonly subvolumes: boolean;
-  /** What is cached of its files may be read without a worker. */
+  /** What is cached of its files may be read without a worker, of those for which fileReadsAtOnce() says so as well. */
   readonly readsAtOnce: boolean;
   /** Another root may lie inside this one. */
   readonly holdsOthers: boolean;
@@ -121,7 +127,7 @@ function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
   const kind =
     folder.fd < 0
       ? { subvolumes: false, readsAtOnce: false }
-      : { subvolumes: hasSubvolumes(folder.fd), readsAtOnce: readsAtOnce(folder.fd) };
+      : { subvolumes: hasSubvolumes(folder.fd), readsAtOnce: systemReadsAtOnce(folder.fd) };
   return { rule: id, guest: path.components, access, crossMounts, xattrs, ...kind, ...folder };
 }
 

@@ -2,7 +2,7 @@
 
 import { mountMessages } from "@ringway/control";
 import { AT_FDCWD, closeFd, Errno, fstat, OpenFlags, openat2, truncate } from "@ringway/linux";
-import { readsAtOnce } from "../file-systems.ts";
+import { fileReadsAtOnce, systemReadsAtOnce } from "../file-systems.ts";
 import { begin } from "../held.ts";
 import { type Failed, failed, type Landing, mayChange, notOpened, type Place, served } from "../judgement.ts";
 import { withOpening } from "../landing.ts";
@@ -89,7 +89,8 @@ function openAgain(place: Place, flags: number): OpenedFile | Failed {
   if (typeof found !== "number") {
     const { root, guard } = start;
     // The root is the path's, which another policy may have given to another file system.
-    return { fd, found, root: root.index, guard, readsAtOnce: readsAtOnce(fd) };
+    const readsAtOnce = systemReadsAtOnce(fd) && fileReadsAtOnce(fd, flags);
+    return { fd, found, root: root.index, guard, readsAtOnce };
   }
   closeFd(fd);
   return failed(-found);

@@ -21,6 +21,7 @@ import type { RelayHost } from "../host.ts";
 import type { ProtocolEntry } from "../protocol.ts";
 import { Waiting, waitingBytes } from "../waiting-bytes.ts";
 import { closeOnDisk, type DiskWork, OVER_QUOTA, onDisk } from "./access.ts";
+import { AtOnce } from "./at-once.ts";
 import { type AskedFile, flagsMistake, judgedFile, openForStream } from "./opening.ts";
 
 /** Bytes moved in one step, and at the most in one operation on disk but an append. */
@@ -123,8 +124,7 @@ abstract class FileStreamRelay implements Relay {
 }
 
 class FileReadRelay extends FileStreamRelay {
-  /** What is cached is read here (disk/file-systems.ts). */
-  readonly #readsAtOnce: boolean;
+  readonly #atOnce: AtOnce;
   #offset: number;
   #left: number;
 
@@ -137,7 +137,7 @@ class FileReadRelay extends FileStreamRelay {
     length: number,
   ) {
     super(host, stream, fd);
-    this.#readsAtOnce = readsAtOnce;
+    this.#atOnce = new AtOnce(readsAtOnce);
     this.#offset = offset;
     this.#left = length;
   }
@@ -166,7 +166,9 @@ class FileReadRelay extends FileStreamRelay {
       const wanted = Math.min(toGuest.spanBytes(writable), this.#left, budget);
       const address = this.stream.guest.memory.address + at;
       const most = Math.min(wanted, CACHED_READ_BYTES);
-      const count = this.#readsAtOnce ? readAtNoWait(this.fd, address, most, this.#offset) : 0;
+      const { tries } = this.#atOnce;
+      const count = tries ? readAtNoWait(this.fd, address, most, this.#offset) : 0;
+      if (tries) this.#atOnce.gave(count, most, this.#offset);
       if (count > 0) {
         budget -= count;
         this.#put(count);
@@ -181,6 +183,7 @@ class FileReadRelay extends FileStreamRelay {
   }
 
   #read(result: number): void {
+    this.#atOnce.workerRead();
     if (result > 0) this.#put(result);
     else if (result === 0) this.stream.end();
     else {

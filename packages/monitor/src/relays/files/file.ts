@@ -23,6 +23,7 @@ import type { RelayHost } from "../host.ts";
 import type { ProtocolEntry } from "../protocol.ts";
 import { unknownRequest } from "../unknown.ts";
 import { closeOnDisk, OVER_QUOTA } from "./access.ts";
+import { AtOnce } from "./at-once.ts";
 import { type AskedFile, flagsMistake, judgedFile, openForStream } from "./opening.ts";
 import { RequestRelay } from "./requests.ts";
 
@@ -44,8 +45,7 @@ export const FILE: ProtocolEntry<AskedFile<fileMessages.FileOpen>> = {
 
 class FileRelay extends RequestRelay {
   readonly #fd: number;
-  /** What is cached is read here (disk/file-systems.ts). */
-  readonly #readsAtOnce: boolean;
+  readonly #atOnce: AtOnce;
   readonly #append: boolean;
   readonly #dataMax: number;
   /** NaN after an append: where it ended only the descriptor knows. */
@@ -55,7 +55,7 @@ class FileRelay extends RequestRelay {
   constructor(host: RelayHost, stream: Stream, fd: number, readsAtOnce: boolean, flags: number) {
     super(host, stream);
     this.#fd = fd;
-    this.#readsAtOnce = readsAtOnce;
+    this.#atOnce = new AtOnce(readsAtOnce);
     this.#append = (flags & fileMessages.FileFlags.APPEND) !== 0;
     this.#dataMax = Math.min(IO_MAX_BYTES, stream.pipe.toGuest.capacity - 12);
   }
@@ -140,13 +140,16 @@ class FileRelay extends RequestRelay {
       then(data.length);
       this.reply(fileMessages.Data, requestId, { data });
     };
-    const count = this.#readsAtOnce ? readAtNoWait(this.#fd, scratch.address, wanted, offset) : -1;
+    const { tries } = this.#atOnce;
+    const count = tries ? readAtNoWait(this.#fd, scratch.address, wanted, offset) : -1;
+    if (tries) this.#atOnce.gave(count, wanted, offset);
     if (count > 0 || (count === 0 && wanted === 0)) {
       give(scratch.bytes.subarray(0, count));
       return;
     }
     // Not in the page cache, as far as that is known; or the end, which RWF_NOWAIT does not always tell apart.
     this.disk({ kind: "read", fd: this.#fd, bytes: wanted, offset }, (result) => {
+      this.#atOnce.workerRead();
       if (this.#succeeded(requestId, result)) give(result.data!);
     });
   }

@@ -13,6 +13,7 @@ import { UNKNOWN } from "../../../disk/mount/list.ts";
 import type { DiskResult } from "../../../disk/operations.ts";
 import { refusal } from "../../../policy/refusal.ts";
 import { closeOnDisk } from "../access.ts";
+import { AtOnce } from "../at-once.ts";
 import type { MountCore, Waiting } from "./core.ts";
 import type { Handle } from "./handles.ts";
 import { LockRanges } from "./lock-ranges.ts";
@@ -152,7 +153,7 @@ export class MountAttributesPart {
         isListing: false,
       },
       mayRead: (flags & READ) !== 0,
-      readsAtOnce: (flags & READ) !== 0 && result?.readsAtOnce === true,
+      atOnce: new AtOnce((flags & READ) !== 0 && result?.readsAtOnce === true),
       mayWrite: (flags & WRITE) !== 0,
       locks: new LockRanges(this.#core.locked),
     };

@@ -3,7 +3,7 @@
 //
 //   next request ── a read, and all of it is cached ──▶ ANSWERED
 //      ├── a read up to a byte that is cached, and no room for its answer ──▶ WAITS there, and so does all behind it
-//      └── anything else: not a read, not cached, the file's end, a mistake ──▶ OTHER, served as every request
+//      └── anything else: not a read, not cached or lately not, the file's end, a mistake ──▶ OTHER, as every request
 //
 // A read that fails to be one here has changed nothing: it is looked at again from its first word. None of these is
 // ever under way, so none counts as that (MNT-3, LIM-1); they are paid for in time, as all that the thread does.
@@ -19,6 +19,7 @@ import { readAtNoWait } from "@ringway/linux";
 import type { Stream } from "../../../guests/stream.ts";
 import { Counter } from "../../../reactor/counters.ts";
 import type { MountCore } from "./core.ts";
+import type { Handle } from "./handles.ts";
 
 export const Read = { OTHER: 0, ANSWERED: 1, WAITS: 2 } as const;
 export type Read = (typeof Read)[keyof typeof Read];
@@ -49,7 +50,7 @@ export class CachedReads {
     if (!requests.nextIs(mountMessages.MountRead.type, REQUEST_BYTES)) return Read.OTHER;
     const { pipe, guest } = this.#stream;
     const handle = this.#core.handles.get(requests.word(0));
-    if (handle === undefined || !handle.readsAtOnce || handle.tree !== guest.policy.folders.tree) {
+    if (handle === undefined || !handle.atOnce.tries || handle.tree !== guest.policy.folders.tree) {
       return Read.OTHER;
     }
     const low = requests.word(1);
@@ -59,7 +60,7 @@ export class CachedReads {
     const whole = FRAME_HEADER_BYTES + bytes;
     const { toGuest } = pipe;
     if (toGuest.writable() < whole) {
-      if (!this.#reaches(handle.fd, offset + bytes - 1)) {
+      if (!this.#reaches(handle, offset + bytes - 1)) {
         toGuest.unwantSpace();
         return Read.OTHER;
       }
@@ -68,8 +69,11 @@ export class CachedReads {
       if (toGuest.abandoned()) return Read.OTHER;
     }
     toGuest.unwantSpace();
-    // The end of the file is not told apart from what is not cached.
-    if (this.#read(handle.fd, bytes, offset) !== bytes) return Read.OTHER;
+    const count = this.#read(handle.fd, bytes, offset);
+    if (count !== bytes) {
+      handle.atOnce.gave(count, bytes, offset);
+      return Read.OTHER;
+    }
     const requestId = requests.requestId();
     requests.skip(REQUEST_BYTES, this.#stream.signal);
     this.#core.host.counters.add(Counter.fileBytesRead, bytes);
@@ -79,8 +83,10 @@ export class CachedReads {
   }
 
   /** Is there a byte, and cached? Then the answer has all before it too, and needs its room whoever reads it. */
-  #reaches(fd: number, last: number): boolean {
-    return readAtNoWait(fd, this.#core.host.scratch.address, 1, last) === 1;
+  #reaches({ fd, atOnce }: Handle, last: number): boolean {
+    const count = readAtNoWait(fd, this.#core.host.scratch.address, 1, last);
+    atOnce.gave(count, 1, last);
+    return count === 1;
   }
 
   /** Into the place of the next answer's payload, which may go around the ring's end. */

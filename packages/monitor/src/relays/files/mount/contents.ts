@@ -96,7 +96,10 @@ export class MountContents {
       { kind: "mount-read", fd: handle.fd, bytes, offset },
       {
         ...this.#work(requestId, handle, Data),
-        over: (result) => counters.add(Counter.fileBytesRead, result?.value ?? 0),
+        over: (result) => {
+          handle.atOnce.workerRead();
+          counters.add(Counter.fileBytesRead, result?.value ?? 0);
+        },
       },
     );
   }

@@ -8,6 +8,7 @@
 
 import type { Held } from "../../../disk/judgement.ts";
 import type { GuestName } from "../../../policy/paths.ts";
+import type { AtOnce } from "../at-once.ts";
 import type { LockRanges } from "./lock-ranges.ts";
 
 export interface Handle {
@@ -16,8 +17,8 @@ export interface Handle {
   readonly fd: number;
   readonly isFolder: boolean;
   readonly mayRead: boolean;
-  /** It is a file that may be read, and what is cached of it without a worker (disk/file-systems.ts). */
-  readonly readsAtOnce: boolean;
+  /** Whether what is cached of it is read without a worker: never of a folder, or of what is not open for reading. */
+  readonly atOnce: AtOnce;
   readonly mayWrite: boolean;
   /** Its guest path. */
   readonly names: readonly GuestName[];
