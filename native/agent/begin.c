@@ -79,7 +79,12 @@ void begin_wish(struct conn *conn) {
 }
 
 static void want(struct conn *conn) {
+  int has_waited = conn->deadline_ms != 0;
   if (!host_is_up() || !room_take(conn)) return;
+  if (has_waited && conn->fd < 0 && conn->front->far_end && gone_look(conn)) { // its program did not
+    conn_drop(conn, RESET);
+    return;
+  }
   conn_deadline(conn, 0);
   if (conn->ring_bytes == 0) conn->ring_bytes = stream_ring_bytes(conn->front->ring_bytes_max);
   int32_t status = stream_ask(conn, &conn->stream, conn->ring_bytes);

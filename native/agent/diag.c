@@ -7,6 +7,7 @@
 #include "diag.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -75,8 +76,12 @@ int diag_ends(int fd, struct rw_inet *program, struct rw_inet *asked) {
 // ── Asking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int netlink = -1; // there is none
+static uint32_t lo;
 
-void diag_init(void) { netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG); }
+void diag_init(void) {
+  netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+  lo = if_nametoindex("lo");
+}
 
 // The kernel answers within send(). That it knows no such socket counts once it has known one: without a module for TCP
 // it says the same of all.
@@ -105,6 +110,7 @@ enum far diag_look(const struct rw_inet *program, const struct rw_inet *asked, s
       .family = program->family == 6 ? AF_INET6 : AF_INET,
       .protocol = IPPROTO_TCP,
       .states = UINT32_MAX,
+      .ends.interface = lo, // else a socket that is bound to it is not found
       .ends.cookie = {UINT32_MAX, UINT32_MAX},
       .ends.source_port = htons((uint16_t)program->port),
       .ends.target_port = htons((uint16_t)asked->port),

@@ -21,11 +21,19 @@
 
 static int stopping;
 
+// Where whoever started it has it ignored, as nohup(1) does, it stays so.
+static void unless_ignored(sigset_t *set, int signal) {
+  struct sigaction is;
+  if (sigaction(signal, NULL, &is) == 0 && is.sa_handler != SIG_IGN) sigaddset(set, signal);
+}
+
 void loop_init(void) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  unless_ignored(&set, SIGHUP);
+  unless_ignored(&set, SIGQUIT);
   sigprocmask(SIG_BLOCK, &set, NULL);
   signal(SIGPIPE, SIG_IGN);
   int signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -87,9 +95,9 @@ void loop_run(void) {
     const struct epoll_event *events;
     int64_t now = rw_posix_now_ms();
     int64_t next = table_expire(now, expired);
-    next = sooner(next, fronts_tick(now));
     next = sooner(next, room_tick(now));
     next = sooner(next, listen_accept());
+    next = sooner(next, fronts_tick(now)); // behind those that came: what they wait for may be due later
     next = sooner(next, link_tick(now)); // last: what those did may have rung a bell that the device did not take
     int wait_ms = next < 0 ? -1 : next <= now ? 0 : next - now > ROUND_MS_MAX ? ROUND_MS_MAX : (int)(next - now);
     if (table_busy() || (wait_ms != 0 && !link_sleep())) wait_ms = 0;

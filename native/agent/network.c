@@ -18,8 +18,8 @@
 #include "routes.h"
 
 static void give_back(void) {
+  routes_remove(); // first: without the rules each program could pose as any server
   nftables_remove();
-  routes_remove();
 }
 
 _Noreturn void network_cannot(const char *what, int error) {

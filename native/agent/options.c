@@ -43,7 +43,7 @@ static const char usage[] =
     "      --busy-poll-us N       look for work that long before sleeping; 50 if not given\n"
     "  -h, --help; -V, --version\n"
     "\n"
-    "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 failed, 2 wrong usage.\n";
+    "Exit codes: 0 stopped by SIGTERM, SIGINT, SIGHUP or SIGQUIT, 1 failed, 2 wrong usage.\n";
 
 enum { EXIT_USAGE = 2 };
 
@@ -179,6 +179,7 @@ static enum names names_of(const char *option, const char *text) {
 }
 
 void options_parse(int argc, char **argv) {
+  int names_given = 0;
   for (int i = 1; i < argc; i++) {
     const char *option = argv[i];
     if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) say_help(usage);
@@ -214,7 +215,10 @@ void options_parse(int argc, char **argv) {
       case 11: options.handshake_ms = number(option, value, 1, 3600000); break;
       case 12: options.turn_ms = number(option, value, 1, 3600000); break;
       case 13: options.wait_ms = number(option, value, 0, 86400000); break;
-      case 14: options.names = names_of(option, value); break;
+      case 14:
+        options.names = names_of(option, value);
+        names_given = 1;
+        break;
       default: options.busy_poll_us = number(option, value, 0, 1000000); break;
     }
   }
@@ -222,4 +226,5 @@ void options_parse(int argc, char **argv) {
   if (socket && *socket && !options.socket && !options.memory && !options.channel) options.socket = socket;
   if (options.socket && (options.memory || options.channel))
     wrong("--socket goes without --memory and --channel", NULL);
+  if (names_given && !options.transparent) wrong("--names goes with --transparent", NULL);
 }

@@ -22,6 +22,7 @@
 #include "agent.h"
 #include "begin.h"
 #include "end.h"
+#include "errors.h"
 #include "front.h"
 #include "host.h"
 #include "listen.h"
@@ -29,6 +30,7 @@
 #include "names.h"
 #include "reply.h"
 #include "ringway-resolve.h"
+#include "room.h"
 #include "routes.h"
 
 enum { PORT = 53, LENGTH = REPLY_LENGTH_BYTES };
@@ -71,8 +73,13 @@ static void fail_all(void) {
     if (query_at(i)->state != QUERY_FREE) reply_plain(query_at(i), DNS_FAILED);
 }
 
-// A host of version 1.0 has no such protocol.
+// A host of version 1.0 has no such protocol. Where it has no stream to spare the questions wait for their own time.
 static void resolver_refused(struct conn *conn, const struct rw_error *error) {
+  if (error->error == LINUX_EMFILE || error->error == LINUX_ENOMEM) {
+    retry_ms = rw_posix_now_ms() + RETRY_MS_MIN;
+    conn_drop(conn, CLOSE);
+    return;
+  }
   say_begin();
   say("resolver: ");
   say_error(error);
@@ -234,7 +241,8 @@ static enum shake resolver_tcp_shake(struct conn *conn) {
   local_consume(conn, LENGTH + length);
   query->conn = conn_index(conn);
   conn->state = OWN;
-  conn_deadline(conn, 0); // that of its question
+  room_enter(conn, NOWHERE); // it has said all that it must
+  conn_deadline(conn, 0);    // that of its question
   take(query, code);
   return SHAKE_OVER;
 }

@@ -174,7 +174,8 @@ static void log_refusal(struct conn *conn, const struct rw_inet *target, const s
   refusal_say(conn, (struct rw_text){(const uint8_t *)to.bytes, to.length}, error);
 }
 
-static void tell(const struct syn *syn, uint32_t error) {
+static void tell(const struct syn *syn, uint32_t error, int is_named) {
+  if (is_named && error == LINUX_EAGAIN) error = LINUX_EHOSTUNREACH; // no answer about the name
   switch (error) { // Linux numbers (ERR-2)
     case LINUX_ECONNREFUSED:
     case LINUX_ECONNRESET:
@@ -203,7 +204,7 @@ static void transparent_refused(struct conn *conn, const struct rw_error *error)
   const struct held *held = held_of(conn);
   if (held) {
     log_refusal(conn, &held->syn.target, error);
-    tell(&held->syn, error->error);
+    tell(&held->syn, error->error, own(conn)->named != NULL);
   }
   conn_drop(conn, RESET);
 }

@@ -80,6 +80,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     [["--streams", "0"], "--streams: 0"],
     [["--streams", "99999"], "--streams: 99999"],
     [["--hold-ms", "soon"], "--hold-ms: soon"],
+    [["--names", "real"], "--names goes with --transparent"],
     [["--socket", "s", "--memory", "m"], "--socket goes without --memory and --channel"],
   ])("calls %j wrong usage, and exits 2", async (args, says) => {
     const { code, stdout, stderr } = await ran(...args);

@@ -205,6 +205,17 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     await until("a stream for it", async () => (await count()) === 1);
     expect((await running.done).code).toBe(28);
     await until("its stream to end", async () => (await count()) === 0);
+
+    let over = false;
+    const bound = says(own.network, "bound", "203.0.113.1", ports.silent).finally(() => (over = true));
+    await until("a stream for one whose socket is bound to lo", async () => (await count()) === 1);
+    const counts: number[] = [];
+    for (let look = 0; look < 20 && !over; look++) {
+      counts.push(await count());
+      await new Promise((done) => setTimeout(done, 20));
+    }
+    expect(await bound).toBe("nothing");
+    expect(counts.slice(0, -1)).not.toContain(0);
   });
 
   test("whatever packets a program makes, the agent goes on", async () => {
@@ -389,6 +400,12 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     expect(await says(network, "errors", [["203.0.113.1", ports.echo]])).toEqual([["ok", "ok"]]);
     await next[Symbol.asyncDispose]();
     expect(await state(network)).toEqual(before);
+    for (const signal of ["SIGHUP", "SIGQUIT"] as const) {
+      const last = await attachedAgent(program, path, options, network.under);
+      process.kill(last.pid, signal);
+      expect((await last.stop()).code).toBe(0);
+      expect(await state(network)).toEqual(before);
+    }
   });
 
   describe("does not start, and says why,", () => {
