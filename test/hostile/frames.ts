@@ -32,6 +32,8 @@ export interface Targets {
   readonly deafPort: number;
   /** Where guests may send datagrams to: they come back. */
   readonly udpPort: number;
+  /** A socket that never reads; floods alone may send datagrams to it. */
+  readonly deafUdpPort: number;
   /** Servers that nobody may reach. */
   readonly forbiddenPorts: readonly number[];
   /** First of the ports that guests may listen on and connect to. */

@@ -20,6 +20,8 @@ import {
   Ping,
   Protocol,
   StreamInfo,
+  UDP_TRAIN_MAX,
+  udpMessages,
 } from "@ringway/control";
 import { closeFd, connectUnix } from "@ringway/linux";
 import type { RawGuest } from "../support/raw-guest.ts";
@@ -230,6 +232,35 @@ const deafPeers: Mix = {
   },
 };
 
+/** One frame of a connected socket's, as many as the ring takes, to a peer that never reads. Counts those taken. */
+function datagrams(name: string, frame: Uint8Array): Mix {
+  const RING_BYTES = 131_072;
+  const many = Buffer.concat(new Array<Uint8Array>(Math.floor(RING_BYTES / frame.length)).fill(frame));
+  return {
+    name,
+    guests: 1,
+    async begin([guest], { deafUdpPort }) {
+      const pipe = await guest!.newStream(RING_BYTES);
+      const to = { host: "127.0.0.1", port: deafUdpPort, timeoutMs: 0 };
+      guest!.sendOpen(pipe, Protocol.UDP_CONNECT, ConnectRequest.encode(to));
+      await guest!.opened(pipe);
+      const { toHost } = pipe;
+      let first = true;
+      return () => {
+        const room = Math.floor(toHost.writable() / frame.length);
+        if (room === 0) return 0;
+        toHost.put(many.subarray(0, room * frame.length));
+        toHost.advance(room * frame.length);
+        guest!.signal(pipe);
+        // What was put at first was not taken yet.
+        const taken = first ? 0 : room;
+        first = false;
+        return taken;
+      };
+    },
+  };
+}
+
 /** Lines that take six times as many bytes in the log, each with a Ping behind it: that one has an answer. */
 const logBombs: Mix = {
   name: "lines of control characters to the log",
@@ -279,6 +310,13 @@ const deepMkdir = encodeFrame(
   7,
   fsMessages.Mkdir.encode({ path: `/rw/${DEEP}`, mode: 0o755, parents: true }),
 );
+const { UdpSend } = udpMessages;
+const emptyDatagram = encodeFrame(UdpSend.type, 0, UdpSend.encode({ segment: 0, data: EMPTY }));
+const train = encodeFrame(
+  UdpSend.type,
+  0,
+  UdpSend.encode({ segment: 1, data: new Uint8Array(UDP_TRAIN_MAX) }),
+);
 const name = (host: string, port: number): { protocol: number; body: Uint8Array } => ({
   protocol: Protocol.TCP_CONNECT,
   body: ConnectRequest.encode({ host, port, timeoutMs: 0 }),
@@ -308,6 +346,8 @@ export const MIXES: readonly Mix[] = [
   churn("streams that come and go", 256, false, () => ({ protocol: Protocol.ECHO, body: EMPTY })),
   dropping,
   deafPeers,
+  datagrams("empty datagrams on a connected socket", emptyDatagram),
+  datagrams("trains of one-byte datagrams", train),
   logBombs,
   // The last: a guest that comes after it has to wait for its turn.
   neverAttach,

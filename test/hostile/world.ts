@@ -20,6 +20,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bind, closeFd, localAddress, udpSocket } from "@ringway/linux";
 import { recordEcho, unixServer } from "../support/unix.ts";
 import type { Targets } from "./frames.ts";
 
@@ -120,6 +121,9 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
   const udp = createSocket("udp4", (data, from) => udp.send(data, from.port, from.address));
   udp.on("error", () => {});
   const udpPort = await bound(udp);
+  const deafUdp = udpSocket(4);
+  bind(deafUdp, { family: 4, port: 0, address: Uint8Array.of(127, 0, 0, 1) });
+  const deafUdpPort = localAddress(deafUdp).port;
   const forbidden: Server[] = [];
   const forbiddenPorts: number[] = [];
   const forbiddenUdp: Socket[] = [];
@@ -157,7 +161,7 @@ connect:
   - { id: denied, deny: [${denied.join(", ")}] }
   - { id: echo, allow: [127.0.0.1], ports: [${echoPort}, ${quietPort}${flooded ? `, ${deafPort}` : ""}, ${listenPort}-${last}] }
   - { id: by-name, allow: [localhost, "*.silent.test"], ports: [${echoPort}], resolvesTo: [127.0.0.0/8] }
-  - { id: udp, allow: [127.0.0.1], ports: [${udpPort}], protocols: udp }
+  - { id: udp, allow: [127.0.0.1], ports: [${udpPort}${flooded ? `, ${deafUdpPort}` : ""}], protocols: udp }
 listen:
   - { id: few-datagrams, allow: [127.0.0.1], ports: [0, ${listenPort}-${last}], protocols: udp }
   - { id: few, allow: [127.0.0.1], ports: [${listenPort}-${last}] }
@@ -180,6 +184,7 @@ timeouts: { connectMs: 300, resolveMs: 300 }
     echoPort,
     deafPort,
     udpPort,
+    deafUdpPort,
     forbiddenPorts,
     listenPort,
     listenPorts: LISTEN_PORTS,
@@ -209,6 +214,7 @@ timeouts: { connectMs: 300, resolveMs: 300 }
       for (const server of [unixEcho, unixForbidden]) await server[Symbol.asyncDispose]();
       for (const socket of sockets) socket.destroy();
       for (const socket of [udp, ...forbiddenUdp]) socket.close();
+      closeFd(deafUdp);
       // Not rmSync: the hostile guest nests folders deeper than its recursion goes.
       spawnSync("rm", ["-rf", folder]);
     },

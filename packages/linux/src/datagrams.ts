@@ -136,6 +136,11 @@ export class DatagramBatch {
     return this.#added;
   }
 
+  /** How many messages of the kernel's these are. */
+  get messages(): number {
+    return this.#used;
+  }
+
   begin(): void {
     this.#added = 0;
     this.#used = 0;

@@ -27,9 +27,12 @@ import type { UdpSocket } from "./socket.ts";
 
 const { UdpReceived, UdpReceivedFrom } = udpMessages;
 
-/** Bytes given in one step before others get their turn; a datagram counts as some of them, however small. */
+/**
+ * Bytes given in one step before others get their turn. A message of the kernel's, which may be a train, counts as some
+ * of them, however small.
+ */
 const BUDGET_BYTES = 1024 * 1024;
-const DATAGRAM_COST_BYTES = 2048;
+const MESSAGE_COST_BYTES = 2048;
 /** One of the largest, and what a few small ones take. */
 const KEPT_BYTES_MAX = 128 * 1024;
 /** What the first datagram is taken for. */
@@ -103,7 +106,7 @@ export class Incoming {
       }
       const count = inbox.receive(this.#socket.fd, most);
       if (count < 0) {
-        budget -= DATAGRAM_COST_BYTES;
+        budget -= MESSAGE_COST_BYTES;
         this.#nothing(-count);
       } else budget -= this.#take(inbox, count, most, nowMs);
       // What was kept meanwhile waits for its room as well.
@@ -154,7 +157,7 @@ export class Incoming {
       // No answer of the kernel's where it has dropped none.
       if (inbox.drops[i] !== 0) this.#dropped(inbox.drops[i]!);
       const bytes = inbox.length(i);
-      cost += bytes + DATAGRAM_COST_BYTES;
+      cost += bytes + MESSAGE_COST_BYTES;
       largest = Math.max(largest, bytes);
       const peer = this.#peerOf(inbox, i, nowMs);
       if (peer !== false) this.#give(inbox, i, bytes, peer);

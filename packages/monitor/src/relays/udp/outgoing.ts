@@ -33,9 +33,13 @@ export const Taken = {
 } as const;
 export type Taken = (typeof Taken)[keyof typeof Taken];
 
-/** Bytes taken in one step before others get their turn; a datagram counts as some of them, however small. */
+/**
+ * Bytes taken in one step before others get their turn. A message of the kernel's counts as some of them, and so does
+ * each datagram in it, however small; and so does a look that found none.
+ */
 const BUDGET_BYTES = 1024 * 1024;
-const DATAGRAM_COST_BYTES = 2048;
+const MESSAGE_COST_BYTES = 2048;
+const DATAGRAM_COST_BYTES = 64;
 
 /** An earlier datagram came back; nothing is wrong with this one. */
 const CAME_BACK: ReadonlySet<number> = new Set([
@@ -78,7 +82,8 @@ export class Outgoing {
 
   step(nowMs: number): Taken {
     const { toHost } = this.#stream.pipe;
-    const { network } = this.#stream.guest.budget;
+    const { budget: ofGuest, share } = this.#stream.guest;
+    const { network } = ofGuest;
     let budget = BUDGET_BYTES;
     for (;;) {
       // Before the ring: what was put before END is there once END is seen (RING-6).
@@ -93,7 +98,8 @@ export class Outgoing {
         toHost.unwantData();
         return Taken.ALL;
       }
-      if (budget <= 0) return Taken.BUDGET;
+      // One batch at least, and then as many as the slice has time for: small ones cost far more than their bytes.
+      if (budget <= 0 || (budget < BUDGET_BYTES && !share.mayGoOn())) return Taken.BUDGET;
       if ((network.limited || this.#wasLimited) && !this.#mayGo(network)) {
         toHost.unwantData();
         return Taken.ALL;
@@ -104,12 +110,12 @@ export class Outgoing {
         if (closed === Closed.END) this.#socket.frames.end();
         toHost.wantData();
         // Whoever puts it byte by byte uses up the step.
-        budget -= DATAGRAM_COST_BYTES;
+        budget -= MESSAGE_COST_BYTES;
         if (toHost.readable() !== readable || toHost.peerClosed() !== closed) continue;
         return Taken.ALL;
       }
-      budget -= DATAGRAM_COST_BYTES;
-      if (front === Front.DATAGRAMS) budget -= this.#flush(nowMs);
+      if (front === Front.DATAGRAMS) budget -= this.#cost + this.#flush(nowMs);
+      else budget -= MESSAGE_COST_BYTES;
     }
   }
 
@@ -123,6 +129,11 @@ export class Outgoing {
     this.#gathering.mostDatagrams = Math.min(datagrams, this.#batch.capacity);
     if (bytes === USED_UP) this.#socket.usedUp();
     return !this.waits;
+  }
+
+  /** Of a batch, beside its bytes; also of what the kernel refuses, and comes in the next batch again. */
+  get #cost(): number {
+    return this.#batch.messages * MESSAGE_COST_BYTES + this.#batch.added * DATAGRAM_COST_BYTES;
   }
 
   /** Hands the batch to the kernel; how many bytes that was. */
