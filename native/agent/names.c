@@ -9,10 +9,12 @@
 //
 // Invariant: a place that was given stands in one chain of the hash; in the order of use where it has no users.
 
+#define _GNU_SOURCE
 #include "names.h"
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum { CYCLES = (1 << 17) / NAMES_MAX, CHAINS = 4096, FIRST_HIGH = 198, FIRST_LOW = 18 };
 #define NONE 0xffffffffu
@@ -20,16 +22,18 @@ _Static_assert(CYCLES > 1 && CYCLES * NAMES_MAX == 1 << 17, "the table's places 
 
 static struct named places[NAMES_MAX]; // a page of it takes memory when it is first used
 static uint32_t chains[CHAINS], oldest = NONE, newest = NONE;
+static uint32_t key; // so that programs cannot choose what has the same hash
 static uint32_t used = 1; // 198.18.0.0 looks like the network
 
 void names_init(void) {
+  if (getrandom(&key, sizeof key, GRND_NONBLOCK) < 0) key = 0; // right after boot
   for (uint32_t i = 0; i < CHAINS; i++) chains[i] = NONE;
 }
 
 static uint32_t index_of(const struct named *named) { return (uint32_t)(named - places); }
 
 static uint32_t *chain_of(const char *name, uint32_t bytes) {
-  uint32_t hash = 0x811c9dc5u;
+  uint32_t hash = 0x811c9dc5u ^ key;
   for (uint32_t i = 0; i < bytes; i++) hash = (hash ^ (uint8_t)name[i]) * 0x01000193u;
   return &chains[(hash ^ hash >> 16) % CHAINS];
 }

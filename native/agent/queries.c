@@ -5,7 +5,7 @@
 //      ▲                                          │
 //      └────────── the epoch is over ─────────────┘         both ── QUERY_MS ──▶ FREE, unanswered
 //
-// There are QUERIES_MAX at most; more are dropped as they come, and asked again by those who want to know.
+// There are QUERIES_MAX at most; the oldest makes room for one more, and is asked again by who wants to know.
 
 #include "queries.h"
 
@@ -29,6 +29,13 @@ struct query *query_new(int64_t now) {
     return &all[i];
   }
   return NULL;
+}
+
+struct query *query_oldest(void) {
+  struct query *oldest = NULL;
+  for (uint32_t i = 0; i < QUERIES_MAX; i++)
+    if (all[i].state != QUERY_FREE && (!oldest || all[i].deadline_ms < oldest->deadline_ms)) oldest = &all[i];
+  return oldest;
 }
 
 void query_free(struct query *query) {

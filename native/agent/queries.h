@@ -24,6 +24,7 @@ struct query {
 #define QUERY_NO_CONN 0xffffffffu
 
 struct query *query_new(int64_t now);              // in WAITING; NULL: as many as there may be
+struct query *query_oldest(void);                  // or NULL
 void query_free(struct query *query);
 struct query *query_at(uint32_t index);            // NULL past the end; may be FREE
 struct query *query_asked(uint32_t request);       // or NULL

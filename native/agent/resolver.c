@@ -139,6 +139,15 @@ static void give_up(struct query *query) {
   if (conn) conn_drop(conn, RESET);
 }
 
+// The oldest makes room.
+static struct query *new_query(void) {
+  int64_t now = rw_posix_now_ms();
+  struct query *query = query_new(now);
+  if (query) return query;
+  give_up(query_oldest());
+  return query_new(now);
+}
+
 // Where a question waits and no stream is there for it. When to try again, or -1.
 static int64_t begin_stream(int64_t now) {
   if (queries_waiting() == 0 || stream_conn || !host_is_up()) return -1;
@@ -205,7 +214,7 @@ static int resolver_come(int fd) {
   socklen_t from_bytes = sizeof from;
   ssize_t got = recvfrom(fd, bytes, sizeof bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &from_bytes);
   if (got < 0) return errno != EAGAIN;
-  struct query *query = query_new(rw_posix_now_ms());
+  struct query *query = new_query();
   if (!query) return 1;
   int code = dns_read(bytes, (uint32_t)got, &query->question);
   query->fd = fd;
@@ -223,14 +232,11 @@ static enum shake resolver_tcp_shake(struct conn *conn) {
   int32_t count = local_peek(conn, &bytes);
   uint32_t length = count < LENGTH ? 0 : (uint32_t)bytes[0] << 8 | bytes[1];
   if (count == -1 || (count > 0 && count < LENGTH)) return SHAKE_MORE;
-  struct query *query = count > 0 && length <= DNS_BYTES_MAX ? query_new(rw_posix_now_ms()) : NULL;
+  if (count > 0 && length <= DNS_BYTES_MAX && (uint32_t)count < LENGTH + length) return SHAKE_MORE;
+  struct query *query = count > 0 && length <= DNS_BYTES_MAX ? new_query() : NULL;
   if (!query) {
     conn_drop(conn, count == 0 ? CLOSE : RESET);
     return SHAKE_OVER;
-  }
-  if ((uint32_t)count < LENGTH + length) {
-    query_free(query);
-    return SHAKE_MORE;
   }
   int code = dns_read(bytes + LENGTH, length, &query->question);
   if (code < 0) {

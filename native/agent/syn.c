@@ -11,18 +11,22 @@
 //
 // Invariant: what is not NOT stands in one chain of the hash and in the order of coming; there are HELD_MAX at most.
 
+#define _GNU_SOURCE
 #include "syn.h"
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum { CHAINS = 4096 };
 
 static struct held all[HELD_MAX]; // a page of it takes memory when it is first used
 static uint32_t chains[CHAINS], used, free_head = HELD_NONE;
+static uint32_t key; // so that programs cannot choose what has the same hash
 static uint32_t first = HELD_NONE, last = HELD_NONE;
 
 void held_init(void) {
+  if (getrandom(&key, sizeof key, GRND_NONBLOCK) < 0) key = 0; // right after boot
   for (uint32_t i = 0; i < CHAINS; i++) chains[i] = HELD_NONE;
 }
 
@@ -30,9 +34,8 @@ struct held *held_at(uint32_t index) { return index < used && all[index].state !
 uint32_t held_index(const struct held *held) { return (uint32_t)(held - all); }
 struct held *held_oldest(void) { return held_at(first); }
 
-// Programs may choose where they go so that all have the same hash: HELD_MAX is what a search looks at, at most.
 static uint32_t *chain_of(const struct rw_inet *source, const struct rw_inet *target) {
-  uint32_t hash = source->port * 0x9e3779b1u ^ target->port * 0x85ebca6bu;
+  uint32_t hash = key ^ source->port * 0x9e3779b1u ^ target->port * 0x85ebca6bu;
   for (uint32_t i = 0; i < sizeof target->address; i++) hash = (hash ^ target->address[i]) * 0x01000193u;
   return &chains[(hash ^ hash >> 16) % CHAINS];
 }

@@ -244,6 +244,20 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     expect(alone.pid).toBeGreaterThan(0);
   });
 
+  test("more questions than it holds keep no other program's from their answer", async () => {
+    using network = await Network.make("ip link set lo up", host);
+    await using alone = await startAgent(
+      program,
+      ["--socket", "/nonexistent.sock"],
+      ["--transparent"],
+      network.under,
+    );
+    const unanswered = Array.from({ length: 2000 }, (_, i) => `n${i}.test`);
+    expect(await says(network, "names", unanswered, 2000, 1)).toEqual({ answers: 0, addresses: 0 });
+    expect(await says(network, "names", ["localhost"], 1, 1)).toEqual({ answers: 1, addresses: 1 });
+    expect(alone.pid).toBeGreaterThan(0);
+  });
+
   describe("names", () => {
     /** Each program has the agent's resolver for its own. */
     const resolvers: Network[] = [];
