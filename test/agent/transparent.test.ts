@@ -206,16 +206,11 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     expect((await running.done).code).toBe(28);
     await until("its stream to end", async () => (await count()) === 0);
 
-    let over = false;
-    const bound = says(own.network, "bound", "203.0.113.1", ports.silent).finally(() => (over = true));
+    const bound = says(own.network, "bound", "203.0.113.1", ports.silent);
     await until("a stream for one whose socket is bound to lo", async () => (await count()) === 1);
-    const counts: number[] = [];
-    for (let look = 0; look < 20 && !over; look++) {
-      counts.push(await count());
-      await new Promise((done) => setTimeout(done, 20));
-    }
+    await new Promise((done) => setTimeout(done, 300));
+    expect(await count()).toBe(1); // while its program waits
     expect(await bound).toBe("nothing");
-    expect(counts.slice(0, -1)).not.toContain(0);
   });
 
   test("whatever packets a program makes, the agent goes on", async () => {
