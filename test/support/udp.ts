@@ -2,6 +2,7 @@
 
 import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from "node:dgram";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import {
   ConnectReply,
   ConnectRequest,
@@ -53,10 +54,18 @@ export async function udpServer(
   };
 }
 
-/** A port at which nobody takes datagrams. */
-export async function freeUdpPort(): Promise<number> {
-  await using server = await udpServer();
-  return server.port;
+/** A port at which nobody takes datagrams, or connections: programs that take datagrams often want both. */
+export function freeUdpPort(): Promise<number> {
+  return until("a port that is free for both", async () => {
+    await using server = await udpServer();
+    const listener = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      listener.once("error", () => resolve(false)).listen(server.port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) return undefined;
+    await new Promise((resolve) => listener.close(resolve));
+    return server.port;
+  });
 }
 
 export function address(text: string, port = 0): InetAddress {

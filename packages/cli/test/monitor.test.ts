@@ -5,8 +5,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { Guest, type RefusedError } from "@ringway/guest";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { LOADED_MS } from "../../../test/support/processes.ts";
 import { FIND_RINGWAY, Home, RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
+import { until } from "../../../test/support/wait.ts";
 import { POLICY, startMonitor } from "./ready-monitor.ts";
 
 async function attach(socket: string): Promise<Guest> {
@@ -243,8 +245,13 @@ describe("ringway monitor", () => {
   it("is silent with --log-level silent", async () => {
     await using home = new Home(POLICY);
     const silent = home.start(["--log-level", "silent"], { env: { NODE_OPTIONS: "" } });
-    await expect.poll(() => existsSync(home.path), { timeout: 10_000 }).toBe(true);
-    await (await Guest.attach(home.path)).close();
+    // It says nothing. Its socket is there a moment before it takes anybody.
+    const guest = await until(
+      "it takes guests",
+      () => Guest.attach(home.path).catch(() => undefined),
+      LOADED_MS,
+    );
+    await guest.close();
     silent.kill("SIGTERM");
     expect(await silent.ended).toEqual({ code: 0, stdout: "", stderr: "" });
   });
