@@ -2,20 +2,12 @@
 // changes. And how seldom a read there misses the page cache.
 
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { closeFd, readAt } from "@ringway/linux";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { readsAtOnce } from "../../../test/support/disk-file-systems.ts";
 import { asUser, noUsers } from "../../../test/support/users.ts";
 import { memory } from "../../linux/test/helpers.ts";
 import { change, perform } from "../src/disk/operations.ts";
@@ -33,8 +25,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(base, { recursive: true }));
 
-/** ext4, XFS, btrfs, F2FS. */
-const onDisk = [0xef53, 0x58465342, 0x9123683e, 0xf2f52010].includes(statfsSync(tmpdir()).type);
+const onDisk = readsAtOnce(tmpdir());
 const noDisk = onDisk ? "" : "(skipped: the temporary folder is on no disk's file system that reads at once)";
 
 const long = new Date("2001-02-03T04:05:06Z");
@@ -58,11 +49,11 @@ function file(crossMounts: boolean): string {
 /** Is it read at once? Reads it as a worker would. */
 function opened(flags: number): boolean {
   const place = { tree: 1, root: 0, path: "file", asFolder: false };
-  const { errno, value, readsAtOnce } = perform({ kind: "open", ...place, flags, mode: 0 });
+  const { errno, value, readsAtOnce: isReadAtOnce } = perform({ kind: "open", ...place, flags, mode: 0 });
   expect(errno).toBe(0);
   if (flags === READ) expect(readAt(value, memory(7).address, 7, 0)).toBe(7);
   closeFd(value);
-  return readsAtOnce!;
+  return isReadAtOnce!;
 }
 
 describe.each([false, true])("with crossMounts %s", (crossMounts) => {

@@ -1,12 +1,13 @@
 // What a mount reads, whether the page cache has it or a disk worker must: the same bytes (PROTOCOL.md MNT-9).
 
 import { execFileSync } from "node:child_process";
-import { statfsSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import { statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, mountMessages as m } from "@ringway/control";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { READS_AFTER_MISS } from "../../../packages/monitor/src/relays/files/at-once.ts";
 import { errnoOf } from "../../support/declined.ts";
+import { readsAtOnce } from "../../support/disk-file-systems.ts";
 import { DyingDisk, noDyingDisk } from "../../support/dying-disk.ts";
 import { heldForAll, heldForEach } from "../../support/held.ts";
 import { until } from "../../support/wait.ts";
@@ -31,10 +32,6 @@ beforeEach(async () => {
 
 const pattern = (bytes: number, step = 7): Buffer =>
   Buffer.from(Array.from({ length: bytes }, (_, i) => (i * step) % 251));
-
-/** ext4, XFS, btrfs, F2FS: what is cached of these needs no worker. */
-const readsAtOnce = (folder: string): boolean =>
-  [0xef53, 0x58465342, 0x9123683e, 0xf2f52010].includes(statfsSync(folder).type);
 
 /** The kernel lets go of what it has of it in memory. */
 function dropFromCache(path: string): void {

@@ -11,6 +11,7 @@ import {
   FRAME_HEADER_BYTES,
   type Frame,
   FrameReader,
+  FrameWriter,
   type InetAddress,
   type Message,
   maxPayload,
@@ -63,6 +64,7 @@ export class UdpChannel implements StreamUser {
   /** Of a datagram: what UDP has room for, and the ring (UDP-6). */
   readonly #mostBytes: number;
   readonly #reader: FrameReader;
+  readonly #writer: FrameWriter;
   readonly #calls: Calls;
   readonly #unsent: Unsent[] = [];
   #unsentBytes = 0;
@@ -77,6 +79,7 @@ export class UdpChannel implements StreamUser {
     this.#isBound = isBound;
     this.#target = target;
     this.#reader = new FrameReader(stream.pipe.toGuest);
+    this.#writer = new FrameWriter(stream.pipe.toHost);
     this.#calls = new Calls(stream.engine);
     stream.user = this;
   }
@@ -246,11 +249,7 @@ export class UdpChannel implements StreamUser {
     while (toHost.writable() < whole) if (!toHost.wantSpace(whole) || toHost.abandoned()) return undefined;
     const id = this.#nextId;
     this.#nextId = (id + 1) >>> 0 || FIRST_REQUEST_ID;
-    toHost.putU32(payload.length, 0);
-    toHost.putU32(type, 4);
-    toHost.putU32(id, 8);
-    toHost.put(payload, FRAME_HEADER_BYTES);
-    if (toHost.advance(whole)) this.#stream.signal();
+    this.#writer.write(type, id, payload, this.#stream.signal);
     return id;
   }
 

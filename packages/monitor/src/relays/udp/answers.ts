@@ -6,6 +6,7 @@
 import {
   Done,
   FRAME_HEADER_BYTES,
+  type FrameWriter,
   type InetAddress,
   type Message,
   type Refusal,
@@ -22,6 +23,7 @@ export const LOST_BYTES: number = FRAME_HEADER_BYTES + 4;
 export class Answers {
   readonly #stream: Stream;
   readonly #replies: Replies;
+  readonly #writer: FrameWriter;
   /** The payload of a UdpError. */
   #error: Uint8Array | undefined;
   /** Datagrams lost since the stream was opened, and how many of them the guest knows of. */
@@ -31,6 +33,7 @@ export class Answers {
   constructor(stream: Stream) {
     this.#stream = stream;
     this.#replies = new Replies(stream);
+    this.#writer = stream.writer();
   }
 
   /** Does a reply wait? */
@@ -79,11 +82,8 @@ export class Answers {
     const { toGuest } = this.#stream.pipe;
     if (!this.#replies.hasRoom(LOST_BYTES)) return false;
     if (toGuest.abandoned()) return true;
-    toGuest.putU32(LOST_BYTES - FRAME_HEADER_BYTES, 0);
-    toGuest.putU32(UdpLost.type, 4);
-    toGuest.putU32(0, 8);
     toGuest.putU32(this.#lost, FRAME_HEADER_BYTES);
-    if (toGuest.advance(LOST_BYTES)) this.#stream.signal();
+    this.#writer.publish(UdpLost.type, 0, LOST_BYTES - FRAME_HEADER_BYTES, this.#stream.signal);
     return true;
   }
 }
