@@ -46,6 +46,15 @@ export function toGuestRing(place: PipePlace): RingPlace {
   };
 }
 
+interface Sized {
+  readonly capacity: number;
+}
+
+/** Made when it is asked for: an idle stream keeps no object for it. */
+function placeOf(page: number, toHost: Sized, toGuest: Sized): PipePlace {
+  return { page, toHostBytes: toHost.capacity, toGuestBytes: toGuest.capacity };
+}
+
 /** Host only, before the guest learns of the block: every word as PIPE-2 wants it. */
 export function initialisePipe(memory: RegionMemory, page: number, id: number, generation: number): void {
   const header = page * PAGE_BYTES;
@@ -62,16 +71,20 @@ export function initialisePipe(memory: RegionMemory, page: number, id: number, g
 export class HostPipe {
   readonly id: number;
   readonly generation: number;
-  readonly place: PipePlace;
+  readonly #page: number;
   readonly toHost: RingConsumer;
   readonly toGuest: RingProducer;
 
   constructor(memory: RegionMemory, id: number, generation: number, place: PipePlace) {
     this.id = id;
     this.generation = generation;
-    this.place = place;
+    this.#page = place.page;
     this.toHost = new RingConsumer(memory, toHostRing(place));
     this.toGuest = new RingProducer(memory, toGuestRing(place));
+  }
+
+  get place(): PipePlace {
+    return placeOf(this.#page, this.toHost, this.toGuest);
   }
 
   /** Throws BrokenInvariant. */
@@ -95,16 +108,20 @@ export class HostPipe {
 export class GuestPipe {
   readonly id: number;
   readonly generation: number;
-  readonly place: PipePlace;
+  readonly #page: number;
   readonly toHost: RingProducer;
   readonly toGuest: RingConsumer;
 
   constructor(memory: RegionMemory, id: number, generation: number, place: PipePlace) {
     this.id = id;
     this.generation = generation;
-    this.place = place;
+    this.#page = place.page;
     this.toHost = new RingProducer(memory, toHostRing(place));
     this.toGuest = new RingConsumer(memory, toGuestRing(place));
+  }
+
+  get place(): PipePlace {
+    return placeOf(this.#page, this.toHost, this.toGuest);
   }
 
   /** Throws BrokenInvariant. */

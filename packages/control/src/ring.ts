@@ -45,7 +45,7 @@ export class RingProducer {
   readonly #bytes: Uint8Array;
   readonly #own: number;
   readonly #other: number;
-  readonly #data: number;
+  /** Of the data area, in words of the region. */
   readonly #dataWord: number;
   #written: number;
   /** The last checked copy of the consumer's read position. */
@@ -60,11 +60,14 @@ export class RingProducer {
     this.#bytes = memory.bytes;
     this.#own = place.producer / 4;
     this.#other = place.consumer / 4;
-    this.#data = place.data;
     this.#dataWord = place.data / 4;
     this.capacity = place.capacity;
     this.#written = position >>> 0;
     this.#read = position >>> 0;
+  }
+
+  get #data(): number {
+    return 4 * this.#dataWord;
   }
 
   /** What this side has closed with. */
@@ -209,7 +212,7 @@ export class RingConsumer {
   readonly #bytes: Uint8Array;
   readonly #own: number;
   readonly #other: number;
-  readonly #data: number;
+  /** Of the data area, in words of the region. */
   readonly #dataWord: number;
   #read: number;
   /** The last checked copy of the producer's write position. */
@@ -223,11 +226,14 @@ export class RingConsumer {
     this.#bytes = memory.bytes;
     this.#own = place.consumer / 4;
     this.#other = place.producer / 4;
-    this.#data = place.data;
     this.#dataWord = place.data / 4;
     this.capacity = place.capacity;
     this.#read = position >>> 0;
     this.#written = position >>> 0;
+  }
+
+  get #data(): number {
+    return 4 * this.#dataWord;
   }
 
   /** Has this side said that it will read no more? */

@@ -189,7 +189,17 @@ export class Stream implements Task {
   }
 
   /** Wakes the guest for this stream, before this thread waits. */
-  readonly signal = (): void => this.#owner.signal(this.pipe.id);
+  signal(): void {
+    this.#owner.signal(this.pipe.id);
+  }
+
+  /**
+   * signal(), to be handed to what reads and writes frames. A relay of frames keeps one; a stream of raw bytes, of
+   * which there may be many that are idle, has none.
+   */
+  signaller(): () => void {
+    return () => this.signal();
+  }
 
   /** The same, now: the guest gets to work while this thread goes on. */
   signalNow(): void {
@@ -228,7 +238,7 @@ export class Stream implements Task {
 
   /** Sends a frame that the caller knows to fit: the first on a ring. */
   send<T>(kind: Message<T>, requestId: number, value: T): boolean {
-    return this.writer().send(kind, requestId, value, this.signal);
+    return this.writer().send(kind, requestId, value, this.signaller());
   }
 
   // ── Life ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,7 +259,7 @@ export class Stream implements Task {
   opened(requestId: number, body: Uint8Array): void {
     this.#enter(RUNNING);
     // Opened is its body and nothing else.
-    this.writer().write(Opened.type, requestId, body, this.signal);
+    this.writer().write(Opened.type, requestId, body, this.signaller());
   }
 
   /**

@@ -34,6 +34,7 @@ export function backlogFor(asked: number): number {
 export abstract class ListenRelay<Connection extends object> implements Relay, EventSource {
   protected readonly host: RelayHost;
   protected readonly stream: Stream;
+  readonly #signal: () => void;
   protected readonly fd: number;
   readonly #slot: number;
   readonly #requests: FrameReader;
@@ -50,6 +51,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
   constructor(host: RelayHost, stream: Stream, fd: number) {
     this.host = host;
     this.stream = stream;
+    this.#signal = stream.signaller();
     this.fd = fd;
     this.#requests = stream.frames();
     this.#replies = new Replies(stream);
@@ -76,7 +78,7 @@ export abstract class ListenRelay<Connection extends object> implements Relay, E
       if (budget === 0) return true;
       // Before the ring: what was put before END is there once END is seen (RING-6).
       const closed = pipe.toHost.peerClosed();
-      const frame = this.#requests.next(this.stream.signal);
+      const frame = this.#requests.next(this.#signal);
       if (frame === undefined) {
         if (closed === Closed.OPEN) break;
         if (closed === Closed.END) this.#requests.end();

@@ -37,7 +37,7 @@ export class OpeningRelay implements Relay {
     // Before the frame: a guest may send its Open and end while this looks (RING-6).
     const closed = stream.pipe.toHost.peerClosed();
     const frames = stream.frames();
-    const frame = frames.next(stream.signal);
+    const frame = frames.next(stream.signaller());
     if (frame === undefined) {
       if (closed === Closed.END) frames.end();
       if (closed !== Closed.OPEN) stream.end();

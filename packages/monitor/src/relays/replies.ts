@@ -25,6 +25,7 @@ import { NOTHING } from "./empty-body.ts";
 
 export class Replies {
   readonly #stream: Stream;
+  readonly #signal: () => void;
   readonly #writer: FrameWriter;
   /** Bytes of the largest payload that the ring takes. */
   readonly #mostBytes: number;
@@ -40,6 +41,7 @@ export class Replies {
 
   constructor(stream: Stream) {
     this.#stream = stream;
+    this.#signal = stream.signaller();
     this.#writer = stream.writer();
     this.#mostBytes = maxPayload(stream.pipe.toGuest.capacity);
   }
@@ -108,7 +110,7 @@ export class Replies {
 
   #write(type: number, requestId: number, payload: Uint8Array): boolean {
     const { toGuest } = this.#stream.pipe;
-    while (!toGuest.abandoned() && !this.#writer.write(type, requestId, payload, this.#stream.signal)) {
+    while (!toGuest.abandoned() && !this.#writer.write(type, requestId, payload, this.#signal)) {
       if (toGuest.wantSpace(FRAME_HEADER_BYTES + payload.length)) continue;
       this.#wantsSpace = true;
       return false;

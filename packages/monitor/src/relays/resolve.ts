@@ -79,6 +79,7 @@ type Found = { readonly texts: readonly string[]; readonly ttlSeconds: number } 
 class ResolveRelay implements Relay {
   readonly #host: RelayHost;
   readonly #stream: Stream;
+  readonly #signal: () => void;
   readonly #requests: FrameReader;
   readonly #replies: Replies;
   /** A reply that ends work of the guest's is over. */
@@ -94,6 +95,7 @@ class ResolveRelay implements Relay {
   constructor(host: RelayHost, stream: Stream) {
     this.#host = host;
     this.#stream = stream;
+    this.#signal = stream.signaller();
     this.#requests = stream.frames();
     this.#replies = new Replies(stream);
     const { budget } = stream.guest;
@@ -112,7 +114,7 @@ class ResolveRelay implements Relay {
       }
       if (!this.#replies.flush()) return false;
       if (budget === 0 || !stream.guest.share.mayGoOn()) return true;
-      const frame = this.#held ?? this.#requests.next(stream.signal);
+      const frame = this.#held ?? this.#requests.next(this.#signal);
       this.#held = undefined;
       if (frame === undefined) {
         if (closed !== Closed.END) return false;

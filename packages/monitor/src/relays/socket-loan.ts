@@ -37,7 +37,8 @@ export class SocketLoan implements Borrower {
   #receivedBytes = 0;
   readonly #fd: number;
   readonly #account: Account;
-  readonly #isTcp: boolean;
+  /** Else of a Unix stream. */
+  readonly isTcp: boolean;
   #receiveLent = 0;
   /** SO_RCVBUF was lowered: the kernel does not raise it any more. */
   #lowered = false;
@@ -48,7 +49,7 @@ export class SocketLoan implements Borrower {
   constructor(fd: number, account: Account, limitBytes: number, isTcp: boolean) {
     this.#fd = fd;
     this.#account = account;
-    this.#isTcp = isTcp;
+    this.isTcp = isTcp;
     const { sockets } = account;
     sockets.sockets++;
     // So many that their fresh buffers alone are too much: those of the ones that come now are small from the start.
@@ -146,7 +147,7 @@ export class SocketLoan implements Borrower {
   }
 
   #countParting(by: 1 | -1): void {
-    if (this.#isTcp) this.#budget.tcpPartings += by;
+    if (this.isTcp) this.#budget.tcpPartings += by;
     else this.#budget.partings += by;
   }
 

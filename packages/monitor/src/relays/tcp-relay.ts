@@ -75,7 +75,6 @@ export class TcpRelay implements Relay, EventSource {
   readonly #host: RelayHost;
   readonly #stream: Stream;
   readonly #fd: number;
-  readonly #isTcp: boolean;
   readonly #slot: number;
   #sendable = true;
   #receivable: boolean;
@@ -113,7 +112,6 @@ export class TcpRelay implements Relay, EventSource {
     this.#host = host;
     this.#stream = stream;
     this.#fd = fd;
-    this.#isTcp = isTcp;
     this.#errorTaken = errorTaken;
     this.#receivable = slot === undefined;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
@@ -168,7 +166,7 @@ export class TcpRelay implements Relay, EventSource {
     reactor.cancel(this.#asking);
     keepAlives.delete(this.#fd);
     const { streams } = this.#stream.guest.policy.policy.limits;
-    if (!this.#isTcp) {
+    if (!this.#loan.isTcp) {
       this.#partUnix(streams);
       return;
     }
@@ -263,7 +261,7 @@ export class TcpRelay implements Relay, EventSource {
         return false;
       }
       budget -= sent;
-      loan.unackedBytes += this.#isTcp ? sent : sent + UNIX_PIECE_BYTES;
+      loan.unackedBytes += loan.isTcp ? sent : sent + UNIX_PIECE_BYTES;
       if (sent < length) this.#sendable = false;
       stream.moved(Direction.TO_HOST, offset, sent);
       if (toHost.advance(sent)) this.#signal(sent);
@@ -286,7 +284,7 @@ export class TcpRelay implements Relay, EventSource {
   #shutOut(): void {
     this.#outShut = true;
     this.#outOver = true;
-    if (this.#isTcp) setLingerZero(this.#fd, false);
+    if (this.#loan.isTcp) setLingerZero(this.#fd, false);
     // Both ways are over then, and closing it sends the FIN.
     if (this.#inShut && this.#loan.unackedBytes <= SHARE_BYTES) return;
     // ENOTCONN: the peer is gone, which recv() tells.
@@ -349,7 +347,7 @@ export class TcpRelay implements Relay, EventSource {
       if (network.limited && got < length) network.giveBytes(Direction.TO_GUEST, length - Math.max(0, got));
       if (got > 0) {
         budget -= got;
-        if (got < length && this.#isTcp && !this.#hangup) this.#receivable = false;
+        if (got < length && loan.isTcp && !this.#hangup) this.#receivable = false;
         if (dropping) continue;
         loan.received(got, this.#limitBytes);
         stream.moved(Direction.TO_GUEST, offset, got);

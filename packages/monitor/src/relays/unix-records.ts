@@ -53,6 +53,7 @@ export class RecordsRelay implements Relay, EventSource {
   readonly transfers = true;
   readonly #host: RelayHost;
   readonly #stream: Stream;
+  readonly #signal: () => void;
   readonly #fd: number;
   readonly #slot: number;
   readonly #frames: ReturnType<Stream["frames"]>;
@@ -80,6 +81,7 @@ export class RecordsRelay implements Relay, EventSource {
   constructor(host: RelayHost, stream: Stream, fd: number) {
     this.#host = host;
     this.#stream = stream;
+    this.#signal = stream.signaller();
     this.#fd = fd;
     this.#frames = stream.frames();
     this.#writer = stream.writer();
@@ -155,7 +157,7 @@ export class RecordsRelay implements Relay, EventSource {
       const closed = toHost.peerClosed();
       const offset = toHost.spanOffset();
       const readable = toHost.readable();
-      const frame = this.#frames.next(this.#stream.signal);
+      const frame = this.#frames.next(this.#signal);
       if (frame === undefined) {
         if (closed === Closed.END) {
           this.#frames.end();
@@ -286,7 +288,7 @@ export class RecordsRelay implements Relay, EventSource {
         this.#loan.received(got, this.#limitBytes);
         this.#stream.moved(Direction.TO_GUEST, toGuest.spanOffset(), got);
         const payload = scratch.bytes.subarray(0, got);
-        this.#writer.write(UnixReceived.type, 0, payload, this.#stream.signal);
+        this.#writer.write(UnixReceived.type, 0, payload, this.#signal);
       } else if (got === NO_MORE_RECORDS && !this.#failed) {
         this.#inShut = true;
         toGuest.end();

@@ -28,6 +28,7 @@ const CLOSE = fileMessages.Close.type;
 export abstract class RequestRelay implements Relay {
   protected readonly host: RelayHost;
   protected readonly stream: Stream;
+  readonly #signal: () => void;
   readonly #requests: FrameReader;
   /** One at the most, because nothing else is begun while it waits. */
   readonly #replies: Replies;
@@ -39,6 +40,7 @@ export abstract class RequestRelay implements Relay {
   constructor(host: RelayHost, stream: Stream) {
     this.host = host;
     this.stream = stream;
+    this.#signal = stream.signaller();
     this.#requests = stream.frames();
     this.#replies = new Replies(stream);
   }
@@ -67,7 +69,7 @@ export abstract class RequestRelay implements Relay {
         this.#afterReplies = undefined;
         next();
       } else {
-        const frame = this.#requests.next(this.stream.signal);
+        const frame = this.#requests.next(this.#signal);
         if (frame === undefined) {
           if (closed === Closed.END) {
             this.#requests.end();

@@ -22,6 +22,7 @@ export const LOST_BYTES: number = FRAME_HEADER_BYTES + 4;
 
 export class Answers {
   readonly #stream: Stream;
+  readonly #signal: () => void;
   readonly #replies: Replies;
   readonly #writer: FrameWriter;
   /** The payload of a UdpError. */
@@ -32,6 +33,7 @@ export class Answers {
 
   constructor(stream: Stream) {
     this.#stream = stream;
+    this.#signal = stream.signaller();
     this.#replies = new Replies(stream);
     this.#writer = stream.writer();
   }
@@ -83,7 +85,7 @@ export class Answers {
     if (!this.#replies.hasRoom(LOST_BYTES)) return false;
     if (toGuest.abandoned()) return true;
     toGuest.putU32(this.#lost, FRAME_HEADER_BYTES);
-    this.#writer.publish(UdpLost.type, 0, LOST_BYTES - FRAME_HEADER_BYTES, this.#stream.signal);
+    this.#writer.publish(UdpLost.type, 0, LOST_BYTES - FRAME_HEADER_BYTES, this.#signal);
     return true;
   }
 }

@@ -58,6 +58,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
   usedMs: number = performance.now();
   readonly #host: RelayHost;
   readonly #stream: Stream;
+  readonly #signal: () => void;
   readonly #slot: number;
   readonly #loan: UdpLoan;
   readonly #answers: Answers;
@@ -82,6 +83,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     this.frames = stream.frames();
     this.#host = host;
     this.#stream = stream;
+    this.#signal = stream.signaller();
     this.#slot = host.reactor.watch(fd, EVENTS, this);
     this.#loan = new UdpLoan(fd, stream.guest.account, this.#limitBytes);
     this.#answers = new Answers(stream);
@@ -124,7 +126,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
       if (this.#isOver) continue;
       // Each may have a step's datagrams before it.
       if (taken === Taken.REQUEST && left > 0 && this.#stream.guest.share.mayGoOn()) {
-        const frame = this.frames.next(this.#stream.signal);
+        const frame = this.frames.next(this.#signal);
         if (frame !== undefined) this.#requests.take(frame);
         continue;
       }

@@ -32,6 +32,7 @@ const RING_AT_ONCE_BYTES = 32 * 1024;
 export class CachedReads {
   readonly #core: MountCore;
   readonly #stream: Stream;
+  readonly #signal: () => void;
   readonly #requests: FrameReader;
   readonly #replies: FrameWriter;
   /** Since the guest was rung at once. */
@@ -40,6 +41,7 @@ export class CachedReads {
   constructor(core: MountCore, requests: FrameReader, replies: FrameWriter) {
     this.#core = core;
     this.#stream = core.stream;
+    this.#signal = core.stream.signaller();
     this.#requests = requests;
     this.#replies = replies;
   }
@@ -75,7 +77,7 @@ export class CachedReads {
       return Read.OTHER;
     }
     const requestId = requests.requestId();
-    requests.skip(REQUEST_BYTES, this.#stream.signal);
+    requests.skip(REQUEST_BYTES, this.#signal);
     this.#core.host.counters.add(Counter.fileBytesRead, bytes);
     this.#answeredBytes += bytes;
     this.#replies.publish(fileMessages.Data.type, requestId, bytes, this.#ring);

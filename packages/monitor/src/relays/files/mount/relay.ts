@@ -40,6 +40,7 @@ interface Part {
 
 export class MountRelay implements Relay {
   readonly #stream: Stream;
+  readonly #signal: () => void;
   readonly #core: MountCore;
   readonly #locks: MountLocks;
   readonly #watches: MountWatches;
@@ -49,6 +50,7 @@ export class MountRelay implements Relay {
 
   constructor(host: RelayHost, stream: Stream, root: readonly GuestName[]) {
     this.#stream = stream;
+    this.#signal = stream.signaller();
     this.#core = new MountCore(host, stream, root);
     this.#locks = new MountLocks(this.#core);
     this.#watches = new MountWatches(this.#core);
@@ -88,7 +90,7 @@ export class MountRelay implements Relay {
       if (read === Read.ANSWERED) continue;
       if (read === Read.WAITS) return false;
       // Past the number all but these wait in the ring (MNT-3).
-      const frame = this.#requests.next(this.#stream.signal, isFull ? GIVE_BACK : undefined);
+      const frame = this.#requests.next(this.#signal, isFull ? GIVE_BACK : undefined);
       if (frame !== undefined) this.#serve(frame);
       else if (closed === Closed.END && !isFull) {
         this.#requests.end();
