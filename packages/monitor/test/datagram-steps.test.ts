@@ -64,7 +64,7 @@ class Rig {
     };
     const host = { datagrams: { batch, frames: new BatchFrames(BATCH) }, counters: { add: noop } };
     const guest = { budget: { network: { limited: false } }, share: { mayGoOn }, memory: { address: 0 } };
-    const stream = { pipe: { toHost }, guest, moved: noop, signal: noop };
+    const stream = { pipe: { toHost }, guest, moved: noop, signal: noop, signaller: () => noop };
     const endpoint = { family: 4, port: 9, address: Uint8Array.of(127, 0, 0, 1) };
     const socket = { fd: -1, family: 4, endpoint, usedMs: 0, describe: () => "a peer" };
     this.outgoing = new Outgoing(

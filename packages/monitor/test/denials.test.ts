@@ -71,6 +71,7 @@ class Rig {
       },
       frames: () => ({ next: () => this.frames.shift() }),
       writer: () => ({ write: () => true }),
+      signaller: () => noop,
       become: (relay: Relay) => {
         this.#relay = relay;
       },

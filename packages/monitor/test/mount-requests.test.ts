@@ -68,7 +68,7 @@ class Rig {
       toGuest: new RingProducer(this.memory, TO_GUEST),
     };
     const stream = {
-      ...{ guest, pipe, signal: noop, run: () => this.step() },
+      ...{ guest, pipe, signal: noop, signaller: () => noop, run: () => this.step() },
       ...{ frames: () => new FrameReader(pipe.toHost), writer: () => new FrameWriter(pipe.toGuest) },
       guard: (work: () => void) => work(),
     } as unknown as Stream;

@@ -75,6 +75,7 @@ function open(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Outco
       budget: { network: { limited: false } },
     },
     frames: () => ({ next: () => frame }),
+    signaller: () => () => {},
     beginOpen: () => undefined,
     refuse(requestId: number, refusal: Refusal) {
       expect(requestId).toBe(7);

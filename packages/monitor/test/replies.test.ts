@@ -38,6 +38,7 @@ beforeEach(() => {
     guest: { reports: { answer: (refusal: object) => refusal } },
     writer: () => new FrameWriter(toGuest),
     signal: () => {},
+    signaller: () => () => {},
   } as unknown as Stream);
 });
 

@@ -34,6 +34,8 @@ export abstract class RequestRelay implements Relay {
   readonly #replies: Replies;
   #work: DiskWork | undefined;
   #workOver: ((result?: DiskResult) => void) | undefined;
+  /** A request counts: one that a worker has, or whose reply waits for room in the ring (LIM-1). */
+  #counts = false;
   #afterReplies: (() => void) | undefined;
   #disposed = false;
 
@@ -62,7 +64,12 @@ export abstract class RequestRelay implements Relay {
         this.stream.reset();
         return false;
       }
-      if (this.#work !== undefined || !this.#replies.flush()) return false;
+      if (this.#work !== undefined) return false;
+      if (!this.#replies.flush()) {
+        this.#count();
+        return false;
+      }
+      this.#countsNoMore();
       if (budget === 0 || !this.stream.guest.share.mayGoOn()) return true;
       if (this.#afterReplies !== undefined) {
         const next = this.#afterReplies;
@@ -88,11 +95,11 @@ export abstract class RequestRelay implements Relay {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    if (this.#work === undefined) this.letGo();
-    else if (this.#work.cancel()) {
-      this.#worked();
-      this.letGo();
-    }
+    // What a worker has goes on.
+    if (this.#work !== undefined && !this.#work.cancel()) return;
+    if (this.#work !== undefined) this.#worked();
+    this.#countsNoMore();
+    this.letGo();
   }
 
   /** The stream is over: nobody reads a reply. */
@@ -121,11 +128,12 @@ export abstract class RequestRelay implements Relay {
     done: (result: DiskResult) => void,
     over?: (result?: DiskResult) => void,
   ): void {
-    this.stream.guest.budget.takeWork();
+    this.#count();
     this.#workOver = over;
     this.#work = onDisk(this.host, this.stream, operation, (result) => {
       this.#worked(result);
       if (this.#disposed) {
+        this.#countsNoMore();
         this.letGo(result);
         return;
       }
@@ -136,8 +144,17 @@ export abstract class RequestRelay implements Relay {
 
   #worked(result?: DiskResult): void {
     this.#work = undefined;
-    this.stream.guest.budget.giveWork();
     this.#workOver?.(result);
+  }
+
+  #count(): void {
+    if (!this.#counts) this.stream.guest.budget.takeWork();
+    this.#counts = true;
+  }
+
+  #countsNoMore(): void {
+    if (this.#counts) this.stream.guest.budget.giveWork();
+    this.#counts = false;
   }
 
   /** What to do, before the next request is taken, once the replies so far are sent. */

@@ -279,16 +279,13 @@ export class MountAttributesPart {
    */
   #inTurn(requestId: number, handle: Handle, request: m.MountReadDir, plus: boolean): void {
     const core = this.#core;
-    const { budget } = core.stream.guest;
     // Under way as one that a worker has.
-    budget.takeWork();
-    core.underWay++;
+    core.begin();
     handle.uses++;
     const over = (): void => {
       handle.listings.delete(turn);
       core.waiting.delete(waiting);
-      budget.giveWork();
-      core.underWay--;
+      core.over();
       core.used(handle);
     };
     const turn = (): void => {

@@ -58,8 +58,10 @@ export class MountCore {
   readonly locked: { count: number } = { count: 0 };
   /** Requests that wait, each once. */
   readonly waiting: Set<Waiting> = new Set();
-  /** Replies that wait for room, and events: of requests under way, so bounded with them. */
+  /** Replies that wait for room, and events. A reply's request is under way until it is in the ring (LIM-1). */
   readonly replies: Replies;
+  /** The next reply is that of work which is over. */
+  #answers = false;
   /** Bytes of the events among them, and how often all of them have gone. */
   eventBytes = 0;
   flushes = 0;
@@ -81,15 +83,22 @@ export class MountCore {
   }
 
   reply<T>(kind: Message<T>, requestId: number, value: T): void {
-    this.replies.reply(kind, requestId, value);
+    this.put(kind.type, requestId, kind.encode(value));
   }
 
   put(type: number, requestId: number, payload: Uint8Array): void {
-    this.replies.put(type, requestId, payload);
+    this.replies.put(type, requestId, payload, this.#answered());
   }
 
   fail(requestId: number, refusal: Refusal): void {
-    this.replies.fail(requestId, refusal);
+    this.replies.fail(requestId, refusal, this.#answered());
+  }
+
+  /** What the next reply ends. One that is answered at once is under way from here on. */
+  #answered(): () => void {
+    if (!this.#answers) this.begin();
+    this.#answers = false;
+    return this.over;
   }
 
   done(requestId: number): void {
@@ -124,40 +133,55 @@ export class MountCore {
 
   onWorker(operation: Parameters<typeof onDisk>[2], work: Work): void {
     const { requestId, handles = [] } = work;
-    const { budget } = this.stream.guest;
-    budget.takeWork();
-    this.underWay++;
+    this.begin();
     for (const handle of handles) if (handle !== undefined) handle.uses++;
     const waiting: Waiting = {
       requestId,
       cancel: () => {
         if (!job.cancel()) return false;
-        over();
+        worked();
+        this.over();
         return true;
       },
     };
-    const over = (result?: DiskResult): void => {
+    const worked = (result?: DiskResult): void => {
       this.waiting.delete(waiting);
-      budget.giveWork();
-      this.underWay--;
       work.over?.(result);
       for (const handle of handles) if (handle !== undefined) this.used(handle);
     };
     const job: DiskWork = onDisk(this.host, this.stream, operation, (result) => {
       if (!this.isOver) this.#answer(work, result);
-      else if (result.errno !== 0) auditFailure(this.stream.guest, Protocol.MOUNT, work.shown, result);
-      over(result);
+      else {
+        if (result.errno !== 0) auditFailure(this.stream.guest, Protocol.MOUNT, work.shown, result);
+        this.over();
+      }
+      worked(result);
       if (!this.isOver) this.stream.run();
     });
     this.waiting.add(waiting);
   }
 
+  /** A request goes on beside the stream; over() once. */
+  begin(): void {
+    this.stream.guest.budget.takeWork();
+    this.underWay++;
+  }
+
+  readonly over = (): void => {
+    this.stream.guest.budget.giveWork();
+    this.underWay--;
+  };
+
+  /** It is over when its reply is in the ring; where it has none, or gave the work on, at once. */
   #answer({ requestId, shown, reply, done, settle }: Work, result: DiskResult): void {
+    this.#answers = true;
     if (settle !== undefined) settle(result);
     else if (result.errno !== 0) {
       this.fail(requestId, explainFailure(this.stream.guest, Protocol.MOUNT, shown, result));
     } else if (done !== undefined) done(result);
     else this.put(reply?.type ?? Done.type, requestId, result.data ?? NOTHING);
+    if (this.#answers) this.over();
+    this.#answers = false;
   }
 
   /** A request with this handle is over. */
@@ -168,7 +192,7 @@ export class MountCore {
 
   event(event: mountMessages.MountEvent): void {
     this.eventBytes += FRAME_HEADER_BYTES + event.path.length;
-    this.reply(mountMessages.MountEvent, 0, event);
+    this.replies.reply(mountMessages.MountEvent, 0, event);
   }
 
   /** All that waited for room is in the ring. */
