@@ -63,9 +63,7 @@ it("a file's count until its answer is in the ring, and no longer than its strea
   using guest = await FileGuest.attach(host.path);
   const beside = await RawMount.open(guest);
   const files = await Promise.all(
-    Array.from({ length: 5 }, () =>
-      guest.openFile("/data/file", fileMessages.FileFlags.READ, 0, RING_BYTES),
-    ),
+    Array.from({ length: 5 }, () => guest.openFile("/data/file", fileMessages.FileFlags.READ, 0, RING_BYTES)),
   );
   const ids = files.map((file) =>
     [0, 1, 2].map(() => file.post(fileMessages.ReadAt, { offset: 0, bytes: ANSWER_BYTES })),
@@ -73,7 +71,10 @@ it("a file's count until its answer is in the ring, and no longer than its strea
   await settle(beside);
   expect(await taken(beside, REQUESTS)).toBe(REQUESTS - files.length);
   for (const file of files.slice(1)) file.reset();
-  await until("those that are over count no more", async () => (await taken(beside, REQUESTS)) === REQUESTS - 1);
+  await until(
+    "those that are over count no more",
+    async () => (await taken(beside, REQUESTS)) === REQUESTS - 1,
+  );
   for (const id of ids[0]!) await files[0]!.reply(fileMessages.Data, id);
   expect(await taken(beside, REQUESTS)).toBe(REQUESTS);
 });
