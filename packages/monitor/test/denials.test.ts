@@ -1,6 +1,6 @@
 // Work on disk that the policy denies after its stream is over: the guest is told nothing, and the audit log is.
 
-import { Closed, Errno, type Frame, fileMessages, fsMessages } from "@ringway/control";
+import { Closed, Errno, type Frame, fileMessages, fsMessages, mountMessages } from "@ringway/control";
 import { describe, expect, test } from "vitest";
 import { refused } from "../src/disk/judgement.ts";
 import type { DiskOperation, DiskResult } from "../src/disk/operations.ts";
@@ -11,6 +11,7 @@ import type { AuditedDenial } from "../src/policy/refusal.ts";
 import { FILE } from "../src/relays/files/file.ts";
 import { FILE_STREAM } from "../src/relays/files/file-stream.ts";
 import { FS } from "../src/relays/files/fs.ts";
+import { MOUNT } from "../src/relays/files/mount/mount.ts";
 import type { RelayHost } from "../src/relays/host.ts";
 import type { ProtocolEntry } from "../src/relays/protocol.ts";
 
@@ -110,6 +111,11 @@ describe("has one line:", () => {
     const request = { path, direction: FileDirection.READ, flags: FileFlags.READ, mode: 0 };
     const body = FileStreamOpen.encode({ ...request, offset: 0, length: 1 });
     expect(new Rig(FILE_STREAM, body).isDeniedAfterReset()).toMatchObject([LINE]);
+  });
+
+  test("the opening of a mount", () => {
+    const body = mountMessages.MountRequest.encode({ path: Buffer.from(path) });
+    expect(new Rig(MOUNT, body).isDeniedAfterReset()).toMatchObject([LINE]);
   });
 
   test.each([

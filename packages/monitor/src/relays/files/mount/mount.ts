@@ -10,7 +10,7 @@ import { refusal } from "../../../policy/refusal.ts";
 import type { Decision, NamedFileDecision } from "../../../policy/types.ts";
 import type { RelayHost } from "../../host.ts";
 import type { Judged, ProtocolEntry } from "../../protocol.ts";
-import { explainFailure, onDisk } from "../access.ts";
+import { auditFailure, explainFailure, onDisk } from "../access.ts";
 import { PendingRelay } from "../pending.ts";
 import { decide, folderAttributes, shownNames } from "./places.ts";
 import { MountRelay, REQUESTS_MAX } from "./relay.ts";
@@ -63,7 +63,10 @@ export const MOUNT: ProtocolEntry<AskedMount> = {
     const place = { tree: folders.tree, root, path: joined(names.slice(depth)), asFolder: true };
     const operation = { kind: "mount", mount: { kind: "mount-stat", place, follow: true } } as const;
     const opened = (result: DiskResult): void => {
-      if (opening.disposed) return;
+      if (opening.disposed) {
+        auditFailure(stream.guest, Protocol.MOUNT, shownNames(names), result);
+        return;
+      }
       if (result.errno !== 0) {
         stream.refuse(requestId, explainFailure(stream.guest, Protocol.MOUNT, shownNames(names), result));
         return;
