@@ -36,6 +36,7 @@ export {
 export * from "./memory.ts";
 export * from "./native-thread.ts";
 export * from "./poll.ts";
+export * from "./refuse-descriptors.ts";
 export * from "./rlimit.ts";
 export * from "./routes.ts";
 export * from "./scheduler.ts";

@@ -2,7 +2,8 @@
 // (unix-messages.ts), and how each side notices that the other is gone. Of type STREAM: a VM's bell (channel.ts). Of
 // both, by the descriptor of their place: the sockets of a policy.
 //
-// All sockets made here are non-blocking and close-on-exec; whoever wants to wait gives a time.
+// All sockets made here are non-blocking and close-on-exec; whoever wants to wait gives a time. Only those of
+// connectUnix() and unixPair() take descriptors, where the kernel can refuse them.
 
 import { closeFd, setNonBlocking } from "./descriptor.ts";
 import { Errno } from "./errno.ts";
@@ -16,6 +17,7 @@ import {
   SOCK_SEQPACKET,
   SOCK_STREAM,
 } from "./open-socket.ts";
+import { refuseDescriptors } from "./refuse-descriptors.ts";
 import { check, SystemError } from "./system-error.ts";
 
 const connectCall = libcCall("connect", "int", ["int", "uintptr_t", "uint32_t"]);
@@ -98,6 +100,7 @@ export function listenUnix(path: string, options: ListenUnixOptions = {}): numbe
   checkSocketPath(path, "bind");
   const fd = unixSocket(SOCK_NONBLOCK);
   try {
+    refuseDescriptors(fd);
     // The socket file gets the mode of its socket, less the umask; chmod gives back what the umask took.
     check(outcome(fchmodCall(fd, mode)), "fchmod", path);
     let result = outcome(bindCall(fd, sockaddr.address, checkSocketPath(path, "bind")));
@@ -185,6 +188,7 @@ export function bindUnixName(folder: number, name: string, type: UnixType, mode:
   if (bytes < 0) return bytes;
   const fd = openSocket(AF_UNIX, TYPES[type] | SOCK_NONBLOCK);
   if (fd < 0) return fd;
+  refuseDescriptors(fd);
   let result = outcome(fchmodCall(fd, mode));
   if (result >= 0) result = outcome(bindCall(fd, sockaddr.address, bytes));
   if (result >= 0) return fd;
@@ -209,6 +213,7 @@ export function chmodOpen(file: number, mode: number): number {
 function connectUnixType(path: string, type: UnixType): number {
   const fd = openSocket(AF_UNIX, TYPES[type] | SOCK_NONBLOCK);
   if (fd < 0) return fd;
+  refuseDescriptors(fd);
   const bytes = putSocketPath(path);
   let result = bytes;
   if (bytes >= 0) {

@@ -45,6 +45,8 @@ export class Account {
   /** Connections that wait for their turn to become guests, and those whose regions are being made. */
   waiting = 0;
   beginning = 0;
+  /** Sockets of guests that are over, until a worker has closed them. */
+  closing = 0;
   /** Files and folders, from when they are asked for until a worker has closed them. */
   openFiles = 0;
   /** Instances of inotify, and folders that they watch. */
@@ -83,7 +85,7 @@ export class Account {
    * have more than there was room for.
    */
   get descriptors(): number {
-    const own = this.waiting + this.regions + 3 * (this.beginning + this.#guests);
+    const own = this.waiting + this.closing + this.regions + 3 * (this.beginning + this.#guests);
     return own + this.sockets.sockets + this.attempts + this.listeners + this.openFiles;
   }
 

@@ -6,12 +6,12 @@
 //      └─────── they may not ──▶ WAITING ── they may again ────▲
 //                                   └────── the monitor stops ──▶ turned away
 
-import { Errno, type Refusal } from "@ringway/control";
+import type { Refusal } from "@ringway/control";
 import type { Account, Accounts } from "../accounts/accounts.ts";
 import type { AuditGate } from "../observe/audit-gate.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Limits } from "../policy/types.ts";
-import { turnAway } from "./process.ts";
+import type { SocketCloser } from "./socket-closer.ts";
 
 export interface AttachCall {
   /** A connected socket, from now on not the caller's. */
@@ -23,6 +23,7 @@ export interface AttachCall {
 
 export interface AttachCallsHost {
   readonly accounts: Accounts;
+  readonly closer: SocketCloser;
   readonly auditGate: AuditGate;
   /** In force for guests that have none of their own. */
   readonly policy: PolicyState;
@@ -64,22 +65,29 @@ export class AttachCalls {
   /** Nobody begins any more. */
   close(): void {
     for (const { call, own } of this.#waiting) {
-      turnAway(call.fd, Errno.ESHUTDOWN);
+      const account = this.#accountOf(call);
+      this.#host.closer.turnAway(call.fd, account);
+      account.release();
       own?.release();
     }
     this.#waiting.clear();
   }
 
-  #begin({ fd, name, key }: AttachCall, own: PolicyState | undefined): void {
+  #accountOf({ key }: AttachCall): Account {
     const { accounts } = this.#host;
-    const account = key === undefined ? accounts.takeOwn(`attach:${this.#next++}`) : accounts.take(key);
+    return key === undefined ? accounts.takeOwn(`attach:${this.#next++}`) : accounts.take(key);
+  }
+
+  #begin(call: AttachCall, own: PolicyState | undefined): void {
+    const { fd, name } = call;
+    const account = this.#accountOf(call);
     const policy = own ?? this.#host.policy;
     const none = this.#host.noPlace(account, policy.policy.limits);
     if (none === undefined) {
       this.#host.begin(fd, name, account, own);
       return;
     }
-    turnAway(fd, none.errno);
+    this.#host.closer.turnAway(fd, account, none.errno);
     this.#host.warn(name, `turned away: ${none.reason}`);
     account.release();
     own?.release();

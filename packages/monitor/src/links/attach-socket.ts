@@ -10,7 +10,8 @@ import type { Refusal } from "@ringway/control";
 import { acceptUnix, closeFd, EPOLLIN, Errno, errnoMessage, peerCredentials } from "@ringway/linux";
 import type { Account, Accounts } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
-import { hasGone, turnAway } from "./process.ts";
+import { hasGone } from "./process.ts";
+import type { SocketCloser } from "./socket-closer.ts";
 
 /** How long the socket rests after an accept that failed for want of descriptors, in milliseconds. */
 const ACCEPT_RETRY_MS = 100;
@@ -33,6 +34,7 @@ const SAY_AGAIN_MS = 1000;
 export interface AttachSocketHost {
   readonly reactor: Reactor;
   readonly accounts: Accounts;
+  readonly closer: SocketCloser;
   /** Guests that there may be. */
   readonly places: number;
   /** False: nobody begins for now (audit-gate.ts). */
@@ -167,7 +169,7 @@ export class AttachSocket {
   }
 
   #close(fd: number, account: Account): void {
-    closeFd(fd);
+    this.#host.closer.close(fd, account);
     account.release();
   }
 
@@ -209,7 +211,7 @@ export class AttachSocket {
   }
 
   #turnAway(fd: number, account: Account, { errno, reason }: Refusal): void {
-    turnAway(fd, errno);
+    this.#host.closer.turnAway(fd, account, errno);
     const nowMs = performance.now();
     const said = this.#said.get(account.key);
     if (said !== undefined && nowMs - said.ms < SAY_AGAIN_MS) said.unsaid++;

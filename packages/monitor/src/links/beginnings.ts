@@ -5,12 +5,13 @@
 //                        └─ it has hung up meanwhile ──▶ closed
 
 import { PAGE_BYTES } from "@ringway/control";
-import { closeFd, Errno, errnoOf, type SharedMemory } from "@ringway/linux";
+import { Errno, errnoOf, type SharedMemory } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Regions } from "../regions/regions.ts";
 import type { LinkedGuest } from "./link.ts";
-import { hasGone, turnAway } from "./process.ts";
+import { hasGone } from "./process.ts";
+import type { SocketCloser } from "./socket-closer.ts";
 
 /** A connection, and all that is the beginning's from now on: the socket, and a hold on each of the others. */
 export interface Beginner {
@@ -25,6 +26,7 @@ export interface Beginner {
 
 export interface BeginningsHost {
   readonly regions: Regions;
+  readonly closer: SocketCloser;
   /** In force for guests that have none of their own. */
   readonly policy: PolicyState;
   /** Makes the guest, whose socket and memory are its own from now on. Undefined where that failed, which was said. */
@@ -61,23 +63,23 @@ export class Beginnings {
   /** None of them becomes a guest. */
   close(): void {
     for (const beginner of this.#under) {
-      turnAway(beginner.fd, Errno.ESHUTDOWN);
+      this.#host.closer.turnAway(beginner.fd, beginner.account);
       this.#over(beginner);
     }
   }
 
   #done(beginner: Beginner, made: SharedMemory | Error): void {
-    const { fd, name, attachMs } = beginner;
+    const { fd, name, account, attachMs } = beginner;
     const isWanted = this.#under.has(beginner);
     if (made instanceof Error) {
       if (!isWanted) return;
-      turnAway(fd, errnoOf(made, Errno.ENOMEM));
+      this.#host.closer.turnAway(fd, account, errnoOf(made, Errno.ENOMEM));
       this.#host.warn(name, `turned away: ${made.message}`);
     } else if (!isWanted) {
       made[Symbol.dispose]();
       return;
     } else if (hasGone(fd)) {
-      closeFd(fd);
+      this.#host.closer.close(fd, account);
       made[Symbol.dispose]();
     } else {
       const guest = this.#host.begin(beginner, made);

@@ -23,6 +23,7 @@ import {
 import type { Account } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { GuestLink, LinkListener } from "./link.ts";
+import type { SocketCloser } from "./socket-closer.ts";
 
 /**
  * Edge-triggered: each ring is an event, and the counter need never be read. One that counts already is told of anew by
@@ -34,6 +35,7 @@ export class SocketLink implements GuestLink {
   readonly memory: SharedMemory;
   readonly account: Account;
   readonly #reactor: Reactor;
+  readonly #closer: SocketCloser;
   readonly #socketFd: number;
   readonly #bellToHostFd: number;
   readonly #bellToGuestFd: number;
@@ -43,8 +45,15 @@ export class SocketLink implements GuestLink {
   #closed = false;
 
   /** Takes over `socketFd` and `memory`, also when it throws: SystemError (EMFILE), which the guest is told. */
-  constructor(reactor: Reactor, socketFd: number, account: Account, memory: SharedMemory) {
+  constructor(
+    reactor: Reactor,
+    closer: SocketCloser,
+    socketFd: number,
+    account: Account,
+    memory: SharedMemory,
+  ) {
     this.#reactor = reactor;
+    this.#closer = closer;
     this.account = account;
     this.#socketFd = socketFd;
     const made: number[] = [];
@@ -54,7 +63,7 @@ export class SocketLink implements GuestLink {
     } catch (error) {
       for (const fd of made) closeFd(fd);
       memory[Symbol.dispose]();
-      turnAway(socketFd, errnoOf(error, Errno.ENOMEM));
+      closer.turnAway(socketFd, account, errnoOf(error, Errno.ENOMEM));
       throw error;
     }
     this.memory = memory;
@@ -107,16 +116,14 @@ export class SocketLink implements GuestLink {
     if (this.#socketSlot < 0) return;
     this.#reactor.unwatch(this.#socketSlot);
     this.#socketSlot = -1;
-    closeFd(this.#socketFd);
+    this.#closer.close(this.#socketFd, this.account);
   }
 
   close(errno?: number): void {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#socketSlot >= 0) this.hangUp();
-    else if (errno !== undefined) {
-      turnAway(this.#socketFd, errno);
-    }
+    else if (errno !== undefined) this.#closer.turnAway(this.#socketFd, this.account, errno);
     // The guest holds the bell too: closing alone would leave it in epoll.
     if (this.#bellSuspended) this.#reactor.unwatch(this.#bellSlot);
     else if (this.#bellSlot >= 0) this.#reactor.forget(this.#bellToHostFd, this.#bellSlot);
@@ -129,10 +136,4 @@ export class SocketLink implements GuestLink {
 /** A guest sends nothing on its socket (HEL-3): what can be read there is its end. */
 export function hasGone(socketFd: number): boolean {
   return isReadable(socketFd);
-}
-
-/** Tells whoever connected that it cannot be a guest, and why. */
-export function turnAway(socketFd: number, errno: number): void {
-  sendWithFds(socketFd, encodeHello({ errno, regionPages: 0 }));
-  closeFd(socketFd);
 }

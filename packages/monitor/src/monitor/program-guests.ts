@@ -1,8 +1,16 @@
 // Guests that the program itself brings, by attach(): a socket pair, of which the reactor has one end from now on. A
 // guest with a policy of its own waits for its greeting until that is loaded, or is turned away.
 
-import { Errno, requireObject, requireText, setNonBlocking, unixPair } from "@ringway/linux";
-import { turnAway } from "../links/process.ts";
+import { close } from "node:fs";
+import {
+  Errno,
+  refuseDescriptors,
+  requireObject,
+  requireText,
+  setNonBlocking,
+  unixPair,
+} from "@ringway/linux";
+import { sendRefusal } from "../links/socket-closer.ts";
 import { letGo } from "../loading/loader.ts";
 import type { Policy } from "../policy/types.ts";
 import type { ToReactor } from "../thread/messages.ts";
@@ -49,6 +57,7 @@ export class ProgramGuests {
     if (options.policy !== undefined) requireAudit(options.policy, this.#context.audit);
     const name = options.name ?? `attached-${this.#next++}`;
     const [ours, theirs] = unixPair();
+    refuseDescriptors(ours);
     setNonBlocking(theirs, false);
     const attach = { kind: "attach", fd: ours, name, key: options.key, policy: undefined } as const;
     if (options.policy === undefined) this.#context.reactor.send(attach);
@@ -70,6 +79,12 @@ export class ProgramGuests {
       turnAway(attach.fd, Errno.EACCES);
     }
   }
+}
+
+/** What the guest may have put into it is closed with it, which may wait (links/socket-closer.ts): not here. */
+function turnAway(fd: number, errno: number): void {
+  sendRefusal(fd, errno);
+  close(fd, () => {});
 }
 
 function requireAttachOptions(options: AttachOptions): void {

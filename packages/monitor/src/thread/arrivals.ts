@@ -13,6 +13,7 @@ import { AttachSocket, type AttachSocketHost } from "../links/attach-socket.ts";
 import { type Beginner, Beginnings } from "../links/beginnings.ts";
 import type { GuestLink } from "../links/link.ts";
 import { SocketLink } from "../links/process.ts";
+import { SocketCloser } from "../links/socket-closer.ts";
 import { Vm, type VmHost } from "../links/vm.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { OwnSockets } from "../policy/own-sockets.ts";
@@ -40,6 +41,7 @@ export class Arrivals {
   readonly #host: ArrivalsHost;
   readonly #guestHost: AttachmentHost;
   readonly #places: Places;
+  readonly #closer: SocketCloser;
   readonly #beginnings: Beginnings;
   readonly #attachCalls: AttachCalls;
   /** Undefined where there is none, or it was closed. */
@@ -53,9 +55,12 @@ export class Arrivals {
     this.#host = host;
     this.#guestHost = guestHost;
     this.#places = new Places(host.maxGuests, guestHost.descriptors, () => this.#processes());
+    const closer = new SocketCloser(host.disk);
+    this.#closer = closer;
     const warn = (guest: string, reason: string): void => this.#warn(guest, reason);
     this.#beginnings = new Beginnings({
       regions: host.regions,
+      closer,
       get policy() {
         return host.policy;
       },
@@ -64,6 +69,7 @@ export class Arrivals {
     });
     this.#attachCalls = new AttachCalls({
       accounts: host.accounts,
+      closer,
       auditGate: guestHost.auditGate,
       get policy() {
         return host.policy;
@@ -83,6 +89,7 @@ export class Arrivals {
     const host: AttachSocketHost = {
       reactor,
       accounts,
+      closer: this.#closer,
       places: maxGuests,
       get takesGuests() {
         return auditGate.takesGuests;
@@ -153,7 +160,7 @@ export class Arrivals {
   }
 
   #beginProcess({ fd, name, account, own }: Beginner, memory: SharedMemory): Attachment | undefined {
-    const link = (): GuestLink => new SocketLink(this.#guestHost.reactor, fd, account, memory);
+    const link = (): GuestLink => new SocketLink(this.#guestHost.reactor, this.#closer, fd, account, memory);
     return this.#begin(name, link, own ?? this.#host.policy, own !== undefined);
   }
 

@@ -28,7 +28,7 @@ export class Places {
     if (!this.#descriptors.leftFor(account.descriptors)) {
       return refusal(Errno.EMFILE, "the monitor has no descriptors left for guests of this user");
     }
-    if (account.guests + account.beginning + waitingOfKey >= guests) {
+    if (account.guests + account.beginning + account.closing + waitingOfKey >= guests) {
       const reason = `${guests} guests of ${key} are attached, the most that the policy allows`;
       return refusal(Errno.EMFILE, reason);
     }

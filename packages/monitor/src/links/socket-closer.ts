@@ -1,0 +1,48 @@
+// Closes the sockets of guests that are processes.
+//
+// A guest sends nothing on its socket (HEL-3), but it can: a message with descriptors of its own. The monitor never
+// receives them, and closing the socket closes them; that of a TCP socket that lingers, for one, waits until its peer
+// has taken everything. Where the kernel refuses descriptors there are none. Where it cannot, a disk worker closes the
+// socket, which counts as a guest of its key until that is done: what it has to wait for, the others of its key wait
+// for.
+
+import { encodeHello } from "@ringway/control";
+import { canRefuseDescriptors, closeFd, Errno, sendWithFds } from "@ringway/linux";
+import type { Account } from "../accounts/accounts.ts";
+import type { DiskPool } from "../disk/pool.ts";
+
+export class SocketCloser {
+  readonly #disk: Pick<DiskPool, "submit">;
+  readonly #areRefused: boolean;
+
+  /** `areRefused`: the kernel lets nobody send descriptors to a guest's socket. */
+  constructor(disk: Pick<DiskPool, "submit">, areRefused: boolean = canRefuseDescriptors()) {
+    this.#disk = disk;
+    this.#areRefused = areRefused;
+  }
+
+  /** `fd`, of a guest of this key. Never waits. */
+  close(fd: number, account: Account): void {
+    if (this.#areRefused) {
+      closeFd(fd);
+      return;
+    }
+    account.retain();
+    account.closing++;
+    this.#disk.submit(account, { kind: "close", fd }, 0, () => {
+      account.closing--;
+      account.release();
+    });
+  }
+
+  /** Tells whoever connected that it cannot be a guest, and why. */
+  turnAway(fd: number, account: Account, errno: number = Errno.ESHUTDOWN): void {
+    sendRefusal(fd, errno);
+    this.close(fd, account);
+  }
+}
+
+/** The hello of who cannot be a guest (HEL-1). */
+export function sendRefusal(fd: number, errno: number): void {
+  sendWithFds(fd, encodeHello({ errno, regionPages: 0 }));
+}
