@@ -3,6 +3,7 @@
 
 import { Errno } from "@ringway/control";
 import type { CompiledPolicy } from "./compiled/compile.ts";
+import type { FolderTree } from "./compiled/folders.ts";
 import { PolicyMatcher } from "./matcher.ts";
 import type { GuestName } from "./paths.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -18,35 +19,35 @@ export interface RuleFolders {
 }
 
 export class HidingMatcher extends PolicyMatcher {
-  readonly #folders: RuleFolders;
+  readonly #ruleFolders: RuleFolders;
+  /** Those that can be had: known once, so that no question walks over the rules. */
+  readonly #shown: FolderTree;
 
   constructor(compiled: CompiledPolicy, surroundings: Surroundings, folders: RuleFolders) {
     super(compiled, surroundings);
-    this.#folders = folders;
+    this.#ruleFolders = folders;
+    this.#shown = this.folders.leadingTo((rule) => folders.root(rule).fd >= 0);
   }
 
   override fileAt(names: readonly GuestName[], shown: string, write: boolean): NamedFileDecision {
     const decision = super.fileAt(names, shown, write);
     const { ruleIndex, depth, rule } = decision;
     if (ruleIndex < 0) return decision;
-    const { fd, reason: why } = this.#folders.root(ruleIndex);
+    const { fd, reason: why } = this.#ruleFolders.root(ruleIndex);
     if (fd >= 0) return decision;
     const reason = `${quoted(shown)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
     return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex, depth };
   }
 
   override namesBelow(names: readonly GuestName[]): readonly string[] {
-    return super.namesBelow(names).filter((name) => {
-      const next = [...names, name];
-      return this.fileAt(next, name, false).allowed || this.namesBelow(next).length > 0;
-    });
+    return this.#shown.below(names);
   }
 
   override socket(guestPath: string, access: SocketsRule["access"]): SocketDecision {
     const decision = super.socket(guestPath, access);
     const { ruleIndex, rule } = decision;
     if (ruleIndex < 0) return decision;
-    const { fd, reason: why } = this.#folders.socketFolder(ruleIndex);
+    const { fd, reason: why } = this.#ruleFolders.socketFolder(ruleIndex);
     if (fd >= 0) return decision;
     const reason = `${quoted(guestPath)} has no folder: the folder of rule ${quoted(rule)}: ${why}`;
     return { allowed: false, errno: Errno.EACCES, rule, reason, ruleIndex };

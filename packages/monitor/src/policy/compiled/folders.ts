@@ -5,6 +5,8 @@ import type { GuestName } from "../paths.ts";
 export class FolderTree {
   #rule: number | undefined;
   readonly #below: Map<string, FolderTree> = new Map();
+  /** Of #below, once they were asked for. */
+  #names: readonly string[] | undefined;
 
   /** In the order of the rules. */
   add(components: readonly string[], rule: number): void {
@@ -14,6 +16,7 @@ export class FolderTree {
       if (next === undefined) {
         next = new FolderTree();
         folder.#below.set(component, next);
+        folder.#names = undefined;
       }
       folder = next;
     }
@@ -27,7 +30,24 @@ export class FolderTree {
       folder = typeof component === "string" ? folder.#below.get(component) : undefined;
       if (folder === undefined) return [];
     }
-    return [...folder.#below.keys()];
+    folder.#names ??= [...folder.#below.keys()];
+    return folder.#names;
+  }
+
+  /** Of its names, those at or below which a rule that `isHad` is the first to cover a path. */
+  leadingTo(isHad: (rule: number) => boolean): FolderTree {
+    return this.#leadingTo(isHad, undefined) ?? new FolderTree();
+  }
+
+  #leadingTo(isHad: (rule: number) => boolean, above: number | undefined): FolderTree | undefined {
+    const best = above === undefined || (this.#rule !== undefined && this.#rule < above) ? this.#rule : above;
+    const tree = new FolderTree();
+    tree.#rule = this.#rule;
+    for (const [name, folder] of this.#below) {
+      const next = folder.#leadingTo(isHad, best);
+      if (next !== undefined) tree.#below.set(name, next);
+    }
+    return tree.#below.size > 0 || (best !== undefined && isHad(best)) ? tree : undefined;
   }
 
   /** The lowest rule whose folder is the path, or above it. */
