@@ -3,7 +3,7 @@
 
 import { Errno } from "@ringway/control";
 import type { CompiledPolicy } from "./compiled/compile.ts";
-import type { FolderTree } from "./compiled/folders.ts";
+import { type FolderTree, foldersOf } from "./compiled/folders.ts";
 import { PolicyMatcher } from "./matcher.ts";
 import type { GuestName } from "./paths.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -26,7 +26,7 @@ export class HidingMatcher extends PolicyMatcher {
   constructor(compiled: CompiledPolicy, surroundings: Surroundings, folders: RuleFolders) {
     super(compiled, surroundings);
     this.#ruleFolders = folders;
-    this.#shown = this.folders.leadingTo((rule) => folders.root(rule).fd >= 0);
+    this.#shown = foldersOf(compiled.settings.files).leadingTo((rule) => folders.root(rule).fd >= 0);
   }
 
   override fileAt(names: readonly GuestName[], shown: string, write: boolean): NamedFileDecision {

@@ -30,7 +30,7 @@ import {
   type NetworkEntries,
   resolvesTo,
 } from "./compiled/compile.ts";
-import { FolderTree } from "./compiled/folders.ts";
+import { type FolderTree, foldersOf } from "./compiled/folders.ts";
 import { entryForName, lower } from "./compiled/name-table.ts";
 import { entryForAddress } from "./compiled/prefix-tree.ts";
 import { NONE } from "./compiled/words.ts";
@@ -73,7 +73,7 @@ const LOOPBACK = ["127.0.0.1", "::1"];
 export class PolicyMatcher {
   readonly #policy: CompiledPolicy;
   readonly #surroundings: Surroundings;
-  protected readonly folders: FolderTree = new FolderTree();
+  readonly #folders: FolderTree;
   /** By socketKey(). */
   readonly #sockets: Map<string, number> = new Map();
   readonly #hosts: ReadonlyMap<string, readonly string[]>;
@@ -84,11 +84,7 @@ export class PolicyMatcher {
     this.#surroundings = surroundings;
     this.#policy = "words" in policy ? policy : compilePolicy(policy);
     this.#hosts = new Map(Object.entries(this.#policy.settings.hosts));
-    for (const [index, { guest }] of this.#policy.settings.files.entries()) {
-      const path = splitPath(guest);
-      if ("problem" in path) throw new TypeError(path.problem);
-      this.folders.add(path.components, index);
-    }
+    this.#folders = foldersOf(this.#policy.settings.files);
     for (const [index, { guest, access }] of this.#policy.settings.sockets.entries()) {
       const path = splitPath(guest);
       if ("problem" in path) throw new TypeError(path.problem);
@@ -219,7 +215,7 @@ export class PolicyMatcher {
 
   /** The same of a path by its components, some of which may be bytes; `shown` is for people. */
   fileAt(names: readonly GuestName[], shown: string, write: boolean): NamedFileDecision {
-    const ruleIndex = this.folders.find(names);
+    const ruleIndex = this.#folders.find(names);
     if (ruleIndex === undefined) {
       return { ...refused("default", `no files rule covers ${quoted(shown)}`), ruleIndex: -1, depth: 0 };
     }
@@ -234,7 +230,7 @@ export class PolicyMatcher {
 
   /** Names that lead from a path that no rule covers to those that one does (MNT-4). */
   namesBelow(names: readonly GuestName[]): readonly string[] {
-    return this.folders.below(names);
+    return this.#folders.below(names);
   }
 
   /** Connecting to a Unix socket, or listening at its path. */

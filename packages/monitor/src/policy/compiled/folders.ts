@@ -1,6 +1,7 @@
 // Guest folders to the first rule that covers a path: a tree of names, walked as deep as the path goes.
 
-import type { GuestName } from "../paths.ts";
+import { type GuestName, splitPath } from "../paths.ts";
+import type { FilesRule } from "../types.ts";
 
 export class FolderTree {
   #rule: number | undefined;
@@ -61,4 +62,15 @@ export class FolderTree {
     }
     return best;
   }
+}
+
+/** Of all rules. */
+export function foldersOf(files: readonly FilesRule[]): FolderTree {
+  const tree = new FolderTree();
+  for (const [index, { guest }] of files.entries()) {
+    const path = splitPath(guest);
+    if ("problem" in path) throw new TypeError(path.problem);
+    tree.add(path.components, index);
+  }
+  return tree;
 }
