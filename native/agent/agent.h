@@ -3,6 +3,7 @@
 //   program ── SOCKS5, HTTP, --forward, service socket ──▶ connection ── stream ──▶ host
 //   program ── connect() anywhere, by --transparent ─────▶ connection ── stream ──▶ host
 //   program ── port 53 ──▶ questions ── one stream ──▶ host
+//   program ── a mounted folder, by --mount ──▶ requests ── one stream for each mount ──▶ host
 //   program ◀── connect() ── connection ◀── posted accept ── --publish's listener ◀── host
 //
 // One thread, one epoll, one table of connections, allocated once. A connection is a descriptor of this side, a stream
@@ -42,6 +43,7 @@
 //   dns.c, names.c           what DNS is; addresses that stand for names
 //   network.c, packet.c      --transparent takes the network over; packets off lo and onto it
 //   nftables.c, routes.c, netlink.c    what it has the kernel do
+//   fuse.c, fuse-*.c         --mount: a front as well, and its own rooms, in fuse.c
 //   host.c, table.c          what is known of the host; connections
 //   shortage.c, peer.c       the log of a shortage; which program it is
 //   watch.c, diag.c          epoll; the kernel's word on a socket

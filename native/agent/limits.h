@@ -10,7 +10,8 @@
 
 enum {
   ROUTES_MAX = 64,         // --forward and --publish, each
-  LISTENERS_MAX = ROUTES_MAX + 10, // and SOCKS, HTTP, service; of --transparent 1, and 3 of each family
+  MOUNTS_MAX = 16,         // --mount
+  LISTENERS_MAX = ROUTES_MAX + MOUNTS_MAX + 10, // and SOCKS, HTTP, service; of --transparent 1, and 3 of each family
   STREAMS_DEFAULT = 4096,  // connections at once
   STREAMS_SPARE = 64,      // for the listeners of programs, one for each `rwcat -l`
   STREAMS_MAX = RW_MAX_STREAM_ID - ROUTES_MAX - STREAMS_SPARE, // what is left of the ids beside all listeners
@@ -21,6 +22,8 @@ enum {
   POSTED_MAX = 32,         // accepts that one published port has posted
   BACKLOG = 4096,          // of every listener: the kernel's own limit where that is less
   HELD_MAX = 4096,         // SYNs that wait for the host: as many as connections by default; 200 bytes each
+  FUSE_QUEUE_MAX = 32,     // requests of a mount that wait for room: the kernel keeps the others
+  FUSE_FLIGHTS_MAX = 256,  // of a mount's on their way: the host's 64, as many locks that wait, and what is given back
   QUERIES_MAX = 512,       // questions for names that wait for the host: 800 bytes each, looked through for each answer
   NAMES_MAX = 4096,        // names with an address of their own: a power of two; 280 bytes each
 };
@@ -51,6 +54,12 @@ enum {
   WIRE_BYTES = 1024 * 1024, // of SYNs that were not looked at yet: about 1000, where the kernel allows it
   DNS_BYTES_MAX = 4096,   // of a message: on lo none is fragmented
   NETLINK_BYTES = 12 * 1024, // of requests that go together: all of the table's take half of it
+  FUSE_DATA_BYTES = 1024 * 1024, // of one read or write of the kernel: the most that it does at once
+  FUSE_BUFFER_BYTES = FUSE_DATA_BYTES + 4096, // with what stands before them
+  FUSE_BUFFERS_KEPT = 16,  // of these, while they are not used
+  FUSE_SMALL_BYTES = 640,  // a request that is kept without one: two names and their fields
+  FUSE_FIELDS_BYTES = 2 * RW_PATH_MAX_BYTES + RW_NAME_MAX_BYTES + 96, // of a request of ours, without data
+  FUSE_COPY_BYTES = 64 * 1024 * 1024, // of a copy on the host at once: a tenth of a second
   REASON_BYTES_MAX = 256, // of a sentence in a reason phrase or a header: programs have short lines for them
 };
 
@@ -72,6 +81,7 @@ enum {
   PUT_BACK_MS = 3000,      // for a SYN that was put back to become a connection: at once, or when it is sent again
   ACCEPT_AGAIN_MS = 100,   // after EMFILE and the like
 
+  FUSE_VALID_S = 1,        // in seconds: so long the kernel believes in names and attributes
   QUERY_MS = 10000,        // a question waits for the host: longer than those who ask
   NAME_TTL_S = 60,         // in seconds: so long programs may keep what a name's address is
 

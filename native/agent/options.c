@@ -30,6 +30,7 @@ static const char usage[] =
     "      --http PORT|off        an HTTP proxy; 3128 if not given\n"
     "      --forward PORT:HOST:HOSTPORT        a port of the guest, to an address that the host reaches\n"
     "      --publish [HOSTADDR:]HOSTPORT:PORT  a port of the host, to a port of the guest\n"
+    "      --mount PATH[:FOLDER]  a folder of the host's, mounted there by FUSE. Wants CAP_SYS_ADMIN\n"
     "      --transparent          every address of TCP: programs need not know of any of this. Wants CAP_NET_ADMIN\n"
     "                             and CAP_NET_RAW in a network that has nothing but lo\n"
     "      --names own|real|off   its resolver, on port 53 of loopback, gives each name an address of its own, or\n"
@@ -171,6 +172,18 @@ static void add_publish(const char *text) {
   free(copy);
 }
 
+// PATH[:FOLDER]
+static void add_mount(const char *text) {
+  if (options.mounts == MOUNTS_MAX) wrong("too many --mount", text);
+  struct mounted *mount = &options.mount[options.mounts++];
+  char *copy = copy_of(text), *point = strstr(copy, ":/");
+  if (point) *point++ = 0;
+  mount->path = copy;
+  mount->point = point ? point : copy;
+  if (*copy != '/' || strlen(copy) > RW_PATH_MAX_BYTES || strcmp(mount->point, "/") == 0)
+    wrong("--mount PATH[:FOLDER]", text);
+}
+
 static enum names names_of(const char *option, const char *text) {
   static const char *const words[] = {[NAMES_OWN] = "own", [NAMES_REAL] = "real", [NAMES_OFF] = "off"};
   for (int i = NAMES_OWN; i <= NAMES_OFF; i++)
@@ -191,7 +204,7 @@ void options_parse(int argc, char **argv) {
     static const char *const known[] = {"--memory",  "--channel", "--tty",     "--socket",       "--socks",
                                         "--http",    "--forward", "--publish", "--service",      "--streams",
                                         "--hold-ms", "--handshake-ms", "--turn-ms", "--wait-ms",      "--names",
-                                        "--busy-poll-us"};
+                                        "--busy-poll-us", "--mount"};
     size_t which = 0;
     while (which < sizeof known / sizeof known[0] && strcmp(option, known[which]) != 0) which++;
     if (which == sizeof known / sizeof known[0]) wrong("unknown option", option);
@@ -219,7 +232,8 @@ void options_parse(int argc, char **argv) {
         options.names = names_of(option, value);
         names_given = 1;
         break;
-      default: options.busy_poll_us = number(option, value, 0, 1000000); break;
+      case 15: options.busy_poll_us = number(option, value, 0, 1000000); break;
+      default: add_mount(value); break;
     }
   }
   const char *socket = getenv("RINGWAY_SOCKET");

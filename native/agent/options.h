@@ -20,6 +20,11 @@ struct route {
   uint16_t port;         // of the host's end (forward), in the guest (publish)
 };
 
+struct mounted {
+  const char *path;  // the host's, as the policy names it
+  const char *point; // where it is in the guest
+};
+
 enum names { NAMES_OWN, NAMES_REAL, NAMES_OFF };
 
 struct options {
@@ -29,7 +34,8 @@ struct options {
   int service_given;
   struct address socks, http;
   struct route forward[ROUTES_MAX], publish[ROUTES_MAX];
-  uint32_t forwards, publishes;
+  struct mounted mount[MOUNTS_MAX];
+  uint32_t forwards, publishes, mounts;
   int transparent;
   enum names names;             // of --transparent: what its resolver says
   uint32_t streams, busy_poll_us, hold_ms, handshake_ms, turn_ms;

@@ -10,6 +10,7 @@ import { noCompiler, ROOT, run, titled } from "../native/toolchain.ts";
 import { FIND_RINGWAY } from "../support/ringway.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { BUILD_MS, buildAgent, missing } from "./agent.ts";
+import { noFuse } from "./fuse.ts";
 
 const noNamespace =
   run("unshare", ["--user", "--map-root-user", "--net", "true"]).status === 0
@@ -38,6 +39,12 @@ describe.skipIf(reason !== undefined)(titled("docs/agent.md", reason), () => {
   test("starts the agent for processes in an empty network namespace", () => starts("unshare"), BUILD_MS);
 
   test("lets programs connect anywhere, by name", () => starts("unshare", "--transparent"), BUILD_MS);
+
+  test.skipIf(noFuse !== undefined)(
+    titled("mounts a folder", noFuse),
+    () => starts("mkdir mounted"),
+    BUILD_MS,
+  );
 
   test("has the body of a 403", () => starts("unshare", "http://intranet/"), BUILD_MS);
 });

@@ -1,0 +1,236 @@
+// OPENDIR, READDIR, READDIRPLUS.
+//
+//   the host's answer, as many entries as a frame has ──▶ a listing ──▶ as many as the kernel asks for at once
+//
+// The kernel asks for little at a time: what a frame has more stays with the open folder, for as long as it may be
+// believed, and is used where the kernel goes on. Who goes back, or has paused, has the host asked again. Attributes
+// are not kept past any change that was made here: the kernel takes what it is told now for what holds now.
+//
+// Places: "." and ".." are this side's, the others have the host's cookies, which mean nothing here. The small ones
+// stand for the two, so a host's that is as small gets a bit more.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuse-actions.h"
+#include "fuse-replies.h"
+#include "fuse-ways.h"
+#include "ringway-posix.h"
+
+enum { BEHIND_DOT = 1, BEHIND_DOTS = 2 }; // places
+#define SMALL_COOKIE (UINT64_C(1) << 62)
+
+struct fuse_listing {
+  int plus;
+  uint32_t changes;      // as many as there were when it was asked for
+  uint64_t place;        // behind what was used of it
+  int64_t until_ms;
+  struct rw_list left;   // in `bytes`
+  uint8_t bytes[];
+};
+
+static uint64_t place_of(uint32_t low, uint32_t high) {
+  uint64_t cookie = (uint64_t)high << 32 | low;
+  return cookie <= BEHIND_DOTS ? cookie | SMALL_COOKIE : cookie;
+}
+
+static uint64_t cookie_of(uint64_t place) {
+  if (place <= BEHIND_DOTS) return 0;
+  return (place & ~SMALL_COOKIE) <= BEHIND_DOTS ? place & ~SMALL_COOKIE : place;
+}
+
+// ── OPENDIR ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static int32_t opendir_begin(struct fuse_op *op) {
+  struct fuse_way way = way_by_name(op, op->node);
+  if (way.bytes == -ESTALE) way = way_to(op, op->node, 0);
+  if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
+  return op_ask(op, RW_T_MOUNT_OPEN,
+                rw_encode_mount_open(op_fields, sizeof op_fields, way.at, MAY_READ | IS_FOLDER, 0, way.path,
+                                     (uint32_t)way.bytes));
+}
+
+static void opendir_took(struct fuse_op *op, const struct fuse_flight *flight, const struct rw_frame *frame) {
+  struct rw_attributes of;
+  uint32_t handle;
+  (void)flight;
+  if (rw_decode_mount_handle(frame->payload, frame->bytes, &handle, &of) != RW_OK || handle == 0) {
+    op_fail(op, EIO);
+    return;
+  }
+  struct fuse_open *open = open_new(op->node, handle, op->mount->epoch, IS_FOLDER);
+  if (!open) {
+    op_fail(op, ENOMEM);
+    return;
+  }
+  struct fuse_open_out out = {.fh = open_id(open)};
+  op_answer(op, &out, sizeof out);
+}
+
+const struct fuse_action fuse_opendir = {.body_bytes = sizeof(struct fuse_open_in),
+                                         .traits = BY_NAME,
+                                         .reply = RW_T_MOUNT_HANDLE,
+                                         .begin = opendir_begin,
+                                         .took = opendir_took};
+
+// ── What the kernel gets ────────────────────────────────────────────────────────────────────────────────────────────
+
+// One answer in the making, in op->out.
+struct page {
+  struct fuse_op *op;
+  uint32_t bytes, room;
+  int plus;
+};
+
+static uint32_t padded(uint32_t bytes) { return (bytes + 7) & ~7u; }
+
+// 0: it has no room for it. `entry` of READDIRPLUS.
+static int put_entry(struct page *page, const struct fuse_dirent *dirent, const uint8_t *name,
+                     const struct fuse_entry_out *entry) {
+  uint32_t head = page->plus ? sizeof(struct fuse_direntplus) : sizeof *dirent;
+  uint32_t bytes = padded(head + dirent->namelen);
+  if (bytes > page->room - page->bytes) return 0;
+  uint8_t *to = page->op->out + page->bytes;
+  memset(to, 0, bytes);
+  if (page->plus) memcpy(to, entry, sizeof *entry);
+  memcpy(to + head - sizeof *dirent, dirent, sizeof *dirent);
+  memcpy(to + head, name, dirent->namelen);
+  page->bytes += bytes;
+  return 1;
+}
+
+static int has_room(const struct page *page, uint32_t name_bytes) {
+  uint32_t head = page->plus ? sizeof(struct fuse_direntplus) : sizeof(struct fuse_dirent);
+  return padded(head + name_bytes) <= page->room - page->bytes;
+}
+
+// Of whom nothing is known but the name: the kernel looks for it itself.
+static const struct fuse_entry_out nothing;
+#define UNKNOWN_INODE UINT64_C(0xffffffff)
+
+static void put_dots(struct page *page, uint64_t *place) {
+  struct fuse_dirent dirent = {.ino = UNKNOWN_INODE, .type = attributes_type(RW_KIND_DIRECTORY)};
+  for (uint64_t next = *place + 1; next <= BEHIND_DOTS; next++) {
+    dirent.off = next;
+    dirent.namelen = (uint32_t)next;
+    if (!put_entry(page, &dirent, (const uint8_t *)"..", &nothing)) return;
+    *place = next;
+  }
+}
+
+// 0: there is no room for it.
+static int put_name(struct page *page, const struct rw_mount_name *name) {
+  struct fuse_dirent dirent = {.ino = (uint64_t)name->inode_high << 32 | name->inode_low,
+                               .off = place_of(name->cookie_low, name->cookie_high),
+                               .namelen = name->name.length,
+                               .type = attributes_type(name->kind)};
+  if (dirent.ino == 0) dirent.ino = UNKNOWN_INODE;
+  return put_entry(page, &dirent, name->name.bytes, NULL);
+}
+
+// With what it is, and a lookup of the kernel's.
+static int put_found(struct page *page, const struct rw_mount_entry *found) {
+  const struct rw_attributes *of = &found->attributes;
+  struct fuse_mount *mount = page->op->mount;
+  struct fuse_entry_out entry = nothing;
+  if (!has_room(page, found->name.length)) return 0;
+  int is_known = attributes_are_sane(of);
+  if (is_known) {
+    struct fuse_entry at = {page->op->node, found->name.bytes, found->name.length};
+    is_known = reply_found(mount, at, of, &entry) != NULL;
+  }
+  struct fuse_dirent dirent = {.ino = is_known ? attributes_inode(&mount->owners, of) : UNKNOWN_INODE,
+                               .off = place_of(found->cookie_low, found->cookie_high),
+                               .namelen = found->name.length,
+                               .type = attributes_type(of->kind)};
+  if (dirent.ino == 0) dirent.ino = UNKNOWN_INODE;
+  return put_entry(page, &dirent, found->name.bytes, &entry);
+}
+
+// As many as there is room for; the first that has none stays in the listing.
+static void put_listing(struct page *page, struct fuse_listing *listing) {
+  struct rw_mount_name name;
+  struct rw_mount_entry entry;
+  for (;;) {
+    struct rw_list before = listing->left;
+    int more = listing->plus ? rw_next_mount_entry(&listing->left, &entry)
+                             : rw_next_mount_name(&listing->left, &name);
+    if (more != 1) return;
+    struct rw_bytes text = listing->plus ? entry.name : name.name;
+    if (!name_is_sane(text.bytes, text.length)) continue;
+    if (!(listing->plus ? put_found(page, &entry) : put_name(page, &name))) {
+      listing->left = before;
+      return;
+    }
+    listing->place = listing->plus ? place_of(entry.cookie_low, entry.cookie_high)
+                                   : place_of(name.cookie_low, name.cookie_high);
+  }
+}
+
+// ── READDIR, READDIRPLUS ────────────────────────────────────────────────────────────────────────────────────────────
+
+static struct page begin_page(struct fuse_op *op) {
+  const struct fuse_read_in *in = (const void *)op->body;
+  uint32_t room = in->size < FUSE_DATA_BYTES ? in->size : FUSE_DATA_BYTES;
+  return (struct page){.op = op, .room = room, .plus = op->opcode == FUSE_READDIRPLUS};
+}
+
+static int is_usable(const struct fuse_op *op, const struct fuse_listing *listing, uint64_t place) {
+  if (!listing || listing->plus != (op->opcode == FUSE_READDIRPLUS) || listing->place != place) return 0;
+  if (listing->plus && listing->changes != op->mount->changes) return 0;
+  return listing->left.items > 0 && rw_posix_now_ms() < listing->until_ms;
+}
+
+static int32_t readdir_begin(struct fuse_op *op) {
+  const struct fuse_read_in *in = (const void *)op->body;
+  uint64_t place = in->offset;
+  if (op_is_lost(op)) return op_fail(op, EIO);
+  if (!op->out && !(op->out = buffer_take())) return op_fail(op, ENOMEM);
+  struct page page = begin_page(op);
+  if (place < BEHIND_DOTS) put_dots(&page, &place);
+  if (page.bytes == 0 && is_usable(op, op->open->listing, place)) put_listing(&page, op->open->listing);
+  if (page.bytes > 0) return op_answer(op, op->out, page.bytes);
+  uint64_t cookie = cookie_of(place);
+  op->step = op->mount->changes;
+  return op_ask(op, page.plus ? RW_T_MOUNT_READ_DIR_PLUS : RW_T_MOUNT_READ_DIR,
+                rw_encode_mount_read_dir(op_fields, sizeof op_fields, op->open->handle, (uint32_t)cookie,
+                                         (uint32_t)(cookie >> 32), RW_LIST_MAX));
+}
+
+static void readdir_took(struct fuse_op *op, const struct fuse_flight *flight, const struct rw_frame *frame) {
+  const struct fuse_read_in *in = (const void *)op->body;
+  struct page page = begin_page(op);
+  struct fuse_listing *listing = malloc(sizeof *listing + frame->bytes);
+  (void)flight;
+  if (!listing) {
+    op_fail(op, ENOMEM);
+    return;
+  }
+  *listing = (struct fuse_listing){
+      .plus = page.plus, .changes = op->step, .place = in->offset, .until_ms = rw_posix_now_ms() + FUSE_VALID_S * 1000};
+  memcpy(listing->bytes, frame->payload, frame->bytes);
+  free(op->open->listing);
+  op->open->listing = listing;
+  int32_t status = page.plus ? rw_decode_mount_entries(listing->bytes, frame->bytes, &listing->left)
+                             : rw_decode_mount_names(listing->bytes, frame->bytes, &listing->left);
+  if (status != RW_OK) {
+    listing->left.items = 0;
+    op_fail(op, EIO);
+    return;
+  }
+  put_listing(&page, listing);
+  op_answer(op, op->out, page.bytes);
+}
+
+const struct fuse_action fuse_readdir = {.body_bytes = sizeof(struct fuse_read_in),
+                                         .traits = OPENED,
+                                         .reply = RW_T_MOUNT_NAMES,
+                                         .begin = readdir_begin,
+                                         .took = readdir_took};
+const struct fuse_action fuse_readdirplus = {.body_bytes = sizeof(struct fuse_read_in),
+                                             .traits = OPENED | BY_NAME,
+                                             .reply = RW_T_MOUNT_ENTRIES,
+                                             .begin = readdir_begin,
+                                             .took = readdir_took};
