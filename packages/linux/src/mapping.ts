@@ -3,7 +3,7 @@
 // many entries to clear.
 //
 //   makeMapping     memfd_create, ftruncate, seals, one mapping under a view, one for system calls
-//   unmakeMapping   each mapping: its pages out of it, in pieces; zero pages in its place,
+//   unmakeMapping   each mapping: its pages out of it, in pieces, where they are many; zero pages in its place,
 //                   in one step; then the memfd is closed
 //
 // In pieces, because what changes the mappings of the process waits for whoever clears entries, and others wait for it:
@@ -106,21 +106,26 @@ export function map(fd: number, bytes: number): number {
   return check(outcome(mmapCall(0, bytes, PROT_READ_WRITE, MAP_SHARED, fd, 0)), "mmap");
 }
 
-/** Zero pages of nobody's are where it was mapped, until unmap(). */
-export function unmakeMapping({ fd, address, viewAddress, bytes }: Mapping): void {
-  putZeroPages({ address, bytes });
-  if (viewAddress !== 0) putZeroPages({ address: viewAddress, bytes });
+/** Zero pages of nobody's are where it was mapped, until unmap(). `hasFew`: next to none of its pages were touched. */
+export function unmakeMapping({ fd, address, viewAddress, bytes }: Mapping, hasFew = false): void {
+  for (const at of viewAddress === 0 ? [address] : [address, viewAddress]) {
+    if (!hasFew) takePages(at, bytes);
+    putZeroPages(at, bytes);
+  }
   closeFd(fd);
+}
+
+function takePages(address: number, bytes: number): void {
+  for (let at = 0; at < bytes; at += PIECE_BYTES) {
+    madviseCall(address + at, Math.min(PIECE_BYTES, bytes - at), MADV_DONTNEED);
+  }
 }
 
 /**
  * Where even this fails (ENOMEM: too many mappings), the memory stays mapped until unmap(), or until V8 lets go of its
  * range.
  */
-function putZeroPages({ address, bytes }: MappingPlace): void {
-  for (let at = 0; at < bytes; at += PIECE_BYTES) {
-    madviseCall(address + at, Math.min(PIECE_BYTES, bytes - at), MADV_DONTNEED);
-  }
+function putZeroPages(address: number, bytes: number): void {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
   mmapCall(address, bytes, PROT_READ_WRITE, flags, -1, 0);
 }

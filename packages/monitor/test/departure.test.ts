@@ -4,7 +4,10 @@
 import { Closed } from "@ringway/control";
 import { expect, test } from "vitest";
 import { Departure, type Leaver } from "../src/guests/departure.ts";
+import { Ending, type EndingOwner } from "../src/guests/ending.ts";
+import type { Epochs } from "../src/guests/epochs.ts";
 import { Life, LifeState } from "../src/guests/life.ts";
+import type { GuestLink } from "../src/links/link.ts";
 import type { Reactor } from "../src/reactor/reactor.ts";
 import type { Task } from "../src/reactor/tasks.ts";
 
@@ -55,4 +58,35 @@ test.each([
   for (let turn = 1; turn < 500; turn++) queue.shift()?.run();
   expect(looks).toBe(expected);
   expect(guest.life.state).toBe(parked ? LifeState.CLOSING : LifeState.LEAVING);
+});
+
+test.each([
+  ["when it has left", LifeState.ATTACHED],
+  ["before it has attached", LifeState.ATTACHING],
+])("what a guest had is held by no timer once it is closed, gone %s", (_, state) => {
+  const timers = new Set<() => void>();
+  const reactor = {
+    after(_delayMs: number, callback: () => void) {
+      timers.add(callback);
+      return callback;
+    },
+    cancel: (timer: () => void) => timers.delete(timer),
+  } as unknown as Reactor;
+  const owner = {
+    life: new Life(),
+    share: { parked: false, ready: { length: 0 } },
+    session: { pending: { pending: () => false } },
+    streams: { list: () => [], abandonAll: () => {}, dropping: false },
+    held: false,
+    lookAgain: () => {},
+    pinned: () => {},
+    closed: () => {},
+    close: (reason: string) => ending.close(reason),
+  };
+  if (state !== LifeState.ATTACHING) owner.life.enter(state);
+  const link = { hangUp: () => {} } as unknown as GuestLink;
+  const ending: Ending = new Ending(owner as unknown as EndingOwner, link, {} as Epochs, reactor, 1000);
+  ending.depart("the guest hung up");
+  expect(owner.life.state).toBe(LifeState.CLOSED);
+  expect(timers.size).toBe(0);
 });

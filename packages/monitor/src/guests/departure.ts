@@ -42,6 +42,7 @@ export class Departure implements Task {
   readonly #lingerMs: number;
   readonly #reason: string;
   readonly #leftMs: number = performance.now();
+  /** Of the state that it is in. */
   #limit: Timer | undefined;
   #timeIsOver = false;
   #unpaidLooks = 0;
@@ -101,7 +102,9 @@ export class Departure implements Task {
     const { life, share, streams } = this.#guest;
     life.enter(LifeState.LINGERING);
     this.#reactor.cancel(this.#limit);
-    this.#reactor.after(this.#lingerMs, () => share.perform(() => this.#guest.close(this.#reason)));
+    this.#limit = this.#reactor.after(this.#lingerMs, () => {
+      share.perform(() => this.#guest.close(this.#reason));
+    });
     this.#sorting = true;
     const sort = (stream: Stream): void => {
       if (stream.relay === undefined || life.over) return;
@@ -117,6 +120,11 @@ export class Departure implements Task {
       this.#sorting = false;
       this.#closeWhenFlushed();
     }).run();
+  }
+
+  /** The guest is closed, for this or another reason: no timer holds what it had. */
+  over(): void {
+    this.#reactor.cancel(this.#limit);
   }
 
   streamEnded(stream: Stream): void {

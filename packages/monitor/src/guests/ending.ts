@@ -98,6 +98,7 @@ export class Ending {
     if (owner.life.over) return;
     owner.life.enter(LifeState.CLOSING);
     this.#reason = reason;
+    this.#departure?.over();
     // Settled at the end, whatever disk work is given up on the way.
     owner.pinned(1);
     owner.streams.abandonAll();

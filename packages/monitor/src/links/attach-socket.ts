@@ -121,7 +121,7 @@ export class AttachSocket {
     const fd = acceptUnix(this.#fd);
     if (fd >= 0) {
       this.#arrived(fd);
-      this.#admit();
+      this.#admitLater(0);
       return;
     }
     this.#accepts.giveBack();

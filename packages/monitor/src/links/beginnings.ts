@@ -1,6 +1,7 @@
-// Connections that become guests: each has its region made first, by a thread, and is one when that is there.
+// Connections that become guests: each has its region made first, and is one when that is there. The two are pieces of
+// their own: what other guests wait for comes between them.
 //
-//   a connection ──▶ BEGINNING ── its region is there ──▶ a guest
+//   a connection ──▶ BEGINNING ── its region is there ── the next piece ──▶ a guest
 //                        ├─ it cannot be made, the monitor stops ──▶ turned away
 //                        └─ it has hung up meanwhile ──▶ closed
 
@@ -32,11 +33,14 @@ export interface BeginningsHost {
   /** Makes the guest, whose socket and memory are its own from now on. Undefined where that failed, which was said. */
   begin(beginner: Beginner, memory: SharedMemory): LinkedGuest | undefined;
   warn(guest: string, reason: string): void;
+  /** Calls back in a turn to come, when what is there has been looked at. */
+  soon(work: () => void): void;
 }
 
 export class Beginnings {
   readonly #host: BeginningsHost;
-  readonly #under: Set<Beginner> = new Set();
+  /** Each with its region, once that is there. */
+  readonly #under: Map<Beginner, SharedMemory | undefined> = new Map();
 
   constructor(host: BeginningsHost) {
     this.#host = host;
@@ -49,7 +53,7 @@ export class Beginnings {
   add(beginner: Beginner): void {
     const { account, name, own } = beginner;
     const { regionBytes, regionBytesTotal } = (own ?? this.#host.policy).policy.limits;
-    this.#under.add(beginner);
+    this.#under.set(beginner, undefined);
     account.beginning++;
     this.#host.regions.make({
       account,
@@ -62,27 +66,37 @@ export class Beginnings {
 
   /** None of them becomes a guest. */
   close(): void {
-    for (const beginner of this.#under) {
+    for (const [beginner, memory] of this.#under) {
       this.#host.closer.turnAway(beginner.fd, beginner.account);
+      memory?.[Symbol.dispose]();
       this.#over(beginner);
     }
   }
 
   #done(beginner: Beginner, made: SharedMemory | Error): void {
-    const { fd, name, account, attachMs } = beginner;
+    const { fd, name, account } = beginner;
     const isWanted = this.#under.has(beginner);
     if (made instanceof Error) {
       if (!isWanted) return;
       this.#host.closer.turnAway(fd, account, errnoOf(made, Errno.ENOMEM));
       this.#host.warn(name, `turned away: ${made.message}`);
+      this.#over(beginner);
     } else if (!isWanted) {
       made[Symbol.dispose]();
-      return;
-    } else if (hasGone(fd)) {
-      this.#host.closer.close(fd, account);
-      made[Symbol.dispose]();
     } else {
-      const guest = this.#host.begin(beginner, made);
+      this.#under.set(beginner, made);
+      this.#host.soon(() => this.#begin(beginner, made));
+    }
+  }
+
+  #begin(beginner: Beginner, memory: SharedMemory): void {
+    const { fd, account, attachMs } = beginner;
+    if (!this.#under.has(beginner)) return;
+    if (hasGone(fd)) {
+      this.#host.closer.close(fd, account);
+      memory[Symbol.dispose]();
+    } else {
+      const guest = this.#host.begin(beginner, memory);
       if (attachMs !== undefined) guest?.mustAskWithin(attachMs);
     }
     this.#over(beginner);

@@ -119,7 +119,7 @@ export class Regions {
   #unmake(mapping: Mapping, unmade: () => void): void {
     const stat = fstat(mapping.fd);
     if (typeof stat !== "number" && stat.blocks * BLOCK_BYTES <= UNMADE_HERE_BYTES) {
-      unmakeMapping(mapping);
+      unmakeMapping(mapping, true);
       unmade();
       return;
     }

@@ -66,6 +66,7 @@ export class Arrivals {
       },
       begin: (beginner, memory) => this.#beginProcess(beginner, memory),
       warn,
+      soon: (work) => guestHost.after(0, work),
     });
     this.#attachCalls = new AttachCalls({
       accounts: host.accounts,
