@@ -41,7 +41,7 @@ export const inetAddress: Field<InetAddress> = {
     to.u32(family);
     to.u32(port);
     to.put(address);
-    if (family === 4) to.put(new Uint8Array(12));
+    if (family === 4) for (let i = 0; i < 3; i++) to.u32(0);
   },
 };
 

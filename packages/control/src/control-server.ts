@@ -7,6 +7,8 @@
 //        │                        └──── does not: waits for space; no request is taken meanwhile
 //
 // So at most one reply waits here, however many requests lie in the ring.
+//
+// Each stream costs a NewStream and a StreamInfo: those are read and written where they lie, word by word.
 
 import { Errno, ProtocolError, Violation } from "./errors.ts";
 import { FROM_HOST, type Frame, FrameReader, FrameWriter, maxPayload } from "./frame.ts";
@@ -64,8 +66,16 @@ export interface StreamOpener {
 const PING_BYTES_MAX = 64;
 const EXIT_CODE_MAX = 255;
 
-/** In the place of a reply: serve it anew when all that was pending has been looked at. */
-const LATER: unique symbol = Symbol("later");
+/** Payloads of NewStream and StreamInfo. */
+const NEW_STREAM_BYTES = 8;
+const STREAM_INFO_BYTES = 20;
+
+/** A NewStream that is served anew when all that was pending has been looked at. */
+interface Again {
+  readonly requestId: number;
+  readonly toHostBytes: number;
+  readonly toGuestBytes: number;
+}
 
 export class ControlServer {
   readonly #pipe: HostPipe;
@@ -77,7 +87,7 @@ export class ControlServer {
   /** A reply that waits for room. */
   #reply: Frame | undefined;
   /** A NewStream that waits for streams to be looked at. */
-  #again: Frame | undefined;
+  #again: Again | undefined;
 
   /** On a block that was initialised (PIPE-2). */
   constructor(memory: RegionMemory, place: PipePlace, opener: StreamOpener, signal: () => void) {
@@ -111,16 +121,9 @@ export class ControlServer {
       }
       toGuest.unwantSpace();
       if (budget-- === 0 || handler.mayServe?.() === false) return true;
-      const again = this.#again;
-      this.#again = undefined;
-      const frame = again ?? this.#requests.next(this.#signal);
-      if (frame === undefined) break;
-      const reply = this.#serve(frame, handler, again === undefined);
-      if (reply === LATER) {
-        this.#again = frame;
-        return true;
-      }
-      this.#reply = reply;
+      const served = this.#next(handler);
+      if (served === undefined) break;
+      if (!served) return true;
     }
     if (toHost.peerClosed() !== Closed.OPEN || toGuest.abandoned()) throw controlClosed();
     return false;
@@ -148,12 +151,35 @@ export class ControlServer {
     return true;
   }
 
-  /** The reply, if there is one; or, where it `mayWait`, LATER. */
-  #serve(frame: Frame, handler: ControlHandler, mayWait: boolean): Frame | typeof LATER | undefined {
-    const { type, requestId, payload } = frame;
+  /** Serves the next request. False: it must wait, and is served anew. Undefined: there is none. */
+  #next(handler: ControlHandler): boolean | undefined {
+    const requests = this.#requests;
+    if (this.#again !== undefined) {
+      const { requestId, toHostBytes, toGuestBytes } = this.#again;
+      this.#again = undefined;
+      return this.#newStream(requestId, toHostBytes, toGuestBytes, handler, false);
+    }
+    if (requests.nextIs(NewStream.type, NEW_STREAM_BYTES)) {
+      const requestId = requests.requestId();
+      const toHostBytes = requests.word(0);
+      const toGuestBytes = requests.word(1);
+      requests.skip(NEW_STREAM_BYTES, this.#signal);
+      return this.#newStream(requestId, toHostBytes, toGuestBytes, handler, true);
+    }
+    const frame = requests.next(this.#signal);
+    if (frame === undefined) return undefined;
+    if (frame.type === NewStream.type) {
+      // Of another length, for which this throws; or the guest has written it a moment ago.
+      const { toHostBytes, toGuestBytes } = NewStream.decode(frame.payload);
+      return this.#newStream(frame.requestId, toHostBytes, toGuestBytes, handler, true);
+    }
+    this.#reply = this.#serve(frame, handler);
+    return true;
+  }
+
+  /** The reply, if there is one. */
+  #serve({ type, requestId, payload }: Frame, handler: ControlHandler): Frame | undefined {
     switch (type) {
-      case NewStream.type:
-        return this.#newStream(frame, handler, mayWait);
       case GetArgs.type: {
         GetArgs.decode(payload);
         return replyFrame(ArgsMessage, requestId, argsPayload(handler.getArgs()));
@@ -180,19 +206,42 @@ export class ControlServer {
     }
   }
 
-  #newStream({ requestId, payload }: Frame, handler: ControlHandler, mayWait: boolean): Frame | typeof LATER {
-    const { toHostBytes, toGuestBytes } = NewStream.decode(payload);
+  /** False, where it `mayWait`: there may be room for it later. */
+  #newStream(
+    requestId: number,
+    toHostBytes: number,
+    toGuestBytes: number,
+    handler: ControlHandler,
+    mayWait: boolean,
+  ): boolean {
     let pipe = this.#opener.openStream(toHostBytes, toGuestBytes);
     if (mayWait && (pipe === Errno.EMFILE || pipe === Errno.ENOMEM)) {
-      if (!handler.makeRoom()) return LATER;
+      if (!handler.makeRoom()) {
+        this.#again = { requestId, toHostBytes, toGuestBytes };
+        return false;
+      }
       pipe = this.#opener.openStream(toHostBytes, toGuestBytes);
     }
     if (typeof pipe === "number") {
       handler.refusedStream?.(pipe);
-      return errorFrame(requestId, pipe, newStreamReason(pipe));
+      this.#reply = errorFrame(requestId, pipe, newStreamReason(pipe));
+    } else this.#tell(requestId, pipe);
+    return true;
+  }
+
+  #tell(requestId: number, { id, generation, place }: HostPipe): void {
+    if (!this.#replies.fits(STREAM_INFO_BYTES)) {
+      const payload = StreamInfo.encode({ id, generation, ...place });
+      this.#reply = { type: StreamInfo.type, requestId, payload };
+      return;
     }
-    const { id, generation, place } = pipe;
-    return { type: StreamInfo.type, requestId, payload: StreamInfo.encode({ id, generation, ...place }) };
+    const { toGuest } = this.#pipe;
+    toGuest.putU32(id, FRAME_HEADER_BYTES);
+    toGuest.putU32(generation, FRAME_HEADER_BYTES + 4);
+    toGuest.putU32(place.page, FRAME_HEADER_BYTES + 8);
+    toGuest.putU32(place.toHostBytes, FRAME_HEADER_BYTES + 12);
+    toGuest.putU32(place.toGuestBytes, FRAME_HEADER_BYTES + 16);
+    this.#replies.publish(StreamInfo.type, requestId, STREAM_INFO_BYTES, this.#signal);
   }
 }
 

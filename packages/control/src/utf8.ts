@@ -21,10 +21,13 @@ export function encodeUtf8(text: string): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Text of `bytes`, or undefined where they are not UTF-8: overlong, surrogate, cut off, beyond U+10FFFF. */
-export function decodeUtf8(bytes: Uint8Array): string | undefined {
+/**
+ * Text of `bytes`, or of a part of them; undefined where they are not UTF-8: overlong, surrogate, cut off, beyond
+ * U+10FFFF.
+ */
+export function decodeUtf8(bytes: Uint8Array, start = 0, end: number = bytes.length): string | undefined {
   let text = "";
-  for (let i = 0; i < bytes.length; ) {
+  for (let i = start; i < end; ) {
     const first = bytes[i]!;
     if (first < 0x80) {
       text += String.fromCharCode(first);
@@ -32,7 +35,7 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
       continue;
     }
     const extra = first < 0xc2 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf5 ? 3 : -1;
-    if (extra < 0 || i + extra >= bytes.length) return undefined;
+    if (extra < 0 || i + extra >= end) return undefined;
     let code = first & (0x3f >> extra);
     for (let k = 1; k <= extra; k++) {
       const next = bytes[i + k]!;

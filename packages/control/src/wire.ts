@@ -28,7 +28,7 @@ export class PayloadReader {
     const at = this.#at;
     if (at + 4 > bytes.length) throw malformed("payload is too short");
     this.#at = at + 4;
-    return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+    return u32At(bytes, at);
   }
 
   /** The same in two's complement. */
@@ -44,6 +44,14 @@ export class PayloadReader {
     return part;
   }
 
+  /** The next `length` bytes as text; undefined where they are not UTF-8. */
+  text(length: number): string | undefined {
+    const from = this.#at;
+    if (from + length > this.#bytes.length) throw malformed("payload is too short");
+    this.#at = from + length;
+    return decodeUtf8(this.#bytes, from, from + length);
+  }
+
   /** All bytes that are left, as a copy. */
   rest(): Uint8Array {
     if (this.#at === this.#bytes.length) return NOTHING;
@@ -56,6 +64,11 @@ export class PayloadReader {
       throw malformed(`payload has ${this.#bytes.length - this.#at} bytes too many`);
     }
   }
+}
+
+/** Little-endian. */
+export function u32At(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
 /** Little-endian. */
@@ -176,7 +189,7 @@ export function text(maxBytes: number): Field<string> {
     read(from) {
       const length = from.u32();
       if (length > maxBytes) throw malformed(`a text of ${length} bytes is over ${maxBytes}`);
-      const value = decodeUtf8(from.take(length));
+      const value = from.text(length);
       if (value === undefined) throw malformed("a text is not UTF-8");
       if (value.includes("\0")) throw malformed("a text contains NUL");
       return value;

@@ -1,6 +1,6 @@
 // The first frames of a stream say what it is for (PROTOCOL.md section 10).
 
-import { type Message, message, rest, u32 } from "../wire.ts";
+import { type Message, message, rest, u32, u32At } from "../wire.ts";
 import { type Refusal, sentence } from "./common.ts";
 
 /** What a stream is for (STR-4). */
@@ -35,7 +35,17 @@ export interface Open {
   readonly protocol: number;
   readonly body: Uint8Array;
 }
-export const Open: Message<Open> = message(0x0201, "Open", { protocol: u32, body: rest });
+const open: Message<Open> = message(0x0201, "Open", { protocol: u32, body: rest });
+const EMPTY = new Uint8Array(0);
+export const Open: Message<Open> = {
+  ...open,
+  /** Each stream has one: by hand, and faster than by its fields. */
+  decode(payload) {
+    if (payload.length < 4) return open.decode(payload);
+    const body = payload.length === 4 ? EMPTY : payload.slice(4);
+    return { protocol: u32At(payload, 0), body };
+  },
+};
 
 /** Host's first frame where it agrees; what follows depends on the protocol. */
 export interface Opened {
