@@ -14,7 +14,11 @@
 static const struct {
   const char *name;
   int (*main)(int argc, char **argv);
-} programs[] = {{"rwcat", rwcat_main}, {"rwfs", rwfs_main}, {"rwexit", rwexit_main}};
+} programs[] = {{"rwcat", rwcat_main},
+                {"rwfs", rwfs_main},
+                {"rwexit", rwexit_main},
+                {"rwenter", rwenter_main},
+                {"rwinit", rwinit_main}};
 
 static int run(const char *name, int argc, char **argv) {
   for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {

@@ -7,7 +7,7 @@ const v8 = require("node:v8");
 const { replaceStreams } = require("./streams.js");
 
 /** Commands with a monitor in this process, for as long as it runs. */
-const SERVING = ["monitor", "vm"];
+const SERVING = ["monitor", "run", "vm"];
 /** The last is one that Node has no handler of its own for: once that is caught, all are this program's. */
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"];
 /**

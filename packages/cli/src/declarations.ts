@@ -10,7 +10,16 @@ import { command } from "./usage.ts";
 /** Adds one command to the program. Its action loads what does the work, and hands the exit code to `ended`. */
 type Declaration = (program: Command, signals: Signals, ended: (code: number) => void) => void;
 
-export const DECLARATIONS: readonly Declaration[] = [monitor, vm, policy, inspect, demo, bench, conformance];
+export const DECLARATIONS: readonly Declaration[] = [
+  run,
+  monitor,
+  vm,
+  policy,
+  inspect,
+  demo,
+  bench,
+  conformance,
+];
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
@@ -19,6 +28,43 @@ const TRACING = `
 Environment, for whoever looks for a mistake in a guest:
   RINGWAY_TRACE=streams,bells  a log line for each state change of a stream, each ring and each waking
   RINGWAY_DEBUG=invariants     the monitor checks its own books as it goes; a guest whose books are wrong is ended`;
+
+function run(program: Command, signals: Signals, ended: (code: number) => void): void {
+  command(
+    program,
+    "run",
+    "run a program that knows nothing of Ringway, with what a policy allows (docs/run.md)",
+  )
+    .usage("[options] -- COMMAND [ARGS...]")
+    .argument("<command...>", "the program, as it is found inside")
+    .option("--policy <file>", "what the program may do (docs/policy.md); without it, nothing")
+    .option(
+      "--attach <socket>",
+      "use the network of another monitor, which listens there; --policy has the folders",
+    )
+    .option(
+      "--cwd <path>",
+      "where the program starts (default: the folder that you are in, if it is there inside)",
+    )
+    .option("--env <name[=value]>", "a variable for the program; may be given several times", repeated, [])
+    .option("--user <user>", "who the program is: a name, UID or UID:GID (default: you)")
+    .option("--learn <file>", "write what was refused to this file, as a policy")
+    .option("--quiet", "say nothing of what is refused")
+    .option("--agent <file>", "the program ringway-agent (default: that of $RINGWAY_AGENT, or of PATH)")
+    .option("--audit <file>", "append audit lines to this file")
+    .addOption(
+      new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("error"),
+    )
+    .addHelpText(
+      "after",
+      "\nExit codes: the program's, or 128 and the number of its signal; 125 ringway failed, 126 and 127 the program " +
+        "cannot be started, 2 wrong usage.",
+    )
+    .action(async (words, options) => {
+      const { runRun } = await import("./commands/run.ts");
+      ended(await runRun(words, options, signals));
+    });
+}
 
 function monitor(program: Command, signals: Signals, ended: (code: number) => void): void {
   command(program, "monitor", "serve guests: the host's side")

@@ -8,6 +8,9 @@ export const Exit = { OK: 0, FAILED: 1, USAGE: 2, REFUSED: 3 } as const;
 /** A time limit that the user set was over, as with timeout(1). */
 export const TIMED_OUT = 124;
 
+/** `ringway run` could not start its program, or could not go on: whatever the program itself ends with has a code. */
+export const NOT_RUN = 125;
+
 /** The command could not do what it was asked. The message is all that people get to see. */
 export class Failure extends Error {
   /** Printed as it is, without "ringway: " in front: the report of a compiler. */

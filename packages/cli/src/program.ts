@@ -14,12 +14,14 @@ Examples:
   ringway policy init policy.yaml
   ringway policy check policy.yaml
   ringway policy explain policy.yaml connect example.com:443
+  ringway run --policy policy.yaml -- curl https://example.com/
   ringway monitor --policy policy.yaml --listen /run/ringway.sock
   ringway vm --policy policy.yaml -- qemu-system-x86_64 -m 512 -nographic disk.img
 
 Environment: RINGWAY_DEBUG=1 shows the stack where a command fails unexpectedly; others: see each command's help.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused; vm: the guest's or QEMU's.`;
+Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused; vm: the guest's or QEMU's;
+run: the program's.`;
 
 /** Runs one command; resolves with its exit code and throws nothing. */
 export async function run(args: readonly string[], signals: Signals = NO_SIGNALS): Promise<number> {

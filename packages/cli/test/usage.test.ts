@@ -8,7 +8,7 @@ describe("help", () => {
     const { code, stdout, stderr } = await ringway(option);
     expect(code).toBe(0);
     expect(stderr).toBe("");
-    for (const command of ["monitor", "vm", "policy", "inspect", "demo", "bench", "conformance"])
+    for (const command of ["run", "monitor", "vm", "policy", "inspect", "demo", "bench", "conformance"])
       expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
     expect(stdout).toContain("Exit codes: 0 done, 1 failed, 2 wrong usage");
   });
@@ -25,6 +25,13 @@ describe("help", () => {
           "--log-level <level>",
         ],
         ...["RINGWAY_TRACE=streams,bells", "0 stopped by a signal"],
+      ],
+    ],
+    [
+      ["run", "--help"],
+      [
+        ...["-- COMMAND [ARGS...]", "--policy <file>", "--attach <socket>", "--cwd <path>", "--user <user>"],
+        ...["--learn <file>", "$RINGWAY_AGENT", "125 ringway failed"],
       ],
     ],
     [
@@ -66,7 +73,9 @@ describe("help", () => {
   });
 
   it("names every environment variable of ours that a command reads", async () => {
-    const helps = [["monitor"], ["vm"], ["bench"], []].map((command) => ringway(...command, "--help"));
+    const helps = [["run"], ["monitor"], ["vm"], ["bench"], []].map((command) =>
+      ringway(...command, "--help"),
+    );
     const told = (await Promise.all(helps)).map(({ stdout }) => stdout).join();
     const sources = readdirSync(join(ROOT, "packages"))
       .map((name) => join(ROOT, "packages", name, "src"))
@@ -80,7 +89,7 @@ describe("help", () => {
     ]);
     const names = read.flatMap(([, one, several]) => one ?? several!.split(", "));
     const ours = new Set(names.filter((name) => name.startsWith("RINGWAY_")));
-    expect([...ours].sort()).toEqual(["RINGWAY_CACHE", "RINGWAY_DEBUG", "RINGWAY_TRACE"]);
+    expect([...ours].sort()).toEqual(["RINGWAY_AGENT", "RINGWAY_CACHE", "RINGWAY_DEBUG", "RINGWAY_TRACE"]);
     for (const name of ours) expect(told).toContain(name);
   });
 

@@ -1,0 +1,152 @@
+// The agent of `ringway run`: ringway-agent --transparent in a user and a network namespace of its own, with the
+// capabilities that it needs there and nothing of the host's files but its socket and /proc, where it looks who asks.
+// The program gets its network from here, and a user namespace below this one: it has no say in either.
+//
+//   starting ── "attached" on its stderr ──> up ── stop(), or the end of this process ──> over
+//        └── it ends before that: the start fails with its last words ──────────────────┘
+//
+// It is no job of the terminal's: Ctrl-C is for the program.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { Deadline } from "@ringway/linux";
+import { cannot, whyNot } from "./bubblewrap.ts";
+import { onLines, pipeOf } from "./lines.ts";
+import type { As } from "./user.ts";
+
+export interface AgentPlan {
+  readonly bubblewrap: string;
+  /** The program ringway-agent. */
+  readonly agent: string;
+  /** Folder and name of the monitor's attach socket. */
+  readonly folder: string;
+  readonly socket: string;
+  readonly as: As;
+}
+
+/** For a monitor that does not answer. The socket is there, so only a machine at its limits takes so long. */
+const ATTACH_MS = 20_000;
+const INFO_FD = 3;
+/** Rules and routes, held SYNs, port 53. */
+const CAPABILITIES = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"];
+
+export class AgentProcess {
+  /** Its last words. Pending while it lives; resolves also where stop() ends it. */
+  readonly ended: Promise<string>;
+  readonly #child: ChildProcess;
+  readonly #said: string[] = [];
+  #pid: number | undefined;
+  #take: (line: string) => void;
+
+  private constructor({ bubblewrap, agent, folder, socket, as }: AgentPlan) {
+    const args = [
+      ...["--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
+      ...["--uid", "0", "--gid", "0", "--die-with-parent", "--info-fd", String(INFO_FD)],
+      ...["--cap-drop", "ALL", ...CAPABILITIES.flatMap((name) => ["--cap-add", name])],
+      ...[
+        "--ro-bind",
+        agent,
+        "/ringway-agent",
+        "--ro-bind",
+        folder,
+        "/ringway",
+        "--dev-bind",
+        "/proc",
+        "/proc",
+      ],
+      ...["--chdir", "/", "/ringway-agent", "--transparent", "--socket", `/ringway/${socket}`],
+      ...["--socks", "off", "--http", "off", "--service", "off"],
+    ];
+    this.#take = (line) => void this.#said.push(line);
+    this.#child = spawn(bubblewrap, args, {
+      detached: true,
+      stdio: ["ignore", "ignore", "pipe", "pipe"],
+      env: {},
+      ...as,
+    });
+    this.ended = new Promise((resolve) => {
+      this.#child.once("error", (error) => resolve(error.message));
+      this.#child.once("close", () => resolve(this.#said.at(-1) ?? ""));
+    });
+  }
+
+  /** Resolves once programs in its network have what the policy allows. Throws Failure. */
+  static async start(plan: AgentPlan): Promise<AgentProcess> {
+    const agent = new AgentProcess(plan);
+    try {
+      await agent.#attached();
+    } catch (error) {
+      await agent.stop();
+      throw error;
+    }
+    return agent;
+  }
+
+  async #attached(): Promise<void> {
+    let late: Deadline | undefined;
+    const attached = new Promise<void>((resolve, reject) => {
+      late = new Deadline(ATTACH_MS, () =>
+        reject(
+          cannot(`the monitor has not answered within ${ATTACH_MS / 1000} s: ${this.#said.at(-1) ?? ""}`),
+        ),
+      );
+      this.#take = (line) => {
+        this.#said.push(line);
+        if (line.includes(": attached, epoch ")) resolve();
+      };
+    });
+    const ended = this.ended.then((words) => {
+      throw cannot(whyNot(words.replace(/^ringway-agent: /, "")));
+    });
+    ended.catch(() => {});
+    onLines(this.#child.stderr!, (line) => this.#take(line));
+    const [pid] = await Promise.all([
+      Promise.race([childPid(pipeOf(this.#child, INFO_FD)), ended]),
+      Promise.race([attached, ended]),
+    ]).finally(() => late?.cancel());
+    this.#pid = pid;
+  }
+
+  /** As this process's namespace has it. */
+  get pid(): number {
+    return this.#pid!;
+  }
+
+  /** Hands over each line of its log from now on. */
+  heed(take: (line: string) => void): void {
+    this.#take = (line) => {
+      this.#said.splice(0, this.#said.length, line);
+      take(line);
+    };
+  }
+
+  /** Descriptors of its namespaces: closed when `use` has returned. */
+  withNamespaces<T>(use: (user: number, net: number) => T): T {
+    const fds = ["user", "net"].map((kind) => openSync(`/proc/${this.pid}/ns/${kind}`, "r"));
+    try {
+      return use(fds[0]!, fds[1]!);
+    } finally {
+      for (const fd of fds) closeSync(fd);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.ended;
+  }
+}
+
+/** What bubblewrap says by --info-fd: the process that it has started. Pending where it says nothing. */
+export function childPid(from: Readable): Promise<number> {
+  return new Promise((resolve) => {
+    let text = "";
+    from.setEncoding("utf8");
+    from.on("data", (part: string) => {
+      text += part;
+      const pid = /"child-pid": (\d+)/.exec(text)?.[1];
+      if (pid !== undefined && text.trimEnd().endsWith("}")) resolve(Number(pid));
+    });
+    from.on("error", () => {});
+  });
+}

@@ -1,0 +1,148 @@
+// The program of `ringway run`, in namespaces of its own. On the host it is three processes:
+//
+//   bwrap ── rwinit, the first process of the PID namespace ── the program
+//
+// bwrap begins as rwenter, in the agent's user namespace and network (native/tools/rwenter.c says why it ignores
+// signals). rwinit reports by a pipe: `S`, it is there and hears signals; then the end of the pipe, the program runs,
+// or `E` and an error, it could not be started.
+//
+// All of it is one process group with this process: the terminal stops and continues them together, and its own
+// signals, Ctrl-C and Ctrl-\, go to all of them.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { errnoName } from "@ringway/linux";
+import { Failure, NOT_RUN } from "../errors.ts";
+import { type AgentProcess, childPid } from "./agent.ts";
+import { pipeOf } from "./lines.ts";
+import type { As } from "./user.ts";
+
+export interface ProgramPlan {
+  readonly bubblewrap: string;
+  /** The program ringway-agent, which has rwenter and rwinit. */
+  readonly agent: string;
+  readonly command: readonly string[];
+  /** Arguments of bubblewrap: viewOf(). */
+  readonly view: readonly string[];
+  readonly uid: number;
+  readonly gid: number;
+  readonly hostName: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly as: As;
+  /** A folder of our own, for what is handed over by file. */
+  readonly folder: string;
+}
+
+const Fd = { USER: 3, NET: 4, ARGS: 5, INFO: 6, REPORT: 7 } as const;
+/** Where the agent's program, as rwinit, lies inside. */
+const INIT = "/run/ringway/init";
+const NOT_FOUND = 127;
+const NOT_STARTED = 126;
+
+export class ShutInProgram {
+  /** Its exit code, or 128 and the number of the signal. Rejects with Failure where it could not be started. */
+  readonly ended: Promise<number>;
+  readonly #child: ChildProcess;
+  readonly #pid: Promise<number>;
+  #report: Buffer = Buffer.alloc(0);
+  #isOver = false;
+  readonly #hears: Promise<void>;
+
+  constructor(plan: ProgramPlan, agent: AgentProcess) {
+    const args = join(plan.folder, "arguments");
+    writeFileSync(args, [...plan.view, ...isolation(plan)].join("\0"), { mode: 0o600 });
+    const argsFd = openSync(args, "r");
+    const bubblewrap = [plan.bubblewrap, "--args", String(Fd.ARGS), "--info-fd", String(Fd.INFO)];
+    const init = [INIT, "rwinit", String(Fd.REPORT), ...plan.command];
+    const words = ["rwenter", String(Fd.USER), String(Fd.NET), ...bubblewrap, ...init];
+    this.#child = agent.withNamespaces((user, net) =>
+      spawn(plan.agent, words, {
+        stdio: ["inherit", "inherit", "inherit", user, net, argsFd, "pipe", "pipe"],
+        env: plan.env,
+        ...plan.as,
+      }),
+    );
+    closeSync(argsFd);
+    this.#pid = childPid(pipeOf(this.#child, Fd.INFO));
+    this.#hears = this.#listen();
+    this.ended = this.#untilEnd(plan.command[0]!);
+    this.ended.catch(() => {});
+  }
+
+  #listen(): Promise<void> {
+    const report = pipeOf(this.#child, Fd.REPORT);
+    return new Promise((resolve) => {
+      report.on("data", (bytes: Buffer) => {
+        this.#report = Buffer.concat([this.#report, bytes]);
+        if (this.#report[0] === "S".charCodeAt(0)) resolve();
+      });
+      report.on("error", () => {});
+    });
+  }
+
+  #untilEnd(name: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#child.once("error", (error) =>
+        reject(notRun(`cannot start ${this.#child.spawnfile}: ${error.message}`)),
+      );
+      this.#child.once("close", (code, signal) => {
+        this.#isOver = true;
+        const [started, failed, errno] = this.#report;
+        if (started === undefined)
+          reject(notRun("bubblewrap could not shut the program in: it says why, above"));
+        else if (failed !== undefined) reject(notStarted(name, errno ?? 0));
+        else resolve(code ?? 128 + constants.signals[signal!]);
+      });
+    });
+  }
+
+  /** Hands a signal on, once there is somebody who hears it. */
+  async signal(signal: NodeJS.Signals): Promise<void> {
+    await this.#hears;
+    const pid = await this.#pid;
+    if (this.#isOver) return;
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+
+  /** Ends all that is in there, at once. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+}
+
+function isolation({ agent, uid, gid, hostName }: ProgramPlan): string[] {
+  return [
+    ...["--ro-bind", agent, INIT],
+    ...["--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
+    ...["--as-pid-1", "--die-with-parent", "--cap-drop", "ALL", "--hostname", hostName],
+    ...["--uid", String(uid), "--gid", String(gid)],
+  ];
+}
+
+function notRun(problem: string): Failure {
+  return new Failure(problem, { exitCode: NOT_RUN });
+}
+
+function notStarted(name: string, errno: number): Failure {
+  const code = errnoName(errno);
+  if (code === "ENOENT") {
+    const where = name.includes("/")
+      ? "there is no such program"
+      : "there is no such program in any folder of PATH";
+    return new Failure(`cannot start ${name}: ${where}, as it is inside`, { exitCode: NOT_FOUND });
+  }
+  return new Failure(`cannot start ${name}: ${code}`, { exitCode: NOT_STARTED });
+}
+
+/** Does the terminal give its signals to this process, and so to the program? */
+export function isForeground(stat: string = readFileSync("/proc/self/stat", "latin1")): boolean {
+  // 71 (a name) S parent group session terminal foreground ...
+  const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return terminal !== "0" && group === foreground;
+}

@@ -1,0 +1,181 @@
+// What the program sees of the file system, as arguments of bubblewrap. Its root is empty and read-only; there are
+//
+//   the host's system folders, read-only      SYSTEM, or what the policy says under run
+//   /etc of our own making                    resolv.conf, hosts, passwd, group, nsswitch.conf
+//   /proc, /dev, /tmp, /run, /var/tmp, home   its own, and empty
+//   the policy's folders                      bound to their places, ro or rw; above all others
+//
+// A later mount covers an earlier one, so folders come from above to below. What the monitor would judge when a path is
+// used is settled here once: a rule's folder that is read-only stays so inside another that is not, and what is mounted
+// below a folder is covered unless crossMounts lets it through.
+
+import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import type { FilesRule, SocketsRule } from "@ringway/monitor";
+import { cannot } from "./bubblewrap.ts";
+import { below } from "./mounts.ts";
+import type { Who } from "./who.ts";
+
+/** What programs need of a system, where it is there; docs/run.md has the list. */
+export const SYSTEM: readonly string[] = [
+  ...["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"],
+  ...["alternatives", "ssl", "ca-certificates", "ca-certificates.conf", "pki", "crypto-policies"].map(inEtc),
+  ...["ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "os-release"].map(inEtc),
+  ...["debian_version", "alpine-release", "redhat-release", "fonts", "terminfo", "inputrc"].map(inEtc),
+  ...["mime.types", "magic", "magic.mime", "protocols", "services", "rpc", "shells"].map(inEtc),
+];
+/** Not for everybody's eyes, where the program's user may read them. */
+const COVERED = ["/etc/ssl/private", "/etc/pki/tls/private"];
+
+function inEtc(name: string): string {
+  return `/etc/${name}`;
+}
+
+export interface Wish {
+  readonly who: Who;
+  /** It is root on the host, too, though without capabilities. */
+  readonly isRoot: boolean;
+  readonly system: readonly string[];
+  readonly files: readonly FilesRule[];
+  readonly sockets: readonly SocketsRule[];
+  /** Files of our own making, by their paths inside. */
+  readonly made: ReadonlyMap<string, string>;
+  readonly mountPoints: readonly string[];
+  /** On the host. */
+  readonly cwd: string;
+  /** Inside, where it is said. */
+  readonly chosenCwd: string | undefined;
+}
+
+/** Arguments of bubblewrap. Throws Failure for a policy that cannot be bound. */
+export function viewOf(wish: Wish): string[] {
+  const { who, files } = wish;
+  const own = [
+    ...["--proc", "/proc", ...(wish.isRoot ? kernelSettings() : [])],
+    ...["--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/var/tmp"],
+    ...["--symlink", "../run", "/var/run"],
+    ...(isSystem(wish, who.home) ? [] : ["--tmpfs", who.home]),
+  ];
+  return [
+    ...wish.system.flatMap(systemPart),
+    ...COVERED.filter((path) => isSystem(wish, path) && existsSync(path)).flatMap((path) => [
+      "--tmpfs",
+      path,
+    ]),
+    ...own,
+    ...[...wish.made].flatMap(([inside, path]) => ["--ro-bind", path, inside]),
+    ...boundFolders(files, wish.mountPoints),
+    ...wish.sockets.flatMap(boundSocket),
+    ...["--remount-ro", "/"],
+    ...["--chdir", wish.chosenCwd ?? cwdOf(wish)],
+  ];
+}
+
+function isSystem({ system }: Wish, path: string): boolean {
+  return path === "/" || system.some((folder) => below(folder, path) !== undefined);
+}
+
+function systemPart(path: string): string[] {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return [];
+  return found.isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind", path, path];
+}
+
+/**
+ * What root may write in /proc without a capability: settings that are all of the machine's, such as the program that
+ * it starts for a core dump. bubblewrap takes folders for read-only that are not writable themselves.
+ */
+function kernelSettings(): string[] {
+  const names = readdirSync("/proc").filter((name) => !/^\d+$/.test(name));
+  const writable = names.filter((name) => {
+    const found = lstatSync(`/proc/${name}`);
+    return found.isDirectory() || (found.isFile() && (found.mode & 0o222) !== 0);
+  });
+  return writable.flatMap((name) => ["--ro-bind", `/proc/${name}`, `/proc/${name}`]);
+}
+
+// ── The policy's folders ─────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Bound {
+  readonly rule: FilesRule;
+  /** Of the host, without links. */
+  readonly host: string;
+}
+
+function boundFolders(files: readonly FilesRule[], points: readonly string[]): string[] {
+  const bound = files.map((rule): Bound => {
+    if (rule.guest === "/")
+      throw cannot(`files rule ${rule.id}: / cannot be one of the policy's folders here`);
+    return { rule, host: realpathSync(rule.host) };
+  });
+  const fromAbove = bound.toSorted((a, b) => depth(a.rule.guest) - depth(b.rule.guest));
+  return fromAbove.flatMap(({ rule, host }) => [
+    ...[rule.access === "rw" ? "--bind" : "--ro-bind", host, rule.guest],
+    ...(rule.crossMounts ? [] : coveredMounts(rule, host, points)),
+    ...(rule.access === "rw" ? readOnlyInside(rule, host, bound) : []),
+  ]);
+}
+
+const depth = (path: string): number => path.split("/").length;
+
+/** bubblewrap binds what is mounted below as well. */
+function coveredMounts(rule: FilesRule, host: string, points: readonly string[]): string[] {
+  const inside = points.filter((point) => below(host, point)).toSorted((a, b) => depth(a) - depth(b));
+  const highest = inside.filter(
+    (point, i) => !inside.slice(0, i).some((above) => below(above, point) !== undefined),
+  );
+  return highest.flatMap((point) => {
+    const place = join(rule.guest, below(host, point)!);
+    return lstatSync(point).isDirectory()
+      ? ["--tmpfs", place, "--remount-ro", place]
+      : ["--ro-bind", "/dev/null", place];
+  });
+}
+
+/** Of the folders on the way to a change the deepest decides as well, whichever way leads there. */
+function readOnlyInside(rule: FilesRule, host: string, bound: readonly Bound[]): string[] {
+  return bound.flatMap((other) => {
+    const inside = below(host, other.host);
+    if (other.rule.access === "rw" || inside === undefined || inside === "") return [];
+    return ["--ro-bind", other.host, join(rule.guest, inside)];
+  });
+}
+
+/** Whoever listens there later, at a socket that is made anew, is not reached. */
+function boundSocket({ access, folder, name, guest }: SocketsRule): string[] {
+  const path = join(folder, name);
+  if (access !== "connect" || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return [];
+  return ["--bind", path, guest];
+}
+
+// ── The current folder ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The current folder as the program sees it, or its home. */
+function cwdOf(wish: Wish): string {
+  const rules = wish.files.map(({ guest, host }) => ({ guest, host: realpathSync(host) }));
+  const [deepest] = rules
+    .filter(({ host }) => below(host, wish.cwd) !== undefined)
+    .toSorted((a, b) => b.host.length - a.host.length);
+  if (deepest !== undefined) return join(deepest.guest, below(deepest.host, wish.cwd)!);
+  return wish.cwd !== "/" && isSystem(wish, wish.cwd) ? wish.cwd : wish.who.home;
+}
+
+/** The files of /etc that the program has of its own, by their names. */
+export function madeFiles(who: Who, hostName: string): Map<string, string> {
+  const isRoot = who.uid === 0;
+  const line = (...fields: (string | number)[]): string => `${fields.join(":")}\n`;
+  const nobody =
+    who.uid === 65534 ? "" : line("nobody", "x", 65534, 65534, "nobody", "/", "/usr/sbin/nologin");
+  const root = isRoot ? "" : line("root", "x", 0, 0, "root", "/root", "/bin/sh");
+  const user = line(who.name, "x", who.uid, who.gid, "", who.home, who.shell);
+  const group =
+    who.gid === 0 ? line("root", "x", 0, "") : line("root", "x", 0, "") + line(who.name, "x", who.gid, "");
+  return new Map([
+    ["resolv.conf", "nameserver 127.0.0.1\n"],
+    ["hosts", `127.0.0.1 localhost ${hostName}\n::1 localhost\n`],
+    ["hostname", `${hostName}\n`],
+    ["nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"],
+    ["passwd", root + user + nobody],
+    ["group", group],
+  ]);
+}

@@ -1,0 +1,310 @@
+// ringway run as a command: how it begins, what it hands through, and how it ends.
+
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { BUILD_MS, missing } from "../agent/agent.ts";
+import { NATIVE, titled } from "../native/toolchain.ts";
+import { heldForAll } from "../support/held.ts";
+import { type Ended, MonitorProgram, Program } from "../support/processes.ts";
+import { RINGWAY } from "../support/ringway.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+import { until } from "../support/wait.ts";
+import { buildStaticAgent, FIXTURES, HostServer, noRun, type RunOptions, startRun } from "./inside.ts";
+
+const noBash = missing("bash");
+const isRoot = process.getuid!() === 0;
+
+describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
+  let folder: string;
+  let policy: string;
+  let server: HostServer;
+  let socket: string;
+  const hold = heldForAll();
+
+  beforeAll(async () => {
+    buildStaticAgent();
+    folder = realpathSync(temporaryFolder("run"));
+    mkdirSync(join(folder, "work"));
+    policy = join(folder, "policy.yaml");
+    server = hold(await HostServer.start(() => "a server of the host\n"));
+    const files = `files: [{ guest: /work, host: ${join(folder, "work")}, access: rw }]`;
+    const text = `version: 1\nconnect: [{ allow: 127.0.0.1, ports: ${server.port} }]\n`;
+    writeFileSync(policy, `${text}${files}\n`);
+    // A monitor that is there already starts no threads: most tests use its socket.
+    socket = join(folder, "attach.sock");
+    hold(await MonitorProgram.start(socket, text));
+  }, BUILD_MS);
+
+  const ran = (
+    options: readonly string[],
+    command: readonly string[],
+    more: RunOptions = {},
+  ): Promise<Ended> => startRun(options, command, { input: "", ...more }).ended;
+  const attached = (command: readonly string[], more: RunOptions = {}): Promise<Ended> =>
+    ran(["--attach", socket], command, more);
+
+  // ── Input, output, exit codes ──────────────────────────────────────────────────────────────────────────────────
+
+  test("hands input, output and errors through, and the exit code", async () => {
+    const input = "a line\n".repeat(100_000);
+    const { code, stdout, stderr } = await attached(["sh", "-c", "cat; echo its error >&2; exit 7"], {
+      input,
+    });
+    expect({ code, stdout: stdout === input, stderr }).toEqual({
+      code: 7,
+      stdout: true,
+      stderr: "its error\n",
+    });
+  });
+
+  test("a program that a signal ends gives 128 and its number", async () => {
+    expect((await attached(["sh", "-c", "kill -KILL $$"])).code).toBe(137);
+  });
+
+  test("a program that cannot be started gives 127 or 126, and says why", async () => {
+    expect(await attached(["no-such-program"])).toEqual({
+      code: 127,
+      stdout: "",
+      stderr:
+        "ringway: cannot start no-such-program: there is no such program in any folder of PATH, as it is inside\n",
+    });
+    expect(await attached(["/etc/hosts"])).toMatchObject({
+      code: 126,
+      stderr: "ringway: cannot start /etc/hosts: EACCES\n",
+    });
+  });
+
+  test("without bubblewrap it says what to do, with a code of its own", async () => {
+    expect(await attached(["true"], { env: { PATH: "/nonexistent" } })).toEqual({
+      code: 125,
+      stdout: "",
+      stderr:
+        "ringway: cannot shut the program in: there is no bwrap in any folder of PATH; " +
+        "install the package bubblewrap of your distribution\n",
+    });
+  });
+
+  test("a bad policy is reported, with the same code", async () => {
+    const bad = join(folder, "bad.yaml");
+    writeFileSync(bad, "version: 2\n");
+    const { code, stderr } = await ran(["--policy", bad], ["true"]);
+    expect({ code, stderr }).toEqual({
+      code: 125,
+      stderr: expect.stringMatching(/^\S*bad\.yaml:1:10: version: /),
+    });
+  });
+
+  // ── Options ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  test("the current folder is the same inside, where the policy has it; --cwd and --env choose", async () => {
+    mkdirSync(join(folder, "work/deep"));
+    const print = ["sh", "-c", 'pwd; echo "$CHOSEN,$PASSED,$LEFT"'];
+    const env = { PASSED: "passed", LEFT: "left" };
+    const options = ["--attach", socket, "--policy", policy];
+    expect(await ran(options, print, { cwd: join(folder, "work/deep"), env })).toMatchObject({
+      stdout: "/work/deep\n,,\n",
+    });
+    const chosen = [...options, "--cwd", "/work", "--env", "CHOSEN=a b", "--env", "PASSED"];
+    expect(await ran(chosen, print, { cwd: "/usr", env })).toMatchObject({ stdout: "/work\na b,passed,\n" });
+  });
+
+  test.skipIf(!isRoot)(
+    titled(
+      "--user makes the program that user, on the host as well",
+      isRoot ? undefined : "to be another user needs root",
+    ),
+    async () => {
+      const own = join(folder, "own");
+      mkdirSync(own);
+      for (const path of [folder, own]) chmodSync(path, 0o755);
+      const text = `version: 1\nconnect: [{ allow: 127.0.0.1, ports: ${server.port} }]\n`;
+      const file = join(folder, "user.yaml");
+      writeFileSync(file, `${text}files: [{ guest: /own, host: ./own, access: ro }]\n`);
+      const get = `import urllib.request as r; print(r.urlopen("http://host.ringway:${server.port}/").read().decode())`;
+      const script = `id -u; id -g; cat /proc/self/uid_map; python3 -c '${get}'`;
+      const { code, stdout, stderr } = await ran(
+        ["--policy", file, "--user", "12345:12346"],
+        ["sh", "-c", script],
+      );
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toMatch(/^12345\n12346\n +12345 +\d+ +1\na server of the host\n/);
+    },
+  );
+
+  // ── Signals and the terminal ───────────────────────────────────────────────────────────────────────────────────
+
+  const HEEDS = `
+import os, signal
+def heed(number, frame):
+    os.write(1, f"heeded {signal.Signals(number).name}\\n".encode())
+    os._exit(3)
+for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2]: signal.signal(number, heed)
+os.write(1, b"up\\n")
+while True: signal.pause()`;
+
+  test.each(["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const)(
+    "%s is the program's to heed",
+    async (signal) => {
+      using program = startRun(["--attach", socket], ["python3", "-c", HEEDS]);
+      await program.line("up");
+      program.kill(signal);
+      await program.line(`heeded ${signal}`);
+      expect((await program.exit()).code).toBe(3);
+    },
+  );
+
+  /** On a terminal of its own; a shell that is told to finds `ringway run` in $RUN. */
+  const onTerminal = (
+    steps: readonly (readonly [string, string])[],
+    command: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<Ended> => {
+    const words = [join(FIXTURES, "terminal.py"), JSON.stringify(steps), ...command];
+    return new Program("python3", words, { input: "", env: { NODE_OPTIONS: "", ...env } }).ended;
+  };
+  const runCommand = (): readonly string[] => [
+    ...[
+      process.execPath,
+      RINGWAY,
+      "run",
+      "--agent",
+      join(NATIVE, "build/ringway-agent"),
+      "--attach",
+      socket,
+      "--",
+    ],
+  ];
+
+  test("Ctrl-C on a terminal is the program's, once", async () => {
+    const { code, stdout, stderr } = await onTerminal(
+      [["up", "\x03"]],
+      [...runCommand(), "python3", "-c", HEEDS],
+    );
+    expect({ code, stderr }).toEqual({ code: 3, stderr: "" });
+    expect(stdout.match(/heeded SIGINT/g)).toHaveLength(1);
+  });
+
+  test.skipIf(noBash !== undefined)(titled("Ctrl-Z stops it, and fg lets it go on", noBash), async () => {
+    const steps: [string, string][] = [
+      ["[$#] $", 'eval "$RUN"\n'],
+      ["up\\r\\n", "first\n"],
+      ["first\\r\\nfirst\\r\\n", "\x1a"],
+      ["Stopped(?s:.*)[$#] $", "fg\n"],
+      ["exec cat'\\r\\n", "second\n"],
+      ["second\\r\\nsecond\\r\\n", "\x04"],
+      ["[$#] $", "exit 5\n"],
+    ];
+    const { code, stdout, stderr } = await onTerminal(steps, ["bash", "--norc", "--noprofile", "-i"], {
+      RUN: `${runCommand().join(" ")} sh -c 'echo up; exec cat'`,
+    });
+    expect({ code, stderr }, stdout).toEqual({ code: 5, stderr: "" });
+  });
+
+  // ── Ends ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  test("what a program has written when it ends still arrives", async () => {
+    const bytes = 8 * 1024 * 1024;
+    const heard = new Promise<{ bytes: number; how: string }>((resolve) => {
+      const sink = createServer((connection) => {
+        let count = 0;
+        connection.on("data", (part) => {
+          count += part.length;
+        });
+        connection.once("end", () => resolve({ bytes: count, how: "end" }));
+        connection.once("error", ({ message }) => resolve({ bytes: count, how: message }));
+        // It never ends its own side.
+        sink.close();
+      });
+      sink.listen(0, "127.0.0.1", () => listening((sink.address() as { port: number }).port));
+    });
+    let listening: (port: number) => void = () => {};
+    const port = await new Promise<number>((resolve) => {
+      listening = resolve;
+    });
+    const file = join(folder, "sink.yaml");
+    writeFileSync(file, `version: 1\nconnect: [{ allow: 127.0.0.1, ports: ${port} }]\n`);
+    const send = `import socket; socket.create_connection(("host.ringway", ${port})).sendall(bytes(${bytes}))`;
+    expect(await ran(["--policy", file], ["python3", "-c", send])).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: "",
+    });
+    expect(await heard).toEqual({ bytes, how: "end" });
+  });
+
+  test("nothing is left when it is killed", async () => {
+    const mark = `mark-${process.pid}-killed`;
+    using program = startRun(
+      ["--attach", socket],
+      ["sh", "-c", `echo up; read ${mark.replaceAll("-", "_")}; :`],
+    );
+    await program.line("up");
+    expect(processesOf(mark.replaceAll("-", "_")).length).toBeGreaterThan(1);
+    program.kill("SIGKILL");
+    await until("all of it to end", () => processesOf(mark.replaceAll("-", "_")).length === 0);
+  });
+
+  test("when the agent ends, so does the program, and the code is Ringway's", async () => {
+    using program = startRun(["--attach", socket], ["sh", "-c", "echo up; read line; :"]);
+    await program.line("up");
+    const agent = childrenOf(program.pid)
+      .flatMap(childrenOf)
+      .find((pid) => commandOf(pid)[0] === "/ringway-agent");
+    process.kill(agent!, "SIGKILL");
+    expect((await program.exit()).code).toBe(125);
+    expect(program.errors).toMatch(/^ringway: cannot shut the program in: the agent has ended/m);
+  });
+
+  test("without a policy nothing is reachable, and what was refused is printed as one; --learn writes it", async () => {
+    const get =
+      "import socket, sys\nfor at in [('203.0.113.7', 443), ('2001:db8::7', 80), ('name.example', 25)]:\n" +
+      "  try: socket.create_connection(at)\n  except OSError as e: print(type(e).__name__)";
+    const { code, stderr } = await ran([], ["python3", "-c", get]);
+    const learned = `version: 1
+connect:
+  - { allow: 203.0.113.7, ports: 443 }
+  - { allow: "2001:db8::7", ports: 80 }
+  - { allow: name.example } # its name was looked up: at which ports it is wanted is not known
+`;
+    expect({ code, text: stderr.slice(stderr.indexOf("version: 1")) }).toEqual({ code: 0, text: learned });
+    const file = join(folder, "learned.yaml");
+    await ran(["--quiet", "--learn", file], ["python3", "-c", get]);
+    expect(readFileSync(file, "utf8")).toBe(learned);
+    expect((await ran(["--policy", file], ["true"])).code).toBe(0);
+    expect(await ran(["--learn", file], ["true"])).toMatchObject({
+      code: 125,
+      stderr: `ringway: cannot write ${file} (--learn): it is there already\n`,
+    });
+  });
+});
+
+/** Processes with this text in their command line. */
+function processesOf(text: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== process.pid && commandOf(pid).some((word) => word.includes(text)));
+}
+
+function commandOf(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const path = `/proc/${pid}/task/${pid}/children`;
+  return existsSync(path) ? readFileSync(path, "utf8").trim().split(" ").filter(Boolean).map(Number) : [];
+}
