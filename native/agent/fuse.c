@@ -216,6 +216,8 @@ static int64_t begin_stream(struct fuse_mount *mount, int64_t now) {
   if (!mount->conn) return mount->retry_ms;
   mount->conn->route = (uint32_t)(mount - mounts);
   begin_wish(mount->conn);
+  int is_large = host_region_pages() / options.mounts >= FUSE_REGION_BYTES_MIN / RW_PAGE_BYTES;
+  if (is_large) mount->conn->ring_bytes = FUSE_RING_BYTES;
   return -1;
 }
 
