@@ -14,6 +14,7 @@ import {
 } from "@ringway/control";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { MountOperation } from "../src/disk/mount/operations.ts";
+import { WatchedEntriesWriter } from "../src/disk/mount/watched-entries.ts";
 import type { DiskOperation, DiskResult } from "../src/disk/operations.ts";
 import type { Stream } from "../src/guests/stream.ts";
 import { PolicyMatcher, parsePolicy } from "../src/policy/index.ts";
@@ -37,11 +38,16 @@ interface Job {
   readonly done: (result: DiskResult) => void;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** A guest with a mount of /data, whose disk answers when it is told to. */
 class Rig {
   readonly memory = regionMemory(new ArrayBuffer(0x100 + 2 * CAPACITY));
   readonly jobs: Job[] = [];
   works = 0;
+  /** The guest's slice is used up at every second look. */
+  isShort = false;
+  #looks = 0;
   readonly relay: MountRelay;
   readonly #folders = { tree: 1, root: () => ({ fd: 3, reason: "" }) };
   readonly #writer = new FrameWriter(new RingProducer(this.memory, TO_HOST));
@@ -60,7 +66,10 @@ class Rig {
     const guest = {
       ...{ name: "guest-1", account: { retain: noop, release: noop }, budget },
       policy: { policy, matcher, folders: this.#folders, retain: noop, release: noop },
-      share: { mayGoOn: () => true, perform: (work: () => void) => work() },
+      share: {
+        mayGoOn: () => !this.isShort || this.#looks++ % 2 === 0,
+        perform: (work: () => void) => work(),
+      },
       reports: { answer: <T>(refused: T) => refused },
     };
     const pipe = {
@@ -88,8 +97,9 @@ class Rig {
     this.relay = new MountRelay(host, stream, ["data"]);
   }
 
-  step(): void {
-    this.relay.step();
+  /** True: there is more to do. */
+  step(): boolean {
+    return this.relay.step();
   }
 
   post<T>(kind: Message<T>, value: T): number {
@@ -214,11 +224,36 @@ describe("what waits its turn while the policy changes", () => {
     rig.step();
     expect(rig.jobs).toHaveLength(1);
     rig.reload();
-    rig.answer({ watched: { watch: 1, identity: "1:1", isFolder: true, entries: [], more: false } });
+    rig.answer({ watched: { watch: 1, identity: "1:1", isFolder: true, entries: NOTHING, more: false } });
     expect(rig.operations()).toMatchObject([{ kind: "mount-watch", place: { tree: 2, from: { fd: 77 } } }]);
     expect(rig.jobs).toHaveLength(1);
-    rig.answer({ watched: { watch: 2, identity: "1:1", isFolder: true, entries: [], more: false } });
+    rig.answer({ watched: { watch: 2, identity: "1:1", isFolder: true, entries: NOTHING, more: false } });
     expect(rig.jobs.map(({ operation }) => operation)).toMatchObject([{ kind: "close", fd: 77 }]);
     rig.relay.dispose();
   });
+});
+
+test("what is found in a folder that is watched is taken some names at a time, and no more is looked at until then", () => {
+  const rig = new Rig();
+  const id = rig.post(m.MountWatch, { at: 0, flags: m.MOUNT_WATCH_RECURSIVE, path: Buffer.alloc(0) });
+  rig.step();
+  const entries = new WatchedEntriesWriter();
+  const folders = 1000;
+  for (let i = 0; i < folders; i++) entries.add(Buffer.from(`folder-${i}`), true);
+  rig.isShort = true;
+  rig.answer({
+    watched: { watch: 1, identity: "1:1", isFolder: true, entries: entries.bytes(), more: false },
+  });
+  let steps = 1;
+  for (; rig.jobs.length === 0 && steps < folders; steps++) rig.step();
+  expect(steps).toBeGreaterThan(folders / 64);
+  rig.isShort = false;
+  for (let i = 0; i < folders; i++) {
+    expect(rig.replies()).toEqual([]);
+    const watched = { watch: 2 + i, identity: `1:${2 + i}`, isFolder: true, entries: NOTHING, more: false };
+    expect(rig.operations()).toMatchObject([{ kind: "mount-watch", tell: false }]);
+    rig.answer({ watched });
+  }
+  expect(rig.replies()).toMatchObject([{ type: m.MountWatching.type, requestId: id }]);
+  rig.relay.dispose();
 });

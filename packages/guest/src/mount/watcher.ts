@@ -22,7 +22,7 @@ export type MountChangeKind =
 export interface MountChange<Name extends string | Buffer = string> {
   /**
    * As fs.watch() has it: "rename" where a name came or went, "change" else. "overflow": changes were lost, look for
-   * yourself. "gone": what was watched is no more, and nothing follows.
+   * yourself. "gone": what was watched is no more, or has too many folders below; nothing follows.
    */
   readonly eventType: "rename" | "change" | "overflow" | "gone";
   /** From what is watched; null for that itself. */

@@ -19,6 +19,7 @@ import { type Failed, failed, type Landing, notOpened, type Place, served } from
 import { withObject } from "../landing.ts";
 import { lookedUp } from "../lookups.ts";
 import { identityOf } from "../roots.ts";
+import { WatchedEntriesWriter } from "./watched-entries.ts";
 
 export interface Watching {
   readonly inotify: number;
@@ -28,12 +29,8 @@ export interface Watching {
   readonly below: PathLike;
   /** Also what is in it. */
   readonly deep: boolean;
-}
-
-/** What is in a folder that is watched. */
-export interface WatchedEntry {
-  readonly name: Uint8Array;
-  readonly isFolder: boolean;
+  /** Somebody is told of what is in it; else only its folders are of use. */
+  readonly tell: boolean;
 }
 
 export interface Watched {
@@ -41,7 +38,8 @@ export interface Watched {
   readonly watch: number;
   readonly identity: string;
   readonly isFolder: boolean;
-  readonly entries: readonly WatchedEntry[];
+  /** What is in it (watched-entries.ts). */
+  readonly entries: Uint8Array;
   /** There are more than anybody is told of. */
   readonly more: boolean;
 }
@@ -65,6 +63,7 @@ const FOLDERS_MAX = 2049;
 const IS_GONE: ReadonlySet<number> = new Set([Errno.ENOENT, Errno.ENOTDIR, Errno.ELOOP, Errno.EXDEV]);
 
 const { PATH, NO_FOLLOW, DIRECTORY, READ_ONLY } = OpenFlags;
+const NOTHING = new Uint8Array(0);
 
 export function watchFolder(place: Place, watching: Watching): WatchResult {
   const { identity, below } = watching;
@@ -90,41 +89,47 @@ function watched(
   fd: number,
   identity: string,
   isFolder: boolean,
-  { inotify, deep }: Watching,
+  { inotify, deep, tell }: Watching,
 ): WatchResult {
   if (!deep || !isFolder) {
     const watch = addWatch(inotify, fd, EVENTS);
     if (watch < 0) return failed(-watch);
-    return { errno: 0, watched: { watch, identity, isFolder, entries: [], more: false } };
+    return { errno: 0, watched: { watch, identity, isFolder, entries: NOTHING, more: false } };
   }
   // Opened first: of a watch whose folder cannot be looked at nobody would know.
   const folder = openat2(fd, ".", READ_ONLY | DIRECTORY, 0, landing.root.resolve);
   if (folder < 0) return notOpened(folder);
   const watch = addWatch(inotify, fd, EVENTS);
   const result =
-    watch < 0 ? failed(-watch) : { errno: 0, watched: { watch, identity, isFolder, ...entriesOf(folder) } };
+    watch < 0
+      ? failed(-watch)
+      : { errno: 0, watched: { watch, identity, isFolder, ...entriesOf(folder, tell) } };
   closeFd(folder);
   return result;
 }
 
-function entriesOf(folder: number): Pick<Watched, "entries" | "more"> {
-  const entries: WatchedEntry[] = [];
+function entriesOf(folder: number, tell: boolean): Pick<Watched, "entries" | "more"> {
+  const entries = new WatchedEntriesWriter();
+  let looked = 0;
+  let count = 0;
   let folders = 0;
   let more = false;
   while (folders < FOLDERS_MAX) {
     const batch = readDirectoryRecords(folder, 32 * 1024);
-    more ||= typeof batch === "number" || entries.length + batch.length > ENTRIES_MAX;
+    more ||= typeof batch === "number" || (tell && count + batch.length > ENTRIES_MAX);
     if (typeof batch === "number" || batch.length === 0) break;
+    looked += batch.length;
     for (const { name, kind } of batch) {
       const isFolder = kind === "unknown" ? isDirectory(folder, name) : kind === "directory";
       // Of what is too much, folders are still watched.
-      if (!isFolder && more) continue;
-      entries.push({ name, isFolder });
+      if (!isFolder && (more || !tell)) continue;
+      entries.add(name, isFolder);
+      count++;
       if (isFolder) folders++;
     }
   }
-  lookedUp(entries.length / 8);
-  return { entries, more };
+  lookedUp(looked / 8);
+  return { entries: entries.bytes(), more };
 }
 
 function isDirectory(folder: number, name: Uint8Array): boolean {

@@ -78,8 +78,10 @@ export class MountRelay implements Relay {
       if (!this.#flush()) return false;
       if (core.isEnding) {
         // A watch that was asked for before is answered when its folders are watched.
+        const wasBehind = this.#watches.catchUp();
         this.#watches.lookOn();
-        if (core.replies.length > 0) continue;
+        if (wasBehind && !this.#stream.guest.share.mayGoOn()) return true;
+        if (wasBehind || core.replies.length > 0) continue;
         if (core.underWay + core.releasing === 0) this.#stream.end();
         return false;
       }

@@ -5,7 +5,9 @@
 // called so by then, or anything else keeps a folder from being watched, that is OVERFLOW.
 //
 // Events stay in the kernel while replies wait for room in the ring: past its queue it says OVERFLOW itself, and then
-// all folders are looked for again. Folders are looked at one at a time. Bounded: folders that are watched, by key.
+// all folders are looked for again. Folders are looked at one at a time, and what was found in one is taken some names
+// at a time, as is what is watched no more: a step is short, whatever a folder has. Bounded: folders that are watched,
+// by key.
 //
 //   epoll: ready ─▶ not watched ─▶ read, as the ring has room ─▶ empty: watched again
 //
@@ -30,6 +32,7 @@ import {
   type WatchEvent,
 } from "@ringway/linux";
 import type { Watched } from "../../../disk/mount/watch.ts";
+import { WatchedEntriesReader } from "../../../disk/mount/watched-entries.ts";
 import type { DiskResult } from "../../../disk/operations.ts";
 import type { GuestName } from "../../../policy/paths.ts";
 import { refusal } from "../../../policy/refusal.ts";
@@ -49,6 +52,11 @@ const EVENT_BYTES_MAX = 1024 * 1024;
 /** No request's id: none takes it back. So it is once the first folder of a MountWatch has been looked at. */
 const NOBODY = -1;
 const ITSELF = new Uint8Array(0);
+const ROOT = keyOf(ITSELF);
+/** The host watches no other folder. */
+const IS_SHORT: ReadonlySet<number> = new Set([Errno.ENOSPC, Errno.EMFILE, Errno.ENFILE, Errno.ENOMEM]);
+/** Names that are taken, or watches that are dropped, before others get their turn. */
+const PIECE = 32;
 
 interface Watch {
   readonly id: number;
@@ -78,6 +86,13 @@ interface Look {
   readonly target: Target | undefined;
 }
 
+/** What was found in a folder that is watched, and is not taken yet. */
+interface Found {
+  readonly look: Look;
+  readonly entries: WatchedEntriesReader;
+  readonly more: boolean;
+}
+
 /** What one of inotify's numbers is, for whom. */
 interface Use {
   readonly watch: Watch;
@@ -94,7 +109,8 @@ export class MountWatches {
   readonly #uses: Map<number, Use[]> = new Map();
   readonly #looks: Look[] = [];
   #isLooking = false;
-  /** Of inotify's numbers, those that are nobody's, once no folder is looked at. */
+  #found: Found | undefined;
+  /** Of inotify's numbers, those that may be nobody's. */
   readonly #toDrop: number[] = [];
   #starting = 0;
   #next = 1;
@@ -208,7 +224,7 @@ export class MountWatches {
 
   /** Looks at the next folder, where there is one, and room for what is told of it. */
   lookOn(): void {
-    while (!this.#isLooking) {
+    while (!this.#isLooking && this.#found === undefined && this.#toDrop.length === 0) {
       const look = this.#looks[0];
       // What it finds is told: not before there is room for what was told.
       if (look === undefined || (look.tell && this.#core.replies.length > 0)) return;
@@ -220,7 +236,7 @@ export class MountWatches {
 
   #look(look: Look): void {
     const core = this.#core;
-    const { watch, path, target } = look;
+    const { watch, path, target, tell } = look;
     const { places } = core;
     const found = target === undefined ? places.named(watch.names, false, false) : places.anew(target);
     if ("errno" in found && target !== undefined) {
@@ -245,6 +261,7 @@ export class MountWatches {
       identity,
       below: folder,
       deep,
+      tell,
     } as const;
     core.perform(operation, {
       requestId: target === undefined ? NOBODY : watch.requestId!,
@@ -253,7 +270,6 @@ export class MountWatches {
       settle: (result) => this.#looked(look, result),
       over: (result) => {
         this.#isLooking = false;
-        for (const number of this.#toDrop.splice(0)) this.#drop(number);
         // No worker had begun it: it was taken back, or the stream is over.
         if (result === undefined) this.#end(watch);
         if (core.isOver || result === undefined) this.#looked(look, undefined);
@@ -283,12 +299,16 @@ export class MountWatches {
   #failed(watch: Watch, result: DiskResult): void {
     const core = this.#core;
     const { requestId } = watch;
+    const { errno } = result;
     if (requestId === undefined) {
       this.#tell(watch, OVERFLOW, 0, ITSELF);
+      // What changes there would not be told of, ever.
+      if (!IS_SHORT.has(errno)) return;
+      this.#tell(watch, GONE, 0, ITSELF);
+      this.#end(watch);
       return;
     }
     this.#end(watch);
-    const { errno } = result;
     if (errno === Errno.ENOSPC) core.fail(requestId, NO_ROOM);
     else core.fail(requestId, explainFailure(core.stream.guest, Protocol.MOUNT, watch.shown, result));
   }
@@ -306,7 +326,8 @@ export class MountWatches {
     this.#core.underWay--;
   }
 
-  #add({ watch, path, tell }: Look, { watch: number, identity, entries, more }: Watched): void {
+  #add(look: Look, { watch: number, identity, entries, more }: Watched): void {
+    const { watch, path } = look;
     if (path.length === 0) watch.identity = identity;
     const key = keyOf(path);
     // It may be watched already.
@@ -318,13 +339,45 @@ export class MountWatches {
       if (uses === undefined) this.#uses.set(number, [{ watch, path }]);
       else uses.push({ watch, path });
     }
-    for (const { name, isFolder } of entries) {
+    if (entries.length === 0 && !more) return;
+    watch.looking++;
+    this.#found = { look, entries: new WatchedEntriesReader(entries), more };
+  }
+
+  /** Some of what is behind: names that were found, watches that are nobody's. False: nothing is. */
+  catchUp(): boolean {
+    if (this.#found !== undefined) {
+      if (this.#take(this.#found)) this.#foundAll(this.#found.look.watch);
+      return true;
+    }
+    if (this.#isLooking || this.#toDrop.length === 0) return false;
+    for (const number of this.#toDrop.splice(-PIECE)) {
+      if (!this.#uses.has(number)) removeWatch(this.#inotify, number);
+    }
+    return true;
+  }
+
+  /** True: that was all. */
+  #take({ look: { watch, path, tell }, entries, more }: Found): boolean {
+    for (let left = PIECE; left > 0; left--) {
+      const found = watch.isOver ? undefined : entries.next();
+      if (found === undefined) {
+        if (more && tell && !watch.isOver) this.#tell(watch, OVERFLOW, 0, ITSELF);
+        return true;
+      }
+      const { name, isFolder } = found;
       const entry = below(path, name);
       if (tell) this.#tell(watch, isFolder ? CREATED | FOLDER : CREATED, 0, entry);
       // Where one is too many they all are, and OVERFLOW stands for the rest.
-      if (isFolder && !this.#appeared(watch, entry, tell)) return;
+      if (isFolder && !this.#appeared(watch, entry, tell)) return true;
     }
-    if (more && tell) this.#tell(watch, OVERFLOW, 0, ITSELF);
+    return false;
+  }
+
+  #foundAll(watch: Watch): void {
+    this.#found = undefined;
+    watch.looking--;
+    if (!watch.isOver && watch.looking === 0) this.#started(watch);
   }
 
   /** A folder is there that is to be watched too. False: it cannot be, and that is told. */
@@ -344,6 +397,7 @@ export class MountWatches {
   /** Takes some events, where there may be any and nothing waits for room. True: there were some. */
   pump(): boolean {
     this.#judgeAnew();
+    if (this.catchUp()) return true;
     this.lookOn();
     // Those of a watch that is just begun come after its answer.
     if (!this.#isReady || this.#starting > 0) return false;
@@ -362,8 +416,7 @@ export class MountWatches {
     if ((bits & WatchBits.OVERFLOW) !== 0) {
       for (const watch of [...this.#watches.values()]) {
         this.#tell(watch, OVERFLOW, 0, ITSELF);
-        // Folders may have appeared that nobody has told of.
-        if (watch.deep) this.#appeared(watch, ITSELF, false);
+        if (watch.deep) this.#lookAnew(watch);
       }
       return;
     }
@@ -373,6 +426,12 @@ export class MountWatches {
       else if (name.length > 0 || path.length === 0) this.#changed(watch, below(path, name), bits, cookie);
     }
     if ((bits & WatchBits.IGNORED) !== 0) this.#uses.delete(number);
+  }
+
+  /** Nobody has told which folders went or came: all below are forgotten, and found again. */
+  #lookAnew(watch: Watch): void {
+    for (const key of [...watch.folders.keys()]) if (key !== ROOT) this.#remove(watch, key);
+    this.#appeared(watch, ITSELF, false);
   }
 
   #changed(watch: Watch, path: Uint8Array, bits: number, cookie: number): void {
@@ -448,15 +507,18 @@ export class MountWatches {
     }
   }
 
-  /** Nobody is told of it any more. Not while a folder is looked at: it may be the number that is given for that. */
+  /**
+   * Nobody is told of it any more, for now. Ended later: a folder that is looked at may have the same number, and a
+   * watch of all below has thousands.
+   */
   #drop(number: number): void {
-    if (this.#isLooking) this.#toDrop.push(number);
-    else if (!this.#uses.has(number) && !this.#core.isOver) removeWatch(this.#inotify, number);
+    if (!this.#core.isOver) this.#toDrop.push(number);
   }
 
   /** The stream is over. */
   dispose(): void {
     for (const watch of [...this.#watches.values()]) this.#end(watch);
+    this.#found = undefined;
     for (const look of this.#looks.splice(0)) this.#looked(look, undefined);
     if (!this.#isLooking) this.#close();
   }
