@@ -1,16 +1,16 @@
 // Written by scripts/policy-validator.ts from policy.schema.json, with Ajv 8.20.0 (MIT, Evgeny Poberezkin).
 "use strict";
 export const validate = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"connect":{"description":"Where the guest may connect to, or send datagrams to. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"sockets":{"description":"Unix sockets of the host, each by its own rule: the guest connects to it, or listens there. A path that no rule names is refused.","type":"array","x-expected":"a list of sockets rules","items":{"$ref":"#/$defs/socketsRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"hosts":{"description":"Names to which the host gives addresses of its own choosing, before anything else is asked for them. host.ringway is the host's own loopback, unless it stands here.","type":"object","x-expected":"a map of names to addresses, at most 4096","maxProperties":4096,"additionalProperties":{"type":["string","array"],"x-expected":"an address, or a list of them, at most 16","minLength":1,"minItems":1,"maxItems":16,"items":{"type":"string","x-expected":"an address","minLength":1}},"default":{},"examples":[{"db.internal":"10.1.2.3"}]},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"networkBytes":{"description":"Bytes that all guests of one user may send and receive over the network: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"}}},"rates":{"description":"How fast the guests of one user may use the network, all together. At its rate a guest waits, and nothing is refused.","type":"object","x-expected":"a map of rates","additionalProperties":false,"properties":{"bytesToHost":{"description":"Bytes in a second from guests to the network, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToHostBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"bytesToGuest":{"description":"Bytes in a second from the network to guests, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToGuestBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"connections":{"description":"New connections in a second, made by guests, connected UDP sockets among them, and come to them; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"datagrams":{"description":"Datagrams in a second, both ways together; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"lookups":{"description":"Names and addresses looked up in a second for guests that ask for no connection; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000},"udpIdleMs":{"description":"Milliseconds without a datagram either way until a connected UDP socket ends, and until a bound one forgets a peer. At most 30000 for peers at port 53.","$ref":"#/$defs/milliseconds","default":120000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"amount":{"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},"rate":{"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"protocols":{"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"xattr":{"type":"string","x-expected":"a name with a dot, or what it begins with and a *, such as trusted.overlay.*","maxLength":255,"pattern":"^[a-z0-9_]+\\.[^\\u0000*]*\\*?$"},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false},"xattrs":{"description":"Extended attributes that a mount shows, and with rw changes, beside user.*: names, or what they begin with and a *.","type":"array","x-expected":"a list of names of extended attributes","items":{"$ref":"#/$defs/xattr"},"examples":[["security.selinux","trusted.overlay.*"]]}}},"socketsRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"connect":{"description":"Where the guest may connect to, or send datagrams to. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"sockets":{"description":"Unix sockets of the host, each by its own rule: the guest connects to it, or listens there. A path that no rule names is refused.","type":"array","x-expected":"a list of sockets rules","items":{"$ref":"#/$defs/socketsRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"hosts":{"description":"Names to which the host gives addresses of its own choosing, before anything else is asked for them. host.ringway is the host's own loopback, unless it stands here.","type":"object","x-expected":"a map of names to addresses, at most 4096","maxProperties":4096,"additionalProperties":{"type":["string","array"],"x-expected":"an address, or a list of them, at most 16","minLength":1,"minItems":1,"maxItems":16,"items":{"type":"string","x-expected":"an address","minLength":1}},"default":{},"examples":[{"db.internal":"10.1.2.3"}]},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"networkBytes":{"description":"Bytes that all guests of one user may send and receive over the network: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"}}},"rates":{"description":"How fast the guests of one user may use the network, all together. At its rate a guest waits, and nothing is refused.","type":"object","x-expected":"a map of rates","additionalProperties":false,"properties":{"bytesToHost":{"description":"Bytes in a second from guests to the network, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToHostBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"bytesToGuest":{"description":"Bytes in a second from the network to guests, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToGuestBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"connections":{"description":"New connections in a second, made by guests, connected UDP sockets among them, and come to them; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"datagrams":{"description":"Datagrams in a second, both ways together; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"lookups":{"description":"Names and addresses looked up in a second for guests that ask for no connection; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000},"udpIdleMs":{"description":"Milliseconds without a datagram either way until a connected UDP socket ends, and until a bound one forgets a peer. At most 30000 for peers at port 53.","$ref":"#/$defs/milliseconds","default":120000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"amount":{"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},"rate":{"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"protocols":{"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"xattr":{"type":"string","x-expected":"a name with a dot, or what it begins with and a *, such as trusted.overlay.*","maxLength":255,"pattern":"^[a-z0-9_]+\\.[^\\u0000*]*\\*?$"},"ownerId":{"type":"integer","x-expected":"a number from 0 to 4294967294","minimum":0,"maximum":4294967294},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false},"xattrs":{"description":"Extended attributes that a mount shows, and with rw changes, beside user.*: names, or what they begin with and a *.","type":"array","x-expected":"a list of names of extended attributes","items":{"$ref":"#/$defs/xattr"},"examples":[["security.selinux","trusted.overlay.*"]]},"owner":{"description":"Whose that is what guests make below the folder, and the only owner that they may give a file. Takes a monitor that may make files of others, such as root. Default: the monitor's user.","type":"object","x-expected":"a map with uid and gid","additionalProperties":false,"required":["uid","gid"],"properties":{"uid":{"description":"Number of the user.","$ref":"#/$defs/ownerId"},"gid":{"description":"Number of the group.","$ref":"#/$defs/ownerId"}},"examples":[{"uid":1000,"gid":1000}]}}},"socketsRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}}}};
 const schema32 = {"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"};
-const schema52 = {"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
-const schema53 = {"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"};
-const schema55 = {"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"};
-const schema56 = {"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576};
-const schema61 = {"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576};
-const schema63 = {"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"};
-const schema72 = {"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"};
-const schema75 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
+const schema54 = {"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
+const schema55 = {"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"};
+const schema57 = {"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"};
+const schema58 = {"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576};
+const schema63 = {"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576};
+const schema65 = {"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"};
+const schema74 = {"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"};
+const schema77 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
 const func1 = Object.prototype.hasOwnProperty;
 const func2 = function ucs2length(str) {
     const len = str.length;
@@ -988,8 +988,9 @@ return errors === 0;
 }
 validate23.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema47 = {"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false},"xattrs":{"description":"Extended attributes that a mount shows, and with rw changes, beside user.*: names, or what they begin with and a *.","type":"array","x-expected":"a list of names of extended attributes","items":{"$ref":"#/$defs/xattr"},"examples":[["security.selinux","trusted.overlay.*"]]}}};
+const schema47 = {"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false},"xattrs":{"description":"Extended attributes that a mount shows, and with rw changes, beside user.*: names, or what they begin with and a *.","type":"array","x-expected":"a list of names of extended attributes","items":{"$ref":"#/$defs/xattr"},"examples":[["security.selinux","trusted.overlay.*"]]},"owner":{"description":"Whose that is what guests make below the folder, and the only owner that they may give a file. Takes a monitor that may make files of others, such as root. Default: the monitor's user.","type":"object","x-expected":"a map with uid and gid","additionalProperties":false,"required":["uid","gid"],"properties":{"uid":{"description":"Number of the user.","$ref":"#/$defs/ownerId"},"gid":{"description":"Number of the group.","$ref":"#/$defs/ownerId"}},"examples":[{"uid":1000,"gid":1000}]}}};
 const schema49 = {"type":"string","x-expected":"a name with a dot, or what it begins with and a *, such as trusted.overlay.*","maxLength":255,"pattern":"^[a-z0-9_]+\\.[^\\u0000*]*\\*?$"};
+const schema50 = {"type":"integer","x-expected":"a number from 0 to 4294967294","minimum":0,"maximum":4294967294};
 const pattern18 = new RegExp("^/[^\\u0000]*$", "u");
 const pattern20 = new RegExp("^[a-z0-9_]+\\.[^\\u0000*]*\\*?$", "u");
 
@@ -1035,7 +1036,7 @@ vErrors.push(err2);
 errors++;
 }
 for(const key0 in data){
-if(!((((((key0 === "id") || (key0 === "guest")) || (key0 === "host")) || (key0 === "access")) || (key0 === "crossMounts")) || (key0 === "xattrs"))){
+if(!(((((((key0 === "id") || (key0 === "guest")) || (key0 === "host")) || (key0 === "access")) || (key0 === "crossMounts")) || (key0 === "xattrs")) || (key0 === "owner"))){
 const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema47,data};
 if(vErrors === null){
 vErrors = [err3];
@@ -1208,9 +1209,11 @@ vErrors.push(err16);
 errors++;
 }
 }
-}
-else {
-const err17 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema47.type,parentSchema:schema47,data};
+if(data.owner !== undefined){
+let data7 = data.owner;
+if(data7 && typeof data7 == "object" && !Array.isArray(data7)){
+if(data7.uid === undefined){
+const err17 = {instancePath:instancePath+"/owner",schemaPath:"#/properties/owner/required",keyword:"required",params:{missingProperty: "uid"},message:"must have required property '"+"uid"+"'",schema:schema47.properties.owner.required,parentSchema:schema47.properties.owner,data:data7};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -1219,12 +1222,127 @@ vErrors.push(err17);
 }
 errors++;
 }
+if(data7.gid === undefined){
+const err18 = {instancePath:instancePath+"/owner",schemaPath:"#/properties/owner/required",keyword:"required",params:{missingProperty: "gid"},message:"must have required property '"+"gid"+"'",schema:schema47.properties.owner.required,parentSchema:schema47.properties.owner,data:data7};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+for(const key1 in data7){
+if(!((key1 === "uid") || (key1 === "gid"))){
+const err19 = {instancePath:instancePath+"/owner",schemaPath:"#/properties/owner/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties",schema:false,parentSchema:schema47.properties.owner,data:data7};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+if(data7.uid !== undefined){
+let data8 = data7.uid;
+if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
+const err20 = {instancePath:instancePath+"/owner/uid",schemaPath:"#/$defs/ownerId/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema50.type,parentSchema:schema50,data:data8};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 > 4294967294 || isNaN(data8)){
+const err21 = {instancePath:instancePath+"/owner/uid",schemaPath:"#/$defs/ownerId/maximum",keyword:"maximum",params:{comparison: "<=", limit: 4294967294},message:"must be <= 4294967294",schema:4294967294,parentSchema:schema50,data:data8};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+if(data8 < 0 || isNaN(data8)){
+const err22 = {instancePath:instancePath+"/owner/uid",schemaPath:"#/$defs/ownerId/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data8};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+if(data7.gid !== undefined){
+let data9 = data7.gid;
+if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
+const err23 = {instancePath:instancePath+"/owner/gid",schemaPath:"#/$defs/ownerId/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema50.type,parentSchema:schema50,data:data9};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 > 4294967294 || isNaN(data9)){
+const err24 = {instancePath:instancePath+"/owner/gid",schemaPath:"#/$defs/ownerId/maximum",keyword:"maximum",params:{comparison: "<=", limit: 4294967294},message:"must be <= 4294967294",schema:4294967294,parentSchema:schema50,data:data9};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+if(data9 < 0 || isNaN(data9)){
+const err25 = {instancePath:instancePath+"/owner/gid",schemaPath:"#/$defs/ownerId/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema50,data:data9};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err26 = {instancePath:instancePath+"/owner",schemaPath:"#/properties/owner/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema47.properties.owner.type,parentSchema:schema47.properties.owner,data:data7};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+}
+}
+else {
+const err27 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema47.type,parentSchema:schema47,data};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+}
 validate25.errors = vErrors;
 return errors === 0;
 }
 validate25.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema50 = {"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}};
+const schema52 = {"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}};
 
 function validate27(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1238,7 +1356,7 @@ evaluated0.items = undefined;
 }
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.guest === undefined){
-const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "guest"},message:"must have required property '"+"guest"+"'",schema:schema50.required,parentSchema:schema50,data};
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "guest"},message:"must have required property '"+"guest"+"'",schema:schema52.required,parentSchema:schema52,data};
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -1248,7 +1366,7 @@ vErrors.push(err0);
 errors++;
 }
 if(data.host === undefined){
-const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "host"},message:"must have required property '"+"host"+"'",schema:schema50.required,parentSchema:schema50,data};
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "host"},message:"must have required property '"+"host"+"'",schema:schema52.required,parentSchema:schema52,data};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -1258,7 +1376,7 @@ vErrors.push(err1);
 errors++;
 }
 if(data.access === undefined){
-const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "access"},message:"must have required property '"+"access"+"'",schema:schema50.required,parentSchema:schema50,data};
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "access"},message:"must have required property '"+"access"+"'",schema:schema52.required,parentSchema:schema52,data};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -1269,7 +1387,7 @@ errors++;
 }
 for(const key0 in data){
 if(!((((key0 === "id") || (key0 === "guest")) || (key0 === "host")) || (key0 === "access"))){
-const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema50,data};
+const err3 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties",schema:false,parentSchema:schema52,data};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -1308,7 +1426,7 @@ if(data.guest !== undefined){
 let data1 = data.guest;
 if(typeof data1 === "string"){
 if(!pattern18.test(data1)){
-const err6 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/pattern",keyword:"pattern",params:{pattern: "^/[^\\u0000]*$"},message:"must match pattern \""+"^/[^\\u0000]*$"+"\"",schema:"^/[^\\u0000]*$",parentSchema:schema50.properties.guest,data:data1};
+const err6 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/pattern",keyword:"pattern",params:{pattern: "^/[^\\u0000]*$"},message:"must match pattern \""+"^/[^\\u0000]*$"+"\"",schema:"^/[^\\u0000]*$",parentSchema:schema52.properties.guest,data:data1};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -1319,7 +1437,7 @@ errors++;
 }
 }
 else {
-const err7 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema50.properties.guest.type,parentSchema:schema50.properties.guest,data:data1};
+const err7 = {instancePath:instancePath+"/guest",schemaPath:"#/properties/guest/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema52.properties.guest.type,parentSchema:schema52.properties.guest,data:data1};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -1333,7 +1451,7 @@ if(data.host !== undefined){
 let data2 = data.host;
 if(typeof data2 === "string"){
 if(func2(data2) < 1){
-const err8 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema50.properties.host,data:data2};
+const err8 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema52.properties.host,data:data2};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -1343,7 +1461,7 @@ vErrors.push(err8);
 errors++;
 }
 if(!pattern4.test(data2)){
-const err9 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]*$"},message:"must match pattern \""+"^[^\\u0000]*$"+"\"",schema:"^[^\\u0000]*$",parentSchema:schema50.properties.host,data:data2};
+const err9 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]*$"},message:"must match pattern \""+"^[^\\u0000]*$"+"\"",schema:"^[^\\u0000]*$",parentSchema:schema52.properties.host,data:data2};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -1354,7 +1472,7 @@ errors++;
 }
 }
 else {
-const err10 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema50.properties.host.type,parentSchema:schema50.properties.host,data:data2};
+const err10 = {instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema52.properties.host.type,parentSchema:schema52.properties.host,data:data2};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -1367,7 +1485,7 @@ errors++;
 if(data.access !== undefined){
 let data3 = data.access;
 if(!((data3 === "connect") || (data3 === "listen"))){
-const err11 = {instancePath:instancePath+"/access",schemaPath:"#/properties/access/enum",keyword:"enum",params:{allowedValues: schema50.properties.access.enum},message:"must be equal to one of the allowed values",schema:schema50.properties.access.enum,parentSchema:schema50.properties.access,data:data3};
+const err11 = {instancePath:instancePath+"/access",schemaPath:"#/properties/access/enum",keyword:"enum",params:{allowedValues: schema52.properties.access.enum},message:"must be equal to one of the allowed values",schema:schema52.properties.access.enum,parentSchema:schema52.properties.access,data:data3};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -1379,7 +1497,7 @@ errors++;
 }
 }
 else {
-const err12 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema50.type,parentSchema:schema50,data};
+const err12 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema52.type,parentSchema:schema52,data};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -1762,7 +1880,7 @@ if(data17.name !== undefined){
 let data18 = data17.name;
 if(typeof data18 === "string"){
 if(!pattern7.test(data18)){
-const err25 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema52,data:data18};
+const err25 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema54,data:data18};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -1773,7 +1891,7 @@ errors++;
 }
 }
 else {
-const err26 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema52.type,parentSchema:schema52,data:data18};
+const err26 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema54.type,parentSchema:schema54,data:data18};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -1787,7 +1905,7 @@ if(data17.memory !== undefined){
 let data19 = data17.memory;
 if(typeof data19 === "string"){
 if(!pattern25.test(data19)){
-const err27 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema53,data:data19};
+const err27 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema55,data:data19};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -1798,7 +1916,7 @@ errors++;
 }
 }
 else {
-const err28 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema53.type,parentSchema:schema53,data:data19};
+const err28 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema55.type,parentSchema:schema55,data:data19};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -1812,7 +1930,7 @@ if(data17.doorbell !== undefined){
 let data20 = data17.doorbell;
 if(typeof data20 === "string"){
 if(!pattern25.test(data20)){
-const err29 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema53,data:data20};
+const err29 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema55,data:data20};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -1823,7 +1941,7 @@ errors++;
 }
 }
 else {
-const err30 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema53.type,parentSchema:schema53,data:data20};
+const err30 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema55.type,parentSchema:schema55,data:data20};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -1836,7 +1954,7 @@ errors++;
 if(data17.size !== undefined){
 let data21 = data17.size;
 if((!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21)))) && (typeof data21 !== "string")){
-const err31 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema55.type},message:"must be integer,string",schema:schema55.type,parentSchema:schema55,data:data21};
+const err31 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data21};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -1847,7 +1965,7 @@ errors++;
 }
 if((typeof data21 == "number") && (isFinite(data21))){
 if(data21 > 9007199254740991 || isNaN(data21)){
-const err32 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema55,data:data21};
+const err32 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data21};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -1857,7 +1975,7 @@ vErrors.push(err32);
 errors++;
 }
 if(data21 < 0 || isNaN(data21)){
-const err33 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema55,data:data21};
+const err33 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data21};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -1869,7 +1987,7 @@ errors++;
 }
 if(typeof data21 === "string"){
 if(!pattern27.test(data21)){
-const err34 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema55,data:data21};
+const err34 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data21};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -2020,7 +2138,7 @@ errors++;
 if(data25.guests !== undefined){
 let data26 = data25.guests;
 if(!(((typeof data26 == "number") && (!(data26 % 1) && !isNaN(data26))) && (isFinite(data26)))){
-const err46 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema56.type,parentSchema:schema56,data:data26};
+const err46 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data26};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -2031,7 +2149,7 @@ errors++;
 }
 if((typeof data26 == "number") && (isFinite(data26))){
 if(data26 > 1048576 || isNaN(data26)){
-const err47 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema56,data:data26};
+const err47 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data26};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -2041,7 +2159,7 @@ vErrors.push(err47);
 errors++;
 }
 if(data26 < 1 || isNaN(data26)){
-const err48 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema56,data:data26};
+const err48 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data26};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -2090,7 +2208,7 @@ errors++;
 if(data25.regionBytes !== undefined){
 let data28 = data25.regionBytes;
 if((!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28)))) && (typeof data28 !== "string")){
-const err52 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema55.type},message:"must be integer,string",schema:schema55.type,parentSchema:schema55,data:data28};
+const err52 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data28};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -2101,7 +2219,7 @@ errors++;
 }
 if((typeof data28 == "number") && (isFinite(data28))){
 if(data28 > 9007199254740991 || isNaN(data28)){
-const err53 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema55,data:data28};
+const err53 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data28};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -2111,7 +2229,7 @@ vErrors.push(err53);
 errors++;
 }
 if(data28 < 0 || isNaN(data28)){
-const err54 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema55,data:data28};
+const err54 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data28};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -2123,7 +2241,7 @@ errors++;
 }
 if(typeof data28 === "string"){
 if(!pattern27.test(data28)){
-const err55 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema55,data:data28};
+const err55 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data28};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -2137,7 +2255,7 @@ errors++;
 if(data25.regionBytesTotal !== undefined){
 let data29 = data25.regionBytesTotal;
 if((!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29)))) && (typeof data29 !== "string")){
-const err56 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema55.type},message:"must be integer,string",schema:schema55.type,parentSchema:schema55,data:data29};
+const err56 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data29};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -2148,7 +2266,7 @@ errors++;
 }
 if((typeof data29 == "number") && (isFinite(data29))){
 if(data29 > 9007199254740991 || isNaN(data29)){
-const err57 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema55,data:data29};
+const err57 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data29};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -2158,7 +2276,7 @@ vErrors.push(err57);
 errors++;
 }
 if(data29 < 0 || isNaN(data29)){
-const err58 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema55,data:data29};
+const err58 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data29};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -2170,7 +2288,7 @@ errors++;
 }
 if(typeof data29 === "string"){
 if(!pattern27.test(data29)){
-const err59 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema55,data:data29};
+const err59 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data29};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -2184,7 +2302,7 @@ errors++;
 if(data25.streamBytes !== undefined){
 let data30 = data25.streamBytes;
 if((!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))) && (typeof data30 !== "string")){
-const err60 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema55.type},message:"must be integer,string",schema:schema55.type,parentSchema:schema55,data:data30};
+const err60 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data30};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -2195,7 +2313,7 @@ errors++;
 }
 if((typeof data30 == "number") && (isFinite(data30))){
 if(data30 > 9007199254740991 || isNaN(data30)){
-const err61 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema55,data:data30};
+const err61 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data30};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -2205,7 +2323,7 @@ vErrors.push(err61);
 errors++;
 }
 if(data30 < 0 || isNaN(data30)){
-const err62 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema55,data:data30};
+const err62 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data30};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -2217,7 +2335,7 @@ errors++;
 }
 if(typeof data30 === "string"){
 if(!pattern27.test(data30)){
-const err63 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema55,data:data30};
+const err63 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data30};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -2231,7 +2349,7 @@ errors++;
 if(data25.socketBytes !== undefined){
 let data31 = data25.socketBytes;
 if((!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31)))) && (typeof data31 !== "string")){
-const err64 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema55.type},message:"must be integer,string",schema:schema55.type,parentSchema:schema55,data:data31};
+const err64 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data31};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -2242,7 +2360,7 @@ errors++;
 }
 if((typeof data31 == "number") && (isFinite(data31))){
 if(data31 > 9007199254740991 || isNaN(data31)){
-const err65 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema55,data:data31};
+const err65 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data31};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -2252,7 +2370,7 @@ vErrors.push(err65);
 errors++;
 }
 if(data31 < 0 || isNaN(data31)){
-const err66 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema55,data:data31};
+const err66 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data31};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -2264,7 +2382,7 @@ errors++;
 }
 if(typeof data31 === "string"){
 if(!pattern27.test(data31)){
-const err67 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema55,data:data31};
+const err67 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data31};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -2278,7 +2396,7 @@ errors++;
 if(data25.accepts !== undefined){
 let data32 = data25.accepts;
 if(!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))){
-const err68 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema61.type,parentSchema:schema61,data:data32};
+const err68 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema63.type,parentSchema:schema63,data:data32};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -2289,7 +2407,7 @@ errors++;
 }
 if((typeof data32 == "number") && (isFinite(data32))){
 if(data32 > 1048576 || isNaN(data32)){
-const err69 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema61,data:data32};
+const err69 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema63,data:data32};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -2299,7 +2417,7 @@ vErrors.push(err69);
 errors++;
 }
 if(data32 < 0 || isNaN(data32)){
-const err70 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema61,data:data32};
+const err70 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data32};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -2313,7 +2431,7 @@ errors++;
 if(data25.openFiles !== undefined){
 let data33 = data25.openFiles;
 if(!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))){
-const err71 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema61.type,parentSchema:schema61,data:data33};
+const err71 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema63.type,parentSchema:schema63,data:data33};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -2324,7 +2442,7 @@ errors++;
 }
 if((typeof data33 == "number") && (isFinite(data33))){
 if(data33 > 1048576 || isNaN(data33)){
-const err72 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema61,data:data33};
+const err72 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema63,data:data33};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -2334,7 +2452,7 @@ vErrors.push(err72);
 errors++;
 }
 if(data33 < 0 || isNaN(data33)){
-const err73 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema61,data:data33};
+const err73 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data33};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -2348,7 +2466,7 @@ errors++;
 if(data25.fileBytesWritten !== undefined){
 let data34 = data25.fileBytesWritten;
 if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (typeof data34 !== "string")){
-const err74 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema63.type},message:"must be integer,string",schema:schema63.type,parentSchema:schema63,data:data34};
+const err74 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data34};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -2359,7 +2477,7 @@ errors++;
 }
 if((typeof data34 == "number") && (isFinite(data34))){
 if(data34 > 9007199254740991 || isNaN(data34)){
-const err75 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema63,data:data34};
+const err75 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data34};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -2369,7 +2487,7 @@ vErrors.push(err75);
 errors++;
 }
 if(data34 < 0 || isNaN(data34)){
-const err76 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data34};
+const err76 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data34};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -2381,7 +2499,7 @@ errors++;
 }
 if(typeof data34 === "string"){
 if(!pattern32.test(data34)){
-const err77 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema63,data:data34};
+const err77 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data34};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -2395,7 +2513,7 @@ errors++;
 if(data25.networkBytes !== undefined){
 let data35 = data25.networkBytes;
 if((!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))) && (typeof data35 !== "string")){
-const err78 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema63.type},message:"must be integer,string",schema:schema63.type,parentSchema:schema63,data:data35};
+const err78 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data35};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -2406,7 +2524,7 @@ errors++;
 }
 if((typeof data35 == "number") && (isFinite(data35))){
 if(data35 > 9007199254740991 || isNaN(data35)){
-const err79 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema63,data:data35};
+const err79 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data35};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -2416,7 +2534,7 @@ vErrors.push(err79);
 errors++;
 }
 if(data35 < 0 || isNaN(data35)){
-const err80 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data35};
+const err80 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data35};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -2428,7 +2546,7 @@ errors++;
 }
 if(typeof data35 === "string"){
 if(!pattern32.test(data35)){
-const err81 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema63,data:data35};
+const err81 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data35};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -2442,7 +2560,7 @@ errors++;
 if(data25.requests !== undefined){
 let data36 = data25.requests;
 if(!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))){
-const err82 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema56.type,parentSchema:schema56,data:data36};
+const err82 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data36};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -2453,7 +2571,7 @@ errors++;
 }
 if((typeof data36 == "number") && (isFinite(data36))){
 if(data36 > 1048576 || isNaN(data36)){
-const err83 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema56,data:data36};
+const err83 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data36};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -2463,7 +2581,7 @@ vErrors.push(err83);
 errors++;
 }
 if(data36 < 1 || isNaN(data36)){
-const err84 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema56,data:data36};
+const err84 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data36};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -2547,7 +2665,7 @@ errors++;
 if(data25.logLines !== undefined){
 let data39 = data25.logLines;
 if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
-const err91 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema56.type,parentSchema:schema56,data:data39};
+const err91 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data39};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -2558,7 +2676,7 @@ errors++;
 }
 if((typeof data39 == "number") && (isFinite(data39))){
 if(data39 > 1048576 || isNaN(data39)){
-const err92 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema56,data:data39};
+const err92 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data39};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -2568,7 +2686,7 @@ vErrors.push(err92);
 errors++;
 }
 if(data39 < 1 || isNaN(data39)){
-const err93 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema56,data:data39};
+const err93 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data39};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -2582,7 +2700,7 @@ errors++;
 if(data25.logBytes !== undefined){
 let data40 = data25.logBytes;
 if((!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))) && (typeof data40 !== "string")){
-const err94 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema55.type},message:"must be integer,string",schema:schema55.type,parentSchema:schema55,data:data40};
+const err94 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data40};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -2593,7 +2711,7 @@ errors++;
 }
 if((typeof data40 == "number") && (isFinite(data40))){
 if(data40 > 9007199254740991 || isNaN(data40)){
-const err95 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema55,data:data40};
+const err95 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data40};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -2603,7 +2721,7 @@ vErrors.push(err95);
 errors++;
 }
 if(data40 < 0 || isNaN(data40)){
-const err96 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema55,data:data40};
+const err96 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data40};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -2615,7 +2733,7 @@ errors++;
 }
 if(typeof data40 === "string"){
 if(!pattern27.test(data40)){
-const err97 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema55,data:data40};
+const err97 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data40};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -2656,7 +2774,7 @@ errors++;
 if(data41.bytesToHost !== undefined){
 let data42 = data41.bytesToHost;
 if((!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42)))) && (typeof data42 !== "string")){
-const err100 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema63.type},message:"must be integer,string",schema:schema63.type,parentSchema:schema63,data:data42};
+const err100 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data42};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -2667,7 +2785,7 @@ errors++;
 }
 if((typeof data42 == "number") && (isFinite(data42))){
 if(data42 > 9007199254740991 || isNaN(data42)){
-const err101 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema63,data:data42};
+const err101 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data42};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -2677,7 +2795,7 @@ vErrors.push(err101);
 errors++;
 }
 if(data42 < 0 || isNaN(data42)){
-const err102 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data42};
+const err102 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data42};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -2689,7 +2807,7 @@ errors++;
 }
 if(typeof data42 === "string"){
 if(!pattern32.test(data42)){
-const err103 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema63,data:data42};
+const err103 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data42};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -2703,7 +2821,7 @@ errors++;
 if(data41.bytesToHostBurst !== undefined){
 let data43 = data41.bytesToHostBurst;
 if((!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))) && (typeof data43 !== "string")){
-const err104 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema55.type},message:"must be integer,string",schema:schema55.type,parentSchema:schema55,data:data43};
+const err104 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data43};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -2714,7 +2832,7 @@ errors++;
 }
 if((typeof data43 == "number") && (isFinite(data43))){
 if(data43 > 9007199254740991 || isNaN(data43)){
-const err105 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema55,data:data43};
+const err105 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data43};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -2724,7 +2842,7 @@ vErrors.push(err105);
 errors++;
 }
 if(data43 < 0 || isNaN(data43)){
-const err106 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema55,data:data43};
+const err106 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data43};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -2736,7 +2854,7 @@ errors++;
 }
 if(typeof data43 === "string"){
 if(!pattern27.test(data43)){
-const err107 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema55,data:data43};
+const err107 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data43};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -2750,7 +2868,7 @@ errors++;
 if(data41.bytesToGuest !== undefined){
 let data44 = data41.bytesToGuest;
 if((!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44)))) && (typeof data44 !== "string")){
-const err108 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema63.type},message:"must be integer,string",schema:schema63.type,parentSchema:schema63,data:data44};
+const err108 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data44};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -2761,7 +2879,7 @@ errors++;
 }
 if((typeof data44 == "number") && (isFinite(data44))){
 if(data44 > 9007199254740991 || isNaN(data44)){
-const err109 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema63,data:data44};
+const err109 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data44};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -2771,7 +2889,7 @@ vErrors.push(err109);
 errors++;
 }
 if(data44 < 0 || isNaN(data44)){
-const err110 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data44};
+const err110 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data44};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -2783,7 +2901,7 @@ errors++;
 }
 if(typeof data44 === "string"){
 if(!pattern32.test(data44)){
-const err111 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema63,data:data44};
+const err111 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data44};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -2797,7 +2915,7 @@ errors++;
 if(data41.bytesToGuestBurst !== undefined){
 let data45 = data41.bytesToGuestBurst;
 if((!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))) && (typeof data45 !== "string")){
-const err112 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema55.type},message:"must be integer,string",schema:schema55.type,parentSchema:schema55,data:data45};
+const err112 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data45};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -2808,7 +2926,7 @@ errors++;
 }
 if((typeof data45 == "number") && (isFinite(data45))){
 if(data45 > 9007199254740991 || isNaN(data45)){
-const err113 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema55,data:data45};
+const err113 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data45};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -2818,7 +2936,7 @@ vErrors.push(err113);
 errors++;
 }
 if(data45 < 0 || isNaN(data45)){
-const err114 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema55,data:data45};
+const err114 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data45};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -2830,7 +2948,7 @@ errors++;
 }
 if(typeof data45 === "string"){
 if(!pattern27.test(data45)){
-const err115 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema55,data:data45};
+const err115 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data45};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -2844,7 +2962,7 @@ errors++;
 if(data41.connections !== undefined){
 let data46 = data41.connections;
 if((!(((typeof data46 == "number") && (!(data46 % 1) && !isNaN(data46))) && (isFinite(data46)))) && (typeof data46 !== "string")){
-const err116 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema72.type},message:"must be integer,string",schema:schema72.type,parentSchema:schema72,data:data46};
+const err116 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema74.type},message:"must be integer,string",schema:schema74.type,parentSchema:schema74,data:data46};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -2855,7 +2973,7 @@ errors++;
 }
 if((typeof data46 == "number") && (isFinite(data46))){
 if(data46 > 1048576 || isNaN(data46)){
-const err117 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema72,data:data46};
+const err117 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema74,data:data46};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -2865,7 +2983,7 @@ vErrors.push(err117);
 errors++;
 }
 if(data46 < 1 || isNaN(data46)){
-const err118 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema72,data:data46};
+const err118 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data46};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -2877,7 +2995,7 @@ errors++;
 }
 if(typeof data46 === "string"){
 if(!pattern39.test(data46)){
-const err119 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema72,data:data46};
+const err119 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema74,data:data46};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -2891,7 +3009,7 @@ errors++;
 if(data41.datagrams !== undefined){
 let data47 = data41.datagrams;
 if((!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))) && (typeof data47 !== "string")){
-const err120 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema72.type},message:"must be integer,string",schema:schema72.type,parentSchema:schema72,data:data47};
+const err120 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema74.type},message:"must be integer,string",schema:schema74.type,parentSchema:schema74,data:data47};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -2902,7 +3020,7 @@ errors++;
 }
 if((typeof data47 == "number") && (isFinite(data47))){
 if(data47 > 1048576 || isNaN(data47)){
-const err121 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema72,data:data47};
+const err121 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema74,data:data47};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -2912,7 +3030,7 @@ vErrors.push(err121);
 errors++;
 }
 if(data47 < 1 || isNaN(data47)){
-const err122 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema72,data:data47};
+const err122 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data47};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -2924,7 +3042,7 @@ errors++;
 }
 if(typeof data47 === "string"){
 if(!pattern39.test(data47)){
-const err123 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema72,data:data47};
+const err123 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema74,data:data47};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -2938,7 +3056,7 @@ errors++;
 if(data41.lookups !== undefined){
 let data48 = data41.lookups;
 if((!(((typeof data48 == "number") && (!(data48 % 1) && !isNaN(data48))) && (isFinite(data48)))) && (typeof data48 !== "string")){
-const err124 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema72.type},message:"must be integer,string",schema:schema72.type,parentSchema:schema72,data:data48};
+const err124 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema74.type},message:"must be integer,string",schema:schema74.type,parentSchema:schema74,data:data48};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -2949,7 +3067,7 @@ errors++;
 }
 if((typeof data48 == "number") && (isFinite(data48))){
 if(data48 > 1048576 || isNaN(data48)){
-const err125 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema72,data:data48};
+const err125 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema74,data:data48};
 if(vErrors === null){
 vErrors = [err125];
 }
@@ -2959,7 +3077,7 @@ vErrors.push(err125);
 errors++;
 }
 if(data48 < 1 || isNaN(data48)){
-const err126 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema72,data:data48};
+const err126 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data48};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -2971,7 +3089,7 @@ errors++;
 }
 if(typeof data48 === "string"){
 if(!pattern39.test(data48)){
-const err127 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema72,data:data48};
+const err127 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema74,data:data48};
 if(vErrors === null){
 vErrors = [err127];
 }
@@ -3012,7 +3130,7 @@ errors++;
 if(data49.connectMs !== undefined){
 let data50 = data49.connectMs;
 if(!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50)))){
-const err130 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema75.type,parentSchema:schema75,data:data50};
+const err130 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema77.type,parentSchema:schema77,data:data50};
 if(vErrors === null){
 vErrors = [err130];
 }
@@ -3023,7 +3141,7 @@ errors++;
 }
 if((typeof data50 == "number") && (isFinite(data50))){
 if(data50 > 3600000 || isNaN(data50)){
-const err131 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema75,data:data50};
+const err131 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema77,data:data50};
 if(vErrors === null){
 vErrors = [err131];
 }
@@ -3033,7 +3151,7 @@ vErrors.push(err131);
 errors++;
 }
 if(data50 < 1 || isNaN(data50)){
-const err132 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema75,data:data50};
+const err132 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema77,data:data50};
 if(vErrors === null){
 vErrors = [err132];
 }
@@ -3047,7 +3165,7 @@ errors++;
 if(data49.resolveMs !== undefined){
 let data51 = data49.resolveMs;
 if(!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51)))){
-const err133 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema75.type,parentSchema:schema75,data:data51};
+const err133 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema77.type,parentSchema:schema77,data:data51};
 if(vErrors === null){
 vErrors = [err133];
 }
@@ -3058,7 +3176,7 @@ errors++;
 }
 if((typeof data51 == "number") && (isFinite(data51))){
 if(data51 > 3600000 || isNaN(data51)){
-const err134 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema75,data:data51};
+const err134 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema77,data:data51};
 if(vErrors === null){
 vErrors = [err134];
 }
@@ -3068,7 +3186,7 @@ vErrors.push(err134);
 errors++;
 }
 if(data51 < 1 || isNaN(data51)){
-const err135 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema75,data:data51};
+const err135 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema77,data:data51};
 if(vErrors === null){
 vErrors = [err135];
 }
@@ -3082,7 +3200,7 @@ errors++;
 if(data49.attachMs !== undefined){
 let data52 = data49.attachMs;
 if(!(((typeof data52 == "number") && (!(data52 % 1) && !isNaN(data52))) && (isFinite(data52)))){
-const err136 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema75.type,parentSchema:schema75,data:data52};
+const err136 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema77.type,parentSchema:schema77,data:data52};
 if(vErrors === null){
 vErrors = [err136];
 }
@@ -3093,7 +3211,7 @@ errors++;
 }
 if((typeof data52 == "number") && (isFinite(data52))){
 if(data52 > 3600000 || isNaN(data52)){
-const err137 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema75,data:data52};
+const err137 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema77,data:data52};
 if(vErrors === null){
 vErrors = [err137];
 }
@@ -3103,7 +3221,7 @@ vErrors.push(err137);
 errors++;
 }
 if(data52 < 1 || isNaN(data52)){
-const err138 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema75,data:data52};
+const err138 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema77,data:data52};
 if(vErrors === null){
 vErrors = [err138];
 }
@@ -3117,7 +3235,7 @@ errors++;
 if(data49.udpIdleMs !== undefined){
 let data53 = data49.udpIdleMs;
 if(!(((typeof data53 == "number") && (!(data53 % 1) && !isNaN(data53))) && (isFinite(data53)))){
-const err139 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema75.type,parentSchema:schema75,data:data53};
+const err139 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema77.type,parentSchema:schema77,data:data53};
 if(vErrors === null){
 vErrors = [err139];
 }
@@ -3128,7 +3246,7 @@ errors++;
 }
 if((typeof data53 == "number") && (isFinite(data53))){
 if(data53 > 3600000 || isNaN(data53)){
-const err140 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema75,data:data53};
+const err140 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema77,data:data53};
 if(vErrors === null){
 vErrors = [err140];
 }
@@ -3138,7 +3256,7 @@ vErrors.push(err140);
 errors++;
 }
 if(data53 < 1 || isNaN(data53)){
-const err141 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema75,data:data53};
+const err141 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema77,data:data53};
 if(vErrors === null){
 vErrors = [err141];
 }

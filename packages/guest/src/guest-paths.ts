@@ -276,7 +276,7 @@ export abstract class GuestPaths<
     );
   }
 
-  /** ENOSYS: owners of files are the host's own affair. */
+  /** ENOSYS: `guest.fs` has it. */
   chown(path: PathLike, uid: number, gid: number): Promise<never> {
     return noOwners("chown", path, uid, gid);
   }
@@ -306,5 +306,5 @@ async function noOwners(syscall: string, path: PathLike, uid: unknown, gid: unkn
   const text = guestPath(path, syscall);
   integer(uid, "uid", -1, MAX_ID);
   integer(gid, "gid", -1, MAX_ID);
-  throw unsupported(syscall, "owners of files are the host's own affair", text);
+  throw unsupported(syscall, `guest.fs.${syscall}() gives files to the owner that the policy names`, text);
 }

@@ -11,6 +11,12 @@ const VERSION = 0x20080522;
 
 /** Numbers of capabilities (capabilities(7)). */
 export const Capability = {
+  /** Gives files to others. */
+  CHANGE_OWNER: 0,
+  /** Reads and writes whatever a file's mode says. */
+  PASS_MODES: 1,
+  /** Does what else only the owner of a file may. */
+  ACT_AS_OWNER: 3,
   /** Whoever writes to a file with set-id bits, or cuts it, leaves them on it. */
   KEEP_SET_ID: 4,
 } as const;
@@ -18,6 +24,28 @@ export const Capability = {
 // struct { u32 version; int pid; } | struct { u32 effective, permitted, inheritable; } [2]
 const header = scratch(8);
 const data = scratch(24);
+
+/** What this thread may do, for restoreCapabilities(); or -errno. */
+export function savedCapabilities(): Uint8Array | number {
+  header.view.setUint32(0, VERSION, true);
+  const found = outcome(capabilityCall(SYS.capget, header.address, data.address));
+  return found < 0 ? found : data.bytes.slice();
+}
+
+/** Takes up again what a change of the thread's users has put aside: 0 or -errno. */
+export function restoreCapabilities(saved: Uint8Array): number {
+  header.view.setUint32(0, VERSION, true);
+  data.bytes.set(saved);
+  return outcome(capabilityCall(SYS.capset, header.address, data.address));
+}
+
+/** Has this thread all of these capabilities, each below 32, in force? */
+export function holdsCapabilities(...capabilities: readonly number[]): boolean {
+  const saved = savedCapabilities();
+  if (typeof saved === "number") return false;
+  const effective = new DataView(saved.buffer).getUint32(0, true);
+  return capabilities.every((capability) => ((effective >>> capability) & 1) === 1);
+}
 
 /**
  * Takes a capability below 32 from the calling thread, for good (its effective, permitted and inheritable sets): 0 or

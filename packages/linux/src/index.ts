@@ -21,6 +21,7 @@ export * from "./files/directory.ts";
 export * from "./files/inotify.ts";
 export * from "./files/names.ts";
 export * from "./files/open.ts";
+export * from "./files/owner.ts";
 export * from "./files/ranges.ts";
 export * from "./files/stat.ts";
 export * from "./files/xattrs.ts";

@@ -3,6 +3,7 @@
 
 import { existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { restoreCapabilities, savedCapabilities } from "@ringway/linux";
 import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { change, perform } from "../src/disk/operations.ts";
@@ -130,5 +131,41 @@ describe("a folder", () => {
     const text = `version: 1\nfiles:\n${rule("/x", "rw", ", crossMounts: true")}${rule("/yy")}`;
     const { files } = parsePolicy(text, { file: "p.yaml" });
     expect(files.map(({ crossMounts }) => crossMounts)).toEqual([true, false]);
+  });
+});
+
+describe("an owner", () => {
+  const owned = (uid: number, gid: number, access = "rw"): string =>
+    `files:\n${rule("../data", access, `, owner: { uid: ${uid}, gid: ${gid} }`)}`;
+  const own = [process.geteuid!(), process.getegid!()] as const;
+
+  it("that this process may not make files of is refused, and its own user is not", () => {
+    // As for any user: of the capabilities none is in force.
+    const saved = savedCapabilities() as Uint8Array;
+    const none = saved.slice();
+    for (const at of [0, 12]) none.fill(0, at, at + 4);
+    restoreCapabilities(none);
+    try {
+      expect(complaints(owned(...own))).toEqual([]);
+      const problem = "has owner 4711:4712, and this process may make no files of theirs";
+      expect(complaints(owned(4711, 4712))[0]).toContain(problem);
+    } finally {
+      restoreCapabilities(saved);
+    }
+    if (own[0] === 0) expect(complaints(owned(4711, 4712))).toEqual([]);
+  });
+
+  it("goes only with rw, and has both numbers", () => {
+    expect(complaints(owned(...own, "ro"))[0]).toContain("files[0].owner: goes only with access: rw");
+    for (const text of [
+      "5",
+      "{ uid: 5 }",
+      "{ uid: -1, gid: 0 }",
+      "{ uid: 4294967295, gid: 0 }",
+      "{ uid: a, gid: 0 }",
+    ]) {
+      const [first, ...others] = complaints(`files:\n${rule("../data", "rw", `, owner: ${text}`)}`);
+      expect([text, first?.includes("files[0].owner"), others]).toEqual([text, true, []]);
+    }
   });
 });

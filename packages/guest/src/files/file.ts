@@ -116,7 +116,7 @@ export class GuestFile extends FileContents {
   async chown(uid: number, gid: number): Promise<void> {
     this.#file.context("fchown");
     for (const [name, id] of Object.entries({ uid, gid })) integer(id, name, -1, 0xffff_ffff);
-    throw unsupported("fchown", "owners of files are the host's own affair", this.path);
+    throw unsupported("fchown", "open files of guest.fs have chown()", this.path);
   }
 
   /** The file as an fs.ReadStream, from the file position or from `start` on; it closes the file when it ends. */

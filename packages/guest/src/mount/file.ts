@@ -21,7 +21,7 @@ import {
   testLock,
   unlock,
 } from "./locks.ts";
-import { nothingSet } from "./set-attr.ts";
+import { nothingSet, ownersOf } from "./set-attr.ts";
 import { MountStats } from "./stats.ts";
 
 const { MODE, SIZE, ACCESSED, MODIFIED } = m.MountValid;
@@ -217,6 +217,10 @@ export class MountFile implements AsyncDisposable {
 
   async chmod(mode: number | string, options?: AbortOptions): Promise<void> {
     await this.#set("fchmod", { valid: MODE, mode: fileMode(mode, "mode") }, options);
+  }
+
+  async chown(uid: number, gid: number, options?: AbortOptions): Promise<void> {
+    await this.#set("fchown", ownersOf(uid, gid), options);
   }
 
   async utimes(accessed: Time, modified: Time, options?: AbortOptions): Promise<void> {

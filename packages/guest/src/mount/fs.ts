@@ -17,7 +17,7 @@ import { MountConnection } from "./connection.ts";
 import { MountFile } from "./file.ts";
 import { type Found, foldersOf, listed, placeOf } from "./folders.ts";
 import { attributeName, type MountPath, mountPath, nameAs, pathBytes } from "./path.ts";
-import { nothingSet } from "./set-attr.ts";
+import { nothingSet, ownersOf } from "./set-attr.ts";
 import { MountStats } from "./stats.ts";
 import { type MountChange, MountWatcher } from "./watcher.ts";
 
@@ -264,6 +264,16 @@ export class MountFs {
 
   async chmod(path: PathLike, mode: number | string, options?: AbortOptions): Promise<void> {
     await this.#set("chmod", path, { valid: MODE, mode: fileMode(mode, "mode") }, options);
+  }
+
+  /** To whom the policy says (`owner` of its rule), and else EPERM. -1: they stay. */
+  async chown(path: PathLike, uid: number, gid: number, options?: AbortOptions): Promise<void> {
+    await this.#set("chown", path, ownersOf(uid, gid), options);
+  }
+
+  /** chown() of the name itself, also of a symbolic link. */
+  async lchown(path: PathLike, uid: number, gid: number, options?: AbortOptions): Promise<void> {
+    await this.#set("lchown", path, { ...ownersOf(uid, gid), follow: false }, options);
   }
 
   async utimes(path: PathLike, accessed: Time, modified: Time, options?: AbortOptions): Promise<void> {

@@ -2,7 +2,7 @@
 // landing.ts and walk.ts.
 
 import type { Refusal } from "@ringway/control";
-import { Errno, type FileStat, fstat, type PathLike } from "@ringway/linux";
+import { Errno, type FileStat, fstat, makeAs, type PathLike } from "@ringway/linux";
 import { kernelFileSystem } from "./file-systems.ts";
 import type { Guard, Tree, TreeRoot } from "./tree.ts";
 
@@ -86,6 +86,11 @@ export function served(
   return system === ""
     ? undefined
     : refused(Errno.EXDEV, "mounts", `leads onto ${system}, which no guest may reach`);
+}
+
+/** Makes a name below a root, as whose its rule says: what `make` returns. */
+export function makeBelow({ owner }: TreeRoot, make: () => number): number {
+  return owner === undefined ? make() : makeAs(owner, make);
 }
 
 export function notOpened(result: number): Failed {

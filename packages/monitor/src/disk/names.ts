@@ -23,7 +23,7 @@ import {
   symlinkat,
   unlinkat,
 } from "@ringway/linux";
-import { type Failed, failed, type Landing, type Place, refused } from "./judgement.ts";
+import { type Failed, failed, type Landing, makeBelow, type Place, refused } from "./judgement.ts";
 import { withFolders, withName, withObject } from "./landing.ts";
 import { nextEntries } from "./list.ts";
 import { lookedUp } from "./lookups.ts";
@@ -93,7 +93,9 @@ export function link(from: Place, to: Place): Changed {
 }
 
 export function symlink(target: PathLike, place: Place): Changed {
-  return change(place, (landing) => outcome(symlinkat(target, landing.folder, kernelName(landing))));
+  return change(place, (landing) =>
+    outcome(makeBelow(landing.root, () => symlinkat(target, landing.folder, kernelName(landing)))),
+  );
 }
 
 export function mkdir(place: Place, mode: number, parents: boolean): Changed {
@@ -101,7 +103,7 @@ export function mkdir(place: Place, mode: number, parents: boolean): Changed {
     return withName(place, true, (landing) =>
       landing.name === "."
         ? failed(Errno.EEXIST)
-        : outcome(mkdirat(landing.folder, kernelName(landing), mode)),
+        : outcome(makeBelow(landing.root, () => mkdirat(landing.folder, kernelName(landing), mode))),
     );
   }
   return withFolders(place, mode, ({ fd }) => {

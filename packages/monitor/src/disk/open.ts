@@ -19,7 +19,16 @@ import {
   truncate,
 } from "@ringway/linux";
 import { fileReadsAtOnce, systemReadsAtOnce } from "./file-systems.ts";
-import { type Failed, failed, type Landing, notOpened, type Place, refused, served } from "./judgement.ts";
+import {
+  type Failed,
+  failed,
+  type Landing,
+  makeBelow,
+  notOpened,
+  type Place,
+  refused,
+  served,
+} from "./judgement.ts";
 import { withName, withOpening } from "./landing.ts";
 import type { Guard, TreeRoot } from "./tree.ts";
 
@@ -60,7 +69,8 @@ function openAt(landing: Landing, flags: number, mode: number, write: boolean): 
     }
   }
   const how = (flags & ~TRUNCATE) | NON_BLOCKING | NO_CONTROLLING_TERMINAL;
-  const fd = openat2(folder, name, how, mode, root.resolve);
+  const opening = (): number => openat2(folder, name, how, mode, root.resolve);
+  const fd = (flags & CREATE) === 0 ? opening() : makeBelow(root, opening);
   if (fd === -Errno.ELOOP) return "link";
   if (fd < 0) return fd === -Errno.ENXIO ? failed(Errno.EACCES) : notOpened(fd);
   let found = unfit(landing, fd, write);

@@ -18,6 +18,7 @@ import {
   type FileStat,
   fstat,
   OpenFlags,
+  type Owner,
   openat2,
   openDirectory,
 } from "@ringway/linux";
@@ -45,6 +46,8 @@ export interface Root {
   readonly access: "ro" | "rw";
   readonly crossMounts: boolean;
   readonly xattrs: readonly string[];
+  /** Whose that is what guests make; none: the monitor's user's. */
+  readonly owner: Owner | undefined;
   /** The folder, opened as a name only; -errno where it cannot be had, and why. */
   readonly fd: number;
   readonly reason: string;
@@ -122,13 +125,13 @@ type OpenedRoot = Omit<Root, "holdsOthers" | "sharesReadOnly">;
 function openRoot(rule: FilesRule, nodeSystems: readonly string[]): OpenedRoot {
   const path = splitPath(rule.guest);
   if ("problem" in path) throw new TypeError(path.problem);
-  const { id, access, crossMounts, xattrs } = rule;
+  const { id, access, crossMounts, xattrs, owner } = rule;
   const folder = openFolder(rule.host, nodeSystems);
   const kind =
     folder.fd < 0
       ? { subvolumes: false, readsAtOnce: false }
       : { subvolumes: hasSubvolumes(folder.fd), readsAtOnce: systemReadsAtOnce(folder.fd) };
-  return { rule: id, guest: path.components, access, crossMounts, xattrs, ...kind, ...folder };
+  return { rule: id, guest: path.components, access, crossMounts, xattrs, owner, ...kind, ...folder };
 }
 
 /** A folder of files, opened as a name only; or why a guest cannot have it. */

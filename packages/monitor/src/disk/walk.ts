@@ -30,6 +30,7 @@ import {
   type Failed,
   failed,
   type Landing,
+  makeBelow,
   mayChange,
   notOpened,
   type Place,
@@ -191,7 +192,7 @@ export class Way {
     if (refusal !== undefined) return refusal;
     const fd = look(at.fd, name, root);
     if (fd !== -Errno.ENOENT) return fd;
-    const made = mkdirat(at.fd, name, this.#makeMode);
+    const made = makeBelow(root, () => mkdirat(at.fd, name, this.#makeMode));
     // Somebody else was quicker: what that made is looked at as anything.
     return made < 0 && made !== -Errno.EEXIST ? made : look(at.fd, name, root);
   }

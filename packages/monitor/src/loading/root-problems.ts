@@ -5,7 +5,7 @@
 
 import { lstatSync, realpathSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { closeFd, fstat, openDirectory, requireObject, requireText } from "@ringway/linux";
+import { closeFd, fstat, mayMakeAs, openDirectory, requireObject, requireText } from "@ringway/linux";
 import { deviceOf } from "../disk/file-systems.ts";
 import {
   closeRoots,
@@ -71,7 +71,10 @@ export function rootProblems(
     const ofFiles = opened.roots.flatMap((root, index): RootProblem[] => {
       const { host } = policy.files[index]!;
       const message =
-        unreachable(root, "a folder of files", host) ?? twice.get(index) ?? holds(root, host, held);
+        unreachable(root, "a folder of files", host) ??
+        mayNotMake(root) ??
+        twice.get(index) ??
+        holds(root, host, held);
       return message === undefined ? [] : [{ list: "files", index, message }];
     });
     const own = policy.sockets.length === 0 ? new Map() : ownPlaces(places, at);
@@ -101,6 +104,11 @@ function unreachable({ system }: Pick<Root, "system">, expected: string, host: s
   return system === ""
     ? undefined
     : `expected ${expected}; ${quoted(host)} lies on ${system}, which no guest may reach`;
+}
+
+function mayNotMake({ owner }: Root): string | undefined {
+  if (owner === undefined || mayMakeAs(owner)) return undefined;
+  return `has owner ${owner.uid}:${owner.gid}, and this process may make no files of theirs: that takes root`;
 }
 
 /** By the index of the later rule. */

@@ -173,6 +173,7 @@ function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext
   const components = "problem" in guest ? [] : guest.components;
   if (isKnown("guest")) checkExpanded(rule.guest, "an absolute path", [...path, "guest"], context);
   if (isKnown("host")) checkExpanded(rule.host, "a folder of the host", [...path, "host"], context);
+  const owner = ownerOf(rule, path, context);
   return {
     id,
     guest: `/${components.join("/")}`,
@@ -180,7 +181,17 @@ function filesRule(rule: RawFiles, id: string, path: Path, context: BuildContext
     access: rule.access,
     crossMounts: rule.crossMounts ?? false,
     xattrs: isKnown("xattrs") ? (rule.xattrs ?? []) : [],
+    ...(owner === undefined ? {} : { owner }),
   };
+}
+
+function ownerOf({ access, owner }: RawFiles, path: Path, context: BuildContext): FilesRule["owner"] {
+  const isBroken = [[], ["uid"], ["gid"]].some((key) => context.isBroken([...path, "owner", ...key]));
+  if (owner === undefined || isBroken) return undefined;
+  if (access === "ro") {
+    context.complain([...path, "owner"], "goes only with access: rw: guests make nothing where it is ro");
+  }
+  return owner;
 }
 
 /** A files rule below an earlier one's guest path would never decide anything. */

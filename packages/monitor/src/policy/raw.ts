@@ -31,6 +31,7 @@ export interface RawFiles {
   readonly access: "ro" | "rw";
   readonly crossMounts?: boolean;
   readonly xattrs?: string[];
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 export interface RawSocket {

@@ -47,6 +47,8 @@ export interface FilesRule {
   readonly crossMounts: boolean;
   /** Extended attributes that guests may have beside user.*: names, or their beginnings and a `*`. */
   readonly xattrs: readonly string[];
+  /** Whose that is what guests make, and to whom they may give files; none: the monitor's user's, and to nobody. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 /** A Unix socket of the host. */

@@ -3,11 +3,13 @@
 import { Errno, mountMessages, PERMISSION_BITS } from "@ringway/control";
 import {
   AT_FDCWD,
+  chownOpen,
   closeFd,
   type FileStat,
   fchmod,
   fstat,
   OpenFlags,
+  type Owner,
   openat2,
   type SetTime,
   setTimes,
@@ -17,6 +19,7 @@ import { failed, type Place } from "../judgement.ts";
 import { withObject } from "../landing.ts";
 import { type Changed, modify } from "../names.ts";
 import { clamp, KINDS, type Time } from "../status.ts";
+import type { TreeRoot } from "../tree.ts";
 
 const { MountAttributes } = mountMessages;
 
@@ -79,11 +82,11 @@ export interface Changes {
 
 /** In the order of MNT-13; the first that fails is told. */
 export function setAttributes(place: Place, follow: boolean, changes: Changes): Told {
-  const changed = modify(place, (fd, found) => setAll(fd, found, changes), follow);
+  const changed = modify(place, (fd, found, { root }) => setAll(fd, found, changes, root), follow);
   return changed.errno === 0 ? stat(place, follow) : changed;
 }
 
-function setAll(fd: number, found: FileStat, changes: Changes): Changed {
+function setAll(fd: number, found: FileStat, changes: Changes, { owner }: TreeRoot): Changed {
   const { mode, uid, gid, size, accessed, modified } = changes;
   const isFolder = found.kind === "directory";
   let result = 0;
@@ -91,11 +94,24 @@ function setAll(fd: number, found: FileStat, changes: Changes): Changed {
     if (isFolder) return failed(Errno.EISDIR);
     result = found.kind === "file" ? cut(fd, size) : -Errno.EINVAL;
   }
-  // Whose a file is, is the host's affair.
-  if ((uid >= 0 && uid !== found.uid) || (gid >= 0 && gid !== found.gid)) result ||= -Errno.EPERM;
+  result ||= give(fd, found, { uid, gid }, owner);
   if (mode >= 0) result ||= fchmod(fd, isFolder ? (found.mode & 0o7000) | mode : mode);
   if (accessed !== "keep" || modified !== "keep") result ||= setTimes(fd, accessed, modified);
   return failed(-result);
+}
+
+/**
+ * To whom the rule says, and nobody else: whose a file is otherwise, is the host's affair. One with several names may
+ * be a file of the host's from elsewhere.
+ */
+function give(fd: number, found: FileStat, { uid, gid }: Owner, owner: Owner | undefined): number {
+  const stays = (uid < 0 || uid === found.uid) && (gid < 0 || gid === found.gid);
+  if (stays) return 0;
+  const isOwners =
+    (uid < 0 || uid === found.uid || uid === owner?.uid) &&
+    (gid < 0 || gid === found.gid || gid === owner?.gid);
+  if (!isOwners || (found.kind === "file" && found.links > 1)) return -Errno.EPERM;
+  return chownOpen(fd, uid, gid);
 }
 
 /** Also of what is opened as a name only, and never waiting for a lease. */

@@ -17,7 +17,7 @@ import {
   stat,
   symlinkat,
 } from "@ringway/linux";
-import { type Failed, failed, type Landing, type Place } from "../judgement.ts";
+import { type Failed, failed, type Landing, makeBelow, type Place } from "../judgement.ts";
 import { withName, withObject } from "../landing.ts";
 import * as names from "../names.ts";
 import { kernelName, open } from "../open.ts";
@@ -30,7 +30,7 @@ const { MountAttributes, MountXattrs } = mountMessages;
 function made(place: Place, make: (landing: Landing) => number): Told {
   return withName<Told>(place, true, (landing) => {
     if (landing.name === ".") return failed(Errno.EEXIST);
-    const result = make(landing);
+    const result = makeBelow(landing.root, () => make(landing));
     return result < 0 ? failed(-result) : tell(stat(landing.folder, landing.name, false));
   });
 }
