@@ -14,7 +14,7 @@ import {
 import { Errno, invalidType, requireKeys, requireObject } from "@ringway/linux";
 import { integer } from "./argument-errors.ts";
 import { RingwayError } from "./errors.ts";
-import { fileFlags, guestPath, type OpenFlags, type PathLike } from "./files/paths.ts";
+import { fileFlags, guestPath, type OpenFlags, type PathLike, pathText } from "./files/paths.ts";
 import { portNumber } from "./net/socket-arguments.ts";
 
 /** One thing to ask the policy about. */
@@ -47,13 +47,12 @@ const INET_KEYS = ["host", "port", "udp"];
 const PATH_KEYS = ["path"];
 
 export function explainBody(target: ExplainTarget): { protocol: number; body: Uint8Array } {
-  const kind = typeof target === "object" && target !== null && KINDS.find(([key]) => key! in target);
-  if (!kind) {
-    const what =
-      "{ connect: { host, port } }, { connect: { path } }, { listen: { host, port } }, { listen: { path } }, { open: path } or { protocol, body }";
-    throw invalidType("target", what, target);
-  }
-  requireKeys(target, "key of target", kind);
+  const what =
+    "{ connect: { host, port } }, { connect: { path } }, { listen: { host, port } }, { listen: { path } }, { open: path } or { protocol, body }";
+  requireObject(target, "target", what);
+  const kind = KINDS.find(([key]) => key! in target);
+  requireKeys(target, "key of target", kind ?? KINDS.flat());
+  if (kind === undefined) throw invalidType("target", what, target);
   if ("connect" in target) return connectBody(target.connect);
   if ("listen" in target) return listenBody(target.listen);
   if ("open" in target) {
@@ -71,7 +70,7 @@ function listenBody(at: ListenTarget): { protocol: number; body: Uint8Array } {
   requireKeys(at, "key of target.listen", "path" in at ? PATH_KEYS : INET_KEYS);
   if ("path" in at) {
     const { STREAM: kind } = unixMessages.UnixKind;
-    const path = guestPath(at.path, "explain", "listen.path");
+    const path = pathText(at.path, "explain", "listen.path");
     const body = unixMessages.UnixListenRequest.encode({ kind, mode: 0o755, backlog: 0, path });
     return { protocol: Protocol.UNIX_LISTEN, body };
   }
@@ -97,7 +96,7 @@ function connectBody(to: ConnectTarget): { protocol: number; body: Uint8Array } 
   requireKeys(to, "key of target.connect", "path" in to ? PATH_KEYS : INET_KEYS);
   if ("path" in to) {
     const { STREAM: kind } = unixMessages.UnixKind;
-    const path = guestPath(to.path, "explain", "connect.path");
+    const path = pathText(to.path, "explain", "connect.path");
     const body = unixMessages.UnixConnectRequest.encode({ kind, timeoutMs: 0, path });
     return { protocol: Protocol.UNIX_CONNECT, body };
   }

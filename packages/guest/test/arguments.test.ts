@@ -42,6 +42,18 @@ const rows: [call: string, run: (guest: Loose) => unknown, code: string, says: s
     'unknown key of target "udp"; expected one of connect',
   ],
   [
+    "explain a kind of target that there is not",
+    (guest) => guest.explain({ conect: { host: "a", port: 1 } }),
+    "ERR_INVALID_ARG_VALUE",
+    'unknown key of target "conect"; expected one of connect, listen, open, flags, protocol, body; did you mean "connect"?',
+  ],
+  [
+    "explain what goes with another key",
+    (guest) => guest.explain({ flags: "r" }),
+    "ERR_INVALID_ARG_TYPE",
+    "{ open: path }",
+  ],
+  [
     "explain a key of what is connected to that there is not",
     (guest) => guest.explain({ connect: { host: "a", port: 1, protocol: "udp" } }),
     "ERR_INVALID_ARG_VALUE",
@@ -63,7 +75,7 @@ const rows: [call: string, run: (guest: Loose) => unknown, code: string, says: s
     "attach with an option that there is not",
     () => Guest.attach("/x", { timeoutMS: 5 } as Loose),
     "ERR_INVALID_ARG_VALUE",
-    'unknown option "timeoutMS"; expected one of timeoutMs, busyPollUs, roomTimeoutMs, signal',
+    'unknown option "timeoutMS"; expected one of timeoutMs, busyPollUs, roomTimeoutMs, signal; did you mean "timeoutMs"?',
   ],
   [
     "ping with an option that there is not",
@@ -207,4 +219,56 @@ it.each(calls)("%s says that a promise is to be awaited", async (_call, run) => 
   const error = await (async () => run(guest, Promise.resolve()))().catch((error: unknown) => error);
   expect(error).toMatchObject({ name: "TypeError", code: "ERR_INVALID_ARG_TYPE" });
   expect((error as Error).message).toMatch(/await it first$/);
+});
+
+/** Each takes a path, which is passed in place of each of these, one at a time. */
+const byPath: [call: string, run: (guest: Loose, path: unknown) => unknown][] = [
+  ...["stat", "lstat", "access", "readdir", "opendir", "mkdir", "mkdtemp", "mkdtempDisposable", "realpath"],
+  ...["rm", "rmdir", "unlink", "readlink", "truncate", "statfs", "open", "readFile", "watch"],
+  ...["createReadStream", "createWriteStream"],
+]
+  .map((name): [string, (guest: Loose, path: unknown) => unknown] => [
+    name,
+    (guest, path) => guest[name](path),
+  ])
+  .concat([
+    ["mkdir: recursive", (guest, path) => guest.mkdir(path, { recursive: true })],
+    ["readdir: recursive", (guest, path) => guest.readdir(path, { recursive: true })],
+    ["rmdir: recursive", (guest, path) => guest.rmdir(path, { recursive: true })],
+    ["writeFile", (guest, path) => guest.writeFile(path, "")],
+    ["appendFile", (guest, path) => guest.appendFile(path, "")],
+    ["copyFile from", (guest, path) => guest.copyFile(path, "/a")],
+    ["copyFile to", (guest, path) => guest.copyFile("/a", path)],
+    ["cp from", (guest, path) => guest.cp(path, "/a")],
+    ["cp to", (guest, path) => guest.cp("/a", path)],
+    ["rename from", (guest, path) => guest.rename(path, "/a")],
+    ["rename to", (guest, path) => guest.rename("/a", path)],
+    ["symlink", (guest, path) => guest.symlink("target", path)],
+    ["link from", (guest, path) => guest.link(path, "/a")],
+    ["link to", (guest, path) => guest.link("/a", path)],
+    ["chmod", (guest, path) => guest.chmod(path, 0o600)],
+    ["chown", (guest, path) => guest.chown(path, 0, 0)],
+    ["lchown", (guest, path) => guest.lchown(path, 0, 0)],
+    ["utimes", (guest, path) => guest.utimes(path, 0, 0)],
+    ["lutimes", (guest, path) => guest.lutimes(path, 0, 0)],
+    ["explain: open", (guest, path) => guest.explain({ open: path })],
+    ["fs.open", (guest, path) => guest.fs.open(path)],
+    ["fs.readFile", (guest, path) => guest.fs.readFile(path)],
+    ["fs.writeFile", (guest, path) => guest.fs.writeFile(path, "")],
+    ["fs.stat", (guest, path) => guest.fs.stat(path)],
+    ["fs.readdir", (guest, path) => guest.fs.readdir(path)],
+    ["fs.mkdir", (guest, path) => guest.fs.mkdir(path)],
+    ["fs.rename to", (guest, path) => guest.fs.rename("/a", path)],
+    ["fs.link from", (guest, path) => guest.fs.link(path, "/a")],
+    ["fs.symlink", (guest, path) => guest.fs.symlink("target", path)],
+    ["fs.chown", (guest, path) => guest.fs.chown(path, 0, 0)],
+    ["fs.watch", (guest, path) => guest.fs.watch(path)],
+  ]);
+
+it.each(byPath)("%s takes an absolute path alone, and asks nobody about another", async (_call, run) => {
+  for (const path of ["data/x", "", Buffer.from("./x")]) {
+    const error = await (async () => run(guest, path))().catch((error: unknown) => error);
+    expect(error).toMatchObject({ name: "TypeError", code: "ERR_INVALID_ARG_VALUE" });
+    expect((error as Error).message).toContain('must be an absolute path, which begins with "/"');
+  }
 });

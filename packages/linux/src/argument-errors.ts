@@ -1,6 +1,7 @@
 // Bad arguments fail as those of Node's own modules do: the same class, the same stable `code`, much the same words.
 
 import { inspect } from "node:util";
+import { nearest } from "./nearest.ts";
 
 export type ArgumentError = (TypeError | RangeError) & { readonly code: string };
 
@@ -40,7 +41,9 @@ export function requireObject(value: unknown, name: string, expected: string = "
 export function requireKeys(given: object, what: string, known: readonly string[]): void {
   const unknown = Object.keys(given).find((key) => !known.includes(key));
   if (unknown === undefined) return;
-  const message = `unknown ${what} ${JSON.stringify(unknown)}; expected one of ${known.join(", ")}`;
+  const meant = nearest(unknown, known);
+  const hint = meant === undefined ? "" : `; did you mean ${JSON.stringify(meant)}?`;
+  const message = `unknown ${what} ${JSON.stringify(unknown)}; expected one of ${known.join(", ")}${hint}`;
   throw coded(new TypeError(message), "ERR_INVALID_ARG_VALUE");
 }
 

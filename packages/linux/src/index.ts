@@ -36,6 +36,7 @@ export {
 } from "./mapping.ts";
 export * from "./memory.ts";
 export * from "./native-thread.ts";
+export * from "./nearest.ts";
 export * from "./poll.ts";
 export * from "./refuse-descriptors.ts";
 export * from "./rlimit.ts";

@@ -1,11 +1,12 @@
 import { Errno } from "@ringway/control";
+import { nearest } from "@ringway/linux";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { normalizeName, normalizePattern } from "../src/policy/names.ts";
 import { splitPath } from "../src/policy/paths.ts";
 import { parsePorts } from "../src/policy/ports.ts";
 import { formatSize, parseSize } from "../src/policy/sizes.ts";
-import { nearest, quoted } from "../src/policy/text.ts";
+import { quoted } from "../src/policy/text.ts";
 import { includesPort, matchesPattern } from "./naive-matcher.ts";
 
 describe("names", () => {

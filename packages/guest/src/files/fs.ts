@@ -8,7 +8,7 @@ import { decodeReply } from "../stream/calls.ts";
 import type { Engine } from "../stream/engine.ts";
 import { KeptRpc } from "../stream/kept-rpc.ts";
 import type { Rings } from "../stream/room.ts";
-import { guestPath, type PathLike } from "./paths.ts";
+import { guestPath, type PathLike, pathText } from "./paths.ts";
 import { GuestDirent, type GuestStatFs, GuestStats, type Time, toTimestamp } from "./stats.ts";
 import { Turns } from "./turns.ts";
 
@@ -118,7 +118,7 @@ export class GuestFs {
   }
 
   symlink(target: PathLike, path: PathLike, options: AbortOptions = {}): Promise<void> {
-    const request = { target: guestPath(target, "symlink", "target"), path: guestPath(path, "symlink") };
+    const request = { target: pathText(target, "symlink", "target"), path: guestPath(path, "symlink") };
     const context = { syscall: "symlink", path: request.target, dest: request.path };
     return this.#done(fsMessages.Symlink, request, context, options);
   }

@@ -15,8 +15,23 @@ export type PathLike = string | Uint8Array | URL;
 /** As fs.open(): "r", "w+", "ax", ... or a number of fs.constants.O_* bits. */
 export type OpenFlags = string | number;
 
-/** The path as text. Throws ENAMETOOLONG, EILSEQ for bytes that are not UTF-8, or what node:fs throws. */
+/**
+ * The path as text, absolute: a guest has no folder that it is in. Throws ENAMETOOLONG, EILSEQ for bytes that are not
+ * UTF-8, or what node:fs throws.
+ */
 export function guestPath(path: PathLike, syscall: string, name = "path"): string {
+  const text = pathText(path, syscall, name);
+  requireAbsolute(text, name);
+  return text;
+}
+
+export function requireAbsolute(path: string, name: string): void {
+  if (!path.startsWith("/"))
+    throw invalidValue(name, path, 'must be an absolute path, which begins with "/"');
+}
+
+/** Any path as text, also a relative one: what a symbolic link says. */
+export function pathText(path: PathLike, syscall: string, name = "path"): string {
   let text: string;
   if (typeof path === "string") text = path;
   else if (path instanceof URL) text = fileURLToPath(path);

@@ -4,7 +4,7 @@
 import { PATH_MAX_BYTES } from "@ringway/control";
 import { Errno, invalidType, invalidValue } from "@ringway/linux";
 import { type ErrorContext, errnoError } from "../errors.ts";
-import { guestPath, type PathLike } from "../files/paths.ts";
+import { type PathLike, pathText, requireAbsolute } from "../files/paths.ts";
 
 /** A path, as the wire has it and as errors do. */
 export interface MountPath {
@@ -18,7 +18,7 @@ const SLASH = 0x2f;
 export function mountPath(path: PathLike, syscall: string, name = "path"): MountPath {
   const bytes = pathBytes(path, syscall, name);
   const text = Buffer.from(bytes).toString();
-  if (bytes[0] !== SLASH) throw invalidValue(name, text, 'must be an absolute path, which begins with "/"');
+  requireAbsolute(text, name);
   let start = 0;
   while (bytes[start] === SLASH) start++;
   return { bytes: bytes.subarray(start), text };
@@ -26,7 +26,7 @@ export function mountPath(path: PathLike, syscall: string, name = "path"): Mount
 
 /** The bytes of any path, also a relative one: of what a symbolic link says. */
 export function pathBytes(path: PathLike, syscall: string, name = "path"): Uint8Array {
-  if (!(path instanceof Uint8Array)) return Buffer.from(guestPath(path, syscall, name));
+  if (!(path instanceof Uint8Array)) return Buffer.from(pathText(path, syscall, name));
   const text = Buffer.from(path).toString();
   if (path.includes(0)) throw invalidValue(name, text, "must be without null bytes");
   const context: ErrorContext = { syscall, path: text };

@@ -2,6 +2,7 @@
 // stands.
 
 import { parseIp } from "@ringway/control";
+import { nearest } from "@ringway/linux";
 import { ALL_PORTS } from "./defaults.ts";
 import { GROUPS, groupNamed } from "./groups.ts";
 import { normalizePattern } from "./names.ts";
@@ -10,7 +11,7 @@ import type { OrderedRule, RuleTarget } from "./order.ts";
 import { parsePorts } from "./ports.ts";
 import type { BuildContext, RawPort, RawRule } from "./raw.ts";
 import type { Path } from "./source.ts";
-import { nearest, quoted } from "./text.ts";
+import { quoted } from "./text.ts";
 import { portsIn, TRANSPORTS } from "./transports.ts";
 import type { Action, ConnectRule, ListenRule, PortRange, Transport } from "./types.ts";
 

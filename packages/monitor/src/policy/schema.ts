@@ -2,10 +2,11 @@
 // code of it (policy.validator.js, which scripts/policy-validator.ts writes); here its errors become sentences at
 // places in the file. What a place expects is said in the schema itself, under the annotation "x-expected".
 
+import { nearest } from "@ringway/linux";
 import { type SchemaError, validate } from "../../policy.validator.js";
 import type { PolicyProblem } from "./errors.ts";
 import type { Path, Source } from "./source.ts";
-import { expectedFound, nearest, quoted, shown } from "./text.ts";
+import { expectedFound, quoted, shown } from "./text.ts";
 import { unexpandedPart } from "./unexpanded.ts";
 
 /** steps lead to the wrong value or key, so that later checks can stay away from it. */
