@@ -60,13 +60,15 @@ struct options options = {
     .handshake_ms = 30000,
 };
 
-_Noreturn static void wrong(const char *what, const char *value) {
-  say_begin();
-  say(what);
-  if (value) {
-    say(": ");
-    say(value);
-  }
+// An option that takes a value: what it expects, in words, and where the value goes. Without words it is a number.
+struct option {
+  const char *name, *expects;
+  const char **text;
+  uint32_t *number, least, most;
+  void (*take)(const struct option *option, const char *value);
+};
+
+_Noreturn static void try_help(void) {
   say_end();
   say_begin();
   say("try --help");
@@ -74,14 +76,53 @@ _Noreturn static void wrong(const char *what, const char *value) {
   exit(EXIT_USAGE);
 }
 
-static uint32_t number(const char *option, const char *text, uint32_t least, uint32_t most) {
+_Noreturn static void wrong(const char *what, const char *value) {
+  say_begin();
+  say(what);
+  if (value) {
+    say(": ");
+    say(value);
+  }
+  try_help();
+}
+
+// NULL: there is none.
+_Noreturn static void wrong_value(const struct option *option, const char *value) {
+  say_begin();
+  say(option->name);
+  say(": expected ");
+  if (option->expects) say(option->expects);
+  else {
+    say("a number from ");
+    say_number(option->least);
+    say(" to ");
+    say_number(option->most);
+  }
+  say("; found ");
+  if (value) {
+    say("\"");
+    say(value);
+    say("\"");
+  } else say("nothing");
+  try_help();
+}
+
+// The number that a text is; above `most` for one that is none.
+static uint64_t number_of(const char *text, uint32_t most) {
   uint64_t value = 0;
+  if (*text == 0) return UINT64_MAX;
   for (const char *at = text; *at; at++) {
-    if (*at < '0' || *at > '9' || value > most) wrong(option, text);
+    if (*at < '0' || *at > '9' || value > most) return UINT64_MAX;
     value = value * 10 + (uint64_t)(*at - '0');
   }
-  if (*text == 0 || value < least || value > most) wrong(option, text);
-  return (uint32_t)value;
+  return value;
+}
+
+// `whole`: the value that the port is a part of.
+static uint16_t port_of(const struct option *option, const char *text, uint16_t least, const char *whole) {
+  uint64_t value = number_of(text, UINT16_MAX);
+  if (value < least || value > UINT16_MAX) wrong_value(option, whole);
+  return (uint16_t)value;
 }
 
 // Splits at the last colon that is not within brackets; the part before it ends there. NULL: there is none.
@@ -117,37 +158,45 @@ static char *copy_of(const char *text) {
   return copy;
 }
 
-// [ADDRESS:]PORT
-static struct address listen_at(const char *option, const char *text) {
+// [ADDRESS:]PORT, as a part of `whole`.
+static struct address listen_at(const struct option *option, const char *text, const char *whole) {
   struct address address = {.text = text, .ip = {127, 0, 0, 1}, .family = 4};
   char *copy = copy_of(text);
   char *port = last_part(copy);
   if (port) {
     memset(address.ip, 0, sizeof address.ip);
     address.family = read_ip(copy, address.ip);
-    if (address.family == 0) wrong(option, text);
+    if (address.family == 0) wrong_value(option, whole);
   }
-  address.port = (uint16_t)number(option, port ? port : copy, 0, 65535);
+  address.port = port_of(option, port ? port : copy, 0, whole);
   free(copy);
   return address;
 }
 
-static struct address listen_or_off(const char *option, const char *text) {
+static struct address listen_or_off(const struct option *option, const char *text) {
   if (strcmp(text, "off") == 0) return (struct address){.family = 0};
-  return listen_at(option, text);
+  return listen_at(option, text, text);
+}
+
+static void take_socks(const struct option *option, const char *text) {
+  options.socks = listen_or_off(option, text);
+}
+
+static void take_http(const struct option *option, const char *text) {
+  options.http = listen_or_off(option, text);
 }
 
 // [ADDRESS:]PORT:HOST:HOSTPORT
-static void add_forward(const char *text) {
+static void take_forward(const struct option *option, const char *text) {
   if (options.forwards == ROUTES_MAX) wrong("too many --forward", text);
   struct route *route = &options.forward[options.forwards++];
   char *copy = copy_of(text);
   char *port = last_part(copy);
   char *host = port ? last_part(copy) : NULL;
-  if (!host) wrong("--forward [ADDRESS:]PORT:HOST:HOSTPORT", text);
-  route->here = listen_at("--forward", copy);
+  if (!host) wrong_value(option, text);
+  route->here = listen_at(option, copy, text);
   route->here.text = text;
-  route->port = (uint16_t)number("--forward", port, 1, 65535);
+  route->port = port_of(option, port, 1, text);
   size_t length = strlen(host);
   if (length > 2 && host[0] == '[' && host[length - 1] == ']') {
     host[length - 1] = 0;
@@ -155,86 +204,101 @@ static void add_forward(const char *text) {
   }
   route->host = host;
   route->host_bytes = (uint32_t)strlen(host);
-  if (route->host_bytes == 0 || route->host_bytes > RW_HOST_MAX_BYTES) wrong("--forward", text);
+  if (route->host_bytes == 0 || route->host_bytes > RW_HOST_MAX_BYTES) wrong_value(option, text);
 }
 
 // [HOSTADDR:]HOSTPORT:PORT
-static void add_publish(const char *text) {
+static void take_publish(const struct option *option, const char *text) {
   if (options.publishes == ROUTES_MAX) wrong("too many --publish", text);
   struct route *route = &options.publish[options.publishes++];
   char *copy = copy_of(text);
   char *port = last_part(copy);
-  if (!port) wrong("--publish [HOSTADDR:]HOSTPORT:PORT", text);
-  struct address there = listen_at("--publish", copy);
-  route->port = (uint16_t)number("--publish", port, 1, 65535);
+  if (!port) wrong_value(option, text);
+  struct address there = listen_at(option, copy, text);
+  route->port = port_of(option, port, 1, text);
   route->there = (struct rw_inet){.family = there.family, .port = there.port};
   memcpy(route->there.address, there.ip, there.family == 6 ? 16 : 4);
   free(copy);
 }
 
 // PATH[:FOLDER]
-static void add_mount(const char *text) {
+static void take_mount(const struct option *option, const char *text) {
   if (options.mounts == MOUNTS_MAX) wrong("too many --mount", text);
   struct mounted *mount = &options.mount[options.mounts++];
   char *copy = copy_of(text), *point = strstr(copy, ":/");
   if (point) *point++ = 0;
   mount->path = copy;
   mount->point = point ? point : copy;
-  if (*copy != '/' || strlen(copy) > RW_PATH_MAX_BYTES || strcmp(mount->point, "/") == 0)
-    wrong("--mount PATH[:FOLDER]", text);
+  if (*copy != '/' || strlen(copy) > RW_PATH_MAX_BYTES || strcmp(mount->point, "/") == 0) wrong_value(option, text);
 }
 
-static enum names names_of(const char *option, const char *text) {
+static void take_service(const struct option *option, const char *text) {
+  if (*text == 0) wrong_value(option, text);
+  options.service = strcmp(text, "off") == 0 ? NULL : text;
+  options.service_given = options.service != NULL;
+}
+
+static int names_given;
+
+static void take_names(const struct option *option, const char *text) {
   static const char *const words[] = {[NAMES_OWN] = "own", [NAMES_REAL] = "real", [NAMES_OFF] = "off"};
-  for (int i = NAMES_OWN; i <= NAMES_OFF; i++)
-    if (strcmp(text, words[i]) == 0) return (enum names)i;
-  wrong(option, text);
+  int which = NAMES_OWN;
+  while (which <= NAMES_OFF && strcmp(text, words[which]) != 0) which++;
+  if (which > NAMES_OFF) wrong_value(option, text);
+  options.names = (enum names)which;
+  names_given = 1;
+}
+
+#define PROXY_AT "[ADDRESS:]PORT or off, such as 1080 or [::1]:1080"
+
+static const struct option known[] = {
+    {.name = "--memory", .expects = "the path of a file", .text = &options.memory},
+    {.name = "--channel", .expects = "the path of a device or a socket", .text = &options.channel},
+    {.name = "--tty", .expects = "the path of a device", .text = &options.channel},
+    {.name = "--socket", .expects = "the path of a socket", .text = &options.socket},
+    {.name = "--socks", .expects = PROXY_AT, .take = take_socks},
+    {.name = "--http", .expects = PROXY_AT, .take = take_http},
+    {.name = "--forward",
+     .expects = "[ADDRESS:]PORT:HOST:HOSTPORT, such as 8080:example.com:80",
+     .take = take_forward},
+    {.name = "--publish", .expects = "[HOSTADDR:]HOSTPORT:PORT, such as 8080:80", .take = take_publish},
+    {.name = "--mount", .expects = "PATH[:FOLDER], such as /data or /data:/mnt/data", .take = take_mount},
+    {.name = "--names", .expects = "own, real or off", .take = take_names},
+    {.name = "--service", .expects = "the path of a socket, or off", .take = take_service},
+    {.name = "--wait-ms", .number = &options.wait_ms, .least = 0, .most = 86400000},
+    {.name = "--streams", .number = &options.streams, .least = 1, .most = STREAMS_MAX},
+    {.name = "--hold-ms", .number = &options.hold_ms, .least = 0, .most = 3600000},
+    {.name = "--turn-ms", .number = &options.turn_ms, .least = 1, .most = 3600000},
+    {.name = "--handshake-ms", .number = &options.handshake_ms, .least = 1, .most = 3600000},
+    {.name = "--busy-poll-us", .number = &options.busy_poll_us, .least = 0, .most = 1000000},
+};
+
+static void take(const struct option *option, const char *value) {
+  if (!value) wrong_value(option, NULL);
+  if (option->take) option->take(option, value);
+  else if (option->text) {
+    if (*value == 0) wrong_value(option, value);
+    *option->text = value;
+  } else {
+    uint64_t number = number_of(value, option->most);
+    if (number < option->least || number > option->most) wrong_value(option, value);
+    *option->number = (uint32_t)number;
+  }
 }
 
 void options_parse(int argc, char **argv) {
-  int names_given = 0;
   for (int i = 1; i < argc; i++) {
-    const char *option = argv[i];
-    if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) say_help(usage);
-    if (strcmp(option, "-V") == 0 || strcmp(option, "--version") == 0) say_version();
-    if (strcmp(option, "--transparent") == 0) {
+    const char *word = argv[i];
+    if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) say_help(usage);
+    if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0) say_version();
+    if (strcmp(word, "--transparent") == 0) {
       options.transparent = 1;
       continue;
     }
-    static const char *const known[] = {"--memory",  "--channel", "--tty",     "--socket",       "--socks",
-                                        "--http",    "--forward", "--publish", "--service",      "--streams",
-                                        "--hold-ms", "--handshake-ms", "--turn-ms", "--wait-ms",      "--names",
-                                        "--busy-poll-us", "--mount"};
     size_t which = 0;
-    while (which < sizeof known / sizeof known[0] && strcmp(option, known[which]) != 0) which++;
-    if (which == sizeof known / sizeof known[0]) wrong("unknown option", option);
-    const char *value = ++i < argc ? argv[i] : NULL;
-    if (!value) wrong("missing value", option);
-    switch (which) {
-      case 0: options.memory = value; break;
-      case 1:
-      case 2: options.channel = value; break;
-      case 3: options.socket = value; break;
-      case 4: options.socks = listen_or_off(option, value); break;
-      case 5: options.http = listen_or_off(option, value); break;
-      case 6: add_forward(value); break;
-      case 7: add_publish(value); break;
-      case 8:
-        options.service = strcmp(value, "off") == 0 ? NULL : value;
-        options.service_given = options.service != NULL;
-        break;
-      case 9: options.streams = number(option, value, 1, STREAMS_MAX); break;
-      case 10: options.hold_ms = number(option, value, 0, 3600000); break;
-      case 11: options.handshake_ms = number(option, value, 1, 3600000); break;
-      case 12: options.turn_ms = number(option, value, 1, 3600000); break;
-      case 13: options.wait_ms = number(option, value, 0, 86400000); break;
-      case 14:
-        options.names = names_of(option, value);
-        names_given = 1;
-        break;
-      case 15: options.busy_poll_us = number(option, value, 0, 1000000); break;
-      default: add_mount(value); break;
-    }
+    while (which < sizeof known / sizeof known[0] && strcmp(word, known[which].name) != 0) which++;
+    if (which == sizeof known / sizeof known[0]) wrong("unknown option", word);
+    take(&known[which], ++i < argc ? argv[i] : NULL);
   }
   const char *socket = getenv("RINGWAY_SOCKET");
   if (socket && *socket && !options.socket && !options.memory && !options.channel) options.socket = socket;

@@ -67,19 +67,6 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
   test.each([
     [["--frobnicate"], "unknown option: --frobnicate"],
     [["stray"], "unknown option: stray"],
-    [["--socks"], "missing value: --socks"],
-    [["--socks", "70000"], "--socks: 70000"],
-    [["--socks", "localhost:1080"], "--socks: localhost:1080"],
-    [["--http", "1.2.3:80"], "--http: 1.2.3:80"],
-    [["--forward", "80"], "--forward [ADDRESS:]PORT:HOST:HOSTPORT: 80"],
-    [["--forward", "80:host"], "--forward [ADDRESS:]PORT:HOST:HOSTPORT: 80:host"],
-    [["--forward", "80::80"], "--forward: 80::80"],
-    [["--forward", "80:host:0"], "--forward: 0"],
-    [["--publish", "80"], "--publish [HOSTADDR:]HOSTPORT:PORT: 80"],
-    [["--publish", "name:80:80"], "--publish: name:80"],
-    [["--streams", "0"], "--streams: 0"],
-    [["--streams", "99999"], "--streams: 99999"],
-    [["--hold-ms", "soon"], "--hold-ms: soon"],
     [["--names", "real"], "--names goes with --transparent"],
     [["--socket", "s", "--memory", "m"], "--socket goes without --memory and --channel"],
   ])("calls %j wrong usage, and exits 2", async (args, says) => {
@@ -89,6 +76,45 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
       stdout: 0,
       stderr: `ringway-agent: ${says}\nringway-agent: try --help\n`,
     });
+  });
+
+  const PROXY = "[ADDRESS:]PORT or off, such as 1080 or [::1]:1080";
+  const FORWARD = "[ADDRESS:]PORT:HOST:HOSTPORT, such as 8080:example.com:80";
+  const PUBLISH = "[HOSTADDR:]HOSTPORT:PORT, such as 8080:80";
+  const SOCKET = "the path of a socket";
+  /** By option: what it expects, and values that it does not take. */
+  const expected: Record<string, readonly [expects: string, ...wrong: string[]]> = {
+    "--memory": ["the path of a file", ""],
+    "--channel": ["the path of a device or a socket", ""],
+    "--tty": ["the path of a device", ""],
+    "--socket": [SOCKET, ""],
+    "--wait-ms": ["a number from 0 to 86400000", "-1", "1s", "86400001"],
+    "--socks": [PROXY, "", "70000", "localhost:1080", "::1:80", "on"],
+    "--http": [PROXY, "1.2.3:80", "1.2.3.4:"],
+    "--forward": [FORWARD, "80", "80:host", "80::80", "80:host:0", "name:80:host:80", "70000:host:80"],
+    "--publish": [PUBLISH, "80", "name:80:80", "80:0", ":80:80"],
+    "--mount": ["PATH[:FOLDER], such as /data or /data:/mnt/data", "", "data", "/", "/data:/", "data:/mnt"],
+    "--names": ["own, real or off", "true"],
+    "--service": [`${SOCKET}, or off`, ""],
+    "--streams": ["a number from 1 to 32639", "0", "32640", "99999999999999999999", ""],
+    "--hold-ms": ["a number from 0 to 3600000", "soon"],
+    "--turn-ms": ["a number from 1 to 3600000", "0"],
+    "--handshake-ms": ["a number from 1 to 3600000", "0"],
+    "--busy-poll-us": ["a number from 0 to 1000000", "1e3"],
+  };
+
+  test("says of each option that takes a value what it expected, and what it found", async () => {
+    const { stdout } = await ran("--help");
+    const options = [...stdout.toString().matchAll(/^ {6}(--[a-z-]+) [^ ]/gm)].map(([, option]) => option);
+    expect(options.sort()).toEqual(Object.keys(expected).sort());
+    for (const [option, [expects, ...values]] of Object.entries(expected)) {
+      for (const value of [undefined, ...values]) {
+        const { code, stderr } = await ran(option, ...(value === undefined ? [] : [value]));
+        const found = value === undefined ? "nothing" : `"${value}"`;
+        const line = `ringway-agent: ${option}: expected ${expects}; found ${found}`;
+        expect({ code, stderr }).toEqual({ code: 2, stderr: `${line}\nringway-agent: try --help\n` });
+      }
+    }
   });
 
   test("ends where it cannot listen", async () => {

@@ -300,7 +300,9 @@ print(open("${here}/file").read(6), flush=True)`;
       at(`/data:${join(tmpdir(), "no-such-folder")}`),
     ]);
     expect([relative.code, nowhere.code]).toEqual([2, 1]);
-    expect(relative.stderr).toContain("--mount PATH[:FOLDER]: data");
+    expect(relative.stderr).toContain(
+      '--mount: expected PATH[:FOLDER], such as /data or /data:/mnt/data; found "data"',
+    );
     expect(nowhere.stderr).toContain("no-such-folder: No such file or directory");
   });
 });
