@@ -126,7 +126,7 @@ static int is_said(const uint8_t *head, size_t length) {
   return same == length || same == line.length || memchr(head + length - same, ' ', same - 1) != NULL;
 }
 
-// Does the reason name the rule by itself: `connect to ... is denied by rule "no-web" (127.0.0.0/8)`?
+// Does the reason name the rule by itself: `connecting to ... is denied by rule "no-web" (127.0.0.0/8)`?
 static int names_rule(struct rw_text reason, struct rw_text rule) {
   static const char before[] = "rule \"";
   const size_t lead = sizeof before - 1;

@@ -107,7 +107,7 @@ connect:
       );
       expect(code).toBe(0);
       expect(stdout.toString()).toBe(
-        `127.0.0.1:81: Permission denied: connect to 127.0.0.1:81 is denied by rule "no-web" (127.0.0.0/8)\n403`,
+        `127.0.0.1:81: Permission denied: connecting to 127.0.0.1:81 is denied by rule "no-web" (127.0.0.0/8)\n403`,
       );
       expect(host.refusals[before]).toMatchObject({ rule: "no-web", what: "127.0.0.1:81", errno: 13 });
       const tunnel = await curl("-p", "-x", `127.0.0.1:${agent.http}`, "http://127.0.0.1:81/");

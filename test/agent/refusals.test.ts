@@ -20,7 +20,7 @@ connect:
   - { id: by-name, allow: "*.test" }
 timeouts: { connectMs: 300 }
 `;
-const NO_WEB = `127.0.0.1:81: Permission denied: connect to 127.0.0.1:81 is denied by rule "no-web" (127.0.0.0/8)`;
+const NO_WEB = `127.0.0.1:81: Permission denied: connecting to 127.0.0.1:81 is denied by rule "no-web" (127.0.0.0/8)`;
 
 describe.skipIf(noCompiler !== undefined)(titled("a refusal", noCompiler), () => {
   let program: string;

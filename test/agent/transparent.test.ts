@@ -127,7 +127,7 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     const [line] = await own.agent.said(/^.*transparent to .*$/m);
     expect(line).toBe(
       `ringway-agent: transparent to 203.0.113.1:81, for curl (pid ${running.child.pid}): Permission denied: ` +
-        'connect to 203.0.113.1:81 is denied by rule "no-web" (203.0.113.0/24)',
+        'connecting to 203.0.113.1:81 is denied by rule "no-web" (203.0.113.0/24)',
     );
     expect((await running.done).code).toBe(7);
   });

@@ -267,20 +267,20 @@ describe("policy explain", () => {
   it.each([
     [
       ["connect", "a.example.com:443"],
-      'connect to a.example.com:443 is allowed by rule "web" (*.example.com)',
+      'connecting to a.example.com:443 is allowed by rule "web" (*.example.com)',
       "web (connect[1])",
     ],
     [
       ["connect", "192.0.2.7:22"],
-      'connect to 192.0.2.7:22 is allowed by rule "connect[3]" (192.0.2.7)',
+      'connecting to 192.0.2.7:22 is allowed by rule "connect[3]" (192.0.2.7)',
       "connect[3]",
     ],
     [
       ["listen", "127.0.0.1:8080"],
-      'listen on 127.0.0.1:8080 is allowed by rule "dev" (127.0.0.1)',
+      'listening on 127.0.0.1:8080 is allowed by rule "dev" (127.0.0.1)',
       "dev (listen[0])",
     ],
-    [["file", "/data/x"], 'read "/data/x" is allowed by rule "data" (/data)', "data (files[0])"],
+    [["file", "/data/x"], 'reading "/data/x" is allowed by rule "data" (/data)', "data (files[0])"],
   ])("%j: allowed, exits 0", async (args, reason, rule) => {
     const { code, stdout, stderr } = await explain(...args);
     expect(stdout.split("\n").slice(0, 2)).toEqual([`allowed: ${reason}`, `  rule ${rule}`]);
@@ -297,7 +297,7 @@ describe("policy explain", () => {
     ],
     [
       ["connect", "[fd00::1]:80"],
-      'connect to [fd00::1]:80 is denied by rule "private" (fd00::/8)',
+      'connecting to [fd00::1]:80 is denied by rule "private" (fd00::/8)',
       "private (connect[0])",
       "EACCES",
     ],
@@ -305,14 +305,14 @@ describe("policy explain", () => {
     [["listen", "0.0.0.0:8080"], "no listen rule allows 0.0.0.0:8080", "default (built in)", "EACCES"],
     [
       ["file", "/data/x", "--write"],
-      'write "/data/x" is denied by rule "data" (/data is read-only)',
+      'writing "/data/x" is denied by rule "data" (/data is read-only)',
       "data (files[0])",
       "EROFS",
     ],
     [["file", "/data/../x"], 'the path "/data/../x" has a ".."', "path (built in)", "EACCES"],
     [
       ["connect", "a.example.com:443", "--address", "10.1.1.1"],
-      'connect to a.example.com:443, which resolves to 10.1.1.1, is denied by rule "private" (10.0.0.0/8)',
+      'connecting to a.example.com:443, which resolves to 10.1.1.1, is denied by rule "private" (10.0.0.0/8)',
       "private (connect[0])",
       "EACCES",
     ],

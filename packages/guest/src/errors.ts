@@ -156,9 +156,11 @@ export function replyError({ errno, rule, reason }: Refusal, context: ErrorConte
   return refused ? new RefusedError(code, message, init) : new RingwayError(code, message, init);
 }
 
-/** "denied by rule ..." of "connect to 10.1.2.3:80 is denied by rule ...", where the message has named that already. */
+/**
+ * "denied by rule ..." of "connecting to 10.1.2.3:80 is denied by rule ...", where the message has named that already.
+ */
 function shortened(reason: string, { address, port }: ErrorContext): string {
-  const asked = /^(?:connect to|listen on) (\S+) is /.exec(reason);
+  const asked = /^(?:connecting to|listening on) (\S+) is /.exec(reason);
   return asked?.[1] === `${address}:${port}` ? reason.slice(asked[0].length) : reason;
 }
 

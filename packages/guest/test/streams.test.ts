@@ -241,7 +241,7 @@ describe("a socket", () => {
   it("says address and rule once where the reason names them", async () => {
     await attach();
     const reasons = [
-      'connect to 10.1.2.3:80 is denied by rule "ten" (10.0.0.0/8)',
+      'connecting to 10.1.2.3:80 is denied by rule "ten" (10.0.0.0/8)',
       "no connect rule allows 10.1.2.3:80",
     ];
     const said = [

@@ -98,7 +98,7 @@ export class NaiveMatcher {
     for (const address of fixed) {
       const { allowed: isAllowed, rule } = this.connectAddress(address, port, transport);
       if (!isAllowed) continue;
-      const reason = `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`;
+      const reason = `${asked} is allowed by rule ${quoted(rule)}, which allows ${address}`;
       return { ...allowed(rule, reason), ruleIndex: -1, name: parsed.name };
     }
     const isForTcp = transport === "udp" && this.connectName(name, port).allowed;
@@ -108,7 +108,7 @@ export class NaiveMatcher {
 
   /** Connecting to a literal address. */
   connectAddress(address: string, port: number, transport: Transport = "tcp"): Decision {
-    const parsed = this.#destination(address, port, transport);
+    const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
     const asked = `${verb(transport)} ${parsed.text}`;
     const decision = this.#byRules(parsed.address, port, transport, asked);
@@ -136,7 +136,7 @@ export class NaiveMatcher {
     if (named.ruleIndex !== ruleIndex) {
       return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, Errno.EAGAIN);
     }
-    const parsed = this.#destination(address, port, transport);
+    const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
 
     const shown = formatAddress(parsed.address);
@@ -194,7 +194,7 @@ export class NaiveMatcher {
     const by = `rule ${quoted(rule.id)} (${network.text})`;
     return refused(
       "default",
-      `${asked}: many get a datagram to this address, and ${by}, which allows it, does not name it`,
+      `${asked} is refused: many get a datagram to this address, and ${by}, which allows it, does not name it`,
     );
   }
 
@@ -222,7 +222,7 @@ export class NaiveMatcher {
     if (parsed === undefined) return badAddress(address);
     if (!isPort(port, 0)) return badPort(port, 0);
     const text = endpoint(parsed, port);
-    const asked = `${transport === "tcp" ? "listen on" : "take datagrams at"} ${text}`;
+    const asked = `${transport === "tcp" ? "listening on" : "receiving datagrams at"} ${text}`;
     for (const { rule, networks } of this.#listen) {
       if (!holds(rule, port, transport)) continue;
       const network = networks.find((candidate) => candidate.has(parsed));
@@ -241,7 +241,7 @@ export class NaiveMatcher {
     for (const [ruleIndex, { rule, components }] of this.#files.entries()) {
       if (!isPrefix(components, path.components)) continue;
       const relativePath = path.components.slice(components.length).join("/") || ".";
-      const asked = `${write ? "write" : "read"} ${quoted(guestPath)}`;
+      const asked = `${write ? "writing" : "reading"} ${quoted(guestPath)}`;
       const decision: Decision =
         write && rule.access === "ro"
           ? refused(
@@ -259,7 +259,6 @@ export class NaiveMatcher {
   #destination(
     address: string,
     port: number,
-    transport: Transport,
   ): { readonly address: Address; readonly text: string } | { readonly refusal: NotAllowed } {
     const parsed = parseAddress(address);
     if (parsed === undefined) return { refusal: badAddress(address) };
@@ -267,11 +266,7 @@ export class NaiveMatcher {
     const text = endpoint(parsed, port);
     if (isUnspecified(parsed)) {
       return {
-        refusal: refused(
-          "address",
-          `${verb(transport)} ${text}: the unspecified address names no host`,
-          Errno.EINVAL,
-        ),
+        refusal: refused("address", `${text} is the unspecified address, which names no host`, Errno.EINVAL),
       };
     }
     return { address: parsed, text };
@@ -279,7 +274,7 @@ export class NaiveMatcher {
 }
 
 function verb(transport: Transport): string {
-  return transport === "tcp" ? "connect to" : "send datagrams to";
+  return transport === "tcp" ? "connecting to" : "sending datagrams to";
 }
 
 function noRule(list: string, what: string, transport: Transport, isForTcp: boolean): string {

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type ConnectRule,
+  type Decision,
   type NameDecision,
   type Policy,
   PolicyMatcher,
@@ -104,19 +105,19 @@ describe("connect to an address", () => {
   );
 
   it.each([
-    ["10.2.0.1", 80, true, "ten", 'connect to 10.2.0.1:80 is allowed by rule "ten" (10.0.0.0/8)'],
-    ["10.2.0.1", 8000, true, "ten", 'connect to 10.2.0.1:8000 is allowed by rule "ten" (10.0.0.0/8)'],
+    ["10.2.0.1", 80, true, "ten", 'connecting to 10.2.0.1:80 is allowed by rule "ten" (10.0.0.0/8)'],
+    ["10.2.0.1", 8000, true, "ten", 'connecting to 10.2.0.1:8000 is allowed by rule "ten" (10.0.0.0/8)'],
     ["10.2.0.1", 8101, false, "default", "no connect rule allows 10.2.0.1:8101"],
-    ["10.1.2.3", 80, false, "one", 'connect to 10.1.2.3:80 is denied by rule "one" (10.1.0.0/16)'],
-    ["::ffff:10.1.2.3", 80, false, "one", 'connect to 10.1.2.3:80 is denied by rule "one" (10.1.0.0/16)'],
-    ["::ffff:a02:1", 80, true, "ten", 'connect to 10.2.0.1:80 is allowed by rule "ten" (10.0.0.0/8)'],
-    ["FD00::1", 1, true, "six", 'connect to [fd00::1]:1 is allowed by rule "six" (fd00::/8)'],
+    ["10.1.2.3", 80, false, "one", 'connecting to 10.1.2.3:80 is denied by rule "one" (10.1.0.0/16)'],
+    ["::ffff:10.1.2.3", 80, false, "one", 'connecting to 10.1.2.3:80 is denied by rule "one" (10.1.0.0/16)'],
+    ["::ffff:a02:1", 80, true, "ten", 'connecting to 10.2.0.1:80 is allowed by rule "ten" (10.0.0.0/8)'],
+    ["FD00::1", 1, true, "six", 'connecting to [fd00::1]:1 is allowed by rule "six" (fd00::/8)'],
     [
       "2001:db8::1",
       65535,
       true,
       "six",
-      'connect to [2001:db8::1]:65535 is allowed by rule "six" (2001:db8::1)',
+      'connecting to [2001:db8::1]:65535 is allowed by rule "six" (2001:db8::1)',
     ],
     ["2001:db8::2", 1, false, "default", "no connect rule allows [2001:db8::2]:1"],
     ["8.8.8.8", 80, false, "default", "no connect rule allows 8.8.8.8:80"],
@@ -215,17 +216,23 @@ describe("connect to a name, before it is resolved", () => {
       443,
       "web",
       2,
-      'connect to www.example.com:443 is allowed by rule "web" (*.example.com)',
+      'connecting to www.example.com:443 is allowed by rule "web" (*.example.com)',
     ],
     [
       "A.B.Example.COM.",
       443,
       "web",
       2,
-      'connect to a.b.example.com:443 is allowed by rule "web" (*.example.com)',
+      'connecting to a.b.example.com:443 is allowed by rule "web" (*.example.com)',
     ],
-    ["example.org", 443, "web", 2, 'connect to example.org:443 is allowed by rule "web" (example.org)'],
-    ["internal.test", 80, "test", 3, 'connect to internal.test:80 is allowed by rule "test" (internal.test)'],
+    ["example.org", 443, "web", 2, 'connecting to example.org:443 is allowed by rule "web" (example.org)'],
+    [
+      "internal.test",
+      80,
+      "test",
+      3,
+      'connecting to internal.test:80 is allowed by rule "test" (internal.test)',
+    ],
   ])("%s port %i is allowed by %s", (name, port, rule, ruleIndex, reason) => {
     expect(policy.connectName(name, port)).toMatchObject({ allowed: true, rule, ruleIndex, reason });
   });
@@ -236,14 +243,14 @@ describe("connect to a name, before it is resolved", () => {
       443,
       "never",
       "EACCES",
-      'connect to secret.example.com:443 is denied by rule "never" (secret.example.com)',
+      'connecting to secret.example.com:443 is denied by rule "never" (secret.example.com)',
     ],
     [
       "SECRET.example.com.",
       443,
       "never",
       "EACCES",
-      'connect to secret.example.com:443 is denied by rule "never" (secret.example.com)',
+      'connecting to secret.example.com:443 is denied by rule "never" (secret.example.com)',
     ],
     ["example.com", 443, "default", "EACCES", "no connect rule allows example.com:443"],
     ["www.example.com", 80, "default", "EACCES", "no connect rule allows www.example.com:80"],
@@ -338,10 +345,10 @@ describe("connect to a name, after it is resolved", () => {
         'and no rule allows it (rule "web" could say resolvesTo)',
     });
     expect(policy.connectResolved("a.example.com", 1, "93.184.216.34", 443).reason).toBe(
-      'connect to a.example.com:443, which resolves to 93.184.216.34, is denied by rule "blocked" (93.184.0.0/16)',
+      'connecting to a.example.com:443, which resolves to 93.184.216.34, is denied by rule "blocked" (93.184.0.0/16)',
     );
     expect(policy.connectResolved("internal.test", 2, "10.1.2.3", 80).reason).toBe(
-      'connect to internal.test:80, which resolves to 10.1.2.3, is allowed by rule "test" (resolvesTo 10.1.0.0/16)',
+      'connecting to internal.test:80, which resolves to 10.1.2.3, is allowed by rule "test" (resolvesTo 10.1.0.0/16)',
     );
   });
 
@@ -356,7 +363,7 @@ describe("connect to a name, after it is resolved", () => {
     expect(open.connectAddress("64:ff9b::10.2.0.1", 80)).toMatchObject({
       allowed: false,
       rule: "ten",
-      reason: 'connect to [64:ff9b::a02:1]:80 is denied by rule "ten" (10.0.0.0/8, NAT64 of 10.2.0.1)',
+      reason: 'connecting to [64:ff9b::a02:1]:80 is denied by rule "ten" (10.0.0.0/8, NAT64 of 10.2.0.1)',
     });
     expect(open.connectAddress("64:ff9b::10.1.0.1", 80)).toMatchObject({ allowed: true, rule: "six" });
     expect(connect(open, "a.test", "64:ff9b::10.2.0.1", 80)).toMatchObject({ allowed: false, rule: "ten" });
@@ -400,7 +407,7 @@ describe("localhost", () => {
       rule: "local",
       ruleIndex: -1,
       name: "localhost",
-      reason: 'connect to localhost:8080 is allowed by rule "local", as to 127.0.0.1',
+      reason: 'connecting to localhost:8080 is allowed by rule "local", which allows 127.0.0.1',
     });
     expect(connect(policy, "localhost", "127.0.0.1", 8080)).toMatchObject({ allowed: true, rule: "local" });
     expect(connect(policy, "localhost", "::1", 8080)).toMatchObject({
@@ -435,18 +442,24 @@ describe("listen", () => {
   );
 
   it.each([
-    ["127.0.0.1", 8000, true, "local", 'listen on 127.0.0.1:8000 is allowed by rule "local" (127.0.0.0/8)'],
-    ["127.0.0.1", 0, true, "local", 'listen on 127.0.0.1:0 is allowed by rule "local" (127.0.0.0/8)'],
+    [
+      "127.0.0.1",
+      8000,
+      true,
+      "local",
+      'listening on 127.0.0.1:8000 is allowed by rule "local" (127.0.0.0/8)',
+    ],
+    ["127.0.0.1", 0, true, "local", 'listening on 127.0.0.1:0 is allowed by rule "local" (127.0.0.0/8)'],
     [
       "::ffff:127.0.0.1",
       8000,
       true,
       "local",
-      'listen on 127.0.0.1:8000 is allowed by rule "local" (127.0.0.0/8)',
+      'listening on 127.0.0.1:8000 is allowed by rule "local" (127.0.0.0/8)',
     ],
-    ["::1", 8999, true, "local", 'listen on [::1]:8999 is allowed by rule "local" (::1)'],
-    ["0.0.0.0", 80, true, "any", 'listen on 0.0.0.0:80 is allowed by rule "any" (0.0.0.0)'],
-    ["127.0.0.1", 8080, false, "taken", 'listen on 127.0.0.1:8080 is denied by rule "taken" (127.0.0.1)'],
+    ["::1", 8999, true, "local", 'listening on [::1]:8999 is allowed by rule "local" (::1)'],
+    ["0.0.0.0", 80, true, "any", 'listening on 0.0.0.0:80 is allowed by rule "any" (0.0.0.0)'],
+    ["127.0.0.1", 8080, false, "taken", 'listening on 127.0.0.1:8080 is denied by rule "taken" (127.0.0.1)'],
     ["0.0.0.0", 0, false, "default", "no listen rule allows 0.0.0.0:0"],
     ["0.0.0.0", 8000, false, "default", "no listen rule allows 0.0.0.0:8000"],
     ["::", 80, false, "default", "no listen rule allows [::]:80"],
@@ -486,7 +499,7 @@ describe("files", () => {
       true,
       "files[1]",
       "EROFS",
-      'write "/data/x" is denied by rule "files[1]" (/data is read-only)',
+      'writing "/data/x" is denied by rule "files[1]" (/data is read-only)',
     ],
     ["/", false, "default", "EACCES", 'no files rule covers "/"'],
     ["/database", false, "default", "EACCES", 'no files rule covers "/database"'],
@@ -558,5 +571,62 @@ describe("a policy", () => {
         }
       }),
     );
+  });
+
+  it("gives each verdict as a sentence", () => {
+    const rules = matcher(
+      "connect:",
+      "  - { id: no, deny: [10.9.0.0/16, '*.bad.test'] }",
+      "  - { id: dns, allow: [10.0.0.0/8, '*.test'], ports: 53, protocols: udp }",
+      "  - { id: all, allow: 0.0.0.0/0, ports: 53, protocols: udp }",
+      "listen: [{ id: take, allow: 10.0.0.1, ports: 53, protocols: udp }]",
+      "sockets: [{ id: app, guest: /run/app, host: ./app, access: connect }]",
+      "hosts: { db.internal: 10.1.2.3 }",
+    );
+    const { reach } = rules;
+    const verdicts: [Decision, string][] = [
+      [
+        rules.connectAddress("10.0.0.1", 53, "udp"),
+        'sending datagrams to 10.0.0.1:53 is allowed by rule "dns" (10.0.0.0/8)',
+      ],
+      [
+        rules.connectAddress("10.9.0.1", 53, "udp"),
+        'sending datagrams to 10.9.0.1:53 is denied by rule "no" (10.9.0.0/16)',
+      ],
+      [
+        rules.connectName("a.test", 53, "udp"),
+        'sending datagrams to a.test:53 is allowed by rule "dns" (*.test)',
+      ],
+      [
+        rules.connectName("db.internal", 53, "udp"),
+        'sending datagrams to db.internal:53 is allowed by rule "dns", which allows 10.1.2.3',
+      ],
+      [
+        rules.connectAddress("224.0.0.1", 53, "udp"),
+        'sending datagrams to 224.0.0.1:53 is refused: many get a datagram to this address, and rule "all" ' +
+          "(0.0.0.0/0), which allows it, does not name it",
+      ],
+      [rules.connectAddress("0.0.0.0", 53), "0.0.0.0:53 is the unspecified address, which names no host"],
+      [
+        rules.listen("10.0.0.1", 53, "udp"),
+        'receiving datagrams at 10.0.0.1:53 is allowed by rule "take" (10.0.0.1)',
+      ],
+      [rules.listen("10.0.0.1", 54, "udp"), "no listen rule allows UDP at 10.0.0.1:54"],
+      [rules.socket("/run/app", "connect"), 'connecting to "/run/app" is allowed by rule "app"'],
+      [rules.socket("/run/app", "listen"), 'no sockets rule allows listening at "/run/app"'],
+      [reach.name("a.example"), "no connect rule allows a.example at any port"],
+      [
+        reach.resolved("a.test", "10.9.0.1"),
+        expect.stringMatching(/^a\.test at 10\.9\.0\.1 is allowed at no port: /),
+      ],
+      [
+        reach.name("a.bad.test"),
+        expect.stringMatching(
+          /^a\.bad\.test is allowed at no port: .+ is denied by rule "no" \(\*\.bad\.test\)$/,
+        ),
+      ],
+      [reach.address("fd00::1"), "no connect rule allows fd00::1 at any port"],
+    ];
+    for (const [{ reason }, sentence] of verdicts) expect(reason).toEqual(sentence);
   });
 });

@@ -6,7 +6,11 @@ import { describe, expect, it } from "vitest";
 import { denial, isDenial, refusal, shorten, told } from "../src/policy/refusal.ts";
 
 const GUEST = { name: "worker" };
-const DENIED = { errno: Errno.EACCES, rule: "metadata", reason: "connect to 169.254.169.254:80 is denied" };
+const DENIED = {
+  errno: Errno.EACCES,
+  rule: "metadata",
+  reason: "connecting to 169.254.169.254:80 is denied",
+};
 
 describe("a denial", () => {
   it("says what was denied to whom, in the order of an audit line", () => {

@@ -120,7 +120,7 @@ export class PolicyMatcher {
     if ("problem" in parsed)
       return { ...refused("name", parsed.problem, Errno.EINVAL), ruleIndex: -1, name: "" };
     if (!isPort(port, 1)) return { ...badPort(port, 1), ruleIndex: -1, name: parsed.name };
-    const asked = `${VERBS[transport]} ${parsed.name}:${port}`;
+    const asked = `${CONNECTING[transport]} ${parsed.name}:${port}`;
     const { words, texts, names } = this.#policy;
     const found = entryForName(words, texts, names, parsed.name, portIn(transport, port));
     if (found >= 0) {
@@ -137,14 +137,14 @@ export class PolicyMatcher {
 
   /** Connecting to a literal address: its text, or its 4 or 16 bytes. */
   connectAddress(address: string | Uint8Array, port: number, transport: Transport = "tcp"): Decision {
-    const parsed = this.#destination(address, port, transport);
+    const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
     const ruling = this.#ruling(parsed, port, transport);
     if (ruling === undefined) {
       const isForTcp = transport !== "tcp" && this.connectAddress(address, port).allowed;
       return refused("default", noRule("connect", endpoint(parsed, port), transport, isForTcp));
     }
-    const asked = (): string => `${VERBS[transport]} ${endpoint(parsed, port)}`;
+    const asked = (): string => `${CONNECTING[transport]} ${endpoint(parsed, port)}`;
     return this.#byRuling(ruling, parsed, port, transport, asked);
   }
 
@@ -165,11 +165,11 @@ export class PolicyMatcher {
     if (named.ruleIndex !== ruleIndex) {
       return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, Errno.EAGAIN);
     }
-    const parsed = this.#destination(address, port, transport);
+    const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
 
     const shown = formatAddress(parsed);
-    const asked = (): string => `${VERBS[transport]} ${named.name}:${port}, which resolves to ${shown},`;
+    const asked = (): string => `${CONNECTING[transport]} ${named.name}:${port}, which resolves to ${shown},`;
     const ruling = this.#ruling(parsed, port, transport, ruleIndex);
     if (ruling !== undefined) return this.#byRuling(ruling, parsed, port, transport, asked, ruleIndex);
     if (ruleIndex < 0) {
@@ -199,7 +199,7 @@ export class PolicyMatcher {
       const isForTcp = transport !== "tcp" && this.listen(address, port).allowed;
       return refused("default", noRule("listen", text, transport, isForTcp));
     }
-    const asked = (): string => `${transport === "tcp" ? "listen on" : "take datagrams at"} ${text}`;
+    const asked = (): string => `${LISTENING[transport]} ${text}`;
     return this.#tooWide(entry, parsed, transport, asked) ?? byRule(entry, asked);
   }
 
@@ -220,7 +220,7 @@ export class PolicyMatcher {
       return { ...refused("default", `no files rule covers ${quoted(shown)}`), ruleIndex: -1, depth: 0 };
     }
     const { id, guest, access } = this.#policy.settings.files[ruleIndex]!;
-    const asked = `${write ? "write" : "read"} ${quoted(shown)}`;
+    const asked = `${write ? "writing" : "reading"} ${quoted(shown)}`;
     const decision: Decision =
       write && access === "ro"
         ? refused(id, `${asked} is denied by rule ${quoted(id)} (${guest} is read-only)`, Errno.EROFS)
@@ -237,10 +237,10 @@ export class PolicyMatcher {
   socket(guestPath: string, access: SocketsRule["access"]): SocketDecision {
     const path = splitPath(guestPath);
     if ("problem" in path) return { ...refused("path", path.problem, path.errno), ruleIndex: -1 };
-    const asked = `${access === "connect" ? "connect to" : "listen at"} ${quoted(guestPath)}`;
+    const asked = `${access === "connect" ? "connecting to" : "listening at"} ${quoted(guestPath)}`;
     const ruleIndex = this.#sockets.get(socketKey(access, path.components));
     if (ruleIndex === undefined) {
-      return { ...refused("default", `no sockets rule allows to ${asked}`), ruleIndex: -1 };
+      return { ...refused("default", `no sockets rule allows ${asked}`), ruleIndex: -1 };
     }
     const { id } = this.#policy.settings.sockets[ruleIndex]!;
     return { ...allowed(id, `${asked} is allowed by rule ${quoted(id)}`), ruleIndex };
@@ -255,7 +255,8 @@ export class PolicyMatcher {
   ): Decision | undefined {
     for (const address of addresses) {
       const { allowed: isAllowed, rule } = this.connectAddress(address, port, transport);
-      if (isAllowed) return allowed(rule, `${asked} is allowed by rule ${quoted(rule)}, as to ${address}`);
+      if (isAllowed)
+        return allowed(rule, `${asked} is allowed by rule ${quoted(rule)}, which allows ${address}`);
     }
     return undefined;
   }
@@ -292,7 +293,7 @@ export class PolicyMatcher {
     const rule = `rule ${quoted(entry.rule)} (${entry.matched})`;
     return refused(
       "default",
-      `${asked()}: many get a datagram to this address, and ${rule}, which allows it, does not name it`,
+      `${asked()} is refused: many get a datagram to this address, and ${rule}, which allows it, does not name it`,
     );
   }
 
@@ -335,21 +336,18 @@ export class PolicyMatcher {
   }
 
   /** What may be connected to at all: not the unspecified address, which Linux takes for loopback. */
-  #destination(
-    address: string | Uint8Array,
-    port: number,
-    transport: Transport,
-  ): Address | { readonly refusal: NotAllowed } {
+  #destination(address: string | Uint8Array, port: number): Address | { readonly refusal: NotAllowed } {
     const parsed = typeof address === "string" ? parseAddress(address) : addressOf(address);
     if (parsed === undefined) return { refusal: badAddress(address as string) };
     if (!isPort(port, 1)) return { refusal: badPort(port, 1) };
     if (!isUnspecified(parsed)) return parsed;
-    const reason = `${VERBS[transport]} ${endpoint(parsed, port)}: the unspecified address names no host`;
+    const reason = `${endpoint(parsed, port)} is the unspecified address, which names no host`;
     return { refusal: refused("address", reason, Errno.EINVAL) };
   }
 }
 
-const VERBS = { tcp: "connect to", udp: "send datagrams to" } as const;
+const CONNECTING = { tcp: "connecting to", udp: "sending datagrams to" } as const;
+const LISTENING = { tcp: "listening on", udp: "receiving datagrams at" } as const;
 
 /** `isForTcp`: the same is allowed, over TCP. */
 function noRule(list: "connect" | "listen", what: string, transport: Transport, isForTcp: boolean): string {

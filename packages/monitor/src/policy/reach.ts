@@ -10,7 +10,6 @@ import { mapsForAddress } from "./compiled/prefix-tree.ts";
 import { insideNat64 } from "./nat64.ts";
 import { parseAddress } from "./networks.ts";
 import type { Surroundings } from "./surroundings.ts";
-import { quoted } from "./text.ts";
 import { placeIn, portIn, TRANSPORTS } from "./transports.ts";
 import type { Decision, NameDecision, NotAllowed, Transport } from "./types.ts";
 
@@ -44,15 +43,13 @@ export class Reach {
   name(name: string): Decision {
     const fixed = this.#judge.fixedAddresses(name);
     const starts = this.#startsOf(name, fixed);
-    return somewhere(starts, `resolve ${name}`, (port, transport) =>
-      this.#judge.connectName(name, port, transport),
-    );
+    return somewhere(starts, name, (port, transport) => this.#judge.connectName(name, port, transport));
   }
 
   /** Whether some rule lets the name, which is normalized, lead to the address. */
   resolved(name: string, address: string): Decision {
     const starts = this.#startsOf(name, [...this.#judge.fixedAddresses(name), address]);
-    return somewhere(starts, `resolve ${name} to ${address}`, (port, transport) => {
+    return somewhere(starts, `${name} at ${address}`, (port, transport) => {
       const named = this.#judge.connectName(name, port, transport);
       return named.allowed
         ? this.#judge.connectResolved(name, named.ruleIndex, address, port, transport)
@@ -70,7 +67,7 @@ export class Reach {
   /** Whether some rule allows the address. */
   address(address: string): Decision {
     const starts = this.#startsOf(undefined, [address]);
-    return somewhere(starts, `look up ${address}`, (port, transport) =>
+    return somewhere(starts, address, (port, transport) =>
       this.#judge.connectAddress(address, port, transport),
     );
   }
@@ -95,7 +92,7 @@ export class Reach {
 /** Allowed, or the first rule of the file that says no; or that none says yes. */
 function somewhere(
   ports: ReadonlySet<number>,
-  asked: string,
+  what: string,
   decide: (port: number, transport: Transport) => Decision,
 ): Decision {
   let denied: NotAllowed | undefined;
@@ -109,7 +106,7 @@ function somewhere(
   const { rule } = denied!;
   const reason =
     rule === "default"
-      ? `no connect rule allows anything of it, at any port`
-      : `at no port is it allowed; rule ${quoted(rule)}: ${denied!.reason}`;
-  return { allowed: false, rule, reason: `${asked}: ${reason}`, errno: Errno.EACCES };
+      ? `no connect rule allows ${what} at any port`
+      : `${what} is allowed at no port: ${denied!.reason}`;
+  return { allowed: false, rule, reason, errno: Errno.EACCES };
 }
