@@ -190,6 +190,32 @@ rates: { bytesToHost: 1MiB, bytesToHostBurst: 64KiB, bytesToGuest: 4096, connect
     expect(() => parse(`version: 1\nrates: { ${text} }`)).toThrow(message);
   });
 
+  it("takes ports and sizes in quotes, as without, and no other number", () => {
+    const policy = (quote: string): string => {
+      const of = (text: string): string => `${quote}${text}${quote}`;
+      return `version: 1
+connect: [{ allow: a, ports: [${of("443")}, ${of("8000-8100")}] }, { allow: b, ports: ${of("80")} }]
+listen: [{ allow: 127.0.0.1, ports: ${of("0")} }]
+limits: { socketBytes: ${of("2097152")}, fileBytesWritten: ${of("4096")} }
+rates: { bytesToHost: ${of("4096")} }
+vms: [{ name: web, memory: a, doorbell: b, size: ${of("16777216")} }]
+`;
+    };
+    expect(parse(policy('"'))).toEqual(parse(policy("")));
+    for (const [key, other] of [
+      ["version", 'version: "1"'],
+      ["limits.streams", 'version: 1\nlimits: { streams: "5" }'],
+      ["rates.connections", 'version: 1\nrates: { connections: "5" }'],
+      ["timeouts.connectMs", 'version: 1\ntimeouts: { connectMs: "5" }'],
+      [
+        "files[0].owner.uid",
+        'version: 1\nfiles: [{ guest: /a, host: a, access: rw, owner: { uid: "5", gid: 5 } }]',
+      ],
+    ]) {
+      expect(() => parse(other!)).toThrow(`${key}: expected `);
+    }
+  });
+
   it("names VMs, relative to its folder", () => {
     const text = `version: 1
 vms:
