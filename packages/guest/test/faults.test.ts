@@ -26,7 +26,7 @@ import {
   toGuestRing,
   Violation,
 } from "@ringway/control";
-import { Guest, type GuestSocket, ProtocolError } from "@ringway/guest";
+import { Guest, type GuestFile, type GuestSocket, ProtocolError } from "@ringway/guest";
 import { acceptUnix, closeFd, createEventfd, listenUnix, SharedMemory, sendWithFds } from "@ringway/linux";
 import { afterEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
@@ -240,6 +240,36 @@ describe("a host that breaks the protocol", () => {
     };
     const file = await (await attached(host)).fs.open("/x");
     await expect(file.read(Buffer.alloc(3))).rejects.toBeInstanceOf(ProtocolError);
+  });
+
+  it.each<[string, (file: GuestFile) => Promise<unknown>]>([
+    ["bytes than a file's read asked for", (file) => file.read(Buffer.alloc(3))],
+    ["bytes than one at a place asked for", (file) => file.read(Buffer.alloc(3), 0, 3, 5)],
+    ["bytes written than were given", (file) => file.write(Buffer.alloc(3))],
+  ])("by more %s, is a violation", async (_what, work) => {
+    const host = new FakeHost();
+    host.onOpen = (pipe, _open, { requestId }) => {
+      const time = { seconds: 0, nanoseconds: 0 };
+      const times = { modified: time, accessed: time, changed: time };
+      const found = { kind: 1, mode: 0o644, size: 9, links: 1, uid: 0, gid: 0, inode: 1, blocks: 1 };
+      const body = fileMessages.FileOpened.encode({ ...found, ...times });
+      send(host, pipe, encodeFrame(Opened.type, requestId, Opened.encode({ body })));
+      const stream = host.streams.get(pipe.id)!;
+      stream.relay = (_, signal) => {
+        const asked = stream.reader.next(signal);
+        if (asked !== undefined) {
+          const [type, payload] =
+            asked.type === fileMessages.Write.type
+              ? [fileMessages.Written.type, fileMessages.Written.encode({ bytes: 4 })]
+              : [fileMessages.Data.type, new Uint8Array(4)];
+          send(host, pipe, encodeFrame(type, asked.requestId, payload));
+        }
+        pipe.toHost.wantData();
+      };
+      return true;
+    };
+    const file = await (await attached(host)).open("/x", "r+");
+    await expect(work(file)).rejects.toBeInstanceOf(ProtocolError);
   });
 
   it("by a reset or an end instead of an answer, fails that stream only", async () => {

@@ -3,9 +3,18 @@
 // Invariant: a read or write at the file position that takes several requests has them next to each other: whatever
 // else uses the position waits until it is over (inOrder). One that takes a single request is sent at once.
 
-import { Done, FRAME_HEADER_BYTES, fileMessages, IO_MAX_BYTES } from "@ringway/control";
+import {
+  Done,
+  FRAME_HEADER_BYTES,
+  type Frame,
+  fileMessages,
+  IO_MAX_BYTES,
+  ProtocolError,
+  Violation,
+} from "@ringway/control";
 import { Errno } from "@ringway/linux";
 import { type ErrorContext, errnoError, RingwayError } from "../errors.ts";
+import { decodeReply } from "../stream/calls.ts";
 import type { Rpc } from "../stream/rpc.ts";
 import { inTurn } from "./turns.ts";
 
@@ -105,25 +114,25 @@ export class FileRequests {
     context: ErrorContext,
     signal: AbortSignal | undefined,
   ): Promise<number> {
-    const { Data, Read, ReadAt } = fileMessages;
+    const { Read, ReadAt } = fileMessages;
     const bytes = target.length;
-    const { data } =
+    const onReply = (frame: Frame): Uint8Array => dataOf(frame, bytes);
+    const data =
       position === null
-        ? await this.#rpc.call(Read, { bytes }, Data, context, signal)
-        : await this.#rpc.call(ReadAt, { offset: position, bytes }, Data, context, signal);
-    if (data.length > bytes) throw errnoError(Errno.EIO, context);
+        ? await this.#rpc.calls(Read, { bytes }, context, signal, onReply)
+        : await this.#rpc.calls(ReadAt, { offset: position, bytes }, context, signal, onReply);
     target.set(data);
     return data.length;
   }
 
   async #readAll(context: ErrorContext, signal: AbortSignal | undefined): Promise<Uint8Array[]> {
-    const { Data, Read } = fileMessages;
+    const bytes = this.#maxBytes;
     const chunks: Uint8Array[] = [];
     for (;;) {
       const asked = Array.from({ length: READ_AHEAD }, () =>
-        this.#rpc.call(Read, { bytes: this.#maxBytes }, Data, context, signal),
+        this.#rpc.calls(fileMessages.Read, { bytes }, context, signal, (frame) => dataOf(frame, bytes)),
       );
-      const replies = (await Promise.all(asked)).map(({ data }) => data);
+      const replies = await Promise.all(asked);
       // While somebody appends, bytes may come after an empty reply: each that came has moved the position.
       chunks.push(...replies.filter(({ length }) => length > 0));
       if (replies.at(-1)!.length === 0) return chunks;
@@ -159,13 +168,14 @@ export class FileRequests {
     context: ErrorContext,
     signal: AbortSignal | undefined,
   ): Promise<number> {
-    const { Write, WriteAt, Written } = fileMessages;
+    const { Write, WriteAt } = fileMessages;
     if (position !== null && position > Number.MAX_SAFE_INTEGER) throw errnoError(Errno.EFBIG, context);
-    const { bytes } =
+    const onReply = (frame: Frame): number => writtenOf(frame, data.length, "FILE-5");
+    const bytes =
       position === null
-        ? await this.#rpc.call(Write, { data }, Written, context, signal)
-        : await this.#rpc.call(WriteAt, { offset: position, data }, Written, context, signal);
-    if (bytes === 0 || bytes > data.length) throw errnoError(Errno.EIO, context);
+        ? await this.#rpc.calls(Write, { data }, context, signal, onReply)
+        : await this.#rpc.calls(WriteAt, { offset: position, data }, context, signal, onReply);
+    if (bytes === 0) throw errnoError(Errno.EIO, context);
     return bytes;
   }
 
@@ -198,6 +208,22 @@ export class FileRequests {
     flush();
     return requests;
   }
+}
+
+/** What a read was answered with, at most as much as was asked for. */
+function dataOf(frame: Frame, asked: number): Uint8Array {
+  const { data } = decodeReply(frame, fileMessages.Data);
+  if (data.length <= asked) return data;
+  const text = `${data.length} bytes where ${asked} were asked for`;
+  throw new ProtocolError(Violation.FRAME_MALFORMED, "FILE-4", text);
+}
+
+/** What a write was answered with, at most as much as was given. */
+export function writtenOf(frame: Frame, given: number, clause: string): number {
+  const { bytes } = decodeReply(frame, fileMessages.Written);
+  if (bytes <= given) return bytes;
+  const text = `${bytes} bytes were written where ${given} were given`;
+  throw new ProtocolError(Violation.FRAME_MALFORMED, clause, text);
 }
 
 function begun<T>(result: Promise<T>): { readonly result: Promise<T>; readonly over: Promise<unknown> } {

@@ -13,6 +13,7 @@ import {
 } from "@ringway/control";
 import { throwIfAborted, unlessAborted } from "../abort.ts";
 import type { ErrorContext } from "../errors.ts";
+import { writtenOf } from "../files/file-requests.ts";
 import { decodeReply } from "../stream/calls.ts";
 import type { Engine } from "../stream/engine.ts";
 import { openStream } from "../stream/open-stream.ts";
@@ -68,6 +69,12 @@ export class MountStream {
   /** What is there, at the most so many bytes, in memory of its own: the answer's payload is nothing else. */
   read(request: m.MountRead, context: ErrorContext, signal: AbortSignal | undefined): Promise<Uint8Array> {
     return this.rpc.calls(m.MountRead, request, context, signal, (frame) => dataOf(frame, request.bytes));
+  }
+
+  /** How many of the data are in the file. */
+  write(request: m.MountWrite, context: ErrorContext, signal: AbortSignal | undefined): Promise<number> {
+    const onReply = (frame: Frame): number => writtenOf(frame, request.data.length, "MNT-10");
+    return this.rpc.calls(m.MountWrite, request, context, signal, onReply);
   }
 
   async unwatch(watch: number): Promise<void> {

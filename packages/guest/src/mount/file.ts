@@ -180,10 +180,9 @@ export class MountFile implements AsyncDisposable {
         ? { flags: m.MOUNT_WRITE_APPEND, offset: 0 }
         : { flags: 0, offset: at + count };
       const request = { handle: this.#handle, data, ...place };
-      const { Written } = fileMessages;
-      const asked = this.#stream.call(m.MountWrite, request, Written, context, signal);
+      const asked = this.#stream.write(request, context, signal);
       // What is in the file is told, as write(2) does; what comes next fails.
-      const { bytes } = count === 0 ? await asked : await asked.catch(() => ({ bytes: 0 }));
+      const bytes = count === 0 ? await asked : await asked.catch(() => 0);
       count += bytes;
       if (bytes < data.length) break;
     }
