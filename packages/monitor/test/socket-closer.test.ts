@@ -19,7 +19,7 @@ const isOpen = (fd: number): boolean => {
 class Disk {
   readonly jobs: [operation: DiskOperation, done: () => void][] = [];
 
-  submit(_user: object, operation: DiskOperation, _most: number, done: (result: never) => void): never {
+  submit(_user: object, operation: DiskOperation, _rate: object, done: (result: never) => void): never {
     this.jobs.push([operation, done as () => void]);
     return {} as never;
   }

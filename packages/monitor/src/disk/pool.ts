@@ -22,12 +22,19 @@ const WORKERS_PER_KEY = 2;
 /** Whose operation it is, an Account: only its identity counts. */
 export type DiskUser = object;
 
+/** What its user may have of them in a second, as it is now: a reload changes it for those that wait, too. */
+export interface DiskRate {
+  readonly diskOperations: number;
+}
+
+/** Of what is the monitor's own, or free. */
+export const UNCOUNTED: DiskRate = { diskOperations: Number.POSITIVE_INFINITY };
+
 /** Something submitted, for cancel(). */
 export interface Job {
   readonly user: DiskUser;
   readonly operation: DiskOperation;
-  /** What its user may have of them in a second. */
-  readonly perSecond: number;
+  readonly rate: DiskRate;
   readonly done: (result: DiskResult) => void;
 }
 
@@ -100,18 +107,13 @@ export class DiskPool {
     return this.#running.size + waiting;
   }
 
-  submit(
-    user: DiskUser,
-    operation: DiskOperation,
-    perSecond: number,
-    done: (result: DiskResult) => void,
-  ): Job {
+  submit(user: DiskUser, operation: DiskOperation, rate: DiskRate, done: (result: DiskResult) => void): Job {
     let waiting = this.#queues.get(user);
     if (waiting === undefined) {
       waiting = { free: new Set(), paid: new Set() };
       this.#queues.set(user, waiting);
     }
-    const job = { user, operation, perSecond, done };
+    const job = { user, operation, rate, done };
     lineOf(waiting, job).add(job);
     this.#dispatch();
     return job;
@@ -168,7 +170,7 @@ export class DiskPool {
   }
 
   /** False: its user has had its operations for now, and is looked at again when it has more. */
-  #mayBegin({ user, operation, perSecond }: Job): boolean {
+  #mayBegin({ user, operation, rate }: Job): boolean {
     const cost = costOf(operation);
     if (cost === 0) return true;
     if (this.#resting.has(user)) return false;
@@ -178,7 +180,7 @@ export class DiskPool {
       this.#quotas.set(user, quota);
     }
     const nowMs = performance.now();
-    if (quota.take(cost, perSecond, nowMs)) return true;
+    if (quota.take(cost, rate.diskOperations, nowMs)) return true;
     this.#reactor.counters.add(Counter.quotaDiskOperations);
     this.#resting.add(user);
     this.#reactor.after(quota.restMs(nowMs), () => {
@@ -197,7 +199,7 @@ export class DiskPool {
         const { id, result, lookups } = received.message as DiskAnswer;
         const job = this.#running.get(id)!;
         const more = Math.floor(lookups / LOOKUPS_PER_OPERATION);
-        if (more > 0) this.#quotas.get(job.user)?.owe(more, job.perSecond, performance.now());
+        if (more > 0) this.#quotas.get(job.user)?.owe(more, job.rate.diskOperations, performance.now());
         this.#running.delete(id);
         this.#idle.push(port);
         const busy = this.#busy.get(job.user)! - 1;

@@ -89,6 +89,11 @@ export class Budget {
     return this.#holder.policy.policy.limits;
   }
 
+  /** As the pool of disk workers looks at it, at each operation. */
+  get diskOperations(): number {
+    return this.#limits.diskOperations;
+  }
+
   // ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why no other request may be taken from the guest, where that is so. */

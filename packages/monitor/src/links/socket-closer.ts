@@ -9,7 +9,7 @@
 import { encodeHello } from "@ringway/control";
 import { canRefuseDescriptors, closeFd, Errno, sendWithFds } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
-import type { DiskPool } from "../disk/pool.ts";
+import { type DiskPool, UNCOUNTED } from "../disk/pool.ts";
 
 export class SocketCloser {
   readonly #disk: Pick<DiskPool, "submit">;
@@ -29,7 +29,7 @@ export class SocketCloser {
     }
     account.retain();
     account.closing++;
-    this.#disk.submit(account, { kind: "close", fd }, 0, () => {
+    this.#disk.submit(account, { kind: "close", fd }, UNCOUNTED, () => {
       account.closing--;
       account.release();
     });

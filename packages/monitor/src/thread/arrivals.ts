@@ -6,7 +6,7 @@
 
 import type { SharedMemory } from "@ringway/linux";
 import type { Account, Accounts } from "../accounts/accounts.ts";
-import type { DiskPool } from "../disk/pool.ts";
+import { type DiskPool, UNCOUNTED } from "../disk/pool.ts";
 import { Attachment, type AttachmentHost } from "../guests/attachment.ts";
 import { type AttachCall, AttachCalls } from "../links/attach-calls.ts";
 import { AttachSocket, type AttachSocketHost } from "../links/attach-socket.ts";
@@ -183,8 +183,7 @@ export class Arrivals {
         auditGate.takesGuests ? this.#begin(vm.name, () => vm, this.#host.policy, false) : undefined,
       warn: (vm, reason) => this.#warn(vm.name, reason),
       call(path, done) {
-        const perSecond = Number.POSITIVE_INFINITY;
-        const job = disk.submit(doorbells, { kind: "call", path }, perSecond, ({ errno, value }) =>
+        const job = disk.submit(doorbells, { kind: "call", path }, UNCOUNTED, ({ errno, value }) =>
           done(errno === 0 ? value : -errno),
         );
         return () => disk.cancel(job);

@@ -110,8 +110,7 @@ export function onDisk(
     memory?.[Symbol.dispose]();
   };
   counters.add(Counter.fileOperations);
-  const { diskOperations } = policy.policy.limits;
-  const job = disk.submit(guest.account, operation, diskOperations, (result) => {
+  const job = disk.submit(guest.account, operation, guest.budget, (result) => {
     guest.share.perform(() => {
       stream.guard(() => done(result));
       release();
