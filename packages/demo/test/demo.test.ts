@@ -1,7 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { RINGWAY, start } from "../../../test/support/ringway.ts";
+import { RINGWAY, ROOT, start } from "../../../test/support/ringway.ts";
+import { temporaryFolder } from "../../../test/support/temporary.ts";
 
 function folders(): string[] {
   return readdirSync(tmpdir()).filter((name) => name.startsWith("ringway-demo-"));
@@ -41,6 +43,29 @@ describe("ringway demo", () => {
     expect(await demo.ended).toMatchObject({ code: 130, stderr: "\nringway: stopped by SIGINT\n" });
     expect(folders()).toEqual(before);
     await expect.poll(() => isRunning(monitor)).toBe(false);
+  });
+
+  it("ends with npm, where that is told to: `npm start`", { timeout: 90_000 }, async () => {
+    const before = folders();
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    // All is set up here.
+    const script = scripts.start
+      .replace("node scripts/setup.mjs", "true")
+      .replaceAll("packages/", `${ROOT}packages/`);
+    const folder = temporaryFolder();
+    writeFileSync(
+      join(folder, "package.json"),
+      JSON.stringify({ private: true, scripts: { start: script } }),
+    );
+    const npm = start(["npm", "start", "--no-update-notifier"], { cwd: folder });
+    await expect.poll(() => npm.output, { timeout: 60_000, interval: 5 }).toContain("  monitor ");
+    const monitor = Number(/monitor +process (\d+)/.exec(npm.output)![1]);
+    npm.kill("SIGTERM");
+    // Which is when nobody has its output open any more.
+    await npm.ended;
+    expect(npm.output).not.toContain("All of it held");
+    await expect.poll(() => isRunning(monitor), { timeout: 10_000 }).toBe(false);
+    await expect.poll(folders, { timeout: 10_000 }).toEqual(before);
   });
 
   it("says where the machine permits no namespace, and goes on", { timeout: 90_000 }, async () => {
