@@ -1,4 +1,4 @@
-// What /proc tells of a process: CPU time of all its threads, and memory.
+// What /proc tells of a process: CPU time of all its threads, and memory; and of a socket, whether somebody listens.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
@@ -64,4 +64,14 @@ export function resetPeak(pid: number): void {
   } catch {
     // Then the peak is that of the whole run.
   }
+}
+
+/** __SO_ACCEPTCON, the only flag of a Unix socket that /proc shows. */
+const LISTENS = "00010000";
+
+/** Does somebody listen at that path? Its file is there a moment before. */
+export function isListenedOn(path: string): boolean {
+  // Num: RefCount Protocol Flags Type St Inode Path
+  const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
+  return lines.some((line) => line.endsWith(` ${path}`) && line.split(/\s+/)[3] === LISTENS);
 }

@@ -5,10 +5,11 @@
 
 import { randomFillSync } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Children, until } from "./children.ts";
+import { isListenedOn } from "./proc.ts";
 import { findProgram, type Program, type Programs } from "./programs.ts";
 
 export const SERVERS = ["sink", "source", "echo", "once"] as const;
@@ -93,7 +94,7 @@ export async function prepare(children: Children, options: SettingOptions): Prom
   ): Promise<void> => {
     const child = children.start(command, name);
     try {
-      await until(() => existsSync(socket), `starting ${name}`, child);
+      await until(() => isListenedOn(socket), `starting ${name}`, child);
       relays.set(name, { pid: child.pid, socket, forks });
     } catch (error) {
       child.kill();

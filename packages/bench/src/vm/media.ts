@@ -5,10 +5,10 @@
 //   slirp     vmload ── TCP ── virtio-net ── libslirp, in QEMU ── TCP server
 //   passt     vmload ── TCP ── virtio-net ── QEMU ── Unix socket ── passt ── TCP server
 
-import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Child, type Children, until } from "../children.ts";
-import { cpuSeconds } from "../proc.ts";
+import { cpuSeconds, isListenedOn } from "../proc.ts";
 import { findProgram } from "../programs.ts";
 import { Control } from "./control.ts";
 import { type MachineCpu, machineCpu } from "./cpu.ts";
@@ -174,7 +174,7 @@ async function preparePasst(children: Children): Promise<Prepared> {
   const addresses = ["--address", GUEST, "--netmask", "24", "--gateway", GATEWAY];
   const command = ["passt", ...options, ...noPorts, ...addresses, "--socket", socket];
   const server = children.start([...dying(), ...command], "passt");
-  await until(() => existsSync(socket), "starting passt", server);
+  await until(() => isListenedOn(socket), "starting passt", server);
   const netdev = `stream,id=net,server=off,addr.type=unix,addr.path=${socket}`;
   return { server, words: networkWords(PASST_MTU), devices: ["-netdev", netdev, "-device", CARD] };
 }
