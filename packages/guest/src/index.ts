@@ -50,13 +50,9 @@ export { GuestFiles } from "./guest-files.ts";
 export type { GuestNetwork } from "./guest-network.ts";
 export type { EncodingOptions, GuestPaths } from "./guest-paths.ts";
 export { MountFile } from "./mount/file.ts";
-export {
-  type MountBufferOptions,
-  MountFs,
-  type MountTextOptions,
-  type MountWriteOptions,
-} from "./mount/fs.ts";
+export { MountFs, type MountWriteOptions } from "./mount/fs.ts";
 export type { FoundLock, LockOptions, LockRange } from "./mount/locks.ts";
+export type { MountBufferOptions, MountNames, MountTextOptions } from "./mount/names.ts";
 export { MountStats } from "./mount/stats.ts";
 export type { MountChange, MountChangeKind } from "./mount/watcher.ts";
 export type { ConnectOptions, ConnectTarget, PathTarget, StreamOptions, TcpTarget } from "./net/connect.ts";
