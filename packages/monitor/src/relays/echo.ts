@@ -4,6 +4,7 @@ import { Protocol, type RegionMemory } from "@ringway/control";
 import type { Relay } from "../guests/relay.ts";
 import { Direction, type Stream } from "../guests/stream.ts";
 import { alwaysAllowed, NOTHING, requireEmpty } from "./empty-body.ts";
+import { PIECE_COST_BYTES } from "./piece-cost.ts";
 import type { Judged, ProtocolEntry } from "./protocol.ts";
 import { Waiting, waitingBytes } from "./waiting-bytes.ts";
 
@@ -47,7 +48,7 @@ class EchoRelay implements Relay {
       }
       if (budget <= 0) return true;
       if (toGuest.abandoned()) {
-        budget -= readable;
+        budget -= Math.max(readable, PIECE_COST_BYTES);
         if (toHost.advance(readable)) stream.signal();
         continue;
       }
@@ -62,7 +63,7 @@ class EchoRelay implements Relay {
       copy(memory, to, from, length);
       stream.moved(Direction.TO_HOST, from, length);
       stream.moved(Direction.TO_GUEST, to, length);
-      budget -= length;
+      budget -= Math.max(length, PIECE_COST_BYTES);
       const guestWantsSpace = toHost.advance(length);
       const guestWantsData = toGuest.advance(length);
       if (guestWantsSpace || guestWantsData) stream.signal();

@@ -16,6 +16,8 @@
 //
 // The socket is watched edge-triggered, once, for everything; #sendable and #receivable remember the edges. They are
 // cleared only by EAGAIN or a short count, so no edge is missed; bytes wait in the ring or in the kernel, nowhere else.
+// A recv() that comes to an urgent byte (MSG_OOB) ends there, with more behind it: from the first of them on, which
+// epoll announces, a short count says nothing. The urgent byte itself is left out, as for a program that does not ask.
 // How many in the kernel, #loan says; who may send no more for now asks again after a while, since no event tells what
 // was acknowledged. Where the policy limits rates, what goes on is asked for first (guests/network-budget.ts): at its
 // rate it waits in the ring, or in the kernel, until the stream is run; with its bytes used up it is reset (LIM-3).
@@ -35,6 +37,7 @@ import {
   EPOLLHUP,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLPRI,
   EPOLLRDHUP,
   Errno,
   inq,
@@ -52,9 +55,10 @@ import { Direction, type Stream } from "../guests/stream.ts";
 import type { EventSource } from "../reactor/reactor.ts";
 import type { Timer } from "../reactor/timers.ts";
 import type { RelayHost } from "./host.ts";
+import { PIECE_COST_BYTES } from "./piece-cost.ts";
 import { SocketLoan, UNIX_PIECE_BYTES } from "./socket-loan.ts";
 
-export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+export const TCP_EVENTS: number = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
 /** Bytes moved each way in one step before others get their turn. */
 const BUDGET_BYTES = 1024 * 1024;
@@ -82,8 +86,8 @@ export class TcpRelay implements Relay, EventSource {
   #outRests = false;
   /** The next step is for bytes of the peer's, and nothing else. */
   #onlyIn = false;
-  /** The peer's FIN or an error was announced: a short recv() is not the end of what there is to know. */
-  #hangup = false;
+  /** The peer's FIN, an error or urgent data was announced: a short recv() is not the end of what there is to know. */
+  #shortIsNoEnd = false;
   /** The connection is no more, both ways; what it had brought can still be received. */
   #gone = false;
   #errorTaken: boolean;
@@ -122,9 +126,9 @@ export class TcpRelay implements Relay, EventSource {
   onEvents(events: number): void {
     if ((events & EPOLLOUT) !== 0) this.#sendable = true;
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#receivable = true;
-    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#hangup = true;
+    if ((events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#shortIsNoEnd = true;
     if ((events & EPOLLHUP) !== 0) this.#gone = true;
-    this.#onlyIn = this.#outRests && !this.#hangup;
+    this.#onlyIn = this.#outRests && !this.#shortIsNoEnd;
     this.#stream.run();
     // It may have to wait for its turn, and then more may have happened.
     this.#onlyIn = false;
@@ -260,7 +264,7 @@ export class TcpRelay implements Relay, EventSource {
         this.#closeOut();
         return false;
       }
-      budget -= sent;
+      budget -= Math.max(sent, PIECE_COST_BYTES);
       loan.unackedBytes += loan.isTcp ? sent : sent + UNIX_PIECE_BYTES;
       if (sent < length) this.#sendable = false;
       stream.moved(Direction.TO_HOST, offset, sent);
@@ -295,7 +299,7 @@ export class TcpRelay implements Relay, EventSource {
   #closeOut(): void {
     this.#outOver = true;
     this.#receivable = true;
-    this.#hangup = true;
+    this.#shortIsNoEnd = true;
     this.#stream.pipe.toHost.close();
     this.#stream.signal();
   }
@@ -346,8 +350,8 @@ export class TcpRelay implements Relay, EventSource {
       const got = recv(this.#fd, address, length);
       if (network.limited && got < length) network.giveBytes(Direction.TO_GUEST, length - Math.max(0, got));
       if (got > 0) {
-        budget -= got;
-        if (got < length && loan.isTcp && !this.#hangup) this.#receivable = false;
+        budget -= Math.max(got, PIECE_COST_BYTES);
+        if (got < length && loan.isTcp && !this.#shortIsNoEnd) this.#receivable = false;
         if (dropping) continue;
         loan.received(got, this.#limitBytes);
         stream.moved(Direction.TO_GUEST, offset, got);

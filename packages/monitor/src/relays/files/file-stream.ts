@@ -18,6 +18,7 @@ import { Direction, type Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
+import { PIECE_COST_BYTES } from "../piece-cost.ts";
 import type { ProtocolEntry } from "../protocol.ts";
 import { Waiting, waitingBytes } from "../waiting-bytes.ts";
 import { closeOnDisk, type DiskWork, OVER_QUOTA, onDisk } from "./access.ts";
@@ -170,7 +171,7 @@ class FileReadRelay extends FileStreamRelay {
       const count = tries ? readAtNoWait(this.fd, address, most, this.#offset) : 0;
       if (tries) this.#atOnce.gave(count, most, this.#offset);
       if (count > 0) {
-        budget -= count;
+        budget -= Math.max(count, PIECE_COST_BYTES);
         this.#put(count);
       } else {
         // Not in the page cache, as far as that is known; or the end, which RWF_NOWAIT does not always tell apart.
