@@ -134,6 +134,29 @@ describe("a connection", () => {
     expect(sha256(await readAll(it.peer))).toBe(sha256(sent));
   });
 
+  test("carries message after message, however soon one follows the other, and the end behind the last", async () => {
+    await using server = await echoServer();
+    const { pipe } = await guest.connect("127.0.0.1", server.port, { ringBytes: 4 * KiB });
+    const message = pattern(64);
+    const put = (): void => {
+      pipe.toHost.put(message);
+      if (pipe.toHost.advance(message.length)) guest.signal(pipe);
+    };
+    const both = sha256(Buffer.concat([message, message]));
+    for (let i = 0; i < 60; i++) {
+      put();
+      const nextMs = performance.now() + i / 1000;
+      while (performance.now() < nextMs);
+      put();
+      expect(sha256(await guest.readExactly(pipe, 128))).toBe(both);
+    }
+    put();
+    guest.end(pipe);
+    const { bytes, how } = await guest.readAll(pipe);
+    expect([sha256(bytes), how]).toEqual([sha256(message), "end"]);
+    guest.finish(pipe);
+  });
+
   test("whose peer sends and closes at once gives all of it, then the end, every time", async () => {
     await using server = await tcpServer((socket) => socket.end("all there is"));
     for (let i = 0; i < 200; i++) {

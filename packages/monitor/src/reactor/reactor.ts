@@ -240,7 +240,10 @@ export class Reactor {
     let nowMs = performance.now();
     const endMs = nowMs + this.#busyPollMs;
     do {
-      if (this.#anyPending() || this.#dispatch(nowMs) > 0) {
+      const isPending = this.#anyPending();
+      // Looking for it was nobody's.
+      if (isPending) this.pass();
+      if (isPending || this.#dispatchAny(nowMs)) {
         this.#polling.hit();
         this.counters.add(Counter.pollHits);
         return true;
@@ -267,11 +270,20 @@ export class Reactor {
     this.#deliver(count, nowMs);
   }
 
-  /** Hands out the events that are there. Returns how many. */
-  #dispatch(nowMs: number): number {
+  /** Hands out the events that are there. */
+  #dispatch(nowMs: number): void {
+    this.#deliver(this.epoll.wait(0), nowMs);
+  }
+
+  /** The same, where there mostly are none. Were there any? */
+  #dispatchAny(nowMs: number): boolean {
     const count = this.epoll.wait(0);
+    if (count === 0) {
+      this.#look(0, nowMs);
+      return false;
+    }
     this.#deliver(count, nowMs);
-    return count;
+    return count > 0;
   }
 
   /**

@@ -150,6 +150,8 @@ export class TcpRelay implements Relay, EventSource {
     if (this.#disposed) return false;
     const inMore = this.#inShut || this.#inBroken ? false : this.#stepIn();
     if (this.#disposed) return false;
+    // As nearly always: neither way is over.
+    if (!this.#outOver && !this.#gone && !this.#inBroken) return outMore || inMore;
     const dropping = this.#dropping();
     if (this.#inBroken || (this.#gone && dropping && !this.#inShut)) {
       if (dropping || toGuest.wantSpace(toGuest.capacity)) this.#reset();
@@ -251,6 +253,8 @@ export class TcpRelay implements Relay, EventSource {
         }
       }
       const offset = toHost.spanOffset();
+      // All that there is, and whatever comes is signalled: want-data was set before the ring was looked at (RING-9).
+      const isLast = length === readable && closed === Closed.OPEN && toHost.wantsData;
       const sent = send(this.#fd, stream.guest.memory.address + offset, length);
       if (network.limited && sent < length) network.giveBytes(Direction.TO_HOST, length - Math.max(0, sent));
       if (sent < 0) {
@@ -269,6 +273,10 @@ export class TcpRelay implements Relay, EventSource {
       if (sent < length) this.#sendable = false;
       stream.moved(Direction.TO_HOST, offset, sent);
       if (toHost.advance(sent)) this.#signal(sent);
+      if (isLast && sent === length && sent < RING_AT_ONCE_BYTES) {
+        this.#outRests = true;
+        return false;
+      }
     }
   }
 
