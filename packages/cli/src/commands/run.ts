@@ -4,7 +4,7 @@
 //     ├─ agent      user and network namespace U; two capabilities there        run/agent.ts
 //     └─ program    U's network; user, mount, PID, IPC and UTS namespace of its own, no capability     run/shut-in.ts
 //
-//   starting ── the agent is attached ──> running ── the program ends ──> what it has sent goes out ──> its exit code
+//   starting ── the agent's rules stand ──> running ── the program ends ──> what it has sent goes out ──> its exit code
 //                                           ├── SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR2 ── the program's to heed
 //                                           └── the agent or the monitor ends ── the program is ended, 125
 //
@@ -14,20 +14,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { isatty } from "node:tty";
-import {
-  formatProblem,
-  type KeptPlace,
-  Monitor,
-  type Policy,
-  parsePolicy,
-  TraceError,
-} from "@ringway/monitor";
+import { formatProblem, type KeptPlace, type Policy, parsePolicy } from "@ringway/monitor";
 import type { Logger } from "pino";
 import { errorLine, Failure, NOT_RUN, UsageError } from "../errors.ts";
-import { AgentProcess } from "../run/agent.ts";
+import { type AgentPlan, AgentProcess } from "../run/agent.ts";
 import { findAgent } from "../run/agent-program.ts";
 import { cannot, findBubblewrap } from "../run/bubblewrap.ts";
-import { DRAIN_MS, drained } from "../run/drain.ts";
+import { drained } from "../run/drain.ts";
 import { environmentOf } from "../run/environment.ts";
 import { mountPoints } from "../run/mounts.ts";
 import { RefusalReport } from "../run/report.ts";
@@ -36,9 +29,8 @@ import { asWhom, handOver } from "../run/user.ts";
 import { madeFiles, SYSTEM, viewOf } from "../run/view.ts";
 import { type Who, whoIs } from "../run/who.ts";
 import type { Signals } from "../signals.ts";
-import { auditFailure } from "./audit.ts";
 import { loadForCommand } from "./load.ts";
-import { raiseLimit } from "./monitor.ts";
+import { OwnMonitor } from "./run-monitor.ts";
 import { type Stderr, serve } from "./serving.ts";
 
 export interface RunCommandOptions {
@@ -105,10 +97,10 @@ async function runIn(
   signals: PassedSignals,
   { log, say }: Stderr,
 ): Promise<number> {
-  const bubblewrap = findBubblewrap();
-  const agentProgram = findAgent(options.agent);
+  const programs = { bubblewrap: findBubblewrap(), agent: findAgent(options.agent) };
   const as = asWhom(options.who);
   const made = makeFiles(folder, options.who);
+  handOver(folder, as);
   const report = new RefusalReport({
     quiet: options.quiet ?? false,
     dim: isatty(STDERR),
@@ -116,37 +108,48 @@ async function runIn(
     hasPolicy: options.policy !== undefined || options.attach !== undefined,
     say,
   });
-  const policy = await policyFor(options, folder, log);
-  const isRoot = process.getuid!() === 0 && as.uid === undefined;
-  const view = viewFor(policy, { ...options, isRoot }, made);
-  await using monitor =
-    options.attach === undefined ? await startMonitor(policy, options, folder, log) : undefined;
-  monitor?.on("refused", (denial) => report.denied(denial));
-  handOver(folder, as);
-  const at = options.attach === undefined ? join(folder, "attach", SOCKET) : resolve(options.attach);
-  const place = { folder: dirname(at), socket: basename(at) };
-  const agent = await AgentProcess.start({ bubblewrap, agent: agentProgram, ...place, as });
+  // The three of them load at the same time.
+  const starting = startAgent({ ...programs, as }, options.attach, folder);
   try {
-    const plan = {
-      bubblewrap,
-      agent: agentProgram,
-      command,
-      view,
-      ...options.who,
-      env: options.passed,
-      as,
-      folder,
-    };
+    const policy = await policyFor(options, folder, log);
+    const isRoot = process.getuid!() === 0 && as.uid === undefined;
+    const view = viewFor(policy, { ...options, isRoot }, made);
+    const monitor =
+      options.attach === undefined
+        ? new OwnMonitor(policy, join(folder, "attach", SOCKET), options.audit, log)
+        : undefined;
+    monitor?.start(
+      (denial) => report.denied(denial),
+      () => handOver(join(folder, "attach"), as),
+    );
+    const agent = await starting;
     if (monitor === undefined) agent.heed((line) => report.agentSaid(line));
+    const plan = { ...programs, command, view, ...options.who, env: options.passed, as, folder };
     const code = await untilOver({ ...plan, hostName: HOST_NAME }, agent, monitor, signals);
     const hurried = new Promise<void>((hurry) => signals.heed(() => hurry()));
-    await Promise.race([drained(agent.pid), hurried]);
-    await Promise.race([monitor?.close({ drainMs: DRAIN_MS }), hurried]);
+    await Promise.race([monitor?.isReady === false ? undefined : drained(agent.pid), hurried]);
+    await Promise.race([monitor?.end(), hurried]);
     report.end();
     return code;
   } finally {
-    await agent.stop();
+    await starting.then(
+      (agent) => agent.stop(),
+      () => {},
+    );
   }
+}
+
+function startAgent(
+  plan: Pick<AgentPlan, "bubblewrap" | "agent" | "as">,
+  attach: string | undefined,
+  folder: string,
+): Promise<AgentProcess> {
+  const at = attach === undefined ? join(folder, "attach", SOCKET) : resolve(attach);
+  const place = { folder: dirname(at), socket: basename(at) };
+  const starting = AgentProcess.start({ ...plan, ...place, attachFirst: attach !== undefined });
+  // One that fails is found where it is waited for.
+  starting.catch(() => {});
+  return starting;
 }
 
 // ── Before ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,35 +197,19 @@ function viewFor(
   });
 }
 
-async function startMonitor(
-  policy: Policy,
-  { audit }: Wanted,
-  folder: string,
-  logger: Logger,
-): Promise<Monitor> {
-  raiseLimit(logger);
-  const listen = join(folder, "attach", SOCKET);
-  try {
-    return await Monitor.start({ policy, logger, listen, ...(audit === undefined ? {} : { audit }) });
-  } catch (error) {
-    if (error instanceof TraceError) throw new UsageError(error.message);
-    throw auditFailure(error, audit) ?? error;
-  }
-}
-
 // ── Meanwhile ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function untilOver(
   plan: ProgramPlan,
   agent: AgentProcess,
-  monitor: Monitor | undefined,
+  monitor: OwnMonitor | undefined,
   signals: PassedSignals,
 ): Promise<number> {
   const program = new ShutInProgram(plan, agent);
   signals.heed((signal) => void program.signal(signal));
   const broken = new Promise<never>((_, reject) => {
     void agent.ended.then((words) => reject(cannot(`the agent has ended: ${words}`)));
-    monitor?.on("error", (error) => reject(cannot(`the monitor failed: ${errorLine(error)}`)));
+    monitor?.failed.catch(reject);
   });
   try {
     return await Promise.race([program.ended, broken]);

@@ -2,8 +2,10 @@
 // capabilities that it needs there and nothing of the host's files but its socket and /proc, where it looks who asks.
 // The program gets its network from here, and a user namespace below this one: it has no say in either.
 //
-//   starting ── "attached" on its stderr ──> up ── stop(), or the end of this process ──> over
-//        └── it ends before that: the start fails with its last words ──────────────────┘
+//   starting ── its rules stand ──> up ── stop(), or the end of this process ──> over
+//        └── it ends before that: the start fails with its last words ────────┘
+//
+// A monitor that still loads need not be waited for: what a program asks meanwhile, the agent holds.
 //
 // It is no job of the terminal's: Ctrl-C is for the program.
 
@@ -23,10 +25,15 @@ export interface AgentPlan {
   readonly folder: string;
   readonly socket: string;
   readonly as: As;
+  /** Whether it must have a monitor before it is up. */
+  readonly attachFirst: boolean;
 }
 
-/** For a monitor that does not answer. The socket is there, so only a machine at its limits takes so long. */
+/** For a monitor that does not answer, and for one that loads: only a machine at its limits takes so long. */
 const ATTACH_MS = 20_000;
+/** It tries to attach when all else is done, and says either. */
+const ATTACHED = /: attached, epoch /;
+const TRIED = /: attached, epoch |: waiting/;
 const INFO_FD = 3;
 /** Rules and routes, held SYNs, port 53. */
 const CAPABILITIES = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"];
@@ -39,7 +46,10 @@ export class AgentProcess {
   #pid: number | undefined;
   #take: (line: string) => void;
 
-  private constructor({ bubblewrap, agent, folder, socket, as }: AgentPlan) {
+  readonly #upAt: RegExp;
+
+  private constructor({ bubblewrap, agent, folder, socket, as, attachFirst }: AgentPlan) {
+    this.#upAt = attachFirst ? ATTACHED : TRIED;
     const args = [
       ...["--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
       ...["--uid", "0", "--gid", "0", "--die-with-parent", "--info-fd", String(INFO_FD)],
@@ -56,7 +66,7 @@ export class AgentProcess {
         "/proc",
       ],
       ...["--chdir", "/", "/ringway-agent", "--transparent", "--socket", `/ringway/${socket}`],
-      ...["--socks", "off", "--http", "off", "--service", "off"],
+      ...["--socks", "off", "--http", "off", "--service", "off", "--hold-ms", String(ATTACH_MS)],
     ];
     this.#take = (line) => void this.#said.push(line);
     this.#child = spawn(bubblewrap, args, {
@@ -71,11 +81,11 @@ export class AgentProcess {
     });
   }
 
-  /** Resolves once programs in its network have what the policy allows. Throws Failure. */
+  /** Resolves once programs in its network have that of the policy, or nothing. Throws Failure. */
   static async start(plan: AgentPlan): Promise<AgentProcess> {
     const agent = new AgentProcess(plan);
     try {
-      await agent.#attached();
+      await agent.#up();
     } catch (error) {
       await agent.stop();
       throw error;
@@ -83,9 +93,9 @@ export class AgentProcess {
     return agent;
   }
 
-  async #attached(): Promise<void> {
+  async #up(): Promise<void> {
     let late: Deadline | undefined;
-    const attached = new Promise<void>((resolve, reject) => {
+    const up = new Promise<void>((resolve, reject) => {
       late = new Deadline(ATTACH_MS, () =>
         reject(
           cannot(`the monitor has not answered within ${ATTACH_MS / 1000} s: ${this.#said.at(-1) ?? ""}`),
@@ -93,7 +103,7 @@ export class AgentProcess {
       );
       this.#take = (line) => {
         this.#said.push(line);
-        if (line.includes(": attached, epoch ")) resolve();
+        if (this.#upAt.test(line)) resolve();
       };
     });
     const ended = this.ended.then((words) => {
@@ -103,7 +113,7 @@ export class AgentProcess {
     onLines(this.#child.stderr!, (line) => this.#take(line));
     const [pid] = await Promise.all([
       Promise.race([childPid(pipeOf(this.#child, INFO_FD)), ended]),
-      Promise.race([attached, ended]),
+      Promise.race([up, ended]),
     ]).finally(() => late?.cancel());
     this.#pid = pid;
   }

@@ -1,0 +1,70 @@
+// The monitor of `ringway run`, in this process. It takes longer to load than the rest: the program runs before it is
+// ready, and what that asks waits in the agent.
+//
+//   loading ── start() ──> ready ── end() ──> closed
+//      ├── end() ──> nobody was served, and nobody waits
+//      └── it cannot start, or fails later ──> failed
+
+import { type Denial, Monitor, type Policy, TraceError } from "@ringway/monitor";
+import type { Logger } from "pino";
+import { errorLine, Failure, UsageError } from "../errors.ts";
+import { DRAIN_MS } from "../run/drain.ts";
+import { auditFailure } from "./audit.ts";
+import { raiseLimit } from "./monitor.ts";
+
+export class OwnMonitor {
+  /** Rejects where it cannot start, and where it fails later; pending else. */
+  readonly failed: Promise<never>;
+  readonly #begin: () => Promise<Monitor>;
+  readonly #loading: AbortController = new AbortController();
+  #fail: (error: Error) => void = () => {};
+  #monitor: Monitor | undefined;
+
+  /** `listen`: the path of its socket; `audit`: of the audit file. */
+  constructor(policy: Policy, listen: string, audit: string | undefined, logger: Logger) {
+    const { signal } = this.#loading;
+    const options = { policy, logger, signal, listen };
+    this.#begin = async () => {
+      raiseLimit(logger);
+      try {
+        return await Monitor.start({ ...options, ...(audit === undefined ? {} : { audit }) });
+      } catch (error) {
+        if (error instanceof TraceError) throw new UsageError(error.message);
+        throw auditFailure(error, audit) ?? error;
+      }
+    };
+    this.failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    this.failed.catch(() => {});
+  }
+
+  /** Calls `ready` when its socket takes guests, and `refused` with what a rule denies. */
+  start(refused: (denial: Denial) => void, ready: () => void): void {
+    const take = (monitor: Monitor): void => {
+      if (this.#loading.signal.aborted) {
+        void monitor.close({ drainMs: 0 });
+        return;
+      }
+      this.#monitor = monitor;
+      monitor.on("refused", refused);
+      monitor.on("error", (error) =>
+        this.#fail(new Failure(`the monitor failed: ${errorLine(error)}`, { cause: error })),
+      );
+      ready();
+    };
+    this.#begin()
+      .then(take)
+      .catch((error: Error) => this.#fail(error));
+  }
+
+  get isReady(): boolean {
+    return this.#monitor !== undefined;
+  }
+
+  /** What is under way has some seconds. One that is not ready has served nobody, and is not waited for. */
+  async end(): Promise<void> {
+    this.#loading.abort();
+    await this.#monitor?.close({ drainMs: DRAIN_MS });
+  }
+}
