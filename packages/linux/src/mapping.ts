@@ -31,14 +31,8 @@ const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const MADV_DONTNEED = 4;
-const MADV_POPULATE_WRITE = 23;
 
 export const PAGE_BYTES = 4096;
-/**
- * Of what is made, the first pages are there at once, by one call: of a guest's region those that its monitor writes
- * before anything else (superblock, bells, head of the control pipe). 16 took 20 us more.
- */
-const POPULATED_BYTES: number = 6 * PAGE_BYTES;
 /** How much is taken out of a mapping at once: some 50 us where all of it was touched. */
 const PIECE_BYTES: number = 4 << 20;
 
@@ -91,8 +85,6 @@ export function makeMapping(name: string, bytes: number, viewAddress: number): M
     if (viewAddress !== 0) {
       const fixed = MAP_SHARED | MAP_FIXED;
       check(outcome(mmapCall(viewAddress, bytes, PROT_READ_WRITE, fixed, fd, 0)), "mmap");
-      // Not on kernels before 5.14; then each is found when it is touched.
-      madviseCall(viewAddress, Math.min(bytes, POPULATED_BYTES), MADV_POPULATE_WRITE);
     }
     return { fd, bytes, viewAddress, address: map(fd, bytes) };
   } catch (error) {
