@@ -6,6 +6,7 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { Guest, type GuestSocket } from "@ringway/guest";
+import { Incoming } from "../support/incoming.ts";
 
 /** A prime, so that no length of a chunk or ring hides a shift. */
 const PERIOD = 65_521;
@@ -55,16 +56,14 @@ void (async () => {
 
 let trips: number[] = [];
 const small = await connect();
+const answers = new Incoming(small);
 void (async () => {
   for (let n = 0; ; n++) {
     const message = Buffer.alloc(64, n);
     const startMs = performance.now();
     small.write(message);
-    for (let got = 0; got < 64; ) {
-      const [chunk] = (await once(small, "data")) as [Uint8Array];
-      if (chunk.some((byte) => byte !== (n & 0xff))) fail("wrong bytes on the small connection");
-      got += chunk.length;
-    }
+    const answer = await answers.take(64);
+    if (!answer.equals(message)) fail("wrong bytes on the small connection");
     trips.push((performance.now() - startMs) * 1000);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
