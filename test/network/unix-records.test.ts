@@ -17,6 +17,7 @@ import {
   acceptUnix,
   closeFd,
   Errno,
+  inq,
   listenUnix,
   NO_MORE_RECORDS,
   POLLIN,
@@ -206,6 +207,29 @@ test("what the peer does not read waits in the guest's ring: nothing is lost, an
   for (const bytes of sizes) expect(sameAs(await received(fd), bytes)).toBe(true);
   expect(await received(fd)).toBeUndefined();
   await putting;
+  closeFd(fd);
+});
+
+test("what the kernel does not take stays in the guest's ring, and nothing of it in the monitor", async () => {
+  const { pipe, fd } = await connected(64 * KiB);
+  const echo = await guest.echo(4 * KiB);
+  // As long as its frame may be, so that the ring has no other beside it.
+  const bytes = 64 * KiB - 12;
+  const { capacity } = pipe.toHost;
+  let records = 0;
+  while (pipe.toHost.writable() === capacity) {
+    await put(pipe, pattern(bytes));
+    records++;
+    // Bells are answered in their order: what may be taken is.
+    for (let i = 0; i < 3; i++) {
+      await guest.write(echo, Buffer.from("x"));
+      await guest.readExactly(echo, 1);
+    }
+  }
+  expect(inq(fd)).toBe((records - 1) * bytes);
+  expect(records).toBeGreaterThan(1);
+  for (let i = 0; i < records; i++) expect(sameAs(await received(fd), bytes)).toBe(true);
+  guest.finish(echo);
   closeFd(fd);
 });
 

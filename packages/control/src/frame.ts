@@ -2,7 +2,8 @@
 //
 // A frame must fit its ring whole (FRM-3), so a reader waits until all of it is there and copies it out once: bytes
 // wait in the ring and nowhere else, and what is parsed is a private copy that the other side cannot change. A small
-// request on a hot path may be read where it lies instead, each word loaded once (nextIs()).
+// request on a hot path may be read where it lies instead, each word loaded once (nextIs()); and one that cannot be
+// taken yet stays there, and is copied out when it can (nextBytes()).
 
 import { ProtocolError, Violation } from "./errors.ts";
 import { FRAME_HEADER_BYTES, FRAME_PAYLOAD_MAX } from "./limits.ts";
@@ -50,8 +51,24 @@ export class FrameReader {
    * frame of another type stays where it is; the type that is looked at is the frame's.
    */
   next(onSpace: () => void, only?: ReadonlySet<number>): Frame | undefined {
+    const length = this.nextBytes();
+    if (length < 0) return undefined;
+    const type = this.#ring.u32(4);
+    if (only !== undefined && !only.has(type)) return undefined;
+    const requestId = this.#ring.u32(8);
+    const payload = new Uint8Array(length);
+    this.#ring.copy(payload, FRAME_HEADER_BYTES);
+    if (this.#ring.advance(FRAME_HEADER_BYTES + length)) onSpace();
+    return { type, requestId, payload };
+  }
+
+  /**
+   * Bytes of the next frame's payload, or -1 while it is not all there. Throws as next() does. A frame that may have to
+   * stay is looked at where it lies: type(), requestId(), copy(), and at last skip(), with these bytes.
+   */
+  nextBytes(): number {
     const readable = this.#ring.readable();
-    if (readable < FRAME_HEADER_BYTES) return undefined;
+    if (readable < FRAME_HEADER_BYTES) return -1;
     const length = this.#ring.u32(0);
     if (length > this.#maxPayload) {
       throw new ProtocolError(
@@ -60,14 +77,17 @@ export class FrameReader {
         `a frame's payload of ${length} bytes is over ${this.#maxPayload}`,
       );
     }
-    if (readable < FRAME_HEADER_BYTES + length) return undefined;
-    const type = this.#ring.u32(4);
-    if (only !== undefined && !only.has(type)) return undefined;
-    const requestId = this.#ring.u32(8);
-    const payload = new Uint8Array(length);
-    this.#ring.copy(payload, FRAME_HEADER_BYTES);
-    if (this.#ring.advance(FRAME_HEADER_BYTES + length)) onSpace();
-    return { type, requestId, payload };
+    return readable < FRAME_HEADER_BYTES + length ? -1 : length;
+  }
+
+  /** The type of a frame that nextBytes() has found: the word may change, so it is asked for once. */
+  type(): number {
+    return this.#ring.u32(4);
+  }
+
+  /** Copies out the beginning of the payload of a frame that nextBytes() has found. */
+  copy(target: Uint8Array): void {
+    this.#ring.copy(target, FRAME_HEADER_BYTES);
   }
 
   /**
@@ -84,7 +104,7 @@ export class FrameReader {
     );
   }
 
-  /** The request id of a frame that nextIs() has found. */
+  /** The request id of a frame that nextIs() or nextBytes() has found. */
   requestId(): number {
     return this.#ring.u32(8);
   }

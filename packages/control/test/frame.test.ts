@@ -146,11 +146,28 @@ describe("a frame of a kind that is known", () => {
     }
   });
 
+  test("is copied from where it lies, and stays until it is taken, at each place of the ring", () => {
+    for (let position = TOP - 70; position <= TOP; position++) {
+      const { consumer, writer, reader } = ring(64, position % TOP);
+      expect(reader.nextBytes()).toBe(-1);
+      writer.write(5, 7, Uint8Array.of(1, 2, 3, 4, 5), nothing);
+      for (let i = 0; i < 2; i++) {
+        const payload = new Uint8Array(5);
+        expect([reader.nextBytes(), reader.type(), reader.requestId()]).toEqual([5, 5, 7]);
+        reader.copy(payload);
+        expect([...payload]).toEqual([1, 2, 3, 4, 5]);
+        expect(consumer.readable()).toBe(17);
+      }
+      reader.skip(5, nothing);
+      expect([consumer.readable(), reader.nextBytes()]).toEqual([0, -1]);
+    }
+  });
+
   test("is none while a byte of it is missing", () => {
     const bytes = encodeFrame(7, 9, Uint8Array.of(1, 2, 3, 4));
     const { producer, reader } = ring(16, TOP - 5);
     for (const byte of bytes) {
-      expect(reader.nextIs(7, 4)).toBe(false);
+      expect([reader.nextIs(7, 4), reader.nextBytes()]).toEqual([false, -1]);
       producer.put(Uint8Array.of(byte));
       producer.advance(1);
     }

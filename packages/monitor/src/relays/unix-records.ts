@@ -6,11 +6,11 @@
 //                          └─── recv fails      ─▶ BROKEN ─ the guest has read all ─▶ RESET
 //   Out over and in SHUT: the stream ends. A record that is too long either way: RESET at once.
 //
-// As TcpRelay has it, whose edges and loan these are as well. One record at the most waits here, which the kernel did
-// not take; a record of the peer's stays in the kernel until the ring has room for all of it. Where the policy limits
-// rates it waits in the same places, and with the guest's bytes used up the stream is reset (LIM-2, LIM-3).
+// As TcpRelay has it, whose edges and loan these are as well. No record waits here: the guest's stays in the ring until
+// the kernel has taken it, a record of the peer's in the kernel until the ring has room for all of it. Where the policy
+// limits rates it waits in the same places, and with the guest's bytes used up the stream is reset (LIM-2, LIM-3).
 
-import { Closed, FRAME_HEADER_BYTES, type Frame, unixMessages } from "@ringway/control";
+import { Closed, FRAME_HEADER_BYTES, unixMessages } from "@ringway/control";
 import {
   closeFd,
   EPOLLERR,
@@ -63,8 +63,6 @@ export class RecordsRelay implements Relay, EventSource {
   readonly #loan: SocketLoan;
   /** The longest record that its frame has room for. */
   readonly #mostIn: number;
-  /** A record that the kernel has not taken yet. */
-  #waiting: Uint8Array | undefined;
   #asking: Timer | undefined;
   #sendable = true;
   #receivable = true;
@@ -151,14 +149,13 @@ export class RecordsRelay implements Relay, EventSource {
   /** Guest to peer. True: the budget is used. */
   #stepOut(): boolean {
     const { toHost } = this.#stream.pipe;
-    for (let budget = BUDGET_BYTES; this.#flushReply() && this.#flush(); ) {
+    for (let budget = BUDGET_BYTES; this.#flushReply(); ) {
       if (budget <= 0) return true;
       // Before the ring: what was put before END is there once END is seen (RING-6).
       const closed = toHost.peerClosed();
-      const offset = toHost.spanOffset();
       const readable = toHost.readable();
-      const frame = this.#frames.next(this.#signal);
-      if (frame === undefined) {
+      const bytes = this.#frames.nextBytes();
+      if (bytes < 0) {
         if (closed === Closed.END) {
           this.#frames.end();
           this.#shutOut();
@@ -171,49 +168,43 @@ export class RecordsRelay implements Relay, EventSource {
         if (toHost.readable() !== readable || toHost.peerClosed() !== closed) continue;
         return false;
       }
-      budget -= Math.max(frame.payload.length, RECORD_COST_BYTES);
-      this.#take(frame, offset);
-      if (this.#disposed) return false;
+      if (!this.#take(bytes)) return false;
+      budget -= Math.max(bytes, RECORD_COST_BYTES);
     }
     return false;
   }
 
-  #take({ type, requestId, payload }: Frame, offset: number): void {
-    if (type !== UnixSend.type) {
-      this.#replies.fail(requestId, unknownRequest(type));
-      return;
-    }
-    const { data } = UnixSend.decode(payload);
-    if (data.length > RECORD_MAX_BYTES) {
+  /** The next frame. False: it stays, or nothing goes any more. */
+  #take(bytes: number): boolean {
+    const type = this.#frames.type();
+    if (type === UnixSend.type) {
+      if (bytes <= RECORD_MAX_BYTES) return this.#send(bytes);
       this.#stream.reset();
-      return;
+      return false;
     }
-    this.#stream.moved(Direction.TO_HOST, offset, data.length);
-    this.#waiting = data;
+    this.#replies.fail(this.#frames.requestId(), unknownRequest(type));
+    this.#frames.skip(bytes, this.#signal);
+    return true;
   }
 
-  /** Gives the kernel the record that waits. False: it does not take it now, or not any more. */
-  #flush(): boolean {
-    const record = this.#waiting;
-    if (record === undefined) return true;
-    if (!this.#sendable || this.#asking !== undefined || !this.#mayLend(record.length + UNIX_PIECE_BYTES))
+  /** Gives the kernel the record that the next frame is. False: it does not take it now, or not any more. */
+  #send(bytes: number): boolean {
+    if (!this.#sendable || this.#asking !== undefined || !this.#mayLend(bytes + UNIX_PIECE_BYTES))
       return false;
     const { network } = this.#stream.guest.budget;
     if (network.limited && !this.#mayGo(network, Direction.TO_HOST)) return false;
     const { scratch } = this.#host;
-    scratch.bytes.set(record);
-    const sent = send(this.#fd, scratch.address, record.length);
+    this.#frames.copy(scratch.bytes.subarray(0, bytes));
+    const sent = send(this.#fd, scratch.address, bytes);
     if (network.limited && sent > 0) network.spent(Direction.TO_HOST, sent);
-    if (sent === -Errno.EAGAIN) {
-      this.#sendable = false;
-      return false;
-    }
-    this.#waiting = undefined;
     if (sent >= 0) {
+      this.#stream.moved(Direction.TO_HOST, this.#stream.pipe.toHost.spanOffset(), bytes);
+      this.#frames.skip(bytes, this.#signal);
       this.#loan.unackedBytes += sent + UNIX_PIECE_BYTES;
       return true;
     }
-    if (sent === -Errno.EMSGSIZE) this.#stream.reset();
+    if (sent === -Errno.EAGAIN) this.#sendable = false;
+    else if (sent === -Errno.EMSGSIZE) this.#stream.reset();
     else {
       this.#gone = true;
       // EPIPE is no end of what the peer had sent: recv() tells.
