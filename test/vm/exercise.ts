@@ -1,12 +1,12 @@
 // Everything that a guest does with its host: the same in each guest, and again after each thing that happens to them.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
 import { Program } from "../support/processes.ts";
 import { until } from "../support/wait.ts";
-import { type Guest, PROXY, SOCKS } from "./guest.ts";
+import { type Guest, MOUNTED, PROXY, SOCKS } from "./guest.ts";
 import { BLOB_SUM, part } from "./host/web.ts";
 import type { Machine } from "./machine/machine.ts";
 
@@ -21,6 +21,7 @@ export async function exercise(guest: Guest): Promise<void> {
   await downloads(guest);
   await serves(guest);
   await movesFiles(guest);
+  await mounts(guest);
   await isRefused(guest);
   await opensManyAtOnce(guest);
 }
@@ -64,6 +65,17 @@ async function movesFiles({ vm, host }: Guest): Promise<void> {
   expect(await vm.output("sha256sum </tmp/down")).toBe(`${sum}  -`);
   await vm.output("rwfs put /tmp/down /data/up && rm /tmp/down");
   expect(sha256(readFileSync(join(host.folder, "up")))).toBe(sum);
+}
+
+/** The same folder as one of the guest's own, for programs that know nothing of it. */
+async function mounts({ vm, host }: Guest): Promise<void> {
+  const bytes = pattern(2 * MiB + 5, Math.floor(Math.random() * 2 ** 30));
+  writeFileSync(join(host.folder, "mounted"), bytes);
+  expect(await vm.output(`sha256sum <${MOUNTED}/mounted`)).toBe(`${sha256(bytes)}  -`);
+  const moved = `cd ${MOUNTED}; rm -rf d; mkdir d; cp mounted d/copy; mv d/copy d/moved; ln -s moved d/link`;
+  expect(await vm.output(`${moved}; cmp mounted d/link && ls d; chmod 640 d/moved`)).toBe("link\nmoved");
+  expect(readFileSync(join(host.folder, "d/moved")).equals(bytes)).toBe(true);
+  expect(statSync(join(host.folder, "d/moved")).mode & 0o777).toBe(0o640);
 }
 
 async function isRefused({ vm, host }: Guest): Promise<void> {

@@ -9,6 +9,8 @@ import type { Job } from "./machine/jobs.ts";
 import { Machine } from "./machine/machine.ts";
 
 const WWW = "/tmp/www";
+/** Where the host's folder is mounted. */
+export const MOUNTED = "/tmp/mounted";
 const HTTPD_PORT = 8080;
 /** Debian's has no web server of its own among what curl and wget need. */
 const HTTPD: Record<GuestName, string> = {
@@ -44,8 +46,9 @@ export class Guest {
 
   /** After each boot. Does not wait for the monitor, which may come later. */
   async startPrograms(options = ""): Promise<void> {
-    await this.vm.output(`mkdir -p ${WWW}; echo ready >${WWW}/ready`);
-    const agent = `ringway-agent --publish 127.0.0.1:${this.host.publishedPort}:${HTTPD_PORT} ${options}`;
+    await this.vm.output(`mkdir -p ${WWW} ${MOUNTED}; echo ready >${WWW}/ready`);
+    const published = `127.0.0.1:${this.host.publishedPort}:${HTTPD_PORT}`;
+    const agent = `ringway-agent --mount /data:${MOUNTED} --publish ${published} ${options}`;
     this.#jobs = [agent, HTTPD[this.name]].map((command) => this.vm.start(command));
   }
 
