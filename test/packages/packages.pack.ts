@@ -42,7 +42,9 @@ describe.each(FOLDERS)("the tarball of packages/%s", (folder) => {
     const own = ["README.md", "LICENSE", "package.json", "lib/index.js", "dist/index.d.ts", "src/index.ts"];
     expect(files).toEqual(expect.arrayContaining(own.map((path) => `package/${path}`)));
     expect(
-      files.filter((path) => /tsbuildinfo|\/test\/|node_modules|tsconfig|\/dist\/.*\.js/.test(path)),
+      files.filter((path) =>
+        /tsbuildinfo|\/test\/|node_modules|tsconfig|validator|\/dist\/.*\.js/.test(path),
+      ),
     ).toEqual([]);
     const license = join(outside.app, "node_modules", name, "LICENSE");
     expect(readFileSync(license, "utf8")).toBe(readFileSync(join(ROOT, "LICENSE"), "utf8"));
@@ -103,6 +105,22 @@ describe("a program outside of the repository", () => {
       expect(run(tool("tsc"), ["-p", "tsconfig.json"], outside.app)).toBe("");
     },
   );
+
+  test("is compiled with what the SDK's README says of tsconfig.json, every type of the SDK checked", () => {
+    const readme = readFileSync(join(outside.app, "node_modules/@ringway/guest/README.md"), "utf8");
+    const { compilerOptions } = JSON.parse(/^ {4}(\{ "compilerOptions": .*\})$/m.exec(readme)![1]!);
+    outside.write(
+      "typed.ts",
+      `import { Guest } from "@ringway/guest";
+      await using guest = await Guest.attach("ringway.sock");
+      const text: string = await guest.readFile("/data/x", "utf8");
+      export default text;`,
+    );
+    const typeRoots = [join(ROOT, "node_modules/@types")];
+    const options = { ...compilerOptions, noEmit: true, typeRoots };
+    outside.write("tsconfig.json", JSON.stringify({ compilerOptions: options, files: ["typed.ts"] }));
+    expect(run(tool("tsc"), ["-p", "tsconfig.json"], outside.app)).toBe("");
+  });
 
   test("imports every entry", () => {
     const code = `for (const name of ${JSON.stringify(imports)}) {
