@@ -30,6 +30,7 @@ function policyOf(rules: Partial<Pick<Policy, "connect" | "listen" | "files">>):
     sockets: [],
     vms: [],
     hosts: { "a.b": ["127.0.0.1", "10.0.1.1", "fd00::1"], www: ["93.1.0.1"] },
+    run: { system: ["default"] },
     limits: DEFAULT_LIMITS,
     rates: DEFAULT_RATES,
     timeouts: DEFAULT_TIMEOUTS,

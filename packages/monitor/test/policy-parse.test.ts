@@ -126,6 +126,7 @@ describe("a good policy", () => {
       sockets: [],
       vms: [],
       hosts: { "host.ringway": ["127.0.0.1", "::1"] },
+      run: { system: ["default"] },
       limits: {
         guests: 64,
         regionBytesTotal: 64 * 64 * 2 ** 20,
@@ -160,10 +161,26 @@ describe("a good policy", () => {
       sockets: [],
       vms: [],
       hosts: { "host.ringway": ["127.0.0.1", "::1"] },
+      run: { system: ["default"] },
       limits: DEFAULT_LIMITS,
       rates: DEFAULT_RATES,
       timeouts: DEFAULT_TIMEOUTS,
     });
+  });
+
+  it("has what a program of ringway run sees of the system", () => {
+    const { run } = parse("version: 1\nrun: { system: [default, /opt/jdk/., /srv//data/] }");
+    expect(run).toEqual({ system: ["default", "/opt/jdk", "/srv/data"] });
+  });
+
+  it.each([
+    ["[/opt/../etc]", "run.system[0]: expected an absolute path of the host, or the word default; "],
+    ["[/]", 'run.system[0]: expected an absolute path of the host, or the word default; "/" is all of it'],
+    ["[opt]", 'run.system[0]: expected an absolute path of the host, or the word default; found "opt"'],
+    ["[/opt/$HOME]", '"/opt/$HOME" has "$HOME", which is not expanded'],
+    ["/opt", 'run.system: expected a list of absolute paths of the host, or the word default; found "/opt"'],
+  ])("has no system of %s for it", (text, message) => {
+    expect(() => parse(`version: 1\nrun: { system: ${text} }`)).toThrow(message);
   });
 
   it("has rates, each with its burst, and a budget of bytes", () => {
@@ -296,7 +313,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "<<: { refusals: hide }",
     2,
     1,
-    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, sockets, vms, hosts, limits, rates, timeouts',
+    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, sockets, vms, hosts, run, limits, rates, timeouts',
   ],
   // Structure
   ["refusal: hide", 2, 1, 'unknown key "refusal"; did you mean "refusals"?'],
@@ -305,7 +322,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     2,
     1,
     'unknown key "__proto__"; expected one of version, guest, refusals, audit, connect, listen, ' +
-      "files, sockets, vms, hosts, limits, rates, timeouts",
+      "files, sockets, vms, hosts, run, limits, rates, timeouts",
   ],
   ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
   ["connect:", 2, 1, "connect: expected a list of connect rules, found nothing"],

@@ -26,7 +26,7 @@ import { mountPoints } from "../run/mounts.ts";
 import { RefusalReport } from "../run/report.ts";
 import { isForeground, type ProgramPlan, ShutInProgram } from "../run/shut-in.ts";
 import { asWhom, handOver } from "../run/user.ts";
-import { madeFiles, SYSTEM, viewOf } from "../run/view.ts";
+import { madeFiles, systemOf, viewOf } from "../run/view.ts";
 import { type Who, whoIs } from "../run/who.ts";
 import type { Signals } from "../signals.ts";
 import { loadForCommand } from "./load.ts";
@@ -180,14 +180,14 @@ async function policyFor(options: Wanted, folder: string, log: Logger): Promise<
 }
 
 function viewFor(
-  { files, sockets }: Policy,
+  { files, sockets, run }: Policy,
   options: Wanted & { readonly isRoot: boolean },
   made: ReadonlyMap<string, string>,
 ): string[] {
   return viewOf({
     who: options.who,
     isRoot: options.isRoot,
-    system: SYSTEM,
+    system: systemOf(run),
     files,
     sockets,
     made,

@@ -11,24 +11,33 @@
 
 import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
 import { join } from "node:path";
-import type { FilesRule, SocketsRule } from "@ringway/monitor";
+import type { FilesRule, Policy, SocketsRule } from "@ringway/monitor";
 import { cannot } from "./bubblewrap.ts";
 import { below } from "./mounts.ts";
 import type { Who } from "./who.ts";
 
 /** What programs need of a system, where it is there; docs/run.md has the list. */
-export const SYSTEM: readonly string[] = [
+const SYSTEM: readonly string[] = [
   ...["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"],
   ...["alternatives", "ssl", "ca-certificates", "ca-certificates.conf", "pki", "crypto-policies"].map(inEtc),
   ...["ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "os-release"].map(inEtc),
   ...["debian_version", "alpine-release", "redhat-release", "fonts", "terminfo", "inputrc"].map(inEtc),
   ...["mime.types", "magic", "magic.mime", "protocols", "services", "rpc", "shells"].map(inEtc),
 ];
+/** Stands for these in a policy. */
+const USUAL = "default";
 /** Not for everybody's eyes, where the program's user may read them. */
 const COVERED = ["/etc/ssl/private", "/etc/pki/tls/private"];
 
 function inEtc(name: string): string {
   return `/etc/${name}`;
+}
+
+/** Throws Failure for a path of the policy's own that is not there. */
+export function systemOf({ system }: Policy["run"]): string[] {
+  const missing = system.find((path) => path !== USUAL && !existsSync(path));
+  if (missing !== undefined) throw cannot(`run.system of the policy: there is no ${missing}`);
+  return system.flatMap((path) => (path === USUAL ? SYSTEM : [path]));
 }
 
 export interface Wish {
@@ -57,12 +66,12 @@ export function viewOf(wish: Wish): string[] {
     ...(isSystem(wish, who.home) ? [] : ["--tmpfs", who.home]),
   ];
   return [
+    ...own,
     ...wish.system.flatMap(systemPart),
     ...COVERED.filter((path) => isSystem(wish, path) && existsSync(path)).flatMap((path) => [
       "--tmpfs",
       path,
     ]),
-    ...own,
     ...[...wish.made].flatMap(([inside, path]) => ["--ro-bind", path, inside]),
     ...boundFolders(files, wish.mountPoints),
     ...wish.sockets.flatMap(boundSocket),

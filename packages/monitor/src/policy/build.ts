@@ -16,6 +16,7 @@ import { splitPath } from "./paths.ts";
 import { buildRates } from "./rates.ts";
 import type { BuildContext, RawFiles, RawPolicy, RawRule, RawSocket } from "./raw.ts";
 import { connectRule, listenRule } from "./rules.ts";
+import { buildRun } from "./run.ts";
 import { checkHiddenSockets, socketsRule } from "./sockets.ts";
 import type { Path } from "./source.ts";
 import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
@@ -96,6 +97,7 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
     sockets,
     vms: buildVms(raw.vms ?? [], context),
     hosts: buildHosts(raw.hosts ?? {}, context),
+    run: buildRun(raw.run ?? {}, context),
     limits: buildLimits(raw.limits ?? {}, context),
     rates: buildRates(raw.rates ?? {}, context),
     timeouts: { ...defaults.DEFAULT_TIMEOUTS, ...raw.timeouts },

@@ -14,6 +14,7 @@ export interface RawPolicy {
   readonly sockets?: RawSocket[];
   readonly vms?: RawVm[];
   readonly hosts?: Readonly<Record<string, string | string[]>>;
+  readonly run?: { readonly system?: string[] };
   readonly limits?: Partial<Record<keyof Limits, number | string>>;
   readonly rates?: Partial<Record<keyof Rates | "bytesToHostBurst" | "bytesToGuestBurst", number | string>>;
   readonly timeouts?: {

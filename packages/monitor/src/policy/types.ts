@@ -146,6 +146,11 @@ export interface Policy {
   readonly vms: readonly VmEntry[];
   /** Addresses of names that the host gives them, whatever else knows of these names. */
   readonly hosts: Readonly<Record<string, readonly string[]>>;
+  /**
+   * What a program of `ringway run` has of the host's system: absolute paths, read-only at their own places; the word
+   * `default` stands for the usual ones.
+   */
+  readonly run: { readonly system: readonly string[] };
   readonly limits: Limits;
   readonly rates: Rates;
   readonly timeouts: Timeouts;
