@@ -4,11 +4,14 @@
 // descriptors.
 //
 //   index.js                      what importers get         ╮
-//   main.js, NAME-main.js         threads and programs       ├─▶  each one file of lib; what it imports on demand has
+//   main.js, NAME-main.js         programs                   ├─▶  each one file of lib; what it imports on demand has
 //   NAME-child.js                 programs of benchmarks     ╯    files of its own
+//   NAME-main.js                  threads                    ──▶  each one file, NAME-main.cjs, of CommonJS
 //
-// All of a package's code is copied into each of its files that needs it, other packages' is not. lib has no folders: a
-// URL that is made of import.meta.url must be right from there, and this checks that there is something.
+// All of a package's code is copied into each of its files that needs it, other packages' is not. But a thread has all
+// of its own: it is started many times, shares nothing with whoever imports those packages, and needs little of them;
+// and an ES module costs it a fifth more than what Node requires. lib has no folders: a URL that is made of
+// import.meta.url must be right from there, and this checks that there is something.
 //
 //   node scripts/bundle.mjs [ROOT]
 
@@ -29,7 +32,14 @@ import { build } from "esbuild";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** What something other than an import of its package begins with. */
 const ENTRY = /^(?:index|main)\.ts$|-(?:main|child)\.ts$/;
-const WRITTEN = /\.js(?:\.map)?$/;
+const WRITTEN = /\.c?js(?:\.map)?$/;
+const CODE = /\.c?js$/;
+/** What a thread begins with (packages/linux/src/native-thread.ts), and nothing else has. */
+const THREAD = /^threadLoaded\(\);$/m;
+/** Packages of the workspace that threads use, as tsc has compiled them: their modules do nothing by being loaded. */
+const OF_THREADS = ["control", "linux"];
+/** Dependencies that are no part of the workspace. */
+const EXTERNAL = ["koffi", "pino", "yaml"];
 
 /** As vitest calls it: a test never runs older code than tsc has compiled last. */
 export async function setup() {
@@ -50,25 +60,24 @@ async function bundlePackage(folder) {
   const names = entries.map(({ out }) => out);
   if (new Set(names).size < names.length) throw new Error(`${folder}: two of ${names} have one name`);
   const lib = join(folder, "lib");
-  const outputs = await Promise.all(entries.map((entry) => bundle(entry, lib)));
+  const threads = entries.filter((entry) => THREAD.test(readFileSync(entry.in, "utf8")));
+  const outputs = await Promise.all(entries.map((entry) => bundle(entry, lib, threads)));
   const files = new Map(outputs.flat());
   for (const [path, bytes] of files) requireTargets(path, bytes, files);
   writeAll(lib, files, names);
 }
 
 /** Paths and contents of what is made of one entry. */
-async function bundle(entry, lib) {
+async function bundle(entry, lib, threads) {
   const { outputFiles } = await build({
     entryPoints: [entry],
     outdir: lib,
     chunkNames: "[name]-[hash]",
     write: false,
     bundle: true,
-    splitting: true,
-    format: "esm",
+    ...(threads.includes(entry) ? threadOptions() : { format: "esm", splitting: true, packages: "external" }),
     platform: "node",
     target: "node20",
-    packages: "external",
     charset: "utf8",
     // To src, which is published as well.
     sourcemap: true,
@@ -77,8 +86,26 @@ async function bundle(entry, lib) {
   });
   return outputFiles.map(({ path, contents }) => {
     const bytes = Buffer.from(contents);
-    return [path, path.endsWith(".js") ? Buffer.from(withOwnNames(bytes.toString())) : bytes];
+    if (!CODE.test(path)) return [path, bytes];
+    return [path, Buffer.from(withThreads(withOwnNames(bytes.toString()), threads))];
   });
+}
+
+/** In dist a thread's file has another name than in lib. */
+function withThreads(text, threads) {
+  return threads.reduce((so, { out }) => so.replaceAll(`"./${out}.js"`, `"./${out}.cjs"`), text);
+}
+
+function threadOptions() {
+  const compiled = (name) => [`@ringway/${name}`, join(ROOT, "packages", name, "dist/index.js")];
+  return {
+    format: "cjs",
+    outExtension: { ".js": ".cjs" },
+    alias: Object.fromEntries(OF_THREADS.map(compiled)),
+    external: EXTERNAL,
+    banner: { js: '"use strict"; const hereUrl = require("node:url").pathToFileURL(__filename).href;' },
+    define: { "import.meta.url": "hereUrl" },
+  };
 }
 
 /** A class that names itself is `var Name = class _Name` to esbuild, and so _Name in stacks and where it is printed. */
@@ -91,8 +118,10 @@ function withOwnNames(text) {
 
 /** Throws where the code names a file by a URL, as a thread's or a folder, that is not there. */
 function requireTargets(path, bytes, files) {
-  if (!path.endsWith(".js")) return;
-  for (const [, named] of bytes.toString().matchAll(/new URL\("(\.[^"]+)", import\.meta\.url\)/g)) {
+  if (!CODE.test(path)) return;
+  for (const [, named] of bytes
+    .toString()
+    .matchAll(/new URL\("(\.[^"]+)", (?:import\.meta\.url|hereUrl)\)/g)) {
     const target = fileURLToPath(new URL(named, pathToFileURL(path)));
     const isThere = dirname(target) === dirname(path) ? files.has(target) : existsSync(target);
     if (!isThere) throw new Error(`${path} names ${named}, and there is none`);

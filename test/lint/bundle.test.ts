@@ -54,6 +54,21 @@ test("what others import, and each thread, is a file of lib; what is loaded on d
   expect(stdout).toBe("Part {}\n");
 });
 
+test("a thread is a file of CommonJS, and whoever starts it finds it", async () => {
+  const { root, lib } = packageOf({
+    ...PACKAGE,
+    "deep/work-main.js":
+      'import { Part } from "./part.js";\nfunction threadLoaded() {}\nthreadLoaded();\n' +
+      "console.log(Part.make(), import.meta.url, typeof require);",
+  });
+  expect(bundle(root)).toMatchObject({ status: 0, stderr: "" });
+  const { WORK } = await import(/* @vite-ignore */ pathToFileURL(join(lib, "index.js")).href);
+  const thread = join(lib, "work-main.cjs");
+  expect(fileURLToPath(WORK)).toBe(thread);
+  const { stdout } = spawnSync(process.execPath, [thread], { encoding: "utf8" });
+  expect(stdout).toBe(`Part {} ${pathToFileURL(thread).href} function\n`);
+});
+
 test("nothing is written again that is the same", () => {
   const { root, lib } = packageOf(PACKAGE);
   bundle(root);

@@ -2,10 +2,8 @@
 
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { Guest } from "@ringway/guest";
 import { expect, it, onTestFinished } from "vitest";
 import type { LogLine, Program } from "../../../test/support/processes.ts";
@@ -136,19 +134,22 @@ it("RINGWAY_DEBUG=invariants stops a guest whose books are wrong; without it nob
   expect((await start(broken).ended).code).toBe(0);
 });
 
-/** For the monitor's threads: its sessions' books are wrong. */
-const BREAK_SESSION = BREAK_BOOKS.replaceAll("GuestSession", "HostSession");
-/** The same: a request is given back twice. The reactor's module has this to itself, and is another as it is loaded. */
-const BREAK_BUDGET = `
-import { register } from "node:module";
-const hooks = \`export async function load(url, context, next) {
-  const loaded = await next(url, context);
-  if (!url.endsWith("/reactor-main.js")) return loaded;
-  const twice = "giveRequest() { this.giveOnce(); this.giveOnce(); } giveOnce() {";
-  return { ...loaded, source: String(loaded.source).replace("giveRequest() {", twice) };
-}\`;
-register("data:text/javascript," + encodeURIComponent(hooks));
+/** For the reactor's thread, which has all of its code to itself: what becomes of that as it is loaded. */
+const breaking = (change: string): string => `
+const Module = require("node:module");
+const compile = Module.prototype._compile;
+Module.prototype._compile = function (source, path, ...rest) {
+  return compile.call(this, path.endsWith("/reactor-main.cjs") ? ${change} : source, path, ...rest);
+};
 `;
+/** Its sessions' books are wrong from the beginning. */
+const BREAK_SESSION = breaking(
+  `source + '\\nHostSession.prototype.invariants = () => { throw new BrokenInvariant("the books are wrong"); };'`,
+);
+/** A request is given back twice. */
+const BREAK_BUDGET = breaking(
+  `source.replace("giveRequest() {", "giveRequest() { this.giveOnce(); this.giveOnce(); } giveOnce() {")`,
+);
 
 it.each([
   ["session", BREAK_SESSION, "BrokenInvariant: the books are wrong"],
@@ -156,11 +157,10 @@ it.each([
 ])(
   "RINGWAY_DEBUG=invariants ends a guest for which the monitor's books are wrong, with the stack in the log: %s",
   async (_which, broken, stack) => {
-    const control = pathToFileURL(createRequire(import.meta.url).resolve("@ringway/control"));
-    const preload = join(temporaryFolder(), "preload.mjs");
-    writeFileSync(preload, broken.replace("@ringway/control", control.href));
+    const preload = join(temporaryFolder(), "preload.cjs");
+    writeFileSync(preload, broken);
     for (const RINGWAY_DEBUG of ["invariants", "1"]) {
-      const { monitor, socket } = await startWith({ NODE_OPTIONS: `--import ${preload}`, RINGWAY_DEBUG });
+      const { monitor, socket } = await startWith({ NODE_OPTIONS: `--require ${preload}`, RINGWAY_DEBUG });
       await monitor.logged("monitor is ready");
       const guest = await Guest.attach(socket);
       // Refused, or the first to find that the guest is ended.

@@ -8,7 +8,7 @@
 
 import { EventEmitter } from "node:events";
 import { requireObject, requireText } from "@ringway/linux";
-import { type Logger, pino } from "pino";
+import type { Logger } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
 import { requirePolicy, requireVm } from "./monitor/arguments.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
@@ -35,6 +35,7 @@ import { reactorSettings } from "./monitor/settings.ts";
 import { SocketFile } from "./monitor/socket-file.ts";
 import { ServedVms } from "./monitor/vms.ts";
 import { Audit } from "./observe/audit.ts";
+import { silentLogger } from "./observe/logs/logger.ts";
 import type { Policy } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
 import type { ReactorMemory } from "./thread/messages.ts";
@@ -67,7 +68,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   private constructor(options: MonitorOptions, parts: Parts) {
     super();
     this.#parts = parts;
-    this.#log = options.logger ?? pino({ level: "silent" });
+    this.#log = options.logger ?? silentLogger();
     // A failure before anybody waits for it.
     this.#ready.promise.catch(() => {});
     this.#ports = new ReservedPorts(options.ownPorts ?? []);

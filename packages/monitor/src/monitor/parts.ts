@@ -6,7 +6,6 @@
 // The socket is last: a start that ends while it waits for a disk leaves none.
 
 import { closeFd } from "@ringway/linux";
-import { pino } from "pino";
 import { type GuestDescriptors, guestDescriptors, requireDescriptors } from "../accounts/descriptors.ts";
 import { DiskThreads } from "../disk/threads.ts";
 import { Loader, letGo } from "../loading/loader.ts";
@@ -15,6 +14,7 @@ import { placesOfVm } from "../loading/root-problems.ts";
 import { hostLookup, hostReverse } from "../names/host-lookup.ts";
 import type { Lookup, ReverseLookup } from "../names/resolver.ts";
 import { AuditError } from "../observe/audit.ts";
+import { silentLogger } from "../observe/logs/logger.ts";
 import { LogWriter } from "../observe/logs/writer.ts";
 import type { Policy } from "../policy/types.ts";
 import { RegionThread } from "../regions/thread.ts";
@@ -118,7 +118,7 @@ async function openAllVms(
 ): Promise<OpenVm[]> {
   const vms: OpenVm[] = [];
   undo.add(() => freeVms(vms));
-  const log = options.logger ?? pino({ level: "silent" });
+  const log = options.logger ?? silentLogger();
   for (const ofPolicy of [false, true]) {
     const served = vms.map(({ options: { name } }) => name);
     const opening = ofPolicy ? policy.vms : (options.vms ?? []);
