@@ -1,6 +1,6 @@
 // Every quota: its error, its counter, and that it comes back; and that a guest which means well meets none.
 
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   Accept,
@@ -16,33 +16,36 @@ import {
   StatReply,
 } from "@ringway/control";
 import { Guest } from "@ringway/guest";
-import { afterEach, describe, expect, test } from "vitest";
-import { LOOPBACK, policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
+import { describe, expect, test } from "vitest";
+import { heldForEach } from "../support/held.ts";
+import { LOOPBACK, type LogLine, streamsAre } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
+import { sharedMonitor } from "../support/shared-monitor.ts";
 import { echoServer, silentServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
 const Errno = { ENOMEM: 12, EMFILE: 24, ENOBUFS: 105, EDQUOT: 122 };
 const files = temporaryFolder("quotas");
-let host: TestMonitor;
+writeFileSync(join(files, "f"), "some bytes");
+const policy = `${LOOPBACK}files: [{ id: all, guest: /, host: ${files}, access: rw }]\n`;
+
+const host = sharedMonitor(policy);
+const hold = heldForEach();
 let guest: RawGuest;
+/** What it is called in the log. */
+let name: string;
 
-afterEach(async () => {
-  guest?.vanish();
-  await host[Symbol.asyncDispose]();
-});
-
+/** The test's guest, with limits of its own. */
 async function start(limits: string): Promise<void> {
-  mkdirSync(files, { recursive: true });
-  writeFileSync(join(files, "f"), "some bytes");
-  const policy = `${LOOPBACK}files: [{ id: all, guest: /, host: ${files}, access: rw }]\nlimits: ${limits}\n`;
-  host = await startMonitor(policy);
-  guest = await RawGuest.attach(host.path);
+  const own = host.own(`${policy}limits: ${limits}\n`);
+  name = own.name;
+  guest = hold(await RawGuest.attach(own.fd));
 }
 
-const counter = (name: keyof ReturnType<TestMonitor["monitor"]["counters"]>): number =>
-  host.monitor.counters()[name];
+const counter = (what: keyof ReturnType<typeof host.counters>): number => host.counters()[what];
+const guestLines = (): LogLine[] =>
+  host.lines().filter((line) => line.from === "guest" && line.guest === name);
 
 async function request<T>(pipe: GuestPipe, kind: Message<T>, value: T): Promise<number> {
   new FrameWriter(pipe.toHost).send(kind, 1, value, () => guest.signal(pipe));
@@ -180,10 +183,10 @@ describe("past its quota of", () => {
   });
 
   test("bells in vain, it waits, and is served again", async () => {
-    await start("{}");
+    guest = hold(await RawGuest.attach(host.path));
     // Of two in a tenth of a second the third is one too many, however slow this machine is. Fewer than a policy may
     // say: an attach alone costs 50.
-    const { limits, ...rest } = policyOf(LOOPBACK);
+    const { limits, ...rest } = host.monitor.policy;
     await host.monitor.reload({ ...rest, limits: { ...limits, bells: 20 } });
     const ring = (): boolean => {
       guest.ring();
@@ -200,13 +203,14 @@ describe("past its quota of", () => {
     expect(counter("bells") - heard).toBeLessThanOrEqual(3 * tenths);
     // Within the time that an answer is waited for.
     await guest.echo(4096);
+    await host.monitor.reload({ ...rest, limits });
   });
 
   test("lines, it waits for the next second; all of them come", async () => {
     await start("{ logLines: 5 }");
     for (let i = 0; i < 12; i++) await guest.send(Log, { level: 30, text: `line ${i}` });
     guest.session.bell.signal(0);
-    await until("all lines", () => host.lines.filter(({ from }) => from === "guest").length === 12);
+    await until("all lines", () => guestLines().length === 12);
     expect(counter("quotaLines")).toBeGreaterThan(0);
   });
 
@@ -222,7 +226,7 @@ describe("past its quota of", () => {
     })();
     sent.catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 2200));
-    const lines = host.lines.filter(({ from }) => from === "guest");
+    const lines = guestLines();
     const bytes = lines.map((line) => Buffer.byteLength(JSON.stringify(line)));
     const seconds = Math.ceil((performance.now() - startMs) / 1000) + 1;
     expect(lines.length).toBeGreaterThan(2);
@@ -234,7 +238,6 @@ describe("past its quota of", () => {
 });
 
 test("a guest that means well meets none of them", async () => {
-  await start("{}");
   await using server = await echoServer();
   await using sane = await Guest.attach(host.path);
   const talk = async (): Promise<void> => {
@@ -264,6 +267,6 @@ test("a guest that means well meets none of them", async () => {
     await back;
   }
   await sane.close();
-  const counters = Object.entries(host.monitor.counters());
-  expect(counters.filter(([name, value]) => name.startsWith("quota") && value > 0)).toEqual([]);
+  const counters = Object.entries(host.counters());
+  expect(counters.filter(([what, value]) => what.startsWith("quota") && value > 0)).toEqual([]);
 });

@@ -17,8 +17,9 @@ import { acceptUnix, closeFd, Errno, listenUnix, receiveRecord, scratch, send } 
 import { describe, expect, onTestFinished, test } from "vitest";
 import { KiB, pattern } from "../support/bytes.ts";
 import { nameServer } from "../support/dns.ts";
-import { heldForAll } from "../support/held.ts";
-import { policyOf, startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { heldForEach } from "../support/held.ts";
+import { policyOf, startMonitor } from "../support/monitor.ts";
+import { sharedMonitor } from "../support/shared-monitor.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { address, type OpenedUdp, UdpGuest, udpServer } from "../support/udp.ts";
 import { until } from "../support/wait.ts";
@@ -31,11 +32,12 @@ connect: [{ allow: 127.0.0.0/8, protocols: udp }]
 listen: [{ allow: 127.0.0.1, ports: 0, protocols: udp }]
 `;
 
-const hold = heldForAll();
+const hold = heldForEach();
+const host = sharedMonitor(RULES);
 
-async function hostOf(rest: string): Promise<{ host: TestMonitor; guest: UdpGuest }> {
-  const host = hold(await startMonitor(RULES + rest));
-  return { host, guest: hold(await UdpGuest.attach(host.path)) };
+/** A guest with rates and budgets of its own. */
+async function guestOf(rest: string): Promise<UdpGuest> {
+  return hold(await UdpGuest.attach(host.own(RULES + rest).fd));
 }
 
 const seconds = (sinceMs: number): number => (performance.now() - sinceMs) / 1000;
@@ -50,7 +52,7 @@ async function endsUsedUp(udp: OpenedUdp, peer: string): Promise<void> {
 
 describe("datagrams to the host", () => {
   test("wait for their bytes, and all of them arrive in order", async () => {
-    const { host, guest } = await hostOf("rates: { bytesToHost: 256KiB, bytesToHostBurst: 32KiB }\n");
+    const guest = await guestOf("rates: { bytesToHost: 256KiB, bytesToHostBurst: 32KiB }\n");
     await using server = await udpServer();
     const udp = await guest.udpConnect("127.0.0.1", server.port);
     const startMs = performance.now();
@@ -60,11 +62,11 @@ describe("datagrams to the host", () => {
     expect(server.received.map(({ data }) => Number.parseInt(data.toString(), 10))).toEqual(
       Array.from({ length: 300 }, (_, i) => i),
     );
-    expect(host.monitor.counters().rateBytesToHost).toBeGreaterThan(5);
+    expect(host.counters().rateBytesToHost).toBeGreaterThan(5);
   });
 
   test("wait for their number, one by one, those of a train as well", async () => {
-    const { host, guest } = await hostOf("rates: { datagrams: 100 }\n");
+    const guest = await guestOf("rates: { datagrams: 100 }\n");
     await using server = await udpServer();
     const udp = await guest.udpConnect("127.0.0.1", server.port);
     const startMs = performance.now();
@@ -76,40 +78,41 @@ describe("datagrams to the host", () => {
     expect(server.received.map(({ data }) => data.toString())).toEqual(
       Array.from({ length: 200 }, (_, i) => `${Math.floor(i / 40)}`.repeat(10)),
     );
-    await until("their count", () => host.monitor.counters().datagramsToHost === 200);
-    expect(host.monitor.counters().rateBytesToHost).toBe(0);
-    expect(host.monitor.counters().rateDatagrams).toBeGreaterThan(5);
+    await until("their count", () => host.counters().datagramsToHost === 200);
+    expect(host.counters().rateBytesToHost).toBe(0);
+    expect(host.counters().rateDatagrams).toBeGreaterThan(5);
   });
 
   test("one that is larger than a burst goes whole, and what follows waits; nobody spins meanwhile", async () => {
-    const { host, guest } = await hostOf("rates: { bytesToHost: 64KiB, bytesToHostBurst: 4KiB }\n");
+    const guest = await guestOf("rates: { bytesToHost: 64KiB, bytesToHostBurst: 4KiB }\n");
     await using server = await udpServer();
     const udp = await guest.udpBind("127.0.0.1");
     const to = address("127.0.0.1", server.port);
     const startMs = performance.now();
-    const { sleeps } = host.monitor.counters();
+    const { sleeps } = host.counters();
     await udp.sendTo(to, Buffer.alloc(65_507));
     await udp.sendTo(to, "after it");
     await until("the large one", () => server.received.length === 1);
     expect(seconds(startMs)).toBeLessThan(0.5);
     await until("the small one", () => server.received.length === 2);
     expect(seconds(startMs)).toBeGreaterThan((65_507 - 4 * KiB) / (64 * KiB));
-    expect(host.monitor.counters().sleeps - sleeps).toBeLessThan(100);
+    expect(host.counters().sleeps - sleeps).toBeLessThan(100);
   });
 
   test.each([
     ["raised", "rates: { bytesToHost: 16MiB }\n"],
     ["lifted", ""],
   ])("go on at once where a reload has %s their rate", async (_, rates) => {
-    const { host, guest } = await hostOf("rates: { bytesToHost: 4KiB }\n");
+    const { monitor, path } = hold(await startMonitor(`${RULES}rates: { bytesToHost: 4KiB }\n`));
+    const guest = hold(await UdpGuest.attach(path));
     await using server = await udpServer();
     const udp = await guest.udpConnect("127.0.0.1", server.port);
     await udp.send(Buffer.alloc(60_000));
     await udp.send("after it");
     await until("the first", () => server.received.length === 1);
-    await until("the other waits", () => host.monitor.counters().rateBytesToHost > 0);
+    await until("the other waits", () => monitor.counters().rateBytesToHost > 0);
     const startMs = performance.now();
-    await host.monitor.reload(policyOf(RULES + rates));
+    await monitor.reload(policyOf(RULES + rates));
     await until("the one that waited", () => server.received.length === 2);
     // At the old rate, 14 seconds.
     expect(seconds(startMs)).toBeLessThan(7);
@@ -117,7 +120,7 @@ describe("datagrams to the host", () => {
 
   test("that wait are no idle time", async () => {
     const rest = "rates: { bytesToHost: 4KiB }\ntimeouts: { udpIdleMs: 300 }\n";
-    const { guest } = await hostOf(rest);
+    const guest = await guestOf(rest);
     await using server = await udpServer();
     const udp = await guest.udpConnect("127.0.0.1", server.port);
     await udp.send(Buffer.alloc(9000));
@@ -131,20 +134,20 @@ describe("datagrams to the host", () => {
 
   test("new connected sockets wait as connections do", async () => {
     // Two at once, then one each half second: also a busy machine opens them faster.
-    const { host, guest } = await hostOf("rates: { connections: 2 }\n");
+    const guest = await guestOf("rates: { connections: 2 }\n");
     await using server = await udpServer();
     const startMs = performance.now();
     for (let i = 0; i < 6; i++) guest.finish((await guest.udpConnect("127.0.0.1", server.port)).pipe);
     expect(seconds(startMs)).toBeGreaterThan(1.5);
-    expect(host.monitor.counters().rateConnections).toBeGreaterThan(0);
+    expect(host.counters().rateConnections).toBeGreaterThan(0);
   });
 });
 
 test("names that are looked up for a socket wait for their rate, and what is behind them in the ring", async () => {
   const dns = hold(await nameServer({ "a.test": ["127.0.0.1"] }));
   const rules = `version: 1\nconnect: [{ allow: "*.test", resolvesTo: loopback, protocols: udp }]\n`;
-  const host = hold(await startMonitor(`${rules}rates: { lookups: 4 }\n`, { names: dns.names }));
-  const guest = hold(await UdpGuest.attach(host.path));
+  const { monitor, path } = hold(await startMonitor(`${rules}rates: { lookups: 4 }\n`, { names: dns.names }));
+  const guest = hold(await UdpGuest.attach(path));
   await using server = await udpServer();
   const udp = await guest.udpBind("0.0.0.0");
   const startMs = performance.now();
@@ -153,7 +156,7 @@ test("names that are looked up for a socket wait for their rate, and what is beh
   for (let i = 0; i < 6; i++) expect((await udp.frame()).type).toBe(UdpPeer.type);
   await until("the datagram", () => server.received.length === 1);
   expect(seconds(startMs)).toBeGreaterThan(0.45);
-  expect(host.monitor.counters().rateLookups).toBeGreaterThan(1);
+  expect(monitor.counters().rateLookups).toBeGreaterThan(1);
 });
 
 /** How many datagrams came and were told as lost, until that is all of them. */
@@ -178,7 +181,7 @@ describe("datagrams to the guest", () => {
   ] as const)(
     "wait in the kernel for %s, and what that drops is told",
     async (_, rate, counter, burst, each) => {
-      const { host, guest } = await hostOf(`rates: { ${rate} }\n`);
+      const guest = await guestOf(`rates: { ${rate} }\n`);
       await using server = await udpServer();
       const udp = await guest.udpConnect("127.0.0.1", server.port);
       const data = Buffer.alloc(1400);
@@ -189,15 +192,15 @@ describe("datagrams to the guest", () => {
       expect(lost).toBeGreaterThan(0);
       // What is whole may be a train, and owed.
       expect(bytes).toBeLessThan(burst + 64 * KiB + each * seconds(startMs));
-      expect(host.monitor.counters().datagramsLost).toBe(lost);
-      expect(host.monitor.counters()[counter]).toBeGreaterThan(0);
+      expect(host.counters().datagramsLost).toBe(lost);
+      expect(host.counters()[counter]).toBeGreaterThan(0);
     },
   );
 });
 
 describe("a budget of bytes that is used up", () => {
   test("ends a connected socket after the last datagram that began within it", async () => {
-    const { host, guest } = await hostOf("limits: { networkBytes: 100000 }\n");
+    const guest = await guestOf("limits: { networkBytes: 100000 }\n");
     await using server = await udpServer();
     const udp = await guest.udpConnect("127.0.0.1", server.port);
     for (let i = 0; i < 2; i++) {
@@ -210,11 +213,11 @@ describe("a budget of bytes that is used up", () => {
     await expect(guest.udpBind("127.0.0.1")).rejects.toMatchObject({ errno: Errno.EDQUOT });
     await delay(20);
     expect(server.received.length).toBe(2);
-    expect(host.monitor.counters()).toMatchObject({ quotaNetworkBytes: 3, datagramsToHost: 2 });
+    expect(host.counters()).toMatchObject({ quotaNetworkBytes: 3, datagramsToHost: 2 });
   });
 
   test("ends a bound socket that is sent to, and closes it", async () => {
-    const { guest } = await hostOf("limits: { networkBytes: 5000 }\n");
+    const guest = await guestOf("limits: { networkBytes: 5000 }\n");
     await using peer = await udpServer();
     const udp = await guest.udpBind("127.0.0.1");
     const there = await guest.udpConnect("127.0.0.1", udp.local.port);
@@ -229,13 +232,13 @@ describe("a budget of bytes that is used up", () => {
   });
 
   test("ends a socket whose guest reads later: the error waits for room, and stays the last", async () => {
-    const { host, guest } = await hostOf("limits: { networkBytes: 150000 }\n");
+    const guest = await guestOf("limits: { networkBytes: 150000 }\n");
     await using peer = await udpServer();
     const udp = await guest.udpConnect("127.0.0.1", peer.port, 4 * KiB);
     for (let i = 0; i < 200; i++) peer.socket.send(Buffer.alloc(1000), udp.local.port, "127.0.0.1");
     await until("the budget's end", async () => {
       if (udp.pipe.toHost.writable() > 3100) await udp.send(Buffer.alloc(3000));
-      return host.monitor.counters().quotaNetworkBytes > 0;
+      return host.counters().quotaNetworkBytes > 0;
     });
     expect(udp.pipe.toGuest.peerClosed()).toBe(Closed.OPEN);
     for (;;) {
@@ -255,8 +258,7 @@ describe("records of a Unix socket", () => {
   async function connected(rest: string) {
     const folder = temporaryFolder("unix-rates");
     const rules = `version: 1\nsockets: [{ guest: /run/peer, host: ${join(folder, "peer")}, access: connect }]\n`;
-    const host = hold(await startMonitor(() => policyOf(rules + rest, folder)));
-    const guest = hold(await UdpGuest.attach(host.path));
+    const guest = hold(await UdpGuest.attach(host.own(rules + rest).fd));
     const listener = listenUnix(join(folder, "peer"));
     const open = async (): Promise<GuestPipe> => {
       const pipe = await guest.newStream(256 * KiB);
@@ -269,7 +271,7 @@ describe("records of a Unix socket", () => {
     const fd = acceptUnix(listener);
     closeFd(listener);
     onTestFinished(() => void closeFd(fd));
-    return { host, guest, open, pipe, fd };
+    return { guest, open, pipe, fd };
   }
 
   async function put(guest: UdpGuest, pipe: GuestPipe, bytes: number): Promise<void> {
@@ -300,29 +302,25 @@ describe("records of a Unix socket", () => {
   }
 
   test("wait for their bytes to the host, each whole", async () => {
-    const { host, guest, pipe, fd } = await connected(
-      "rates: { bytesToHost: 64KiB, bytesToHostBurst: 8KiB }\n",
-    );
+    const { guest, pipe, fd } = await connected("rates: { bytesToHost: 64KiB, bytesToHostBurst: 8KiB }\n");
     const startMs = performance.now();
     for (let i = 0; i < 3; i++) await put(guest, pipe, 30_000 + i);
     for (let i = 0; i < 3; i++) expect(await received(fd)).toBe(30_000 + i);
     expect(seconds(startMs)).toBeGreaterThan((60_000 - 8 * KiB) / (64 * KiB));
-    expect(host.monitor.counters().rateBytesToHost).toBeGreaterThan(0);
+    expect(host.counters().rateBytesToHost).toBeGreaterThan(0);
   });
 
   test("wait for their bytes to the guest, each whole, and none is lost", async () => {
-    const { host, guest, pipe, fd } = await connected(
-      "rates: { bytesToGuest: 64KiB, bytesToGuestBurst: 8KiB }\n",
-    );
+    const { guest, pipe, fd } = await connected("rates: { bytesToGuest: 64KiB, bytesToGuestBurst: 8KiB }\n");
     const startMs = performance.now();
     for (let i = 0; i < 3; i++) expect(send(fd, room.address, 30_000 + i)).toBe(30_000 + i);
     for (let i = 0; i < 3; i++) expect(await taken(guest, pipe)).toBe(30_000 + i);
     expect(seconds(startMs)).toBeGreaterThan((60_000 - 8 * KiB) / (64 * KiB));
-    expect(host.monitor.counters().rateBytesToGuest).toBeGreaterThan(0);
+    expect(host.counters().rateBytesToGuest).toBeGreaterThan(0);
   });
 
   test.each(["guest", "peer"] as const)("of the %s end in a reset after a budget's last", async (from) => {
-    const { host, guest, open, pipe, fd } = await connected("limits: { networkBytes: 50000 }\n");
+    const { guest, open, pipe, fd } = await connected("limits: { networkBytes: 50000 }\n");
     for (let i = 0; i < 3; i++) {
       if (from === "guest") await put(guest, pipe, 30_000);
       else send(fd, room.address, 30_000);
@@ -331,6 +329,6 @@ describe("records of a Unix socket", () => {
       expect(await (from === "guest" ? received(fd) : taken(guest, pipe))).toBe(30_000);
     await until("the reset", () => pipe.toGuest.peerClosed() === Closed.RESET);
     await expect(open()).rejects.toMatchObject({ errno: Errno.EDQUOT });
-    expect(host.monitor.counters().quotaNetworkBytes).toBe(2);
+    expect(host.counters().quotaNetworkBytes).toBe(2);
   });
 });
