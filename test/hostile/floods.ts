@@ -1,7 +1,8 @@
 // Every mix in turn against one monitor, and how a guest beside it fares: what `npm run fuzz` prints of them, and what
 // floods.test.ts holds them to.
 
-import { ANSWER_MS, Child, here, TSX } from "./child.ts";
+import { ANSWER_MS, Child, here } from "./child.ts";
+import { compiled } from "./compiled.ts";
 import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
 import { MIXES, type Mix } from "./mixes.ts";
 import { makeWorld, type World } from "./world.ts";
@@ -44,13 +45,7 @@ export class Floods implements AsyncDisposable {
       policyFile,
     ]);
     await monitor.ask("");
-    const good = new Child(process.execPath, [
-      "--import",
-      TSX,
-      here("good-child.ts"),
-      socket,
-      String(quietPort),
-    ]);
+    const good = new Child(process.execPath, [await compiled("good-child.ts"), socket, String(quietPort)]);
     await good.ask("");
     const floods = new Floods(world, monitor, good);
     await floods.#measure(500);
@@ -94,9 +89,10 @@ export class Floods implements AsyncDisposable {
     if (!this.#loaded.has(mix.name)) {
       const both = MIXES.slice(MIXES.indexOf(mix), MIXES.indexOf(mix) + 2);
       const { socket: path, targets } = this.#world;
+      const program = await compiled("mix-child.ts");
       for (const { name } of both) {
         const options = JSON.stringify({ path, mix: name, targets });
-        this.#loaded.set(name, new Child(process.execPath, ["--import", TSX, here("mix-child.ts"), options]));
+        this.#loaded.set(name, new Child(process.execPath, [program, options]));
       }
       await Promise.all(both.map(({ name }) => this.#loaded.get(name)!.ask("", 3 * ANSWER_MS)));
     }

@@ -7,6 +7,7 @@
 import { until } from "../support/wait.ts";
 import type { Tally } from "./attacker.ts";
 import { ANSWER_MS, Child, here, TSX } from "./child.ts";
+import { compiled } from "./compiled.ts";
 import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
 import { cpuSeconds, holdings, makeWorld, residentMib, type World } from "./world.ts";
 
@@ -71,7 +72,7 @@ export async function run(options: RunOptions): Promise<Report> {
   const heapBefore = heapMib(await monitor.ask("memory"));
   using good = new Child(
     process.execPath,
-    ["--import", TSX, here("good-child.ts"), world.socket, String(world.quietPort)],
+    [await compiled("good-child.ts"), world.socket, String(world.quietPort)],
     (value: { wrong?: string }) => {
       if (value.wrong !== undefined) failures.push(`the well-behaved guest: ${value.wrong}`);
       return value.wrong !== undefined;
