@@ -9,7 +9,10 @@ import { behind, unpackOne } from "./apt.ts";
 import { cached } from "./cache.ts";
 import { run } from "./run.ts";
 
-/** The doorbell's port, a disk, a network card, mounts of the agent's. What is not among the package's files is part of the image. */
+/**
+ * The doorbell's port, a disk, a network card, mounts of the agent's. What is not among the package's files is part of
+ * the image.
+ */
 const MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "fuse"];
 /** Of what this file makes. */
 const VERSION = "2";
