@@ -2,6 +2,7 @@
 
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -126,14 +127,17 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
     async () => {
       const own = join(folder, "own");
       mkdirSync(own);
-      for (const path of [folder, own]) chmodSync(path, 0o755);
+      // Where that user may read it, wherever this repository is.
+      const agent = join(folder, "ringway-agent");
+      copyFileSync(join(NATIVE, "build/ringway-agent"), agent);
+      for (const path of [folder, own, agent]) chmodSync(path, 0o755);
       const text = `version: 1\nconnect: [{ allow: 127.0.0.1, ports: ${server.port} }]\n`;
       const file = join(folder, "user.yaml");
       writeFileSync(file, `${text}files: [{ guest: /own, host: ./own, access: ro }]\n`);
       const get = `import urllib.request as r; print(r.urlopen("http://host.ringway:${server.port}/").read().decode())`;
       const script = `id -u; id -g; cat /proc/self/uid_map; python3 -c '${get}'`;
       const { code, stdout, stderr } = await ran(
-        ["--policy", file, "--user", "12345:12346"],
+        ["--agent", agent, "--policy", file, "--user", "12345:12346"],
         ["sh", "-c", script],
       );
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
