@@ -2,12 +2,14 @@
 
 import { IO_MAX_BYTES } from "@ringway/control";
 import { DatagramBatch, DatagramInbox, type Scratch, scratch } from "@ringway/linux";
+import type { Account } from "../accounts/accounts.ts";
 import type { DiskPool } from "../disk/pool.ts";
 import type { Lookups } from "../names/lookups.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
 import type { OwnSockets } from "../policy/own-sockets.ts";
 import type { Counters } from "../reactor/counters.ts";
 import type { Reactor } from "../reactor/reactor.ts";
+import { LockTurns } from "./files/mount/lock-turns.ts";
 import { KeepAlives } from "./keep-alives.ts";
 import { Partings } from "./partings.ts";
 import { BatchFrames } from "./udp/frames.ts";
@@ -38,6 +40,7 @@ export class RelayHost {
   readonly ownSockets: OwnSockets;
   readonly partings: Partings;
   readonly keepAlives: KeepAlives;
+  readonly #lockTurns: WeakMap<Account, LockTurns> = new WeakMap();
   #scratch: Scratch | undefined;
   #datagrams: Datagrams | undefined;
 
@@ -50,6 +53,13 @@ export class RelayHost {
     this.ownSockets = ownSockets;
     this.partings = new Partings(reactor);
     this.keepAlives = new KeepAlives(reactor);
+  }
+
+  /** Of all guests of a key. */
+  lockTurns(account: Account): LockTurns {
+    const turns = this.#lockTurns.get(account) ?? new LockTurns(this.reactor);
+    this.#lockTurns.set(account, turns);
+    return turns;
   }
 
   /** IO_MAX_BYTES for one system call, and what follows it at once. */

@@ -169,9 +169,9 @@ export class MountAttributesPart {
     }
     // What waits for a lock of it would never be over.
     this.#locks.cancelAll(handle);
-    core.releasing++;
+    core.uncounted++;
     core.release(handle, () => {
-      core.releasing--;
+      core.uncounted--;
       if (core.isOver) return;
       core.done(requestId);
       core.stream.run();

@@ -67,8 +67,8 @@ export class MountCore {
   flushes = 0;
   /** Requests under way, which count (MNT-3). */
   underWay = 0;
-  /** Handles that are being given back for a MountRelease: these do not count. */
-  releasing = 0;
+  /** Under way and not counted: handles that are given back for a MountRelease, locks that are asked for again. */
+  uncounted = 0;
   /** The guest has ended: nothing is begun any more, and nothing waits but for a disk. */
   isEnding = false;
   /** The stream is over: what comes is nobody's any more. */

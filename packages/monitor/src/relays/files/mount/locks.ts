@@ -1,9 +1,9 @@
 // Locks of a mount's handles (MNT-18): open file description locks of the host, one range after the other asked for
-// without waiting. A request that waits holds no worker: it asks again after a while, and at once where this mount has
-// let go of a range.
+// without waiting. A request that waits holds no worker, and does not count (MNT-3): it asks again after a while, when
+// it is its turn (lock-turns.ts), and at once where this mount has let go of a range.
 //
-//   ASKED ── free ──▶ Done            ASKED ── not free, `wait` ──▶ WAITING ── after a while ──▶ ASKED
-//                                     WAITING ── MountCancel, MountRelease, END ──▶ ECANCELED
+//   ASKED ── free ──▶ Done            ASKED ── not free, `wait` ──▶ WAITING ── after a while, in turn ──▶ ASKED AGAIN
+//   ASKED AGAIN, as ASKED             WAITING ── MountCancel, MountRelease, END ──▶ ECANCELED
 //
 // Bounded: ranges that a mount has locked, and requests that wait.
 
@@ -12,8 +12,10 @@ import type { DiskResult } from "../../../disk/operations.ts";
 import { refusal } from "../../../policy/refusal.ts";
 import { Counter } from "../../../reactor/counters.ts";
 import type { Timer } from "../../../reactor/timers.ts";
+import { type DiskWork, onDisk } from "../access.ts";
 import type { MountCore, Waiting } from "./core.ts";
 import type { Handle } from "./handles.ts";
+import type { Asker, LockTurns } from "./lock-turns.ts";
 import { shownNames } from "./places.ts";
 
 const RANGES_MAX = 1024;
@@ -27,19 +29,21 @@ const TOO_MANY: Refusal = refusal(
   `${RANGES_MAX} ranges are locked, or ${WAITING_MAX} are waited for`,
 );
 
-/** A lock that is not free yet. */
-interface Patient extends Waiting {
-  readonly handle: Handle;
-  readonly request: m.MountLock;
-  againMs: number;
-  timer: Timer | undefined;
-}
-
 /** One that a worker asks for. */
 interface Asking {
   readonly requestId: number;
   /** It is not to be waited for: what to do when it is answered. */
   cancelled: (() => void) | undefined;
+}
+
+/** A lock that is not free yet. */
+interface Patient extends Asking, Waiting, Asker {
+  readonly handle: Handle;
+  readonly request: m.MountLock;
+  againMs: number;
+  timer: Timer | undefined;
+  /** While it is asked for again. */
+  job: DiskWork | undefined;
 }
 
 export class MountLocks {
@@ -58,7 +62,7 @@ export class MountLocks {
         const handle = this.#checked(requestId, request);
         if (handle === undefined) return true;
         if (this.#isPastBound(handle, request)) this.#tooMany(requestId);
-        else this.#ask(requestId, handle, request, AGAIN_MIN_MS);
+        else this.#ask(requestId, handle, request);
         return true;
       }
       case m.MountTestLock.type: {
@@ -113,20 +117,15 @@ export class MountLocks {
     this.#core.fail(requestId, TOO_MANY);
   }
 
-  #ask(requestId: number, handle: Handle, request: m.MountLock, againMs: number): void {
+  #ask(requestId: number, handle: Handle, request: m.MountLock): void {
     const core = this.#core;
     const { kind: lock, start, bytes, wait } = request;
     const asking: Asking = { requestId, cancelled: undefined };
     this.#asking.add(asking);
     const settle = (result: DiskResult): void => {
-      if (result.errno === 0) {
-        handle.locks.set(lock, start, bytes);
-        core.done(requestId);
-        if (lock === m.MountLockKind.NONE) this.hurry();
-      } else if (result.errno === Errno.EAGAIN && asking.cancelled !== undefined) core.cancelled(requestId);
-      else if (result.errno !== Errno.EAGAIN || !wait) {
-        core.fail(requestId, refusal(result.errno, "the range is not free"));
-      } else this.#waitFor(requestId, handle, request, againMs);
+      if (result.errno === Errno.EAGAIN && asking.cancelled !== undefined) core.cancelled(requestId);
+      else if (result.errno === Errno.EAGAIN && wait) this.#waitFor(requestId, handle, request);
+      else this.#answer(requestId, handle, request, result);
     };
     core.perform(
       { kind: "mount-lock", fd: handle.fd, lock, start, bytes },
@@ -143,6 +142,17 @@ export class MountLocks {
     );
   }
 
+  #answer(requestId: number, { locks }: Handle, request: m.MountLock, { errno }: DiskResult): void {
+    const { kind, start, bytes } = request;
+    if (errno !== 0) {
+      this.#core.fail(requestId, refusal(errno, "the range is not free"));
+      return;
+    }
+    locks.set(kind, start, bytes);
+    this.#core.done(requestId);
+    if (kind === m.MountLockKind.NONE) this.hurry();
+  }
+
   /** A request that a worker just asks for is not waited for any more; `then` when it is answered. */
   cancelAsking(requestId: number, then: () => void): boolean {
     for (const asking of this.#asking) {
@@ -157,7 +167,7 @@ export class MountLocks {
     return false;
   }
 
-  #waitFor(requestId: number, handle: Handle, request: m.MountLock, againMs: number): void {
+  #waitFor(requestId: number, handle: Handle, request: m.MountLock): void {
     const core = this.#core;
     // It was given back, or the stream ends, while it was asked for.
     if (handle.over !== undefined || core.isEnding) {
@@ -169,44 +179,103 @@ export class MountLocks {
       return;
     }
     const patient: Patient = {
-      requestId,
-      handle,
-      request,
-      againMs,
-      timer: undefined,
-      cancel: () => {
-        core.host.reactor.cancel(patient.timer);
-        this.#patients.delete(patient);
-        core.waiting.delete(patient);
-        return true;
-      },
+      ...{ requestId, handle, request, againMs: AGAIN_MIN_MS },
+      ...{ timer: undefined, job: undefined, cancelled: undefined },
+      perSecond: core.stream.guest.policy.policy.limits.diskOperations,
+      ask: () => this.#askAgain(patient),
+      cancel: () => this.#takeBack(patient),
     };
-    patient.timer = core.host.reactor.after(againMs, () => core.stream.perform(() => this.#again(patient)));
     this.#patients.add(patient);
     core.waiting.add(patient);
+    this.#rest(patient);
   }
 
-  #again(patient: Patient): void {
-    if (!this.#patients.has(patient)) return;
-    const { requestId, handle, request, againMs } = patient;
-    patient.cancel();
-    this.#ask(requestId, handle, request, Math.min(2 * againMs, AGAIN_MAX_MS));
+  #rest(patient: Patient): void {
+    patient.timer = this.#core.host.reactor.after(patient.againMs, () => this.#turns.enter(patient));
+    patient.againMs = Math.min(2 * patient.againMs, AGAIN_MAX_MS);
   }
 
-  /** A range may be free now: who waits asks again at once. */
+  #askAgain(patient: Patient): void {
+    const core = this.#core;
+    const { handle, request } = patient;
+    const { kind: lock, start, bytes } = request;
+    handle.uses++;
+    core.uncounted++;
+    this.#asking.add(patient);
+    const mount = { kind: "mount-lock", fd: handle.fd, lock, start, bytes } as const;
+    patient.job = onDisk(core.host, core.stream, { kind: "mount", mount }, (result) => {
+      this.#askedAgain(patient);
+      if (core.isOver) this.#forget(patient);
+      else this.#answerAgain(patient, result);
+      core.used(handle);
+      if (!core.isOver) core.stream.run();
+    });
+  }
+
+  #answerAgain(patient: Patient, result: DiskResult): void {
+    const core = this.#core;
+    const { requestId, handle, request, cancelled } = patient;
+    const isOver = handle.over !== undefined || core.isEnding || cancelled !== undefined;
+    if (result.errno === Errno.EAGAIN && !isOver) {
+      this.#rest(patient);
+      return;
+    }
+    this.#forget(patient);
+    if (result.errno === Errno.EAGAIN) core.cancelled(requestId);
+    else this.#answer(requestId, handle, request, result);
+    cancelled?.();
+    // There is room for others of its kind.
+    if (result.errno === 0 && request.kind === m.MountLockKind.SHARED) this.hurry();
+  }
+
+  /** It is known, or no worker has begun it. */
+  #askedAgain(patient: Patient): void {
+    patient.job = undefined;
+    this.#asking.delete(patient);
+    this.#core.uncounted--;
+    this.#turns.answered();
+  }
+
+  #forget(patient: Patient): void {
+    this.#core.host.reactor.cancel(patient.timer);
+    this.#turns.leave(patient);
+    this.#patients.delete(patient);
+    this.#core.waiting.delete(patient);
+  }
+
+  /** False: a worker asks for it. */
+  #takeBack(patient: Patient): boolean {
+    if (patient.job !== undefined) {
+      if (!patient.job.cancel()) return false;
+      this.#askedAgain(patient);
+      this.#core.used(patient.handle);
+    }
+    this.#forget(patient);
+    return true;
+  }
+
+  /** A range may be free now: of those who wait one asks again at once, the others in turn. */
   hurry(): void {
+    let isFirst = true;
     for (const patient of [...this.#patients]) {
+      if (patient.job !== undefined) continue;
+      this.#core.host.reactor.cancel(patient.timer);
       patient.againMs = AGAIN_MIN_MS;
-      this.#again(patient);
+      if (isFirst) this.#turns.hurry(patient);
+      else this.#turns.enter(patient);
+      isFirst = false;
     }
   }
 
   /** Of a handle that is given back, or all. */
   cancelAll(handle?: Handle): void {
     for (const patient of [...this.#patients]) {
-      if (handle !== undefined && patient.handle !== handle) continue;
-      patient.cancel();
+      if ((handle !== undefined && patient.handle !== handle) || !patient.cancel()) continue;
       if (!this.#core.isOver) this.#core.cancelled(patient.requestId);
     }
+  }
+
+  get #turns(): LockTurns {
+    return this.#core.host.lockTurns(this.#core.stream.guest.account);
   }
 }

@@ -82,7 +82,7 @@ export class MountRelay implements Relay {
         this.#watches.lookOn();
         if (wasBehind && !this.#stream.guest.share.mayGoOn()) return true;
         if (wasBehind || core.replies.length > 0) continue;
-        if (core.underWay + core.releasing === 0) this.#stream.end();
+        if (core.underWay + core.uncounted === 0) this.#stream.end();
         return false;
       }
       if (budget === 0 || !this.#stream.guest.share.mayGoOn()) return true;
