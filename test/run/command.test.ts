@@ -251,6 +251,9 @@ while True: signal.pause()`;
     using program = startRun(
       ["--attach", socket],
       ["sh", "-c", `echo up; read ${mark.replaceAll("-", "_")}; :`],
+      {
+        env: { TMPDIR: folder }, // of which its own folder is left
+      },
     );
     await program.line("up");
     expect(processesOf(mark.replaceAll("-", "_")).length).toBeGreaterThan(1);
