@@ -46,7 +46,7 @@
 //   fuse.c, fuse-*.c         --mount: a front as well, and its own rooms, in fuse.c
 //   host.c, table.c          what is known of the host; connections
 //   shortage.c, peer.c       the log of a shortage; which program it is
-//   watch.c, diag.c          epoll; the kernel's word on a socket
+//   watch.c, diag.c, inet.c  epoll; the kernel's word on a socket; addresses
 //   options.c                the command line
 //
 // Headers alone: limits.h has every number that bounds something, errors.h those of errors in frames, text.h puts a

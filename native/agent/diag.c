@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "inet.h"
+
 // <linux/inet_diag.h>, which musl-gcc does not find.
 enum {
   NETLINK_SOCK_DIAG = 4,
@@ -48,28 +50,13 @@ struct answer { // inet_diag_msg
 
 // ── Both ends ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static void read_end(const struct sockaddr_storage *from, struct rw_inet *to) {
-  memset(to, 0, sizeof *to);
-  if (from->ss_family == AF_INET6) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
-    to->family = 6;
-    to->port = ntohs(in6->sin6_port);
-    memcpy(to->address, &in6->sin6_addr, 16);
-  } else {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)from;
-    to->family = 4;
-    to->port = ntohs(in->sin_port);
-    memcpy(to->address, &in->sin_addr, 4);
-  }
-}
-
 int diag_ends(int fd, struct rw_inet *program, struct rw_inet *asked) {
   struct sockaddr_storage own, peer;
   socklen_t own_bytes = sizeof own, peer_bytes = sizeof peer;
   if (getsockname(fd, (struct sockaddr *)&own, &own_bytes) < 0) return 0;
   if (getpeername(fd, (struct sockaddr *)&peer, &peer_bytes) < 0) return 0;
-  read_end(&peer, program);
-  read_end(&own, asked);
+  *program = inet_from(&peer);
+  *asked = inet_from(&own);
   return 1;
 }
 
@@ -95,7 +82,7 @@ static enum far ask(struct question *question, struct answer *answer) {
   do got = recv(netlink, answer, sizeof *answer, MSG_DONTWAIT);
   while (got >= (ssize_t)sizeof answer->header && answer->header.sequence != sequence);
   if (got == sizeof *answer && answer->header.type == SOCK_DIAG_BY_FAMILY) {
-    has_known = 1;
+    if (question->protocol == IPPROTO_TCP) has_known = 1;
     return FAR_THERE;
   }
   int32_t error = 0;
@@ -104,23 +91,33 @@ static enum far ask(struct question *question, struct answer *answer) {
   return error == -ENOENT && has_known ? FAR_GONE : FAR_UNKNOWN;
 }
 
-enum far diag_look(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end) {
+static enum far look(uint8_t protocol, const struct rw_inet *source, const struct rw_inet *target,
+                     struct far_end *end) {
   struct question question = {
       .header = {.bytes = sizeof question, .type = SOCK_DIAG_BY_FAMILY, .flags = NLM_F_REQUEST},
-      .family = program->family == 6 ? AF_INET6 : AF_INET,
-      .protocol = IPPROTO_TCP,
+      .family = source->family == 6 ? AF_INET6 : AF_INET,
+      .protocol = protocol,
       .states = UINT32_MAX,
       .ends.interface = lo, // else a socket that is bound to it is not found
       .ends.cookie = {UINT32_MAX, UINT32_MAX},
-      .ends.source_port = htons((uint16_t)program->port),
-      .ends.target_port = htons((uint16_t)asked->port),
+      .ends.source_port = htons((uint16_t)source->port),
+      .ends.target_port = htons((uint16_t)target->port),
   };
   struct answer answer;
-  memcpy(question.ends.source, program->address, sizeof question.ends.source);
-  memcpy(question.ends.target, asked->address, sizeof question.ends.target);
+  memcpy(question.ends.source, source->address, sizeof question.ends.source);
+  memcpy(question.ends.target, target->address, sizeof question.ends.target);
   enum far far = ask(&question, &answer);
   if (far == FAR_THERE) *end = (struct far_end){.state = answer.state, .inode = answer.inode};
   return far;
+}
+
+enum far diag_look(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end) {
+  return look(IPPROTO_TCP, program, asked, end);
+}
+
+// Of UDP the kernel wants them the other way round.
+enum far diag_datagrams(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end) {
+  return look(IPPROTO_UDP, asked, program, end);
 }
 
 int diag_ask(int fd, struct far_end *end) {

@@ -14,6 +14,8 @@ enum far { FAR_UNKNOWN, FAR_GONE, FAR_THERE }; // UNKNOWN: the kernel does not t
 void diag_init(void);
 int diag_ends(int fd, struct rw_inet *program, struct rw_inet *asked); // 0: it is not connected
 enum far diag_look(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end);
+// The same, of the socket that would take a datagram from `asked` to `program`.
+enum far diag_datagrams(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end);
 int diag_ask(int fd, struct far_end *end); // of a connected socket of ours; 0: the kernel does not tell
 
 #endif

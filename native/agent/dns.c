@@ -154,6 +154,13 @@ int dns_pointer(const struct dns_question *question, struct rw_inet *address) {
   return 0;
 }
 
+int dns_is_localhost(const struct dns_question *question) {
+  static const char name[] = "localhost";
+  uint32_t bytes = sizeof name - 1;
+  if (question->name_bytes < bytes || memcmp(question->name + question->name_bytes - bytes, name, bytes) != 0) return 0;
+  return question->name_bytes == bytes || question->name[question->name_bytes - bytes - 1] == '.';
+}
+
 // ── Answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static void put_half(struct dns_answer *answer, uint32_t value) {

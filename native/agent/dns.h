@@ -5,6 +5,7 @@
 
 #include "limits.h"
 
+enum { DNS_PORT = 53 };
 enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_AAAA = 28 };
 enum dns_code { // of an answer; BAD_VERSION is one of EDNS
   DNS_OK = 0,
@@ -33,6 +34,8 @@ struct dns_question {
 int dns_read(const uint8_t *bytes, uint32_t count, struct dns_question *question);
 // The address that a name under in-addr.arpa or ip6.arpa stands for; 0: it is none.
 int dns_pointer(const struct dns_question *question, struct rw_inet *address);
+
+int dns_is_localhost(const struct dns_question *question); // or a name under it
 
 struct dns_answer {
   uint8_t bytes[DNS_BYTES_MAX];

@@ -25,7 +25,7 @@ enum {
   FUSE_QUEUE_MAX = 32,     // requests of a mount that wait for room: the kernel keeps the others
   FUSE_FLIGHTS_MAX = 256,  // of a mount's on their way: the host's 64, as many locks that wait, and what is given back
   QUERIES_MAX = 512,       // questions for names that wait for the host: 800 bytes each, looked through for each answer
-  NAMES_MAX = 4096,        // names with an address of their own: a power of two; 280 bytes each
+  NAMES_MAX = 16384,       // names with an address of their own, a power of two: 1000 new ones a second; 290 bytes each
 };
 
 // ── How much in one turn, so that others get theirs ─────────────────────────────────────────────────────────────────
@@ -85,7 +85,7 @@ enum {
 
   FUSE_VALID_S = 1,        // in seconds: so long the kernel believes in names and attributes
   QUERY_MS = 10000,        // a question waits for the host: longer than those who ask
-  NAME_TTL_S = 60,         // in seconds: so long programs may keep what a name's address is
+  NAME_TTL_S = 15,         // in seconds: so long programs may keep what a name's address is, and it means that
 
   // The host's.
   RAISE_MS = 1000,         // between two tries whether the host gives more streams

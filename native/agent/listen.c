@@ -20,6 +20,7 @@
 
 #include "agent.h"
 #include "end.h"
+#include "inet.h"
 #include "local.h"
 #include "room.h"
 #include "watch.h"
@@ -66,36 +67,6 @@ static void add_listener(int fd, const struct front *front, uint32_t route, enum
   room_for_programs();
 }
 
-static socklen_t sockaddr_of(const struct address *address, struct sockaddr_storage *to) {
-  memset(to, 0, sizeof *to);
-  if (address->family == 6) {
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)to;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(address->port);
-    memcpy(&in6->sin6_addr, address->ip, 16);
-    return sizeof *in6;
-  }
-  struct sockaddr_in *in = (struct sockaddr_in *)to;
-  in->sin_family = AF_INET;
-  in->sin_port = htons(address->port);
-  memcpy(&in->sin_addr, address->ip, 4);
-  return sizeof *in;
-}
-
-static struct rw_inet inet_of(const struct sockaddr_storage *from) {
-  struct rw_inet inet = {.family = from->ss_family == AF_INET6 ? 6 : 4};
-  if (inet.family == 6) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
-    memcpy(inet.address, &in6->sin6_addr, 16);
-    inet.port = ntohs(in6->sin6_port);
-  } else {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)from;
-    memcpy(inet.address, &in->sin_addr, 4);
-    inet.port = ntohs(in->sin_port);
-  }
-  return inet;
-}
-
 // A guest that has just started may not have switched its loopback on.
 static void loopback_up(void) {
   struct ifreq request = {.ifr_name = "lo"};
@@ -116,8 +87,10 @@ void listen_init(void) {
 
 int listen_tcp(const struct address *address, const struct front *front, uint32_t route, const char *option) {
   if (address->family == 0) return 0;
+  struct rw_inet wish = {.family = address->family, .port = address->port};
   struct sockaddr_storage at;
-  socklen_t bytes = sockaddr_of(address, &at);
+  memcpy(wish.address, address->ip, sizeof wish.address);
+  socklen_t bytes = inet_to(&wish, &at);
   int one = 1;
   int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) listen_failed(address->text, option, errno);
@@ -127,7 +100,7 @@ int listen_tcp(const struct address *address, const struct front *front, uint32_
     listen_failed(address->text, option, errno);
   getsockname(fd, (struct sockaddr *)&at, &bytes);
   add_listener(fd, front, route, INET);
-  struct rw_inet bound = inet_of(&at);
+  struct rw_inet bound = inet_from(&at);
   say_begin();
   say(front->name);
   say(" on ");
@@ -145,7 +118,7 @@ uint16_t listen_port(const struct front *front, uint32_t route) {
   struct sockaddr_storage at = {.ss_family = 0};
   socklen_t bytes = sizeof at;
   if (getsockname(listen_fd(front, route), (struct sockaddr *)&at, &bytes) < 0) return 0;
-  return (uint16_t)inet_of(&at).port;
+  return (uint16_t)inet_from(&at).port;
 }
 
 void listen_own(int fd, const struct front *front) { add_listener(fd, front, 0, OWN_FD); }

@@ -3,9 +3,10 @@
 //
 //   place i of the table, given the n-th time ──▶ number (n mod CYCLES) * NAMES_MAX + i, counted from 198.18.0.0
 //
-// So an address comes to mean another name only when its place was given CYCLES times: a program that keeps an address
-// too long finds nobody there, and not somebody else. The place that was used longest ago is given next, but none that
-// a connection goes to.
+// The place that was used longest ago is given next, but none that a connection goes to, and none before NAME_TTL_S
+// have passed since. So an address means its name for as long as programs may keep it. One who keeps it longer finds
+// nobody there, and not somebody else: it comes to mean another name only when its place was given CYCLES times, which
+// takes CYCLES times as long.
 //
 // Invariant: a place that was given stands in one chain of the hash; in the order of use where it has no users.
 
@@ -45,7 +46,8 @@ static void link_out(struct named *named) {
   *(named->after == NONE ? &newest : &places[named->after].before) = named->before;
 }
 
-static void link_in(struct named *named) {
+static void link_in(struct named *named, int64_t now_ms) {
+  named->used_ms = now_ms;
   named->before = newest;
   named->after = NONE;
   *(newest == NONE ? &oldest : &places[newest].after) = index_of(named);
@@ -56,8 +58,8 @@ void names_take(struct named *named) {
   if (named->users++ == 0) link_out(named);
 }
 
-void names_leave(struct named *named) {
-  if (--named->users == 0) link_in(named);
+void names_leave(struct named *named, int64_t now_ms) {
+  if (--named->users == 0) link_in(named, now_ms);
 }
 
 // ── Giving ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -70,28 +72,29 @@ static void forget(struct named *named) {
   named->cycle++;
 }
 
-static struct named *place_for(const char *name, uint32_t bytes) {
+static struct named *place_for(const char *name, uint32_t bytes, int64_t now_ms) {
   uint32_t *chain = chain_of(name, bytes);
   for (uint32_t at = *chain; at != NONE; at = places[at].chain)
     if (places[at].bytes == bytes && memcmp(places[at].name, name, bytes) == 0) return &places[at];
-  if (used == NAMES_MAX && oldest == NONE) return NULL;
-  struct named *named = &places[used < NAMES_MAX ? used : oldest];
-  if (used < NAMES_MAX) used++;
-  else forget(named);
+  int is_full = used == NAMES_MAX;
+  if (is_full && (oldest == NONE || now_ms < places[oldest].used_ms + NAME_TTL_S * 1000)) return NULL;
+  struct named *named = &places[is_full ? oldest : used];
+  if (is_full) forget(named);
+  else used++;
   named->bytes = bytes;
   memcpy(named->name, name, bytes);
   named->chain = *chain;
   *chain = index_of(named);
-  link_in(named);
+  link_in(named, now_ms);
   return named;
 }
 
-int names_give(const char *name, uint32_t bytes, struct rw_inet *address) {
-  struct named *named = place_for(name, bytes);
+int names_give(const char *name, uint32_t bytes, int64_t now_ms, struct rw_inet *address) {
+  struct named *named = place_for(name, bytes, now_ms);
   if (!named) return 0;
   if (named->users == 0) { // used just now
     link_out(named);
-    link_in(named);
+    link_in(named, now_ms);
   }
   uint32_t number = named->cycle % CYCLES * NAMES_MAX + index_of(named);
   *address = (struct rw_inet){.family = 4};

@@ -3,9 +3,11 @@
 //            the stream is there, and has room             the host has answered
 //   WAITING ──────────────────────────────────▶ ASKED ──────────────────────────▶ FREE
 //      ▲                                          │
-//      └────────── the epoch is over ─────────────┘         both ── QUERY_MS ──▶ FREE, unanswered
+//      └────────── the epoch is over ─────────────┘         both ── out of time ──▶ FREE, answered with SERVFAIL
 //
 // There are QUERIES_MAX at most; the oldest makes room for one more, and is asked again by who wants to know.
+//
+// Invariant: used counts those that are not FREE, waiting those in WAITING; no deadline is before next_ms.
 
 #include "queries.h"
 
@@ -13,18 +15,25 @@
 #include <string.h>
 
 static struct query all[QUERIES_MAX]; // a page of it takes memory when it is first used
-static uint32_t waiting;
+static uint32_t used, waiting;
+static int64_t next_ms = -1; // -1: there is none
 
 struct query *query_at(uint32_t index) { return index < QUERIES_MAX ? &all[index] : NULL; }
 uint32_t queries_waiting(void) { return waiting; }
 
-struct query *query_new(int64_t now) {
-  for (uint32_t i = 0; i < QUERIES_MAX; i++) {
+static void due_at(struct query *query, int64_t deadline_ms) {
+  query->deadline_ms = deadline_ms;
+  if (next_ms < 0 || deadline_ms < next_ms) next_ms = deadline_ms;
+}
+
+struct query *query_new(int64_t deadline_ms) {
+  for (uint32_t i = 0; used < QUERIES_MAX && i < QUERIES_MAX; i++) {
     if (all[i].state != QUERY_FREE) continue;
     memset(&all[i], 0, sizeof all[i]);
     all[i].state = QUERY_WAITING;
     all[i].conn = QUERY_NO_CONN;
-    all[i].deadline_ms = now + QUERY_MS;
+    due_at(&all[i], deadline_ms);
+    used++;
     waiting++;
     return &all[i];
   }
@@ -41,6 +50,7 @@ struct query *query_oldest(void) {
 void query_free(struct query *query) {
   if (query->state == QUERY_WAITING) waiting--;
   query->state = QUERY_FREE;
+  if (--used == 0) next_ms = -1;
 }
 
 void query_is_asked(struct query *query, uint32_t request) {
@@ -69,12 +79,19 @@ struct query *query_of_conn(uint32_t conn) {
   return NULL;
 }
 
+void queries_deadline(int64_t deadline_ms) {
+  for (uint32_t i = 0; used > 0 && i < QUERIES_MAX; i++)
+    if (all[i].state != QUERY_FREE) due_at(&all[i], deadline_ms);
+}
+
+// A look at all of them when the earliest may be over.
 int64_t queries_expire(int64_t now, void (*expired)(struct query *query)) {
-  int64_t next = -1;
+  if (next_ms < 0 || now < next_ms) return next_ms;
+  next_ms = -1;
   for (uint32_t i = 0; i < QUERIES_MAX; i++) {
     if (all[i].state == QUERY_FREE) continue;
     if (all[i].deadline_ms <= now) expired(&all[i]);
-    else if (next < 0 || all[i].deadline_ms < next) next = all[i].deadline_ms;
+    else due_at(&all[i], all[i].deadline_ms);
   }
-  return next;
+  return next_ms;
 }

@@ -23,7 +23,7 @@ struct query {
 
 #define QUERY_NO_CONN 0xffffffffu
 
-struct query *query_new(int64_t now);              // in WAITING; NULL: as many as there may be
+struct query *query_new(int64_t deadline_ms);      // in WAITING; NULL: as many as there may be
 struct query *query_oldest(void);                  // or NULL
 void query_free(struct query *query);
 struct query *query_at(uint32_t index);            // NULL past the end; may be FREE
@@ -32,6 +32,7 @@ struct query *query_of_conn(uint32_t conn);        // or NULL
 uint32_t queries_waiting(void);
 void query_is_asked(struct query *query, uint32_t request);
 void queries_unasked(void);                        // the stream is gone: all are WAITING again
+void queries_deadline(int64_t deadline_ms);        // of all that are there
 int64_t queries_expire(int64_t now, void (*expired)(struct query *query)); // when the next one is, or -1
 
 #endif

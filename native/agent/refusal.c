@@ -28,28 +28,29 @@ static int may_say(void) {
   return 0;
 }
 
-static uint32_t inode_of(struct conn *conn) {
-  struct far_end end = {.inode = 0};
-  if (conn->fd >= 0) return diag_ask(conn->fd, &end) ? end.inode : 0;
-  return conn->front->far_end && conn->front->far_end(conn, &end) == FAR_THERE ? end.inode : 0;
+static int by_policy(const struct rw_error *error) {
+  return error->rule.length > 0 || error->error == LINUX_EACCES || error->error == LINUX_EPERM;
 }
 
-void refusal_say(struct conn *conn, struct rw_text to, const struct rw_error *error) {
-  struct peer peer;
-  int by_policy = error->rule.length > 0 || error->error == LINUX_EACCES || error->error == LINUX_EPERM;
-  if (!by_policy || !may_say()) return;
-  if (untold > 0) {
-    say_begin();
-    say_number(untold);
-    say(untold == 1 ? " refusal was not told" : " refusals were not told");
-    say_end();
-    untold = 0;
-  }
+static void say_untold(void) {
+  if (untold == 0) return;
   say_begin();
-  say(conn->front->name);
+  say_number(untold);
+  say(untold == 1 ? " refusal was not told" : " refusals were not told");
+  say_end();
+  untold = 0;
+}
+
+void refusal_say_for(const char *front, struct rw_text to, const struct rw_error *error,
+                     uint32_t (*inode_of)(const void *of), const void *of) {
+  struct peer peer;
+  if (!by_policy(error) || !may_say()) return;
+  say_untold();
+  say_begin();
+  say(front);
   say(" to ");
   say_text(to);
-  if (peer_find(links > 0 ? inode_of(conn) : 0, &links, &peer)) {
+  if (peer_find(links > 0 ? inode_of(of) : 0, &links, &peer)) {
     say(", for ");
     say_text((struct rw_text){(const uint8_t *)peer.name, peer.name_bytes});
     say(" (pid ");
@@ -59,4 +60,15 @@ void refusal_say(struct conn *conn, struct rw_text to, const struct rw_error *er
   say(": ");
   say_error(error);
   say_end();
+}
+
+static uint32_t inode_of_conn(const void *of) {
+  struct conn *conn = conn_at(conn_index(of));
+  struct far_end end = {.inode = 0};
+  if (conn->fd >= 0) return diag_ask(conn->fd, &end) ? end.inode : 0;
+  return conn->front->far_end && conn->front->far_end(conn, &end) == FAR_THERE ? end.inode : 0;
+}
+
+void refusal_say(struct conn *conn, struct rw_text to, const struct rw_error *error) {
+  refusal_say_for(conn->front->name, to, error, inode_of_conn, conn);
 }

@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 
 #include "agent.h"
+#include "diag.h"
 #include "end.h"
 #include "errors.h"
+#include "inet.h"
 #include "names.h"
 #include "refusal.h"
 #include "ringway-resolve.h"
@@ -45,6 +47,10 @@ void reply_plain(struct query *query, enum dns_code code) {
   reply_code(query, code, DNS_NO_REASON, (struct rw_text){.length = 0});
 }
 
+void reply_failed(struct query *query, const char *why) {
+  reply_code(query, DNS_FAILED, DNS_NETWORK, (struct rw_text){(const uint8_t *)why, (uint32_t)strlen(why)});
+}
+
 void reply_address(struct query *query, const struct rw_inet *address) {
   static struct dns_answer answer;
   dns_begin(&answer, &query->question, DNS_OK, query->conn != QUERY_NO_CONN);
@@ -63,10 +69,35 @@ void reply_name(struct query *query, struct rw_text name) {
 
 // ── What the host says ──────────────────────────────────────────────────────────────────────────────────────────────
 
-static void on_error(struct conn *stream, struct query *query, const struct rw_frame *frame) {
+static uint32_t inode_of(const void *of) {
+  const struct query *query = of;
+  const struct conn *conn = query->conn == QUERY_NO_CONN ? NULL : conn_at(query->conn);
+  struct far_end end;
+  if (conn) return diag_ask(conn->fd, &end) ? end.inode : 0;
+  const struct rw_inet program = inet_from(&query->from);
+  struct rw_inet asked = {.family = program.family, .port = DNS_PORT, .address = {127, 0, 0, 1}};
+  if (asked.family == 6) asked = (struct rw_inet){.family = 6, .port = DNS_PORT, .address = {[15] = 1}};
+  return diag_datagrams(&program, &asked, &end) == FAR_THERE ? end.inode : 0;
+}
+
+// A program asks for both families, and again where it is refused: once a second is enough.
+static void log_refusal(const struct query *query, const struct rw_error *error) {
+  static uint8_t last[RW_HOST_MAX_BYTES];
+  static uint32_t last_bytes;
+  static int64_t last_ms;
+  const struct dns_question *asked = &query->question;
+  int64_t now = rw_posix_now_ms();
+  int is_same = asked->name_bytes == last_bytes && memcmp(asked->name, last, last_bytes) == 0;
+  if (is_same && now < last_ms + REFUSALS_MS) return;
+  memcpy(last, asked->name, asked->name_bytes);
+  last_bytes = asked->name_bytes;
+  last_ms = now;
+  refusal_say_for("resolver", (struct rw_text){last, last_bytes}, error, inode_of, query);
+}
+
+static void on_error(struct query *query, const struct rw_frame *frame) {
   struct rw_error error;
   if (rw_decode_error(frame->payload, frame->bytes, &error) != RW_OK) error = (struct rw_error){.error = LINUX_EPROTO};
-  const struct rw_text name = {(const uint8_t *)query->question.name, query->question.name_bytes};
   switch (error.error) {
     case LINUX_ENOENT:
     case LINUX_EINVAL: // not a name
@@ -74,7 +105,7 @@ static void on_error(struct conn *stream, struct query *query, const struct rw_f
       break;
     case LINUX_EACCES:
     case LINUX_EPERM: {
-      refusal_say(stream, name, &error);
+      log_refusal(query, &error);
       say_begin_text();
       say_error(&error);
       reply_code(query, DNS_REFUSED, DNS_BLOCKED, say_so_far());
@@ -91,8 +122,9 @@ static void on_error(struct conn *stream, struct query *query, const struct rw_f
 static void own_address(struct query *query) {
   struct rw_inet address;
   if (query->question.type == DNS_AAAA) reply_plain(query, DNS_OK);
-  else if (names_give(query->question.name, query->question.name_bytes, &address)) reply_address(query, &address);
-  else reply_plain(query, DNS_FAILED);
+  else if (names_give(query->question.name, query->question.name_bytes, rw_posix_now_ms(), &address))
+    reply_address(query, &address);
+  else reply_failed(query, "too many names were asked for a moment ago");
 }
 
 static void on_addresses(struct query *query, const struct rw_frame *frame) {
@@ -127,10 +159,10 @@ static void on_names(struct query *query, const struct rw_frame *frame) {
   else reply_plain(query, DNS_FAILED);
 }
 
-void reply_frame(struct conn *stream, const struct rw_frame *frame) {
+void reply_frame(const struct rw_frame *frame) {
   struct query *query = query_asked(frame->request);
   if (!query) return; // it was given up
   if (frame->type == RW_T_ADDRESSES) on_addresses(query, frame);
   else if (frame->type == RW_T_NAMES) on_names(query, frame);
-  else if (frame->type == RW_T_ERROR) on_error(stream, query, frame);
+  else if (frame->type == RW_T_ERROR) on_error(query, frame);
 }

@@ -9,8 +9,9 @@
 enum { REPLY_LENGTH_BYTES = 2 }; // before a message over TCP
 
 void reply_plain(struct query *query, enum dns_code code); // without a record
+void reply_failed(struct query *query, const char *why);   // SERVFAIL, with a sentence for people
 void reply_address(struct query *query, const struct rw_inet *address);
 void reply_name(struct query *query, struct rw_text name);
-void reply_frame(struct conn *stream, const struct rw_frame *frame); // from the host; to whichever query it is for
+void reply_frame(const struct rw_frame *frame); // from the host; to whichever query it is for
 
 #endif

@@ -8,6 +8,8 @@
 //
 //   ENOENT  NXDOMAIN          EACCES  REFUSED, with the rule          EAGAIN, ETIMEDOUT  SERVFAIL
 //
+// A question for which there is no host has --hold-ms, as a connection has, and is answered with SERVFAIL then.
+//
 //   the stream of all questions:  none ──▶ WANTING ─▶ ASKED ─▶ OPENING ─▶ OWN        queries.c has a question's states
 //                                  ▲ when one waits                        │ refused, ended: later
 //                                  └───────────────────────────────────────┘
@@ -15,7 +17,6 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -25,6 +26,7 @@
 #include "errors.h"
 #include "front.h"
 #include "host.h"
+#include "inet.h"
 #include "listen.h"
 #include "local.h"
 #include "names.h"
@@ -33,34 +35,35 @@
 #include "room.h"
 #include "routes.h"
 
-enum { PORT = 53, LENGTH = REPLY_LENGTH_BYTES };
+enum { LENGTH = REPLY_LENGTH_BYTES };
 
 static struct conn *stream_conn; // or NULL
 static int64_t retry_ms;         // no other stream before
+static int had_host;             // in the last round
+static int is_eager;             // for the first question of an epoch it is there already
 
 // ── Setting up ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static void listen_udp(int family) {
-  struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  struct sockaddr_in6 in6 = {
-      .sin6_family = AF_INET6, .sin6_port = htons(PORT), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-  int is6 = family == AF_INET6;
-  const struct sockaddr *at = is6 ? (const struct sockaddr *)&in6 : (const struct sockaddr *)&in;
-  int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0 || bind(fd, at, is6 ? sizeof in6 : sizeof in) < 0)
-    listen_failed(is6 ? "[::1]:53" : "127.0.0.1:53", "--names off for none", errno);
+static void listen_udp(const struct address *address) {
+  struct rw_inet inet = {.family = address->family, .port = address->port};
+  struct sockaddr_storage at;
+  memcpy(inet.address, address->ip, sizeof inet.address);
+  socklen_t bytes = inet_to(&inet, &at);
+  int fd = socket(at.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, (const struct sockaddr *)&at, bytes) < 0)
+    listen_failed(address->text, "--names off for none", errno);
   listen_own(fd, &resolver_front);
 }
 
 static void resolver_listen(void) {
-  static const struct address ipv4 = {.text = "127.0.0.1:53", .ip = {127, 0, 0, 1}, .port = PORT, .family = 4};
-  static const struct address ipv6 = {.text = "[::1]:53", .ip = {[15] = 1}, .port = PORT, .family = 6};
+  static const struct address ipv4 = {.text = "127.0.0.1:53", .ip = {127, 0, 0, 1}, .port = DNS_PORT, .family = 4};
+  static const struct address ipv6 = {.text = "[::1]:53", .ip = {[15] = 1}, .port = DNS_PORT, .family = 6};
   if (!options.transparent || options.names == NAMES_OFF) return;
   names_init();
-  listen_udp(AF_INET);
+  listen_udp(&ipv4);
   if (listen_tcp(&ipv4, &resolver_tcp_front, 0, "--names off for none")) say_end();
   if (!routes_have_ipv6()) return;
-  listen_udp(AF_INET6);
+  listen_udp(&ipv6);
   if (listen_tcp(&ipv6, &resolver_tcp_front, 0, "--names off for none")) say_end();
 }
 
@@ -70,7 +73,7 @@ static int32_t resolver_open(struct conn *conn) { return rw_resolver(conn->strea
 
 static void fail_all(void) {
   for (uint32_t i = 0; query_at(i); i++)
-    if (query_at(i)->state != QUERY_FREE) reply_plain(query_at(i), DNS_FAILED);
+    if (query_at(i)->state != QUERY_FREE) reply_failed(query_at(i), "the host does not answer questions");
 }
 
 // A host of version 1.0 has no such protocol. Where it has no stream to spare the questions wait for their own time.
@@ -109,7 +112,7 @@ static void resolver_step(struct conn *conn) {
   int32_t status = RW_OK;
   for (int frames = 0; frames < FRAMES_AT_ONCE && status == RW_OK; frames++) {
     status = rw_frame_next(conn->stream, &frame, NULL, 0);
-    if (status == RW_OK) reply_frame(conn, &frame);
+    if (status == RW_OK) reply_frame(&frame);
   }
   if (status == RW_OK) conn_wake(conn);
   if (status == RW_OK || status == RW_AGAIN) status = ask_all(conn);
@@ -131,7 +134,13 @@ static void resolver_ended(struct conn *conn) {
   queries_unasked();
 }
 
-static void resolver_up(void) { retry_ms = 0; }
+static void resolver_up(void) {
+  retry_ms = 0;
+  is_eager = 1;
+}
+
+// So long it waits for an answer from now on.
+static int64_t deadline_ms(int64_t now) { return now + (host_is_up() ? QUERY_MS : options.hold_ms); }
 
 static void give_up(struct query *query) {
   struct conn *conn = query->conn == QUERY_NO_CONN ? NULL : conn_at(query->conn);
@@ -139,40 +148,40 @@ static void give_up(struct query *query) {
   if (conn) conn_drop(conn, RESET);
 }
 
+static void out_of_time(struct query *query) {
+  reply_failed(query, host_is_up() ? "the host has not answered in time" : "no monitor is attached");
+}
+
 // The oldest makes room.
 static struct query *new_query(void) {
   int64_t now = rw_posix_now_ms();
-  struct query *query = query_new(now);
+  struct query *query = query_new(deadline_ms(now));
   if (query) return query;
   give_up(query_oldest());
-  return query_new(now);
+  return query_new(deadline_ms(now));
 }
 
 // Where a question waits and no stream is there for it. When to try again, or -1.
 static int64_t begin_stream(int64_t now) {
-  if (queries_waiting() == 0 || stream_conn || !host_is_up()) return -1;
+  if ((queries_waiting() == 0 && !is_eager) || stream_conn || !host_is_up()) return -1;
   if (now < retry_ms) return retry_ms;
   stream_conn = conn_new(&resolver_front, -1);
   retry_ms = now + RETRY_MS_MIN;
   if (!stream_conn) return retry_ms;
+  is_eager = 0;
   begin_wish(stream_conn);
   return -1;
 }
 
 static int64_t resolver_tick(int64_t now) {
   if (!options.transparent || options.names == NAMES_OFF) return -1;
-  int64_t expires_ms = queries_expire(now, give_up), begins_ms = begin_stream(now);
+  if (host_is_up() != had_host) queries_deadline(deadline_ms(now));
+  had_host = host_is_up();
+  int64_t expires_ms = queries_expire(now, out_of_time), begins_ms = begin_stream(now);
   return begins_ms >= 0 && (expires_ms < 0 || begins_ms < expires_ms) ? begins_ms : expires_ms;
 }
 
 // ── Questions ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-static int is_localhost(const struct dns_question *question) {
-  static const char name[] = "localhost";
-  uint32_t bytes = sizeof name - 1;
-  if (question->name_bytes < bytes || memcmp(question->name + question->name_bytes - bytes, name, bytes) != 0) return 0;
-  return question->name_bytes == bytes || question->name[question->name_bytes - bytes - 1] == '.';
-}
 
 // The guest's own loopback (RFC 6761).
 static void answer_localhost(struct query *query) {
@@ -204,7 +213,7 @@ static void take(struct query *query, int code) {
   uint32_t type = query->question.type;
   if (code != DNS_OK) reply_plain(query, (enum dns_code)code);
   else if (type != DNS_A && type != DNS_AAAA && type != DNS_PTR) reply_plain(query, DNS_OK);
-  else if (type != DNS_PTR && is_localhost(&query->question)) answer_localhost(query);
+  else if (type != DNS_PTR && dns_is_localhost(&query->question)) answer_localhost(query);
   else if (is_for_host(query)) ask_host();
 }
 

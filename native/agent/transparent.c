@@ -247,7 +247,7 @@ static void transparent_step(struct conn *conn) { (void)conn; }
 
 static void transparent_ended(struct conn *conn) {
   release(conn);
-  if (own(conn)->named) names_leave(own(conn)->named);
+  if (own(conn)->named) names_leave(own(conn)->named, rw_posix_now_ms());
 }
 
 const struct front transparent_front = {

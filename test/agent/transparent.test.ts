@@ -58,6 +58,8 @@ ip link set card up`;
 const noCard =
   run("unshare", ["-Urn", "sh", "-ec", A_CARD]).status === 0 ? undefined : "no other interfaces here";
 
+const RESOLVER = { nameServers: ["127.0.0.1"] };
+
 type Ports = Record<"http" | "count" | "reset" | "heard" | "echo" | "silent" | "closed", number>;
 
 describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reason), () => {
@@ -79,7 +81,7 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     const [command, ...words] = [...host.under, "python3", fixture("tcp-servers.py"), "names"];
     servers = hold(new Program(command!, words));
     ports = JSON.parse(await servers.line("{")) as Ports;
-    const options = { names: { nameServers: ["127.0.0.1"] } };
+    const options = { names: RESOLVER };
     monitor = hold(await MonitorProgram.start(path, POLICY, { under: host.under, options }));
     agent = hold(await attachedAgent(program, path, ["--transparent"], guest.under));
   }, BUILD_MS);
@@ -90,6 +92,8 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     return JSON.parse(await where.run("python3", fixture("tcp-program.py"), what, ...words));
   }
 
+  /** Of an agent that does nothing there is one, for names. */
+  const RESTING = 1;
   const streams = async (): Promise<number> => (await monitor.ask<{ streams: number }>("counters")).streams;
 
   test.each(FAMILIES)("curl reaches a server over $name, without a setting", async ({ name, server }) => {
@@ -165,14 +169,17 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     },
   );
 
-  test.each(FAMILIES)("over $name no program of the guest is taken for a server", async ({ server }) => {
-    expect(await says(guest, "pose", server, ports.silent)).toEqual({
-      tcp: "nothing",
-      question: "nothing",
-      told: "ECONNREFUSED",
-      answer: "nothing",
-    });
-  });
+  test.each(FAMILIES)(
+    "over $name no program of the guest is taken for a server",
+    async ({ server }) => {
+      expect(await says(guest, "pose", server, ports.silent)).toEqual({
+        tcp: "nothing",
+        question: "nothing",
+        told,
+        answer: "nothing",
+      });
+    },
+  );
 
   test("a program of the guest reaches the guest's own servers, at loopback and at its own address", async () => {
     const [command, ...words] = [...guest.under, "python3", fixture("tcp-servers.py")];
@@ -186,11 +193,11 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
 
   test("1000 connections leave nothing behind, in the agent and at the monitor", async () => {
     const descriptors = (): number => readdirSync(`/proc/${agent.pid}/fd`).length;
-    await until("the streams of before to end", async () => (await streams()) === 0);
+    await until("the streams of before to end", async () => (await streams()) === RESTING);
     const before = descriptors();
     for (const { server } of FAMILIES)
       expect(await says(guest, "turns", server, ports.echo, 500)).toBe("done");
-    await until("all streams to end", async () => (await streams()) === 0);
+    await until("all streams to end", async () => (await streams()) === RESTING);
     await until("all descriptors to be closed", () => descriptors() <= before);
   });
 
@@ -199,7 +206,8 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     const socket = join(temporaryFolder("transparent"), "attach.sock");
     using other = await MonitorProgram.start(socket, slow, { under: host.under });
     await using own = await another(socket);
-    const count = async (): Promise<number> => (await other.ask<{ streams: number }>("counters")).streams;
+    const count = async (): Promise<number> =>
+      (await other.ask<{ streams: number }>("counters")).streams - RESTING;
     const url = `http://203.0.113.1:${ports.silent}/`;
     const running = own.network.start("curl", ["-sS", "--noproxy", "*", "-m", "1", url]);
     await until("a stream for it", async () => (await count()) === 1);
@@ -231,27 +239,50 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     expect([7, 52, 55, 56]).toContain(code); // as early as it finds that out
   });
 
+  /** An agent that finds no monitor, in a network of its own. */
+  async function alone(
+    ...options: readonly string[]
+  ): Promise<{ network: Network; agent: Agent } & AsyncDisposable> {
+    const network = await Network.make("ip link set lo up", host);
+    const where = ["--socket", "/nonexistent.sock"];
+    const own = await startAgent(program, where, ["--transparent", ...options], network.under);
+    return {
+      network,
+      agent: own,
+      async [Symbol.asyncDispose]() {
+        await own[Symbol.asyncDispose]();
+        network[Symbol.dispose]();
+      },
+    };
+  }
+
   test("while no monitor is attached connect() waits for --hold-ms, and is ENETUNREACH then", async () => {
-    using network = await Network.make("ip link set lo up", host);
-    const options = ["--transparent", "--hold-ms", "300"];
-    await using alone = await startAgent(program, ["--socket", "/nonexistent.sock"], options, network.under);
-    expect(await says(network, "errors", [["203.0.113.1", 80]])).toEqual([["ENETUNREACH", "ENETUNREACH"]]);
-    expect(alone.pid).toBeGreaterThan(0);
+    await using own = await alone("--hold-ms", "300");
+    expect(await says(own.network, "errors", [["203.0.113.1", 80]])).toEqual([
+      ["ENETUNREACH", "ENETUNREACH"],
+    ]);
   });
 
   test("more questions than it holds keep no other program's from their answer", async () => {
-    using network = await Network.make("ip link set lo up", host);
-    await using alone = await startAgent(
-      program,
-      ["--socket", "/nonexistent.sock"],
-      ["--transparent"],
-      network.under,
-    );
+    await using own = await alone("--hold-ms", "60000");
     const unanswered = Array.from({ length: 2000 }, (_, i) => `n${i}.test`);
-    expect(await says(network, "names", unanswered, 2000, 1)).toEqual({ answers: 0, addresses: 0 });
-    expect(await says(network, "names", ["localhost"], 1, 1)).toEqual({ answers: 1, addresses: 1 });
-    expect(alone.pid).toBeGreaterThan(0);
+    expect(await says(own.network, "names", unanswered, 2000, 1)).toEqual({ answers: 0, addresses: 0 });
+    expect(await says(own.network, "names", ["localhost"], 1, 1)).toEqual({ answers: 1, addresses: 1 });
   });
+
+  /** What dig says: the code, the addresses or names, and the Extended DNS Error. */
+  async function dig(
+    where: Network,
+    ...args: readonly string[]
+  ): Promise<{ code: string; answers: string[]; why: string }> {
+    const said = await where.run("dig", "+tries=1", "+time=9", "@127.0.0.1", ...args);
+    const answers = /^;; ANSWER SECTION:\n((?:.+\n)*)/m.exec(said)?.[1] ?? "";
+    return {
+      code: /status: (\w+)/.exec(said)![1]!,
+      answers: answers.split("\n").flatMap((line) => line.split(/\s+/).slice(4, 5)),
+      why: /^; EDE: (.*)$/m.exec(said)?.[1] ?? "",
+    };
+  }
 
   describe("names", () => {
     /** Each program has the agent's resolver for its own. */
@@ -270,20 +301,6 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
       own = await withResolver([]);
       real = await withResolver(["--names", "real"]);
     });
-
-    /** What dig says: the code, the addresses or names, and the Extended DNS Error. */
-    async function dig(
-      where: Network,
-      ...args: readonly string[]
-    ): Promise<{ code: string; answers: string[]; why: string }> {
-      const said = await where.run("dig", "+tries=1", "+time=9", "@127.0.0.1", ...args);
-      const answers = /^;; ANSWER SECTION:\n((?:.+\n)*)/m.exec(said)?.[1] ?? "";
-      return {
-        code: /status: (\w+)/.exec(said)![1]!,
-        answers: answers.split("\n").flatMap((line) => line.split(/\s+/).slice(4, 5)),
-        why: /^; EDE: (.*)$/m.exec(said)?.[1] ?? "",
-      };
-    }
 
     test("the first question is answered at once", async () => {
       for (const network of resolvers)
@@ -338,7 +355,9 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
           const refused = await dig(network, "secret.example");
           expect(refused).toMatchObject({ code: "REFUSED", answers: [] });
           expect(refused.why).toMatch(/^15 \(Blocked\): \(.*secret\.example.*\(rule default\)\)$/);
-          await agent.said(/resolver to secret\.example: Permission denied: .*\(rule default\)\n/);
+          await agent.said(
+            /resolver to secret\.example, for \S+ \(pid \d+\): Permission denied: .*\(rule default\)\n/,
+          );
         }
         expect(await dig(resolvers[0]!, "none.test")).toMatchObject({ code: "NXDOMAIN", answers: [] });
         const asked = servers.lines.filter((line) => line.includes("asked"));
@@ -360,6 +379,51 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
       }
     });
 
+    test.skipIf(noDig !== undefined)(
+      titled("is answered with SERVFAIL and why where no monitor comes within --hold-ms", noDig),
+      async () => {
+        for (const holdMs of ["0", "300"]) {
+          await using lonely = await alone("--hold-ms", holdMs);
+          const failed = {
+            code: "SERVFAIL",
+            answers: [],
+            why: "23 (Network Error): (no monitor is attached)",
+          };
+          for (const by of ["+notcp", "+tcp"])
+            expect(await dig(lonely.network, by, "both.test")).toEqual(failed);
+        }
+      },
+    );
+
+    test.skipIf(noDig !== undefined)(
+      titled(
+        "that was asked for when the monitor ended is answered, too: by the next one, or with SERVFAIL",
+        noDig,
+      ),
+      async () => {
+        const socket = join(temporaryFolder("transparent"), "attach.sock");
+        const began = (): Promise<MonitorProgram> =>
+          MonitorProgram.start(socket, POLICY, { under: host.under, options: { names: RESOLVER } });
+        const asked = (): number => servers.lines.filter((line) => line.includes("silent.test")).length;
+        using first = await began();
+        await using hasty = await another(socket, "--hold-ms", "300");
+        await using patient = await another(socket, "--hold-ms", "60000");
+        const before = asked();
+        const unanswered = dig(hasty.network, "silent.test");
+        await until("the name server to be asked", () => asked() > before);
+        first[Symbol.dispose]();
+        expect(await unanswered).toMatchObject({
+          code: "SERVFAIL",
+          why: expect.stringMatching(/no monitor/),
+        });
+
+        const answered = dig(patient.network, "+time=59", "both.test");
+        using second = await began();
+        expect(await answered).toMatchObject({ code: "NOERROR" });
+        expect(second.isOver).toBe(false);
+      },
+    );
+
     test("1000 names one after the other, and 300 at once, each have an answer of their own", async () => {
       const names = Array.from({ length: 1000 }, (_, i) => `n${i}.many.test`);
       expect(await says(resolvers[0]!, "names", names.slice(0, 300), 300)).toEqual({
@@ -373,9 +437,10 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
   /** An agent in a network of its own. */
   async function another(
     socket: string = path,
+    ...options: readonly string[]
   ): Promise<{ network: Network; agent: Agent } & AsyncDisposable> {
     const network = await Network.make("ip link set lo up", host);
-    const own = await attachedAgent(program, socket, ["--transparent"], network.under);
+    const own = await attachedAgent(program, socket, ["--transparent", ...options], network.under);
     return {
       network,
       agent: own,

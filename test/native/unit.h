@@ -51,6 +51,7 @@
   X(text_is_utf8_without_nul) \
   X(payloads_are_accounted_for_to_the_byte) \
   X(lists_are_walked) \
+  X(a_names_address_is_its_own_for_as_long_as_it_may_be_kept) \
   X(encoders_refuse_what_the_wire_cannot_carry) \
   X(a_hostile_host_harms_nobody)
 
