@@ -2,6 +2,7 @@
 //
 //   program ── SOCKS5, HTTP, --forward, service socket ──▶ connection ── stream ──▶ host
 //   program ── connect() anywhere, by --transparent ─────▶ connection ── stream ──▶ host
+//   program ── datagrams anywhere, by --transparent ─────▶ flow: a connection ── udp stream ──▶ host
 //   program ── port 53 ──▶ questions ── one stream ──▶ host
 //   program ── a mounted folder, by --mount ──▶ requests ── one stream for each mount ──▶ host
 //   program ◀── connect() ── connection ◀── posted accept ── --publish's listener ◀── host
@@ -28,9 +29,10 @@
 //   turn.c                   which file has a connection's state
 //   link.c                   the host comes and goes: DOWN, ATTACHING, UP
 //   fronts.c                 the table of fronts
-//   socks.c, http.c, forward.c, service.c, publish.c, transparent.c, resolver.c    a front each
+//   socks.c, http.c, forward.c, service.c, publish.c, transparent.c, datagrams.c, resolver.c    a front each
 //   answer.c, head.c, body.c, upgrade.c                  what HTTP is
 //   listen.c                 sockets that programs connect to, and accept()
+//   udp.c                    flows of datagrams and their streams
 //   begin.c                  HANDSHAKE to OPENING: from a wish to an open stream
 //   carry.c, break.c         CARRYING; BREAKING
 //   pump.c                   bytes between the socket and the rings
@@ -39,10 +41,11 @@
 //   streams.c                the stream of a connection: asked for, given back
 //   gone.c, room.c           has a program closed its socket?; who may have a connection
 //   local.c, refusal.c       the socket of a connection; what was refused, for people
-//   syn.c, queries.c         SYNs, and questions, that wait for the host
+//   syn.c, flows.c, queries.c    SYNs, datagrams and questions that wait for the host
+//   target.c                 whom a program of --transparent asks for, and what it is told
 //   dns.c, names.c           what DNS is; addresses that stand for names
 //   network.c, packet.c      --transparent takes the network over; packets off lo and onto it
-//   nftables.c, routes.c, netlink.c    what it has the kernel do
+//   nftables.c, expressions.c, routes.c, netlink.c    what it has the kernel do
 //   fuse.c, fuse-*.c         --mount: a front as well, and its own rooms, in fuse.c
 //   host.c, table.c          what is known of the host; connections
 //   shortage.c, peer.c       the log of a shortage; which program it is
@@ -50,7 +53,7 @@
 //   options.c                the command line
 //
 // Headers alone: limits.h has every number that bounds something, errors.h those of errors in frames, text.h puts a
-// text together.
+// text together, ends.h hashes two ends.
 //
 // ── The walk of a connection ────────────────────────────────────────────────────────────────────────────────────────
 //

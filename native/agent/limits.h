@@ -4,14 +4,14 @@
 #ifndef RINGWAY_AGENT_LIMITS_H
 #define RINGWAY_AGENT_LIMITS_H
 
-#include "ringway.h"
+#include "ringway-udp.h"
 
 // ── How many ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 enum {
   ROUTES_MAX = 64,         // --forward and --publish, each
   MOUNTS_MAX = 16,         // --mount
-  LISTENERS_MAX = ROUTES_MAX + MOUNTS_MAX + 10, // and SOCKS, HTTP, service; of --transparent 1, and 3 of each family
+  LISTENERS_MAX = ROUTES_MAX + MOUNTS_MAX + 12, // and SOCKS, HTTP, service; of --transparent 1, and 4 of each family
   STREAMS_DEFAULT = 4096,  // connections at once
   STREAMS_SPARE = 64,      // for the listeners of programs, one for each `rwcat -l`
   STREAMS_MAX = RW_MAX_STREAM_ID - ROUTES_MAX - STREAMS_SPARE, // what is left of the ids beside all listeners
@@ -24,6 +24,8 @@ enum {
   HELD_MAX = 4096,         // SYNs that wait for the host: as many as connections by default; 200 bytes each
   FUSE_QUEUE_MAX = 32,     // requests of a mount that wait for room: the kernel keeps the others
   FUSE_FLIGHTS_MAX = 256,  // of a mount's on their way: the host's 64, as many locks that wait, and what is given back
+  FLOWS_MAX = 1024,        // of datagrams: a quarter of the connections by default, and of those where they are fewer
+  FLOW_WAITING_MAX = 16,   // datagrams of a flow that wait for the host: what programs say before they have an answer
   QUERIES_MAX = 512,       // questions for names that wait for the host: 800 bytes each, looked through for each answer
   NAMES_MAX = 16384,       // names with an address of their own, a power of two: 1000 new ones a second; 290 bytes each
 };
@@ -35,6 +37,7 @@ enum {
   SLOTS_AT_ONCE = 256,     // pending streams, each round
   ACCEPTS_AT_ONCE = 64,    // of one listener, each round
   FRAMES_AT_ONCE = 64,     // of one listener's stream
+  DATAGRAMS_AT_ONCE = 64,  // of one flow, each way
   DRAINS_AT_ONCE = 16,     // reads of what is for nobody: of PEEK_BYTES each
   TURN_BYTES = 256 * 1024, // each way: the largest ring of a connection once
 };
@@ -48,10 +51,13 @@ enum {
   RINGS_MEDIUM_BYTES = 64 * 1024, // half
   RINGS_SMALL_BYTES = 16 * 1024,  // five eighths
   PUBLISHED_RING_BYTES_MAX = RINGS_MEDIUM_BYTES, // posted ahead, used or not
+  UDP_RING_BYTES_MAX = 128 * 1024, // what the largest datagrams want (UDP-6)
+  DATAGRAM_BYTES_MAX = RW_UDP_MAX_BYTES,
+  FLOWS_WAITING_BYTES = 4 * 1024 * 1024, // of datagrams that wait, of all flows: 64 of the largest
   CHUNK_LINE_BYTES_MAX = 4096,       // a chunk's size and extensions
   TRAILERS_BYTES_MAX = PEEK_BYTES,   // as for a head
   SYN_BYTES_MAX = 100,    // the longest headers: IPv6's 40, TCP's 60
-  WIRE_BYTES = 1024 * 1024, // of SYNs that were not looked at yet: about 1000, where the kernel allows it
+  WIRE_BYTES = 1024 * 1024, // of SYNs, or datagrams, not looked at yet: about 1000, where the kernel allows it
   DNS_BYTES_MAX = 4096,   // of a message: on lo none is fragmented
   NETLINK_BYTES = 12 * 1024, // of requests that go together: all of the table's take half of it
   FUSE_DATA_BYTES = 1024 * 1024, // of one read or write of the kernel: the most that it does at once

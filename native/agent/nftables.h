@@ -5,9 +5,13 @@
 
 #include <stdint.h>
 
+struct nftables_ports { // where new connections and datagrams go, whomever they are for; 0: no IPv6
+  uint16_t tcp_ipv4, tcp_ipv6, udp_ipv4, udp_ipv6;
+};
+
 struct nftables {
   uint32_t mark;                   // of packets that the agent itself sends
-  uint16_t port_ipv4, port_ipv6;   // of its listeners; IPv6 0: there is none
+  struct nftables_ports ports;     // of its listeners
   uint8_t own_ipv4[4], own_ipv6[16]; // the guest's own addresses, besides loopback
 };
 

@@ -21,7 +21,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { IPV4_BYTES = 20, IPV6_BYTES = 40, TCP_BYTES = 20, ICMP_BYTES = 8, TIME_TO_LIVE = 64 };
+#include "inet.h"
+
+enum { IPV4_BYTES = 20, IPV6_BYTES = 40, TCP_BYTES = 20, UDP_BYTES = 8, ICMP_BYTES = 8 };
+enum { TIME_TO_LIVE = 64 };
 enum { IPV4_LENGTH = 2, IPV4_FRAGMENT = 6, IPV4_PROTOCOL = 9, IPV4_FROM = 12, IPV4_TO = 16 };
 enum { IPV6_LENGTH = 4, IPV6_PROTOCOL = 6, IPV6_HOPS = 7, IPV6_FROM = 8, IPV6_TO = 24 };
 enum { TCP_TO = 2, TCP_SEQUENCE = 4, TCP_ACK = 8, TCP_OFFSET = 12, TCP_FLAGS = 13, TCP_CHECKSUM = 16 };
@@ -129,12 +132,12 @@ int packet_init(int ipv6, const char **what) {
 
 // ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-static uint32_t ip_bytes(const struct syn *syn) { return syn->source.family == 6 ? IPV6_BYTES : IPV4_BYTES; }
+static uint32_t ip_bytes(const struct rw_inet *end) { return end->family == 6 ? IPV6_BYTES : IPV4_BYTES; }
 
 // Of `got` bytes of a packet of this family: all of its headers? Cuts off what is behind them.
 static int looks_whole(struct syn *syn, uint32_t got) {
   const uint8_t *packet = syn->packet;
-  uint32_t ip = ip_bytes(syn);
+  uint32_t ip = ip_bytes(&syn->source);
   if (got < ip + TCP_BYTES) return 0;
   if (syn->source.family == 4 && (packet[0] != 0x45 || packet[IPV4_PROTOCOL] != IPPROTO_TCP)) return 0;
   if (syn->source.family == 6 && (packet[0] >> 4 != 6 || packet[IPV6_PROTOCOL] != IPPROTO_TCP)) return 0;
@@ -155,7 +158,7 @@ enum packet packet_next(int fd, struct syn *syn) {
   if ((!is6 && from.sll_protocol != htons(ETH_P_IP)) || (is6 && raw_ipv6 < 0)) return PACKET_OTHER;
   syn->source.family = syn->target.family = is6 ? 6 : 4;
   if (!looks_whole(syn, (uint32_t)got)) return PACKET_OTHER;
-  const uint8_t *tcp = syn->packet + ip_bytes(syn);
+  const uint8_t *tcp = syn->packet + ip_bytes(&syn->source);
   memcpy(syn->source.address, syn->packet + (is6 ? IPV6_FROM : IPV4_FROM), is6 ? 16 : 4);
   memcpy(syn->target.address, syn->packet + (is6 ? IPV6_TO : IPV4_TO), is6 ? 16 : 4);
   syn->source.port = word_at(tcp) >> 16;
@@ -188,19 +191,17 @@ static void put_checksum(uint8_t *packet, uint32_t ip, uint32_t bytes, uint32_t 
 }
 
 static int send_packet(const struct rw_inet *to, const uint8_t *packet, uint32_t bytes) {
-  struct sockaddr_in in = {.sin_family = AF_INET};
-  struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-  memcpy(&in.sin_addr, to->address, 4);
-  memcpy(&in6.sin6_addr, to->address, 16);
-  int is6 = to->family == 6;
-  const struct sockaddr *at = is6 ? (const struct sockaddr *)&in6 : (const struct sockaddr *)&in;
-  ssize_t sent = sendto(is6 ? raw_ipv6 : raw_ipv4, packet, bytes, MSG_NOSIGNAL, at, is6 ? sizeof in6 : sizeof in);
-  return sent == (ssize_t)bytes;
+  struct rw_inet host = *to;
+  struct sockaddr_storage at;
+  host.port = 0; // that of a raw socket is its protocol
+  socklen_t at_bytes = inet_to(&host, &at);
+  int fd = to->family == 6 ? raw_ipv6 : raw_ipv4;
+  return sendto(fd, packet, bytes, MSG_NOSIGNAL, (const struct sockaddr *)&at, at_bytes) == (ssize_t)bytes;
 }
 
 int packet_put_back(const struct syn *syn) {
   uint8_t packet[SYN_BYTES_MAX];
-  uint32_t ip = ip_bytes(syn);
+  uint32_t ip = ip_bytes(&syn->source);
   memcpy(packet, syn->packet, syn->bytes);
   if (ip == IPV6_BYTES) put_half(packet + IPV6_LENGTH, syn->bytes - ip);
   else put_half(packet + IPV4_LENGTH, syn->bytes); // its own checksum is the kernel's to make
@@ -208,29 +209,31 @@ int packet_put_back(const struct syn *syn) {
   return send_packet(&syn->target, packet, syn->bytes);
 }
 
-// A header of IP from the target to the program, for so many bytes behind it. Returns its own.
-static uint32_t put_ip(uint8_t *packet, const struct syn *syn, uint32_t protocol, uint32_t bytes) {
-  if (syn->source.family == 6) {
+// A header of IP, for so many bytes behind it. Returns its own.
+static uint32_t put_ip(uint8_t *packet, const struct rw_inet *from, const struct rw_inet *to, uint32_t protocol,
+                       uint32_t bytes) {
+  if (from->family == 6) {
     packet[0] = 0x60;
     put_half(packet + IPV6_LENGTH, bytes);
     packet[IPV6_PROTOCOL] = (uint8_t)protocol;
     packet[IPV6_HOPS] = TIME_TO_LIVE;
-    memcpy(packet + IPV6_FROM, syn->target.address, 16);
-    memcpy(packet + IPV6_TO, syn->source.address, 16);
+    memcpy(packet + IPV6_FROM, from->address, 16);
+    memcpy(packet + IPV6_TO, to->address, 16);
     return IPV6_BYTES;
   }
   packet[0] = 0x45;
   put_half(packet + IPV4_LENGTH, IPV4_BYTES + bytes);
   packet[8] = TIME_TO_LIVE;
   packet[IPV4_PROTOCOL] = (uint8_t)protocol;
-  memcpy(packet + IPV4_FROM, syn->target.address, 4);
-  memcpy(packet + IPV4_TO, syn->source.address, 4);
+  memcpy(packet + IPV4_FROM, from->address, 4);
+  memcpy(packet + IPV4_TO, to->address, 4);
   return IPV4_BYTES;
 }
 
-void packet_refuse(const struct syn *syn) {
+// RST: nobody listens there.
+static void refuse(const struct syn *syn) {
   uint8_t packet[IPV6_BYTES + TCP_BYTES] = {0};
-  uint32_t ip = put_ip(packet, syn, IPPROTO_TCP, TCP_BYTES);
+  uint32_t ip = put_ip(packet, &syn->target, &syn->source, IPPROTO_TCP, TCP_BYTES);
   uint8_t *tcp = packet + ip;
   put_half(tcp, syn->target.port);
   put_half(tcp + TCP_TO, syn->source.port);
@@ -241,18 +244,37 @@ void packet_refuse(const struct syn *syn) {
   send_packet(&syn->source, packet, ip + TCP_BYTES);
 }
 
-void packet_unreachable(const struct syn *syn, enum unreachable why) {
+// From the target to the program, which finds its own socket by the headers of what it has sent.
+static void unreachable(const struct rw_inet *source, const struct rw_inet *target, const uint8_t *sent,
+                        uint32_t sent_bytes, enum unreachable why) {
   // Destination unreachable: type and code of ICMP, and of ICMPv6.
-  static const uint8_t codes[][2] = {[NO_NETWORK] = {0, 0}, [NO_HOST] = {1, 3}, [NOT_ALLOWED] = {13, 1}};
+  static const uint8_t codes[][2] = {
+      [NO_NETWORK] = {0, 0}, [NO_HOST] = {1, 3}, [NOT_ALLOWED] = {13, 1}, [NO_PORT] = {3, 4}};
   enum { ICMP_UNREACHABLE = 3, ICMPV6_UNREACHABLE = 1, CHECKSUM = 2 };
   uint8_t packet[IPV6_BYTES + ICMP_BYTES + SYN_BYTES_MAX] = {0};
-  int is6 = syn->source.family == 6;
-  uint32_t ip = put_ip(packet, syn, is6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, ICMP_BYTES + syn->bytes);
-  uint32_t bytes = ip + ICMP_BYTES + syn->bytes;
+  int is6 = source->family == 6;
+  uint32_t ip = put_ip(packet, target, source, is6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, ICMP_BYTES + sent_bytes);
+  uint32_t bytes = ip + ICMP_BYTES + sent_bytes;
   packet[ip] = is6 ? ICMPV6_UNREACHABLE : ICMP_UNREACHABLE;
   packet[ip + 1] = codes[why][is6];
-  memcpy(packet + ip + ICMP_BYTES, syn->packet, syn->bytes);
+  memcpy(packet + ip + ICMP_BYTES, sent, sent_bytes);
   if (is6) put_checksum(packet, ip, bytes, IPPROTO_ICMPV6, CHECKSUM);
   else put_half(packet + ip + CHECKSUM, folded(sum(packet + ip, bytes - ip, 0)));
-  send_packet(&syn->source, packet, bytes);
+  send_packet(source, packet, bytes);
+}
+
+void packet_no_connection(const struct syn *syn, enum unreachable why) {
+  if (why == NO_PORT) refuse(syn);
+  else unreachable(&syn->source, &syn->target, syn->packet, syn->bytes, why);
+}
+
+void packet_no_datagram(const struct rw_inet *source, const struct rw_inet *target, uint32_t bytes,
+                        enum unreachable why) {
+  enum { UDP_TO = 2, UDP_LENGTH = 4 };
+  uint8_t sent[IPV6_BYTES + UDP_BYTES] = {0};
+  uint32_t ip = put_ip(sent, source, target, IPPROTO_UDP, UDP_BYTES + bytes);
+  put_half(sent + ip, source->port);
+  put_half(sent + ip + UDP_TO, target->port);
+  put_half(sent + ip + UDP_LENGTH, UDP_BYTES + bytes);
+  unreachable(source, target, sent, ip + UDP_BYTES, why);
 }

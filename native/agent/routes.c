@@ -79,16 +79,19 @@ static int ask_route(int ipv6, int is_new) {
   return netlink_ask(fd, &requests, &which);
 }
 
-int routes_make(int ipv6, const char **what) {
+int routes_address(int ipv6, const char **what) {
   *what = "its sockets (rtnetlink)";
   if (fd < 0) fd = netlink_open(NETLINK_OF_ROUTES);
   if (fd < 0) return -fd;
   *what = "an address";
   int error = ask_address(ipv6, 1);
   made[ipv6].address = error == 0;
-  if (error) return error;
+  return error;
+}
+
+int routes_make(int ipv6, const char **what) {
   *what = "a local route";
-  error = ask_route(ipv6, 1);
+  int error = ask_route(ipv6, 1);
   made[ipv6].route = error == 0;
   return error;
 }

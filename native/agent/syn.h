@@ -25,5 +25,6 @@ struct held *held_oldest(void); // or NULL
 struct held *held_at(uint32_t index);
 uint32_t held_index(const struct held *held);
 void held_free(struct held *held);
+int held_was(const struct syn *syn); // 1: it looks like one that was freed
 
 #endif

@@ -6,40 +6,28 @@
 // the host was told:
 //
 //   the host has connected          the SYN is put back: connect() is done
-//   ECONNREFUSED, ECONNRESET        RST                                          ECONNREFUSED
-//   ENETUNREACH, no monitor         ICMP: network unreachable                    ENETUNREACH
-//   EACCES, EPERM (policy)          ICMP: administratively prohibited            IPv6 EACCES, IPv4 EHOSTUNREACH
-//   ETIMEDOUT, no room              nothing; the program's kernel asks again     ETIMEDOUT, when it gives up
-//   any other                       ICMP: host unreachable                       EHOSTUNREACH
-//
-// (What ICMPv4 calls prohibited Linux calls EHOSTUNREACH; it has no code for EACCES.) An address that stands for a name
-// (names.c) is not told to the host: the name is.
+//   it has not                      RST, or ICMP: target.c has the table
+//   no answer, no room              nothing; the program's kernel asks again, and says ETIMEDOUT when it gives up
 //
 //   connection:  WANTING ─▶ ASKED ─▶ OPENING ─▶ OWN, its SYN put back ─▶ CARRYING       syn.c has the SYN's states
 
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "begin.h"
 #include "carry.h"
+#include "datagrams.h"
 #include "diag.h"
 #include "end.h"
-#include "errors.h"
 #include "front.h"
 #include "listen.h"
 #include "local.h"
-#include "names.h"
 #include "network.h"
 #include "refusal.h"
-#include "routes.h"
+#include "shortage.h"
 #include "syn.h"
-#include "text.h"
+#include "target.h"
 #include "watch.h"
 
 struct transparent {    // a connection's own
@@ -61,22 +49,11 @@ static void release(struct conn *conn) {
 
 // ── Setting up ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// It answers from every address (IP_TRANSPARENT), with the mark of what is the agent's.
-static void take_all(int fd, int is_ipv6) {
-  enum { TRANSPARENT_IPV4 = 19, TRANSPARENT_IPV6 = 75 }; // <linux/in.h>, <linux/in6.h>
-  int one = 1;
-  uint32_t mark = PACKET_MARK;
-  int level = is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, option = is_ipv6 ? TRANSPARENT_IPV6 : TRANSPARENT_IPV4;
-  if (setsockopt(fd, level, option, &one, sizeof one) < 0 ||
-      setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0)
-    network_cannot("a transparent socket (CAP_NET_ADMIN)", errno);
-}
-
 static uint16_t listen_for(const struct address *address, uint32_t route) {
   if (!listen_tcp(address, &transparent_front, route, "--transparent")) return 0;
   say(route == ROUTE_IPV6 ? ", for all of IPv6" : ", for all of IPv4");
   say_end();
-  take_all(listen_fd(&transparent_front, route), route == ROUTE_IPV6);
+  network_answers(listen_fd(&transparent_front, route), route == ROUTE_IPV6);
   return listen_port(&transparent_front, route);
 }
 
@@ -90,26 +67,30 @@ static void transparent_listen(void) {
   int wire = packet_init(has_ipv6, &what);
   if (wire < 0) network_cannot(what, -wire);
   listen_own(wire, &transparent_front);
-  uint16_t port = listen_for(&ipv4, ROUTE_IPV4);
-  network_turn(port, has_ipv6 ? listen_for(&ipv6, ROUTE_IPV6) : 0);
+  struct nftables_ports ports = {.tcp_ipv4 = listen_for(&ipv4, ROUTE_IPV4)};
+  if (has_ipv6) ports.tcp_ipv6 = listen_for(&ipv6, ROUTE_IPV6);
+  datagrams_listen(&ports, has_ipv6);
+  network_turn(&ports, has_ipv6);
 }
 
 // ── SYNs ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-// To the guest itself: nftables.c lets it pass.
-static int is_own(const struct rw_inet *target) {
-  static const uint8_t loopback[16] = {[15] = 1};
-  if (target->family == 4) return target->address[0] == 127 || memcmp(target->address, routes_own_ipv4, 4) == 0;
-  return memcmp(target->address, loopback, 16) == 0 || memcmp(target->address, routes_own_ipv6, 16) == 0;
+static void crowded(void) {
+  if (shortage_begins()) {
+    say("out of connections: too many programs connect at once: some have to ask again");
+    say_end();
+  }
+  shortage_waits();
 }
 
 // The oldest makes room: if its program still waits, its kernel asks again.
 static void hold(const struct syn *syn) {
   struct conn *conn = table_free() > 0 || conn_yields() ? conn_new(&transparent_front, -1) : NULL;
+  if (!conn || held_full()) crowded();
   if (!conn) return; // and so does this one's
   if (held_full()) conn_drop(conn_at(held_oldest()->conn), RESET);
   own(conn)->held = held_index(held_new(syn, conn_index(conn))) + 1;
-  own(conn)->named = options.names == NAMES_OWN ? names_find(&syn->target) : NULL;
+  own(conn)->named = target_named(&syn->target);
   if (own(conn)->named) names_take(own(conn)->named);
   begin_wish(conn);
 }
@@ -124,28 +105,33 @@ static void come_again(struct held *held, const struct syn *syn) {
   }
 }
 
+enum { STATE_SYN_SENT = 2 };
+
+// The kernel has sent a SYN again, and the first was answered meanwhile: nobody waits for an answer to this one.
+static int is_late(const struct syn *syn) {
+  struct far_end end;
+  if (!held_was(syn)) return 0;
+  enum far far = diag_look(&syn->source, &syn->target, &end);
+  return far == FAR_GONE || (far == FAR_THERE && end.state != STATE_SYN_SENT);
+}
+
 static int transparent_come(int fd) {
   struct syn syn;
   enum packet packet = packet_next(fd, &syn);
-  if (packet != PACKET_SYN || is_own(&syn.target)) return packet != PACKET_NONE;
+  if (packet != PACKET_SYN || target_is_own(&syn.target)) return packet != PACKET_NONE;
   struct held *held = held_find(&syn.source, &syn.target);
   if (held) come_again(held, &syn);
-  else hold(&syn);
+  else if (!is_late(&syn)) hold(&syn);
   return 1;
 }
 
 // ── The host's answer ───────────────────────────────────────────────────────────────────────────────────────────────
 
 static int32_t transparent_open(struct conn *conn) {
-  char host[INET6_ADDRSTRLEN];
+  char host[RW_HOST_MAX_BYTES];
   const struct held *held = held_of(conn);
-  if (!held) return RW_INVALID;
-  const struct rw_inet *target = &held->syn.target;
-  const struct named *named = own(conn)->named;
-  if (named) return rw_connect(conn->stream, named->name, named->bytes, target->port, 0);
-  if (options.names == NAMES_OWN && names_has(target)) return RW_INVALID; // of a name that is forgotten
-  inet_ntop(target->family == 6 ? AF_INET6 : AF_INET, target->address, host, sizeof host);
-  return rw_connect(conn->stream, host, (uint32_t)strlen(host), target->port, 0);
+  uint32_t bytes = held ? target_host(&held->syn.target, own(conn)->named, host) : 0;
+  return bytes == 0 ? RW_INVALID : rw_connect(conn->stream, host, bytes, held->syn.target.port, 0);
 }
 
 static void transparent_opened(struct conn *conn, const struct rw_frame *frame) {
@@ -160,58 +146,18 @@ static void transparent_opened(struct conn *conn, const struct rw_frame *frame) 
   conn_deadline(conn, PUT_BACK_MS);
 }
 
-static void log_refusal(struct conn *conn, const struct rw_inet *target, const struct rw_error *error) {
-  char host[INET6_ADDRSTRLEN] = "", bytes[RW_HOST_MAX_BYTES + 16];
-  struct text to = {.bytes = bytes, .room = sizeof bytes};
-  const struct named *named = own(conn)->named;
-  int has_brackets = target->family == 6;
-  inet_ntop(has_brackets ? AF_INET6 : AF_INET, target->address, host, sizeof host);
-  put(&to, has_brackets ? "[" : "");
-  if (named) put_span(&to, (struct span){named->name, named->bytes});
-  else put(&to, host);
-  put(&to, has_brackets ? "]:" : ":");
-  put_number(&to, target->port);
-  refusal_say(conn, (struct rw_text){(const uint8_t *)to.bytes, to.length}, error);
-}
-
-static void tell(const struct syn *syn, uint32_t error, int is_named) {
-  if (is_named && error == LINUX_EAGAIN) error = LINUX_EHOSTUNREACH; // no answer about the name
-  switch (error) { // Linux numbers (ERR-2)
-    case LINUX_ECONNREFUSED:
-    case LINUX_ECONNRESET:
-      packet_refuse(syn);
-      break;
-    case LINUX_ENETUNREACH:
-    case LINUX_ENETDOWN:
-      packet_unreachable(syn, NO_NETWORK);
-      break;
-    case LINUX_EACCES:
-    case LINUX_EPERM:
-      packet_unreachable(syn, NOT_ALLOWED);
-      break;
-    case LINUX_ETIMEDOUT:
-    case LINUX_EAGAIN:
-    case LINUX_EMFILE:
-    case LINUX_ENOMEM:
-    case LINUX_ENOBUFS:
-      break;
-    default:
-      packet_unreachable(syn, NO_HOST);
-  }
-}
-
 static void transparent_refused(struct conn *conn, const struct rw_error *error) {
   const struct held *held = held_of(conn);
+  enum unreachable why;
   if (held) {
-    log_refusal(conn, &held->syn.target, error);
-    tell(&held->syn, error->error, own(conn)->named != NULL);
+    refusal_say(conn, target_text(&held->syn.target, own(conn)->named), error);
+    if (target_told(error->error, own(conn)->named != NULL, &why)) packet_no_connection(&held->syn, why);
   }
   conn_drop(conn, RESET);
 }
 
 // While there is no descriptor, the kernel knows which socket has sent the SYN.
 static enum far transparent_far_end(struct conn *conn, struct far_end *end) {
-  enum { STATE_SYN_SENT = 2 };
   const struct held *held = held_of(conn);
   if (!held) return FAR_UNKNOWN;
   enum far far = diag_look(&held->syn.source, &held->syn.target, end);

@@ -41,6 +41,7 @@ const IPV4 = {
   lost: "192.0.2.1",
   far: "198.51.100.1",
   own: "10.0.2.15",
+  told: "EHOSTUNREACH", // where the policy refuses
 };
 const IPV6 = {
   name: "IPv6",
@@ -49,6 +50,7 @@ const IPV6 = {
   lost: "2001:db9::1",
   far: "2001:db8:5::1",
   own: "fd00::15",
+  told: "EACCES",
 };
 const FAMILIES = [IPV4, IPV6];
 
@@ -171,7 +173,7 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
 
   test.each(FAMILIES)(
     "over $name no program of the guest is taken for a server",
-    async ({ server }) => {
+    async ({ server, told }) => {
       expect(await says(guest, "pose", server, ports.silent)).toEqual({
         tcp: "nothing",
         question: "nothing",
