@@ -29,7 +29,7 @@
 //   turn.c                   which file has a connection's state
 //   link.c                   the host comes and goes: DOWN, ATTACHING, UP
 //   fronts.c                 the table of fronts
-//   socks.c, http.c, forward.c, service.c, publish.c, transparent.c, datagrams.c, resolver.c    a front each
+//   socks.c, http.c, forward.c, service.c, transparent.c, datagrams.c, resolver.c, auto.c, publish.c    a front each
 //   answer.c, head.c, body.c, upgrade.c                  what HTTP is
 //   listen.c                 sockets that programs connect to, and accept()
 //   udp.c                    flows of datagrams and their streams
@@ -41,6 +41,7 @@
 //   streams.c                the stream of a connection: asked for, given back
 //   gone.c, room.c           has a program closed its socket?; who may have a connection
 //   local.c, refusal.c       the socket of a connection; what was refused, for people
+//   ports.c                  the table of published ports
 //   syn.c, flows.c, queries.c    SYNs, datagrams and questions that wait for the host
 //   target.c                 whom a program of --transparent asks for, and what it is told
 //   dns.c, names.c           what DNS is; addresses that stand for names

@@ -14,12 +14,15 @@
 #include <unistd.h>
 
 #include "inet.h"
+#include "limits.h"
 
 // <linux/inet_diag.h>, which musl-gcc does not find.
 enum {
   NETLINK_SOCK_DIAG = 4,
   NLM_F_REQUEST = 1,
+  NLM_F_DUMP = 0x300,
   NLMSG_ERROR = 2,
+  NLMSG_DONE = 3,
   SOCK_DIAG_BY_FAMILY = 20,
 };
 
@@ -123,4 +126,48 @@ enum far diag_datagrams(const struct rw_inet *program, const struct rw_inet *ask
 int diag_ask(int fd, struct far_end *end) {
   struct rw_inet program, asked;
   return diag_ends(fd, &program, &asked) && diag_look(&program, &asked, end) == FAR_THERE;
+}
+
+// ── A list ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static void tell_one(const struct answer *answer, void (*tell)(const struct rw_inet *at, uint32_t inode)) {
+  struct rw_inet at = {.family = answer->family == AF_INET6 ? 6 : 4, .port = ntohs(answer->ends.source_port)};
+  memcpy(at.address, answer->ends.source, at.family == 6 ? 16 : 4);
+  tell(&at, answer->inode);
+}
+
+// Of a part of the list: 1 where there are more, 0 at its end, -1 where there is none.
+static int tell_part(const uint8_t *bytes, size_t count, void (*tell)(const struct rw_inet *at, uint32_t inode)) {
+  struct answer answer;
+  for (size_t at = 0; at + sizeof answer.header <= count;) {
+    memcpy(&answer.header, bytes + at, sizeof answer.header);
+    if (answer.header.type == NLMSG_DONE) return 0;
+    if (answer.header.bytes < sizeof answer.header || answer.header.type == NLMSG_ERROR) return -1;
+    if (answer.header.type == SOCK_DIAG_BY_FAMILY && at + sizeof answer <= count) {
+      memcpy(&answer, bytes + at, sizeof answer);
+      tell_one(&answer, tell);
+    }
+    at += (answer.header.bytes + 3) & ~3u;
+  }
+  return 1;
+}
+
+// Each recv() has the kernel make the next part.
+int diag_listeners(int ipv6, void (*tell)(const struct rw_inet *at, uint32_t inode)) {
+  enum { STATE_LISTEN = 10 };
+  static uint8_t bytes[NETLINK_BYTES];
+  struct question question = {
+      .header = {.bytes = sizeof question, .type = SOCK_DIAG_BY_FAMILY, .flags = NLM_F_REQUEST | NLM_F_DUMP},
+      .family = ipv6 ? AF_INET6 : AF_INET,
+      .protocol = IPPROTO_TCP,
+      .states = 1u << STATE_LISTEN,
+  };
+  int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG); // no other answers in it
+  int more = fd >= 0 && send(fd, &question, sizeof question, MSG_NOSIGNAL) == (ssize_t)sizeof question ? 1 : -1;
+  while (more > 0) {
+    ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    more = got < 0 ? -1 : tell_part(bytes, (size_t)got, tell);
+  }
+  if (fd >= 0) close(fd);
+  return more == 0;
 }

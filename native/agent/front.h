@@ -58,6 +58,7 @@ struct front {
 // fronts.c
 extern const struct front socks_front, http_front, forward_front, service_front, published_front, listener_front;
 extern const struct front mount_front, transparent_front, datagrams_front, resolver_front, resolver_tcp_front;
+extern const struct front auto_front;
 void fronts_listen(void);
 void fronts_up(void);
 int64_t fronts_tick(int64_t now);

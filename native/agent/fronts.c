@@ -7,7 +7,8 @@
 // The service socket comes when all others are there: that it is there is what scripts wait for.
 static const struct front *const fronts[] = {
   &socks_front,    &http_front,    &forward_front,  &transparent_front, &datagrams_front,
-  &resolver_front, &mount_front, &service_front, &listener_front, &published_front,
+  &resolver_front, &mount_front,    &service_front, &auto_front,        &listener_front,
+  &published_front,
 };
 enum { FRONTS = sizeof fronts / sizeof fronts[0] };
 

@@ -12,6 +12,7 @@ enum {
   ROUTES_MAX = 64,         // --forward and --publish, each
   MOUNTS_MAX = 16,         // --mount
   LISTENERS_MAX = ROUTES_MAX + MOUNTS_MAX + 12, // and SOCKS, HTTP, service; of --transparent 1, and 4 of each family
+  AUTO_MAX = 32,           // ports of --publish auto, of those ROUTES_MAX
   STREAMS_DEFAULT = 4096,  // connections at once
   STREAMS_SPARE = 64,      // for the listeners of programs, one for each `rwcat -l`
   STREAMS_MAX = RW_MAX_STREAM_ID - ROUTES_MAX - STREAMS_SPARE, // what is left of the ids beside all listeners
@@ -98,6 +99,7 @@ enum {
   SPARE_MS = 4000,         // and so much more where nobody waits for one
   RETRY_MS_MIN = 100,      // between two tries to listen on the host; doubled
   RETRY_MS_MAX = 5000,
+  AUTO_MS = 500,           // between two looks at who listens in the guest: a port is there within a second
   PROBE_MS = 250,          // no accept is posted: soon
   BACKOFF_MS_MIN = 10,     // between two tries to attach; doubled
   BACKOFF_MS_MAX = 1000,

@@ -46,7 +46,7 @@ static int32_t why_status; // why it did not attach, last
 
 void link_init(void) {
   begun_ms = rw_posix_now_ms();
-  slots = options.streams + options.publishes + STREAMS_SPARE;
+  slots = options.streams + options.publishes_most + STREAMS_SPARE;
   streams = calloc(slots, sizeof *streams);
   if (streams) return;
   say_begin();

@@ -121,6 +121,13 @@ uint16_t listen_port(const struct front *front, uint32_t route) {
   return (uint16_t)inet_from(&at).port;
 }
 
+int listen_has(uint32_t inode) {
+  struct stat is;
+  for (uint32_t i = 0; i < count; i++)
+    if (fstat(listeners[i].fd, &is) == 0 && is.st_ino == inode) return 1;
+  return 0;
+}
+
 void listen_own(int fd, const struct front *front) { add_listener(fd, front, 0, OWN_FD); }
 
 // Which file the Unix socket is: whoever removes it may put another in its place, a second agent's for one.

@@ -13,6 +13,7 @@ int listen_tcp(const struct address *address, const struct front *front, uint32_
 int listen_fd(const struct front *front, uint32_t route);        // a socket of listen_tcp(), or -1
 uint16_t listen_port(const struct front *front, uint32_t route); // where it listens, or 0
 int listen_unix(const char *path, const struct front *front); // 0, or an errno
+int listen_has(uint32_t inode);   // it is one of these sockets
 void listen_own(int fd, const struct front *front); // a descriptor that is no such socket: front->come()
 _Noreturn void listen_failed(const char *where, const char *option, int error);
 void listen_exit(void);           // removes the file of listen_unix()

@@ -30,6 +30,7 @@ static const char usage[] =
     "      --http PORT|off        an HTTP proxy; 3128 if not given\n"
     "      --forward PORT:HOST:HOSTPORT        a port of the guest, to an address that the host reaches\n"
     "      --publish [HOSTADDR:]HOSTPORT:PORT  a port of the host, to a port of the guest\n"
+    "                             auto: each that programs listen on, the same on the host, where the policy lets it\n"
     "      --mount PATH[:FOLDER]  a folder of the host's, mounted there by FUSE. Wants CAP_SYS_ADMIN\n"
     "      --transparent          every address of TCP: programs need not know of any of this. Wants CAP_NET_ADMIN\n"
     "                             and CAP_NET_RAW in a network that has nothing but lo\n"
@@ -207,8 +208,12 @@ static void take_forward(const struct option *option, const char *text) {
   if (route->host_bytes == 0 || route->host_bytes > RW_HOST_MAX_BYTES) wrong_value(option, text);
 }
 
-// [HOSTADDR:]HOSTPORT:PORT
+// [HOSTADDR:]HOSTPORT:PORT, or "auto"
 static void take_publish(const struct option *option, const char *text) {
+  if (strcmp(text, "auto") == 0) {
+    options.publish_auto = 1;
+    return;
+  }
   if (options.publishes == ROUTES_MAX) wrong("too many --publish", text);
   struct route *route = &options.publish[options.publishes++];
   char *copy = copy_of(text);
@@ -261,7 +266,7 @@ static const struct option known[] = {
     {.name = "--forward",
      .expects = "[ADDRESS:]PORT:HOST:HOSTPORT, such as 8080:example.com:80",
      .take = take_forward},
-    {.name = "--publish", .expects = "[HOSTADDR:]HOSTPORT:PORT, such as 8080:80", .take = take_publish},
+    {.name = "--publish", .expects = "auto or [HOSTADDR:]HOSTPORT:PORT, such as 8080:80", .take = take_publish},
     {.name = "--mount", .expects = "PATH[:FOLDER], such as /data or /data:/mnt/data", .take = take_mount},
     {.name = "--names", .expects = "own, real or off", .take = take_names},
     {.name = "--service", .expects = "the path of a socket, or off", .take = take_service},
@@ -304,5 +309,7 @@ void options_parse(int argc, char **argv) {
   if (socket && *socket && !options.socket && !options.memory && !options.channel) options.socket = socket;
   if (options.socket && (options.memory || options.channel))
     wrong("--socket goes without --memory and --channel", NULL);
+  options.publishes_most = options.publishes + (options.publish_auto ? AUTO_MAX : 0);
+  if (options.publishes_most > ROUTES_MAX) options.publishes_most = ROUTES_MAX;
   if (names_given && !options.transparent) wrong("--names goes with --transparent", NULL);
 }

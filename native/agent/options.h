@@ -36,6 +36,8 @@ struct options {
   struct route forward[ROUTES_MAX], publish[ROUTES_MAX];
   struct mounted mount[MOUNTS_MAX];
   uint32_t forwards, publishes, mounts;
+  int publish_auto;             // and whatever a program of the guest listens on
+  uint32_t publishes_most;      // of both
   int transparent;
   enum names names;             // of --transparent: what its resolver says
   uint32_t streams, busy_poll_us, hold_ms, handshake_ms, turn_ms;

@@ -8,8 +8,9 @@
 // Accepts are posted ahead, each with its stream, so that a connection finds one waiting. Their rings take room of the
 // region, used or not: they are no larger than PUBLISHED_RING_BYTES_MAX.
 
+#include "publish.h"
+
 #include <errno.h>
-#include <string.h>
 
 #include "agent.h"
 #include "begin.h"
@@ -19,26 +20,19 @@
 #include "front.h"
 #include "host.h"
 #include "local.h"
+#include "ports.h"
 #include "room.h"
 #include "watch.h"
 
 struct published { // a connection's own; a listener has none
+  uint16_t port;   // in the guest
   uint8_t came;    // it is a client's: no more posted
   uint8_t tried;   // of families
 };
 _Static_assert(sizeof(struct published) <= OWN_BYTES, "a connection has room for it");
 static struct published *own(struct conn *conn) { return (struct published *)(void *)conn->own; }
 
-static struct publish {
-  enum { IDLE, ASKING, ON, OFF } state;
-  struct conn *listener;
-  uint32_t posted, target; // streams given or to be given to the listener
-  uint32_t retry_ms;
-  int64_t next_ms; // IDLE: when to ask; ON: when to raise the target again, from 0 by one
-  int told;        // of an address in use: once
-} publishes[ROUTES_MAX];
-
-static struct publish *publish_of(const struct conn *conn) { return &publishes[conn->route]; }
+static struct publish *publish_of(const struct conn *conn) { return port_at(conn->route); }
 
 static int is_posted(struct conn *conn) {
   return conn->front == &published_front && conn->state == OWN && !own(conn)->came;
@@ -46,33 +40,27 @@ static int is_posted(struct conn *conn) {
 
 // All that are posted take their share of the connections at most.
 static uint32_t most_posted(void) {
-  uint32_t share = options.streams / SHARE / options.publishes;
+  uint32_t share = options.streams / SHARE / ports_in_use();
   return share == 0 ? 1 : share < POSTED_MAX ? share : POSTED_MAX;
 }
 
 static void say_route(const struct conn *conn) {
-  const struct route *route = &options.publish[conn->route];
   say_begin();
   say("publish ");
-  say_inet(&route->there);
+  say_inet(&publish_of(conn)->there);
   say(" to ");
-  say_number(route->port);
-}
-
-static void publish_up(void) {
-  for (uint32_t i = 0; i < options.publishes; i++)
-    publishes[i] = (struct publish){.state = IDLE, .retry_ms = RETRY_MS_MIN, .told = publishes[i].told};
+  say_number(publish_of(conn)->port);
 }
 
 // ── The listener ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int32_t listener_open(struct conn *conn) {
-  return rw_listen(conn->stream, &options.publish[conn->route].there, BACKLOG);
+  return rw_listen(conn->stream, &publish_of(conn)->there, BACKLOG);
 }
 
 static void listener_opened(struct conn *conn, const struct rw_frame *frame) {
   struct publish *publish = publish_of(conn);
-  struct rw_inet bound = options.publish[conn->route].there;
+  struct rw_inet bound = publish_of(conn)->there;
   if (frame->payload) rw_decode_bound(frame->payload, frame->bytes, &bound);
   conn->state = OWN; // it listens
   publish->state = ON;
@@ -83,7 +71,7 @@ static void listener_opened(struct conn *conn, const struct rw_frame *frame) {
   say("publish: the host's ");
   say_inet(&bound);
   say(" to ");
-  say_number(options.publish[conn->route].port);
+  say_number(publish->port);
   say_end();
   conn_wake(conn); // what it says is not waited for yet
 }
@@ -189,7 +177,7 @@ static void published_ended(struct conn *conn) {
 static void connect_next(struct conn *conn) {
   static const uint8_t families[] = {4, 6};
   while (own(conn)->tried < sizeof families)
-    if (local_connect(conn, families[own(conn)->tried++], options.publish[conn->route].port) == 0) return;
+    if (local_connect(conn, families[own(conn)->tried++], own(conn)->port) == 0) return;
   conn_drop(conn, RESET);
 }
 
@@ -235,12 +223,12 @@ static void raise_target(struct publish *publish, int64_t now) {
   publish->next_ms = now + (probe ? RETRY_MS_MAX : 0);
 }
 
-static void post(uint32_t i) {
-  struct publish *publish = &publishes[i];
+static void post(struct publish *publish, uint32_t i) {
   while (publish->posted < publish->target && room_may_post(publish->posted)) {
     struct conn *conn = table_free() > 0 || conn_yields() ? conn_new(&published_front, -1) : NULL;
     if (!conn) return; // with the next one that ends
     conn->route = i;
+    own(conn)->port = publish->port;
     room_enter(conn, PLACED);
     publish->posted++;
     begin_wish(conn);
@@ -258,8 +246,7 @@ static void post_fewer(uint32_t surplus) {
 }
 
 // What is due at one port; when to call again, or -1.
-static int64_t tick(uint32_t i, int64_t now) {
-  struct publish *publish = &publishes[i];
+static int64_t tick(struct publish *publish, uint32_t i, int64_t now) {
   if (publish->state == IDLE && now < publish->next_ms) return publish->next_ms;
   if (publish->state == IDLE) {
     struct conn *conn = conn_new(&listener_front, -1);
@@ -271,7 +258,7 @@ static int64_t tick(uint32_t i, int64_t now) {
   } else if (publish->state == ON) {
     if (publish->target < most_posted() && now >= publish->next_ms) raise_target(publish, now);
     int64_t due = publish->target < most_posted() ? publish->next_ms : -1;
-    post(i);
+    post(publish, i);
     return due;
   }
   return -1;
@@ -280,20 +267,32 @@ static int64_t tick(uint32_t i, int64_t now) {
 static int64_t publish_tick(int64_t now) {
   int64_t next = -1;
   room_posting();
-  if (!host_is_up() || options.publishes == 0) return -1;
+  if (!host_is_up() || ports_in_use() == 0) return -1;
   if (room_surplus() > 0) post_fewer(room_surplus());
-  for (uint32_t i = 0; i < options.publishes; i++) {
-    int64_t due = tick(i, now);
+  struct publish *publish;
+  for (uint32_t i = 0; (publish = port_at(i)) != NULL; i++) {
+    int64_t due = tick(publish, i, now);
     if (due >= 0 && (next < 0 || due < next)) next = due;
   }
   return next;
+}
+
+// Its server listens no more. A connection that has come goes on.
+void publish_end(uint32_t route) {
+  struct conn *conn;
+  for (uint32_t i = 0; (conn = conn_at(i)) != NULL; i++) {
+    if (conn->state == FREE || conn->route != route) continue;
+    if (conn->front == &listener_front || (conn->front == &published_front && !own(conn)->came)) conn_drop(conn, CLOSE);
+  }
+  port_remove(port_at(route));
 }
 
 const struct front listener_front = {
     .name = "listener",
     .side = BESIDE,
     .ring_bytes_max = RW_RING_BYTES_MIN,
-    .up = publish_up,
+    .listen = ports_init,
+    .up = ports_up,
     .tick = publish_tick,
     .open = listener_open,
     .opened = listener_opened,

@@ -54,7 +54,7 @@ uint32_t room_init(void) {
   for (int i = 0; i <= LATE; i++) lists[i].first = lists[i].last = CONN_NONE;
   uint32_t slots = options.streams + WAITERS;
   uint64_t descriptors = raise_descriptors(slots + DESCRIPTORS);
-  if (descriptors >= slots + DESCRIPTORS) return slots + options.publishes;
+  if (descriptors >= slots + DESCRIPTORS) return slots + options.publishes_most;
   slots = descriptors > DESCRIPTORS + 2 * WAITERS_MIN ? (uint32_t)descriptors - DESCRIPTORS : 2 * WAITERS_MIN;
   uint32_t most = slots - (slots / 4 < WAITERS_MIN ? WAITERS_MIN : slots / 4); // a quarter is for those that wait
   if (most < options.streams) {
@@ -67,14 +67,14 @@ uint32_t room_init(void) {
     say_end();
     options.streams = most;
   }
-  return slots + options.publishes;
+  return slots + options.publishes_most;
 }
 
 static uint32_t limit(void) { return options.streams < host_most ? options.streams : host_most; }
 
 // What a side has for itself, if anybody may come from there.
 static uint32_t share_of(enum side side) {
-  int used = side == IN ? options.publishes > 0 : for_programs;
+  int used = side == IN ? options.publishes_most > 0 : for_programs;
   return used ? limit() / SHARE : 0;
 }
 

@@ -80,7 +80,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
 
   const PROXY = "[ADDRESS:]PORT or off, such as 1080 or [::1]:1080";
   const FORWARD = "[ADDRESS:]PORT:HOST:HOSTPORT, such as 8080:example.com:80";
-  const PUBLISH = "[HOSTADDR:]HOSTPORT:PORT, such as 8080:80";
+  const PUBLISH = "auto or [HOSTADDR:]HOSTPORT:PORT, such as 8080:80";
   const SOCKET = "the path of a socket";
   /** By option: what it expects, and values that it does not take. */
   const expected: Record<string, readonly [expects: string, ...wrong: string[]]> = {

@@ -3,7 +3,8 @@
 import type { Denial } from "@ringway/monitor";
 
 /** Lines of the agent's that say what the policy refused (docs/agent.md). */
-const REFUSED = /^ringway-agent: \S+(?: UDP)? to (.*?)(?:, for (.*) \(pid \d+\))?: Permission denied(?:: (.*))?$/;
+const REFUSED =
+  /^ringway-agent: \S+(?: UDP)? to (.*?)(?:, for (.*) \(pid \d+\))?: Permission denied(?:: (.*))?$/;
 /** One that asks for ever for other things must not fill this process. */
 const KEPT_MAX = 10_000;
 
