@@ -32,6 +32,7 @@
 //   socks.c, http.c, forward.c, service.c, transparent.c, datagrams.c, resolver.c, auto.c, publish.c    a front each
 //   answer.c, head.c, body.c, upgrade.c                  what HTTP is
 //   listen.c                 sockets that programs connect to, and accept()
+//   associate.c, socks5.c    SOCKS5 for datagrams; its addresses
 //   udp.c                    flows of datagrams and their streams
 //   begin.c                  HANDSHAKE to OPENING: from a wish to an open stream
 //   carry.c, break.c         CARRYING; BREAKING

@@ -1,5 +1,5 @@
-// --publish auto: a port of TCP on which a program of the guest listens is the same port on the host, if the policy lets
-// it be, for as long as the program listens.
+// --publish auto: a port of TCP on which a program of the guest listens is the same port on the host, if the policy
+// lets it be, for as long as the program listens.
 //
 // The kernel lists who listens (NETLINK_SOCK_DIAG) and tells nobody when that changes, so the list is looked at twice a
 // second. What is reached at loopback counts, which is where connections are taken to: a server at 127.0.0.1, ::1, or

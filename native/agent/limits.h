@@ -25,6 +25,7 @@ enum {
   HELD_MAX = 4096,         // SYNs that wait for the host: as many as connections by default; 200 bytes each
   FUSE_QUEUE_MAX = 32,     // requests of a mount that wait for room: the kernel keeps the others
   FUSE_FLIGHTS_MAX = 256,  // of a mount's on their way: the host's 64, as many locks that wait, and what is given back
+  ASSOCIATIONS_MAX = 32,   // of SOCKS5's UDP ASSOCIATE: each has a descriptor more
   FLOWS_MAX = 1024,        // of datagrams: a quarter of the connections by default, and of those where they are fewer
   FLOW_WAITING_MAX = 16,   // datagrams of a flow that wait for the host: what programs say before they have an answer
   QUERIES_MAX = 512,       // questions for names that wait for the host: 800 bytes each, looked through for each answer

@@ -27,6 +27,9 @@ static uint32_t key; // so that programs cannot choose what has the same hash
 static uint32_t used = 1; // 198.18.0.0 looks like the network
 
 void names_init(void) {
+  static int is_done;
+  if (is_done) return;
+  is_done = 1;
   if (getrandom(&key, sizeof key, GRND_NONBLOCK) < 0) key = 0; // right after boot
   for (uint32_t i = 0; i < CHAINS; i++) chains[i] = NONE;
 }

@@ -85,13 +85,19 @@ void network_turn(const struct nftables_ports *ports, int ipv6) {
   if (error) has_no_ipv6(what, error);
 }
 
-void network_answers(int fd, int is_ipv6) {
+// 0, or an errno.
+static int answers(int fd, int is_ipv6) {
   enum { TRANSPARENT_IPV4 = 19, TRANSPARENT_IPV6 = 75 }; // <linux/in.h>, <linux/in6.h>
   int one = 1, error;
   uint32_t mark = PACKET_MARK;
   int level = is_ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, option = is_ipv6 ? TRANSPARENT_IPV6 : TRANSPARENT_IPV4;
   error = setsockopt(fd, level, option, &one, sizeof one) < 0 ? errno : 0;
   if (!error && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) < 0) error = errno;
+  return error;
+}
+
+void network_answers(int fd, int is_ipv6) {
+  int error = answers(fd, is_ipv6);
   if (error) network_cannot("a transparent socket (CAP_NET_ADMIN)", error);
 }
 
@@ -102,10 +108,10 @@ int network_socket(const struct rw_inet *at, int is_shared) {
   int fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   socklen_t bytes = inet_to(at, &own);
   if (fd < 0) return -1;
-  network_answers(fd, is6);
+  int error = answers(fd, is6);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &is_shared, sizeof is_shared);
-  if (bind(fd, (const struct sockaddr *)&own, bytes) == 0) return fd;
-  int error = errno;
+  if (!error && bind(fd, (const struct sockaddr *)&own, bytes) < 0) error = errno;
+  if (!error) return fd;
   close(fd);
   errno = error;
   return -1;

@@ -21,7 +21,8 @@ static void begin(struct publish *publish, const struct rw_inet *there, uint16_t
 }
 
 void ports_init(void) {
-  for (uint32_t i = 0; i < options.publishes; i++) begin(&all[i], &options.publish[i].there, options.publish[i].port, 0);
+  const struct route *routes = options.publish;
+  for (uint32_t i = 0; i < options.publishes; i++) begin(&all[i], &routes[i].there, routes[i].port, 0);
   in_use = options.publishes;
 }
 

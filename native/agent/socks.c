@@ -1,15 +1,15 @@
-// SOCKS5 (RFC 1928): CONNECT. Names go to the host as they are, which resolves them.
+// SOCKS5 (RFC 1928): CONNECT, and UDP ASSOCIATE (associate.c). Names go to the host as they are, which resolves them.
 //
 //   METHODS    program: 5, n, n methods                 agent: 5, 0 if 0 is one of them; 5, 2 if 2 is; else 5, 0xff
 //   PASSWORD   program: 1, n, user, n, password         agent: 1, 0: any will do (RFC 1929)
-//   REQUEST    program: 5, 1, 0, type, address, port    agent: 5, reply, 0, type, address, port
+//   REQUEST    program: 5, 1 or 3, 0, address           agent: 5, reply, 0, address          socks5.c has addresses
 //
 // The request stays in the socket until the host has answered.
 
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "agent.h"
+#include "associate.h"
 #include "carry.h"
 #include "end.h"
 #include "errors.h"
@@ -17,6 +17,7 @@
 #include "listen.h"
 #include "local.h"
 #include "refusal.h"
+#include "socks5.h"
 #include "text.h"
 
 enum step { METHODS, PASSWORD, REQUEST };
@@ -28,19 +29,20 @@ _Static_assert(sizeof(struct socks) <= OWN_BYTES, "a connection has room for it"
 static struct socks *own(struct conn *conn) { return (struct socks *)(void *)conn->own; }
 
 static void socks_listen(void) {
+  if (options.socks.family != 0) associate_init();
   if (listen_tcp(&options.socks, &socks_front, 0, "--socks PORT|off")) say_end();
 }
 enum { VERSION = 5, NO_AUTHENTICATION = 0, USER_AND_PASSWORD = 2, NONE_OF_THESE = 0xff, COMMAND_CONNECT = 1 };
+enum { COMMAND_ASSOCIATE = 3, HEAD_BYTES = 3 };
 enum { PASSWORD_VERSION = 1, ACCEPTED = 0, NOT_ACCEPTED = 1 };
-enum { TYPE_IPV4 = 1, TYPE_NAME = 3, TYPE_IPV6 = 4 };
 enum reply {
   SUCCEEDED, FAILURE, NOT_ALLOWED, NETWORK_UNREACHABLE, HOST_UNREACHABLE, REFUSED, TTL_EXPIRED, NO_COMMAND, NO_TYPE,
 };
 
 struct request {
-  const char *host;
-  char literal[INET6_ADDRSTRLEN];
-  uint32_t host_bytes, port, bytes; // of the whole request
+  uint8_t command;
+  struct socks5_end to;
+  uint32_t bytes; // of all of it
 };
 
 static uint32_t reply_to(uint32_t error) {
@@ -64,17 +66,11 @@ static uint32_t reply_to(uint32_t error) {
 }
 
 static uint32_t encode(uint8_t to[22], uint32_t reply, const struct rw_inet *bound) {
-  int is6 = bound && bound->family == 6;
-  uint32_t bytes = is6 ? 16 : 4;
-  memset(to, 0, 22);
+  static const struct rw_inet none = {.family = 4};
   to[0] = VERSION;
   to[1] = (uint8_t)reply;
-  to[3] = is6 ? TYPE_IPV6 : TYPE_IPV4;
-  if (!bound) return 10;
-  memcpy(to + 4, bound->address, bytes);
-  to[4 + bytes] = (uint8_t)(bound->port >> 8);
-  to[5 + bytes] = (uint8_t)bound->port;
-  return 6 + bytes;
+  to[2] = 0;
+  return HEAD_BYTES + socks5_put_inet(to + HEAD_BYTES, bound ? bound : &none);
 }
 
 static enum shake part_with(struct conn *conn, uint32_t reply) {
@@ -85,31 +81,14 @@ static enum shake part_with(struct conn *conn, uint32_t reply) {
 
 // The request at hand: its bytes; 0 not all of it yet; or minus the reply to it.
 static int32_t parse(const uint8_t *bytes, uint32_t count, struct request *request) {
-  if (count < 4) return 0;
+  if (count < HEAD_BYTES + 1) return 0;
   if (bytes[0] != VERSION || bytes[2] != 0) return -FAILURE;
-  if (bytes[1] != COMMAND_CONNECT) return -NO_COMMAND;
-  uint32_t at = 4, length = 4;
-  if (bytes[3] == TYPE_NAME) {
-    if (count < 5) return 0;
-    length = bytes[at++];
-    if (length == 0) return -FAILURE;
-  } else if (bytes[3] == TYPE_IPV6) {
-    length = 16;
-  } else if (bytes[3] != TYPE_IPV4) {
-    return -NO_TYPE;
-  }
-  if (count < at + length + 2) return 0;
-  request->host = (const char *)bytes + at;
-  request->host_bytes = length;
-  if (bytes[3] != TYPE_NAME) {
-    inet_ntop(bytes[3] == TYPE_IPV4 ? AF_INET : AF_INET6, bytes + at, request->literal, sizeof request->literal);
-    request->host = request->literal;
-    request->host_bytes = (uint32_t)strlen(request->literal);
-  }
-  at += length;
-  request->port = (uint32_t)bytes[at] << 8 | bytes[at + 1];
-  request->bytes = at + 2;
-  return (int32_t)request->bytes;
+  request->command = bytes[1];
+  if (bytes[1] != COMMAND_CONNECT && bytes[1] != COMMAND_ASSOCIATE) return -NO_COMMAND;
+  int32_t to = socks5_end(bytes + HEAD_BYTES, count - HEAD_BYTES, &request->to);
+  if (to < 0) return to == SOCKS5_BAD_TYPE ? -NO_TYPE : -FAILURE;
+  request->bytes = HEAD_BYTES + (uint32_t)to;
+  return to == 0 ? 0 : (int32_t)request->bytes;
 }
 
 // Its step is answered, and the next one begins.
@@ -149,11 +128,22 @@ static enum shake authenticate(struct conn *conn, const uint8_t *bytes, uint32_t
   return go_on(conn, user + 1 + bytes[user], yes, REQUEST);
 }
 
+// Where it sends from it need not say, and hardly any program does.
+static enum shake associate(struct conn *conn, uint32_t said) {
+  struct rw_inet bound;
+  uint8_t bytes[22];
+  if (!associate_begin(conn, &bound)) return part_with(conn, FAILURE);
+  local_consume(conn, said);
+  if (!local_answer(conn, bytes, encode(bytes, SUCCEEDED, &bound))) conn_drop(conn, RESET);
+  return SHAKE_OVER;
+}
+
 static enum shake ask(struct conn *conn, const uint8_t *bytes, uint32_t count) {
   struct request request;
   int32_t parsed = parse(bytes, count, &request);
   if (parsed < 0) return part_with(conn, (uint32_t)-parsed);
-  return parsed == 0 ? SHAKE_MORE : SHAKE_DONE;
+  if (parsed == 0) return SHAKE_MORE;
+  return request.command == COMMAND_ASSOCIATE ? associate(conn, request.bytes) : SHAKE_DONE;
 }
 
 static enum shake socks_shake(struct conn *conn) {
@@ -182,7 +172,7 @@ static int32_t socks_open(struct conn *conn) {
   struct request request;
   int32_t status = again(conn, &request);
   if (status != RW_OK) return status;
-  return rw_connect(conn->stream, request.host, request.host_bytes, request.port, 0);
+  return rw_connect(conn->stream, request.to.host, request.to.host_bytes, request.to.port, 0);
 }
 
 static void socks_opened(struct conn *conn, const struct rw_frame *frame) {
@@ -205,9 +195,9 @@ static void socks_refused(struct conn *conn, const struct rw_error *error) {
   struct text to = {.bytes = bytes, .room = sizeof bytes};
   struct request request;
   if (again(conn, &request) == RW_OK) {
-    put_span(&to, (struct span){request.host, request.host_bytes});
+    put_span(&to, (struct span){request.to.host, request.to.host_bytes});
     put(&to, ":");
-    put_number(&to, request.port);
+    put_number(&to, request.to.port);
   }
   refusal_say(conn, (struct rw_text){(const uint8_t *)to.bytes, to.length}, error);
   part_with(conn, reply_to(error->error));

@@ -34,6 +34,9 @@ struct flow *udp_flow(struct conn *conn) { return flow_at(own(conn)->flow); }
 void udp_dropped(void) { dropped++; }
 
 void udp_init(void) {
+  static int is_done;
+  if (is_done) return;
+  is_done = 1;
   uint32_t share = options.streams / SHARE;
   flows_init(share == 0 ? 1 : share);
 }

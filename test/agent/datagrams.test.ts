@@ -1,5 +1,7 @@
-// rwcat -u and rwcat -U through the agent, which knows of neither: frames and bytes pass as they are.
+// rwcat -u and rwcat -U through the agent, which knows of neither: frames and bytes pass as they are. And the datagrams
+// of programs that know SOCKS5.
 
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -11,7 +13,8 @@ import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support
 import { readAll } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { freeUdpPort, udpServer } from "../support/udp.ts";
-import { type Agent, attachedAgent, BUILD_MS, buildAgent } from "./agent.ts";
+import { until } from "../support/wait.ts";
+import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
 
 describe.skipIf(noCompiler !== undefined)(titled("rwcat through the agent", noCompiler), () => {
   let folder: string;
@@ -22,7 +25,9 @@ describe.skipIf(noCompiler !== undefined)(titled("rwcat through the agent", noCo
   beforeAll(async () => {
     folder = temporaryFolder("agent-datagrams");
     const policy = `version: 1
+hosts: { echo.test: 127.0.0.1 }
 connect:
+  - { allow: echo.test, protocols: [udp] }
   - { allow: 127.0.0.0/8, protocols: [tcp, udp] }
 sockets:
   - { id: node, guest: /run/node, host: ${folder}/node, access: connect }
@@ -47,6 +52,49 @@ sockets:
       code: 1,
       stderr: `rwcat: 127.0.0.1:${port}: Connection refused\n`,
     });
+  });
+
+  test("by SOCKS5 go to addresses and names, and answers say from whom they are, until the connection ends", async () => {
+    await using server = await udpServer({ type: "udp4", echoes: true });
+    const { port } = server;
+    const to = (type: number, address: readonly number[], at = port): number[] => [
+      type,
+      ...address,
+      at >> 8,
+      at & 255,
+    ];
+    const byAddress = to(1, [127, 0, 0, 1]);
+    const byName = to(3, [9, ...Buffer.from("echo.test")]);
+    const program = createSocket("udp4");
+    const heard: Buffer[] = [];
+    program.on("message", (message) => heard.push(message));
+    {
+      using wire = await Wire.open(agent.socks);
+      wire.socket.write(Buffer.of(5, 1, 0, 5, 3, 0, ...to(1, [0, 0, 0, 0], 0)));
+      const reply = await wire.take(12);
+      expect([...reply.subarray(0, 10)]).toEqual([5, 0, 5, 0, 0, 1, 127, 0, 0, 1]);
+      const send = (head: readonly number[], text: string): void =>
+        program.send(
+          Buffer.concat([Buffer.from(head), Buffer.from(text)]),
+          reply.readUInt16BE(10),
+          "127.0.0.1",
+        );
+      for (const target of [byAddress, byName])
+        for (const text of ["a question", "", "another"]) {
+          heard.length = 0;
+          send([0, 0, 1, ...target], "a fragment");
+          send([0, 0, 0, ...target], text);
+          const [answer] = await until("an answer", () => (heard.length > 0 ? heard : undefined));
+          expect([...answer!]).toEqual([0, 0, 0, ...target, ...Buffer.from(text)]);
+        }
+      send([0, 0, 0, ...to(1, [10, 0, 0, 1])], "to whom the policy does not allow");
+      send([0, 0], "");
+      await agent.said(/SOCKS5 UDP to 10\.0\.0\.1:\d+.*: Permission denied: .*\(rule default\)\n/);
+      await streamsAre(host.monitor, 2);
+    }
+    await streamsAre(host.monitor, 0);
+    program.close();
+    expect(server.received.map(({ data }) => data.toString())).not.toContain("a fragment");
   });
 
   test("-U: half-closes in both directions", async () => {

@@ -196,7 +196,6 @@ connect:
       ["a name with a NUL", () => request(3, name("web\0test"), 80), 1],
       ["port 0", () => request(1, LOOPBACK, 0), 1],
       ["BIND", () => request(1, LOOPBACK, 80, 2), 7],
-      ["UDP ASSOCIATE", () => request(1, LOOPBACK, 80, 3), 7],
       ["an unknown kind of address", () => request(9, LOOPBACK, 80), 8],
       ["another version in the request", () => Uint8Array.of(4, 1, 0, 1, ...LOOPBACK, 0, 80), 1],
     ])("refuses %s", async (_what, bytes, reply) => {
