@@ -40,7 +40,8 @@ struct front {
   void (*up)(void);              // an epoch begins
   int64_t (*tick)(int64_t now);  // each round; when to call again, or -1
   int (*come)(int fd);           // takes one thing that has come by listen_own(); 0: there is nothing
-  void (*accepted)(int fd);      // what becomes of one that was accepted. NULL: a connection in HANDSHAKE
+  // What becomes of one that was accepted, of which the kernel says who it is. NULL: a connection in HANDSHAKE.
+  void (*accepted)(int fd, const struct rw_inet *program);
 
   // A connection.
   enum shake (*shake)(struct conn *conn); // HANDSHAKE: looks at what the program has said. NULL: it need say nothing

@@ -192,13 +192,16 @@ static void begin(const struct listener *listener, int fd) {
 }
 
 static int accept_one(struct listener *listener) {
-  int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+  socklen_t bytes = sizeof from;
+  int fd = accept4(listener->fd, (struct sockaddr *)&from, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
     if (errno == EAGAIN) listener->waiting = 0;
     else if (errno != ECONNABORTED && errno != EINTR) again_ms = rw_posix_now_ms() + ACCEPT_AGAIN_MS;
     return 0;
   }
-  if (listener->front->accepted) listener->front->accepted(fd);
+  const struct rw_inet program = inet_from(&from);
+  if (listener->front->accepted) listener->front->accepted(fd, &program);
   else begin(listener, fd);
   return 1;
 }

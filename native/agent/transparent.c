@@ -21,6 +21,7 @@
 #include "diag.h"
 #include "end.h"
 #include "front.h"
+#include "inet.h"
 #include "listen.h"
 #include "local.h"
 #include "network.h"
@@ -166,15 +167,19 @@ static enum far transparent_far_end(struct conn *conn, struct far_end *end) {
 
 // ── The program's connection ────────────────────────────────────────────────────────────────────────────────────────
 
-// Of a connection that came by itself, to the port of the listener, there is no SYN.
-static struct held *held_for(int fd) {
-  struct rw_inet source, target;
-  struct held *held = diag_ends(fd, &source, &target) ? held_find(&source, &target) : NULL;
+// Of a connection that came by itself, to the port of the listener, there is no SYN. One that the program has broken
+// already has no peer any more (getpeername()), but what it said first is there.
+static struct held *held_for(int fd, const struct rw_inet *program) {
+  struct sockaddr_storage own;
+  socklen_t bytes = sizeof own;
+  if (getsockname(fd, (struct sockaddr *)&own, &bytes) < 0) return NULL;
+  const struct rw_inet target = inet_from(&own);
+  struct held *held = held_find(program, &target);
   return held && held->state == HELD_BACK ? held : NULL;
 }
 
-static void transparent_accepted(int fd) {
-  struct held *held = held_for(fd);
+static void transparent_accepted(int fd, const struct rw_inet *program) {
+  struct held *held = held_for(fd, program);
   local_tune(fd);
   if (!held) {
     close(fd);
