@@ -29,7 +29,11 @@
 //   turn.c                   which file has a connection's state
 //   link.c                   the host comes and goes: DOWN, ATTACHING, UP
 //   fronts.c                 the table of fronts
-//   socks.c, http.c, forward.c, service.c, transparent.c, datagrams.c, resolver.c, auto.c, publish.c    a front each
+//   socks.c, http.c, forward.c, service.c, transparent.c, datagrams.c, resolver.c, auto.c, publish.c,
+//   fuse.c                   a front each
+//   fuse-serve.c, fuse-names.c, fuse-moves.c, fuse-status.c, fuse-xattrs.c, fuse-files.c, fuse-data.c, fuse-ranges.c,
+//   fuse-folders.c, fuse-locks.c, fuse-replies.c, fuse-ways.c, fuse-ops.c, fuse-opens.c, fuse-nodes.c,
+//   fuse-attributes.c, fuse-device.c                     the mounts of --mount: that front has their map
 //   answer.c, head.c, body.c, upgrade.c                  what HTTP is
 //   listen.c                 sockets that programs connect to, and accept()
 //   associate.c, socks5.c    SOCKS5 for datagrams; its addresses
@@ -48,7 +52,6 @@
 //   dns.c, names.c           what DNS is; addresses that stand for names
 //   network.c, packet.c      --transparent takes the network over; packets off lo and onto it
 //   nftables.c, expressions.c, routes.c, netlink.c    what it has the kernel do
-//   fuse.c, fuse-*.c         --mount: a front as well, and its own rooms, in fuse.c
 //   host.c, table.c          what is known of the host; connections
 //   shortage.c, peer.c       the log of a shortage; which program it is
 //   watch.c, diag.c, inet.c  epoll; the kernel's word on a socket; addresses

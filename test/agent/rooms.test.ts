@@ -9,7 +9,7 @@ import { BUILD_MS } from "./agent.ts";
 const AGENT = join(NATIVE, "agent");
 /** The files that the map names, in its order. */
 const map = readFileSync(join(AGENT, "agent.h"), "utf8").split(/^\/\/ ── .*\n/m)[1]!;
-const order = [...map.matchAll(/\b(\w+)\.c\b/g)].map(([, name]) => name!);
+const order = [...map.matchAll(/([\w-]+)\.c\b/g)].map(([, name]) => name!);
 
 describe.skipIf(noSanitizers !== undefined)(titled("the agent's files", noSanitizers), () => {
   /** Of each file: the symbols that it defines, and those that it wants. */
