@@ -109,8 +109,12 @@ class Link implements PlayedStream {
     return UNLIMITED_GUEST;
   }
 
-  get signal(): () => void {
-    return () => this.side!.signal(STREAM);
+  signal(): void {
+    this.side!.signal(STREAM);
+  }
+
+  signaller(): () => void {
+    return () => this.signal();
   }
 
   signalNow(): void {}

@@ -75,6 +75,7 @@ export class GivingDatagrams {
       guest: UNLIMITED_GUEST,
       pipe,
       signal,
+      signaller: () => signal,
       signalNow(): void {},
       moved(): void {},
       writer: () => new FrameWriter(toGuest),

@@ -98,7 +98,8 @@ export const UNLIMITED_GUEST = { budget: { network: { limited: false } } } as co
 export interface PlayedStream {
   readonly guest: typeof UNLIMITED_GUEST;
   readonly pipe: { readonly toGuest: control.RingProducer };
-  readonly signal: () => void;
+  signal(): void;
+  signaller(): () => void;
   signalNow(): void;
   moved(): void;
   writer(): control.FrameWriter;

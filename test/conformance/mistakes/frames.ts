@@ -43,9 +43,8 @@ export const FRAME_MISTAKES: readonly Mistake[] = [
   frame(
     "takes a frame before it is whole",
     "FRM-3",
-    "if (readable < FRAME_HEADER_BYTES + length) return undefined;",
-    "if (readable < FRAME_HEADER_BYTES + length) return { type: this.#ring.u32(4), requestId: this.#ring.u32(8)," +
-      " payload: new Uint8Array(length) };",
+    "return readable < FRAME_HEADER_BYTES + length ? -1 : length;",
+    "return length;",
   ),
   frame("takes an end amid a frame for an end", "FRM-3", "if (left === 0) return;", "return;"),
   stream(

@@ -22,7 +22,6 @@ export const LOST_BYTES: number = FRAME_HEADER_BYTES + 4;
 
 export class Answers {
   readonly #stream: Stream;
-  readonly #signal: () => void;
   readonly #replies: Replies;
   readonly #writer: FrameWriter;
   /** The payload of a UdpError. */
@@ -33,7 +32,6 @@ export class Answers {
 
   constructor(stream: Stream) {
     this.#stream = stream;
-    this.#signal = stream.signaller();
     this.#replies = new Replies(stream);
     this.#writer = stream.writer();
   }
@@ -85,7 +83,7 @@ export class Answers {
     if (!this.#replies.hasRoom(LOST_BYTES)) return false;
     if (toGuest.abandoned()) return true;
     toGuest.putU32(this.#lost, FRAME_HEADER_BYTES);
-    this.#writer.publish(UdpLost.type, 0, LOST_BYTES - FRAME_HEADER_BYTES, this.#signal);
+    this.#writer.publish(UdpLost.type, 0, LOST_BYTES - FRAME_HEADER_BYTES, this.#stream.signaller());
     return true;
   }
 }
