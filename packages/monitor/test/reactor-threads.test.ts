@@ -1,6 +1,7 @@
 // A reactor is an object with its thread: two of them in one thread know nothing of each other.
 
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { once } from "node:events";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { HELLO_BYTES } from "@ringway/control";
 import { closeFd, createEventfd, receiveWithFds, ringEventfd, unixPair } from "@ringway/linux";
 import { afterEach, expect, test } from "vitest";
@@ -28,6 +29,19 @@ function channel(): [MessagePort, MessagePort] {
   opened.push(() => port1.close());
   return [port1, port2];
 }
+
+/** Listens on the main thread's port, and posts what it has heard at the end. */
+const STOPS_IT = `
+  const { parentPort, workerData: { port, wakeFd } } = require("node:worker_threads");
+  const heard = [];
+  port.on("message", (message) => {
+    const lines = message.kind === "lives" ? message.lines : [message];
+    heard.push(...lines);
+    if (lines.some(({ kind }) => kind === "stopped")) parentPort.postMessage(heard);
+    if (!lines.some(({ kind }) => kind === "guest")) return;
+    port.postMessage({ kind: "stop", drainMs: 0 });
+    require("node:fs").writeSync(wakeFd, new BigUint64Array([1n]));
+  });`;
 
 /** A reactor without disk and regions' threads, the main thread's end of it, and what it has said. */
 class Rig {
@@ -73,15 +87,19 @@ class Rig {
     return guest;
   }
 
-  heard(): FromReactor[] {
-    const all: FromReactor[] = [];
-    for (;;) {
-      const received = receiveMessageOnPort(this.#port);
-      if (received === undefined) return all;
-      const message = received.message as FromReactor;
-      if (message.kind === "lives") all.push(...message.lines);
-      else all.push(message);
-    }
+  /**
+   * Runs until it has stopped, which it is asked for as soon as it serves a guest: by a thread, since this one is busy.
+   * What it has said.
+   */
+  async runUntilServed(): Promise<FromReactor[]> {
+    const workerData = { port: this.#port, wakeFd: this.#wakeFd };
+    const worker = new Worker(STOPS_IT, { eval: true, workerData, transferList: [this.#port] });
+    await once(worker, "online");
+    const heard = once(worker, "message");
+    this.thread.run();
+    const [said] = (await heard) as [FromReactor[]];
+    await worker.terminate();
+    return said;
   }
 }
 
@@ -92,25 +110,22 @@ function greeting(fd: number): number {
   return received.fds.length;
 }
 
-test("two of one thread have their own guests, places, counters and ends", () => {
+test("two of one thread have their own guests, places, counters and ends", async () => {
   const one = new Rig();
   const other = new Rig();
   const guests = [one.attach("of one"), other.attach("of the other"), one.attach("too many")];
   one.ask({ kind: "memory", id: 7, gc: false });
-  one.ask({ kind: "stop", drainMs: 0 });
-  one.thread.run();
+  const ofOne = await one.runUntilServed();
   expect(one.thread.stopped).toBe(true);
-  expect(one.heard().map(({ kind }) => kind)).toEqual([
-    ...["ready", "guest", "warning", "memory", "detached", "stopped"],
+  expect(ofOne.map(({ kind }) => kind)).toEqual([
+    ...["ready", "warning", "memory", "guest", "detached", "stopped"],
   ]);
-  // The other has not run yet: nobody of it was greeted, none of its messages was taken, and it has not ended.
+  // The other has not run yet: nobody of it was greeted, and it has not ended.
   expect(other.thread.stopped).toBe(false);
-  expect(other.heard().map(({ kind }) => kind)).toEqual(["ready"]);
   expect(greeting(guests[0]!)).toBe(3);
   expect(greeting(guests[1]!)).toBe(0);
-  other.ask({ kind: "stop", drainMs: 0 });
-  other.thread.run();
-  expect(other.heard()).toEqual([
+  expect(await other.runUntilServed()).toEqual([
+    expect.objectContaining({ kind: "ready" }),
     expect.objectContaining({ kind: "guest", guest: "of the other" }),
     { kind: "detached", guest: "of the other", reason: "the monitor stops" },
     { kind: "stopped", aborted: 0, stuck: 0 },
