@@ -5,7 +5,7 @@
 
 import { closeFd } from "./descriptor.ts";
 import { Errno } from "./errno.ts";
-import { addressOf, failure, libcCall, scratch } from "./libc.ts";
+import { addressOf, failure, libcCall, outcome, scratch } from "./libc.ts";
 import { POLLIN, PollSet } from "./poll.ts";
 
 const sendmsgCall = libcCall("sendmsg", "intptr_t", ["int", "uintptr_t", "int"]);
@@ -132,6 +132,23 @@ export function receiveRecord(fd: number, address: number, maxBytes: number): nu
   const flags = header.view.getInt32(48, true);
   if ((flags & MSG_TRUNC) !== 0) return -Errno.EMSGSIZE;
   return count === 0 && (flags & MSG_CTRUNC) === 0 ? NO_MORE_RECORDS : count;
+}
+
+/**
+ * Has a message come that nobody has received? Of a socket that is shut, so that none comes any more. Looking changes
+ * nothing, but for what tellRecords() sets.
+ */
+export function hasMessage(fd: number): boolean {
+  tellRecords(fd);
+  putHeader(0, 0, 0);
+  let count = -Errno.ECONNRESET;
+  // An error that is pending is told once, before what has come.
+  for (let tries = 0; count === -Errno.ECONNRESET && tries < 2; tries++) {
+    count = outcome(recvmsgCall(fd, header.address, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT));
+  }
+  if (count < 0) return count !== -Errno.EAGAIN;
+  // As in receiveRecord(): an empty message, and the end.
+  return count > 0 || (header.view.getInt32(48, true) & MSG_CTRUNC) !== 0;
 }
 
 /** How many bytes the next record has, which stays; 0 where there is none; or -errno. Never waits. */

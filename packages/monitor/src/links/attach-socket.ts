@@ -113,7 +113,8 @@ export class AttachSocket {
 
   /** One connection: epoll tells of the others in the next turn, when guests have been looked at. */
   #accept(): void {
-    const restMs = this.#waiting < this.#host.places ? this.#accepts.take() : 1000 / GUESTS_PER_S;
+    const { closer, places } = this.#host;
+    const restMs = this.#waiting + closer.waiting < places ? this.#accepts.take() : 1000 / GUESTS_PER_S;
     if (restMs > 0) {
       this.#rest(restMs);
       return;

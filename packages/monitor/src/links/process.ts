@@ -114,7 +114,8 @@ export class SocketLink implements GuestLink {
 
   hangUp(): void {
     if (this.#socketSlot < 0) return;
-    this.#reactor.unwatch(this.#socketSlot);
+    // It may be closed later.
+    this.#reactor.forget(this.#socketFd, this.#socketSlot);
     this.#socketSlot = -1;
     this.#closer.close(this.#socketFd, this.account);
   }

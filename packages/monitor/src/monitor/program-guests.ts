@@ -3,6 +3,7 @@
 
 import { close } from "node:fs";
 import {
+  closeFd,
   Errno,
   refuseDescriptors,
   requireObject,
@@ -10,7 +11,7 @@ import {
   setNonBlocking,
   unixPair,
 } from "@ringway/linux";
-import { sendRefusal } from "../links/socket-closer.ts";
+import { isEmptied, sendRefusal } from "../links/socket-closer.ts";
 import { letGo } from "../loading/loader.ts";
 import type { Policy } from "../policy/types.ts";
 import type { ToReactor } from "../thread/messages.ts";
@@ -81,10 +82,11 @@ export class ProgramGuests {
   }
 }
 
-/** What the guest may have put into it is closed with it, which may wait (links/socket-closer.ts): not here. */
+/** What the guest may have put into it is closed with it, which may wait (links/socket-closer.ts): not here then. */
 function turnAway(fd: number, errno: number): void {
   sendRefusal(fd, errno);
-  close(fd, () => {});
+  if (isEmptied(fd)) closeFd(fd);
+  else close(fd, () => {});
 }
 
 function requireAttachOptions(options: AttachOptions): void {
