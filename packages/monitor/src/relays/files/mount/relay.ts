@@ -80,7 +80,7 @@ export class MountRelay implements Relay {
         // A watch that was asked for before is answered when its folders are watched.
         const wasBehind = this.#watches.catchUp();
         this.#watches.lookOn();
-        if (wasBehind && !this.#stream.guest.share.mayGoOn()) return true;
+        if (wasBehind && (budget <= 0 || !this.#stream.guest.share.mayGoOn())) return true;
         if (wasBehind || core.replies.length > 0) continue;
         if (core.underWay + core.uncounted === 0) this.#stream.end();
         return false;

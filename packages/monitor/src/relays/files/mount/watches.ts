@@ -6,8 +6,7 @@
 //
 // Events stay in the kernel while replies wait for room in the ring: past its queue it says OVERFLOW itself, and then
 // all folders are looked for again. Folders are looked at one at a time, and what was found in one is taken some names
-// at a time, as is what is watched no more: a step is short, whatever a folder has. Bounded: folders that are watched,
-// by key.
+// at a time, as are events, and what is watched no more. Bounded: folders that are watched, by key.
 //
 //   epoll: ready ─▶ not watched ─▶ read, as the ring has room ─▶ empty: watched again
 //
@@ -55,7 +54,7 @@ const ITSELF = new Uint8Array(0);
 const ROOT = keyOf(ITSELF);
 /** The host watches no other folder. */
 const IS_SHORT: ReadonlySet<number> = new Set([Errno.ENOSPC, Errno.EMFILE, Errno.ENFILE, Errno.ENOMEM]);
-/** Names that are taken, or watches that are dropped, before others get their turn. */
+/** Names or events that are taken, or watches that are dropped, before others get their turn. */
 const PIECE = 32;
 
 interface Watch {
@@ -72,6 +71,8 @@ interface Watch {
   /** The request that is answered when all are; undefined once it is. */
   requestId: number | undefined;
   isOver: boolean;
+  /** All below is looked for again: what changes there meanwhile is told by nobody, so OVERFLOW follows. */
+  isAnew: boolean;
   /** MountCore.flushes when OVERFLOW was told last. */
   overflowAt: number;
 }
@@ -110,6 +111,8 @@ export class MountWatches {
   readonly #looks: Look[] = [];
   #isLooking = false;
   #found: Found | undefined;
+  /** Of the kernel's batch, those that are not taken yet; the last came first. */
+  #events: WatchEvent[] = [];
   /** Of inotify's numbers, those that may be nobody's. */
   readonly #toDrop: number[] = [];
   #starting = 0;
@@ -163,7 +166,14 @@ export class MountWatches {
     const { names, shown } = target;
     const watch: Watch = {
       ...{ id: this.#next++, names, shown, deep: flags === m.MOUNT_WATCH_RECURSIVE, identity: "" },
-      ...{ folders: new Map<string, number>(), looking: 1, requestId, isOver: false, overflowAt: -1 },
+      ...{
+        folders: new Map<string, number>(),
+        looking: 1,
+        requestId,
+        isOver: false,
+        isAnew: false,
+        overflowAt: -1,
+      },
     };
     this.#watches.set(watch.id, watch);
     this.#starting++;
@@ -315,6 +325,8 @@ export class MountWatches {
 
   #started(watch: Watch): void {
     const { requestId } = watch;
+    if (watch.isAnew) this.#tell(watch, OVERFLOW, 0, ITSELF);
+    watch.isAnew = false;
     if (requestId === undefined) return;
     this.#answered(watch);
     this.#core.reply(m.MountWatching, requestId, { watch: watch.id });
@@ -382,7 +394,11 @@ export class MountWatches {
 
   /** A folder is there that is to be watched too. False: it cannot be, and that is told. */
   #appeared(watch: Watch, path: Uint8Array, tell: boolean): boolean {
-    const tooMany = path.length > PATH_MAX_BYTES ? NO_ROOM : this.#core.stream.guest.budget.takeWatch();
+    if (path.length > PATH_MAX_BYTES) {
+      this.#failed(watch, { errno: Errno.ENAMETOOLONG, value: 0 });
+      return true;
+    }
+    const tooMany = this.#core.stream.guest.budget.takeWatch();
     if (tooMany !== undefined) {
       this.#failed(watch, { errno: Errno.ENOSPC, value: 0 });
       return false;
@@ -401,14 +417,18 @@ export class MountWatches {
     this.lookOn();
     // Those of a watch that is just begun come after its answer.
     if (!this.#isReady || this.#starting > 0) return false;
-    const events = readWatchEvents(this.#inotify);
-    if (typeof events === "number") throw new Error(`reading inotify failed: ${events}`);
-    if (events.length === 0) {
+    if (this.#events.length === 0) {
+      const events = readWatchEvents(this.#inotify);
+      if (typeof events === "number") throw new Error(`reading inotify failed: ${events}`);
+      // The last is the first that came.
+      this.#events = events.reverse();
+    }
+    if (this.#events.length === 0) {
       this.#isReady = false;
       this.#core.host.reactor.modify(this.#inotify, EPOLLIN, this.#slot);
       return false;
     }
-    for (const event of events) this.#event(event);
+    for (const event of this.#events.splice(-PIECE).reverse()) this.#event(event);
     return true;
   }
 
@@ -431,6 +451,18 @@ export class MountWatches {
   /** Nobody has told which folders went or came: all below are forgotten, and found again. */
   #lookAnew(watch: Watch): void {
     for (const key of [...watch.folders.keys()]) if (key !== ROOT) this.#remove(watch, key);
+    for (const look of this.#looks.splice(0)) {
+      if (look.watch !== watch) this.#looks.push(look);
+      else {
+        watch.looking--;
+        this.#core.stream.guest.budget.giveWatch();
+      }
+    }
+    if (this.#found?.look.watch === watch) {
+      this.#found = undefined;
+      watch.looking--;
+    }
+    watch.isAnew = true;
     this.#appeared(watch, ITSELF, false);
   }
 
@@ -454,8 +486,11 @@ export class MountWatches {
   /** A folder is called otherwise now: it and those below are not told of by their old paths. */
   #leave(watch: Watch, path: Uint8Array): void {
     const folder = keyOf(path);
+    // Of one that is not watched, nothing below is: as of one that was removed, whose own end came before.
+    if (!watch.folders.has(folder)) return;
+    const prefix = `${folder}/`;
     for (const key of [...watch.folders.keys()]) {
-      if (key === folder || key.startsWith(`${folder}/`)) this.#remove(watch, key);
+      if (key === folder || key.startsWith(prefix)) this.#remove(watch, key);
     }
   }
 
