@@ -13,6 +13,11 @@ import type { Opener } from "./opener.ts";
 import type { Reports } from "./reports.ts";
 import type { ThreadShare } from "./share.ts";
 
+/**
+ * Time for control requests is dearer than that for streams: what asks without end has a third of the thread beside one
+ * that moves bytes, which keeps two thirds.
+ */
+const CONTROL_PRICE = 2;
 /** Control requests served in one step. */
 const CONTROL_BUDGET = 64;
 
@@ -55,7 +60,7 @@ export class ControlPipe implements ControlHandler, Task {
     } catch (error) {
       owner.fail(error);
     }
-    share.worked(session.controlMoved !== before);
+    share.worked(session.controlMoved !== before, CONTROL_PRICE);
   }
 
   /**
@@ -77,7 +82,7 @@ export class ControlPipe implements ControlHandler, Task {
 
   /** A line that a request caused may have been one too many for now, or the slice may be used up. */
   mayServe(): boolean {
-    return !this.#owner.held && this.#owner.share.mayGoOn();
+    return !this.#owner.held && this.#owner.share.mayGoOn(CONTROL_PRICE);
   }
 
   getArgs(): Args {

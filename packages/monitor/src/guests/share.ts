@@ -52,20 +52,20 @@ export class ThreadShare {
   }
 
   /** Charges what was done so far, and says whether the slice has room for more. */
-  mayGoOn(): boolean {
-    this.charge();
+  mayGoOn(price = 1): boolean {
+    this.charge(price);
     return this.mayRun;
   }
 
-  /** All time since the last mark was spent for the guest. */
-  charge(): void {
-    this.#reactor.charge(this.#sharer);
+  /** All time since the last mark was spent for the guest, at this price. */
+  charge(price = 1): void {
+    this.#reactor.charge(this.#sharer, price);
   }
 
   /** After work for the guest; `useful`: it moved something. */
-  worked(useful: boolean): void {
+  worked(useful: boolean, price = 1): void {
     if (useful) this.#sharer.account.looks.useful();
-    this.charge();
+    this.charge(price);
   }
 
   /**

@@ -87,11 +87,11 @@ export class Reactor {
     return this.#tenants.length > 1;
   }
 
-  /** All time since the last mark was spent for `tenant`. */
-  charge(tenant: Tenant): void {
+  /** All time since the last mark was spent for `tenant`, which pays `price` times as much. */
+  charge(tenant: Tenant, price = 1): void {
     if (!this.shared) return;
     const nowMs = performance.now();
-    tenant.spend(nowMs - this.#markMs);
+    tenant.spend(price * (nowMs - this.#markMs));
     this.#markMs = nowMs;
   }
 
