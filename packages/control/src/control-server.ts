@@ -10,8 +10,9 @@
 //
 // Each stream costs a NewStream and a StreamInfo: those are read and written where they lie, word by word.
 
+import { decodeExit, decodePing, requireFromGuest } from "./control-requests.ts";
 import { Errno, ProtocolError, Violation } from "./errors.ts";
-import { FROM_HOST, type Frame, FrameReader, FrameWriter, maxPayload } from "./frame.ts";
+import { type Frame, FrameReader, FrameWriter, maxPayload } from "./frame.ts";
 import { invariant } from "./invariant.ts";
 import { Closed } from "./layout.ts";
 import { CONTROL_RING_BYTES, FRAME_HEADER_BYTES } from "./limits.ts";
@@ -61,10 +62,6 @@ export interface StreamOpener {
   /** The stream, or the errno that refuses it. */
   openStream(toHostBytes: number, toGuestBytes: number): HostPipe | number;
 }
-
-/** Most bytes of data in a Ping (CTL-6), and the largest code of an Exit (CTL-5). */
-const PING_BYTES_MAX = 64;
-const EXIT_CODE_MAX = 255;
 
 /** Payloads of NewStream and StreamInfo. */
 const NEW_STREAM_BYTES = 8;
@@ -243,30 +240,6 @@ export class ControlServer {
     toGuest.putU32(place.toGuestBytes, FRAME_HEADER_BYTES + 16);
     this.#replies.publish(StreamInfo.type, requestId, STREAM_INFO_BYTES, this.#signal);
   }
-}
-
-/** The code of an Exit. Throws ProtocolError for one over 255 (CTL-5). */
-export function decodeExit(payload: Uint8Array): number {
-  const { code } = Exit.decode(payload);
-  if (code > EXIT_CODE_MAX) {
-    throw new ProtocolError(Violation.FRAME_MALFORMED, "CTL-5", `exit code ${code}`);
-  }
-  return code;
-}
-
-/** The data of a Ping. Throws ProtocolError where they are more than 64 bytes (CTL-6). */
-export function decodePing(payload: Uint8Array): Uint8Array {
-  const { data } = Ping.decode(payload);
-  if (data.length > PING_BYTES_MAX) {
-    throw new ProtocolError(Violation.FRAME_MALFORMED, "CTL-6", `${data.length} bytes`);
-  }
-  return data;
-}
-
-/** Throws ProtocolError for a type that only a host sends (FRM-4). */
-export function requireFromGuest(type: number): void {
-  if ((type & FROM_HOST) === 0) return;
-  throw new ProtocolError(Violation.FRAME_TYPE, "FRM-4", `a guest sent type ${typeName(type)}`);
 }
 
 function newStreamReason(errno: number): string {

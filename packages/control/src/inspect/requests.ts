@@ -4,7 +4,7 @@
 // The host takes a frame whole (FRM-3), so its read position on the control pipe is where a frame begins. A guest may
 // take frames in parts: what the host has put is not looked at.
 
-import { decodeExit, decodePing, requireFromGuest } from "../control-server.ts";
+import { decodeExit, decodePing, requireFromGuest } from "../control-requests.ts";
 import { ProtocolError, Violation } from "../errors.ts";
 import { type Frame, FrameReader } from "../frame.ts";
 import { Closed } from "../layout.ts";
