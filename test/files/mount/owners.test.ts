@@ -1,6 +1,15 @@
 // Whose that is what guests make below a rule with `owner`, and to whom they may give files (MNT-13).
 
-import { chmodSync, linkSync, lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, fsMessages, mountMessages as m } from "@ringway/control";
 import { Guest } from "@ringway/guest";
@@ -96,11 +105,11 @@ describe.skipIf(noRoot !== "")(`below a rule with an owner${noRoot}`, () => {
   const NO_TIME = { seconds: 0, nanoseconds: 0 };
   const { UID: VALID_UID, GID: VALID_GID } = m.MountValid;
 
-  function give(path: string, owner: { uid?: number; gid?: number }, on = mount): Promise<number> {
+  function give(path: string, owner: { uid?: number; gid?: number }, on = mount, at = 0): Promise<number> {
     const valid = (owner.uid === undefined ? 0 : VALID_UID) | (owner.gid === undefined ? 0 : VALID_GID);
     const { uid = 0, gid = 0 } = owner;
     const times = { accessed: NO_TIME, modified: NO_TIME };
-    const set = { at: 0, follow: false, valid, mode: 0, uid, gid, size: 0, ...times, path: bytes(path) };
+    const set = { at, follow: false, valid, mode: 0, uid, gid, size: 0, ...times, path: bytes(path) };
     return errnoOf(on.call(m.MountSetAttr, set, m.MountAttributes));
   }
 
@@ -137,6 +146,14 @@ describe.skipIf(noRoot !== "")(`below a rule with an owner${noRoot}`, () => {
     linkSync(join(alone.folder, "secret"), second);
     expect(await give("second", { uid: UID, gid: GID }, open)).toBe(Errno.EPERM);
     expect(ownerOf(second)).toEqual([0, 0]);
+    // Nor where it has lost that other name since it was opened: what is left may be the one from elsewhere.
+    const handle = await open.handle("second", READ);
+    const again = await open.openAt(handle, "", READ);
+    unlinkSync(second);
+    for (const at of [handle, again.handle]) {
+      expect(await give("", { uid: UID, gid: GID }, open, at)).toBe(Errno.EPERM);
+    }
+    expect(ownerOf(join(alone.folder, "secret"))).toEqual([0, 0]);
     writeFileSync(join(host.data, "file"), "");
     const data = await RawMount.open(guest, "/data");
     expect(await give("file", { uid: UID, gid: GID }, data)).toBe(Errno.EPERM);

@@ -1,6 +1,6 @@
 // A mount while its policy changes, runs out of descriptors, or meets a guest that does not read.
 
-import { mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Done, Errno, mountMessages as m } from "@ringway/control";
@@ -26,6 +26,36 @@ beforeEach(async () => {
   guest = hold(await FileGuest.attach(host.path));
 });
 
+function chmod(mount: RawMount, at: number): Promise<unknown> {
+  const time = { seconds: 0, nanoseconds: 0 };
+  const set = { at, follow: true, valid: m.MountValid.MODE, mode: 0o600, uid: 0, gid: 0, size: 0 };
+  const request = { ...set, accessed: time, modified: time, path: bytes("") };
+  return mount.call(m.MountSetAttr, request, m.MountAttributes);
+}
+
+it("a file that has lost a name since it was opened is not changed: its last may be below a read-only root", async () => {
+  const mount = await RawMount.open(guest);
+  const kept = join(host.fixed, "kept");
+  writeFileSync(kept, "kept", { mode: 0o644 });
+  linkSync(kept, join(host.data, "second"));
+  const handle = await mount.handle("second");
+  const again = await mount.handle("", READ, handle);
+  const before = statSync(kept);
+  await mount.call(m.MountUnlink, { at: 0, path: bytes("second") }, Done);
+  const xattr = { flags: 0, follow: true, name: bytes("user.x"), value: bytes("x"), path: bytes("") };
+  for (const at of [handle, again]) {
+    for (const attempt of [
+      () => chmod(mount, at),
+      () => mount.call(m.MountSetXattr, { at, ...xattr }, Done),
+      () => mount.handle("", WRITE, at),
+    ]) {
+      expect(await failureOf(attempt())).toMatchObject({ errno: Errno.EACCES, rule: "links" });
+    }
+  }
+  expect(statSync(kept)).toMatchObject({ mode: before.mode, mtimeMs: before.mtimeMs });
+  expect((await mount.read(again, 0, 10)).toString()).toBe("kept");
+});
+
 describe("a change of the policy", () => {
   it("ends no handle that it still allows, also of a folder that has another name by now", async () => {
     const mount = await RawMount.open(guest);
@@ -40,13 +70,10 @@ describe("a change of the policy", () => {
     expect((await mount.names(folder)).names.map(String).sort()).toEqual(["deep", "file"]);
     await mount.handle("deep/new", WRITE | CREATE, folder);
     expect(statSync(join(host.data, "moved/deep/new")).isFile()).toBe(true);
-    const time = { seconds: 0, nanoseconds: 0 };
-    const set = { at: file, follow: true, valid: 1, mode: 0o600, uid: 0, gid: 0, size: 0 };
-    const request = { ...set, accessed: time, modified: time, path: bytes("") };
-    expect(await failureOf(mount.call(m.MountSetAttr, request, m.MountAttributes))).toMatchObject({
-      errno: Errno.EACCES,
-      rule: "reloaded",
-    });
+    // Nor is it judged anew by opening it again.
+    for (const at of [file, await mount.handle("", READ, file)]) {
+      expect(await failureOf(chmod(mount, at))).toMatchObject({ errno: Errno.EACCES, rule: "reloaded" });
+    }
   });
 
   it("that takes a folder away holds for a watch that is just begun", async () => {

@@ -5,7 +5,7 @@
 // has open. After a change of the policy a folder is judged anew, by the roots that are above it on the host now; a
 // file has no way up, so it is not changed any more by what is judged ("reloaded").
 
-import { Errno, fstat } from "@ringway/linux";
+import { Errno, type FileStat, fstat } from "@ringway/linux";
 import {
   crossing,
   escaped,
@@ -43,6 +43,15 @@ export function begin(place: Place, write: boolean): Start | Failed {
     "reloaded",
     "was opened before the policy changed, and is not changed by its handle",
   );
+}
+
+/**
+ * With as many names as it had when it was opened: of a file that has lost some since, the last may be where the guest
+ * may change nothing.
+ */
+export function asOpened({ from, path }: Place, found: FileStat): FileStat {
+  const links = from !== undefined && path === "." ? from.links : 0;
+  return links > found.links ? { ...found, links } : found;
 }
 
 /** `named`: the root that the text of its path says. */

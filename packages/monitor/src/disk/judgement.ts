@@ -29,6 +29,8 @@ export interface Held {
   readonly guard: Guard;
   /** Its guest path. */
   readonly guest: readonly PathLike[];
+  /** How many names it had then (asOpened()). */
+  readonly links: number;
 }
 
 export interface Failed {

@@ -23,6 +23,7 @@ import {
   symlinkat,
   unlinkat,
 } from "@ringway/linux";
+import { asOpened } from "./held.ts";
 import { type Failed, failed, type Landing, makeBelow, type Place, refused } from "./judgement.ts";
 import { withFolders, withName, withObject } from "./landing.ts";
 import { nextEntries } from "./list.ts";
@@ -131,8 +132,9 @@ export function modify(
   follow = true,
 ): Changed {
   return withObject(place, follow, true, (landing) => {
-    const found = fstat(landing.fd);
-    if (typeof found === "number") return failed(-found);
+    const now = fstat(landing.fd);
+    if (typeof now === "number") return failed(-now);
+    const found = asOpened(place, now);
     return special(found) ?? severalNames(landing, found) ?? use(landing.fd, found, landing);
   });
 }

@@ -6,7 +6,8 @@
 // that neither a fifo nor a lease could hold a worker.
 //
 // A file that has two names may have one of them below a root that the same guest may only read, and a write would
-// change it there: below roots that share a file system with such a root, what is changed has one name ("links").
+// change it there: below roots that share a file system with such a root, what is changed has one name ("links"), and
+// has had no more since it was opened (held.ts).
 
 import {
   closeFd,
@@ -35,6 +36,8 @@ import type { Guard, TreeRoot } from "./tree.ts";
 export interface OpenedFile {
   readonly fd: number;
   readonly found: FileStat;
+  /** How many names it had before it was opened, or has now: the more of them. */
+  readonly links: number;
   /** The index of the root that it landed below, and who decides over it. */
   readonly root: number;
   readonly guard: Guard;
@@ -58,6 +61,7 @@ export function open(place: Place, flags: number, mode: number, exact?: boolean)
 function openAt(landing: Landing, flags: number, mode: number, write: boolean): OpenedFile | Failed | "link" {
   const { folder, root } = landing;
   const name = kernelName(landing);
+  let links = 0;
   if ((flags & EXCLUSIVE) === 0) {
     const seen = landing.fd >= 0 ? landing.fd : openat2(folder, name, PATH, 0, root.resolve);
     if (seen === -Errno.ELOOP) return "link";
@@ -66,6 +70,7 @@ function openAt(landing: Landing, flags: number, mode: number, write: boolean): 
       const wrong = unfit(landing, seen, write);
       if (seen !== landing.fd) closeFd(seen);
       if ("errno" in wrong) return wrong;
+      links = wrong.links;
     }
   }
   const how = (flags & ~TRUNCATE) | NON_BLOCKING | NO_CONTROLLING_TERMINAL;
@@ -81,7 +86,8 @@ function openAt(landing: Landing, flags: number, mode: number, write: boolean): 
   }
   if (!("errno" in found)) {
     const { guard } = landing;
-    return { fd, found, root: root.index, guard, readsAtOnce: mayReadAtOnce(root, fd, flags) };
+    const readsAtOnce = mayReadAtOnce(root, fd, flags);
+    return { fd, found, links: Math.max(links, found.links), root: root.index, guard, readsAtOnce };
   }
   closeFd(fd);
   return found;

@@ -3,11 +3,11 @@
 import { mountMessages } from "@ringway/control";
 import { AT_FDCWD, closeFd, Errno, fstat, OpenFlags, openat2, truncate } from "@ringway/linux";
 import { fileReadsAtOnce, systemReadsAtOnce } from "../file-systems.ts";
-import { begin } from "../held.ts";
+import { asOpened, begin } from "../held.ts";
 import { type Failed, failed, type Landing, mayChange, notOpened, type Place, served } from "../judgement.ts";
 import { withOpening } from "../landing.ts";
-import { kernelName, type OpenedFile, open, unfit } from "../open.ts";
-import { identityOf } from "../roots.ts";
+import { kernelName, type OpenedFile, open, severalNames, unfit } from "../open.ts";
+import { type Identity, identityOf } from "../roots.ts";
 import type { Guard } from "../tree.ts";
 import { attributesOf, type Told } from "./attributes.ts";
 
@@ -16,6 +16,8 @@ export interface OpenedHandle extends Told {
   readonly value?: number;
   readonly root?: number;
   readonly guard?: Guard;
+  readonly links?: number;
+  readonly identity?: Identity;
   readonly readsAtOnce?: boolean;
 }
 
@@ -26,9 +28,9 @@ const { PATH, READ_ONLY, READ_WRITE, TRUNCATE, WRITE_ONLY } = OpenFlags;
 export function openHandle(place: Place, flags: number, mode: number, handle: number): OpenedHandle {
   const opened = openAny(place, flags, mode);
   if ("errno" in opened) return opened;
-  const { fd, found, root, guard } = opened;
+  const { fd, found, links, root, guard, readsAtOnce } = opened;
   const data = mountMessages.MountHandle.encode({ handle, ...attributesOf(found) });
-  return { errno: 0, value: fd, root, guard, data, readsAtOnce: opened.readsAtOnce };
+  return { errno: 0, value: fd, root, guard, links, identity: identityOf(found), data, readsAtOnce };
 }
 
 function openAny(place: Place, flags: number, mode: number): OpenedFile | Failed {
@@ -55,7 +57,7 @@ function openFolder(place: Place, follow: boolean): OpenedFile | Failed {
         return wrong!;
       }
       const guard = landing.tree.guards.get(identityOf(found)) ?? landing.guard;
-      return { fd, found, root: landing.root.index, guard, readsAtOnce: false };
+      return { fd, found, links: found.links, root: landing.root.index, guard, readsAtOnce: false };
     },
     true,
   );
@@ -79,8 +81,11 @@ function openAgain(place: Place, flags: number): OpenedFile | Failed {
   if ((flags & (CREATE | EXCLUSIVE)) === (CREATE | EXCLUSIVE)) return failed(Errno.EEXIST);
   if (place.asFolder) return failed(Errno.ENOTDIR);
   const landing = { ...start, folder: -1, name: ".", fd: place.from!.fd, asFolder: false };
-  const wrong = (write ? mayChange(landing) : undefined) ?? unfit(landing, landing.fd, write);
-  if ("errno" in wrong) return wrong;
+  const now = (write ? mayChange(landing) : undefined) ?? unfit(landing, landing.fd, write);
+  if ("errno" in now) return now;
+  const opened = asOpened(place, now);
+  const wrong = write ? severalNames(landing, opened) : undefined;
+  if (wrong !== undefined) return wrong;
   const how = (flags & (WRITE_ONLY | READ_WRITE)) | NON_BLOCKING | NO_CONTROLLING_TERMINAL;
   const fd = openat2(AT_FDCWD, `/proc/self/fd/${landing.fd}`, how, 0, 0);
   if (fd < 0) return failed(-fd);
@@ -90,7 +95,7 @@ function openAgain(place: Place, flags: number): OpenedFile | Failed {
     const { root, guard } = start;
     // The root is the path's, which another policy may have given to another file system.
     const readsAtOnce = systemReadsAtOnce(fd) && fileReadsAtOnce(fd, flags);
-    return { fd, found, root: root.index, guard, readsAtOnce };
+    return { fd, found, links: opened.links, root: root.index, guard, readsAtOnce };
   }
   closeFd(fd);
   return failed(-found);

@@ -6,6 +6,7 @@ import { type PathLike, statfs } from "@ringway/linux";
 import { failed, type Place } from "../judgement.ts";
 import { withObject } from "../landing.ts";
 import * as names from "../names.ts";
+import type { Identity } from "../roots.ts";
 import { capacityOf } from "../status.ts";
 import type { Guard } from "../tree.ts";
 import { type Changes, setAttributes, stat, type Told } from "./attributes.ts";
@@ -77,7 +78,12 @@ export interface MountResult extends Told {
   readonly value?: number;
   readonly root?: number;
   readonly guard?: Guard;
-  /** Of what was opened: what is cached of it may be read without a worker (file-systems.ts). */
+  /**
+   * Of what was opened: how many names it had, which file of the host's it is, and whether what is cached of it may be
+   * read without a worker (file-systems.ts).
+   */
+  readonly links?: number;
+  readonly identity?: Identity;
   readonly readsAtOnce?: boolean;
   readonly described?: readonly (mountMessages.Attributes | undefined)[];
   readonly watched?: Watched;

@@ -137,8 +137,11 @@ export class MountAttributesPart {
     const isFolder = (flags & FOLDER) !== 0;
     const tree = place?.tree ?? this.#core.stream.guest.policy.folders.tree;
     const fd = result?.value ?? -1;
-    const { root = 0, guard } = result ?? {};
-    const held = guard && { fd, isFolder, tree, root, guard, guest: names };
+    const { root = 0, guard, links = 0, identity = "" } = result ?? {};
+    // A file that is opened again by its handle has been judged then, whatever policy there is now.
+    const before = place?.path === "." && !isFolder ? place.from : undefined;
+    const held =
+      guard && (before ? { ...before, fd } : { fd, isFolder, tree, root, guard, guest: names, links });
     const handle: Handle = {
       ...{
         id,
@@ -146,6 +149,7 @@ export class MountAttributesPart {
         isFolder,
         names,
         held,
+        identity,
         tree,
         uses: 0,
         over: undefined,

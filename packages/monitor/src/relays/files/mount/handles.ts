@@ -7,6 +7,7 @@
 // until then.
 
 import type { Held } from "../../../disk/judgement.ts";
+import type { Identity } from "../../../disk/roots.ts";
 import type { GuestName } from "../../../policy/paths.ts";
 import type { AtOnce } from "../at-once.ts";
 import type { LockRanges } from "./lock-ranges.ts";
@@ -24,6 +25,8 @@ export interface Handle {
   readonly names: readonly GuestName[];
   /** How it was judged; none where it is no file of the host's. */
   readonly held: Held | undefined;
+  /** Which file of the host's it is; "" where it is none. */
+  readonly identity: Identity;
   /** The tree of the policy that has allowed it last. */
   tree: number;
   /** Requests with it that are under way. */
