@@ -1,6 +1,6 @@
 // Locks of a mount's handles (MNT-18): open file description locks of the host, one range after the other asked for
 // without waiting. A request that waits holds no worker, and does not count (MNT-3): it asks again after a while, when
-// it is its turn (lock-turns.ts), and at once where this mount has let go of a range.
+// it is its turn (lock-turns.ts), and at once where this mount has let go of what it wants: of several the first.
 //
 //   ASKED ── free ──▶ Done            ASKED ── not free, `wait` ──▶ WAITING ── after a while, in turn ──▶ ASKED AGAIN
 //   ASKED AGAIN, as ASKED             WAITING ── MountCancel, MountRelease, END ──▶ ECANCELED
@@ -32,14 +32,14 @@ const TOO_MANY: Refusal = refusal(
 /** One that a worker asks for. */
 interface Asking {
   readonly requestId: number;
+  readonly handle: Handle;
+  readonly request: m.MountLock;
   /** It is not to be waited for: what to do when it is answered. */
   cancelled: (() => void) | undefined;
 }
 
 /** A lock that is not free yet. */
 interface Patient extends Asking, Waiting, Asker {
-  readonly handle: Handle;
-  readonly request: m.MountLock;
   againMs: number;
   timer: Timer | undefined;
   /** While it is asked for again. */
@@ -119,14 +119,9 @@ export class MountLocks {
 
   #ask(requestId: number, handle: Handle, request: m.MountLock): void {
     const core = this.#core;
-    const { kind: lock, start, bytes, wait } = request;
-    const asking: Asking = { requestId, cancelled: undefined };
+    const { kind: lock, start, bytes } = request;
+    const asking: Asking = { requestId, handle, request, cancelled: undefined };
     this.#asking.add(asking);
-    const settle = (result: DiskResult): void => {
-      if (result.errno === Errno.EAGAIN && asking.cancelled !== undefined) core.cancelled(requestId);
-      else if (result.errno === Errno.EAGAIN && wait) this.#waitFor(requestId, handle, request);
-      else this.#answer(requestId, handle, request, result);
-    };
     core.perform(
       { kind: "mount-lock", fd: handle.fd, lock, start, bytes },
       {
@@ -134,23 +129,30 @@ export class MountLocks {
         shown: shownNames(handle.names),
         handles: [handle],
         settle: (result) => {
-          settle(result);
-          asking.cancelled?.();
+          if (this.#mustWait(asking, result)) this.#waitFor(asking);
+          else this.#settle(asking, result);
         },
         over: () => this.#asking.delete(asking),
       },
     );
   }
 
-  #answer(requestId: number, { locks }: Handle, request: m.MountLock, { errno }: DiskResult): void {
-    const { kind, start, bytes } = request;
-    if (errno !== 0) {
-      this.#core.fail(requestId, refusal(errno, "the range is not free"));
-      return;
-    }
-    locks.set(kind, start, bytes);
-    this.#core.done(requestId);
-    if (kind === m.MountLockKind.NONE) this.hurry();
+  /** Is it to be asked for again? Not where it was given back, or the stream ends, while it was asked for. */
+  #mustWait({ handle, request, cancelled }: Asking, { errno }: DiskResult): boolean {
+    const isOver = handle.over !== undefined || this.#core.isEnding || cancelled !== undefined;
+    return errno === Errno.EAGAIN && request.wait && !isOver;
+  }
+
+  #settle({ requestId, handle, request, cancelled }: Asking, { errno }: DiskResult): void {
+    const core = this.#core;
+    const { kind, start, bytes, wait } = request;
+    if (errno === 0) {
+      handle.locks.set(kind, start, bytes);
+      core.done(requestId);
+    } else if (errno === Errno.EAGAIN && (wait || cancelled !== undefined)) core.cancelled(requestId);
+    else core.fail(requestId, refusal(errno, "the range is not free"));
+    cancelled?.();
+    if (errno === 0 && kind === m.MountLockKind.NONE) this.#hurry(handle, request);
   }
 
   /** A request that a worker just asks for is not waited for any more; `then` when it is answered. */
@@ -167,13 +169,8 @@ export class MountLocks {
     return false;
   }
 
-  #waitFor(requestId: number, handle: Handle, request: m.MountLock): void {
+  #waitFor({ requestId, handle, request }: Asking): void {
     const core = this.#core;
-    // It was given back, or the stream ends, while it was asked for.
-    if (handle.over !== undefined || core.isEnding) {
-      core.cancelled(requestId);
-      return;
-    }
     if (this.#patients.size >= WAITING_MAX) {
       this.#tooMany(requestId);
       return;
@@ -181,7 +178,9 @@ export class MountLocks {
     const patient: Patient = {
       ...{ requestId, handle, request, againMs: AGAIN_MIN_MS },
       ...{ timer: undefined, job: undefined, cancelled: undefined },
-      perSecond: core.stream.guest.policy.policy.limits.diskOperations,
+      get perSecond() {
+        return core.stream.guest.policy.policy.limits.diskOperations;
+      },
       ask: () => this.#askAgain(patient),
       cancel: () => this.#takeBack(patient),
     };
@@ -213,19 +212,15 @@ export class MountLocks {
   }
 
   #answerAgain(patient: Patient, result: DiskResult): void {
-    const core = this.#core;
-    const { requestId, handle, request, cancelled } = patient;
-    const isOver = handle.over !== undefined || core.isEnding || cancelled !== undefined;
-    if (result.errno === Errno.EAGAIN && !isOver) {
+    if (this.#mustWait(patient, result)) {
       this.#rest(patient);
       return;
     }
     this.#forget(patient);
-    if (result.errno === Errno.EAGAIN) core.cancelled(requestId);
-    else this.#answer(requestId, handle, request, result);
-    cancelled?.();
+    this.#settle(patient, result);
+    const { handle, request } = patient;
     // There is room for others of its kind.
-    if (result.errno === 0 && request.kind === m.MountLockKind.SHARED) this.hurry();
+    if (result.errno === 0 && request.kind === m.MountLockKind.SHARED) this.#hurry(handle, request);
   }
 
   /** It is known, or no worker has begun it. */
@@ -233,7 +228,7 @@ export class MountLocks {
     patient.job = undefined;
     this.#asking.delete(patient);
     this.#core.uncounted--;
-    this.#turns.answered();
+    this.#turns.answered(patient);
   }
 
   #forget(patient: Patient): void {
@@ -254,11 +249,12 @@ export class MountLocks {
     return true;
   }
 
-  /** A range may be free now: of those who wait one asks again at once, the others in turn. */
-  hurry(): void {
+  /** A range may be free now: of those who wait for some of it one asks again at once, the others in turn. */
+  #hurry(handle: Handle, range: m.MountLock): void {
     let isFirst = true;
     for (const patient of [...this.#patients]) {
-      if (patient.job !== undefined) continue;
+      const wantsIt = isSameFile(patient.handle, handle) && overlap(patient.request, range);
+      if (patient.job !== undefined || !wantsIt) continue;
       this.#core.host.reactor.cancel(patient.timer);
       patient.againMs = AGAIN_MIN_MS;
       if (isFirst) this.#turns.hurry(patient);
@@ -278,4 +274,15 @@ export class MountLocks {
   get #turns(): LockTurns {
     return this.#core.host.lockTurns(this.#core.stream.guest.account);
   }
+}
+
+/** Handles of one file may be several. */
+const isSameFile = (a: Handle, b: Handle): boolean =>
+  a === b || (a.identity !== "" && a.identity === b.identity);
+
+/** 0 bytes go on to the end. */
+function overlap(a: m.MountLock, b: m.MountLock): boolean {
+  const end = ({ start, bytes }: m.MountLock): number =>
+    bytes === 0 ? Number.POSITIVE_INFINITY : start + bytes;
+  return a.start < end(b) && b.start < end(a);
 }
