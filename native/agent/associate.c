@@ -8,7 +8,8 @@
 // made the connection, by its address, and of that the socket that is heard first. A datagram in fragments is dropped,
 // as one that is malformed.
 //
-// A name is kept as the address that stands for it (names.c), so that a flow has the same key for all targets.
+// A name is kept as the address that stands for it (names.c), so that a flow has the same key for all targets. One
+// association has no more than its part of the flows: of its own the one that was used longest ago makes room.
 
 #define _GNU_SOURCE
 #include "associate.h"
@@ -124,7 +125,7 @@ static int read_target(const struct socks5_end *end, struct rw_inet *target, str
   *named = NULL;
   if (end->inet.family == 0) {
     if (end->host_bytes > RW_HOST_MAX_BYTES) return 0;
-    if (!names_give(end->host, end->host_bytes, rw_posix_now_ms(), target)) return 0;
+    if (!names_give(end->host, end->host_bytes, 0, rw_posix_now_ms(), target)) return 0;
     *named = names_find(target);
   }
   target->port = end->port;
@@ -139,6 +140,8 @@ static void take(struct conn *conn, const struct rw_inet *from, uint32_t count) 
   int32_t bytes = socks5_end(udp_buffer + HEAD_BYTES, count - HEAD_BYTES, &end);
   if (bytes <= 0 || !read_target(&end, &target, &named)) return;
   const struct rw_inet source = source_of(conn);
+  struct flow *surplus = flow_find(&source, &target) ? NULL : flow_surplus(&source);
+  if (surplus) conn_drop(conn_at(surplus->conn), CLOSE);
   uint32_t head = HEAD_BYTES + (uint32_t)bytes;
   udp_take(&associated_front, &source, &target, named, udp_buffer + head, count - head);
 }

@@ -59,6 +59,16 @@ static void link_out(struct flow *flow) {
   *(flow->after == NONE ? &last : &all[flow->after].before) = flow->before;
 }
 
+struct flow *flow_surplus(const struct rw_inet *source) {
+  uint32_t count = 0, oldest = NONE;
+  for (uint32_t at = last; at != NONE; at = all[at].before) {
+    if (!ends_same(&all[at].source, source)) continue;
+    count++;
+    oldest = at;
+  }
+  return count * SHARE < most || count == 0 ? NULL : &all[oldest];
+}
+
 void flow_used(struct flow *flow) {
   if (last == flow_index(flow)) return;
   link_out(flow);

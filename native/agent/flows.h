@@ -30,6 +30,7 @@ struct flow *flow_new(const struct rw_inet *source, const struct rw_inet *target
 struct flow *flow_at(uint32_t index);
 uint32_t flow_index(const struct flow *flow);
 struct flow *flow_oldest(void);       // in the order of use; or NULL
+struct flow *flow_surplus(const struct rw_inet *source); // its oldest, if it has its part of the flows; or NULL
 void flow_used(struct flow *flow);    // just now
 void flow_free(struct flow *flow);    // with what waits
 int flow_keep(struct flow *flow, const void *bytes, uint32_t count); // one more waits. 0: it is dropped

@@ -8,7 +8,11 @@
 // nobody there, and not somebody else: it comes to mean another name only when its place was given CYCLES times, which
 // takes CYCLES times as long.
 //
-// Invariant: a place that was given stands in one chain of the hash; in the order of use where it has no users.
+// Of a name that only flows of SOCKS5 have (associate.c) no program knows the address: without users its place is free
+// at once, and given before all others, with the address that it has.
+//
+// Invariant: a place that was given stands in one chain of the hash; in the order of use where it has no users, those
+// that no program was told of before the others.
 
 #define _GNU_SOURCE
 #include "names.h"
@@ -49,7 +53,19 @@ static void link_out(struct named *named) {
   *(named->after == NONE ? &newest : &places[named->after].before) = named->before;
 }
 
+static void link_first(struct named *named) {
+  named->used_ms = -NAME_TTL_S * 1000;
+  named->before = NONE;
+  named->after = oldest;
+  *(oldest == NONE ? &newest : &places[oldest].before) = index_of(named);
+  oldest = index_of(named);
+}
+
 static void link_in(struct named *named, int64_t now_ms) {
+  if (!named->is_told) {
+    link_first(named);
+    return;
+  }
   named->used_ms = now_ms;
   named->before = newest;
   named->after = NONE;
@@ -72,19 +88,20 @@ static void forget(struct named *named) {
   while (*at != index_of(named)) at = &places[*at].chain;
   *at = named->chain;
   link_out(named);
-  named->cycle++;
+  if (named->is_told) named->cycle++;
 }
 
 static struct named *place_for(const char *name, uint32_t bytes, int64_t now_ms) {
   uint32_t *chain = chain_of(name, bytes);
   for (uint32_t at = *chain; at != NONE; at = places[at].chain)
     if (places[at].bytes == bytes && memcmp(places[at].name, name, bytes) == 0) return &places[at];
-  int is_full = used == NAMES_MAX;
-  if (is_full && (oldest == NONE || now_ms < places[oldest].used_ms + NAME_TTL_S * 1000)) return NULL;
-  struct named *named = &places[is_full ? oldest : used];
-  if (is_full) forget(named);
+  int is_taken = used == NAMES_MAX || (oldest != NONE && !places[oldest].is_told);
+  if (is_taken && (oldest == NONE || now_ms < places[oldest].used_ms + NAME_TTL_S * 1000)) return NULL;
+  struct named *named = &places[is_taken ? oldest : used];
+  if (is_taken) forget(named);
   else used++;
   named->bytes = bytes;
+  named->is_told = 0;
   memcpy(named->name, name, bytes);
   named->chain = *chain;
   *chain = index_of(named);
@@ -92,9 +109,10 @@ static struct named *place_for(const char *name, uint32_t bytes, int64_t now_ms)
   return named;
 }
 
-int names_give(const char *name, uint32_t bytes, int64_t now_ms, struct rw_inet *address) {
+int names_give(const char *name, uint32_t bytes, int tell, int64_t now_ms, struct rw_inet *address) {
   struct named *named = place_for(name, bytes, now_ms);
   if (!named) return 0;
+  named->is_told |= tell;
   if (named->users == 0) { // used just now
     link_out(named);
     link_in(named, now_ms);

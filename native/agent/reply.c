@@ -122,7 +122,7 @@ static void on_error(struct query *query, const struct rw_frame *frame) {
 static void own_address(struct query *query) {
   struct rw_inet address;
   if (query->question.type == DNS_AAAA) reply_plain(query, DNS_OK);
-  else if (names_give(query->question.name, query->question.name_bytes, rw_posix_now_ms(), &address))
+  else if (names_give(query->question.name, query->question.name_bytes, 1, rw_posix_now_ms(), &address))
     reply_address(query, &address);
   else reply_failed(query, "too many names were asked for a moment ago");
 }

@@ -53,6 +53,7 @@ static int put(struct conn *conn, const void *bytes, uint32_t count) {
 
 int udp_send(struct conn *conn, const void *bytes, uint32_t count) {
   struct flow *flow = udp_flow(conn);
+  flow_used(flow);
   if (conn->state == OWN && !flow->first && put(conn, bytes, count)) return 1;
   if (!flow_keep(flow, bytes, count)) udp_dropped();
   return 0;

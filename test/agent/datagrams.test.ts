@@ -97,6 +97,32 @@ sockets:
     expect(server.received.map(({ data }) => data.toString())).not.toContain("a fragment");
   });
 
+  test("by SOCKS5: one association has a quarter of the flows, and keeps those that it uses", async () => {
+    // A quarter of the connections are flows.
+    await using few = await attachedAgent(buildAgent(), host.path, ["--streams", "64"]);
+    await using first = await udpServer();
+    await using second = await udpServer();
+    await using third = await udpServer();
+    await using fourth = await udpServer();
+    await using fifth = await udpServer();
+    const program = createSocket("udp4");
+    {
+      using wire = await Wire.open(few.socks);
+      wire.socket.write(Buffer.of(5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0));
+      const relay = (await wire.take(12)).readUInt16BE(10);
+      for (const server of [first, second, third, fourth, first, fifth, first]) {
+        const { port, received } = server;
+        const before = received.length;
+        program.send(Buffer.of(0, 0, 0, 1, 127, 0, 0, 1, port >> 8, port & 255, 1), relay, "127.0.0.1");
+        await until("the datagram", () => received.length > before);
+      }
+      expect(new Set(first.received.map(({ from }) => from.port)).size).toBe(1);
+      await streamsAre(host.monitor, 4);
+    }
+    await streamsAre(host.monitor, 0);
+    program.close();
+  });
+
   test("-U: half-closes in both directions", async () => {
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       void readAll(socket).then((question) => socket.end(sha256(question)));

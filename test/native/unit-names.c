@@ -9,13 +9,16 @@
 enum { TTL_MS = NAME_TTL_S * 1000, PLACES = NAMES_MAX - 1 };
 
 // The address of name i at this time; family 0: there is none.
-static struct rw_inet given(uint32_t i, int64_t now_ms) {
+static struct rw_inet of(uint32_t i, int tell, int64_t now_ms) {
   struct rw_inet address = {.family = 0};
   char name[16];
   uint32_t bytes = (uint32_t)snprintf(name, sizeof name, "n%u.test", i);
-  if (!names_give(name, bytes, now_ms, &address)) address.family = 0;
+  if (!names_give(name, bytes, tell, now_ms, &address)) address.family = 0;
   return address;
 }
+
+static struct rw_inet given(uint32_t i, int64_t now_ms) { return of(i, 1, now_ms); }
+static struct rw_inet kept(uint32_t i, int64_t now_ms) { return of(i, 0, now_ms); }
 
 static int means(const struct rw_inet *address, uint32_t i) {
   char name[16];
@@ -47,4 +50,27 @@ void a_names_address_is_its_own_for_as_long_as_it_may_be_kept(void) {
   IS(given(3 * PLACES, TTL_MS + TTL_MS / 2 - 1).family, 0);
   CHECK(given(3 * PLACES, TTL_MS + TTL_MS / 2).family == 4);
   CHECK(!names_find(&first[1]) && means(&first[0], 0)); // used last when its connection ended
+}
+
+void names_of_which_no_program_was_told_make_room_for_all_others(void) {
+  const int64_t now = 100 * TTL_MS;
+  enum { TOLD = 10 * PLACES, FLOWS = 12 * PLACES };
+  names_init();
+  for (uint32_t i = 0; i < PLACES - 2; i++) CHECK(given(TOLD + i, now).family == 4);
+  const struct rw_inet used = kept(FLOWS, now);
+  names_take(names_find(&used)); // a flow to it
+  for (uint32_t i = 1; i < PLACES; i++) CHECK(kept(FLOWS + i, now).family == 4); // in the one place that is left
+  CHECK(means(&used, FLOWS));
+  const struct rw_inet told = given(TOLD + PLACES, now);
+  CHECK(means(&told, TOLD + PLACES));
+  IS(given(TOLD + PLACES + 1, now).family, 0);
+  IS(kept(FLOWS + PLACES, now).family, 0);
+
+  names_leave(names_find(&used), now); // its flow is over
+  const struct rw_inet same = kept(FLOWS, now);
+  CHECK(memcmp(&same, &used, sizeof same) == 0);
+  const struct rw_inet now_told = given(FLOWS, now); // by the same address, and kept from now on
+  CHECK(memcmp(&now_told, &used, sizeof used) == 0);
+  IS(kept(FLOWS + PLACES, now + TTL_MS - 1).family, 0);
+  CHECK(means(&told, TOLD + PLACES) && means(&used, FLOWS));
 }
