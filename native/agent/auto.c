@@ -4,7 +4,11 @@
 // The kernel lists who listens (NETLINK_SOCK_DIAG) and tells nobody when that changes, so the list is looked at twice a
 // second. What is reached at loopback counts, which is where connections are taken to: a server at 127.0.0.1, ::1, or
 // at every address. The agent's own sockets do not.
+//
+// The list is no picture of one moment, and a look may fail: what was published is withdrawn when two looks that had
+// the whole list have not found it.
 
+#include <errno.h>
 #include <string.h>
 
 #include "agent.h"
@@ -50,18 +54,32 @@ static void on_listener(const struct rw_inet *at, uint32_t inode) {
   else too_many();
 }
 
+// Of a kernel that has no such list, or keeps it from this process: it has none later either.
+static int is_never(int error) {
+  return error == ENOENT || error == EPROTONOSUPPORT || error == EAFNOSUPPORT || error == EOPNOTSUPP ||
+         error == EPERM || error == EACCES;
+}
+
+static void withdraw(void) {
+  for (uint32_t i = 0; port_at(i); i++) {
+    if (!port_is_added(i)) continue;
+    struct publish *publish = port_at(i);
+    publish->missed = is_found(publish->port) ? 0 : publish->missed + 1;
+    if (publish->missed == AUTO_MISSED) publish_end(i);
+  }
+}
+
 static void look(void) {
   founds = 0;
   int ipv4 = diag_listeners(0, on_listener), ipv6 = diag_listeners(1, on_listener);
-  if (!ipv4 && !ipv6) {
+  if (is_never(ipv4) && is_never(ipv6)) {
     say_begin();
     say("--publish auto wants to know who listens (NETLINK_SOCK_DIAG), and this kernel does not tell");
     say_end();
     next_ms = -1;
     return;
   }
-  for (uint32_t i = 0; port_at(i); i++)
-    if (port_is_added(i) && !is_found(port_at(i)->port)) publish_end(i);
+  if ((ipv4 == 0 || is_never(ipv4)) && (ipv6 == 0 || is_never(ipv6))) withdraw();
   for (uint32_t i = 0; i < founds; i++)
     if (!ports_have(found[i]) && !port_add(found[i])) too_many();
 }

@@ -136,13 +136,20 @@ static void tell_one(const struct answer *answer, void (*tell)(const struct rw_i
   tell(&at, answer->inode);
 }
 
-// Of a part of the list: 1 where there are more, 0 at its end, -1 where there is none.
+static int error_of(const uint8_t *bytes, size_t count) {
+  int32_t error = 0;
+  if (count >= sizeof(struct header) + sizeof error) memcpy(&error, bytes + sizeof(struct header), sizeof error);
+  return error < 0 ? error : -EPROTO;
+}
+
+// Of a part of the list: 1 where there are more, 0 at its end, an errno below 0 where there is none.
 static int tell_part(const uint8_t *bytes, size_t count, void (*tell)(const struct rw_inet *at, uint32_t inode)) {
   struct answer answer;
   for (size_t at = 0; at + sizeof answer.header <= count;) {
     memcpy(&answer.header, bytes + at, sizeof answer.header);
     if (answer.header.type == NLMSG_DONE) return 0;
-    if (answer.header.bytes < sizeof answer.header || answer.header.type == NLMSG_ERROR) return -1;
+    if (answer.header.type == NLMSG_ERROR) return error_of(bytes + at, count - at);
+    if (answer.header.bytes < sizeof answer.header) return -EPROTO;
     if (answer.header.type == SOCK_DIAG_BY_FAMILY && at + sizeof answer <= count) {
       memcpy(&answer, bytes + at, sizeof answer);
       tell_one(&answer, tell);
@@ -163,11 +170,12 @@ int diag_listeners(int ipv6, void (*tell)(const struct rw_inet *at, uint32_t ino
       .states = 1u << STATE_LISTEN,
   };
   int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG); // no other answers in it
-  int more = fd >= 0 && send(fd, &question, sizeof question, MSG_NOSIGNAL) == (ssize_t)sizeof question ? 1 : -1;
+  if (fd < 0) return errno;
+  int more = send(fd, &question, sizeof question, MSG_NOSIGNAL) < 0 ? -errno : 1;
   while (more > 0) {
     ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    more = got < 0 ? -1 : tell_part(bytes, (size_t)got, tell);
+    more = got < 0 ? -errno : tell_part(bytes, (size_t)got, tell);
   }
-  if (fd >= 0) close(fd);
-  return more == 0;
+  close(fd);
+  return -more;
 }

@@ -16,7 +16,7 @@ int diag_ends(int fd, struct rw_inet *program, struct rw_inet *asked); // 0: it 
 enum far diag_look(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end);
 // The same, of the socket that would take a datagram from `asked` to `program`.
 enum far diag_datagrams(const struct rw_inet *program, const struct rw_inet *asked, struct far_end *end);
-// Tells of each socket of TCP that listens, of one family. 0: the kernel does not.
+// Tells of each socket of TCP that listens, of one family. 0: of all; else what stopped it, an errno.
 int diag_listeners(int ipv6, void (*tell)(const struct rw_inet *at, uint32_t inode));
 int diag_ask(int fd, struct far_end *end); // of a connected socket of ours; 0: the kernel does not tell
 

@@ -13,6 +13,7 @@ enum {
   MOUNTS_MAX = 16,         // --mount
   LISTENERS_MAX = ROUTES_MAX + MOUNTS_MAX + 12, // and SOCKS, HTTP, service; of --transparent 1, and 4 of each family
   AUTO_MAX = 32,           // ports of --publish auto, of those ROUTES_MAX
+  AUTO_MISSED = 2,         // looks that have not found one until it is withdrawn: of one alone it may have slipped
   STREAMS_DEFAULT = 4096,  // connections at once
   STREAMS_SPARE = 64,      // for the listeners of programs, one for each `rwcat -l`
   STREAMS_MAX = RW_MAX_STREAM_ID - ROUTES_MAX - STREAMS_SPARE, // what is left of the ids beside all listeners

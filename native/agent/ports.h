@@ -14,6 +14,7 @@ struct publish {
   uint32_t retry_ms;
   int64_t next_ms; // IDLE: when to ask; ON: when to raise the target again, from 0 by one
   int told;        // of an address in use: once
+  int missed;      // of port_add(): looks in a row that have not found it
 };
 
 void ports_init(void);                // those of the command line

@@ -1,6 +1,7 @@
 // ringway-agent --publish auto: what programs of the guest listen on is the host's too, where the policy lets it be.
 
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { start } from "../native/rwcat-process.ts";
@@ -13,6 +14,7 @@ import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing } from "./agen
 import { Network, noNetworks } from "./networks.ts";
 
 const reason = noCompiler ?? noNetworks ?? missing("python3") ?? missing("curl");
+const limits = missing("prlimit");
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
 const POLICY = `version: 1
 listen: [{ allow: 127.0.0.1, ports: 8000-8999 }]
@@ -82,10 +84,29 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --publish auto", rea
     expect(server.isOver).toBe(false);
   });
 
+  test.skipIf(limits !== undefined)(
+    titled("a look that fails withdraws nothing, and others follow", limits),
+    async () => {
+      using first = await serve("127.0.0.1", 8300);
+      await published(8300, "hello from 127.0.0.1");
+      const descriptors = (most: string) =>
+        start("prlimit", ["--pid", String(agent.pid), `--nofile=${most}:`], "").done;
+      expect((await descriptors("3")).code).toBe(0);
+      // Two looks; if there were none, the test proves less.
+      await sleep(1200);
+      expect((await descriptors("1024")).code).toBe(0);
+      expect(await asked(8300)).toBe("hello from 127.0.0.1");
+      using second = await serve("127.0.0.1", 8301);
+      await published(8301, "hello from 127.0.0.1");
+      for (const server of [first, second]) expect(server.isOver).toBe(false);
+    },
+  );
+
   test("the agent's own ports are not published", async () => {
     using server = await serve("127.0.0.1", 8200);
-    await published(8200, "hello from 127.0.0.1");
-    for (const port of [agent.socks, agent.http]) expect(await asked(port)).toBe(7);
+    // They listened before it did, and are past what the policy allows: it would have refused them in the log.
+    const [log] = await agent.said(/^[\s\S]*publish: the host's 127\.0\.0\.1:8200 to 8200\n/);
+    for (const port of [agent.socks, agent.http]) expect(log).not.toContain(` to ${port}:`);
     expect(server.isOver).toBe(false);
   });
 });
