@@ -1,8 +1,8 @@
 // The filter of system calls: what is refused, and how a list of it becomes a program of BPF. All else is allowed. The
 // kernel remembers which calls are allowed whatever their arguments are, so the length of the list costs nothing.
 //
-// Refused is what makes namespaces and mounts, and what programs seldom need and kernels often had holes in. That it
-// lets nobody out does not depend on this: the program has no capability.
+// Refused is what makes namespaces and mounts, what programs seldom need and kernels often had holes in, and programs
+// that would run as who made them. That it lets nobody out does not depend on this: the program has no capability.
 //
 // An errno is what a program most likely knows how to go on from: EPERM as without a capability, ENOSYS as of an older
 // kernel.
@@ -11,12 +11,15 @@
 #include "filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 // <linux/seccomp.h>, <linux/filter.h> and <linux/audit.h>, which not every libc comes with.
@@ -53,7 +56,8 @@ enum { FILTER_MODE = 2 };
 // From 424 on a call has one number on all machines.
 enum {
   IO_URING_SETUP = 425, IO_URING_ENTER, IO_URING_REGISTER, OPEN_TREE, MOVE_MOUNT, FSOPEN, FSCONFIG, FSMOUNT, FSPICK,
-  CLONE3 = 435, PIDFD_GETFD = 438, PROCESS_MADVISE = 440, MOUNT_SETATTR = 442, QUOTACTL_FD = 443, OPEN_TREE_ATTR = 467
+  CLONE3 = 435, OPENAT2 = 437, PIDFD_GETFD = 438, PROCESS_MADVISE = 440, MOUNT_SETATTR = 442, QUOTACTL_FD = 443,
+  FCHMODAT2 = 452, OPEN_TREE_ATTR = 467
 };
 
 static const int refused[] = {
@@ -77,13 +81,13 @@ static const int refused[] = {
 };
 
 static const int absent[] = {
-    CLONE3, // its flags are in memory, where no filter sees them; all go on with clone()
+    CLONE3, OPENAT2, // their flags are in memory, where no filter sees them; all go on with clone() and openat()
     OPEN_TREE, MOVE_MOUNT, FSOPEN, FSCONFIG, FSMOUNT, FSPICK, MOUNT_SETATTR, OPEN_TREE_ATTR,
     IO_URING_SETUP, IO_URING_ENTER, IO_URING_REGISTER,
 };
 
 enum { COUNT = sizeof refused / sizeof refused[0] + sizeof absent / sizeof absent[0] };
-static struct step steps[2 * COUNT + 40];
+static struct step steps[2 * COUNT + 160];
 static unsigned short count;
 
 static void step(uint16_t code, uint32_t value, uint8_t if_true, uint8_t if_false) {
@@ -131,13 +135,66 @@ static void judge_ioctl(void) {
   end_of(begin);
 }
 
+// A program that another user of the host would run as whoever made it (set-user-id, set-group-id).
+static void judge_mode(int call, int mode) {
+  unsigned short begin = begin_of(call);
+  load_argument(mode);
+  fail_if(IF_ANY_BIT, S_ISUID | S_ISGID, EPERM);
+  step(RETURN, ALLOW, 0, 0);
+  end_of(begin);
+}
+
+// Without one of these flags the mode is whatever was in its register.
+static void judge_open(int call, int flags, int mode) {
+  unsigned short begin = begin_of(call);
+  load_argument(flags);
+  step(IF_ANY_BIT, O_CREAT | (O_TMPFILE & ~O_DIRECTORY), 1, 0);
+  step(RETURN, ALLOW, 0, 0);
+  load_argument(mode);
+  fail_if(IF_ANY_BIT, S_ISUID | S_ISGID, EPERM);
+  step(RETURN, ALLOW, 0, 0);
+  end_of(begin);
+}
+
+static void judge_modes(void) {
+#if defined(__x86_64__)
+  judge_open(SYS_open, 1, 2);
+  judge_mode(SYS_chmod, 1);
+  judge_mode(SYS_creat, 1);
+  judge_mode(SYS_mknod, 1);
+#endif
+  judge_open(SYS_openat, 2, 3);
+  judge_mode(SYS_fchmod, 1);
+  judge_mode(SYS_fchmodat, 2);
+  judge_mode(FCHMODAT2, 2);
+  judge_mode(SYS_mknodat, 2);
+}
+
+static void judge_socketpair(void) {
+  unsigned short begin = begin_of(SYS_socketpair);
+  load_argument(0);
+  allow_if(AF_UNIX);
+  step(RETURN, FAIL(EAFNOSUPPORT), 0, 0);
+  end_of(begin);
+}
+
+// ICMP is that of ping(8), and of raw sockets, which the kernel refuses without a capability.
+static void judge_internet(int family) {
+  static const uint32_t protocols[] = {0, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMPV6};
+  unsigned short begin = begin_of(family);
+  load_argument(2);
+  for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++) allow_if(protocols[i]);
+  step(RETURN, FAIL(EPROTONOSUPPORT), 0, 0);
+  end_of(begin);
+}
+
 static void judge_socket(void) {
   enum { NETLINK_ROUTES = 0, NETLINK_SOCKETS = 4 }; // what programs ask about addresses, and ss(8) about sockets
   unsigned short begin = begin_of(SYS_socket);
   load_argument(0);
   allow_if(AF_UNIX);
-  allow_if(AF_INET);
-  allow_if(AF_INET6);
+  judge_internet(AF_INET);
+  judge_internet(AF_INET6);
   unsigned short netlink = begin_of(AF_NETLINK);
   load_argument(2);
   allow_if(NETLINK_ROUTES);
@@ -156,11 +213,13 @@ static void build(void) {
 #ifdef X32
   fail_if(IF_LEAST, X32, ENOSYS);
 #endif
+  judge_modes(); // first: of these there are many
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) fail_if(IF_EQUAL, (uint32_t)refused[i], EPERM);
   for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++) fail_if(IF_EQUAL, (uint32_t)absent[i], ENOSYS);
   judge_clone();
   judge_ioctl();
   judge_socket();
+  judge_socketpair();
   step(RETURN, ALLOW, 0, 0);
 }
 

@@ -6,6 +6,9 @@
 // When this process ends, the kernel ends all others in the namespace. Until then it waits for those that nobody else
 // waits for, and hands signals on. A signal of the terminal's goes to all of its foreground, so the program has it.
 //
+// The program has a process group of its own, so that kill(0, ...) reaches nobody outside. Not so on a terminal, which
+// stops and continues the whole job by its group.
+//
 // The program may not look into this process (PR_SET_DUMPABLE), which has the same filter.
 
 #define _GNU_SOURCE
@@ -35,10 +38,17 @@ _Noreturn static void cannot(const char *what, int error) {
   _exit(EXIT_CANNOT);
 }
 
-static void report(char what, int error) {
+// Whether anybody is there who reads it.
+static int report(char what, int error) {
   unsigned char message[2] = {(unsigned char)what, (unsigned char)error};
-  ssize_t written = write(REPORT, message, what == 'E' ? 2 : 1);
-  (void)written;
+  return write(REPORT, message, what == 'E' ? 2 : 1) > 0;
+}
+
+static int has_terminal(void) {
+  int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  close(fd);
+  return 1;
 }
 
 // Nothing but input, output, errors and the report's. bubblewrap leaves open what it was given.
@@ -48,8 +58,9 @@ static void close_others(int fd) {
   if (syscall(CLOSE_RANGE, REPORT + 1, ~0U, 0) != 0) cannot("close_range (Linux 5.9)", errno);
 }
 
-_Noreturn static void become(char **program) {
+_Noreturn static void become(char **program, int in_own_group) {
   sigset_t none;
+  if (in_own_group) setpgid(0, 0);
   sigemptyset(&none);
   for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -80,10 +91,13 @@ int rwinit_main(int argc, char **argv) {
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   int error = filter_install();
   if (error) cannot("no system call filter", error);
-  report('S', 0);
+  int in_own_group = !has_terminal();
+  // Who started this may have been killed before bubblewrap could ask to end with it.
+  signal(SIGPIPE, SIG_IGN);
+  if (!report('S', 0)) _exit(EXIT_CANNOT);
   pid_t program = fork();
   if (program < 0) cannot("fork", errno);
-  if (program == 0) become(argv + 2);
+  if (program == 0) become(argv + 2, in_own_group);
   close(REPORT);
   for (;;) {
     siginfo_t info;

@@ -8,19 +8,21 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { BUILD_MS, missing } from "../agent/agent.ts";
-import { NATIVE, titled } from "../native/toolchain.ts";
+import { NATIVE, run, titled } from "../native/toolchain.ts";
 import { heldForAll } from "../support/held.ts";
-import { type Ended, MonitorProgram, Program } from "../support/processes.ts";
+import { type Ended, MonitorProgram, Program, type ProgramOptions } from "../support/processes.ts";
 import { RINGWAY } from "../support/ringway.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
-import { buildStaticAgent, FIXTURES, HostServer, noRun, type RunOptions, startRun } from "./inside.ts";
+import { buildStaticAgent, FIXTURES, HostServer, noRun, startRun } from "./inside.ts";
 
 const noBash = missing("bash");
 const isRoot = process.getuid!() === 0;
@@ -49,9 +51,9 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
   const ran = (
     options: readonly string[],
     command: readonly string[],
-    more: RunOptions = {},
+    more: ProgramOptions = {},
   ): Promise<Ended> => startRun(options, command, { input: "", ...more }).ended;
-  const attached = (command: readonly string[], more: RunOptions = {}): Promise<Ended> =>
+  const attached = (command: readonly string[], more: ProgramOptions = {}): Promise<Ended> =>
     ran(["--attach", socket], command, more);
 
   // ── Input, output, exit codes ──────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +107,39 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
     });
   });
 
+  test("a folder that a link of an earlier run's could lead elsewhere is not bound, nor one that has no place", async () => {
+    const planted = join(folder, "planted");
+    for (const name of [planted, join(planted, "work"), join(planted, "private")]) mkdirSync(name);
+    symlinkSync("../private", join(planted, "work/cache"));
+    const file = join(planted, "policy.yaml");
+    const rules = (access: string, guest: string, host: string): string =>
+      `version: 1\nfiles:\n  - { id: other, guest: ${guest}, host: ${host}, access: rw }\n` +
+      `  - { guest: /work, host: ./work, access: ${access} }\n`;
+    writeFileSync(file, rules("rw", "/cache", "./work/cache"));
+    expect(await ran(["--policy", file], ["true"])).toMatchObject({
+      code: 125,
+      stderr: expect.stringMatching(
+        /files rule other: .* leads through the symbolic link .*\/work\/cache, in/,
+      ),
+    });
+    writeFileSync(file, rules("ro", "/work/none", "./private"));
+    const learn = join(planted, "learned.yaml");
+    expect(await ran(["--policy", file, "--learn", learn], ["true"])).toMatchObject({
+      code: 125,
+      stderr: expect.stringMatching(/files rule other: no place for \/work\/none in what is read-only/),
+    });
+    expect(existsSync(learn)).toBe(false);
+  });
+
+  test("an audit file that cannot be written keeps the program from its start", async () => {
+    const audit = join(folder, "nowhere/audit.log");
+    expect(await ran(["--audit", audit], ["echo", "ran"])).toMatchObject({
+      code: 125,
+      stdout: "",
+      stderr: expect.stringContaining("cannot open the audit file"),
+    });
+  });
+
   // ── Options ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   test("the current folder is the same inside, where the policy has it; --cwd and --env choose", async () => {
@@ -117,6 +152,12 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
     });
     const chosen = [...options, "--cwd", "/work", "--env", "CHOSEN=a b", "--env", "PASSED"];
     expect(await ran(chosen, print, { cwd: "/usr", env })).toMatchObject({ stdout: "/work\na b,passed,\n" });
+  });
+
+  test("what --env says to the dynamic linker, it says to the program alone", async () => {
+    const { code, stderr } = await ran(["--attach", socket, "--env", "LD_PRELOAD=/none.so"], ["true"]);
+    expect(code).toBe(0);
+    expect(stderr.match(/none\.so/g)).toHaveLength(1);
   });
 
   test.skipIf(!isRoot)(
@@ -135,6 +176,18 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
       const file = join(folder, "user.yaml");
       writeFileSync(file, `${text}files: [{ guest: /own, host: ./own, access: ro }]\n`);
       const get = `import urllib.request as r; print(r.urlopen("http://host.ringway:${server.port}/").read().decode())`;
+      const temporary = join(folder, "of-root");
+      mkdirSync(temporary);
+      chmodSync(temporary, 0o755);
+      using waiting = startRun(
+        ["--agent", agent, "--policy", file, "--user", "12345"],
+        ["sh", "-c", "echo up; read line"],
+        { env: { TMPDIR: temporary } },
+      );
+      await waiting.line("up");
+      const [mine] = readdirSync(temporary);
+      const kept = [mine!, `${mine}/attach`, `${mine}/etc`].map((name) => statSync(join(temporary, name)));
+      expect(kept.map(({ uid, mode }) => [uid, mode & 0o022])).toEqual(kept.map(() => [0, 0]));
       const script = `id -u; id -g; cat /proc/self/uid_map; python3 -c '${get}'`;
       const { code, stdout, stderr } = await ran(
         ["--agent", agent, "--policy", file, "--user", "12345:12346"],
@@ -149,12 +202,12 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
 
   const HEEDS = `
 import os, signal
-def heed(number, frame):
-    os.write(1, f"heeded {signal.Signals(number).name}\\n".encode())
-    os._exit(3)
-for number in [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2]: signal.signal(number, heed)
+heeded = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2]
+signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
 os.write(1, b"up\\n")
-while True: signal.pause()`;
+number = signal.sigwait(heeded)
+os.write(1, f"heeded {signal.Signals(number).name}\\n".encode())
+os._exit(3)`;
 
   test.each(["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"] as const)(
     "%s is the program's to heed",
@@ -166,6 +219,29 @@ while True: signal.pause()`;
       expect((await program.exit()).code).toBe(3);
     },
   );
+
+  test("a signal before there is a program is the end, with its number", async () => {
+    const temporary = join(folder, "early");
+    mkdirSync(temporary);
+    const nowhere = join(folder, "no-monitor.sock");
+    using program = startRun(["--attach", nowhere], ["echo", "ran"], { env: { TMPDIR: temporary } });
+    await until("its folder", () => readdirSync(temporary).length > 0);
+    program.kill("SIGINT");
+    expect(await program.ended).toEqual({ code: 130, stdout: "", stderr: "" });
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test("a signal to its whole process group reaches nobody outside, where there is no terminal", async () => {
+    const words = [join(NATIVE, "build/ringway-agent"), "--attach", socket, "--", "sh", "-c", "kill -KILL 0"];
+    const script = '"$@"; echo "after $?"';
+    const shell = ["sh", "-c", script, "sh", process.execPath, RINGWAY, "run", "--agent", ...words];
+    const onNone = `import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])`;
+    using program = new Program("python3", ["-c", onNone, ...shell], {
+      input: "",
+      env: { NODE_OPTIONS: "" },
+    });
+    expect(await program.ended).toMatchObject({ code: 0, stdout: "after 137\n" });
+  });
 
   /** On a terminal of its own; a shell that is told to finds `ringway run` in $RUN. */
   const onTerminal = (
@@ -259,6 +335,16 @@ while True: signal.pause()`;
     expect(processesOf(mark.replaceAll("-", "_")).length).toBeGreaterThan(1);
     program.kill("SIGKILL");
     await until("all of it to end", () => processesOf(mark.replaceAll("-", "_")).length === 0);
+  });
+
+  test("no program is started for one that is dead already", () => {
+    const orphan = `
+import os, subprocess, sys
+reader, writer = os.pipe()
+os.close(reader)
+sys.exit(subprocess.run([sys.argv[1], "rwinit", str(writer), "echo", "ran"], pass_fds=[writer]).returncode)`;
+    const { status, stdout } = run("python3", ["-c", orphan, join(NATIVE, "build/ringway-agent")]);
+    expect({ status, stdout }).toEqual({ status: 125, stdout: "" });
   });
 
   test("when the agent ends, so does the program, and the code is Ringway's", async () => {

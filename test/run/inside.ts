@@ -37,30 +37,15 @@ export function buildStaticAgent(): string {
 
 export const FIXTURES: string = fileURLToPath(new URL("../fixtures/", import.meta.url));
 
-export interface RunOptions extends ProgramOptions {
-  /** Before the command: `setpriv --reuid 1000`. */
-  readonly under?: readonly string[];
-}
-
 /** `ringway run OPTIONS -- COMMAND`, from its first moment on. */
 export function startRun(
   options: readonly string[],
   command: readonly string[],
-  { under = [], ...more }: RunOptions = {},
+  more: ProgramOptions = {},
 ): Program {
   const agent = join(NATIVE, "build/ringway-agent");
-  const [program, ...words] = [
-    ...under,
-    process.execPath,
-    RINGWAY,
-    "run",
-    "--agent",
-    agent,
-    ...options,
-    "--",
-    ...command,
-  ];
-  return new Program(program!, words, { ...more, env: { NODE_OPTIONS: "", ...more.env } });
+  const words = [RINGWAY, "run", "--agent", agent, ...options, "--", ...command];
+  return new Program(process.execPath, words, { ...more, env: { NODE_OPTIONS: "", ...more.env } });
 }
 
 export interface Said {
@@ -79,7 +64,7 @@ export class Inside implements AsyncDisposable {
   }
 
   /** The policy in `options` has the folder of fixtures at /fixtures. */
-  static async start(options: readonly string[], more: RunOptions = {}): Promise<Inside> {
+  static async start(options: readonly string[], more: ProgramOptions = {}): Promise<Inside> {
     return await loadedInTurn(async () => {
       const program = startRun(options, ["python3", "/fixtures/inside.py"], more);
       await program.line('"ready"', LOADED_MS);

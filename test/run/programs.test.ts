@@ -4,11 +4,12 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { basename, join } from "node:path";
+import { join, relative } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { BUILD_MS, missing } from "../agent/agent.ts";
 import { run, titled } from "../native/toolchain.ts";
 import { heldForAll } from "../support/held.ts";
+import { Program } from "../support/processes.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { buildStaticAgent, FIXTURES, HostServer, Inside, noRun } from "./inside.ts";
@@ -29,8 +30,11 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
     folder = temporaryFolder("run");
     server = hold(await HostServer.start((path) => (path === "/" ? "a server of the host\n" : fileOf(path))));
     refused = hold(await HostServer.start(() => "never\n"));
-    closed = await closedPort();
-    for (const name of ["data", "tools", "work", "work/fixed"]) mkdirSync(join(folder, name));
+    const bound = hold(new Program("python3", ["-c", BINDS]));
+    closed = Number(await bound.line(""));
+    for (const name of ["data", "tools", "work", "work/fixed", "work/upper", "work/upper/deep"])
+      mkdirSync(join(folder, name));
+    symlinkSync(join(folder, "tools"), join(folder, "tools-link"));
     writeFileSync(join(folder, "data/greeting.txt"), "a file of the host\n");
     writeFileSync(join(folder, "secret.txt"), "not for the program\n");
     writeFileSync(join(folder, "tools/tool"), "a tool of the host\n");
@@ -42,11 +46,12 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
       `version: 1
 connect:
   - { allow: 127.0.0.1, ports: [${server.port}, ${closed}] }
-run: { system: [default, ${join(folder, "tools")}] }
+run: { system: [default, ${join(folder, "tools-link")}] }
 files:
   - { guest: /fixtures, host: ${FIXTURES}, access: ro }
   - { guest: /data, host: ./data, access: ro }
   - { guest: /fixed, host: ./work/fixed, access: ro }
+  - { guest: /deep, host: ./work/upper/deep, access: ro }
   - { guest: /work, host: ./work, access: rw }
 `,
     );
@@ -164,23 +169,36 @@ for at in [("elsewhere.example", 80), ("host.ringway", ${refused.port})]:
     }
   });
 
+  test("a folder inside one that is written keeps its place, and so do the folders on the way to it", async () => {
+    for (const name of ["fixed", "upper", "upper/deep"]) {
+      const { code, err } = await inside.run("mv", "-T", `/work/${name}`, `/work/${name}-moved`);
+      expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("Device or resource busy") });
+    }
+    expect((await inside.run("rmdir", "/work/upper/deep")).err).toMatch(/busy|Read-only/);
+    expect(await inside.run("sh", "-c", "echo new > /work/upper/made.txt")).toMatchObject({ code: 0 });
+    expect((await inside.run("touch", "/work/upper/deep/made.txt")).err).toContain("Read-only file system");
+  });
+
   test("what the policy adds to the system is at its own place, read-only", async () => {
     const tool = join(folder, "tools/tool");
-    expect((await inside.run("cat", tool)).out).toBe("a tool of the host\n");
+    expect((await inside.run("cat", tool, join(folder, "tools-link/tool"))).out).toBe(
+      "a tool of the host\n".repeat(2),
+    );
     expect((await inside.run("touch", tool)).err).toContain("Read-only file system");
   });
 
   test("nothing else of the host's files is there", async () => {
     expect((await inside.run("cat", "/data/link")).err).toContain("No such file or directory");
-    expect((await inside.run("ls", folder)).out).toBe("tools\n");
+    expect((await inside.run("ls", folder)).out).toBe("tools\ntools-link\n");
     const { out } = await inside.run("ls", "/", "/etc", "/run", "/tmp");
     const [root, etc, runs, tmp] = out.split("\n\n").map((part) => part.split("\n").slice(1));
     expect(root).toEqual(expect.arrayContaining(["data", "dev", "etc", "proc", "tmp", "usr", "work"]));
     expect(root).not.toContain("sys");
     for (const secret of ["shadow", "ssh", "sudoers", "machine-id"]) expect(etc).not.toContain(secret);
+    const [first] = relative("/tmp", folder).split("/");
     expect({ runs, tmp: tmp!.filter((name) => name !== "") }).toEqual({
       runs: ["ringway"],
-      tmp: [basename(folder)],
+      tmp: first === ".." ? [] : [first],
     });
   });
 
@@ -218,11 +236,11 @@ for at in [("elsewhere.example", 80), ("host.ringway", ${refused.port})]:
       Object.fromEntries(Object.entries(tried).filter(([what]) => what.startsWith(prefix)));
 
     test("makes no namespace and no mount, and calls nothing that a kernel seldom needs", () => {
-      const absent = ["io_uring_setup", "clone3", "open_tree", "fsopen", "move_mount"];
+      const absent = ["io_uring_setup", "clone3", "open_tree", "fsopen", "move_mount", "openat2"];
       for (const [what, how] of Object.entries(ends("call "))) {
         expect([what, how]).toEqual([what, absent.includes(what.slice("call ".length)) ? "ENOSYS" : "EPERM"]);
       }
-      expect(Object.keys(ends("call "))).toHaveLength(22);
+      expect(Object.keys(ends("call "))).toHaveLength(23);
     });
 
     test("has no raw sockets, and no kinds of sockets beside the network, Unix and routes", () => {
@@ -234,7 +252,16 @@ for at in [("elsewhere.example", 80), ("host.ringway", ${refused.port})]:
         "socket alg": "EAFNOSUPPORT",
         "socket nf_tables": "EPROTONOSUPPORT",
         "socket audit": "EPROTONOSUPPORT",
+        "socket SCTP": "EPROTONOSUPPORT",
+        "socket MPTCP": "EPROTONOSUPPORT",
+        "socket pair of IPv4": "EAFNOSUPPORT",
       });
+    });
+
+    test("makes no program that others would run as its user", () => {
+      const ways = Object.values(ends("set-id"));
+      expect(ways).toEqual(ways.map(() => "EPERM"));
+      expect(ways).toHaveLength(12);
     });
 
     test("changes nothing of its network, and is not taken for the agent", () => {
@@ -287,12 +314,13 @@ for at in [("elsewhere.example", 80), ("host.ringway", ${refused.port})]:
   });
 });
 
-/** A port on which nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = await HostServer.start(() => "");
-  await server[Symbol.asyncDispose]();
-  return server.port;
-}
+/** Holds a port on which nobody listens, and says which. */
+const BINDS = `
+import socket, sys
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+sys.stdin.read()`;
 
 /** www/project.git, as a plain web server serves it. */
 function makeRepository(folder: string): void {

@@ -8,7 +8,6 @@
 import { type Denial, Monitor, type Policy, TraceError } from "@ringway/monitor";
 import type { Logger } from "pino";
 import { errorLine, Failure, UsageError } from "../errors.ts";
-import { DRAIN_MS } from "../run/drain.ts";
 import { auditFailure } from "./audit.ts";
 import { raiseLimit } from "./monitor.ts";
 
@@ -17,7 +16,10 @@ export class OwnMonitor {
   readonly failed: Promise<never>;
   readonly #begin: () => Promise<Monitor>;
   readonly #loading: AbortController = new AbortController();
+  /** Resolves when its socket takes guests, and its audit file is open. */
+  readonly ready: Promise<void>;
   #fail: (error: Error) => void = () => {};
+  #becomeReady: () => void = () => {};
   #monitor: Monitor | undefined;
 
   /** `listen`: the path of its socket; `audit`: of the audit file. */
@@ -37,6 +39,9 @@ export class OwnMonitor {
       this.#fail = reject;
     });
     this.failed.catch(() => {});
+    this.ready = new Promise((resolve) => {
+      this.#becomeReady = resolve;
+    });
   }
 
   /** Calls `ready` when its socket takes guests, and `refused` with what a rule denies. */
@@ -52,6 +57,7 @@ export class OwnMonitor {
         this.#fail(new Failure(`the monitor failed: ${errorLine(error)}`, { cause: error })),
       );
       ready();
+      this.#becomeReady();
     };
     this.#begin()
       .then(take)
@@ -62,9 +68,9 @@ export class OwnMonitor {
     return this.#monitor !== undefined;
   }
 
-  /** What is under way has some seconds. One that is not ready has served nobody, and is not waited for. */
-  async end(): Promise<void> {
+  /** What is under way has so long. One that is not ready has served nobody, and is not waited for. */
+  async end(drainMs: number): Promise<void> {
     this.#loading.abort();
-    await this.#monitor?.close({ drainMs: DRAIN_MS });
+    await this.#monitor?.close({ drainMs });
   }
 }

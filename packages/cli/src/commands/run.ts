@@ -5,14 +5,15 @@
 //     └─ program    U's network; user, mount, PID, IPC and UTS namespace of its own, no capability     run/shut-in.ts
 //
 //   starting ── the agent's rules stand ──> running ── the program ends ──> what it has sent goes out ──> its exit code
+//      └── a signal: 128 and its number         │                              └── a signal: at once
 //                                           ├── SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR2 ── the program's to heed
 //                                           └── the agent or the monitor ends ── the program is ended, 125
 //
 // Invariant: when this process ends, whichever way, so do the others.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { isatty } from "node:tty";
 import { formatProblem, type KeptPlace, type Policy, parsePolicy } from "@ringway/monitor";
 import type { Logger } from "pino";
@@ -23,9 +24,10 @@ import { cannot, findBubblewrap } from "../run/bubblewrap.ts";
 import { drained } from "../run/drain.ts";
 import { environmentOf } from "../run/environment.ts";
 import { mountPoints } from "../run/mounts.ts";
+import { PassedSignals, SignalCame } from "../run/passed-signals.ts";
 import { RefusalReport } from "../run/report.ts";
-import { isForeground, type ProgramPlan, ShutInProgram } from "../run/shut-in.ts";
-import { asWhom, handOver } from "../run/user.ts";
+import { type ProgramPlan, ShutInProgram } from "../run/shut-in.ts";
+import { asWhom, handOver, letThrough } from "../run/user.ts";
 import { madeFiles, systemOf, viewOf } from "../run/view.ts";
 import { type Who, whoIs } from "../run/who.ts";
 import type { Signals } from "../signals.ts";
@@ -50,6 +52,8 @@ export interface RunCommandOptions {
 const HOST_NAME = "ringway";
 const SOCKET = "attach.sock";
 const STDERR = 2;
+/** A server that takes nothing holds up the end no longer than this. */
+const DRAIN_MS = 5000;
 /** Where none is given. */
 const NO_POLICY = "version: 1\n";
 
@@ -66,17 +70,19 @@ export async function runRun(
     );
   }
   const signals = new PassedSignals(from);
-  return await serve(options.logLevel, async (stderr) => {
+  const work = async (stderr: Stderr): Promise<number> => {
     const folder = mkdtempSync(join(tmpdir(), "ringway-run-"));
     try {
       return await runIn(folder, command, { ...options, who, passed: env }, signals, stderr);
     } catch (error) {
+      if (error instanceof SignalCame) return error.exitCode;
       if (error instanceof UsageError || error instanceof Failure) throw asOwn(error);
       throw new Failure(errorLine(error), { cause: error, exitCode: NOT_RUN });
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
-  });
+  };
+  return await serve(options.logLevel, work, NOT_RUN);
 }
 
 /** A failure of Ringway's has a code of its own, since all others may be the program's. */
@@ -100,7 +106,7 @@ async function runIn(
   const programs = { bubblewrap: findBubblewrap(), agent: findAgent(options.agent) };
   const as = asWhom(options.who);
   const made = makeFiles(folder, options.who);
-  handOver(folder, as);
+  letThrough(folder, as);
   const report = new RefusalReport({
     quiet: options.quiet ?? false,
     dim: isatty(STDERR),
@@ -109,7 +115,8 @@ async function runIn(
     say,
   });
   // The three of them load at the same time.
-  const starting = startAgent({ ...programs, as }, options.attach, folder);
+  const { interrupted } = signals;
+  const starting = startAgent({ ...programs, as, interrupted }, options.attach, folder);
   try {
     const policy = await policyFor(options, folder, log);
     const isRoot = process.getuid!() === 0 && as.uid === undefined;
@@ -120,17 +127,20 @@ async function runIn(
         : undefined;
     monitor?.start(
       (denial) => report.denied(denial),
-      () => handOver(join(folder, "attach"), as),
+      () => handOver(join(folder, "attach", SOCKET), as),
     );
     const agent = await starting;
+    // One that cannot be written is found before there is anything to write.
+    if (options.audit !== undefined) await Promise.race([monitor?.ready, monitor?.failed, interrupted]);
     if (monitor === undefined) agent.heed((line) => report.agentSaid(line));
     const plan = { ...programs, command, view, ...options.who, env: options.passed, as, folder };
     const code = await untilOver({ ...plan, hostName: HOST_NAME }, agent, monitor, signals);
-    const hurried = new Promise<void>((hurry) => signals.heed(() => hurry()));
-    await Promise.race([monitor?.isReady === false ? undefined : drained(agent.pid), hurried]);
-    await Promise.race([monitor?.end(), hurried]);
+    await carriedOut(agent, monitor, signals);
     report.end();
     return code;
+  } catch (error) {
+    report.abandon();
+    throw error;
   } finally {
     await starting.then(
       (agent) => agent.stop(),
@@ -139,14 +149,25 @@ async function runIn(
   }
 }
 
+/** What the program has sent goes out, while there is time. */
+async function carriedOut(
+  agent: AgentProcess,
+  monitor: OwnMonitor | undefined,
+  signals: PassedSignals,
+): Promise<void> {
+  const until = performance.now() + DRAIN_MS;
+  const hurried = new Promise<void>((hurry) => signals.heed(() => hurry(), false));
+  if (monitor?.isReady !== false) await Promise.race([drained(agent.pid, DRAIN_MS), hurried]);
+  await Promise.race([monitor?.end(Math.max(0, Math.ceil(until - performance.now()))), hurried]);
+}
+
 function startAgent(
-  plan: Pick<AgentPlan, "bubblewrap" | "agent" | "as">,
+  plan: Omit<AgentPlan, "socket" | "isThere">,
   attach: string | undefined,
   folder: string,
 ): Promise<AgentProcess> {
-  const at = attach === undefined ? join(folder, "attach", SOCKET) : resolve(attach);
-  const place = { folder: dirname(at), socket: basename(at) };
-  const starting = AgentProcess.start({ ...plan, ...place, attachFirst: attach !== undefined });
+  const socket = attach === undefined ? join(folder, "attach", SOCKET) : resolve(attach);
+  const starting = AgentProcess.start({ ...plan, socket, isThere: attach !== undefined });
   // One that fails is found where it is waited for.
   starting.catch(() => {});
   return starting;
@@ -155,11 +176,14 @@ function startAgent(
 // ── Before ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function makeFiles(folder: string, who: Who): Map<string, string> {
-  mkdirSync(join(folder, "attach"));
-  mkdirSync(join(folder, "etc"));
+  for (const name of ["attach", "etc"]) {
+    mkdirSync(join(folder, name));
+    chmodSync(join(folder, name), 0o755);
+  }
   const made = [...madeFiles(who, HOST_NAME)].map(([name, text]): [string, string] => {
     const path = join(folder, "etc", name);
     writeFileSync(path, text);
+    chmodSync(path, 0o644);
     return [`/etc/${name}`, path];
   });
   return new Map(made);
@@ -206,7 +230,7 @@ async function untilOver(
   signals: PassedSignals,
 ): Promise<number> {
   const program = new ShutInProgram(plan, agent);
-  signals.heed((signal) => void program.signal(signal));
+  signals.heed((signal) => void program.signal(signal), true);
   const broken = new Promise<never>((_, reject) => {
     void agent.ended.then((words) => reject(cannot(`the agent has ended: ${words}`)));
     monitor?.failed.catch(reject);
@@ -215,25 +239,5 @@ async function untilOver(
     return await Promise.race([program.ended, broken]);
   } finally {
     program.kill();
-  }
-}
-
-/** Signals for the program: what comes before it is there is kept. */
-class PassedSignals {
-  readonly #kept: NodeJS.Signals[] = [];
-  #pass: (signal: NodeJS.Signals) => void = (signal) => void this.#kept.push(signal);
-
-  constructor(signals: Signals) {
-    const take = (signal: NodeJS.Signals): void => {
-      const isOfTerminal = (signal === "SIGINT" || signal === "SIGQUIT") && isForeground();
-      if (!isOfTerminal) this.#pass(signal);
-    };
-    signals.take(take);
-    for (const signal of ["SIGQUIT", "SIGUSR2"] as const) process.on(signal, take);
-  }
-
-  heed(pass: (signal: NodeJS.Signals) => void): void {
-    this.#pass = pass;
-    for (const signal of this.#kept.splice(0)) pass(signal);
   }
 }

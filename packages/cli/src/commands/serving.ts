@@ -18,15 +18,22 @@ export interface Stderr {
   say(lines: string): void;
 }
 
-/** Resolves with the exit code, once what was written is out, or cannot be within two seconds. Throws UsageError. */
-export async function serve(logLevel: string, work: (stderr: Stderr) => Promise<number>): Promise<number> {
+/**
+ * Resolves with the exit code, once what was written is out, or cannot be within two seconds. Throws UsageError.
+ * `failed`: the exit code of an error that nothing else has caught.
+ */
+export async function serve(
+  logLevel: string,
+  work: (stderr: Stderr) => Promise<number>,
+  failed: number = Exit.FAILED,
+): Promise<number> {
   const stderr = LogWriter.onDescriptor(STDERR);
   const log = createLogger(logLevel, stderr);
   const say = (lines: string): void => stderr.write(lines);
   divert(say);
   process.on("uncaughtException", (error) => {
     log.fatal({ err: error }, "internal error: the monitor ends");
-    process.exit(Exit.FAILED);
+    process.exit(failed);
   });
   // A file that may not grow any more (RLIMIT_FSIZE): EFBIG, not the end.
   process.on("SIGXFSZ", () => {});

@@ -1,5 +1,6 @@
 // The agent of `ringway run`: ringway-agent --transparent in a user and a network namespace of its own, with the
-// capabilities that it needs there and nothing of the host's files but its socket and /proc, where it looks who asks.
+// capabilities that it needs there and nothing of the host's files but its socket and /proc, where it looks who asks;
+// both read-only.
 // The program gets its network from here, and a user namespace below this one: it has no say in either.
 //
 //   starting ── its rules stand ──> up ── stop(), or the end of this process ──> over
@@ -10,7 +11,8 @@
 // It is no job of the terminal's: Ctrl-C is for the program.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { Deadline } from "@ringway/linux";
 import { cannot, whyNot } from "./bubblewrap.ts";
@@ -21,20 +23,24 @@ export interface AgentPlan {
   readonly bubblewrap: string;
   /** The program ringway-agent. */
   readonly agent: string;
-  /** Folder and name of the monitor's attach socket. */
-  readonly folder: string;
+  /** The path of the monitor's attach socket. */
   readonly socket: string;
+  /** It is another process's, which must take the agent before that is up. Else there will be one in its folder. */
+  readonly isThere: boolean;
   readonly as: As;
-  /** Whether it must have a monitor before it is up. */
-  readonly attachFirst: boolean;
+  /** Rejects where there is to be none any more. */
+  readonly interrupted: Promise<never>;
 }
 
 /** For a monitor that does not answer, and for one that loads: only a machine at its limits takes so long. */
 const ATTACH_MS = 20_000;
+const LOOK_MS = 20;
 /** It tries to attach when all else is done, and says either. */
 const ATTACHED = /: attached, epoch /;
 const TRIED = /: attached, epoch |: waiting/;
 const INFO_FD = 3;
+/** The socket, as the agent has it. */
+const INSIDE = "/ringway/attach.sock";
 /** Rules and routes, held SYNs, port 53. */
 const CAPABILITIES = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"];
 
@@ -42,33 +48,26 @@ export class AgentProcess {
   /** Its last words. Pending while it lives; resolves also where stop() ends it. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
-  readonly #said: string[] = [];
+  /** Its last line. */
+  #said = "";
   #pid: number | undefined;
   #take: (line: string) => void;
 
   readonly #upAt: RegExp;
 
-  private constructor({ bubblewrap, agent, folder, socket, as, attachFirst }: AgentPlan) {
-    this.#upAt = attachFirst ? ATTACHED : TRIED;
+  private constructor({ bubblewrap, agent, socket, isThere, as }: AgentPlan) {
+    this.#upAt = isThere ? ATTACHED : TRIED;
     const args = [
       ...["--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
       ...["--uid", "0", "--gid", "0", "--die-with-parent", "--info-fd", String(INFO_FD)],
       ...["--cap-drop", "ALL", ...CAPABILITIES.flatMap((name) => ["--cap-add", name])],
-      ...[
-        "--ro-bind",
-        agent,
-        "/ringway-agent",
-        "--ro-bind",
-        folder,
-        "/ringway",
-        "--dev-bind",
-        "/proc",
-        "/proc",
-      ],
-      ...["--chdir", "/", "/ringway-agent", "--transparent", "--socket", `/ringway/${socket}`],
+      ...["--ro-bind", agent, "/ringway-agent", "--ro-bind", "/proc", "/proc"],
+      ...(isThere ? ["--ro-bind", socket, INSIDE] : ["--ro-bind", dirname(socket), dirname(INSIDE)]),
+      ...["--chdir", "/", "/ringway-agent", "--transparent", "--socket"],
+      isThere ? INSIDE : join(dirname(INSIDE), basename(socket)),
       ...["--socks", "off", "--http", "off", "--service", "off", "--hold-ms", String(ATTACH_MS)],
     ];
-    this.#take = (line) => void this.#said.push(line);
+    this.#take = () => {};
     this.#child = spawn(bubblewrap, args, {
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "pipe"],
@@ -77,15 +76,16 @@ export class AgentProcess {
     });
     this.ended = new Promise((resolve) => {
       this.#child.once("error", (error) => resolve(error.message));
-      this.#child.once("close", () => resolve(this.#said.at(-1) ?? ""));
+      this.#child.once("close", () => resolve(this.#said));
     });
   }
 
   /** Resolves once programs in its network have that of the policy, or nothing. Throws Failure. */
   static async start(plan: AgentPlan): Promise<AgentProcess> {
+    if (plan.isThere) await Promise.race([untilThere(plan.socket), plan.interrupted]);
     const agent = new AgentProcess(plan);
     try {
-      await agent.#up();
+      await Promise.race([agent.#up(), plan.interrupted]);
     } catch (error) {
       await agent.stop();
       throw error;
@@ -97,12 +97,9 @@ export class AgentProcess {
     let late: Deadline | undefined;
     const up = new Promise<void>((resolve, reject) => {
       late = new Deadline(ATTACH_MS, () =>
-        reject(
-          cannot(`the monitor has not answered within ${ATTACH_MS / 1000} s: ${this.#said.at(-1) ?? ""}`),
-        ),
+        reject(cannot(`the monitor has not answered within ${ATTACH_MS / 1000} s: ${this.#said}`)),
       );
       this.#take = (line) => {
-        this.#said.push(line);
         if (this.#upAt.test(line)) resolve();
       };
     });
@@ -110,7 +107,10 @@ export class AgentProcess {
       throw cannot(whyNot(words.replace(/^ringway-agent: /, "")));
     });
     ended.catch(() => {});
-    onLines(this.#child.stderr!, (line) => this.#take(line));
+    onLines(this.#child.stderr!, (line) => {
+      this.#said = line;
+      this.#take(line);
+    });
     const [pid] = await Promise.all([
       Promise.race([childPid(pipeOf(this.#child, INFO_FD)), ended]),
       Promise.race([up, ended]),
@@ -125,10 +125,7 @@ export class AgentProcess {
 
   /** Hands over each line of its log from now on. */
   heed(take: (line: string) => void): void {
-    this.#take = (line) => {
-      this.#said.splice(0, this.#said.length, line);
-      take(line);
-    };
+    this.#take = take;
   }
 
   /** Descriptors of its namespaces: closed when `use` has returned. */
@@ -144,6 +141,16 @@ export class AgentProcess {
   async stop(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.ended;
+  }
+}
+
+/** A monitor that has just been started makes it soon. */
+async function untilThere(socket: string): Promise<void> {
+  const end = performance.now() + ATTACH_MS;
+  while (!existsSync(socket)) {
+    if (performance.now() > end)
+      throw cannot(`the monitor has not answered within ${ATTACH_MS / 1000} s: there is no ${socket}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
 

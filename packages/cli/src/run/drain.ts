@@ -3,15 +3,13 @@
 
 import { readFileSync } from "node:fs";
 
-/** A server that takes nothing holds up the end no longer than this. */
-export const DRAIN_MS = 5000;
 const LOOK_MS = [1, 2, 5, 10, 20];
 
 /** ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK and CLOSING: somebody still has something to send, or to be told. */
 const UNDER_WAY = new Set(["01", "04", "08", "09", "0B"]);
 
 /** Resolves when no connection of the network in which `pid` lives is under way, or the time is over. */
-export async function drained(pid: number, limitMs: number = DRAIN_MS): Promise<void> {
+export async function drained(pid: number, limitMs: number): Promise<void> {
   const end = performance.now() + limitMs;
   for (let look = 0; isBusy(pid) && performance.now() < end; look++) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS[Math.min(look, LOOK_MS.length - 1)]));

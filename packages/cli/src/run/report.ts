@@ -1,7 +1,7 @@
 // What becomes of a run's refusals: lines for people as they happen, and at the end a policy, printed or written to the
 // file of --learn.
 
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import type { Denial } from "@ringway/monitor";
 import { errorLine, Failure, NOT_RUN } from "../errors.ts";
 import { Learned, RefusalLines } from "./refusals.ts";
@@ -48,6 +48,18 @@ export class RefusalReport {
 
   #tell(line: string | undefined): void {
     if (line !== undefined && !this.#options.quiet) this.#options.say(line);
+  }
+
+  /** The run has failed: what it has learned until then is kept, and no file of which nothing is to be learned. */
+  abandon(): void {
+    const { learn } = this.#options;
+    if (learn === undefined) return;
+    if (this.#learned.isEmpty) {
+      closeSync(this.#fd!);
+      rmSync(learn, { force: true });
+    } else {
+      this.end();
+    }
   }
 
   end(): void {

@@ -6,11 +6,11 @@
 // signals). rwinit reports by a pipe: `S`, it is there and hears signals; then the end of the pipe, the program runs,
 // or `E` and an error, it could not be started.
 //
-// All of it is one process group with this process: the terminal stops and continues them together, and its own
-// signals, Ctrl-C and Ctrl-\, go to all of them.
+// On a terminal all of it is one process group with this process: the terminal stops and continues them together, and
+// its own signals, Ctrl-C and Ctrl-\, go to all of them. Where there is none, the program has a group of its own.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { errnoName } from "@ringway/linux";
@@ -31,7 +31,7 @@ export interface ProgramPlan {
   readonly hostName: string;
   readonly env: Readonly<Record<string, string>>;
   readonly as: As;
-  /** A folder of our own, for what is handed over by file. */
+  /** A folder in which nobody else writes, for what is handed over by file. */
   readonly folder: string;
 }
 
@@ -51,16 +51,15 @@ export class ShutInProgram {
   readonly #hears: Promise<void>;
 
   constructor(plan: ProgramPlan, agent: AgentProcess) {
-    const args = join(plan.folder, "arguments");
-    writeFileSync(args, [...plan.view, ...isolation(plan)].join("\0"), { mode: 0o600 });
-    const argsFd = openSync(args, "r");
+    const argsFd = handedOver(plan.folder, [...plan.view, ...isolation(plan), ...environment(plan.env)]);
     const bubblewrap = [plan.bubblewrap, "--args", String(Fd.ARGS), "--info-fd", String(Fd.INFO)];
     const init = [INIT, "rwinit", String(Fd.REPORT), ...plan.command];
     const words = ["rwenter", String(Fd.USER), String(Fd.NET), ...bubblewrap, ...init];
     this.#child = agent.withNamespaces((user, net) =>
       spawn(plan.agent, words, {
         stdio: ["inherit", "inherit", "inherit", user, net, argsFd, "pipe", "pipe"],
-        env: plan.env,
+        // What the program's environment does to the dynamic linker, it does inside.
+        env: {},
         ...plan.as,
       }),
     );
@@ -123,6 +122,19 @@ function isolation({ agent, uid, gid, hostName }: ProgramPlan): string[] {
     ...["--as-pid-1", "--die-with-parent", "--cap-drop", "ALL", "--hostname", hostName],
     ...["--uid", String(uid), "--gid", String(gid)],
   ];
+}
+
+function environment(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).flatMap(([name, value]) => ["--setenv", name, value]);
+}
+
+/** A descriptor of a file with these arguments, which has no name any more: secrets may be among them. */
+function handedOver(folder: string, args: readonly string[]): number {
+  const path = join(folder, "arguments");
+  writeFileSync(path, args.join("\0"), { mode: 0o600, flag: "wx" });
+  const fd = openSync(path, "r");
+  rmSync(path);
+  return fd;
 }
 
 function notRun(problem: string): Failure {

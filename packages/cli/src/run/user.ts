@@ -1,7 +1,7 @@
-// The user of the processes that are started, where that is not this one's: root's to choose.
+// The user of the processes that are started, where that is not this one's: root's to choose. Folders that root writes
+// in stay root's, so that nobody plants a link there.
 
-import { chownSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, lchownSync } from "node:fs";
 import type { Who } from "./who.ts";
 
 /** For spawn(): nothing where it stays who it is. */
@@ -12,9 +12,12 @@ export function asWhom(who: Who): As {
   return isOther ? { uid: who.uid, gid: who.gid } : {};
 }
 
-/** A folder with all that is in it becomes theirs. */
-export function handOver(folder: string, as: As): void {
-  if (as.uid === undefined) return;
-  const entries = readdirSync(folder, { recursive: true, encoding: "utf8" });
-  for (const path of [folder, ...entries.map((name) => join(folder, name))]) chownSync(path, as.uid, as.gid);
+/** A folder of this process's alone lets them through, to what they know the name of. */
+export function letThrough(folder: string, as: As): void {
+  if (as.uid !== undefined) chmodSync(folder, 0o711);
+}
+
+/** A socket becomes theirs to connect to; its folder does not. */
+export function handOver(socket: string, as: As): void {
+  if (as.uid !== undefined) lchownSync(socket, as.uid, as.gid);
 }

@@ -5,14 +5,13 @@
 //   /proc, /dev, /tmp, /run, /var/tmp, home   its own, and empty
 //   the policy's folders                      bound to their places, ro or rw; above all others
 //
-// A later mount covers an earlier one, so folders come from above to below. What the monitor would judge when a path is
-// used is settled here once: a rule's folder that is read-only stays so inside another that is not, and what is mounted
-// below a folder is covered unless crossMounts lets it through.
+// A later mount covers an earlier one. The policy's folders are bound in folders.ts.
 
 import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { FilesRule, Policy, SocketsRule } from "@ringway/monitor";
 import { cannot } from "./bubblewrap.ts";
+import { boundFolders, boundSockets } from "./folders.ts";
 import { below } from "./mounts.ts";
 import type { Who } from "./who.ts";
 
@@ -67,14 +66,14 @@ export function viewOf(wish: Wish): string[] {
   ];
   return [
     ...own,
-    ...wish.system.flatMap(systemPart),
+    ...wish.system.flatMap((path) => systemPart(path, wish)),
     ...COVERED.filter((path) => isSystem(wish, path) && existsSync(path)).flatMap((path) => [
       "--tmpfs",
       path,
     ]),
     ...[...wish.made].flatMap(([inside, path]) => ["--ro-bind", path, inside]),
     ...boundFolders(files, wish.mountPoints),
-    ...wish.sockets.flatMap(boundSocket),
+    ...boundSockets(wish.sockets, files),
     ...["--remount-ro", "/"],
     ...["--chdir", wish.chosenCwd ?? cwdOf(wish)],
   ];
@@ -84,10 +83,15 @@ function isSystem({ system }: Wish, path: string): boolean {
   return path === "/" || system.some((folder) => below(folder, path) !== undefined);
 }
 
-function systemPart(path: string): string[] {
+function systemPart(path: string, wish: Wish): string[] {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return [];
-  return found.isSymbolicLink() ? ["--symlink", readlinkSync(path), path] : ["--ro-bind", path, path];
+  if (!found.isSymbolicLink()) return ["--ro-bind", path, path];
+  const link = ["--symlink", readlinkSync(path), path];
+  if (SYSTEM.includes(path) || isSystem(wish, resolve(dirname(path), readlinkSync(path)))) return link;
+  // What the policy asks for is what it leads to.
+  const real = realpathSync(path);
+  return ["--symlink", real, path, ...(isSystem(wish, real) ? [] : ["--ro-bind", real, real])];
 }
 
 /**
@@ -101,60 +105,6 @@ function kernelSettings(): string[] {
     return found.isDirectory() || (found.isFile() && (found.mode & 0o222) !== 0);
   });
   return writable.flatMap((name) => ["--ro-bind", `/proc/${name}`, `/proc/${name}`]);
-}
-
-// ── The policy's folders ─────────────────────────────────────────────────────────────────────────────────────────────
-
-interface Bound {
-  readonly rule: FilesRule;
-  /** Of the host, without links. */
-  readonly host: string;
-}
-
-function boundFolders(files: readonly FilesRule[], points: readonly string[]): string[] {
-  const bound = files.map((rule): Bound => {
-    if (rule.guest === "/")
-      throw cannot(`files rule ${rule.id}: / cannot be one of the policy's folders here`);
-    return { rule, host: realpathSync(rule.host) };
-  });
-  const fromAbove = bound.toSorted((a, b) => depth(a.rule.guest) - depth(b.rule.guest));
-  return fromAbove.flatMap(({ rule, host }) => [
-    ...[rule.access === "rw" ? "--bind" : "--ro-bind", host, rule.guest],
-    ...(rule.crossMounts ? [] : coveredMounts(rule, host, points)),
-    ...(rule.access === "rw" ? readOnlyInside(rule, host, bound) : []),
-  ]);
-}
-
-const depth = (path: string): number => path.split("/").length;
-
-/** bubblewrap binds what is mounted below as well. */
-function coveredMounts(rule: FilesRule, host: string, points: readonly string[]): string[] {
-  const inside = points.filter((point) => below(host, point)).toSorted((a, b) => depth(a) - depth(b));
-  const highest = inside.filter(
-    (point, i) => !inside.slice(0, i).some((above) => below(above, point) !== undefined),
-  );
-  return highest.flatMap((point) => {
-    const place = join(rule.guest, below(host, point)!);
-    return lstatSync(point).isDirectory()
-      ? ["--tmpfs", place, "--remount-ro", place]
-      : ["--ro-bind", "/dev/null", place];
-  });
-}
-
-/** Of the folders on the way to a change the deepest decides as well, whichever way leads there. */
-function readOnlyInside(rule: FilesRule, host: string, bound: readonly Bound[]): string[] {
-  return bound.flatMap((other) => {
-    const inside = below(host, other.host);
-    if (other.rule.access === "rw" || inside === undefined || inside === "") return [];
-    return ["--ro-bind", other.host, join(rule.guest, inside)];
-  });
-}
-
-/** Whoever listens there later, at a socket that is made anew, is not reached. */
-function boundSocket({ access, folder, name, guest }: SocketsRule): string[] {
-  const path = join(folder, name);
-  if (access !== "connect" || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return [];
-  return ["--bind", path, guest];
 }
 
 // ── The current folder ───────────────────────────────────────────────────────────────────────────────────────────────

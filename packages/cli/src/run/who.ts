@@ -1,6 +1,7 @@
 // Who the program is: the user that started it, or --user.
 
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 
 export interface Who {
@@ -22,7 +23,7 @@ export function whoIs(user: string | undefined, started: Started, passwd: string
   const entries = parsePasswd(passwd);
   if (user === undefined) {
     const found = entries.find(({ uid }) => uid === started.uid) ?? nobody(started.uid, started.gid);
-    return { ...found, gid: started.gid, home: started.home ?? found.home };
+    return { ...found, gid: started.gid, home: folderOf(started.home) ?? found.home };
   }
   const [, uid, gid] = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(user) ?? [];
   const found = entries.find((entry) =>
@@ -35,6 +36,11 @@ export function whoIs(user: string | undefined, started: Started, passwd: string
   return gid === undefined ? who : { ...who, gid: Number(gid) };
 }
 
+/** Without slashes too many; undefined for what is no place. */
+function folderOf(home: string | undefined): string | undefined {
+  return home?.startsWith("/") === true ? resolve(home) : undefined;
+}
+
 function nobody(uid: number, gid: number): Who {
   return { uid, gid, name: `user${uid}`, home: "/home/user", shell: "/bin/sh" };
 }
@@ -44,7 +50,9 @@ function parsePasswd(text: string): Who[] {
   return text.split("\n").flatMap((line) => {
     const [name, , uid, gid, , home, shell] = line.split(":");
     if (name === undefined || gid === undefined || !/^\d+$/.test(uid ?? "")) return [];
-    return [{ name, uid: Number(uid), gid: Number(gid), home: home || "/", shell: shell || "/bin/sh" }];
+    return [
+      { name, uid: Number(uid), gid: Number(gid), home: folderOf(home) ?? "/", shell: shell || "/bin/sh" },
+    ];
   });
 }
 
