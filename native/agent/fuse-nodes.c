@@ -129,11 +129,11 @@ static void free_unused(struct fuse_nodes *all, struct fuse_node *node) {
     struct fuse_node *parent = NULL;
     while (node->names) {
       struct fuse_node *above = remove_name(all, node->names);
-      above->uses--;
-      if (parent && parent != above) free_unused(all, parent);
-      parent = above;
+      if (parent) node_leave(all, parent);
+      parent = above; // in use by the name that is gone, to the end: it may be above the next one
     }
     remove_node(all, node);
+    if (parent) parent->uses--;
     node = parent;
   }
 }

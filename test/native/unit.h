@@ -53,6 +53,7 @@
   X(lists_are_walked) \
   X(a_names_address_is_its_own_for_as_long_as_it_may_be_kept) \
   X(names_of_which_no_program_was_told_make_room_for_all_others) \
+  X(folders_stay_as_long_as_a_name_below_them) \
   X(encoders_refuse_what_the_wire_cannot_carry) \
   X(a_hostile_host_harms_nobody)
 
