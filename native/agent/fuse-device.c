@@ -24,11 +24,14 @@ static int is_left_over(const char *point) {
   return stat(point, &stat_of) < 0 && errno == ENOTCONN;
 }
 
+int device_clear(const char *point) { return is_left_over(point) && umount2(point, MNT_DETACH) < 0 ? -errno : 0; }
+
 int device_mount(const char *point, const char **what) {
   struct stat stat_of;
   char options[160];
   *what = point;
-  if (is_left_over(point) && umount2(point, MNT_DETACH) < 0) return -errno;
+  int status = device_clear(point);
+  if (status < 0) return status;
   if (stat(point, &stat_of) < 0) return -errno;
   if (!S_ISDIR(stat_of.st_mode)) return -ENOTDIR;
   *what = "/dev/fuse (module fuse?)";

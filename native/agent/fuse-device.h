@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+int device_clear(const char *point); // takes away what a killed agent has left: 0, or a negative errno
 // Mounts at `point`: the device's descriptor, or a negative errno, with `*what` to blame.
 int device_mount(const char *point, const char **what);
 void device_unmount(int fd, const char *point);

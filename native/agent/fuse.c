@@ -23,6 +23,7 @@
 //   fuse-opens.c, fuse-nodes.c     what is open; what the kernel knows of
 //   fuse-attributes.c    what the host tells, as the kernel has it
 //   fuse-device.c        /dev/fuse, mount(2)
+//   fuse-points.c        where mounts may be
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -35,6 +36,7 @@
 #include "errors.h"
 #include "front.h"
 #include "fuse-device.h"
+#include "fuse-points.h"
 #include "fuse-serve.h"
 #include "host.h"
 #include "listen.h"
@@ -76,6 +78,7 @@ _Noreturn static void cannot(const struct fuse_mount *mount, const char *what, i
 
 static void mount_listen(void) {
   if (options.mounts == 0) return;
+  points_check();
   mounts = calloc(options.mounts, sizeof *mounts);
   if (mounts) atexit(unmount_all);
   for (uint32_t i = 0; i < options.mounts; i++) {

@@ -19,6 +19,9 @@ import { Network, noNetworks } from "./networks.ts";
 const reason = noCompiler ?? noNetworks ?? noFuse ?? missing("python3") ?? missing("git");
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
 
+/** An agent that has its mounts alone. */
+const OFF = ["--socks", "off", "--http", "off", "--service", "off"];
+
 /** Modes, times, sizes, targets and names of all below a folder. */
 const TREE = (folder: string): string =>
   `find ${folder} -type d -printf '%P %m %T@\\n' -o -printf '%P %m %T@ %s %l\\n' | sort`;
@@ -257,7 +260,7 @@ fd = os.open("${here}/file", os.O_RDWR)
 os.pwrite(fd, b"before", 0)
 print("open", flush=True)
 sys.stdin.readline()
-for call in [lambda: os.pwrite(fd, b"x", 0), lambda: os.pread(fd, 1, 700000), lambda: os.fsync(fd)]:
+for call in [lambda: os.ftruncate(fd, 3), lambda: os.pwrite(fd, b"x", 0), lambda: os.pread(fd, 1, 700000), lambda: os.fsync(fd)]:
     try: print(call(), flush=True)
     except OSError as error: print(error.errno, flush=True)
 os.close(fd)
@@ -275,8 +278,38 @@ print(open("${here}/file").read(6), flush=True)`;
     const said = await shell(`head -c 6 ${here}/file; echo new > ${here}/new; ls ${here}`);
     expect(said).toBe("beforefile\nnew\n");
     reader.child.stdin!.end("\n");
-    await until("its end", () => reader.lines.length === 5);
-    expect(reader.lines.slice(1)).toEqual(["5", "5", "5", "before"]);
+    await until("its end", () => reader.lines.length === 6);
+    expect(reader.lines.slice(1)).toEqual(["5", "5", "5", "5", "before"]);
+  });
+
+  test("a call that is asked again after a loss, and a rename that waits for it, come to an end", async () => {
+    const { here } = own("again");
+    const calls = `import os, sys
+os.chdir("${here}")
+open("a", "w").close()
+os.path.exists("b")
+print("ready", flush=True)
+sys.stdin.readline()
+def begun(call):
+    pid = os.fork()
+    if pid == 0:
+        try: call()
+        finally: os._exit(0)
+    while open(f"/proc/{pid}/stat").read().split()[2] == "R": pass
+    return pid
+pids = [begun(call) for call in [lambda: os.statvfs("."), lambda: os.rename("a", "b")]]
+print("asked", flush=True)
+for pid in pids: os.waitpid(pid, 0)
+print("ended", flush=True)`;
+    const [command, ...words] = [...guest.under, "python3", "-c", calls];
+    const caller = hold(new Program(command!, words));
+    await caller.line("ready");
+    monitor.child.kill("SIGSTOP");
+    caller.child.stdin!.end("\n");
+    await caller.line("asked");
+    monitor.child.kill("SIGKILL");
+    monitor = hold(await MonitorProgram.start(path, policy));
+    await caller.line("ended");
   });
 
   test("without a monitor a call waits for --hold-ms, then is EIO; a folder that no rule names is EACCES", async () => {
@@ -294,7 +327,7 @@ print(open("${here}/file").read(6), flush=True)`;
 
   test("what cannot be mounted is said, and ends the agent", async () => {
     const at = (option: string): Promise<{ code: number | null; stderr: string }> =>
-      start(program, ["--socket", path, "--mount", option], "").done;
+      start(program, ["--socket", path, ...OFF, "--mount", option], "").done;
     const [relative, nowhere] = await Promise.all([
       at("data"),
       at(`/data:${join(tmpdir(), "no-such-folder")}`),
@@ -304,5 +337,20 @@ print(open("${here}/file").read(6), flush=True)`;
       '--mount: expected PATH[:FOLDER], such as /data or /data:/mnt/data; found "data"',
     );
     expect(nowhere.stderr).toContain("no-such-folder: No such file or directory");
+  });
+
+  test("a mount below another, or over what the agent looks for by its path, is refused", async () => {
+    const inner = join(plain, "inner");
+    mkdirSync(inner);
+    const of = (...options: string[]): Promise<{ code: number | null; stderr: string }> =>
+      start(program, [...OFF, ...options], "").done;
+    const [nested, twice, over] = await Promise.all([
+      of("--socket", path, "--mount", `/data:${inner}`, "--mount", `/fixed:${plain}`),
+      of("--socket", path, "--mount", `/data:${plain}`, "--mount", `/fixed:${inner}/..`),
+      of("--socket", join(inner, "attach.sock"), "--mount", `/data:${plain}`),
+    ]);
+    expect([nested.code, twice.code, over.code]).toEqual([2, 2, 2]);
+    expect(nested.stderr).toContain(`--mount: ${inner} is on or below the mount on ${plain}`);
+    expect(over.stderr).toContain(`--mount: ${inner}/attach.sock is on or below the mount on ${plain}`);
   });
 });
