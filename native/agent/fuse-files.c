@@ -26,12 +26,6 @@ static uint32_t wish_of(uint32_t flags) {
   return access_of(flags) | NO_FOLLOW | cut | (flags & O_EXCL ? EXCLUSIVE : 0);
 }
 
-static void give_back(struct fuse_mount *mount, uint32_t handle) {
-  int32_t fields = rw_encode_u32(op_fields, sizeof op_fields, handle);
-  // Where the ring is full the handle is open until the stream ends: it was refused by a lack of memory.
-  rw_request(mount->conn->stream, RW_T_MOUNT_RELEASE, op_fields, (uint32_t)fields);
-}
-
 // ── OPEN ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static int32_t open_begin(struct fuse_op *op) {
@@ -59,7 +53,7 @@ static void open_took(struct fuse_op *op, const struct fuse_flight *flight, cons
   int is_other = op->step ? !nodes_is(&mount->nodes, op->node, &of) : of.kind != op->node->kind;
   struct fuse_open *open = is_other ? NULL : open_new(op->node, handle, mount->epoch, access_of(in->flags));
   if (!open) {
-    give_back(mount, handle);
+    handle_give_back(mount, handle);
     if (is_other) nodes_stale(&mount->nodes, op->node);
     op_fail(op, is_other ? ESTALE : ENOMEM);
     return;
@@ -102,8 +96,12 @@ static void create_took(struct fuse_op *op, const struct fuse_flight *flight, co
   uint32_t handle;
   (void)flight;
   at.name = op_name(op, sizeof *in, &at.bytes);
-  if (rw_decode_mount_handle(frame->payload, frame->bytes, &handle, &of) != RW_OK || handle == 0 ||
-      !attributes_are_sane(&of) || of.kind != RW_KIND_FILE) {
+  if (rw_decode_mount_handle(frame->payload, frame->bytes, &handle, &of) != RW_OK || handle == 0) {
+    op_fail(op, EIO);
+    return;
+  }
+  if (!attributes_are_sane(&of) || of.kind != RW_KIND_FILE) {
+    handle_give_back(op->mount, handle);
     op_fail(op, EIO);
     return;
   }
@@ -111,7 +109,7 @@ static void create_took(struct fuse_op *op, const struct fuse_flight *flight, co
   struct fuse_open *open = node ? open_new(node, handle, op->mount->epoch, access_of(in->flags)) : NULL;
   if (!open) {
     if (node) nodes_forget(&op->mount->nodes, node, 1);
-    give_back(op->mount, handle);
+    handle_give_back(op->mount, handle);
     op_fail(op, ENOMEM);
     return;
   }

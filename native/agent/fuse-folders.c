@@ -60,8 +60,10 @@ static void opendir_took(struct fuse_op *op, const struct fuse_flight *flight, c
     op_fail(op, EIO);
     return;
   }
+  nodes_is(&op->mount->nodes, op->node, &of); // and has its device, of this epoch
   struct fuse_open *open = open_new(op->node, handle, op->mount->epoch, IS_FOLDER);
   if (!open) {
+    handle_give_back(op->mount, handle);
     op_fail(op, ENOMEM);
     return;
   }
@@ -122,7 +124,11 @@ static void put_dots(struct page *page, uint64_t *place) {
 
 // 0: there is no room for it.
 static int put_name(struct page *page, const struct rw_mount_name *name) {
-  struct fuse_dirent dirent = {.ino = (uint64_t)name->inode_high << 32 | name->inode_low,
+  const struct fuse_op *op = page->op;
+  // What is below is of its folder's device: a mount of the host's shows what it covers, as ever.
+  struct rw_attributes of = {
+      .device = op->node->device, .inode_low = name->inode_low, .inode_high = name->inode_high};
+  struct fuse_dirent dirent = {.ino = attributes_inode(&op->mount->owners, &of),
                                .off = place_of(name->cookie_low, name->cookie_high),
                                .namelen = name->name.length,
                                .type = attributes_type(name->kind)};

@@ -163,12 +163,12 @@ static void owned(struct fuse_op *op, const struct rw_frame *frame) {
   if (rw_decode_mount_handle(frame->payload, frame->bytes, &handle, &of) != RW_OK || handle == 0) {
     op_fail(op, EIO);
   } else if (find(op)) {
-    rw_request(op->mount->conn->stream, RW_T_MOUNT_RELEASE, op_fields,
-               (uint32_t)rw_encode_u32(op_fields, sizeof op_fields, handle));
+    handle_give_back(op->mount, handle);
     op_more(op);
   } else if (own(op, handle)) {
     op_more(op);
   } else {
+    handle_give_back(op->mount, handle);
     op_fail(op, ENOMEM);
   }
 }

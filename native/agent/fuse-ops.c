@@ -16,6 +16,7 @@
 
 #include "fuse-ops.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -68,13 +69,18 @@ struct fuse_op *op_new(struct fuse_mount *mount, const struct fuse_action *actio
   return op;
 }
 
+static void uncount_begun(struct fuse_op *op) {
+  if (!op->begun) return;
+  op->begun = 0;
+  if (op->action->traits & BY_NAME) op->mount->by_name--;
+  if (op->action->traits & ALONE) op->mount->alone--;
+  if (op->action->traits & CHANGES) op->mount->changes++;
+}
+
 static void end(struct fuse_op *op) {
   struct fuse_mount *mount = op->mount;
-  if (op->begun) {
-    if (op->action->traits & BY_NAME) mount->by_name--;
-    if (op->action->traits & ALONE) mount->alone--;
-    if (op->action->traits & CHANGES) mount->changes++;
-  }
+  assert(op->flights == 0);
+  uncount_begun(op);
   if (op->action->ended) op->action->ended(op);
   if (op->node) node_leave(&mount->nodes, op->node);
   buffer_give(op->buffer);
@@ -91,9 +97,10 @@ int32_t op_answer(struct fuse_op *op, const void *data, uint32_t bytes) {
 
 int32_t op_done(struct fuse_op *op) { return op_answer(op, NULL, 0); }
 
-// Of what is no errno of programs (EHWPOISON is the last) the kernel would make nothing good.
+// Of what is no errno of programs (EHWPOISON is the last) the kernel would make nothing good. ENOSYS would be to it that
+// there is no such request, for all files and for ever: without OPEN it has no fh.
 int32_t op_fail(struct fuse_op *op, uint32_t error) {
-  uint32_t known = error == 0 || error > EHWPOISON ? EIO : error;
+  uint32_t known = error == 0 || error > EHWPOISON ? EIO : error == ENOSYS ? EOPNOTSUPP : error;
   if (op->unique && op->mount->fd >= 0) device_answer(op->mount->fd, op->unique, known, NULL, 0);
   end(op);
   return OP_OVER;
@@ -153,33 +160,40 @@ int op_is_lost(const struct fuse_op *op) { return op->open->epoch != op->mount->
 
 // ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+static void count_queued(struct fuse_op *op, int by) {
+  op->queued = by > 0;
+  op->mount->queued += (uint32_t)by;
+  if (op->buffer) op->mount->large += (uint32_t)by;
+}
+
+int ops_have_room(const struct fuse_mount *mount) {
+  return mount->queued < FUSE_QUEUE_MAX && mount->large < FUSE_QUEUE_LARGE_MAX;
+}
+
 static void push(struct fuse_op *op) {
   struct fuse_mount *mount = op->mount;
   op->next = mount->first;
-  op->queued = 1;
   mount->first = op;
   if (!op->next) mount->last = op;
-  mount->queued++;
+  count_queued(op, 1);
 }
 
 static struct fuse_op *pop(struct fuse_mount *mount) {
   struct fuse_op *op = mount->first;
-  op->queued = 0;
   mount->first = op->next;
   if (!mount->first) mount->last = NULL;
-  mount->queued--;
+  count_queued(op, -1);
   return op;
 }
 
 void op_queue(struct fuse_op *op) {
   struct fuse_mount *mount = op->mount;
   op->next = NULL;
-  op->queued = 1;
   op->due_ms = mount->ready ? 0 : rw_posix_now_ms() + options.hold_ms;
   if (mount->last) mount->last->next = op;
   else mount->first = op;
   mount->last = op;
-  mount->queued++;
+  count_queued(op, 1);
 }
 
 void op_more(struct fuse_op *op) {
@@ -208,10 +222,9 @@ void ops_run(struct fuse_mount *mount) {
     int32_t status = op->action->begin(op);
     if (status == RW_OK || status == OP_OVER) continue;
     push(op);
-    if (status != RW_AGAIN && !host_lost(status)) {
-      mount->broken = 1; // who has the stream sees it, and begins another
-      conn_wake(mount->conn);
-    }
+    if (status == RW_AGAIN) return;
+    if (!host_lost(status)) mount->broken = 1;
+    conn_wake(mount->conn); // who has the stream sees it, and begins another; or the epoch ends behind its turn
     return;
   }
 }
@@ -246,12 +259,15 @@ static void lose(struct fuse_op *op, uint32_t error) {
     return;
   }
   op->step = op->sent = op->done = op->error = 0;
-  if (!op->queued) op_queue(op);
+  if (op->queued) return;
+  uncount_begun(op); // a rename that waits for it stands before it now
+  op_queue(op);
 }
 
 void ops_lost(struct fuse_mount *mount, uint32_t error) {
   mount->ready = mount->broken = 0;
   mount->epoch++; // what is open is lost
+  mount->unwanted_count = 0;
   for (uint32_t i = 0; i < FUSE_FLIGHTS_MAX; i++) {
     struct fuse_op *op = mount->flights[i].op;
     if (!op) continue;
@@ -274,18 +290,24 @@ int64_t ops_expire(struct fuse_mount *mount, int64_t now) {
 
 // ── What is taken back ──────────────────────────────────────────────────────────────────────────────────────────────
 
-int ops_cancel_queued(struct fuse_mount *mount, uint64_t unique) {
+// A signal ends what may wait for long: for a lock, or for a host. close(2) is never ended: its locks would stay.
+static int may_be_ended(const struct fuse_op *op) {
+  if (op->begun || op->flights > 0 || op->opcode == FUSE_FLUSH) return 0;
+  return op->opcode == FUSE_SETLKW || !op->mount->ready;
+}
+
+int ops_interrupt_queued(struct fuse_mount *mount, uint64_t unique) {
   struct fuse_op **link = &mount->first, *before = NULL;
-  for (; *link; before = *link, link = &(*link)->next) {
-    struct fuse_op *op = *link;
-    if (op->unique != unique || op->begun) continue;
-    *link = op->next;
-    if (mount->last == op) mount->last = before;
-    mount->queued--;
-    op_fail(op, EINTR);
-    return 1;
-  }
-  return 0;
+  for (; *link && (*link)->unique != unique; link = &(*link)->next) before = *link;
+  struct fuse_op *op = *link;
+  if (!op) return 0;
+  op->interrupted = op->opcode == FUSE_SETLKW; // one that has begun ends with its next step
+  if (!may_be_ended(op)) return 1;
+  *link = op->next;
+  if (mount->last == op) mount->last = before;
+  count_queued(op, -1);
+  op_fail(op, EINTR);
+  return 1;
 }
 
 int32_t op_cancel(struct fuse_op *op) {

@@ -83,7 +83,10 @@ struct fuse_mount {
   struct fuse_lock_owner *locks; // fuse-locks.c
   struct fuse_op *first, *last;
   uint32_t queued, under_way, by_name, alone;
+  uint32_t large; // of those in the queue, with a buffer
   uint32_t changes;  // grows with each
+  uint32_t unwanted[FUSE_FLIGHTS_MAX]; // handles that are still to be given back: fuse-opens.c
+  uint32_t unwanted_count;
   struct fuse_flight flights[FUSE_FLIGHTS_MAX];
 };
 
@@ -100,7 +103,8 @@ struct fuse_flight *ops_flight(struct fuse_mount *mount, uint32_t request);
 void ops_lost(struct fuse_mount *mount, uint32_t error);       // the stream is gone
 void ops_refuse(struct fuse_mount *mount, uint32_t error);     // all that wait, by this
 int64_t ops_expire(struct fuse_mount *mount, int64_t now);     // those that waited too long; when to call again, or -1
-int ops_cancel_queued(struct fuse_mount *mount, uint64_t unique); // 1: it was there, and is answered
+int ops_interrupt_queued(struct fuse_mount *mount, uint64_t unique); // by a signal; 1: it was there
+int ops_have_room(const struct fuse_mount *mount);             // for one more in the queue
 int32_t op_cancel(struct fuse_op *op);                         // one that is under way: asks the host
 
 // ── For actions ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,6 +121,10 @@ void op_more(struct fuse_op *op); // begin() is called once more
 int32_t op_answer(struct fuse_op *op, const void *data, uint32_t bytes); // OP_OVER, as the next two
 int32_t op_fail(struct fuse_op *op, uint32_t error);
 int32_t op_done(struct fuse_op *op);
+
+// A handle that nobody has here.
+void handle_give_back(struct fuse_mount *mount, uint32_t handle);
+void handles_give_back(struct fuse_mount *mount); // those for which the ring had no room
 
 int op_is_lost(const struct fuse_op *op); // its open file is of an epoch that is over
 

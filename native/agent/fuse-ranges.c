@@ -57,7 +57,7 @@ const struct fuse_action fuse_lseek = {.body_bytes = sizeof(struct fuse_lseek_in
 static int32_t copy_begin(struct fuse_op *op) {
   const struct fuse_copy_file_range_in *in = (const void *)op->body;
   const struct fuse_open *to = open_at(in->fh_out);
-  if (op_is_lost(op) || to->epoch != op->mount->epoch) return op_fail(op, EIO);
+  if (op_is_lost(op) || !to || to->epoch != op->mount->epoch) return op_fail(op, EIO);
   if (in->flags != 0) return op_fail(op, EINVAL);
   uint64_t count = in->len < FUSE_COPY_BYTES ? in->len : FUSE_COPY_BYTES;
   return op_ask(op, RW_T_MOUNT_COPY_RANGE,

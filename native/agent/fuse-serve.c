@@ -1,13 +1,15 @@
 // What the kernel says to a mount: each request becomes an op, but for the few that the host need not hear of. And what
 // the host says: each frame to its op.
 //
-// A request is read while there is room for it in the queue; the kernel keeps the others.
+// A request is read while there is room for it in the queue; the kernel keeps the others. There is room for many: what
+// comes behind them may be a signal for one of them.
 
 #define _GNU_SOURCE
 #include "fuse-serve.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent.h"
 #include "fuse-actions.h"
@@ -53,7 +55,7 @@ static const struct fuse_action *const actions[FUSE_OPCODES] = {
 
 // ── INIT ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-enum { PAGE_BYTES = 4096, BACKGROUND = 64 }; // requests that nobody waits for: read-ahead, and what is written back
+enum { BACKGROUND = 64 }; // requests that nobody waits for: read-ahead, and what is written back
 
 static const uint32_t wanted = FUSE_CAN_ASYNC_READ | FUSE_CAN_POSIX_LOCKS | FUSE_CAN_ATOMIC_O_TRUNC |
                                FUSE_CAN_BIG_WRITES | FUSE_CAN_FLOCK_LOCKS | FUSE_CAN_AUTO_INVAL_DATA |
@@ -87,7 +89,7 @@ static void init(struct fuse_mount *mount, uint64_t unique, const struct fuse_in
                               .congestion_threshold = BACKGROUND * 3 / 4,
                               .max_write = FUSE_DATA_BYTES,
                               .time_gran = 1,
-                              .max_pages = FUSE_DATA_BYTES / PAGE_BYTES};
+                              .max_pages = (uint16_t)(FUSE_DATA_BYTES / sysconf(_SC_PAGESIZE))};
   device_answer(mount->fd, unique, 0, &out, sizeof out);
 }
 
@@ -107,7 +109,7 @@ static void forget_many(struct fuse_mount *mount, const uint8_t *body, uint32_t 
 
 // What waits for its turn is taken back, and what waits for a lock. All else ends by itself, and soon.
 static void interrupt(struct fuse_mount *mount, uint64_t own, uint64_t unique) {
-  if (ops_cancel_queued(mount, unique)) return;
+  if (ops_interrupt_queued(mount, unique)) return;
   for (uint32_t i = 0; i < FUSE_FLIGHTS_MAX; i++) {
     struct fuse_op *op = mount->flights[i].op;
     if (!op || op->unique != unique || op->opcode != FUSE_SETLKW) continue;
@@ -121,11 +123,19 @@ static void interrupt(struct fuse_mount *mount, uint64_t own, uint64_t unique) {
 // ── The kernel's requests ───────────────────────────────────────────────────────────────────────────────────────────
 
 static void begin_op(struct fuse_mount *mount, const struct fuse_in_header *header, struct fuse_op *op) {
-  if (op->action->traits & OPENED) op->open = open_at(*(const uint64_t *)(const void *)op->body);
+  if (op->action->traits & OPENED) {
+    op->open = open_at(*(const uint64_t *)(const void *)op->body);
+    if (!op->open) {
+      op_fail(op, EIO);
+      return;
+    }
+  }
   op->node = op->open ? op->open->node : nodes_at(&mount->nodes, header->nodeid);
   node_use(op->node);
-  if (op->open && op_is_lost(op)) op->action->begin(op);
-  else if (mount->refused && rw_posix_now_ms() < mount->retry_ms) op_fail(op, mount->refused);
+  // A lost file is told so at once, whether a host is there or not.
+  int32_t status = op->open && op_is_lost(op) ? op->action->begin(op) : RW_AGAIN;
+  if (status == RW_OK || status == OP_OVER) return;
+  if (mount->refused && rw_posix_now_ms() < mount->retry_ms) op_fail(op, mount->refused);
   else op_queue(op);
 }
 
@@ -147,7 +157,7 @@ static void take(struct fuse_mount *mount, uint8_t **buffer) {
   } else {
     const struct fuse_action *action = opcode < FUSE_OPCODES ? actions[opcode] : NULL;
     // The kernel does without what is ENOSYS, and asks no more.
-    uint32_t error = !action ? ENOSYS : bytes < action->body_bytes ? EINVAL : 0;
+    uint32_t error = opcode == FUSE_IOCTL ? ENOTTY : !action ? ENOSYS : bytes < action->body_bytes ? EINVAL : 0;
     struct fuse_in_header copy = *header;
     struct fuse_op *op = error ? NULL : op_new(mount, action, buffer);
     if (op) begin_op(mount, &copy, op);
@@ -157,7 +167,7 @@ static void take(struct fuse_mount *mount, uint8_t **buffer) {
 
 int serve_kernel(struct fuse_mount *mount) {
   static uint8_t *buffer; // for the next one, whosever it is
-  if (mount->fd < 0 || !mount->readable || mount->queued >= FUSE_QUEUE_MAX) return 0;
+  if (mount->fd < 0 || !mount->readable || !ops_have_room(mount)) return 0;
   if (!buffer && !(buffer = buffer_take())) return 0;
   ssize_t got = device_read(mount->fd, buffer, FUSE_BUFFER_BYTES);
   if (got == -EAGAIN) mount->readable = 0;

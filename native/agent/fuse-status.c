@@ -65,12 +65,18 @@ static struct rw_set_attributes changes_of(const struct fuse_mount *mount, const
   return set;
 }
 
+// ftruncate(2) is the open file's alone: by name it may be another one.
+static int is_of_open(const struct fuse_setattr_in *in) { return (in->valid & FATTR_FH) != 0; }
+
 static int32_t setattr_begin(struct fuse_op *op) {
   const struct fuse_setattr_in *in = (const void *)op->body;
   struct rw_set_attributes set = changes_of(op->mount, in);
+  const struct fuse_open *open = is_of_open(in) ? open_at(in->fh) : NULL;
+  if (is_of_open(in) && (!open || open->epoch != op->mount->epoch)) return op_fail(op, EIO);
   if ((set.valid & SET_SIZE) && set.size > RW_ALL_BYTES) return op_fail(op, EFBIG);
-  struct fuse_way way = op->step == BY_ITS_NAME ? way_by_name(op, op->node)
-                                                : way_to(op, op->node, set.valid & SET_SIZE ? MAY_WRITE : 0);
+  struct fuse_way way = open                      ? way_by_handle(open)
+                        : op->step == BY_ITS_NAME ? way_by_name(op, op->node)
+                                                  : way_to(op, op->node, set.valid & SET_SIZE ? MAY_WRITE : 0);
   if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
   op->step = way.at == 0 ? BY_ITS_NAME : BY_HANDLE;
   return op_ask(op, RW_T_MOUNT_SET_ATTR,
@@ -80,7 +86,7 @@ static int32_t setattr_begin(struct fuse_op *op) {
 // A new policy may have taken the handle's right to it, and not the name's (MNT-22).
 static void setattr_failed(struct fuse_op *op, const struct fuse_flight *flight, uint32_t error) {
   (void)flight;
-  if (error != LINUX_EACCES || op->step == BY_ITS_NAME || !op->node->names) {
+  if (error != LINUX_EACCES || op->step == BY_ITS_NAME || !op->node->names || is_of_open((const void *)op->body)) {
     op_fail(op, error);
     return;
   }

@@ -37,10 +37,13 @@ struct fuse_way way_by_name(struct fuse_op *op, const struct fuse_node *node) {
   return (struct fuse_way){.path = room + RW_PATH_MAX_BYTES - (bytes > 0 ? bytes : 0), .bytes = bytes};
 }
 
+struct fuse_way way_by_handle(const struct fuse_open *open) {
+  return (struct fuse_way){.at = open->handle, .path = next_room()};
+}
+
 struct fuse_way way_to(struct fuse_op *op, const struct fuse_node *node, uint32_t may) {
   const struct fuse_open *open = open_of(node, op->mount->epoch, may);
-  if (open) return (struct fuse_way){.at = open->handle, .path = next_room()};
-  return way_by_name(op, node);
+  return open ? way_by_handle(open) : way_by_name(op, node);
 }
 
 static int has_name(const struct fuse_op *op, const struct fuse_node *node) {

@@ -48,6 +48,7 @@ enum fuse_opcode {
   FUSE_CREATE = 35,
   FUSE_INTERRUPT = 36,
   FUSE_DESTROY = 38,
+  FUSE_IOCTL = 39,
   FUSE_BATCH_FORGET = 42, // no reply
   FUSE_FALLOCATE = 43,
   FUSE_READDIRPLUS = 44,

@@ -110,8 +110,8 @@ static void is_unmounted(struct fuse_mount *mount) {
   say_end();
   device_close(mount->fd);
   mount->fd = -1;
+  if (mount->conn) conn_drop(mount->conn, CLOSE); // first: who is in the queue may have asked a part
   ops_refuse(mount, ENODEV);
-  if (mount->conn) conn_drop(mount->conn, CLOSE);
 }
 
 static int read_one(struct fuse_mount *mount) {
@@ -191,6 +191,7 @@ static void mount_refused(struct conn *conn, const struct rw_error *error) {
 static void mount_step(struct conn *conn) {
   struct fuse_mount *mount = mount_of(conn);
   int32_t status = mount->broken ? RW_RESET : serve_host(mount);
+  handles_give_back(mount);
   ops_run(mount);
   if (status == RW_OK) conn_wake(conn);
   if (status == RW_OK || status == RW_AGAIN) {
@@ -227,7 +228,9 @@ static int64_t begin_stream(struct fuse_mount *mount, int64_t now) {
 static int64_t mount_tick(int64_t now) {
   int64_t next = -1;
   for (uint32_t i = 0; i < options.mounts; i++) {
-    while (!mounts[i].ready && read_one(&mounts[i])) continue;
+    int more = !mounts[i].ready;
+    for (int n = 0; more && n < ACCEPTS_AT_ONCE; n++) more = read_one(&mounts[i]);
+    if (more) next = now;
     int64_t begins_ms = begin_stream(&mounts[i], now), expires_ms = ops_expire(&mounts[i], now);
     if (begins_ms >= 0 && (next < 0 || begins_ms < next)) next = begins_ms;
     if (expires_ms >= 0 && (next < 0 || expires_ms < next)) next = expires_ms;

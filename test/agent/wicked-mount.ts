@@ -192,7 +192,7 @@ export class WickedHost implements Disposable {
     const random = this.#random;
     const number = (): number => random.pick([0, 1, 4096, 65_536, 2 ** 32 - 1]);
     if (random.once(10)) {
-      const errno = random.pick([0, 2, 13, 17, 116, 133, 512, 4095, 2 ** 31, 2 ** 32 - 1]);
+      const errno = random.pick([0, 2, 13, 17, 38, 116, 133, 512, 4095, 2 ** 31, 2 ** 32 - 1]);
       return [ErrorReply.type, ErrorReply.encode({ errno, rule: "", reason: "" })];
     }
     switch (type) {
