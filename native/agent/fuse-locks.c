@@ -19,6 +19,7 @@
 
 #include "errors.h"
 #include "fuse-actions.h"
+#include "fuse-replies.h"
 
 #define FLOCK_AT (RW_ALL_BYTES - 1)
 #define LAST_AT (FLOCK_AT - 1) // of fcntl()'s

@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-#include "fuse-ops.h"
-
 struct fuse_open *open_new(struct fuse_node *node, uint32_t handle, uint32_t epoch, uint32_t may) {
   struct fuse_open *open = calloc(1, sizeof *open);
   if (!open) return NULL;
@@ -35,20 +33,4 @@ struct fuse_open *open_of(const struct fuse_node *node, uint32_t epoch, uint32_t
   struct fuse_open *open = node->opens;
   while (open && (open->epoch != epoch || (open->may & may) != may)) open = open->next;
   return open;
-}
-
-// ── Handles that nobody wants ───────────────────────────────────────────────────────────────────────────────────────
-
-// No more than were asked for before the ring was full.
-void handle_give_back(struct fuse_mount *mount, uint32_t handle) {
-  if (mount->unwanted_count < FUSE_FLIGHTS_MAX) mount->unwanted[mount->unwanted_count++] = handle;
-  handles_give_back(mount);
-}
-
-void handles_give_back(struct fuse_mount *mount) {
-  while (mount->ready && mount->unwanted_count > 0) {
-    int32_t fields = rw_encode_u32(op_fields, sizeof op_fields, mount->unwanted[mount->unwanted_count - 1]);
-    if (rw_request(mount->conn->stream, RW_T_MOUNT_RELEASE, op_fields, (uint32_t)fields) < 0) return;
-    mount->unwanted_count--;
-  }
 }

@@ -97,8 +97,8 @@ int32_t op_answer(struct fuse_op *op, const void *data, uint32_t bytes) {
 
 int32_t op_done(struct fuse_op *op) { return op_answer(op, NULL, 0); }
 
-// Of what is no errno of programs (EHWPOISON is the last) the kernel would make nothing good. ENOSYS would be to it that
-// there is no such request, for all files and for ever: without OPEN it has no fh.
+// Of what is no errno of programs (EHWPOISON is the last) the kernel would make nothing good. ENOSYS would be to it
+// that there is no such request, for all files and for ever: without OPEN it has no fh.
 int32_t op_fail(struct fuse_op *op, uint32_t error) {
   uint32_t known = error == 0 || error > EHWPOISON ? EIO : error == ENOSYS ? EOPNOTSUPP : error;
   if (op->unique && op->mount->fd >= 0) device_answer(op->mount->fd, op->unique, known, NULL, 0);

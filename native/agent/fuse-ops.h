@@ -85,7 +85,7 @@ struct fuse_mount {
   uint32_t queued, under_way, by_name, alone;
   uint32_t large; // of those in the queue, with a buffer
   uint32_t changes;  // grows with each
-  uint32_t unwanted[FUSE_FLIGHTS_MAX]; // handles that are still to be given back: fuse-opens.c
+  uint32_t unwanted[FUSE_FLIGHTS_MAX]; // handles that are still to be given back: fuse-replies.c
   uint32_t unwanted_count;
   struct fuse_flight flights[FUSE_FLIGHTS_MAX];
 };
@@ -121,10 +121,6 @@ void op_more(struct fuse_op *op); // begin() is called once more
 int32_t op_answer(struct fuse_op *op, const void *data, uint32_t bytes); // OP_OVER, as the next two
 int32_t op_fail(struct fuse_op *op, uint32_t error);
 int32_t op_done(struct fuse_op *op);
-
-// A handle that nobody has here.
-void handle_give_back(struct fuse_mount *mount, uint32_t handle);
-void handles_give_back(struct fuse_mount *mount); // those for which the ring had no room
 
 int op_is_lost(const struct fuse_op *op); // its open file is of an epoch that is over
 

@@ -35,3 +35,19 @@ void reply_attributes(struct fuse_op *op, const struct rw_attributes *of) {
   node_told(op->node, of);
   op_answer(op, &out, sizeof out);
 }
+
+// ── Handles that nobody wants ───────────────────────────────────────────────────────────────────────────────────────
+
+// No more than were asked for before the ring was full.
+void handle_give_back(struct fuse_mount *mount, uint32_t handle) {
+  if (mount->unwanted_count < FUSE_FLIGHTS_MAX) mount->unwanted[mount->unwanted_count++] = handle;
+  handles_give_back(mount);
+}
+
+void handles_give_back(struct fuse_mount *mount) {
+  while (mount->ready && mount->unwanted_count > 0) {
+    int32_t fields = rw_encode_u32(op_fields, sizeof op_fields, mount->unwanted[mount->unwanted_count - 1]);
+    if (rw_request(mount->conn->stream, RW_T_MOUNT_RELEASE, op_fields, (uint32_t)fields) < 0) return;
+    mount->unwanted_count--;
+  }
+}

@@ -12,4 +12,8 @@ struct fuse_node *reply_found(struct fuse_mount *mount, struct fuse_entry at, co
                               struct fuse_entry_out *to);
 void reply_attributes(struct fuse_op *op, const struct rw_attributes *of);
 
+// A handle that nobody has here.
+void handle_give_back(struct fuse_mount *mount, uint32_t handle);
+void handles_give_back(struct fuse_mount *mount); // those for which the ring had no room
+
 #endif

@@ -22,8 +22,8 @@
 //   fuse-ops.c           requests, from when they come until they are answered
 //   fuse-opens.c, fuse-nodes.c     what is open; what the kernel knows of
 //   fuse-attributes.c    what the host tells, as the kernel has it
-//   fuse-device.c        /dev/fuse, mount(2)
 //   fuse-points.c        where mounts may be
+//   fuse-device.c        /dev/fuse, mount(2)
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,6 +37,7 @@
 #include "front.h"
 #include "fuse-device.h"
 #include "fuse-points.h"
+#include "fuse-replies.h"
 #include "fuse-serve.h"
 #include "host.h"
 #include "listen.h"

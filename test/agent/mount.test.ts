@@ -260,7 +260,8 @@ fd = os.open("${here}/file", os.O_RDWR)
 os.pwrite(fd, b"before", 0)
 print("open", flush=True)
 sys.stdin.readline()
-for call in [lambda: os.ftruncate(fd, 3), lambda: os.pwrite(fd, b"x", 0), lambda: os.pread(fd, 1, 700000), lambda: os.fsync(fd)]:
+for call in [lambda: os.ftruncate(fd, 3), lambda: os.pwrite(fd, b"x", 0),
+  lambda: os.pread(fd, 1, 700000), lambda: os.fsync(fd)]:
     try: print(call(), flush=True)
     except OSError as error: print(error.errno, flush=True)
 os.close(fd)
