@@ -91,7 +91,7 @@ interface Asked {
 /** Of "example.com:443", "[2001:db8::1]:80", or the name alone that was looked up. */
 function askedOf(protocol: string, what: string): Asked | undefined {
   if (protocol === "resolve") return { host: what, port: undefined, transport: undefined };
-  const transport = protocol === "tcp-connect" ? "tcp" : protocol === "udp" ? "udp" : undefined;
+  const transport = protocol === "tcp-connect" ? "tcp" : protocol === "udp-connect" ? "udp" : undefined;
   const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(what) ?? [];
   if (transport === undefined || port === undefined) return undefined;
   return { host: bracketed ?? plain!, port: Number(port), transport };

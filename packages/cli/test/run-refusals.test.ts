@@ -1,0 +1,26 @@
+// What a run learns of what was refused: a policy to paste.
+
+import { Protocol, protocolName } from "@ringway/control";
+import { expect, test } from "vitest";
+import { Learned } from "../src/run/refusals.ts";
+
+test("what was refused of TCP and of UDP is one rule for each host, with the protocols that were asked for", () => {
+  const learned = new Learned();
+  const [tcp, udp] = [Protocol.TCP_CONNECT, Protocol.UDP_CONNECT].map(protocolName);
+  for (const [protocol, what] of [
+    [tcp, "example.com:443"],
+    [udp, "192.0.2.1:53"],
+    [tcp, "192.0.2.1:53"],
+    [udp, "[2001:db8::1]:123"],
+  ]) {
+    learned.add({ protocol: protocol!, what: what!, rule: "default" });
+  }
+  // A rule denies it: nothing is to be learned.
+  learned.add({ protocol: udp!, what: "192.0.2.9:53", rule: "no-dns" });
+  expect(learned.toString()).toBe(`version: 1
+connect:
+  - { allow: example.com, ports: 443 }
+  - { allow: 192.0.2.1, ports: 53, protocols: [tcp, udp] }
+  - { allow: "2001:db8::1", ports: 123, protocols: [udp] }
+`);
+});
