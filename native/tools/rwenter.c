@@ -16,18 +16,9 @@
 #include "programs.h"
 #include "say.h"
 
-_Noreturn static void failed(const char *what, int error) {
-  say_begin();
-  say(what);
-  say(": ");
-  say_errno((uint32_t)error);
-  say_end();
-  _exit(EXIT_CANNOT);
-}
-
 static void join(const char *descriptor, int kind, const char *what) {
   int fd = atoi(descriptor);
-  if (setns(fd, kind) != 0) failed(what, errno);
+  if (setns(fd, kind) != 0) say_cannot(what, errno, EXIT_CANNOT);
   close(fd);
 }
 
@@ -51,5 +42,5 @@ int rwenter_main(int argc, char **argv) {
   allow("/proc/sys/net/ipv4/ping_group_range", "0 0"); // of this namespace: the user's own group
   for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) signal(ignored[i], SIG_IGN);
   execvp(argv[3], argv + 3);
-  failed(argv[3], errno);
+  say_cannot(argv[3], errno, EXIT_CANNOT);
 }

@@ -29,15 +29,6 @@ enum { REPORT = 3, EXIT_NOT_STARTED = 126, EXIT_NOT_FOUND = 127, BY_SIGNAL = 128
 
 static const int handed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
-_Noreturn static void cannot(const char *what, int error) {
-  say_begin();
-  say(what);
-  say(": ");
-  say_errno((uint32_t)error);
-  say_end();
-  _exit(EXIT_CANNOT);
-}
-
 // Whether anybody is there who reads it.
 static int report(char what, int error) {
   unsigned char message[2] = {(unsigned char)what, (unsigned char)error};
@@ -53,9 +44,9 @@ static int has_terminal(void) {
 
 // Nothing but input, output, errors and the report's. bubblewrap leaves open what it was given.
 static void close_others(int fd) {
-  if (fd != REPORT && dup2(fd, REPORT) < 0) cannot("no descriptor for the report", errno);
+  if (fd != REPORT && dup2(fd, REPORT) < 0) say_cannot("no descriptor for the report", errno, EXIT_CANNOT);
   fcntl(REPORT, F_SETFD, FD_CLOEXEC);
-  if (syscall(CLOSE_RANGE, REPORT + 1, ~0U, 0) != 0) cannot("close_range (Linux 5.9)", errno);
+  if (syscall(CLOSE_RANGE, REPORT + 1, ~0U, 0) != 0) say_cannot("close_range (Linux 5.9)", errno, EXIT_CANNOT);
 }
 
 _Noreturn static void become(char **program, int in_own_group) {
@@ -90,13 +81,13 @@ int rwinit_main(int argc, char **argv) {
   close_others(atoi(argv[1]));
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   int error = filter_install();
-  if (error) cannot("no system call filter", error);
+  if (error) say_cannot("no system call filter", error, EXIT_CANNOT);
   int in_own_group = !has_terminal();
   // Who started this may have been killed before bubblewrap could ask to end with it.
   signal(SIGPIPE, SIG_IGN);
   if (!report('S', 0)) _exit(EXIT_CANNOT);
   pid_t program = fork();
-  if (program < 0) cannot("fork", errno);
+  if (program < 0) say_cannot("fork", errno, EXIT_CANNOT);
   if (program == 0) become(argv + 2, in_own_group);
   close(REPORT);
   for (;;) {

@@ -249,6 +249,15 @@ _Noreturn void say_version(void) {
   say_help(line.text);
 }
 
+_Noreturn void say_cannot(const char *what, int error, int code) {
+  say_begin();
+  say(what);
+  say(": ");
+  say_errno((uint32_t)error);
+  say_end();
+  _exit(code);
+}
+
 _Noreturn void say_wrong_usage(const char *what, const char *argument) {
   say_begin();
   say(what);

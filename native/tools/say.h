@@ -34,6 +34,8 @@ _Noreturn void say_help(const char *text);
 _Noreturn void say_version(void);
 // The program was called wrongly: says so, and where to read on; exits with 2. `argument` may be NULL.
 _Noreturn void say_wrong_usage(const char *what, const char *argument);
+// The program cannot do its own work: says why, by an errno, and exits with `code`.
+_Noreturn void say_cannot(const char *what, int error, int code);
 
 // The same line as a text, without the program's name: for answers. Good until the next line begins.
 void say_begin_text(void);
