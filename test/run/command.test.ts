@@ -40,7 +40,7 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
     mkdirSync(join(folder, "work"));
     policy = join(folder, "policy.yaml");
     server = hold(await HostServer.start(() => "a server of the host\n"));
-    const files = `files: [{ guest: /work, host: ${join(folder, "work")}, access: rw }]`;
+    const files = `files: [{ guest: /project, host: ${join(folder, "work")}, access: rw }]`;
     const text = `version: 1\nconnect: [{ allow: 127.0.0.1, ports: ${server.port} }]\n`;
     writeFileSync(policy, `${text}${files}\n`);
     // A monitor that is there already starts no threads: most tests use its socket.
@@ -114,7 +114,7 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
     const file = join(planted, "policy.yaml");
     const rules = (access: string, guest: string, host: string): string =>
       `version: 1\nfiles:\n  - { id: other, guest: ${guest}, host: ${host}, access: rw }\n` +
-      `  - { guest: /work, host: ./work, access: ${access} }\n`;
+      `  - { guest: /project, host: ./work, access: ${access} }\n`;
     writeFileSync(file, rules("rw", "/cache", "./work/cache"));
     expect(await ran(["--policy", file], ["true"])).toMatchObject({
       code: 125,
@@ -122,11 +122,11 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
         /files rule other: .* leads through the symbolic link .*\/work\/cache, in/,
       ),
     });
-    writeFileSync(file, rules("ro", "/work/none", "./private"));
+    writeFileSync(file, rules("ro", "/project/none", "./private"));
     const learn = join(planted, "learned.yaml");
     expect(await ran(["--policy", file, "--learn", learn], ["true"])).toMatchObject({
       code: 125,
-      stderr: expect.stringMatching(/files rule other: no place for \/work\/none in what is read-only/),
+      stderr: expect.stringMatching(/files rule other: no place for \/project\/none in what is read-only/),
     });
     expect(existsSync(learn)).toBe(false);
   });
@@ -148,10 +148,12 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
     const env = { PASSED: "passed", LEFT: "left" };
     const options = ["--attach", socket, "--policy", policy];
     expect(await ran(options, print, { cwd: join(folder, "work/deep"), env })).toMatchObject({
-      stdout: "/work/deep\n,,\n",
+      stdout: "/project/deep\n,,\n",
     });
-    const chosen = [...options, "--cwd", "/work", "--env", "CHOSEN=a b", "--env", "PASSED"];
-    expect(await ran(chosen, print, { cwd: "/usr", env })).toMatchObject({ stdout: "/work\na b,passed,\n" });
+    const chosen = [...options, "--cwd", "/project", "--env", "CHOSEN=a b", "--env", "PASSED"];
+    expect(await ran(chosen, print, { cwd: "/usr", env })).toMatchObject({
+      stdout: "/project\na b,passed,\n",
+    });
   });
 
   test("what --env says to the dynamic linker, it says to the program alone", async () => {

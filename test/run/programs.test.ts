@@ -52,7 +52,7 @@ files:
   - { guest: /data, host: ./data, access: ro }
   - { guest: /fixed, host: ./work/fixed, access: ro }
   - { guest: /deep, host: ./work/upper/deep, access: ro }
-  - { guest: /work, host: ./work, access: rw }
+  - { guest: /project, host: ./work, access: rw }
 `,
     );
     inside = hold(await Inside.start(["--policy", policy]));
@@ -124,9 +124,13 @@ for url in ["${at(server.port)}", "${at(closed)}", "${at(refused.port)}", "http:
 
   test.skipIf(noGit !== undefined)(titled("git clones over http", noGit), async () => {
     const url = `${at(server.port)}project.git`;
-    expect(await inside.run("git", "clone", "-q", url, "/work/clone")).toEqual({ code: 0, out: "", err: "" });
+    expect(await inside.run("git", "clone", "-q", url, "/project/clone")).toEqual({
+      code: 0,
+      out: "",
+      err: "",
+    });
     expect(readFileSync(join(folder, "work/clone/file.txt"), "utf8")).toBe("a file of git's\n");
-    const no = await inside.run("git", "clone", "-q", `${at(refused.port)}project.git`, "/work/none");
+    const no = await inside.run("git", "clone", "-q", `${at(refused.port)}project.git`, "/project/none");
     expect(no).toMatchObject({ code: 128, err: expect.stringContaining("unable to access") });
   });
 
@@ -161,9 +165,9 @@ for at in [("elsewhere.example", 80), ("host.ringway", ${refused.port})]:
 
   test("folders of the policy are read, or read and written, at their places", async () => {
     expect((await inside.run("cat", "/data/greeting.txt")).out).toBe("a file of the host\n");
-    expect(await inside.run("sh", "-c", "echo new > /work/made.txt")).toMatchObject({ code: 0 });
+    expect(await inside.run("sh", "-c", "echo new > /project/made.txt")).toMatchObject({ code: 0 });
     expect(readFileSync(join(folder, "work/made.txt"), "utf8")).toBe("new\n");
-    for (const path of ["/data/made.txt", "/fixed/made.txt", "/work/fixed/made.txt"]) {
+    for (const path of ["/data/made.txt", "/fixed/made.txt", "/project/fixed/made.txt"]) {
       const { code, err } = await inside.run("sh", "-c", `echo new > ${path}`);
       expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("Read-only file system") });
     }
@@ -171,12 +175,14 @@ for at in [("elsewhere.example", 80), ("host.ringway", ${refused.port})]:
 
   test("a folder inside one that is written keeps its place, and so do the folders on the way to it", async () => {
     for (const name of ["fixed", "upper", "upper/deep"]) {
-      const { code, err } = await inside.run("mv", "-T", `/work/${name}`, `/work/${name}-moved`);
+      const { code, err } = await inside.run("mv", "-T", `/project/${name}`, `/project/${name}-moved`);
       expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("Device or resource busy") });
     }
-    expect((await inside.run("rmdir", "/work/upper/deep")).err).toMatch(/busy|Read-only/);
-    expect(await inside.run("sh", "-c", "echo new > /work/upper/made.txt")).toMatchObject({ code: 0 });
-    expect((await inside.run("touch", "/work/upper/deep/made.txt")).err).toContain("Read-only file system");
+    expect((await inside.run("rmdir", "/project/upper/deep")).err).toMatch(/busy|Read-only/);
+    expect(await inside.run("sh", "-c", "echo new > /project/upper/made.txt")).toMatchObject({ code: 0 });
+    expect((await inside.run("touch", "/project/upper/deep/made.txt")).err).toContain(
+      "Read-only file system",
+    );
   });
 
   test("what the policy adds to the system is at its own place, read-only", async () => {
@@ -192,7 +198,7 @@ for at in [("elsewhere.example", 80), ("host.ringway", ${refused.port})]:
     expect((await inside.run("ls", folder)).out).toBe("tools\ntools-link\n");
     const { out } = await inside.run("ls", "/", "/etc", "/run", "/tmp");
     const [root, etc, runs, tmp] = out.split("\n\n").map((part) => part.split("\n").slice(1));
-    expect(root).toEqual(expect.arrayContaining(["data", "dev", "etc", "proc", "tmp", "usr", "work"]));
+    expect(root).toEqual(expect.arrayContaining(["data", "dev", "etc", "proc", "project", "tmp", "usr"]));
     expect(root).not.toContain("sys");
     for (const secret of ["shadow", "ssh", "sudoers", "machine-id"]) expect(etc).not.toContain(secret);
     const [first] = relative("/tmp", folder).split("/");

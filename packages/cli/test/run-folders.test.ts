@@ -26,18 +26,18 @@ const rule = (guest: string, host: string, access: "ro" | "rw", crossMounts = fa
 const host = (path: string): string => join(folder, path);
 
 test("a folder inside one that is written is bound onto itself, and so are the folders on the way", () => {
-  expect(boundFolders([rule("/inner", "a/b", "ro"), rule("/work", ".", "rw")], [])).toEqual([
+  expect(boundFolders([rule("/inner", "a/b", "ro"), rule("/project", ".", "rw")], [])).toEqual([
     ...["--ro-bind", host("a/b"), "/inner"],
-    ...["--bind", folder, "/work"],
-    ...["--bind", host("a"), "/work/a"],
-    ...["--ro-bind", host("a/b"), "/work/a/b"],
+    ...["--bind", folder, "/project"],
+    ...["--bind", host("a"), "/project/a"],
+    ...["--ro-bind", host("a/b"), "/project/a/b"],
   ]);
 });
 
 test("what is mounted below is covered behind each folder that is bound, unless its own rule lets it through", () => {
   const points = [host("a/b/mounted"), host("a/b/mounted/below")];
-  const covered = ["--tmpfs", "/work/a/b/mounted", "--remount-ro", "/work/a/b/mounted"];
-  const [outer, inner] = [rule("/work", ".", "rw"), rule("/work/a/b", "a/b", "ro")];
+  const covered = ["--tmpfs", "/project/a/b/mounted", "--remount-ro", "/project/a/b/mounted"];
+  const [outer, inner] = [rule("/project", ".", "rw"), rule("/project/a/b", "a/b", "ro")];
   const inPlace = boundFolders([inner, outer], points);
   expect(inPlace.slice(-covered.length)).toEqual(covered);
   const ofOuter = inPlace.indexOf("--ro-bind");
