@@ -15,6 +15,7 @@ import {
   Log,
   type Message,
   Protocol,
+  resolveMessages,
   StatReply,
 } from "@ringway/control";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -27,6 +28,7 @@ import { connectAs, noUsers, openToAll } from "../support/users.ts";
 import { until } from "../support/wait.ts";
 
 const { FileFlags, FileOpen, Write, Written } = fileMessages;
+const { Addresses, Resolve } = resolveMessages;
 const GREEDY = 65534;
 const MODEST = 1;
 
@@ -127,6 +129,26 @@ describe.skipIf(noUsers !== "")(`a user who attaches more than once ${noUsers}`,
     // Nobody listens on port 1: it was resolved, and tried.
     await expect(modest.opened(pipe, 3000)).rejects.toMatchObject({ errno: Errno.ECONNREFUSED });
     expect(asked.filter((name) => name.startsWith("dead")).length).toBe(4);
+  });
+
+  test("has 2500 lookups of any kind in a second, and another user's names wait for none of them", async () => {
+    await start("", { lookup: async () => ["127.0.0.1"] });
+    const [greedy, modest] = [await attach(GREEDY), await attach(MODEST)];
+    const resolver = async (guest: RawGuest): Promise<GuestPipe> => {
+      const pipe = await guest.newStream(65536);
+      guest.sendOpen(pipe, Protocol.RESOLVE, new Uint8Array(0));
+      await guest.opened(pipe);
+      return pipe;
+    };
+    const [many, one] = [await resolver(greedy), await resolver(modest)];
+    const startMs = performance.now();
+    for (let i = 0; i < 500; i++) post(greedy, many, Resolve, { family: 0, name: `n${i}.test` });
+    post(modest, one, Resolve, { family: 0, name: "alive.test" });
+    expect((await modest.frame(one, 3000)).type).toBe(Addresses.type);
+    for (let i = 0; i < 500; i++) expect((await greedy.frame(many)).type).toBe(Addresses.type);
+    const seconds = (performance.now() - startMs) / 1000;
+    // And 50 at once.
+    expect(500).toBeLessThanOrEqual(50 + 2500 * seconds);
   });
 
   test("has the requests under way of one", async () => {

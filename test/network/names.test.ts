@@ -314,7 +314,7 @@ describe("lookups that a guest gives up", () => {
       const pipe = await ask(asker, "mute.test");
       await new Promise((resolve) => setTimeout(resolve, 20));
       asker.finish(pipe, "reset");
-      return settle.length === 3 || undefined;
+      return settle.length >= 3 || undefined;
     });
   });
 });

@@ -12,7 +12,7 @@
 // An account is held by attachments, and by disk work and sockets that outlive them. A guest has no way to make another
 // key of its own: those who may attach as many users are as many users. All of it is private to the reactor's thread.
 
-import { LineQuota, LookQuota, SLICE_MS } from "./quotas.ts";
+import { LineQuota, LookQuota, LookupQuota, SLICE_MS } from "./quotas.ts";
 import { NetworkUse } from "./rates.ts";
 import { SocketBudget } from "./socket-budget.ts";
 
@@ -60,6 +60,7 @@ export class Account {
   /** Requests of its guests that wait for their answers. */
   requests = 0;
   readonly #accounts: Accounts;
+  readonly #lookups: LookupQuota = new LookupQuota();
   #holders = 0;
   #guests = 0;
 
@@ -110,6 +111,11 @@ export class Account {
     this.release();
   }
 
+  /** One begins: 0. Or none may, for so many milliseconds. Who is alone has the main thread to itself. */
+  payLookup(): number {
+    return this.#accounts.present > 1 ? this.#lookups.take(this.#accounts.nowMs()) : 0;
+  }
+
   /**
    * Time of one of its guests in a turn: where several keys want the thread, each has as much as any other, for all its
    * guests.
@@ -125,10 +131,10 @@ export class Accounts {
   readonly #accounts: Map<string, Account> = new Map();
   /** Since when, in the order in which they became so. */
   readonly #kept: Map<Account, number> = new Map();
-  readonly #nowMs: () => number;
+  readonly nowMs: () => number;
 
   constructor(nowMs: () => number = () => performance.now()) {
-    this.#nowMs = nowMs;
+    this.nowMs = nowMs;
   }
 
   /** The account of a key, held for the caller. */
@@ -163,12 +169,12 @@ export class Accounts {
   /** Nothing holds it: for Account alone. */
   idle(account: Account): void {
     if (!this.has(account)) return;
-    this.#kept.set(account, this.#nowMs());
+    this.#kept.set(account, this.nowMs());
     this.#forgetOld();
   }
 
   #forgetOld(): void {
-    const nowMs = this.#nowMs();
+    const nowMs = this.nowMs();
     for (const [oldest, sinceMs] of this.#kept) {
       if (this.#kept.size <= KEPT_MAX && nowMs - sinceMs < KEPT_MS) break;
       this.#kept.delete(oldest);

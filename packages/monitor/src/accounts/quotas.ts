@@ -3,11 +3,13 @@
 //   LookQuota   bells and pending bits behind which there was nothing: past it, the guest is not looked at for a while
 //   LineQuota   lines to the log and to the audit log, and their bytes: past it, the guest waits
 //   OperationQuota  operations on disk: past it, they wait
+//   LookupQuota     lookups that the main thread begins, where other keys have guests: past it, they wait
 //   TimeSlice   where several guests want the thread, each key has the same share of it in every turn
 //
 // All are counts and clocks of this thread's own: nothing in them comes from the region.
 
-import type { Limits } from "../policy/types.ts";
+import type { Limits, RateLimit } from "../policy/types.ts";
+import { Bucket } from "./rates.ts";
 
 /** Looks are granted by the interval: a guest that has used its own up waits for the next, so for less than this. */
 const LOOK_INTERVAL_MS = 100;
@@ -117,6 +119,23 @@ export class OperationQuota {
     if (nowMs < this.#endMs) return;
     this.#endMs = nowMs + OPERATION_INTERVAL_MS;
     this.#left = Math.min(this.#left, 0) + Math.ceil((perSecond * OPERATION_INTERVAL_MS) / 1000);
+  }
+}
+
+/**
+ * Of one key, beside others. One costs the main thread some 0.1 ms, and what that takes of a processor is no slice's.
+ */
+const LOOKUPS: RateLimit = { perSecond: 2500, burst: 50 };
+
+export class LookupQuota {
+  readonly #bucket: Bucket = new Bucket();
+
+  /** Takes one: 0. Or none, and the milliseconds until there is one. */
+  take(nowMs: number): number {
+    const level = this.#bucket.level(LOOKUPS, nowMs);
+    if (level < 1) return Math.ceil(((1 - level) * 1000) / LOOKUPS.perSecond);
+    this.#bucket.add(-1);
+    return 0;
   }
 }
 

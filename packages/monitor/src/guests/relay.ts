@@ -41,7 +41,7 @@ export interface RelayGuest {
   /** What it holds: take and give. */
   readonly budget: Budget;
   /** Time on this thread. */
-  readonly share: Pick<ThreadShare, "mayGoOn" | "perform">;
+  readonly share: Pick<ThreadShare, "charge" | "mayGoOn" | "perform">;
   readonly reports: Pick<Reports, "answer" | "audit" | "warn">;
   /** Nobody reads what comes for it any more. */
   readonly departed: boolean;

@@ -21,12 +21,12 @@ export class GuestNames {
     this.#send = send;
   }
 
-  resolve({ id, key, name, family, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): void {
-    this.#resolver.resolve(id, key, name, timeoutMs, this.#tell(id), family);
+  resolve({ id, name, family, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): void {
+    this.#resolver.resolve(id, name, timeoutMs, this.#tell(id), family);
   }
 
-  reverse({ id, key, address, timeoutMs }: Extract<FromReactor, { kind: "reverse" }>): void {
-    this.#resolver.reverse(id, key, address, timeoutMs, this.#tell(id));
+  reverse({ id, address, timeoutMs }: Extract<FromReactor, { kind: "reverse" }>): void {
+    this.#resolver.reverse(id, address, timeoutMs, this.#tell(id));
   }
 
   #tell(id: number): (answer: Answer) => void {

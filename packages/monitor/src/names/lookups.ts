@@ -1,76 +1,164 @@
-// The reactor's side of names: what it has asked the main thread to resolve, until that says that the lookup has ended.
+// The reactor's side of names: what guests have looked up. The main thread does it, a few at once; the others wait
+// here, and what is given up before its turn has cost the main thread nothing.
 //
-//   asked ── answers ──▶ asked ── the last answer ──▶ forgotten
-//     └── cancel ──▶ cancelled ── the last answer ──▶ `ended` is called, forgotten
+//   WAITING ── its turn ──▶ ASKED ── answers ──▶ ASKED ── the last answer ──▶ gone
+//      │                      └── cancel ──▶ CANCELLED ── the last answer: `ended` is called ──▶ gone
+//      ├── cancel: `ended` is called ──▶ gone
+//      └── its time over: the last answer ──▶ gone
 //
-// Who cancels pays until `ended`: the main thread's queue is bounded by what guests may have under way, however fast
-// they ask and give up.
+// Who cancels pays until `ended`: what a guest starts and gives up, again and again, is never more than what it may
+// have under way. Its key pays for each that the main thread begins (turns.ts), the guest for this thread's time with
+// it.
 
+import { Errno } from "@ringway/control";
+import { Counter, type Counters } from "../reactor/counters.ts";
+import type { Timer } from "../reactor/timers.ts";
 import type { Answer } from "./resolver.ts";
+import { type Payer, type Turn, Turns } from "./turns.ts";
+
+/** At once: with c-ares, at most four descriptors each. */
+const LOOKUPS_MAX = 16;
+/** Of these for one key: who has names that nobody answers for leaves room for the others. */
+const LOOKUPS_PER_KEY = 4;
+
+const LATE: Answer = { addresses: [], errno: Errno.ETIMEDOUT, ended: true };
+
+/** What is looked up: a name, or an address whose names are wanted. */
+type Question =
+  | { readonly kind: "resolve"; readonly name: string; readonly family: 0 | 4 | 6 }
+  | { readonly kind: "reverse"; readonly address: string };
 
 /** What the main thread is asked. */
 export type LookupMessage =
-  | {
-      readonly kind: "resolve";
-      readonly id: number;
-      /** Who pays for it. */
-      readonly key: string;
-      readonly name: string;
-      readonly family: 0 | 4 | 6;
-      readonly timeoutMs: number;
-    }
-  | {
-      readonly kind: "reverse";
-      readonly id: number;
-      readonly key: string;
-      readonly address: string;
-      readonly timeoutMs: number;
-    }
+  | (Question & { readonly id: number; readonly timeoutMs: number })
   /** Answered by its end, where that is not on its way already. */
   | { readonly kind: "resolve-cancel"; readonly id: number };
 
+/** Whose it is. */
+export interface LookupGuest {
+  readonly account: Payer;
+  /** Its time on this thread. */
+  readonly share: { charge(): void };
+}
+
+export interface LookupsHost {
+  readonly reactor: {
+    after(delayMs: number, callback: () => void): Timer;
+    cancel(timer: Timer | undefined): void;
+  };
+  readonly counters: Counters;
+  post(message: LookupMessage): void;
+}
+
+interface Asked {
+  readonly id: number;
+  readonly guest: LookupGuest;
+  readonly question: Question;
+  readonly dueMs: number;
+  tell: (answer: Answer) => void;
+  turn: Turn | undefined;
+  /** The main thread has it. */
+  begun: boolean;
+  /** Its time limit, while it waits. */
+  timer: Timer | undefined;
+}
+
 export class Lookups {
-  readonly #post: (message: LookupMessage) => void;
-  readonly #asked: Map<number, (answer: Answer) => void> = new Map();
+  readonly #host: LookupsHost;
+  readonly #turns: Turns;
+  readonly #asked: Map<number, Asked> = new Map();
   #next = 1;
 
-  constructor(post: (message: LookupMessage) => void) {
-    this.#post = post;
+  constructor(host: LookupsHost) {
+    this.#host = host;
+    this.#turns = new Turns(LOOKUPS_MAX, LOOKUPS_PER_KEY, (delayMs, over) => {
+      host.counters.add(Counter.quotaLookups);
+      host.reactor.after(delayMs, over);
+    });
   }
 
-  /** Returns a number for cancel(). `tell` is called until an answer has `ended`. */
+  /**
+   * Returns a number for cancel(). `tell` is called, later, until an answer has `ended`. The time limit covers the wait
+   * for a turn too.
+   */
   start(
-    key: string,
+    guest: LookupGuest,
     name: string,
     timeoutMs: number,
     tell: (answer: Answer) => void,
     family: 0 | 4 | 6 = 0,
   ): number {
-    const id = this.#next++;
-    this.#asked.set(id, tell);
-    this.#post({ kind: "resolve", id, key, name, family, timeoutMs });
-    return id;
+    return this.#start(guest, { kind: "resolve", name, family }, timeoutMs, tell);
   }
 
   /** The same for the names of an address. */
-  startReverse(key: string, address: string, timeoutMs: number, tell: (answer: Answer) => void): number {
+  startReverse(
+    guest: LookupGuest,
+    address: string,
+    timeoutMs: number,
+    tell: (answer: Answer) => void,
+  ): number {
+    return this.#start(guest, { kind: "reverse", address }, timeoutMs, tell);
+  }
+
+  #start(guest: LookupGuest, question: Question, timeoutMs: number, tell: (answer: Answer) => void): number {
     const id = this.#next++;
-    this.#asked.set(id, tell);
-    this.#post({ kind: "reverse", id, key, address, timeoutMs });
+    const dueMs = performance.now() + timeoutMs;
+    const asked: Asked = {
+      id,
+      guest,
+      question,
+      dueMs,
+      tell,
+      turn: undefined,
+      begun: false,
+      timer: undefined,
+    };
+    this.#asked.set(id, asked);
+    asked.turn = this.#turns.enter(guest.account, () => this.#begin(asked));
+    if (!asked.begun) asked.timer = this.#host.reactor.after(timeoutMs, () => this.#late(asked));
     return id;
   }
 
-  /** No more answers; `ended` is called once the main thread has let go of the lookup. For one that has not ended. */
-  cancel(id: number, ended: () => void): void {
-    this.#asked.set(id, (answer) => {
-      if (answer.ended) ended();
-    });
-    this.#post({ kind: "resolve-cancel", id });
+  #begin(asked: Asked): void {
+    const { id, question, dueMs, guest } = asked;
+    asked.begun = true;
+    this.#host.reactor.cancel(asked.timer);
+    const timeoutMs = Math.max(1, Math.ceil(dueMs - performance.now()));
+    this.#host.post({ ...question, id, timeoutMs });
+    guest.share.charge();
   }
 
+  #late(asked: Asked): void {
+    this.#asked.delete(asked.id);
+    asked.tell(LATE);
+    this.#turns.leave(asked.turn!);
+  }
+
+  /** No more answers; `ended` is called once nothing is left of it. For one that has not ended. */
+  cancel(id: number, ended: () => void): void {
+    const asked = this.#asked.get(id)!;
+    if (asked.begun) {
+      asked.tell = (answer) => {
+        if (answer.ended) ended();
+      };
+      this.#host.post({ kind: "resolve-cancel", id });
+      return;
+    }
+    this.#asked.delete(id);
+    this.#host.reactor.cancel(asked.timer);
+    ended();
+    this.#turns.leave(asked.turn!);
+  }
+
+  /** By the main thread. */
   answered(id: number, answer: Answer): void {
-    const tell = this.#asked.get(id);
+    const asked = this.#asked.get(id);
+    if (asked === undefined) return;
     if (answer.ended) this.#asked.delete(id);
-    tell?.(answer);
+    asked.tell(answer);
+    asked.guest.share.charge();
+    // Last: the next one's turn begins within.
+    if (answer.ended) this.#turns.leave(asked.turn!);
   }
 }

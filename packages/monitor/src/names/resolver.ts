@@ -1,18 +1,15 @@
-// Names to addresses for the guests, on the main thread: how many at once, for how long, and what became of each. The
-// way from a name to its addresses is a Lookup.
+// Names to addresses for the guests, on the main thread: for how long, and what became of each. The reactor asks for as
+// many as there may be at once (lookups.ts). The way from a name to its addresses is a Lookup.
 //
-//   WAITING ── its turn ──▶ RUNNING ── the lookup's promise settles ──────▶ ENDED
-//      │ cancel,               │ cancel, time over: its signal is aborted     ▲
-//      │ time over             ▼                                              │
-//      │                   ABANDONED ── the promise settles, or 10 s over ────┤
-//      └──────────────────────────────────────────────────────────────────────┘
+//   RUNNING ── the lookup's promise settles ─────────────────────▶ ENDED
+//      │ cancel, time over: its signal is aborted                    ▲
+//      └──▶ ABANDONED ── the promise settles, or 10 s over ──────────┘
 //
-// A place among the lookups at once, and the guest's request (docs/security.md), are given back in ENDED and not
-// before: what a guest starts and gives up, again and again, is never more than what it may have under way.
+// ENDED is told when it is so, and not before: until then a lookup keeps its place among those at once, and the guest's
+// request (docs/security.md).
 
 import { Errno } from "@ringway/control";
 import { Deadline } from "@ringway/linux";
-import { type Turn, Turns } from "./turns.ts";
 
 /**
  * All addresses of a name, in the order of preference. Rejects with a Node `code` (ENOTFOUND, EAI_AGAIN, ETIMEOUT).
@@ -54,10 +51,6 @@ export interface Answer {
 
 const NO_NAMES: ReverseLookup = async () => [];
 
-/** Lookups at once: with c-ares, at most four descriptors each. */
-const LOOKUPS_MAX = 16;
-/** Of these for one key: who has names that nobody answers for leaves room for the others. */
-const LOOKUPS_PER_KEY = 4;
 /**
  * How long a lookup whose signal is aborted is waited for. One that takes longer counts as ended: it must not hold its
  * place for ever.
@@ -67,7 +60,6 @@ const ABANDONED_MS = 10_000;
 export class Resolver {
   readonly #lookup: Lookup;
   readonly #reverse: ReverseLookup;
-  readonly #turns: Turns = new Turns(LOOKUPS_MAX, LOOKUPS_PER_KEY);
   readonly #resolutions: Map<number, Resolution> = new Map();
 
   constructor(lookup: Lookup, reverse: ReverseLookup = NO_NAMES) {
@@ -75,32 +67,31 @@ export class Resolver {
     this.#reverse = reverse;
   }
 
-  /** Calls `tell` until an answer says `ended`. The time limit covers the wait for a turn too. `id` is the caller's. */
+  /** Calls `tell` until an answer says `ended`. `id` is the caller's. */
   resolve(
     id: number,
-    key: string,
     name: string,
     timeoutMs: number,
     tell: (answer: Answer) => void,
     family: 0 | 4 | 6 = 0,
   ): void {
     const lookup: Running = (signal, early, ttl) => this.#lookup(name, signal, early, { family, ttl });
-    this.#start(id, key, lookup, timeoutMs, tell);
+    this.#start(id, lookup, timeoutMs, tell);
   }
 
   /** The same for the names of an address. */
-  reverse(id: number, key: string, address: string, timeoutMs: number, tell: (answer: Answer) => void): void {
+  reverse(id: number, address: string, timeoutMs: number, tell: (answer: Answer) => void): void {
     const lookup: Running = (signal, _, ttl) => this.#reverse(address, signal, { ttl });
-    this.#start(id, key, lookup, timeoutMs, tell);
+    this.#start(id, lookup, timeoutMs, tell);
   }
 
-  #start(id: number, key: string, lookup: Running, timeoutMs: number, tell: (answer: Answer) => void): void {
-    const resolution = new Resolution(lookup, this.#turns, (answer) => {
+  #start(id: number, lookup: Running, timeoutMs: number, tell: (answer: Answer) => void): void {
+    const resolution = new Resolution(lookup, (answer) => {
       if (answer.ended) this.#resolutions.delete(id);
       tell(answer);
     });
     this.#resolutions.set(id, resolution);
-    resolution.start(key, timeoutMs);
+    resolution.start(timeoutMs);
   }
 
   /** Nobody wants to know any more. The lookup's end is told all the same; nothing is for one that has ended. */
@@ -122,14 +113,11 @@ type Running = (
 
 class Resolution {
   readonly #lookup: Running;
-  readonly #turns: Turns;
   readonly #tell: (answer: Answer) => void;
-  #turn: Turn | undefined;
   #limit: Deadline | undefined;
   /** For the end of a lookup that was given up. */
   #timer: NodeJS.Timeout | undefined;
-  /** Aborts the lookup; there from when it runs. */
-  #abort: AbortController | undefined;
+  readonly #abort: AbortController = new AbortController();
   #found = false;
   /** The least that was told. */
   #ttlSeconds: number | undefined;
@@ -137,23 +125,18 @@ class Resolution {
   #abandoned = false;
   #ended = false;
 
-  constructor(lookup: Running, turns: Turns, tell: (answer: Answer) => void) {
+  constructor(lookup: Running, tell: (answer: Answer) => void) {
     this.#lookup = lookup;
-    this.#turns = turns;
     this.#tell = tell;
   }
 
-  start(key: string, timeoutMs: number): void {
+  start(timeoutMs: number): void {
     this.#limit = new Deadline(timeoutMs, () => this.giveUp(Errno.ETIMEDOUT));
-    this.#turn = this.#turns.enter(key, () => void this.#run());
+    void this.#run();
   }
 
   giveUp(errno: number): void {
     if (this.#abandoned || this.#ended) return;
-    if (this.#abort === undefined) {
-      this.#end([], errno);
-      return;
-    }
     this.#abandoned = true;
     if (errno !== 0 && !this.#found) this.#tell({ addresses: [], errno, ended: false });
     this.#limit?.cancel();
@@ -163,12 +146,10 @@ class Resolution {
   }
 
   async #run(): Promise<void> {
-    const abort = new AbortController();
-    this.#abort = abort;
     // A lookup that throws at once rejects like any other.
     const lookup = async (): Promise<readonly string[]> =>
       await this.#lookup(
-        abort.signal,
+        this.#abort.signal,
         (known) => this.#early(known),
         (seconds) => {
           this.#ttlSeconds = Math.min(this.#ttlSeconds ?? seconds, seconds);
@@ -199,8 +180,6 @@ class Resolution {
     clearTimeout(this.#timer);
     const answer = { addresses, errno: this.#found ? 0 : errno, ended: true, ...this.#ttl };
     this.#tell(this.#abandoned ? NOTHING_MORE : answer);
-    // Last: the next one's turn begins within.
-    this.#turns.leave(this.#turn!);
   }
 }
 

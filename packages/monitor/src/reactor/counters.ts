@@ -45,6 +45,7 @@ export const Counter = {
   rateLookups: 38,
   lookups: 39,
   addressesLeftOut: 40,
+  quotaLookups: 41,
 } as const;
 
 export type CounterName = keyof typeof Counter;

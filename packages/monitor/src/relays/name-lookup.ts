@@ -28,14 +28,15 @@ export class NameLookup {
   constructor(host: RelayHost, stream: Stream, name: string, tell: (answer: Answer) => void) {
     this.#host = host;
     this.#stream = stream;
-    const { account, policy } = stream.guest;
+    const { guest } = stream;
+    const { policy } = guest;
     const { resolveMs } = policy.policy.timeouts;
     const listed = policy.matcher.hostsOf(name);
     if (listed !== undefined) {
       stream.perform(() => tell({ addresses: listed, errno: 0, ended: true }));
       return;
     }
-    this.#id = host.lookups.start(account.key, name, resolveMs, (answer) => {
+    this.#id = host.lookups.start(guest, name, resolveMs, (answer) => {
       if (answer.ended) this.#id = undefined;
       stream.perform(() => tell(answer));
     });

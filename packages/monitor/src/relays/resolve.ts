@@ -172,7 +172,7 @@ class ResolveRelay implements Relay {
       else if (listed !== undefined) answer({ texts: listed, ttlSeconds: TTL_S }, false);
       else {
         this.#ask(frame, name, answer, (tell) =>
-          this.#host.lookups.start(guest.account.key, name, timeoutMs, tell, family),
+          this.#host.lookups.start(guest, name, timeoutMs, tell, family),
         );
       }
     }
@@ -202,7 +202,7 @@ class ResolveRelay implements Relay {
       const answer = (found: Found, ofWork: boolean): void =>
         this.#answerNames(requestId, text, found, ofWork);
       this.#ask(frame, text, answer, (tell) =>
-        this.#host.lookups.startReverse(guest.account.key, text, policy.timeouts.resolveMs, tell),
+        this.#host.lookups.startReverse(guest, text, policy.timeouts.resolveMs, tell),
       );
     }
   }

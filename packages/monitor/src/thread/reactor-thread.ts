@@ -80,7 +80,7 @@ export class ReactorThread {
     this.#disk = new DiskPool(reactor, options.disk);
     this.#ownPorts = new OwnPorts(options.ownPorts, this.#surroundings);
     this.#ownSockets = new OwnSockets(options.attachSocket);
-    this.#lookups = new Lookups(post);
+    this.#lookups = new Lookups({ reactor, counters, post });
     this.#relays = new RelayHost({
       reactor,
       counters,
@@ -164,6 +164,8 @@ export class ReactorThread {
       const received = receiveMessageOnPort(this.#port);
       if (received === undefined) return;
       this.#onMessage(received.message as ToReactor);
+      // Answers were somebody's, all else nobody's.
+      this.#reactor.pass();
     }
   }
 
