@@ -140,6 +140,14 @@ export const RULES: readonly Rule[] = [
         inMonitor(node, "guests", "relays", "thread", "links", "policy"),
       ),
   },
+  {
+    name: "no-private-getter",
+    why: "Node 20 makes an access to one a call into the runtime of V8, in what is hot too; a private method is inlined",
+    check: (_graph, files) =>
+      [...files]
+        .filter(([path, text]) => /^packages\/\w+\/src\/.*\.ts$/.test(path) && /\b[gs]et #\w/.test(text))
+        .map(([path]) => path),
+  },
 ];
 
 // ── Places ───────────────────────────────────────────────────────────────────────────────────────────────────────────

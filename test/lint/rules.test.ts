@@ -145,6 +145,12 @@ const SEEDS: readonly [rule: string, what: string, path: string, more: string][]
     `${MONITOR}/reactor/reactor.ts`,
     'import type { x } from "../relays/tcp-relay.ts";',
   ],
+  [
+    "no-private-getter",
+    "a class has one",
+    "packages/control/src/limits.ts",
+    "class Half { #all = 1; get #half(): number { return this.#all / 2; } }",
+  ],
 ];
 
 describe("a rule of the house", () => {

@@ -66,10 +66,6 @@ export class RingProducer {
     this.#read = position >>> 0;
   }
 
-  get #data(): number {
-    return 4 * this.#dataWord;
-  }
-
   /** What this side has closed with. */
   get closed(): Closed {
     return this.#closed;
@@ -113,7 +109,7 @@ export class RingProducer {
 
   /** Byte offset in the region of the first free byte: where to put bytes without a copy. */
   spanOffset(): number {
-    return this.#data + (this.#written & (this.capacity - 1));
+    return 4 * this.#dataWord + (this.#written & (this.capacity - 1));
   }
 
   /** Of `writable` free bytes, those that lie in one piece from spanOffset(). */
@@ -130,21 +126,21 @@ export class RingProducer {
 
   /** Copies `source` in; the caller has seen that writable() is enough. Does not publish: advance() does. */
   put(source: Uint8Array, at = 0): void {
+    const data = 4 * this.#dataWord;
     const mask = this.capacity - 1;
     if (source.length <= LOOP_BYTES) {
       const bytes = this.#bytes;
-      for (let i = 0; i < source.length; i++)
-        bytes[this.#data + ((this.#written + at + i) & mask)] = source[i]!;
+      for (let i = 0; i < source.length; i++) bytes[data + ((this.#written + at + i) & mask)] = source[i]!;
       return;
     }
     const offset = (this.#written + at) & mask;
     const first = Math.min(source.length, this.capacity - offset);
     if (first === source.length) {
-      this.#bytes.set(source, this.#data + offset);
+      this.#bytes.set(source, data + offset);
       return;
     }
-    this.#bytes.set(source.subarray(0, first), this.#data + offset);
-    this.#bytes.set(source.subarray(first), this.#data);
+    this.#bytes.set(source.subarray(0, first), data + offset);
+    this.#bytes.set(source.subarray(first), data);
   }
 
   /** put() of a little-endian u32. */
@@ -157,7 +153,8 @@ export class RingProducer {
       return;
     }
     const bytes = this.#bytes;
-    for (let i = 0; i < 4; i++) bytes[this.#data + ((this.#written + at + i) & mask)] = value >>> (8 * i);
+    const data = 4 * this.#dataWord;
+    for (let i = 0; i < 4; i++) bytes[data + ((this.#written + at + i) & mask)] = value >>> (8 * i);
   }
 
   /**
@@ -232,10 +229,6 @@ export class RingConsumer {
     this.#written = position >>> 0;
   }
 
-  get #data(): number {
-    return 4 * this.#dataWord;
-  }
-
   /** Has this side said that it will read no more? */
   get closed(): boolean {
     return this.#closed;
@@ -285,7 +278,7 @@ export class RingConsumer {
 
   /** Byte offset in the region of the first unread byte. */
   spanOffset(): number {
-    return this.#data + (this.#read & (this.capacity - 1));
+    return 4 * this.#dataWord + (this.#read & (this.capacity - 1));
   }
 
   /** Of `readable` bytes, those that lie in one piece from spanOffset(). */
@@ -310,17 +303,18 @@ export class RingConsumer {
    * readable.
    */
   copy(target: Uint8Array, at = 0): void {
+    const data = 4 * this.#dataWord;
     const mask = this.capacity - 1;
     if (target.length <= LOOP_BYTES) {
       const bytes = this.#bytes;
-      for (let i = 0; i < target.length; i++) target[i] = bytes[this.#data + ((this.#read + at + i) & mask)]!;
+      for (let i = 0; i < target.length; i++) target[i] = bytes[data + ((this.#read + at + i) & mask)]!;
       return;
     }
     const offset = (this.#read + at) & mask;
     const first = Math.min(target.length, this.capacity - offset);
-    target.set(this.#bytes.subarray(this.#data + offset, this.#data + offset + first));
+    target.set(this.#bytes.subarray(data + offset, data + offset + first));
     if (first < target.length) {
-      target.set(this.#bytes.subarray(this.#data, this.#data + target.length - first), first);
+      target.set(this.#bytes.subarray(data, data + target.length - first), first);
     }
   }
 
@@ -331,8 +325,9 @@ export class RingConsumer {
     // Data and capacities are multiples of 4: such a word does not go around the end.
     if ((offset & 3) === 0) return this.#words[this.#dataWord + (offset >>> 2)]! >>> 0;
     const bytes = this.#bytes;
+    const data = 4 * this.#dataWord;
     let value = 0;
-    for (let i = 0; i < 4; i++) value |= bytes[this.#data + ((this.#read + at + i) & mask)]! << (8 * i);
+    for (let i = 0; i < 4; i++) value |= bytes[data + ((this.#read + at + i) & mask)]! << (8 * i);
     return value >>> 0;
   }
 

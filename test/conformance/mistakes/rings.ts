@@ -89,20 +89,20 @@ export const RING_MISTAKES: readonly Mistake[] = [
   ring(
     "puts few bytes on past the end of the ring",
     "RING-3",
-    "bytes[this.#data + ((this.#written + at + i) & mask)] = source[i];",
-    "bytes[this.#data + (this.#written & mask) + at + i] = source[i];",
+    "bytes[data + ((this.#written + at + i) & mask)] = source[i];",
+    "bytes[data + (this.#written & mask) + at + i] = source[i];",
   ),
   ring(
     "leaves out the tail of what comes around the end",
     "RING-3",
-    "target.set(this.#bytes.subarray(this.#data, this.#data + target.length - first), first);",
+    "target.set(this.#bytes.subarray(data, data + target.length - first), first);",
     "",
   ),
   ring(
     "takes few bytes from past the end of the ring",
     "RING-3",
-    "target[i] = bytes[this.#data + ((this.#read + at + i) & mask)];",
-    "target[i] = bytes[this.#data + (this.#read & mask) + at + i];",
+    "target[i] = bytes[data + ((this.#read + at + i) & mask)];",
+    "target[i] = bytes[data + (this.#read & mask) + at + i];",
   ),
   // ── Want words ──
   ring("does not say that it waits for space", "RING-9", "if (this.#wantSpace !== bytes) {", "if (false) {"),

@@ -238,7 +238,7 @@ export class Connection implements RawTarget {
   }
 
   /** Does the program take what comes? A pipe whose other end is slow has paused the socket, and still does. */
-  get #isRead(): boolean {
+  #isRead(): boolean {
     const { readableFlowing } = this.#socket;
     return (
       readableFlowing === true || this.#socket.listenerCount("readable") > 0 || this.#init.pipes.size > 0
@@ -248,7 +248,7 @@ export class Connection implements RawTarget {
   /** A write has failed. */
   #failUnlessRead(): void {
     if (this.#closed) return;
-    if (this.#isRead) this.#failWhenRead();
+    if (this.#isRead()) this.#failWhenRead();
     else this.#socket.destroy(this.#failure);
   }
 

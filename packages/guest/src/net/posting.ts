@@ -97,7 +97,7 @@ export class Posting {
   }
 
   step(): void {
-    if (this.#stopped) return;
+    if (this.#stopped()) return;
     const listener = this.#listener;
     const closed = listener.pipe.toGuest.peerClosed();
     for (;;) {
@@ -108,7 +108,7 @@ export class Posting {
         throw new ProtocolError(Violation.FRAME_TYPE, "LSN-2", `type ${typeName(frame.type)} on a listener`);
       }
       this.#onError(frame.requestId, ErrorReply.decode(frame.payload));
-      if (this.#stopped) return;
+      if (this.#stopped()) return;
     }
     if (closed !== Closed.OPEN) {
       if (closed === Closed.END) this.#reader.end();
@@ -118,7 +118,7 @@ export class Posting {
     this.#post();
   }
 
-  get #stopped(): boolean {
+  #stopped(): boolean {
     return this.#stopping.signal.aborted;
   }
 
@@ -142,13 +142,13 @@ export class Posting {
       this.#newStream().then(
         (stream) => {
           this.#making--;
-          if (this.#stopped) return stream.abort();
+          if (this.#stopped()) return stream.abort();
           this.#toPost.push(stream);
           stream.engine.touch(() => this.#post());
         },
         (error: Error) => {
           this.#making--;
-          if (this.#stopped) return;
+          if (this.#stopped()) return;
           this.#retryLater();
           this.#init.onAcceptError(error);
         },
@@ -167,12 +167,12 @@ export class Posting {
   #retryLater(): void {
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined;
-      if (!this.#stopped) this.#fillUp();
+      if (!this.#stopped()) this.#fillUp();
     }, RETRY_MS).unref();
   }
 
   #post(): void {
-    if (this.#stopped) return;
+    if (this.#stopped()) return;
     const { pipe, signal } = this.#listener;
     while (this.#toPost.length > 0) {
       const stream = this.#toPost[0]!;

@@ -67,8 +67,8 @@ class Served {
     const [ref, unref] = [server.ref.bind(server), server.unref.bind(server)];
     this.#own = own;
     const over: PropertyDescriptorMap = {
-      listening: { get: () => this.#listens },
-      address: { value: () => own.address() ?? this.#first.address() },
+      listening: { get: () => this.#listens() },
+      address: { value: () => own.address() ?? this.#first().address() },
       close: { value: (callback?: ClosedCallback) => this.#close(callback) },
       getConnections: { value: (callback: CountCallback) => this.#count(count, callback) },
       ref: { value: () => this.#each(ref, (listener) => listener.ref()) },
@@ -97,12 +97,12 @@ class Served {
     });
   }
 
-  get #first(): GuestServer {
+  #first(): GuestServer {
     const [listener] = this.#listeners;
     return listener!;
   }
 
-  get #listens(): boolean {
+  #listens(): boolean {
     return !this.#closing || (Reflect.get(Server.prototype, "listening", this.#server) as boolean);
   }
 

@@ -150,15 +150,15 @@ export class GuestSocket extends Duplex {
   }
   /** The peer's address, as the host sees it; undefined before it is connected. */
   get remoteAddress(): string | undefined {
-    return this.#peer?.address;
+    return this.#peer()?.address;
   }
   get remotePort(): number | undefined {
-    return this.#peer?.port;
+    return this.#peer()?.port;
   }
   get remoteFamily(): "IPv4" | "IPv6" | undefined {
-    return this.#peer?.family;
+    return this.#peer()?.family;
   }
-  get #peer(): SocketAddress | undefined {
+  #peer(): SocketAddress | undefined {
     const peer = this.#connection.raw?.endpoints?.peer;
     return peer && socketAddress(peer);
   }

@@ -144,7 +144,7 @@ export class Way {
     while (this.#folders.length > most) leave(this.#folders.shift()!);
   }
 
-  get #at(): Folder {
+  #at(): Folder {
     return this.#folders.at(-1)!;
   }
 
@@ -155,7 +155,7 @@ export class Way {
     if (name === "..") return this.#up();
     const root = this.#enterRoot(name);
     if (root !== undefined) return root === "entered" ? undefined : root;
-    const at = this.#at;
+    const at = this.#at();
     if (at.root === undefined) {
       const node = typeof name === "string" ? at.node?.children.get(name) : undefined;
       if (node === undefined) return escaped();
@@ -202,7 +202,7 @@ export class Way {
   }
 
   #folderItself(): Landing | Failed {
-    const at = this.#at;
+    const at = this.#at();
     return at.root === undefined ? escaped() : this.#landing(at, at.root, ".", at.fd);
   }
 
@@ -219,7 +219,7 @@ export class Way {
 
   /** To the deepest root that the next names lead to in the guest's tree, whatever lies there on the host. */
   #enterRoot(name: PathLike): "entered" | Failed | undefined {
-    let node = this.#at.node;
+    let node = this.#at().node;
     let found: { node: TreeNode; root: TreeRoot; names: number } | undefined;
     let next: PathLike | undefined = name;
     for (let names = 1; node !== undefined && typeof next === "string"; names++) {
@@ -243,7 +243,7 @@ export class Way {
   }
 
   #up(): undefined {
-    const { depth } = this.#at;
+    const { depth } = this.#at();
     if (depth === 0) return;
     // The one above may not be open any more, and a root that several names led to was not come to from there.
     if (this.#folders.at(-2)?.depth === depth - 1) {

@@ -85,20 +85,20 @@ export class Budget {
     this.network = new NetworkBudget(host, holder);
   }
 
-  get #limits(): Limits {
+  #limits(): Limits {
     return this.#holder.policy.policy.limits;
   }
 
   /** As the pool of disk workers looks at it, at each operation. */
   get diskOperations(): number {
-    return this.#limits.diskOperations;
+    return this.#limits().diskOperations;
   }
 
   // ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why no other request may be taken from the guest, where that is so. */
   get tooManyRequests(): Refusal | undefined {
-    if (this.#account.requests < this.#limits.requests) return undefined;
+    if (this.#account.requests < this.#limits().requests) return undefined;
     this.#host.counters.add(Counter.quotaRequests);
     return TOO_MANY_REQUESTS;
   }
@@ -131,11 +131,11 @@ export class Budget {
 
   /** May another connection come to it? Its socket counts by what it borrows (accounts/socket-budget.ts). */
   get mayHaveConnection(): boolean {
-    return this.#descriptorLeft;
+    return this.#descriptorLeft();
   }
 
   /** Of its key, and of all guests, there are only so many. */
-  get #descriptorLeft(): boolean {
+  #descriptorLeft(): boolean {
     return this.#host.descriptors.leftFor(this.#account.descriptors);
   }
 
@@ -159,7 +159,7 @@ export class Budget {
   }
 
   takeListener(): Refusal | undefined {
-    if (!this.#descriptorLeft) return NO_DESCRIPTORS;
+    if (!this.#descriptorLeft()) return NO_DESCRIPTORS;
     this.#listeners++;
     this.#account.listeners++;
     return undefined;
@@ -174,12 +174,12 @@ export class Budget {
 
   /** Another file or listing, whose descriptor counts from now on. */
   takeFile(): Refusal | undefined {
-    const { openFiles } = this.#limits;
+    const { openFiles } = this.#limits();
     if (this.#files >= openFiles) {
       this.#host.counters.add(Counter.quotaOpenFiles);
       return refusal(Errno.EMFILE, `${openFiles} files are open, the most that the policy allows`);
     }
-    if (!this.#descriptorLeft) return NO_DESCRIPTORS;
+    if (!this.#descriptorLeft()) return NO_DESCRIPTORS;
     this.#files++;
     this.#account.openFiles++;
     return undefined;
@@ -239,7 +239,7 @@ export class Budget {
     const { counters } = this.#host;
     // A machine that begins another life has another.
     const { written } = this.#account;
-    const granted = Math.max(0, Math.min(bytes, this.#limits.fileBytesWritten - written.bytes));
+    const granted = Math.max(0, Math.min(bytes, this.#limits().fileBytesWritten - written.bytes));
     written.bytes += granted;
     if (granted < bytes) counters.add(Counter.quotaFileBytes);
     return new WriteGrant(granted, written, counters);
@@ -249,7 +249,7 @@ export class Budget {
 
   /** Another stream is posted to a listener. */
   takeAccept(): Refusal | undefined {
-    const { accepts } = this.#limits;
+    const { accepts } = this.#limits();
     if (this.#accepts >= accepts) {
       this.#host.counters.add(Counter.quotaAccepts);
       const reason = `${this.#accepts} accepts are posted, the most that the policy allows`;

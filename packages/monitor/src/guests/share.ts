@@ -96,14 +96,14 @@ export class ThreadShare {
     const { life, account } = this.#sharer;
     if (this.#parked || life.over) return;
     const nowMs = performance.now();
-    if (account.looks.take(looks, this.#looksPerSecond, nowMs)) return;
+    if (account.looks.take(looks, this.#looksPerSecond(), nowMs)) return;
     this.#parked = true;
     this.#counters.add(Counter.quotaBells);
     this.#sharer.suspend();
     this.#unparkLater(nowMs);
   }
 
-  get #looksPerSecond(): number {
+  #looksPerSecond(): number {
     return this.#sharer.policy.policy.limits.bells;
   }
 
@@ -115,7 +115,7 @@ export class ThreadShare {
     const { life, account } = this.#sharer;
     if (life.over) return;
     const nowMs = performance.now();
-    if (!account.looks.take(0, this.#looksPerSecond, nowMs)) {
+    if (!account.looks.take(0, this.#looksPerSecond(), nowMs)) {
       this.#unparkLater(nowMs);
       return;
     }

@@ -117,7 +117,7 @@ export class Stream implements Task {
     return this.#owner.streams.find(id, generation);
   }
 
-  get #released(): boolean {
+  #released(): boolean {
     return this.#state === OVER || this.#epoch !== this.#owner.streams.epoch;
   }
 
@@ -151,7 +151,7 @@ export class Stream implements Task {
   run(): void {
     const owner = this.#owner;
     const { pipe } = this;
-    if (this.#released || owner.held) return;
+    if (this.#released() || owner.held) return;
     if (!owner.share.mayRun) {
       this.later();
       return;
@@ -165,7 +165,7 @@ export class Stream implements Task {
       this.failed(error);
     }
     const useful =
-      pipe.toHost.position + pipe.toGuest.position !== moved || this.#relay !== before || this.#released;
+      pipe.toHost.position + pipe.toGuest.position !== moved || this.#relay !== before || this.#released();
     owner.share.worked(useful);
   }
 
@@ -267,7 +267,7 @@ export class Stream implements Task {
    */
   refuse(requestId: number, refusal: Refusal): void {
     const answer = this.#owner.reports.answer(refusal);
-    if (!this.#released) this.send(Refused, requestId, answer);
+    if (!this.#released()) this.send(Refused, requestId, answer);
     this.end();
   }
 
@@ -286,7 +286,7 @@ export class Stream implements Task {
 
   /** The relay is through, in order: no more bytes either way. */
   end(): void {
-    if (this.#released) {
+    if (this.#released()) {
       this.abandon();
       return;
     }
@@ -296,7 +296,7 @@ export class Stream implements Task {
 
   /** The relay is through because something broke: the guest gets ECONNRESET. */
   reset(): void {
-    if (this.#released) {
+    if (this.#released()) {
       this.abandon();
       return;
     }
@@ -363,7 +363,7 @@ export class Stream implements Task {
 
   #releaseWhenThrough(): void {
     // Its guest may have gone with it, and the memory with the guest.
-    if (this.#released || this.#pinned || !this.pipe.through()) return;
+    if (this.#released() || this.#pinned || !this.pipe.through()) return;
     this.#enter(OVER);
     this.#owner.streams.release(this);
   }

@@ -163,14 +163,14 @@ class Resolution {
     }
   }
 
-  get #ttl(): Pick<Answer, "ttlSeconds"> {
+  #ttl(): Pick<Answer, "ttlSeconds"> {
     return this.#ttlSeconds === undefined ? {} : { ttlSeconds: this.#ttlSeconds };
   }
 
   #early(addresses: readonly string[]): void {
     if (this.#abandoned || this.#ended || addresses.length === 0) return;
     this.#found = true;
-    this.#tell({ addresses, errno: 0, ended: false, ...this.#ttl });
+    this.#tell({ addresses, errno: 0, ended: false, ...this.#ttl() });
   }
 
   #end(addresses: readonly string[], errno: number): void {
@@ -178,7 +178,7 @@ class Resolution {
     this.#ended = true;
     this.#limit?.cancel();
     clearTimeout(this.#timer);
-    const answer = { addresses, errno: this.#found ? 0 : errno, ended: true, ...this.#ttl };
+    const answer = { addresses, errno: this.#found ? 0 : errno, ended: true, ...this.#ttl() };
     this.#tell(this.#abandoned ? NOTHING_MORE : answer);
   }
 }

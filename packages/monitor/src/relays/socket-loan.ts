@@ -56,11 +56,11 @@ export class SocketLoan implements Borrower {
     if (sockets.sockets * FRESH_RECEIVE_BYTES > limitBytes) this.#lower(SHARE_BYTES);
   }
 
-  get #budget(): SocketBudget {
+  #budget(): SocketBudget {
     return this.#account.sockets;
   }
 
-  get #sendLent(): number {
+  #sendLent(): number {
     return this.allowedBytes - SHARE_BYTES;
   }
 
@@ -68,12 +68,12 @@ export class SocketLoan implements Borrower {
   allow(wantedBytes: number, limitBytes: number): number {
     const held = outq(this.#fd);
     if (held < 0) return wantedBytes; // send() tells why
-    const moves = held < this.unackedBytes || this.#sendLent === 0;
+    const moves = held < this.unackedBytes || this.#sendLent() === 0;
     this.unackedBytes = held;
     const missing = held + wantedBytes - this.allowedBytes;
     if (missing > 0 && moves) {
       const wanted = Math.min(Math.max(missing, this.allowedBytes), SEND_BYTES_MAX - this.allowedBytes);
-      if (wanted > 0) this.allowedBytes += this.#budget.borrow(this, wanted, limitBytes);
+      if (wanted > 0) this.allowedBytes += this.#budget().borrow(this, wanted, limitBytes);
     }
     const free = this.allowedBytes - held;
     // Not in crumbs.
@@ -97,7 +97,7 @@ export class SocketLoan implements Borrower {
 
   /** How many sockets of TCP of the account are parting. */
   get tcpPartings(): number {
-    return this.#budget.tcpPartings;
+    return this.#budget().tcpPartings;
   }
 
   /** There is a guest that what is counted here bounds, or there may be one again. */
@@ -120,7 +120,7 @@ export class SocketLoan implements Borrower {
   end(): void {
     this.#giveBackReceive();
     this.#keepSend(0);
-    this.#budget.sockets--;
+    this.#budget().sockets--;
     if (!this.#parting) return;
     this.#countParting(-1);
     this.#account.release();
@@ -141,14 +141,14 @@ export class SocketLoan implements Borrower {
     const has = SHARE_BYTES + this.#receiveLent;
     const wanted = (this.#lowered ? 2 * has : now) - has;
     if (wanted <= 0) return;
-    const got = this.#budget.borrow(this, wanted, limitBytes);
+    const got = this.#budget().borrow(this, wanted, limitBytes);
     this.#receiveLent += got;
     if (got < wanted || this.#lowered) this.#lower(has + got);
   }
 
   #countParting(by: 1 | -1): void {
-    if (this.isTcp) this.#budget.tcpPartings += by;
-    else this.#budget.partings += by;
+    if (this.isTcp) this.#budget().tcpPartings += by;
+    else this.#budget().partings += by;
   }
 
   /** The kernel doubles what it is told. */
@@ -158,15 +158,15 @@ export class SocketLoan implements Borrower {
   }
 
   #keepSend(heldBytes: number): void {
-    const keep = Math.max(0, Math.min(this.#sendLent, heldBytes - SHARE_BYTES));
-    const back = this.#sendLent - keep;
+    const keep = Math.max(0, Math.min(this.#sendLent(), heldBytes - SHARE_BYTES));
+    const back = this.#sendLent() - keep;
     this.allowedBytes = SHARE_BYTES + keep;
-    if (back > 0) this.#budget.giveBack(this, back, keep + this.#receiveLent);
+    if (back > 0) this.#budget().giveBack(this, back, keep + this.#receiveLent);
   }
 
   #giveBackReceive(): void {
     const back = this.#receiveLent;
     this.#receiveLent = 0;
-    if (back > 0) this.#budget.giveBack(this, back, this.#sendLent);
+    if (back > 0) this.#budget().giveBack(this, back, this.#sendLent());
   }
 }

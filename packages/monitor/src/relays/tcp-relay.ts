@@ -120,7 +120,7 @@ export class TcpRelay implements Relay, EventSource {
     this.#receivable = slot === undefined;
     this.#slot = slot ?? reactor.watch(fd, TCP_EVENTS, this);
     if (slot !== undefined) reactor.rewire(slot, this);
-    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes, isTcp);
+    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes(), isTcp);
   }
 
   onEvents(events: number): void {
@@ -236,7 +236,7 @@ export class TcpRelay implements Relay, EventSource {
       if (budget <= 0) return true;
       let length = toHost.spanBytes(readable);
       if (loan.unackedBytes + length > loan.allowedBytes) {
-        length = this.#asking === undefined ? loan.allow(length, this.#limitBytes) : 0;
+        length = this.#asking === undefined ? loan.allow(length, this.#limitBytes()) : 0;
         if (length === 0) {
           toHost.unwantData();
           this.#askAgain();
@@ -280,7 +280,7 @@ export class TcpRelay implements Relay, EventSource {
     }
   }
 
-  get #limitBytes(): number {
+  #limitBytes(): number {
     return this.#stream.guest.policy.policy.limits.socketBytes;
   }
 
@@ -338,7 +338,7 @@ export class TcpRelay implements Relay, EventSource {
         const writable = toGuest.writable();
         if (writable === 0) {
           if (toGuest.wantSpace(toGuest.capacity / WANT_SPACE_SHARE)) continue;
-          loan.stalled(this.#limitBytes);
+          loan.stalled(this.#limitBytes());
           return false;
         }
         toGuest.unwantSpace();
@@ -350,7 +350,7 @@ export class TcpRelay implements Relay, EventSource {
         length = network.takeBytes(Direction.TO_GUEST, length, stream);
         if (length <= 0) {
           // As behind a full ring: what comes meanwhile stays in the kernel.
-          loan.stalled(this.#limitBytes);
+          loan.stalled(this.#limitBytes());
           if (length === USED_UP) this.#reset();
           return false;
         }
@@ -361,7 +361,7 @@ export class TcpRelay implements Relay, EventSource {
         budget -= Math.max(got, PIECE_COST_BYTES);
         if (got < length && loan.isTcp && !this.#shortIsNoEnd) this.#receivable = false;
         if (dropping) continue;
-        loan.received(got, this.#limitBytes);
+        loan.received(got, this.#limitBytes());
         stream.moved(Direction.TO_GUEST, offset, got);
         if (toGuest.advance(got)) this.#signal(got);
       } else if (got === 0 && !this.#errorTaken) {

@@ -88,7 +88,7 @@ export class RecordsRelay implements Relay, EventSource {
     const told = tellRecords(fd);
     if (told < 0) throw new SystemError(-told, "setsockopt");
     this.#slot = host.reactor.watch(fd, TCP_EVENTS, this);
-    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes, false);
+    this.#loan = new SocketLoan(fd, stream.guest.account, this.#limitBytes(), false);
   }
 
   onEvents(events: number): void {
@@ -137,7 +137,7 @@ export class RecordsRelay implements Relay, EventSource {
     this.#loan.end();
   }
 
-  get #limitBytes(): number {
+  #limitBytes(): number {
     return this.#stream.guest.policy.policy.limits.socketBytes;
   }
 
@@ -224,7 +224,7 @@ export class RecordsRelay implements Relay, EventSource {
   /** A record goes whole: where nothing is under way it always may. */
   #mayLend(bytes: number): boolean {
     const loan = this.#loan;
-    if (loan.unackedBytes + bytes <= loan.allowedBytes || loan.allow(bytes, this.#limitBytes) >= bytes)
+    if (loan.unackedBytes + bytes <= loan.allowedBytes || loan.allow(bytes, this.#limitBytes()) >= bytes)
       return true;
     if (outq(this.#fd) === 0) return true;
     this.#asking = this.#host.reactor.after(ASK_MS, () => {
@@ -268,7 +268,7 @@ export class RecordsRelay implements Relay, EventSource {
       if (!dropping && !(this.#flushReply() && this.#roomForNext())) return false;
       if (network.limited && !this.#mayGo(network, Direction.TO_GUEST)) {
         // As behind a full ring: what comes meanwhile stays in the kernel.
-        if (!this.#disposed) this.#loan.stalled(this.#limitBytes);
+        if (!this.#disposed) this.#loan.stalled(this.#limitBytes());
         return false;
       }
       const got = receiveRecord(this.#fd, scratch.address, dropping ? RECORD_MAX_BYTES : this.#mostIn);
@@ -276,7 +276,7 @@ export class RecordsRelay implements Relay, EventSource {
       if (got >= 0) {
         budget -= Math.max(got, RECORD_COST_BYTES);
         if (dropping) continue;
-        this.#loan.received(got, this.#limitBytes);
+        this.#loan.received(got, this.#limitBytes());
         this.#stream.moved(Direction.TO_GUEST, toGuest.spanOffset(), got);
         const payload = scratch.bytes.subarray(0, got);
         this.#writer.write(UnixReceived.type, 0, payload, this.#signal);
@@ -326,7 +326,7 @@ export class RecordsRelay implements Relay, EventSource {
       // Whoever reads no more needs no room.
       if (toGuest.abandoned()) break;
       if (toGuest.wantSpace(needed)) continue;
-      this.#loan.stalled(this.#limitBytes);
+      this.#loan.stalled(this.#limitBytes());
       return false;
     }
     toGuest.unwantSpace();

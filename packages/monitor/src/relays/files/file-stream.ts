@@ -241,7 +241,7 @@ class FileWriteRelay extends FileStreamRelay {
       return false;
     }
     // All that may be written is, however the guest cut it into pieces: the count in WriteFailed is the limit's.
-    const most = this.#appends ? readable : Math.min(toHost.spanBytes(readable), BUDGET_BYTES);
+    const most = this.#appends() ? readable : Math.min(toHost.spanBytes(readable), BUDGET_BYTES);
     const grant = stream.guest.budget.takeWrite(Math.min(most, this.#left));
     if (grant.bytes === 0) {
       this.#failed(OVER_QUOTA);
@@ -252,7 +252,7 @@ class FileWriteRelay extends FileStreamRelay {
     return false;
   }
 
-  get #appends(): boolean {
+  #appends(): boolean {
     return this.#offset < 0;
   }
 
@@ -261,7 +261,7 @@ class FileWriteRelay extends FileStreamRelay {
     const { toHost } = stream.pipe;
     const start = toHost.spanOffset();
     const address = stream.guest.memory.address + start;
-    if (!this.#appends) return { kind: "writeFrom", fd, address, bytes, offset: this.#offset };
+    if (!this.#appends()) return { kind: "writeFrom", fd, address, bytes, offset: this.#offset };
     const first = toHost.spanBytes(bytes);
     // Around the ring's end, where it begins again.
     const wrapped = address + first - toHost.capacity;
@@ -281,7 +281,7 @@ class FileWriteRelay extends FileStreamRelay {
     const count = Math.max(0, result);
     this.#written += count;
     this.#left -= count;
-    if (!this.#appends) this.#offset += count;
+    if (!this.#appends()) this.#offset += count;
     const { toHost } = stream.pipe;
     stream.moved(Direction.TO_HOST, toHost.spanOffset(), count);
     if (count > 0 && toHost.advance(count)) stream.signal();

@@ -124,7 +124,7 @@ class FsRelay extends RequestRelay {
       return;
     }
     this.#listing = true;
-    this.#list(requestId, path, { kind: "list", bytes: this.#listBytes, ...where });
+    this.#list(requestId, path, { kind: "list", bytes: this.#listBytes(), ...where });
   }
 
   #readlink(requestId: number, path: string): void {
@@ -203,7 +203,7 @@ class FsRelay extends RequestRelay {
     );
   }
 
-  get #listBytes(): number {
+  #listBytes(): number {
     const payload = Math.min(ENTRIES_BYTES_MAX, maxPayload(this.stream.pipe.toGuest.capacity));
     return payload - ENTRIES_HEADER_BYTES;
   }
@@ -223,7 +223,7 @@ class FsRelay extends RequestRelay {
       }
       this.replyEncoded(fsMessages.Entries.type, requestId, result.data!);
       if (folder < 0) return;
-      const next = { kind: "listMore", folder, bytes: this.#listBytes } as const;
+      const next = { kind: "listMore", folder, bytes: this.#listBytes() } as const;
       this.afterReplies(() => this.#list(requestId, path, next));
     });
   }

@@ -114,7 +114,7 @@ export class Outgoing {
         if (toHost.readable() !== readable || toHost.peerClosed() !== closed) continue;
         return Taken.ALL;
       }
-      if (front === Front.DATAGRAMS) budget -= this.#cost + this.#flush(nowMs);
+      if (front === Front.DATAGRAMS) budget -= this.#cost() + this.#flush(nowMs);
       else budget -= MESSAGE_COST_BYTES;
     }
   }
@@ -132,7 +132,7 @@ export class Outgoing {
   }
 
   /** Of a batch, beside its bytes; also of what the kernel refuses, and comes in the next batch again. */
-  get #cost(): number {
+  #cost(): number {
     return this.#batch.messages * MESSAGE_COST_BYTES + this.#batch.added * DATAGRAM_COST_BYTES;
   }
 

@@ -85,7 +85,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     this.#stream = stream;
     this.#signal = stream.signaller();
     this.#slot = host.reactor.watch(fd, EVENTS, this);
-    this.#loan = new UdpLoan(fd, stream.guest.account, this.#limitBytes);
+    this.#loan = new UdpLoan(fd, stream.guest.account, this.#limitBytes());
     this.#answers = new Answers(stream);
     this.#peers = endpoint === undefined ? new Peers(host, stream, family, isOwn) : undefined;
     this.#outgoing = new Outgoing(host, stream, this, this.#answers, this.#peers);
@@ -175,7 +175,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
 
   received(bytes: number, nowMs: number): void {
     this.usedMs = nowMs;
-    this.#loan.received(bytes, this.#limitBytes);
+    this.#loan.received(bytes, this.#limitBytes());
   }
 
   usedUp(): void {
@@ -186,7 +186,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
     return peer === undefined ? `udp port ${this.port}` : formatEndpoint(peer);
   }
 
-  get #limitBytes(): number {
+  #limitBytes(): number {
     return this.#stream.guest.policy.policy.limits.socketBytes;
   }
 

@@ -65,14 +65,14 @@ export class LockTurns {
   }
 
   /** Must the next one wait for one of those who ask? */
-  get #isBusy(): boolean {
+  #isBusy(): boolean {
     if (this.#asking.size >= ASKING_MAX) return true;
     for (const late of this.#asking.values()) if (late !== undefined) return true;
     return false;
   }
 
   #next(): void {
-    if (this.#isBusy) return;
+    if (this.#isBusy()) return;
     const waiting = this.#rests ? undefined : first(this.#waiting);
     if (waiting !== undefined) this.#rest(waiting.perSecond);
     const next = waiting ?? first(this.#hurried);

@@ -190,7 +190,7 @@ export class MountLocks {
   }
 
   #rest(patient: Patient): void {
-    patient.timer = this.#core.host.reactor.after(patient.againMs, () => this.#turns.enter(patient));
+    patient.timer = this.#core.host.reactor.after(patient.againMs, () => this.#turns().enter(patient));
     patient.againMs = Math.min(2 * patient.againMs, AGAIN_MAX_MS);
   }
 
@@ -228,12 +228,12 @@ export class MountLocks {
     patient.job = undefined;
     this.#asking.delete(patient);
     this.#core.uncounted--;
-    this.#turns.answered(patient);
+    this.#turns().answered(patient);
   }
 
   #forget(patient: Patient): void {
     this.#core.host.reactor.cancel(patient.timer);
-    this.#turns.leave(patient);
+    this.#turns().leave(patient);
     this.#patients.delete(patient);
     this.#core.waiting.delete(patient);
   }
@@ -257,8 +257,8 @@ export class MountLocks {
       if (patient.job !== undefined || !wantsIt) continue;
       this.#core.host.reactor.cancel(patient.timer);
       patient.againMs = AGAIN_MIN_MS;
-      if (isFirst) this.#turns.hurry(patient);
-      else this.#turns.enter(patient);
+      if (isFirst) this.#turns().hurry(patient);
+      else this.#turns().enter(patient);
       isFirst = false;
     }
   }
@@ -271,7 +271,7 @@ export class MountLocks {
     }
   }
 
-  get #turns(): LockTurns {
+  #turns(): LockTurns {
     return this.#core.host.lockTurns(this.#core.stream.guest.account);
   }
 }
