@@ -48,9 +48,12 @@ export class DatagramInbox {
   readonly drops: Uint32Array;
   /** Size of the datagrams of a train; 0: it is one datagram. */
   readonly segments: Uint32Array;
+  /** So many messages, from the first on, have lengths that the kernel has written: those of the last receive(). */
+  #written: number;
 
   constructor(capacity = 32) {
     this.capacity = capacity;
+    this.#written = capacity;
     this.#messages = scratch(capacity * MESSAGE_BYTES);
     this.#controls = scratch(capacity * RECEIVE_CONTROL_BYTES);
     this.#names = scratch(capacity * SOCKADDR_BYTES);
@@ -74,14 +77,16 @@ export class DatagramInbox {
   /** Takes up to `most` messages: how many; or -errno: -EAGAIN, or what happened to a datagram sent. Hot. */
   receive(fd: number, most: number): number {
     const { view } = this.#messages;
-    for (let i = 0; i < most; i++) {
+    for (let i = 0; i < this.#written; i++) {
       const at = i * MESSAGE_BYTES;
       view.setUint32(at + NAME_LENGTH, SOCKADDR_BYTES, true);
       view.setUint32(at + CONTROL_LENGTH, RECEIVE_CONTROL_BYTES, true);
     }
+    this.#written = 0;
     for (;;) {
       const count = recvmmsgCall(SYS_RECVMMSG, fd, this.#messages.address, most, MSG_DONTWAIT, 0);
       if (count >= 0) {
+        this.#written = count;
         for (let i = 0; i < count; i++) this.#takeControl(i);
         return count;
       }

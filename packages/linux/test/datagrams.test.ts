@@ -115,6 +115,48 @@ describe.each([4, 6] as const)("UDP over IPv%i", (family) => {
     }
   });
 
+  test.each([JOINED, 900, NEVER_JOINED])(
+    "a run comes as if each was added (joined below %i bytes)",
+    (below) => {
+      const [one, other] = pair(family);
+      const batch = new DatagramBatch();
+      const inbox = new DatagramInbox();
+      const from = memory(70 * 1016);
+      for (let i = 0; i < from.length; i++) from.bytes[i] = i % 251;
+      const expected: Buffer[] = [];
+      const run = (bytes: number, stride: number, count: number): void => {
+        batch.addRun(from.address, bytes, stride, count, undefined, below);
+        for (let i = 0; i < count; i++)
+          expected.push(Buffer.from(from.bytes.slice(i * stride, i * stride + bytes)));
+      };
+      // More than one message takes, by their number and by their bytes; then shorter, longer, and empty ones.
+      const runs = [
+        [[16, 32, 70]],
+        [[1000, 1016, 70]],
+        [
+          [300, 316, 3],
+          [299, 300, 2],
+          [301, 302, 3],
+          [0, 16, 3],
+          [1, 1, 2],
+        ],
+      ] as const;
+      for (const together of runs) {
+        expected.length = 0;
+        batch.begin();
+        for (const [bytes, stride, count] of together) run(bytes, stride, count);
+        batch.add(from.address, 7, 0, 0, undefined, below);
+        expected.push(Buffer.from(from.bytes.slice(0, 7)));
+        expect(batch.added).toBe(expected.length);
+        expect(batch.flush(one)).toBe(expected.length);
+        expect(batch.sentBytes).toBe(expected.reduce((sum, { length }) => sum + length, 0));
+        const came = receiveAll(other, inbox);
+        expect(came.map(({ length }) => length)).toEqual(expected.map(({ length }) => length));
+        expect(Buffer.concat(came).equals(Buffer.concat(expected))).toBe(true);
+      }
+    },
+  );
+
   test("each of a batch goes to its own peer, and says who sent it", () => {
     const sender = bound(family);
     const receivers = [bound(family), bound(family)];

@@ -54,6 +54,9 @@ class Rig {
       add: () => {
         batch.added++;
       },
+      addRun: (_address: number, _bytes: number, _stride: number, count: number) => {
+        batch.added += count;
+      },
       flush: () => {
         if (++this.batches > FAR_TOO_MANY) throw new Error("the step has no end");
         const sent = sends(batch.added);
@@ -64,7 +67,14 @@ class Rig {
     };
     const host = { datagrams: { batch, frames: new BatchFrames(BATCH) }, counters: { add: noop } };
     const guest = { budget: { network: { limited: false } }, share: { mayGoOn }, memory: { address: 0 } };
-    const stream = { pipe: { toHost }, guest, moved: noop, signal: noop, signaller: () => noop };
+    const stream = {
+      pipe: { toHost },
+      guest,
+      moved: noop,
+      signal: noop,
+      signalNow: noop,
+      signaller: () => noop,
+    };
     const endpoint = { family: 4, port: 9, address: Uint8Array.of(127, 0, 0, 1) };
     const socket = { fd: -1, family: 4, endpoint, usedMs: 0, describe: () => "a peer" };
     this.outgoing = new Outgoing(

@@ -31,6 +31,9 @@ const ANY_SIZE = 0x10000;
 const SEGMENT_BYTES = 4;
 const ADDRESS_BYTES = 24;
 const SINGLE_HEAD_BYTES: number = FRAME_HEADER_BYTES + SEGMENT_BYTES;
+/** Of a ring, what a batch takes at the most, but for small ones: the guest fills the rest meanwhile. */
+const BATCH_SHARE = 4;
+const BATCH_BYTES_MIN: number = 32 * 1024;
 
 /** What lies at the front of the ring. */
 export const Front = {
@@ -63,6 +66,9 @@ export class Gathering {
   readonly #maxPayload: number;
   /** The largest datagram that can be sent. */
   readonly #mostSize: number;
+  readonly #batchBytes: number;
+  /** Of this batch, so many bytes are left. */
+  #mayAdd = 0;
   #done = 0;
 
   /** `peers`: those of a bound socket. */
@@ -83,6 +89,7 @@ export class Gathering {
     this.#headBytes = peers === undefined ? SEGMENT_BYTES : SEGMENT_BYTES + ADDRESS_BYTES;
     this.#maxPayload = maxPayload(stream.pipe.toHost.capacity);
     this.#mostSize = socket.family === 4 ? UDP_IPV4_MAX_BYTES : UDP_IPV6_MAX_BYTES;
+    this.#batchBytes = Math.max(stream.pipe.toHost.capacity / BATCH_SHARE, BATCH_BYTES_MIN);
     this.mostDatagrams = this.#batch.capacity;
   }
 
@@ -93,8 +100,9 @@ export class Gathering {
     const { toHost } = this.#stream.pipe;
     batch.begin();
     frames.begin();
+    this.#mayAdd = Math.min(this.mostBytes, this.#batchBytes);
     let at = this.#peers === undefined && this.#done === 0 ? this.#gatherSingles(readable) : 0;
-    while (batch.added < this.mostDatagrams && this.mostBytes > 0) {
+    while (batch.added < this.mostDatagrams && this.#mayAdd > 0) {
       const whole = this.#wholeFrame(at, readable);
       if (whole === 0) return frames.count > 0 ? Front.DATAGRAMS : Front.PART;
       if (toHost.u32(at + 4) !== this.#type) return frames.count > 0 ? Front.DATAGRAMS : Front.REQUEST;
@@ -117,38 +125,56 @@ export class Gathering {
   }
 
   /**
-   * The single datagrams at the front of a connected socket's ring: nobody is looked up or judged for them. How many
-   * bytes they are; what comes behind them, and all that is wrong, is gather()'s. Hot.
+   * The single datagrams at the front of a connected socket's ring: nobody is looked up or judged for them. Those of
+   * one size, one behind the other, go as one run. How many bytes they are; what comes behind them, and all that is
+   * wrong, is gather()'s. Hot.
    */
   #gatherSingles(readable: number): number {
-    const { pipe, guest } = this.#stream;
-    const { toHost } = pipe;
-    const { capacity } = toHost;
-    const batch = this.#batch;
-    const frames = this.#frames;
-    const most = this.mostDatagrams;
+    const { toHost } = this.#stream.pipe;
     const mostSize = Math.min(this.#mostSize, this.#maxPayload - SEGMENT_BYTES);
-    const joinBytes = this.joinBytes;
-    const first = toHost.spanOffset();
-    const toEnd = toHost.spanBytes(capacity);
-    const start = guest.memory.address + first;
-    let left = this.mostBytes;
+    const toEnd = toHost.spanBytes(toHost.capacity);
+    let left = this.mostDatagrams;
     let at = 0;
-    for (let i = 0; i < most && left > 0 && readable - at >= SINGLE_HEAD_BYTES; i++) {
-      const bytes = toHost.u32(at) - SEGMENT_BYTES;
-      const data = at + SINGLE_HEAD_BYTES;
-      if (bytes < 0 || bytes > mostSize || readable - data < bytes) break;
-      if (toHost.u32(at + 4) !== UdpSend.type || toHost.u32(at + FRAME_HEADER_BYTES) !== 0) break;
-      const around = data < toEnd ? 0 : capacity;
-      const inFront = data < toEnd ? Math.min(bytes, toEnd - data) : bytes;
-      const next = start + toEnd - capacity;
-      batch.add(start + data - around, inFront, next, bytes - inFront, undefined, joinBytes);
-      frames.add(SINGLE_HEAD_BYTES + bytes, first + data - around, 1, 1, undefined);
-      left -= bytes;
-      at = data + bytes;
+    // Loaded once: a length that ends a run is the next one's.
+    let length = readable >= SINGLE_HEAD_BYTES ? toHost.u32(0) : 0;
+    while (left > 0 && this.#mayAdd > 0 && readable - at >= SINGLE_HEAD_BYTES) {
+      const bytes = length - SEGMENT_BYTES;
+      const whole = SINGLE_HEAD_BYTES + bytes;
+      if (bytes < 0 || bytes > mostSize || readable - at < whole || !this.#isSingle(at)) break;
+      // What lies around the ring's end is none of a run.
+      const inOne = at < toEnd ? Math.trunc((toEnd - at) / whole) : left;
+      const most = Math.min(left, inOne, Math.ceil(this.#mayAdd / bytes));
+      let frames = 1;
+      let next = at + whole;
+      for (; readable - next >= SINGLE_HEAD_BYTES; frames++, next += whole) {
+        length = toHost.u32(next);
+        if (length !== bytes + SEGMENT_BYTES || frames >= most) break;
+        if (readable - next < whole || !this.#isSingle(next)) break;
+      }
+      this.#addRun(at, bytes, frames);
+      left -= frames;
+      at = next;
     }
-    this.mostBytes = left;
     return at;
+  }
+
+  /** Is the frame there no train, nor a request? */
+  #isSingle(at: number): boolean {
+    const { toHost } = this.#stream.pipe;
+    return toHost.u32(at + 4) === UdpSend.type && toHost.u32(at + FRAME_HEADER_BYTES) === 0;
+  }
+
+  #addRun(at: number, bytes: number, frames: number): void {
+    const data = at + SINGLE_HEAD_BYTES;
+    const offset = this.#offsetAt(data);
+    const whole = SINGLE_HEAD_BYTES + bytes;
+    if (frames === 1) this.#add(this.#batch, data, bytes, undefined);
+    else {
+      const address = this.#stream.guest.memory.address + offset;
+      this.#batch.addRun(address, bytes, whole, frames, undefined, this.joinBytes);
+    }
+    this.#frames.addRun(frames, whole, offset);
+    this.#mayAdd -= frames * bytes;
   }
 
   /** Bytes of the frame there, or 0 while it is not all there. */
@@ -222,10 +248,10 @@ export class Gathering {
     const most = Math.min(count, first + this.mostDatagrams - batch.added);
     const data = at + whole - bytes;
     let end = first;
-    for (; end < most && this.mostBytes > 0; end++) {
+    for (; end < most && this.#mayAdd > 0; end++) {
       const from = end * segment;
       const size = segment === 0 ? bytes : Math.min(segment, bytes - from);
-      this.mostBytes -= size;
+      this.#mayAdd -= size;
       this.#add(batch, data + from, size, peer);
     }
     frames.add(whole, this.#offsetAt(data), count, end, peer?.endpoint);
@@ -263,7 +289,8 @@ export class Gathering {
   }
 
   #advance(bytes: number): void {
-    if (this.#stream.pipe.toHost.advance(bytes)) this.#stream.signal();
+    // Who waits for room gets to work while this thread goes on.
+    if (this.#stream.pipe.toHost.advance(bytes)) this.#stream.signalNow();
   }
 }
 
