@@ -10,6 +10,8 @@ interface Options extends AttackerOptions {
   /** Mutations after which it is done; 0: none. */
   readonly mutations: number;
   readonly steps: number;
+  /** It rests only where the host has not looked meanwhile. */
+  readonly hurries?: boolean;
 }
 
 /** Steps between two moments in which the monitor may look, and batches between two rests. */
@@ -38,9 +40,10 @@ createInterface({ input: process.stdin }).on("line", (line) => {
   }
 });
 
-/** The host's turn: at once where it has looked meanwhile, or else after a rest, which also spares the machine. */
+/** The host's turn, and now and then a rest, which also spares the machine; or for as long as it has not looked. */
 async function looked(step: number): Promise<void> {
-  if (step % (BATCH * BATCHES_PER_REST) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  const rests = step % (BATCH * BATCHES_PER_REST) === 0 && !(options.hurries && attacker.isHeard);
+  if (rests) await new Promise((resolve) => setTimeout(resolve, 1));
   else await new Promise((resolve) => setImmediate(resolve));
 }
 

@@ -94,6 +94,11 @@ export class Attacker {
     this.#worker.unref();
   }
 
+  /** The host has looked at all that it was told of. */
+  get isHeard(): boolean {
+    return this.#guest !== undefined && loadWord(this.#guest.region, PAGE_BYTES + layout.BELL_TOP) === 0;
+  }
+
   async step(number: number): Promise<void> {
     this.#random = new Random(
       Math.imul(this.#seed ^ 0x9e37_79b9, 0x85eb_ca6b) ^ Math.imul(number, 0xc2b2_ae35),

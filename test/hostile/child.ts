@@ -8,12 +8,13 @@ import { until } from "../support/wait.ts";
 export const ANSWER_MS = 10_000;
 
 export const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-export const TSX: string = import.meta.resolve("tsx");
 
 export class Child implements Disposable {
   readonly process: ChildProcess;
   readonly #waiting: ((value: never) => void)[] = [];
   ended: string | undefined;
+  /** Resolves when it has ended, and all that it said has come. */
+  readonly over: Promise<void>;
   errors = "";
 
   constructor(command: string, args: readonly string[], onLine?: (value: never) => boolean) {
@@ -27,8 +28,11 @@ export class Child implements Disposable {
       this.errors = (this.errors + text).slice(-20_000);
     });
     this.process.stdin!.on("error", () => {});
-    this.process.on("close", (code, signal) => {
-      this.ended = String(signal ?? code);
+    this.over = new Promise((resolve) => {
+      this.process.on("close", (code, signal) => {
+        this.ended = String(signal ?? code);
+        resolve();
+      });
     });
   }
 

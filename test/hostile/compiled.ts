@@ -16,7 +16,7 @@ const KOFFI: string = createRequire(LINUX).resolve("koffi");
 
 const made: Map<string, Promise<string>> = new Map();
 
-/** Its path. No module of it may look beside itself: import.meta.url is that of the file that is made. */
+/** Its path. What a module of it looks for beside itself must be made as well: that is where import.meta.url is. */
 export function compiled(name: string): Promise<string> {
   const path = made.get(name) ?? compile(name);
   made.set(name, path);
@@ -38,7 +38,7 @@ async function compile(name: string): Promise<string> {
   });
   const [{ contents } = { contents: new Uint8Array(0) }] = outputFiles;
   mkdirSync(FOLDER, { recursive: true });
-  const path = join(FOLDER, `${basename(name, ".ts")}.mjs`);
+  const path = join(FOLDER, `${basename(name).replace(/\.\w+$/, "")}.mjs`);
   // As a whole: another process may load it just now.
   writeFileSync(`${path}.${process.pid}`, contents);
   renameSync(`${path}.${process.pid}`, path);

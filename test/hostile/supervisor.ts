@@ -4,9 +4,10 @@
 // hypervisor or a cgroup would confine it (confine.ts): its own hunger for the processor is not the monitor's doing.
 // The first few pairs are taken before that, to be printed and not judged: what one loses who does not confine it.
 
+import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../support/wait.ts";
 import type { Tally } from "./attacker.ts";
-import { ANSWER_MS, Child, here, TSX } from "./child.ts";
+import { ANSWER_MS, Child, here } from "./child.ts";
 import { compiled } from "./compiled.ts";
 import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
 import { cpuSeconds, holdings, makeWorld, residentMib, type World } from "./world.ts";
@@ -92,10 +93,13 @@ export async function run(options: RunOptions): Promise<Report> {
     mutations,
     steps,
     from,
+    hurries: true,
   });
+  // The attacker looks for it beside itself.
+  await compiled("flipper.mjs");
   using attacker = new Child(
     process.execPath,
-    ["--import", TSX, here("attacker-child.ts"), attackerOptions],
+    [await compiled("attacker-child.ts"), attackerOptions],
     (value: { tally?: Tally; paused?: boolean; log?: string[] }) => {
       if (value.tally !== undefined) tally = value.tally;
       else if (value.log !== undefined) last = value.log;
@@ -137,7 +141,7 @@ export async function run(options: RunOptions): Promise<Report> {
   };
 
   try {
-    await measure(1000);
+    if (options.pairs > 0) await measure(1000);
     for (let round = 0; ; round++) {
       if (round === unconfinedPairs) attacker.tell("confine");
       const pairs = round < unconfinedPairs ? unconfined : confined;
@@ -150,7 +154,8 @@ export async function run(options: RunOptions): Promise<Report> {
       }
       attacker.tell("go");
       going = true;
-      await rest(measured ? 100 : 1500);
+      if (measured) await rest(100);
+      else await Promise.race([attacker.over, delay(1500)]);
       const fares = await measure(measured ? options.windowMs : 500);
       if (attacker.ended === undefined && undisturbed !== undefined)
         pairs.push({ undisturbed, disturbed: fares });
@@ -247,7 +252,7 @@ async function aftermath(
     failures.push(`${error}: ${open()}, and ${descriptorsBefore} with the well-behaved guest alone`);
   });
   const idleFrom = cpuSeconds(monitor.pid);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await delay(1000);
   const idle = cpuSeconds(monitor.pid) - idleFrom;
   if (idle > 0.3) failures.push(`with no guest the monitor uses ${idle.toFixed(2)} of a core`);
 }
