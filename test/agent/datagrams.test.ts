@@ -10,9 +10,9 @@ import { noCompiler, titled } from "../native/toolchain.ts";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
 import { heldForAll } from "../support/held.ts";
 import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
-import { readAll } from "../support/tcp.ts";
+import { freePort, readAll } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
-import { freeUdpPort, udpServer } from "../support/udp.ts";
+import { udpServer } from "../support/udp.ts";
 import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, Wire } from "./agent.ts";
 
@@ -47,7 +47,7 @@ sockets:
   });
 
   test("-u: tells that nobody listens there", async () => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     expect(await agent.tool(["rwcat", "-u", "127.0.0.1", String(port)], "anybody?")).toMatchObject({
       code: 1,
       stderr: `rwcat: 127.0.0.1:${port}: Connection refused\n`,

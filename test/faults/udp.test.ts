@@ -15,7 +15,8 @@ import { beforeAll, expect, test } from "vitest";
 import { type NameServer, nameServer } from "../support/dns.ts";
 import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
-import { address, freeUdpPort, UdpGuest, udpServer } from "../support/udp.ts";
+import { freePort } from "../support/tcp.ts";
+import { address, UdpGuest, udpServer } from "../support/udp.ts";
 import { until } from "../support/wait.ts";
 
 const POLICY = `version: 1
@@ -73,7 +74,7 @@ test("a ring broken when the first address of a name comes: the second makes no 
 
 test("a datagram that waits behind one that came back is not passed over for the mistake of the one behind it", async () => {
   const guest = hold(await UdpGuest.attach(host.path));
-  const port = await freeUdpPort();
+  const port = await freePort();
   const udp = await guest.udpConnect("127.0.0.1", port);
   const sent = (): number => host.monitor.counters().datagramsToHost;
   const before = sent();

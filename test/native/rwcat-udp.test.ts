@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { heldForAll } from "../support/held.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { Program } from "../support/processes.ts";
-import { freeUdpPort, type UdpServer, udpServer } from "../support/udp.ts";
+import { freePort } from "../support/tcp.ts";
+import { type UdpServer, udpServer } from "../support/udp.ts";
 import { until } from "../support/wait.ts";
 import { type Ran, type Running, start } from "./rwcat-process.ts";
 import { buildForTests, noCompiler, titled } from "./toolchain.ts";
@@ -74,7 +75,7 @@ describe.skipIf(noCompiler !== undefined)(titled("rwcat -u", noCompiler), () => 
   });
 
   test("talks to socat", async () => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     using server = new Program("socat", [`UDP4-RECVFROM:${port},bind=127.0.0.1`, "SYSTEM:tr a-z A-Z"]);
     await until("socat", () => isBound(port));
     const { code, stdout } = await ran(["-w", "1", "127.0.0.1", String(port)], "to socat\n");
@@ -83,7 +84,7 @@ describe.skipIf(noCompiler !== undefined)(titled("rwcat -u", noCompiler), () => 
   });
 
   test("tells that nobody listens there, and exits 1", async () => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     expect(await ran(["127.0.0.1", String(port)], "anybody?")).toMatchObject({
       code: 1,
       stderr: `rwcat: 127.0.0.1:${port}: Connection refused\n`,

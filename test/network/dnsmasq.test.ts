@@ -1,9 +1,7 @@
 // Names with a real name server, dnsmasq: times to live, both families, names of addresses, and what it does not know.
 
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { formatIp, inet, Protocol, parseIp, resolveMessages } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -11,7 +9,7 @@ import { FileGuest as FrameGuest, type RawStream } from "../files/wire.ts";
 import { failureOf } from "../support/declined.ts";
 import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
-import { echoServer } from "../support/tcp.ts";
+import { echoServer, freePort } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 
 const { Addresses, Names, Resolve, Reverse } = resolveMessages;
@@ -21,14 +19,6 @@ connect:
   - { id: by-name, allow: "*.test", resolvesTo: [loopback, 192.0.2.0/24, "2001:db8::/32"] }
   - { allow: 192.0.2.0/24, ports: 80 }
 `;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
-}
 
 const works = spawnable("dnsmasq");
 function spawnable(program: string): boolean {

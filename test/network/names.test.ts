@@ -11,7 +11,7 @@ import { type NameServer, nameServer } from "../support/dns.ts";
 import { heldForAll } from "../support/held.ts";
 import { LOOPBACK, policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
-import { echoServer, silentServer, tcpServer } from "../support/tcp.ts";
+import { echoServer, freePort, silentServer, tcpServer } from "../support/tcp.ts";
 import { until, within } from "../support/wait.ts";
 
 const POLICY = `${LOOPBACK}timeouts: { resolveMs: 250 }\n`;
@@ -105,9 +105,7 @@ describe("a name", () => {
   });
 
   test("none of whose addresses answers is refused with what the last one said", async () => {
-    await using server = await tcpServer();
-    const { port } = server;
-    await server[Symbol.asyncDispose]();
+    const port = await freePort();
     dns.zone.set("dead.test", ["fe80::1", "::1", "127.0.0.1", "127.0.0.2"]);
     const refusal = await declined(guest.connect("dead.test", port));
     expect(refusal.errno).toBe(Errno.ECONNREFUSED);

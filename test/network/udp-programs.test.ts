@@ -11,7 +11,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { Program } from "../support/processes.ts";
-import { freeUdpPort } from "../support/udp.ts";
+import { freePort } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 
 const POLICY = `version: 1
@@ -63,7 +63,7 @@ async function forwarder(port: number): Promise<{ port: number } & AsyncDisposab
 
 describe("a name server behind a guest", () => {
   test("dig gets from dnsmasq what it asks for: short answers, and long ones in one datagram", async () => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     const long = Array.from({ length: 40 }, (_, i) => `host-record=many.test,10.0.0.${i}\n`).join("");
     const config = join(host.folder, "dnsmasq.conf");
     writeFileSync(
@@ -132,7 +132,7 @@ describe("socat", () => {
 
 describe("iperf3 -u", () => {
   test("sends to a server through a guest, and what arrives is what was sent, less what is said to be lost", async () => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     using server = new Program("iperf3", ["-s", "-1", "--forceflush", "-p", String(port), "-B", "127.0.0.1"]);
     await server.line("listening");
     // Its control connection is TCP, to the same port: straight to the server.
@@ -193,7 +193,7 @@ describe("openssl", () => {
       certificate,
     ];
     execFileSync("openssl", request, { stdio: "ignore" });
-    const port = await freeUdpPort();
+    const port = await freePort();
     const at = ["-accept", `127.0.0.1:${port}`, "-cert", certificate, "-key", key];
     using server = new Program("openssl", ["s_server", "-dtls1_2", ...at]);
     await server.line("ACCEPT");

@@ -8,7 +8,8 @@ import { nameServer } from "../support/dns.ts";
 import { heldForAll } from "../support/held.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { StreamGone } from "../support/raw-guest.ts";
-import { address, freeUdpPort, UdpGuest, type UdpServer, udpServer } from "../support/udp.ts";
+import { freePort } from "../support/tcp.ts";
+import { address, UdpGuest, type UdpServer, udpServer } from "../support/udp.ts";
 import { until } from "../support/wait.ts";
 
 const { UdpJoin, UdpLeave, UdpLookup, UdpLost, UdpOption, UdpPeer, UdpSet } = udpMessages;
@@ -113,7 +114,7 @@ describe.each(["udp4", "udp6"] as const)("a connected socket, %s", (type) => {
   });
 
   test("nobody at the port: the guest is told as a direct client is, and goes on", async () => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     const udp = await guest.udpConnect(loopback, port);
     await udp.send("anybody?");
     const { errno, peer, rule } = await udp.error();
@@ -263,7 +264,7 @@ describe("a connected socket", () => {
 
 describe("a socket that nobody uses", () => {
   test("ends after the policy's time, and says so; one in use does not", async () => {
-    await using short = await startMonitor(`${POLICY}timeouts: { udpIdleMs: 300 }\n`);
+    await using short = await startMonitor(`${POLICY}timeouts: { udpIdleMs: 1000 }\n`);
     using idler = await UdpGuest.attach(short.path);
     await using server = await udpServer();
     const idle = await idler.udpConnect("127.0.0.1", server.port);

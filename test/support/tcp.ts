@@ -1,5 +1,6 @@
 // The world outside: TCP servers and clients of node:net, and sockets that misbehave in ways that node:net cannot.
 
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
@@ -14,7 +15,7 @@ import {
   setReuseAddress,
   tcpSocket,
 } from "@ringway/linux";
-import { within } from "./wait.ts";
+import { until, within } from "./wait.ts";
 
 export interface TestServer extends AsyncDisposable {
   readonly server: Server;
@@ -62,7 +63,7 @@ export async function tcpClient(port: number, host = "127.0.0.1"): Promise<Socke
 }
 
 /** Everything until the end of stream; rejects with what breaks it. */
-export function readAll(socket: NodeJS.ReadableStream, timeoutMs = 10_000): Promise<Buffer> {
+export function readAll(socket: NodeJS.ReadableStream, timeoutMs?: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   const all = new Promise<Buffer>((resolve, reject) => {
     socket.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -75,7 +76,7 @@ export function readAll(socket: NodeJS.ReadableStream, timeoutMs = 10_000): Prom
 }
 
 /** How a socket closes: "end" of stream, or the code of its error. */
-export function howItEnds(socket: Duplex, timeoutMs = 5000): Promise<string> {
+export function howItEnds(socket: Duplex, timeoutMs?: number): Promise<string> {
   socket.resume();
   const ended = new Promise<string>((resolve) => {
     socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
@@ -85,10 +86,28 @@ export function howItEnds(socket: Duplex, timeoutMs = 5000): Promise<string> {
   return within("a socket to close", ended, timeoutMs);
 }
 
-/** A TCP port of 127.0.0.1 on which nobody listens, as of now. */
-export async function freePort(): Promise<number> {
-  await using server = await tcpServer();
-  return server.port;
+/**
+ * Below the ports that a kernel gives out by itself, to who binds to 0 and to who connects: nobody comes by one of these
+ * unasked, nor is who connects to one before anybody listens there connected to himself. A process begins at its own.
+ */
+const FREE = { first: 10_000, count: 10_000, ofOneProcess: 16 };
+let nextFree = (process.pid * FREE.ofOneProcess) % FREE.count;
+
+/** A port of 127.0.0.1 that nobody has for TCP or UDP: programs that take datagrams often want both. */
+export function freePort(): Promise<number> {
+  return until("a port that is free", async () => {
+    const port = FREE.first + nextFree;
+    nextFree = (nextFree + 1) % FREE.count;
+    const server = createServer();
+    const socket = createSocket("udp4");
+    const bound = [once(server, "listening"), once(socket, "listening")];
+    server.listen(port, "127.0.0.1");
+    socket.bind(port, "127.0.0.1");
+    const isFree = (await Promise.allSettled(bound)).every(({ status }) => status === "fulfilled");
+    for (const each of [server, socket])
+      await new Promise<void>((resolve) => void each.close(() => resolve()));
+    return isFree && port;
+  });
 }
 
 const loopback = (port: number, last: number): InetAddress => ({

@@ -2,7 +2,6 @@
 
 import { createSocket, type RemoteInfo, type Socket, type SocketOptions } from "node:dgram";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import {
   ConnectReply,
   ConnectRequest,
@@ -52,20 +51,6 @@ export async function udpServer(
       await new Promise<void>((resolve) => void socket.close(() => resolve()));
     },
   };
-}
-
-/** A port at which nobody takes datagrams, or connections: programs that take datagrams often want both. */
-export function freeUdpPort(): Promise<number> {
-  return until("a port that is free for both", async () => {
-    await using server = await udpServer();
-    const listener = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      listener.once("error", () => resolve(false)).listen(server.port, "127.0.0.1", () => resolve(true));
-    });
-    if (!isFree) return undefined;
-    await new Promise((resolve) => listener.close(resolve));
-    return server.port;
-  });
 }
 
 export function address(text: string, port = 0): InetAddress {

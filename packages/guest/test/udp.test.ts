@@ -8,7 +8,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { nameServer } from "../../../test/support/dns.ts";
 import { heldForAll } from "../../../test/support/held.ts";
 import { policyOf, startMonitor, streamsAre } from "../../../test/support/monitor.ts";
-import { freeUdpPort, udpServer } from "../../../test/support/udp.ts";
+import { freePort } from "../../../test/support/tcp.ts";
+import { udpServer } from "../../../test/support/udp.ts";
 import { until } from "../../../test/support/wait.ts";
 import { type Loose, outcome, titled } from "./alike.ts";
 
@@ -117,7 +118,7 @@ describe.each(MAKERS)("%s", (_, make) => {
 
   it("hears that nobody is there, once it is connected", async () => {
     const socket = make("udp4");
-    socket.connect(await freeUdpPort(), "127.0.0.1");
+    socket.connect(await freePort(), "127.0.0.1");
     await once(socket, "connect");
     socket.send("anybody?");
     const [error] = await once(socket, "error");

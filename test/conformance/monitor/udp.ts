@@ -3,7 +3,8 @@
 import { encode, type Fields, frameBytes, MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
 import type { HostFrame } from "../../../packages/conformance/src/host/pipe.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
-import { freeUdpPort, type UdpServer, udpServer } from "../../support/udp.ts";
+import { freePort } from "../../support/tcp.ts";
+import { type UdpServer, udpServer } from "../../support/udp.ts";
 import { until } from "../../support/wait.ts";
 import { WireGuest, type WirePipe, word } from "../wire-guest.ts";
 import { connect, ERROR, inet, type MonitorCase, OPENED, of, REFUSED } from "./case.ts";
@@ -83,7 +84,7 @@ export const udpCases: MonitorCase[] = [
     },
   ),
   of("udp-connect: nobody at the port is told, and the socket goes on", "UDP-9", async (world) => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     const { pipe } = await world.guest.open(7, "ConnectRequest", connect(port), RINGS);
     await send(pipe, pattern(3));
     world.same("UDP-9", told(await pipe.frame()), [UDP_ERROR, ECONNREFUSED], "an ICMP error");

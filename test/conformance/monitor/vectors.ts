@@ -6,7 +6,7 @@ import { MESSAGES } from "../../../packages/conformance/src/catalogue.ts";
 import { P, Sb, State } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
 import { hexOf, loadVectors, type MessageVector } from "../../../packages/conformance/src/vectors.ts";
-import { freeUdpPort } from "../../support/udp.ts";
+import { freePort } from "../../support/tcp.ts";
 import { recordEcho } from "../../support/unix.ts";
 import { until } from "../../support/wait.ts";
 import type { WirePipe } from "../wire-guest.ts";
@@ -38,7 +38,7 @@ async function carrier(world: MonitorWorld, type: number): Promise<WirePipe> {
   if (type >= 0x0800) return (await world.guest.open(9, undefined, {}, ringBytes)).pipe;
   // To where nobody is: each datagram of a connected socket has an answer, which says so.
   if (type === UDP_SEND)
-    return (await world.guest.open(7, "ConnectRequest", connect(await freeUdpPort()), ringBytes)).pipe;
+    return (await world.guest.open(7, "ConnectRequest", connect(await freePort()), ringBytes)).pipe;
   if (type >= 0x0700 && type < 0x0800) {
     return (await world.guest.open(8, "UdpBindRequest", { flags: 0, address: inet(0) }, ringBytes)).pipe;
   }

@@ -4,7 +4,7 @@
 import { type Fields, le32 } from "../../../packages/conformance/src/catalogue.ts";
 import { Sb, State } from "../../../packages/conformance/src/host/layout.ts";
 import { pattern } from "../../../packages/conformance/src/scenarios/scenario.ts";
-import { freeUdpPort } from "../../support/udp.ts";
+import { freePort } from "../../support/tcp.ts";
 import { recordEcho } from "../../support/unix.ts";
 import { WireGuest, type WirePipe, word } from "../wire-guest.ts";
 import { connect, ERROR, frameOf, inet, type MonitorCase, type MonitorWorld, of, REFUSED } from "./case.ts";
@@ -93,7 +93,7 @@ export const versionCases: MonitorCase[] = [
     }),
   ),
   of("a request of a later version on udp-connect is ENOSYS", "VER-2 FRM-7", async (world) => {
-    const { pipe, answer } = await world.guest.open(7, "ConnectRequest", connect(await freeUdpPort()), RINGS);
+    const { pipe, answer } = await world.guest.open(7, "ConnectRequest", connect(await freePort()), RINGS);
     world.same("VER-2", answer.type, 0x8201, "Opened");
     await unknown(world, pipe, "udp-connect");
     pipe.finish();
