@@ -65,6 +65,8 @@ const shared = {
   testTimeout: 60_000,
   hookTimeout: 60_000,
   maxConcurrency: 3,
+  // As of until() of test/support: only a test that fails waits for as long.
+  expect: { poll: { timeout: 15_000, interval: 5 } },
   server: { deps: { external: [/\/packages\/[\w-]+\/(dist|lib)\//, /\/ringway-invariants-\w+\//] } },
 } as const;
 

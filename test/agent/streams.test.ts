@@ -18,7 +18,7 @@ import {
   tcpClient,
   tcpServer,
 } from "../support/tcp.ts";
-import { until } from "../support/wait.ts";
+import { standsStill, until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing } from "./agent.ts";
 
 const noPython: string | undefined = missing("python3");
@@ -83,18 +83,11 @@ describe.skipIf(noCompiler !== undefined)(titled("streams of the agent", noCompi
     };
   }
 
-  /** Waits until bytes have moved, and do not any more: a few looks in a row find the same. */
-  async function standstill(): Promise<void> {
-    let seen = 0;
-    let looks = 0;
-    await until("everything to stand still", async () => {
+  const standstill = (): Promise<unknown> =>
+    standsStill("everything", () => {
       const { bytesToHost, bytesToGuest } = host.monitor.counters();
-      looks = bytesToHost + bytesToGuest === seen ? looks + 1 : 0;
-      seen = bytesToHost + bytesToGuest;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      return looks === 5;
+      return [bytesToHost, bytesToGuest];
     });
-  }
 
   describe.each([
     ["--forward", forward],

@@ -51,7 +51,7 @@ describe.skipIf(noDyingDisk !== "")(
       await until(
         "the second refusal",
         () => monitor.errors.split("has not answered within 5 s").length > 4,
-        2000,
+        4000,
       );
       guest.finish((await guest.connect("127.0.0.1", server.port)).pipe);
       guest.finish(pipe);

@@ -137,9 +137,6 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     const quiet = await roundTrips(echo, 300);
     const files = await stuck(guest);
     const busy = await roundTrips(echo, 300);
-    // Both are mostly this test's own waiting: a reactor that waits would take until the thaw.
-    expect(busy[150]!).toBeLessThan(quiet[150]! * 3 + 1);
-    expect(busy[299]!).toBeLessThan(200);
     const fs = await other.openFs();
     for (let i = 0; i < 50; i++) {
       const path = `/other/made-${i}`;
@@ -157,6 +154,11 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
       expect((await file.reply(Written, 2)).bytes).toBe(4);
       await file.finish();
     }
+    // Mostly this test's own waiting, before and behind it as well, since what else the machine does may change: a
+    // reactor that waits would take until the thaw.
+    const again = await roundTrips(echo, 300);
+    expect(busy[150]!).toBeLessThan(Math.max(quiet[150]!, again[150]!) * 3 + 1);
+    expect(busy[299]!).toBeLessThan(200);
     echo.reset();
   });
 

@@ -10,6 +10,7 @@ import { duplicateFd } from "@ringway/linux";
 import { DEFAULT_LIMITS } from "@ringway/monitor";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { heldForAll, heldForEach } from "../support/held.ts";
+import { Incoming } from "../support/incoming.ts";
 import { MonitorProgram } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -28,6 +29,7 @@ let monitor: MonitorProgram;
 let wicked: RawGuest;
 let good: Guest;
 let echo: GuestSocket;
+let answers: Incoming;
 
 // One monitor for all floods: it has what each leaves behind.
 const holdForAll = heldForAll();
@@ -43,6 +45,7 @@ beforeEach(async () => {
   wicked = hold(await RawGuest.attach(noUsers === "" ? connectAs(65534, path) : path));
   good = hold(await Guest.attach(path));
   echo = await good.echo();
+  answers = new Incoming(echo);
 });
 
 type Counted = Record<"bells" | "quotaBells" | "quotaLines" | "guests", number>;
@@ -53,9 +56,8 @@ async function roundTripMs(): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < 50; i++) {
     const startMs = performance.now();
-    const back = new Promise((resolve) => echo.once("data", resolve));
     echo.write(Buffer.alloc(64, i));
-    await within("an echo", back);
+    await within("an echo", answers.take(64));
     times.push(performance.now() - startMs);
   }
   return times.sort((a, b) => a - b)[25]!;

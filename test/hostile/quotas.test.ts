@@ -18,10 +18,11 @@ import {
 import { Guest } from "@ringway/guest";
 import { describe, expect, test } from "vitest";
 import { heldForEach } from "../support/held.ts";
+import { Incoming } from "../support/incoming.ts";
 import { LOOPBACK, type LogLine, streamsAre } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { sharedMonitor } from "../support/shared-monitor.ts";
-import { echoServer, silentServer } from "../support/tcp.ts";
+import { clientPorts, echoServer, silentServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 
@@ -147,9 +148,11 @@ describe("past its quota of", () => {
     const fs = await guest.newStream(4096);
     guest.sendOpen(fs, Protocol.FS, new Uint8Array(0));
     await guest.opened(fs);
-    const slow = guest.connect("127.0.0.1", silent.port, { timeoutMs: 700 });
-    await until("it to be under way", () => host.monitor.counters().streams === 3);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // For long enough that what follows comes before its end, also where the machine has others to serve.
+    const slow = guest.connect("127.0.0.1", silent.port, { timeoutMs: 3000 });
+    await until("it to be under way", () =>
+      clientPorts(silent.port).some((port) => !silent.fillers.has(port)),
+    );
     await expect(guest.connect("127.0.0.1", silent.port)).rejects.toMatchObject({ errno: Errno.ENOBUFS });
     expect(await request(fs, fsMessages.Stat, { path: "/f" })).toBe(Errno.ENOBUFS);
     expect(await request(file, fileMessages.FileStat, {})).toBe(Errno.ENOBUFS);
@@ -261,10 +264,10 @@ test("a guest that means well meets none of them", async () => {
     await sane.ping();
   }
   const echo = await sane.echo();
+  const answers = new Incoming(echo);
   for (let i = 0; i < 2000; i++) {
-    const back = new Promise((resolve) => echo.once("data", resolve));
     echo.write("ping");
-    await back;
+    await answers.take(4);
   }
   await sane.close();
   const counters = Object.entries(host.counters());

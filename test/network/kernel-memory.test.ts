@@ -10,7 +10,7 @@ import { FdServer, type FdSocket } from "../support/fd-tcp.ts";
 import { heldForEach } from "../support/held.ts";
 import { LOOPBACK, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
-import { until } from "../support/wait.ts";
+import { standsStill, until } from "../support/wait.ts";
 
 const STREAMS = 200;
 const LIMIT_BYTES = 4 * MiB;
@@ -47,23 +47,13 @@ function held(peerPort: number): Held {
   return sum;
 }
 
-/** Until no byte moves any more. */
+/** Once no byte moves any more. */
 async function atRest(peerPort: number): Promise<Held> {
-  let last = "";
-  let same = 0;
-  return await until(
-    "everything to stand still",
-    async () => {
-      const now = held(peerPort);
-      const { bytesToHost, bytesToGuest } = host.monitor.counters();
-      const text = JSON.stringify([now, bytesToHost, bytesToGuest]);
-      same = text === last ? same + 1 : 0;
-      last = text;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return same === 8 && now;
-    },
-    20_000,
-  );
+  const [now] = await standsStill("everything", () => {
+    const { bytesToHost, bytesToGuest } = host.monitor.counters();
+    return [held(peerPort), bytesToHost, bytesToGuest] as const;
+  });
+  return now;
 }
 
 /** As much as fits, without waiting. */

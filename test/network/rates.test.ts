@@ -7,6 +7,7 @@ import { Guest, type GuestSocket } from "@ringway/guest";
 import { describe, expect, test } from "vitest";
 import { KiB } from "../support/bytes.ts";
 import { heldForEach } from "../support/held.ts";
+import { Incoming } from "../support/incoming.ts";
 import { streamsAre } from "../support/monitor.ts";
 import { sharedMonitor } from "../support/shared-monitor.ts";
 import { echoServer, tcpClient, tcpServer } from "../support/tcp.ts";
@@ -174,10 +175,11 @@ test("a guest beside one at its rates notices nothing, and the monitor rests", a
   const good = await guestOf(rates);
   await using echo = await echoServer();
   const socket = await good.connect(echo.port);
+  const answers = new Incoming(socket);
   const roundTrip = async (): Promise<number> => {
     const startMs = performance.now();
     socket.write("x".repeat(64));
-    await once(socket, "data");
+    await answers.take(64);
     return performance.now() - startMs;
   };
   const median = async (): Promise<number> => {
@@ -195,7 +197,6 @@ test("a guest beside one at its rates notices nothing, and the monitor rests", a
   await until("it is at its rates", () => host.counters().rateConnections > 0);
   await until("bytes as well", () => host.counters().rateBytesToHost > 10);
   const beside = await median();
-  expect(beside).toBeLessThan(3 * alone + 1);
   await Promise.all(connects);
   // Nobody spins: with everything at its rate, this process does little, its peers and both guests included.
   await delay(500);
@@ -204,4 +205,7 @@ test("a guest beside one at its rates notices nothing, and the monitor rests", a
   const { user, system } = process.cpuUsage(cpu);
   expect((user + system) / 1e6).toBeLessThan(0.6);
   expect(host.counters().sleeps - sleeps).toBeLessThan(5000);
+  // Alone before and behind it: what else the machine does may change meanwhile.
+  await bad[Symbol.asyncDispose]();
+  expect(beside).toBeLessThan(3 * Math.max(alone, await median()) + 1);
 }, 30_000);

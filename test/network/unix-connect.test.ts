@@ -153,8 +153,11 @@ test("a peer that goes with bytes unread resets the stream, after the bytes that
   await until("they are there", () => peer.readableLength > 0 || peer.bytesRead > 0);
   // Node has read these: more of them stay in the kernel.
   await guest.write(pipe, pattern(150 * KiB));
+  await until(
+    "more to be there than Node reads ahead",
+    () => pipe.toHost.writable() === pipe.toHost.capacity,
+  );
   peer.write("last words");
-  await new Promise((resolve) => setTimeout(resolve, 50));
   peer.destroy();
   const { bytes, how } = await guest.readAll(pipe);
   expect([bytes.toString(), how]).toEqual(["last words", "reset"]);

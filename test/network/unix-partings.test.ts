@@ -10,7 +10,7 @@ import { KiB, MiB } from "../support/bytes.ts";
 import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { temporaryFolder } from "../support/temporary.ts";
-import { until } from "../support/wait.ts";
+import { standsStill, until } from "../support/wait.ts";
 
 const { UnixConnectRequest, UnixKind, UnixListenRequest, UnixSend } = unixMessages;
 
@@ -109,7 +109,9 @@ test("records of no bytes count against limits.socketBytes as what the kernel ke
     peers.push(acceptUnix(listener));
   }
   for (const pipe of pipes) putRecords(guest, pipe, 400, 0);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  const waiting = (): number =>
+    pipes.reduce((sum, { toHost }) => sum + toHost.capacity - toHost.writable(), 0);
+  await standsStill("the records", waiting);
   for (const pipe of pipes) guest.finish(pipe, "reset");
   await streamsAre(host.monitor, 0);
   const room = scratch(KiB);

@@ -87,8 +87,9 @@ export function howItEnds(socket: Duplex, timeoutMs?: number): Promise<string> {
 }
 
 /**
- * Below the ports that a kernel gives out by itself, to who binds to 0 and to who connects: nobody comes by one of these
- * unasked, nor is who connects to one before anybody listens there connected to himself. A process begins at its own.
+ * Below the ports that a kernel gives out by itself, to who binds to 0 and to who connects: nobody comes by one of
+ * these unasked, nor is who connects to one before anybody listens there connected to himself. A process begins at its
+ * own.
  */
 const FREE = { first: 10_000, count: 10_000, ofOneProcess: 16 };
 let nextFree = (process.pid * FREE.ofOneProcess) % FREE.count;

@@ -23,6 +23,31 @@ export async function until<T>(
   }
 }
 
+const STILL = { looks: 8, everyMs: 50 };
+
+/** Resolves with what `look` gives once it has given the same for a while: nothing moves any more. */
+export async function standsStill<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  timeoutMs = 20_000,
+): Promise<T> {
+  let last: T | undefined;
+  let same = 0;
+  await until(
+    `${what} to stand still`,
+    async () => {
+      const now = await look();
+      same = JSON.stringify(now) === JSON.stringify(last) ? same + 1 : 0;
+      last = now;
+      if (same === STILL.looks) return true;
+      await new Promise((resolve) => setTimeout(resolve, STILL.everyMs));
+      return false;
+    },
+    timeoutMs,
+  );
+  return last!;
+}
+
 /** `promise`, or an error that names what it did not do in time. */
 export function within<T>(what: string, promise: Promise<T>, timeoutMs = LIMIT_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -130,10 +130,11 @@ describe("audit: required", { concurrent: true }, () => {
       () => /"level":"error".*audit lines cannot be written: EAGAIN/.test(said()),
       20_000,
     );
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const heldAt = asked;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(asked).toBe(heldAt);
+    await until("the guest to be held, for half a second", async () => {
+      const heldAt = asked;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      return asked === heldAt;
+    });
     await using server = await echoServer();
     const stream = await good.connect(server.port, "localhost");
     good.log("not disturbed", "warn");

@@ -4,6 +4,7 @@ import { EventEmitter } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MonitorEvents } from "@ringway/monitor";
 import { expect, it } from "vitest";
+import { until } from "../../../test/support/wait.ts";
 import { BootLimit } from "../src/vm/boot-limit.ts";
 
 const LIMIT_MS = 60;
@@ -19,6 +20,8 @@ function begin(): { monitor: EventEmitter<MonitorEvents>; limit: BootLimit; said
 it("what is late is said once: the machine, or the guest in it", async () => {
   const [none, machine] = [begin(), begin()];
   machine.monitor.emit("guest", { guest: "vm", pid: 1 });
+  // Each of the limit's steps may be late.
+  await until("both limits", () => none.said.length > 0 && machine.said.length > 0);
   await sleep(LONGER_MS);
   expect(none.said).toEqual([expect.stringMatching(/^QEMU has not opened its doorbell within 60 ms/)]);
   expect(machine.said).toEqual([expect.stringMatching(/^no guest has attached within 60 ms/)]);

@@ -60,7 +60,7 @@ export const unixCases: MonitorCase[] = [
     await new Promise((resolve) => socket.write(pattern(300), resolve));
     // More than Node reads ahead.
     await pipe.put(pattern(150_000));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until("the host to take them", () => pipe.free() === pipe.toHost);
     socket.destroy();
     const { bytes, closed } = await pipe.takeAll();
     world.same("UNX-4", [bytes.equals(pattern(300)), closed], [true, 2], "what came before, then RESET");
