@@ -6,132 +6,31 @@ import {
   Done,
   ErrorReply,
   encodeFrame,
-  encodeHello,
   type Frame,
-  FrameReader,
   fileMessages as file,
   fsMessages as fs,
-  type HostPipe,
-  HostSession,
   mountMessages as m,
-  Opened,
-  PAGE_BYTES,
-  regionMemory,
 } from "@ringway/control";
-import {
-  acceptUnix,
-  closeFd,
-  createEventfd,
-  listenUnix,
-  ringEventfd,
-  SharedMemory,
-  sendWithFds,
-} from "@ringway/linux";
 import { Random } from "../simulator/random.ts";
+import { MountHost, type MountStream } from "./mount-host.ts";
 
 const REGION_BYTES = 64 << 20;
-const HANDLER = {
-  getArgs: () => ({ argv: [], env: [] }),
-  log: () => {},
-  exit: () => {},
-  explain: () => ({ allowed: true, rule: "", reason: "" }),
-  makeRoom: () => true,
-};
+const WATCH = 1;
 
-interface Stream {
-  readonly pipe: HostPipe;
-  readonly reader: FrameReader;
-  /** Frames that wait for room. */
-  readonly waiting: Uint8Array[];
-  opened: boolean;
-}
-
-export class WickedHost implements Disposable {
-  /** Requests of mounts so far. */
-  asked = 0;
+export class WickedHost extends MountHost {
   readonly #random: Random;
-  readonly #listener: number;
-  readonly #memory: SharedMemory = SharedMemory.create("wicked", REGION_BYTES);
-  readonly #bells: readonly [number, number] = [createEventfd(), createEventfd()];
-  readonly #session: HostSession;
-  readonly #streams: Map<number, Stream> = new Map();
-  readonly #timer: NodeJS.Timeout;
-  #fd: number | undefined;
 
   constructor(path: string, seed: number) {
+    super(path, REGION_BYTES);
     this.#random = new Random(seed);
-    this.#listener = listenUnix(path);
-    const bell = { ring: () => void ringEventfd(this.#bells[1]) };
-    this.#session = new HostSession(regionMemory(this.#memory.buffer), bell, {
-      streams: 16,
-      ringBytes: 1 << 20,
-    });
-    this.#timer = setInterval(() => this.#turn(), 1);
   }
 
-  /** It is awake all the time, so no ring of the guest's is waited for. */
-  #turn(): void {
-    if (this.#fd === undefined) {
-      const fd = acceptUnix(this.#listener);
-      if (fd < 0) return;
-      this.#fd = fd;
-      const hello = encodeHello({ errno: 0, regionPages: REGION_BYTES / PAGE_BYTES });
-      sendWithFds(fd, hello, [this.#memory.fd, ...this.#bells]);
-    }
-    if (this.#session.checkGuest() === "reset") this.#streams.clear();
-    if (!this.#session.attached) return;
-    const ids = new Uint16Array(64);
-    this.#session.pending.awake();
-    for (let count = this.#session.pending.take(ids); count > 0; count = this.#session.pending.take(ids)) {
-      for (const id of ids.subarray(0, count)) this.#step(id);
-    }
+  protected override opened(): m.MountReply {
+    return { handles: 100, requests: 64, ...this.#attributes(2, true) };
   }
 
-  #step(id: number): void {
-    if (id === 0) {
-      while (this.#session.stepControl(HANDLER, 64));
-      return;
-    }
-    const pipe = this.#session.pipe(id);
-    if (pipe === undefined) return;
-    let stream = this.#streams.get(id);
-    if (stream?.pipe !== pipe) {
-      stream = { pipe, reader: new FrameReader(pipe.toHost), waiting: [], opened: false };
-      this.#streams.set(id, stream);
-    }
-    const signal = (): void => this.#session.bell.signal(id);
-    for (;;) {
-      const frame = stream.reader.next(signal);
-      if (frame !== undefined) stream.waiting.push(...this.#answers(stream, frame));
-      this.#put(stream, signal);
-      if (frame === undefined && !pipe.toHost.wantData()) return;
-      if (frame === undefined && pipe.toHost.readable() === 0) return;
-    }
-  }
-
-  #put({ pipe, waiting }: Stream, signal: () => void): void {
-    while (waiting.length > 0) {
-      const bytes = waiting[0]!;
-      if (pipe.toGuest.writable() < bytes.length) {
-        if (!pipe.toGuest.wantSpace(bytes.length) || pipe.toGuest.abandoned()) return;
-        continue;
-      }
-      waiting.shift();
-      pipe.toGuest.put(bytes);
-      if (pipe.toGuest.advance(bytes.length)) signal();
-    }
-  }
-
-  // ── What it says ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #answers(stream: Stream, { type, requestId, payload }: Frame): Uint8Array[] {
+  protected override answers(_stream: MountStream, { type, requestId, payload }: Frame): Uint8Array[] {
     const random = this.#random;
-    if (!stream.opened) {
-      stream.opened = true;
-      const body = m.MountReply.encode({ handles: 100, requests: 64, ...this.#attributes(2, true) });
-      return [encodeFrame(Opened.type, requestId, Opened.encode({ body }))];
-    }
-    this.asked++;
     // A kernel that has once heard nonsense of the root asks no more.
     if (
       type === m.MountStat.type &&
@@ -147,8 +46,11 @@ export class WickedHost implements Disposable {
     const of = random.once(25) ? random.pick([Done.type, file.Data.type, m.MountAttributes.type]) : answered;
     const answer = encodeFrame(of, requestId, said);
     const stray = encodeFrame(of, random.pick([requestId + 1000, Math.max(1, requestId - 3)]), said);
+    const path = Buffer.from(random.pick(["a", "cd/ed", "a/b", "", "/", "..", "//a", "x".repeat(4095)]));
+    const event = { watch: WATCH, events: 2 ** random.below(12), cookie: 1, path };
+    const told = encodeFrame(m.MountEvent.type, 0, m.MountEvent.encode(event));
     // One more of a request that is answered already: nobody waits for it.
-    return random.once(25) ? [answer, stray] : [answer];
+    return [answer, ...(random.once(25) ? [stray] : []), ...(random.once(4) ? [told] : [])];
   }
 
   #attributes(likely: number, sane = false): m.Attributes {
@@ -240,15 +142,10 @@ export class WickedHost implements Disposable {
       case m.MountSymlink.type:
       case m.MountLink.type:
         return [m.MountAttributes.type, m.MountAttributes.encode(this.#named(payload))];
+      case m.MountWatch.type:
+        return [m.MountWatching.type, m.MountWatching.encode({ watch: WATCH })];
       default:
         return [Done.type, new Uint8Array()];
     }
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-    for (const fd of [this.#listener, ...this.#bells]) closeFd(fd);
-    if (this.#fd !== undefined) closeFd(this.#fd);
-    this.#memory[Symbol.dispose]();
   }
 }
