@@ -11,13 +11,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "fuse-wire.h"
+#include "limits.h"
 
 static int is_left_over(const char *point) {
   struct stat stat_of;
@@ -26,21 +30,45 @@ static int is_left_over(const char *point) {
 
 int device_clear(const char *point) { return is_left_over(point) && umount2(point, MNT_DETACH) < 0 ? -errno : 0; }
 
+// The kernel reads 128 KiB ahead, or less: a request of its own for each. More is allowed by the machine's root alone.
+// No call here may ask the mount anything, since nobody answers yet.
+static void read_ahead(const char *point) {
+  char line[2 * PATH_MAX], at[PATH_MAX], path[64] = "";
+  unsigned major_of, minor_of;
+  FILE *mounts = fopen("/proc/self/mountinfo", "re");
+  if (!mounts) return;
+  while (fgets(line, sizeof line, mounts)) {
+    int fields = sscanf(line, "%*d %*d %u:%u %*s %4095s", &major_of, &minor_of, at);
+    if (fields == 3 && strcmp(at, point) == 0)
+      snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major_of, minor_of);
+  }
+  fclose(mounts);
+  int fd = *path ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+  if (fd < 0) return;
+  int written = dprintf(fd, "%d", FUSE_DATA_BYTES / 1024);
+  (void)written;
+  close(fd);
+}
+
 int device_mount(const char *point, const char **what) {
   struct stat stat_of;
-  char options[160];
+  char options[160], real[PATH_MAX];
   *what = point;
   int status = device_clear(point);
   if (status < 0) return status;
   if (stat(point, &stat_of) < 0) return -errno;
   if (!S_ISDIR(stat_of.st_mode)) return -ENOTDIR;
+  if (!realpath(point, real)) return -errno;
   *what = "/dev/fuse (module fuse?)";
   int fd = open("/dev/fuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return -errno;
   *what = "mount (root's right: CAP_SYS_ADMIN)";
   snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,allow_other", fd,
            (unsigned)geteuid(), (unsigned)getegid());
-  if (mount("ringway", point, "fuse.ringway", MS_NOSUID | MS_NODEV, options) == 0) return fd;
+  if (mount("ringway", point, "fuse.ringway", MS_NOSUID | MS_NODEV, options) == 0) {
+    read_ahead(real);
+    return fd;
+  }
   int error = errno;
   close(fd);
   return -error;
@@ -68,6 +96,12 @@ void device_forget_attributes(int fd, uint64_t node) {
   struct iovec parts[2] = {{&header, sizeof header}, {&out, sizeof out}};
   ssize_t written = writev(fd, parts, 2);
   (void)written; // it may have forgotten all of it
+}
+
+void device_forget_names(int fd) {
+  struct fuse_out_header header = {.len = sizeof header, .error = FUSE_NOTIFY_INC_EPOCH};
+  ssize_t written = write(fd, &header, sizeof header);
+  (void)written; // EINVAL: it does not know that
 }
 
 void device_answer(int fd, uint64_t unique, uint32_t error, const void *data, size_t bytes) {

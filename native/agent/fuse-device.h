@@ -20,5 +20,6 @@ void device_answer(int fd, uint64_t unique, uint32_t error, const void *data, si
 
 // The kernel believes in a node's attributes no more. Of its pages alone it would have to wait for others.
 void device_forget_attributes(int fd, uint64_t node);
+void device_forget_names(int fd); // all of them; before Linux 6.16 none
 
 #endif

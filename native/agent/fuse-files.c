@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "errors.h"
 #include "fuse-actions.h"
 #include "fuse-device.h"
 #include "fuse-locks.h"
 #include "fuse-replies.h"
 #include "fuse-ways.h"
 
+enum { AS_ASKED = 1 }; // an op's `sent`: not with more rights
 enum { CREATE = 4, EXCLUSIVE = 8, TRUNCATE = 32, NO_FOLLOW = 64 }; // MNT-7
 
 static uint32_t access_of(uint32_t flags) {
@@ -20,10 +22,16 @@ static uint32_t access_of(uint32_t flags) {
   }
 }
 
+// Where the kernel writes later it reads what is around the bytes that are written.
+static uint32_t access_for(const struct fuse_mount *mount, uint32_t flags) {
+  uint32_t access = access_of(flags);
+  return mount->writes_back && access == MAY_WRITE ? MAY_READ | MAY_WRITE : access;
+}
+
 // O_RDONLY may go with O_TRUNC.
-static uint32_t wish_of(uint32_t flags) {
+static uint32_t wish_of(uint32_t flags, uint32_t access) {
   uint32_t cut = flags & O_TRUNC ? TRUNCATE | MAY_WRITE : 0;
-  return access_of(flags) | NO_FOLLOW | cut | (flags & O_EXCL ? EXCLUSIVE : 0);
+  return access | NO_FOLLOW | cut | (flags & O_EXCL ? EXCLUSIVE : 0);
 }
 
 // ── OPEN ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -33,7 +41,8 @@ static int32_t open_begin(struct fuse_op *op) {
   struct fuse_way way = op->node->names ? way_by_name(op, op->node) : way_to(op, op->node, 0);
   if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
   op->step = way.at == 0;
-  uint32_t flags = wish_of(in->flags & ~(uint32_t)O_EXCL);
+  op->done = op->sent == AS_ASKED ? access_of(in->flags) : access_for(op->mount, in->flags);
+  uint32_t flags = wish_of(in->flags & ~(uint32_t)O_EXCL, op->done);
   return op_ask(op, RW_T_MOUNT_OPEN,
                 rw_encode_mount_open(op_fields, sizeof op_fields, way.at, flags, 0, way.path, (uint32_t)way.bytes));
 }
@@ -51,7 +60,7 @@ static void open_took(struct fuse_op *op, const struct fuse_flight *flight, cons
   if (in->flags & O_TRUNC) mount->changes++;
   // Another file, by name: the kernel looks for the name again, and opens that.
   int is_other = op->step ? !nodes_is(&mount->nodes, op->node, &of) : of.kind != op->node->kind;
-  struct fuse_open *open = is_other ? NULL : open_new(op->node, handle, mount->epoch, access_of(in->flags));
+  struct fuse_open *open = is_other ? NULL : open_new(op->node, handle, mount->epoch, op->done);
   if (!open) {
     handle_give_back(mount, handle);
     if (is_other) nodes_stale(&mount->nodes, op->node);
@@ -60,15 +69,28 @@ static void open_took(struct fuse_op *op, const struct fuse_flight *flight, cons
   }
   // Who opens a file sees all of what was written before.
   if (node_differs(op->node, &of)) device_forget_attributes(mount->fd, nodes_id(&mount->nodes, op->node));
-  struct fuse_open_out out = {.fh = open_id(open)};
+  struct fuse_open_out out = {.fh = open_id(open), .open_flags = op->sent == AS_ASKED ? FOPEN_DIRECT_IO : 0};
   op_answer(op, &out, sizeof out);
+}
+
+// Nobody may read it: then what is written is written at once.
+static void open_failed(struct fuse_op *op, const struct fuse_flight *flight, uint32_t error) {
+  const struct fuse_open_in *in = (const void *)op->body;
+  (void)flight;
+  if (error != LINUX_EACCES || op->done == access_of(in->flags)) {
+    op_fail(op, error);
+    return;
+  }
+  op->sent = AS_ASKED;
+  op_more(op);
 }
 
 const struct fuse_action fuse_open_file = {.body_bytes = sizeof(struct fuse_open_in),
                                            .traits = BY_NAME,
                                            .reply = RW_T_MOUNT_HANDLE,
                                            .begin = open_begin,
-                                           .took = open_took};
+                                           .took = open_took,
+                                           .failed = open_failed};
 
 // ── CREATE ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,8 +102,9 @@ static int32_t create_begin(struct fuse_op *op) {
   if (!name || !name_is_sane(name, bytes)) return op_fail(op, EINVAL);
   struct fuse_way way = way_below(op, op->node, name, bytes);
   if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
+  uint32_t flags = wish_of(in->flags, access_for(op->mount, in->flags)) | CREATE;
   return op_ask(op, RW_T_MOUNT_OPEN,
-                rw_encode_mount_open(op_fields, sizeof op_fields, way.at, wish_of(in->flags) | CREATE, in->mode & 07777,
+                rw_encode_mount_open(op_fields, sizeof op_fields, way.at, flags, in->mode & 07777,
                                      way.path, (uint32_t)way.bytes));
 }
 
@@ -106,7 +129,7 @@ static void create_took(struct fuse_op *op, const struct fuse_flight *flight, co
     return;
   }
   struct fuse_node *node = reply_found(op->mount, at, &of, &out.entry);
-  struct fuse_open *open = node ? open_new(node, handle, op->mount->epoch, access_of(in->flags)) : NULL;
+  struct fuse_open *open = node ? open_new(node, handle, op->mount->epoch, access_for(op->mount, in->flags)) : NULL;
   if (!open) {
     if (node) nodes_forget(&op->mount->nodes, node, 1);
     handle_give_back(op->mount, handle);

@@ -10,6 +10,7 @@
 #include "fuse-actions.h"
 #include "fuse-replies.h"
 #include "fuse-ways.h"
+#include "ringway-posix.h"
 
 // The name of a request that has one at `at`, and where it leads.
 static const uint8_t *name_at(const struct fuse_op *op, uint32_t at, uint32_t *bytes) {
@@ -52,7 +53,9 @@ static void lookup_failed(struct fuse_op *op, const struct fuse_flight *flight, 
     op_fail(op, error);
     return;
   }
-  nodes_gone(&op->mount->nodes, (struct fuse_entry){op->node, name, bytes});
+  struct fuse_entry at = {op->node, name, bytes};
+  nodes_gone(&op->mount->nodes, at);
+  if (op->mount->is_watched) missing_told(&op->mount->missing, nodes_hash(&at), rw_posix_now_ms());
   op_answer(op, &nothing, sizeof nothing);
 }
 

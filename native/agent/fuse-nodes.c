@@ -31,7 +31,7 @@ static uint32_t mix(uint32_t hash) {
 }
 
 static uint32_t node_hash(uint32_t low, uint32_t high) { return mix(low ^ mix(high)); }
-static uint32_t name_hash(const struct fuse_entry *at) {
+uint32_t nodes_hash(const struct fuse_entry *at) {
   uint32_t hash = mix((uint32_t)((uintptr_t)at->parent >> 4));
   for (uint32_t i = 0; i < at->bytes; i++) hash = (hash ^ at->name[i]) * 16777619u;
   return mix(hash);
@@ -219,7 +219,7 @@ static int add_name(struct fuse_nodes *all, struct fuse_node *node, const struct
   if (!name) return 0;
   if (all->name_count >= all->name_room) grow_names(all);
   *name = (struct fuse_name){
-      .also = node->names, .node = node, .parent = at->parent, .hash = name_hash(at), .bytes = at->bytes};
+      .also = node->names, .node = node, .parent = at->parent, .hash = nodes_hash(at), .bytes = at->bytes};
   memcpy(name->text, at->name, at->bytes);
   node->names = name;
   struct fuse_name **head = &all->names[name->hash & (all->name_room - 1)];
@@ -240,7 +240,7 @@ static void prefer(struct fuse_name *name) {
 }
 
 struct fuse_node *nodes_found(struct fuse_nodes *all, struct fuse_entry at, const struct rw_attributes *of) {
-  struct fuse_name *name = *find_name(all, &at, name_hash(&at));
+  struct fuse_name *name = *find_name(all, &at, nodes_hash(&at));
   if (name && nodes_is(all, name->node, of)) {
     prefer(name);
     name->node->lookups++;
@@ -256,8 +256,13 @@ struct fuse_node *nodes_found(struct fuse_nodes *all, struct fuse_entry at, cons
   return NULL;
 }
 
+struct fuse_node *nodes_named(struct fuse_nodes *all, struct fuse_entry at) {
+  const struct fuse_name *name = *find_name(all, &at, nodes_hash(&at));
+  return name ? name->node : NULL;
+}
+
 void nodes_gone(struct fuse_nodes *all, struct fuse_entry at) {
-  struct fuse_name *name = *find_name(all, &at, name_hash(&at));
+  struct fuse_name *name = *find_name(all, &at, nodes_hash(&at));
   if (name) drop_name(all, name);
 }
 
@@ -275,8 +280,8 @@ static void move(struct fuse_nodes *all, struct fuse_name *name, const struct fu
 }
 
 void nodes_renamed(struct fuse_nodes *all, struct fuse_entry from, struct fuse_entry to, int exchanged) {
-  struct fuse_name *source = *find_name(all, &from, name_hash(&from));
-  struct fuse_name *target = *find_name(all, &to, name_hash(&to));
+  struct fuse_name *source = *find_name(all, &from, nodes_hash(&from));
+  struct fuse_name *target = *find_name(all, &to, nodes_hash(&to));
   // Two names of one file: nothing happens (rename(2)).
   if (source && target && source->node == target->node && !exchanged) return;
   node_use(from.parent);

@@ -48,6 +48,8 @@ void nodes_epoch(struct fuse_nodes *all, uint32_t epoch, const struct rw_attribu
 struct fuse_node *nodes_at(struct fuse_nodes *all, uint64_t id);
 uint64_t nodes_id(struct fuse_nodes *all, const struct fuse_node *node);
 
+uint32_t nodes_hash(const struct fuse_entry *at); // of a name in a folder
+struct fuse_node *nodes_named(struct fuse_nodes *all, struct fuse_entry at); // NULL: it is not known
 // Something was found by this name, and the kernel will know of it: one lookup more. NULL: no memory.
 struct fuse_node *nodes_found(struct fuse_nodes *all, struct fuse_entry at, const struct rw_attributes *of);
 // Is it what stands here, as far as can be told? Of an answer to a question by name.

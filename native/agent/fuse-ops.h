@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "fuse-attributes.h"
+#include "fuse-missing.h"
 #include "fuse-nodes.h"
 #include "fuse-opens.h"
 #include "table.h"
@@ -78,6 +79,9 @@ struct fuse_mount {
   uint32_t epoch;    // streams so far
   uint32_t requests; // that may be under way
   uint32_t read_most, write_most; // bytes in one frame
+  int is_watched, writes_back; // words of --mount
+  uint32_t watch, watch_request; // the host's, 0: none; and what asks for it, until it is answered
+  struct fuse_missing missing;
   struct fuse_owner_map owners;
   struct fuse_nodes nodes;
   struct fuse_lock_owner *locks; // fuse-locks.c

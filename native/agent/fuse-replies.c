@@ -14,6 +14,7 @@ struct fuse_node *reply_found(struct fuse_mount *mount, struct fuse_entry at, co
                                 .attr_valid = FUSE_VALID_S};
   attributes_to_kernel(&mount->owners, of, &to->attr);
   node_told(node, of);
+  if (mount->is_watched) missing_take(&mount->missing, nodes_hash(&at), 0);
   return node;
 }
 

@@ -14,6 +14,7 @@
 #include "agent.h"
 #include "fuse-actions.h"
 #include "fuse-device.h"
+#include "fuse-watch.h"
 
 static const struct fuse_action *const actions[FUSE_OPCODES] = {
     [FUSE_LOOKUP] = &fuse_lookup,
@@ -83,8 +84,8 @@ static void init(struct fuse_mount *mount, uint64_t unique, const struct fuse_in
   }
   struct fuse_init_out out = {.major = FUSE_MAJOR,
                               .minor = FUSE_MINOR,
-                              .max_readahead = in->max_readahead,
-                              .flags = in->flags & wanted,
+                              .max_readahead = FUSE_DATA_BYTES,
+                              .flags = in->flags & (wanted | (mount->writes_back ? FUSE_CAN_WRITEBACK_CACHE : 0)),
                               .max_background = BACKGROUND,
                               .congestion_threshold = BACKGROUND * 3 / 4,
                               .max_write = FUSE_DATA_BYTES,
@@ -198,7 +199,7 @@ int32_t serve_host(struct fuse_mount *mount) {
   for (int frames = 0; frames < FRAMES_AT_ONCE; frames++) {
     int32_t status = next_frame(mount, &frame);
     if (status != RW_OK) return status;
-    ops_frame(mount, &frame);
+    if (!watch_took(mount, &frame)) ops_frame(mount, &frame);
   }
   return RW_OK;
 }

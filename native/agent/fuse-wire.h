@@ -71,7 +71,7 @@ struct fuse_out_header {
 };
 
 // What is told without a request: `unique` is 0, and `error` says what it is.
-enum { FUSE_NOTIFY_INVAL_INODE = 2 };
+enum { FUSE_NOTIFY_INVAL_INODE = 2, FUSE_NOTIFY_INC_EPOCH = 8 };
 struct fuse_notify_inval_inode_out {
   uint64_t ino;
   int64_t off, len; // off below 0: attributes alone
@@ -89,6 +89,7 @@ enum {
   FUSE_CAN_READDIRPLUS = 1 << 13,
   FUSE_CAN_READDIRPLUS_AUTO = 1 << 14,
   FUSE_CAN_ASYNC_DIO = 1 << 15,
+  FUSE_CAN_WRITEBACK_CACHE = 1 << 16, // the kernel has size and times of change, and may read what is open to write
   FUSE_CAN_PARALLEL_DIROPS = 1 << 18,
   FUSE_CAN_MAX_PAGES = 1 << 22,
   FUSE_CAN_CACHE_SYMLINKS = 1 << 23,
@@ -190,6 +191,7 @@ struct fuse_open_in {
 struct fuse_create_in {
   uint32_t flags, mode, umask, open_flags;
 };
+enum { FOPEN_DIRECT_IO = 1 };
 struct fuse_open_out {
   uint64_t fh;
   uint32_t open_flags, padding;

@@ -15,12 +15,13 @@
 //
 //   fuse.c               the mounts and their streams
 //   fuse-serve.c         what the kernel says, and the host
+//   fuse-watch.c         what others change
 //   fuse-names.c, fuse-moves.c, fuse-status.c, fuse-xattrs.c, fuse-files.c, fuse-data.c, fuse-ranges.c,
 //   fuse-folders.c       what each request of the kernel's is to the host
 //   fuse-locks.c         locks
 //   fuse-replies.c, fuse-ways.c    what they share: entries and attributes; at and path
 //   fuse-ops.c           requests, from when they come until they are answered
-//   fuse-opens.c, fuse-nodes.c     what is open; what the kernel knows of
+//   fuse-opens.c, fuse-nodes.c, fuse-missing.c     what is open; what the kernel knows of, and that is not there
 //   fuse-attributes.c    what the host tells, as the kernel has it
 //   fuse-points.c        where mounts may be
 //   fuse-device.c        /dev/fuse, mount(2)
@@ -39,6 +40,7 @@
 #include "fuse-points.h"
 #include "fuse-replies.h"
 #include "fuse-serve.h"
+#include "fuse-watch.h"
 #include "host.h"
 #include "listen.h"
 
@@ -93,6 +95,8 @@ static void mount_listen(void) {
     struct fuse_mount *mount = &mounts[i];
     mount->path = options.mount[i].path;
     mount->point = options.mount[i].point;
+    mount->is_watched = options.mount[i].is_watched;
+    mount->writes_back = options.mount[i].writes_back;
     mount->fd = device_mount(mount->point, &what);
     if (mount->fd < 0) cannot(mount, what, -mount->fd);
     mounted++;
@@ -165,6 +169,7 @@ static void mount_opened(struct conn *conn, const struct rw_frame *frame) {
   nodes_epoch(&mount->nodes, ++mount->epoch, &root);
   mount->refused = 0;
   mount->ready = 1;
+  watch_begin(mount);
   conn->state = OWN;
   conn_deadline(conn, 0);
   conn_wake(conn);
@@ -209,6 +214,7 @@ static void mount_ended(struct conn *conn) {
   struct fuse_mount *mount = mount_of(conn);
   if (mount->conn != conn) return;
   mount->conn = NULL;
+  watch_end(mount);
   ops_lost(mount, EIO);
 }
 

@@ -26,6 +26,7 @@ enum {
   HELD_MAX = 4096,         // SYNs that wait for the host: as many as connections by default; 200 bytes each
   FUSE_QUEUE_MAX = 4096,   // requests of a mount that wait: the kernel keeps the others; 800 bytes each
   FUSE_QUEUE_LARGE_MAX = 32, // of these, with a FUSE_BUFFER_BYTES
+  FUSE_MISSING_MAX = 1024, // names that are not there, of a mount that is watched, a multiple of 4; 16 bytes each
   FUSE_FLIGHTS_MAX = 256,  // of a mount's on their way: the host's 64, as many locks that wait, and what is given back
   ASSOCIATIONS_MAX = 32,   // of SOCKS5's UDP ASSOCIATE: each has a descriptor more
   FLOWS_MAX = 1024,        // of datagrams: a quarter of the connections by default, and of those where they are fewer

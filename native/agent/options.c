@@ -31,7 +31,9 @@ static const char usage[] =
     "      --forward PORT:HOST:HOSTPORT        a port of the guest, to an address that the host reaches\n"
     "      --publish [HOSTADDR:]HOSTPORT:PORT  a port of the host, to a port of the guest\n"
     "                             auto: each that programs listen on, the same on the host, where the policy lets it\n"
-    "      --mount PATH[:FOLDER]  a folder of the host's, mounted there by FUSE. Wants CAP_SYS_ADMIN\n"
+    "      --mount PATH[:FOLDER]  a folder of the host's, mounted there by FUSE. Wants CAP_SYS_ADMIN.\n"
+    "                             PATH[:FOLDER],watch: what others change there is seen at once; ,writeback: writes\n"
+    "                             are at the host later, for a folder that is this guest's alone\n"
     "      --transparent          every address of TCP: programs need not know of any of this. Wants CAP_NET_ADMIN\n"
     "                             and CAP_NET_RAW in a network that has nothing but lo\n"
     "      --names own|real|off   its resolver, on port 53 of loopback, gives each name an address of its own, or\n"
@@ -226,11 +228,26 @@ static void take_publish(const struct option *option, const char *text) {
   free(copy);
 }
 
-// PATH[:FOLDER]
+// Takes such a word from the end; 0: it has none.
+static int take_word(char *text, const char *word) {
+  size_t length = strlen(text), word_length = strlen(word);
+  if (length < word_length || strcmp(text + length - word_length, word) != 0) return 0;
+  text[length - word_length] = 0;
+  return 1;
+}
+
+// PATH[:FOLDER][,watch][,writeback]
 static void take_mount(const struct option *option, const char *text) {
   if (options.mounts == MOUNTS_MAX) wrong("too many --mount", text);
   struct mounted *mount = &options.mount[options.mounts++];
-  char *copy = copy_of(text), *point = strstr(copy, ":/");
+  char *copy = copy_of(text);
+  for (int more = 1; more;) {
+    int is_watch = take_word(copy, ",watch"), is_back = take_word(copy, ",writeback");
+    mount->is_watched |= is_watch;
+    mount->writes_back |= is_back;
+    more = is_watch || is_back;
+  }
+  char *point = strstr(copy, ":/");
   if (point) *point++ = 0;
   mount->path = copy;
   mount->point = point ? point : copy;
@@ -254,6 +271,7 @@ static void take_names(const struct option *option, const char *text) {
   names_given = 1;
 }
 
+#define MOUNT_AT "PATH[:FOLDER][,watch][,writeback], such as /data or /data:/mnt/data"
 #define PROXY_AT "[ADDRESS:]PORT or off, such as 1080 or [::1]:1080"
 
 static const struct option known[] = {
@@ -267,7 +285,7 @@ static const struct option known[] = {
      .expects = "[ADDRESS:]PORT:HOST:HOSTPORT, such as 8080:example.com:80",
      .take = take_forward},
     {.name = "--publish", .expects = "auto or [HOSTADDR:]HOSTPORT:PORT, such as 8080:80", .take = take_publish},
-    {.name = "--mount", .expects = "PATH[:FOLDER], such as /data or /data:/mnt/data", .take = take_mount},
+    {.name = "--mount", .expects = MOUNT_AT, .take = take_mount},
     {.name = "--names", .expects = "own, real or off", .take = take_names},
     {.name = "--service", .expects = "the path of a socket, or off", .take = take_service},
     {.name = "--wait-ms", .number = &options.wait_ms, .least = 0, .most = 86400000},

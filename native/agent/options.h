@@ -23,6 +23,8 @@ struct route {
 struct mounted {
   const char *path;  // the host's, as the policy names it
   const char *point; // where it is in the guest
+  int is_watched;    // the host tells what others change
+  int writes_back;   // the kernel writes later
 };
 
 enum names { NAMES_OWN, NAMES_REAL, NAMES_OFF };

@@ -64,7 +64,7 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --mount, with a wick
     mkdirSync(point);
     using host = new WickedHost(path, seed);
     using guest = await Network.make("ip link set lo up", undefined, ["--mount"]);
-    await using _agent = await attachedAgent(program, path, ["--mount", `/data:${point}`], guest.under);
+    await using _agent = await attachedAgent(program, path, ["--mount", `/data:${point},watch`], guest.under);
     expect(await guest.run("python3", "-c", CALLS, point, String(seed), "400")).toBe(
       "400 calls ended, some well\n",
     );

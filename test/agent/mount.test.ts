@@ -171,6 +171,43 @@ for call in [lambda: open("file", "a"), lambda: open("new", "w"), lambda: os.mkd
     expect(said).toBe(`fixed\n${"Read-only file system\n".repeat(7)}`);
   });
 
+  test("a listing has the inode numbers of stat(), on each file system of the host's", async () => {
+    const many = join(fixed, "many");
+    mkdirSync(many);
+    // More than one answer has: the kernel asks for attributes with the first one alone.
+    for (let i = 0; i < 300; i++) writeFileSync(join(many, `${i}`), "");
+    await using _all = await attachedAgent(program, path, ["--mount", `/:${mnt}-own`], guest.under);
+    const said = await guest.run(
+      "python3",
+      "-c",
+      `import os
+listed = {entry.path: entry.inode() for entry in os.scandir("${mnt}-own/fixed/many")}
+print(len(listed), [path for path in listed if os.lstat(path).st_ino != listed[path]])`,
+    );
+    expect(said).toBe("300 []\n");
+  });
+
+  test("O_DIRECT reads and writes past the page cache", async () => {
+    const { here, there } = own("direct");
+    const said = await guest.run(
+      "python3",
+      "-c",
+      `import mmap, os
+fd = os.open("${here}/file", os.O_CREAT | os.O_RDWR | os.O_DIRECT)
+buffer = mmap.mmap(-1, 8192)
+buffer[:] = b"d" * 8192
+print(os.pwritev(fd, [buffer], 4096))
+with open("${here}/file", "r+b") as cached:
+    cached.seek(4096)
+    cached.write(b"cached")
+print(os.preadv(fd, [buffer], 0), buffer[4094:4104])`,
+    );
+    expect(said).toBe("8192\n8192 b'\\x00\\x00cacheddd'\n");
+    expect(readFileSync(join(there, "file")).subarray(4096)).toEqual(
+      Buffer.from(`cached${"d".repeat(8186)}`),
+    );
+  });
+
   test("what another changes on the host is there after a second at the latest", async () => {
     const { here, there } = own("changes");
     const look = (what: string): Promise<string> => shell(`cd ${here}; ${what}`);
@@ -335,7 +372,7 @@ print("ended", flush=True)`;
     ]);
     expect([relative.code, nowhere.code]).toEqual([2, 1]);
     expect(relative.stderr).toContain(
-      '--mount: expected PATH[:FOLDER], such as /data or /data:/mnt/data; found "data"',
+      '--mount: expected PATH[:FOLDER][,watch][,writeback], such as /data or /data:/mnt/data; found "data"',
     );
     expect(nowhere.stderr).toContain("no-such-folder: No such file or directory");
   });
