@@ -37,15 +37,21 @@ export function buildStaticAgent(): string {
 
 export const FIXTURES: string = fileURLToPath(new URL("../fixtures/", import.meta.url));
 
+export interface RunOptions extends ProgramOptions {
+  /** What runs it: a command that passes its arguments on, such as `nsenter --net`. */
+  readonly under?: readonly string[];
+}
+
 /** `ringway run OPTIONS -- COMMAND`, from its first moment on. */
 export function startRun(
   options: readonly string[],
   command: readonly string[],
-  more: ProgramOptions = {},
+  { under = [], ...more }: RunOptions = {},
 ): Program {
   const agent = join(NATIVE, "build/ringway-agent");
-  const words = [RINGWAY, "run", "--agent", agent, ...options, "--", ...command];
-  return new Program(process.execPath, words, { ...more, env: { NODE_OPTIONS: "", ...more.env } });
+  const run = [process.execPath, RINGWAY, "run", "--agent", agent, ...options, "--", ...command];
+  const [program, ...words] = [...under, ...run];
+  return new Program(program!, words, { ...more, env: { NODE_OPTIONS: "", ...more.env } });
 }
 
 export interface Said {
@@ -64,7 +70,7 @@ export class Inside implements AsyncDisposable {
   }
 
   /** The policy in `options` has the folder of fixtures at /fixtures. */
-  static async start(options: readonly string[], more: ProgramOptions = {}): Promise<Inside> {
+  static async start(options: readonly string[], more: RunOptions = {}): Promise<Inside> {
     return await loadedInTurn(async () => {
       const program = startRun(options, ["python3", "/fixtures/inside.py"], more);
       await program.line('"ready"', LOADED_MS);

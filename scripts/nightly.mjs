@@ -1,0 +1,9 @@
+// Runs the tests with programs that are large to install, and installs those as root. Arguments go to vitest.
+// RINGWAY_TEST_JSON names a file for a report.
+import { installPackages } from "./packages.mjs";
+import { ROOT, runVitest } from "./vitest.mjs";
+
+const PACKAGES = { chromium: "chromium", go: "golang-go", javac: "default-jdk-headless" };
+
+installPackages(PACKAGES, "npm run nightly");
+runVitest("--config", "test/run/vitest.config.ts", "--root", ROOT);
