@@ -106,7 +106,7 @@ describe("ringway monitor --audit", { concurrent: true }, () => {
 });
 
 describe("audit: required", { concurrent: true }, () => {
-  const REQUIRED = `${FLOOD_POLICY}audit: required\n`;
+  const REQUIRED = `${FLOOD_POLICY}audit: required\naudited: refusals\n`;
 
   it("lets a guest wait behind a line that cannot be written, nobody else, and loses none", async () => {
     await using home = new LoggingHome(REQUIRED);

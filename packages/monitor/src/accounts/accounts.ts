@@ -30,6 +30,7 @@ export class Account {
   readonly key: string;
   readonly looks: LookQuota = new LookQuota();
   readonly lines: LineQuota = new LineQuota();
+  readonly flowLines: LineQuota = new LineQuota();
   readonly sockets: SocketBudget = new SocketBudget();
   readonly network: NetworkUse = new NetworkUse();
   /** What counts against limits.fileBytesWritten. */

@@ -105,7 +105,7 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
     this.account = link.account;
     this.#lines = new GuestLines(
       host,
-      this.account.lines,
+      this.account,
       () => this.#policy.policy,
       () => this.#goOn(),
     );

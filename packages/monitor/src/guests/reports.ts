@@ -1,10 +1,18 @@
 // What is said of one guest: to itself of a refusal, to the main thread of everything that becomes a line.
 
-import type { ProtocolError, Refusal } from "@ringway/control";
+import {
+  formatEndpoint,
+  type InetAddress,
+  type ProtocolError,
+  protocolName,
+  type Refusal,
+} from "@ringway/control";
+import type { FlowEnd, FlowOpened } from "../observe/flow-lines.ts";
 import type { GuestLines } from "../observe/lines.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { type AuditedDenial, isDenial, told } from "../policy/refusal.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
+import { Flow } from "./flow.ts";
 
 /** Of whom. */
 export interface Reported {
@@ -35,6 +43,32 @@ export class Reports {
   audit(denial: AuditedDenial): void {
     this.#counters.add(Counter.refusals);
     this.#lines.post(denial);
+  }
+
+  /** Of what the guest may have by a rule, before it has it. Undefined where nobody keeps lines of that. */
+  flow(protocol: number, what: string, rule: string): Flow | undefined {
+    if (this.#lines.flows === undefined) return undefined;
+    return new Flow({ protocol: protocolName(protocol), what, rule });
+  }
+
+  /** The same of a connection that has come to a listener, as the listener's. */
+  flowOf(listener: Flow | undefined): Flow | undefined {
+    return listener && new Flow(listener.asked);
+  }
+
+  /** The guest has it. `address`: where it leads, or what is listened on. */
+  opened(flow: Flow, address: InetAddress | undefined, kind: FlowOpened["kind"] = "opened"): void {
+    const { flows } = this.#lines;
+    if (flows === undefined) return;
+    const shown = address === undefined ? "" : formatEndpoint(address);
+    const line = { guest: this.#guest.name, flow: flows.take(), address: shown };
+    this.#lines.postFlow(flow.open(kind, line));
+  }
+
+  /** Once; whether it was opened or not. */
+  closed(flow: Flow, end: FlowEnd): void {
+    const line = flow.close(end);
+    if (line !== undefined) this.#lines.postFlow(line);
   }
 
   warn(reason: string): void {

@@ -15,6 +15,7 @@ import {
   FrameReader,
   FrameWriter,
   type HostPipe,
+  type InetAddress,
   type Message,
   Opened,
   ProtocolError,
@@ -22,9 +23,11 @@ import {
   type Refusal,
   Refused,
 } from "@ringway/control";
+import { FlowEnd } from "../observe/flow-lines.ts";
 import type { Trace } from "../observe/trace.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Task } from "../reactor/tasks.ts";
+import type { Flow } from "./flow.ts";
 import { type Life, stateName } from "./life.ts";
 import type { Relay, RelayGuest } from "./relay.ts";
 import type { Reports } from "./reports.ts";
@@ -87,6 +90,8 @@ export class Stream implements Task {
   #violated = false;
   /** A disk worker has an address inside the pipe: its pages must not be given to another stream. */
   #pinned = false;
+  /** What the audit file is told of it; undefined where it is told nothing. */
+  #flow: Flow | undefined;
 
   /** become() is called next. */
   constructor(owner: StreamOwner, pipe: HostPipe) {
@@ -220,6 +225,15 @@ export class Stream implements Task {
       direction === Direction.TO_HOST ? Counter.bytesToHost : Counter.bytesToGuest,
       bytes,
     );
+    if (this.#flow !== undefined) this.carried(direction, bytes);
+  }
+
+  /** Of a file, by requests and replies: what moved() is not told of. */
+  carried(direction: Direction, bytes: number): void {
+    const flow = this.#flow;
+    if (flow === undefined) return;
+    if (direction === Direction.TO_HOST) flow.bytesToHost += bytes;
+    else flow.bytesToGuest += bytes;
   }
 
   // ── Frames ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,8 +270,15 @@ export class Stream implements Task {
     return tooMany;
   }
 
-  opened(requestId: number, body: Uint8Array): void {
+  /** A rule allows what it asks for, by this name. */
+  allowed(what: string, rule: string): void {
+    this.#flow = this.#owner.reports.flow(this.#protocol, what, rule);
+  }
+
+  /** `address`: where it leads, or what is listened on. */
+  opened(requestId: number, body: Uint8Array, address?: InetAddress): void {
     this.#enter(RUNNING);
+    if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, address);
     // Opened is its body and nothing else.
     this.writer().write(Opened.type, requestId, body, this.signaller());
   }
@@ -274,13 +295,15 @@ export class Stream implements Task {
   /** A listener has it, in the hands of `relay`, until a connection comes (LSN-2). */
   posted(relay: Relay, listener: Stream): void {
     this.#protocol = listener.#protocol;
+    this.#flow = this.#owner.reports.flowOf(listener.#flow);
     this.#enter(POSTED);
     this.become(relay);
   }
 
-  /** A connection has come for it. */
-  incoming<T>(kind: Message<T>, requestId: number, said: T): void {
+  /** A connection has come for it. `address`: the peer's, where it has one. */
+  incoming<T>(kind: Message<T>, requestId: number, said: T, address?: InetAddress): void {
     this.#enter(RUNNING);
+    if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, address, "accepted");
     this.guard(() => void this.send(kind, requestId, said));
   }
 
@@ -291,6 +314,7 @@ export class Stream implements Task {
       return;
     }
     this.pipe.toGuest.end();
+    this.#recordEnd(FlowEnd.END);
     this.#close();
   }
 
@@ -301,6 +325,7 @@ export class Stream implements Task {
       return;
     }
     this.pipe.toGuest.reset();
+    if (this.#flow !== undefined) this.#recordEnd(this.#howReset);
     this.#close();
   }
 
@@ -335,8 +360,22 @@ export class Stream implements Task {
     const relay = this.#relay;
     this.#relay = undefined;
     this.#enter(OVER);
+    this.#recordEnd(FlowEnd.CUT);
     this.#waitsNoMore();
     relay?.dispose();
+  }
+
+  /** Before its relay lets go: what is told of the rest of its bytes is the same. */
+  #recordEnd(end: FlowEnd): void {
+    const flow = this.#flow;
+    if (flow === undefined) return;
+    this.#flow = undefined;
+    this.#owner.reports.closed(flow, end);
+  }
+
+  get #howReset(): FlowEnd {
+    if (this.#violated) return FlowEnd.VIOLATION;
+    return wasReset(this.pipe) ? FlowEnd.GUEST_RESET : FlowEnd.RESET;
   }
 
   /** For a rate. */
@@ -373,4 +412,13 @@ export class Stream implements Task {
 export function guestGaveUp(pipe: HostPipe): boolean {
   const closed = pipe.toHost.peerClosed();
   return closed === Closed.RESET || (closed === Closed.END && pipe.toGuest.abandoned());
+}
+
+/** By the guest; false where it has written nonsense since. */
+function wasReset(pipe: HostPipe): boolean {
+  try {
+    return pipe.toHost.peerClosed() === Closed.RESET;
+  } catch {
+    return false;
+  }
 }

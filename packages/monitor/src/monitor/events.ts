@@ -3,6 +3,7 @@
 import type { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { Audit, Violated } from "../observe/audit.ts";
+import type { FlowMessage } from "../observe/flow-lines.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
 import type { Denial } from "../policy/refusal.ts";
 import type { Told } from "./reactor-handle.ts";
@@ -34,6 +35,9 @@ export type Report = Extract<
       | "guest"
       | "attached"
       | "detached"
+      | "opened"
+      | "accepted"
+      | "closed"
       | "lives"
       | "refused"
       | "violation"
@@ -62,6 +66,11 @@ export class ReactorReports {
       case "attached":
       case "detached":
         this.#life(report);
+        return;
+      case "opened":
+      case "accepted":
+      case "closed":
+        this.#audit.flow(report);
         return;
       case "lives":
         this.#lives(report.lines);
@@ -111,10 +120,10 @@ export class ReactorReports {
   }
 
   /** Each is told, also where somebody who listens throws. */
-  #lives(lines: readonly GuestLife[]): void {
+  #lives(lines: readonly (GuestLife | FlowMessage)[]): void {
     let at = 0;
     try {
-      while (at < lines.length) this.#life(lines[at++]!);
+      while (at < lines.length) this.tell(lines[at++]!);
     } finally {
       if (at < lines.length) this.#lives(lines.slice(at));
     }

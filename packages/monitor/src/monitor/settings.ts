@@ -13,7 +13,7 @@ import type { ReactorSettings } from "./reactor-handle.ts";
 
 export function reactorSettings(
   options: MonitorOptions,
-  { policy, disk, regions, descriptors, listening }: Parts,
+  { policy, disk, regions, descriptors, listening, audit }: Parts,
   ownPorts: readonly number[],
   counters: SharedArrayBuffer,
 ): ReactorSettings {
@@ -29,6 +29,7 @@ export function reactorSettings(
     lingerMs: options.lingerMs ?? DEFAULT_LINGER_MS,
     ...debugSettings(),
     listenFd: listening?.fd ?? -1,
+    hasAuditFile: audit !== undefined,
     attachSocket: listening && { path: listening.path, file: listening.file },
   };
 }

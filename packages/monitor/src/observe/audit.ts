@@ -9,6 +9,7 @@
 import { errnoName } from "@ringway/linux";
 import type { Logger } from "pino";
 import type { Denial } from "../policy/refusal.ts";
+import type { FlowMessage } from "./flow-lines.ts";
 import type { AuditMessage } from "./line-messages.ts";
 import { createLogger } from "./logs/logger.ts";
 import type { LogWriter } from "./logs/writer.ts";
@@ -69,6 +70,12 @@ export class Audit {
     this.#isRequired = required ?? false;
     this.#lines.error({ audit: "violation", ...violated }, violated.reason);
     return violated;
+  }
+
+  /** What a guest was allowed has begun, or is over. */
+  flow({ kind, required, ...line }: FlowMessage): void {
+    this.#isRequired = required ?? false;
+    this.#lines.info({ audit: kind, ...line }, kind);
   }
 
   /**

@@ -2,6 +2,7 @@
 // structured-cloned.
 
 import type { AuditedDenial } from "../policy/refusal.ts";
+import type { FlowMessage } from "./flow-lines.ts";
 
 /** A guest has come, has attached, is gone. */
 export type GuestLife =
@@ -23,6 +24,7 @@ export type AuditMessage =
 
 export type LineMessage =
   | GuestLife
+  | FlowMessage
   | AuditMessage
   | { readonly kind: "bug"; readonly guest: string; readonly stack: string }
   | { readonly kind: "warning"; readonly guest: string; readonly reason: string }

@@ -1,13 +1,19 @@
-// What is said of one guest to the main thread: its log lines, its refusals and violations, its coming and going. No
-// line is dropped on the way; a guest that causes more than the main thread takes, or than its policy allows in a
-// second, or an audit line that must be written and cannot, is held: nothing of it is stepped until it may go on.
+// What is said of one guest to the main thread: its log lines, its refusals and violations, its coming and going, and
+// where there is an audit file what it was allowed. No line is dropped on the way; a guest that causes more than the
+// main thread takes, or than its policy allows in a second, or an audit line that must be written and cannot, is held:
+// nothing of it is stepped until it may go on.
+//
+// Lines of what was allowed are as many as there is work: they have a quota of their own, in bytes, and the main thread
+// is asked for its mark while there is room for as many again, so that no guest waits for it that makes streams as fast
+// as it can.
 
 import type { LineQuota } from "../accounts/quotas.ts";
-import type { Policy } from "../policy/types.ts";
+import { type Limits, type Policy, UNLIMITED } from "../policy/types.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { AuditGate } from "./audit-gate.ts";
+import type { FlowMessage, FlowNumbers } from "./flow-lines.ts";
 import { priced } from "./line-cost.ts";
-import type { LineMessage } from "./line-messages.ts";
+import type { AuditMessage, LineMessage } from "./line-messages.ts";
 
 /**
  * Lines that the main thread has not taken yet, and their bytes, before the guest must wait: bounds what it can make us
@@ -15,15 +21,26 @@ import type { LineMessage } from "./line-messages.ts";
  */
 const LINES_AHEAD = 256;
 const BYTES_AHEAD = 64 * 1024;
+/** The same of lines of what was allowed; and when the main thread is asked to say that it has taken them. */
+const FLOW_BYTES_AHEAD = 512 * 1024;
+const FLOW_BYTES_MARK = 128 * 1024;
 
 /** What of a policy is about lines. */
-type LinePolicy = Pick<Policy, "audit" | "limits">;
+type LinePolicy = Pick<Policy, "audit" | "audited" | "limits">;
+
+/** What a key may cause, over all of its guests. */
+export interface LineQuotas {
+  readonly lines: LineQuota;
+  readonly flowLines: LineQuota;
+}
 
 /** What all guests of a reactor share of this. */
 export interface LinesHost {
   readonly reactor: { after(delayMs: number, callback: () => void): unknown };
   readonly counters: Counters;
   readonly auditGate: AuditGate;
+  /** Undefined where there is no audit file. */
+  readonly flows: FlowNumbers | undefined;
   post(message: LineMessage): void;
   /** Calls back once the main thread has taken everything that was posted so far. */
   whenTaken(callback: () => void): void;
@@ -34,17 +51,23 @@ export class GuestLines {
   readonly #policy: () => LinePolicy;
   readonly #goOn: () => void;
   readonly #quota: LineQuota;
+  readonly #flowQuota: LineQuota;
   /** Since the main thread was last known to have taken all. */
   #linesAhead = 0;
   #bytesAhead = 0;
+  /** Of lines of what was allowed, ever; and of those the main thread is known to have taken. */
+  #flowBytes = 0;
+  #flowBytesTaken = 0;
+  #marked = false;
   /** It has caused an audit line that must be written, since it last passed the gate. */
   #mustPassGate = false;
   #held = false;
 
   /** `policy`: as of now. `goOn` is called when the guest is held no more. */
-  constructor(host: LinesHost, quota: LineQuota, policy: () => LinePolicy, goOn: () => void) {
+  constructor(host: LinesHost, quotas: LineQuotas, policy: () => LinePolicy, goOn: () => void) {
     this.#host = host;
-    this.#quota = quota;
+    this.#quota = quotas.lines;
+    this.#flowQuota = quotas.flowLines;
     this.#policy = policy;
     this.#goOn = goOn;
   }
@@ -53,19 +76,54 @@ export class GuestLines {
     return this.#held;
   }
 
-  post(line: LineMessage): void {
+  /** Undefined: what the guest is allowed has no lines. */
+  get flows(): FlowNumbers | undefined {
+    return this.#policy().audited === "all" ? this.#host.flows : undefined;
+  }
+
+  post(line: Exclude<LineMessage, FlowMessage>): void {
     const { message, bytes } = priced(line);
-    const { audit, limits } = this.#policy();
-    const isAudit = message.kind === "refused" || message.kind === "violation";
-    if (isAudit && audit === "required") {
-      this.#host.post({ ...message, required: true });
-      this.#host.auditGate.add(bytes);
-      this.#mustPassGate = true;
-    } else this.#host.post(message);
+    const { limits } = this.#policy();
+    if (message.kind === "refused" || message.kind === "violation") this.#postAudit(message, bytes);
+    else this.#host.post(message);
     this.#linesAhead++;
     this.#bytesAhead += bytes;
     this.#quota.add(bytes, limits, performance.now());
     if (!this.#held) this.#held = this.#mustWait();
+  }
+
+  /** The beginning or the end of what was allowed. */
+  postFlow(line: FlowMessage): void {
+    const { message, bytes } = priced(line);
+    this.#postAudit(message, bytes);
+    this.#flowBytes += bytes;
+    if (!this.#marked && this.#flowBytesAhead >= FLOW_BYTES_MARK) this.#mark();
+    this.#flowQuota.add(bytes, flowLimits(this.#policy()), performance.now());
+    if (!this.#held) this.#held = this.#mustWait();
+  }
+
+  get #flowBytesAhead(): number {
+    return this.#flowBytes - this.#flowBytesTaken;
+  }
+
+  /** How far the main thread has come is told while the guest goes on. */
+  #mark(): void {
+    this.#marked = true;
+    const bytes = this.#flowBytes;
+    this.#host.whenTaken(() => {
+      this.#marked = false;
+      this.#flowBytesTaken = bytes;
+    });
+  }
+
+  #postAudit(message: AuditMessage | FlowMessage, bytes: number): void {
+    if (this.#policy().audit !== "required") {
+      this.#host.post(message);
+      return;
+    }
+    this.#host.post({ ...message, required: true });
+    this.#host.auditGate.add(bytes);
+    this.#mustPassGate = true;
   }
 
   /** One reason to wait after another, each of which looks for the next when it is over. True: there is one. */
@@ -80,10 +138,13 @@ export class GuestLines {
   };
 
   #waitForMainThread(): boolean {
-    if (this.#linesAhead < LINES_AHEAD && this.#bytesAhead < BYTES_AHEAD) return false;
+    const isAhead = this.#linesAhead >= LINES_AHEAD || this.#bytesAhead >= BYTES_AHEAD;
+    if (!isAhead && this.#flowBytesAhead < FLOW_BYTES_AHEAD) return false;
+    const flowBytes = this.#flowBytes;
     this.#host.whenTaken(() => {
       this.#linesAhead = 0;
       this.#bytesAhead = 0;
+      this.#flowBytesTaken = flowBytes;
       this.#next();
     });
     return true;
@@ -91,7 +152,10 @@ export class GuestLines {
 
   /** Past the quota the guest waits, also one that comes anew on an account that is used up. */
   #waitForQuota(): boolean {
-    const restMs = this.#quota.restMs(this.#policy().limits, performance.now());
+    const policy = this.#policy();
+    const nowMs = performance.now();
+    const flowRestMs = this.#host.flows === undefined ? 0 : this.#flowQuota.restMs(flowLimits(policy), nowMs);
+    const restMs = Math.max(this.#quota.restMs(policy.limits, nowMs), flowRestMs);
     if (restMs === 0) return false;
     this.#host.counters.add(Counter.quotaLines);
     this.#host.reactor.after(restMs, this.#next);
@@ -106,4 +170,9 @@ export class GuestLines {
     this.#mustPassGate = false;
     return false;
   }
+}
+
+/** They are counted by their bytes alone. */
+function flowLimits({ limits }: LinePolicy): Pick<Limits, "logLines" | "logBytes"> {
+  return { logLines: UNLIMITED, logBytes: limits.auditBytes };
 }

@@ -91,6 +91,7 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
     guest: { argv: raw.guest?.argv ?? [], env: raw.guest?.env ?? {} },
     refusals: raw.refusals ?? "explain",
     audit: raw.audit ?? "best-effort",
+    audited: raw.audited ?? "all",
     connect: connect.map(({ rule }) => rule),
     listen: listen.map(({ rule }) => rule),
     files,

@@ -7,8 +7,9 @@ import { formatSize, parseSize } from "./sizes.ts";
 import { expectedFound, shown } from "./text.ts";
 import { type Limits, UNLIMITED } from "./types.ts";
 
-type SizeKey = "regionBytes" | "regionBytesTotal" | "streamBytes" | "socketBytes" | AmountKey | "logBytes";
+type SizeKey = "regionBytes" | "regionBytesTotal" | "streamBytes" | "socketBytes" | AmountKey | LineKey;
 type AmountKey = "fileBytesWritten" | "networkBytes";
+type LineKey = "logBytes" | "auditBytes";
 
 export function buildLimits(raw: NonNullable<RawPolicy["limits"]>, context: BuildContext): Limits {
   const size = (key: SizeKey, least: number, most: number): number => {
@@ -64,5 +65,6 @@ export function buildLimits(raw: NonNullable<RawPolicy["limits"]>, context: Buil
     bells: Number(raw.bells ?? defaults.DEFAULT_LIMITS.bells),
     logLines: Number(raw.logLines ?? defaults.DEFAULT_LIMITS.logLines),
     logBytes: size("logBytes", defaults.LOG_BYTES_MIN, defaults.LOG_BYTES_MAX),
+    auditBytes: size("auditBytes", defaults.LOG_BYTES_MIN, defaults.LOG_BYTES_MAX),
   };
 }

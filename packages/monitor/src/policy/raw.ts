@@ -8,6 +8,7 @@ export interface RawPolicy {
   readonly guest?: { readonly argv?: string[]; readonly env?: Record<string, string> };
   readonly refusals?: "explain" | "hide";
   readonly audit?: "required" | "best-effort";
+  readonly audited?: "all" | "refusals";
   readonly connect?: RawRule[];
   readonly listen?: RawRule[];
   readonly files?: RawFiles[];

@@ -100,6 +100,8 @@ export interface Limits {
   readonly logLines: number;
   /** Their bytes, in a second. */
   readonly logBytes: number;
+  /** Bytes of audit lines of what was allowed, in a second. */
+  readonly auditBytes: number;
 }
 
 /** A rate or an amount that nothing limits. */
@@ -139,6 +141,8 @@ export interface Policy {
   readonly refusals: "explain" | "hide";
   /** Whether guests that cause audit lines wait while none can be written. */
   readonly audit: "required" | "best-effort";
+  /** What the audit file has lines of: also of what was allowed, or of refusals and violations alone. */
+  readonly audited: "all" | "refusals";
   readonly connect: readonly ConnectRule[];
   readonly listen: readonly ListenRule[];
   readonly files: readonly FilesRule[];

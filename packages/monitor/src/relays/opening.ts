@@ -81,13 +81,28 @@ export class OpeningRelay implements Relay {
     const { decision, mistake } = judged;
     if (mistake !== undefined) stream.refuse(requestId, mistake);
     else if (!decision.allowed) stream.refuse(requestId, denial(guest, protocol, judged.what, decision));
-    else if (guest.budget.network.limited && entry.network !== undefined) {
+    else {
+      if (entry.isFlow === true) stream.allowed(judged.what, decision.rule);
+      this.#allowed(entry, requestId, protocol, judged, body);
+    }
+  }
+
+  #allowed(
+    entry: ProtocolEntry<unknown>,
+    requestId: number,
+    protocol: number,
+    judged: Judged<unknown>,
+    body: Uint8Array,
+  ): void {
+    const stream = this.#stream;
+    const { guest } = stream;
+    if (guest.budget.network.limited && entry.network !== undefined) {
       const { usedUp } = guest.budget.network;
       if (usedUp !== undefined) stream.refuse(requestId, usedUp);
       else if (entry.network === "connects" && !guest.budget.network.takeConnection(stream)) {
         this.#waiting = { requestId, protocol, body };
       } else this.#begin(entry, requestId, judged);
-    } else entry.open(host, stream, requestId, judged);
+    } else entry.open(this.#host, stream, requestId, judged);
   }
 
   #begin(entry: ProtocolEntry<unknown>, requestId: number, judged: Judged<unknown>): void {

@@ -33,6 +33,8 @@ export interface ProtocolEntry<Asked> {
    * new connection (LIM-2).
    */
   readonly network?: "connects" | "carries";
+  /** A rule allows what it opens: the audit file has a line for it, and one for its end. */
+  readonly isFlow?: true;
   /** Throws ProtocolError where `body` is not what the protocol's Open carries. */
   judge(rules: Rules, body: Uint8Array): Judged<Asked>;
   /** Takes over a stream whose Open is allowed, and waits for its answer. */

@@ -48,6 +48,7 @@ interface Asked {
 
 export const TCP_CONNECT: ProtocolEntry<Asked> = {
   network: "connects",
+  isFlow: true,
   judge({ matcher, ownPorts, names }, body): Judged<Asked> {
     const { host, port, timeoutMs } = ConnectRequest.decode(body);
     const what = formatHostPort(host, port);
@@ -178,7 +179,7 @@ class TcpConnectRelay implements Relay, Racer {
     const relay = new TcpRelay(this.#host, stream, fd, slot, reset);
     this.#host.keepAlives.add(fd, relay);
     stream.become(relay);
-    stream.opened(this.#requestId, ConnectReply.encode(endpoints));
+    stream.opened(this.#requestId, ConnectReply.encode(endpoints), to);
     // Edges are told once: a peer that has sent and closed already is in these.
     relay.onEvents(events);
   }

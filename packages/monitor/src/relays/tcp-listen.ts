@@ -33,6 +33,7 @@ import { KEEP_ALIVE, TcpRelay } from "./tcp-relay.ts";
 
 export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
   network: "carries",
+  isFlow: true,
   judge({ matcher }, body) {
     const asked = ListenRequest.decode(body);
     const { address } = asked;
@@ -48,7 +49,7 @@ export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
       fail(tooMany.errno);
       return;
     }
-    const fd = bound(address, backlogFor(backlog));
+    const fd = listening(address, backlogFor(backlog));
     if (fd < 0) {
       budget.giveListener();
       fail(-fd);
@@ -65,12 +66,13 @@ export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
     }
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     stream.become(relay);
-    stream.opened(requestId, ListenReply.encode({ bound: localAddress(fd) }));
+    const bound = localAddress(fd);
+    stream.opened(requestId, ListenReply.encode({ bound }), bound);
   },
 };
 
 /** A listening socket, or -errno. */
-function bound(address: InetAddress, backlog: number): number {
+function listening(address: InetAddress, backlog: number): number {
   const fd = tcpSocket(address.family);
   if (fd < 0) return fd;
   let result = setReuseAddress(fd);
@@ -103,7 +105,7 @@ class TcpListenRelay extends ListenRelay<Accepted> {
       return;
     }
     stream.become(relay);
-    stream.incoming(Incoming, requestId, endpoints);
+    stream.incoming(Incoming, requestId, endpoints, peer);
     stream.later();
   }
 

@@ -39,6 +39,7 @@ type Asked = SocketAsked<unixMessages.UnixConnectRequest>;
 
 export const UNIX_CONNECT: ProtocolEntry<Asked> = {
   network: "connects",
+  isFlow: true,
   judge({ matcher }, body) {
     const request = unixMessages.UnixConnectRequest.decode(body);
     const { kind, path } = request;
@@ -165,6 +166,7 @@ class UnixConnectRelay implements Relay {
         this.#refuse(place);
         return;
       }
+      this.#stream.allowed(this.#path, decision.rule);
       this.#place = place;
     }
     this.#ask();

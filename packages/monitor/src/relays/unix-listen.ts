@@ -47,6 +47,7 @@ type Asked = SocketAsked<unixMessages.UnixListenRequest>;
 
 export const UNIX_LISTEN: ProtocolEntry<Asked> = {
   network: "carries",
+  isFlow: true,
   judge({ matcher }, body) {
     const request = unixMessages.UnixListenRequest.decode(body);
     const { kind, mode, path } = request;

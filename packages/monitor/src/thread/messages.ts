@@ -6,6 +6,7 @@ import type { Roots } from "../disk/roots.ts";
 import type { DiskPorts } from "../disk/threads.ts";
 import type { LookupMessage } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
+import type { FlowMessage } from "../observe/flow-lines.ts";
 import type { GuestLife, LineMessage } from "../observe/line-messages.ts";
 import type { TraceMessage, TraceWord } from "../observe/trace.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
@@ -45,6 +46,8 @@ export interface ReactorOptions {
   readonly listenFd: number;
   /** Its file. */
   readonly attachSocket: AttachSocketFile | undefined;
+  /** There is an audit file: what guests are allowed is told, as their policies want it. */
+  readonly hasAuditFile: boolean;
 }
 
 export type ToReactor =
@@ -89,7 +92,7 @@ export type FromReactor =
   | { readonly kind: "policy" }
   | LineMessage
   /** Several of these, in their order (posts.ts). */
-  | { readonly kind: "lives"; readonly lines: readonly GuestLife[] }
+  | { readonly kind: "lives"; readonly lines: readonly (GuestLife | FlowMessage)[] }
   | LookupMessage
   | TraceMessage
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */

@@ -1,22 +1,26 @@
 // What the reactor's thread tells the main thread, in the order in which it happens.
 //
-//   a guest comes, attaches, goes ──▶ KEPT ── LATE_MS, or anything else is posted ──▶ one message
-//   anything else ──────────────────────────────────────────────────────────────────▶ a message, at once
+//   a guest comes, attaches, goes;  ──▶ KEPT ── LATE_MS, or anything else is posted ──▶ one message
+//   what it is allowed begins, ends
+//   anything else ────────────────────────────────────────────────────────────────────▶ a message, at once
 //
 // To post takes some 20 us, and wakes the main thread. A guest that comes and goes is three lines, which nobody waits
-// for: its neighbours pay for one post in some milliseconds, and not for three with each guest.
+// for: its neighbours pay for one post in some milliseconds, and not for three with each guest. A stream is two lines
+// where there is an audit file. What is kept is bounded by what each guest may be ahead of the main thread
+// (observe/lines.ts).
 
+import type { FlowMessage } from "../observe/flow-lines.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { FromReactor } from "./messages.ts";
 
-/** How late a line of a guest's life may be, in milliseconds. */
+/** How late such a line may be, in milliseconds. */
 const LATE_MS = 10;
 
 export class Posts {
   readonly #reactor: Reactor;
   readonly #send: (message: FromReactor) => void;
-  #kept: GuestLife[] = [];
+  #kept: (GuestLife | FlowMessage)[] = [];
   readonly #marks: Map<number, () => void> = new Map();
   #nextMark = 1;
 
@@ -30,6 +34,9 @@ export class Posts {
       case "guest":
       case "attached":
       case "detached":
+      case "opened":
+      case "accepted":
+      case "closed":
         if (this.#kept.push(message) === 1) this.#reactor.after(LATE_MS, () => this.flush());
         return;
       default:

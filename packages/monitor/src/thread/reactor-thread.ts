@@ -16,6 +16,7 @@ import { closeRoots } from "../disk/roots.ts";
 import type { AttachmentHost } from "../guests/attachment.ts";
 import { Lookups } from "../names/lookups.ts";
 import { AuditGate } from "../observe/audit-gate.ts";
+import { FlowNumbers } from "../observe/flow-lines.ts";
 import { Trace } from "../observe/trace.ts";
 import { PolicyState } from "../policy/in-force.ts";
 import { OwnPorts } from "../policy/own-ports.ts";
@@ -98,6 +99,7 @@ export class ReactorThread {
       after,
       descriptors: new DescriptorRoom(options.descriptors, options.wakeFd),
       auditGate: this.#auditGate,
+      flows: options.hasAuditFile ? new FlowNumbers() : undefined,
       opener: new Protocols(this.#relays),
       lingerMs: options.lingerMs,
       traceStreams: options.trace.includes("streams") ? this.#trace : undefined,

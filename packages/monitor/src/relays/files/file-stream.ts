@@ -37,6 +37,7 @@ const CACHED_READ_BYTES = 256 * 1024;
 const WANT_SPACE_SHARE = 2;
 
 export const FILE_STREAM: ProtocolEntry<AskedFile<fileMessages.FileStreamOpen>> = {
+  isFlow: true,
   judge({ matcher }, body) {
     const request = fileMessages.FileStreamOpen.decode(body);
     const { path, direction } = request;

@@ -16,7 +16,7 @@ import {
 } from "@ringway/control";
 import { errnoMessage, readAtNoWait, SEEK_CUR, SEEK_END } from "@ringway/linux";
 import type { DiskResult } from "../../disk/operations.ts";
-import type { Stream } from "../../guests/stream.ts";
+import { Direction, type Stream } from "../../guests/stream.ts";
 import { refusal } from "../../policy/refusal.ts";
 import { Counter } from "../../reactor/counters.ts";
 import type { RelayHost } from "../host.ts";
@@ -28,6 +28,7 @@ import { type AskedFile, flagsMistake, judgedFile, openForStream } from "./openi
 import { RequestRelay } from "./requests.ts";
 
 export const FILE: ProtocolEntry<AskedFile<fileMessages.FileOpen>> = {
+  isFlow: true,
   judge({ matcher }, body) {
     const request = fileMessages.FileOpen.decode(body);
     const { path, flags, mode } = request;
@@ -137,6 +138,7 @@ class FileRelay extends RequestRelay {
     const wanted = Math.min(bytes, this.#dataMax);
     const give = (data: Uint8Array): void => {
       counters.add(Counter.fileBytesRead, data.length);
+      this.stream.carried(Direction.TO_GUEST, data.length);
       then(data.length);
       this.reply(fileMessages.Data, requestId, { data });
     };
@@ -168,6 +170,7 @@ class FileRelay extends RequestRelay {
       { kind: "write", fd: this.#fd, data: data.slice(0, grant.bytes), offset },
       (result) => {
         if (!this.#succeeded(requestId, result)) return;
+        this.stream.carried(Direction.TO_HOST, result.value);
         then(result.value);
         this.reply(fileMessages.Written, requestId, { bytes: result.value });
       },

@@ -40,6 +40,7 @@ const ANY_IPV4 = "0.0.0.0";
 
 export const UDP_BIND: ProtocolEntry<Asked> = {
   network: "carries",
+  isFlow: true,
   judge({ matcher }, body): Judged<Asked> {
     const { flags, address } = UdpBindRequest.decode(body);
     const what = formatEndpoint(address);
@@ -73,7 +74,7 @@ export const UDP_BIND: ProtocolEntry<Asked> = {
     host.counters.add(Counter.udpSockets);
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     stream.become(relay);
-    stream.opened(requestId, ListenReply.encode({ bound: local }));
+    stream.opened(requestId, ListenReply.encode({ bound: local }), local);
   },
 };
 

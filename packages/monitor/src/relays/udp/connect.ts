@@ -49,6 +49,7 @@ interface Asked {
 
 export const UDP_CONNECT: ProtocolEntry<Asked> = {
   network: "connects",
+  isFlow: true,
   judge({ matcher, ownPorts, names }, body): Judged<Asked> {
     const { host, port, timeoutMs } = ConnectRequest.decode(body);
     const what = formatHostPort(host, port);
@@ -116,7 +117,7 @@ class Opening {
     letGo?.();
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     this.#stream.become(relay);
-    this.#stream.opened(this.requestId, ConnectReply.encode({ local, peer: to }));
+    this.#stream.opened(this.requestId, ConnectReply.encode({ local, peer: to }), to);
     return undefined;
   }
 }

@@ -6,11 +6,13 @@ import {
   mountMessages as m,
   maxPayload,
   PERMISSION_BITS,
+  Protocol,
   type Refusal,
 } from "@ringway/control";
 import { OpenFlags, type SetTime } from "@ringway/linux";
 import { UNKNOWN } from "../../../disk/mount/list.ts";
 import type { DiskResult } from "../../../disk/operations.ts";
+import type { Flow } from "../../../guests/flow.ts";
 import { refusal } from "../../../policy/refusal.ts";
 import { closeOnDisk } from "../access.ts";
 import { AtOnce } from "../at-once.ts";
@@ -133,7 +135,8 @@ export class MountAttributesPart {
     );
   }
 
-  #add(id: number, flags: number, { names, place }: Target, result: DiskResult | undefined): void {
+  #add(id: number, flags: number, target: Target, result: DiskResult | undefined): void {
+    const { names, place } = target;
     const isFolder = (flags & FOLDER) !== 0;
     const tree = place?.tree ?? this.#core.stream.guest.policy.folders.tree;
     const fd = result?.value ?? -1;
@@ -160,8 +163,17 @@ export class MountAttributesPart {
       atOnce: new AtOnce((flags & READ) !== 0 && result?.readsAtOnce === true),
       mayWrite: (flags & WRITE) !== 0,
       locks: new LockRanges(this.#core.locked),
+      flow: isFolder ? undefined : this.#opened(target),
     };
     this.#core.handles.add(handle);
+  }
+
+  /** A file of the host's. */
+  #opened({ shown, rule }: Target): Flow | undefined {
+    const { reports } = this.#core.stream.guest;
+    const flow = reports.flow(Protocol.MOUNT, shown, rule);
+    if (flow !== undefined) reports.opened(flow, undefined);
+    return flow;
   }
 
   #release(requestId: number, id: number): void {

@@ -79,6 +79,7 @@ export class CachedReads {
     const requestId = requests.requestId();
     requests.skip(REQUEST_BYTES, this.#signal);
     this.#core.host.counters.add(Counter.fileBytesRead, bytes);
+    if (handle.flow !== undefined) handle.flow.bytesToGuest += bytes;
     this.#answeredBytes += bytes;
     this.#replies.publish(fileMessages.Data.type, requestId, bytes, this.#ring);
     return Read.ANSWERED;

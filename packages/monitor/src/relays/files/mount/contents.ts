@@ -99,6 +99,7 @@ export class MountContents {
         over: (result) => {
           handle.atOnce.workerRead();
           counters.add(Counter.fileBytesRead, result?.value ?? 0);
+          if (handle.flow !== undefined) handle.flow.bytesToGuest += result?.value ?? 0;
         },
       },
     );
@@ -131,7 +132,10 @@ export class MountContents {
       { kind: "mount-write", fd: handle.fd, data: granted, offset: append ? -1 : offset },
       {
         ...this.#work(requestId, handle, Written),
-        over: (result) => grant.settle(result?.value ?? 0),
+        over: (result) => {
+          grant.settle(result?.value ?? 0);
+          if (handle.flow !== undefined) handle.flow.bytesToHost += result?.value ?? 0;
+        },
       },
     );
   }
@@ -204,7 +208,12 @@ export class MountContents {
       {
         ...this.#work(requestId, target, Written),
         handles: [source, target],
-        over: (result) => grant.settle(result?.value ?? 0),
+        over: (result) => {
+          const copied = result?.value ?? 0;
+          grant.settle(copied);
+          if (source.flow !== undefined) source.flow.bytesToGuest += copied;
+          if (target.flow !== undefined) target.flow.bytesToHost += copied;
+        },
       },
     );
   }

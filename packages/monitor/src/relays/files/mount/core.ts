@@ -206,12 +206,17 @@ export class MountCore {
     this.fail(requestId, refusal(Errno.ECANCELED, "it was taken back"));
   }
 
+  #closed({ flow }: Handle): void {
+    if (flow !== undefined) this.stream.guest.reports.closed(flow, this.isOver ? "cut" : "end");
+  }
+
   /** Gives a handle back when nothing uses it; then `closed`. */
   release(handle: Handle, closed: () => void): void {
     handle.over = () => {
       handle.over = NEVER;
       this.handles.delete(handle);
       handle.locks.clear();
+      this.#closed(handle);
       if (handle.fd < 0) {
         this.stream.guest.budget.giveFile();
         closed();

@@ -8,6 +8,7 @@
 
 import type { Held } from "../../../disk/judgement.ts";
 import type { Identity } from "../../../disk/roots.ts";
+import type { Flow } from "../../../guests/flow.ts";
 import type { GuestName } from "../../../policy/paths.ts";
 import type { AtOnce } from "../at-once.ts";
 import type { LockRanges } from "./lock-ranges.ts";
@@ -37,6 +38,8 @@ export interface Handle {
   readonly listings: Set<() => void>;
   isListing: boolean;
   readonly locks: LockRanges;
+  /** Of a file of the host's: what the audit file is told of it. */
+  readonly flow: Flow | undefined;
 }
 
 export class Handles {

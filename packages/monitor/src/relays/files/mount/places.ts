@@ -21,6 +21,8 @@ export interface Target {
   readonly handle: Handle | undefined;
   /** It names no more than what `at` stands for. */
   readonly isItself: boolean;
+  /** That which has allowed it. */
+  readonly rule: string;
 }
 
 const SLASH = 0x2f;
@@ -94,8 +96,8 @@ export class Places {
     const shown = shownNames(names);
     const decision = decide(this.#guest.policy.matcher, names, write);
     if (!decision.allowed) return denial(this.#guest, Protocol.MOUNT, shown, decision);
-    const { ruleIndex: root, depth } = decision;
-    const target = { names, shown, depth, handle: undefined, isItself: false };
+    const { ruleIndex: root, depth, rule } = decision;
+    const target = { names, shown, depth, handle: undefined, isItself: false, rule };
     if (decision.leadsOn) return { ...target, place: undefined };
     const { folders } = this.#guest.policy;
     const { tree } = folders;

@@ -1,0 +1,129 @@
+// Lines of what guests were allowed, on their way to the main thread: what they cost, and when their guest waits.
+
+import { pino } from "pino";
+import { beforeEach, expect, test } from "vitest";
+import { LineQuota } from "../src/accounts/quotas.ts";
+import { AuditGate } from "../src/observe/audit-gate.ts";
+import { type FlowClosed, FlowNumbers } from "../src/observe/flow-lines.ts";
+import { priced } from "../src/observe/line-cost.ts";
+import type { LineMessage } from "../src/observe/line-messages.ts";
+import { GuestLines, type LinesHost } from "../src/observe/lines.ts";
+import { type Policy, parsePolicy } from "../src/policy/index.ts";
+import { Counters } from "../src/reactor/counters.ts";
+
+const LINE: FlowClosed = {
+  ...{ kind: "closed", guest: "guest-1", flow: 17, protocol: "tcp-connect", what: "example.com:443", rule: "web" },
+  ...{ address: "192.0.2.1:443", bytesToHost: 2 ** 53 - 1, bytesToGuest: 2 ** 53 - 1, ms: 2 ** 31, end: "guest-reset" },
+};
+const BYTES = priced(LINE).bytes;
+const KiB = 1024;
+
+function policyOf(more: string): Policy {
+  return parsePolicy(`version: 1\n${more}`, { file: "/policy.yaml" });
+}
+
+let posted: LineMessage[];
+/** Who waits for the main thread to have taken all that was posted, in order. */
+let marks: (() => void)[];
+/** Who waits for the next second. */
+let pauses: (() => void)[];
+let goesOn: number;
+const gate = new AuditGate();
+
+beforeEach(() => {
+  posted = [];
+  marks = [];
+  pauses = [];
+  goesOn = 0;
+  gate.set(true);
+});
+
+function linesOf(policy: Policy, flows: FlowNumbers | undefined = new FlowNumbers()): GuestLines {
+  const host: LinesHost = {
+    reactor: { after: (_, callback) => pauses.push(callback) },
+    counters: new Counters(),
+    auditGate: gate,
+    flows,
+    post: (message) => posted.push(message),
+    whenTaken: (callback) => marks.push(callback),
+  };
+  const quotas = { lines: new LineQuota(), flowLines: new LineQuota() };
+  return new GuestLines(
+    host,
+    quotas,
+    () => policy,
+    () => goesOn++,
+  );
+}
+
+const FREE = policyOf("limits: { auditBytes: 1GiB }\n");
+
+test("a line is never longer than its price, and not much shorter", () => {
+  let written = "";
+  const log = pino({ base: null }, { write: (text) => (written = text) });
+  const { kind, ...fields } = LINE;
+  log.info({ audit: kind, ...fields }, kind);
+  // Pino's own level is a number here, and its time is: 2 and 13 characters for 6 and 26.
+  expect(written.length + 17).toBeLessThanOrEqual(BYTES);
+  expect(written.length + 17).toBeGreaterThan(BYTES / 2);
+});
+
+test("there are none without an audit file, or where the policy has refusals alone in it", () => {
+  expect(linesOf(FREE).flows).toBeDefined();
+  expect(linesOf(policyOf("audited: refusals\n")).flows).toBeUndefined();
+  expect(new GuestLines({ flows: undefined } as LinesHost, {} as never, () => FREE, () => {}).flows).toBeUndefined();
+});
+
+test("a guest does not wait as long as the main thread keeps up", () => {
+  const lines = linesOf(FREE);
+  for (let bytes = 0; bytes < 4096 * KiB; bytes += BYTES) {
+    lines.postFlow(LINE);
+    // Asked for before there is need, and answered before there is no room.
+    if (bytes % (256 * KiB) < BYTES) marks.shift()?.();
+  }
+  expect(lines.held).toBe(false);
+  expect(marks.length).toBeLessThanOrEqual(1);
+});
+
+test("a guest waits that is half a mebibyte ahead of the main thread, and goes on when that has taken all", () => {
+  const lines = linesOf(FREE);
+  let bytes = 0;
+  for (; !lines.held; bytes += BYTES) lines.postFlow(LINE);
+  expect(bytes).toBeGreaterThanOrEqual(512 * KiB);
+  expect(bytes).toBeLessThan(512 * KiB + BYTES);
+  expect(marks).toHaveLength(2);
+  marks.shift()!();
+  expect(goesOn).toBe(0);
+  marks.shift()!();
+  expect(goesOn).toBe(1);
+  expect(lines.held).toBe(false);
+  lines.postFlow(LINE);
+  expect(lines.held).toBe(false);
+});
+
+test("a guest that is past its bytes of a second waits for the next; its other lines have their own", () => {
+  const lines = linesOf(policyOf("limits: { auditBytes: 64KiB, logBytes: 64KiB, logLines: 1000 }\n"));
+  let count = 0;
+  for (; !lines.held; count++) lines.postFlow(LINE);
+  // Another second may have begun meanwhile.
+  expect(count).toBeGreaterThanOrEqual(Math.ceil((64 * KiB) / BYTES));
+  expect(count).toBeLessThanOrEqual(2 * Math.ceil((64 * KiB) / BYTES));
+  expect(pauses).toHaveLength(1);
+  // The quota of the other lines is untouched: what is asked of it is 0.
+  const fresh = linesOf(policyOf("limits: { auditBytes: 64KiB, logBytes: 64KiB, logLines: 1000 }\n"));
+  for (let i = 0; i < 100; i++) fresh.post({ kind: "warning", guest: "guest-1", reason: "for a test" });
+  expect(fresh.held).toBe(false);
+});
+
+test("with `audit: required` a guest waits behind its line while none can be written", () => {
+  const lines = linesOf(policyOf("audit: required\n"));
+  lines.postFlow(LINE);
+  expect(posted).toEqual([{ ...LINE, required: true }]);
+  expect(lines.held).toBe(false);
+  gate.set(false);
+  lines.postFlow(LINE);
+  expect(lines.held).toBe(true);
+  gate.set(true);
+  expect(lines.held).toBe(false);
+  expect(goesOn).toBe(1);
+});
