@@ -1,7 +1,7 @@
 // Written by scripts/policy-validator.ts from policy.schema.json, with Ajv 8.20.0 (MIT, Evgeny Poberezkin).
 "use strict";
 export const validate = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"connect":{"description":"Where the guest may connect to, or send datagrams to. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"sockets":{"description":"Unix sockets of the host, each by its own rule: the guest connects to it, or listens there. A path that no rule names is refused.","type":"array","x-expected":"a list of sockets rules","items":{"$ref":"#/$defs/socketsRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"hosts":{"description":"Names to which the host gives addresses of its own choosing, before anything else is asked for them. host.ringway is the host's own loopback, unless it stands here.","type":"object","x-expected":"a map of names to addresses, at most 4096","maxProperties":4096,"additionalProperties":{"type":["string","array"],"x-expected":"an address, or a list of them, at most 16","minLength":1,"minItems":1,"maxItems":16,"items":{"type":"string","x-expected":"an address","minLength":1}},"default":{},"examples":[{"db.internal":"10.1.2.3"}]},"run":{"description":"What a program of `ringway run` has of the host's system, beside the folders of files (docs/run.md).","type":"object","x-expected":"a map with system","additionalProperties":false,"properties":{"system":{"description":"Files and folders of the host that it sees read-only, each at its own place. The word default stands for the usual ones: /usr, /bin, /sbin, /lib and what of /etc is meant for everybody.","type":"array","x-expected":"a list of absolute paths of the host, or the word default","maxItems":1024,"items":{"type":"string","x-expected":"an absolute path of the host, or the word default","pattern":"^(default$|/)"},"default":["default"],"examples":[["default","/opt/jdk"]]}},"default":{}},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"networkBytes":{"description":"Bytes that all guests of one user may send and receive over the network: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"}}},"rates":{"description":"How fast the guests of one user may use the network, all together. At its rate a guest waits, and nothing is refused.","type":"object","x-expected":"a map of rates","additionalProperties":false,"properties":{"bytesToHost":{"description":"Bytes in a second from guests to the network, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToHostBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"bytesToGuest":{"description":"Bytes in a second from the network to guests, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToGuestBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"connections":{"description":"New connections in a second, made by guests, connected UDP sockets among them, and come to them; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"datagrams":{"description":"Datagrams in a second, both ways together; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"lookups":{"description":"Names and addresses looked up in a second for guests that ask for no connection; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000},"udpIdleMs":{"description":"Milliseconds without a datagram either way until a connected UDP socket ends, and until a bound one forgets a peer. At most 30000 for peers at port 53.","$ref":"#/$defs/milliseconds","default":120000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"amount":{"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},"rate":{"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"protocols":{"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"xattr":{"type":"string","x-expected":"a name with a dot, or what it begins with and a *, such as trusted.overlay.*","maxLength":255,"pattern":"^[a-z0-9_]+\\.[^\\u0000*]*\\*?$"},"ownerId":{"type":"integer","x-expected":"a number from 0 to 4294967294","minimum":0,"maximum":4294967294},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false},"xattrs":{"description":"Extended attributes that a mount shows, and with rw changes, beside user.*: names, or what they begin with and a *.","type":"array","x-expected":"a list of names of extended attributes","items":{"$ref":"#/$defs/xattr"},"examples":[["security.selinux","trusted.overlay.*"]]},"owner":{"description":"Whose that is what guests make below the folder, and the only owner that they may give a file. Takes a monitor that may make files of others, such as root. Default: the monitor's user.","type":"object","x-expected":"a map with uid and gid","additionalProperties":false,"required":["uid","gid"],"properties":{"uid":{"description":"Number of the user.","$ref":"#/$defs/ownerId"},"gid":{"description":"Number of the group.","$ref":"#/$defs/ownerId"}},"examples":[{"uid":1000,"gid":1000}]}}},"socketsRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:ringway:policy:1","title":"Ringway policy, version 1","description":"What one guest may reach. Everything that no rule allows is refused; within a list, the first rule that matches decides.","type":"object","x-expected":"a map of policy keys, beginning with version: 1","required":["version"],"additionalProperties":false,"properties":{"version":{"description":"The version of this file format.","const":1},"guest":{"description":"What the guest gets when it asks for its arguments (GetArgs).","type":"object","x-expected":"a map with argv and env","additionalProperties":false,"properties":{"argv":{"description":"The guest program's arguments.","type":"array","x-expected":"a list of strings, at most 4096","maxItems":4096,"items":{"$ref":"#/$defs/text"},"default":[],"examples":[["worker","--once"]]},"env":{"description":"The guest program's environment variables. Values are strings: quote numbers.","type":"object","x-expected":"a map of names to strings, at most 4096","maxProperties":4096,"propertyNames":{"x-expected":"the name of a variable, without \"=\"","pattern":"^[^=\\u0000]+$"},"additionalProperties":{"$ref":"#/$defs/text"},"default":{},"examples":[{"MODE":"demo"}]}}},"refusals":{"description":"What a refused guest is told. explain: the errno, the rule and a sentence. hide: the errno only. The audit log always has all three.","enum":["explain","hide"],"default":"explain"},"audit":{"description":"What happens while lines cannot be written to the audit file. required: guests that cause one wait. best-effort: lines are lost, counted, and that is said.","enum":["required","best-effort"],"default":"best-effort"},"audited":{"description":"What the audit file has lines of. all: what was allowed, when it is opened and when it ends, beside refusals and violations. refusals: those alone. Without an audit file nothing that was allowed has a line.","enum":["all","refusals"],"default":"all"},"connect":{"description":"Where the guest may connect to, or send datagrams to. The first rule that matches decides; a connection that none matches is refused.","type":"array","x-expected":"a list of connect rules","items":{"$ref":"#/$defs/connectRule"},"default":[]},"listen":{"description":"Which of the host's addresses and ports the guest may listen on. The first rule that matches decides.","type":"array","x-expected":"a list of listen rules","items":{"$ref":"#/$defs/listenRule"},"default":[]},"files":{"description":"Folders of the host that the guest sees. The first rule whose guest path is the path or a folder above it decides.","type":"array","x-expected":"a list of files rules","items":{"$ref":"#/$defs/filesRule"},"default":[]},"sockets":{"description":"Unix sockets of the host, each by its own rule: the guest connects to it, or listens there. A path that no rule names is refused.","type":"array","x-expected":"a list of sockets rules","items":{"$ref":"#/$defs/socketsRule"},"default":[]},"vms":{"description":"Virtual machines that the monitor serves, beside the processes that attach to its socket (docs/vm.md).","type":"array","x-expected":"a list of VMs","items":{"type":"object","x-expected":"a map with name, memory and doorbell","required":["name","memory","doorbell"],"additionalProperties":false,"properties":{"name":{"description":"What its guests are called in the logs; each VM has its own.","$ref":"#/$defs/vmName"},"memory":{"description":"The file that the VM's ivshmem device shares with the host, made where it does not exist; best on a tmpfs. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"doorbell":{"description":"The Unix socket that the hypervisor serves for the VM's doorbell channel. Relative to this file's folder.","$ref":"#/$defs/vmPath"},"size":{"description":"Size of a memory that is made: a power of two, and the size that the hypervisor is given. One that exists keeps its own.","$ref":"#/$defs/size","default":"64MiB"}}},"default":[]},"hosts":{"description":"Names to which the host gives addresses of its own choosing, before anything else is asked for them. host.ringway is the host's own loopback, unless it stands here.","type":"object","x-expected":"a map of names to addresses, at most 4096","maxProperties":4096,"additionalProperties":{"type":["string","array"],"x-expected":"an address, or a list of them, at most 16","minLength":1,"minItems":1,"maxItems":16,"items":{"type":"string","x-expected":"an address","minLength":1}},"default":{},"examples":[{"db.internal":"10.1.2.3"}]},"run":{"description":"What a program of `ringway run` has of the host's system, beside the folders of files (docs/run.md).","type":"object","x-expected":"a map with system","additionalProperties":false,"properties":{"system":{"description":"Files and folders of the host that it sees read-only, each at its own place. The word default stands for the usual ones: /usr, /bin, /sbin, /lib and what of /etc is meant for everybody.","type":"array","x-expected":"a list of absolute paths of the host, or the word default","maxItems":1024,"items":{"type":"string","x-expected":"an absolute path of the host, or the word default","pattern":"^(default$|/)"},"default":["default"],"examples":[["default","/opt/jdk"]]}},"default":{}},"limits":{"description":"How much one guest can make the monitor hold.","type":"object","x-expected":"a map of limits","additionalProperties":false,"properties":{"guests":{"description":"Guests at once that one user has on the attach socket, of all that the monitor takes; another is turned away.","$ref":"#/$defs/positive","default":64},"streams":{"description":"Streams open at once, from 1 to 32767.","type":"integer","x-expected":"a whole number from 1 to 32767","minimum":1,"maximum":32767,"default":4096},"regionBytes":{"description":"Size of the guest's shared memory: whole pages of 4 KiB, from 1 MiB to 4 GiB.","$ref":"#/$defs/size","default":"256MiB"},"regionBytesTotal":{"description":"Bytes of the regions of all guests of one user, from regionBytes to 16777216GiB; without it, guests times regionBytes.","$ref":"#/$defs/size","default":"16GiB"},"streamBytes":{"description":"Largest capacity of one ring, of which a stream has two: a power of two from 4 KiB to 16 MiB, at most a quarter of regionBytes.","$ref":"#/$defs/size","default":"1MiB"},"socketBytes":{"description":"What the kernel may hold for the guest's sockets, sent and received, beside 32 KiB for each: from 1MiB to 1024GiB.","$ref":"#/$defs/size","default":"64MiB"},"accepts":{"description":"Accepts posted ahead, over all listeners together.","$ref":"#/$defs/count","default":1024},"openFiles":{"description":"Files and folders open at once.","$ref":"#/$defs/count","default":256},"fileBytesWritten":{"description":"Bytes that all guests of one user may write to files: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"networkBytes":{"description":"Bytes that all guests of one user may send and receive over the network: a size, or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"requests":{"description":"Requests taken from the guest and not answered yet, over all streams: connections and files being opened, and work on files.","$ref":"#/$defs/positive","default":1024},"diskOperations":{"description":"Operations on files and folders in a second that may have to wait for a disk; past them they wait for their turn.","type":"integer","x-expected":"a whole number from 10 to 1048576","minimum":10,"maximum":1048576,"default":10000},"bells":{"description":"Bells in a second behind which there is nothing to do; past them the guest is not looked at for up to a tenth of a second.","type":"integer","x-expected":"a whole number from 100 to 1048576","minimum":100,"maximum":1048576,"default":20000},"logLines":{"description":"Lines in a second that the guest may cause in the log and the audit log, beside those of what was allowed; past them the guest waits.","$ref":"#/$defs/positive","default":1000},"logBytes":{"description":"Bytes of these lines in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"256KiB"},"auditBytes":{"description":"Bytes of audit lines of what was allowed in a second, from 64KiB to 1GiB; past them the guest waits.","$ref":"#/$defs/size","default":"8MiB"}}},"rates":{"description":"How fast the guests of one user may use the network, all together. At its rate a guest waits, and nothing is refused.","type":"object","x-expected":"a map of rates","additionalProperties":false,"properties":{"bytesToHost":{"description":"Bytes in a second from guests to the network, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToHostBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"bytesToGuest":{"description":"Bytes in a second from the network to guests, from 2KiB; or unlimited.","$ref":"#/$defs/amount","default":"unlimited"},"bytesToGuestBurst":{"description":"As many of them at once after a pause, from 2KiB; without it, as many as in a second.","$ref":"#/$defs/size"},"connections":{"description":"New connections in a second, made by guests, connected UDP sockets among them, and come to them; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"datagrams":{"description":"Datagrams in a second, both ways together; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"},"lookups":{"description":"Names and addresses looked up in a second for guests that ask for no connection; or unlimited.","$ref":"#/$defs/rate","default":"unlimited"}}},"timeouts":{"description":"How long the monitor waits for others on the guest's behalf.","type":"object","x-expected":"a map of timeouts","additionalProperties":false,"properties":{"connectMs":{"description":"Milliseconds for a connection to be established, over all addresses of its name.","$ref":"#/$defs/milliseconds","default":30000},"resolveMs":{"description":"Milliseconds for a name to be resolved.","$ref":"#/$defs/milliseconds","default":10000},"attachMs":{"description":"Milliseconds from the greeting of a guest on the attach socket until it asks to be attached.","$ref":"#/$defs/milliseconds","default":10000},"udpIdleMs":{"description":"Milliseconds without a datagram either way until a connected UDP socket ends, and until a bound one forgets a peer. At most 30000 for peers at port 53.","$ref":"#/$defs/milliseconds","default":120000}}}},"$defs":{"text":{"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"},"id":{"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"size":{"type":["integer","string"],"x-expected":"a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^[0-9]+(KiB|MiB|GiB)?$"},"amount":{"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},"rate":{"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"},"vmName":{"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"},"vmPath":{"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"},"positive":{"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576},"count":{"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576},"milliseconds":{"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000},"target":{"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]},"networks":{"type":["string","array"],"x-expected":"an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"an address or a CIDR","minLength":1},"examples":["127.0.0.1","10.1.0.0/16",["10.0.0.0/8","fd00::/8"]]},"protocols":{"description":"What the rule holds for. Without it an allow holds for TCP alone, and a deny for all.","type":["string","array"],"x-expected":"tcp, udp, or a list of them","pattern":"^(tcp|udp)$","minItems":1,"items":{"type":"string","x-expected":"tcp or udp","pattern":"^(tcp|udp)$"},"examples":["udp",["tcp","udp"]]},"connectPort":{"type":["integer","string"],"x-expected":"a port from 1 to 65535, or a range such as 8000-8100","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"listenPort":{"type":["integer","string"],"x-expected":"a port from 0 to 65535, or a range such as 8000-8100","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$"},"connectRule":{"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}},"listenRule":{"type":"object","x-expected":"a map with allow or deny, and ports","additionalProperties":false,"required":["ports"],"oneOf":[{"required":["allow"]},{"required":["deny"]}],"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"The guest may listen on these addresses of the host.","$ref":"#/$defs/networks"},"deny":{"description":"The guest may not listen on these addresses of the host.","$ref":"#/$defs/networks"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. 0 stands for a port that the host picks.","type":["integer","string","array"],"x-expected":"a port from 0 to 65535, a range such as 8000-8100, or a list of them","minimum":0,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/listenPort"},"examples":[8080,[0,"8000-8999"]]}}},"xattr":{"type":"string","x-expected":"a name with a dot, or what it begins with and a *, such as trusted.overlay.*","maxLength":255,"pattern":"^[a-z0-9_]+\\.[^\\u0000*]*\\*?$"},"ownerId":{"type":"integer","x-expected":"a number from 0 to 4294967294","minimum":0,"maximum":4294967294},"filesRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path as the guest names it; the rule covers it and everything below.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/data"]},"host":{"description":"Folder of the host, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./data"]},"access":{"description":"ro: read only. rw: read and write.","enum":["ro","rw"]},"crossMounts":{"description":"true: guests reach what is mounted below the folder too, but never the kernel's own file systems, such as procfs.","type":"boolean","x-expected":"true or false","default":false},"xattrs":{"description":"Extended attributes that a mount shows, and with rw changes, beside user.*: names, or what they begin with and a *.","type":"array","x-expected":"a list of names of extended attributes","items":{"$ref":"#/$defs/xattr"},"examples":[["security.selinux","trusted.overlay.*"]]},"owner":{"description":"Whose that is what guests make below the folder, and the only owner that they may give a file. Takes a monitor that may make files of others, such as root. Default: the monitor's user.","type":"object","x-expected":"a map with uid and gid","additionalProperties":false,"required":["uid","gid"],"properties":{"uid":{"description":"Number of the user.","$ref":"#/$defs/ownerId"},"gid":{"description":"Number of the group.","$ref":"#/$defs/ownerId"}},"examples":[{"uid":1000,"gid":1000}]}}},"socketsRule":{"type":"object","x-expected":"a map with guest, host and access","additionalProperties":false,"required":["guest","host","access"],"properties":{"id":{"$ref":"#/$defs/id"},"guest":{"description":"Absolute path of the socket as the guest names it; the rule covers this path alone.","type":"string","x-expected":"an absolute path","pattern":"^/[^\\u0000]*$","examples":["/run/agent.sock"]},"host":{"description":"The socket on the host, in a folder that exists, relative to the folder of this file. Taken as it is written: ~ and ${HOME} are not expanded.","type":"string","x-expected":"a path of the host","minLength":1,"pattern":"^[^\\u0000]*$","examples":["./agent.sock"]},"access":{"description":"connect: the guest connects to whoever listens there. listen: the guest listens there itself.","enum":["connect","listen"]}}}}};
 const schema32 = {"type":"string","x-expected":"a string (numbers, true and null need quotes)","pattern":"^[^\\u0000]*$"};
 const schema54 = {"type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
 const schema55 = {"type":"string","x-expected":"a path","pattern":"^[^\\u0000]+$"};
@@ -9,8 +9,8 @@ const schema57 = {"type":["integer","string"],"x-expected":"a size: a number of 
 const schema58 = {"type":"integer","x-expected":"a whole number from 1 to 1048576","minimum":1,"maximum":1048576};
 const schema63 = {"type":"integer","x-expected":"a whole number from 0 to 1048576","minimum":0,"maximum":1048576};
 const schema65 = {"type":["integer","string"],"x-expected":"unlimited or a size: a number of bytes, or a number with KiB, MiB or GiB, such as 256MiB","minimum":0,"maximum":9007199254740991,"pattern":"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"};
-const schema74 = {"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"};
-const schema77 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
+const schema75 = {"type":["integer","string"],"x-expected":"unlimited or a whole number from 1 to 1048576","minimum":1,"maximum":1048576,"pattern":"^unlimited$"};
+const schema78 = {"type":"integer","x-expected":"a number of milliseconds from 1 to 3600000","minimum":1,"maximum":3600000};
 const func1 = Object.prototype.hasOwnProperty;
 const func2 = function ucs2length(str) {
     const len = str.length;
@@ -36,7 +36,7 @@ const pattern25 = new RegExp("^[^\\u0000]+$", "u");
 const pattern27 = new RegExp("^[0-9]+(KiB|MiB|GiB)?$", "u");
 const pattern28 = new RegExp("^(default$|/)", "u");
 const pattern33 = new RegExp("^([0-9]+(KiB|MiB|GiB)?|unlimited)$", "u");
-const pattern40 = new RegExp("^unlimited$", "u");
+const pattern41 = new RegExp("^unlimited$", "u");
 const schema34 = {"type":"object","x-expected":"a map with allow or deny","additionalProperties":false,"oneOf":[{"required":["allow"]},{"required":["deny"]}],"dependentRequired":{"resolvesTo":["allow"]},"properties":{"id":{"$ref":"#/$defs/id"},"allow":{"description":"Connections to these are allowed. *.example.com is every name below example.com, * is every name; a name pattern never matches a literal address. public, private, loopback and host are groups of addresses.","$ref":"#/$defs/target"},"deny":{"description":"Connections to these are refused. A denied address or CIDR also refuses names that resolve into it.","$ref":"#/$defs/target"},"protocols":{"$ref":"#/$defs/protocols"},"ports":{"description":"A port, a range, or a list of them. Without it: all ports.","type":["integer","string","array"],"x-expected":"a port from 1 to 65535, a range such as 8000-8100, or a list of them","minimum":1,"maximum":65535,"pattern":"^[0-9]{1,5}(-[0-9]{1,5})?$","minItems":1,"items":{"$ref":"#/$defs/connectPort"},"examples":[443,"8000-8100",[80,443,"8000-8100"]]},"resolvesTo":{"description":"Addresses, CIDRs and groups (private, loopback, host) that the names of this rule may resolve to although they are not public.","$ref":"#/$defs/networks"}}};
 const schema35 = {"description":"The rule's name in refusals and in the audit log; unique in this file. Without one a rule goes by its position, such as connect[0].","type":"string","x-expected":"a letter, then up to 63 letters, digits, dots, underscores or hyphens","pattern":"^[A-Za-z][A-Za-z0-9._-]{0,63}$"};
 const schema36 = {"type":["string","array"],"x-expected":"a name pattern, an address, a CIDR, or a list of them","minLength":1,"minItems":1,"items":{"type":"string","x-expected":"a name pattern, an address or a CIDR","minLength":1},"examples":["*.example.com","192.0.2.1","10.0.0.0/8",["10.0.0.0/8","fd00::/8"],"public"]};
@@ -1740,19 +1740,10 @@ vErrors.push(err16);
 errors++;
 }
 }
-if(data.connect !== undefined){
-let data8 = data.connect;
-if(Array.isArray(data8)){
-const len1 = data8.length;
-for(let i1=0; i1<len1; i1++){
-if(!(validate21(data8[i1], {instancePath:instancePath+"/connect/" + i1,parentData:data8,parentDataProperty:i1,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate21.errors : vErrors.concat(validate21.errors);
-errors = vErrors.length;
-}
-}
-}
-else {
-const err17 = {instancePath:instancePath+"/connect",schemaPath:"#/properties/connect/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.connect.type,parentSchema:schema31.properties.connect,data:data8};
+if(data.audited !== undefined){
+let data8 = data.audited;
+if(!((data8 === "all") || (data8 === "refusals"))){
+const err17 = {instancePath:instancePath+"/audited",schemaPath:"#/properties/audited/enum",keyword:"enum",params:{allowedValues: schema31.properties.audited.enum},message:"must be equal to one of the allowed values",schema:schema31.properties.audited.enum,parentSchema:schema31.properties.audited,data:data8};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -1762,19 +1753,19 @@ vErrors.push(err17);
 errors++;
 }
 }
-if(data.listen !== undefined){
-let data10 = data.listen;
-if(Array.isArray(data10)){
-const len2 = data10.length;
-for(let i2=0; i2<len2; i2++){
-if(!(validate23(data10[i2], {instancePath:instancePath+"/listen/" + i2,parentData:data10,parentDataProperty:i2,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
+if(data.connect !== undefined){
+let data9 = data.connect;
+if(Array.isArray(data9)){
+const len1 = data9.length;
+for(let i1=0; i1<len1; i1++){
+if(!(validate21(data9[i1], {instancePath:instancePath+"/connect/" + i1,parentData:data9,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate21.errors : vErrors.concat(validate21.errors);
 errors = vErrors.length;
 }
 }
 }
 else {
-const err18 = {instancePath:instancePath+"/listen",schemaPath:"#/properties/listen/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.listen.type,parentSchema:schema31.properties.listen,data:data10};
+const err18 = {instancePath:instancePath+"/connect",schemaPath:"#/properties/connect/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.connect.type,parentSchema:schema31.properties.connect,data:data9};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -1784,19 +1775,19 @@ vErrors.push(err18);
 errors++;
 }
 }
-if(data.files !== undefined){
-let data12 = data.files;
-if(Array.isArray(data12)){
-const len3 = data12.length;
-for(let i3=0; i3<len3; i3++){
-if(!(validate25(data12[i3], {instancePath:instancePath+"/files/" + i3,parentData:data12,parentDataProperty:i3,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate25.errors : vErrors.concat(validate25.errors);
+if(data.listen !== undefined){
+let data11 = data.listen;
+if(Array.isArray(data11)){
+const len2 = data11.length;
+for(let i2=0; i2<len2; i2++){
+if(!(validate23(data11[i2], {instancePath:instancePath+"/listen/" + i2,parentData:data11,parentDataProperty:i2,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate23.errors : vErrors.concat(validate23.errors);
 errors = vErrors.length;
 }
 }
 }
 else {
-const err19 = {instancePath:instancePath+"/files",schemaPath:"#/properties/files/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.files.type,parentSchema:schema31.properties.files,data:data12};
+const err19 = {instancePath:instancePath+"/listen",schemaPath:"#/properties/listen/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.listen.type,parentSchema:schema31.properties.listen,data:data11};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -1806,19 +1797,19 @@ vErrors.push(err19);
 errors++;
 }
 }
-if(data.sockets !== undefined){
-let data14 = data.sockets;
-if(Array.isArray(data14)){
-const len4 = data14.length;
-for(let i4=0; i4<len4; i4++){
-if(!(validate27(data14[i4], {instancePath:instancePath+"/sockets/" + i4,parentData:data14,parentDataProperty:i4,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+if(data.files !== undefined){
+let data13 = data.files;
+if(Array.isArray(data13)){
+const len3 = data13.length;
+for(let i3=0; i3<len3; i3++){
+if(!(validate25(data13[i3], {instancePath:instancePath+"/files/" + i3,parentData:data13,parentDataProperty:i3,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate25.errors : vErrors.concat(validate25.errors);
 errors = vErrors.length;
 }
 }
 }
 else {
-const err20 = {instancePath:instancePath+"/sockets",schemaPath:"#/properties/sockets/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.sockets.type,parentSchema:schema31.properties.sockets,data:data14};
+const err20 = {instancePath:instancePath+"/files",schemaPath:"#/properties/files/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.files.type,parentSchema:schema31.properties.files,data:data13};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -1828,15 +1819,19 @@ vErrors.push(err20);
 errors++;
 }
 }
-if(data.vms !== undefined){
-let data16 = data.vms;
-if(Array.isArray(data16)){
-const len5 = data16.length;
-for(let i5=0; i5<len5; i5++){
-let data17 = data16[i5];
-if(data17 && typeof data17 == "object" && !Array.isArray(data17)){
-if(data17.name === undefined){
-const err21 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data17};
+if(data.sockets !== undefined){
+let data15 = data.sockets;
+if(Array.isArray(data15)){
+const len4 = data15.length;
+for(let i4=0; i4<len4; i4++){
+if(!(validate27(data15[i4], {instancePath:instancePath+"/sockets/" + i4,parentData:data15,parentDataProperty:i4,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate27.errors : vErrors.concat(validate27.errors);
+errors = vErrors.length;
+}
+}
+}
+else {
+const err21 = {instancePath:instancePath+"/sockets",schemaPath:"#/properties/sockets/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.sockets.type,parentSchema:schema31.properties.sockets,data:data15};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -1845,8 +1840,16 @@ vErrors.push(err21);
 }
 errors++;
 }
-if(data17.memory === undefined){
-const err22 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "memory"},message:"must have required property '"+"memory"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data17};
+}
+if(data.vms !== undefined){
+let data17 = data.vms;
+if(Array.isArray(data17)){
+const len5 = data17.length;
+for(let i5=0; i5<len5; i5++){
+let data18 = data17[i5];
+if(data18 && typeof data18 == "object" && !Array.isArray(data18)){
+if(data18.name === undefined){
+const err22 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data18};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -1855,8 +1858,8 @@ vErrors.push(err22);
 }
 errors++;
 }
-if(data17.doorbell === undefined){
-const err23 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "doorbell"},message:"must have required property '"+"doorbell"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data17};
+if(data18.memory === undefined){
+const err23 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "memory"},message:"must have required property '"+"memory"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data18};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -1865,9 +1868,8 @@ vErrors.push(err23);
 }
 errors++;
 }
-for(const key4 in data17){
-if(!((((key4 === "name") || (key4 === "memory")) || (key4 === "doorbell")) || (key4 === "size"))){
-const err24 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.vms.items,data:data17};
+if(data18.doorbell === undefined){
+const err24 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/required",keyword:"required",params:{missingProperty: "doorbell"},message:"must have required property '"+"doorbell"+"'",schema:schema31.properties.vms.items.required,parentSchema:schema31.properties.vms.items,data:data18};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -1876,12 +1878,9 @@ vErrors.push(err24);
 }
 errors++;
 }
-}
-if(data17.name !== undefined){
-let data18 = data17.name;
-if(typeof data18 === "string"){
-if(!pattern7.test(data18)){
-const err25 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema54,data:data18};
+for(const key4 in data18){
+if(!((((key4 === "name") || (key4 === "memory")) || (key4 === "doorbell")) || (key4 === "size"))){
+const err25 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key4},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.vms.items,data:data18};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -1891,8 +1890,11 @@ vErrors.push(err25);
 errors++;
 }
 }
-else {
-const err26 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema54.type,parentSchema:schema54,data:data18};
+if(data18.name !== undefined){
+let data19 = data18.name;
+if(typeof data19 === "string"){
+if(!pattern7.test(data19)){
+const err26 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z][A-Za-z0-9._-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z][A-Za-z0-9._-]{0,63}$"+"\"",schema:"^[A-Za-z][A-Za-z0-9._-]{0,63}$",parentSchema:schema54,data:data19};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -1902,11 +1904,8 @@ vErrors.push(err26);
 errors++;
 }
 }
-if(data17.memory !== undefined){
-let data19 = data17.memory;
-if(typeof data19 === "string"){
-if(!pattern25.test(data19)){
-const err27 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema55,data:data19};
+else {
+const err27 = {instancePath:instancePath+"/vms/" + i5+"/name",schemaPath:"#/$defs/vmName/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema54.type,parentSchema:schema54,data:data19};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -1916,8 +1915,11 @@ vErrors.push(err27);
 errors++;
 }
 }
-else {
-const err28 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema55.type,parentSchema:schema55,data:data19};
+if(data18.memory !== undefined){
+let data20 = data18.memory;
+if(typeof data20 === "string"){
+if(!pattern25.test(data20)){
+const err28 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema55,data:data20};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -1927,11 +1929,8 @@ vErrors.push(err28);
 errors++;
 }
 }
-if(data17.doorbell !== undefined){
-let data20 = data17.doorbell;
-if(typeof data20 === "string"){
-if(!pattern25.test(data20)){
-const err29 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema55,data:data20};
+else {
+const err29 = {instancePath:instancePath+"/vms/" + i5+"/memory",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema55.type,parentSchema:schema55,data:data20};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -1941,8 +1940,11 @@ vErrors.push(err29);
 errors++;
 }
 }
-else {
-const err30 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema55.type,parentSchema:schema55,data:data20};
+if(data18.doorbell !== undefined){
+let data21 = data18.doorbell;
+if(typeof data21 === "string"){
+if(!pattern25.test(data21)){
+const err30 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000]+$"},message:"must match pattern \""+"^[^\\u0000]+$"+"\"",schema:"^[^\\u0000]+$",parentSchema:schema55,data:data21};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -1952,10 +1954,8 @@ vErrors.push(err30);
 errors++;
 }
 }
-if(data17.size !== undefined){
-let data21 = data17.size;
-if((!(((typeof data21 == "number") && (!(data21 % 1) && !isNaN(data21))) && (isFinite(data21)))) && (typeof data21 !== "string")){
-const err31 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data21};
+else {
+const err31 = {instancePath:instancePath+"/vms/" + i5+"/doorbell",schemaPath:"#/$defs/vmPath/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema55.type,parentSchema:schema55,data:data21};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -1964,9 +1964,11 @@ vErrors.push(err31);
 }
 errors++;
 }
-if((typeof data21 == "number") && (isFinite(data21))){
-if(data21 > 9007199254740991 || isNaN(data21)){
-const err32 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data21};
+}
+if(data18.size !== undefined){
+let data22 = data18.size;
+if((!(((typeof data22 == "number") && (!(data22 % 1) && !isNaN(data22))) && (isFinite(data22)))) && (typeof data22 !== "string")){
+const err32 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data22};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -1975,8 +1977,9 @@ vErrors.push(err32);
 }
 errors++;
 }
-if(data21 < 0 || isNaN(data21)){
-const err33 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data21};
+if((typeof data22 == "number") && (isFinite(data22))){
+if(data22 > 9007199254740991 || isNaN(data22)){
+const err33 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data22};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -1985,10 +1988,8 @@ vErrors.push(err33);
 }
 errors++;
 }
-}
-if(typeof data21 === "string"){
-if(!pattern27.test(data21)){
-const err34 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data21};
+if(data22 < 0 || isNaN(data22)){
+const err34 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data22};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -1998,10 +1999,9 @@ vErrors.push(err34);
 errors++;
 }
 }
-}
-}
-else {
-const err35 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.vms.items.type,parentSchema:schema31.properties.vms.items,data:data17};
+if(typeof data22 === "string"){
+if(!pattern27.test(data22)){
+const err35 = {instancePath:instancePath+"/vms/" + i5+"/size",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data22};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -2012,8 +2012,9 @@ errors++;
 }
 }
 }
+}
 else {
-const err36 = {instancePath:instancePath+"/vms",schemaPath:"#/properties/vms/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.vms.type,parentSchema:schema31.properties.vms,data:data16};
+const err36 = {instancePath:instancePath+"/vms/" + i5,schemaPath:"#/properties/vms/items/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.vms.items.type,parentSchema:schema31.properties.vms.items,data:data18};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -2023,11 +2024,9 @@ vErrors.push(err36);
 errors++;
 }
 }
-if(data.hosts !== undefined){
-let data22 = data.hosts;
-if(data22 && typeof data22 == "object" && !Array.isArray(data22)){
-if(Object.keys(data22).length > 4096){
-const err37 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/maxProperties",keyword:"maxProperties",params:{limit: 4096},message:"must NOT have more than 4096 properties",schema:4096,parentSchema:schema31.properties.hosts,data:data22};
+}
+else {
+const err37 = {instancePath:instancePath+"/vms",schemaPath:"#/properties/vms/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.vms.type,parentSchema:schema31.properties.vms,data:data17};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -2036,10 +2035,12 @@ vErrors.push(err37);
 }
 errors++;
 }
-for(const key5 in data22){
-let data23 = data22[key5];
-if((typeof data23 !== "string") && (!(Array.isArray(data23)))){
-const err38 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/type",keyword:"type",params:{type: schema31.properties.hosts.additionalProperties.type},message:"must be string,array",schema:schema31.properties.hosts.additionalProperties.type,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
+}
+if(data.hosts !== undefined){
+let data23 = data.hosts;
+if(data23 && typeof data23 == "object" && !Array.isArray(data23)){
+if(Object.keys(data23).length > 4096){
+const err38 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/maxProperties",keyword:"maxProperties",params:{limit: 4096},message:"must NOT have more than 4096 properties",schema:4096,parentSchema:schema31.properties.hosts,data:data23};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -2048,9 +2049,10 @@ vErrors.push(err38);
 }
 errors++;
 }
-if(typeof data23 === "string"){
-if(func2(data23) < 1){
-const err39 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
+for(const key5 in data23){
+let data24 = data23[key5];
+if((typeof data24 !== "string") && (!(Array.isArray(data24)))){
+const err39 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/type",keyword:"type",params:{type: schema31.properties.hosts.additionalProperties.type},message:"must be string,array",schema:schema31.properties.hosts.additionalProperties.type,parentSchema:schema31.properties.hosts.additionalProperties,data:data24};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -2059,10 +2061,9 @@ vErrors.push(err39);
 }
 errors++;
 }
-}
-if(Array.isArray(data23)){
-if(data23.length > 16){
-const err40 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items",schema:16,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
+if(typeof data24 === "string"){
+if(func2(data24) < 1){
+const err40 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema31.properties.hosts.additionalProperties,data:data24};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -2071,8 +2072,10 @@ vErrors.push(err40);
 }
 errors++;
 }
-if(data23.length < 1){
-const err41 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema31.properties.hosts.additionalProperties,data:data23};
+}
+if(Array.isArray(data24)){
+if(data24.length > 16){
+const err41 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items",schema:16,parentSchema:schema31.properties.hosts.additionalProperties,data:data24};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -2081,12 +2084,8 @@ vErrors.push(err41);
 }
 errors++;
 }
-const len6 = data23.length;
-for(let i6=0; i6<len6; i6++){
-let data24 = data23[i6];
-if(typeof data24 === "string"){
-if(func2(data24) < 1){
-const err42 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i6,schemaPath:"#/properties/hosts/additionalProperties/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema31.properties.hosts.additionalProperties.items,data:data24};
+if(data24.length < 1){
+const err42 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/properties/hosts/additionalProperties/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items",schema:1,parentSchema:schema31.properties.hosts.additionalProperties,data:data24};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -2095,9 +2094,12 @@ vErrors.push(err42);
 }
 errors++;
 }
-}
-else {
-const err43 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i6,schemaPath:"#/properties/hosts/additionalProperties/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema31.properties.hosts.additionalProperties.items.type,parentSchema:schema31.properties.hosts.additionalProperties.items,data:data24};
+const len6 = data24.length;
+for(let i6=0; i6<len6; i6++){
+let data25 = data24[i6];
+if(typeof data25 === "string"){
+if(func2(data25) < 1){
+const err43 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i6,schemaPath:"#/properties/hosts/additionalProperties/items/minLength",keyword:"minLength",params:{limit: 1},message:"must NOT have fewer than 1 characters",schema:1,parentSchema:schema31.properties.hosts.additionalProperties.items,data:data25};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -2107,11 +2109,8 @@ vErrors.push(err43);
 errors++;
 }
 }
-}
-}
-}
 else {
-const err44 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.hosts.type,parentSchema:schema31.properties.hosts,data:data22};
+const err44 = {instancePath:instancePath+"/hosts/" + key5.replace(/~/g, "~0").replace(/\//g, "~1")+"/" + i6,schemaPath:"#/properties/hosts/additionalProperties/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema31.properties.hosts.additionalProperties.items.type,parentSchema:schema31.properties.hosts.additionalProperties.items,data:data25};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -2121,12 +2120,11 @@ vErrors.push(err44);
 errors++;
 }
 }
-if(data.run !== undefined){
-let data25 = data.run;
-if(data25 && typeof data25 == "object" && !Array.isArray(data25)){
-for(const key6 in data25){
-if(!(key6 === "system")){
-const err45 = {instancePath:instancePath+"/run",schemaPath:"#/properties/run/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.run,data:data25};
+}
+}
+}
+else {
+const err45 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.hosts.type,parentSchema:schema31.properties.hosts,data:data23};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -2136,11 +2134,12 @@ vErrors.push(err45);
 errors++;
 }
 }
-if(data25.system !== undefined){
-let data26 = data25.system;
-if(Array.isArray(data26)){
-if(data26.length > 1024){
-const err46 = {instancePath:instancePath+"/run/system",schemaPath:"#/properties/run/properties/system/maxItems",keyword:"maxItems",params:{limit: 1024},message:"must NOT have more than 1024 items",schema:1024,parentSchema:schema31.properties.run.properties.system,data:data26};
+if(data.run !== undefined){
+let data26 = data.run;
+if(data26 && typeof data26 == "object" && !Array.isArray(data26)){
+for(const key6 in data26){
+if(!(key6 === "system")){
+const err46 = {instancePath:instancePath+"/run",schemaPath:"#/properties/run/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key6},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.run,data:data26};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -2149,12 +2148,12 @@ vErrors.push(err46);
 }
 errors++;
 }
-const len7 = data26.length;
-for(let i7=0; i7<len7; i7++){
-let data27 = data26[i7];
-if(typeof data27 === "string"){
-if(!pattern28.test(data27)){
-const err47 = {instancePath:instancePath+"/run/system/" + i7,schemaPath:"#/properties/run/properties/system/items/pattern",keyword:"pattern",params:{pattern: "^(default$|/)"},message:"must match pattern \""+"^(default$|/)"+"\"",schema:"^(default$|/)",parentSchema:schema31.properties.run.properties.system.items,data:data27};
+}
+if(data26.system !== undefined){
+let data27 = data26.system;
+if(Array.isArray(data27)){
+if(data27.length > 1024){
+const err47 = {instancePath:instancePath+"/run/system",schemaPath:"#/properties/run/properties/system/maxItems",keyword:"maxItems",params:{limit: 1024},message:"must NOT have more than 1024 items",schema:1024,parentSchema:schema31.properties.run.properties.system,data:data27};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -2163,9 +2162,12 @@ vErrors.push(err47);
 }
 errors++;
 }
-}
-else {
-const err48 = {instancePath:instancePath+"/run/system/" + i7,schemaPath:"#/properties/run/properties/system/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema31.properties.run.properties.system.items.type,parentSchema:schema31.properties.run.properties.system.items,data:data27};
+const len7 = data27.length;
+for(let i7=0; i7<len7; i7++){
+let data28 = data27[i7];
+if(typeof data28 === "string"){
+if(!pattern28.test(data28)){
+const err48 = {instancePath:instancePath+"/run/system/" + i7,schemaPath:"#/properties/run/properties/system/items/pattern",keyword:"pattern",params:{pattern: "^(default$|/)"},message:"must match pattern \""+"^(default$|/)"+"\"",schema:"^(default$|/)",parentSchema:schema31.properties.run.properties.system.items,data:data28};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -2175,9 +2177,8 @@ vErrors.push(err48);
 errors++;
 }
 }
-}
 else {
-const err49 = {instancePath:instancePath+"/run/system",schemaPath:"#/properties/run/properties/system/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.run.properties.system.type,parentSchema:schema31.properties.run.properties.system,data:data26};
+const err49 = {instancePath:instancePath+"/run/system/" + i7,schemaPath:"#/properties/run/properties/system/items/type",keyword:"type",params:{type: "string"},message:"must be string",schema:schema31.properties.run.properties.system.items.type,parentSchema:schema31.properties.run.properties.system.items,data:data28};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -2189,7 +2190,7 @@ errors++;
 }
 }
 else {
-const err50 = {instancePath:instancePath+"/run",schemaPath:"#/properties/run/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.run.type,parentSchema:schema31.properties.run,data:data25};
+const err50 = {instancePath:instancePath+"/run/system",schemaPath:"#/properties/run/properties/system/type",keyword:"type",params:{type: "array"},message:"must be array",schema:schema31.properties.run.properties.system.type,parentSchema:schema31.properties.run.properties.system,data:data27};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -2199,12 +2200,9 @@ vErrors.push(err50);
 errors++;
 }
 }
-if(data.limits !== undefined){
-let data28 = data.limits;
-if(data28 && typeof data28 == "object" && !Array.isArray(data28)){
-for(const key7 in data28){
-if(!(func1.call(schema31.properties.limits.properties, key7))){
-const err51 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.limits,data:data28};
+}
+else {
+const err51 = {instancePath:instancePath+"/run",schemaPath:"#/properties/run/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.run.type,parentSchema:schema31.properties.run,data:data26};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -2214,10 +2212,12 @@ vErrors.push(err51);
 errors++;
 }
 }
-if(data28.guests !== undefined){
-let data29 = data28.guests;
-if(!(((typeof data29 == "number") && (!(data29 % 1) && !isNaN(data29))) && (isFinite(data29)))){
-const err52 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data29};
+if(data.limits !== undefined){
+let data29 = data.limits;
+if(data29 && typeof data29 == "object" && !Array.isArray(data29)){
+for(const key7 in data29){
+if(!(func1.call(schema31.properties.limits.properties, key7))){
+const err52 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key7},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.limits,data:data29};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -2226,9 +2226,11 @@ vErrors.push(err52);
 }
 errors++;
 }
-if((typeof data29 == "number") && (isFinite(data29))){
-if(data29 > 1048576 || isNaN(data29)){
-const err53 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data29};
+}
+if(data29.guests !== undefined){
+let data30 = data29.guests;
+if(!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))){
+const err53 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data30};
 if(vErrors === null){
 vErrors = [err53];
 }
@@ -2237,8 +2239,9 @@ vErrors.push(err53);
 }
 errors++;
 }
-if(data29 < 1 || isNaN(data29)){
-const err54 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data29};
+if((typeof data30 == "number") && (isFinite(data30))){
+if(data30 > 1048576 || isNaN(data30)){
+const err54 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data30};
 if(vErrors === null){
 vErrors = [err54];
 }
@@ -2247,12 +2250,8 @@ vErrors.push(err54);
 }
 errors++;
 }
-}
-}
-if(data28.streams !== undefined){
-let data30 = data28.streams;
-if(!(((typeof data30 == "number") && (!(data30 % 1) && !isNaN(data30))) && (isFinite(data30)))){
-const err55 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.streams.type,parentSchema:schema31.properties.limits.properties.streams,data:data30};
+if(data30 < 1 || isNaN(data30)){
+const err55 = {instancePath:instancePath+"/limits/guests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data30};
 if(vErrors === null){
 vErrors = [err55];
 }
@@ -2261,9 +2260,12 @@ vErrors.push(err55);
 }
 errors++;
 }
-if((typeof data30 == "number") && (isFinite(data30))){
-if(data30 > 32767 || isNaN(data30)){
-const err56 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/maximum",keyword:"maximum",params:{comparison: "<=", limit: 32767},message:"must be <= 32767",schema:32767,parentSchema:schema31.properties.limits.properties.streams,data:data30};
+}
+}
+if(data29.streams !== undefined){
+let data31 = data29.streams;
+if(!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31)))){
+const err56 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.streams.type,parentSchema:schema31.properties.limits.properties.streams,data:data31};
 if(vErrors === null){
 vErrors = [err56];
 }
@@ -2272,8 +2274,9 @@ vErrors.push(err56);
 }
 errors++;
 }
-if(data30 < 1 || isNaN(data30)){
-const err57 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema31.properties.limits.properties.streams,data:data30};
+if((typeof data31 == "number") && (isFinite(data31))){
+if(data31 > 32767 || isNaN(data31)){
+const err57 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/maximum",keyword:"maximum",params:{comparison: "<=", limit: 32767},message:"must be <= 32767",schema:32767,parentSchema:schema31.properties.limits.properties.streams,data:data31};
 if(vErrors === null){
 vErrors = [err57];
 }
@@ -2282,12 +2285,8 @@ vErrors.push(err57);
 }
 errors++;
 }
-}
-}
-if(data28.regionBytes !== undefined){
-let data31 = data28.regionBytes;
-if((!(((typeof data31 == "number") && (!(data31 % 1) && !isNaN(data31))) && (isFinite(data31)))) && (typeof data31 !== "string")){
-const err58 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data31};
+if(data31 < 1 || isNaN(data31)){
+const err58 = {instancePath:instancePath+"/limits/streams",schemaPath:"#/properties/limits/properties/streams/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema31.properties.limits.properties.streams,data:data31};
 if(vErrors === null){
 vErrors = [err58];
 }
@@ -2296,9 +2295,12 @@ vErrors.push(err58);
 }
 errors++;
 }
-if((typeof data31 == "number") && (isFinite(data31))){
-if(data31 > 9007199254740991 || isNaN(data31)){
-const err59 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data31};
+}
+}
+if(data29.regionBytes !== undefined){
+let data32 = data29.regionBytes;
+if((!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))) && (typeof data32 !== "string")){
+const err59 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data32};
 if(vErrors === null){
 vErrors = [err59];
 }
@@ -2307,8 +2309,9 @@ vErrors.push(err59);
 }
 errors++;
 }
-if(data31 < 0 || isNaN(data31)){
-const err60 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data31};
+if((typeof data32 == "number") && (isFinite(data32))){
+if(data32 > 9007199254740991 || isNaN(data32)){
+const err60 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data32};
 if(vErrors === null){
 vErrors = [err60];
 }
@@ -2317,10 +2320,8 @@ vErrors.push(err60);
 }
 errors++;
 }
-}
-if(typeof data31 === "string"){
-if(!pattern27.test(data31)){
-const err61 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data31};
+if(data32 < 0 || isNaN(data32)){
+const err61 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data32};
 if(vErrors === null){
 vErrors = [err61];
 }
@@ -2330,11 +2331,9 @@ vErrors.push(err61);
 errors++;
 }
 }
-}
-if(data28.regionBytesTotal !== undefined){
-let data32 = data28.regionBytesTotal;
-if((!(((typeof data32 == "number") && (!(data32 % 1) && !isNaN(data32))) && (isFinite(data32)))) && (typeof data32 !== "string")){
-const err62 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data32};
+if(typeof data32 === "string"){
+if(!pattern27.test(data32)){
+const err62 = {instancePath:instancePath+"/limits/regionBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data32};
 if(vErrors === null){
 vErrors = [err62];
 }
@@ -2343,9 +2342,12 @@ vErrors.push(err62);
 }
 errors++;
 }
-if((typeof data32 == "number") && (isFinite(data32))){
-if(data32 > 9007199254740991 || isNaN(data32)){
-const err63 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data32};
+}
+}
+if(data29.regionBytesTotal !== undefined){
+let data33 = data29.regionBytesTotal;
+if((!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))) && (typeof data33 !== "string")){
+const err63 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data33};
 if(vErrors === null){
 vErrors = [err63];
 }
@@ -2354,8 +2356,9 @@ vErrors.push(err63);
 }
 errors++;
 }
-if(data32 < 0 || isNaN(data32)){
-const err64 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data32};
+if((typeof data33 == "number") && (isFinite(data33))){
+if(data33 > 9007199254740991 || isNaN(data33)){
+const err64 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data33};
 if(vErrors === null){
 vErrors = [err64];
 }
@@ -2364,10 +2367,8 @@ vErrors.push(err64);
 }
 errors++;
 }
-}
-if(typeof data32 === "string"){
-if(!pattern27.test(data32)){
-const err65 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data32};
+if(data33 < 0 || isNaN(data33)){
+const err65 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data33};
 if(vErrors === null){
 vErrors = [err65];
 }
@@ -2377,11 +2378,9 @@ vErrors.push(err65);
 errors++;
 }
 }
-}
-if(data28.streamBytes !== undefined){
-let data33 = data28.streamBytes;
-if((!(((typeof data33 == "number") && (!(data33 % 1) && !isNaN(data33))) && (isFinite(data33)))) && (typeof data33 !== "string")){
-const err66 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data33};
+if(typeof data33 === "string"){
+if(!pattern27.test(data33)){
+const err66 = {instancePath:instancePath+"/limits/regionBytesTotal",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data33};
 if(vErrors === null){
 vErrors = [err66];
 }
@@ -2390,9 +2389,12 @@ vErrors.push(err66);
 }
 errors++;
 }
-if((typeof data33 == "number") && (isFinite(data33))){
-if(data33 > 9007199254740991 || isNaN(data33)){
-const err67 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data33};
+}
+}
+if(data29.streamBytes !== undefined){
+let data34 = data29.streamBytes;
+if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (typeof data34 !== "string")){
+const err67 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data34};
 if(vErrors === null){
 vErrors = [err67];
 }
@@ -2401,8 +2403,9 @@ vErrors.push(err67);
 }
 errors++;
 }
-if(data33 < 0 || isNaN(data33)){
-const err68 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data33};
+if((typeof data34 == "number") && (isFinite(data34))){
+if(data34 > 9007199254740991 || isNaN(data34)){
+const err68 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data34};
 if(vErrors === null){
 vErrors = [err68];
 }
@@ -2411,10 +2414,8 @@ vErrors.push(err68);
 }
 errors++;
 }
-}
-if(typeof data33 === "string"){
-if(!pattern27.test(data33)){
-const err69 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data33};
+if(data34 < 0 || isNaN(data34)){
+const err69 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data34};
 if(vErrors === null){
 vErrors = [err69];
 }
@@ -2424,11 +2425,9 @@ vErrors.push(err69);
 errors++;
 }
 }
-}
-if(data28.socketBytes !== undefined){
-let data34 = data28.socketBytes;
-if((!(((typeof data34 == "number") && (!(data34 % 1) && !isNaN(data34))) && (isFinite(data34)))) && (typeof data34 !== "string")){
-const err70 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data34};
+if(typeof data34 === "string"){
+if(!pattern27.test(data34)){
+const err70 = {instancePath:instancePath+"/limits/streamBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data34};
 if(vErrors === null){
 vErrors = [err70];
 }
@@ -2437,9 +2436,12 @@ vErrors.push(err70);
 }
 errors++;
 }
-if((typeof data34 == "number") && (isFinite(data34))){
-if(data34 > 9007199254740991 || isNaN(data34)){
-const err71 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data34};
+}
+}
+if(data29.socketBytes !== undefined){
+let data35 = data29.socketBytes;
+if((!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))) && (typeof data35 !== "string")){
+const err71 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data35};
 if(vErrors === null){
 vErrors = [err71];
 }
@@ -2448,8 +2450,9 @@ vErrors.push(err71);
 }
 errors++;
 }
-if(data34 < 0 || isNaN(data34)){
-const err72 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data34};
+if((typeof data35 == "number") && (isFinite(data35))){
+if(data35 > 9007199254740991 || isNaN(data35)){
+const err72 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data35};
 if(vErrors === null){
 vErrors = [err72];
 }
@@ -2458,10 +2461,8 @@ vErrors.push(err72);
 }
 errors++;
 }
-}
-if(typeof data34 === "string"){
-if(!pattern27.test(data34)){
-const err73 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data34};
+if(data35 < 0 || isNaN(data35)){
+const err73 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data35};
 if(vErrors === null){
 vErrors = [err73];
 }
@@ -2471,11 +2472,9 @@ vErrors.push(err73);
 errors++;
 }
 }
-}
-if(data28.accepts !== undefined){
-let data35 = data28.accepts;
-if(!(((typeof data35 == "number") && (!(data35 % 1) && !isNaN(data35))) && (isFinite(data35)))){
-const err74 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema63.type,parentSchema:schema63,data:data35};
+if(typeof data35 === "string"){
+if(!pattern27.test(data35)){
+const err74 = {instancePath:instancePath+"/limits/socketBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data35};
 if(vErrors === null){
 vErrors = [err74];
 }
@@ -2484,9 +2483,12 @@ vErrors.push(err74);
 }
 errors++;
 }
-if((typeof data35 == "number") && (isFinite(data35))){
-if(data35 > 1048576 || isNaN(data35)){
-const err75 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema63,data:data35};
+}
+}
+if(data29.accepts !== undefined){
+let data36 = data29.accepts;
+if(!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))){
+const err75 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema63.type,parentSchema:schema63,data:data36};
 if(vErrors === null){
 vErrors = [err75];
 }
@@ -2495,8 +2497,9 @@ vErrors.push(err75);
 }
 errors++;
 }
-if(data35 < 0 || isNaN(data35)){
-const err76 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data35};
+if((typeof data36 == "number") && (isFinite(data36))){
+if(data36 > 1048576 || isNaN(data36)){
+const err76 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema63,data:data36};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -2505,12 +2508,8 @@ vErrors.push(err76);
 }
 errors++;
 }
-}
-}
-if(data28.openFiles !== undefined){
-let data36 = data28.openFiles;
-if(!(((typeof data36 == "number") && (!(data36 % 1) && !isNaN(data36))) && (isFinite(data36)))){
-const err77 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema63.type,parentSchema:schema63,data:data36};
+if(data36 < 0 || isNaN(data36)){
+const err77 = {instancePath:instancePath+"/limits/accepts",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data36};
 if(vErrors === null){
 vErrors = [err77];
 }
@@ -2519,9 +2518,12 @@ vErrors.push(err77);
 }
 errors++;
 }
-if((typeof data36 == "number") && (isFinite(data36))){
-if(data36 > 1048576 || isNaN(data36)){
-const err78 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema63,data:data36};
+}
+}
+if(data29.openFiles !== undefined){
+let data37 = data29.openFiles;
+if(!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))){
+const err78 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema63.type,parentSchema:schema63,data:data37};
 if(vErrors === null){
 vErrors = [err78];
 }
@@ -2530,8 +2532,9 @@ vErrors.push(err78);
 }
 errors++;
 }
-if(data36 < 0 || isNaN(data36)){
-const err79 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data36};
+if((typeof data37 == "number") && (isFinite(data37))){
+if(data37 > 1048576 || isNaN(data37)){
+const err79 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema63,data:data37};
 if(vErrors === null){
 vErrors = [err79];
 }
@@ -2540,12 +2543,8 @@ vErrors.push(err79);
 }
 errors++;
 }
-}
-}
-if(data28.fileBytesWritten !== undefined){
-let data37 = data28.fileBytesWritten;
-if((!(((typeof data37 == "number") && (!(data37 % 1) && !isNaN(data37))) && (isFinite(data37)))) && (typeof data37 !== "string")){
-const err80 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data37};
+if(data37 < 0 || isNaN(data37)){
+const err80 = {instancePath:instancePath+"/limits/openFiles",schemaPath:"#/$defs/count/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema63,data:data37};
 if(vErrors === null){
 vErrors = [err80];
 }
@@ -2554,9 +2553,12 @@ vErrors.push(err80);
 }
 errors++;
 }
-if((typeof data37 == "number") && (isFinite(data37))){
-if(data37 > 9007199254740991 || isNaN(data37)){
-const err81 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data37};
+}
+}
+if(data29.fileBytesWritten !== undefined){
+let data38 = data29.fileBytesWritten;
+if((!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38)))) && (typeof data38 !== "string")){
+const err81 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data38};
 if(vErrors === null){
 vErrors = [err81];
 }
@@ -2565,8 +2567,9 @@ vErrors.push(err81);
 }
 errors++;
 }
-if(data37 < 0 || isNaN(data37)){
-const err82 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data37};
+if((typeof data38 == "number") && (isFinite(data38))){
+if(data38 > 9007199254740991 || isNaN(data38)){
+const err82 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data38};
 if(vErrors === null){
 vErrors = [err82];
 }
@@ -2575,10 +2578,8 @@ vErrors.push(err82);
 }
 errors++;
 }
-}
-if(typeof data37 === "string"){
-if(!pattern33.test(data37)){
-const err83 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data37};
+if(data38 < 0 || isNaN(data38)){
+const err83 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data38};
 if(vErrors === null){
 vErrors = [err83];
 }
@@ -2588,11 +2589,9 @@ vErrors.push(err83);
 errors++;
 }
 }
-}
-if(data28.networkBytes !== undefined){
-let data38 = data28.networkBytes;
-if((!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38)))) && (typeof data38 !== "string")){
-const err84 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data38};
+if(typeof data38 === "string"){
+if(!pattern33.test(data38)){
+const err84 = {instancePath:instancePath+"/limits/fileBytesWritten",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data38};
 if(vErrors === null){
 vErrors = [err84];
 }
@@ -2601,9 +2600,12 @@ vErrors.push(err84);
 }
 errors++;
 }
-if((typeof data38 == "number") && (isFinite(data38))){
-if(data38 > 9007199254740991 || isNaN(data38)){
-const err85 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data38};
+}
+}
+if(data29.networkBytes !== undefined){
+let data39 = data29.networkBytes;
+if((!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))) && (typeof data39 !== "string")){
+const err85 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data39};
 if(vErrors === null){
 vErrors = [err85];
 }
@@ -2612,8 +2614,9 @@ vErrors.push(err85);
 }
 errors++;
 }
-if(data38 < 0 || isNaN(data38)){
-const err86 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data38};
+if((typeof data39 == "number") && (isFinite(data39))){
+if(data39 > 9007199254740991 || isNaN(data39)){
+const err86 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data39};
 if(vErrors === null){
 vErrors = [err86];
 }
@@ -2622,10 +2625,8 @@ vErrors.push(err86);
 }
 errors++;
 }
-}
-if(typeof data38 === "string"){
-if(!pattern33.test(data38)){
-const err87 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data38};
+if(data39 < 0 || isNaN(data39)){
+const err87 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data39};
 if(vErrors === null){
 vErrors = [err87];
 }
@@ -2635,11 +2636,9 @@ vErrors.push(err87);
 errors++;
 }
 }
-}
-if(data28.requests !== undefined){
-let data39 = data28.requests;
-if(!(((typeof data39 == "number") && (!(data39 % 1) && !isNaN(data39))) && (isFinite(data39)))){
-const err88 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data39};
+if(typeof data39 === "string"){
+if(!pattern33.test(data39)){
+const err88 = {instancePath:instancePath+"/limits/networkBytes",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data39};
 if(vErrors === null){
 vErrors = [err88];
 }
@@ -2648,9 +2647,12 @@ vErrors.push(err88);
 }
 errors++;
 }
-if((typeof data39 == "number") && (isFinite(data39))){
-if(data39 > 1048576 || isNaN(data39)){
-const err89 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data39};
+}
+}
+if(data29.requests !== undefined){
+let data40 = data29.requests;
+if(!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))){
+const err89 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data40};
 if(vErrors === null){
 vErrors = [err89];
 }
@@ -2659,8 +2661,9 @@ vErrors.push(err89);
 }
 errors++;
 }
-if(data39 < 1 || isNaN(data39)){
-const err90 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data39};
+if((typeof data40 == "number") && (isFinite(data40))){
+if(data40 > 1048576 || isNaN(data40)){
+const err90 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data40};
 if(vErrors === null){
 vErrors = [err90];
 }
@@ -2669,12 +2672,8 @@ vErrors.push(err90);
 }
 errors++;
 }
-}
-}
-if(data28.diskOperations !== undefined){
-let data40 = data28.diskOperations;
-if(!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))){
-const err91 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.diskOperations.type,parentSchema:schema31.properties.limits.properties.diskOperations,data:data40};
+if(data40 < 1 || isNaN(data40)){
+const err91 = {instancePath:instancePath+"/limits/requests",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data40};
 if(vErrors === null){
 vErrors = [err91];
 }
@@ -2683,9 +2682,12 @@ vErrors.push(err91);
 }
 errors++;
 }
-if((typeof data40 == "number") && (isFinite(data40))){
-if(data40 > 1048576 || isNaN(data40)){
-const err92 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.diskOperations,data:data40};
+}
+}
+if(data29.diskOperations !== undefined){
+let data41 = data29.diskOperations;
+if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
+const err92 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.diskOperations.type,parentSchema:schema31.properties.limits.properties.diskOperations,data:data41};
 if(vErrors === null){
 vErrors = [err92];
 }
@@ -2694,8 +2696,9 @@ vErrors.push(err92);
 }
 errors++;
 }
-if(data40 < 10 || isNaN(data40)){
-const err93 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/minimum",keyword:"minimum",params:{comparison: ">=", limit: 10},message:"must be >= 10",schema:10,parentSchema:schema31.properties.limits.properties.diskOperations,data:data40};
+if((typeof data41 == "number") && (isFinite(data41))){
+if(data41 > 1048576 || isNaN(data41)){
+const err93 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.diskOperations,data:data41};
 if(vErrors === null){
 vErrors = [err93];
 }
@@ -2704,12 +2707,8 @@ vErrors.push(err93);
 }
 errors++;
 }
-}
-}
-if(data28.bells !== undefined){
-let data41 = data28.bells;
-if(!(((typeof data41 == "number") && (!(data41 % 1) && !isNaN(data41))) && (isFinite(data41)))){
-const err94 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.bells.type,parentSchema:schema31.properties.limits.properties.bells,data:data41};
+if(data41 < 10 || isNaN(data41)){
+const err94 = {instancePath:instancePath+"/limits/diskOperations",schemaPath:"#/properties/limits/properties/diskOperations/minimum",keyword:"minimum",params:{comparison: ">=", limit: 10},message:"must be >= 10",schema:10,parentSchema:schema31.properties.limits.properties.diskOperations,data:data41};
 if(vErrors === null){
 vErrors = [err94];
 }
@@ -2718,9 +2717,12 @@ vErrors.push(err94);
 }
 errors++;
 }
-if((typeof data41 == "number") && (isFinite(data41))){
-if(data41 > 1048576 || isNaN(data41)){
-const err95 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.bells,data:data41};
+}
+}
+if(data29.bells !== undefined){
+let data42 = data29.bells;
+if(!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42)))){
+const err95 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema31.properties.limits.properties.bells.type,parentSchema:schema31.properties.limits.properties.bells,data:data42};
 if(vErrors === null){
 vErrors = [err95];
 }
@@ -2729,8 +2731,9 @@ vErrors.push(err95);
 }
 errors++;
 }
-if(data41 < 100 || isNaN(data41)){
-const err96 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/minimum",keyword:"minimum",params:{comparison: ">=", limit: 100},message:"must be >= 100",schema:100,parentSchema:schema31.properties.limits.properties.bells,data:data41};
+if((typeof data42 == "number") && (isFinite(data42))){
+if(data42 > 1048576 || isNaN(data42)){
+const err96 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema31.properties.limits.properties.bells,data:data42};
 if(vErrors === null){
 vErrors = [err96];
 }
@@ -2739,12 +2742,8 @@ vErrors.push(err96);
 }
 errors++;
 }
-}
-}
-if(data28.logLines !== undefined){
-let data42 = data28.logLines;
-if(!(((typeof data42 == "number") && (!(data42 % 1) && !isNaN(data42))) && (isFinite(data42)))){
-const err97 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data42};
+if(data42 < 100 || isNaN(data42)){
+const err97 = {instancePath:instancePath+"/limits/bells",schemaPath:"#/properties/limits/properties/bells/minimum",keyword:"minimum",params:{comparison: ">=", limit: 100},message:"must be >= 100",schema:100,parentSchema:schema31.properties.limits.properties.bells,data:data42};
 if(vErrors === null){
 vErrors = [err97];
 }
@@ -2753,9 +2752,12 @@ vErrors.push(err97);
 }
 errors++;
 }
-if((typeof data42 == "number") && (isFinite(data42))){
-if(data42 > 1048576 || isNaN(data42)){
-const err98 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data42};
+}
+}
+if(data29.logLines !== undefined){
+let data43 = data29.logLines;
+if(!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))){
+const err98 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema58.type,parentSchema:schema58,data:data43};
 if(vErrors === null){
 vErrors = [err98];
 }
@@ -2764,8 +2766,9 @@ vErrors.push(err98);
 }
 errors++;
 }
-if(data42 < 1 || isNaN(data42)){
-const err99 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data42};
+if((typeof data43 == "number") && (isFinite(data43))){
+if(data43 > 1048576 || isNaN(data43)){
+const err99 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema58,data:data43};
 if(vErrors === null){
 vErrors = [err99];
 }
@@ -2774,12 +2777,8 @@ vErrors.push(err99);
 }
 errors++;
 }
-}
-}
-if(data28.logBytes !== undefined){
-let data43 = data28.logBytes;
-if((!(((typeof data43 == "number") && (!(data43 % 1) && !isNaN(data43))) && (isFinite(data43)))) && (typeof data43 !== "string")){
-const err100 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data43};
+if(data43 < 1 || isNaN(data43)){
+const err100 = {instancePath:instancePath+"/limits/logLines",schemaPath:"#/$defs/positive/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema58,data:data43};
 if(vErrors === null){
 vErrors = [err100];
 }
@@ -2788,9 +2787,12 @@ vErrors.push(err100);
 }
 errors++;
 }
-if((typeof data43 == "number") && (isFinite(data43))){
-if(data43 > 9007199254740991 || isNaN(data43)){
-const err101 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data43};
+}
+}
+if(data29.logBytes !== undefined){
+let data44 = data29.logBytes;
+if((!(((typeof data44 == "number") && (!(data44 % 1) && !isNaN(data44))) && (isFinite(data44)))) && (typeof data44 !== "string")){
+const err101 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data44};
 if(vErrors === null){
 vErrors = [err101];
 }
@@ -2799,8 +2801,9 @@ vErrors.push(err101);
 }
 errors++;
 }
-if(data43 < 0 || isNaN(data43)){
-const err102 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data43};
+if((typeof data44 == "number") && (isFinite(data44))){
+if(data44 > 9007199254740991 || isNaN(data44)){
+const err102 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data44};
 if(vErrors === null){
 vErrors = [err102];
 }
@@ -2809,10 +2812,8 @@ vErrors.push(err102);
 }
 errors++;
 }
-}
-if(typeof data43 === "string"){
-if(!pattern27.test(data43)){
-const err103 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data43};
+if(data44 < 0 || isNaN(data44)){
+const err103 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data44};
 if(vErrors === null){
 vErrors = [err103];
 }
@@ -2822,10 +2823,9 @@ vErrors.push(err103);
 errors++;
 }
 }
-}
-}
-else {
-const err104 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.limits.type,parentSchema:schema31.properties.limits,data:data28};
+if(typeof data44 === "string"){
+if(!pattern27.test(data44)){
+const err104 = {instancePath:instancePath+"/limits/logBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data44};
 if(vErrors === null){
 vErrors = [err104];
 }
@@ -2835,12 +2835,11 @@ vErrors.push(err104);
 errors++;
 }
 }
-if(data.rates !== undefined){
-let data44 = data.rates;
-if(data44 && typeof data44 == "object" && !Array.isArray(data44)){
-for(const key8 in data44){
-if(!(((((((key8 === "bytesToHost") || (key8 === "bytesToHostBurst")) || (key8 === "bytesToGuest")) || (key8 === "bytesToGuestBurst")) || (key8 === "connections")) || (key8 === "datagrams")) || (key8 === "lookups"))){
-const err105 = {instancePath:instancePath+"/rates",schemaPath:"#/properties/rates/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.rates,data:data44};
+}
+if(data29.auditBytes !== undefined){
+let data45 = data29.auditBytes;
+if((!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))) && (typeof data45 !== "string")){
+const err105 = {instancePath:instancePath+"/limits/auditBytes",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data45};
 if(vErrors === null){
 vErrors = [err105];
 }
@@ -2849,11 +2848,9 @@ vErrors.push(err105);
 }
 errors++;
 }
-}
-if(data44.bytesToHost !== undefined){
-let data45 = data44.bytesToHost;
-if((!(((typeof data45 == "number") && (!(data45 % 1) && !isNaN(data45))) && (isFinite(data45)))) && (typeof data45 !== "string")){
-const err106 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data45};
+if((typeof data45 == "number") && (isFinite(data45))){
+if(data45 > 9007199254740991 || isNaN(data45)){
+const err106 = {instancePath:instancePath+"/limits/auditBytes",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data45};
 if(vErrors === null){
 vErrors = [err106];
 }
@@ -2862,9 +2859,8 @@ vErrors.push(err106);
 }
 errors++;
 }
-if((typeof data45 == "number") && (isFinite(data45))){
-if(data45 > 9007199254740991 || isNaN(data45)){
-const err107 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data45};
+if(data45 < 0 || isNaN(data45)){
+const err107 = {instancePath:instancePath+"/limits/auditBytes",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data45};
 if(vErrors === null){
 vErrors = [err107];
 }
@@ -2873,8 +2869,10 @@ vErrors.push(err107);
 }
 errors++;
 }
-if(data45 < 0 || isNaN(data45)){
-const err108 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data45};
+}
+if(typeof data45 === "string"){
+if(!pattern27.test(data45)){
+const err108 = {instancePath:instancePath+"/limits/auditBytes",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data45};
 if(vErrors === null){
 vErrors = [err108];
 }
@@ -2884,9 +2882,10 @@ vErrors.push(err108);
 errors++;
 }
 }
-if(typeof data45 === "string"){
-if(!pattern33.test(data45)){
-const err109 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data45};
+}
+}
+else {
+const err109 = {instancePath:instancePath+"/limits",schemaPath:"#/properties/limits/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.limits.type,parentSchema:schema31.properties.limits,data:data29};
 if(vErrors === null){
 vErrors = [err109];
 }
@@ -2896,11 +2895,12 @@ vErrors.push(err109);
 errors++;
 }
 }
-}
-if(data44.bytesToHostBurst !== undefined){
-let data46 = data44.bytesToHostBurst;
-if((!(((typeof data46 == "number") && (!(data46 % 1) && !isNaN(data46))) && (isFinite(data46)))) && (typeof data46 !== "string")){
-const err110 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data46};
+if(data.rates !== undefined){
+let data46 = data.rates;
+if(data46 && typeof data46 == "object" && !Array.isArray(data46)){
+for(const key8 in data46){
+if(!(((((((key8 === "bytesToHost") || (key8 === "bytesToHostBurst")) || (key8 === "bytesToGuest")) || (key8 === "bytesToGuestBurst")) || (key8 === "connections")) || (key8 === "datagrams")) || (key8 === "lookups"))){
+const err110 = {instancePath:instancePath+"/rates",schemaPath:"#/properties/rates/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key8},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.rates,data:data46};
 if(vErrors === null){
 vErrors = [err110];
 }
@@ -2909,9 +2909,11 @@ vErrors.push(err110);
 }
 errors++;
 }
-if((typeof data46 == "number") && (isFinite(data46))){
-if(data46 > 9007199254740991 || isNaN(data46)){
-const err111 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data46};
+}
+if(data46.bytesToHost !== undefined){
+let data47 = data46.bytesToHost;
+if((!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))) && (typeof data47 !== "string")){
+const err111 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data47};
 if(vErrors === null){
 vErrors = [err111];
 }
@@ -2920,8 +2922,9 @@ vErrors.push(err111);
 }
 errors++;
 }
-if(data46 < 0 || isNaN(data46)){
-const err112 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data46};
+if((typeof data47 == "number") && (isFinite(data47))){
+if(data47 > 9007199254740991 || isNaN(data47)){
+const err112 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data47};
 if(vErrors === null){
 vErrors = [err112];
 }
@@ -2930,10 +2933,8 @@ vErrors.push(err112);
 }
 errors++;
 }
-}
-if(typeof data46 === "string"){
-if(!pattern27.test(data46)){
-const err113 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data46};
+if(data47 < 0 || isNaN(data47)){
+const err113 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data47};
 if(vErrors === null){
 vErrors = [err113];
 }
@@ -2943,11 +2944,9 @@ vErrors.push(err113);
 errors++;
 }
 }
-}
-if(data44.bytesToGuest !== undefined){
-let data47 = data44.bytesToGuest;
-if((!(((typeof data47 == "number") && (!(data47 % 1) && !isNaN(data47))) && (isFinite(data47)))) && (typeof data47 !== "string")){
-const err114 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data47};
+if(typeof data47 === "string"){
+if(!pattern33.test(data47)){
+const err114 = {instancePath:instancePath+"/rates/bytesToHost",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data47};
 if(vErrors === null){
 vErrors = [err114];
 }
@@ -2956,9 +2955,12 @@ vErrors.push(err114);
 }
 errors++;
 }
-if((typeof data47 == "number") && (isFinite(data47))){
-if(data47 > 9007199254740991 || isNaN(data47)){
-const err115 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data47};
+}
+}
+if(data46.bytesToHostBurst !== undefined){
+let data48 = data46.bytesToHostBurst;
+if((!(((typeof data48 == "number") && (!(data48 % 1) && !isNaN(data48))) && (isFinite(data48)))) && (typeof data48 !== "string")){
+const err115 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data48};
 if(vErrors === null){
 vErrors = [err115];
 }
@@ -2967,8 +2969,9 @@ vErrors.push(err115);
 }
 errors++;
 }
-if(data47 < 0 || isNaN(data47)){
-const err116 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data47};
+if((typeof data48 == "number") && (isFinite(data48))){
+if(data48 > 9007199254740991 || isNaN(data48)){
+const err116 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data48};
 if(vErrors === null){
 vErrors = [err116];
 }
@@ -2977,10 +2980,8 @@ vErrors.push(err116);
 }
 errors++;
 }
-}
-if(typeof data47 === "string"){
-if(!pattern33.test(data47)){
-const err117 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data47};
+if(data48 < 0 || isNaN(data48)){
+const err117 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data48};
 if(vErrors === null){
 vErrors = [err117];
 }
@@ -2990,11 +2991,9 @@ vErrors.push(err117);
 errors++;
 }
 }
-}
-if(data44.bytesToGuestBurst !== undefined){
-let data48 = data44.bytesToGuestBurst;
-if((!(((typeof data48 == "number") && (!(data48 % 1) && !isNaN(data48))) && (isFinite(data48)))) && (typeof data48 !== "string")){
-const err118 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data48};
+if(typeof data48 === "string"){
+if(!pattern27.test(data48)){
+const err118 = {instancePath:instancePath+"/rates/bytesToHostBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data48};
 if(vErrors === null){
 vErrors = [err118];
 }
@@ -3003,9 +3002,12 @@ vErrors.push(err118);
 }
 errors++;
 }
-if((typeof data48 == "number") && (isFinite(data48))){
-if(data48 > 9007199254740991 || isNaN(data48)){
-const err119 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data48};
+}
+}
+if(data46.bytesToGuest !== undefined){
+let data49 = data46.bytesToGuest;
+if((!(((typeof data49 == "number") && (!(data49 % 1) && !isNaN(data49))) && (isFinite(data49)))) && (typeof data49 !== "string")){
+const err119 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/type",keyword:"type",params:{type: schema65.type},message:"must be integer,string",schema:schema65.type,parentSchema:schema65,data:data49};
 if(vErrors === null){
 vErrors = [err119];
 }
@@ -3014,8 +3016,9 @@ vErrors.push(err119);
 }
 errors++;
 }
-if(data48 < 0 || isNaN(data48)){
-const err120 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data48};
+if((typeof data49 == "number") && (isFinite(data49))){
+if(data49 > 9007199254740991 || isNaN(data49)){
+const err120 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema65,data:data49};
 if(vErrors === null){
 vErrors = [err120];
 }
@@ -3024,10 +3027,8 @@ vErrors.push(err120);
 }
 errors++;
 }
-}
-if(typeof data48 === "string"){
-if(!pattern27.test(data48)){
-const err121 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data48};
+if(data49 < 0 || isNaN(data49)){
+const err121 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema65,data:data49};
 if(vErrors === null){
 vErrors = [err121];
 }
@@ -3037,11 +3038,9 @@ vErrors.push(err121);
 errors++;
 }
 }
-}
-if(data44.connections !== undefined){
-let data49 = data44.connections;
-if((!(((typeof data49 == "number") && (!(data49 % 1) && !isNaN(data49))) && (isFinite(data49)))) && (typeof data49 !== "string")){
-const err122 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema74.type},message:"must be integer,string",schema:schema74.type,parentSchema:schema74,data:data49};
+if(typeof data49 === "string"){
+if(!pattern33.test(data49)){
+const err122 = {instancePath:instancePath+"/rates/bytesToGuest",schemaPath:"#/$defs/amount/pattern",keyword:"pattern",params:{pattern: "^([0-9]+(KiB|MiB|GiB)?|unlimited)$"},message:"must match pattern \""+"^([0-9]+(KiB|MiB|GiB)?|unlimited)$"+"\"",schema:"^([0-9]+(KiB|MiB|GiB)?|unlimited)$",parentSchema:schema65,data:data49};
 if(vErrors === null){
 vErrors = [err122];
 }
@@ -3050,9 +3049,12 @@ vErrors.push(err122);
 }
 errors++;
 }
-if((typeof data49 == "number") && (isFinite(data49))){
-if(data49 > 1048576 || isNaN(data49)){
-const err123 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema74,data:data49};
+}
+}
+if(data46.bytesToGuestBurst !== undefined){
+let data50 = data46.bytesToGuestBurst;
+if((!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50)))) && (typeof data50 !== "string")){
+const err123 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/type",keyword:"type",params:{type: schema57.type},message:"must be integer,string",schema:schema57.type,parentSchema:schema57,data:data50};
 if(vErrors === null){
 vErrors = [err123];
 }
@@ -3061,8 +3063,9 @@ vErrors.push(err123);
 }
 errors++;
 }
-if(data49 < 1 || isNaN(data49)){
-const err124 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data49};
+if((typeof data50 == "number") && (isFinite(data50))){
+if(data50 > 9007199254740991 || isNaN(data50)){
+const err124 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991",schema:9007199254740991,parentSchema:schema57,data:data50};
 if(vErrors === null){
 vErrors = [err124];
 }
@@ -3071,10 +3074,8 @@ vErrors.push(err124);
 }
 errors++;
 }
-}
-if(typeof data49 === "string"){
-if(!pattern40.test(data49)){
-const err125 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema74,data:data49};
+if(data50 < 0 || isNaN(data50)){
+const err125 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0",schema:0,parentSchema:schema57,data:data50};
 if(vErrors === null){
 vErrors = [err125];
 }
@@ -3084,11 +3085,9 @@ vErrors.push(err125);
 errors++;
 }
 }
-}
-if(data44.datagrams !== undefined){
-let data50 = data44.datagrams;
-if((!(((typeof data50 == "number") && (!(data50 % 1) && !isNaN(data50))) && (isFinite(data50)))) && (typeof data50 !== "string")){
-const err126 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema74.type},message:"must be integer,string",schema:schema74.type,parentSchema:schema74,data:data50};
+if(typeof data50 === "string"){
+if(!pattern27.test(data50)){
+const err126 = {instancePath:instancePath+"/rates/bytesToGuestBurst",schemaPath:"#/$defs/size/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(KiB|MiB|GiB)?$"},message:"must match pattern \""+"^[0-9]+(KiB|MiB|GiB)?$"+"\"",schema:"^[0-9]+(KiB|MiB|GiB)?$",parentSchema:schema57,data:data50};
 if(vErrors === null){
 vErrors = [err126];
 }
@@ -3097,9 +3096,12 @@ vErrors.push(err126);
 }
 errors++;
 }
-if((typeof data50 == "number") && (isFinite(data50))){
-if(data50 > 1048576 || isNaN(data50)){
-const err127 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema74,data:data50};
+}
+}
+if(data46.connections !== undefined){
+let data51 = data46.connections;
+if((!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51)))) && (typeof data51 !== "string")){
+const err127 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema75.type},message:"must be integer,string",schema:schema75.type,parentSchema:schema75,data:data51};
 if(vErrors === null){
 vErrors = [err127];
 }
@@ -3108,8 +3110,9 @@ vErrors.push(err127);
 }
 errors++;
 }
-if(data50 < 1 || isNaN(data50)){
-const err128 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data50};
+if((typeof data51 == "number") && (isFinite(data51))){
+if(data51 > 1048576 || isNaN(data51)){
+const err128 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema75,data:data51};
 if(vErrors === null){
 vErrors = [err128];
 }
@@ -3118,10 +3121,8 @@ vErrors.push(err128);
 }
 errors++;
 }
-}
-if(typeof data50 === "string"){
-if(!pattern40.test(data50)){
-const err129 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema74,data:data50};
+if(data51 < 1 || isNaN(data51)){
+const err129 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema75,data:data51};
 if(vErrors === null){
 vErrors = [err129];
 }
@@ -3131,11 +3132,9 @@ vErrors.push(err129);
 errors++;
 }
 }
-}
-if(data44.lookups !== undefined){
-let data51 = data44.lookups;
-if((!(((typeof data51 == "number") && (!(data51 % 1) && !isNaN(data51))) && (isFinite(data51)))) && (typeof data51 !== "string")){
-const err130 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema74.type},message:"must be integer,string",schema:schema74.type,parentSchema:schema74,data:data51};
+if(typeof data51 === "string"){
+if(!pattern41.test(data51)){
+const err130 = {instancePath:instancePath+"/rates/connections",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema75,data:data51};
 if(vErrors === null){
 vErrors = [err130];
 }
@@ -3144,9 +3143,12 @@ vErrors.push(err130);
 }
 errors++;
 }
-if((typeof data51 == "number") && (isFinite(data51))){
-if(data51 > 1048576 || isNaN(data51)){
-const err131 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema74,data:data51};
+}
+}
+if(data46.datagrams !== undefined){
+let data52 = data46.datagrams;
+if((!(((typeof data52 == "number") && (!(data52 % 1) && !isNaN(data52))) && (isFinite(data52)))) && (typeof data52 !== "string")){
+const err131 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema75.type},message:"must be integer,string",schema:schema75.type,parentSchema:schema75,data:data52};
 if(vErrors === null){
 vErrors = [err131];
 }
@@ -3155,8 +3157,9 @@ vErrors.push(err131);
 }
 errors++;
 }
-if(data51 < 1 || isNaN(data51)){
-const err132 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema74,data:data51};
+if((typeof data52 == "number") && (isFinite(data52))){
+if(data52 > 1048576 || isNaN(data52)){
+const err132 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema75,data:data52};
 if(vErrors === null){
 vErrors = [err132];
 }
@@ -3165,10 +3168,8 @@ vErrors.push(err132);
 }
 errors++;
 }
-}
-if(typeof data51 === "string"){
-if(!pattern40.test(data51)){
-const err133 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema74,data:data51};
+if(data52 < 1 || isNaN(data52)){
+const err133 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema75,data:data52};
 if(vErrors === null){
 vErrors = [err133];
 }
@@ -3178,10 +3179,9 @@ vErrors.push(err133);
 errors++;
 }
 }
-}
-}
-else {
-const err134 = {instancePath:instancePath+"/rates",schemaPath:"#/properties/rates/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.rates.type,parentSchema:schema31.properties.rates,data:data44};
+if(typeof data52 === "string"){
+if(!pattern41.test(data52)){
+const err134 = {instancePath:instancePath+"/rates/datagrams",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema75,data:data52};
 if(vErrors === null){
 vErrors = [err134];
 }
@@ -3191,12 +3191,11 @@ vErrors.push(err134);
 errors++;
 }
 }
-if(data.timeouts !== undefined){
-let data52 = data.timeouts;
-if(data52 && typeof data52 == "object" && !Array.isArray(data52)){
-for(const key9 in data52){
-if(!((((key9 === "connectMs") || (key9 === "resolveMs")) || (key9 === "attachMs")) || (key9 === "udpIdleMs"))){
-const err135 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.timeouts,data:data52};
+}
+if(data46.lookups !== undefined){
+let data53 = data46.lookups;
+if((!(((typeof data53 == "number") && (!(data53 % 1) && !isNaN(data53))) && (isFinite(data53)))) && (typeof data53 !== "string")){
+const err135 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/type",keyword:"type",params:{type: schema75.type},message:"must be integer,string",schema:schema75.type,parentSchema:schema75,data:data53};
 if(vErrors === null){
 vErrors = [err135];
 }
@@ -3205,11 +3204,9 @@ vErrors.push(err135);
 }
 errors++;
 }
-}
-if(data52.connectMs !== undefined){
-let data53 = data52.connectMs;
-if(!(((typeof data53 == "number") && (!(data53 % 1) && !isNaN(data53))) && (isFinite(data53)))){
-const err136 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema77.type,parentSchema:schema77,data:data53};
+if((typeof data53 == "number") && (isFinite(data53))){
+if(data53 > 1048576 || isNaN(data53)){
+const err136 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1048576},message:"must be <= 1048576",schema:1048576,parentSchema:schema75,data:data53};
 if(vErrors === null){
 vErrors = [err136];
 }
@@ -3218,9 +3215,8 @@ vErrors.push(err136);
 }
 errors++;
 }
-if((typeof data53 == "number") && (isFinite(data53))){
-if(data53 > 3600000 || isNaN(data53)){
-const err137 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema77,data:data53};
+if(data53 < 1 || isNaN(data53)){
+const err137 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema75,data:data53};
 if(vErrors === null){
 vErrors = [err137];
 }
@@ -3229,8 +3225,10 @@ vErrors.push(err137);
 }
 errors++;
 }
-if(data53 < 1 || isNaN(data53)){
-const err138 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema77,data:data53};
+}
+if(typeof data53 === "string"){
+if(!pattern41.test(data53)){
+const err138 = {instancePath:instancePath+"/rates/lookups",schemaPath:"#/$defs/rate/pattern",keyword:"pattern",params:{pattern: "^unlimited$"},message:"must match pattern \""+"^unlimited$"+"\"",schema:"^unlimited$",parentSchema:schema75,data:data53};
 if(vErrors === null){
 vErrors = [err138];
 }
@@ -3241,10 +3239,9 @@ errors++;
 }
 }
 }
-if(data52.resolveMs !== undefined){
-let data54 = data52.resolveMs;
-if(!(((typeof data54 == "number") && (!(data54 % 1) && !isNaN(data54))) && (isFinite(data54)))){
-const err139 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema77.type,parentSchema:schema77,data:data54};
+}
+else {
+const err139 = {instancePath:instancePath+"/rates",schemaPath:"#/properties/rates/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.rates.type,parentSchema:schema31.properties.rates,data:data46};
 if(vErrors === null){
 vErrors = [err139];
 }
@@ -3253,9 +3250,13 @@ vErrors.push(err139);
 }
 errors++;
 }
-if((typeof data54 == "number") && (isFinite(data54))){
-if(data54 > 3600000 || isNaN(data54)){
-const err140 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema77,data:data54};
+}
+if(data.timeouts !== undefined){
+let data54 = data.timeouts;
+if(data54 && typeof data54 == "object" && !Array.isArray(data54)){
+for(const key9 in data54){
+if(!((((key9 === "connectMs") || (key9 === "resolveMs")) || (key9 === "attachMs")) || (key9 === "udpIdleMs"))){
+const err140 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key9},message:"must NOT have additional properties",schema:false,parentSchema:schema31.properties.timeouts,data:data54};
 if(vErrors === null){
 vErrors = [err140];
 }
@@ -3264,8 +3265,11 @@ vErrors.push(err140);
 }
 errors++;
 }
-if(data54 < 1 || isNaN(data54)){
-const err141 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema77,data:data54};
+}
+if(data54.connectMs !== undefined){
+let data55 = data54.connectMs;
+if(!(((typeof data55 == "number") && (!(data55 % 1) && !isNaN(data55))) && (isFinite(data55)))){
+const err141 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema78.type,parentSchema:schema78,data:data55};
 if(vErrors === null){
 vErrors = [err141];
 }
@@ -3274,12 +3278,9 @@ vErrors.push(err141);
 }
 errors++;
 }
-}
-}
-if(data52.attachMs !== undefined){
-let data55 = data52.attachMs;
-if(!(((typeof data55 == "number") && (!(data55 % 1) && !isNaN(data55))) && (isFinite(data55)))){
-const err142 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema77.type,parentSchema:schema77,data:data55};
+if((typeof data55 == "number") && (isFinite(data55))){
+if(data55 > 3600000 || isNaN(data55)){
+const err142 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema78,data:data55};
 if(vErrors === null){
 vErrors = [err142];
 }
@@ -3288,9 +3289,8 @@ vErrors.push(err142);
 }
 errors++;
 }
-if((typeof data55 == "number") && (isFinite(data55))){
-if(data55 > 3600000 || isNaN(data55)){
-const err143 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema77,data:data55};
+if(data55 < 1 || isNaN(data55)){
+const err143 = {instancePath:instancePath+"/timeouts/connectMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema78,data:data55};
 if(vErrors === null){
 vErrors = [err143];
 }
@@ -3299,8 +3299,12 @@ vErrors.push(err143);
 }
 errors++;
 }
-if(data55 < 1 || isNaN(data55)){
-const err144 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema77,data:data55};
+}
+}
+if(data54.resolveMs !== undefined){
+let data56 = data54.resolveMs;
+if(!(((typeof data56 == "number") && (!(data56 % 1) && !isNaN(data56))) && (isFinite(data56)))){
+const err144 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema78.type,parentSchema:schema78,data:data56};
 if(vErrors === null){
 vErrors = [err144];
 }
@@ -3309,12 +3313,9 @@ vErrors.push(err144);
 }
 errors++;
 }
-}
-}
-if(data52.udpIdleMs !== undefined){
-let data56 = data52.udpIdleMs;
-if(!(((typeof data56 == "number") && (!(data56 % 1) && !isNaN(data56))) && (isFinite(data56)))){
-const err145 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema77.type,parentSchema:schema77,data:data56};
+if((typeof data56 == "number") && (isFinite(data56))){
+if(data56 > 3600000 || isNaN(data56)){
+const err145 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema78,data:data56};
 if(vErrors === null){
 vErrors = [err145];
 }
@@ -3323,9 +3324,8 @@ vErrors.push(err145);
 }
 errors++;
 }
-if((typeof data56 == "number") && (isFinite(data56))){
-if(data56 > 3600000 || isNaN(data56)){
-const err146 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema77,data:data56};
+if(data56 < 1 || isNaN(data56)){
+const err146 = {instancePath:instancePath+"/timeouts/resolveMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema78,data:data56};
 if(vErrors === null){
 vErrors = [err146];
 }
@@ -3334,8 +3334,12 @@ vErrors.push(err146);
 }
 errors++;
 }
-if(data56 < 1 || isNaN(data56)){
-const err147 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema77,data:data56};
+}
+}
+if(data54.attachMs !== undefined){
+let data57 = data54.attachMs;
+if(!(((typeof data57 == "number") && (!(data57 % 1) && !isNaN(data57))) && (isFinite(data57)))){
+const err147 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema78.type,parentSchema:schema78,data:data57};
 if(vErrors === null){
 vErrors = [err147];
 }
@@ -3344,11 +3348,9 @@ vErrors.push(err147);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err148 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.timeouts.type,parentSchema:schema31.properties.timeouts,data:data52};
+if((typeof data57 == "number") && (isFinite(data57))){
+if(data57 > 3600000 || isNaN(data57)){
+const err148 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema78,data:data57};
 if(vErrors === null){
 vErrors = [err148];
 }
@@ -3357,15 +3359,73 @@ vErrors.push(err148);
 }
 errors++;
 }
-}
-}
-else {
-const err149 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.type,parentSchema:schema31,data};
+if(data57 < 1 || isNaN(data57)){
+const err149 = {instancePath:instancePath+"/timeouts/attachMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema78,data:data57};
 if(vErrors === null){
 vErrors = [err149];
 }
 else {
 vErrors.push(err149);
+}
+errors++;
+}
+}
+}
+if(data54.udpIdleMs !== undefined){
+let data58 = data54.udpIdleMs;
+if(!(((typeof data58 == "number") && (!(data58 % 1) && !isNaN(data58))) && (isFinite(data58)))){
+const err150 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/type",keyword:"type",params:{type: "integer"},message:"must be integer",schema:schema78.type,parentSchema:schema78,data:data58};
+if(vErrors === null){
+vErrors = [err150];
+}
+else {
+vErrors.push(err150);
+}
+errors++;
+}
+if((typeof data58 == "number") && (isFinite(data58))){
+if(data58 > 3600000 || isNaN(data58)){
+const err151 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/maximum",keyword:"maximum",params:{comparison: "<=", limit: 3600000},message:"must be <= 3600000",schema:3600000,parentSchema:schema78,data:data58};
+if(vErrors === null){
+vErrors = [err151];
+}
+else {
+vErrors.push(err151);
+}
+errors++;
+}
+if(data58 < 1 || isNaN(data58)){
+const err152 = {instancePath:instancePath+"/timeouts/udpIdleMs",schemaPath:"#/$defs/milliseconds/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1",schema:1,parentSchema:schema78,data:data58};
+if(vErrors === null){
+vErrors = [err152];
+}
+else {
+vErrors.push(err152);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err153 = {instancePath:instancePath+"/timeouts",schemaPath:"#/properties/timeouts/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.properties.timeouts.type,parentSchema:schema31.properties.timeouts,data:data54};
+if(vErrors === null){
+vErrors = [err153];
+}
+else {
+vErrors.push(err153);
+}
+errors++;
+}
+}
+}
+else {
+const err154 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object",schema:schema31.type,parentSchema:schema31,data};
+if(vErrors === null){
+vErrors = [err154];
+}
+else {
+vErrors.push(err154);
 }
 errors++;
 }

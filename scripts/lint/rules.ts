@@ -51,6 +51,7 @@ const RELAY_VIEW: readonly string[] = [
   "relay",
   "stream",
   "opener",
+  "flow",
   "budget",
   "network-budget",
   "share",

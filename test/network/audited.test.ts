@@ -86,7 +86,16 @@ describe("a TCP connection", () => {
     guest.finish(pipe);
     const { guest: name, flow, protocol, rule, address } = opened;
     expect(await line("closed", what)).toEqual({
-      ...{ level: "info", time: expect.any(String), audit: "closed", guest: name, flow, protocol, what, rule },
+      ...{
+        level: "info",
+        time: expect.any(String),
+        audit: "closed",
+        guest: name,
+        flow,
+        protocol,
+        what,
+        rule,
+      },
       ...{ address, bytesToHost: 12, bytesToGuest: 12, ms: expect.any(Number), end: "end" },
       msg: "closed",
     });
@@ -99,7 +108,10 @@ describe("a TCP connection", () => {
     const theirs = await guest.connect("127.0.0.1", other.port);
     guest.finish(mine.pipe, "reset");
     (await until("the server's end", () => other.sockets[0])).resetAndDestroy();
-    expect(await line("closed", `127.0.0.1:${server.port}`)).toMatchObject({ end: "guest-reset", rule: "local" });
+    expect(await line("closed", `127.0.0.1:${server.port}`)).toMatchObject({
+      end: "guest-reset",
+      rule: "local",
+    });
     expect(await line("closed", `127.0.0.1:${other.port}`)).toMatchObject({ end: "reset" });
     await guest.readAll(theirs.pipe);
     guest.finish(theirs.pipe);
@@ -130,7 +142,9 @@ describe("a TCP connection", () => {
     await guest.connect("127.0.0.1", server.port);
     // It comes after those before it.
     await line("opened", `127.0.0.1:${server.port}`);
-    const about = linesIn(readFileSync(audit, "utf8")).filter(({ what }) => String(what).endsWith(`:${nobody}`));
+    const about = linesIn(readFileSync(audit, "utf8")).filter(({ what }) =>
+      String(what).endsWith(`:${nobody}`),
+    );
     expect(about.map(({ audit: kind, what }) => ({ kind, what }))).toEqual([
       { kind: "refused", what: `192.0.2.1:${nobody}` },
     ]);
@@ -208,12 +222,20 @@ test("Unix sockets have theirs", async () => {
 describe("a file", () => {
   test("has its lines, with what was read and written of it", async () => {
     const file = await guest.openFile("/data/requests", READ | WRITE | CREATE);
-    expect(await line("opened", "/data/requests")).toMatchObject({ protocol: "file", rule: "data", address: "" });
+    expect(await line("opened", "/data/requests")).toMatchObject({
+      protocol: "file",
+      rule: "data",
+      address: "",
+    });
     const { Write, Written, ReadAt, Data } = fileMessages;
     await file.call(Write, { data: Buffer.from("four") }, Written);
     await file.call(ReadAt, { bytes: 3, offset: 1 }, Data);
     await file.finish();
-    expect(await line("closed", "/data/requests")).toMatchObject({ bytesToHost: 4, bytesToGuest: 3, end: "end" });
+    expect(await line("closed", "/data/requests")).toMatchObject({
+      bytesToHost: 4,
+      bytesToGuest: 3,
+      end: "end",
+    });
   });
 
   test("that is read as a stream has them as well", async () => {
@@ -240,7 +262,11 @@ describe("a file", () => {
     await mount.call(m.MountRead, { handle, offset: 0, bytes: 9 }, fileMessages.Data);
     await mount.call(m.MountRead, { handle, offset: 4, bytes: 5 }, fileMessages.Data);
     await mount.call(m.MountRelease, { handle }, Done);
-    expect(await line("closed", "/data/mounted")).toMatchObject({ bytesToHost: 9, bytesToGuest: 14, end: "end" });
+    expect(await line("closed", "/data/mounted")).toMatchObject({
+      bytesToHost: 9,
+      bytesToGuest: 14,
+      end: "end",
+    });
     expect(readFileSync(audit, "utf8")).not.toContain('"what":"/data"');
   });
 });
@@ -271,36 +297,37 @@ test("without an audit file what was allowed has no lines, also in the log", asy
   expect(silent.lines.filter((each) => each.audit !== undefined)).toHaveLength(1);
 });
 
-/** As many connections as this, one after the other, each ended before the next. */
-async function connectOften(asker: RawGuest, port: number, times: number): Promise<void> {
-  for (let i = 0; i < times; i++) {
-    const { pipe } = await asker.connect("127.0.0.1", port);
-    asker.finish(pipe);
-  }
-}
-
-test("past `auditBytes` the guest waits for the next second, and no line is lost", async () => {
-  const CONNECTIONS = 150;
-  const file = join(folder, "paced");
-  await using server = await echoServer();
-  const policy = `${POLICY}limits: { auditBytes: 64KiB }\n`;
-  await using paced = await startMonitor(() => policyOf(policy, folder), { audit: file });
-  using asker = await RawGuest.attach(paced.path);
-  await connectOften(asker, server.port, CONNECTIONS);
-  const kinds = (kind: string): number =>
-    linesIn(readFileSync(file, "utf8")).filter((each) => each.audit === kind).length;
-  await until("all lines", () => kinds("closed") === CONNECTIONS);
-  expect(kinds("opened")).toBe(CONNECTIONS);
-  expect(paced.monitor.counters().quotaLines).toBeGreaterThan(0);
-});
-
 /** In a line of the audit it takes six times as many bytes. */
 const DEEP = `/${"\u0001".repeat(255)}`.repeat(8);
 
-test("with `audit: required` who opens something waits while no line can be written, and nobody else", async () => {
-  const OPENED = 200;
+/** A file at the end of it. */
+beforeAll(() => {
   mkdirSync(join(folder, "data", DEEP), { recursive: true });
   writeFileSync(join(folder, "data", DEEP, "file"), "");
+});
+
+test("past `auditBytes` the guest waits for the next second, and no line is lost", async () => {
+  const FILES = 8;
+  const file = join(folder, "paced");
+  const policy = `${POLICY}limits: { auditBytes: 64KiB }\n`;
+  await using paced = await startMonitor(() => policyOf(policy, folder), { audit: file });
+  using asker = await FileGuest.attach(paced.path);
+  // All at once: more than may be written in a second.
+  const body = fileMessages.FileOpen.encode({ path: `/data${DEEP}/file`, flags: READ, mode: 0 });
+  const pipes: GuestPipe[] = [];
+  for (let i = 0; i < FILES; i++) pipes.push(await asker.newStream(4096));
+  for (const pipe of pipes) asker.sendOpen(pipe, Protocol.FILE, body);
+  for (const pipe of pipes) await asker.opened(pipe);
+  for (const pipe of pipes) asker.finish(pipe);
+  const kinds = (kind: string): number =>
+    linesIn(readFileSync(file, "utf8")).filter((each) => each.audit === kind).length;
+  await until("all lines", () => kinds("closed") === FILES);
+  expect(kinds("opened")).toBe(FILES);
+  expect(paced.monitor.counters().quotaLines).toBeGreaterThan(0);
+});
+
+test("with `audit: required` who opens something waits while no line can be written, and nobody else", async () => {
+  const OPENED = 100;
   const fifo = join(folder, "fifo");
   execFileSync("mkfifo", [fifo]);
   const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -317,7 +344,8 @@ test("with `audit: required` who opens something waits while no line can be writ
       file.let();
     }
   })();
-  const cannot = (): boolean => strict.lines.some(({ msg }) => msg.startsWith("audit lines cannot be written"));
+  const cannot = (): boolean =>
+    strict.lines.some(({ msg }) => msg.startsWith("audit lines cannot be written"));
   await until("the fifo to be full", cannot);
   await other.write(quiet, Buffer.from("still served"));
   expect((await other.readExactly(quiet, 12)).toString()).toBe("still served");

@@ -69,11 +69,16 @@ function run(program: Command, signals: Signals, ended: (code: number) => void):
 function monitor(program: Command, signals: Signals, ended: (code: number) => void): void {
   command(program, "monitor", "serve guests: the host's side")
     .option("--policy <file>", "what guests may do (docs/policy.md); SIGHUP reads it again")
-    .option("--listen <socket>", "path of the Unix socket on which processes attach")
+    .option(
+      "--listen <socket>",
+      "path of the Unix socket on which processes attach; NAME=SOCKET[,policy=FILE][,label=KEY=VALUE] for those of " +
+        "one guest, with a name, and a policy of its own; may be given several times",
+      repeated,
+    )
     .option(
       "--vm <name:memory=file,doorbell=socket>",
-      "serve a virtual machine (docs/vm.md), size=64M where its memory is to be made; may be " +
-        "given several times (default: the policy's vms)",
+      "serve a virtual machine (docs/vm.md), size=64M where its memory is to be made, policy=FILE and " +
+        "label=KEY=VALUE as above; may be given several times (default: the policy's vms)",
       repeated,
     )
     .option(
@@ -100,13 +105,9 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
     .action(async (options) => {
       if (options.policy === undefined) throw new UsageError("expected --policy FILE: what guests may do");
       const { runMonitor } = await import("./commands/monitor.ts");
-      const { parseVmOption } = await import("./vm/vm-option.ts");
-      const vms = ((options.vm ?? []) as string[]).map((text) => {
-        const parsed = parseVmOption(text);
-        if (typeof parsed === "string") throw new UsageError(`--vm: ${parsed}`);
-        return parsed;
-      });
-      ended(await runMonitor({ ...options, vms, nameServers: options.nameServer }, signals));
+      const { guestsOf } = await import("./guests/options.ts");
+      const { listen = [], vm = [], nameServer: nameServers, ...others } = options;
+      ended(await runMonitor({ ...others, ...guestsOf(listen, vm), nameServers }, signals));
     });
 }
 

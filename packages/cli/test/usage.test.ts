@@ -130,7 +130,7 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     ],
     [
       ["monitor", "--policy", "x", "--vm", "web:memory=a,doorbell=b,bell=c"],
-      '--vm: expected memory=FILE, doorbell=SOCKET or size=SIZE, found "bell=c"',
+      '--vm: expected memory=FILE, doorbell=SOCKET, size=SIZE, policy=FILE or label=KEY=VALUE, found "bell=c"',
       "ringway monitor",
     ],
     [

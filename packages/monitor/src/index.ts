@@ -17,12 +17,19 @@ export {
   type VmOptions,
 } from "./monitor/options.ts";
 export type { AttachedGuest, AttachOptions } from "./monitor/program-guests.ts";
+export {
+  type GuestOptions,
+  guestsProblem,
+  type ReloadOptions,
+  type TenantOptions,
+} from "./monitor/tenant-options.ts";
 export { Monitor } from "./monitor.ts";
 export { type HostLookupOptions, hostLookup, hostReverse } from "./names/host-lookup.ts";
 export { NameServerError } from "./names/name-server.ts";
 export type { Nat64Listener } from "./names/nat64-discovery.ts";
 export type { Lookup, LookupDetails, ReverseLookup } from "./names/resolver.ts";
 export { AuditError, type Violated } from "./observe/audit.ts";
+export type { Labels } from "./observe/labels.ts";
 export { createLogger } from "./observe/logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./observe/logs/writer.ts";
 export { TraceError } from "./observe/trace.ts";

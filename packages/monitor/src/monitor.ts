@@ -10,7 +10,7 @@ import { EventEmitter } from "node:events";
 import { requireObject, requireText } from "@ringway/linux";
 import type { Logger } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
-import { requirePolicy, requireVm } from "./monitor/arguments.ts";
+import { requirePolicy } from "./monitor/arguments.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
 import { debugSettings } from "./monitor/debug.ts";
 import { end } from "./monitor/ending.ts";
@@ -32,9 +32,11 @@ import { type AttachedGuest, type AttachOptions, ProgramGuests } from "./monitor
 import { ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
 import { ReservedPorts } from "./monitor/reserved-ports.ts";
 import { reactorSettings } from "./monitor/settings.ts";
-import { SocketFile } from "./monitor/socket-file.ts";
+import { SocketFiles } from "./monitor/socket-file.ts";
+import { type ReloadOptions, requireVm } from "./monitor/tenant-options.ts";
 import { ServedVms } from "./monitor/vms.ts";
 import { Audit } from "./observe/audit.ts";
+import { GuestLabels } from "./observe/labels.ts";
 import { silentLogger } from "./observe/logs/logger.ts";
 import type { Policy } from "./policy/types.ts";
 import { Counters, type CounterValues } from "./reactor/counters.ts";
@@ -49,7 +51,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #audit: Audit;
   readonly #reports: ReactorReports;
   readonly #reactor: ReactorHandle;
-  readonly #socketFile: SocketFile | undefined;
+  readonly #socketFiles: SocketFiles;
+  readonly #labels: GuestLabels = new GuestLabels();
   readonly #context: Context;
   readonly #vms: ServedVms;
   readonly #policies: Policies;
@@ -75,17 +78,17 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#names = new GuestNames(parts.lookup, parts.reverse, parts.lookupEnd, (message) =>
       this.#reactor.send(message),
     );
-    this.#audit = new Audit(this.#log, parts.audit, (isOpen) =>
+    this.#audit = new Audit(this.#log, this.#labels, parts.audit, (isOpen) =>
       this.#reactor.send({ kind: "audit", isOpen }),
     );
-    this.#reports = new ReactorReports(this.#log, this.#audit, this);
-    setGuestDescriptors(parts.descriptors, parts.policy.policy, parts.vms.length);
+    this.#reports = new ReactorReports(this.#log, this.#labels, this.#audit, this);
+    const own = [...parts.tenants, ...parts.vms].flatMap(({ policy }) => policy?.policy ?? []);
+    setGuestDescriptors(parts.descriptors, parts.policy.policy, parts.vms.length, own);
     this.#reactor = this.#startReactor(options);
-    const { listening, loader } = parts;
-    this.#socketFile = listening && new SocketFile(loader, listening);
+    this.#socketFiles = new SocketFiles(parts.loader, parts.listening, parts.tenants);
     this.#context = this.#shared(options);
     this.#vms = new ServedVms(this.#context);
-    this.#policies = new Policies(this.#context, this.#vms, parts.policy, options.policy);
+    this.#policies = new Policies(this.#context, this.#vms, parts, options.policy);
     this.#programGuests = new ProgramGuests(this.#context, this.#policies);
     parts.failures.listen((failure) => this.#failed(failure));
     parts.nat64.listen((prefixes) => this.#reactor.send({ kind: "nat64", prefixes }));
@@ -111,10 +114,15 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       reactor: this.#reactor,
       kept: keptBy(options),
       audit: options.audit,
+      guests: options.guests ?? [],
+      labels: this.#labels,
       get isClosing() {
         return isClosing();
       },
-      changed: () => setGuestDescriptors(this.#parts.descriptors, this.policy, this.#vms.size),
+      changed: () => {
+        const { current, own } = this.#policies;
+        setGuestDescriptors(this.#parts.descriptors, current, this.#vms.size, own);
+      },
     };
   }
 
@@ -193,7 +201,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    */
   async addVm(options: VmOptions): Promise<void> {
     requireVm(options, "options");
-    await this.#changes.run(() => this.#vms.add(options, this.policy));
+    await this.#changes.run(() => this.#policies.addVm(options));
   }
 
   /**
@@ -210,11 +218,16 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * Puts another policy in force, for what guests ask afterwards; what is open stays open. Resolves once it is in
    * force. Rejects with PolicyError for a bad file, AuditError, NoAnswerError where a root's file system does not
    * answer, and what addVm() throws: then the old policy stays. The policy's VMs that are new are served from now on,
-   * those that are gone no more.
+   * those that are gone no more. With `guest`, of that one alone, which has a policy of its own from then on.
    */
-  async reload(policy: Policy | string): Promise<void> {
+  async reload(policy: Policy | string, options: ReloadOptions = {}): Promise<void> {
     requirePolicy(policy, "policy", { orPath: true });
-    await this.#changes.run(() => this.#policies.reload(policy));
+    requireObject(options, "options", "an object such as { guest: 'web' }");
+    const { guest } = options;
+    if (guest !== undefined) requireText(guest, "options.guest");
+    await this.#changes.run(() =>
+      guest === undefined ? this.#policies.reload(policy) : this.#policies.reloadOwn(guest, policy),
+    );
   }
 
   /**
@@ -263,7 +276,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const ending = {
       ...this.#parts,
       log: this.#log,
-      socketFile: this.#socketFile,
+      socketFile: this.#socketFiles,
       reactor: this.#reactor,
       names: this.#names,
       vms: this.#vms,
@@ -300,6 +313,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         return;
       case "vm-ended":
         this.#vms.ended(message.name);
+        this.#policies.deleteOwn(message.name);
         return;
       default:
         this.#reports.tell(message);

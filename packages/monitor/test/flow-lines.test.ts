@@ -12,8 +12,21 @@ import { type Policy, parsePolicy } from "../src/policy/index.ts";
 import { Counters } from "../src/reactor/counters.ts";
 
 const LINE: FlowClosed = {
-  ...{ kind: "closed", guest: "guest-1", flow: 17, protocol: "tcp-connect", what: "example.com:443", rule: "web" },
-  ...{ address: "192.0.2.1:443", bytesToHost: 2 ** 53 - 1, bytesToGuest: 2 ** 53 - 1, ms: 2 ** 31, end: "guest-reset" },
+  ...{
+    kind: "closed",
+    guest: "guest-1",
+    flow: 17,
+    protocol: "tcp-connect",
+    what: "example.com:443",
+    rule: "web",
+  },
+  ...{
+    address: "192.0.2.1:443",
+    bytesToHost: 2 ** 53 - 1,
+    bytesToGuest: 2 ** 53 - 1,
+    ms: 2 ** 31,
+    end: "guest-reset",
+  },
 };
 const BYTES = priced(LINE).bytes;
 const KiB = 1024;
@@ -47,7 +60,7 @@ function linesOf(policy: Policy, flows: FlowNumbers | undefined = new FlowNumber
     post: (message) => posted.push(message),
     whenTaken: (callback) => marks.push(callback),
   };
-  const quotas = { lines: new LineQuota(), flowLines: new LineQuota() };
+  const quotas = { lines: new LineQuota(), flowLines: new LineQuota(), labelBytes: 0 };
   return new GuestLines(
     host,
     quotas,
@@ -71,7 +84,14 @@ test("a line is never longer than its price, and not much shorter", () => {
 test("there are none without an audit file, or where the policy has refusals alone in it", () => {
   expect(linesOf(FREE).flows).toBeDefined();
   expect(linesOf(policyOf("audited: refusals\n")).flows).toBeUndefined();
-  expect(new GuestLines({ flows: undefined } as LinesHost, {} as never, () => FREE, () => {}).flows).toBeUndefined();
+  expect(
+    new GuestLines(
+      { flows: undefined } as LinesHost,
+      {} as never,
+      () => FREE,
+      () => {},
+    ).flows,
+  ).toBeUndefined();
 });
 
 test("a guest does not wait as long as the main thread keeps up", () => {

@@ -24,6 +24,7 @@ function policyOf(rules: Partial<Pick<Policy, "connect" | "listen" | "files">>):
     guest: { argv: [], env: {} },
     refusals: "explain",
     audit: "best-effort",
+    audited: "all",
     connect: [],
     listen: [],
     files: [],

@@ -70,6 +70,8 @@ class Rig {
       trace: [],
       invariants: false,
       listenFd: -1,
+      tenants: [],
+      hasAuditFile: false,
     };
     this.thread = new ReactorThread(options, its, () => {});
   }

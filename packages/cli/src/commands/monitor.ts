@@ -5,7 +5,7 @@
 //    │                     └──┴ SIGHUP: the policy again; a bad one is refused, the old one stays
 //    └── SIGTERM, SIGINT ──> exit 0; SIGHUP is kept until it serves
 //
-//    SIGHUP also opens the audit file anew
+//    SIGHUP is for the policies that guests have of their own, too, and opens the audit file anew
 //
 // Logs are JSON lines on stderr; stdout stays empty.
 
@@ -13,7 +13,9 @@ import { fstatSync, readlinkSync, statSync } from "node:fs";
 import { raiseFileDescriptorLimit, type SystemError, within } from "@ringway/linux";
 import {
   DEFAULT_DRAIN_MS,
+  type GuestOptions,
   type KeptPlace,
+  type Labels,
   Monitor,
   NameServerError,
   PolicyError,
@@ -31,6 +33,7 @@ import { serve } from "./serving.ts";
 export interface MonitorCommandOptions {
   readonly policy: string;
   readonly listen?: string;
+  readonly guests: readonly GuestOptions[];
   readonly vms: readonly VmOptions[];
   readonly busyPollUs?: number;
   readonly drainMs?: number;
@@ -59,7 +62,7 @@ async function serveGuests(options: MonitorCommandOptions, signals: Signals, log
   }
   asked.onReload(() => {
     if (options.audit !== undefined) void reopenAudit(monitor, options.audit, log);
-    void reload(monitor, options.policy, log);
+    void reloadAll(monitor, options, log);
   });
   const failed = new Promise<never>((_, reject) => {
     monitor.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
@@ -90,15 +93,17 @@ async function stopEarly(beginning: Promise<Monitor>): Promise<void> {
 }
 
 async function begin(options: MonitorCommandOptions, logger: Logger, signal: AbortSignal): Promise<Monitor> {
-  const { policy, listen, vms, busyPollUs, maxGuests, nameServers, audit } = options;
+  const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit } = options;
   const kept = keptFiles(options);
-  if (listen === undefined && vms.length === 0 && (await loadForCommand(policy, kept)).vms.length === 0) {
+  const hasGuests = listen !== undefined || guests.length + vms.length > 0;
+  if (!hasGuests && (await loadForCommand(policy, kept)).vms.length === 0) {
     throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
   }
   raiseLimit(logger);
   try {
     return await Monitor.start({
       policy,
+      guests,
       vms,
       logger,
       kept,
@@ -116,10 +121,11 @@ async function begin(options: MonitorCommandOptions, logger: Logger, signal: Abo
     const problem = auditFailure(error, audit);
     if (problem !== undefined) throw problem;
     const { name, code, path } = error as SystemError;
-    if (name !== "SystemError" || listen === undefined || path !== listen) throw error;
-    const advice = adviceFor(code, listen);
+    const socket = [listen, ...guests.map((guest) => guest.listen)].find((each) => each === path);
+    if (name !== "SystemError" || socket === undefined) throw error;
+    const advice = adviceFor(code, socket);
     const detail = advice === undefined ? errorLine(error) : `${advice} (${code})`;
-    throw new Failure(`cannot listen on ${listen}: ${detail}`, { cause: error });
+    throw new Failure(`cannot listen on ${socket}: ${detail}`, { cause: error });
   }
 }
 
@@ -190,13 +196,31 @@ async function reopenAudit(monitor: Monitor, file: string, log: Logger): Promise
   }
 }
 
-async function reload(monitor: Monitor, file: string, log: Logger): Promise<void> {
+/** The monitor's policy, and those that guests have of their own: each by itself. */
+async function reloadAll(
+  monitor: Monitor,
+  { policy, guests, vms }: MonitorCommandOptions,
+  log: Logger,
+): Promise<void> {
+  await reload(monitor, policy, log);
+  for (const { name, policy: own, labels } of [...guests, ...vms]) {
+    if (typeof own === "string") await reload(monitor, own, log, { guest: name, ...(labels && { labels }) });
+  }
+}
+
+async function reload(
+  monitor: Monitor,
+  file: string,
+  log: Logger,
+  about: { readonly guest?: string; readonly labels?: Labels } = {},
+): Promise<void> {
+  const { guest } = about;
   try {
-    await monitor.reload(file);
+    await monitor.reload(file, guest === undefined ? {} : { guest });
   } catch (error) {
     const { message } = error as Error;
     const problems = error instanceof PolicyError ? error.report().split("\n") : [message];
-    log.error({ problems }, `policy refused, the old one stays: ${message}`);
+    log.error({ ...about, problems }, `policy refused, the old one stays: ${message}`);
   }
 }
 

@@ -31,6 +31,8 @@ export class Account {
   readonly looks: LookQuota = new LookQuota();
   readonly lines: LineQuota = new LineQuota();
   readonly flowLines: LineQuota = new LineQuota();
+  /** Its labels make each line so much longer. */
+  labelBytes = 0;
   readonly sockets: SocketBudget = new SocketBudget();
   readonly network: NetworkUse = new NetworkUse();
   /** What counts against limits.fileBytesWritten. */

@@ -51,10 +51,19 @@ export function guestDescriptors(): GuestDescriptors {
   return new Int32Array(new SharedArrayBuffer(4));
 }
 
-/** Each root, and each VM's doorbell, may have to be opened anew beside those that are open. */
-export function setGuestDescriptors(limit: GuestDescriptors, policy: Policy, vms: number): void {
+/**
+ * Each root, and each VM's doorbell, may have to be opened anew beside those that are open. `own`: policies that guests
+ * have of their own.
+ */
+export function setGuestDescriptors(
+  limit: GuestDescriptors,
+  policy: Policy,
+  vms: number,
+  own: readonly Policy[] = [],
+): void {
   const { soft } = fileDescriptorLimit();
-  const folders = policy.files.length + policy.sockets.length;
+  let folders = 0;
+  for (const { files, sockets } of [policy, ...own]) folders += files.length + sockets.length;
   Atomics.store(limit, 0, Math.min(soft, 0x7fffffff) - RESERVE - folders - vms);
 }
 

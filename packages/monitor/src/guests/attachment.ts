@@ -58,11 +58,22 @@ export interface AttachmentHost extends LinesHost, BudgetHost {
   gone(guest: Attachment): void;
 }
 
+/** Who may come, and as what. */
+export interface Admitted {
+  readonly name: string;
+  readonly tenant: string | undefined;
+  readonly policy: PolicyState;
+  /** Of this guest alone: no reload is for it. */
+  readonly ownPolicy: boolean;
+}
+
 /** A look at this many streams, as a power of two, costs about as much as a look. */
 const IDS_PER_LOOK_LOG2 = 5;
 
 export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwner, EpochsOwner, EndingOwner {
   readonly name: string;
+  /** Whose it is, where the host has named that one. */
+  readonly tenant: string | undefined;
   readonly memory: SharedMemory;
   readonly region: RegionMemory;
   readonly session: HostSession;
@@ -94,9 +105,10 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
    * Greets the guest on `link`, which is this object's from now on. Throws SystemError (EMFILE, ENOMEM), after it has
    * turned the guest away.
    */
-  constructor(host: AttachmentHost, name: string, link: GuestLink, policy: PolicyState, ownPolicy: boolean) {
+  constructor(host: AttachmentHost, link: GuestLink, { name, tenant, policy, ownPolicy }: Admitted) {
     this.#host = host;
     this.name = name;
+    this.tenant = tenant;
     this.counters = host.counters;
     this.trace = host.traceStreams;
     this.traceBells = host.traceBells;

@@ -1,5 +1,5 @@
-// What a guest was allowed, while it lasts, for the audit file (observe/flow-lines.ts). A stream has one from the moment
-// that a rule allows it; a handle of a mount while it is open.
+// What a guest was allowed, while it lasts, for the audit file (observe/flow-lines.ts). A stream has one as soon as a
+// rule allows it; a handle of a mount while it is open.
 //
 //   ALLOWED ── opened ──▶ OPEN ── its stream or its handle ends, for whatever reason ──▶ closed
 //      └── it cannot be had, or is given up ──▶ (no line)

@@ -1,10 +1,10 @@
-// The attach socket: who connects waits here, in the line of its key, until it may become a guest.
+// An attach socket: who connects waits here, in the line of its key, until it may become a guest.
 //
 //   kernel's backlog ── so many a second are looked at ──▶ WAITING ── its key's turn ──▶ a guest, once it has a region
 //                                                             └── has hung up, or its key has no place ──▶ turned away
 //
 // Keys take turns, so that one that connects without end delays no other by more than a guest. Each line has as many as
-// its key has places for; all lines are as long as there are places.
+// its key has places for; all lines, of all attach sockets, are as long as there are places.
 
 import type { Refusal } from "@ringway/control";
 import { acceptUnix, closeFd, EPOLLIN, Errno, errnoMessage, peerCredentials } from "@ringway/linux";
@@ -35,8 +35,10 @@ export interface AttachSocketHost {
   readonly reactor: Reactor;
   readonly accounts: Accounts;
   readonly closer: SocketCloser;
-  /** Guests that there may be. */
-  readonly places: number;
+  /** What it shares with the other attach sockets. */
+  readonly lines: AttachLines;
+  /** Whose budgets those use that come: undefined, each its user's. */
+  readonly key: string | undefined;
   /** False: nobody begins for now (audit-gate.ts). */
   readonly takesGuests: boolean;
   /**
@@ -76,12 +78,26 @@ class Rate {
   }
 }
 
+/** What all attach sockets of a reactor share: how fast guests come, and how many wait. */
+export class AttachLines {
+  /** Guests that there may be. */
+  readonly places: number;
+  readonly accepts: Rate;
+  readonly guests: Rate;
+  waiting = 0;
+
+  constructor(places: number) {
+    this.places = places;
+    this.accepts = new Rate(ACCEPTS_PER_S, places);
+    this.guests = new Rate(GUESTS_PER_S, places);
+  }
+}
+
 export class AttachSocket {
   readonly #host: AttachSocketHost;
   readonly #fd: number;
   readonly #slot: number;
-  readonly #accepts: Rate;
-  readonly #guests: Rate;
+  readonly #shared: AttachLines;
   /** Connections by key, in the order in which the keys have their turns; none is empty. Each holds its account. */
   readonly #lines: Map<Account, number[]> = new Map();
   #waiting = 0;
@@ -93,8 +109,7 @@ export class AttachSocket {
   constructor(host: AttachSocketHost, fd: number) {
     this.#host = host;
     this.#fd = fd;
-    this.#accepts = new Rate(ACCEPTS_PER_S, host.places);
-    this.#guests = new Rate(GUESTS_PER_S, host.places);
+    this.#shared = host.lines;
     this.#slot = host.reactor.watchForNobody(fd, EPOLLIN, () => this.#accept());
   }
 
@@ -113,8 +128,9 @@ export class AttachSocket {
 
   /** One connection: epoll tells of the others in the next turn, when guests have been looked at. */
   #accept(): void {
-    const { closer, places } = this.#host;
-    const restMs = this.#waiting + closer.waiting < places ? this.#accepts.take() : 1000 / GUESTS_PER_S;
+    const { closer } = this.#host;
+    const { waiting, places, accepts } = this.#shared;
+    const restMs = waiting + closer.waiting < places ? accepts.take() : 1000 / GUESTS_PER_S;
     if (restMs > 0) {
       this.#rest(restMs);
       return;
@@ -125,20 +141,20 @@ export class AttachSocket {
       this.#admitLater(0);
       return;
     }
-    this.#accepts.giveBack();
+    accepts.giveBack();
     if (fd === -Errno.EAGAIN) return;
     this.#host.warn(`accepting guests failed, trying again: ${errnoMessage(-fd)}`);
     this.#rest(ACCEPT_RETRY_MS);
   }
 
   #arrived(fd: number): void {
-    const account = this.#host.accounts.take(`uid:${peerCredentials(fd).uid}`);
+    const account = this.#host.accounts.take(this.#host.key ?? `uid:${peerCredentials(fd).uid}`);
     let line = this.#lines.get(account) ?? [];
-    let noPlace = this.#host.noPlace(account, line.length, this.#waiting);
+    let noPlace = this.#host.noPlace(account, line.length, this.#shared.waiting);
     if (noPlace !== undefined && line.length > 0) {
       // Those that have given up take nobody's place.
       line = this.#withoutGone(account, line);
-      noPlace = this.#host.noPlace(account, line.length, this.#waiting);
+      noPlace = this.#host.noPlace(account, line.length, this.#shared.waiting);
     }
     if (noPlace !== undefined) {
       this.#turnAway(fd, account, noPlace);
@@ -147,6 +163,7 @@ export class AttachSocket {
     line.push(fd);
     this.#lines.set(account, line);
     this.#waiting++;
+    this.#shared.waiting++;
     account.waiting++;
   }
 
@@ -166,6 +183,7 @@ export class AttachSocket {
 
   #waitsNoMore(account: Account): void {
     this.#waiting--;
+    this.#shared.waiting--;
     account.waiting--;
   }
 
@@ -186,7 +204,7 @@ export class AttachSocket {
         this.#close(fd, account);
         continue;
       }
-      const restMs = this.#host.takesGuests ? this.#guests.take() : BEGIN_RETRY_MS;
+      const restMs = this.#host.takesGuests ? this.#shared.guests.take() : BEGIN_RETRY_MS;
       if (restMs > 0) {
         this.#admitLater(restMs);
         return;
@@ -195,7 +213,7 @@ export class AttachSocket {
       const noPlace = this.#host.noPlace(account, 0, 0);
       if (noPlace === undefined) this.#host.begin(fd, account);
       else {
-        this.#guests.giveBack();
+        this.#shared.guests.giveBack();
         this.#turnAway(fd, account, noPlace);
       }
       if (this.#waiting > 0) this.#admitLater(0);

@@ -19,7 +19,9 @@ export interface Beginner {
   readonly fd: number;
   readonly name: string;
   readonly account: Account;
-  /** The guest's policy where it has one of its own. */
+  /** Whose it is, where the host has named that one. */
+  readonly tenant?: string | undefined;
+  /** The guest's policy where it has one of its own, or its tenant has. */
   readonly own: PolicyState | undefined;
   /** How long it may take to ask to be attached; undefined: as long as it likes. */
   readonly attachMs: number | undefined;

@@ -2,27 +2,7 @@
 // elsewhere, such as a promise at the next thread (DataCloneError). Errors have Node's codes, and a promise is told to
 // be awaited. Values out of their bounds are options.ts's.
 
-import { invalidType, invalidValue, isThenable, requireObject, requireText } from "@ringway/linux";
-
-function requireDescriptor(value: unknown, name: string): void {
-  const isOne = typeof value === "number" && Number.isInteger(value) && value >= 0;
-  if (!isOne) throw invalidType(name, "a descriptor, a whole number from 0", value);
-}
-
-/** A virtual machine: what its numbers may be is judged where its memory is opened. */
-export function requireVm(value: unknown, name: string): void {
-  requireObject(value, name, "an object { name, memory, doorbell }");
-  const vm = value as Record<string, unknown>;
-  requireText(vm.name, `${name}.name`);
-  if (typeof vm.memory === "number") requireDescriptor(vm.memory, `${name}.memory`);
-  else if (typeof vm.memory === "string") requireText(vm.memory, `${name}.memory`);
-  else throw invalidType(`${name}.memory`, "a path or a descriptor", vm.memory);
-  requireText(vm.doorbell, `${name}.doorbell`);
-  const { memoryBytes } = vm;
-  if (memoryBytes !== undefined && typeof memoryBytes !== "number") {
-    throw invalidType(`${name}.memoryBytes`, "of type number", memoryBytes);
-  }
-}
+import { invalidType, invalidValue, isThenable, requireText } from "@ringway/linux";
 
 /** What parsePolicy() gives; and with `orPath`, the path of a policy file. */
 export function requirePolicy(value: unknown, name: string, { orPath }: { readonly orPath: boolean }): void {

@@ -10,13 +10,13 @@ import type { GuestNames } from "./names.ts";
 import { THREAD_END_MS } from "./parts.ts";
 import { REACTOR_STOP_MS, type ReactorHandle, type Stopped } from "./reactor-handle.ts";
 import { runAll } from "./run-all.ts";
-import type { SocketFile } from "./socket-file.ts";
+import type { SocketFiles } from "./socket-file.ts";
 import type { ServedVms } from "./vms.ts";
 
 /** What ends. */
 export interface Ending {
   readonly log: Logger;
-  readonly socketFile: Pick<SocketFile, "remove"> | undefined;
+  readonly socketFile: Pick<SocketFiles, "remove"> | undefined;
   readonly reactor: Pick<ReactorHandle, "stop" | "end" | "settle">;
   readonly names: Pick<GuestNames, "end">;
   readonly disk: Pick<DiskThreads, "stop">;

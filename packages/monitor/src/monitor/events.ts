@@ -4,6 +4,7 @@ import type { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { Audit, Violated } from "../observe/audit.ts";
 import type { FlowMessage } from "../observe/flow-lines.ts";
+import type { GuestLabels, Labels } from "../observe/labels.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
 import type { Denial } from "../policy/refusal.ts";
 import type { Told } from "./reactor-handle.ts";
@@ -51,11 +52,13 @@ export type Report = Extract<
 
 export class ReactorReports {
   readonly #log: Logger;
+  readonly #labels: GuestLabels;
   readonly #audit: Audit;
   readonly #events: EventEmitter<MonitorEvents>;
 
-  constructor(log: Logger, audit: Audit, events: EventEmitter<MonitorEvents>) {
+  constructor(log: Logger, labels: GuestLabels, audit: Audit, events: EventEmitter<MonitorEvents>) {
     this.#log = log;
+    this.#labels = labels;
     this.#audit = audit;
     this.#events = events;
   }
@@ -83,15 +86,17 @@ export class ReactorReports {
         return;
       case "bug": {
         const { guest, stack } = report;
-        this.#log.error({ guest, stack }, "internal error while serving a guest; it was ended");
+        this.#log.error({ ...this.#of(guest), stack }, "internal error while serving a guest; it was ended");
         return;
       }
       case "warning":
         // Of those that are no guests yet there is no name.
-        this.#log.warn(report.guest === "" ? {} : { guest: report.guest }, report.reason);
+        this.#log.warn(report.guest === "" ? {} : this.#of(report.guest), report.reason);
         return;
       case "trace":
-        for (const { text, ...fields } of report.lines) this.#log.info(fields, text);
+        for (const { text, ...fields } of report.lines) {
+          this.#log.info({ ...fields, ...this.#labels.of(fields.guest) }, text);
+        }
         if (report.lost > 0) this.#log.warn(`${report.lost} lines of RINGWAY_TRACE were lost`);
         return;
       case "log":
@@ -99,22 +104,27 @@ export class ReactorReports {
         return;
       case "exit": {
         const { guest, code } = report;
-        this.#log.info({ guest, code }, "guest's program has ended");
+        this.#log.info({ ...this.#of(guest), code }, "guest's program has ended");
         this.#events.emit("exit", { guest, code });
       }
     }
   }
 
+  /** Whom a line is about. */
+  #of(guest: string): { readonly guest: string; readonly labels?: Labels } {
+    return { guest, ...this.#labels.of(guest) };
+  }
+
   #life(life: GuestLife): void {
     const { guest } = life;
     if (life.kind === "guest") {
-      this.#log.debug({ guest, pid: life.pid }, "guest connected");
+      this.#log.debug({ ...this.#of(guest), pid: life.pid }, "guest connected");
       this.#events.emit("guest", { guest, pid: life.pid });
     } else if (life.kind === "attached") {
-      this.#log.info({ guest }, "guest attached");
+      this.#log.info(this.#of(guest), "guest attached");
       this.#events.emit("attached", { guest });
     } else {
-      this.#log.info({ guest, reason: life.reason }, "guest is gone");
+      this.#log.info({ ...this.#of(guest), reason: life.reason }, "guest is gone");
       this.#events.emit("detached", { guest, reason: life.reason });
     }
   }
@@ -131,7 +141,7 @@ export class ReactorReports {
 
   #guestLog(guest: string, level: number, text: string): void {
     const name = level >= 50 ? "error" : level >= 40 ? "warn" : level >= 30 ? "info" : "debug";
-    this.#log[name]({ guest, from: "guest" }, text);
+    this.#log[name]({ ...this.#of(guest), from: "guest" }, text);
     this.#events.emit("log", { guest, level, text });
   }
 }

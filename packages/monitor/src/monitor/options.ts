@@ -3,6 +3,7 @@
 
 import {
   invalidType,
+  invalidValue,
   requireFunction,
   requireKeys,
   requireList,
@@ -15,10 +16,17 @@ import { type KeptPlace, requirePlace } from "../loading/root-problems.ts";
 import { type HostLookupOptions, requireNames } from "../names/host-lookup.ts";
 import type { Lookup, ReverseLookup } from "../names/resolver.ts";
 import type { Policy } from "../policy/types.ts";
-import { requireLogger, requirePolicy, requireVm } from "./arguments.ts";
+import { requireLogger, requirePolicy } from "./arguments.ts";
+import {
+  type GuestOptions,
+  guestsProblem,
+  requireGuest,
+  requireVm,
+  type TenantOptions,
+} from "./tenant-options.ts";
 
 /** A virtual machine to serve (docs/vm.md). */
-export interface VmOptions {
+export interface VmOptions extends TenantOptions {
   /** What its guests are called in events and logs. */
   readonly name: string;
   /**
@@ -37,6 +45,8 @@ export interface MonitorOptions {
   readonly policy: Policy | string;
   /** Path of a Unix socket on which process guests attach; without it, guests come by attach() only. */
   readonly listen?: string;
+  /** Guests that have a name, each with an attach socket of its own, and a policy and labels if it likes. */
+  readonly guests?: readonly GuestOptions[];
   /** Virtual machines to serve, beside those of the policy. */
   readonly vms?: readonly VmOptions[];
   /** How long the reactor looks for work before it sleeps, in microseconds; 0 never. Default 50. */
@@ -111,6 +121,7 @@ const within =
 const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: Check } = {
   policy: (value, name) => requirePolicy(value, name, { orPath: true }),
   listen: requireText,
+  guests: (value, name) => requireList(value, name, requireGuest),
   vms: (value, name) => requireList(value, name, requireVm),
   busyPollUs: within("busyPollUs"),
   logger: requireLogger,
@@ -134,6 +145,9 @@ export function requireOptions(options: unknown): void {
     const isThere = given[name] !== undefined || name === "policy";
     if (isThere) check(given[name], `options.${name}`);
   }
+  const { guests = [], vms = [], listen } = options as MonitorOptions;
+  const problem = guestsProblem(guests, vms, listen);
+  if (problem !== undefined) throw invalidValue("options.guests", guests, `is invalid: ${problem}`);
 }
 
 /**
@@ -157,9 +171,20 @@ export function requirePort(port: unknown): void {
 }
 
 /** What no folder of a policy may hold, as far as the options tell. VMs come and go: theirs are theirs to tell. */
-export function keptBy({ listen, policy, audit, kept = [] }: MonitorOptions): KeptPlace[] {
+export function keptBy({
+  listen,
+  guests = [],
+  vms = [],
+  policy,
+  audit,
+  kept = [],
+}: MonitorOptions): KeptPlace[] {
   const socket = listen === undefined ? [] : [{ what: "the attach socket", path: listen }];
+  const sockets = guests.map(({ name, listen: path }) => ({ what: `the attach socket of ${name}`, path }));
   const file = typeof policy === "string" ? [{ what: "the policy", path: policy }] : [];
+  const files = [...guests, ...vms].flatMap((tenant) =>
+    typeof tenant.policy === "string" ? [{ what: `the policy of ${tenant.name}`, path: tenant.policy }] : [],
+  );
   const lines = audit === undefined ? [] : [{ what: "the audit file", path: audit }];
-  return [...socket, ...file, ...lines, ...kept];
+  return [...socket, ...sockets, ...file, ...files, ...lines, ...kept];
 }

@@ -1,25 +1,27 @@
 // What a monitor is made of, gathered before there is one. The order says what needs what; where one cannot be had,
 // those before it are let go of in the other order, and start() rejects: nothing is left of the attempt.
 //
-//   threads ─▶ policy, its roots open ─▶ name servers ─▶ audit file ─▶ VMs' memories ─▶ attach socket ─▶ the monitor
+//   threads ─▶ policies, roots open ─▶ name servers ─▶ audit file ─▶ VMs' memories ─▶ attach sockets ─▶ the monitor
 //
-// The socket is last: a start that ends while it waits for a disk leaves none.
+// The sockets are last: a start that ends while it waits for a disk leaves none.
 
 import { closeFd } from "@ringway/linux";
 import { type GuestDescriptors, guestDescriptors, requireDescriptors } from "../accounts/descriptors.ts";
 import { DiskThreads } from "../disk/threads.ts";
 import { Loader, letGo } from "../loading/loader.ts";
 import type { Listening, LoadedPolicy } from "../loading/messages.ts";
-import { placesOfVm } from "../loading/root-problems.ts";
+import { type KeptPlace, placesOfVm } from "../loading/root-problems.ts";
 import { hostLookup, hostReverse } from "../names/host-lookup.ts";
 import type { Lookup, ReverseLookup } from "../names/resolver.ts";
 import { AuditError } from "../observe/audit.ts";
 import { silentLogger } from "../observe/logs/logger.ts";
 import { LogWriter } from "../observe/logs/writer.ts";
+import { PolicyError } from "../policy/errors.ts";
 import type { Policy } from "../policy/types.ts";
 import { RegionThread } from "../regions/thread.ts";
 import { keptBy, type MonitorOptions } from "./options.ts";
 import { Early } from "./pending.ts";
+import type { GuestOptions } from "./tenant-options.ts";
 import { Undo } from "./undo.ts";
 import { freeVms, type OpenVm, openVms } from "./vms.ts";
 
@@ -32,6 +34,13 @@ export interface PartFailure {
   readonly error: Error;
 }
 
+/** Guests that have a name, and what they have of their own. */
+export interface OpenTenant {
+  readonly options: GuestOptions;
+  readonly policy: LoadedPolicy | undefined;
+  readonly listening: Listening;
+}
+
 export interface Parts {
   readonly loader: Loader;
   readonly disk: DiskThreads;
@@ -39,6 +48,7 @@ export interface Parts {
   readonly policy: LoadedPolicy;
   readonly vms: readonly OpenVm[];
   readonly listening: Listening | undefined;
+  readonly tenants: readonly OpenTenant[];
   readonly descriptors: GuestDescriptors;
   readonly lookup: Lookup;
   readonly reverse: ReverseLookup;
@@ -66,17 +76,24 @@ export async function gather<M>(options: MonitorOptions, make: (parts: Parts) =>
   const undo = new Undo();
   undo.add(() => Promise.all([loader.close(), disk.stop(THREAD_END_MS), regions.stop(THREAD_END_MS)]));
   try {
-    const policy = await loadPolicy(loader, options, undo);
-    const names = namesFor(policy.policy, options, undo);
+    const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
+    const load = { loader, kept, audit: options.audit, undo };
+    const policy = await loadPolicy(load, options.policy);
+    const own = await loadOwn(load, options, policy.policy);
+    const names = namesFor([policy, ...own.values()], options, undo);
     await Promise.all([disk.ready, regions.ready]);
     const audit = options.audit === undefined ? undefined : await LogWriter.open(options.audit);
     undo.add(() => audit?.close(0));
     audit?.on("error", failing("the audit log"));
-    const vms = await openAllVms(loader, options, policy.policy, undo);
-    const listening = options.listen === undefined ? undefined : await loader.listen(options.listen);
-    if (listening !== undefined) undo.add(() => stopListening(loader, listening));
+    const vms = await openAllVms(loader, options, policy.policy, own, undo);
+    const listening = options.listen === undefined ? undefined : await listen(loader, options.listen, undo);
+    const tenants: OpenTenant[] = [];
+    for (const guest of options.guests ?? []) {
+      const socket = await listen(loader, guest.listen, undo);
+      tenants.push({ options: guest, policy: own.get(guest.name), listening: socket });
+    }
     if (failures.first !== undefined) throw failures.first.error;
-    return make({ ...threads, ...names, policy, audit, vms, listening, failures });
+    return make({ ...threads, ...names, policy, audit, vms, listening, tenants, failures });
   } catch (error) {
     // What is thrown is why it does not start, whatever cannot be let go of.
     await undo.run().catch((left: Error) => {
@@ -86,16 +103,57 @@ export async function gather<M>(options: MonitorOptions, make: (parts: Parts) =>
   }
 }
 
-async function loadPolicy(loader: Loader, options: MonitorOptions, undo: Undo): Promise<LoadedPolicy> {
-  const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
-  const policy = await loader.load(options.policy, kept);
+interface Loading {
+  readonly loader: Loader;
+  /** What no folder of any policy may hold. */
+  readonly kept: readonly KeptPlace[];
+  readonly audit: string | undefined;
+  readonly undo: Undo;
+}
+
+async function loadPolicy(
+  { loader, kept, audit, undo }: Loading,
+  source: Policy | string,
+): Promise<LoadedPolicy> {
+  const policy = await loader.load(source, kept);
   undo.add(() => letGo(policy));
-  requireAudit(policy.policy, options.audit);
+  requireAudit(policy.policy, audit);
   return policy;
 }
 
+/** Policies of guests that have their own, by name. */
+async function loadOwn(
+  loading: Loading,
+  { guests = [], vms = [] }: MonitorOptions,
+  common: Policy,
+): Promise<ReadonlyMap<string, LoadedPolicy>> {
+  const own = new Map<string, LoadedPolicy>();
+  const kept = [...loading.kept, ...common.vms.flatMap(placesOfVm)];
+  for (const { name, policy } of [...guests, ...vms]) {
+    if (policy === undefined) continue;
+    const loaded = await loadPolicy({ ...loading, kept }, policy);
+    requireNoVms(loaded.policy, policy);
+    own.set(name, loaded);
+  }
+  return own;
+}
+
+/** Throws PolicyError: only the monitor's own policy says which machines there are. */
+export function requireNoVms({ vms }: Policy, source: Policy | string): void {
+  if (vms.length === 0) return;
+  const file = typeof source === "string" ? source : "policy";
+  const message = "the policy of one guest has no vms: they stand in the monitor's";
+  throw new PolicyError(file, [{ line: 1, column: 1, path: "vms", message }]);
+}
+
+async function listen(loader: Loader, path: string, undo: Undo): Promise<Listening> {
+  const listening = await loader.listen(path);
+  undo.add(() => stopListening(loader, listening));
+  return listening;
+}
+
 function namesFor(
-  { connect }: Policy,
+  policies: readonly LoadedPolicy[],
   options: MonitorOptions,
   undo: Undo,
 ): Pick<Parts, "lookup" | "reverse" | "lookupEnd" | "nat64"> {
@@ -104,7 +162,8 @@ function namesFor(
   undo.add(() => lookupEnd.abort());
   const found = (prefixes: readonly string[]): void => nat64.tell(prefixes);
   // Who connects nobody anywhere asks nobody anything.
-  const listener = { found, signal: lookupEnd.signal, atOnce: connect.length > 0 };
+  const atOnce = policies.some(({ policy: { connect } }) => connect.length > 0);
+  const listener = { found, signal: lookupEnd.signal, atOnce };
   const lookup = options.lookup ?? hostLookup(options.names, listener);
   const ofHost = options.lookup === undefined ? hostReverse(options.names) : async () => [];
   return { lookup, reverse: options.reverse ?? ofHost, lookupEnd, nat64 };
@@ -114,6 +173,7 @@ async function openAllVms(
   loader: Loader,
   options: MonitorOptions,
   policy: Policy,
+  own: ReadonlyMap<string, LoadedPolicy>,
   undo: Undo,
 ): Promise<OpenVm[]> {
   const vms: OpenVm[] = [];
@@ -122,7 +182,8 @@ async function openAllVms(
   for (const ofPolicy of [false, true]) {
     const served = vms.map(({ options: { name } }) => name);
     const opening = ofPolicy ? policy.vms : (options.vms ?? []);
-    vms.push(...(await openVms(loader, opening, { ofPolicy, served, log })));
+    const opened = await openVms(loader, opening, { ofPolicy, served, guests: options.guests, log });
+    vms.push(...opened.map((vm) => ({ ...vm, policy: ofPolicy ? undefined : own.get(vm.options.name) })));
   }
   return vms;
 }

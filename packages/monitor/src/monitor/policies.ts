@@ -1,28 +1,54 @@
-// The policy that guests are judged by, and its changes.
+// The policies that guests are judged by, and their changes: the monitor's, and those that guests with a name have of
+// their own.
 //
 //   reload() ── its turn ──> loaded, roots open ──> VMs' memories open ──> IN FORCE ──> new VMs served, others removed
 //                  └───────────────┴─────────────────────┴── throws: the old one stays, and what was opened is closed
 
+import { invalidValue } from "@ringway/linux";
 import { letGo } from "../loading/loader.ts";
 import type { LoadedPolicy } from "../loading/messages.ts";
 import { formatProblem } from "../policy/errors.ts";
 import type { Policy } from "../policy/types.ts";
-import type { PolicyInForce } from "../thread/messages.ts";
 import { type Context, requireOpen } from "./context.ts";
-import { requireAudit } from "./parts.ts";
+import { forReactor } from "./for-reactor.ts";
+import type { VmOptions } from "./options.ts";
+import { type Parts, requireAudit, requireNoVms } from "./parts.ts";
 import type { OpenVm, ServedVms } from "./vms.ts";
+
+type LoadedParts = Pick<Parts, "policy" | "tenants" | "vms">;
 
 export class Policies {
   readonly #context: Context;
   readonly #vms: ServedVms;
   #current: Policy;
+  /** By the names of those that have them. */
+  readonly #own: Map<string, Policy> = new Map();
 
   /** `source`: the policy itself, or the path of its file. */
-  constructor(context: Context, vms: ServedVms, loaded: LoadedPolicy, source: Policy | string) {
+  constructor(context: Context, vms: ServedVms, parts: LoadedParts, source: Policy | string) {
     this.#context = context;
     this.#vms = vms;
-    this.#current = loaded.policy;
+    this.#current = parts.policy.policy;
+    this.#warn(parts.policy, source);
+    for (const { options, policy } of [...parts.tenants, ...parts.vms]) {
+      context.labels.set(options.name, options.labels);
+      if (policy !== undefined) this.#addOwn(options.name, policy, options.policy!);
+    }
+  }
+
+  #addOwn(guest: string, loaded: LoadedPolicy, source: Policy | string): void {
+    this.#own.set(guest, loaded.policy);
     this.#warn(loaded, source);
+  }
+
+  /** A machine is served no more. */
+  deleteOwn(vm: string): void {
+    this.#own.delete(vm);
+  }
+
+  /** Those that guests with a name have of their own. */
+  get own(): readonly Policy[] {
+    return [...this.#own.values()];
   }
 
   /** The policy in force for guests that have none of their own. */
@@ -36,6 +62,47 @@ export class Policies {
     return loader.load(policy, [...kept, ...this.#vms.places]);
   }
 
+  /** One that a guest with a name is to have for itself, as load(). */
+  async #loadOwn(source: Policy | string): Promise<LoadedPolicy> {
+    const loaded = await this.load(source);
+    try {
+      requireOpen(this.#context);
+      requireAudit(loaded.policy, this.#context.audit);
+      requireNoVms(loaded.policy, source);
+      return loaded;
+    } catch (error) {
+      letGo(loaded);
+      throw error;
+    }
+  }
+
+  /** A machine that no guest may reach by a folder of any policy. */
+  async addVm(options: VmOptions): Promise<void> {
+    const { name, policy } = options;
+    const own = policy === undefined ? undefined : await this.#loadOwn(policy);
+    const all = [this.#current, ...this.own, ...(own === undefined ? [] : [own.policy])];
+    try {
+      await this.#vms.add(options, all, own);
+    } catch (error) {
+      if (own !== undefined) letGo(own);
+      throw error;
+    }
+    if (own !== undefined) this.#addOwn(name, own, policy!);
+  }
+
+  /** Resolves once it is in force for the guest with this name, which has its own from then on. */
+  async reloadOwn(guest: string, source: Policy | string): Promise<void> {
+    const { guests, log, reactor, labels } = this.#context;
+    requireOpen(this.#context);
+    const isOne = guests.some(({ name }) => name === guest) || this.#vms.names.includes(guest);
+    if (!isOne) throw invalidValue("options.guest", guest, "must be the name of a guest or a VM");
+    const loaded = await this.#loadOwn(source);
+    this.#addOwn(guest, loaded, source);
+    this.#context.changed();
+    const isInForce = await reactor.putInForce(forReactor(loaded), guest);
+    if (isInForce) log.info({ guest, ...labels.of(guest) }, "policy reloaded");
+  }
+
   /** Resolves once it is in force. */
   async reload(source: Policy | string): Promise<void> {
     const { audit, log, reactor } = this.#context;
@@ -46,7 +113,9 @@ export class Policies {
     try {
       requireOpen(this.#context);
       requireAudit(loaded.policy, audit);
-      added = await vms.open(vms.newOf(loaded.policy.vms), { ofPolicy: true });
+      const opening = vms.newOf(loaded.policy.vms);
+      await vms.judge(opening, this.own);
+      added = await vms.open(opening, { ofPolicy: true });
     } catch (error) {
       letGo(loaded);
       throw error;
@@ -66,9 +135,4 @@ export class Policies {
     const file = typeof source === "string" ? source : "policy";
     for (const warning of warnings) this.#context.log.warn(formatProblem(file, warning));
   }
-}
-
-/** What guests are judged by: the rules themselves stay here. */
-export function forReactor({ compiled, roots }: LoadedPolicy): PolicyInForce {
-  return { compiled, roots };
 }

@@ -17,8 +17,9 @@ import type { Policy } from "../policy/types.ts";
 import type { ToReactor } from "../thread/messages.ts";
 import { requirePolicy } from "./arguments.ts";
 import { type Context, requireOpen } from "./context.ts";
+import { forReactor } from "./for-reactor.ts";
 import { requireAudit } from "./parts.ts";
-import { forReactor, type Policies } from "./policies.ts";
+import type { Policies } from "./policies.ts";
 
 export interface AttachOptions {
   /** What it is called in events and logs. Default: attached-1, ... */

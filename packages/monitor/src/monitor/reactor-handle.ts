@@ -47,11 +47,11 @@ export class ReactorHandle {
   readonly #stopped: Pending<Stopped | undefined> = pending();
   #gone = false;
 
-  /** Takes the ports of `options` over, and its listening socket: the thread closes that at its end. */
+  /** Takes the ports of `options` over, and its listening sockets: the thread closes those at its end. */
   constructor(options: ReactorSettings, listener: ReactorListener) {
     this.#listener = listener;
     this.#wakeFd = createEventfd();
-    const { disk, regions, listenFd } = options;
+    const { disk, regions, listenFd, tenants } = options;
     this.#thread = new NativeThread(REACTOR_MODULE, {
       name: "reactor",
       workerData: { ...options, wakeFd: this.#wakeFd } satisfies ReactorOptions,
@@ -63,8 +63,9 @@ export class ReactorHandle {
     this.#thread.onFailure((error) => {
       this.#gone = true;
       this.#stopped.resolve(undefined);
-      // Its own end would have closed it.
+      // Its own end would have closed them.
       if (listenFd >= 0) closeFd(listenFd);
+      for (const { socket } of tenants) closeFd(socket.fd);
       listener.onFailure(error);
     });
   }
@@ -80,11 +81,13 @@ export class ReactorHandle {
     ringEventfd(this.#wakeFd);
   }
 
-  /** True once what guests ask is judged by it; false where nobody is left to ask. */
-  putInForce(policy: ReactorOptions["policy"]): Promise<boolean> {
+  /**
+   * True once what guests ask is judged by it, or those of `tenant` alone; false where nobody is left to ask.
+   */
+  putInForce(policy: ReactorOptions["policy"], tenant?: string): Promise<boolean> {
     const inForce = pending<boolean>();
     this.#sent.push(inForce);
-    this.send({ kind: "policy", policy });
+    this.send({ kind: "policy", policy, tenant });
     return inForce.promise;
   }
 

@@ -1,6 +1,8 @@
 // What the reactor's thread is given when it starts, of the options and the parts of a monitor.
 
+import { labelBytes } from "../observe/labels.ts";
 import { debugSettings } from "./debug.ts";
+import { forReactor } from "./for-reactor.ts";
 import {
   DEFAULT_BUSY_POLL_US,
   DEFAULT_LINGER_MS,
@@ -8,12 +10,11 @@ import {
   type MonitorOptions,
 } from "./options.ts";
 import type { Parts } from "./parts.ts";
-import { forReactor } from "./policies.ts";
 import type { ReactorSettings } from "./reactor-handle.ts";
 
 export function reactorSettings(
   options: MonitorOptions,
-  { policy, disk, regions, descriptors, listening, audit }: Parts,
+  { policy, disk, regions, descriptors, listening, tenants, audit }: Parts,
   ownPorts: readonly number[],
   counters: SharedArrayBuffer,
 ): ReactorSettings {
@@ -29,6 +30,12 @@ export function reactorSettings(
     lingerMs: options.lingerMs ?? DEFAULT_LINGER_MS,
     ...debugSettings(),
     listenFd: listening?.fd ?? -1,
+    tenants: tenants.map(({ options: { name, labels }, policy: own, listening: socket }) => ({
+      name,
+      socket,
+      policy: own && forReactor(own),
+      labelBytes: labelBytes(labels),
+    })),
     hasAuditFile: audit !== undefined,
     attachSocket: listening && { path: listening.path, file: listening.file },
   };

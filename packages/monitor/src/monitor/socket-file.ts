@@ -1,5 +1,5 @@
-// The file of the attach socket, from the start of a monitor to its end. Where the process ends with monitors open, the
-// file goes too: removed by the loader's thread, which is waited for, but not for long.
+// The files of the attach sockets, from the start of a monitor to its end. Where the process ends with monitors open,
+// the files go too: removed by the loader's thread, which is waited for, but not for long.
 
 import type { Logger } from "pino";
 import type { Loader } from "../loading/loader.ts";
@@ -12,7 +12,25 @@ function removeAll(): void {
   for (const remove of removals) remove();
 }
 
-export class SocketFile {
+/** All of a monitor. */
+export class SocketFiles {
+  readonly #files: readonly SocketFile[];
+
+  constructor(
+    loader: Loader,
+    listening: Listening | undefined,
+    tenants: readonly { readonly listening: Listening }[],
+  ) {
+    const all = listening === undefined ? tenants : [{ listening }, ...tenants];
+    this.#files = all.map((each) => new SocketFile(loader, each.listening));
+  }
+
+  async remove(log: Logger): Promise<void> {
+    for (const file of this.#files) await file.remove(log);
+  }
+}
+
+class SocketFile {
   readonly #loader: Loader;
   readonly #listening: Listening;
   readonly #remove: () => void;

@@ -11,12 +11,16 @@ import { checkSocketPath, type SharedMemory } from "@ringway/linux";
 import type { Logger } from "pino";
 import { mapVmMemory, NotARegionError, VmMemoryError } from "../links/vm-memory.ts";
 import type { Loader } from "../loading/loader.ts";
+import type { LoadedPolicy } from "../loading/messages.ts";
 import { type KeptPlace, placesOfVm } from "../loading/root-problems.ts";
+import { labelBytes } from "../observe/labels.ts";
 import { DEFAULT_VM_MEMORY_BYTES, isVmMemorySize, VM_MEMORY_EXPECTED } from "../policy/defaults.ts";
 import type { Policy, VmEntry } from "../policy/types.ts";
 import { type Context, requireOpen } from "./context.ts";
+import { forReactor } from "./for-reactor.ts";
 import type { VmOptions } from "./options.ts";
 import { type Pending, pending } from "./pending.ts";
+import { type GuestOptions, nameClash } from "./tenant-options.ts";
 
 /** A VM whose memory is mapped. */
 export interface OpenVm {
@@ -24,6 +28,8 @@ export interface OpenVm {
   /** A reload may remove it. */
   readonly ofPolicy: boolean;
   readonly memory: SharedMemory;
+  /** Its own, where it has one. */
+  readonly policy?: LoadedPolicy | undefined;
 }
 
 interface ServedVm extends OpenVm {
@@ -35,6 +41,7 @@ export interface OpenVmsOptions {
   readonly ofPolicy: boolean;
   /** Names that are taken. */
   readonly served: readonly string[];
+  readonly guests: readonly Pick<GuestOptions, "name">[] | undefined;
   readonly log: Logger;
   /**
    * One whose memory holds something else is said, and left out: its guest may have written that, and is nobody else's
@@ -47,7 +54,7 @@ export interface OpenVmsOptions {
 export async function openVms(
   loader: Loader,
   vms: readonly VmOptions[],
-  { ofPolicy, served, log, sayOthers = true }: OpenVmsOptions,
+  { ofPolicy, served, guests = [], log, sayOthers = true }: OpenVmsOptions,
 ): Promise<OpenVm[]> {
   const opened: OpenVm[] = [];
   try {
@@ -57,6 +64,8 @@ export async function openVms(
       if (served.includes(name) || opened.some(({ options }) => options.name === name)) {
         throw new VmMemoryError(`a VM called ${name} is served already`);
       }
+      const clash = nameClash(name, guests);
+      if (clash !== undefined) throw new VmMemoryError(clash);
       if (!isVmMemorySize(memoryBytes)) {
         throw new VmMemoryError(`${memoryBytes} bytes asked for: expected ${VM_MEMORY_EXPECTED}`);
       }
@@ -65,7 +74,8 @@ export async function openVms(
         opened.push({ options, ofPolicy, memory: mapVmMemory(open) });
       } catch (error) {
         if (!sayOthers || !(error instanceof NotARegionError)) throw error;
-        log.error({ guest: name }, `the VM is not served: ${error.message}`);
+        const { labels } = options;
+        log.error({ guest: name, ...(labels && { labels }) }, `the VM is not served: ${error.message}`);
       }
     }
   } catch (error) {
@@ -108,26 +118,39 @@ export class ServedVms {
     how: Pick<OpenVmsOptions, "ofPolicy" | "sayOthers">,
   ): Promise<OpenVm[]> {
     const { loader, log } = this.#context;
-    const opened = await openVms(loader, vms, { ...how, served: this.names, log });
+    const { guests } = this.#context;
+    const opened = await openVms(loader, vms, { ...how, served: this.names, guests, log });
     if (this.#context.isClosing) freeVms(opened);
     requireOpen(this.#context);
     return opened;
   }
 
-  /** One that no guest may reach by a folder of `policy`. */
-  async add(options: VmOptions, policy: Policy): Promise<void> {
+  /** Throws VmMemoryError where a guest could reach one of them by a folder of one of these policies. */
+  async judge(vms: readonly (VmOptions | VmEntry)[], policies: readonly Policy[]): Promise<void> {
+    if (vms.length === 0) return;
+    for (const policy of policies) {
+      const [problem] = await this.#context.loader.judge(policy, vms.flatMap(placesOfVm));
+      if (problem !== undefined) throw new VmMemoryError(problem.message);
+    }
+  }
+
+  /** One that no guest may reach by a folder of these policies. `own`: its policy, the caller's where this throws. */
+  async add(options: VmOptions, policies: readonly Policy[], own: LoadedPolicy | undefined): Promise<void> {
     requireOpen(this.#context);
-    const [problem] = await this.#context.loader.judge(policy, placesOfVm(options));
-    if (problem !== undefined) throw new VmMemoryError(problem.message);
-    this.serve(await this.open([options], { ofPolicy: false, sayOthers: false }));
+    await this.judge([options], policies);
+    const [vm] = await this.open([options], { ofPolicy: false, sayOthers: false });
+    this.serve([{ ...vm!, policy: own }]);
   }
 
   /** Takes them over. */
   serve(opened: readonly OpenVm[]): void {
     for (const vm of opened) {
-      const { name, doorbell } = vm.options;
+      const { name, doorbell, labels } = vm.options;
       this.#vms.set(name, { ...vm, removed: undefined });
+      this.#context.labels.set(name, labels);
       this.#context.changed();
+      const policy = vm.policy && forReactor(vm.policy);
+      this.#context.reactor.send({ kind: "tenant", name, policy, labelBytes: labelBytes(labels) });
       this.#context.reactor.send({ kind: "vm", name, memory: vm.memory.place, doorbell });
     }
   }
@@ -168,6 +191,7 @@ export class ServedVms {
   ended(name: string): void {
     const vm = this.#vms.get(name);
     this.#vms.delete(name);
+    this.#context.labels.delete(name);
     vm?.memory[Symbol.dispose]();
     vm?.removed?.resolve();
   }

@@ -10,6 +10,7 @@ import { errnoName } from "@ringway/linux";
 import type { Logger } from "pino";
 import type { Denial } from "../policy/refusal.ts";
 import type { FlowMessage } from "./flow-lines.ts";
+import type { GuestLabels } from "./labels.ts";
 import type { AuditMessage } from "./line-messages.ts";
 import { createLogger } from "./logs/logger.ts";
 import type { LogWriter } from "./logs/writer.ts";
@@ -31,6 +32,7 @@ export interface Violated {
 
 export class Audit {
   readonly #log: Logger;
+  readonly #labels: GuestLabels;
   readonly #lines: Logger;
   readonly #writer: LogWriter | undefined;
   readonly #onGate: (isOpen: boolean) => void;
@@ -40,8 +42,14 @@ export class Audit {
   #waiting: string[] = [];
 
   /** `onGate` is told whether guests may go on that caused a line which must be written; at first they may. */
-  constructor(log: Logger, writer: LogWriter | undefined, onGate: (isOpen: boolean) => void) {
+  constructor(
+    log: Logger,
+    labels: GuestLabels,
+    writer: LogWriter | undefined,
+    onGate: (isOpen: boolean) => void,
+  ) {
     this.#log = log;
+    this.#labels = labels;
     this.#writer = writer;
     this.#onGate = onGate;
     if (writer === undefined) {
@@ -62,20 +70,29 @@ export class Audit {
 
   refused({ kind: _, required, ...denial }: Extract<AuditMessage, { kind: "refused" }>): Denial {
     this.#isRequired = required ?? false;
-    this.#lines.warn({ audit: "refused", ...denial, errno: errnoName(denial.errno) }, denial.reason);
+    const { guest, ...rest } = denial;
+    const line = {
+      audit: "refused",
+      guest,
+      ...this.#labels.of(guest),
+      ...rest,
+      errno: errnoName(denial.errno),
+    };
+    this.#lines.warn(line, denial.reason);
     return denial;
   }
 
   violation({ kind: _, required, ...violated }: Extract<AuditMessage, { kind: "violation" }>): Violated {
     this.#isRequired = required ?? false;
-    this.#lines.error({ audit: "violation", ...violated }, violated.reason);
+    const { guest, ...rest } = violated;
+    this.#lines.error({ audit: "violation", guest, ...this.#labels.of(guest), ...rest }, violated.reason);
     return violated;
   }
 
   /** What a guest was allowed has begun, or is over. */
-  flow({ kind, required, ...line }: FlowMessage): void {
+  flow({ kind, required, guest, ...line }: FlowMessage): void {
     this.#isRequired = required ?? false;
-    this.#lines.info({ audit: kind, ...line }, kind);
+    this.#lines.info({ audit: kind, guest, ...this.#labels.of(guest), ...line }, kind);
   }
 
   /**

@@ -1,5 +1,5 @@
-// What the audit file is told of what a guest was allowed: a line when it begins, and one when it is over. A connection,
-// a listener, a socket, an open file: each is a flow, and has a number that no other of the monitor has.
+// What the audit file is told of what a guest was allowed: a line when it begins, and one when it is over. Each is a
+// flow, a connection, a listener, a socket, an open file, and has a number that no other of the monitor has.
 
 /** How it ended. */
 export const FlowEnd = {

@@ -32,6 +32,8 @@ type LinePolicy = Pick<Policy, "audit" | "audited" | "limits">;
 export interface LineQuotas {
   readonly lines: LineQuota;
   readonly flowLines: LineQuota;
+  /** Of the labels that the main thread puts into each line. */
+  readonly labelBytes: number;
 }
 
 /** What all guests of a reactor share of this. */
@@ -50,8 +52,7 @@ export class GuestLines {
   readonly #host: LinesHost;
   readonly #policy: () => LinePolicy;
   readonly #goOn: () => void;
-  readonly #quota: LineQuota;
-  readonly #flowQuota: LineQuota;
+  readonly #quotas: LineQuotas;
   /** Since the main thread was last known to have taken all. */
   #linesAhead = 0;
   #bytesAhead = 0;
@@ -66,8 +67,7 @@ export class GuestLines {
   /** `policy`: as of now. `goOn` is called when the guest is held no more. */
   constructor(host: LinesHost, quotas: LineQuotas, policy: () => LinePolicy, goOn: () => void) {
     this.#host = host;
-    this.#quota = quotas.lines;
-    this.#flowQuota = quotas.flowLines;
+    this.#quotas = quotas;
     this.#policy = policy;
     this.#goOn = goOn;
   }
@@ -82,24 +82,29 @@ export class GuestLines {
   }
 
   post(line: Exclude<LineMessage, FlowMessage>): void {
-    const { message, bytes } = priced(line);
+    const { message, bytes } = this.#priced(line);
     const { limits } = this.#policy();
     if (message.kind === "refused" || message.kind === "violation") this.#postAudit(message, bytes);
     else this.#host.post(message);
     this.#linesAhead++;
     this.#bytesAhead += bytes;
-    this.#quota.add(bytes, limits, performance.now());
+    this.#quotas.lines.add(bytes, limits, performance.now());
     if (!this.#held) this.#held = this.#mustWait();
   }
 
   /** The beginning or the end of what was allowed. */
   postFlow(line: FlowMessage): void {
-    const { message, bytes } = priced(line);
+    const { message, bytes } = this.#priced(line);
     this.#postAudit(message, bytes);
     this.#flowBytes += bytes;
     if (!this.#marked && this.#flowBytesAhead >= FLOW_BYTES_MARK) this.#mark();
-    this.#flowQuota.add(bytes, flowLimits(this.#policy()), performance.now());
+    this.#quotas.flowLines.add(bytes, flowLimits(this.#policy()), performance.now());
     if (!this.#held) this.#held = this.#mustWait();
+  }
+
+  #priced<M extends LineMessage>(line: M): { readonly message: M; readonly bytes: number } {
+    const { message, bytes } = priced(line);
+    return { message, bytes: bytes + this.#quotas.labelBytes };
   }
 
   get #flowBytesAhead(): number {
@@ -154,8 +159,9 @@ export class GuestLines {
   #waitForQuota(): boolean {
     const policy = this.#policy();
     const nowMs = performance.now();
-    const flowRestMs = this.#host.flows === undefined ? 0 : this.#flowQuota.restMs(flowLimits(policy), nowMs);
-    const restMs = Math.max(this.#quota.restMs(policy.limits, nowMs), flowRestMs);
+    const { lines, flowLines } = this.#quotas;
+    const flowRestMs = this.#host.flows === undefined ? 0 : flowLines.restMs(flowLimits(policy), nowMs);
+    const restMs = Math.max(lines.restMs(policy.limits, nowMs), flowRestMs);
     if (restMs === 0) return false;
     this.#host.counters.add(Counter.quotaLines);
     this.#host.reactor.after(restMs, this.#next);

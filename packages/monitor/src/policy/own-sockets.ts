@@ -1,8 +1,8 @@
-// Unix sockets of the monitor's own, which no guest reaches, whatever rules name: the attach socket, at which it would
+// Unix sockets of the monitor's own, which no guest reaches, whatever rules name: the attach sockets, at which it would
 // come as another guest, and the doorbells of VMs, by which it would ring in the name of a hypervisor. Which they are
 // is told here; whether a rule leads to one, a disk worker finds out (disk/sockets.ts).
 
-/** The file of the attach socket, from the moment that it was made. */
+/** The file of an attach socket, from the moment that it was made. */
 export interface AttachSocketFile {
   readonly path: string;
   /** Device and inode; undefined where that could not be found out. */
@@ -11,13 +11,14 @@ export interface AttachSocketFile {
 
 export class OwnSockets {
   readonly #files: readonly string[];
-  readonly #path: readonly string[];
+  readonly #paths: readonly string[];
   /** By VM. */
   readonly #doorbells: Map<string, string> = new Map();
 
-  constructor(attachSocket?: AttachSocketFile) {
-    this.#files = attachSocket?.file === undefined ? [] : [attachSocket.file];
-    this.#path = attachSocket === undefined ? [] : [attachSocket.path];
+  constructor(...attachSockets: readonly (AttachSocketFile | undefined)[]) {
+    const sockets = attachSockets.filter((each) => each !== undefined);
+    this.#files = sockets.flatMap(({ file }) => file ?? []);
+    this.#paths = sockets.map(({ path }) => path);
   }
 
   addDoorbell(vm: string, path: string): void {
@@ -29,6 +30,6 @@ export class OwnSockets {
   }
 
   get now(): { readonly files: readonly string[]; readonly paths: readonly string[] } {
-    return { files: this.#files, paths: [...this.#path, ...this.#doorbells.values()] };
+    return { files: this.#files, paths: [...this.#paths, ...this.#doorbells.values()] };
   }
 }

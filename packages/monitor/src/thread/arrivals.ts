@@ -1,15 +1,16 @@
 // How guests come to a reactor, and who is there: over the attach socket, by the program's attach(), and on VMs.
 //
 //   a connection ──▶ its turn (links/attach-socket.ts) ──▶ a region (links/beginnings.ts) ──▶ a guest ──▶ gone()
+//                     at the monitor's socket, or at that of a tenant, a guest that the host has named (tenants.ts)
 //   attach()     ──▶ the audit gate (links/attach-calls.ts) ──▲
 //   a VM         ──▶ its doorbell answers (links/vm.ts) ────────────────────────────────────▶ a guest, again and again
 
 import type { SharedMemory } from "@ringway/linux";
 import type { Account, Accounts } from "../accounts/accounts.ts";
 import { type DiskPool, UNCOUNTED } from "../disk/pool.ts";
-import { Attachment, type AttachmentHost } from "../guests/attachment.ts";
+import { type Admitted, Attachment, type AttachmentHost } from "../guests/attachment.ts";
 import { type AttachCall, AttachCalls } from "../links/attach-calls.ts";
-import { AttachSocket, type AttachSocketHost } from "../links/attach-socket.ts";
+import { AttachLines, AttachSocket, type AttachSocketHost } from "../links/attach-socket.ts";
 import { type Beginner, Beginnings } from "../links/beginnings.ts";
 import type { GuestLink } from "../links/link.ts";
 import { SocketLink } from "../links/process.ts";
@@ -21,6 +22,7 @@ import { Counter } from "../reactor/counters.ts";
 import type { Regions } from "../regions/regions.ts";
 import type { ToReactor } from "./messages.ts";
 import { Places } from "./places.ts";
+import type { Tenants } from "./tenants.ts";
 
 /** What those that come need of their reactor's thread. */
 export interface ArrivalsHost {
@@ -28,6 +30,7 @@ export interface ArrivalsHost {
   readonly disk: DiskPool;
   readonly regions: Regions;
   readonly ownSockets: OwnSockets;
+  readonly tenants: Tenants;
   /** Guests at once. */
   readonly maxGuests: number;
   /** In force for guests that have none of their own. */
@@ -44,9 +47,9 @@ export class Arrivals {
   readonly #closer: SocketCloser;
   readonly #beginnings: Beginnings;
   readonly #attachCalls: AttachCalls;
-  /** Undefined where there is none, or it was closed. */
-  #attachSocket: AttachSocket | undefined;
-  #nextGuest = 1;
+  readonly #lines: AttachLines;
+  /** None once they were closed. */
+  #attachSockets: AttachSocket[] = [];
   readonly #vms: Map<string, Vm> = new Map();
   readonly #vmHost: VmHost;
   #closed = false;
@@ -55,6 +58,7 @@ export class Arrivals {
     this.#host = host;
     this.#guestHost = guestHost;
     this.#places = new Places(host.maxGuests, guestHost.descriptors, () => this.#processes());
+    this.#lines = new AttachLines(host.maxGuests);
     const closer = new SocketCloser(host.disk);
     this.#closer = closer;
     const warn = (guest: string, reason: string): void => this.#warn(guest, reason);
@@ -83,24 +87,30 @@ export class Arrivals {
     this.#vmHost = this.#makeVmHost();
   }
 
-  /** Connections of this listening socket are guests. */
-  listen(listenFd: number): void {
+  /** Connections of this listening socket are guests, of that tenant where one is named. */
+  listen(listenFd: number, tenant?: string): void {
     const { auditGate, reactor } = this.#guestHost;
-    const { accounts, maxGuests } = this.#host;
+    const { accounts } = this.#host;
+    let next = 1;
     const host: AttachSocketHost = {
       reactor,
       accounts,
       closer: this.#closer,
-      places: maxGuests,
+      lines: this.#lines,
+      key: tenant === undefined ? undefined : `guest:${tenant}`,
       get takesGuests() {
         return auditGate.takesGuests;
       },
       noPlace: (account, waitingOfKey, waiting) =>
-        this.#places.none(account, this.#host.policy.policy.limits, waitingOfKey, waiting),
-      begin: (fd, account) => this.#beginConnection(fd, account),
+        this.#places.none(account, this.#policyFor(tenant).policy.limits, waitingOfKey, waiting),
+      begin: (fd, account) => this.#beginConnection(fd, `${tenant ?? "guest"}-${next++}`, account, tenant),
       warn: (reason) => this.#warn("", reason),
     };
-    this.#attachSocket = new AttachSocket(host, listenFd);
+    this.#attachSockets.push(new AttachSocket(host, listenFd));
+  }
+
+  #policyFor(tenant: string | undefined): PolicyState {
+    return this.#host.tenants.policyOf(tenant) ?? this.#host.policy;
   }
 
   /** `own`: the guest's policy where it has one of its own, held for it by the caller until now. */
@@ -121,6 +131,7 @@ export class Arrivals {
     this.#host.ownSockets.removeDoorbell(name);
     this.#vms.get(name)?.remove();
     this.#vms.delete(name);
+    this.#host.tenants.delete(name);
   }
 
   gone(guest: Attachment): void {
@@ -131,8 +142,7 @@ export class Arrivals {
   /** Nobody comes any more. */
   close(): void {
     this.#closed = true;
-    this.#attachSocket?.close();
-    this.#attachSocket = undefined;
+    for (const socket of this.#attachSockets.splice(0)) socket.close();
     this.#attachCalls.close();
     this.turnAwayBeginners();
     for (const vm of this.#vms.values()) vm.retire();
@@ -143,31 +153,39 @@ export class Arrivals {
     this.#beginnings.close();
   }
 
-  #begin(
-    name: string,
-    link: () => GuestLink,
-    policy: PolicyState,
-    ownPolicy: boolean,
-  ): Attachment | undefined {
+  #begin(link: () => GuestLink, admitted: Admitted): Attachment | undefined {
     try {
-      const guest = new Attachment(this.#guestHost, name, link(), policy, ownPolicy);
+      const guest = new Attachment(this.#guestHost, link(), admitted);
       this.guests.add(guest);
       this.#guestHost.counters.add(Counter.guests);
       return guest;
     } catch (error) {
-      this.#warn(name, `turned away: ${(error as Error).message}`);
+      this.#warn(admitted.name, `turned away: ${(error as Error).message}`);
       return undefined;
     }
   }
 
-  #beginProcess({ fd, name, account, own }: Beginner, memory: SharedMemory): Attachment | undefined {
+  #beginProcess({ fd, name, account, tenant, own }: Beginner, memory: SharedMemory): Attachment | undefined {
     const link = (): GuestLink => new SocketLink(this.#guestHost.reactor, this.#closer, fd, account, memory);
-    return this.#begin(name, link, own ?? this.#host.policy, own !== undefined);
+    // A tenant's may be another by now.
+    const isItsOwn = own !== undefined && tenant === undefined;
+    const policy = isItsOwn ? own : this.#policyFor(tenant);
+    return this.#begin(link, { name, tenant, policy, ownPolicy: isItsOwn });
   }
 
-  #beginConnection(fd: number, account: Account): void {
-    const { attachMs } = this.#host.policy.policy.timeouts;
-    this.#beginnings.add({ fd, name: `guest-${this.#nextGuest++}`, account, own: undefined, attachMs });
+  #beginConnection(fd: number, name: string, account: Account, tenant: string | undefined): void {
+    const { tenants } = this.#host;
+    if (tenant !== undefined) account.labelBytes = tenants.labelBytes(tenant);
+    const own = tenants.policyOf(tenant);
+    own?.retain();
+    const { attachMs } = this.#policyFor(tenant).policy.timeouts;
+    this.#beginnings.add({ fd, name, tenant, account, own, attachMs });
+  }
+
+  #beginOnVm(vm: Vm): Attachment | undefined {
+    const { name, account } = vm;
+    account.labelBytes = this.#host.tenants.labelBytes(name);
+    return this.#begin(() => vm, { name, tenant: name, policy: this.#policyFor(name), ownPolicy: false });
   }
 
   #makeVmHost(): VmHost {
@@ -179,8 +197,7 @@ export class Arrivals {
       reactor,
       accounts,
       // It is tried again.
-      begin: (vm) =>
-        auditGate.takesGuests ? this.#begin(vm.name, () => vm, this.#host.policy, false) : undefined,
+      begin: (vm) => (auditGate.takesGuests ? this.#beginOnVm(vm) : undefined),
       warn: (vm, reason) => this.#warn(vm.name, reason),
       call(path, done) {
         const job = disk.submit(doorbells, { kind: "call", path }, UNCOUNTED, ({ errno, value }) =>

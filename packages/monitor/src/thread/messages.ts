@@ -22,6 +22,18 @@ export interface PolicyInForce {
   readonly roots: Roots;
 }
 
+/** A listening SOCK_SEQPACKET socket whose connections are guests, the reactor's from now on, and its file. */
+export interface AttachSocketFd extends AttachSocketFile {
+  readonly fd: number;
+}
+
+/** A guest that the host has named (tenants.ts). `policy`: where it has one of its own. */
+export interface TenantMessage {
+  readonly name: string;
+  readonly policy: PolicyInForce | undefined;
+  readonly labelBytes: number;
+}
+
 /** Given to the reactor's Worker when it starts. */
 export interface ReactorOptions {
   readonly policy: PolicyInForce;
@@ -46,12 +58,17 @@ export interface ReactorOptions {
   readonly listenFd: number;
   /** Its file. */
   readonly attachSocket: AttachSocketFile | undefined;
+  /** Guests with an attach socket of their own. */
+  readonly tenants: readonly (TenantMessage & { readonly socket: AttachSocketFd })[];
   /** There is an audit file: what guests are allowed is told, as their policies want it. */
   readonly hasAuditFile: boolean;
 }
 
 export type ToReactor =
-  | { readonly kind: "policy"; readonly policy: PolicyInForce }
+  /** `tenant`: of that one alone. */
+  | { readonly kind: "policy"; readonly policy: PolicyInForce; readonly tenant?: string | undefined }
+  /** A VM, which is told of next. */
+  | ({ readonly kind: "tenant" } & TenantMessage)
   /** `fd` is a connected socket that becomes a guest; the reactor owns it from now on. */
   | {
       readonly kind: "attach";

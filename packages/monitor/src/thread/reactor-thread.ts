@@ -13,7 +13,7 @@ import { DescriptorRoom } from "../accounts/descriptors.ts";
 import { PolicyFolders } from "../disk/policy-folders.ts";
 import { DiskPool } from "../disk/pool.ts";
 import { closeRoots } from "../disk/roots.ts";
-import type { AttachmentHost } from "../guests/attachment.ts";
+import type { Attachment, AttachmentHost } from "../guests/attachment.ts";
 import { Lookups } from "../names/lookups.ts";
 import { AuditGate } from "../observe/audit-gate.ts";
 import { FlowNumbers } from "../observe/flow-lines.ts";
@@ -28,9 +28,10 @@ import { RelayHost } from "../relays/host.ts";
 import { Protocols } from "../relays/table.ts";
 import { Arrivals, type ArrivalsHost } from "./arrivals.ts";
 import { HostSurroundings } from "./host-surroundings.ts";
-import type { FromReactor, PolicyInForce, ReactorOptions, ToReactor } from "./messages.ts";
+import type { FromReactor, PolicyInForce, ReactorOptions, TenantMessage, ToReactor } from "./messages.ts";
 import { NodeTurns } from "./node-turns.ts";
 import { Posts } from "./posts.ts";
+import { Tenants } from "./tenants.ts";
 
 /** How often a stopping monitor looks whether its transfers are done. */
 const DRAIN_CHECK_MS = 20;
@@ -60,6 +61,7 @@ export class ReactorThread {
   readonly #regions: Regions;
   readonly #relays: RelayHost;
   readonly #arrivals: Arrivals;
+  readonly #tenants: Tenants = new Tenants();
   /** In force for guests that have none of their own. */
   #policy: PolicyState;
   #stopping = false;
@@ -80,7 +82,7 @@ export class ReactorThread {
     this.#trace = options.trace.length === 0 ? undefined : new Trace({ after, post, whenTaken });
     this.#disk = new DiskPool(reactor, options.disk);
     this.#ownPorts = new OwnPorts(options.ownPorts, this.#surroundings);
-    this.#ownSockets = new OwnSockets(options.attachSocket);
+    this.#ownSockets = new OwnSockets(options.attachSocket, ...options.tenants.map(({ socket }) => socket));
     this.#lookups = new Lookups({ reactor, counters, post });
     this.#relays = new RelayHost({
       reactor,
@@ -113,6 +115,10 @@ export class ReactorThread {
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
     reactor.watchForNobody(options.wakeFd, EPOLLIN, () => this.#receive());
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
+    for (const tenant of options.tenants) {
+      this.#addTenant(tenant);
+      this.#arrivals.listen(tenant.socket.fd, tenant.name);
+    }
     post({ kind: "ready" });
   }
 
@@ -149,6 +155,7 @@ export class ReactorThread {
       disk: this.#disk,
       regions: this.#regions,
       ownSockets: this.#ownSockets,
+      tenants: this.#tenants,
       maxGuests: this.#options.maxGuests,
       get policy() {
         return policy();
@@ -174,7 +181,10 @@ export class ReactorThread {
   #onMessage(message: ToReactor): void {
     switch (message.kind) {
       case "policy":
-        this.#setPolicy(message.policy);
+        this.#setPolicy(message.policy, message.tenant);
+        return;
+      case "tenant":
+        this.#addTenant(message);
         return;
       case "attach":
         this.#arrivals.attach(message, message.policy && this.#policyState(message.policy));
@@ -213,16 +223,27 @@ export class ReactorThread {
     return new PolicyState(compiled, new PolicyFolders(roots, this.#disk, hides), this.#surroundings);
   }
 
-  #setPolicy(inForce: PolicyInForce): void {
+  #setPolicy(inForce: PolicyInForce, tenant: string | undefined): void {
     if (this.#stopping) {
       closeRoots(inForce.roots);
       return;
     }
     const policy = this.#policyState(inForce);
-    for (const guest of this.#arrivals.guests) guest.setPolicy(policy);
-    this.#policy.release();
-    this.#policy = policy;
+    const isOf = (guest: Attachment): boolean =>
+      tenant === undefined ? this.#tenants.policyOf(guest.tenant) === undefined : guest.tenant === tenant;
+    for (const guest of this.#arrivals.guests) if (isOf(guest)) guest.setPolicy(policy);
+    if (tenant === undefined) {
+      this.#policy.release();
+      this.#policy = policy;
+    } else this.#tenants.setPolicy(tenant, policy);
     this.#posts.post({ kind: "policy" });
+  }
+
+  #addTenant({ name, policy, labelBytes }: TenantMessage): void {
+    this.#tenants.setLabelBytes(name, labelBytes);
+    if (policy === undefined) return;
+    if (this.#stopping) closeRoots(policy.roots);
+    else this.#tenants.setPolicy(name, this.#policyState(policy));
   }
 
   #tellMemory(id: number, gc: boolean): void {
@@ -249,6 +270,7 @@ export class ReactorThread {
     }
     for (const guest of this.#arrivals.guests) guest.close("the monitor stops");
     this.#policy.release();
+    this.#tenants.clear();
     this.#end(transfers, performance.now());
   }
 
