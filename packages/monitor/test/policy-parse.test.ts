@@ -69,6 +69,7 @@ describe("a good policy", () => {
       guest: { argv: ["worker", "--once"], env: { MODE: "demo" } },
       refusals: "hide",
       audit: "required",
+      audited: "all",
       connect: [
         {
           id: "web",
@@ -143,6 +144,7 @@ describe("a good policy", () => {
         bells: 20_000,
         logLines: 1000,
         logBytes: 256 * 1024,
+        auditBytes: 8 * 1024 * 1024,
       },
       rates: DEFAULT_RATES,
       timeouts: { connectMs: 1000, resolveMs: 10_000, attachMs: 10_000, udpIdleMs: 120_000 },
@@ -155,6 +157,7 @@ describe("a good policy", () => {
       guest: { argv: [], env: {} },
       refusals: "explain",
       audit: "best-effort",
+      audited: "all",
       connect: [],
       listen: [],
       files: [],
@@ -313,7 +316,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "<<: { refusals: hide }",
     2,
     1,
-    'unknown key "<<"; expected one of version, guest, refusals, audit, connect, listen, files, sockets, vms, hosts, run, limits, rates, timeouts',
+    'unknown key "<<"; expected one of version, guest, refusals, audit, audited, connect, listen, files, sockets, vms, hosts, run, limits, rates, timeouts',
   ],
   // Structure
   ["refusal: hide", 2, 1, 'unknown key "refusal"; did you mean "refusals"?'],
@@ -321,7 +324,7 @@ const BAD: readonly (readonly [text: string, line: number, column: number, messa
     "__proto__: 1",
     2,
     1,
-    'unknown key "__proto__"; expected one of version, guest, refusals, audit, connect, listen, ' +
+    'unknown key "__proto__"; expected one of version, guest, refusals, audit, audited, connect, listen, ' +
       "files, sockets, vms, hosts, run, limits, rates, timeouts",
   ],
   ["refusals: explian", 2, 11, 'refusals: expected one of explain, hide; found "explian"'],
