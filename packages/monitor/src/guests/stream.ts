@@ -325,7 +325,7 @@ export class Stream implements Task {
       return;
     }
     this.pipe.toGuest.reset();
-    if (this.#flow !== undefined) this.#recordEnd(this.#howReset);
+    if (this.#flow !== undefined) this.#recordEnd(this.#howReset());
     this.#close();
   }
 
@@ -373,7 +373,7 @@ export class Stream implements Task {
     this.#owner.reports.closed(flow, end);
   }
 
-  get #howReset(): FlowEnd {
+  #howReset(): FlowEnd {
     if (this.#violated) return FlowEnd.VIOLATION;
     return wasReset(this.pipe) ? FlowEnd.GUEST_RESET : FlowEnd.RESET;
   }

@@ -97,7 +97,7 @@ export class GuestLines {
     const { message, bytes } = this.#priced(line);
     this.#postAudit(message, bytes);
     this.#flowBytes += bytes;
-    if (!this.#marked && this.#flowBytesAhead >= FLOW_BYTES_MARK) this.#mark();
+    if (!this.#marked && this.#flowBytesAhead() >= FLOW_BYTES_MARK) this.#mark();
     this.#quotas.flowLines.add(bytes, flowLimits(this.#policy()), performance.now());
     if (!this.#held) this.#held = this.#mustWait();
   }
@@ -107,7 +107,7 @@ export class GuestLines {
     return { message, bytes: bytes + this.#quotas.labelBytes };
   }
 
-  get #flowBytesAhead(): number {
+  #flowBytesAhead(): number {
     return this.#flowBytes - this.#flowBytesTaken;
   }
 
@@ -144,7 +144,7 @@ export class GuestLines {
 
   #waitForMainThread(): boolean {
     const isAhead = this.#linesAhead >= LINES_AHEAD || this.#bytesAhead >= BYTES_AHEAD;
-    if (!isAhead && this.#flowBytesAhead < FLOW_BYTES_AHEAD) return false;
+    if (!isAhead && this.#flowBytesAhead() < FLOW_BYTES_AHEAD) return false;
     const flowBytes = this.#flowBytes;
     this.#host.whenTaken(() => {
       this.#linesAhead = 0;
