@@ -8,6 +8,7 @@ import { noCompiler, titled } from "../native/toolchain.ts";
 import { MiB, pattern, sha256 } from "../support/bytes.ts";
 import { startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { echoServer, freePort, silentServer, tcpServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, curl, missing, Wire } from "./agent.ts";
 import { origin } from "./origin.ts";
 
@@ -109,6 +110,7 @@ connect:
       expect(stdout.toString()).toBe(
         `127.0.0.1:81: Permission denied: connecting to 127.0.0.1:81 is denied by rule "no-web" (127.0.0.0/8)\n403`,
       );
+      await until("the audit", () => host.refusals.length > before);
       expect(host.refusals[before]).toMatchObject({ rule: "no-web", what: "127.0.0.1:81", errno: 13 });
       const tunnel = await curl("-p", "-x", `127.0.0.1:${agent.http}`, "http://127.0.0.1:81/");
       expect(tunnel.stderr).toMatch(/403/);

@@ -497,6 +497,7 @@ time.sleep(60)
     // An Open of the echo protocol that is as long as no frame may be.
     wire.socket.write(Buffer.from("ffffffff010200000100000001000000", "hex"));
     expect((await wire.rest()).bytes.length).toBeLessThanOrEqual(1);
+    await until("the violation", () => host.violations.length > 0);
     expect(host.violations.length).toBe(1);
     other.child.stdin.end("still here");
     expect((await other.done).stdout.toString()).toBe("still here");

@@ -8,6 +8,7 @@ import * as http from "node:http";
 import * as net from "node:net";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
+import { closeFd, connectUnixStream } from "@ringway/linux";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { heldForAll } from "../support/held.ts";
 import { policyOf, startMonitor, type TestMonitor } from "../support/monitor.ts";
@@ -49,6 +50,13 @@ async function bridge(name: string, to: string): Promise<string> {
   return at(name);
 }
 
+/** Its file is there a moment before it does. */
+function listens(path: string): boolean {
+  const fd = connectUnixStream(path);
+  if (fd >= 0) closeFd(fd);
+  return fd >= 0;
+}
+
 function ended(child: ChildProcess): void {
   onTestFinished(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -65,7 +73,7 @@ test.skipIf(!has("ssh-agent"))(
   async () => {
     const agent = spawn("ssh-agent", ["-D", "-a", at("agent")], { stdio: "ignore" });
     ended(agent);
-    await until("the agent listens", () => existsSync(at("agent")));
+    await until("the agent listens", () => listens(at("agent")));
     const env = { ...process.env, SSH_AUTH_SOCK: await bridge("agent-in-guest", "/run/agent") };
     const run = async (program: string, args: string[]): Promise<string> => {
       const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
