@@ -332,6 +332,29 @@ export class RingConsumer {
   }
 
   /**
+   * How many pieces of `stride` bytes, from `at` on and one behind the other, begin with these words (below 2^31), the
+   * third being any: `most` at the most, all of which lie in front of the ring's end or behind it. Each word is loaded
+   * once. Hot.
+   */
+  repeats(at: number, stride: number, most: number, first: number, second: number, fourth: number): number {
+    const offset = (this.#read + at) & (this.capacity - 1);
+    let count = 0;
+    if (((offset | stride) & 3) !== 0) {
+      for (let piece = at; count < most; count++, piece += stride) {
+        if (this.u32(piece) !== first || this.u32(piece + 4) !== second) break;
+        if (this.u32(piece + 12) !== fourth) break;
+      }
+      return count;
+    }
+    const words = this.#words;
+    let word = this.#dataWord + (offset >>> 2);
+    for (; count < most; count++, word += stride >>> 2) {
+      if (words[word] !== first || words[word + 1] !== second || words[word + 3] !== fourth) break;
+    }
+    return count;
+  }
+
+  /**
    * Is want-data set? Then whoever finds readable() = 0 need not look again: the producer signals what comes (RING-9).
    */
   get wantsData(): boolean {

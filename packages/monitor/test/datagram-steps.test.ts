@@ -33,6 +33,7 @@ class Rig {
       peerClosed: () => Closed.OPEN,
       readable: () => CAPACITY,
       u32: (at: number) => words[(at % whole) / 4]!,
+      repeats: (_at: number, _stride: number, most: number) => (segment === 0 ? Math.max(0, most) : 0),
       spanOffset: () => 0,
       spanBytes: (most: number) => most,
       advance: () => false,

@@ -135,33 +135,21 @@ export class Gathering {
     const toEnd = toHost.spanBytes(toHost.capacity);
     let left = this.mostDatagrams;
     let at = 0;
-    // Loaded once: a length that ends a run is the next one's.
-    let length = readable >= SINGLE_HEAD_BYTES ? toHost.u32(0) : 0;
     while (left > 0 && this.#mayAdd > 0 && readable - at >= SINGLE_HEAD_BYTES) {
+      const length = toHost.u32(at);
       const bytes = length - SEGMENT_BYTES;
       const whole = SINGLE_HEAD_BYTES + bytes;
-      if (bytes < 0 || bytes > mostSize || readable - at < whole || !this.#isSingle(at)) break;
+      if (bytes < 0 || bytes > mostSize || readable - at < whole) break;
+      if (toHost.u32(at + 4) !== UdpSend.type || toHost.u32(at + FRAME_HEADER_BYTES) !== 0) break;
       // What lies around the ring's end is none of a run.
-      const inOne = at < toEnd ? Math.trunc((toEnd - at) / whole) : left;
+      const inOne = Math.trunc(((at < toEnd ? Math.min(toEnd, readable) : readable) - at) / whole);
       const most = Math.min(left, inOne, Math.ceil(this.#mayAdd / bytes));
-      let frames = 1;
-      let next = at + whole;
-      for (; readable - next >= SINGLE_HEAD_BYTES; frames++, next += whole) {
-        length = toHost.u32(next);
-        if (length !== bytes + SEGMENT_BYTES || frames >= most) break;
-        if (readable - next < whole || !this.#isSingle(next)) break;
-      }
+      const frames = 1 + toHost.repeats(at + whole, whole, most - 1, length, UdpSend.type, 0);
       this.#addRun(at, bytes, frames);
       left -= frames;
-      at = next;
+      at += frames * whole;
     }
     return at;
-  }
-
-  /** Is the frame there no train, nor a request? */
-  #isSingle(at: number): boolean {
-    const { toHost } = this.#stream.pipe;
-    return toHost.u32(at + 4) === UdpSend.type && toHost.u32(at + FRAME_HEADER_BYTES) === 0;
   }
 
   #addRun(at: number, bytes: number, frames: number): void {
