@@ -1,7 +1,7 @@
 // What unix-connect and unix-listen share: what is asked for is placed at a rule's socket, and failures are worded.
 
 import { Errno, type Refusal, unixMessages } from "@ringway/control";
-import { errnoMessage, type UnixType } from "@ringway/linux";
+import { errnoMessage, setSendBuffer, type UnixType } from "@ringway/linux";
 import type { DiskResult } from "../disk/operations.ts";
 import type { Relay, RelayGuest } from "../guests/relay.ts";
 import type { Stream } from "../guests/stream.ts";
@@ -11,6 +11,12 @@ import { ENDS_AS_FOLDER, explainFailure } from "./files/access.ts";
 import type { RelayHost } from "./host.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 import { RecordsRelay } from "./unix-records.ts";
+
+/**
+ * What the kernel is asked to hold of a stream, where it may: it doubles the number. A full buffer takes more when three
+ * quarters of it were read, so what a Unix socket has by itself would move bulk in pieces of 150 KiB.
+ */
+const SEND_BUFFER_BYTES = 256 * 1024;
 
 /** The request of an Open, and by what its path is allowed. */
 export interface SocketAsked<Request extends { readonly path: string }> {
@@ -58,9 +64,9 @@ export function tooManyUnread({ account, policy }: RelayGuest): Refusal | undefi
  * then stays the caller's.
  */
 export function unixRelay(host: RelayHost, stream: Stream, fd: number, isStream: boolean): Relay {
-  return isStream
-    ? new TcpRelay(host, stream, fd, undefined, false, false)
-    : new RecordsRelay(host, stream, fd);
+  if (!isStream) return new RecordsRelay(host, stream, fd);
+  setSendBuffer(fd, SEND_BUFFER_BYTES);
+  return new TcpRelay(host, stream, fd, undefined, false, false);
 }
 
 /** Why a worker could not connect to, or listen at, `path`. */
