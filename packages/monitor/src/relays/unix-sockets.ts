@@ -13,8 +13,8 @@ import { TcpRelay } from "./tcp-relay.ts";
 import { RecordsRelay } from "./unix-records.ts";
 
 /**
- * What the kernel is asked to hold of a stream, where it may: it doubles the number. A full buffer takes more when three
- * quarters of it were read, so what a Unix socket has by itself would move bulk in pieces of 150 KiB.
+ * What the kernel is asked to hold of a stream, where it may; it doubles the number. A full buffer takes more when
+ * three quarters of it were read: with what a Unix socket has by itself bulk would move in pieces of 150 KiB.
  */
 const SEND_BUFFER_BYTES = 256 * 1024;
 
