@@ -37,6 +37,7 @@ const LONG = [
   "test/native/build.test.ts",
   "test/agent/binary.test.ts",
   "test/conformance/monitor.test.ts",
+  "test/run/matrix/matrix.test.ts",
   "test/faults/full-house.test.ts",
   "packages/demo/test/demo.test.ts",
   "test/files/parallel.test.ts",
