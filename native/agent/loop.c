@@ -57,7 +57,8 @@ static void on_conn(uint32_t index, uint32_t events) {
   if (events & EPOLLRDHUP) flags |= RDHUP;
   if (events & EPOLLHUP) flags |= RDHUP | HUP;
   if (events & EPOLLERR) flags |= BROKEN;
-  conn->flags |= (uint16_t)flags;
+  if (events & EPOLLPRI) flags |= URGENT;
+  conn->flags |= flags;
   conn_wake(conn);
 }
 

@@ -49,6 +49,10 @@ static enum turn end_host(struct conn *conn) {
   return WAITS;
 }
 
+// A recv() that gives less than was asked for has taken all, and what comes later is an event. But one may have ended
+// at an urgent mark, or at a descriptor of a Unix socket; and an end that has come, or an error, has no other event.
+enum { BEHIND_A_SHORT_ONE = URGENT | UNIX | RDHUP | HUP | BROKEN };
+
 static enum turn broke(int32_t *status, int32_t why) {
   *status = why;
   return BROKE;
@@ -119,16 +123,15 @@ enum turn pump_to_host(struct conn *conn, int32_t *status) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno != EAGAIN) return gone(conn);
     if (got == 0) return end_host(conn);
-    // A short one may have ended at an urgent mark, or at a descriptor of a Unix socket: there is more behind it
-    // without an event.
     if (got < 0) {
-      conn_clear(conn, READABLE);
+      conn_clear(conn, READABLE | URGENT);
       return WAITS;
     }
     if ((conn->flags & BOUNDED) && !conn->front->framing->took(conn, (uint32_t)got, most))
       return broke(status, RW_RESET);
     rw_send_commit(conn->stream, (uint32_t)got);
     budget -= (uint32_t)got;
+    if ((uint32_t)got < most && !(conn->flags & BEHIND_A_SHORT_ONE)) conn_clear(conn, READABLE);
     if (budget == 0) return MORE;
   }
   return WAITS;

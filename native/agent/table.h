@@ -45,6 +45,7 @@ enum flag {
   BOUNDED = 8192,  // its front says which bytes go
   FOLLOWED = 16384, // its front reads along in the answer
   RETRYING = 32768, // HANDSHAKE: it waits for the host, or for room in the control pipe
+  URGENT = 65536,   // a byte of the program's is urgent: recv() ends before it, and there is more
 };
 
 struct front;
@@ -63,13 +64,13 @@ struct conn {
   uint32_t unsent;            // BREAKING: bytes that the host had not taken when last looked
   uint32_t look_ms;           // between two looks: gone.c, LEAVING
   uint32_t route;             // of options.forward or options.publish
-  uint16_t flags;
+  uint32_t flags;
   uint8_t state, list;
 };
 
 #define CONN_NONE 0xffffffffu // no index
 
-static inline void conn_clear(struct conn *conn, uint32_t flags) { conn->flags &= (uint16_t)~flags; }
+static inline void conn_clear(struct conn *conn, uint32_t flags) { conn->flags &= ~flags; }
 
 void table_init(uint32_t slots);
 struct conn *conn_new(const struct front *front, int fd); // NULL: the table is full

@@ -18,7 +18,7 @@ int watch_init(void) {
 
 int watch_add(int fd, enum tag tag, uint32_t index) {
   uint32_t events = EPOLLIN | EPOLLET;
-  if (tag == TAG_CONN) events |= EPOLLOUT | EPOLLRDHUP;
+  if (tag == TAG_CONN) events |= EPOLLOUT | EPOLLRDHUP | EPOLLPRI;
   if (tag == TAG_LINK) events |= EPOLLRDHUP;
   struct epoll_event event = {.events = events, .data.u64 = (uint64_t)tag << 32 | index};
   return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? errno : 0;
