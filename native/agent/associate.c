@@ -187,7 +187,7 @@ static void associated_refused(struct conn *conn, const struct rw_error *error) 
   conn_drop(conn, RESET);
 }
 
-static int pass(struct conn *conn, const void *bytes, uint32_t count) {
+static void pass_one(struct conn *conn, const struct rw_bytes *datagram) {
   const struct flow *flow = udp_flow(conn);
   struct association *it = own(association_of(flow));
   struct rw_inet program = {.family = it->family, .port = flow->source.port};
@@ -198,9 +198,14 @@ static int pass(struct conn *conn, const void *bytes, uint32_t count) {
   memcpy(program.address, it->address, sizeof program.address);
   struct sockaddr_storage to;
   struct iovec parts[] = {{.iov_base = head, .iov_len = HEAD_BYTES + head_bytes},
-                          {.iov_base = (void *)(uintptr_t)bytes, .iov_len = count}};
+                          {.iov_base = (void *)(uintptr_t)datagram->bytes, .iov_len = datagram->length}};
   struct msghdr message = {.msg_name = &to, .msg_namelen = inet_to(&program, &to), .msg_iov = parts, .msg_iovlen = 2};
   if (sendmsg(it->relay, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) udp_dropped();
+}
+
+static int pass(struct conn *conn, struct rw_train *train) {
+  struct rw_bytes datagram;
+  while (rw_next_datagram(train, &datagram)) pass_one(conn, &datagram);
   return 1;
 }
 

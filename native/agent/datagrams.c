@@ -31,6 +31,8 @@
 #include "udp.h"
 #include "watch.h"
 
+enum { SENDS_TRAIN = 103, TAKES_TRAINS = 104 }; // UDP_SEGMENT and UDP_GRO of <linux/udp.h>
+
 // ── Sockets ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 static uint16_t listen_on(const struct rw_inet *at) {
@@ -101,6 +103,8 @@ static void datagrams_opened(struct conn *conn, const struct rw_frame *frame) {
     conn_drop(conn, RESET);
     return;
   }
+  int trains = 1; // Linux 5.0: else they come one by one
+  setsockopt(conn->fd, IPPROTO_UDP, TAKES_TRAINS, &trains, sizeof trains);
   conn_deadline(conn, 0);
   conn->flags |= READABLE | WRITABLE;
   conn_wake(conn);
@@ -127,12 +131,35 @@ static void datagrams_refused(struct conn *conn, const struct rw_error *error) {
 
 // ── Both ways ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+// A datagram, or several that the program has sent at once (UDP_SEGMENT): then each has *segment bytes, and the last
+// what is left.
+static ssize_t take(int fd, uint32_t *segment) {
+  int value = 0;
+  union {
+    struct cmsghdr align;
+    uint8_t bytes[CMSG_SPACE(sizeof value)];
+  } control;
+  struct iovec part = {.iov_base = udp_buffer, .iov_len = sizeof udp_buffer};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
+  const struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
+  if (header && header->cmsg_level == IPPROTO_UDP && header->cmsg_type == TAKES_TRAINS)
+    memcpy(&value, CMSG_DATA(header), sizeof value);
+  *segment = value > 0 && value < got ? (uint32_t)value : 0;
+  return got;
+}
+
 // 0: the program's socket is gone.
 static int to_host(struct conn *conn) {
   if (!udp_send_waiting(conn)) return 1;
   for (int n = 0; n < DATAGRAMS_AT_ONCE && (conn->flags & READABLE); n++) {
-    ssize_t got = recv(conn->fd, udp_buffer, sizeof udp_buffer, MSG_DONTWAIT);
-    if (got >= 0 && !udp_send(conn, udp_buffer, (uint32_t)got)) return 1;
+    uint32_t segment;
+    ssize_t got = take(conn->fd, &segment);
+    int went = got < 0 ? 1
+               : segment == 0 ? udp_send(conn, udp_buffer, (uint32_t)got)
+                              : udp_send_train(conn, udp_buffer, (uint32_t)got, segment);
+    if (!went) return 1;
     if (got < 0 && errno == ECONNREFUSED) return 0;
     if (got < 0 && errno == EAGAIN) conn_clear(conn, READABLE);
   }
@@ -140,10 +167,31 @@ static int to_host(struct conn *conn) {
   return 1;
 }
 
-static int pass(struct conn *conn, const void *bytes, uint32_t count) {
-  if (send(conn->fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 1;
-  if (errno == ECONNREFUSED) return 0;
-  udp_dropped();
+// All at once; 0: the kernel does not send them so, or errno is the flow's.
+static int pass_train(int fd, const struct rw_train *train) {
+  uint16_t segment = (uint16_t)train->segment;
+  union {
+    struct cmsghdr header;
+    uint8_t bytes[CMSG_SPACE(sizeof segment)];
+  } control = {.header = {.cmsg_level = IPPROTO_UDP, .cmsg_type = SENDS_TRAIN, .cmsg_len = CMSG_LEN(sizeof segment)}};
+  memcpy(CMSG_DATA(&control.header), &segment, sizeof segment);
+  struct iovec part = {.iov_base = (void *)(uintptr_t)train->from, .iov_len = train->bytes};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static int pass(struct conn *conn, struct rw_train *train) {
+  struct rw_bytes datagram;
+  if (train->datagrams > 1) {
+    if (pass_train(conn->fd, train)) return 1;
+    if (errno == ECONNREFUSED) return 0;
+  }
+  while (rw_next_datagram(train, &datagram)) {
+    if (send(conn->fd, datagram.bytes, datagram.length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) continue;
+    if (errno == ECONNREFUSED) return 0;
+    udp_dropped();
+  }
   return 1;
 }
 

@@ -59,6 +59,30 @@ int udp_send(struct conn *conn, const void *bytes, uint32_t count) {
   return 0;
 }
 
+// All of it in one frame; 0: one by one, as where its ring is full, or too small for so many.
+static int put_train(struct conn *conn, const uint8_t *bytes, uint32_t count, uint32_t segment) {
+  uint8_t fields[4];
+  if (conn->state != OWN || udp_flow(conn)->first) return 0;
+  int32_t fields_bytes = rw_encode_udp_send(fields, sizeof fields, segment);
+  return rw_tell(conn->stream, RW_T_UDP_SEND, fields, (uint32_t)fields_bytes, bytes, count) == RW_OK;
+}
+
+int udp_send_train(struct conn *conn, const uint8_t *bytes, uint32_t count, uint32_t segment) {
+  int went = 1;
+  while (count > 0) {
+    uint32_t train = segment * RW_UDP_TRAIN_MAX < count ? segment * RW_UDP_TRAIN_MAX : count;
+    int is_sent = train > segment && put_train(conn, bytes, train, segment);
+    if (is_sent) flow_used(udp_flow(conn));
+    if (!is_sent) {
+      train = segment < count ? segment : count;
+      went = udp_send(conn, bytes, train);
+    }
+    bytes += train;
+    count -= train;
+  }
+  return went;
+}
+
 int udp_send_waiting(struct conn *conn) {
   struct flow *flow = udp_flow(conn);
   flow_used(flow);
@@ -98,18 +122,16 @@ int32_t udp_open(struct conn *conn) {
 
 // ── From the host ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-int udp_hear(struct conn *conn, int (*pass)(struct conn *conn, const void *bytes, uint32_t count),
+int udp_hear(struct conn *conn, int (*pass)(struct conn *conn, struct rw_train *train),
              void (*tell)(struct conn *conn, const struct rw_error *error)) {
   struct rw_udp udp;
-  struct rw_bytes datagram;
   for (int frames = 0; frames < DATAGRAMS_AT_ONCE; frames++) {
     int32_t status = rw_udp_recv(conn->stream, &udp, NULL, 0);
     if (status == RW_AGAIN || host_lost(status)) return 1;
     if (status != RW_OK) return 0;
     if (udp.type == RW_T_UDP_ERROR && udp.error.error == LINUX_EMSGSIZE) udp_dropped();
     else if (udp.type == RW_T_UDP_ERROR) tell(conn, &udp.error);
-    while (rw_next_datagram(&udp.train, &datagram))
-      if (!pass(conn, datagram.bytes, datagram.length)) return 0;
+    if (udp.train.datagrams > 0 && !pass(conn, &udp.train)) return 0;
   }
   conn_wake(conn);
   return 1;

@@ -19,8 +19,10 @@ void udp_refusal(struct conn *conn, const struct rw_error *error, uint32_t (*ino
 
 // In `step`. Each 0 where the flow is over.
 int udp_send(struct conn *conn, const void *bytes, uint32_t count); // 1: done. 0: the ring is full, and it waits
+// Several at once, each of `segment` bytes, and the last of what is left. 0: the last of them waits.
+int udp_send_train(struct conn *conn, const uint8_t *bytes, uint32_t count, uint32_t segment);
 int udp_send_waiting(struct conn *conn);                            // 1: nothing waits any more
-int udp_hear(struct conn *conn, int (*pass)(struct conn *conn, const void *bytes, uint32_t count),
+int udp_hear(struct conn *conn, int (*pass)(struct conn *conn, struct rw_train *train),
              void (*tell)(struct conn *conn, const struct rw_error *error));
 
 // A front's.

@@ -35,7 +35,7 @@ const FAMILIES = [
   { name: "IPv6", server: "2001:db8::1", second: "2001:db8::2", own: "fd00::15", denied: "EACCES" },
 ];
 
-type Ports = Record<"echo" | "silent" | "closed", number>;
+type Ports = Record<"echo" | "train" | "silent" | "closed", number>;
 interface Heard {
   readonly heard: string;
   readonly bytes: number;
@@ -103,6 +103,13 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent, UDP",
             true,
             connected ? own : null,
           ]);
+    },
+  );
+
+  test.each(FAMILIES)(
+    "over $name what is sent at once (UDP_SEGMENT) comes as so many datagrams",
+    async ({ server }) => {
+      expect(await says(guest, "train", server, ports.train, 40, 1200)).toEqual([41, true, 1200]);
     },
   );
 
