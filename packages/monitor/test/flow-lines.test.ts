@@ -1,13 +1,23 @@
 // Lines of what guests were allowed, on their way to the main thread: what they cost, and when their guest waits.
 
-import { pino } from "pino";
 import { beforeEach, expect, test } from "vitest";
 import { LineQuota } from "../src/accounts/quotas.ts";
 import { AuditGate } from "../src/observe/audit-gate.ts";
-import { type FlowClosed, FlowNumbers } from "../src/observe/flow-lines.ts";
+import {
+  eachFlow,
+  type FlowClosed,
+  type FlowFields,
+  type FlowMessage,
+  FlowNumbers,
+  type FlowOpened,
+  flowLine,
+  putFlow,
+} from "../src/observe/flow-lines.ts";
+import type { Labels } from "../src/observe/labels.ts";
 import { priced } from "../src/observe/line-cost.ts";
 import type { LineMessage } from "../src/observe/line-messages.ts";
 import { GuestLines, type LinesHost } from "../src/observe/lines.ts";
+import { createLogger } from "../src/observe/logs/logger.ts";
 import { type Policy, parsePolicy } from "../src/policy/index.ts";
 import { Counters } from "../src/reactor/counters.ts";
 
@@ -28,6 +38,18 @@ const LINE: FlowClosed = {
     end: "guest-reset",
   },
 };
+const BEGUN: FlowOpened = {
+  ...{
+    kind: "opened",
+    guest: "guest-1",
+    flow: 17,
+    protocol: "tcp-connect",
+    what: "example.com:443",
+    rule: "web",
+  },
+  ...{ address: "192.0.2.1:443" },
+};
+const TIME = "2025-01-01T12:00:00.000Z";
 const BYTES = priced(LINE).bytes;
 const KiB = 1024;
 
@@ -72,13 +94,39 @@ function linesOf(policy: Policy, flows: FlowNumbers | undefined = new FlowNumber
 const FREE = policyOf("limits: { auditBytes: 1GiB }\n");
 
 test("a line is never longer than its price, and not much shorter", () => {
+  const { length } = flowLine(LINE, undefined, TIME);
+  expect(length).toBeLessThanOrEqual(BYTES);
+  expect(length).toBeGreaterThan(BYTES / 2);
+});
+
+const NASTY = '/data/"\\\u0001\u2028\u00e4\u{1f600}\ud800';
+
+test.each<[string, FlowMessage, Labels | undefined]>([
+  ["of an end", LINE, undefined],
+  ["of a beginning", BEGUN, undefined],
+  ["with labels", { ...BEGUN, kind: "accepted" }, { team: NASTY, tier: "" }],
+  ["with whatever a guest may name", { ...LINE, what: NASTY, rule: NASTY, guest: NASTY }, undefined],
+])("a line is what pino would write: %s", (_, message, labels) => {
   let written = "";
-  const log = pino({ base: null }, { write: (text) => (written = text) });
-  const { kind, ...fields } = LINE;
-  log.info({ audit: kind, ...fields }, kind);
-  // Pino's own level is a number here, and its time is: 2 and 13 characters for 6 and 26.
-  expect(written.length + 17).toBeLessThanOrEqual(BYTES);
-  expect(written.length + 17).toBeGreaterThan(BYTES / 2);
+  const log = createLogger("info", { write: (text) => (written = text) });
+  const { kind, guest, ...fields } = message;
+  log.info({ audit: kind, guest, ...(labels && { labels }), ...fields }, kind);
+  const time = /"time":"([^"]*)"/.exec(written)![1]!;
+  expect(flowLine(message, labels, time)).toBe(written);
+});
+
+test("they come to the main thread as they were posted, in their order", () => {
+  const all: FlowMessage[] = [
+    BEGUN,
+    LINE,
+    { ...BEGUN, required: true },
+    { ...LINE, what: NASTY, bytesToHost: 0 },
+  ];
+  const fields: FlowFields = [];
+  for (const message of all) putFlow(fields, message);
+  const taken: FlowMessage[] = [];
+  eachFlow(fields, (message) => taken.push(message));
+  expect(taken).toEqual(all.map((message) => ({ ...message, required: message.required === true })));
 });
 
 test("there are none without an audit file, or where the policy has refusals alone in it", () => {
@@ -97,7 +145,7 @@ test("there are none without an audit file, or where the policy has refusals alo
 test("a guest does not wait as long as the main thread keeps up", () => {
   const lines = linesOf(FREE);
   for (let bytes = 0; bytes < 4096 * KiB; bytes += BYTES) {
-    lines.postFlow(LINE);
+    lines.postFlow(LINE, BYTES);
     // Asked for before there is need, and answered before there is no room.
     if (bytes % (256 * KiB) < BYTES) marks.shift()?.();
   }
@@ -108,7 +156,7 @@ test("a guest does not wait as long as the main thread keeps up", () => {
 test("a guest waits that is half a mebibyte ahead of the main thread, and goes on when that has taken all", () => {
   const lines = linesOf(FREE);
   let bytes = 0;
-  for (; !lines.held; bytes += BYTES) lines.postFlow(LINE);
+  for (; !lines.held; bytes += BYTES) lines.postFlow(LINE, BYTES);
   expect(bytes).toBeGreaterThanOrEqual(512 * KiB);
   expect(bytes).toBeLessThan(512 * KiB + BYTES);
   expect(marks).toHaveLength(2);
@@ -117,14 +165,14 @@ test("a guest waits that is half a mebibyte ahead of the main thread, and goes o
   marks.shift()!();
   expect(goesOn).toBe(1);
   expect(lines.held).toBe(false);
-  lines.postFlow(LINE);
+  lines.postFlow(LINE, BYTES);
   expect(lines.held).toBe(false);
 });
 
 test("a guest that is past its bytes of a second waits for the next; its other lines have their own", () => {
   const lines = linesOf(policyOf("limits: { auditBytes: 64KiB, logBytes: 64KiB, logLines: 1000 }\n"));
   let count = 0;
-  for (; !lines.held; count++) lines.postFlow(LINE);
+  for (; !lines.held; count++) lines.postFlow(LINE, BYTES);
   // Another second may have begun meanwhile.
   expect(count).toBeGreaterThanOrEqual(Math.ceil((64 * KiB) / BYTES));
   expect(count).toBeLessThanOrEqual(2 * Math.ceil((64 * KiB) / BYTES));
@@ -137,11 +185,11 @@ test("a guest that is past its bytes of a second waits for the next; its other l
 
 test("with `audit: required` a guest waits behind its line while none can be written", () => {
   const lines = linesOf(policyOf("audit: required\n"));
-  lines.postFlow(LINE);
+  lines.postFlow(LINE, BYTES);
   expect(posted).toEqual([{ ...LINE, required: true }]);
   expect(lines.held).toBe(false);
   gate.set(false);
-  lines.postFlow(LINE);
+  lines.postFlow(LINE, BYTES);
   expect(lines.held).toBe(true);
   gate.set(true);
   expect(lines.held).toBe(false);

@@ -62,13 +62,14 @@ export class Reports {
     if (flows === undefined) return;
     const shown = address === undefined ? "" : formatEndpoint(address);
     const line = { guest: this.#guest.name, flow: flows.take(), address: shown };
-    this.#lines.postFlow(flow.open(kind, line));
+    const message = flow.open(kind, line);
+    this.#lines.postFlow(message, flow.lineBytes);
   }
 
   /** Once; whether it was opened or not. */
   closed(flow: Flow, end: FlowEnd): void {
     const line = flow.close(end);
-    if (line !== undefined) this.#lines.postFlow(line);
+    if (line !== undefined) this.#lines.postFlow(line, flow.lineBytes);
   }
 
   warn(reason: string): void {

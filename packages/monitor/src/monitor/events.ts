@@ -3,7 +3,6 @@
 import type { EventEmitter } from "node:events";
 import type { Logger } from "pino";
 import type { Audit, Violated } from "../observe/audit.ts";
-import type { FlowMessage } from "../observe/flow-lines.ts";
 import type { GuestLabels, Labels } from "../observe/labels.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
 import type { Denial } from "../policy/refusal.ts";
@@ -36,10 +35,8 @@ export type Report = Extract<
       | "guest"
       | "attached"
       | "detached"
-      | "opened"
-      | "accepted"
-      | "closed"
       | "lives"
+      | "flows"
       | "refused"
       | "violation"
       | "bug"
@@ -70,13 +67,11 @@ export class ReactorReports {
       case "detached":
         this.#life(report);
         return;
-      case "opened":
-      case "accepted":
-      case "closed":
-        this.#audit.flow(report);
-        return;
       case "lives":
         this.#lives(report.lines);
+        return;
+      case "flows":
+        this.#audit.flows(report.fields);
         return;
       case "refused":
         this.#events.emit("refused", this.#audit.refused(report));
@@ -130,10 +125,10 @@ export class ReactorReports {
   }
 
   /** Each is told, also where somebody who listens throws. */
-  #lives(lines: readonly (GuestLife | FlowMessage)[]): void {
+  #lives(lines: readonly GuestLife[]): void {
     let at = 0;
     try {
-      while (at < lines.length) this.tell(lines[at++]!);
+      while (at < lines.length) this.#life(lines[at++]!);
     } finally {
       if (at < lines.length) this.#lives(lines.slice(at));
     }

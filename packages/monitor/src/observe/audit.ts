@@ -9,11 +9,14 @@
 import { errnoName } from "@ringway/linux";
 import type { Logger } from "pino";
 import type { Denial } from "../policy/refusal.ts";
-import type { FlowMessage } from "./flow-lines.ts";
+import { eachFlow, type FlowFields, flowLine } from "./flow-lines.ts";
 import type { GuestLabels } from "./labels.ts";
 import type { AuditMessage } from "./line-messages.ts";
 import { createLogger } from "./logs/logger.ts";
 import type { LogWriter } from "./logs/writer.ts";
+
+/** Of what was allowed: some 10 KiB. */
+const LINES_TOGETHER = 32;
 
 /** `audit: required`, and there is no audit file. */
 export class AuditError extends Error {
@@ -89,10 +92,28 @@ export class Audit {
     return violated;
   }
 
-  /** What a guest was allowed has begun, or is over. */
-  flow({ kind, required, guest, ...line }: FlowMessage): void {
-    this.#isRequired = required ?? false;
-    this.#lines.info({ audit: kind, guest, ...this.#labels.of(guest), ...line }, kind);
+  /**
+   * What guests were allowed has begun, or is over. There may be many: they are written together, as far as each need
+   * not be known to be written.
+   */
+  flows(fields: FlowFields): void {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    const time = new Date().toISOString();
+    let lines: string[] = [];
+    const write = (): void => {
+      if (lines.length > 0 && !writer.offer(lines.join(""))) for (const line of lines) writer.write(line);
+      lines = [];
+    };
+    eachFlow(fields, (message) => {
+      const line = flowLine(message, this.#labels.of(message.guest).labels, time);
+      this.#isRequired = message.required ?? false;
+      if (this.#isRequired) {
+        write();
+        this.#put(writer, line);
+      } else if (lines.push(line) === LINES_TOGETHER) write();
+    });
+    write();
   }
 
   /**

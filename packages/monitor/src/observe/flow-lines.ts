@@ -1,6 +1,8 @@
 // What the audit file is told of what a guest was allowed: a line when it begins, and one when it is over. Each is a
 // flow, a connection, a listener, a socket, an open file, and has a number that no other of the monitor has.
 
+import type { Labels } from "./labels.ts";
+
 /** How it ended. */
 export const FlowEnd = {
   /** In order. */
@@ -51,6 +53,57 @@ export interface FlowClosed extends FlowLine {
 }
 
 export type FlowMessage = FlowOpened | FlowClosed;
+
+/** Many of them, one after the other, field by field: to post objects takes several times as long. */
+export type FlowFields = (string | number | boolean)[];
+
+export function putFlow(fields: FlowFields, message: FlowMessage): void {
+  const { kind, required, guest, flow, protocol, what, rule, address } = message;
+  fields.push(kind, required === true, guest, flow, protocol, what, rule, address);
+  if (message.kind !== "closed") return;
+  const { bytesToHost, bytesToGuest, ms, end } = message;
+  fields.push(bytesToHost, bytesToGuest, ms, end);
+}
+
+/** Calls `take` with each, in their order. */
+export function eachFlow(fields: FlowFields, take: (message: FlowMessage) => void): void {
+  let at = 0;
+  const next = <T>(): T => fields[at++] as T;
+  while (at < fields.length) {
+    const kind = next<FlowMessage["kind"]>();
+    const begun = {
+      required: next<boolean>(),
+      guest: next<string>(),
+      flow: next<number>(),
+      protocol: next<string>(),
+      what: next<string>(),
+      rule: next<string>(),
+      address: next<string>(),
+    };
+    if (kind !== "closed") take({ kind, ...begun });
+    else {
+      const [bytesToHost, bytesToGuest, ms] = [next<number>(), next<number>(), next<number>()];
+      take({ kind, ...begun, bytesToHost, bytesToGuest, ms, end: next<FlowEnd>() });
+    }
+  }
+}
+
+/** What JSON writes as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
+
+/** The line, as pino would write it in three times the time. `time`: as ISO 8601 has it. */
+export function flowLine(message: FlowMessage, labels: Labels | undefined, time: string): string {
+  const { kind, guest, flow, protocol, what, rule, address } = message;
+  const labelled = labels === undefined ? "" : `,"labels":${JSON.stringify(labels)}`;
+  const whose = `"audit":"${kind}","guest":${quoted(guest)}${labelled},"flow":${flow}`;
+  const asked = `"protocol":${quoted(protocol)},"what":${quoted(what)},"rule":${quoted(rule)}`;
+  const began = `{"level":"info","time":"${time}",${whose},${asked},"address":${quoted(address)}`;
+  if (message.kind !== "closed") return `${began},"msg":"${kind}"}\n`;
+  const { bytesToHost, bytesToGuest, ms, end } = message;
+  const went = `"bytesToHost":${bytesToHost},"bytesToGuest":${bytesToGuest},"ms":${ms},"end":"${end}"`;
+  return `${began},${went},"msg":"closed"}\n`;
+}
 
 /** Of one thread. */
 export class FlowNumbers {

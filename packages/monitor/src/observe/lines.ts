@@ -82,7 +82,8 @@ export class GuestLines {
   }
 
   post(line: Exclude<LineMessage, FlowMessage>): void {
-    const { message, bytes } = this.#priced(line);
+    const { message, bytes: lineBytes } = priced(line);
+    const bytes = lineBytes + this.#quotas.labelBytes;
     const { limits } = this.#policy();
     if (message.kind === "refused" || message.kind === "violation") this.#postAudit(message, bytes);
     else this.#host.post(message);
@@ -92,19 +93,14 @@ export class GuestLines {
     if (!this.#held) this.#held = this.#mustWait();
   }
 
-  /** The beginning or the end of what was allowed. */
-  postFlow(line: FlowMessage): void {
-    const { message, bytes } = this.#priced(line);
+  /** The beginning or the end of what was allowed, and what its line costs. */
+  postFlow(message: FlowMessage, lineBytes: number): void {
+    const bytes = lineBytes + this.#quotas.labelBytes;
     this.#postAudit(message, bytes);
     this.#flowBytes += bytes;
     if (!this.#marked && this.#flowBytesAhead() >= FLOW_BYTES_MARK) this.#mark();
     this.#quotas.flowLines.add(bytes, flowLimits(this.#policy()), performance.now());
     if (!this.#held) this.#held = this.#mustWait();
-  }
-
-  #priced<M extends LineMessage>(line: M): { readonly message: M; readonly bytes: number } {
-    const { message, bytes } = priced(line);
-    return { message, bytes: bytes + this.#quotas.labelBytes };
   }
 
   #flowBytesAhead(): number {

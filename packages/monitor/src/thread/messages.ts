@@ -6,7 +6,7 @@ import type { Roots } from "../disk/roots.ts";
 import type { DiskPorts } from "../disk/threads.ts";
 import type { LookupMessage } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
-import type { FlowMessage } from "../observe/flow-lines.ts";
+import type { FlowFields, FlowMessage } from "../observe/flow-lines.ts";
 import type { GuestLife, LineMessage } from "../observe/line-messages.ts";
 import type { TraceMessage, TraceWord } from "../observe/trace.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
@@ -107,9 +107,10 @@ export type FromReactor =
   | { readonly kind: "ready" }
   /** The policy posted last is in force. */
   | { readonly kind: "policy" }
-  | LineMessage
+  | Exclude<LineMessage, FlowMessage>
   /** Several of these, in their order (posts.ts). */
-  | { readonly kind: "lives"; readonly lines: readonly (GuestLife | FlowMessage)[] }
+  | { readonly kind: "lives"; readonly lines: readonly GuestLife[] }
+  | { readonly kind: "flows"; readonly fields: FlowFields }
   | LookupMessage
   | TraceMessage
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */

@@ -9,7 +9,7 @@
 // where there is an audit file. What is kept is bounded by what each guest may be ahead of the main thread
 // (observe/lines.ts).
 
-import type { FlowMessage } from "../observe/flow-lines.ts";
+import { type FlowFields, type FlowMessage, putFlow } from "../observe/flow-lines.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { FromReactor } from "./messages.ts";
@@ -17,10 +17,15 @@ import type { FromReactor } from "./messages.ts";
 /** How late such a line may be, in milliseconds. */
 const LATE_MS = 10;
 
+/** What there is to tell: what a guest was allowed goes with others of its kind. */
+export type Posted = FromReactor | FlowMessage;
+
 export class Posts {
   readonly #reactor: Reactor;
   readonly #send: (message: FromReactor) => void;
-  #kept: (GuestLife | FlowMessage)[] = [];
+  #kept: GuestLife[] = [];
+  #flows: FlowFields = [];
+  #isDue = false;
   readonly #marks: Map<number, () => void> = new Map();
   #nextMark = 1;
 
@@ -29,15 +34,19 @@ export class Posts {
     this.#send = send;
   }
 
-  post(message: FromReactor): void {
+  post(message: Posted): void {
     switch (message.kind) {
       case "guest":
       case "attached":
       case "detached":
+        this.#kept.push(message);
+        this.#flushLater();
+        return;
       case "opened":
       case "accepted":
       case "closed":
-        if (this.#kept.push(message) === 1) this.#reactor.after(LATE_MS, () => this.flush());
+        putFlow(this.#flows, message);
+        this.#flushLater();
         return;
       default:
         this.flush();
@@ -45,12 +54,29 @@ export class Posts {
     }
   }
 
-  /** Posts what is kept. */
+  #flushLater(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#reactor.after(LATE_MS, this.#onDue);
+  }
+
+  readonly #onDue = (): void => {
+    this.#isDue = false;
+    this.flush();
+  };
+
+  /** Posts what is kept: lines of the log and those of the audit have no order among each other. */
   flush(): void {
-    if (this.#kept.length === 0) return;
     const lines = this.#kept;
-    this.#kept = [];
-    this.#send({ kind: "lives", lines });
+    const fields = this.#flows;
+    if (lines.length > 0) {
+      this.#kept = [];
+      this.#send({ kind: "lives", lines });
+    }
+    if (fields.length > 0) {
+      this.#flows = [];
+      this.#send({ kind: "flows", fields });
+    }
   }
 
   /** Calls back once the main thread has taken everything that was posted so far. */

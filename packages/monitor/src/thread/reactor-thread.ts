@@ -28,9 +28,9 @@ import { RelayHost } from "../relays/host.ts";
 import { Protocols } from "../relays/table.ts";
 import { Arrivals, type ArrivalsHost } from "./arrivals.ts";
 import { HostSurroundings } from "./host-surroundings.ts";
-import type { FromReactor, PolicyInForce, ReactorOptions, TenantMessage, ToReactor } from "./messages.ts";
+import type { PolicyInForce, ReactorOptions, TenantMessage, ToReactor } from "./messages.ts";
 import { NodeTurns } from "./node-turns.ts";
-import { Posts } from "./posts.ts";
+import { type Posted, Posts } from "./posts.ts";
 import { Tenants } from "./tenants.ts";
 
 /** How often a stopping monitor looks whether its transfers are done. */
@@ -76,7 +76,7 @@ export class ReactorThread {
     const reactor = new Reactor({ busyPollUs: options.busyPollUs, counters });
     this.#reactor = reactor;
     this.#posts = new Posts(reactor, (message) => port.postMessage(message));
-    const post = (message: FromReactor): void => this.#posts.post(message);
+    const post = (message: Posted): void => this.#posts.post(message);
     const whenTaken = (callback: () => void): void => this.#posts.whenTaken(callback);
     const after = (delayMs: number, callback: () => void): void => void reactor.after(delayMs, callback);
     this.#trace = options.trace.length === 0 ? undefined : new Trace({ after, post, whenTaken });
