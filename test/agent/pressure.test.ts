@@ -222,7 +222,7 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent under pressure", noC
     );
     for (const { wire } of held) wire.socket.destroy();
     for (const { reply } of await Promise.all(waiting)) expect(reply).toBe(0);
-    await agent.said(/there is room for connections again after \d s: 3 had to wait, 0 in vain; 0 that/);
+    await agent.said(/there is room for connections again after \d+ s: 3 had to wait, 0 in vain; 0 that/);
   });
 
   test("who waits for longer than --turn-ms is refused, with the reason", async () => {
@@ -235,7 +235,7 @@ describe.skipIf(noCompiler !== undefined)(titled("the agent under pressure", noC
       /^HTTP\/1\.1 503 [\s\S]+all 2 connections of the agent are taken/,
     );
     for (const { wire: one } of held) one.socket.destroy();
-    await agent.said(/there is room for connections again after \d s: 2 had to wait, 2 in vain/);
+    await agent.said(/there is room for connections again after \d+ s: 2 had to wait, 2 in vain/);
   });
 
   test("a host with fewer streams than --streams: nobody is refused, who finds none waits", async () => {
