@@ -18,6 +18,7 @@ static const struct {
                 {"rwfs", rwfs_main},
                 {"rwexit", rwexit_main},
                 {"rwenter", rwenter_main},
+                {"rwmounts", rwmounts_main},
                 {"rwinit", rwinit_main}};
 
 static int run(const char *name, int argc, char **argv) {

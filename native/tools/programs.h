@@ -10,6 +10,7 @@ int rwexit_main(int argc, char **argv);
 // Steps of `ringway run`.
 enum { EXIT_CANNOT = 125 }; // it cannot do its own work; below and above are codes of the program's
 int rwenter_main(int argc, char **argv);
+int rwmounts_main(int argc, char **argv);
 int rwinit_main(int argc, char **argv);
 
 #endif

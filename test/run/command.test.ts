@@ -70,6 +70,12 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
     });
   });
 
+  test("hands over no descriptors but those three", async () => {
+    // The last is that of the folder that is listed.
+    const { code, stdout } = await attached(["ls", "/proc/self/fd"]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "0\n1\n2\n3\n" });
+  });
+
   test("a program that a signal ends gives 128 and its number", async () => {
     expect((await attached(["sh", "-c", "kill -KILL $$"])).code).toBe(137);
   });
@@ -229,8 +235,27 @@ os._exit(3)`;
     using program = startRun(["--attach", nowhere], ["echo", "ran"], { env: { TMPDIR: temporary } });
     await until("its folder", () => readdirSync(temporary).length > 0);
     program.kill("SIGINT");
-    expect(await program.ended).toEqual({ code: 130, stdout: "", stderr: "" });
+    expect(await program.ended).toMatchObject({ code: 130, stdout: "" });
     expect(readdirSync(temporary)).toEqual([]);
+  });
+
+  test("--attach says at once what it waits for, at a socket that is left over, and goes on when somebody listens", async () => {
+    const left = join(folder, "left.sock");
+    const bind = `import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])`;
+    expect(run("python3", ["-c", bind, left]).status).toBe(0);
+    using program = startRun(["--attach", left], ["echo", "ran"]);
+    await until("what it waits for", () => program.errors !== "");
+    expect(program.errors).toBe(`ringway: waiting for a monitor at ${left}: nobody listens there\n`);
+    hold(await MonitorProgram.start(left, "version: 1\n"));
+    expect(await program.ended).toMatchObject({ code: 0, stdout: "ran\n" });
+  });
+
+  test("--attach to what is no socket fails with a word", async () => {
+    expect(await ran(["--attach", policy], ["true"])).toEqual({
+      code: 125,
+      stdout: "",
+      stderr: `ringway: cannot shut the program in: no monitor at ${policy} (--attach): it is no socket\n`,
+    });
   });
 
   test("a signal to its whole process group reaches nobody outside, where there is no terminal", async () => {
@@ -247,7 +272,7 @@ os._exit(3)`;
 
   /** On a terminal of its own; a shell that is told to finds `ringway run` in $RUN. */
   const onTerminal = (
-    steps: readonly (readonly [string, string])[],
+    steps: readonly (readonly string[])[],
     command: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ): Promise<Ended> => {
@@ -277,11 +302,11 @@ os._exit(3)`;
   });
 
   test.skipIf(noBash !== undefined)(titled("Ctrl-Z stops it, and fg lets it go on", noBash), async () => {
-    const steps: [string, string][] = [
+    const steps: string[][] = [
       ["[$#] $", 'eval "$RUN"\n'],
       ["up\\r\\n", "first\n"],
       ["first\\r\\nfirst\\r\\n", "\x1a"],
-      ["Stopped(?s:.*)[$#] $", "fg\n"],
+      ["Stopped(?s:.*)[$#] $", "fg\n", "stopped"],
       ["exec cat'\\r\\n", "second\n"],
       ["second\\r\\nsecond\\r\\n", "\x04"],
       ["[$#] $", "exit 5\n"],
@@ -380,6 +405,26 @@ connect:
       code: 125,
       stderr: `ringway: cannot write ${file} (--learn): it is there already\n`,
     });
+  });
+
+  test("what is learned of host.ringway is enough to reach it", async () => {
+    const file = join(folder, "learned-host.yaml");
+    const get = `import urllib.request as r; print(r.urlopen("http://host.ringway:${server.port}/").read().decode())`;
+    expect((await ran(["--learn", file], ["python3", "-c", get])).code).toBe(1);
+    expect(await ran(["--policy", file], ["python3", "-c", get])).toMatchObject({
+      code: 0,
+      stdout: "a server of the host\n\n",
+    });
+  });
+
+  test("--learn leaves no file, and says so, where nothing was refused", async () => {
+    const file = join(folder, "learned-nothing.yaml");
+    expect(await ran(["--learn", file], ["true"])).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: `ringway: nothing was refused that a policy could allow, so there is no ${file}\n`,
+    });
+    expect(existsSync(file)).toBe(false);
   });
 });
 

@@ -40,7 +40,15 @@ function run(program: Command, signals: Signals, ended: (code: number) => void):
     .option("--policy <file>", "what the program may do (docs/policy.md); without it, nothing")
     .option(
       "--attach <socket>",
-      "use the network of another monitor, which listens there; --policy has the folders",
+      "use the network of another monitor, which listens there; --policy has the folders; not with --audit or --learn",
+    )
+    .addOption(
+      new Option(
+        "--files <how>",
+        "the policy's folders: bound, or all access by the monitor, judged and audited",
+      )
+        .choices(["bind", "mount"])
+        .default("bind"),
     )
     .option(
       "--cwd <path>",

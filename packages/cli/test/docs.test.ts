@@ -10,6 +10,8 @@ import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import { type AddressInfo, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { missing } from "../../../test/agent/agent.ts";
+import { buildStaticAgent, noRun } from "../../../test/run/inside.ts";
 import { FIND_RINGWAY, ROOT, start } from "../../../test/support/ringway.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { planArguments } from "../src/vm/arguments.ts";
@@ -37,7 +39,9 @@ function scriptOf(blocks: readonly Block[]): string {
   const shell = blocks.flatMap(({ language, text }, i) =>
     language === "sh" ? [`exec > out.${i} 2>&1\n${text}`] : [],
   );
-  return ["set -eu", FIND_RINGWAY, "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT", ...shell].join("\n");
+  return ["set -eu", FIND_RINGWAY, agent, "trap 'kill $(jobs -p) 2> /dev/null || :' EXIT", ...shell].join(
+    "\n",
+  );
 }
 
 const runs = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0;
@@ -62,7 +66,9 @@ const works: Readonly<Record<string, boolean>> = {
     "/lib64",
     "/usr/bin/true",
   ),
+  run: noRun === undefined && missing("curl") === undefined,
 };
+const agent = works.run ? `PATH=${dirname(buildStaticAgent())}:$PATH` : ":";
 const absent = Object.keys(works).filter((program) => !works[program]);
 const without =
   absent.length === 0 ? "" : ` (what needs ${absent.join(", ")} is left out: not here, or not allowed)`;

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { Learned } from "../src/run/refusals.ts";
 
 test("what was refused of TCP and of UDP is one rule for each host, with the protocols that were asked for", () => {
-  const learned = new Learned();
+  const learned = new Learned({});
   const [tcp, udp] = [Protocol.TCP_CONNECT, Protocol.UDP_CONNECT].map(protocolName);
   for (const [protocol, what] of [
     [tcp, "example.com:443"],
@@ -22,5 +22,18 @@ connect:
   - { allow: example.com, ports: 443 }
   - { allow: 192.0.2.1, ports: 53, protocols: [tcp, udp] }
   - { allow: "2001:db8::1", ports: 123, protocols: [udp] }
+`);
+});
+
+test("a name of the policy's own is allowed at its addresses, whichever rule has refused it", () => {
+  const learned = new Learned({ "host.ringway": ["127.0.0.1", "::1"], "db.internal": ["10.1.2.3"] });
+  learned.add({ protocol: protocolName(Protocol.TCP_CONNECT), what: "host.ringway:80", rule: "default" });
+  learned.add({ protocol: protocolName(Protocol.TCP_CONNECT), what: "db.internal:5432", rule: "not-public" });
+  // Of others that are not at public addresses nothing is learned.
+  learned.add({ protocol: protocolName(Protocol.TCP_CONNECT), what: "constructor:80", rule: "not-public" });
+  expect(learned.toString()).toBe(`version: 1
+connect:
+  - { allow: host.ringway, ports: 80, resolvesTo: [127.0.0.1, "::1"] }
+  - { allow: db.internal, ports: 5432, resolvesTo: [10.1.2.3] }
 `);
 });

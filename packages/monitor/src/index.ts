@@ -5,7 +5,13 @@ export { SystemError } from "@ringway/linux";
 export { VmMemoryError } from "./links/vm-memory.ts";
 export { NoAnswerError } from "./loading/loader.ts";
 export type { JudgedPolicy } from "./loading/policy-file.ts";
-export { loadPolicy, type PolicyChecker, PolicyLoader, type TextOptions } from "./loading/policy-loader.ts";
+export {
+  loadPolicy,
+  loadPolicySync,
+  type PolicyChecker,
+  PolicyLoader,
+  type TextOptions,
+} from "./loading/policy-loader.ts";
 export { type KeptPlace, placesOfVm } from "./loading/root-problems.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
 export {

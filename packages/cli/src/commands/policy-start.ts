@@ -62,6 +62,10 @@ version: 1
 #  argv: [--once]
 #  env: { MODE: production }
 
+# What a program of ringway run sees of this system, read-only: default is /usr, /bin, /lib and a part of /etc.
+#run:
+#  system: [default, /opt]
+
 # How much the guest may make the monitor hold. These are the defaults of some.
 #limits:
 #  streams: 4096

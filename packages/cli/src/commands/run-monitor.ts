@@ -1,5 +1,5 @@
-// The monitor of `ringway run`, in this process. It takes longer to load than the rest: the program runs before it is
-// ready, and what that asks waits in the agent.
+// The monitor of `ringway run`, in this process. It takes longer to load than all else: the program runs before it is
+// ready, and what that asks waits in the agent. So its logger, some 30 files, is made with it.
 //
 //   loading ── start() ──> ready ── end() ──> closed
 //      ├── end() ──> nobody was served, and nobody waits
@@ -23,13 +23,19 @@ export class OwnMonitor {
   #monitor: Monitor | undefined;
 
   /** `listen`: the path of its socket; `audit`: of the audit file. */
-  constructor(policy: Policy, listen: string, audit: string | undefined, logger: Logger) {
+  constructor(policy: Policy, listen: string, audit: string | undefined, makeLogger: () => Logger) {
     const { signal } = this.#loading;
-    const options = { policy, logger, signal, listen };
     this.#begin = async () => {
+      const logger = makeLogger();
       raiseLimit(logger);
       try {
-        return await Monitor.start({ ...options, ...(audit === undefined ? {} : { audit }) });
+        return await Monitor.start({
+          policy,
+          logger,
+          signal,
+          listen,
+          ...(audit === undefined ? {} : { audit }),
+        });
       } catch (error) {
         if (error instanceof TraceError) throw new UsageError(error.message);
         throw auditFailure(error, audit) ?? error;

@@ -13,6 +13,7 @@ interface Divertible {
 }
 
 export interface Stderr {
+  /** Made when it is asked for first: pino takes as long to load as a command needs to begin. */
   readonly log: Logger;
   /** Lines for people. */
   say(lines: string): void;
@@ -28,20 +29,27 @@ export async function serve(
   failed: number = Exit.FAILED,
 ): Promise<number> {
   const stderr = LogWriter.onDescriptor(STDERR);
-  const log = createLogger(logLevel, stderr);
   const say = (lines: string): void => stderr.write(lines);
+  let logger: Logger | undefined;
+  const given: Stderr = {
+    get log() {
+      logger ??= createLogger(logLevel, stderr);
+      return logger;
+    },
+    say,
+  };
   divert(say);
   process.on("uncaughtException", (error) => {
-    log.fatal({ err: error }, "internal error: the monitor ends");
+    given.log.fatal({ err: error }, "internal error: the monitor ends");
     process.exit(failed);
   });
   // A file that may not grow any more (RLIMIT_FSIZE): EFBIG, not the end.
   process.on("SIGXFSZ", () => {});
   // Node's own handler writes, and waits.
   process.removeAllListeners("warning");
-  process.on("warning", ({ name, message }) => log.warn({ name }, message));
+  process.on("warning", ({ name, message }) => given.log.warn({ name }, message));
   try {
-    return await work({ log, say });
+    return await work(given);
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const { text, exitCode } = failureOf(error);

@@ -1,21 +1,23 @@
 // The agent of `ringway run`: ringway-agent --transparent in a user and a network namespace of its own, with the
 // capabilities that it needs there and nothing of the host's files but its socket and /proc, where it looks who asks;
 // both read-only.
-// The program gets its network from here, and a user namespace below this one: it has no say in either.
+// The program gets its network from here, and a user namespace below this one: it has no say in either. With --files
+// mount it gets the policy's folders from here as well: the agent mounts them in its own mount namespace, at MOUNTED.
 //
 //   starting ── its rules stand ──> up ── stop(), or the end of this process ──> over
-//        └── it ends before that: the start fails with its last words ────────┘
+//        └── it ends before that: up() rejects with its last words ───────┘
 //
 // A monitor that still loads need not be waited for: what a program asks meanwhile, the agent holds.
 //
-// It is no job of the terminal's: Ctrl-C is for the program.
+// It is no job of the terminal's: Ctrl-C is for the program. It is on its way before most of this command is loaded, so
+// this file needs little.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, openSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
-import { Deadline } from "@ringway/linux";
-import { cannot, whyNot } from "./bubblewrap.ts";
+import { ATTACH_MS } from "./attach-wait.ts";
+import { cannot, requireVersion, whyNot } from "./bubblewrap.ts";
 import { onLines, pipeOf } from "./lines.ts";
 import type { As } from "./user.ts";
 
@@ -25,85 +27,81 @@ export interface AgentPlan {
   readonly agent: string;
   /** The path of the monitor's attach socket. */
   readonly socket: string;
-  /** It is another process's, which must take the agent before that is up. Else there will be one in its folder. */
+  /** Somebody listens there, and must take the agent before that is up. Else there will be one in its folder. */
   readonly isThere: boolean;
+  /** Folders of the policy's to mount, as guests name them. */
+  readonly mounts: readonly string[];
   readonly as: As;
-  /** Rejects where there is to be none any more. */
-  readonly interrupted: Promise<never>;
 }
 
-/** For a monitor that does not answer, and for one that loads: only a machine at its limits takes so long. */
-const ATTACH_MS = 20_000;
-const LOOK_MS = 20;
 /** It tries to attach when all else is done, and says either. */
 const ATTACHED = /: attached, epoch /;
 const TRIED = /: attached, epoch |: waiting/;
 const INFO_FD = 3;
 /** The socket, as the agent has it. */
 const INSIDE = "/ringway/attach.sock";
+/** Its mounts: 0, 1 and so on, in the order of the plan. */
+export const MOUNTED = "/ringway-mounts";
+/** As many as it takes (native/agent/limits.h). */
+const MOUNTS_MAX = 16;
+const FUSE = "/dev/fuse";
 /** Rules and routes, held SYNs, port 53. */
 const CAPABILITIES = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"];
+const TO_MOUNT = "CAP_SYS_ADMIN";
 
 export class AgentProcess {
   /** Its last words. Pending while it lives; resolves also where stop() ends it. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
+  readonly #bubblewrap: string;
+  /** It can be used when it says so. */
+  readonly #upAt: RegExp;
+  readonly #isUp: Promise<void>;
   /** Its last line. */
   #said = "";
   #pid: number | undefined;
-  #take: (line: string) => void;
+  #take: (line: string) => void = () => {};
 
-  readonly #upAt: RegExp;
-
-  private constructor({ bubblewrap, agent, socket, isThere, as }: AgentPlan) {
-    this.#upAt = isThere ? ATTACHED : TRIED;
-    const args = [
-      ...["--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
-      ...["--uid", "0", "--gid", "0", "--die-with-parent", "--info-fd", String(INFO_FD)],
-      ...["--cap-drop", "ALL", ...CAPABILITIES.flatMap((name) => ["--cap-add", name])],
-      ...["--ro-bind", agent, "/ringway-agent", "--ro-bind", "/proc", "/proc"],
-      ...(isThere ? ["--ro-bind", socket, INSIDE] : ["--ro-bind", dirname(socket), dirname(INSIDE)]),
-      ...["--chdir", "/", "/ringway-agent", "--transparent", "--socket"],
-      isThere ? INSIDE : join(dirname(INSIDE), basename(socket)),
-      ...["--socks", "off", "--http", "off", "--service", "off", "--hold-ms", String(ATTACH_MS)],
-    ];
-    this.#take = () => {};
-    this.#child = spawn(bubblewrap, args, {
+  /** Throws Failure for what cannot be mounted. */
+  constructor(plan: AgentPlan) {
+    this.#bubblewrap = plan.bubblewrap;
+    this.#upAt = plan.isThere ? ATTACHED : TRIED;
+    this.#child = spawn(plan.bubblewrap, [...namespaces(plan), ...ofAgent(plan)], {
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "pipe"],
       env: {},
-      ...as,
+      ...plan.as,
     });
     this.ended = new Promise((resolve) => {
       this.#child.once("error", (error) => resolve(error.message));
       this.#child.once("close", () => resolve(this.#said));
     });
+    this.#isUp = this.#whenUp();
+    // A failure before anybody waits for it.
+    this.#isUp.catch(() => {});
   }
 
   /** Resolves once programs in its network have that of the policy, or nothing. Throws Failure. */
-  static async start(plan: AgentPlan): Promise<AgentProcess> {
-    if (plan.isThere) await Promise.race([untilThere(plan.socket), plan.interrupted]);
-    const agent = new AgentProcess(plan);
-    try {
-      await Promise.race([agent.#up(), plan.interrupted]);
-    } catch (error) {
-      await agent.stop();
-      throw error;
-    }
-    return agent;
-  }
-
-  async #up(): Promise<void> {
-    let late: Deadline | undefined;
-    const up = new Promise<void>((resolve, reject) => {
+  async up(): Promise<void> {
+    // It comes with all of koffi, which the agent need not wait for.
+    const { Deadline } = await import("@ringway/linux");
+    let late: InstanceType<typeof Deadline> | undefined;
+    const tooLate = new Promise<never>((_, reject) => {
       late = new Deadline(ATTACH_MS, () =>
         reject(cannot(`the monitor has not answered within ${ATTACH_MS / 1000} s: ${this.#said}`)),
       );
+    });
+    await Promise.race([this.#isUp, tooLate]).finally(() => late?.cancel());
+  }
+
+  async #whenUp(): Promise<void> {
+    const up = new Promise<void>((resolve) => {
       this.#take = (line) => {
         if (this.#upAt.test(line)) resolve();
       };
     });
     const ended = this.ended.then((words) => {
+      requireVersion(this.#bubblewrap);
       throw cannot(whyNot(words.replace(/^ringway-agent: /, "")));
     });
     ended.catch(() => {});
@@ -111,11 +109,8 @@ export class AgentProcess {
       this.#said = line;
       this.#take(line);
     });
-    const [pid] = await Promise.all([
-      Promise.race([childPid(pipeOf(this.#child, INFO_FD)), ended]),
-      Promise.race([up, ended]),
-    ]).finally(() => late?.cancel());
-    this.#pid = pid;
+    const pid = childPid(pipeOf(this.#child, INFO_FD));
+    [this.#pid] = await Promise.all([Promise.race([pid, ended]), Promise.race([up, ended])]);
   }
 
   /** As this process's namespace has it. */
@@ -129,10 +124,10 @@ export class AgentProcess {
   }
 
   /** Descriptors of its namespaces: closed when `use` has returned. */
-  withNamespaces<T>(use: (user: number, net: number) => T): T {
-    const fds = ["user", "net"].map((kind) => openSync(`/proc/${this.pid}/ns/${kind}`, "r"));
+  withNamespaces<T>(use: (user: number, net: number, mnt: number) => T): T {
+    const fds = ["user", "net", "mnt"].map((kind) => openSync(`/proc/${this.pid}/ns/${kind}`, "r"));
     try {
-      return use(fds[0]!, fds[1]!);
+      return use(fds[0]!, fds[1]!, fds[2]!);
     } finally {
       for (const fd of fds) closeSync(fd);
     }
@@ -144,13 +139,47 @@ export class AgentProcess {
   }
 }
 
-/** A monitor that has just been started makes it soon. */
-async function untilThere(socket: string): Promise<void> {
-  const end = performance.now() + ATTACH_MS;
-  while (!existsSync(socket)) {
-    if (performance.now() > end)
-      throw cannot(`the monitor has not answered within ${ATTACH_MS / 1000} s: there is no ${socket}`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+/** For bubblewrap. */
+function namespaces({ agent, socket, isThere, mounts }: AgentPlan): string[] {
+  if (mounts.length > 0) requireMounts(mounts);
+  const capabilities = [...CAPABILITIES, ...(mounts.length > 0 ? [TO_MOUNT] : [])];
+  return [
+    ...["--unshare-user", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
+    ...["--uid", "0", "--gid", "0", "--die-with-parent", "--info-fd", String(INFO_FD)],
+    ...["--cap-drop", "ALL", ...capabilities.flatMap((name) => ["--cap-add", name])],
+    ...["--ro-bind", agent, "/ringway-agent", "--ro-bind", "/proc", "/proc"],
+    ...(isThere ? ["--ro-bind", socket, INSIDE] : ["--ro-bind", dirname(socket), dirname(INSIDE)]),
+    ...(mounts.length > 0 ? ["--dev-bind", FUSE, FUSE] : []),
+    ...mounts.flatMap((_, i) => ["--dir", `${MOUNTED}/${i}`]),
+    ...["--chdir", "/"],
+  ];
+}
+
+function ofAgent({ socket, isThere, mounts }: AgentPlan): string[] {
+  return [
+    ...["/ringway-agent", "--transparent"],
+    ...["--socket", isThere ? INSIDE : join(dirname(INSIDE), basename(socket))],
+    ...["--socks", "off", "--http", "off", "--service", "off", "--hold-ms", String(ATTACH_MS)],
+    ...mounts.flatMap((path, i) => ["--mount", `${path}:${MOUNTED}/${i}`]),
+  ];
+}
+
+function requireMounts(mounts: readonly string[]): void {
+  if (!existsSync(FUSE)) throw cannot(`--files mount wants ${FUSE}, which is not there: modprobe fuse`);
+  if (!mayUse(FUSE))
+    throw cannot(`--files mount wants ${FUSE}, which this user may not open: chmod 666 ${FUSE}, as root`);
+  if (mounts.length > MOUNTS_MAX)
+    throw cannot(`--files mount: ${mounts.length} folders, and there can be ${MOUNTS_MAX}`);
+  const odd = mounts.find((path) => path.includes(":/"));
+  if (odd !== undefined) throw cannot(`--files mount: ${odd} has :/ in it, which cannot be mounted`);
+}
+
+function mayUse(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,5 +1,5 @@
 // bubblewrap (bwrap), which makes the namespaces: is it there, is it new enough, and what to do where the machine lets
-// nobody make any.
+// nobody make any. The version is asked for where it fails, since to ask takes as long as half of a start.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -11,10 +11,15 @@ const PROGRAM = "bwrap";
 const LEAST = [0, 4, 0] as const;
 const GET_IT = "install the package bubblewrap of your distribution";
 
-/** Its path. Throws Failure, with what to do, where it is not there or too old. */
+/** Its path. Throws Failure, with what to do, where it is not there. */
 export function findBubblewrap(path?: string): string {
   const program = findProgram(PROGRAM, path);
   if (program === undefined) throw cannot(`there is no ${PROGRAM} in any folder of PATH; ${GET_IT}`);
+  return program;
+}
+
+/** It has failed: throws Failure where it is too old, or no bubblewrap. */
+export function requireVersion(program: string): void {
   const { stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
   const version = /^bubblewrap (\d+)\.(\d+)\.(\d+)/
     .exec(stdout ?? "")
@@ -25,7 +30,6 @@ export function findBubblewrap(path?: string): string {
   if (at >= 0 && version[at]! < LEAST[at]!) {
     throw cannot(`bubblewrap is ${version.join(".")}, and ${LEAST.join(".")} or later is wanted; ${GET_IT}`);
   }
-  return program;
 }
 
 export function cannot(detail: string): Failure {

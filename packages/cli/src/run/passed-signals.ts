@@ -6,9 +6,9 @@
 // What a terminal sends, it sends to the program as well, which must have it once. So SIGINT and SIGQUIT are not handed
 // on by a process of the terminal's foreground, whoever sent them: nothing tells.
 
+import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import type { Signals } from "../signals.ts";
-import { isForeground } from "./shut-in.ts";
 
 /** It came before there was a program to heed it. */
 export class SignalCame extends Error {
@@ -44,4 +44,11 @@ export class PassedSignals {
     this.#pass = pass;
     this.#hasProgram = hasProgram;
   }
+}
+
+/** Does the terminal give its signals to this process, and so to the program? */
+function isForeground(stat: string = readFileSync("/proc/self/stat", "latin1")): boolean {
+  // 71 (a name) S parent group session terminal foreground ...
+  const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return terminal !== "0" && group === foreground;
 }

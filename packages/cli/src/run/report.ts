@@ -2,7 +2,7 @@
 // file of --learn.
 
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
-import type { Denial } from "@ringway/monitor";
+import type { Denial, Policy } from "@ringway/monitor";
 import { errorLine, Failure, NOT_RUN } from "../errors.ts";
 import { Learned, RefusalLines } from "./refusals.ts";
 
@@ -13,19 +13,22 @@ export interface ReportOptions {
   /** Path of --learn. */
   readonly learn: string | undefined;
   readonly hasPolicy: boolean;
+  /** The policy's `hosts`. */
+  readonly names: Policy["hosts"];
   say(lines: string): void;
 }
 
 export class RefusalReport {
   readonly #options: ReportOptions;
   readonly #lines: RefusalLines;
-  readonly #learned: Learned = new Learned();
+  readonly #learned: Learned;
   readonly #fd: number | undefined;
 
   /** Nothing is written over: throws Failure where there is something at the path already. */
   constructor(options: ReportOptions) {
-    const { learn, dim } = options;
+    const { learn, dim, names } = options;
     this.#options = options;
+    this.#learned = new Learned(names);
     this.#lines = new RefusalLines(dim);
     try {
       this.#fd = learn === undefined ? undefined : openSync(learn, "wx");
@@ -50,28 +53,30 @@ export class RefusalReport {
     if (line !== undefined && !this.#options.quiet) this.#options.say(line);
   }
 
-  /** The run has failed: what it has learned until then is kept, and no file of which nothing is to be learned. */
+  /** The run has failed: what it has learned until then is kept. */
   abandon(): void {
-    const { learn } = this.#options;
-    if (learn === undefined) return;
-    if (this.#learned.isEmpty) {
-      closeSync(this.#fd!);
-      rmSync(learn, { force: true });
-    } else {
-      this.end();
-    }
+    if (this.#fd !== undefined) this.#write(this.#fd);
   }
 
   end(): void {
     const { learn, hasPolicy, quiet, say } = this.#options;
+    const isEmpty = this.#learned.isEmpty;
     if (this.#fd !== undefined) {
-      writeSync(this.#fd, this.#learned.toString());
-      closeSync(this.#fd);
-      if (!quiet) say(`ringway: what was refused is in ${learn}, as a policy\n`);
-    } else if (!hasPolicy && !quiet && !this.#learned.isEmpty) {
+      this.#write(this.#fd);
+      if (quiet) return;
+      if (isEmpty) say(`ringway: nothing was refused that a policy could allow, so there is no ${learn}\n`);
+      else say(`ringway: what was refused is in ${learn}, as a policy\n`);
+    } else if (!hasPolicy && !quiet && !isEmpty) {
       say(
         `ringway: no policy was given (--policy FILE). This one allows what was refused:\n${this.#learned}`,
       );
     }
+  }
+
+  /** No file is left of which nothing is to be learned. */
+  #write(fd: number): void {
+    if (!this.#learned.isEmpty) writeSync(fd, this.#learned.toString());
+    closeSync(fd);
+    if (this.#learned.isEmpty) rmSync(this.#options.learn!, { force: true });
   }
 }

@@ -3,19 +3,20 @@
 //   bwrap ── rwinit, the first process of the PID namespace ── the program
 //
 // bwrap begins as rwenter, in the agent's user namespace and network (native/tools/rwenter.c says why it ignores
-// signals). rwinit reports by a pipe: `S`, it is there and hears signals; then the end of the pipe, the program runs,
-// or `E` and an error, it could not be started.
+// signals); where the agent has mounts, then as rwmounts, which fetches them. rwinit reports by a pipe: `S`, it is
+// there and hears signals; then the end of the pipe, the program runs, or `E` and an error, it could not be started.
 //
 // On a terminal all of it is one process group with this process: the terminal stops and continues them together, and
 // its own signals, Ctrl-C and Ctrl-\, go to all of them. Where there is none, the program has a group of its own.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { errnoName } from "@ringway/linux";
 import { Failure, NOT_RUN } from "../errors.ts";
-import { type AgentProcess, childPid } from "./agent.ts";
+import { type AgentProcess, childPid, MOUNTED } from "./agent.ts";
+import { requireVersion } from "./bubblewrap.ts";
 import { pipeOf } from "./lines.ts";
 import type { As } from "./user.ts";
 
@@ -33,9 +34,12 @@ export interface ProgramPlan {
   readonly as: As;
   /** A folder in which nobody else writes, for what is handed over by file. */
   readonly folder: string;
+  /** Where the agent's mounts are to be, as 0, 1 and so on: a folder for each. */
+  readonly mounts: { readonly folder: string; readonly count: number };
 }
 
-const Fd = { USER: 3, NET: 4, ARGS: 5, INFO: 6, REPORT: 7 } as const;
+const Fd = { USER: 3, NET: 4, MNT: 5, ARGS: 6, INFO: 7, REPORT: 8 } as const;
+const INHERITED = ["inherit", "inherit", "inherit"] as const;
 /** Where the agent's program, as rwinit, lies inside. */
 const INIT = "/run/ringway/init";
 const NOT_FOUND = 127;
@@ -54,10 +58,10 @@ export class ShutInProgram {
     const argsFd = handedOver(plan.folder, [...plan.view, ...isolation(plan), ...environment(plan.env)]);
     const bubblewrap = [plan.bubblewrap, "--args", String(Fd.ARGS), "--info-fd", String(Fd.INFO)];
     const init = [INIT, "rwinit", String(Fd.REPORT), ...plan.command];
-    const words = ["rwenter", String(Fd.USER), String(Fd.NET), ...bubblewrap, ...init];
-    this.#child = agent.withNamespaces((user, net) =>
+    const words = ["rwenter", String(Fd.USER), String(Fd.NET), ...fetching(plan), ...bubblewrap, ...init];
+    this.#child = agent.withNamespaces((user, net, mnt) =>
       spawn(plan.agent, words, {
-        stdio: ["inherit", "inherit", "inherit", user, net, argsFd, "pipe", "pipe"],
+        stdio: [...INHERITED, user, net, plan.mounts.count > 0 ? mnt : "ignore", argsFd, "pipe", "pipe"],
         // What the program's environment does to the dynamic linker, it does inside.
         env: {},
         ...plan.as,
@@ -66,7 +70,7 @@ export class ShutInProgram {
     closeSync(argsFd);
     this.#pid = childPid(pipeOf(this.#child, Fd.INFO));
     this.#hears = this.#listen();
-    this.ended = this.#untilEnd(plan.command[0]!);
+    this.ended = this.#untilEnd(plan.command[0]!, plan.bubblewrap);
     this.ended.catch(() => {});
   }
 
@@ -81,7 +85,7 @@ export class ShutInProgram {
     });
   }
 
-  #untilEnd(name: string): Promise<number> {
+  #untilEnd(name: string, bubblewrap: string): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#child.once("error", (error) =>
         reject(notRun(`cannot start ${this.#child.spawnfile}: ${error.message}`)),
@@ -89,8 +93,7 @@ export class ShutInProgram {
       this.#child.once("close", (code, signal) => {
         this.#isOver = true;
         const [started, failed, errno] = this.#report;
-        if (started === undefined)
-          reject(notRun("bubblewrap could not shut the program in: it says why, above"));
+        if (started === undefined) reject(notShutIn(bubblewrap));
         else if (failed !== undefined) reject(notStarted(name, errno ?? 0));
         else resolve(code ?? 128 + constants.signals[signal!]);
       });
@@ -115,6 +118,11 @@ export class ShutInProgram {
   }
 }
 
+/** What brings the agent's mounts. */
+function fetching({ agent, mounts: { folder, count } }: ProgramPlan): string[] {
+  return count === 0 ? [] : [agent, "rwmounts", String(Fd.MNT), MOUNTED, String(count), folder];
+}
+
 function isolation({ agent, uid, gid, hostName }: ProgramPlan): string[] {
   return [
     ...["--ro-bind", agent, INIT],
@@ -137,6 +145,15 @@ function handedOver(folder: string, args: readonly string[]): number {
   return fd;
 }
 
+function notShutIn(bubblewrap: string): Error {
+  try {
+    requireVersion(bubblewrap);
+    return notRun("bubblewrap could not shut the program in: it says why, above");
+  } catch (error) {
+    return error as Error;
+  }
+}
+
 function notRun(problem: string): Failure {
   return new Failure(problem, { exitCode: NOT_RUN });
 }
@@ -150,11 +167,4 @@ function notStarted(name: string, errno: number): Failure {
     return new Failure(`cannot start ${name}: ${where}, as it is inside`, { exitCode: NOT_FOUND });
   }
   return new Failure(`cannot start ${name}: ${code}`, { exitCode: NOT_STARTED });
-}
-
-/** Does the terminal give its signals to this process, and so to the program? */
-export function isForeground(stat: string = readFileSync("/proc/self/stat", "latin1")): boolean {
-  // 71 (a name) S parent group session terminal foreground ...
-  const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return terminal !== "0" && group === foreground;
 }

@@ -3,9 +3,10 @@
 //   the host's system folders, read-only      SYSTEM, or what the policy says under run
 //   /etc of our own making                    resolv.conf, hosts, passwd, group, nsswitch.conf
 //   /proc, /dev, /tmp, /run, /var/tmp, home   its own, and empty
-//   the policy's folders                      bound to their places, ro or rw; above all others
+//   the policy's folders                      at their places, ro or rw; above all others
 //
-// A later mount covers an earlier one. The policy's folders are bound in folders.ts.
+// A later mount covers an earlier one. The policy's folders are the host's own, bound (folders.ts), or the agent's
+// mounts of them (mounted-folders.ts).
 
 import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -46,6 +47,8 @@ export interface Wish {
   readonly system: readonly string[];
   readonly files: readonly FilesRule[];
   readonly sockets: readonly SocketsRule[];
+  /** Arguments that bind the agent's mounts of the policy's folders; undefined: the host's are bound. */
+  readonly mounts: readonly string[] | undefined;
   /** Files of our own making, by their paths inside. */
   readonly made: ReadonlyMap<string, string>;
   readonly mountPoints: readonly string[];
@@ -72,7 +75,7 @@ export function viewOf(wish: Wish): string[] {
       path,
     ]),
     ...[...wish.made].flatMap(([inside, path]) => ["--ro-bind", path, inside]),
-    ...boundFolders(files, wish.mountPoints),
+    ...(wish.mounts ?? boundFolders(files, wish.mountPoints)),
     ...boundSockets(wish.sockets, files),
     ...["--remount-ro", "/"],
     ...["--chdir", wish.chosenCwd ?? cwdOf(wish)],

@@ -6,7 +6,7 @@ import { invalidType, requireFunction, requireList, requireObject, requireText }
 import type { Warn } from "../policy/parse.ts";
 import type { Policy } from "../policy/types.ts";
 import { Loader, NoAnswerError } from "./loader.ts";
-import type { JudgedPolicy } from "./policy-file.ts";
+import { type JudgedPolicy, readPolicy } from "./policy-file.ts";
 import { type KeptPlace, requirePlace } from "./root-problems.ts";
 
 export interface TextOptions {
@@ -87,4 +87,14 @@ export async function loadPolicy(
 ): Promise<Policy> {
   await using loader = new PolicyLoader();
   return await loader.load(path, kept, warn);
+}
+
+/** The same on this thread, which waits for the disk: for a program that has nothing else to do yet. */
+export function loadPolicySync(path: string, kept: readonly KeptPlace[] = [], warn: Warn = () => {}): Policy {
+  requireText(path, "path");
+  requireList(kept, "kept", requirePlace);
+  requireFunction(warn, "warn");
+  const { policy, warnings } = readPolicy(path, kept, () => {});
+  for (const warning of warnings) warn(warning);
+  return policy;
 }

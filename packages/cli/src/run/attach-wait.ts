@@ -1,0 +1,69 @@
+// --attach: until somebody listens at the socket. The agent is started after that, since it keeps the socket that it
+// has at its start, and a monitor that starts makes a new one.
+//
+//   connect ── done, EPROTOTYPE ──> somebody listens
+//     ▲  │──── ENOENT, ECONNREFUSED: said once ── LOOK_MS ──╮── ATTACH_MS over ──> the start fails
+//     ╰─────────────────────────────────────────────────────╯
+//        └──── another error ──> the start fails
+
+import { statSync } from "node:fs";
+import { connect } from "node:net";
+import { errorLine } from "../errors.ts";
+import { cannot } from "./bubblewrap.ts";
+
+/** For a monitor that does not answer, and for one that loads: only a machine at its limits takes so long. */
+export const ATTACH_MS = 20_000;
+const LOOK_MS = 20;
+/** Somebody has it open. */
+const OTHER_KIND = "EPROTOTYPE";
+
+/** Why nobody is there yet, by the errno. */
+const NOBODY: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such socket",
+  ECONNREFUSED: "nobody listens there",
+  EAGAIN: "whoever listens there is busy",
+};
+
+/** Rejects with Failure where nobody comes. `waits` is told once, at once, what is waited for. */
+export async function untilListening(
+  socket: string,
+  waits: (what: string) => void,
+  limitMs: number = ATTACH_MS,
+): Promise<void> {
+  const endMs = performance.now() + limitMs;
+  for (let look = 0; ; look++) {
+    const error = await tryConnect(socket);
+    if (error === undefined) return;
+    const why = whyNobody(error, socket);
+    if (why === undefined) throw cannot(`no monitor at ${socket} (--attach): ${wordsOf(error)}`);
+    if (performance.now() > endMs)
+      throw cannot(`no monitor at ${socket} (--attach) within ${limitMs / 1000} s: ${why}`);
+    if (look === 0) waits(`a monitor at ${socket}: ${why}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** Undefined where nobody will ever be. */
+function whyNobody({ code = "" }: NodeJS.ErrnoException, socket: string): string | undefined {
+  const isOther =
+    code === "ECONNREFUSED" && statSync(socket, { throwIfNoEntry: false })?.isSocket() === false;
+  return isOther ? undefined : NOBODY[code];
+}
+
+function wordsOf(error: NodeJS.ErrnoException): string {
+  return error.code === "ECONNREFUSED" ? "it is no socket" : errorLine(error);
+}
+
+/** Why it failed. A monitor's socket is of another kind (SOCK_SEQPACKET): it sees nothing of this. */
+function tryConnect(path: string): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ path }, () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      socket.destroy();
+      resolve(error.code === OTHER_KIND ? undefined : error);
+    });
+  });
+}
