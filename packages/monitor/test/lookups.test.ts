@@ -76,8 +76,8 @@ describe("a lookup that waits for its turn", () => {
     const guest = reactor.guest("uid:1");
     let ended = 0;
     for (let i = 0; i < 1000; i++) {
-      const id = reactor.lookups.start(guest, `name-${i}`, 1000, never);
-      if (i >= 4) reactor.lookups.cancel(id, () => ended++);
+      const asked = reactor.lookups.start(guest, `name-${i}`, 1000, never);
+      if (i >= 4) reactor.lookups.cancel(asked, () => ended++);
     }
     expect(ended).toBe(996);
     expect(reactor.posted).toHaveLength(4);
@@ -100,7 +100,7 @@ describe("a lookup that waits for its turn", () => {
     const guest = reactor.guest("uid:1");
     for (let i = 0; i < 5; i++) reactor.lookups.start(guest, `name-${i}`, 1000, () => {});
     vi.advanceTimersByTime(300);
-    reactor.lookups.answered(1, FOUND);
+    reactor.lookups.answered(reactor.posted[0]!.id, FOUND);
     expect(reactor.posted.at(-1)).toMatchObject({ name: "name-4", timeoutMs: 700 });
   });
 });
@@ -110,8 +110,8 @@ describe("a key that looks up names and gives them up, 20,000 times a second", (
   function flood(guest: LookupGuest, forMs: number, meanwhile: (ms: number) => void = () => {}): void {
     for (let ms = 0; ms < forMs; ms++) {
       for (let i = 0; i < 20; i++) {
-        const id = reactor.lookups.start(guest, "silent", 1000, never);
-        reactor.lookups.cancel(id, () => {});
+        const asked = reactor.lookups.start(guest, "silent", 1000, never);
+        reactor.lookups.cancel(asked, () => {});
         reactor.answerAll(OVER);
       }
       meanwhile(ms);
@@ -177,7 +177,7 @@ test("a guest pays for handing over and for answers, also where another's end ma
   reactor.lookups.start(second, "waits", 1000, () => {});
   expect(reactor.begun).not.toContain("waits");
   reactor.charged.length = 0;
-  reactor.lookups.answered(1, FOUND);
+  reactor.lookups.answered(reactor.posted[0]!.id, FOUND);
   expect(reactor.begunLast).toBe("waits");
   // The answer's, then the next one's beginning.
   expect(reactor.charged).toEqual(["uid:1", "uid:2"]);

@@ -1,7 +1,7 @@
 import { Errno } from "@ringway/control";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Accounts } from "../src/accounts/accounts.ts";
-import { Lookups } from "../src/names/lookups.ts";
+import { type Asked, Lookups } from "../src/names/lookups.ts";
 import { type Answer, type Lookup, Resolver } from "../src/names/resolver.ts";
 import { Counters } from "../src/reactor/counters.ts";
 import { NodeTimers } from "./node-timers.ts";
@@ -26,7 +26,7 @@ class Asker {
   readonly told: Map<string, Answer[]> = new Map();
   readonly #lookups: Lookups;
   readonly #accounts: Accounts = new Accounts();
-  readonly #ids: Map<string, number> = new Map();
+  readonly #asked: Map<string, Asked> = new Map();
 
   constructor(lookup: Lookup) {
     this.resolver = new Resolver(lookup);
@@ -48,10 +48,10 @@ class Asker {
     const told: Answer[] = [];
     this.told.set(name, told);
     const guest = { account: this.#accounts.take(key), share: { charge() {} } };
-    this.#ids.set(
+    this.#asked.set(
       name,
       this.#lookups.start(guest, name, timeoutMs, (answer) => {
-        if (answer.ended) this.#ids.delete(name);
+        if (answer.ended) this.#asked.delete(name);
         told.push(answer);
       }),
     );
@@ -59,9 +59,9 @@ class Asker {
 
   /** What was told last says that it has ended. */
   cancel(name: string): void {
-    const id = this.#ids.get(name);
-    if (id !== undefined) this.#lookups.cancel(id, () => this.told.get(name)!.push(OVER));
-    this.#ids.delete(name);
+    const asked = this.#asked.get(name);
+    if (asked !== undefined) this.#lookups.cancel(asked, () => this.told.get(name)!.push(OVER));
+    this.#asked.delete(name);
   }
 }
 

@@ -50,24 +50,28 @@ export interface LookupsHost {
   post(message: LookupMessage): void;
 }
 
-interface Asked {
-  readonly id: number;
+/** One of them, for cancel(). */
+export interface Asked {
   readonly guest: LookupGuest;
   readonly question: Question;
   readonly dueMs: number;
   tell: (answer: Answer) => void;
   turn: Turn | undefined;
-  /** The main thread has it. */
-  begun: boolean;
   /** Its time limit, while it waits. */
   timer: Timer | undefined;
+  /** By which the main thread has it, or had it; 0: it waits for its turn, or did to its end. */
+  id: number;
 }
 
 export class Lookups {
   readonly #host: LookupsHost;
   readonly #turns: Turns;
-  readonly #asked: Map<number, Asked> = new Map();
-  #next = 1;
+  /**
+   * Those that the main thread has: the rest of an id is its place. No Map: V8 keeps what was in one when it outgrew
+   * itself for as long as its next large collection, and with that the streams that came and went.
+   */
+  readonly #begun: (Asked | undefined)[] = new Array<undefined>(LOOKUPS_MAX).fill(undefined);
+  #sequence = 1;
 
   constructor(host: LookupsHost) {
     this.#host = host;
@@ -77,17 +81,14 @@ export class Lookups {
     });
   }
 
-  /**
-   * Returns a number for cancel(). `tell` is called, later, until an answer has `ended`. The time limit covers the wait
-   * for a turn too.
-   */
+  /** `tell` is called, later, until an answer has `ended`. The time limit covers the wait for a turn too. */
   start(
     guest: LookupGuest,
     name: string,
     timeoutMs: number,
     tell: (answer: Answer) => void,
     family: 0 | 4 | 6 = 0,
-  ): number {
+  ): Asked {
     return this.#start(guest, { kind: "resolve", name, family }, timeoutMs, tell);
   }
 
@@ -97,32 +98,24 @@ export class Lookups {
     address: string,
     timeoutMs: number,
     tell: (answer: Answer) => void,
-  ): number {
+  ): Asked {
     return this.#start(guest, { kind: "reverse", address }, timeoutMs, tell);
   }
 
-  #start(guest: LookupGuest, question: Question, timeoutMs: number, tell: (answer: Answer) => void): number {
-    const id = this.#next++;
+  #start(guest: LookupGuest, question: Question, timeoutMs: number, tell: (answer: Answer) => void): Asked {
     const dueMs = performance.now() + timeoutMs;
-    const asked: Asked = {
-      id,
-      guest,
-      question,
-      dueMs,
-      tell,
-      turn: undefined,
-      begun: false,
-      timer: undefined,
-    };
-    this.#asked.set(id, asked);
+    const asked: Asked = { guest, question, dueMs, tell, turn: undefined, timer: undefined, id: 0 };
     asked.turn = this.#turns.enter(guest.account, () => this.#begin(asked));
-    if (!asked.begun) asked.timer = this.#host.reactor.after(timeoutMs, () => this.#late(asked));
-    return id;
+    if (asked.id === 0) asked.timer = this.#host.reactor.after(timeoutMs, () => this.#late(asked));
+    return asked;
   }
 
   #begin(asked: Asked): void {
-    const { id, question, dueMs, guest } = asked;
-    asked.begun = true;
+    const { question, dueMs, guest } = asked;
+    const place = this.#begun.indexOf(undefined);
+    const id = LOOKUPS_MAX * this.#sequence++ + place;
+    this.#begun[place] = asked;
+    asked.id = id;
     this.#host.reactor.cancel(asked.timer);
     const timeoutMs = Math.max(1, Math.ceil(dueMs - performance.now()));
     this.#host.post({ ...question, id, timeoutMs });
@@ -130,22 +123,20 @@ export class Lookups {
   }
 
   #late(asked: Asked): void {
-    this.#asked.delete(asked.id);
     asked.tell(LATE);
     this.#turns.leave(asked.turn!);
   }
 
   /** No more answers; `ended` is called once nothing is left of it. For one that has not ended. */
-  cancel(id: number, ended: () => void): void {
-    const asked = this.#asked.get(id)!;
-    if (asked.begun) {
+  cancel(asked: Asked, ended: () => void): void {
+    const { id } = asked;
+    if (id !== 0) {
       asked.tell = (answer) => {
         if (answer.ended) ended();
       };
       this.#host.post({ kind: "resolve-cancel", id });
       return;
     }
-    this.#asked.delete(id);
     this.#host.reactor.cancel(asked.timer);
     ended();
     this.#turns.leave(asked.turn!);
@@ -153,9 +144,10 @@ export class Lookups {
 
   /** By the main thread. */
   answered(id: number, answer: Answer): void {
-    const asked = this.#asked.get(id);
-    if (asked === undefined) return;
-    if (answer.ended) this.#asked.delete(id);
+    const place = id % LOOKUPS_MAX;
+    const asked = this.#begun[place];
+    if (asked?.id !== id) return;
+    if (answer.ended) this.#begun[place] = undefined;
     asked.tell(answer);
     asked.guest.share.charge();
     // Last: the next one's turn begins within.

@@ -60,7 +60,8 @@ const ABANDONED_MS = 10_000;
 export class Resolver {
   readonly #lookup: Lookup;
   readonly #reverse: ReverseLookup;
-  readonly #resolutions: Map<number, Resolution> = new Map();
+  /** As few as run at once. No Map, for what V8 keeps of one (lookups.ts). */
+  readonly #resolutions: Resolution[] = [];
 
   constructor(lookup: Lookup, reverse: ReverseLookup = NO_NAMES) {
     this.#lookup = lookup;
@@ -86,22 +87,22 @@ export class Resolver {
   }
 
   #start(id: number, lookup: Running, timeoutMs: number, tell: (answer: Answer) => void): void {
-    const resolution = new Resolution(lookup, (answer) => {
-      if (answer.ended) this.#resolutions.delete(id);
+    const resolution = new Resolution(id, lookup, (answer) => {
+      if (answer.ended) this.#resolutions.splice(this.#resolutions.indexOf(resolution), 1);
       tell(answer);
     });
-    this.#resolutions.set(id, resolution);
+    this.#resolutions.push(resolution);
     resolution.start(timeoutMs);
   }
 
   /** Nobody wants to know any more. The lookup's end is told all the same; nothing is for one that has ended. */
   cancel(id: number): void {
-    this.#resolutions.get(id)?.giveUp(0);
+    this.#resolutions.find((each) => each.id === id)?.giveUp(0);
   }
 
   /** Cancels all that is under way. */
   close(): void {
-    for (const id of this.#resolutions.keys()) this.cancel(id);
+    for (const resolution of [...this.#resolutions]) resolution.giveUp(0);
   }
 }
 
@@ -112,6 +113,7 @@ type Running = (
 ) => Promise<readonly string[]>;
 
 class Resolution {
+  readonly id: number;
   readonly #lookup: Running;
   readonly #tell: (answer: Answer) => void;
   #limit: Deadline | undefined;
@@ -125,7 +127,8 @@ class Resolution {
   #abandoned = false;
   #ended = false;
 
-  constructor(lookup: Running, tell: (answer: Answer) => void) {
+  constructor(id: number, lookup: Running, tell: (answer: Answer) => void) {
+    this.id = id;
     this.#lookup = lookup;
     this.#tell = tell;
   }

@@ -5,6 +5,7 @@ import { type InetAddress, parseInet } from "@ringway/control";
 import { Errno, errnoMessage } from "@ringway/linux";
 import type { RelayGuest } from "../guests/relay.ts";
 import type { Stream } from "../guests/stream.ts";
+import type { Asked } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
 import { type AuditedDenial, denial } from "../policy/refusal.ts";
 import type { NotAllowed, Transport } from "../policy/types.ts";
@@ -22,7 +23,7 @@ export interface AllowedName {
 export class NameLookup {
   readonly #host: RelayHost;
   readonly #stream: Stream;
-  #id: number | undefined;
+  #asked: Asked | undefined;
 
   /** `tell` is called in the guest's turn, until an answer has ended. */
   constructor(host: RelayHost, stream: Stream, name: string, tell: (answer: Answer) => void) {
@@ -36,19 +37,19 @@ export class NameLookup {
       stream.perform(() => tell({ addresses: listed, errno: 0, ended: true }));
       return;
     }
-    this.#id = host.lookups.start(guest, name, resolveMs, (answer) => {
-      if (answer.ended) this.#id = undefined;
+    this.#asked = host.lookups.start(guest, name, resolveMs, (answer) => {
+      if (answer.ended) this.#asked = undefined;
       stream.perform(() => tell(answer));
     });
   }
 
   /** The stream's request ends; the lookup's goes on, until there is nothing left of it. */
   cancel(): void {
-    if (this.#id === undefined) return;
+    if (this.#asked === undefined) return;
     const { budget } = this.#stream.guest;
     budget.takeWork();
-    this.#host.lookups.cancel(this.#id, () => budget.giveWork());
-    this.#id = undefined;
+    this.#host.lookups.cancel(this.#asked, () => budget.giveWork());
+    this.#asked = undefined;
   }
 }
 

@@ -26,6 +26,7 @@ import {
 import { Errno } from "@ringway/linux";
 import type { Relay } from "../guests/relay.ts";
 import type { Stream } from "../guests/stream.ts";
+import type { Asked as Lookup } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
 import { normalizeName } from "../policy/names.ts";
 import { denial, refusal } from "../policy/refusal.ts";
@@ -84,8 +85,8 @@ class ResolveRelay implements Relay {
   readonly #replies: Replies;
   /** A reply that ends work of the guest's is over. */
   readonly #giveWork: () => void;
-  /** Under way, by the number of each lookup. */
-  readonly #asked: Map<number, Asked> = new Map();
+  /** Under way. */
+  readonly #asked: Map<Lookup, Asked> = new Map();
   /** Answers that have come, and wait for the guest's turn. */
   #telling = 0;
   /** A request that waits for its rate. */
@@ -130,7 +131,7 @@ class ResolveRelay implements Relay {
   dispose(): void {
     this.#disposed = true;
     const { budget } = this.#stream.guest;
-    for (const id of this.#asked.keys()) this.#host.lookups.cancel(id, () => budget.giveWork());
+    for (const lookup of this.#asked.keys()) this.#host.lookups.cancel(lookup, () => budget.giveWork());
     this.#asked.clear();
     this.#replies.drop();
   }
@@ -212,7 +213,7 @@ class ResolveRelay implements Relay {
     frame: Frame,
     what: string,
     answer: (found: Found, ofWork: boolean) => void,
-    start: (tell: (answer: Answer) => void) => number,
+    start: (tell: (answer: Answer) => void) => Lookup,
   ): void {
     const { budget } = this.#stream.guest;
     if (budget.network.limited && !budget.network.takeLookup(this.#stream)) {
@@ -222,16 +223,16 @@ class ResolveRelay implements Relay {
     this.#host.counters.add(Counter.lookups);
     budget.takeWork();
     const asked: Asked = { requestId: frame.requestId, found: [], ttlSeconds: undefined, replied: false };
-    const id = start((told) => {
+    const lookup = start((told) => {
       // Those that are given up end by cancel()'s own way.
-      if (told.ended) this.#asked.delete(id);
+      if (told.ended) this.#asked.delete(lookup);
       this.#telling++;
       this.#stream.perform(() => {
         this.#telling--;
         this.#told(asked, what, told, answer);
       });
     });
-    this.#asked.set(id, asked);
+    this.#asked.set(lookup, asked);
   }
 
   #told(asked: Asked, what: string, told: Answer, answer: (found: Found, ofWork: boolean) => void): void {
