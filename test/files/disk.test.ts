@@ -140,13 +140,13 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     const fs = await other.openFs();
     for (let i = 0; i < 50; i++) {
       const path = `/other/made-${i}`;
-      await fs.call(fsMessages.Mkdir, { path, mode: 0o755, parents: false }, Done, 1000);
+      await fs.call(fsMessages.Mkdir, { path, mode: 0o755, parents: false }, Done);
       const file = await other.openFile(`${path}/f`, READ | WRITE | CREATE);
-      expect((await file.call(Write, { data: new Uint8Array(10) }, Written, 1000)).bytes).toBe(10);
+      expect((await file.call(Write, { data: new Uint8Array(10) }, Written)).bytes).toBe(10);
       await file.finish();
     }
     const reading = await other.openFile("/data/content", READ);
-    expect((await reading.call(Read, { bytes: 100_000 }, Data, 1000)).data.length).toBe(65_524);
+    expect((await reading.call(Read, { bytes: 100_000 }, Data)).data.length).toBe(65_524);
     await reading.finish();
     for (const file of files) expect(file.poll()).toBeUndefined();
     thaw();
@@ -235,7 +235,7 @@ describe.skipIf(slow.missing !== "")(`a disk that stands still ${slow.missing}`,
     // The victim's own mapping went; the monitor's stays while a disk worker reads from it.
     expect(regions()).toBe(mapped - 1);
     const fs = await guest.openFs();
-    await fs.call(fsMessages.Stat, { path: "/other/content" }, StatReply, 1000);
+    await fs.call(fsMessages.Stat, { path: "/other/content" }, StatReply);
     thaw();
     // The monitor's own two: for system calls, and for JavaScript.
     await until("the memory is let go", () => regions() === mapped - 3);
