@@ -96,27 +96,37 @@ export class FrameReader {
    * side may change a word at any time, so each is loaded once, and its copy is what counts.
    */
   nextIs(type: number, payloadBytes: number): boolean {
+    return this.isAt(0, this.#ring.readable(), type, payloadBytes);
+  }
+
+  /** nextIs(), `at` bytes further on, where so many are `readable` in all: for several that are taken together. */
+  isAt(at: number, readable: number, type: number, payloadBytes: number): boolean {
     const ring = this.#ring;
     return (
-      ring.readable() >= FRAME_HEADER_BYTES + payloadBytes &&
-      ring.u32(0) === payloadBytes &&
-      ring.u32(4) === type
+      readable - at >= FRAME_HEADER_BYTES + payloadBytes &&
+      ring.u32(at) === payloadBytes &&
+      ring.u32(at + 4) === type
     );
   }
 
-  /** The request id of a frame that nextIs() or nextBytes() has found. */
-  requestId(): number {
-    return this.#ring.u32(8);
+  /** The request id of a frame that nextIs(), isAt() or nextBytes() has found. */
+  requestId(at = 0): number {
+    return this.#ring.u32(at + 8);
   }
 
   /** A word of its payload. */
-  word(index: number): number {
-    return this.#ring.u32(FRAME_HEADER_BYTES + 4 * index);
+  word(index: number, at = 0): number {
+    return this.#ring.u32(at + FRAME_HEADER_BYTES + 4 * index);
   }
 
   /** Takes it. */
   skip(payloadBytes: number, onSpace: () => void): void {
-    if (this.#ring.advance(FRAME_HEADER_BYTES + payloadBytes)) onSpace();
+    this.take(FRAME_HEADER_BYTES + payloadBytes, onSpace);
+  }
+
+  /** Takes so many bytes of frames that isAt() has found. */
+  take(bytes: number, onSpace: () => void): void {
+    if (this.#ring.advance(bytes)) onSpace();
   }
 
   /** When END was seen, THEN next() found nothing: throws ProtocolError where the end cut a frame off (FRM-3). */
@@ -164,11 +174,21 @@ export class FrameWriter {
    * write() of a payload that is in its place already, FRAME_HEADER_BYTES behind the first free byte, and that fits().
    */
   publish(type: number, requestId: number, payloadBytes: number, onData: () => void): void {
+    this.putHead(0, type, requestId, payloadBytes);
+    this.publishAll(FRAME_HEADER_BYTES + payloadBytes, onData);
+  }
+
+  /** The head of a frame whose payload is in its place already, `at` bytes behind the first free one. */
+  putHead(at: number, type: number, requestId: number, payloadBytes: number): void {
     const ring = this.#ring;
-    ring.putU32(payloadBytes, 0);
-    ring.putU32(type, 4);
-    ring.putU32(requestId, 8);
-    if (ring.advance(FRAME_HEADER_BYTES + payloadBytes)) onData();
+    ring.putU32(payloadBytes, at);
+    ring.putU32(type, at + 4);
+    ring.putU32(requestId, at + 8);
+  }
+
+  /** Publishes so many bytes of frames that are in their places, one behind the other. */
+  publishAll(bytes: number, onData: () => void): void {
+    if (this.#ring.advance(bytes)) onData();
   }
 
   /** write() of a message. */

@@ -25,8 +25,8 @@ export const FRAME_MISTAKES: readonly Mistake[] = [
   frame(
     "puts the request id before the type",
     "FRM-1",
-    "ring.putU32(type, 4); ring.putU32(requestId, 8);",
-    "ring.putU32(requestId, 4); ring.putU32(type, 8);",
+    "ring.putU32(type, at + 4); ring.putU32(requestId, at + 8);",
+    "ring.putU32(requestId, at + 4); ring.putU32(type, at + 8);",
   ),
   frame(
     "waits for a frame that is longer than its ring",

@@ -161,6 +161,29 @@ describe("a read of a mount", () => {
     await small.stream.finish();
   });
 
+  it("behind others in the ring is answered like each alone, also past a mistake and around the ring's end", async () => {
+    const content = pattern(10_000);
+    writeFileSync(join(host.data, "file"), content);
+    const small = await RawMount.open(guest, "/data", 16_384);
+    const file = await small.handle("file");
+    const { stream } = small;
+    for (let round = 0; round < 8; round++) {
+      const sizes = [1000, 999, 1, 1500, 64, 64, 64, 3000, 700 + round];
+      const mistake = round % sizes.length;
+      const ids = stream.together(() =>
+        sizes.map((bytes, i) =>
+          stream.post(m.MountRead, { handle: i === mistake ? file + 77 : file, offset: 100 * i, bytes }),
+        ),
+      );
+      for (const [i, id] of ids.entries()) {
+        const answer = small.reply(fileMessages.Data, id);
+        if (i === mistake) expect(await errnoOf(answer)).toBe(Errno.EBADF);
+        else expect(Buffer.from((await answer).data)).toEqual(content.subarray(100 * i, 100 * i + sizes[i]!));
+      }
+    }
+    await stream.finish();
+  });
+
   it("of less than was asked for needs no more room than it has bytes, nor does what is behind it", async () => {
     writeFileSync(join(host.data, "file"), pattern(8000));
     writeFileSync(join(host.data, "short"), "0123456789");

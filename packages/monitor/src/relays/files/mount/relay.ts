@@ -85,11 +85,14 @@ export class MountRelay implements Relay {
         if (core.underWay + core.uncounted === 0) this.#stream.end();
         return false;
       }
-      if (budget === 0 || !this.#stream.guest.share.mayGoOn()) return true;
+      if (budget <= 0 || !this.#stream.guest.share.mayGoOn()) return true;
       if (this.#watches.pump()) continue;
       const isFull = core.underWay >= REQUESTS_MAX;
-      const read = isFull ? Read.OTHER : this.#reads.next();
-      if (read === Read.ANSWERED) continue;
+      const read = isFull ? Read.OTHER : this.#reads.next(budget);
+      if (read === Read.ANSWERED) {
+        budget -= this.#reads.answered - 1;
+        continue;
+      }
       if (read === Read.WAITS) return false;
       // Past the number all but these wait in the ring (MNT-3).
       const frame = this.#requests.next(this.#signal, isFull ? GIVE_BACK : undefined);
