@@ -7,7 +7,7 @@
 
 import { closeFd } from "./descriptor.ts";
 import { Errno } from "./errno.ts";
-import { failure, isX64, libcCall, outcome, type Scratch, scratch } from "./libc.ts";
+import { failure, isX64, libcCall, outcome, putI64, type Scratch, scratch, syscall } from "./libc.ts";
 import { check } from "./system-error.ts";
 
 export const EPOLLIN = 0x001;
@@ -26,6 +26,8 @@ export const EPOLLET: number = 2 ** 31;
 const createCall = libcCall("epoll_create1", "int", ["int"]);
 const controlCall = libcCall("epoll_ctl", "int", ["int", "int", "int", "uintptr_t"]);
 const waitCall = libcCall("epoll_wait", "int", ["int", "uintptr_t", "int", "int"]);
+const pwait2Call = syscall(["int", "uintptr_t", "int", "uintptr_t", "uintptr_t", "size_t"]);
+const PWAIT2 = 441;
 
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
@@ -37,6 +39,11 @@ const EPOLL_CTL_MOD = 3;
 const eventWords = isX64 ? 3 : 4;
 const slotWord = isX64 ? 1 : 2;
 const tagWord = slotWord + 1;
+
+/** struct timespec: seconds i64 | nanoseconds i64. */
+const timespec = scratch(16);
+/** False once the kernel, or a filter of system calls, has said that it has none. */
+let hasPwait2 = true;
 
 /** Can `fd` be waited for? A regular file cannot, nor some devices. Throws SystemError (EBADF, EMFILE, ENOSPC). */
 export function isPollable(fd: number): boolean {
@@ -95,6 +102,22 @@ export class Epoll implements Disposable {
     if (count >= 0) return count;
     const error = failure();
     return error === -Errno.EINTR ? 0 : error;
+  }
+
+  /** wait(), for `timeoutUs` at most; before Linux 5.11, for as many whole milliseconds as that takes. */
+  waitUs(timeoutUs: number): number {
+    if (this.#closed) return -Errno.EBADF;
+    const timeoutMs = Math.ceil(timeoutUs / 1000);
+    if (!hasPwait2) return this.wait(timeoutMs);
+    putI64(timespec.view, 0, Math.floor(timeoutUs / 1e6));
+    putI64(timespec.view, 8, Math.floor((timeoutUs % 1e6) * 1000));
+    const count = pwait2Call(PWAIT2, this.fd, this.#memory.address, this.maxEvents, timespec.address, 0, 0);
+    if (count >= 0) return count;
+    const error = failure();
+    if (error === -Errno.EINTR) return 0;
+    if (error !== -Errno.ENOSYS && error !== -Errno.EPERM) return error;
+    hasPwait2 = false;
+    return this.wait(timeoutMs);
   }
 
   /** The EPOLL* bits of event `i`. */

@@ -54,6 +54,23 @@ describe("epoll", () => {
     closeFd(fd);
   });
 
+  test("waits for microseconds, no less than it was asked to, and not where something has happened", () => {
+    using epoll = new Epoll();
+    const fd = createEventfd();
+    epoll.add(fd, EPOLLIN, 1, 2);
+    for (const us of [0, 300, 1_000_300]) {
+      const start = performance.now();
+      expect(epoll.waitUs(us)).toBe(0);
+      // Node's clock counts from its own start, in parts of a millisecond.
+      expect(performance.now() - start).toBeGreaterThanOrEqual(us / 1000 - 0.01);
+    }
+    ringEventfd(fd);
+    expect(epoll.waitUs(60_000_000)).toBe(1);
+    closeFd(fd);
+    epoll.close();
+    expect(epoll.waitUs(300)).toBe(-Errno.EBADF);
+  });
+
   test("one-shot stays silent until it is modified", () => {
     using epoll = new Epoll();
     const fd = createEventfd();

@@ -1,5 +1,5 @@
-// Connections that become guests, with real sockets and regions: the region and the guest are two pieces of work, and
-// whatever happens between them leaves nothing behind.
+// Connections that become guests, with real sockets and regions: the region, the guest and its greeting are pieces of
+// work each, and whatever happens between them leaves nothing behind.
 
 import { decodeHello, Errno } from "@ringway/control";
 import { closeFd, receiveWithFds, SharedMemory, unixPair } from "@ringway/linux";
@@ -11,7 +11,8 @@ import type { RegionRequest } from "../src/regions/regions.ts";
 
 const REGION_BYTES = 65_536;
 
-function rig() {
+/** With `made`, its guest is made, and says what becomes of it. */
+function rig(made?: string[]) {
   const later: (() => void)[] = [];
   const regions: SharedMemory[] = [];
   const begun: string[] = [];
@@ -28,9 +29,24 @@ function rig() {
     policy: { policy: { limits: { regionBytes: REGION_BYTES, regionBytesTotal: REGION_BYTES } } },
     begin({ name, fd }: Beginner, memory: SharedMemory) {
       begun.push(name);
-      closeFd(fd);
-      memory[Symbol.dispose]();
-      return undefined;
+      const letGo = (): void => {
+        closeFd(fd);
+        memory[Symbol.dispose]();
+      };
+      if (made === undefined) {
+        letGo();
+        return undefined;
+      }
+      const greet = () => {
+        made.push("greeted");
+        letGo();
+        return { mustAskWithin: (ms: number) => made.push(`must ask within ${ms} ms`) };
+      };
+      const turnAway = (): void => {
+        made.push("turned away");
+        letGo();
+      };
+      return { greet, turnAway };
     },
     warn: () => {},
     soon: (work: () => void) => later.push(work),
@@ -77,3 +93,30 @@ test("where it hangs up between the two, its region is let go of", () => {
   expect(region.released).toBe(true);
   expect(beginnings.count).toBe(0);
 });
+
+test("a guest that was made is greeted in a piece of its own, and counts until then", () => {
+  const made: string[] = [];
+  const { beginnings, account, begun, next } = rig(made);
+  next();
+  expect(begun).toEqual(["guest-1"]);
+  expect(made).toEqual([]);
+  expect([beginnings.count, account.beginning]).toEqual([1, 1]);
+  next();
+  expect(made).toEqual(["greeted"]);
+  expect([beginnings.count, account.beginning]).toEqual([0, 0]);
+});
+
+test.each(["the monitor stops", "it hangs up"])(
+  "where %s before it is greeted, it is turned away once",
+  (what) => {
+    const made: string[] = [];
+    const { beginnings, account, hangUp, region, next } = rig(made);
+    next();
+    if (what === "it hangs up") hangUp();
+    else beginnings.close();
+    next();
+    expect(made).toEqual(["turned away"]);
+    expect(region.released).toBe(true);
+    expect([beginnings.count, account.beginning]).toEqual([0, 0]);
+  },
+);

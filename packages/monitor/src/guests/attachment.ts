@@ -102,8 +102,8 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
   #bellDue = false;
 
   /**
-   * Greets the guest on `link`, which is this object's from now on. Throws SystemError (EMFILE, ENOMEM), after it has
-   * turned the guest away.
+   * A guest on `link`, which is this object's from now on: greet() or turnAway() is next. Throws where its memory
+   * cannot be used, after it has turned the guest away.
    */
   constructor(host: AttachmentHost, link: GuestLink, { name, tenant, policy, ownPolicy }: Admitted) {
     this.#host = host;
@@ -136,15 +136,30 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
       const most = { streams: limits.streams, ringBytes: limits.streamBytes };
       const bell = host.traceBells === undefined ? link : tracedBell(host.traceBells, name, link);
       this.session = new HostSession(this.region, bell, most, (id) => this.signal(id));
-      link.greet(this.#epochs);
     } catch (error) {
       link.close(errnoOf(error, Errno.EIO));
       throw error;
     }
     policy.retain();
+  }
+
+  /** It may begin. Throws SystemError (EMFILE, ENOMEM), after it has turned the guest away. */
+  greet(): void {
+    try {
+      this.#link.greet(this.#epochs);
+    } catch (error) {
+      this.turnAway(errnoOf(error, Errno.EIO));
+      throw error;
+    }
     this.account.enter();
-    host.reactor.add(this);
-    this.reports.came(link.pid);
+    this.#host.reactor.add(this);
+    this.reports.came(this.#link.pid);
+  }
+
+  /** In place of greet(). */
+  turnAway(errno?: number): void {
+    this.#link.close(errno ?? Errno.ESHUTDOWN);
+    this.#policy.release();
   }
 
   get policy(): PolicyState {

@@ -101,7 +101,8 @@ export class AttachSocket {
   /** Connections by key, in the order in which the keys have their turns; none is empty. Each holds its account. */
   readonly #lines: Map<Account, number[]> = new Map();
   #waiting = 0;
-  #timer = false;
+  /** #admit() is to come. */
+  #isAdmitting = false;
   /** Of each key that was turned away: when that was said last, and how often it was not said since. */
   readonly #said: Map<string, { ms: number; unsaid: number }> = new Map();
   #closed = false;
@@ -257,11 +258,15 @@ export class AttachSocket {
   }
 
   #admitLater(ms: number): void {
-    if (this.#timer) return;
-    this.#timer = true;
-    this.#host.reactor.after(ms, () => {
-      this.#timer = false;
-      if (!this.#closed) this.#admit();
-    });
+    if (this.#isAdmitting) return;
+    this.#isAdmitting = true;
+    const { reactor } = this.#host;
+    if (ms === 0) reactor.soon(this.#admitNow);
+    else reactor.after(ms, this.#admitNow);
   }
+
+  readonly #admitNow = (): void => {
+    this.#isAdmitting = false;
+    if (!this.#closed) this.#admit();
+  };
 }

@@ -1,9 +1,9 @@
-// Connections that become guests: each has its region made first, and is one when that is there. The two are pieces of
-// their own: what other guests wait for comes between them.
+// Connections that become guests: each has its region made first, then all that the monitor keeps of it, and is a guest
+// when it is greeted. The three are pieces of their own: what other guests wait for comes between them.
 //
-//   a connection ──▶ BEGINNING ── its region is there ── the next piece ──▶ a guest
-//                        ├─ it cannot be made, the monitor stops ──▶ turned away
-//                        └─ it has hung up meanwhile ──▶ closed
+//   a connection ──▶ BEGINNING ── its region is there ── next piece ──▶ MADE ── next piece ──▶ a guest
+//                        ├─ it cannot be made, the monitor stops ──▶ turned away ◀──┤
+//                        └─ it has hung up meanwhile ──▶ closed ◀───────────────────┘
 
 import { PAGE_BYTES } from "@ringway/control";
 import { Errno, errnoOf, type SharedMemory } from "@ringway/linux";
@@ -27,13 +27,20 @@ export interface Beginner {
   readonly attachMs: number | undefined;
 }
 
+/** Made, and not greeted: one of these is next. */
+export interface NewGuest {
+  /** Undefined where that failed, which was said. */
+  greet(): LinkedGuest | undefined;
+  turnAway(): void;
+}
+
 export interface BeginningsHost {
   readonly regions: Regions;
   readonly closer: SocketCloser;
   /** In force for guests that have none of their own. */
   readonly policy: PolicyState;
   /** Makes the guest, whose socket and memory are its own from now on. Undefined where that failed, which was said. */
-  begin(beginner: Beginner, memory: SharedMemory): LinkedGuest | undefined;
+  begin(beginner: Beginner, memory: SharedMemory): NewGuest | undefined;
   warn(guest: string, reason: string): void;
   /** Calls back in a turn to come, when what is there has been looked at. */
   soon(work: () => void): void;
@@ -41,8 +48,8 @@ export interface BeginningsHost {
 
 export class Beginnings {
   readonly #host: BeginningsHost;
-  /** Each with its region, once that is there. */
-  readonly #under: Map<Beginner, SharedMemory | undefined> = new Map();
+  /** Each with what turns it away, as far as it has come. */
+  readonly #under: Map<Beginner, () => void> = new Map();
 
   constructor(host: BeginningsHost) {
     this.#host = host;
@@ -53,9 +60,9 @@ export class Beginnings {
   }
 
   add(beginner: Beginner): void {
-    const { account, name, own } = beginner;
+    const { fd, account, name, own } = beginner;
     const { regionBytes, regionBytesTotal } = (own ?? this.#host.policy).policy.limits;
-    this.#under.set(beginner, undefined);
+    this.#under.set(beginner, () => this.#host.closer.turnAway(fd, account));
     account.beginning++;
     this.#host.regions.make({
       account,
@@ -68,9 +75,8 @@ export class Beginnings {
 
   /** None of them becomes a guest. */
   close(): void {
-    for (const [beginner, memory] of this.#under) {
-      this.#host.closer.turnAway(beginner.fd, beginner.account);
-      memory?.[Symbol.dispose]();
+    for (const [beginner, turnAway] of this.#under) {
+      turnAway();
       this.#over(beginner);
     }
   }
@@ -86,20 +92,39 @@ export class Beginnings {
     } else if (!isWanted) {
       made[Symbol.dispose]();
     } else {
-      this.#under.set(beginner, made);
+      this.#under.set(beginner, () => {
+        this.#host.closer.turnAway(fd, account);
+        made[Symbol.dispose]();
+      });
       this.#host.soon(() => this.#begin(beginner, made));
     }
   }
 
   #begin(beginner: Beginner, memory: SharedMemory): void {
-    const { fd, account, attachMs } = beginner;
+    const { fd, account } = beginner;
     if (!this.#under.has(beginner)) return;
     if (hasGone(fd)) {
       this.#host.closer.close(fd, account);
       memory[Symbol.dispose]();
-    } else {
-      const guest = this.#host.begin(beginner, memory);
-      if (attachMs !== undefined) guest?.mustAskWithin(attachMs);
+      this.#over(beginner);
+      return;
+    }
+    const guest = this.#host.begin(beginner, memory);
+    if (guest === undefined) {
+      this.#over(beginner);
+      return;
+    }
+    this.#under.set(beginner, () => guest.turnAway());
+    this.#host.soon(() => this.#greet(beginner, guest));
+  }
+
+  #greet(beginner: Beginner, guest: NewGuest): void {
+    const { fd, attachMs } = beginner;
+    if (!this.#under.has(beginner)) return;
+    if (hasGone(fd)) guest.turnAway();
+    else {
+      const greeted = guest.greet();
+      if (attachMs !== undefined) greeted?.mustAskWithin(attachMs);
     }
     this.#over(beginner);
   }

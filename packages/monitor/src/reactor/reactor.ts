@@ -1,6 +1,8 @@
 // The event loop of the relays, on a thread of its own. One turn:
 //
-//   scan every tenant's bells -> step the ready queues -> timers -> epoll -> hand out its events
+//   scan every tenant's bells -> step the ready queues -> timers -> epoll -> hand out its events -> at most one piece
+//
+// Pieces are what soon() is given (pieces.ts): what has happened is looked at right before each.
 //
 // Events come before deadlines: a timer fires only when all events that were there after it was due have been handed
 // out. Else a process that was stopped for a while would find a time limit over, and not what has happened within it.
@@ -16,6 +18,7 @@
 import type { BellReceiver } from "@ringway/control";
 import { Epoll, yieldProcessor } from "@ringway/linux";
 import { Counter, type Counters } from "./counters.ts";
+import { Pieces } from "./pieces.ts";
 import { Polling } from "./polling.ts";
 import type { TaskQueue } from "./tasks.ts";
 import { type Timer, Timers } from "./timers.ts";
@@ -55,6 +58,7 @@ export class Reactor {
   readonly epoll: Epoll = new Epoll(256);
   readonly counters: Counters;
   readonly #timers: Timers = new Timers();
+  readonly #pieces: Pieces = new Pieces();
   readonly #busyPollMs: number;
   #sources: (EventSource | undefined)[] = [];
   #tags: number[] = [];
@@ -186,6 +190,11 @@ export class Reactor {
     this.#timers.cancel(timer);
   }
 
+  /** Does it in a turn to come, as a piece by itself. It belongs to nobody. */
+  soon(run: () => void): void {
+    this.#pieces.put(run, this.#tenants.length > 0);
+  }
+
   /** Makes run() return: for good, or so that this thread's Node loop can turn once (finalizers run there). */
   pause(): void {
     this.#running = false;
@@ -201,7 +210,8 @@ export class Reactor {
       this.#timers.run(this.#lookedMs, this.pass);
       this.#flushBells();
       // A task or a timer may have called pause(): then it must not sleep first.
-      if (!this.#running || this.#anyWork()) this.#dispatch(performance.now());
+      if (this.#running && this.#pieces.isDue()) this.#runPiece();
+      else if (!this.#running || this.#anyWork()) this.#dispatch(performance.now());
       else if (!this.#busyPoll()) this.#sleep();
     }
   }
@@ -231,6 +241,13 @@ export class Reactor {
     for (const tenant of this.#tenants) {
       for (let left = tenant.ready.length; left > 0 && tenant.mayRun; left--) tenant.ready.runFirst();
     }
+  }
+
+  #runPiece(): void {
+    this.#dispatch(performance.now());
+    this.pass();
+    this.#pieces.runFirst(this.#tenants.length > 0);
+    this.pass();
   }
 
   /** Looks for work for the time allowed. True: there was some. Stops looking for a while when that does not pay. */
@@ -263,11 +280,19 @@ export class Reactor {
     }
     if (mayWait) this.counters.add(Counter.sleeps);
     const nowMs = performance.now();
-    const untilTimerMs = this.#timers.untilNextMs(nowMs);
-    const timeoutMs = untilTimerMs === undefined ? -1 : Math.min(Math.ceil(untilTimerMs), 0x7fffffff);
-    const count = this.epoll.wait(mayWait ? timeoutMs : 0);
+    const count = mayWait ? this.#wait(nowMs) : this.epoll.wait(0);
     for (const tenant of tenants) if (!tenant.parked) tenant.bells.awake();
     this.#deliver(count, nowMs);
+  }
+
+  /** For events, until the next timer or piece is due. */
+  #wait(nowMs: number): number {
+    const untilTimerMs = this.#timers.untilNextMs(nowMs);
+    if (this.#pieces.some) {
+      const untilPieceMs = this.#pieces.untilDueMs(nowMs);
+      return this.epoll.waitUs(Math.min(untilPieceMs, untilTimerMs ?? untilPieceMs) * 1000);
+    }
+    return this.epoll.wait(untilTimerMs === undefined ? -1 : Math.min(Math.ceil(untilTimerMs), 0x7fffffff));
   }
 
   /** Hands out the events that are there. */

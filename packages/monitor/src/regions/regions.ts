@@ -8,7 +8,8 @@
 // A region is made here: two mappings in which nothing is yet, some 40 us. Its first pages come as they are written, in
 // pieces of work that have room for them. To post that to a thread takes 20 us, and its answer is another piece, which
 // meets another round trip of a neighbour's. The same holds where few pages are to be let go of. All else is let go of
-// by a thread (regions-main.ts), since 256 MiB that were touched take 90 ms.
+// by a thread (regions-main.ts), since 256 MiB that were touched take 90 ms. To make one and to let go of one are
+// pieces of the reactor's (Reactor.soon()).
 //
 // Invariant: the buffer of a region lives until zero pages are in its place. So V8 never gives the range to somebody
 // else while the thread still changes mappings there.
@@ -45,6 +46,7 @@ export interface RegionRequest {
 }
 
 export class Regions {
+  readonly #reactor: Reactor;
   readonly #port: MessagePort;
   readonly #wakeFd: number;
   readonly #unmade: () => void;
@@ -53,9 +55,12 @@ export class Regions {
   /** What is to be done when the thread has unmade one. */
   readonly #unmaking: Map<number, () => void> = new Map();
   #nextId = 1;
+  /** #makeOne() is to come. */
+  #isMaking = false;
 
   /** `unmade` is called when another region's addresses wait for nothing but their collection. */
   constructor(reactor: Reactor, { port, wakeFd }: RegionPort, unmade: () => void) {
+    this.#reactor = reactor;
     this.#port = port;
     this.#wakeFd = wakeFd;
     this.#unmade = unmade;
@@ -67,14 +72,14 @@ export class Regions {
     return this.#requests.size + this.#unmaking.size;
   }
 
-  /** Calls `done`, perhaps at once, with the region, or with why there is none: SystemError (ENOMEM, EMFILE). */
+  /** Calls `done`, in a piece to come, with the region, or with why there is none: SystemError (ENOMEM, EMFILE). */
   make(request: RegionRequest): void {
     const { account, bytes } = request;
     account.retain();
     account.regions++;
     account.regionBytes += bytes;
     this.#requests.add(request);
-    this.#begin();
+    this.#makeLater();
   }
 
   /** No answer is taken any more. */
@@ -82,15 +87,25 @@ export class Regions {
     this.#port.close();
   }
 
-  #begin(): void {
+  #makeLater(): void {
+    if (this.#isMaking || this.#requests.size === 0) return;
+    this.#isMaking = true;
+    this.#reactor.soon(this.#makeOne);
+  }
+
+  /** The next that there is room for. */
+  readonly #makeOne = (): void => {
+    this.#isMaking = false;
     for (const request of this.#requests) {
       const { account, bytesTotal } = request;
       // There is room for it, once others of its key have gone.
       if (account.leavingBytes > 0 && account.regionBytes > bytesTotal) continue;
       this.#requests.delete(request);
+      this.#makeLater();
       request.done(this.#makeNow(request));
+      return;
     }
-  }
+  };
 
   #makeNow({ account, name, bytes }: RegionRequest): SharedMemory | Error {
     const gone = (): void => {
@@ -105,7 +120,7 @@ export class Regions {
         gone();
         done();
         this.#unmade();
-        this.#begin();
+        this.#makeLater();
       });
     };
     try {
@@ -117,15 +132,23 @@ export class Regions {
   }
 
   #unmake(mapping: Mapping, unmade: () => void): void {
+    const id = this.#nextId++;
+    this.#unmaking.set(id, unmade);
+    this.#reactor.soon(() => this.#letGo(id, mapping));
+  }
+
+  #letGo(id: number, mapping: Mapping): void {
     const stat = fstat(mapping.fd);
     if (typeof stat !== "number" && stat.blocks * BLOCK_BYTES <= UNMADE_HERE_BYTES) {
       unmakeMapping(mapping, true);
-      unmade();
-      return;
-    }
-    const id = this.#nextId++;
-    this.#unmaking.set(id, unmade);
-    this.#port.postMessage({ id, mapping } satisfies UnmakeRegion);
+      this.#isUnmade(id);
+    } else this.#port.postMessage({ id, mapping } satisfies UnmakeRegion);
+  }
+
+  #isUnmade(id: number): void {
+    const unmade = this.#unmaking.get(id)!;
+    this.#unmaking.delete(id);
+    unmade();
   }
 
   /** One answer: all others have their turns before the next. */
@@ -134,10 +157,8 @@ export class Regions {
     const received = receiveMessageOnPort(this.#port);
     if (received === undefined) return;
     const { id } = received.message as UnmadeRegion;
-    const unmade = this.#unmaking.get(id)!;
-    this.#unmaking.delete(id);
     // Others may have been answered meanwhile, and their ring was taken with this one's.
-    if (this.#unmaking.size > 0) ringEventfd(this.#wakeFd);
-    unmade();
+    if (this.#unmaking.size > 1) ringEventfd(this.#wakeFd);
+    this.#isUnmade(id);
   }
 }

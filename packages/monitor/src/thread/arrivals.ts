@@ -11,7 +11,7 @@ import { type DiskPool, UNCOUNTED } from "../disk/pool.ts";
 import { type Admitted, Attachment, type AttachmentHost } from "../guests/attachment.ts";
 import { type AttachCall, AttachCalls } from "../links/attach-calls.ts";
 import { AttachLines, AttachSocket, type AttachSocketHost } from "../links/attach-socket.ts";
-import { type Beginner, Beginnings } from "../links/beginnings.ts";
+import { type Beginner, Beginnings, type NewGuest } from "../links/beginnings.ts";
 import type { GuestLink } from "../links/link.ts";
 import { SocketLink } from "../links/process.ts";
 import { SocketCloser } from "../links/socket-closer.ts";
@@ -68,9 +68,9 @@ export class Arrivals {
       get policy() {
         return host.policy;
       },
-      begin: (beginner, memory) => this.#beginProcess(beginner, memory),
+      begin: (beginner, memory) => this.#makeProcess(beginner, memory),
       warn,
-      soon: (work) => guestHost.after(0, work),
+      soon: (work) => guestHost.reactor.soon(work),
     });
     this.#attachCalls = new AttachCalls({
       accounts: host.accounts,
@@ -153,24 +153,42 @@ export class Arrivals {
     this.#beginnings.close();
   }
 
-  #begin(link: () => GuestLink, admitted: Admitted): Attachment | undefined {
+  /** Undefined where that failed, which was said. */
+  #make(link: () => GuestLink, admitted: Admitted): Attachment | undefined {
     try {
-      const guest = new Attachment(this.#guestHost, link(), admitted);
-      this.guests.add(guest);
-      this.#guestHost.counters.add(Counter.guests);
-      return guest;
+      return new Attachment(this.#guestHost, link(), admitted);
     } catch (error) {
       this.#warn(admitted.name, `turned away: ${(error as Error).message}`);
       return undefined;
     }
   }
 
-  #beginProcess({ fd, name, account, tenant, own }: Beginner, memory: SharedMemory): Attachment | undefined {
+  /** Undefined where that failed, which was said. */
+  #greet(guest: Attachment): Attachment | undefined {
+    try {
+      guest.greet();
+    } catch (error) {
+      this.#warn(guest.name, `turned away: ${(error as Error).message}`);
+      return undefined;
+    }
+    this.guests.add(guest);
+    this.#guestHost.counters.add(Counter.guests);
+    return guest;
+  }
+
+  #makeProcess({ fd, name, account, tenant, own }: Beginner, memory: SharedMemory): NewGuest | undefined {
     const link = (): GuestLink => new SocketLink(this.#guestHost.reactor, this.#closer, fd, account, memory);
     // A tenant's may be another by now.
     const isItsOwn = own !== undefined && tenant === undefined;
     const policy = isItsOwn ? own : this.#policyFor(tenant);
-    return this.#begin(link, { name, tenant, policy, ownPolicy: isItsOwn });
+    const guest = this.#make(link, { name, tenant, policy, ownPolicy: isItsOwn });
+    if (guest === undefined) return undefined;
+    const greet = (): Attachment | undefined => {
+      // No reload since then was for it.
+      if (!isItsOwn) guest.setPolicy(this.#policyFor(tenant));
+      return this.#greet(guest);
+    };
+    return { greet, turnAway: () => guest.turnAway() };
   }
 
   #beginConnection(fd: number, name: string, account: Account, tenant: string | undefined): void {
@@ -185,7 +203,9 @@ export class Arrivals {
   #beginOnVm(vm: Vm): Attachment | undefined {
     const { name, account } = vm;
     account.labelBytes = this.#host.tenants.labelBytes(name);
-    return this.#begin(() => vm, { name, tenant: name, policy: this.#policyFor(name), ownPolicy: false });
+    const admitted = { name, tenant: name, policy: this.#policyFor(name), ownPolicy: false };
+    const guest = this.#make(() => vm, admitted);
+    return guest && this.#greet(guest);
   }
 
   #makeVmHost(): VmHost {

@@ -94,7 +94,10 @@ export class ReactorThread {
     });
     this.#policy = this.#policyState(options.policy);
     const turns = new NodeTurns(reactor);
-    this.#regions = new Regions(reactor, options.regions, () => turns.ask());
+    this.#regions = new Regions(reactor, options.regions, () => {
+      // At the end, this thread's loop turns anyway.
+      if (!this.#stopping) turns.ask();
+    });
     const guestHost: AttachmentHost = {
       reactor,
       counters,
