@@ -286,6 +286,20 @@ test("a policy that says `audited: refusals` has no more of them; what is open s
   await host.monitor.reload(policyOf(POLICY, folder));
 });
 
+test("what is open when the monitor stops is cut, and has its line", async () => {
+  const file = join(folder, "stopped");
+  await using server = await echoServer();
+  await using stopping = await startMonitor(() => policyOf(POLICY, folder), { audit: file });
+  using asker = await RawGuest.attach(stopping.path);
+  await asker.connect("127.0.0.1", server.port);
+  await stopping.monitor.close({ drainMs: 0 });
+  const kinds = linesIn(readFileSync(file, "utf8")).map(({ audit: kind, end }) => ({ kind, end }));
+  expect(kinds).toEqual([
+    { kind: "opened", end: undefined },
+    { kind: "closed", end: "cut" },
+  ]);
+});
+
 test("without an audit file what was allowed has no lines, also in the log", async () => {
   await using server = await echoServer();
   await using silent = await startMonitor();
