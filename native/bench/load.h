@@ -11,19 +11,22 @@
 
 struct load {
   const char *attach, *unix_path, *path;  // where: a monitor, a Unix socket, a file of the host's
-  uint16_t port;                          // where: a port of 127.0.0.1
+  uint16_t port;                          // where: a port of 127.0.0.1, or of `host`
+  const char *host;
   const char *mode;
   uint64_t bytes, milliseconds, busy_poll_ns;
   uint32_t iterations, streams, ring_bytes, passes, per_second;
   uint32_t datagram_bytes;     // UDP: of each
   uint32_t read_bytes, depth;  // mount-read: of each, and how many at a time
   bool sequential, echo_protocol, verify;
+  bool confirmed;              // bulk-out is over when the sink has confirmed the count
 };
 
 static inline struct load parse_load(int argc, char **argv) {
   static const struct option names[] = {{"attach", required_argument, NULL, 'a'},
                                         {"unix", required_argument, NULL, 'u'},
                                         {"port", required_argument, NULL, 'p'},
+                                        {"host", required_argument, NULL, 'h'},
                                         {"path", required_argument, NULL, 'f'},
                                         {"bytes", required_argument, NULL, 'b'},
                                         {"milliseconds", required_argument, NULL, 'm'},
@@ -39,6 +42,7 @@ static inline struct load parse_load(int argc, char **argv) {
                                         {"busy-poll-us", required_argument, NULL, 'w'},
                                         {"echo-protocol", no_argument, NULL, 'e'},
                                         {"verify", no_argument, NULL, 'v'},
+                                        {"confirmed", no_argument, NULL, 'o'},
                                         {"timeout-seconds", required_argument, NULL, 't'},
                                         {0}};
   struct load load = {.bytes = 256 * MIB,
@@ -56,6 +60,7 @@ static inline struct load parse_load(int argc, char **argv) {
       case 'u': load.unix_path = optarg; break;
       case 'p': load.port = (uint16_t)parse_number(optarg); break;
       case 'f': load.path = optarg; break;
+      case 'h': load.host = optarg; break;
       case 'b': load.bytes = parse_number(optarg); break;
       case 'm': load.milliseconds = parse_number(optarg); break;
       case 'i': load.iterations = (uint32_t)parse_number(optarg); break;
@@ -70,6 +75,7 @@ static inline struct load parse_load(int argc, char **argv) {
       case 'w': load.busy_poll_ns = 1000 * parse_number(optarg); break;
       case 'e': load.echo_protocol = true; break;
       case 'v': load.verify = true; break;
+      case 'o': load.confirmed = true; break;
       case 't': timeout = (uint32_t)parse_number(optarg); break;
       default: exit(2);
     }
@@ -116,13 +122,25 @@ static inline void check_confirmation(uint64_t confirmed, uint64_t bytes) {
 
 static inline double seconds_since(uint64_t start) { return (double)(now_ns() - start) / 1e9; }
 
-static inline void report_bytes(uint64_t bytes, double seconds) {
-  printf("{\"bytes\":%ju,\"seconds\":%.6f}\n", (uintmax_t)bytes, seconds);
+// Of this process and of those that it has waited for: the kernel's work for them is in it.
+static inline double cpu_seconds(void) {
+  double seconds = 0;
+  for (int who = RUSAGE_CHILDREN; who <= RUSAGE_SELF; who++) {
+    struct rusage used;
+    getrusage(who, &used);
+    seconds += (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec);
+    seconds += (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
+  }
+  return seconds;
 }
 
-static inline void report_count(uint64_t count, double seconds) {
-  printf("{\"count\":%ju,\"seconds\":%.6f}\n", (uintmax_t)count, seconds);
+static inline void report_amount(const char *what, uint64_t amount, double seconds) {
+  printf("{\"%s\":%ju,\"seconds\":%.6f,\"cpuSeconds\":%.6f}\n", what, (uintmax_t)amount, seconds, cpu_seconds());
 }
+
+static inline void report_bytes(uint64_t bytes, double seconds) { report_amount("bytes", bytes, seconds); }
+
+static inline void report_count(uint64_t count, double seconds) { report_amount("count", count, seconds); }
 
 static inline int compare_u32(const void *a, const void *b) {
   const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
@@ -132,8 +150,8 @@ static inline int compare_u32(const void *a, const void *b) {
 // `times` in nanoseconds.
 static inline void report_latency(uint32_t *times, uint32_t count) {
   qsort(times, count, sizeof *times, compare_u32);
-  printf("{\"count\":%u,\"p50Us\":%.3f,\"p99Us\":%.3f,\"minUs\":%.3f}\n", count, times[count / 2] / 1e3,
-         times[(uint64_t)count * 99 / 100] / 1e3, times[0] / 1e3);
+  printf("{\"count\":%u,\"p50Us\":%.3f,\"p99Us\":%.3f,\"minUs\":%.3f,\"cpuSeconds\":%.6f}\n", count,
+         times[count / 2] / 1e3, times[(uint64_t)count * 99 / 100] / 1e3, times[0] / 1e3, cpu_seconds());
 }
 
 #endif

@@ -1,10 +1,17 @@
 // The load generator without Ringway: the same work as guest.c with read() and write(), over a Unix socket (for socat
-// behind it) or over TCP (for nothing between).
+// behind it) or over TCP (for nothing between, or for what a program in a network of its own cannot see).
 //
-//   plain --unix PATH | --port PORT [options] bulk-out | bulk-in | rtt | echo | rate
+//   plain --unix PATH | [--host HOST] --port PORT [options] bulk-out | bulk-in | rtt | echo | rate
+//   plain --host DOMAIN --port PORT --iterations N names
+//
+// Bulk has so many connections as there are --streams, each a process with an equal part of the bytes. With --confirmed
+// bulk-out does not wait for the other side's end: pasta of 2023 loses that of a connection whose half was closed.
+// names looks up n0.DOMAIN, n1.DOMAIN and so on, and tells how long that took; then it connects to each.
 
+#include <netdb.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/wait.h>
 
 #include "load.h"
 
@@ -17,23 +24,35 @@ struct connection {
 };
 
 static struct load load;
+static struct sockaddr_in server;
 static uint8_t scratch[WRITE_BYTES];
 
+static struct sockaddr_in look_up(const char *host) {
+  const struct addrinfo wanted = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+  struct addrinfo *found;
+  const int failed = getaddrinfo(host, NULL, &wanted, &found);
+  if (failed != 0) FAIL("%s: %s", host, gai_strerror(failed));
+  struct sockaddr_in address = *(const struct sockaddr_in *)(const void *)found->ai_addr;
+  address.sin_port = htons(load.port);
+  freeaddrinfo(found);
+  return address;
+}
+
+static int connect_to(const struct sockaddr_in *address) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) die("cannot connect");
+  set_no_delay(fd);
+  return fd;
+}
+
 static int open_socket(void) {
-  int fd;
-  if (load.unix_path != NULL) {
-    const struct sockaddr_un address = unix_address(load.unix_path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    // The backlog of socat is short: while it is full, connect() says EAGAIN or waits.
-    while (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-      if (errno != EAGAIN && errno != EINTR) die("cannot connect to %s", load.unix_path);
-      poll(NULL, 0, 1);
-    }
-  } else {
-    const struct sockaddr_in address = loopback(load.port);
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) die("cannot connect");
-    set_no_delay(fd);
+  if (load.unix_path == NULL) return connect_to(&server);
+  const struct sockaddr_un address = unix_address(load.unix_path);
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // The backlog of socat is short: while it is full, connect() says EAGAIN or waits.
+  while (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+    if (errno != EAGAIN && errno != EINTR) die("cannot connect to %s", load.unix_path);
+    poll(NULL, 0, 1);
   }
   return fd;
 }
@@ -63,7 +82,6 @@ static void read_exactly(int fd, void *target, size_t bytes) {
 }
 
 static void bulk_out(int fd) {
-  const uint64_t start = now_ns();
   for (uint64_t sent = 0; sent < load.bytes;) {
     const uint32_t bytes = next_write(&load, load.bytes - sent);
     if (load.verify) pattern_fill(scratch, sent, bytes);
@@ -74,19 +92,55 @@ static void bulk_out(int fd) {
   uint64_t confirmed;
   read_exactly(fd, &confirmed, sizeof confirmed);
   check_confirmation(confirmed, load.bytes);
-  if (read_some(fd, scratch, 1) != 0) FAIL("bytes after the confirmation");
-  report_bytes(load.bytes, seconds_since(start));
+  if (!load.confirmed && read_some(fd, scratch, 1) != 0) FAIL("bytes after the confirmation");
 }
 
 static void bulk_in(int fd) {
-  const uint64_t start = now_ns();
   uint64_t got = 0;
   write_all(fd, &load.bytes, sizeof load.bytes);
   for (size_t bytes; (bytes = read_some(fd, scratch, next_write(&load, WRITE_BYTES))) > 0; got += bytes) {
     if (load.verify && !pattern_holds(scratch, got, bytes)) FAIL("bytes differ near %ju", (uintmax_t)got);
   }
   if (got != load.bytes) FAIL("%ju bytes of %ju came", (uintmax_t)got, (uintmax_t)load.bytes);
-  report_bytes(got, seconds_since(start));
+}
+
+static void bulk(void (*move)(int fd)) {
+  uint64_t start;
+  if (load.streams == 1) {
+    const int fd = open_socket();
+    start = now_ns();
+    move(fd);
+  } else {
+    load.bytes /= load.streams;
+    start = now_ns();
+    for (uint32_t i = 0; i < load.streams; i++) {
+      const pid_t child = fork();
+      if (child < 0) die("fork");
+      if (child > 0) continue;
+      die_with_parent();
+      move(open_socket());
+      _exit(0);
+    }
+    for (uint32_t i = 0; i < load.streams; i++) {
+      int status;
+      if (wait(&status) < 0 || status != 0) FAIL("a connection has failed");
+    }
+  }
+  report_bytes(load.bytes * load.streams, seconds_since(start));
+}
+
+static void names(void) {
+  struct sockaddr_in *addresses = allocate(load.iterations * sizeof *addresses);
+  char name[256];
+  const uint64_t start = now_ns();
+  for (uint32_t i = 0; i < load.iterations; i++) {
+    snprintf(name, sizeof name, "n%u.%s", i, load.host);
+    addresses[i] = look_up(name);
+  }
+  const double seconds = seconds_since(start);
+  for (uint32_t i = 0; i < load.iterations; i++) close(connect_to(&addresses[i]));
+  report_count(load.iterations, seconds);
+  free(addresses);
 }
 
 static void rtt(int fd) {
@@ -160,17 +214,19 @@ static void echo_or_rate(bool rate) {
 int main(int argc, char **argv) {
   load = parse_load(argc, argv);
   if (load.unix_path == NULL && load.port == 0) FAIL("give --unix PATH or --port PORT");
-  if (mode_is(&load, "echo") || mode_is(&load, "rate")) {
-    echo_or_rate(mode_is(&load, "rate"));
+  if (mode_is(&load, "names")) {
+    names();
     return 0;
   }
-  const int fd = open_socket();
-  if (mode_is(&load, "bulk-out")) {
-    bulk_out(fd);
+  if (load.unix_path == NULL) server = load.host == NULL ? loopback(load.port) : look_up(load.host);
+  if (mode_is(&load, "echo") || mode_is(&load, "rate")) {
+    echo_or_rate(mode_is(&load, "rate"));
+  } else if (mode_is(&load, "bulk-out")) {
+    bulk(bulk_out);
   } else if (mode_is(&load, "bulk-in")) {
-    bulk_in(fd);
+    bulk(bulk_in);
   } else if (mode_is(&load, "rtt")) {
-    rtt(fd);
+    rtt(open_socket());
   } else {
     FAIL("no such mode: %s", load.mode);
   }

@@ -18,6 +18,10 @@ export async function runBench(options: BenchOptions): Promise<number> {
     const { runVmBench } = await import("./vm/index.ts");
     return await runVmBench(options);
   }
+  if (options.run) {
+    const { runUnmodifiedBench } = await import("./unmodified/index.ts");
+    return await runUnmodifiedBench(options);
+  }
   if (options.markdown !== undefined) checkMarkers(options.markdown, MARKERS);
   using children = new Children();
   const plan = await planRun(children, options);

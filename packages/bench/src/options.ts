@@ -13,4 +13,6 @@ export interface BenchOptions {
   readonly only?: readonly string[];
   /** Instead: in virtual machines, against QEMU's user networking and passt (./vm). */
   readonly vm?: boolean;
+  /** Instead: programs in ringway run, against pasta and slirp4netns (./unmodified). */
+  readonly run?: boolean;
 }

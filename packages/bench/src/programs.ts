@@ -105,6 +105,15 @@ function cacheFolder(): string | undefined {
   }
 }
 
+/** The agent, static, where it can be built; else `problem` says why not. */
+export function makeAgent(): { readonly program?: string; readonly problem?: string } {
+  const program = join(NATIVE, "build/ringway-agent");
+  if (findProgram("make") === undefined) return { problem: "make is not installed" };
+  const { status, stderr, error } = spawnSync("make", ["-s", "-C", NATIVE, "agent"], { encoding: "utf8" });
+  if (status === 0 && existsSync(program)) return { program };
+  return { problem: `ringway-agent cannot be built (${error?.message ?? stderr.trim().split("\n")[0]})` };
+}
+
 /** Full path of a program on PATH. */
 export function findProgram(name: string): string | undefined {
   const folders = name.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);

@@ -3,17 +3,10 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { bytesFor, ratiosOf, summarize, type TurnSample } from "../src/turns.ts";
 import { Control } from "../src/vm/control.ts";
 import { split, threadTimes } from "../src/vm/cpu.ts";
-import {
-  bytesFor,
-  type Measured,
-  ratiosOf,
-  runVmRow,
-  summarize,
-  type VmRunOptions,
-  type VmSample,
-} from "../src/vm/measure.ts";
+import { runVmRow, type VmMedium, type VmRunOptions } from "../src/vm/measure.ts";
 import { formatVmMarkdown, formatVmTerminal, type VmReport, vmJson } from "../src/vm/report.ts";
 import { type MediumName, VM_RATIO_KEYS, VM_ROWS } from "../src/vm/rows.ts";
 
@@ -54,7 +47,7 @@ describe("the CPU of a machine", () => {
   });
 });
 
-const sample = (value: number): VmSample => ({ value, work: 0.5, cpu: { guest: 0.25, host: 1 } });
+const sample = (value: number): TurnSample => ({ value, work: 0.5, cpu: { guest: 0.25, host: 1 } });
 const [bulkOut, , rtt] = VM_ROWS;
 
 describe("ratios", () => {
@@ -76,7 +69,7 @@ describe("ratios", () => {
 });
 
 /** A guest that answers by itself. */
-class Played implements Measured {
+class Played implements VmMedium {
   readonly name: MediumName;
   readonly asked: string[] = [];
   readonly #answer: (line: string) => unknown;
@@ -134,7 +127,7 @@ describe("a row", () => {
       if (line.startsWith("rtt 500")) throw new Error("hung up");
       return { p50Us: 300, p99Us: 900 };
     });
-    const media: Measured[] = [good, bad];
+    const media: VmMedium[] = [good, bad];
     const options = runOptions();
     const { peers, ratios } = await runVmRow(rtt!, media, options);
     expect(options.failures).toEqual(["rtt: passt: hung up"]);

@@ -1,12 +1,7 @@
 // Whose CPU time a hypervisor's is: the guest's, in threads that run its processors, or the host's, in all others.
 
 import { readdirSync, readFileSync } from "node:fs";
-
-export interface MachineCpu {
-  /** Seconds so far. */
-  readonly guest: number;
-  readonly host: number;
-}
+import type { CpuOfBoth } from "../turns.ts";
 
 export interface ThreadTime {
   readonly name: string;
@@ -17,11 +12,11 @@ export interface ThreadTime {
 const PROCESSOR = /^CPU \d+\//;
 const NANOSECONDS = 1e9;
 
-export function machineCpu(pid: number): MachineCpu {
+export function machineCpu(pid: number): CpuOfBoth {
   return split(threadTimes(pid));
 }
 
-export function split(threads: readonly ThreadTime[]): MachineCpu {
+export function split(threads: readonly ThreadTime[]): CpuOfBoth {
   let [guest, host] = [0, 0];
   for (const { name, seconds } of threads) {
     if (PROCESSOR.test(name)) guest += seconds;

@@ -5,11 +5,10 @@
 //   ringway.medium=network     vmload by TCP through eth0, which gets ringway.address and ringway.mtu
 //   ringway.control=HOST:PORT  where the bench listens
 
-import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { busybox, cached, initramfs, kernel, run } from "@ringway/vm-image";
-import { findProgram, NATIVE } from "../programs.ts";
+import { findProgram, makeAgent, NATIVE } from "../programs.ts";
 
 export interface Image {
   readonly kernel: string;
@@ -55,10 +54,10 @@ export async function makeImage(folder: string): Promise<Image> {
   const archive = initramfs(linux, await busybox());
   archive.file("init", INIT, 0o755).file("bin/vmload", readFileSync(vmload), 0o755);
   const agent = makeAgent();
-  if (typeof agent !== "string") archive.file("bin/ringway-agent", agent, 0o755);
+  if (agent.program !== undefined) archive.file("bin/ringway-agent", readFileSync(agent.program), 0o755);
   const initrd = join(folder, "initrd");
   writeFileSync(initrd, archive.end());
-  return { kernel: linux.image, initrd, ...(typeof agent === "string" ? { noAgent: agent } : {}) };
+  return { kernel: linux.image, initrd, ...(agent.problem === undefined ? {} : { noAgent: agent.problem }) };
 }
 
 /** Static: there is no libc in the guest. musl's where it is there, which is smaller. */
@@ -85,13 +84,4 @@ async function compileVmload(): Promise<string> {
     ]);
   });
   return join(folder, "vmload");
-}
-
-/** The program, or why there is none. */
-function makeAgent(): Buffer | string {
-  const file = join(NATIVE, "build/ringway-agent");
-  if (findProgram("make") === undefined) return "make is not installed";
-  const { status, stderr, error } = spawnSync("make", ["-s", "-C", NATIVE, "agent"], { encoding: "utf8" });
-  if (status === 0 && existsSync(file)) return readFileSync(file);
-  return `ringway-agent cannot be built (${error?.message ?? stderr.trim().split("\n")[0]})`;
 }

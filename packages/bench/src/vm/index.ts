@@ -8,10 +8,11 @@ import type { BenchOptions } from "../options.ts";
 import { aboutMachine, checkMarkers, type Markers, replaceBetween } from "../output.ts";
 import { type Compiled, compilePrograms, findProgram } from "../programs.ts";
 import { Progress } from "../progress.ts";
+import { startServers } from "../servers.ts";
 import { type Image, makeImage } from "./image.ts";
 import { QEMU } from "./machine.ts";
-import { type Measured, runVmRow, type VmRowResult, type VmRunOptions } from "./measure.ts";
-import { GUEST_BUSY_POLL_US, Medium, missingFor, type Ports, type Where } from "./media.ts";
+import { runVmRow, type VmMedium, type VmRowResult, type VmRunOptions } from "./measure.ts";
+import { GUEST_BUSY_POLL_US, Medium, missingFor, type Where } from "./media.ts";
 import { formatVmMarkdown, formatVmTerminal, type VmReport, vmJson } from "./report.ts";
 import { MEDIA, MEDIUM_TITLES, SERVERS, VM_ROWS, type VmRow } from "./rows.ts";
 
@@ -50,12 +51,12 @@ async function measure(rows: readonly VmRow[], { ringway, quick = false }: Bench
   const results: VmRowResult[] = [];
   const image = await imageFor(children, compiled, leftOut);
   if (image !== undefined) {
-    const ports = await startServers(children, compiled);
+    const ports = await startServers(children, compiled.programs!.server, SERVERS);
     using progress = new Progress(START_STEPS * MEDIA.length + rows.length * amounts.rounds);
     const media = await startMedia({ children, ringway, image, ports }, { leftOut, failures, progress });
     const onRound = (row: VmRow): void => progress.step(row.title);
     const run: VmRunOptions = { ...amounts, ports, deadline: start + limitMs, failures, leftOut, onRound };
-    const working: Measured[] = [...media];
+    const working: VmMedium[] = [...media];
     for (const row of rows) results.push(await runVmRow(row, working, run));
     for (const medium of media) medium[Symbol.dispose]();
   }
@@ -89,15 +90,6 @@ async function imageFor(
   } catch (error) {
     return without(`the guest's image cannot be made (${firstLine(error)})`);
   }
-}
-
-async function startServers(children: Children, compiled: Compiled): Promise<Ports> {
-  const ports: Partial<Record<keyof Ports, number>> = {};
-  for (const mode of SERVERS) {
-    const child = children.start([compiled.programs!.server, mode], `server ${mode}`);
-    ports[mode] = Number(await child.line());
-  }
-  return ports as Ports;
 }
 
 interface Starting {

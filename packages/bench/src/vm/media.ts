@@ -10,13 +10,14 @@ import { join } from "node:path";
 import { type Child, type Children, until } from "../children.ts";
 import { cpuSeconds, isListenedOn } from "../proc.ts";
 import { findProgram } from "../programs.ts";
+import type { CpuOfBoth, Measured } from "../turns.ts";
 import { Control } from "./control.ts";
-import { type MachineCpu, machineCpu } from "./cpu.ts";
+import { machineCpu } from "./cpu.ts";
 import type { Image } from "./image.ts";
 import { consoleOf, dying, startMachine } from "./machine.ts";
 import { type MediumName, SERVERS, type Server } from "./rows.ts";
 
-export type Ports = Readonly<Record<Server, number>>;
+type Ports = Readonly<Record<Server, number>>;
 
 const REGION_BYTES: number = 64 * 1024 * 1024;
 const BOOT_MS = 60_000;
@@ -48,7 +49,7 @@ interface Prepared {
   readonly memory?: string;
 }
 
-export class Medium implements Disposable {
+export class Medium implements Measured<MediumName>, Disposable {
   readonly name: MediumName;
   readonly #control: Control;
   readonly #machine: Child;
@@ -94,7 +95,7 @@ export class Medium implements Disposable {
   }
 
   /** Of QEMU's processors, and of all else that works for the medium. */
-  cpu(): MachineCpu {
+  cpu(): CpuOfBoth {
     const { guest, host } = machineCpu(this.#machine.pid);
     return { guest, host: host + (this.#server === undefined ? 0 : cpuSeconds(this.#server.pid)) };
   }

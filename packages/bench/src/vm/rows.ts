@@ -2,6 +2,7 @@
 // names of rows.
 
 import type { Bar } from "../rows.ts";
+import type { TurnRow } from "../turns.ts";
 
 export const MEDIA = ["ringway", "slirp", "passt", "agent"] as const;
 export type MediumName = (typeof MEDIA)[number];
@@ -16,20 +17,11 @@ export const MEDIUM_TITLES: Readonly<Record<MediumName, string>> = {
 export const SERVERS = ["sink", "source", "echo"] as const;
 export type Server = (typeof SERVERS)[number];
 
-export interface VmRatioRule {
-  readonly key: string;
-  readonly against: MediumName;
-  readonly bar: Bar;
-}
-
-export interface VmRow {
-  readonly name: string;
-  readonly title: string;
+export interface VmRow extends TurnRow<MediumName> {
   readonly metric: "throughput" | "latency";
   /** The word that asks vmload for it, and the server that it talks to. */
   readonly command: "out" | "in" | "rtt";
   readonly server: Server;
-  readonly ratios: readonly VmRatioRule[];
 }
 
 /** Under TCG: all processors are one thread of the host's, translating. */
