@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer, type Server, type Socket } from "node:net";
+import { createInterface } from "node:readline";
 import { closeFd, connect, EPOLLIN, EPOLLOUT, Epoll, inq, tcpSocket } from "@ringway/linux";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { scratch } from "../../linux/src/libc.ts";
@@ -161,12 +162,11 @@ sys.stdin.read()
 test("takes what is behind a peer's urgent byte too, which ends a recv()", async () => {
   const peer: ChildProcess = spawn("python3", ["-c", URGENT], { stdio: ["pipe", "pipe", "inherit"] });
   try {
-    const line = (): Promise<unknown> => new Promise((resolve) => peer.stdout!.once("data", resolve));
-    const port = Number(await line());
-    const acknowledged = line();
-    const fd = await connected(port);
+    // A line of Python's may come in two pieces.
+    const lines = createInterface({ input: peer.stdout! })[Symbol.asyncIterator]();
+    const fd = await connected(Number((await lines.next()).value));
     // Sent is not yet arrived, not even over a loopback; acknowledged is.
-    await acknowledged;
+    expect(await lines.next()).toEqual({ done: false, value: "acknowledged" });
     const epoll = new Epoll(1);
     epoll.add(fd, TCP_EVENTS, 0, 0);
     expect(epoll.wait(0)).toBe(1);
