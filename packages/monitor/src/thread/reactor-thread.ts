@@ -288,7 +288,8 @@ export class ReactorThread {
       (this.#disk.load > 0 && waitedMs < DISK_END_MS) ||
       (this.#regions.load > 0 && waitedMs < REGIONS_END_MS);
     if (waits) {
-      this.#reactor.after(DRAIN_CHECK_MS, () => this.#end(aborted, sinceMs));
+      // Mostly it is a region or two, whose end is a piece each: that is over in a moment.
+      this.#reactor.after(Math.min(1 + waitedMs, DRAIN_CHECK_MS), () => this.#end(aborted, sinceMs));
       return;
     }
     this.#disk.close();
