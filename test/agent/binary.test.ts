@@ -82,6 +82,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
   const FORWARD = "[ADDRESS:]PORT:HOST:HOSTPORT, such as 8080:example.com:80";
   const PUBLISH = "auto or [HOSTADDR:]HOSTPORT:PORT, such as 8080:80";
   const SOCKET = "the path of a socket";
+  const MOUNT = "PATH[:FOLDER][,watch][,writeback], such as /data or /data:/mnt/data";
   /** By option: what it expects, and values that it does not take. */
   const expected: Record<string, readonly [expects: string, ...wrong: string[]]> = {
     "--memory": ["the path of a file", ""],
@@ -93,7 +94,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     "--http": [PROXY, "1.2.3:80", "1.2.3.4:"],
     "--forward": [FORWARD, "80", "80:host", "80::80", "80:host:0", "name:80:host:80", "70000:host:80"],
     "--publish": [PUBLISH, "80", "name:80:80", "80:0", ":80:80"],
-    "--mount": ["PATH[:FOLDER], such as /data or /data:/mnt/data", "", "data", "/", "/data:/", "data:/mnt"],
+    "--mount": [MOUNT, "", "data", "/", "/data:/", "data:/mnt", ",", ",watch", "/,watch"],
     "--names": ["own, real or off", "true"],
     "--service": [`${SOCKET}, or off`, ""],
     "--streams": ["a number from 1 to 32639", "0", "32640", "99999999999999999999", ""],
