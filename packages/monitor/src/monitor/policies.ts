@@ -92,15 +92,26 @@ export class Policies {
 
   /** Resolves once it is in force for the guest with this name, which has its own from then on. */
   async reloadOwn(guest: string, source: Policy | string): Promise<void> {
-    const { guests, log, reactor, labels } = this.#context;
+    const { log, reactor, labels } = this.#context;
     requireOpen(this.#context);
-    const isOne = guests.some(({ name }) => name === guest) || this.#vms.names.includes(guest);
-    if (!isOne) throw invalidValue("options.guest", guest, "must be the name of a guest or a VM");
+    this.#requireServed(guest);
     const loaded = await this.#loadOwn(source);
+    try {
+      // A machine may have been removed meanwhile: another of its name is not judged by this.
+      this.#requireServed(guest);
+    } catch (error) {
+      letGo(loaded);
+      throw error;
+    }
     this.#addOwn(guest, loaded, source);
     this.#context.changed();
     const isInForce = await reactor.putInForce(forReactor(loaded), guest);
     if (isInForce) log.info({ guest, ...labels.of(guest) }, "policy reloaded");
+  }
+
+  #requireServed(guest: string): void {
+    if (this.#context.guests.some(({ name }) => name === guest) || this.#vms.serves(guest)) return;
+    throw invalidValue("options.guest", guest, "must be the name of a guest or a VM");
   }
 
   /** Resolves once it is in force. */

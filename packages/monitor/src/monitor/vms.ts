@@ -107,6 +107,12 @@ export class ServedVms {
     return [...this.#vms.keys()];
   }
 
+  /** And is not being removed. */
+  serves(name: string): boolean {
+    const vm = this.#vms.get(name);
+    return vm !== undefined && vm.removed === undefined;
+  }
+
   /** What no folder of a policy may hold. */
   get places(): KeptPlace[] {
     return [...this.#vms.values()].flatMap(({ options }) => placesOfVm(options));

@@ -243,7 +243,7 @@ export class ReactorThread {
   }
 
   #addTenant({ name, policy, labelBytes }: TenantMessage): void {
-    this.#tenants.setLabelBytes(name, labelBytes);
+    this.#tenants.begin(name, labelBytes);
     if (policy === undefined) return;
     if (this.#stopping) closeRoots(policy.roots);
     else this.#tenants.setPolicy(name, this.#policyState(policy));

@@ -11,9 +11,10 @@ export class Tenants {
   readonly #own: Map<string, PolicyState> = new Map();
   readonly #labelBytes: Map<string, number> = new Map();
 
-  /** Each line of its guests is so much longer. */
-  setLabelBytes(tenant: string, bytes: number): void {
-    if (bytes > 0) this.#labelBytes.set(tenant, bytes);
+  /** Nothing of another that had its name is left. `labelBytes`: each line of its guests is so much longer. */
+  begin(tenant: string, labelBytes: number): void {
+    this.delete(tenant);
+    if (labelBytes > 0) this.#labelBytes.set(tenant, labelBytes);
   }
 
   labelBytes(tenant: string): number {

@@ -1,0 +1,48 @@
+// What changes while guests with a name are there: machines of one name that come and go, policies, labels.
+
+import type { RefusedError } from "@ringway/guest";
+import { beforeAll, expect, test } from "vitest";
+import { heldForAll } from "../support/held.ts";
+import { Hypervisor, type Place, place } from "../support/hypervisor.ts";
+import { policyOf, startMonitor } from "../support/monitor.ts";
+import { echoServer } from "../support/tcp.ts";
+
+const NOTHING = "version: 1\n";
+const LOCAL = "version: 1\nconnect: [{ id: local, allow: 127.0.0.1 }]\n";
+const INVALID_VALUE = { code: "ERR_INVALID_ARG_VALUE" };
+
+const hold = heldForAll();
+let port: number;
+
+beforeAll(async () => {
+  ({ port } = hold(await echoServer()));
+});
+
+/** What refuses the guest of that machine a connection. */
+async function refusedOn(machine: Place): Promise<string | undefined> {
+  using hypervisor = new Hypervisor(machine);
+  const guest = await hypervisor.boot();
+  const stream = await guest.connect({ port, host: "127.0.0.1" }).catch((error: RefusedError) => error);
+  await guest.close();
+  return "rule" in stream ? stream.rule : undefined;
+}
+
+test("a policy for a machine that is being removed is refused, and judges no other of that name", async () => {
+  using first = place();
+  using second = place();
+  using third = place();
+  await using host = await startMonitor(NOTHING, { vms: [first.vm] });
+  const { monitor } = host;
+  const removing = monitor.removeVm("vm");
+  await expect(monitor.reload(policyOf(LOCAL), { guest: "vm" })).rejects.toMatchObject(INVALID_VALUE);
+  await removing;
+  await monitor.addVm(second.vm);
+  expect(await refusedOn(second)).toBe("default");
+  // And one that is removed while the policy is loaded.
+  const reloading = monitor.reload(policyOf(LOCAL), { guest: "vm" });
+  const removed = monitor.removeVm("vm");
+  await expect(reloading).rejects.toMatchObject(INVALID_VALUE);
+  await removed;
+  await monitor.addVm(third.vm);
+  expect(await refusedOn(third)).toBe("default");
+});
