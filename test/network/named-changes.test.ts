@@ -1,20 +1,26 @@
 // What changes while guests with a name are there: machines of one name that come and go, policies, labels.
 
+import { join } from "node:path";
 import type { RefusedError } from "@ringway/guest";
+import { closeFd } from "@ringway/linux";
 import { beforeAll, expect, test } from "vitest";
 import { heldForAll } from "../support/held.ts";
 import { Hypervisor, type Place, place } from "../support/hypervisor.ts";
-import { policyOf, startMonitor } from "../support/monitor.ts";
+import { type LogLine, policyOf, startMonitor } from "../support/monitor.ts";
 import { echoServer } from "../support/tcp.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+import { until } from "../support/wait.ts";
 
 const NOTHING = "version: 1\n";
 const LOCAL = "version: 1\nconnect: [{ id: local, allow: 127.0.0.1 }]\n";
 const INVALID_VALUE = { code: "ERR_INVALID_ARG_VALUE" };
 
 const hold = heldForAll();
+let folder: string;
 let port: number;
 
 beforeAll(async () => {
+  folder = temporaryFolder("named-changes");
   ({ port } = hold(await echoServer()));
 });
 
@@ -45,4 +51,26 @@ test("a policy for a machine that is being removed is refused, and judges no oth
   await removed;
   await monitor.addVm(third.vm);
   expect(await refusedOn(third)).toBe("default");
+});
+
+test("labels of a machine are in no line of another whose name is like its own", async () => {
+  using first = place("db");
+  using second = place("db-2");
+  const labelled = { ...first.vm, labels: { team: "a" } };
+  await using host = await startMonitor(NOTHING, { vms: [labelled, second.vm] });
+  for (const each of [first, second]) expect(await refusedOn(each)).toBe("default");
+  const refused = (): LogLine[] => host.lines.filter(({ audit }) => audit === "refused");
+  await until("both lines", () => refused().length === 2);
+  expect(refused().map(({ guest, labels }) => ({ guest, labels }))).toEqual([
+    { guest: "db", labels: { team: "a" } },
+    { guest: "db-2", labels: undefined },
+  ]);
+});
+
+test("a program calls none of its guests as those are called that attach at a socket with a name", async () => {
+  await using host = await startMonitor(NOTHING, { guests: [{ name: "web", listen: join(folder, "web") }] });
+  for (const name of ["web", "web-1"]) {
+    expect(() => host.monitor.attach({ name })).toThrow(expect.objectContaining(INVALID_VALUE));
+  }
+  closeFd(host.monitor.attach({ name: "web-a" }).fd);
 });

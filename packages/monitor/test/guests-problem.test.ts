@@ -28,6 +28,7 @@ describe("guests that the host names", () => {
       '"web-10" is what those of the guest "web" are called',
     ],
     ["a name that is taken", [guest("guest")], [], '"guest" is what guests without a name are called'],
+    ["such a name", [guest("attached-1")], [], '"attached-1" is what guests without a name are called'],
     [
       "one socket twice",
       [guest("a", "/run/x"), guest("b", "/run/../run/x")],

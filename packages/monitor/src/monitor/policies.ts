@@ -30,8 +30,9 @@ export class Policies {
     this.#vms = vms;
     this.#current = parts.policy.policy;
     this.#warn(parts.policy, source);
+    // Those of machines are set when they are served.
+    for (const { options } of parts.tenants) context.labels.setSocket(options.name, options.labels);
     for (const { options, policy } of [...parts.tenants, ...parts.vms]) {
-      context.labels.set(options.name, options.labels);
       if (policy !== undefined) this.#addOwn(options.name, policy, options.policy!);
     }
   }

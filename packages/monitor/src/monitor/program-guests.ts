@@ -5,6 +5,7 @@ import { close } from "node:fs";
 import {
   closeFd,
   Errno,
+  invalidValue,
   refuseDescriptors,
   requireObject,
   requireText,
@@ -20,6 +21,7 @@ import { type Context, requireOpen } from "./context.ts";
 import { forReactor } from "./for-reactor.ts";
 import { requireAudit } from "./parts.ts";
 import type { Policies } from "./policies.ts";
+import { nameClash } from "./tenant-options.ts";
 
 export interface AttachOptions {
   /** What it is called in events and logs. Default: attached-1, ... */
@@ -52,10 +54,11 @@ export class ProgramGuests {
     this.#policies = policies;
   }
 
-  /** Throws AuditError, and TypeError for options of wrong types. */
+  /** Throws AuditError, and TypeError for options of wrong types and a name that another's guests have. */
   attach(options: AttachOptions): AttachedGuest {
     requireOpen(this.#context);
     requireAttachOptions(options);
+    this.#requireFree(options.name);
     if (options.policy !== undefined) requireAudit(options.policy, this.#context.audit);
     const name = options.name ?? `attached-${this.#next++}`;
     const [ours, theirs] = unixPair();
@@ -65,6 +68,12 @@ export class ProgramGuests {
     if (options.policy === undefined) this.#context.reactor.send(attach);
     else void this.#attachWith(options.policy, attach);
     return { name, fd: theirs };
+  }
+
+  /** It would be taken for one of a guest that the host has named, and have its labels. */
+  #requireFree(name: string | undefined): void {
+    const clash = name === undefined ? undefined : nameClash(name, this.#context.guests);
+    if (clash !== undefined) throw invalidValue("options.name", name, `is taken: ${clash}`);
   }
 
   async #attachWith(policy: Policy, attach: AttachMessage): Promise<void> {

@@ -88,7 +88,8 @@ export function guestsProblem(
   const sockets = new Set(listen === undefined ? [] : [resolve(listen)]);
   for (const [index, { name, listen: path }] of guests.entries()) {
     if (!NAME.test(name)) return `${quoted(name)} is no name of a guest: ${NAME_EXPECTED}`;
-    if (RESERVED.includes(name)) return `${quoted(name)} is what guests without a name are called`;
+    const of = NUMBERED.exec(name)?.[1] ?? name;
+    if (RESERVED.includes(of)) return `${quoted(name)} is what guests without a name are called`;
     const clash = nameClash(name, guests.toSpliced(index, 1));
     if (clash !== undefined) return clash;
     if (sockets.has(resolve(path))) return `two guests attach at ${quoted(path)}`;

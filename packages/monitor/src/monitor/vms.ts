@@ -153,7 +153,7 @@ export class ServedVms {
     for (const vm of opened) {
       const { name, doorbell, labels } = vm.options;
       this.#vms.set(name, { ...vm, removed: undefined });
-      this.#context.labels.set(name, labels);
+      this.#context.labels.setVm(name, labels);
       this.#context.changed();
       const policy = vm.policy && forReactor(vm.policy);
       this.#context.reactor.send({ kind: "tenant", name, policy, labelBytes: labelBytes(labels) });
@@ -197,7 +197,7 @@ export class ServedVms {
   ended(name: string): void {
     const vm = this.#vms.get(name);
     this.#vms.delete(name);
-    this.#context.labels.delete(name);
+    this.#context.labels.deleteVm(name);
     vm?.memory[Symbol.dispose]();
     vm?.removed?.resolve();
   }

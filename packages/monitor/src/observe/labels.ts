@@ -14,22 +14,36 @@ const AROUND_BYTES = 12;
 const NUMBERED = /-\d+$/;
 
 export class GuestLabels {
-  readonly #labels: Map<string, Labelled> = new Map();
+  readonly #ofVms: Map<string, Labelled> = new Map();
+  readonly #ofSockets: Map<string, Labelled> = new Map();
 
-  set(tenant: string, labels: Labels | undefined): void {
-    if (labelBytes(labels) === 0) this.#labels.delete(tenant);
-    else this.#labels.set(tenant, { labels: labels! });
+  setVm(name: string, labels: Labels | undefined): void {
+    set(this.#ofVms, name, labels);
   }
 
-  delete(tenant: string): void {
-    this.#labels.delete(tenant);
+  deleteVm(name: string): void {
+    this.#ofVms.delete(name);
   }
 
-  /** Of the guest with this name: as fields, none where it has none. */
+  /** Of an attach socket's guests. */
+  setSocket(name: string, labels: Labels | undefined): void {
+    set(this.#ofSockets, name, labels);
+  }
+
+  /**
+   * Of the guest with this name, or of the attach socket: as fields, none where it has none. Only those of a socket
+   * have a number: a machine called db-2 has nothing of the machine db.
+   */
   of(guest: string): Labelled {
-    if (this.#labels.size === 0) return NONE;
-    return this.#labels.get(guest) ?? this.#labels.get(guest.replace(NUMBERED, "")) ?? NONE;
+    const labelled = this.#ofVms.get(guest) ?? this.#ofSockets.get(guest);
+    if (labelled !== undefined || this.#ofSockets.size === 0) return labelled ?? NONE;
+    return this.#ofSockets.get(guest.replace(NUMBERED, "")) ?? NONE;
   }
+}
+
+function set(all: Map<string, Labelled>, name: string, labels: Labels | undefined): void {
+  if (labels === undefined || labelBytes(labels) === 0) all.delete(name);
+  else all.set(name, { labels });
 }
 
 /** How much longer they make a line; 0 where there are none. */
