@@ -74,3 +74,11 @@ test("a program calls none of its guests as those are called that attach at a so
   }
   closeFd(host.monitor.attach({ name: "web-a" }).fd);
 });
+
+test("labels of a machine that is added are judged as those of the start are", async () => {
+  using machine = place();
+  await using host = await startMonitor(NOTHING);
+  for (const labels of [{ "a-b": "x" }, { a: "x".repeat(257) }]) {
+    await expect(host.monitor.addVm({ ...machine.vm, labels })).rejects.toMatchObject(INVALID_VALUE);
+  }
+});

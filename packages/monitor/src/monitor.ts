@@ -7,7 +7,7 @@
 // Nothing here waits for a disk, a peer or a guest: threads do, and tell.
 
 import { EventEmitter } from "node:events";
-import { requireObject, requireText } from "@ringway/linux";
+import { invalidValue, requireObject, requireText } from "@ringway/linux";
 import type { Logger } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
 import { requirePolicy } from "./monitor/arguments.ts";
@@ -33,7 +33,7 @@ import { ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
 import { ReservedPorts } from "./monitor/reserved-ports.ts";
 import { reactorSettings } from "./monitor/settings.ts";
 import { SocketFiles } from "./monitor/socket-file.ts";
-import { type ReloadOptions, requireVm } from "./monitor/tenant-options.ts";
+import { labelsProblem, type ReloadOptions, requireVm } from "./monitor/tenant-options.ts";
 import { ServedVms } from "./monitor/vms.ts";
 import { Audit } from "./observe/audit.ts";
 import { GuestLabels } from "./observe/labels.ts";
@@ -201,6 +201,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    */
   async addVm(options: VmOptions): Promise<void> {
     requireVm(options, "options");
+    const problem = labelsProblem(options.labels);
+    if (problem !== undefined) throw invalidValue("options.labels", options.labels, `is invalid: ${problem}`);
     await this.#changes.run(() => this.#policies.addVm(options));
   }
 

@@ -99,9 +99,7 @@ export function guestsProblem(
     const clash = nameClash(name, guests);
     if (clash !== undefined) return clash;
   }
-  return [...guests, ...vms]
-    .map(({ labels = {} }) => labelsProblem(labels))
-    .find((each) => each !== undefined);
+  return [...guests, ...vms].map(({ labels }) => labelsProblem(labels)).find((each) => each !== undefined);
 }
 
 /** Why nothing else may be called so beside these guests; undefined: it may. */
@@ -114,7 +112,8 @@ export function nameClash(name: string, guests: readonly Pick<GuestOptions, "nam
   return undefined;
 }
 
-function labelsProblem(labels: Labels): string | undefined {
+/** What is wrong with the labels of one guest; undefined: nothing. */
+export function labelsProblem(labels: Labels = {}): string | undefined {
   const all = Object.entries(labels);
   if (all.length > LABELS_MAX) return `${all.length} labels are more than ${LABELS_MAX}`;
   for (const [key, text] of all) {
