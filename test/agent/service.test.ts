@@ -154,8 +154,12 @@ limits: { fileBytesWritten: 40MiB }
       const path = join(host.folder, "refusing.sock");
       const bound = frame(24, 0x8201, 1, 4, 5000, 0x0100007f, 0, 0, 0);
       const refused = frame(12, 0x8202, 1, 24, 0, 0);
-      const server = createServer((socket) => void socket.once("data", () => socket.write(bound)));
-      server.on("connection", (socket) => setTimeout(() => socket.write(refused), 100));
+      const server = createServer((socket) => {
+        socket.once("data", () => {
+          socket.write(bound);
+          setTimeout(() => socket.write(refused), 100);
+        });
+      });
       server.listen(path);
       await once(server, "listening");
       const { code, stderr } = await start(program, ["rwcat", "--service", path, "-l", "5000"], "").done;

@@ -6,7 +6,7 @@ import { closeSync, constants, mkdirSync, openSync, readFileSync, readSync, writ
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { Done, fileMessages, type GuestPipe, mountMessages, Protocol, unixMessages } from "@ringway/control";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { FileGuest } from "../files/wire.ts";
 import { failureOf } from "../support/declined.ts";
 import { heldForAll } from "../support/held.ts";
@@ -52,10 +52,18 @@ function linesIn(text: string): LogLine[] {
     .map((line) => JSON.parse(line) as LogLine);
 }
 
+/** How many there were before this test: what they are about may come again, a port above all. */
+let past: number;
+beforeEach(() => {
+  past = linesIn(readFileSync(audit, "utf8")).length;
+});
+
+/** This test's. */
+const lines = (): LogLine[] => linesIn(readFileSync(audit, "utf8")).slice(past);
+
 /** The one line of this kind about `what`, once it is there. */
 async function line(kind: string, what: string): Promise<LogLine> {
-  const found = (): LogLine[] =>
-    linesIn(readFileSync(audit, "utf8")).filter((each) => each.audit === kind && each.what === what);
+  const found = (): LogLine[] => lines().filter((each) => each.audit === kind && each.what === what);
   await until(`the line "${kind}" of ${what}`, () => found().length > 0);
   expect(found()).toHaveLength(1);
   return found()[0]!;
@@ -142,9 +150,7 @@ describe("a TCP connection", () => {
     await guest.connect("127.0.0.1", server.port);
     // It comes after those before it.
     await line("opened", `127.0.0.1:${server.port}`);
-    const about = linesIn(readFileSync(audit, "utf8")).filter(({ what }) =>
-      String(what).endsWith(`:${nobody}`),
-    );
+    const about = lines().filter(({ what }) => String(what).endsWith(`:${nobody}`));
     expect(about.map(({ audit: kind, what }) => ({ kind, what }))).toEqual([
       { kind: "refused", what: `192.0.2.1:${nobody}` },
     ]);
@@ -167,8 +173,7 @@ test("a listener has its lines, and each connection that comes to it has its own
   client.end("hi");
   expect((await guest.readAll(posted)).bytes.toString()).toBe("hi");
   guest.finish(posted);
-  const isClosed = (): LogLine[] =>
-    linesIn(readFileSync(audit, "utf8")).filter((each) => each.audit === "closed" && each.what === what);
+  const isClosed = (): LogLine[] => lines().filter((each) => each.audit === "closed" && each.what === what);
   await until("the connection's end", () => isClosed().length === 1);
   expect(isClosed()[0]).toMatchObject({ flow: accepted.flow, bytesToGuest: 2, end: "end" });
   guest.finish(pipe);
@@ -282,7 +287,7 @@ test("a policy that says `audited: refusals` has no more of them; what is open s
   await line("closed", `127.0.0.1:${before.port}`);
   await failureOf(guest.connect("192.0.2.7", 80));
   await line("refused", "192.0.2.7:80");
-  expect(readFileSync(audit, "utf8")).not.toContain(`"127.0.0.1:${after.port}"`);
+  expect(JSON.stringify(lines())).not.toContain(`"127.0.0.1:${after.port}"`);
   await host.monitor.reload(policyOf(POLICY, folder));
 });
 

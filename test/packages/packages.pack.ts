@@ -163,7 +163,7 @@ import { Guest } from "@ringway/guest";
 const options = ["--policy", "policy.yaml", "--listen", "ringway.sock"];
 const monitor = spawn(process.execPath, ["node_modules/ringway/bin/ringway.js", "monitor", ...options]);
 const log = createInterface({ input: monitor.stderr });
-while (!(await once(log, "line"))[0].includes("monitor is ready"));
+await new Promise((resolve) => log.on("line", (line) => line.includes("monitor is ready") && resolve()));
 const server = createServer((socket) => socket.end("from a server")).listen(0, "127.0.0.1");
 await once(server, "listening");
 

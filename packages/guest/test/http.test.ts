@@ -13,6 +13,7 @@ import { Guest, type GuestSocket } from "@ringway/guest";
 import { Agent, request, fetch as undiciFetch } from "undici";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { heldForAll } from "../../../test/support/held.ts";
+import { freePort } from "../../../test/support/tcp.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { type Host, startHost } from "./host.ts";
 
@@ -334,10 +335,7 @@ describe("a listener on the host", () => {
   });
 
   it("serves on a port that is told as listen() is told it, and says what it takes where it is told nothing", async () => {
-    const free = net.createServer().listen(0, "127.0.0.1");
-    await once(free, "listening");
-    const { port } = free.address() as net.AddressInfo;
-    await new Promise((resolve) => free.close(resolve));
+    const port = await freePort();
     for (const args of [[port], [String(port)], [port, "127.0.0.1"], [{ port }]] as unknown as [number][]) {
       const web = http.createServer((_request, response) => response.end("served"));
       let told = 0;

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import * as net from "node:net";
 import type { Guest } from "@ringway/guest";
+import { freePort } from "../../../test/support/tcp.ts";
 
 // Rows pass what types forbid, too.
 // biome-ignore lint/suspicious/noExplicitAny: that is what they are for
@@ -118,11 +119,9 @@ export async function startPeers(): Promise<Peers> {
       socket.once("error", (error) => void ends.push((error as Loose).code));
     }),
   };
-  const nobody = await start(() => {});
-  servers.pop()!.close();
   return {
     ...ports,
-    nobody,
+    nobody: await freePort(),
     ends,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
