@@ -44,7 +44,6 @@ const LONG = [
   "test/conformance/mutants.test.ts",
   "packages/cli/test/logs.test.ts",
   "packages/guest/test/docs.test.ts",
-  "packages/linux/test/native-thread.test.ts",
 ];
 
 class LongFirst extends BaseSequencer {

@@ -109,7 +109,7 @@ describe("a policy that cannot be read", () => {
     rmSync(home.policyFile);
     execFileSync("mkfifo", [home.policyFile]);
     monitor.child.kill("SIGHUP");
-    await until("the refusal", () => monitor.errors.includes("it is not a regular file"));
+    await until("the refusal", () => monitor.errors.includes("it is not a regular file"), HANG_MS);
     await using server = await echoServer();
     using guest = await RawGuest.attach(home.path);
     guest.finish((await guest.connect("127.0.0.1", server.port)).pipe);

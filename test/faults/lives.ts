@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { LOOPBACK } from "../support/monitor.ts";
 import type { Home } from "../support/ringway.ts";
 
-/** What hangs does so for ever: long enough for a machine that has ten times as much to do. */
-export const HANG_MS = 20_000;
+/** What hangs does so for ever: long enough for a machine that has fifteen times as much to do. */
+export const HANG_MS = 30_000;
 
 const [SIGHUP, SIGUSR1] = [1, 10];
 export const signals = { SIGHUP, SIGUSR1 } as const;

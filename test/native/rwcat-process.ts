@@ -44,6 +44,6 @@ export function start(
   return {
     child,
     done,
-    said: (what) => until(`${what} from ${program}`, () => what.exec(stderr) ?? undefined, 10_000),
+    said: (what) => until(`${what} from ${program}`, () => what.exec(stderr) ?? undefined),
   };
 }

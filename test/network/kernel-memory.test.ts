@@ -101,7 +101,7 @@ describe("the kernel holds no more for a guest than its policy says", () => {
       clearInterval(feeding);
       for (const { peer } of ends) peer.close();
     }
-  }, 60_000);
+  }, 120_000);
 
   test("where the guest does not read what hundreds of peers send, and all of it arrives once it does", async () => {
     using server = new FdServer();

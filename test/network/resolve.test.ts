@@ -324,15 +324,14 @@ describe("a guest at its rate of lookups", () => {
     expect(answered.sort((a, b) => a - b)).toEqual(ids);
     expect(performance.now() - startMs).toBeGreaterThan(1200);
     const other = await opened(asking);
-    const nowMs = performance.now();
+    const { rateLookups } = slow.monitor.counters();
+    expect(rateLookups).toBeGreaterThan(0);
     expect(
       await failureOf(other.call(Resolve, { family: 4, name: "evil.example" }, Addresses)),
     ).toMatchObject({
       errno: Errno.EACCES,
     });
-    expect(performance.now() - nowMs).toBeLessThan(500);
-    expect(slow.monitor.counters()).toMatchObject({ lookups: 12 });
-    expect(slow.monitor.counters().rateLookups).toBeGreaterThan(0);
+    expect(slow.monitor.counters()).toMatchObject({ lookups: 12, rateLookups });
   });
 });
 

@@ -325,7 +325,7 @@ test("a peer that floods records that are too long, and that nobody reads, keeps
     await guest.readExactly(echo, 1);
     worstMs = Math.max(worstMs, performance.now() - fromMs);
   }
-  expect(worstMs).toBeLessThan(500);
+  expect(worstMs).toBeLessThan(1500);
   guest.finish(echo);
   guest.finish(pipe);
   await over;

@@ -89,7 +89,7 @@ async function resting(): Promise<GuestPipe> {
 }
 
 async function declined(pipe: GuestPipe): Promise<Declined> {
-  const failure = await failureOf(guest.opened(pipe, 2000));
+  const failure = await failureOf(guest.opened(pipe));
   if (failure === undefined) throw new Error("it was allowed");
   return failure;
 }

@@ -35,7 +35,7 @@ export interface ProgramOptions {
 }
 
 /** A monitor's threads load first: some tenths of a second, or seconds on a machine with much else to do. */
-export const LOADED_MS = 20_000;
+export const LOADED_MS = 30_000;
 
 let turn: Promise<unknown> = Promise.resolve();
 
@@ -145,7 +145,7 @@ export class Program implements Disposable {
     }));
   }
 
-  async exit(timeoutMs = 10_000): Promise<Exit> {
+  async exit(timeoutMs = 20_000): Promise<Exit> {
     return await within(`the end of ${this.child.spawnfile}`, this.exited, timeoutMs);
   }
 

@@ -59,7 +59,7 @@ export class RawMount {
     return this.#replies.has(id);
   }
 
-  async reply<R>(kind: Message<R>, id: number, timeoutMs = 10_000): Promise<R> {
+  async reply<R>(kind: Message<R>, id: number, timeoutMs?: number): Promise<R> {
     const frame = await until(
       `the reply to ${id}`,
       () => {
