@@ -3,7 +3,18 @@
 import { installPackages } from "./packages.mjs";
 import { ROOT, runVitest } from "./vitest.mjs";
 
-const PACKAGES = { chromium: "chromium", go: "golang-go", javac: "default-jdk-headless" };
+const PACKAGES = {
+  chromium: "chromium",
+  go: "golang-go",
+  javac: "default-jdk-headless",
+  // Without which there is no ringway run.
+  bwrap: "bubblewrap",
+  gcc: "gcc",
+  ip: "iproute2",
+  make: "make",
+  "musl-gcc": "musl-tools",
+  python3: "python3",
+};
 
 installPackages(PACKAGES, "npm run nightly");
 runVitest("--config", "test/run/vitest.config.ts", "--root", ROOT);

@@ -7,7 +7,7 @@
 //
 // All are ready when startHost() resolves, and end with the tests.
 
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { missing } from "../../agent/agent.ts";
 import { run } from "../../native/toolchain.ts";
@@ -216,8 +216,11 @@ async function startPostgres(port: number, { network, folder, hold }: Where): Pr
 function postgres(): string | undefined {
   const all = "/usr/lib/postgresql";
   try {
-    const [newest] = readdirSync(all).sort((a, b) => Number(b) - Number(a));
-    return newest === undefined ? undefined : join(all, newest, "bin");
+    // The client alone has a folder there, too.
+    const folders = readdirSync(all)
+      .sort((a, b) => Number(b) - Number(a))
+      .map((version) => join(all, version, "bin"));
+    return folders.find((folder) => existsSync(join(folder, "initdb")));
   } catch {
     return undefined;
   }
