@@ -1,5 +1,6 @@
 // What changes while guests with a name are there: machines of one name that come and go, policies, labels.
 
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RefusedError } from "@ringway/guest";
 import { closeFd } from "@ringway/linux";
@@ -81,4 +82,33 @@ test("labels of a machine that is added are judged as those of the start are", a
   for (const labels of [{ "a-b": "x" }, { a: "x".repeat(257) }]) {
     await expect(host.monitor.addVm({ ...machine.vm, labels })).rejects.toMatchObject(INVALID_VALUE);
   }
+});
+
+test("no guest has the file of a policy that is given later: by that policy, or by one before or after it", async () => {
+  using machine = place();
+  const shared = temporaryFolder("policies");
+  const at = (name: string): string => join(shared, name);
+  const files = `files: [{ guest: /, host: ${shared}, access: rw }]\n`;
+  writeFileSync(at("open.yaml"), NOTHING + files);
+  writeFileSync(at("nothing.yaml"), NOTHING);
+  const guests = [{ name: "web", listen: join(folder, "kept") }];
+  await using host = await startMonitor(NOTHING, { guests });
+  const { monitor } = host;
+  const refused = { code: "ERR_RINGWAY_POLICY", message: expect.stringMatching(/holds the policy/) };
+  const ofWeb = { guest: "web" };
+  // By itself.
+  await expect(monitor.reload(at("open.yaml"))).rejects.toMatchObject(refused);
+  await expect(monitor.reload(at("open.yaml"), ofWeb)).rejects.toMatchObject(refused);
+  await expect(monitor.addVm({ ...machine.vm, policy: at("open.yaml") })).rejects.toMatchObject(refused);
+  // By one after it.
+  await monitor.reload(at("nothing.yaml"));
+  await expect(monitor.reload(policyOf(NOTHING + files), ofWeb)).rejects.toMatchObject(refused);
+  await monitor.reload(policyOf(NOTHING));
+  await monitor.addVm({ ...machine.vm, policy: at("nothing.yaml") });
+  await expect(monitor.reload(policyOf(NOTHING + files), ofWeb)).rejects.toMatchObject(refused);
+  await monitor.removeVm("vm");
+  // By one before it.
+  await monitor.reload(policyOf(NOTHING + files), ofWeb);
+  await expect(monitor.reload(at("nothing.yaml"))).rejects.toMatchObject(refused);
+  await expect(monitor.addVm({ ...machine.vm, policy: at("nothing.yaml") })).rejects.toMatchObject(refused);
 });

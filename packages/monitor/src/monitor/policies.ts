@@ -7,7 +7,8 @@
 import { invalidValue } from "@ringway/linux";
 import { letGo } from "../loading/loader.ts";
 import type { LoadedPolicy } from "../loading/messages.ts";
-import { formatProblem } from "../policy/errors.ts";
+import type { KeptPlace, RootProblem } from "../loading/root-problems.ts";
+import { formatProblem, PolicyError } from "../policy/errors.ts";
 import type { Policy } from "../policy/types.ts";
 import { type Context, requireOpen } from "./context.ts";
 import { forReactor } from "./for-reactor.ts";
@@ -23,6 +24,8 @@ export class Policies {
   #current: Policy;
   /** By the names of those that have them. */
   readonly #own: Map<string, Policy> = new Map();
+  /** Their files, by the same names, and that of the monitor's, by "". */
+  readonly #files: Map<string, KeptPlace> = new Map();
 
   /** `source`: the policy itself, or the path of its file. */
   constructor(context: Context, vms: ServedVms, parts: LoadedParts, source: Policy | string) {
@@ -39,12 +42,25 @@ export class Policies {
 
   #addOwn(guest: string, loaded: LoadedPolicy, source: Policy | string): void {
     this.#own.set(guest, loaded.policy);
+    this.#keepFile(guest, fileOf(source, guest));
     this.#warn(loaded, source);
+  }
+
+  #keepFile(guest: string, file: KeptPlace | undefined): void {
+    if (file === undefined) this.#files.delete(guest);
+    else this.#files.set(guest, file);
+  }
+
+  /** What no folder of any policy may hold. */
+  #places(): readonly KeptPlace[] {
+    const all = [...this.#context.kept, ...this.#files.values(), ...this.#vms.places];
+    return [...new Map(all.map((place) => [place.path, place])).values()];
   }
 
   /** A machine is served no more. */
   deleteOwn(vm: string): void {
     this.#own.delete(vm);
+    this.#files.delete(vm);
   }
 
   /** Those that guests with a name have of their own. */
@@ -59,13 +75,32 @@ export class Policies {
 
   /** One that a guest has for itself, with its roots, which are the caller's. Throws PolicyError, NoAnswerError. */
   load(policy: Policy | string): Promise<LoadedPolicy> {
-    const { loader, kept } = this.#context;
-    return loader.load(policy, [...kept, ...this.#vms.places]);
+    return this.#context.loader.load(policy, this.#places());
+  }
+
+  /** As load(), from a file that no guest may reach, by a folder of this policy or of `others`. */
+  async #loadKept(
+    source: Policy | string,
+    file: KeptPlace | undefined,
+    others: readonly Policy[],
+  ): Promise<LoadedPolicy> {
+    const places = this.#places();
+    if (file === undefined || places.some(({ path }) => path === file.path)) return await this.load(source);
+    const { loader } = this.#context;
+    const loaded = await loader.load(source, [...places, file]);
+    try {
+      for (const other of others) requireNone(file, await loader.judge(other, [file]));
+      return loaded;
+    } catch (error) {
+      letGo(loaded);
+      throw error;
+    }
   }
 
   /** One that a guest with a name is to have for itself, as load(). */
-  async #loadOwn(source: Policy | string): Promise<LoadedPolicy> {
-    const loaded = await this.load(source);
+  async #loadOwn(guest: string, source: Policy | string): Promise<LoadedPolicy> {
+    const others = [this.#current, ...this.own];
+    const loaded = await this.#loadKept(source, fileOf(source, guest), others);
     try {
       requireOpen(this.#context);
       requireAudit(loaded.policy, this.#context.audit);
@@ -80,7 +115,7 @@ export class Policies {
   /** A machine that no guest may reach by a folder of any policy. */
   async addVm(options: VmOptions): Promise<void> {
     const { name, policy } = options;
-    const own = policy === undefined ? undefined : await this.#loadOwn(policy);
+    const own = policy === undefined ? undefined : await this.#loadOwn(name, policy);
     const all = [this.#current, ...this.own, ...(own === undefined ? [] : [own.policy])];
     try {
       await this.#vms.add(options, all, own);
@@ -96,7 +131,7 @@ export class Policies {
     const { log, reactor, labels } = this.#context;
     requireOpen(this.#context);
     this.#requireServed(guest);
-    const loaded = await this.#loadOwn(source);
+    const loaded = await this.#loadOwn(guest, source);
     try {
       // A machine may have been removed meanwhile: another of its name is not judged by this.
       this.#requireServed(guest);
@@ -120,7 +155,8 @@ export class Policies {
     const { audit, log, reactor } = this.#context;
     const vms = this.#vms;
     requireOpen(this.#context);
-    const loaded = await this.load(source);
+    const file = fileOf(source);
+    const loaded = await this.#loadKept(source, file, this.own);
     let added: OpenVm[];
     try {
       requireOpen(this.#context);
@@ -133,6 +169,7 @@ export class Policies {
       throw error;
     }
     this.#current = loaded.policy;
+    this.#keepFile("", file);
     this.#warn(loaded, source);
     this.#context.changed();
     const inForce = reactor.putInForce(forReactor(loaded));
@@ -147,4 +184,16 @@ export class Policies {
     const file = typeof source === "string" ? source : "policy";
     for (const warning of warnings) this.#context.log.warn(formatProblem(file, warning));
   }
+}
+
+/** Of a guest's own policy, or of the monitor's. */
+function fileOf(source: Policy | string, guest?: string): KeptPlace | undefined {
+  if (typeof source !== "string") return undefined;
+  return { what: guest === undefined ? "the policy" : `the policy of ${guest}`, path: source };
+}
+
+/** Throws PolicyError. */
+function requireNone({ path: file }: KeptPlace, [problem]: readonly RootProblem[]): void {
+  if (problem === undefined) return;
+  throw new PolicyError(file, [{ line: 1, column: 1, path: "", message: problem.message }]);
 }
