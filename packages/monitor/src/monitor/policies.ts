@@ -61,6 +61,7 @@ export class Policies {
   deleteOwn(vm: string): void {
     this.#own.delete(vm);
     this.#files.delete(vm);
+    this.#context.changed();
   }
 
   /** Those that guests with a name have of their own. */
@@ -123,7 +124,9 @@ export class Policies {
       if (own !== undefined) letGo(own);
       throw error;
     }
-    if (own !== undefined) this.#addOwn(name, own, policy!);
+    if (own === undefined) return;
+    this.#addOwn(name, own, policy!);
+    this.#context.changed();
   }
 
   /** Resolves once it is in force for the guest with this name, which has its own from then on. */
