@@ -1,6 +1,6 @@
 // What changes while guests with a name are there: machines of one name that come and go, policies, labels.
 
-import { writeFileSync } from "node:fs";
+import { readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RefusedError } from "@ringway/guest";
 import { closeFd } from "@ringway/linux";
@@ -112,3 +112,26 @@ test("no guest has the file of a policy that is given later: by that policy, or 
   await expect(monitor.reload(at("nothing.yaml"))).rejects.toMatchObject(refused);
   await expect(monitor.addVm({ ...machine.vm, policy: at("nothing.yaml") })).rejects.toMatchObject(refused);
 });
+
+test("of a machine that is left out at the start, its own policy keeps no folder open", async () => {
+  using machine = place();
+  const shared = temporaryFolder("left-out");
+  writeFileSync(machine.memory, Buffer.alloc(1 << 20, 1));
+  const policy = policyOf(`${NOTHING}files: [{ guest: /, host: ${shared}, access: ro }]\n`);
+  await using host = await startMonitor(NOTHING, { vms: [{ ...machine.vm, policy }] });
+  expect(host.lines.map(({ msg }) => msg)).toContainEqual(expect.stringContaining("the VM is not served"));
+  expect(openAt(shared)).toBe(0);
+});
+
+/** Descriptors of this process for that path. */
+function openAt(path: string): number {
+  let count = 0;
+  for (const fd of readdirSync("/proc/self/fd")) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${fd}`) === path) count++;
+    } catch {
+      // It was closed meanwhile.
+    }
+  }
+  return count;
+}

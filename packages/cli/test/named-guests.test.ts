@@ -6,6 +6,7 @@ import { Guest } from "@ringway/guest";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ringway } from "../../../test/support/ringway.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
+import { until } from "../../../test/support/wait.ts";
 import { UsageError } from "../src/errors.ts";
 import { guestsOf } from "../src/guests/options.ts";
 import { startMonitor } from "./ready-monitor.ts";
@@ -51,6 +52,24 @@ describe("ringway monitor", () => {
     ]);
     expect(await argvOf(at("web.sock"))).toEqual(["again"]);
     expect(await argvOf(at("build.sock"))).toEqual(["build"]);
+  });
+
+  it("reads no policy of a machine that is not served", async () => {
+    const folder = temporaryFolder();
+    const at = (name: string): string => join(folder, name);
+    writeFileSync(at("memory"), Buffer.alloc(1 << 20, 1));
+    writeFileSync(at("vm.yaml"), saying("vm"));
+    const vm = `vm:memory=${at("memory")},doorbell=${at("doorbell")},policy=${at("vm.yaml")}`;
+    const listen = `web=${at("web.sock")},policy=${at("vm.yaml")}`;
+    const monitor = await startMonitor("--vm", vm, "--listen", listen);
+    monitor.process.kill("SIGHUP");
+    await until("the last policy to be read", () =>
+      monitor.process.log.some(({ msg, guest }) => msg === "policy reloaded" && guest === "web"),
+    );
+    monitor.process.kill("SIGTERM");
+    await monitor.process.logged("monitor has stopped");
+    const errors = monitor.process.log.filter(({ level }) => level === "error").map(({ msg }) => msg);
+    expect(errors).toEqual([expect.stringContaining("the VM is not served")]);
   });
 
   it("does not start with a bad policy of one guest: its report, exit 1", async () => {

@@ -218,7 +218,9 @@ async function reload(
   try {
     await monitor.reload(file, guest === undefined ? {} : { guest });
   } catch (error) {
-    const { message } = error as Error;
+    const { code, message } = error as Error & { readonly code?: string };
+    // A machine that is not served: the start has said so.
+    if (guest !== undefined && code === "ERR_INVALID_ARG_VALUE") return;
     const problems = error instanceof PolicyError ? error.report().split("\n") : [message];
     log.error({ ...about, problems }, `policy refused, the old one stays: ${message}`);
   }

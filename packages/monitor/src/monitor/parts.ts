@@ -79,6 +79,7 @@ export async function gather<M>(options: MonitorOptions, make: (parts: Parts) =>
     const kept = [...keptBy(options), ...(options.vms ?? []).flatMap(placesOfVm)];
     const load = { loader, kept, audit: options.audit, undo };
     const policy = await loadPolicy(load, options.policy);
+    undo.add(() => letGo(policy));
     const own = await loadOwn(load, options, policy.policy);
     const names = namesFor([policy, ...own.values()], options, undo);
     await Promise.all([disk.ready, regions.ready]);
@@ -112,13 +113,17 @@ interface Loading {
 }
 
 async function loadPolicy(
-  { loader, kept, audit, undo }: Loading,
+  { loader, kept, audit }: Omit<Loading, "undo">,
   source: Policy | string,
 ): Promise<LoadedPolicy> {
   const policy = await loader.load(source, kept);
-  undo.add(() => letGo(policy));
-  requireAudit(policy.policy, audit);
-  return policy;
+  try {
+    requireAudit(policy.policy, audit);
+    return policy;
+  } catch (error) {
+    letGo(policy);
+    throw error;
+  }
 }
 
 /** Policies of guests that have their own, by name. */
@@ -126,14 +131,17 @@ async function loadOwn(
   loading: Loading,
   { guests = [], vms = [] }: MonitorOptions,
   common: Policy,
-): Promise<ReadonlyMap<string, LoadedPolicy>> {
+): Promise<Map<string, LoadedPolicy>> {
   const own = new Map<string, LoadedPolicy>();
+  loading.undo.add(() => {
+    for (const each of own.values()) letGo(each);
+  });
   const kept = [...loading.kept, ...common.vms.flatMap(placesOfVm)];
   for (const { name, policy } of [...guests, ...vms]) {
     if (policy === undefined) continue;
     const loaded = await loadPolicy({ ...loading, kept }, policy);
-    requireNoVms(loaded.policy, policy);
     own.set(name, loaded);
+    requireNoVms(loaded.policy, policy);
   }
   return own;
 }
@@ -173,7 +181,7 @@ async function openAllVms(
   loader: Loader,
   options: MonitorOptions,
   policy: Policy,
-  own: ReadonlyMap<string, LoadedPolicy>,
+  own: Map<string, LoadedPolicy>,
   undo: Undo,
 ): Promise<OpenVm[]> {
   const vms: OpenVm[] = [];
@@ -185,7 +193,23 @@ async function openAllVms(
     const opened = await openVms(loader, opening, { ofPolicy, served, guests: options.guests, log });
     vms.push(...opened.map((vm) => ({ ...vm, policy: ofPolicy ? undefined : own.get(vm.options.name) })));
   }
+  dropUnserved(options, vms, own);
   return vms;
+}
+
+/** Of a machine that was left out, nobody is judged by its policy. */
+function dropUnserved(
+  { guests = [] }: MonitorOptions,
+  vms: readonly OpenVm[],
+  own: Map<string, LoadedPolicy>,
+): void {
+  const ofOptions = vms.filter(({ ofPolicy }) => !ofPolicy).map(({ options }) => options);
+  const served = new Set([...guests, ...ofOptions].map(({ name }) => name));
+  for (const [name, policy] of own) {
+    if (served.has(name)) continue;
+    own.delete(name);
+    letGo(policy);
+  }
 }
 
 /** The file first: while it is listened on, no other monitor takes it over. */
