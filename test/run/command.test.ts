@@ -269,6 +269,22 @@ os._exit(3)`;
     expect(await program.ended).toMatchObject({ code: 0, stdout: "ran\n" });
   });
 
+  test("what is wrong already is told without waiting for a monitor", async () => {
+    const bad = join(folder, "bad-attached.yaml");
+    writeFileSync(bad, "version: 2\n");
+    const nowhere = join(folder, "never.sock");
+    const startMs = performance.now();
+    const { code, stderr } = await ran(["--attach", nowhere, "--policy", bad], ["true"]);
+    expect({ code, stderr }).toEqual({
+      code: 125,
+      stderr: expect.stringMatching(
+        /^ringway: waiting for a monitor at \S+: there is no such socket\n\S*bad-attached\.yaml:1:10: version: .*\n$/,
+      ),
+    });
+    // Its 20 s are not over.
+    expect(performance.now() - startMs).toBeLessThan(15_000);
+  });
+
   test("--attach to what is no socket fails with a word", async () => {
     expect(await ran(["--attach", policy], ["true"])).toEqual({
       code: 125,

@@ -58,6 +58,7 @@ export async function runProgram(begun: Begun): Promise<number> {
     const work = (stderr: Stderr): Promise<number> => begin(stderr).catch(ownEnd);
     return await serve(begun.options.logLevel, work, NOT_RUN);
   } finally {
+    begun.giveUp();
     await agent?.then(
       (started) => started.stop(),
       () => {},

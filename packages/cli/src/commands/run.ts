@@ -73,15 +73,19 @@ async function runIn(
   const as = asWhom(who);
   letThrough(folder, as);
   const socket = attach === undefined ? join(folder, "attach", SOCKET) : resolve(attach);
+  const waiting = new AbortController();
   const mount = async (mounts: readonly string[]): Promise<AgentProcess> => {
-    if (attach !== undefined) await Promise.race([untilListening(socket, sayWaiting), signals.interrupted]);
+    if (attach !== undefined) {
+      await Promise.race([untilListening(socket, sayWaiting, waiting.signal), signals.interrupted]);
+    }
     return new AgentProcess({ ...programs, as, socket, isThere: attach !== undefined, mounts });
   };
   const starting = options.files === "bind" ? mount([]) : undefined;
   // One that fails is found where it is waited for.
   starting?.catch(() => {});
   const { runProgram } = await import("./run-program.ts");
-  return await runProgram({ ...wanted, as, programs, folder, socket, starting, mount });
+  const giveUp = (): void => waiting.abort();
+  return await runProgram({ ...wanted, as, programs, folder, socket, starting, mount, giveUp });
 }
 
 function sayWaiting(what: string): void {

@@ -4,10 +4,12 @@
 //   connect ── done, EPROTOTYPE ──> somebody listens
 //     ▲  │──── ENOENT, ECONNREFUSED: said once ── LOOK_MS ──╮── ATTACH_MS over ──> the start fails
 //     ╰─────────────────────────────────────────────────────╯
-//        └──── another error ──> the start fails
+//        ├──── another error ──> the start fails
+//        ╰──── given up: something else has failed
 
 import { statSync } from "node:fs";
 import { connect } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { errorLine } from "../errors.ts";
 import { cannot } from "./bubblewrap.ts";
 
@@ -24,10 +26,13 @@ const NOBODY: Readonly<Record<string, string>> = {
   EAGAIN: "whoever listens there is busy",
 };
 
-/** Rejects with Failure where nobody comes. `waits` is told once, at once, what is waited for. */
+/**
+ * Rejects with Failure where nobody comes, and soon after `givenUp`. `waits` is told once, at once, what is waited for.
+ */
 export async function untilListening(
   socket: string,
   waits: (what: string) => void,
+  givenUp: AbortSignal,
   limitMs: number = ATTACH_MS,
 ): Promise<void> {
   const endMs = performance.now() + limitMs;
@@ -39,7 +44,7 @@ export async function untilListening(
     if (performance.now() > endMs)
       throw cannot(`no monitor at ${socket} (--attach) within ${limitMs / 1000} s: ${why}`);
     if (look === 0) waits(`a monitor at ${socket}: ${why}`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await setTimeout(LOOK_MS, undefined, { signal: givenUp });
   }
 }
 

@@ -37,4 +37,6 @@ export interface Begun {
   /** The agent, which has been started, unless it needs to know of folders; then mount() starts it. */
   readonly starting: Promise<AgentProcess> | undefined;
   mount(paths: readonly string[]): Promise<AgentProcess>;
+  /** Nobody waits for a monitor any more, and so not for the agent. */
+  giveUp(): void;
 }
