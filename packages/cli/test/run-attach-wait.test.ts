@@ -1,5 +1,8 @@
 // --attach: for whom `ringway run` waits, and for how long.
 
+import { once } from "node:events";
+import { linkSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -26,6 +29,29 @@ test("where somebody listens nothing is said", async () => {
   } finally {
     server.close();
   }
+});
+
+test("Node loads modules by symbolic links as before, once a socket that is left over has been looked at", async () => {
+  const folder = realpathSync(temporaryFolder("attach"));
+  const [socket, left] = [join(folder, "some.sock"), join(folder, "left.sock")];
+  const server = createServer().listen(socket);
+  await once(server, "listening");
+  linkSync(socket, left);
+  server.close();
+  mkdirSync(join(folder, "one"));
+  symlinkSync(join(folder, "one"), join(folder, "to-one"));
+  for (const name of ["known.cjs", "one/module.cjs"]) writeFileSync(join(folder, name), "");
+  const { resolve } = createRequire(import.meta.url);
+  resolve(join(folder, "known.cjs"));
+  const giving = new AbortController();
+  const saw: string[] = [];
+  const look = (what: string): void => {
+    // At once: it does again, when any other file has been looked at.
+    saw.push(what, resolve(join(folder, "to-one/module.cjs")));
+    giving.abort();
+  };
+  await expect(untilListening(left, look, giving.signal)).rejects.toThrow("aborted");
+  expect(saw).toEqual([`a monitor at ${left}: nobody listens there`, join(folder, "one/module.cjs")]);
 });
 
 test("who gives up waits no longer", async () => {

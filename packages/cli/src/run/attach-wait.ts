@@ -50,9 +50,12 @@ export async function untilListening(
 
 /** Undefined where nobody will ever be. */
 function whyNobody({ code = "" }: NodeJS.ErrnoException, socket: string): string | undefined {
-  const isOther =
-    code === "ECONNREFUSED" && statSync(socket, { throwIfNoEntry: false })?.isSocket() === false;
-  return isOther ? undefined : NOBODY[code];
+  return code === "ECONNREFUSED" && isOther(socket) ? undefined : NOBODY[code];
+}
+
+/** No socket. By bigint: else Node, which loads more of this command just now, follows no links (nodejs/node#51142). */
+function isOther(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false, bigint: true })?.isSocket() === false;
 }
 
 function wordsOf(error: NodeJS.ErrnoException): string {
