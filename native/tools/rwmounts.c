@@ -6,6 +6,8 @@
 //                                                     ▲                                │
 //                                                     └────────── for the next ────────┘
 //
+// To enter a namespace makes / the current folder (setns(2)): the paths are absolute.
+//
 // Invariant: the mounts are in namespaces alone that end with the agent and the program. So nothing is left of them,
 // whatever kills whom.
 

@@ -130,6 +130,19 @@ except OSError as e: print(errno.errorcode[e.errno])`;
     expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(temporary);
   });
 
+  test("TMPDIR may be relative", async () => {
+    mkdirSync(join(folder, "relative"));
+    const policy = join(folder, "relative.yaml");
+    writeFileSync(policy, rules(`${FIXTURES}, access: ro }\n`));
+    const options = ["--policy", policy, "--files", "mount"];
+    const ended = startRun(options, ["cat", "/data/greeting.txt"], {
+      input: "",
+      cwd: folder,
+      env: { TMPDIR: "relative" },
+    }).ended;
+    expect(await ended).toEqual({ code: 0, stdout: "a file of the host\n", stderr: "" });
+  });
+
   test("a rule for / cannot be mounted, and says so", async () => {
     const policy = join(folder, "root.yaml");
     writeFileSync(policy, `version: 1\nfiles: [{ id: all, guest: /, host: ./data, access: ro }]\n`);

@@ -51,7 +51,8 @@ export async function runRun(
 }
 
 async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), "ringway-run-"));
+  // TMPDIR may be relative, and not all that have this path stay in this folder.
+  const folder = mkdtempSync(resolve(tmpdir(), "ringway-run-"));
   try {
     for (const name of FOLDERS) {
       mkdirSync(join(folder, name));
