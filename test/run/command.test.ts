@@ -20,7 +20,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { BUILD_MS, missing } from "../agent/agent.ts";
 import { NATIVE, run, titled } from "../native/toolchain.ts";
 import { heldForAll } from "../support/held.ts";
-import { type Ended, MonitorProgram, Program, type ProgramOptions } from "../support/processes.ts";
+import { type Ended, LOADED_MS, MonitorProgram, Program, type ProgramOptions } from "../support/processes.ts";
 import { RINGWAY } from "../support/ringway.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
@@ -194,7 +194,7 @@ describe.skipIf(noRun !== undefined)(titled("ringway run", noRun), () => {
         ["sh", "-c", "echo up; read line"],
         { env: { TMPDIR: temporary } },
       );
-      await waiting.line("up");
+      await waiting.line("up", LOADED_MS);
       const [mine] = readdirSync(temporary);
       const kept = [mine!, `${mine}/attach`, `${mine}/etc`].map((name) => statSync(join(temporary, name)));
       expect(kept.map(({ uid, mode }) => [uid, mode & 0o022])).toEqual(kept.map(() => [0, 0]));
@@ -238,7 +238,7 @@ os._exit(3)`;
     "%s is the program's to heed",
     async (signal) => {
       using program = startRun(["--attach", socket], ["python3", "-c", HEEDS]);
-      await program.line("up");
+      await program.line("up", LOADED_MS);
       program.kill(signal);
       await program.line(`heeded ${signal}`);
       expect((await program.exit()).code).toBe(3);
@@ -394,7 +394,7 @@ os._exit(3)`;
         env: { TMPDIR: folder }, // of which its own folder is left
       },
     );
-    await program.line("up");
+    await program.line("up", LOADED_MS);
     expect(processesOf(mark.replaceAll("-", "_")).length).toBeGreaterThan(1);
     program.kill("SIGKILL");
     await until("all of it to end", () => processesOf(mark.replaceAll("-", "_")).length === 0);
@@ -412,7 +412,7 @@ sys.exit(subprocess.run([sys.argv[1], "rwinit", str(writer), "echo", "ran"], pas
 
   test("when the agent ends, so does the program, and the code is Ringway's", async () => {
     using program = startRun(["--attach", socket], ["sh", "-c", "echo up; read line; :"]);
-    await program.line("up");
+    await program.line("up", LOADED_MS);
     const agent = childrenOf(program.pid)
       .flatMap(childrenOf)
       .find((pid) => commandOf(pid)[0] === "/ringway-agent");

@@ -15,7 +15,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { BUILD_MS } from "../agent/agent.ts";
 import { titled } from "../native/toolchain.ts";
 import { heldForAll } from "../support/held.ts";
-import { MonitorProgram } from "../support/processes.ts";
+import { LOADED_MS, MonitorProgram } from "../support/processes.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { buildStaticAgent, FIXTURES, Inside, noRun, startRun } from "./inside.ts";
@@ -118,7 +118,7 @@ except OSError as e: print(errno.errorcode[e.errno])`;
       ["sh", "-c", `exec 3> /project/held; echo up; read ${mark}; :`],
       { env: { TMPDIR: temporary } },
     );
-    await program.line("up");
+    await program.line("up", LOADED_MS);
     const ofRun = (): string[] =>
       readdirSync("/proc").filter((name) => commandLine(name).includes(temporary));
     const ofProgram = (): string[] => readdirSync("/proc").filter((name) => commandLine(name).includes(mark));

@@ -15,6 +15,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { BUILD_MS } from "../agent/agent.ts";
 import { run, titled } from "../native/toolchain.ts";
 import { heldForAll } from "../support/held.ts";
+import { LOADED_MS } from "../support/processes.ts";
 import { RINGWAY } from "../support/ringway.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { buildStaticAgent, FIXTURES, HostServer, Inside, noRun, startRun } from "./inside.ts";
@@ -74,14 +75,14 @@ files:
       env: env(),
       under: AS,
     });
-    await program.line("up");
+    await program.line("up", LOADED_MS);
     program.child.stdin!.write("a line\n");
     expect(await program.ended).toEqual({ code: 7, stdout: "up\na line\n", stderr: "" });
     using other = startRun(["--policy", policy], ["sh", "-c", "echo up; read line"], {
       env: env(),
       under: AS,
     });
-    await other.line("up");
+    await other.line("up", LOADED_MS);
     other.kill("SIGTERM");
     expect(await other.ended).toMatchObject({ code: 143 });
   });
