@@ -112,4 +112,13 @@ describe("a guest with a name that makes no sense is wrong usage, with a sentenc
   ])("%j", (listen, message) => {
     expect(() => guestsOf(listen, [])).toThrow(new UsageError(message));
   });
+
+  it("may have a label of any key", () => {
+    const { guests } = guestsOf(["web=s,label=__proto__=a,label=constructor=b"], []);
+    expect(Object.entries(guests[0]!.labels!)).toEqual([
+      ["__proto__", "a"],
+      ["constructor", "b"],
+    ]);
+    expect(() => guestsOf(["web=s,label=__proto__=a,label=__proto__=b"], [])).toThrow(/found two/);
+  });
 });

@@ -22,7 +22,7 @@ export function parseFields(
 ): Fields | string {
   const known = { ...keys, ...OWN };
   const values = new Map<string, string>();
-  const labels: Record<string, string> = {};
+  const labels = new Map<string, string>();
   for (const part of parts) {
     const equals = part.indexOf("=");
     const key = part.slice(0, Math.max(0, equals));
@@ -35,10 +35,11 @@ export function parseFields(
     }
     const [name, text] = label(value);
     if (name === "") return `expected label=KEY=VALUE, found "${part}"`;
-    if (Object.hasOwn(labels, name)) return `expected one label ${name}, found two`;
-    labels[name] = text;
+    if (labels.has(name)) return `expected one label ${name}, found two`;
+    labels.set(name, text);
   }
-  return own(values, labels);
+  // Each is its own, "__proto__" included.
+  return own(values, Object.fromEntries(labels));
 }
 
 export interface Fields {
