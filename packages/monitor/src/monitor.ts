@@ -278,7 +278,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const ending = {
       ...this.#parts,
       log: this.#log,
-      socketFile: this.#socketFiles,
+      socketFiles: this.#socketFiles,
       reactor: this.#reactor,
       names: this.#names,
       vms: this.#vms,

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { type Ending, end } from "../src/monitor/ending.ts";
 
 const STEPS = [
-  "socketFile.remove",
+  "socketFiles.remove",
   "reactor.stop",
   "names.end",
   "reactor.end",
@@ -34,7 +34,7 @@ function rig(...failing: readonly Step[]) {
   const stopped = { kind: "stopped", aborted: 0, stuck: 0 } as const;
   const ending: Ending = {
     log: pino({ level: "info" }, { write: (line) => void lines.push(JSON.parse(line).msg as string) }),
-    socketFile: { remove: async () => step("socketFile.remove", undefined)() },
+    socketFiles: { remove: async () => step("socketFiles.remove", undefined)() },
     reactor: {
       stop: async () => step("reactor.stop", stopped)(),
       end: async () => step("reactor.end", true)(),
@@ -72,7 +72,7 @@ test.each(STEPS)("where %s fails, all others are taken, and the end rejects with
 
 test("where all fail, all are taken, and the end rejects with the first", async () => {
   const { ending, taken } = rig(...STEPS);
-  await expect(end(ending, 0)).rejects.toThrow("injected: socketFile.remove");
+  await expect(end(ending, 0)).rejects.toThrow("injected: socketFiles.remove");
   expect(taken).toEqual(STEPS);
 });
 

@@ -16,7 +16,7 @@ import type { ServedVms } from "./vms.ts";
 /** What ends. */
 export interface Ending {
   readonly log: Logger;
-  readonly socketFile: Pick<SocketFiles, "remove"> | undefined;
+  readonly socketFiles: Pick<SocketFiles, "remove"> | undefined;
   readonly reactor: Pick<ReactorHandle, "stop" | "end" | "settle">;
   readonly names: Pick<GuestNames, "end">;
   readonly disk: Pick<DiskThreads, "stop">;
@@ -36,7 +36,7 @@ export async function end(ending: Ending, drainMs: number): Promise<void> {
   /** Disk workers that are in a call; undefined: nobody knows. */
   let stuck: number | undefined;
   await runAll([
-    () => ending.socketFile?.remove(log),
+    () => ending.socketFiles?.remove(log),
     async () => {
       stopped = await reactor.stop(drainMs);
     },
