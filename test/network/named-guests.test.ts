@@ -37,7 +37,7 @@ beforeAll(async () => {
     { name: "spare", listen: at("spare") },
     { name: "late", listen: at("late") },
     { name: "swap", listen: at("swap"), policy: policyOf(LOCAL) },
-    { name: "one", listen: at("one"), policy: one },
+    { name: "one", listen: at("one"), policy: one, labels: { kind: "one" } },
     { name: "two", listen: at("two"), policy: one },
   ];
   host = hold(await startMonitor(NOTHING, { guests }));
@@ -51,14 +51,18 @@ async function refusedBy(guest: RawGuest): Promise<string> {
 }
 
 test("each is judged by its own policy, or by the monitor's where it has none", async () => {
+  const attached = (): LogLine[] => host.lines.filter(({ msg }) => msg === "guest attached");
+  const before = attached().length;
   expect(await refusedBy(await attach(at("web")))).toBe("");
   expect(await refusedBy(await attach(at("spare")))).toBe("default");
   expect(await refusedBy(await attach(host.path))).toBe("default");
   expect(await refusedBy(await attach(at("web")))).toBe("");
-  const names = (): unknown[] =>
-    host.lines.filter(({ msg }) => msg === "guest attached").map(({ guest }) => guest);
+  const names = (): string[] =>
+    attached()
+      .slice(before)
+      .map(({ guest = "" }) => guest.replace(/-\d+$/, "-N"));
   await until("their lines", () => names().length === 4);
-  expect(names()).toEqual(["web-1", "spare-1", "guest-1", "web-2"]);
+  expect(names()).toEqual(["web-N", "spare-N", "guest-N", "web-N"]);
 });
 
 test("a reload of the monitor's policy is nothing to one that has its own", async () => {
@@ -118,6 +122,9 @@ test("its budgets are its own, whoever attaches: those of one user at another so
   await attach(at("one"));
   await attach(at("two"));
   expect((await failureOf(RawGuest.attach(at("one"))))?.errno).toBe(Errno.EMFILE);
+  const isSaid = ({ msg = "" }: LogLine): boolean => msg.includes("guest:one was turned away");
+  await until("that to be said", () => host.lines.some(isSaid));
+  expect(host.lines.find(isSaid)).toMatchObject({ guest: "one", labels: { kind: "one" } });
 });
 
 test("a virtual machine has its own policy and labels, from the start or when it is added", async () => {

@@ -104,7 +104,7 @@ export class Arrivals {
       noPlace: (account, waitingOfKey, waiting) =>
         this.#places.none(account, this.#policyFor(tenant).policy.limits, waitingOfKey, waiting),
       begin: (fd, account) => this.#beginConnection(fd, `${tenant ?? "guest"}-${next++}`, account, tenant),
-      warn: (reason) => this.#warn("", reason),
+      warn: (reason) => this.#warn(tenant ?? "", reason),
     };
     this.#attachSockets.push(new AttachSocket(host, listenFd));
   }
