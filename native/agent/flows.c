@@ -19,18 +19,18 @@ enum { CHAINS = 1024 };
 #define NONE 0xffffffffu
 
 static struct flow all[FLOWS_MAX]; // a page of it takes memory when it is first used
-static uint32_t chains[CHAINS], most, used, free_head = NONE;
+static uint32_t chains[CHAINS], most_flows, used, free_head = NONE;
 static uint32_t first = NONE, last = NONE;
 static uint32_t key; // of the hash
 static uint32_t waiting_bytes;
 
 void flows_init(uint32_t at_most) {
-  most = at_most < FLOWS_MAX ? at_most : FLOWS_MAX;
+  most_flows = at_most < FLOWS_MAX ? at_most : FLOWS_MAX;
   if (getrandom(&key, sizeof key, GRND_NONBLOCK) < 0) key = 0; // right after boot
   for (uint32_t i = 0; i < CHAINS; i++) chains[i] = NONE;
 }
 
-int flows_full(void) { return free_head == NONE && used == most; }
+int flows_full(void) { return free_head == NONE && used == most_flows; }
 struct flow *flow_at(uint32_t index) { return &all[index]; }
 uint32_t flow_index(const struct flow *flow) { return (uint32_t)(flow - all); }
 struct flow *flow_oldest(void) { return first == NONE ? NULL : &all[first]; }
@@ -66,7 +66,7 @@ struct flow *flow_surplus(const struct rw_inet *source) {
     count++;
     oldest = at;
   }
-  return count * SHARE < most || count == 0 ? NULL : &all[oldest];
+  return count * SHARE < most_flows || count == 0 ? NULL : &all[oldest];
 }
 
 void flow_used(struct flow *flow) {
@@ -100,8 +100,8 @@ void flow_free(struct flow *flow) {
 
 // ── What waits ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-int flow_keep(struct flow *flow, const void *bytes, uint32_t count) {
-  if (flow->waiting == FLOW_WAITING_MAX || waiting_bytes + count > FLOWS_WAITING_BYTES) return 0;
+int flow_keep(struct flow *flow, const void *bytes, uint32_t count, uint32_t most) {
+  if (flow->waiting >= most || waiting_bytes + count > FLOWS_WAITING_BYTES) return 0;
   struct waiting *waiting = malloc(sizeof *waiting + count);
   if (!waiting) return 0;
   waiting->next = NULL;

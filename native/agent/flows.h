@@ -33,7 +33,8 @@ struct flow *flow_oldest(void);       // in the order of use; or NULL
 struct flow *flow_surplus(const struct rw_inet *source); // its oldest, if it has its part of the flows; or NULL
 void flow_used(struct flow *flow);    // just now
 void flow_free(struct flow *flow);    // with what waits
-int flow_keep(struct flow *flow, const void *bytes, uint32_t count); // one more waits. 0: it is dropped
+// One more waits, if fewer than `most` do. 0: it is dropped.
+int flow_keep(struct flow *flow, const void *bytes, uint32_t count, uint32_t most);
 void flow_sent(struct flow *flow);    // the first does not wait any more
 
 #endif

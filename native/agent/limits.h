@@ -31,6 +31,7 @@ enum {
   ASSOCIATIONS_MAX = 32,   // of SOCKS5's UDP ASSOCIATE: each has a descriptor more
   FLOWS_MAX = 1024,        // of datagrams: a quarter of the connections by default, and of those where they are fewer
   FLOW_WAITING_MAX = 16,   // datagrams of a flow that wait for the host: what programs say before they have an answer
+  FLOW_TRAIN_MAX = 2 * RW_UDP_TRAIN_MAX, // of a train that found the ring full: the kernel's have 64, or 128
   QUERIES_MAX = 512,       // questions for names that wait for the host: 800 bytes each, looked through for each answer
   NAMES_MAX = 16384,       // names with an address of their own, a power of two: 1000 new ones a second; 290 bytes each
 };

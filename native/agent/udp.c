@@ -51,12 +51,16 @@ static int put(struct conn *conn, const void *bytes, uint32_t count) {
   return status != RW_AGAIN;
 }
 
-int udp_send(struct conn *conn, const void *bytes, uint32_t count) {
+static int send_or_keep(struct conn *conn, const void *bytes, uint32_t count, uint32_t most) {
   struct flow *flow = udp_flow(conn);
   flow_used(flow);
   if (conn->state == OWN && !flow->first && put(conn, bytes, count)) return 1;
-  if (!flow_keep(flow, bytes, count)) udp_dropped();
+  if (!flow_keep(flow, bytes, count, most)) udp_dropped();
   return 0;
+}
+
+int udp_send(struct conn *conn, const void *bytes, uint32_t count) {
+  return send_or_keep(conn, bytes, count, FLOW_WAITING_MAX);
 }
 
 // All of it in one frame; 0: one by one, as where its ring is full, or too small for so many.
@@ -67,6 +71,7 @@ static int put_train(struct conn *conn, const uint8_t *bytes, uint32_t count, ui
   return rw_tell(conn->stream, RW_T_UDP_SEND, fields, (uint32_t)fields_bytes, bytes, count) == RW_OK;
 }
 
+// The whole of it waits where there is no room: it has been taken from its socket, of which nothing is read then.
 int udp_send_train(struct conn *conn, const uint8_t *bytes, uint32_t count, uint32_t segment) {
   int went = 1;
   while (count > 0) {
@@ -75,7 +80,7 @@ int udp_send_train(struct conn *conn, const uint8_t *bytes, uint32_t count, uint
     if (is_sent) flow_used(udp_flow(conn));
     if (!is_sent) {
       train = segment < count ? segment : count;
-      went = udp_send(conn, bytes, train);
+      went = send_or_keep(conn, bytes, train, FLOW_TRAIN_MAX);
     }
     bytes += train;
     count -= train;
@@ -102,7 +107,7 @@ static void begin(const struct front *front, const struct rw_inet *source, const
   own(conn)->flow = flow_index(flow);
   flow->named = named;
   if (named) names_take(named);
-  if (!flow_keep(flow, bytes, count)) udp_dropped();
+  if (!flow_keep(flow, bytes, count, FLOW_WAITING_MAX)) udp_dropped();
   begin_wish(conn);
 }
 

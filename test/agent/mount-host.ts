@@ -89,6 +89,11 @@ export abstract class MountHost implements Disposable {
     return { handles: 100, requests: 64, ...FOLDER };
   }
 
+  /** What a stream's Open is answered with. */
+  protected body(): Uint8Array {
+    return m.MountReply.encode(this.opened());
+  }
+
   /** The mount's stream of now. */
   protected get stream(): MountStream {
     return [...this.#streams.values()].at(-1)!;
@@ -157,8 +162,7 @@ export abstract class MountHost implements Disposable {
   #told(stream: MountStream, frame: Frame): Uint8Array[] {
     if (!stream.opened) {
       stream.opened = true;
-      const body = m.MountReply.encode(this.opened());
-      return [encodeFrame(Opened.type, frame.requestId, Opened.encode({ body }))];
+      return [encodeFrame(Opened.type, frame.requestId, Opened.encode({ body: this.body() }))];
     }
     this.asked++;
     return this.answers(stream, frame);

@@ -12,6 +12,7 @@ import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { type Agent, attachedAgent, BUILD_MS, buildAgent, missing, startAgent } from "./agent.ts";
 import { Network, noNetworks } from "./networks.ts";
+import { PlayedUdp } from "./played-udp.ts";
 
 const reason = noCompiler ?? noNetworks ?? missing("python3");
 const noServer = missing("dnsmasq") ?? missing("dig");
@@ -112,6 +113,33 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent, UDP",
       expect(await says(guest, "train", server, ports.train, 40, 1200)).toEqual([41, true, 1200]);
     },
   );
+
+  test("a train is one frame, and waits whole where the host's ring is full", async () => {
+    using network = await Network.make("ip link set lo up", host);
+    const socket = join(temporaryFolder("transparent-udp"), "attach.sock");
+    using played = new PlayedUdp(socket);
+    await using _agent = await attachedAgent(program, socket, ["--transparent"], network.under);
+    using sender = begin(network, "trains", "203.0.113.1", 9, 48, 1200);
+    await sender.line("ready");
+    const bytes = 48 * 1200;
+    const come = (): number => played.sent.reduce((sum, { data }) => sum + data.length, -"first".length);
+    sender.child.stdin!.write("\n");
+    await until("the first", () => come() === bytes);
+    expect(played.sent.map(({ segment, data }) => [segment, data.length])).toEqual([
+      [0, 5],
+      [1200, bytes],
+    ]);
+    played.isReading = false;
+    for (const trains of [1, 2]) {
+      sender.child.stdin!.write("\n");
+      await until("the next in the ring", () => played.unread >= trains * bytes);
+    }
+    // Its first datagrams have room, and the others have none.
+    sender.child.stdin!.write("\n");
+    await until("what there is room for", () => played.unread > 2 * bytes + 1200);
+    played.readOn();
+    await until("all of them", () => come() >= 4 * bytes);
+  });
 
   test.each(FAMILIES)("over $name one socket asks several servers", async ({ server, second }) => {
     const targets = [server, second].map((address) => [address, ports.echo]);
