@@ -86,7 +86,7 @@ static int entry_at(struct fuse_nodes *all, struct rw_bytes path, struct fuse_en
     if (!slash) return 1;
     to->name = slash + 1;
   }
-  return 1;
+  return path.length == 0; // a slash at the end leads to no name
 }
 
 static void changed(struct fuse_mount *mount, const struct rw_mount_event *event) {
