@@ -73,6 +73,13 @@ export class Caller implements Disposable {
     );
   }
 
+  /** A signal has come to its call, of which the kernel has told the agent, and which goes on all the same. */
+  async waitsOn(): Promise<void> {
+    await until(`${this.pid} to wait whatever comes`, () =>
+      /\) D /.test(readFileSync(`/proc/${this.pid}/stat`, "latin1")),
+    );
+  }
+
   signal(signal: "SIGALRM" | "SIGUSR1"): void {
     process.kill(this.pid, signal);
   }

@@ -67,7 +67,8 @@ describe.skipIf(reason !== undefined)(
       await locks.waits();
       const before = host.frames.length;
       closes.signal("SIGUSR1");
-      // Signals are heard in their order; and who waits for its turn to lock something is ended by one.
+      await closes.waitsOn();
+      // The agent hears of signals in their order; and who waits for its turn to lock something is ended by one.
       locks.signal("SIGALRM");
       expect(await locks.said()).toBe("alarm");
       host.release();
