@@ -103,6 +103,7 @@ static int32_t create_begin(struct fuse_op *op) {
   struct fuse_way way = way_below(op, op->node, name, bytes);
   if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
   uint32_t flags = wish_of(in->flags, access_for(op->mount, in->flags)) | CREATE;
+  reply_makes(op->mount, &(struct fuse_entry){op->node, name, bytes});
   return op_ask(op, RW_T_MOUNT_OPEN,
                 rw_encode_mount_open(op_fields, sizeof op_fields, way.at, flags, in->mode & 07777,
                                      way.path, (uint32_t)way.bytes));

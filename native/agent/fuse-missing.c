@@ -1,12 +1,15 @@
 // Names that are not there, as the kernel was told, for as long as it believes that.
 //
 // When the host tells that such a name has appeared, the kernel must be told (fuse-watch.c), which costs it all names
-// that it knows. So it is told of no name that it asked about by another way since, as one that a program has made.
+// that it knows. So it is told of no name that it asked about by another way since, or asks for, as one that a program
+// makes.
 //
 // Names are hashes here: two of the same cost a look too many. A full row forgets the one that ends soonest, which the
 // kernel then believes to its end.
 
 #include "fuse-missing.h"
+
+#include <string.h>
 
 enum { ROW = 4 };
 
@@ -34,3 +37,5 @@ int missing_take(struct fuse_missing *all, uint32_t name, int64_t now) {
   }
   return 0;
 }
+
+void missing_none(struct fuse_missing *all) { memset(all, 0, sizeof *all); }

@@ -16,5 +16,6 @@ struct fuse_missing {
 
 void missing_told(struct fuse_missing *all, uint32_t name, int64_t now);
 int missing_take(struct fuse_missing *all, uint32_t name, int64_t now); // 1: it was told so, and believes it still
+void missing_none(struct fuse_missing *all); // it believes in none any more
 
 #endif

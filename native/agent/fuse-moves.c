@@ -8,6 +8,7 @@
 
 #include "errors.h"
 #include "fuse-actions.h"
+#include "fuse-replies.h"
 #include "fuse-ways.h"
 
 // ── UNLINK, RMDIR ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -77,6 +78,7 @@ static int32_t rename_begin(struct fuse_op *op) {
   struct fuse_way from = way_below(op, asked.from.parent, asked.from.name, asked.from.bytes);
   struct fuse_way to = way_below(op, asked.to.parent, asked.to.name, asked.to.bytes);
   if (from.bytes < 0 || to.bytes < 0) return op_fail(op, (uint32_t)(from.bytes < 0 ? -from.bytes : -to.bytes));
+  reply_makes(op->mount, &asked.to);
   return op_ask(op, RW_T_MOUNT_RENAME,
                 rw_encode_mount_rename(op_fields, sizeof op_fields, from.at, to.at, asked.flags, from.path,
                                        (uint32_t)from.bytes, to.path, (uint32_t)to.bytes));

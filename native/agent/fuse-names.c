@@ -71,6 +71,7 @@ static int32_t make(struct fuse_op *op, uint32_t type, uint32_t mode, uint32_t n
   if (!name) return op_fail(op, no_name(op, name_at_byte));
   struct fuse_way way = way_below(op, op->node, name, bytes);
   if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
+  reply_makes(op->mount, &(struct fuse_entry){op->node, name, bytes});
   return op_ask(op, type,
                 rw_encode_mount_make(op_fields, sizeof op_fields, way.at, mode & 07777, way.path, (uint32_t)way.bytes));
 }
@@ -118,6 +119,7 @@ static int32_t symlink_begin(struct fuse_op *op) {
   if (!target) return op_fail(op, ENOENT);
   struct fuse_way way = way_below(op, op->node, name, bytes);
   if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
+  reply_makes(op->mount, &(struct fuse_entry){op->node, name, bytes});
   return op_ask(op, RW_T_MOUNT_SYMLINK,
                 rw_encode_mount_symlink(op_fields, sizeof op_fields, way.at, target, target_bytes, way.path,
                                         (uint32_t)way.bytes));
@@ -138,6 +140,7 @@ static int32_t link_begin(struct fuse_op *op) {
   if (from.bytes == -ESTALE) return op_fail(op, ENOENT);
   struct fuse_way way = way_below(op, op->node, name, bytes);
   if (from.bytes < 0 || way.bytes < 0) return op_fail(op, (uint32_t)(from.bytes < 0 ? -from.bytes : -way.bytes));
+  reply_makes(op->mount, &(struct fuse_entry){op->node, name, bytes});
   return op_ask(op, RW_T_MOUNT_LINK,
                 rw_encode_mount_link(op_fields, sizeof op_fields, from.at, way.at, from.path, (uint32_t)from.bytes,
                                      way.path, (uint32_t)way.bytes));

@@ -14,8 +14,12 @@ struct fuse_node *reply_found(struct fuse_mount *mount, struct fuse_entry at, co
                                 .attr_valid = FUSE_VALID_S};
   attributes_to_kernel(&mount->owners, of, &to->attr);
   node_told(node, of);
-  if (mount->is_watched) missing_take(&mount->missing, nodes_hash(&at), 0);
+  reply_makes(mount, &at);
   return node;
+}
+
+void reply_makes(struct fuse_mount *mount, const struct fuse_entry *at) {
+  if (mount->is_watched) missing_take(&mount->missing, nodes_hash(at), 0);
 }
 
 void reply_entry(struct fuse_op *op, const uint8_t *name, uint32_t bytes, const struct rw_frame *frame) {

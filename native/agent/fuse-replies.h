@@ -10,6 +10,8 @@ void reply_entry(struct fuse_op *op, const uint8_t *name, uint32_t bytes, const 
 // What was found, as the kernel gets it. 0: no memory; a lookup is the kernel's otherwise.
 struct fuse_node *reply_found(struct fuse_mount *mount, struct fuse_entry at, const struct rw_attributes *of,
                               struct fuse_entry_out *to);
+// It asks for a name that is made here: that it has appeared is told to nobody.
+void reply_makes(struct fuse_mount *mount, const struct fuse_entry *at);
 void reply_attributes(struct fuse_op *op, const struct rw_attributes *of);
 
 // A handle that nobody has here.

@@ -98,7 +98,9 @@ static void changed(struct fuse_mount *mount, const struct rw_mount_event *event
   if (!at.parent || !(event->events & OF_NAMES)) return;
   look_anew(mount, at.parent);
   int appeared = (event->events & (CREATED | MOVED_TO)) != 0;
-  if (appeared && missing_take(&mount->missing, nodes_hash(&at), rw_posix_now_ms())) device_forget_names(mount->fd);
+  if (!appeared || !missing_take(&mount->missing, nodes_hash(&at), rw_posix_now_ms())) return;
+  device_forget_names(mount->fd);
+  missing_none(&mount->missing);
 }
 
 int watch_took(struct fuse_mount *mount, const struct rw_frame *frame) {

@@ -91,6 +91,25 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --mount PATH,watch",
     else await until("the name", async () => (await size("new")) === "9");
   });
 
+  test("a name that the guest makes itself costs the kernel none of the others", async () => {
+    await mounted(["file"]);
+    await size("file");
+    host.held.add(m.MountOpen.type);
+    calls.begin('os.close(os.open("own", os.O_CREAT | os.O_RDWR))');
+    const open = await host.request(m.MountOpen.type);
+    host.files.set("own", { inode: 9, bytes: 0 });
+    host.tell(CREATED, "own");
+    await until("the event to be taken", () => host.isHeard);
+    host.held.clear();
+    host.answer(open);
+    expect(await calls.said()).toBe("None");
+    const before = host.frames.length;
+    expect(await size("file")).toBe(String(1 << 20));
+    const stats = host.frames.slice(before).filter(({ type }) => type === m.MountStat.type);
+    const asked = stats.map(({ payload }) => Buffer.from(m.MountStat.decode(payload).path).toString());
+    expect(asked).not.toContain("file");
+  });
+
   test("events of what the kernel never asked for, and of no path that can be, change nothing", async () => {
     await mounted(["file"]);
     await size("file");
