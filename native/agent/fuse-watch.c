@@ -31,6 +31,16 @@ enum { RECURSIVE = 1 };
 enum { CREATED = 1, REMOVED = 2, MOVED_FROM = 16, MOVED_TO = 32, GONE = 256 };
 enum { OF_NAMES = CREATED | REMOVED | MOVED_FROM | MOVED_TO };
 
+static void say_unwatched(const struct fuse_mount *mount, const char *why, const struct rw_error *error) {
+  say_begin();
+  say("mount on ");
+  say(mount->point);
+  say(": what others change is seen after a second, since the host does not watch it: ");
+  if (error) say_error(error);
+  else say(why);
+  say_end();
+}
+
 // It counts among the requests that are under way, until the host watches all folders.
 void watch_begin(struct fuse_mount *mount) {
   mount->watch = 0;
@@ -39,7 +49,7 @@ void watch_begin(struct fuse_mount *mount) {
   int32_t fields = rw_encode_mount_make(op_fields, sizeof op_fields, 0, RECURSIVE, "", 0);
   int32_t request = rw_request(mount->conn->stream, RW_T_MOUNT_WATCH, op_fields, (uint32_t)fields);
   if (request < 0) {
-    host_lost(request);
+    if (!host_lost(request)) say_unwatched(mount, "there was no room to ask it", NULL);
     return;
   }
   mount->watch_request = (uint32_t)request;
@@ -56,15 +66,6 @@ void watch_end(struct fuse_mount *mount) {
   mount->watch = 0;
 }
 
-static void say_unwatched(const struct fuse_mount *mount, const struct rw_frame *frame) {
-  struct rw_error error;
-  say_begin();
-  say("mount on ");
-  say(mount->point);
-  say(": what others change is seen after a second, since the host does not watch it: ");
-  if (rw_decode_error(frame->payload, frame->bytes, &error) == RW_OK) say_error(&error);
-  say_end();
-}
 
 // ── Events ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -107,13 +108,20 @@ int watch_took(struct fuse_mount *mount, const struct rw_frame *frame) {
   struct rw_mount_event event;
   if (frame->type == RW_T_MOUNT_EVENT) {
     if (rw_decode_mount_event(frame->payload, frame->bytes, &event) != RW_OK || event.watch != mount->watch) return 1;
-    if (event.events & GONE) mount->watch = 0;
-    else changed(mount, &event);
+    if (event.events & GONE) {
+      mount->watch = 0;
+      say_unwatched(mount, "the watch has ended", NULL);
+    } else {
+      changed(mount, &event);
+    }
     return 1;
   }
   if (!mount->watch_request || frame->request != mount->watch_request) return 0;
   answered(mount);
-  if (frame->type != RW_T_MOUNT_WATCHING || rw_decode_u32(frame->payload, frame->bytes, &mount->watch) != RW_OK)
-    say_unwatched(mount, frame);
+  struct rw_error error;
+  if (frame->type == RW_T_MOUNT_WATCHING && rw_decode_u32(frame->payload, frame->bytes, &mount->watch) == RW_OK)
+    return 1;
+  int is_error = rw_decode_error(frame->payload, frame->bytes, &error) == RW_OK;
+  say_unwatched(mount, "it has not said why", is_error ? &error : NULL);
   return 1;
 }

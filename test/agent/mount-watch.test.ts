@@ -118,6 +118,7 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --mount PATH,watch",
     }
     await told(OVERFLOW, "");
     await told(GONE, "");
+    await agent.said(/what others change is seen after a second, .*: the watch has ended/);
     expect(await size("file")).toBe(String(1 << 20));
     expect(await calls.call("os.getpid() > 1")).toBe("True");
   });
