@@ -59,6 +59,7 @@ enum {
   PUBLISHED_RING_BYTES_MAX = RINGS_MEDIUM_BYTES, // posted ahead, used or not
   UDP_RING_BYTES_MAX = 128 * 1024, // what the largest datagrams want (UDP-6)
   DATAGRAM_BYTES_MAX = RW_UDP_MAX_BYTES,
+  TRAIN_BYTES_MAX = 65507, // over IPv4, as the host may reach a name (UDP-6)
   FLOWS_WAITING_BYTES = 4 * 1024 * 1024, // of datagrams that wait, of all flows: 64 of the largest
   CHUNK_LINE_BYTES_MAX = 4096,       // a chunk's size and extensions
   TRAILERS_BYTES_MAX = PEEK_BYTES,   // as for a head

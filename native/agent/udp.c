@@ -73,9 +73,10 @@ static int put_train(struct conn *conn, const uint8_t *bytes, uint32_t count, ui
 
 // The whole of it waits where there is no room: it has been taken from its socket, of which nothing is read then.
 int udp_send_train(struct conn *conn, const uint8_t *bytes, uint32_t count, uint32_t segment) {
+  uint32_t whole = TRAIN_BYTES_MAX / segment, most = segment * (whole < RW_UDP_TRAIN_MAX ? whole : RW_UDP_TRAIN_MAX);
   int went = 1;
   while (count > 0) {
-    uint32_t train = segment * RW_UDP_TRAIN_MAX < count ? segment * RW_UDP_TRAIN_MAX : count;
+    uint32_t train = most < count ? most : count;
     int is_sent = train > segment && put_train(conn, bytes, train, segment);
     if (is_sent) flow_used(udp_flow(conn));
     if (!is_sent) {
