@@ -100,6 +100,21 @@ describe("a guest with a name that makes no sense is wrong usage, with a sentenc
       ["web=s,polcy=x"],
       '--listen: expected policy=FILE or label=KEY=VALUE, found "polcy=x"; did you mean "policy"?',
     ],
+    [
+      ["8x=s,policy=a"],
+      '--listen: "8x" is no name of a guest: expected up to 64 letters, digits, ".", "_" and "-", a letter first; ' +
+        "a path is written ./8x=s,policy=a",
+    ],
+    [
+      ["=s"],
+      '--listen: "" is no name of a guest: expected up to 64 letters, digits, ".", "_" and "-", a letter first; ' +
+        "a path is written ./=s",
+    ],
+    [
+      ["/run/s,policy=a"],
+      "--listen: a guest of its own has a name: expected SOCKET or NAME=SOCKET[,policy=FILE][,label=KEY=VALUE], " +
+        'found "/run/s,policy=a"',
+    ],
     [["web=s,policy=a,policy=b"], "--listen: expected one policy, found two"],
     [["web=s,label=team"], '--listen: expected label=KEY=VALUE, found "label=team"'],
     [["web=s,label=a=1,label=a=2"], "--listen: expected one label a, found two"],
