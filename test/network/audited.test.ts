@@ -325,6 +325,31 @@ beforeAll(() => {
   writeFileSync(join(folder, "data", DEEP, "file"), "");
 });
 
+test("of hundreds of files that end at once, with their guest or with the monitor, each has its line", async () => {
+  const FILES = 400;
+  const file = join(folder, "many");
+  const policy = `${POLICY}limits: { auditBytes: 1GiB, openFiles: 1000 }\n`;
+  await using busy = await startMonitor(() => policyOf(policy, folder), { audit: file });
+  const body = fileMessages.FileOpen.encode({ path: `/data${DEEP}/file`, flags: READ, mode: 0 });
+  const openMany = async (asker: FileGuest): Promise<void> => {
+    const pipes: GuestPipe[] = [];
+    for (let i = 0; i < FILES; i++) pipes.push(await asker.newStream(4096));
+    for (const pipe of pipes) asker.sendOpen(pipe, Protocol.FILE, body);
+    for (const pipe of pipes) await asker.opened(pipe);
+  };
+  const leaver = await FileGuest.attach(busy.path);
+  using stayer = await FileGuest.attach(busy.path);
+  await openMany(leaver);
+  await openMany(stayer);
+  leaver.vanish();
+  await failureOf(stayer.connect("192.0.2.9", 80));
+  await busy.monitor.close({ drainMs: 0 });
+  const lines = linesIn(readFileSync(file, "utf8"));
+  const count = (kind: string): number => lines.filter((each) => each.audit === kind).length;
+  expect(["opened", "refused", "closed"].map(count)).toEqual([2 * FILES, 1, 2 * FILES]);
+  expect(lines).toHaveLength(4 * FILES + 1);
+});
+
 test("past `auditBytes` the guest waits for the next second, and no line is lost", async () => {
   const FILES = 8;
   const file = join(folder, "paced");

@@ -1,7 +1,7 @@
 // Where the policy says `audit: required`, the way for guests that cause audit lines: shut while none can be written. A
 // guest waits behind its first line; who causes none never comes here. What waits to be written is bounded: each guest
-// waits behind its line, and past BYTES_WAITING_MAX, which only guests that come, cause a line and go can reach, no
-// guest begins.
+// waits behind its line, or where it ends, behind one for each stream that it had open; and past BYTES_WAITING_MAX,
+// which only guests reach that cause lines and go, no guest begins.
 
 /** Of lines that were caused while the gate was shut. */
 const BYTES_WAITING_MAX = 1024 * 1024;

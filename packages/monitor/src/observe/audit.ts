@@ -3,10 +3,11 @@
 //   open ── nothing can be written, or no room ──> shut ── what waits has found room, and lines are written ──> open
 //
 // While it is shut, lines that must be written wait here, and the guests that caused them are held (audit-gate.ts):
-// their number is bounded there. Other lines are the LogWriter's, which holds what it can, counts what it cannot, and
-// says so.
+// their number is bounded there. Other lines wait here, too, while the file takes lines and only the LogWriter has no
+// room: a guest that ends with thousands of streams has as many lines at once. Past BYTES_WAITING_MAX, and where
+// nothing can be written, they are the LogWriter's, which holds what it can, counts what it cannot, and says so.
 
-import { errnoName } from "@ringway/linux";
+import { errnoName, within } from "@ringway/linux";
 import type { Logger } from "pino";
 import type { Denial } from "../policy/refusal.ts";
 import { eachFlow, type FlowFields, flowLine } from "./flow-lines.ts";
@@ -15,8 +16,13 @@ import type { AuditMessage } from "./line-messages.ts";
 import { createLogger } from "./logs/logger.ts";
 import type { LogWriter } from "./logs/writer.ts";
 
-/** Of what was allowed: some 10 KiB. */
+/** Of what was allowed: some 10 KiB, or a line more than this. */
 const LINES_TOGETHER = 32;
+const CHARACTERS_TOGETHER = 32 * 1024;
+/** Some 100,000 lines. */
+const BYTES_WAITING_MAX = 32 * 1024 * 1024;
+/** How long the end waits for all to be written. */
+const CLOSE_MS = 2000;
 
 /** `audit: required`, and there is no audit file. */
 export class AuditError extends Error {
@@ -33,6 +39,12 @@ export interface Violated {
   readonly reason: string;
 }
 
+/** Lines that wait for room. */
+interface Waiting {
+  readonly text: string;
+  readonly lines: number;
+}
+
 export class Audit {
   readonly #log: Logger;
   readonly #labels: GuestLabels;
@@ -42,7 +54,9 @@ export class Audit {
   #isOpen = true;
   /** Of the line that is being written. */
   #isRequired = false;
-  #waiting: string[] = [];
+  #waiting: Waiting[] = [];
+  #bytesWaiting = 0;
+  #onNoneWaiting: () => void = () => {};
 
   /** `onGate` is told whether guests may go on that caused a line which must be written; at first they may. */
   constructor(
@@ -101,9 +115,11 @@ export class Audit {
     if (writer === undefined) return;
     const time = new Date().toISOString();
     let lines: string[] = [];
+    let characters = 0;
     const write = (): void => {
-      if (lines.length > 0 && !writer.offer(lines.join(""))) for (const line of lines) writer.write(line);
+      if (lines.length > 0) this.#putLines(writer, lines);
       lines = [];
+      characters = 0;
     };
     eachFlow(fields, (message) => {
       const line = flowLine(message, this.#labels.of(message.guest).labels, time);
@@ -111,7 +127,10 @@ export class Audit {
       if (this.#isRequired) {
         write();
         this.#put(writer, line);
-      } else if (lines.push(line) === LINES_TOGETHER) write();
+        return;
+      }
+      characters += line.length;
+      if (lines.push(line) === LINES_TOGETHER || characters > CHARACTERS_TOGETHER) write();
     });
     write();
   }
@@ -130,17 +149,41 @@ export class Audit {
    */
   async close(): Promise<void> {
     if (this.#writer === undefined) return;
-    await this.#writer.close();
-    const lines = this.#waiting.length + this.#writer.unwritten;
+    const startMs = performance.now();
+    if (this.#waiting.length > 0) {
+      const none = new Promise<void>((done) => {
+        this.#onNoneWaiting = done;
+      });
+      await within(none, CLOSE_MS);
+    }
+    await this.#writer.close(Math.max(0, CLOSE_MS - (performance.now() - startMs)));
+    let lines = this.#writer.unwritten;
+    for (const waiting of this.#waiting) lines += waiting.lines;
     if (lines > 0) this.#log.error({ lines }, `${lines} audit lines were not written`);
   }
 
   #put(writer: LogWriter, line: string): void {
-    if (!this.#isRequired) writer.write(line);
-    else if (this.#waiting.length > 0 || !writer.offer(line)) {
-      this.#waiting.push(line);
-      this.#shut();
+    if (!this.#isRequired) {
+      this.#putLines(writer, [line]);
+      return;
     }
+    if (this.#waiting.length === 0 && writer.offer(line)) return;
+    this.#wait(line, 1);
+    this.#shut();
+  }
+
+  /** Which may be lost. */
+  #putLines(writer: LogWriter, lines: readonly string[]): void {
+    const text = lines.join("");
+    if (this.#waiting.length === 0 && writer.offer(text)) return;
+    const mayWait = writer.failing === undefined && this.#bytesWaiting < BYTES_WAITING_MAX;
+    if (mayWait) this.#wait(text, lines.length);
+    else for (const line of lines) writer.write(line);
+  }
+
+  #wait(text: string, lines: number): void {
+    this.#waiting.push({ text, lines });
+    this.#bytesWaiting += text.length;
   }
 
   #shut(): void {
@@ -150,8 +193,10 @@ export class Audit {
   }
 
   #openUp(): void {
-    const taken = this.#waiting.findIndex((line) => !this.#writer!.offer(line));
-    this.#waiting.splice(0, taken < 0 ? this.#waiting.length : taken);
+    const firstLeft = this.#waiting.findIndex(({ text }) => !this.#writer!.offer(text));
+    const taken = this.#waiting.splice(0, firstLeft < 0 ? this.#waiting.length : firstLeft);
+    for (const { text } of taken) this.#bytesWaiting -= text.length;
+    if (this.#waiting.length === 0) this.#onNoneWaiting();
     if (this.#isOpen || this.#waiting.length > 0 || this.#writer!.failing !== undefined) return;
     this.#isOpen = true;
     this.#onGate(true);

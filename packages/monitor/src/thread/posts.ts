@@ -7,7 +7,7 @@
 // To post takes some 20 us, and wakes the main thread. A guest that comes and goes is three lines, which nobody waits
 // for: its neighbours pay for one post in some milliseconds, and not for three with each guest. A stream is two lines
 // where there is an audit file. What is kept is bounded by what each guest may be ahead of the main thread
-// (observe/lines.ts).
+// (observe/lines.ts), and where it ends, or begins anew, by a line for each stream that it had open.
 
 import { type FlowFields, type FlowMessage, putFlow } from "../observe/flow-lines.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
