@@ -144,7 +144,7 @@ describe("a good policy", () => {
         bells: 20_000,
         logLines: 1000,
         logBytes: 256 * 1024,
-        auditBytes: 8 * 1024 * 1024,
+        auditBytes: 1024 * 1024,
       },
       rates: DEFAULT_RATES,
       timeouts: { connectMs: 1000, resolveMs: 10_000, attachMs: 10_000, udpIdleMs: 120_000 },

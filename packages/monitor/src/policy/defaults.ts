@@ -36,8 +36,8 @@ export const DEFAULT_LIMITS: Limits = {
   logLines: 1000,
   // 256 for each of these lines; at this rate a guest that means ill fills some 20 GB of a disk in a day.
   logBytes: 256 * KiB,
-  // Some 12,000 streams that begin and end: as many as a guest can have.
-  auditBytes: 8 * MiB,
+  // Some 1500 streams that begin and end; at this rate a guest that means ill fills some 90 GB of a disk in a day.
+  auditBytes: 1 * MiB,
 };
 
 const NO_RATE: RateLimit = { perSecond: UNLIMITED, burst: UNLIMITED };
