@@ -254,6 +254,16 @@ describe("a file", () => {
     expect(await line("closed", what)).toMatchObject({ bytesToHost: 0, bytesToGuest: 17, end: "end" });
   });
 
+  test("of which the guest reads the head, and lets go, has not been reset by anybody else", async () => {
+    writeFileSync(join(folder, "data", "long"), Buffer.alloc(1024 * 1024));
+    const { READ: direction } = fileMessages.FileDirection;
+    const request = { path: "/data/long", direction, flags: READ };
+    const [stream] = await guest.openFileStream(request, 4096);
+    await guest.readExactly(stream.pipe, 100);
+    stream.let();
+    expect(await line("closed", "/data/long")).toMatchObject({ end: "guest-reset" });
+  });
+
   test("that a mount opens has them, from MountOpen to MountRelease; folders have none", async () => {
     const m = mountMessages;
     const body = m.MountRequest.encode({ path: Buffer.from("/data") });

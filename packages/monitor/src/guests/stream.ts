@@ -375,7 +375,7 @@ export class Stream implements Task {
 
   #howReset(): FlowEnd {
     if (this.#violated) return FlowEnd.VIOLATION;
-    return wasReset(this.pipe) ? FlowEnd.GUEST_RESET : FlowEnd.RESET;
+    return guestEndedIt(this.pipe) ? FlowEnd.GUEST_RESET : FlowEnd.RESET;
   }
 
   /** For a rate. */
@@ -414,10 +414,10 @@ export function guestGaveUp(pipe: HostPipe): boolean {
   return closed === Closed.RESET || (closed === Closed.END && pipe.toGuest.abandoned());
 }
 
-/** By the guest; false where it has written nonsense since. */
-function wasReset(pipe: HostPipe): boolean {
+/** guestGaveUp(); false where the guest has written nonsense since. */
+function guestEndedIt(pipe: HostPipe): boolean {
   try {
-    return pipe.toHost.peerClosed() === Closed.RESET;
+    return guestGaveUp(pipe);
   } catch {
     return false;
   }

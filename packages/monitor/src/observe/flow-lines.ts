@@ -7,13 +7,13 @@ import type { Labels } from "./labels.ts";
 export const FlowEnd = {
   /** In order. */
   END: "end",
-  /** The guest has reset it. */
+  /** The guest has reset it, or has ended it and reads no more. */
   GUEST_RESET: "guest-reset",
   /** The peer has, or the monitor: a limit, an error of the host's. */
   RESET: "reset",
   /** The guest broke the protocol on it. */
   VIOLATION: "violation",
-  /** The guest is gone, or has begun anew, or the monitor stops. */
+  /** The guest is gone, or has begun anew, or the monitor stops; of a mount's file, the mount has ended before. */
   CUT: "cut",
 } as const;
 export type FlowEnd = (typeof FlowEnd)[keyof typeof FlowEnd];
