@@ -250,12 +250,16 @@ export class Reactor {
     this.pass();
   }
 
-  /** Looks for work for the time allowed. True: there was some. Stops looking for a while when that does not pay. */
+  /**
+   * Looks for work for the time allowed, or until a piece is due. True: there was some. Stops looking for a while when
+   * that does not pay.
+   */
   #busyPoll(): boolean {
     if (this.#busyPollMs === 0 || this.#tenants.length === 0 || !this.#polling.begin()) return false;
     this.counters.add(Counter.polls);
     let nowMs = performance.now();
-    const endMs = nowMs + this.#busyPollMs;
+    const pieceMs = this.#pieces.some ? this.#pieces.untilDueMs(nowMs) : this.#busyPollMs;
+    const endMs = nowMs + Math.min(pieceMs, this.#busyPollMs);
     do {
       const isPending = this.#anyPending();
       // Looking for it was nobody's.
@@ -268,7 +272,8 @@ export class Reactor {
       yieldProcessor();
       nowMs = performance.now();
     } while (nowMs < endMs);
-    this.#polling.miss(nowMs - endMs);
+    // One that a piece has cut short says nothing of whether polling pays.
+    if (pieceMs >= this.#busyPollMs) this.#polling.miss(nowMs - endMs);
     return false;
   }
 
