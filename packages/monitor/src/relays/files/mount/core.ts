@@ -14,7 +14,6 @@ import {
 import type { MountOperation } from "../../../disk/mount/operations.ts";
 import type { DiskResult } from "../../../disk/operations.ts";
 import type { Stream } from "../../../guests/stream.ts";
-import { FlowEnd } from "../../../observe/flow-lines.ts";
 import type { GuestName } from "../../../policy/paths.ts";
 import { refusal } from "../../../policy/refusal.ts";
 import { NOTHING } from "../../empty-body.ts";
@@ -208,7 +207,7 @@ export class MountCore {
   }
 
   #closed({ flow }: Handle): void {
-    if (flow !== undefined) this.stream.guest.reports.closed(flow, this.isOver ? FlowEnd.CUT : FlowEnd.END);
+    if (flow !== undefined) this.stream.guest.reports.closed(flow, this.isOver ? "cut" : "end");
   }
 
   /** Gives a handle back when nothing uses it; then `closed`. */
