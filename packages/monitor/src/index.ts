@@ -25,6 +25,7 @@ export {
 export type { AttachedGuest, AttachOptions } from "./monitor/program-guests.ts";
 export {
   type GuestOptions,
+  guestNameProblem,
   guestsProblem,
   type ReloadOptions,
   type TenantOptions,

@@ -2,12 +2,10 @@
 // guest do, which has a name, and may have a policy of its own. A path with "=" before its first "/" is written ./so:
 // a name with a mistake must not make a socket of all guests of it, without the policy that stands behind.
 
-import { type GuestOptions, unexpandedPath } from "@ringway/monitor";
+import { type GuestOptions, guestNameProblem, unexpandedPath } from "@ringway/monitor";
 import { parseFields } from "./fields.ts";
 
 const NAMED = /^([^=/]*)=(.*)$/s;
-const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
-const NAME_FORM = 'up to 64 letters, digits, ".", "_" and "-", a letter first';
 const FORM = "SOCKET or NAME=SOCKET[,policy=FILE][,label=KEY=VALUE]";
 
 /** A path, or a guest with a name; or the sentence that says what is wrong. */
@@ -21,8 +19,8 @@ export function parseListenOption(text: string): ListenOption {
       ? { problem: `a guest of its own has a name: expected ${FORM}, found "${text}"` }
       : { path: text };
   }
-  if (!NAME.test(name))
-    return { problem: `"${name}" is no name of a guest: expected ${NAME_FORM}; a path is written ./${text}` };
+  const nameProblem = guestNameProblem(name);
+  if (nameProblem !== undefined) return { problem: `${nameProblem}; a path is written ./${text}` };
   const [path, ...parts] = rest!.split(",");
   if (path === undefined || path === "") return { problem: `expected ${FORM}, found "${text}"` };
   const problem = unexpandedPath(path);

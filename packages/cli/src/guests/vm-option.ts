@@ -2,20 +2,21 @@
 // to serve.
 
 import { resolve } from "node:path";
-import { unexpandedPath, type VmOptions } from "@ringway/monitor";
+import { guestNameProblem, unexpandedPath, type VmOptions } from "@ringway/monitor";
 import { parseMemory } from "../vm/size.ts";
 import { parseFields } from "./fields.ts";
 
 const FORM = "NAME:memory=FILE,doorbell=SOCKET[,size=SIZE]";
 /** And what each of them is, for people. */
 const KNOWN = { memory: "FILE", doorbell: "SOCKET", size: "SIZE" } as const;
-const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,63}$/;
 
 /** The option's value, or the sentence that says what is wrong with it. */
 export function parseVmOption(text: string): VmOptions | string {
   const colon = text.indexOf(":");
   const name = text.slice(0, Math.max(0, colon));
-  if (!NAME.test(name)) return `expected ${FORM}, with a name of letters and digits; found "${text}"`;
+  if (guestNameProblem(name) !== undefined) {
+    return `expected ${FORM}, with a name of letters and digits; found "${text}"`;
+  }
   const parsed = parseFields(text.slice(colon + 1).split(","), KNOWN);
   if (typeof parsed === "string") return parsed;
   const { values: fields, own } = parsed;

@@ -79,6 +79,11 @@ function requireTenant({ policy, labels }: Readonly<Record<string, unknown>>, na
   for (const [key, text] of Object.entries(labels as object)) requireText(text, `${name}.labels.${key}`);
 }
 
+/** What is wrong with the name of a guest; undefined: nothing. */
+export function guestNameProblem(name: string): string | undefined {
+  return NAME.test(name) ? undefined : `${quoted(name)} is no name of a guest: ${NAME_EXPECTED}`;
+}
+
 /** What is wrong with the guests that the host names, each by itself or two together; undefined: nothing. */
 export function guestsProblem(
   guests: readonly GuestOptions[],
@@ -87,7 +92,8 @@ export function guestsProblem(
 ): string | undefined {
   const sockets = new Set(listen === undefined ? [] : [resolve(listen)]);
   for (const [index, { name, listen: path }] of guests.entries()) {
-    if (!NAME.test(name)) return `${quoted(name)} is no name of a guest: ${NAME_EXPECTED}`;
+    const problem = guestNameProblem(name);
+    if (problem !== undefined) return problem;
     const of = NUMBERED.exec(name)?.[1] ?? name;
     if (RESERVED.includes(of)) return `${quoted(name)} is what guests without a name are called`;
     const clash = nameClash(name, guests.toSpliced(index, 1));
