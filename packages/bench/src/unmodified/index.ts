@@ -2,16 +2,16 @@
 // (docs/performance.md).
 
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { Children, until } from "../children.ts";
 import type { BenchOptions } from "../options.ts";
-import { aboutMachine, checkMarkers, type Markers, replaceBetween } from "../output.ts";
+import { aboutMachine, type Markers } from "../output.ts";
 import { compilePrograms, findProgram } from "../programs.ts";
 import { Progress } from "../progress.ts";
 import { startServers } from "../servers.ts";
 import { runInTurns, type TurnOptions, type TurnRowResult } from "../turns.ts";
+import { firstLine, runTurnBench, startMedia } from "../turns-bench.ts";
 import { Medium, missingFor, type Where } from "./media.ts";
 import {
   formatUnmodifiedMarkdown,
@@ -33,26 +33,17 @@ const MARKERS: Markers = { begin: "<!-- bench-run:begin -->", end: "<!-- bench-r
 const FULL = { rounds: 5, seconds: 0.25, roundTrips: 5000, limitMs: 300_000 } as const;
 const QUICK = { rounds: 3, seconds: 0.1, roundTrips: 1000, limitMs: 30_000 } as const;
 
-/** Runs the rows and prints the tables. 0 when everything ran, whatever the bars say; 1 when something failed. */
+/** 0 when everything ran, whatever the bars say; 1 when something failed. */
 export async function runUnmodifiedBench(options: BenchOptions): Promise<number> {
-  if (options.markdown !== undefined) checkMarkers(options.markdown, MARKERS);
-  const isWanted = ({ name }: UnmodifiedRow): boolean =>
-    options.only?.some((only) => name.startsWith(only)) ?? true;
-  const rows = UNMODIFIED_ROWS.filter(isWanted);
-  if (rows.length === 0) {
-    const names = UNMODIFIED_ROWS.map(({ name }) => name).join(", ");
-    console.error(`ringway bench: no such row; with --run there are ${names}`);
-    return 1;
-  }
-  const report = await measure(rows, options);
-  console.log(formatUnmodifiedTerminal(report));
-  if (options.json !== undefined) {
-    writeFileSync(options.json, `${JSON.stringify(unmodifiedJson(report), null, 2)}\n`);
-  }
-  if (options.markdown !== undefined) {
-    replaceBetween(options.markdown, MARKERS, formatUnmodifiedMarkdown(report));
-  }
-  return report.failures.length === 0 ? 0 : 1;
+  return await runTurnBench(options, {
+    option: "--run",
+    markers: MARKERS,
+    rows: UNMODIFIED_ROWS,
+    measure: (rows) => measure(rows, options),
+    terminal: formatUnmodifiedTerminal,
+    markdown: formatUnmodifiedMarkdown,
+    json: unmodifiedJson,
+  });
 }
 
 async function measure(
@@ -77,7 +68,15 @@ async function measure(
       bin: dirname(compiled.programs.plain),
     };
     using progress = new Progress(MEDIA.length + rows.length * amounts.rounds);
-    const media = await startMedia(where, leftOut, failures, progress);
+    const media = await startMedia(MEDIA, {
+      titles: MEDIUM_TITLES,
+      missing: missingFor,
+      start: (name) => Medium.start(name, where),
+      failure: (name, error) => `${name}: ${firstLine(error)}`,
+      leftOut,
+      failures,
+      onStep: (name) => progress.step(`starting ${MEDIUM_TITLES[name]}`),
+    });
     const run = { ...amounts, deadline: start + limitMs, failures, leftOut };
     for (const row of rows) {
       const result = await runRow(row, media, run, () => progress.step(row.title));
@@ -143,29 +142,6 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as { port: number };
   await new Promise((resolve) => server.close(resolve));
   return port;
-}
-
-async function startMedia(
-  where: Where,
-  leftOut: string[],
-  failures: string[],
-  progress: Progress,
-): Promise<Medium[]> {
-  const media: Medium[] = [];
-  for (const name of MEDIA) {
-    const missing = missingFor(name);
-    if (missing !== undefined) {
-      leftOut.push(`${missing}: the column ${MEDIUM_TITLES[name]} and its ratios are left out`);
-    } else {
-      try {
-        media.push(await Medium.start(name, where));
-      } catch (error) {
-        failures.push(`${name}: ${error instanceof Error ? error.message.split("\n")[0] : error}`);
-      }
-    }
-    progress.step(`starting ${MEDIUM_TITLES[name]}`);
-  }
-  return media;
 }
 
 function versions(): Record<string, string> {

@@ -1,19 +1,11 @@
 // A run of the rows of programs that know nothing of Ringway, as people read it, and as JSON.
 
 import { type Grid, markdown, notes, terminal } from "../report.ts";
-import type { TurnRowResult } from "../turns.ts";
+import { type TurnReport, turnJson } from "../turns-bench.ts";
 import { ratiosByKey, turnGrids } from "../turns-report.ts";
 import { MEDIA, MEDIUM_TITLES, type MediumName, UNMODIFIED_RATIO_KEYS } from "./rows.ts";
 
-export interface UnmodifiedReport {
-  readonly machine: Readonly<Record<string, string | number>>;
-  readonly quick: boolean;
-  readonly rounds: number;
-  readonly seconds: number;
-  readonly rows: readonly TurnRowResult<MediumName>[];
-  readonly leftOut: readonly string[];
-  readonly failures: readonly string[];
-}
+export type UnmodifiedReport = TurnReport<MediumName>;
 
 export function formatUnmodifiedTerminal(report: UnmodifiedReport): string {
   return terminal(grids(report), notes(report));
@@ -27,13 +19,7 @@ export function unmodifiedJson(report: UnmodifiedReport): object {
   const names = report.rows.find(({ name }) => name === "names")?.peers[0]?.value.median ?? null;
   return {
     unmodified: { ...ratiosByKey(UNMODIFIED_RATIO_KEYS, report.rows), namesPerSecond: names },
-    date: new Date().toISOString(),
-    quick: report.quick,
-    rounds: report.rounds,
-    seconds: report.seconds,
-    machine: report.machine,
-    leftOut: report.leftOut,
-    failures: report.failures,
+    ...turnJson(report),
     unmodifiedRows: report.rows,
   };
 }

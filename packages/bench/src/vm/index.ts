@@ -2,13 +2,13 @@
 // (docs/performance.md).
 
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { Children } from "../children.ts";
 import type { BenchOptions } from "../options.ts";
-import { aboutMachine, checkMarkers, type Markers, replaceBetween } from "../output.ts";
+import { aboutMachine, type Markers } from "../output.ts";
 import { type Compiled, compilePrograms, findProgram } from "../programs.ts";
 import { Progress } from "../progress.ts";
 import { startServers } from "../servers.ts";
+import { firstLine, runTurnBench, startMedia } from "../turns-bench.ts";
 import { type Image, makeImage } from "./image.ts";
 import { QEMU } from "./machine.ts";
 import { runVmRow, type VmMedium, type VmRowResult, type VmRunOptions } from "./measure.ts";
@@ -23,22 +23,17 @@ const QUICK = { rounds: 5, seconds: 0.25, roundTrips: 300, limitMs: 60_000 } as 
 /** What the progress bar counts the start of a machine as, in rounds. */
 const START_STEPS = 2;
 
-/** Runs the rows and prints the tables. 0 when everything ran, whatever the bars say; 1 when something failed. */
+/** 0 when everything ran, whatever the bars say; 1 when something failed. */
 export async function runVmBench(options: BenchOptions): Promise<number> {
-  if (options.markdown !== undefined) checkMarkers(options.markdown, VM_MARKERS);
-  const rows = VM_ROWS.filter(({ name }) => options.only?.some((only) => name.startsWith(only)) ?? true);
-  if (rows.length === 0) {
-    const names = VM_ROWS.map(({ name }) => name).join(", ");
-    console.error(`ringway bench: no such row; with --vm there are ${names}`);
-    return 1;
-  }
-  const report = await measure(rows, options);
-  console.log(formatVmTerminal(report));
-  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(vmJson(report), null, 2)}\n`);
-  if (options.markdown !== undefined) {
-    replaceBetween(options.markdown, VM_MARKERS, formatVmMarkdown(report));
-  }
-  return report.failures.length === 0 ? 0 : 1;
+  return await runTurnBench(options, {
+    option: "--vm",
+    markers: VM_MARKERS,
+    rows: VM_ROWS,
+    measure: (rows) => measure(rows, options),
+    terminal: formatVmTerminal,
+    markdown: formatVmMarkdown,
+    json: vmJson,
+  });
 }
 
 async function measure(rows: readonly VmRow[], { ringway, quick = false }: BenchOptions): Promise<VmReport> {
@@ -53,7 +48,16 @@ async function measure(rows: readonly VmRow[], { ringway, quick = false }: Bench
   if (image !== undefined) {
     const ports = await startServers(children, compiled.programs!.server, SERVERS);
     using progress = new Progress(START_STEPS * MEDIA.length + rows.length * amounts.rounds);
-    const media = await startMedia({ children, ringway, image, ports }, { leftOut, failures, progress });
+    const where: Where = { children, ringway, image, ports };
+    const media = await startMedia(MEDIA, {
+      titles: MEDIUM_TITLES,
+      missing: (name) => missingFor(name, image),
+      start: (name) => Medium.start(name, where),
+      failure: (_, error) => firstLine(error),
+      leftOut,
+      failures,
+      onStep: (name) => progress.step(`booting with ${MEDIUM_TITLES[name]}`, START_STEPS),
+    });
     const onRound = (row: VmRow): void => progress.step(row.title);
     const run: VmRunOptions = { ...amounts, ports, deadline: start + limitMs, failures, leftOut, onRound };
     const working: VmMedium[] = [...media];
@@ -92,31 +96,6 @@ async function imageFor(
   }
 }
 
-interface Starting {
-  readonly leftOut: string[];
-  readonly failures: string[];
-  readonly progress: Progress;
-}
-
-/** One after the other: each boots faster so. */
-async function startMedia(where: Where, { leftOut, failures, progress }: Starting): Promise<Medium[]> {
-  const media: Medium[] = [];
-  for (const name of MEDIA) {
-    const missing = missingFor(name, where.image);
-    if (missing !== undefined) {
-      leftOut.push(`${missing}: the column ${MEDIUM_TITLES[name]} and its ratios are left out`);
-    } else {
-      try {
-        media.push(await Medium.start(name, where));
-      } catch (error) {
-        failures.push(firstLine(error));
-      }
-    }
-    progress.step(`booting with ${MEDIUM_TITLES[name]}`, START_STEPS);
-  }
-  return media;
-}
-
 function versions(): Record<string, string> {
   const qemu = /version (\S+)/.exec(output(QEMU, ["--version"]))?.[1];
   const passt = output("dpkg-query", ["--show", "--showformat", "$" + "{Version}", "passt"]);
@@ -126,8 +105,4 @@ function versions(): Record<string, string> {
 function output(command: string, args: readonly string[]): string {
   const { status, stdout } = spawnSync(command, args, { encoding: "utf8" });
   return status === 0 ? stdout : "";
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }

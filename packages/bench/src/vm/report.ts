@@ -1,19 +1,12 @@
 // A run of the VM benchmark as people read it, and as JSON.
 
 import { type Grid, markdown, notes, terminal } from "../report.ts";
+import { type TurnReport, turnJson } from "../turns-bench.ts";
 import { ratiosByKey, turnGrids } from "../turns-report.ts";
-import type { VmRowResult } from "./measure.ts";
-import { MEDIA, MEDIUM_TITLES, VM_RATIO_KEYS } from "./rows.ts";
+import { MEDIA, MEDIUM_TITLES, type MediumName, VM_RATIO_KEYS } from "./rows.ts";
 
-export interface VmReport {
-  readonly machine: Readonly<Record<string, string | number>>;
-  readonly quick: boolean;
-  readonly rounds: number;
-  readonly seconds: number;
+export interface VmReport extends TurnReport<MediumName> {
   readonly guestBusyPollUs: number;
-  readonly rows: readonly VmRowResult[];
-  readonly leftOut: readonly string[];
-  readonly failures: readonly string[];
 }
 
 export function formatVmTerminal(report: VmReport): string {
@@ -27,14 +20,8 @@ export function formatVmMarkdown(report: VmReport): string {
 export function vmJson(report: VmReport): object {
   return {
     vm: ratiosByKey(VM_RATIO_KEYS, report.rows),
-    date: new Date().toISOString(),
-    quick: report.quick,
-    rounds: report.rounds,
-    seconds: report.seconds,
-    machine: report.machine,
+    ...turnJson(report),
     guestBusyPollUs: report.guestBusyPollUs,
-    leftOut: report.leftOut,
-    failures: report.failures,
     vmRows: report.rows,
   };
 }
