@@ -15,7 +15,7 @@ export interface Rule {
 
 const NO_OTHER: readonly string[] = [];
 const CORE = ["control", "linux"];
-const LIBRARIES = ["conformance", "guest", "monitor", ...CORE];
+const LIBRARIES = ["conformance", "guest", "messages", "monitor", ...CORE];
 /** Packages that are not published: the command has them in this repository alone. */
 const PRIVATE = ["bench", "demo", "vm-image"];
 
@@ -23,6 +23,7 @@ const PRIVATE = ["bench", "demo", "vm-image"];
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   control: NO_OTHER,
   linux: NO_OTHER,
+  messages: NO_OTHER,
   guest: CORE,
   monitor: CORE,
   conformance: CORE,
@@ -112,15 +113,14 @@ export const RULES: readonly Rule[] = [
   {
     name: "control-is-pure",
     why: "a kernel, a test and a browser all import it: no I/O, no clock of Node's, no dependency",
-    check: ({ edges }, files) => {
-      const imports = edges.filter(
-        ({ from, to }) => partOf(from, "packages") === "control" && !to.startsWith("packages/"),
-      );
-      const { dependencies = {} } = manifest("control", files);
-      return [
-        ...imports.map(line),
-        ...Object.keys(dependencies).map((name) => `packages/control/package.json: ${name}`),
-      ];
+    check: (graph, files) => impurities(graph, files, "control", () => true),
+  },
+  {
+    name: "messages-core-is-pure",
+    why: "a browser and a test import it: what is Node's lies beside it; a package that others embed pulls in no other",
+    check: (graph, files) => {
+      const core = /^packages\/messages\/src\/(?:core\/|index\.ts$)/;
+      return impurities(graph, files, "messages", (path) => core.test(path));
     },
   },
   {
@@ -162,6 +162,23 @@ const inMonitor = (node: string, ...rooms: readonly string[]): boolean =>
   rooms.some((room) => node.startsWith(`${MONITOR}/${room}/`));
 
 const line = ({ from, to }: Edge): string => `${from} -> ${to}`;
+
+/** What files of a package import that is none of them, and what the package depends on. */
+function impurities(
+  { edges }: Graph,
+  files: Files,
+  folder: string,
+  isPure: (path: string) => boolean,
+): string[] {
+  const imports = edges.filter(
+    ({ from, to }) => partOf(from, "packages") === folder && isPure(from) && !(files.has(to) && isPure(to)),
+  );
+  const { dependencies = {} } = manifest(folder, files);
+  return [
+    ...imports.map(line),
+    ...Object.keys(dependencies).map((name) => `packages/${folder}/package.json: ${name}`),
+  ];
+}
 
 /** Each circle of rooms, with an import for each of its arrows. */
 function circlesOfRooms(graph: Graph, src: string): string[] {

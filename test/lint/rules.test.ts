@@ -128,6 +128,12 @@ const SEEDS: readonly [rule: string, what: string, path: string, more: string][]
     'import koffi from "koffi";',
   ],
   [
+    "messages-core-is-pure",
+    "a codec uses Node's",
+    "packages/messages/src/core/codecs/cobs.ts",
+    'import { Buffer } from "node:buffer";',
+  ],
+  [
     "relays-know-no-guest",
     "a relay names a guest's class",
     `${MONITOR}/relays/tcp-connect.ts`,

@@ -10,7 +10,15 @@ import { fileURLToPath } from "node:url";
 export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Folders below packages/ of what is published, those that others depend on first. */
-export const FOLDERS: readonly string[] = ["control", "linux", "monitor", "guest", "conformance", "cli"];
+export const FOLDERS: readonly string[] = [
+  "control",
+  "messages",
+  "linux",
+  "monitor",
+  "guest",
+  "conformance",
+  "cli",
+];
 
 /** What it printed. Throws, with all of it, where it ends with another code than 0. */
 export function run(command: string, args: readonly string[], cwd: string): string {
