@@ -1,7 +1,7 @@
 // The commands: what there is to type, and what is loaded when it is typed. One function for each.
 
 import { Argument, type Command, Option } from "commander";
-import { UsageError } from "./errors.ts";
+import { LOG_LEVELS } from "./log-levels.ts";
 import { BOUNDS, time, whole } from "./numbers.ts";
 import { RINGWAY } from "./place.ts";
 import type { Signals } from "./signals.ts";
@@ -20,8 +20,6 @@ export const DECLARATIONS: readonly Declaration[] = [
   bench,
   conformance,
 ];
-
-const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
 /** What the environment of a command that serves guests may say (docs/monitor.md). */
 const TRACING = `
@@ -78,6 +76,15 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
   command(program, "monitor", "serve guests: the host's side")
     .option("--policy <file>", "what guests may do (docs/policy.md); SIGHUP reads it again")
     .option(
+      "--config <file>",
+      "guests, VMs and the other options in a file, ringway.yaml (docs/monitor.md), which SIGHUP reads again, too; " +
+        "what is typed stands above it",
+    )
+    .option(
+      "--check",
+      "only say what is wrong with the file of --config and with the policies, as policy check",
+    )
+    .option(
       "--listen <socket>",
       "path of the Unix socket on which processes attach; NAME=SOCKET[,policy=FILE][,label=KEY=VALUE] for those of " +
         "one guest, with a name, and a policy of its own; may be given several times",
@@ -107,15 +114,19 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
     .option("--max-guests <n>", "guests at once (default: 256)", whole(BOUNDS.maxGuests))
     .option("--audit <file>", "append audit lines to this file, not to stderr; SIGHUP opens it anew")
     .addOption(
-      new Option("--log-level <level>", "logs are JSON lines on stderr").choices(LOG_LEVELS).default("info"),
+      new Option("--log-level <level>", "logs are JSON lines on stderr (default: info)").choices(LOG_LEVELS),
     )
     .addHelpText("after", `${TRACING}\n\nExit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.`)
-    .action(async (options) => {
-      if (options.policy === undefined) throw new UsageError("expected --policy FILE: what guests may do");
+    .action(async ({ check, ...typed }) => {
+      const { monitorOptions } = await import("./config/options.ts");
+      const options = await monitorOptions(typed);
+      if (check) {
+        const { checkMonitor } = await import("./commands/monitor-check.ts");
+        ended(await checkMonitor(options));
+        return;
+      }
       const { runMonitor } = await import("./commands/monitor.ts");
-      const { guestsOf } = await import("./guests/options.ts");
-      const { listen = [], vm = [], nameServer: nameServers, ...others } = options;
-      ended(await runMonitor({ ...others, ...guestsOf(listen, vm), nameServers }, signals));
+      ended(await runMonitor(options, () => monitorOptions(typed), signals));
     });
 }
 

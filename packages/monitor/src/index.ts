@@ -17,6 +17,7 @@ export type { MonitorEvents } from "./monitor/events.ts";
 export {
   DEFAULT_BUSY_POLL_US,
   DEFAULT_DRAIN_MS,
+  keptBy,
   MONITOR_BOUNDS,
   type MonitorNumber,
   type MonitorOptions,

@@ -23,6 +23,11 @@ function fakes(): { loader: PolicyLoader; asked: string[] } {
         if (path === "bad") throw problem();
         return { policy, warnings: [] };
       },
+      read: async (path: string) => {
+        asked.push(`${number} reads ${path}`);
+        if (path === "dead") throw problem(new NoAnswerError("/dead"));
+        return new TextEncoder().encode("1");
+      },
       close: async () => void asked.push(`${number} closed`),
     };
   });
@@ -44,4 +49,13 @@ it("a thread that a disk holds is left behind: the next policy has another", asy
   await loader.load("good");
   await loader[Symbol.asyncDispose]();
   expect(asked).toEqual(["1: dead", "1 closed", "2: good", "2 closed"]);
+});
+
+it("another YAML file is read by the same thread, or by another after a dead disk", async () => {
+  const { loader, asked } = fakes();
+  await loader.load("good");
+  await expect(loader.readYaml("dead", () => 0)).rejects.toThrow(PolicyError);
+  expect(await loader.readYaml("other", ({ value }) => value)).toBe(1);
+  await loader.close();
+  expect(asked).toEqual(["1: good", "1 reads dead", "1 closed", "2 reads other", "2 closed"]);
 });

@@ -32,11 +32,15 @@ export async function loadForCommand(
 }
 
 /** The same for a command that looks at policies and ends; `file` may be STDIN. */
-export async function loadOnce(file: string, loader: PolicyLoader, warn?: Warn): Promise<Policy> {
+export async function loadOnce(
+  file: string,
+  loader: PolicyLoader,
+  { kept = [], warn }: { readonly kept?: readonly KeptPlace[]; readonly warn?: Warn } = {},
+): Promise<Policy> {
   const bytes = file === STDIN ? await readStdin() : undefined;
   try {
-    if (bytes === undefined) return await loader.load(file, [], warn);
-    return await loader.loadText(bytes, { file: STDIN_NAME, warn });
+    if (bytes === undefined) return await loader.load(file, kept, warn);
+    return await loader.loadText(bytes, { file: STDIN_NAME, kept, warn });
   } catch (error) {
     if (error instanceof PolicyError) throw policyFailure(error);
     throw error;

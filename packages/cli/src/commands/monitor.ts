@@ -5,52 +5,42 @@
 //    │                     └──┴ SIGHUP: the policy again; a bad one is refused, the old one stays
 //    └── SIGTERM, SIGINT ──> exit 0; SIGHUP is kept until it serves
 //
-//    SIGHUP is for the policies that guests have of their own, too, and opens the audit file anew
+//    SIGHUP is for the policies that guests have of their own and the file of --config, too, and opens the audit file
+//    anew
 //
 // Logs are JSON lines on stderr; stdout stays empty.
 
-import { fstatSync, readlinkSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { raiseFileDescriptorLimit, type SystemError, within } from "@ringway/linux";
-import {
-  DEFAULT_DRAIN_MS,
-  type GuestOptions,
-  type KeptPlace,
-  type Labels,
-  Monitor,
-  NameServerError,
-  PolicyError,
-  placesOfVm,
-  TraceError,
-  type VmOptions,
-} from "@ringway/monitor";
+import { DEFAULT_DRAIN_MS, Monitor, NameServerError, PolicyError, TraceError } from "@ringway/monitor";
 import type { Logger } from "pino";
+import { keptFiles } from "../config/kept.ts";
+import type { MonitorCommandOptions } from "../config/options.ts";
+import { Reloads } from "../config/reloads.ts";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
 import { dieBy, type Signals } from "../signals.ts";
 import { auditFailure } from "./audit.ts";
 import { loadForCommand, policyFailure } from "./load.ts";
 import { serve } from "./serving.ts";
 
-export interface MonitorCommandOptions {
-  readonly policy: string;
-  readonly listen?: string;
-  readonly guests: readonly GuestOptions[];
-  readonly vms: readonly VmOptions[];
-  readonly busyPollUs?: number;
-  readonly drainMs?: number;
-  readonly maxGuests?: number;
-  readonly nameServers?: readonly string[];
-  readonly logLevel: string;
-  readonly audit?: string;
-}
-
 /** How long a monitor that is asked to stop may take to begin. */
 const BEGIN_END_MS = 1000;
 
-export async function runMonitor(options: MonitorCommandOptions, signals: Signals): Promise<number> {
-  return await serve(options.logLevel, ({ log }) => serveGuests(options, signals, log));
+/** `again` reads the options anew, where a file has some. */
+export async function runMonitor(
+  options: MonitorCommandOptions,
+  again: () => Promise<MonitorCommandOptions>,
+  signals: Signals,
+): Promise<number> {
+  return await serve(options.logLevel, ({ log }) => serveGuests(options, again, signals, log));
 }
 
-async function serveGuests(options: MonitorCommandOptions, signals: Signals, log: Logger): Promise<number> {
+async function serveGuests(
+  options: MonitorCommandOptions,
+  again: () => Promise<MonitorCommandOptions>,
+  signals: Signals,
+  log: Logger,
+): Promise<number> {
   const asked = new Asked(signals);
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
   const beginning = begin(options, log, asked.ending);
@@ -60,9 +50,10 @@ async function serveGuests(options: MonitorCommandOptions, signals: Signals, log
     await within(stopEarly(beginning), BEGIN_END_MS);
     return Exit.OK;
   }
+  const reloads = new Reloads(monitor, options, again, log);
   asked.onReload(() => {
     if (options.audit !== undefined) void reopenAudit(monitor, options.audit, log);
-    void reloadAll(monitor, options, log);
+    reloads.ask();
   });
   const failed = new Promise<never>((_, reject) => {
     monitor.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
@@ -72,18 +63,6 @@ async function serveGuests(options: MonitorCommandOptions, signals: Signals, log
   log.info({ signal, drainMs }, "stopping");
   await Promise.race([monitor.close({ drainMs }), failed]);
   return Exit.OK;
-}
-
-/** What this command knows of that no guest may reach: Monitor adds its own. */
-function keptFiles({ policy, listen, vms }: MonitorCommandOptions): KeptPlace[] {
-  const kept = [{ what: "the policy", path: policy }, ...vms.flatMap(placesOfVm)];
-  if (listen !== undefined) kept.push({ what: "the attach socket", path: listen });
-  try {
-    if (fstatSync(2).isFile()) kept.push({ what: "the log", path: readlinkSync("/proc/self/fd/2") });
-  } catch {
-    // Closed, or no procfs to tell where it is.
-  }
-  return kept;
 }
 
 /** What it waits for may be a file system that does not answer: it ends with the process then. */
@@ -193,36 +172,6 @@ async function reopenAudit(monitor: Monitor, file: string, log: Logger): Promise
     log.info({ file }, "the audit file was opened anew");
   } catch (error) {
     log.error(`the audit file stays as it was: ${(error as Error).message}`);
-  }
-}
-
-/** The monitor's policy, and those that guests have of their own: each by itself. */
-async function reloadAll(
-  monitor: Monitor,
-  { policy, guests, vms }: MonitorCommandOptions,
-  log: Logger,
-): Promise<void> {
-  await reload(monitor, policy, log);
-  for (const { name, policy: own, labels } of [...guests, ...vms]) {
-    if (typeof own === "string") await reload(monitor, own, log, { guest: name, ...(labels && { labels }) });
-  }
-}
-
-async function reload(
-  monitor: Monitor,
-  file: string,
-  log: Logger,
-  about: { readonly guest?: string; readonly labels?: Labels } = {},
-): Promise<void> {
-  const { guest } = about;
-  try {
-    await monitor.reload(file, guest === undefined ? {} : { guest });
-  } catch (error) {
-    const { code, message } = error as Error & { readonly code?: string };
-    // A machine that is not served: the start has said so.
-    if (guest !== undefined && code === "ERR_INVALID_ARG_VALUE") return;
-    const problems = error instanceof PolicyError ? error.report().split("\n") : [message];
-    log.error({ ...about, problems }, `policy refused, the old one stays: ${message}`);
   }
 }
 

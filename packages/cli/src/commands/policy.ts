@@ -7,6 +7,7 @@ import {
   formatProblem,
   HostSurroundings,
   hostLookup,
+  type KeptPlace,
   NameServerError,
   type Policy,
   PolicyLoader,
@@ -48,11 +49,17 @@ export async function checkPolicies(files: readonly string[]): Promise<number> {
   return code;
 }
 
-async function checkPolicy(file: string, loader: PolicyLoader): Promise<void> {
+/** Throws Failure. `kept`: what no folder of it may hold, beside what it names itself. */
+export async function checkPolicy(
+  file: string,
+  loader: PolicyLoader,
+  kept: readonly KeptPlace[] = [],
+): Promise<Policy> {
   const warn = ({ message, ...place }: PolicyProblem): void => {
     console.error(formatProblem(nameOf(file), { ...place, message: `warning: ${message}` }));
   };
-  const { connect, listen, files, sockets, audit } = await loadOnce(file, loader, warn);
+  const policy = await loadOnce(file, loader, { kept, warn });
+  const { connect, listen, files, sockets, audit } = policy;
   const counts = [
     plural(connect.length, "connect rule"),
     plural(listen.length, "listen rule"),
@@ -61,6 +68,7 @@ async function checkPolicy(file: string, loader: PolicyLoader): Promise<void> {
   ];
   console.log(`${nameOf(file)}: ok (${counts.join(", ")})`);
   if (audit === "required") console.log("  note: `audit: required` needs a monitor with --audit FILE");
+  return policy;
 }
 
 /** One thing that was judged: the request itself, or an address that its name resolves to. */
@@ -223,6 +231,6 @@ function parseEndpoint(what: What, text: string): { host: string; port: number }
   throw new UsageError(`expected ${expected}; found ${JSON.stringify(text)}`);
 }
 
-function plural(count: number, what: string): string {
+export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

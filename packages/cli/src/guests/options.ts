@@ -1,5 +1,5 @@
-// The guests that --listen and --vm name, together: what is wrong between them is told here, in the words of the
-// options.
+// The guests that --listen and --vm name, and those of a file of --config, together: what is wrong between them is told
+// here, in the words of the options.
 
 import { type GuestOptions, guestsProblem, type VmOptions } from "@ringway/monitor";
 import { UsageError } from "../errors.ts";
@@ -13,10 +13,16 @@ export interface NamedGuests {
   readonly vms: readonly VmOptions[];
 }
 
-/** Throws UsageError. */
-export function guestsOf(listen: readonly string[], vm: readonly string[]): NamedGuests {
-  const paths: string[] = [];
-  const guests: GuestOptions[] = [];
+const NONE: NamedGuests = { guests: [], vms: [] };
+
+/** `file`: those of --config. Throws UsageError. */
+export function guestsOf(
+  listen: readonly string[],
+  vm: readonly string[],
+  file: NamedGuests = NONE,
+): NamedGuests {
+  const paths: string[] = file.listen === undefined ? [] : [file.listen];
+  const guests: GuestOptions[] = [...file.guests];
   for (const text of listen) {
     const parsed = parseListenOption(text);
     if ("problem" in parsed) throw new UsageError(`--listen: ${parsed.problem}`);
@@ -28,11 +34,12 @@ export function guestsOf(listen: readonly string[], vm: readonly string[]): Name
       "--listen: expected one SOCKET without a name, found two; give them names: NAME=SOCKET",
     );
   }
-  const vms = vm.map((text) => {
+  const typed = vm.map((text) => {
     const parsed = parseVmOption(text);
     if (typeof parsed === "string") throw new UsageError(`--vm: ${parsed}`);
     return parsed;
   });
+  const vms = [...file.vms, ...typed];
   const [path] = paths;
   const problem = guestsProblem(guests, vms, path);
   if (problem !== undefined) throw new UsageError(`--listen, --vm: ${problem}`);

@@ -13,7 +13,7 @@ import {
   packError,
   type ToLoader,
 } from "./messages.ts";
-import { type JudgedPolicy, judgePolicy, readPolicy } from "./policy-file.ts";
+import { type JudgedPolicy, judgePolicy, readBytes, readPolicy } from "./policy-file.ts";
 import { requireRoots, rootProblems } from "./root-problems.ts";
 
 const port = parentPort!;
@@ -28,6 +28,8 @@ function answer(question: LoaderQuestion): unknown {
       const { path, bytes, kept } = question;
       return bytes === undefined ? readPolicy(path, kept, at) : judgePolicy(bytes, path, kept, at);
     }
+    case "read":
+      return readBytes(question.path, at);
     case "load":
       return open(readPolicy(question.path, question.kept, at));
     case "open":

@@ -88,6 +88,11 @@ export class Loader {
     return this.#ask({ kind: "check", path, bytes, kept }).catch((error) => rejectFile(path, error));
   }
 
+  /** What a file has, as far as a policy may be long, and a byte more. Throws PolicyError, NoAnswerError. */
+  read(path: string): Promise<Uint8Array> {
+    return this.#ask({ kind: "read", path }).catch((error) => rejectFile(path, error));
+  }
+
   /**
    * A policy, or a policy file, and its roots, whose descriptors are the caller's. Throws PolicyError, NoAnswerError.
    */

@@ -26,6 +26,8 @@ export interface Listening {
 export interface LoaderAnswers {
   /** A policy file, judged as a whole; its roots are not opened. */
   readonly check: JudgedPolicy;
+  /** The bytes of a file that is read as a policy is. */
+  readonly read: Uint8Array;
   /** A policy file, with its roots. */
   readonly load: LoadedPolicy;
   /** The roots of a policy that is there already. */
@@ -47,6 +49,7 @@ export type LoaderQuestion =
       readonly bytes?: Uint8Array | undefined;
       readonly kept: readonly KeptPlace[];
     }
+  | { readonly kind: "read"; readonly path: string }
   | { readonly kind: "load"; readonly path: string; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "open"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "judge"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }

@@ -2,10 +2,10 @@
 // (loading/).
 
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
+import { decode } from "../policy/decode.ts";
 import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
 import { PolicyError, type PolicyProblem, unreadable } from "../policy/errors.ts";
 import { parseWithSource, problemAt } from "../policy/parse.ts";
-import { formatSize } from "../policy/sizes.ts";
 import { quoted } from "../policy/text.ts";
 import type { Policy } from "../policy/types.ts";
 import { type KeptPlace, rootProblems } from "./root-problems.ts";
@@ -21,14 +21,17 @@ export type LooksAt = (path: string | undefined) => void;
 
 /** A policy whose hosts of files are folders that exist, and hold neither the file nor what is `kept`. */
 export function readPolicy(path: string, kept: readonly KeptPlace[], at: LooksAt): JudgedPolicy {
+  return judgePolicy(readBytes(path, at), path, [{ what: "the policy", path }, ...kept], at);
+}
+
+/** Of a policy, or of a file like it: with one byte more than it may have, where it has more. Throws PolicyError. */
+export function readBytes(path: string, at: LooksAt): Uint8Array {
   at(path);
-  let bytes: Buffer;
   try {
-    bytes = readStart(path, POLICY_FILE_BYTES_MAX + 1);
+    return readStart(path, POLICY_FILE_BYTES_MAX + 1);
   } catch (error) {
     throw unreadable(path, systemMessage(error), error);
   }
-  return judgePolicy(bytes, path, [{ what: "the policy", path }, ...kept], at);
 }
 
 /**
@@ -68,19 +71,6 @@ export function judgePolicy(
   return { policy, warnings };
 }
 
-function decode(bytes: Uint8Array, file: string): string {
-  if (bytes.length > POLICY_FILE_BYTES_MAX) {
-    throw wholeFile(file, `is longer than ${formatSize(POLICY_FILE_BYTES_MAX)}`);
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch (error) {
-    const before = new TextDecoder().decode(bytes).split("\u{fffd}", 1)[0]!.split("\n");
-    const place = { line: before.length, column: before.at(-1)!.length + 1 };
-    throw new PolicyError(file, [{ ...place, path: "", message: "expected UTF-8 text" }], { cause: error });
-  }
-}
-
 /** The first bytes of a regular file: to open, or to read, a pipe or a device could wait for whoever is behind it. */
 function readStart(path: string, bytesMax: number): Buffer {
   const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
@@ -107,10 +97,6 @@ function folderProblem(host: string): string | undefined {
     return `expected a folder that exists; ${quoted(host)}: ${systemMessage(error)}`;
   }
   return stats.isDirectory() ? undefined : `expected a folder; ${quoted(host)} is not one`;
-}
-
-function wholeFile(path: string, message: string): PolicyError {
-  return new PolicyError(path, [{ line: 1, column: 1, path: "", message }]);
 }
 
 /** "ENOENT: no such file or directory" of "ENOENT: no such file or directory, open 'x'". */

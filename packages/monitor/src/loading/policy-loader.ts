@@ -3,6 +3,7 @@
 // disk holds is left behind, and the next file has another.
 
 import { invalidType, requireFunction, requireList, requireObject, requireText } from "@ringway/linux";
+import { readDocument, type YamlPlace } from "../policy/document.ts";
 import type { Warn } from "../policy/parse.ts";
 import type { Policy } from "../policy/types.ts";
 import { Loader, NoAnswerError } from "./loader.ts";
@@ -18,6 +19,7 @@ export interface TextOptions {
 /** Who reads and judges the policies: a thread, where nobody gives another. */
 export interface PolicyChecker {
   check(path: string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<JudgedPolicy>;
+  read(path: string): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -49,6 +51,17 @@ export class PolicyLoader implements AsyncDisposable {
     return await this.#check(file, kept, warn, bytes);
   }
 
+  /**
+   * What `read` makes of another file in YAML, with the complaints that a policy has. Throws PolicyError, with all that
+   * it complained of.
+   */
+  async readYaml<T>(path: string, read: (root: YamlPlace) => T): Promise<T> {
+    requireText(path, "path");
+    requireFunction(read, "read");
+    const bytes = await this.#ask((loader) => loader.read(path));
+    return readDocument(bytes, path, read);
+  }
+
   async close(): Promise<void> {
     const loader = this.#loader;
     this.#loader = undefined;
@@ -67,11 +80,15 @@ export class PolicyLoader implements AsyncDisposable {
   ): Promise<Policy> {
     requireList(kept, "kept", requirePlace);
     requireFunction(warn, "warn");
+    const { policy, warnings } = await this.#ask((loader) => loader.check(path, kept, bytes));
+    for (const warning of warnings) warn(warning);
+    return policy;
+  }
+
+  async #ask<T>(question: (loader: PolicyChecker) => Promise<T>): Promise<T> {
     this.#loader ??= this.#make();
     try {
-      const { policy, warnings } = await this.#loader.check(path, kept, bytes);
-      for (const warning of warnings) warn(warning);
-      return policy;
+      return await question(this.#loader);
     } catch (error) {
       if ((error as Error).cause instanceof NoAnswerError) await this.close();
       throw error;

@@ -9,6 +9,7 @@ export type { NameTable } from "./compiled/name-table.ts";
 export type { PrefixTree } from "./compiled/prefix-tree.ts";
 export type { Place } from "./compiled/words.ts";
 export { DEFAULT_LIMITS, DEFAULT_RATES, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
+export type { YamlPlace } from "./document.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { PolicyMatcher } from "./matcher.ts";
 export type { Address, Network } from "./networks.ts";

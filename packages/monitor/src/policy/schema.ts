@@ -95,7 +95,8 @@ export function isMap(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
+/** With what was meant. */
+export function unknownKey(key: string, known: readonly string[]): string {
   const meant = nearest(key, known);
   const hint = meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${quoted(meant)}?`;
   return `unknown key ${quoted(key)}; ${hint}`;

@@ -1,0 +1,43 @@
+// What `ringway monitor` is told, by its options and by the file of --config: an option stands above the file's key,
+// guests of both are served.
+
+import { UsageError } from "../errors.ts";
+import { guestsOf, type NamedGuests } from "../guests/options.ts";
+import type { MonitorSettings } from "./read.ts";
+
+/** As commander has them. */
+export interface TypedOptions extends Omit<MonitorSettings, "nameServers"> {
+  readonly config?: string;
+  readonly listen?: readonly string[];
+  readonly vm?: readonly string[];
+  readonly nameServer?: readonly string[];
+}
+
+export interface MonitorCommandOptions extends NamedGuests, MonitorSettings {
+  readonly config?: string;
+  readonly policy: string;
+  readonly logLevel: string;
+}
+
+/** Reads the file, where there is one. Throws UsageError, and Failure for a bad file. */
+export async function monitorOptions(typed: TypedOptions): Promise<MonitorCommandOptions> {
+  const { listen, vm, nameServer, ...others } = typed;
+  const file = typed.config === undefined ? undefined : await fromFile(typed.config);
+  const guests = guestsOf(listen ?? [], vm ?? [], file);
+  const settings: MonitorSettings = {
+    ...file?.settings,
+    ...others,
+    ...(nameServer === undefined ? {} : { nameServers: nameServer }),
+  };
+  const { policy, logLevel = "info" } = settings;
+  if (policy === undefined) {
+    const or = typed.config === undefined ? "" : `, or policy in ${typed.config}`;
+    throw new UsageError(`expected --policy FILE${or}: what guests may do`);
+  }
+  return { ...settings, ...guests, policy, logLevel };
+}
+
+async function fromFile(file: string): Promise<NamedGuests & { readonly settings: MonitorSettings }> {
+  const { readConfig } = await import("./read.ts");
+  return await readConfig(file);
+}

@@ -1,0 +1,152 @@
+// What SIGHUP does to a monitor's policies and to what --config says, one SIGHUP after the other.
+//
+//   asked ──> the file read again ──> machines removed ──> each policy read again ──> machines added ──> over
+//                └── bad: it is refused, and all is as the old one says; the policies are read all the same
+//
+// Machines come and go. An attach socket, and what the monitor itself is started with, do not: a line says that this
+// takes a restart, at each SIGHUP until there was one.
+
+import { isDeepStrictEqual } from "node:util";
+import { type GuestOptions, type Labels, type Monitor, PolicyError, type VmOptions } from "@ringway/monitor";
+import type { Logger } from "pino";
+import type { MonitorCommandOptions } from "./options.ts";
+
+export class Reloads {
+  readonly #monitor: Monitor;
+  readonly #again: () => Promise<MonitorCommandOptions>;
+  readonly #log: Logger;
+  /** What is in force. */
+  #now: MonitorCommandOptions;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(
+    monitor: Monitor,
+    options: MonitorCommandOptions,
+    again: () => Promise<MonitorCommandOptions>,
+    log: Logger,
+  ) {
+    this.#monitor = monitor;
+    this.#now = options;
+    this.#again = again;
+    this.#log = log;
+  }
+
+  ask(): void {
+    this.#last = this.#last.then(() => this.#reload());
+  }
+
+  async #reload(): Promise<void> {
+    const added = this.#now.config === undefined ? [] : await this.#readFile(this.#now.config);
+    const { policy, guests, vms } = this.#now;
+    await this.#reloadPolicy(policy);
+    for (const { name, policy: own, labels } of [...guests, ...vms]) {
+      if (typeof own === "string") await this.#reloadPolicy(own, { guest: name, ...(labels && { labels }) });
+    }
+    for (const vm of added) await this.#addVm(vm);
+  }
+
+  /** The machines that are new in it. */
+  async #readFile(config: string): Promise<readonly VmOptions[]> {
+    let next: MonitorCommandOptions;
+    try {
+      next = await this.#again();
+    } catch (error) {
+      const problems = (error as Error).message.split("\n");
+      this.#log.error({ problems }, `${config} refused, the old one stays: ${problems[0]}`);
+      return [];
+    }
+    const now = this.#now;
+    for (const key of fixedChanges(now, next)) this.#restart(`${config}: ${key} has changed`);
+    const guests = this.#changed(now.guests, next.guests, config);
+    for (const { name } of added(now.guests, next.guests))
+      this.#restart(`${config}: guest ${name} is new`, name);
+    for (const { name } of added(next.guests, now.guests))
+      this.#restart(`${config}: guest ${name} is gone`, name);
+    const gone = added(next.vms, now.vms);
+    for (const { name } of gone) this.#removeVm(name);
+    const vms = this.#changed(
+      now.vms.filter((vm) => !gone.includes(vm)),
+      next.vms,
+      config,
+    );
+    this.#now = { ...now, policy: next.policy, guests, vms };
+    return added(now.vms, next.vms);
+  }
+
+  /** Those that are in force, with the policies that they are to have from now on. */
+  #changed<T extends GuestOptions | VmOptions>(now: readonly T[], next: readonly T[], config: string): T[] {
+    return now.map((guest) => {
+      const to = next.find(({ name }) => name === guest.name);
+      if (to === undefined) return guest;
+      if (!isDeepStrictEqual({ ...guest, policy: "" }, { ...to, policy: "" })) {
+        this.#restart(`${config}: ${guest.name} has changed`, guest.name);
+      }
+      if (to.policy !== undefined) return { ...guest, policy: to.policy };
+      if (guest.policy !== undefined)
+        this.#restart(`${config}: the policy of ${guest.name} is gone`, guest.name);
+      return guest;
+    });
+  }
+
+  #restart(what: string, guest?: string): void {
+    this.#log.warn(guest === undefined ? {} : { guest }, `${what}: that takes a restart`);
+  }
+
+  /** Nobody waits until its memory is free: a disk may keep it. */
+  #removeVm(name: string): void {
+    this.#log.info({ guest: name }, "the VM is served no more");
+    this.#monitor.removeVm(name).catch((error: Error) => this.#log.error({ guest: name }, error.message));
+  }
+
+  async #addVm(vm: VmOptions): Promise<void> {
+    const { name, labels } = vm;
+    const about = { guest: name, ...(labels && { labels }) };
+    try {
+      await this.#monitor.addVm(vm);
+      this.#now = { ...this.#now, vms: [...this.#now.vms, vm] };
+      this.#log.info(about, "the VM is served");
+    } catch (error) {
+      this.#log.error(
+        { ...about, problems: problemsOf(error) },
+        `the VM is not served: ${(error as Error).message}`,
+      );
+    }
+  }
+
+  async #reloadPolicy(
+    file: string,
+    about: { readonly guest?: string; readonly labels?: Labels } = {},
+  ): Promise<void> {
+    const { guest } = about;
+    try {
+      await this.#monitor.reload(file, guest === undefined ? {} : { guest });
+    } catch (error) {
+      const { code, message } = error as Error & { readonly code?: string };
+      // A machine that is not served: the start has said so.
+      if (guest !== undefined && code === "ERR_INVALID_ARG_VALUE") return;
+      this.#log.error(
+        { ...about, problems: problemsOf(error) },
+        `policy refused, the old one stays: ${message}`,
+      );
+    }
+  }
+}
+
+function problemsOf(error: unknown): string[] {
+  return error instanceof PolicyError ? error.report().split("\n") : [(error as Error).message];
+}
+
+/** Those of `next` whose names are not in `now`. */
+function added<T extends { readonly name: string }>(now: readonly T[], next: readonly T[]): readonly T[] {
+  const names = new Set(now.map(({ name }) => name));
+  return next.filter(({ name }) => !names.has(name));
+}
+
+/** Keys of what a monitor is started with. */
+function fixedChanges(now: MonitorCommandOptions, next: MonitorCommandOptions): string[] {
+  const [one, other] = [now, next].map(
+    ({ policy, guests, vms, ...fixed }) => fixed as Record<string, unknown>,
+  );
+  const keys = new Set([...Object.keys(one!), ...Object.keys(other!)]);
+  return [...keys].filter((key) => !isDeepStrictEqual(one![key], other![key]));
+}
