@@ -54,6 +54,13 @@ function run(program: Command, signals: Signals, ended: (code: number) => void):
     )
     .option("--env <name[=value]>", "a variable for the program; may be given several times", repeated, [])
     .option("--user <user>", "who the program is: a name, UID or UID:GID (default: you)")
+    .option(
+      "--publish <what>",
+      "ports the program listens on that are the host's, too: auto, off, or [HOSTADDR:]HOSTPORT:PORT; may be given " +
+        "several times (default: auto, where the policy has listen rules)",
+      repeated,
+      [],
+    )
     .option("--learn <file>", "write what was refused to this file, as a policy")
     .option("--quiet", "say nothing of what is refused")
     .option("--agent <file>", "the program ringway-agent (default: that of $RINGWAY_AGENT, or of PATH)")

@@ -32,6 +32,8 @@ export interface MatrixOptions {
   /** Further names of the host's, and ports that may be connected to there. */
   readonly names: readonly string[];
   readonly ports: readonly number[];
+  /** Ports that programs may have on the host. */
+  readonly listens?: readonly number[];
   /** Further folders of the system that programs need. */
   readonly system?: readonly string[];
 }
@@ -51,7 +53,7 @@ export function matrixTests(rows: readonly Row[], options: MatrixOptions): Matri
     options.build(programs);
     const policy = join(folder, "policy.yaml");
     writeFileSync(policy, JSON.stringify(policyOf(options, programs, host.keys)));
-    inside = hold(await Inside.start(["--quiet", "--policy", policy], { under: host.network.under }));
+    inside = hold(await Inside.start(["--policy", policy], { under: host.network.under }));
     const { code, err } = await inside.run("sh", "-c", SSH_CONFIG);
     expect({ code, err }).toEqual({ code: 0, err: "" });
   }, BUILD_MS);
@@ -100,13 +102,18 @@ export function matrixTests(rows: readonly Row[], options: MatrixOptions): Matri
 }
 
 /** In JSON, which is YAML as well. */
-function policyOf({ names, ports, system = [] }: MatrixOptions, programs: string, keys: string): object {
+function policyOf(
+  { names, ports, listens = [], system = [] }: MatrixOptions,
+  programs: string,
+  keys: string,
+): object {
   const services = Object.values(SERVICES);
   const allowed = [CLOSED_PORT, ...ports, ...services.map(({ port }) => port)];
   const hosts = [...services.map(({ host }) => host), ...names];
   return {
     version: 1,
     connect: [{ allow: "127.0.0.1", ports: allowed, protocols: ["tcp", "udp"] }],
+    listen: listens.length === 0 ? [] : [{ allow: "127.0.0.1", ports: listens }],
     hosts: Object.fromEntries(hosts.map((name) => [name, "127.0.0.1"])),
     run: { system: ["default", ...system] },
     files: [

@@ -27,6 +27,7 @@ import { boundMounts, mountedPaths } from "../run/mounted-folders.ts";
 import { mountPoints } from "../run/mounts.ts";
 import { ownEnd } from "../run/own-end.ts";
 import type { PassedSignals } from "../run/passed-signals.ts";
+import { publishedBy } from "../run/published.ts";
 import { RefusalReport } from "../run/report.ts";
 import { ShutInProgram } from "../run/shut-in.ts";
 import { handOver } from "../run/user.ts";
@@ -47,7 +48,7 @@ export async function runProgram(begun: Begun): Promise<number> {
   const begin = async (stderr: Stderr): Promise<number> => {
     const policy = policyFor(begun, stderr);
     const paths = begun.options.files === "mount" ? mountedPaths(policy.files) : [];
-    agent ??= begun.mount(paths);
+    agent ??= begun.startAgent(paths, begun.publish ?? publishedBy(policy));
     // Where something else fails, nobody waits for it.
     agent.catch(() => {});
     return await reported(begun, policy, stderr, (report) =>
@@ -113,7 +114,7 @@ async function runWith(
   };
   const agent = await starting;
   await Promise.race([agent.up(), interrupted]);
-  if (monitor === undefined) agent.heed((line) => report.agentSaid(line));
+  agent.heed((line) => report.agentSaid(line, monitor === undefined));
   // An audit file that cannot be written is found before there is anything to write.
   const isAudited = options.audit !== undefined || policy.audit === "required";
   if (isAudited) {

@@ -6,7 +6,7 @@
 //
 // The agent is on its way before most of this command is loaded (run-program.ts), which takes as long as its rules do.
 // So this file, and what it imports, needs neither the monitor nor koffi. With --files mount the agent mounts folders,
-// and so waits for the policy.
+// and where there may be listen rules it publishes ports: then it waits for the policy.
 //
 // Invariant: when this process ends, whichever way, so do the others.
 
@@ -22,6 +22,7 @@ import { findBubblewrap } from "../run/bubblewrap.ts";
 import { environmentOf } from "../run/environment.ts";
 import { ownEnd } from "../run/own-end.ts";
 import { PassedSignals } from "../run/passed-signals.ts";
+import { toldToPublish } from "../run/published.ts";
 import { asWhom, letThrough } from "../run/user.ts";
 import { whoIs } from "../run/who.ts";
 import type { Signals } from "../signals.ts";
@@ -42,9 +43,10 @@ export async function runRun(
       "--audit and --learn go with a monitor of this command's own, and not with --attach",
     );
   }
+  const publish = toldToPublish(options);
   const signals = new PassedSignals(from);
   try {
-    return await inFolder((folder) => runIn(folder, { command, options, who, env, signals }));
+    return await inFolder((folder) => runIn(folder, { command, options, who, env, signals, publish }));
   } catch (error) {
     return ownEnd(error);
   }
@@ -66,27 +68,34 @@ async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
 
 async function runIn(
   folder: string,
-  wanted: Pick<Begun, "command" | "options" | "who" | "env" | "signals">,
+  wanted: Pick<Begun, "command" | "options" | "who" | "env" | "signals" | "publish">,
 ): Promise<number> {
-  const { options, who, signals } = wanted;
+  const { options, who, signals, publish } = wanted;
   const { attach } = options;
   const programs = { bubblewrap: findBubblewrap(), agent: findAgent(options.agent) };
   const as = asWhom(who);
   letThrough(folder, as);
   const socket = attach === undefined ? join(folder, "attach", SOCKET) : resolve(attach);
   const waiting = new AbortController();
-  const mount = async (mounts: readonly string[]): Promise<AgentProcess> => {
+  const startAgent: Begun["startAgent"] = async (mounts, published) => {
     if (attach !== undefined) {
       await Promise.race([untilListening(socket, sayWaiting, waiting.signal), signals.interrupted]);
     }
-    return new AgentProcess({ ...programs, as, socket, isThere: attach !== undefined, mounts });
+    return new AgentProcess({
+      ...programs,
+      as,
+      socket,
+      isThere: attach !== undefined,
+      mounts,
+      publish: published,
+    });
   };
-  const starting = options.files === "bind" ? mount([]) : undefined;
+  const starting = options.files === "bind" && publish !== undefined ? startAgent([], publish) : undefined;
   // One that fails is found where it is waited for.
   starting?.catch(() => {});
   const { runProgram } = await import("./run-program.ts");
   const giveUp = (): void => waiting.abort();
-  return await runProgram({ ...wanted, as, programs, folder, socket, starting, mount, giveUp });
+  return await runProgram({ ...wanted, as, programs, folder, socket, starting, startAgent, giveUp });
 }
 
 function sayWaiting(what: string): void {

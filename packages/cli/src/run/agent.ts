@@ -31,6 +31,8 @@ export interface AgentPlan {
   readonly isThere: boolean;
   /** Folders of the policy's to mount, as guests name them. */
   readonly mounts: readonly string[];
+  /** Ports that are the host's, too: each a word for --publish. */
+  readonly publish: readonly string[];
   readonly as: As;
 }
 
@@ -155,12 +157,13 @@ function namespaces({ agent, socket, isThere, mounts }: AgentPlan): string[] {
   ];
 }
 
-function ofAgent({ socket, isThere, mounts }: AgentPlan): string[] {
+function ofAgent({ socket, isThere, mounts, publish }: AgentPlan): string[] {
   return [
     ...["/ringway-agent", "--transparent"],
     ...["--socket", isThere ? INSIDE : join(dirname(INSIDE), basename(socket))],
     ...["--socks", "off", "--http", "off", "--service", "off", "--hold-ms", String(ATTACH_MS)],
     ...mounts.flatMap((path, i) => ["--mount", `${path}:${MOUNTED}/${i}`]),
+    ...publish.flatMap((what) => ["--publish", what]),
   ];
 }
 

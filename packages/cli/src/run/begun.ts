@@ -14,6 +14,7 @@ export interface RunCommandOptions {
   readonly cwd?: string;
   readonly env: readonly string[];
   readonly user?: string;
+  readonly publish: readonly string[];
   readonly learn?: string;
   readonly quiet?: boolean;
   readonly audit?: string;
@@ -34,9 +35,11 @@ export interface Begun {
   /** Of the monitor. */
   readonly socket: string;
   readonly signals: PassedSignals;
-  /** The agent, which has been started, unless it needs to know of folders; then mount() starts it. */
+  /** The agent, which has been started, unless it needs to know what the policy says; then startAgent() starts it. */
   readonly starting: Promise<AgentProcess> | undefined;
-  mount(paths: readonly string[]): Promise<AgentProcess>;
+  /** For the agent's --publish; undefined where the policy decides. */
+  readonly publish: readonly string[] | undefined;
+  startAgent(mounts: readonly string[], publish: readonly string[]): Promise<AgentProcess>;
   /** Nobody waits for a monitor any more, and so not for the agent. */
   giveUp(): void;
 }

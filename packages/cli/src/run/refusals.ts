@@ -4,7 +4,9 @@ import type { Denial, Policy } from "@ringway/monitor";
 
 /** Lines of the agent's that say what the policy refused (docs/agent.md). */
 const REFUSED =
-  /^ringway-agent: \S+(?: UDP)? to (.*?)(?:, for (.*) \(pid \d+\))?: Permission denied(?:: (.*))?$/;
+  /^ringway-agent: (?:\S+(?: UDP)? to|publish) (.*?)(?:, for (.*) \(pid \d+\))?: Permission denied(?:: (.*))?$/;
+/** Those that say that a port is not the host's, for another reason than a rule. */
+const UNPUBLISHED = /^ringway-agent: (publish \S+ to \d+: (?!Permission denied: ).*|--publish auto.*)$/;
 /** One that asks for ever for other things must not fill this process. */
 const KEPT_MAX = 10_000;
 
@@ -19,7 +21,7 @@ export class RefusalLines {
 
   /** As the monitor tells it. */
   ofDenial({ reason, rule }: Pick<Denial, "reason" | "rule">): string | undefined {
-    return this.#once(`: ${reason}${reason.includes(rule) ? "" : ` (rule ${rule})`}`);
+    return this.#once(`refused: ${reason}${reason.includes(rule) ? "" : ` (rule ${rule})`}`);
   }
 
   /** As the agent of another process's monitor logs it; undefined for its other lines, too. */
@@ -27,11 +29,17 @@ export class RefusalLines {
     const [, what, program, reason] = REFUSED.exec(line) ?? [];
     if (what === undefined) return undefined;
     const whose = program === undefined ? "" : `, for ${program}`;
-    return this.#once(`${whose}: ${reason ?? what}`);
+    return this.#once(`refused${whose}: ${reason ?? what}`);
+  }
+
+  /** Of a port that the agent cannot publish; undefined for its other lines. */
+  ofPort(line: string): string | undefined {
+    const [, what] = UNPUBLISHED.exec(line) ?? [];
+    return what === undefined ? undefined : this.#once(what);
   }
 
   #once(what: string): string | undefined {
-    const text = `ringway: refused${what}`;
+    const text = `ringway: ${what}`;
     if (this.#told.has(text) || this.#told.size >= KEPT_MAX) return undefined;
     this.#told.add(text);
     return this.#dim ? `\x1b[2m${text}\x1b[0m\n` : `${text}\n`;

@@ -44,9 +44,10 @@ export class RefusalReport {
     this.#tell(this.#lines.ofDenial(denial));
   }
 
-  /** A line of the agent's, of a monitor that tells this process nothing. */
-  agentSaid(line: string): void {
-    this.#tell(this.#lines.ofAgent(line));
+  /** A line of the agent's log, of a port; with `ofRefusals` also of a refusal, which no monitor tells this process. */
+  agentSaid(line: string, ofRefusals: boolean): void {
+    const refusal = ofRefusals ? this.#lines.ofAgent(line) : undefined;
+    this.#tell(refusal ?? this.#lines.ofPort(line));
   }
 
   #tell(line: string | undefined): void {

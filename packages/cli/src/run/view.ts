@@ -132,12 +132,14 @@ export function madeFiles(who: Who, hostName: string): Map<string, string> {
   const user = line(who.name, "x", who.uid, who.gid, "", who.home, who.shell);
   const group =
     who.gid === 0 ? line("root", "x", 0, "") : line("root", "x", 0, "") + line(who.name, "x", who.gid, "");
+  // Debian's name of it, and Red Hat's: servers look for theirs.
+  const nogroup = who.gid === 65534 ? "" : line("nogroup", "x", 65534, "") + line("nobody", "x", 65534, "");
   return new Map([
     ["resolv.conf", "nameserver 127.0.0.1\n"],
     ["hosts", `127.0.0.1 localhost ${hostName}\n::1 localhost\n`],
     ["hostname", `${hostName}\n`],
     ["nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"],
     ["passwd", root + user + nobody],
-    ["group", group],
+    ["group", group + nogroup],
   ]);
 }
