@@ -120,6 +120,10 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
     )
     .option("--max-guests <n>", "guests at once (default: 256)", whole(BOUNDS.maxGuests))
     .option("--audit <file>", "append audit lines to this file, not to stderr; SIGHUP opens it anew")
+    .option(
+      "--admin [socket]",
+      "serve the admin API on a Unix socket (docs/operate.md) (default: $XDG_RUNTIME_DIR/ringway/admin.sock)",
+    )
     .addOption(
       new Option("--log-level <level>", "logs are JSON lines on stderr (default: info)").choices(LOG_LEVELS),
     )

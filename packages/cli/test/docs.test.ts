@@ -66,6 +66,7 @@ const works: Readonly<Record<string, boolean>> = {
     "/lib64",
     "/usr/bin/true",
   ),
+  curl: runs("curl", "--version"),
   run: noRun === undefined && missing("curl") === undefined,
 };
 const agent = works.run ? `PATH=${dirname(buildStaticAgent())}:$PATH` : ":";
@@ -78,6 +79,7 @@ describe.each<[document: string, without: string, skipped: string]>([
   ["docs/monitor.md", "", ""],
   ["docs/policy.md", "", ""],
   ["docs/inspect.md", "", ""],
+  ["docs/operate.md", "", ""],
   ["docs/vm.md", "", forQemu],
   ...READMES.filter((name) => blocksOf(name).length > 0).map((name): [string, string, string] => [
     name,

@@ -84,6 +84,8 @@ function unixSocket(flags: number): number {
 }
 
 export interface ListenUnixOptions {
+  /** Default: seqpacket. */
+  readonly type?: UnixType;
   /** Permissions of the socket file: who may write to it may connect. Default 0o600. */
   readonly mode?: number;
   /** Connections that wait to be accepted. Default 64. */
@@ -96,9 +98,9 @@ export interface ListenUnixOptions {
  * The file is never open to more than `mode` allows, not even at first.
  */
 export function listenUnix(path: string, options: ListenUnixOptions = {}): number {
-  const { mode = 0o600, backlog = 64 } = options;
+  const { type = "seqpacket", mode = 0o600, backlog = 64 } = options;
   checkSocketPath(path, "bind");
-  const fd = unixSocket(SOCK_NONBLOCK);
+  const fd = check(openSocket(AF_UNIX, TYPES[type] | SOCK_NONBLOCK), "socket");
   try {
     refuseDescriptors(fd);
     // The socket file gets the mode of its socket, less the umask; chmod gives back what the umask took.

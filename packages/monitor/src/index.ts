@@ -2,6 +2,8 @@
 
 export type { Refusal } from "@ringway/control";
 export { SystemError } from "@ringway/linux";
+export { AdminClient, type AdminClientOptions, AdminError } from "./admin/client.ts";
+export type { Problem } from "./admin/shapes.ts";
 export { VmMemoryError } from "./links/vm-memory.ts";
 export { NoAnswerError } from "./loading/loader.ts";
 export type { JudgedPolicy } from "./loading/policy-file.ts";
@@ -13,6 +15,7 @@ export {
   type TextOptions,
 } from "./loading/policy-loader.ts";
 export { type KeptPlace, placesOfVm } from "./loading/root-problems.ts";
+export type { AdminOptions } from "./monitor/admin-options.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
 export {
   DEFAULT_BUSY_POLL_US,
@@ -23,7 +26,17 @@ export {
   type MonitorOptions,
   type VmOptions,
 } from "./monitor/options.ts";
+export type { Changer, PolicyChange } from "./monitor/policy-history.ts";
 export type { AttachedGuest, AttachOptions } from "./monitor/program-guests.ts";
+export type {
+  GuestStatus,
+  Page,
+  PageOptions,
+  RingFill,
+  StreamStatus,
+  StreamsOptions,
+} from "./monitor/status.ts";
+export { type PolicyStatus, Steering, SteeringError } from "./monitor/steering.ts";
 export {
   type GuestOptions,
   guestNameProblem,

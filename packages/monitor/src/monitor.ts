@@ -7,9 +7,10 @@
 // Nothing here waits for a disk, a peer or a guest: threads do, and tell.
 
 import { EventEmitter } from "node:events";
-import { invalidValue, requireObject, requireText } from "@ringway/linux";
+import { closeFd, invalidValue, requireObject, requireText } from "@ringway/linux";
 import type { Logger } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
+import type { AdminServer } from "./admin/server.ts";
 import { requirePolicy } from "./monitor/arguments.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
 import { debugSettings } from "./monitor/debug.ts";
@@ -33,6 +34,7 @@ import { ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
 import { ReservedPorts } from "./monitor/reserved-ports.ts";
 import { reactorSettings } from "./monitor/settings.ts";
 import { SocketFiles } from "./monitor/socket-file.ts";
+import { Steering } from "./monitor/steering.ts";
 import { labelsProblem, type ReloadOptions, requireVm } from "./monitor/tenant-options.ts";
 import { ServedVms } from "./monitor/vms.ts";
 import { Audit } from "./observe/audit.ts";
@@ -57,6 +59,9 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #vms: ServedVms;
   readonly #policies: Policies;
   readonly #programGuests: ProgramGuests;
+  /** Its guests, streams and policies, seen and changed while it serves them. */
+  readonly steering: Steering;
+  #admin: AdminServer | undefined;
   /** reload() and addVm(). */
   readonly #changes: InTurn = new InTurn();
   /** The reactor takes guests; rejected by what fails before. */
@@ -85,11 +90,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const own = [...parts.tenants, ...parts.vms].flatMap(({ policy }) => policy?.policy ?? []);
     setGuestDescriptors(parts.descriptors, parts.policy.policy, parts.vms.length, own);
     this.#reactor = this.#startReactor(options);
-    this.#socketFiles = new SocketFiles(parts.loader, parts.listening, parts.tenants);
+    this.#socketFiles = new SocketFiles(parts.loader, parts.admin, parts.listening, parts.tenants);
     this.#context = this.#shared(options);
     this.#vms = new ServedVms(this.#context);
     this.#policies = new Policies(this.#context, this.#vms, parts, options.policy);
     this.#programGuests = new ProgramGuests(this.#context, this.#policies);
+    this.steering = new Steering(this.#context, this.#policies);
     parts.failures.listen((failure) => this.#failed(failure));
     parts.nat64.listen((prefixes) => this.#reactor.send({ kind: "nat64", prefixes }));
   }
@@ -136,9 +142,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   static async start(options: MonitorOptions): Promise<Monitor> {
     requireOptions(options);
     debugSettings();
+    // Loads while the threads do.
+    const admin = options.admin && import("./admin/server.ts");
+    admin?.catch(() => {});
     const monitor = await gather(options, (parts) => new Monitor(options, parts));
     try {
       await monitor.#begin();
+      if (admin !== undefined) await monitor.#serveAdmin((await admin).AdminServer);
     } catch (error) {
       // What is thrown is why it does not start, whatever cannot be let go of.
       await monitor.close({ drainMs: 0 }).catch((left: Error) => {
@@ -157,6 +167,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     // Without a listener this throws, and ends the program.
     this.#tellFailure = (error) => void this.emit("error", error);
     new DescriptorRoom(this.#parts.descriptors, this.#reactor.wakeFd).requireSome();
+  }
+
+  async #serveAdmin(server: typeof AdminServer): Promise<void> {
+    const { admin } = this.#parts;
+    if (admin === undefined || this.#closed !== undefined) return;
+    this.#admin = await server.start({ monitor: this, log: this.#log, fd: admin.fd });
   }
 
   /** The policy in force for guests that have none of their own. */
@@ -280,12 +296,19 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       log: this.#log,
       socketFiles: this.#socketFiles,
       reactor: this.#reactor,
+      admin: () => this.#closeAdmin(),
       names: this.#names,
       vms: this.#vms,
       audit: this.#audit,
       hasFailed: () => this.#failure !== undefined,
     };
     return end(ending, drainMs);
+  }
+
+  #closeAdmin(): void {
+    this.#admin?.close();
+    // Nobody was to be served yet.
+    if (this.#admin === undefined && this.#parts.admin !== undefined) closeFd(this.#parts.admin.fd);
   }
 
   /**

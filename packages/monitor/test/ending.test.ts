@@ -7,6 +7,7 @@ import { type Ending, end } from "../src/monitor/ending.ts";
 const STEPS = [
   "socketFiles.remove",
   "reactor.stop",
+  "admin",
   "names.end",
   "reactor.end",
   "disk.stop",
@@ -40,6 +41,7 @@ function rig(...failing: readonly Step[]) {
       end: async () => step("reactor.end", true)(),
       settle: step("reactor.settle", undefined),
     },
+    admin: step("admin", undefined),
     names: { end: step("names.end", undefined) },
     disk: { stop: async () => step("disk.stop", 0)() },
     regions: { stop: async () => step("regions.stop", undefined)() },

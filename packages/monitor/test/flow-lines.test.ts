@@ -87,6 +87,7 @@ function linesOf(policy: Policy, quotas: LineQuotas = freshQuotas(), file = true
     counters: new Counters(),
     auditGate: gate,
     flows,
+    showsFlows: false,
     post: (message) => posted.push(message),
     whenTaken: (callback) => marks.push(callback),
   };

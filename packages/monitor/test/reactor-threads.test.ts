@@ -72,6 +72,8 @@ class Rig {
       listenFd: -1,
       tenants: [],
       hasAuditFile: false,
+      adminSocket: undefined,
+      showsFlows: false,
     };
     this.thread = new ReactorThread(options, its, () => {});
   }

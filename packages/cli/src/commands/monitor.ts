@@ -72,7 +72,7 @@ async function stopEarly(beginning: Promise<Monitor>): Promise<void> {
 }
 
 async function begin(options: MonitorCommandOptions, logger: Logger, signal: AbortSignal): Promise<Monitor> {
-  const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit } = options;
+  const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit, admin } = options;
   const kept = keptFiles(options);
   const hasGuests = listen !== undefined || guests.length + vms.length > 0;
   if (!hasGuests && (await loadForCommand(policy, kept)).vms.length === 0) {
@@ -92,6 +92,7 @@ async function begin(options: MonitorCommandOptions, logger: Logger, signal: Abo
       ...(maxGuests === undefined ? {} : { maxGuests }),
       ...(nameServers === undefined ? {} : { names: { nameServers } }),
       ...(audit === undefined ? {} : { audit }),
+      ...(admin === undefined ? {} : { admin }),
     });
   } catch (error) {
     if (error instanceof NameServerError) throw new UsageError(`--name-server: ${error.message}`);
@@ -100,7 +101,8 @@ async function begin(options: MonitorCommandOptions, logger: Logger, signal: Abo
     const problem = auditFailure(error, audit);
     if (problem !== undefined) throw problem;
     const { name, code, path } = error as SystemError;
-    const socket = [listen, ...guests.map((guest) => guest.listen)].find((each) => each === path);
+    const sockets = [listen, admin?.socket, ...guests.map((guest) => guest.listen)];
+    const socket = sockets.find((each) => each === path);
     if (name !== "SystemError" || socket === undefined) throw error;
     const advice = adviceFor(code, socket);
     const detail = advice === undefined ? errorLine(error) : `${advice} (${code})`;

@@ -4,10 +4,11 @@ import { fstatSync, readlinkSync } from "node:fs";
 import { type KeptPlace, placesOfVm } from "@ringway/monitor";
 import type { MonitorCommandOptions } from "./options.ts";
 
-export function keptFiles({ config, policy, listen, vms }: MonitorCommandOptions): KeptPlace[] {
+export function keptFiles({ config, policy, listen, admin, vms }: MonitorCommandOptions): KeptPlace[] {
   const kept = [{ what: "the policy", path: policy }, ...vms.flatMap(placesOfVm)];
   if (config !== undefined) kept.push({ what: "the monitor's configuration", path: config });
   if (listen !== undefined) kept.push({ what: "the attach socket", path: listen });
+  if (admin !== undefined) kept.push({ what: "the admin socket", path: admin.socket });
   try {
     if (fstatSync(2).isFile()) kept.push({ what: "the log", path: readlinkSync("/proc/self/fd/2") });
   } catch {

@@ -1,6 +1,8 @@
 // What `ringway monitor` is told, by its options and by the file of --config: an option stands above the file's key,
 // guests of both are served.
 
+import type { AdminOptions } from "@ringway/monitor";
+import { adminSocketOf } from "../commands/admin-socket.ts";
 import { UsageError } from "../errors.ts";
 import { guestsOf, type NamedGuests } from "../guests/options.ts";
 import type { MonitorSettings } from "./read.ts";
@@ -11,17 +13,20 @@ export interface TypedOptions extends Omit<MonitorSettings, "nameServers"> {
   readonly listen?: readonly string[];
   readonly vm?: readonly string[];
   readonly nameServer?: readonly string[];
+  /** true: at its default. */
+  readonly admin?: string | true;
 }
 
 export interface MonitorCommandOptions extends NamedGuests, MonitorSettings {
   readonly config?: string;
   readonly policy: string;
   readonly logLevel: string;
+  readonly admin?: AdminOptions;
 }
 
 /** Reads the file, where there is one. Throws UsageError, and Failure for a bad file. */
 export async function monitorOptions(typed: TypedOptions): Promise<MonitorCommandOptions> {
-  const { listen, vm, nameServer, ...others } = typed;
+  const { listen, vm, nameServer, admin, ...others } = typed;
   const file = typed.config === undefined ? undefined : await fromFile(typed.config);
   const guests = guestsOf(listen ?? [], vm ?? [], file);
   const settings: MonitorSettings = {
@@ -34,7 +39,8 @@ export async function monitorOptions(typed: TypedOptions): Promise<MonitorComman
     const or = typed.config === undefined ? "" : `, or policy in ${typed.config}`;
     throw new UsageError(`expected --policy FILE${or}: what guests may do`);
   }
-  return { ...settings, ...guests, policy, logLevel };
+  const served = admin === undefined ? {} : { admin: { socket: adminSocketOf(admin) } };
+  return { ...settings, ...guests, ...served, policy, logLevel };
 }
 
 async function fromFile(file: string): Promise<NamedGuests & { readonly settings: MonitorSettings }> {

@@ -60,6 +60,8 @@ export interface AttachmentHost extends LinesHost, BudgetHost {
 
 /** Who may come, and as what. */
 export interface Admitted {
+  /** No other of the monitor has it: 1, 2, ... */
+  readonly serial: number;
   readonly name: string;
   readonly tenant: string | undefined;
   readonly policy: PolicyState;
@@ -71,6 +73,7 @@ export interface Admitted {
 const IDS_PER_LOOK_LOG2 = 5;
 
 export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwner, EpochsOwner, EndingOwner {
+  readonly serial: number;
   readonly name: string;
   /** Whose it is, where the host has named that one. */
   readonly tenant: string | undefined;
@@ -97,6 +100,7 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
   #policy: PolicyState;
   /** This guest's own policy, which a reload of the monitor's leaves alone. */
   readonly #ownPolicy: boolean;
+  readonly #cameMs: number = performance.now();
   #attachLimit: Timer | undefined;
   /** Streams are marked for it that it has not been rung for. */
   #bellDue = false;
@@ -105,8 +109,10 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
    * A guest on `link`, which is this object's from now on: greet() or turnAway() is next. Throws where its memory
    * cannot be used, after it has turned the guest away.
    */
-  constructor(host: AttachmentHost, link: GuestLink, { name, tenant, policy, ownPolicy }: Admitted) {
+  constructor(host: AttachmentHost, link: GuestLink, admitted: Admitted) {
+    const { serial, name, tenant, policy, ownPolicy } = admitted;
     this.#host = host;
+    this.serial = serial;
     this.name = name;
     this.tenant = tenant;
     this.counters = host.counters;
@@ -175,6 +181,15 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
     const { limits } = policy.policy;
     this.session.setLimits({ streams: limits.streams, ringBytes: limits.streamBytes });
     this.budget.network.policyChanged();
+  }
+
+  /** Process id of the guest, or of its hypervisor; 0 where it cannot be seen. */
+  get pid(): number {
+    return this.#link.pid;
+  }
+
+  get ageMs(): number {
+    return Math.round(performance.now() - this.#cameMs);
   }
 
   get departed(): boolean {

@@ -4,7 +4,8 @@
 //   ALLOWED ── opened ──▶ OPEN ── its stream or its handle ends, for whatever reason ──▶ closed
 //      └── it cannot be had, or is given up ──▶ (no line)
 //
-// Where nobody keeps such lines there is none: who carries bytes tests a field for undefined, and does nothing else.
+// Where nobody keeps such lines, and no admin API shows streams, there is none: who carries bytes tests a field for
+// undefined, and does nothing else. Where the admin API alone wants it, it has no lines.
 
 import type { FlowAsked, FlowEnd, FlowLine, FlowMessage, FlowOpened } from "../observe/flow-lines.ts";
 import { priced } from "../observe/line-cost.ts";
@@ -12,23 +13,62 @@ import { priced } from "../observe/line-cost.ts";
 /** Of the longest FlowEnd. */
 const END_BYTES = 16;
 
+/** Payload of all flows of a guest. */
+export interface Traffic {
+  bytesToHost: number;
+  bytesToGuest: number;
+}
+
 export class Flow {
   readonly asked: FlowAsked;
-  bytesToHost = 0;
-  bytesToGuest = 0;
+  readonly #ofGuest: Traffic;
+  #bytesToHost = 0;
+  #bytesToGuest = 0;
   #line: FlowLine | undefined;
   /** What each of its lines costs. */
   lineBytes = 0;
-  #openedMs = 0;
+  #openedMs: number = performance.now();
+  /** Where it leads, or what is listened on. */
+  address = "";
 
-  constructor(asked: FlowAsked) {
+  constructor(asked: FlowAsked, ofGuest: Traffic) {
     this.asked = asked;
+    this.#ofGuest = ofGuest;
+  }
+
+  get bytesToHost(): number {
+    return this.#bytesToHost;
+  }
+
+  get bytesToGuest(): number {
+    return this.#bytesToGuest;
+  }
+
+  /** Since it was opened, or until then, allowed. */
+  get ageMs(): number {
+    return Math.round(performance.now() - this.#openedMs);
+  }
+
+  toHost(bytes: number): void {
+    this.#bytesToHost += bytes;
+    this.#ofGuest.bytesToHost += bytes;
+  }
+
+  toGuest(bytes: number): void {
+    this.#bytesToGuest += bytes;
+    this.#ofGuest.bytesToGuest += bytes;
+  }
+
+  /** The same as open(), without a line. */
+  openUnsaid(address: string): void {
+    this.#openedMs = performance.now();
+    this.address = address;
   }
 
   /** The line of its beginning. */
   open(kind: FlowOpened["kind"], { guest, flow, address }: Omit<FlowLine, keyof FlowAsked>): FlowMessage {
     const { protocol, what, rule } = this.asked;
-    this.#openedMs = performance.now();
+    this.openUnsaid(address);
     const { message, bytes } = priced({ kind, guest, flow, protocol, what, rule, address });
     this.#line = message;
     // As long as the other line, which has a word more.
@@ -41,8 +81,7 @@ export class Flow {
     if (this.#line === undefined) return undefined;
     const { guest, flow, protocol, what, rule, address } = this.#line;
     const { bytesToHost, bytesToGuest } = this;
-    const ms = Math.round(performance.now() - this.#openedMs);
-    const went = { bytesToHost, bytesToGuest, ms, end };
+    const went = { bytesToHost, bytesToGuest, ms: this.ageMs, end };
     return { kind: "closed", guest, flow, protocol, what, rule, address, ...went };
   }
 }

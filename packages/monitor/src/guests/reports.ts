@@ -12,7 +12,7 @@ import type { GuestLines } from "../observe/lines.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { type AuditedDenial, isDenial, told } from "../policy/refusal.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
-import { Flow } from "./flow.ts";
+import { Flow, type Traffic } from "./flow.ts";
 
 /** Of whom. */
 export interface Reported {
@@ -24,6 +24,8 @@ export class Reports {
   readonly #guest: Reported;
   readonly #lines: GuestLines;
   readonly #counters: Counters;
+  /** Where flows are kept. */
+  readonly traffic: Traffic = { bytesToHost: 0, bytesToGuest: 0 };
 
   constructor(guest: Reported, lines: GuestLines, counters: Counters) {
     this.#guest = guest;
@@ -45,22 +47,25 @@ export class Reports {
     this.#lines.post(denial);
   }
 
-  /** Of what the guest may have by a rule, before it has it. Undefined where nobody keeps lines of that. */
+  /** Of what the guest may have by a rule, before it has it. Undefined where nobody wants to know of that. */
   flow(protocol: number, what: string, rule: string): Flow | undefined {
-    if (this.#lines.flows === undefined) return undefined;
-    return new Flow({ protocol: protocolName(protocol), what, rule });
+    if (!this.#lines.keepsFlows) return undefined;
+    return new Flow({ protocol: protocolName(protocol), what, rule }, this.traffic);
   }
 
   /** The same of a connection that has come to a listener, as the listener's. */
   flowOf(listener: Flow | undefined): Flow | undefined {
-    return listener && new Flow(listener.asked);
+    return listener && new Flow(listener.asked, this.traffic);
   }
 
   /** The guest has it. `address`: where it leads, or what is listened on. */
   opened(flow: Flow, address: InetAddress | undefined, kind: FlowOpened["kind"] = "opened"): void {
     const { flows } = this.#lines;
-    if (flows === undefined) return;
     const shown = address === undefined ? "" : formatEndpoint(address);
+    if (flows === undefined) {
+      flow.openUnsaid(shown);
+      return;
+    }
     const line = { guest: this.#guest.name, flow: flows.take(), address: shown };
     const message = flow.open(kind, line);
     this.#lines.postFlow(message, flow.lineBytes);

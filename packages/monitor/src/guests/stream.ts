@@ -90,7 +90,7 @@ export class Stream implements Task {
   #violated = false;
   /** A disk worker has an address inside the pipe: its pages must not be given to another stream. */
   #pinned = false;
-  /** What the audit file is told of it; undefined where it is told nothing. */
+  /** What the audit file is told of it, and the admin API; undefined where neither is told anything. */
   #flow: Flow | undefined;
 
   /** become() is called next. */
@@ -115,6 +115,15 @@ export class Stream implements Task {
 
   get relay(): Relay | undefined {
     return this.#relay;
+  }
+
+  /** Of Protocol; 0 while it is not known. */
+  get protocol(): number {
+    return this.#protocol;
+  }
+
+  get flow(): Readonly<Flow> | undefined {
+    return this.#flow;
   }
 
   /** Another of the same guest, if it is open. */
@@ -232,8 +241,8 @@ export class Stream implements Task {
   carried(direction: Direction, bytes: number): void {
     const flow = this.#flow;
     if (flow === undefined) return;
-    if (direction === Direction.TO_HOST) flow.bytesToHost += bytes;
-    else flow.bytesToGuest += bytes;
+    if (direction === Direction.TO_HOST) flow.toHost(bytes);
+    else flow.toGuest(bytes);
   }
 
   // ── Frames ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -60,6 +60,20 @@ export class Streams implements StreamTable {
     this.#owner.counters.add(Counter.streams, -1);
   }
 
+  /** The open stream with the least id above this one. */
+  behind(id: number): Stream | undefined {
+    for (let next = id + 1; next < this.#all.length; next++) {
+      const stream = this.#all[next];
+      if (stream !== undefined) return stream;
+    }
+    return undefined;
+  }
+
+  /** How many are open. */
+  get count(): number {
+    return this.#owner.session.openStreams;
+  }
+
   /** Those that there are now. */
   list(): readonly (Stream | undefined)[] {
     return [...this.#all];

@@ -1,11 +1,11 @@
 // The file of a socket that is listened on: which it is, and its removal at the end.
 
-import { AT_FDCWD, listenUnix, stat, unlinkat } from "@ringway/linux";
+import { AT_FDCWD, listenUnix, stat, type UnixType, unlinkat } from "@ringway/linux";
 import type { Listening } from "./messages.ts";
 
 /** Throws SystemError, as listenUnix(). */
-export function listenAt(path: string): Listening {
-  const fd = listenUnix(path);
+export function listenAt(path: string, type: UnixType): Listening {
+  const fd = listenUnix(path, { type });
   return { fd, path, file: fileAt(path) };
 }
 

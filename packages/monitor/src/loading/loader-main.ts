@@ -30,8 +30,10 @@ function answer(question: LoaderQuestion): unknown {
     }
     case "read":
       return readBytes(question.path, at);
-    case "load":
-      return open(readPolicy(question.path, question.kept, at));
+    case "load": {
+      const { path, bytes, kept } = question;
+      return open(bytes === undefined ? readPolicy(path, kept, at) : judgePolicy(bytes, path, kept, at));
+    }
     case "open":
       requireRoots(question.policy, question.kept, at);
       return open({ policy: question.policy, warnings: [] });
@@ -39,7 +41,7 @@ function answer(question: LoaderQuestion): unknown {
       return rootProblems(question.policy, question.kept, at);
     case "listen":
       at(question.path);
-      return listenAt(question.path);
+      return listenAt(question.path, question.type);
     case "open-vm-memory":
       return openVmMemory(question.memory, question.bytes, at);
     case "unlink":
@@ -48,9 +50,9 @@ function answer(question: LoaderQuestion): unknown {
   }
 }
 
-function open({ policy, warnings }: JudgedPolicy): LoadedPolicy {
+function open({ policy, ...rest }: JudgedPolicy): LoadedPolicy {
   const roots = openRoots(policy.files, at, policy.sockets);
-  return { policy, warnings, compiled: compilePolicy(policy), roots };
+  return { policy, ...rest, compiled: compilePolicy(policy), roots };
 }
 
 port.on("message", ({ id, ...question }: ToLoader) => {

@@ -12,7 +12,7 @@
 // where the machine is busy, and so may a long policy's text. While it is stuck, every question is refused at once: one
 // thread is all that a dead disk can take.
 
-import { closeFd, Deadline, NativeThread, waitWithin } from "@ringway/linux";
+import { closeFd, Deadline, NativeThread, type UnixType, waitWithin } from "@ringway/linux";
 import { closeRoots } from "../disk/roots.ts";
 import type { OpenMemory } from "../links/vm-memory.ts";
 import { unreadable } from "../policy/errors.ts";
@@ -94,11 +94,12 @@ export class Loader {
   }
 
   /**
-   * A policy, or a policy file, and its roots, whose descriptors are the caller's. Throws PolicyError, NoAnswerError.
+   * A policy, or a policy file, or a text in place of it, and its roots, whose descriptors are the caller's. Throws
+   * PolicyError, NoAnswerError.
    */
-  load(policy: Policy | string, kept: readonly KeptPlace[]): Promise<LoadedPolicy> {
+  load(policy: Policy | string, kept: readonly KeptPlace[], bytes?: Uint8Array): Promise<LoadedPolicy> {
     if (typeof policy !== "string") return this.#ask({ kind: "open", policy, kept });
-    return this.#ask({ kind: "load", path: policy, kept }).catch((error) => rejectFile(policy, error));
+    return this.#ask({ kind: "load", path: policy, bytes, kept }).catch((error) => rejectFile(policy, error));
   }
 
   /**
@@ -116,8 +117,8 @@ export class Loader {
   }
 
   /** Throws what listenUnix() throws, and NoAnswerError. */
-  listen(path: string): Promise<Listening> {
-    return this.#ask({ kind: "listen", path });
+  listen(path: string, type: UnixType = "seqpacket"): Promise<Listening> {
+    return this.#ask({ kind: "listen", path, type });
   }
 
   /** Removes the socket's file where it is still its own. */

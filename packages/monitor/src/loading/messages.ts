@@ -1,7 +1,7 @@
 // What the loader's thread is asked, and what it answers. Plain data: it is structured-cloned, so errors travel as
 // their parts.
 
-import { SystemError } from "@ringway/linux";
+import { SystemError, type UnixType } from "@ringway/linux";
 import type { Roots } from "../disk/roots.ts";
 import { NotARegionError, type OpenMemory, VmMemoryError } from "../links/vm-memory.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
@@ -50,10 +50,16 @@ export type LoaderQuestion =
       readonly kept: readonly KeptPlace[];
     }
   | { readonly kind: "read"; readonly path: string }
-  | { readonly kind: "load"; readonly path: string; readonly kept: readonly KeptPlace[] }
+  | {
+      readonly kind: "load";
+      readonly path: string;
+      /** As of "check". */
+      readonly bytes?: Uint8Array | undefined;
+      readonly kept: readonly KeptPlace[];
+    }
   | { readonly kind: "open"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
   | { readonly kind: "judge"; readonly policy: Policy; readonly kept: readonly KeptPlace[] }
-  | { readonly kind: "listen"; readonly path: string }
+  | { readonly kind: "listen"; readonly path: string; readonly type: UnixType }
   | { readonly kind: "open-vm-memory"; readonly memory: string | number; readonly bytes: number }
   /** Sets a word, where there is one, when it is through: for a caller that cannot wait for an answer. */
   | { readonly kind: "unlink"; readonly listening: Listening; readonly done?: Int32Array };

@@ -14,6 +14,8 @@ import { type KeptPlace, rootProblems } from "./root-problems.ts";
 export interface JudgedPolicy {
   readonly policy: Policy;
   readonly warnings: readonly PolicyProblem[];
+  /** As it is written. */
+  readonly text?: string;
 }
 
 /** Told each path before it is looked at; undefined, before what is no look at a disk and may take its time. */
@@ -45,7 +47,8 @@ export function judgePolicy(
   at: LooksAt,
 ): JudgedPolicy {
   at(undefined);
-  const parsed = parseWithSource(decode(bytes, file), file);
+  const text = decode(bytes, file);
+  const parsed = parseWithSource(text, file);
   const { policy, source, warnings } = parsed;
   const problems = [...parsed.problems];
   const complain = (list: "files" | "sockets", index: number, message: string): void => {
@@ -68,7 +71,7 @@ export function judgePolicy(
     complain(list, looked[list][index]!.index, message);
   }
   if (problems.length > 0) throw new PolicyError(file, problems);
-  return { policy, warnings };
+  return { policy, warnings, text };
 }
 
 /** The first bytes of a regular file: to open, or to read, a pipe or a device could wait for whoever is behind it. */

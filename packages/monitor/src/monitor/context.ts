@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { Loader } from "../loading/loader.ts";
 import type { KeptPlace } from "../loading/root-problems.ts";
 import type { GuestLabels } from "../observe/labels.ts";
+import { ClosedError } from "./closed-error.ts";
 import type { ReactorHandle } from "./reactor-handle.ts";
 import type { GuestOptions } from "./tenant-options.ts";
 
@@ -25,5 +26,5 @@ export interface Context {
 }
 
 export function requireOpen({ isClosing }: Pick<Context, "isClosing">): void {
-  if (isClosing) throw new Error("the monitor is closed");
+  if (isClosing) throw new ClosedError();
 }

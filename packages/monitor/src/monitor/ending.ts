@@ -18,6 +18,8 @@ export interface Ending {
   readonly log: Logger;
   readonly socketFiles: Pick<SocketFiles, "remove"> | undefined;
   readonly reactor: Pick<ReactorHandle, "stop" | "end" | "settle">;
+  /** Serves nobody any more. */
+  readonly admin: () => void;
   readonly names: Pick<GuestNames, "end">;
   readonly disk: Pick<DiskThreads, "stop">;
   readonly regions: Pick<RegionThread, "stop">;
@@ -40,6 +42,7 @@ export async function end(ending: Ending, drainMs: number): Promise<void> {
     async () => {
       stopped = await reactor.stop(drainMs);
     },
+    () => ending.admin(),
     () => ending.names.end(),
     async () => {
       isReactorOver = await reactor.end(THREAD_END_MS);

@@ -16,6 +16,7 @@ import { type KeptPlace, requirePlace } from "../loading/root-problems.ts";
 import { type HostLookupOptions, requireNames } from "../names/host-lookup.ts";
 import type { Lookup, ReverseLookup } from "../names/resolver.ts";
 import type { Policy } from "../policy/types.ts";
+import { type AdminOptions, requireAdmin } from "./admin-options.ts";
 import { requireLogger, requirePolicy } from "./arguments.ts";
 import {
   type GuestOptions,
@@ -66,6 +67,8 @@ export interface MonitorOptions {
    * admin server. Beside process.debugPort, which none ever may.
    */
   readonly ownPorts?: readonly number[];
+  /** Serves the admin API (docs/operate.md), by which the monitor is seen and changed. */
+  readonly admin?: AdminOptions;
   /** Path of the file that audit lines are appended to. A policy that says `audit: required` needs one. */
   readonly audit?: string;
   /**
@@ -127,6 +130,7 @@ const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: Check } = {
   logger: requireLogger,
   kept: (value, name) => requireList(value, name, requirePlace),
   ownPorts: (value, name) => requireList(value, name, within("ownPorts")),
+  admin: requireAdmin,
   audit: requireText,
   maxGuests: within("maxGuests"),
   lingerMs: within("lingerMs"),
@@ -177,6 +181,7 @@ export function keptBy({
   vms = [],
   policy,
   audit,
+  admin,
   kept = [],
 }: MonitorOptions): KeptPlace[] {
   const socket = listen === undefined ? [] : [{ what: "the attach socket", path: listen }];
@@ -186,5 +191,6 @@ export function keptBy({
     typeof tenant.policy === "string" ? [{ what: `the policy of ${tenant.name}`, path: tenant.policy }] : [],
   );
   const lines = audit === undefined ? [] : [{ what: "the audit file", path: audit }];
-  return [...socket, ...sockets, ...file, ...files, ...lines, ...kept];
+  const ofAdmin = admin === undefined ? [] : [{ what: "the admin socket", path: admin.socket }];
+  return [...socket, ...sockets, ...ofAdmin, ...file, ...files, ...lines, ...kept];
 }

@@ -5,7 +5,7 @@
 //
 // The sockets are last: a start that ends while it waits for a disk leaves none.
 
-import { closeFd } from "@ringway/linux";
+import { closeFd, type UnixType } from "@ringway/linux";
 import { type GuestDescriptors, guestDescriptors, requireDescriptors } from "../accounts/descriptors.ts";
 import { DiskThreads } from "../disk/threads.ts";
 import { Loader, letGo } from "../loading/loader.ts";
@@ -49,6 +49,8 @@ export interface Parts {
   readonly vms: readonly OpenVm[];
   readonly listening: Listening | undefined;
   readonly tenants: readonly OpenTenant[];
+  /** For the admin API. */
+  readonly admin: Listening | undefined;
   readonly descriptors: GuestDescriptors;
   readonly lookup: Lookup;
   readonly reverse: ReverseLookup;
@@ -93,8 +95,10 @@ export async function gather<M>(options: MonitorOptions, make: (parts: Parts) =>
       const socket = await listen(loader, guest.listen, undo);
       tenants.push({ options: guest, policy: own.get(guest.name), listening: socket });
     }
+    const { socket } = options.admin ?? {};
+    const admin = socket === undefined ? undefined : await listen(loader, socket, undo, "stream");
     if (failures.first !== undefined) throw failures.first.error;
-    return make({ ...threads, ...names, policy, audit, vms, listening, tenants, failures });
+    return make({ ...threads, ...names, policy, audit, vms, listening, tenants, admin, failures });
   } catch (error) {
     // What is thrown is why it does not start, whatever cannot be let go of.
     await undo.run().catch((left: Error) => {
@@ -147,15 +151,15 @@ async function loadOwn(
 }
 
 /** Throws PolicyError: only the monitor's own policy says which machines there are. */
-export function requireNoVms({ vms }: Policy, source: Policy | string): void {
+export function requireNoVms({ vms }: Policy, source: unknown): void {
   if (vms.length === 0) return;
   const file = typeof source === "string" ? source : "policy";
   const message = "the policy of one guest has no vms: they stand in the monitor's";
   throw new PolicyError(file, [{ line: 1, column: 1, path: "vms", message }]);
 }
 
-async function listen(loader: Loader, path: string, undo: Undo): Promise<Listening> {
-  const listening = await loader.listen(path);
+async function listen(loader: Loader, path: string, undo: Undo, type?: UnixType): Promise<Listening> {
+  const listening = await loader.listen(path, type);
   undo.add(() => stopListening(loader, listening));
   return listening;
 }

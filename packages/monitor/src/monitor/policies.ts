@@ -14,9 +14,21 @@ import { type Context, requireOpen } from "./context.ts";
 import { forReactor } from "./for-reactor.ts";
 import type { VmOptions } from "./options.ts";
 import { type Parts, requireAudit, requireNoVms } from "./parts.ts";
+import { type Changer, PolicyHistory } from "./policy-history.ts";
 import type { OpenVm, ServedVms } from "./vms.ts";
 
 type LoadedParts = Pick<Parts, "policy" | "tenants" | "vms">;
+
+/** A policy's text that is in no file. */
+export interface PolicyText {
+  readonly text: string;
+}
+
+/** The policy itself, the path of its file, or its text. */
+export type PolicySource = Policy | string | PolicyText;
+
+const PROGRAM: Changer = { via: "program" };
+const START: Changer = { via: "start" };
 
 export class Policies {
   readonly #context: Context;
@@ -26,29 +38,42 @@ export class Policies {
   readonly #own: Map<string, Policy> = new Map();
   /** Their files, by the same names, and that of the monitor's, by "". */
   readonly #files: Map<string, KeptPlace> = new Map();
+  readonly history: PolicyHistory = new PolicyHistory();
 
-  /** `source`: the policy itself, or the path of its file. */
   constructor(context: Context, vms: ServedVms, parts: LoadedParts, source: Policy | string) {
     this.#context = context;
     this.#vms = vms;
     this.#current = parts.policy.policy;
+    this.#keepFile("", fileOf(source));
     this.#warn(parts.policy, source);
+    this.#record(parts.policy, source, START);
     // Those of machines are set when they are served.
     for (const { options } of parts.tenants) context.labels.setSocket(options.name, options.labels);
     for (const { options, policy } of [...parts.tenants, ...parts.vms]) {
-      if (policy !== undefined) this.#addOwn(options.name, policy, options.policy!);
+      if (policy !== undefined) this.#addOwn(options.name, policy, options.policy!, START);
     }
   }
 
-  #addOwn(guest: string, loaded: LoadedPolicy, source: Policy | string): void {
+  #addOwn(guest: string, loaded: LoadedPolicy, source: PolicySource, by: Changer): void {
     this.#own.set(guest, loaded.policy);
     this.#keepFile(guest, fileOf(source, guest));
     this.#warn(loaded, source);
+    this.#record(loaded, source, by, guest);
   }
 
+  /** A policy that came otherwise does not set its file free: whoever reads that again goes by it. */
   #keepFile(guest: string, file: KeptPlace | undefined): void {
-    if (file === undefined) this.#files.delete(guest);
-    else this.#files.set(guest, file);
+    if (file !== undefined) this.#files.set(guest, file);
+  }
+
+  #record({ policy, text }: LoadedPolicy, source: PolicySource, by: Changer, guest?: string): void {
+    this.history.add({
+      policy,
+      by,
+      ...(guest === undefined ? {} : { guest }),
+      ...(typeof source === "string" ? { file: source } : {}),
+      ...(text === undefined ? {} : { text }),
+    });
   }
 
   /** What no folder of any policy may hold. */
@@ -61,6 +86,7 @@ export class Policies {
   deleteOwn(vm: string): void {
     this.#own.delete(vm);
     this.#files.delete(vm);
+    this.history.delete(vm);
     this.#context.changed();
   }
 
@@ -75,20 +101,27 @@ export class Policies {
   }
 
   /** One that a guest has for itself, with its roots, which are the caller's. Throws PolicyError, NoAnswerError. */
-  load(policy: Policy | string): Promise<LoadedPolicy> {
+  load(policy: Policy): Promise<LoadedPolicy> {
     return this.#context.loader.load(policy, this.#places());
   }
 
-  /** As load(), from a file that no guest may reach, by a folder of this policy or of `others`. */
-  async #loadKept(
-    source: Policy | string,
-    file: KeptPlace | undefined,
-    others: readonly Policy[],
-  ): Promise<LoadedPolicy> {
-    const places = this.#places();
-    if (file === undefined || places.some(({ path }) => path === file.path)) return await this.load(source);
+  /** The same of any source. A text's relative folders are below that of the file which it stands for. */
+  #load(source: PolicySource, guest: string, places: readonly KeptPlace[]): Promise<LoadedPolicy> {
     const { loader } = this.#context;
-    const loaded = await loader.load(source, [...places, file]);
+    if (typeof source === "string" || !("text" in source)) return loader.load(source, places);
+    const { path } = this.#files.get(guest) ?? { path: "policy" };
+    return loader.load(path, places, new TextEncoder().encode(source.text));
+  }
+
+  /** As load(), from a file that no guest may reach, by a folder of this policy or of `others`. */
+  async #loadKept(source: PolicySource, guest: string, others: readonly Policy[]): Promise<LoadedPolicy> {
+    const places = this.#places();
+    const file = fileOf(source, guest);
+    if (file === undefined || places.some(({ path }) => path === file.path)) {
+      return await this.#load(source, guest, places);
+    }
+    const { loader } = this.#context;
+    const loaded = await this.#load(source, guest, [...places, file]);
     try {
       for (const other of others) requireNone(file, await loader.judge(other, [file]));
       return loaded;
@@ -99,9 +132,9 @@ export class Policies {
   }
 
   /** One that a guest with a name is to have for itself, as load(). */
-  async #loadOwn(guest: string, source: Policy | string): Promise<LoadedPolicy> {
+  async #loadOwn(guest: string, source: PolicySource): Promise<LoadedPolicy> {
     const others = [this.#current, ...this.own];
-    const loaded = await this.#loadKept(source, fileOf(source, guest), others);
+    const loaded = await this.#loadKept(source, guest, others);
     try {
       requireOpen(this.#context);
       requireAudit(loaded.policy, this.#context.audit);
@@ -125,12 +158,12 @@ export class Policies {
       throw error;
     }
     if (own === undefined) return;
-    this.#addOwn(name, own, policy!);
+    this.#addOwn(name, own, policy!, PROGRAM);
     this.#context.changed();
   }
 
   /** Resolves once it is in force for the guest with this name, which has its own from then on. */
-  async reloadOwn(guest: string, source: Policy | string): Promise<void> {
+  async reloadOwn(guest: string, source: PolicySource, by: Changer = PROGRAM): Promise<void> {
     const { log, reactor, labels } = this.#context;
     requireOpen(this.#context);
     this.#requireServed(guest);
@@ -142,7 +175,7 @@ export class Policies {
       letGo(loaded);
       throw error;
     }
-    this.#addOwn(guest, loaded, source);
+    this.#addOwn(guest, loaded, source, by);
     this.#context.changed();
     const isInForce = await reactor.putInForce(forReactor(loaded), guest);
     if (isInForce) log.info({ guest, ...labels.of(guest) }, "policy reloaded");
@@ -154,12 +187,11 @@ export class Policies {
   }
 
   /** Resolves once it is in force. */
-  async reload(source: Policy | string): Promise<void> {
+  async reload(source: PolicySource, by: Changer = PROGRAM): Promise<void> {
     const { audit, log, reactor } = this.#context;
     const vms = this.#vms;
     requireOpen(this.#context);
-    const file = fileOf(source);
-    const loaded = await this.#loadKept(source, file, this.own);
+    const loaded = await this.#loadKept(source, "", this.own);
     let added: OpenVm[];
     try {
       requireOpen(this.#context);
@@ -172,8 +204,9 @@ export class Policies {
       throw error;
     }
     this.#current = loaded.policy;
-    this.#keepFile("", file);
+    this.#keepFile("", fileOf(source));
     this.#warn(loaded, source);
+    this.#record(loaded, source, by);
     this.#context.changed();
     const inForce = reactor.putInForce(forReactor(loaded));
     // After the policy: none of them is judged by the old one.
@@ -183,16 +216,16 @@ export class Policies {
   }
 
   /** What a policy says that is seldom meant. */
-  #warn({ warnings }: LoadedPolicy, source: Policy | string): void {
+  #warn({ warnings }: LoadedPolicy, source: PolicySource): void {
     const file = typeof source === "string" ? source : "policy";
     for (const warning of warnings) this.#context.log.warn(formatProblem(file, warning));
   }
 }
 
 /** Of a guest's own policy, or of the monitor's. */
-function fileOf(source: Policy | string, guest?: string): KeptPlace | undefined {
+function fileOf(source: PolicySource, guest = ""): KeptPlace | undefined {
   if (typeof source !== "string") return undefined;
-  return { what: guest === undefined ? "the policy" : `the policy of ${guest}`, path: source };
+  return { what: guest === "" ? "the policy" : `the policy of ${guest}`, path: source };
 }
 
 /** Throws PolicyError. */

@@ -7,6 +7,7 @@
 // GONE: nobody is there to be told anything, and the eventfd's number may be another's by now.
 
 import { closeFd, createEventfd, NativeThread, ringEventfd, within } from "@ringway/linux";
+import type { Fields, Question } from "../thread/census-rows.ts";
 import {
   type FromReactor,
   REACTOR_MODULE,
@@ -14,13 +15,14 @@ import {
   type ReactorOptions,
   type ToReactor,
 } from "../thread/messages.ts";
+import { ClosedError } from "./closed-error.ts";
 import { type Pending, pending } from "./pending.ts";
 
 /** How long the reactor may take to stop, beyond the time to drain: it waits a second for disks itself. */
 export const REACTOR_STOP_MS = 3000;
 
 export type Stopped = Extract<FromReactor, { kind: "stopped" }>;
-type Answer = Extract<FromReactor, { kind: "policy" | "memory" | "mark" | "stopped" }>;
+type Answer = Extract<FromReactor, { kind: "policy" | "memory" | "answer" | "mark" | "stopped" }>;
 /** What is not an answer to the handle itself. */
 export type Told = Exclude<FromReactor, Answer>;
 
@@ -41,6 +43,8 @@ export class ReactorHandle {
   readonly #listener: ReactorListener;
   readonly #memoryRequests: Map<number, Pending<ReactorMemory>> = new Map();
   #nextMemoryRequest = 1;
+  readonly #questions: Map<number, { readonly fields: Fields; readonly answer: Pending<Fields> }> = new Map();
+  #nextQuestion = 1;
   /** Policies that were sent and are not in force yet: the reactor answers in order. */
   readonly #sent: Pending<boolean>[] = [];
   /** It has told that it is over, or has failed. */
@@ -63,6 +67,7 @@ export class ReactorHandle {
     this.#thread.onFailure((error) => {
       this.#gone = true;
       this.#stopped.resolve(undefined);
+      this.#refuseQuestions();
       // Its own end would have closed them.
       if (listenFd >= 0) closeFd(listenFd);
       for (const { socket } of tenants) closeFd(socket.fd);
@@ -100,6 +105,30 @@ export class ReactorHandle {
     return request.promise;
   }
 
+  /** Rejects where nobody is left to ask. */
+  ask(question: Question): Promise<Fields> {
+    const id = this.#nextQuestion++;
+    const answer = pending<Fields>();
+    this.#questions.set(id, { fields: [], answer });
+    if (this.#gone) this.#refuseQuestions();
+    else this.send({ kind: "ask", id, question });
+    return answer.promise;
+  }
+
+  #refuseQuestions(): void {
+    for (const { answer } of this.#questions.values()) answer.reject(new ClosedError());
+    this.#questions.clear();
+  }
+
+  #answered({ id, fields, isLast }: Extract<FromReactor, { kind: "answer" }>): void {
+    const question = this.#questions.get(id);
+    if (question === undefined) return;
+    for (const field of fields) question.fields.push(field);
+    if (!isLast) return;
+    this.#questions.delete(id);
+    question.answer.resolve(question.fields);
+  }
+
   /**
    * Takes nothing new, and lets transfers finish for at most `drainMs`. Undefined where it did not stop in time, or has
    * failed.
@@ -108,6 +137,7 @@ export class ReactorHandle {
     this.send({ kind: "stop", drainMs });
     const stopped = await within(this.#stopped.promise, drainMs + REACTOR_STOP_MS);
     this.#gone = true;
+    this.#refuseQuestions();
     return stopped;
   }
 
@@ -121,7 +151,7 @@ export class ReactorHandle {
   /** Nobody waits any longer for what will not come. */
   settle(): void {
     for (const { resolve } of this.#sent.splice(0)) resolve(false);
-    for (const request of this.#memoryRequests.values()) request.reject(new Error("the monitor is closed"));
+    for (const request of this.#memoryRequests.values()) request.reject(new ClosedError());
     this.#memoryRequests.clear();
   }
 
@@ -133,6 +163,9 @@ export class ReactorHandle {
       case "memory":
         this.#memoryRequests.get(message.id)?.resolve(message.memory);
         this.#memoryRequests.delete(message.id);
+        return;
+      case "answer":
+        this.#answered(message);
         return;
       case "mark":
         this.send({ kind: "taken", id: message.id });

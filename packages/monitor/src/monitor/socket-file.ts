@@ -18,11 +18,12 @@ export class SocketFiles {
 
   constructor(
     loader: Loader,
+    admin: Listening | undefined,
     listening: Listening | undefined,
     tenants: readonly { readonly listening: Listening }[],
   ) {
-    const all = listening === undefined ? tenants : [{ listening }, ...tenants];
-    this.#files = all.map((each) => new SocketFile(loader, each.listening));
+    const all = [admin, listening, ...tenants.map((each) => each.listening)];
+    this.#files = all.flatMap((each) => (each === undefined ? [] : [new SocketFile(loader, each)]));
   }
 
   async remove(log: Logger): Promise<void> {

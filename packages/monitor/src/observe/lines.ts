@@ -43,6 +43,8 @@ export interface LinesHost {
   readonly auditGate: AuditGate;
   /** Undefined where there is no audit file. */
   readonly flows: FlowNumbers | undefined;
+  /** The admin API shows what guests are allowed while it lasts. */
+  readonly showsFlows: boolean;
   post(message: LineMessage): void;
   /** Calls back once the main thread has taken everything that was posted so far. */
   whenTaken(callback: () => void): void;
@@ -79,6 +81,11 @@ export class GuestLines {
   /** Undefined: what the guest is allowed has no lines. */
   get flows(): FlowNumbers | undefined {
     return this.#policy().audited === "all" ? this.#host.flows : undefined;
+  }
+
+  /** What the guest is allowed is kept while it lasts, with lines or without. */
+  get keepsFlows(): boolean {
+    return this.#host.showsFlows || this.flows !== undefined;
   }
 
   post(line: Exclude<LineMessage, FlowMessage>): void {

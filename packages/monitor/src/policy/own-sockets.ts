@@ -1,6 +1,6 @@
 // Unix sockets of the monitor's own, which no guest reaches, whatever rules name: the attach sockets, at which it would
-// come as another guest, and the doorbells of VMs, by which it would ring in the name of a hypervisor. Which they are
-// is told here; whether a rule leads to one, a disk worker finds out (disk/sockets.ts).
+// come as another guest, that of the admin API, and the doorbells of VMs, by which it would ring in the name of a
+// hypervisor. Which they are is told here; whether a rule leads to one, a disk worker finds out (disk/sockets.ts).
 
 /** The file of an attach socket, from the moment that it was made. */
 export interface AttachSocketFile {
@@ -15,8 +15,8 @@ export class OwnSockets {
   /** By VM. */
   readonly #doorbells: Map<string, string> = new Map();
 
-  constructor(...attachSockets: readonly (AttachSocketFile | undefined)[]) {
-    const sockets = attachSockets.filter((each) => each !== undefined);
+  constructor(...listening: readonly (AttachSocketFile | undefined)[]) {
+    const sockets = listening.filter((each) => each !== undefined);
     this.#files = sockets.flatMap(({ file }) => file ?? []);
     this.#paths = sockets.map(({ path }) => path);
   }

@@ -52,6 +52,7 @@ export class Arrivals {
   #attachSockets: AttachSocket[] = [];
   readonly #vms: Map<string, Vm> = new Map();
   readonly #vmHost: VmHost;
+  #nextSerial = 1;
   #closed = false;
 
   constructor(host: ArrivalsHost, guestHost: AttachmentHost) {
@@ -181,7 +182,8 @@ export class Arrivals {
     // A tenant's may be another by now.
     const isItsOwn = own !== undefined && tenant === undefined;
     const policy = isItsOwn ? own : this.#policyFor(tenant);
-    const guest = this.#make(link, { name, tenant, policy, ownPolicy: isItsOwn });
+    const serial = this.#nextSerial++;
+    const guest = this.#make(link, { serial, name, tenant, policy, ownPolicy: isItsOwn });
     if (guest === undefined) return undefined;
     const greet = (): Attachment | undefined => {
       // No reload since then was for it.
@@ -203,7 +205,8 @@ export class Arrivals {
   #beginOnVm(vm: Vm): Attachment | undefined {
     const { name, account } = vm;
     account.labelBytes = this.#host.tenants.labelBytes(name);
-    const admitted = { name, tenant: name, policy: this.#policyFor(name), ownPolicy: false };
+    const serial = this.#nextSerial++;
+    const admitted = { serial, name, tenant: name, policy: this.#policyFor(name), ownPolicy: false };
     const guest = this.#make(() => vm, admitted);
     return guest && this.#greet(guest);
   }

@@ -12,6 +12,7 @@ import type { TraceMessage, TraceWord } from "../observe/trace.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import type { AttachSocketFile } from "../policy/own-sockets.ts";
 import type { RegionPort } from "../regions/thread.ts";
+import type { Fields, Question } from "./census-rows.ts";
 
 /** What the reactor's thread runs. */
 export const REACTOR_MODULE: URL = new URL("./reactor-main.js", import.meta.url);
@@ -62,6 +63,9 @@ export interface ReactorOptions {
   readonly tenants: readonly (TenantMessage & { readonly socket: AttachSocketFd })[];
   /** There is an audit file: what guests are allowed is told, as their policies want it. */
   readonly hasAuditFile: boolean;
+  /** The admin API's, where there is one: what guests are allowed is shown there while it lasts. */
+  readonly adminSocket: AttachSocketFile | undefined;
+  readonly showsFlows: boolean;
 }
 
 export type ToReactor =
@@ -93,6 +97,7 @@ export type ToReactor =
   | { readonly kind: "nat64"; readonly prefixes: readonly string[] }
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
   | { readonly kind: "taken"; readonly id: number }
+  | { readonly kind: "ask"; readonly id: number; readonly question: Question }
   /** Audit lines that must be written can be, or cannot. */
   | { readonly kind: "audit"; readonly isOpen: boolean }
   | { readonly kind: "stop"; readonly drainMs: number };
@@ -116,6 +121,8 @@ export type FromReactor =
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
   | { readonly kind: "vm-ended"; readonly name: string }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }
+  /** Rows, a part of the answer to "ask". */
+  | { readonly kind: "answer"; readonly id: number; readonly fields: Fields; readonly isLast: boolean }
   /** Answered with "taken", when everything before it has been taken. */
   | { readonly kind: "mark"; readonly id: number }
   /** `aborted` streams were cut off; `stuck` operations are still in the hands of disk workers. */

@@ -27,6 +27,7 @@ import { Regions } from "../regions/regions.ts";
 import { RelayHost } from "../relays/host.ts";
 import { Protocols } from "../relays/table.ts";
 import { Arrivals, type ArrivalsHost } from "./arrivals.ts";
+import { Census } from "./census.ts";
 import { HostSurroundings } from "./host-surroundings.ts";
 import type { PolicyInForce, ReactorOptions, TenantMessage, ToReactor } from "./messages.ts";
 import { NodeTurns } from "./node-turns.ts";
@@ -61,6 +62,7 @@ export class ReactorThread {
   readonly #regions: Regions;
   readonly #relays: RelayHost;
   readonly #arrivals: Arrivals;
+  readonly #census: Census;
   readonly #tenants: Tenants = new Tenants();
   /** In force for guests that have none of their own. */
   #policy: PolicyState;
@@ -82,7 +84,11 @@ export class ReactorThread {
     this.#trace = options.trace.length === 0 ? undefined : new Trace({ after, post, whenTaken });
     this.#disk = new DiskPool(reactor, options.disk);
     this.#ownPorts = new OwnPorts(options.ownPorts, this.#surroundings);
-    this.#ownSockets = new OwnSockets(options.attachSocket, ...options.tenants.map(({ socket }) => socket));
+    this.#ownSockets = new OwnSockets(
+      options.attachSocket,
+      options.adminSocket,
+      ...options.tenants.map(({ socket }) => socket),
+    );
     this.#lookups = new Lookups({ reactor, counters, post });
     this.#relays = new RelayHost({
       reactor,
@@ -105,6 +111,7 @@ export class ReactorThread {
       descriptors: new DescriptorRoom(options.descriptors, options.wakeFd),
       auditGate: this.#auditGate,
       flows: options.hasAuditFile ? new FlowNumbers() : undefined,
+      showsFlows: options.showsFlows,
       opener: new Protocols(this.#relays),
       lingerMs: options.lingerMs,
       traceStreams: options.trace.includes("streams") ? this.#trace : undefined,
@@ -116,6 +123,11 @@ export class ReactorThread {
       gone: (guest) => this.#arrivals.gone(guest),
     };
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
+    this.#census = new Census({
+      guests: this.#arrivals.guests,
+      soon: (run) => reactor.soon(run),
+      post,
+    });
     reactor.watchForNobody(options.wakeFd, EPOLLIN, () => this.#receive());
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
     for (const tenant of options.tenants) {
@@ -209,6 +221,9 @@ export class ReactorThread {
         return;
       case "taken":
         this.#posts.taken(message.id);
+        return;
+      case "ask":
+        this.#census.ask(message.id, message.question);
         return;
       case "own-ports":
         this.#ownPorts.replace(message.ports);

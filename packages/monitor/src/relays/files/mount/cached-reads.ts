@@ -73,7 +73,7 @@ export class CachedReads {
         break;
       }
       this.#replies.putHead(put, fileMessages.Data.type, this.#requests.requestId(taken), bytes);
-      if (handle.flow !== undefined) handle.flow.bytesToGuest += bytes;
+      handle.flow?.toGuest(bytes);
       taken += FRAME_HEADER_BYTES + REQUEST_BYTES;
       put += FRAME_HEADER_BYTES + bytes;
       if (++this.answered === most || put >= TOGETHER_BYTES) break;

@@ -99,7 +99,7 @@ export class MountContents {
         over: (result) => {
           handle.atOnce.workerRead();
           counters.add(Counter.fileBytesRead, result?.value ?? 0);
-          if (handle.flow !== undefined) handle.flow.bytesToGuest += result?.value ?? 0;
+          handle.flow?.toGuest(result?.value ?? 0);
         },
       },
     );
@@ -134,7 +134,7 @@ export class MountContents {
         ...this.#work(requestId, handle, Written),
         over: (result) => {
           grant.settle(result?.value ?? 0);
-          if (handle.flow !== undefined) handle.flow.bytesToHost += result?.value ?? 0;
+          handle.flow?.toHost(result?.value ?? 0);
         },
       },
     );
@@ -211,8 +211,8 @@ export class MountContents {
         over: (result) => {
           const copied = result?.value ?? 0;
           grant.settle(copied);
-          if (source.flow !== undefined) source.flow.bytesToGuest += copied;
-          if (target.flow !== undefined) target.flow.bytesToHost += copied;
+          source.flow?.toGuest(copied);
+          target.flow?.toHost(copied);
         },
       },
     );

@@ -1,0 +1,136 @@
+// A client of the admin API, for programs and for the command: no dependency, and the types of the server itself.
+
+import { Agent, type IncomingMessage, request } from "node:http";
+import { requireObject, requireText } from "@ringway/linux";
+import type { PolicyChange } from "../monitor/policy-history.ts";
+import type { GuestStatus, Page, PageOptions, StreamStatus, StreamsOptions } from "../monitor/status.ts";
+import type { PolicyStatus } from "../monitor/steering.ts";
+import type { PolicyProblem } from "../policy/errors.ts";
+import type { CounterValues } from "../reactor/counters.ts";
+import type { PolicyChanges, Problem } from "./shapes.ts";
+
+export interface AdminClientOptions {
+  /** Path of the monitor's admin socket. */
+  readonly socket: string;
+}
+
+/** What the API answered with a failure. */
+export class AdminError extends Error {
+  override readonly name: string = "AdminError";
+  /** Of HTTP: 404 where what was asked for is not there. */
+  readonly status: number;
+  readonly code: string;
+  /** Of a policy, all of them. */
+  readonly problems: readonly PolicyProblem[];
+
+  constructor(status: number, { error, code, problems = [] }: Problem) {
+    super(error);
+    this.status = status;
+    this.code = code;
+    this.problems = problems;
+  }
+}
+
+/** A page of a thousand streams has half a megabyte. */
+const REPLY_BYTES_MAX = 64 * 1024 * 1024;
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Errors of the connection are Node's, with their codes: ENOENT, ECONNREFUSED, EACCES. */
+export class AdminClient implements Disposable {
+  readonly #socket: string;
+  readonly #agent: Agent = new Agent({ keepAlive: true, maxSockets: 4 });
+
+  constructor(options: AdminClientOptions) {
+    requireObject(options, "options", "an object { socket }");
+    requireText(options.socket, "options.socket");
+    this.#socket = options.socket;
+  }
+
+  guests(options: PageOptions = {}): Promise<Page<GuestStatus>> {
+    return this.#get("/v1/guests", { ...options });
+  }
+
+  /** By its id or its name. */
+  guest(guest: string): Promise<GuestStatus> {
+    return this.#get(`/v1/guests/${encodeURIComponent(guest)}`);
+  }
+
+  /** `guest`: its id or its name. */
+  streams(options: StreamsOptions = {}): Promise<Page<StreamStatus>> {
+    return this.#get("/v1/streams", { ...options });
+  }
+
+  counters(): Promise<CounterValues> {
+    return this.#get("/v1/counters");
+  }
+
+  /** In force for guests that have none of their own, or for those of one name. */
+  policy(guest?: string): Promise<PolicyStatus> {
+    return this.#get("/v1/policy", { guest });
+  }
+
+  /** The newest first. */
+  async policyHistory(): Promise<readonly PolicyChange[]> {
+    return (await this.#get<PolicyChanges>("/v1/policy/history")).items;
+  }
+
+  /** Nothing is kept open. What is under way is cut off. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #get<T>(path: string, query: Query = {}): Promise<T> {
+    return this.#send("GET", path, query);
+  }
+
+  async #send<T>(method: string, path: string, query: Query): Promise<T> {
+    const search = new URLSearchParams();
+    for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const sent = request({
+        socketPath: this.#socket,
+        agent: this.#agent,
+        method,
+        path: search.size === 0 ? path : `${path}?${search}`,
+        headers: { accept: "application/json" },
+      });
+      sent.on("response", resolve);
+      sent.on("error", reject);
+      sent.end();
+    });
+    const body = await textOf(response);
+    const status = response.statusCode ?? 0;
+    if (status >= 400) throw new AdminError(status, problemIn(body, status));
+    return JSON.parse(body) as T;
+  }
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > REPLY_BYTES_MAX) {
+      response.destroy();
+      throw new AdminError(0, { error: "the reply is too long", code: "ERR_RINGWAY_ADMIN" });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** What answers may be no monitor. */
+function problemIn(body: string, status: number): Problem {
+  try {
+    const problem = JSON.parse(body) as Problem;
+    if (typeof problem.error === "string" && typeof problem.code === "string") return problem;
+  } catch {
+    // Said below.
+  }
+  return { error: `answered with status ${status}, and no reason`, code: "ERR_RINGWAY_ADMIN" };
+}

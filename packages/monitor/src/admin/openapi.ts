@@ -1,0 +1,69 @@
+// The API's OpenAPI document, of the same routes and schemas that it is served by.
+
+import type { Route } from "./routes.ts";
+import type { JsonSchema } from "./schema.ts";
+import { PROBLEM } from "./shapes.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function openApi(routes: readonly Route[]): Json {
+  const components: Record<string, Json> = {};
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const route of routes) {
+    const path = route.path.replaceAll(/:(\w+)/g, "{$1}");
+    paths[path] ??= {};
+    paths[path][route.method.toLowerCase()] = operation(route, components);
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Ringway admin API",
+      version: "1",
+      description: "What a Ringway monitor serves, and how it is changed while it does: docs/operate.md.",
+      license: { name: "MIT", identifier: "MIT" },
+    },
+    servers: [{ url: "http://localhost", description: "Over its Unix socket" }],
+    paths,
+    components: { schemas: components },
+  };
+}
+
+function operation({ name, summary, params, query, reply }: Route, components: Record<string, Json>): Json {
+  const content = (schema: JsonSchema): Json => ({
+    "application/json": { schema: hoisted(schema, components) },
+  });
+  return {
+    operationId: name,
+    summary,
+    parameters: [...parameters("path", params), ...parameters("query", query)],
+    responses: {
+      "200": { description: "Done", content: content(reply) },
+      "4XX": { description: "Refused", content: content(PROBLEM) },
+      "5XX": { description: "Failed", content: content(PROBLEM) },
+    },
+  };
+}
+
+function parameters(place: "path" | "query", schema: JsonSchema = {}): Json[] {
+  return Object.entries(schema.properties ?? {}).map(([name, { description, ...rest }]) => ({
+    name,
+    in: place,
+    required: schema.required?.includes(name) ?? false,
+    ...(description && { description }),
+    schema: rest,
+  }));
+}
+
+/** What has a title is a component, and named where it is used. */
+function hoisted(schema: JsonSchema, components: Record<string, Json>): Json {
+  const { title, ...rest } = schema;
+  const inner: Record<string, unknown> = { ...rest };
+  if (rest.properties !== undefined) {
+    const entries = Object.entries(rest.properties).map(([key, value]) => [key, hoisted(value, components)]);
+    inner.properties = Object.fromEntries(entries);
+  }
+  if (rest.items !== undefined) inner.items = hoisted(rest.items, components);
+  if (title === undefined) return inner;
+  components[title] = inner;
+  return { $ref: `#/components/schemas/${title}` };
+}

@@ -1,0 +1,122 @@
+// The admin API's server, on the main thread: HTTP on a Unix socket that is listened on already. Loaded with fastify
+// when it is asked for, and not before: some 40 packages, 150 ms and 24 MB.
+//
+// Hostile or broken clients are bounded in number (connections.ts), in what they send (sizes, times) and in what they
+// make this ask of the reactor (monitor/steering.ts: one walk at a time).
+
+import { createServer, type Server } from "node:http";
+import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import type { Logger } from "pino";
+import { Connections } from "./connections.ts";
+import { failureOf } from "./failures.ts";
+import { openApi } from "./openapi.ts";
+import { type Administered, type Asked, ROUTES, type Route } from "./routes.ts";
+
+/** A request and its headers must come in this time; so a connection that says nothing goes after as long. */
+const HEADERS_MS = 5000;
+const REQUEST_MS = 10_000;
+const KEEP_ALIVE_MS = 10_000;
+const CHECK_MS = 1000;
+const HEADER_BYTES = 8192;
+/** Of what is no policy. */
+const BODY_BYTES = 16 * 1024;
+
+export interface AdminServerOptions {
+  readonly monitor: Administered;
+  readonly log: Logger;
+  /** Listens: the server's from now on. */
+  readonly fd: number;
+}
+
+export class AdminServer {
+  readonly #server: Server;
+  readonly #connections: Connections = new Connections();
+
+  private constructor(server: Server) {
+    this.#server = server;
+    this.#connections.serve(server);
+  }
+
+  /** Resolves when it takes requests. */
+  static async start({ monitor, log, fd }: AdminServerOptions): Promise<AdminServer> {
+    let server: Server | undefined;
+    const app = fastify({
+      // Nobody is told more of itself than it sent: no request ids, no log of requests.
+      logger: false,
+      bodyLimit: BODY_BYTES,
+      exposeHeadRoutes: false,
+      routerOptions: { maxParamLength: 256 },
+      ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
+      serverFactory: (handler) => {
+        server = createServer(serverOptions(), handler);
+        return server;
+      },
+    });
+    const made = new AdminServer(server!);
+    made.#answerFailures(app, log);
+    for (const route of ROUTES) made.#add(app, route, monitor);
+    const document = openApi(ROUTES);
+    app.get("/v1/openapi.json", async () => document);
+    await app.ready();
+    await made.#listen(fd, log);
+    return made;
+  }
+
+  /** Nobody is served any more: what is under way is cut off. */
+  close(): void {
+    this.#server.close();
+    this.#connections.closeAll();
+  }
+
+  #listen(fd: number, log: Logger): Promise<void> {
+    const server = this.#server;
+    return new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ fd }, () => {
+        server.off("error", reject);
+        server.on("error", (error) => log.error({ err: error }, "the admin API: a connection was lost"));
+        // What is left of a monitor that ends is not this server.
+        server.unref();
+        resolve();
+      });
+    });
+  }
+
+  #add(app: FastifyInstance, route: Route, monitor: Administered): void {
+    const { method, path: url, params, query, reply } = route;
+    const schema = {
+      ...(params && { params }),
+      querystring: query ?? { type: "object", properties: {}, additionalProperties: false },
+      response: { 200: reply },
+    };
+    const handler = async (request: FastifyRequest): Promise<unknown> =>
+      await route.run(monitor, this.#asked(request) as Asked<never, never>);
+    app.route({ method, url, schema, handler });
+  }
+
+  #asked({ params, query, socket }: FastifyRequest): Asked<unknown, unknown> {
+    return { params, query, by: this.#connections.caller(socket) };
+  }
+
+  #answerFailures(app: FastifyInstance, log: Logger): void {
+    app.setErrorHandler((error, _, reply) => {
+      const { status, problem, isOurs } = failureOf(error);
+      if (isOurs) log.error({ err: error }, "internal error in the admin API");
+      return reply.code(status).send(problem);
+    });
+    app.setNotFoundHandler((_, reply) => {
+      const error = "there is no such path: /v1/openapi.json has all that there are";
+      return reply.code(404).send({ error, code: "ERR_RINGWAY_NOT_THERE" });
+    });
+  }
+}
+
+function serverOptions() {
+  return {
+    maxHeaderSize: HEADER_BYTES,
+    headersTimeout: HEADERS_MS,
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_MS,
+  };
+}

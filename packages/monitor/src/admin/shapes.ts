@@ -1,0 +1,122 @@
+// What the API gives, described: the types are those of the monitor's own methods.
+
+import type { Changer, PolicyChange } from "../monitor/policy-history.ts";
+import type { GuestStatus, Page, RingFill, StreamStatus } from "../monitor/status.ts";
+import type { PolicyStatus } from "../monitor/steering.ts";
+import type { PolicyProblem } from "../policy/errors.ts";
+import { COUNTERS, type CounterValues } from "../reactor/counters.ts";
+import { data, flag, list, map, object, optional, type Schema, text, whole, word } from "./schema.ts";
+
+export const GUEST: Schema<GuestStatus> = object<GuestStatus>("Guest", {
+  id: text("No other guest of the monitor has it: 1, 2, in the order in which they came"),
+  name: text("As in events and logs"),
+  tenant: optional(text("The name that the host has given it, or its attach socket")),
+  labels: map("As the host has given them", text("")),
+  key: text("Whose budgets it uses"),
+  pid: whole("0 where it cannot be seen"),
+  state: text("attaching, attached, leaving, lingering or closing"),
+  ageMs: whole("Since it came"),
+  streams: whole("Open now"),
+  bytesToHost: whole("Payload of all that it was allowed, since it came"),
+  bytesToGuest: whole("The other way"),
+  regionBytes: whole("Of its memory"),
+  held: flag("It waits: for its audit lines, or since it has caused more lines than its policy allows"),
+  parked: flag("It has rung too often for nothing, and is not looked at for a moment"),
+});
+
+const RING: Schema<RingFill> = object<RingFill>("Ring", {
+  bytes: optional(whole("Not taken yet; absent where the guest has written what cannot be")),
+  capacity: whole("Bytes that it may hold"),
+});
+
+const STREAM: Schema<StreamStatus> = object<StreamStatus>("Stream", {
+  id: text("No other stream of the monitor has it: guest, number, and which use of the number it is"),
+  guest: text("Its guest's name"),
+  guestId: text("Its guest's id"),
+  protocol: text("As in the audit file: tcp-connect; empty before its Open has come"),
+  target: text("What was asked for: example.com:443; empty where no rule is asked, and once it is closing"),
+  rule: text("That has allowed it"),
+  address: text("Where it leads, or what is listened on"),
+  state: text("fresh, posted, opening, running or closing"),
+  ageMs: optional(whole("Since it was opened; absent where no rule was asked")),
+  bytesToHost: whole("Payload"),
+  bytesToGuest: whole("Payload"),
+  toHost: RING,
+  toGuest: RING,
+});
+
+function page<T>(title: string, items: Schema<T>): Schema<Page<T>> {
+  return object<Page<T>>(title, {
+    items: list(items),
+    next: optional(text("What to ask for the part behind this one with: after=NEXT. Absent at the end")),
+  });
+}
+
+export const GUESTS: Schema<Page<GuestStatus>> = page("Guests", GUEST);
+export const STREAMS: Schema<Page<StreamStatus>> = page("Streams", STREAM);
+
+export const COUNTER_VALUES: Schema<CounterValues> = object<CounterValues>(
+  "Counters",
+  Object.fromEntries(COUNTERS.map((name) => [name, { type: "number" }])) as {
+    readonly [K in keyof CounterValues]: Schema<number>;
+  },
+  "What the reactor has counted since the monitor's start: docs/monitor.md says what each is",
+);
+
+const CHANGER: Schema<Changer> = object<Changer>("Changer", {
+  via: word("The monitor's options, a call of the program's, or the admin API", [
+    "start",
+    "program",
+    "admin",
+  ]),
+  uid: optional(whole("Of the API's client, as the kernel knows it")),
+  gid: optional(whole("Of the API's client, as the kernel knows it")),
+  pid: optional(whole("Of the API's client, as the kernel knows it")),
+  address: optional(text("Of a client that came over TCP")),
+});
+
+const CHANGE = {
+  revision: whole("1, 2, ..."),
+  time: text("ISO 8601"),
+  guest: optional(text("Whose own policy it is; absent: the monitor's")),
+  by: CHANGER,
+  file: optional(text("Path of its file, where it came from one")),
+  text: optional(text("As it was written, where it came as a text; old ones are without")),
+};
+
+export const POLICY: Schema<PolicyStatus> = object<PolicyStatus>("Policy", {
+  ...CHANGE,
+  policy: data("As data, with every default"),
+});
+
+const POLICY_CHANGE: Schema<PolicyChange> = object<PolicyChange>("PolicyChange", CHANGE);
+
+export interface PolicyChanges {
+  readonly items: readonly PolicyChange[];
+}
+
+export const POLICY_CHANGES: Schema<PolicyChanges> = object<PolicyChanges>("PolicyChanges", {
+  items: list(POLICY_CHANGE),
+});
+
+/** What a request that fails is answered with. */
+export interface Problem {
+  readonly error: string;
+  /** ERR_RINGWAY_POLICY and others. */
+  readonly code: string;
+  /** Of a policy. */
+  readonly problems?: readonly PolicyProblem[];
+}
+
+const POLICY_PROBLEM: Schema<PolicyProblem> = object<PolicyProblem>("PolicyProblem", {
+  line: whole("From 1"),
+  column: whole("From 1"),
+  path: text("Where in the document: connect[1].ports; empty for the document itself"),
+  message: text("For people"),
+});
+
+export const PROBLEM: Schema<Problem> = object<Problem>("Problem", {
+  error: text("For people"),
+  code: text("ERR_RINGWAY_POLICY and others"),
+  problems: optional(list(POLICY_PROBLEM)),
+});

@@ -1,0 +1,127 @@
+// What the admin API asks of the reactor's thread, and the rows that it is answered with: flat, field by field, as
+// what guests were allowed is told (observe/flow-lines.ts), since to post objects takes several times as long.
+
+/** A stream of a guest: no other has the same three numbers while its monitor runs. */
+export interface StreamPlace {
+  readonly guest: number;
+  readonly stream: number;
+  readonly generation: number;
+}
+
+export type Question =
+  /** Guests behind this one, in the order in which they came, so many at the most. */
+  | {
+      readonly what: "guests";
+      readonly after: number;
+      /** The one with this number, or those with this name. */
+      readonly only: number | string | undefined;
+      readonly most: number;
+    }
+  /** Streams behind this one, of one guest or of all, in the order of their guests and their ids. */
+  | {
+      readonly what: "streams";
+      readonly after: Pick<StreamPlace, "guest" | "stream">;
+      readonly only: number | undefined;
+      readonly most: number;
+    };
+
+export type Fields = (string | number | boolean)[];
+
+export interface GuestRow {
+  readonly guest: number;
+  readonly name: string;
+  /** "": it is none that the host has named. */
+  readonly tenant: string;
+  /** Who pays for it. */
+  readonly key: string;
+  /** 0 where it cannot be seen. */
+  readonly pid: number;
+  readonly state: string;
+  readonly ageMs: number;
+  readonly streams: number;
+  readonly bytesToHost: number;
+  readonly bytesToGuest: number;
+  readonly regionBytes: number;
+  /** It waits for the main thread, for the audit file, or for a quota of its lines. */
+  readonly held: boolean;
+  /** It has used up its looks in vain. */
+  readonly parked: boolean;
+}
+
+export interface StreamRow extends StreamPlace {
+  readonly name: string;
+  readonly protocol: string;
+  readonly target: string;
+  readonly rule: string;
+  readonly address: string;
+  readonly state: string;
+  readonly ageMs: number;
+  readonly bytesToHost: number;
+  readonly bytesToGuest: number;
+  /** Bytes in the rings; -1 where the guest has written nonsense. */
+  readonly toHostFill: number;
+  readonly toHostBytes: number;
+  readonly toGuestFill: number;
+  readonly toGuestBytes: number;
+}
+
+/** Rows of one kind as fields, and back. */
+interface RowsOf<Row> {
+  put(fields: Fields, row: Row): void;
+  all(fields: Fields): Row[];
+}
+
+class Rows<Row extends { readonly [K in keyof Row]: string | number | boolean }> implements RowsOf<Row> {
+  readonly #columns: readonly (keyof Row & string)[];
+
+  constructor(columns: { readonly [K in keyof Row]: true }) {
+    this.#columns = Object.keys(columns) as (keyof Row & string)[];
+  }
+
+  put(fields: Fields, row: Row): void {
+    for (const column of this.#columns) fields.push(row[column]);
+  }
+
+  all(fields: Fields): Row[] {
+    const rows: Row[] = [];
+    for (let at = 0; at < fields.length; at += this.#columns.length) {
+      rows.push(Object.fromEntries(this.#columns.map((column, i) => [column, fields[at + i]])) as Row);
+    }
+    return rows;
+  }
+}
+
+export const GUEST_ROWS: RowsOf<GuestRow> = new Rows<GuestRow>({
+  guest: true,
+  name: true,
+  tenant: true,
+  key: true,
+  pid: true,
+  state: true,
+  ageMs: true,
+  streams: true,
+  bytesToHost: true,
+  bytesToGuest: true,
+  regionBytes: true,
+  held: true,
+  parked: true,
+});
+
+export const STREAM_ROWS: RowsOf<StreamRow> = new Rows<StreamRow>({
+  guest: true,
+  stream: true,
+  generation: true,
+  name: true,
+  protocol: true,
+  target: true,
+  rule: true,
+  address: true,
+  state: true,
+  ageMs: true,
+  bytesToHost: true,
+  bytesToGuest: true,
+  toHostFill: true,
+  toHostBytes: true,
+  toGuestFill: true,
+  toGuestBytes: true,
+});
