@@ -26,6 +26,7 @@
 // down (a front's functions, a turn for table_run()), or a status that is noted (host_lost()).
 //
 //   main.c, loop.c           the program; one round after the other
+//   look.c                   looking for work before sleeping
 //   turn.c                   which file has a connection's state
 //   link.c                   the host comes and goes: DOWN, ATTACHING, UP
 //   fronts.c                 the table of fronts

@@ -192,8 +192,8 @@ static int32_t open_all(void) {
   int32_t status = options.socket ? rw_posix_open_socket(&posix, options.socket, HELLO_MS) : open_devices();
   if (status != RW_OK) return status;
   opened = 1;
-  int error = watch_add(posix.bell, TAG_LINK, 0);
-  if (!error && posix.socket >= 0) error = watch_add(posix.socket, TAG_LINK, 0);
+  int error = watch_add(posix.bell, TAG_LINK, LINK_BELL);
+  if (!error && posix.socket >= 0) error = watch_add(posix.socket, TAG_LINK, LINK_SOCKET);
   if (!error) return RW_OK;
   shut();
   posix.what = "epoll";
@@ -208,7 +208,6 @@ static void up(int64_t now) {
   up_since_ms = now;
   was_attached = 1;
   next_ms = now + BELL_MS;
-  posix.busy_poll_us = options.busy_poll_us;
   say_begin();
   say("attached, epoch ");
   say_number(rw_guest_epoch(&posix.guest));
@@ -246,6 +245,22 @@ static void try_attach(void) {
   if (opened && !posix.is_device) shut();
 }
 
+static void heard(void) {
+  rw_posix_heard(&posix);
+  if (posix.gone) {
+    // A port without a host: the request waits in the region. Whether the host is there again, the next event says.
+    posix.gone = state == UP;
+    if (state == UP) {
+      int failed = rw_poll(&posix.guest) == RW_FAILED; // the superblock says more than the hang-up (ATT-9)
+      down(failed ? NULL : "the monitor hung up", failed ? RW_FAILED : RW_LOST);
+    }
+    else if (!posix.is_device) down(NULL, RW_LOST);
+    return;
+  }
+  if (state == DOWN) next_ms = 0;
+  else if (state == ATTACHING) poll_attach();
+}
+
 // While up: a bell that the device did not take rings again; a line that may lose one is not waited for without end.
 // The loop takes what is pending in each of its rounds.
 static int64_t tick_up(int64_t now) {
@@ -258,7 +273,7 @@ static int64_t tick_up(int64_t now) {
 }
 
 int64_t link_tick(int64_t now) {
-  if (opened && posix.more) link_heard(); // and no event tells of it
+  if (opened && posix.more) heard(); // and no event tells of it
   if (opened && posix.more) return now;
   if (state == UP) return tick_up(now);
   int64_t end_ms = wait_ms() == 0 ? 0 : begun_ms + wait_ms();
@@ -274,21 +289,11 @@ int64_t link_tick(int64_t now) {
   return state == UP ? now : next_ms; // there is work for those that came before
 }
 
-void link_heard(void) {
-  if (!opened) return;
-  rw_posix_heard(&posix);
-  if (posix.gone) {
-    // A port without a host: the request waits in the region. Whether the host is there again, the next event says.
-    posix.gone = state == UP;
-    if (state == UP) {
-      int failed = rw_poll(&posix.guest) == RW_FAILED; // the superblock says more than the hang-up (ATT-9)
-      down(failed ? NULL : "the monitor hung up", failed ? RW_FAILED : RW_LOST);
-    }
-    else if (!posix.is_device) down(NULL, RW_LOST);
-    return;
-  }
-  if (state == DOWN) next_ms = 0;
-  else if (state == ATTACHING) poll_attach();
+// While up, an eventfd has nothing to tell but that it was rung, which link_take() looks into: watched edge-triggered
+// it tells of each ring, read or not. Whether the host is there the socket says.
+void link_heard(enum link_part part) {
+  if (!opened || (part == LINK_BELL && posix.socket >= 0 && state == UP)) return;
+  heard();
 }
 
 // ── Up ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,9 +323,12 @@ void link_settle(void) {
   if (status != RW_OK) violated(status);
 }
 
+int link_is_up(void) { return state == UP; }
+
+int link_pending(void) { return rw_pending(&posix.guest); }
+
 int link_sleep(void) {
   if (state != UP) return 1;
-  if (rw_busy_poll(&posix.guest, posix.busy_poll_us)) return 0;
   return rw_prepare_sleep(&posix.guest);
 }
 

@@ -95,6 +95,7 @@ int listen_tcp(const struct address *address, const struct front *front, uint32_
   int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) listen_failed(address->text, option, errno);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  local_tune(fd); // what it accepts is as it is
   if (at.ss_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
   if (bind(fd, (struct sockaddr *)&at, bytes) < 0 || listen(fd, BACKLOG) < 0)
     listen_failed(address->text, option, errno);
@@ -182,7 +183,6 @@ void listen_ready(uint32_t index) {
 static void begin(const struct listener *listener, int fd) {
   int is_unix = listener->kind == UNIX_PATH;
   struct conn *conn = conn_new(listener->front, fd);
-  if (!is_unix) local_tune(fd);
   conn->route = listener->route;
   conn->flags = is_unix ? READABLE | WRITABLE | UNIX : READABLE | WRITABLE;
   room_enter(conn, EARLY);

@@ -73,14 +73,21 @@ int local_answer(struct conn *conn, const void *bytes, uint32_t length) {
   return send(conn->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)length;
 }
 
+static void in_order(struct conn *conn) {
+  if (conn->flags & (UNIX | IN_ORDER)) return;
+  linger(conn->fd, 1);
+  conn->flags |= IN_ORDER;
+}
+
 void local_end(struct conn *conn) {
   shutdown(conn->fd, SHUT_WR);
-  if (!(conn->flags & UNIX)) linger(conn->fd, 1);
+  in_order(conn);
 }
 
 void local_close(struct conn *conn) {
-  if (conn->fd >= 0 && !(conn->flags & UNIX)) linger(conn->fd, 1);
-  if (conn->fd >= 0) close(conn->fd);
+  if (conn->fd < 0) return;
+  in_order(conn);
+  close(conn->fd);
   conn->fd = -1;
 }
 
@@ -110,7 +117,7 @@ static void send_mark(int fd) {
 void local_reset(struct conn *conn) {
   if (conn->fd < 0) return;
   if (conn->flags & UNIX) send_mark(conn->fd);
-  else linger(conn->fd, 0); // also where its end was told
+  else if (conn->flags & IN_ORDER) linger(conn->fd, 0); // its end was told
   close(conn->fd);
   conn->fd = -1;
 }
@@ -143,7 +150,7 @@ int local_connect(struct conn *conn, uint8_t family, uint16_t port) {
       .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
   int is6 = family == 6;
   local_close(conn); // the one before has failed
-  conn_clear(conn, READABLE | WRITABLE | RDHUP | HUP | BROKEN);
+  conn_clear(conn, READABLE | WRITABLE | RDHUP | HUP | BROKEN | IN_ORDER);
   conn->fd = socket(is6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (conn->fd < 0) return errno;
   local_tune(conn->fd);

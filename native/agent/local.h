@@ -6,7 +6,7 @@
 #include "table.h"
 
 int local_init(void);    // 0, or an errno
-void local_tune(int fd); // of a new TCP connection
+void local_tune(int fd); // of a TCP connection, or of a listener, for all that it accepts
 // connect() to a port on the guest's loopback, 127.0.0.1 or ::1, in place of one that failed. 0, or an errno.
 int local_connect(struct conn *conn, uint8_t family, uint16_t port);
 int local_error(const struct conn *conn);       // the socket's errno, or 0

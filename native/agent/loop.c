@@ -15,6 +15,7 @@
 #include "front.h"
 #include "link.h"
 #include "listen.h"
+#include "look.h"
 #include "room.h"
 #include "turn.h"
 #include "watch.h"
@@ -71,7 +72,7 @@ static void dispatch(const struct epoll_event *event) {
       listen_ready(watch_index(event));
       break;
     case TAG_LINK:
-      link_heard();
+      link_heard((enum link_part)watch_index(event));
       break;
     case TAG_SIGNAL:
       stopping = 1;
@@ -94,6 +95,7 @@ static int64_t sooner(int64_t a, int64_t b) { return a < 0 ? b : b < 0 || a < b 
 void loop_run(void) {
   while (!stopping) {
     const struct epoll_event *events;
+    int ready = 0;
     int64_t now = rw_posix_now_ms();
     int64_t next = table_expire(now, expired);
     next = sooner(next, room_tick(now));
@@ -101,8 +103,11 @@ void loop_run(void) {
     next = sooner(next, fronts_tick(now)); // behind those that came: what they wait for may be due later
     next = sooner(next, link_tick(now)); // last: what those did may have rung a bell that the device did not take
     int wait_ms = next < 0 ? -1 : next <= now ? 0 : next - now > ROUND_MS_MAX ? ROUND_MS_MAX : (int)(next - now);
-    if (table_busy() || (wait_ms != 0 && !link_sleep())) wait_ms = 0;
-    int ready = watch_wait(&events, wait_ms);
+    int found = wait_ms != 0 && !table_busy() && look_for_work(&events, &ready);
+    if (!found) {
+      if (table_busy() || (wait_ms != 0 && !link_sleep())) wait_ms = 0;
+      ready = watch_wait(&events, wait_ms);
+    }
     for (int i = 0; i < ready; i++) dispatch(&events[i]);
     link_take();
     table_run(turn);

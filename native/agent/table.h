@@ -46,6 +46,7 @@ enum flag {
   FOLLOWED = 16384, // its front reads along in the answer
   RETRYING = 32768, // HANDSHAKE: it waits for the host, or for room in the control pipe
   URGENT = 65536,   // a byte of the program's is urgent: recv() ends before it, and there is more
+  IN_ORDER = 131072, // the kernel closes the socket without a RST
 };
 
 struct front;

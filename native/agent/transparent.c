@@ -180,7 +180,6 @@ static struct held *held_for(int fd, const struct rw_inet *program) {
 
 static void transparent_accepted(int fd, const struct rw_inet *program) {
   struct held *held = held_for(fd, program);
-  local_tune(fd);
   if (!held) {
     close(fd);
     return;
@@ -188,7 +187,7 @@ static void transparent_accepted(int fd, const struct rw_inet *program) {
   struct conn *conn = conn_at(held->conn);
   release(conn);
   conn->fd = fd;
-  conn->flags |= READABLE | WRITABLE;
+  conn->flags |= WRITABLE; // whether the program has said something, watch.c tells
   if (watch_add(fd, TAG_CONN, conn_index(conn)) != 0) conn_drop(conn, RESET);
   else carry_begin(conn);
 }
