@@ -5,6 +5,7 @@
 //      ├── end() ──> nobody was served, and nobody waits
 //      └── it cannot start, or fails later ──> failed
 
+import { exitNow } from "@ringway/linux";
 import { type Denial, Monitor, type Policy, TraceError } from "@ringway/monitor";
 import type { Logger } from "pino";
 import { errorLine, Failure, UsageError } from "../errors.ts";
@@ -65,9 +66,20 @@ export class OwnMonitor {
       ready();
       this.#becomeReady();
     };
+    this.#leaveEarly();
     this.#begin()
       .then(take)
       .catch((error: Error) => this.#fail(error));
+  }
+
+  /**
+   * Where the process ends before its threads have loaded, it would wait for them. They have served nobody. Told before
+   * the threads are, whose own handler comes behind.
+   */
+  #leaveEarly(): void {
+    process.on("exit", (code) => {
+      if (!this.isReady) exitNow(code);
+    });
   }
 
   get isReady(): boolean {

@@ -12,6 +12,7 @@ interface Divertible {
   divert?(handler: ((text: string) => void) | undefined): void;
 }
 
+/** Its thread is made with the first word, or with the log: before there is a guest (monitor, vm, run-monitor). */
 export interface Stderr {
   /** Made when it is asked for first: pino takes as long to load as a command needs to begin. */
   readonly log: Logger;
@@ -28,12 +29,16 @@ export async function serve(
   work: (stderr: Stderr) => Promise<number>,
   failed: number = Exit.FAILED,
 ): Promise<number> {
-  const stderr = LogWriter.onDescriptor(STDERR);
-  const say = (lines: string): void => stderr.write(lines);
+  let writer: LogWriter | undefined;
+  const stderr = (): LogWriter => {
+    writer ??= LogWriter.onDescriptor(STDERR);
+    return writer;
+  };
+  const say = (lines: string): void => stderr().write(lines);
   let logger: Logger | undefined;
   const given: Stderr = {
     get log() {
-      logger ??= createLogger(logLevel, stderr);
+      logger ??= createLogger(logLevel, stderr());
       return logger;
     },
     say,
@@ -56,7 +61,7 @@ export async function serve(
     say(text);
     return exitCode;
   } finally {
-    await stderr.close();
+    await writer?.close();
     divert(undefined);
   }
 }

@@ -40,6 +40,8 @@ export interface AgentPlan {
 const ATTACHED = /: attached, epoch /;
 const TRIED = /: attached, epoch |: waiting/;
 const INFO_FD = 3;
+/** An agent that is alone has its rules long before. */
+const SOON_MS = 1000;
 /** The socket, as the agent has it. */
 const INSIDE = "/ringway/attach.sock";
 /** Its mounts: 0, 1 and so on, in the order of the plan. */
@@ -62,6 +64,7 @@ export class AgentProcess {
   /** Its last line. */
   #said = "";
   #pid: number | undefined;
+  #isStopped = false;
   #take: (line: string) => void = () => {};
 
   /** Throws Failure for what cannot be mounted. */
@@ -85,7 +88,8 @@ export class AgentProcess {
 
   /** Resolves once programs in its network have that of the policy, or nothing. Throws Failure. */
   async up(): Promise<void> {
-    // It comes with all of koffi, which the agent need not wait for.
+    if (await soon(this.#isUp)) return;
+    // It comes with all of koffi, which nobody need wait for where the agent is up at once.
     const { Deadline } = await import("@ringway/linux");
     let late: InstanceType<typeof Deadline> | undefined;
     const tooLate = new Promise<never>((_, reject) => {
@@ -103,6 +107,7 @@ export class AgentProcess {
       };
     });
     const ended = this.ended.then((words) => {
+      if (this.#isStopped) throw cannot("the agent was stopped");
       requireVersion(this.#bubblewrap);
       throw cannot(whyNot(words.replace(/^ringway-agent: /, "")));
     });
@@ -136,9 +141,19 @@ export class AgentProcess {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#child.kill("SIGKILL");
     await this.ended;
   }
+}
+
+/** False where `up` is still pending after SOON_MS. Rejects as it does. */
+async function soon(up: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), SOON_MS);
+  });
+  return await Promise.race([up.then(() => true), late]).finally(() => clearTimeout(timer));
 }
 
 /** For bubblewrap. */

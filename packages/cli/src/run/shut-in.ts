@@ -13,7 +13,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { errnoName } from "@ringway/linux";
+import type { Readable } from "node:stream";
+import { getSystemErrorName } from "node:util";
 import { Failure, NOT_RUN } from "../errors.ts";
 import { type AgentProcess, childPid, MOUNTED } from "./agent.ts";
 import { requireVersion } from "./bubblewrap.ts";
@@ -48,6 +49,8 @@ const NOT_STARTED = 126;
 export class ShutInProgram {
   /** Its exit code, or 128 and the number of the signal. Rejects with Failure where it could not be started. */
   readonly ended: Promise<number>;
+  /** Resolves when it runs, or has ended without. */
+  readonly runs: Promise<void>;
   readonly #child: ChildProcess;
   readonly #pid: Promise<number>;
   #report: Buffer = Buffer.alloc(0);
@@ -69,13 +72,16 @@ export class ShutInProgram {
     );
     closeSync(argsFd);
     this.#pid = childPid(pipeOf(this.#child, Fd.INFO));
-    this.#hears = this.#listen();
+    const report = pipeOf(this.#child, Fd.REPORT);
+    this.runs = new Promise((resolve) => {
+      report.once("close", resolve);
+    });
+    this.#hears = this.#listen(report);
     this.ended = this.#untilEnd(plan.command[0]!, plan.bubblewrap);
     this.ended.catch(() => {});
   }
 
-  #listen(): Promise<void> {
-    const report = pipeOf(this.#child, Fd.REPORT);
+  #listen(report: Readable): Promise<void> {
     return new Promise((resolve) => {
       report.on("data", (bytes: Buffer) => {
         this.#report = Buffer.concat([this.#report, bytes]);
@@ -159,7 +165,7 @@ function notRun(problem: string): Failure {
 }
 
 function notStarted(name: string, errno: number): Failure {
-  const code = errnoName(errno);
+  const code = getSystemErrorName(-errno);
   if (code === "ENOENT") {
     const where = name.includes("/")
       ? "there is no such program"
