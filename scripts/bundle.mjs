@@ -3,7 +3,7 @@
 // thread does so for itself: single files are most of the time that a monitor takes to start, and hundreds of
 // descriptors.
 //
-//   index.js                      what importers get         ╮
+//   index.js, node.js             what importers get         ╮
 //   main.js, NAME-main.js         programs                   ├─▶  each one file of lib; what it imports on demand has
 //   NAME-child.js                 programs of benchmarks     ╯    files of its own
 //   NAME-main.js                  threads                    ──▶  each one file, NAME-main.cjs, of CommonJS
@@ -34,7 +34,7 @@ import { build } from "esbuild";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** What something other than an import of its package begins with. */
-const ENTRY = /^(?:index|main)\.ts$|-(?:main|child)\.ts$/;
+const ENTRY = /^(?:index|main|node)\.ts$|-(?:main|child)\.ts$/;
 const WRITTEN = /\.c?js(?:\.map)?$/;
 const CODE = /\.c?js$/;
 /** What a thread begins with (packages/linux/src/native-thread.ts), and nothing else has. */

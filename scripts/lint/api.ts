@@ -35,15 +35,27 @@ export interface Api {
   readonly hidden: readonly string[];
 }
 
+interface Manifest {
+  readonly name: string;
+  /** By what follows the name in an import, with "." before it; a path, where it is no code. */
+  readonly exports?: Readonly<Record<string, string | { readonly types: string }>>;
+}
+
 /** Of the package in `folder`, whose declarations are in `folder`/dist. */
 export function apiOf(folder: string): Api {
-  const { name } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name: string };
+  const { name, exports = {} } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Manifest;
   const modules = new Modules();
-  const lines: string[] = [];
+  const text = [HEAD(name)];
   const shown = new Set<Declaration>();
-  print(modules.exportsOf(join(folder, "dist/index.d.ts")), "", lines, shown);
+  for (const [path, entry] of Object.entries(exports)) {
+    if (typeof entry === "string") continue;
+    const lines: string[] = [];
+    print(modules.exportsOf(join(folder, entry.types)), "", lines, shown);
+    if (path !== ".") text.push(`## ${name}${path.slice(1)}\n`);
+    text.push("```ts", ...lines, "```", "");
+  }
   const hidden = new Set([...shown].flatMap((declaration) => modules.hiddenIn(declaration, shown)));
-  return { text: [HEAD(name), "```ts", ...lines, "```", ""].join("\n"), hidden: [...hidden].sort() };
+  return { text: text.join("\n"), hidden: [...hidden].sort() };
 }
 
 const HEAD = (name: string): string => `# What ${name} exports

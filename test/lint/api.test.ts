@@ -4,11 +4,17 @@ import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { type Api, apiOf, firstDifference } from "../../scripts/lint/api.ts";
 
-/** A package with these declarations. */
-function packageOf(declarations: Readonly<Record<string, string>>): string {
+/** A package with these declarations, and what is imported from it beside its index. */
+function packageOf(declarations: Readonly<Record<string, string>>, ...entries: string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "ringway-api-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "pack" }));
+  const typed = (name: string): [string, object] => [`./${name}`, { types: `./dist/${name}.d.ts` }];
+  const exports = {
+    ".": { types: "./dist/index.d.ts" },
+    "./data.json": "./data.json",
+    ...Object.fromEntries(entries.map(typed)),
+  };
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "pack", exports }));
   for (const [file, text] of Object.entries(declarations)) {
     const path = join(folder, "dist", file);
     mkdirSync(dirname(path), { recursive: true });
@@ -45,6 +51,14 @@ test("it says where a name comes from that another package declares", () => {
     "all.d.ts": "export interface I {}\n",
   });
   expect(body(apiOf(folder))).toEqual(['export { E } from "other";', "// all.I", "interface I {}"]);
+});
+
+test("it has each entry of the package", () => {
+  const folder = packageOf(
+    { "index.d.ts": "export declare const a = 1;\n", "node.d.ts": "export declare const b = 2;\n" },
+    "node",
+  );
+  expect(apiOf(folder).text).toMatch(/^const a = 1;\n```\n\n## pack\/node\n\n```ts\nconst b = 2;\n```\n$/m);
 });
 
 test("it names each type that a caller meets and cannot import", () => {

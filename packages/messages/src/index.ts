@@ -16,4 +16,22 @@ export { type Json, type JsonLinesOptions, jsonLines } from "./core/codecs/json-
 export { type LengthOptions, lengthDelimited } from "./core/codecs/length-delimited.ts";
 export { type NetstringOptions, netstring } from "./core/codecs/netstring.ts";
 export { type VarintOptions, varintDelimited } from "./core/codecs/varint-delimited.ts";
+export type {
+  Closed,
+  Ending,
+  EndOfStream,
+  Io,
+  MalformedStream,
+  Stale,
+  Timeout,
+  Unsent,
+} from "./core/ending.ts";
 export { encodeFrame } from "./core/frames.ts";
+export {
+  MessageStream,
+  type PingOptions,
+  type StreamOptions,
+  type StreamState,
+  type Telemetry,
+} from "./core/message-stream.ts";
+export type { Problem } from "./core/receive-buffer.ts";
