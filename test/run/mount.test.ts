@@ -19,6 +19,7 @@ import { LOADED_MS, MonitorProgram } from "../support/processes.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
 import { buildStaticAgent, FIXTURES, Inside, noRun, startRun } from "./inside.ts";
+import { triesToGetOut } from "./ways-out.ts";
 
 const noMount = noRun ?? (existsSync("/dev/fuse") ? undefined : "no /dev/fuse");
 
@@ -142,6 +143,8 @@ except OSError as e: print(errno.errorcode[e.errno])`;
     }).ended;
     expect(await ended).toEqual({ code: 0, stdout: "a file of the host\n", stderr: "" });
   });
+
+  triesToGetOut(() => inside, hold, "EPERM");
 
   test("a rule for / cannot be mounted, and says so", async () => {
     const policy = join(folder, "root.yaml");
