@@ -17,6 +17,7 @@ export {
 export { type KeptPlace, placesOfVm } from "./loading/root-problems.ts";
 export type { AdminOptions } from "./monitor/admin-options.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
+export type { GuestRates } from "./monitor/guest-rates.ts";
 export {
   DEFAULT_BUSY_POLL_US,
   DEFAULT_DRAIN_MS,
@@ -36,7 +37,13 @@ export type {
   StreamStatus,
   StreamsOptions,
 } from "./monitor/status.ts";
-export { type PolicyStatus, Steering, SteeringError } from "./monitor/steering.ts";
+export {
+  type PolicyPut,
+  type PolicyStatus,
+  type PutPolicyOptions,
+  Steering,
+  SteeringError,
+} from "./monitor/steering.ts";
 export {
   type GuestOptions,
   guestNameProblem,

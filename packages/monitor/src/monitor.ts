@@ -29,6 +29,7 @@ import {
 import { gather, type PartFailure, type Parts } from "./monitor/parts.ts";
 import { InTurn, type Pending, pending } from "./monitor/pending.ts";
 import { Policies } from "./monitor/policies.ts";
+import type { Changer } from "./monitor/policy-history.ts";
 import { type AttachedGuest, type AttachOptions, ProgramGuests } from "./monitor/program-guests.ts";
 import { ReactorHandle, type Told } from "./monitor/reactor-handle.ts";
 import { ReservedPorts } from "./monitor/reserved-ports.ts";
@@ -95,7 +96,12 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#vms = new ServedVms(this.#context);
     this.#policies = new Policies(this.#context, this.#vms, parts, options.policy);
     this.#programGuests = new ProgramGuests(this.#context, this.#policies);
-    this.steering = new Steering(this.#context, this.#policies);
+    this.steering = new Steering(this.#context, {
+      policies: this.#policies,
+      audit: this.#audit,
+      changes: this.#changes,
+      drain: (drainMs, by) => this.#drainAsked(drainMs, by),
+    });
     parts.failures.listen((failure) => this.#failed(failure));
     parts.nat64.listen((prefixes) => this.#reactor.send({ kind: "nat64", prefixes }));
   }
@@ -303,6 +309,14 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       hasFailed: () => this.#failure !== undefined,
     };
     return end(ending, drainMs);
+  }
+
+  /** Not before whoever has asked is answered. */
+  #drainAsked(drainMs: number | undefined, by: Changer): void {
+    setImmediate(() => {
+      if (this.emit("drain", { by, ...(drainMs === undefined ? {} : { drainMs }) })) return;
+      this.close(drainMs === undefined ? {} : { drainMs }).catch(() => {});
+    });
   }
 
   #closeAdmin(): void {

@@ -77,6 +77,7 @@ function open(matcher: PolicyMatcher, protocol: number, body: Uint8Array): Outco
     frames: () => ({ next: () => frame }),
     signaller: () => () => {},
     beginOpen: () => undefined,
+    keepOpen: () => {},
     refuse(requestId: number, refusal: Refusal) {
       expect(requestId).toBe(7);
       outcome = refusal;

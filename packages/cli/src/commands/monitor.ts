@@ -59,9 +59,11 @@ async function serveGuests(
     monitor.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
   });
 
-  const signal = await Promise.race([asked.stop, failed]);
-  log.info({ signal, drainMs }, "stopping");
-  await Promise.race([monitor.close({ drainMs }), failed]);
+  const byOperator = new Promise<{ readonly drainMs?: number }>((resolve) => monitor.on("drain", resolve));
+  const why = await Promise.race([asked.stop, byOperator, failed]);
+  const end = typeof why === "string" ? { signal: why, drainMs } : { drainMs: why.drainMs ?? drainMs };
+  log.info(end, "stopping");
+  await Promise.race([monitor.close({ drainMs: end.drainMs }), failed]);
   return Exit.OK;
 }
 

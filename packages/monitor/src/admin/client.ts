@@ -2,9 +2,10 @@
 
 import { Agent, type IncomingMessage, request } from "node:http";
 import { requireObject, requireText } from "@ringway/linux";
+import type { GuestRates } from "../monitor/guest-rates.ts";
 import type { PolicyChange } from "../monitor/policy-history.ts";
 import type { GuestStatus, Page, PageOptions, StreamStatus, StreamsOptions } from "../monitor/status.ts";
-import type { PolicyStatus } from "../monitor/steering.ts";
+import type { PolicyPut, PolicyStatus, PutPolicyOptions } from "../monitor/steering.ts";
 import type { PolicyProblem } from "../policy/errors.ts";
 import type { CounterValues } from "../reactor/counters.ts";
 import type { PolicyChanges, Problem } from "./shapes.ts";
@@ -33,6 +34,11 @@ export class AdminError extends Error {
 
 /** A page of a thousand streams has half a megabyte. */
 const REPLY_BYTES_MAX = 64 * 1024 * 1024;
+
+interface Body {
+  readonly type: string;
+  readonly text: string;
+}
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
@@ -75,6 +81,33 @@ export class AdminClient implements Disposable {
     return (await this.#get<PolicyChanges>("/v1/policy/history")).items;
   }
 
+  /**
+   * Puts a policy's text in force. Rejects with AdminError: where it is bad, its `problems` have all that is wrong.
+   */
+  putPolicy(text: string, options: PutPolicyOptions = {}): Promise<PolicyPut> {
+    return this.#send("PUT", "/v1/policy", { ...options }, { type: "application/yaml", text });
+  }
+
+  /** Ends a stream, by its id. */
+  async resetStream(id: string): Promise<void> {
+    await this.#send("DELETE", `/v1/streams/${encodeURIComponent(id)}`);
+  }
+
+  /** Ends a guest, by its id or its name. */
+  async closeGuest(guest: string): Promise<void> {
+    await this.#send("DELETE", `/v1/guests/${encodeURIComponent(guest)}`);
+  }
+
+  /** While it is there, in place of those of its policy; {}: those again. */
+  async setRates(guest: string, rates: GuestRates): Promise<void> {
+    await this.#send("PUT", `/v1/guests/${encodeURIComponent(guest)}/rates`, {}, json(rates));
+  }
+
+  /** Ends the monitor, as a signal does. */
+  async drain(options: { readonly drainMs?: number } = {}): Promise<void> {
+    await this.#send("POST", "/v1/drain", {}, json(options));
+  }
+
   /** Nothing is kept open. What is under way is cut off. */
   close(): void {
     this.#agent.destroy();
@@ -88,7 +121,7 @@ export class AdminClient implements Disposable {
     return this.#send("GET", path, query);
   }
 
-  async #send<T>(method: string, path: string, query: Query): Promise<T> {
+  async #send<T>(method: string, path: string, query: Query = {}, sending?: Body): Promise<T> {
     const search = new URLSearchParams();
     for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -97,17 +130,21 @@ export class AdminClient implements Disposable {
         agent: this.#agent,
         method,
         path: search.size === 0 ? path : `${path}?${search}`,
-        headers: { accept: "application/json" },
+        headers: { accept: "application/json", ...(sending && { "content-type": sending.type }) },
       });
       sent.on("response", resolve);
       sent.on("error", reject);
-      sent.end();
+      sent.end(sending?.text);
     });
     const body = await textOf(response);
     const status = response.statusCode ?? 0;
     if (status >= 400) throw new AdminError(status, problemIn(body, status));
     return JSON.parse(body) as T;
   }
+}
+
+function json(value: unknown): Body {
+  return { type: "application/json", text: JSON.stringify(value) };
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {

@@ -28,14 +28,20 @@ export function openApi(routes: readonly Route[]): Json {
   };
 }
 
-function operation({ name, summary, params, query, reply }: Route, components: Record<string, Json>): Json {
+function operation(
+  { name, summary, params, query, body, reply }: Route,
+  components: Record<string, Json>,
+): Json {
   const content = (schema: JsonSchema): Json => ({
     "application/json": { schema: hoisted(schema, components) },
   });
+  const given = (schema: JsonSchema | "policy"): Json =>
+    schema === "policy" ? { "application/yaml": { schema: { type: "string" } } } : content(schema);
   return {
     operationId: name,
     summary,
     parameters: [...parameters("path", params), ...parameters("query", query)],
+    ...(body !== undefined && { requestBody: { required: true, content: given(body) } }),
     responses: {
       "200": { description: "Done", content: content(reply) },
       "4XX": { description: "Refused", content: content(PROBLEM) },

@@ -2,10 +2,22 @@
 
 import type { Changer } from "../monitor/policy-history.ts";
 import { PAGE_DEFAULT, PAGE_MAX, type PageOptions, type StreamsOptions } from "../monitor/status.ts";
-import type { Steering } from "../monitor/steering.ts";
+import type { PutPolicyOptions, Steering } from "../monitor/steering.ts";
 import type { CounterValues } from "../reactor/counters.ts";
-import { type JsonSchema, object, optional, type Schema, text, whole } from "./schema.ts";
-import { COUNTER_VALUES, GUEST, GUESTS, POLICY, POLICY_CHANGES, STREAMS } from "./shapes.ts";
+import { flag, type JsonSchema, object, optional, type Schema, text, whole } from "./schema.ts";
+import {
+  COUNTER_VALUES,
+  DONE,
+  type Done,
+  DRAIN,
+  GUEST,
+  GUESTS,
+  POLICY,
+  POLICY_CHANGES,
+  POLICY_PUT,
+  RATES,
+  STREAMS,
+} from "./shapes.ts";
 
 /** What the API shows and changes. */
 export interface Administered {
@@ -14,9 +26,10 @@ export interface Administered {
 }
 
 /** What a request says; what is not described is not there. */
-export interface Asked<Params, Query> {
+export interface Asked<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
+  readonly body: Body;
   readonly by: Changer;
 }
 
@@ -29,25 +42,32 @@ export interface Route {
   readonly summary: string;
   readonly params?: JsonSchema;
   readonly query?: JsonSchema;
+  /** JSON; or "policy": a policy's text. */
+  readonly body?: JsonSchema | "policy";
   readonly reply: JsonSchema;
-  run(monitor: Administered, asked: Asked<never, never>): Promise<unknown>;
+  run(monitor: Administered, asked: Asked<never, never, never>): Promise<unknown>;
 }
 
-interface TypedRoute<Params, Query, Reply> {
+interface TypedRoute<Params, Query, Body, Reply> {
   readonly method: Route["method"];
   readonly path: string;
   readonly name: string;
   readonly summary: string;
   readonly params?: Schema<Params>;
   readonly query?: Schema<Query>;
+  readonly body?: Schema<Body> | "policy";
   readonly reply: Schema<Reply>;
-  run(monitor: Administered, asked: Asked<Params, Query>): Promise<Reply>;
+  run(monitor: Administered, asked: Asked<Params, Query, Body>): Promise<Reply>;
 }
 
 /** Types as its schemas have them. */
-function route<Reply, Params = object, Query = object>(typed: TypedRoute<Params, Query, Reply>): Route {
+function route<Reply, Params = object, Query = object, Body = string>(
+  typed: TypedRoute<Params, Query, Body, Reply>,
+): Route {
   return typed as unknown as Route;
 }
+
+const DONE_SO: Done = { done: true };
 
 interface Named {
   readonly id: string;
@@ -64,10 +84,16 @@ const OF_GUEST: Schema<OfGuest> = object<OfGuest>("", {
   guest: optional(text("The name of a guest or a VM: its own policy, and not the monitor's", NAME_MAX)),
 });
 
+const STREAM_ID: Schema<Named> = object<Named>("", { id: text("As GET /v1/streams has it", NAME_MAX) });
+const PUT_POLICY: Schema<PutPolicyOptions> = object<PutPolicyOptions>("", {
+  guest: optional(text("The name of a guest or a VM: its own policy, and not the monitor's", NAME_MAX)),
+  cut: optional(flag("What is open and not allowed any more is ended")),
+});
+
 const AFTER = text("`next` of the part before", NAME_MAX);
 const LIMIT = whole(`The most to give; ${PAGE_DEFAULT} without it`, { minimum: 1, maximum: PAGE_MAX });
 
-export const ROUTES: readonly Route[] = [
+const SEEN: readonly Route[] = [
   route({
     method: "GET",
     path: "/v1/guests",
@@ -129,3 +155,67 @@ export const ROUTES: readonly Route[] = [
     run: async ({ steering }) => ({ items: steering.policyHistory() }),
   }),
 ];
+
+const CHANGED: readonly Route[] = [
+  route({
+    method: "PUT",
+    path: "/v1/policy",
+    name: "putPolicy",
+    summary: "Puts a policy in force, for all guests that have none of their own, or for those of one name",
+    query: PUT_POLICY,
+    body: "policy",
+    reply: POLICY_PUT,
+    run: ({ steering }, { body, query, by }) => steering.putPolicy(body, query, by),
+  }),
+  route({
+    method: "DELETE",
+    path: "/v1/streams/:id",
+    name: "resetStream",
+    summary: "Ends a stream: its guest and its peer see that it is reset",
+    params: STREAM_ID,
+    reply: DONE,
+    run: async ({ steering }, { params: { id }, by }) => {
+      await steering.resetStream(id, by);
+      return DONE_SO;
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/v1/guests/:id",
+    name: "closeGuest",
+    summary: "Ends a guest: a machine begins anew, a process may attach again",
+    params: GUEST_ID,
+    reply: DONE,
+    run: async ({ steering }, { params: { id }, by }) => {
+      await steering.closeGuest(id, by);
+      return DONE_SO;
+    },
+  }),
+  route({
+    method: "PUT",
+    path: "/v1/guests/:id/rates",
+    name: "setRates",
+    summary: "Rates for one guest while it is there, in place of those of its policy",
+    params: GUEST_ID,
+    body: RATES,
+    reply: DONE,
+    run: async ({ steering }, { params: { id }, body, by }) => {
+      await steering.setRates(id, body, by);
+      return DONE_SO;
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/v1/drain",
+    name: "drain",
+    summary: "Ends the monitor as a signal does: nothing new begins, transfers may finish",
+    body: DRAIN,
+    reply: DONE,
+    run: async ({ steering }, { body: { drainMs }, by }) => {
+      steering.drain(drainMs, by);
+      return DONE_SO;
+    },
+  }),
+];
+
+export const ROUTES: readonly Route[] = [...SEEN, ...CHANGED];

@@ -82,6 +82,15 @@ export function map<T>(description: string, values: Schema<T>): Schema<Readonly<
   return { type: "object", description, additionalProperties: values };
 }
 
+/** A number, or a word in its place. */
+export function wholeOr<T extends string>(
+  description: string,
+  instead: T,
+  limits: Pick<JsonSchema, "minimum" | "maximum">,
+): Schema<number | T> {
+  return { description, anyOf: [{ type: "integer", ...limits }, { const: instead }] };
+}
+
 /** Data whose shape is told elsewhere. */
 export function data<T>(description: string): Schema<T> {
   return { description };

@@ -7,6 +7,8 @@
 import { createServer, type Server } from "node:http";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
+import { decode } from "../policy/decode.ts";
+import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
 import { Connections } from "./connections.ts";
 import { failureOf } from "./failures.ts";
 import { openApi } from "./openapi.ts";
@@ -54,6 +56,7 @@ export class AdminServer {
     });
     const made = new AdminServer(server!);
     made.#answerFailures(app, log);
+    takePolicies(app);
     for (const route of ROUTES) made.#add(app, route, monitor);
     const document = openApi(ROUTES);
     app.get("/v1/openapi.json", async () => document);
@@ -83,19 +86,24 @@ export class AdminServer {
   }
 
   #add(app: FastifyInstance, route: Route, monitor: Administered): void {
-    const { method, path: url, params, query, reply } = route;
+    const { method, path: url, params, query, body, reply } = route;
     const schema = {
       ...(params && { params }),
       querystring: query ?? { type: "object", properties: {}, additionalProperties: false },
+      ...(body !== undefined && body !== "policy" && { body }),
       response: { 200: reply },
     };
-    const handler = async (request: FastifyRequest): Promise<unknown> =>
-      await route.run(monitor, this.#asked(request) as Asked<never, never>);
-    app.route({ method, url, schema, handler });
+    const isPolicy = body === "policy";
+    const bodyLimit = isPolicy ? POLICY_FILE_BYTES_MAX : BODY_BYTES;
+    const handler = async (request: FastifyRequest): Promise<unknown> => {
+      if (isPolicy !== (typeof request.body === "string") && body !== undefined) throw new WrongTypeError();
+      return await route.run(monitor, this.#asked(request) as Asked<never, never, never>);
+    };
+    app.route({ method, url, schema, bodyLimit, handler });
   }
 
-  #asked({ params, query, socket }: FastifyRequest): Asked<unknown, unknown> {
-    return { params, query, by: this.#connections.caller(socket) };
+  #asked({ params, query, body, socket }: FastifyRequest): Asked<unknown, unknown, unknown> {
+    return { params, query, body, by: this.#connections.caller(socket) };
   }
 
   #answerFailures(app: FastifyInstance, log: Logger): void {
@@ -109,6 +117,24 @@ export class AdminServer {
       return reply.code(404).send({ error, code: "ERR_RINGWAY_NOT_THERE" });
     });
   }
+}
+
+/** The body of a request is of another type than what is asked for takes. */
+class WrongTypeError extends Error {
+  readonly code: "ERR_RINGWAY_ADMIN" = "ERR_RINGWAY_ADMIN";
+  readonly statusCode = 415;
+
+  constructor() {
+    super("expected application/yaml for a policy, and application/json for all else");
+  }
+}
+
+/** A policy is text; what is no UTF-8 is none. */
+function takePolicies(app: FastifyInstance): void {
+  const types = ["application/yaml", "text/yaml", "text/plain"];
+  app.addContentTypeParser(types, { parseAs: "buffer" }, async (_: unknown, body: Buffer) => {
+    return decode(body, "policy");
+  });
 }
 
 function serverOptions() {

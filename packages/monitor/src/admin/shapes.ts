@@ -1,11 +1,24 @@
 // What the API gives, described: the types are those of the monitor's own methods.
 
+import { type GuestRates, RATE_BOUNDS } from "../monitor/guest-rates.ts";
 import type { Changer, PolicyChange } from "../monitor/policy-history.ts";
 import type { GuestStatus, Page, RingFill, StreamStatus } from "../monitor/status.ts";
-import type { PolicyStatus } from "../monitor/steering.ts";
+import type { PolicyPut, PolicyStatus } from "../monitor/steering.ts";
 import type { PolicyProblem } from "../policy/errors.ts";
 import { COUNTERS, type CounterValues } from "../reactor/counters.ts";
-import { data, flag, list, map, object, optional, type Schema, text, whole, word } from "./schema.ts";
+import {
+  data,
+  flag,
+  list,
+  map,
+  object,
+  optional,
+  type Schema,
+  text,
+  whole,
+  wholeOr,
+  word,
+} from "./schema.ts";
 
 export const GUEST: Schema<GuestStatus> = object<GuestStatus>("Guest", {
   id: text("No other guest of the monitor has it: 1, 2, in the order in which they came"),
@@ -97,6 +110,44 @@ export interface PolicyChanges {
 
 export const POLICY_CHANGES: Schema<PolicyChanges> = object<PolicyChanges>("PolicyChanges", {
   items: list(POLICY_CHANGE),
+});
+
+/** It is done, and there is nothing more to say. */
+export interface Done {
+  readonly done: boolean;
+}
+
+export const DONE: Schema<Done> = object<Done>("Done", { done: flag("true") });
+
+export const POLICY_PUT: Schema<PolicyPut> = object<PolicyPut>("PolicyPut", {
+  revision: whole("Of the policy that is in force now"),
+  cut: whole("How many streams it has ended, where cut=true"),
+});
+
+function rate(key: keyof GuestRates, description: string): Schema<number | "unlimited"> {
+  const [minimum, maximum] = RATE_BOUNDS[key];
+  return wholeOr(description, "unlimited", { minimum, maximum });
+}
+
+export const RATES: Schema<GuestRates> = object<GuestRates>(
+  "Rates",
+  {
+    bytesToHost: optional(rate("bytesToHost", "Bytes in a second to the network")),
+    bytesToGuest: optional(rate("bytesToGuest", "Bytes in a second from the network")),
+    connections: optional(rate("connections", "New ones in a second, either way")),
+    datagrams: optional(rate("datagrams", "In a second, either way")),
+    lookups: optional(rate("lookups", "Of names and addresses, in a second")),
+  },
+  "What is absent is as the guest's policy says",
+);
+
+export interface Drain {
+  /** How long transfers may go on; without it, as long as the monitor's options say. */
+  readonly drainMs?: number;
+}
+
+export const DRAIN: Schema<Drain> = object<Drain>("Drain", {
+  drainMs: optional(whole("How long transfers may go on", { minimum: 0, maximum: 3_600_000 })),
 });
 
 /** What a request that fails is answered with. */

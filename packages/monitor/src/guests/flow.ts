@@ -7,6 +7,7 @@
 // Where nobody keeps such lines, and no admin API shows streams, there is none: who carries bytes tests a field for
 // undefined, and does nothing else. Where the admin API alone wants it, it has no lines.
 
+import type { InetAddress } from "@ringway/control";
 import type { FlowAsked, FlowEnd, FlowLine, FlowMessage, FlowOpened } from "../observe/flow-lines.ts";
 import { priced } from "../observe/line-cost.ts";
 
@@ -30,6 +31,7 @@ export class Flow {
   #openedMs: number = performance.now();
   /** Where it leads, or what is listened on. */
   address = "";
+  to: InetAddress | undefined;
 
   constructor(asked: FlowAsked, ofGuest: Traffic) {
     this.asked = asked;

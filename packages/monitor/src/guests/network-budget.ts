@@ -49,6 +49,8 @@ export class NetworkBudget {
   readonly #host: NetworkHost;
   readonly #holder: NetworkHolder;
   readonly #account: Account;
+  /** What the operator has set, in place of what the policy says. */
+  #set: Partial<Rates> = {};
   #rates: Rates;
   #mostBytes: number;
   /** By direction. */
@@ -67,9 +69,16 @@ export class NetworkBudget {
     this.limited = isLimited(rates, limits);
   }
 
+  /** These, until others are set, and for the rest what the policy says. */
+  set(rates: Partial<Rates>): void {
+    this.#set = rates;
+    this.policyChanged();
+  }
+
   /** Another policy is in force for the guest. Who waits for a rate that is another now goes by that one. */
   policyChanged(): void {
-    const { rates, limits } = this.#holder.policy.policy;
+    const { rates: ofPolicy, limits } = this.#holder.policy.policy;
+    const rates: Rates = { ...ofPolicy, ...this.#set };
     const before = this.#rates;
     this.#rates = rates;
     this.#mostBytes = limits.networkBytes;

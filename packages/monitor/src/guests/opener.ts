@@ -1,6 +1,7 @@
 // The protocols, as guests see them: what serves a stream from its beginning, and what an Open would be answered. The
 // thread's main file hands it in (relays/table.ts).
 
+import type { InetAddress } from "@ringway/control";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { KnownNames } from "../policy/known-names.ts";
 import type { Decision } from "../policy/types.ts";
@@ -18,4 +19,6 @@ export interface Opener {
   relayFor(stream: Stream): Relay;
   /** Would an Open be allowed? Throws ProtocolError where `body` is not what the protocol's Open carries (CTL-7). */
   explain(guest: Explained, protocol: number, body: Uint8Array): Decision;
+  /** Would what was opened so be allowed now, and where it leads to? */
+  allowsStill(guest: Explained, protocol: number, body: Uint8Array, to: InetAddress | undefined): boolean;
 }

@@ -53,6 +53,11 @@ export class Reports {
     return new Flow({ protocol: protocolName(protocol), what, rule }, this.traffic);
   }
 
+  /** What has been allowed may be judged again while it lasts. */
+  get keepsOpens(): boolean {
+    return this.#lines.showsFlows;
+  }
+
   /** The same of a connection that has come to a listener, as the listener's. */
   flowOf(listener: Flow | undefined): Flow | undefined {
     return listener && new Flow(listener.asked, this.traffic);
@@ -61,6 +66,7 @@ export class Reports {
   /** The guest has it. `address`: where it leads, or what is listened on. */
   opened(flow: Flow, address: InetAddress | undefined, kind: FlowOpened["kind"] = "opened"): void {
     const { flows } = this.#lines;
+    flow.to = address;
     const shown = address === undefined ? "" : formatEndpoint(address);
     if (flows === undefined) {
       flow.openUnsaid(shown);

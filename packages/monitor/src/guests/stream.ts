@@ -92,6 +92,8 @@ export class Stream implements Task {
   #pinned = false;
   /** What the audit file is told of it, and the admin API; undefined where neither is told anything. */
   #flow: Flow | undefined;
+  /** What it was opened with, or its listener; undefined where nobody judges it again. */
+  #openBody: Uint8Array | undefined;
 
   /** become() is called next. */
   constructor(owner: StreamOwner, pipe: HostPipe) {
@@ -279,6 +281,15 @@ export class Stream implements Task {
     return tooMany;
   }
 
+  /** Its Open is allowed. */
+  keepOpen(body: Uint8Array): void {
+    if (this.#owner.reports.keepsOpens) this.#openBody = body.slice();
+  }
+
+  get openBody(): Uint8Array | undefined {
+    return this.#openBody;
+  }
+
   /** A rule allows what it asks for, by this name. */
   allowed(what: string, rule: string): void {
     this.#flow = this.#owner.reports.flow(this.#protocol, what, rule);
@@ -305,6 +316,7 @@ export class Stream implements Task {
   posted(relay: Relay, listener: Stream): void {
     this.#protocol = listener.#protocol;
     this.#flow = this.#owner.reports.flowOf(listener.#flow);
+    this.#openBody = listener.#openBody;
     this.#enter(POSTED);
     this.become(relay);
   }
@@ -336,6 +348,14 @@ export class Stream implements Task {
     this.pipe.toGuest.reset();
     if (this.#flow !== undefined) this.#recordEnd(this.#howReset());
     this.#close();
+  }
+
+  /** The operator ends it, whatever it does. False: it has ended before. */
+  cut(): boolean {
+    if (this.#released() || this.#relay === undefined) return false;
+    this.#recordEnd(FlowEnd.OPERATOR);
+    this.reset();
+    return true;
   }
 
   /** The guest broke a clause on this stream (STR-8), or serving it failed for a reason that is ours. */

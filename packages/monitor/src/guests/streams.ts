@@ -69,6 +69,12 @@ export class Streams implements StreamTable {
     return undefined;
   }
 
+  /** The open stream with this id and generation. find() makes one where the guest has just signalled its first. */
+  known(id: number, generation: number): Stream | undefined {
+    const stream = this.#all[id];
+    return stream?.pipe.generation === generation ? stream : undefined;
+  }
+
   /** How many are open. */
   get count(): number {
     return this.#owner.session.openStreams;

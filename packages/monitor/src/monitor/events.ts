@@ -6,6 +6,7 @@ import type { Audit, Violated } from "../observe/audit.ts";
 import type { GuestLabels, Labels } from "../observe/labels.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
 import type { Denial } from "../policy/refusal.ts";
+import type { Changer } from "./policy-history.ts";
 import type { Told } from "./reactor-handle.ts";
 
 export interface MonitorEvents {
@@ -23,6 +24,8 @@ export interface MonitorEvents {
   log: [{ guest: string; level: number; text: string }];
   /** A guest's program has ended. */
   exit: [{ guest: string; code: number }];
+  /** The operator wants the monitor to end, within this time. Without a listener it closes by itself. */
+  drain: [{ by: Changer; drainMs?: number }];
   /** A part of the monitor failed: every guest is lost. The monitor is closed. */
   error: [Error];
 }

@@ -181,8 +181,13 @@ export class Policies {
     if (isInForce) log.info({ guest, ...labels.of(guest) }, "policy reloaded");
   }
 
+  /** The host has given it this name. */
+  mayHaveOwn(guest: string): boolean {
+    return this.#context.guests.some(({ name }) => name === guest) || this.#vms.serves(guest);
+  }
+
   #requireServed(guest: string): void {
-    if (this.#context.guests.some(({ name }) => name === guest) || this.#vms.serves(guest)) return;
+    if (this.mayHaveOwn(guest)) return;
     throw invalidValue("options.guest", guest, "must be the name of a guest or a VM");
   }
 

@@ -91,7 +91,7 @@ function guestPlace(id: string): number | undefined {
 }
 
 /** Undefined for what is no id. */
-function streamPlace(
+export function streamPlace(
   id: string,
 ): { readonly guest: number; readonly stream: number; readonly generation: number } | undefined {
   const [, guest, stream, generation] = STREAM_ID.exec(id) ?? [];

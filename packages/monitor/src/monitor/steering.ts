@@ -1,14 +1,19 @@
 // Seeing and changing what a monitor serves while it does: for the admin API, and for a program that has the monitor.
+// Each change is a line of the audit: who, what, and to whom.
 //
 // What the reactor's thread alone knows is asked of it, one question after the other: however many ask at once, the
 // reactor has one walk at a time, in pieces.
 
+import { requireObject, requireText } from "@ringway/linux";
+import type { Audit, Changed } from "../observe/audit.ts";
 import type { GuestLabels } from "../observe/labels.ts";
 import type { Policy } from "../policy/types.ts";
+import type { Fields, Question } from "../thread/census-rows.ts";
 import { type Context, requireOpen } from "./context.ts";
+import { type GuestRates, ratesFrom } from "./guest-rates.ts";
 import { InTurn } from "./pending.ts";
 import type { Policies } from "./policies.ts";
-import type { PolicyChange } from "./policy-history.ts";
+import type { Changer, PolicyChange } from "./policy-history.ts";
 import type { ReactorHandle } from "./reactor-handle.ts";
 import {
   type GuestStatus,
@@ -18,6 +23,7 @@ import {
   type PageOptions,
   type StreamStatus,
   type StreamsOptions,
+  streamPlace,
   streamsPage,
 } from "./status.ts";
 
@@ -38,30 +44,59 @@ export interface PolicyStatus extends PolicyChange {
   readonly policy: Policy;
 }
 
+export interface PutPolicyOptions {
+  /** The name of a guest or a VM: its own policy from then on, and not the monitor's. */
+  readonly guest?: string;
+  /** What is open and not allowed any more is ended. */
+  readonly cut?: boolean;
+}
+
+export interface PolicyPut {
+  readonly revision: number;
+  /** How many streams it has ended. */
+  readonly cut: number;
+}
+
+/** @internal What it needs beside the context. */
+export interface SteeringParts {
+  readonly policies: Policies;
+  readonly audit: Audit;
+  /** With reload() and addVm(). */
+  readonly changes: InTurn;
+  /** Somebody wants the monitor to end so. */
+  readonly drain: (drainMs: number | undefined, by: Changer) => void;
+}
+
+const PROGRAM: Changer = { via: "program" };
+
 export class Steering {
   readonly #context: Context;
   readonly #reactor: ReactorHandle;
   readonly #labels: GuestLabels;
+  readonly #parts: SteeringParts;
   readonly #policies: Policies;
   readonly #questions: InTurn = new InTurn();
 
   /** @internal */
-  constructor(context: Context, policies: Policies) {
+  constructor(context: Context, parts: SteeringParts) {
     this.#context = context;
     this.#reactor = context.reactor;
     this.#labels = context.labels;
-    this.#policies = policies;
+    this.#parts = parts;
+    this.#policies = parts.policies;
   }
+
+  // ── To see ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** In the order in which they came. */
   guests(options: PageOptions = {}): Promise<Page<GuestStatus>> {
-    return this.#ask(() => guestsPage(this.#reactor, this.#labels, options));
+    return this.#inTurn(() => guestsPage(this.#reactor, this.#labels, options));
   }
 
   /** By its id or its name. Throws SteeringError where there is none, or where two have the name. */
   async guest(guest: string): Promise<GuestStatus> {
-    const [found, other] = await this.#ask(() => guestsCalled(this.#reactor, this.#labels, guest));
-    if (found === undefined) throw new SteeringError("ERR_RINGWAY_NOT_THERE", `there is no guest ${guest}`);
+    const [found, other] = await this.#inTurn(() => guestsCalled(this.#reactor, this.#labels, guest));
+    if (found === undefined) throw notThere(`guest ${guest}`);
     if (other !== undefined) {
       const message = `guests ${found.id} and ${other.id} are both called ${guest}: say which by its id`;
       throw new SteeringError("ERR_RINGWAY_AMBIGUOUS", message);
@@ -71,7 +106,7 @@ export class Steering {
 
   /** In the order of their guests, and there of their numbers. */
   streams(options: StreamsOptions = {}): Promise<Page<StreamStatus>> {
-    return this.#ask(() => streamsPage(this.#reactor, options));
+    return this.#inTurn(() => streamsPage(this.#reactor, options));
   }
 
   /** In force, for guests that have none of their own, or for those of one name. Throws SteeringError. */
@@ -86,8 +121,98 @@ export class Steering {
     return this.#policies.history.list();
   }
 
-  async #ask<T>(question: () => Promise<T>): Promise<T> {
+  // ── To change ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Puts a policy's text in force, as Monitor.reload() does a file; relative folders in it are below that of the file
+   * whose policy it replaces. What is open stays open, unless `cut` says otherwise. Rejects as reload() does.
+   */
+  async putPolicy(text: string, options: PutPolicyOptions = {}, by: Changer = PROGRAM): Promise<PolicyPut> {
+    requireText(text, "text");
+    requireObject(options, "options", "an object such as { guest: 'web' }");
+    const { guest, cut = false } = options;
+    return await this.#parts.changes.run(async () => {
+      if (guest === undefined) await this.#policies.reload({ text }, by);
+      else await this.#reloadOwn(guest, text, by);
+      const ended = cut ? Number((await this.#ask({ what: "cut", tenant: guest }))[0] ?? 0) : 0;
+      const { revision } = this.policy(guest);
+      const more = cut ? { cut: ended } : {};
+      this.#audit(
+        { action: "policy", ...(guest && { guest }), revision, ...more, by },
+        "policy put in force",
+      );
+      return { revision, cut: ended };
+    });
+  }
+
+  async #reloadOwn(guest: string, text: string, by: Changer): Promise<void> {
+    if (!this.#policies.mayHaveOwn(guest)) throw notThere(`guest or VM with the name ${guest}`);
+    await this.#policies.reloadOwn(guest, { text }, by);
+  }
+
+  /** Ends a stream: its guest and its peer see that it is reset. Throws SteeringError where it is not there. */
+  async resetStream(id: string, by: Changer = PROGRAM): Promise<void> {
+    const place = streamPlace(id);
+    const [isDone] = place === undefined ? [false] : await this.#ask({ what: "reset-stream", ...place });
+    if (isDone !== true) throw notThere(`stream ${id}`);
+    this.#audit({ action: "reset", stream: id, by }, "stream ended by the operator");
+  }
+
+  /** Ends a guest, by its id or its name; a machine begins anew, a process may attach again. Throws SteeringError. */
+  async closeGuest(guest: string, by: Changer = PROGRAM): Promise<void> {
+    const { id, name } = await this.#does(guest, (serial) => {
+      return { what: "close-guest", guest: serial, reason: "closed by the operator" };
+    });
+    this.#audit({ action: "close", guest: name, id, by }, "guest ended by the operator");
+  }
+
+  /**
+   * Rates for one guest, by its id or its name, for as long as it is there, in place of those of its policy; {}: those
+   * of its policy again. Throws SteeringError, and TypeError for what no rate can be.
+   */
+  async setRates(guest: string, rates: GuestRates, by: Changer = PROGRAM): Promise<void> {
+    const set = ratesFrom(rates);
+    const { id, name } = await this.#does(guest, (serial) => {
+      return { what: "set-rates", guest: serial, rates: set };
+    });
+    this.#audit({ action: "rates", guest: name, id, rates, by }, "rates set by the operator");
+  }
+
+  /** Asks whoever runs the monitor to end it, as a signal does: its event "drain", or close() where nobody listens. */
+  drain(drainMs?: number, by: Changer = PROGRAM): void {
+    requireOpen(this.#context);
+    this.#audit({ action: "drain", ...(drainMs !== undefined && { drainMs }), by }, "the operator ends it");
+    this.#parts.drain(drainMs, by);
+  }
+
+  // ── How ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #does(guest: string, question: (serial: number) => Question): Promise<GuestStatus> {
+    const found = await this.guest(guest);
+    const [isDone] = await this.#ask(question(Number(found.id)));
+    if (isDone !== true) throw notThere(`guest ${guest}`);
+    return found;
+  }
+
+  #ask(question: Question): Promise<Fields> {
+    return this.#inTurn(() => this.#reactor.ask(question));
+  }
+
+  async #inTurn<T>(question: () => Promise<T>): Promise<T> {
     requireOpen(this.#context);
     return await this.#questions.run(question);
   }
+
+  #audit(changed: Changed, message: string): void {
+    const labels = changed.guest === undefined ? {} : this.#labels.of(changed.guest);
+    this.#parts.audit.changed(
+      { ...changed, ...labels },
+      message,
+      this.#policies.current.audit === "required",
+    );
+  }
+}
+
+function notThere(what: string): SteeringError {
+  return new SteeringError("ERR_RINGWAY_NOT_THERE", `there is no ${what}`);
 }

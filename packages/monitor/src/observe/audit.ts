@@ -39,6 +39,14 @@ export interface Violated {
   readonly reason: string;
 }
 
+/** What an operator has done. */
+export interface Changed {
+  readonly action: string;
+  /** Whom it was done to, where it was one. */
+  readonly guest?: string;
+  readonly [more: string]: unknown;
+}
+
 /** Lines that wait for room. */
 interface Waiting {
   readonly text: string;
@@ -97,6 +105,12 @@ export class Audit {
     };
     this.#lines.warn(line, denial.reason);
     return denial;
+  }
+
+  /** The operator has changed something: who, and what. */
+  changed({ action, ...what }: Changed, message: string, isRequired: boolean): void {
+    this.#isRequired = isRequired;
+    this.#lines.info({ audit: "changed", action, ...what }, message);
   }
 
   violation({ kind: _, required, ...violated }: Extract<AuditMessage, { kind: "violation" }>): Violated {

@@ -13,6 +13,8 @@ export const FlowEnd = {
   RESET: "reset",
   /** The guest broke the protocol on it. */
   VIOLATION: "violation",
+  /** The operator has closed it, by the admin API, or has put a policy in force that does not allow it any more. */
+  OPERATOR: "operator",
   /** The guest is gone, or has begun anew, or the monitor stops; of a mount's file, the mount has ended before. */
   CUT: "cut",
 } as const;

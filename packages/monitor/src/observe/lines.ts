@@ -83,6 +83,10 @@ export class GuestLines {
     return this.#policy().audited === "all" ? this.#host.flows : undefined;
   }
 
+  get showsFlows(): boolean {
+    return this.#host.showsFlows;
+  }
+
   /** What the guest is allowed is kept while it lasts, with lines or without. */
   get keepsFlows(): boolean {
     return this.#host.showsFlows || this.flows !== undefined;

@@ -1,7 +1,7 @@
 // One protocol of streams: who judges what is asked for, and who serves it. Open and Explain both begin with the judge,
 // so they cannot say different things (table.ts).
 
-import type { Refusal } from "@ringway/control";
+import type { InetAddress, Refusal } from "@ringway/control";
 import type { Stream } from "../guests/stream.ts";
 import type { KnownNames } from "../policy/known-names.ts";
 import type { PolicyMatcher } from "../policy/matcher.ts";
@@ -37,6 +37,8 @@ export interface ProtocolEntry<Asked> {
   readonly isFlow?: true;
   /** Throws ProtocolError where `body` is not what the protocol's Open carries. */
   judge(rules: Rules, body: Uint8Array): Judged<Asked>;
+  /** Of a name: may it lead there? */
+  judgeAddress?(rules: Rules, asked: Asked, to: InetAddress): Decision;
   /** Takes over a stream whose Open is allowed, and waits for its answer. */
   open(host: RelayHost, stream: Stream, requestId: number, judged: Judged<Asked>): void;
 }

@@ -1,6 +1,6 @@
 // All protocols (STR-4). Another one is an entry here: its judge, and who opens it.
 
-import { Errno, Protocol, protocolName } from "@ringway/control";
+import { Errno, type InetAddress, Protocol, protocolName } from "@ringway/control";
 import type { Explained, Opener } from "../guests/opener.ts";
 import type { Relay } from "../guests/relay.ts";
 import type { Stream } from "../guests/stream.ts";
@@ -48,6 +48,20 @@ export class Protocols implements Opener {
 
   relayFor(stream: Stream): Relay {
     return new OpeningRelay(this.#host, PROTOCOLS, stream);
+  }
+
+  allowsStill(
+    { policy: { matcher }, names }: Explained,
+    protocol: number,
+    body: Uint8Array,
+    to: InetAddress | undefined,
+  ): boolean {
+    const entry = PROTOCOLS.get(protocol);
+    if (entry === undefined) return false;
+    const rules = { matcher, ownPorts: this.#host.ownPorts, names };
+    const { decision, asked } = entry.judge(rules, body);
+    if (!decision.allowed || to === undefined || entry.judgeAddress === undefined) return decision.allowed;
+    return entry.judgeAddress(rules, asked, to).allowed;
   }
 
   explain({ policy: { matcher }, names }: Explained, protocol: number, body: Uint8Array): Decision {

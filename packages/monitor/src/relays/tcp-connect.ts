@@ -15,6 +15,7 @@ import {
   ConnectReply,
   ConnectRequest,
   formatHostPort,
+  formatIp,
   type InetAddress,
   Protocol,
   parseInet,
@@ -60,6 +61,11 @@ export const TCP_CONNECT: ProtocolEntry<Asked> = {
     }
     const decision = ownPorts.judge(names.connect(matcher, literal.address, port), literal);
     return { asked: { host, port, timeoutMs, literal, name: "", ruleIndex: -1 }, decision, what };
+  },
+  judgeAddress({ matcher, ownPorts }, { literal, name, ruleIndex, port }, to) {
+    // An address was judged as what was asked for.
+    if (literal !== undefined) return { allowed: true, rule: "", reason: "" };
+    return ownPorts.judge(matcher.connectResolved(name, ruleIndex, formatIp(to.address), port), to);
   },
   open(host, stream, requestId, { asked, what }) {
     const relay = new TcpConnectRelay(host, stream, requestId, asked, what);

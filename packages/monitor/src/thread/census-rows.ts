@@ -1,6 +1,8 @@
 // What the admin API asks of the reactor's thread, and the rows that it is answered with: flat, field by field, as
 // what guests were allowed is told (observe/flow-lines.ts), since to post objects takes several times as long.
 
+import type { Rates } from "../policy/types.ts";
+
 /** A stream of a guest: no other has the same three numbers while its monitor runs. */
 export interface StreamPlace {
   readonly guest: number;
@@ -23,7 +25,17 @@ export type Question =
       readonly after: Pick<StreamPlace, "guest" | "stream">;
       readonly only: number | undefined;
       readonly most: number;
-    };
+    }
+  /** Ends it: whether it was there. */
+  | ({ readonly what: "reset-stream" } & StreamPlace)
+  | { readonly what: "close-guest"; readonly guest: number; readonly reason: string }
+  /** Of one guest, in place of what its policy says. */
+  | { readonly what: "set-rates"; readonly guest: number; readonly rates: Partial<Rates> }
+  /**
+   * Ends all streams that the policy does not allow which is in force now, for the guests of one name or for those that
+   * have none of their own: how many.
+   */
+  | { readonly what: "cut"; readonly tenant: string | undefined };
 
 export type Fields = (string | number | boolean)[];
 

@@ -1,5 +1,6 @@
-// Answers what the admin API asks of guests and streams (census-rows.ts). A walk over thousands of streams is work in
-// pieces that are nobody's (reactor/pieces.ts), each posted by itself: no guest waits for more than one of them.
+// Answers what is asked of guests and streams, and does to them what the operator wants (census-rows.ts). A walk over
+// thousands of streams is work in pieces that are nobody's (reactor/pieces.ts), each posted by itself: no guest waits
+// for more than one of them.
 //
 //   ask() ── a piece ──▶ rows are posted ── not through ──▶ the next piece ── through ──▶ the last is posted
 //
@@ -9,17 +10,18 @@
 import { protocolName } from "@ringway/control";
 import type { Attachment } from "../guests/attachment.ts";
 import { LifeState, stateName } from "../guests/life.ts";
+import type { Opener } from "../guests/opener.ts";
 import { type Stream, StreamState } from "../guests/stream.ts";
+import type { PolicyState } from "../policy/in-force.ts";
 import { type Fields, GUEST_ROWS, type Question, STREAM_ROWS } from "./census-rows.ts";
+import { EachStream, type Walk, walked } from "./census-walk.ts";
 import type { FromReactor } from "./messages.ts";
-
-/** Of rows: some 50 us, and as much again for posting them. */
-const ROWS_PER_PIECE = 32;
-/** Guests that are only passed by. */
-const GUESTS_PER_PIECE = 1024;
 
 export interface CensusHost {
   readonly guests: ReadonlySet<Attachment>;
+  readonly opener: Opener;
+  /** In force for the guests of one name, or for those that have none of their own; undefined: there is none. */
+  policyOf(tenant: string | undefined): PolicyState | undefined;
   /** Calls back in a turn to come, as a piece by itself. */
   soon(run: () => void): void;
   post(message: FromReactor): void;
@@ -33,9 +35,7 @@ export class Census {
   }
 
   ask(id: number, question: Question): void {
-    const guests = this.#host.guests.values();
-    const walk =
-      question.what === "guests" ? new GuestWalk(guests, question) : new StreamWalk(guests, question);
+    const walk = this.#walk(question);
     this.#host.soon(() => this.#piece(id, walk));
   }
 
@@ -45,92 +45,99 @@ export class Census {
     if (isLast || fields.length > 0) this.#host.post({ kind: "answer", id, fields, isLast });
     if (!isLast) this.#host.soon(() => this.#piece(id, walk));
   }
-}
 
-interface Walk {
-  /** Puts some rows. True: it is through. */
-  piece(fields: Fields): boolean;
-}
-
-type GuestQuestion = Extract<Question, { what: "guests" }>;
-
-class GuestWalk implements Walk {
-  readonly #guests: Iterator<Attachment>;
-  readonly #question: GuestQuestion;
-  #left: number;
-
-  constructor(guests: Iterator<Attachment>, question: GuestQuestion) {
-    this.#guests = guests;
-    this.#question = question;
-    this.#left = question.most;
+  #walk(question: Question): Walk {
+    switch (question.what) {
+      case "guests":
+        return this.#guests(question);
+      case "streams":
+        return this.#streams(question);
+      case "cut":
+        return this.#cut(this.#host.policyOf(question.tenant));
+      default:
+        return {
+          piece: (fields) => {
+            fields.push(this.#does(question));
+            return true;
+          },
+        };
+    }
   }
 
-  piece(fields: Fields): boolean {
-    let rows = ROWS_PER_PIECE;
-    for (let passed = 0; passed < GUESTS_PER_PIECE && rows > 0; passed++) {
-      if (this.#left === 0) return true;
-      const { done, value: guest } = this.#guests.next();
-      if (done === true) return true;
-      if (!this.#asksFor(guest)) continue;
+  #guests({ after, only, most }: Extract<Question, { what: "guests" }>): Walk {
+    const guests = this.#host.guests.values();
+    let left = most;
+    return walked((fields) => {
+      if (left === 0) return "end";
+      const { done, value: guest } = guests.next();
+      if (done === true) return "end";
+      const { serial, name } = guest;
+      if (serial <= after || (only !== undefined && only !== serial && only !== name)) return "passed";
       putGuest(fields, guest);
-      this.#left--;
-      rows--;
-    }
-    return false;
+      left--;
+      return "taken";
+    });
   }
 
-  #asksFor({ serial, name }: Attachment): boolean {
-    const { after, only } = this.#question;
-    return serial > after && (only === undefined || only === serial || only === name);
+  #streams({ after, only, most }: Extract<Question, { what: "streams" }>): Walk {
+    const isAsked = ({ serial }: Attachment): boolean =>
+      serial >= after.guest && (only === undefined || only === serial);
+    const each = new EachStream(this.#host.guests, isAsked, after);
+    let left = most;
+    return walked((fields) => {
+      if (left === 0) return "end";
+      const step = each.step();
+      if (typeof step === "string") return step;
+      putStream(fields, each.guest!, step);
+      left--;
+      return "taken";
+    });
+  }
+
+  #cut(policy: PolicyState | undefined): Walk {
+    const each = new EachStream(
+      this.#host.guests,
+      (guest) => policy !== undefined && guest.policy === policy,
+    );
+    let cut = 0;
+    return walked((fields) => {
+      const step = each.step();
+      if (step === "end") fields.push(cut);
+      if (typeof step === "string") return step;
+      if (this.#isForbidden(each.guest!, step) && end(each.guest!, step)) cut++;
+      return "taken";
+    });
+  }
+
+  /** By the policy that is in force for its guest now. */
+  #isForbidden(guest: Attachment, { protocol, openBody, flow }: Stream): boolean {
+    if (openBody === undefined) return false;
+    return !this.#host.opener.allowsStill(guest, protocol, openBody, flow?.to);
+  }
+
+  #does(question: Exclude<Question, { what: "guests" | "streams" | "cut" }>): boolean {
+    const guest = [...this.#host.guests].find(({ serial }) => serial === question.guest);
+    if (guest === undefined || guest.life.over) return false;
+    switch (question.what) {
+      case "reset-stream": {
+        const stream = guest.streams.known(question.stream, question.generation);
+        return stream !== undefined && end(guest, stream);
+      }
+      case "close-guest":
+        guest.close(question.reason);
+        return true;
+      case "set-rates":
+        guest.budget.network.set(question.rates);
+        return true;
+    }
   }
 }
 
-type StreamQuestion = Extract<Question, { what: "streams" }>;
-
-class StreamWalk implements Walk {
-  readonly #guests: Iterator<Attachment>;
-  readonly #question: StreamQuestion;
-  #left: number;
-  #guest: Attachment | undefined;
-  /** Of its streams, those up to this id are behind. */
-  #passed = 0;
-
-  constructor(guests: Iterator<Attachment>, question: StreamQuestion) {
-    this.#guests = guests;
-    this.#question = question;
-    this.#left = question.most;
-  }
-
-  piece(fields: Fields): boolean {
-    let rows = ROWS_PER_PIECE;
-    for (let passed = 0; passed < GUESTS_PER_PIECE && rows > 0; passed++) {
-      if (this.#guest === undefined && !this.#nextGuest()) return true;
-      while (this.#guest !== undefined && rows > 0) {
-        if (this.#left === 0) return true;
-        const stream = this.#guest.streams.behind(this.#passed);
-        if (stream === undefined) {
-          this.#guest = undefined;
-          break;
-        }
-        this.#passed = stream.id;
-        putStream(fields, this.#guest, stream);
-        this.#left--;
-        rows--;
-      }
-    }
-    return false;
-  }
-
-  /** False: there is none. One that is none of those asked for is passed by. */
-  #nextGuest(): boolean {
-    const { done, value: guest } = this.#guests.next();
-    if (done === true) return false;
-    const { after, only } = this.#question;
-    const isAsked = guest.serial >= after.guest && (only === undefined || only === guest.serial);
-    this.#guest = isAsked ? guest : undefined;
-    this.#passed = guest.serial === after.guest ? after.stream : 0;
-    return true;
-  }
+/** False: it is over, or about to be. */
+function end(guest: Attachment, stream: Stream): boolean {
+  if (stream.relay === undefined) return false;
+  guest.share.perform(() => stream.guard(() => void stream.cut()));
+  return true;
 }
 
 function putGuest(fields: Fields, guest: Attachment): void {

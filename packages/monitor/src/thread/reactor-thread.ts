@@ -125,6 +125,8 @@ export class ReactorThread {
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
     this.#census = new Census({
       guests: this.#arrivals.guests,
+      opener: guestHost.opener,
+      policyOf: (tenant) => (tenant === undefined ? this.#policy : this.#tenants.policyOf(tenant)),
       soon: (run) => reactor.soon(run),
       post,
     });

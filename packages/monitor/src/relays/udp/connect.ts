@@ -8,6 +8,7 @@ import {
   ConnectReply,
   ConnectRequest,
   formatHostPort,
+  formatIp,
   type InetAddress,
   Protocol,
   parseInet,
@@ -62,6 +63,11 @@ export const UDP_CONNECT: ProtocolEntry<Asked> = {
     }
     const decision = ownPorts.judge(names.connect(matcher, literal.address, port, "udp"), literal);
     return { asked: { timeoutMs, to: literal }, decision, what };
+  },
+  judgeAddress({ matcher, ownPorts }, { to: asked }, to) {
+    if ("address" in asked) return { allowed: true, rule: "", reason: "" };
+    const { name, ruleIndex, port } = asked;
+    return ownPorts.judge(matcher.connectResolved(name, ruleIndex, formatIp(to.address), port, "udp"), to);
   },
   open(host, stream, requestId, { asked: { to, timeoutMs }, what }) {
     const opening = new Opening(host, stream, requestId, what);

@@ -1,0 +1,182 @@
+// The admin API changes a real monitor while it serves real guests, and each change is a line of the audit with who
+// has made it.
+
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import { Guest } from "@ringway/guest";
+import { AdminClient } from "@ringway/monitor";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../support/held.ts";
+import { Home } from "../support/ringway.ts";
+import { echoServer, type TestServer } from "../support/tcp.ts";
+import { until } from "../support/wait.ts";
+
+const hold = heldForAll();
+let home: Home;
+let socket: string;
+let admin: AdminClient;
+let web: Guest;
+let echo: TestServer;
+let other: TestServer;
+
+const LOCAL = "version: 1\nconnect:\n  - { id: local, allow: 127.0.0.1 }\n";
+
+beforeAll(async () => {
+  home = hold(new Home(LOCAL));
+  socket = join(home.folder, "admin.sock");
+  const listen = `web=${join(home.folder, "web.sock")},label=team=a`;
+  await home.ready(["--admin", socket, "--audit", join(home.folder, "audit"), "--listen", listen]);
+  admin = hold(new AdminClient({ socket }));
+  echo = hold(await echoServer());
+  other = hold(await echoServer());
+  web = hold(await Guest.attach(join(home.folder, "web.sock")));
+});
+
+const connect = (port: number, guest = web) => guest.connect({ host: "127.0.0.1", port });
+
+interface AuditLine {
+  readonly audit: string;
+  readonly action?: string;
+  readonly [key: string]: unknown;
+}
+
+/** The newest line of a change, once it is written. */
+async function audited(action: string): Promise<AuditLine> {
+  return await until(`the audit line of ${action}`, () => {
+    const lines = readFileSync(join(home.folder, "audit"), "utf8").split("\n").slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as AuditLine).findLast((line) => line.action === action);
+  });
+}
+
+const by = { via: "admin", uid: process.getuid!(), gid: process.getgid!(), pid: process.pid };
+
+describe("the admin API", () => {
+  it("puts a policy in force, for guests that are there, and cuts what it does not allow any more", async () => {
+    const [kept, ended] = [await connect(echo.port), await connect(other.port)];
+    const broken = once(ended, "error");
+    const only = `version: 1\nconnect:\n  - { id: one, allow: 127.0.0.1, ports: ${echo.port} }\n`;
+    expect(await admin.putPolicy(only, { cut: true })).toMatchObject({ cut: 1 });
+    expect((await broken)[0]).toMatchObject({ code: "ECONNRESET" });
+    kept.write("still here");
+    expect(String((await once(kept, "data"))[0])).toBe("still here");
+    await expect(connect(other.port)).rejects.toMatchObject({ code: "EACCES" });
+    expect(await admin.policy()).toMatchObject({ text: only, by });
+    expect(await audited("policy")).toMatchObject({ audit: "changed", by, cut: 1, revision: 2 });
+    // What is put later leaves what is open alone, unless it is told otherwise.
+    expect(await admin.putPolicy("version: 1\n")).toMatchObject({ cut: 0 });
+    kept.write("and still");
+    expect(String((await once(kept, "data"))[0])).toBe("and still");
+    await admin.putPolicy(LOCAL);
+    kept.destroy();
+  });
+
+  it("cuts a connection that a name led to, where the address is denied now", async () => {
+    const named = (address: string): string =>
+      `version: 1\nhosts: { echo.test: 127.0.0.1 }\nconnect:\n  - { allow: echo.test, resolvesTo: ${address} }\n`;
+    await admin.putPolicy(named("127.0.0.1"));
+    const connection = await web.connect({ host: "echo.test", port: echo.port });
+    const broken = once(connection, "error");
+    expect(await admin.putPolicy(named("10.0.0.1"), { cut: true })).toMatchObject({ cut: 1 });
+    expect((await broken)[0]).toMatchObject({ code: "ECONNRESET" });
+    await admin.putPolicy(LOCAL);
+  });
+
+  it("refuses a bad policy with all that is wrong with it, and the old one stays", async () => {
+    const before = await admin.policy();
+    const bad = await admin
+      .putPolicy("version: 1\nconect: []\nlimits: { streams: 0 }\n")
+      .catch((e: unknown) => e);
+    expect(bad).toMatchObject({
+      status: 422,
+      code: "ERR_RINGWAY_POLICY",
+      problems: [
+        { line: 2, column: 1, message: 'unknown key "conect"; did you mean "connect"?' },
+        { line: 3, path: "limits.streams" },
+      ],
+    });
+    expect(await admin.policy()).toEqual(before);
+  });
+
+  it("gives one guest a policy of its own", async () => {
+    await using plain = await Guest.attach(home.path);
+    await admin.putPolicy("version: 1\nguest: { argv: [its-own] }\n", { guest: "web" });
+    expect((await web.args()).argv).toEqual(["its-own"]);
+    expect((await plain.args()).argv).toEqual([]);
+    expect(await audited("policy")).toMatchObject({ guest: "web", labels: { team: "a" } });
+    await expect(admin.putPolicy(LOCAL, { guest: "nobody" })).rejects.toMatchObject({ status: 404 });
+    await admin.putPolicy(LOCAL, { guest: "web" });
+  });
+
+  it("ends a stream, and no other that has its number later", async () => {
+    const connection = await connect(echo.port);
+    const broken = once(connection, "error");
+    const { items } = await admin.streams({ guest: "web-1" });
+    const { id } = items.find(({ rule }) => rule === "local")!;
+    await admin.resetStream(id);
+    expect((await broken)[0]).toMatchObject({ code: "ECONNRESET" });
+    expect(await audited("reset")).toMatchObject({ stream: id, by });
+    await expect(admin.resetStream(id)).rejects.toMatchObject({ status: 404 });
+    await expect(admin.resetStream("nonsense")).rejects.toMatchObject({ status: 404 });
+    const text = readFileSync(join(home.folder, "audit"), "utf8");
+    expect(text).toMatch(/"audit":"closed".*"end":"operator"/);
+  });
+
+  it("sets rates for one guest, which its streams go by at once", async () => {
+    await admin.setRates("web-1", { bytesToHost: 4096 });
+    const connection = await connect(echo.port);
+    connection.on("error", () => {});
+    connection.write(Buffer.alloc(65_536));
+    await until("a wait for the rate", async () => (await admin.counters()).rateBytesToHost > 0);
+    expect(await audited("rates")).toMatchObject({ guest: "web-1", rates: { bytesToHost: 4096 } });
+    let bytes = 0;
+    connection.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    await admin.setRates("web-1", {});
+    await until("the rest", () => bytes === 65_536);
+    connection.destroy();
+    await expect(admin.setRates("web-1", { bytesToHost: 1 })).rejects.toMatchObject({ status: 400 });
+  });
+
+  it("ends a guest, which may come again", async () => {
+    const guest = await Guest.attach(home.path);
+    const { name } = (await admin.guests()).items.at(-1)!;
+    const gone = once(guest, "detach");
+    await admin.closeGuest(name);
+    await gone;
+    expect(await audited("close")).toMatchObject({ guest: name, by });
+    await guest.close();
+    await using again = await Guest.attach(home.path);
+    expect((await again.args()).argv).toEqual([]);
+  });
+
+  it("takes a policy as YAML, and nothing else for one", async () => {
+    const status = (type: string, body: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const headers = { "content-type": type };
+        const sent = request(
+          { socketPath: socket, method: "PUT", path: "/v1/policy", headers },
+          (response) => {
+            response.resume().on("end", () => resolve(response.statusCode));
+          },
+        );
+        sent.on("error", reject);
+        sent.end(body);
+      });
+    expect(await status("application/json", '{"version":1}')).toBe(415);
+    expect(await status("application/octet-stream", LOCAL)).toBe(415);
+    expect(await status("text/plain", LOCAL)).toBe(200);
+  });
+
+  it("ends the monitor as a signal does", async () => {
+    const ending = hold(new Home(LOCAL));
+    const path = join(ending.folder, "admin.sock");
+    const monitor = await ending.ready(["--admin", path]);
+    using client = new AdminClient({ socket: path });
+    await client.drain({ drainMs: 0 });
+    expect(await monitor.exited).toMatchObject({ code: 0 });
+    expect(monitor.log.map(({ msg }) => msg)).toContain("monitor has stopped");
+  });
+});
