@@ -435,6 +435,21 @@ describe("policy explain", () => {
     expect(refused.stdout).not.toContain("10.1.2.3");
   });
 
+  it("judges the addresses that localhost has by itself, as the monitor does, and check warns of them", async () => {
+    const alone = join(folder, "localhost.yaml");
+    writeFileSync(alone, "version: 1\nconnect: [{ allow: localhost }]\n");
+    const explained = await ringway("policy", "explain", alone, "connect", "localhost:80");
+    expect(explained).toMatchObject({
+      code: 3,
+      stdout: expect.stringContaining("rule not-public (built in)"),
+    });
+    const { code, stderr } = await ringway("policy", "check", alone);
+    expect(stderr).toContain(
+      "2:20: connect[0].allow: warning: leads nowhere: localhost is at 127.0.0.1 and ::1",
+    );
+    expect(code).toBe(0);
+  });
+
   it("exits 1 with the report where the policy is bad", async () => {
     const bad = join(folder, "version.yaml");
     writeFileSync(bad, "version: 2\n");

@@ -299,6 +299,33 @@ hosts:
     ]);
   });
 
+  test.each([
+    ["{ allow: host.ringway, ports: 8000 }", "host.ringway is at 127.0.0.1 and ::1", "loopback"],
+    ["{ allow: [a.test, localhost] }", "localhost is at 127.0.0.1 and ::1", "loopback"],
+    ["{ allow: db.internal }", "db.internal is at 10.1.2.3 and fd00::1", '[10.1.2.3, "fd00::1"]'],
+    [
+      "{ allow: localhost, ports: 80 }, { allow: 127.0.0.1, ports: 81 }",
+      "localhost is at 127.0.0.1 and ::1",
+      "loopback",
+    ],
+  ])(
+    "a rule for a name that has addresses, and that lets it be at none, says what to add: %s",
+    (rules, where, add) => {
+      const warningsOf = (connect: string): string[] => {
+        const warnings: string[] = [];
+        const text = `version: 1\nconnect: [${connect}]\nhosts: { db.internal: [10.1.2.3, "fd00::1"], www.test: 93.184.216.34 }`;
+        parsePolicy(text, { file: "p", warn: ({ message }) => warnings.push(message) });
+        return warnings.filter((message) => !message.includes("no connect rule lets"));
+      };
+      expect(warningsOf(rules)).toEqual([
+        `leads nowhere: ${where}, not public: add resolvesTo: ${add} to the rule`,
+      ]);
+      expect(warningsOf(rules.replace(/^\{ (.*?) \}/, `{ $1, resolvesTo: ${add} }`))).toEqual([]);
+      expect(warningsOf(`${rules}, { allow: [loopback, private] }`)).toEqual([]);
+      expect(warningsOf('{ allow: "*", ports: 443 }, { allow: www.test, ports: 80 }')).toEqual([]);
+    },
+  );
+
   test("names are read as everywhere, and addresses come once and in one form", () => {
     const hosts =
       'hosts: { "DB.Internal.": ["::ffff:10.0.0.1", 10.0.0.1, "FD00::0:1"], host.ringway: "::1", __proto__: 10.0.0.2 }';

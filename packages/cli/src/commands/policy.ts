@@ -189,9 +189,9 @@ async function addressesOf(
   matcher: PolicyMatcher,
   surroundings: HostSurroundings,
 ): Promise<readonly string[]> {
-  // A name that the policy gives addresses is looked up nowhere: it has these.
-  const listed = given.length === 0 || resolve ? matcher.hostsOf(name) : undefined;
-  const found = listed ?? (resolve ? await lookUp(name, nameServer, surroundings) : []);
+  // A name that has addresses of its own is looked up nowhere, but localhost, of which the hosts file may say more.
+  if (given.length === 0 && !resolve) return matcher.fixedAddresses(name);
+  const found = resolve ? (matcher.hostsOf(name) ?? (await lookUp(name, nameServer, surroundings))) : [];
   return [...new Set([...given, ...found])];
 }
 

@@ -8,9 +8,8 @@ import { TEXT_MAX_BYTES } from "@ringway/control";
 import { FolderTree } from "./compiled/folders.ts";
 import * as defaults from "./defaults.ts";
 import { buildHosts } from "./hosts.ts";
+import { checkLeads } from "./leads.ts";
 import { buildLimits } from "./limits.ts";
-import { PolicyMatcher } from "./matcher.ts";
-import { normalizeName } from "./names.ts";
 import { checkOrder } from "./order.ts";
 import { splitPath } from "./paths.ts";
 import { buildRates } from "./rates.ts";
@@ -19,7 +18,6 @@ import { connectRule, listenRule } from "./rules.ts";
 import { buildRun } from "./run.ts";
 import { checkHiddenSockets, socketsRule } from "./sockets.ts";
 import type { Path } from "./source.ts";
-import { NO_SURROUNDINGS, type Surroundings } from "./surroundings.ts";
 import { quoted } from "./text.ts";
 import { BUILT_IN_RULES, type FilesRule, type Policy, type SocketsRule } from "./types.ts";
 import { checkExpanded, unexpandedPath } from "./unexpanded.ts";
@@ -61,11 +59,12 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
 
   const connect = rules("connect", (rule: RawRule, id, path) => connectRule(rule, id, path, context));
   const listen = rules("listen", (rule: RawRule, id, path) => listenRule(rule, id, path, context));
-  for (const list of [connect, listen])
-    checkOrder(
-      list.map(({ ordered }) => ordered),
-      context,
-    );
+  const connectOrdered = connect.map(({ ordered }) => ordered);
+  checkOrder(connectOrdered, context);
+  checkOrder(
+    listen.map(({ ordered }) => ordered),
+    context,
+  );
   const folders: FolderToCheck[] = [];
   const files = rules("files", (rule: RawFiles, id, path) => {
     const built = filesRule(rule, id, path, context);
@@ -103,27 +102,8 @@ export function buildPolicy(raw: RawPolicy, context: BuildContext): BuiltPolicy 
     rates: buildRates(raw.rates ?? {}, context),
     timeouts: { ...defaults.DEFAULT_TIMEOUTS, ...raw.timeouts },
   };
-  checkHosts(policy, raw.hosts ?? {}, context);
+  checkLeads(policy, connectOrdered, raw.hosts ?? {}, context);
   return { policy, folders, sockets: socketsToCheck };
-}
-
-/** A name of hosts leads nowhere where no rule allows one of its addresses, whether that is the host's own or not. */
-function checkHosts(policy: Policy, raw: NonNullable<RawPolicy["hosts"]>, context: BuildContext): void {
-  const given = context.isBroken(["hosts"]) ? [] : Object.keys(raw);
-  if (given.length === 0) return;
-  const somewhere: Surroundings = { ...NO_SURROUNDINGS, isOwn: () => true };
-  const matchers = [NO_SURROUNDINGS, somewhere].map((each) => new PolicyMatcher(policy, each));
-  for (const text of given) {
-    const parsed = normalizeName(text);
-    const addresses = "name" in parsed ? (policy.hosts[parsed.name] ?? []) : [];
-    if ("problem" in parsed || context.isBroken(["hosts", text]) || addresses.length === 0) continue;
-    const { name } = parsed;
-    const leads = addresses.some((address) =>
-      matchers.some(({ reach }) => reach.resolved(name, address).allowed),
-    );
-    if (!leads)
-      context.warn(["hosts", text], `leads nowhere: no connect rule lets ${name} be at its address`);
-  }
 }
 
 /** Each text, and all together, must fit the frame that carries them. */

@@ -10,10 +10,19 @@ import type { Policy } from "./types.ts";
 
 /** By this name a guest asks for its host's own loopback, as `localhost` is taken for its own by most programs. */
 const HOST_NAME = "host.ringway";
-const HOST_ADDRESSES = ["127.0.0.1", "::1"];
+const LOCALHOST = "localhost";
+const LOOPBACK = ["127.0.0.1", "::1"];
+
+/** The addresses that a name, which is normalized, has whatever anybody else says. */
+export function fixedAddresses(
+  hosts: ReadonlyMap<string, readonly string[]>,
+  name: string,
+): readonly string[] {
+  return hosts.get(name) ?? (name === LOCALHOST ? LOOPBACK : []);
+}
 
 export function buildHosts(raw: NonNullable<RawPolicy["hosts"]>, context: BuildContext): Policy["hosts"] {
-  const hosts = new Map<string, readonly string[]>([[HOST_NAME, HOST_ADDRESSES]]);
+  const hosts = new Map<string, readonly string[]>([[HOST_NAME, LOOPBACK]]);
   const given = new Map<string, string>();
   for (const [text, value] of context.isBroken(["hosts"]) ? [] : Object.entries(raw)) {
     const path = ["hosts", text];

@@ -35,6 +35,7 @@ import { entryForName, lower } from "./compiled/name-table.ts";
 import { entryForAddress } from "./compiled/prefix-tree.ts";
 import { NONE } from "./compiled/words.ts";
 import { GROUPS, groupNamed, groupOf } from "./groups.ts";
+import { fixedAddresses } from "./hosts.ts";
 import { normalizeName } from "./names.ts";
 import { insideNat64 } from "./nat64.ts";
 import { type Address, addressOf, formatAddress, networkFrom, parseAddress } from "./networks.ts";
@@ -66,9 +67,6 @@ interface Ruling {
 
 /** The beginning of a reason, made when it is wanted. */
 type Sentence = () => string;
-
-const LOCALHOST = "localhost";
-const LOOPBACK = ["127.0.0.1", "::1"];
 
 export class PolicyMatcher {
   readonly #policy: CompiledPolicy;
@@ -105,7 +103,7 @@ export class PolicyMatcher {
 
   /** The addresses that a name, which is normalized, has whatever anybody else says. */
   fixedAddresses(name: string): readonly string[] {
-    return this.hostsOf(name) ?? (name === LOCALHOST ? LOOPBACK : []);
+    return fixedAddresses(this.#hosts, name);
   }
 
   /** The same decisions for a port that is not known yet. */

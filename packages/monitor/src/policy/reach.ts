@@ -57,6 +57,18 @@ export class Reach {
     });
   }
 
+  /** Whether that rule of connect, which allows the name, lets it lead to the address. */
+  resolvedBy(ruleIndex: number, name: string, address: string): Decision {
+    const starts = this.#startsOf(name, [...this.#judge.fixedAddresses(name), address]);
+    return somewhere(starts, `${name} at ${address}`, (port, transport) => {
+      const named = this.#judge.connectName(name, port, transport);
+      if (!named.allowed) return named;
+      return named.ruleIndex === ruleIndex
+        ? this.#judge.connectResolved(name, ruleIndex, address, port, transport)
+        : { allowed: false, rule: "default", reason: "by another rule", errno: Errno.EACCES };
+    });
+  }
+
   /** Has the name, which is normalized, addresses whatever anybody else says, and no rule a pattern for it? */
   isByAddress(name: string): boolean {
     if (this.#judge.fixedAddresses(name).length === 0) return false;
