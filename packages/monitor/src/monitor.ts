@@ -81,9 +81,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     // A failure before anybody waits for it.
     this.#ready.promise.catch(() => {});
     this.#ports = new ReservedPorts(options.ownPorts ?? []);
-    this.#names = new GuestNames(parts.lookup, parts.reverse, parts.lookupEnd, (message) =>
-      this.#reactor.send(message),
-    );
+    this.#names = new GuestNames(parts, this.#log, (message) => this.#reactor.send(message));
     this.#audit = new Audit(this.#log, this.#labels, parts.audit, (isOpen) =>
       this.#reactor.send({ kind: "audit", isOpen }),
     );

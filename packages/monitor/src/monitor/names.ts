@@ -1,22 +1,27 @@
 // Names for the reactor's thread, which asks for their addresses here: until the reactor is gone, and nobody is left to
 // be told.
 
+import type { Logger } from "pino";
 import { type Answer, type Lookup, Resolver, type ReverseLookup } from "../names/resolver.ts";
 import type { FromReactor, ToReactor } from "../thread/messages.ts";
+import { FailedLookups } from "./failed-lookups.ts";
+
+/** How names are looked up. */
+export interface LookupParts {
+  readonly lookup: Lookup;
+  readonly reverse: ReverseLookup;
+  /** Ends what the lookup asks for beside the names of guests. */
+  readonly lookupEnd: AbortController;
+}
 
 export class GuestNames {
   readonly #resolver: Resolver;
-  /** Ends what the lookup asks for beside the names of guests. */
   readonly #lookupEnd: AbortController;
   readonly #send: (message: ToReactor) => void;
 
-  constructor(
-    lookup: Lookup,
-    reverse: ReverseLookup,
-    lookupEnd: AbortController,
-    send: (message: ToReactor) => void,
-  ) {
-    this.#resolver = new Resolver(lookup, reverse);
+  constructor({ lookup, reverse, lookupEnd }: LookupParts, log: Logger, send: (message: ToReactor) => void) {
+    const failures = new FailedLookups((fields, text) => log.error(fields, text));
+    this.#resolver = new Resolver(lookup, reverse, (what, why) => failures.failed(what, why));
     this.#lookupEnd = lookupEnd;
     this.#send = send;
   }

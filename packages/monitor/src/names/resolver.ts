@@ -51,6 +51,9 @@ export interface Answer {
 
 const NO_NAMES: ReverseLookup = async () => [];
 
+/** Told of a name or an address that nobody has answered for, and why. */
+export type OnFailure = (what: string, why: string) => void;
+
 /**
  * How long a lookup whose signal is aborted is waited for. One that takes longer counts as ended: it must not hold its
  * place for ever.
@@ -60,12 +63,14 @@ const ABANDONED_MS = 10_000;
 export class Resolver {
   readonly #lookup: Lookup;
   readonly #reverse: ReverseLookup;
+  readonly #onFailure: OnFailure;
   /** As few as run at once. No Map, for what V8 keeps of one (lookups.ts). */
   readonly #resolutions: Resolution[] = [];
 
-  constructor(lookup: Lookup, reverse: ReverseLookup = NO_NAMES) {
+  constructor(lookup: Lookup, reverse: ReverseLookup = NO_NAMES, onFailure: OnFailure = () => {}) {
     this.#lookup = lookup;
     this.#reverse = reverse;
+    this.#onFailure = onFailure;
   }
 
   /** Calls `tell` until an answer says `ended`. `id` is the caller's. */
@@ -77,20 +82,21 @@ export class Resolver {
     family: 0 | 4 | 6 = 0,
   ): void {
     const lookup: Running = (signal, early, ttl) => this.#lookup(name, signal, early, { family, ttl });
-    this.#start(id, lookup, timeoutMs, tell);
+    this.#start(id, name, lookup, timeoutMs, tell);
   }
 
   /** The same for the names of an address. */
   reverse(id: number, address: string, timeoutMs: number, tell: (answer: Answer) => void): void {
     const lookup: Running = (signal, _, ttl) => this.#reverse(address, signal, { ttl });
-    this.#start(id, lookup, timeoutMs, tell);
+    this.#start(id, address, lookup, timeoutMs, tell);
   }
 
-  #start(id: number, lookup: Running, timeoutMs: number, tell: (answer: Answer) => void): void {
-    const resolution = new Resolution(id, lookup, (answer) => {
+  #start(id: number, what: string, lookup: Running, timeoutMs: number, tell: (answer: Answer) => void): void {
+    const ended = (answer: Answer): void => {
       if (answer.ended) this.#resolutions.splice(this.#resolutions.indexOf(resolution), 1);
       tell(answer);
-    });
+    };
+    const resolution = new Resolution(id, lookup, ended, (why) => this.#onFailure(what, why));
     this.#resolutions.push(resolution);
     resolution.start(timeoutMs);
   }
@@ -116,6 +122,7 @@ class Resolution {
   readonly id: number;
   readonly #lookup: Running;
   readonly #tell: (answer: Answer) => void;
+  readonly #failed: (why: string) => void;
   #limit: Deadline | undefined;
   /** For the end of a lookup that was given up. */
   #timer: NodeJS.Timeout | undefined;
@@ -127,14 +134,18 @@ class Resolution {
   #abandoned = false;
   #ended = false;
 
-  constructor(id: number, lookup: Running, tell: (answer: Answer) => void) {
+  constructor(id: number, lookup: Running, tell: (answer: Answer) => void, failed: (why: string) => void) {
     this.id = id;
     this.#lookup = lookup;
     this.#tell = tell;
+    this.#failed = failed;
   }
 
   start(timeoutMs: number): void {
-    this.#limit = new Deadline(timeoutMs, () => this.giveUp(Errno.ETIMEDOUT));
+    this.#limit = new Deadline(timeoutMs, () => {
+      if (!this.#found) this.#failed(`nothing within ${timeoutMs} ms (ETIMEDOUT)`);
+      this.giveUp(Errno.ETIMEDOUT);
+    });
     void this.#run();
   }
 
@@ -162,7 +173,9 @@ class Resolution {
       const addresses = await lookup();
       this.#end(addresses, addresses.length === 0 ? Errno.ENOENT : 0);
     } catch (error) {
-      this.#end([], errnoOfLookup((error as NodeJS.ErrnoException).code));
+      const errno = errnoOfLookup((error as NodeJS.ErrnoException).code);
+      if (errno !== Errno.ENOENT && !this.#abandoned && !this.#found) this.#failed(wordsOf(error));
+      this.#end([], errno);
     }
   }
 
@@ -187,6 +200,13 @@ class Resolution {
 }
 
 const NOTHING_MORE: Answer = { addresses: [], errno: 0, ended: true };
+
+/** Its code and its words, each once: a lookup of the program's own may throw whatever it likes. */
+function wordsOf(error: unknown): string {
+  const { code, message } = error instanceof Error ? (error as NodeJS.ErrnoException) : {};
+  if (message === undefined) return String(error);
+  return code === undefined || message.includes(code) ? message : `${message} (${code})`;
+}
 
 /** Codes of c-ares (node:dns) and of getaddrinfo, which a lookup of the program's own may use. */
 function errnoOfLookup(code: string | undefined): number {
