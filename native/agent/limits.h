@@ -97,7 +97,8 @@ enum {
   ACCEPT_AGAIN_MS = 100,   // after EMFILE and the like
 
   FUSE_VALID_S = 1,        // in seconds: so long the kernel believes in names and attributes
-  QUERY_MS = 10000,        // a question waits for the host: longer than those who ask
+  QUERY_MS = 9000,         // a question waits: less than those who ask, twice 5 s
+  REFUSED_MS = 250,        // a name that was refused is so again: it is asked for at once, as no other server is there
   NAME_TTL_S = 15,         // in seconds: so long programs may keep what a name's address is, and it means that
 
   // The host's.

@@ -37,7 +37,7 @@ static const char usage[] =
     "      --transparent          every address of TCP: programs need not know of any of this. Wants CAP_NET_ADMIN\n"
     "                             and CAP_NET_RAW in a network that has nothing but lo\n"
     "      --names own|real|off   its resolver, on port 53 of loopback, gives each name an address of its own, or\n"
-    "                             the true ones; own if not given\n"
+    "                             the true ones; own if not given. learn: own, and for names that no rule allows, too\n"
     "      --service PATH|off     the socket of rwcat and rwfs; /run/ringway.sock if not given\n"
     "\n"
     "      --streams N            connections at once; 4096 if not given. More wait for their turn\n"
@@ -236,6 +236,30 @@ static int take_word(char *text, const char *word) {
   return 1;
 }
 
+// One letter too many, too few or another, or two that changed places.
+static int is_near(const char *typed, const char *word) {
+  while (*word && *typed == *word) typed++, word++;
+  if (!*typed || !*word) return strlen(typed) + strlen(word) == 1;
+  int is_swapped = typed[0] == word[1] && typed[1] == word[0] && strcmp(typed + 2, word + 2) == 0;
+  return is_swapped || strcmp(typed + 1, word + 1) == 0 || strcmp(typed + 1, word) == 0 || strcmp(typed, word + 1) == 0;
+}
+
+// A folder may have a comma in its name. One with what is nearly a word behind it is written with a slash at its end.
+static void check_words(const char *folder, const char *text) {
+  static const char *const words[] = {"watch", "writeback"};
+  const char *last = strrchr(folder, ',');
+  for (size_t i = 0; last && i < sizeof words / sizeof words[0]; i++) {
+    if (!is_near(last + 1, words[i])) continue;
+    say_begin();
+    say("--mount ");
+    say(text);
+    say(": did you mean ,");
+    say(words[i]);
+    say("? A folder with such a name has / behind it");
+    try_help();
+  }
+}
+
 // PATH[:FOLDER][,watch][,writeback]
 static void take_mount(const struct option *option, const char *text) {
   if (options.mounts == MOUNTS_MAX) wrong("too many --mount", text);
@@ -251,6 +275,7 @@ static void take_mount(const struct option *option, const char *text) {
   if (point) *point++ = 0;
   mount->path = copy;
   mount->point = point ? point : copy;
+  check_words(mount->point, text);
   if (*copy != '/' || strlen(copy) > RW_PATH_MAX_BYTES || strcmp(mount->point, "/") == 0) wrong_value(option, text);
 }
 
@@ -265,6 +290,8 @@ static int names_given;
 static void take_names(const struct option *option, const char *text) {
   static const char *const words[] = {[NAMES_OWN] = "own", [NAMES_REAL] = "real", [NAMES_OFF] = "off"};
   int which = NAMES_OWN;
+  options.learns = strcmp(text, "learn") == 0;
+  if (options.learns) text = words[NAMES_OWN];
   while (which <= NAMES_OFF && strcmp(text, words[which]) != 0) which++;
   if (which > NAMES_OFF) wrong_value(option, text);
   options.names = (enum names)which;
@@ -286,7 +313,7 @@ static const struct option known[] = {
      .take = take_forward},
     {.name = "--publish", .expects = "auto or [HOSTADDR:]HOSTPORT:PORT, such as 8080:80", .take = take_publish},
     {.name = "--mount", .expects = MOUNT_AT, .take = take_mount},
-    {.name = "--names", .expects = "own, real or off", .take = take_names},
+    {.name = "--names", .expects = "own, learn, real or off", .take = take_names},
     {.name = "--service", .expects = "the path of a socket, or off", .take = take_service},
     {.name = "--wait-ms", .number = &options.wait_ms, .least = 0, .most = 86400000},
     {.name = "--streams", .number = &options.streams, .least = 1, .most = STREAMS_MAX},

@@ -42,6 +42,7 @@ struct options {
   uint32_t publishes_most;      // of both
   int transparent;
   enum names names;             // of --transparent: what its resolver says
+  int learns;                   // a name that no rule allows has an address as well: which ports are wanted
   uint32_t streams, busy_poll_us, hold_ms, handshake_ms, turn_ms;
   uint32_t wait_ms; // 0: for ever; WAIT_AS_IT_IS: as long as it makes sense where the host is
 };

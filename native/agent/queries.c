@@ -7,7 +7,11 @@
 //
 // There are QUERIES_MAX at most; the oldest makes room for one more, and is asked again by who wants to know.
 //
-// Invariant: used counts those that are not FREE, waiting those in WAITING; no deadline is before next_ms.
+// A name that is asked for again while the host looks for it (both families at once; the same again from a new socket,
+// after 5 s) has the first one's request, and its time: so who asks again hears what became of that.
+//
+// Invariant: used counts those that are not FREE, waiting those in WAITING; no deadline is before next_ms, or later
+// than QUERY_MS after its question came.
 
 #include "queries.h"
 
@@ -26,13 +30,19 @@ static void due_at(struct query *query, int64_t deadline_ms) {
   if (next_ms < 0 || deadline_ms < next_ms) next_ms = deadline_ms;
 }
 
-struct query *query_new(int64_t deadline_ms) {
+static void due_by(struct query *query, int64_t latest_ms) {
+  int64_t own_ms = query->came_ms + QUERY_MS;
+  due_at(query, latest_ms < own_ms ? latest_ms : own_ms);
+}
+
+struct query *query_new(int64_t now, int64_t latest_ms) {
   for (uint32_t i = 0; used < QUERIES_MAX && i < QUERIES_MAX; i++) {
     if (all[i].state != QUERY_FREE) continue;
     memset(&all[i], 0, sizeof all[i]);
     all[i].state = QUERY_WAITING;
     all[i].conn = QUERY_NO_CONN;
-    due_at(&all[i], deadline_ms);
+    all[i].came_ms = now;
+    due_by(&all[i], latest_ms);
     used++;
     waiting++;
     return &all[i];
@@ -59,6 +69,19 @@ void query_is_asked(struct query *query, uint32_t request) {
   waiting--;
 }
 
+int query_joins(struct query *query) {
+  const struct dns_question *asked = &query->question;
+  for (uint32_t i = 0; asked->type != DNS_PTR && used > waiting && i < QUERIES_MAX; i++) {
+    const struct dns_question *other = &all[i].question;
+    if (all[i].state != QUERY_ASKED || other->type == DNS_PTR || other->name_bytes != asked->name_bytes) continue;
+    if (memcmp(other->name, asked->name, asked->name_bytes) != 0) continue;
+    query_is_asked(query, all[i].request);
+    due_at(query, all[i].deadline_ms);
+    return 1;
+  }
+  return 0;
+}
+
 void queries_unasked(void) {
   for (uint32_t i = 0; i < QUERIES_MAX; i++) {
     if (all[i].state != QUERY_ASKED) continue;
@@ -79,9 +102,9 @@ struct query *query_of_conn(uint32_t conn) {
   return NULL;
 }
 
-void queries_deadline(int64_t deadline_ms) {
+void queries_deadline(int64_t latest_ms) {
   for (uint32_t i = 0; used > 0 && i < QUERIES_MAX; i++)
-    if (all[i].state != QUERY_FREE) due_at(&all[i], deadline_ms);
+    if (all[i].state != QUERY_FREE) due_by(&all[i], latest_ms);
 }
 
 // A look at all of them when the earliest may be over.

@@ -15,7 +15,7 @@
 #include "refusal.h"
 #include "ringway-resolve.h"
 
-enum { LENGTH = REPLY_LENGTH_BYTES };
+enum { LENGTH = REPLY_LENGTH_BYTES, REFUSED_WHY_BYTES = 1024 };
 
 // ── Answering ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -69,6 +69,15 @@ void reply_name(struct query *query, struct rw_text name) {
 
 // ── What the host says ──────────────────────────────────────────────────────────────────────────────────────────────
 
+// The name exists: it gets an address of its own. Over IPv6 it has none.
+static void own_address(struct query *query) {
+  struct rw_inet address;
+  if (query->question.type == DNS_AAAA) reply_plain(query, DNS_OK);
+  else if (names_give(query->question.name, query->question.name_bytes, 1, rw_posix_now_ms(), &address))
+    reply_address(query, &address);
+  else reply_failed(query, "too many names were asked for a moment ago");
+}
+
 static uint32_t inode_of(const void *of) {
   const struct query *query = of;
   const struct conn *conn = query->conn == QUERY_NO_CONN ? NULL : conn_at(query->conn);
@@ -80,19 +89,57 @@ static uint32_t inode_of(const void *of) {
   return diag_datagrams(&program, &asked, &end) == FAR_THERE ? end.inode : 0;
 }
 
+// The name that was refused last, and why.
+static struct {
+  uint8_t name[RW_HOST_MAX_BYTES], why[REFUSED_WHY_BYTES];
+  uint32_t name_bytes, why_bytes;
+  int64_t at_ms, logged_ms; // at_ms 0: it was an address that was asked for
+} refused;
+
+static int is_refused(const struct dns_question *asked) {
+  return asked->name_bytes == refused.name_bytes && memcmp(asked->name, refused.name, refused.name_bytes) == 0;
+}
+
+void reply_forget_refusals(void) { refused.name_bytes = 0; }
+
+int reply_refused_again(struct query *query) {
+  if (query->question.type == DNS_PTR || refused.name_bytes == 0 || !is_refused(&query->question)) return 0;
+  if (refused.at_ms == 0 || rw_posix_now_ms() >= refused.at_ms + REFUSED_MS) return 0;
+  reply_code(query, DNS_REFUSED, DNS_BLOCKED, (struct rw_text){refused.why, refused.why_bytes});
+  return 1;
+}
+
 // A program asks for both families, and again where it is refused: once a second is enough.
 static void log_refusal(const struct query *query, const struct rw_error *error) {
-  static uint8_t last[RW_HOST_MAX_BYTES];
-  static uint32_t last_bytes;
-  static int64_t last_ms;
   const struct dns_question *asked = &query->question;
   int64_t now = rw_posix_now_ms();
-  int is_same = asked->name_bytes == last_bytes && memcmp(asked->name, last, last_bytes) == 0;
-  if (is_same && now < last_ms + REFUSALS_MS) return;
-  memcpy(last, asked->name, asked->name_bytes);
-  last_bytes = asked->name_bytes;
-  last_ms = now;
-  refusal_say_for("resolver", (struct rw_text){last, last_bytes}, error, inode_of, query);
+  if (is_refused(asked) && now < refused.logged_ms + REFUSALS_MS) return;
+  memcpy(refused.name, asked->name, asked->name_bytes);
+  refused.name_bytes = asked->name_bytes;
+  refused.logged_ms = now;
+  refusal_say_for("resolver", (struct rw_text){refused.name, refused.name_bytes}, error, inode_of, query);
+}
+
+// By no rule of the policy's own: which ports are wanted of it is to be learned.
+static int is_to_learn(const struct query *query, const struct rw_error *error) {
+  static const char by_default[] = "default";
+  return options.learns && query->question.type != DNS_PTR && error->rule.length == sizeof by_default - 1 &&
+         memcmp(error->rule.bytes, by_default, sizeof by_default - 1) == 0;
+}
+
+static void on_refused(struct query *query, const struct rw_error *error) {
+  log_refusal(query, error);
+  if (is_to_learn(query, error)) {
+    own_address(query);
+    return;
+  }
+  say_begin_text();
+  say_error(error);
+  struct rw_text why = say_so_far();
+  refused.at_ms = query->question.type == DNS_PTR ? 0 : rw_posix_now_ms();
+  refused.why_bytes = why.length < sizeof refused.why ? why.length : sizeof refused.why;
+  memcpy(refused.why, why.bytes, refused.why_bytes);
+  reply_code(query, DNS_REFUSED, DNS_BLOCKED, why);
 }
 
 static void on_error(struct query *query, const struct rw_frame *frame) {
@@ -104,27 +151,14 @@ static void on_error(struct query *query, const struct rw_frame *frame) {
       reply_plain(query, DNS_NO_NAME);
       break;
     case LINUX_EACCES:
-    case LINUX_EPERM: {
-      log_refusal(query, &error);
-      say_begin_text();
-      say_error(&error);
-      reply_code(query, DNS_REFUSED, DNS_BLOCKED, say_so_far());
+    case LINUX_EPERM:
+      on_refused(query, &error);
       break;
-    }
     default:
       say_begin_text();
       say_error(&error);
       reply_code(query, DNS_FAILED, DNS_NETWORK, say_so_far());
   }
-}
-
-// The name exists: it gets an address of its own. Over IPv6 it has none.
-static void own_address(struct query *query) {
-  struct rw_inet address;
-  if (query->question.type == DNS_AAAA) reply_plain(query, DNS_OK);
-  else if (names_give(query->question.name, query->question.name_bytes, 1, rw_posix_now_ms(), &address))
-    reply_address(query, &address);
-  else reply_failed(query, "too many names were asked for a moment ago");
 }
 
 static void on_addresses(struct query *query, const struct rw_frame *frame) {
@@ -160,9 +194,11 @@ static void on_names(struct query *query, const struct rw_frame *frame) {
 }
 
 void reply_frame(const struct rw_frame *frame) {
-  struct query *query = query_asked(frame->request);
-  if (!query) return; // it was given up
-  if (frame->type == RW_T_ADDRESSES) on_addresses(query, frame);
-  else if (frame->type == RW_T_NAMES) on_names(query, frame);
-  else if (frame->type == RW_T_ERROR) on_error(query, frame);
+  struct query *query; // none where it was given up; several where a name was asked for again
+  while ((query = query_asked(frame->request))) {
+    if (frame->type == RW_T_ADDRESSES) on_addresses(query, frame);
+    else if (frame->type == RW_T_NAMES) on_names(query, frame);
+    else if (frame->type == RW_T_ERROR) on_error(query, frame);
+    else return;
+  }
 }

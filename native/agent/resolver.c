@@ -8,7 +8,8 @@
 //
 //   ENOENT  NXDOMAIN          EACCES  REFUSED, with the rule          EAGAIN, ETIMEDOUT  SERVFAIL
 //
-// A question for which there is no host has --hold-ms, as a connection has, and is answered with SERVFAIL then.
+// A question for which there is no host has --hold-ms, as a connection has; one that the host does not answer has
+// QUERY_MS, in which no hold counts for more. Then it is answered with SERVFAIL.
 //
 //   the stream of all questions:  none ──▶ WANTING ─▶ ASKED ─▶ OPENING ─▶ OWN        queries.c has a question's states
 //                                  ▲ when one waits                        │ refused, ended: later
@@ -97,6 +98,7 @@ static int32_t ask_all(struct conn *conn) {
   for (uint32_t i = 0; queries_waiting() > 0 && query_at(i); i++) {
     struct query *query = query_at(i);
     if (query->state != QUERY_WAITING) continue;
+    if (query_joins(query) || reply_refused_again(query)) continue;
     int32_t request = query->question.type == DNS_PTR
                           ? rw_reverse(conn->stream, &query->pointer)
                           : rw_resolve(conn->stream, 0, query->question.name, query->question.name_bytes);
@@ -135,12 +137,13 @@ static void resolver_ended(struct conn *conn) {
 }
 
 static void resolver_up(void) {
+  reply_forget_refusals();
   retry_ms = 0;
   is_eager = 1;
 }
 
-// So long it waits for an answer from now on.
-static int64_t deadline_ms(int64_t now) { return now + (host_is_up() ? QUERY_MS : options.hold_ms); }
+// It waits no longer, whenever it came.
+static int64_t latest_ms(int64_t now) { return now + (host_is_up() ? QUERY_MS : options.hold_ms); }
 
 static void give_up(struct query *query) {
   struct conn *conn = query->conn == QUERY_NO_CONN ? NULL : conn_at(query->conn);
@@ -155,10 +158,10 @@ static void out_of_time(struct query *query) {
 // The oldest makes room.
 static struct query *new_query(void) {
   int64_t now = rw_posix_now_ms();
-  struct query *query = query_new(deadline_ms(now));
+  struct query *query = query_new(now, latest_ms(now));
   if (query) return query;
   give_up(query_oldest());
-  return query_new(deadline_ms(now));
+  return query_new(now, latest_ms(now));
 }
 
 // Where a question waits and no stream is there for it. When to try again, or -1.
@@ -175,7 +178,7 @@ static int64_t begin_stream(int64_t now) {
 
 static int64_t resolver_tick(int64_t now) {
   if (!options.transparent || options.names == NAMES_OFF) return -1;
-  if (host_is_up() != had_host) queries_deadline(deadline_ms(now));
+  if (host_is_up() != had_host) queries_deadline(latest_ms(now));
   had_host = host_is_up();
   int64_t expires_ms = queries_expire(now, out_of_time), begins_ms = begin_stream(now);
   return begins_ms >= 0 && (expires_ms < 0 || begins_ms < expires_ms) ? begins_ms : expires_ms;
