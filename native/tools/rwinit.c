@@ -1,7 +1,10 @@
-// `ringway-agent rwinit FD PROGRAM...`: the first process of a PID namespace, of `ringway run`; not for people.
+// `ringway-agent rwinit FD FOLDER PROGRAM...`: the first process of a PID namespace, of `ringway run`; not for people.
 //
 //   filter ─▶ 'S' to FD ─▶ the program ── it cannot be started ──▶ 'E' and the error to FD, exit 127 or 126
+//                            │  or there is no FOLDER to start in ──▶ 'D' and the error to FD, exit 125
 //                            └─ it ends ──▶ exit with its code, or 128 and the number of the signal
+//
+// FOLDER is empty where the program starts in this one.
 //
 // When this process ends, the kernel ends all others in the namespace. Until then it waits for those that nobody else
 // waits for, and hands signals on. A signal of the terminal's goes to all of its foreground, so the program has it.
@@ -32,7 +35,7 @@ static const int handed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2}
 // Whether anybody is there who reads it.
 static int report(char what, int error) {
   unsigned char message[2] = {(unsigned char)what, (unsigned char)error};
-  return write(REPORT, message, what == 'E' ? 2 : 1) > 0;
+  return write(REPORT, message, what == 'S' ? 1 : 2) > 0;
 }
 
 static int has_terminal(void) {
@@ -49,12 +52,17 @@ static void close_others(int fd) {
   if (syscall(CLOSE_RANGE, REPORT + 1, ~0U, 0) != 0) say_cannot("close_range (Linux 5.9)", errno, EXIT_CANNOT);
 }
 
-_Noreturn static void become(char **program, int in_own_group) {
+_Noreturn static void become(const char *folder, char **program, int in_own_group) {
   sigset_t none;
   if (in_own_group) setpgid(0, 0);
   sigemptyset(&none);
   for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  if (*folder && chdir(folder) != 0) {
+    report('D', errno);
+    _exit(EXIT_CANNOT);
+  }
+  if (*folder) setenv("PWD", folder, 1);
   execvp(program[0], program);
   int error = errno;
   report('E', error);
@@ -71,7 +79,7 @@ static void reap(pid_t program) {
 int rwinit_main(int argc, char **argv) {
   sigset_t waited;
   say_program = "ringway";
-  if (argc < 3) say_wrong_usage("rwinit FD PROGRAM...", NULL);
+  if (argc < 4) say_wrong_usage("rwinit FD FOLDER PROGRAM...", NULL);
   sigemptyset(&waited);
   sigaddset(&waited, SIGCHLD);
   for (size_t i = 0; i < sizeof handed / sizeof handed[0]; i++) sigaddset(&waited, handed[i]);
@@ -88,7 +96,7 @@ int rwinit_main(int argc, char **argv) {
   if (!report('S', 0)) _exit(EXIT_CANNOT);
   pid_t program = fork();
   if (program < 0) say_cannot("fork", errno, EXIT_CANNOT);
-  if (program == 0) become(argv + 2, in_own_group);
+  if (program == 0) become(argv[2], argv + 3, in_own_group);
   close(REPORT);
   for (;;) {
     siginfo_t info;

@@ -286,11 +286,17 @@ os._exit(3)`;
     expect(performance.now() - startMs).toBeLessThan(15_000);
   });
 
-  test("--attach to what is no socket fails with a word", async () => {
-    expect(await ran(["--attach", policy], ["true"])).toEqual({
-      code: 125,
+  test.each([
+    [["--attach", "/etc/passwd"], "--attach: no monitor at /etc/passwd: it is no socket"],
+    [["--agent", "/etc/passwd"], "--agent: /etc/passwd is no program"],
+    [["--cwd", "here"], '--cwd: expected an absolute path, as it is inside; found "here"'],
+    [["--cwd", "/not/there"], "--cwd: there is no folder /not/there inside"],
+  ])("%j is wrong usage, in one line", async (wrong, why) => {
+    const { code, stdout, stderr } = await ran(["--attach", socket, ...wrong], ["echo", "ran"]);
+    expect({ code, stdout, stderr }).toEqual({
+      code: 2,
       stdout: "",
-      stderr: `ringway: cannot shut the program in: no monitor at ${policy} (--attach): it is no socket\n`,
+      stderr: `ringway: ${why}\nTry 'ringway run --help'.\n`,
     });
   });
 
@@ -405,7 +411,7 @@ os._exit(3)`;
 import os, subprocess, sys
 reader, writer = os.pipe()
 os.close(reader)
-sys.exit(subprocess.run([sys.argv[1], "rwinit", str(writer), "echo", "ran"], pass_fds=[writer]).returncode)`;
+sys.exit(subprocess.run([sys.argv[1], "rwinit", str(writer), "", "echo", "ran"], pass_fds=[writer]).returncode)`;
     const { status, stdout } = run("python3", ["-c", orphan, join(NATIVE, "build/ringway-agent")]);
     expect({ status, stdout }).toEqual({ status: 125, stdout: "" });
   });
@@ -430,7 +436,7 @@ sys.exit(subprocess.run([sys.argv[1], "rwinit", str(writer), "echo", "ran"], pas
 connect:
   - { allow: 203.0.113.7, ports: 443 }
   - { allow: "2001:db8::7", ports: 80 }
-  - { allow: name.example } # its name was looked up: at which ports it is wanted is not known
+  - { allow: name.example, ports: 25 }
 `;
     expect({ code, text: stderr.slice(stderr.indexOf("version: 1")) }).toEqual({ code: 0, text: learned });
     const file = join(folder, "learned.yaml");

@@ -7,6 +7,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
+import { UsageError } from "../src/errors.ts";
 import { untilListening } from "../src/run/attach-wait.ts";
 
 /** Nobody gives up. */
@@ -16,9 +17,22 @@ test("nobody comes to a socket that is not there: it is said once, and is a fail
   const socket = join(temporaryFolder("attach"), "none.sock");
   const said: string[] = [];
   await expect(untilListening(socket, (what) => said.push(what), waited, 50)).rejects.toThrow(
-    `no monitor at ${socket} (--attach) within 0.05 s: there is no such socket`,
+    new UsageError(`--attach: no monitor at ${socket} within 0.05 s: there is no such socket`),
   );
   expect(said).toEqual([`a monitor at ${socket}: there is no such socket`]);
+});
+
+test("nobody is waited for where nobody can come: what is no socket, and what has no folder", async () => {
+  const folder = temporaryFolder("attach");
+  const file = join(folder, "file");
+  writeFileSync(file, "");
+  const wrong = (path: string): Promise<void> => untilListening(path, () => expect.unreachable(), waited);
+  await expect(wrong(file)).rejects.toThrow(
+    new UsageError(`--attach: no monitor at ${file}: it is no socket`),
+  );
+  const lost = join(folder, "none/attach.sock");
+  const why = "there is no such folder";
+  await expect(wrong(lost)).rejects.toThrow(new UsageError(`--attach: no monitor at ${lost}: ${why}`));
 });
 
 test("where somebody listens nothing is said", async () => {

@@ -1,11 +1,12 @@
 // How `ringway run` binds the policy's folders: their order, what keeps its place, and what is covered.
 
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FilesRule } from "@ringway/monitor";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { boundFolders } from "../src/run/folders.ts";
+import { unwritable } from "../src/run/unwritable.ts";
 import { whoIs } from "../src/run/who.ts";
 
 let folder: string;
@@ -54,4 +55,21 @@ test("a home that is no place is that of the user", () => {
     "/",
     "/home/else",
   ]);
+});
+
+test("a folder to be written that is another user's is told of, where its bits leave the program nothing", () => {
+  const [rw, ro] = [rule("/a", "a", "rw"), rule("/b", "a/b", "ro")];
+  const own = process.getuid!();
+  const told = (uid: number, mode: number): string[] => {
+    chmodSync(host("a"), mode);
+    return unwritable([rw, ro], { uid });
+  };
+  expect(told(own, 0o755)).toEqual([]);
+  const other = own + 4711;
+  expect(told(other, 0o757)).toEqual([]);
+  // By an access list, perhaps.
+  expect(told(other, 0o775)).toEqual([]);
+  const line = `files rule /a: the program, as user ${other}, has no right to write in ${host("a")}`;
+  const who = `${own}:${process.getgid!()}`;
+  expect(told(other, 0o755)).toEqual([`${line}, which is that of user ${own}; --user ${who} may`]);
 });

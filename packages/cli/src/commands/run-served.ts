@@ -17,6 +17,7 @@ import type { PassedSignals } from "../run/passed-signals.ts";
 import { publishedBy } from "../run/published.ts";
 import { RefusalReport } from "../run/report.ts";
 import { agentUp, type Started, startProgram, viewFor } from "../run/start.ts";
+import { unwritable } from "../run/unwritable.ts";
 import { handOver } from "../run/user.ts";
 import { policyFailure } from "./load.ts";
 import { OwnMonitor } from "./run-monitor.ts";
@@ -101,6 +102,8 @@ async function runWith(
     starting.catch(() => {});
     if (begun.starting === undefined) mounting(starting);
     const view = viewFor(begun, policy, paths);
+    if (options.files === "bind" && options.quiet !== true && mayDiffer(begun))
+      for (const line of unwritable(policy.files, begun.who)) stderr.say(`ringway: ${line}\n`);
     const up = await agentUp(begun, starting);
     heed(up);
     if (isAudited) {
@@ -109,6 +112,11 @@ async function runWith(
     }
     return startProgram(begun, up, view, paths);
   }
+}
+
+/** Root, and who root says: others know what is theirs. */
+function mayDiffer({ as }: Begun): boolean {
+  return process.getuid!() === 0 || as.uid !== undefined;
 }
 
 /** What the program has sent goes out, while there is time. */

@@ -43,6 +43,11 @@ export async function runRun(
       "--audit and --learn go with a monitor of this command's own, and not with --attach",
     );
   }
+  if (options.cwd?.startsWith("/") === false) {
+    throw new UsageError(
+      `--cwd: expected an absolute path, as it is inside; found ${JSON.stringify(options.cwd)}`,
+    );
+  }
   const publish = toldToPublish(options);
   const signals = new PassedSignals(from);
   try {
@@ -88,6 +93,7 @@ async function runIn(
       isThere: attach !== undefined,
       mounts,
       publish: published,
+      learns: attach === undefined && (options.learn !== undefined || options.policy === undefined),
     });
   };
   const starting = options.files === "bind" && publish !== undefined ? startAgent([], publish) : undefined;

@@ -33,6 +33,8 @@ export interface AgentPlan {
   readonly mounts: readonly string[];
   /** Ports that are the host's, too: each a word for --publish. */
   readonly publish: readonly string[];
+  /** A name that no rule allows has an address, so that the ports are seen that are wanted of it. */
+  readonly learns: boolean;
   readonly as: As;
 }
 
@@ -172,11 +174,12 @@ function namespaces({ agent, socket, isThere, mounts }: AgentPlan): string[] {
   ];
 }
 
-function ofAgent({ socket, isThere, mounts, publish }: AgentPlan): string[] {
+function ofAgent({ socket, isThere, mounts, publish, learns }: AgentPlan): string[] {
   return [
     ...["/ringway-agent", "--transparent"],
     ...["--socket", isThere ? INSIDE : join(dirname(INSIDE), basename(socket))],
     ...["--socks", "off", "--http", "off", "--service", "off", "--hold-ms", String(ATTACH_MS)],
+    ...(learns ? ["--names", "learn"] : []),
     ...mounts.flatMap((path, i) => ["--mount", `${path}:${MOUNTED}/${i}`]),
     ...publish.flatMap((what) => ["--publish", what]),
   ];

@@ -4,13 +4,14 @@
 //   connect ── done, EPROTOTYPE ──> somebody listens
 //     ▲  │──── ENOENT, ECONNREFUSED: said once ── LOOK_MS ──╮── ATTACH_MS over ──> the start fails
 //     ╰─────────────────────────────────────────────────────╯
-//        ├──── another error ──> the start fails
+//        ├──── no socket, no folder, another error ──> the start fails
 //        ╰──── given up: something else has failed
 
 import { statSync } from "node:fs";
 import { connect } from "node:net";
+import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { errorLine } from "../errors.ts";
+import { errorLine, UsageError } from "../errors.ts";
 import { cannot } from "./bubblewrap.ts";
 
 /** For a monitor that does not answer, and for one that loads: only a machine at its limits takes so long. */
@@ -27,7 +28,8 @@ const NOBODY: Readonly<Record<string, string>> = {
 };
 
 /**
- * Rejects with Failure where nobody comes, and soon after `givenUp`. `waits` is told once, at once, what is waited for.
+ * Rejects with Failure where nobody comes, with UsageError where nobody ever will, and soon after `givenUp`. `waits`
+ * is told once, at once, what is waited for.
  */
 export async function untilListening(
   socket: string,
@@ -40,9 +42,11 @@ export async function untilListening(
     const error = await tryConnect(socket);
     if (error === undefined) return;
     const why = whyNobody(error, socket);
-    if (why === undefined) throw cannot(`no monitor at ${socket} (--attach): ${wordsOf(error)}`);
-    if (performance.now() > endMs)
-      throw cannot(`no monitor at ${socket} (--attach) within ${limitMs / 1000} s: ${why}`);
+    if (why === undefined) throw new UsageError(`--attach: no monitor at ${socket}: ${wordsOf(error)}`);
+    if (performance.now() > endMs) {
+      const late = `no monitor at ${socket} within ${limitMs / 1000} s: ${why}`;
+      throw error.code === "ENOENT" ? new UsageError(`--attach: ${late}`) : cannot(`--attach: ${late}`);
+    }
     if (look === 0) waits(`a monitor at ${socket}: ${why}`);
     await setTimeout(LOOK_MS, undefined, { signal: givenUp });
   }
@@ -50,7 +54,12 @@ export async function untilListening(
 
 /** Undefined where nobody will ever be. */
 function whyNobody({ code = "" }: NodeJS.ErrnoException, socket: string): string | undefined {
-  return code === "ECONNREFUSED" && isOther(socket) ? undefined : NOBODY[code];
+  const isWrong = code === "ECONNREFUSED" ? isOther(socket) : code === "ENOENT" && !isThere(dirname(socket));
+  return isWrong ? undefined : NOBODY[code];
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false, bigint: true }) !== undefined;
 }
 
 /** No socket. By bigint: else Node, which loads more of this command just now, follows no links (nodejs/node#51142). */
@@ -59,7 +68,8 @@ function isOther(path: string): boolean {
 }
 
 function wordsOf(error: NodeJS.ErrnoException): string {
-  return error.code === "ECONNREFUSED" ? "it is no socket" : errorLine(error);
+  if (error.code === "ENOENT") return "there is no such folder";
+  return error.code === "ECONNREFUSED" || error.code === "ENOTDIR" ? "it is no socket" : errorLine(error);
 }
 
 /** Why it failed. A monitor's socket is of another kind (SOCK_SEQPACKET): it sees nothing of this. */

@@ -4,7 +4,8 @@
 //
 // bwrap begins as rwenter, in the agent's user namespace and network (native/tools/rwenter.c says why it ignores
 // signals); where the agent has mounts, then as rwmounts, which fetches them. rwinit reports by a pipe: `S`, it is
-// there and hears signals; then the end of the pipe, the program runs, or `E` and an error, it could not be started.
+// there and hears signals; then the end of the pipe, the program runs, or `E` and an error, it could not be started, or
+// `D` and an error, --cwd is no folder.
 //
 // On a terminal all of it is one process group with this process: the terminal stops and continues them together, and
 // its own signals, Ctrl-C and Ctrl-\, go to all of them. Where there is none, the program has a group of its own.
@@ -15,7 +16,7 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { getSystemErrorName } from "node:util";
-import { Failure, NOT_RUN } from "../errors.ts";
+import { Failure, NOT_RUN, UsageError } from "../errors.ts";
 import { type AgentProcess, childPid, MOUNTED } from "./agent.ts";
 import { requireVersion } from "./bubblewrap.ts";
 import { pipeOf } from "./lines.ts";
@@ -28,6 +29,8 @@ export interface ProgramPlan {
   readonly command: readonly string[];
   /** Arguments of bubblewrap: viewOf(). */
   readonly view: readonly string[];
+  /** Where the program starts, if that was said: a path that may not be there inside. */
+  readonly cwd: string | undefined;
   readonly uid: number;
   readonly gid: number;
   readonly hostName: string;
@@ -60,7 +63,7 @@ export class ShutInProgram {
   constructor(plan: ProgramPlan, agent: AgentProcess) {
     const argsFd = handedOver(plan.folder, [...plan.view, ...isolation(plan), ...environment(plan.env)]);
     const bubblewrap = [plan.bubblewrap, "--args", String(Fd.ARGS), "--info-fd", String(Fd.INFO)];
-    const init = [INIT, "rwinit", String(Fd.REPORT), ...plan.command];
+    const init = [INIT, "rwinit", String(Fd.REPORT), plan.cwd ?? "", ...plan.command];
     const words = ["rwenter", String(Fd.USER), String(Fd.NET), ...fetching(plan), ...bubblewrap, ...init];
     this.#child = agent.withNamespaces((user, net, mnt) =>
       spawn(plan.agent, words, {
@@ -77,7 +80,7 @@ export class ShutInProgram {
       report.once("close", resolve);
     });
     this.#hears = this.#listen(report);
-    this.ended = this.#untilEnd(plan.command[0]!, plan.bubblewrap);
+    this.ended = this.#untilEnd(plan);
     this.ended.catch(() => {});
   }
 
@@ -91,7 +94,7 @@ export class ShutInProgram {
     });
   }
 
-  #untilEnd(name: string, bubblewrap: string): Promise<number> {
+  #untilEnd({ command, bubblewrap, cwd }: ProgramPlan): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#child.once("error", (error) =>
         reject(notRun(`cannot start ${this.#child.spawnfile}: ${error.message}`)),
@@ -99,8 +102,10 @@ export class ShutInProgram {
       this.#child.once("close", (code, signal) => {
         this.#isOver = true;
         const [started, failed, errno] = this.#report;
+        const isFolder = failed === "D".charCodeAt(0);
         if (started === undefined) reject(notShutIn(bubblewrap));
-        else if (failed !== undefined) reject(notStarted(name, errno ?? 0));
+        else if (isFolder) reject(new UsageError(noFolder(cwd, errno ?? 0)));
+        else if (failed !== undefined) reject(notStarted(command[0]!, errno ?? 0));
         else resolve(code ?? 128 + constants.signals[signal!]);
       });
     });
@@ -162,6 +167,13 @@ function notShutIn(bubblewrap: string): Error {
 
 function notRun(problem: string): Failure {
   return new Failure(problem, { exitCode: NOT_RUN });
+}
+
+function noFolder(path: string | undefined, errno: number): string {
+  const code = getSystemErrorName(-errno);
+  return code === "ENOENT"
+    ? `--cwd: there is no folder ${path} inside`
+    : `--cwd: ${path}, as it is inside: ${code}`;
 }
 
 function notStarted(name: string, errno: number): Failure {

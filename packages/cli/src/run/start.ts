@@ -74,6 +74,7 @@ export function startProgram(
       ...{ command: begun.command, view, hostName: HOST_NAME, env: begun.env, as: begun.as },
       folder: begun.folder,
       mounts: { folder: mountsOf(begun), count: paths.length },
+      cwd: begun.options.cwd,
     },
     agent,
   );

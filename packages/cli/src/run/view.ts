@@ -78,7 +78,8 @@ export function viewOf(wish: Wish): string[] {
     ...(wish.mounts ?? boundFolders(files, wish.mountPoints)),
     ...boundSockets(wish.sockets, files),
     ...["--remount-ro", "/"],
-    ...["--chdir", wish.chosenCwd ?? cwdOf(wish)],
+    // A chosen one may not be there: then it is the program's first process that says so (shut-in.ts).
+    ...["--chdir", wish.chosenCwd === undefined ? cwdOf(wish) : "/"],
   ];
 }
 
