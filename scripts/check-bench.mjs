@@ -1,5 +1,5 @@
-// Is the JSON of `ringway bench --json`, or of `ringway bench --vm --json`, whole? Every figure there, finite and
-// positive. Judges no speed: machines differ.
+// Is the JSON of `ringway bench --json`, of `--vm` or of `--run` whole? Every figure there, finite and positive. Judges
+// no speed: machines differ.
 import { readFileSync } from "node:fs";
 
 const RATIOS = [
@@ -36,18 +36,39 @@ const VM_RATIOS = [
   "rttVsSlirp",
   "rttVsPasst",
 ];
-const { ratios, idle, visitors, vm } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const RUN_ROWS = ["out1", "in1", "out8", "in8", "rtt", "connects"];
+const RUN_IPERF_ROWS = ["iperf3Out1", "iperf3In1", "iperf3Out8", "iperf3In8"];
+/** Of the others, what it says to have left out may be missing: pasta of 2023 hangs now and then. */
+const RUN_PEERS = ["Pasta", "Slirp4netns", "Direct"];
+const RUN_RATIOS = [
+  ...[...RUN_ROWS, ...RUN_IPERF_ROWS].flatMap((row) => RUN_PEERS.map((peer) => `${row}Vs${peer}`)),
+  ...RUN_ROWS.slice(0, 4).flatMap((row) => RUN_PEERS.slice(0, 2).map((peer) => `${row}CpuVs${peer}`)),
+  "namesPerSecond",
+];
+const { ratios, idle, visitors, vm, unmodified, leftOut } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const missingOf = (part, names, figures) =>
   names.filter((name) => !(figures?.[name] > 0)).map((name) => `${part}.${name}`);
-// A run with --vm has these and no others.
-const problems = vm === undefined ? missingOf("ratios", RATIOS, ratios) : missingOf("vm", VM_RATIOS, vm);
-if (vm === undefined) {
-  problems.push(...missingOf("idle", ["streams", "heapBytesPerStream"], idle));
-  if (!(idle?.cpuPercent >= 0)) problems.push("idle.cpuPercent");
-  for (const result of visitors)
-    problems.push(...missingOf("visitors", ["perSecond", "p99Ratio", "p99VsElsewhere"], result));
-  if (visitors.length === 0) problems.push("visitors");
-}
+// A run with --vm or --run has these and no others.
+const problems =
+  vm !== undefined
+    ? missingOf("vm", VM_RATIOS, vm)
+    : unmodified !== undefined
+      ? missingOf("unmodified", RUN_RATIOS.filter(isNotLeftOut), unmodified)
+      : [...missingOf("ratios", RATIOS, ratios), ...missingAside()];
 for (const problem of problems) console.error(`missing or not a figure: ${problem}`);
-console.log(JSON.stringify(vm === undefined ? { ratios, idle, visitors } : { vm }, null, 2));
+console.log(JSON.stringify(vm ?? unmodified ?? { ratios, idle, visitors }, null, 2));
 process.exit(problems.length > 0 ? 1 : 0);
+
+function isNotLeftOut(name) {
+  const peer = RUN_PEERS.find((each) => name.endsWith(`Vs${each}`))?.toLowerCase();
+  return !(peer !== undefined && leftOut.some((text) => text.includes(peer)));
+}
+
+function missingAside() {
+  const missing = missingOf("idle", ["streams", "heapBytesPerStream"], idle);
+  if (!(idle?.cpuPercent >= 0)) missing.push("idle.cpuPercent");
+  for (const result of visitors)
+    missing.push(...missingOf("visitors", ["perSecond", "p99Ratio", "p99VsElsewhere"], result));
+  if (visitors.length === 0) missing.push("visitors");
+  return missing;
+}

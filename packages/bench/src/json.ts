@@ -29,6 +29,7 @@ export function jsonOf(report: Report, fileBytes: number): object {
     busyPollUs: BUSY_POLL_US,
     fileBytes,
     leftOut: report.leftOut,
+    shortened: report.shortened,
     failures: report.failures,
     rows: report.rows,
     cpuPerGiB: report.cpu ?? null,

@@ -61,7 +61,8 @@ export interface RunOptions {
   /** On performance.now()'s clock: past it, no round begins but the first of a row. */
   readonly deadline: number;
   readonly failures: string[];
-  readonly leftOut: string[];
+  /** Rows that had fewer rounds. */
+  readonly shortened: string[];
 }
 
 export async function runRow(
@@ -94,7 +95,7 @@ export async function runRow(
   const samples = new Map<Contender, Sample[]>(contenders.map((contender) => [contender, []]));
   for (let round = 0; round < options.rounds; round++) {
     if (round > 0 && performance.now() > options.deadline) {
-      options.leftOut.push(`${row.name}: time was up after ${round} of ${options.rounds} rounds`);
+      options.shortened.push(`${row.name}: time was up after ${round} of ${options.rounds} rounds`);
       progress.step(row.title, options.rounds - round);
       break;
     }

@@ -17,6 +17,7 @@ export interface Report {
   readonly idle: IdleReport | undefined;
   readonly visitors: readonly VisitorsResult[];
   readonly leftOut: readonly string[];
+  readonly shortened: readonly string[];
   readonly failures: readonly string[];
 }
 
@@ -147,12 +148,13 @@ function visitorsGrid(results: readonly VisitorsResult[]): Grid {
 }
 
 export function notes(
-  report: Pick<Report, "quick" | "rounds" | "seconds" | "leftOut" | "failures">,
+  report: Pick<Report, "quick" | "rounds" | "seconds" | "leftOut" | "shortened" | "failures">,
 ): string[] {
   const kind = report.quick ? "quick run: small sizes, read the ratios only roughly" : "full run";
   return [
     `${report.rounds} rounds, ${report.seconds.toFixed(0)} s, ${kind}.`,
     ...report.leftOut.map((text) => `Left out: ${text}.`),
+    ...report.shortened.map((text) => `Fewer rounds: ${text}.`),
     ...report.failures.map((text) => `Failed: ${text}.`),
   ];
 }

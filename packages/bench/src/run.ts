@@ -65,7 +65,7 @@ export async function planRun(children: Children, options: BenchOptions): Promis
 export async function measure(children: Children, plan: Plan): Promise<Report> {
   const { startMs, quick, setting } = plan;
   const rounds = quick ? ROUNDS.quick : ROUNDS.full;
-  const { rows, idle, visitors } = await measureAll(children, plan, rounds);
+  const { rows, idle, visitors, shortened } = await measureAll(children, plan, rounds);
   return {
     machine: aboutMachine(plan.compiled),
     quick,
@@ -76,6 +76,7 @@ export async function measure(children: Children, plan: Plan): Promise<Report> {
     idle,
     visitors,
     leftOut: setting.leftOut,
+    shortened,
     failures: setting.failures,
   };
 }
@@ -84,12 +85,13 @@ async function measureAll(
   children: Children,
   { startMs, quick, setting, rows, wantsIdle, wantsVisitors }: Plan,
   rounds: number,
-): Promise<Pick<Report, "idle" | "visitors"> & { readonly rows: RowResult[] }> {
+): Promise<Pick<Report, "idle" | "visitors" | "shortened"> & { readonly rows: RowResult[] }> {
   const { failures, leftOut, file } = setting;
   const steps = rows.length * rounds + (wantsIdle ? IDLE_STEPS : 0) + (wantsVisitors ? VISITORS_STEPS : 0);
   using progress = new Progress(steps);
   const deadline = quick ? startMs + QUICK_ROUNDS_MS : Number.POSITIVE_INFINITY;
-  const runOptions = { rounds, fileBytes: file.bytes, deadline, failures, leftOut };
+  const shortened: string[] = [];
+  const runOptions = { rounds, fileBytes: file.bytes, deadline, failures, shortened };
   const results: RowResult[] = [];
   const runRows = async (some: readonly Row[]): Promise<void> => {
     for (const row of some) {
@@ -118,7 +120,7 @@ async function measureAll(
         measureVisitors(children, setting, quick),
       )
     : undefined;
-  return { rows: results, idle, visitors: visitors ?? [] };
+  return { rows: results, idle, visitors: visitors ?? [], shortened };
 }
 
 function splitRows(rows: readonly Row[]): [Row[], Row[]] {

@@ -13,6 +13,7 @@ export interface TurnReport<Name extends string = string> {
   readonly seconds: number;
   readonly rows: readonly TurnRowResult<Name>[];
   readonly leftOut: readonly string[];
+  readonly shortened: readonly string[];
   readonly failures: readonly string[];
 }
 
@@ -52,8 +53,8 @@ export async function runTurnBench<Row extends { readonly name: string }, Report
 
 /** What every run's JSON says of itself. */
 export function turnJson(report: TurnReport): object {
-  const { quick, rounds, seconds, machine, leftOut, failures } = report;
-  return { date: new Date().toISOString(), quick, rounds, seconds, machine, leftOut, failures };
+  const { quick, rounds, seconds, machine, leftOut, shortened, failures } = report;
+  return { date: new Date().toISOString(), quick, rounds, seconds, machine, leftOut, shortened, failures };
 }
 
 export interface Starting<Name extends string, Medium> {

@@ -11,6 +11,8 @@ import { median, type Spread, spread } from "./statistics.ts";
 const GiB = 1024 ** 3;
 const MiB = 1024 ** 2;
 const REQUEST_MS = 20_000;
+/** Somebody else's that hangs holds up the run no longer. */
+const FOREIGN_REQUEST_MS = 8000;
 const WARM_UP_ROUND_TRIPS = 200;
 const WARM_UP_BYTES: number = 8 * MiB;
 const BYTES_MAX: number = 4 * GiB;
@@ -25,6 +27,8 @@ export interface CpuOfBoth {
 /** What does as it is asked, over one medium; a row needs no more of it. */
 export interface Measured<Name extends string = string> {
   readonly name: Name;
+  /** Somebody else's: where it fails, it is left out from there on, and the run has not failed. */
+  readonly isForeign?: boolean;
   /** So far. */
   cpu(): CpuOfBoth;
   request(line: string, timeoutMs: number): Promise<unknown>;
@@ -43,6 +47,8 @@ export interface TurnRow<Name extends string = string> {
   readonly title: string;
   readonly metric: Metric;
   readonly ratios: readonly TurnRatioRule<Name>[];
+  /** No transfer moves less: of less, what is measured would see nothing. */
+  readonly leastBytes?: number;
 }
 
 export interface TurnSample {
@@ -87,6 +93,8 @@ export interface TurnOptions {
   readonly deadline: number;
   readonly failures: string[];
   readonly leftOut: string[];
+  /** Rows that had fewer rounds. */
+  readonly shortened: string[];
 }
 
 /** What a medium answers. */
@@ -109,7 +117,9 @@ export async function runInTurns<Name extends string>(
     try {
       return await runOnce(row, medium, amount, line(amount, medium.name));
     } catch (error) {
-      options.failures.push(`${row.name}: ${medium.name}: ${error instanceof Error ? error.message : error}`);
+      const what = `${row.name}: ${medium.name}: ${error instanceof Error ? error.message : error}`;
+      if (medium.isForeign === true) options.leftOut.push(`${what}; so it is from here on`);
+      else options.failures.push(what);
       media.splice(media.indexOf(medium), 1);
       return undefined;
     }
@@ -123,7 +133,7 @@ export async function runInTurns<Name extends string>(
   const samples = new Map<Measured<Name>, TurnSample[]>([...media].map((medium) => [medium, []]));
   for (let round = 0; round < options.rounds; round++) {
     if (round > 0 && performance.now() > options.deadline) {
-      options.leftOut.push(`${row.name}: time was up after ${round} of ${options.rounds} rounds`);
+      options.shortened.push(`${row.name}: time was up after ${round} of ${options.rounds} rounds`);
       break;
     }
     for (const medium of [...media]) {
@@ -137,20 +147,28 @@ export async function runInTurns<Name extends string>(
   return { name: row.name, title: row.title, metric: row.metric, peers, ratios: ratiosOf(row, peers) };
 }
 
-function warmUp({ metric }: TurnRow, { seconds }: TurnOptions): number {
+function warmUp({ metric, leastBytes = WARM_UP_BYTES }: TurnRow, { seconds }: TurnOptions): number {
   if (metric === "rate") return seconds * 1000;
-  return metric === "latency" ? WARM_UP_ROUND_TRIPS : WARM_UP_BYTES;
+  return metric === "latency" ? WARM_UP_ROUND_TRIPS : leastBytes;
 }
 
-function amountOf({ metric }: TurnRow, { value }: TurnSample, { seconds, roundTrips }: TurnOptions): number {
+function amountOf(
+  { metric, leastBytes }: TurnRow,
+  { value }: TurnSample,
+  { seconds, roundTrips }: TurnOptions,
+): number {
   if (metric === "rate") return seconds * 1000;
-  return metric === "latency" ? roundTrips : bytesFor(value, seconds);
+  return metric === "latency" ? roundTrips : bytesFor(value, seconds, leastBytes);
 }
 
 /** Whole MiB. */
-export function bytesFor(bytesPerSecond: number, seconds: number): number {
+export function bytesFor(
+  bytesPerSecond: number,
+  seconds: number,
+  leastBytes: number = WARM_UP_BYTES,
+): number {
   const bytes = Math.round((bytesPerSecond * seconds) / MiB) * MiB;
-  return Math.min(BYTES_MAX, Math.max(WARM_UP_BYTES, bytes));
+  return Math.min(BYTES_MAX, Math.max(leastBytes, bytes));
 }
 
 /** Ringway over each peer, round by round. */
@@ -180,7 +198,8 @@ async function runOnce<Name extends string>(
   line: string,
 ): Promise<TurnSample> {
   const before = medium.cpu();
-  const answer = (await medium.request(line, REQUEST_MS)) as Answer;
+  const limitMs = medium.isForeign === true ? FOREIGN_REQUEST_MS : REQUEST_MS;
+  const answer = (await medium.request(line, limitMs)) as Answer;
   const after = medium.cpu();
   const cpu = { guest: after.guest - before.guest, host: after.host - before.host };
   const seconds = answer.microseconds! / 1e6;

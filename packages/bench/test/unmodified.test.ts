@@ -44,10 +44,24 @@ describe("media that take turns", () => {
     const media = [at("ringway", 1, 1024 ** 3), at("pasta", 4, 2 * 1024 ** 3)];
     const { ratios } = await runInTurns(named("bulk-out-1"), media, () => "", {
       ...{ rounds: 1, seconds: 1, roundTrips: 1, deadline: Number.POSITIVE_INFINITY },
-      ...{ failures: [], leftOut: [], onRound: () => {} },
+      ...{ failures: [], leftOut: [], shortened: [], onRound: () => {} },
     });
     const values = Object.fromEntries(ratios.map(({ key, value }) => [key, value]));
     expect(values).toEqual({ out1VsPasta: 0.5, out1CpuVsPasta: 0.5 });
+  });
+
+  it("leave out somebody else's that fails, which is no failure of the run", async () => {
+    const cpu = () => ({ guest: 0, host: 0 });
+    const good = { name: "ringway" as const, cpu, request: async () => ({ p50Us: 1, p99Us: 1 }) };
+    const request = async (): Promise<unknown> => {
+      throw new Error("it hangs");
+    };
+    const said = { failures: [], leftOut: [], shortened: [], onRound: () => {} };
+    const media = [good, { name: "pasta" as const, isForeign: true, cpu, request }];
+    const amounts = { rounds: 1, seconds: 1, roundTrips: 1, deadline: Number.POSITIVE_INFINITY };
+    await runInTurns(named("rtt"), media, () => "", { ...amounts, ...said });
+    expect(said).toMatchObject({ failures: [], leftOut: ["rtt: pasta: it hangs; so it is from here on"] });
+    expect(media).toEqual([good]);
   });
 });
 
@@ -55,7 +69,15 @@ describe("the report", () => {
   it("has a column for each way, the rate of names, and null for what was not measured", () => {
     const peers = [summarize<MediumName>("ringway", [sample(2500, 0.5, 0.5)], 1000)];
     const report: UnmodifiedReport = {
-      ...{ machine: { CPU: "one" }, quick: true, rounds: 1, seconds: 1, leftOut: [], failures: [] },
+      ...{
+        machine: { CPU: "one" },
+        quick: true,
+        rounds: 1,
+        seconds: 1,
+        leftOut: [],
+        shortened: [],
+        failures: [],
+      },
       rows: [{ ...named("names"), peers, ratios: [] }],
     };
     const { unmodified } = unmodifiedJson(report) as { unmodified: Record<string, number | null> };

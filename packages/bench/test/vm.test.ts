@@ -101,6 +101,7 @@ function runOptions(changed: Partial<VmRunOptions> = {}): VmRunOptions {
     deadline: Number.POSITIVE_INFINITY,
     failures: [],
     leftOut: [],
+    shortened: [],
     onRound: () => {},
     ...changed,
   };
@@ -141,7 +142,7 @@ describe("a row", () => {
     const options = runOptions({ deadline: 0 });
     const { peers } = await runVmRow(rtt!, [only], options);
     expect(peers[0]!.rounds).toHaveLength(1);
-    expect(options.leftOut).toEqual(["rtt: time was up after 1 of 2 rounds"]);
+    expect(options.shortened).toEqual(["rtt: time was up after 1 of 2 rounds"]);
   });
 
   it("moves whole MiB, neither next to nothing nor for ever", () => {
@@ -161,6 +162,7 @@ describe("the report", () => {
     guestBusyPollUs: 200,
     rows: [{ ...bulkOut!, peers, ratios: ratiosOf(bulkOut!, peers) }],
     leftOut: ["passt is not installed"],
+    shortened: ["rtt: time was up after 1 of 2 rounds"],
     failures: [],
   };
 
@@ -168,6 +170,7 @@ describe("the report", () => {
     expect(formatVmTerminal(report)).toMatch(/900 MB\/s.*450 MB\/s.*2\.00 QEMU user.*≥ 3.*below/);
     expect(formatVmMarkdown(report)).toContain("| 2.00 QEMU user | ≥ 3 | below |");
     expect(formatVmTerminal(report)).toContain("Left out: passt is not installed.");
+    expect(formatVmTerminal(report)).toContain("Fewer rounds: rtt: time was up after 1 of 2 rounds.");
   });
 
   it("has null in its JSON for what was not measured", () => {
@@ -178,7 +181,7 @@ describe("the report", () => {
   });
 
   it("is no more than what is missing where nothing was measured", () => {
-    const nothing = { ...report, rows: [], leftOut: ["qemu-system-x86_64 is not installed"] };
+    const nothing = { ...report, rows: [], shortened: [], leftOut: ["qemu-system-x86_64 is not installed"] };
     expect(formatVmTerminal(nothing).split("\n")).toHaveLength(2);
     expect(Object.values((vmJson(nothing) as { vm: object }).vm)).toEqual(Array(6).fill(null));
   });

@@ -31,7 +31,7 @@ import {
 const MARKERS: Markers = { begin: "<!-- bench-run:begin -->", end: "<!-- bench-run:end -->" };
 
 const FULL = { rounds: 5, seconds: 0.25, roundTrips: 5000, limitMs: 300_000 } as const;
-const QUICK = { rounds: 3, seconds: 0.1, roundTrips: 1000, limitMs: 30_000 } as const;
+const QUICK = { rounds: 2, seconds: 0.1, roundTrips: 1000, limitMs: 15_000 } as const;
 
 /** 0 when everything ran, whatever the bars say; 1 when something failed. */
 export async function runUnmodifiedBench(options: BenchOptions): Promise<number> {
@@ -55,6 +55,7 @@ async function measure(
   using children = new Children();
   const compiled = compilePrograms(children.folder);
   const leftOut: string[] = [];
+  const shortened: string[] = [];
   const failures: string[] = [];
   const results: TurnRowResult<MediumName>[] = [];
   if (compiled.programs === undefined) {
@@ -77,7 +78,7 @@ async function measure(
       failures,
       onStep: (name) => progress.step(`starting ${MEDIUM_TITLES[name]}`),
     });
-    const run = { ...amounts, deadline: start + limitMs, failures, leftOut };
+    const run = { ...amounts, deadline: start + limitMs, failures, leftOut, shortened };
     for (const row of rows) {
       const result = await runRow(row, media, run, () => progress.step(row.title));
       if (result !== undefined) results.push(result);
@@ -91,6 +92,7 @@ async function measure(
     seconds: (performance.now() - start) / 1000,
     rows: results,
     leftOut,
+    shortened,
     failures,
   };
 }

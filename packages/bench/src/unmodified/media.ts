@@ -85,6 +85,10 @@ export class Medium implements Measured<MediumName>, Disposable {
     return new Medium(name, target, shell, relays());
   }
 
+  get isForeign(): boolean {
+    return this.name === "pasta" || this.name === "slirp4netns";
+  }
+
   get isUp(): boolean {
     return this.#shell.running;
   }

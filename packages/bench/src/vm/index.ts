@@ -42,6 +42,7 @@ async function measure(rows: readonly VmRow[], { ringway, quick = false }: Bench
   using children = new Children();
   const compiled = compilePrograms(children.folder);
   const leftOut: string[] = [];
+  const shortened: string[] = [];
   const failures: string[] = [];
   const results: VmRowResult[] = [];
   const image = await imageFor(children, compiled, leftOut);
@@ -59,7 +60,8 @@ async function measure(rows: readonly VmRow[], { ringway, quick = false }: Bench
       onStep: (name) => progress.step(`booting with ${MEDIUM_TITLES[name]}`, START_STEPS),
     });
     const onRound = (row: VmRow): void => progress.step(row.title);
-    const run: VmRunOptions = { ...amounts, ports, deadline: start + limitMs, failures, leftOut, onRound };
+    const ends = { failures, leftOut, shortened };
+    const run: VmRunOptions = { ...amounts, ports, deadline: start + limitMs, ...ends, onRound };
     const working: VmMedium[] = [...media];
     for (const row of rows) results.push(await runVmRow(row, working, run));
     for (const medium of media) medium[Symbol.dispose]();
@@ -72,6 +74,7 @@ async function measure(rows: readonly VmRow[], { ringway, quick = false }: Bench
     guestBusyPollUs: GUEST_BUSY_POLL_US,
     rows: results,
     leftOut,
+    shortened,
     failures,
   };
 }
