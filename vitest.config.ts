@@ -20,7 +20,7 @@ const PURE = [
   "packages/cli/test/{numbers,vm-arguments}.test.ts",
   "packages/control/test/{address,allocator,inspect-hostile,messages,readme,utf8}.test.ts",
   "packages/guest/test/{busy-poll,chunks,mount-locks}.test.ts",
-  "packages/messages/test/{chunks,codecs,message-stream}.test.ts",
+  "packages/messages/test/{channels,chunks,codecs,message-stream}.test.ts",
   "packages/monitor/test/{accounts,audit-gate,budget,counters,denials,departure,ending,keep-alives,life}.test.ts",
   "packages/monitor/test/{line-cost,names-resolv-conf,names-resolver,polling,posts,protocols,rates,refusal}.test.ts",
   "packages/monitor/test/{surroundings,tcp-connect,trace,undo}.test.ts",

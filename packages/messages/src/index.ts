@@ -1,5 +1,8 @@
 // What @ringway/messages exports: the core, which is ECMAScript and two globals of the Encoding Standard.
 
+export { BackOff, type BackOffOptions } from "./core/back-off.ts";
+export { type Ban, Bans } from "./core/bans.ts";
+export { Channel, Channels, type ChannelsOptions, GRANTS } from "./core/channels.ts";
 export {
   type Bytes,
   CannotEncode,
@@ -22,6 +25,7 @@ export type {
   EndOfStream,
   Io,
   MalformedStream,
+  Refused,
   Stale,
   Timeout,
   Unsent,

@@ -33,6 +33,12 @@ export interface Stale extends Unsent {
   readonly oldestQueuedMs: number;
 }
 
+/** This side does not go on: the peer broke a rule of what the messages say, or is not wanted. */
+export interface Refused extends Unsent {
+  readonly reason: "Refused";
+  readonly what: string;
+}
+
 /** There is no connection in time, or no byte in answer to a ping. */
 export interface Timeout extends Unsent {
   readonly reason: "Timeout";
@@ -46,7 +52,7 @@ export interface Io extends Unsent {
   readonly error: unknown;
 }
 
-export type Ending = Closed | EndOfStream | MalformedStream | Stale | Timeout | Io;
+export type Ending = Closed | EndOfStream | MalformedStream | Stale | Refused | Timeout | Io;
 
 type WithoutUnsent<E> = E extends Ending ? Omit<E, keyof Unsent> : never;
 export type Why = WithoutUnsent<Ending>;

@@ -185,6 +185,11 @@ export class MessageStream<M> {
     this.#close({ reason: "Closed" });
   }
 
+  /** Breaks it off: what the peer says, or who it is, is not right. What is queued is not sent. */
+  refuse(what: string): void {
+    this.#breakOff({ reason: "Refused", what });
+  }
+
   /** The wire has failed. */
   failed(error: unknown): void {
     this.#breakOff({ reason: "Io", error });

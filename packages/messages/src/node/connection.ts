@@ -136,6 +136,13 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
     return this.closed;
   }
 
+  /** Breaks it off, with this reason: what the peer says, or who it is, is not right. */
+  refuse(what: string): Promise<Ending> {
+    this.#stream.refuse(what);
+    this.#settle();
+    return this.closed;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close().then(() => {});
   }

@@ -1,0 +1,201 @@
+// Nodes among peers, over real sockets: names, sending to some, limits, bans, and coming back.
+
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { type Ending, type Json, jsonLines } from "@ringway/messages";
+import { type Peer, Peers, type PeersOptions } from "@ringway/messages/node";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { BackOff, Bans } from "../src/index.ts";
+
+const codec = jsonLines({ maxLineBytes: 10_000 });
+
+async function listening(): Promise<[Server, number]> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  return [server, (server.address() as AddressInfo).port];
+}
+
+interface Node extends AsyncDisposable {
+  readonly peers: Peers<Json>;
+  readonly messages: [string, Json][];
+  readonly gone: [string | undefined, Ending][];
+  readonly refused: string[];
+}
+
+/** One that says `name` as its hello, or none. */
+function nodeOf(name: string | undefined, options: Partial<PeersOptions<Json>> = {}): Node {
+  const messages: [string, Json][] = [];
+  const gone: [string | undefined, Ending][] = [];
+  const refused: string[] = [];
+  const hello = {
+    message: () => ({ name: name! }),
+    nameOf: (message: Json) => {
+      const said = (message as { name?: unknown } | null)?.name;
+      return typeof said === "string" ? said : undefined;
+    },
+  };
+  const peers = new Peers<Json>({
+    codec,
+    ...(name === undefined ? {} : { hello }),
+    backOff: { leastMs: 1, mostMs: 20 },
+    onMessage: (message, peer) => messages.push([peer.name, message]),
+    onGone: (ending, peer) => gone.push([peer?.name, ending]),
+    onRefused: (why) => refused.push(why),
+    ...options,
+  });
+  onTestFinished(() => peers.close());
+  return { peers, messages, gone, refused, [Symbol.asyncDispose]: () => peers.close() };
+}
+
+const dial = (node: Node, name: string, port: number) =>
+  node.peers.dial(name, () => connect(port, "127.0.0.1"));
+
+test("peers know each other by name, and are sent to one by one, some, or all", async () => {
+  const [server, port] = await listening();
+  const hub = nodeOf("hub");
+  hub.peers.listen(server);
+  const others = ["a", "b", "c"].map((name) => nodeOf(name));
+  for (const node of others) dial(node, "hub", port);
+  await expect.poll(() => hub.peers.names().sort()).toEqual(["a", "b", "c"]);
+  expect(hub.peers.send("to all")).toEqual([]);
+  expect(hub.peers.send("to some", ["a", "c", "nobody"])).toEqual(["nobody"]);
+  expect(hub.peers.send("to one", "b")).toEqual([]);
+  const received = others.map(({ messages }) => messages);
+  await expect
+    .poll(() => received.map((messages) => messages.map(([, message]) => message)))
+    .toEqual([
+      ["to all", "to some"],
+      ["to all", "to one"],
+      ["to all", "to some"],
+    ]);
+  expect(received[0]![0]![0]).toBe("hub");
+  await hub.peers.close();
+  await expect
+    .poll(() => others[0]!.gone[0])
+    .toEqual(["hub", expect.objectContaining({ reason: "EndOfStream" })]);
+});
+
+test("a peer that goes away is dialled again, and a node that nobody answers as well", async () => {
+  const [server, port] = await listening();
+  const hub = nodeOf(undefined);
+  const node = nodeOf(undefined);
+  server.close();
+  await once(server, "close");
+  const dialled = dial(node, "hub", port);
+  await expect.poll(() => node.gone.length).toBeGreaterThan(1);
+  expect(node.gone[0]).toEqual([undefined, expect.objectContaining({ reason: "Io" })]);
+  server.listen(port, "127.0.0.1");
+  hub.peers.listen(server);
+  for (let i = 0; i < 3; i++) {
+    await expect.poll(() => [node.peers.names(), hub.peers.names().length]).toEqual([["hub"], 1]);
+    const { gone } = hub;
+    const before = gone.length;
+    hub.peers.get(hub.peers.names()[0]!)!.connection.refuse("go");
+    await expect.poll(() => gone.length).toBe(before + 1);
+  }
+  dialled.stop();
+});
+
+test("a name is one peer's, and whoever says none is refused", async () => {
+  const [server, port] = await listening();
+  const hub = nodeOf("hub", { connectTimeoutMs: 50 });
+  hub.peers.listen(server);
+  dial(nodeOf("a"), "hub", port);
+  await expect.poll(() => hub.peers.names()).toEqual(["a"]);
+  const [second, wrong] = [nodeOf("a"), nodeOf("b")];
+  dial(second, "hub", port).stop();
+  dial(wrong, "another hub", port).stop();
+  connect(port, "127.0.0.1")
+    .on("error", () => {})
+    .end('{"name":7}\n');
+  connect(port, "127.0.0.1").on("error", () => {});
+  const reasons = (node: Node) =>
+    node.gone.map(([, ending]) => (ending.reason === "Refused" ? ending.what : ""));
+  await expect
+    .poll(() =>
+      reasons(hub)
+        .filter((what) => what !== "")
+        .sort(),
+    )
+    .toEqual(["a hello without a name", "a peer of the name a is there already", "no hello"]);
+  await expect.poll(() => reasons(wrong)).toEqual(["hub is not another hub"]);
+  expect(hub.peers.names()).toEqual(["a"]);
+});
+
+test("no more are accepted than the limits say, and places are free again", async () => {
+  const [server, port] = await listening();
+  const hub = nodeOf(undefined, { maxConnections: 3, maxPerAddress: 2 });
+  hub.peers.listen(server);
+  const from = (localAddress: string) => {
+    const socket = connect({ port, host: "127.0.0.1", localAddress }).on("error", () => {});
+    onTestFinished(() => void socket.destroy());
+    return socket;
+  };
+  const first = from("127.0.0.2");
+  from("127.0.0.2");
+  await expect.poll(() => hub.peers.names().length).toBe(2);
+  from("127.0.0.2");
+  await expect.poll(() => hub.refused).toEqual(["2 connections of its address are accepted already"]);
+  from("127.0.0.3");
+  await expect.poll(() => hub.peers.names().length).toBe(3);
+  from("127.0.0.4");
+  await expect.poll(() => hub.refused.length).toBe(2);
+  expect(hub.refused[1]).toBe("3 connections are accepted already");
+  first.end();
+  await expect.poll(() => hub.peers.names().length).toBe(2);
+  from("127.0.0.4");
+  await expect.poll(() => hub.peers.names().length).toBe(3);
+});
+
+test("who writes what is malformed is banned for a while, and who is banned by hand as well", async () => {
+  const [server, port] = await listening();
+  const hub = nodeOf(undefined, { banMs: { Malformed: 60_000 } });
+  hub.peers.listen(server);
+  const from = (localAddress: string, text: string) => {
+    const socket = connect({ port, host: "127.0.0.1", localAddress }).on("error", () => {});
+    onTestFinished(() => void socket.destroy());
+    socket.write(text);
+  };
+  from("127.0.0.2", "no JSON\n");
+  await expect.poll(() => hub.gone.map(([, { reason }]) => reason)).toEqual(["Malformed"]);
+  from("127.0.0.2", "1\n");
+  await expect.poll(() => hub.refused).toEqual(["banned: a line that is not JSON"]);
+  from("127.0.0.3", "1\n");
+  await expect.poll(() => hub.messages.length).toBe(1);
+  hub.peers.ban(hub.peers.names()[0]!, "too loud", 60_000);
+  await expect.poll(() => hub.gone[1]?.[1]).toMatchObject({ reason: "Refused", what: "too loud" });
+  from("127.0.0.3", "1\n");
+  await expect.poll(() => hub.refused[1]).toBe("banned: too loud");
+  hub.peers.unban("127.0.0.3");
+  from("127.0.0.3", "2\n");
+  await expect.poll(() => hub.messages.length).toBe(2);
+});
+
+test("who waits for room is told, and a peer that is full is named", async () => {
+  const [server, port] = await listening();
+  const onDrain = vi.fn<(peer: Peer<Json>) => void>();
+  const hub = nodeOf(undefined, { onDrain });
+  hub.peers.listen(server);
+  dial(nodeOf(undefined), "hub", port);
+  await expect.poll(() => hub.peers.names().length).toBe(1);
+  const line = "x".repeat(6000);
+  expect([hub.peers.send(line), hub.peers.send(line)]).toEqual([[], hub.peers.names()]);
+  await expect.poll(() => onDrain.mock.calls.length).toBe(1);
+});
+
+test("back-off doubles up to its bound, less a random half, and begins anew after a success", () => {
+  const backOff = new BackOff({ leastMs: 100, mostMs: 1000 });
+  expect([0, 0, 0, 0, 0, 0.999].map((chance) => backOff.failed(chance))).toEqual([
+    100, 200, 400, 800, 1000, 501,
+  ]);
+  backOff.succeeded();
+  expect(backOff.failed(0)).toBe(100);
+});
+
+test("bans are no more than their bound, and end", () => {
+  const bans = new Bans(2);
+  for (const [i, who] of ["a", "b", "a", "c"].entries()) bans.add(who, "why", 100 + i);
+  expect(["a", "b", "c"].map((who) => bans.of(who, 101)?.untilMs)).toEqual([102, undefined, 103]);
+  expect(["a", "c"].map((who) => bans.of(who, 102)?.untilMs)).toEqual([undefined, 103]);
+});
