@@ -1,20 +1,29 @@
-// With `audit: required`, while more lines wait to be written than the monitor may hold, no guest begins, by whatever
-// way it comes.
+// With `audit: required`, who causes more lines than the log takes waits for itself alone: other keys' guests are
+// served, and begin, and their lines are not behind all of it. While more lines of a key wait to be written than the
+// monitor may hold, no guest of it begins, by whatever way it comes.
 
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Errno, fileMessages, Protocol } from "@ringway/control";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Declined } from "../support/declined.ts";
-import { startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { policyOf, startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { temporaryFolder } from "../support/temporary.ts";
+import { until } from "../support/wait.ts";
 
 /** Which audit lines have six times as many bytes. */
 const PATH = `/${"\u0001".repeat(255)}`.repeat(15);
 /** What a guest does that nobody lets in: it waits for its greeting. */
 const IS_KEPT_WAITING_MS = 500;
+
+const DEEP = `/${"\u0001".repeat(255)}`.repeat(8);
+const POLICY = `version: 1
+audit: required
+files: [{ id: data, guest: /data, host: ./data, access: ro }]
+limits: { regionBytes: 1MiB, logLines: 1000, logBytes: 64MiB, auditBytes: 64MiB }
+`;
 
 let folder: string;
 let reader: number;
@@ -26,9 +35,10 @@ beforeEach(async () => {
   const audit = join(folder, "audit");
   execFileSync("mkfifo", [audit]);
   reader = openSync(audit, constants.O_RDONLY | constants.O_NONBLOCK);
-  const policy =
-    "version: 1\naudit: required\nlimits: { regionBytes: 1MiB, logLines: 1000, logBytes: 64MiB }\n";
-  host = await startMonitor(policy, { audit });
+  mkdirSync(join(folder, "data", DEEP), { recursive: true });
+  writeFileSync(join(folder, "data", "file"), "");
+  writeFileSync(join(folder, "data", DEEP, "file"), "");
+  host = await startMonitor(() => policyOf(POLICY, folder), { audit });
 });
 afterEach(async () => {
   for (const guest of guests.splice(0)) guest.vanish();
@@ -36,8 +46,8 @@ afterEach(async () => {
   closeSync(reader);
 });
 
-async function attach(): Promise<RawGuest> {
-  const guest = await RawGuest.attach(host.monitor.attach().fd);
+async function attach(key?: string): Promise<RawGuest> {
+  const guest = await RawGuest.attach(host.monitor.attach(key === undefined ? {} : { key }).fd);
   guests.push(guest);
   return guest;
 }
@@ -46,9 +56,9 @@ async function attach(): Promise<RawGuest> {
  * Each guest causes a line and waits behind it, until they are as many as may wait. Resolves with one that is kept
  * waiting.
  */
-async function fill(): Promise<{ readonly kept: Promise<RawGuest | Declined> }> {
+async function fill(key?: string): Promise<{ readonly kept: Promise<RawGuest | Declined> }> {
   for (;;) {
-    const next = attach().catch((error: Declined) => error);
+    const next = attach(key).catch((error: Declined) => error);
     const limit = new Promise<undefined>((resolve) => setTimeout(resolve, IS_KEPT_WAITING_MS, undefined));
     const guest = await Promise.race([next, limit]);
     if (guest === undefined) return { kept: next };
@@ -63,18 +73,67 @@ async function fill(): Promise<{ readonly kept: Promise<RawGuest | Declined> }> 
   }
 }
 
-test("attach() is no way around: its guest waits, and begins once the lines are written", async () => {
-  const { kept } = await fill();
+/** The log is read from now on. */
+function readLog(): { text: string } & Disposable {
   const chunk = Buffer.alloc(1024 * 1024);
+  const read = { text: "", [Symbol.dispose]: () => clearInterval(reading) };
   const reading = setInterval(() => {
     try {
-      readSync(reader, chunk);
+      read.text += chunk.toString("utf8", 0, readSync(reader, chunk));
     } catch {
       // EAGAIN: what was written has been read.
     }
   }, 1);
-  expect(await kept).toBeInstanceOf(RawGuest);
-  clearInterval(reading);
+  return read;
+}
+
+test.each([
+  ["without a key", undefined],
+  ["with one", "one"],
+])(
+  "attach() is no way around: its guest waits, and begins once the lines are written: %s",
+  async (_, key) => {
+    const { kept } = await fill(key);
+    // Of another key.
+    await attach("other");
+    using _log = readLog();
+    expect(await kept).toBeInstanceOf(RawGuest);
+  },
+);
+
+/** Opens files one after the other, each of which has two lines. Resolves with how many, once `mayGoOn` says no. */
+async function openFiles(guest: RawGuest, path: string, mayGoOn: (opened: number) => boolean): Promise<void> {
+  const body = fileMessages.FileOpen.encode({ path, flags: fileMessages.FileFlags.READ, mode: 0 });
+  for (let opened = 0; mayGoOn(opened); opened++) {
+    const pipe = await guest.newStream(4096);
+    guest.sendOpen(pipe, Protocol.FILE, body);
+    await guest.opened(pipe);
+    guest.finish(pipe);
+  }
+}
+
+test("a key that fills a log that nobody reads keeps no other from being served, and from being written", async () => {
+  const FILES = 40;
+  const flooding = await attach("one");
+  let opened = 0;
+  let stopped = false;
+  const flood = openFiles(flooding, `/data${DEEP}/file`, (count) => {
+    opened = count;
+    return !stopped;
+  });
+  const full = (): boolean => host.lines.some(({ msg }) => msg.startsWith("audit lines cannot be written"));
+  await until("the log to be full", full);
+  // What fits into the monitor is a part of what it would do.
+  await openFiles(await attach("other"), "/data/file", (count) => count < FILES);
+  stopped = true;
+  using log = readLog();
+  await flood;
+  const lines = (what: string): number => log.text.split("\n").filter((line) => line.includes(what)).length;
+  await until("all lines", () => lines('"closed"') === FILES + opened);
+  expect(lines('"opened"')).toBe(FILES + opened);
+  // Its lines were caused last, and are written long before the last of those that waited.
+  const after = log.text.slice(log.text.lastIndexOf('"what":"/data/file"'));
+  expect(after.length).toBeGreaterThan(100_000);
 });
 
 test("who waits when the monitor stops is told so", async () => {

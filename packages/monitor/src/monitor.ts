@@ -82,8 +82,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#ready.promise.catch(() => {});
     this.#ports = new ReservedPorts(options.ownPorts ?? []);
     this.#names = new GuestNames(parts, this.#log, (message) => this.#reactor.send(message));
-    this.#audit = new Audit(this.#log, this.#labels, parts.audit, (isOpen) =>
-      this.#reactor.send({ kind: "audit", isOpen }),
+    this.#audit = new Audit(this.#log, this.#labels, parts.audit, (isWritable) =>
+      this.#reactor.send({ kind: "audit", isWritable }),
     );
     this.#reports = new ReactorReports(this.#log, this.#labels, this.#audit, this);
     const own = [...parts.tenants, ...parts.vms].flatMap(({ policy }) => policy?.policy ?? []);
@@ -352,8 +352,17 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
         this.#vms.ended(message.name);
         this.#policies.deleteOwn(message.name);
         return;
+      case "mark":
+        this.#mark(message);
+        return;
       default:
         this.#reports.tell(message);
     }
+  }
+
+  #mark({ id, key }: Extract<Told, { kind: "mark" }>): void {
+    const taken = (): void => this.#reactor.send({ kind: "taken", id });
+    if (key === undefined) taken();
+    else this.#audit.mark(key, taken);
   }
 }

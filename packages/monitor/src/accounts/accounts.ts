@@ -12,7 +12,7 @@
 // An account is held by attachments, and by disk work and sockets that outlive them. A guest has no way to make another
 // key of its own: those who may attach as many users are as many users. All of it is private to the reactor's thread.
 
-import { LineQuota, LookQuota, LookupQuota, SLICE_MS } from "./quotas.ts";
+import { LineQuota, LookQuota, LookupQuota, SLICE_MS, SteadyQuota } from "./quotas.ts";
 import { NetworkUse } from "./rates.ts";
 import { SocketBudget } from "./socket-budget.ts";
 
@@ -30,7 +30,7 @@ export class Account {
   readonly key: string;
   readonly looks: LookQuota = new LookQuota();
   readonly lines: LineQuota = new LineQuota();
-  readonly flowLines: LineQuota = new LineQuota();
+  readonly flowLines: SteadyQuota = new SteadyQuota();
   /** Its labels make each line so much longer. */
   labelBytes = 0;
   readonly sockets: SocketBudget = new SocketBudget();

@@ -2,6 +2,7 @@
 //
 //   LookQuota   bells and pending bits behind which there was nothing: past it, the guest is not looked at for a while
 //   LineQuota   lines to the log and to the audit log, and their bytes: past it, the guest waits
+//   SteadyQuota     bytes of audit lines of what was allowed: past it, the guest waits
 //   OperationQuota  operations on disk: past it, they wait
 //   LookupQuota     lookups that the main thread begins, where other keys have guests: past it, they wait
 //   TimeSlice   where several guests want the thread, each key has the same share of it in every turn
@@ -84,6 +85,25 @@ export class LineQuota {
     this.#endMs += seconds * LINE_INTERVAL_MS;
     this.#linesLeft = Math.min(logLines, this.#linesLeft + seconds * logLines);
     this.#bytesLeft = Math.min(logBytes, this.#bytesLeft + seconds * logBytes);
+  }
+}
+
+/** For how long there is enough, at least, when who waited goes on. */
+const GRAIN_MS = 10;
+
+/** The same without seconds: what is used up comes again bit by bit, and not all at once. */
+export class SteadyQuota {
+  readonly #bucket: Bucket = new Bucket();
+
+  add(bytes: number, perSecond: number, nowMs: number): void {
+    this.#bucket.level({ perSecond, burst: perSecond }, nowMs);
+    this.#bucket.add(-bytes);
+  }
+
+  /** Milliseconds that the guest must wait; 0 where it need not. Then it is to be asked again. */
+  restMs(perSecond: number, nowMs: number): number {
+    const level = this.#bucket.level({ perSecond, burst: perSecond }, nowMs);
+    return level > 0 ? 0 : GRAIN_MS - (level * 1000) / perSecond;
   }
 }
 

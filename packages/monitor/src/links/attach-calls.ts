@@ -1,5 +1,5 @@
 // Guests that the program makes room for (monitor.attach()): each begins at once, or is turned away, like one of the
-// attach socket; while no guest may begin (audit-gate.ts) it waits for its greeting. How many there are is the
+// attach socket; while none of its key may begin (audit-gate.ts) it waits for its greeting. How many there are is the
 // program's to bound.
 //
 //   attach() ── guests may begin ─────────────────────────▶ a guest, or turned away
@@ -8,7 +8,7 @@
 
 import type { Refusal } from "@ringway/control";
 import type { Account, Accounts } from "../accounts/accounts.ts";
-import type { AuditGate } from "../observe/audit-gate.ts";
+import type { AuditGates } from "../observe/audit-gate.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { Limits } from "../policy/types.ts";
 import type { SocketCloser } from "./socket-closer.ts";
@@ -24,7 +24,7 @@ export interface AttachCall {
 export interface AttachCallsHost {
   readonly accounts: Accounts;
   readonly closer: SocketCloser;
-  readonly auditGate: AuditGate;
+  readonly auditGates: AuditGates;
   /** In force for guests that have none of their own. */
   readonly policy: PolicyState;
   /** Why there is no place for another guest of this key. */
@@ -36,6 +36,8 @@ export interface AttachCallsHost {
 
 interface Waiting {
   readonly call: AttachCall;
+  /** Held. */
+  readonly account: Account;
   readonly own: PolicyState | undefined;
 }
 
@@ -51,21 +53,24 @@ export class AttachCalls {
 
   /** `own`: the guest's policy where it has one of its own, held for it by the caller until now. */
   add(call: AttachCall, own: PolicyState | undefined): void {
-    if (this.#host.auditGate.takesGuests) {
-      this.#begin(call, own);
+    const account = this.#accountOf(call);
+    const key = call.key === undefined ? undefined : account;
+    if (this.#host.auditGates.takesGuests(key)) {
+      this.#begin(call, account, own);
       return;
     }
-    const waiting = { call, own };
+    const waiting = { call, account, own };
     this.#waiting.add(waiting);
-    this.#host.auditGate.wait(() => {
-      if (this.#waiting.delete(waiting)) this.add(call, own);
+    this.#host.auditGates.whenTakesGuests(key, () => {
+      if (!this.#waiting.delete(waiting)) return;
+      account.release();
+      this.add(call, own);
     });
   }
 
   /** Nobody begins any more. */
   close(): void {
-    for (const { call, own } of this.#waiting) {
-      const account = this.#accountOf(call);
+    for (const { call, account, own } of this.#waiting) {
       this.#host.closer.turnAway(call.fd, account);
       account.release();
       own?.release();
@@ -78,9 +83,7 @@ export class AttachCalls {
     return key === undefined ? accounts.takeOwn(`attach:${this.#next++}`) : accounts.take(key);
   }
 
-  #begin(call: AttachCall, own: PolicyState | undefined): void {
-    const { fd, name } = call;
-    const account = this.#accountOf(call);
+  #begin({ fd, name }: AttachCall, account: Account, own: PolicyState | undefined): void {
     const policy = own ?? this.#host.policy;
     const none = this.#host.noPlace(account, policy.policy.limits);
     if (none === undefined) {

@@ -26,7 +26,7 @@ const ACCEPTS_PER_S = 500;
  * (regions/).
  */
 const GUESTS_PER_S = 250;
-/** How often it is looked whether somebody may begin, while nobody may. */
+/** How often it is looked whether somebody may begin, while nobody of those that wait may. */
 const BEGIN_RETRY_MS = 100;
 /** One line in the log for those of a key that are turned away, in so many milliseconds. */
 const SAY_AGAIN_MS = 1000;
@@ -39,8 +39,8 @@ export interface AttachSocketHost {
   readonly lines: AttachLines;
   /** Whose budgets those use that come: undefined, each its user's. */
   readonly key: string | undefined;
-  /** False: nobody begins for now (audit-gate.ts). */
-  readonly takesGuests: boolean;
+  /** False: nobody of this key begins for now (audit-gate.ts). */
+  takesGuests(account: Account): boolean;
   /**
    * Why there is no place for another guest of this key, where so many of it, and so many of all keys, wait for theirs.
    */
@@ -205,7 +205,8 @@ export class AttachSocket {
         this.#close(fd, account);
         continue;
       }
-      const restMs = this.#host.takesGuests ? this.#shared.guests.take() : BEGIN_RETRY_MS;
+      if (!this.#host.takesGuests(account)) continue;
+      const restMs = this.#shared.guests.take();
       if (restMs > 0) {
         this.#admitLater(restMs);
         return;
@@ -220,6 +221,7 @@ export class AttachSocket {
       if (this.#waiting > 0) this.#admitLater(0);
       return;
     }
+    if (this.#waiting > 0) this.#admitLater(BEGIN_RETRY_MS);
   }
 
   /** Takes the first of its line; the key's next turn comes after the others'. */

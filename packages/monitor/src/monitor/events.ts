@@ -74,14 +74,18 @@ export class ReactorReports {
         this.#lives(report.lines);
         return;
       case "flows":
-        this.#audit.flows(report.fields);
+        for (const { key, fields } of report.rows) this.#audit.flows(key, fields);
         return;
-      case "refused":
-        this.#events.emit("refused", this.#audit.refused(report));
+      case "refused": {
+        const { key, ...refused } = report;
+        this.#events.emit("refused", this.#audit.refused(refused, key));
         return;
-      case "violation":
-        this.#events.emit("violation", this.#audit.violation(report));
+      }
+      case "violation": {
+        const { key, ...violation } = report;
+        this.#events.emit("violation", this.#audit.violation(violation, key));
         return;
+      }
       case "bug": {
         const { guest, stack } = report;
         this.#log.error({ ...this.#of(guest), stack }, "internal error while serving a guest; it was ended");

@@ -22,7 +22,7 @@ import { type Pending, pending } from "./pending.ts";
 export const REACTOR_STOP_MS = 3000;
 
 export type Stopped = Extract<FromReactor, { kind: "stopped" }>;
-type Answer = Extract<FromReactor, { kind: "policy" | "memory" | "answer" | "mark" | "stopped" }>;
+type Answer = Extract<FromReactor, { kind: "policy" | "memory" | "answer" | "stopped" }>;
 /** What is not an answer to the handle itself. */
 export type Told = Exclude<FromReactor, Answer>;
 
@@ -166,9 +166,6 @@ export class ReactorHandle {
         return;
       case "answer":
         this.#answered(message);
-        return;
-      case "mark":
-        this.send({ kind: "taken", id: message.id });
         return;
       case "stopped":
         this.#stopped.resolve(message);

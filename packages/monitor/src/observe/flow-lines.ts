@@ -59,6 +59,12 @@ export type FlowMessage = FlowOpened | FlowClosed;
 /** Many of them, one after the other, field by field: to post objects takes several times as long. */
 export type FlowFields = (string | number | boolean)[];
 
+/** Of one key. */
+export interface KeyFlows {
+  readonly key: string;
+  readonly fields: FlowFields;
+}
+
 export function putFlow(fields: FlowFields, message: FlowMessage): void {
   const { kind, required, guest, flow, protocol, what, rule, address } = message;
   fields.push(kind, required === true, guest, flow, protocol, what, rule, address);

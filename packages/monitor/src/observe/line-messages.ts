@@ -10,7 +10,7 @@ export type GuestLife =
   | { readonly kind: "attached"; readonly guest: string }
   | { readonly kind: "detached"; readonly guest: string; readonly reason: string };
 
-/** What the audit log has. `required`: the line must be written. */
+/** What the audit log has, beside what was allowed. `required`: the line must be written. */
 export type AuditMessage =
   | (AuditedDenial & { readonly required?: boolean })
   | {

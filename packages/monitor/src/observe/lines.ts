@@ -1,16 +1,14 @@
 // What is said of one guest to the main thread: its log lines, its refusals and violations, its coming and going, and
 // where there is an audit file what it was allowed. No line is dropped on the way; a guest that causes more than the
-// main thread takes, or than its policy allows in a second, or an audit line that must be written and cannot, is held:
-// nothing of it is stepped until it may go on.
+// main thread takes, or than its policy allows in a second, or audit lines that its key's gate is shut for
+// (audit-gate.ts), is held: nothing of it is stepped until it may go on.
 //
-// Lines of what was allowed are as many as there is work: they have a quota of their own, in bytes, and the main thread
-// is asked for its mark while there is room for as many again, so that no guest waits for it that makes streams as fast
-// as it can.
+// Lines of what was allowed are as many as there is work: they have a quota of their own, in bytes.
 
-import type { LineQuota } from "../accounts/quotas.ts";
-import { type Limits, type Policy, UNLIMITED } from "../policy/types.ts";
+import type { LineQuota, SteadyQuota } from "../accounts/quotas.ts";
+import type { Policy } from "../policy/types.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
-import type { AuditGate } from "./audit-gate.ts";
+import type { AuditGate, AuditGates, AuditLine, KeyOfLines } from "./audit-gate.ts";
 import type { FlowMessage, FlowNumbers } from "./flow-lines.ts";
 import { priced } from "./line-cost.ts";
 import type { AuditMessage, LineMessage } from "./line-messages.ts";
@@ -21,17 +19,14 @@ import type { AuditMessage, LineMessage } from "./line-messages.ts";
  */
 const LINES_AHEAD = 256;
 const BYTES_AHEAD = 64 * 1024;
-/** The same of lines of what was allowed; and when the main thread is asked to say that it has taken them. */
-const FLOW_BYTES_AHEAD = 512 * 1024;
-const FLOW_BYTES_MARK = 128 * 1024;
 
 /** What of a policy is about lines. */
 type LinePolicy = Pick<Policy, "audit" | "audited" | "limits">;
 
 /** What a key may cause, over all of its guests. */
-export interface LineQuotas {
+export interface LineQuotas extends KeyOfLines {
   readonly lines: LineQuota;
-  readonly flowLines: LineQuota;
+  readonly flowLines: SteadyQuota;
   /** Of the labels that the main thread puts into each line. */
   readonly labelBytes: number;
 }
@@ -40,12 +35,12 @@ export interface LineQuotas {
 export interface LinesHost {
   readonly reactor: { after(delayMs: number, callback: () => void): unknown };
   readonly counters: Counters;
-  readonly auditGate: AuditGate;
+  readonly auditGates: AuditGates;
   /** Undefined where there is no audit file. */
   readonly flows: FlowNumbers | undefined;
   /** The admin API shows what guests are allowed while it lasts. */
   readonly showsFlows: boolean;
-  post(message: LineMessage): void;
+  post(message: Exclude<LineMessage, AuditLine>): void;
   /** Calls back once the main thread has taken everything that was posted so far. */
   whenTaken(callback: () => void): void;
 }
@@ -55,21 +50,20 @@ export class GuestLines {
   readonly #policy: () => LinePolicy;
   readonly #goOn: () => void;
   readonly #quotas: LineQuotas;
+  readonly #gate: AuditGate;
   /** Since the main thread was last known to have taken all. */
   #linesAhead = 0;
   #bytesAhead = 0;
-  /** Of lines of what was allowed, ever; and of those the main thread is known to have taken. */
-  #flowBytes = 0;
-  #flowBytesTaken = 0;
-  #marked = false;
-  /** It has caused an audit line that must be written, since it last passed the gate. */
+  /** It has caused audit lines since it last passed the gate, and some that must be written. */
   #mustPassGate = false;
+  #isRequired = false;
   #held = false;
 
   /** `policy`: as of now. `goOn` is called when the guest is held no more. */
   constructor(host: LinesHost, quotas: LineQuotas, policy: () => LinePolicy, goOn: () => void) {
     this.#host = host;
     this.#quotas = quotas;
+    this.#gate = host.auditGates.of(quotas);
     this.#policy = policy;
     this.#goOn = goOn;
   }
@@ -108,34 +102,15 @@ export class GuestLines {
   postFlow(message: FlowMessage, lineBytes: number): void {
     const bytes = lineBytes + this.#quotas.labelBytes;
     this.#postAudit(message, bytes);
-    this.#flowBytes += bytes;
-    if (!this.#marked && this.#flowBytesAhead() >= FLOW_BYTES_MARK) this.#mark();
-    this.#quotas.flowLines.add(bytes, flowLimits(this.#policy()), performance.now());
+    this.#quotas.flowLines.add(bytes, this.#policy().limits.auditBytes, performance.now());
     if (!this.#held) this.#held = this.#mustWait();
   }
 
-  #flowBytesAhead(): number {
-    return this.#flowBytes - this.#flowBytesTaken;
-  }
-
-  /** How far the main thread has come is told while the guest goes on. */
-  #mark(): void {
-    this.#marked = true;
-    const bytes = this.#flowBytes;
-    this.#host.whenTaken(() => {
-      this.#marked = false;
-      this.#flowBytesTaken = bytes;
-    });
-  }
-
   #postAudit(message: AuditMessage | FlowMessage, bytes: number): void {
-    if (this.#policy().audit !== "required") {
-      this.#host.post(message);
-      return;
-    }
-    this.#host.post({ ...message, required: true });
-    this.#host.auditGate.add(bytes);
+    const isRequired = this.#policy().audit === "required";
+    this.#gate.post(isRequired ? { ...message, required: true } : message, bytes);
     this.#mustPassGate = true;
+    if (isRequired) this.#isRequired = true;
   }
 
   /** One reason to wait after another, each of which looks for the next when it is over. True: there is one. */
@@ -150,13 +125,10 @@ export class GuestLines {
   };
 
   #waitForMainThread(): boolean {
-    const isAhead = this.#linesAhead >= LINES_AHEAD || this.#bytesAhead >= BYTES_AHEAD;
-    if (!isAhead && this.#flowBytesAhead() < FLOW_BYTES_AHEAD) return false;
-    const flowBytes = this.#flowBytes;
+    if (this.#linesAhead < LINES_AHEAD && this.#bytesAhead < BYTES_AHEAD) return false;
     this.#host.whenTaken(() => {
       this.#linesAhead = 0;
       this.#bytesAhead = 0;
-      this.#flowBytesTaken = flowBytes;
       this.#next();
     });
     return true;
@@ -167,7 +139,8 @@ export class GuestLines {
     const policy = this.#policy();
     const nowMs = performance.now();
     const { lines, flowLines } = this.#quotas;
-    const flowRestMs = this.#host.flows === undefined ? 0 : flowLines.restMs(flowLimits(policy), nowMs);
+    const { auditBytes } = policy.limits;
+    const flowRestMs = this.#host.flows === undefined ? 0 : flowLines.restMs(auditBytes, nowMs);
     const restMs = Math.max(lines.restMs(policy.limits, nowMs), flowRestMs);
     if (restMs === 0) return false;
     this.#host.counters.add(Counter.quotaLines);
@@ -176,16 +149,12 @@ export class GuestLines {
   }
 
   #waitForGate(): boolean {
-    if (this.#mustPassGate && !this.#host.auditGate.isOpen) {
-      this.#host.auditGate.wait(this.#next);
+    if (this.#mustPassGate && !this.#gate.isOpen(this.#isRequired)) {
+      this.#gate.wait(this.#next);
       return true;
     }
     this.#mustPassGate = false;
+    this.#isRequired = false;
     return false;
   }
-}
-
-/** They are counted by their bytes alone. */
-function flowLimits({ limits }: LinePolicy): Pick<Limits, "logLines" | "logBytes"> {
-  return { logLines: UNLIMITED, logBytes: limits.auditBytes };
 }

@@ -2,7 +2,7 @@
 //
 //   a connection ──▶ its turn (links/attach-socket.ts) ──▶ a region (links/beginnings.ts) ──▶ a guest ──▶ gone()
 //                     at the monitor's socket, or at that of a tenant, a guest that the host has named (tenants.ts)
-//   attach()     ──▶ the audit gate (links/attach-calls.ts) ──▲
+//   attach()     ──▶ its key's gate (links/attach-calls.ts) ─▲
 //   a VM         ──▶ its doorbell answers (links/vm.ts) ────────────────────────────────────▶ a guest, again and again
 
 import type { SharedMemory } from "@ringway/linux";
@@ -76,7 +76,7 @@ export class Arrivals {
     this.#attachCalls = new AttachCalls({
       accounts: host.accounts,
       closer,
-      auditGate: guestHost.auditGate,
+      auditGates: guestHost.auditGates,
       get policy() {
         return host.policy;
       },
@@ -90,7 +90,7 @@ export class Arrivals {
 
   /** Connections of this listening socket are guests, of that tenant where one is named. */
   listen(listenFd: number, tenant?: string): void {
-    const { auditGate, reactor } = this.#guestHost;
+    const { auditGates, reactor } = this.#guestHost;
     const { accounts } = this.#host;
     let next = 1;
     const host: AttachSocketHost = {
@@ -99,9 +99,7 @@ export class Arrivals {
       closer: this.#closer,
       lines: this.#lines,
       key: tenant === undefined ? undefined : `guest:${tenant}`,
-      get takesGuests() {
-        return auditGate.takesGuests;
-      },
+      takesGuests: (account) => auditGates.takesGuests(account),
       noPlace: (account, waitingOfKey, waiting) =>
         this.#places.none(account, this.#policyFor(tenant).policy.limits, waitingOfKey, waiting),
       begin: (fd, account) => this.#beginConnection(fd, `${tenant ?? "guest"}-${next++}`, account, tenant),
@@ -212,7 +210,7 @@ export class Arrivals {
   }
 
   #makeVmHost(): VmHost {
-    const { auditGate, reactor } = this.#guestHost;
+    const { auditGates, reactor } = this.#guestHost;
     const { accounts, disk } = this.#host;
     // Whose calls those of all doorbells are: a dead folder of theirs leaves guests the half of the disk workers.
     const doorbells = {};
@@ -220,7 +218,7 @@ export class Arrivals {
       reactor,
       accounts,
       // It is tried again.
-      begin: (vm) => (auditGate.takesGuests ? this.#beginOnVm(vm) : undefined),
+      begin: (vm) => (auditGates.takesGuests(vm.account) ? this.#beginOnVm(vm) : undefined),
       warn: (vm, reason) => this.#warn(vm.name, reason),
       call(path, done) {
         const job = disk.submit(doorbells, { kind: "call", path }, UNCOUNTED, ({ errno, value }) =>

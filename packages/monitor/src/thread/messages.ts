@@ -6,8 +6,8 @@ import type { Roots } from "../disk/roots.ts";
 import type { DiskPorts } from "../disk/threads.ts";
 import type { LookupMessage } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
-import type { FlowFields, FlowMessage } from "../observe/flow-lines.ts";
-import type { GuestLife, LineMessage } from "../observe/line-messages.ts";
+import type { FlowMessage, KeyFlows } from "../observe/flow-lines.ts";
+import type { AuditMessage, GuestLife, LineMessage } from "../observe/line-messages.ts";
 import type { TraceMessage, TraceWord } from "../observe/trace.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
 import type { AttachSocketFile } from "../policy/own-sockets.ts";
@@ -98,8 +98,8 @@ export type ToReactor =
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
   | { readonly kind: "taken"; readonly id: number }
   | { readonly kind: "ask"; readonly id: number; readonly question: Question }
-  /** Audit lines that must be written can be, or cannot. */
-  | { readonly kind: "audit"; readonly isOpen: boolean }
+  /** The audit file takes lines, or has a fault. */
+  | { readonly kind: "audit"; readonly isWritable: boolean }
   | { readonly kind: "stop"; readonly drainMs: number };
 
 /** Memory of the reactor's own isolate, in bytes. */
@@ -108,14 +108,18 @@ export interface ReactorMemory {
   readonly external: number;
 }
 
+/** A line of the audit, and whose it is. */
+export type KeyAudit = AuditMessage & { readonly key: string };
+
 export type FromReactor =
   | { readonly kind: "ready" }
   /** The policy posted last is in force. */
   | { readonly kind: "policy" }
-  | Exclude<LineMessage, FlowMessage>
+  | Exclude<LineMessage, FlowMessage | AuditMessage>
+  | KeyAudit
   /** Several of these, in their order (posts.ts). */
   | { readonly kind: "lives"; readonly lines: readonly GuestLife[] }
-  | { readonly kind: "flows"; readonly fields: FlowFields }
+  | { readonly kind: "flows"; readonly rows: readonly KeyFlows[] }
   | LookupMessage
   | TraceMessage
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
@@ -123,7 +127,10 @@ export type FromReactor =
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }
   /** Rows, a part of the answer to "ask". */
   | { readonly kind: "answer"; readonly id: number; readonly fields: Fields; readonly isLast: boolean }
-  /** Answered with "taken", when everything before it has been taken. */
-  | { readonly kind: "mark"; readonly id: number }
+  /**
+   * Answered with "taken", when everything before it has been taken; with `key`, when that key's audit lines before it
+   * are handed on (audit-gate.ts).
+   */
+  | { readonly kind: "mark"; readonly id: number; readonly key?: string }
   /** `aborted` streams were cut off; `stuck` operations are still in the hands of disk workers. */
   | { readonly kind: "stopped"; readonly aborted: number; readonly stuck: number };

@@ -7,9 +7,10 @@
 // To post takes some 20 us, and wakes the main thread. A guest that comes and goes is three lines, which nobody waits
 // for: its neighbours pay for one post in some milliseconds, and not for three with each guest. A stream is two lines
 // where there is an audit file. What is kept is bounded by what each guest may be ahead of the main thread
-// (observe/lines.ts), and where it ends, or begins anew, by a line for each stream that it had open.
+// (observe/lines.ts), and each key with audit lines (observe/audit-gate.ts).
 
-import { type FlowFields, type FlowMessage, putFlow } from "../observe/flow-lines.ts";
+import type { AuditGatesHost, AuditLine } from "../observe/audit-gate.ts";
+import { type FlowFields, type FlowMessage, type KeyFlows, putFlow } from "../observe/flow-lines.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { FromReactor } from "./messages.ts";
@@ -17,14 +18,12 @@ import type { FromReactor } from "./messages.ts";
 /** How late such a line may be, in milliseconds. */
 const LATE_MS = 10;
 
-/** What there is to tell: what a guest was allowed goes with others of its kind. */
-export type Posted = FromReactor | FlowMessage;
-
-export class Posts {
+export class Posts implements AuditGatesHost {
   readonly #reactor: Reactor;
   readonly #send: (message: FromReactor) => void;
   #kept: GuestLife[] = [];
-  #flows: FlowFields = [];
+  /** By key. */
+  readonly #flows: Map<string, FlowFields> = new Map();
   #isDue = false;
   readonly #marks: Map<number, () => void> = new Map();
   #nextMark = 1;
@@ -34,7 +33,7 @@ export class Posts {
     this.#send = send;
   }
 
-  post(message: Posted): void {
+  post(message: FromReactor): void {
     switch (message.kind) {
       case "guest":
       case "attached":
@@ -42,16 +41,26 @@ export class Posts {
         this.#kept.push(message);
         this.#flushLater();
         return;
-      case "opened":
-      case "accepted":
-      case "closed":
-        putFlow(this.#flows, message);
-        this.#flushLater();
-        return;
       default:
         this.flush();
         this.#send(message);
     }
+  }
+
+  postAudit(key: string, line: AuditLine): void {
+    if (line.kind === "refused" || line.kind === "violation") this.post({ ...line, key });
+    else this.#keepFlow(key, line);
+  }
+
+  /** What a guest was allowed goes with others of its kind. */
+  #keepFlow(key: string, flow: FlowMessage): void {
+    let fields = this.#flows.get(key);
+    if (fields === undefined) {
+      fields = [];
+      this.#flows.set(key, fields);
+    }
+    putFlow(fields, flow);
+    this.#flushLater();
   }
 
   #flushLater(): void {
@@ -68,22 +77,31 @@ export class Posts {
   /** Posts what is kept: lines of the log and those of the audit have no order among each other. */
   flush(): void {
     const lines = this.#kept;
-    const fields = this.#flows;
+    const flows = this.#flows;
     if (lines.length > 0) {
       this.#kept = [];
       this.#send({ kind: "lives", lines });
     }
-    if (fields.length > 0) {
-      this.#flows = [];
-      this.#send({ kind: "flows", fields });
+    if (flows.size > 0) {
+      const rows = Array.from(flows, ([key, fields]): KeyFlows => ({ key, fields }));
+      flows.clear();
+      this.#send({ kind: "flows", rows });
     }
   }
 
   /** Calls back once the main thread has taken everything that was posted so far. */
   whenTaken(callback: () => void): void {
+    this.post({ kind: "mark", id: this.#mark(callback) });
+  }
+
+  whenHandedOn(key: string, callback: () => void): void {
+    this.post({ kind: "mark", id: this.#mark(callback), key });
+  }
+
+  #mark(callback: () => void): number {
     const id = this.#nextMark++;
     this.#marks.set(id, callback);
-    this.post({ kind: "mark", id });
+    return id;
   }
 
   /** The main thread has taken that mark. */

@@ -15,7 +15,7 @@ import { DiskPool } from "../disk/pool.ts";
 import { closeRoots } from "../disk/roots.ts";
 import type { Attachment, AttachmentHost } from "../guests/attachment.ts";
 import { Lookups } from "../names/lookups.ts";
-import { AuditGate } from "../observe/audit-gate.ts";
+import { AuditGates } from "../observe/audit-gate.ts";
 import { FlowNumbers } from "../observe/flow-lines.ts";
 import { Trace } from "../observe/trace.ts";
 import { PolicyState } from "../policy/in-force.ts";
@@ -29,9 +29,9 @@ import { Protocols } from "../relays/table.ts";
 import { Arrivals, type ArrivalsHost } from "./arrivals.ts";
 import { Census } from "./census.ts";
 import { HostSurroundings } from "./host-surroundings.ts";
-import type { PolicyInForce, ReactorOptions, TenantMessage, ToReactor } from "./messages.ts";
+import type { FromReactor, PolicyInForce, ReactorOptions, TenantMessage, ToReactor } from "./messages.ts";
 import { NodeTurns } from "./node-turns.ts";
-import { type Posted, Posts } from "./posts.ts";
+import { Posts } from "./posts.ts";
 import { Tenants } from "./tenants.ts";
 
 /** How often a stopping monitor looks whether its transfers are done. */
@@ -53,7 +53,7 @@ export class ReactorThread {
   readonly #posts: Posts;
   /** Undefined where nothing is traced. */
   readonly #trace: Trace | undefined;
-  readonly #auditGate: AuditGate = new AuditGate();
+  readonly #auditGates: AuditGates;
   readonly #surroundings: HostSurroundings = new HostSurroundings();
   readonly #ownPorts: OwnPorts;
   readonly #ownSockets: OwnSockets;
@@ -78,7 +78,8 @@ export class ReactorThread {
     const reactor = new Reactor({ busyPollUs: options.busyPollUs, counters });
     this.#reactor = reactor;
     this.#posts = new Posts(reactor, (message) => port.postMessage(message));
-    const post = (message: Posted): void => this.#posts.post(message);
+    this.#auditGates = new AuditGates(this.#posts);
+    const post = (message: FromReactor): void => this.#posts.post(message);
     const whenTaken = (callback: () => void): void => this.#posts.whenTaken(callback);
     const after = (delayMs: number, callback: () => void): void => void reactor.after(delayMs, callback);
     this.#trace = options.trace.length === 0 ? undefined : new Trace({ after, post, whenTaken });
@@ -109,7 +110,7 @@ export class ReactorThread {
       counters,
       after,
       descriptors: new DescriptorRoom(options.descriptors, options.wakeFd),
-      auditGate: this.#auditGate,
+      auditGates: this.#auditGates,
       flows: options.hasAuditFile ? new FlowNumbers() : undefined,
       showsFlows: options.showsFlows,
       opener: new Protocols(this.#relays),
@@ -160,6 +161,7 @@ export class ReactorThread {
       }
     }
     this.#trace?.flush();
+    this.#auditGates.end();
     this.#posts.flush();
     this.#arrivals.turnAwayBeginners();
     this.#relays.partings.close();
@@ -207,7 +209,7 @@ export class ReactorThread {
         this.#arrivals.attach(message, message.policy && this.#policyState(message.policy));
         return;
       case "audit":
-        this.#auditGate.set(message.isOpen);
+        this.#auditGates.setWritable(message.isWritable);
         return;
       case "vm":
         this.#arrivals.addVm(message);
@@ -288,6 +290,7 @@ export class ReactorThread {
       this.#reactor.after(DRAIN_CHECK_MS, () => this.#drain(endMs));
       return;
     }
+    this.#auditGates.end();
     for (const guest of this.#arrivals.guests) guest.close("the monitor stops");
     this.#policy.release();
     this.#tenants.clear();

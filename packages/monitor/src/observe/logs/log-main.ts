@@ -24,7 +24,7 @@ export type FromThread =
   /** The path is open, for the first time or anew; or could not be opened, and what was open stays. */
   | { readonly kind: "opened" }
   | { readonly kind: "not-opened"; readonly errno: number }
-  /** Nothing can be written, for a while already or for good; said once, until "writing". */
+  /** Nothing can be written, for a while already or for good; said once for each errno, until "writing". */
   | { readonly kind: "failing"; readonly errno: number }
   | { readonly kind: "writing" }
   /** The answer to WANT_ROOM. */
@@ -44,7 +44,8 @@ const batch = scratch(BATCH_BYTES);
 let destination: Destination | undefined;
 /** Bytes of the ring's first line that are written. */
 let written = 0;
-let isFailing = false;
+/** The errno that was said last, or 0. */
+let failing = 0;
 let isClosing = false;
 
 function open(): void {
@@ -75,8 +76,8 @@ function writeSome(to: Destination): void {
     return;
   }
   Atomics.store(ring.words, Word.ERRNO, 0);
-  if (isFailing) post({ kind: "writing" });
-  isFailing = false;
+  if (failing !== 0) post({ kind: "writing" });
+  failing = 0;
   const lines = batch.bytes.subarray(0, count).lastIndexOf(10) + 1;
   if (lines === 0) {
     written += count;
@@ -96,8 +97,8 @@ function failed(to: Destination, errno: number): void {
     // Whoever reads is only slow.
     if (performance.now() - startMs < RETRY_MS / 2) return;
   }
-  if (!isFailing) post({ kind: "failing", errno });
-  isFailing = true;
+  if (failing !== errno) post({ kind: "failing", errno });
+  failing = errno;
   if (!isSlow) Atomics.wait(ring.words, Word.COMMANDS, 0, RETRY_MS);
 }
 

@@ -6,7 +6,7 @@
 //           WAKE    grows with whatever the thread may sleep through
 //           COMMANDS   bits for the thread, which takes them all
 //           ERRNO   the thread's: why the last write did not happen, or 0
-//           WANT_ROOM   1: the producer wants to hear of it when half of the ring is free; the thread puts it back to 0
+//           WANT_ROOM   the producer wants to hear of it when no more bytes than this wait; the thread puts 0 back
 //
 // Invariants: 0 <= WRITE - READ <= RING_BYTES; the ring begins and ends with whole lines, except while the thread is
 // amid one.
@@ -63,11 +63,11 @@ export class LogRing {
     this.#wake();
   }
 
-  /** True: there is room now. Otherwise the thread says when there is. */
-  wantRoom(): boolean {
-    Atomics.store(this.words, Word.WANT_ROOM, 1);
+  /** True: no more than `most` bytes wait. Otherwise the thread says when that is so. */
+  wantRoom(most: number = RING_BYTES / 2): boolean {
+    Atomics.store(this.words, Word.WANT_ROOM, most);
     // Again after it was told: it may have made the room in between.
-    if (this.used > RING_BYTES / 2) return false;
+    if (this.used > most) return false;
     Atomics.store(this.words, Word.WANT_ROOM, 0);
     return true;
   }
@@ -98,7 +98,8 @@ export class LogRing {
   release(bytes: number): boolean {
     Atomics.store(this.words, Word.READ, (Atomics.load(this.words, Word.READ) + bytes) | 0);
     Atomics.notify(this.words, Word.READ);
-    if (this.used > RING_BYTES / 2) return false;
-    return Atomics.compareExchange(this.words, Word.WANT_ROOM, 1, 0) === 1;
+    const most = Atomics.load(this.words, Word.WANT_ROOM);
+    if (most === 0 || this.used > most) return false;
+    return Atomics.compareExchange(this.words, Word.WANT_ROOM, most, 0) === most;
   }
 }

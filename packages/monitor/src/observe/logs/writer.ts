@@ -32,11 +32,16 @@ const FLUSH_MS = 2000;
 const STOP_MS = 100;
 
 export interface LogWriterEvents {
-  /** Nothing can be written, with the errno's name; said once, until "writing". Lines are taken while there is room. */
+  /**
+   * Nothing can be written, with the errno's name (EAGAIN: whoever reads has not for a while); said once for each,
+   * until "writing". Lines are taken while there is room.
+   */
   failing: [string];
   writing: [];
-  /** After a line that found no room: half of the ring is free again. */
+  /** After a line that found no room: there is some again. */
   room: [];
+  /** The process ends: what its owner has still is taken for so many milliseconds. */
+  exiting: [number];
   /** The writing thread ended by itself: nothing more is written. */
   error: [Error];
 }
@@ -82,7 +87,10 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   /** Where, in the ring's bytes mod 2^32, the lines end that say what was lost and are not written yet. */
   #saidAt: number[] = [];
   #failing: string | undefined;
-  readonly #flushAtExit = (): void => this.flushNow(FLUSH_MS);
+  readonly #flushAtExit = (): void => {
+    this.emit("exiting", FLUSH_MS);
+    this.flushNow(FLUSH_MS);
+  };
 
   private constructor(where: { readonly path: string } | { readonly fd: number }) {
     super();
@@ -138,23 +146,36 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   /** Takes whole lines, or counts them as lost. For pino: this object is a destination. */
   write(lines: string): void {
     if (this.offer(lines)) return;
-    this.#lostLines++;
-    this.#lostEver++;
-    this.#lostBytes += Buffer.byteLength(lines);
     // A thread that is in a write has not told why it takes so long.
     const errno = Atomics.load(this.#ring.words, Word.ERRNO) || Errno.EAGAIN;
-    this.#lostErrno = lines.length > RING_BYTES ? "EMSGSIZE" : errnoName(errno);
+    const why = lines.length > RING_BYTES ? "EMSGSIZE" : errnoName(errno);
+    this.lose(1, Buffer.byteLength(lines), why);
+  }
+
+  /** Counts as lost what its owner has no room for: that is said in its place. */
+  lose(lines: number, bytes: number, errno: string): void {
+    this.#lostLines += lines;
+    this.#lostEver += lines;
+    this.#lostBytes += bytes;
+    this.#lostErrno = errno;
     if (this.#ring.wantRoom()) this.#onRoom();
   }
 
-  /** Takes whole lines; false where there is no room for them: "room" says when there is. */
-  offer(lines: string): boolean {
+  /**
+   * Takes whole lines; false where there is no room for them: "room" says when there is. With `aheadBytes` there is
+   * none either where so many wait already to be written, and again when half of these are.
+   */
+  offer(lines: string, aheadBytes: number = RING_BYTES): boolean {
     if (typeof lines !== "string") throw invalidType("lines", "of type string", lines);
     // Not before what was lost is said.
     if (this.#lostLines > 0 && !this.#sayLost()) return false;
-    if (this.#ring.put(Buffer.from(lines))) return true;
-    if (this.#lostLines === 0 && this.#ring.wantRoom()) return this.#ring.put(Buffer.from(lines));
+    if (this.#put(lines, aheadBytes)) return true;
+    if (this.#lostLines === 0 && this.#ring.wantRoom(aheadBytes / 2)) return this.#put(lines, aheadBytes);
     return false;
+  }
+
+  #put(lines: string, aheadBytes: number): boolean {
+    return this.#ring.used < aheadBytes && this.#ring.put(Buffer.from(lines));
   }
 
   /**
