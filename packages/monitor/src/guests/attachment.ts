@@ -11,6 +11,7 @@
 //
 // How it is attached (memory, bell, liveness) is its GuestLink's. Here are its bells and its pauses.
 
+import { performance } from "node:perf_hooks";
 import {
   type BellReceiver,
   HostSession,

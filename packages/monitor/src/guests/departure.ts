@@ -8,6 +8,7 @@
 // its key used up it is looked at a few times more, and then no longer. Having been held is no fault of what it left
 // behind, so the time begins anew then; but there is an end to that as well.
 
+import { performance } from "node:perf_hooks";
 import { Closed, type HostSession } from "@ringway/control";
 import type { Reactor } from "../reactor/reactor.ts";
 import type { Task } from "../reactor/tasks.ts";

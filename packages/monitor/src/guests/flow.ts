@@ -7,6 +7,7 @@
 // Where nobody keeps such lines, and no admin API shows streams, there is none: who carries bytes tests a field for
 // undefined, and does nothing else. Where the admin API alone wants it, it has no lines.
 
+import { performance } from "node:perf_hooks";
 import type { InetAddress } from "@ringway/control";
 import type { FlowAsked, FlowEnd, FlowLine, FlowMessage, FlowOpened } from "../observe/flow-lines.ts";
 import { priced } from "../observe/line-cost.ts";

@@ -4,6 +4,7 @@
 //
 // Where it is alone it pays for no time, and no clock is read for it.
 
+import { performance } from "node:perf_hooks";
 import type { Account } from "../accounts/accounts.ts";
 import { TimeSlice } from "../accounts/quotas.ts";
 import type { PolicyState } from "../policy/in-force.ts";

@@ -4,6 +4,7 @@
 //
 //   put() ── first in the line, and rested ──▶ runFirst() ── rests, where guests are there ──▶ the next
 
+import { performance } from "node:perf_hooks";
 import { TaskQueue } from "./tasks.ts";
 
 /** Between two pieces: some round trips. A guest that comes and goes has five, and there may be 250 a second. */

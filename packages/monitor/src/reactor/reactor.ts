@@ -15,6 +15,7 @@
 // It never blocks but in epoll, and there only after it has announced its sleep to every tenant and looked once more
 // (PROTOCOL.md BELL-5). Nothing here is asynchronous in JavaScript's sense: this thread's Node loop does not turn.
 
+import { performance } from "node:perf_hooks";
 import type { BellReceiver } from "@ringway/control";
 import { Epoll, yieldProcessor } from "@ringway/linux";
 import { Counter, type Counters } from "./counters.ts";
@@ -65,7 +66,9 @@ export class Reactor {
   #freeSlots: number[] = [];
   #tenants: Tenant[] = [];
   #turn = 0;
-  #bellsDue: Tenant[] = [];
+  /** Those before #bellsDueEnd. The array stays as long as it once was: no turn makes one. */
+  readonly #bellsDue: (Tenant | undefined)[] = [];
+  #bellsDueEnd = 0;
   #running = true;
   /** Until this moment, time was charged, or nobody's. */
   #markMs: number = performance.now();
@@ -179,7 +182,7 @@ export class Reactor {
    * before that. One ring for many streams, and the other side finds them all.
    */
   bellDue(tenant: Tenant): void {
-    this.#bellsDue.push(tenant);
+    this.#bellsDue[this.#bellsDueEnd++] = tenant;
   }
 
   after(delayMs: number, callback: () => void): Timer {
@@ -217,10 +220,12 @@ export class Reactor {
   }
 
   #flushBells(): void {
-    if (this.#bellsDue.length === 0) return;
-    const due = this.#bellsDue;
-    this.#bellsDue = [];
-    for (const tenant of due) tenant.flushBell();
+    for (let i = 0; i < this.#bellsDueEnd; i++) {
+      const tenant = this.#bellsDue[i];
+      this.#bellsDue[i] = undefined;
+      tenant?.flushBell();
+    }
+    this.#bellsDueEnd = 0;
   }
 
   #scanTenants(): void {

@@ -7,32 +7,36 @@ export interface Task {
   run(): void;
 }
 
-/** Tasks that were run and still stand in the queue's array. */
-const TASKS_DONE_KEPT = 4096;
+/** Places in the queue's array that are kept, and that were run and are not moved up yet. */
+const PLACES_KEPT = 4096;
 
 export class TaskQueue {
-  #tasks: Task[] = [];
+  /** Those that wait are from #first on, before #end. The array stays as long as it once was: no turn makes one. */
+  #tasks: (Task | undefined)[] = [];
   #first = 0;
+  #end = 0;
 
   get length(): number {
-    return this.#tasks.length - this.#first;
+    return this.#end - this.#first;
   }
 
   /** Once, however often it is asked. */
   put(task: Task): void {
     if (task.queued) return;
     task.queued = true;
-    this.#tasks.push(task);
+    this.#tasks[this.#end++] = task;
   }
 
   runFirst(): void {
-    const task = this.#tasks[this.#first++];
-    if (task === undefined) return;
-    if (this.#first === this.#tasks.length) {
-      this.#tasks.length = 0;
-      this.#first = 0;
-    } else if (this.#first >= TASKS_DONE_KEPT) {
+    if (this.#first === this.#end) return;
+    const task = this.#tasks[this.#first]!;
+    this.#tasks[this.#first++] = undefined;
+    if (this.#first === this.#end) {
+      this.#first = this.#end = 0;
+      if (this.#tasks.length > PLACES_KEPT) this.#tasks = [];
+    } else if (this.#first >= PLACES_KEPT) {
       this.#tasks.splice(0, this.#first);
+      this.#end -= this.#first;
       this.#first = 0;
     }
     task.queued = false;

@@ -9,6 +9,7 @@
 //
 // Addresses that were told count as their name for a while (policy/known-names.ts).
 
+import { performance } from "node:perf_hooks";
 import {
   Closed,
   type Frame,

@@ -14,6 +14,7 @@
 //
 // Invariant: while anything is kept, nothing is taken from the kernel.
 
+import { performance } from "node:perf_hooks";
 import { encodeFrame, FRAME_HEADER_BYTES, UDP_TRAIN_MAX, udpMessages } from "@ringway/control";
 import { type DatagramInbox, droppedDatagrams, Errno, errnoMessage } from "@ringway/linux";
 import { type NetworkBudget, USED_UP } from "../../guests/network-budget.ts";

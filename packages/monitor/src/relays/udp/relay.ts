@@ -8,6 +8,7 @@
 // The socket is watched edge-triggered, for what comes; for room to send only while it has none, since UDP tells of
 // that with every datagram that has left. What is remembered of an edge is cleared by EAGAIN alone, or a short count.
 
+import { performance } from "node:perf_hooks";
 import {
   Closed,
   type FrameReader,
