@@ -79,6 +79,7 @@ describe.each<[document: string, without: string, skipped: string]>([
   ["docs/monitor.md", "", ""],
   ["docs/policy.md", "", ""],
   ["docs/inspect.md", "", ""],
+  ["docs/messages.md", "", ""],
   ["docs/operate.md", "", ""],
   ["docs/vm.md", "", forQemu],
   ...READMES.filter((name) => blocksOf(name).length > 0).map((name): [string, string, string] => [
@@ -128,7 +129,7 @@ describe("the READMEs of packages", () => {
   it("of those that are published with code to try, each has a block that runs", () => {
     const run = READMES.filter((name) => blocksOf(name).some(({ language }) => language === "sh"));
     expect(run).toEqual(
-      ["cli", "conformance", "guest", "monitor"].map((name) => `packages/${name}/README.md`),
+      ["cli", "conformance", "guest", "messages", "monitor"].map((name) => `packages/${name}/README.md`),
     );
   });
 
