@@ -123,11 +123,14 @@ export class PolicyMatcher {
     const found = entryForName(words, texts, names, parsed.name, portIn(transport, port));
     if (found >= 0) {
       const entry = new Entry(this.#policy, names, found);
-      const decision = plain(byRule(entry, () => asked));
-      return { ...decision, ruleIndex: entry.ruleIndex, name: parsed.name };
+      return named(
+        byRule(entry, () => asked),
+        entry.ruleIndex,
+        parsed.name,
+      );
     }
     const byAddress = this.#byAddresses(this.fixedAddresses(parsed.name), port, asked, transport);
-    if (byAddress !== undefined) return { ...byAddress, ruleIndex: -1, name: parsed.name };
+    if (byAddress !== undefined) return named(byAddress, -1, parsed.name);
     const isForTcp = transport !== "tcp" && this.connectName(name, port).allowed;
     const reason = noRule("connect", `${parsed.name}:${port}`, transport, isForTcp);
     return { ...refused("default", reason), ruleIndex: -1, name: parsed.name };
@@ -158,31 +161,31 @@ export class PolicyMatcher {
     port: number,
     transport: Transport = "tcp",
   ): Decision {
-    const named = this.connectName(name, port, transport);
-    if (!named.allowed) return named;
-    if (named.ruleIndex !== ruleIndex) {
+    const byName = this.connectName(name, port, transport);
+    if (!byName.allowed) return byName;
+    if (byName.ruleIndex !== ruleIndex) {
       return refused("reloaded", `the policy changed while ${quoted(name)} was being resolved`, Errno.EAGAIN);
     }
     const parsed = this.#destination(address, port);
     if ("refusal" in parsed) return parsed.refusal;
 
-    const shown = formatAddress(parsed);
-    const asked = (): string => `${CONNECTING[transport]} ${named.name}:${port}, which resolves to ${shown},`;
+    const asked = (): string =>
+      `${CONNECTING[transport]} ${byName.name}:${port}, which resolves to ${formatAddress(parsed)},`;
     const ruling = this.#ruling(parsed, port, transport, ruleIndex);
     if (ruling !== undefined) return this.#byRuling(ruling, parsed, port, transport, asked, ruleIndex);
     if (ruleIndex < 0) {
       const isForTcp = transport !== "tcp" && this.connectAddress(address, port).allowed;
-      const what = `${endpoint(parsed, port)} (${named.name})`;
+      const what = `${endpoint(parsed, port)} (${byName.name})`;
       return refused("default", noRule("connect", what, transport, isForTcp));
     }
     const denied = this.#deniedInside(parsed, port, transport, asked, ruleIndex);
     if (denied !== undefined) return denied;
 
     const purpose = notPublic(parsed, this.#surroundings);
-    if (purpose === undefined) return { allowed: true, rule: named.rule, reason: named.reason };
+    if (purpose === undefined) return { allowed: true, rule: byName.rule, reason: byName.reason };
     const reason =
-      `${named.name} resolves to ${shown}, which is not a public address (${purpose}), ` +
-      `and no rule allows it (rule ${quoted(named.rule)} could say resolvesTo)`;
+      `${byName.name} resolves to ${formatAddress(parsed)}, which is not a public address (${purpose}), ` +
+      `and no rule allows it (rule ${quoted(byName.rule)} could say resolvesTo)`;
     return refused("not-public", reason);
   }
 
@@ -385,9 +388,11 @@ class AllowedBy implements Allowed {
   }
 }
 
-/** With its reason made, as an object that can be spread. */
-function plain(decision: Decision): Decision {
-  return decision.allowed ? allowed(decision.rule, decision.reason) : decision;
+/** With its reason made, as an object that can be spread. Word by word: each connect by name makes two. */
+function named(decision: Decision, ruleIndex: number, name: string): NameDecision {
+  const { rule, reason } = decision;
+  if (decision.allowed) return { allowed: true, rule, reason, ruleIndex, name };
+  return { allowed: false, rule, reason, errno: decision.errno, ruleIndex, name };
 }
 
 /** Components of a normalized path. */

@@ -12,8 +12,23 @@ const LABEL_LENGTH_MAX = 63;
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 const NUMBER = /^(?:[0-9]+|0x[0-9a-f]*)$/;
 
+/** Names that were asked for lately: each connect to one needs it three times. */
+const known: Map<string, NameResult> = new Map();
+const KNOWN_MAX = 256;
+
 /** Lower-case, without the trailing dot. */
 export function normalizeName(text: string): NameResult {
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  const result = normalize(text);
+  // What is no name may be long.
+  if ("problem" in result) return result;
+  if (known.size === KNOWN_MAX) known.clear();
+  known.set(text, result);
+  return result;
+}
+
+function normalize(text: string): NameResult {
   if (text === "") return { problem: "the name is empty" };
   if (parseIp(text) !== undefined) return { problem: `${quoted(text)} is an address, not a name` };
   const bare = text.endsWith(".") ? text.slice(0, -1) : text;
