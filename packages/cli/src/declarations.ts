@@ -213,6 +213,42 @@ function policy(program: Command, _: Signals, ended: (code: number) => void): vo
       const { explainPolicy } = await import("./commands/policy.ts");
       ended(await explainPolicy(file, what, target, options));
     });
+  policyTest(policy, ended);
+  policyLearn(policy, ended);
+}
+
+function policyTest(policy: Command, ended: (code: number) => void): void {
+  command(policy, "test", "check that a policy decides as cases in a file expect (docs/policy.md)")
+    .argument("<file>", "the policy file; - is standard input")
+    .argument("<cases>", "the cases, in YAML")
+    .option("--config", "the file is a monitor's, ringway.yaml: each case may say which guest asks")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 all are as expected, 1 one is not, or a file cannot be used, 2 wrong usage.",
+    )
+    .action(async (file, cases, options) => {
+      const { testPolicy } = await import("./commands/policy-test.ts");
+      ended(await testPolicy(file, cases, options));
+    });
+}
+
+function policyLearn(policy: Command, ended: (code: number) => void): void {
+  command(policy, "learn", "write a policy that allows what guests asked for, and nothing else")
+    .option(
+      "--from <file>",
+      "audit lines, as --audit writes them; - is standard input, FILE.gz compressed; may be given several times",
+      repeated,
+    )
+    .option("--guest <name>", "only what this guest asked for")
+    .option(
+      "--policy <file>",
+      "the policy that was in force: it has the folders, sockets and hosts that were used",
+    )
+    .addHelpText("after", "\nExit codes: 0 written to stdout, 1 a file cannot be read, 2 wrong usage.")
+    .action(async (options) => {
+      const { learnPolicy } = await import("./commands/policy-learn.ts");
+      ended(await learnPolicy(options));
+    });
 }
 
 function inspect(program: Command, _: Signals, ended: (code: number) => void): void {

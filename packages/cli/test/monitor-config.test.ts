@@ -3,6 +3,7 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
+import { AdminClient } from "@ringway/monitor";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { LOADED_MS, loadedInTurn, type Program } from "../../../test/support/processes.ts";
 import { RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
@@ -56,6 +57,7 @@ guests:
   - { name: web, listen: web.sock, policy: web.yaml, labels: { team: a } }
   - { name: plain, listen: plain.sock }
 audit: audit.log
+admin: admin.sock
 logLevel: debug
 busyPollUs: 0
 nameServers: 192.0.2.53
@@ -75,6 +77,8 @@ nameServers: 192.0.2.53
       ),
     );
     expect(monitor.log.some(({ level }) => level === "debug")).toBe(false);
+    using admin = new AdminClient({ socket: files.at("admin.sock") });
+    expect((await admin.guests()).items.map(({ name }) => name)).toContain("web-1");
 
     files.write({
       "all.yaml": saying("again"),
@@ -85,6 +89,7 @@ guests:
   - { name: web, listen: web.sock, policy: other.yaml, labels: { team: b } }
   - { name: new, listen: new.sock }
 audit: audit.log
+admin: admin.sock
 `,
     });
     monitor.kill("SIGHUP");

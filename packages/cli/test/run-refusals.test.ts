@@ -2,7 +2,7 @@
 
 import { Protocol, protocolName } from "@ringway/control";
 import { expect, test } from "vitest";
-import { Learned } from "../src/run/refusals.ts";
+import { Learned } from "../src/learn/learned.ts";
 
 test("what was refused of TCP and of UDP is one rule for each host, with the protocols that were asked for", () => {
   const learned = new Learned({});

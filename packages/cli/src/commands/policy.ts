@@ -1,9 +1,8 @@
 // ringway policy: what a file says, without a monitor. Decisions come from the matcher that the monitor itself asks.
 
-import { canonicalAddress, splitHostPort } from "@ringway/control";
+import { canonicalAddress } from "@ringway/control";
 import { errnoName } from "@ringway/linux";
 import {
-  type Decision,
   formatProblem,
   HostSurroundings,
   hostLookup,
@@ -15,6 +14,18 @@ import {
   type PolicyProblem,
 } from "@ringway/monitor";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
+import {
+  type Asking,
+  hostOf,
+  isByAddress,
+  isSocket,
+  type Judged,
+  type Judgement,
+  judge,
+  placeOf,
+  targetProblem,
+  type What,
+} from "../judge/judge.ts";
 import { loadOnce, nameOf, STDIN } from "./load.ts";
 
 export interface ExplainOptions {
@@ -25,10 +36,6 @@ export interface ExplainOptions {
   readonly address?: readonly string[];
   readonly json?: boolean;
 }
-
-type What = "connect" | "listen" | "file";
-/** Of rules. */
-type List = "connect" | "listen" | "files" | "sockets";
 
 /** Each file by itself: what is good on stdout, what is not on stderr. */
 export async function checkPolicies(files: readonly string[]): Promise<number> {
@@ -71,13 +78,6 @@ export async function checkPolicy(
   return policy;
 }
 
-/** One thing that was judged: the request itself, or an address that its name resolves to. */
-interface Judged {
-  /** The address, where it is one of several that a name resolves to. */
-  readonly address?: string;
-  readonly decision: Decision;
-}
-
 export async function explainPolicy(
   file: string,
   what: What,
@@ -94,57 +94,32 @@ export async function explainPolicy(
     if (canonicalAddress(address) !== undefined) continue;
     throw new UsageError(`--address: expected an IPv4 or IPv6 address; found ${JSON.stringify(address)}`);
   }
-  // A path, where an address would be: a Unix socket.
-  const isSocket = what !== "file" && target.startsWith("/");
-  if (isSocket && (options.resolve || options.address)) {
+  const asking: Asking = { what, target, ...options };
+  if (isSocket(asking) && (options.resolve || options.address)) {
     throw new UsageError(`--resolve and --address go with a name; ${target} is a path`);
   }
-  if (isSocket && options.udp) throw new UsageError(`--udp goes with an address; ${target} is a path`);
-  const transport = options.udp ? "udp" : "tcp";
-  const endpoint = what === "file" || isSocket ? undefined : parseEndpoint(what, target);
+  if (isSocket(asking) && options.udp) {
+    throw new UsageError(`--udp goes with an address; ${target} is a path`);
+  }
+  const problem = targetProblem(asking);
+  if (problem !== undefined) throw new UsageError(problem);
   await using loader = new PolicyLoader();
   const policy = await loadOnce(file, loader);
+  if (isByAddress(asking) && (options.resolve || options.address)) {
+    throw new UsageError(`--resolve and --address go with a name; ${hostOf(target)} is an address`);
+  }
   using surroundings = new HostSurroundings();
   const matcher = new PolicyMatcher(policy, surroundings);
-  let judged: Judged[];
-  let note: string | undefined;
-  if (isSocket) judged = [{ decision: matcher.socket(target, what) }];
-  else if (endpoint === undefined) judged = [{ decision: matcher.file(target, options.write ?? false) }];
-  else if (what === "listen")
-    judged = [{ decision: matcher.listen(endpoint.host, endpoint.port, transport) }];
-  else if (canonicalAddress(endpoint.host) !== undefined) {
-    if (options.resolve || options.address) {
-      throw new UsageError(`--resolve and --address go with a name; ${endpoint.host} is an address`);
-    }
-    judged = [{ decision: matcher.connectAddress(endpoint.host, endpoint.port, transport) }];
-  } else {
-    const { host, port } = endpoint;
-    const named = matcher.connectName(host, port, transport);
-    judged = [{ decision: named }];
-    if (named.allowed) {
-      const addresses = await addressesOf(named.name, options, matcher, surroundings);
-      if (addresses.length === 0) {
-        note =
-          `the addresses that ${named.name} resolves to are judged as well, before connecting: see ` +
-          "--resolve and --address";
-      } else {
-        judged = addresses.map((address) => {
-          const decision = matcher.connectResolved(host, named.ruleIndex, address, port, transport);
-          return { address, decision };
-        });
-        note = noteOf(named.name, judged);
-      }
-    }
-  }
-  // The monitor connects to those addresses of a name that are allowed, if there are any.
-  const allowed = judged.some(({ decision }) => decision.allowed);
-  const list = what === "file" ? "files" : isSocket ? "sockets" : what;
-  if (options.json) printJson(policy, list, allowed, judged);
-  else print(policy, list, judged, note);
-  return allowed ? Exit.OK : Exit.REFUSED;
+  const judgement = await judge(matcher, {
+    ...asking,
+    addressesOf: (name) => addressesOf(name, options, matcher, surroundings),
+  });
+  if (options.json) printJson(policy, judgement);
+  else print(policy, judgement);
+  return judgement.allowed ? Exit.OK : Exit.REFUSED;
 }
 
-function print(policy: Policy, list: List, judged: readonly Judged[], note: string | undefined): void {
+function print(policy: Policy, { list, judged, name }: Judgement): void {
   for (const { address, decision } of judged) {
     // The reason need not name it: where the name's own rule allows, or refuses.
     const about = address === undefined || decision.reason.includes(address) ? "" : ` (${address})`;
@@ -153,10 +128,11 @@ function print(policy: Policy, list: List, judged: readonly Judged[], note: stri
     const place = placeOf(policy, list, decision.rule);
     console.log(`  rule ${decision.rule}${place === decision.rule ? "" : ` (${place})`}${errno}`);
   }
+  const note = name === undefined ? undefined : noteOf(name, judged);
   if (note !== undefined) console.log(`  note: ${note}`);
 }
 
-function printJson(policy: Policy, list: List, allowed: boolean, judged: readonly Judged[]): void {
+function printJson(policy: Policy, { list, allowed, judged }: Judgement): void {
   const decisions = judged.map(({ address, decision }) => ({
     ...(address === undefined ? {} : { address }),
     allowed: decision.allowed,
@@ -168,14 +144,11 @@ function printJson(policy: Policy, list: List, allowed: boolean, judged: readonl
   console.log(JSON.stringify({ allowed, decisions }, null, 2));
 }
 
-/** Where in the file a rule stands. */
-function placeOf(policy: Policy, list: List, id: string): string {
-  const index = policy[list].findIndex((rule) => rule.id === id);
-  return index < 0 ? "built in" : `${list}[${index}]`;
-}
-
-/** What becomes of a name of which some addresses are allowed and others refused. */
+/** What becomes of a name of which no address was judged, or of which some are allowed and others refused. */
 function noteOf(name: string, judged: readonly Judged[]): string | undefined {
+  if (judged.every(({ address }) => address === undefined)) {
+    return `the addresses that ${name} resolves to are judged as well, before connecting: see --resolve and --address`;
+  }
   const allowed = judged.filter(({ decision }) => decision.allowed);
   if (allowed.length === 0 || allowed.length === judged.length) return undefined;
   const those = allowed.map(({ address }) => address).join(", ");
@@ -218,17 +191,6 @@ async function lookUp(
   } finally {
     end.abort();
   }
-}
-
-/** "example.com:443", "192.0.2.1:80" or "[2001:db8::1]:80". The policy itself judges host and port. */
-function parseEndpoint(what: What, text: string): { host: string; port: number } {
-  const { host, port } = splitHostPort(text) ?? {};
-  if (host !== undefined && port !== undefined) return { host, port };
-  const expected =
-    what === "connect"
-      ? "HOST:PORT, such as example.com:443 or [2001:db8::1]:443, or the path of a socket, such as /run/app.sock"
-      : "ADDRESS:PORT, such as 127.0.0.1:8000 or [::1]:8000, or the path of a socket, such as /run/app.sock";
-  throw new UsageError(`expected ${expected}; found ${JSON.stringify(text)}`);
 }
 
 export function plural(count: number, what: string): string {

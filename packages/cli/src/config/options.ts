@@ -13,11 +13,9 @@ export interface TypedOptions extends Omit<MonitorSettings, "nameServers"> {
   readonly listen?: readonly string[];
   readonly vm?: readonly string[];
   readonly nameServer?: readonly string[];
-  /** true: at its default. */
-  readonly admin?: string | true;
 }
 
-export interface MonitorCommandOptions extends NamedGuests, MonitorSettings {
+export interface MonitorCommandOptions extends NamedGuests, Omit<MonitorSettings, "admin"> {
   readonly config?: string;
   readonly policy: string;
   readonly logLevel: string;
@@ -26,10 +24,10 @@ export interface MonitorCommandOptions extends NamedGuests, MonitorSettings {
 
 /** Reads the file, where there is one. Throws UsageError, and Failure for a bad file. */
 export async function monitorOptions(typed: TypedOptions): Promise<MonitorCommandOptions> {
-  const { listen, vm, nameServer, admin, ...others } = typed;
+  const { listen, vm, nameServer, ...others } = typed;
   const file = typed.config === undefined ? undefined : await fromFile(typed.config);
   const guests = guestsOf(listen ?? [], vm ?? [], file);
-  const settings: MonitorSettings = {
+  const { admin, ...settings }: MonitorSettings = {
     ...file?.settings,
     ...others,
     ...(nameServer === undefined ? {} : { nameServers: nameServer }),

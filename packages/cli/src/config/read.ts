@@ -35,6 +35,8 @@ export interface MonitorSettings {
   readonly maxGuests?: number;
   readonly nameServers?: readonly string[];
   readonly audit?: string;
+  /** true: at its default. */
+  readonly admin?: string | true;
   readonly logLevel?: string;
 }
 
@@ -55,6 +57,7 @@ const SETTINGS: { readonly [K in keyof Required<MonitorSettings>]: Read<MonitorS
   maxGuests: numberOf("maxGuests", "guests"),
   nameServers: (place) => place.oneOrMore("a list of name servers").flatMap((each) => nameServer(each) ?? []),
   audit: pathAt,
+  admin: (place, folder) => (place.value === true ? true : pathAt(place, folder)),
   logLevel: (place) => place.oneOf(LOG_LEVELS),
 };
 

@@ -4,7 +4,8 @@
 import { closeSync, openSync, rmSync, writeSync } from "node:fs";
 import type { Denial, Policy } from "@ringway/monitor";
 import { errorLine, Failure, NOT_RUN } from "../errors.ts";
-import { Learned, RefusalLines } from "./refusals.ts";
+import { Learned } from "../learn/learned.ts";
+import { RefusalLines } from "./refusals.ts";
 
 export interface ReportOptions {
   readonly quiet: boolean;

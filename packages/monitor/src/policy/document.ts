@@ -12,6 +12,7 @@ import { expectedFound, quoted, shown } from "./text.ts";
 export interface YamlPlace {
   readonly value: unknown;
   readonly line: number;
+  readonly column: number;
   complain(message: string): void;
   /** Of a map that has no keys but these, and all of those that are required. */
   map(
@@ -27,7 +28,7 @@ export interface YamlPlace {
   text(expected: string): string | undefined;
   /** A whole number within bounds, both allowed. */
   whole(expected: string, bounds: readonly [least: number, most: number]): number | undefined;
-  oneOf<T extends string>(words: readonly T[]): T | undefined;
+  oneOf<T extends string | boolean>(words: readonly T[]): T | undefined;
 }
 
 /** What `read` makes of a text, UTF-8; `file` is for messages. Throws PolicyError with all that it complained of. */
@@ -58,6 +59,10 @@ class Place implements YamlPlace {
 
   get line(): number {
     return this.#source.locate(this.#path).line;
+  }
+
+  get column(): number {
+    return this.#source.locate(this.#path).column;
   }
 
   complain(message: string): void {
@@ -105,7 +110,7 @@ class Place implements YamlPlace {
     return isOne ? value : this.#expected(expected);
   }
 
-  oneOf<T extends string>(words: readonly T[]): T | undefined {
+  oneOf<T extends string | boolean>(words: readonly T[]): T | undefined {
     const word = words.find((each) => each === this.value);
     return word ?? this.#expected(`one of ${words.join(", ")}`);
   }

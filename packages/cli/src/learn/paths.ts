@@ -1,0 +1,127 @@
+// What is learned of files and Unix sockets. A guest's path says nothing of the host's: with the policy that was in
+// force its own rules are written again, those that were used, and without it, comments. Never is a path of a guest's
+// made a path of the host's, since what lies there is the guest's choice.
+
+import { isAbsolute } from "node:path";
+import type { Policy } from "@ringway/monitor";
+import type { AuditLine } from "./audit-lines.ts";
+import { Evidence } from "./evidence.ts";
+import { yamlText } from "./yaml.ts";
+
+const KEPT_MAX = 10_000;
+/** Comments that somebody reads. */
+const TOLD_MAX = 100;
+
+const FILES = ["file", "file-stream", "fs", "mount"];
+const SOCKETS = ["unix-connect", "unix-listen"];
+
+interface Used {
+  readonly list: "files" | "sockets";
+  readonly evidence: Evidence;
+  isWritten: boolean;
+}
+
+export class PathsAsked {
+  /** By rule. */
+  readonly #used: Map<string, Used> = new Map();
+  /** Comments on what was refused. */
+  readonly #refused: Map<string, Evidence> = new Map();
+
+  /** Whether the line is about such a path. */
+  take(line: AuditLine): boolean {
+    const { protocol, audit } = line;
+    const list = FILES.includes(protocol) ? "files" : SOCKETS.includes(protocol) ? "sockets" : undefined;
+    if (list === undefined) return false;
+    if (audit === "refused") this.#takeRefused(list, line);
+    else this.#takeAllowed(list, line);
+    return true;
+  }
+
+  #takeAllowed(list: Used["list"], line: AuditLine): void {
+    const { rule, audit, bytesToHost } = line;
+    const used = this.#used.get(rule) ?? { list, evidence: new Evidence(), isWritten: false };
+    if (!this.#used.has(rule) && this.#used.size >= KEPT_MAX) return;
+    this.#used.set(rule, used);
+    used.evidence.add(line, audit !== "opened");
+    if (bytesToHost > 0) used.isWritten = true;
+  }
+
+  #takeRefused(list: Used["list"], line: AuditLine): void {
+    const { rule, what, errno } = line;
+    const isReadOnly = errno === "EROFS";
+    if ((rule !== "default" && !isReadOnly) || !isAbsolute(what)) return;
+    const why = isReadOnly ? `was to be written, and rule ${yamlText(rule)} is ro` : `no ${list} rule has it`;
+    const text = `${yamlText(what)}: ${why}`;
+    if (!this.#refused.has(text) && this.#refused.size >= KEPT_MAX) return;
+    const evidence = this.#refused.get(text) ?? new Evidence();
+    this.#refused.set(text, evidence);
+    evidence.add(line);
+  }
+
+  get isEmpty(): boolean {
+    return this.#used.size + this.#refused.size === 0;
+  }
+
+  /** Lists of a policy, and comments. */
+  toString(policy: Policy | undefined): string {
+    const told = [...this.#refused].slice(0, TOLD_MAX).map(([text, seen]) => `# ${text}; ${seen}\n`);
+    const more = this.#refused.size - told.length;
+    if (more > 0) told.push(`# and ${more} more paths that were refused\n`);
+    return `${this.#files(policy)}${this.#sockets(policy)}${this.#unknown(policy)}${told.join("")}`;
+  }
+
+  #files(policy: Policy | undefined): string {
+    const rules = (policy?.files ?? []).flatMap(({ id, guest, host, access, crossMounts, xattrs, owner }) => {
+      const used = this.#used.get(id);
+      if (used?.list !== "files") return [];
+      const narrowed = access === "rw" && !used.isWritten;
+      const keys = [
+        ...idKey(id),
+        `guest: ${yamlText(guest)}`,
+        `host: ${yamlText(host)}`,
+        `access: ${narrowed ? "ro" : access}`,
+        ...(crossMounts ? ["crossMounts: true"] : []),
+        ...(xattrs.length > 0 ? [`xattrs: [${xattrs.map(yamlText).join(", ")}]`] : []),
+        ...(owner === undefined ? [] : [`owner: { uid: ${owner.uid}, gid: ${owner.gid} }`]),
+      ];
+      const note = narrowed
+        ? "; it was rw, and no file was written (what is done with names has no lines)"
+        : "";
+      return [`  - { ${keys.join(", ")} } # ${used.evidence}${note}\n`];
+    });
+    return rules.length === 0 ? "" : `files:\n${rules.join("")}`;
+  }
+
+  #sockets(policy: Policy | undefined): string {
+    const rules = (policy?.sockets ?? []).flatMap(({ id, guest, folder, name, access }) => {
+      const used = this.#used.get(id);
+      if (used?.list !== "sockets") return [];
+      const host = `${folder === "/" ? "" : folder}/${name}`;
+      const keys = [
+        ...idKey(id),
+        `guest: ${yamlText(guest)}`,
+        `host: ${yamlText(host)}`,
+        `access: ${access}`,
+      ];
+      return [`  - { ${keys.join(", ")} } # ${used.evidence}\n`];
+    });
+    return rules.length === 0 ? "" : `sockets:\n${rules.join("")}`;
+  }
+
+  #unknown(policy: Policy | undefined): string {
+    const known = new Set([...(policy?.files ?? []), ...(policy?.sockets ?? [])].map(({ id }) => id));
+    const unknown = [...this.#used].filter(([rule]) => !known.has(rule));
+    const advice =
+      policy === undefined ? "--policy FILE, the one in force, has its paths" : "the policy has none";
+    const told = unknown.slice(0, TOLD_MAX).map(([rule, { list, evidence, isWritten }]) => {
+      const written = isWritten ? ", written to" : "";
+      return `# ${list} rule ${yamlText(rule)} was used${written}; ${evidence}; ${advice}\n`;
+    });
+    return told.join("");
+  }
+}
+
+/** One that has a place for a name has none in the file. */
+function idKey(id: string): string[] {
+  return id.includes("[") ? [] : [`id: ${yamlText(id)}`];
+}
