@@ -68,6 +68,10 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     [["--frobnicate"], "unknown option: --frobnicate"],
     [["stray"], "unknown option: stray"],
     [["--names", "real"], "--names goes with --transparent"],
+    [
+      ["--mount", "/data,wathc"],
+      "--mount /data,wathc: did you mean ,watch? A folder with such a name has / behind it",
+    ],
     [["--socket", "s", "--memory", "m"], "--socket goes without --memory and --channel"],
   ])("calls %j wrong usage, and exits 2", async (args, says) => {
     const { code, stdout, stderr } = await ran(...args);
@@ -95,7 +99,7 @@ describe.skipIf(noMusl !== undefined)(titled("ringway-agent, with musl", noMusl)
     "--forward": [FORWARD, "80", "80:host", "80::80", "80:host:0", "name:80:host:80", "70000:host:80"],
     "--publish": [PUBLISH, "80", "name:80:80", "80:0", ":80:80"],
     "--mount": [MOUNT, "", "data", "/", "/data:/", "data:/mnt", ",", ",watch", "/,watch"],
-    "--names": ["own, real or off", "true"],
+    "--names": ["own, learn, real or off", "true"],
     "--service": [`${SOCKET}, or off`, ""],
     "--streams": ["a number from 1 to 32639", "0", "32640", "99999999999999999999", ""],
     "--hold-ms": ["a number from 0 to 3600000", "soon"],
