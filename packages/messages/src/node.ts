@@ -1,4 +1,4 @@
 // What @ringway/messages/node exports: the adapter for Node's streams.
 
 export { Connection, type ConnectionOptions } from "./node/connection.ts";
-export { type Dial, type Hello, type Peer, Peers, type PeersOptions } from "./node/peers.ts";
+export { type Accepting, type Dial, type Hello, type Peer, Peers, type PeersOptions } from "./node/peers.ts";

@@ -10,7 +10,6 @@
 // Invariant: each connection is in #all, from its coming to its end, and counts for its address; a peer is in #peers
 // under its name from the moment it has one. No more than maxConnections are accepted, and maxPerAddress of each.
 
-import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 import { BackOff, type BackOffOptions, Bans, type Ending } from "@ringway/messages";
 import { Connection, type ConnectionOptions } from "./connection.ts";
@@ -52,6 +51,12 @@ export interface Peer<M> {
   readonly connection: Connection<M>;
   /** Of the other side, where it has one. */
   readonly address: string | undefined;
+}
+
+/** What accepts connections: a server of node:net, or one of the SDK's. */
+export interface Accepting {
+  on(event: "connection", listener: (duplex: Duplex) => void): unknown;
+  off(event: "connection", listener: (duplex: Duplex) => void): unknown;
 }
 
 /** One that is dialled again and again, until it is stopped. */
@@ -147,8 +152,8 @@ export class Peers<M> implements AsyncDisposable {
     return dial;
   }
 
-  /** Serves what a server accepts: Node's, or one of the SDK's. Whoever made the server closes it. */
-  listen(server: Pick<Server, "on" | "off">): void {
+  /** Serves what a server accepts. Whoever made the server closes it. */
+  listen(server: Accepting): void {
     const accept = (duplex: Duplex): void => this.#accept(duplex);
     server.on("connection", accept);
     this.#leaveServers.push(() => server.off("connection", accept));
