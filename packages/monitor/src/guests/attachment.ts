@@ -252,15 +252,16 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
   runPending(): boolean {
     const { pendingIds } = this.#host;
     const count = this.session.pending.take(pendingIds);
-    this.share.looked(1 + (count >>> IDS_PER_LOOK_LOG2));
-    this.session.beat();
-    this.share.charge();
     let control = false;
     for (let i = 0; i < count && !this.life.over; i++) {
       const id = pendingIds[i]!;
       if (id === 0) control = true;
       else this.streams.at(id)?.run();
     }
+    // Last: whoever waits for what was sent waits for nothing else.
+    this.session.beat();
+    this.share.looked(1 + (count >>> IDS_PER_LOOK_LOG2));
+    this.share.charge();
     return control;
   }
 

@@ -266,10 +266,10 @@ export class Reactor {
     const pieceMs = this.#pieces.some ? this.#pieces.untilDueMs(nowMs) : this.#busyPollMs;
     const endMs = nowMs + Math.min(pieceMs, this.#busyPollMs);
     do {
-      const isPending = this.#anyPending();
-      // Looking for it was nobody's.
-      if (isPending) this.pass();
-      if (isPending || this.#dispatchAny(nowMs)) {
+      // Bells cost a load: they are looked at before and after the sockets, which take longer.
+      if (this.#anyPending() || this.#dispatchAny(nowMs) || this.#anyPending()) {
+        // Looking for it was nobody's.
+        this.pass();
         this.#polling.hit();
         this.counters.add(Counter.pollHits);
         return true;
