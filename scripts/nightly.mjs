@@ -1,5 +1,5 @@
-// Runs the tests with programs that are large to install, and installs those as root. Arguments go to vitest.
-// RINGWAY_TEST_JSON names a file for a report.
+// Runs the tests that take long, and those with programs that are large to install; installs those as root. Arguments
+// go to vitest. RINGWAY_TEST_JSON names a file for a report.
 import { installPackages } from "./packages.mjs";
 import { ROOT, runVitest } from "./vitest.mjs";
 

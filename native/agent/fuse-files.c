@@ -102,7 +102,8 @@ static int32_t create_begin(struct fuse_op *op) {
   if (!name || !name_is_sane(name, bytes)) return op_fail(op, EINVAL);
   struct fuse_way way = way_below(op, op->node, name, bytes);
   if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
-  uint32_t flags = wish_of(in->flags, access_for(op->mount, in->flags)) | CREATE;
+  // O_RDONLY may go with O_CREAT; with the host, only who may write makes files.
+  uint32_t flags = wish_of(in->flags, access_for(op->mount, in->flags)) | CREATE | MAY_WRITE;
   reply_makes(op->mount, &(struct fuse_entry){op->node, name, bytes});
   return op_ask(op, RW_T_MOUNT_OPEN,
                 rw_encode_mount_open(op_fields, sizeof op_fields, way.at, flags, in->mode & 07777,

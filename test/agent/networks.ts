@@ -17,7 +17,7 @@ export class Network implements Disposable {
 
   private constructor(holder: Program, more: readonly string[]) {
     this.#holder = holder;
-    this.under = ["nsenter", "-t", String(holder.pid), "-U", "-n", ...more, "--preserve-credentials"];
+    this.under = ["nsenter", "-t", String(holder.pid), "-n", ...more];
   }
 
   /**
@@ -32,7 +32,14 @@ export class Network implements Disposable {
         : [...other.under, "unshare", "-n", ...more, ...shell];
     const holder = new Program(command!, words);
     await holder.line("ready");
-    return new Network(holder, more.includes("--mount") ? ["-m"] : []);
+    return new Network(holder, [...(more.includes("--mount") ? ["-m"] : []), "-U", "--preserve-credentials"]);
+  }
+
+  /** One of the machine's root, who may become any user; only root makes it. With mounts of its own. */
+  static async ofRoot(script: string): Promise<Network> {
+    const holder = new Program("unshare", ["-n", "-m", "sh", "-ec", `${script}\necho ready\nexec cat`]);
+    await holder.line("ready");
+    return new Network(holder, ["-m"]);
   }
 
   start(program: string, args: readonly string[], input: string | undefined = ""): Running {

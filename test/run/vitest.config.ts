@@ -1,9 +1,9 @@
 import { defineConfig } from "vitest/config";
 
-// Programs that are large to install. Not named *.test.ts, since `npm test` runs all of those.
+// What is large to install, or takes long. Not named *.test.ts, since `npm test` runs all of those.
 export default defineConfig({
   test: {
-    include: ["test/run/**/*.nightly.ts"],
+    include: ["test/**/*.nightly.ts"],
     globalSetup: "scripts/bundle.mjs",
     pool: "forks",
     testTimeout: 120_000,
