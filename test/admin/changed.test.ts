@@ -152,6 +152,29 @@ describe("the admin API", () => {
     expect((await again.args()).argv).toEqual([]);
   });
 
+  it("tells what happens as it happens, with labels, and what happened since an event", async () => {
+    const events = admin.events({ kinds: ["refused", "changed", "attached"] });
+    let isFollowed = false;
+    const first = events.next().finally(() => {
+      isFollowed = true;
+    });
+    await until("it to be followed", async () => {
+      await admin.setRates("web-1", {});
+      return isFollowed;
+    });
+    await expect(web.connect({ host: "192.0.2.1", port: 1 })).rejects.toThrow();
+    const seen = [(await first).value!];
+    while (seen.at(-1)!.kind !== "refused") seen.push((await events.next()).value!);
+    await events.return(undefined);
+    const changed = seen.find(({ kind }) => kind === "changed");
+    expect(changed).toMatchObject({ data: { action: "rates", guest: "web-1", by } });
+    const refused = seen.at(-1)!;
+    expect(refused.data).toMatchObject({ guest: "web-1", labels: { team: "a" }, rule: "default" });
+    const again = admin.events({ after: seen.at(-2)!.id! });
+    expect((await again.next()).value).toEqual(refused);
+    await again.return(undefined);
+  });
+
   it("takes a policy as YAML, and nothing else for one", async () => {
     const status = (type: string, body: string): Promise<number | undefined> =>
       new Promise((resolve, reject) => {

@@ -2,7 +2,9 @@
 
 export type { Refusal } from "@ringway/control";
 export { SystemError } from "@ringway/linux";
-export { AdminClient, type AdminClientOptions, AdminError } from "./admin/client.ts";
+export { AdminClient, type AdminClientOptions, AdminError, type EventsOptions } from "./admin/client.ts";
+export type { AdminEvent } from "./admin/event-reader.ts";
+export type { EventKind } from "./admin/happenings.ts";
 export type { Problem } from "./admin/shapes.ts";
 export { VmMemoryError } from "./links/vm-memory.ts";
 export { NoAnswerError } from "./loading/loader.ts";
@@ -56,7 +58,7 @@ export { type HostLookupOptions, hostLookup, hostReverse } from "./names/host-lo
 export { NameServerError } from "./names/name-server.ts";
 export type { Nat64Listener } from "./names/nat64-discovery.ts";
 export type { Lookup, LookupDetails, ReverseLookup } from "./names/resolver.ts";
-export { AuditError, type Violated } from "./observe/audit.ts";
+export { AuditError, type Changed, type Violated } from "./observe/audit.ts";
 export type { Labels } from "./observe/labels.ts";
 export { createLogger } from "./observe/logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./observe/logs/writer.ts";

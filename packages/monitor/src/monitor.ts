@@ -98,6 +98,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       policies: this.#policies,
       audit: this.#audit,
       changes: this.#changes,
+      changed: (changed) => void this.emit("changed", changed),
       drain: (drainMs, by) => this.#drainAsked(drainMs, by),
     });
     parts.failures.listen((failure) => this.#failed(failure));
@@ -176,7 +177,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   async #serveAdmin(server: typeof AdminServer): Promise<void> {
     const { admin } = this.#parts;
     if (admin === undefined || this.#closed !== undefined) return;
-    this.#admin = await server.start({ monitor: this, log: this.#log, fd: admin.fd });
+    this.#admin = await server.start({ monitor: this, labels: this.#labels, log: this.#log, fd: admin.fd });
   }
 
   /** The policy in force for guests that have none of their own. */

@@ -8,11 +8,21 @@ import type { GuestStatus, Page, PageOptions, StreamStatus, StreamsOptions } fro
 import type { PolicyPut, PolicyStatus, PutPolicyOptions } from "../monitor/steering.ts";
 import type { PolicyProblem } from "../policy/errors.ts";
 import type { CounterValues } from "../reactor/counters.ts";
+import { type AdminEvent, eventsIn } from "./event-reader.ts";
+import type { EventKind } from "./happenings.ts";
 import type { PolicyChanges, Problem } from "./shapes.ts";
 
 export interface AdminClientOptions {
   /** Path of the monitor's admin socket. */
   readonly socket: string;
+}
+
+export interface EventsOptions {
+  /** Only these. */
+  readonly kinds?: readonly EventKind[];
+  /** Id of an event: what came behind it, as far as it is kept. */
+  readonly after?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** What the API answered with a failure. */
@@ -35,6 +45,8 @@ export class AdminError extends Error {
 /** A page of a thousand streams has half a megabyte. */
 const REPLY_BYTES_MAX = 64 * 1024 * 1024;
 
+const STALE: readonly string[] = ["ECONNRESET", "EPIPE"];
+
 interface Body {
   readonly type: string;
   readonly text: string;
@@ -45,7 +57,7 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 /** Errors of the connection are Node's, with their codes: ENOENT, ECONNREFUSED, EACCES. */
 export class AdminClient implements Disposable {
   readonly #socket: string;
-  readonly #agent: Agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  readonly #agent: Agent = new Agent({ keepAlive: true, maxSockets: 16 });
 
   constructor(options: AdminClientOptions) {
     requireObject(options, "options", "an object { socket }");
@@ -108,6 +120,27 @@ export class AdminClient implements Disposable {
     await this.#send("POST", "/v1/drain", {}, json(options));
   }
 
+  /**
+   * What happens, from now on or behind the event `after`, until the signal, the end of the loop, or the monitor's end.
+   * A reader that is slow misses some, and is told how many by an event `gap`. Rejects as all others do.
+   */
+  async *events(options: EventsOptions = {}): AsyncGenerator<AdminEvent> {
+    const { kinds, after, signal } = options;
+    const search = new URLSearchParams();
+    if (kinds !== undefined) search.set("kinds", kinds.join(","));
+    if (after !== undefined) search.set("after", after);
+    const response = await this.#request("GET", `/v1/events?${search}`, undefined, signal);
+    if (response.statusCode !== 200) {
+      const status = response.statusCode ?? 0;
+      throw new AdminError(status, problemIn(await textOf(response), status));
+    }
+    try {
+      yield* eventsIn(response.setEncoding("utf8"));
+    } finally {
+      response.destroy();
+    }
+  }
+
   /** Nothing is kept open. What is under way is cut off. */
   close(): void {
     this.#agent.destroy();
@@ -124,22 +157,33 @@ export class AdminClient implements Disposable {
   async #send<T>(method: string, path: string, query: Query = {}, sending?: Body): Promise<T> {
     const search = new URLSearchParams();
     for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
-    const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const sent = request({
-        socketPath: this.#socket,
-        agent: this.#agent,
-        method,
-        path: search.size === 0 ? path : `${path}?${search}`,
-        headers: { accept: "application/json", ...(sending && { "content-type": sending.type }) },
-      });
-      sent.on("response", resolve);
-      sent.on("error", reject);
-      sent.end(sending?.text);
-    });
+    const target = search.size === 0 ? path : `${path}?${search}`;
+    const response = await this.#request(method, target, sending);
     const body = await textOf(response);
     const status = response.statusCode ?? 0;
     if (status >= 400) throw new AdminError(status, problemIn(body, status));
     return JSON.parse(body) as T;
+  }
+
+  #request(method: string, path: string, sending?: Body, signal?: AbortSignal): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const sent = request({
+        socketPath: this.#socket,
+        agent: this.#agent,
+        method,
+        path,
+        headers: { accept: "application/json", ...(sending && { "content-type": sending.type }) },
+        ...(signal && { signal }),
+      });
+      sent.on("response", resolve);
+      sent.on("error", (error: NodeJS.ErrnoException) => {
+        // The monitor has closed a connection that was idle, just when it was used again: nothing was done.
+        const isStale = sent.reusedSocket && STALE.includes(error.code ?? "") && method === "GET";
+        if (isStale) resolve(this.#request(method, path, sending, signal));
+        else reject(error);
+      });
+      sent.end(sending?.text);
+    });
   }
 }
 

@@ -3,7 +3,7 @@
 // few do. Each has one request at a time; who sends others before the answer (pipelining) is cut off, since what they
 // ask for would pile up here.
 
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { RequestListener, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { peerCredentials } from "@ringway/linux";
 import type { Changer } from "../monitor/policy-history.ts";
@@ -19,9 +19,13 @@ export class Connections {
   /** Of all servers together. */
   serve(server: Server): void {
     server.on("connection", (socket: Socket) => this.#come(socket));
-    server.prependListener("request", (request: IncomingMessage, response: ServerResponse) => {
-      this.#begin(request.socket, response);
-    });
+  }
+
+  /** What came with others in one piece is parsed, also where its connection is cut off, and not handled. */
+  guard(handle: RequestListener): RequestListener {
+    return (request, response) => {
+      if (this.#begin(request.socket, response)) handle(request, response);
+    };
   }
 
   /** Who has sent this request. */
@@ -53,15 +57,17 @@ export class Connections {
     this.#busy.delete(socket);
   }
 
-  #begin(socket: Socket, response: ServerResponse): void {
+  /** False: it is not to be served. */
+  #begin(socket: Socket, response: ServerResponse): boolean {
     if (!this.#idle.delete(socket)) {
       socket.destroy();
-      return;
+      return false;
     }
     this.#busy.add(socket);
     response.once("close", () => {
       if (this.#busy.delete(socket)) this.#idle.add(socket);
     });
+    return true;
   }
 }
 

@@ -1,5 +1,6 @@
 // The API's OpenAPI document, of the same routes and schemas that it is served by.
 
+import { EVENTS_QUERY } from "./events-query.ts";
 import type { Route } from "./routes.ts";
 import type { JsonSchema } from "./schema.ts";
 import { PROBLEM } from "./shapes.ts";
@@ -14,6 +15,7 @@ export function openApi(routes: readonly Route[]): Json {
     paths[path] ??= {};
     paths[path][route.method.toLowerCase()] = operation(route, components);
   }
+  paths["/v1/events"] = { get: EVENTS };
   return {
     openapi: "3.1.0",
     info: {
@@ -49,6 +51,17 @@ function operation(
     },
   };
 }
+
+const EVENTS: Json = {
+  operationId: "events",
+  summary:
+    "What happens, as server-sent events; an event `gap` says how many were lost to a reader that is slow",
+  parameters: parameters("query", EVENTS_QUERY),
+  responses: {
+    "200": { description: "Until somebody hangs up", content: { "text/event-stream": {} } },
+    "429": { description: "Too many follow already" },
+  },
+};
 
 function parameters(place: "path" | "query", schema: JsonSchema = {}): Json[] {
   return Object.entries(schema.properties ?? {}).map(([name, { description, ...rest }]) => ({

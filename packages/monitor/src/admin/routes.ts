@@ -4,6 +4,7 @@ import type { Changer } from "../monitor/policy-history.ts";
 import { PAGE_DEFAULT, PAGE_MAX, type PageOptions, type StreamsOptions } from "../monitor/status.ts";
 import type { PutPolicyOptions, Steering } from "../monitor/steering.ts";
 import type { CounterValues } from "../reactor/counters.ts";
+import type { Emitting } from "./happenings.ts";
 import { flag, type JsonSchema, object, optional, type Schema, text, whole } from "./schema.ts";
 import {
   COUNTER_VALUES,
@@ -20,7 +21,7 @@ import {
 } from "./shapes.ts";
 
 /** What the API shows and changes. */
-export interface Administered {
+export interface Administered extends Emitting {
   readonly steering: Steering;
   counters(): CounterValues;
 }

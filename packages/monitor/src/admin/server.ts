@@ -7,10 +7,15 @@
 import { createServer, type Server } from "node:http";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
+import type { GuestLabels } from "../observe/labels.ts";
 import { decode } from "../policy/decode.ts";
 import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
 import { Connections } from "./connections.ts";
+import { EventLog } from "./event-log.ts";
+import { EventStream } from "./event-stream.ts";
+import { EVENTS_QUERY, type EventsQuery } from "./events-query.ts";
 import { failureOf } from "./failures.ts";
+import { keepEvents } from "./happenings.ts";
 import { openApi } from "./openapi.ts";
 import { type Administered, type Asked, ROUTES, type Route } from "./routes.ts";
 
@@ -18,13 +23,18 @@ import { type Administered, type Asked, ROUTES, type Route } from "./routes.ts";
 const HEADERS_MS = 5000;
 const REQUEST_MS = 10_000;
 const KEEP_ALIVE_MS = 10_000;
+/** Nothing moves: a client that reads no answer. One that follows events has something more often than this. */
+const STUCK_MS = 30_000;
 const CHECK_MS = 1000;
 const HEADER_BYTES = 8192;
 /** Of what is no policy. */
 const BODY_BYTES = 16 * 1024;
+/** That follow events: each has a connection for long. */
+const READERS_MAX = 16;
 
 export interface AdminServerOptions {
   readonly monitor: Administered;
+  readonly labels: GuestLabels;
   readonly log: Logger;
   /** Listens: the server's from now on. */
   readonly fd: number;
@@ -32,15 +42,18 @@ export interface AdminServerOptions {
 
 export class AdminServer {
   readonly #server: Server;
-  readonly #connections: Connections = new Connections();
+  readonly #connections: Connections;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, connections: Connections) {
     this.#server = server;
-    this.#connections.serve(server);
+    this.#connections = connections;
+    server.setTimeout(STUCK_MS);
+    connections.serve(server);
   }
 
   /** Resolves when it takes requests. */
-  static async start({ monitor, log, fd }: AdminServerOptions): Promise<AdminServer> {
+  static async start({ monitor, labels, log, fd }: AdminServerOptions): Promise<AdminServer> {
+    const connections = new Connections();
     let server: Server | undefined;
     const app = fastify({
       // Nobody is told more of itself than it sent: no request ids, no log of requests.
@@ -50,14 +63,15 @@ export class AdminServer {
       routerOptions: { maxParamLength: 256 },
       ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
       serverFactory: (handler) => {
-        server = createServer(serverOptions(), handler);
+        server = createServer(serverOptions(), connections.guard(handler));
         return server;
       },
     });
-    const made = new AdminServer(server!);
+    const made = new AdminServer(server!, connections);
     made.#answerFailures(app, log);
     takePolicies(app);
     for (const route of ROUTES) made.#add(app, route, monitor);
+    made.#serveEvents(app, monitor, labels);
     const document = openApi(ROUTES);
     app.get("/v1/openapi.json", async () => document);
     await app.ready();
@@ -102,6 +116,21 @@ export class AdminServer {
     app.route({ method, url, schema, bodyLimit, handler });
   }
 
+  #serveEvents(app: FastifyInstance, monitor: Administered, labels: GuestLabels): void {
+    const events = new EventLog();
+    keepEvents(monitor, labels, events);
+    app.get("/v1/events", { schema: { querystring: EVENTS_QUERY } }, async (request, reply) => {
+      if (events.readers >= READERS_MAX) throw new TooManyReadersError();
+      const { kinds, after = request.headers["last-event-id"] } = request.query as EventsQuery;
+      reply.hijack();
+      const asked = {
+        after: String(after ?? "") || undefined,
+        kinds: kinds ? new Set(kinds.split(",")) : undefined,
+      };
+      new EventStream(events, reply.raw, asked);
+    });
+  }
+
   #asked({ params, query, body, socket }: FastifyRequest): Asked<unknown, unknown, unknown> {
     return { params, query, body, by: this.#connections.caller(socket) };
   }
@@ -116,6 +145,15 @@ export class AdminServer {
       const error = "there is no such path: /v1/openapi.json has all that there are";
       return reply.code(404).send({ error, code: "ERR_RINGWAY_NOT_THERE" });
     });
+  }
+}
+
+class TooManyReadersError extends Error {
+  readonly code: "ERR_RINGWAY_ADMIN" = "ERR_RINGWAY_ADMIN";
+  readonly statusCode = 429;
+
+  constructor() {
+    super(`${READERS_MAX} follow the events already, and no more may`);
   }
 }
 

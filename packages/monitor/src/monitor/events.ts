@@ -2,7 +2,7 @@
 
 import type { EventEmitter } from "node:events";
 import type { Logger } from "pino";
-import type { Audit, Violated } from "../observe/audit.ts";
+import type { Audit, Changed, Violated } from "../observe/audit.ts";
 import type { GuestLabels, Labels } from "../observe/labels.ts";
 import type { GuestLife } from "../observe/line-messages.ts";
 import type { Denial } from "../policy/refusal.ts";
@@ -24,6 +24,8 @@ export interface MonitorEvents {
   log: [{ guest: string; level: number; text: string }];
   /** A guest's program has ended. */
   exit: [{ guest: string; code: number }];
+  /** The operator has changed something; it is in the audit. */
+  changed: [Changed];
   /** The operator wants the monitor to end, within this time. Without a listener it closes by itself. */
   drain: [{ by: Changer; drainMs?: number }];
   /** A part of the monitor failed: every guest is lost. The monitor is closed. */

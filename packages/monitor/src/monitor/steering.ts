@@ -63,6 +63,8 @@ export interface SteeringParts {
   readonly audit: Audit;
   /** With reload() and addVm(). */
   readonly changes: InTurn;
+  /** Is told of each change. */
+  readonly changed: (changed: Changed) => void;
   /** Somebody wants the monitor to end so. */
   readonly drain: (drainMs: number | undefined, by: Changer) => void;
 }
@@ -210,6 +212,7 @@ export class Steering {
       message,
       this.#policies.current.audit === "required",
     );
+    this.#parts.changed(changed);
   }
 }
 

@@ -46,8 +46,9 @@ export interface Violated {
   readonly reason: string;
 }
 
-/** What an operator has done. */
+/** What an operator has done, and who that is. */
 export interface Changed {
+  /** policy, reset, close, rates, drain. */
   readonly action: string;
   /** Whom it was done to, where it was one. */
   readonly guest?: string;

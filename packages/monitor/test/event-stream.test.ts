@@ -1,0 +1,93 @@
+// Events of the admin API over a real connection: a reader that stops reading costs nothing, and learns what it missed.
+
+import { once } from "node:events";
+import { createServer, get, type IncomingMessage, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { EventLog } from "../src/admin/event-log.ts";
+import { type AdminEvent, eventsIn } from "../src/admin/event-reader.ts";
+import { EventStream } from "../src/admin/event-stream.ts";
+
+let log: EventLog;
+let server: Server;
+
+beforeEach(async () => {
+  log = new EventLog();
+  server = createServer((request, response) => {
+    const { searchParams } = new URL(request.url!, "http://ringway");
+    const kinds = searchParams.get("kinds");
+    const after = searchParams.get("after") ?? undefined;
+    new EventStream(log, response, { after, kinds: kinds === null ? undefined : new Set([kinds]) });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+});
+afterEach(() => {
+  server.close();
+  server.closeAllConnections();
+});
+
+async function follow(query = ""): Promise<IncomingMessage> {
+  const { port } = server.address() as AddressInfo;
+  const [response] = (await once(get({ port, host: "127.0.0.1", path: `/?${query}` }), "response")) as [
+    IncomingMessage,
+  ];
+  return response.setEncoding("utf8");
+}
+
+/** Until `isLast`. */
+async function read(
+  response: IncomingMessage,
+  isLast: (event: AdminEvent) => boolean,
+): Promise<AdminEvent[]> {
+  const events: AdminEvent[] = [];
+  for await (const event of eventsIn(response)) {
+    events.push(event);
+    if (isLast(event)) break;
+  }
+  return events;
+}
+
+const add = (count: number, first = 0): void => {
+  for (let i = first; i < first + count; i++) log.add("log", { i, text: "x".repeat(200) });
+};
+const numbers = (events: readonly AdminEvent[]): unknown[] => events.map(({ data }) => data.i);
+
+test("a reader has each event once, and goes on behind the last that it had", async () => {
+  const first = await follow();
+  add(5);
+  const had = await read(first, ({ data }) => data.i === 2);
+  expect(numbers(had)).toEqual([0, 1, 2]);
+  add(5, 5);
+  const rest = await read(await follow(`after=${had.at(-1)!.id}`), ({ data }) => data.i === 9);
+  expect(numbers(rest)).toEqual([3, 4, 5, 6, 7, 8, 9]);
+});
+
+test("one that reads nothing is told how many it has lost, and has all others in order", async () => {
+  const COUNT = 100_000;
+  const slow = await follow();
+  slow.pause();
+  add(COUNT);
+  expect(log.end - log.first).toBeLessThanOrEqual(4096);
+  const events = await read(slow, ({ data }) => data.i === COUNT - 1);
+  const gaps = events.filter(({ kind }) => kind === "gap");
+  const lost = gaps.reduce((sum, { data }) => sum + data.lost!, 0);
+  const seen = numbers(events.filter(({ kind }) => kind === "log")) as number[];
+  expect(gaps.length).toBeGreaterThan(0);
+  expect(seen.length + lost).toBe(COUNT);
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+});
+
+test("an id of another monitor is a gap, and all that is kept", async () => {
+  add(3);
+  const events = await read(await follow("after=lastyear-7"), ({ data }) => data.i === 2);
+  expect(events[0]).toEqual({ kind: "gap", data: {} });
+  expect(numbers(events.slice(1))).toEqual([0, 1, 2]);
+});
+
+test("only the kinds that were asked for come", async () => {
+  const response = await follow("kinds=exit");
+  add(3);
+  log.add("exit", { code: 7 });
+  expect(await read(response, () => true)).toMatchObject([{ kind: "exit", data: { code: 7 } }]);
+});
