@@ -78,6 +78,7 @@ class Rig {
       },
       opened: noop,
       guard: (work: () => void) => work(),
+      ...{ working: noop, worked: noop },
       run: noop,
       reset: () => this.#relay.dispose(),
     } as unknown as Stream;

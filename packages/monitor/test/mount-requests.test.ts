@@ -80,6 +80,7 @@ class Rig {
       ...{ guest, pipe, signal: noop, signaller: () => noop, run: () => this.step() },
       ...{ frames: () => new FrameReader(pipe.toHost), writer: () => new FrameWriter(pipe.toGuest) },
       guard: (work: () => void) => work(),
+      ...{ working: noop, worked: noop },
     } as unknown as Stream;
     const host = {
       counters: { add: noop },

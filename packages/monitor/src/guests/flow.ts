@@ -2,7 +2,9 @@
 // rule allows it; a handle of a mount while it is open.
 //
 //   ALLOWED ── opened ──▶ OPEN ── its stream or its handle ends, for whatever reason ──▶ closed
-//      └── it cannot be had, or is given up ──▶ (no line)
+//      │                           └── a disk worker still works on it: when that is over ──▲
+//      │                  OPEN ◀── a worker has opened it all the same ──┐
+//      └── it cannot be had, or is given up ──▶ (no line) ───────────────┘
 //
 // Where nobody keeps such lines, and no admin API shows streams, there is none: who carries bytes tests a field for
 // undefined, and does nothing else. Where the admin API alone wants it, it has no lines.

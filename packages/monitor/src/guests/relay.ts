@@ -42,7 +42,7 @@ export interface RelayGuest {
   readonly budget: Budget;
   /** Time on this thread. */
   readonly share: Pick<ThreadShare, "charge" | "mayGoOn" | "perform">;
-  readonly reports: Pick<Reports, "answer" | "audit" | "flow" | "opened" | "closed" | "warn">;
+  readonly reports: Pick<Reports, "answer" | "audit" | "flow" | "opened" | "closed" | "closesLater" | "warn">;
   /** Nobody reads what comes for it any more. */
   readonly departed: boolean;
 }

@@ -94,6 +94,10 @@ export class Stream implements Task {
   #flow: Flow | undefined;
   /** What it was opened with, or its listener; undefined where nobody judges it again. */
   #openBody: Uint8Array | undefined;
+  /** Disk workers that work for it. */
+  #works = 0;
+  /** It has ended before they have: says so when they are through. */
+  #sayEnd: (() => void) | undefined;
 
   /** become() is called next. */
   constructor(owner: StreamOwner, pipe: HostPipe) {
@@ -239,7 +243,10 @@ export class Stream implements Task {
     if (this.#flow !== undefined) this.carried(direction, bytes);
   }
 
-  /** Of a file, by requests and replies: what moved() is not told of. */
+  /**
+   * Of a file, by requests and replies: what moved() is not told of. What a worker has done counts also when the stream
+   * has ended meanwhile.
+   */
   carried(direction: Direction, bytes: number): void {
     const flow = this.#flow;
     if (flow === undefined) return;
@@ -309,6 +316,7 @@ export class Stream implements Task {
   refuse(requestId: number, refusal: Refusal): void {
     const answer = this.#owner.reports.answer(refusal);
     if (!this.#released()) this.send(Refused, requestId, answer);
+    this.#recordEnd(FlowEnd.RESET);
     this.end();
   }
 
@@ -384,6 +392,23 @@ export class Stream implements Task {
     if (this.#relay === undefined && !this.#owner.departed) this.run();
   }
 
+  /** A disk worker works for it until worked(), or it is taken back. */
+  working(): void {
+    this.#works++;
+  }
+
+  worked(): void {
+    this.#works--;
+    if (this.#works > 0 || this.#sayEnd === undefined) return;
+    this.#flow = undefined;
+    this.#sayEnd();
+  }
+
+  /** A worker has opened what it was asked for, and the stream has ended meanwhile. */
+  openedLate(): void {
+    if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, undefined);
+  }
+
   /** The guest is gone: the relay lets go, the pipe is void. */
   abandon(): void {
     const relay = this.#relay;
@@ -397,9 +422,14 @@ export class Stream implements Task {
   /** Before its relay lets go: what is told of the rest of its bytes is the same. */
   #recordEnd(end: FlowEnd): void {
     const flow = this.#flow;
-    if (flow === undefined) return;
+    if (flow === undefined || this.#sayEnd !== undefined) return;
+    const { reports } = this.#owner;
+    if (this.#works > 0) {
+      this.#sayEnd = reports.closesLater(flow, end);
+      return;
+    }
     this.#flow = undefined;
-    this.#owner.reports.closed(flow, end);
+    reports.closed(flow, end);
   }
 
   #howReset(): FlowEnd {

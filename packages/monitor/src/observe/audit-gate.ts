@@ -57,6 +57,8 @@ export class AuditGates {
   readonly #gates: WeakMap<KeyOfLines, AuditGate> = new WeakMap();
   /** Those behind which something waits. */
   readonly active: Set<AuditGate> = new Set();
+  /** Lines that wait for work on disk: what says each, once. */
+  readonly late: Set<() => void> = new Set();
   /** The file takes lines, as far as is known. */
   isWritable = true;
   /** The end: nobody waits for the log any more. */
@@ -101,6 +103,11 @@ export class AuditGates {
   setWritable(isWritable: boolean): void {
     this.isWritable = isWritable;
     if (isWritable) for (const gate of [...this.active]) gate.look();
+  }
+
+  /** Work on disk is waited for no longer. */
+  sayLate(): void {
+    for (const say of [...this.late]) say();
   }
 
   /** What is kept is posted, and so is what comes; who waits is closed next. */

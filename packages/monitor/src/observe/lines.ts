@@ -106,6 +106,18 @@ export class GuestLines {
     if (!this.#held) this.#held = this.#mustWait();
   }
 
+  /**
+   * `say` is called once: by what is returned, or when the monitor ends, which waits for no disk without end.
+   */
+  later(say: () => void): () => void {
+    const { late } = this.#host.auditGates;
+    const once = (): void => {
+      if (late.delete(once)) say();
+    };
+    late.add(once);
+    return once;
+  }
+
   #postAudit(message: AuditMessage | FlowMessage, bytes: number): void {
     const isRequired = this.#policy().audit === "required";
     this.#gate.post(isRequired ? { ...message, required: true } : message, bytes);

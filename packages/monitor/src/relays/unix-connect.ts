@@ -134,8 +134,10 @@ class UnixConnectRelay implements Relay {
   #answered(result: DiskResult): void {
     const { errno, value: fd } = result;
     if (this.#finished) {
-      if (errno === 0) closeFd(fd);
-      else auditFailure(this.#stream.guest, Protocol.UNIX_CONNECT, this.#path, result);
+      if (errno === 0) {
+        this.#stream.openedLate();
+        closeFd(fd);
+      } else auditFailure(this.#stream.guest, Protocol.UNIX_CONNECT, this.#path, result);
       this.#stream.guest.budget.giveAttempt();
     } else if (errno === 0) this.#connected(fd, result.peer!);
     else if (errno === Errno.EAGAIN) this.#rest();

@@ -161,6 +161,7 @@ export class ReactorThread {
       }
     }
     this.#trace?.flush();
+    this.#auditGates.sayLate();
     this.#auditGates.end();
     this.#posts.flush();
     this.#arrivals.turnAwayBeginners();
@@ -317,6 +318,7 @@ export class ReactorThread {
     this.#relays.partings.close();
     this.#surroundings[Symbol.dispose]();
     this.#stopped = true;
+    this.#auditGates.sayLate();
     this.#trace?.flush();
     this.#reactor.pause();
     this.#posts.post({ kind: "stopped", aborted, stuck: this.#disk.load });

@@ -86,6 +86,8 @@ export interface DiskWork {
   cancel(): boolean;
 }
 
+/** What they do to a file has been told when they begin. */
+const CLOSING: ReadonlySet<DiskOperation["kind"]> = new Set(["close", "endListener"]);
 const IN_MEMORY: ReadonlySet<DiskOperation["kind"]> = new Set(["readInto", "writeFrom", "appendFrom"]);
 
 /**
@@ -104,7 +106,10 @@ export function onDisk(
   const memory = inMemory ? guest.memory.retain() : undefined;
   policy.retain();
   guest.account.retain();
+  const isClosing = CLOSING.has(operation.kind);
+  if (!isClosing) stream.working();
   const release = (): void => {
+    if (!isClosing) stream.worked();
     policy.release();
     guest.account.release();
     memory?.[Symbol.dispose]();

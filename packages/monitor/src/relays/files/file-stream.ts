@@ -87,6 +87,8 @@ abstract class FileStreamRelay implements Relay {
     this.fd = fd;
   }
 
+  protected abstract readonly direction: Direction;
+
   abstract step(): boolean;
 
   protected get busy(): boolean {
@@ -107,6 +109,7 @@ abstract class FileStreamRelay implements Relay {
     this.#work = onDisk(this.host, this.stream, operation, ({ errno, value }) => {
       this.#worked(errno === 0 ? value : 0);
       if (this.#disposed) {
+        if (errno === 0) this.stream.carried(this.direction, value);
         closeOnDisk(this.host, this.stream, this.fd);
         return;
       }
@@ -126,6 +129,7 @@ abstract class FileStreamRelay implements Relay {
 }
 
 class FileReadRelay extends FileStreamRelay {
+  protected readonly direction: Direction = Direction.TO_GUEST;
   readonly #atOnce: AtOnce;
   #offset: number;
   #left: number;
@@ -205,6 +209,7 @@ class FileReadRelay extends FileStreamRelay {
 }
 
 class FileWriteRelay extends FileStreamRelay {
+  protected readonly direction: Direction = Direction.TO_HOST;
   readonly #requestId: number;
   /** -1: at the end of the file (APPEND). */
   #offset: number;

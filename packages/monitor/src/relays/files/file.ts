@@ -136,9 +136,11 @@ class FileRelay extends RequestRelay {
   #read(requestId: number, bytes: number, offset: number, then: (count: number) => void): void {
     const { counters, scratch } = this.host;
     const wanted = Math.min(bytes, this.#dataMax);
+    const read = (count: number): void => {
+      counters.add(Counter.fileBytesRead, count);
+      this.stream.carried(Direction.TO_GUEST, count);
+    };
     const give = (data: Uint8Array): void => {
-      counters.add(Counter.fileBytesRead, data.length);
-      this.stream.carried(Direction.TO_GUEST, data.length);
       then(data.length);
       this.reply(fileMessages.Data, requestId, { data });
     };
@@ -146,14 +148,19 @@ class FileRelay extends RequestRelay {
     const count = tries ? readAtNoWait(this.#fd, scratch.address, wanted, offset) : -1;
     if (tries) this.#atOnce.gave(count, wanted, offset);
     if (count > 0 || (count === 0 && wanted === 0)) {
+      read(count);
       give(scratch.bytes.subarray(0, count));
       return;
     }
     // Not in the page cache, as far as that is known; or the end, which RWF_NOWAIT does not always tell apart.
-    this.disk({ kind: "read", fd: this.#fd, bytes: wanted, offset }, (result) => {
-      this.#atOnce.workerRead();
-      if (this.#succeeded(requestId, result)) give(result.data!);
-    });
+    this.disk(
+      { kind: "read", fd: this.#fd, bytes: wanted, offset },
+      (result) => {
+        this.#atOnce.workerRead();
+        if (this.#succeeded(requestId, result)) give(result.data!);
+      },
+      (result) => read(result?.data?.length ?? 0),
+    );
   }
 
   #write(requestId: number, data: Uint8Array, offset: number, then: (count: number) => void): void {
@@ -170,11 +177,14 @@ class FileRelay extends RequestRelay {
       { kind: "write", fd: this.#fd, data: data.slice(0, grant.bytes), offset },
       (result) => {
         if (!this.#succeeded(requestId, result)) return;
-        this.stream.carried(Direction.TO_HOST, result.value);
         then(result.value);
         this.reply(fileMessages.Written, requestId, { bytes: result.value });
       },
-      (result) => grant.settle(result?.value ?? 0),
+      (result) => {
+        const written = result?.value ?? 0;
+        grant.settle(written);
+        this.stream.carried(Direction.TO_HOST, written);
+      },
     );
   }
 

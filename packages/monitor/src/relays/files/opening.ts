@@ -79,6 +79,7 @@ export function openForStream(
       if (opening.disposed) auditFailure(guest, protocol, path, result);
       else stream.refuse(requestId, explainFailure(guest, protocol, path, result));
     } else if (opening.disposed) {
+      stream.openedLate();
       closeOnDisk(host, stream, result.value);
     } else {
       const server = serve(result.value, result.stat!, result.readsAtOnce!);

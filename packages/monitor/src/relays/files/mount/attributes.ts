@@ -129,7 +129,10 @@ export class MountAttributesPart {
         },
         over: (result) => {
           if (result?.errno !== 0) budget.giveFile();
-          else if (core.isOver) closeOnDisk(core.host, core.stream, result.value);
+          else if (core.isOver) {
+            if ((flags & FOLDER) === 0) this.#openedLate(target);
+            closeOnDisk(core.host, core.stream, result.value);
+          }
         },
       },
     );
@@ -174,6 +177,12 @@ export class MountAttributesPart {
     const flow = reports.flow(Protocol.MOUNT, shown, rule);
     if (flow !== undefined) reports.opened(flow, undefined);
     return flow;
+  }
+
+  /** Nobody is left to have it: it is closed at once. */
+  #openedLate(target: Target): void {
+    const flow = this.#opened(target);
+    if (flow !== undefined) this.#core.stream.guest.reports.closed(flow, "cut");
   }
 
   #release(requestId: number, id: number): void {

@@ -206,17 +206,16 @@ export class MountCore {
     this.fail(requestId, refusal(Errno.ECANCELED, "it was taken back"));
   }
 
-  #closed({ flow }: Handle): void {
-    if (flow !== undefined) this.stream.guest.reports.closed(flow, this.isOver ? "cut" : "end");
-  }
-
   /** Gives a handle back when nothing uses it; then `closed`. */
   release(handle: Handle, closed: () => void): void {
+    const { flow } = handle;
+    // What uses it may be on a disk that never answers.
+    const ended = flow && this.stream.guest.reports.closesLater(flow, this.isOver ? "cut" : "end");
     handle.over = () => {
       handle.over = NEVER;
       this.handles.delete(handle);
       handle.locks.clear();
-      this.#closed(handle);
+      ended?.();
       if (handle.fd < 0) {
         this.stream.guest.budget.giveFile();
         closed();
