@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 // they work: three leave a sixth of two processors idle. What measures a neighbour or looks at the whole machine runs
 // afterwards, one file at a time. Last of all comes what stops processes, or a thread of its own, for seconds, or fills
 // the kernel's buffers: much of that waits, and all its files do it at the same time.
-const ALONE = ["test/hostile/{hostile,mixes,floods}.test.ts"];
+const ALONE = ["test/hostile/{fares,mixes,floods}.test.ts"];
 const STOPPING = [
   "test/faults/stopped.test.ts",
   "packages/linux/test/native-thread.test.ts",
@@ -17,14 +17,17 @@ const STOPPING = [
 // would be the first file's alone.
 const PURE = [
   "packages/bench/test/*.test.ts",
-  "packages/cli/test/{numbers,vm-arguments}.test.ts",
+  "packages/cli/test/{numbers,run-folders,run-refusals,vm-arguments}.test.ts",
   "packages/control/test/{address,allocator,inspect-hostile,messages,readme,utf8}.test.ts",
-  "packages/guest/test/{busy-poll,chunks,mount-locks}.test.ts",
+  "packages/guest/test/{arguments,busy-poll,calls,chunks,cut-off,error-codes,mount-locks}.test.ts",
+  "packages/guest/test/{net-surface,unknown}.test.ts",
   "packages/messages/test/{channels,chunks,codecs,message-stream}.test.ts",
   "packages/monitor/test/{accounts,audit-gate,budget,counters,denials,departure,ending,keep-alives,life}.test.ts",
   "packages/monitor/test/{line-cost,names-resolv-conf,names-resolver,polling,posts,protocols,rates,refusal}.test.ts",
-  "packages/monitor/test/{surroundings,tcp-connect,trace,undo}.test.ts",
-  "packages/monitor/test/policy-{addresses,groups,index,matcher,names,order,validator}.test.ts",
+  "packages/monitor/test/{beginnings,datagram-steps,failed-lookups,flow-lines,guests-problem,lock-turns}.test.ts",
+  "packages/monitor/test/{lookups,mount-locks,mount-requests,names-late,partings,pieces,policies}.test.ts",
+  "packages/monitor/test/{replies,slices,surroundings,tcp-connect,tenants,trace,undo}.test.ts",
+  "packages/monitor/test/policy-{addresses,groups,hiding,index,matcher,names,order,validator}.test.ts",
   "packages/vm-image/test/*.test.ts",
   "test/lint/{api,architecture,columns,rules}.test.ts",
 ];
@@ -32,6 +35,7 @@ const PURE = [
 // Files that take long, and are small: on a machine that has run none of them yet vitest begins with large files, and
 // these would be the last, beside nothing. The longest first.
 const LONG = [
+  "test/hostile/hostile.test.ts",
   "test/agent/transparent.test.ts",
   "test/model/model.test.ts",
   "test/simulator/simulator.test.ts",

@@ -1,8 +1,9 @@
-// The fuzzer's short run, and what it found before. The long one is `npm run fuzz -- --minutes 10`.
+// The fuzzer's short run, and what it found before: harm alone, whatever else the machine does. How the guest beside it
+// fares is fares.test.ts's. The long run is `npm run fuzz -- --minutes 10`, with both.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type Report, run } from "./supervisor.ts";
+import { run, told } from "./supervisor.ts";
 
 /** Another seed each day would find more and fail for others: the long run has those. */
 const SEED = Number(process.env.RINGWAY_FUZZ_SEED ?? 4);
@@ -16,40 +17,22 @@ interface Regression {
   readonly steps: number;
 }
 
-function tell({
-  failures,
-  tally,
-  seconds,
-  undisturbed,
-  disturbed,
-  throughputShare,
-  p99Times,
-  unconfined,
-  last,
-}: Report): string {
-  return JSON.stringify(
-    { failures, tally, seconds, undisturbed, disturbed, throughputShare, p99Times, unconfined, last },
-    undefined,
-    1,
-  );
-}
-
-test(`${MUTATIONS} mutations harm nobody`, { timeout: 360_000 }, async () => {
+test(`${MUTATIONS} mutations harm nobody`, { timeout: 600_000 }, async () => {
   const report = await run({
     seed: SEED,
     mutations: MUTATIONS,
     steps: 0,
-    minutes: 4,
+    minutes: 9,
     from: 0,
-    pairs: 7,
-    windowMs: 800,
+    pairs: 0,
+    windowMs: 0,
   });
-  expect(report.failures, tell(report)).toEqual([]);
+  expect(report.failures, told(report)).toEqual([]);
   expect(report.tally.mutations).toBeGreaterThanOrEqual(MUTATIONS);
   // It got somewhere: every kind of relay was at work for it.
   expect(report.counters.accepted).toBeGreaterThan(0);
   expect(report.counters.fileOperations).toBeGreaterThan(100);
-  expect(report.counters.connections).toBeGreaterThan(100);
+  expect(report.counters.connections).toBeGreaterThan(50);
   expect(Object.keys(report.logged.violations).length).toBeGreaterThan(8);
 });
 
@@ -61,7 +44,7 @@ describe("what was found once stays found", () => {
   }));
   const runs = regressions.filter(({ seed }) => seed !== undefined);
   test.each(runs)("$name", { timeout: 120_000 }, async ({ seed = 0, from, steps }) => {
-    const report = await run({ seed, from, steps, mutations: 0, minutes: 1, pairs: 0, windowMs: 500 });
-    expect(report.failures, tell(report)).toEqual([]);
+    const report = await run({ seed, from, steps, mutations: 0, minutes: 1, pairs: 0, windowMs: 0 });
+    expect(report.failures, told(report)).toEqual([]);
   });
 });

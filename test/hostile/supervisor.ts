@@ -14,12 +14,18 @@ import { cpuSeconds, holdings, makeWorld, residentMib, type World } from "./worl
 
 export interface RunOptions {
   readonly seed: number;
-  /** Done after so many mutations, or so many steps, or so long, whatever comes first; 0: no such bound. */
+  /**
+   * Done after so many mutations, or so many steps, or so long, whatever comes first, but of the time not before all
+   * pairs are measured; 0: no such bound.
+   */
   readonly mutations: number;
   readonly steps: number;
   readonly minutes: number;
   readonly from: number;
-  /** Measurements of the well-behaved guest that are judged, each undisturbed and disturbed. */
+  /**
+   * Measurements of the well-behaved guest that are judged, each undisturbed and disturbed. Where there are none, the
+   * hostile process is not confined.
+   */
   readonly pairs: number;
   readonly windowMs: number;
   readonly say?: (line: string) => void;
@@ -143,7 +149,7 @@ export async function run(options: RunOptions): Promise<Report> {
   try {
     if (options.pairs > 0) await measure(1000);
     for (let round = 0; ; round++) {
-      if (round === unconfinedPairs) attacker.tell("confine");
+      if (round === unconfinedPairs && options.pairs > 0) attacker.tell("confine");
       const pairs = round < unconfinedPairs ? unconfined : confined;
       const measured = round < unconfinedPairs + options.pairs;
       let undisturbed: Fares | undefined;
@@ -173,7 +179,7 @@ export async function run(options: RunOptions): Promise<Report> {
       }
       if (failures.length > 0 || monitor.ended !== undefined) break;
       if (attacker.ended !== undefined) break;
-      if (options.minutes > 0 && seconds > options.minutes * 60) break;
+      if (options.minutes > 0 && seconds > options.minutes * 60 && !measured) break;
     }
   } catch (error) {
     failures.push(String(error));
@@ -235,6 +241,17 @@ export async function run(options: RunOptions): Promise<Report> {
     logged,
     last: failures.length > 0 ? last : [],
   };
+}
+
+/** For whoever looks at a run that has failed. */
+export function told(report: Report): string {
+  const { failures, tally, seconds, undisturbed, disturbed, throughputShare, p99Times, unconfined, last } =
+    report;
+  return JSON.stringify(
+    { failures, tally, seconds, undisturbed, disturbed, throughputShare, p99Times, unconfined, last },
+    undefined,
+    1,
+  );
 }
 
 /** With all guests gone the monitor holds nothing, and does nothing. */

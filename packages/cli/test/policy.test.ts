@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { nameServer } from "../../../test/support/dns.ts";
 import { unshare } from "../../../test/support/processes.ts";
 import { RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
+import { ringwayHere } from "../../../test/support/ringway-here.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
 
 const folder = temporaryFolder();
@@ -25,8 +26,8 @@ files:
 `,
 );
 
-function explain(...args: string[]): ReturnType<typeof ringway> {
-  return ringway("policy", "explain", good, ...args);
+function explain(...args: string[]): ReturnType<typeof ringwayHere> {
+  return ringwayHere("policy", "explain", good, ...args);
 }
 
 describe("policy check", () => {
@@ -41,7 +42,7 @@ describe("policy check", () => {
   it("says what a monitor must be given for it", async () => {
     const required = join(folder, "required.yaml");
     writeFileSync(required, "version: 1\naudit: required\n");
-    const { code, stdout } = await ringway("policy", "check", required);
+    const { code, stdout } = await ringwayHere("policy", "check", required);
     expect(code).toBe(0);
     expect(stdout).toMatch(/: ok \(.*\)\n {2}note: `audit: required` needs a monitor with --audit FILE\n$/);
   });
@@ -62,7 +63,7 @@ files:
     access: rw
 `,
     );
-    const { code, stdout, stderr } = await ringway("policy", "check", bad);
+    const { code, stdout, stderr } = await ringwayHere("policy", "check", bad);
     expect(code).toBe(1);
     expect(stdout).toBe("");
     expect(stderr.trimEnd().split("\n")).toEqual([
@@ -90,7 +91,7 @@ files:
   - { guest: /e, host: "\${HOME}/e", access: ro }
 `,
     );
-    const { code, stderr } = await ringway("policy", "check", bad);
+    const { code, stderr } = await ringwayHere("policy", "check", bad);
     expect(code).toBe(1);
     expect(stderr.trimEnd().split("\n")).toEqual([
       `${bad}:3:27: connect[0]: unknown key "prots"; did you mean "ports"?`,
@@ -111,14 +112,14 @@ files:
     writeFileSync(bad, "version: 2\n");
     const nothing = join(folder, "nothing.yaml");
     writeFileSync(nothing, "version: 1\n");
-    expect(await ringway("policy", "check", good, bad, nothing)).toEqual({
+    expect(await ringwayHere("policy", "check", good, bad, nothing)).toEqual({
       code: 1,
       stdout:
         `${good}: ok (4 connect rules, 1 listen rule, 1 files rule)\n${nothing}: ok (0 connect ` +
         "rules, 0 listen rules, 0 files rules)\n",
       stderr: `${bad}:1:10: version: expected 1, found 2\n`,
     });
-    expect((await ringway("policy", "check", good, nothing)).code).toBe(0);
+    expect((await ringwayHere("policy", "check", good, nothing)).code).toBe(0);
   });
 
   it("reads standard input for -, with folders relative to the one that it is run in", async () => {
@@ -153,12 +154,12 @@ files:
   it("reports a folder that is not there, and a file that cannot be read", async () => {
     const bad = join(folder, "folder.yaml");
     writeFileSync(bad, "version: 1\nfiles:\n  - { guest: /x, host: ./nowhere, access: rw }\n");
-    const { code, stderr } = await ringway("policy", "check", bad);
+    const { code, stderr } = await ringwayHere("policy", "check", bad);
     expect(code).toBe(1);
     expect(stderr).toMatch(`${bad}:3:24: files[0].host: expected a folder that exists`);
 
     const missing = join(folder, "missing.yaml");
-    expect(await ringway("policy", "check", missing)).toEqual({
+    expect(await ringwayHere("policy", "check", missing)).toEqual({
       code: 1,
       stdout: "",
       stderr: `${missing}: cannot be read: ENOENT: no such file or directory\n`,
@@ -168,14 +169,14 @@ files:
   it("reports a folder that holds the policy itself, and the monitor one that holds its socket", async () => {
     const bad = join(folder, "own.yaml");
     writeFileSync(bad, "version: 1\nfiles:\n  - { guest: /x, host: ., access: ro }\n");
-    const { code, stderr } = await ringway("policy", "check", bad);
+    const { code, stderr } = await ringwayHere("policy", "check", bad);
     expect(code).toBe(1);
     expect(stderr).toMatch(`${bad}:3:24: files[0].host: "${folder}" holds the policy (${bad})`);
 
     mkdirSync(join(folder, "run"));
     const withSocket = join(folder, "socket.yaml");
     writeFileSync(withSocket, "version: 1\nfiles:\n  - { guest: /x, host: ./run, access: rw }\n");
-    expect((await ringway("policy", "check", withSocket)).code).toBe(0);
+    expect((await ringwayHere("policy", "check", withSocket)).code).toBe(0);
     const socket = join(folder, "run/attach.sock");
     const monitor = await ringway("monitor", "--policy", withSocket, "--listen", socket);
     expect(monitor.code).toBe(1);
@@ -187,7 +188,7 @@ files:
   it("warns of what is seldom meant, and exits 0", async () => {
     const wide = join(folder, "wide.yaml");
     writeFileSync(wide, "version: 1\nconnect: [{ allow: 0.0.0.0/0 }]\n");
-    const { code, stdout, stderr } = await ringway("policy", "check", wide);
+    const { code, stdout, stderr } = await ringwayHere("policy", "check", wide);
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout: `${wide}: ok (1 connect rule, 0 listen rules, 0 files rules)\n`,
@@ -198,7 +199,7 @@ files:
   });
 
   it("accepts the demo's policy where it stands", async () => {
-    expect((await ringway("policy", "check", "packages/demo/host/policy.yaml")).code).toBe(0);
+    expect((await ringwayHere("policy", "check", "packages/demo/host/policy.yaml")).code).toBe(0);
   });
 });
 
@@ -212,7 +213,7 @@ describe("policy init", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain("policy.yaml: written");
     const file = join(cwd, "policy.yaml");
-    expect((await ringway("policy", "check", file)).stdout).toBe(
+    expect((await ringwayHere("policy", "check", file)).stdout).toBe(
       `${file}: ok (0 connect rules, 0 listen rules, 0 files rules)\n`,
     );
     const [first] = readFileSync(file, "utf8").split("\n");
@@ -226,7 +227,7 @@ describe("policy init", () => {
     const file = join(cwd, "all.yaml");
     writeFileSync(file, stdout.replaceAll(/^#(?=\S| {2})/gm, ""));
     for (const name of ["input", "output"]) mkdirSync(join(cwd, name));
-    expect(await ringway("policy", "check", file)).toEqual({
+    expect(await ringwayHere("policy", "check", file)).toEqual({
       code: 0,
       stdout: `${file}: ok (4 connect rules, 1 listen rule, 2 files rules, 1 sockets rule)\n`,
       stderr: "",
@@ -408,7 +409,14 @@ describe("policy explain", () => {
   it("resolves with --resolve: a name that the system points at loopback is refused", async () => {
     const any = join(folder, "any.yaml");
     writeFileSync(any, 'version: 1\nconnect:\n  - { id: any, allow: "*" }\n');
-    const { code, stdout } = await ringway("policy", "explain", any, "connect", "localhost:80", "--resolve");
+    const { code, stdout } = await ringwayHere(
+      "policy",
+      "explain",
+      any,
+      "connect",
+      "localhost:80",
+      "--resolve",
+    );
     expect(code).toBe(3);
     expect(stdout).toContain("rule not-public (built in)");
   });
@@ -419,7 +427,7 @@ describe("policy explain", () => {
     writeFileSync(given, `version: 1\nconnect: [${rule}]\nhosts: { db.internal: [10.1.2.3, 10.1.2.4] }\n`);
     for (const how of [["--resolve"], []]) {
       const asked = ["explain", given, "connect", "DB.internal:5432", ...how, "--json"];
-      const { code, stdout } = await ringway("policy", ...asked);
+      const { code, stdout } = await ringwayHere("policy", ...asked);
       expect(code).toBe(0);
       expect(JSON.parse(stdout)).toMatchObject({
         allowed: true,
@@ -430,7 +438,7 @@ describe("policy explain", () => {
       });
     }
     const other = ["explain", given, "connect", "db.internal:5432", "--address", "10.1.2.4"];
-    const refused = await ringway("policy", ...other);
+    const refused = await ringwayHere("policy", ...other);
     expect(refused.code).toBe(3);
     expect(refused.stdout).not.toContain("10.1.2.3");
   });
@@ -438,12 +446,12 @@ describe("policy explain", () => {
   it("judges the addresses that localhost has by itself, as the monitor does, and check warns of them", async () => {
     const alone = join(folder, "localhost.yaml");
     writeFileSync(alone, "version: 1\nconnect: [{ allow: localhost }]\n");
-    const explained = await ringway("policy", "explain", alone, "connect", "localhost:80");
+    const explained = await ringwayHere("policy", "explain", alone, "connect", "localhost:80");
     expect(explained).toMatchObject({
       code: 3,
       stdout: expect.stringContaining("rule not-public (built in)"),
     });
-    const { code, stderr } = await ringway("policy", "check", alone);
+    const { code, stderr } = await ringwayHere("policy", "check", alone);
     expect(stderr).toContain(
       "2:20: connect[0].allow: warning: leads nowhere: localhost is at 127.0.0.1 and ::1",
     );
@@ -453,7 +461,7 @@ describe("policy explain", () => {
   it("exits 1 with the report where the policy is bad", async () => {
     const bad = join(folder, "version.yaml");
     writeFileSync(bad, "version: 2\n");
-    const { code, stderr } = await ringway("policy", "explain", bad, "file", "/x");
+    const { code, stderr } = await ringwayHere("policy", "explain", bad, "file", "/x");
     expect(code).toBe(1);
     expect(stderr).toMatch(`${bad}:1:10: version: `);
   });
