@@ -121,6 +121,11 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
     .option("--max-guests <n>", "guests at once (default: 256)", whole(BOUNDS.maxGuests))
     .option("--audit <file>", "append audit lines to this file, not to stderr; SIGHUP opens it anew")
     .option(
+      "--admin-http <address:port>",
+      "with --admin: serve it over TCP as well, at this address of the host, for who has the token",
+    )
+    .option("--admin-token <file>", "the token of --admin-http, in a file that its owner alone may read")
+    .option(
       "--admin [socket]",
       "serve the admin API on a Unix socket (docs/operate.md) (default: $XDG_RUNTIME_DIR/ringway/admin.sock)",
     )

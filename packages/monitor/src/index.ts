@@ -17,7 +17,7 @@ export {
   type TextOptions,
 } from "./loading/policy-loader.ts";
 export { type KeptPlace, placesOfVm } from "./loading/root-problems.ts";
-export type { AdminOptions } from "./monitor/admin-options.ts";
+export type { AdminHttpOptions, AdminOptions } from "./monitor/admin-options.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
 export type { GuestRates } from "./monitor/guest-rates.ts";
 export {

@@ -11,6 +11,7 @@ import { closeFd, invalidValue, requireObject, requireText } from "@ringway/linu
 import type { Logger } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
 import type { AdminServer } from "./admin/server.ts";
+import type { AdminHttpOptions } from "./monitor/admin-options.ts";
 import { requirePolicy } from "./monitor/arguments.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
 import { debugSettings } from "./monitor/debug.ts";
@@ -80,7 +81,10 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#log = options.logger ?? silentLogger();
     // A failure before anybody waits for it.
     this.#ready.promise.catch(() => {});
-    this.#ports = new ReservedPorts(options.ownPorts ?? []);
+    this.#ports = new ReservedPorts([
+      ...(options.ownPorts ?? []),
+      ...(options.admin?.http ? [options.admin.http.port] : []),
+    ]);
     this.#names = new GuestNames(parts, this.#log, (message) => this.#reactor.send(message));
     this.#audit = new Audit(this.#log, this.#labels, parts.audit, (isWritable) =>
       this.#reactor.send({ kind: "audit", isWritable }),
@@ -153,7 +157,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     const monitor = await gather(options, (parts) => new Monitor(options, parts));
     try {
       await monitor.#begin();
-      if (admin !== undefined) await monitor.#serveAdmin((await admin).AdminServer);
+      if (admin !== undefined) await monitor.#serveAdmin((await admin).AdminServer, options.admin?.http);
     } catch (error) {
       // What is thrown is why it does not start, whatever cannot be let go of.
       await monitor.close({ drainMs: 0 }).catch((left: Error) => {
@@ -174,10 +178,16 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     new DescriptorRoom(this.#parts.descriptors, this.#reactor.wakeFd).requireSome();
   }
 
-  async #serveAdmin(server: typeof AdminServer): Promise<void> {
+  async #serveAdmin(server: typeof AdminServer, http: AdminHttpOptions | undefined): Promise<void> {
     const { admin } = this.#parts;
     if (admin === undefined || this.#closed !== undefined) return;
-    this.#admin = await server.start({ monitor: this, labels: this.#labels, log: this.#log, fd: admin.fd });
+    this.#admin = await server.start({
+      monitor: this,
+      labels: this.#labels,
+      log: this.#log,
+      fd: admin.fd,
+      http,
+    });
   }
 
   /** The policy in force for guests that have none of their own. */

@@ -1,7 +1,10 @@
-// Where the admin API of a monitor is, where nobody says: in the user's own folder for what runs.
+// Where the admin API of a monitor is served: --admin, --admin-http and --admin-token. Where nobody says which socket,
+// it is in the user's own folder for what runs.
 
 import { mkdirSync } from "node:fs";
+import { isIP } from "node:net";
 import { join } from "node:path";
+import type { AdminOptions } from "@ringway/monitor";
 import { UsageError } from "../errors.ts";
 
 /** Of the user's own monitor. Undefined where the system has no such folder for the user. */
@@ -11,7 +14,7 @@ function defaultAdminSocket(): string | undefined {
 }
 
 /** What --admin gives: a path, or true where there is none behind it. Makes the default's folder. Throws UsageError. */
-export function adminSocketOf(option: string | true): string {
+function adminSocketOf(option: string | true): string {
   if (typeof option === "string") return option;
   const socket = defaultAdminSocket();
   if (socket === undefined) {
@@ -19,4 +22,30 @@ export function adminSocketOf(option: string | true): string {
   }
   mkdirSync(join(socket, ".."), { recursive: true, mode: 0o700 });
   return socket;
+}
+
+/** Undefined: nowhere. Throws UsageError. */
+export function adminOf(
+  socket: string | true | undefined,
+  http: string | undefined,
+  tokenFile: string | undefined,
+): AdminOptions | undefined {
+  if (http === undefined && tokenFile !== undefined)
+    throw new UsageError("--admin-token goes with --admin-http");
+  if (socket === undefined) {
+    if (http !== undefined) throw new UsageError("--admin-http goes with --admin");
+    return undefined;
+  }
+  if (http === undefined) return { socket: adminSocketOf(socket) };
+  if (tokenFile === undefined)
+    throw new UsageError("--admin-http: expected --admin-token FILE, with who may come");
+  return { socket: adminSocketOf(socket), http: { ...endpoint(http), tokenFile } };
+}
+
+function endpoint(text: string): { readonly address: string; readonly port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const address = bracketed ?? plain ?? "";
+  if (isIP(address) !== 0 && Number(port) >= 1 && Number(port) <= 65_535)
+    return { address, port: Number(port) };
+  throw new UsageError(`--admin-http: expected ADDRESS:PORT, such as 127.0.0.1:9000, found "${text}"`);
 }

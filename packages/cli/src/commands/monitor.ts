@@ -12,7 +12,14 @@
 
 import { statSync } from "node:fs";
 import { raiseFileDescriptorLimit, type SystemError, within } from "@ringway/linux";
-import { DEFAULT_DRAIN_MS, Monitor, NameServerError, PolicyError, TraceError } from "@ringway/monitor";
+import {
+  type AdminHttpOptions,
+  DEFAULT_DRAIN_MS,
+  Monitor,
+  NameServerError,
+  PolicyError,
+  TraceError,
+} from "@ringway/monitor";
 import type { Logger } from "pino";
 import { keptFiles } from "../config/kept.ts";
 import type { MonitorCommandOptions } from "../config/options.ts";
@@ -103,6 +110,7 @@ async function begin(options: MonitorCommandOptions, logger: Logger, signal: Abo
     const problem = auditFailure(error, audit);
     if (problem !== undefined) throw problem;
     const { name, code, path } = error as SystemError;
+    if (name === "SystemError" && admin?.http !== undefined) requireHttp(admin.http, error as SystemError);
     const sockets = [listen, admin?.socket, ...guests.map((guest) => guest.listen)];
     const socket = sockets.find((each) => each === path);
     if (name !== "SystemError" || socket === undefined) throw error;
@@ -110,6 +118,13 @@ async function begin(options: MonitorCommandOptions, logger: Logger, signal: Abo
     const detail = advice === undefined ? errorLine(error) : `${advice} (${code})`;
     throw new Failure(`cannot listen on ${socket}: ${detail}`, { cause: error });
   }
+}
+
+/** Throws Failure where it is of the admin API over TCP. */
+function requireHttp({ address, port, tokenFile }: AdminHttpOptions, error: SystemError): void {
+  if (error.path === tokenFile) throw new Failure(`--admin-token: ${errorLine(error)}`, { cause: error });
+  const place = `${address}:${port}`;
+  if (error.path === place) throw new Failure(`--admin-http: ${errorLine(error)}`, { cause: error });
 }
 
 /** What is wrong with the place of a socket, and what to do. */

@@ -9,6 +9,7 @@ export function keptFiles({ config, policy, listen, admin, vms }: MonitorCommand
   if (config !== undefined) kept.push({ what: "the monitor's configuration", path: config });
   if (listen !== undefined) kept.push({ what: "the attach socket", path: listen });
   if (admin !== undefined) kept.push({ what: "the admin socket", path: admin.socket });
+  if (admin?.http !== undefined) kept.push({ what: "the admin token", path: admin.http.tokenFile });
   try {
     if (fstatSync(2).isFile()) kept.push({ what: "the log", path: readlinkSync("/proc/self/fd/2") });
   } catch {

@@ -2,7 +2,7 @@
 // guests of both are served.
 
 import type { AdminOptions } from "@ringway/monitor";
-import { adminSocketOf } from "../commands/admin-socket.ts";
+import { adminOf } from "../commands/admin-socket.ts";
 import { UsageError } from "../errors.ts";
 import { guestsOf, type NamedGuests } from "../guests/options.ts";
 import type { MonitorSettings } from "./read.ts";
@@ -13,6 +13,8 @@ export interface TypedOptions extends Omit<MonitorSettings, "nameServers"> {
   readonly listen?: readonly string[];
   readonly vm?: readonly string[];
   readonly nameServer?: readonly string[];
+  readonly adminHttp?: string;
+  readonly adminToken?: string;
 }
 
 export interface MonitorCommandOptions extends NamedGuests, Omit<MonitorSettings, "admin"> {
@@ -24,7 +26,7 @@ export interface MonitorCommandOptions extends NamedGuests, Omit<MonitorSettings
 
 /** Reads the file, where there is one. Throws UsageError, and Failure for a bad file. */
 export async function monitorOptions(typed: TypedOptions): Promise<MonitorCommandOptions> {
-  const { listen, vm, nameServer, ...others } = typed;
+  const { listen, vm, nameServer, adminHttp, adminToken, ...others } = typed;
   const file = typed.config === undefined ? undefined : await fromFile(typed.config);
   const guests = guestsOf(listen ?? [], vm ?? [], file);
   const { admin, ...settings }: MonitorSettings = {
@@ -37,8 +39,8 @@ export async function monitorOptions(typed: TypedOptions): Promise<MonitorComman
     const or = typed.config === undefined ? "" : `, or policy in ${typed.config}`;
     throw new UsageError(`expected --policy FILE${or}: what guests may do`);
   }
-  const served = admin === undefined ? {} : { admin: { socket: adminSocketOf(admin) } };
-  return { ...settings, ...guests, ...served, policy, logLevel };
+  const served = adminOf(admin, adminHttp, adminToken);
+  return { ...settings, ...guests, ...(served && { admin: served }), policy, logLevel };
 }
 
 async function fromFile(file: string): Promise<NamedGuests & { readonly settings: MonitorSettings }> {

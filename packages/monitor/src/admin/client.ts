@@ -1,7 +1,7 @@
 // A client of the admin API, for programs and for the command: no dependency, and the types of the server itself.
 
-import { Agent, type IncomingMessage, request } from "node:http";
-import { requireObject, requireText } from "@ringway/linux";
+import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http";
+import { invalidValue, requireObject, requireText } from "@ringway/linux";
 import type { GuestRates } from "../monitor/guest-rates.ts";
 import type { PolicyChange } from "../monitor/policy-history.ts";
 import type { GuestStatus, Page, PageOptions, StreamStatus, StreamsOptions } from "../monitor/status.ts";
@@ -12,10 +12,18 @@ import { type AdminEvent, eventsIn } from "./event-reader.ts";
 import type { EventKind } from "./happenings.ts";
 import type { PolicyChanges, Problem } from "./shapes.ts";
 
-export interface AdminClientOptions {
-  /** Path of the monitor's admin socket. */
-  readonly socket: string;
-}
+/** Where the monitor's admin API is: its socket, or an address of TCP. */
+export type AdminClientOptions =
+  | {
+      /** Path of the monitor's admin socket. */
+      readonly socket: string;
+    }
+  | {
+      /** "http://127.0.0.1:9000" */
+      readonly url: string;
+      /** The text of the token's file. */
+      readonly token: string;
+    };
 
 export interface EventsOptions {
   /** Only these. */
@@ -56,13 +64,24 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Errors of the connection are Node's, with their codes: ENOENT, ECONNREFUSED, EACCES. */
 export class AdminClient implements Disposable {
-  readonly #socket: string;
+  readonly #where: RequestOptions;
+  readonly #authorization: { readonly authorization?: string };
   readonly #agent: Agent = new Agent({ keepAlive: true, maxSockets: 16 });
 
   constructor(options: AdminClientOptions) {
-    requireObject(options, "options", "an object { socket }");
-    requireText(options.socket, "options.socket");
-    this.#socket = options.socket;
+    requireObject(options, "options", "an object { socket }, or { url, token }");
+    if ("socket" in options) {
+      requireText(options.socket, "options.socket");
+      this.#where = { socketPath: options.socket };
+      this.#authorization = {};
+      return;
+    }
+    requireText(options.url, "options.url");
+    requireText(options.token, "options.token");
+    const { protocol, hostname, port } = new URL(options.url);
+    if (protocol !== "http:") throw invalidValue("options.url", options.url, "must begin with http://");
+    this.#where = { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: port === "" ? 80 : Number(port) };
+    this.#authorization = { authorization: `Bearer ${options.token.trim()}` };
   }
 
   guests(options: PageOptions = {}): Promise<Page<GuestStatus>> {
@@ -168,11 +187,15 @@ export class AdminClient implements Disposable {
   #request(method: string, path: string, sending?: Body, signal?: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const sent = request({
-        socketPath: this.#socket,
+        ...this.#where,
         agent: this.#agent,
         method,
         path,
-        headers: { accept: "application/json", ...(sending && { "content-type": sending.type }) },
+        headers: {
+          accept: "application/json",
+          ...this.#authorization,
+          ...(sending && { "content-type": sending.type }),
+        },
         ...(signal && { signal }),
       });
       sent.on("response", resolve);

@@ -14,9 +14,7 @@ export class Connections {
   /** The one that was idle longest is first. */
   readonly #idle: Set<Socket> = new Set();
   readonly #busy: Set<Socket> = new Set();
-  readonly #callers: WeakMap<Socket, Changer> = new WeakMap();
 
-  /** Of all servers together. */
   serve(server: Server): void {
     server.on("connection", (socket: Socket) => this.#come(socket));
   }
@@ -26,11 +24,6 @@ export class Connections {
     return (request, response) => {
       if (this.#begin(request.socket, response)) handle(request, response);
     };
-  }
-
-  /** Who has sent this request. */
-  caller(socket: Socket): Changer {
-    return this.#callers.get(socket) ?? { via: "admin" };
   }
 
   closeAll(): void {
@@ -47,7 +40,6 @@ export class Connections {
       this.#gone(longest);
       longest.destroy();
     }
-    this.#callers.set(socket, callerOf(socket));
     this.#idle.add(socket);
     socket.once("close", () => this.#gone(socket));
   }
@@ -72,7 +64,7 @@ export class Connections {
 }
 
 /** As the kernel knows it since it connected; over TCP, its address. */
-function callerOf(socket: Socket): Changer {
+export function callerOf(socket: Socket): Changer {
   const { remoteAddress, remotePort } = socket;
   if (remoteAddress !== undefined) return { via: "admin", address: `${remoteAddress}:${remotePort}` };
   // Node tells it on no other way; without it, nobody is named.

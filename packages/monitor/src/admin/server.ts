@@ -1,16 +1,19 @@
-// The admin API's server, on the main thread: HTTP on a Unix socket that is listened on already. Loaded with fastify
-// when it is asked for, and not before: some 40 packages, 150 ms and 24 MB.
+// The admin API's server, on the main thread: HTTP on a Unix socket that is listened on already, and over TCP where
+// that is asked for. Loaded with fastify when it is needed, and not before: some 40 packages, 150 ms and 24 MB.
 //
 // Hostile or broken clients are bounded in number (connections.ts), in what they send (sizes, times) and in what they
 // make this ask of the reactor (monitor/steering.ts: one walk at a time).
 
-import { createServer, type Server } from "node:http";
-import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { ListenOptions } from "node:net";
+import { SystemError } from "@ringway/linux";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
+import type { AdminHttpOptions } from "../monitor/admin-options.ts";
 import type { GuestLabels } from "../observe/labels.ts";
 import { decode } from "../policy/decode.ts";
 import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
-import { Connections } from "./connections.ts";
+import { Connections, callerOf } from "./connections.ts";
 import { EventLog } from "./event-log.ts";
 import { EventStream } from "./event-stream.ts";
 import { EVENTS_QUERY, type EventsQuery } from "./events-query.ts";
@@ -18,6 +21,8 @@ import { failureOf } from "./failures.ts";
 import { keepEvents } from "./happenings.ts";
 import { openApi } from "./openapi.ts";
 import { type Administered, type Asked, ROUTES, type Route } from "./routes.ts";
+import { readToken, TokenGuard } from "./token.ts";
+import { originProblem } from "./web-origin.ts";
 
 /** A request and its headers must come in this time; so a connection that says nothing goes after as long. */
 const HEADERS_MS = 5000;
@@ -38,23 +43,30 @@ export interface AdminServerOptions {
   readonly log: Logger;
   /** Listens: the server's from now on. */
   readonly fd: number;
+  readonly http: AdminHttpOptions | undefined;
+}
+
+interface Listening {
+  readonly server: Server;
+  readonly connections: Connections;
 }
 
 export class AdminServer {
-  readonly #server: Server;
-  readonly #connections: Connections;
+  readonly #log: Logger;
+  /** The Unix socket's, and that of TCP where there is one: neither takes the other's connections. */
+  readonly #all: Listening[] = [];
 
-  private constructor(server: Server, connections: Connections) {
-    this.#server = server;
-    this.#connections = connections;
-    server.setTimeout(STUCK_MS);
-    connections.serve(server);
+  private constructor(log: Logger) {
+    this.#log = log;
   }
 
-  /** Resolves when it takes requests. */
-  static async start({ monitor, labels, log, fd }: AdminServerOptions): Promise<AdminServer> {
-    const connections = new Connections();
-    let server: Server | undefined;
+  /**
+   * Resolves when it takes requests. Rejects with SystemError where there is no token, and as Node's servers do where
+   * it cannot listen.
+   */
+  static async start({ monitor, labels, log, fd, http }: AdminServerOptions): Promise<AdminServer> {
+    const made = new AdminServer(log);
+    let handle: RequestListener | undefined;
     const app = fastify({
       // Nobody is told more of itself than it sent: no request ids, no log of requests.
       logger: false,
@@ -63,35 +75,60 @@ export class AdminServer {
       routerOptions: { maxParamLength: 256 },
       ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
       serverFactory: (handler) => {
-        server = createServer(serverOptions(), connections.guard(handler));
-        return server;
+        handle = handler;
+        return made.#server(handler);
       },
     });
-    const made = new AdminServer(server!, connections);
     made.#answerFailures(app, log);
+    if (http !== undefined) guard(app, http, new TokenGuard(await readToken(http.tokenFile)));
     takePolicies(app);
     for (const route of ROUTES) made.#add(app, route, monitor);
     made.#serveEvents(app, monitor, labels);
     const document = openApi(ROUTES);
     app.get("/v1/openapi.json", async () => document);
     await app.ready();
-    await made.#listen(fd, log);
+    try {
+      if (http !== undefined) {
+        const { address: host, port } = http;
+        await made.#listen(made.#server(handle!), { host, port, exclusive: true }).catch((error) => {
+          throw new SystemError(-error.errno, "listen", `${host}:${port}`);
+        });
+        log.info({ address: host, port }, "the admin API is served over TCP");
+      }
+      // Last: where the start fails before, the descriptor is the caller's.
+      await made.#listen(made.#all[0]!.server, { fd });
+    } catch (error) {
+      made.close();
+      throw error;
+    }
     return made;
   }
 
   /** Nobody is served any more: what is under way is cut off. */
   close(): void {
-    this.#server.close();
-    this.#connections.closeAll();
+    for (const { server, connections } of this.#all) {
+      server.close();
+      connections.closeAll();
+    }
   }
 
-  #listen(fd: number, log: Logger): Promise<void> {
-    const server = this.#server;
+  #server(handle: RequestListener): Server {
+    const connections = new Connections();
+    const server = createServer(serverOptions(), connections.guard(handle));
+    server.setTimeout(STUCK_MS);
+    connections.serve(server);
+    this.#all.push({ server, connections });
+    return server;
+  }
+
+  #listen(server: Server, where: ListenOptions & { readonly fd?: number }): Promise<void> {
     return new Promise((resolve, reject) => {
       server.once("error", reject);
-      server.listen({ fd }, () => {
+      server.listen(where, () => {
         server.off("error", reject);
-        server.on("error", (error) => log.error({ err: error }, "the admin API: a connection was lost"));
+        server.on("error", (error) =>
+          this.#log.error({ err: error }, "the admin API: a connection was lost"),
+        );
         // What is left of a monitor that ends is not this server.
         server.unref();
         resolve();
@@ -132,7 +169,7 @@ export class AdminServer {
   }
 
   #asked({ params, query, body, socket }: FastifyRequest): Asked<unknown, unknown, unknown> {
-    return { params, query, body, by: this.#connections.caller(socket) };
+    return { params, query, body, by: callerOf(socket) };
   }
 
   #answerFailures(app: FastifyInstance, log: Logger): void {
@@ -165,6 +202,27 @@ class WrongTypeError extends Error {
   constructor() {
     super("expected application/yaml for a policy, and application/json for all else");
   }
+}
+
+/** Over TCP: who has not the token, or was sent here by another's page, is asked nothing else. */
+function guard(app: FastifyInstance, http: AdminHttpOptions, tokens: TokenGuard): void {
+  app.addHook("onRequest", async ({ socket, headers }, reply) => {
+    const { remoteAddress } = socket;
+    // Of the Unix socket, its mode says who may come.
+    if (remoteAddress === undefined) return undefined;
+    const refuse = (status: number, error: string): FastifyReply =>
+      reply.code(status).send({ error, code: "ERR_RINGWAY_ADMIN" });
+    const problem = originProblem(http, headers.host, headers.origin);
+    if (problem !== undefined) return refuse(403, problem);
+    const verdict = tokens.judge(remoteAddress, headers.authorization);
+    if (verdict === "good") return undefined;
+    if (verdict === "later") {
+      reply.header("retry-after", "60");
+      return refuse(429, "too many tokens from this address were wrong");
+    }
+    reply.header("www-authenticate", "Bearer");
+    return refuse(401, "expected the header `authorization: Bearer TOKEN`, with this monitor's token");
+  });
 }
 
 /** A policy is text; what is no UTF-8 is none. */

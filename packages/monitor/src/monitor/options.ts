@@ -192,5 +192,6 @@ export function keptBy({
   );
   const lines = audit === undefined ? [] : [{ what: "the audit file", path: audit }];
   const ofAdmin = admin === undefined ? [] : [{ what: "the admin socket", path: admin.socket }];
-  return [...socket, ...sockets, ...ofAdmin, ...file, ...files, ...lines, ...kept];
+  const token = admin?.http === undefined ? [] : [{ what: "the admin token", path: admin.http.tokenFile }];
+  return [...socket, ...sockets, ...ofAdmin, ...token, ...file, ...files, ...lines, ...kept];
 }

@@ -1,0 +1,104 @@
+// The admin API over TCP: for who has the token, asked by no page of another's, and out of guests' reach.
+
+import { chmodSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { Guest } from "@ringway/guest";
+import { AdminClient } from "@ringway/monitor";
+import { beforeAll, describe, expect, it } from "vitest";
+import { heldForAll } from "../support/held.ts";
+import { Home, ringway } from "../support/ringway.ts";
+
+const hold = heldForAll();
+const TOKEN = "0123456789abcdef0123456789abcdef";
+let home: Home;
+let port: number;
+
+beforeAll(async () => {
+  home = hold(new Home("version: 1\nconnect:\n  - { id: local, allow: 127.0.0.0/8 }\n"));
+  const token = join(home.folder, "token");
+  writeFileSync(token, `${TOKEN}\n`, { mode: 0o600 });
+  port = await freePort();
+  await home.ready([
+    ...["--admin", join(home.folder, "admin.sock")],
+    ...["--admin-http", `127.0.0.1:${port}`, "--admin-token", token],
+  ]);
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function ask(headers: Record<string, string>): Promise<{ status: number | undefined; body: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: "127.0.0.1", port, path: "/v1/counters", headers }, (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text: string) => {
+        body += text;
+      });
+      response.on("end", () => resolve({ status: response.statusCode, body }));
+    });
+    sent.on("error", reject);
+    sent.end();
+  });
+}
+
+const authorization = `Bearer ${TOKEN}`;
+
+describe("the admin API over TCP", () => {
+  it("serves who has the token, and says in the history where a change came from", async () => {
+    using admin = new AdminClient({ url: `http://127.0.0.1:${port}`, token: TOKEN });
+    expect(await admin.guests()).toEqual({ items: [] });
+    await admin.putPolicy("version: 1\nconnect:\n  - { id: again, allow: 127.0.0.0/8 }\n");
+    const [change] = await admin.policyHistory();
+    expect(change!.by).toEqual({ via: "admin", address: expect.stringMatching(/^127\.0\.0\.1:\d+$/) });
+  });
+
+  it("asks nothing else of a page of another, or of a name that was made to lead here", async () => {
+    expect(await ask({ authorization, host: `evil.test:${port}` })).toMatchObject({ status: 403 });
+    expect(await ask({ authorization, host: "127.0.0.1:1" })).toMatchObject({ status: 403 });
+    expect(await ask({ authorization, origin: "http://evil.test" })).toMatchObject({ status: 403 });
+    expect(await ask({ authorization, origin: `http://127.0.0.1:${port}` })).toMatchObject({ status: 200 });
+    expect(await ask({ authorization, host: `localhost:${port}` })).toMatchObject({ status: 200 });
+  });
+
+  it("is reached by no guest, whatever its policy allows", async () => {
+    await using guest = await Guest.attach(home.path);
+    for (const host of ["127.0.0.1", "127.1.2.3"]) {
+      const refused = await guest.connect({ host, port }).catch((error: unknown) => error);
+      expect(refused).toMatchObject({ code: "EACCES", rule: "monitor" });
+    }
+  });
+
+  it("looks at no more than ten wrong tokens of an address in a minute", async () => {
+    const answers = [];
+    for (let i = 0; i < 10; i++)
+      answers.push(await ask(i === 0 ? {} : { authorization: `Bearer wrong-${i}` }));
+    expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(401));
+    expect(await ask({ authorization })).toMatchObject({ status: 429 });
+    // The socket's clients are others.
+    using admin = new AdminClient({ socket: join(home.folder, "admin.sock") });
+    expect(await admin.guests()).toEqual({ items: [] });
+  });
+
+  it.each<[string, string, number, string]>([
+    ["others may read", TOKEN, 0o640, "others than its owner may read the token's file: chmod 600"],
+    ["is too short", "secret", 0o600, "a token has 32 characters or more, without spaces"],
+  ])("does not start with a token that %s", async (_, text, mode, message) => {
+    const token = join(home.folder, "bad-token");
+    writeFileSync(token, text);
+    chmodSync(token, mode);
+    const { code, stderr } = await ringway(
+      ...["monitor", "--policy", home.policyFile, "--listen", join(home.folder, "other.sock")],
+      ...["--admin", join(home.folder, "other-admin.sock"), "--admin-http", `127.0.0.1:${await freePort()}`],
+      ...["--admin-token", token],
+    );
+    expect(code).toBe(1);
+    expect(stderr).toContain(message);
+  });
+});
