@@ -66,8 +66,10 @@ const CONTENDERS: Readonly<Record<string, Contender>> = {
     send: (socket, message, count) => pipeline(Readable.from(encode(repeated(message, count))), socket),
     async receive(socket, size, count) {
       let left = count;
-      for await (const message of decode(socket)) {
-        if (message.byteLength !== size) throw new Error(`a message of ${message.byteLength} bytes`);
+      for await (const list of decode(socket)) {
+        // It gives a list of pieces, where the others give a message as one Uint8Array: so does this.
+        const message = list.subarray();
+        if (message.length !== size) throw new Error(`a message of ${message.length} bytes`);
         if (--left === 0) break;
       }
     },

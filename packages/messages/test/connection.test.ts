@@ -156,6 +156,55 @@ describe("a connection over sockets", () => {
   });
 });
 
+describe("a stream that ends behind messages that nobody has read yet", () => {
+  const frames = new Uint8Array(20 * 1024);
+  for (let at = 0; at < frames.length; at += 1024) frames.set([0, 0, 3, 252], at);
+
+  /** All of it and its end at once, as a pipe inside of a process has them. */
+  function whole(): Duplex {
+    const duplex = new Duplex({
+      read() {},
+      write: (_chunk, _encoding, done) => done(),
+      final: (done) => done(),
+    });
+    onTestFinished(() => void duplex.destroy());
+    duplex.push(frames);
+    duplex.push(null);
+    duplex.end();
+    return duplex;
+  }
+
+  test("gives them to whoever reads, late as it is", async () => {
+    const connection = open(whole());
+    for (let i = 0; i < 20; i++) {
+      expect((await connection.read())?.length).toBe(1020);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await connection.read()).toBeUndefined();
+    expect(await connection.closed).toMatchObject({ reason: "EndOfStream", frameBytes: 0, position: 20_480 });
+  });
+
+  test("gives them to onMessage, a share in each turn", async () => {
+    let count = 0;
+    const connection = open(whole(), {
+      codec: lengthDelimited({ maxFrameBytes: 1020 }),
+      onMessage: () => count++,
+    });
+    expect(await connection.closed).toMatchObject({ reason: "EndOfStream", frameBytes: 0 });
+    expect(count).toBe(20);
+  });
+
+  test("says what it could not send", async () => {
+    const duplex = whole();
+    const connection = open(duplex);
+    await connection.read();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(connection.queue(bytes(10))).toBe(true);
+    while ((await connection.read()) !== undefined);
+    expect(await connection.closed).toMatchObject({ unsentMessages: 1 });
+  });
+});
+
 describe("turns", () => {
   test("a stream reads what its buffer holds in one turn, and then others have theirs", async () => {
     const small = lengthDelimited({ maxFrameBytes: 4092 });

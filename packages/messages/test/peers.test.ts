@@ -99,7 +99,7 @@ test("a peer that goes away is dialled again, and a node that nobody answers as 
 
 test("a name is one peer's, and whoever says none is refused", async () => {
   const [server, port] = await listening();
-  const hub = nodeOf("hub", { connectTimeoutMs: 50 });
+  const hub = nodeOf("hub");
   hub.peers.listen(server);
   dial(nodeOf("a"), "hub", port);
   await expect.poll(() => hub.peers.names()).toEqual(["a"]);
@@ -109,7 +109,6 @@ test("a name is one peer's, and whoever says none is refused", async () => {
   connect(port, "127.0.0.1")
     .on("error", () => {})
     .end('{"name":7}\n');
-  connect(port, "127.0.0.1").on("error", () => {});
   const reasons = (node: Node) =>
     node.gone.map(([, ending]) => (ending.reason === "Refused" ? ending.what : ""));
   await expect
@@ -118,9 +117,17 @@ test("a name is one peer's, and whoever says none is refused", async () => {
         .filter((what) => what !== "")
         .sort(),
     )
-    .toEqual(["a hello without a name", "a peer of the name a is there already", "no hello"]);
+    .toEqual(["a hello without a name", "a peer of the name a is there already"]);
   await expect.poll(() => reasons(wrong)).toEqual(["hub is not another hub"]);
   expect(hub.peers.names()).toEqual(["a"]);
+});
+
+test("whoever connects and says nothing is refused when its time is up", async () => {
+  const [server, port] = await listening();
+  const hub = nodeOf("hub", { connectTimeoutMs: 20 });
+  hub.peers.listen(server);
+  connect(port, "127.0.0.1").on("error", () => {});
+  await expect.poll(() => hub.gone[0]?.[1]).toMatchObject({ reason: "Refused", what: "no hello" });
 });
 
 test("no more are accepted than the limits say, and places are free again", async () => {

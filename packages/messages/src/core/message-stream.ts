@@ -141,6 +141,11 @@ export class MessageStream<M> {
     return message;
   }
 
+  /** Whether next() has nothing of what was received. */
+  isRead(): boolean {
+    return this.#receive.isRead();
+  }
+
   /** The peer sends no more. Only where next() has nothing left. */
   end(): void {
     const frameBytes = this.#receive.heldBytes();

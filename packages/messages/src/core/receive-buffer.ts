@@ -59,7 +59,12 @@ export class ReceiveBuffer<M> {
 
   /** Bytes that receive() takes now. */
   free(): number {
-    return this.#at < this.#chunk.length || this.problem !== undefined ? 0 : this.limit - this.#held;
+    return this.isRead() && this.problem === undefined ? this.limit - this.#held : 0;
+  }
+
+  /** Whether all of the chunk is decoded, and what is held is no whole frame. */
+  isRead(): boolean {
+    return this.#at === this.#chunk.length;
   }
 
   /** Bytes that belong to no whole message yet, or whose message nobody has fetched. */

@@ -70,7 +70,7 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
     duplex.on("data", (chunk: Bytes) => this.#onData(chunk));
     duplex.on("end", () => this.#onEnd());
     duplex.on("error", (error) => this.#onFailure(error));
-    duplex.on("close", () => this.#onFailure(new Error("the stream was destroyed")));
+    duplex.on("close", () => this.#onClose());
     if (duplex.destroyed) this.#onFailure(duplex.errored ?? new Error("the stream was destroyed before"));
     this.#timer = setInterval(() => this.#tick(), this.#stream.tickMs);
     this.#timer.unref();
@@ -161,6 +161,12 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
     this.#settle();
   }
 
+  /** A Duplex may be closed while what it brought is not read yet: that goes on, and the end comes behind it. */
+  #onClose(): void {
+    const isReading = this.#hasEnded && this.#stream.state === "OPEN";
+    if (!isReading) this.#onFailure(new Error("the stream was destroyed"));
+  }
+
   #tick(): void {
     this.#stream.tick(turnTime());
     // A ping may be queued.
@@ -208,8 +214,18 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
 
   #onEnd(): void {
     this.#hasEnded = true;
-    if (this.#onMessage === undefined) this.#wake();
-    else this.#pump(this.#onMessage);
+    if (this.#onMessage !== undefined) this.#pump(this.#onMessage);
+    else if (this.#rest.length > 0 || !this.#stream.isRead()) this.#wake();
+    else {
+      this.#end();
+      this.#settle();
+    }
+  }
+
+  /** All is read. What is queued is lost where there is nothing left to write to. */
+  #end(): void {
+    this.#stream.end();
+    if (this.duplex.closed) this.#stream.failed(new Error("the stream was closed before all was sent"));
   }
 
   #pump(onMessage: (message: M, connection: Connection<M>) => void): void {
@@ -223,7 +239,7 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
       if (message !== undefined) return message;
       if (this.#stream.ending !== undefined) break;
       if (this.#rest.length === 0) {
-        if (this.#hasEnded) this.#stream.end();
+        if (this.#hasEnded) this.#end();
         else if (this.#onMessage !== undefined) this.#resume();
         break;
       }
