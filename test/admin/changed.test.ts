@@ -8,7 +8,9 @@ import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { AdminClient } from "@ringway/monitor";
 import { beforeAll, describe, expect, it } from "vitest";
+import { MiB } from "../support/bytes.ts";
 import { heldForAll } from "../support/held.ts";
+import { Hypervisor, place } from "../support/hypervisor.ts";
 import { Home } from "../support/ringway.ts";
 import { echoServer, type TestServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
@@ -173,6 +175,23 @@ describe("the admin API", () => {
     const again = admin.events({ after: seen.at(-2)!.id! });
     expect((await again.next()).value).toEqual(refused);
     await again.return(undefined);
+  });
+
+  it("adds a virtual machine and removes it, whose guest is served meanwhile", async () => {
+    using at = place("added");
+    using hypervisor = new Hypervisor(at);
+    const vm = { name: "added", memory: at.memory, doorbell: at.doorbell, memoryBytes: 4 * MiB };
+    await admin.addVm({ ...vm, labels: { team: "b" } });
+    const guest = await hypervisor.boot();
+    expect(await admin.guest("added")).toMatchObject({ tenant: "added", labels: { team: "b" } });
+    await expect(admin.addVm(vm)).rejects.toMatchObject({ status: 422 });
+    await expect(admin.addVm({ ...vm, name: "no name" })).rejects.toMatchObject({ status: 400 });
+    expect(await audited("vm")).toMatchObject({ guest: "added", by });
+    const gone = once(guest, "detach");
+    await admin.removeVm("added");
+    await gone;
+    await expect(admin.removeVm("added")).rejects.toMatchObject({ status: 404 });
+    await guest.close();
   });
 
   it("takes a policy as YAML, and nothing else for one", async () => {

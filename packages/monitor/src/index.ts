@@ -5,7 +5,7 @@ export { SystemError } from "@ringway/linux";
 export { AdminClient, type AdminClientOptions, AdminError, type EventsOptions } from "./admin/client.ts";
 export type { AdminEvent } from "./admin/event-reader.ts";
 export type { EventKind } from "./admin/happenings.ts";
-export type { Problem } from "./admin/shapes.ts";
+export type { NewVm, Problem } from "./admin/shapes.ts";
 export { VmMemoryError } from "./links/vm-memory.ts";
 export { NoAnswerError } from "./loading/loader.ts";
 export type { JudgedPolicy } from "./loading/policy-file.ts";

@@ -102,6 +102,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       policies: this.#policies,
       audit: this.#audit,
       changes: this.#changes,
+      addVm: (vm) => this.addVm(vm),
+      removeVm: (name) => this.removeVm(name),
       changed: (changed) => void this.emit("changed", changed),
       drain: (drainMs, by) => this.#drainAsked(drainMs, by),
     });

@@ -10,7 +10,7 @@ import type { PolicyProblem } from "../policy/errors.ts";
 import type { CounterValues } from "../reactor/counters.ts";
 import { type AdminEvent, eventsIn } from "./event-reader.ts";
 import type { EventKind } from "./happenings.ts";
-import type { PolicyChanges, Problem } from "./shapes.ts";
+import type { NewVm, PolicyChanges, Problem } from "./shapes.ts";
 
 /** Where the monitor's admin API is: its socket, or an address of TCP. */
 export type AdminClientOptions =
@@ -132,6 +132,16 @@ export class AdminClient implements Disposable {
   /** While it is there, in place of those of its policy; {}: those again. */
   async setRates(guest: string, rates: GuestRates): Promise<void> {
     await this.#send("PUT", `/v1/guests/${encodeURIComponent(guest)}/rates`, {}, json(rates));
+  }
+
+  /** Serves another virtual machine; paths are the monitor's. */
+  async addVm(vm: NewVm): Promise<void> {
+    await this.#send("POST", "/v1/vms", {}, json(vm));
+  }
+
+  /** Serves it no more: resolves when its memory and its doorbell are free. */
+  async removeVm(name: string): Promise<void> {
+    await this.#send("DELETE", `/v1/vms/${encodeURIComponent(name)}`);
   }
 
   /** Ends the monitor, as a signal does. */

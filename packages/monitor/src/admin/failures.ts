@@ -1,5 +1,7 @@
 // What a request that cannot be served is answered with: a status, a code for programs, and a sentence.
 
+import { SystemError } from "@ringway/linux";
+import { VmMemoryError } from "../links/vm-memory.ts";
 import { NoAnswerError } from "../loading/loader.ts";
 import { ClosedError } from "../monitor/closed-error.ts";
 import { SteeringError } from "../monitor/steering.ts";
@@ -31,6 +33,8 @@ export function failureOf(error: unknown): Failure & { readonly isOurs: boolean 
   if (error instanceof PolicyError) return as(422, { problems: error.problems });
   if (error instanceof AuditError) return as(422);
   if (error instanceof SteeringError) return as(code === "ERR_RINGWAY_NOT_THERE" ? 404 : 409);
+  if (error instanceof VmMemoryError || error instanceof SystemError) return as(422);
+  if (code === "ERR_INVALID_ARG_VALUE" || code === "ERR_INVALID_ARG_TYPE") return as(400);
   if (error instanceof NoAnswerError) return as(504);
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return as(statusCode);
   if (error instanceof ClosedError) return as(503);

@@ -13,6 +13,7 @@ import {
   DRAIN,
   GUEST,
   GUESTS,
+  NEW_VM,
   POLICY,
   POLICY_CHANGES,
   POLICY_PUT,
@@ -86,6 +87,7 @@ const OF_GUEST: Schema<OfGuest> = object<OfGuest>("", {
 });
 
 const STREAM_ID: Schema<Named> = object<Named>("", { id: text("As GET /v1/streams has it", NAME_MAX) });
+const VM_NAME: Schema<Named> = object<Named>("", { id: text("Its name", NAME_MAX) });
 const PUT_POLICY: Schema<PutPolicyOptions> = object<PutPolicyOptions>("", {
   guest: optional(text("The name of a guest or a VM: its own policy, and not the monitor's", NAME_MAX)),
   cut: optional(flag("What is open and not allowed any more is ended")),
@@ -202,6 +204,30 @@ const CHANGED: readonly Route[] = [
     reply: DONE,
     run: async ({ steering }, { params: { id }, body, by }) => {
       await steering.setRates(id, body, by);
+      return DONE_SO;
+    },
+  }),
+  route({
+    method: "POST",
+    path: "/v1/vms",
+    name: "addVm",
+    summary: "Serves another virtual machine",
+    body: NEW_VM,
+    reply: DONE,
+    run: async ({ steering }, { body, by }) => {
+      await steering.addVm(body, by);
+      return DONE_SO;
+    },
+  }),
+  route({
+    method: "DELETE",
+    path: "/v1/vms/:id",
+    name: "removeVm",
+    summary: "Serves a virtual machine no more: its guest is ended, its memory and doorbell are free then",
+    params: VM_NAME,
+    reply: DONE,
+    run: async ({ steering }, { params: { id }, by }) => {
+      await steering.removeVm(id, by);
       return DONE_SO;
     },
   }),

@@ -4,6 +4,7 @@ import { type GuestRates, RATE_BOUNDS } from "../monitor/guest-rates.ts";
 import type { Changer, PolicyChange } from "../monitor/policy-history.ts";
 import type { GuestStatus, Page, RingFill, StreamStatus } from "../monitor/status.ts";
 import type { PolicyPut, PolicyStatus } from "../monitor/steering.ts";
+import type { Labels } from "../observe/labels.ts";
 import type { PolicyProblem } from "../policy/errors.ts";
 import { COUNTERS, type CounterValues } from "../reactor/counters.ts";
 import {
@@ -140,6 +141,25 @@ export const RATES: Schema<GuestRates> = object<GuestRates>(
   },
   "What is absent is as the guest's policy says",
 );
+
+/** As the monitor's options have it; its memory is named by a path. */
+export interface NewVm {
+  readonly name: string;
+  readonly memory: string;
+  readonly memoryBytes?: number;
+  readonly doorbell: string;
+  readonly policy?: string;
+  readonly labels?: Labels;
+}
+
+export const NEW_VM: Schema<NewVm> = object<NewVm>("NewVm", {
+  name: text("What its guests are called in events and logs"),
+  memory: text("Absolute path of the file that it shares with the host; made where it does not exist"),
+  memoryBytes: optional(whole("Of a memory that is made: a power of two; 64 MiB without it")),
+  doorbell: text("Absolute path of the socket that its hypervisor serves"),
+  policy: optional(text("Absolute path of a policy file of its own")),
+  labels: optional(map("In every line about it", text(""))),
+});
 
 export interface Drain {
   /** How long transfers may go on; without it, as long as the monitor's options say. */

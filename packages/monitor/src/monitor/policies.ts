@@ -186,6 +186,11 @@ export class Policies {
     return this.#context.guests.some(({ name }) => name === guest) || this.#vms.serves(guest);
   }
 
+  /** And is not being removed. */
+  servesVm(name: string): boolean {
+    return this.#vms.serves(name);
+  }
+
   #requireServed(guest: string): void {
     if (this.mayHaveOwn(guest)) return;
     throw invalidValue("options.guest", guest, "must be the name of a guest or a VM");

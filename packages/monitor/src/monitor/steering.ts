@@ -4,13 +4,14 @@
 // What the reactor's thread alone knows is asked of it, one question after the other: however many ask at once, the
 // reactor has one walk at a time, in pieces.
 
-import { requireObject, requireText } from "@ringway/linux";
+import { invalidValue, requireObject, requireText } from "@ringway/linux";
 import type { Audit, Changed } from "../observe/audit.ts";
 import type { GuestLabels } from "../observe/labels.ts";
 import type { Policy } from "../policy/types.ts";
 import type { Fields, Question } from "../thread/census-rows.ts";
 import { type Context, requireOpen } from "./context.ts";
 import { type GuestRates, ratesFrom } from "./guest-rates.ts";
+import type { VmOptions } from "./options.ts";
 import { InTurn } from "./pending.ts";
 import type { Policies } from "./policies.ts";
 import type { Changer, PolicyChange } from "./policy-history.ts";
@@ -26,6 +27,7 @@ import {
   streamPlace,
   streamsPage,
 } from "./status.ts";
+import { guestNameProblem } from "./tenant-options.ts";
 
 /** What was asked for is not there, or could be several. */
 export class SteeringError extends Error {
@@ -63,6 +65,8 @@ export interface SteeringParts {
   readonly audit: Audit;
   /** With reload() and addVm(). */
   readonly changes: InTurn;
+  readonly addVm: (options: VmOptions) => Promise<void>;
+  readonly removeVm: (name: string) => Promise<void>;
   /** Is told of each change. */
   readonly changed: (changed: Changed) => void;
   /** Somebody wants the monitor to end so. */
@@ -178,6 +182,23 @@ export class Steering {
       return { what: "set-rates", guest: serial, rates: set };
     });
     this.#audit({ action: "rates", guest: name, id, rates, by }, "rates set by the operator");
+  }
+
+  /** Serves another virtual machine, as Monitor.addVm(), and rejects as that. */
+  async addVm(options: VmOptions, by: Changer = PROGRAM): Promise<void> {
+    requireObject(options, "options", "an object { name, memory, doorbell }");
+    const { name, memory } = options;
+    const problem = guestNameProblem(String(name));
+    if (problem !== undefined) throw invalidValue("options.name", name, `is invalid: ${problem}`);
+    await this.#parts.addVm(options);
+    this.#audit({ action: "vm", guest: name, memory, by }, "virtual machine added by the operator");
+  }
+
+  /** Serves it no more: its guest is ended. Throws SteeringError where there is none. */
+  async removeVm(name: string, by: Changer = PROGRAM): Promise<void> {
+    if (!this.#policies.servesVm(name)) throw notThere(`VM ${name}`);
+    this.#audit({ action: "vm-removed", guest: name, by }, "virtual machine removed by the operator");
+    await this.#parts.removeVm(name);
   }
 
   /** Asks whoever runs the monitor to end it, as a signal does: its event "drain", or close() where nobody listens. */

@@ -48,7 +48,7 @@ export interface Violated {
 
 /** What an operator has done, and who that is. */
 export interface Changed {
-  /** policy, reset, close, rates, drain. */
+  /** policy, reset, close, rates, vm, vm-removed, drain. */
   readonly action: string;
   /** Whom it was done to, where it was one. */
   readonly guest?: string;
