@@ -54,7 +54,8 @@
 //   network.c, packet.c      --transparent takes the network over; packets off lo and onto it
 //   nftables.c, expressions.c, routes.c, netlink.c    what it has the kernel do
 //   host.c, table.c          what is known of the host; connections
-//   shortage.c, peer.c       the log of a shortage; which program it is
+//   shortage.c, silence.c    the log of a shortage; of a monitor that answers nothing
+//   peer.c                   which program it is
 //   watch.c, diag.c, inet.c  epoll; the kernel's word on a socket; addresses
 //   options.c                the command line
 //

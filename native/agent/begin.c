@@ -20,6 +20,7 @@
 #include "options.h"
 #include "room.h"
 #include "shortage.h"
+#include "silence.h"
 
 // ── HANDSHAKE ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,6 +111,7 @@ static void came(struct conn *conn) {
 static void asked(struct conn *conn) {
   uint32_t state = rw_stream_state(conn->stream);
   if (state == RW_STREAM_ASKED) return;
+  silence_heard();
   if (state == RW_STREAM_FRESH) {
     came(conn);
     return;

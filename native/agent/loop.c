@@ -17,6 +17,7 @@
 #include "listen.h"
 #include "look.h"
 #include "room.h"
+#include "silence.h"
 #include "turn.h"
 #include "watch.h"
 
@@ -99,6 +100,7 @@ void loop_run(void) {
     int64_t now = rw_posix_now_ms();
     int64_t next = table_expire(now, expired);
     next = sooner(next, room_tick(now));
+    next = sooner(next, silence_tick(now));
     next = sooner(next, listen_accept());
     next = sooner(next, fronts_tick(now)); // behind those that came: what they wait for may be due later
     next = sooner(next, link_tick(now)); // last: what those did may have rung a bell that the device did not take

@@ -25,6 +25,7 @@
 #include "agent.h"
 #include "front.h"
 #include "shortage.h"
+#include "silence.h"
 #include "watch.h"
 
 static struct {
@@ -162,8 +163,15 @@ int room_take(struct conn *conn) {
   return 0;
 }
 
-void room_asks(const struct conn *conn) { asking += conn->front->side != BESIDE; }
-void room_answered(const struct conn *conn) { asking -= conn->front->side != BESIDE; }
+void room_asks(const struct conn *conn) {
+  asking += conn->front->side != BESIDE;
+  silence_asks();
+}
+
+void room_answered(const struct conn *conn) {
+  asking -= conn->front->side != BESIDE;
+  silence_asks_no_more();
+}
 
 int room_host_full(struct conn *conn) {
   uint32_t taken = placed[OUT] + placed[IN];

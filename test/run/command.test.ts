@@ -300,6 +300,22 @@ os._exit(3)`;
     });
   });
 
+  test("of a monitor that answers nothing any more, --attach says so, and of its next word", async () => {
+    const own = join(folder, "silent.sock");
+    using monitor = await MonitorProgram.start(own, "version: 1\n");
+    const get = `import socket; input()\ntry: socket.create_connection(("203.0.113.7", 80))\nexcept OSError as e: print(e)`;
+    using program = startRun(["--attach", own], ["python3", "-c", `print("up", flush=True); ${get}`]);
+    await program.line("up", LOADED_MS);
+    monitor.child.kill("SIGSTOP");
+    program.child.stdin!.write("go\n");
+    const silent = "ringway: the monitor has not answered for 10 s: what programs ask for waits\n";
+    await until("a line of that", () => program.errors.includes(silent), LOADED_MS);
+    monitor.child.kill("SIGCONT");
+    await until("its end", () => program.isOver, LOADED_MS);
+    expect(program.errors).toContain("ringway: the monitor answers again\n");
+    expect(program.errors).toContain("ringway: refused, for python3: no connect rule allows 203.0.113.7:80");
+  });
+
   test("a signal to its whole process group reaches nobody outside, where there is no terminal", async () => {
     const words = [join(NATIVE, "build/ringway-agent"), "--attach", socket, "--", "sh", "-c", "kill -KILL 0"];
     const script = '"$@"; echo "after $?"';

@@ -7,6 +7,8 @@ const REFUSED =
   /^ringway-agent: (?:\S+(?: UDP)? to|publish) (.*?)(?:, for (.*) \(pid \d+\))?: Permission denied(?:: (.*))?$/;
 /** Those that say that a port is not the host's, for another reason than a rule. */
 const UNPUBLISHED = /^ringway-agent: (publish \S+ to \d+: (?!Permission denied: ).*|--publish auto.*)$/;
+/** Its lines of a monitor that was stopped, or stands still. */
+const SILENCE = /^ringway-agent: (the monitor (?:has not answered|answers again).*)$/;
 /** One that asks for ever for other things must not fill this process. */
 const KEPT_MAX = 10_000;
 
@@ -38,10 +40,20 @@ export class RefusalLines {
     return what === undefined ? undefined : this.#once(what);
   }
 
+  /** That the other process's monitor is silent, or is so no more; undefined for its other lines. */
+  ofSilence(line: string): string | undefined {
+    const [, what] = SILENCE.exec(line) ?? [];
+    return what === undefined ? undefined : this.#shown(what);
+  }
+
   #once(what: string): string | undefined {
+    if (this.#told.has(what) || this.#told.size >= KEPT_MAX) return undefined;
+    this.#told.add(what);
+    return this.#shown(what);
+  }
+
+  #shown(what: string): string {
     const text = `ringway: ${what}`;
-    if (this.#told.has(text) || this.#told.size >= KEPT_MAX) return undefined;
-    this.#told.add(text);
     return this.#dim ? `\x1b[2m${text}\x1b[0m\n` : `${text}\n`;
   }
 }

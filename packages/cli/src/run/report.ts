@@ -48,7 +48,7 @@ export class RefusalReport {
   /** A line of the agent's log, of a port; with `ofRefusals` also of a refusal, which no monitor tells this process. */
   agentSaid(line: string, ofRefusals: boolean): void {
     const refusal = ofRefusals ? this.#lines.ofAgent(line) : undefined;
-    this.#tell(refusal ?? this.#lines.ofPort(line));
+    this.#tell(refusal ?? this.#lines.ofPort(line) ?? this.#lines.ofSilence(line));
   }
 
   #tell(line: string | undefined): void {
