@@ -1,6 +1,10 @@
 // Every mix in turn against one monitor, and how a guest beside it fares: what `npm run fuzz` prints of them, and what
 // floods.test.ts holds them to.
 
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { until } from "../support/wait.ts";
 import { ANSWER_MS, Child, here } from "./child.ts";
 import { compiled } from "./compiled.ts";
 import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
@@ -22,32 +26,87 @@ export interface Flooded {
   readonly unconfined: Judged;
 }
 
+/** What the audit log takes, in bytes a second: less than a guest may cause. */
+const LOG_BYTES_PER_S = 500_000;
+
+/** Times, one after the other, that it holds less than half of what a pipe may: then nothing waits for room in it. */
+const EMPTY_TIMES = 3;
+const HALF_BYTES = 32 * 1024;
+
+/** A log whose reader takes so many bytes in a second. */
+class SlowLog implements Disposable {
+  readonly path: string;
+  readonly #fd: number;
+  readonly #reading: NodeJS.Timeout;
+  #isFast = false;
+  #empty = 0;
+
+  constructor(folder: string) {
+    this.path = join(folder, "run", "audit");
+    execFileSync("mkfifo", [this.path]);
+    this.#fd = openSync(this.path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const chunk = Buffer.alloc(1024 * 1024);
+    let beforeMs = performance.now();
+    this.#reading = setInterval(() => {
+      const nowMs = performance.now();
+      const bytes = Math.floor((Math.min(nowMs - beforeMs, 100) * LOG_BYTES_PER_S) / 1000);
+      beforeMs = nowMs;
+      let got = 0;
+      try {
+        got = readSync(this.#fd, chunk, 0, this.#isFast ? chunk.length : bytes, null);
+      } catch {
+        // EAGAIN: what was written has been read.
+      }
+      this.#empty = got < HALF_BYTES ? this.#empty + 1 : 0;
+    }, 10);
+  }
+
+  /** What waits for it is read, as fast as it comes: what is measured next is not behind it. */
+  async drain(): Promise<void> {
+    this.#isFast = true;
+    this.#empty = 0;
+    await until("the log to be read", () => this.#empty >= EMPTY_TIMES, ANSWER_MS);
+    this.#isFast = false;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#reading);
+    closeSync(this.#fd);
+  }
+}
+
 export class Floods implements AsyncDisposable {
   readonly #world: World;
   readonly #monitor: Child;
   readonly #good: Child;
+  readonly #log: SlowLog | undefined;
   /** Processes of mixes that have not begun, by name: they load two at a time, and then wait, for nothing. */
   readonly #loaded: Map<string, Child> = new Map();
 
-  private constructor(world: World, monitor: Child, good: Child) {
+  private constructor(world: World, monitor: Child, good: Child, log: SlowLog | undefined) {
     this.#world = world;
     this.#monitor = monitor;
     this.#good = good;
+    this.#log = log;
   }
 
-  static async begin(): Promise<Floods> {
-    const world = await makeWorld({ flooded: true });
+  /** `audited`: for the mixes that are, and for no other. */
+  static async begin({ audited = false } = {}): Promise<Floods> {
+    const world = await makeWorld({ flooded: true, audited });
     const { socket, policyFile, quietPort } = world;
+    const log = audited ? new SlowLog(world.folder) : undefined;
     const monitor = new Child(process.execPath, [
       "--expose-gc",
       here("monitor-child.mjs"),
       socket,
       policyFile,
+      ...(log === undefined ? [] : [log.path]),
     ]);
     await monitor.ask("");
-    const good = new Child(process.execPath, [await compiled("good-child.ts"), socket, String(quietPort)]);
+    const goodArgs = [socket, String(quietPort), ...(audited ? ["connects"] : [])];
+    const good = new Child(process.execPath, [await compiled("good-child.ts"), ...goodArgs]);
     await good.ask("");
-    const floods = new Floods(world, monitor, good);
+    const floods = new Floods(world, monitor, good, log);
     await floods.#measure(500);
     return floods;
   }
@@ -67,6 +126,7 @@ export class Floods implements AsyncDisposable {
         await this.#rest(100);
         const disturbed = await this.#measure(windowMs);
         await child.ask("pause", 3 * ANSWER_MS);
+        await this.#log?.drain();
         await this.#rest(100);
         measured.push({ undisturbed, disturbed });
       }
@@ -76,6 +136,7 @@ export class Floods implements AsyncDisposable {
     await child.ask("go");
     await this.#rest(300);
     await child.ask("pause", 3 * ANSWER_MS);
+    await this.#log?.drain();
     const unconfined = await measure(unconfinedPairs);
     await child.ask("confine");
     const confined = await measure(pairs);
@@ -87,7 +148,8 @@ export class Floods implements AsyncDisposable {
   /** A mix's process; the next mix's is loaded with it, so that both processors have something to do. */
   async #load(mix: Mix): Promise<Child> {
     if (!this.#loaded.has(mix.name)) {
-      const both = MIXES.slice(MIXES.indexOf(mix), MIXES.indexOf(mix) + 2);
+      const own = MIXES.filter(({ audited }) => audited === mix.audited);
+      const both = own.slice(own.indexOf(mix), own.indexOf(mix) + 2);
       const { socket: path, targets } = this.#world;
       const program = await compiled("mix-child.ts");
       for (const { name } of both) {
@@ -111,6 +173,7 @@ export class Floods implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of [...this.#loaded.values(), this.#good, this.#monitor]) child[Symbol.dispose]();
+    this.#log?.[Symbol.dispose]();
     await this.#world[Symbol.asyncDispose]();
   }
 }

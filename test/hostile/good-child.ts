@@ -1,5 +1,6 @@
 // The well-behaved guest: one connection that sends without end and checks every byte that comes back, and 64 bytes to
-// and fro on another. argv: attach socket, port of the echo server. Lines on stdin, one line of JSON for each: "measure
+// and fro on another. argv: attach socket, port of the echo server; and with "connects" as the third, these are each on
+// a connection of their own, which is part of the round trip. Lines on stdin, one line of JSON for each: "measure
 // <ms>" goes as fast as it can for the first half, and looks at round trips in the second; "rest <ms>" goes on slowly,
 // as between these; "quit".
 
@@ -15,7 +16,7 @@ const pattern = new Uint8Array(PERIOD + CHUNK * 16);
 for (let i = 0; i < PERIOD; i++) pattern[i] = (Math.imul(i + 1, 2_654_435_761) >>> 13) & 0xff;
 for (let i = PERIOD; i < pattern.length; i++) pattern[i] = pattern[i - PERIOD]!;
 
-const [path, port] = process.argv.slice(2);
+const [path, port, connects] = process.argv.slice(2);
 const say = (value: object): void => void process.stdout.write(`${JSON.stringify(value)}\n`);
 const fail = (why: string): never => {
   process.stdout.write(`${JSON.stringify({ wrong: why })}\n`);
@@ -55,12 +56,17 @@ void (async () => {
 })();
 
 let trips: number[] = [];
-const small = await connect();
-const answers = new Incoming(small);
+let small = await connect();
+let answers = new Incoming(small);
 void (async () => {
   for (let n = 0; ; n++) {
     const message = Buffer.alloc(64, n);
     const startMs = performance.now();
+    if (connects !== undefined) {
+      small.destroy();
+      small = await connect();
+      answers = new Incoming(small);
+    }
     small.write(message);
     const answer = await answers.take(64);
     if (!answer.equals(message)) fail("wrong bytes on the small connection");

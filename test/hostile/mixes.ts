@@ -10,6 +10,7 @@ import {
   Explain,
   encodeFrame,
   FrameReader,
+  fileMessages,
   fsMessages,
   GetArgs,
   type GuestPipe,
@@ -26,7 +27,7 @@ import {
 import { closeFd, connectUnix } from "@ringway/linux";
 import type { RawGuest } from "../support/raw-guest.ts";
 import type { Targets } from "./frames.ts";
-import { DEEP } from "./world.ts";
+import { DEEP, LONG } from "./world.ts";
 
 export type Turn = () => number | Promise<number>;
 
@@ -34,6 +35,8 @@ export interface Mix {
   readonly name: string;
   /** Attachments that it wants, all of one process. */
   readonly guests: number;
+  /** Beside a guest that causes audit lines, with a slow log in which they must be (floods.ts). */
+  readonly audited?: true;
   begin(guests: readonly RawGuest[], targets: Targets, attachSocket: string): Promise<Turn>;
 }
 
@@ -351,4 +354,15 @@ export const MIXES: readonly Mix[] = [
   logBombs,
   // The last: a guest that comes after it has to wait for its turn.
   neverAttach,
+  {
+    ...churn("files opened, more than the audit log takes", 64, false, () => ({
+      protocol: Protocol.FILE,
+      body: fileMessages.FileOpen.encode({
+        path: `/ro/${LONG}`,
+        flags: fileMessages.FileFlags.READ,
+        mode: 0,
+      }),
+    })),
+    audited: true,
+  },
 ];

@@ -1,4 +1,5 @@
-// A monitor in a process of its own for the hostile guests to work on. argv: attach socket, policy file. Answers
+// A monitor in a process of its own for the hostile guests to work on. argv: attach socket, policy file, and perhaps an
+// audit file. Answers
 // "counters", "memory", "log" and "close" on stdin with one line of JSON each. Keeps counts of what it logged, not
 // lines.
 
@@ -11,7 +12,7 @@ import { createInterface } from "node:readline";
 import { Monitor } from "@ringway/monitor";
 
 const { pino } = createRequire(new URL("../../packages/monitor/package.json", import.meta.url))("pino");
-const [listen, policy] = process.argv.slice(2);
+const [listen, policy, audit] = process.argv.slice(2);
 const log = { bugs: [], violations: {}, refusals: {}, reasons: {}, lines: 0 };
 const count = (into, key) => {
   if (into[key] === undefined && Object.keys(into).length > 500) return;
@@ -34,7 +35,7 @@ const logger = pino(
 const silent = createSocket("udp4").bind(0, "127.0.0.1");
 await once(silent, "listening");
 const names = { nameServers: [`127.0.0.1:${silent.address().port}`] };
-const monitor = await Monitor.start({ policy, listen, logger, names });
+const monitor = await Monitor.start({ policy, listen, logger, names, ...(audit && { audit }) });
 // The guests are of different users.
 chmodSync(dirname(listen), 0o711);
 chmodSync(listen, 0o666);

@@ -79,9 +79,14 @@ const DENIED_NAMES = 5000;
 const ARGS_BYTES = 60_000;
 /** Below /rw, and of any folder there by `self`: as long as a path may be. */
 export const DEEP: string = Array(2000).fill("n").join("/");
+/** A file below /ro, of which a line in a log is 12 KB. */
+export const LONG: string = `${`${"\u0001".repeat(255)}/`.repeat(8)}file`;
 
-/** `flooded`: with what the mixes need (mixes.ts), and limits at which they are not over at once. */
-export async function makeWorld({ flooded = false } = {}): Promise<World> {
+/**
+ * `flooded`: with what the mixes need (mixes.ts), and limits at which they are not over at once. `audited`: each line
+ * of the audit must be written, and guests may cause far more than that takes.
+ */
+export async function makeWorld({ flooded = false, audited = false } = {}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "ringway-hostile-"));
   for (const name of ["rw", "ro", "many", "outside", "run"]) mkdirSync(join(folder, name));
   const entries = flooded ? MANY_ENTRIES : 10;
@@ -90,6 +95,8 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
   if (flooded) {
     mkdirSync(join(folder, "rw", DEEP), { recursive: true });
     symlinkSync(".", join(folder, "rw", "self"));
+    mkdirSync(join(folder, "ro", LONG, ".."), { recursive: true });
+    writeFileSync(join(folder, "ro", LONG), "");
   }
   const outside = join(folder, "outside");
   writeFileSync(join(outside, "secret"), "nobody may read this");
@@ -151,11 +158,11 @@ export async function makeWorld({ flooded = false } = {}): Promise<World> {
   const policyFile = join(folder, "policy.yaml");
   const denied = Array.from({ length: flooded ? DENIED_NAMES : 10 }, (_, i) => `denied-${i}.example`);
   const limits = flooded
-    ? "{ regionBytes: 128MiB, streams: 4096, streamBytes: 256KiB, requests: 1024 }"
+    ? "{ regionBytes: 128MiB, streams: 4096, streamBytes: 256KiB, requests: 1024, auditBytes: 64MiB }"
     : "{ regionBytes: 32MiB, streams: 200, streamBytes: 256KiB, accepts: 64, openFiles: 32, fileBytesWritten: 256MiB, requests: 64 }";
   writeFileSync(
     policyFile,
-    `version: 1
+    `version: 1${audited ? "\naudit: required" : ""}
 guest: { argv: [${Array.from({ length: flooded ? ARGS_BYTES / 1000 : 1 }, () => "x".repeat(990)).join(", ")}] }
 connect:
   - { id: denied, deny: [${denied.join(", ")}] }
