@@ -56,7 +56,20 @@ export function markdown(
     [`**${title}**`, "", line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n"),
   );
   const machine = Object.entries(about).map(([key, value]) => `${key} ${value}`);
-  return [`${machine.join(" · ")}`, ...parts, ...lines].join("\n\n");
+  return [wrapped(machine.join(" · ")), ...parts, ...lines.map(wrapped)].join("\n\n");
+}
+
+/** Documents have lines of at most so many columns, but for tables. */
+const COLUMNS_MAX = 120;
+
+function wrapped(text: string): string {
+  const made: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = made.length === 0 ? word : `${made.at(-1)} ${word}`;
+    if (made.length === 0 || longer.length > COLUMNS_MAX) made.push(word);
+    else made[made.length - 1] = longer;
+  }
+  return made.join("\n");
 }
 
 /** "ok", "below" (or "above", where less is better), or "" where there is no bar. */

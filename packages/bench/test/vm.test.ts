@@ -170,6 +170,11 @@ describe("the report", () => {
     expect(formatVmTerminal(report)).toMatch(/900 MB\/s.*450 MB\/s.*2\.00 QEMU user.*≥ 3.*below/);
     expect(formatVmMarkdown(report)).toContain("| 2.00 QEMU user | ≥ 3 | below |");
     expect(formatVmTerminal(report)).toContain("Left out: passt is not installed.");
+    const long = { ...report, leftOut: [`rtt: passt: ${"a word ".repeat(40)}`] };
+    const lines = formatVmMarkdown(long)
+      .split("\n")
+      .filter((line) => !line.startsWith("|"));
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(120);
     expect(formatVmTerminal(report)).toContain("Fewer rounds: rtt: time was up after 1 of 2 rounds.");
   });
 

@@ -87,8 +87,9 @@ function iperf(way: "out" | "in", streams: number): UnmodifiedRow {
   };
 }
 
+/** One connection first: pasta of 2023 hangs with many, and is left out from there on. */
 export const UNMODIFIED_ROWS: readonly UnmodifiedRow[] = [
-  ...[1, MANY].flatMap((streams) => [bulk("out", streams), bulk("in", streams)]),
+  ...[bulk("out", 1), bulk("in", 1)],
   {
     name: "rtt",
     title: "64-byte round trip",
@@ -114,7 +115,14 @@ export const UNMODIFIED_ROWS: readonly UnmodifiedRow[] = [
       `plain --host ${NAMES.domain} --port ${ports.sink} --iterations ${NAMES.count} names`,
     ratios: [],
   },
-  ...[1, MANY].flatMap((streams) => [iperf("out", streams), iperf("in", streams)]),
+  ...[
+    iperf("out", 1),
+    iperf("in", 1),
+    bulk("out", MANY),
+    bulk("in", MANY),
+    iperf("out", MANY),
+    iperf("in", MANY),
+  ],
 ];
 
 /** The ratios of the JSON, in its order; each is there in every run, null where it was not measured. */
