@@ -1,6 +1,7 @@
 // The commands: what there is to type, and what is loaded when it is typed. One function for each.
 
 import { Argument, type Command, Option } from "commander";
+import { kill, livePolicies, ps, top } from "./admin-declarations.ts";
 import { LOG_LEVELS } from "./log-levels.ts";
 import { BOUNDS, time, whole } from "./numbers.ts";
 import { RINGWAY } from "./place.ts";
@@ -15,6 +16,9 @@ export const DECLARATIONS: readonly Declaration[] = [
   monitor,
   vm,
   policy,
+  ps,
+  top,
+  kill,
   inspect,
   demo,
   bench,
@@ -220,6 +224,7 @@ function policy(program: Command, _: Signals, ended: (code: number) => void): vo
     });
   policyTest(policy, ended);
   policyLearn(policy, ended);
+  livePolicies(policy, ended);
 }
 
 function policyTest(policy: Command, ended: (code: number) => void): void {

@@ -8,7 +8,7 @@ import type { AdminOptions } from "@ringway/monitor";
 import { UsageError } from "../errors.ts";
 
 /** Of the user's own monitor. Undefined where the system has no such folder for the user. */
-function defaultAdminSocket(): string | undefined {
+export function defaultAdminSocket(): string | undefined {
   const { XDG_RUNTIME_DIR: folder = "" } = process.env;
   return folder.startsWith("/") ? join(folder, "ringway", "admin.sock") : undefined;
 }

@@ -1,0 +1,82 @@
+// The commands that look at a running monitor, and change it, by its admin API (docs/operate.md).
+
+import { type Command, Option } from "commander";
+import { whole } from "./numbers.ts";
+import type { Signals } from "./signals.ts";
+import { command } from "./usage.ts";
+
+type Ended = (code: number) => void;
+
+const SOCKET = "the monitor's admin socket (default: $XDG_RUNTIME_DIR/ringway/admin.sock)";
+/** Of a look at all guests: a monitor has other things to do. */
+const INTERVAL_MS = [100, 3_600_000] as const;
+const SORTS = ["rate", "bytes", "streams", "memory", "age", "name"];
+const EXIT_CODES = "\nExit codes: 0 done, 1 failed, or no monitor is there, 2 wrong usage.";
+
+function ofMonitor(program: Command, name: string, description: string): Command {
+  return command(program, name, description)
+    .option("--admin <socket>", SOCKET)
+    .addHelpText("after", EXIT_CODES);
+}
+
+export function ps(program: Command, _: Signals, ended: Ended): void {
+  ofMonitor(program, "ps", "list the guests of a running monitor, or their streams")
+    .argument("[guest]", "this one alone, by its id or its name")
+    .option("--streams", "its streams, or those of all guests")
+    .option("--json", "print JSON")
+    .action(async (guest, options) => {
+      const { listGuests } = await import("./commands/ps.ts");
+      ended(await listGuests(guest, options));
+    });
+}
+
+export function top(program: Command, _: Signals, ended: Ended): void {
+  ofMonitor(program, "top", "show the guests of a running monitor and their rates, again and again")
+    .addOption(new Option("--sort <what>", "what stands first").choices(SORTS).default("rate"))
+    .option("--interval-ms <n>", "how often to look, in milliseconds", whole(INTERVAL_MS), 1000)
+    .option("--once", "look for as long as that, print one table, and end")
+    .action(async (options) => {
+      const { top } = await import("./commands/top.ts");
+      ended(await top(options));
+    });
+}
+
+export function kill(program: Command, _: Signals, ended: Ended): void {
+  ofMonitor(program, "kill", "end guests, or streams, of a running monitor")
+    .argument("<target...>", "a guest's id or name, or a stream's id, as ps has them")
+    .action(async (targets, options) => {
+      const { kill } = await import("./commands/kill.ts");
+      ended(await kill(targets, options));
+    });
+}
+
+/** Below `policy`. */
+export function livePolicies(policy: Command, ended: Ended): void {
+  ofMonitor(policy, "put", "put a policy in force in a running monitor, until SIGHUP reads its files again")
+    .argument("<file>", "the policy; - is standard input")
+    .option("--guest <name>", "for the guests of this name alone, which have their own from then on")
+    .option("--cut", "end what is open and not allowed any more")
+    .action(async (file, options) => {
+      const { putPolicy } = await import("./commands/policy-live.ts");
+      ended(await putPolicy(file, options));
+    });
+  command(policy, "diff", "say in what a policy differs from the one in force in a running monitor")
+    .argument("<file>", "the policy; - is standard input")
+    .option("--admin <socket>", SOCKET)
+    .option("--guest <name>", "the one that the guests of this name have of their own")
+    .addHelpText("after", "\nExit codes: 0 they say the same, 1 they differ, or it failed, 2 wrong usage.")
+    .action(async (file, options) => {
+      const { diffPolicy } = await import("./commands/policy-live.ts");
+      ended(await diffPolicy(file, options));
+    });
+  ofMonitor(
+    policy,
+    "history",
+    "list the policies that were put in force in a running monitor, the newest first",
+  )
+    .option("--json", "print JSON, with their texts")
+    .action(async (options) => {
+      const { policyHistory } = await import("./commands/policy-live.ts");
+      ended(await policyHistory(options));
+    });
+}

@@ -1,0 +1,29 @@
+// ringway kill: ends guests and streams of a running monitor.
+
+import { withAdmin } from "../admin/client.ts";
+import { plain } from "../admin/text.ts";
+import { Exit, failureOf } from "../errors.ts";
+
+/** As ps --streams has them; no guest is called so, since a name begins with a letter and an id is one number. */
+const STREAM = /^\d+-\d+-\d+$/;
+
+/** Each by itself: one that is not there keeps none of the others. */
+export async function kill(
+  targets: readonly string[],
+  options: { readonly admin?: string },
+): Promise<number> {
+  let code: number = Exit.OK;
+  for (const target of targets) {
+    try {
+      await withAdmin(options.admin, (client) =>
+        STREAM.test(target) ? client.resetStream(target) : client.closeGuest(target),
+      );
+      console.log(`${plain(target)}: ended`);
+    } catch (error) {
+      const { text, exitCode } = failureOf(error);
+      process.stderr.write(text);
+      code = exitCode;
+    }
+  }
+  return code;
+}

@@ -1,0 +1,101 @@
+// ringway policy put, diff and history: the policies of a running monitor.
+
+import { readFileSync } from "node:fs";
+import { type Policy, PolicyLoader } from "@ringway/monitor";
+import { problemsOf, withAdmin } from "../admin/client.ts";
+import { differences } from "../admin/differences.ts";
+import { type Column, plain, table } from "../admin/text.ts";
+import { Exit, errorLine, Failure } from "../errors.ts";
+import { loadOnce, STDIN } from "./load.ts";
+
+export interface LiveOptions {
+  readonly admin?: string;
+  readonly guest?: string;
+  readonly cut?: boolean;
+  readonly json?: boolean;
+}
+
+/** Of a file descriptor or a file. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file === STDIN ? 0 : file, "utf8");
+  } catch (error) {
+    throw new Failure(`cannot read ${file}: ${errorLine(error)}`, { cause: error });
+  }
+}
+
+export async function putPolicy(file: string, options: LiveOptions): Promise<number> {
+  const { guest, cut = false } = options;
+  const text = textOf(file);
+  return await withAdmin(options.admin, async (client) => {
+    try {
+      const put = await client.putPolicy(text, { cut, ...(guest === undefined ? {} : { guest }) });
+      const ended = cut ? `; ${put.cut} streams that it does not allow were ended` : "";
+      console.log(`in force as revision ${put.revision}${ended}`);
+      return Exit.OK;
+    } catch (error) {
+      const problems = problemsOf(error, file);
+      if (problems === undefined) throw error;
+      throw new Failure(problems, { isReport: true, cause: error });
+    }
+  });
+}
+
+/** As diff: 0 where both say the same, 1 where not. */
+export async function diffPolicy(file: string, options: LiveOptions): Promise<number> {
+  await using loader = new PolicyLoader();
+  const wanted = await loadOnce(file, loader);
+  return await withAdmin(options.admin, async (client) => {
+    const { policy, revision } = await client.policy(options.guest);
+    const lines = differences(linesOf(policy), linesOf(wanted));
+    if (lines.length === 0) {
+      console.log(`${file} says what is in force (revision ${revision})`);
+      return Exit.OK;
+    }
+    console.log([`--- in force (revision ${revision})`, `+++ ${file}`, ...lines.map(plain)].join("\n"));
+    return Exit.FAILED;
+  });
+}
+
+/** With every default, each rule in lines of its own. */
+function linesOf(policy: Policy): string[] {
+  return JSON.stringify(policy, null, 2).split("\n");
+}
+
+interface Change {
+  readonly revision: number;
+  readonly time: string;
+  readonly guest?: string;
+  readonly file?: string;
+  readonly by: {
+    readonly via: string;
+    readonly pid?: number;
+    readonly uid?: number;
+    readonly address?: string;
+  };
+}
+
+const HISTORY: readonly Column<Change>[] = [
+  { title: "REVISION", right: true, of: ({ revision }) => String(revision) },
+  { title: "TIME", of: ({ time }) => time },
+  { title: "GUEST", of: ({ guest }) => guest ?? "-" },
+  { title: "BY", of: byText },
+  { title: "FILE", of: ({ file }) => file ?? "-" },
+];
+
+function byText({ by: { via, pid, uid, address } }: Change): string {
+  const who = [
+    ...(pid === undefined ? [] : [`pid ${pid}`]),
+    ...(uid === undefined ? [] : [`uid ${uid}`]),
+    ...(address === undefined ? [] : [address]),
+  ];
+  return who.length === 0 ? via : `${via} (${who.join(", ")})`;
+}
+
+export async function policyHistory(options: LiveOptions): Promise<number> {
+  return await withAdmin(options.admin, async (client) => {
+    const changes = await client.policyHistory();
+    console.log(options.json ? JSON.stringify(changes, null, 2) : table(HISTORY, changes).join("\n"));
+    return Exit.OK;
+  });
+}
