@@ -123,6 +123,28 @@ describe("ringway policy", () => {
   });
 });
 
+describe("ringway refusals and events", () => {
+  it("list what was refused and what has happened, of a guest, and what happens from now on", async () => {
+    await expect(web.connect({ host: "192.0.2.7", port: 25 })).rejects.toThrow();
+    const { code, stdout } = await admin("refusals", "--guest", "web");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^\S+Z web-1 \(team=a\): no connect rule allows 192\.0\.2\.7:25 \(rule default\)\n$/m,
+    );
+    expect((await admin("refusals", "--guest", "we")).stdout).toBe("");
+    const following = start([process.execPath, RINGWAY, "events", "--follow", "--json", "--admin", socket]);
+    await following.line("192.0.2.7:25");
+    await expect(web.connect({ host: "192.0.2.8", port: 25 })).rejects.toThrow();
+    await following.line("192.0.2.8:25");
+    const all = await admin("events", "--json");
+    const kinds = all.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { kind: string }).kind);
+    expect(kinds).toEqual(expect.arrayContaining(["guest", "attached", "refused"]));
+  });
+});
+
 describe("ringway top", () => {
   it("--once prints the guests with their rates", async () => {
     const { code, stdout } = await admin("top", "--once", "--interval-ms", "100", "--sort", "name");

@@ -50,6 +50,23 @@ export function kill(program: Command, _: Signals, ended: Ended): void {
     });
 }
 
+export function events(program: Command, _: Signals, ended: Ended): void {
+  const declared = [
+    ["events", "list what has happened lately in a running monitor", undefined],
+    ["refusals", "list what a running monitor has refused lately", ["refused"]],
+  ] as const;
+  for (const [name, description, kinds] of declared) {
+    ofMonitor(program, name, description)
+      .option("--follow", "and what happens from now on, until a signal")
+      .option("--guest <name>", "of this guest alone, or of the processes at its socket")
+      .option("--json", "print JSON lines")
+      .action(async (options) => {
+        const { listEvents } = await import("./commands/events.ts");
+        ended(await listEvents(kinds, options));
+      });
+  }
+}
+
 /** Below `policy`. */
 export function livePolicies(policy: Command, ended: Ended): void {
   ofMonitor(policy, "put", "put a policy in force in a running monitor, until SIGHUP reads its files again")

@@ -1,7 +1,7 @@
 // The commands: what there is to type, and what is loaded when it is typed. One function for each.
 
 import { Argument, type Command, Option } from "commander";
-import { kill, livePolicies, ps, top } from "./admin-declarations.ts";
+import { events, kill, livePolicies, ps, top } from "./admin-declarations.ts";
 import { LOG_LEVELS } from "./log-levels.ts";
 import { BOUNDS, time, whole } from "./numbers.ts";
 import { RINGWAY } from "./place.ts";
@@ -19,6 +19,7 @@ export const DECLARATIONS: readonly Declaration[] = [
   ps,
   top,
   kill,
+  events,
   inspect,
   demo,
   bench,

@@ -8,6 +8,12 @@ export function plain(text: string): string {
   return text.replace(OBEYED, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
 }
 
+/** The same of JSON, which has a way of its own to write it. */
+export function jsonText(value: unknown, indent?: number): string {
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value, null, indent).replace(/[^\n -~]/g, escaped);
+}
+
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 /** `512 B`, `1.5 KiB`. */

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { type Policy, PolicyLoader } from "@ringway/monitor";
 import { problemsOf, withAdmin } from "../admin/client.ts";
 import { differences } from "../admin/differences.ts";
-import { type Column, plain, table } from "../admin/text.ts";
+import { type Column, jsonText, plain, table } from "../admin/text.ts";
 import { Exit, errorLine, Failure } from "../errors.ts";
 import { loadOnce, STDIN } from "./load.ts";
 
@@ -95,7 +95,7 @@ function byText({ by: { via, pid, uid, address } }: Change): string {
 export async function policyHistory(options: LiveOptions): Promise<number> {
   return await withAdmin(options.admin, async (client) => {
     const changes = await client.policyHistory();
-    console.log(options.json ? JSON.stringify(changes, null, 2) : table(HISTORY, changes).join("\n"));
+    console.log(options.json ? jsonText(changes, 2) : table(HISTORY, changes).join("\n"));
     return Exit.OK;
   });
 }

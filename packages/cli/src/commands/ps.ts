@@ -2,7 +2,7 @@
 
 import type { GuestStatus, RingFill, StreamStatus } from "@ringway/monitor";
 import { allGuests, allStreams, withAdmin } from "../admin/client.ts";
-import { age, bytes, type Column, labelsText, table } from "../admin/text.ts";
+import { age, bytes, type Column, jsonText, labelsText, table } from "../admin/text.ts";
 import { Exit } from "../errors.ts";
 
 export interface PsOptions {
@@ -48,7 +48,7 @@ export async function listGuests(guest: string | undefined, options: PsOptions):
 }
 
 function print<T>(columns: readonly Column<T>[], rows: readonly T[], { json }: PsOptions): void {
-  console.log(json ? JSON.stringify(rows, null, 2) : table(columns, rows).join("\n"));
+  console.log(json ? jsonText(rows, 2) : table(columns, rows).join("\n"));
 }
 
 export function stateOf({ state, held, parked }: GuestStatus): string {

@@ -1,0 +1,67 @@
+// ringway events and ringway refusals: what has happened in a running monitor, as far as that keeps it, and what
+// happens from now on.
+
+import { setTimeout } from "node:timers/promises";
+import type { AdminEvent, EventKind } from "@ringway/monitor";
+import { withAdmin } from "../admin/client.ts";
+import { jsonText, labelsText, plain } from "../admin/text.ts";
+import { Exit } from "../errors.ts";
+
+export interface EventsOptions {
+  readonly admin?: string;
+  readonly follow?: boolean;
+  readonly guest?: string;
+  readonly json?: boolean;
+}
+
+/** An id of no monitor's: all that is kept comes first. */
+const FROM_THE_FIRST = "0";
+/** What is kept comes at once: after so long without more, that was all. */
+const QUIET_MS = 500;
+
+export async function listEvents(
+  kinds: readonly EventKind[] | undefined,
+  options: EventsOptions,
+): Promise<number> {
+  return await withAdmin(options.admin, async (client) => {
+    const quiet = new AbortController();
+    const events = client.events({
+      after: FROM_THE_FIRST,
+      signal: quiet.signal,
+      ...(kinds === undefined ? {} : { kinds }),
+    });
+    const next = () => events.next();
+    const over = options.follow
+      ? next
+      : () => Promise.race([next(), setTimeout(QUIET_MS, { done: true, value: undefined } as const)]);
+    for (let event = await over(); !event.done; event = await over()) print(event.value, options);
+    quiet.abort();
+    return Exit.OK;
+  });
+}
+
+function print(event: AdminEvent, { guest, json }: EventsOptions): void {
+  const { kind, data } = event;
+  // The one in front of all that is kept.
+  if (kind === "gap" && data.lost === undefined) return;
+  if (guest !== undefined && !isOf(String(data.guest ?? ""), guest)) return;
+  console.log(json ? jsonText({ kind, ...data }) : plain(lineOf(event)));
+}
+
+/** Of the guest itself, or of a process at its socket: web-1. */
+function isOf(name: string, wanted: string): boolean {
+  return name === wanted || (name.startsWith(`${wanted}-`) && /^\d+$/.test(name.slice(wanted.length + 1)));
+}
+
+function lineOf({ kind, data }: AdminEvent): string {
+  const { time = "-", guest = "-", labels, lost, ...more } = data;
+  const ofGuest = isLabels(labels) ? `${guest} (${labelsText(labels)})` : guest;
+  if (kind === "gap") return `${time} ${lost} events are missing: this reader was too slow`;
+  if (kind !== "refused") return `${time} ${kind} ${ofGuest} ${jsonText(more)}`;
+  const { reason = "", rule = "" } = more;
+  return `${time} ${ofGuest}: ${reason} (rule ${rule})`;
+}
+
+function isLabels(value: unknown): value is Readonly<Record<string, string>> {
+  return typeof value === "object" && value !== null && Object.keys(value).length > 0;
+}
