@@ -24,6 +24,7 @@ export const DECLARATIONS: readonly Declaration[] = [
   demo,
   bench,
   conformance,
+  completion,
 ];
 
 /** What the environment of a command that serves guests may say (docs/monitor.md). */
@@ -327,6 +328,17 @@ function conformance(program: Command, _: Signals, ended: (code: number) => void
     .action(async (testee, options) => {
       const { runConformance } = await import("./commands/conformance.ts");
       ended(await runConformance(testee, options));
+    });
+}
+
+function completion(program: Command, _: Signals, ended: (code: number) => void): void {
+  command(program, "completion", "print what a shell completes commands and options by")
+    .addArgument(new Argument("<shell>", "the shell").choices(["bash"]))
+    .addHelpText("after", '\nIn ~/.bashrc: eval "$(ringway completion bash)"')
+    .action(async () => {
+      const { bashCompletion } = await import("./completion.ts");
+      process.stdout.write(bashCompletion(program));
+      ended(0);
     });
 }
 
