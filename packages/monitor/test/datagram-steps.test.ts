@@ -72,6 +72,7 @@ class Rig {
       pipe: { toHost },
       guest,
       moved: noop,
+      movedEach: noop,
       signal: noop,
       signalNow: noop,
       signaller: () => noop,

@@ -243,6 +243,11 @@ export class Stream implements Task {
     if (this.#flow !== undefined) this.carried(direction, bytes);
   }
 
+  /** moved(), of `count` pieces with so many bytes each, which begin `stride` bytes after one another: datagrams. */
+  movedEach(direction: Direction, offset: number, bytes: number, _stride: number, count: number): void {
+    this.moved(direction, offset, bytes * count);
+  }
+
   /**
    * Of a file, by requests and replies: what moved() is not told of. What a worker has done counts also when the stream
    * has ended meanwhile.

@@ -90,9 +90,7 @@ export class BatchFrames {
       const whole = this.#wholes[i]!;
       const through = Math.min(this.#frames[i]!, Math.trunc(left / count));
       const offset = this.#offsets[i]!;
-      for (let k = 0; k < through; k++) {
-        stream.moved(Direction.TO_HOST, offset + k * whole, whole - headBytes);
-      }
+      stream.movedEach(Direction.TO_HOST, offset, whole - headBytes, whole, through);
       left -= through * count;
       bytes += through * whole;
       if (through < this.#frames[i]!) break;
