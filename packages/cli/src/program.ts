@@ -50,6 +50,11 @@ function report(error: unknown, running: Command): number {
   return exitCode;
 }
 
+/** The commands, to be looked at: none is run. */
+export function programOf(): Command {
+  return build(NO_SIGNALS, () => {});
+}
+
 function build(signals: Signals, ended: (code: number) => void): Command {
   const program = new Command("ringway")
     .description("Gives a guest without a network card the network and the files that its policy allows.")
