@@ -170,6 +170,15 @@ describe("channels", () => {
     expect(problems.slice(0, -1).filter((found) => found !== undefined)).toEqual([]);
   });
 
+  test("count what is read and not granted as used, and a peer that uses it breaks the rule", () => {
+    const channels = new Channels({ windowBytes: WINDOW, queue: () => true });
+    const channel = channels.open(1);
+    // Each takes 364. The first is read, and less than half a window.
+    const accept = (): string | undefined => channels.accept({ address: 1, batch: bytes(300) });
+    expect([accept(), channel.read()?.length]).toEqual([undefined, 300]);
+    expect([accept(), accept()]).toEqual([undefined, "more than was granted on channel 1"]);
+  });
+
   test("have no room for a batch that takes more than half a window, ever", () => {
     const channel = new Channels({ windowBytes: WINDOW, queue: () => true }).open(1);
     expect(() => channel.send(bytes(437))).toThrow(RangeError);
