@@ -128,6 +128,8 @@ async function carriedOut(
   const until = performance.now() + DRAIN_MS;
   const hurried = new Promise<void>((hurry) => signals.heed(() => hurry(), false));
   if (monitor?.isReady !== false) await Promise.race([drained(agent.pid, DRAIN_MS), hurried]);
+  // That its listeners close is no news then.
+  if (monitor !== undefined) agent.heed(() => {});
   await Promise.race([monitor?.end(Math.max(0, Math.ceil(until - performance.now()))), hurried]);
 }
 
