@@ -9,7 +9,6 @@ import { RawMount } from "../files/mount/wire.ts";
 import { FileGuest, type RawStream } from "../files/wire.ts";
 import { heldForAll } from "../support/held.ts";
 import { type LogLine, policyOf, startMonitor, type TestMonitor } from "../support/monitor.ts";
-import { Home } from "../support/ringway.ts";
 import { SlowDisk } from "../support/slow-disk.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
@@ -39,15 +38,15 @@ sockets: [{ id: service, guest: /run/service, host: ${slow.folder}/sockets/servi
   });
   afterEach(() => slow.thaw());
 
-  const lines = (file = audit): LogLine[] =>
-    readFileSync(file, "utf8")
+  const lines = (): LogLine[] =>
+    readFileSync(audit, "utf8")
       .split("\n")
       .slice(0, -1)
       .map((line) => JSON.parse(line) as LogLine);
 
   /** The kinds of lines about `what`, once there is one of its end; and that. */
-  async function ended(what: string, file?: string): Promise<[kinds: unknown[], closed: LogLine]> {
-    const about = (): LogLine[] => lines(file).filter((line) => line.what === what);
+  async function ended(what: string): Promise<[kinds: unknown[], closed: LogLine]> {
+    const about = (): LogLine[] => lines().filter((line) => line.what === what);
     const closed = await until(`the end of ${what}`, () => about().find((line) => line.audit === "closed"));
     return [about().map((line) => line.audit), closed];
   }
@@ -146,25 +145,5 @@ sockets: [{ id: service, guest: /run/service, host: ${slow.folder}/sockets/servi
     const body = UnixListenRequest.encode(listening);
     await whileFrozen(() => own.sendOpen(stream.pipe, Protocol.UNIX_LISTEN, body), vanish(own));
     expect(await ended("/run/service")).toMatchObject([["opened", "closed"], { end: "cut" }]);
-  });
-
-  test("what a stopping monitor does not wait for is cut, and has its line", async () => {
-    await using home = new Home(policy());
-    const file = join(home.folder, "audit");
-    using stopping = await home.ready(["--audit", file]);
-    using own = await FileGuest.attach(home.path);
-    const stream = await own.openFile("/data/stopped", WRITE | CREATE);
-    const echo = await own.echo();
-    slow.freeze();
-    stream.post(fileMessages.WriteAt, { offset: 0, data: DATA });
-    // What was marked before has been looked at.
-    await own.write(echo, Buffer.from("x"));
-    await own.readExactly(echo, 1);
-    stopping.child.kill("SIGTERM");
-    const [kinds, { end }] = await ended("/data/stopped", file);
-    expect([kinds, end]).toEqual([["opened", "closed"], "cut"]);
-    // The kernel lets no process go that waits for this.
-    slow.thaw();
-    await stopping.succeeds(20_000);
   });
 });

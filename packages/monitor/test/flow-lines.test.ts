@@ -215,3 +215,16 @@ test("with `audit: required` a guest waits behind its line while the file has a 
   expect(lines.held).toBe(false);
   expect(goesOn).toBe(1);
 });
+
+test("an end that waits for a disk is told once: when that has answered, or when the monitor ends", () => {
+  const lines = linesOf(FREE);
+  const said: string[] = [];
+  const answered = lines.later(() => said.push("answered"));
+  const stuck = lines.later(() => said.push("stuck"));
+  answered();
+  expect(said).toEqual(["answered"]);
+  gates.sayLate();
+  stuck();
+  answered();
+  expect(said).toEqual(["answered", "stuck"]);
+});
