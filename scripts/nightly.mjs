@@ -1,5 +1,6 @@
 // Runs the tests that take long, and those with programs that are large to install; installs those as root. Arguments
 // go to vitest. RINGWAY_TEST_JSON names a file for a report.
+import { spawnSync } from "node:child_process";
 import { installPackages } from "./packages.mjs";
 import { ROOT, runVitest } from "./vitest.mjs";
 
@@ -17,4 +18,11 @@ const PACKAGES = {
 };
 
 installPackages(PACKAGES, "npm run nightly");
+// The matrix in a machine. It is of x86-64.
+if (process.arch === "x64") {
+  const env = { ...process.env, RINGWAY_VM_PROGRAMS: "1", RINGWAY_TEST_JSON: "" };
+  const words = [`${ROOT}scripts/test-vm.mjs`, "programs"];
+  const { status } = spawnSync(process.execPath, words, { stdio: "inherit", env });
+  if (status !== 0) process.exit(status ?? 1);
+}
 runVitest("--config", "test/run/vitest.config.ts", "--root", ROOT);

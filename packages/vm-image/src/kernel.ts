@@ -10,12 +10,20 @@ import { cached } from "./cache.ts";
 import { run } from "./run.ts";
 
 /**
- * The doorbell's port, a disk, a network card, mounts of the agent's. What is not among the package's files is part of
- * the image.
+ * The doorbell's port, a disk, a network card; mounts of the agent's, and every address (--transparent). What is not
+ * among the package's files is part of the image.
  */
-const MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "fuse"];
+const MODULES = [
+  "virtio_pci",
+  "virtio_console",
+  "virtio_blk",
+  "virtio_net",
+  "fuse",
+  "nft_tproxy",
+  "nft_reject_inet",
+];
 /** Of what this file makes. */
-const VERSION = "2";
+const VERSION = "3";
 
 /** By the first bytes of what they make, in hexadecimal. */
 const UNPACKERS: Readonly<Record<string, readonly [string, ...string[]]>> = {

@@ -23,22 +23,42 @@ export interface Debian {
 export async function debian(): Promise<Debian> {
   const inputs = [...closureOf(PACKAGES), readFileSync(new URL(import.meta.url))];
   const folder = await cached("debian", inputs, (to) => {
-    const root = join(to, "root");
-    for (const name of MERGED) {
-      mkdirSync(join(root, "usr", name), { recursive: true });
-      symlinkSync(join("usr", name), join(root, name));
-    }
-    unpackClosure(PACKAGES, root, join(to, "packages"));
-    for (const path of NOT_NEEDED) rmSync(join(root, path), { recursive: true, force: true });
-    for (const path of MOUNT_POINTS) mkdirSync(join(root, path), { recursive: true });
-    writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/tmp:/bin/sh\n");
-    writeFileSync(join(root, "etc/hosts"), "127.0.0.1 localhost\n");
+    const root = unpackRoot(PACKAGES, to);
     makeDisk(root, join(to, "disk"));
     cpSync(join(root, "bin/busybox"), join(to, "busybox"));
     copyWithLibraries(root, "usr/bin/curl", join(to, "curl"));
     run("rm", ["-r", root, join(to, "packages")]);
   });
   return { disk: join(folder, "disk"), busybox: join(folder, "busybox"), curl: join(folder, "curl") };
+}
+
+/** A disk that has these as well, and a resolver on the guest's loopback: of the agent's. */
+export async function debianWith(more: readonly string[]): Promise<string> {
+  const packages = [...PACKAGES, ...more];
+  const inputs = [...closureOf(packages), readFileSync(new URL(import.meta.url))];
+  const folder = await cached("programs", inputs, (to) => {
+    const root = unpackRoot(packages, to);
+    writeFileSync(join(root, "etc/resolv.conf"), "nameserver 127.0.0.1\n");
+    writeFileSync(join(root, "etc/nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files dns\n");
+    makeDisk(root, join(to, "disk"));
+    run("rm", ["-r", root, join(to, "packages")]);
+  });
+  return join(folder, "disk");
+}
+
+/** The folder in `to` that is the root; what was downloaded for it stays beside it. */
+function unpackRoot(packages: readonly string[], to: string): string {
+  const root = join(to, "root");
+  for (const name of MERGED) {
+    mkdirSync(join(root, "usr", name), { recursive: true });
+    symlinkSync(join("usr", name), join(root, name));
+  }
+  unpackClosure(packages, root, join(to, "packages"));
+  for (const path of NOT_NEEDED) rmSync(join(root, path), { recursive: true, force: true });
+  for (const path of MOUNT_POINTS) mkdirSync(join(root, path), { recursive: true });
+  writeFileSync(join(root, "etc/passwd"), "root:x:0:0:root:/tmp:/bin/sh\n");
+  writeFileSync(join(root, "etc/hosts"), "127.0.0.1 localhost\n");
+  return root;
 }
 
 /** A program of `root` and its libraries, as the root's own loader finds them. */
