@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
-import { AdminClient } from "@ringway/monitor";
+import { AdminClient, type AdminEvent } from "@ringway/monitor";
 import { beforeAll, describe, expect, it } from "vitest";
 import { MiB } from "../support/bytes.ts";
 import { heldForAll } from "../support/held.ts";
@@ -175,6 +175,19 @@ describe("the admin API", () => {
     const again = admin.events({ after: seen.at(-2)!.id! });
     expect((await again.next()).value).toEqual(refused);
     await again.return(undefined);
+  });
+
+  it("tells what is kept and ends, however much happens meanwhile", async () => {
+    let isOver = false;
+    const busy = (async () => {
+      while (!isOver) await admin.setRates("web-1", {});
+    })();
+    const kept: AdminEvent[] = [];
+    for await (const event of admin.events({ after: "0", follow: false })) kept.push(event);
+    isOver = true;
+    await busy;
+    expect(kept[0]).toEqual({ kind: "gap", data: {} });
+    expect(kept.filter(({ kind }) => kind === "attached").length).toBeGreaterThan(0);
   });
 
   it("adds a virtual machine and removes it, whose guest is served meanwhile", async () => {

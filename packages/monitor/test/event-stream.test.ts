@@ -17,7 +17,8 @@ beforeEach(async () => {
     const { searchParams } = new URL(request.url!, "http://ringway");
     const kinds = searchParams.get("kinds");
     const after = searchParams.get("after") ?? undefined;
-    new EventStream(log, response, { after, kinds: kinds === null ? undefined : new Set([kinds]) });
+    const follow = searchParams.get("follow") !== "false";
+    new EventStream(log, response, { after, kinds: kinds === null ? undefined : new Set([kinds]), follow });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -52,6 +53,16 @@ const add = (count: number, first = 0): void => {
   for (let i = first; i < first + count; i++) log.add("log", { i, text: "x".repeat(200) });
 };
 const numbers = (events: readonly AdminEvent[]): unknown[] => events.map(({ data }) => data.i);
+
+test("who does not follow has what was kept when it asked, however slowly it reads, and then the end", async () => {
+  add(4000);
+  const response = await follow("after=0&follow=false");
+  add(4000, 4000);
+  const events = await read(response, () => false);
+  const last = events.at(-1)!;
+  expect(last.kind === "gap" ? last.data.lost : last.data.i).toBeLessThan(4000);
+  expect(log.readers).toBe(0);
+});
 
 test("a reader has each event once, and goes on behind the last that it had", async () => {
   const first = await follow();

@@ -1,7 +1,6 @@
 // ringway events and ringway refusals: what has happened in a running monitor, as far as that keeps it, and what
 // happens from now on.
 
-import { setTimeout } from "node:timers/promises";
 import type { AdminEvent, EventKind } from "@ringway/monitor";
 import { withAdmin } from "../admin/client.ts";
 import { jsonText, labelsText, plain } from "../admin/text.ts";
@@ -16,26 +15,18 @@ export interface EventsOptions {
 
 /** An id of no monitor's: all that is kept comes first. */
 const FROM_THE_FIRST = "0";
-/** What is kept comes at once: after so long without more, that was all. */
-const QUIET_MS = 500;
 
 export async function listEvents(
   kinds: readonly EventKind[] | undefined,
   options: EventsOptions,
 ): Promise<number> {
   return await withAdmin(options.admin, async (client) => {
-    const quiet = new AbortController();
     const events = client.events({
       after: FROM_THE_FIRST,
-      signal: quiet.signal,
+      follow: options.follow ?? false,
       ...(kinds === undefined ? {} : { kinds }),
     });
-    const next = () => events.next();
-    const over = options.follow
-      ? next
-      : () => Promise.race([next(), setTimeout(QUIET_MS, { done: true, value: undefined } as const)]);
-    for (let event = await over(); !event.done; event = await over()) print(event.value, options);
-    quiet.abort();
+    for await (const event of events) print(event, options);
     return Exit.OK;
   });
 }

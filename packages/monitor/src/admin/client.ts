@@ -30,6 +30,8 @@ export interface EventsOptions {
   readonly kinds?: readonly EventKind[];
   /** Id of an event: what came behind it, as far as it is kept. */
   readonly after?: string;
+  /** false: what is kept behind `after`, and then the end. Default: true. */
+  readonly follow?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -154,10 +156,11 @@ export class AdminClient implements Disposable {
    * A reader that is slow misses some, and is told how many by an event `gap`. Rejects as all others do.
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<AdminEvent> {
-    const { kinds, after, signal } = options;
+    const { kinds, after, follow, signal } = options;
     const search = new URLSearchParams();
     if (kinds !== undefined) search.set("kinds", kinds.join(","));
     if (after !== undefined) search.set("after", after);
+    if (follow !== undefined) search.set("follow", String(follow));
     const response = await this.#request("GET", `/v1/events?${search}`, undefined, signal);
     if (response.statusCode !== 200) {
       const status = response.statusCode ?? 0;

@@ -2,7 +2,8 @@
 // kept for it but its place in the log (event-log.ts).
 //
 //   WRITES ── its connection has no room ──▶ WAITS ── room ──▶ WRITES: a gap where the log has gone on without it
-//      └── nothing for BEAT_MS ──▶ a comment, so that either side notices that the other is gone
+//      ├── nothing for BEAT_MS ──▶ a comment, so that either side notices that the other is gone
+//      └── not to follow, and all is written that was kept when it was asked ──▶ ENDED
 
 import type { ServerResponse } from "node:http";
 import type { EventLog } from "./event-log.ts";
@@ -15,6 +16,8 @@ export interface EventsAsked {
   readonly after: string | undefined;
   /** Undefined: all. */
   readonly kinds: ReadonlySet<string> | undefined;
+  /** False: what is kept, and no more. */
+  readonly follow: boolean;
 }
 
 export class EventStream {
@@ -23,16 +26,19 @@ export class EventStream {
   readonly #kinds: ReadonlySet<string> | undefined;
   /** Of the next that it is to have. */
   #at: number;
+  /** Where it ends. */
+  readonly #until: number;
   #waits = false;
   readonly #beat: NodeJS.Timeout;
 
-  /** Answers, until the connection is closed. */
-  constructor(log: EventLog, response: ServerResponse, { after, kinds }: EventsAsked) {
+  /** Answers, until the connection is closed, or there is no more of what was asked. */
+  constructor(log: EventLog, response: ServerResponse, { after, kinds, follow }: EventsAsked) {
     this.#log = log;
     this.#response = response;
     this.#kinds = kinds;
     const behind = after === undefined ? log.end : log.behind(after);
     this.#at = behind ?? log.first;
+    this.#until = follow ? Number.POSITIVE_INFINITY : log.end;
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     response.on("drain", this.#onRoom);
     response.once("close", () => this.#end());
@@ -59,10 +65,11 @@ export class EventStream {
 
   readonly #look = (): void => {
     const log = this.#log;
-    while (!this.#waits && this.#at < log.end) {
+    while (!this.#waits && this.#at < Math.min(log.end, this.#until)) {
       if (this.#at < log.first) {
-        const lost = log.first - this.#at;
-        this.#at = log.first;
+        const to = Math.min(log.first, this.#until);
+        const lost = to - this.#at;
+        this.#at = to;
         this.#gap(lost);
         continue;
       }
@@ -71,6 +78,9 @@ export class EventStream {
       if (this.#kinds !== undefined && !this.#kinds.has(kind)) continue;
       this.#write(`id: ${log.idOf(position)}\nevent: ${kind}\ndata: ${data}\n\n`);
     }
+    if (this.#at < this.#until) return;
+    this.#end();
+    this.#response.end();
   };
 
   /** `lost`: undefined where nobody knows how many, since another monitor has counted. */

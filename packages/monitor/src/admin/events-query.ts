@@ -1,11 +1,12 @@
 // What GET /v1/events takes.
 
 import { EVENT_KINDS } from "./happenings.ts";
-import { object, optional, type Schema, text } from "./schema.ts";
+import { flag, object, optional, type Schema, text } from "./schema.ts";
 
 export interface EventsQuery {
   readonly kinds?: string;
   readonly after?: string;
+  readonly follow?: boolean;
 }
 
 const KIND = `(${EVENT_KINDS.join("|")})`;
@@ -22,4 +23,5 @@ export const EVENTS_QUERY: Schema<EventsQuery> = object<EventsQuery>("", {
       },
     ),
   ),
+  follow: optional(flag("false: what is kept behind `after`, and then the end; without it, also what comes")),
 });

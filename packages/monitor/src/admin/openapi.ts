@@ -58,7 +58,10 @@ const EVENTS: Json = {
     "What happens, as server-sent events; an event `gap` says how many were lost to a reader that is slow",
   parameters: parameters("query", EVENTS_QUERY),
   responses: {
-    "200": { description: "Until somebody hangs up", content: { "text/event-stream": {} } },
+    "200": {
+      description: "Until somebody hangs up; with follow=false, what is kept",
+      content: { "text/event-stream": {} },
+    },
     "429": { description: "Too many follow already" },
   },
 };

@@ -158,11 +158,12 @@ export class AdminServer {
     keepEvents(monitor, labels, events);
     app.get("/v1/events", { schema: { querystring: EVENTS_QUERY } }, async (request, reply) => {
       if (events.readers >= READERS_MAX) throw new TooManyReadersError();
-      const { kinds, after = request.headers["last-event-id"] } = request.query as EventsQuery;
+      const { kinds, after = request.headers["last-event-id"], follow = true } = request.query as EventsQuery;
       reply.hijack();
       const asked = {
         after: String(after ?? "") || undefined,
         kinds: kinds ? new Set(kinds.split(",")) : undefined,
+        follow,
       };
       new EventStream(events, reply.raw, asked);
     });
