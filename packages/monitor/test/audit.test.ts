@@ -1,11 +1,13 @@
 // The audit's lines on their way into the file, more of them at once than the writer has room for.
 
-import { EventEmitter } from "node:events";
-import { readFileSync } from "node:fs";
+import { EventEmitter, once } from "node:events";
+import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { closeFd, createPipe } from "@ringway/linux";
 import { createLogger, LogWriter } from "@ringway/monitor";
 import { expect, onTestFinished, test } from "vitest";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
+import { until } from "../../../test/support/wait.ts";
 import { Audit } from "../src/observe/audit.ts";
 import { type FlowClosed, type FlowFields, putFlow } from "../src/observe/flow-lines.ts";
 import { GuestLabels } from "../src/observe/labels.ts";
@@ -145,4 +147,34 @@ test("a key's lines are among the first that are written, whatever waits of anot
   // Those that were written together with the first: some 8 KiB.
   expect(at).toBeLessThan(20);
   expect(passed).toEqual(["uid:3", "uid:2", "uid:1"]);
+});
+
+test("lines that were lost while nobody read are all accounted for once somebody reads", async () => {
+  const [from, to] = createPipe();
+  const writer = LogWriter.onDescriptor(to);
+  closeFd(to);
+  const log = createLogger("info", { write: () => {} });
+  const audit = new Audit(log, new GuestLabels(), asWriter(writer), () => {});
+  const failing = once(writer, "failing");
+  audit.flows("uid:1", closed(1000));
+  expect(await failing).toEqual(["EAGAIN"]);
+  // A mebibyte of them may wait.
+  const keys = ["uid:1", "uid:2", "uid:3"];
+  for (const key of keys) audit.flows(key, closed(3000));
+  const reader = createReadStream("", { fd: from }).setEncoding("utf8");
+  onTestFinished(() => void reader.destroy());
+  let text = "";
+  reader.on("data", (piece) => {
+    text += piece;
+  });
+  const told = () =>
+    text
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as { flow?: number; lines?: number });
+  const accounted = () => told().reduce((sum, { lines }) => sum + (lines ?? 1), 0);
+  await until("all lines", () => accounted() >= 1000 + keys.length * 3000);
+  expect(accounted()).toBe(1000 + keys.length * 3000);
+  expect(told().some(({ lines }) => lines !== undefined)).toBe(true);
+  await audit.close();
 });

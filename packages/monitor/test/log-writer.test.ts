@@ -296,4 +296,17 @@ describe("a log writer", () => {
     execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd: import.meta.dirname });
     expect(linesOf(readFileSync(path, "utf8"))).toHaveLength(5000);
   });
+
+  it("at the end of the process goes on where its owner throws, and says so", () => {
+    const path = newPath();
+    const program = `
+      import { LogWriter } from "@ringway/monitor";
+      const writer = await LogWriter.open(${JSON.stringify(path)});
+      writer.on("exiting", () => { throw new Error("too late"); });
+      writer.write(JSON.stringify({ number: 0 }) + "\\n");
+      process.exit(0);`;
+    execFileSync(process.execPath, ["--input-type=module", "-e", program], { cwd: import.meta.dirname });
+    const said = { level: "error", msg: expect.stringContaining("too late") };
+    expect(linesOf(readFileSync(path, "utf8"))).toMatchObject([{ number: 0 }, said]);
+  });
 });

@@ -93,7 +93,7 @@ export class Rows {
     if (entry.kind === "text") this.bytes += entry.text.length;
   }
 
-  /** Gives what waits to `take`, the rows in turns, until that takes no more: false. */
+  /** Gives what waits to `take`, the rows in turns, until that takes no more text: false. */
   give(take: (entry: RowEntry) => boolean): void {
     for (;;) {
       const next = this.#rows.entries().next();
@@ -112,7 +112,13 @@ export class Rows {
   /** As much as its turn allows; false: nothing more is taken. */
   #giveOf(row: Row, take: (entry: RowEntry) => boolean): boolean {
     for (let entry = row.first; entry !== undefined; entry = row.first) {
-      const bytes = entry.kind === "text" ? entry.text.length : 0;
+      if (entry.kind !== "text") {
+        // Always taken. First it is through: whatever its taking causes finds it no more.
+        row.shift();
+        take(entry);
+        continue;
+      }
+      const bytes = entry.text.length;
       if (bytes > row.credit) return true;
       if (!take(entry)) return false;
       row.credit -= bytes;

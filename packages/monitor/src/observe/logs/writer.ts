@@ -38,7 +38,7 @@ export interface LogWriterEvents {
    */
   failing: [string];
   writing: [];
-  /** After a line that found no room: there is some again. */
+  /** After offer() found no room, or lines were lost: there is some again. Never from within these. */
   room: [];
   /** The process ends: what its owner has still is taken for so many milliseconds. */
   exiting: [number];
@@ -88,7 +88,13 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   #saidAt: number[] = [];
   #failing: string | undefined;
   readonly #flushAtExit = (): void => {
-    this.emit("exiting", FLUSH_MS);
+    try {
+      this.emit("exiting", FLUSH_MS);
+    } catch (error) {
+      // No other listener would be called, and so no thread ended: the process would stay.
+      const msg = `at the end of the process: ${error}`;
+      this.write(`${JSON.stringify({ level: "error", time: new Date().toISOString(), msg })}\n`);
+    }
     this.flushNow(FLUSH_MS);
   };
 
@@ -158,7 +164,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
     this.#lostEver += lines;
     this.#lostBytes += bytes;
     this.#lostErrno = errno;
-    if (this.#ring.wantRoom()) this.#onRoom();
+    if (this.#ring.wantRoom()) this.#sayLost();
   }
 
   /**
@@ -242,7 +248,8 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
         this.emit("writing");
         return;
       case "room":
-        this.#onRoom();
+        this.#sayLost();
+        this.emit("room");
         return;
       case "through":
         // The last lost lines may be said only now that there is room.
@@ -250,11 +257,6 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
         if (this.#ring.used > 0) this.#ring.command(Commands.CLOSE);
         else this.#onThrough();
     }
-  }
-
-  #onRoom(): void {
-    this.#sayLost();
-    this.emit("room");
   }
 
   /**
