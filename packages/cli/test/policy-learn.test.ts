@@ -227,31 +227,44 @@ listen:
   });
 
   it("is right whatever was asked for: it allows that, and nothing beside it", async () => {
-    const hosts = ["a.example", "b.example", "private", "true", "8.8.8.8", "9.9.9.9", "2001:db8::1"];
+    const hosts = ["a.example", "b.example", "private", "true", "8.8.8.8", "10.0.0.1", "2001:db8::1"];
+    const led = [undefined, "10.0.0.1", "10.0.0.2"];
     const asked = fc.record({
       host: fc.constantFrom(...hosts),
-      port: fc.integer({ min: 1, max: 5 }),
-      udp: fc.boolean(),
+      port: fc.integer({ min: 1, max: 4 }),
+      transport: fc.constantFrom("tcp" as const, "udp" as const),
+      /** Not public: a name's, where a rule has allowed that. */
+      at: fc.constantFrom(...led),
     });
     const { Learned } = await import("../src/learn/learned.ts");
     fc.assert(
       fc.property(fc.array(asked, { minLength: 1, maxLength: 30 }), (all) => {
         const lesson = new Learned({});
-        for (const { host, port, udp } of all) {
+        for (const { host, port, transport, at } of all) {
           const what = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-          lesson.add({ protocol: udp ? "udp-connect" : "tcp-connect", what, rule: "default" });
+          if (at === undefined || /^[\d:]/.test(host))
+            lesson.add({ protocol: `${transport}-connect`, what, rule: "default" });
+          else lesson.addAllowed({ list: "connect", host, port, transport }, [at]);
         }
         const matcher = new PolicyMatcher(parsePolicy(String(lesson), { file: "learned.yaml" }));
         for (const host of hosts) {
-          for (const port of [1, 2, 3, 4, 5, 6]) {
+          for (const port of [1, 2, 3, 4, 5]) {
             for (const transport of ["tcp", "udp"] as const) {
-              const decision = /^[\d:]/.test(host)
-                ? matcher.connectAddress(host, port, transport)
-                : matcher.connectName(host, port, transport);
-              const isAsked = all.some(
-                (one) => one.host === host && one.port === port && one.udp === (transport === "udp"),
-              );
-              expect(decision.allowed, `${host} ${port} ${transport}\n${lesson}`).toBe(isAsked);
+              const same = all.filter((one) => one.port === port && one.transport === transport);
+              const own = same.filter((one) => one.host === host);
+              const what = `${host} ${port} ${transport}\n${lesson}`;
+              const isAddress = /^[\d:]/.test(host);
+              const named = isAddress ? undefined : matcher.connectName(host, port, transport);
+              const decision = named ?? matcher.connectAddress(host, port, transport);
+              expect(decision.allowed, what).toBe(own.length > 0);
+              if (named?.allowed !== true) continue;
+              for (const address of ["10.0.0.1", "10.0.0.2"]) {
+                const { allowed } = matcher.connectResolved(host, named.ruleIndex, address, port, transport);
+                // The address itself may have been asked for.
+                const isWanted =
+                  own.some(({ at }) => at === address) || same.some((one) => one.host === address);
+                expect(allowed, `${address} of ${what}`).toBe(isWanted);
+              }
             }
           }
         }

@@ -1,12 +1,15 @@
 // ringway policy learn --from AUDIT: a policy out of what guests asked for, as audit lines have it: what they were
-// allowed, and what no rule allowed. It allows that, and nothing beside it.
+// allowed, and what no rule allowed. It allows that, and nothing beside it; what the policy in force denies or limits
+// stays so.
 
 import { HostSurroundings, type Policy, PolicyLoader, PolicyMatcher, parsePolicy } from "@ringway/monitor";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
 import { type AuditLine, AuditLines } from "../learn/audit-lines.ts";
 import { Evidence } from "../learn/evidence.ts";
+import { denials, isName, otherKeys, Places } from "../learn/in-force.ts";
 import { type Asked, askedOf, Learned } from "../learn/learned.ts";
 import { PathsAsked } from "../learn/paths.ts";
+import { AT_THE_END } from "../learn/reach.ts";
 import { yamlText } from "../learn/yaml.ts";
 import { loadOnce, STDIN } from "./load.ts";
 
@@ -57,6 +60,7 @@ class Lessons {
   readonly #paths: PathsAsked = new PathsAsked();
   readonly #all: Evidence = new Evidence();
   readonly #judge: PolicyMatcher;
+  readonly #places: Places | undefined;
   /** Of guests' own UDP sockets, whose peers that were allowed have no lines. */
   readonly #ownSockets: Evidence = new Evidence();
   #hasOwnSockets = false;
@@ -65,6 +69,7 @@ class Lessons {
     this.#policy = policy;
     this.#learned = new Learned(policy?.hosts ?? {});
     this.#judge = new PolicyMatcher(parsePolicy(ANY_NAME, { file: "any.yaml" }), surroundings);
+    this.#places = policy === undefined ? undefined : new Places(policy, surroundings);
   }
 
   take(line: AuditLine): void {
@@ -79,10 +84,13 @@ class Lessons {
     }
     const asked = askedOf(line);
     if (asked === undefined || !this.#isRequest(asked)) return;
+    const place = this.#places === undefined ? AT_THE_END : this.#places.of(asked);
+    // It denies that now, whatever was in force then.
+    if (place === undefined) return;
     const evidence =
       audit === "refused"
-        ? this.#learned.add(line)
-        : this.#learned.addAllowed(asked, this.#notPublic(asked, line.address));
+        ? this.#learned.add(line, place)
+        : this.#learned.addAllowed(asked, this.#notPublic(asked, line.address), place);
     // The end of one that has begun in a file which is not here counts as one, too.
     evidence?.add(line, audit === "closed");
   }
@@ -112,7 +120,15 @@ class Lessons {
     const own = this.#hasOwnSockets
       ? `# UDP sockets of guests' own: ${this.#ownSockets}; to whom they sent, where it was allowed, has no lines\n`
       : "";
-    return `${head.join("")}${this.#learned.toString("comments")}${this.#hosts()}${this.#paths.toString(this.#policy)}${own}`;
+    const kept = this.#policy === undefined ? {} : denials(this.#policy);
+    return [
+      ...head,
+      this.#learned.toString(kept),
+      this.#hosts(),
+      this.#paths.toString(this.#policy),
+      this.#policy === undefined ? "" : otherKeys(this.#policy),
+      own,
+    ].join("");
   }
 
   /** Names that have their addresses of the policy alone. */
@@ -127,5 +143,3 @@ class Lessons {
     return `hosts:\n${lines.join("")}`;
   }
 }
-
-const isName = (host: string): boolean => !host.includes(":") && !/^\d+(\.\d+){3}$/.test(host);

@@ -6,7 +6,7 @@
 import { canonicalAddress } from "@ringway/control";
 import type { Denial, Policy } from "@ringway/monitor";
 import type { Evidence } from "./evidence.ts";
-import { Reached, type Transport } from "./reach.ts";
+import { AT_THE_END, type PlacedRule, Reached, type Transport } from "./reach.ts";
 
 /** What names are made of; a guest may ask for whatever it likes. */
 const NAME = /^[A-Za-z0-9_.-]+$/;
@@ -23,23 +23,24 @@ export class Learned {
     this.#names = names;
   }
 
-  /** Where it was learned; undefined where nothing was. */
-  add(refused: Refused): Evidence | undefined {
+  /** Where it was learned; undefined where nothing was. `place`: of the rule that allowed the name, if one did. */
+  add(refused: Refused, place: number = AT_THE_END): Evidence | undefined {
     const { rule } = refused;
     const asked = askedOf(refused);
     if (asked === undefined) return undefined;
     // Of what a rule of the policy denies, or what is no name, nothing is to be learned.
     if (rule !== "default" && !(rule === "not-public" && this.#isNamed(asked.host))) return undefined;
-    return this.#add(asked, this.#isNamed(asked.host) ? this.#names[asked.host]! : []);
+    return this.addAllowed(asked, this.#isNamed(asked.host) ? this.#names[asked.host]! : [], place);
   }
 
-  /** `notPublic`: the address that a name has led to, where a rule had to allow it. */
-  addAllowed(asked: Asked, notPublic: readonly string[]): Evidence | undefined {
-    return this.#add(asked, notPublic);
-  }
-
-  #add({ list, host, port, transport }: Asked, resolvesTo: readonly string[]): Evidence | undefined {
-    return this[list].add(host, port, transport, resolvesTo);
+  /** `notPublic`: the addresses that a name has led to, where a rule had to allow them. */
+  addAllowed(
+    { list, host, port, transport }: Asked,
+    notPublic: readonly string[],
+    place: number = AT_THE_END,
+  ): Evidence | undefined {
+    const isPort = port !== undefined && transport !== undefined;
+    return this[list].add(host, isPort ? { port, transport, resolvesTo: notPublic, place } : undefined);
   }
 
   #isNamed(host: string): boolean {
@@ -50,10 +51,10 @@ export class Learned {
     return this.connect.isEmpty && this.listen.isEmpty;
   }
 
-  /** A policy with these alone. */
-  toString(lookups: "rules" | "comments" = "rules"): string {
+  /** A policy with these alone, and with rules of another one in their places. */
+  toString(others: Readonly<Partial<Record<"connect" | "listen", readonly PlacedRule[]>>> = {}): string {
     const lists = (["connect", "listen"] as const).map((list) => {
-      const rules = this[list].rules(lookups);
+      const rules = this[list].rules(others[list]);
       if (rules.length === 0) return "";
       // Comments alone are nothing, and a list is wanted.
       const isEmpty = rules.every((rule) => rule.startsWith("  #"));

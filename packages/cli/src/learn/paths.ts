@@ -1,12 +1,16 @@
 // What is learned of files and Unix sockets. A guest's path says nothing of the host's: with the policy that was in
 // force its own rules are written again, those that were used, and without it, comments. Never is a path of a guest's
 // made a path of the host's, since what lies there is the guest's choice.
+//
+// Invariant: what the learned rules allow, those of the policy did. A rule restricts what another one allows around it,
+// where its guest path or its folder on the host lies below that one's: so it is kept with that one, used or not.
 
+import { realpathSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import type { Policy } from "@ringway/monitor";
+import type { FilesRule, Policy } from "@ringway/monitor";
 import type { AuditLine } from "./audit-lines.ts";
 import { Evidence } from "./evidence.ts";
-import { yamlText } from "./yaml.ts";
+import { idKey, yamlText } from "./yaml.ts";
 
 const KEPT_MAX = 10_000;
 /** Comments that somebody reads. */
@@ -71,10 +75,12 @@ export class PathsAsked {
   }
 
   #files(policy: Policy | undefined): string {
-    const rules = (policy?.files ?? []).flatMap(({ id, guest, host, access, crossMounts, xattrs, owner }) => {
-      const used = this.#used.get(id);
-      if (used?.list !== "files") return [];
-      const narrowed = access === "rw" && !used.isWritten;
+    const kept = keptRules(policy?.files ?? [], ({ id }) => this.#used.get(id)?.list === "files");
+    // One folder is read-only for all of its rules, or for none.
+    const written = new Set([...kept.keys()].filter(({ id }) => this.#used.get(id)?.isWritten).map(realHost));
+    const rules = [...kept].map(([rule, above]) => {
+      const { id, guest, host, access, crossMounts, xattrs, owner } = rule;
+      const narrowed = access === "rw" && !written.has(realHost(rule));
       const keys = [
         ...idKey(id),
         `guest: ${yamlText(guest)}`,
@@ -82,12 +88,18 @@ export class PathsAsked {
         `access: ${narrowed ? "ro" : access}`,
         ...(crossMounts ? ["crossMounts: true"] : []),
         ...(xattrs.length > 0 ? [`xattrs: [${xattrs.map(yamlText).join(", ")}]`] : []),
-        ...(owner === undefined ? [] : [`owner: { uid: ${owner.uid}, gid: ${owner.gid} }`]),
+        // It goes only with rw.
+        ...(owner === undefined || narrowed ? [] : [`owner: { uid: ${owner.uid}, gid: ${owner.gid} }`]),
       ];
+      const used = this.#used.get(id);
+      const seen =
+        used?.list === "files"
+          ? String(used.evidence)
+          : `not used; kept since it lies below rule ${yamlText(above?.id ?? "")}`;
       const note = narrowed
         ? "; it was rw, and no file was written (what is done with names has no lines)"
         : "";
-      return [`  - { ${keys.join(", ")} } # ${used.evidence}${note}\n`];
+      return `  - { ${keys.join(", ")} } # ${seen}${note}\n`;
     });
     return rules.length === 0 ? "" : `files:\n${rules.join("")}`;
   }
@@ -121,7 +133,39 @@ export class PathsAsked {
   }
 }
 
-/** One that has a place for a name has none in the file. */
-function idKey(id: string): string[] {
-  return id.includes("[") ? [] : [`id: ${yamlText(id)}`];
+/** Those that were used, and those below one that is kept, with that one; in the policy's order. */
+function keptRules(
+  rules: readonly FilesRule[],
+  isUsed: (rule: FilesRule) => boolean,
+): Map<FilesRule, FilesRule | undefined> {
+  const above = new Map<FilesRule, FilesRule | undefined>();
+  let fresh = rules.filter(isUsed);
+  for (const rule of fresh) above.set(rule, undefined);
+  while (fresh.length > 0) {
+    const from = fresh;
+    fresh = rules.filter((rule) => !above.has(rule) && from.some((outer) => liesBelow(rule, outer)));
+    for (const rule of fresh)
+      above.set(
+        rule,
+        from.find((outer) => liesBelow(rule, outer)),
+      );
+  }
+  return new Map(rules.filter((rule) => above.has(rule)).map((rule) => [rule, above.get(rule)]));
+}
+
+function liesBelow(inner: FilesRule, outer: FilesRule): boolean {
+  return isBelow(inner.guest, outer.guest) || isBelow(realHost(inner), realHost(outer));
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path !== folder && path.startsWith(folder === "/" ? "/" : `${folder}/`);
+}
+
+/** The folder itself, where it is there: one path may lead to another's. */
+function realHost({ host }: FilesRule): string {
+  try {
+    return realpathSync(host);
+  } catch {
+    return host;
+  }
 }

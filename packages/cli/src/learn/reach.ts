@@ -1,31 +1,57 @@
 // What a list of rules, connect or listen, has to allow: hosts, each with the ports that were asked for over TCP and
-// over UDP. A rule has those hosts together whose ports, protocols and addresses are the same: so it allows what was
-// asked for, and nothing else.
+// over UDP, and for each port the addresses that are not public to which its name has led. A rule has those hosts
+// together whose ports, protocols and addresses are the same: so it allows what was asked for, and nothing else.
+//
+// A policy decides by the first rule that matches. So each has a place: that of the rule of the policy in force which
+// allowed it, or the end. What that policy denies stands between, where it stood.
 
 import { Evidence } from "./evidence.ts";
-import { yamlText } from "./yaml.ts";
+import { nameText, yamlText } from "./yaml.ts";
 
 export type Transport = "tcp" | "udp";
 
-/** One that asks for ever for other things must not fill this process. */
+/** Hosts, ports and addresses, all together: one that asks for ever for other things must not fill this process. */
 const KEPT_MAX = 10_000;
-/** Words of groups (docs/policy.md): as a name each has a dot behind it. */
-const GROUPS = ["public", "private", "loopback", "host"];
+/** Behind all rules of the policy that was in force. */
+export const AT_THE_END: number = Number.POSITIVE_INFINITY;
 
-interface Host {
-  readonly ports: Readonly<Record<Transport, Set<number>>>;
+/** One port of a host, over TCP or UDP. */
+interface Wanted {
+  readonly port: number;
+  readonly transport: Transport;
+  readonly place: number;
   /** Not public, and its name has led there. */
   readonly resolvesTo: Set<string>;
+}
+
+interface Host {
+  /** By transport and port. None: its name was looked up, and nothing else. */
+  readonly wanted: Map<string, Wanted>;
   readonly evidence: Evidence;
 }
 
+export interface PlacedRule {
+  readonly place: number;
+  /** Lines of YAML. */
+  readonly text: string;
+}
+
 interface Rule {
+  readonly place: number;
   readonly keys: readonly string[];
   readonly hosts: (readonly [name: string, Evidence])[];
 }
 
+export interface ReachedPort {
+  readonly port: number;
+  readonly transport: Transport;
+  readonly resolvesTo: readonly string[];
+  readonly place: number;
+}
+
 export class Reached {
   readonly #hosts: Map<string, Host> = new Map();
+  #kept = 0;
   #lost = 0;
 
   get isEmpty(): boolean {
@@ -36,62 +62,84 @@ export class Reached {
     return this.#hosts.has(name);
   }
 
-  /** What does not fit any more. */
+  /** How often there was something that did not fit any more. */
   get lost(): number {
     return this.#lost;
   }
 
-  /** `port`: undefined where only its name was asked for. */
-  add(
-    name: string,
-    port: number | undefined,
-    transport: Transport | undefined,
-    resolvesTo: readonly string[] = [],
-  ): Evidence | undefined {
-    let host = this.#hosts.get(name);
-    if (host === undefined && this.#hosts.size >= KEPT_MAX) {
-      this.#lost++;
-      return undefined;
+  /** `at`: undefined where only its name was asked for. */
+  add(name: string, at: ReachedPort | undefined): Evidence | undefined {
+    const host = this.#hosts.get(name) ?? { wanted: new Map(), evidence: new Evidence() };
+    if (!this.#hosts.has(name)) {
+      if (!this.#hasRoom()) return undefined;
+      this.#hosts.set(name, host);
     }
-    host ??= {
-      ports: { tcp: new Set(), udp: new Set() },
-      resolvesTo: new Set(),
-      evidence: new Evidence(),
-    };
-    this.#hosts.set(name, host);
-    if (port !== undefined && transport !== undefined && host.ports[transport].size < KEPT_MAX) {
-      host.ports[transport].add(port);
-    }
-    for (const address of resolvesTo) if (host.resolvesTo.size < KEPT_MAX) host.resolvesTo.add(address);
+    if (at !== undefined) this.#addPort(host, at);
     return host.evidence;
   }
 
-  /** A rule in YAML for each, with its evidence. `lookups`: what is made of names without a port. */
-  rules(lookups: "rules" | "comments"): string[] {
+  #addPort({ wanted }: Host, { port, transport, resolvesTo, place }: ReachedPort): void {
+    const key = `${transport} ${port}`;
+    const one = wanted.get(key) ?? { port, transport, place, resolvesTo: new Set<string>() };
+    if (!wanted.has(key)) {
+      if (!this.#hasRoom()) return;
+      wanted.set(key, one);
+    }
+    for (const address of resolvesTo) {
+      if (!one.resolvesTo.has(address) && this.#hasRoom()) one.resolvesTo.add(address);
+    }
+  }
+
+  /** For one more, which is kept or lost. */
+  #hasRoom(): boolean {
+    const hasRoom = this.#kept < KEPT_MAX;
+    if (hasRoom) this.#kept++;
+    else this.#lost++;
+    return hasRoom;
+  }
+
+  /** Rules in YAML, each with its evidence, and `others` in their places; comments for names without a port. */
+  rules(others: readonly PlacedRule[] = []): string[] {
     const rules: Map<string, Rule> = new Map();
     const comments: string[] = [];
-    for (const [name, host] of this.#hosts) {
-      const isLookup = host.ports.tcp.size + host.ports.udp.size === 0;
-      if (isLookup && lookups === "comments") {
-        comments.push(
-          commented(`  # ${hostText(name)}: its name was looked up, and nothing else`, host.evidence),
-        );
-        continue;
+    for (const [name, { wanted, evidence }] of this.#hosts) {
+      if (wanted.size === 0) {
+        const line = `  # ${nameText(name)}: its name was looked up, and nothing else`;
+        comments.push(commented(line, evidence));
       }
-      for (const keys of isLookup ? [[]] : keysOf(host)) {
-        const all = [...keys, ...resolvesToKey(host)];
-        const key = isLookup ? `${name}:` : all.join(", ");
-        const rule = rules.get(key) ?? { keys: all, hosts: [] };
+      for (const { place, keys } of rulesOf(wanted.values())) {
+        const key = [place, ...keys].join(", ");
+        const rule = rules.get(key) ?? { place, keys, hosts: [] };
         rules.set(key, rule);
-        rule.hosts.push([name, host.evidence]);
+        rule.hosts.push([name, evidence]);
       }
     }
-    return [...[...rules.values()].map(ruleText), ...comments];
+    const learned = [...rules.values()].map((rule) => ({ place: rule.place, text: ruleText(rule) }));
+    // Of the same place are those of one rule, or of the end: they stay as they came.
+    const placed = [...others, ...learned].toSorted((a, b) => (a.place === b.place ? 0 : a.place - b.place));
+    return [...placed.map(({ text }) => text), ...comments];
   }
 }
 
+/** What one host wants: a rule for the ports that have the same place and addresses, or one for each protocol. */
+function rulesOf(all: Iterable<Wanted>): Omit<Rule, "hosts">[] {
+  interface Same extends Pick<Wanted, "place" | "resolvesTo"> {
+    readonly ports: Readonly<Record<Transport, Set<number>>>;
+  }
+  const groups: Map<string, Same> = new Map();
+  for (const { port, transport, place, resolvesTo } of all) {
+    const key = [place, ...[...resolvesTo].toSorted()].join(" ");
+    const same = groups.get(key) ?? { place, resolvesTo, ports: { tcp: new Set(), udp: new Set() } };
+    groups.set(key, same);
+    same.ports[transport].add(port);
+  }
+  return [...groups.values()].flatMap(({ place, resolvesTo, ports }) =>
+    keysOf(ports).map((keys) => ({ place, keys: [...keys, ...resolvesToKey(resolvesTo)] })),
+  );
+}
+
 /** Of one rule, or of one for each protocol. */
-function keysOf({ ports: { tcp, udp } }: Host): string[][] {
+function keysOf({ tcp, udp }: Readonly<Record<Transport, ReadonlySet<number>>>): string[][] {
   const [overTcp, overUdp] = [portsKey(tcp), portsKey(udp)];
   if (overTcp === overUdp) return [[overTcp, "protocols: [tcp, udp]"]];
   const rules = [];
@@ -116,25 +164,17 @@ function portsKey(ports: ReadonlySet<number>): string {
   return `ports: ${texts.length === 1 ? texts[0] : `[${texts.join(", ")}]`}`;
 }
 
-function resolvesToKey({ resolvesTo }: Host): string[] {
+function resolvesToKey(resolvesTo: ReadonlySet<string>): string[] {
   if (resolvesTo.size === 0) return [];
   return [`resolvesTo: [${[...resolvesTo].map(yamlText).join(", ")}]`];
 }
 
 function ruleText({ keys, hosts }: Rule): string {
   const [[name, evidence] = ["", new Evidence()]] = hosts;
-  if (hosts.length === 1) {
-    const line = `  - { ${[`allow: ${hostText(name)}`, ...keys].join(", ")} }`;
-    return keys.some((key) => key.startsWith("ports"))
-      ? commented(line, evidence)
-      : commented(`${line} # its name was looked up: at which ports it is wanted is not known`, evidence);
-  }
-  const list = hosts.map(([each, seen]) => commented(`      - ${hostText(each)}`, seen));
+  if (hosts.length === 1)
+    return commented(`  - { ${[`allow: ${nameText(name)}`, ...keys].join(", ")} }`, evidence);
+  const list = hosts.map(([each, seen]) => commented(`      - ${nameText(each)}`, seen));
   return [`  - allow:\n${list.join("")}`, ...keys.map((key) => `    ${key}\n`)].join("");
-}
-
-function hostText(name: string): string {
-  return GROUPS.includes(name) ? `${name}.` : yamlText(name);
 }
 
 function commented(line: string, evidence: Evidence): string {

@@ -11,6 +11,7 @@ export type { Place } from "./compiled/words.ts";
 export { DEFAULT_LIMITS, DEFAULT_RATES, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
 export type { YamlPlace } from "./document.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
+export { GROUPS } from "./groups.ts";
 export { PolicyMatcher } from "./matcher.ts";
 export type { Address, Network } from "./networks.ts";
 export { parsePolicy, type Warn } from "./parse.ts";
