@@ -92,6 +92,23 @@ describe("the gate of a key's audit lines", () => {
     expect(begun).toBe(1);
   });
 
+  it("counts none of those whose lines are handed on, however few each has caused", () => {
+    const comeAndGo = (count: number): void => {
+      for (let i = 0; i < count; i++) gates.of(key(`attach:${i}`, false)).post(line(i), LINE_BYTES / 8);
+    };
+    for (let i = 0; i < 10; i++) {
+      comeAndGo(1000);
+      for (const { callback } of marks.splice(0)) callback();
+      expect(gates.takesGuests(undefined)).toBe(true);
+    }
+    comeAndGo(3000);
+    expect(gates.takesGuests(undefined)).toBe(false);
+    let begun = 0;
+    gates.whenTakesGuests(undefined, () => begun++);
+    for (const { callback } of marks.splice(0)) callback();
+    expect(begun).toBe(1);
+  });
+
   it("is shut for lines that must be written, of all keys, while the file has a fault", () => {
     const one = key("one");
     gates.setWritable(false);

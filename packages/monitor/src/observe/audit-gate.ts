@@ -28,6 +28,11 @@ const MARK_BYTES = 16 * 1024;
 const MARK_BYTES_NEAR = 4 * 1024;
 /** Of one key; and of all keys together that nobody else can have, as those of attach(). */
 const BYTES_WAITING_MAX = 1024 * 1024;
+/**
+ * Of these keys together, what is behind each one's last mark: past that all are marked. Most are of guests that cause
+ * few lines and go: what they leave would be waited for without end.
+ */
+const BYTES_UNMARKED_MAX = BYTES_WAITING_MAX / 4;
 
 /** Whose lines they are: an Account. */
 export interface KeyOfLines {
@@ -64,6 +69,9 @@ export class AuditGates {
   /** The end: nobody waits for the log any more. */
   isOver = false;
   #bytesOfUnknown = 0;
+  /** Of keys that nobody else can have: those with lines behind their last mark, and all these lines' bytes. */
+  readonly #unmarked: Set<AuditGate> = new Set();
+  #bytesUnmarked = 0;
   #waiting: (() => void)[] = [];
 
   constructor(host: AuditGatesHost) {
@@ -97,6 +105,18 @@ export class AuditGates {
     if (this.#waiting.length > 0 && this.takesGuests(undefined)) {
       for (const callback of this.#waiting.splice(0)) callback();
     }
+  }
+
+  /** For a gate alone: it has so many bytes more behind its last mark. */
+  unmarked(gate: AuditGate, bytes: number): void {
+    this.#unmarked.add(gate);
+    this.#bytesUnmarked += bytes;
+    if (this.#bytesUnmarked >= BYTES_UNMARKED_MAX) for (const each of [...this.#unmarked]) each.mark();
+  }
+
+  /** For a gate alone: it has none any more, and had so many. */
+  marked(gate: AuditGate, bytes: number): void {
+    if (this.#unmarked.delete(gate)) this.#bytesUnmarked -= bytes;
   }
 
   /** As the main thread says. */
@@ -200,10 +220,17 @@ export class AuditGate {
     host.postAudit(this.#key.key, line);
     this.#ahead += bytes;
     this.#unmarked += bytes;
-    if (this.#unmarked < (this.#ahead < AHEAD_BYTES / 2 ? MARK_BYTES : MARK_BYTES_NEAR)) return;
+    if (this.#isUnknown) this.#gates.unmarked(this, bytes);
+    if (this.#unmarked >= (this.#ahead < AHEAD_BYTES / 2 ? MARK_BYTES : MARK_BYTES_NEAR)) this.mark();
+  }
+
+  /** The main thread is asked to say when it has handed on what was posted. */
+  mark(): void {
     const marked = this.#unmarked;
+    if (marked === 0) return;
     this.#unmarked = 0;
-    host.whenHandedOn(this.#key.key, () => {
+    this.#gates.marked(this, marked);
+    this.#gates.host.whenHandedOn(this.#key.key, () => {
       this.#ahead -= marked;
       this.#count(-marked);
       this.look();
