@@ -6,13 +6,14 @@ import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
+import { accept, closeFd } from "@ringway/linux";
 import { AdminClient, type AdminEvent } from "@ringway/monitor";
 import { beforeAll, describe, expect, it } from "vitest";
 import { MiB } from "../support/bytes.ts";
 import { heldForAll } from "../support/held.ts";
 import { Hypervisor, place } from "../support/hypervisor.ts";
 import { Home } from "../support/ringway.ts";
-import { echoServer, type TestServer } from "../support/tcp.ts";
+import { clientPorts, echoServer, silentServer, type TestServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 
 const hold = heldForAll();
@@ -82,6 +83,21 @@ describe("the admin API", () => {
     const broken = once(connection, "error");
     expect(await admin.putPolicy(named("10.0.0.1"), { cut: true })).toMatchObject({ cut: 1 });
     expect((await broken)[0]).toMatchObject({ code: "ECONNRESET" });
+    await admin.putPolicy(LOCAL);
+  });
+
+  it("has no connection come to an address that was allowed when it was tried, and is denied by now", async () => {
+    const named = (address: string): string =>
+      `version: 1\nhosts: { echo.test: 127.0.0.1 }\nconnect:\n  - { allow: echo.test, resolvesTo: ${address} }\n`;
+    await admin.putPolicy(named("127.0.0.1"));
+    using server = silentServer();
+    const refused = web.connect({ host: "echo.test", port: server.port }).catch((error: unknown) => error);
+    const isTried = (): boolean => clientPorts(server.port).some((port) => !server.fillers.has(port));
+    await until("it to be tried", isTried);
+    await admin.putPolicy(named("10.0.0.1"), { cut: true });
+    server.giveWay();
+    closeFd((accept(server.fd) as { fd: number }).fd);
+    expect(await refused).toMatchObject({ code: "EACCES", rule: "not-public" });
     await admin.putPolicy(LOCAL);
   });
 

@@ -39,6 +39,8 @@ const SOCKETS = { 4: () => tcpSocket(4), 6: () => tcpSocket(6) } as const;
 export interface Racer {
   /** More addresses may be added. */
   readonly mayGetMore: boolean;
+  /** Why it may not be connected to, though it was added: by a policy that has come since. */
+  denied(to: InetAddress): Refusal | undefined;
   /**
    * The socket and its slot are the racer's from now on; `reset`: the peer has broken it since, and the error is taken.
    */
@@ -106,6 +108,11 @@ export class ConnectionRace {
     this.#next = undefined;
     for (let to = this.#waiting.shift(); to !== undefined; to = this.#waiting.shift()) {
       this.#tried++;
+      const denied = this.#racer.denied(to);
+      if (denied !== undefined) {
+        this.#failure = denied;
+        continue;
+      }
       const errno = this.#attempt(to);
       if (errno !== 0) {
         this.#note(errno, to);
@@ -160,13 +167,16 @@ export class ConnectionRace {
     const error = (events & FAILURES) === 0 ? 0 : socketError(attempt.fd);
     // ECONNRESET: it was up, and the peer has broken it since. What it had sent is the guest's (TCP-4).
     const reset = error === -Errno.ECONNRESET;
-    if (reset || (error === 0 && (events & EPOLLHUP) === 0)) {
+    const isUp = reset || (error === 0 && (events & EPOLLHUP) === 0);
+    const denied = isUp ? this.#racer.denied(to) : undefined;
+    if (isUp && denied === undefined) {
       this.#over(attempt);
       this.#racer.connected(attempt, reset);
       return;
     }
     this.#close(attempt);
-    this.#note(-error || Errno.ECONNREFUSED, to);
+    if (denied === undefined) this.#note(-error || Errno.ECONNREFUSED, to);
+    else this.#failure = denied;
     this.#attemptNext();
   }
 

@@ -5,7 +5,8 @@
 //                     └──── more of them may follow ───────┘
 //
 // Several addresses race (connection-race.ts). Policy is asked for the name before it is resolved and for each address
-// before a socket exists for it (TCP-7, STR-5).
+// before a socket exists for it (TCP-7, STR-5); where another policy has come since, that one is asked again, before a
+// socket exists and before the guest has the connection.
 //
 // Of the addresses that are denied the first has an audit line, and no other: one Open has one line at the most, in
 // whatever parts the answers come. It is written as soon as another address is allowed, or else at the end, whatever
@@ -25,12 +26,14 @@ import { Errno, localAddress, setLingerZero } from "@ringway/linux";
 import type { Relay } from "../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../guests/stream.ts";
 import type { Answer } from "../names/resolver.ts";
-import { refusal } from "../policy/refusal.ts";
+import type { PolicyState } from "../policy/in-force.ts";
+import { denial, refusal } from "../policy/refusal.ts";
+import type { NotAllowed } from "../policy/types.ts";
 import { Counter } from "../reactor/counters.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { type Attempt, ConnectionRace, type Racer } from "./connection-race.ts";
 import type { RelayHost } from "./host.ts";
-import { DeniedAddress, judgeAddresses, NameLookup, resolveFailure } from "./name-lookup.ts";
+import { DeniedAddress, judgeAddress, judgeAddresses, NameLookup, resolveFailure } from "./name-lookup.ts";
 import type { Judged, ProtocolEntry } from "./protocol.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 
@@ -83,6 +86,8 @@ class TcpConnectRelay implements Relay, Racer {
   /** For people. */
   readonly #what: string;
   readonly #timeoutMs: number;
+  /** What it has asked for was judged by this one. */
+  readonly #policy: PolicyState;
   readonly #race: ConnectionRace;
   #lookup: NameLookup | undefined;
   /** Addresses may still come. */
@@ -100,7 +105,8 @@ class TcpConnectRelay implements Relay, Racer {
     this.#requestId = requestId;
     this.#asked = asked;
     this.#what = what;
-    const longest = stream.guest.policy.policy.timeouts.connectMs;
+    this.#policy = stream.guest.policy;
+    const longest = this.#policy.policy.timeouts.connectMs;
     this.#timeoutMs = asked.timeoutMs === 0 ? longest : Math.min(asked.timeoutMs, longest);
     this.#race = new ConnectionRace(host, stream, this);
   }
@@ -173,6 +179,25 @@ class TcpConnectRelay implements Relay, Racer {
 
   get mayGetMore(): boolean {
     return this.#resolving;
+  }
+
+  denied(to: InetAddress): Refusal | undefined {
+    const { guest } = this.#stream;
+    if (guest.policy === this.#policy) return undefined;
+    const denied = this.#judgeAgain(to);
+    return denied && denial(guest, Protocol.TCP_CONNECT, this.#what, denied);
+  }
+
+  #judgeAgain(to: InetAddress): NotAllowed | undefined {
+    const { guest } = this.#stream;
+    const { literal, name, port } = this.#asked;
+    if (literal !== undefined) {
+      const decision = judgeAddress(this.#host, guest, to, "tcp");
+      return decision.allowed ? undefined : decision;
+    }
+    const { ruleIndex } = guest.policy.matcher.connectName(name, port);
+    const asked = { name, ruleIndex, port, transport: "tcp" } as const;
+    return judgeAddresses(this.#host, guest, asked, [formatIp(to.address)]).denied;
   }
 
   connected({ fd, slot, to, events }: Attempt, reset: boolean): void {
