@@ -163,6 +163,7 @@ interface Classes {
 }
 
 const imports: Readonly<Record<string, Exports>> = {
+  "node:perf_hooks": { performance },
   "@ringway/control": control,
   "@ringway/linux": {
     droppedDatagrams(fd: KernelSocket): number {

@@ -131,7 +131,7 @@ function requireHttp({ address, port, tokenFile }: AdminHttpOptions, error: Syst
 function adviceFor(code: string, path: string): string | undefined {
   switch (code) {
     case "EADDRINUSE":
-      return statSync(path, { throwIfNoEntry: false })?.isSocket()
+      return statSync(path, { throwIfNoEntry: false, bigint: true })?.isSocket()
         ? "another monitor listens there; stop it or choose another path"
         : "there is a file that is no socket; choose another path";
     case "ENAMETOOLONG":

@@ -11,7 +11,8 @@ export function keptFiles({ config, policy, listen, admin, vms }: MonitorCommand
   if (admin !== undefined) kept.push({ what: "the admin socket", path: admin.socket });
   if (admin?.http !== undefined) kept.push({ what: "the admin token", path: admin.http.tokenFile });
   try {
-    if (fstatSync(2).isFile()) kept.push({ what: "the log", path: readlinkSync("/proc/self/fd/2") });
+    if (fstatSync(2, { bigint: true }).isFile())
+      kept.push({ what: "the log", path: readlinkSync("/proc/self/fd/2") });
   } catch {
     // Closed, or no procfs to tell where it is.
   }

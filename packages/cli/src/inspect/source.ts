@@ -23,8 +23,8 @@ export class RegionFile implements RegionSource, Disposable {
   constructor(path: string) {
     // Of a FIFO, open() would wait for its other end.
     this.#fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-    const stat = fstatSync(this.#fd);
-    this.bytes = stat.size;
+    const stat = fstatSync(this.#fd, { bigint: true });
+    this.bytes = Number(stat.size);
     if (stat.isFile()) return;
     closeSync(this.#fd);
     throw new Failure(`${path} is not a file`, { exitCode: Exit.USAGE });
@@ -119,7 +119,7 @@ function sharedMappings(folder: string): string[] {
 /** Its size, where it is a region that was not seen yet; an errno's name for what is gone, or may not be opened. */
 function regionBytes(path: string, seen: Set<string>): number | string | undefined {
   try {
-    const stat = statSync(path);
+    const stat = statSync(path, { bigint: true });
     const identity = `${stat.dev}:${stat.ino}`;
     if (!stat.isFile() || stat.size < layout.PAGE_BYTES || seen.has(identity)) return undefined;
     seen.add(identity);

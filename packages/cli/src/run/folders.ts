@@ -27,7 +27,7 @@ export function boundFolders(files: readonly FilesRule[], points: readonly strin
     if (rule.guest === "/")
       throw cannot(`files rule ${rule.id}: / cannot be one of the policy's folders here`);
     checkPath(`files rule ${rule.id}`, rule.host, bound);
-    checkPlace(`files rule ${rule.id}`, rule.guest, lstatSync(host).isDirectory(), bound);
+    checkPlace(`files rule ${rule.id}`, rule.guest, lstatSync(host, { bigint: true }).isDirectory(), bound);
   }
   const fromAbove = bound.toSorted((a, b) => depth(a.rule.guest) - depth(b.rule.guest));
   return fromAbove.flatMap((root) => [
@@ -81,7 +81,7 @@ function deepest(root: Bound, others: readonly Bound[]): Bound {
 }
 
 function cover(point: string, place: string): string[] {
-  return lstatSync(point).isDirectory()
+  return lstatSync(point, { bigint: true }).isDirectory()
     ? ["--tmpfs", place, "--remount-ro", place]
     : ["--ro-bind", "/dev/null", place];
 }
@@ -105,7 +105,7 @@ function linksOf(path: string): string[] {
   let at = "/";
   for (const name of path.split("/").filter(Boolean)) {
     const next = join(at, name);
-    const isLink = lstatSync(next, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+    const isLink = lstatSync(next, { throwIfNoEntry: false, bigint: true })?.isSymbolicLink() ?? false;
     if (isLink) links.push(next);
     at = isLink ? realpathSync(next) : next;
   }
@@ -136,7 +136,8 @@ export function boundSockets(sockets: readonly SocketsRule[], files: readonly Fi
 /** Whoever listens there later, at a socket that is made anew, is not reached. */
 function boundSocket({ id, access, folder, name, guest }: SocketsRule, bound: readonly Bound[]): string[] {
   const path = join(folder, name);
-  if (access !== "connect" || !lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return [];
+  if (access !== "connect" || !lstatSync(path, { throwIfNoEntry: false, bigint: true })?.isSocket())
+    return [];
   checkPath(`sockets rule ${id}`, folder, bound);
   checkPlace(`sockets rule ${id}`, guest, false, bound);
   return ["--bind", path, guest];

@@ -15,7 +15,7 @@ export function findProgram(name: string, path: string = process.env.PATH ?? "")
 function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
+    return statSync(path, { bigint: true }).isFile();
   } catch {
     return false;
   }

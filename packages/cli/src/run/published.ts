@@ -40,7 +40,7 @@ export function publishedBy({ listen }: Policy): readonly string[] {
 /** A pipe is read once, by whoever takes it for a policy; what is wrong with a file is told then. */
 function mayListen(policy: string): boolean {
   try {
-    return !statSync(policy).isFile() || MAY_LISTEN.test(readFileSync(policy, "utf8"));
+    return !statSync(policy, { bigint: true }).isFile() || MAY_LISTEN.test(readFileSync(policy, "utf8"));
   } catch {
     return true;
   }

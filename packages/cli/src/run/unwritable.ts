@@ -11,12 +11,13 @@ const WRITABLE = { owner: 0o200, group: 0o020, others: 0o002 } as const;
 /** A line for each, of folders that are bound. */
 export function unwritable(files: readonly FilesRule[], { uid }: Pick<Who, "uid">): string[] {
   return files.flatMap(({ id, host, access }) => {
-    const found = access === "rw" ? statSync(host, { throwIfNoEntry: false }) : undefined;
+    const found = access === "rw" ? statSync(host, { throwIfNoEntry: false, bigint: true }) : undefined;
     if (found === undefined) return [];
-    const mask = (found.uid === uid ? WRITABLE.owner : 0) | WRITABLE.group | WRITABLE.others;
-    if ((found.mode & mask) !== 0) return [];
-    const whose = found.uid === uid ? "whose mode says so" : `which is that of user ${found.uid}`;
-    const instead = found.uid === uid ? "" : `; --user ${found.uid}:${found.gid} may`;
+    const owner = Number(found.uid);
+    const mask = (owner === uid ? WRITABLE.owner : 0) | WRITABLE.group | WRITABLE.others;
+    if ((Number(found.mode) & mask) !== 0) return [];
+    const whose = owner === uid ? "whose mode says so" : `which is that of user ${owner}`;
+    const instead = owner === uid ? "" : `; --user ${owner}:${found.gid} may`;
     return [
       `files rule ${id}: the program, as user ${uid}, has no right to write in ${host}, ${whose}${instead}`,
     ];

@@ -88,7 +88,7 @@ function isSystem({ system }: Wish, path: string): boolean {
 }
 
 function systemPart(path: string, wish: Wish): string[] {
-  const found = lstatSync(path, { throwIfNoEntry: false });
+  const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
   if (found === undefined) return [];
   if (!found.isSymbolicLink()) return ["--ro-bind", path, path];
   const link = ["--symlink", readlinkSync(path), path];
@@ -105,8 +105,8 @@ function systemPart(path: string, wish: Wish): string[] {
 function kernelSettings(): string[] {
   const names = readdirSync("/proc").filter((name) => !/^\d+$/.test(name));
   const writable = names.filter((name) => {
-    const found = lstatSync(`/proc/${name}`);
-    return found.isDirectory() || (found.isFile() && (found.mode & 0o222) !== 0);
+    const found = lstatSync(`/proc/${name}`, { bigint: true });
+    return found.isDirectory() || (found.isFile() && (Number(found.mode) & 0o222) !== 0);
   });
   return writable.flatMap((name) => ["--ro-bind", `/proc/${name}`, `/proc/${name}`]);
 }

@@ -68,7 +68,7 @@ export function requireProgram(name: string, path: string = process.env.PATH ?? 
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, fs.X_OK);
-    return statSync(path).isFile();
+    return statSync(path, { bigint: true }).isFile();
   } catch {
     return false;
   }

@@ -110,7 +110,7 @@ class ByteChannel {
 
   constructor(path: string) {
     this.path = path;
-    this.#isSocket = statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+    this.#isSocket = statSync(path, { throwIfNoEntry: false, bigint: true })?.isSocket() ?? false;
   }
 
   /** Opens it where it is not open: undefined when the monitor is at the other end, or what is in the way. */

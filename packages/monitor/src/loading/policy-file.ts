@@ -1,7 +1,7 @@
 // A policy from a file. Everything here may wait for a file system, so it is the loader's thread that does it
 // (loading/).
 
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { decode } from "../policy/decode.ts";
 import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
 import { PolicyError, type PolicyProblem, unreadable } from "../policy/errors.ts";
@@ -79,7 +79,7 @@ function readStart(path: string, bytesMax: number): Buffer {
   const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
   const fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   try {
-    if (!fstatSync(fd).isFile())
+    if (!fstatSync(fd, { bigint: true }).isFile())
       throw new Error("it is not a regular file; `ringway policy` reads a pipe as -");
     const bytes = Buffer.alloc(bytesMax);
     let length = 0;
@@ -93,9 +93,9 @@ function readStart(path: string, bytesMax: number): Buffer {
 }
 
 function folderProblem(host: string): string | undefined {
-  let stats: Stats;
+  let stats: BigIntStats;
   try {
-    stats = statSync(host);
+    stats = statSync(host, { bigint: true });
   } catch (error) {
     return `expected a folder that exists; ${quoted(host)}: ${systemMessage(error)}`;
   }

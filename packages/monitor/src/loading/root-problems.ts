@@ -198,7 +198,7 @@ function isOwn(folder: SocketFolder, own: ReadonlyMap<string, KeptPlace>): strin
 /** The path, and where it leads to if it is a symbolic link. */
 function namesOf(path: string): string[] {
   try {
-    return lstatSync(path).isSymbolicLink() ? [path, realpathSync(path)] : [path];
+    return lstatSync(path, { bigint: true }).isSymbolicLink() ? [path, realpathSync(path)] : [path];
   } catch {
     return [path];
   }
