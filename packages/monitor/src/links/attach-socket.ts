@@ -10,6 +10,7 @@ import type { Refusal } from "@ringway/control";
 import { acceptUnix, closeFd, EPOLLIN, Errno, errnoMessage, peerCredentials } from "@ringway/linux";
 import type { Account, Accounts } from "../accounts/accounts.ts";
 import type { Reactor } from "../reactor/reactor.ts";
+import type { Timer } from "../reactor/timers.ts";
 import { hasGone } from "./process.ts";
 import type { SocketCloser } from "./socket-closer.ts";
 
@@ -101,8 +102,9 @@ export class AttachSocket {
   /** Connections by key, in the order in which the keys have their turns; none is empty. Each holds its account. */
   readonly #lines: Map<Account, number[]> = new Map();
   #waiting = 0;
-  /** #admit() is to come. */
+  /** #admit() is to come: at once, or when this timer is due. */
   #isAdmitting = false;
+  #admission: Timer | undefined;
   /** Of each key that was turned away: when that was said last, and how often it was not said since. */
   readonly #said: Map<string, { ms: number; unsaid: number }> = new Map();
   #closed = false;
@@ -259,16 +261,20 @@ export class AttachSocket {
     });
   }
 
+  /** One that has come meanwhile is looked at without the wait of those before it. */
   #admitLater(ms: number): void {
-    if (this.#isAdmitting) return;
-    this.#isAdmitting = true;
+    if (this.#isAdmitting && (ms > 0 || this.#admission === undefined)) return;
     const { reactor } = this.#host;
+    reactor.cancel(this.#admission);
+    this.#admission = undefined;
+    this.#isAdmitting = true;
     if (ms === 0) reactor.soon(this.#admitNow);
-    else reactor.after(ms, this.#admitNow);
+    else this.#admission = reactor.after(ms, this.#admitNow);
   }
 
   readonly #admitNow = (): void => {
     this.#isAdmitting = false;
+    this.#admission = undefined;
     if (!this.#closed) this.#admit();
   };
 }
