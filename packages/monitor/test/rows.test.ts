@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { type RowEntry, Rows, TURN_BYTES } from "../src/observe/rows.ts";
 
 const text = (name: string, length: number): RowEntry => ({
-  ...{ kind: "text", text: name.repeat(length), lines: 1, required: true },
+  ...{ kind: "text", text: name.repeat(length), bytes: length, lines: 1, required: true },
 });
 
 /** What is given of each, in order, until `most` bytes were taken. */
@@ -58,7 +58,8 @@ test("what is given, and said to be through, is each key's in its order; and not
   const passed: string[] = [];
   for (let i = 0; i < 3000; i++) {
     for (const key of ["a", "b"]) {
-      rows.put(key, { kind: "text", text: `${key}${i};`, lines: 1, required: true });
+      const each = `${key}${i};`;
+      rows.put(key, { kind: "text", text: each, bytes: each.length, lines: 1, required: true });
       if (i % 100 === 99) rows.put(key, { kind: "mark", passed: () => passed.push(`${key}${i}`) });
     }
   }

@@ -198,7 +198,8 @@ export class Audit {
     const key = this.#key;
     if (this.#rows.count === 0 && writer.offer(text, this.#ahead)) return;
     if (this.#isRequired || this.#mayWait(writer, key)) {
-      this.#rows.put(key, { kind: "text", text, lines, required: this.#isRequired });
+      const bytes = Buffer.byteLength(text);
+      this.#rows.put(key, { kind: "text", text, bytes, lines, required: this.#isRequired });
     } else this.#lose(writer, key, text, lines);
   }
 

@@ -8,7 +8,13 @@
 
 /** What waits in a row. */
 export type RowEntry =
-  | { readonly kind: "text"; readonly text: string; readonly lines: number; readonly required: boolean }
+  | {
+      readonly kind: "text";
+      readonly text: string;
+      readonly bytes: number;
+      readonly lines: number;
+      readonly required: boolean;
+    }
   /** In their place, what was lost: others may be lost beside it. */
   | { readonly kind: "lost"; lines: number; bytes: number; readonly errno: string }
   /** Somebody is told that what was before it is through. */
@@ -57,7 +63,7 @@ export class Row {
 
   #count(entry: RowEntry, sign: number): void {
     if (entry.kind !== "text") return;
-    this.bytes += sign * entry.text.length;
+    this.bytes += sign * entry.bytes;
     if (entry.required) this.required += sign;
   }
 }
@@ -90,7 +96,7 @@ export class Rows {
       this.#rows.set(key, row);
     }
     row.put(entry);
-    if (entry.kind === "text") this.bytes += entry.text.length;
+    if (entry.kind === "text") this.bytes += entry.bytes;
   }
 
   /** Gives what waits to `take`, the rows in turns, until that takes no more text: false. */
@@ -118,7 +124,7 @@ export class Rows {
         take(entry);
         continue;
       }
-      const bytes = entry.text.length;
+      const { bytes } = entry;
       if (bytes > row.credit) return true;
       if (!take(entry)) return false;
       row.credit -= bytes;

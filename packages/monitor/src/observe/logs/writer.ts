@@ -88,6 +88,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
   #saidAt: number[] = [];
   #failing: string | undefined;
   readonly #flushAtExit = (): void => {
+    const endMs = performance.now() + FLUSH_MS;
     try {
       this.emit("exiting", FLUSH_MS);
     } catch (error) {
@@ -95,7 +96,7 @@ export class LogWriter extends EventEmitter<LogWriterEvents> implements AsyncDis
       const msg = `at the end of the process: ${error}`;
       this.write(`${JSON.stringify({ level: "error", time: new Date().toISOString(), msg })}\n`);
     }
-    this.flushNow(FLUSH_MS);
+    this.flushNow(endMs - performance.now());
   };
 
   private constructor(where: { readonly path: string } | { readonly fd: number }) {
