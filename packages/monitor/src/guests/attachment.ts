@@ -258,10 +258,12 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
       if (id === 0) control = true;
       else this.streams.at(id)?.run();
     }
-    // Last: whoever waits for what was sent waits for nothing else.
-    this.session.beat();
+    // Its key pays also where the guest has ended by what was found.
     this.share.looked(1 + (count >>> IDS_PER_LOOK_LOG2));
     this.share.charge();
+    if (this.life.over) return false;
+    // Last: whoever waits for what was sent waits for nothing else.
+    this.session.beat();
     return control;
   }
 

@@ -95,9 +95,9 @@ export class ThreadShare {
   /** The guest made this thread look at it. Past its quota of looks in vain it is not looked at for a while. */
   looked(looks: number): void {
     const { life, account } = this.#sharer;
-    if (this.#parked || life.over) return;
+    if (this.#parked) return;
     const nowMs = performance.now();
-    if (account.looks.take(looks, this.#looksPerSecond(), nowMs)) return;
+    if (account.looks.take(looks, this.#looksPerSecond(), nowMs) || life.over) return;
     this.#parked = true;
     this.#counters.add(Counter.quotaBells);
     this.#sharer.suspend();
