@@ -128,6 +128,20 @@ sockets: [{ id: service, guest: /run/service, host: ${slow.folder}/sockets/servi
     });
   });
 
+  test("a file of a mount that was given back before its guest had gone is cut all the same", async () => {
+    using own = await FileGuest.attach(host.path);
+    const what = "/data/given-back";
+    const mount = await RawMount.open(own);
+    const { WRITE: write, CREATE: create } = mountMessages.MountFlags;
+    const { handle } = await mount.openAt(0, what.slice("/data/".length), write | create);
+    const post = (): void => {
+      mount.stream.post(mountMessages.MountWrite, { handle, flags: 0, offset: 0, data: DATA });
+      mount.stream.post(mountMessages.MountRelease, { handle });
+    };
+    await whileFrozen(post, vanish(own));
+    expect(await ended(what)).toMatchObject([["opened", "closed"], { bytesToHost: DATA.length, end: "cut" }]);
+  });
+
   test("a file's bytes that were written as a stream are counted, although its guest has gone", async () => {
     using own = await FileGuest.attach(host.path);
     const what = "/data/streamed";

@@ -83,9 +83,9 @@ export class Reports {
     if (line !== undefined) this.#lines.postFlow(line, flow.lineBytes);
   }
 
-  /** closed(), when what is returned is called: a worker still works on it. */
-  closesLater(flow: Flow, end: FlowEnd): () => void {
-    return this.#lines.later(() => this.closed(flow, end));
+  /** closed(), when what is returned is called: a worker still works on it. `end`: how, as of then. */
+  closesLater(flow: Flow, end: () => FlowEnd): () => void {
+    return this.#lines.later(() => this.closed(flow, end()));
   }
 
   warn(reason: string): void {

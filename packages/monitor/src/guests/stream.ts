@@ -409,7 +409,7 @@ export class Stream implements Task {
     this.#sayEnd();
   }
 
-  /** A worker has opened what it was asked for, and the stream has ended meanwhile. */
+  /** A worker has opened what it was asked for, and the stream has ended meanwhile, or ends: it cannot have it. */
   openedLate(): void {
     if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, undefined);
   }
@@ -430,7 +430,7 @@ export class Stream implements Task {
     if (flow === undefined || this.#sayEnd !== undefined) return;
     const { reports } = this.#owner;
     if (this.#works > 0) {
-      this.#sayEnd = reports.closesLater(flow, end);
+      this.#sayEnd = reports.closesLater(flow, () => end);
       return;
     }
     this.#flow = undefined;

@@ -180,6 +180,7 @@ class UnixConnectRelay implements Relay {
     try {
       relay = unixRelay(this.#host, stream, fd, this.#type === "stream");
     } catch (error) {
+      stream.openedLate();
       closeFd(fd);
       const errno = errnoOf(error, Errno.ENOMEM);
       this.#refuse(refusal(errno, `connect to ${this.#path}: ${errnoMessage(errno)}`));

@@ -119,7 +119,7 @@ function opened(
   }
   if (relay === undefined) {
     guest.budget.giveListener();
-    if (opening.disposed) stream.openedLate();
+    stream.openedLate();
     endListener(host, stream, made, () => {});
     if (errno !== 0) stream.refuse(requestId, refusal(errno, `listen at ${path}: ${errnoMessage(errno)}`));
     return;

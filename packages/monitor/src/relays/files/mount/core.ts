@@ -209,8 +209,8 @@ export class MountCore {
   /** Gives a handle back when nothing uses it; then `closed`. */
   release(handle: Handle, closed: () => void): void {
     const { flow } = handle;
-    // What uses it may be on a disk that never answers.
-    const ended = flow && this.stream.guest.reports.closesLater(flow, this.isOver ? "cut" : "end");
+    // What uses it may be on a disk that never answers, and the mount cut meanwhile.
+    const ended = flow && this.stream.guest.reports.closesLater(flow, () => (this.isOver ? "cut" : "end"));
     handle.over = () => {
       handle.over = NEVER;
       this.handles.delete(handle);
