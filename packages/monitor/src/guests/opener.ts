@@ -6,7 +6,7 @@ import type { PolicyState } from "../policy/in-force.ts";
 import type { KnownNames } from "../policy/known-names.ts";
 import type { Decision } from "../policy/types.ts";
 import type { Relay } from "./relay.ts";
-import type { Stream } from "./stream.ts";
+import type { Granted, Stream } from "./stream.ts";
 
 /** What an answer depends on beside the question. */
 export interface Explained {
@@ -20,5 +20,5 @@ export interface Opener {
   /** Would an Open be allowed? Throws ProtocolError where `body` is not what the protocol's Open carries (CTL-7). */
   explain(guest: Explained, protocol: number, body: Uint8Array): Decision;
   /** Would what was opened so be allowed now, and where it leads to? */
-  allowsStill(guest: Explained, protocol: number, body: Uint8Array, to: InetAddress | undefined): boolean;
+  allowsStill(guest: Explained, protocol: number, granted: Granted, to: InetAddress | undefined): boolean;
 }

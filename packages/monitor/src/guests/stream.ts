@@ -42,6 +42,12 @@ const { FRESH, POSTED, OPENING, RUNNING, CLOSING, OVER } = StreamState;
 export const Direction = { TO_HOST: 0, TO_GUEST: 1 } as const;
 export type Direction = (typeof Direction)[keyof typeof Direction];
 
+/** What was allowed, to be judged again: the body of its Open, and as what (Judged.as in relays/protocol.ts). */
+export interface Granted {
+  readonly body: Uint8Array;
+  readonly as: string | undefined;
+}
+
 /** Where a stream stands among its guest's others. */
 export interface StreamTable {
   /** Counts what was given up as a whole: a stream of an earlier one is void at once, before its relay has let go. */
@@ -92,8 +98,11 @@ export class Stream implements Task {
   #pinned = false;
   /** What the audit file is told of it, and the admin API; undefined where neither is told anything. */
   #flow: Flow | undefined;
-  /** What it was opened with, or its listener; undefined where nobody judges it again. */
-  #openBody: Uint8Array | undefined;
+  /**
+   * What it was opened as, or its listener, until it closes; undefined where nobody judges it again. A path's length at
+   * most, of an open stream: limits.streams bounds them.
+   */
+  #granted: Granted | undefined;
   /** Disk workers that work for it. */
   #works = 0;
   /** It has ended before they have: says so when they are through. */
@@ -294,12 +303,12 @@ export class Stream implements Task {
   }
 
   /** Its Open is allowed. */
-  keepOpen(body: Uint8Array): void {
-    if (this.#owner.reports.keepsOpens) this.#openBody = body.slice();
+  keepOpen(body: Uint8Array, as: string | undefined): void {
+    if (this.#owner.reports.keepsOpens) this.#granted = { body: body.slice(), as };
   }
 
-  get openBody(): Uint8Array | undefined {
-    return this.#openBody;
+  get granted(): Granted | undefined {
+    return this.#granted;
   }
 
   /** A rule allows what it asks for, by this name. */
@@ -329,7 +338,7 @@ export class Stream implements Task {
   posted(relay: Relay, listener: Stream): void {
     this.#protocol = listener.#protocol;
     this.#flow = this.#owner.reports.flowOf(listener.#flow);
-    this.#openBody = listener.#openBody;
+    this.#granted = listener.#granted;
     this.#enter(POSTED);
     this.become(relay);
   }
@@ -418,6 +427,7 @@ export class Stream implements Task {
   abandon(): void {
     const relay = this.#relay;
     this.#relay = undefined;
+    this.#granted = undefined;
     this.#enter(OVER);
     this.#recordEnd(FlowEnd.CUT);
     this.#waitsNoMore();
@@ -454,6 +464,7 @@ export class Stream implements Task {
     this.pipe.toHost.close();
     const relay = this.#relay;
     this.#relay = undefined;
+    this.#granted = undefined;
     relay?.dispose();
     this.signal();
     this.#owner.streamEnded(this);

@@ -12,6 +12,9 @@ import type { Decision, Transport } from "./types.ts";
 const ADDRESSES_MAX = 1024;
 const NAMES_MAX = 4;
 
+/** `as`: the name by which the address is allowed, where it is not by itself. */
+export type AddressDecision = Decision & { readonly as?: string };
+
 export class KnownNames {
   /** By address, in canonical form: names, and until when each counts. In the order in which they were told. */
   readonly #addresses: Map<string, Map<string, number>> = new Map();
@@ -41,16 +44,27 @@ export class KnownNames {
     return [...names.keys()];
   }
 
-  /** Connecting to the address, of 4 or 16 bytes: as such, or as one of the names that it counts as. */
-  connect(matcher: PolicyMatcher, address: Uint8Array, port: number, transport: Transport = "tcp"): Decision {
+  /**
+   * Connecting to the address, of 4 or 16 bytes: as such, or as one of the names that it counts as. What is open counts
+   * as the name that it was allowed by, `as`, however long ago that was told.
+   */
+  connect(
+    matcher: PolicyMatcher,
+    address: Uint8Array,
+    port: number,
+    transport: Transport = "tcp",
+    as?: string,
+  ): AddressDecision {
     const decision = matcher.connectAddress(address, port, transport);
-    if (decision.allowed || this.#addresses.size === 0 || decision.errno !== Errno.EACCES) return decision;
+    const knowsNone = this.#addresses.size === 0 && as === undefined;
+    if (decision.allowed || knowsNone || decision.errno !== Errno.EACCES) return decision;
     const text = formatIp(address);
-    for (const name of this.of(text, performance.now())) {
+    const names = this.of(text, performance.now());
+    for (const name of as === undefined ? names : [as, ...names]) {
       const named = matcher.connectName(name, port, transport);
       if (!named.allowed) continue;
       const resolved = matcher.connectResolved(name, named.ruleIndex, text, port, transport);
-      if (resolved.allowed) return resolved;
+      if (resolved.allowed) return { allowed: true, rule: resolved.rule, reason: resolved.reason, as: name };
     }
     return decision;
   }

@@ -120,6 +120,7 @@ export function judgeAddress(
   { policy: { matcher }, names }: Pick<RelayGuest, "policy" | "names">,
   to: InetAddress,
   transport: Transport,
+  as?: string,
 ): ReturnType<typeof ownPorts.judge> {
-  return ownPorts.judge(names.connect(matcher, to.address, to.port, transport), to);
+  return ownPorts.judge(names.connect(matcher, to.address, to.port, transport, as), to);
 }

@@ -82,7 +82,7 @@ export class OpeningRelay implements Relay {
     if (mistake !== undefined) stream.refuse(requestId, mistake);
     else if (!decision.allowed) stream.refuse(requestId, denial(guest, protocol, judged.what, decision));
     else {
-      stream.keepOpen(body);
+      stream.keepOpen(body, judged.as);
       if (entry.isFlow === true) stream.allowed(judged.what, decision.rule);
       this.#allowed(entry, requestId, protocol, judged, body);
     }

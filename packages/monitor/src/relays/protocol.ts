@@ -2,7 +2,7 @@
 // so they cannot say different things (table.ts).
 
 import type { InetAddress, Refusal } from "@ringway/control";
-import type { Stream } from "../guests/stream.ts";
+import type { Granted, Stream } from "../guests/stream.ts";
 import type { KnownNames } from "../policy/known-names.ts";
 import type { PolicyMatcher } from "../policy/matcher.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
@@ -15,6 +15,8 @@ export interface Rules {
   readonly ownPorts: OwnPorts;
   /** Of the guest that asks. */
   readonly names: KnownNames;
+  /** It was granted before, and is judged again: as what it was, and not as what else its Open may stand for. */
+  readonly granted?: Granted;
 }
 
 /** What an Open asks for, and what the policy says of it. */
@@ -25,6 +27,11 @@ export interface Judged<Asked> {
   readonly what: string;
   /** It makes no sense, whatever the policy says: no Open comes as far as that, and no Explain looks at it (CTL-7). */
   readonly mistake?: Refusal | undefined;
+  /**
+   * What it is granted as, where its Open does not say that: an address as a name that the guest was told it for, a
+   * socket as one of a client's own.
+   */
+  readonly as?: string | undefined;
 }
 
 export interface ProtocolEntry<Asked> {

@@ -3,7 +3,7 @@
 import { Errno, type InetAddress, Protocol, protocolName } from "@ringway/control";
 import type { Explained, Opener } from "../guests/opener.ts";
 import type { Relay } from "../guests/relay.ts";
-import type { Stream } from "../guests/stream.ts";
+import type { Granted, Stream } from "../guests/stream.ts";
 import { refusal } from "../policy/refusal.ts";
 import type { Decision } from "../policy/types.ts";
 import { ECHO } from "./echo.ts";
@@ -53,13 +53,13 @@ export class Protocols implements Opener {
   allowsStill(
     { policy: { matcher }, names }: Explained,
     protocol: number,
-    body: Uint8Array,
+    granted: Granted,
     to: InetAddress | undefined,
   ): boolean {
     const entry = PROTOCOLS.get(protocol);
     if (entry === undefined) return false;
-    const rules = { matcher, ownPorts: this.#host.ownPorts, names };
-    const { decision, asked } = entry.judge(rules, body);
+    const rules = { matcher, ownPorts: this.#host.ownPorts, names, granted };
+    const { decision, asked } = entry.judge(rules, granted.body);
     if (!decision.allowed || to === undefined || entry.judgeAddress === undefined) return decision.allowed;
     return entry.judgeAddress(rules, asked, to).allowed;
   }

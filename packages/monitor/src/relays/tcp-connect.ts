@@ -45,6 +45,8 @@ interface Asked {
   readonly timeoutMs: number;
   /** The address that `host` is, where it is one: an IPv4-mapped address is the IPv4 address. */
   readonly literal: InetAddress | undefined;
+  /** The name by which that is allowed, if it is not by itself. */
+  readonly as?: string | undefined;
   /** Else the name to resolve, and the connect rule that allows it; -1: rules for the addresses of localhost do. */
   readonly name: string;
   readonly ruleIndex: number;
@@ -53,7 +55,7 @@ interface Asked {
 export const TCP_CONNECT: ProtocolEntry<Asked> = {
   network: "connects",
   isFlow: true,
-  judge({ matcher, ownPorts, names }, body): Judged<Asked> {
+  judge({ matcher, ownPorts, names, granted }, body): Judged<Asked> {
     const { host, port, timeoutMs } = ConnectRequest.decode(body);
     const what = formatHostPort(host, port);
     const literal = parseInet(host, port);
@@ -62,8 +64,10 @@ export const TCP_CONNECT: ProtocolEntry<Asked> = {
       const { name, ruleIndex } = decision;
       return { asked: { host, port, timeoutMs, literal, name, ruleIndex }, decision, what };
     }
-    const decision = ownPorts.judge(names.connect(matcher, literal.address, port), literal);
-    return { asked: { host, port, timeoutMs, literal, name: "", ruleIndex: -1 }, decision, what };
+    const judged = names.connect(matcher, literal.address, port, "tcp", granted?.as);
+    const decision = ownPorts.judge(judged, literal);
+    const { as } = judged;
+    return { asked: { host, port, timeoutMs, literal, as, name: "", ruleIndex: -1 }, decision, what, as };
   },
   judgeAddress({ matcher, ownPorts }, { literal, name, ruleIndex, port }, to) {
     // An address was judged as what was asked for.
@@ -190,9 +194,9 @@ class TcpConnectRelay implements Relay, Racer {
 
   #judgeAgain(to: InetAddress): NotAllowed | undefined {
     const { guest } = this.#stream;
-    const { literal, name, port } = this.#asked;
+    const { literal, as, name, port } = this.#asked;
     if (literal !== undefined) {
-      const decision = judgeAddress(this.#host, guest, to, "tcp");
+      const decision = judgeAddress(this.#host, guest, to, "tcp", as);
       return decision.allowed ? undefined : decision;
     }
     const { ruleIndex } = guest.policy.matcher.connectName(name, port);

@@ -110,9 +110,9 @@ export class Census {
   }
 
   /** By the policy that is in force for its guest now. */
-  #isForbidden(guest: Attachment, { protocol, openBody, flow }: Stream): boolean {
-    if (openBody === undefined) return false;
-    return !this.#host.opener.allowsStill(guest, protocol, openBody, flow?.to);
+  #isForbidden(guest: Attachment, { protocol, granted, flow }: Stream): boolean {
+    if (granted === undefined) return false;
+    return !this.#host.opener.allowsStill(guest, protocol, granted, flow?.to);
   }
 
   #does(question: Exclude<Question, { what: "guests" | "streams" | "cut" }>): boolean {

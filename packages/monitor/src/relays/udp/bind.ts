@@ -22,6 +22,7 @@ import {
   udpSocket,
 } from "@ringway/linux";
 import type { PolicyMatcher } from "../../policy/matcher.ts";
+import type { OwnPorts } from "../../policy/own-ports.ts";
 import { refusal } from "../../policy/refusal.ts";
 import type { Decision } from "../../policy/types.ts";
 import { Counter } from "../../reactor/counters.ts";
@@ -37,25 +38,33 @@ interface Asked extends udpMessages.UdpBindRequest {
 }
 
 const ANY_IPV4 = "0.0.0.0";
+/** Judged.as of a socket of a client's own. */
+const OWN = "own";
 
 export const UDP_BIND: ProtocolEntry<Asked> = {
   network: "carries",
   isFlow: true,
-  judge({ matcher }, body): Judged<Asked> {
+  judge({ matcher, ownPorts, granted }, body): Judged<Asked> {
     const { flags, address } = UdpBindRequest.decode(body);
     const what = formatEndpoint(address);
-    const listens = judgeListen(matcher, flags, address);
+    const listens = ownPorts.judgeListen(judgeListen(matcher, flags, address), address);
     const mayBeOwn =
-      !listens.allowed && address.port === 0 && isUnspecified(address.address) && matcher.sendsDatagrams;
+      !listens.allowed &&
+      address.port === 0 &&
+      isUnspecified(address.address) &&
+      matcher.sendsDatagrams &&
+      // One that anybody could send to becomes none of those.
+      (granted === undefined || granted.as === OWN);
     const reason = `a socket of the guest's own, for datagrams to whom it may send them`;
     const decision = mayBeOwn ? ({ allowed: true, rule: "", reason } as const) : listens;
-    return { asked: { flags, address, isOwn: mayBeOwn }, decision, what, mistake: mistakeIn(flags, address) };
+    const asked = { flags, address, isOwn: mayBeOwn };
+    return { asked, decision, what, mistake: mistakeIn(flags, address), as: mayBeOwn ? OWN : undefined };
   },
   open(host, stream, requestId, { asked: { flags, address, isOwn }, what }) {
     const fail = (errno: number): void =>
       stream.refuse(requestId, refusal(errno, `take datagrams at ${what}: ${errnoMessage(errno)}`));
     const { budget } = stream.guest;
-    const make = (): number => bound(flags, address);
+    const make = (): number => bound(flags, address, host.ownPorts);
     const fd = budget.mayHaveConnection ? budget.makeSocket(make) : -Errno.EMFILE;
     if (fd < 0) {
       fail(-fd);
@@ -96,7 +105,7 @@ function mistakeIn(flags: number, { family }: InetAddress): Refusal | undefined 
 }
 
 /** A bound socket, or -errno. */
-function bound(flags: number, address: InetAddress): number {
+function bound(flags: number, address: InetAddress, ownPorts: OwnPorts): number {
   const fd = udpSocket(address.family);
   if (fd < 0) return fd;
   setTrains(fd);
@@ -106,6 +115,7 @@ function bound(flags: number, address: InetAddress): number {
     result = setIpv6Only(fd, (flags & UdpBindFlags.ONLY_IPV6) !== 0);
   }
   if (result >= 0) result = bind(fd, address);
+  if (result >= 0 && ownPorts.has(localAddress(fd).port)) result = -Errno.EADDRINUSE;
   if (result >= 0) return fd;
   closeFd(fd);
   return result;

@@ -51,7 +51,7 @@ interface Asked {
 export const UDP_CONNECT: ProtocolEntry<Asked> = {
   network: "connects",
   isFlow: true,
-  judge({ matcher, ownPorts, names }, body): Judged<Asked> {
+  judge({ matcher, ownPorts, names, granted }, body): Judged<Asked> {
     const { host, port, timeoutMs } = ConnectRequest.decode(body);
     const what = formatHostPort(host, port);
     const literal = parseInet(host, port);
@@ -61,8 +61,9 @@ export const UDP_CONNECT: ProtocolEntry<Asked> = {
       const to = { name, ruleIndex, port, transport: "udp" } as const;
       return { asked: { timeoutMs, to }, decision, what };
     }
-    const decision = ownPorts.judge(names.connect(matcher, literal.address, port, "udp"), literal);
-    return { asked: { timeoutMs, to: literal }, decision, what };
+    const judged = names.connect(matcher, literal.address, port, "udp", granted?.as);
+    const decision = ownPorts.judge(judged, literal);
+    return { asked: { timeoutMs, to: literal }, decision, what, as: judged.as };
   },
   judgeAddress({ matcher, ownPorts }, { to: asked }, to) {
     if ("address" in asked) return { allowed: true, rule: "", reason: "" };
