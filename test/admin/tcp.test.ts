@@ -67,10 +67,19 @@ describe("the admin API over TCP", () => {
     expect(await ask({ authorization, host: `localhost:${port}` })).toMatchObject({ status: 200 });
   });
 
-  it("is reached by no guest, whatever its policy allows", async () => {
+  it("is reached by no guest, whatever its policy allows, and by no other spelling", async () => {
     await using guest = await Guest.attach(home.path);
-    for (const host of ["127.0.0.1", "127.1.2.3"]) {
+    using admin = new AdminClient({ socket: join(home.folder, "admin.sock") });
+    const all = `{ allow: ["0.0.0.0/0", "::/0"], ports: 1024-65535 }`;
+    await admin.putPolicy(`version: 1\nconnect: [${all}]\nlisten: [${all}]\n`);
+    const loopback = ["127.0.0.1", "127.1.2.3", "localhost", "::ffff:127.0.0.1", "::ffff:7f00:1", "::1"];
+    for (const host of loopback) {
       const refused = await guest.connect({ host, port }).catch((error: unknown) => error);
+      expect(refused).toMatchObject({ code: "EACCES", rule: "monitor" });
+    }
+    // Nor is one there at another address, for a client that takes the monitor's to be `localhost`.
+    for (const host of ["::1", "::", "127.0.0.2", "0.0.0.0"]) {
+      const refused = await guest.listen({ host, port }).catch((error: unknown) => error);
       expect(refused).toMatchObject({ code: "EACCES", rule: "monitor" });
     }
   });

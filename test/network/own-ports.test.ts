@@ -11,6 +11,7 @@ import { heldForAll } from "../support/held.ts";
 import { startMonitor, type TestMonitor } from "../support/monitor.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { type TestServer, tcpServer } from "../support/tcp.ts";
+import { UdpGuest } from "../support/udp.ts";
 import { until } from "../support/wait.ts";
 
 const ALL = `version: 1
@@ -18,7 +19,7 @@ connect:
   - { id: everything, allow: ["0.0.0.0/0", "::/0"] }
   - { id: names, allow: ["*.test", localhost], resolvesTo: ["0.0.0.0/0", "::/0"] }
 listen:
-  - { id: any, allow: ["127.0.0.0/8"], ports: [0, 1024-65535] }
+  - { id: any, allow: ["0.0.0.0/0", "::/0"], ports: [0, 1024-65535], protocols: [tcp, udp] }
 `;
 
 const others = Object.values(networkInterfaces())
@@ -37,7 +38,7 @@ async function refusal(guest: RawGuest, host: string, port: number): Promise<Dec
 describe("a port of the monitor's own process", () => {
   let server: TestServer;
   let served: TestMonitor;
-  let guest: RawGuest;
+  let guest: UdpGuest;
 
   const hold = heldForAll();
   beforeAll(async () => {
@@ -49,7 +50,7 @@ describe("a port of the monitor's own process", () => {
         lookup: async (name) => (name === "four.test" ? ["127.0.0.1"] : ["::1", "127.0.0.1"]),
       }),
     );
-    guest = hold(await RawGuest.attach(served.path));
+    guest = hold(await UdpGuest.attach(served.path));
   });
 
   test.each([
@@ -69,6 +70,15 @@ describe("a port of the monitor's own process", () => {
       expect(await refusal(guest, host, server.port)).toMatchObject({ rule: "address" });
     }
   });
+
+  test.each(["127.0.0.1", "127.9.9.9", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"])(
+    "is listened on by no guest at %s, over TCP or UDP",
+    async (address) => {
+      const monitors = { errno: Errno.EACCES, rule: "monitor" };
+      await expect(guest.listen(address, server.port)).rejects.toMatchObject(monitors);
+      await expect(guest.udpBind(address, server.port)).rejects.toMatchObject(monitors);
+    },
+  );
 
   test("is refused by Explain as well", async () => {
     await using sdk = await Guest.attach(served.path);

@@ -26,6 +26,7 @@ import {
   tcpSocket,
 } from "@ringway/linux";
 import type { Stream } from "../guests/stream.ts";
+import type { OwnPorts } from "../policy/own-ports.ts";
 import { refusal } from "../policy/refusal.ts";
 import { backlogFor, ListenRelay } from "./listener.ts";
 import type { ProtocolEntry } from "./protocol.ts";
@@ -34,10 +35,10 @@ import { KEEP_ALIVE, TcpRelay } from "./tcp-relay.ts";
 export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
   network: "carries",
   isFlow: true,
-  judge({ matcher }, body) {
+  judge({ matcher, ownPorts }, body) {
     const asked = ListenRequest.decode(body);
     const { address } = asked;
-    const decision = matcher.listen(formatIp(address.address), address.port);
+    const decision = ownPorts.judgeListen(matcher.listen(formatIp(address.address), address.port), address);
     return { asked, decision, what: formatEndpoint(address) };
   },
   open(host, stream, requestId, { asked: { address, backlog }, what }) {
@@ -49,7 +50,7 @@ export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
       fail(tooMany.errno);
       return;
     }
-    const fd = listening(address, backlogFor(backlog));
+    const fd = listening(address, backlogFor(backlog), host.ownPorts);
     if (fd < 0) {
       budget.giveListener();
       fail(-fd);
@@ -72,7 +73,7 @@ export const TCP_LISTEN: ProtocolEntry<ListenRequest> = {
 };
 
 /** A listening socket, or -errno. */
-function listening(address: InetAddress, backlog: number): number {
+function listening(address: InetAddress, backlog: number, ownPorts: OwnPorts): number {
   const fd = tcpSocket(address.family);
   if (fd < 0) return fd;
   let result = setReuseAddress(fd);
@@ -82,6 +83,7 @@ function listening(address: InetAddress, backlog: number): number {
   if (result >= 0) result = setKeepAlive(fd, ...KEEP_ALIVE);
   if (result >= 0) result = setLingerZero(fd);
   if (result >= 0) result = bind(fd, address);
+  if (result >= 0 && ownPorts.has(localAddress(fd).port)) result = -Errno.EADDRINUSE;
   if (result >= 0) result = listen(fd, backlog);
   if (result >= 0) return fd;
   closeFd(fd);
