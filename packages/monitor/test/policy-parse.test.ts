@@ -837,6 +837,20 @@ describe("a bad policy", () => {
     }
   });
 
+  it.each([
+    ["wrong rules", `version: 1\nconnect:\n${"- {}\n".repeat(20_000)}`],
+    ["unknown keys", Array.from({ length: 20_000 }, (_, i) => `k${i}: 1\n`).join("")],
+    ["one key again", "a:\n".repeat(20_000)],
+    ["aliases", `version: 1\nconnect: [${"*a,".repeat(20_000)}]`],
+  ])("has a hundred problems of a text that has thousands: %s", (_, text) => {
+    const error = errorOf(() => parse(text));
+    expect(error.problems).toHaveLength(100);
+    const more = /^and (\d+) more problems$/.exec(error.problems[99]!.message)?.[1];
+    expect(Number(more)).toBeGreaterThan(19_000);
+    expect(error.message).toContain(`(and ${Number(more) + 98} more)`);
+    expect(new PolicyError(error.file, error.problems).problems).toEqual(error.problems);
+  });
+
   it("is a PolicyError with places inside the text, whatever is in it", () => {
     const word = fc.constantFrom(
       "version",

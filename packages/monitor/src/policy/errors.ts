@@ -9,7 +9,13 @@ export interface PolicyProblem {
   readonly message: string;
 }
 
-/** A policy that cannot be used. The message is the first problem; the rest are in problems, in the file's order. */
+/** A text of a megabyte may have some 500,000. */
+const PROBLEMS_MAX = 100;
+
+/**
+ * A policy that cannot be used. The message is the first problem; the rest are in problems, in the file's order: the
+ * first 99, and how many there are behind them, where there are more than a hundred.
+ */
 export class PolicyError extends Error {
   override readonly name: string = "PolicyError";
   readonly code: "ERR_RINGWAY_POLICY" = "ERR_RINGWAY_POLICY";
@@ -21,9 +27,10 @@ export class PolicyError extends Error {
   constructor(file: string, problems: readonly PolicyProblem[], options?: ErrorOptions) {
     // One mistake can make the YAML parser say the same thing many times.
     const distinct = new Map(problems.map((problem) => [formatProblem("", problem), problem]));
-    const sorted = [...distinct.values()].sort((a, b) => a.line - b.line || a.column - b.column);
+    const all = [...distinct.values()].sort((a, b) => a.line - b.line || a.column - b.column);
+    const sorted = all.length > PROBLEMS_MAX ? firstOf(all) : all;
     const first = sorted[0] ?? { line: 1, column: 1, path: "", message: "is not a policy" };
-    const more = sorted.length > 1 ? ` (and ${sorted.length - 1} more)` : "";
+    const more = all.length > 1 ? ` (and ${all.length - 1} more)` : "";
     super(formatProblem(file, first) + more, options);
     this.file = file;
     this.line = first.line;
@@ -35,6 +42,12 @@ export class PolicyError extends Error {
   report(): string {
     return this.problems.map((problem) => formatProblem(this.file, problem)).join("\n");
   }
+}
+
+function firstOf(all: readonly PolicyProblem[]): PolicyProblem[] {
+  const first = all.slice(0, PROBLEMS_MAX - 1);
+  const { line, column } = all[first.length]!;
+  return [...first, { line, column, path: "", message: `and ${all.length - first.length} more problems` }];
 }
 
 export function formatProblem(file: string, problem: PolicyProblem): string {

@@ -7,7 +7,7 @@
 
 import { createRequire } from "node:module";
 import type * as Yaml from "yaml";
-import type { Document, Node } from "yaml";
+import type { Document, Node, Pair, YAMLMap } from "yaml";
 import type { PolicyProblem } from "./errors.ts";
 import { quoted } from "./text.ts";
 
@@ -121,14 +121,14 @@ function notPlain(document: Document.Parsed, positionOf: (offset: number) => Pos
 }
 
 function offsetOf(root: Node | null, path: Path, part: "value" | "key"): number {
-  const { isMap, isScalar, isSeq } = yaml();
+  const { isMap, isSeq } = yaml();
   let node: Node | null = root;
   let offset = start(root) ?? 0;
   for (const [depth, step] of path.entries()) {
     let key: Node | undefined;
     let value: Node | null | undefined;
     if (isMap(node)) {
-      const pair = node.items.find((item) => isScalar(item.key) && keyText(item.key.value) === String(step));
+      const pair = pairsOf(node).get(String(step));
       key = pair?.key as Node | undefined;
       value = pair?.value as Node | null | undefined;
     } else if (isSeq(node)) {
@@ -142,6 +142,23 @@ function offsetOf(root: Node | null, path: Path, part: "value" | "key"): number 
     node = value ?? null;
   }
   return offset;
+}
+
+const pairsOfMaps = new WeakMap<Node, ReadonlyMap<string, Pair>>();
+
+/** By their keys: a map of 100,000 wrong keys is not looked through for each. */
+function pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+  const { isScalar } = yaml();
+  let pairs = pairsOfMaps.get(map);
+  if (pairs === undefined) {
+    const named = map.items.flatMap((pair): [string, Pair][] =>
+      isScalar(pair.key) ? [[keyText(pair.key.value), pair]] : [],
+    );
+    // The first of a name.
+    pairs = new Map(named.reverse());
+    pairsOfMaps.set(map, pairs);
+  }
+  return pairs;
 }
 
 /** As the parser makes property names of keys. */
