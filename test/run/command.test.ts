@@ -484,6 +484,55 @@ connect:
     });
     expect(existsSync(file)).toBe(false);
   });
+
+  const ASKS = `import socket
+over_tcp = socket.socket()
+over_tcp.setblocking(False)
+try: over_tcp.connect(("192.0.2.1", 80))
+except BlockingIOError: pass
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.2", 9))`;
+
+  test("what a program asked for that has ended before its monitor is judged, told and learned", async () => {
+    const rules = [
+      "  - { allow: 192.0.2.1, ports: 80 }",
+      "  - { allow: 192.0.2.2, ports: 9, protocols: [udp] }",
+    ];
+    const learned = (text: string): string[] => text.split("\n").filter((line) => line.includes("allow:"));
+    const told = await ran([], ["python3", "-c", ASKS]);
+    expect(told.code).toBe(0);
+    expect(told.stderr).toContain("ringway: refused: no connect rule allows 192.0.2.1:80 (rule default)\n");
+    expect(learned(told.stderr).toSorted()).toEqual(rules);
+    const file = join(folder, "learned-late.yaml");
+    await ran(["--quiet", "--learn", file], ["python3", "-c", ASKS]);
+    expect(learned(readFileSync(file, "utf8")).toSorted()).toEqual(rules);
+  });
+
+  test("a wrong RINGWAY_TRACE is found before the program runs", async () => {
+    const { code, stdout, stderr } = await ran([], ["echo", "ran"], { env: { RINGWAY_TRACE: "stream" } });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain('ringway: RINGWAY_TRACE: unknown word "stream"');
+  });
+
+  test("leaves nothing where the program ends before its monitor, and where this process fails", async () => {
+    const home = join(folder, "tmp");
+    mkdirSync(home);
+    const end = await ran([], ["sh", "-c", "exit 7"], { env: { TMPDIR: home } });
+    expect(end).toEqual({ code: 7, stdout: "", stderr: "" });
+    expect(readdirSync(home)).toEqual([]);
+    // Thrown as soon as anybody catches it, which is before the program starts; and when the monitor is there.
+    for (const serving of [0, 1]) {
+      const fault = `const t = setInterval(() => {
+        if (process.listenerCount("uncaughtException") === 0 || process.listenerCount("SIGXFSZ") < ${serving})
+          return;
+        clearInterval(t); throw new Error("a fault");
+      }, 1)`;
+      const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(fault)}`;
+      const failed = await ran([], ["sleep", "100"], { env: { TMPDIR: home, NODE_OPTIONS } });
+      expect(failed.code).toBe(125);
+      expect(failed.stderr).toContain("a fault");
+      expect(readdirSync(home)).toEqual([]);
+    }
+  });
 });
 
 /** Processes with this text in their command line. */

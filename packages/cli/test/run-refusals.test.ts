@@ -3,6 +3,7 @@
 import { Protocol, protocolName } from "@ringway/control";
 import { expect, test } from "vitest";
 import { Learned } from "../src/learn/learned.ts";
+import { RefusalLines } from "../src/run/refusals.ts";
 
 test("what was refused of TCP and of UDP is one rule for each host, with the protocols that were asked for", () => {
   const learned = new Learned({});
@@ -36,4 +37,19 @@ connect:
   - { allow: host.ringway, ports: 80, resolvesTo: [127.0.0.1, "::1"] }
   - { allow: db.internal, ports: 5432, resolvesTo: [10.1.2.3] }
 `);
+});
+
+test("the name of a program is text: nothing of it turns a line around, nor is obeyed by a terminal", () => {
+  const line = "ringway-agent: connect to 192.0.2.1:80, for \u202ex\u001b[2J (pid 7): Permission denied";
+  expect(new RefusalLines(false).ofAgent(line)).toBe(
+    "ringway: refused, for \\u{202e}x\\u{1b}[2J: 192.0.2.1:80\n",
+  );
+});
+
+test("a name that was looked up, and nothing else, is a comment: at no port is it allowed", () => {
+  const learned = new Learned({});
+  learned.add({ protocol: protocolName(Protocol.RESOLVE), what: "c.example", rule: "default" });
+  expect(learned.toString()).toBe(
+    "version: 1\nconnect: []\n  # c.example: its name was looked up, and nothing else\n",
+  );
 });

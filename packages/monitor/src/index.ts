@@ -62,7 +62,7 @@ export { AuditError, type Changed, type Violated } from "./observe/audit.ts";
 export type { Labels } from "./observe/labels.ts";
 export { createLogger } from "./observe/logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./observe/logs/writer.ts";
-export { TraceError } from "./observe/trace.ts";
+export { checkTrace, TraceError } from "./observe/trace.ts";
 export * from "./policy/index.ts";
 export { COUNTERS, Counter, type CounterName, type CounterValues } from "./reactor/counters.ts";
 export { HostSurroundings } from "./thread/host-surroundings.ts";

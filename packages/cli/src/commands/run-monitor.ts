@@ -6,9 +6,9 @@
 //      └── it cannot start, or fails later ──> failed
 
 import { exitNow } from "@ringway/linux";
-import { type Denial, Monitor, type Policy, TraceError } from "@ringway/monitor";
+import { type Denial, Monitor, type Policy } from "@ringway/monitor";
 import type { Logger } from "pino";
-import { errorLine, Failure, UsageError } from "../errors.ts";
+import { errorLine, Failure } from "../errors.ts";
 import { auditFailure } from "./audit.ts";
 import { raiseLimit } from "./monitor.ts";
 
@@ -38,7 +38,6 @@ export class OwnMonitor {
           ...(audit === undefined ? {} : { audit }),
         });
       } catch (error) {
-        if (error instanceof TraceError) throw new UsageError(error.message);
         throw auditFailure(error, audit) ?? error;
       }
     };
@@ -55,9 +54,11 @@ export class OwnMonitor {
   start(refused: (denial: Denial) => void, ready: () => void): void {
     const take = (monitor: Monitor): void => {
       if (this.#loading.signal.aborted) {
-        void monitor.close({ drainMs: 0 });
+        // Nobody waits for it, nor hears of it.
+        monitor.close({ drainMs: 0 }).catch(() => {});
         return;
       }
+      process.off("exit", this.#leaveEarly);
       this.#monitor = monitor;
       monitor.on("refused", refused);
       monitor.on("error", (error) =>
@@ -66,21 +67,17 @@ export class OwnMonitor {
       ready();
       this.#becomeReady();
     };
-    this.#leaveEarly();
+    process.on("exit", this.#leaveEarly);
     this.#begin()
       .then(take)
       .catch((error: Error) => this.#fail(error));
   }
 
   /**
-   * Where the process ends before its threads have loaded, it would wait for them. They have served nobody. Told before
-   * the threads are, whose own handler comes behind.
+   * Where the process ends before its threads have loaded, it would wait for them. They have served nobody. It is the
+   * last handler that is called then: what is to be done before stands in front, and the threads' own comes behind.
    */
-  #leaveEarly(): void {
-    process.on("exit", (code) => {
-      if (!this.isReady) exitNow(code);
-    });
-  }
+  readonly #leaveEarly = (code: number): void => exitNow(code);
 
   get isReady(): boolean {
     return this.#monitor !== undefined;

@@ -11,7 +11,7 @@ import {
 } from "@ringway/monitor";
 import type { AgentProcess } from "../run/agent.ts";
 import type { Begun } from "../run/begun.ts";
-import { drained } from "../run/drain.ts";
+import { drained, hasAsked } from "../run/drain.ts";
 import { mountedPaths } from "../run/mounted-folders.ts";
 import type { PassedSignals } from "../run/passed-signals.ts";
 import { publishedBy } from "../run/published.ts";
@@ -78,8 +78,10 @@ async function runWith(
       () => handOver(socket, as),
     );
   };
-  // An audit file that cannot be written is found before there is anything to write.
-  const isAudited = options.audit !== undefined || policy.audit === "required";
+  // An audit file that cannot be written is found before there is anything to write; and nothing is learned of what no
+  // monitor has judged.
+  const comesFirst =
+    options.audit !== undefined || options.learn !== undefined || policy.audit === "required";
   const heed = (agent: AgentProcess): void =>
     agent.heed((line) => report.agentSaid(line, monitor === undefined));
   if (there !== undefined) heed(there.agent);
@@ -87,7 +89,7 @@ async function runWith(
   try {
     // The monitor's threads would take the processors from it; but its mounts are there with the monitor.
     if (options.files === "bind") await program.runs;
-    if (!isAudited) startMonitor();
+    if (!comesFirst) startMonitor();
     const code = await Promise.race([over, ...(monitor === undefined ? [] : [monitor.failed])]);
     await carriedOut(agent, monitor, signals);
     return code;
@@ -106,7 +108,7 @@ async function runWith(
       for (const line of unwritable(policy.files, begun.who)) stderr.say(`ringway: ${line}\n`);
     const up = await agentUp(begun, starting);
     heed(up);
-    if (isAudited) {
+    if (comesFirst) {
       startMonitor();
       await Promise.race([monitor?.ready, monitor?.failed, signals.interrupted]);
     }
@@ -127,10 +129,20 @@ async function carriedOut(
 ): Promise<void> {
   const until = performance.now() + DRAIN_MS;
   const hurried = new Promise<void>((hurry) => signals.heed(() => hurry(), false));
-  if (monitor?.isReady !== false) await Promise.race([drained(agent.pid, DRAIN_MS), hurried]);
+  // What it has asked for is the agent's to hold: it is judged, and told, as if the monitor had been there.
+  if (monitor !== undefined && hasAsked(agent.pid)) {
+    const judges = monitor.ready.then(() => agent.attached);
+    await Promise.race([judges, monitor.failed, hurried, late()]);
+  }
+  const leftMs = Math.max(0, until - performance.now());
+  if (monitor?.isReady !== false) await Promise.race([drained(agent.pid, leftMs), hurried]);
   // That its listeners close is no news then.
   if (monitor !== undefined) agent.heed(() => {});
   await Promise.race([monitor?.end(Math.max(0, Math.ceil(until - performance.now()))), hurried]);
+}
+
+function late(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref());
 }
 
 /** Other machines in the policy are another monitor's. Read on this thread, which has nothing else to do yet. */

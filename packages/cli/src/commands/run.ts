@@ -49,6 +49,8 @@ export async function runRun(
     );
   }
   const publish = toldToPublish(options);
+  if (process.env.RINGWAY_TRACE && options.attach === undefined)
+    await requireTrace(process.env.RINGWAY_TRACE);
   const signals = new PassedSignals(from);
   try {
     return await inFolder((folder) => runIn(folder, { command, options, who, env, signals, publish }));
@@ -57,9 +59,23 @@ export async function runRun(
   }
 }
 
+/** The monitor reads it when the program runs already. Throws UsageError. */
+async function requireTrace(words: string): Promise<void> {
+  const { checkTrace, TraceError } = await import("@ringway/monitor");
+  try {
+    checkTrace(words);
+  } catch (error) {
+    if (error instanceof TraceError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
 async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   // TMPDIR may be relative, and not all that have this path stay in this folder.
   const folder = mkdtempSync(resolve(tmpdir(), "ringway-run-"));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  // Where an error that nobody has caught is the end.
+  process.on("exit", remove);
   try {
     for (const name of FOLDERS) {
       mkdirSync(join(folder, name));
@@ -67,7 +83,8 @@ async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
     }
     return await work(folder);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    process.off("exit", remove);
+    remove();
   }
 }
 

@@ -41,6 +41,8 @@ export interface AgentPlan {
 /** It tries to attach when all else is done, and says either. */
 const ATTACHED = /: attached, epoch /;
 const TRIED = /: attached, epoch |: waiting/;
+/** Lines that nobody has heeded yet. */
+const KEPT_LINES_MAX = 1000;
 const INFO_FD = 3;
 /** An agent that is alone has its rules long before. */
 const SOON_MS = 1000;
@@ -58,6 +60,8 @@ const TO_MOUNT = "CAP_SYS_ADMIN";
 export class AgentProcess {
   /** Its last words. Pending while it lives; resolves also where stop() ends it. */
   readonly ended: Promise<string>;
+  /** Resolves when it is attached: what was asked meanwhile goes to the monitor. */
+  readonly attached: Promise<void>;
   readonly #child: ChildProcess;
   readonly #bubblewrap: string;
   /** It can be used when it says so. */
@@ -67,7 +71,12 @@ export class AgentProcess {
   #said = "";
   #pid: number | undefined;
   #isStopped = false;
-  #take: (line: string) => void = () => {};
+  /** Until somebody heeds them. */
+  readonly #kept: string[] = [];
+  #take = (line: string): void => {
+    if (this.#kept.length < KEPT_LINES_MAX) this.#kept.push(line);
+  };
+  #becomeAttached: () => void = () => {};
 
   /** Throws Failure for what cannot be mounted. */
   constructor(plan: AgentPlan) {
@@ -78,6 +87,9 @@ export class AgentProcess {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
       env: {},
       ...plan.as,
+    });
+    this.attached = new Promise((resolve) => {
+      this.#becomeAttached = resolve;
     });
     this.ended = new Promise((resolve) => {
       this.#child.once("error", (error) => resolve(error.message));
@@ -103,10 +115,9 @@ export class AgentProcess {
   }
 
   async #whenUp(): Promise<void> {
+    let becomeUp = (): void => {};
     const up = new Promise<void>((resolve) => {
-      this.#take = (line) => {
-        if (this.#upAt.test(line)) resolve();
-      };
+      becomeUp = resolve;
     });
     const ended = this.ended.then((words) => {
       if (this.#isStopped) throw cannot("the agent was stopped");
@@ -116,6 +127,8 @@ export class AgentProcess {
     ended.catch(() => {});
     onLines(this.#child.stderr!, (line) => {
       this.#said = line;
+      if (this.#upAt.test(line)) becomeUp();
+      if (ATTACHED.test(line)) this.#becomeAttached();
       this.#take(line);
     });
     const pid = childPid(pipeOf(this.#child, INFO_FD));
@@ -127,9 +140,10 @@ export class AgentProcess {
     return this.#pid!;
   }
 
-  /** Hands over each line of its log from now on. */
+  /** Hands over each line of its log, those first that nobody has heeded yet. */
   heed(take: (line: string) => void): void {
     this.#take = take;
+    for (const line of this.#kept.splice(0)) take(line);
   }
 
   /** Descriptors of its namespaces: closed when `use` has returned. */

@@ -1,6 +1,7 @@
 // What was refused, for people: a line as it happens.
 
 import type { Denial } from "@ringway/monitor";
+import { plain } from "../admin/text.ts";
 
 /** Lines of the agent's that say what the policy refused (docs/agent.md). */
 const REFUSED =
@@ -53,7 +54,8 @@ export class RefusalLines {
   }
 
   #shown(what: string): string {
-    const text = `ringway: ${what}`;
+    // A name, or that of a program, is text and no more.
+    const text = `ringway: ${plain(what)}`;
     return this.#dim ? `\x1b[2m${text}\x1b[0m\n` : `${text}\n`;
   }
 }

@@ -8,6 +8,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Policy } from "@ringway/monitor";
+import { standard } from "../standard.ts";
 import type { AgentProcess } from "./agent.ts";
 import type { Begun } from "./begun.ts";
 import { cannot } from "./bubblewrap.ts";
@@ -78,7 +79,11 @@ export function startProgram(
     },
     agent,
   );
-  begun.signals.heed((signal) => void program.signal(signal), true);
+  begun.signals.heed((signal) => {
+    program.signal(signal).catch((error: Error) => {
+      standard("stderr").write(`ringway: cannot hand ${signal} on: ${error.message}\n`);
+    });
+  }, true);
   const broken = agent.ended.then((words) => {
     throw cannot(`the agent has ended: ${words}`);
   });

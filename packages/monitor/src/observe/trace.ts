@@ -46,6 +46,11 @@ export function traceWords(text: string | undefined): TraceWord[] {
   return words.filter((word) => word !== "").map(traceWord);
 }
 
+/** Of RINGWAY_TRACE, before there is a monitor: throws TraceError, as Monitor.start() would. */
+export function checkTrace(text: string): void {
+  traceWords(text);
+}
+
 function traceWord(word: string): TraceWord {
   const known = WORDS.find((each) => each === word);
   if (known !== undefined) return known;
