@@ -28,21 +28,23 @@ test("a name that no server answers for has a line that says why; one that does 
       signal.addEventListener("abort", () => reject(new Error("given up"))),
     );
   };
-  const resolver = new Resolver(lookup, undefined, (what, why) => failures.failed(what, why));
+  const resolver = new Resolver(lookup, undefined, (...failure) => failures.failed(...failure));
   const ended = (name: string, id: number): Promise<void> =>
-    new Promise((done) => resolver.resolve(id, name, 20, ({ ended }) => ended && done()));
+    new Promise((done) =>
+      resolver.resolve({ id, guest: "guest-1", timeoutMs: 20 }, name, ({ ended }) => ended && done()),
+    );
   await Promise.all(["refusing.test", "none.test", "silent.test"].map(ended));
   expect(lines).toEqual([
     {
-      fields: { lookup: "refusing.test" },
+      fields: { guest: "guest-1", lookup: "refusing.test" },
       text: "no answer about refusing.test: queryA EREFUSED refusing.test",
     },
     {
-      fields: { lookup: "silent.test" },
+      fields: { guest: "guest-1", lookup: "silent.test" },
       text: "no answer about silent.test: nothing within 20 ms (ETIMEDOUT)",
     },
   ]);
-  resolver.resolve(9, "cancelled.test", 60_000, () => {});
+  resolver.resolve({ id: 9, guest: "guest-1", timeoutMs: 60_000 }, "cancelled.test", () => {});
   resolver.close();
   expect(lines).toHaveLength(2);
 });
@@ -51,15 +53,16 @@ test("in a second a name has one line, and few names have: how many others there
   const { lines, log } = logged();
   let nowMs = 5000;
   const failures = new FailedLookups(log, () => nowMs);
-  for (let i = 0; i < 100; i++) {
-    failures.failed(`n${i}.test`, "ETIMEOUT");
-    failures.failed("n0.test", "ETIMEOUT");
+  for (let i = 0; i < 200; i++) {
+    failures.failed(`n${i % 100}.test`, "ETIMEOUT", `guest-${i}`);
+    failures.failed("n0.test", "ETIMEOUT", "guest-1");
   }
-  expect(lines.map(({ fields }) => fields)).toEqual([0, 1, 2, 3].map((i) => ({ lookup: `n${i}.test` })));
+  const fields = [0, 1, 2, 3].map((i) => ({ guest: `guest-${i}`, lookup: `n${i}.test` }));
+  expect(lines.map((line) => line.fields)).toEqual(fields);
   nowMs += 1000;
-  failures.failed("n0.test", "ETIMEOUT");
+  failures.failed("n9.test", "ETIMEOUT", "guest-2");
   expect(lines.at(-1)).toEqual({
-    fields: { lookup: "n0.test", others: 96 },
-    text: "no answer about n0.test: ETIMEOUT",
+    fields: { guest: "guest-2", lookup: "n9.test", others: 95 },
+    text: "no answer about n9.test: ETIMEOUT",
   });
 });

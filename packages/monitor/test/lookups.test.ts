@@ -42,7 +42,7 @@ class Reactor {
   guest(key: string): LookupGuest {
     const account = this.#accounts.take(key);
     account.enter();
-    return { account, share: { charge: () => this.charged.push(key) } };
+    return { name: key, account, share: { charge: () => this.charged.push(key) } };
   }
 
   /** The main thread's beginnings. */

@@ -15,7 +15,9 @@ test("a lookup whose answer is there is no timeout, though its time is over", as
     await once(socket, "message");
     return ["127.0.0.1"];
   });
-  const answered = new Promise<Answer>((resolve) => resolver.resolve(1, "name.test", 20, resolve));
+  const answered = new Promise<Answer>((resolve) =>
+    resolver.resolve({ id: 1, guest: "guest-1", timeoutMs: 20 }, "name.test", resolve),
+  );
   sender.send("x");
   // As a process that is stopped: the loop does not turn.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60);

@@ -37,8 +37,8 @@ class Asker {
         const { kind, id } = message;
         if (kind === "resolve-cancel") this.resolver.cancel(id);
         else if (kind === "resolve") {
-          const { name, timeoutMs } = message;
-          this.resolver.resolve(id, name, timeoutMs, (answer) => this.#lookups.answered(id, answer));
+          const { name } = message;
+          this.resolver.resolve(message, name, (answer) => this.#lookups.answered(id, answer));
         }
       },
     });
@@ -47,7 +47,7 @@ class Asker {
   ask(key: string, name: string, timeoutMs = 60_000): void {
     const told: Answer[] = [];
     this.told.set(name, told);
-    const guest = { account: this.#accounts.take(key), share: { charge() {} } };
+    const guest = { name: key, account: this.#accounts.take(key), share: { charge() {} } };
     this.#asked.set(
       name,
       this.#lookups.start(guest, name, timeoutMs, (answer) => {

@@ -21,17 +21,17 @@ export class GuestNames {
 
   constructor({ lookup, reverse, lookupEnd }: LookupParts, log: Logger, send: (message: ToReactor) => void) {
     const failures = new FailedLookups((fields, text) => log.error(fields, text));
-    this.#resolver = new Resolver(lookup, reverse, (what, why) => failures.failed(what, why));
+    this.#resolver = new Resolver(lookup, reverse, (...failure) => failures.failed(...failure));
     this.#lookupEnd = lookupEnd;
     this.#send = send;
   }
 
-  resolve({ id, name, family, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): void {
-    this.#resolver.resolve(id, name, timeoutMs, this.#tell(id), family);
+  resolve({ id, guest, name, family, timeoutMs }: Extract<FromReactor, { kind: "resolve" }>): void {
+    this.#resolver.resolve({ id, guest, timeoutMs }, name, this.#tell(id), family);
   }
 
-  reverse({ id, address, timeoutMs }: Extract<FromReactor, { kind: "reverse" }>): void {
-    this.#resolver.reverse(id, address, timeoutMs, this.#tell(id));
+  reverse({ id, guest, address, timeoutMs }: Extract<FromReactor, { kind: "reverse" }>): void {
+    this.#resolver.reverse({ id, guest, timeoutMs }, address, this.#tell(id));
   }
 
   #tell(id: number): (answer: Answer) => void {

@@ -30,12 +30,13 @@ type Question =
 
 /** What the main thread is asked. */
 export type LookupMessage =
-  | (Question & { readonly id: number; readonly timeoutMs: number })
+  | (Question & { readonly id: number; readonly guest: string; readonly timeoutMs: number })
   /** Answered by its end, where that is not on its way already. */
   | { readonly kind: "resolve-cancel"; readonly id: number };
 
 /** Whose it is. */
 export interface LookupGuest {
+  readonly name: string;
   readonly account: Payer;
   /** Its time on this thread. */
   readonly share: { charge(): void };
@@ -118,7 +119,7 @@ export class Lookups {
     asked.id = id;
     this.#host.reactor.cancel(asked.timer);
     const timeoutMs = Math.max(1, Math.ceil(dueMs - performance.now()));
-    this.#host.post({ ...question, id, timeoutMs });
+    this.#host.post({ ...question, id, guest: guest.name, timeoutMs });
     guest.share.charge();
   }
 

@@ -51,8 +51,16 @@ export interface Answer {
 
 const NO_NAMES: ReverseLookup = async () => [];
 
-/** Told of a name or an address that nobody has answered for, and why. */
-export type OnFailure = (what: string, why: string) => void;
+/** Told of a name or an address that nobody has answered for, why, and who has asked. */
+export type OnFailure = (what: string, why: string, guest: string) => void;
+
+/** Who asks, and for how long. */
+export interface LookupRequest {
+  /** The caller's. */
+  readonly id: number;
+  readonly guest: string;
+  readonly timeoutMs: number;
+}
 
 /**
  * How long a lookup whose signal is aborted is waited for. One that takes longer counts as ended: it must not hold its
@@ -73,30 +81,25 @@ export class Resolver {
     this.#onFailure = onFailure;
   }
 
-  /** Calls `tell` until an answer says `ended`. `id` is the caller's. */
-  resolve(
-    id: number,
-    name: string,
-    timeoutMs: number,
-    tell: (answer: Answer) => void,
-    family: 0 | 4 | 6 = 0,
-  ): void {
+  /** Calls `tell` until an answer says `ended`. */
+  resolve(request: LookupRequest, name: string, tell: (answer: Answer) => void, family: 0 | 4 | 6 = 0): void {
     const lookup: Running = (signal, early, ttl) => this.#lookup(name, signal, early, { family, ttl });
-    this.#start(id, name, lookup, timeoutMs, tell);
+    this.#start(request, name, lookup, tell);
   }
 
   /** The same for the names of an address. */
-  reverse(id: number, address: string, timeoutMs: number, tell: (answer: Answer) => void): void {
+  reverse(request: LookupRequest, address: string, tell: (answer: Answer) => void): void {
     const lookup: Running = (signal, _, ttl) => this.#reverse(address, signal, { ttl });
-    this.#start(id, address, lookup, timeoutMs, tell);
+    this.#start(request, address, lookup, tell);
   }
 
-  #start(id: number, what: string, lookup: Running, timeoutMs: number, tell: (answer: Answer) => void): void {
+  #start(request: LookupRequest, what: string, lookup: Running, tell: (answer: Answer) => void): void {
+    const { id, guest, timeoutMs } = request;
     const ended = (answer: Answer): void => {
       if (answer.ended) this.#resolutions.splice(this.#resolutions.indexOf(resolution), 1);
       tell(answer);
     };
-    const resolution = new Resolution(id, lookup, ended, (why) => this.#onFailure(what, why));
+    const resolution = new Resolution(id, lookup, ended, (why) => this.#onFailure(what, why, guest));
     this.#resolutions.push(resolution);
     resolution.start(timeoutMs);
   }
