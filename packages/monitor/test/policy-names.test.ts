@@ -24,6 +24,21 @@ describe("names", () => {
     expect(normalizeName(text)).toEqual({ name });
   });
 
+  it("is the same name however often it is asked for, and whatever was asked for between", () => {
+    const spellings = ["twice.example", "Twice.EXAMPLE", "TWICE.example."];
+    // More than are remembered.
+    for (const between of [0, 300]) {
+      for (const spelling of [...spellings, ...spellings]) {
+        expect(normalizeName(spelling)).toEqual({ name: "twice.example" });
+      }
+      for (let i = 0; i < between; i++) expect(normalizeName(`N${i}.test`)).toEqual({ name: `n${i}.test` });
+      for (const spelling of spellings) expect(normalizeName(spelling)).toEqual({ name: "twice.example" });
+    }
+    for (let i = 0; i < 2; i++) {
+      expect(normalizeName("not..twice")).toEqual({ problem: expect.stringContaining("empty label") });
+    }
+  });
+
   it.each([
     ["", "is empty"],
     [".", "empty label"],
