@@ -3,6 +3,8 @@
 // meanwhile is theirs. That the program does the same is seen where it is started (ringway.ts); not for commands that
 // serve guests, which take stderr and signals for their own.
 
+import { StringDecoder } from "node:string_decoder";
+import { format } from "node:util";
 import type { Ended } from "./processes.ts";
 import { ROOT } from "./ringway.ts";
 
@@ -33,12 +35,15 @@ function taken(name: "stdout" | "stderr", said: Record<"stdout" | "stderr", stri
   const stream = process[name];
   const print = name === "stdout" ? "log" : "error";
   const [write, printed] = [stream.write, console[print]];
-  stream.write = (text: string | Uint8Array) => {
-    said[name] += text;
+  const decoder = new StringDecoder("utf8");
+  stream.write = (text: string | Uint8Array, encoding?: unknown, callback?: unknown) => {
+    said[name] += typeof text === "string" ? text : decoder.write(text);
+    const written = typeof encoding === "function" ? encoding : callback;
+    if (typeof written === "function") process.nextTick(() => written());
     return true;
   };
-  console[print] = (text: unknown) => {
-    said[name] += `${text}\n`;
+  console[print] = (...words: readonly unknown[]) => {
+    said[name] += `${format(...words)}\n`;
   };
   return () => {
     stream.write = write;
