@@ -230,7 +230,7 @@ function policy(program: Command, _: Signals, ended: (code: number) => void): vo
 }
 
 function policyTest(policy: Command, ended: (code: number) => void): void {
-  command(policy, "test", "check that a policy decides as cases in a file expect (docs/policy.md)")
+  command(policy, "test", "check that a policy decides as cases in a file expect (docs/monitor.md)")
     .argument("<file>", "the policy file; - is standard input")
     .argument("<cases>", "the cases, in YAML")
     .option("--config", "the file is a monitor's, ringway.yaml: each case may say which guest asks")
