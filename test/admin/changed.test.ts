@@ -2,7 +2,7 @@
 // has made it.
 
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
@@ -210,7 +210,10 @@ describe("the admin API", () => {
     using at = place("added");
     using hypervisor = new Hypervisor(at);
     const vm = { name: "added", memory: at.memory, doorbell: at.doorbell, memoryBytes: 4 * MiB };
-    await admin.addVm({ ...vm, labels: { team: "b" } });
+    const policy = join(home.folder, "added.yaml");
+    writeFileSync(policy, LOCAL);
+    await admin.addVm({ ...vm, policy, labels: { team: "b" } });
+    expect(await admin.policy("added")).toMatchObject({ file: policy, by });
     const guest = await hypervisor.boot();
     expect(await admin.guest("added")).toMatchObject({ tenant: "added", labels: { team: "b" } });
     await expect(admin.addVm(vm)).rejects.toMatchObject({ status: 422 });
@@ -219,6 +222,7 @@ describe("the admin API", () => {
     const gone = once(guest, "detach");
     await admin.removeVm("added");
     await gone;
+    expect(await audited("vm-removed")).toMatchObject({ guest: "added", by });
     await expect(admin.removeVm("added")).rejects.toMatchObject({ status: 404 });
     await guest.close();
   });

@@ -64,6 +64,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   /** Its guests, streams and policies, seen and changed while it serves them. */
   readonly steering: Steering;
   #admin: AdminServer | undefined;
+  /** Its descriptor is the server's. */
+  #isAdminTaken = false;
   /** reload() and addVm(). */
   readonly #changes: InTurn = new InTurn();
   /** The reactor takes guests; rejected by what fails before. */
@@ -102,7 +104,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       policies: this.#policies,
       audit: this.#audit,
       changes: this.#changes,
-      addVm: (vm) => this.addVm(vm),
+      addVm: (vm, by) => this.#addVm(vm, by),
       removeVm: (name) => this.removeVm(name),
       changed: (changed) => void this.emit("changed", changed),
       drain: (drainMs, by) => this.#drainAsked(drainMs, by),
@@ -183,13 +185,16 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   async #serveAdmin(server: typeof AdminServer, http: AdminHttpOptions | undefined): Promise<void> {
     const { admin } = this.#parts;
     if (admin === undefined || this.#closed !== undefined) return;
-    this.#admin = await server.start({
-      monitor: this,
-      labels: this.#labels,
-      log: this.#log,
-      fd: admin.fd,
-      http,
-    });
+    const { fd } = admin;
+    this.#isAdminTaken = true;
+    try {
+      this.#admin = await server.start({ monitor: this, labels: this.#labels, log: this.#log, fd, http });
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
+    // A part has failed meanwhile.
+    if (this.#closed !== undefined) this.#admin.close();
   }
 
   /** The policy in force for guests that have none of their own. */
@@ -232,11 +237,15 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
    * SystemError where it cannot be opened, or where the doorbell's path is too long; NoAnswerError where a file system
    * does not answer.
    */
-  async addVm(options: VmOptions): Promise<void> {
+  addVm(options: VmOptions): Promise<void> {
+    return this.#addVm(options);
+  }
+
+  async #addVm(options: VmOptions, by?: Changer): Promise<void> {
     requireVm(options, "options");
     const problem = labelsProblem(options.labels);
     if (problem !== undefined) throw invalidValue("options.labels", options.labels, `is invalid: ${problem}`);
-    await this.#changes.run(() => this.#policies.addVm(options));
+    await this.#changes.run(() => this.#policies.addVm(options, by));
   }
 
   /**
@@ -333,7 +342,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   #closeAdmin(): void {
     this.#admin?.close();
     // Nobody was to be served yet.
-    if (this.#admin === undefined && this.#parts.admin !== undefined) closeFd(this.#parts.admin.fd);
+    if (!this.#isAdminTaken && this.#parts.admin !== undefined) closeFd(this.#parts.admin.fd);
   }
 
   /**

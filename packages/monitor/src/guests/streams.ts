@@ -60,13 +60,14 @@ export class Streams implements StreamTable {
     this.#owner.counters.add(Counter.streams, -1);
   }
 
-  /** The open stream with the least id above this one. */
-  behind(id: number): Stream | undefined {
-    for (let next = id + 1; next < this.#all.length; next++) {
-      const stream = this.#all[next];
-      if (stream !== undefined) return stream;
-    }
-    return undefined;
+  /** Above the id of every open stream. */
+  get idsEnd(): number {
+    return this.#all.length;
+  }
+
+  /** The open stream with this id. at() makes one where the guest has just signalled its first. */
+  open(id: number): Stream | undefined {
+    return this.#all[id];
   }
 
   /** The open stream with this id and generation. find() makes one where the guest has just signalled its first. */

@@ -147,7 +147,7 @@ export class Policies {
   }
 
   /** A machine that no guest may reach by a folder of any policy. */
-  async addVm(options: VmOptions): Promise<void> {
+  async addVm(options: VmOptions, by: Changer = PROGRAM): Promise<void> {
     const { name, policy } = options;
     const own = policy === undefined ? undefined : await this.#loadOwn(name, policy);
     const all = [this.#current, ...this.own, ...(own === undefined ? [] : [own.policy])];
@@ -158,7 +158,7 @@ export class Policies {
       throw error;
     }
     if (own === undefined) return;
-    this.#addOwn(name, own, policy!, PROGRAM);
+    this.#addOwn(name, own, policy!, by);
     this.#context.changed();
   }
 

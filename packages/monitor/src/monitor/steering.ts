@@ -65,12 +65,20 @@ export interface SteeringParts {
   readonly audit: Audit;
   /** With reload() and addVm(). */
   readonly changes: InTurn;
-  readonly addVm: (options: VmOptions) => Promise<void>;
+  readonly addVm: (options: VmOptions, by: Changer) => Promise<void>;
   readonly removeVm: (name: string) => Promise<void>;
   /** Is told of each change. */
   readonly changed: (changed: Changed) => void;
   /** Somebody wants the monitor to end so. */
   readonly drain: (drainMs: number | undefined, by: Changer) => void;
+}
+
+interface PutInForce {
+  readonly guest: string | undefined;
+  readonly revision: number;
+  /** Undefined: it was not asked to, or did not come to it. */
+  readonly cut: number | undefined;
+  readonly by: Changer;
 }
 
 const PROGRAM: Changer = { via: "program" };
@@ -140,15 +148,21 @@ export class Steering {
     return await this.#parts.changes.run(async () => {
       if (guest === undefined) await this.#policies.reload({ text }, by);
       else await this.#reloadOwn(guest, text, by);
-      const ended = cut ? Number((await this.#ask({ what: "cut", tenant: guest }))[0] ?? 0) : 0;
       const { revision } = this.policy(guest);
-      const more = cut ? { cut: ended } : {};
-      this.#audit(
-        { action: "policy", ...(guest && { guest }), revision, ...more, by },
-        "policy put in force",
-      );
-      return { revision, cut: ended };
+      let ended: number | undefined;
+      try {
+        if (cut) ended = Number((await this.#ask({ what: "cut", tenant: guest }))[0] ?? 0);
+      } finally {
+        // It is in force, also where the monitor ends before it has cut anything.
+        this.#putInForce({ guest, revision, cut: ended, by });
+      }
+      return { revision, cut: ended ?? 0 };
     });
+  }
+
+  #putInForce({ guest, revision, cut, by }: PutInForce): void {
+    const more = { ...(guest !== undefined && { guest }), revision, ...(cut !== undefined && { cut }) };
+    this.#audit({ action: "policy", ...more, by }, "policy put in force");
   }
 
   async #reloadOwn(guest: string, text: string, by: Changer): Promise<void> {
@@ -190,15 +204,19 @@ export class Steering {
     const { name, memory } = options;
     const problem = guestNameProblem(String(name));
     if (problem !== undefined) throw invalidValue("options.name", name, `is invalid: ${problem}`);
-    await this.#parts.addVm(options);
+    await this.#parts.addVm(options, by);
     this.#audit({ action: "vm", guest: name, memory, by }, "virtual machine added by the operator");
   }
 
   /** Serves it no more: its guest is ended. Throws SteeringError where there is none. */
   async removeVm(name: string, by: Changer = PROGRAM): Promise<void> {
     if (!this.#policies.servesVm(name)) throw notThere(`VM ${name}`);
-    this.#audit({ action: "vm-removed", guest: name, by }, "virtual machine removed by the operator");
-    await this.#parts.removeVm(name);
+    try {
+      await this.#parts.removeVm(name);
+    } finally {
+      // Its guest has ended, also where a disk keeps its memory.
+      this.#audit({ action: "vm-removed", guest: name, by }, "virtual machine removed by the operator");
+    }
   }
 
   /** Asks whoever runs the monitor to end it, as a signal does: its event "drain", or close() where nobody listens. */

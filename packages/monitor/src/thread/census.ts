@@ -54,6 +54,8 @@ export class Census {
         return this.#streams(question);
       case "cut":
         return this.#cut(this.#host.policyOf(question.tenant));
+      case "reset-stream":
+        return this.#reset(question);
       default:
         return {
           piece: (fields) => {
@@ -99,12 +101,16 @@ export class Census {
       this.#host.guests,
       (guest) => policy !== undefined && guest.policy === policy,
     );
-    let cut = 0;
+    const ends = new Ends();
+    let isThrough = false;
     return walked((fields) => {
-      const step = each.step();
-      if (step === "end") fields.push(cut);
+      const step = isThrough ? "end" : each.step();
+      if (step === "end") {
+        isThrough = true;
+        return ends.tell(fields, () => ends.count);
+      }
       if (typeof step === "string") return step;
-      if (this.#isForbidden(each.guest!, step) && end(each.guest!, step)) cut++;
+      if (this.#isForbidden(each.guest!, step)) ends.end(each.guest!, step);
       return "taken";
     });
   }
@@ -115,14 +121,23 @@ export class Census {
     return !this.#host.opener.allowsStill(guest, protocol, granted, flow?.to);
   }
 
-  #does(question: Exclude<Question, { what: "guests" | "streams" | "cut" }>): boolean {
-    const guest = [...this.#host.guests].find(({ serial }) => serial === question.guest);
-    if (guest === undefined || guest.life.over) return false;
+  #reset({ guest: serial, stream: id, generation }: Extract<Question, { what: "reset-stream" }>): Walk {
+    const guest = this.#find(serial);
+    const stream = guest?.streams.known(id, generation);
+    const ends = new Ends();
+    if (guest !== undefined && stream !== undefined) ends.end(guest, stream);
+    return walked((fields) => ends.tell(fields, () => ends.count === 1));
+  }
+
+  #find(guest: number): Attachment | undefined {
+    const found = [...this.#host.guests].find(({ serial }) => serial === guest);
+    return found?.life.over === true ? undefined : found;
+  }
+
+  #does(question: Exclude<Question, { what: "guests" | "streams" | "cut" | "reset-stream" }>): boolean {
+    const guest = this.#find(question.guest);
+    if (guest === undefined) return false;
     switch (question.what) {
-      case "reset-stream": {
-        const stream = guest.streams.known(question.stream, question.generation);
-        return stream !== undefined && end(guest, stream);
-      }
       case "close-guest":
         guest.close(question.reason);
         return true;
@@ -133,11 +148,27 @@ export class Census {
   }
 }
 
-/** False: it is over, or about to be. */
-function end(guest: Attachment, stream: Stream): boolean {
-  if (stream.relay === undefined) return false;
-  guest.share.perform(() => stream.guard(() => void stream.cut()));
-  return true;
+/** Streams that are ended in their guests' turns, which may be later ones: they count when they have been. */
+class Ends {
+  count = 0;
+  #waiting = 0;
+
+  end(guest: Attachment, stream: Stream): void {
+    this.#waiting++;
+    guest.share.perform(() => {
+      this.#waiting--;
+      stream.guard(() => {
+        if (stream.cut()) this.count++;
+      });
+    });
+  }
+
+  /** A walk's last step: the answer, once nothing waits. */
+  tell(fields: Fields, answer: () => Fields[number]): "wait" | "end" {
+    if (this.#waiting > 0) return "wait";
+    fields.push(answer());
+    return "end";
+  }
 }
 
 function putGuest(fields: Fields, guest: Attachment): void {
