@@ -104,7 +104,7 @@ test("whatever the learned policy allows of files, the one that was in force all
       }
       const lesson = parse(`version: 1\n${asked.toString(policy)}`);
       const [before, after] = [policy, lesson].map((each) => new PolicyMatcher(each));
-      for (const path of PATHS) {
+      for (const path of [...PATHS, "/a/y", "/a/y/z", "/e/y"]) {
         for (const write of [false, true]) {
           const now = after!.file(path, write);
           if (!now.allowed) continue;

@@ -46,6 +46,34 @@ test("the name of a program is text: nothing of it turns a line around, nor is o
   );
 });
 
+test("what is told is bounded, and that there is more is said", () => {
+  const lines = new RefusalLines(false);
+  const told = Array.from({ length: 10_002 }, (_, i) => lines.ofDenial({ reason: `no ${i}`, rule: "no" }));
+  expect(told.filter((line) => line !== undefined)).toHaveLength(10_001);
+  expect(told.slice(-3)).toEqual([
+    "ringway: refused: no 9999\n",
+    "ringway: more is refused than is told here\n",
+    undefined,
+  ]);
+});
+
+test("the peer of a bound socket is to be connected to, whichever way it was refused", () => {
+  const learned = new Learned({});
+  const reasons = [
+    "no connect rule allows UDP to 192.0.2.9:53",
+    "sending datagrams to 192.0.2.8:53 is refused: ...",
+  ];
+  for (const [i, reason] of reasons.entries())
+    learned.add({
+      protocol: protocolName(Protocol.UDP_BIND),
+      what: `192.0.2.${9 - i}:53`,
+      rule: "default",
+      reason,
+    });
+  expect(learned.listen.isEmpty).toBe(true);
+  expect(learned.connect.has("192.0.2.8") && learned.connect.has("192.0.2.9")).toBe(true);
+});
+
 test("a name that was looked up, and nothing else, is a comment: at no port is it allowed", () => {
   const learned = new Learned({});
   learned.add({ protocol: protocolName(Protocol.RESOLVE), what: "c.example", rule: "default" });

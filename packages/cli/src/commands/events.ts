@@ -5,6 +5,7 @@ import type { AdminEvent, EventKind } from "@ringway/monitor";
 import { withAdmin } from "../admin/client.ts";
 import { jsonText, labelsText, plain } from "../admin/text.ts";
 import { Exit } from "../errors.ts";
+import { isOf } from "../guests/of.ts";
 
 export interface EventsOptions {
   readonly admin?: string;
@@ -37,11 +38,6 @@ function print(event: AdminEvent, { guest, json }: EventsOptions): void {
   if (kind === "gap" && data.lost === undefined) return;
   if (guest !== undefined && !isOf(String(data.guest ?? ""), guest)) return;
   console.log(json ? jsonText({ kind, ...data }) : plain(lineOf(event)));
-}
-
-/** Of the guest itself, or of a process at its socket: web-1. */
-function isOf(name: string, wanted: string): boolean {
-  return name === wanted || (name.startsWith(`${wanted}-`) && /^\d+$/.test(name.slice(wanted.length + 1)));
 }
 
 function lineOf({ kind, data }: AdminEvent): string {

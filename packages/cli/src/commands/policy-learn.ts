@@ -4,6 +4,7 @@
 
 import { HostSurroundings, type Policy, PolicyLoader, PolicyMatcher, parsePolicy } from "@ringway/monitor";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
+import { isOf } from "../guests/of.ts";
 import { type AuditLine, AuditLines } from "../learn/audit-lines.ts";
 import { Evidence } from "../learn/evidence.ts";
 import { denials, isName, otherKeys, Places } from "../learn/in-force.ts";
@@ -34,7 +35,8 @@ export async function learnPolicy({ from = [], guest, policy: file }: LearnOptio
   const lines = new AuditLines();
   for (const each of from) {
     try {
-      for await (const line of lines.of(each)) if (isOf(line, guest)) lessons.take(line);
+      for await (const line of lines.of(each))
+        if (guest === undefined || isOf(line.guest, guest)) lessons.take(line);
     } catch (error) {
       throw new Failure(`cannot read ${each}: ${errorLine(error)}`, { cause: error });
     }
@@ -46,12 +48,6 @@ export async function learnPolicy({ from = [], guest, policy: file }: LearnOptio
 async function loadPolicy(file: string): Promise<Policy> {
   await using loader = new PolicyLoader();
   return await loadOnce(file, loader);
-}
-
-/** Of the guest itself, or of a process at its socket: web-1. */
-function isOf({ guest }: AuditLine, wanted: string | undefined): boolean {
-  if (wanted === undefined || guest === wanted) return true;
-  return guest.startsWith(`${wanted}-`) && /^\d+$/.test(guest.slice(wanted.length + 1));
 }
 
 class Lessons {

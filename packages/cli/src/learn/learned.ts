@@ -79,6 +79,9 @@ const CONNECTS: Readonly<Record<string, readonly ["connect" | "listen", Transpor
   "udp-bind": ["listen", "udp"],
 };
 
+/** Reasons of the connect rules. */
+const OF_A_PEER = /^(?:no connect rule|sending datagrams to) /;
+
 /** Of "example.com:443", "[2001:db8::1]:80", or the name alone that was looked up; undefined for what is no such. */
 export function askedOf({ protocol, what, reason = "" }: Omit<Refused, "rule">): Asked | undefined {
   if (protocol === "resolve") {
@@ -92,7 +95,7 @@ export function askedOf({ protocol, what, reason = "" }: Omit<Refused, "rule">):
   if (known === undefined || host === undefined || port > 65_535) return undefined;
   const [of, transport] = known;
   // A bound socket asks for its peers, too.
-  const list = protocol === "udp-bind" && reason.startsWith("no connect rule") ? "connect" : of;
+  const list = protocol === "udp-bind" && OF_A_PEER.test(reason) ? "connect" : of;
   if (list === "connect" ? port === 0 : canonicalAddress(host) === undefined) return undefined;
   return { list, host, port, transport };
 }

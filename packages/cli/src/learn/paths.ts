@@ -30,6 +30,8 @@ export class PathsAsked {
   readonly #used: Map<string, Used> = new Map();
   /** Comments on what was refused. */
   readonly #refused: Map<string, Evidence> = new Map();
+  /** How often there was something that did not fit any more. */
+  #lost = 0;
 
   /** Whether the line is about such a path. */
   take(line: AuditLine): boolean {
@@ -44,7 +46,10 @@ export class PathsAsked {
   #takeAllowed(list: Used["list"], line: AuditLine): void {
     const { rule, audit, bytesToHost } = line;
     const used = this.#used.get(rule) ?? { list, evidence: new Evidence(), isWritten: false };
-    if (!this.#used.has(rule) && this.#used.size >= KEPT_MAX) return;
+    if (!this.#used.has(rule) && this.#used.size >= KEPT_MAX) {
+      this.#lost++;
+      return;
+    }
     this.#used.set(rule, used);
     used.evidence.add(line, audit !== "opened");
     if (bytesToHost > 0) used.isWritten = true;
@@ -56,7 +61,10 @@ export class PathsAsked {
     if ((rule !== "default" && !isReadOnly) || !isAbsolute(what)) return;
     const why = isReadOnly ? `was to be written, and rule ${yamlText(rule)} is ro` : `no ${list} rule has it`;
     const text = `${yamlText(what)}: ${why}`;
-    if (!this.#refused.has(text) && this.#refused.size >= KEPT_MAX) return;
+    if (!this.#refused.has(text) && this.#refused.size >= KEPT_MAX) {
+      this.#lost++;
+      return;
+    }
     const evidence = this.#refused.get(text) ?? new Evidence();
     this.#refused.set(text, evidence);
     evidence.add(line);
@@ -71,6 +79,7 @@ export class PathsAsked {
     const told = [...this.#refused].slice(0, TOLD_MAX).map(([text, seen]) => `# ${text}; ${seen}\n`);
     const more = this.#refused.size - told.length;
     if (more > 0) told.push(`# and ${more} more paths that were refused\n`);
+    if (this.#lost > 0) told.push(`# ${this.#lost} more lines of files and sockets are not here\n`);
     return `${this.#files(policy)}${this.#sockets(policy)}${this.#unknown(policy)}${told.join("")}`;
   }
 
@@ -129,6 +138,8 @@ export class PathsAsked {
       const written = isWritten ? ", written to" : "";
       return `# ${list} rule ${yamlText(rule)} was used${written}; ${evidence}; ${advice}\n`;
     });
+    if (unknown.length > TOLD_MAX)
+      told.push(`# and ${unknown.length - TOLD_MAX} more rules that were used\n`);
     return told.join("");
   }
 }

@@ -48,9 +48,9 @@ export class RefusalLines {
   }
 
   #once(what: string): string | undefined {
-    if (this.#told.has(what) || this.#told.size >= KEPT_MAX) return undefined;
+    if (this.#told.has(what) || this.#told.size > KEPT_MAX) return undefined;
     this.#told.add(what);
-    return this.#shown(what);
+    return this.#shown(this.#told.size > KEPT_MAX ? "more is refused than is told here" : what);
   }
 
   #shown(what: string): string {
