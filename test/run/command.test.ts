@@ -507,6 +507,14 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.2", 9))`
     expect(learned(readFileSync(file, "utf8")).toSorted()).toEqual(rules);
   });
 
+  test("a signal between the start of the program and that of its monitor is the program's", async () => {
+    const program = startRun([], ["sh", "-c", "trap 'exit 7' USR2; echo up; while :; do sleep 0.05; done"]);
+    await program.line("up", LOADED_MS);
+    program.child.kill("SIGUSR2");
+    expect((await program.exit()).code).toBe(7);
+    expect(program.errors).toBe("");
+  });
+
   test("a wrong RINGWAY_TRACE is found before the program runs", async () => {
     const { code, stdout, stderr } = await ran([], ["echo", "ran"], { env: { RINGWAY_TRACE: "stream" } });
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
