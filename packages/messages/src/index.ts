@@ -27,6 +27,7 @@ export type {
   MalformedStream,
   Refused,
   Stale,
+  Thrown,
   Timeout,
   Unsent,
 } from "./core/ending.ts";

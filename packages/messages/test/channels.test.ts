@@ -120,6 +120,29 @@ describe("channels", () => {
     expect([drained, stuck.send(bytes(100))]).toEqual([[stuck], true]);
   });
 
+  test("share a wire that each of them could fill alone", () => {
+    const sent = [0, 0, 0];
+    const wire: Addressed[] = [];
+    const far = new Channels({ queue: (message) => near.accept(message) === undefined });
+    const near: Channels = new Channels({
+      queue: (message) => wire.length < 4 && wire.push(message) > 0,
+      onDrain: (channel) => fill(channel),
+    });
+    const fill = (channel: Channel): void => {
+      while (channel.send(bytes(1000))) sent[channel.address]!++;
+    };
+    for (const address of [0, 1, 2]) far.open(address);
+    for (const address of [0, 1, 2]) fill(near.open(address));
+    for (let round = 0; round < 300; round++) {
+      for (const message of wire.splice(0)) {
+        expect(far.accept(message)).toBeUndefined();
+        far.open(message.address).read();
+      }
+      near.drain();
+    }
+    expect(Math.min(...sent)).toBeGreaterThan(350);
+  });
+
   test("hold no chunk of a stream for a small batch", () => {
     const channels = new Channels({ queue: () => true });
     const channel = channels.open(1);
@@ -157,6 +180,17 @@ describe("channels", () => {
       [{ address: GRANTS, batch: Uint8Array.of(0, 0, 0, 9, 0, 0, 0, 1) }],
       "a grant for channel 9, which is not there",
     ],
+    [
+      "sends to what is not there",
+      [{ address: 9, batch: bytes(1) }],
+      "a batch for channel 9, which is not there",
+    ],
+    [
+      "grants nothing",
+      [{ address: GRANTS, batch: Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 0) }],
+      "a grant of nothing for channel 1",
+    ],
+    ["grants more often than it has channels", [{ address: GRANTS, batch: bytes(16) }], "grants of 16 bytes"],
     [
       "grants what was not used",
       [{ address: GRANTS, batch: Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 1) }],

@@ -2,10 +2,11 @@
 
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { Duplex } from "node:stream";
+import { Duplex, duplexPair } from "node:stream";
 import { type Bytes, type Ending, lengthDelimited } from "@ringway/messages";
 import { Connection, type ConnectionOptions } from "@ringway/messages/node";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { inNextTurn } from "../src/node/turns.ts";
 
 const codec = lengthDelimited({ maxFrameBytes: 100_000 });
 let server: Server;
@@ -161,7 +162,7 @@ describe("a stream that ends behind messages that nobody has read yet", () => {
   for (let at = 0; at < frames.length; at += 1024) frames.set([0, 0, 3, 252], at);
 
   /** All of it and its end at once, as a pipe inside of a process has them. */
-  function whole(): Duplex {
+  function whole(isEnded = true): Duplex {
     const duplex = new Duplex({
       read() {},
       write: (_chunk, _encoding, done) => done(),
@@ -170,7 +171,7 @@ describe("a stream that ends behind messages that nobody has read yet", () => {
     onTestFinished(() => void duplex.destroy());
     duplex.push(frames);
     duplex.push(null);
-    duplex.end();
+    if (isEnded) duplex.end();
     return duplex;
   }
 
@@ -195,13 +196,127 @@ describe("a stream that ends behind messages that nobody has read yet", () => {
   });
 
   test("says what it could not send", async () => {
-    const duplex = whole();
+    const duplex = whole(false);
     const connection = open(duplex);
     await connection.read();
-    await new Promise((resolve) => setImmediate(resolve));
     expect(connection.queue(bytes(10))).toBe(true);
+    duplex.end();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([connection.queue(bytes(10)), await connection.send(bytes(10))]).toEqual([false, false]);
     while ((await connection.read()) !== undefined);
-    expect(await connection.closed).toMatchObject({ unsentMessages: 1 });
+    expect(await connection.closed).toMatchObject({ reason: "EndOfStream", unsentMessages: 1 });
+  });
+
+  test("is over at once when it is closed, though it has messages that nobody can send any more", async () => {
+    const duplex = whole(false);
+    const connection = open(duplex);
+    await connection.read();
+    connection.queue(bytes(10));
+    duplex.end();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(await connection.close()).toMatchObject({ reason: "Closed", unsentMessages: 1 });
+  });
+
+  test("is read to its end where Node has ended the sending side meanwhile", async () => {
+    const [near, far] = await socketPair();
+    const sent = new Promise((resolve) => near.end(frames, () => resolve(undefined)));
+    const connection = open(far, { codec: lengthDelimited({ maxFrameBytes: 8_000_000 }) });
+    await sent;
+    let read = 0;
+    for await (const _ of connection) {
+      read++;
+      // More than the kernel takes while nobody reads: one is on its way when the peer's end comes, and one waits.
+      connection.queue(bytes(7_900_000));
+      await new Promise((resolve) => setImmediate(resolve));
+      near.resume();
+    }
+    expect([read, (await connection.closed).reason]).toEqual([20, "EndOfStream"]);
+  });
+});
+
+describe("what one connection does is its own", () => {
+  test("a message is what was sent, though both ends of the stream are in this process and share memory", async () => {
+    const small = lengthDelimited({ maxFrameBytes: 4000 });
+    const [near, far] = duplexPair();
+    const [sender, reader] = [open(near, { codec: small }), open(far, { codec: small })];
+    const sending = (async () => {
+      for (let i = 0; i < 100; i++) await sender.send(bytes(500, i));
+      await sender.close();
+    })();
+    const kept: Bytes[] = [];
+    for await (const message of reader) kept.push(message);
+    await sending;
+    expect(kept.map((message, i) => message.every((byte) => byte === i))).toEqual(Array(100).fill(true));
+  });
+
+  test("a throw ends it, says what was thrown, and the others go on", async () => {
+    const small = lengthDelimited({ maxFrameBytes: 4092 });
+    const chunk = new Uint8Array(10_240);
+    for (let at = 0; at < chunk.length; at += 1024) chunk.set([0, 0, 3, 252], at);
+    const error = new Error("user's");
+    const counts = [0, 0, 0];
+    const connections = counts.map((_, i) => {
+      const duplex = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+      onTestFinished(() => void duplex.destroy());
+      const connection = open(duplex, {
+        codec: small,
+        onMessage() {
+          // Behind the first turn.
+          if (++counts[i]! === 6 && i === 0) throw error;
+        },
+      });
+      duplex.push(chunk);
+      duplex.push(null);
+      return connection.closed;
+    });
+    expect((await Promise.all(connections)).map(({ reason }) => reason)).toEqual([
+      "Thrown",
+      "EndOfStream",
+      "EndOfStream",
+    ]);
+    expect([counts, await connections[0]]).toEqual([[6, 10, 10], expect.objectContaining({ error })]);
+  });
+
+  test("a piece of a turn that throws leaves the other pieces to the next turn", async () => {
+    const caught: unknown[] = [];
+    const others = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => caught.push(error));
+    onTestFinished(() => {
+      process.removeAllListeners("uncaughtException");
+      for (const listener of others) process.on("uncaughtException", listener);
+    });
+    inNextTurn(() => {
+      throw "thrown";
+    });
+    await new Promise<void>((resolve) => inNextTurn(resolve));
+    expect(caught).toEqual(["thrown"]);
+  });
+
+  test("a socket that came paused is read", async () => {
+    const pausing = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+    await once(pausing, "listening");
+    onTestFinished(() => void pausing.close());
+    const near = connect((pausing.address() as AddressInfo).port, "127.0.0.1");
+    const [far] = (await once(pausing, "connection")) as [Socket];
+    onTestFinished(() => [near, far].forEach((socket) => void socket.destroy()));
+    const message = new Promise((resolve) => open(far, { onMessage: resolve }));
+    near.write(Uint8Array.of(0, 0, 0, 1, 7));
+    expect(await message).toEqual(Uint8Array.of(7));
+  });
+
+  test("what is queued while it connects is sent, though it is closed before", async () => {
+    const near = connect((server.address() as AddressInfo).port, "127.0.0.1");
+    const client = open(near);
+    client.queue(bytes(5, 3));
+    const closed = client.close();
+    await once(server, "connection");
+    const far = open(accepted.shift()!);
+    onTestFinished(() => [near, far.duplex].forEach((duplex) => void duplex.destroy()));
+    expect(await far.read()).toEqual(bytes(5, 3));
+    expect([await far.read(), await closed]).toEqual([
+      undefined,
+      { reason: "Closed", unsentMessages: 0, unsentBytes: 0 },
+    ]);
   });
 });
 

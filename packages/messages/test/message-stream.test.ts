@@ -164,7 +164,10 @@ describe("a message stream", () => {
       { codec: { maxBytes: 10, encode: (message, writer) => writer.bytes(message), decode: () => "more" } },
       0,
     );
-    expect(() => careless.queue(bytes(5000), 0)).toThrow(CannotEncode);
+    for (const length of [11, 5000]) {
+      expect(() => careless.queue(bytes(length), 0)).toThrow("a frame is more than 10 bytes");
+    }
+    expect([careless.queue(bytes(10), 0), careless.telemetry(0).queuedBytes]).toEqual([true, 10]);
   });
 
   test("is stale when a message waits for longer than txTimeoutMs", () => {
@@ -230,6 +233,56 @@ describe("a message stream", () => {
     expect(stream.state).toBe("OPEN");
     stream.tick(2900);
     expect(stream.ending).toMatchObject({ reason: "Timeout", of: "ping", afterMs: 500 });
+  });
+
+  test("does not take a peer for silent while nobody reads it", () => {
+    const ping = { everyMs: 1000, answerMs: 500, message: () => bytes(1, 0x70) };
+    const stream = open({ ping });
+    // Something has come, and next() is not called.
+    stream.receive(Uint8Array.of(0, 0, 0, 1, 9), 0);
+    for (const now of [1000, 2000]) stream.tick(now);
+    expect([stream.take(), stream.next()]).toEqual([undefined, bytes(1, 9)]);
+    // The wire is not read.
+    for (const now of [3000, 4000]) stream.tick(now, false);
+    stream.tick(4999);
+    expect(stream.take()).toBeUndefined();
+    stream.tick(5000);
+    expect(stream.take()?.length).toBe(5);
+    stream.sent(5, 5000);
+    stream.tick(5499, false);
+    stream.tick(5500);
+    expect(stream.state).toBe("OPEN");
+  });
+
+  test("sends what was queued while it connected, though it was closed before it was open", () => {
+    const stream = new MessageStream<Bytes>({ codec, txTimeoutMs: 10_000 }, 0);
+    stream.queue(bytes(10), 0);
+    stream.close();
+    expect([stream.state, stream.take(), stream.queue(bytes(1), 0)]).toEqual(["CLOSING", undefined, false]);
+    stream.tick(4999);
+    stream.opened(4999);
+    stream.sent(stream.take()!.length, 5000);
+    expect(stream.ending).toEqual({ reason: "Closed", unsentMessages: 0, unsentBytes: 0 });
+    const late = new MessageStream<Bytes>({ codec }, 0);
+    late.queue(bytes(10), 0);
+    late.close();
+    late.tick(5000);
+    expect(late.ending).toMatchObject({ reason: "Timeout", of: "connect", unsentMessages: 1 });
+  });
+
+  test("gives what was received where the wire takes nothing any more", () => {
+    const stream = open();
+    stream.queue(bytes(10), 0);
+    stream.receive(Uint8Array.of(0, 0, 0, 1, 9), 0);
+    stream.endSending();
+    stream.tick(60_000);
+    expect([stream.queue(bytes(1), 0), stream.take(), stream.next()]).toEqual([
+      false,
+      undefined,
+      bytes(1, 9),
+    ]);
+    stream.end();
+    expect(stream.ending).toMatchObject({ reason: "EndOfStream", frameBytes: 0, unsentMessages: 1 });
   });
 
   test("sends what is queued when it is closed, takes no more, and is over then", () => {

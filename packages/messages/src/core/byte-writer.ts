@@ -28,6 +28,11 @@ export class ByteWriter implements Writer {
     return this.#kept;
   }
 
+  /** Bytes written since the last message. */
+  pending(): number {
+    return this.#length - this.#kept;
+  }
+
   /** Bytes that it may still take. */
   room(): number {
     return this.limit - this.#kept;

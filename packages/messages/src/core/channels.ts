@@ -35,7 +35,7 @@ export interface ChannelsOptions {
   readonly onReadable?: (channel: Channel) => void;
   /** send() was refused, and may be taken now. */
   readonly onDrain?: (channel: Channel) => void;
-  /** A batch for which there is no channel, or no room: it is dropped. */
+  /** A batch for which there is no channel, or no room, of a peer that knows no grants: it is dropped. */
   readonly onDrop?: (message: Addressed) => void;
   /** Of each channel, each way. Default 64 KiB. */
   readonly windowBytes?: number;
@@ -113,6 +113,8 @@ export class Channels {
     if (this.#grants && message.address === GRANTS) return this.#acceptGrants(message.batch);
     const channel = this.#channels.get(message.address);
     if (channel === undefined) {
+      // Dropped, it would keep its part of the peer's window for ever.
+      if (this.#grants) return `a batch for channel ${message.address}, which is not there`;
       this.#options.onDrop?.(message);
       return undefined;
     }
@@ -130,10 +132,16 @@ export class Channels {
     return undefined;
   }
 
-  /** The stream has room again. */
+  /** The stream has room again. Whoever is told first may use all of it, so the next time it is told last. */
   drain(): void {
     for (const channel of this.#channels.values()) this.#grant(channel);
-    for (const channel of this.#channels.values()) this.#tellRoom(channel);
+    let first: Channel | undefined;
+    for (const channel of [...this.#channels.values()]) {
+      if (this.#tellRoom(channel)) first ??= channel;
+    }
+    if (first === undefined) return;
+    this.#channels.delete(first.address);
+    this.#channels.set(first.address, first);
   }
 
   invariants(): void {
@@ -177,21 +185,26 @@ export class Channels {
   }
 
   #acceptGrants(batch: Bytes): string | undefined {
-    if (batch.length % GRANT_BYTES !== 0) return `grants of ${batch.length} bytes`;
+    // One for each channel, at most: whoever grants adds up what is due.
+    const most = GRANT_BYTES * this.#channels.size;
+    if (batch.length % GRANT_BYTES !== 0 || batch.length > most) return `grants of ${batch.length} bytes`;
     const fields = new DataView(batch.buffer, batch.byteOffset, batch.length);
     for (let at = 0; at < batch.length; at += GRANT_BYTES) {
       const channel = this.#channels.get(fields.getUint32(at));
       if (channel === undefined) return `a grant for channel ${fields.getUint32(at)}, which is not there`;
-      channel.credit += fields.getUint32(at + 4);
+      const granted = fields.getUint32(at + 4);
+      if (granted === 0) return `a grant of nothing for channel ${channel.address}`;
+      channel.credit += granted;
       if (channel.credit > this.windowBytes) return `more granted than channel ${channel.address} has used`;
       this.#tellRoom(channel);
     }
     return undefined;
   }
 
-  #tellRoom(channel: Channel): void {
-    if (channel.refused === 0 || channel.credit < channel.refused) return;
+  #tellRoom(channel: Channel): boolean {
+    if (channel.refused === 0 || channel.credit < channel.refused) return false;
     channel.refused = 0;
     this.#options.onDrain?.(channel);
+    return true;
   }
 }

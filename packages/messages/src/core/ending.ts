@@ -52,7 +52,13 @@ export interface Io extends Unsent {
   readonly error: unknown;
 }
 
-export type Ending = Closed | EndOfStream | MalformedStream | Stale | Refused | Timeout | Io;
+/** What this side does with a message, or with room for one, has thrown. */
+export interface Thrown extends Unsent {
+  readonly reason: "Thrown";
+  readonly error: unknown;
+}
+
+export type Ending = Closed | EndOfStream | MalformedStream | Stale | Refused | Timeout | Io | Thrown;
 
 type WithoutUnsent<E> = E extends Ending ? Omit<E, keyof Unsent> : never;
 export type Why = WithoutUnsent<Ending>;

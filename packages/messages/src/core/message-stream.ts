@@ -7,8 +7,9 @@
 //        CONNECTING ─ opened() ─▶ OPEN ─ close(), end() ─▶ CLOSING ─ all is sent ─▶ CLOSED
 //             ╰───────────────────┴─ malformed, stale, timeout, failed() ──┴───────────▲
 //
-// CLOSING takes no message, gives none, and sends those it has. What breaks one off that is CLOSING is its ending: it
-// says more. Times are milliseconds of any clock that does not go back.
+// CLOSING takes no message, gives none, and sends those it has, once opened() where it was CONNECTING. What breaks one
+// off that is CLOSING is its ending: it says more. Where the wire takes nothing any more, endSending(), an OPEN stream
+// still gives what was received, and takes no message. Times are milliseconds of any clock that does not go back.
 //
 // Invariant: those of the receive buffer and of the send queue. CLOSED has an ending, and no other state has one.
 
@@ -80,12 +81,16 @@ export class MessageStream<M> {
   readonly #connectTimeoutMs: number;
   readonly #ping: PingOptions<M> | undefined;
   readonly #since: number;
+  #hasOpened = false;
+  #hasEndedSending = false;
   #why: Why | undefined;
   #messagesIn = 0;
   #bytesIn = 0;
   #lastIn: number;
   #lastOut: number;
   #pingedAt: number | undefined;
+  /** When nobody read what came: a peer's silence is counted from there. */
+  #lastUnread: number;
   #lastTick: number;
 
   constructor(options: StreamOptions<M>, now: number) {
@@ -111,6 +116,7 @@ export class MessageStream<M> {
     this.#since = now;
     this.#lastIn = now;
     this.#lastOut = now;
+    this.#lastUnread = now;
     this.#lastTick = now;
     this.tickMs = Math.min(TICK_MS, ...Object.values(times));
   }
@@ -155,17 +161,28 @@ export class MessageStream<M> {
   // ── Sending ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Whether the message was taken: it is not where the queue is full, or the stream is closing. Throws CannotEncode
-   * for a message that has no frame.
+   * Whether the message was taken: it is not where the queue is full, or canSend() is false. Throws CannotEncode for a
+   * message that has no frame.
    */
   queue(message: M, now: number): boolean {
-    if (this.state === "CLOSING" || this.state === "CLOSED") return false;
+    if (!this.canSend()) return false;
     return this.#send.queue(message, now);
+  }
+
+  /** Whether a message will ever be taken again. */
+  canSend(): boolean {
+    return this.state !== "CLOSING" && this.state !== "CLOSED" && !this.#hasEndedSending;
+  }
+
+  /** The wire takes nothing any more: what is queued stays unsent. What was received is still given. */
+  endSending(): void {
+    this.#hasEndedSending = true;
+    if (this.state === "CLOSING") this.#finish(this.#why!);
   }
 
   /** Bytes to send, for one turn. They stay as they are until sent() has counted them. */
   take(most: number = this.writeBudgetBytes): Bytes | undefined {
-    if (this.state === "CONNECTING" || this.state === "CLOSED") return undefined;
+    if (!this.#hasOpened || this.#hasEndedSending || this.state === "CLOSED") return undefined;
     return this.#send.take(Math.min(most, this.writeBudgetBytes));
   }
 
@@ -180,8 +197,9 @@ export class MessageStream<M> {
   // ── Its life ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   opened(now: number): void {
-    if (this.state !== "CONNECTING") return;
-    this.state = "OPEN";
+    if (this.#hasOpened) return;
+    this.#hasOpened = true;
+    if (this.state === "CONNECTING") this.state = "OPEN";
     this.#lastIn = now;
   }
 
@@ -195,23 +213,34 @@ export class MessageStream<M> {
     this.#breakOff({ reason: "Refused", what });
   }
 
+  /** Whoever uses the stream has failed at a message. */
+  threw(error: unknown): void {
+    this.#breakOff({ reason: "Thrown", error });
+  }
+
   /** The wire has failed. */
   failed(error: unknown): void {
     this.#breakOff({ reason: "Io", error });
   }
 
-  /** What is late by now; shrinks what is idle. To be called every tickMs. */
-  tick(now: number): void {
+  /**
+   * What is late by now; shrinks what is idle. To be called every tickMs.
+   *
+   * @param isReading whether what the peer sends would come here: it is not silent where nobody listens
+   */
+  tick(now: number, isReading = true): void {
     if (this.state === "CLOSED") return;
     const connectingMs = now - this.#since;
-    if (this.state === "CONNECTING") {
+    if (!this.#hasOpened) {
       // Nothing is sent yet, so nothing is stale.
       if (connectingMs >= this.#connectTimeoutMs) this.#timeOut("connect", connectingMs);
       return;
     }
     const oldestQueuedMs = this.#oldestQueuedMs(now);
-    if (oldestQueuedMs >= this.#txTimeoutMs) this.#breakOff({ reason: "Stale", oldestQueuedMs });
-    else this.#tickPing(now);
+    if (!isReading || !this.#receive.isRead()) this.#lastUnread = now;
+    if (!this.#hasEndedSending && oldestQueuedMs >= this.#txTimeoutMs) {
+      this.#breakOff({ reason: "Stale", oldestQueuedMs });
+    } else this.#tickPing(now);
     if (this.#lastIn < this.#lastTick) this.#receive.shrink();
     if (this.#lastOut < this.#lastTick) this.#send.shrink();
     this.#lastTick = now;
@@ -246,15 +275,16 @@ export class MessageStream<M> {
 
   #tickPing(now: number): void {
     const ping = this.#ping;
-    if (ping === undefined || this.state !== "OPEN") return;
+    if (ping === undefined || this.state !== "OPEN" || this.#hasEndedSending) return;
     const pingedAt = this.#pingedAt;
-    if (pingedAt !== undefined && this.#lastIn >= pingedAt) this.#pingedAt = undefined;
+    const heardAt = Math.max(this.#lastIn, this.#lastUnread);
+    if (pingedAt !== undefined && heardAt >= pingedAt) this.#pingedAt = undefined;
     else if (pingedAt !== undefined) {
       if (now - pingedAt >= ping.answerMs) this.#timeOut("ping", now - pingedAt);
       return;
     }
     // Where the queue is full, the peer is stale before long.
-    if (now - this.#lastIn >= ping.everyMs && this.#send.queue(ping.message(), now)) this.#pingedAt = now;
+    if (now - heardAt >= ping.everyMs && this.#send.queue(ping.message(), now)) this.#pingedAt = now;
   }
 
   #timeOut(of: "connect" | "ping", afterMs: number): void {
@@ -264,7 +294,7 @@ export class MessageStream<M> {
   #close(why: Why): void {
     if (this.state === "CLOSING" || this.state === "CLOSED") return;
     this.#why = why;
-    if (this.#send.queuedBytes() === 0 || this.state === "CONNECTING") this.#finish(why);
+    if (this.#send.queuedBytes() === 0 || this.#hasEndedSending) this.#finish(why);
     else this.state = "CLOSING";
   }
 

@@ -55,6 +55,10 @@ export class SendQueue<M> {
       writer.drop();
       throw error;
     }
+    if (writer.pending() > this.#codec.maxBytes) {
+      writer.drop();
+      throw new CannotEncode(`a frame is more than ${this.#codec.maxBytes} bytes`);
+    }
     const wasEmpty = writer.length() === 0;
     if (!writer.commit()) {
       if (!wasEmpty) return false;

@@ -7,9 +7,13 @@
 // is paused for so long. While nobody reads messages it is paused as well, so a slow reader slows its peer.
 // Writing: what is queued in one turn is written together, one write at a time, and at most the budget in one turn.
 //
+// A socket has done with the bytes of a write when it says so. Any other Duplex gets a copy: it may hand them on as
+// they are, and whoever has them last is not known.
+//
 // Invariant: the Duplex flows only where `rest` is empty. One write is on its way at most, of bytes that stay as they
 // are until it is done. `closed` is resolved once, when the Duplex is destroyed.
 
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   type Bytes,
@@ -39,6 +43,7 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
   readonly #onMessage: ConnectionOptions<M>["onMessage"];
   readonly #onDrain: ConnectionOptions<M>["onDrain"];
   readonly #timer: NodeJS.Timeout;
+  readonly #mustCopy: boolean;
   #resolveClosed!: (ending: Ending) => void;
   /** Of the chunk that came last: what the stream has not taken. */
   #rest: Bytes = NOTHING;
@@ -61,6 +66,7 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
     this.duplex = duplex;
     this.#onMessage = options.onMessage;
     this.#onDrain = options.onDrain;
+    this.#mustCopy = !(duplex instanceof Socket);
     this.#stream = new MessageStream(options, turnTime());
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
@@ -76,6 +82,8 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
     this.#timer.unref();
     if (this.#isSettled) clearInterval(this.#timer);
     if (this.#onMessage === undefined) this.#pause();
+    // As those of a server with pauseOnConnect.
+    else if (duplex.isPaused()) duplex.resume();
   }
 
   get state(): StreamState {
@@ -104,7 +112,7 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
   /** Waits for room. False where the stream is over, and the message is not taken. */
   async send(message: M): Promise<boolean> {
     while (!this.queue(message)) {
-      if (this.state === "CLOSING" || this.state === "CLOSED") return false;
+      if (!this.#stream.canSend()) return false;
       await this.#something();
     }
     return true;
@@ -157,18 +165,27 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
   }
 
   #onFailure(error: Error): void {
-    this.#stream.failed(error);
+    if (this.#isReadingOn()) this.#endSending();
+    else this.#stream.failed(error);
     this.#settle();
   }
 
-  /** A Duplex may be closed while what it brought is not read yet: that goes on, and the end comes behind it. */
+  /** Whether all has come, and is not read yet: that goes on, whatever happens to the Duplex, up to the end. */
+  #isReadingOn(): boolean {
+    return this.#hasEnded && this.#stream.state === "OPEN";
+  }
+
+  #endSending(): void {
+    this.#stream.endSending();
+    this.#wake();
+  }
+
   #onClose(): void {
-    const isReading = this.#hasEnded && this.#stream.state === "OPEN";
-    if (!isReading) this.#onFailure(new Error("the stream was destroyed"));
+    this.#onFailure(new Error("the stream was destroyed"));
   }
 
   #tick(): void {
-    this.#stream.tick(turnTime());
+    this.#stream.tick(turnTime(), !this.#isPaused && this.#rest.length === 0);
     // A ping may be queued.
     this.#flush();
     this.#settle();
@@ -224,12 +241,25 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
 
   /** All is read. What is queued is lost where there is nothing left to write to. */
   #end(): void {
+    if (this.duplex.closed) this.#stream.endSending();
     this.#stream.end();
-    if (this.duplex.closed) this.#stream.failed(new Error("the stream was closed before all was sent"));
   }
 
   #pump(onMessage: (message: M, connection: Connection<M>) => void): void {
-    for (let message = this.#step(); message !== undefined; message = this.#step()) onMessage(message, this);
+    for (let message = this.#step(); message !== undefined; message = this.#step()) {
+      try {
+        onMessage(message, this);
+      } catch (error) {
+        this.#threw(error);
+        return;
+      }
+    }
+  }
+
+  /** What the user's code throws ends this connection, and no other. */
+  #threw(error: unknown): void {
+    this.#stream.threw(error);
+    this.#settle();
   }
 
   /** The next message of what is there, and of what this turn may read. */
@@ -291,6 +321,12 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
   readonly #flush = (): void => {
     this.#isFlushDue = false;
     if (this.#isWriting) return;
+    if (!this.duplex.writable) {
+      // Ended, as Node does behind the peer's end without allowHalfOpen. What is destroyed has an event to come.
+      if (!this.duplex.destroyed || this.#isReadingOn()) this.#endSending();
+      this.#settle();
+      return;
+    }
     const turn = currentTurn();
     if (turn !== this.#writeTurn) {
       this.#writeTurn = turn;
@@ -306,9 +342,13 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
     if (view === undefined) return;
     this.#isWriting = true;
     this.#writtenBytes += view.length;
-    // An error is told by an event of the Duplex as well.
-    this.duplex.write(view, (error) => {
+    this.duplex.write(this.#mustCopy ? view.slice() : view, (error) => {
       if (error === null || error === undefined) this.#written(view.length);
+      else {
+        // An event of the Duplex tells it as well.
+        this.#isWriting = false;
+        if (this.#isReadingOn()) this.#endSending();
+      }
     });
   };
 
@@ -318,7 +358,12 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
     if (this.#wasRefused) {
       this.#wasRefused = false;
       this.#wake();
-      this.#onDrain?.(this);
+      try {
+        this.#onDrain?.(this);
+      } catch (error) {
+        this.#threw(error);
+        return;
+      }
     }
     this.#flush();
     this.#settle();

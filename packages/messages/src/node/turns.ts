@@ -37,5 +37,14 @@ function next(): void {
   isDue = false;
   const works = waiting;
   waiting = [];
-  for (const work of works) work();
+  let done = 0;
+  try {
+    while (done < works.length) works[done++]!();
+  } finally {
+    // One that throws stops none of the others.
+    if (done < works.length) {
+      waiting = [...works.slice(done), ...waiting];
+      arm();
+    }
+  }
 }
