@@ -1,8 +1,9 @@
 // The admin API over TCP: for who has the token, asked by no page of another's, and out of guests' reach.
 
+import { once } from "node:events";
 import { chmodSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { AdminClient } from "@ringway/monitor";
@@ -12,11 +13,12 @@ import { Home, ringway } from "../support/ringway.ts";
 
 const hold = heldForAll();
 const TOKEN = "0123456789abcdef0123456789abcdef";
+const POLICY = "version: 1\nconnect:\n  - { id: local, allow: 127.0.0.0/8 }\n";
 let home: Home;
 let port: number;
 
 beforeAll(async () => {
-  home = hold(new Home("version: 1\nconnect:\n  - { id: local, allow: 127.0.0.0/8 }\n"));
+  home = hold(new Home(POLICY));
   const token = join(home.folder, "token");
   writeFileSync(token, `${TOKEN}\n`, { mode: 0o600 });
   port = await freePort();
@@ -57,6 +59,22 @@ describe("the admin API over TCP", () => {
     await admin.putPolicy("version: 1\nconnect:\n  - { id: again, allow: 127.0.0.0/8 }\n");
     const [change] = await admin.policyHistory();
     expect(change!.by).toEqual({ via: "admin", address: expect.stringMatching(/^127\.0\.0\.1:\d+$/) });
+  });
+
+  it("takes no request of who resets the connection at once for one that came to the Unix socket", async () => {
+    using admin = new AdminClient({ socket: join(home.folder, "admin.sock") });
+    const { revision } = await admin.policy();
+    const policy = "version: 1\nconnect:\n  - { id: anybody, allow: 10.0.0.0/8 }\n";
+    const put = `PUT /v1/policy HTTP/1.1\r\nhost: x\r\ncontent-type: text/yaml\r\ncontent-length: ${policy.length}`;
+    for (let i = 0; i < 100; i++) {
+      const socket = connect(port, "127.0.0.1");
+      await once(socket, "connect");
+      await new Promise((resolve) => socket.write(`${put}\r\n\r\n${policy}`, resolve));
+      socket.resetAndDestroy();
+    }
+    // Over TCP too, behind them all; and one policy after the other is put in force.
+    using last = new AdminClient({ url: `http://127.0.0.1:${port}`, token: TOKEN });
+    expect(await last.putPolicy(POLICY)).toMatchObject({ revision: revision + 1 });
   });
 
   it("asks nothing else of a page of another, or of a name that was made to lead here", async () => {

@@ -5,8 +5,7 @@
 
 import type { RequestListener, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { peerCredentials } from "@ringway/linux";
-import type { Changer } from "../monitor/policy-history.ts";
+import type { Callers, Listener } from "./callers.ts";
 
 const CONNECTIONS_MAX = 64;
 
@@ -14,6 +13,13 @@ export class Connections {
   /** The one that was idle longest is first. */
   readonly #idle: Set<Socket> = new Set();
   readonly #busy: Set<Socket> = new Set();
+  readonly #callers: Callers;
+  readonly #listener: Listener;
+
+  constructor(callers: Callers, listener: Listener) {
+    this.#callers = callers;
+    this.#listener = listener;
+  }
 
   serve(server: Server): void {
     server.on("connection", (socket: Socket) => this.#come(socket));
@@ -31,6 +37,10 @@ export class Connections {
   }
 
   #come(socket: Socket): void {
+    if (!this.#callers.meet(socket, this.#listener)) {
+      socket.destroy();
+      return;
+    }
     if (this.#idle.size + this.#busy.size >= CONNECTIONS_MAX) {
       const [longest] = this.#idle;
       if (longest === undefined) {
@@ -60,18 +70,5 @@ export class Connections {
       if (this.#busy.delete(socket)) this.#idle.add(socket);
     });
     return true;
-  }
-}
-
-/** As the kernel knows it since it connected; over TCP, its address. */
-export function callerOf(socket: Socket): Changer {
-  const { remoteAddress, remotePort } = socket;
-  if (remoteAddress !== undefined) return { via: "admin", address: `${remoteAddress}:${remotePort}` };
-  // Node tells it on no other way; without it, nobody is named.
-  const { fd } = (socket as { _handle?: { fd?: number } })._handle ?? {};
-  try {
-    return fd === undefined || fd < 0 ? { via: "admin" } : { via: "admin", ...peerCredentials(fd) };
-  } catch {
-    return { via: "admin" };
   }
 }

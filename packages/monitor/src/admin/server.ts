@@ -7,22 +7,23 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { ListenOptions } from "node:net";
 import { SystemError } from "@ringway/linux";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { AdminHttpOptions } from "../monitor/admin-options.ts";
 import type { GuestLabels } from "../observe/labels.ts";
 import { decode } from "../policy/decode.ts";
 import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
-import { Connections, callerOf } from "./connections.ts";
+import { Callers, type Listener } from "./callers.ts";
+import { Connections } from "./connections.ts";
 import { EventLog } from "./event-log.ts";
 import { EventStream } from "./event-stream.ts";
 import { EVENTS_QUERY, type EventsQuery } from "./events-query.ts";
 import { failureOf } from "./failures.ts";
+import { guard } from "./guard.ts";
 import { keepEvents } from "./happenings.ts";
 import { openApi } from "./openapi.ts";
 import { type Administered, type Asked, ROUTES, type Route } from "./routes.ts";
 import { readToken, TokenGuard } from "./token.ts";
-import { originProblem } from "./web-origin.ts";
 
 /** A request and its headers must come in this time; so a connection that says nothing goes after as long. */
 const HEADERS_MS = 5000;
@@ -53,6 +54,7 @@ interface Listening {
 
 export class AdminServer {
   readonly #log: Logger;
+  readonly #callers: Callers = new Callers();
   /** The Unix socket's, and that of TCP where there is one: neither takes the other's connections. */
   readonly #all: Listening[] = [];
 
@@ -76,11 +78,12 @@ export class AdminServer {
       ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
       serverFactory: (handler) => {
         handle = handler;
-        return made.#server(handler);
+        return made.#server(handler, "unix");
       },
     });
     made.#answerFailures(app, log);
-    if (http !== undefined) guard(app, http, new TokenGuard(await readToken(http.tokenFile)));
+    const tcp = http && { http, tokens: new TokenGuard(await readToken(http.tokenFile)) };
+    guard(app, made.#callers, tcp);
     takePolicies(app);
     for (const route of ROUTES) made.#add(app, route, monitor);
     made.#serveEvents(app, monitor, labels);
@@ -90,7 +93,7 @@ export class AdminServer {
     try {
       if (http !== undefined) {
         const { address: host, port } = http;
-        await made.#listen(made.#server(handle!), { host, port, exclusive: true }).catch((error) => {
+        await made.#listen(made.#server(handle!, "tcp"), { host, port, exclusive: true }).catch((error) => {
           throw new SystemError(-error.errno, "listen", `${host}:${port}`);
         });
         log.info({ address: host, port }, "the admin API is served over TCP");
@@ -112,8 +115,8 @@ export class AdminServer {
     }
   }
 
-  #server(handle: RequestListener): Server {
-    const connections = new Connections();
+  #server(handle: RequestListener, listener: Listener): Server {
+    const connections = new Connections(this.#callers, listener);
     const server = createServer(serverOptions(), connections.guard(handle));
     server.setTimeout(STUCK_MS);
     connections.serve(server);
@@ -170,7 +173,7 @@ export class AdminServer {
   }
 
   #asked({ params, query, body, socket }: FastifyRequest): Asked<unknown, unknown, unknown> {
-    return { params, query, body, by: callerOf(socket) };
+    return { params, query, body, by: this.#callers.of(socket)!.by };
   }
 
   #answerFailures(app: FastifyInstance, log: Logger): void {
@@ -203,27 +206,6 @@ class WrongTypeError extends Error {
   constructor() {
     super("expected application/yaml for a policy, and application/json for all else");
   }
-}
-
-/** Over TCP: who has not the token, or was sent here by another's page, is asked nothing else. */
-function guard(app: FastifyInstance, http: AdminHttpOptions, tokens: TokenGuard): void {
-  app.addHook("onRequest", async ({ socket, headers }, reply) => {
-    const { remoteAddress } = socket;
-    // Of the Unix socket, its mode says who may come.
-    if (remoteAddress === undefined) return undefined;
-    const refuse = (status: number, error: string): FastifyReply =>
-      reply.code(status).send({ error, code: "ERR_RINGWAY_ADMIN" });
-    const problem = originProblem(http, headers.host, headers.origin);
-    if (problem !== undefined) return refuse(403, problem);
-    const verdict = tokens.judge(remoteAddress, headers.authorization);
-    if (verdict === "good") return undefined;
-    if (verdict === "later") {
-      reply.header("retry-after", "60");
-      return refuse(429, "too many tokens from this address were wrong");
-    }
-    reply.header("www-authenticate", "Bearer");
-    return refuse(401, "expected the header `authorization: Bearer TOKEN`, with this monitor's token");
-  });
 }
 
 /** A policy is text; what is no UTF-8 is none. */

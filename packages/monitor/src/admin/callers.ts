@@ -1,0 +1,52 @@
+// Who is at the other end of each connection: taken when it is accepted, by the listener that has accepted it, and
+// never asked of the socket later. A TCP socket whose peer has reset it has no address any more, as one of Unix never
+// has.
+//
+// Invariant: who is not known here is served nothing.
+
+import type { Socket } from "node:net";
+import { peerCredentials } from "@ringway/linux";
+import type { Changer } from "../monitor/policy-history.ts";
+
+/** unix: its mode says who may come; tcp: who has the token. */
+export type Listener = "unix" | "tcp";
+
+export interface Caller {
+  /** As the audit lines name it. */
+  readonly by: Changer;
+  /** Over TCP; undefined: it came to the Unix socket. */
+  readonly address: string | undefined;
+}
+
+export class Callers {
+  readonly #known: WeakMap<Socket, Caller> = new WeakMap();
+
+  /** A connection has come. False: nobody can say who it is. */
+  meet(socket: Socket, listener: Listener): boolean {
+    const caller = listener === "unix" ? local(socket) : remote(socket);
+    if (caller !== undefined) this.#known.set(socket, caller);
+    return caller !== undefined;
+  }
+
+  of(socket: Socket): Caller | undefined {
+    return this.#known.get(socket);
+  }
+}
+
+function remote({ remoteAddress: address, remotePort }: Socket): Caller | undefined {
+  if (address === undefined) return undefined;
+  return { by: { via: "admin", address: `${address}:${remotePort}` }, address };
+}
+
+/** As the kernel knows it since it connected. */
+function local(socket: Socket): Caller {
+  // Node tells it on no other way; without it, nobody is named.
+  const { fd } = (socket as { _handle?: { fd?: number } })._handle ?? {};
+  const address = undefined;
+  try {
+    const credentials = fd === undefined || fd < 0 ? {} : peerCredentials(fd);
+    return { by: { via: "admin", ...credentials }, address };
+  } catch {
+    return { by: { via: "admin" }, address };
+  }
+}
