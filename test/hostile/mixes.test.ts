@@ -24,7 +24,8 @@ beforeAll(async () => {
   others = await usedByOthers(300);
 }, 60_000);
 
-// Of those that need a slow audit log, packages and test/faults have what does not depend on time.
+// The one that needs a slow audit log takes half a minute: it is `npm run fuzz`'s. What does not depend on time of it
+// is in packages/monitor/test/audit-gate.test.ts and test/faults/audit-gate.test.ts.
 test.each(MIXES.filter(({ audited }) => audited === undefined))("$name", { timeout: 60_000 }, async (mix) => {
   const before = others;
   const flooded = await floods.run(mix, { pairs: 3, unconfinedPairs: 0, windowMs: 300 });
