@@ -94,6 +94,14 @@ const struct fuse_action fuse_open_file = {.body_bytes = sizeof(struct fuse_open
 
 // ── CREATE ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+// What there is opens as O_CREAT or not says nothing of: with no more rights than those that are asked for.
+static uint32_t create_flags(const struct fuse_op *op, int as_asked) {
+  const struct fuse_create_in *in = (const void *)op->body;
+  if (as_asked) return wish_of(in->flags, access_of(in->flags));
+  // O_RDONLY may go with O_CREAT; with the host, only who may write makes files.
+  return wish_of(in->flags, access_for(op->mount, in->flags)) | CREATE | MAY_WRITE;
+}
+
 static int32_t create_begin(struct fuse_op *op) {
   const struct fuse_create_in *in = (const void *)op->body;
   uint32_t bytes;
@@ -102,8 +110,8 @@ static int32_t create_begin(struct fuse_op *op) {
   if (!name || !name_is_sane(name, bytes)) return op_fail(op, EINVAL);
   struct fuse_way way = way_below(op, op->node, name, bytes);
   if (way.bytes < 0) return op_fail(op, (uint32_t)-way.bytes);
-  // O_RDONLY may go with O_CREAT; with the host, only who may write makes files.
-  uint32_t flags = wish_of(in->flags, access_for(op->mount, in->flags)) | CREATE | MAY_WRITE;
+  uint32_t flags = create_flags(op, op->sent == AS_ASKED);
+  op->done = op->sent == AS_ASKED ? access_of(in->flags) : access_for(op->mount, in->flags);
   reply_makes(op->mount, &(struct fuse_entry){op->node, name, bytes});
   return op_ask(op, RW_T_MOUNT_OPEN,
                 rw_encode_mount_open(op_fields, sizeof op_fields, way.at, flags, in->mode & 07777,
@@ -131,7 +139,7 @@ static void create_took(struct fuse_op *op, const struct fuse_flight *flight, co
     return;
   }
   struct fuse_node *node = reply_found(op->mount, at, &of, &out.entry);
-  struct fuse_open *open = node ? open_new(node, handle, op->mount->epoch, access_for(op->mount, in->flags)) : NULL;
+  struct fuse_open *open = node ? open_new(node, handle, op->mount->epoch, op->done) : NULL;
   if (!open) {
     if (node) nodes_forget(&op->mount->nodes, node, 1);
     handle_give_back(op->mount, handle);
@@ -139,14 +147,33 @@ static void create_took(struct fuse_op *op, const struct fuse_flight *flight, co
     return;
   }
   out.open.fh = open_id(open);
+  if (op->sent == AS_ASKED) out.open.open_flags = FOPEN_DIRECT_IO;
   op_answer(op, &out, sizeof out);
+}
+
+// The host may have made it since the kernel looked for it, and nobody may write it, or read it: it opens all the same
+// for who asks for no more than there is.
+static void create_failed(struct fuse_op *op, const struct fuse_flight *flight, uint32_t error) {
+  const struct fuse_create_in *in = (const void *)op->body;
+  const uint32_t first = create_flags(op, 0) & ~(uint32_t)CREATE;
+  (void)flight;
+  if (op->sent == AS_ASKED) {
+    op_fail(op, error == LINUX_ENOENT ? op->error : error);
+  } else if ((error != LINUX_EACCES && error != LINUX_EROFS) || in->flags & O_EXCL || first == create_flags(op, 1)) {
+    op_fail(op, error);
+  } else {
+    op->sent = AS_ASKED;
+    op->error = error;
+    op_more(op);
+  }
 }
 
 const struct fuse_action fuse_create = {.body_bytes = sizeof(struct fuse_create_in),
                                         .traits = BY_NAME | CHANGES,
                                         .reply = RW_T_MOUNT_HANDLE,
                                         .begin = create_begin,
-                                        .took = create_took};
+                                        .took = create_took,
+                                        .failed = create_failed};
 
 // ── RELEASE, RELEASEDIR ─────────────────────────────────────────────────────────────────────────────────────────────
 

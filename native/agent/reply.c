@@ -93,7 +93,7 @@ static uint32_t inode_of(const void *of) {
 static struct {
   uint8_t name[RW_HOST_MAX_BYTES], why[REFUSED_WHY_BYTES];
   uint32_t name_bytes, why_bytes;
-  int64_t at_ms, logged_ms; // at_ms 0: it was an address that was asked for
+  int64_t at_ms, logged_ms; // at_ms 0: `why` is none, as it was answered otherwise
 } refused;
 
 static int is_refused(const struct dns_question *asked) {
@@ -116,6 +116,7 @@ static void log_refusal(const struct query *query, const struct rw_error *error)
   if (is_refused(asked) && now < refused.logged_ms + REFUSALS_MS) return;
   memcpy(refused.name, asked->name, asked->name_bytes);
   refused.name_bytes = asked->name_bytes;
+  refused.at_ms = 0; // what is there is another name's
   refused.logged_ms = now;
   refusal_say_for("resolver", (struct rw_text){refused.name, refused.name_bytes}, error, inode_of, query);
 }

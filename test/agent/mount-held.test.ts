@@ -17,7 +17,11 @@ import { PlayedMount } from "./played-mount.ts";
 
 const reason = noCompiler ?? noNetworks ?? noFuse ?? missing("python3");
 
+const ENOENT = 2;
+const EACCES = 13;
 const ECANCELED = 125;
+/** Flags of MountOpen. */
+const [READ, WRITE, CREATE, NO_FOLLOW] = [1, 2, 4, 64];
 
 const LOCK = (name: string): string => `fcntl.lockf(files["${name}"], fcntl.LOCK_EX)`;
 
@@ -135,6 +139,38 @@ describe.skipIf(reason !== undefined)(
           ({ type, payload }) => type === m.MountRelease.type && m.MountRelease.decode(payload).handle === 77,
         ),
       );
+    });
+
+    test("O_CREAT opens what nobody may write, where it was made since the kernel looked for it", async () => {
+      await mounted([]);
+      const opens = await caller();
+      host.held.add(m.MountOpen.type);
+      const refused = ErrorReply.encode({ errno: EACCES, rule: "", reason: "" });
+      const absent = ErrorReply.encode({ errno: ENOENT, rule: "", reason: "" });
+      for (const [name, then, said] of [
+        ["there", undefined, "True"],
+        ["gone", absent, "Permission denied"],
+      ] as const) {
+        opens.begin(`opened("${name}", os.O_CREAT | os.O_RDONLY) is None`);
+        const makes = await host.request(m.MountOpen.type);
+        host.answer(makes, ErrorReply.type, refused);
+        const reads = await host.request(m.MountOpen.type, host.frames.indexOf(makes) + 1);
+        expect([makes, reads].map(({ payload }) => m.MountOpen.decode(payload).flags)).toEqual([
+          READ | WRITE | CREATE | NO_FOLLOW,
+          READ | NO_FOLLOW,
+        ]);
+        host.files.set("there", { inode: 2, bytes: 1 });
+        if (then === undefined) host.answer(reads);
+        else host.answer(reads, ErrorReply.type, then);
+        expect(await opens.said()).toBe(said);
+        host.frames.length = 0;
+      }
+      for (const how of ["os.O_EXCL", "os.O_WRONLY", "os.O_TRUNC"]) {
+        opens.begin(`opened("none", os.O_CREAT | ${how})`);
+        host.answer(await host.request(m.MountOpen.type), ErrorReply.type, refused);
+        expect(await opens.said()).toBe("Permission denied");
+        host.frames.length = 0;
+      }
     });
 
     test("a read of which a part is asked and a part waits ends once, where the mount is unmounted", async () => {

@@ -21,6 +21,7 @@ const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${n
 
 const POLICY = `version: 1
 connect:
+  - { id: no-name, deny: denied.test }
   - { allow: "*.test", resolvesTo: [203.0.113.0/24, "2001:db8::/32"], ports: 1024-65535 }
   - { id: no-web, deny: [203.0.113.0/24, "2001:db8::/32"], ports: 81 }
   - { allow: [203.0.113.0/24, 198.51.100.0/24, 192.0.2.0/24, "2001:db8::/32", "2001:db9::/32"] }
@@ -365,6 +366,21 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
         const asked = servers.lines.filter((line) => line.includes("asked"));
         expect(asked).toContain('{"asked": "none.test"}');
         expect(asked.filter((line) => line.includes("secret"))).toEqual([]);
+      },
+    );
+
+    test.skipIf(noDig !== undefined)(
+      titled("with --names learn no name is refused by what the name before it was refused by", noDig),
+      async () => {
+        const learns = await withResolver(["--names", "learn"]);
+        const questions = ["denied.test", "A", "new.example", "A", "new.example", "AAAA"];
+        const said = await resolvers
+          .at(-1)!
+          .run("dig", "+noall", "+comments", "+tries=1", "@127.0.0.1", ...questions);
+        expect(said.match(/status: \w+/g)).toEqual(
+          ["REFUSED", "NOERROR", "NOERROR"].map((it) => `status: ${it}`),
+        );
+        await learns.said(/resolver to denied\.test.*no-name.*\n.*resolver to new\.example.*default/);
       },
     );
 
