@@ -7,6 +7,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 // the kernel's buffers: much of that waits, and all its files do it at the same time.
 const ALONE = ["test/hostile/{fares,mixes,floods}.test.ts"];
 const STOPPING = [
+  "test/agent/silence.test.ts",
   "test/faults/stopped.test.ts",
   "packages/linux/test/native-thread.test.ts",
   "test/network/kernel-memory.test.ts",

@@ -108,14 +108,7 @@ static void came(struct conn *conn) {
   room_answered(conn);
 }
 
-static void asked(struct conn *conn) {
-  uint32_t state = rw_stream_state(conn->stream);
-  if (state == RW_STREAM_ASKED) return;
-  silence_heard();
-  if (state == RW_STREAM_FRESH) {
-    came(conn);
-    return;
-  }
+static void refused(struct conn *conn) {
   uint32_t error = rw_stream_error(conn->stream);
   if (error == LINUX_ENOMEM && conn->ring_bytes > RW_RING_BYTES_MIN) {
     uint32_t less = conn->ring_bytes / 4;
@@ -129,6 +122,14 @@ static void asked(struct conn *conn) {
   } else {
     begin_refuse(conn, error, "the host has no stream for it");
   }
+}
+
+static void asked(struct conn *conn) {
+  uint32_t state = rw_stream_state(conn->stream);
+  if (state == RW_STREAM_ASKED) return;
+  if (state == RW_STREAM_FRESH) came(conn);
+  else refused(conn);
+  silence_heard();
 }
 
 // ── OPENING ─────────────────────────────────────────────────────────────────────────────────────────────────────────

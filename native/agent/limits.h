@@ -112,7 +112,7 @@ enum {
   BACKOFF_MS_MAX = 1000,
   STEADY_MS = 1000,        // up for so long: the next loss is a new one
   BELL_MS = 1000,          // between two looks: a serial line may lose a bell, and does not hang up
-  SILENT_MS = 10000,       // without a word about a stream: no load alone takes so long
+  SILENT_MS = 8000,        // without a word: no load alone takes so long; less than QUERY_MS, for the log to tell why
   HELLO_MS = 1000,         // for the attach socket's hello
   DEVICE_MS = 60000,       // a driver may be loaded late, but not so late
 

@@ -27,6 +27,7 @@
 #include "host.h"
 #include "listen.h"
 #include "room.h"
+#include "silence.h"
 #include "watch.h"
 
 static enum { DOWN, ATTACHING, UP } state;
@@ -135,6 +136,7 @@ static void down(const char *why, int32_t status) {
   host_down();
   if (was_up) {
     uint32_t ended = end_connections();
+    silence_over();
     say_begin();
     if (why) say(why);
     else say_status(&posix, status);
@@ -315,7 +317,9 @@ void link_take(void) {
     struct conn *conn = rw_stream_at(&posix.guest, ready[i])->user;
     if (conn) conn_wake(conn);
   }
-  if (room) stream_retry();
+  if (!room) return;
+  silence_heard(); // of a stream that nobody waits for any more, too
+  stream_retry();
 }
 
 void link_settle(void) {

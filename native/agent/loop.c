@@ -94,13 +94,14 @@ static void expired(struct conn *conn) {
 static int64_t sooner(int64_t a, int64_t b) { return a < 0 ? b : b < 0 || a < b ? a : b; }
 
 void loop_run(void) {
+  int64_t silent_ms = -1;
   while (!stopping) {
     const struct epoll_event *events;
     int ready = 0;
     int64_t now = rw_posix_now_ms();
     int64_t next = table_expire(now, expired);
     next = sooner(next, room_tick(now));
-    next = sooner(next, silence_tick(now));
+    next = sooner(next, silent_ms);
     next = sooner(next, listen_accept());
     next = sooner(next, fronts_tick(now)); // behind those that came: what they wait for may be due later
     next = sooner(next, link_tick(now)); // last: what those did may have rung a bell that the device did not take
@@ -113,5 +114,6 @@ void loop_run(void) {
     for (int i = 0; i < ready; i++) dispatch(&events[i]);
     link_take();
     table_run(turn);
+    silent_ms = silence_tick(now);
   }
 }

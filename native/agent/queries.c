@@ -7,8 +7,9 @@
 //
 // There are QUERIES_MAX at most; the oldest makes room for one more, and is asked again by who wants to know.
 //
-// A name that is asked for again while the host looks for it (both families at once; the same again from a new socket,
-// after 5 s) has the first one's request, and its time: so who asks again hears what became of that.
+// A name that is asked for again while the host looks for it has the first one's request. From the socket that asked
+// first (both families at once; the same again after 5 s) it has that one's time as well: so who asks again hears what
+// became of it. A stranger has a time of its own.
 //
 // Invariant: used counts those that are not FREE, waiting those in WAITING; no deadline is before next_ms, or later
 // than QUERY_MS after its question came.
@@ -69,17 +70,25 @@ void query_is_asked(struct query *query, uint32_t request) {
   waiting--;
 }
 
+// By TCP each is another's.
+static int is_same_asker(const struct query *one, const struct query *other) {
+  return one->conn == QUERY_NO_CONN && other->conn == QUERY_NO_CONN && one->from_bytes == other->from_bytes &&
+         memcmp(&one->from, &other->from, one->from_bytes) == 0;
+}
+
 int query_joins(struct query *query) {
   const struct dns_question *asked = &query->question;
+  int joins = 0;
   for (uint32_t i = 0; asked->type != DNS_PTR && used > waiting && i < QUERIES_MAX; i++) {
     const struct dns_question *other = &all[i].question;
     if (all[i].state != QUERY_ASKED || other->type == DNS_PTR || other->name_bytes != asked->name_bytes) continue;
     if (memcmp(other->name, asked->name, asked->name_bytes) != 0) continue;
-    query_is_asked(query, all[i].request);
-    due_at(query, all[i].deadline_ms);
-    return 1;
+    if (&all[i] == query) continue;
+    if (!joins) query_is_asked(query, all[i].request);
+    joins = 1;
+    if (is_same_asker(query, &all[i])) due_at(query, all[i].deadline_ms);
   }
-  return 0;
+  return joins;
 }
 
 void queries_unasked(void) {

@@ -35,6 +35,7 @@
 #include "ringway-resolve.h"
 #include "room.h"
 #include "routes.h"
+#include "silence.h"
 
 enum { LENGTH = REPLY_LENGTH_BYTES };
 
@@ -42,6 +43,7 @@ static struct conn *stream_conn; // or NULL
 static int64_t retry_ms;         // no other stream before
 static int had_host;             // in the last round
 static int is_eager;             // for the first question of an epoch it is there already
+static int32_t untaken;          // bytes of questions in its ring, which the host had not taken when last looked at
 
 // ── Setting up ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -109,15 +111,31 @@ static int32_t ask_all(struct conn *conn) {
   return RW_OK;
 }
 
+// A name server may be long about a name; the host takes a question at once (silence.c).
+static void set_untaken(int32_t bytes) {
+  if (untaken == 0 && bytes > 0) silence_asks();
+  if (untaken > 0 && bytes <= 0) silence_asks_no_more();
+  untaken = bytes < 0 ? 0 : bytes;
+}
+
+static void look_untaken(struct conn *conn, int is_answered) {
+  int32_t before = untaken;
+  if (before > 0) set_untaken(rw_unsent(conn->stream));
+  if (is_answered || untaken < before) silence_heard();
+}
+
 static void resolver_step(struct conn *conn) {
   struct rw_frame frame;
   int32_t status = RW_OK;
+  int is_answered = 0;
   for (int frames = 0; frames < FRAMES_AT_ONCE && status == RW_OK; frames++) {
     status = rw_frame_next(conn->stream, &frame, NULL, 0);
-    if (status == RW_OK) reply_frame(&frame);
+    if (status == RW_OK) is_answered = 1, reply_frame(&frame);
   }
+  look_untaken(conn, is_answered);
   if (status == RW_OK) conn_wake(conn);
   if (status == RW_OK || status == RW_AGAIN) status = ask_all(conn);
+  if (status == RW_OK || status == RW_AGAIN) set_untaken(rw_unsent(conn->stream));
   if (status == RW_OK || status == RW_AGAIN || host_lost(status)) return;
   retry_ms = rw_posix_now_ms() + RETRY_MS_MIN;
   conn_drop(conn, RESET);
@@ -133,6 +151,7 @@ static void resolver_opened(struct conn *conn, const struct rw_frame *frame) {
 static void resolver_ended(struct conn *conn) {
   if (stream_conn != conn) return;
   stream_conn = NULL;
+  set_untaken(0);
   queries_unasked();
 }
 

@@ -308,7 +308,7 @@ os._exit(3)`;
     await program.line("up", LOADED_MS);
     monitor.child.kill("SIGSTOP");
     program.child.stdin!.write("go\n");
-    const silent = "ringway: the monitor has not answered for 10 s: what programs ask for waits\n";
+    const silent = "ringway: the monitor has not answered for 8 s: what programs ask for waits\n";
     await until("a line of that", () => program.errors.includes(silent), LOADED_MS);
     monitor.child.kill("SIGCONT");
     await until("its end", () => program.isOver, LOADED_MS);
