@@ -1,7 +1,7 @@
 // ringway ps, top, kill and policy put, diff and history, on a real monitor with a real guest.
 
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import type { GuestStatus, PolicyChange, StreamStatus } from "@ringway/monitor";
@@ -49,8 +49,8 @@ describe("ringway ps", () => {
     expect(stdout).toMatch(
       new RegExp(`^1-\\d+-\\d+ +web-1 +tcp-connect +running .* local +127.0.0.1:${echo.port} at `, "m"),
     );
-    const [status] = JSON.parse((await admin("ps", "--streams", "--json")).stdout) as StreamStatus[];
-    expect(status).toMatchObject({ guest: "web-1", rule: "local" });
+    const all = JSON.parse((await admin("ps", "--streams", "--json")).stdout) as StreamStatus[];
+    expect(all).toContainEqual(expect.objectContaining({ guest: "web-1", rule: "local" }));
     stream.destroy();
   });
 
@@ -81,7 +81,9 @@ describe("ringway kill", () => {
     await reset;
     const other = await Guest.attach(join(home.folder, "web.sock"));
     const gone = once(other, "detach");
-    expect(await admin("kill", "web-2")).toMatchObject({ code: 0, stdout: "web-2: ended\n" });
+    const guests = JSON.parse((await admin("ps", "--json")).stdout) as GuestStatus[];
+    const { name } = guests.at(-1)!;
+    expect(await admin("kill", name)).toMatchObject({ code: 0, stdout: `${name}: ended\n` });
     await gone;
     await other.close();
   });
@@ -91,25 +93,27 @@ describe("ringway policy", () => {
   it("put, diff and history: what is in force, what would be, and who has put it there", async () => {
     const file = join(home.folder, "next.yaml");
     writeFileSync(file, LOCAL);
+    const first = await admin("policy", "put", file);
+    const revision = Number(/^in force as revision (\d+)\n$/.exec(first.stdout)![1]);
     expect(await admin("policy", "diff", file)).toMatchObject({ code: 0 });
     writeFileSync(file, LOCAL.replace("127.0.0.1 }", "127.0.0.1, ports: 1 }"));
     const { code, stdout } = await admin("policy", "diff", file);
-    expect(code).toBe(1);
+    expect(code).toBe(3);
     const changed = stdout.split("\n").filter((line) => /^[-+] /.test(line));
     expect(changed).toEqual(['-          "last": 65535', '+          "last": 1']);
     const stream = await connected();
     const reset = once(stream, "error");
     expect(await admin("policy", "put", file, "--cut")).toMatchObject({
       code: 0,
-      stdout: "in force as revision 2; 1 streams that it does not allow were ended\n",
+      stdout: `in force as revision ${revision + 1}; 1 streams that it does not allow were ended\n`,
     });
     await reset;
     const listed = await admin("policy", "history");
     expect(listed.stdout).toMatch(
-      new RegExp(`^ +2 +\\S+Z +- +admin \\(pid ${process.pid}, uid \\d+\\) +-$`, "m"),
+      new RegExp(`^ +${revision + 1} +\\S+Z +- +admin \\(pid ${process.pid}, uid \\d+\\) +-$`, "m"),
     );
     const changes = JSON.parse((await admin("policy", "history", "--json")).stdout) as PolicyChange[];
-    expect(changes.map(({ revision }) => revision)).toEqual([2, 1]);
+    expect(changes.slice(0, 2).map((change) => change.revision)).toEqual([revision + 1, revision]);
 
     writeFileSync(file, "version: 1\nconect: []\n");
     expect(await admin("policy", "put", file, "--guest", "web")).toMatchObject({
@@ -120,6 +124,17 @@ describe("ringway policy", () => {
     expect(await admin("policy", "put", file, "--guest", "web")).toMatchObject({ code: 0 });
     expect(await admin("policy", "diff", file, "--guest", "web")).toMatchObject({ code: 0 });
     expect(await admin("policy", "put", file)).toMatchObject({ code: 0 });
+  });
+
+  it("put does what diff shows, also to a relative folder: it is below that of the file", async () => {
+    for (const folder of ["shared", "sub/shared"]) mkdirSync(join(home.folder, folder), { recursive: true });
+    const file = join(home.folder, "sub/next.yaml");
+    writeFileSync(file, `${LOCAL}files:\n  - { guest: /s, host: ./shared, access: ro }\n`);
+    const { code, stdout } = await admin("policy", "diff", file);
+    expect(code).toBe(3);
+    expect(stdout).toContain(`"${join(home.folder, "sub/shared")}"`);
+    expect(await admin("policy", "put", file)).toMatchObject({ code: 0 });
+    expect(await admin("policy", "diff", file)).toMatchObject({ code: 0 });
   });
 });
 
@@ -150,7 +165,7 @@ describe("ringway top", () => {
     const { code, stdout } = await admin("top", "--once", "--interval-ms", "100", "--sort", "name");
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^1 guests by name, \d+ streams, to host .*\nID +NAME .* MEMORY\n +1 +web-1 +attached /,
+      /^\d+ guests by name, \d+ streams, to host .*\nID +NAME .* MEMORY\n +1 +web-1 +attached /,
     );
     expect(await admin("top")).toMatchObject({
       code: 2,
@@ -183,5 +198,22 @@ describe("ringway top", () => {
       expect(lines.length).toBeLessThanOrEqual(8);
       for (const line of lines) expect(line.length).toBeLessThanOrEqual(30);
     }
+  });
+
+  it("on a terminal of no size, and of another; arrows are no letters; a signal ends it", async () => {
+    const steps = [
+      ["by rate", "\x1b[A"],
+      ["by rate", "", "resized"],
+      ["by rate, [^s]{0,4}\\x1b", "n"],
+      ["by name", "", "terminated"],
+    ];
+    const top = `stty rows 0 cols 0; exec ${process.execPath} ${RINGWAY} top --interval-ms 200 --admin ${socket}`;
+    const terminal = join(import.meta.dirname, "../fixtures/terminal.py");
+    const { code, stdout, stderr } = await start([
+      ...["python3", terminal, JSON.stringify(steps)],
+      ...["sh", "-c", top],
+    ]).ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.endsWith("\x1b[?25h\x1b[?1049l")).toBe(true);
   });
 });

@@ -1,6 +1,7 @@
 // The commands that look at a running monitor, and change it, by its admin API (docs/operate.md).
 
 import { type Command, Option } from "commander";
+import { SORTS } from "./admin/top-view.ts";
 import { whole } from "./numbers.ts";
 import type { Signals } from "./signals.ts";
 import { command } from "./usage.ts";
@@ -10,7 +11,6 @@ type Ended = (code: number) => void;
 const SOCKET = "the monitor's admin socket (default: $XDG_RUNTIME_DIR/ringway/admin.sock)";
 /** Of a look at all guests: a monitor has other things to do. */
 const INTERVAL_MS = [100, 3_600_000] as const;
-const SORTS = ["rate", "bytes", "streams", "memory", "age", "name"];
 const EXIT_CODES = "\nExit codes: 0 done, 1 failed, or no monitor is there, 2 wrong usage.";
 
 function ofMonitor(program: Command, name: string, description: string): Command {
@@ -32,7 +32,7 @@ export function ps(program: Command, _: Signals, ended: Ended): void {
 
 export function top(program: Command, _: Signals, ended: Ended): void {
   ofMonitor(program, "top", "show the guests of a running monitor and their rates, again and again")
-    .addOption(new Option("--sort <what>", "what stands first").choices(SORTS).default("rate"))
+    .addOption(new Option("--sort <what>", "what stands first").choices(Object.keys(SORTS)).default("rate"))
     .option("--interval-ms <n>", "how often to look, in milliseconds", whole(INTERVAL_MS), 1000)
     .option("--once", "look for as long as that, print one table, and end")
     .action(async (options) => {
@@ -81,7 +81,7 @@ export function livePolicies(policy: Command, ended: Ended): void {
     .argument("<file>", "the policy; - is standard input")
     .option("--admin <socket>", SOCKET)
     .option("--guest <name>", "the one that the guests of this name have of their own")
-    .addHelpText("after", "\nExit codes: 0 they say the same, 1 they differ, or it failed, 2 wrong usage.")
+    .addHelpText("after", "\nExit codes: 0 they say the same, 3 they differ, 1 it failed, 2 wrong usage.")
     .action(async (file, options) => {
       const { diffPolicy } = await import("./commands/policy-live.ts");
       ended(await diffPolicy(file, options));

@@ -1,9 +1,9 @@
 // How a command ends. Exit codes are those of Unix tools: 0 it did what it was asked, 1 it could not, 2 it was asked
-// wrongly; `policy explain` has one more.
+// wrongly; `policy explain` and `policy diff` have one more.
 
 import { inspect } from "node:util";
 
-export const Exit = { OK: 0, FAILED: 1, USAGE: 2, REFUSED: 3 } as const;
+export const Exit = { OK: 0, FAILED: 1, USAGE: 2, REFUSED: 3, DIFFERS: 3 } as const;
 
 /** A time limit that the user set was over, as with timeout(1). */
 export const TIMED_OUT = 124;

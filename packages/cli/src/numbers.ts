@@ -1,4 +1,4 @@
-// Numbers and times on the command line: what they may be, and how they are refused.
+// Numbers and times on the command line: what they may be, how they are refused, and how a count is told.
 
 import { InvalidArgumentError } from "commander";
 
@@ -43,4 +43,9 @@ export function time(text: string): number {
   const ms = Number(digits) * UNIT_MS[unit]!;
   if (ms >= 1 && ms <= TIME_MS_MAX) return ms;
   throw new InvalidArgumentError("Expected a time from 1ms to 24h, such as 90s, 2m, or 90 for seconds.");
+}
+
+/** `1 rule`, `2 rules`. */
+export function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -20,7 +20,7 @@ Examples:
 
 Environment: RINGWAY_DEBUG=1 shows the stack where a command fails unexpectedly; others: see each command's help.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused; vm: the guest's or QEMU's;
+Exit codes: 0 done, 1 failed, 2 wrong usage; policy explain: 3 refused; policy diff: 3 differs; vm: the guest's or QEMU's;
 run: the program's.`;
 
 /** Runs one command; resolves with its exit code and throws nothing. */

@@ -1,14 +1,15 @@
 // ringway monitor --config ringway.yaml.
 
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Guest } from "@ringway/guest";
 import { AdminClient } from "@ringway/monitor";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { LOADED_MS, loadedInTurn, type Program } from "../../../test/support/processes.ts";
 import { RINGWAY, ringway, start } from "../../../test/support/ringway.ts";
 import { temporaryFolder } from "../../../test/support/temporary.ts";
 import { until } from "../../../test/support/wait.ts";
+import { inProcess } from "./in-process.ts";
 
 const saying = (word: string): string => `version: 1\nguest: { argv: [${word}] }\n`;
 
@@ -149,6 +150,40 @@ admin: admin.sock
     );
   });
 
+  it("a SIGHUP serves what is not served: what failed at the start, was removed by an operator, or is on its way out", async () => {
+    const files = new Files();
+    const [head, vm] = ["version: 1\npolicy: all.yaml\nlisten: all.sock\nadmin: admin.sock\n", "vms:\n"];
+    const one = "  - { name: one, memory: one.mem, doorbell: one.sock, size: 1M }\n";
+    files.write({
+      "all.yaml": "version: 1\n",
+      "one.mem": "x".repeat(1 << 20),
+      "ringway.yaml": `${head}${vm}${one}`,
+    });
+    // One that is typed stands above the file's.
+    const monitor = await serving("--config", files.config, "--listen", files.at("typed.sock"));
+    expect(existsSync(files.at("typed.sock"))).toBe(true);
+    expect(existsSync(files.at("all.sock"))).toBe(false);
+    const served = (times: number): Promise<unknown> =>
+      until("it to be served", () => messages(monitor, "info").filter(isServed).length === times);
+    const isServed = (msg: string): boolean => msg === "the VM is served";
+    rmSync(files.at("one.mem"));
+    monitor.kill("SIGHUP");
+    await served(1);
+
+    using admin = new AdminClient({ socket: files.at("admin.sock") });
+    await admin.removeVm("one");
+    monitor.kill("SIGHUP");
+    await served(2);
+
+    files.write({ "ringway.yaml": head });
+    monitor.kill("SIGHUP");
+    await monitor.logged("the VM is served no more");
+    files.write({ "ringway.yaml": `${head}${vm}${one}` });
+    monitor.kill("SIGHUP");
+    await served(3);
+    expect(messages(monitor, "error").filter((msg) => msg.startsWith("the VM is not served: "))).toEqual([]);
+  });
+
   it("keeps the file from guests, under each of its names", async () => {
     const files = new Files();
     mkdirSync(files.at("shared"));
@@ -238,6 +273,23 @@ vms:
       files.at("audit.log"),
     );
     expect(good.code).toBe(0);
+    files.write({
+      "all.yaml": "version: 1\nvms: [{ name: vm, memory: ./rw/vm.mem, doorbell: ./vm.sock }]\n",
+      "web.yaml": "version: 1\nfiles: [{ guest: /rw, host: ./rw, access: rw }]\n",
+    });
+    mkdirSync(files.at("rw"));
+    const reached = await inProcess("monitor", "--config", files.config, "--check");
+    expect(reached.code).toBe(1);
+    expect(reached.stderr).toMatch(/^\S+web\.yaml:2:\d+: .*vm\.mem/m);
+    files.write({ "all.yaml": "version: 1\n", "none.yaml": "version: 1\npolicy: all.yaml\nadmin: true\n" });
+    vi.stubEnv("XDG_RUNTIME_DIR", files.folder);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const none = await inProcess("monitor", "--config", files.at("none.yaml"), "--check");
+    expect(none.code).toBe(2);
+    expect(none.stderr).toContain(
+      "expected --listen SOCKET, where processes attach, or --vm, or vms in the policy",
+    );
+    expect(existsSync(files.at("ringway"))).toBe(false);
     expect(good.stdout).toContain(`${files.config}: ok (1 guest, 0 VMs)\n${files.at("all.yaml")}: ok (`);
   });
 

@@ -131,6 +131,8 @@ cases:
 `,
     );
     expect(await inProcess("policy", "test", "--config", config, cases)).toMatchObject({ code: 0 });
+    const dash = await inProcess("policy", "test", "--config", "-", cases);
+    expect(dash).toMatchObject({ code: 2, stderr: expect.stringContaining("expected the path of a file") });
     const alone = await inProcess("policy", "test", policy, cases);
     expect(alone).toMatchObject({ code: 1 });
     expect(alone.stderr).toContain(`${cases}:3:5: guest goes with --config`);

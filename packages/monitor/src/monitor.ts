@@ -248,6 +248,11 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     await this.#changes.run(() => this.#policies.addVm(options, by));
   }
 
+  /** A virtual machine of this name, however it came, that is not being removed. */
+  servesVm(name: string): boolean {
+    return this.#vms.serves(name);
+  }
+
   /**
    * Serves it no more: its guest is ended now. Resolves when its memory and its doorbell are free for others; at once
    * for a name nobody has. Rejects where the monitor is closed, or closes, and work on a dead disk, its doorbell's

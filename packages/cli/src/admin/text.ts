@@ -1,6 +1,8 @@
 // Tables for people. What a guest has chosen, a name or a path, is text in a cell and no more: whatever a terminal
 // would obey, or that would turn the order of what is read, is written as its number.
 
+import type { GuestStatus } from "@ringway/monitor";
+
 /** Control, format, surrogates, private, unassigned; separators of lines and paragraphs. */
 const OBEYED = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
@@ -66,4 +68,8 @@ export function labelsText(labels: Readonly<Record<string, string>>): string {
   return Object.entries(labels)
     .map(([key, text]) => `${key}=${text}`)
     .join(" ");
+}
+
+export function stateOf({ state, held, parked }: GuestStatus): string {
+  return `${state}${held ? ", held" : ""}${parked ? ", parked" : ""}`;
 }

@@ -2,13 +2,14 @@
 // terminal, no clock.
 
 import type { GuestStatus } from "@ringway/monitor";
-import { stateOf } from "../commands/ps.ts";
-import { age, bytes, type Column, table } from "./text.ts";
+import { age, bytes, type Column, stateOf, table } from "./text.ts";
 
 /** What guests were at a moment. */
 export interface Look {
   readonly atMs: number;
   readonly guests: readonly GuestStatus[];
+  /** There are more. */
+  readonly isCut?: boolean | undefined;
 }
 
 export interface Row extends GuestStatus {
@@ -62,17 +63,24 @@ export function rowsOf(before: Look, now: Look): Row[] {
   });
 }
 
+export interface Room {
+  readonly columns: number;
+  readonly lines: number;
+  /** Of guests there are more. */
+  readonly isCut?: boolean | undefined;
+}
+
 /** As many lines as there is room for. */
 export function screenOf(
   rows: readonly Row[],
   sort: string,
-  { columns, lines }: { readonly columns: number; readonly lines: number },
+  { columns, lines, isCut = false }: Room,
 ): string[] {
   const { value } = SORTS[sort]!;
   const sorted = rows.toSorted((a, b) => compare(value(a), value(b)) || compare(a.name, b.name));
   const sum = (of: (row: Row) => number): number => rows.reduce((all, row) => all + of(row), 0);
   const head =
-    `${rows.length} guests by ${sort}, ${sum(({ streams }) => streams)} streams, ` +
+    `${rows.length}${isCut ? " and more" : ""} guests by ${sort}, ${sum(({ streams }) => streams)} streams, ` +
     `to host ${bytes(sum(({ toHostRate }) => toHostRate))}/s, ` +
     `to guests ${bytes(sum(({ toGuestRate }) => toGuestRate))}/s`;
   const room = Math.max(0, lines - 2);

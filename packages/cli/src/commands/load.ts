@@ -1,5 +1,6 @@
 // A policy file for a command: its report is what people get to see.
 
+import { createReadStream } from "node:fs";
 import {
   type KeptPlace,
   loadPolicy,
@@ -8,14 +9,15 @@ import {
   type PolicyLoader,
   type Warn,
 } from "@ringway/monitor";
-import { Failure } from "../errors.ts";
+import { errorLine, Failure } from "../errors.ts";
+import { policyFailure } from "../policy-failure.ts";
 
 /** Names standard input, where a command reads a policy once. */
 export const STDIN = "-";
 /** What that is called in reports. */
 const STDIN_NAME = "<stdin>";
 /** More than a policy may have: what comes after that need not be read to say so. */
-const STDIN_BYTES_MAX = 2 * 1024 * 1024;
+const BYTES_MAX = 2 * 1024 * 1024;
 
 /** `kept`: what no folder of the policy may hold, beside what the policy itself names. */
 export async function loadForCommand(
@@ -52,17 +54,27 @@ export function nameOf(file: string): string {
   return file === STDIN ? STDIN_NAME : file;
 }
 
-async function readStdin(): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length > STDIN_BYTES_MAX) break;
+/** The text of a policy, for whoever checks it; `file` may be STDIN. Throws Failure. */
+export async function textOf(file: string): Promise<string> {
+  try {
+    const bytes = file === STDIN ? await readStdin() : await readBytes(createReadStream(file));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new Failure(`cannot read ${nameOf(file)}: ${errorLine(error)}`, { cause: error });
   }
-  return Buffer.concat(chunks);
 }
 
-export function policyFailure(error: PolicyError): Failure {
-  return new Failure(error.report(), { isReport: true, cause: error });
+function readStdin(): Promise<Uint8Array> {
+  return readBytes(process.stdin as AsyncIterable<Buffer>);
+}
+
+async function readBytes(from: AsyncIterable<Buffer>): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of from) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > BYTES_MAX) break;
+  }
+  return Buffer.concat(chunks);
 }

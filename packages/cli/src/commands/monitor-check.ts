@@ -1,11 +1,12 @@
 // ringway monitor --check: what is wrong with the file of --config and with the policies, and no monitor. The file
 // itself has been read by then.
 
-import { keptBy, type Policy, PolicyLoader } from "@ringway/monitor";
+import { keptBy, type Policy, PolicyError, PolicyLoader, placesOfVm } from "@ringway/monitor";
 import { keptFiles } from "../config/kept.ts";
-import type { MonitorCommandOptions } from "../config/options.ts";
+import { hasGuests, type MonitorCommandOptions, requireVms } from "../config/options.ts";
 import { Exit, Failure } from "../errors.ts";
-import { checkPolicy, plural } from "./policy.ts";
+import { plural } from "../numbers.ts";
+import { checkPolicy } from "./policy.ts";
 
 /** Each policy by itself, as `ringway policy check`, beside all that this monitor keeps from guests. */
 export async function checkMonitor(options: MonitorCommandOptions): Promise<number> {
@@ -13,11 +14,13 @@ export async function checkMonitor(options: MonitorCommandOptions): Promise<numb
   if (config !== undefined) {
     console.log(`${config}: ok (${plural(guests.length, "guest")}, ${plural(vms.length, "VM")})`);
   }
-  const kept = keptBy({ ...options, kept: keptFiles(options) });
   const own = [...guests, ...vms].flatMap((guest) =>
     typeof guest.policy === "string" ? [guest.policy] : [],
   );
   await using loader = new PolicyLoader();
+  const kept = [...keptBy({ ...options, kept: keptFiles(config) }), ...vms.flatMap(placesOfVm)];
+  const ofPolicy = await machinesOf(policy, loader);
+  kept.push(...(ofPolicy ?? []).flatMap(placesOfVm));
   let code: number = Exit.OK;
   for (const file of new Set([policy, ...own])) {
     try {
@@ -29,7 +32,18 @@ export async function checkMonitor(options: MonitorCommandOptions): Promise<numb
       code = Exit.FAILED;
     }
   }
+  if (ofPolicy !== undefined && !hasGuests(options)) requireVms(ofPolicy);
   return code;
+}
+
+/** Those that a policy serves; undefined: it is bad, as its report will say. */
+async function machinesOf(policy: string, loader: PolicyLoader): Promise<Policy["vms"] | undefined> {
+  try {
+    return (await loader.load(policy)).vms;
+  } catch (error) {
+    if (error instanceof PolicyError) return undefined;
+    throw error;
+  }
 }
 
 /** What a monitor would not start with. */

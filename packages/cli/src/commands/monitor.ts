@@ -15,19 +15,22 @@ import { raiseFileDescriptorLimit, type SystemError, within } from "@ringway/lin
 import {
   type AdminHttpOptions,
   DEFAULT_DRAIN_MS,
+  keptBy,
   Monitor,
   NameServerError,
   PolicyError,
   TraceError,
 } from "@ringway/monitor";
 import type { Logger } from "pino";
+import { makeDefaultFolder } from "../admin/socket.ts";
 import { keptFiles } from "../config/kept.ts";
-import type { MonitorCommandOptions } from "../config/options.ts";
+import { hasGuests, type MonitorCommandOptions, requireVms } from "../config/options.ts";
 import { Reloads } from "../config/reloads.ts";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
+import { policyFailure } from "../policy-failure.ts";
 import { dieBy, type Signals } from "../signals.ts";
 import { auditFailure } from "./audit.ts";
-import { loadForCommand, policyFailure } from "./load.ts";
+import { loadForCommand } from "./load.ts";
 import { serve } from "./serving.ts";
 
 /** How long a monitor that is asked to stop may take to begin. */
@@ -82,11 +85,9 @@ async function stopEarly(beginning: Promise<Monitor>): Promise<void> {
 
 async function begin(options: MonitorCommandOptions, logger: Logger, signal: AbortSignal): Promise<Monitor> {
   const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit, admin } = options;
-  const kept = keptFiles(options);
-  const hasGuests = listen !== undefined || guests.length + vms.length > 0;
-  if (!hasGuests && (await loadForCommand(policy, kept)).vms.length === 0) {
-    throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
-  }
+  const kept = keptFiles(options.config);
+  if (!hasGuests(options)) requireVms((await loadForCommand(policy, keptBy({ ...options, kept }))).vms);
+  if (admin !== undefined) makeDefaultFolder(admin.socket);
   raiseLimit(logger);
   try {
     return await Monitor.start({

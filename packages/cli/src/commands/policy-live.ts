@@ -1,12 +1,12 @@
 // ringway policy put, diff and history: the policies of a running monitor.
 
-import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { type Policy, PolicyLoader } from "@ringway/monitor";
 import { problemsOf, withAdmin } from "../admin/client.ts";
 import { differences } from "../admin/differences.ts";
 import { type Column, jsonText, plain, table } from "../admin/text.ts";
-import { Exit, errorLine, Failure } from "../errors.ts";
-import { loadOnce, STDIN } from "./load.ts";
+import { Exit, Failure } from "../errors.ts";
+import { loadOnce, nameOf, STDIN, textOf } from "./load.ts";
 
 export interface LiveOptions {
   readonly admin?: string;
@@ -15,33 +15,26 @@ export interface LiveOptions {
   readonly json?: boolean;
 }
 
-/** Of a file descriptor or a file. */
-function textOf(file: string): string {
-  try {
-    return readFileSync(file === STDIN ? 0 : file, "utf8");
-  } catch (error) {
-    throw new Failure(`cannot read ${file}: ${errorLine(error)}`, { cause: error });
-  }
-}
-
 export async function putPolicy(file: string, options: LiveOptions): Promise<number> {
   const { guest, cut = false } = options;
-  const text = textOf(file);
+  const text = await textOf(file);
+  // As diff, and as a monitor that is started with it: relative folders are below that of the file.
+  const folder = file === STDIN ? process.cwd() : dirname(resolve(file));
   return await withAdmin(options.admin, async (client) => {
     try {
-      const put = await client.putPolicy(text, { cut, ...(guest === undefined ? {} : { guest }) });
+      const put = await client.putPolicy(text, { cut, folder, ...(guest === undefined ? {} : { guest }) });
       const ended = cut ? `; ${put.cut} streams that it does not allow were ended` : "";
       console.log(`in force as revision ${put.revision}${ended}`);
       return Exit.OK;
     } catch (error) {
-      const problems = problemsOf(error, file);
+      const problems = problemsOf(error, nameOf(file));
       if (problems === undefined) throw error;
       throw new Failure(problems, { isReport: true, cause: error });
     }
   });
 }
 
-/** As diff: 0 where both say the same, 1 where not. */
+/** 0 where both say the same, 3 where not. */
 export async function diffPolicy(file: string, options: LiveOptions): Promise<number> {
   await using loader = new PolicyLoader();
   const wanted = await loadOnce(file, loader);
@@ -49,11 +42,13 @@ export async function diffPolicy(file: string, options: LiveOptions): Promise<nu
     const { policy, revision } = await client.policy(options.guest);
     const lines = differences(linesOf(policy), linesOf(wanted));
     if (lines.length === 0) {
-      console.log(`${file} says what is in force (revision ${revision})`);
+      console.log(`${nameOf(file)} says what is in force (revision ${revision})`);
       return Exit.OK;
     }
-    console.log([`--- in force (revision ${revision})`, `+++ ${file}`, ...lines.map(plain)].join("\n"));
-    return Exit.FAILED;
+    console.log(
+      [`--- in force (revision ${revision})`, `+++ ${nameOf(file)}`, ...lines.map(plain)].join("\n"),
+    );
+    return Exit.DIFFERS;
   });
 }
 

@@ -10,17 +10,20 @@ import {
   type YamlPlace,
 } from "@ringway/monitor";
 import { type MonitorConfig, readConfig } from "../config/read.ts";
-import { Exit, Failure } from "../errors.ts";
+import { Exit, Failure, UsageError } from "../errors.ts";
 import { type Case, casesOf } from "../judge/cases.ts";
 import { type Judgement, judge } from "../judge/judge.ts";
-import { loadOnce, policyFailure } from "./load.ts";
-import { plural } from "./policy.ts";
+import { plural } from "../numbers.ts";
+import { policyFailure } from "../policy-failure.ts";
+import { loadOnce, STDIN } from "./load.ts";
 
 export interface TestOptions {
   readonly config?: boolean;
 }
 
 export async function testPolicy(file: string, casesFile: string, options: TestOptions): Promise<number> {
+  if (options.config && file === STDIN)
+    throw new UsageError("--config: expected the path of a file, found -");
   await using loader = new PolicyLoader();
   const cases = await read(loader, casesFile, casesOf);
   using surroundings = new HostSurroundings();

@@ -26,6 +26,7 @@ import {
   targetProblem,
   type What,
 } from "../judge/judge.ts";
+import { plural } from "../numbers.ts";
 import { loadOnce, nameOf, STDIN } from "./load.ts";
 
 export interface ExplainOptions {
@@ -191,8 +192,4 @@ async function lookUp(
   } finally {
     end.abort();
   }
-}
-
-export function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

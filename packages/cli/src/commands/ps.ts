@@ -1,8 +1,8 @@
 // ringway ps: the guests of a running monitor, or their streams.
 
-import type { GuestStatus, RingFill, StreamStatus } from "@ringway/monitor";
-import { allGuests, allStreams, withAdmin } from "../admin/client.ts";
-import { age, bytes, type Column, jsonText, labelsText, table } from "../admin/text.ts";
+import type { AdminClient, GuestStatus, RingFill, StreamStatus } from "@ringway/monitor";
+import { allGuests, allStreams, type Listed, withAdmin } from "../admin/client.ts";
+import { age, bytes, type Column, jsonText, labelsText, stateOf, table } from "../admin/text.ts";
 import { Exit } from "../errors.ts";
 
 export interface PsOptions {
@@ -42,17 +42,19 @@ const STREAMS: readonly Column<StreamStatus>[] = [
 export async function listGuests(guest: string | undefined, options: PsOptions): Promise<number> {
   return await withAdmin(options.admin, async (client) => {
     if (options.streams) print(STREAMS, await allStreams(client, guest), options);
-    else print(GUESTS, guest === undefined ? await allGuests(client) : [await client.guest(guest)], options);
+    else
+      print(GUESTS, guest === undefined ? await allGuests(client) : await oneGuest(client, guest), options);
     return Exit.OK;
   });
 }
 
-function print<T>(columns: readonly Column<T>[], rows: readonly T[], { json }: PsOptions): void {
-  console.log(json ? jsonText(rows, 2) : table(columns, rows).join("\n"));
+async function oneGuest(client: AdminClient, guest: string): Promise<Listed<GuestStatus>> {
+  return { items: [await client.guest(guest)], isCut: false };
 }
 
-export function stateOf({ state, held, parked }: GuestStatus): string {
-  return `${state}${held ? ", held" : ""}${parked ? ", parked" : ""}`;
+function print<T>(columns: readonly Column<T>[], { items, isCut }: Listed<T>, { json }: PsOptions): void {
+  console.log(json ? jsonText(items, 2) : table(columns, items).join("\n"));
+  if (isCut) console.error(`ringway: these are the first ${items.length}, and there are more`);
 }
 
 /** How full its ring is, where it is not empty. */

@@ -9,6 +9,7 @@ import {
   PolicyError,
   parsePolicy,
 } from "@ringway/monitor";
+import { policyFailure } from "../policy-failure.ts";
 import type { AgentProcess } from "../run/agent.ts";
 import type { Begun } from "../run/begun.ts";
 import { drained, hasAsked } from "../run/drain.ts";
@@ -19,7 +20,6 @@ import { RefusalReport } from "../run/report.ts";
 import { agentUp, type Started, startProgram, viewFor } from "../run/start.ts";
 import { unwritable } from "../run/unwritable.ts";
 import { handOver } from "../run/user.ts";
-import { policyFailure } from "./load.ts";
 import { OwnMonitor } from "./run-monitor.ts";
 import type { Stderr } from "./serving.ts";
 

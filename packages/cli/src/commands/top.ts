@@ -4,6 +4,8 @@
 //   looking ── a second, a key, another size ──> drawn
 //      └── q, Ctrl-C, SIGTERM, SIGHUP, the monitor is gone ──> the terminal is as it was ──> over
 //
+//      Whoever ends it does not wait for a monitor that says nothing. A second one dies by its signal.
+//
 // Invariant: however it ends, the terminal is given back: its own screen, its cursor, its lines.
 
 import { setTimeout } from "node:timers/promises";
@@ -11,6 +13,7 @@ import type { AdminClient } from "@ringway/monitor";
 import { allGuests, withAdmin } from "../admin/client.ts";
 import { KEYS, type Look, rowsOf, SORTS, screenOf } from "../admin/top-view.ts";
 import { Exit, UsageError } from "../errors.ts";
+import { dieBy } from "../signals.ts";
 
 export interface TopOptions {
   readonly admin?: string;
@@ -24,7 +27,11 @@ const LEAVE = "\x1b[?25h\x1b[?1049l";
 const HOME = "\x1b[H";
 const TO_LINE_END = "\x1b[K";
 const TO_SCREEN_END = "\x1b[J";
-const QUIT = ["q", "Q", "\x03"];
+const QUIT = ["q", "Q"];
+/** Raw, a terminal makes no signal of it. */
+const CTRL_C = "\x03";
+/** What an arrow, or another key that is no letter, begins with. */
+const ESCAPE = "\x1b";
 const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export async function top(options: TopOptions): Promise<number> {
@@ -36,16 +43,16 @@ export async function top(options: TopOptions): Promise<number> {
 }
 
 async function look(client: AdminClient): Promise<Look> {
-  const guests = await allGuests(client);
-  return { atMs: performance.now(), guests };
+  const { items, isCut } = await allGuests(client);
+  return { atMs: performance.now(), guests: items, isCut };
 }
 
 async function printOnce(client: AdminClient, { sort, intervalMs }: TopOptions): Promise<void> {
   const before = await look(client);
   await setTimeout(intervalMs);
-  const rows = rowsOf(before, await look(client));
-  const all = { columns: Number.POSITIVE_INFINITY, lines: Number.POSITIVE_INFINITY };
-  console.log(screenOf(rows, sort, all).join("\n"));
+  const now = await look(client);
+  const all = { columns: Number.POSITIVE_INFINITY, lines: Number.POSITIVE_INFINITY, isCut: now.isCut };
+  console.log(screenOf(rowsOf(before, now), sort, all).join("\n"));
 }
 
 class Screen {
@@ -68,10 +75,11 @@ class Screen {
 
   async show(): Promise<void> {
     const { stdin, stdout } = process;
-    const end = (): void => this.#over.abort();
+    const end = (): void => this.#end();
+    const endBy = (signal: NodeJS.Signals): void => this.#endBy(signal);
     const draw = (): void => this.#draw();
     const onKey = (keys: Buffer): void => this.#heed(keys.toString());
-    for (const signal of ENDING) process.on(signal, end);
+    for (const signal of ENDING) process.on(signal, endBy);
     stdin.setRawMode(true);
     stdin.on("data", onKey);
     stdin.on("end", end);
@@ -80,24 +88,51 @@ class Screen {
     try {
       while (!this.#over.signal.aborted) {
         this.#before = this.#now;
-        this.#now = await look(this.#client);
+        this.#now = await this.#look();
         this.#draw();
         await setTimeout(this.#intervalMs, undefined, { signal: this.#over.signal }).catch(() => {});
       }
     } finally {
-      stdout.write(LEAVE);
+      this.#leave();
       stdout.off("resize", draw);
       stdin.off("data", onKey);
       stdin.off("end", end);
-      stdin.setRawMode(false);
       stdin.pause();
-      for (const signal of ENDING) process.off(signal, end);
+      for (const signal of ENDING) process.off(signal, endBy);
     }
   }
 
-  #heed(keys: string): void {
-    for (const key of keys) {
-      if (QUIT.includes(key)) this.#over.abort();
+  /** Undefined: it is over, whatever has become of the question. */
+  async #look(): Promise<Look | undefined> {
+    try {
+      return await look(this.#client);
+    } catch (error) {
+      if (this.#over.signal.aborted) return undefined;
+      throw error;
+    }
+  }
+
+  #end(): void {
+    this.#over.abort();
+    this.#client.close();
+  }
+
+  #endBy(signal: NodeJS.Signals): void {
+    if (this.#over.signal.aborted) {
+      this.#leave();
+      dieBy(signal);
+    } else this.#end();
+  }
+
+  #leave(): void {
+    process.stdout.write(LEAVE);
+    process.stdin.setRawMode(false);
+  }
+
+  #heed(chunk: string): void {
+    for (const key of chunk.split(ESCAPE, 1)[0]!) {
+      if (key === CTRL_C) this.#endBy("SIGINT");
+      if (QUIT.includes(key)) this.#end();
       const sort = Object.keys(SORTS).find((word) => SORTS[word]!.key === key.toLowerCase());
       if (sort === undefined) continue;
       this.#sort = sort;
@@ -107,9 +142,11 @@ class Screen {
 
   #draw(): void {
     if (this.#now === undefined || this.#over.signal.aborted) return;
-    const { columns = 80, rows: lines = 24 } = process.stdout;
+    // A terminal of no size, as one of a serial line, has 0 of both.
+    const [columns, lines] = [process.stdout.columns || 80, process.stdout.rows || 24];
+    const { isCut } = this.#now;
     const rows = rowsOf(this.#before ?? this.#now, this.#now);
-    const drawn = screenOf(rows, this.#sort, { columns, lines: lines - 1 });
+    const drawn = screenOf(rows, this.#sort, { columns, lines: lines - 1, isCut });
     const keys = KEYS.slice(0, columns);
     const text = drawn.map((line) => `${line}${TO_LINE_END}\r\n`).join("");
     process.stdout.write(`${HOME}${text}${keys}${TO_LINE_END}${TO_SCREEN_END}`);

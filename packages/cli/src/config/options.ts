@@ -1,8 +1,8 @@
 // What `ringway monitor` is told, by its options and by the file of --config: an option stands above the file's key,
 // guests of both are served.
 
-import type { AdminOptions } from "@ringway/monitor";
-import { adminOf } from "../commands/admin-socket.ts";
+import type { AdminOptions, Policy } from "@ringway/monitor";
+import { adminOf } from "../admin/socket.ts";
 import { UsageError } from "../errors.ts";
 import { guestsOf, type NamedGuests } from "../guests/options.ts";
 import type { MonitorSettings } from "./read.ts";
@@ -41,6 +41,17 @@ export async function monitorOptions(typed: TypedOptions): Promise<MonitorComman
   }
   const served = adminOf(admin, adminHttp, adminToken);
   return { ...settings, ...guests, ...(served && { admin: served }), policy, logLevel };
+}
+
+/** Beside those of the policy's vms. */
+export function hasGuests({ listen, guests, vms }: MonitorCommandOptions): boolean {
+  return listen !== undefined || guests.length + vms.length > 0;
+}
+
+/** Of the policy of a monitor that has no other guests. Throws UsageError. */
+export function requireVms(vms: Policy["vms"]): void {
+  if (vms.length > 0) return;
+  throw new UsageError("expected --listen SOCKET, where processes attach, or --vm, or vms in the policy");
 }
 
 async function fromFile(file: string): Promise<NamedGuests & { readonly settings: MonitorSettings }> {

@@ -21,10 +21,10 @@ import {
   type VmOptions,
   type YamlPlace,
 } from "@ringway/monitor";
-import { policyFailure } from "../commands/load.ts";
 import type { NamedGuests } from "../guests/options.ts";
 import { LOG_LEVELS } from "../log-levels.ts";
 import { BOUNDS } from "../numbers.ts";
+import { policyFailure } from "../policy-failure.ts";
 import { parseMemory } from "../vm/size.ts";
 
 /** What the monitor has beside its guests. */

@@ -1,10 +1,12 @@
 // What SIGHUP does to a monitor's policies and to what --config says, one SIGHUP after the other.
 //
-//   asked ──> the file read again ──> machines removed ──> each policy read again ──> machines added ──> over
+//   asked ──> the file read again ──> machines removed ──> each policy read again ──> over
 //                └── bad: it is refused, and all is as the old one says; the policies are read all the same
 //
-// Machines come and go. An attach socket, and what the monitor itself is started with, do not: a line says that this
-// takes a restart, at each SIGHUP until there was one.
+// Then each machine that the file has and the monitor does not serve is added, once the memory of one that had its name
+// is free: one that is new, could not be served before, or was removed by an operator. An attach socket, and what the
+// monitor itself is started with, do not come and go: a line says that this takes a restart, at each SIGHUP until there
+// was one.
 
 import { isDeepStrictEqual } from "node:util";
 import { type GuestOptions, type Labels, type Monitor, PolicyError, type VmOptions } from "@ringway/monitor";
@@ -15,8 +17,10 @@ export class Reloads {
   readonly #monitor: Monitor;
   readonly #again: () => Promise<MonitorCommandOptions>;
   readonly #log: Logger;
-  /** What is in force. */
+  /** What is in force; of its machines, some may not be served. */
   #now: MonitorCommandOptions;
+  /** Machines of the file as it was read last. */
+  #wanted: readonly VmOptions[];
   #last: Promise<void> = Promise.resolve();
 
   constructor(
@@ -27,6 +31,7 @@ export class Reloads {
   ) {
     this.#monitor = monitor;
     this.#now = options;
+    this.#wanted = options.vms;
     this.#again = again;
     this.#log = log;
   }
@@ -36,16 +41,17 @@ export class Reloads {
   }
 
   async #reload(): Promise<void> {
-    const added = this.#now.config === undefined ? [] : await this.#readFile(this.#now.config);
+    const { config } = this.#now;
+    const missing = config === undefined ? [] : await this.#readFile(config);
     const { policy, guests, vms } = this.#now;
     await this.#reloadPolicy(policy);
     for (const { name, policy: own, labels } of [...guests, ...vms]) {
       if (typeof own === "string") await this.#reloadPolicy(own, { guest: name, ...(labels && { labels }) });
     }
-    for (const vm of added) await this.#addVm(vm);
+    for (const vm of missing) this.#addOnceFree(vm);
   }
 
-  /** The machines that are new in it. */
+  /** The machines in it that are not served, or not by what it said before. */
   async #readFile(config: string): Promise<readonly VmOptions[]> {
     let next: MonitorCommandOptions;
     try {
@@ -55,7 +61,8 @@ export class Reloads {
       this.#log.error({ problems }, `${config} refused, the old one stays: ${problems[0]}`);
       return [];
     }
-    const now = this.#now;
+    const served = this.#now.vms.filter(({ name }) => this.#monitor.servesVm(name));
+    const now = { ...this.#now, vms: served };
     for (const key of fixedChanges(now, next)) this.#restart(`${config}: ${key} has changed`);
     const guests = this.#changed(now.guests, next.guests, config);
     for (const { name } of added(now.guests, next.guests))
@@ -70,6 +77,7 @@ export class Reloads {
       config,
     );
     this.#now = { ...now, policy: next.policy, guests, vms };
+    this.#wanted = next.vms;
     return added(now.vms, next.vms);
   }
 
@@ -98,7 +106,21 @@ export class Reloads {
     this.#monitor.removeVm(name).catch((error: Error) => this.#log.error({ guest: name }, error.message));
   }
 
+  /** Nor for the memory of one that had its name. */
+  #addOnceFree(vm: VmOptions): void {
+    const { name } = vm;
+    const free = this.#monitor.servesVm(name) ? Promise.resolve() : this.#monitor.removeVm(name);
+    const add = (): void => {
+      this.#last = this.#last.then(() => this.#addVm(vm));
+    };
+    free.then(add, (error: Error) =>
+      this.#log.error({ guest: name }, `the VM is not served: ${error.message}`),
+    );
+  }
+
   async #addVm(vm: VmOptions): Promise<void> {
+    // The file was read again meanwhile.
+    if (!this.#wanted.includes(vm)) return;
     const { name, labels } = vm;
     const about = { guest: name, ...(labels && { labels }) };
     try {

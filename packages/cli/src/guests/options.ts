@@ -15,13 +15,13 @@ export interface NamedGuests {
 
 const NONE: NamedGuests = { guests: [], vms: [] };
 
-/** `file`: those of --config. Throws UsageError. */
+/** `file`: those of --config, whose socket without a name one that is typed stands for. Throws UsageError. */
 export function guestsOf(
   listen: readonly string[],
   vm: readonly string[],
   file: NamedGuests = NONE,
 ): NamedGuests {
-  const paths: string[] = file.listen === undefined ? [] : [file.listen];
+  const paths: string[] = [];
   const guests: GuestOptions[] = [...file.guests];
   for (const text of listen) {
     const parsed = parseListenOption(text);
@@ -40,7 +40,7 @@ export function guestsOf(
     return parsed;
   });
   const vms = [...file.vms, ...typed];
-  const [path] = paths;
+  const path = paths[0] ?? file.listen;
   const problem = guestsProblem(guests, vms, path);
   if (problem !== undefined) throw new UsageError(`--listen, --vm: ${problem}`);
   return { guests, vms, ...(path === undefined ? {} : { listen: path }) };

@@ -13,7 +13,7 @@ import type { EventKind } from "./happenings.ts";
 import type { NewVm, PolicyChanges, Problem } from "./shapes.ts";
 
 /** Where the monitor's admin API is: its socket, or an address of TCP. */
-export type AdminClientOptions =
+export type AdminClientOptions = (
   | {
       /** Path of the monitor's admin socket. */
       readonly socket: string;
@@ -23,7 +23,11 @@ export type AdminClientOptions =
       readonly url: string;
       /** The text of the token's file. */
       readonly token: string;
-    };
+    }
+) & {
+  /** A monitor that says nothing for so long is given up, with ETIMEDOUT; of events it says something each 10 s. */
+  readonly timeoutMs?: number;
+};
 
 export interface EventsOptions {
   /** Only these. */
@@ -68,10 +72,15 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 export class AdminClient implements Disposable {
   readonly #where: RequestOptions;
   readonly #authorization: { readonly authorization?: string };
+  readonly #timeout: { readonly timeout?: number };
   readonly #agent: Agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  #isClosed = false;
 
   constructor(options: AdminClientOptions) {
     requireObject(options, "options", "an object { socket }, or { url, token }");
+    const { timeoutMs } = options;
+    if (timeoutMs !== undefined) requireTimeout(timeoutMs);
+    this.#timeout = timeoutMs === undefined ? {} : { timeout: timeoutMs };
     if ("socket" in options) {
       requireText(options.socket, "options.socket");
       this.#where = { socketPath: options.socket };
@@ -175,6 +184,7 @@ export class AdminClient implements Disposable {
 
   /** Nothing is kept open. What is under way is cut off. */
   close(): void {
+    this.#isClosed = true;
     this.#agent.destroy();
   }
 
@@ -201,6 +211,7 @@ export class AdminClient implements Disposable {
     return new Promise((resolve, reject) => {
       const sent = request({
         ...this.#where,
+        ...this.#timeout,
         agent: this.#agent,
         method,
         path,
@@ -211,16 +222,30 @@ export class AdminClient implements Disposable {
         },
         ...(signal && { signal }),
       });
-      sent.on("response", resolve);
+      let answer: IncomingMessage | undefined;
+      sent.on("response", (response: IncomingMessage) => {
+        answer = response;
+        resolve(response);
+      });
+      sent.on("timeout", () => (answer ?? sent).destroy(silent()));
       sent.on("error", (error: NodeJS.ErrnoException) => {
         // The monitor has closed a connection that was idle, just when it was used again: nothing was done.
         const isStale = sent.reusedSocket && STALE.includes(error.code ?? "") && method === "GET";
-        if (isStale) resolve(this.#request(method, path, sending, signal));
+        if (isStale && !this.#isClosed) resolve(this.#request(method, path, sending, signal));
         else reject(error);
       });
       sent.end(sending?.text);
     });
   }
+}
+
+function requireTimeout(timeoutMs: unknown): void {
+  if (Number.isSafeInteger(timeoutMs) && (timeoutMs as number) > 0) return;
+  throw invalidValue("options.timeoutMs", timeoutMs, "must be a whole number of milliseconds above 0");
+}
+
+function silent(): Error {
+  return Object.assign(new Error("the monitor does not answer"), { code: "ETIMEDOUT" as const });
 }
 
 function json(value: unknown): Body {

@@ -91,6 +91,15 @@ const VM_NAME: Schema<Named> = object<Named>("", { id: text("Its name", NAME_MAX
 const PUT_POLICY: Schema<PutPolicyOptions> = object<PutPolicyOptions>("", {
   guest: optional(text("The name of a guest or a VM: its own policy, and not the monitor's", NAME_MAX)),
   cut: optional(flag("What is open and not allowed any more is ended")),
+  folder: optional(
+    text(
+      "An absolute path: relative paths of the policy are below it, and not below the file's that it replaces",
+      {
+        pattern: "^/",
+        maxLength: 4096,
+      },
+    ),
+  ),
 });
 
 const AFTER = text("`next` of the part before", NAME_MAX);

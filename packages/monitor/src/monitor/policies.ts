@@ -4,6 +4,7 @@
 //   reload() ── its turn ──> loaded, roots open ──> VMs' memories open ──> IN FORCE ──> new VMs served, others removed
 //                  └───────────────┴─────────────────────┴── throws: the old one stays, and what was opened is closed
 
+import { join } from "node:path";
 import { invalidValue } from "@ringway/linux";
 import { letGo } from "../loading/loader.ts";
 import type { LoadedPolicy } from "../loading/messages.ts";
@@ -22,6 +23,8 @@ type LoadedParts = Pick<Parts, "policy" | "tenants" | "vms">;
 /** A policy's text that is in no file. */
 export interface PolicyText {
   readonly text: string;
+  /** Of its relative paths; undefined: that of the file which it stands for. */
+  readonly folder?: string;
 }
 
 /** The policy itself, the path of its file, or its text. */
@@ -105,11 +108,15 @@ export class Policies {
     return this.#context.loader.load(policy, this.#places());
   }
 
-  /** The same of any source. A text's relative folders are below that of the file which it stands for. */
+  /** The same of any source. */
   #load(source: PolicySource, guest: string, places: readonly KeptPlace[]): Promise<LoadedPolicy> {
     const { loader } = this.#context;
     if (typeof source === "string" || !("text" in source)) return loader.load(source, places);
-    const { path } = this.#files.get(guest) ?? { path: "policy" };
+    const { folder } = source;
+    const { path } =
+      folder === undefined
+        ? (this.#files.get(guest) ?? { path: "policy" })
+        : { path: join(folder, "policy") };
     return loader.load(path, places, new TextEncoder().encode(source.text));
   }
 

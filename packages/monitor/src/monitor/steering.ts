@@ -4,6 +4,7 @@
 // What the reactor's thread alone knows is asked of it, one question after the other: however many ask at once, the
 // reactor has one walk at a time, in pieces.
 
+import { isAbsolute } from "node:path";
 import { invalidValue, requireObject, requireText } from "@ringway/linux";
 import type { Audit, Changed } from "../observe/audit.ts";
 import type { GuestLabels } from "../observe/labels.ts";
@@ -13,7 +14,7 @@ import { type Context, requireOpen } from "./context.ts";
 import { type GuestRates, ratesFrom } from "./guest-rates.ts";
 import type { VmOptions } from "./options.ts";
 import { InTurn } from "./pending.ts";
-import type { Policies } from "./policies.ts";
+import type { Policies, PolicyText } from "./policies.ts";
 import type { Changer, PolicyChange } from "./policy-history.ts";
 import type { ReactorHandle } from "./reactor-handle.ts";
 import {
@@ -51,6 +52,8 @@ export interface PutPolicyOptions {
   readonly guest?: string;
   /** What is open and not allowed any more is ended. */
   readonly cut?: boolean;
+  /** An absolute path: the policy's relative paths are below it, and not below the folder of the file it replaces. */
+  readonly folder?: string;
 }
 
 export interface PolicyPut {
@@ -144,10 +147,13 @@ export class Steering {
   async putPolicy(text: string, options: PutPolicyOptions = {}, by: Changer = PROGRAM): Promise<PolicyPut> {
     requireText(text, "text");
     requireObject(options, "options", "an object such as { guest: 'web' }");
-    const { guest, cut = false } = options;
+    const { guest, cut = false, folder } = options;
+    if (folder !== undefined && !isAbsolute(folder))
+      throw invalidValue("options.folder", folder, "must be absolute");
+    const source = { text, ...(folder === undefined ? {} : { folder }) };
     return await this.#parts.changes.run(async () => {
-      if (guest === undefined) await this.#policies.reload({ text }, by);
-      else await this.#reloadOwn(guest, text, by);
+      if (guest === undefined) await this.#policies.reload(source, by);
+      else await this.#reloadOwn(guest, source, by);
       const { revision } = this.policy(guest);
       let ended: number | undefined;
       try {
@@ -165,9 +171,9 @@ export class Steering {
     this.#audit({ action: "policy", ...more, by }, "policy put in force");
   }
 
-  async #reloadOwn(guest: string, text: string, by: Changer): Promise<void> {
+  async #reloadOwn(guest: string, source: PolicyText, by: Changer): Promise<void> {
     if (!this.#policies.mayHaveOwn(guest)) throw notThere(`guest or VM with the name ${guest}`);
-    await this.#policies.reloadOwn(guest, { text }, by);
+    await this.#policies.reloadOwn(guest, source, by);
   }
 
   /** Ends a stream: its guest and its peer see that it is reset. Throws SteeringError where it is not there. */

@@ -3,7 +3,7 @@
 
 import { mkdirSync } from "node:fs";
 import { isIP } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { AdminOptions } from "@ringway/monitor";
 import { UsageError } from "../errors.ts";
 
@@ -13,15 +13,19 @@ export function defaultAdminSocket(): string | undefined {
   return folder.startsWith("/") ? join(folder, "ringway", "admin.sock") : undefined;
 }
 
-/** What --admin gives: a path, or true where there is none behind it. Makes the default's folder. Throws UsageError. */
+/** What --admin gives: a path, or true where there is none behind it. Throws UsageError. */
 function adminSocketOf(option: string | true): string {
   if (typeof option === "string") return option;
   const socket = defaultAdminSocket();
   if (socket === undefined) {
     throw new UsageError("--admin: XDG_RUNTIME_DIR is no absolute path, so say where: --admin SOCKET");
   }
-  mkdirSync(join(socket, ".."), { recursive: true, mode: 0o700 });
   return socket;
+}
+
+/** That of the default, before a monitor serves there. */
+export function makeDefaultFolder(socket: string): void {
+  if (socket === defaultAdminSocket()) mkdirSync(dirname(socket), { recursive: true, mode: 0o700 });
 }
 
 /** Undefined: nowhere. Throws UsageError. */
