@@ -12,12 +12,14 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { MiB } from "../support/bytes.ts";
 import { heldForAll } from "../support/held.ts";
 import { Hypervisor, place } from "../support/hypervisor.ts";
+import type { Program } from "../support/processes.ts";
 import { Home } from "../support/ringway.ts";
 import { clientPorts, echoServer, silentServer, type TestServer } from "../support/tcp.ts";
 import { until } from "../support/wait.ts";
 
 const hold = heldForAll();
 let home: Home;
+let monitor: Program;
 let socket: string;
 let admin: AdminClient;
 let web: Guest;
@@ -30,7 +32,7 @@ beforeAll(async () => {
   home = hold(new Home(LOCAL));
   socket = join(home.folder, "admin.sock");
   const listen = `web=${join(home.folder, "web.sock")},label=team=a`;
-  await home.ready(["--admin", socket, "--audit", join(home.folder, "audit"), "--listen", listen]);
+  monitor = await home.ready(["--admin", socket, "--audit", join(home.folder, "audit"), "--listen", listen]);
   admin = hold(new AdminClient({ socket }));
   echo = hold(await echoServer());
   other = hold(await echoServer());
@@ -225,6 +227,19 @@ describe("the admin API", () => {
     expect(await audited("vm-removed")).toMatchObject({ guest: "added", by });
     await expect(admin.removeVm("added")).rejects.toMatchObject({ status: 404 });
     await guest.close();
+  });
+
+  it("has SIGHUP among the changes: a line of the audit, and an event", async () => {
+    const events = admin.events({ kinds: ["changed"] });
+    const event = events.next();
+    const { revision } = (await admin.policyHistory())[0]!;
+    process.kill(monitor.pid, "SIGHUP");
+    const put = { action: "policy", revision: revision + 1, by: { via: "program" } };
+    await until("its line", async () => (await audited("policy")).revision === revision + 1);
+    expect(await audited("policy")).toMatchObject(put);
+    expect((await event).value).toMatchObject({ data: put });
+    await events.return(undefined);
+    expect(await admin.policy()).toMatchObject({ file: home.policyFile });
   });
 
   it("takes a policy as YAML, and nothing else for one", async () => {

@@ -24,6 +24,8 @@ import { endOf, FLOOD_POLICY, LoggingHome, linesOf, POLICY, readSome, refuse } f
 
 describe("ringway monitor --audit", { concurrent: true }, () => {
   const auditLines = (path: string): LogLine[] => linesOf(readFileSync(path, "utf8"));
+  const refusedLines = (path: string): LogLine[] =>
+    auditLines(path).filter(({ audit }) => audit === "refused");
 
   it("appends audit lines, and no others, to a file that it makes for its owner", async () => {
     await using home = new LoggingHome();
@@ -61,8 +63,10 @@ describe("ringway monitor --audit", { concurrent: true }, () => {
     monitor.kill("SIGHUP");
     await until("the new file", () => existsSync(audit));
     await refuse(guest);
-    await until("audit lines", () => auditLines(audit).length === 1);
+    await until("audit lines", () => refusedLines(audit).length === 1);
     expect(auditLines(`${audit}.1`)).toHaveLength(1);
+    const changed = await until("its line", () => auditLines(audit).find((line) => line.audit === "changed"));
+    expect(changed).toMatchObject({ action: "policy", revision: 2, by: { via: "program" } });
     const anew = `"file":"${audit}","msg":"the audit file was opened anew"`;
     await until("the line", () => said().includes(anew));
 
@@ -70,7 +74,7 @@ describe("ringway monitor --audit", { concurrent: true }, () => {
     monitor.kill("SIGHUP");
     await until("the error", () => /"level":"error".*the audit file stays as it was: .*ENOENT/.test(said()));
     await refuse(guest);
-    await until("audit lines", () => auditLines(join(`${logs}-moved`, "audit")).length === 2);
+    await until("audit lines", () => refusedLines(join(`${logs}-moved`, "audit")).length === 2);
     expect(await endOf(monitor)).toBe(0);
   });
 

@@ -274,9 +274,11 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     requireObject(options, "options", "an object such as { guest: 'web' }");
     const { guest } = options;
     if (guest !== undefined) requireText(guest, "options.guest");
-    await this.#changes.run(() =>
-      guest === undefined ? this.#policies.reload(policy) : this.#policies.reloadOwn(guest, policy),
-    );
+    await this.#changes.run(async () => {
+      if (guest === undefined) await this.#policies.reload(policy);
+      else await this.#policies.reloadOwn(guest, policy);
+      this.steering.reloaded(guest);
+    });
   }
 
   /**

@@ -166,6 +166,15 @@ export class Steering {
     });
   }
 
+  /** @internal Monitor.reload() has put a policy in force. */
+  reloaded(guest: string | undefined): void {
+    const inForce = this.#policies.history.of(guest);
+    // The monitor ends, or its machine was removed meanwhile: nobody is judged by it.
+    if (inForce === undefined || this.#context.isClosing) return;
+    const { revision, by } = inForce.change;
+    this.#putInForce({ guest, revision, cut: undefined, by });
+  }
+
   #putInForce({ guest, revision, cut, by }: PutInForce): void {
     const more = { ...(guest !== undefined && { guest }), revision, ...(cut !== undefined && { cut }) };
     this.#audit({ action: "policy", ...more, by }, "policy put in force");
