@@ -102,15 +102,13 @@ describe("the admin API over TCP", () => {
     }
   });
 
-  it("looks at no more than ten wrong tokens of an address in a minute", async () => {
+  it("tells an address that has sent ten wrong tokens to wait, and takes the right one all the same", async () => {
     const answers = [];
-    for (let i = 0; i < 10; i++)
-      answers.push(await ask(i === 0 ? {} : { authorization: `Bearer wrong-${i}` }));
+    for (let i = 0; i < 10; i++) answers.push(await ask({ authorization: `Bearer wrong-${i}` }));
     expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(401));
-    expect(await ask({ authorization })).toMatchObject({ status: 429 });
-    // The socket's clients are others.
-    using admin = new AdminClient({ socket: join(home.folder, "admin.sock") });
-    expect(await admin.guests()).toEqual({ items: [] });
+    expect(await ask({ authorization: "Bearer wrong" })).toMatchObject({ status: 429 });
+    expect(await ask({ authorization })).toMatchObject({ status: 200 });
+    expect(await ask({})).toMatchObject({ status: 401 });
   });
 
   it.each<[string, string, number, string]>([

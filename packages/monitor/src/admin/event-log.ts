@@ -10,7 +10,11 @@ interface Kept {
   readonly kind: string;
   /** JSON. */
   readonly data: string;
+  readonly bytes: number;
 }
+
+/** In place of what was dropped, so that nothing holds its text. */
+const DROPPED: Kept = { kind: "", data: "", bytes: 0 };
 
 export class EventLog {
   /** Of this monitor: ids of another's are strange here. */
@@ -24,10 +28,12 @@ export class EventLog {
 
   add(kind: string, data: object): void {
     const text = JSON.stringify(data);
-    this.#events.push({ kind, data: text });
-    this.#bytes += text.length;
+    const bytes = Buffer.byteLength(text);
+    this.#events.push({ kind, data: text, bytes });
+    this.#bytes += bytes;
     while (this.end - this.#first > EVENTS_KEPT || this.#bytes > BYTES_KEPT) {
-      this.#bytes -= this.#events[this.#dropped++]!.data.length;
+      this.#bytes -= this.#events[this.#dropped]!.bytes;
+      this.#events[this.#dropped++] = DROPPED;
       this.#first++;
     }
     // Now and then, and not for each.

@@ -8,7 +8,7 @@ import type { TokenGuard } from "./token.ts";
 import { originProblem } from "./web-origin.ts";
 
 /** What comes over TCP must have. */
-export interface OverTcp {
+interface OverTcp {
   readonly http: AdminHttpOptions;
   readonly tokens: TokenGuard;
 }

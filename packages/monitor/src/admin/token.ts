@@ -1,8 +1,10 @@
 // The bearer token that clients over TCP must have: from a file that its owner alone may read, compared in constant
-// time, and guessed at no more than some times a minute from one address.
+// time; who has sent too many wrong ones in a minute is told so, and the right one is good all the same.
 
 import { createHash, timingSafeEqual } from "node:crypto";
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
+import { isIP } from "node:net";
 import { Errno, SystemError } from "@ringway/linux";
 
 /** `openssl rand -hex 16` is as long. */
@@ -16,13 +18,20 @@ const ADDRESSES_MAX = 1024;
 
 /** Throws SystemError: EACCES where others may read it, EINVAL where it is none. */
 export async function readToken(path: string): Promise<string> {
-  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    throw new SystemError(-(error.errno ?? -Errno.EIO), "open", path);
-  });
+  // A FIFO that nobody writes would be waited for.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw new SystemError(-(error.errno ?? -Errno.EIO), "open", path);
+    },
+  );
   try {
     const stats = await file.stat();
     if (!stats.isFile())
       throw new SystemError(Errno.EINVAL, "open", path, "the token's file is no regular file");
+    if (stats.uid !== 0 && stats.uid !== process.geteuid!()) {
+      const detail = "the token's file is another user's, who may read it and change it";
+      throw new SystemError(Errno.EACCES, "open", path, detail);
+    }
     if ((stats.mode & 0o077) !== 0) {
       const detail = "others than its owner may read the token's file: chmod 600";
       throw new SystemError(Errno.EACCES, "open", path, detail);
@@ -50,13 +59,18 @@ export class TokenGuard {
     this.#nowMs = nowMs;
   }
 
-  /** What a request from `address` says of itself; "later": it has guessed too often, and is not looked at. */
+  /**
+   * What a request from `address` says of itself. "good": the right token is, whoever else guesses there, since others
+   * share an address (a proxy, a host of several users). "later": too many were wrong.
+   */
   judge(address: string, authorization: string | undefined): "good" | "bad" | "later" {
-    const before = this.#guessesOf(address);
-    if (before >= GUESSES_MAX) return "later";
     const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? "") ?? [];
     if (token !== undefined && timingSafeEqual(digest(token), this.#digest)) return "good";
-    this.#guessed(address);
+    // Nothing was guessed.
+    if (authorization === undefined) return "bad";
+    const from = networkOf(address);
+    if (this.#guessesOf(from) >= GUESSES_MAX) return "later";
+    this.#guessed(from);
     return "bad";
   }
 
@@ -76,4 +90,17 @@ export class TokenGuard {
     if (this.#guesses.size >= ADDRESSES_MAX) this.#guesses.delete(this.#guesses.keys().next().value!);
     this.#guesses.set(address, { count: 1, untilMs: this.#nowMs() + GUESSES_MS });
   }
+}
+
+/** Of IPv6, the /64: one host has as many addresses as it likes there. */
+function networkOf(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const plain = address.replace(/%.*$/, "");
+  if (/^::ffff:[0-9.]+$/i.test(plain)) return plain;
+  const [before = "", after] = plain.split("::");
+  const head = before.split(":").filter((part) => part !== "");
+  const tail = (after ?? "").split(":").filter((part) => part !== "");
+  const zeros = after === undefined ? 0 : 8 - head.length - tail.length;
+  const all = [...head, ...Array<string>(Math.max(0, zeros)).fill("0"), ...tail];
+  return `${all.slice(0, 4).join(":")}::/64`;
 }
