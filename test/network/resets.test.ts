@@ -188,7 +188,8 @@ test("no package looks at what Node keeps to itself, which a minor version of it
       readFileSync(new URL(name, PACKAGES), "utf8"),
     ),
   );
-  // Node tells a connection's descriptor on no other way. Without it an audit line names nobody; nobody is let in by it.
+  // Node tells a connection's descriptor on no other way. Without it an audit line names nobody, and nobody is let in
+  // by it.
   expect(looks).toEqual(["monitor/src/admin/callers.ts"]);
 });
 
