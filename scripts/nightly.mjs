@@ -25,4 +25,10 @@ if (process.arch === "x64") {
   const { status } = spawnSync(process.execPath, words, { stdio: "inherit", env });
   if (status !== 0) process.exit(status ?? 1);
 }
+// A million hostile chunks.
+{
+  const words = ["--import", "tsx", `${ROOT}packages/messages/test/hostile.ts`];
+  const { status } = spawnSync(process.execPath, words, { stdio: "inherit", cwd: ROOT });
+  if (status !== 0) process.exit(status ?? 1);
+}
 runVitest("--config", "test/run/vitest.config.ts", "--root", ROOT);

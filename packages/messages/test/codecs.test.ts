@@ -60,6 +60,7 @@ describe("what has no frame is refused", () => {
     ["one too large for COBS", () => encodeFrame(cobs({ maxMessageBytes: 2 }), three)],
     ["a line too long", () => encodeFrame(jsonLines({ maxLineBytes: 4 }), "abc")],
     ["what JSON has not", () => encodeFrame(jsonLines(), undefined as never)],
+    ["what JSON cannot say", () => encodeFrame(jsonLines(), 1n as never)],
     ["an address of 33 bits", () => encodeFrame(addressed(cobs()), { address: 2 ** 32, batch: three })],
   ])("%s", (_what, encode) => expect(encode).toThrow(CannotEncode));
 

@@ -1,16 +1,17 @@
 // Nodes among peers, over real sockets: names, sending to some, limits, bans, and coming back.
 
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { type Ending, type Json, jsonLines } from "@ringway/messages";
 import { type Peer, Peers, type PeersOptions } from "@ringway/messages/node";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { BackOff, Bans } from "../src/index.ts";
+import { netOf } from "../src/node/nets.ts";
 
 const codec = jsonLines({ maxLineBytes: 10_000 });
 
-async function listening(): Promise<[Server, number]> {
-  const server = createServer().listen(0, "127.0.0.1");
+async function listening(address = "127.0.0.1"): Promise<[Server, number]> {
+  const server = createServer().listen(0, address);
   await once(server, "listening");
   onTestFinished(() => void server.close());
   return [server, (server.address() as AddressInfo).port];
@@ -77,15 +78,16 @@ test("peers know each other by name, and are sent to one by one, some, or all", 
 });
 
 test("a peer that goes away is dialled again, and a node that nobody answers as well", async () => {
-  const [server, port] = await listening();
+  // An address that no other test has: its port is free as long as this one does not listen.
+  const [server, port] = await listening("127.18.99.2");
   const hub = nodeOf(undefined);
   const node = nodeOf(undefined);
   server.close();
   await once(server, "close");
-  const dialled = dial(node, "hub", port);
+  const dialled = node.peers.dial("hub", () => connect(port, "127.18.99.2"));
   await expect.poll(() => node.gone.length).toBeGreaterThan(1);
   expect(node.gone[0]).toEqual([undefined, expect.objectContaining({ reason: "Io" })]);
-  server.listen(port, "127.0.0.1");
+  server.listen(port, "127.18.99.2");
   hub.peers.listen(server);
   for (let i = 0; i < 3; i++) {
     await expect.poll(() => [node.peers.names(), hub.peers.names().length]).toEqual([["hub"], 1]);
@@ -103,12 +105,16 @@ test("a name is one peer's, and whoever says none is refused", async () => {
   hub.peers.listen(server);
   dial(nodeOf("a"), "hub", port);
   await expect.poll(() => hub.peers.names()).toEqual(["a"]);
-  const [second, wrong] = [nodeOf("a"), nodeOf("b")];
-  dial(second, "hub", port).stop();
-  dial(wrong, "another hub", port).stop();
+  const once = { backOff: { leastMs: 60_000, mostMs: 60_000 } };
+  const [second, wrong] = [nodeOf("a", once), nodeOf("b", once)];
+  dial(second, "hub", port);
+  dial(wrong, "another hub", port);
   connect(port, "127.0.0.1")
     .on("error", () => {})
     .end('{"name":7}\n');
+  connect(port, "127.0.0.1")
+    .on("error", () => {})
+    .end(`{"name":"${"x".repeat(256)}"}\n`);
   const reasons = (node: Node) =>
     node.gone.map(([, ending]) => (ending.reason === "Refused" ? ending.what : ""));
   await expect
@@ -117,7 +123,11 @@ test("a name is one peer's, and whoever says none is refused", async () => {
         .filter((what) => what !== "")
         .sort(),
     )
-    .toEqual(["a hello without a name", "a peer of the name a is there already"]);
+    .toEqual([
+      "a hello without a name",
+      "a name of more than 255 bytes",
+      "a peer of the name a is there already",
+    ]);
   await expect.poll(() => reasons(wrong)).toEqual(["hub is not another hub"]);
   expect(hub.peers.names()).toEqual(["a"]);
 });
@@ -179,6 +189,124 @@ test("who writes what is malformed is banned for a while, and who is banned by h
   await expect.poll(() => hub.messages.length).toBe(2);
 });
 
+test("whoever says another's name gets only its own address banned", async () => {
+  const [server, port] = await listening();
+  const hub = nodeOf("hub", { banMs: { Malformed: 60_000 } });
+  hub.peers.listen(server);
+  const villain = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" }).on("error", () => {});
+  onTestFinished(() => void villain.destroy());
+  villain.write('{"name":"a"}\nno JSON\n');
+  await expect.poll(() => hub.gone.map(([name, { reason }]) => [name, reason])).toEqual([["a", "Malformed"]]);
+  dial(nodeOf("a"), "hub", port);
+  await expect.poll(() => hub.peers.names()).toEqual(["a"]);
+  expect(() => hub.peers.ban("x".repeat(256), "why", 1)).toThrow("a name is a string of 1 to 255 bytes");
+});
+
+test("a hello, its name, and the code for a peer may throw, and end their connection alone", async () => {
+  const [server, port] = await listening();
+  const fail = (): never => {
+    throw new Error("user's");
+  };
+  const hub = nodeOf("hub", { onPeer: (peer) => peer.name === "a" && fail() });
+  hub.peers.listen(server);
+  const once = { backOff: { leastMs: 60_000, mostMs: 60_000 } };
+  const nodes = [
+    nodeOf("a", once),
+    nodeOf("b", { ...once, hello: { message: fail, nameOf: () => "hub" } }),
+    nodeOf("c", { ...once, hello: { message: () => ({ name: "c" }), nameOf: fail } }),
+  ];
+  for (const node of nodes) dial(node, "hub", port);
+  await expect
+    .poll(() => nodes.slice(1).map(({ gone }) => gone[0]?.[1].reason))
+    .toEqual(["Thrown", "Thrown"]);
+  await expect
+    .poll(() => hub.gone.map(([, { reason }]) => reason).sort())
+    .toEqual(expect.arrayContaining(["Thrown"]));
+  dial(nodeOf("d"), "hub", port);
+  await expect.poll(() => hub.peers.names()).toEqual(["d"]);
+});
+
+test("an attempt to connect is over in time, or when it is stopped", async () => {
+  const node = nodeOf("a", { connectTimeoutMs: 20, backOff: { leastMs: 60_000, mostMs: 60_000 } });
+  const signals: AbortSignal[] = [];
+  const never = (signal: AbortSignal) => {
+    signals.push(signal);
+    return new Promise<never>(() => {});
+  };
+  node.peers.dial("late", never);
+  await expect
+    .poll(() => node.gone.map(([, ending]) => ending))
+    .toMatchObject([{ reason: "Io", error: new Error("no stream within 20 ms") }]);
+  const patient = nodeOf("b", { connectTimeoutMs: 60_000 });
+  const dialled = patient.peers.dial("stopped", never);
+  dialled.stop();
+  const [server, port] = await listening();
+  // It accepts, and says no hello.
+  const [socket] = await new Promise<[Socket]>((resolve) => {
+    const dialled = patient.peers.dial("silent", () => {
+      const socket = connect(port, "127.0.0.1");
+      void once(server, "connection").then(() => {
+        dialled.stop();
+        resolve([socket]);
+      });
+      return socket;
+    });
+  });
+  await expect
+    .poll(() => [socket.destroyed, patient.gone.map(([, ending]) => ending)])
+    .toMatchObject([true, [{ reason: "Refused", what: "stopped" }]]);
+  expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+});
+
+test("nobody is dialled whose name another connection has", async () => {
+  const [server, port] = await listening();
+  const hub = nodeOf("hub");
+  hub.peers.listen(server);
+  dial(nodeOf("a"), "hub", port);
+  await expect.poll(() => hub.peers.names()).toEqual(["a"]);
+  let chances = 0;
+  const waiting = nodeOf("hub", { chance: () => chances++ });
+  const [other, otherPort] = await listening();
+  waiting.peers.listen(other);
+  dial(nodeOf("a"), "hub", otherPort);
+  await expect.poll(() => waiting.peers.names()).toEqual(["a"]);
+  const connecting = vi.fn<() => never>();
+  waiting.peers.dial("a", connecting);
+  await expect.poll(() => chances).toBeGreaterThan(2);
+  expect(connecting).not.toHaveBeenCalled();
+});
+
+test.each([
+  ["maxConnections", { maxConnections: Number.NaN }],
+  ["banMs.Malformed", { banMs: { Malformed: -1 } }],
+  ["leastMs", { backOff: { leastMs: 0 } }],
+  ["txTimeoutMs", { txTimeoutMs: 0 }],
+])("a wrong %s is refused at once", (name, options) => expect(() => nodeOf("a", options)).toThrow(name));
+
+test("addresses count by their host: IPv4 written as IPv6 too, and IPv6 by 64 bits", () => {
+  const nets = [
+    "10.0.0.1",
+    "::ffff:10.0.0.1",
+    "2001:db8:0:1:2:3:4:5",
+    "2001:db8::1:2:3:4:5",
+    "2001:db8:0:2::1",
+  ];
+  expect(nets.map(netOf)).toEqual([
+    "10.0.0.1",
+    "10.0.0.1",
+    "2001:db8:0:1::/64",
+    "2001:db8:0:1::/64",
+    "2001:db8:0:2::/64",
+  ]);
+  expect(["::1", "::", "fe80::1%eth0", "::1.2.3.4", "a socket"].map(netOf)).toEqual([
+    "0:0:0:0::/64",
+    "0:0:0:0::/64",
+    "fe80:0:0:0::/64",
+    "0:0:0:0::/64",
+    "a socket",
+  ]);
+});
+
 test("who waits for room is told, and a peer that is full is named", async () => {
   const [server, port] = await listening();
   const onDrain = vi.fn<(peer: Peer<Json>) => void>();
@@ -198,6 +326,12 @@ test("back-off doubles up to its bound, less a random half, and begins anew afte
   ]);
   backOff.succeeded();
   expect(backOff.failed(0)).toBe(100);
+});
+
+test("bans keep no more of a reason than a line", () => {
+  const bans = new Bans(1);
+  bans.add("a", "x".repeat(1_000_000), 100);
+  expect(bans.of("a", 0)?.reason).toBe(`${"x".repeat(199)}…`);
 });
 
 test("bans are no more than their bound, and end", () => {

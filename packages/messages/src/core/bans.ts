@@ -1,6 +1,11 @@
 // Who is not served for a while, and why. Bounded: a peer with many addresses makes others' bans end early, no more.
 //
-// Invariant: the entries stand in the order in which they were made, and there are no more than `limit`.
+// Invariant: the entries stand in the order in which they were made, there are no more than `limit`, and a reason has
+// at most MOST_REASON characters, in memory of its own: it may quote what a peer has said.
+
+import { decodeText, encodeText } from "./text.ts";
+
+const MOST_REASON = 200;
 
 export interface Ban {
   readonly reason: string;
@@ -18,7 +23,7 @@ export class Bans {
   add(who: string, reason: string, untilMs: number): void {
     this.#bans.delete(who);
     if (this.#bans.size === this.#limit) this.#bans.delete(this.#bans.keys().next().value!);
-    this.#bans.set(who, { reason, untilMs });
+    this.#bans.set(who, { reason: shortened(reason), untilMs });
   }
 
   /** Undefined where there is none, or none any more. */
@@ -32,4 +37,10 @@ export class Bans {
   lift(who: string): void {
     this.#bans.delete(who);
   }
+}
+
+/** A part of a text may keep all of it in memory: so it is made anew. */
+function shortened(reason: string): string {
+  if (reason.length <= MOST_REASON) return reason;
+  return `${decodeText(encodeText(reason.slice(0, MOST_REASON - 1)))}…`;
 }

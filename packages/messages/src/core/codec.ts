@@ -9,7 +9,7 @@
 //
 // A codec keeps nothing between two calls, so one of them serves any number of streams. It decides by the bytes of one
 // frame alone, never by how they came: given the whole frame at `at` it gives the same as for any beginning of it, or
-// "more". It reads nothing beyond a frame of maxBytes.
+// "more". Those that look for an end (COBS, JSON lines) may look for it in all that is there.
 
 /** What one can decode. */
 export type Bytes = Uint8Array;

@@ -151,6 +151,12 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
     return this.closed;
   }
 
+  /** Breaks it off: what was called for it has thrown this. */
+  threw(error: unknown): Promise<Ending> {
+    this.#threw(error);
+    return this.closed;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close().then(() => {});
   }

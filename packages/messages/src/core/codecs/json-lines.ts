@@ -22,7 +22,7 @@ export function jsonLines(options: JsonLinesOptions = {}): Codec<Json> {
     maxBytes: maxLineBytes,
 
     encode(message: Json, writer: Writer): void {
-      const text: string | undefined = JSON.stringify(message);
+      const text = textOf(message);
       if (text === undefined) throw new CannotEncode(`JSON has no ${typeof message}`);
       const line = encodeText(`${text}\n`);
       if (line.length > maxLineBytes) {
@@ -41,6 +41,15 @@ export function jsonLines(options: JsonLinesOptions = {}): Codec<Json> {
       return end < 0 ? "more" : parsed(bytes.subarray(at, end), used);
     },
   };
+}
+
+function textOf(message: Json): string | undefined {
+  try {
+    return JSON.stringify(message);
+  } catch (cause) {
+    // A circle, a number of another kind, one nested too deep, or a toJSON() of its own.
+    throw new CannotEncode("JSON has no text for it", { cause });
+  }
 }
 
 function parsed(line: Bytes, used: number): Decoded<Json> {

@@ -3,7 +3,7 @@
 //
 //        │ 1xxxxxxx │ 0xxxxxxx │ message                                   300 = 0b10_0101100: ac 02
 //
-// As protobuf, it reads a length with more bytes than it takes, but no more than five: lengths have 32 bits.
+// It reads a length with more bytes than it takes, but no more than five: lengths have 32 bits. Protobuf reads ten.
 
 import { type Bytes, CannotEncode, type Codec, type Decoded, requireWhole, type Writer } from "../codec.ts";
 import { DEFAULT_FRAME_BYTES } from "../limits.ts";
