@@ -56,6 +56,14 @@ describe.skipIf(reason !== undefined)(titled("a monitor that answers nothing", r
     process.kill(stopped.pid, "SIGSTOP");
     other.kill("SIGCONT");
 
+    // What stands still would not end by itself, should this fail.
+    using _ = {
+      [Symbol.dispose](): void {
+        monitor.kill("SIGCONT");
+        process.kill(stopped.pid, "SIGCONT");
+      },
+    };
+
     monitor.kill("SIGSTOP");
     const proxy = ["--socks5", `127.0.0.1:${tries.socks}`, "--connect-timeout", "2"];
     const first = dig("name.test");

@@ -12,6 +12,7 @@ import type { Logger } from "pino";
 import { DescriptorRoom, setGuestDescriptors } from "./accounts/descriptors.ts";
 import type { AdminServer } from "./admin/server.ts";
 import type { AdminHttpOptions } from "./monitor/admin-options.ts";
+import { adminDescriptors } from "./monitor/admin-options.ts";
 import { requirePolicy } from "./monitor/arguments.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
 import { debugSettings } from "./monitor/debug.ts";
@@ -93,7 +94,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     );
     this.#reports = new ReactorReports(this.#log, this.#labels, this.#audit, this);
     const own = [...parts.tenants, ...parts.vms].flatMap(({ policy }) => policy?.policy ?? []);
-    setGuestDescriptors(parts.descriptors, parts.policy.policy, parts.vms.length, own);
+    setGuestDescriptors(
+      parts.descriptors,
+      parts.policy.policy,
+      parts.vms.length,
+      own,
+      adminDescriptors(options.admin),
+    );
     this.#reactor = this.#startReactor(options);
     this.#socketFiles = new SocketFiles(parts.loader, parts.admin, parts.listening, parts.tenants);
     this.#context = this.#shared(options);
@@ -140,7 +147,13 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       },
       changed: () => {
         const { current, own } = this.#policies;
-        setGuestDescriptors(this.#parts.descriptors, current, this.#vms.size, own);
+        setGuestDescriptors(
+          this.#parts.descriptors,
+          current,
+          this.#vms.size,
+          own,
+          adminDescriptors(options.admin),
+        );
       },
     };
   }

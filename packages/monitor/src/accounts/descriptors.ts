@@ -29,10 +29,12 @@ const ROOM_MIN = 8;
 const OWN = 64;
 const LIMIT_MIN = OWN + RESERVE + ROOM_MIN;
 
-/** Throws SystemError (EMFILE) where no monitor can work with the limit on descriptors. */
-export function requireDescriptors(): void {
+/**
+ * Throws SystemError (EMFILE) where no monitor can work with the limit on descriptors. `more`: those of its admin API.
+ */
+export function requireDescriptors(more = 0): void {
   const { soft } = fileDescriptorLimit();
-  if (soft < LIMIT_MIN) throw tooFew(soft, String(LIMIT_MIN));
+  if (soft < LIMIT_MIN + more) throw tooFew(soft, String(LIMIT_MIN + more));
 }
 
 function tooFew(soft: number, needed: string): SystemError {
@@ -53,18 +55,19 @@ export function guestDescriptors(): GuestDescriptors {
 
 /**
  * Each root, and each VM's doorbell, may have to be opened anew beside those that are open. `own`: policies that guests
- * have of their own.
+ * have of their own. `more`: what the admin API may have.
  */
 export function setGuestDescriptors(
   limit: GuestDescriptors,
   policy: Policy,
   vms: number,
   own: readonly Policy[] = [],
+  more = 0,
 ): void {
   const { soft } = fileDescriptorLimit();
   let folders = 0;
   for (const { files, sockets } of [policy, ...own]) folders += files.length + sockets.length;
-  Atomics.store(limit, 0, Math.min(soft, 0x7fffffff) - RESERVE - folders - vms);
+  Atomics.store(limit, 0, Math.min(soft, 0x7fffffff) - RESERVE - folders - vms - more);
 }
 
 export class DescriptorRoom {

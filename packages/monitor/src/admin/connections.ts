@@ -11,9 +11,9 @@
 
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { ADMIN_CONNECTIONS_MAX } from "../monitor/admin-options.ts";
 import type { Callers, Listener } from "./callers.ts";
 
-const CONNECTIONS_MAX = 64;
 /** Of one process, or of one address over TCP: three quarters. */
 const BUSY_OF_PEER_MAX = 48;
 
@@ -51,7 +51,7 @@ export class Connections {
       socket.destroy();
       return;
     }
-    if (this.#idle.size + this.#busy.size >= CONNECTIONS_MAX) {
+    if (this.#idle.size + this.#busy.size >= ADMIN_CONNECTIONS_MAX) {
       const [longest] = this.#idle;
       if (longest === undefined) {
         socket.destroy();

@@ -153,7 +153,11 @@ export class AdminServer {
       if (isPolicy !== (typeof request.body === "string") && body !== undefined) throw new WrongTypeError();
       return await route.run(monitor, this.#asked(request) as Asked<never, never, never>);
     };
-    app.route({ method, url, schema, bodyLimit, handler });
+    // No body is one that says nothing: of what must be said, the schema tells.
+    const preValidation = async (request: FastifyRequest): Promise<void> => {
+      if (schema.body !== undefined) request.body ??= {};
+    };
+    app.route({ method, url, schema, bodyLimit, preValidation, handler });
   }
 
   #serveEvents(app: FastifyInstance, monitor: Administered, labels: GuestLabels): void {

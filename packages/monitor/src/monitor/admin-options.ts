@@ -18,6 +18,15 @@ export interface AdminHttpOptions {
   readonly tokenFile: string;
 }
 
+/** Of each of its servers, at once. */
+export const ADMIN_CONNECTIONS_MAX = 64;
+
+/** Descriptors that it may have at once: those connections, the one that makes room, and the listener. */
+export function adminDescriptors(admin: AdminOptions | undefined): number {
+  if (admin === undefined) return 0;
+  return (admin.http === undefined ? 1 : 2) * (ADMIN_CONNECTIONS_MAX + 2);
+}
+
 function requireHttp(value: unknown, name: string): void {
   requireObject(value, name, "an object { address, port, tokenFile }");
   const { address, port, tokenFile, ...others } = value as Record<string, unknown>;

@@ -19,6 +19,7 @@ import { LogWriter } from "../observe/logs/writer.ts";
 import { PolicyError } from "../policy/errors.ts";
 import type { Policy } from "../policy/types.ts";
 import { RegionThread } from "../regions/thread.ts";
+import { adminDescriptors } from "./admin-options.ts";
 import { keptBy, type MonitorOptions } from "./options.ts";
 import { Early } from "./pending.ts";
 import type { GuestOptions } from "./tenant-options.ts";
@@ -64,7 +65,7 @@ export interface Parts {
 
 /** `make` takes the parts over, unless it throws. Rejects as Monitor.start() does. */
 export async function gather<M>(options: MonitorOptions, make: (parts: Parts) => M): Promise<M> {
-  requireDescriptors();
+  requireDescriptors(adminDescriptors(options.admin));
   const failures = new Early<PartFailure>();
   const failing =
     (part: string) =>

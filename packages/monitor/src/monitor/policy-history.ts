@@ -27,7 +27,7 @@ export interface PolicyChange {
   readonly by: Changer;
   /** Path of its file, where it came from one. */
   readonly file?: string;
-  /** As it was written, where it came as a text. Old ones are without. */
+  /** As it was written, where it came as a text. Old ones, and long ones, are without. */
   readonly text?: string;
 }
 
@@ -36,7 +36,8 @@ export interface NewPolicy extends Omit<PolicyChange, "revision" | "time"> {
 }
 
 const KEPT = 32;
-const TEXT_BYTES_MAX = 8 * 1024 * 1024;
+/** All that may ask have the whole list made for them, on the main thread. */
+const TEXT_BYTES_MAX = 256 * 1024;
 
 export class PolicyHistory {
   /** The newest last. */
@@ -58,7 +59,7 @@ export class PolicyHistory {
     this.#changes = this.#changes
       .toReversed()
       .map((change) => {
-        left -= change.text?.length ?? 0;
+        left -= change.text === undefined ? 0 : Buffer.byteLength(change.text);
         if (left >= 0) return change;
         const { text: _, ...rest } = change;
         return rest;
