@@ -57,10 +57,11 @@ describe.skipIf(reason !== undefined)(titled("a monitor that answers nothing", r
     other.kill("SIGCONT");
 
     // What stands still would not end by itself, should this fail.
+    let isOver = false;
     using _ = {
       [Symbol.dispose](): void {
         monitor.kill("SIGCONT");
-        process.kill(stopped.pid, "SIGCONT");
+        if (!isOver) process.kill(stopped.pid, "SIGCONT");
       },
     };
 
@@ -81,6 +82,7 @@ describe.skipIf(reason !== undefined)(titled("a monitor that answers nothing", r
     await Promise.all([names.said(AGAIN), tries.said(AGAIN)]);
 
     process.kill(stopped.pid, "SIGCONT");
+    isOver = true;
     await wire.take(4);
     expect((await stopped.stop()).stderr).not.toMatch(SILENT);
   });
