@@ -258,6 +258,15 @@ test("an attempt to connect is over in time, or when it is stopped", async () =>
   expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
 });
 
+test("a connect() that gives no stream is an attempt that failed", async () => {
+  const { peers, gone } = nodeOf("a");
+  const dial = peers.dial("hub", (() => undefined) as unknown as () => Socket);
+  await expect.poll(() => gone.length).toBeGreaterThan(1);
+  dial.stop();
+  const [, ending] = gone[0]!;
+  expect(ending).toMatchObject({ reason: "Io", error: { name: "TypeError" } });
+});
+
 test("nobody is dialled whose name another connection has", async () => {
   const [server, port] = await listening();
   const hub = nodeOf("hub");
@@ -270,7 +279,9 @@ test("nobody is dialled whose name another connection has", async () => {
   waiting.peers.listen(other);
   dial(nodeOf("a"), "hub", otherPort);
   await expect.poll(() => waiting.peers.names()).toEqual(["a"]);
-  const connecting = vi.fn<() => never>();
+  const connecting = vi.fn<() => never>(() => {
+    throw new Error("dialled");
+  });
   waiting.peers.dial("a", connecting);
   await expect.poll(() => chances).toBeGreaterThan(2);
   expect(connecting).not.toHaveBeenCalled();

@@ -2,7 +2,7 @@
 //
 // Invariant: a stream that comes when nobody waits any more is destroyed.
 
-import type { Duplex } from "node:stream";
+import { type Duplex, Stream } from "node:stream";
 
 /** Gives a stream that may still be connecting. Its signal is aborted when nobody waits for it any more. */
 export type Connect = (signal: AbortSignal) => Duplex | Promise<Duplex>;
@@ -17,6 +17,8 @@ export async function connectWithin(ms: number, connect: Connect, stopped: Abort
   const timer = setTimeout(() => attempt.abort(new Error(`no stream within ${ms} ms`)), ms);
   const coming = (async () => {
     const duplex = await connect(signal);
+    // In JavaScript it may be anything.
+    if (!(duplex instanceof Stream)) throw new TypeError("connect() must give a Duplex, or a promise of one");
     if (!signal.aborted) return duplex;
     // Whatever comes after it is not wanted is no one's error.
     duplex.on("error", () => {}).destroy();
