@@ -1,31 +1,18 @@
 // What a guest can make the monitor hold (TRU-5): open files, descriptors, memory; and that all of it comes back.
 
-import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, fsMessages, StatReply } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import { expect, it } from "vitest";
 import { errnoOf, failureOf } from "../support/declined.ts";
-import { descriptors } from "../support/processes.ts";
+import { descriptors, descriptorsOf } from "../support/processes.ts";
 import { until } from "../support/wait.ts";
 import { startHost, withLimits } from "./host.ts";
 import { FileGuest, type RawStream } from "./wire.ts";
 
 const { READ, WRITE, CREATE } = fileMessages.FileFlags;
 const { Data, FileDirection, Read, Write, Written } = fileMessages;
-
-/** Descriptors of this process that lead to `path`. */
-function descriptorsOf(path: string): number {
-  let count = 0;
-  for (const fd of readdirSync("/proc/self/fd")) {
-    try {
-      if (readlinkSync(`/proc/self/fd/${fd}`) === path) count++;
-    } catch {
-      // The descriptor that read the directory.
-    }
-  }
-  return count;
-}
 
 it("a limit of open files is EMFILE past it, whatever they are opened for, and comes back with every close", async () => {
   await using host = await startHost({ limits: { openFiles: 3 } });

@@ -1,6 +1,6 @@
 // What changes while guests with a name are there: machines of one name that come and go, policies, labels.
 
-import { readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RefusedError } from "@ringway/guest";
 import { closeFd } from "@ringway/linux";
@@ -8,6 +8,7 @@ import { beforeAll, expect, test } from "vitest";
 import { heldForAll } from "../support/held.ts";
 import { Hypervisor, type Place, place } from "../support/hypervisor.ts";
 import { type LogLine, policyOf, startMonitor } from "../support/monitor.ts";
+import { descriptorsOf } from "../support/processes.ts";
 import { echoServer } from "../support/tcp.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
@@ -126,18 +127,5 @@ test("of a machine that is left out at the start, its own policy keeps no folder
   const policy = policyOf(`${NOTHING}files: [{ guest: /, host: ${shared}, access: ro }]\n`);
   await using host = await startMonitor(NOTHING, { vms: [{ ...machine.vm, policy }] });
   expect(host.lines.map(({ msg }) => msg)).toContainEqual(expect.stringContaining("the VM is not served"));
-  expect(openAt(shared)).toBe(0);
+  expect(descriptorsOf(shared)).toBe(0);
 });
-
-/** Descriptors of this process for that path. */
-function openAt(path: string): number {
-  let count = 0;
-  for (const fd of readdirSync("/proc/self/fd")) {
-    try {
-      if (readlinkSync(`/proc/self/fd/${fd}`) === path) count++;
-    } catch {
-      // It was closed meanwhile.
-    }
-  }
-  return count;
-}

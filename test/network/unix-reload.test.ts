@@ -1,7 +1,7 @@
 // Unix sockets of a policy that is in force no longer: what was made by its rules is ended by them, and what waits is
 // judged by the one that has come. Beside each a guest that goes on.
 
-import { existsSync, readdirSync, readlinkSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type GuestPipe, Protocol, unixMessages } from "@ringway/control";
 import { acceptUnix, closeFd, connectUnix, Errno, listenUnix, SystemError } from "@ringway/linux";
@@ -10,6 +10,7 @@ import { KiB } from "../support/bytes.ts";
 import { type Declined, failureOf } from "../support/declined.ts";
 import { heldForEach } from "../support/held.ts";
 import { policyOf, startMonitor, type TestMonitor } from "../support/monitor.ts";
+import { descriptorsOf } from "../support/processes.ts";
 import { RawGuest } from "../support/raw-guest.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { until } from "../support/wait.ts";
@@ -97,14 +98,7 @@ async function declined(pipe: GuestPipe): Promise<Declined> {
 /** Nobody holds a folder of a policy that was in force, once none with rules is. */
 async function foldersClosed(): Promise<void> {
   await reload(NOTHING);
-  const isOpen = (fd: string): boolean => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === folder;
-    } catch {
-      return false;
-    }
-  };
-  await until("the folders to be closed", () => !readdirSync("/proc/self/fd").some(isOpen));
+  await until("the folders to be closed", () => descriptorsOf(folder) === 0);
 }
 
 const POLICIES: [string, () => string][] = [

@@ -1,7 +1,7 @@
 // Programs that a test starts: their output by the line, and their end by force when the test is over.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { until, within } from "./wait.ts";
 
@@ -231,6 +231,19 @@ export function nsenter(pid: number, ...namespaces: string[]): string[] {
 /** Descriptors of this process. */
 export function descriptors(): number {
   return readdirSync("/proc/self/fd").length;
+}
+
+/** Those of them that lead to `path`. */
+export function descriptorsOf(path: string): number {
+  let count = 0;
+  for (const fd of readdirSync("/proc/self/fd")) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${fd}`) === path) count++;
+    } catch {
+      // The descriptor that read the directory, or one that was closed meanwhile.
+    }
+  }
+  return count;
 }
 
 /** Mappings of this process that are regions of guests. */
