@@ -53,6 +53,7 @@ const RELAY_VIEW: readonly string[] = [
   "stream",
   "opener",
   "flow",
+  "conversation",
   "budget",
   "network-budget",
   "share",

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { SORTS } from "./admin/top-view.ts";
-import { whole } from "./numbers.ts";
+import { bytesOf, time, whole } from "./numbers.ts";
 import type { Signals } from "./signals.ts";
 import { command } from "./usage.ts";
 
@@ -12,6 +12,8 @@ const SOCKET = "the monitor's admin socket (default: $XDG_RUNTIME_DIR/ringway/ad
 /** Of a look at all guests: a monitor has other things to do. */
 const INTERVAL_MS = [100, 3_600_000] as const;
 const EXIT_CODES = "\nExit codes: 0 done, 1 failed, or no monitor is there, 2 wrong usage.";
+
+const SNAP_BYTES = [1, 262_144] as const;
 
 function ofMonitor(program: Command, name: string, description: string): Command {
   return command(program, name, description)
@@ -65,6 +67,30 @@ export function events(program: Command, _: Signals, ended: Ended): void {
         ended(await listEvents(kinds, options));
       });
   }
+}
+
+export function capture(program: Command, _: Signals, ended: Ended): void {
+  ofMonitor(
+    program,
+    "capture",
+    "capture what guests of a running monitor and their peers send, until a signal",
+  )
+    .argument(
+      "[match]",
+      "of what was asked for, or the peer's address, with * for any text: '*.example.com:443'",
+    )
+    .option("-w, --write <file>", "packets as pcapng, for Wireshark and tshark; - is standard output")
+    .option("--json", "JSON lines, with what was sent as base64; without --write on standard output")
+    .option("--guest <name>", "of this guest alone, or of the processes at its socket")
+    .addOption(new Option("--protocol <name>", "of this protocol alone").choices(["tcp", "udp", "unix"]))
+    .option("--snaplen <bytes>", "of each packet or piece, keep so much", whole(SNAP_BYTES))
+    .option("--rotate-size <size>", "begin another file, FILE-00002, when one has so much: 100M", bytesOf)
+    .option("--rotate-time <time>", "begin another file after this time: 90s, 2m, 1h", time)
+    .option("--pace", "where this is slow, let streams wait, and lose nothing")
+    .action(async (match, options) => {
+      const { capture } = await import("./commands/capture.ts");
+      ended(await capture(match, options));
+    });
 }
 
 /** Below `policy`. */

@@ -1,7 +1,7 @@
 // The commands: what there is to type, and what is loaded when it is typed. One function for each.
 
 import { Argument, type Command, Option } from "commander";
-import { events, kill, livePolicies, ps, top } from "./admin-declarations.ts";
+import { capture, events, kill, livePolicies, ps, top } from "./admin-declarations.ts";
 import { LOG_LEVELS } from "./log-levels.ts";
 import { BOUNDS, time, whole } from "./numbers.ts";
 import { RINGWAY } from "./place.ts";
@@ -20,6 +20,7 @@ export const DECLARATIONS: readonly Declaration[] = [
   top,
   kill,
   events,
+  capture,
   inspect,
   demo,
   bench,
@@ -126,6 +127,10 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
     )
     .option("--max-guests <n>", "guests at once (default: 256)", whole(BOUNDS.maxGuests))
     .option("--audit <file>", "append audit lines to this file, not to stderr; SIGHUP opens it anew")
+    .option(
+      "--flows <place>",
+      "append a JSON line for each stream that has ended to this file, or send it to unix:SOCKET; SIGHUP opens it anew",
+    )
     .option(
       "--admin-http <address:port>",
       "with --admin: serve it over TCP as well, at this address of the host, for who has the token",

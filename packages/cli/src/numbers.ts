@@ -45,6 +45,18 @@ export function time(text: string): number {
   throw new InvalidArgumentError("Expected a time from 1ms to 24h, such as 90s, 2m, or 90 for seconds.");
 }
 
+const UNIT_BYTES: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+/** Less is a file for each packet. */
+const SIZE_BYTES = [4096, 1024 ** 4] as const;
+
+/** For commander: bytes of `100M`, `64K`, `2G` or `1000000`. */
+export function bytesOf(text: string): number {
+  const [, digits, unit = ""] = /^(\d{1,15})([KMG])?$/.exec(text) ?? [];
+  const bytes = Number(digits) * UNIT_BYTES[unit]!;
+  if (bytes >= SIZE_BYTES[0] && bytes <= SIZE_BYTES[1]) return bytes;
+  throw new InvalidArgumentError("Expected a size from 4K to 1024G, such as 100M.");
+}
+
 /** `1 rule`, `2 rules`. */
 export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;

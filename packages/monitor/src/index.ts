@@ -3,6 +3,7 @@
 export type { Refusal } from "@ringway/control";
 export { SystemError } from "@ringway/linux";
 export { AdminClient, type AdminClientOptions, AdminError, type EventsOptions } from "./admin/client.ts";
+export type { FollowedEvent } from "./admin/conversation-reader.ts";
 export type { AdminEvent } from "./admin/event-reader.ts";
 export type { EventKind } from "./admin/happenings.ts";
 export type { NewVm, Problem } from "./admin/shapes.ts";
@@ -18,7 +19,11 @@ export {
 } from "./loading/policy-loader.ts";
 export { type KeptPlace, placesOfVm } from "./loading/root-problems.ts";
 export type { AdminHttpOptions, AdminOptions } from "./monitor/admin-options.ts";
+export { Conversation, type ConversationEvent } from "./monitor/conversation.ts";
+export type { ConversationsOptions, FollowAsked } from "./monitor/conversation-options.ts";
+export { Conversations } from "./monitor/conversations.ts";
 export type { MonitorEvents } from "./monitor/events.ts";
+export { FollowersError } from "./monitor/follows.ts";
 export type { GuestRates } from "./monitor/guest-rates.ts";
 export {
   DEFAULT_BUSY_POLL_US,
@@ -59,6 +64,13 @@ export { NameServerError } from "./names/name-server.ts";
 export type { Nat64Listener } from "./names/nat64-discovery.ts";
 export type { Lookup, LookupDetails, ReverseLookup } from "./names/resolver.ts";
 export { AuditError, type Changed, type Violated } from "./observe/audit.ts";
+export {
+  type ConversationEnd,
+  type ConversationOpened,
+  type ConversationParty,
+  RecordError,
+} from "./observe/conversations/records.ts";
+export type { ConversationProtocol } from "./observe/conversations/wanted.ts";
 export type { Labels } from "./observe/labels.ts";
 export { createLogger } from "./observe/logs/logger.ts";
 export { LogWriter, type LogWriterEvents } from "./observe/logs/writer.ts";

@@ -15,9 +15,12 @@ import type { AdminHttpOptions } from "./monitor/admin-options.ts";
 import { adminDescriptors } from "./monitor/admin-options.ts";
 import { requirePolicy } from "./monitor/arguments.ts";
 import { type Context, requireOpen } from "./monitor/context.ts";
+import { type ConversationsOptions, requireConversations } from "./monitor/conversation-options.ts";
+import { Conversations } from "./monitor/conversations.ts";
 import { debugSettings } from "./monitor/debug.ts";
 import { end } from "./monitor/ending.ts";
 import { type MonitorEvents, ReactorReports } from "./monitor/events.ts";
+import { Follows } from "./monitor/follows.ts";
 import { GuestNames } from "./monitor/names.ts";
 import {
   DEFAULT_DRAIN_MS,
@@ -41,6 +44,7 @@ import { Steering } from "./monitor/steering.ts";
 import { labelsProblem, type ReloadOptions, requireVm } from "./monitor/tenant-options.ts";
 import { ServedVms } from "./monitor/vms.ts";
 import { Audit } from "./observe/audit.ts";
+import { type FlowRecordsMessage, flowRecordLine } from "./observe/flow-records.ts";
 import { GuestLabels } from "./observe/labels.ts";
 import { silentLogger } from "./observe/logs/logger.ts";
 import type { Policy } from "./policy/types.ts";
@@ -62,6 +66,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   readonly #vms: ServedVms;
   readonly #policies: Policies;
   readonly #programGuests: ProgramGuests;
+  readonly #follows: Follows;
   /** Its guests, streams and policies, seen and changed while it serves them. */
   readonly steering: Steering;
   #admin: AdminServer | undefined;
@@ -104,12 +109,14 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     this.#reactor = this.#startReactor(options);
     this.#socketFiles = new SocketFiles(parts.loader, parts.admin, parts.listening, parts.tenants);
     this.#context = this.#shared(options);
+    this.#follows = new Follows(this.#reactor);
     this.#vms = new ServedVms(this.#context);
     this.#policies = new Policies(this.#context, this.#vms, parts, options.policy);
     this.#programGuests = new ProgramGuests(this.#context, this.#policies);
     this.steering = new Steering(this.#context, {
       policies: this.#policies,
       audit: this.#audit,
+      follows: this.#follows,
       changes: this.#changes,
       addVm: (vm, by) => this.#addVm(vm, by),
       removeVm: (name) => this.removeVm(name),
@@ -302,6 +309,24 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
     return this.#audit.reopen();
   }
 
+  /**
+   * The same of the file of flow records; their socket is connected to anew. Rejects as reopenAudit().
+   */
+  async reopenFlows(): Promise<void> {
+    await this.#parts.flows?.reopen();
+  }
+
+  /**
+   * What guests and their peers say to each other, from now on: each stream that carries bytes or datagrams, whole
+   * where it begins from now on. Throws FollowersError where too many follow, TypeError and RangeError with Node's
+   * codes.
+   */
+  conversations(options: ConversationsOptions = {}): Conversations {
+    requireOpen(this.#context);
+    requireConversations(options);
+    return new Conversations((asked) => this.#follows.begin(asked), options);
+  }
+
   /** What the reactor has counted so far. */
   counters(): CounterValues {
     return this.#counters.read();
@@ -342,6 +367,7 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       log: this.#log,
       socketFiles: this.#socketFiles,
       reactor: this.#reactor,
+      follows: this.#follows,
       admin: () => this.#closeAdmin(),
       names: this.#names,
       vms: this.#vms,
@@ -397,9 +423,22 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       case "mark":
         this.#mark(message);
         return;
+      case "flow-records":
+        this.#takeRecords(message);
+        return;
+      case "followed":
+        this.#follows.told(message.id);
+        return;
       default:
         this.#reports.tell(message);
     }
+  }
+
+  #takeRecords({ records, lost }: FlowRecordsMessage): void {
+    const { flows } = this.#parts;
+    const lines = records.map((record) => flowRecordLine(record, this.#labels.of(record.guest).labels));
+    flows?.write(lines.join(""), lines.length);
+    if (lost > 0) flows?.lose(lost);
   }
 
   #mark({ id, key }: Extract<Told, { kind: "mark" }>): void {

@@ -7,6 +7,7 @@ import { type Ending, end } from "../src/monitor/ending.ts";
 const STEPS = [
   "socketFiles.remove",
   "reactor.stop",
+  "follows.end",
   "admin",
   "names.end",
   "reactor.end",
@@ -15,6 +16,7 @@ const STEPS = [
   "loader.close",
   "vms.settle",
   "reactor.settle",
+  "flows.close",
   "audit.close",
 ] as const;
 type Step = (typeof STEPS)[number];
@@ -41,6 +43,7 @@ function rig(...failing: readonly Step[]) {
       end: async () => step("reactor.end", true)(),
       settle: step("reactor.settle", undefined),
     },
+    follows: { end: step("follows.end", undefined) },
     admin: step("admin", undefined),
     names: { end: step("names.end", undefined) },
     disk: { stop: async () => step("disk.stop", 0)() },
@@ -52,6 +55,7 @@ function rig(...failing: readonly Step[]) {
         settle();
       },
     },
+    flows: { close: async () => step("flows.close", undefined)() },
     audit: { close: async () => step("audit.close", undefined)() },
     hasFailed: () => false,
   };

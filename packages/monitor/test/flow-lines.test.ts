@@ -90,6 +90,8 @@ function linesOf(policy: Policy, quotas: LineQuotas = freshQuotas(), file = true
     auditGates: gates,
     flows,
     showsFlows: false,
+    followers: { some: false },
+    records: undefined,
     post: () => {},
     whenTaken: () => {},
   };

@@ -74,6 +74,7 @@ class Rig {
       hasAuditFile: false,
       adminSocket: undefined,
       showsFlows: false,
+      hasFlowRecords: false,
     };
     this.thread = new ReactorThread(options, its, () => {});
   }

@@ -11,6 +11,7 @@
 // Logs are JSON lines on stderr; stdout stays empty.
 
 import { statSync } from "node:fs";
+import { resolve } from "node:path";
 import { raiseFileDescriptorLimit, type SystemError, within } from "@ringway/linux";
 import {
   type AdminHttpOptions,
@@ -63,6 +64,7 @@ async function serveGuests(
   const reloads = new Reloads(monitor, options, again, log);
   asked.onReload(() => {
     if (options.audit !== undefined) void reopenAudit(monitor, options.audit, log);
+    if (options.flows !== undefined) void reopenFlows(monitor, options.flows, log);
     reloads.ask();
   });
   const failed = new Promise<never>((_, reject) => {
@@ -84,7 +86,7 @@ async function stopEarly(beginning: Promise<Monitor>): Promise<void> {
 }
 
 async function begin(options: MonitorCommandOptions, logger: Logger, signal: AbortSignal): Promise<Monitor> {
-  const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit, admin } = options;
+  const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit, flows, admin } = options;
   const kept = keptFiles(options.config);
   if (!hasGuests(options)) requireVms((await loadForCommand(policy, keptBy({ ...options, kept }))).vms);
   if (admin !== undefined) makeDefaultFolder(admin.socket);
@@ -102,6 +104,7 @@ async function begin(options: MonitorCommandOptions, logger: Logger, signal: Abo
       ...(maxGuests === undefined ? {} : { maxGuests }),
       ...(nameServers === undefined ? {} : { names: { nameServers } }),
       ...(audit === undefined ? {} : { audit }),
+      ...(flows === undefined ? {} : { flows }),
       ...(admin === undefined ? {} : { admin }),
     });
   } catch (error) {
@@ -110,6 +113,9 @@ async function begin(options: MonitorCommandOptions, logger: Logger, signal: Abo
     if (error instanceof TraceError) throw new UsageError(error.message);
     const problem = auditFailure(error, audit);
     if (problem !== undefined) throw problem;
+    if (flows !== undefined && (error as SystemError).path === resolve(flows)) {
+      throw new Failure(`cannot open the flow records' file ${flows}: ${errorLine(error)}`, { cause: error });
+    }
     const { name, code, path } = error as SystemError;
     if (name === "SystemError" && admin?.http !== undefined) requireHttp(admin.http, error as SystemError);
     const sockets = [listen, admin?.socket, ...guests.map((guest) => guest.listen)];
@@ -192,6 +198,15 @@ async function reopenAudit(monitor: Monitor, file: string, log: Logger): Promise
     log.info({ file }, "the audit file was opened anew");
   } catch (error) {
     log.error(`the audit file stays as it was: ${(error as Error).message}`);
+  }
+}
+
+async function reopenFlows(monitor: Monitor, place: string, log: Logger): Promise<void> {
+  try {
+    await monitor.reopenFlows();
+    log.info({ place }, "flow records were opened anew");
+  } catch (error) {
+    log.error(`flow records stay as they were: ${(error as Error).message}`);
   }
 }
 

@@ -35,6 +35,8 @@ export interface MonitorSettings {
   readonly maxGuests?: number;
   readonly nameServers?: readonly string[];
   readonly audit?: string;
+  /** A path, or "unix:" and that of a socket. */
+  readonly flows?: string;
   /** true: at its default. */
   readonly admin?: string | true;
   readonly logLevel?: string;
@@ -57,6 +59,7 @@ const SETTINGS: { readonly [K in keyof Required<MonitorSettings>]: Read<MonitorS
   maxGuests: numberOf("maxGuests", "guests"),
   nameServers: (place) => place.oneOrMore("a list of name servers").flatMap((each) => nameServer(each) ?? []),
   audit: pathAt,
+  flows: flowsAt,
   admin: (place, folder) => (place.value === true ? true : pathAt(place, folder)),
   logLevel: (place) => place.oneOf(LOG_LEVELS),
 };
@@ -97,6 +100,12 @@ function configOf(root: YamlPlace, folder: string): MonitorConfig {
   for (const place of keys?.get("vms")?.list("a list of VMs") ?? []) vmAt(place, folder, found);
   const { guests, vms } = found;
   return { settings, guests, vms, ...(listen === undefined ? {} : { listen }) };
+}
+
+function flowsAt(place: YamlPlace, folder: string): string | undefined {
+  const { value } = place;
+  if (typeof value !== "string" || !value.startsWith("unix:")) return pathAt(place, folder);
+  return `unix:${resolve(folder, value.slice("unix:".length))}`;
 }
 
 /** The guests so far: the one that makes a problem of them is where that stands. */

@@ -2,12 +2,14 @@
 
 import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http";
 import { invalidValue, requireObject, requireText } from "@ringway/linux";
+import type { FollowAsked } from "../monitor/conversation-options.ts";
 import type { GuestRates } from "../monitor/guest-rates.ts";
 import type { PolicyChange } from "../monitor/policy-history.ts";
 import type { GuestStatus, Page, PageOptions, StreamStatus, StreamsOptions } from "../monitor/status.ts";
 import type { PolicyPut, PolicyStatus, PutPolicyOptions } from "../monitor/steering.ts";
 import type { PolicyProblem } from "../policy/errors.ts";
 import type { CounterValues } from "../reactor/counters.ts";
+import { type FollowedEvent, followedIn } from "./conversation-reader.ts";
 import { type AdminEvent, eventsIn } from "./event-reader.ts";
 import type { EventKind } from "./happenings.ts";
 import type { NewVm, PolicyChanges, Problem } from "./shapes.ts";
@@ -177,6 +179,28 @@ export class AdminClient implements Disposable {
     }
     try {
       yield* eventsIn(response.setEncoding("utf8"));
+    } finally {
+      response.destroy();
+    }
+  }
+
+  /**
+   * What guests and their peers say to each other, from now on, until the signal, the end of the loop, or the monitor's
+   * end. What a reader that is slow has no room for is lost to it and counted, or streams wait, as it has asked.
+   * Rejects as all others do.
+   */
+  async *conversations(
+    options: FollowAsked & { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<FollowedEvent> {
+    const { signal, ...asked } = options;
+    const search = new URLSearchParams(asked as Record<string, string>);
+    const response = await this.#request("GET", `/v1/conversations?${search}`, undefined, signal);
+    if (response.statusCode !== 200) {
+      const status = response.statusCode ?? 0;
+      throw new AdminError(status, problemIn(await textOf(response), status));
+    }
+    try {
+      yield* followedIn(response);
     } finally {
       response.destroy();
     }

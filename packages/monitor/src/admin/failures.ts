@@ -4,6 +4,7 @@ import { SystemError } from "@ringway/linux";
 import { VmMemoryError } from "../links/vm-memory.ts";
 import { NoAnswerError } from "../loading/loader.ts";
 import { ClosedError } from "../monitor/closed-error.ts";
+import { FollowersError } from "../monitor/follows.ts";
 import { SteeringError } from "../monitor/steering.ts";
 import { AuditError } from "../observe/audit.ts";
 import { PolicyError } from "../policy/errors.ts";
@@ -32,6 +33,7 @@ export function failureOf(error: unknown): Failure & { readonly isOurs: boolean 
   });
   if (error instanceof PolicyError) return as(422, { problems: error.problems });
   if (error instanceof AuditError) return as(422);
+  if (error instanceof FollowersError) return as(429);
   if (error instanceof SteeringError) return as(code === "ERR_RINGWAY_NOT_THERE" ? 404 : 409);
   if (error instanceof VmMemoryError || error instanceof SystemError) return as(422);
   if (code === "ERR_INVALID_ARG_VALUE" || code === "ERR_INVALID_ARG_TYPE") return as(400);

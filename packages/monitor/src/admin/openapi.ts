@@ -1,5 +1,6 @@
 // The API's OpenAPI document, of the same routes and schemas that it is served by.
 
+import { CONVERSATIONS_QUERY, CONVERSATIONS_TYPE } from "./conversations-query.ts";
 import { EVENTS_QUERY } from "./events-query.ts";
 import type { Route } from "./routes.ts";
 import type { JsonSchema } from "./schema.ts";
@@ -16,6 +17,7 @@ export function openApi(routes: readonly Route[]): Json {
     paths[path][route.method.toLowerCase()] = operation(route, components);
   }
   paths["/v1/events"] = { get: EVENTS };
+  paths["/v1/conversations"] = { get: CONVERSATIONS };
   return {
     openapi: "3.1.0",
     info: {
@@ -62,6 +64,17 @@ const EVENTS: Json = {
       description: "Until somebody hangs up; with follow=false, what is kept",
       content: { "text/event-stream": {} },
     },
+    "429": { description: "Too many follow already" },
+  },
+};
+
+const CONVERSATIONS: Json = {
+  operationId: "conversations",
+  summary: "What guests and their peers say to each other, as records: packages/monitor has what reads them",
+  parameters: parameters("query", CONVERSATIONS_QUERY),
+  responses: {
+    "200": { description: "Until somebody hangs up", content: { [CONVERSATIONS_TYPE]: {} } },
+    "4XX": { description: "Refused", content: { "application/json": {} } },
     "429": { description: "Too many follow already" },
   },
 };

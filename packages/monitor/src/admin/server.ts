@@ -10,11 +10,14 @@ import { SystemError } from "@ringway/linux";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import type { AdminHttpOptions } from "../monitor/admin-options.ts";
+import type { FollowAsked } from "../monitor/conversation-options.ts";
 import type { GuestLabels } from "../observe/labels.ts";
 import { decode } from "../policy/decode.ts";
 import { POLICY_FILE_BYTES_MAX } from "../policy/defaults.ts";
 import { Callers, type Listener } from "./callers.ts";
 import { Connections } from "./connections.ts";
+import { ConversationStream } from "./conversation-stream.ts";
+import { CONVERSATIONS_QUERY } from "./conversations-query.ts";
 import { EventLog } from "./event-log.ts";
 import { EventStream } from "./event-stream.ts";
 import { EVENTS_QUERY, type EventsQuery } from "./events-query.ts";
@@ -87,6 +90,7 @@ export class AdminServer {
     takePolicies(app);
     for (const route of ROUTES) made.#add(app, route, monitor);
     made.#serveEvents(app, monitor, labels);
+    made.#serveConversations(app, monitor);
     const document = openApi(ROUTES);
     app.get("/v1/openapi.json", async () => document);
     await app.ready();
@@ -173,6 +177,14 @@ export class AdminServer {
         follow,
       };
       new EventStream(events, reply.raw, asked);
+    });
+  }
+
+  #serveConversations(app: FastifyInstance, { steering }: Administered): void {
+    app.get("/v1/conversations", { schema: { querystring: CONVERSATIONS_QUERY } }, async (request, reply) => {
+      const follow = steering.follow(request.query as FollowAsked, this.#callers.of(request.socket)!.by);
+      reply.hijack();
+      new ConversationStream(follow, reply.raw);
     });
   }
 

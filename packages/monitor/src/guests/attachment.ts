@@ -23,6 +23,7 @@ import {
 import { Errno, errnoOf, type SharedMemory } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
 import type { GuestLink, LinkedGuest } from "../links/link.ts";
+import type { Followers } from "../observe/conversations/followers.ts";
 import { GuestLines, type LinesHost } from "../observe/lines.ts";
 import { type Trace, tracedBell } from "../observe/trace.ts";
 import type { PolicyState } from "../policy/in-force.ts";
@@ -52,6 +53,7 @@ export interface AttachmentHost extends LinesHost, BudgetHost {
   /** Undefined: not asked for, as nearly always. */
   readonly traceStreams: Trace | undefined;
   readonly traceBells: Trace | undefined;
+  readonly followers: Followers;
   /** Are the invariants of a guest's session and budget checked after each look? */
   readonly invariants: boolean;
   /** For the ids of the streams that one guest's scan takes: bounds what it can take of a turn. */
@@ -86,6 +88,7 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
   /** Of its streams. */
   readonly trace: Trace | undefined;
   readonly traceBells: Trace | undefined;
+  readonly followers: Followers;
   readonly life: Life = new Life();
   readonly share: ThreadShare;
   readonly budget: Budget;
@@ -119,6 +122,7 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
     this.counters = host.counters;
     this.trace = host.traceStreams;
     this.traceBells = host.traceBells;
+    this.followers = host.followers;
     this.#policy = policy;
     this.#ownPolicy = ownPolicy;
     this.account = link.account;

@@ -11,7 +11,9 @@
 
 import { performance } from "node:perf_hooks";
 import type { InetAddress } from "@ringway/control";
+import type { ConversationEnd } from "../observe/conversations/records.ts";
 import type { FlowAsked, FlowEnd, FlowLine, FlowMessage, FlowOpened } from "../observe/flow-lines.ts";
+import type { FlowRecord } from "../observe/flow-records.ts";
 import { priced } from "../observe/line-cost.ts";
 
 /** Of the longest FlowEnd. */
@@ -79,6 +81,14 @@ export class Flow {
     // As long as the other line, which has a word more.
     this.lineBytes = bytes + END_BYTES;
     return message;
+  }
+
+  /** Of its stream, which has ended. */
+  record(guest: string, reason: ConversationEnd): FlowRecord {
+    const { asked, address, bytesToHost, bytesToGuest } = this;
+    const { timeOrigin } = performance;
+    const times = { startMs: timeOrigin + this.#openedMs, endMs: timeOrigin + performance.now() };
+    return { guest, ...asked, address, ...times, bytesToHost, bytesToGuest, reason };
   }
 
   /** The line of its end; undefined where it was never open. */

@@ -7,6 +7,7 @@ import {
   protocolName,
   type Refusal,
 } from "@ringway/control";
+import type { ConversationEnd } from "../observe/conversations/records.ts";
 import type { FlowEnd, FlowOpened } from "../observe/flow-lines.ts";
 import type { GuestLines } from "../observe/lines.ts";
 import type { PolicyState } from "../policy/in-force.ts";
@@ -77,15 +78,16 @@ export class Reports {
     this.#lines.postFlow(message, flow.lineBytes);
   }
 
-  /** Once; whether it was opened or not. */
-  closed(flow: Flow, end: FlowEnd): void {
+  /** Once; whether it was opened or not. `reason`: of a stream, for its flow record. */
+  closed(flow: Flow, end: FlowEnd, reason?: ConversationEnd): void {
     const line = flow.close(end);
     if (line !== undefined) this.#lines.postFlow(line, flow.lineBytes);
+    if (reason !== undefined) this.#lines.records?.add(flow.record(this.#guest.name, reason));
   }
 
   /** closed(), when what is returned is called: a worker still works on it. `end`: how, as of then. */
-  closesLater(flow: Flow, end: () => FlowEnd): () => void {
-    return this.#lines.later(() => this.closed(flow, end()));
+  closesLater(flow: Flow, end: () => FlowEnd, reason?: ConversationEnd): () => void {
+    return this.#lines.later(() => this.closed(flow, end(), reason));
   }
 
   warn(reason: string): void {

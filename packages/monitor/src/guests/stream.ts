@@ -23,10 +23,16 @@ import {
   type Refusal,
   Refused,
 } from "@ringway/control";
+import type { Follower } from "../observe/conversations/follower.ts";
+import type { Followers } from "../observe/conversations/followers.ts";
+import type { ConversationEnd, ConversationOpened } from "../observe/conversations/records.ts";
+import type { Tap } from "../observe/conversations/tap.ts";
+import { isConversation } from "../observe/conversations/wanted.ts";
 import { FlowEnd } from "../observe/flow-lines.ts";
 import type { Trace } from "../observe/trace.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { Task } from "../reactor/tasks.ts";
+import { CONVERSATION_END, conversationOf, refusedConversation } from "./conversation.ts";
 import type { Flow } from "./flow.ts";
 import { type Life, stateName } from "./life.ts";
 import type { Relay, RelayGuest } from "./relay.ts";
@@ -60,6 +66,8 @@ export interface StreamTable {
 
 /** Its guest, as a stream sees it. */
 export interface StreamOwner extends RelayGuest {
+  /** No other guest of the monitor has it. */
+  readonly serial: number;
   readonly life: Life;
   readonly share: ThreadShare;
   readonly reports: Reports;
@@ -67,6 +75,7 @@ export interface StreamOwner extends RelayGuest {
   readonly counters: Counters;
   /** Has a line for each state of a stream; undefined: not asked for. */
   readonly trace: Trace | undefined;
+  readonly followers: Followers;
   /** It must wait for the main thread: nothing of it is stepped, and everything once it may go on. */
   readonly held: boolean;
   /** Marks a stream for the guest, which is rung before this thread waits. */
@@ -87,6 +96,12 @@ export class Stream implements Task {
   readonly #owner: StreamOwner;
   readonly pipe: HostPipe;
   queued = false;
+  /** What it carries goes here, too; undefined where nobody follows it, as nearly always. */
+  tap: Tap | undefined;
+  /** Why it ends, where that is known before it does. */
+  reason: ConversationEnd | undefined;
+  /** A connection has come for it. */
+  #isAccepted = false;
   #state: StreamState = FRESH;
   #relay: Relay | undefined;
   /** A Protocol, once it is known. */
@@ -238,11 +253,8 @@ export class Stream implements Task {
 
   /**
    * `bytes` go on their way from `offset` in the region, where they still are or are by now; past the ring's end, they
-   * go on at its beginning. The one hook for whoever counts what relays carry (raw bytes, datagrams, records), or looks
-   * at it. Requests and replies do not pass it: who looked at their place in the ring, which is the guest's to change,
-   * could be shown another request than the one that was served. Their hook is frames() and writer(), but for what
-   * reads requests word by word where they lie (FrameReader.nextIs()), and writes their answers in place: a mount's
-   * reads of what is cached.
+   * go on at its beginning. The one hook for whoever counts what relays carry (raw bytes, datagrams, records). Who
+   * follows what they are has `tap`. Requests and replies do not pass it.
    */
   moved(direction: Direction, _offset: number, bytes: number): void {
     this.#owner.counters.add(
@@ -320,6 +332,7 @@ export class Stream implements Task {
   opened(requestId: number, body: Uint8Array, address?: InetAddress): void {
     this.#enter(RUNNING);
     if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, address);
+    if (this.#owner.followers.some) this.#begunFollowed();
     // Opened is its body and nothing else.
     this.writer().write(Opened.type, requestId, body, this.signaller());
   }
@@ -329,6 +342,8 @@ export class Stream implements Task {
    */
   refuse(requestId: number, refusal: Refusal): void {
     const answer = this.#owner.reports.answer(refusal);
+    if (this.#owner.followers.some) this.#refusedFollowed(refusal);
+    this.reason = "Refused";
     if (!this.#released()) this.send(Refused, requestId, answer);
     this.#recordEnd(FlowEnd.RESET);
     this.end();
@@ -346,7 +361,9 @@ export class Stream implements Task {
   /** A connection has come for it. `address`: the peer's, where it has one. */
   incoming<T>(kind: Message<T>, requestId: number, said: T, address?: InetAddress): void {
     this.#enter(RUNNING);
+    this.#isAccepted = true;
     if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, address, "accepted");
+    if (this.#owner.followers.some) this.#begunFollowed();
     this.guard(() => void this.send(kind, requestId, said));
   }
 
@@ -368,13 +385,14 @@ export class Stream implements Task {
       return;
     }
     this.pipe.toGuest.reset();
-    if (this.#flow !== undefined) this.#recordEnd(this.#howReset());
+    if (this.#flow !== undefined || this.tap !== undefined) this.#recordEnd(this.#howReset());
     this.#close();
   }
 
-  /** The operator ends it, whatever it does. False: it has ended before. */
-  cut(): boolean {
+  /** The operator ends it, whatever it does, or a policy that does not allow it. False: it has ended before. */
+  cut(byPolicy: boolean): boolean {
     if (this.#released() || this.#relay === undefined) return false;
+    if (byPolicy) this.reason = "PolicyChanged";
     this.#recordEnd(FlowEnd.OPERATOR);
     this.reset();
     return true;
@@ -434,17 +452,50 @@ export class Stream implements Task {
     relay?.dispose();
   }
 
+  // ── Followed ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #conversation(isWhole: boolean): ConversationOpened {
+    return conversationOf(this.#owner, this, this.#isAccepted, isWhole);
+  }
+
+  #begunFollowed(): void {
+    if (!isConversation(this.#protocol, this.#isAccepted)) return;
+    this.tap = this.#owner.followers.tap(this.#protocol, this.#conversation(true), this);
+  }
+
+  #refusedFollowed(refusal: Refusal): void {
+    if (this.#isAccepted || !isConversation(this.#protocol, false)) return;
+    const opened = refusedConversation(this.#conversation(true), refusal);
+    this.#owner.followers.tap(this.#protocol, opened, this)?.close("Refused");
+  }
+
+  /** It is under way, and somebody begins to follow. */
+  follow(only: Follower): void {
+    if (this.#state !== RUNNING || !isConversation(this.#protocol, this.#isAccepted)) return;
+    const { tap } = this;
+    this.tap = this.#owner.followers.tap(this.#protocol, this.#conversation(false), this, { tap, only });
+  }
+
+  untapped(): void {
+    if (this.tap?.isOver) this.tap = undefined;
+  }
+
+  // ── Its end ───────────────────────────────────────────────────────────────────────────────────────────────────
+
   /** Before its relay lets go: what is told of the rest of its bytes is the same. */
   #recordEnd(end: FlowEnd): void {
+    const reason = this.reason ?? CONVERSATION_END[end];
+    this.tap?.close(reason);
+    this.tap = undefined;
     const flow = this.#flow;
     if (flow === undefined || this.#sayEnd !== undefined) return;
     const { reports } = this.#owner;
     if (this.#works > 0) {
-      this.#sayEnd = reports.closesLater(flow, () => end);
+      this.#sayEnd = reports.closesLater(flow, () => end, reason);
       return;
     }
     this.#flow = undefined;
-    reports.closed(flow, end);
+    reports.closed(flow, end, reason);
   }
 
   #howReset(): FlowEnd {

@@ -5,7 +5,9 @@ import type { Logger } from "pino";
 import type { DiskThreads } from "../disk/threads.ts";
 import type { Loader } from "../loading/loader.ts";
 import type { Audit } from "../observe/audit.ts";
+import type { FlowDestination } from "../observe/flow-file.ts";
 import type { RegionThread } from "../regions/thread.ts";
+import type { Follows } from "./follows.ts";
 import type { GuestNames } from "./names.ts";
 import { THREAD_END_MS } from "./parts.ts";
 import { REACTOR_STOP_MS, type ReactorHandle, type Stopped } from "./reactor-handle.ts";
@@ -18,6 +20,7 @@ export interface Ending {
   readonly log: Logger;
   readonly socketFiles: Pick<SocketFiles, "remove"> | undefined;
   readonly reactor: Pick<ReactorHandle, "stop" | "end" | "settle">;
+  readonly follows: Pick<Follows, "end">;
   /** Serves nobody any more. */
   readonly admin: () => void;
   readonly names: Pick<GuestNames, "end">;
@@ -26,6 +29,7 @@ export interface Ending {
   readonly loader: Pick<Loader, "close">;
   readonly vms: Pick<ServedVms, "settle">;
   readonly audit: Pick<Audit, "close">;
+  readonly flows: Pick<FlowDestination, "close"> | undefined;
   /** A part is gone for good already, and that was said. */
   readonly hasFailed: () => boolean;
 }
@@ -42,6 +46,7 @@ export async function end(ending: Ending, drainMs: number): Promise<void> {
     async () => {
       stopped = await reactor.stop(drainMs);
     },
+    () => ending.follows.end(),
     () => ending.admin(),
     () => ending.names.end(),
     async () => {
@@ -55,6 +60,7 @@ export async function end(ending: Ending, drainMs: number): Promise<void> {
     () => sayLeft(log, stopped, stuck ?? 0),
     () => ending.vms.settle(isReactorOver && stuck === 0),
     () => reactor.settle(),
+    () => ending.flows?.close(),
     () => ending.audit.close(),
     () => {
       if (stopped === undefined && !ending.hasFailed()) throw neverStopped(log, drainMs);

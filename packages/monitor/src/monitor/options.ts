@@ -15,6 +15,7 @@ import type { Logger } from "pino";
 import { type KeptPlace, requirePlace } from "../loading/root-problems.ts";
 import { type HostLookupOptions, requireNames } from "../names/host-lookup.ts";
 import type { Lookup, ReverseLookup } from "../names/resolver.ts";
+import { flowsPath } from "../observe/flow-file.ts";
 import type { Policy } from "../policy/types.ts";
 import { type AdminOptions, requireAdmin } from "./admin-options.ts";
 import { requireLogger, requirePolicy } from "./arguments.ts";
@@ -71,6 +72,11 @@ export interface MonitorOptions {
   readonly admin?: AdminOptions;
   /** Path of the file that audit lines are appended to. A policy that says `audit: required` needs one. */
   readonly audit?: string;
+  /**
+   * Where a record of each stream that has ended goes, a JSON line: the path of a file that they are appended to, or
+   * `unix:` and the path of a Unix socket that somebody listens at.
+   */
+  readonly flows?: string;
   /**
    * Where it has aborted before the start is over, no line says that the monitor is ready. Whoever aborted closes it.
    */
@@ -132,6 +138,7 @@ const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: Check } = {
   ownPorts: (value, name) => requireList(value, name, within("ownPorts")),
   admin: requireAdmin,
   audit: requireText,
+  flows: requireText,
   maxGuests: within("maxGuests"),
   lingerMs: within("lingerMs"),
   lookup: requireFunction,
@@ -181,6 +188,7 @@ export function keptBy({
   vms = [],
   policy,
   audit,
+  flows,
   admin,
   kept = [],
 }: MonitorOptions): KeptPlace[] {
@@ -191,7 +199,8 @@ export function keptBy({
     typeof tenant.policy === "string" ? [{ what: `the policy of ${tenant.name}`, path: tenant.policy }] : [],
   );
   const lines = audit === undefined ? [] : [{ what: "the audit file", path: audit }];
+  const records = flows === undefined ? [] : [{ what: "the flow records", path: flowsPath(flows) }];
   const ofAdmin = admin === undefined ? [] : [{ what: "the admin socket", path: admin.socket }];
   const token = admin?.http === undefined ? [] : [{ what: "the admin token", path: admin.http.tokenFile }];
-  return [...socket, ...sockets, ...ofAdmin, ...token, ...file, ...files, ...lines, ...kept];
+  return [...socket, ...sockets, ...ofAdmin, ...token, ...file, ...files, ...lines, ...records, ...kept];
 }

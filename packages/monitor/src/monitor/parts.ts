@@ -14,6 +14,7 @@ import { type KeptPlace, placesOfVm } from "../loading/root-problems.ts";
 import { hostLookup, hostReverse } from "../names/host-lookup.ts";
 import type { Lookup, ReverseLookup } from "../names/resolver.ts";
 import { AuditError } from "../observe/audit.ts";
+import { type FlowDestination, openFlows } from "../observe/flow-file.ts";
 import { silentLogger } from "../observe/logs/logger.ts";
 import { LogWriter } from "../observe/logs/writer.ts";
 import { PolicyError } from "../policy/errors.ts";
@@ -58,6 +59,7 @@ export interface Parts {
   /** Ends what that asks for beside the names of guests. */
   readonly lookupEnd: AbortController;
   readonly audit: LogWriter | undefined;
+  readonly flows: FlowDestination | undefined;
   readonly failures: Early<PartFailure>;
   /** The network has these prefixes of NAT64: told anew where it learns of others. */
   readonly nat64: Early<readonly string[]>;
@@ -89,6 +91,9 @@ export async function gather<M>(options: MonitorOptions, make: (parts: Parts) =>
     const audit = options.audit === undefined ? undefined : await LogWriter.open(options.audit);
     undo.add(() => audit?.close(0));
     audit?.on("error", failing("the audit log"));
+    const log = options.logger ?? silentLogger();
+    const flows = options.flows === undefined ? undefined : await openFlows(options.flows, log);
+    undo.add(() => flows?.close());
     const vms = await openAllVms(loader, options, policy.policy, own, undo);
     const listening = options.listen === undefined ? undefined : await listen(loader, options.listen, undo);
     const tenants: OpenTenant[] = [];
@@ -99,7 +104,7 @@ export async function gather<M>(options: MonitorOptions, make: (parts: Parts) =>
     const { socket } = options.admin ?? {};
     const admin = socket === undefined ? undefined : await listen(loader, socket, undo, "stream");
     if (failures.first !== undefined) throw failures.first.error;
-    return make({ ...threads, ...names, policy, audit, vms, listening, tenants, admin, failures });
+    return make({ ...threads, ...names, policy, audit, flows, vms, listening, tenants, admin, failures });
   } catch (error) {
     // What is thrown is why it does not start, whatever cannot be let go of.
     await undo.run().catch((left: Error) => {

@@ -14,7 +14,7 @@ import type { ReactorSettings } from "./reactor-handle.ts";
 
 export function reactorSettings(
   options: MonitorOptions,
-  { policy, disk, regions, descriptors, listening, tenants, admin, audit }: Parts,
+  { policy, disk, regions, descriptors, listening, tenants, admin, audit, flows }: Parts,
   ownPorts: readonly number[],
   counters: SharedArrayBuffer,
 ): ReactorSettings {
@@ -37,6 +37,7 @@ export function reactorSettings(
       labelBytes: labelBytes(labels),
     })),
     hasAuditFile: audit !== undefined,
+    hasFlowRecords: flows !== undefined,
     adminSocket: admin && { path: admin.path, file: admin.file },
     showsFlows: admin !== undefined,
     attachSocket: listening && { path: listening.path, file: listening.file },

@@ -11,6 +11,8 @@ import type { GuestLabels } from "../observe/labels.ts";
 import type { Policy } from "../policy/types.ts";
 import type { Fields, Question } from "../thread/census-rows.ts";
 import { type Context, requireOpen } from "./context.ts";
+import type { FollowAsked } from "./conversation-options.ts";
+import type { Follow, Follows } from "./follows.ts";
 import { type GuestRates, ratesFrom } from "./guest-rates.ts";
 import type { VmOptions } from "./options.ts";
 import { InTurn } from "./pending.ts";
@@ -66,6 +68,7 @@ export interface PolicyPut {
 export interface SteeringParts {
   readonly policies: Policies;
   readonly audit: Audit;
+  readonly follows: Follows;
   /** With reload() and addVm(). */
   readonly changes: InTurn;
   readonly addVm: (options: VmOptions, by: Changer) => Promise<void>;
@@ -83,6 +86,9 @@ interface PutInForce {
   readonly cut: number | undefined;
   readonly by: Changer;
 }
+
+/** Streams that one client of the admin API may follow at once. */
+const FOLLOWED_MAX = 65_536;
 
 const PROGRAM: Changer = { via: "program" };
 
@@ -136,6 +142,17 @@ export class Steering {
   /** The last that were put in force, the newest first. */
   policyHistory(): readonly PolicyChange[] {
     return this.#policies.history.list();
+  }
+
+  /** @internal What guests and their peers say to each other, for whoever it is sent to. Throws FollowersError. */
+  follow(asked: FollowAsked, by: Changer): Follow {
+    requireOpen(this.#context);
+    const { guest, protocol, match, whenSlow = "drop" } = asked;
+    // What waits for its reader stays in the ring.
+    const whole = { capacity: Number.POSITIVE_INFINITY, most: FOLLOWED_MAX };
+    const follow = this.#parts.follows.begin({ guest, protocol, match, whenSlow, ...whole });
+    this.#audit({ action: "follow", ...asked, by }, "the operator follows conversations");
+    return follow;
   }
 
   // ── To change ─────────────────────────────────────────────────────────────────────────────────────────────────

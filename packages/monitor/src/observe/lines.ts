@@ -10,6 +10,7 @@ import type { Policy } from "../policy/types.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { AuditGate, AuditGates, AuditLine, KeyOfLines } from "./audit-gate.ts";
 import type { FlowMessage, FlowNumbers } from "./flow-lines.ts";
+import type { FlowRecords } from "./flow-records.ts";
 import { priced } from "./line-cost.ts";
 import type { AuditMessage, LineMessage } from "./line-messages.ts";
 
@@ -40,6 +41,10 @@ export interface LinesHost {
   readonly flows: FlowNumbers | undefined;
   /** The admin API shows what guests are allowed while it lasts. */
   readonly showsFlows: boolean;
+  /** Somebody follows conversations, and is told of what they are. */
+  readonly followers: { readonly some: boolean };
+  /** A record for each stream that has ended; undefined where nobody has asked for them. */
+  readonly records: FlowRecords | undefined;
   post(message: Exclude<LineMessage, AuditLine>): void;
   /** Calls back once the main thread has taken everything that was posted so far. */
   whenTaken(callback: () => void): void;
@@ -83,7 +88,12 @@ export class GuestLines {
 
   /** What the guest is allowed is kept while it lasts, with lines or without. */
   get keepsFlows(): boolean {
-    return this.#host.showsFlows || this.flows !== undefined;
+    const { showsFlows, followers, records } = this.#host;
+    return showsFlows || followers.some || records !== undefined || this.flows !== undefined;
+  }
+
+  get records(): FlowRecords | undefined {
+    return this.#host.records;
   }
 
   post(line: Exclude<LineMessage, FlowMessage>): void {

@@ -1,5 +1,5 @@
 // A connected socket, of TCP or a Unix stream, and a pipe: bytes go from the ring straight to send() and from recv()
-// straight into the ring.
+// straight into the ring; where somebody follows the stream by way of a copy, which is what they are told.
 //
 //   out: guest -> peer   FLOW ─ END and empty ─▶ SHUT (FIN sent)
 //                          └─── the peer is gone ─▶ GONE (toHost closed: the guest's writer learns of it at once)
@@ -234,15 +234,15 @@ export class TcpRelay implements Relay, EventSource {
         return false;
       }
       if (budget <= 0) return true;
-      let length = toHost.spanBytes(readable);
-      if (loan.unackedBytes + length > loan.allowedBytes) {
+      let length = this.#paced(toHost.spanBytes(readable));
+      if (length > 0 && loan.unackedBytes + length > loan.allowedBytes) {
         length = this.#asking === undefined ? loan.allow(length, this.#limitBytes()) : 0;
-        if (length === 0) {
-          toHost.unwantData();
-          this.#askAgain();
-          return false;
-        }
-        this.#askMs = ASK_MS_MIN;
+        if (length === 0) this.#askAgain();
+        else this.#askMs = ASK_MS_MIN;
+      }
+      if (length === 0) {
+        toHost.unwantData();
+        return false;
       }
       if (network.limited) {
         length = network.takeBytes(Direction.TO_HOST, length, stream);
@@ -255,7 +255,7 @@ export class TcpRelay implements Relay, EventSource {
       const offset = toHost.spanOffset();
       // All that there is, and whatever comes is signalled: want-data was set before the ring was looked at (RING-9).
       const isLast = length === readable && closed === Closed.OPEN && toHost.wantsData;
-      const sent = send(this.#fd, stream.guest.memory.address + offset, length);
+      const sent = this.#send(offset, length);
       if (network.limited && sent < length) network.giveBytes(Direction.TO_HOST, length - Math.max(0, sent));
       if (sent < 0) {
         if (sent === -Errno.EAGAIN) {
@@ -278,6 +278,37 @@ export class TcpRelay implements Relay, EventSource {
         return false;
       }
     }
+  }
+
+  /** No more than those who follow the stream have room for; 0: it stands still until they have. */
+  #paced(length: number): number {
+    const { tap } = this.#stream;
+    return tap === undefined ? length : tap.room(length);
+  }
+
+  /** The next bytes of the ring, which lie there. Who is followed sends a copy, which is what is told. */
+  #send(offset: number, length: number): number {
+    const { tap, guest, pipe } = this.#stream;
+    if (tap === undefined) return send(this.#fd, guest.memory.address + offset, length);
+    const { staging } = tap;
+    const bytes = staging.bytes.subarray(0, length);
+    pipe.toHost.copy(bytes);
+    const sent = send(this.#fd, staging.address, length);
+    if (sent > 0) tap.took(Direction.TO_HOST, bytes.subarray(0, sent));
+    return sent;
+  }
+
+  /** To where the ring has room. Of who is followed a copy is told, and put there. */
+  #receive(offset: number, length: number): number {
+    const { tap, guest, pipe } = this.#stream;
+    if (tap === undefined) return recv(this.#fd, guest.memory.address + offset, length);
+    const { staging } = tap;
+    const got = recv(this.#fd, staging.address, length);
+    if (got <= 0) return got;
+    const bytes = staging.bytes.subarray(0, got);
+    tap.took(Direction.TO_GUEST, bytes);
+    pipe.toGuest.put(bytes);
+    return got;
   }
 
   #limitBytes(): number {
@@ -326,15 +357,11 @@ export class TcpRelay implements Relay, EventSource {
     let budget = BUDGET_BYTES;
     while (this.#receivable) {
       if (budget <= 0) return true;
-      let address: number;
       let offset = 0;
-      let length: number;
+      // Of what the guest no longer reads (TCP-5).
+      let length = IO_MAX_BYTES;
       const dropping = this.#dropping();
-      if (dropping) {
-        // Where bytes go that the guest no longer reads (TCP-5).
-        address = this.#host.scratch.address;
-        length = IO_MAX_BYTES;
-      } else {
+      if (!dropping) {
         const writable = toGuest.writable();
         if (writable === 0) {
           if (toGuest.wantSpace(toGuest.capacity / WANT_SPACE_SHARE)) continue;
@@ -343,8 +370,11 @@ export class TcpRelay implements Relay, EventSource {
         }
         toGuest.unwantSpace();
         offset = toGuest.spanOffset();
-        address = stream.guest.memory.address + offset;
-        length = toGuest.spanBytes(writable);
+        length = this.#paced(toGuest.spanBytes(writable));
+        if (length === 0) {
+          loan.stalled(this.#limitBytes());
+          return false;
+        }
       }
       if (network.limited) {
         length = network.takeBytes(Direction.TO_GUEST, length, stream);
@@ -355,7 +385,9 @@ export class TcpRelay implements Relay, EventSource {
           return false;
         }
       }
-      const got = recv(this.#fd, address, length);
+      const got = dropping
+        ? recv(this.#fd, this.#host.scratch.address, length)
+        : this.#receive(offset, length);
       if (network.limited && got < length) network.giveBytes(Direction.TO_GUEST, length - Math.max(0, got));
       if (got > 0) {
         budget -= Math.max(got, PIECE_COST_BYTES);

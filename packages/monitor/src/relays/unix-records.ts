@@ -193,12 +193,15 @@ export class RecordsRelay implements Relay, EventSource {
       return false;
     const { network } = this.#stream.guest.budget;
     if (network.limited && !this.#mayGo(network, Direction.TO_HOST)) return false;
+    const { tap } = this.#stream;
+    if (tap !== undefined && tap.room(Math.max(1, bytes)) === 0) return false;
     const { scratch } = this.#host;
     this.#frames.copy(scratch.bytes.subarray(0, bytes));
     const sent = send(this.#fd, scratch.address, bytes);
     if (network.limited && sent > 0) network.spent(Direction.TO_HOST, sent);
     if (sent >= 0) {
       this.#stream.moved(Direction.TO_HOST, this.#stream.pipe.toHost.spanOffset(), bytes);
+      tap?.took(Direction.TO_HOST, scratch.bytes.subarray(0, bytes));
       this.#frames.skip(bytes, this.#signal);
       this.#loan.unackedBytes += sent + UNIX_PIECE_BYTES;
       return true;
@@ -266,7 +269,9 @@ export class RecordsRelay implements Relay, EventSource {
       const dropping = this.#dropping();
       // An Error that waits goes first: what it answers came before. Once nothing goes out, only here.
       if (!dropping && !(this.#flushReply() && this.#roomForNext())) return false;
-      if (network.limited && !this.#mayGo(network, Direction.TO_GUEST)) {
+      const tap = dropping ? undefined : this.#stream.tap;
+      const isPaced = tap !== undefined && tap.room(this.#mostIn) === 0;
+      if (isPaced || (network.limited && !this.#mayGo(network, Direction.TO_GUEST))) {
         // As behind a full ring: what comes meanwhile stays in the kernel.
         if (!this.#disposed) this.#loan.stalled(this.#limitBytes());
         return false;
@@ -279,6 +284,7 @@ export class RecordsRelay implements Relay, EventSource {
         this.#loan.received(got, this.#limitBytes());
         this.#stream.moved(Direction.TO_GUEST, toGuest.spanOffset(), got);
         const payload = scratch.bytes.subarray(0, got);
+        tap?.took(Direction.TO_GUEST, payload);
         this.#writer.write(UnixReceived.type, 0, payload, this.#signal);
       } else if (got === NO_MORE_RECORDS && !this.#failed) {
         this.#inShut = true;

@@ -110,7 +110,7 @@ export class Census {
         return ends.tell(fields, () => ends.count);
       }
       if (typeof step === "string") return step;
-      if (this.#isForbidden(each.guest!, step)) ends.end(each.guest!, step);
+      if (this.#isForbidden(each.guest!, step)) ends.end(each.guest!, step, true);
       return "taken";
     });
   }
@@ -125,7 +125,7 @@ export class Census {
     const guest = this.#find(serial);
     const stream = guest?.streams.known(id, generation);
     const ends = new Ends();
-    if (guest !== undefined && stream !== undefined) ends.end(guest, stream);
+    if (guest !== undefined && stream !== undefined) ends.end(guest, stream, false);
     return walked((fields) => ends.tell(fields, () => ends.count === 1));
   }
 
@@ -153,12 +153,12 @@ class Ends {
   count = 0;
   #waiting = 0;
 
-  end(guest: Attachment, stream: Stream): void {
+  end(guest: Attachment, stream: Stream, byPolicy: boolean): void {
     this.#waiting++;
     guest.share.perform(() => {
       this.#waiting--;
       stream.guard(() => {
-        if (stream.cut()) this.count++;
+        if (stream.cut(byPolicy)) this.count++;
       });
     });
   }

@@ -6,7 +6,9 @@ import type { Roots } from "../disk/roots.ts";
 import type { DiskPorts } from "../disk/threads.ts";
 import type { LookupMessage } from "../names/lookups.ts";
 import type { Answer } from "../names/resolver.ts";
+import type { FollowOptions } from "../observe/conversations/follower.ts";
 import type { FlowMessage, KeyFlows } from "../observe/flow-lines.ts";
+import type { FlowRecordsMessage } from "../observe/flow-records.ts";
 import type { AuditMessage, GuestLife, LineMessage } from "../observe/line-messages.ts";
 import type { TraceMessage, TraceWord } from "../observe/trace.ts";
 import type { CompiledPolicy } from "../policy/compiled/compile.ts";
@@ -63,6 +65,8 @@ export interface ReactorOptions {
   readonly tenants: readonly (TenantMessage & { readonly socket: AttachSocketFd })[];
   /** There is an audit file: what guests are allowed is told, as their policies want it. */
   readonly hasAuditFile: boolean;
+  /** Somebody wants a record of each stream that has ended. */
+  readonly hasFlowRecords: boolean;
   /** The admin API's, where there is one: what guests are allowed is shown there while it lasts. */
   readonly adminSocket: AttachSocketFile | undefined;
   readonly showsFlows: boolean;
@@ -98,6 +102,19 @@ export type ToReactor =
   | { readonly kind: "memory"; readonly id: number; readonly gc: boolean }
   | { readonly kind: "taken"; readonly id: number }
   | { readonly kind: "ask"; readonly id: number; readonly question: Question }
+  /** Somebody follows conversations, or does not any more. */
+  | { readonly kind: "follow"; readonly id: number; readonly options: FollowOptions }
+  | { readonly kind: "unfollow"; readonly id: number }
+  /** There is room in its ring. */
+  | { readonly kind: "follow-room"; readonly id: number }
+  /** Of a conversation so much was taken; `isOver`: no more of it is wanted. */
+  | {
+      readonly kind: "follow-read";
+      readonly id: number;
+      readonly conversation: number;
+      readonly bytes: number;
+      readonly isOver: boolean;
+    }
   /** The audit file takes lines, or has a fault. */
   | { readonly kind: "audit"; readonly isWritable: boolean }
   | { readonly kind: "stop"; readonly drainMs: number };
@@ -122,6 +139,9 @@ export type FromReactor =
   | { readonly kind: "flows"; readonly rows: readonly KeyFlows[] }
   | LookupMessage
   | TraceMessage
+  | FlowRecordsMessage
+  /** There is something in the ring of that follower. */
+  | { readonly kind: "followed"; readonly id: number }
   /** A VM was removed, and nothing of the reactor's thread uses its memory any more. */
   | { readonly kind: "vm-ended"; readonly name: string }
   | { readonly kind: "memory"; readonly id: number; readonly memory: ReactorMemory }

@@ -16,7 +16,9 @@ import { closeRoots } from "../disk/roots.ts";
 import type { Attachment, AttachmentHost } from "../guests/attachment.ts";
 import { Lookups } from "../names/lookups.ts";
 import { AuditGates } from "../observe/audit-gate.ts";
+import { Followers } from "../observe/conversations/followers.ts";
 import { FlowNumbers } from "../observe/flow-lines.ts";
+import { FlowRecords } from "../observe/flow-records.ts";
 import { Trace } from "../observe/trace.ts";
 import { PolicyState } from "../policy/in-force.ts";
 import { OwnPorts } from "../policy/own-ports.ts";
@@ -28,6 +30,7 @@ import { RelayHost } from "../relays/host.ts";
 import { Protocols } from "../relays/table.ts";
 import { Arrivals, type ArrivalsHost } from "./arrivals.ts";
 import { Census } from "./census.ts";
+import { FollowCalls } from "./follow-calls.ts";
 import { HostSurroundings } from "./host-surroundings.ts";
 import type { FromReactor, PolicyInForce, ReactorOptions, TenantMessage, ToReactor } from "./messages.ts";
 import { NodeTurns } from "./node-turns.ts";
@@ -53,6 +56,8 @@ export class ReactorThread {
   readonly #posts: Posts;
   /** Undefined where nothing is traced. */
   readonly #trace: Trace | undefined;
+  /** Undefined where nobody wants them. */
+  readonly #records: FlowRecords | undefined;
   readonly #auditGates: AuditGates;
   readonly #surroundings: HostSurroundings = new HostSurroundings();
   readonly #ownPorts: OwnPorts;
@@ -63,6 +68,7 @@ export class ReactorThread {
   readonly #relays: RelayHost;
   readonly #arrivals: Arrivals;
   readonly #census: Census;
+  readonly #followCalls: FollowCalls;
   readonly #tenants: Tenants = new Tenants();
   /** In force for guests that have none of their own. */
   #policy: PolicyState;
@@ -83,6 +89,7 @@ export class ReactorThread {
     const whenTaken = (callback: () => void): void => this.#posts.whenTaken(callback);
     const after = (delayMs: number, callback: () => void): void => void reactor.after(delayMs, callback);
     this.#trace = options.trace.length === 0 ? undefined : new Trace({ after, post, whenTaken });
+    this.#records = options.hasFlowRecords ? new FlowRecords({ after, post, whenTaken }) : undefined;
     this.#disk = new DiskPool(reactor, options.disk);
     this.#ownPorts = new OwnPorts(options.ownPorts, this.#surroundings);
     this.#ownSockets = new OwnSockets(
@@ -105,6 +112,11 @@ export class ReactorThread {
       // At the end, this thread's loop turns anyway.
       if (!this.#stopping) turns.ask();
     });
+    const followers = new Followers({
+      after,
+      soon: (run) => reactor.soon(run),
+      tell: (id) => post({ kind: "followed", id }),
+    });
     const guestHost: AttachmentHost = {
       reactor,
       counters,
@@ -113,6 +125,8 @@ export class ReactorThread {
       auditGates: this.#auditGates,
       flows: options.hasAuditFile ? new FlowNumbers() : undefined,
       showsFlows: options.showsFlows,
+      followers,
+      records: this.#records,
       opener: new Protocols(this.#relays),
       lingerMs: options.lingerMs,
       traceStreams: options.trace.includes("streams") ? this.#trace : undefined,
@@ -131,6 +145,7 @@ export class ReactorThread {
       soon: (run) => reactor.soon(run),
       post,
     });
+    this.#followCalls = new FollowCalls(followers, this.#arrivals.guests, (run) => reactor.soon(run));
     reactor.watchForNobody(options.wakeFd, EPOLLIN, () => this.#receive());
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
     for (const tenant of options.tenants) {
@@ -162,6 +177,7 @@ export class ReactorThread {
     }
     this.#trace?.flush();
     this.#auditGates.sayLate();
+    this.#records?.flush();
     this.#auditGates.end();
     this.#posts.flush();
     this.#arrivals.turnAwayBeginners();
@@ -229,6 +245,12 @@ export class ReactorThread {
         return;
       case "ask":
         this.#census.ask(message.id, message.question);
+        return;
+      case "follow":
+      case "unfollow":
+      case "follow-room":
+      case "follow-read":
+        this.#followCalls.take(message);
         return;
       case "own-ports":
         this.#ownPorts.replace(message.ports);
@@ -319,6 +341,7 @@ export class ReactorThread {
     this.#surroundings[Symbol.dispose]();
     this.#stopped = true;
     this.#auditGates.sayLate();
+    this.#records?.flush();
     this.#trace?.flush();
     this.#reactor.pause();
     this.#posts.post({ kind: "stopped", aborted, stuck: this.#disk.load });

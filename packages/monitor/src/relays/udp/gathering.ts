@@ -242,7 +242,7 @@ export class Gathering {
       this.#mayAdd -= size;
       this.#add(batch, data + from, size, peer);
     }
-    frames.add(whole, this.#offsetAt(data), count, end, peer?.endpoint);
+    frames.add(whole, this.#offsetAt(data), count, end, segment, peer?.endpoint);
   }
 
   #add(batch: DatagramBatch, at: number, bytes: number, peer: Peer | undefined): void {

@@ -25,6 +25,7 @@ import type { RelayHost } from "../host.ts";
 import { type Answers, LOST_BYTES } from "./answers.ts";
 import type { Peer, Peers } from "./peers.ts";
 import type { UdpSocket } from "./socket.ts";
+import { tellDatagrams } from "./told.ts";
 
 const { UdpReceived, UdpReceivedFrom } = udpMessages;
 
@@ -44,6 +45,8 @@ const RING_AT_ONCE_BYTES = 32 * 1024;
 const WANT_SPACE_SHARE = 4;
 /** As large as the kernel makes a train, or more. */
 const TRAIN_MAX_BYTES = 64 * 1024;
+/** Of who is followed, messages taken at once: those who follow have room for as many of the largest. */
+const FOLLOWED_MAX = 3;
 
 export class Incoming {
   receivable = true;
@@ -104,6 +107,11 @@ export class Incoming {
       if (network.limited || this.waits) {
         most = Math.min(most, this.#mayTake(network));
         if (most === 0) return false;
+      }
+      const { tap } = this.#stream;
+      if (tap !== undefined) {
+        most = Math.min(most, FOLLOWED_MAX);
+        if (tap.room(FOLLOWED_MAX * TRAIN_MAX_BYTES) === 0) return false;
       }
       const count = inbox.receive(this.#socket.fd, most);
       if (count < 0) {
@@ -239,6 +247,8 @@ export class Incoming {
     this.#host.counters.add(Counter.datagramsToGuest, datagrams);
     const start = inbox.dataOffset(i) + from;
     const data = inbox.data.subarray(start, start + bytes);
+    if (this.#stream.tap !== undefined)
+      tellDatagrams(this.#stream.tap, Direction.TO_GUEST, data, segment, peer?.endpoint);
     if (fits) {
       this.#putHead(inbox, i, segment, bytes);
       toGuest.put(data, head);

@@ -40,6 +40,8 @@ export type Taken = (typeof Taken)[keyof typeof Taken];
 const BUDGET_BYTES = 1024 * 1024;
 const MESSAGE_COST_BYTES = 2048;
 const DATAGRAM_COST_BYTES = 64;
+/** Of who is followed, in one batch: half of what those who follow have room for, and one more may begin within it. */
+const FOLLOWED_BYTES: number = 128 * 1024;
 
 /** An earlier datagram came back; nothing is wrong with this one. */
 const CAME_BACK: ReadonlySet<number> = new Set([
@@ -100,7 +102,8 @@ export class Outgoing {
       }
       // One batch at least, and then as many as the slice has time for: small ones cost far more than their bytes.
       if (budget <= 0 || (budget < BUDGET_BYTES && !share.mayGoOn())) return Taken.BUDGET;
-      if ((network.limited || this.#wasLimited) && !this.#mayGo(network)) {
+      const isFollowed = this.#stream.tap !== undefined;
+      if ((network.limited || this.#wasLimited || isFollowed) && !this.#mayGo(network)) {
         toHost.unwantData();
         return Taken.ALL;
       }
@@ -119,13 +122,16 @@ export class Outgoing {
     }
   }
 
-  /** By the rates and the budget of bytes of the guest. */
+  /** By the rates and the budget of bytes of the guest, and by the room of those who follow. */
   #mayGo(network: NetworkBudget): boolean {
+    const { tap } = this.#stream;
+    this.#wasLimited = network.limited || tap !== undefined;
+    this.waits = tap !== undefined && tap.room(tap.staging.bytes.length) === 0;
+    if (this.waits) return false;
     const bytes = network.roomForWhole(Direction.TO_HOST, this.#stream);
     const datagrams = bytes > 0 ? network.roomForDatagrams(this.#stream) : 0;
     this.waits = datagrams === 0;
-    this.#wasLimited = network.limited;
-    this.#gathering.mostBytes = bytes;
+    this.#gathering.mostBytes = tap === undefined ? bytes : Math.min(bytes, FOLLOWED_BYTES);
     this.#gathering.mostDatagrams = Math.min(datagrams, this.#batch.capacity);
     if (bytes === USED_UP) this.#socket.usedUp();
     return !this.waits;

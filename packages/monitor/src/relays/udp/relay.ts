@@ -226,6 +226,7 @@ export class UdpRelay implements Relay, EventSource, UdpSocket {
           return;
         }
         const reason = `no datagram went to or came from ${formatEndpoint(endpoint)} for ${ms} ms`;
+        this.#stream.reason = "IdleTimeout";
         this.#finish(endpoint, refusal(Errno.ETIMEDOUT, reason));
         this.#stream.run();
       });
