@@ -7,22 +7,15 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { titled } from "../native/toolchain.ts";
-import {
-  CLOSED_PORT,
-  DENIED_PORT,
-  type Host,
-  noService,
-  SERVICES,
-  type Service,
-  startHost,
-  UNKNOWN_HOST,
-} from "../run/matrix/host.ts";
-import { ROWS, type Row } from "../run/matrix/programs.ts";
+import type { Said } from "../run/inside.ts";
+import { CLOSED_PORT, type Host, SERVICES, startHost } from "../run/matrix/host.ts";
+import { ROWS } from "../run/matrix/programs.ts";
+import { rowTests, sshConfig } from "../run/matrix/rows.ts";
 import { heldForAll } from "../support/held.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 import { memoryFolder, REGION_MIB, RINGWAY } from "./host/host.ts";
 import { devices } from "./machine/devices.ts";
-import type { Ended, Job } from "./machine/jobs.ts";
+import type { Job } from "./machine/jobs.ts";
 import { Machine } from "./machine/machine.ts";
 
 /** Those whose programs the image has (images/setup.ts); the others are in `ringway run` alone. */
@@ -56,50 +49,24 @@ describe.skipIf(reason !== undefined)(titled("in a virtual machine", reason), ()
       image: image!,
       devices: devices({ memory, memoryMib: REGION_MIB, doorbell }),
     });
-    await vm.output(`mkdir -m 700 /tmp/.ssh /tmp/keys /tmp/data; ${SSH_CONFIG}`);
+    await vm.output(`mkdir -m 700 /tmp/keys /tmp/data; ${sshConfig("/tmp", "/tmp/keys/id")}`);
     const mounts = "--mount /keys:/tmp/keys --mount /data:/tmp/data";
     agent = vm.start(`ringway-agent --transparent --socks off --http off ${mounts}`);
     await vm.output("until [ -f /tmp/data/greeting.txt ]; do sleep 0.1; done", COMMAND_MS);
   }, START_MS);
   afterAll(() => vm?.[Symbol.asyncDispose]());
 
-  const asked = async (row: Row, { host: name, port }: Service): Promise<Ended> => {
-    const filled = row.command
-      .replaceAll("{at}", `${name}:${port}`)
-      .replaceAll("{host}", name)
-      .replaceAll("{port}", String(port))
-      .replaceAll("{site}", host.site);
-    return await vm.run(filled, COMMAND_MS);
-  };
-
   test("a folder of the host's is one of the machine's", async () => {
     expect(await vm.output("cat /tmp/data/greeting.txt", COMMAND_MS)).toBe("a file of the host");
   });
 
-  for (const row of ROWS.filter(({ name }) => HERE.test(name))) {
-    const absent = noService(row.service);
-    test.skipIf(absent !== undefined)(
-      titled(`${row.name} reaches its server by name, and has the errors of a real network`, absent),
-      async () => {
-        const server = SERVICES[row.service];
-        const { exitCode, stdout, stderr } = await asked(row, server);
-        const says =
-          typeof row.says === "string" ? expect.stringContaining(row.says) : expect.stringMatching(row.says);
-        expect({ exitCode, stdout }, `${stderr}\n${agent.stderr}`).toEqual({ exitCode: 0, stdout: says });
-        const { closed, denied, unknown } = row.complaints;
-        for (const [wrong, complaint] of [
-          [{ ...server, port: CLOSED_PORT }, closed],
-          [{ ...server, port: DENIED_PORT }, denied],
-          [{ ...server, host: UNKNOWN_HOST }, unknown],
-        ] as const) {
-          const said = await asked(row, wrong);
-          expect(said.stdout + said.stderr).toMatch(complaint);
-          expect(said.stdout).not.toEqual(says);
-        }
-      },
-      ROW_MS,
-    );
-  }
+  // What the host lacks of a program is in the image.
+  const rows = ROWS.filter(({ name }) => HERE.test(name)).map((row) => ({ ...row, absent: undefined }));
+  const ask = async (command: string): Promise<Said> => {
+    const { exitCode, stdout, stderr } = await vm.run(command, COMMAND_MS);
+    return { code: exitCode, out: stdout, err: stderr };
+  };
+  rowTests(rows, { ask, site: () => host.site, told: () => agent.stderr }, ROW_MS);
 });
 
 /** In JSON, which is YAML as well. */
@@ -116,9 +83,3 @@ function policyOf(keys: string, data: string): object {
     ],
   };
 }
-
-const SSH_CONFIG = `cat > /tmp/.ssh/config <<END
-Host *.test
-  IdentityFile /tmp/keys/id
-  StrictHostKeyChecking accept-new
-END`;

@@ -1,25 +1,16 @@
-// The tests of a list of programs: one guest of ringway run for all of them, and one host of real servers (host.ts).
-// Each reaches its server by name, and where it must not or cannot, it says what it would say on any network.
+// The tests of a list of programs (rows.ts) in one guest of ringway run, for all of them, with one host of real servers
+// (host.ts).
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect } from "vitest";
 import { BUILD_MS } from "../../agent/agent.ts";
-import { titled } from "../../native/toolchain.ts";
 import { heldForAll } from "../../support/held.ts";
 import { temporaryFolder } from "../../support/temporary.ts";
-import { buildStaticAgent, FIXTURES, Inside, type Said } from "../inside.ts";
-import {
-  CLOSED_PORT,
-  DENIED_PORT,
-  type Host,
-  noService,
-  SERVICES,
-  type Service,
-  startHost,
-  UNKNOWN_HOST,
-} from "./host.ts";
+import { buildStaticAgent, FIXTURES, Inside } from "../inside.ts";
+import { CLOSED_PORT, type Host, SERVICES, startHost } from "./host.ts";
 import type { Row } from "./programs.ts";
+import { rowTests, sshConfig } from "./rows.ts";
 
 export interface Matrix {
   readonly host: Host;
@@ -54,42 +45,11 @@ export function matrixTests(rows: readonly Row[], options: MatrixOptions): Matri
     const policy = join(folder, "policy.yaml");
     writeFileSync(policy, JSON.stringify(policyOf(options, programs, host.keys)));
     inside = hold(await Inside.start(["--policy", policy], { under: host.network.under }));
-    const { code, err } = await inside.run("sh", "-c", SSH_CONFIG);
+    const { code, err } = await inside.run("sh", "-c", sshConfig("~", "/keys/id"));
     expect({ code, err }).toEqual({ code: 0, err: "" });
   }, BUILD_MS);
 
-  const asked = async (row: Row, { host: name, port }: Service): Promise<Said> => {
-    const filled = row.command
-      .replaceAll("{at}", `${name}:${port}`)
-      .replaceAll("{host}", name)
-      .replaceAll("{port}", String(port))
-      .replaceAll("{site}", host.site);
-    return await inside.run("sh", "-c", filled);
-  };
-
-  for (const row of rows) {
-    const absent = row.absent ?? noService(row.service);
-    test.skipIf(absent !== undefined)(
-      titled(`${row.name} reaches its server by name, and has the errors of a real network`, absent),
-      async () => {
-        const server = SERVICES[row.service];
-        const { code, out, err } = await asked(row, server);
-        const says =
-          typeof row.says === "string" ? expect.stringContaining(row.says) : expect.stringMatching(row.says);
-        expect({ code, out }, err).toEqual({ code: 0, out: says });
-        const { closed, denied, unknown } = row.complaints;
-        for (const [wrong, complaint] of [
-          [{ ...server, port: CLOSED_PORT }, closed],
-          [{ ...server, port: DENIED_PORT }, denied],
-          [{ ...server, host: UNKNOWN_HOST }, unknown],
-        ] as const) {
-          const said = await asked(row, wrong);
-          expect(said.out + said.err).toMatch(complaint);
-          expect(said.out).not.toEqual(says);
-        }
-      },
-    );
-  }
+  rowTests(rows, { ask: (command) => inside.run("sh", "-c", command), site: () => host.site });
 
   return {
     get host() {
@@ -123,10 +83,3 @@ function policyOf(
     ],
   };
 }
-
-const SSH_CONFIG = `mkdir -m 700 ~/.ssh
-cat > ~/.ssh/config <<END
-Host *.test
-  IdentityFile /keys/id
-  StrictHostKeyChecking accept-new
-END`;
