@@ -38,6 +38,19 @@ export function judge(pairs: readonly Pair[]): Judged {
   };
 }
 
+/**
+ * The median over `count` pairs keeps what more than half of them keep: with these the rest need not be measured.
+ */
+export function isSettled(pairs: readonly Pair[], count: number, keeps: (pair: Pair) => boolean): boolean {
+  return pairs.filter(keeps).length > count / 2;
+}
+
+/** A pair that is as promised. */
+export function keepsPromise(pair: Pair): boolean {
+  const { throughputShare, p99Times } = judge([pair]);
+  return throughputShare >= THROUGHPUT_SHARE_MIN && p99Times <= P99_TIMES_MAX;
+}
+
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;

@@ -7,7 +7,15 @@ import { join } from "node:path";
 import { until } from "../support/wait.ts";
 import { ANSWER_MS, Child, here } from "./child.ts";
 import { compiled } from "./compiled.ts";
-import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
+import {
+  type Fares,
+  isSettled,
+  type Judged,
+  judge,
+  P99_TIMES_MAX,
+  type Pair,
+  THROUGHPUT_SHARE_MIN,
+} from "./fares.ts";
 import { MIXES, type Mix } from "./mixes.ts";
 import { makeWorld, type World } from "./world.ts";
 
@@ -16,6 +24,8 @@ export interface FloodOptions {
   readonly pairs: number;
   readonly unconfinedPairs: number;
   readonly windowMs: number;
+  /** What is asked of a confined pair; once more than half of them keep it, no more are measured. */
+  readonly keeps?: (pair: Pair) => boolean;
 }
 
 export interface Flooded {
@@ -115,12 +125,13 @@ export class Floods implements AsyncDisposable {
     return this.#monitor.ask("counters");
   }
 
-  async run(mix: Mix, { pairs, unconfinedPairs, windowMs }: FloodOptions): Promise<Flooded> {
+  async run(mix: Mix, options: FloodOptions): Promise<Flooded> {
+    const { pairs, unconfinedPairs, windowMs, keeps = () => false } = options;
     using child = await this.#load(mix);
     await child.ask("begin", 3 * ANSWER_MS);
-    const measure = async (count: number): Promise<Judged> => {
+    const measure = async (count: number, settles: (pair: Pair) => boolean): Promise<Judged> => {
       const measured: Pair[] = [];
-      for (let i = 0; i < count; i++) {
+      while (measured.length < count && !isSettled(measured, count, settles)) {
         const undisturbed = await this.#measure(windowMs);
         await child.ask("go");
         await this.#rest(100);
@@ -137,9 +148,9 @@ export class Floods implements AsyncDisposable {
     await this.#rest(300);
     await child.ask("pause", 3 * ANSWER_MS);
     await this.#log?.drain();
-    const unconfined = await measure(unconfinedPairs);
+    const unconfined = await measure(unconfinedPairs, () => false);
     await child.ask("confine");
-    const confined = await measure(pairs);
+    const confined = await measure(pairs, keeps);
     const { answers } = await child.ask<{ answers: number }>("quit");
     await this.#rest(200);
     return { mix: mix.name, answers, confined, unconfined };

@@ -25,6 +25,7 @@ test(`${MUTATIONS} mutations harm nobody`, { timeout: 600_000 }, async () => {
     minutes: 9,
     from: 0,
     pairs: 0,
+    unconfinedPairs: 0,
     windowMs: 0,
   });
   expect(report.failures, told(report)).toEqual([]);
@@ -44,7 +45,8 @@ describe("what was found once stays found", () => {
   }));
   const runs = regressions.filter(({ seed }) => seed !== undefined);
   test.each(runs)("$name", { timeout: 120_000 }, async ({ seed = 0, from, steps }) => {
-    const report = await run({ seed, from, steps, mutations: 0, minutes: 1, pairs: 0, windowMs: 0 });
+    const options = { mutations: 0, minutes: 1, pairs: 0, unconfinedPairs: 0, windowMs: 0 };
+    const report = await run({ ...options, seed, from, steps });
     expect(report.failures, told(report)).toEqual([]);
   });
 });

@@ -9,7 +9,15 @@ import { until } from "../support/wait.ts";
 import type { Tally } from "./attacker.ts";
 import { ANSWER_MS, Child, here } from "./child.ts";
 import { compiled } from "./compiled.ts";
-import { type Fares, type Judged, judge, P99_TIMES_MAX, type Pair, THROUGHPUT_SHARE_MIN } from "./fares.ts";
+import {
+  type Fares,
+  isSettled,
+  type Judged,
+  judge,
+  P99_TIMES_MAX,
+  type Pair,
+  THROUGHPUT_SHARE_MIN,
+} from "./fares.ts";
 import { cpuSeconds, holdings, makeWorld, residentMib, type World } from "./world.ts";
 
 export interface RunOptions {
@@ -27,6 +35,10 @@ export interface RunOptions {
    * hostile process is not confined.
    */
   readonly pairs: number;
+  /** What is asked of a pair; once more than half of them keep it, no more are measured. */
+  readonly keeps?: (pair: Pair) => boolean;
+  /** Those that come first, and are not judged. */
+  readonly unconfinedPairs: number;
   readonly windowMs: number;
   readonly say?: (line: string) => void;
 }
@@ -55,8 +67,6 @@ export interface Report extends Judged {
   readonly last: readonly string[];
 }
 
-/** Of the pairs that are judged, as many come first that are not: one for each three. */
-const UNCONFINED_EVERY = 3;
 /** What the monitor may keep when all guests are gone, beside what it had before the first. */
 const HEAP_GROWTH_MIB = 16;
 const RESIDENT_GROWTH_MIB = 160;
@@ -122,7 +132,9 @@ export async function run(options: RunOptions): Promise<Report> {
   const descriptors: number[] = [];
   const unconfined: Pair[] = [];
   const confined: Pair[] = [];
-  const unconfinedPairs = Math.floor(options.pairs / UNCONFINED_EVERY);
+  const { pairs, unconfinedPairs, keeps = () => false } = options;
+  const measures = (round: number): boolean =>
+    round < unconfinedPairs + pairs && !isSettled(confined, pairs, keeps);
   let going = false;
 
   const pause = async (): Promise<void> => {
@@ -147,11 +159,10 @@ export async function run(options: RunOptions): Promise<Report> {
   };
 
   try {
-    if (options.pairs > 0) await measure(1000);
+    if (pairs > 0) await measure(1000);
     for (let round = 0; ; round++) {
-      if (round === unconfinedPairs && options.pairs > 0) attacker.tell("confine");
-      const pairs = round < unconfinedPairs ? unconfined : confined;
-      const measured = round < unconfinedPairs + options.pairs;
+      if (round === unconfinedPairs && pairs > 0) attacker.tell("confine");
+      const measured = measures(round);
       let undisturbed: Fares | undefined;
       if (measured) {
         await pause();
@@ -164,10 +175,10 @@ export async function run(options: RunOptions): Promise<Report> {
       else await Promise.race([attacker.over, delay(1500)]);
       const fares = await measure(measured ? options.windowMs : 500);
       if (attacker.ended === undefined && undisturbed !== undefined)
-        pairs.push({ undisturbed, disturbed: fares });
+        (round < unconfinedPairs ? unconfined : confined).push({ undisturbed, disturbed: fares });
       // Where there are pairs: without them nobody confines the hostile guest, which may have the machine to itself.
       // Twice, the second time for longer: much other work makes everybody wait that long once.
-      const isJudged = options.pairs > 0 && attacker.ended === undefined;
+      const isJudged = pairs > 0 && attacker.ended === undefined;
       if (isJudged && fares.mibPerS === 0 && (await measure(2000)).mibPerS === 0)
         failures.push("the well-behaved guest got nothing through");
       await watch();
@@ -181,7 +192,7 @@ export async function run(options: RunOptions): Promise<Report> {
       }
       if (failures.length > 0 || monitor.ended !== undefined) break;
       if (attacker.ended !== undefined) break;
-      if (options.minutes > 0 && seconds > options.minutes * 60 && !measured) break;
+      if (options.minutes > 0 && seconds > options.minutes * 60 && !measures(round + 1)) break;
     }
   } catch (error) {
     failures.push(String(error));
