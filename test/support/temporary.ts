@@ -7,9 +7,10 @@ import { afterAll } from "vitest";
 
 const folders: string[] = [];
 
-afterAll(() => {
+export function removeFolders(): void {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
+}
+afterAll(removeFolders);
 
 /** A new one; its name says whose it is. */
 export function temporaryFolder(whose = "test"): string {
