@@ -1,7 +1,7 @@
 // How long to wait before the next attempt: twice as long after each failure, up to a bound, and a random half of it
 // less, so that those who lost the same peer at the same time do not all come back at the same time.
 
-import { requireWhole } from "./codec.ts";
+import { requireKnown, requireWhole } from "./codec.ts";
 
 export interface BackOffOptions {
   /** After the first failure. Default 100 ms. */
@@ -15,7 +15,9 @@ export class BackOff {
   readonly #mostMs: number;
   #failures = 0;
 
-  constructor({ leastMs = 100, mostMs = 30_000 }: BackOffOptions = {}) {
+  constructor(options: BackOffOptions = {}) {
+    requireKnown(options, ["leastMs", "mostMs"]);
+    const { leastMs = 100, mostMs = 30_000 } = options;
     requireWhole("leastMs", leastMs, 1, 2 ** 31 - 1);
     requireWhole("mostMs", mostMs, leastMs, 2 ** 31 - 1);
     this.#leastMs = leastMs;

@@ -17,7 +17,7 @@
 // that is larger than it by far.
 
 import type { Bytes } from "./codec.ts";
-import { requireWhole } from "./codec.ts";
+import { requireKnown, requireWhole } from "./codec.ts";
 import type { Addressed } from "./codecs/addressed.ts";
 import { invariant } from "./invariant.ts";
 
@@ -91,6 +91,7 @@ export class Channels {
   readonly #channels = new Map<number, Channel>();
 
   constructor(options: ChannelsOptions) {
+    requireKnown(options, ["queue", "onReadable", "onDrain", "onDrop", "windowBytes", "grants"]);
     const { windowBytes = 64 * 1024, grants = true } = options;
     requireWhole("windowBytes", windowBytes, 2 * COST, 2 ** 31);
     this.windowBytes = windowBytes;

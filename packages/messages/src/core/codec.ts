@@ -70,3 +70,12 @@ export function requireWhole(name: string, value: number, least: number, most: n
   if (Number.isSafeInteger(value) && value >= least && value <= most) return;
   throw new RangeError(`${name} is a whole number from ${least} to ${most}, not ${value}`);
 }
+
+/** Throws where there is an option that nothing reads: one that is misspelt would be as if it were not there. */
+export function requireKnown(options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new TypeError(
+    `there is no option ${JSON.stringify(unknown)}; those that there are: ${known.join(", ")}`,
+  );
+}

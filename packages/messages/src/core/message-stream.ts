@@ -14,7 +14,7 @@
 // Invariant: those of the receive buffer and of the send queue. CLOSED has an ending, and no other state has one.
 
 import type { Bytes, Codec } from "./codec.ts";
-import { requireWhole } from "./codec.ts";
+import { requireKnown, requireWhole } from "./codec.ts";
 import type { Ending, Why } from "./ending.ts";
 import { invariant } from "./invariant.ts";
 import { CONNECT_TIMEOUT_MS, TICK_MS, TX_TIMEOUT_MS, WRITE_BUDGET_BYTES } from "./limits.ts";
@@ -46,6 +46,17 @@ export interface StreamOptions<M> {
   /** Whether a malformed frame whose end is known is left out; the stream is over otherwise. */
   readonly onMalformed?: (problem: Problem) => boolean;
 }
+
+const OPTIONS = [
+  "codec",
+  "receiveMultiple",
+  "sendMultiple",
+  "txTimeoutMs",
+  "connectTimeoutMs",
+  "writeBudgetBytes",
+  "ping",
+  "onMalformed",
+];
 
 export type StreamState = "CONNECTING" | "OPEN" | "CLOSING" | "CLOSED";
 
@@ -94,9 +105,11 @@ export class MessageStream<M> {
   #lastTick: number;
 
   constructor(options: StreamOptions<M>, now: number) {
+    requireKnown(options, OPTIONS);
     const { codec, receiveMultiple = 1, sendMultiple = 2, ping } = options;
     const { txTimeoutMs = TX_TIMEOUT_MS, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
     const { writeBudgetBytes = WRITE_BUDGET_BYTES } = options;
+    if (ping !== undefined) requireKnown(ping, ["everyMs", "answerMs", "message"]);
     requireWhole("maxBytes", codec.maxBytes, 1, 2 ** 31);
     requireAtLeast("receiveMultiple", receiveMultiple, 1);
     requireAtLeast("sendMultiple", sendMultiple, 2);

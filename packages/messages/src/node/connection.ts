@@ -63,11 +63,12 @@ export class Connection<M> implements AsyncIterable<M>, AsyncDisposable {
 
   /** @param duplex one that is connecting counts as not connected before its "connect" */
   constructor(duplex: Duplex, options: ConnectionOptions<M>) {
+    const { onMessage, onDrain, ...ofStream } = options;
     this.duplex = duplex;
-    this.#onMessage = options.onMessage;
-    this.#onDrain = options.onDrain;
+    this.#onMessage = onMessage;
+    this.#onDrain = onDrain;
     this.#mustCopy = !(duplex instanceof Socket);
-    this.#stream = new MessageStream(options, turnTime());
+    this.#stream = new MessageStream(ofStream, turnTime());
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });

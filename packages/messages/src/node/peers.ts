@@ -13,7 +13,14 @@
 // under its name from the moment it has one. No more than maxConnections are accepted, and maxPerAddress of each.
 
 import type { Duplex } from "node:stream";
-import { BackOff, type BackOffOptions, Bans, type Ending, MessageStream } from "@ringway/messages";
+import {
+  BackOff,
+  type BackOffOptions,
+  Bans,
+  type Ending,
+  MessageStream,
+  type StreamOptions,
+} from "@ringway/messages";
 import { type Connect, connectWithin } from "./attempt.ts";
 import { Connection, type ConnectionOptions } from "./connection.ts";
 import { netOf } from "./nets.ts";
@@ -63,6 +70,14 @@ export interface Peer<M> {
   readonly address: string | undefined;
 }
 
+/** What is no option of the node itself: the streams' options, and names that there are not, which a stream refuses. */
+function ofStream<M>(options: PeersOptions<M>): StreamOptions<M> {
+  const { onMessage, onDrain, onPeer, onGone, onRefused, hello, maxConnections, maxPerAddress, ...some } =
+    options;
+  const { backOff, banMs, chance, ...others } = some;
+  return others;
+}
+
 /** What accepts connections: a server of node:net, or one of the SDK's. */
 export interface Accepting {
   on(event: "connection", listener: (duplex: Duplex) => void): unknown;
@@ -103,7 +118,7 @@ export class Peers<M> implements AsyncDisposable {
     requireWhole("maxPerAddress", maxPerAddress, 0, 2 ** 31);
     for (const [reason, ms] of Object.entries(banMs)) requireWhole(`banMs.${reason}`, ms, 0, MOST_MS);
     // These look at what they take: their errors are to be met here, and not at the first connection.
-    new MessageStream(options, 0);
+    new MessageStream(ofStream(options), 0);
     new BackOff(options.backOff);
     this.#options = options;
   }
@@ -249,7 +264,7 @@ export class Peers<M> implements AsyncDisposable {
   #enter(duplex: Duplex, dialled: string | undefined): Entry<M> {
     const { hello, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
     const connection = new Connection<M>(duplex, {
-      ...this.#options,
+      ...ofStream(this.#options),
       onMessage: (message) => this.#onMessage(entry, message),
       onDrain: () => entry.peer && this.#options.onDrain?.(entry.peer),
     });

@@ -7,7 +7,15 @@
 // A code of 255 is followed by 254 bytes and stands for no zero. Whoever joins in the middle is right again behind the
 // next zero, so a malformed frame says where the next one begins.
 
-import { type Bytes, CannotEncode, type Codec, type Decoded, requireWhole, type Writer } from "../codec.ts";
+import {
+  type Bytes,
+  CannotEncode,
+  type Codec,
+  type Decoded,
+  requireKnown,
+  requireWhole,
+  type Writer,
+} from "../codec.ts";
 import { DEFAULT_FRAME_BYTES } from "../limits.ts";
 
 /** Bytes behind a code, at most. */
@@ -20,6 +28,7 @@ export interface CobsOptions {
 
 /** Messages are bytes, copies of what was received. */
 export function cobs(options: CobsOptions = {}): Codec<Bytes> {
+  requireKnown(options, ["maxMessageBytes"]);
   const { maxMessageBytes = DEFAULT_FRAME_BYTES } = options;
   requireWhole("maxMessageBytes", maxMessageBytes, 0, 2 ** 31 - 2 ** 24);
   // A code for each 254 bytes begun, one for an end behind full blocks, and the zero.

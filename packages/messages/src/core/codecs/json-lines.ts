@@ -1,7 +1,15 @@
 // JSON, a line for each value: JSON Lines, NDJSON. A line ends with LF; CR LF is read as well. A line that is no JSON
 // says where the next one begins.
 
-import { type Bytes, CannotEncode, type Codec, type Decoded, requireWhole, type Writer } from "../codec.ts";
+import {
+  type Bytes,
+  CannotEncode,
+  type Codec,
+  type Decoded,
+  requireKnown,
+  requireWhole,
+  type Writer,
+} from "../codec.ts";
 import { DEFAULT_FRAME_BYTES } from "../limits.ts";
 import { decodeText, encodeText } from "../text.ts";
 
@@ -16,6 +24,7 @@ export interface JsonLinesOptions {
 }
 
 export function jsonLines(options: JsonLinesOptions = {}): Codec<Json> {
+  requireKnown(options, ["maxLineBytes"]);
   const { maxLineBytes = DEFAULT_FRAME_BYTES } = options;
   requireWhole("maxLineBytes", maxLineBytes, 2, 2 ** 29);
   return {

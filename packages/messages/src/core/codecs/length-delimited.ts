@@ -11,7 +11,15 @@
 // bytes of the head that the message does not have are zeros, and the length is always right. Where offsetBytes is 0
 // and nothing else is skipped, the two write the same.
 
-import { type Bytes, CannotEncode, type Codec, type Decoded, requireWhole, type Writer } from "../codec.ts";
+import {
+  type Bytes,
+  CannotEncode,
+  type Codec,
+  type Decoded,
+  requireKnown,
+  requireWhole,
+  type Writer,
+} from "../codec.ts";
 import { DEFAULT_FRAME_BYTES } from "../limits.ts";
 
 export interface LengthOptions {
@@ -28,6 +36,8 @@ export interface LengthOptions {
   /** The largest length that is written or believed, before the adjustment. Default 8 MiB. */
   readonly maxFrameBytes?: number;
 }
+
+const OPTIONS = ["widthBytes", "littleEndian", "offsetBytes", "adjustment", "skipBytes", "maxFrameBytes"];
 
 /** A frame is shorter than this, head and all: what one view of memory can be. */
 const MOST = 2 ** 31;
@@ -51,6 +61,7 @@ class LengthDelimited implements Codec<Bytes> {
   constructor(options: LengthOptions) {
     const { widthBytes = 4, offsetBytes = 0, adjustment = 0, maxFrameBytes = DEFAULT_FRAME_BYTES } = options;
     const { littleEndian = false, skipBytes = offsetBytes + widthBytes } = options;
+    requireKnown(options, OPTIONS);
     requireWhole("widthBytes", widthBytes, 1, 8);
     requireWhole("offsetBytes", offsetBytes, 0, MOST);
     requireWhole("adjustment", adjustment, -MOST, MOST);

@@ -4,7 +4,15 @@
 //
 // A length has no zero before it, but for 0 itself, and no more digits than the largest one.
 
-import { type Bytes, CannotEncode, type Codec, type Decoded, requireWhole, type Writer } from "../codec.ts";
+import {
+  type Bytes,
+  CannotEncode,
+  type Codec,
+  type Decoded,
+  requireKnown,
+  requireWhole,
+  type Writer,
+} from "../codec.ts";
 import { DEFAULT_FRAME_BYTES } from "../limits.ts";
 
 const ZERO = 0x30;
@@ -18,6 +26,7 @@ export interface NetstringOptions {
 
 /** Messages are bytes, as views of what was received. */
 export function netstring(options: NetstringOptions = {}): Codec<Bytes> {
+  requireKnown(options, ["maxMessageBytes"]);
   const { maxMessageBytes = DEFAULT_FRAME_BYTES } = options;
   requireWhole("maxMessageBytes", maxMessageBytes, 0, 2 ** 31 - 13);
   const mostDigits = String(maxMessageBytes).length;

@@ -5,7 +5,15 @@
 //
 // It reads a length with more bytes than it takes, but no more than five: lengths have 32 bits. Protobuf reads ten.
 
-import { type Bytes, CannotEncode, type Codec, type Decoded, requireWhole, type Writer } from "../codec.ts";
+import {
+  type Bytes,
+  CannotEncode,
+  type Codec,
+  type Decoded,
+  requireKnown,
+  requireWhole,
+  type Writer,
+} from "../codec.ts";
 import { DEFAULT_FRAME_BYTES } from "../limits.ts";
 
 /** 7 bits each: 35 of them. */
@@ -18,6 +26,7 @@ export interface VarintOptions {
 
 /** Messages are bytes, as views of what was received. */
 export function varintDelimited(options: VarintOptions = {}): Codec<Bytes> {
+  requireKnown(options, ["maxMessageBytes"]);
   const { maxMessageBytes = DEFAULT_FRAME_BYTES } = options;
   requireWhole("maxMessageBytes", maxMessageBytes, 0, 2 ** 31 - 1 - MOST_LENGTH_BYTES);
   return {
