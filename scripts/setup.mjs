@@ -26,3 +26,11 @@ if (!installed) {
 removeStale(root);
 run(process.execPath, ["node_modules/typescript/bin/tsc", "-b"]);
 run(process.execPath, ["scripts/bundle.mjs"]);
+// What was built of native/ before, where its sources have changed: an agent of another day does not know what the
+// command asks it for.
+for (const [made, target] of [
+  ["libringway.so", "all"],
+  ["ringway-agent", "agent"],
+]) {
+  if (existsSync(`native/build/${made}`)) run("make", ["--silent", "-C", "native", target]);
+}

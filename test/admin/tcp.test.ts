@@ -22,10 +22,10 @@ beforeAll(async () => {
   const token = join(home.folder, "token");
   writeFileSync(token, `${TOKEN}\n`, { mode: 0o600 });
   port = await freePort();
-  await home.ready([
-    ...["--admin", join(home.folder, "admin.sock")],
-    ...["--admin-http", `127.0.0.1:${port}`, "--admin-token", token],
-  ]);
+  // Where in a file, and by which token by an option, which stands above the file's.
+  const config = join(home.folder, "ringway.yaml");
+  writeFileSync(config, `version: 1\nadmin: admin.sock\nadminHttp: 127.0.0.1:${port}\nadminToken: none\n`);
+  await home.ready(["--config", config, "--admin-token", token]);
 });
 
 async function freePort(): Promise<number> {

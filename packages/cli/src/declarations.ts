@@ -21,6 +21,7 @@ export const DECLARATIONS: readonly Declaration[] = [
   kill,
   events,
   capture,
+  logs,
   inspect,
   demo,
   bench,
@@ -124,6 +125,10 @@ function monitor(program: Command, signals: Signals, ended: (code: number) => vo
       "--name-server <address>",
       "ask this name server, address or address:port; may be given several times (default: those of resolv.conf)",
       repeated,
+    )
+    .option(
+      "--learn <file>",
+      "with --audit: allow what no rule of the policy denies, and write what guests ask for to this file, as a policy",
     )
     .option("--max-guests <n>", "guests at once (default: 256)", whole(BOUNDS.maxGuests))
     .option("--audit <file>", "append audit lines to this file, not to stderr; SIGHUP opens it anew")
@@ -261,10 +266,31 @@ function policyLearn(policy: Command, ended: (code: number) => void): void {
       "--policy <file>",
       "the policy that was in force: it has the folders, sockets and hosts that were used",
     )
-    .addHelpText("after", "\nExit codes: 0 written to stdout, 1 a file cannot be read, 2 wrong usage.")
+    .option("--follow", "go on with the lines that come, until a signal")
+    .option("--output <file>", "write it there, whole each time, as it goes with --follow")
+    .addHelpText("after", "\nExit codes: 0 written, 1 a file cannot be read or written, 2 wrong usage.")
     .action(async (options) => {
       const { learnPolicy } = await import("./commands/policy-learn.ts");
       ended(await learnPolicy(options));
+    });
+}
+
+function logs(program: Command, _: Signals, ended: (code: number) => void): void {
+  command(program, "logs", "print lines of a monitor's log and of its audit")
+    .argument(
+      "[file...]",
+      "what --audit has written, or the log; .gz is compressed; without one, standard input",
+    )
+    .option(
+      "--pretty",
+      "for people: what has happened, a line each, with colours on a terminal (NO_COLOR: without)",
+    )
+    .option("--guest <name>", "of this guest alone, or of the processes at its socket")
+    .option("--follow", "and what comes, until a signal")
+    .addHelpText("after", "\nExit codes: 0 printed, 1 a file cannot be read, 2 wrong usage.")
+    .action(async (files, options) => {
+      const { logs } = await import("./commands/logs.ts");
+      ended(await logs(files, options));
     });
 }
 
@@ -336,13 +362,18 @@ function conformance(program: Command, _: Signals, ended: (code: number) => void
     });
 }
 
+const COMPLETION = `
+In ~/.bashrc: eval "$(ringway completion bash)"
+In ~/.zshrc, behind compinit: eval "$(ringway completion zsh)"
+In ~/.config/fish/config.fish: ringway completion fish | source`;
+
 function completion(program: Command, _: Signals, ended: (code: number) => void): void {
   command(program, "completion", "print what a shell completes commands and options by")
-    .addArgument(new Argument("<shell>", "the shell").choices(["bash"]))
-    .addHelpText("after", '\nIn ~/.bashrc: eval "$(ringway completion bash)"')
-    .action(async () => {
-      const { bashCompletion } = await import("./completion.ts");
-      process.stdout.write(bashCompletion(program));
+    .addArgument(new Argument("<shell>", "the shell").choices(["bash", "zsh", "fish"]))
+    .addHelpText("after", COMPLETION)
+    .action(async (shell: string) => {
+      const { COMPLETIONS } = await import("./completion.ts");
+      process.stdout.write(COMPLETIONS[shell]!(program));
       ended(0);
     });
 }

@@ -66,7 +66,7 @@ describe("ringway monitor --audit", { concurrent: true }, () => {
     await until("audit lines", () => refusedLines(audit).length === 1);
     expect(auditLines(`${audit}.1`)).toHaveLength(1);
     const changed = await until("its line", () => auditLines(audit).find((line) => line.audit === "changed"));
-    expect(changed).toMatchObject({ action: "policy", revision: 2, by: { via: "program" } });
+    expect(changed).toMatchObject({ action: "policy", revision: 2, by: { via: "signal" } });
     const anew = `"file":"${audit}","msg":"the audit file was opened anew"`;
     await until("the line", () => said().includes(anew));
 

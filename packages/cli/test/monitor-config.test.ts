@@ -224,6 +224,7 @@ guests:
 vms:
   - { name: web, memory: m, doorbell: d, size: 3M }
   - { name: vm, memory: m, doorbell: d, size: [1] }
+adminHttp: localhost:9000
 `,
     });
     const { code, stderr } = await ringway("monitor", "--config", files.config);
@@ -248,6 +249,7 @@ vms:
         '15:5: vms[0]: two guests are called "web"',
         expect.stringMatching(/^15:48: vms\[0\]\.size: a PCI device's memory is a power of two/),
         "16:47: vms[1].size: expected a size such as 64M or 1G, found a list",
+        '17:12: adminHttp: expected ADDRESS:PORT, such as 127.0.0.1:9000, found "localhost:9000"',
       ].map((line) => (typeof line === "string" ? line.replace("PATH", files.folder) : line)),
     );
   });
@@ -292,6 +294,41 @@ vms:
     );
     expect(existsSync(files.at("ringway"))).toBe(false);
     expect(good.stdout).toContain(`${files.config}: ok (1 guest, 0 VMs)\n${files.at("all.yaml")}: ok (`);
+  });
+
+  it("--check tells of folders that are not there, and of memories that no machine can have", async () => {
+    const files = new Files();
+    files.write({
+      "all.yaml": "version: 1\n",
+      odd: "x".repeat(1000),
+      "ringway.yaml": `version: 1
+policy: all.yaml
+guests: [{ name: web, listen: none/web.sock }]
+audit: none/audit.log
+admin: admin.sock
+adminHttp: 127.0.0.1:9000
+adminToken: token
+vms:
+  - { name: one, memory: none/one.mem, doorbell: one.sock }
+  - { name: two, memory: odd, doorbell: none/two.sock }
+  - { name: three, memory: new.mem, doorbell: three.sock }
+`,
+    });
+    const { code, stdout, stderr } = await inProcess("monitor", "--config", files.config, "--check");
+    const none = files.at("none");
+    expect(stderr.split("\n")).toEqual([
+      `${files.config}: the attach socket of web: its folder does not exist: ${none}`,
+      `${files.config}: the audit file: its folder does not exist: ${none}`,
+      `${files.config}: the doorbell of two: its folder does not exist: ${none}`,
+      `${files.config}: the memory of one: its folder does not exist: ${none}`,
+      `${files.config}: the memory of two: ${files.at("odd")} has 1000 bytes: expected a power of two from 1MiB to 4GiB`,
+      `${files.config}: the admin token: there is no file ${files.at("token")}`,
+      "",
+    ]);
+    expect(stdout).toContain(
+      `${files.at("new.mem")}: is not there yet, and is made at the start, for three\n`,
+    );
+    expect([code, existsSync(files.at("new.mem"))]).toEqual([1, false]);
   });
 
   it("without a policy, or with guests of two names, is wrong usage", async () => {

@@ -142,7 +142,7 @@ it was rw, and no file was written (what is done with names has no lines)
       lineOf({ protocol: "unix-connect", what: "/run/app", guest: "vm" }),
     ].join("");
     expect(await learned(text)).toBe(`\
-# Learned from what was asked for 15 times, ${TIME} to ${at(3)}, by web-1, web-2, vm.
+# Learned from what was asked for 13 times, ${TIME} to ${at(3)}, by web-1, web-2, vm.
 version: 1
 connect:
   - allow:
@@ -186,6 +186,26 @@ listen:
     expect(missing).toMatchObject({ code: 1, stdout: "" });
     expect(missing.stderr).toContain("cannot read ");
     expect((await inProcess("policy", "learn")).code).toBe(2);
+  });
+
+  it("counts what began, once, also where only its end is in the lines; and nothing that teaches nothing", async () => {
+    const flow = (audit: string, number: number): string =>
+      lineOf({ audit, protocol: "tcp-connect", what: "a.example:443", rule: "x", flow: number });
+    const denied = lineOf({ protocol: "tcp-connect", what: "b.example:443", rule: "no" });
+    const all = [flow("closed", 1), flow("closed", 2), flow("opened", 3), flow("closed", 3), denied];
+    const text = await learned(all.join(""));
+    expect(text).toContain(`# Learned from what was asked for 3 times, ${TIME}, by web-1.\n`);
+    expect(text).toContain(`{ allow: a.example, ports: 443 } # 3 times, ${TIME}, by web-1\n`);
+    expect(await learned(denied)).toBe("# Learned from no audit line.\nversion: 1\n");
+  });
+
+  it("says that no line is of a guest, and of whom there are some", async () => {
+    const text = lineOf({ protocol: "tcp-connect", what: "a.example:443" });
+    expect(await inProcess("policy", "learn", "--from", file(text), "--guest", "nope")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "ringway: no line is of a guest nope; there are lines of web-1\n",
+    });
   });
 
   it("makes no YAML of what a guest chose, and nothing that a terminal obeys", async () => {

@@ -113,7 +113,7 @@ describe("wrong usage exits 2, says what is wrong and where help is", () => {
     [["moniter"], "unknown command 'moniter' (Did you mean monitor?)", "ringway"],
     [["policy", "chek", "x"], "unknown command 'chek' (Did you mean check?)", "ringway policy"],
     [["monitor", "--polcy", "x"], "unknown option '--polcy' (Did you mean --policy?)", "ringway monitor"],
-    [["monitor"], "expected --policy FILE: what guests may do", "ringway monitor"],
+    [["monitor"], "expected --policy FILE, or --config FILE with one: what guests may do", "ringway monitor"],
     [
       ["monitor", "--policy", join(ROOT, "packages/demo/host/policy.yaml")],
       "expected --listen SOCKET, where processes attach, or --vm, or vms in the policy",

@@ -42,6 +42,7 @@ export * from "./refuse-descriptors.ts";
 export * from "./rlimit.ts";
 export * from "./routes.ts";
 export * from "./scheduler.ts";
+export * from "./service.ts";
 export * from "./sockets.ts";
 export * from "./system-error.ts";
 export * from "./terminal.ts";

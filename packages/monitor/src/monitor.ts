@@ -292,11 +292,14 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
   async reload(policy: Policy | string, options: ReloadOptions = {}): Promise<void> {
     requirePolicy(policy, "policy", { orPath: true });
     requireObject(options, "options", "an object such as { guest: 'web' }");
-    const { guest } = options;
+    const { guest, via = "program" } = options;
     if (guest !== undefined) requireText(guest, "options.guest");
+    if (via !== "program" && via !== "signal") {
+      throw invalidValue("options.via", via, 'must be "program" or "signal"');
+    }
     await this.#changes.run(async () => {
-      if (guest === undefined) await this.#policies.reload(policy);
-      else await this.#policies.reloadOwn(guest, policy);
+      if (guest === undefined) await this.#policies.reload(policy, { via });
+      else await this.#policies.reloadOwn(guest, policy, { via });
       this.steering.reloaded(guest);
     });
   }

@@ -35,21 +35,34 @@ export function adminOf(
   tokenFile: string | undefined,
 ): AdminOptions | undefined {
   if (http === undefined && tokenFile !== undefined)
-    throw new UsageError("--admin-token goes with --admin-http");
+    throw new UsageError("--admin-token (adminToken) goes with --admin-http (adminHttp)");
   if (socket === undefined) {
-    if (http !== undefined) throw new UsageError("--admin-http goes with --admin");
+    if (http !== undefined) throw new UsageError("--admin-http (adminHttp) goes with --admin (admin)");
     return undefined;
   }
   if (http === undefined) return { socket: adminSocketOf(socket) };
   if (tokenFile === undefined)
-    throw new UsageError("--admin-http: expected --admin-token FILE, with who may come");
+    throw new UsageError("--admin-http: expected --admin-token FILE (adminToken), with who may come");
   return { socket: adminSocketOf(socket), http: { ...endpoint(http), tokenFile } };
 }
 
-function endpoint(text: string): { readonly address: string; readonly port: number } {
+export const EXPECTED_ENDPOINT: string = "ADDRESS:PORT, such as 127.0.0.1:9000";
+
+function endpoint(text: string): Endpoint {
+  const found = endpointOf(text);
+  if (found === undefined)
+    throw new UsageError(`--admin-http: expected ${EXPECTED_ENDPOINT}, found "${text}"`);
+  return found;
+}
+
+interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export function endpointOf(text: string): Endpoint | undefined {
   const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
   const address = bracketed ?? plain ?? "";
-  if (isIP(address) !== 0 && Number(port) >= 1 && Number(port) <= 65_535)
-    return { address, port: Number(port) };
-  throw new UsageError(`--admin-http: expected ADDRESS:PORT, such as 127.0.0.1:9000, found "${text}"`);
+  const isPort = Number(port) >= 1 && Number(port) <= 65_535;
+  return isIP(address) !== 0 && isPort ? { address, port: Number(port) } : undefined;
 }

@@ -1,7 +1,18 @@
 // ringway monitor --check: what is wrong with the file of --config and with the policies, and no monitor. The file
 // itself has been read by then.
 
-import { keptBy, type Policy, PolicyError, PolicyLoader, placesOfVm } from "@ringway/monitor";
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
+import {
+  isVmMemorySize,
+  keptBy,
+  type Policy,
+  PolicyError,
+  PolicyLoader,
+  placesOfVm,
+  VM_MEMORY_EXPECTED,
+} from "@ringway/monitor";
+import { defaultAdminSocket } from "../admin/socket.ts";
 import { keptFiles } from "../config/kept.ts";
 import { hasGuests, type MonitorCommandOptions, requireVms } from "../config/options.ts";
 import { Exit, Failure } from "../errors.ts";
@@ -22,6 +33,10 @@ export async function checkMonitor(options: MonitorCommandOptions): Promise<numb
   const ofPolicy = await machinesOf(policy, loader);
   kept.push(...(ofPolicy ?? []).flatMap(placesOfVm));
   let code: number = Exit.OK;
+  for (const problem of placeProblems(options, [...vms, ...(ofPolicy ?? [])])) {
+    console.error(`${config ?? "ringway"}: ${problem}`);
+    code = Exit.FAILED;
+  }
   for (const file of new Set([policy, ...own])) {
     try {
       const checked = await checkPolicy(file, loader, kept);
@@ -34,6 +49,57 @@ export async function checkMonitor(options: MonitorCommandOptions): Promise<numb
   }
   if (ofPolicy !== undefined && !hasGuests(options)) requireVms(ofPolicy);
   return code;
+}
+
+interface Machine {
+  readonly name: string;
+  readonly memory: string | number;
+  readonly doorbell: string;
+}
+
+/** Folders that are not there, and memories that no machine can have. */
+function placeProblems(options: MonitorCommandOptions, machines: readonly Machine[]): string[] {
+  const { listen, guests, audit, admin } = options;
+  const files = [
+    ...(listen === undefined ? [] : [["the attach socket", listen]]),
+    ...guests.map(({ name, listen }) => [`the attach socket of ${name}`, listen]),
+    ...(admin === undefined ? [] : [["the admin socket", admin.socket]]),
+    ...(audit === undefined ? [] : [["the audit file", audit]]),
+    ...machines.map(({ name, doorbell }) => [`the doorbell of ${name}`, doorbell]),
+  ] as const;
+  const token = admin?.http?.tokenFile;
+  return [
+    ...files.flatMap(([what, path]) => folderProblem(what!, path!)),
+    ...machines.flatMap(({ name, memory }) =>
+      typeof memory === "string" ? memoryProblem(name, memory) : [],
+    ),
+    ...(token === undefined || isThere(token) ? [] : [`the admin token: there is no file ${token}`]),
+  ];
+}
+
+function folderProblem(what: string, path: string): string[] {
+  const folder = dirname(path);
+  // That of the usual admin socket is made.
+  if (isThere(folder) || path === defaultAdminSocket()) return [];
+  return [`${what}: its folder does not exist: ${folder}`];
+}
+
+function memoryProblem(name: string, memory: string): string[] {
+  const found = statSync(memory, { throwIfNoEntry: false });
+  if (found === undefined) {
+    const problems = folderProblem(`the memory of ${name}`, memory);
+    if (problems.length === 0)
+      console.log(`${memory}: is not there yet, and is made at the start, for ${name}`);
+    return problems;
+  }
+  // An empty one is made anew.
+  if (found.isFile() && (found.size === 0 || isVmMemorySize(found.size))) return [];
+  const what = found.isFile() ? `has ${found.size} bytes: expected ${VM_MEMORY_EXPECTED}` : "is not a file";
+  return [`the memory of ${name}: ${memory} ${what}`];
+}
+
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Those that a policy serves; undefined: it is bad, as its report will say. */

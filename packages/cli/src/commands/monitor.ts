@@ -8,7 +8,8 @@
 //    SIGHUP is for the policies that guests have of their own and the file of --config, too, and opens the audit file
 //    anew
 //
-// Logs are JSON lines on stderr; stdout stays empty.
+// Logs are JSON lines on stderr; stdout stays empty. Each of these states is told to a service manager, where there is
+// one (service/).
 
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
@@ -28,7 +29,11 @@ import { keptFiles } from "../config/kept.ts";
 import { hasGuests, type MonitorCommandOptions, requireVms } from "../config/options.ts";
 import { Reloads } from "../config/reloads.ts";
 import { Exit, errorLine, Failure, UsageError } from "../errors.ts";
+import { Learning } from "../learn/learning.ts";
+import { plural } from "../numbers.ts";
 import { policyFailure } from "../policy-failure.ts";
+import { ServiceManager } from "../service/manager.ts";
+import { inheritedSockets } from "../service/sockets.ts";
 import { dieBy, type Signals } from "../signals.ts";
 import { auditFailure } from "./audit.ts";
 import { loadForCommand } from "./load.ts";
@@ -53,30 +58,45 @@ async function serveGuests(
   log: Logger,
 ): Promise<number> {
   const asked = new Asked(signals);
+  const manager = ServiceManager.ofProcess(log);
   const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS;
-  const beginning = begin(options, log, asked.ending);
+  const learning = learningOf(options, log);
+  const beginning = begin(options, learning, log, asked.ending);
   const monitor = await Promise.race([beginning, asked.stop]);
   if (typeof monitor === "string") {
     log.info({ signal: monitor, drainMs: 0 }, "stopping");
+    manager?.stopping(`stops, by ${monitor}, before it was ready`);
     await within(stopEarly(beginning), BEGIN_END_MS);
     return Exit.OK;
   }
-  const reloads = new Reloads(monitor, options, again, log);
-  asked.onReload(() => {
-    if (options.audit !== undefined) void reopenAudit(monitor, options.audit, log);
-    if (options.flows !== undefined) void reopenFlows(monitor, options.flows, log);
-    reloads.ask();
-  });
+  const reloads = new Reloads(monitor, options, again, log, learning);
   const failed = new Promise<never>((_, reject) => {
     monitor.on("error", (error) => reject(new Failure(`the monitor failed: ${errorLine(error)}`)));
   });
-
   const byOperator = new Promise<{ readonly drainMs?: number }>((resolve) => monitor.on("drain", resolve));
+  await learning?.begin();
+  manager?.ready(statusOf(options), () => monitor.memoryUsage());
+  asked.onReload(() => {
+    const reload = async (): Promise<string | undefined> => {
+      if (options.audit !== undefined) void reopenAudit(monitor, options.audit, log);
+      if (options.flows !== undefined) void reopenFlows(monitor, options.flows, log);
+      return await reloads.ask();
+    };
+    void (manager === undefined ? reload() : manager.reloads(reload));
+  });
+
   const why = await Promise.race([asked.stop, byOperator, failed]);
   const end = typeof why === "string" ? { signal: why, drainMs } : { drainMs: why.drainMs ?? drainMs };
   log.info(end, "stopping");
+  manager?.stopping(`stops, by ${typeof why === "string" ? why : "the operator"}: transfers may finish`);
   await Promise.race([monitor.close({ drainMs: end.drainMs }), failed]);
+  await learning?.end();
   return Exit.OK;
+}
+
+function statusOf({ policy, guests, vms, learn }: MonitorCommandOptions): string {
+  const how = learn === undefined ? "serves" : "LEARNS, and serves";
+  return `${how} ${plural(guests.length, "named guest")} and ${plural(vms.length, "VM")} by ${policy}`;
 }
 
 /** What it waits for may be a file system that does not answer: it ends with the process then. */
@@ -85,15 +105,37 @@ async function stopEarly(beginning: Promise<Monitor>): Promise<void> {
   await monitor?.close({ drainMs: 0 });
 }
 
-async function begin(options: MonitorCommandOptions, logger: Logger, signal: AbortSignal): Promise<Monitor> {
+/** Throws UsageError. */
+function learningOf(options: MonitorCommandOptions, log: Logger): Learning | undefined {
+  const { learn, guests, vms } = options;
+  const own = [...guests, ...vms].flatMap(({ name, policy }) => (policy === undefined ? [] : [name]));
+  return learn === undefined ? undefined : new Learning(learn, options, own, log);
+}
+
+async function begin(
+  options: MonitorCommandOptions,
+  learning: Learning | undefined,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<Monitor> {
   const { policy, listen, guests, vms, busyPollUs, maxGuests, nameServers, audit, flows, admin } = options;
-  const kept = keptFiles(options.config);
+  const kept = [
+    ...keptFiles(options.config),
+    ...(options.learn === undefined
+      ? []
+      : [
+          { what: "the policy", path: policy },
+          { what: "the learned policy", path: options.learn },
+        ]),
+  ];
   if (!hasGuests(options)) requireVms((await loadForCommand(policy, keptBy({ ...options, kept }))).vms);
   if (admin !== undefined) makeDefaultFolder(admin.socket);
   raiseLimit(logger);
+  const inherited = inheritedSockets(options);
   try {
     return await Monitor.start({
-      policy,
+      policy: learning === undefined ? policy : await learning.widened(policy),
+      inherited,
       guests,
       vms,
       logger,

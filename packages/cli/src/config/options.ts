@@ -10,15 +10,18 @@ import type { MonitorSettings } from "./read.ts";
 /** As commander has them. */
 export interface TypedOptions extends Omit<MonitorSettings, "nameServers"> {
   readonly config?: string;
+  readonly learn?: string;
   readonly listen?: readonly string[];
   readonly vm?: readonly string[];
   readonly nameServer?: readonly string[];
-  readonly adminHttp?: string;
-  readonly adminToken?: string;
 }
 
-export interface MonitorCommandOptions extends NamedGuests, Omit<MonitorSettings, "admin"> {
+type AdminKey = "admin" | "adminHttp" | "adminToken";
+
+export interface MonitorCommandOptions extends NamedGuests, Omit<MonitorSettings, AdminKey> {
   readonly config?: string;
+  /** Where what is learned is written. */
+  readonly learn?: string;
   readonly policy: string;
   readonly logLevel: string;
   readonly admin?: AdminOptions;
@@ -26,18 +29,18 @@ export interface MonitorCommandOptions extends NamedGuests, Omit<MonitorSettings
 
 /** Reads the file, where there is one. Throws UsageError, and Failure for a bad file. */
 export async function monitorOptions(typed: TypedOptions): Promise<MonitorCommandOptions> {
-  const { listen, vm, nameServer, adminHttp, adminToken, ...others } = typed;
+  const { listen, vm, nameServer, ...others } = typed;
   const file = typed.config === undefined ? undefined : await fromFile(typed.config);
   const guests = guestsOf(listen ?? [], vm ?? [], file);
-  const { admin, ...settings }: MonitorSettings = {
+  const { admin, adminHttp, adminToken, ...settings }: MonitorSettings = {
     ...file?.settings,
     ...others,
     ...(nameServer === undefined ? {} : { nameServers: nameServer }),
   };
   const { policy, logLevel = "info" } = settings;
   if (policy === undefined) {
-    const or = typed.config === undefined ? "" : `, or policy in ${typed.config}`;
-    throw new UsageError(`expected --policy FILE${or}: what guests may do`);
+    const or = typed.config === undefined ? "--config FILE with one" : `policy in ${typed.config}`;
+    throw new UsageError(`expected --policy FILE, or ${or}: what guests may do`);
   }
   const served = adminOf(admin, adminHttp, adminToken);
   return { ...settings, ...guests, ...(served && { admin: served }), policy, logLevel };

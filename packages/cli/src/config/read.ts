@@ -21,6 +21,7 @@ import {
   type VmOptions,
   type YamlPlace,
 } from "@ringway/monitor";
+import { EXPECTED_ENDPOINT, endpointOf } from "../admin/socket.ts";
 import type { NamedGuests } from "../guests/options.ts";
 import { LOG_LEVELS } from "../log-levels.ts";
 import { BOUNDS } from "../numbers.ts";
@@ -39,6 +40,9 @@ export interface MonitorSettings {
   readonly flows?: string;
   /** true: at its default. */
   readonly admin?: string | true;
+  /** ADDRESS:PORT. */
+  readonly adminHttp?: string;
+  readonly adminToken?: string;
   readonly logLevel?: string;
 }
 
@@ -61,6 +65,13 @@ const SETTINGS: { readonly [K in keyof Required<MonitorSettings>]: Read<MonitorS
   audit: pathAt,
   flows: flowsAt,
   admin: (place, folder) => (place.value === true ? true : pathAt(place, folder)),
+  adminHttp: (place) => {
+    const text = place.text(EXPECTED_ENDPOINT);
+    if (text === undefined || endpointOf(text) !== undefined) return text;
+    place.complain(`expected ${EXPECTED_ENDPOINT}, found ${JSON.stringify(text)}`);
+    return undefined;
+  },
+  adminToken: pathAt,
   logLevel: (place) => place.oneOf(LOG_LEVELS),
 };
 

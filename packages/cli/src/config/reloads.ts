@@ -11,24 +11,30 @@
 import { isDeepStrictEqual } from "node:util";
 import { type GuestOptions, type Labels, type Monitor, PolicyError, type VmOptions } from "@ringway/monitor";
 import type { Logger } from "pino";
+import type { Learning } from "../learn/learning.ts";
 import type { MonitorCommandOptions } from "./options.ts";
 
 export class Reloads {
   readonly #monitor: Monitor;
   readonly #again: () => Promise<MonitorCommandOptions>;
   readonly #log: Logger;
+  readonly #learning: Learning | undefined;
   /** What is in force; of its machines, some may not be served. */
   #now: MonitorCommandOptions;
   /** Machines of the file as it was read last. */
   #wanted: readonly VmOptions[];
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<unknown> = Promise.resolve();
+  /** The first that was refused of what is read now. */
+  #problem: string | undefined;
 
   constructor(
     monitor: Monitor,
     options: MonitorCommandOptions,
     again: () => Promise<MonitorCommandOptions>,
     log: Logger,
+    learning: Learning | undefined,
   ) {
+    this.#learning = learning;
     this.#monitor = monitor;
     this.#now = options;
     this.#wanted = options.vms;
@@ -36,11 +42,15 @@ export class Reloads {
     this.#log = log;
   }
 
-  ask(): void {
-    this.#last = this.#last.then(() => this.#reload());
+  /** Resolves once it is over, with what of it was refused. */
+  ask(): Promise<string | undefined> {
+    const mine = this.#last.then(() => this.#reload());
+    this.#last = mine;
+    return mine;
   }
 
-  async #reload(): Promise<void> {
+  async #reload(): Promise<string | undefined> {
+    this.#problem = undefined;
     const { config } = this.#now;
     const missing = config === undefined ? [] : await this.#readFile(config);
     const { policy, guests, vms } = this.#now;
@@ -49,6 +59,7 @@ export class Reloads {
       if (typeof own === "string") await this.#reloadPolicy(own, { guest: name, ...(labels && { labels }) });
     }
     for (const vm of missing) this.#addOnceFree(vm);
+    return this.#problem;
   }
 
   /** The machines in it that are not served, or not by what it said before. */
@@ -58,6 +69,7 @@ export class Reloads {
       next = await this.#again();
     } catch (error) {
       const problems = (error as Error).message.split("\n");
+      this.#problem ??= problems[0];
       this.#log.error({ problems }, `${config} refused, the old one stays: ${problems[0]}`);
       return [];
     }
@@ -141,11 +153,15 @@ export class Reloads {
   ): Promise<void> {
     const { guest } = about;
     try {
-      await this.#monitor.reload(file, guest === undefined ? {} : { guest });
+      const learning = guest === undefined ? this.#learning : undefined;
+      const source = learning === undefined ? file : await learning.widened(file);
+      await this.#monitor.reload(source, { via: "signal", ...(guest === undefined ? {} : { guest }) });
+      await learning?.begin();
     } catch (error) {
       const { code, message } = error as Error & { readonly code?: string };
       // A machine that is not served: the start has said so.
       if (guest !== undefined && code === "ERR_INVALID_ARG_VALUE") return;
+      this.#problem ??= message;
       this.#log.error(
         { ...about, problems: problemsOf(error) },
         `policy refused, the old one stays: ${message}`,

@@ -1,9 +1,7 @@
 // The lines of an audit file: whole, half, rotated and compressed, and among other lines of a log. What is no line of
 // the audit's is passed over, and counted; nothing that is long or endless fills this process.
 
-import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
+import { linesOf, streamOf } from "../log/lines.ts";
 
 /** What is known of every line: text is as long as it likes, and a guest's choice. */
 export interface AuditLine {
@@ -17,23 +15,34 @@ export interface AuditLine {
   readonly address: string;
   readonly errno: string;
   readonly bytesToHost: number;
+  /** The end of what has begun in a line before. */
+  readonly isAgain: boolean;
 }
 
-/** A monitor's are much shorter: a text takes 16 KiB of one at most. */
-const LINE_BYTES_MAX = 256 * 1024;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
-const NEWLINE = 10;
+/** Flows whose end has not come, of which a monitor that was killed leaves some for ever. */
+const OPEN_MAX = 100_000;
 
 export class AuditLines {
   /** What could not be read as a line: half of one, or something else. */
   unreadable = 0;
+  /** Numbers of flows that have begun and not ended. */
+  readonly #open: Set<number> = new Set();
 
   /** `-` is standard input. */
-  async *of(file: string): AsyncGenerator<AuditLine> {
-    for await (const text of this.#lines(streamOf(file))) {
-      const line = this.#parse(text);
+  of(file: string): AsyncGenerator<AuditLine> {
+    return this.from(streamOf(file));
+  }
+
+  async *from(bytes: AsyncIterable<Buffer>): AsyncGenerator<AuditLine> {
+    for await (const text of linesOf(bytes)) {
+      const line = text === undefined ? this.#tooLong() : this.#parse(text);
       if (line !== undefined) yield line;
     }
+  }
+
+  #tooLong(): undefined {
+    this.unreadable++;
   }
 
   #parse(text: string): AuditLine | undefined {
@@ -65,46 +74,15 @@ export class AuditLines {
       address: textOf("address"),
       errno: textOf("errno"),
       bytesToHost: typeof fields.bytesToHost === "number" ? fields.bytesToHost : 0,
+      isAgain: this.#isAgain(fields.audit, fields.flow),
     };
   }
 
-  async *#lines(stream: Readable): AsyncGenerator<string> {
-    let parts: Buffer[] = [];
-    let length = 0;
-    const take = (part: Buffer): void => {
-      length += part.length;
-      // Of one that is too long nothing is kept.
-      if (length <= LINE_BYTES_MAX) parts.push(part);
-      else parts = [];
-    };
-    const end = (): string | undefined => {
-      const line = length <= LINE_BYTES_MAX ? Buffer.concat(parts).toString() : undefined;
-      if (line === undefined) this.unreadable++;
-      parts = [];
-      length = 0;
-      return line;
-    };
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      let from = 0;
-      for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-        take(chunk.subarray(from, at));
-        from = at + 1;
-        const line = end();
-        if (line !== undefined) yield line;
-      }
-      take(chunk.subarray(from));
-    }
-    if (length === 0) return;
-    const last = end();
-    if (last !== undefined) yield last;
+  #isAgain(audit: string, flow: unknown): boolean {
+    if (typeof flow !== "number") return false;
+    if (audit === "closed") return this.#open.delete(flow);
+    if (this.#open.size >= OPEN_MAX) this.#open.clear();
+    this.#open.add(flow);
+    return false;
   }
-}
-
-function streamOf(file: string): Readable {
-  if (file === "-") return process.stdin;
-  const stream = createReadStream(file);
-  if (!file.endsWith(".gz")) return stream;
-  const plain = createGunzip();
-  stream.on("error", (error) => plain.destroy(error));
-  return stream.pipe(plain);
 }

@@ -4,6 +4,12 @@ import { yamlText } from "./yaml.ts";
 
 const GUESTS_MAX = 5;
 
+interface Seen {
+  readonly time?: string | undefined;
+  readonly guest?: string | undefined;
+  readonly isAgain?: boolean;
+}
+
 export class Evidence {
   #count = 0;
   #first = "";
@@ -11,11 +17,8 @@ export class Evidence {
   readonly #guests: Set<string> = new Set();
   #hasMoreGuests = false;
 
-  /** `time`: as ISO 8601 has it, in UTC. `isAgain`: the end of what has been counted, or has begun before the lines. */
-  add(
-    { time, guest }: { readonly time?: string | undefined; readonly guest?: string | undefined },
-    isAgain = false,
-  ): void {
+  /** `time`: as ISO 8601 has it, in UTC. `isAgain`: the end of what has been counted. */
+  add({ time, guest, isAgain = false }: Seen): void {
     if (!isAgain) this.#count++;
     if (time !== undefined) {
       if (this.#first === "" || time < this.#first) this.#first = time;

@@ -33,41 +33,41 @@ export class PathsAsked {
   /** How often there was something that did not fit any more. */
   #lost = 0;
 
-  /** Whether the line is about such a path. */
-  take(line: AuditLine): boolean {
+  /** Whether something was learned of the line; undefined where it is about no such path. */
+  take(line: AuditLine): boolean | undefined {
     const { protocol, audit } = line;
     const list = FILES.includes(protocol) ? "files" : SOCKETS.includes(protocol) ? "sockets" : undefined;
-    if (list === undefined) return false;
-    if (audit === "refused") this.#takeRefused(list, line);
-    else this.#takeAllowed(list, line);
-    return true;
+    if (list === undefined) return undefined;
+    return audit === "refused" ? this.#takeRefused(list, line) : this.#takeAllowed(list, line);
   }
 
-  #takeAllowed(list: Used["list"], line: AuditLine): void {
-    const { rule, audit, bytesToHost } = line;
+  #takeAllowed(list: Used["list"], line: AuditLine): boolean {
+    const { rule, bytesToHost } = line;
     const used = this.#used.get(rule) ?? { list, evidence: new Evidence(), isWritten: false };
     if (!this.#used.has(rule) && this.#used.size >= KEPT_MAX) {
       this.#lost++;
-      return;
+      return false;
     }
     this.#used.set(rule, used);
-    used.evidence.add(line, audit !== "opened");
+    used.evidence.add(line);
     if (bytesToHost > 0) used.isWritten = true;
+    return true;
   }
 
-  #takeRefused(list: Used["list"], line: AuditLine): void {
+  #takeRefused(list: Used["list"], line: AuditLine): boolean {
     const { rule, what, errno } = line;
     const isReadOnly = errno === "EROFS";
-    if ((rule !== "default" && !isReadOnly) || !isAbsolute(what)) return;
+    if ((rule !== "default" && !isReadOnly) || !isAbsolute(what)) return false;
     const why = isReadOnly ? `was to be written, and rule ${yamlText(rule)} is ro` : `no ${list} rule has it`;
     const text = `${yamlText(what)}: ${why}`;
     if (!this.#refused.has(text) && this.#refused.size >= KEPT_MAX) {
       this.#lost++;
-      return;
+      return false;
     }
     const evidence = this.#refused.get(text) ?? new Evidence();
     this.#refused.set(text, evidence);
     evidence.add(line);
+    return true;
   }
 
   get isEmpty(): boolean {

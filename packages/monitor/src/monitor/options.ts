@@ -2,6 +2,7 @@
 // are turned away or as transfers that are cut off, so it is refused at once. Numbers of the policy are the schema's.
 
 import {
+  type InheritedSocket,
   invalidType,
   invalidValue,
   requireFunction,
@@ -22,6 +23,7 @@ import { requireLogger, requirePolicy } from "./arguments.ts";
 import {
   type GuestOptions,
   guestsProblem,
+  requireDescriptor,
   requireGuest,
   requireVm,
   type TenantOptions,
@@ -47,6 +49,12 @@ export interface MonitorOptions {
   readonly policy: Policy | string;
   /** Path of a Unix socket on which process guests attach; without it, guests come by attach() only. */
   readonly listen?: string;
+  /**
+   * Sockets on which this process listens already, since its service manager does: `listen`, that of one of `guests`,
+   * and that of `admin` with the same path take theirs from here, and make none. They are the monitor's from now on;
+   * their files stay.
+   */
+  readonly inherited?: readonly InheritedSocket[];
   /** Guests that have a name, each with an attach socket of its own, and a policy and labels if it likes. */
   readonly guests?: readonly GuestOptions[];
   /** Virtual machines to serve, beside those of the policy. */
@@ -130,6 +138,7 @@ const within =
 const CHECKS: { readonly [K in keyof Required<MonitorOptions>]: Check } = {
   policy: (value, name) => requirePolicy(value, name, { orPath: true }),
   listen: requireText,
+  inherited: (value, name) => requireList(value, name, requireInherited),
   guests: (value, name) => requireList(value, name, requireGuest),
   vms: (value, name) => requireList(value, name, requireVm),
   busyPollUs: within("busyPollUs"),
@@ -173,6 +182,14 @@ export function requireWithin(name: MonitorNumber, value: unknown): void {
   if (typeof value === "object" && value !== null) throw invalidType(name, expected, value);
   const message = `${name}: expected ${expected}, found ${String(value)}`;
   throw Object.assign(new RangeError(message), { code: "ERR_OUT_OF_RANGE" as const });
+}
+
+function requireInherited(value: unknown, name: string): void {
+  requireObject(value, name, "an object { fd, path, type }");
+  const { fd, path, type } = value as Record<string, unknown>;
+  requireDescriptor(fd, `${name}.fd`);
+  requireText(path, `${name}.path`);
+  if (type !== "stream" && type !== "seqpacket") throw invalidValue(`${name}.type`, type, "must be a type");
 }
 
 /** A port of this process. */

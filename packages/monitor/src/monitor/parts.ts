@@ -5,7 +5,8 @@
 //
 // The sockets are last: a start that ends while it waits for a disk leaves none.
 
-import { closeFd, type UnixType } from "@ringway/linux";
+import { resolve } from "node:path";
+import { closeFd, type InheritedSocket, type UnixType } from "@ringway/linux";
 import { type GuestDescriptors, guestDescriptors, requireDescriptors } from "../accounts/descriptors.ts";
 import { DiskThreads } from "../disk/threads.ts";
 import { Loader, letGo } from "../loading/loader.ts";
@@ -95,14 +96,15 @@ export async function gather<M>(options: MonitorOptions, make: (parts: Parts) =>
     const flows = options.flows === undefined ? undefined : await openFlows(options.flows, log);
     undo.add(() => flows?.close());
     const vms = await openAllVms(loader, options, policy.policy, own, undo);
-    const listening = options.listen === undefined ? undefined : await listen(loader, options.listen, undo);
+    const at = { loader, inherited: options.inherited ?? [], undo };
+    const listening = options.listen === undefined ? undefined : await listen(at, options.listen);
     const tenants: OpenTenant[] = [];
     for (const guest of options.guests ?? []) {
-      const socket = await listen(loader, guest.listen, undo);
+      const socket = await listen(at, guest.listen);
       tenants.push({ options: guest, policy: own.get(guest.name), listening: socket });
     }
     const { socket } = options.admin ?? {};
-    const admin = socket === undefined ? undefined : await listen(loader, socket, undo, "stream");
+    const admin = socket === undefined ? undefined : await listen(at, socket, "stream");
     if (failures.first !== undefined) throw failures.first.error;
     return make({ ...threads, ...names, policy, audit, flows, vms, listening, tenants, admin, failures });
   } catch (error) {
@@ -164,8 +166,19 @@ export function requireNoVms({ vms }: Policy, source: unknown): void {
   throw new PolicyError(file, [{ line: 1, column: 1, path: "vms", message }]);
 }
 
-async function listen(loader: Loader, path: string, undo: Undo, type?: UnixType): Promise<Listening> {
-  const listening = await loader.listen(path, type);
+interface ListenAt extends Pick<Loading, "loader" | "undo"> {
+  readonly inherited: readonly InheritedSocket[];
+}
+
+/** One that was there before this process is taken as it is: its file is not ours to remove. */
+async function listen(
+  { loader, inherited, undo }: ListenAt,
+  path: string,
+  type: UnixType = "seqpacket",
+): Promise<Listening> {
+  const found = inherited.find((socket) => socket.path === resolve(path) && socket.type === type);
+  const listening =
+    found === undefined ? await loader.listen(path, type) : { fd: found.fd, path, file: undefined };
   undo.add(() => stopListening(loader, listening));
   return listening;
 }

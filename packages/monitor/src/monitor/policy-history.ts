@@ -7,8 +7,8 @@ import type { Policy } from "../policy/types.ts";
 
 /** Who has changed something. */
 export interface Changer {
-  /** start: the monitor's options; program: a call of reload(); admin: the admin API. */
-  readonly via: "start" | "program" | "admin";
+  /** start: the monitor's options; program: a call of reload(); signal: the same for a SIGHUP; admin: the admin API. */
+  readonly via: "start" | "program" | "signal" | "admin";
   /** Of the admin API's client, as the kernel knows it. */
   readonly uid?: number;
   readonly gid?: number;

@@ -28,6 +28,8 @@ export interface GuestOptions extends TenantOptions {
 export interface ReloadOptions {
   /** A guest's or a VM's name; without it, the monitor's. */
   readonly guest?: string;
+  /** What the history and the audit say of how it came. Default: program. */
+  readonly via?: "program" | "signal";
 }
 
 /** Of the monitor's other guests. */
@@ -41,7 +43,7 @@ const LABEL_EXPECTED = 'expected up to 64 letters, digits and "_", no digit firs
 const LABELS_MAX = 16;
 const LABEL_BYTES_MAX = 256;
 
-function requireDescriptor(value: unknown, name: string): void {
+export function requireDescriptor(value: unknown, name: string): void {
   const isOne = typeof value === "number" && Number.isInteger(value) && value >= 0;
   if (!isOne) throw invalidType(name, "a descriptor, a whole number from 0", value);
 }

@@ -91,7 +91,7 @@ export const REGION_BYTES_TOTAL_MAX: number = 16 * 1024 * 1024 * MiB;
 export function isVmMemorySize(bytes: number): boolean {
   return bytes >= REGION_BYTES_MIN && bytes <= REGION_BYTES_MAX && Number.isInteger(Math.log2(bytes));
 }
-export const VM_MEMORY_EXPECTED = "a power of two from 1MiB to 4GiB";
+export const VM_MEMORY_EXPECTED: string = "a power of two from 1MiB to 4GiB";
 
 /**
  * Arguments and environment go to the guest in one frame, which must fit the control ring whole: all texts, with

@@ -8,7 +8,13 @@ export type {
 export type { NameTable } from "./compiled/name-table.ts";
 export type { PrefixTree } from "./compiled/prefix-tree.ts";
 export type { Place } from "./compiled/words.ts";
-export { DEFAULT_LIMITS, DEFAULT_RATES, DEFAULT_TIMEOUTS, isVmMemorySize } from "./defaults.ts";
+export {
+  DEFAULT_LIMITS,
+  DEFAULT_RATES,
+  DEFAULT_TIMEOUTS,
+  isVmMemorySize,
+  VM_MEMORY_EXPECTED,
+} from "./defaults.ts";
 export type { YamlPlace } from "./document.ts";
 export { formatProblem, PolicyError, type PolicyProblem } from "./errors.ts";
 export { GROUPS } from "./groups.ts";
