@@ -23,7 +23,10 @@ function ofMonitor(program: Command, name: string, description: string): Command
 
 export function ps(program: Command, _: Signals, ended: Ended): void {
   ofMonitor(program, "ps", "list the guests of a running monitor, or their streams")
-    .argument("[guest]", "this one alone, by its id or its name")
+    .argument(
+      "[guest]",
+      "this one alone, by its id or its name, or those of the attach socket with this name",
+    )
     .option("--streams", "its streams, or those of all guests")
     .option("--json", "print JSON")
     .action(async (guest, options) => {
@@ -45,7 +48,10 @@ export function top(program: Command, _: Signals, ended: Ended): void {
 
 export function kill(program: Command, _: Signals, ended: Ended): void {
   ofMonitor(program, "kill", "end guests, or streams, of a running monitor")
-    .argument("<target...>", "a guest's id or name, or a stream's id, as ps has them")
+    .argument(
+      "<target...>",
+      "a guest's id or name, that of an attach socket, or a stream's id, as ps has them",
+    )
     .action(async (targets, options) => {
       const { kill } = await import("./commands/kill.ts");
       ended(await kill(targets, options));

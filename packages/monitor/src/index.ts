@@ -43,6 +43,7 @@ export type {
   RingFill,
   StreamStatus,
   StreamsOptions,
+  TenantStatus,
 } from "./monitor/status.ts";
 export {
   type PolicyPut,

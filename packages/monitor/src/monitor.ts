@@ -118,6 +118,8 @@ export class Monitor extends EventEmitter<MonitorEvents> implements AsyncDisposa
       audit: this.#audit,
       follows: this.#follows,
       changes: this.#changes,
+      vms: () => this.#vms.served,
+      isThere: (name) => this.#reports.isThere(name),
       addVm: (vm, by) => this.#addVm(vm, by),
       removeVm: (name) => this.removeVm(name),
       changed: (changed) => void this.emit("changed", changed),

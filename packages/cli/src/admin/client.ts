@@ -1,5 +1,6 @@
 // The admin API of a running monitor, for a command: where it is, and what becomes of its errors.
 
+import { statSync } from "node:fs";
 import {
   AdminClient,
   AdminError,
@@ -18,12 +19,19 @@ const ITEMS_MAX = 20_000;
 /** A monitor that is busy, or opens the folders of a policy, has answered by then. */
 const SILENCE_MS = 30_000;
 
+const NO_ANSWER = "who listens there ends the connection without an answer";
 const ADVICE: Readonly<Record<string, string>> = {
   ENOENT: "there is no such socket: is there a monitor with --admin?",
-  ECONNREFUSED: "nobody listens there",
+  ECONNREFUSED: "nobody listens there any more: its monitor has ended",
+  ENOTDIR: "a part of that path is no folder",
+  EPROTOTYPE: "that is where guests attach; the admin socket is the one of the monitor's --admin",
   EACCES: "it is another user's",
   ETIMEDOUT: "who listens there does not answer",
+  ECONNRESET: NO_ANSWER,
+  EPIPE: NO_ANSWER,
 };
+const NO_SOCKET = "that is no socket; the admin socket is the one of the monitor's --admin";
+const NO_HTTP = "who listens there does not speak HTTP; the admin socket is the one of the monitor's --admin";
 
 /** `socket`: --admin, where it was given; `timeoutMs`: how long nothing may come. Throws Failure, UsageError. */
 export async function withAdmin<T>(
@@ -48,10 +56,21 @@ export async function withAdmin<T>(
 function failureOf(error: unknown, path: string): unknown {
   if (error instanceof AdminError) return new Failure(plain(error.message), { cause: error });
   const { code, syscall } = error as NodeJS.ErrnoException;
-  if (code === undefined || (syscall !== "connect" && !["ECONNRESET", "EPIPE", "ETIMEDOUT"].includes(code)))
-    return error;
-  const why = ADVICE[code] ?? errorLine(error);
+  if (code === undefined) return error;
+  // Node's parser of HTTP.
+  const isHttp = code.startsWith("HPE_");
+  if (syscall !== "connect" && !isHttp && !["ECONNRESET", "EPIPE", "ETIMEDOUT"].includes(code)) return error;
+  const why = isHttp ? NO_HTTP : isNoSocket(path) ? NO_SOCKET : (ADVICE[code] ?? errorLine(error));
   return new Failure(`no monitor at ${path}: ${why}`, { cause: error });
+}
+
+/** The kernel refuses a connection there as to a socket on which nobody listens. */
+function isNoSocket(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isSocket() === false;
+  } catch {
+    return false;
+  }
 }
 
 /** What is wrong with a policy's text, a line for each; undefined where the error is another. */
@@ -70,13 +89,32 @@ export async function allGuests(client: AdminClient): Promise<Listed<GuestStatus
   return await all((after) => client.guests({ limit: PAGE, ...after }));
 }
 
-/** Of one guest, by its id or its name, or of all. */
+/**
+ * The guest with this id or name; or those of the attach socket with this name, of which there may be none. Rejects
+ * with the API's error for what is no name of any.
+ */
+export async function guestsOf(client: AdminClient, guest: string): Promise<Listed<GuestStatus>> {
+  try {
+    return { items: [await client.guest(guest)], isCut: false };
+  } catch (error) {
+    if (!(error instanceof AdminError) || error.status !== 404) throw error;
+    if (!(await client.tenants()).some(({ name }) => name === guest)) throw error;
+    const { items, isCut } = await allGuests(client);
+    return { items: items.filter(({ tenant }) => tenant === guest), isCut };
+  }
+}
+
+/** Of one guest, as guestsOf() has it, or of all. */
 export async function allStreams(
   client: AdminClient,
   guest: string | undefined,
 ): Promise<Listed<StreamStatus>> {
-  const of = guest === undefined ? {} : { guest };
-  return await all((after) => client.streams({ limit: PAGE, ...of, ...after }));
+  if (guest === undefined) return await all((after) => client.streams({ limit: PAGE, ...after }));
+  const { items, isCut } = await guestsOf(client, guest);
+  const lists: Listed<StreamStatus>[] = [];
+  for (const { id } of items)
+    lists.push(await all((after) => client.streams({ limit: PAGE, guest: id, ...after })));
+  return { items: lists.flatMap((list) => list.items), isCut: isCut || lists.some((list) => list.isCut) };
 }
 
 async function all<T>(

@@ -1,10 +1,10 @@
 // ringway events and ringway refusals: what has happened in a running monitor, as far as that keeps it, and what
 // happens from now on.
 
-import type { AdminEvent, EventKind } from "@ringway/monitor";
-import { withAdmin } from "../admin/client.ts";
+import type { AdminClient, AdminEvent, EventKind } from "@ringway/monitor";
+import { allGuests, withAdmin } from "../admin/client.ts";
 import { jsonText, labelsText, plain } from "../admin/text.ts";
-import { Exit } from "../errors.ts";
+import { Exit, Failure } from "../errors.ts";
 import { isOf } from "../guests/of.ts";
 
 export interface EventsOptions {
@@ -27,16 +27,34 @@ export async function listEvents(
       follow: options.follow ?? false,
       ...(kinds === undefined ? {} : { kinds }),
     });
-    for await (const event of events) print(event, options);
+    let isKnown = options.guest === undefined || (await isThere(client, options.guest));
+    if (!isKnown && options.follow) console.error(`ringway: ${absent(options.guest!)}, so far`);
+    for await (const event of events) {
+      if (!isAsked(event, options.guest)) continue;
+      isKnown = true;
+      print(event, options);
+    }
+    if (!isKnown) throw new Failure(absent(options.guest!));
     return Exit.OK;
   });
 }
 
-function print(event: AdminEvent, { guest, json }: EventsOptions): void {
-  const { kind, data } = event;
+/** A name that the host has given, or that of a guest who is there. */
+async function isThere(client: AdminClient, guest: string): Promise<boolean> {
+  if ((await client.tenants()).some(({ name }) => name === guest)) return true;
+  return (await allGuests(client)).items.some(({ name }) => isOf(name, guest));
+}
+
+const absent = (guest: string): string => `there is no guest ${plain(guest)}, nor anything of one that was`;
+
+function isAsked({ kind, data }: AdminEvent, guest: string | undefined): boolean {
   // The one in front of all that is kept.
-  if (kind === "gap" && data.lost === undefined) return;
-  if (guest !== undefined && !isOf(String(data.guest ?? ""), guest)) return;
+  if (kind === "gap" && data.lost === undefined) return false;
+  return guest === undefined || isOf(String(data.guest ?? ""), guest);
+}
+
+function print(event: AdminEvent, { json }: EventsOptions): void {
+  const { kind, data } = event;
   console.log(json ? jsonText({ kind, ...data }) : plain(lineOf(event)));
 }
 

@@ -1,8 +1,9 @@
 // ringway kill: ends guests and streams of a running monitor.
 
-import { withAdmin } from "../admin/client.ts";
+import type { AdminClient } from "@ringway/monitor";
+import { guestsOf, withAdmin } from "../admin/client.ts";
 import { plain } from "../admin/text.ts";
-import { Exit, failureOf } from "../errors.ts";
+import { Exit, Failure, failureOf } from "../errors.ts";
 
 /** As ps --streams has them; no guest is called so, since a name begins with a letter and an id is one number. */
 const STREAM = /^\d+-\d+-\d+$/;
@@ -16,7 +17,7 @@ export async function kill(
   for (const target of targets) {
     try {
       await withAdmin(options.admin, (client) =>
-        STREAM.test(target) ? client.resetStream(target) : client.closeGuest(target),
+        STREAM.test(target) ? client.resetStream(target) : endGuests(client, target),
       );
       console.log(`${plain(target)}: ended`);
     } catch (error) {
@@ -26,4 +27,11 @@ export async function kill(
     }
   }
   return code;
+}
+
+/** All of an attach socket, where it is the name of one. */
+async function endGuests(client: AdminClient, target: string): Promise<void> {
+  const { items } = await guestsOf(client, target);
+  if (items.length === 0) throw new Failure(`nobody is there of ${plain(target)}`);
+  for (const { id } of items) await client.closeGuest(id);
 }

@@ -1,7 +1,7 @@
 // ringway ps: the guests of a running monitor, or their streams.
 
-import type { AdminClient, GuestStatus, RingFill, StreamStatus } from "@ringway/monitor";
-import { allGuests, allStreams, type Listed, withAdmin } from "../admin/client.ts";
+import type { AdminClient, GuestStatus, RingFill, StreamStatus, TenantStatus } from "@ringway/monitor";
+import { allGuests, allStreams, guestsOf, type Listed, withAdmin } from "../admin/client.ts";
 import { age, bytes, type Column, jsonText, labelsText, stateOf, table } from "../admin/text.ts";
 import { Exit } from "../errors.ts";
 
@@ -11,15 +11,23 @@ export interface PsOptions {
   readonly json?: boolean;
 }
 
-const GUESTS: readonly Column<GuestStatus>[] = [
-  { title: "ID", right: true, of: ({ id }) => id },
+/** A guest, or a machine that has none. */
+type Row = GuestStatus | TenantStatus;
+
+const ofGuest =
+  (of: (guest: GuestStatus) => string) =>
+  (row: Row): string =>
+    "id" in row ? of(row) : "-";
+
+const GUESTS: readonly Column<Row>[] = [
+  { title: "ID", right: true, of: ofGuest(({ id }) => id) },
   { title: "NAME", of: ({ name }) => name },
-  { title: "PID", right: true, of: ({ pid }) => (pid === 0 ? "-" : String(pid)) },
-  { title: "STATE", of: stateOf },
-  { title: "AGE", right: true, of: ({ ageMs }) => age(ageMs) },
-  { title: "STREAMS", right: true, of: ({ streams }) => String(streams) },
-  { title: "TO HOST", right: true, of: ({ bytesToHost }) => bytes(bytesToHost) },
-  { title: "TO GUEST", right: true, of: ({ bytesToGuest }) => bytes(bytesToGuest) },
+  { title: "PID", right: true, of: ofGuest(({ pid }) => (pid === 0 ? "-" : String(pid))) },
+  { title: "STATE", of: (row) => ("id" in row ? stateOf(row) : row.state) },
+  { title: "AGE", right: true, of: ofGuest(({ ageMs }) => age(ageMs)) },
+  { title: "STREAMS", right: true, of: ofGuest(({ streams }) => String(streams)) },
+  { title: "TO HOST", right: true, of: ofGuest(({ bytesToHost }) => bytes(bytesToHost)) },
+  { title: "TO GUEST", right: true, of: ofGuest(({ bytesToGuest }) => bytes(bytesToGuest)) },
   { title: "LABELS", of: ({ labels }) => labelsText(labels) },
 ];
 
@@ -38,18 +46,24 @@ const STREAMS: readonly Column<StreamStatus>[] = [
   },
 ];
 
-/** `guest`: its id or its name. */
+/** `guest`: its id or its name, or that of an attach socket. */
 export async function listGuests(guest: string | undefined, options: PsOptions): Promise<number> {
   return await withAdmin(options.admin, async (client) => {
     if (options.streams) print(STREAMS, await allStreams(client, guest), options);
-    else
-      print(GUESTS, guest === undefined ? await allGuests(client) : await oneGuest(client, guest), options);
+    else print(GUESTS, await rowsOf(client, guest), options);
     return Exit.OK;
   });
 }
 
-async function oneGuest(client: AdminClient, guest: string): Promise<Listed<GuestStatus>> {
-  return { items: [await client.guest(guest)], isCut: false };
+/** And the machines whose hypervisors have not come. */
+async function rowsOf(client: AdminClient, guest: string | undefined): Promise<Listed<Row>> {
+  const { items, isCut } = guest === undefined ? await allGuests(client) : await guestsOf(client, guest);
+  const there = new Set(items.map(({ name }) => name));
+  const waiting = (await client.tenants()).filter(
+    ({ name, kind, state }) =>
+      kind === "vm" && state === "waiting" && !there.has(name) && (guest === undefined || guest === name),
+  );
+  return { items: [...items, ...waiting], isCut };
 }
 
 function print<T>(columns: readonly Column<T>[], { items, isCut }: Listed<T>, { json }: PsOptions): void {

@@ -5,14 +5,21 @@ import { invalidValue, requireObject, requireText } from "@ringway/linux";
 import type { FollowAsked } from "../monitor/conversation-options.ts";
 import type { GuestRates } from "../monitor/guest-rates.ts";
 import type { PolicyChange } from "../monitor/policy-history.ts";
-import type { GuestStatus, Page, PageOptions, StreamStatus, StreamsOptions } from "../monitor/status.ts";
+import type {
+  GuestStatus,
+  Page,
+  PageOptions,
+  StreamStatus,
+  StreamsOptions,
+  TenantStatus,
+} from "../monitor/status.ts";
 import type { PolicyPut, PolicyStatus, PutPolicyOptions } from "../monitor/steering.ts";
 import type { PolicyProblem } from "../policy/errors.ts";
 import type { CounterValues } from "../reactor/counters.ts";
 import { type FollowedEvent, followedIn } from "./conversation-reader.ts";
 import { type AdminEvent, eventsIn } from "./event-reader.ts";
 import type { EventKind } from "./happenings.ts";
-import type { NewVm, PolicyChanges, Problem } from "./shapes.ts";
+import type { NewVm, PolicyChanges, Problem, TenantList } from "./shapes.ts";
 
 /** Where the monitor's admin API is: its socket, or an address of TCP. */
 export type AdminClientOptions = (
@@ -104,6 +111,11 @@ export class AdminClient implements Disposable {
   /** By its id or its name. */
   guest(guest: string): Promise<GuestStatus> {
     return this.#get(`/v1/guests/${encodeURIComponent(guest)}`);
+  }
+
+  /** Those that have a name of the host's, whether or not anybody is there. */
+  async tenants(): Promise<readonly TenantStatus[]> {
+    return (await this.#get<TenantList>("/v1/tenants")).items;
   }
 
   /** `guest`: its id or its name. */

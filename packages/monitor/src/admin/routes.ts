@@ -19,6 +19,7 @@ import {
   POLICY_PUT,
   RATES,
   STREAMS,
+  TENANTS,
 } from "./shapes.ts";
 
 /** What the API shows and changes. */
@@ -123,6 +124,14 @@ const SEEN: readonly Route[] = [
     params: GUEST_ID,
     reply: GUEST,
     run: ({ steering }, { params: { id } }) => steering.guest(id),
+  }),
+  route({
+    method: "GET",
+    path: "/v1/tenants",
+    name: "tenants",
+    summary: "Guests and machines that have a name of the host's, whether or not anybody is there",
+    reply: TENANTS,
+    run: async ({ steering }) => ({ items: steering.tenants() }),
   }),
   route({
     method: "GET",

@@ -2,7 +2,7 @@
 
 import { type GuestRates, RATE_BOUNDS } from "../monitor/guest-rates.ts";
 import type { Changer, PolicyChange } from "../monitor/policy-history.ts";
-import type { GuestStatus, Page, RingFill, StreamStatus } from "../monitor/status.ts";
+import type { GuestStatus, Page, RingFill, StreamStatus, TenantStatus } from "../monitor/status.ts";
 import type { PolicyPut, PolicyStatus } from "../monitor/steering.ts";
 import type { Labels } from "../observe/labels.ts";
 import type { PolicyProblem } from "../policy/errors.ts";
@@ -37,6 +37,23 @@ export const GUEST: Schema<GuestStatus> = object<GuestStatus>("Guest", {
   held: flag("It waits: for its audit lines, or since it has caused more lines than its policy allows"),
   parked: flag("It has rung too often for nothing, and is not looked at for a moment"),
 });
+
+const TENANT: Schema<TenantStatus> = object<TenantStatus>("Tenant", {
+  name: text("As the host has given it"),
+  kind: word("A machine, or the processes of an attach socket, which are called by the name and a number", [
+    "vm",
+    "process",
+  ]),
+  state: word("waiting: its hypervisor has not answered, or no process is attached", ["waiting", "there"]),
+  socket: text("Path of the attach socket, or of the doorbell that the hypervisor serves"),
+  labels: map("As the host has given them", text("")),
+});
+
+export interface TenantList {
+  readonly items: readonly TenantStatus[];
+}
+
+export const TENANTS: Schema<TenantList> = object<TenantList>("Tenants", { items: list(TENANT) });
 
 const RING: Schema<RingFill> = object<RingFill>("Ring", {
   bytes: optional(whole("Not taken yet; absent where the guest has written what cannot be")),
@@ -78,9 +95,10 @@ export const COUNTER_VALUES: Schema<CounterValues> = object<CounterValues>(
 );
 
 const CHANGER: Schema<Changer> = object<Changer>("Changer", {
-  via: word("The monitor's options, a call of the program's, or the admin API", [
+  via: word("The monitor's options, a call of the program's, SIGHUP, or the admin API", [
     "start",
     "program",
+    "signal",
     "admin",
   ]),
   uid: optional(whole("Of the API's client, as the kernel knows it")),

@@ -52,17 +52,26 @@ export type Report = Extract<
   }
 >;
 
+const NUMBERED = /-\d+$/;
+
 export class ReactorReports {
   readonly #log: Logger;
   readonly #labels: GuestLabels;
   readonly #audit: Audit;
   readonly #events: EventEmitter<MonitorEvents>;
+  /** Names of guests that have come and are not gone: as many as there may be. */
+  readonly #there: Set<string> = new Set();
 
   constructor(log: Logger, labels: GuestLabels, audit: Audit, events: EventEmitter<MonitorEvents>) {
     this.#log = log;
     this.#labels = labels;
     this.#audit = audit;
     this.#events = events;
+  }
+
+  /** Those of an attach socket have a number behind its name. */
+  isThere(tenant: string): boolean {
+    return this.#there.has(tenant) || [...this.#there].some((name) => name.replace(NUMBERED, "") === tenant);
   }
 
   tell(report: Report): void {
@@ -122,12 +131,14 @@ export class ReactorReports {
   #life(life: GuestLife): void {
     const { guest } = life;
     if (life.kind === "guest") {
+      this.#there.add(guest);
       this.#log.debug({ ...this.#of(guest), pid: life.pid }, "guest connected");
       this.#events.emit("guest", { guest, pid: life.pid });
     } else if (life.kind === "attached") {
       this.#log.info(this.#of(guest), "guest attached");
       this.#events.emit("attached", { guest });
     } else {
+      this.#there.delete(guest);
       this.#log.info({ ...this.#of(guest), reason: life.reason }, "guest is gone");
       this.#events.emit("detached", { guest, reason: life.reason });
     }

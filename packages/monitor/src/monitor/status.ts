@@ -31,6 +31,18 @@ export interface GuestStatus {
   readonly parked: boolean;
 }
 
+/** Whom the monitor serves by a name that the host has given, whether or not anybody is there. */
+export interface TenantStatus {
+  readonly name: string;
+  /** vm; process: those of an attach socket, which are called by the name and a number. */
+  readonly kind: "vm" | "process";
+  /** waiting: its hypervisor has not answered, or no process is attached; there. */
+  readonly state: "waiting" | "there";
+  /** Path of the attach socket, or of the doorbell that the hypervisor serves. */
+  readonly socket: string;
+  readonly labels: Labels;
+}
+
 export interface RingFill {
   /** Not taken yet; absent where the guest has written what cannot be. */
   readonly bytes?: number;

@@ -29,6 +29,7 @@ import {
   type StreamsOptions,
   streamPlace,
   streamsPage,
+  type TenantStatus,
 } from "./status.ts";
 import { guestNameProblem } from "./tenant-options.ts";
 
@@ -71,6 +72,9 @@ export interface SteeringParts {
   readonly follows: Follows;
   /** With reload() and addVm(). */
   readonly changes: InTurn;
+  readonly vms: () => readonly Pick<VmOptions, "name" | "doorbell">[];
+  /** Somebody with this name, or of its attach socket. */
+  readonly isThere: (name: string) => boolean;
   readonly addVm: (options: VmOptions, by: Changer) => Promise<void>;
   readonly removeVm: (name: string) => Promise<void>;
   /** Is told of each change. */
@@ -125,6 +129,19 @@ export class Steering {
       throw new SteeringError("ERR_RINGWAY_AMBIGUOUS", message);
     }
     return found;
+  }
+
+  /** Those that have a name of the host's: attach sockets first, then machines. */
+  tenants(): readonly TenantStatus[] {
+    const { vms, isThere } = this.#parts;
+    const status = (name: string, kind: TenantStatus["kind"], socket: string): TenantStatus => {
+      const { labels = {} } = this.#labels.of(name);
+      return { name, kind, state: isThere(name) ? "there" : "waiting", socket, labels };
+    };
+    return [
+      ...this.#context.guests.map(({ name, listen }) => status(name, "process", listen)),
+      ...vms().map(({ name, doorbell }) => status(name, "vm", doorbell)),
+    ];
   }
 
   /** In the order of their guests, and there of their numbers. */

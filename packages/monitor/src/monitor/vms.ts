@@ -107,6 +107,13 @@ export class ServedVms {
     return [...this.#vms.keys()];
   }
 
+  /** Those that are not being removed. */
+  get served(): readonly VmOptions[] {
+    return [...this.#vms.values()].flatMap(({ options, removed }) =>
+      removed === undefined ? [options] : [],
+    );
+  }
+
   /** And is not being removed. */
   serves(name: string): boolean {
     const vm = this.#vms.get(name);
