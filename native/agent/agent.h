@@ -33,8 +33,9 @@
 //   socks.c, http.c, forward.c, service.c, transparent.c, datagrams.c, resolver.c, auto.c, publish.c,
 //   fuse.c                   a front each
 //   fuse-serve.c, fuse-watch.c, fuse-names.c, fuse-moves.c, fuse-status.c, fuse-xattrs.c, fuse-files.c, fuse-data.c,
-//   fuse-ranges.c, fuse-folders.c, fuse-locks.c, fuse-replies.c, fuse-ways.c, fuse-ops.c, fuse-opens.c, fuse-nodes.c,
-//   fuse-missing.c, fuse-attributes.c, fuse-points.c, fuse-device.c    the mounts of --mount: that front has their map
+//   fuse-ranges.c, fuse-folders.c, fuse-locks.c, fuse-ahead.c, fuse-replies.c, fuse-ways.c, fuse-ops.c, fuse-opens.c,
+//   fuse-nodes.c, fuse-missing.c, fuse-attributes.c, fuse-points.c,
+//   fuse-device.c            the mounts of --mount: that front has their map
 //   answer.c, head.c, body.c, upgrade.c                  what HTTP is
 //   listen.c                 sockets that programs connect to, and accept()
 //   associate.c, socks5.c    SOCKS5 for datagrams; its addresses

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fuse-actions.h"
+#include "fuse-ahead.h"
 
 // The data end at `at`, by an error or because there is no more.
 static void ends_at(struct fuse_op *op, uint32_t at, uint32_t error) {
@@ -42,6 +43,9 @@ static int32_t read_begin(struct fuse_op *op) {
   if (op_is_lost(op)) return op_fail(op, EIO);
   if (in->size > FUSE_DATA_BYTES) return op_fail(op, EINVAL);
   if (in->offset > RW_ALL_BYTES - in->size) return op_done(op); // no file of the host's goes so far
+  const int is_new = op->step == 0 && !(in->flags & O_DIRECT);
+  if (is_new && ahead_waits(op)) return RW_OK;
+  if (is_new && ahead_read(op)) return OP_OVER;
   if (!op->out && !(op->out = buffer_take())) return op_fail(op, ENOMEM);
   while (next_piece(op, in->size, op->mount->read_most, &piece)) {
     int32_t fields = rw_encode_mount_read(op_fields, sizeof op_fields, op->open->handle, in->offset + piece.at,

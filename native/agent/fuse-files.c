@@ -6,6 +6,7 @@
 
 #include "errors.h"
 #include "fuse-actions.h"
+#include "fuse-ahead.h"
 #include "fuse-device.h"
 #include "fuse-locks.h"
 #include "fuse-replies.h"
@@ -57,7 +58,10 @@ static void open_took(struct fuse_op *op, const struct fuse_flight *flight, cons
     op_fail(op, EIO);
     return;
   }
-  if (in->flags & O_TRUNC) mount->changes++;
+  if (in->flags & O_TRUNC) {
+    mount->changes++;
+    op->node->writes++;
+  }
   // Another file, by name: the kernel looks for the name again, and opens that.
   int is_other = op->step ? !nodes_is(&mount->nodes, op->node, &of) : of.kind != op->node->kind;
   struct fuse_open *open = is_other ? NULL : open_new(op->node, handle, mount->epoch, op->done);
@@ -70,7 +74,9 @@ static void open_took(struct fuse_op *op, const struct fuse_flight *flight, cons
   // Who opens a file sees all of what was written before.
   if (node_differs(op->node, &of)) device_forget_attributes(mount->fd, nodes_id(&mount->nodes, op->node));
   struct fuse_open_out out = {.fh = open_id(open), .open_flags = op->sent == AS_ASKED ? FOPEN_DIRECT_IO : 0};
+  const int is_read = op->sent != AS_ASKED && (in->flags & (O_ACCMODE | O_TRUNC | O_DIRECT)) == O_RDONLY;
   op_answer(op, &out, sizeof out);
+  if (is_read) ahead_of_file(mount, open, of.size);
 }
 
 // Nobody may read it: then what is written is written at once.
@@ -188,6 +194,7 @@ static int32_t release_begin(struct fuse_op *op) {
     if (status != RW_OK) return status;
   }
   op->open = NULL;
+  ahead_forget(open);
   open_free(&op->mount->nodes, open);
   return op->flights > 0 ? RW_OK : op_done(op);
 }
@@ -208,6 +215,7 @@ static void release_failed(struct fuse_op *op, const struct fuse_flight *flight,
 static void release_ended(struct fuse_op *op) {
   if (!op->open) return;
   if (op_is_lost(op)) locks_released(op, op->open);
+  ahead_forget(op->open);
   open_free(&op->mount->nodes, op->open);
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "fuse-actions.h"
+#include "fuse-ahead.h"
 #include "fuse-replies.h"
 #include "fuse-ways.h"
 #include "ringway-posix.h"
@@ -26,6 +27,7 @@ struct fuse_listing {
   int plus;
   uint32_t changes;      // as many as there were when it was asked for
   uint64_t place;        // behind what was used of it
+  int is_end;            // there was nothing more
   int64_t until_ms;
   struct rw_list left;   // in `bytes`
   uint8_t bytes[];
@@ -112,6 +114,8 @@ static int has_room(const struct page *page, uint32_t name_bytes) {
 static const struct fuse_entry_out nothing;
 #define UNKNOWN_INODE UINT64_C(0xffffffff)
 
+// As many as there is room for; entries stand behind them in the same answer, if all of it is READDIRPLUS: the kernel
+// takes READDIR for the next one where no entry of the last was looked for.
 static void put_dots(struct page *page, uint64_t *place) {
   struct fuse_dirent dirent = {.ino = UNKNOWN_INODE, .type = attributes_type(RW_KIND_DIRECTORY)};
   for (uint64_t next = *place + 1; next <= BEHIND_DOTS; next++) {
@@ -155,23 +159,33 @@ static int put_found(struct page *page, const struct rw_mount_entry *found) {
   return put_entry(page, &dirent, found->name.bytes, &entry);
 }
 
+// The next of a listing, of either kind, as a name: 1, or there is none.
+static int next_name(struct fuse_listing *listing, struct rw_mount_name *name, struct rw_mount_entry *entry) {
+  if (!listing->plus) return rw_next_mount_name(&listing->left, name);
+  int more = rw_next_mount_entry(&listing->left, entry);
+  if (more != 1) return more;
+  *name = (struct rw_mount_name){.cookie_low = entry->cookie_low,
+                                 .cookie_high = entry->cookie_high,
+                                 .kind = entry->attributes.kind,
+                                 .inode_low = entry->attributes.inode_low,
+                                 .inode_high = entry->attributes.inode_high,
+                                 .name = entry->name};
+  return 1;
+}
+
 // As many as there is room for; the first that has none stays in the listing.
 static void put_listing(struct page *page, struct fuse_listing *listing) {
   struct rw_mount_name name;
   struct rw_mount_entry entry;
   for (;;) {
     struct rw_list before = listing->left;
-    int more = listing->plus ? rw_next_mount_entry(&listing->left, &entry)
-                             : rw_next_mount_name(&listing->left, &name);
-    if (more != 1) return;
-    struct rw_bytes text = listing->plus ? entry.name : name.name;
-    if (!name_is_sane(text.bytes, text.length)) continue;
-    if (!(listing->plus ? put_found(page, &entry) : put_name(page, &name))) {
+    if (next_name(listing, &name, &entry) != 1) return;
+    if (!name_is_sane(name.name.bytes, name.name.length)) continue;
+    if (!(page->plus ? put_found(page, &entry) : put_name(page, &name))) {
       listing->left = before;
       return;
     }
-    listing->place = listing->plus ? place_of(entry.cookie_low, entry.cookie_high)
-                                   : place_of(name.cookie_low, name.cookie_high);
+    listing->place = place_of(name.cookie_low, name.cookie_high);
   }
 }
 
@@ -183,51 +197,109 @@ static struct page begin_page(struct fuse_op *op) {
   return (struct page){.op = op, .room = room, .plus = op->opcode == FUSE_READDIRPLUS};
 }
 
+// For names alone one with attributes is as good.
 static int is_usable(const struct fuse_op *op, const struct fuse_listing *listing, uint64_t place) {
-  if (!listing || listing->plus != (op->opcode == FUSE_READDIRPLUS) || listing->place != place) return 0;
-  if (listing->plus && listing->changes != op->mount->changes) return 0;
-  return listing->left.items > 0 && rw_posix_now_ms() < listing->until_ms;
+  const int plus = op->opcode == FUSE_READDIRPLUS;
+  if (!listing || listing->place != place || (plus && !listing->plus && !listing->is_end)) return 0;
+  if ((plus || listing->is_end) && listing->changes != op->mount->changes) return 0;
+  return (listing->left.items > 0 || listing->is_end) && rw_posix_now_ms() < listing->until_ms;
+}
+
+// From `place` on, as many as a frame has.
+static int32_t ask_listing(struct fuse_op *op, uint64_t place, int plus) {
+  uint64_t cookie = cookie_of(place);
+  op->step = op->mount->changes;
+  return op_ask(op, plus ? RW_T_MOUNT_READ_DIR_PLUS : RW_T_MOUNT_READ_DIR,
+                rw_encode_mount_read_dir(op_fields, sizeof op_fields, op->open->handle, (uint32_t)cookie,
+                                         (uint32_t)(cookie >> 32), RW_LIST_MAX));
+}
+
+// The listing that was asked for from `place` on is the open folder's: an errno where it is none.
+static int keep_listing(const struct fuse_op *op, uint64_t place, int plus, const struct rw_frame *frame) {
+  struct fuse_listing *listing = malloc(sizeof *listing + frame->bytes);
+  if (!listing) return ENOMEM;
+  *listing = (struct fuse_listing){
+      .plus = plus, .changes = op->step, .place = place, .until_ms = rw_posix_now_ms() + FUSE_VALID_S * 1000};
+  memcpy(listing->bytes, frame->payload, frame->bytes);
+  free(op->open->listing);
+  op->open->listing = listing;
+  int32_t status = plus ? rw_decode_mount_entries(listing->bytes, frame->bytes, &listing->left)
+                        : rw_decode_mount_names(listing->bytes, frame->bytes, &listing->left);
+  listing->is_end = status == RW_OK && listing->left.items == 0;
+  if (status != RW_OK) listing->left.items = 0;
+  return status == RW_OK ? 0 : EIO;
+}
+
+// ── The next one ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+static uint64_t next_place(const struct fuse_op *op) { return (uint64_t)op->done << 32 | op->sent; }
+
+static int32_t next_begin(struct fuse_op *op) {
+  if (!op->open || op_is_lost(op)) return op_done(op);
+  return ask_listing(op, next_place(op), op->opcode == FUSE_READDIRPLUS);
+}
+
+static void next_took(struct fuse_op *op, const struct fuse_flight *flight, const struct rw_frame *frame) {
+  const int plus = op->opcode == FUSE_READDIRPLUS;
+  (void)flight;
+  if (op->open && frame->type == (plus ? RW_T_MOUNT_ENTRIES : RW_T_MOUNT_NAMES))
+    keep_listing(op, next_place(op), plus, frame);
+  op_done(op);
+}
+
+static const struct fuse_action next_listing = {
+    .traits = OPENED, .begin = next_begin, .took = next_took, .ended = ahead_ended};
+
+// The kernel has the last entry of a listing, and will ask for what is behind it.
+static void ask_next(struct fuse_mount *mount, struct fuse_open *open) {
+  const struct fuse_listing *listing = open->listing;
+  if (listing->left.items > 0 || listing->is_end) return;
+  struct fuse_op *op = ahead_begin(mount, &next_listing, open);
+  if (!op) return;
+  op->opcode = listing->plus ? FUSE_READDIRPLUS : FUSE_READDIR;
+  op->sent = (uint32_t)listing->place;
+  op->done = (uint32_t)(listing->place >> 32);
+  op_queue(op);
+}
+
+static int32_t answer_page(struct fuse_op *op, const struct page *page) {
+  struct fuse_mount *mount = op->mount;
+  struct fuse_open *open = op->open;
+  op_answer(op, op->out, page->bytes);
+  if (open->listing) ask_next(mount, open);
+  return OP_OVER;
 }
 
 static int32_t readdir_begin(struct fuse_op *op) {
   const struct fuse_read_in *in = (const void *)op->body;
   uint64_t place = in->offset;
   if (op_is_lost(op)) return op_fail(op, EIO);
+  if (ahead_waits(op)) return RW_OK;
   if (!op->out && !(op->out = buffer_take())) return op_fail(op, ENOMEM);
   struct page page = begin_page(op);
-  if (place < BEHIND_DOTS) put_dots(&page, &place);
-  if (page.bytes == 0 && is_usable(op, op->open->listing, place)) put_listing(&page, op->open->listing);
-  if (page.bytes > 0) return op_answer(op, op->out, page.bytes);
-  uint64_t cookie = cookie_of(place);
-  op->step = op->mount->changes;
-  return op_ask(op, page.plus ? RW_T_MOUNT_READ_DIR_PLUS : RW_T_MOUNT_READ_DIR,
-                rw_encode_mount_read_dir(op_fields, sizeof op_fields, op->open->handle, (uint32_t)cookie,
-                                         (uint32_t)(cookie >> 32), RW_LIST_MAX));
+  put_dots(&page, &place);
+  struct fuse_listing *listing = op->open->listing;
+  if (place < BEHIND_DOTS) return op_answer(op, op->out, page.bytes);
+  if (is_usable(op, listing, place)) {
+    put_listing(&page, listing);
+    if (page.bytes > 0 || listing->is_end) return answer_page(op, &page);
+  }
+  return ask_listing(op, place, page.plus);
 }
 
 static void readdir_took(struct fuse_op *op, const struct fuse_flight *flight, const struct rw_frame *frame) {
   const struct fuse_read_in *in = (const void *)op->body;
   struct page page = begin_page(op);
-  struct fuse_listing *listing = malloc(sizeof *listing + frame->bytes);
+  uint64_t place = in->offset;
   (void)flight;
-  if (!listing) {
-    op_fail(op, ENOMEM);
+  put_dots(&page, &place);
+  int error = keep_listing(op, place, page.plus, frame);
+  if (error) {
+    op_fail(op, (uint32_t)error);
     return;
   }
-  *listing = (struct fuse_listing){
-      .plus = page.plus, .changes = op->step, .place = in->offset, .until_ms = rw_posix_now_ms() + FUSE_VALID_S * 1000};
-  memcpy(listing->bytes, frame->payload, frame->bytes);
-  free(op->open->listing);
-  op->open->listing = listing;
-  int32_t status = page.plus ? rw_decode_mount_entries(listing->bytes, frame->bytes, &listing->left)
-                             : rw_decode_mount_names(listing->bytes, frame->bytes, &listing->left);
-  if (status != RW_OK) {
-    listing->left.items = 0;
-    op_fail(op, EIO);
-    return;
-  }
-  put_listing(&page, listing);
-  op_answer(op, op->out, page.bytes);
+  put_listing(&page, op->open->listing);
+  answer_page(op, &page);
 }
 
 const struct fuse_action fuse_readdir = {.body_bytes = sizeof(struct fuse_read_in),

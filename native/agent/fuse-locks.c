@@ -174,10 +174,16 @@ static void owned(struct fuse_op *op, const struct rw_frame *frame) {
   }
 }
 
+// Who has a lock reads what others have written before they gave it back: not what was read ahead.
+static void locked(struct fuse_op *op) {
+  op->node->writes++;
+  op_done(op);
+}
+
 static void lock_took(struct fuse_op *op, const struct fuse_flight *flight, const struct rw_frame *frame) {
   (void)flight;
   if (op->step != LOCKS && frame->type == RW_T_MOUNT_HANDLE) owned(op, frame);
-  else if (op->step == LOCKS && frame->type == RW_T_DONE) op_done(op);
+  else if (op->step == LOCKS && frame->type == RW_T_DONE) locked(op);
   else op_fail(op, EIO);
 }
 

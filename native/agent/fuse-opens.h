@@ -14,10 +14,13 @@ struct fuse_open {
   uint32_t may;
   int written;            // since the last flush
   struct fuse_listing *listing; // of a folder, or NULL: fuse-folders.c
+  struct fuse_ahead *file;      // what was read ahead of a file, or NULL: fuse-ahead.c
+  struct fuse_op *ahead;        // what is under way for that, or for the next listing
 };
 
 // NULL: no memory, and the handle is the caller's.
 struct fuse_open *open_new(struct fuse_node *node, uint32_t handle, uint32_t epoch, uint32_t may);
+// What was read ahead for it is gone (fuse-ahead.c).
 void open_free(struct fuse_nodes *all, struct fuse_open *open);
 struct fuse_open *open_at(uint64_t fh);
 uint64_t open_id(const struct fuse_open *open);

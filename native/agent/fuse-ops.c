@@ -41,24 +41,39 @@ void buffer_give(uint8_t *buffer) {
 
 // ── Beginning and end ───────────────────────────────────────────────────────────────────────────────────────────────
 
+static struct fuse_op *clean_op(struct fuse_mount *mount, const struct fuse_action *action) {
+  struct fuse_op *op = free_ops ? free_ops : malloc(sizeof *op);
+  if (!op) return NULL;
+  if (op == free_ops) free_ops = op->next;
+  memset(op, 0, offsetof(struct fuse_op, small));
+  op->mount = mount;
+  op->action = action;
+  op->body = op->small;
+  return op;
+}
+
+struct fuse_op *op_own(struct fuse_mount *mount, const struct fuse_action *action, struct fuse_open *open) {
+  struct fuse_op *op = clean_op(mount, action);
+  if (!op) return NULL;
+  op->open = open;
+  op->node = open->node;
+  node_use(op->node);
+  return op;
+}
+
 struct fuse_op *op_new(struct fuse_mount *mount, const struct fuse_action *action, uint8_t **buffer) {
   const struct fuse_in_header *header = (const void *)*buffer;
   uint32_t bytes = header->len - (uint32_t)sizeof *header;
   uint8_t *other = bytes > FUSE_SMALL_BYTES ? buffer_take() : NULL;
   if (bytes > FUSE_SMALL_BYTES && !other) return NULL;
-  struct fuse_op *op = free_ops ? free_ops : malloc(sizeof *op);
+  struct fuse_op *op = clean_op(mount, action);
   if (!op) {
     buffer_give(other);
     return NULL;
   }
-  if (op == free_ops) free_ops = op->next;
-  memset(op, 0, offsetof(struct fuse_op, small));
-  op->mount = mount;
-  op->action = action;
   op->unique = header->unique;
   op->opcode = header->opcode;
   op->bytes = bytes;
-  op->body = op->small;
   if (other) {
     op->buffer = *buffer;
     op->body = op->buffer + sizeof *header;
@@ -69,12 +84,19 @@ struct fuse_op *op_new(struct fuse_mount *mount, const struct fuse_action *actio
   return op;
 }
 
+// Behind it, names, attributes and contents may be others.
+static void count_change(struct fuse_op *op) {
+  if (!(op->action->traits & CHANGES)) return;
+  op->mount->changes++;
+  if (op->node) op->node->writes++;
+}
+
 static void uncount_begun(struct fuse_op *op) {
   if (!op->begun) return;
   op->begun = 0;
   if (op->action->traits & BY_NAME) op->mount->by_name--;
   if (op->action->traits & ALONE) op->mount->alone--;
-  if (op->action->traits & CHANGES) op->mount->changes++;
+  count_change(op);
 }
 
 static void end(struct fuse_op *op) {
@@ -212,7 +234,7 @@ static void count_begun(struct fuse_op *op) {
   op->begun = 1;
   if (op->action->traits & BY_NAME) op->mount->by_name++;
   if (op->action->traits & ALONE) op->mount->alone++;
-  if (op->action->traits & CHANGES) op->mount->changes++;
+  count_change(op);
 }
 
 void ops_run(struct fuse_mount *mount) {

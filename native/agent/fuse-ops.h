@@ -51,6 +51,7 @@ struct fuse_op {
   const struct fuse_action *action;
   struct fuse_node *node;
   struct fuse_open *open;  // of READ and the like
+  struct fuse_op *waiter;  // of fuse-ahead.c: what waits for it
   uint64_t unique;         // 0: nobody waits for an answer
   uint32_t opcode;
   int queued;
@@ -100,6 +101,8 @@ uint8_t *buffer_take(void); // of FUSE_BUFFER_BYTES; NULL: no memory
 void buffer_give(uint8_t *buffer);
 // A request that came: `*buffer` is taken over, and set to another, where it must be kept. NULL: no memory.
 struct fuse_op *op_new(struct fuse_mount *mount, const struct fuse_action *action, uint8_t **buffer);
+// One that nobody has asked for, with an open file. NULL: no memory.
+struct fuse_op *op_own(struct fuse_mount *mount, const struct fuse_action *action, struct fuse_open *open);
 void op_queue(struct fuse_op *op);
 void ops_run(struct fuse_mount *mount);                        // what stands in the queue, as far as it goes
 void ops_frame(struct fuse_mount *mount, const struct rw_frame *frame); // of the host's

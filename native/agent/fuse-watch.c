@@ -96,6 +96,7 @@ static void changed(struct fuse_mount *mount, const struct rw_mount_event *event
   mount->changes++; // of a folder's entries that are kept none may be told any more
   if (!entry_at(&mount->nodes, event->path, &at, &node)) return;
   look_anew(mount, node);
+  if (node) node->writes++;
   if (!at.parent || !(event->events & OF_NAMES)) return;
   look_anew(mount, at.parent);
   int appeared = (event->events & (CREATED | MOVED_TO)) != 0;

@@ -19,6 +19,7 @@
 //   fuse-names.c, fuse-moves.c, fuse-status.c, fuse-xattrs.c, fuse-files.c, fuse-data.c, fuse-ranges.c,
 //   fuse-folders.c       what each request of the kernel's is to the host
 //   fuse-locks.c         locks
+//   fuse-ahead.c         what the kernel will ask for next
 //   fuse-replies.c, fuse-ways.c    what they share: entries and attributes; at and path
 //   fuse-ops.c           requests, from when they come until they are answered
 //   fuse-opens.c, fuse-nodes.c, fuse-missing.c     what is open; what the kernel knows of, and that is not there

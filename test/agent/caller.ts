@@ -66,10 +66,10 @@ export class Caller implements Disposable {
     return await this.said();
   }
 
-  /** Its call is with the agent, or waits in the kernel for the agent to take it. */
+  /** Its call is with the agent, or waits in the kernel for the agent to take it, or for what the agent reads. */
   async waits(pid: number = this.pid): Promise<void> {
     await until(`${pid} to wait for the mount`, () =>
-      /fuse|request_wait/.test(readFileSync(`/proc/${pid}/wchan`, "latin1")),
+      /fuse|request_wait|folio/.test(readFileSync(`/proc/${pid}/wchan`, "latin1")),
     );
   }
 

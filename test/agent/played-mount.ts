@@ -19,6 +19,8 @@ const ENOSPC = 28;
 /** Of a frame with a MountWrite, before its data. */
 const WRITE_FIELDS_BYTES = 12 + 16;
 const IO_MAX_BYTES = 65_536;
+/** Entries of a listing, at the most. */
+const LISTED = 200;
 /** Of a stream's header: where the host tells how far it has read. */
 const TO_HOST_CONSUMER = 0x080;
 const TEXT = new TextDecoder();
@@ -29,7 +31,7 @@ export class PlayedMount extends MountHost {
   /** Types of requests that wait for the test. */
   readonly held: Set<number> = new Set();
   /** What is there. */
-  readonly files: Map<string, { inode: number; bytes: number }> = new Map();
+  readonly files: Map<string, { inode: number; bytes: number; text?: string }> = new Map();
   /** False: it is asked to in vain. */
   watches = true;
   readonly #requests: number;
@@ -62,6 +64,10 @@ export class PlayedMount extends MountHost {
   /** Answers one that was held: as it would be, or with a body of the test's. */
   answer(frame: Frame, type?: number, body?: Uint8Array): void {
     this.say(type === undefined ? this.#answer(frame) : encodeFrame(type, frame.requestId, body!));
+  }
+
+  fail(frame: Frame, errno: number): void {
+    this.answer(frame, ErrorReply.type, ErrorReply.encode({ errno, rule: "", reason: "" }));
   }
 
   /** Answers all that is held, and holds nothing more. */
@@ -106,7 +112,7 @@ export class PlayedMount extends MountHost {
     if (name === "") return FOLDER;
     const file = this.files.get(name);
     if (file === undefined) return undefined;
-    return { ...FOLDER, kind: 1, links: 1, inodeLow: file.inode, size: file.bytes };
+    return { ...FOLDER, kind: 1, links: 1, inodeLow: file.inode, size: file.text?.length ?? file.bytes };
   }
 
   #answer({ type, requestId, payload }: Frame): Uint8Array {
@@ -135,8 +141,20 @@ export class PlayedMount extends MountHost {
         const handle = this.#opened.push(name) - 1;
         return [m.MountHandle.type, m.MountHandle.encode({ handle, ...this.attributes(name)! })];
       }
-      case m.MountRead.type:
-        return [file.Data.type, new Uint8Array(m.MountRead.decode(payload).bytes)];
+      case m.MountRead.type: {
+        const { handle, offset, bytes } = m.MountRead.decode(payload);
+        const text = this.files.get(this.#opened[handle]!)?.text;
+        if (text === undefined) return [file.Data.type, new Uint8Array(bytes)];
+        return [file.Data.type, Buffer.from(text).subarray(offset, offset + bytes)];
+      }
+      case m.MountReadDirPlus.type: {
+        const { cookieLow } = m.MountReadDir.decode(payload);
+        const entries = [...this.files.keys()].slice(cookieLow, cookieLow + LISTED).map((name, i) => {
+          const cookie = { cookieLow: cookieLow + i + 1, cookieHigh: 0 };
+          return { ...this.attributes(name)!, ...cookie, name: Buffer.from(name) };
+        });
+        return [m.MountEntries.type, m.MountEntries.encode({ entries })];
+      }
       case m.MountWrite.type:
         return [file.Written.type, file.Written.encode({ bytes: payload.length - 16 })];
       case m.MountWatch.type:
