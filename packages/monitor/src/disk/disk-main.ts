@@ -15,7 +15,7 @@ import {
 import { DescriptorRoom } from "../accounts/descriptors.ts";
 import { takeLookups } from "./lookups.ts";
 import { setDeviceKey } from "./mount/attributes.ts";
-import { change, type DiskOperation, perform, type TreeChange } from "./operations.ts";
+import { change, type DiskOperation, type DiskResult, perform, type TreeChange } from "./operations.ts";
 import type { DiskAnswer, DiskWorkerData } from "./threads.ts";
 
 threadLoaded();
@@ -43,6 +43,15 @@ function mayBegin(operation: DiskOperation): boolean {
   return !opens || room.left;
 }
 
+const NO_MEMORY: ArrayBuffer[] = [];
+
+/** Large answers go with their memory, which is nobody's here any more. */
+function memoryOf(operation: DiskOperation, { data }: DiskResult): ArrayBuffer[] {
+  if (operation.kind !== "mount" || data === undefined) return NO_MEMORY;
+  const { kind } = operation.mount;
+  return kind === "mount-list" || kind === "mount-read" ? [data.buffer as ArrayBuffer] : NO_MEMORY;
+}
+
 type Message =
   | TreeChange
   | { readonly kind: "operation"; readonly id: number; readonly operation: DiskOperation };
@@ -56,7 +65,7 @@ port.on("message", (message: Message) => {
   const result = inCalls(() =>
     mayBegin(operation) ? perform(operation) : { errno: Errno.EMFILE, value: 0 },
   );
-  port.postMessage({ id, result, lookups: takeLookups() } satisfies DiskAnswer);
+  port.postMessage({ id, result, lookups: takeLookups() } satisfies DiskAnswer, memoryOf(operation, result));
   ringEventfd(wakeFd);
 });
 threadReady();

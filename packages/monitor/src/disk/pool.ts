@@ -63,6 +63,14 @@ function costOf(operation: DiskOperation): number {
   }
 }
 
+const NO_MEMORY: ArrayBuffer[] = [];
+
+/** What the worker gets as its own, and nobody here has any more: a copy would cost more than all else of a message. */
+function memoryOf(operation: DiskOperation): ArrayBuffer[] {
+  if (operation.kind !== "mount" || operation.mount.kind !== "mount-write") return NO_MEMORY;
+  return [operation.mount.data.buffer as ArrayBuffer];
+}
+
 /** What one key waits for, each in order. */
 interface Waiting {
   readonly free: Set<Job>;
@@ -165,7 +173,7 @@ export class DiskPool {
       const id = this.#nextId++;
       this.#running.set(id, job);
       this.#busy.set(user, busy + 1);
-      port.postMessage({ kind: "operation", id, operation: job.operation });
+      port.postMessage({ kind: "operation", id, operation: job.operation }, memoryOf(job.operation));
     }
   }
 

@@ -26,6 +26,15 @@ const FALLOCATE_MODES: readonly number[] = [ALLOCATE, ALLOCATE_KEEP_SIZE, PUNCH_
 
 const { Data, Written, Position } = fileMessages;
 
+/** Of a MountWrite before its data. */
+const WRITE_FIELDS_BYTES = 16;
+
+/** Its data are the frame's, and not copied: a worker gets the frame's memory for them. */
+function decodeWrite(payload: Uint8Array): m.MountWrite {
+  const fields = m.MountWrite.decode(payload.subarray(0, WRITE_FIELDS_BYTES));
+  return { ...fields, data: payload.subarray(WRITE_FIELDS_BYTES) };
+}
+
 const BEYOND: Refusal = refusal(Errno.EINVAL, "the range ends past 2^53 - 1");
 const within = (offset: number, bytes: number): boolean => Number.isSafeInteger(offset + bytes);
 
@@ -43,7 +52,7 @@ export class MountContents {
         this.#read(requestId, m.MountRead.decode(payload));
         return true;
       case m.MountWrite.type:
-        this.#write(requestId, m.MountWrite.decode(payload));
+        this.#write(requestId, decodeWrite(payload));
         return true;
       case m.MountFlush.type: {
         const handle = this.#core.handle(requestId, m.MountFlush.decode(payload).handle);
