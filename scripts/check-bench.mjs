@@ -1,5 +1,5 @@
-// Is the JSON of `ringway bench --json`, of `--vm` or of `--run` whole? Every figure there, finite and positive. Judges
-// no speed: machines differ.
+// Is the JSON of `ringway bench --json`, of `--vm`, `--run` or `--files` whole? Every figure there, finite and
+// positive. Judges no speed: machines differ.
 import { readFileSync } from "node:fs";
 
 const RATIOS = [
@@ -36,6 +36,7 @@ const VM_RATIOS = [
   "rttVsSlirp",
   "rttVsPasst",
 ];
+const FILES_RATIOS = ["write", "read", "random", "find", "tar"].map((row) => `${row}VsVirtiofs`);
 const RUN_ROWS = ["out1", "in1", "out8", "in8", "rtt", "connects"];
 const RUN_IPERF_ROWS = ["iperf3Out1", "iperf3In1", "iperf3Out8", "iperf3In8"];
 /** Of the others, what it says to have left out may be missing: pasta of 2023 hangs now and then. */
@@ -45,18 +46,22 @@ const RUN_RATIOS = [
   ...RUN_ROWS.slice(0, 4).flatMap((row) => RUN_PEERS.slice(0, 2).map((peer) => `${row}CpuVs${peer}`)),
   "namesPerSecond",
 ];
-const { ratios, idle, visitors, vm, unmodified, leftOut } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const { ratios, idle, visitors, vm, unmodified, files, leftOut } = JSON.parse(
+  readFileSync(process.argv[2], "utf8"),
+);
 const missingOf = (part, names, figures) =>
   names.filter((name) => !(figures?.[name] > 0)).map((name) => `${part}.${name}`);
-// A run with --vm or --run has these and no others.
+// A run with one of these options has these and no others.
 const problems =
   vm !== undefined
     ? missingOf("vm", VM_RATIOS, vm)
     : unmodified !== undefined
       ? missingOf("unmodified", RUN_RATIOS.filter(isNotLeftOut), unmodified)
-      : [...missingOf("ratios", RATIOS, ratios), ...missingAside()];
+      : files !== undefined
+        ? missingOf("files", FILES_RATIOS, files)
+        : [...missingOf("ratios", RATIOS, ratios), ...missingAside()];
 for (const problem of problems) console.error(`missing or not a figure: ${problem}`);
-console.log(JSON.stringify(vm ?? unmodified ?? { ratios, idle, visitors }, null, 2));
+console.log(JSON.stringify(vm ?? unmodified ?? files ?? { ratios, idle, visitors }, null, 2));
 process.exit(problems.length > 0 ? 1 : 0);
 
 function isNotLeftOut(name) {

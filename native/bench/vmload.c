@@ -9,6 +9,7 @@
 //                     closed.)
 //   in BYTES PORT     asks the source for them, reads in 64 KiB; done at its end
 //   rtt COUNT PORT    64 bytes there and back, so often
+//   write, read, random, find, tar      files: vmfiles.c
 //   set ring-bytes N | busy-poll-us N      of ringway: for what comes after
 //
 // Both back ends block in the same three calls: send, receive, end. The time is the guest's own, without connecting.
@@ -18,6 +19,7 @@
 
 #include "ringway-posix.h"
 #include "common.h"
+#include "vmfiles.h"
 
 enum { STREAMS = 4, LINE_BYTES = 128, CONNECT_ATTEMPTS = 400, ATTEMPT_MS = 50 };
 
@@ -203,6 +205,7 @@ static void set(const char *name, uint64_t value, char *answer) {
 static void obey(char *line, char *answer) {
   char name[16], first[16];
   uintmax_t second;
+  if (files_obey(line, answer, LINE_BYTES)) return;
   if (sscanf(line, "%15s %15s %ju", name, first, &second) != 3) FAIL("not a command: %s", line);
   const uint16_t port = (uint16_t)second;
   if (strcmp(name, "set") == 0) set(first, second, answer);

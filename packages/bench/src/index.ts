@@ -22,6 +22,10 @@ export async function runBench(options: BenchOptions): Promise<number> {
     const { runUnmodifiedBench } = await import("./unmodified/index.ts");
     return await runUnmodifiedBench(options);
   }
+  if (options.files) {
+    const { runFilesBench } = await import("./files/index.ts");
+    return await runFilesBench(options);
+  }
   if (options.markdown !== undefined) checkMarkers(options.markdown, MARKERS);
   using children = new Children();
   const plan = await planRun(children, options);

@@ -15,4 +15,6 @@ export interface BenchOptions {
   readonly vm?: boolean;
   /** Instead: programs in ringway run, against pasta and slirp4netns (./unmodified). */
   readonly run?: boolean;
+  /** Instead: a folder of the host's in virtual machines, against virtiofs (./files). */
+  readonly files?: boolean;
 }

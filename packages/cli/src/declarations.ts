@@ -326,6 +326,7 @@ function bench(program: Command, _: Signals, ended: (code: number) => void): voi
   command(program, "bench", "measure: docs/performance.md explains the rows")
     .option("--vm", "in virtual machines: against QEMU's user networking and passt")
     .option("--run", "programs in ringway run: against pasta and slirp4netns")
+    .option("--files", "a folder in virtual machines: against virtiofs")
     .option("--quick", "small sizes: ends within 45 s, with --vm within 90 s")
     .option("--only <row...>", "only these rows, or those that begin so")
     .option("--json <file>", "write all figures, each round included")

@@ -10,8 +10,8 @@ import { cached } from "./cache.ts";
 import { run } from "./run.ts";
 
 /**
- * The doorbell's port, a disk, a network card; mounts of the agent's, and every address (--transparent). What is not
- * among the package's files is part of the image.
+ * The doorbell's port, a disk, a network card; mounts of the agent's, and virtiofs beside them; every address
+ * (--transparent). What is not among the package's files is part of the image.
  */
 const MODULES = [
   "virtio_pci",
@@ -19,6 +19,7 @@ const MODULES = [
   "virtio_blk",
   "virtio_net",
   "fuse",
+  "virtiofs",
   "nft_tproxy",
   "nft_reject_inet",
 ];

@@ -3,6 +3,8 @@
 //   ringway.medium=ringway     vmload on the shared memory
 //   ringway.medium=agent       ringway-agent, and vmload by TCP through its forwards: ringway.forward=PORT,PORT,...
 //   ringway.medium=network     vmload by TCP through eth0, which gets ringway.address and ringway.mtu
+//   ringway.medium=mount       ringway-agent with a folder of the host's at /data, and vmload through its forward
+//   ringway.medium=virtiofs    the same folder by virtiofs, and vmload through eth0
 //   ringway.control=HOST:PORT  where the bench listens
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -38,9 +40,15 @@ case $medium in
     ringway-agent --socks off --http off --service off $forwards &
     vmload tcp 127.0.0.1 "$port"
     ;;
-  network)
+  mount)
+    ringway-agent --socks off --http off --service off --mount /data --forward "$forward:127.0.0.1:$forward" &
+    until grep -q " /data " /proc/mounts; do :; done
+    vmload tcp 127.0.0.1 "$port"
+    ;;
+  network | virtiofs)
     ip addr add "$address" dev eth0
     ip link set eth0 mtu "$mtu" up
+    [ "$medium" = network ] || mount -t virtiofs data /data
     vmload tcp "$host" "$port"
     ;;
 esac
@@ -52,7 +60,7 @@ export async function makeImage(folder: string): Promise<Image> {
   const vmload = await compileVmload();
   const linux = await kernel();
   const archive = initramfs(linux, await busybox());
-  archive.file("init", INIT, 0o755).file("bin/vmload", readFileSync(vmload), 0o755);
+  archive.directory("data").file("init", INIT, 0o755).file("bin/vmload", readFileSync(vmload), 0o755);
   const agent = makeAgent();
   if (agent.program !== undefined) archive.file("bin/ringway-agent", readFileSync(agent.program), 0o755);
   const initrd = join(folder, "initrd");
@@ -70,8 +78,20 @@ async function compileVmload(): Promise<string> {
   if (compiler === undefined) throw new Error("there is no C compiler (cc, gcc or clang)");
   // Without memory.c: that is for where there is no libc.
   const core = readdirSync(at("lib")).filter((name) => name.endsWith(".c") && name !== "memory.c");
-  const sources = ["bench/vmload.c", "posix/posix.c", "posix/device.c", ...core.map((name) => `lib/${name}`)];
-  const headers = ["bench/common.h", "lib/ringway.h", "posix/ringway-posix.h", "lib/internal.h"];
+  const sources = [
+    "bench/vmload.c",
+    "bench/vmfiles.c",
+    "posix/posix.c",
+    "posix/device.c",
+    ...core.map((name) => `lib/${name}`),
+  ];
+  const headers = [
+    "bench/common.h",
+    "bench/vmfiles.h",
+    "lib/ringway.h",
+    "posix/ringway-posix.h",
+    "lib/internal.h",
+  ];
   const inputs = [...sources, ...headers].sort().map((name) => readFileSync(at(name)));
   const folder = await cached("vmload", [compiler, ...FLAGS, ...inputs], (to) => {
     run(compiler, [

@@ -80,7 +80,7 @@ async function measure(rows: readonly VmRow[], { ringway, quick = false }: Bench
 }
 
 /** Undefined where something is missing without which nothing can be measured. */
-async function imageFor(
+export async function imageFor(
   children: Children,
   compiled: Compiled,
   leftOut: string[],
@@ -99,7 +99,7 @@ async function imageFor(
   }
 }
 
-function versions(): Record<string, string> {
+export function versions(): Record<string, string> {
   const qemu = /version (\S+)/.exec(output(QEMU, ["--version"]))?.[1];
   const passt = output("dpkg-query", ["--show", "--showformat", "$" + "{Version}", "passt"]);
   return { ...(qemu === undefined ? {} : { qemu }), ...(passt === "" ? {} : { passt }) };

@@ -1,5 +1,6 @@
 // One QEMU. All that are compared are the same machine but for `devices`.
 
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Child, Children } from "../children.ts";
 import { findProgram } from "../programs.ts";
@@ -7,7 +8,7 @@ import type { Image } from "./image.ts";
 
 export const QEMU = "qemu-system-x86_64";
 /** Linux takes the largest TCP buffers from it: with 128 MiB, passt is at a third of its speed inwards. */
-const MEMORY_MIB = 512;
+export const MEMORY_MIB = 512;
 
 export interface MachineOptions {
   readonly name: string;
@@ -24,8 +25,18 @@ export function startMachine(children: Children, options: MachineOptions): Child
 }
 
 /** What it says at boot, in this file of the run's folder. */
-export function consoleOf(folder: string, name: string): string {
+function consoleOf(folder: string, name: string): string {
   return join(folder, `${name}.console`);
+}
+
+/** Of the console, for the message of what failed. */
+export function lastWords(folder: string, name: string): string {
+  try {
+    const lines = readFileSync(consoleOf(folder, name), "utf8").trim().split(/\r?\n/).slice(-5);
+    return lines.join("") === "" ? "" : `; its console: ${lines.join(" | ")}`;
+  } catch {
+    return "";
+  }
 }
 
 // At most one processor runs, but two are possible, or TCG would leave out the locks of locked instructions, by which

@@ -5,7 +5,7 @@
 //   slirp     vmload ── TCP ── virtio-net ── libslirp, in QEMU ── TCP server
 //   passt     vmload ── TCP ── virtio-net ── QEMU ── Unix socket ── passt ── TCP server
 
-import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Child, type Children, until } from "../children.ts";
 import { cpuSeconds, isListenedOn } from "../proc.ts";
@@ -14,7 +14,7 @@ import type { CpuOfBoth, Measured } from "../turns.ts";
 import { Control } from "./control.ts";
 import { machineCpu } from "./cpu.ts";
 import type { Image } from "./image.ts";
-import { consoleOf, dying, startMachine } from "./machine.ts";
+import { dying, lastWords, startMachine } from "./machine.ts";
 import { type MediumName, SERVERS, type Server } from "./rows.ts";
 
 type Ports = Readonly<Record<Server, number>>;
@@ -41,7 +41,7 @@ export interface Where {
 }
 
 /** Who serves the medium, beside QEMU, and the devices for it. */
-interface Prepared {
+export interface Prepared {
   readonly words: readonly string[];
   readonly devices: readonly string[];
   readonly server?: Child;
@@ -120,7 +120,7 @@ async function prepare(name: MediumName, where: Where, ports: readonly number[])
     case "agent":
       return await prepareRingway(where, name, ["medium=agent", `forward=${ports.join(",")}`]);
     case "slirp":
-      return { words: networkWords(SLIRP_MTU), devices: ["-netdev", "user,id=net", "-device", CARD] };
+      return networkOfQemu();
     case "passt":
       return await preparePasst(where.children);
   }
@@ -130,10 +130,21 @@ function networkWords(mtu: number): string[] {
   return ["medium=network", `address=${GUEST}/24`, `mtu=${mtu}`];
 }
 
-async function prepareRingway(
-  { children, ringway }: Where,
-  name: MediumName,
+/** QEMU's own network, in which the guest calls this port of the host's. */
+export function networkOfQemu(port?: number): Prepared {
+  const control = port === undefined ? [] : [`control=${GATEWAY}:${port}`];
+  return {
+    words: [...networkWords(SLIRP_MTU), ...control],
+    devices: ["-netdev", "user,id=net", "-device", CARD],
+  };
+}
+
+/** A monitor, and the devices by which a guest attaches to it; `more` of its policy. */
+export async function prepareRingway(
+  { children, ringway }: Pick<Where, "children" | "ringway">,
+  name: string,
   words: readonly string[],
+  more: object = {},
 ): Promise<Prepared> {
   const at = (suffix: string): string => join(children.folder, `${name}.${suffix}`);
   // Made before the monitor is up, so that QEMU finds it.
@@ -144,6 +155,7 @@ async function prepareRingway(
     version: 1,
     connect: [{ id: "loopback", allow: "127.0.0.1" }],
     limits: { streamBytes: "8MiB" },
+    ...more,
   };
   writeFileSync(at("policy.yaml"), JSON.stringify(policy));
   const vm = `${name}:memory=${memory},doorbell=${at("doorbell")}`;
@@ -178,13 +190,4 @@ async function preparePasst(children: Children): Promise<Prepared> {
   await until(() => isListenedOn(socket), "starting passt", server);
   const netdev = `stream,id=net,server=off,addr.type=unix,addr.path=${socket}`;
   return { server, words: networkWords(PASST_MTU), devices: ["-netdev", netdev, "-device", CARD] };
-}
-
-function lastWords(folder: string, name: string): string {
-  try {
-    const lines = readFileSync(consoleOf(folder, name), "utf8").trim().split(/\r?\n/).slice(-5);
-    return lines.join("") === "" ? "" : `; its console: ${lines.join(" | ")}`;
-  } catch {
-    return "";
-  }
 }
