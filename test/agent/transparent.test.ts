@@ -105,24 +105,6 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     expect(await guest.run("curl", "-sS", "-m", "20", "--noproxy", "*", url)).toBe(`hello ${server}\n`);
   });
 
-  test.each(FAMILIES)(
-    "connect() over $name ends as on the host: done, refused, no route, unreachable, no answer",
-    async ({ server, lost, far }) => {
-      const targets = [
-        [server, ports.echo],
-        [server, ports.closed],
-        [lost, 80],
-        [far, 80],
-        [server, ports.silent, 1],
-      ];
-      const [direct, through] = await Promise.all([host, guest].map((it) => says(it, "errors", targets)));
-      expect(direct).toEqual(
-        ["ok", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT"].map((error) => [error, error]),
-      );
-      expect(through).toEqual(direct);
-    },
-  );
-
   test("a refusal is EHOSTUNREACH over IPv4 and EACCES over IPv6; the log has why and for whom", async () => {
     const targets = FAMILIES.map(({ server }) => [server, 81]);
     expect(await says(guest, "errors", targets)).toEqual([
@@ -172,18 +154,6 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
     },
   );
 
-  test.each(FAMILIES)(
-    "over $name no program of the guest is taken for a server",
-    async ({ server, told }) => {
-      expect(await says(guest, "pose", server, ports.silent)).toEqual({
-        tcp: "nothing",
-        question: "nothing",
-        told,
-        answer: "nothing",
-      });
-    },
-  );
-
   test("a program of the guest reaches the guest's own servers, at loopback and at its own address", async () => {
     const [command, ...words] = [...guest.under, "python3", fixture("tcp-servers.py")];
     using inside = new Program(command!, words);
@@ -202,26 +172,6 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
       expect(await says(guest, "turns", server, ports.echo, 500)).toBe("done");
     await until("all streams to end", async () => (await streams()) === RESTING);
     await until("all descriptors to be closed", () => descriptors() <= before);
-  });
-
-  test("a program that gives up while the host tries frees its stream", async () => {
-    const slow = POLICY.replace("400", "30000");
-    const socket = join(temporaryFolder("transparent"), "attach.sock");
-    using other = await MonitorProgram.start(socket, slow, { under: host.under });
-    await using own = await another(socket);
-    const count = async (): Promise<number> =>
-      (await other.ask<{ streams: number }>("counters")).streams - RESTING;
-    const url = `http://203.0.113.1:${ports.silent}/`;
-    const running = own.network.start("curl", ["-sS", "--noproxy", "*", "-m", "1", url]);
-    await until("a stream for it", async () => (await count()) === 1);
-    expect((await running.done).code).toBe(28);
-    await until("its stream to end", async () => (await count()) === 0);
-
-    const bound = says(own.network, "bound", "203.0.113.1", ports.silent);
-    await until("a stream for one whose socket is bound to lo", async () => (await count()) === 1);
-    await new Promise((done) => setTimeout(done, 300));
-    expect(await count()).toBe(1); // while its program waits
-    expect(await bound).toBe("nothing");
   });
 
   test("whatever packets a program makes, the agent goes on", async () => {
@@ -258,20 +208,6 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
       },
     };
   }
-
-  test("while no monitor is attached connect() waits for --hold-ms, and is ENETUNREACH then", async () => {
-    await using own = await alone("--hold-ms", "300");
-    expect(await says(own.network, "errors", [["203.0.113.1", 80]])).toEqual([
-      ["ENETUNREACH", "ENETUNREACH"],
-    ]);
-  });
-
-  test("more questions than it holds keep no other program's from their answer", async () => {
-    await using own = await alone("--hold-ms", "60000");
-    const unanswered = Array.from({ length: 2000 }, (_, i) => `n${i}.test`);
-    expect(await says(own.network, "names", unanswered, 2000, 1)).toEqual({ answers: 0, addresses: 0 });
-    expect(await says(own.network, "names", ["localhost"], 1, 1)).toEqual({ answers: 1, addresses: 1 });
-  });
 
   /** What dig says: the code, the addresses or names, and the Extended DNS Error. */
   async function dig(
@@ -409,55 +345,6 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
       }
     });
 
-    test.skipIf(noDig !== undefined)(
-      titled("is answered with SERVFAIL and why where no monitor comes within --hold-ms", noDig),
-      async () => {
-        for (const holdMs of ["0", "300"]) {
-          await using lonely = await alone("--hold-ms", holdMs);
-          const failed = {
-            code: "SERVFAIL",
-            answers: [],
-            why: "23 (Network Error): (no monitor is attached)",
-          };
-          for (const by of ["+notcp", "+tcp"])
-            expect(await dig(lonely.network, by, "both.test")).toEqual(failed);
-        }
-      },
-    );
-
-    test.skipIf(noDig !== undefined)(
-      titled(
-        "that was asked for when the monitor ended is answered, too: by the next one, or with SERVFAIL",
-        noDig,
-      ),
-      async () => {
-        const socket = join(temporaryFolder("transparent"), "attach.sock");
-        const began = (): Promise<MonitorProgram> =>
-          MonitorProgram.start(socket, POLICY, { under: host.under, options: { names: RESOLVER } });
-        const asked = (): number => servers.lines.filter((line) => line.includes("silent.test")).length;
-        using first = await began();
-        await using hasty = await another(socket, "--hold-ms", "300");
-        await using patient = await another(socket, "--hold-ms", "60000");
-        const before = asked();
-        const unanswered = dig(hasty.network, "silent.test");
-        await until("the name server to be asked", () => asked() > before);
-        first[Symbol.dispose]();
-        expect(await unanswered).toMatchObject({
-          code: "SERVFAIL",
-          why: expect.stringMatching(/no monitor/),
-        });
-
-        // However long a connection is held: whoever asks gives up after 10 s.
-        const ask = (): ReturnType<typeof dig> => dig(patient.network, "+time=30", "both.test");
-        expect(await ask()).toMatchObject({ code: "SERVFAIL", why: expect.stringMatching(/no monitor/) });
-        let answered = ask();
-        using second = await began();
-        while ((await answered).code === "SERVFAIL") answered = ask();
-        expect(await answered).toMatchObject({ code: "NOERROR" });
-        expect(second.isOver).toBe(false);
-      },
-    );
-
     test("1000 names one after the other, and 300 at once, each have an answer of their own", async () => {
       const names = Array.from({ length: 1000 }, (_, i) => `n${i}.many.test`);
       expect(await says(resolvers[0]!, "names", names.slice(0, 300), 300)).toEqual({
@@ -484,6 +371,125 @@ describe.skipIf(reason !== undefined)(titled("ringway-agent --transparent", reas
       },
     };
   }
+
+  // ── What waits more than it works: some at the same time ──────────────────────────────────────────────────────────
+
+  test.concurrent.each(FAMILIES)(
+    "connect() over $name ends as on the host: done, refused, no route, unreachable, no answer",
+    async ({ server, lost, far }) => {
+      const targets = [
+        [server, ports.echo],
+        [server, ports.closed],
+        [lost, 80],
+        [far, 80],
+        [server, ports.silent, 1],
+      ];
+      const [direct, through] = await Promise.all([host, guest].map((it) => says(it, "errors", targets)));
+      expect(direct).toEqual(
+        ["ok", "ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT"].map((error) => [error, error]),
+      );
+      expect(through).toEqual(direct);
+    },
+  );
+
+  test.concurrent.each(FAMILIES)(
+    "over $name no program of the guest is taken for a server",
+    async ({ server, told }) => {
+      expect(await says(guest, "pose", server, ports.silent)).toEqual({
+        tcp: "nothing",
+        question: "nothing",
+        told,
+        answer: "nothing",
+      });
+    },
+  );
+
+  test.concurrent("a program that gives up while the host tries frees its stream", async () => {
+    const slow = POLICY.replace("400", "30000");
+    const socket = join(temporaryFolder("transparent"), "attach.sock");
+    using other = await MonitorProgram.start(socket, slow, { under: host.under });
+    await using own = await another(socket);
+    const count = async (): Promise<number> =>
+      (await other.ask<{ streams: number }>("counters")).streams - RESTING;
+    const url = `http://203.0.113.1:${ports.silent}/`;
+    const running = own.network.start("curl", ["-sS", "--noproxy", "*", "-m", "2", url]);
+    await until("a stream for it", async () => (await count()) === 1);
+    expect((await running.done).code).toBe(28);
+    await until("its stream to end", async () => (await count()) === 0);
+
+    const bound = says(own.network, "bound", "203.0.113.1", ports.silent);
+    await until("a stream for one whose socket is bound to lo", async () => (await count()) === 1);
+    await new Promise((done) => setTimeout(done, 300));
+    expect(await count()).toBe(1); // while its program waits
+    expect(await bound).toBe("nothing");
+  });
+
+  test.concurrent("while no monitor is attached connect() waits for --hold-ms, and is ENETUNREACH then", async () => {
+    await using own = await alone("--hold-ms", "300");
+    expect(await says(own.network, "errors", [["203.0.113.1", 80]])).toEqual([
+      ["ENETUNREACH", "ENETUNREACH"],
+    ]);
+  });
+
+  test.concurrent("more questions than it holds keep no other program's from their answer", async () => {
+    await using own = await alone("--hold-ms", "60000");
+    const unanswered = Array.from({ length: 2000 }, (_, i) => `n${i}.test`);
+    expect(await says(own.network, "names", unanswered, 2000, 1)).toEqual({ answers: 0, addresses: 0 });
+    expect(await says(own.network, "names", ["localhost"], 1, 1)).toEqual({ answers: 1, addresses: 1 });
+  });
+
+  test.skipIf(noDig !== undefined)(
+    titled("a name is answered with SERVFAIL and why where no monitor comes within --hold-ms", noDig),
+    { concurrent: true },
+    async () => {
+      for (const holdMs of ["0", "300"]) {
+        await using lonely = await alone("--hold-ms", holdMs);
+        const failed = {
+          code: "SERVFAIL",
+          answers: [],
+          why: "23 (Network Error): (no monitor is attached)",
+        };
+        for (const by of ["+notcp", "+tcp"])
+          expect(await dig(lonely.network, by, "both.test")).toEqual(failed);
+      }
+    },
+  );
+
+  test.skipIf(noDig !== undefined)(
+    titled(
+      "a name that was asked for when the monitor ended is answered, too: by the next one, or with SERVFAIL",
+      noDig,
+    ),
+    { concurrent: true },
+    async () => {
+      const socket = join(temporaryFolder("transparent"), "attach.sock");
+      const began = (): Promise<MonitorProgram> =>
+        MonitorProgram.start(socket, POLICY, { under: host.under, options: { names: RESOLVER } });
+      const asked = (): number => servers.lines.filter((line) => line.includes("silent.test")).length;
+      using first = await began();
+      await using hasty = await another(socket, "--hold-ms", "300");
+      await using patient = await another(socket, "--hold-ms", "60000");
+      const before = asked();
+      const unanswered = dig(hasty.network, "silent.test");
+      await until("the name server to be asked", () => asked() > before);
+      first[Symbol.dispose]();
+      expect(await unanswered).toMatchObject({
+        code: "SERVFAIL",
+        why: expect.stringMatching(/no monitor/),
+      });
+
+      // However long a connection is held: whoever asks gives up after 10 s.
+      const ask = (): ReturnType<typeof dig> => dig(patient.network, "+time=30", "both.test");
+      expect(await ask()).toMatchObject({ code: "SERVFAIL", why: expect.stringMatching(/no monitor/) });
+      let answered = ask();
+      using second = await began();
+      while ((await answered).code === "SERVFAIL") answered = ask();
+      expect(await answered).toMatchObject({ code: "NOERROR" });
+      expect(second.isOver).toBe(false);
+    },
+  );
+
+  // ── Beginnings and ends ────────────────────────────────────────────────────────────────────────────────────────────
 
   /** What of a network the agent changes. */
   async function state(network: Network): Promise<unknown> {

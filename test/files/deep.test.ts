@@ -16,7 +16,7 @@ import {
   Protocol,
   StatReply,
 } from "@ringway/control";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { errnoOf, failureOf } from "../support/declined.ts";
 import { LOOPBACK } from "../support/monitor.ts";
 import { MonitorProgram } from "../support/processes.ts";
@@ -33,16 +33,6 @@ const m = fsMessages;
 const NAMES = 2000;
 const DEEP = Array(NAMES).fill("a").join("/");
 
-let folder: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "rw-"));
-});
-afterEach(() => {
-  // Not rmSync, whose recursion does not go that deep.
-  spawnSync("rm", ["-rf", folder]);
-});
-
 /** Links of which each leads over 500 folders to the next: `loop-0` over thousands. */
 function plantLoops(data: string): void {
   mkdirSync(join(data, "turn"));
@@ -50,11 +40,17 @@ function plantLoops(data: string): void {
   writeFileSync(join(data, "loop-7"), "");
 }
 
+// Not mkdirSync and rmSync: they go all the way for each name, and their recursion does not go that deep.
+const make = (path: string): void => void spawnSync("mkdir", ["-p", path]);
+const remove = (path: string): void => void spawnSync("rm", ["-rf", path]);
+
 const stat = (fs: RawStream, path: string): Promise<StatReply> => fs.call(m.Stat, { path }, StatReply);
 
 it("of 256 descriptors, a walk over 2000 folders on each worker takes none that a neighbour needs", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "rw-"));
+  onTestFinished(() => remove(folder));
   const data = join(folder, "data");
-  mkdirSync(join(data, DEEP), { recursive: true });
+  make(join(data, DEEP));
   symlinkSync(".", join(data, "l"));
   const socket = join(folder, "attach.sock");
   const policy = `${LOOPBACK}files: [{ guest: /data, host: ${data}, access: ro }]\nlimits: { diskOperations: 1000000 }\n`;
@@ -140,46 +136,47 @@ it("folders are made with all their parents in one walk, through links and roots
   });
   using guest = await FileGuest.attach(host.path);
   const fs = await guest.openFs();
-  const make = (path: string): Promise<Done> =>
+  const asked = (path: string): Promise<Done> =>
     fs.call(m.Mkdir, { path, mode: 0o755, parents: true }, Done, 10_000);
   // One worker had it for 21 seconds when each name was a walk of its own.
-  await make(`/data/${DEEP}`);
+  await asked(`/data/${DEEP}`);
   expect(existsSync(join(host.data, DEEP))).toBe(true);
-  await make(`/data/${DEEP}`);
+  await asked(`/data/${DEEP}`);
   symlinkSync("/other", join(host.data, "to-other"));
   symlinkSync("none/such", join(host.data, "dangling"));
   symlinkSync("kept", join(host.data, "to-kept"));
   writeFileSync(join(host.data, "file"), "");
-  await make("/data/to-other/made/in/it/");
+  await asked("/data/to-other/made/in/it/");
   expect(existsSync(join(host.other, "made/in/it"))).toBe(true);
-  await make("/data");
+  await asked("/data");
   // What a link names is nobody's to make on the way.
   for (const path of ["/data/dangling", "/data/dangling/x"])
-    expect(await errnoOf(make(path)), path).toBe(Errno.ENOENT);
+    expect(await errnoOf(asked(path)), path).toBe(Errno.ENOENT);
   expect(existsSync(join(host.data, "none"))).toBe(false);
-  expect(await errnoOf(make("/data/file"))).toBe(Errno.EEXIST);
+  expect(await errnoOf(asked("/data/file"))).toBe(Errno.EEXIST);
   for (const path of ["/data/file/", "/data/file/x"])
-    expect(await errnoOf(make(path)), path).toBe(Errno.ENOTDIR);
-  expect(await failureOf(make("/data/to-kept/x/y"))).toMatchObject({ errno: Errno.EROFS, rule: "kept" });
+    expect(await errnoOf(asked(path)), path).toBe(Errno.ENOTDIR);
+  expect(await failureOf(asked("/data/to-kept/x/y"))).toMatchObject({ errno: Errno.EROFS, rule: "kept" });
   guest.vanish();
-  spawnSync("rm", ["-rf", host.data]);
+  remove(host.data);
 });
 
-it.each([
+// Both wait for operations to be theirs again.
+it.concurrent.each([
   ["a path of 2000 names", "several", `/data/${DEEP}`, 10],
   ["a short one that leads over thousands by links", "hundreds of", "/data/loop-0", 200],
 ])("%s is paid for as %s operations", async (_name, _cost, path, diskOperations) => {
   await using host = await startHost({ limits: { diskOperations } });
   using guest = await FileGuest.attach(host.path);
   const fs = await guest.openFs();
-  spawnSync("mkdir", ["-p", join(host.data, DEEP)]);
+  make(join(host.data, DEEP));
   plantLoops(host.data);
   await stat(fs, path);
   expect(host.monitor.counters().quotaDiskOperations).toBe(0);
   await stat(fs, "/data");
   expect(host.monitor.counters().quotaDiskOperations).toBeGreaterThan(5);
   guest.vanish();
-  spawnSync("rm", ["-rf", host.data]);
+  remove(host.data);
 });
 
 it("a file is closed before what waits because its guest has used up its operations", async () => {

@@ -1,9 +1,10 @@
 // The monitor as built, with a mistake put in: a copy of its package, put together as the package itself is.
 
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import type { Monitor } from "@ringway/monitor";
 import { readBuilt, replaceOnce } from "../../support/built.ts";
 import { startMonitor } from "../../support/monitor.ts";
@@ -28,7 +29,7 @@ export async function mistakenMonitor(patches: readonly Patch[]): Promise<StartM
     const file = join(copy, "dist", `${module}.js`);
     writeFileSync(file, replaceOnce(readBuilt(pathToFileURL(file)), module, replacement));
   }
-  execFileSync(process.execPath, [BUNDLE, root]);
+  await promisify(execFile)(process.execPath, [BUNDLE, root]);
   const loaded = (await import(pathToFileURL(join(copy, "lib/index.js")).href)) as {
     Monitor: typeof Monitor;
   };
