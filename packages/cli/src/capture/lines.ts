@@ -6,7 +6,7 @@ import { jsonText, plain } from "../admin/text.ts";
 const NS_PER_MS = 1_000_000n;
 
 /** ISO 8601 with nanoseconds: "2026-11-27T21:00:00.123456789Z". */
-export function timeText(timeNs: bigint): string {
+function timeText(timeNs: bigint): string {
   const ms = timeNs / NS_PER_MS;
   const rest = String(timeNs % NS_PER_MS).padStart(6, "0");
   return `${new Date(Number(ms)).toISOString().slice(0, -1)}${rest}Z`;

@@ -9,7 +9,7 @@ import { ConversationRing } from "../observe/conversations/ring.ts";
 import type { ReactorHandle } from "./reactor-handle.ts";
 
 /** Each has a ring. */
-export const FOLLOWERS_MAX = 16;
+const FOLLOWERS_MAX = 16;
 /** Of each ring: a millisecond or two of all that a reactor can carry. */
 const RING_BYTES: number = 4 * 1024 * 1024;
 
