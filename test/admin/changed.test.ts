@@ -234,7 +234,7 @@ describe("the admin API", () => {
     const event = events.next();
     const { revision } = (await admin.policyHistory())[0]!;
     process.kill(monitor.pid, "SIGHUP");
-    const put = { action: "policy", revision: revision + 1, by: { via: "program" } };
+    const put = { action: "policy", revision: revision + 1, by: { via: "signal" } };
     await until("its line", async () => (await audited("policy")).revision === revision + 1);
     expect(await audited("policy")).toMatchObject(put);
     expect((await event).value).toMatchObject({ data: put });
