@@ -283,6 +283,8 @@ class States {
   readonly #width: number;
   #items: Int32Array;
   #table: Int32Array = new Int32Array(4096);
+  /** By number: what differs in it need not be looked at, which lies far apart. */
+  readonly #hashes: Numbers = new Numbers();
 
   constructor(width: number) {
     this.#width = width;
@@ -297,15 +299,17 @@ class States {
   add(state: Int32Array): number {
     if (this.count * 2 > this.#table.length) this.#rehash();
     const mask = this.#table.length - 1;
-    for (let at = this.#hash(state, 0) & mask; ; at = (at + 1) & mask) {
+    const hash = this.#hash(state);
+    for (let at = hash & mask; ; at = (at + 1) & mask) {
       const id = this.#table[at]! - 1;
       if (id < 0) {
         if ((this.count + 1) * this.#width > this.#items.length) this.#items = grown(this.#items);
         this.#items.set(state, this.count * this.#width);
+        this.#hashes.push(hash);
         this.#table[at] = ++this.count;
         return this.count - 1;
       }
-      if (this.#equal(id, state)) return id;
+      if (this.#hashes.get(id) === hash && this.#equal(id, state)) return id;
     }
   }
 
@@ -315,10 +319,10 @@ class States {
     return true;
   }
 
-  #hash(items: Int32Array, base: number): number {
+  #hash(state: Int32Array): number {
     let hash = 0x811c9dc5;
     for (let i = 0; i < this.#width; i++) {
-      hash = Math.imul(hash ^ items[base + i]!, 0x01000193);
+      hash = Math.imul(hash ^ state[i]!, 0x01000193);
       hash ^= hash >>> 15;
     }
     return hash;
@@ -328,7 +332,7 @@ class States {
     this.#table = new Int32Array(this.#table.length * 2);
     const mask = this.#table.length - 1;
     for (let id = 0; id < this.count; id++) {
-      let at = this.#hash(this.#items, id * this.#width) & mask;
+      let at = this.#hashes.get(id) & mask;
       while (this.#table[at] !== 0) at = (at + 1) & mask;
       this.#table[at] = id + 1;
     }
