@@ -4,20 +4,10 @@
 // Each thread has one context. Invariant: it never runs out of room for completions, which nobody reads: they are
 // thrown away long before.
 
+import { cancel, createContext, EVENT_BYTES, IOCB_BYTES, submit, takeEvents } from "./aio-context.ts";
 import { Errno } from "./errno.ts";
-import { isX64, outcome, putI64, type Scratch, scratch, syscall } from "./libc.ts";
+import { putI64, type Scratch, scratch } from "./libc.ts";
 
-const setupCall = syscall(["uint32_t", "uintptr_t"]);
-const submitCall = syscall(["uintptr_t", "intptr_t", "uintptr_t"]);
-const cancelCall = syscall(["uintptr_t", "uintptr_t", "uintptr_t"]);
-const getEventsCall = syscall(["uintptr_t", "intptr_t", "intptr_t", "uintptr_t", "uintptr_t"]);
-
-const SYS = {
-  setup: isX64 ? 206 : 0,
-  getEvents: isX64 ? 208 : 4,
-  submit: isX64 ? 209 : 2,
-  cancel: isX64 ? 210 : 3,
-};
 const IOCB_CMD_POLL = 5;
 const IOCB_FLAG_RESFD = 1;
 /**
@@ -28,38 +18,31 @@ const SUBMITS_PER_REAP = 32;
 
 interface Context {
   readonly id: number;
-  /** Where the kernel puts completions, and how long it waits for them: no time. */
+  /** Where the kernel puts completions. */
   readonly events: Scratch;
-  readonly now: Scratch;
   sinceReap: number;
 }
 
 /** undefined: not tried yet; null: this kernel, or a filter of system calls, has no asynchronous I/O. */
 let context: Context | null | undefined;
 
-function createContext(): Context | null {
-  const id = scratch(8);
-  if (outcome(setupCall(SYS.setup, COMPLETIONS, id.address)) < 0) return null;
-  return {
-    id: Number(id.view.getBigUint64(0, true)),
-    events: scratch(32 * COMPLETIONS),
-    now: scratch(16),
-    sinceReap: 0,
-  };
+function begin(): Context | null {
+  const id = createContext(COMPLETIONS);
+  return id === undefined ? null : { id, events: scratch(EVENT_BYTES * COMPLETIONS), sinceReap: 0 };
 }
 
 function reap(context: Context): void {
   context.sinceReap = 0;
-  getEventsCall(SYS.getEvents, context.id, 0, COMPLETIONS, context.events.address, context.now.address);
+  takeEvents(context.id, COMPLETIONS, context.events.address);
 }
 
 /** One wait, again and again. */
 export class AsyncPoll {
   // struct iocb: data u64 | key u32, rw_flags u32 | opcode u16, prio i16, fd u32 | buf u64 | nbytes u64 | offset u64 |
   // reserved u64 | flags u32, resfd u32
-  readonly #request: Scratch = scratch(64);
+  readonly #request: Scratch = scratch(IOCB_BYTES);
   readonly #requests: Scratch = scratch(8);
-  readonly #result: Scratch = scratch(32);
+  readonly #result: Scratch = scratch(EVENT_BYTES);
 
   /** Until `fd` has one of `events` (POLL*). Whoever holds this keeps `fd` open. */
   constructor(fd: number, events: number) {
@@ -77,20 +60,20 @@ export class AsyncPoll {
    * Never waits. Hot.
    */
   submit(eventfd: number): number {
-    if (context === undefined) context = createContext();
+    if (context === undefined) context = begin();
     if (context === null) return -Errno.ENOSYS;
     this.#request.view.setInt32(60, eventfd, true);
     if (++context.sinceReap >= SUBMITS_PER_REAP) reap(context);
-    let submitted = outcome(submitCall(SYS.submit, context.id, 1, this.#requests.address));
+    let submitted = submit(context.id, 1, this.#requests.address);
     if (submitted === -Errno.EAGAIN) {
       reap(context);
-      submitted = outcome(submitCall(SYS.submit, context.id, 1, this.#requests.address));
+      submitted = submit(context.id, 1, this.#requests.address);
     }
     return Math.min(submitted, 0);
   }
 
   /** Ends a wait that is under way. */
   cancel(): void {
-    if (context) cancelCall(SYS.cancel, context.id, this.#request.address, this.#result.address);
+    if (context) cancel(context.id, this.#request.address, this.#result.address);
   }
 }

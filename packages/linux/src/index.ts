@@ -38,6 +38,7 @@ export * from "./memory.ts";
 export * from "./native-thread.ts";
 export * from "./nearest.ts";
 export * from "./poll.ts";
+export * from "./read-batch.ts";
 export * from "./refuse-descriptors.ts";
 export * from "./rlimit.ts";
 export * from "./routes.ts";

@@ -5,7 +5,7 @@ import { statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Done, Errno, fileMessages, mountMessages as m } from "@ringway/control";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { READS_AFTER_MISS } from "../../../packages/monitor/src/relays/files/at-once.ts";
+import { AtOnce, READS_AFTER_MISS } from "../../../packages/monitor/src/relays/files/at-once.ts";
 import { errnoOf } from "../../support/declined.ts";
 import { readsAtOnce } from "../../support/disk-file-systems.ts";
 import { DyingDisk, noDyingDisk } from "../../support/dying-disk.ts";
@@ -184,6 +184,55 @@ describe("a read of a mount", () => {
     await stream.finish();
   });
 
+  it("of more than the ring has room for is answered as there comes some, with what goes around its end", async () => {
+    const content = pattern(30_000);
+    writeFileSync(join(host.data, "file"), content);
+    const small = await RawMount.open(guest, "/data", 16_384);
+    const file = await small.handle("file");
+    const { stream } = small;
+    for (let round = 0; round < 12; round++) {
+      const sizes = Array.from({ length: 16 }, (_, i) => 500 + (((round * 16 + i) * 997) % 3600));
+      const ids = stream.together(() =>
+        sizes.map((bytes, i) => stream.post(m.MountRead, { handle: file, offset: 1500 * i, bytes })),
+      );
+      for (const [i, id] of ids.entries()) {
+        const { data } = await small.reply(fileMessages.Data, id);
+        expect(Buffer.from(data).equals(content.subarray(1500 * i, 1500 * i + sizes[i]!))).toBe(true);
+      }
+    }
+    await stream.finish();
+  });
+
+  it("beside others gives what there is, while the file is cut and grows, and its handle is given back", async () => {
+    const path = join(host.data, "file");
+    const content = pattern(64_000);
+    writeFileSync(path, content);
+    const { stream } = mount;
+    for (let round = 0; round < 30; round++) {
+      const file = await mount.handle("file");
+      for (let i = 0; i < 20; i++) await mount.read(file, 0, 1);
+      const [ids, release, late] = stream.together(() => {
+        const read = (i: number): number =>
+          stream.post(m.MountRead, { handle: file, offset: 4000 * i, bytes: 4000 });
+        const before = Array.from({ length: 17 }, (_, i) => read((i * 5) % 17));
+        return [before, stream.post(m.MountRelease, { handle: file }), read(0)] as const;
+      });
+      const size = 60_000 - round * 1777;
+      truncateSync(path, size);
+      for (const [i, id] of ids.entries()) {
+        const at = 4000 * ((i * 5) % 17);
+        const data = Buffer.from((await mount.reply(fileMessages.Data, id)).data);
+        const left = Math.max(0, Math.min(4000, size - at));
+        expect(data.length).toBeGreaterThanOrEqual(left);
+        expect(data.length).toBeLessThanOrEqual(Math.min(4000, 64_000 - at));
+        expect(data.subarray(0, left).equals(content.subarray(at, at + left))).toBe(true);
+      }
+      await mount.reply(Done, release);
+      expect(await errnoOf(mount.reply(fileMessages.Data, late))).toBe(Errno.EBADF);
+      writeFileSync(path, content.subarray(size), { flag: "a" });
+    }
+  });
+
   it("of less than was asked for needs no more room than it has bytes, nor does what is behind it", async () => {
     writeFileSync(join(host.data, "file"), pattern(8000));
     writeFileSync(join(host.data, "short"), "0123456789");
@@ -204,21 +253,39 @@ describe("a read of a mount", () => {
 
   it("ends with its stream where nobody reads the answer: after a RESET, and where the ring is closed", async () => {
     writeFileSync(join(host.data, "file"), pattern(65_000));
-    for (const how of ["reset", "close"] as const) {
-      const small = await RawMount.open(guest, "/data", 8192);
+    const hows = ["reset", "close"] as const;
+    for (const [how, ring] of hows.flatMap((how) => [8192, 65_536].map((ring) => [how, ring] as const))) {
+      const small = await RawMount.open(guest, "/data", ring);
       const file = await small.handle("file");
-      for (let i = 0; i < 20; i++) {
-        small.stream.post(m.MountRead, { handle: file, offset: i, bytes: 8000 });
-      }
-      if (how === "reset") small.stream.reset();
-      else {
-        small.stream.pipe.toGuest.close();
-        small.stream.signal();
-        await small.stream.finish();
-      }
+      for (let i = 0; i < 10; i++) await small.read(file, i, 100);
+      small.stream.together(() => {
+        for (let i = 0; i < 20; i++) {
+          small.stream.post(m.MountRead, { handle: file, offset: i, bytes: 8000 });
+        }
+        if (how === "reset") small.stream.reset();
+      });
+      if (how === "reset") continue;
+      small.stream.pipe.toGuest.close();
+      small.stream.signal();
+      await small.stream.finish();
     }
     expect((await mount.read(await mount.handle("file"), 0, 10)).equals(pattern(10))).toBe(true);
   });
+});
+
+it("reads go together only where as many have just been cached", () => {
+  const atOnce = new AtOnce(true);
+  const most = (): number => [7, 6, 5, 4, 3, 2, 1, 0].find((others) => atOnce.triesWith(others)) ?? -1;
+  expect(most()).toBe(0);
+  for (let i = 0; i < 3; i++) atOnce.gave(10, 10, 0);
+  expect(most()).toBe(3);
+  // The file's end says nothing.
+  atOnce.gave(5, 10, 0);
+  expect(most()).toBe(3);
+  atOnce.gave(-Errno.EAGAIN, 10, 0);
+  expect(most()).toBe(-1);
+  for (let i = 0; i < READS_AFTER_MISS; i++) atOnce.workerRead();
+  expect(most()).toBe(0);
 });
 
 describe("when a file was last accessed", () => {

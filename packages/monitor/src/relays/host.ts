@@ -1,7 +1,7 @@
 // What all relays of one thread share of the host.
 
 import { IO_MAX_BYTES } from "@ringway/control";
-import { DatagramBatch, DatagramInbox, type Scratch, scratch } from "@ringway/linux";
+import { DatagramBatch, DatagramInbox, ReadBatch, type Scratch, scratch } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
 import type { DiskPool } from "../disk/pool.ts";
 import type { Lookups } from "../names/lookups.ts";
@@ -31,6 +31,9 @@ export interface Datagrams {
   readonly inbox: DatagramInbox;
 }
 
+/** Reads of a mount that one call into the kernel makes: a guest waits for all of them. */
+export const READS_TOGETHER_MAX = 8;
+
 export class RelayHost {
   readonly reactor: Reactor;
   readonly counters: Counters;
@@ -43,6 +46,7 @@ export class RelayHost {
   readonly #lockTurns: WeakMap<Account, LockTurns> = new WeakMap();
   #scratch: Scratch | undefined;
   #datagrams: Datagrams | undefined;
+  #reads: ReadBatch | undefined;
 
   constructor({ reactor, counters, disk, lookups, ownPorts, ownSockets }: RelayHostParts) {
     this.reactor = reactor;
@@ -74,5 +78,10 @@ export class RelayHost {
       this.#datagrams = { batch, frames: new BatchFrames(batch.capacity), inbox: new DatagramInbox() };
     }
     return this.#datagrams;
+  }
+
+  get reads(): ReadBatch {
+    this.#reads ??= new ReadBatch(READS_TOGETHER_MAX);
+    return this.#reads;
   }
 }
