@@ -82,7 +82,8 @@ export function mountReaders({ programs, relays, file }: Setting, options: reado
   const mode = "mount-read";
   const contenders: Contender[] = [];
   if (relay !== undefined) {
-    const command = [programs.guest, "--attach", relay.socket, "--path", file.guest, ...options];
+    const poll = ["--busy-poll-us", String(BUSY_POLL_US)];
+    const command = [programs.guest, "--attach", relay.socket, "--path", file.guest, ...poll, ...options];
     contenders.push({ peer: "ringway", mode, command, relay });
   }
   const command = [programs.preadv, "--path", file.host, ...options];
