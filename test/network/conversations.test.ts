@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { createServer as createUnixServer } from "node:net";
 import { join } from "node:path";
+import { FrameWriter, Protocol, unixMessages } from "@ringway/control";
 import { Guest } from "@ringway/guest";
 import {
   type Conversation,
@@ -11,12 +12,13 @@ import {
   FollowersError,
   type Policy,
 } from "@ringway/monitor";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { KiB, MiB, pattern, sha256 } from "../support/bytes.ts";
 import { heldForAll } from "../support/held.ts";
 import { policyOf, startMonitor, streamsAre, type TestMonitor } from "../support/monitor.ts";
 import { echoServer, freePort, readAll, type TestServer, tcpClient, tcpServer } from "../support/tcp.ts";
 import { address, UdpGuest, udpServer } from "../support/udp.ts";
+import { recordEcho } from "../support/unix.ts";
 import { until, within } from "../support/wait.ts";
 
 const hold = heldForAll();
@@ -34,6 +36,7 @@ listen:
   - { id: here, allow: 127.0.0.1, ports: [0, 1024-65535], protocols: [tcp, udp] }
 sockets:
   - { id: talk, guest: /run/talk, host: ${join(folder, "talk.sock")}, access: connect }
+  - { id: records, guest: /run/records, host: ${join(folder, "records.sock")}, access: connect }
 `,
     folder,
   );
@@ -43,6 +46,9 @@ beforeAll(async () => {
   guest = hold(await Guest.attach(host.path));
   echo = hold(await echoServer());
 });
+
+// What is left of the test before is no conversation of the next.
+beforeEach(() => streamsAre(host.monitor, 0));
 
 type Followed = Conversations;
 
@@ -318,6 +324,43 @@ describe("of datagrams and Unix sockets", () => {
       ["initiator", "two", peer],
       ["responder", "two", peer],
     ]);
+  });
+
+  test("a socket that nobody uses for a while has IdleTimeout", async () => {
+    const short = (folder: string): Policy => ({
+      ...policy(folder),
+      timeouts: { ...policy(folder).timeouts, udpIdleMs: 100 },
+    });
+    await using own = await startMonitor(short);
+    await using udp = await UdpGuest.attach(own.path);
+    await using server = await udpServer();
+    const conversations = own.monitor.conversations();
+    await conversations.ready;
+    await udp.udpConnect("127.0.0.1", server.port);
+    expect((await readConversation(await nextOf(conversations))).closed).toEqual(["IdleTimeout"]);
+  });
+
+  test("each record of a Unix socket is one", async () => {
+    using _ = recordEcho(join(host.folder, "records.sock"));
+    await using raw = await UdpGuest.attach(host.path);
+    await using conversations = await following({ protocol: "unix" });
+    const pipe = await raw.newStream(256 * KiB);
+    const { UnixConnectRequest, UnixKind, UnixSend } = unixMessages;
+    const request = { kind: UnixKind.SEQPACKET, timeoutMs: 0, path: "/run/records" };
+    raw.sendOpen(pipe, Protocol.UNIX_CONNECT, UnixConnectRequest.encode(request));
+    await raw.opened(pipe);
+    const writer = new FrameWriter(pipe.toHost);
+    for (const text of ["one", "", "three"]) {
+      writer.write(UnixSend.type, 0, Buffer.from(text), () => raw.signal(pipe));
+    }
+    const conversation = await nextOf(conversations);
+    const said: string[] = [];
+    while (said.length < 6) {
+      const { value } = await within("a record", conversation.next());
+      if (value !== undefined && "bytes" in value) said.push(`${value.from[0]} ${Buffer.from(value.bytes)}`);
+    }
+    expect(said.filter((each) => each.startsWith("i"))).toEqual(["i one", "i ", "i three"]);
+    expect(said.filter((each) => each.startsWith("r"))).toEqual(["r one", "r ", "r three"]);
   });
 
   test("a Unix stream's bytes are told as those of TCP", async () => {
