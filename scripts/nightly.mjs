@@ -21,7 +21,7 @@ installPackages(PACKAGES, "npm run nightly");
 // The matrix in a machine. It is of x86-64.
 if (process.arch === "x64") {
   const env = { ...process.env, RINGWAY_VM_PROGRAMS: "1", RINGWAY_TEST_JSON: "" };
-  const words = [`${ROOT}scripts/test-vm.mjs`, "programs"];
+  const words = [`${ROOT}scripts/test-vm.mjs`, "programs", "mount"];
   const { status } = spawnSync(process.execPath, words, { stdio: "inherit", env });
   if (status !== 0) process.exit(status ?? 1);
 }

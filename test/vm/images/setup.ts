@@ -18,6 +18,8 @@ export type GuestName = "busybox" | "debian" | "node";
 const PROGRAMS = [
   ...["git", "python3", "python3-requests", "openssh-client", "bind9-dnsutils"],
   ...["postgresql-client", "redis-tools", "iperf3"],
+  // For a folder that is mounted.
+  ...["make", "tcc", "libc6-dev"],
 ];
 
 declare module "vitest" {
