@@ -46,7 +46,7 @@ const RUN_RATIOS = [
   ...RUN_ROWS.slice(0, 4).flatMap((row) => RUN_PEERS.slice(0, 2).map((peer) => `${row}CpuVs${peer}`)),
   "namesPerSecond",
 ];
-const { ratios, idle, visitors, vm, unmodified, files, leftOut } = JSON.parse(
+const { ratios, idle, scraped, visitors, vm, unmodified, files, leftOut } = JSON.parse(
   readFileSync(process.argv[2], "utf8"),
 );
 const missingOf = (part, names, figures) =>
@@ -61,7 +61,7 @@ const problems =
         ? missingOf("files", FILES_RATIOS, files)
         : [...missingOf("ratios", RATIOS, ratios), ...missingAside()];
 for (const problem of problems) console.error(`missing or not a figure: ${problem}`);
-console.log(JSON.stringify(vm ?? unmodified ?? files ?? { ratios, idle, visitors }, null, 2));
+console.log(JSON.stringify(vm ?? unmodified ?? files ?? { ratios, idle, scraped, visitors }, null, 2));
 process.exit(problems.length > 0 ? 1 : 0);
 
 function isNotLeftOut(name) {
@@ -72,6 +72,7 @@ function isNotLeftOut(name) {
 function missingAside() {
   const missing = missingOf("idle", ["streams", "heapBytesPerStream"], idle);
   if (!(idle?.cpuPercent >= 0)) missing.push("idle.cpuPercent");
+  if (!(scraped?.percent >= 0)) missing.push("scraped.percent");
   for (const result of visitors)
     missing.push(...missingOf("visitors", ["perSecond", "p99Ratio", "p99VsElsewhere"], result));
   if (visitors.length === 0) missing.push("visitors");

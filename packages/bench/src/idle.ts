@@ -41,6 +41,22 @@ const SETTLE_MS = 500;
 const DONE_ONCE_MS = 35_000;
 const DESCRIPTORS_SPARE = 200;
 
+/** A guest on this attach socket, whose streams to the echo server are open, and do nothing until its stdin ends. */
+export async function openIdleStreams(
+  children: Children,
+  setting: Setting,
+  socket: string,
+  streams: number,
+  protocol: IdleReport["protocol"] = "tcp-connect",
+): Promise<{ readonly guest: Child; readonly seconds: number }> {
+  const where = ["--attach", socket, "--port", String(setting.ports.echo)];
+  const options = ["--streams", String(streams), "--ring-bytes", "4096"];
+  const program = setting.programs ? [setting.programs.guest] : [process.execPath, script("sdk-child")];
+  const echo = protocol === "echo" ? ["--echo-protocol"] : [];
+  const guest = children.start([...program, ...where, ...options, ...echo, "idle"], "idle guest");
+  return { guest, seconds: (JSON.parse(await guest.line()) as { seconds: number }).seconds };
+}
+
 export async function measureIdle(children: Children, setting: Setting, quick: boolean): Promise<IdleReport> {
   const socket = join(children.folder, "idle.sock");
   // Each stream takes a descriptor of the monitor, and one of the server.
@@ -55,14 +71,7 @@ export async function measureIdle(children: Children, setting: Setting, quick: b
     const { heapUsed, external } = JSON.parse(await child.line()) as MemoryUsage;
     return heapUsed + external;
   };
-  const open = async (streams: number): Promise<{ guest: Child; seconds: number }> => {
-    const where = ["--attach", socket, "--port", String(setting.ports.echo)];
-    const options = ["--streams", String(streams), "--ring-bytes", "4096"];
-    const program = setting.programs ? [setting.programs.guest] : [process.execPath, script("sdk-child")];
-    const echo = protocol === "echo" ? ["--echo-protocol"] : [];
-    const guest = children.start([...program, ...where, ...options, ...echo, "idle"], "idle guest");
-    return { guest, seconds: (JSON.parse(await guest.line()) as { seconds: number }).seconds };
-  };
+  const open = (streams: number) => openIdleStreams(children, setting, socket, streams, protocol);
   const close = async (guest: Child): Promise<void> => {
     guest.process.stdin!.end();
     await guest.ended;

@@ -20,6 +20,7 @@ export function jsonOf(report: Report, fileBytes: number): object {
   return {
     ratios,
     idle,
+    scraped: report.scraped ?? null,
     visitors: report.visitors,
     date: new Date().toISOString(),
     quick: report.quick,

@@ -21,6 +21,12 @@ export function cpuSeconds(pid: number): number {
   return cpuSecondsWithChildren(pid);
 }
 
+/** cpuSeconds() of all threads but the first, on which Node runs a program. */
+export function cpuSecondsAside(pid: number): number {
+  const main = Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[0]) / 1e9;
+  return cpuSeconds(pid) - main;
+}
+
 /** CPU seconds of the process and of the children that it has waited for, to 10 ms. */
 export function cpuSecondsWithChildren(pid: number): number {
   // pid (name) state ppid ...: the name may hold anything, so count from its last parenthesis.

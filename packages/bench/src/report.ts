@@ -3,7 +3,8 @@
 import Table from "cli-table3";
 import type { IdleReport } from "./idle.ts";
 import type { PeerResult, RatioResult, RowResult } from "./measure.ts";
-import { type Bar, COLUMNS, IDLE_BARS, PEERS, VISITORS_BARS } from "./rows.ts";
+import { type Bar, COLUMNS, IDLE_BARS, PEERS, SCRAPED_BAR, VISITORS_BARS } from "./rows.ts";
+import type { ScrapedResult } from "./scraped.ts";
 import { digits, type Spread } from "./statistics.ts";
 import type { VisitorsResult } from "./visitors.ts";
 
@@ -15,6 +16,7 @@ export interface Report {
   readonly rows: readonly RowResult[];
   readonly cpu: RatioResult | undefined;
   readonly idle: IdleReport | undefined;
+  readonly scraped: ScrapedResult | undefined;
   readonly visitors: readonly VisitorsResult[];
   readonly leftOut: readonly string[];
   readonly shortened: readonly string[];
@@ -124,6 +126,14 @@ function grids(report: Report): Grid[] {
           verdict(heapBytesPerStream, IDLE_BARS.heapBytesPerStream),
         ],
       ],
+    });
+  }
+  if (report.scraped) {
+    const { streams, percent } = report.scraped;
+    found.push({
+      title: `Metrics scraped in each second, ${streams} streams`,
+      head: ["what", "Ringway", "bar", ""],
+      rows: [["the reactor's time, %", digits(percent), barText(SCRAPED_BAR), verdict(percent, SCRAPED_BAR)]],
     });
   }
   if (report.visitors.length > 0) found.push(visitorsGrid(report.visitors));

@@ -89,7 +89,9 @@ export const RATIO_KEYS = [
 export const CPU_BAR: Bar = { most: 0.75 };
 export const IDLE_BARS = { cpuPercent: { most: 0.5 }, heapBytesPerStream: { most: 1024 } } as const;
 export const VISITORS_BARS = { perSecond: { least: 200 }, p99Ratio: { most: 2 } } as const;
-/** Rows that measure.ts does not run: idle.ts and visitors.ts do. */
+export const SCRAPED_BAR: Bar = { most: 1 };
+/** Rows that measure.ts does not run: idle.ts, scraped.ts and visitors.ts do. */
 export const IDLE = "idle";
+export const SCRAPED = "scraped";
 export const VISITORS = "visitors";
 export const IDLE_STREAMS = 10_000;

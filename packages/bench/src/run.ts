@@ -1,6 +1,6 @@
 // One run: what is wanted of all rows, and then row after row. What fails is said; the run goes on.
 //
-//   rows with a bar ──> idle streams ──> the other rows ──> visitors
+//   rows with a bar ──> idle streams ──> scraped ──> the other rows ──> visitors
 //
 // In this order, so that a quick run that is short of time has what counts.
 
@@ -13,7 +13,8 @@ import { type Compiled, compilePrograms } from "./programs.ts";
 import { Progress } from "./progress.ts";
 import type { Report } from "./report.ts";
 import { rowsOf } from "./row-list.ts";
-import { IDLE, type Row, VISITORS } from "./rows.ts";
+import { IDLE, type Row, SCRAPED, VISITORS } from "./rows.ts";
+import { measureScraped, type ScrapedResult } from "./scraped.ts";
 import { prepare, type Setting } from "./setting.ts";
 import { measureVisitors, type VisitorsResult } from "./visitors.ts";
 
@@ -23,8 +24,9 @@ const FILE_BYTES = { full: 512 * 1024 * 1024, quick: 128 * 1024 * 1024 } as cons
 /** A quick run has 90 s. Past the first no row begins another round, past the second none begins at all. */
 const QUICK_ROUNDS_MS = 45_000;
 const QUICK_ROWS_MS = 65_000;
-/** What the progress bar counts the idle streams and the visitors as, in rounds. */
+/** What the progress bar counts the idle streams, the scrapes and the visitors as, in rounds. */
 const IDLE_STEPS = 5;
+const SCRAPED_STEPS = 5;
 const VISITORS_STEPS = 10;
 
 export interface Plan {
@@ -34,6 +36,7 @@ export interface Plan {
   readonly setting: Setting;
   readonly rows: readonly Row[];
   readonly wantsIdle: boolean;
+  readonly wantsScraped: boolean;
   readonly wantsVisitors: boolean;
 }
 
@@ -50,8 +53,9 @@ export async function planRun(children: Children, options: BenchOptions): Promis
   const all = rowsOf(setting, quick);
   const wanted = all.filter((row) => isWanted(row.name));
   const rows = wanted.filter((row) => row.contenders.length > 0);
-  if (wanted.length === 0 && !isWanted(IDLE) && !isWanted(VISITORS)) {
-    const names = [...all.map((row) => row.name), IDLE, VISITORS];
+  const aside = [IDLE, SCRAPED, VISITORS];
+  if (wanted.length === 0 && !aside.some(isWanted)) {
+    const names = [...all.map((row) => row.name), ...aside];
     return `no such row; there are ${names.join(", ")}`;
   }
   if (programs === undefined && rows.length < wanted.length) {
@@ -59,13 +63,14 @@ export async function planRun(children: Children, options: BenchOptions): Promis
     leftOut.push(`${compiled.problem}, so the rows ${names.join(", ")} and their ratios are left out`);
   }
   const wantsVisitors = isWanted(VISITORS) && programs !== undefined;
-  return { startMs, quick, compiled, setting, rows, wantsIdle: isWanted(IDLE), wantsVisitors };
+  const [wantsIdle, wantsScraped] = [isWanted(IDLE), isWanted(SCRAPED)];
+  return { startMs, quick, compiled, setting, rows, wantsIdle, wantsScraped, wantsVisitors };
 }
 
 export async function measure(children: Children, plan: Plan): Promise<Report> {
   const { startMs, quick, setting } = plan;
   const rounds = quick ? ROUNDS.quick : ROUNDS.full;
-  const { rows, idle, visitors, shortened } = await measureAll(children, plan, rounds);
+  const { rows, idle, scraped, visitors, shortened } = await measureAll(children, plan, rounds);
   return {
     machine: aboutMachine(plan.compiled),
     quick,
@@ -74,6 +79,7 @@ export async function measure(children: Children, plan: Plan): Promise<Report> {
     rows,
     cpu: cpuPerGiBRatio(rows),
     idle,
+    scraped,
     visitors,
     leftOut: setting.leftOut,
     shortened,
@@ -83,11 +89,13 @@ export async function measure(children: Children, plan: Plan): Promise<Report> {
 
 async function measureAll(
   children: Children,
-  { startMs, quick, setting, rows, wantsIdle, wantsVisitors }: Plan,
+  { startMs, quick, setting, rows, wantsIdle, wantsScraped, wantsVisitors }: Plan,
   rounds: number,
-): Promise<Pick<Report, "idle" | "visitors" | "shortened"> & { readonly rows: RowResult[] }> {
+): Promise<Pick<Report, "idle" | "scraped" | "visitors" | "shortened"> & { readonly rows: RowResult[] }> {
   const { failures, leftOut, file } = setting;
-  const steps = rows.length * rounds + (wantsIdle ? IDLE_STEPS : 0) + (wantsVisitors ? VISITORS_STEPS : 0);
+  const aside =
+    (wantsIdle ? IDLE_STEPS : 0) + (wantsScraped ? SCRAPED_STEPS : 0) + (wantsVisitors ? VISITORS_STEPS : 0);
+  const steps = rows.length * rounds + aside;
   using progress = new Progress(steps);
   const deadline = quick ? startMs + QUICK_ROUNDS_MS : Number.POSITIVE_INFINITY;
   const shortened: string[] = [];
@@ -114,13 +122,16 @@ async function measureAll(
   const idle: IdleReport | undefined = wantsIdle
     ? await attempt(IDLE, "idle streams", IDLE_STEPS, () => measureIdle(children, setting, quick))
     : undefined;
+  const scraped: ScrapedResult | undefined = wantsScraped
+    ? await attempt(SCRAPED, "scraped metrics", SCRAPED_STEPS, () => measureScraped(children, setting, quick))
+    : undefined;
   await runRows(others);
   const visitors: readonly VisitorsResult[] | undefined = wantsVisitors
     ? await attempt(VISITORS, "guests that come and go", VISITORS_STEPS, () =>
         measureVisitors(children, setting, quick),
       )
     : undefined;
-  return { rows: results, idle, visitors: visitors ?? [], shortened };
+  return { rows: results, idle, scraped, visitors: visitors ?? [], shortened };
 }
 
 function splitRows(rows: readonly Row[]): [Row[], Row[]] {

@@ -99,7 +99,15 @@ describe("the table", () => {
       peers: [peer, { peer: "direct", value, rounds: [] }],
     };
     const machine = { CPU: "one" };
-    const rest = { cpu: undefined, idle: undefined, visitors: [], leftOut: [], shortened: [], failures: [] };
+    const rest = {
+      cpu: undefined,
+      idle: undefined,
+      scraped: undefined,
+      visitors: [],
+      leftOut: [],
+      shortened: [],
+      failures: [],
+    };
     const table = formatTerminal({ machine, quick: true, rounds: 1, seconds: 1, rows: [row], ...rest });
     expect(table).toContain("250 k/s");
     expect(table.match(/12\.5 % lost/g)).toHaveLength(1);

@@ -52,11 +52,13 @@ export class BellSender {
     return true;
   }
 
-  /** Rings if the receiver said that it sleeps. */
-  wake(): void {
+  /** Rings if the receiver said that it sleeps: true. */
+  wake(): boolean {
     const asleep = this.#base + BELL_ASLEEP / 4;
-    if (Atomics.load(this.#words, asleep) === 0) return;
-    if (Atomics.exchange(this.#words, asleep, 0) !== 0) this.#doorbell.ring();
+    if (Atomics.load(this.#words, asleep) === 0) return false;
+    if (Atomics.exchange(this.#words, asleep, 0) === 0) return false;
+    this.#doorbell.ring();
+    return true;
   }
 
   /** Rings whatever the sleep word says: on attach, epoch and state changes (BELL-7). */

@@ -2,6 +2,7 @@
 // what has been done.
 
 import { expect, test } from "vitest";
+import { Tallies } from "../src/accounts/tally.ts";
 import type { Attachment } from "../src/guests/attachment.ts";
 import type { Stream } from "../src/guests/stream.ts";
 import type { PolicyState } from "../src/policy/in-force.ts";
@@ -24,6 +25,9 @@ class Counted {
     const policy = {} as PolicyState;
     this.#census = new Census({
       guests: new Set([this.#guest(policy)]),
+      tallies: new Tallies(),
+      disk: { running: 0, waiting: 0 },
+      connectTimes: new Map(),
       opener: { allowsStill: () => false } as never,
       policyOf: () => policy,
       soon: (run) => void this.#soon.push(run),

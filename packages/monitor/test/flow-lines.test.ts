@@ -79,6 +79,7 @@ const freshQuotas = (): LineQuotas => ({
   ...{ key: "uid:1", isKnown: true, labelBytes: 0 },
   lines: new LineQuota(),
   flowLines: new SteadyQuota(),
+  tally: { hit: () => {} },
 });
 
 /** `file`: is there an audit file? */

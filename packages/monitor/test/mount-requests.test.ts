@@ -64,7 +64,7 @@ class Rig {
       ...{ takeWatcher: noop, giveWatcher: noop, takeWatch: noop, giveWatch: noop },
     };
     const guest = {
-      ...{ name: "guest-1", account: { retain: noop, release: noop }, budget },
+      ...{ name: "guest-1", account: { retain: noop, release: noop, tally: { hit: noop } }, budget },
       policy: { policy, matcher, folders: this.#folders, retain: noop, release: noop },
       share: {
         mayGoOn: () => !this.isShort || this.#looks++ % 2 === 0,

@@ -12,9 +12,11 @@
 // An account is held by attachments, and by disk work and sockets that outlive them. A guest has no way to make another
 // key of its own: those who may attach as many users are as many users. All of it is private to the reactor's thread.
 
+import { Counter } from "../reactor/counters.ts";
 import { LineQuota, LookQuota, LookupQuota, SLICE_MS, SteadyQuota } from "./quotas.ts";
 import { NetworkUse } from "./rates.ts";
 import { SocketBudget } from "./socket-budget.ts";
+import { Tallies, type Tally } from "./tally.ts";
 
 /** How long the counts of a key that nobody uses are kept, in milliseconds. */
 const KEPT_MS = 3_600_000;
@@ -63,14 +65,17 @@ export class Account {
   /** Requests of its guests that wait for their answers. */
   requests = 0;
   readonly #accounts: Accounts;
+  /** What the metrics have of it. */
+  tally: Tally;
   readonly #lookups: LookupQuota = new LookupQuota();
   #holders = 0;
   #guests = 0;
 
   /** For Accounts alone. */
-  constructor(accounts: Accounts, key: string) {
+  constructor(accounts: Accounts, key: string, tally: Tally) {
     this.#accounts = accounts;
     this.key = key;
+    this.tally = tally;
   }
 
   /** Until as many calls of release(). */
@@ -116,7 +121,9 @@ export class Account {
 
   /** One begins: 0. Or none may, for so many milliseconds. Who is alone has the main thread to itself. */
   payLookup(): number {
-    return this.#accounts.present > 1 ? this.#lookups.take(this.#accounts.nowMs()) : 0;
+    const restMs = this.#accounts.present > 1 ? this.#lookups.take(this.#accounts.nowMs()) : 0;
+    if (restMs > 0) this.tally.hit(Counter.quotaLookups);
+    return restMs;
   }
 
   /**
@@ -134,6 +141,7 @@ export class Accounts {
   readonly #accounts: Map<string, Account> = new Map();
   /** Since when, in the order in which they became so. */
   readonly #kept: Map<Account, number> = new Map();
+  readonly tallies: Tallies = new Tallies();
   readonly nowMs: () => number;
 
   constructor(nowMs: () => number = () => performance.now()) {
@@ -145,7 +153,7 @@ export class Accounts {
     this.#forgetOld();
     let account = this.#accounts.get(key);
     if (account === undefined) {
-      account = new Account(this, key);
+      account = new Account(this, key, this.#tallyFor(key));
       this.#accounts.set(key, account);
     }
     this.#kept.delete(account);
@@ -155,7 +163,7 @@ export class Accounts {
 
   /** An account that nobody can come back to, held for the caller; `key` is for lookups and people. */
   takeOwn(key: string): Account {
-    const account = new Account(this, key);
+    const account = new Account(this, key, this.#tallyFor(key));
     account.retain();
     return account;
   }
@@ -171,9 +179,24 @@ export class Accounts {
 
   /** Nothing holds it: for Account alone. */
   idle(account: Account): void {
-    if (!this.has(account)) return;
+    if (!this.has(account)) {
+      this.tallies.give(account.tally);
+      return;
+    }
     this.#kept.set(account, this.nowMs());
     this.#forgetOld();
+  }
+
+  /** One that nobody uses makes room: from then on, it is one of the others. */
+  #tallyFor(key: string): Tally {
+    if (this.tallies.isFull) {
+      for (const account of this.#kept.keys()) {
+        if (!this.tallies.give(account.tally)) continue;
+        account.tally = this.tallies.takeOther();
+        break;
+      }
+    }
+    return this.tallies.take(key);
   }
 
   #forgetOld(): void {
@@ -182,6 +205,7 @@ export class Accounts {
       if (this.#kept.size <= KEPT_MAX && nowMs - sinceMs < KEPT_MS) break;
       this.#kept.delete(oldest);
       this.#accounts.delete(oldest.key);
+      this.tallies.give(oldest.tally);
     }
   }
 }

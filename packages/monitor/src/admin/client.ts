@@ -127,6 +127,11 @@ export class AdminClient implements Disposable {
     return this.#get("/v1/counters");
   }
 
+  /** All metrics, as Prometheus' text. */
+  metrics(): Promise<string> {
+    return this.#text("GET", "/metrics");
+  }
+
   /** In force for guests that have none of their own, or for those of one name. */
   policy(guest?: string): Promise<PolicyStatus> {
     return this.#get("/v1/policy", { guest });
@@ -236,11 +241,15 @@ export class AdminClient implements Disposable {
     const search = new URLSearchParams();
     for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
     const target = search.size === 0 ? path : `${path}?${search}`;
+    return JSON.parse(await this.#text(method, target, sending)) as T;
+  }
+
+  async #text(method: string, target: string, sending?: Body): Promise<string> {
     const response = await this.#request(method, target, sending);
     const body = await textOf(response);
     const status = response.statusCode ?? 0;
     if (status >= 400) throw new AdminError(status, problemIn(body, status));
-    return JSON.parse(body) as T;
+    return body;
   }
 
   #request(method: string, path: string, sending?: Body, signal?: AbortSignal): Promise<IncomingMessage> {

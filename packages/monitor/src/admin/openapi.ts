@@ -18,6 +18,7 @@ export function openApi(routes: readonly Route[]): Json {
   }
   paths["/v1/events"] = { get: EVENTS };
   paths["/v1/conversations"] = { get: CONVERSATIONS };
+  paths["/metrics"] = { get: METRICS };
   return {
     openapi: "3.1.0",
     info: {
@@ -76,6 +77,17 @@ const CONVERSATIONS: Json = {
     "200": { description: "Until somebody hangs up", content: { [CONVERSATIONS_TYPE]: {} } },
     "4XX": { description: "Refused", content: { "application/json": {} } },
     "429": { description: "Too many follow already" },
+  },
+};
+
+const METRICS: Json = {
+  operationId: "metrics",
+  summary: "All metrics, for Prometheus, or as OpenMetrics where the client takes that: docs/operate.md",
+  responses: {
+    "200": {
+      description: "As of the last second",
+      content: { "text/plain": {}, "application/openmetrics-text": {} },
+    },
   },
 };
 

@@ -26,6 +26,7 @@ import { guard } from "./guard.ts";
 import { keepEvents } from "./happenings.ts";
 import { openApi } from "./openapi.ts";
 import { type Administered, type Asked, ROUTES, type Route } from "./routes.ts";
+import { serveMetrics } from "./scrapes.ts";
 import { readToken, TokenGuard } from "./token.ts";
 
 /** A request and its headers must come in this time; so a connection that says nothing goes after as long. */
@@ -91,6 +92,7 @@ export class AdminServer {
     for (const route of ROUTES) made.#add(app, route, monitor);
     made.#serveEvents(app, monitor, labels);
     made.#serveConversations(app, monitor);
+    serveMetrics(app, monitor, labels);
     const document = openApi(ROUTES);
     app.get("/v1/openapi.json", async () => document);
     await app.ready();

@@ -25,6 +25,8 @@ export type DiskUser = object;
 /** What its user may have of them in a second, as it is now: a reload changes it for those that wait, too. */
 export interface DiskRate {
   readonly diskOperations: number;
+  /** Is told that there are no more of them for now. */
+  usedUp?(): void;
 }
 
 /** Of what is the monitor's own, or free. */
@@ -110,9 +112,18 @@ export class DiskPool {
 
   /** Operations under way or waiting. */
   get load(): number {
+    return this.running + this.waiting;
+  }
+
+  /** In the hands of workers. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  get waiting(): number {
     let waiting = 0;
     for (const { free, paid } of this.#queues.values()) waiting += free.size + paid.size;
-    return this.#running.size + waiting;
+    return waiting;
   }
 
   submit(user: DiskUser, operation: DiskOperation, rate: DiskRate, done: (result: DiskResult) => void): Job {
@@ -190,6 +201,7 @@ export class DiskPool {
     const nowMs = performance.now();
     if (quota.take(cost, rate.diskOperations, nowMs)) return true;
     this.#reactor.counters.add(Counter.quotaDiskOperations);
+    rate.usedUp?.();
     this.#resting.add(user);
     this.#reactor.after(quota.restMs(nowMs), () => {
       this.#resting.delete(user);

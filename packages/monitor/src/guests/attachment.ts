@@ -280,7 +280,9 @@ export class Attachment implements LinkedGuest, Sharer, StreamsOwner, ControlOwn
   flushBell(): void {
     if (!this.#bellDue) return;
     this.#bellDue = false;
-    if (!this.life.over) this.session.bell.wake();
+    if (this.life.over) return;
+    if (this.session.bell.wake()) this.account.tally.rung++;
+    else this.account.tally.spared++;
   }
 
   // ── Pauses ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -94,12 +94,22 @@ export class Budget {
     return this.#limits().diskOperations;
   }
 
+  /** The pool of disk workers lets it wait for more. */
+  usedUp(): void {
+    this.#account.tally.hit(Counter.quotaDiskOperations);
+  }
+
+  #hit(counter: Counter): void {
+    this.#host.counters.add(counter);
+    this.#account.tally.hit(counter);
+  }
+
   // ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why no other request may be taken from the guest, where that is so. */
   get tooManyRequests(): Refusal | undefined {
     if (this.#account.requests < this.#limits().requests) return undefined;
-    this.#host.counters.add(Counter.quotaRequests);
+    this.#hit(Counter.quotaRequests);
     return TOO_MANY_REQUESTS;
   }
 
@@ -176,7 +186,7 @@ export class Budget {
   takeFile(): Refusal | undefined {
     const { openFiles } = this.#limits();
     if (this.#files >= openFiles) {
-      this.#host.counters.add(Counter.quotaOpenFiles);
+      this.#hit(Counter.quotaOpenFiles);
       return refusal(Errno.EMFILE, `${openFiles} files are open, the most that the policy allows`);
     }
     if (!this.#descriptorLeft()) return NO_DESCRIPTORS;
@@ -225,7 +235,7 @@ export class Budget {
   }
 
   #noWatches(): Refusal {
-    this.#host.counters.add(Counter.quotaWatches);
+    this.#hit(Counter.quotaWatches);
     return NO_WATCHES;
   }
 
@@ -241,7 +251,7 @@ export class Budget {
     const { written } = this.#account;
     const granted = Math.max(0, Math.min(bytes, this.#limits().fileBytesWritten - written.bytes));
     written.bytes += granted;
-    if (granted < bytes) counters.add(Counter.quotaFileBytes);
+    if (granted < bytes) this.#hit(Counter.quotaFileBytes);
     return new WriteGrant(granted, written, counters);
   }
 
@@ -251,7 +261,7 @@ export class Budget {
   takeAccept(): Refusal | undefined {
     const { accepts } = this.#limits();
     if (this.#accepts >= accepts) {
-      this.#host.counters.add(Counter.quotaAccepts);
+      this.#hit(Counter.quotaAccepts);
       const reason = `${this.#accepts} accepts are posted, the most that the policy allows`;
       return refusal(Errno.ENOBUFS, reason);
     }

@@ -3,6 +3,7 @@
 
 import type { Args, ControlHandler, HostSession, Verdict } from "@ringway/control";
 import { Errno } from "@ringway/linux";
+import type { Account } from "../accounts/accounts.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import type { KnownNames } from "../policy/known-names.ts";
 import { shorten } from "../policy/refusal.ts";
@@ -28,6 +29,7 @@ export interface ControlOwner {
   readonly share: ThreadShare;
   readonly reports: Reports;
   readonly counters: Counters;
+  readonly account: Account;
   readonly policy: PolicyState;
   readonly names: KnownNames;
   readonly held: boolean;
@@ -105,8 +107,13 @@ export class ControlPipe implements ControlHandler, Task {
   }
 
   refusedStream(errno: number): void {
-    const { counters } = this.#owner;
-    if (errno === Errno.EMFILE) counters.add(Counter.quotaStreams);
-    else if (errno === Errno.ENOMEM) counters.add(Counter.quotaPages);
+    if (errno === Errno.EMFILE) this.#hit(Counter.quotaStreams);
+    else if (errno === Errno.ENOMEM) this.#hit(Counter.quotaPages);
+  }
+
+  #hit(counter: Counter): void {
+    const { counters, account } = this.#owner;
+    counters.add(counter);
+    account.tally.hit(counter);
   }
 }

@@ -7,6 +7,7 @@
 // has addresses inside the region: disk workers, and relays that have yet to let go.
 
 import { type HostSession, ProtocolError, Violation } from "@ringway/control";
+import type { Account } from "../accounts/accounts.ts";
 import { ATTACH_LOOKS } from "../accounts/quotas.ts";
 import type { LinkListener } from "../links/link.ts";
 import type { Trace } from "../observe/trace.ts";
@@ -19,6 +20,7 @@ import type { Streams } from "./streams.ts";
 export interface EpochsOwner {
   readonly name: string;
   readonly counters: Counters;
+  readonly account: Account;
   /** Has a line for each ring; undefined: not asked for. */
   readonly traceBells: Trace | undefined;
   readonly session: HostSession;
@@ -51,8 +53,9 @@ export class Epochs implements LinkListener {
   }
 
   onBell(): void {
-    const { counters, traceBells, name, share } = this.#owner;
+    const { account, counters, traceBells, name, share } = this.#owner;
     counters.add(Counter.bells);
+    account.tally.rang++;
     traceBells?.note({ trace: "bells", guest: name, text: "the guest rang" });
     share.looked(1);
     this.look();

@@ -11,6 +11,7 @@
 
 import { performance } from "node:perf_hooks";
 import type { InetAddress } from "@ringway/control";
+import type { Traffic } from "../accounts/traffic.ts";
 import type { ConversationEnd } from "../observe/conversations/records.ts";
 import type { FlowAsked, FlowEnd, FlowLine, FlowMessage, FlowOpened } from "../observe/flow-lines.ts";
 import type { FlowRecord } from "../observe/flow-records.ts";
@@ -19,14 +20,9 @@ import { priced } from "../observe/line-cost.ts";
 /** Of the longest FlowEnd. */
 const END_BYTES = 16;
 
-/** Payload of all flows of a guest. */
-export interface Traffic {
-  bytesToHost: number;
-  bytesToGuest: number;
-}
-
 export class Flow {
   readonly asked: FlowAsked;
+  /** Of all flows of its guest and its protocol. */
   readonly #ofGuest: Traffic;
   #bytesToHost = 0;
   #bytesToGuest = 0;

@@ -100,7 +100,7 @@ export class NetworkBudget {
 
   /** One line for the operator: streams that are reset for it say nothing in the log. */
   #over(): void {
-    this.#host.counters.add(Counter.quotaNetworkBytes);
+    this.#hit(Counter.quotaNetworkBytes);
     const { network } = this.#account;
     if (network.toldMost === this.#mostBytes) return;
     network.toldMost = this.#mostBytes;
@@ -182,14 +182,19 @@ export class NetworkBudget {
   #room(rate: Rate, limit: RateLimit, waiter: Waiter, counter: Counter): number {
     if (limit.perSecond === UNLIMITED) return UNLIMITED;
     const room = rate.room(limit, waiter, this.#host.after);
-    if (room === 0) this.#host.counters.add(counter);
+    if (room === 0) this.#hit(counter);
     return room;
   }
 
   #take(rate: Rate, limit: RateLimit, wanted: number, waiter: Waiter, counter: Counter): number {
     if (limit.perSecond === UNLIMITED) return wanted;
     const taken = rate.take(wanted, limit, waiter, this.#host.after);
-    if (taken === 0) this.#host.counters.add(counter);
+    if (taken === 0) this.#hit(counter);
     return taken;
+  }
+
+  #hit(counter: Counter): void {
+    this.#host.counters.add(counter);
+    this.#account.tally.hit(counter);
   }
 }

@@ -7,17 +7,20 @@ import {
   protocolName,
   type Refusal,
 } from "@ringway/control";
+import type { Account } from "../accounts/accounts.ts";
+import { GuestTraffic } from "../accounts/traffic.ts";
 import type { ConversationEnd } from "../observe/conversations/records.ts";
 import type { FlowEnd, FlowOpened } from "../observe/flow-lines.ts";
 import type { GuestLines } from "../observe/lines.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { type AuditedDenial, isDenial, told } from "../policy/refusal.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
-import { Flow, type Traffic } from "./flow.ts";
+import { Flow } from "./flow.ts";
 
 /** Of whom. */
 export interface Reported {
   readonly name: string;
+  readonly account: Account;
   readonly policy: PolicyState;
 }
 
@@ -26,7 +29,8 @@ export class Reports {
   readonly #lines: GuestLines;
   readonly #counters: Counters;
   /** Where flows are kept. */
-  readonly traffic: Traffic = { bytesToHost: 0, bytesToGuest: 0 };
+  readonly traffic: GuestTraffic = new GuestTraffic();
+  #isGone = false;
 
   constructor(guest: Reported, lines: GuestLines, counters: Counters) {
     this.#guest = guest;
@@ -45,13 +49,15 @@ export class Reports {
   /** A line for the audit log alone: of an address that was left out, where others of its name serve. */
   audit(denial: AuditedDenial): void {
     this.#counters.add(Counter.refusals);
+    this.#guest.account.tally.refuse(denial.protocol, denial.rule);
     this.#lines.post(denial);
   }
 
   /** Of what the guest may have by a rule, before it has it. Undefined where nobody wants to know of that. */
   flow(protocol: number, what: string, rule: string): Flow | undefined {
     if (!this.#lines.keepsFlows) return undefined;
-    return new Flow({ protocol: protocolName(protocol), what, rule }, this.traffic);
+    const name = protocolName(protocol);
+    return new Flow({ protocol: name, what, rule }, this.traffic.of(name));
   }
 
   /** What has been allowed may be judged again while it lasts. */
@@ -61,7 +67,7 @@ export class Reports {
 
   /** The same of a connection that has come to a listener, as the listener's. */
   flowOf(listener: Flow | undefined): Flow | undefined {
-    return listener && new Flow(listener.asked, this.traffic);
+    return listener && new Flow(listener.asked, this.traffic.of(listener.asked.protocol));
   }
 
   /** The guest has it. `address`: where it leads, or what is listened on. */
@@ -80,6 +86,7 @@ export class Reports {
 
   /** Once; whether it was opened or not. `reason`: of a stream, for its flow record. */
   closed(flow: Flow, end: FlowEnd, reason?: ConversationEnd): void {
+    if (this.#isGone) this.tellTraffic();
     const line = flow.close(end);
     if (line !== undefined) this.#lines.postFlow(line, flow.lineBytes);
     if (reason !== undefined) this.#lines.records?.add(flow.record(this.#guest.name, reason));
@@ -88,6 +95,11 @@ export class Reports {
   /** closed(), when what is returned is called: a worker still works on it. `end`: how, as of then. */
   closesLater(flow: Flow, end: () => FlowEnd, reason?: ConversationEnd): () => void {
     return this.#lines.later(() => this.closed(flow, end(), reason));
+  }
+
+  /** The tally of its key has from now on all that was carried so far. */
+  tellTraffic(): void {
+    this.traffic.tell(this.#guest.account.tally.traffic);
   }
 
   warn(reason: string): void {
@@ -117,6 +129,8 @@ export class Reports {
   }
 
   gone(reason: string): void {
+    this.#isGone = true;
+    this.tellTraffic();
     this.#lines.post({ kind: "detached", guest: this.#guest.name, reason });
   }
 

@@ -100,6 +100,7 @@ export class ThreadShare {
     if (account.looks.take(looks, this.#looksPerSecond(), nowMs) || life.over) return;
     this.#parked = true;
     this.#counters.add(Counter.quotaBells);
+    account.tally.hit(Counter.quotaBells);
     this.#sharer.suspend();
     this.#unparkLater(nowMs);
   }

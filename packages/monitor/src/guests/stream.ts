@@ -331,6 +331,7 @@ export class Stream implements Task {
   /** `address`: where it leads, or what is listened on. */
   opened(requestId: number, body: Uint8Array, address?: InetAddress): void {
     this.#enter(RUNNING);
+    this.#owner.account.tally.open(this.#protocol);
     if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, address);
     if (this.#owner.followers.some) this.#begunFollowed();
     // Opened is its body and nothing else.
@@ -362,6 +363,7 @@ export class Stream implements Task {
   incoming<T>(kind: Message<T>, requestId: number, said: T, address?: InetAddress): void {
     this.#enter(RUNNING);
     this.#isAccepted = true;
+    this.#owner.account.tally.open(this.#protocol);
     if (this.#flow !== undefined) this.#owner.reports.opened(this.#flow, address, "accepted");
     if (this.#owner.followers.some) this.#begunFollowed();
     this.guard(() => void this.send(kind, requestId, said));

@@ -107,11 +107,22 @@ export class ReactorHandle {
 
   /** Rejects where nobody is left to ask. */
   ask(question: Question): Promise<Fields> {
+    return this.#ask((id) => ({ kind: "ask", id, question }));
+  }
+
+  /** How long the reactor takes to see what is posted, in seconds. Rejects as ask(). */
+  async lag(): Promise<number> {
+    const sentNs = process.hrtime.bigint();
+    const [seconds] = await this.#ask((id) => ({ kind: "lag", id, sentNs }));
+    return Number(seconds);
+  }
+
+  #ask(message: (id: number) => ToReactor): Promise<Fields> {
     const id = this.#nextQuestion++;
     const answer = pending<Fields>();
     this.#questions.set(id, { fields: [], answer });
     if (this.#gone) this.#refuseQuestions();
-    else this.send({ kind: "ask", id, question });
+    else this.send(message(id));
     return answer.promise;
   }
 

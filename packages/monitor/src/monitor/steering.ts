@@ -9,11 +9,18 @@ import { invalidValue, requireObject, requireText } from "@ringway/linux";
 import type { Audit, Changed } from "../observe/audit.ts";
 import type { GuestLabels } from "../observe/labels.ts";
 import type { Policy } from "../policy/types.ts";
-import type { Fields, Question } from "../thread/census-rows.ts";
+import {
+  type Fields,
+  histogramRows,
+  METRIC_ROWS,
+  type MetricRow,
+  type Question,
+} from "../thread/census-rows.ts";
 import { type Context, requireOpen } from "./context.ts";
 import type { FollowAsked } from "./conversation-options.ts";
 import type { Follow, Follows } from "./follows.ts";
 import { type GuestRates, ratesFrom } from "./guest-rates.ts";
+import { LagProbe } from "./lag-probe.ts";
 import type { VmOptions } from "./options.ts";
 import { InTurn } from "./pending.ts";
 import type { Policies, PolicyText } from "./policies.ts";
@@ -103,11 +110,13 @@ export class Steering {
   readonly #parts: SteeringParts;
   readonly #policies: Policies;
   readonly #questions: InTurn = new InTurn();
+  readonly #lag: LagProbe;
 
   /** @internal */
   constructor(context: Context, parts: SteeringParts) {
     this.#context = context;
     this.#reactor = context.reactor;
+    this.#lag = new LagProbe(context.reactor);
     this.#labels = context.labels;
     this.#parts = parts;
     this.#policies = parts.policies;
@@ -147,6 +156,13 @@ export class Steering {
   /** In the order of their guests, and there of their numbers. */
   streams(options: StreamsOptions = {}): Promise<Page<StreamStatus>> {
     return this.#inTurn(() => streamsPage(this.#reactor, options));
+  }
+
+  /** @internal All that is counted for the metrics. */
+  async metrics(): Promise<readonly MetricRow[]> {
+    this.#lag.keepOn();
+    const rows = METRIC_ROWS.all(await this.#ask({ what: "metrics" }));
+    return [...rows, ...histogramRows("lag", "0", this.#lag.times)];
   }
 
   /** In force, for guests that have none of their own, or for those of one name. Throws SteeringError. */

@@ -21,6 +21,13 @@ export class GuestLabels {
     set(this.#ofVms, name, labels);
   }
 
+  /** Guests that have any, by the names that the host has given them. */
+  *all(): Generator<readonly [guest: string, labels: Labels]> {
+    for (const labelled of [this.#ofVms, this.#ofSockets]) {
+      for (const [name, { labels = {} }] of labelled) yield [name, labels];
+    }
+  }
+
   deleteVm(name: string): void {
     this.#ofVms.delete(name);
   }

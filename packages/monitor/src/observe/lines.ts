@@ -6,6 +6,7 @@
 // Lines of what was allowed are as many as there is work: they have a quota of their own, in bytes.
 
 import type { LineQuota, SteadyQuota } from "../accounts/quotas.ts";
+import type { Tally } from "../accounts/tally.ts";
 import type { Policy } from "../policy/types.ts";
 import { Counter, type Counters } from "../reactor/counters.ts";
 import type { AuditGate, AuditGates, AuditLine, KeyOfLines } from "./audit-gate.ts";
@@ -28,6 +29,7 @@ type LinePolicy = Pick<Policy, "audit" | "audited" | "limits">;
 export interface LineQuotas extends KeyOfLines {
   readonly lines: LineQuota;
   readonly flowLines: SteadyQuota;
+  readonly tally: Pick<Tally, "hit">;
   /** Of the labels that the main thread puts into each line. */
   readonly labelBytes: number;
 }
@@ -166,6 +168,7 @@ export class GuestLines {
     const restMs = Math.max(lines.restMs(policy.limits, nowMs), flowRestMs);
     if (restMs === 0) return false;
     this.#host.counters.add(Counter.quotaLines);
+    this.#quotas.tally.hit(Counter.quotaLines);
     this.#host.reactor.after(restMs, this.#next);
     return true;
   }

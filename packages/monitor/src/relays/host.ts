@@ -1,18 +1,23 @@
 // What all relays of one thread share of the host.
 
-import { IO_MAX_BYTES } from "@ringway/control";
+import { performance } from "node:perf_hooks";
+import { IO_MAX_BYTES, Protocol } from "@ringway/control";
 import { DatagramBatch, DatagramInbox, ReadBatch, type Scratch, scratch } from "@ringway/linux";
 import type { Account } from "../accounts/accounts.ts";
 import type { DiskPool } from "../disk/pool.ts";
 import type { Lookups } from "../names/lookups.ts";
 import type { OwnPorts } from "../policy/own-ports.ts";
 import type { OwnSockets } from "../policy/own-sockets.ts";
-import type { Counters } from "../reactor/counters.ts";
+import { Counter, type Counters } from "../reactor/counters.ts";
+import { Histogram } from "../reactor/histogram.ts";
 import type { Reactor } from "../reactor/reactor.ts";
 import { LockTurns } from "./files/mount/lock-turns.ts";
 import { KeepAlives } from "./keep-alives.ts";
 import { Partings } from "./partings.ts";
 import { BatchFrames } from "./udp/frames.ts";
+
+/** How long a guest has waited for a connection, with the lookup of its name. */
+const CONNECT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 export interface RelayHostParts {
   readonly reactor: Reactor;
@@ -43,6 +48,11 @@ export class RelayHost {
   readonly ownSockets: OwnSockets;
   readonly partings: Partings;
   readonly keepAlives: KeepAlives;
+  /** By Protocol. */
+  readonly connectTimes: ReadonlyMap<number, Histogram> = new Map([
+    [Protocol.TCP_CONNECT, new Histogram(CONNECT_SECONDS)],
+    [Protocol.UNIX_CONNECT, new Histogram(CONNECT_SECONDS)],
+  ]);
   readonly #lockTurns: WeakMap<Account, LockTurns> = new WeakMap();
   #scratch: Scratch | undefined;
   #datagrams: Datagrams | undefined;
@@ -57,6 +67,12 @@ export class RelayHost {
     this.ownSockets = ownSockets;
     this.partings = new Partings(reactor);
     this.keepAlives = new KeepAlives(reactor);
+  }
+
+  /** One that was asked for at `sinceMs` is there. */
+  connected(protocol: number, sinceMs: number): void {
+    this.counters.add(Counter.connections);
+    this.connectTimes.get(protocol)?.observe((performance.now() - sinceMs) / 1000);
   }
 
   /** Of all guests of a key. */

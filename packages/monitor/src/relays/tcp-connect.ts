@@ -12,6 +12,7 @@
 // whatever parts the answers come. It is written as soon as another address is allowed, or else at the end, whatever
 // that is: a refusal, the time limit, a reset, or the guest gone.
 
+import { performance } from "node:perf_hooks";
 import {
   ConnectReply,
   ConnectRequest,
@@ -29,7 +30,6 @@ import type { Answer } from "../names/resolver.ts";
 import type { PolicyState } from "../policy/in-force.ts";
 import { denial, refusal } from "../policy/refusal.ts";
 import type { NotAllowed } from "../policy/types.ts";
-import { Counter } from "../reactor/counters.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { type Attempt, ConnectionRace, type Racer } from "./connection-race.ts";
 import type { RelayHost } from "./host.ts";
@@ -90,6 +90,7 @@ class TcpConnectRelay implements Relay, Racer {
   /** For people. */
   readonly #what: string;
   readonly #timeoutMs: number;
+  readonly #sinceMs: number = performance.now();
   /** What it has asked for was judged by this one. */
   readonly #policy: PolicyState;
   readonly #race: ConnectionRace;
@@ -208,7 +209,7 @@ class TcpConnectRelay implements Relay, Racer {
     const stream = this.#stream;
     const endpoints = { local: localAddress(fd), peer: to };
     this.dispose();
-    this.#host.counters.add(Counter.connections);
+    this.#host.connected(Protocol.TCP_CONNECT, this.#sinceMs);
     setLingerZero(fd);
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     const relay = new TcpRelay(this.#host, stream, fd, slot, reset);

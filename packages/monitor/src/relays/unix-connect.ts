@@ -9,13 +9,13 @@
 // While a worker is asked, the policy that has allowed it stays (onDisk). While it rests none is held: if there is
 // another by then, that one judges it before it is tried again.
 
+import { performance } from "node:perf_hooks";
 import { Errno, Protocol, type Refusal, unixMessages } from "@ringway/control";
 import { closeFd, errnoMessage, errnoOf, type UnixType } from "@ringway/linux";
 import type { DiskResult } from "../disk/operations.ts";
 import type { Relay } from "../guests/relay.ts";
 import { guestGaveUp, type Stream } from "../guests/stream.ts";
 import { denial, refusal } from "../policy/refusal.ts";
-import { Counter } from "../reactor/counters.ts";
 import type { Timer } from "../reactor/timers.ts";
 import { auditFailure, type DiskWork, onDisk } from "./files/access.ts";
 import type { RelayHost } from "./host.ts";
@@ -74,6 +74,7 @@ class UnixConnectRelay implements Relay {
   /** Of the policy that has allowed it last. */
   #place: SocketPlace;
   readonly #timeoutMs: number;
+  readonly #sinceMs: number = performance.now();
   #deadline: Timer | undefined;
   #resting: Timer | undefined;
   #againMs = AGAIN_MS_MIN;
@@ -187,7 +188,7 @@ class UnixConnectRelay implements Relay {
       return;
     }
     this.dispose();
-    this.#host.counters.add(Counter.connections);
+    this.#host.connected(Protocol.UNIX_CONNECT, this.#sinceMs);
     // The relay first: it closes the socket, whatever the guest has done to the ring that Opened goes to.
     stream.become(relay);
     stream.opened(this.#requestId, unixMessages.UnixConnectReply.encode(peer));

@@ -2,6 +2,7 @@
 // what guests were allowed is told (observe/flow-lines.ts), since to post objects takes several times as long.
 
 import type { Rates } from "../policy/types.ts";
+import type { Histogram } from "../reactor/histogram.ts";
 
 /** A stream of a guest: no other has the same three numbers while its monitor runs. */
 export interface StreamPlace {
@@ -26,6 +27,8 @@ export type Question =
       readonly only: number | undefined;
       readonly most: number;
     }
+  /** All that is counted for the metrics, as it is now. */
+  | { readonly what: "metrics" }
   /** Ends it: whether it was there. */
   | ({ readonly what: "reset-stream" } & StreamPlace)
   | { readonly what: "close-guest"; readonly guest: number; readonly reason: string }
@@ -76,6 +79,34 @@ export interface StreamRow extends StreamPlace {
   readonly toGuestFill: number;
   readonly toGuestBytes: number;
 }
+
+/** One number of the metrics. */
+export interface MetricRow {
+  /** Which (admin/metric-list.ts). */
+  readonly metric: MetricKey;
+  /** A Tally's name; "": of all guests. */
+  readonly guest: string;
+  /** Values of further labels; "" where it has none. */
+  readonly first: string;
+  readonly second: string;
+  readonly value: number;
+}
+
+export type MetricKey =
+  | "guests"
+  | "bytes"
+  | "opened"
+  | "open"
+  | "refused"
+  | "used-up"
+  | "ring-bytes"
+  | "ring-capacity"
+  | "ring-fullest"
+  | "rings"
+  | "rings-spared"
+  | "connect"
+  | "lag"
+  | "disk";
 
 /** Rows of one kind as fields, and back. */
 interface RowsOf<Row> {
@@ -137,3 +168,27 @@ export const STREAM_ROWS: RowsOf<StreamRow> = new Rows<StreamRow>({
   toGuestFill: true,
   toGuestBytes: true,
 });
+
+export const METRIC_ROWS: RowsOf<MetricRow> = new Rows<MetricRow>({
+  metric: true,
+  guest: true,
+  first: true,
+  second: true,
+  value: true,
+});
+
+export function metricRow(
+  metric: MetricKey,
+  guest: string,
+  first: string,
+  second: string,
+  value: number,
+): MetricRow {
+  return { metric, guest, first, second, value };
+}
+
+/** A histogram's: `second` is the bound of each, or "sum". */
+export function* histogramRows(metric: MetricKey, first: string, times: Histogram): Generator<MetricRow> {
+  for (const [le, count] of times.upTo()) yield metricRow(metric, "", first, le, count);
+  yield metricRow(metric, "", first, "sum", times.sum);
+}

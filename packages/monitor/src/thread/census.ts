@@ -16,9 +16,10 @@ import type { PolicyState } from "../policy/in-force.ts";
 import { type Fields, GUEST_ROWS, type Question, STREAM_ROWS } from "./census-rows.ts";
 import { EachStream, type Walk, walked } from "./census-walk.ts";
 import type { FromReactor } from "./messages.ts";
+import { type MetricsHost, metricsWalk } from "./metrics-walk.ts";
+import { fillToGuest, fillToHost } from "./ring-fill.ts";
 
-export interface CensusHost {
-  readonly guests: ReadonlySet<Attachment>;
+export interface CensusHost extends MetricsHost {
   readonly opener: Opener;
   /** In force for the guests of one name, or for those that have none of their own; undefined: there is none. */
   policyOf(tenant: string | undefined): PolicyState | undefined;
@@ -52,6 +53,8 @@ export class Census {
         return this.#guests(question);
       case "streams":
         return this.#streams(question);
+      case "metrics":
+        return metricsWalk(this.#host);
       case "cut":
         return this.#cut(this.#host.policyOf(question.tenant));
       case "reset-stream":
@@ -134,7 +137,7 @@ export class Census {
     return found?.life.over === true ? undefined : found;
   }
 
-  #does(question: Exclude<Question, { what: "guests" | "streams" | "cut" | "reset-stream" }>): boolean {
+  #does(question: Extract<Question, { what: "close-guest" | "set-rates" }>): boolean {
     const guest = this.#find(question.guest);
     if (guest === undefined) return false;
     switch (question.what) {
@@ -182,7 +185,7 @@ function putGuest(fields: Fields, guest: Attachment): void {
     state: stateName(LifeState, life.state).toLowerCase(),
     ageMs: guest.ageMs,
     streams: streams.count,
-    ...reports.traffic,
+    ...reports.traffic.total(),
     regionBytes: memory.buffer.byteLength,
     held,
     parked: share.parked,
@@ -205,18 +208,9 @@ function putStream(fields: Fields, { serial, name }: Attachment, stream: Stream)
     ageMs: flow?.ageMs ?? -1,
     bytesToHost: flow?.bytesToHost ?? 0,
     bytesToGuest: flow?.bytesToGuest ?? 0,
-    toHostFill: unlessNonsense(() => toHost.readable()),
+    toHostFill: fillToHost(pipe),
     toHostBytes: toHost.capacity,
-    toGuestFill: unlessNonsense(() => toGuest.capacity - toGuest.writable()),
+    toGuestFill: fillToGuest(pipe),
     toGuestBytes: toGuest.capacity,
   });
-}
-
-/** -1 where the guest has written what cannot be: its own turn finds that, too. */
-function unlessNonsense(look: () => number): number {
-  try {
-    return look();
-  } catch {
-    return -1;
-  }
 }

@@ -115,6 +115,8 @@ export type ToReactor =
       readonly bytes: number;
       readonly isOver: boolean;
     }
+  /** Answered at once: how long it has waited to be seen. `sentNs`: of process.hrtime(). */
+  | { readonly kind: "lag"; readonly id: number; readonly sentNs: bigint }
   /** The audit file takes lines, or has a fault. */
   | { readonly kind: "audit"; readonly isWritable: boolean }
   | { readonly kind: "stop"; readonly drainMs: number };

@@ -14,6 +14,7 @@ import { PolicyFolders } from "../disk/policy-folders.ts";
 import { DiskPool } from "../disk/pool.ts";
 import { closeRoots } from "../disk/roots.ts";
 import type { Attachment, AttachmentHost } from "../guests/attachment.ts";
+import type { Opener } from "../guests/opener.ts";
 import { Lookups } from "../names/lookups.ts";
 import { AuditGates } from "../observe/audit-gate.ts";
 import { Followers } from "../observe/conversations/followers.ts";
@@ -29,7 +30,7 @@ import { Regions } from "../regions/regions.ts";
 import { RelayHost } from "../relays/host.ts";
 import { Protocols } from "../relays/table.ts";
 import { Arrivals, type ArrivalsHost } from "./arrivals.ts";
-import { Census } from "./census.ts";
+import { Census, type CensusHost } from "./census.ts";
 import { FollowCalls } from "./follow-calls.ts";
 import { HostSurroundings } from "./host-surroundings.ts";
 import type { FromReactor, PolicyInForce, ReactorOptions, TenantMessage, ToReactor } from "./messages.ts";
@@ -67,6 +68,7 @@ export class ReactorThread {
   readonly #regions: Regions;
   readonly #relays: RelayHost;
   readonly #arrivals: Arrivals;
+  readonly #accounts: Accounts = new Accounts();
   readonly #census: Census;
   readonly #followCalls: FollowCalls;
   readonly #tenants: Tenants = new Tenants();
@@ -138,13 +140,7 @@ export class ReactorThread {
       gone: (guest) => this.#arrivals.gone(guest),
     };
     this.#arrivals = new Arrivals(this.#arrivalsHost(), guestHost);
-    this.#census = new Census({
-      guests: this.#arrivals.guests,
-      opener: guestHost.opener,
-      policyOf: (tenant) => (tenant === undefined ? this.#policy : this.#tenants.policyOf(tenant)),
-      soon: (run) => reactor.soon(run),
-      post,
-    });
+    this.#census = new Census(this.#censusHost(guestHost.opener));
     this.#followCalls = new FollowCalls(followers, this.#arrivals.guests, (run) => reactor.soon(run));
     reactor.watchForNobody(options.wakeFd, EPOLLIN, () => this.#receive());
     if (options.listenFd >= 0) this.#arrivals.listen(options.listenFd);
@@ -184,10 +180,23 @@ export class ReactorThread {
     this.#relays.partings.close();
   }
 
+  #censusHost(opener: Opener): CensusHost {
+    return {
+      guests: this.#arrivals.guests,
+      tallies: this.#accounts.tallies,
+      disk: this.#disk,
+      connectTimes: this.#relays.connectTimes,
+      opener,
+      policyOf: (tenant) => (tenant === undefined ? this.#policy : this.#tenants.policyOf(tenant)),
+      soon: (run) => this.#reactor.soon(run),
+      post: (message) => this.#posts.post(message),
+    };
+  }
+
   #arrivalsHost(): ArrivalsHost {
     const policy = (): PolicyState => this.#policy;
     return {
-      accounts: new Accounts(),
+      accounts: this.#accounts,
       disk: this.#disk,
       regions: this.#regions,
       ownSockets: this.#ownSockets,
@@ -252,6 +261,9 @@ export class ReactorThread {
       case "follow-read":
         this.#followCalls.take(message);
         return;
+      case "lag":
+        this.#tellLag(message.id, message.sentNs);
+        return;
       case "own-ports":
         this.#ownPorts.replace(message.ports);
         return;
@@ -289,6 +301,11 @@ export class ReactorThread {
     if (policy === undefined) return;
     if (this.#stopping) closeRoots(policy.roots);
     else this.#tenants.setPolicy(name, this.#policyState(policy));
+  }
+
+  #tellLag(id: number, sentNs: bigint): void {
+    const seconds = Number(process.hrtime.bigint() - sentNs) / 1e9;
+    this.#posts.post({ kind: "answer", id, fields: [seconds], isLast: true });
   }
 
   #tellMemory(id: number, gc: boolean): void {

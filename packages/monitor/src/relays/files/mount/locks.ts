@@ -113,7 +113,9 @@ export class MountLocks {
   }
 
   #tooMany(requestId: number): void {
-    this.#core.host.counters.add(Counter.quotaLocks);
+    const { host, stream } = this.#core;
+    host.counters.add(Counter.quotaLocks);
+    stream.guest.account.tally.hit(Counter.quotaLocks);
     this.#core.fail(requestId, TOO_MANY);
   }
 

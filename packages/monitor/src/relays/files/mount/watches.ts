@@ -120,7 +120,9 @@ export class MountWatches implements LooksOwner {
   }
 
   #tooMany(): Refusal {
-    this.#core.host.counters.add(Counter.quotaWatches);
+    const { host, stream } = this.#core;
+    host.counters.add(Counter.quotaWatches);
+    stream.guest.account.tally.hit(Counter.quotaWatches);
     return NO_ROOM;
   }
 
