@@ -115,6 +115,8 @@ export function eventOf(record: ConversationRecord): ConversationEvent {
   const from = record.from === From.INITIATOR ? "initiator" : "responder";
   if (record.kind === RecordKind.LOST) return { from, ...jsonIn<{ lost: number }>(record), timeNs };
   const peer = record.peer === "" ? {} : { peer: record.peer };
-  // Its own: what it was read with is many times as long.
-  return { from, bytes: record.payload.slice(), timeNs, ...peer };
+  const { payload } = record;
+  // Else what it was read with, which is many times as long, would stay as long as it does.
+  const isMost = 2 * payload.length >= payload.buffer.byteLength;
+  return { from, bytes: isMost ? payload : payload.slice(), timeNs, ...peer };
 }
